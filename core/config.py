@@ -1,0 +1,106 @@
+"""Settings, from the environment or a `.env` file; every problem is reported at once.
+
+Each setting is the environment variable `TASKYARD_` + its name in capitals. Lists are
+comma-separated, tables are JSON.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from core.errors import ConfigurationError, shortened
+
+PlacementName = Literal["round_robin", "least_loaded", "priority"]
+ENV_PREFIX = "TASKYARD_"
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_file=".env", extra="ignore", frozen=True)
+
+    database_url: str | None = Field(
+        None, repr=False, description="PostgreSQL 12 or newer, `postgresql://…`; empty: the embedded server"
+    )
+    redis_url: str | None = Field(
+        None, repr=False, description="Redis 5.0 or newer, `redis://…`, `rediss://…` or `unix://…`; empty: embedded"
+    )
+    data_dir: Path = Field(Path(".data"), description="Folder of the embedded servers' data and of logs")
+    namespace: str = Field(
+        "main", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Middle part of every Redis key, one per installation"
+    )
+    task_modules: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Importable modules with your task types, comma-separated"
+    )
+    pool_file: Path | None = Field(None, description="TOML file of the agent pool; empty: the shipped pool")
+    allow_code_execution: bool = Field(False, description="Whether `code.run` may run submitted scripts")
+    placement: PlacementName = Field("least_loaded", description="Placement policy of queues without one of their own")
+    placement_by_queue: dict[str, PlacementName] = Field(
+        default_factory=dict, description='Placement policy per queue as JSON, e.g. `{"reports": "priority"}`'
+    )
+    input_limit_bytes: int = Field(1 << 20, ge=1024, le=64 << 20, description="Largest input of a task, as JSON")
+    output_limit_bytes: int = Field(1 << 20, ge=1024, le=64 << 20, description="Largest output of a task, as JSON")
+    agent_ttl_seconds: float = Field(
+        10.0, ge=3, le=300, description="An agent without a heartbeat for this long is lost, its tasks go back"
+    )
+    grace_seconds: float = Field(30.0, ge=0, le=3600, description="How long a stopping agent may finish what it runs")
+    dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
+    dashboard_port: int = Field(8501, ge=1, le=65535, description="Port of the dashboard (the next free one if taken)")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
+
+    @field_validator("task_modules", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("database_url", "redis_url", "pool_file", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("postgresql://", "postgres://", "postgresql+psycopg2://")):
+            raise ValueError("expected a URL that starts with postgresql://")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("expected a URL that starts with redis://, rediss:// or unix://")
+        return value
+
+    def placement_of(self, queue: str) -> PlacementName:
+        """The placement policy of a queue."""
+        return self.placement_by_queue.get(queue, self.placement)
+
+
+SECRET_FIELDS = frozenset({"database_url", "redis_url"})
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Reads the settings; raises ConfigurationError with one line for each that is wrong."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigurationError(_problem(detail) for detail in error.errors()) from None
+
+
+@lru_cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return load_settings()
+
+
+def _problem(detail: object) -> str:
+    name = str(detail["loc"][0])  # type: ignore[index]
+    given = "the given value (not shown)" if name in SECRET_FIELDS else shortened(detail["input"])  # type: ignore[index]
+    message = str(detail["msg"]).removeprefix("Value error, ")  # type: ignore[index]
+    return f"{ENV_PREFIX}{name.upper()}: {given} is not accepted: {message}"

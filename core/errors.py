@@ -1,0 +1,159 @@
+"""Every error that Taskyard raises on purpose.
+
+    TaskyardError
+    ├── ConfigurationError      settings, pool file or task modules; lists every problem
+    ├── Unavailable             PostgreSQL or Redis can't be reached (try again later)
+    ├── LeadershipLost          another worker leads, or this one can't know whether it still does
+    ├── SubmissionError         bad input to an operation; names field, value and what was expected
+    │   ├── UnknownTaskType
+    │   └── IdempotencyConflict the key was used before with different content
+    ├── TaskNotFound
+    ├── IllegalTransition       e.g. a retry of a running task
+    └── HandlerError            raised by or for a running task; carries its ErrorClass
+        ├── TransientError      worth another attempt
+        ├── PermanentError      not worth another attempt
+        ├── ResourceLimitError  a limit on CPU, memory, processes or output was hit
+        ├── InvalidInputError   the stored input does not fit the type's input model
+        ├── InvalidOutputError  the returned value does not fit the type's output model
+        ├── TaskTimeout         the attempt ran longer than its timeout
+        ├── HandlerCrashed      the handler's process died
+        └── TaskCancelled       the task was cancelled while it ran
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class ErrorClass(StrEnum):
+    """Why an attempt failed. `core.retry` says which classes are worth another attempt."""
+
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+    INVALID_INPUT = "invalid_input"
+    INVALID_OUTPUT = "invalid_output"
+    RESOURCE_LIMIT = "resource_limit"
+    TRANSIENT = "transient"
+    PERMANENT = "permanent"
+    CANCELLED = "cancelled"
+    AGENT_LOST = "agent_lost"
+    UNSTORABLE = "unstorable"
+
+
+class TaskyardError(Exception):
+    """The root of the tree. Its text is one line, fit to be shown to a user."""
+
+
+class ConfigurationError(TaskyardError):
+    """Something in the configuration is wrong; `problems` holds one line for each."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class Unavailable(TaskyardError):
+    """A server can't be reached. The operation was not accepted; nothing half-done is left."""
+
+
+class LeadershipLost(TaskyardError):
+    """This worker no longer leads, or can't prove that it does."""
+
+
+class SubmissionError(TaskyardError):
+    """Bad input to an operation, with the field that is wrong and what was expected of it."""
+
+    def __init__(self, field: str, value: object, expected: str) -> None:
+        self.field = field
+        self.value = value
+        self.expected = expected
+        super().__init__(f"{field}: {shortened(value)} is not accepted, expected {expected}")
+
+
+class UnknownTaskType(SubmissionError):
+    """No registered task type has this name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__("type", name, "one of " + (", ".join(sorted(known)) or "no types: none is registered"))
+
+
+class IdempotencyConflict(SubmissionError):
+    """The idempotency key belongs to a task with different content."""
+
+    def __init__(self, key: str, task_id: str) -> None:
+        self.task_id = task_id
+        super().__init__("idempotency_key", key, f"a new key: task {task_id} already uses it with different content")
+
+
+class TaskNotFound(TaskyardError):
+    """No task has this id."""
+
+    def __init__(self, task_id: object) -> None:
+        super().__init__(f"task {task_id} does not exist")
+
+
+class IllegalTransition(TaskyardError):
+    """The task's state does not allow the operation."""
+
+    def __init__(self, task_id: object, state: str, operation: str, allowed: Iterable[str]) -> None:
+        self.state = state
+        super().__init__(f"task {task_id} is {state}: {operation} needs {' or '.join(allowed)}")
+
+
+class HandlerError(TaskyardError):
+    """An attempt failed; `error_class` says how."""
+
+    error_class = ErrorClass.TRANSIENT
+
+
+class TransientError(HandlerError):
+    """Raise it in a handler for a failure that another attempt may not have."""
+
+
+class PermanentError(HandlerError):
+    """Raise it in a handler for a failure that every attempt will have."""
+
+    error_class = ErrorClass.PERMANENT
+
+
+class ResourceLimitError(HandlerError):
+    """A limit on CPU, memory, processes, files or output was hit."""
+
+    error_class = ErrorClass.RESOURCE_LIMIT
+
+
+class InvalidInputError(HandlerError):
+    """The stored input does not fit the type's input model."""
+
+    error_class = ErrorClass.INVALID_INPUT
+
+
+class InvalidOutputError(HandlerError):
+    """The returned value does not fit the type's output model or the limits on outputs."""
+
+    error_class = ErrorClass.INVALID_OUTPUT
+
+
+class TaskTimeout(HandlerError):
+    """The attempt ran longer than its timeout."""
+
+    error_class = ErrorClass.TIMEOUT
+
+
+class HandlerCrashed(HandlerError):
+    """The process that ran the handler died without an answer."""
+
+    error_class = ErrorClass.CRASHED
+
+
+class TaskCancelled(HandlerError):
+    """Raised inside a handler that asks its context whether it was cancelled."""
+
+    error_class = ErrorClass.CANCELLED
+
+
+def shortened(value: object, limit: int = 80) -> str:
+    """`value` as a short printable text for an error message."""
+    text = ascii(value) if isinstance(value, str) else repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

@@ -1,0 +1,72 @@
+"""The states of a task, its priorities, and the one table of legal transitions."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+
+class TaskState(StrEnum):
+    BLOCKED = "blocked"  # waits for other tasks
+    SCHEDULED = "scheduled"  # due later: delayed, or backing off before another attempt
+    PENDING = "pending"  # in the ready queue
+    ASSIGNED = "assigned"  # given to an agent
+    IN_PROGRESS = "in_progress"  # an agent reported that it runs
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TERMINAL = frozenset({TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED})
+CLAIMED = frozenset({TaskState.ASSIGNED, TaskState.IN_PROGRESS})
+WAITING = frozenset({TaskState.BLOCKED, TaskState.SCHEDULED, TaskState.PENDING})
+
+# A fast task's start and end are known together, so `assigned` may end without passing `in_progress`.
+TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
+    TaskState.BLOCKED: frozenset({TaskState.PENDING, TaskState.SCHEDULED, TaskState.CANCELLED}),
+    TaskState.SCHEDULED: frozenset({TaskState.PENDING, TaskState.ASSIGNED, TaskState.CANCELLED}),
+    TaskState.PENDING: frozenset({TaskState.ASSIGNED, TaskState.CANCELLED}),
+    TaskState.ASSIGNED: frozenset(
+        {
+            TaskState.IN_PROGRESS,
+            TaskState.PENDING,
+            TaskState.SCHEDULED,
+            TaskState.COMPLETED,
+            TaskState.FAILED,
+            TaskState.CANCELLED,
+        }
+    ),
+    TaskState.IN_PROGRESS: frozenset(
+        {TaskState.PENDING, TaskState.SCHEDULED, TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED}
+    ),
+    TaskState.COMPLETED: frozenset(),
+    TaskState.FAILED: frozenset({TaskState.PENDING}),
+    TaskState.CANCELLED: frozenset({TaskState.PENDING}),
+}
+
+
+def is_legal(from_state: TaskState | None, to_state: TaskState) -> bool:
+    """Whether a task may go from one state to another; `None` stands for a task being created."""
+    if from_state is None:
+        return to_state in WAITING
+    return to_state in TRANSITIONS[from_state]
+
+
+class Priority(IntEnum):
+    LOW = 0
+    MEDIUM = 1
+    HIGH = 2
+    URGENT = 3
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+
+# Seconds that a priority is moved ahead in its lane: strict enough for operators,
+# and an old low-priority task still overtakes a new high one in the end.
+HEAD_START_SECONDS: dict[Priority, float] = {
+    Priority.LOW: -60.0,
+    Priority.MEDIUM: 0.0,
+    Priority.HIGH: 600.0,
+    Priority.URGENT: 3600.0,
+}

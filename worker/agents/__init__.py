@@ -1,0 +1,1 @@
+"""Agents: the processes that run tasks."""

@@ -1,0 +1,78 @@
+"""What a handler may ask of the engine while it runs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+from core.errors import TaskCancelled
+
+
+class Channel(Protocol):
+    """The way from a running handler to its agent; one implementation per isolation."""
+
+    def emit(self, message: dict[str, Any]) -> None:
+        """Sends a report that needs no answer."""
+
+    def request(self, message: dict[str, Any]) -> Any:
+        """Sends a request and returns its answer; raises the HandlerError that the agent answers with."""
+
+    def is_cancelled(self) -> bool:
+        """Whether the task was cancelled."""
+
+
+class TaskContext:
+    """Handed to every handler as its second argument.
+
+    `task_id` and `attempt` together name this attempt; `attempt` only grows, so it serves as a
+    fencing token towards other systems. `last_checkpoint` is what an earlier attempt saved last.
+    """
+
+    def __init__(
+        self, task_id: str, task_type: str, attempt: int, channel: Channel, last_checkpoint: Any = None
+    ) -> None:
+        self.task_id = task_id
+        self.task_type = task_type
+        self.attempt = attempt
+        self.last_checkpoint = last_checkpoint
+        self._channel = channel
+        self._children = 0
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Reports how far the task is: 0.0 … 1.0 and what it does now."""
+        if not (isinstance(fraction, int | float) and math.isfinite(fraction) and 0 <= fraction <= 1):
+            raise ValueError(f"progress: fraction {fraction!r} is not accepted, expected a number from 0 to 1")
+        self._channel.emit({"kind": "progress", "fraction": float(fraction), "message": str(message)[:500]})
+
+    def log(self, message: str, level: str = "info") -> None:
+        """Writes a line into the task's history."""
+        self._channel.emit({"kind": "log", "level": str(level)[:20], "message": str(message)[:4000]})
+
+    def checkpoint(self, state: Any) -> None:
+        """Saves JSON-able `state` for the next attempt, which finds it in `last_checkpoint`."""
+        self._channel.request({"kind": "checkpoint", "state": state})
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the task was cancelled; a handler that sees True may clean up and return."""
+        return self._channel.is_cancelled()
+
+    def raise_if_cancelled(self) -> None:
+        """Raises TaskCancelled if the task was cancelled."""
+        if self.cancelled:
+            raise TaskCancelled(f"task {self.task_id} was cancelled")
+
+    def submit(self, task_type: str, input: Any = None, **options: Any) -> str:
+        """Submits a child task and returns its id once it is committed.
+
+        `options` are those of `core.submission.submit`. A retried parent gets the same children
+        again: the idempotency key is (parent, ordinal of the call). Raises PermanentError with
+        the reason if the submission is refused.
+        """
+        self._children += 1
+        request = {"kind": "submit", "type": task_type, "input": input, "options": options, "ordinal": self._children}
+        return str(self._channel.request(request))
+
+    def send(self, agent: str, message: Any) -> None:
+        """Sends a JSON-able message to another agent by name; it is delivered at least once."""
+        self._channel.request({"kind": "send", "agent": agent, "message": message})

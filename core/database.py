@@ -1,0 +1,174 @@
+"""Connections to PostgreSQL, transactions, named statements from `sql/queries`, migrations."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg2
+import psycopg2.extensions
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import URL, Engine, make_url
+
+from core.errors import Unavailable
+
+SQL_DIR = Path(__file__).resolve().parent.parent / "sql"
+CONNECT_TIMEOUT_SECONDS = 5
+POOL_TIMEOUT_SECONDS = 10
+_NAME = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
+
+
+class Transaction(Protocol):
+    """Where statements run: ours on the driver, or the caller's SQLAlchemy connection."""
+
+    def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        """Runs one statement and returns its rows (empty if it returns none)."""
+
+
+class DriverTransaction:
+    """A transaction on a psycopg2 cursor: the hot path."""
+
+    def __init__(self, cursor: psycopg2.extensions.cursor) -> None:
+        self.cursor = cursor
+
+    def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        self.cursor.execute(statement, parameters)
+        return self.cursor.fetchall() if self.cursor.description else ()
+
+    def copy(self, table: str, columns: Sequence[str], lines: object) -> None:
+        """COPY of text-format lines (a file-like object) into a table."""
+        self.cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", lines)
+
+
+class CallerTransaction:
+    """The caller's own SQLAlchemy connection: what we write appears if and only if they commit."""
+
+    def __init__(self, connection: sqlalchemy.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        result = self._connection.exec_driver_sql(statement, dict(parameters))
+        return [tuple(row) for row in result] if result.returns_rows else ()
+
+
+class Database:
+    """A pool of connections to one database."""
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        self.url = url
+        self.engine = connect_engine(url, pool_size=pool_size)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[DriverTransaction]:
+        """One transaction: commits at the end, rolls back on an error; raises Unavailable."""
+        with unavailable_when_unreachable():
+            connection = self.engine.raw_connection()
+        try:
+            with unavailable_when_unreachable(), connection.cursor() as cursor:
+                yield DriverTransaction(cursor)
+                connection.commit()
+        except BaseException as error:
+            if connection.dbapi_connection is None or connection.dbapi_connection.closed:
+                connection.invalidate(error if isinstance(error, Exception) else None)
+            else:
+                connection.rollback()
+            raise
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Closes every pooled connection."""
+        self.engine.dispose()
+
+
+@contextlib.contextmanager
+def unavailable_when_unreachable() -> Iterator[None]:
+    """Turns the driver's connection errors and an exhausted pool into Unavailable."""
+    try:
+        yield
+    except (
+        psycopg2.OperationalError,
+        psycopg2.InterfaceError,
+        sqlalchemy.exc.OperationalError,
+        sqlalchemy.exc.InterfaceError,
+    ) as error:
+        if isinstance(error, psycopg2.extensions.TransactionRollbackError):
+            raise
+        cause = getattr(error, "orig", None) or error
+        reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+        raise Unavailable(f"PostgreSQL can't be reached: {reason}") from error
+    except sqlalchemy.exc.TimeoutError as error:
+        raise Unavailable(f"no database connection became free within {POOL_TIMEOUT_SECONDS} s") from error
+
+
+def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
+    """An SQLAlchemy engine for a `postgresql://` URL; connects when first used."""
+    return sqlalchemy.create_engine(
+        driver_url(url),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        pool_pre_ping=False,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "taskyard"},
+    )
+
+
+def connect_driver(url: str, **parameters: Any) -> psycopg2.extensions.connection:
+    """A psycopg2 connection of its own, outside any pool; `parameters` are libpq's."""
+    dsn = driver_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg2.connect(dsn, connect_timeout=CONNECT_TIMEOUT_SECONDS, **parameters)
+
+
+def driver_url(url: str) -> URL:
+    """`url` as SQLAlchemy's URL for psycopg2."""
+    return make_url(url).set(drivername="postgresql+psycopg2")
+
+
+@lru_cache
+def queries(name: str) -> Mapping[str, str]:
+    """The statements of `sql/queries/<name>.sql` by their names.
+
+    Each statement stands under `-- name: <name>` and at least one line that describes it.
+    """
+    content = (SQL_DIR / "queries" / f"{name}.sql").read_text()
+    heads = list(_NAME.finditer(content))
+    ends = [head.start() for head in heads[1:]] + [len(content)]
+    return {head[1]: content[head.end() : end].strip() for head, end in zip(heads, ends, strict=True)}
+
+
+def migrate(url: str) -> None:
+    """Brings the schema to the newest version; concurrent callers wait for each other."""
+    with unavailable_when_unreachable():
+        engine = connect_engine(url, pool_size=1)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('taskyard migration'))")
+            config = _alembic_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        engine.dispose()
+
+
+def migration_state(url: str) -> tuple[str | None, str]:
+    """The schema's version in the database (None: not migrated) and the newest one."""
+    head = ScriptDirectory.from_config(_alembic_config()).get_current_head() or ""
+    engine = connect_engine(url, pool_size=1)
+    try:
+        with unavailable_when_unreachable(), engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision(), head
+    finally:
+        engine.dispose()
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SQL_DIR / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config

@@ -1,0 +1,208 @@
+"""What users hand in, between their Python values, their model and the stored JSON text (pure).
+
+The stored text of an input has field names, never aliases, and no computed fields, so that it
+always reads back. Finding out which part of a value can't be stored is slow and happens only
+once it is known that some part can't.
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import is_dataclass
+
+import orjson
+from pydantic import BaseModel, RootModel, ValidationError
+
+from core.errors import SubmissionError
+from core.jsontext import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER, refusal
+
+_FIELD_LIMIT = 200
+_MESSAGE_LIMIT = 300
+_SEQUENCES = (list, tuple, set, frozenset, deque)
+_FINITE = "a finite number"
+
+
+def encode_input(model: type[BaseModel], given: object, limit_bytes: int) -> str:
+    """The compact JSON of `given` (a dict, an instance, or None for {}) as its model, defaults filled in.
+
+    Raises SubmissionError, which names the first part that does not fit the model or can't be
+    stored within `limit_bytes`.
+    """
+    instance = _validated(model, {} if given is None else given)
+    try:
+        text = instance.model_dump_json(by_alias=False, round_trip=True, warnings=False).encode()
+    except Exception as error:  # pydantic's, or that of a serializer in the model
+        raise _unwritable("input", instance, error) from error
+    if given is instance:
+        _check_reads_back(model, text)
+    _check_text("input", instance, text, limit_bytes)
+    return text.decode()
+
+
+def decode_input(model: type[BaseModel], text: str | bytes) -> BaseModel:
+    """The instance that `encode_input` stored as `text`; raises pydantic.ValidationError."""
+    return model.model_validate_json(text, by_alias=False, by_name=True)
+
+
+def encode_json(field: str, value: object, limit_bytes: int) -> bytes:
+    """The compact JSON of any value; raises SubmissionError, which names the first part that has none.
+
+    `field` is what the value is called in the error.
+    """
+    try:
+        text = orjson.dumps(value)
+    except orjson.JSONEncodeError as error:
+        raise _unwritable(field, value, error) from error
+    _check_text(field, value, text, limit_bytes)
+    return text
+
+
+def refused(field: str, value: object, expected: str) -> SubmissionError:
+    """A SubmissionError that shows `value` on one short line, whatever it is."""
+    error = SubmissionError(field, value if isinstance(value, str) else _Brief(value), expected)
+    error.value = value
+    return error
+
+
+def _unwritable(field: str, value: object, error: Exception) -> SubmissionError:
+    return _culprit(field, value) or refused(field, value, f"values that JSON can hold: {_one_line(error)}")
+
+
+def _check_text(field: str, value: object, text: bytes, limit_bytes: int) -> None:
+    problem = refusal(text, limit_bytes)
+    # A NaN or an infinity was written as null; a text without null holds none.
+    if problem is None and b"null" not in text:
+        return
+    culprit = _culprit(field, value)
+    if culprit is not None:
+        raise culprit
+    if problem is not None:
+        raise refused(field, value, f"JSON that can be stored: this {problem}")
+
+
+class _Brief:
+    """Has a short printable repr, also for deep, cyclic, huge or misbehaving values."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        try:
+            text = reprlib.repr(self._value)
+        except Exception:  # e.g. an integer of more digits than Python prints
+            text = f"<{type(self._value).__name__} that can't be shown>"
+        return " ".join(text.encode("ascii", "backslashreplace").decode().split())
+
+
+def _validated(model: type[BaseModel], given: object) -> BaseModel:
+    try:
+        return model.model_validate(given, by_alias=True, by_name=True)
+    except ValidationError as error:
+        raise _first_problem(error) from None
+    except Exception as error:  # a validator in the model may raise anything
+        raise refused("input", given, f"a value that {model.__name__} can check: {_one_line(error)}") from error
+
+
+def _check_reads_back(model: type[BaseModel], text: bytes) -> None:
+    """An instance may have been changed after it was checked, so its text is checked instead."""
+    try:
+        decode_input(model, text)
+    except ValidationError as error:
+        raise _first_problem(error) from None
+
+
+def _first_problem(error: ValidationError) -> SubmissionError:
+    details = error.errors(include_url=False, include_context=False)
+    detail = details[0]
+    if detail["type"] == "missing":
+        value: object = None
+        expected = "a value: the field is required"
+    else:
+        value = detail["input"]
+        expected = _EXPECTED.get(detail["type"]) or detail["msg"].removeprefix("Input should be ")
+    more = f" (and {len(details) - 1} more problems)" if len(details) > 1 else ""
+    return refused(_field(["input", *detail["loc"]]), value, _one_line(expected) + more)
+
+
+_EXPECTED = {
+    "extra_forbidden": "no field of this name",
+    "string_unicode": "text without halves of surrogate pairs",
+}
+
+
+def _culprit(field: str, root: object) -> SubmissionError | None:
+    """The first part of `root`, depth first, that can't be stored; walks without recursion."""
+    unvisited: list[tuple[tuple, object, int]] = [((field,), root, 1)]
+    while unvisited:
+        path, value, depth = unvisited.pop()
+        while isinstance(value, RootModel):
+            value = value.root
+        children = _children(value)
+        if children is None:
+            expected = _unfit(value)
+        elif depth > MAX_DEPTH:
+            expected = f"at most {MAX_DEPTH} levels of nesting"
+        else:
+            found = list(children)
+            for key, _child in found:
+                if isinstance(key, str) and (expected := _unfit(key)):
+                    return refused(_field(_parts(path)), key, f"a key that is {expected}")
+            unvisited.extend(((path, key), child, depth + 1) for key, child in reversed(found))
+            continue
+        if expected is not None:
+            return refused(_field(_parts(path)), value, expected)
+    return None
+
+
+def _children(value: object) -> Iterable[tuple[object, object]] | None:
+    """The keys and values inside a container, or None if `value` is not one."""
+    if isinstance(value, dict):
+        return value.items()
+    if isinstance(value, BaseModel):
+        return [*value.__dict__.items(), *(value.__pydantic_extra__ or {}).items()]
+    if isinstance(value, _SEQUENCES):
+        return enumerate(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return [(name, getattr(value, name, None)) for name in value.__dataclass_fields__]
+    return None
+
+
+def _unfit(value: object) -> str | None:
+    """What a single value should have been to be stored, or None if it can be."""
+    if isinstance(value, str):
+        if "\x00" in value:
+            return "text without NUL characters, which PostgreSQL can't store"
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            return _EXPECTED["string_unicode"]
+    elif isinstance(value, float):
+        return None if math.isfinite(value) else _FINITE
+    elif isinstance(value, int):
+        return None if MIN_INTEGER <= value <= MAX_INTEGER else "an integer of at most 64 bits"
+    elif isinstance(value, bytes) and b"\x00" in value:
+        return "text without NUL characters, which PostgreSQL can't store"
+    return None
+
+
+def _parts(path: tuple) -> list[object]:
+    """("input", "rows", 3) for the linked path ((("input",), "rows"), 3)."""
+    parts: list[object] = []
+    while len(path) == 2:
+        path, key = path
+        parts.append(key)
+    return [*path, *reversed(parts)]
+
+
+def _field(parts: Iterable[object]) -> str:
+    """`input.rows.3.name` for ("input", "rows", 3, "name"), printable and not too long."""
+    texts = [part if isinstance(part, str) and part.isprintable() else repr(_Brief(part)) for part in parts]
+    field = ".".join(texts)
+    return field if len(field) <= _FIELD_LIMIT else f"{field[:_FIELD_LIMIT]}…"
+
+
+def _one_line(message: object) -> str:
+    text = f"{type(message).__name__}: {message}" if isinstance(message, Exception) else str(message)
+    text = " ".join(text.encode("utf-8", "backslashreplace").decode().split())
+    return text if len(text) <= _MESSAGE_LIMIT else f"{text[:_MESSAGE_LIMIT]}…"

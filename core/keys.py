@@ -1,0 +1,52 @@
+"""Every Redis key, in one place."""
+
+from __future__ import annotations
+
+
+class Keys:
+    """Builds the keys of one installation: all start with `taskyard:{namespace}:`."""
+
+    def __init__(self, namespace: str) -> None:
+        self.prefix = f"taskyard:{namespace}:"
+        self.lanes = f"{self.prefix}lanes"  # every lane that ever had a task
+        self.due = f"{self.prefix}due"  # tasks with a time of their own, by that time
+        self.results = f"{self.prefix}results"  # reports to the leader, its only reader; deleted after the commit
+        self.wake = f"{self.prefix}wake"  # nudges from submitters, capped
+        self.agents = f"{self.prefix}agents"  # boots that send heartbeats
+        self.generation = f"{self.prefix}generation"  # gone after a wipe
+
+    def ready(self, lane: object) -> str:
+        """The ids of a lane's pending tasks, by score."""
+        return f"{self.prefix}ready:{lane}"
+
+    def inbox(self, agent_id: str) -> str:
+        """The stream of orders to one boot of an agent."""
+        return f"{self.prefix}inbox:{agent_id}"
+
+    def heartbeat(self, agent_id: str) -> str:
+        """The last heartbeat of a boot, with a TTL."""
+        return f"{self.prefix}agent:{agent_id}"
+
+    def fenced(self, agent_id: str) -> str:
+        """There if this boot must stop."""
+        return f"{self.prefix}fenced:{agent_id}"
+
+    def cache(self, name: str) -> str:
+        """A cached snapshot."""
+        return f"{self.prefix}cache:{name}"
+
+    def cache_lock(self, name: str) -> str:
+        """Held by the one who computes a snapshot."""
+        return f"{self.prefix}cache-lock:{name}"
+
+    def session(self, session_id: str) -> str:
+        """One user's session."""
+        return f"{self.prefix}session:{session_id}"
+
+    def messages(self, agent: str) -> str:
+        """The stream of messages for an agent."""
+        return f"{self.prefix}messages:{agent}"
+
+    def dead_letters(self, agent: str) -> str:
+        """The stream of messages that an agent took too often and never acknowledged."""
+        return f"{self.prefix}dead:{agent}"

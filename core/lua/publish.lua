@@ -1,0 +1,50 @@
+-- Tells Redis what a tick committed, if the tick's leader still leads.
+-- KEYS epoch, results, lanes, due, agents, then prefixes: ready, inbox, agent, fenced
+-- ARGV epoch, then counted lists: consumed results; lanes with ids to remove; lanes with score, id …;
+--      score, member … of due ones; agents with orders; ended agents; fenced agents
+-- Deletions come first, so that a full Redis takes them, and after them the rest.
+local ready, inbox, beat, fenced = KEYS[6] .. ':', KEYS[7] .. ':', KEYS[8] .. ':', KEYS[9] .. ':'
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', ready)
+local argument = 2
+local function number()
+    argument = argument + 1
+    return tonumber(ARGV[argument - 1])
+end
+local function text()
+    argument = argument + 1
+    return ARGV[argument - 1]
+end
+-- in pieces: Lua's stack takes some 8,000 values
+local function in_pieces(count, command, key)
+    local last = argument + count - 1
+    while argument <= last do
+        local to = math.min(argument + 1999, last)
+        redis.call(command, key, unpack(ARGV, argument, to))
+        argument = to + 1
+    end
+end
+in_pieces(number(), 'XDEL', KEYS[2])
+for _ = 1, number() do
+    local lane = text()
+    in_pieces(number(), 'ZREM', ready .. lane)
+end
+for _ = 1, number() do
+    local lane = text()
+    redis.call('SADD', KEYS[3], lane)
+    in_pieces(number(), 'ZADD', ready .. lane)
+end
+in_pieces(number(), 'ZADD', KEYS[4])
+for _ = 1, number() do
+    local agent = text()
+    redis.call('XADD', inbox .. agent, '*', 'm', text())
+end
+for _ = 1, number() do
+    local agent = text()
+    redis.call('SREM', KEYS[5], agent)
+    redis.call('DEL', beat .. agent, inbox .. agent)
+end
+for _ = 1, number() do
+    redis.call('SET', fenced .. text(), '1', 'EX', 3600)
+end
+return 1

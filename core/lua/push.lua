@@ -1,0 +1,15 @@
+-- Puts tasks into lanes and among the due ones, and wakes the dispatcher.
+-- KEYS lanes, due, wake, ready (prefix)
+-- ARGV wake limit, number of lanes, per lane: name, number of values, score, id …; then score, member … of due ones
+local argument = 3
+for _ = 1, tonumber(ARGV[2]) do
+    local lane, count = ARGV[argument], tonumber(ARGV[argument + 1])
+    redis.call('ZADD', KEYS[4] .. ':' .. lane, unpack(ARGV, argument + 2, argument + 1 + count))
+    redis.call('SADD', KEYS[1], lane)
+    redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[1], '*', 'm', lane)
+    argument = argument + 2 + count
+end
+if argument <= #ARGV then
+    redis.call('ZADD', KEYS[2], unpack(ARGV, argument, #ARGV))
+    redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[1], '*', 'm', '')
+end

@@ -1,0 +1,143 @@
+"""What the store hands out: frozen values made from rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from core.states import Priority, TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task with everything that its row holds."""
+
+    id: str
+    queue: str
+    type: str
+    title: str | None
+    state: TaskState
+    priority: Priority
+    input: Any
+    output: Any
+    error: dict[str, Any] | None
+    requires: tuple[str, ...]
+    attempt: int
+    refunded: int
+    max_attempts: int
+    timeout_seconds: float
+    run_at: datetime | None
+    ready_at: datetime
+    idempotency_key: str | None
+    workflow_id: str | None
+    waiting_on: int
+    creator_agent_id: str | None
+    created_by: str
+    assigned_agent_id: str | None
+    progress: float | None
+    progress_message: str | None
+    checkpoint: Any
+    created_at: datetime
+    assigned_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        values = list(row)
+        values[4] = TaskState(values[4])
+        values[5] = Priority(values[5])
+        values[9] = tuple(values[9] or ())
+        return cls(*values)
+
+    def as_json(self) -> dict[str, Any]:
+        """The task as JSON-able values: times in ISO 8601, the priority by its name."""
+        values = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(self).items()}
+        return {**values, "priority": self.priority.label, "requires": list(self.requires)}
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One line of a task's history."""
+
+    at: datetime
+    event: str
+    from_state: str | None
+    to_state: str | None
+    attempt: int | None
+    actor: str
+    agent_id: str | None
+    detail: dict[str, Any] | None
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        return cls(*row)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "at": self.at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRecord:
+    """An agent as PostgreSQL knows it: one boot of one name."""
+
+    id: str
+    name: str
+    boot_id: str
+    kind: str
+    host: str
+    pid: int
+    types: tuple[str, ...]
+    tags: tuple[str, ...]
+    max_concurrency: int
+    state: str
+    registered_at: datetime
+    left_at: datetime | None
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        values = list(row)
+        values[6], values[7] = tuple(values[6]), tuple(values[7])
+        return cls(*values)
+
+    def as_json(self) -> dict[str, Any]:
+        left = self.left_at.isoformat() if self.left_at else None
+        return {**asdict(self), "registered_at": self.registered_at.isoformat(), "left_at": left}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Lane:
+    """What an agent must offer to take a task. Lanes keep a task that nobody can take out of the others' way."""
+
+    queue: str
+    type: str
+    requires: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.queue}|{self.type}|{','.join(self.requires)}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The reverse of `str`; none of the parts can contain a `|` or a comma."""
+        queue, type_, requires = text.split("|")
+        return cls(queue, type_, tuple(requires.split(",")) if requires else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A task that waits: in the ready queue, or for its time (`due`). `ready` is in epoch seconds."""
+
+    id: str
+    lane: Lane
+    priority: int
+    ready: float
+    is_due_later: bool
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """From (id, state, queue, type, requires, priority, ready)."""
+        id_, state, queue, type_, requires, priority, ready = row[:7]
+        lane = Lane(queue, type_, tuple(requires or ()))
+        return cls(id_, lane, priority, ready, state == TaskState.SCHEDULED)

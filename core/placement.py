@@ -1,0 +1,172 @@
+"""Which ready task goes to which agent: pure functions of the tasks, the agents and their load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import chain, zip_longest
+
+from core.models import Lane
+from core.states import HEAD_START_SECONDS, Priority
+
+# A strict queue keeps priorities apart by more than any age: about 32 years each.
+STRICT_HEAD_START_SECONDS = 1e9
+QUEUE_AHEAD_LIMIT = 640
+
+
+def score(ready: float, priority: int, policy: str) -> float:
+    """The place of a task in its lane, lowest first: `ready` (epoch seconds) less its priority's head start."""
+    if policy == "priority":
+        return ready - STRICT_HEAD_START_SECONDS * (priority - Priority.MEDIUM)
+    return ready - HEAD_START_SECONDS[Priority(priority)]
+
+
+@dataclass(slots=True, eq=False)
+class AgentSlots:
+    """What placement knows of an agent: what it can do, and how much it already has.
+
+    `open_tasks` and `open_seconds` are what it was given and has not answered for: their number,
+    and the sum of their expected run times.
+    """
+
+    id: str
+    types: tuple[str, ...]
+    tags: frozenset[str]
+    max_concurrency: int
+    accepts_work: bool = True
+    open_tasks: int = 0
+    open_seconds: float = 0.0
+
+    def can_take(self, lane: Lane) -> bool:
+        """Whether types and tags match, whatever the load."""
+        return self.tags.issuperset(lane.requires) and any(fnmatchcase(lane.type, pattern) for pattern in self.types)
+
+    def has_room(self, cover_seconds: float) -> bool:
+        """Whether another task may be given now.
+
+        Beyond what runs (`max_concurrency`) it is given only as much as it finishes within
+        `cover_seconds`, so that short tasks never wait for a round trip and long ones never
+        queue behind each other.
+        """
+        if self.open_tasks < self.max_concurrency:
+            return True
+        return self.open_tasks < QUEUE_AHEAD_LIMIT and self.open_seconds <= cover_seconds * self.max_concurrency
+
+    def free(self, expected_seconds: float, cover_seconds: float) -> int:
+        """How many tasks of this expected run time it may be given now (infinite: never run before)."""
+        slots = max(0, self.max_concurrency - self.open_tasks)
+        spare_seconds = cover_seconds * self.max_concurrency - self.open_seconds
+        ahead = int(spare_seconds / expected_seconds) if spare_seconds > 0 else 0
+        return max(slots, min(ahead, QUEUE_AHEAD_LIMIT - self.open_tasks))
+
+    def give(self, expected_seconds: float) -> None:
+        self.open_tasks += 1
+        self.open_seconds += expected_seconds
+
+    def take_back(self, expected_seconds: float) -> None:
+        self.open_tasks -= 1
+        self.open_seconds = max(0.0, self.open_seconds - expected_seconds) if self.open_tasks else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A ready task: its id, lane, score, and how long it is expected to run."""
+
+    id: str
+    lane: Lane
+    score: float
+    expected_seconds: float
+
+
+@dataclass(slots=True)
+class Rotation:
+    """Where the round robin stands, and which queue goes first."""
+
+    next_agent: int = 0
+    next_queue: int = 0
+    eligible: dict[Lane, tuple[AgentSlots, ...]] = field(default_factory=dict)
+
+
+Chooser = Callable[[Sequence[AgentSlots], Rotation], AgentSlots]
+
+
+def _least_loaded(agents: Sequence[AgentSlots], rotation: Rotation) -> AgentSlots:
+    return min(agents, key=lambda agent: (agent.open_tasks / agent.max_concurrency, agent.id))
+
+
+def _round_robin(agents: Sequence[AgentSlots], rotation: Rotation) -> AgentSlots:
+    ordered = sorted(agents, key=lambda agent: agent.id)
+    rotation.next_agent += 1
+    return ordered[(rotation.next_agent - 1) % len(ordered)]
+
+
+# `priority` differs in the order of the tasks (see `score`), not in the choice of the agent.
+CHOOSERS: dict[str, Chooser] = {
+    "least_loaded": _least_loaded,
+    "round_robin": _round_robin,
+    "priority": _least_loaded,
+}
+
+
+def place(
+    candidates: Iterable[Candidate],
+    agents: Sequence[AgentSlots],
+    policy_of: Callable[[str], str],
+    rotation: Rotation,
+    cover_seconds: float,
+) -> list[tuple[Candidate, AgentSlots]]:
+    """Assigns tasks to agents and counts them against the agents' room.
+
+    Within a queue the lowest score goes first; queues take turns, so that a long one does not
+    starve the others. A task without an agent that has room stays where it is. `agents` are
+    charged for what they are given (`AgentSlots.give`).
+    """
+    placed = []
+    rotation.eligible.clear()
+    for candidate in _in_turns(candidates, rotation):
+        eligible = rotation.eligible.get(candidate.lane)
+        if eligible is None:
+            eligible = tuple(a for a in agents if a.accepts_work and a.can_take(candidate.lane))
+        eligible = tuple(a for a in eligible if a.has_room(cover_seconds))
+        rotation.eligible[candidate.lane] = eligible
+        if not eligible:
+            continue
+        if len(eligible) == 1:
+            agent = eligible[0]
+        else:
+            agent = CHOOSERS[policy_of(candidate.lane.queue)](eligible, rotation)
+        agent.give(candidate.expected_seconds)
+        placed.append((candidate, agent))
+    return placed
+
+
+def _in_turns(candidates: Iterable[Candidate], rotation: Rotation) -> Iterable[Candidate]:
+    queues: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        queues.setdefault(candidate.lane.queue, []).append(candidate)
+    for queue in queues.values():
+        queue.sort(key=lambda candidate: candidate.score)
+    names = sorted(queues)
+    rotation.next_queue += 1
+    start = rotation.next_queue % len(names) if names else 0
+    turns = [queues[name] for name in names[start:] + names[:start]]
+    if len(turns) == 1:
+        return turns[0]
+    return (c for c in chain.from_iterable(zip_longest(*turns)) if c is not None)
+
+
+def unplaceable_reason(lane: Lane, agents: Iterable[AgentSlots]) -> str | None:
+    """Why no registered agent could ever take a task of this lane; None if one could."""
+    known = list(agents)
+    if any(agent.can_take(lane) for agent in known):
+        return None
+    if not known:
+        return "no agent is registered"
+    by_type = [a for a in known if a.can_take(Lane(lane.queue, lane.type))]
+    if not by_type:
+        return f"no registered agent takes type {lane.type}"
+    missing = min((sorted(set(lane.requires) - a.tags) for a in by_type), key=len)
+    return f"no registered agent that takes type {lane.type} has the tags {', '.join(lane.requires)}" + (
+        f" (the nearest lacks {', '.join(missing)})"
+    )

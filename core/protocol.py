@@ -1,0 +1,179 @@
+"""What dispatcher and agents say to each other: JSON arrays, several messages to a stream entry.
+
+Inputs and outputs travel as raw JSON, so that the dispatcher carries them without parsing them.
+A (task id, attempt) pair names one execution everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+Pair = tuple[str, int]
+
+
+class Failure(msgspec.Struct, array_like=True, gc=False):
+    """How an attempt failed: an ErrorClass, one line for people, and the traceback if there is one."""
+
+    error_class: str
+    message: str
+    traceback: str | None = None
+
+
+# dispatcher → agent
+
+
+class Run(msgspec.Struct, array_like=True, tag="run", gc=False):
+    """One attempt to be run. `checkpoint` is JSON text that an earlier attempt saved."""
+
+    task_id: str
+    attempt: int
+    task_type: str
+    input: msgspec.Raw
+    timeout_seconds: float
+    checkpoint: str | None
+    priority: int
+
+
+class Cancel(msgspec.Struct, array_like=True, tag="cancel", gc=False):
+    """Stop this attempt if it still runs, and forget it if it does not."""
+
+    task_id: str
+    attempt: int
+
+
+class Welcome(msgspec.Struct, array_like=True, tag="welcome", gc=False):
+    """The dispatcher knows this boot from now on."""
+
+
+class Reply(msgspec.Struct, array_like=True, tag="reply", gc=False):
+    """The answer to a request of a running task: a value, or why it was refused."""
+
+    request_id: str
+    value: Any = None
+    refused: str | None = None
+
+
+class Drain(msgspec.Struct, array_like=True, tag="drain", gc=False):
+    """Start nothing more, finish what runs, leave."""
+
+
+Order = Run | Cancel | Welcome | Reply | Drain
+
+
+# agent → dispatcher
+
+
+class Hello(msgspec.Struct, array_like=True, tag="hello", gc=False):
+    """A new boot of an agent."""
+
+    agent: AgentInfo
+
+
+class Started(msgspec.Struct, array_like=True, tag="started", gc=False):
+    """These attempts are about to run; sent and acknowledged before they do."""
+
+    agent_id: str
+    pairs: list[Pair]
+    at: float  # epoch seconds
+
+
+class Done(msgspec.Struct, array_like=True, tag="done", gc=False):
+    """An attempt ended: `failure` is None for a success."""
+
+    task_id: str
+    attempt: int
+    output: msgspec.Raw
+    failure: Failure | None
+    started_at: float  # epoch seconds
+    run_seconds: float
+
+
+class Returned(msgspec.Struct, array_like=True, tag="returned", gc=False):
+    """Attempts that the agent hands back without having started them."""
+
+    agent_id: str
+    pairs: list[Pair]
+
+
+class Progress(msgspec.Struct, array_like=True, tag="progress", gc=False):
+    task_id: str
+    attempt: int
+    fraction: float
+    message: str
+
+
+class Log(msgspec.Struct, array_like=True, tag="log", gc=False):
+    agent_id: str
+    task_id: str
+    attempt: int
+    level: str
+    message: str
+
+
+class Checkpoint(msgspec.Struct, array_like=True, tag="checkpoint", gc=False):
+    """Answered with a Reply once it is committed."""
+
+    agent_id: str
+    request_id: str
+    task_id: str
+    attempt: int
+    state: msgspec.Raw
+
+
+class SubmitChild(msgspec.Struct, array_like=True, tag="submit", gc=False):
+    """A running task submits another one; answered with the child's id once it is committed."""
+
+    agent_id: str
+    request_id: str
+    task_id: str
+    attempt: int
+    ordinal: int
+    child_type: str
+    input: Any
+    options: dict[str, Any]
+
+
+class Gone(msgspec.Struct, array_like=True, tag="gone", gc=False):
+    """A boot ended: it said so itself (`state` "left") or its supervisor saw it exit ("lost")."""
+
+    agent_id: str
+    state: str
+
+
+Report = Hello | Started | Done | Returned | Progress | Log | Checkpoint | SubmitChild | Gone
+
+
+class AgentInfo(msgspec.Struct):
+    """Who an agent is; part of its hello and of every heartbeat."""
+
+    id: str  # name:boot_id
+    name: str
+    boot_id: str
+    kind: str
+    host: str
+    pid: int
+    types: list[str]  # patterns such as "analysis.*"
+    tags: list[str]
+    max_concurrency: int
+
+
+class Heartbeat(msgspec.Struct):
+    """Written every second with a TTL; what the dispatcher reconciles its claims against."""
+
+    agent: AgentInfo
+    generation: str
+    read_position: str  # the last inbox entry that was read
+    held: list[Pair]  # from reading an order until the result's arrival is acknowledged
+    running: int
+    draining: bool
+    cpu_percent: float
+    memory_bytes: int
+
+
+encode = msgspec.json.Encoder().encode
+decode_orders = msgspec.json.Decoder(list[Order]).decode
+decode_reports = msgspec.json.Decoder(list[Report]).decode
+decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode
+NULL = msgspec.Raw(b"null")

@@ -1,0 +1,150 @@
+"""The tables. `sql/migrations` creates them; a test compares the two.
+
+No index of `tasks` names `state`, `attempt` or the agent: a claim can then be a heap-only (HOT)
+update that touches no index, and the planner has no small partial index to mistake for a short
+cut in the settle statement (measured: 48 µs instead of 8 µs a row).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL, UUID
+
+from core.states import CLAIMED, TERMINAL, Priority, TaskState
+
+metadata = MetaData()
+_instant = DateTime(timezone=True)
+
+
+def _listed(values: object) -> str:
+    return ", ".join(f"'{value}'" for value in sorted(values))  # type: ignore[call-overload]
+
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("queue", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("title", Text),
+    Column("state", Text, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("input", JSONB, nullable=False),
+    Column("output", JSONB),
+    Column("error", JSONB),
+    Column("requires", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("refunded", Integer, nullable=False, server_default=text("0")),
+    Column("refunds", SmallInteger, nullable=False, server_default=text("0")),  # since an operator's last retry
+    Column("max_attempts", SmallInteger, nullable=False),
+    Column("timeout_seconds", Double, nullable=False),
+    Column("run_at", _instant),
+    Column("ready_at", _instant, nullable=False),
+    Column("idempotency_key", Text),
+    Column("content_hash", Text),
+    Column("workflow_id", UUID(as_uuid=False)),
+    Column("waiting_on", Integer, nullable=False, server_default=text("0")),
+    Column("creator_agent_id", Text),
+    Column("created_by", Text, nullable=False, server_default=text("''")),
+    Column("assigned_agent_id", Text),
+    Column("progress", REAL),
+    Column("progress_message", Text),
+    Column("checkpoint", JSONB),
+    Column("created_at", _instant, nullable=False),
+    Column("assigned_at", _instant),
+    Column("started_at", _instant),
+    Column("finished_at", _instant),
+    CheckConstraint(f"state IN ({_listed(TaskState)})", name="tasks_state_known"),
+    CheckConstraint(f"priority BETWEEN {min(Priority)} AND {max(Priority)}", name="tasks_priority_known"),
+    CheckConstraint(f"(state IN ({_listed(TERMINAL)})) = (finished_at IS NOT NULL)", name="tasks_finished_has_time"),
+    CheckConstraint(
+        f"state NOT IN ({_listed(CLAIMED)}) OR (assigned_agent_id IS NOT NULL AND assigned_at IS NOT NULL)",
+        name="tasks_claimed_has_agent",
+    ),
+    CheckConstraint("state <> 'in_progress' OR started_at IS NOT NULL", name="tasks_running_has_start"),
+    CheckConstraint("state <> 'scheduled' OR run_at IS NOT NULL", name="tasks_scheduled_has_time"),
+    CheckConstraint("(state = 'blocked') = (waiting_on > 0) OR finished_at IS NOT NULL", name="tasks_blocked_waits"),
+    CheckConstraint("state <> 'failed' OR error IS NOT NULL", name="tasks_failed_has_error"),
+    CheckConstraint("refunded BETWEEN 0 AND attempt", name="tasks_refunds_bounded"),
+    CheckConstraint("(idempotency_key IS NULL) = (content_hash IS NULL)", name="tasks_key_has_hash"),
+    # room for the claim's new row version on the same page
+    postgresql_with={"fillfactor": "80", "autovacuum_vacuum_scale_factor": "0.02"},
+)
+Index(
+    "tasks_idempotency_key",
+    tasks.c.idempotency_key,
+    unique=True,
+    postgresql_where=text("idempotency_key IS NOT NULL"),
+)
+Index("tasks_open", tasks.c.id, postgresql_where=text("finished_at IS NULL"))
+Index("tasks_finished_at", tasks.c.finished_at, postgresql_using="brin")
+Index("tasks_workflow", tasks.c.workflow_id, postgresql_where=text("workflow_id IS NOT NULL"))
+
+# One row for each unfinished task that another one waits for.
+task_dependencies = Table(
+    "task_dependencies",
+    metadata,
+    Column("parent_id", UUID(as_uuid=False), primary_key=True),
+    Column("child_id", UUID(as_uuid=False), primary_key=True),
+)
+
+# The audit log: append-only, one partition a day and a default one.
+task_events = Table(
+    "task_events",
+    metadata,
+    Column("task_id", UUID(as_uuid=False)),  # NULL: an operator's action on something else than a task
+    Column("at", _instant, nullable=False, server_default=text("now()")),
+    Column("event", Text, nullable=False),
+    Column("from_state", Text),
+    Column("to_state", Text),
+    Column("attempt", Integer),
+    Column("actor", Text, nullable=False),
+    Column("agent_id", Text),
+    Column("detail", JSONB),
+    postgresql_partition_by="RANGE (at)",
+)
+Index("task_events_task", task_events.c.task_id)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("id", Text, primary_key=True),  # name:boot
+    Column("name", Text, nullable=False),
+    Column("boot_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("types", ARRAY(Text), nullable=False),
+    Column("tags", ARRAY(Text), nullable=False),
+    Column("max_concurrency", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("registered_at", _instant, nullable=False, server_default=text("now()")),
+    Column("left_at", _instant),
+    CheckConstraint("state IN ('online', 'draining', 'left', 'lost')", name="agents_state_known"),
+    CheckConstraint("(state IN ('left', 'lost')) = (left_at IS NOT NULL)", name="agents_left_has_time"),
+)
+Index("agents_name", agents.c.name)
+
+# One row: the leader's term. A statement that must not outlive the term compares its epoch.
+leadership = Table(
+    "leadership",
+    metadata,
+    Column("singleton", SmallInteger, primary_key=True, autoincrement=False, server_default=text("1")),
+    Column("epoch", BigInteger, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("since", _instant, nullable=False),
+    CheckConstraint("singleton = 1", name="leadership_one_row"),
+)

@@ -1,0 +1,24 @@
+"""Values as PostgreSQL array literals: one parameter to quote instead of one per value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def plain(values: Iterable[object]) -> str:
+    """An array of numbers, UUIDs or names that need no quotes; None is NULL."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def quoted(values: Iterable[str | None]) -> str:
+    """An array of any texts (JSON among them); None is NULL."""
+    return (
+        "{"
+        + ",".join(
+            [
+                "NULL" if value is None else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+                for value in values
+            ]
+        )
+        + "}"
+    )

@@ -1,0 +1,97 @@
+"""What is shown: tasks, their histories, counts, agents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from core.database import Transaction, queries
+from core.errors import TaskNotFound
+from core.models import AgentRecord, AuditEvent, Lane, Task, Waiting
+from core.store.arrays import plain
+
+
+class LaneCount(NamedTuple):
+    lane: Lane
+    count: int
+    oldest: datetime
+
+
+class Ending(NamedTuple):
+    """How a task stands: its state, and its output or error once it has one."""
+
+    state: str
+    output: Any
+    error: dict[str, Any] | None
+
+
+def find_task(tx: Transaction, task_id: str) -> Task | None:
+    """The task with this id, or None."""
+    rows = tx.rows(queries("reads")["task"], {"id": task_id})
+    return Task.from_row(rows[0]) if rows else None
+
+
+def get_task(tx: Transaction, task_id: str) -> Task:
+    """The task with this id; raises TaskNotFound."""
+    task = find_task(tx, task_id)
+    if task is None:
+        raise TaskNotFound(task_id)
+    return task
+
+
+def list_tasks(
+    tx: Transaction, *, state: str | None = None, type: str | None = None, queue: str | None = None, limit: int = 20
+) -> list[Task]:
+    """The newest tasks that match, without their inputs and outputs."""
+    parameters = {"state": state, "type": type, "queue": queue, "limit": limit}
+    return [Task.from_row(row) for row in tx.rows(queries("reads")["list_tasks"], parameters)]
+
+
+def history(tx: Transaction, task_id: str) -> list[AuditEvent]:
+    """A task's events in order."""
+    return [AuditEvent.from_row(row) for row in tx.rows(queries("reads")["history"], {"id": task_id})]
+
+
+def endings(tx: Transaction, ids: Sequence[str]) -> dict[str, Ending]:
+    """How these tasks stand."""
+    rows = tx.rows(queries("reads")["outputs"], {"ids": plain(ids)})
+    return {
+        id_: Ending(state, orjson.loads(output) if output else None, orjson.loads(error) if error else None)
+        for id_, state, output, error in rows
+    }
+
+
+def waiting(tx: Transaction, ids: Sequence[str]) -> list[Waiting]:
+    """How these tasks wait; those that don't are left out."""
+    return [Waiting.from_row(row) for row in tx.rows(queries("reads")["waiting"], {"ids": plain(ids)})]
+
+
+def state_counts(tx: Transaction) -> dict[str, int]:
+    """How many tasks are in each state."""
+    return dict(tx.rows(queries("reads")["states"], {}))  # type: ignore[arg-type]
+
+
+def waiting_lanes(tx: Transaction) -> list[LaneCount]:
+    """What waits to be taken, lane by lane."""
+    return [
+        LaneCount(Lane(queue, type_, tuple(requires)), count, oldest)
+        for queue, type_, requires, count, oldest in tx.rows(queries("reads")["waiting_lanes"], {})
+    ]
+
+
+def agents(tx: Transaction) -> list[AgentRecord]:
+    """Every agent that is known, present ones first."""
+    return [AgentRecord.from_row(row) for row in tx.rows(queries("reads")["agents"], {})]
+
+
+def leader(tx: Transaction) -> tuple[int, str, datetime]:
+    """(epoch, worker, since) of the current term; epoch 0 before the first."""
+    return tx.rows(queries("reads")["leader"], {})[0]  # type: ignore[return-value]
+
+
+def has_tasks(tx: Transaction) -> bool:
+    """Whether there is any task."""
+    return bool(tx.rows(queries("reads")["any_task"], {})[0][0])

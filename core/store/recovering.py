@@ -1,0 +1,102 @@
+"""What a leader needs to take over, to sweep, and to keep the audit log's partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+import orjson
+
+from core.database import Transaction, queries
+from core.models import Waiting
+from core.store.arrays import plain, quoted
+
+NIL = "00000000-0000-0000-0000-000000000000"
+
+
+class OpenClaim(NamedTuple):
+    """A task that an agent has, as a new leader finds it."""
+
+    id: str
+    attempt: int
+    type: str
+    timeout_seconds: float
+    priority: int
+    agent_id: str
+    max_attempts: int
+    refunded: int
+    refunds: int
+    is_started: bool
+    started_at: float | None
+
+
+def try_lead(tx: Transaction) -> bool:
+    """Takes the leader's lock on this connection, if nobody has it."""
+    return bool(tx.rows(queries("recovery")["try_lead"], {})[0][0])
+
+
+def take_term(tx: Transaction, worker: str) -> int:
+    """Begins the next term; returns its epoch."""
+    return int(tx.rows(queries("recovery")["take_term"], {"worker": worker})[0][0])
+
+
+def database_time(tx: Transaction) -> float:
+    """The database's clock, epoch seconds."""
+    return float(tx.rows(queries("recovery")["database_time"], {})[0][0])
+
+
+def claimed_tasks(tx: Transaction) -> list[OpenClaim]:
+    """Every task that an agent has."""
+    return [OpenClaim._make(row) for row in tx.rows(queries("recovery")["claimed_tasks"], {})]
+
+
+def open_slice(tx: Transaction, after: str, limit: int) -> tuple[list[Waiting], str | None]:
+    """The waiting tasks of one slice of open rows, and where the next slice begins (None: it was the last)."""
+    rows = tx.rows(queries("recovery")["open_slice"], {"after": after, "limit": limit})
+    waiting = [Waiting.from_row(row) for row in rows if row[1] in ("pending", "scheduled")]
+    return waiting, rows[-1][0] if len(rows) == limit else None
+
+
+def not_held(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Of these pairs, those that are no longer their task's current claim."""
+    ids, attempts = zip(*pairs, strict=True)
+    return [
+        (row[0], row[1])
+        for row in tx.rows(queries("recovery")["not_held"], {"ids": plain(ids), "attempts": plain(attempts)})
+    ]
+
+
+def register_agents(tx: Transaction, agents: Sequence[dict[str, Any]]) -> None:
+    """Records agents that came: dictionaries of `worker.protocol.AgentInfo`'s fields and a state."""
+    tx.rows(queries("recovery")["register_agents"], {"agents": orjson.dumps(list(agents)).decode()})
+
+
+def end_agents(tx: Transaction, ended: Sequence[tuple[str, str]]) -> None:
+    """Records (agent id, "left" or "lost")."""
+    ids, states = zip(*ended, strict=True)
+    tx.rows(queries("recovery")["end_agents"], {"ids": quoted(ids), "states": plain(states)})
+
+
+def online_agents(tx: Transaction) -> list[str]:
+    """Ids of agents whose end is not recorded."""
+    return [row[0] for row in tx.rows(queries("recovery")["online_agents"], {})]
+
+
+def ensure_partitions(tx: Transaction, today: date, days_ahead: int = 7) -> list[str]:
+    """Makes the audit log's partitions for today and the days ahead; returns those that are new.
+
+    A day whose rows already went to the default partition stays there: PostgreSQL would refuse
+    the partition, and the rows are found all the same.
+    """
+    existing = {row[0] for row in tx.rows(queries("recovery")["partitions"], {})}
+    made = []
+    for offset in range(days_ahead + 1):
+        day = today + timedelta(days=offset)
+        name = f"task_events_{day:%Y%m%d}"
+        if name in existing or tx.rows(queries("recovery")["in_default"], {"start": day, "end": day + timedelta(1)}):
+            continue
+        statement = queries("recovery")["create_partition"]
+        tx.rows(statement.format(name=name, start=f"{day} 00:00:00+00", end=f"{day + timedelta(1)} 00:00:00+00"), {})
+        made.append(name)
+    return made

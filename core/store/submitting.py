@@ -1,0 +1,152 @@
+"""New tasks: by one INSERT for few, by COPY for many."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from core.database import DriverTransaction, Transaction, queries
+from core.errors import IdempotencyConflict, SubmissionError
+from core.models import Lane, Waiting
+from core.states import TaskState
+from core.store.arrays import plain, quoted
+from core.validation import Submission
+
+COPIED_COLUMNS = (
+    "id",
+    "queue",
+    "type",
+    "title",
+    "state",
+    "priority",
+    "input",
+    "requires",
+    "max_attempts",
+    "timeout_seconds",
+    "ready_at",
+    "creator_agent_id",
+    "created_by",
+    "created_at",
+)
+EVENT_COLUMNS = ("task_id", "at", "event", "to_state", "attempt", "actor", "agent_id")
+
+
+class Inserted(NamedTuple):
+    """`ids` parallels the submissions: the task's id, or why there is none. `waiting` are the new ones to queue."""
+
+    ids: list[str | SubmissionError]
+    waiting: list[Waiting]
+
+
+def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
+    """Stores new tasks. A known idempotency key gives the first task's id, or a conflict if content differs."""
+    refused: dict[str, SubmissionError] = {}
+    unfinished: dict[str, list[str]] = {}
+    for submission in submissions:
+        if submission.after:
+            try:
+                unfinished[submission.id] = _lock_parents(tx, submission)
+            except SubmissionError as error:
+                refused[submission.id] = error
+    accepted = [s for s in submissions if s.id not in refused]
+    rows = tx.rows(queries("submission")["insert_tasks"], _columns(accepted, unfinished)) if accepted else ()
+    new = {row[0]: row for row in rows}
+    for child, parents in unfinished.items():
+        if parents and child in new:
+            tx.rows(queries("submission")["add_dependencies"], {"parents": plain(parents), "child": child})
+    taken = _taken_keys(tx, [s for s in accepted if s.id not in new])
+    waiting = [
+        Waiting(s.id, Lane(s.queue, s.type, s.requires), s.priority, row[2], row[1] == TaskState.SCHEDULED)
+        for s in accepted
+        if (row := new.get(s.id)) and row[1] != TaskState.BLOCKED
+    ]
+    return Inserted([refused.get(s.id) or (s.id if s.id in new else _first(s, taken)) for s in submissions], waiting)
+
+
+def is_copyable(submission: Submission) -> bool:
+    """Whether COPY will do: nothing to look up, nothing to wait for."""
+    return (
+        submission.idempotency_key is None
+        and not submission.after
+        and submission.parent_id is None
+        and submission.run_at is None
+        and submission.delay_seconds is None
+    )
+
+
+def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
+    """Stores many new tasks that are all `is_copyable`."""
+    now, ready = tx.rows(queries("submission")["transaction_time"], {})[0]
+    tasks, events, waiting = [], [], []
+    lanes: dict[tuple[str, str, tuple[str, ...]], Lane] = {}
+    for s in submissions:
+        title = _escaped(s.title) if s.title is not None else "\\N"
+        creator = _escaped(s.creator_agent_id) if s.creator_agent_id is not None else "\\N"
+        by = _escaped(s.created_by)
+        body = s.input_json.replace("\\", "\\\\")
+        tasks.append(
+            f"{s.id}\t{s.queue}\t{s.type}\t{title}\tpending\t{s.priority}\t{body}\t{{{','.join(s.requires)}}}\t"
+            f"{s.max_attempts}\t{s.timeout_seconds}\t{now}\t{creator}\t{by}\t{now}\n"
+        )
+        events.append(f"{s.id}\t{now}\tsubmitted\tpending\t0\t{by}\t{creator}\n")
+        key = (s.queue, s.type, s.requires)
+        lane = lanes.get(key) or lanes.setdefault(key, Lane(*key))
+        waiting.append(Waiting(s.id, lane, s.priority, ready, False))
+    tx.copy("tasks", COPIED_COLUMNS, io.StringIO("".join(tasks)))
+    tx.copy("task_events", EVENT_COLUMNS, io.StringIO("".join(events)))
+    return Inserted([s.id for s in submissions], waiting)
+
+
+def _lock_parents(tx: Transaction, submission: Submission) -> list[str]:
+    rows = dict(tx.rows(queries("submission")["lock_parents"], {"ids": plain(submission.after)}))  # type: ignore[arg-type]
+    for parent in submission.after:
+        state = rows.get(parent)
+        if state is None:
+            raise SubmissionError("after", parent, "the id of an existing task")
+        if state in (TaskState.FAILED, TaskState.CANCELLED):
+            raise SubmissionError("after", parent, f"a task that can still complete, but it is {state}")
+    return [parent for parent, state in rows.items() if state != TaskState.COMPLETED]
+
+
+def _columns(submissions: Sequence[Submission], unfinished: dict[str, list[str]]) -> dict[str, str]:
+    return {
+        "ids": plain(s.id for s in submissions),
+        "queues": plain(s.queue for s in submissions),
+        "types": plain(s.type for s in submissions),
+        "titles": quoted(s.title for s in submissions),
+        "priorities": plain(s.priority for s in submissions),
+        "inputs": quoted(s.input_json for s in submissions),
+        "requires": quoted(",".join(s.requires) for s in submissions),
+        "max_attempts": plain(s.max_attempts for s in submissions),
+        "timeouts": plain(s.timeout_seconds for s in submissions),
+        "run_ats": quoted(s.run_at.isoformat() if s.run_at else None for s in submissions),
+        "delays": plain(s.delay_seconds for s in submissions),
+        "keys": quoted(s.idempotency_key for s in submissions),
+        "hashes": quoted(s.content_hash for s in submissions),
+        "parents": plain(s.parent_id for s in submissions),
+        "waiting_on": plain(len(unfinished.get(s.id, ())) for s in submissions),
+        "creators": quoted(s.creator_agent_id for s in submissions),
+        "created_by": quoted(s.created_by for s in submissions),
+    }
+
+
+def _taken_keys(tx: Transaction, submissions: Sequence[Submission]) -> dict[str, tuple[str, str]]:
+    keys = [s.idempotency_key for s in submissions if s.idempotency_key is not None]
+    if not keys:
+        return {}
+    rows = tx.rows(queries("submission")["find_by_keys"], {"keys": keys})
+    return {key: (id_, content_hash) for key, id_, content_hash in rows}
+
+
+def _first(submission: Submission, taken: dict[str, tuple[str, str]]) -> str | SubmissionError:
+    key = submission.idempotency_key
+    if key is None or key not in taken:
+        raise AssertionError(f"task {submission.id} was not inserted and holds no known key")
+    first_id, content_hash = taken[key]
+    return first_id if content_hash == submission.content_hash else IdempotencyConflict(key, first_id)
+
+
+def _escaped(text: str) -> str:
+    """`text` for COPY's text format."""
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

@@ -1,0 +1,245 @@
+"""Submit, cancel, retry: validate → persist → enqueue.
+
+Redis is told after the commit and only as a hint: if it is away the task is accepted all the same,
+and the worker's sweep finds it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import psycopg2
+import sqlalchemy
+
+from core.clock import Clock
+from core.config import Settings, settings
+from core.database import CallerTransaction, Database, DriverTransaction
+from core.embedded import resolve
+from core.errors import SubmissionError, Unavailable
+from core.grouping import GroupCommitter
+from core.models import Waiting
+from core.queue import Queue
+from core.redis_client import connect_redis, reaching_redis
+from core.registry import Registry, registry
+from core.states import Priority
+from core.store import operating, reading, submitting
+from core.store.submitting import Inserted
+from core.validation import Limits, Submission, validate_submission
+
+CHUNK_SIZE = 2_000
+Progress = Callable[[int], None]
+
+log = logging.getLogger(__name__)
+
+
+class Submitter:
+    """The way in. One per process is enough; every method may be called from any thread."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, database: Database, queue: Queue, clock: Clock | None = None
+    ) -> None:
+        self._registry = registry
+        self._limits = Limits(settings.input_limit_bytes, settings.output_limit_bytes)
+        self._database = database
+        self._queue = queue
+        self._clock = clock or Clock()
+        self._group: GroupCommitter[Submission, str | SubmissionError] = GroupCommitter(self._insert_together)
+        self._redis_is_away = False
+
+    def submit(
+        self,
+        type: str,
+        input: Any = None,
+        *,
+        connection: sqlalchemy.Connection | None = None,
+        **options: Any,
+    ) -> str:
+        """Submits one task and returns its id; it is committed then.
+
+        `options` are title, queue, priority (low, medium, high, urgent), timeout_seconds,
+        max_attempts, delay_seconds or run_at, requires (tags), idempotency_key, created_by and
+        after (ids of tasks to wait for). With `connection` the task joins the caller's
+        transaction and exists if and only if that commits; it starts when the sweep finds it, or
+        at once if the caller then calls `wake`. An idempotency key used before returns the first
+        task's id. Raises SubmissionError, IdempotencyConflict or Unavailable.
+        """
+        submission = self._validated(type, input, options)
+        if connection is not None:
+            result = submitting.insert(CallerTransaction(connection), [submission]).ids[0]
+        else:
+            result = self._group.run(submission)
+        if isinstance(result, SubmissionError):
+            raise result
+        return result
+
+    def submit_many(
+        self, submissions: Iterable[Mapping[str, Any]], *, progress: Progress | None = None
+    ) -> list[str]:
+        """Submits many tasks, each a mapping of `submit`'s arguments; returns their ids in order.
+
+        They are stored in chunks of CHUNK_SIZE, each committed by itself, with bounded memory
+        besides the ids; `progress` is called with the number stored so far. Raises
+        SubmissionError for the first bad one, naming its position: chunks before it are stored,
+        its own chunk and those behind are not.
+        """
+        ids: list[str] = []
+        for chunk in _chunks(submissions, CHUNK_SIZE):
+            checked = [self._validated_item(len(ids) + offset, item) for offset, item in enumerate(chunk)]
+            with self._database.transaction() as tx:
+                inserted = self._store(tx, checked)
+                for offset, result in enumerate(inserted.ids):
+                    if isinstance(result, SubmissionError):
+                        raise _positioned(result, len(ids) + offset)
+            self._push(inserted.waiting)
+            ids += inserted.ids  # type: ignore[arg-type]
+            if progress is not None:
+                progress(len(ids))
+        return ids
+
+    def wake(self, task_ids: Sequence[str]) -> None:
+        """Queues tasks that were submitted in a caller's transaction, once that is committed."""
+        with self._database.transaction() as tx:
+            waiting = reading.waiting(tx, [_task_id(task_id) for task_id in task_ids])
+        self._push(waiting)
+
+    def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
+        """Cancels an open task, at once and for good; a running one is told to stop.
+
+        Tasks that wait for it are cancelled too. Raises TaskNotFound, IllegalTransition, Unavailable.
+        """
+        with self._database.transaction() as tx:
+            was, agent_id, attempt = operating.cancel(tx, _task_id(task_id), actor, reason)
+        self._hint(lambda: self._queue.forget(was))
+        if agent_id is not None:
+            self._hint(lambda: self._queue.send_cancel(agent_id, task_id, attempt))
+
+    def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
+        """Makes a failed or cancelled task pending again with a new budget of attempts; history stays.
+
+        Raises TaskNotFound, IllegalTransition, Unavailable.
+        """
+        with self._database.transaction() as tx:
+            waiting = operating.retry(tx, _task_id(task_id), actor, reason)
+        self._push([waiting])
+
+    def reprioritise(self, task_id: str, priority: str, *, actor: str) -> None:
+        """Changes the priority of a task that no agent has yet.
+
+        Raises SubmissionError, TaskNotFound, IllegalTransition, Unavailable.
+        """
+        names = [p.label for p in Priority]
+        if priority not in names:
+            raise SubmissionError("priority", priority, "one of " + ", ".join(names))
+        with self._database.transaction() as tx:
+            waiting, is_queued, was = operating.reprioritise(
+                tx, _task_id(task_id), Priority[priority.upper()], actor
+            )
+        if is_queued:
+            before = Waiting(waiting.id, waiting.lane, int(was), waiting.ready, waiting.is_due_later)
+            self._hint(lambda: self._queue.forget(before))
+            self._push([waiting])
+
+    # ours
+
+    def _validated(self, type: str, input: Any, options: Mapping[str, Any]) -> Submission:
+        return validate_submission(
+            type, input, **options, registry=self._registry, limits=self._limits, now=self._clock.now()
+        )
+
+    def _validated_item(self, position: int, item: Mapping[str, Any]) -> Submission:
+        try:
+            return self._validated(item["type"], item.get("input"), _options(item))
+        except SubmissionError as error:
+            raise _positioned(error, position) from None
+        except (KeyError, TypeError) as error:
+            raise SubmissionError(f"submissions.{position}", item, f"submit's arguments ({error})") from None
+
+    def _store(self, tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
+        if all(map(submitting.is_copyable, submissions)):
+            return submitting.copy(tx, submissions)
+        return submitting.insert(tx, submissions)
+
+    def _insert_together(self, submissions: Sequence[Submission]) -> list[str | SubmissionError]:
+        """One transaction for what several threads submit at the same moment."""
+        try:
+            with self._database.transaction() as tx:
+                inserted = submitting.insert(tx, submissions)
+        except psycopg2.DataError:
+            if len(submissions) == 1:
+                raise
+            # validation should have refused it: store the others without the culprit
+            return [result for submission in submissions for result in self._insert_alone(submission)]
+        self._push(inserted.waiting)
+        return inserted.ids
+
+    def _insert_alone(self, submission: Submission) -> list[str | SubmissionError]:
+        try:
+            return self._insert_together([submission])
+        except psycopg2.DataError as error:
+            return [SubmissionError("input", submission.input_json, f"what PostgreSQL can store ({error})")]
+
+    def _push(self, waiting: Sequence[Waiting]) -> None:
+        if waiting:
+            self._hint(lambda: self._queue.push(waiting))
+
+    def _hint(self, tell: Callable[[], object]) -> None:
+        try:
+            with reaching_redis():
+                tell()
+        except Unavailable as error:
+            if not self._redis_is_away:
+                log.warning("%s: tasks are stored and start once it is back", error)
+            self._redis_is_away = True
+        else:
+            self._redis_is_away = False
+
+
+def open_submitter(settings: Settings, registry: Registry, database_url: str, redis_url: str) -> Submitter:
+    """A submitter with connections of its own."""
+    queue = Queue(connect_redis(redis_url), settings.namespace, settings.placement_of)
+    return Submitter(settings, registry, Database(database_url), queue)
+
+
+@lru_cache
+def default_submitter() -> Submitter:
+    """The submitter of this process, by the settings of its environment."""
+    current = settings()
+    endpoints = resolve(current)
+    types = registry.load(current.task_modules)
+    return open_submitter(current, types, endpoints.database_url, endpoints.redis_url)
+
+
+def submit(type: str, input: Any = None, **options: Any) -> str:
+    """`Submitter.submit` with this process's own submitter."""
+    return default_submitter().submit(type, input, **options)
+
+
+def submit_many(submissions: Iterable[Mapping[str, Any]], *, progress: Progress | None = None) -> list[str]:
+    """`Submitter.submit_many` with this process's own submitter."""
+    return default_submitter().submit_many(submissions, progress=progress)
+
+
+def _chunks(items: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
+    iterator = iter(items)
+    while chunk := list(itertools.islice(iterator, size)):
+        yield chunk
+
+
+def _options(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if name not in ("type", "input")}
+
+
+def _positioned(error: SubmissionError, position: int) -> SubmissionError:
+    return SubmissionError(f"submissions.{position}.{error.field}", error.value, error.expected)
+
+
+def _task_id(value: str) -> str:
+    try:
+        return str(uuid.UUID(value))
+    except (ValueError, AttributeError, TypeError):
+        raise SubmissionError("task", value, "a task id (a UUID)") from None

@@ -1,0 +1,264 @@
+"""A submission, checked completely before anything else sees it (pure; time is an argument)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+import orjson
+import uuid_utils
+from pydantic import BaseModel
+
+from core.inputs import encode_input, refused
+from core.jsontext import refusal
+from core.registry import MAX_TIMEOUT_SECONDS, Registry, TaskType
+from core.states import Priority
+
+TITLE_LIMIT = 200
+NAME_LIMIT = 200  # characters of created_by, creator_agent_id and idempotency keys
+TAG_LIMIT = 32
+AFTER_LIMIT = 1000
+ATTEMPTS_LIMIT = 100
+MAX_AHEAD_SECONDS = 10 * 366 * 24 * 3600
+FIRST_YEAR = 2000
+
+_LABEL = re.compile(r"[a-z0-9._-]{1,64}")
+_LABEL_TEXT = "1 to 64 lower-case letters, digits or ._-"
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PRIORITIES = {priority.label: int(priority) for priority in Priority}
+_DEFAULT_PRIORITY = Priority.MEDIUM.label
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Largest input and output of a task in bytes of JSON."""
+
+    input_limit_bytes: int
+    output_limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A task that was checked and has an id, but is not stored yet.
+
+    `input_json` is compact JSON text; `requires` unites the tags of the submission with those of
+    its type; `run_at` is aware UTC or None for at once; `content_hash` identifies the content and
+    exists when there is an idempotency key.
+    """
+
+    id: str
+    type: str
+    queue: str
+    title: str | None
+    priority: int
+    input_json: str
+    requires: tuple[str, ...]
+    timeout_seconds: float
+    max_attempts: int
+    run_at: datetime | None
+    idempotency_key: str | None
+    content_hash: str | None
+    created_by: str
+    creator_agent_id: str | None
+    parent_id: str | None
+    after: tuple[str, ...]
+
+
+def validate_submission(
+    type: str,
+    input: Mapping[str, object] | BaseModel | None = None,
+    *,
+    title: str | None = None,
+    queue: str = "default",
+    priority: str | Priority = "medium",
+    timeout_seconds: float | None = None,
+    max_attempts: int | None = None,
+    delay_seconds: float | None = None,
+    run_at: datetime | str | None = None,
+    requires: Iterable[str] = (),
+    idempotency_key: str | None = None,
+    created_by: str = "",
+    creator_agent_id: str | None = None,
+    parent_id: str | None = None,
+    after: Iterable[str] = (),
+    registry: Registry,
+    limits: Limits,
+    now: datetime,
+) -> Submission:
+    """Checks every part of a submission and gives it an id (UUIDv7).
+
+    What is None comes from the task type. `run_at` is an aware datetime or its ISO 8601 text;
+    `after` are the ids of tasks to wait for. Raises SubmissionError (UnknownTaskType for `type`),
+    which names the field, its value and what was expected.
+    """
+    task_type = _task_type(type, registry)
+    submission = Submission(
+        id=str(uuid_utils.uuid7()),
+        type=type,
+        queue=queue if queue == "default" else _label("queue", queue),
+        title=None if title is None else _title(title),
+        priority=_PRIORITIES[_DEFAULT_PRIORITY] if priority == _DEFAULT_PRIORITY else _priority(priority),
+        input_json=encode_input(task_type.input_model, input, limits.input_limit_bytes),
+        requires=_tags(requires, task_type.requires),
+        timeout_seconds=task_type.timeout_seconds if timeout_seconds is None else _timeout(timeout_seconds),
+        max_attempts=task_type.retry.max_attempts if max_attempts is None else _max_attempts(max_attempts),
+        run_at=None if delay_seconds is None and run_at is None else _due(delay_seconds, run_at, now),
+        idempotency_key=None if idempotency_key is None else _text("idempotency_key", idempotency_key),
+        content_hash=None,
+        created_by=created_by if created_by == "" else _text("created_by", created_by),
+        creator_agent_id=None if creator_agent_id is None else _text("creator_agent_id", creator_agent_id),
+        parent_id=None if parent_id is None else _uuid("parent_id", parent_id),
+        after=() if after == () else _after(after),
+    )
+    if idempotency_key is not None:
+        object.__setattr__(submission, "content_hash", _content_hash(submission, delay_seconds))
+    return submission
+
+
+def check_output(output_json: bytes | str, limit_bytes: int) -> str | None:
+    """Why a task's output can't be stored (one line), or None if it can be."""
+    problem = refusal(output_json, limit_bytes)
+    return None if problem is None else f"the output {problem}"
+
+
+def _content_hash(submission: Submission, delay_seconds: float | None) -> str:
+    """32 hex digits, equal for equal content in every process.
+
+    A delay counts as it was given: the same submission a second later has a later due time. Who
+    submits does not count: a retried parent submits its children again from another agent.
+    """
+    due = submission.run_at.isoformat() if submission.run_at and delay_seconds is None else None
+    content = [
+        submission.type,
+        submission.queue,
+        submission.title,
+        submission.priority,
+        orjson.loads(submission.input_json),
+        submission.requires,
+        float(submission.timeout_seconds),
+        submission.max_attempts,
+        float(delay_seconds or 0),
+        due,
+        submission.parent_id,
+        sorted(submission.after),
+    ]
+    return hashlib.blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+
+
+def _task_type(name: object, registry: Registry) -> TaskType:
+    if not isinstance(name, str):
+        raise refused("type", name, "the name of a task type")
+    return registry.get(name)
+
+
+def _text(field: str, value: object, limit: int = NAME_LIMIT) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= limit:
+        raise refused(field, value, f"a text of 1 to {limit} characters")
+    if "\x00" in value:
+        raise refused(field, value, "text without NUL characters, which PostgreSQL can't store")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise refused(field, value, "text without halves of surrogate pairs") from None
+    return value
+
+
+def _title(value: object) -> str:
+    if isinstance(value, str) and not value.strip():
+        raise refused("title", value, "a text that is not blank, or none at all")
+    return _text("title", value, TITLE_LIMIT)
+
+
+def _label(field: str, value: object) -> str:
+    if not isinstance(value, str) or not _LABEL.fullmatch(value):
+        raise refused(field, value, _LABEL_TEXT)
+    return value
+
+
+def _listed(field: str, value: object, limit: int, of: str) -> list[object]:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise refused(field, value, f"a list of {of}")
+    items = list(islice(value, limit + 1))
+    if len(items) > limit:
+        raise refused(field, value, f"at most {limit} {of}")
+    return items
+
+
+def _tags(given: object, of_type: frozenset[str]) -> tuple[str, ...]:
+    if given == ():
+        return tuple(sorted(of_type)) if of_type else ()
+    own = {_label(f"requires.{at}", tag) for at, tag in enumerate(_listed("requires", given, TAG_LIMIT, "tags"))}
+    tags = sorted(own | of_type)
+    if len(tags) > TAG_LIMIT:
+        raise refused("requires", tags, f"at most {TAG_LIMIT} tags together with those of the task type")
+    return tuple(tags)
+
+
+def _priority(value: object) -> int:
+    if isinstance(value, Priority):
+        return int(value)
+    if isinstance(value, str) and value in _PRIORITIES:
+        return _PRIORITIES[value]
+    raise refused("priority", value, f"one of {', '.join(_PRIORITIES)}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _timeout(value: float) -> float:
+    if not _is_number(value) or not 0 < value <= MAX_TIMEOUT_SECONDS:
+        raise refused("timeout_seconds", value, f"a number above 0 and at most {MAX_TIMEOUT_SECONDS:.0f}")
+    return float(value)
+
+
+def _max_attempts(value: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= ATTEMPTS_LIMIT:
+        raise refused("max_attempts", value, f"a whole number from 1 to {ATTEMPTS_LIMIT}")
+    return int(value)
+
+
+def _due(delay_seconds: float | None, run_at: object, now: datetime) -> datetime | None:
+    if run_at is None:
+        if not _is_number(delay_seconds) or not 0 <= delay_seconds <= MAX_AHEAD_SECONDS:
+            raise refused("delay_seconds", delay_seconds, f"a number from 0 to {MAX_AHEAD_SECONDS} (10 years)")
+        return now + timedelta(seconds=float(delay_seconds)) if delay_seconds else None
+    if delay_seconds is not None:
+        raise refused("run_at", run_at, "either delay_seconds or run_at, not both")
+    due = run_at
+    if isinstance(due, str):
+        try:
+            due = datetime.fromisoformat(due)
+        except ValueError:
+            raise refused("run_at", run_at, "an ISO 8601 time such as 2030-01-31T12:00:00+00:00") from None
+    if not isinstance(due, datetime) or due.utcoffset() is None:
+        raise refused("run_at", run_at, "a time with a time zone")
+    # The year first: the ends of the calendar can't be converted to UTC.
+    if not FIRST_YEAR <= due.year <= now.year + 11:
+        raise refused("run_at", run_at, f"a time from the year {FIRST_YEAR} to 10 years from now")
+    due = due.astimezone(UTC)
+    if due.year < FIRST_YEAR or due > now + timedelta(seconds=MAX_AHEAD_SECONDS):
+        raise refused("run_at", run_at, f"a time from the year {FIRST_YEAR} to 10 years from now")
+    return due
+
+
+def _uuid(field: str, value: object) -> str:
+    text = str(value) if isinstance(value, uuid.UUID | uuid_utils.UUID) else value
+    if not isinstance(text, str) or not _UUID.fullmatch(text.lower()):
+        raise refused(field, value, "the id of a task (a UUID)")
+    return text.lower()
+
+
+def _after(given: object) -> tuple[str, ...]:
+    ids: dict[str, None] = {}
+    for at, value in enumerate(_listed("after", given, AFTER_LIMIT, "task ids")):
+        task_id = _uuid(f"after.{at}", value)
+        if task_id in ids:
+            raise refused(f"after.{at}", value, "each id only once")
+        ids[task_id] = None
+    return tuple(ids)

@@ -1,0 +1,52 @@
+-- name: task
+-- One task, whole.
+SELECT id, queue, type, title, state, priority, input, output, error, requires, attempt, refunded, max_attempts,
+    timeout_seconds, run_at, ready_at, idempotency_key, workflow_id, waiting_on, creator_agent_id, created_by,
+    assigned_agent_id, progress, progress_message, checkpoint, created_at, assigned_at, started_at, finished_at
+FROM tasks WHERE id = %(id)s::uuid
+
+-- name: list_tasks
+-- The newest tasks that match the filters (a NULL filter matches all).
+SELECT id, queue, type, title, state, priority, NULL, NULL, error, requires, attempt, refunded, max_attempts,
+    timeout_seconds, run_at, ready_at, idempotency_key, workflow_id, waiting_on, creator_agent_id, created_by,
+    assigned_agent_id, progress, progress_message, NULL, created_at, assigned_at, started_at, finished_at
+FROM tasks
+WHERE (%(state)s::text IS NULL OR state = %(state)s) AND (%(type)s::text IS NULL OR type = %(type)s)
+    AND (%(queue)s::text IS NULL OR queue = %(queue)s)
+ORDER BY id DESC LIMIT %(limit)s
+
+-- name: history
+-- A task's life, in order.
+SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail
+FROM task_events WHERE task_id = %(id)s::uuid ORDER BY at, attempt, to_state IS NULL DESC
+
+-- name: states
+-- How many tasks are in each state.
+SELECT state, count(*) FROM tasks GROUP BY state
+
+-- name: waiting_lanes
+-- What waits, by what an agent must offer to take it.
+SELECT queue, type, requires, count(*), min(ready_at) FROM tasks
+WHERE finished_at IS NULL AND state = 'pending' GROUP BY queue, type, requires ORDER BY count(*) DESC, 1, 2
+
+-- name: outputs
+-- State, output and error of these tasks.
+SELECT id, state, output::text, error::text FROM tasks WHERE id = ANY(%(ids)s::uuid[])
+
+-- name: agents
+-- Every agent that is known, present ones first.
+SELECT id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state, registered_at, left_at
+FROM agents ORDER BY left_at IS NOT NULL, name, registered_at DESC
+
+-- name: leader
+-- Who leads.
+SELECT epoch, worker, since FROM leadership
+
+-- name: any_task
+-- Whether there is any task.
+SELECT EXISTS (SELECT FROM tasks)
+
+-- name: waiting
+-- How these tasks wait, for the queue.
+SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8
+FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state IN ('pending', 'scheduled')

@@ -1,0 +1,66 @@
+-- name: take_term
+-- The next term of leadership.
+UPDATE leadership SET epoch = epoch + 1, worker = %(worker)s, since = now() RETURNING epoch
+
+-- name: try_lead
+-- Takes the leader's lock if nobody has it.
+SELECT pg_try_advisory_lock(hashtext('taskyard leader'))
+
+-- name: database_time
+-- Proves that the connection, and so the lock, is alive; returns the time that decides.
+SELECT extract(epoch FROM clock_timestamp())::float8
+
+-- name: open_slice
+-- One slice of the open tasks in id order, for the sweep.
+SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8
+FROM tasks WHERE finished_at IS NULL AND id > %(after)s::uuid ORDER BY id LIMIT %(limit)s
+
+-- name: claimed_tasks
+-- Every task that an agent has.
+SELECT id, attempt, type, timeout_seconds, priority, assigned_agent_id, max_attempts, refunded, refunds,
+    state = 'in_progress', extract(epoch FROM started_at)::float8
+FROM tasks WHERE finished_at IS NULL AND state IN ('assigned', 'in_progress') ORDER BY id
+
+-- name: not_held
+-- Of these (task, attempt) pairs, those that are no longer the task's current claim.
+SELECT h.id, h.attempt FROM unnest(%(ids)s::uuid[], %(attempts)s::int[]) AS h(id, attempt)
+WHERE NOT EXISTS (
+    SELECT FROM tasks t WHERE t.id = h.id AND t.attempt = h.attempt AND t.state IN ('assigned', 'in_progress')
+)
+
+-- name: register_agents
+-- Agents that came; earlier boots of the same names that ended are forgotten.
+WITH came AS (
+    SELECT * FROM jsonb_to_recordset(%(agents)s::jsonb) AS a(id text, name text, boot_id text, kind text, host text,
+        pid int, types jsonb, tags jsonb, max_concurrency int, state text)
+), gone AS (
+    DELETE FROM agents g USING came WHERE g.name = came.name AND g.id <> came.id AND g.left_at IS NOT NULL
+)
+INSERT INTO agents (id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state)
+SELECT id, name, boot_id, kind, host, pid, ARRAY(SELECT jsonb_array_elements_text(types)),
+    ARRAY(SELECT jsonb_array_elements_text(tags)), max_concurrency, state
+FROM came
+ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state, left_at = NULL
+
+-- name: end_agents
+-- Agents that left or were lost.
+UPDATE agents a SET state = e.state, left_at = now()
+FROM unnest(%(ids)s::text[], %(states)s::text[]) AS e(id, state) WHERE a.id = e.id AND a.left_at IS NULL
+
+-- name: online_agents
+-- The agents that the last leader knew.
+SELECT id FROM agents WHERE left_at IS NULL
+
+-- name: create_partition
+-- One day of the audit log.
+CREATE TABLE IF NOT EXISTS {name} PARTITION OF task_events FOR VALUES FROM ('{start}') TO ('{end}')
+
+-- name: partitions
+-- The names of the audit log's partitions.
+SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'task_events'::regclass
+
+-- name: in_default
+-- Whether rows of a day are in the default partition.
+SELECT 1 FROM task_events_default
+WHERE at >= %(start)s::date::timestamp AT TIME ZONE 'UTC' AND at < %(end)s::date::timestamp AT TIME ZONE 'UTC' LIMIT 1

@@ -1,0 +1,47 @@
+-- name: insert_tasks
+-- New tasks, with their first event; an idempotency key that is taken inserts nothing.
+WITH new AS (
+    INSERT INTO tasks (id, queue, type, title, state, priority, input, requires, max_attempts, timeout_seconds,
+        run_at, ready_at, idempotency_key, content_hash, workflow_id, waiting_on, creator_agent_id, created_by,
+        created_at)
+    SELECT s.id, s.queue, s.type, s.title,
+        CASE WHEN s.waiting_on > 0 THEN 'blocked' WHEN s.due > now() THEN 'scheduled' ELSE 'pending' END,
+        s.priority, s.input, string_to_array(nullif(s.requires, ''), ','), s.max_attempts, s.timeout_seconds,
+        s.due, greatest(s.due, now()), s.idempotency_key, s.content_hash,
+        (SELECT coalesce(p.workflow_id, p.id) FROM tasks p WHERE p.id = s.parent_id), s.waiting_on,
+        s.creator_agent_id, s.created_by, now()
+    FROM (
+        SELECT u.id, u.queue, u.type, u.title, u.priority, u.input, coalesce(u.requires, '') AS requires,
+            u.max_attempts, u.timeout_seconds, coalesce(u.run_at, now() + make_interval(secs => u.delay)) AS due,
+            u.idempotency_key, u.content_hash, u.parent_id, u.waiting_on, u.creator_agent_id, u.created_by
+        FROM unnest(%(ids)s::uuid[], %(queues)s::text[], %(types)s::text[], %(titles)s::text[],
+            %(priorities)s::smallint[], %(inputs)s::jsonb[], %(requires)s::text[], %(max_attempts)s::smallint[],
+            %(timeouts)s::float8[], %(run_ats)s::timestamptz[], %(delays)s::float8[], %(keys)s::text[],
+            %(hashes)s::text[], %(parents)s::uuid[], %(waiting_on)s::int[], %(creators)s::text[],
+            %(created_by)s::text[])
+        AS u(id, queue, type, title, priority, input, requires, max_attempts, timeout_seconds, run_at, delay,
+            idempotency_key, content_hash, parent_id, waiting_on, creator_agent_id, created_by)
+    ) s
+    ON CONFLICT DO NOTHING
+    RETURNING id, state, created_by, creator_agent_id, extract(epoch FROM ready_at)::float8 AS ready
+), audit AS (
+    INSERT INTO task_events (task_id, event, to_state, attempt, actor, agent_id)
+    SELECT id, 'submitted', state, 0, created_by, creator_agent_id FROM new
+)
+SELECT id, state, ready FROM new
+
+-- name: find_by_keys
+-- The tasks that hold these idempotency keys.
+SELECT idempotency_key, id, content_hash FROM tasks WHERE idempotency_key = ANY(%(keys)s)
+
+-- name: lock_parents
+-- The tasks that a new one waits for, held still until it is committed.
+SELECT id, state FROM tasks WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR SHARE
+
+-- name: add_dependencies
+-- What a new task waits for.
+INSERT INTO task_dependencies (parent_id, child_id) SELECT unnest(%(parents)s::uuid[]), %(child)s::uuid
+
+-- name: transaction_time
+-- The time that now() has in this transaction.
+SELECT now()::text, extract(epoch FROM now())::float8

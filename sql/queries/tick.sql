@@ -1,0 +1,189 @@
+-- The dispatcher's tick. Each statement writes its audit rows itself, so that no transition is without one,
+-- and locks its rows in id order before it changes any.
+
+-- name: lock_rows
+-- Locks every row that a tick with mixed outcomes will change, in id order.
+SELECT id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+
+-- name: settle_completed
+-- assigned | in_progress → completed, if the attempt is still the current one.
+WITH reported AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(outputs)s::jsonb[], %(started)s::float8[],
+        %(run_seconds)s::float8[]) AS r(id, attempt, output, started, run_seconds)
+), current AS MATERIALIZED (
+    SELECT t.id, t.state, r.output, r.started, r.run_seconds
+    FROM tasks t JOIN reported r ON r.id = t.id
+    WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
+    ORDER BY t.id FOR NO KEY UPDATE OF t
+), settled AS (
+    UPDATE tasks t SET state = 'completed', output = c.output, finished_at = now(),
+        started_at = coalesce(t.started_at, to_timestamp(c.started))
+    FROM current c WHERE t.id = c.id
+    RETURNING t.id, c.state, t.attempt, t.assigned_agent_id, c.run_seconds
+), audit AS (
+    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, detail)
+    SELECT id, 'completed', state, 'completed', attempt, 'dispatcher', assigned_agent_id,
+        jsonb_build_object('run_seconds', run_seconds)
+    FROM settled
+)
+SELECT id FROM settled
+
+-- name: settle
+-- assigned | in_progress → failed | scheduled (another attempt later) | pending, if the attempt is still current
+-- and, where an agent is named, still with that agent.
+WITH reported AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(agents)s::text[], %(to_states)s::text[],
+        %(errors)s::jsonb[], %(delays)s::float8[], %(refunds)s::int[], %(started)s::float8[], %(events)s::text[],
+        %(details)s::jsonb[])
+    AS r(id, attempt, agent_id, to_state, error, delay, refund, started, event, detail)
+), current AS MATERIALIZED (
+    SELECT t.id, t.state AS from_state, t.assigned_agent_id AS was_agent_id, r.to_state, r.error, r.delay, r.refund,
+        r.started, r.event, r.detail
+    FROM tasks t JOIN reported r ON r.id = t.id
+    WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
+        AND (r.agent_id IS NULL OR t.assigned_agent_id = r.agent_id)
+    ORDER BY t.id FOR NO KEY UPDATE OF t
+), settled AS (
+    UPDATE tasks t SET
+        state = c.to_state,
+        error = coalesce(c.error, t.error),
+        refunded = t.refunded + c.refund,
+        refunds = t.refunds + c.refund,
+        run_at = CASE WHEN c.to_state = 'scheduled' THEN now() + make_interval(secs => c.delay) ELSE t.run_at END,
+        ready_at = CASE WHEN c.to_state = 'failed' THEN t.ready_at
+            ELSE now() + make_interval(secs => coalesce(c.delay, 0)) END,
+        assigned_agent_id = CASE WHEN c.to_state = 'failed' THEN t.assigned_agent_id END,
+        started_at = CASE WHEN c.to_state = 'failed' THEN coalesce(t.started_at, to_timestamp(c.started)) END,
+        finished_at = CASE WHEN c.to_state = 'failed' THEN now() END
+    FROM current c WHERE t.id = c.id
+    RETURNING t.id, t.attempt, t.state, t.queue, t.type, t.requires, t.priority,
+        extract(epoch FROM t.ready_at)::float8 AS ready, c.from_state, c.was_agent_id, c.event, c.detail
+), audit AS (
+    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, detail)
+    SELECT id, event, from_state, state, attempt, 'dispatcher', was_agent_id, detail FROM settled
+)
+SELECT id, state, queue, type, requires, priority, ready FROM settled
+
+-- name: start
+-- assigned → in_progress, on the agent's word.
+WITH reported AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(started)s::float8[]) AS r(id, attempt, started)
+), current AS MATERIALIZED (
+    SELECT t.id, r.started FROM tasks t JOIN reported r ON r.id = t.id
+    WHERE t.attempt = r.attempt AND t.state = 'assigned'
+    ORDER BY t.id FOR NO KEY UPDATE OF t
+), started AS (
+    UPDATE tasks t SET state = 'in_progress', started_at = to_timestamp(c.started)
+    FROM current c WHERE t.id = c.id
+    RETURNING t.id, t.attempt, t.assigned_agent_id
+), audit AS (
+    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id)
+    SELECT id, 'started', 'assigned', 'in_progress', attempt, 'dispatcher', assigned_agent_id FROM started
+)
+SELECT id FROM started
+
+-- name: note_stale
+-- Records reports that matched no current attempt; they change nothing else.
+INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, detail)
+SELECT t.id, 'stale_result', t.state, t.state, s.attempt, 'dispatcher', s.agent_id,
+    jsonb_build_object('reported', s.reported, 'current_attempt', t.attempt)
+FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(agents)s::text[], %(reported)s::text[])
+    AS s(id, attempt, agent_id, reported)
+JOIN tasks t ON t.id = s.id
+
+-- name: update_progress
+-- The last progress that running attempts reported.
+WITH reported AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(fractions)s::real[], %(messages)s::text[])
+        AS r(id, attempt, fraction, message)
+), current AS MATERIALIZED (
+    SELECT t.id, r.fraction, r.message FROM tasks t JOIN reported r ON r.id = t.id
+    WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
+    ORDER BY t.id FOR NO KEY UPDATE OF t
+)
+UPDATE tasks t SET progress = c.fraction, progress_message = c.message FROM current c WHERE t.id = c.id
+
+-- name: save_checkpoints
+-- The last checkpoint of running attempts; an outdated attempt saves nothing.
+WITH reported AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(checkpoints)s::jsonb[])
+        AS r(id, attempt, checkpoint)
+), current AS MATERIALIZED (
+    SELECT t.id, r.checkpoint FROM tasks t JOIN reported r ON r.id = t.id
+    WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
+    ORDER BY t.id FOR NO KEY UPDATE OF t
+)
+UPDATE tasks t SET checkpoint = c.checkpoint FROM current c WHERE t.id = c.id RETURNING t.id
+
+-- name: add_logs
+-- Lines that handlers logged.
+INSERT INTO task_events (task_id, event, attempt, actor, agent_id, detail)
+SELECT * FROM unnest(%(ids)s::uuid[], %(events)s::text[], %(attempts)s::int[], %(actors)s::text[],
+    %(agents)s::text[], %(details)s::jsonb[])
+
+-- name: unblock
+-- Takes finished parents off their children; a child with none left becomes pending, or scheduled if not yet due.
+WITH finished AS (
+    DELETE FROM task_dependencies WHERE parent_id = ANY(%(ids)s::uuid[]) RETURNING child_id
+), fewer AS (
+    SELECT child_id, count(*) AS n FROM finished GROUP BY child_id
+), current AS MATERIALIZED (
+    SELECT t.id, f.n FROM tasks t JOIN fewer f ON f.child_id = t.id
+    WHERE t.state = 'blocked' ORDER BY t.id FOR NO KEY UPDATE OF t
+), changed AS (
+    UPDATE tasks t SET
+        waiting_on = t.waiting_on - c.n,
+        state = CASE WHEN t.waiting_on > c.n THEN 'blocked' WHEN t.run_at > now() THEN 'scheduled' ELSE 'pending' END,
+        ready_at = greatest(now(), t.run_at)
+    FROM current c WHERE t.id = c.id
+    RETURNING t.id, t.attempt, t.state, t.queue, t.type, t.requires, t.priority,
+        extract(epoch FROM t.ready_at)::float8 AS ready
+), audit AS (
+    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor)
+    SELECT id, 'unblocked', 'blocked', state, attempt, 'dispatcher' FROM changed WHERE state <> 'blocked'
+)
+SELECT id, state, queue, type, requires, priority, ready FROM changed WHERE state <> 'blocked'
+
+-- name: cancel_descendants
+-- Cancels every blocked task that waits, directly or not, for one of these.
+WITH RECURSIVE below AS (
+    SELECT child_id FROM task_dependencies WHERE parent_id = ANY(%(ids)s::uuid[])
+    UNION
+    SELECT d.child_id FROM below b JOIN task_dependencies d ON d.parent_id = b.child_id
+), current AS MATERIALIZED (
+    SELECT t.id FROM tasks t JOIN below b ON b.child_id = t.id
+    WHERE t.state = 'blocked' ORDER BY t.id FOR NO KEY UPDATE OF t
+), cancelled AS (
+    UPDATE tasks t SET state = 'cancelled', finished_at = now() FROM current c WHERE t.id = c.id
+    RETURNING t.id, t.attempt
+), cut AS (
+    DELETE FROM task_dependencies d USING below b WHERE d.child_id = b.child_id
+), audit AS (
+    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, detail)
+    SELECT id, 'cancelled', 'blocked', 'cancelled', attempt, %(actor)s,
+        jsonb_build_object('reason', 'a task that it waits for was not completed')
+    FROM cancelled
+)
+SELECT id FROM cancelled
+
+-- name: claim
+-- pending | due scheduled → assigned, under a new attempt number. Rows that somebody else holds are skipped.
+WITH wanted AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(agents)s::text[]) AS w(id, agent_id)
+), candidate AS MATERIALIZED (
+    SELECT t.id, t.state, w.agent_id FROM tasks t JOIN wanted w ON w.id = t.id
+    WHERE t.state = 'pending' OR (t.state = 'scheduled' AND t.run_at <= now())
+    ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
+), claimed AS (
+    UPDATE tasks t SET state = 'assigned', attempt = t.attempt + 1, assigned_agent_id = c.agent_id,
+        assigned_at = now(), started_at = NULL
+    FROM candidate c WHERE t.id = c.id
+    RETURNING t.id, t.attempt, t.type, t.input, t.timeout_seconds, t.checkpoint, t.priority, t.assigned_agent_id,
+        t.max_attempts, t.refunded, t.refunds, c.state
+), audit AS (
+    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id)
+    SELECT id, 'assigned', state, 'assigned', attempt, 'dispatcher', assigned_agent_id FROM claimed
+)
+SELECT id, attempt, type, input::text, timeout_seconds, checkpoint::text, priority, assigned_agent_id,
+    max_attempts, refunded, refunds
+FROM claimed

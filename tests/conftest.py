@@ -1,0 +1,80 @@
+"""Fixtures for every test. A server starts only when a test asks for one."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from core.config import ENV_PREFIX, Settings, load_settings
+from core.config import settings as process_settings
+from core.embedded import Endpoints
+from core.keys import Keys
+from core.redis_client import connect_redis
+from tests import servers
+
+TEST_PREFIX = f"{ENV_PREFIX}TEST_"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Neither the developer's variables nor their `.env` reach a test."""
+    for name in list(os.environ):
+        if name.upper().startswith(ENV_PREFIX) and not name.startswith(TEST_PREFIX):
+            monkeypatch.delenv(name)
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    process_settings.cache_clear()
+    yield
+    process_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def server_endpoints() -> Iterator[Endpoints]:
+    """PostgreSQL and Redis of this pytest process."""
+    with servers.running_servers() as endpoints:
+        yield endpoints
+
+
+@pytest.fixture(scope="session")
+def database_template(server_endpoints: Endpoints) -> Iterator[servers.Template]:
+    template = servers.Template(server_endpoints.database_url)
+    yield template
+    template.close()
+
+
+@pytest.fixture
+def database_url(database_template: servers.Template) -> Iterator[str]:
+    """A migrated, empty database of this test's own."""
+    with database_template.copy() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(server_endpoints: Endpoints) -> str:
+    return server_endpoints.redis_url
+
+
+@pytest.fixture
+def namespace(redis_url: str) -> Iterator[str]:
+    """A namespace of this test's own; its keys are deleted afterwards."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    yield name
+    with connect_redis(redis_url) as client:
+        _delete_keys(client, f"{Keys(name).prefix}*")
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, namespace: str, tmp_path: Path) -> Settings:
+    """Settings with this test's database and namespace."""
+    return load_settings(
+        database_url=database_url, redis_url=redis_url, namespace=namespace, data_dir=tmp_path / "data"
+    )
+
+
+def _delete_keys(client: redis.Redis, pattern: str) -> None:
+    for key in client.scan_iter(pattern, count=1000):
+        client.delete(key)

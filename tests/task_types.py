@@ -1,0 +1,293 @@
+"""Task types for tests of the runners; children load this module by its name."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from core.errors import PermanentError
+from core.registry import task_type
+from worker.agents.context import TaskContext
+
+
+class Nothing(BaseModel):
+    pass
+
+
+class Number(BaseModel):
+    number: int = 0
+
+
+class Seconds(BaseModel):
+    seconds: float
+
+
+class Where(BaseModel):
+    path: str
+
+
+class Case(BaseModel):
+    case: str
+
+
+class Value(BaseModel):
+    value: Any = None
+
+
+class Real(BaseModel):
+    real: float = Field(default=0.0)
+
+
+def _both(name: str, **options: Any) -> Any:
+    """Registers a plain handler as `thread.<name>` and `process.<name>`."""
+
+    def register(handler: Any) -> Any:
+        for isolation in ("thread", "process"):
+            task_type(f"{isolation}.{name}", isolation=isolation, **options)(handler)
+        return handler
+
+    return register
+
+
+@_both("noop")
+def noop(given: Number, context: TaskContext) -> Number:
+    return given
+
+
+@task_type("async.noop")
+async def async_noop(given: Number, context: TaskContext) -> Number:
+    await asyncio.sleep(0)
+    return given
+
+
+@_both("sleep")
+def sleep(given: Seconds, context: TaskContext) -> Nothing:
+    time.sleep(given.seconds)
+    return Nothing()
+
+
+@_both("c_sleep")
+def c_sleep(given: Seconds, context: TaskContext) -> Nothing:
+    ctypes.CDLL(None).usleep(int(given.seconds * 1_000_000))
+    return Nothing()
+
+
+@task_type("async.sleep")
+async def async_sleep(given: Seconds, context: TaskContext) -> Nothing:
+    await asyncio.sleep(given.seconds)
+    return Nothing()
+
+
+@task_type("async.blocking_sleep")
+async def async_blocking_sleep(given: Seconds, context: TaskContext) -> Nothing:
+    time.sleep(given.seconds)
+    return Nothing()
+
+
+@task_type("async.spin")
+async def async_spin(given: Nothing, context: TaskContext) -> Nothing:
+    while True:
+        pass
+
+
+@task_type("async.stubborn")
+async def async_stubborn(given: Seconds, context: TaskContext) -> Nothing:
+    until = time.monotonic() + given.seconds
+    while time.monotonic() < until:
+        try:
+            await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            continue
+    return Nothing()
+
+
+@_both("spin")
+def spin(given: Nothing, context: TaskContext) -> Nothing:
+    while True:
+        pass
+
+
+@_both("spin_briefly")
+def spin_briefly(given: Seconds, context: TaskContext) -> Number:
+    until = time.perf_counter() + given.seconds
+    turns = 0
+    while time.perf_counter() < until:
+        turns += 1
+    return Number(number=turns)
+
+
+@_both("swallow")
+def swallow(given: Nothing, context: TaskContext) -> Nothing:
+    while True:
+        try:
+            time.sleep(0.001)
+            raise ValueError("again")
+        except Exception:
+            continue
+
+
+@_both("swallow_all")
+def swallow_all(given: Seconds, context: TaskContext) -> Nothing:
+    until = time.monotonic() + given.seconds
+    while time.monotonic() < until:
+        try:
+            time.sleep(0.001)
+        except BaseException:
+            continue
+    return Nothing()
+
+
+@_both("masked")
+def masked(given: Nothing, context: TaskContext) -> Nothing:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    while True:
+        time.sleep(0.05)
+
+
+@_both("wait_for_cancel")
+def wait_for_cancel(given: Where, context: TaskContext) -> Nothing:
+    Path(given.path).write_text("started")
+    while not context.cancelled:
+        time.sleep(0.005)
+    Path(given.path).write_text("cleaned up")
+    context.raise_if_cancelled()
+    return Nothing()
+
+
+@_both("die")
+def die(given: Case, context: TaskContext) -> Nothing:
+    if given.case == "os._exit":
+        os._exit(7)
+    if given.case == "segfault":
+        ctypes.string_at(8)
+    if given.case == "sys.exit":
+        sys.exit(3)
+    if given.case == "interrupt":
+        raise KeyboardInterrupt
+    if given.case == "memory":
+        bytearray(1 << 60)
+    if given.case == "permanent":
+        raise PermanentError("no use")
+    if given.case == "secret":
+        raise RuntimeError("could not connect to postgresql://me:hunter2@host/db \x00 \ud800 " + "x" * 10_000)
+    raise ValueError("bad luck")
+
+
+GRANDCHILD = """
+import os, sys, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+open(sys.argv[1], "a").write(f"{os.getpid()}\\n")
+time.sleep(600)
+"""
+
+
+@_both("leave_grandchild")
+def leave_grandchild(given: Where, context: TaskContext) -> Nothing:
+    """Leaves a daemon behind; waits for ever, or ends as the end of the path says."""
+    subprocess.run([sys.executable, "-c", GRANDCHILD, given.path], check=True)
+    while not Path(given.path).exists() or not Path(given.path).read_text().endswith("\n"):
+        time.sleep(0.005)
+    if given.path.endswith("crash"):
+        os._exit(1)
+    while not given.path.endswith("return"):
+        time.sleep(1)
+    return Nothing()
+
+
+@_both("fork_and_die")
+def fork_and_die(given: Where, context: TaskContext) -> Nothing:
+    """A forked process holds the protocol's socket open while its parent dies."""
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(600)
+    Path(given.path).write_text(f"{pid}\n")
+    os._exit(5)
+
+
+@_both("leave_thread")
+def leave_thread(given: Nothing, context: TaskContext) -> Number:
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    return Number(number=os.getpid())
+
+
+@_both("pid")
+def pid(given: Nothing, context: TaskContext) -> Number:
+    return Number(number=os.getpid())
+
+
+@_both("allocate")
+def allocate(given: Number, context: TaskContext) -> Number:
+    return Number(number=len(bytearray(given.number)))
+
+
+OUTPUTS: dict[str, Any] = {
+    "nan": float("nan"),
+    "nested infinity": {"a": [1, {"b": -math.inf}]},
+    "nul": "a\x00b",
+    "surrogate": "\ud800",
+    "huge integer": 1 << 70,
+    "bytes": b"\xff",
+    "object": object(),
+}
+
+
+@_both("output")
+def output(given: Case, context: TaskContext) -> Value:
+    if given.case == "big":
+        return Value(value="x" * 10_000)
+    if given.case == "deep":
+        value: Any = 1
+        for _ in range(100):
+            value = [value]
+        return Value(value=value)
+    return Value(value=OUTPUTS[given.case])
+
+
+@_both("wrong_output")
+def wrong_output(given: Case, context: TaskContext) -> Real:
+    values: dict[str, Any] = {"none": None, "dict": {"real": 2.5}, "bad dict": {"real": "x"}, "model": Nothing()}
+    if given.case == "changed":
+        real = Real()
+        real.real = "text"  # type: ignore[assignment]
+        return real
+    if given.case == "nan":
+        return Real(real=math.nan)
+    return values[given.case]
+
+
+@_both("talk")
+def talk(given: Value, context: TaskContext) -> Value:
+    context.progress(0.5, "half")
+    context.log("a line", level="warning")
+    context.checkpoint({"step": 3})
+    child = context.submit("demo.child", {"a": 1})
+    context.send("other", {"hello": given.value})
+    print("this goes to the log")
+    return Value(value=[child, context.last_checkpoint, context.attempt])
+
+
+@_both("refused")
+def refused(given: Nothing, context: TaskContext) -> Nothing:
+    context.submit("demo.unknown")
+    return Nothing()
+
+
+@_both("slow_request")
+def slow_request(given: Nothing, context: TaskContext) -> Nothing:
+    context.checkpoint("slow")
+    return Nothing()

@@ -1,0 +1,89 @@
+"""Settings: every problem at once, no secret in any of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.config import Settings, load_settings
+from core.errors import ConfigurationError
+
+
+def test_defaults_need_no_environment() -> None:
+    settings = load_settings()
+
+    assert settings.database_url is None
+    assert settings.redis_url is None
+    assert settings.data_dir == Path(".data")
+    assert settings.namespace == "main"
+    assert settings.allow_code_execution is False
+    assert settings.dashboard_host == "127.0.0.1"
+
+
+def test_environment_lists_and_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKYARD_TASK_MODULES", "mine.first, mine.second,")
+    monkeypatch.setenv("TASKYARD_PLACEMENT_BY_QUEUE", '{"reports": "priority"}')
+    monkeypatch.setenv("TASKYARD_AGENT_TTL_SECONDS", "20")
+
+    settings = load_settings()
+
+    assert settings.task_modules == ("mine.first", "mine.second")
+    assert settings.placement_of("reports") == "priority"
+    assert settings.placement_of("default") == "least_loaded"
+    assert settings.agent_ttl_seconds == 20
+
+
+def test_empty_urls_mean_the_embedded_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKYARD_DATABASE_URL", "")
+    monkeypatch.setenv("TASKYARD_REDIS_URL", "")
+    monkeypatch.setenv("TASKYARD_POOL_FILE", "")
+
+    settings = load_settings()
+
+    assert (settings.database_url, settings.redis_url, settings.pool_file) == (None, None, None)
+
+
+def test_dotenv_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("TASKYARD_NAMESPACE=from-file\nOTHER_PROGRAM=1\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", str(tmp_path / ".env"))
+
+    assert load_settings().namespace == "from-file"
+
+
+def test_every_problem_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKYARD_NAMESPACE", "Not Good")
+    monkeypatch.setenv("TASKYARD_PLACEMENT", "random")
+    monkeypatch.setenv("TASKYARD_AGENT_TTL_SECONDS", "1")
+    monkeypatch.setenv("TASKYARD_INPUT_LIMIT_BYTES", "many")
+
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings()
+
+    problems = raised.value.problems
+    assert len(problems) == 4
+    for name, value in (
+        ("NAMESPACE", "Not Good"),
+        ("PLACEMENT", "random"),
+        ("AGENT_TTL_SECONDS", "1"),
+        ("INPUT_LIMIT_BYTES", "many"),
+    ):
+        assert any(f"TASKYARD_{name}" in problem and value in problem for problem in problems), name
+    assert all("\n" not in problem for problem in problems)
+
+
+@pytest.mark.parametrize("name", ["TASKYARD_DATABASE_URL", "TASKYARD_REDIS_URL"])
+def test_a_bad_url_is_named_and_not_shown(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "mysql://user:s3cret@host/db")
+
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings()
+
+    assert name in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_urls_are_not_printed_with_the_settings() -> None:
+    settings = load_settings(database_url="postgresql://u:s3cret@h/d", redis_url="redis://:s3cret@h")
+
+    assert "s3cret" not in repr(settings)

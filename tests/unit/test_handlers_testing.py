@@ -1,0 +1,145 @@
+"""`testing.pytest` over suites that pass, fail, break, crash and hang."""
+
+import pytest
+from pydantic import ValidationError
+
+from core.config import load_settings
+from core.errors import PermanentError, ResourceLimitError, TaskCancelled
+from tests.unit.fakes import FakeContext
+from worker.handlers import testing
+from worker.handlers.testing import Suite, run_tests
+
+ALL_OUTCOMES = """
+import pytest, time
+
+def test_passes(): pass
+def test_fails(): assert 1 == 2, "über"
+
+@pytest.fixture
+def broken(): raise ValueError("in the fixture")
+def test_error(broken): pass
+
+@pytest.fixture
+def torn():
+    yield
+    raise ValueError("in the teardown")
+def test_teardown(torn): pass
+
+@pytest.mark.skip
+def test_skipped(): pass
+@pytest.mark.xfail
+def test_xfailed(): assert 0
+@pytest.mark.xfail
+def test_xpassed(): pass
+def test_slow(): time.sleep(0.2)
+"""
+
+
+@pytest.fixture(autouse=True)
+def allowed(monkeypatch):
+    monkeypatch.setattr(testing, "settings", lambda: load_settings(allow_code_execution=True))
+
+
+def run(files, context=None, **options):
+    return run_tests(Suite(files=files, **options), context or FakeContext())
+
+
+def test_every_outcome_is_counted():
+    context = FakeContext()
+    result = run({"test_all.py": ALL_OUTCOMES, "test_gone.py": "import nothing_of_this_name"}, context)
+    assert (result.total, result.passed, result.failed, result.errors) == (8, 2, 1, 3)
+    assert (result.skipped, result.xfailed, result.xpassed) == (1, 1, 1)
+    assert result.slowest[0].name == "test_all.py::test_slow"
+    assert result.slowest[0].seconds >= 0.2
+    by_name = {failure.name: failure for failure in result.failures}
+    assert "nothing_of_this_name" in by_name["test_gone.py"].message
+    assert by_name["test_all.py::test_fails"].message.startswith("AssertionError: über")
+    assert "assert 1 == 2" in by_name["test_all.py::test_fails"].traceback
+    assert by_name["test_all.py::test_error"].kind == "error"
+    assert "teardown" in by_name["test_all.py::test_teardown"].message
+    assert context.progress_reports[-1][0] == 1.0
+
+
+def test_failures_fail_the_task_if_asked():
+    with pytest.raises(PermanentError, match=r"1 of 1 tests failed.*test_a\.py::test_x: assert 0"):
+        run({"test_a.py": "def test_x(): assert 0"}, fail_task_on_failures=True)
+
+
+def test_folder_is_run_in_place_and_left_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setenv("TASKYARD_DATABASE_URL", "postgresql://user:secret@host/db")
+    (tmp_path / "unit").mkdir()
+    (tmp_path / "helper.py").write_text("VALUE = 1\n")
+    (tmp_path / "unit" / "test_a.py").write_text(
+        "import helper, os\n"
+        "def test_a(tmp_path): assert helper.VALUE == 1 and 'TASKYARD_DATABASE_URL' not in os.environ\n"
+    )
+    (tmp_path / "test_b.py").write_text("def test_b(): assert 0\n")
+    before = sorted(tmp_path.rglob("*"))
+    result = run_tests(Suite(folder=str(tmp_path), tests=["unit"]), FakeContext())
+    assert (result.total, result.passed) == (1, 1)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_keyword_selects():
+    result = run({"test_a.py": "def test_one(): pass\ndef test_two(): pass"}, keyword="one and not two")
+    assert result.total == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "reason"),
+    [
+        ({"a.py": ""}, {}, "no tests were found"),
+        ({"test_a.py": "def test_a(): pass"}, {"keyword": "no_such"}, "no tests were found"),
+        ({"test_a.py": "def test_a(): pass"}, {"keyword": "and and"}, "did not accept its arguments"),
+        ({"test_a.py": ""}, {"tests": ["test_b.py"]}, "test_b.py' does not exist"),
+        ({"conftest.py": "1 / 0"}, {}, "ZeroDivisionError"),
+        (
+            {"test_a.py": "import os\ndef test_1(): pass\ndef test_2(): os._exit(0)"},
+            {},
+            r"ended with code 0 in test_a\.py::test_2 before it was done, after 1 tests",
+        ),
+        (
+            {"test_a.py": "import os\ndef test_1(): os.kill(os.getpid(), 11)"},
+            {},
+            "ended by SIGSEGV in test_a.py::test_1",
+        ),
+    ],
+)
+def test_no_result_says_why(files, options, reason):
+    with pytest.raises(PermanentError, match=reason):
+        run(files, **options)
+
+
+def test_hanging_test_is_named():
+    with pytest.raises(ResourceLimitError, match=r"in test_a\.py::test_hangs.*wall time limit of 3 s"):
+        run({"test_a.py": "import time\ndef test_hangs(): time.sleep(600)"}, timeout_seconds=3)
+
+
+def test_cancel_stops_the_run():
+    with pytest.raises(TaskCancelled):
+        run({"test_a.py": "import time\ndef test_hangs(): time.sleep(600)"}, FakeContext(cancel_after=1))
+
+
+def test_submitted_files_need_permission(monkeypatch):
+    monkeypatch.setattr(testing, "settings", lambda: load_settings(allow_code_execution=False))
+    with pytest.raises(PermanentError, match="TASKYARD_ALLOW_CODE_EXECUTION"):
+        run({"test_a.py": "def test_a(): pass"})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"folder": "x", "files": {"a.py": ""}},
+        {"files": {"../a.py": ""}},
+        {"files": {"/a.py": ""}},
+        {"files": {"-p.py": ""}},
+        {"folder": "x", "tests": ["--pdb"]},
+        {"folder": "x", "tests": ["a/../../b"]},
+        {"folder": "x", "keyword": "__import__('os')"},
+        {"folder": "x", "marker": "a; b"},
+    ],
+)
+def test_unsafe_input_is_refused(given):
+    with pytest.raises(ValidationError):
+        Suite.model_validate(given)

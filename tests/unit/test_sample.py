@@ -1,0 +1,71 @@
+"""The sample workload fits the input models of the types that it names, and its good part works."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.config import load_settings
+from core.registry import registry
+from tests.unit.fakes import FakeContext
+from worker import sample
+from worker.handlers import code
+from worker.handlers.analysis import Table, profile
+from worker.handlers.code import Script, run_script
+from worker.handlers.metrics import Sources, measure
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+OPTIONS = {"type", "input", "title", "priority", "timeout_seconds", "max_attempts", "delay_seconds", "created_by"}
+
+
+@pytest.fixture(params=[True, False])
+def workload(request, monkeypatch):
+    monkeypatch.setattr(sample, "settings", lambda: load_settings(allow_code_execution=request.param))
+    return sample.sample_workload(REPOSITORY)
+
+
+def test_every_submission_fits_its_type(workload):
+    types = registry.load()
+    assert 30 <= len(workload) <= 50
+    for task in workload:
+        assert set(task) <= OPTIONS
+        assert task["created_by"] == "sample"
+        assert task.get("priority", "medium") in ("low", "medium", "high", "urgent")
+        types.get(task["type"]).input_model.model_validate(task["input"])
+        assert len(json.dumps(task["input"], allow_nan=False)) < 1 << 20
+        assert "\\u0000" not in json.dumps(task["input"])
+
+
+def test_titles_are_distinct_and_name_what_fails(workload):
+    titles = [task["title"] for task in workload]
+    assert len(set(titles)) == len(titles)
+    assert sum("on purpose" in title for title in titles) >= 7
+
+
+def test_tables_and_sources_give_results(workload):
+    done = {"analysis.profile": 0, "code.metrics": 0}
+    for task in workload:
+        if task["type"] == "analysis.profile":
+            result = profile(Table.model_validate(task["input"]), FakeContext())
+            assert result.rows == len(task["input"]["rows"])
+        elif task["type"] == "code.metrics" and done["code.metrics"] < 4:
+            assert measure(Sources.model_validate(task["input"]), FakeContext()).totals.files > 0
+        else:
+            continue
+        done[task["type"]] += 1
+    assert done == {"analysis.profile": 4, "code.metrics": 4}
+
+
+def test_scripts_compute_what_they_say(monkeypatch):
+    allowed = load_settings(allow_code_execution=True)
+    monkeypatch.setattr(sample, "settings", lambda: allowed)
+    monkeypatch.setattr(code, "settings", lambda: allowed)
+    printed = {}
+    for task in sample.sample_workload(REPOSITORY):
+        if task["type"] == "code.run" and "on purpose" not in task["title"]:
+            printed[task["title"]] = run_script(Script.model_validate(task["input"]), FakeContext()).stdout
+    assert printed["Primes below two million, by a sieve"] == "148933 primes, the largest is 1999993\n"
+    assert printed["A thousand digits of pi, by Machin's formula"].startswith("31415926535897932384626433")
+    assert printed["All solutions of the eight queens puzzle"] == "92 solutions\n"
+    assert len(printed) == len(sample.SCRIPTS)
+    assert all(printed.values())

@@ -1,0 +1,231 @@
+"""One attempt from input to outcome, the same in every isolation.
+
+`execute` never raises for what a handler does, except `HandlerStopped`, which the watchdog sends
+into a thread and which only its runner may answer.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import traceback
+from time import perf_counter, thread_time, time
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from core.errors import ErrorClass, HandlerError, InvalidInputError, InvalidOutputError, shortened
+from core.inputs import decode_input
+from core.registry import TaskType
+from core.validation import check_output
+from worker.agents.context import Channel, TaskContext
+
+MESSAGE_LIMIT_BYTES = 4096
+TRACEBACK_LIMIT_BYTES = 16384
+PROBLEM_LIMIT = 5
+
+_PASSWORD_IN_URL = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
+
+
+class Run(msgspec.Struct, gc=False):
+    """One attempt at one task, as an agent takes it from its inbox."""
+
+    task_id: str
+    attempt: int
+    type: str
+    input_json: Any  # bytes or str; msgspec does not decode a union of the two
+    timeout_seconds: float
+    checkpoint_json: str | None = None
+    priority: int = 1
+
+
+class Outcome(msgspec.Struct, gc=False):
+    """How an attempt ended. `output_json` is set if `ok`, the error's fields if not.
+
+    `started_at` is epoch time. `cpu_seconds` includes child processes that were waited for; it and
+    `peak_memory_bytes` are None where they can't be told apart from other tasks'.
+    """
+
+    task_id: str
+    attempt: int
+    ok: bool
+    output_json: bytes | None
+    error_class: str | None
+    error_message: str | None
+    error_traceback: str | None
+    started_at: float
+    run_seconds: float
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+class HandlerStopped(BaseException):
+    """Raised inside a handler's thread to stop it. No Exception, so that `except Exception` lets it pass."""
+
+
+class UnstorableOutput(HandlerError):
+    """The output is valid, but the database could not hold it."""
+
+    error_class = ErrorClass.UNSTORABLE
+
+
+def execute(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> Outcome:
+    """Runs a plain handler to its end and says how it ended. Raises HandlerStopped only."""
+    started_at, start, cpu = time(), perf_counter(), thread_time()
+    try:
+        value = task_type.handler(_parse_input(task_type, run), context)
+        output = _output_json(task_type, value, output_limit_bytes)
+        return _success(run, output, started_at, perf_counter() - start, thread_time() - cpu)
+    except HandlerStopped:
+        raise
+    except BaseException as error:  # SystemExit and KeyboardInterrupt must not end the slot either
+        return _failure(run, error, started_at, perf_counter() - start, thread_time() - cpu)
+
+
+async def execute_async(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> Outcome:
+    """`execute` for a coroutine; CPU time is not known, because a loop's thread runs many."""
+    started_at, start = time(), perf_counter()
+    try:
+        value = await task_type.handler(_parse_input(task_type, run), context)  # type: ignore[misc]
+        output = _output_json(task_type, value, output_limit_bytes)
+        return _success(run, output, started_at, perf_counter() - start, None)
+    except HandlerStopped:
+        raise
+    except BaseException as error:
+        return _failure(run, error, started_at, perf_counter() - start, None)
+
+
+def context_of(run: Run, channel: Channel) -> TaskContext:
+    """The context that a run's handler gets."""
+    checkpoint = None if run.checkpoint_json is None else msgspec.json.decode(run.checkpoint_json)
+    return TaskContext(run.task_id, run.type, run.attempt, channel, checkpoint)
+
+
+def failed(
+    run: Run, error_class: ErrorClass, message: str, started_at: float, run_seconds: float, details: str | None = None
+) -> Outcome:
+    """The outcome of an attempt that its runner ended or lost; `details` take the traceback's place."""
+    return Outcome(
+        task_id=run.task_id,
+        attempt=run.attempt,
+        ok=False,
+        output_json=None,
+        error_class=error_class.value,
+        error_message=_storable_text(message, MESSAGE_LIMIT_BYTES),
+        error_traceback=_storable_text(details, TRACEBACK_LIMIT_BYTES, keep_end=True) if details else None,
+        started_at=started_at,
+        run_seconds=run_seconds,
+    )
+
+
+def _success(run: Run, output: bytes, started_at: float, run_seconds: float, cpu_seconds: float | None) -> Outcome:
+    return Outcome(run.task_id, run.attempt, True, output, None, None, None, started_at, run_seconds, cpu_seconds)
+
+
+def _failure(
+    run: Run, error: BaseException, started_at: float, run_seconds: float, cpu_seconds: float | None
+) -> Outcome:
+    error_class, message = _classified(error)
+    outcome = failed(run, error_class, message, started_at, run_seconds, _handler_traceback(error))
+    outcome.cpu_seconds = cpu_seconds
+    return outcome
+
+
+def _classified(error: BaseException) -> tuple[ErrorClass, str]:
+    if isinstance(error, HandlerError):
+        return ErrorClass(error.error_class), _text_of(error)
+    text = f"{type(error).__name__}: {_text_of(error)}".removesuffix(": ")
+    if isinstance(error, MemoryError):
+        return ErrorClass.RESOURCE_LIMIT, f"out of memory: {text}"
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return ErrorClass.CRASHED, f"the handler tried to end its process: {text}"
+    return ErrorClass.TRANSIENT, text
+
+
+def _parse_input(task_type: TaskType, run: Run) -> BaseModel:
+    try:
+        return decode_input(task_type.input_model, run.input_json)
+    except ValidationError as error:
+        raise InvalidInputError(_one_line("input", error)) from None
+
+
+def _output_json(task_type: TaskType, value: object, limit_bytes: int) -> bytes:
+    """The compact JSON of a handler's value; raises InvalidOutputError or UnstorableOutput."""
+    model = task_type.output_model
+    if not isinstance(value, model):
+        if not isinstance(value, dict):
+            raise InvalidOutputError(f"output: {shortened(value)} is not accepted, expected a {model.__name__}")
+        try:
+            value = model.model_validate(value)
+        except ValidationError as error:
+            raise InvalidOutputError(_one_line("output", error)) from None
+    serializer = type(value).__pydantic_serializer__
+    try:
+        output: bytes = serializer.to_json(value, warnings="error")
+    except PydanticSerializationError as error:
+        reason = " ".join(str(error).split())
+        if reason.startswith("Pydantic serializer warnings"):
+            raise InvalidOutputError(f"output: {reason}") from None
+        raise UnstorableOutput(f"the output can't be written as JSON: {reason}") from None
+    problem = check_output(output, limit_bytes)
+    if problem is not None:
+        raise UnstorableOutput(problem)
+    # pydantic writes NaN and infinities as null; a text without null holds none.
+    if b"null" in output and (path := _non_finite(serializer.to_python(value))) is not None:
+        raise UnstorableOutput(f"the output holds NaN or an infinity at {path}, which JSON does not know")
+    return output
+
+
+def _non_finite(root: object) -> str | None:
+    """The path of a float in plain containers that is not finite, or None."""
+    unvisited: list[tuple[str, Any]] = [("output", root)]
+    while unvisited:
+        path, value = unvisited.pop()
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                return path
+        elif isinstance(value, dict):
+            unvisited += [(f"{path}.{key}", item) for key, item in value.items()]
+        elif isinstance(value, list | tuple | set | frozenset):
+            unvisited += [(f"{path}.{index}", item) for index, item in enumerate(value)]
+    return None
+
+
+def _one_line(root: str, error: ValidationError) -> str:
+    details = error.errors(include_url=False, include_context=False)
+    problems = []
+    for detail in details[:PROBLEM_LIMIT]:
+        field = ".".join([root, *map(str, detail["loc"])])
+        given = "missing" if detail["type"] == "missing" else f"{shortened(detail['input'])} is not accepted"
+        problems.append(f"{field}: {given}: {' '.join(detail['msg'].split())}")
+    if len(details) > PROBLEM_LIMIT:
+        problems.append(f"and {len(details) - PROBLEM_LIMIT} more problems")
+    return "; ".join(problems)
+
+
+def _handler_traceback(error: BaseException) -> str | None:
+    """The traceback from the handler's own frame on, or None if no handler code was involved."""
+    frames = error.__traceback__.tb_next if error.__traceback__ else None
+    if frames is None or frames.tb_frame.f_globals is globals():
+        return None
+    return "".join(traceback.format_exception(type(error), error, frames))
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # a handler's own exception class may do anything in __str__
+        return f"<its text can't be had: {type(broken).__name__}>"
+
+
+def _storable_text(text: str, limit_bytes: int, keep_end: bool = False) -> str:
+    """`text` without passwords of URLs and what PostgreSQL refuses, cut to a limit in bytes of UTF-8."""
+    text = _PASSWORD_IN_URL.sub(r"\1***@", text).replace("\x00", "\\x00")
+    encoded = text.encode("utf-8", "backslashreplace")
+    if len(encoded) <= limit_bytes:
+        return encoded.decode()
+    if keep_end:
+        return "…" + encoded[3 - limit_bytes :].decode("utf-8", "ignore")
+    return encoded[: limit_bytes - 3].decode("utf-8", "ignore") + "…"

@@ -1,0 +1,147 @@
+"""The process between an agent and the children of its slots.
+
+An agent has many threads, so it must not fork, and a new interpreter with everything imported
+takes a few hundred milliseconds. The keeper has one thread and imports what is light once; a child
+forked from it is ready in a few milliseconds. It is also the parent and subreaper of all of them:
+it alone reaps, so a process id stays valid until it is killed, and what a dead child leaves behind
+comes to it. When its agent ends, in whatever way, it reads the end of its socket and kills all.
+
+Protocol: one request at a time on a socket pair; a letter and a process id, answered by a number.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Sequence
+
+from core.registry import BUILTIN_MODULES
+from worker.agents.descendants import become_subreaper, kill_children, kill_marked
+
+CLOSE_SECONDS = 10.0
+MARK = "TASKYARD_KEEPER"  # in the environment of all that a keeper starts
+FORK, STOP = b"F", b"S"
+UNKNOWN_STATUS = -1
+_REQUEST = struct.Struct("=cI")
+_ANSWER = struct.Struct("=q")
+
+
+class KeeperLost(Exception):
+    """The keeper has ended; everything below it is dead or dying."""
+
+
+class Keeper:
+    """An agent's handle on its keeper. Methods may be called from any thread."""
+
+    def __init__(self, modules: Sequence[str], output_limit_bytes: int) -> None:
+        self._lock = threading.Lock()
+        self._closed = False
+        self._socket, other_end = socket.socketpair()
+        paths = [os.path.abspath(path) for path in sys.path]
+        program = f"import sys; sys.path[:] = {paths!r}; from worker.agents.keeper import main; main()"
+        self._mark = uuid.uuid4().hex
+        arguments = json.dumps([other_end.fileno(), list(modules), output_limit_bytes])
+        with other_end:
+            # A session of its own: neither Ctrl-C nor a signal to the agent's group reaches a handler.
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", program, arguments],
+                pass_fds=[other_end.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=sys.__stderr__.fileno() if sys.__stderr__ else subprocess.DEVNULL,
+                start_new_session=True,
+                env=os.environ | {MARK: self._mark},
+            )
+
+    def is_alive(self) -> bool:
+        """Whether its process runs."""
+        return self._process.poll() is None
+
+    def fork(self, connection: socket.socket, crash_file: int) -> int:
+        """Starts a child that talks over `connection`; returns its process id. Raises KeeperLost.
+
+        `crash_file` is a descriptor for the stacks that a fatal signal leaves.
+        """
+        return self._ask(FORK, 0, [connection.fileno(), crash_file])
+
+    def stop(self, pid: int) -> int:
+        """Kills and reaps a child and all that it started; returns its wait status. Raises KeeperLost.
+
+        The status is the child's own if it was dead already, and UNKNOWN_STATUS if it can't be had.
+        """
+        return self._ask(STOP, pid)
+
+    def close(self) -> None:
+        """Ends the keeper, which kills everything below it first."""
+        with self._lock:
+            self._closed = True
+            self._socket.close()
+        try:
+            self._process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        if self._process.wait() != 0:
+            kill_marked(f"{MARK}={self._mark}")  # it could not clear up itself
+
+    def _ask(self, request: bytes, pid: int, descriptors: Sequence[int] = ()) -> int:
+        with self._lock:
+            if self._closed:
+                raise KeeperLost("the keeper was closed")
+            try:
+                socket.send_fds(self._socket, [_REQUEST.pack(request, pid)], descriptors)
+                answer = self._socket.recv(_ANSWER.size, socket.MSG_WAITALL)
+            except OSError as error:
+                raise KeeperLost(f"the keeper of the slots' processes has ended: {error}") from error
+        if len(answer) < _ANSWER.size:
+            raise KeeperLost("the keeper of the slots' processes has ended")
+        return int(_ANSWER.unpack(answer)[0])
+
+
+def main() -> None:
+    """The keeper's own program; its only argument is JSON: descriptor, modules, output limit."""
+    descriptor, modules, output_limit_bytes = json.loads(sys.argv[1])
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _ignore)  # the agent decides when tasks end; SIG_IGN would be inherited by exec
+    become_subreaper()
+    from worker.agents import slot_child
+
+    # Modules of the user may start threads or open connections, which no fork survives: a child imports them.
+    for module in modules:
+        if module in BUILTIN_MODULES:
+            importlib.import_module(module)
+    gc.freeze()
+    with socket.socket(fileno=descriptor) as connection:
+        children: set[int] = set()
+        while True:
+            data, descriptors, _, _ = socket.recv_fds(connection, _REQUEST.size, 2, socket.MSG_WAITALL)
+            if len(data) < _REQUEST.size:
+                break
+            for number in descriptors:
+                os.set_inheritable(number, False)
+            request, pid = _REQUEST.unpack(data)
+            if request == FORK:
+                keeper_pid, pid = os.getpid(), os.fork()
+                if pid == 0:
+                    connection.close()
+                    slot_child.main(keeper_pid, *descriptors, modules, output_limit_bytes)
+                children.add(pid)
+                for number in descriptors:
+                    os.close(number)
+                answer = pid
+            else:
+                children.discard(pid)
+                answer = kill_children(spare=children).get(pid, UNKNOWN_STATUS)
+            connection.sendall(_ANSWER.pack(answer))
+    kill_children()
+
+
+def _ignore(number: int, frame: object) -> None:
+    """Stands for SIG_IGN, but is reset in programs that a handler starts."""

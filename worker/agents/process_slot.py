@@ -1,0 +1,249 @@
+"""The agent's side of a slot whose handlers run in a child process.
+
+The slot's own thread does everything here: it waits for the child's frames, the deadline and a
+wake-up by `cancel` at once, and it alone has the child killed, so no two threads race for a pid.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+import struct
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+from core.errors import ErrorClass, HandlerError
+from worker.agents.context import Channel
+from worker.agents.execution import Outcome, Run, failed
+from worker.agents.frames import Cancel, Done, Emit, FrameStream, ProtocolError, Ready, Reply, Request, Start
+from worker.agents.keeper import UNKNOWN_STATUS, Keeper, KeeperLost
+from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch
+
+START_SECONDS = 60.0  # for importing the task modules
+SEND_SECONDS = 5  # for a child that does not read
+CRASH_TEXT_BYTES = 16384
+
+logger = logging.getLogger(__name__)
+
+
+class ChildFailed(Exception):
+    """The child could not be started."""
+
+
+class Child:
+    """A child process and the three things its slot waits for: frames, its death, and a wake-up."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._oom_kills = _oom_kills()
+        self._crash_file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
+        own_end, other_end = socket.socketpair()
+        own_end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", SEND_SECONDS, 0))
+        self.stream = FrameStream(own_end)
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._pidfd: int | None = None
+        self._poll = select.poll()
+        try:
+            with other_end:
+                self.pid = keeper.fork(other_end, self._crash_file.fileno())
+        except KeeperLost:
+            self._close()
+            raise
+        # A process that the handler forked may hold the socket open, so its end alone does not tell of a death.
+        with contextlib.suppress(AttributeError, OSError):  # macOS, Linux before 5.3: that end has to do
+            self._pidfd = os.pidfd_open(self.pid)
+            self._poll.register(self._pidfd, select.POLLIN)
+        self._poll.register(own_end, select.POLLIN)
+        self._poll.register(self._wake_read, select.POLLIN)
+
+    def wake(self) -> None:
+        """Ends a `wait`; safe from any thread."""
+        with contextlib.suppress(BlockingIOError):  # the pipe is full of wake-ups
+            os.write(self._wake_write, b"!")
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for a frame's bytes, a wake-up or the time; False if the child is dead and all was read."""
+        ready = {descriptor for descriptor, _ in self._poll.poll(max(0.0, seconds) * 1000)}
+        if self._wake_read in ready:
+            os.read(self._wake_read, 4096)
+        if self.stream.connection.fileno() in ready:
+            return self.stream.fill(wait=False)
+        return self._pidfd not in ready
+
+    def is_alive(self) -> bool:
+        """Whether it still is there, waiting for a task."""
+        return self.wait(0)
+
+    def stop(self) -> tuple[str, bool, str]:
+        """Kills it with all that it started. Returns how it ended, whether for lack of memory, and its last stacks."""
+        try:
+            status = self._keeper.stop(self.pid)
+        except KeeperLost:
+            status = UNKNOWN_STATUS
+        os.lseek(self._crash_file.fileno(), 0, os.SEEK_SET)
+        stacks = os.read(self._crash_file.fileno(), CRASH_TEXT_BYTES).decode("utf-8", "replace")
+        self._close()
+        by_kernel = status == signal.SIGKILL and _oom_kills() > self._oom_kills
+        return _ending(status), by_kernel, stacks
+
+    def _close(self) -> None:
+        self.stream.close()
+        self._crash_file.close()
+        for descriptor in (self._wake_read, self._wake_write, self._pidfd):
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+class ProcessSlot:
+    """Runs one task at a time in a child that is started when it is needed and reused."""
+
+    def __init__(self, keeper: Callable[[], Keeper]) -> None:
+        self._keeper = keeper
+        self._child: Child | None = None
+        self._watch: Watch | None = None
+        self._guard = threading.Lock()  # between `cancel` and closing the child's descriptors
+        self.busy = threading.Lock()
+
+    def run(self, run: Run, channel: Channel) -> Outcome:
+        """Runs a task to its end, however it ends."""
+        with self.busy:
+            watch = Watch(run, channel, 0, CANCEL_GRACE_SECONDS)
+            try:
+                child = self._ready_child()
+            except (ChildFailed, KeeperLost) as error:
+                return failed(run, ErrorClass.CRASHED, str(error), watch.started_at, 0.0)
+            watch = self._watch = Watch(run, channel, 0, CANCEL_GRACE_SECONDS)
+            finished = False
+            try:
+                if channel.is_cancelled():
+                    self.cancel(run.task_id, run.attempt)
+                done = self._converse(child, watch)
+                finished = done is not None and not done.retiring
+            finally:
+                watch.end()
+                ending = None if finished else self._discard()
+            if done is not None:
+                return done.outcome
+            return watch.stopped() if watch.stop_class else _crashed(watch, ending)
+
+    def cancel(self, task_id: str, attempt: int) -> bool:
+        """Asks the handler to stop, and stops it after a grace; False if that run is not here."""
+        watch = self._watch
+        if watch is None or not watch.matches(task_id, attempt):
+            return False
+        watch.cancel()
+        with self._guard:
+            if self._child is not None:
+                self._child.wake()
+        return True
+
+    def close(self) -> None:
+        """Ends the child; the slot must not be running."""
+        if self._child is not None:
+            self._discard()
+
+    def _ready_child(self) -> Child:
+        if self._child is not None and not self._child.is_alive():
+            self._discard()  # it died between two tasks
+        if self._child is None:
+            child = Child(self._keeper())
+            with self._guard:
+                self._child = child
+            try:
+                self._await_ready(child)
+            except BaseException:
+                self._discard()
+                raise
+        return self._child
+
+    def _await_ready(self, child: Child) -> None:
+        give_up_at = monotonic() + START_SECONDS
+        while (frame := child.stream.next()) is None:
+            seconds = give_up_at - monotonic()
+            if seconds <= 0:
+                raise ChildFailed(f"the handler's process was not ready within {START_SECONDS:g} s")
+            if not child.wait(seconds):
+                raise ChildFailed("the handler's process ended before it was ready")
+        if isinstance(frame, Ready) and frame.problem:
+            raise ChildFailed(frame.problem)
+
+    def _converse(self, child: Child, watch: Watch) -> Done | None:
+        """Answers the child until its task is done; None if it has to be killed, or is dead."""
+        told = False
+        try:
+            child.stream.send(Start(watch.run))
+            while True:
+                while (frame := child.stream.next()) is not None:
+                    if isinstance(frame, Done):
+                        return frame
+                    if isinstance(frame, Emit):
+                        watch.emit(frame.message)
+                    elif isinstance(frame, Request):
+                        # Answering may take long (a commit), and the deadline must be kept meanwhile.
+                        threading.Thread(target=_answer, args=(child.stream, watch, frame), daemon=True).start()
+                if watch.is_cancelled() and not told:
+                    told = True
+                    child.stream.send(Cancel(watch.run.task_id, watch.run.attempt))
+                seconds = watch.stop_at() - monotonic()
+                if seconds <= 0:
+                    watch.demand_stop()
+                    return None
+                if not child.wait(seconds):
+                    return None
+        except (OSError, ProtocolError) as error:
+            logger.warning("the process of task %s is given up: %s", watch.run.task_id, error)
+            return None
+
+    def _discard(self) -> tuple[str, bool, str]:
+        with self._guard:
+            child, self._child = self._child, None
+        assert child is not None
+        return child.stop()
+
+
+def _answer(stream: FrameStream, watch: Watch, request: Request) -> None:
+    try:
+        reply = Reply(result=watch.request(request.message))
+    except HandlerError as error:
+        reply = Reply(error_class=error.error_class.value, error_message=str(error))
+    except Exception as error:
+        logger.exception("a request of task %s failed", watch.run.task_id)
+        reply = Reply(error_class=ErrorClass.TRANSIENT.value, error_message=f"{type(error).__name__}: {error}")
+    try:
+        stream.send(reply)
+    except OSError as error:
+        logger.info("task %s ended before its request was answered: %s", watch.run.task_id, error)
+
+
+def _crashed(watch: Watch, ending: tuple[str, bool, str] | None) -> Outcome:
+    how, for_lack_of_memory, stacks = ending or ("ended", False, "")
+    error_class, message = ErrorClass.CRASHED, f"the handler's process {how}"
+    if for_lack_of_memory:
+        error_class, message = ErrorClass.RESOURCE_LIMIT, "the kernel killed the handler's process: out of memory"
+    seconds = monotonic() - watch.started_monotonic
+    return failed(watch.run, error_class, message, watch.started_at, seconds, stacks or None)
+
+
+def _ending(status: int) -> str:
+    if status == UNKNOWN_STATUS:
+        return "was lost together with its keeper"
+    code = os.waitstatus_to_exitcode(status)
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def _oom_kills() -> int:
+    """How often this kernel killed a process for lack of memory (Linux 4.13 and newer, else 0)."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except FileNotFoundError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

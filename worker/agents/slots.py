@@ -1,0 +1,136 @@
+"""Runs tasks isolated as their types ask for: in a child process, in the slot's thread, or on a loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from time import time
+
+from core.errors import ErrorClass, UnknownTaskType
+from core.registry import Isolation, Registry, TaskType
+from worker.agents.async_slot import AsyncRunner
+from worker.agents.context import Channel
+from worker.agents.execution import HandlerStopped, Outcome, Run, context_of, execute, failed
+from worker.agents.keeper import Keeper
+from worker.agents.process_slot import ProcessSlot
+from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch, Watchdog
+
+
+class Runners:
+    """Everything an agent runs handlers with.
+
+    `modules` are the task modules that a child process imports: with the shipped ones, if their
+    types are to run there. `on_stuck(run, outcome)` is called once for a run whose thread can't be
+    stopped; the agent should report the outcome and replace itself. It comes from another thread.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        slots: int,
+        output_limit_bytes: int,
+        modules: Sequence[str],
+        on_stuck: Callable[[Run, Outcome], None],
+    ) -> None:
+        self._registry = registry
+        self._slots = slots
+        self._output_limit_bytes = output_limit_bytes
+        self._modules = tuple(modules)
+        self._on_stuck = on_stuck
+        self._lock = threading.Lock()
+        self._closed = False
+        self._keeper: Keeper | None = None
+        self._async: AsyncRunner | None = None
+        self._watchdog = Watchdog(slots, on_stuck)
+        self._process_slots = [ProcessSlot(self._living_keeper) for _ in range(slots)]
+        if any(task_type.isolation is Isolation.PROCESS for task_type in registry.types.values()):
+            self._living_keeper()  # it imports while the agent goes on starting
+
+    def run(self, slot_index: int, run: Run, channel: Channel) -> Outcome | None:
+        """Runs a task until it is over. A slot runs one task at a time, always in the same thread or another.
+
+        None means that the outcome does not count: the run was given up and reported by `on_stuck`,
+        or it was killed by `close`.
+        """
+        try:
+            task_type = self._registry.get(run.type)
+        except UnknownTaskType as error:
+            return failed(run, ErrorClass.PERMANENT, str(error), time(), 0.0)
+        if task_type.isolation is Isolation.THREAD:
+            return self._run_inline(slot_index, task_type, run, channel)
+        if task_type.isolation is Isolation.ASYNC:
+            outcome = self._async_runner().run(slot_index, task_type, run, channel)
+        else:
+            outcome = self._process_slots[slot_index].run(run, channel)
+        return None if self._closed and outcome is not None and not outcome.ok else outcome
+
+    def cancel(self, task_id: str, attempt: int) -> bool:
+        """Stops a run, from any thread; returns at once. False if it is not running here.
+
+        A handler in a thread or process has CANCEL_GRACE_SECONDS to see `context.cancelled`; a
+        coroutine gets a CancelledError at once.
+        """
+        for watch in self._watchdog.watches:
+            if watch is not None and watch.matches(task_id, attempt):
+                watch.cancel()
+                self._watchdog.wake()
+                return True
+        if any(slot.cancel(task_id, attempt) for slot in self._process_slots):
+            return True
+        return self._async is not None and self._async.cancel(task_id, attempt)
+
+    def close(self, kill: bool) -> None:
+        """Ends all processes and threads. Without `kill` it first waits for tasks in processes.
+
+        With `kill`, `run` returns None for them. A handler in a thread can't be killed and is left.
+        """
+        if kill:
+            self._closed = True
+        else:
+            for slot in self._process_slots:
+                with slot.busy:
+                    slot.close()
+            self._closed = True
+        with self._lock:
+            keeper, runner = self._keeper, self._async
+        if keeper is not None:
+            keeper.close()
+        for slot in self._process_slots:
+            with slot.busy:
+                slot.close()
+        if runner is not None:
+            runner.close()
+        self._watchdog.close()
+
+    def _run_inline(self, slot_index: int, task_type: TaskType, run: Run, channel: Channel) -> Outcome | None:
+        watch = Watch(run, channel, threading.get_ident(), CANCEL_GRACE_SECONDS)
+        outcome = None
+        counts = True
+        # See `watchdog`: the one exception that may be sent arrives inside this `try`, or never.
+        try:
+            self._watchdog.watches[slot_index] = watch
+            if channel.is_cancelled():
+                watch.cancel()
+            outcome = execute(task_type, run, context_of(run, watch), self._output_limit_bytes)
+            counts = watch.end()
+        except HandlerStopped:
+            counts = watch.end()
+        self._watchdog.watches[slot_index] = None
+        if not counts:
+            return None
+        return outcome or watch.stopped()
+
+    def _async_runner(self) -> AsyncRunner:
+        if self._async is None:
+            with self._lock:
+                if self._async is None:
+                    self._async = AsyncRunner(self._slots, self._output_limit_bytes, self._on_stuck)
+        return self._async
+
+    def _living_keeper(self) -> Keeper:
+        with self._lock:
+            if self._keeper is None or (not self._closed and not self._keeper.is_alive()):
+                if self._keeper is not None:
+                    self._keeper.close()
+                self._keeper = Keeper(self._modules, self._output_limit_bytes)
+            return self._keeper

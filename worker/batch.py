@@ -1,0 +1,105 @@
+"""One tick's transaction: what is to be committed, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from core.models import Lane, Waiting
+from core.placement import AgentSlots, Candidate
+from core.protocol import AgentInfo, Checkpoint, Order, Pair
+from core.store.ticking import Claimed, Completion, Settlement, Stale
+from core.validation import Submission
+
+
+@dataclass(slots=True)
+class Child:
+    """A task that a running task submits, and who waits for the answer."""
+
+    agent_id: str
+    request_id: str
+    submission: Submission
+
+
+@dataclass(slots=True)
+class Sweep:
+    """A slice of the open rows to be compared with Redis."""
+
+    after: str
+    limit: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """Everything that one tick decided."""
+
+    consumed: list[bytes] = field(default_factory=list)
+    completions: list[Completion] = field(default_factory=list)
+    settlements: list[Settlement] = field(default_factory=list)
+    started: list[tuple[str, int, float]] = field(default_factory=list)
+    stale: list[Stale] = field(default_factory=list)
+    reporters: dict[str, str] = field(default_factory=dict)  # task id → agent that reported its end
+    progress: dict[str, tuple[str, int, float, str]] = field(default_factory=dict)
+    logs: list[tuple[str, str, int, str, str, str]] = field(default_factory=list)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    children: list[Child] = field(default_factory=list)
+    arrivals: list[AgentInfo] = field(default_factory=list)
+    endings: list[tuple[str, str]] = field(default_factory=list)
+    fenced: list[str] = field(default_factory=list)
+    orders: dict[str, list[Order]] = field(default_factory=dict)
+    claims: Sequence[tuple[Candidate, AgentSlots]] = ()
+    sweep: Sweep | None = None
+    held: list[Pair] = field(default_factory=list)  # pairs to be compared with their rows
+    ping: bool = False
+
+    def order(self, agent_id: str, order: Order) -> None:
+        self.orders.setdefault(agent_id, []).append(order)
+
+    def has_statements(self) -> bool:
+        """Whether there is anything for PostgreSQL."""
+        return bool(
+            self.completions
+            or self.settlements
+            or self.claims
+            or self.started
+            or self.stale
+            or self.progress
+            or self.logs
+            or self.checkpoints
+            or self.children
+            or self.arrivals
+            or self.endings
+            or self.sweep
+            or self.held
+            or self.ping
+        )
+
+    def is_empty(self) -> bool:
+        return not (self.consumed or self.orders or self.fenced or self.has_statements())
+
+
+@dataclass(slots=True)
+class Committed:
+    """What the transaction returned."""
+
+    claimed: Sequence[Claimed] = ()
+    waiting: list[Waiting] = field(default_factory=list)
+    replies: list[tuple[str, Order]] = field(default_factory=list)
+    orphans: list[Pair] = field(default_factory=list)
+    sweep_next: str | None = None
+    database_time: float | None = None
+    seconds: float = 0.0
+
+    def by_agent(self) -> Mapping[str, list[Claimed]]:
+        agents: dict[str, list[Claimed]] = {}
+        for row in self.claimed:
+            agents.setdefault(row.agent_id, []).append(row)
+        return agents
+
+
+def lanes_of(batch: Batch) -> dict[Lane, list[str]]:
+    """The ids that a batch tried to claim, by lane: claimed or not, they leave the ready queue."""
+    lanes: dict[Lane, list[str]] = {}
+    for candidate, _ in batch.claims:
+        lanes.setdefault(candidate.lane, []).append(candidate.id)
+    return lanes

@@ -1,0 +1,94 @@
+"""What a report means for a task: pure functions of the report, the claim and a random draw."""
+
+from __future__ import annotations
+
+import orjson
+
+from core.errors import ErrorClass
+from core.protocol import Done, Failure
+from core.registry import Registry, RetryPolicy
+from core.retry import decide, fingerprint
+from core.store.ticking import Settlement
+from worker.ledger import Claim
+
+DEFAULT_POLICY = RetryPolicy()
+
+
+def policy_of(registry: Registry, task_type: str) -> RetryPolicy:
+    """The type's retry policy; the default one for a type that only agents elsewhere know."""
+    known = registry.types.get(task_type)
+    return known.retry if known else DEFAULT_POLICY
+
+
+def judge(
+    claim: Claim,
+    failure: Failure,
+    policy: RetryPolicy,
+    draw: float,
+    *,
+    done: Done | None = None,
+    may_refund: bool = False,
+) -> Settlement:
+    """What becomes of a failed attempt: another one after a delay, or the end.
+
+    `draw` in [0, 1) is the jitter's randomness. With `may_refund` a lost agent does not cost the
+    task an attempt.
+    """
+    error_class = _known_class(failure.error_class)
+    decision = decide(
+        policy,
+        error_class,
+        claim.attempt,
+        claim.refunded,
+        claim.max_attempts,
+        draw,
+        started=not may_refund,
+        refunds=claim.refunds,
+    )
+    mark = fingerprint(claim.task_type, error_class, failure.message, failure.traceback or "")
+    error = error_json(error_class, failure.message, failure.traceback, mark)
+    detail = {"class": error_class, "message": failure.message, "fingerprint": mark, "reason": decision.reason}
+    if done is not None:
+        detail["run_seconds"] = done.run_seconds
+    if decision.retry:
+        detail["delay_seconds"] = round(decision.delay_seconds, 3)
+    return Settlement(
+        claim.id,
+        claim.attempt,
+        to_state=("scheduled" if decision.delay_seconds > 0 else "pending") if decision.retry else "failed",
+        event="attempt_failed" if decision.retry else "failed",
+        agent_id=None if done is not None else claim.agent_id,
+        error=error,
+        detail=orjson.dumps(detail).decode(),
+        delay_seconds=decision.delay_seconds if decision.retry else None,
+        refund=int(decision.refund),
+        started_at=done.started_at if done is not None else claim.started_at,
+    )
+
+
+def hand_back(claim: Claim, policy: RetryPolicy, reason: str, draw: float) -> Settlement:
+    """A claim that its agent does not have any more and did not lose by dying: back without burning an attempt.
+
+    A task that came back too often this way is charged as if its agent had been lost.
+    """
+    settlement = judge(claim, Failure(ErrorClass.AGENT_LOST, reason), policy, draw, may_refund=True)
+    if settlement.refund:
+        settlement.event = "handed_back"
+        settlement.error = None
+        settlement.detail = orjson.dumps({"reason": reason}).decode()
+    return settlement
+
+
+def error_json(error_class: str, message: str, traceback: str | None, mark: str) -> str:
+    """A task's `error` column as JSON text."""
+    error = {"class": str(error_class), "message": message, "fingerprint": mark}
+    if traceback:
+        error["traceback"] = traceback
+    return orjson.dumps(error).decode()
+
+
+def _known_class(name: str) -> ErrorClass:
+    try:
+        return ErrorClass(name)
+    except ValueError:
+        return ErrorClass.TRANSIENT

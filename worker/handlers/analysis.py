@@ -1,0 +1,210 @@
+"""`analysis.profile`: what is in a table. `profiling` does the arithmetic; here are the models and the reading."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+
+from core.errors import PermanentError, shortened
+from core.registry import task_type
+from worker.agents.context import TaskContext
+from worker.handlers.text import printable
+
+if TYPE_CHECKING:
+    import pandas
+
+MAX_COLUMNS = 200
+SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+Cell = StrictBool | int | float | str | None
+
+
+class Table(BaseModel):
+    """A table, from a file on the agent or inline, and how to profile it."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    path: str | None = Field(None, min_length=1, max_length=4096, description="CSV, JSON lines or Parquet file")
+    rows: list[dict[str, Cell]] | None = Field(
+        None, min_length=1, max_length=100_000, description="Rows as objects, instead of a file"
+    )
+    format: Literal["auto", "csv", "jsonl", "parquet"] = Field("auto", description="auto: by the name's ending")
+    delimiter: str = Field(",", min_length=1, max_length=1, description="Between the fields of a CSV file")
+    max_rows: int = Field(100_000, ge=1, le=5_000_000, description="Only the first rows are profiled if there are more")
+    bins: int = Field(20, ge=1, le=50, description="Bars of a histogram")
+    top: int = Field(5, ge=1, le=50, description="How many of the most frequent values to list")
+    outlier_method: Literal["iqr", "mad"] = Field(
+        "iqr",
+        description="iqr: outside 1.5 times the interquartile range (Tukey 1977); mad: modified z-score above 3.5 "
+        "by the median absolute deviation (Iglewicz and Hoaglin 1993)",
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Table:
+        if (self.path is None) == (self.rows is None):
+            given = "neither" if self.path is None else "both"
+            raise ValueError(f"expected exactly one of path and rows, got {given}")
+        return self
+
+
+class Bin(BaseModel):
+    low: float
+    high: float
+    count: int
+
+
+class TopValue(BaseModel):
+    value: str | int | float | bool | None
+    count: int
+
+
+class Outliers(BaseModel):
+    """Values outside `low` … `high`."""
+
+    method: str
+    low: float | None
+    high: float | None
+    count: int
+    examples: list[float] = Field(description="The most extreme ones")
+
+
+class Column(BaseModel):
+    """A column. What does not apply to its kind, or is not a finite number, is null."""
+
+    name: str
+    kind: Literal["number", "boolean", "time", "text", "empty"]
+    type: str = Field(description="Name of the type in pandas")
+    missing: int
+    infinite: int = 0
+    unique: int
+    memory_bytes: int
+    min: float | str | None = None
+    max: float | str | None = None
+    mean: float | None = None
+    std: float | None = Field(None, description="Of the sample (n − 1)")
+    quantiles: dict[str, float | None] = Field(default_factory=dict)
+    histogram: list[Bin] = Field(default_factory=list)
+    shortest: int | None = Field(None, description="Length of the shortest text")
+    longest: int | None = None
+    top: list[TopValue] = Field(default_factory=list)
+    outliers: Outliers | None = None
+
+
+class Correlation(BaseModel):
+    """Pearson's coefficient of two columns."""
+
+    first: str
+    second: str
+    coefficient: float
+
+
+class Profile(BaseModel):
+    """The profile of a table."""
+
+    rows: int = Field(description="Rows that were profiled")
+    sampled: bool = Field(description="Whether the table has more rows than max_rows")
+    columns: list[Column]
+    memory_bytes: int
+    duplicate_rows: int = Field(description="Rows that repeat an earlier one")
+    correlations: list[Correlation] = Field(description="Strongest first, at most 50")
+
+
+@task_type("analysis.profile", timeout_seconds=900)
+def profile(table: Table, context: TaskContext) -> Profile:
+    """Profiles the columns of a table: types, missing values, distribution, outliers, correlations.
+
+    Raises PermanentError if the file can't be read or the table has no columns or too many.
+    """
+    from worker.handlers import profiling
+
+    context.progress(0.0, "reading")
+    frame = _read(table)
+    sampled = len(frame) > table.max_rows
+    frame = profiling.normalized(frame.iloc[: table.max_rows])
+    if not 0 < frame.shape[1] <= MAX_COLUMNS:
+        raise PermanentError(f"the table has {frame.shape[1]} columns, expected 1 to {MAX_COLUMNS}")
+    columns = []
+    for number, name in enumerate(frame.columns):
+        context.raise_if_cancelled()
+        context.progress(0.1 + 0.7 * number / frame.shape[1], name[:200])
+        columns.append(profiling.column(name, frame[name], table))
+    context.progress(0.8, "correlations and duplicates")
+    result = Profile(
+        rows=len(frame),
+        sampled=sampled,
+        columns=columns,
+        memory_bytes=int(frame.memory_usage(deep=True).sum()),
+        duplicate_rows=int(frame.duplicated().sum()),
+        correlations=profiling.correlations(frame),
+    )
+    context.progress(1.0, f"{result.rows:,} rows")
+    return result
+
+
+def _read(table: Table) -> pandas.DataFrame:
+    """At most `max_rows` + 1 rows, so that the caller sees whether there are more."""
+    import pandas as pd
+    import pyarrow
+
+    if table.rows is not None:
+        return pd.DataFrame.from_records(table.rows[: table.max_rows + 1])
+    path = Path(str(table.path))
+    chosen = table.format if table.format != "auto" else SUFFIXES.get(path.suffix.lower())
+    if chosen is None:
+        endings = ", ".join(SUFFIXES)
+        raise PermanentError(f"path: {shortened(table.path)} has an unknown ending, expected {endings}, or set format")
+    if not path.is_file():
+        raise PermanentError(f"path: {shortened(table.path)} is not a file on this agent")
+    try:
+        if chosen == "csv":
+            delimiter = "\t" if path.suffix.lower() == ".tsv" and table.delimiter == "," else table.delimiter
+            return pd.read_csv(path, sep=delimiter, nrows=table.max_rows + 1, low_memory=False)
+        if chosen == "jsonl":
+            return _read_json_lines(path, table.max_rows + 1)
+        return _read_parquet(path, table.max_rows + 1)
+    except (ValueError, OSError, pyarrow.ArrowException) as error:  # parser and decoding errors are ValueErrors
+        reason = printable(" ".join(str(error).split()))[:300]
+        raise PermanentError(f"path: {shortened(table.path)} can't be read as {chosen}: {reason}") from error
+
+
+def _read_json_lines(path: Path, rows: int) -> pandas.DataFrame:
+    import pandas as pd
+
+    records: list[dict[str, Any]] = []
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if len(records) == rows:
+                break
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise ValueError(f"line {number} is not JSON: {error}") from error
+            if not isinstance(record, dict):
+                raise ValueError(f"line {number} is {type(record).__name__}, expected an object")
+            records.append(record)
+    return pd.DataFrame.from_records(records)
+
+
+def _read_parquet(path: Path, rows: int) -> pandas.DataFrame:
+    import pyarrow
+    import pyarrow.parquet
+
+    batches, count = [], 0
+    with pyarrow.parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=min(rows, 65_536)):
+            batches.append(batch)
+            count += batch.num_rows
+            if count >= rows:
+                break
+        return pyarrow.Table.from_batches(batches, schema=file.schema_arrow).slice(0, rows).to_pandas()

@@ -1,0 +1,122 @@
+"""What the system tells about a tree of processes: who is in it, and what it uses.
+
+Only the standard library is imported: `supervisor` needs a quick start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+LINUX = sys.platform == "linux"
+PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 37, 38  # linux/prctl.h
+PAGE_BYTES = resource.getpagesize()
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def descendants(root: int | None = None) -> set[int]:
+    """Process ids of everything below `root` (this process by default), zombies included."""
+    if not LINUX:
+        return _portable_descendants(root)
+    found: set[int] = set()
+    unvisited = [root or os.getpid()]
+    while unvisited:
+        below = children_of(unvisited.pop()) - found
+        found |= below
+        unvisited += below
+    return found
+
+
+def children_of(pid: int) -> set[int]:
+    """Process ids of the direct children; empty if the process is gone."""
+    children: set[int] = set()
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                children.update(map(int, file.read().split()))
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # it, or one of its threads, has just ended; or the system has no /proc
+    return children
+
+
+def _portable_descendants(root: int | None) -> set[int]:
+    table = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(pid): int(parent) for pid, parent in (line.split() for line in table.splitlines())}
+    found = {root or os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in found and pid not in found}:
+        found |= more
+    return found - {root or os.getpid()}
+
+
+def send_kill(pid: int) -> None:
+    """Kills a process that may be gone; one that is not ours stays, and the caller finds it again."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """CPU time of a process and of the children that it waited for (proc(5), stat, fields 14 to 17)."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return sum(map(int, fields[11:15])) / CLOCK_TICKS
+
+
+def resident_bytes(pid: int) -> int:
+    fields = _read(f"/proc/{pid}/statm").split()
+    return int(fields[1]) * PAGE_BYTES if fields else 0
+
+
+def proportional_bytes(pid: int) -> int:
+    """Memory of a process, shared pages divided among those that share them (proc(5), smaps_rollup)."""
+    for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
+        if line.startswith(b"Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""  # the process has ended, or the system has no /proc
+
+
+def disk_bytes(directory: str, enough: float) -> int:
+    """What the files below a directory take on disk; stops counting once it is more than `enough`."""
+    total, unvisited = 0, [directory]
+    while unvisited and total <= enough:
+        try:
+            with os.scandir(unvisited.pop()) as entries:
+                for entry in entries:
+                    total += max(entry.stat(follow_symlinks=False).st_blocks * 512, 512)
+                    if entry.is_dir(follow_symlinks=False):
+                        unvisited.append(entry.path)
+        except OSError:
+            continue  # removed or made unreadable by the command meanwhile
+    return total
+
+
+def set_subreaper(wanted: bool) -> bool:
+    """Makes this process the one that orphans below it go to (Linux only), or not; returns what it was before."""
+    if not LINUX:
+        return False
+    before = ctypes.c_int()
+    _prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(before))
+    _prctl(PR_SET_CHILD_SUBREAPER, int(wanted))
+    return bool(before.value)
+
+
+def refuse_new_privileges() -> None:
+    """Set-uid bits are ignored from now on, here and in what is started (Linux only)."""
+    if LINUX:
+        _prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _prctl(option: int, value: object) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl {option} failed")

@@ -1,0 +1,275 @@
+"""Runs a command under limits: what it started is dead and its directory is gone when `run` returns.
+
+The sandbox protects the machine from accidents and runaway code: see `supervisor` for what is
+enforced and how. It is no boundary against an attacker: the command runs as the same user, sees the
+file system and the network. Linux first; elsewhere the limits that the system lacks are skipped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from core.errors import HandlerCrashed, ResourceLimitError, TransientError
+from worker.handlers.proctree import children_of, descendants, send_kill, set_subreaper
+from worker.handlers.text import printable
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+START = f"import sys; sys.path.append({str(REPOSITORY)!r}); from worker.handlers.supervisor import main; main()"
+SUPERVISOR_GRACE_SECONDS = 20.0  # it may need this long beyond the wall limit to kill a tree
+# How programs tell that the kernel refused them: the last lines of stderr → the limit.
+REFUSALS = (
+    ("memory_bytes", re.compile(r"MemoryError|Cannot allocate memory|bad_alloc|out of memory", re.I)),
+    ("file_bytes", re.compile(r"\[Errno 27\]|File too large|File size limit")),
+    ("open_files", re.compile(r"\[Errno 24\]|Too many open files")),
+)
+LIMIT_SIGNALS = {"SIGXCPU": "cpu_seconds", "SIGXFSZ": "file_bytes"}
+LIMIT_TEXTS = {
+    "wall_seconds": "wall time limit of {:g} s",
+    "cpu_seconds": "CPU time limit of {:g} s",
+    "memory_bytes": "memory limit of {:,} bytes",
+    "file_bytes": "limit on the size of a file of {:,} bytes",
+    "disk_bytes": "limit on the work directory of {:,} bytes",
+    "processes": "limit of {} processes",
+    "open_files": "limit of {} open files",
+}
+_one_at_a_time = threading.Lock()  # strays of a lost supervisor could not be told apart otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a command may use. Memory and CPU hold for each process and for all together, `file_bytes` for
+    each file, `open_files` for each process, `output_bytes` is kept of stdout and of stderr each."""
+
+    wall_seconds: float = 60.0
+    cpu_seconds: float = 30.0
+    memory_bytes: int = 512 << 20
+    file_bytes: int = 64 << 20
+    disk_bytes: int = 256 << 20
+    processes: int = 32
+    open_files: int = 256
+    output_bytes: int = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended. `limit` names the field of Limits that stopped it, if one did."""
+
+    exit_code: int | None
+    signal: str | None
+    stdout: str
+    stderr: str
+    stdout_truncated: bool
+    stderr_truncated: bool
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+    left_processes: int  # were still running when the command ended, and were killed
+    limit: str | None
+
+    def raise_for_limit(self, limits: Limits, what: str) -> None:
+        """Raises ResourceLimitError that names the limit, if one was hit: call it when the end is not as expected.
+
+        A limit that the kernel enforces by refusing is recognised by what the command said last.
+        """
+        last_words = self.last_words()
+        limit = self.limit or next((name for name, pattern in REFUSALS if pattern.search(last_words)), None)
+        if limit is not None:
+            text = LIMIT_TEXTS[limit].format(getattr(limits, limit))
+            raise ResourceLimitError(f"{what} hit its {text}{last_words}")
+
+    def last_words(self, lines: int = 3) -> str:
+        """The last lines of stderr as the end of a one-line message; empty if there are none."""
+        last = [line.strip() for line in self.stderr.splitlines() if line.strip()][-lines:]
+        return f": {' | '.join(last)[-500:]}" if last else ""
+
+
+class Capture(threading.Thread):
+    """Reads a pipe to its end and keeps the first and the last bytes, so that the writer never blocks."""
+
+    def __init__(self, pipe: IO[bytes], keep_bytes: int) -> None:
+        super().__init__(daemon=True)
+        self._pipe, self._half = pipe, max(1, keep_bytes // 2)
+        self._head, self._tail = bytearray(), bytearray()
+        self._total_bytes = 0
+        self.start()
+
+    def run(self) -> None:
+        while part := os.read(self._pipe.fileno(), 65536):
+            self._total_bytes += len(part)
+            room = self._half - len(self._head)
+            self._head += part[:room]
+            self._tail += part[room:]
+            del self._tail[: -self._half]
+        self._pipe.close()
+
+    @property
+    def truncated(self) -> bool:
+        return self._total_bytes > 2 * self._half
+
+    @property
+    def text(self) -> str:
+        """What was kept; bytes that are no UTF-8 and control characters appear as U+FFFD."""
+        if not self.truncated:
+            return printable(bytes(self._head + self._tail))
+        left_out = self._total_bytes - 2 * self._half
+        return f"{printable(bytes(self._head))}\n… {left_out:,} bytes left out …\n{printable(bytes(self._tail))}"
+
+
+def run(
+    command: Sequence[str],
+    directory: Path,
+    limits: Limits,
+    *,
+    working_directory: Path | None = None,
+    stdin: str = "",
+    environment: Mapping[str, str] | None = None,
+    on_sample: Callable[[dict[str, Any]], None] = lambda sample: None,
+) -> Ended:
+    """Runs `command` and returns how it ended; afterwards none of the processes that it started is alive.
+
+    `directory` comes from `workdir.work_directory()`; what is below it counts against `disk_bytes`. The command sees a
+    minimal environment plus `environment`. `on_sample` is called about once a second with wall_seconds,
+    cpu_seconds, peak_bytes and processes; if it raises, everything is killed and the error goes on.
+    Raises HandlerCrashed if the supervising process was killed, TransientError if something survived.
+    """
+    working_directory = working_directory or directory
+    order = {
+        "command": list(command),
+        "directory": str(directory),
+        "working_directory": str(working_directory),
+        "environment": {**minimal_environment(working_directory), **(environment or {})},
+        "limits": asdict(limits),
+    }
+    with _one_at_a_time, tempfile.TemporaryFile() as stdin_file:
+        stdin_file.write(stdin.encode("utf-8", "replace"))
+        stdin_file.seek(0)
+        end, stdout, stderr = _supervise(order, limits, directory, stdin_file, on_sample)
+    if end is None:
+        raise HandlerCrashed("the process that watched the command was killed; what it had started was killed too")
+    if end["survivors"]:
+        raise TransientError(f"processes {end['survivors']} could not be killed")
+    exit_code = None if end["status"] is None else os.waitstatus_to_exitcode(end["status"])
+    died_of = signal.Signals(-exit_code).name if exit_code is not None and exit_code < 0 else None
+    return Ended(
+        exit_code=None if died_of else exit_code,
+        signal=died_of,
+        stdout=stdout.text,
+        stderr=stderr.text,
+        stdout_truncated=stdout.truncated,
+        stderr_truncated=stderr.truncated,
+        wall_seconds=round(end["wall_seconds"], 3),
+        cpu_seconds=round(end["cpu_seconds"], 3),
+        peak_memory_bytes=end["peak_bytes"],
+        left_processes=end["killed"],
+        limit=end["limit"] or LIMIT_SIGNALS.get(died_of or ""),
+    )
+
+
+def _supervise(
+    order: dict[str, Any],
+    limits: Limits,
+    directory: Path,
+    stdin: IO[bytes],
+    on_sample: Callable[[dict[str, Any]], None],
+) -> tuple[dict[str, Any] | None, Capture, Capture]:
+    """Runs the supervisor to its end; its last report is None if it was killed or stopped from outside."""
+    adopted_before = set_subreaper(True)  # if the supervisor is killed, its processes come to this one
+    children_before = children_of(os.getpid())
+    control_reader, control_writer = os.pipe()
+    report_reader, report_writer = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-X", "utf8", "-c", START, str(control_reader), str(report_writer)],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=minimal_environment(directory),
+            pass_fds=(control_reader, report_writer),
+            start_new_session=True,
+        )
+    finally:
+        os.close(control_reader)
+        os.close(report_writer)
+    end = None
+    stdout, stderr = (Capture(pipe, limits.output_bytes) for pipe in (process.stdout, process.stderr))  # type: ignore[arg-type]
+    try:
+        _write_all(control_writer, json.dumps(order).encode() + b"\n")
+        end = _follow(report_reader, limits.wall_seconds + SUPERVISOR_GRACE_SECONDS, on_sample)
+    finally:
+        os.close(control_writer)  # tells the supervisor to stop, if it has not
+        try:
+            process.wait(SUPERVISOR_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        os.close(report_reader)
+        if process.returncode != 0:
+            _kill_strays(children_before)
+        set_subreaper(adopted_before)
+        stdout.join()
+        stderr.join()
+    return end, stdout, stderr
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the supervisor died: its report pipe tells
+        while data:
+            data = data[os.write(descriptor, data) :]
+
+
+def _follow(report: int, seconds: float, on_sample: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None:
+    """Hands samples on until the last report, which is returned; None if it does not come in time."""
+    text = b""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if not select.select([report], [], [], left)[0]:
+            break
+        part = os.read(report, 65536)
+        if not part:
+            break
+        *lines, text = (text + part).split(b"\n")
+        for message in map(json.loads, lines):
+            if message.get("end"):
+                return message
+            on_sample(message)
+    return None
+
+
+def _kill_strays(children_before: set[int]) -> None:
+    """Kills what came to this process from a supervisor that was killed; they are this one's children now."""
+    deadline = time.monotonic() + SUPERVISOR_GRACE_SECONDS
+    while strays := children_of(os.getpid()) - children_before:
+        for stray in strays:
+            for pid in (stray, *descendants(stray)):
+                send_kill(pid)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(stray, os.WNOHANG)
+        if time.monotonic() > deadline:
+            raise TransientError(f"processes {sorted(strays)} could not be killed")
+        time.sleep(0.001)
+
+
+def minimal_environment(directory: Path) -> dict[str, str]:
+    """The environment of a command: nothing is inherited, so no secret is."""
+    return {
+        "PATH": os.defpath + ":/usr/local/bin",
+        "HOME": str(directory),
+        "TMPDIR": str(directory),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }

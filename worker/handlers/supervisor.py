@@ -1,0 +1,234 @@
+"""Runs one command under limits and leaves nothing of it behind. Started by `sandbox`.
+
+It is a small process of its own, because on Linux the orphans of a process tree go to the nearest
+ancestor that is a "child subreaper". So whatever the command starts, with setsid and double forks
+too, ends up as a child of this process, and when waiting for any child answers "no children", nothing
+of the tree is left: that is a proof, not a guess.
+
+What the kernel enforces on each process: CPU seconds, address space, size of a file, open files,
+no core dumps. What is sampled here, on the tree as a whole: the number of processes (every 10 ms),
+CPU seconds, memory (shared pages counted once) and the size of the work directory (every 100 ms).
+A tree may overshoot a sampled limit by what it manages in one such interval; then it is killed.
+RLIMIT_NPROC is not used: it counts all processes of the user, and does not bind root.
+
+Protocol: a line of JSON, the order, arrives on the control descriptor; its end of file means stop.
+Lines of JSON go out on the report descriptor: samples, then the end. Only the standard library is
+imported, so that the start is quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.handlers.proctree import (
+    LINUX,
+    cpu_seconds_of,
+    descendants,
+    disk_bytes,
+    proportional_bytes,
+    refuse_new_privileges,
+    resident_bytes,
+    send_kill,
+    set_subreaper,
+)
+
+MAXRSS_UNIT_BYTES = 1024 if LINUX else 1
+WATCH_SECONDS, MEASURE_SECONDS, REPORT_SECONDS, KILL_SECONDS = 0.01, 0.1, 1.0, 15.0
+COMMAND_NICENESS = 5  # so that this process gets its turn on a busy machine
+
+
+@dataclass(slots=True)
+class Tree:
+    """What is known of the command and of everything that it started."""
+
+    main: int
+    limits: dict[str, float]
+    directory: str
+    started: float = field(default_factory=time.monotonic)
+    status: int | None = None  # wait status of the command itself
+    peak_bytes: int = 0
+    cpu_seconds: float = 0.0
+    processes: int = 1
+    limit: str | None = None  # the first limit that was hit
+
+    def reap(self) -> bool:
+        """Collects the dead; False when there is no child at all, alive or dead."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            self.peak_bytes = max(self.peak_bytes, usage.ru_maxrss * MAXRSS_UNIT_BYTES)
+            if pid == self.main:
+                self.status = status
+
+    def check_quick(self) -> None:
+        """The limits that a tree can break fastest: processes, and wall time."""
+        self.processes = len(descendants())
+        if self.processes > self.limits["processes"]:
+            self.limit = "processes"
+        elif time.monotonic() - self.started > self.limits["wall_seconds"]:
+            self.limit = "wall_seconds"
+
+    def check_thorough(self) -> None:
+        """CPU and memory of the whole tree, and what it wrote."""
+        pids = descendants()
+        reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.cpu_seconds = reaped.ru_utime + reaped.ru_stime + sum(cpu_seconds_of(pid) for pid in pids)
+        memory_bytes = sum(resident_bytes(pid) for pid in pids)
+        if memory_bytes > self.limits["memory_bytes"]:  # look closer: slow, but shared pages are counted once
+            memory_bytes = sum(proportional_bytes(pid) for pid in pids)
+        self.peak_bytes = max(self.peak_bytes, memory_bytes)
+        if self.cpu_seconds > self.limits["cpu_seconds"]:
+            self.limit = "cpu_seconds"
+        elif memory_bytes > self.limits["memory_bytes"]:
+            self.limit = "memory_bytes"
+        elif disk_bytes(self.directory, self.limits["disk_bytes"]) > self.limits["disk_bytes"]:
+            self.limit = "disk_bytes"
+
+    def sample(self) -> dict[str, Any]:
+        return {
+            "wall_seconds": time.monotonic() - self.started,
+            "cpu_seconds": self.cpu_seconds,
+            "peak_bytes": self.peak_bytes,
+            "processes": self.processes,
+        }
+
+
+def main() -> None:
+    control, report = map(int, sys.argv[1:3])
+    for descriptor in (control, report):
+        os.set_inheritable(descriptor, False)
+    order = read_order(control)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the command may send them to its parent
+    wake_reader, wake_writer = os.pipe()
+    os.set_blocking(wake_reader, False)
+    os.set_blocking(wake_writer, False)
+    signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    set_subreaper(True)
+    tree = Tree(start(order), order["limits"], order["directory"])
+    for descriptor in (0, 1, 2):  # ends of file are seen when the command's processes are gone
+        os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+    watch(tree, control, report, wake_reader)
+    remaining = kill_all(tree)
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    tree.cpu_seconds = usage.ru_utime + usage.ru_stime
+    end = {"status": tree.status, "limit": tree.limit, "killed": remaining, "survivors": sorted(descendants())}
+    say(report, {**tree.sample(), **end, "end": True})
+
+
+def watch(tree: Tree, control: int, report: int, wake: int) -> None:
+    """Returns when the command ended, a limit was hit, or the caller closed the control pipe or died."""
+    next_measure = next_report = 0.0
+    while tree.reap() and tree.status is None and tree.limit is None:
+        tree.check_quick()
+        now = time.monotonic()
+        if tree.limit is None and now >= next_measure:
+            tree.check_thorough()
+            next_measure = time.monotonic() + MEASURE_SECONDS
+        if now >= next_report:
+            say(report, tree.sample())
+            next_report = now + REPORT_SECONDS
+        if tree.limit is None:
+            readable, _, _ = select.select([control, wake], [], [], WATCH_SECONDS)
+            if control in readable:
+                return
+            if wake in readable:
+                os.read(wake, 4096)
+
+
+def kill_all(tree: Tree) -> int:
+    """Kills until there is no child left and returns how many processes outlived the command.
+
+    One pass is not enough: processes fork while the list is read. Passes are repeated without
+    a pause until the kernel says that there are no children, or time is up (uninterruptible input/output).
+    """
+    found: set[int] = set()
+    deadline = time.monotonic() + KILL_SECONDS
+    while tree.reap() and time.monotonic() < deadline:
+        alive = descendants()
+        for pid in alive:
+            send_kill(pid)
+        if alive <= found:  # nothing new: they only need time to die
+            time.sleep(0.001)
+        found |= alive
+    found.discard(tree.main)
+    return len(found)
+
+
+def start(order: dict[str, Any]) -> int:
+    """Starts the command in its own session under its limits; returns its pid. This process has no threads."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        os.setsid()
+        os.chdir(order["working_directory"])
+        os.umask(0o077)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        prefer_for_memory_kill()
+        os.nice(COMMAND_NICENESS)
+        set_limits(order["limits"])
+        refuse_new_privileges()  # a set-uid program could not be killed
+        os.execve(order["command"][0], order["command"], order["environment"])
+    except BaseException as error:
+        os.write(2, f"the command could not be started: {error}\n".encode())
+    os._exit(127)
+
+
+def set_limits(limits: dict[str, float]) -> None:
+    """Sets what the kernel enforces. Systems other than Linux refuse some of it; that is skipped there."""
+    cpu_seconds = max(1, int(limits["cpu_seconds"]))
+    wanted = {
+        resource.RLIMIT_CORE: (0, 0),
+        resource.RLIMIT_CPU: (cpu_seconds, cpu_seconds + 1),  # SIGXCPU, a second later SIGKILL
+        resource.RLIMIT_AS: (int(limits["memory_bytes"]),) * 2,
+        resource.RLIMIT_FSIZE: (int(limits["file_bytes"]),) * 2,
+        resource.RLIMIT_NOFILE: (int(limits["open_files"]),) * 2,
+    }
+    for kind, (soft, hard) in wanted.items():
+        most = resource.getrlimit(kind)[1]
+        if most != resource.RLIM_INFINITY:
+            soft, hard = min(soft, most), min(hard, most)
+        try:
+            resource.setrlimit(kind, (soft, hard))
+        except (ValueError, OSError):
+            if LINUX:
+                raise
+
+
+def prefer_for_memory_kill() -> None:
+    """If the machine runs out of memory, the command is to die rather than what watches it."""
+    if LINUX:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")
+
+
+def read_order(control: int) -> dict[str, Any]:
+    text = b""
+    while not text.endswith(b"\n"):
+        part = os.read(control, 65536)
+        if not part:
+            sys.exit("the caller went away")
+        text += part
+    return json.loads(text)
+
+
+def say(report: int, message: dict[str, Any]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the caller is gone; the control pipe tells the same
+        os.write(report, json.dumps(message).encode() + b"\n")

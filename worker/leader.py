@@ -1,0 +1,75 @@
+"""Leadership: a session advisory lock on one connection, and an epoch that everybody can compare (P1)."""
+
+from __future__ import annotations
+
+import psycopg2
+import psycopg2.extensions
+import structlog
+
+from core.database import DriverTransaction, connect_driver
+from core.errors import LeadershipLost, Unavailable
+from core.store import recovering
+
+# A leader that is stopped or cut off loses its session, and with it the lock, after this long.
+SESSION_TIMEOUT_MS = 3_000
+IDLE_SESSION_TIMEOUT_SINCE = 140000
+
+log = structlog.get_logger(__name__)
+
+
+class LeaderConnection:
+    """The connection that holds the lock, and on which every tick commits."""
+
+    def __init__(self, database_url: str, worker: str) -> None:
+        self._url = database_url
+        self._worker = worker
+        self.connection: psycopg2.extensions.connection | None = None
+
+    def try_lead(self) -> int | None:
+        """The epoch of a new term, or None if somebody else leads; raises Unavailable."""
+        try:
+            if self.connection is None or self.connection.closed:
+                self.connection = self._connect()
+            with self.connection.cursor() as cursor:
+                tx = DriverTransaction(cursor)
+                is_leader = recovering.try_lead(tx)
+                epoch = recovering.take_term(tx, self._worker) if is_leader else None
+            self.connection.commit()
+            return epoch
+        except psycopg2.Error as error:
+            self.close()
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise Unavailable(f"PostgreSQL can't be reached: {reason}") from error
+
+    def close(self) -> None:
+        """Gives the lock up with its session."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def required(self) -> psycopg2.extensions.connection:
+        """The open connection; raises LeadershipLost."""
+        if self.connection is None:
+            raise LeadershipLost("the leader's connection is closed")
+        return self.connection
+
+    def _connect(self) -> psycopg2.extensions.connection:
+        connection = connect_driver(
+            self._url,
+            application_name="taskyard leader",
+            keepalives=1,
+            keepalives_idle=1,
+            keepalives_interval=1,
+            keepalives_count=3,
+            tcp_user_timeout=SESSION_TIMEOUT_MS,
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {SESSION_TIMEOUT_MS}")
+            if connection.server_version >= IDLE_SESSION_TIMEOUT_SINCE:
+                cursor.execute(f"SET idle_session_timeout = {SESSION_TIMEOUT_MS}")
+            # Every statement of a tick finds its rows by their ids. Statistics that are out of date,
+            # as they always are for a queue, must not talk the planner into anything else.
+            for plan in ("seqscan", "hashjoin", "mergejoin", "bitmapscan"):
+                cursor.execute(f"SET enable_{plan} = off")
+        connection.commit()
+        return connection

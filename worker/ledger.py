@@ -1,0 +1,159 @@
+"""What the leader remembers between ticks: open claims, agents, lanes. All of it is rebuilt from PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from core.models import Lane
+from core.placement import AgentSlots
+from core.protocol import AgentInfo, Heartbeat, Pair
+from core.store.recovering import OpenClaim
+from core.store.ticking import Claimed
+
+# What a task costs at least on its way through an agent, whatever its handler takes.
+LEAST_SECONDS = 25e-6
+SMOOTHING = 0.05
+UNKNOWN_SECONDS = 3600.0
+
+
+@dataclass(slots=True, eq=False)
+class Claim:
+    """A task that an agent has. `started` is monotonic seconds, None until the agent reported it."""
+
+    id: str
+    attempt: int
+    task_type: str
+    agent_id: str
+    timeout_seconds: float
+    max_attempts: int
+    refunded: int
+    refunds: int
+    expected_seconds: float
+    is_published: bool = False
+    started: float | None = None
+    started_at: float | None = None
+
+    @property
+    def pair(self) -> Pair:
+        return self.id, self.attempt
+
+
+@dataclass(slots=True, eq=False)
+class KnownAgent:
+    """An agent that said hello or sent a heartbeat. `unread_since` is monotonic seconds."""
+
+    info: AgentInfo
+    slots: AgentSlots
+    heartbeat: Heartbeat | None = None
+    held_before: frozenset[Pair] = frozenset()
+    unread_since: float | None = None
+
+
+@dataclass(slots=True)
+class Durations:
+    """The mean run time of each type, exponentially smoothed; unknown ones count as long."""
+
+    means: dict[str, float] = field(default_factory=dict)
+
+    def expected(self, task_type: str) -> float:
+        return self.means.get(task_type, UNKNOWN_SECONDS)
+
+    def note(self, task_type: str, run_seconds: float) -> None:
+        mean = self.means.get(task_type)
+        seconds = run_seconds + LEAST_SECONDS
+        self.means[task_type] = seconds if mean is None else mean + SMOOTHING * (seconds - mean)
+
+
+class Ledger:
+    """Open claims and agents, and the room that placement has."""
+
+    def __init__(self, durations: Durations) -> None:
+        self.durations = durations
+        self.claims: dict[str, Claim] = {}
+        self.agents: dict[str, KnownAgent] = {}
+        self.hot_lanes: set[Lane] = set()  # lanes that may have something to claim
+        self.claiming: dict[str, Lane] = {}  # given to the committer, not yet answered
+
+    def load(self, claims: Iterable[OpenClaim], now: float, database_now: float) -> None:
+        """Takes over what an earlier leader had claimed."""
+        for row in claims:
+            claim = Claim(
+                row.id,
+                row.attempt,
+                row.type,
+                row.agent_id,
+                row.timeout_seconds,
+                row.max_attempts,
+                row.refunded,
+                row.refunds,
+                self.durations.expected(row.type),
+                is_published=True,
+            )
+            if row.is_started and row.started_at is not None:
+                claim.started_at = row.started_at
+                claim.started = now - max(0.0, database_now - row.started_at)
+            self.claims[row.id] = claim
+
+    def add_agent(self, info: AgentInfo) -> KnownAgent:
+        """A new boot; it is charged for the claims that it already has."""
+        slots = AgentSlots(info.id, tuple(info.types), frozenset(info.tags), info.max_concurrency)
+        for claim in self.claims.values():
+            if claim.agent_id == info.id:
+                slots.give(claim.expected_seconds)
+        self.agents[info.id] = agent = KnownAgent(info, slots)
+        return agent
+
+    def remove_agent(self, agent_id: str) -> None:
+        self.agents.pop(agent_id, None)
+
+    def open(self, row: Claimed, expected_seconds: float) -> Claim:
+        """A claim that was committed; its agent was charged when it was placed."""
+        claim = Claim(
+            row.id,
+            row.attempt,
+            row.type,
+            row.agent_id,
+            row.timeout_seconds,
+            row.max_attempts,
+            row.refunded,
+            row.refunds,
+            expected_seconds,
+        )
+        self.claims[row.id] = claim
+        return claim
+
+    def close(self, claim: Claim) -> None:
+        """The claim is over: its agent has room again."""
+        if self.claims.get(claim.id) is claim:
+            del self.claims[claim.id]
+            agent = self.agents.get(claim.agent_id)
+            if agent is not None:
+                agent.slots.take_back(claim.expected_seconds)
+
+    def find(self, task_id: str, attempt: int) -> Claim | None:
+        """The open claim of this pair, if it is the current one."""
+        claim = self.claims.get(task_id)
+        return claim if claim is not None and claim.attempt == attempt else None
+
+    def claims_of(self, agent_id: str) -> list[Claim]:
+        return [claim for claim in self.claims.values() if claim.agent_id == agent_id]
+
+    def wanted(self, cover_seconds: float, limit: int) -> dict[Lane, int]:
+        """How many tasks of each hot lane could be placed now."""
+        wanted = {}
+        for lane in self.hot_lanes:
+            expected = self.durations.expected(lane.type)
+            room = sum(
+                agent.slots.free(expected, cover_seconds)
+                for agent in self.agents.values()
+                if agent.slots.accepts_work and agent.slots.can_take(lane)
+            )
+            if room > 0:
+                wanted[lane] = min(room, limit)
+        if wanted and self.claiming:
+            # their ids are still at the head of the lane until the publication removes them
+            for lane in self.claiming.values():
+                if lane in wanted:
+                    wanted[lane] += 1
+        return wanted

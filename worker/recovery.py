@@ -1,0 +1,194 @@
+"""Recovery inside the tick: reconcile, reap, orphans, overdue attempts, sweep (P8 to P11, P15).
+
+Every second the leader reads the roster (all heartbeats, the inboxes' and results' tails, at one
+instant). What looks lost then is only a suspect: it is acted upon after every result that was in
+the stream at that instant has been read.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from core.errors import ErrorClass
+from core.protocol import Cancel, Failure, Heartbeat, Pair, decode_heartbeat
+from core.queue import Roster
+from core.registry import RetryPolicy
+from core.store.recovering import NIL
+from worker.batch import Batch, Sweep
+from worker.decisions import hand_back, judge
+from worker.ledger import Claim, KnownAgent, Ledger
+
+DEAF_AFTER_SECONDS = 10.0
+OVERDUE_GRACE_SECONDS = 15.0
+SWEEP_SLICE = 2_000
+REBUILD_SLICE = 10_000
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Suspects:
+    """What looked lost at one reading of the roster; judged once results are read up to `tail`."""
+
+    tail: tuple[int, int]
+    unheld: list[Pair] = field(default_factory=list)
+    lost_agents: list[str] = field(default_factory=list)
+
+
+class Recovery:
+    """The leader's second look at everything that is open."""
+
+    def __init__(self, ledger: Ledger, policy_for: Callable[[str], RetryPolicy], ttl_seconds: float) -> None:
+        self._ledger = ledger
+        self._policy_for = policy_for
+        self._ttl_seconds = ttl_seconds
+        self._suspects: Suspects | None = None
+        self._canary_since: float | None = None
+        self._sweep_after: str | None = None
+        self._is_rebuilding = False
+
+    @property
+    def canary_is_dead(self) -> bool:
+        """Whether the canary must be started anew with the next reading of the roster."""
+        return self._canary_since is None
+
+    # the roster
+
+    def inspect(self, roster: Roster, generation: str, now: float, batch: Batch) -> None:
+        """Learns from a roster: agents that came, suspects, orphans. `now` is monotonic seconds."""
+        if not roster.canary_lives or self._canary_since is None:
+            self._canary_since = now if roster.canary_lives else None
+        suspects = Suspects(position(roster.results_tail))
+        for agent_id, (beat, inbox_tail) in roster.agents.items():
+            if beat is not None:
+                self._inspect_agent(agent_id, decode_heartbeat(beat), inbox_tail, generation, now, batch, suspects)
+        self._suspect_silent(roster, now, suspects)
+        if suspects.unheld or suspects.lost_agents:
+            self._suspects = suspects
+        self._settle_overdue(now, batch)
+
+    def _inspect_agent(
+        self,
+        agent_id: str,
+        beat: Heartbeat,
+        inbox_tail: bytes,
+        generation: str,
+        now: float,
+        batch: Batch,
+        suspects: Suspects,
+    ) -> None:
+        agent = self._ledger.agents.get(agent_id)
+        if agent is None:
+            agent = self._ledger.add_agent(beat.agent)
+            batch.arrivals.append(beat.agent)
+        agent.heartbeat = beat
+        agent.slots.accepts_work = not beat.draining
+        held = frozenset(beat.held)
+        batch.held += [pair for pair in held & agent.held_before]
+        agent.held_before = held
+        if beat.generation != generation:
+            return
+        if position(beat.read_position.encode()) >= position(inbox_tail):
+            agent.unread_since = None
+            suspects.unheld += [
+                claim.pair
+                for claim in self._ledger.claims_of(agent_id)
+                if claim.is_published and claim.pair not in held
+            ]
+        else:
+            self._suspect_deaf(agent, now, suspects)
+
+    def _suspect_deaf(self, agent: KnownAgent, now: float, suspects: Suspects) -> None:
+        if agent.unread_since is None:
+            agent.unread_since = now
+        elif now - agent.unread_since > DEAF_AFTER_SECONDS:
+            log.warning("agent.deaf", agent=agent.info.id, unread_seconds=round(now - agent.unread_since, 1))
+            suspects.lost_agents.append(agent.info.id)
+
+    def _suspect_silent(self, roster: Roster, now: float, suspects: Suspects) -> None:
+        if self._canary_since is None or now - self._canary_since < self._ttl_seconds:
+            return  # silence proves nothing yet: heartbeats may have been lost with time, not with agents
+        known = set(self._ledger.agents) | {claim.agent_id for claim in self._ledger.claims.values()}
+        for agent_id in sorted(known):
+            if roster.agents.get(agent_id, (None, b""))[0] is None:
+                suspects.lost_agents.append(agent_id)
+
+    def _settle_overdue(self, now: float, batch: Batch) -> None:
+        for claim in list(self._ledger.claims.values()):
+            if claim.started is None or now < claim.started + claim.timeout_seconds + OVERDUE_GRACE_SECONDS:
+                continue
+            if claim.agent_id not in self._ledger.agents:
+                continue  # the reaper's
+            message = f"its agent did not report the end of an attempt with a timeout of {claim.timeout_seconds:g} s"
+            batch.settlements.append(
+                judge(claim, Failure(ErrorClass.TIMEOUT, message), self._policy_for(claim.task_type), random.random())
+            )
+            batch.order(claim.agent_id, Cancel(claim.id, claim.attempt))
+            self._ledger.close(claim)
+
+    # the verdict
+
+    def conclude(self, cursor: bytes, batch: Batch) -> None:
+        """Acts on suspects once results were read up to the tail at which they were seen."""
+        suspects = self._suspects
+        if suspects is None or position(cursor) < suspects.tail:
+            return
+        self._suspects = None
+        for task_id, attempt in suspects.unheld:
+            claim = self._ledger.find(task_id, attempt)
+            if claim is not None:
+                self._requeue(claim, "its agent does not have it", batch)
+        for agent_id in suspects.lost_agents:
+            self.reap(agent_id, "lost", batch)
+
+    def reap(self, agent_id: str, state: str, batch: Batch) -> None:
+        """Takes back everything from a boot that is gone, and fences it in case it is not."""
+        claims = self._ledger.claims_of(agent_id)
+        if state == "lost":
+            log.warning("agent.lost", agent=agent_id, open_tasks=len(claims))
+        for claim in claims:
+            if claim.started is None:
+                self._requeue(claim, "its agent was lost before it started", batch)
+                continue
+            failure = Failure(ErrorClass.AGENT_LOST, "its agent was lost while it ran")
+            policy = self._policy_for(claim.task_type)
+            batch.settlements.append(judge(claim, failure, policy, random.random()))
+            self._ledger.close(claim)
+        self._ledger.remove_agent(agent_id)
+        batch.endings.append((agent_id, state))
+        batch.fenced.append(agent_id)
+
+    def _requeue(self, claim: Claim, reason: str, batch: Batch) -> None:
+        batch.settlements.append(hand_back(claim, self._policy_for(claim.task_type), reason, random.random()))
+        self._ledger.close(claim)
+
+    # the sweep
+
+    def rebuild(self) -> None:
+        """Sweeps everything as fast as possible: Redis was wiped, or a new leader begins."""
+        self._is_rebuilding = True
+        self._sweep_after = None
+
+    @property
+    def is_rebuilding(self) -> bool:
+        return self._is_rebuilding
+
+    def next_sweep(self) -> Sweep:
+        """The next slice of open rows."""
+        return Sweep(self._sweep_after or NIL, REBUILD_SLICE if self._is_rebuilding else SWEEP_SLICE)
+
+    def note_sweep(self, next_after: str | None) -> None:
+        """Where the following slice begins; None: all were seen."""
+        self._sweep_after = next_after
+        if next_after is None:
+            self._is_rebuilding = False
+
+
+def position(entry_id: bytes) -> tuple[int, int]:
+    """A stream id such as b"1690000000000-3" as numbers that compare."""
+    milliseconds, _, sequence = entry_id.partition(b"-")
+    return int(milliseconds), int(sequence or 0)

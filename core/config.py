@@ -32,7 +32,9 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path(".data"), description="Folder of the embedded servers' data and of logs")
     namespace: str = Field(
-        "main", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Middle part of every Redis key, one per installation"
+        "main",
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
+        description="Middle part of every Redis key, one per installation",
     )
     task_modules: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Importable modules with your task types, comma-separated"

@@ -23,6 +23,8 @@ from core.errors import Unavailable
 SQL_DIR = Path(__file__).resolve().parent.parent / "sql"
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 10
+LEADER_TIMEOUT_MS = 3_000
+IDLE_SESSION_TIMEOUT_SINCE = 140_000  # as libpq gives server versions
 _NAME = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
 
 
@@ -125,6 +127,33 @@ def connect_driver(url: str, **parameters: Any) -> psycopg2.extensions.connectio
     """A psycopg2 connection of its own, outside any pool; `parameters` are libpq's."""
     dsn = driver_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     return psycopg2.connect(dsn, connect_timeout=CONNECT_TIMEOUT_SECONDS, **parameters)
+
+
+def connect_leader(url: str) -> psycopg2.extensions.connection:
+    """The connection that holds the leader's lock and commits its ticks.
+
+    Its session, and so the lock, ends LEADER_TIMEOUT_MS after its process is stopped or cut off
+    (PostgreSQL 14 and newer; older ones notice only a lost network).
+    """
+    connection = connect_driver(
+        url,
+        application_name="taskyard leader",
+        keepalives=1,
+        keepalives_idle=1,
+        keepalives_interval=1,
+        keepalives_count=3,
+        tcp_user_timeout=LEADER_TIMEOUT_MS,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {LEADER_TIMEOUT_MS}")
+        if connection.server_version >= IDLE_SESSION_TIMEOUT_SINCE:
+            cursor.execute(f"SET idle_session_timeout = {LEADER_TIMEOUT_MS}")
+        # Every statement of a tick finds its rows by their ids. Statistics that are out of date,
+        # as they always are for a queue, must not talk the planner into anything else.
+        for plan in ("seqscan", "hashjoin", "mergejoin", "bitmapscan"):
+            cursor.execute(f"SET enable_{plan} = off")
+    connection.commit()
+    return connection
 
 
 def driver_url(url: str) -> URL:

@@ -106,8 +106,8 @@ class PostgresServer:
         self._make_reachable(owner)
         if not (self._folder / "PG_VERSION").exists():
             self._initialise(owner)
-        self._hand_over(owner)
         (self._folder / CONFIG_NAME).write_text(self._config())
+        self._hand_over(owner)
         self._run(
             "pg_ctl", "start", "-w", "-s", "-t", START_TIMEOUT_SECONDS, "-l", self._folder / "start.log", as_=owner
         )
@@ -168,21 +168,21 @@ class PostgresServer:
         sync = () if self._durable else ("--no-sync",)
         self._run("initdb", "--auth=trust", "-U", SUPERUSER, *locale, *sync, folder=new, as_=owner)
         with (new / "postgresql.conf").open("a") as file:
-            file.write(f"\ninclude_if_exists = '{CONFIG_NAME}'  # written at every start; lines below it win\n")
+            file.write(f"\ninclude '{CONFIG_NAME}'  # written at every start; lines below it win\n")
         new.rename(self._folder)
 
     def _hand_over(self, owner: pwd.struct_passwd | None) -> None:
-        found = self._folder.stat().st_uid
+        """Gives every file to the system user: a new one that we wrote, or all if another user ran before."""
         wanted = owner.pw_uid if owner else os.geteuid()
-        if found == wanted:
-            return
-        if not owner:
-            raise Unavailable(
-                f"{self._folder} belongs to another user (id {found}): "
-                "run as that user, or set TASKYARD_DATA_DIR to a folder of your own"
-            )
         for path in (self._folder, *self._folder.rglob("*")):
-            os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+            found = path.lstat().st_uid
+            if found != wanted and owner:
+                os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+            elif found != wanted:
+                raise Unavailable(
+                    f"{path} belongs to another user (id {found}): "
+                    "run as that user, or set TASKYARD_DATA_DIR to a folder of your own"
+                )
 
     def _make_reachable(self, owner: pwd.struct_passwd | None) -> None:
         make_socket_folder(self._sockets)
@@ -192,6 +192,7 @@ class PostgresServer:
             os.chown(self._sockets, owner.pw_uid, owner.pw_gid)
         _let_through(self._folder)
         _let_through(_programs())
+        _let_run(_programs())
 
     def _config(self) -> str:
         settings = {**SETTINGS, **({} if self._durable else NOT_DURABLE), "unix_socket_directories": self._sockets}
@@ -257,3 +258,12 @@ def _let_through(path: Path) -> None:
         if not mode & stat.S_IXOTH:
             parent.chmod(mode | stat.S_IXOTH)
             log.info("%s: others may now pass through it (o+x), because PostgreSQL does not run as root", parent)
+
+
+def _let_run(programs: Path) -> None:
+    """Lets every user read and run PostgreSQL, if it was installed under a strict umask."""
+    if (programs / "postgres").stat().st_mode & stat.S_IXOTH:
+        return
+    for path in (programs.parent, *programs.parent.rglob("*")):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        path.chmod(mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))

@@ -1,23 +1,23 @@
 """Every error that Taskyard raises on purpose.
 
-    TaskyardError
-    ├── ConfigurationError      settings, pool file or task modules; lists every problem
-    ├── Unavailable             PostgreSQL or Redis can't be reached (try again later)
-    ├── LeadershipLost          another worker leads, or this one can't know whether it still does
-    ├── SubmissionError         bad input to an operation; names field, value and what was expected
-    │   ├── UnknownTaskType
-    │   └── IdempotencyConflict the key was used before with different content
-    ├── TaskNotFound
-    ├── IllegalTransition       e.g. a retry of a running task
-    └── HandlerError            raised by or for a running task; carries its ErrorClass
-        ├── TransientError      worth another attempt
-        ├── PermanentError      not worth another attempt
-        ├── ResourceLimitError  a limit on CPU, memory, processes or output was hit
-        ├── InvalidInputError   the stored input does not fit the type's input model
-        ├── InvalidOutputError  the returned value does not fit the type's output model
-        ├── TaskTimeout         the attempt ran longer than its timeout
-        ├── HandlerCrashed      the handler's process died
-        └── TaskCancelled       the task was cancelled while it ran
+TaskyardError
+├── ConfigurationError      settings, pool file or task modules; lists every problem
+├── Unavailable             PostgreSQL or Redis can't be reached (try again later)
+├── LeadershipLost          another worker leads, or this one can't know whether it still does
+├── SubmissionError         bad input to an operation; names field, value and what was expected
+│   ├── UnknownTaskType
+│   └── IdempotencyConflict the key was used before with different content
+├── TaskNotFound
+├── IllegalTransition       e.g. a retry of a running task
+└── HandlerError            raised by or for a running task; carries its ErrorClass
+    ├── TransientError      worth another attempt
+    ├── PermanentError      not worth another attempt
+    ├── ResourceLimitError  a limit on CPU, memory, processes or output was hit
+    ├── InvalidInputError   the stored input does not fit the type's input model
+    ├── InvalidOutputError  the returned value does not fit the type's output model
+    ├── TaskTimeout         the attempt ran longer than its timeout
+    ├── HandlerCrashed      the handler's process died
+    └── TaskCancelled       the task was cancelled while it ran
 """
 
 from __future__ import annotations

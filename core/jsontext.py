@@ -45,8 +45,6 @@ def refusal(text: bytes | str, limit_bytes: int) -> str | None:
         return _why_not_json(text, error)
     if b"\\u0000" in text and _NUL_ESCAPE.search(text):
         return "holds a NUL character (\\u0000), which PostgreSQL can't store"
-    if len(text) < len(_LONG_DIGITS):
-        return None
     if len(text) > 2 * MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH and is_deeper(text, MAX_DEPTH):
         return f"is nested deeper than {MAX_DEPTH} levels"
     flat = text.translate(_FLATTENED)

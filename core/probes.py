@@ -18,7 +18,7 @@ import redis
 import sqlalchemy as sa
 
 from core.database import driver_url
-from core.errors import ConfigurationError, TaskyardError
+from core.errors import ConfigurationError, Unavailable
 from core.keys import Keys
 from core.redis_client import connect_redis
 
@@ -46,7 +46,7 @@ LABELS = {
 }
 
 
-class ProbeFailed(TaskyardError):
+class ProbeFailed(Unavailable):
     """A server gave no answer; `failure` says why, the text is the server's or the driver's own."""
 
     def __init__(self, failure: Failure, message: str) -> None:

@@ -36,12 +36,7 @@ class Publication:
 
     def is_empty(self) -> bool:
         return not (
-            self.consumed
-            or self.removed
-            or self.waiting
-            or self.orders
-            or self.ended_agents
-            or self.fenced_agents
+            self.consumed or self.removed or self.waiting or self.orders or self.ended_agents or self.fenced_agents
         )
 
 
@@ -127,9 +122,7 @@ class Queue:
 
     def lead(self, epoch: int, generation: str) -> tuple[bool, str, bool]:
         """Announces a term. Returns (accepted, generation in force, whether it is a new one)."""
-        accepted, current, is_new = self._lead(
-            keys=[self.keys.epoch, self.keys.generation], args=[epoch, generation]
-        )
+        accepted, current, is_new = self._lead(keys=[self.keys.epoch, self.keys.generation], args=[epoch, generation])
         return bool(accepted), current.decode(), bool(is_new)
 
     def collect(

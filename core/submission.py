@@ -77,9 +77,7 @@ class Submitter:
             raise result
         return result
 
-    def submit_many(
-        self, submissions: Iterable[Mapping[str, Any]], *, progress: Progress | None = None
-    ) -> list[str]:
+    def submit_many(self, submissions: Iterable[Mapping[str, Any]], *, progress: Progress | None = None) -> list[str]:
         """Submits many tasks, each a mapping of `submit`'s arguments; returns their ids in order.
 
         They are stored in chunks of CHUNK_SIZE, each committed by itself, with bounded memory
@@ -136,9 +134,7 @@ class Submitter:
         if priority not in names:
             raise SubmissionError("priority", priority, "one of " + ", ".join(names))
         with self._database.transaction() as tx:
-            waiting, is_queued, was = operating.reprioritise(
-                tx, _task_id(task_id), Priority[priority.upper()], actor
-            )
+            waiting, is_queued, was = operating.reprioritise(tx, _task_id(task_id), Priority[priority.upper()], actor)
         if is_queued:
             before = Waiting(waiting.id, waiting.lane, int(was), waiting.ready, waiting.is_due_later)
             self._hint(lambda: self._queue.forget(before))

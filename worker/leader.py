@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import psycopg2
 import psycopg2.extensions
-import structlog
 
-from core.database import DriverTransaction, connect_driver
+from core.database import DriverTransaction, connect_leader
 from core.errors import LeadershipLost, Unavailable
 from core.store import recovering
-
-# A leader that is stopped or cut off loses its session, and with it the lock, after this long.
-SESSION_TIMEOUT_MS = 3_000
-IDLE_SESSION_TIMEOUT_SINCE = 140000
-
-log = structlog.get_logger(__name__)
 
 
 class LeaderConnection:
@@ -29,7 +22,7 @@ class LeaderConnection:
         """The epoch of a new term, or None if somebody else leads; raises Unavailable."""
         try:
             if self.connection is None or self.connection.closed:
-                self.connection = self._connect()
+                self.connection = connect_leader(self._url)
             with self.connection.cursor() as cursor:
                 tx = DriverTransaction(cursor)
                 is_leader = recovering.try_lead(tx)
@@ -52,24 +45,3 @@ class LeaderConnection:
         if self.connection is None:
             raise LeadershipLost("the leader's connection is closed")
         return self.connection
-
-    def _connect(self) -> psycopg2.extensions.connection:
-        connection = connect_driver(
-            self._url,
-            application_name="taskyard leader",
-            keepalives=1,
-            keepalives_idle=1,
-            keepalives_interval=1,
-            keepalives_count=3,
-            tcp_user_timeout=SESSION_TIMEOUT_MS,
-        )
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET idle_in_transaction_session_timeout = {SESSION_TIMEOUT_MS}")
-            if connection.server_version >= IDLE_SESSION_TIMEOUT_SINCE:
-                cursor.execute(f"SET idle_session_timeout = {SESSION_TIMEOUT_MS}")
-            # Every statement of a tick finds its rows by their ids. Statistics that are out of date,
-            # as they always are for a queue, must not talk the planner into anything else.
-            for plan in ("seqscan", "hashjoin", "mergejoin", "bitmapscan"):
-                cursor.execute(f"SET enable_{plan} = off")
-        connection.commit()
-        return connection

@@ -74,6 +74,7 @@ class Ledger:
         self.agents: dict[str, KnownAgent] = {}
         self.hot_lanes: set[Lane] = set()  # lanes that may have something to claim
         self.claiming: dict[str, Lane] = {}  # given to the committer, not yet answered
+        self.ended: set[str] = set()  # boots that left or were lost in this term
 
     def load(self, claims: Iterable[OpenClaim], now: float, database_now: float) -> None:
         """Takes over what an earlier leader had claimed."""
@@ -105,7 +106,9 @@ class Ledger:
         return agent
 
     def remove_agent(self, agent_id: str) -> None:
+        """The boot ended; whatever still comes from it does not bring it back."""
         self.agents.pop(agent_id, None)
+        self.ended.add(agent_id)
 
     def open(self, row: Claimed, expected_seconds: float) -> Claim:
         """A claim that was committed; its agent was charged when it was placed."""

@@ -64,7 +64,7 @@ class Recovery:
             self._canary_since = now if roster.canary_lives else None
         suspects = Suspects(position(roster.results_tail))
         for agent_id, (beat, inbox_tail) in roster.agents.items():
-            if beat is not None:
+            if beat is not None and agent_id not in self._ledger.ended:
                 self._inspect_agent(agent_id, decode_heartbeat(beat), inbox_tail, generation, now, batch, suspects)
         self._suspect_silent(roster, now, suspects)
         if suspects.unheld or suspects.lost_agents:

@@ -183,7 +183,9 @@ def test_refuses_both_delay_and_run_at() -> None:
 
 
 def test_too_many_tags_with_those_of_the_type() -> None:
-    assert refusal_of(type="demo.tagged", requires=[f"t{n}" for n in range(31)]).field == "requires"
+    assert (
+        refusal_of(type="demo.tagged", input={"text": "x"}, requires=[f"t{n}" for n in range(31)]).field == "requires"
+    )
 
 
 def test_delay_counts_from_now() -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from core.errors import HandlerCrashed, ResourceLimitError, TransientError
-from worker.handlers.proctree import children_of, descendants, send_kill, set_subreaper
+from worker.handlers.proctree import children_of, descendants, kill_groups, send_kill, set_subreaper
 from worker.handlers.text import printable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -160,8 +160,6 @@ def run(
         end, stdout, stderr = _supervise(order, limits, directory, stdin_file, on_sample)
     if end is None:
         raise HandlerCrashed("the process that watched the command was killed; what it had started was killed too")
-    if end["survivors"]:
-        raise TransientError(f"processes {end['survivors']} could not be killed")
     exit_code = None if end["status"] is None else os.waitstatus_to_exitcode(end["status"])
     died_of = signal.Signals(-exit_code).name if exit_code is not None and exit_code < 0 else None
     return Ended(
@@ -212,17 +210,25 @@ def _supervise(
     finally:
         os.close(control_writer)  # tells the supervisor to stop, if it has not
         try:
-            process.wait(SUPERVISOR_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        os.close(report_reader)
-        if process.returncode != 0:
-            _kill_strays(children_before)
-        set_subreaper(adopted_before)
+            _wait(process)
+            if process.returncode != 0:
+                _kill_strays(children_before)
+        finally:
+            os.close(report_reader)
+            set_subreaper(adopted_before)
         stdout.join()
         stderr.join()
     return end, stdout, stderr
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    """Waits for the supervisor. It is never killed: it goes on killing what its command left."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGCONT)  # the command may have stopped it
+    try:
+        process.wait(SUPERVISOR_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise TransientError("processes of the command are still alive, they are being killed") from None
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -254,12 +260,14 @@ def _kill_strays(children_before: set[int]) -> None:
     deadline = time.monotonic() + SUPERVISOR_GRACE_SECONDS
     while strays := children_of(os.getpid()) - children_before:
         for stray in strays:
-            for pid in (stray, *descendants(stray)):
+            pids = {stray, *descendants(stray)}
+            kill_groups(pids)
+            for pid in pids:
                 send_kill(pid)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(stray, os.WNOHANG)
         if time.monotonic() > deadline:
-            raise TransientError(f"processes {sorted(strays)} could not be killed")
+            raise TransientError(f"{len(strays)} processes of the command could not be killed")
         time.sleep(0.001)
 
 

@@ -1,0 +1,59 @@
+"""The table of transitions, as a whole."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from core.states import (
+    CLAIMED,
+    HEAD_START_SECONDS,
+    TERMINAL,
+    TRANSITIONS,
+    WAITING,
+    Priority,
+    TaskState,
+    is_legal,
+)
+
+# Written out a second time on purpose: a change of the table must be made twice.
+LEGAL = {
+    "blocked": "pending scheduled cancelled",
+    "scheduled": "pending assigned cancelled",
+    "pending": "assigned cancelled",
+    "assigned": "in_progress pending scheduled completed failed cancelled",
+    "in_progress": "pending scheduled completed failed cancelled",
+    "completed": "",
+    "failed": "pending",
+    "cancelled": "pending",
+}
+
+
+@pytest.mark.parametrize("source", TaskState)
+@pytest.mark.parametrize("target", TaskState)
+def test_every_pair(source: TaskState, target: TaskState) -> None:
+    assert is_legal(source, target) == (target in LEGAL[source].split())
+
+
+@pytest.mark.parametrize("target", TaskState)
+def test_a_new_task_waits(target: TaskState) -> None:
+    assert is_legal(None, target) == (target in {"blocked", "scheduled", "pending"})
+
+
+def test_every_state_is_in_one_group() -> None:
+    groups = [TERMINAL, CLAIMED, WAITING]
+    assert sorted(state for group in groups for state in group) == sorted(TaskState)
+    assert set(TRANSITIONS) == set(TaskState)
+
+
+@pytest.mark.parametrize("state", sorted(set(TaskState) - TERMINAL))
+def test_an_open_task_can_be_cancelled(state: TaskState) -> None:
+    assert TaskState.CANCELLED in TRANSITIONS[state]
+
+
+def test_priorities_are_ordered_and_labelled() -> None:
+    assert [priority.label for priority in sorted(Priority)] == ["low", "medium", "high", "urgent"]
+    starts = [HEAD_START_SECONDS[priority] for priority in sorted(Priority)]
+    assert all(lower < higher for lower, higher in pairwise(starts))
+    assert HEAD_START_SECONDS[Priority.MEDIUM] == 0

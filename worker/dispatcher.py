@@ -1,0 +1,202 @@
+"""The tick: collect → decide → commit once → publish. The only place where the state of tasks changes.
+
+Two ticks overlap: while PostgreSQL commits one (`worker.committer`), this thread collects and
+decides the next; it publishes each tick after its commit and before the next one's.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from core.clock import Clock
+from core.errors import LeadershipLost, Unavailable
+from core.models import Lane
+from core.placement import Candidate, Rotation, place
+from core.queue import StaleEpoch
+from core.redis_client import reaching_redis
+from worker.batch import Batch, Committed
+from worker.publication import publication_of
+from worker.term import Term, TermFactory
+
+BLOCK_SECONDS = 0.25  # between duties; arrivals end the wait
+HELD_BLOCK_SECONDS = 0.02
+RETRY_SECONDS = 0.5
+COLLECT_LIMIT = 1_000  # entries of a stream in one tick
+LOOK_LIMIT = 2_000  # ids of a lane in one tick
+LEAST_COVER_SECONDS = 0.01
+MOST_COVER_SECONDS = 0.1
+ROSTER = "roster"
+SWEEP = "sweep"
+
+log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    """Leads when it can, stands by when it can't, ticks while it leads."""
+
+    def __init__(self, terms: TermFactory, clock: Clock) -> None:
+        self._terms = terms
+        self._queue = terms.queue
+        self._clock = clock
+        self._rotation = Rotation()
+        self._asked: set[str] = set()
+        self._stop = threading.Event()
+        self._last_trouble = ""
+        self.is_leading = threading.Event()
+        self.ticks = 0
+        self.committed_seconds = 0.0
+
+    def run(self) -> None:
+        """Leads or stands by until `stop`. Runs in a thread of its own."""
+        while not self._stop.is_set():
+            try:
+                term = self._terms.begin()
+                if term is not None:
+                    self._last_trouble = ""
+                    self._lead(term)
+                else:
+                    self._note_trouble("another worker leads: standing by")
+            except (LeadershipLost, Unavailable, StaleEpoch) as error:
+                self._note_trouble(str(error))
+                self._terms.abandon()
+            self._stop.wait(RETRY_SECONDS)
+        self._terms.abandon()
+
+    def stop(self) -> None:
+        """Ends `run` after the current tick; the lock is given up then."""
+        self._stop.set()
+
+    def ask(self, duty: str) -> None:
+        """Asks the tick for a periodic duty: ROSTER or SWEEP (P15)."""
+        self._asked.add(duty)
+
+    def _lead(self, term: Term) -> None:
+        self._asked |= {ROSTER, SWEEP}
+        self.is_leading.set()
+        in_flight: Batch | None = None
+        try:
+            with reaching_redis():
+                while not self._stop.is_set() or in_flight is not None:
+                    in_flight = self._tick(term, in_flight)
+        finally:
+            self.is_leading.clear()
+            term.committer.close()
+            self._terms.abandon()
+
+    def _note_trouble(self, trouble: str) -> None:
+        """Says once what keeps this worker from leading."""
+        if trouble != self._last_trouble:
+            log.warning("leader.waiting", reason=trouble)
+        self._last_trouble = trouble
+
+    # the tick
+
+    def _tick(self, term: Term, in_flight: Batch | None) -> Batch | None:
+        """One round; returns the batch that is being committed when it ends."""
+        batch = Batch()
+        if not self._stop.is_set():
+            self._collect(term, batch, may_block=in_flight is None)
+            self._decide(term, batch)
+        committed = term.committer.wait() if in_flight is not None else None
+        following = None if batch.is_empty() else batch
+        if following is not None:
+            term.committer.start(following)
+        if in_flight is not None and committed is not None:
+            self._publish(term, in_flight, committed)
+        return following
+
+    def _collect(self, term: Term, batch: Batch, *, may_block: bool) -> None:
+        block_ms = self._block_ms(term) if may_block else None
+        results, wakes = self._queue.collect(term.results_after, term.wake_after, block_ms, COLLECT_LIMIT)
+        if results:
+            term.results_after = results[-1][0]
+            term.intake.read(results, batch)
+        if wakes:
+            term.wake_after = wakes[-1][0]
+            lanes = {lane for _, lane in wakes}
+            term.ledger.hot_lanes.update(Lane.parse(lane) for lane in lanes if lane)
+            if "" in lanes:
+                term.next_due = 0.0
+
+    def _block_ms(self, term: Term) -> int | None:
+        """How long the collection may wait for something to arrive; None: not at all."""
+        if self._asked or term.recovery.is_rebuilding or term.ledger.wanted(term.cover_seconds, 1):
+            return None
+        seconds = HELD_BLOCK_SECONDS if term.intake.holds_starts else BLOCK_SECONDS
+        if term.next_due is not None:
+            seconds = min(seconds, term.next_due - term.database_now(self._clock))
+        return int(seconds * 1000) if seconds >= 0.001 else None
+
+    def _decide(self, term: Term, batch: Batch) -> None:
+        term.intake.release_starts(batch)
+        if ROSTER in self._asked:
+            self._asked.discard(ROSTER)
+            self._inspect(term, batch)
+        if SWEEP in self._asked or term.recovery.is_rebuilding:
+            self._asked.discard(SWEEP)
+            batch.sweep = term.recovery.next_sweep()
+        term.recovery.conclude(term.results_after, batch)
+        self._place(term, batch)
+
+    def _inspect(self, term: Term, batch: Batch) -> None:
+        roster = self._queue.roster(self._terms.ttl_seconds, revive_canary=term.recovery.canary_is_dead)
+        if roster.generation != term.generation or self._queue.run_id() != term.run_id:
+            raise LeadershipLost("Redis was wiped or restarted: a new term rebuilds it")
+        if roster.epoch != term.epoch:
+            raise StaleEpoch(f"epoch {term.epoch} is over: {roster.epoch} leads")
+        batch.ping = True
+        term.ledger.hot_lanes.update(roster.lanes)
+        term.recovery.inspect(roster, term.generation, self._clock.monotonic(), batch)
+
+    def _place(self, term: Term, batch: Batch) -> None:
+        ledger = term.ledger
+        now = term.database_now(self._clock)
+        wanted = ledger.wanted(term.cover_seconds, LOOK_LIMIT)
+        if not wanted and (term.next_due is None or term.next_due > now):
+            return
+        moved, term.next_due, heads = self._queue.look(now, wanted)
+        ledger.hot_lanes.update(moved)
+        candidates: list[Candidate] = []
+        for lane, flat in heads.items():
+            if len(flat) < 2 * wanted[lane]:
+                ledger.hot_lanes.discard(lane)
+            expected = ledger.durations.expected(lane.type)
+            scores = iter(flat)
+            candidates += [
+                Candidate(task_id, lane, float(score), expected)
+                for task_id, score in zip(map(bytes.decode, scores), scores, strict=True)
+                if task_id not in ledger.claiming
+            ]
+        if not candidates:
+            return
+        agents = [agent.slots for agent in ledger.agents.values()]
+        batch.claims = place(candidates, agents, self._terms.policy_of, self._rotation, term.cover_seconds)
+        if len(batch.claims) < len(candidates):
+            ledger.hot_lanes.update({candidate.lane for candidate in candidates})
+        for candidate, _ in batch.claims:
+            ledger.claiming[candidate.id] = candidate.lane
+
+    def _publish(self, term: Term, batch: Batch, committed: Committed) -> None:
+        publication, claims = publication_of(term.ledger, batch, committed)
+        if not publication.is_empty():
+            self._queue.publish(term.epoch, publication)
+        for candidate, _ in batch.claims:
+            term.ledger.claiming.pop(candidate.id, None)
+        for claim in claims:
+            claim.is_published = True
+        for task in committed.waiting:
+            if not task.is_due_later:
+                term.ledger.hot_lanes.add(task.lane)
+            elif term.next_due is None or task.ready < term.next_due:
+                term.next_due = task.ready
+        if batch.sweep is not None:
+            term.recovery.note_sweep(committed.sweep_next)
+        if committed.database_time is not None:
+            term.database_offset = committed.database_time - self._clock.now().timestamp()
+        # long enough ahead for a commit, a publication and the way back, so that agents don't run dry
+        cover = min(MOST_COVER_SECONDS, max(LEAST_COVER_SECONDS, 3 * committed.seconds))
+        term.cover_seconds += 0.2 * (cover - term.cover_seconds)
+        self.ticks += 1
+        self.committed_seconds += committed.seconds

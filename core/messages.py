@@ -6,7 +6,6 @@ letter when that happened too often. Works with Redis 5.0: no XAUTOCLAIM, no XPE
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +27,7 @@ MAX_DELIVERIES = 5
 NAME_LIMIT = 200
 _PAGE = 100
 _GROUP_IS_GONE = ("NOGROUP", "UNBLOCKED")  # the second: while a read was waiting
+_GROUP_TRIES = 3
 
 # KEYS stream; ARGV limit, sender, body. A full mailbox refuses: dropping an old message would lose it silently.
 _SEND = """
@@ -125,7 +125,7 @@ class Mailbox:
         while True:
             left = deadline - self._clock.monotonic()
             with reaching_redis():
-                messages = self._with_group(self._collected, count, min(left, MAX_BLOCK_SECONDS))
+                messages = self._collected_by_group(count, min(left, MAX_BLOCK_SECONDS))
             if messages or left <= 0:
                 return messages
 
@@ -152,20 +152,25 @@ class Mailbox:
             for _id, fields in entries
         ]
 
-    def _with_group(self, read: Callable[..., list[Message]], *arguments: Any) -> list[Message]:
-        """Reads, and once more with a new group if there is none: it is new or was wiped with Redis."""
-        try:
-            return read(*arguments)
-        except redis.ResponseError as error:
-            if not str(error).startswith(_GROUP_IS_GONE):
-                raise
+    def _collected_by_group(self, count: int, block_seconds: float) -> list[Message]:
+        """Reads; makes the group when there is none, because it is new or was wiped with Redis."""
+        for _ in range(_GROUP_TRIES):
+            try:
+                return self._collected(count, block_seconds)
+            except redis.ResponseError as error:
+                if not str(error).startswith(_GROUP_IS_GONE):
+                    raise
+            self._create_group()
+            block_seconds = 0.0
+        raise Unavailable(f"Redis lost the mailbox of agent {self._agent} {_GROUP_TRIES} times in a row")
+
+    def _create_group(self) -> None:
         try:
             # From the start, so that what was sent before the group existed is read too.
             self._redis.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
         except redis.ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):  # another reader was quicker
                 raise
-        return read(*arguments)
 
     def _collected(self, count: int, block_seconds: float) -> list[Message]:
         messages = self._redelivered(count)

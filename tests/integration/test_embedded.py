@@ -322,9 +322,12 @@ def test_a_broken_configuration_is_told(data_dir: Path) -> None:
 def test_root_may_keep_its_data_in_a_closed_folder(data_dir: Path) -> None:
     closed = data_dir / "closed"
     closed.mkdir(mode=0o700)
-
-    with EmbeddedServers(closed / "data", durable=False, redis=False) as servers:
-        assert database_answers(servers.database_url)
+    before = os.umask(0o077)
+    try:
+        with EmbeddedServers(closed / "data", durable=False, redis=False) as servers:
+            assert database_answers(servers.database_url)
+    finally:
+        os.umask(before)
 
     assert stat.S_IMODE(closed.stat().st_mode) == 0o701
 

@@ -105,7 +105,9 @@ numbers = st.integers().map(str) | st.floats(allow_nan=False, allow_infinity=Fal
 hex_ids = st.binary(min_size=8, max_size=32).map(bytes.hex)
 addresses = st.integers(0, 2**64).map(hex)
 uuids = st.uuids().map(str) | st.uuids().map(lambda value: str(value).upper())
-times = st.datetimes().map(lambda time: time.isoformat()) | st.datetimes().map(lambda time: f"{time},123")
+times = st.datetimes().map(lambda time: time.isoformat()) | st.datetimes().map(
+    lambda time: f"{time.replace(microsecond=0)},123"
+)
 quoted = st.text(st.characters(exclude_characters="'\"\n", exclude_categories=["Cs"])).map(lambda text: f"'{text}'")
 temporary = st.text("abcxyz019_", min_size=8, max_size=8).map(lambda name: f"/tmp/tmp{name}/out.csv")
 
@@ -137,7 +139,7 @@ def test_a_fingerprint_is_16_hex_digits_of_anything(message: str, trace: str) ->
 
 
 def test_a_fingerprint_is_stable_over_processes() -> None:
-    assert fingerprint("demo.x", "transient", f"no task {uuid.uuid4()} in 3 tries", "") == "c6d78f4a1b59bd62"
+    assert fingerprint("demo.x", "transient", f"no task {uuid.uuid4()} in 3 tries", "") == "5cba7064d75bc0a7"
 
 
 def trace_of(source: str, start: int) -> str:

@@ -144,7 +144,7 @@ def run(
     `directory` comes from `workdir.work_directory()`; what is below it counts against `disk_bytes`. The command sees a
     minimal environment plus `environment`. `on_sample` is called about once a second with wall_seconds,
     cpu_seconds, peak_bytes and processes; if it raises, everything is killed and the error goes on.
-    Raises HandlerCrashed if the supervising process was killed, TransientError if something survived.
+    Raises HandlerCrashed if the supervising process was killed or stopped, TransientError if something is still alive.
     """
     working_directory = working_directory or directory
     order = {
@@ -159,7 +159,7 @@ def run(
         stdin_file.seek(0)
         end, stdout, stderr = _supervise(order, limits, directory, stdin_file, on_sample)
     if end is None:
-        raise HandlerCrashed("the process that watched the command was killed; what it had started was killed too")
+        raise HandlerCrashed("the process that watched the command was killed or stopped; the command was killed")
     exit_code = None if end["status"] is None else os.waitstatus_to_exitcode(end["status"])
     died_of = signal.Signals(-exit_code).name if exit_code is not None and exit_code < 0 else None
     return Ended(

@@ -1,0 +1,295 @@
+"""BaseAgent: one boot of one agent. It reads orders, runs them in slots, and reports.
+
+Subclass it and implement `execute` to build an agent of another kind; `worker.agents.task_agent`
+is the one that runs registered task types.
+
+Threads: the caller of `run` reads the inbox; one thread per slot executes; one sends heartbeats;
+the outbox has one for late flushes.
+"""
+
+from __future__ import annotations
+
+import abc
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+
+import structlog
+
+from core.errors import Unavailable
+from core.messages import Mailbox
+from core.protocol import (
+    AgentInfo,
+    Cancel,
+    Done,
+    Drain,
+    Gone,
+    Heartbeat,
+    Hello,
+    Order,
+    Pair,
+    Reply,
+    Returned,
+    Run,
+    Started,
+    Welcome,
+    decode_orders,
+)
+from core.queue import Queue
+from core.redis_client import reaching_redis
+from worker.agents.channel import AgentChannel, Requests
+from worker.agents.heart import Heart
+from worker.agents.local_queue import LocalQueue
+from worker.agents.outbox import Outbox
+
+READ_BLOCK_MS = 500
+RETRY_SECONDS = 0.2
+SEEN_LIMIT = 50_000
+SHORT_SECONDS = 0.001  # runs shorter than this are taken many at a time …
+BATCH_SECONDS = 0.005  # … as many as fit in this
+BATCH_LIMIT = 256
+SMOOTHING = 0.1
+
+log = structlog.get_logger(__name__)
+
+
+class BaseAgent(abc.ABC):
+    """Lifecycle: start → (execute …) → drain → stop; `health` at any time."""
+
+    def __init__(self, info: AgentInfo, queue: Queue, heart_queue: Queue, ttl_seconds: float) -> None:
+        """`heart_queue` has connections of its own, so that heartbeats never wait for one."""
+        self.info = info
+        self.mailbox = Mailbox(queue.redis, queue.keys, info.name)
+        self.requests = Requests()
+        self.outbox = Outbox(queue, self._forget)
+        self.welcomed = threading.Event()
+        self._queue = queue
+        self._waiting = LocalQueue(self._batch_limit)
+        self._heart = Heart(self, heart_queue, ttl_seconds)
+        self._held: set[Pair] = set()
+        self._running: dict[str, AgentChannel] = {}
+        self._seen: dict[str, int] = {}
+        self._means: dict[str, float] = {}
+        self._position = b"0-0"
+        self._is_draining = False
+        self._stop_reading = threading.Event()
+        self._slots = [
+            threading.Thread(target=self._slot, args=(index,), name=f"slot-{index}", daemon=True)
+            for index in range(info.max_concurrency)
+        ]
+        self.must_be_replaced = False
+
+    @abc.abstractmethod
+    def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:
+        """Runs one attempt to its end, whatever happens; None if its end was reported otherwise."""
+
+    def stop_execution(self, run_pair: Pair) -> None:
+        """Called when a running attempt is cancelled; may come from any thread."""
+
+    def close_execution(self) -> None:
+        """Called once at the end: nothing that an attempt started may live on."""
+
+    # lifecycle
+
+    def start(self) -> None:
+        """Registers: the first heartbeat and the hello are on their way when this returns. Raises Unavailable."""
+        self._heart.beat()
+        self.outbox.send(Hello(self.info))
+        self._heart.start()
+        for slot in self._slots:
+            slot.start()
+
+    def run(self) -> None:
+        """Reads the inbox until `drain` or `stop`."""
+        while not self._stop_reading.is_set():
+            try:
+                self._read()
+            except Unavailable as error:
+                self._heart.note_trouble(str(error))
+                self._stop_reading.wait(RETRY_SECONDS)
+
+    def drain(self, grace_seconds: float) -> bool:
+        """Hands unstarted work back and lets running attempts finish; False if some did not in time.
+
+        Those are stopped and handed back too: no attempt is burnt.
+        """
+        self._is_draining = True
+        self._beat_if_possible()
+        waiting = self._waiting.close()
+        if waiting:
+            self._hand_back(waiting)
+        deadline = time.monotonic() + grace_seconds
+        while self._running and time.monotonic() < deadline:
+            time.sleep(0.02)
+        unfinished = [(task_id, self._seen.get(task_id, 0)) for task_id in list(self._running)]
+        self.close_execution()
+        if unfinished:
+            log.info("agent.handing_back", agent=self.info.id, running=len(unfinished))
+            self._hand_back(unfinished)
+        return not unfinished
+
+    def stop(self) -> None:
+        """Leaves: everything is reported, then the agent is gone."""
+        self._stop_reading.set()
+        self.outbox.add(Gone(self.info.id, "left"))
+        if not self.outbox.close(timeout_seconds=5):
+            log.warning("agent.unreported", agent=self.info.id)
+        self._heart.stop()
+
+    def health(self) -> Heartbeat:
+        """What the next heartbeat says."""
+        position = self._position  # before `held`: what was read up to here is in it
+        cpu_percent, memory_bytes = self._heart.usage()
+        return Heartbeat(
+            agent=self.info,
+            generation=self._heart.generation,
+            read_position=position.decode(),
+            held=list(self._held),
+            running=len(self._running),
+            draining=self._is_draining,
+            cpu_percent=cpu_percent,
+            memory_bytes=memory_bytes,
+        )
+
+    # what the heart tells
+
+    def forget_orders(self) -> None:
+        """Redis was wiped: the inbox begins anew."""
+        self._position = b"0-0"
+
+    def renew(self) -> None:
+        """No heartbeat arrived for a whole TTL: the dispatcher may have given this boot up.
+
+        Drops what was not started and goes on under a new boot id (P12).
+        """
+        self._drop(self._waiting.clear())
+        boot_id = uuid.uuid4().hex[:12]
+        log.warning("agent.renewed", agent=self.info.id, boot_id=boot_id)
+        fields = {name: getattr(self.info, name) for name in AgentInfo.__struct_fields__}
+        self.info = AgentInfo(**{**fields, "boot_id": boot_id, "id": f"{self.info.name}:{boot_id}"})
+        self._position = b"0-0"
+        self.outbox.add(Hello(self.info))
+
+    def give_up(self) -> None:
+        """This boot was fenced: the process must end."""
+        self.must_be_replaced = True
+        self._stop_reading.set()
+
+    # orders
+
+    def _read(self) -> None:
+        agent_id, after = self.info.id, self._position
+        with reaching_redis():
+            entries = self._queue.read_inbox(agent_id, after, READ_BLOCK_MS)
+            if not entries or agent_id != self.info.id:
+                return
+            for _, payload in entries:
+                self._obey(decode_orders(payload))
+            self._position = entries[-1][0]
+            self._queue.delete_orders(agent_id, [entry for entry, _ in entries])
+
+    def _obey(self, orders: Sequence[Order]) -> None:
+        runs = []
+        for order in orders:
+            if type(order) is Run:
+                if self._seen.get(order.task_id, 0) < order.attempt:
+                    self._seen[order.task_id] = order.attempt
+                    self._held.add((order.task_id, order.attempt))
+                    runs.append(order)
+            elif type(order) is Cancel:
+                self._cancel((order.task_id, order.attempt))
+            elif type(order) is Reply:
+                self.requests.answer(order)
+            elif type(order) is Welcome:
+                self.welcomed.set()
+            elif type(order) is Drain:
+                self._stop_reading.set()
+        if runs:
+            self._waiting.put(runs)
+            while len(self._seen) > SEEN_LIMIT:
+                del self._seen[next(iter(self._seen))]
+
+    def _cancel(self, pair: Pair) -> None:
+        if self._waiting.remove(pair):
+            self._held.discard(pair)
+            return
+        channel = self._running.get(pair[0])
+        if channel is not None and self._seen.get(pair[0]) == pair[1]:
+            channel.cancelled = True
+            self.stop_execution(pair)
+
+    # slots
+
+    def _slot(self, index: int) -> None:
+        while (runs := self._waiting.take()) is not None:
+            if not self._announce(runs):
+                continue
+            for run in runs:
+                self._execute(index, run)
+            self.outbox.flush()
+
+    def _announce(self, runs: list[Run]) -> bool:
+        """Reports the start and waits until that has arrived; without it nothing may run (P12)."""
+        agent_id = self.info.id
+        pairs = [(run.task_id, run.attempt) for run in runs]
+        while not self._is_draining:
+            if not self._heart.is_heard or agent_id != self.info.id:
+                self._drop(pairs)
+                return False
+            try:
+                self.outbox.send(Started(agent_id, pairs, time.time()))
+                return True
+            except Unavailable as error:
+                self._heart.note_trouble(str(error))
+                time.sleep(RETRY_SECONDS)
+        self._hand_back(pairs)
+        return False
+
+    def _execute(self, index: int, run: Run) -> None:
+        channel = self._running[run.task_id] = AgentChannel(self, run)
+        try:
+            done = self.execute(index, run, channel)
+        finally:
+            self._running.pop(run.task_id, None)
+        if done is not None:
+            mean = self._means.get(run.task_type)
+            seconds = done.run_seconds
+            self._means[run.task_type] = seconds if mean is None else mean + SMOOTHING * (seconds - mean)
+            self.outbox.add(done, (run.task_id, run.attempt))
+
+    def _batch_limit(self, run: Run) -> int:
+        mean = self._means.get(run.task_type)
+        if mean is None or mean > SHORT_SECONDS:
+            return 1
+        return min(BATCH_LIMIT, int(BATCH_SECONDS / max(mean, 1e-6)))
+
+    def report_stuck(self, run: Run, done: Done) -> None:
+        """An attempt can't be stopped: its end is reported and the process must end after the others."""
+        self.outbox.add(done, (run.task_id, run.attempt))
+        self._running.pop(run.task_id, None)
+        self.give_up()
+
+    # held pairs
+
+    def _forget(self, pairs: Sequence[Pair]) -> None:
+        self._held.difference_update(pairs)
+
+    def _drop(self, pairs: Sequence[Pair]) -> None:
+        for task_id, _ in pairs:
+            self._seen.pop(task_id, None)
+        self._held.difference_update(pairs)
+
+    def _hand_back(self, pairs: Sequence[Pair]) -> None:
+        report = Returned(self.info.id, list(pairs))
+        try:
+            self.outbox.send(report)
+        except Unavailable:
+            self.outbox.add(report)
+        self._held.difference_update(pairs)
+
+    def _beat_if_possible(self) -> None:
+        try:
+            self._heart.beat()
+        except Unavailable as error:
+            self._heart.note_trouble(str(error))

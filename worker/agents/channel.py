@@ -1,0 +1,126 @@
+"""The way from a running handler to its agent, and through it to the dispatcher."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from msgspec import Raw
+
+from core.errors import PermanentError, TransientError
+from core.protocol import Checkpoint, Log, Progress, Reply, Run, SubmitChild
+from core.redis_client import reaching_redis
+
+if TYPE_CHECKING:
+    from worker.agents.base import BaseAgent
+
+PROGRESS_INTERVAL_SECONDS = 0.5
+LOG_LIMIT = 1_000  # lines of one attempt
+REPLY_TIMEOUT_SECONDS = 30.0
+
+
+class Requests:
+    """Questions to the dispatcher that wait for their answers."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, tuple[threading.Event, list[Reply]]] = {}
+
+    def open(self) -> str:
+        request_id = uuid.uuid4().hex
+        self._waiting[request_id] = (threading.Event(), [])
+        return request_id
+
+    def answer(self, reply: Reply) -> None:
+        waiting = self._waiting.get(reply.request_id)
+        if waiting is not None:
+            waiting[1].append(reply)
+            waiting[0].set()
+
+    def wait(self, request_id: str, timeout_seconds: float) -> Reply | None:
+        """The answer, or None if it did not come in time."""
+        event, replies = self._waiting[request_id]
+        try:
+            return replies[0] if event.wait(timeout_seconds) else None
+        finally:
+            del self._waiting[request_id]
+
+
+class AgentChannel:
+    """The channel of one attempt."""
+
+    __slots__ = ("_agent", "_last_progress", "_logged", "_run", "cancelled")
+
+    def __init__(self, agent: BaseAgent, run: Run) -> None:
+        self._agent = agent
+        self._run = run
+        self._logged = 0
+        self._last_progress = 0.0
+        self.cancelled = False
+
+    def is_cancelled(self) -> bool:
+        return self.cancelled
+
+    def emit(self, message: dict[str, Any]) -> None:
+        """Passes progress (at most two a second, and the last) and log lines on."""
+        run = self._run
+        if message["kind"] == "progress":
+            now = time.monotonic()
+            if now - self._last_progress >= PROGRESS_INTERVAL_SECONDS or message["fraction"] == 1.0:
+                self._last_progress = now
+                self._agent.outbox.add(
+                    Progress(run.task_id, run.attempt, message["fraction"], _storable(message["message"]))
+                )
+            return
+        self._logged += 1
+        if self._logged <= LOG_LIMIT:
+            text = _storable(message["message"])
+            if self._logged == LOG_LIMIT:
+                text = f"{text} (the last line: an attempt may log {LOG_LIMIT})"
+            self._agent.outbox.add(
+                Log(self._agent.info.id, run.task_id, run.attempt, _storable(message["level"]), text)
+            )
+
+    def request(self, message: dict[str, Any]) -> Any:
+        """Asks and waits; raises PermanentError if it is refused, TransientError without an answer."""
+        run, agent = self._run, self._agent
+        if message["kind"] == "send":
+            with reaching_redis():
+                return agent.mailbox.send(agent.info.name, message["agent"], message["message"])
+        request_id = agent.requests.open()
+        try:
+            report = self._report(message, request_id)
+        except (TypeError, ValueError) as error:
+            raise PermanentError(f"{message['kind']}: not JSON: {error}") from None
+        agent.outbox.add(report)
+        reply = agent.requests.wait(request_id, REPLY_TIMEOUT_SECONDS)
+        if reply is None:
+            raise TransientError(
+                f"{message['kind']} of task {run.task_id}: the dispatcher did not answer in {REPLY_TIMEOUT_SECONDS:g} s"
+            )
+        if reply.refused is not None:
+            raise PermanentError(reply.refused)
+        return reply.value
+
+    def _report(self, message: dict[str, Any], request_id: str) -> Checkpoint | SubmitChild:
+        run, agent_id = self._run, self._agent.info.id
+        if message["kind"] == "checkpoint":
+            state = Raw(orjson.dumps(message["state"]))
+            return Checkpoint(agent_id, request_id, run.task_id, run.attempt, state)
+        return SubmitChild(
+            agent_id,
+            request_id,
+            run.task_id,
+            run.attempt,
+            message["ordinal"],
+            message["type"],
+            message["input"],
+            message["options"],
+        )
+
+
+def _storable(text: str) -> str:
+    """`text` without what PostgreSQL or UTF-8 can't hold."""
+    return text.replace("\x00", "�").encode("utf-8", "replace").decode()

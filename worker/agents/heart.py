@@ -1,0 +1,90 @@
+"""An agent's heartbeat: every second, from a thread and a connection of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import structlog
+
+from core.errors import Unavailable
+from core.protocol import encode
+from core.queue import Queue
+from core.redis_client import reaching_redis
+
+if TYPE_CHECKING:
+    from worker.agents.base import BaseAgent
+
+INTERVAL_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Heart:
+    """Beats, and tells the agent what the answer means."""
+
+    def __init__(self, agent: BaseAgent, queue: Queue, ttl_seconds: float) -> None:
+        self._agent = agent
+        self._queue = queue
+        self._ttl_seconds = ttl_seconds
+        self._process = psutil.Process()
+        self._stop = threading.Event()
+        self._beating = threading.Lock()
+        self._last_answer = time.monotonic()
+        self._last_trouble = ""
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self.generation = ""
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether a heartbeat was answered within the last TTL."""
+        return time.monotonic() - self._last_answer < self._ttl_seconds
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=INTERVAL_SECONDS)
+
+    def beat(self) -> None:
+        """One heartbeat; raises Unavailable."""
+        with self._beating:
+            agent = self._agent
+            sent = time.monotonic()
+            if not self.is_heard:
+                agent.renew()
+            with reaching_redis():
+                generation, is_fenced = self._queue.beat(agent.info.id, encode(agent.health()), self._ttl_seconds)
+            self._last_answer = sent
+            if self._last_trouble:
+                log.info("agent.reconnected", agent=agent.info.id)
+                self._last_trouble = ""
+            if generation != self.generation:
+                if self.generation:
+                    agent.forget_orders()
+                self.generation = generation
+            if is_fenced:
+                log.warning("agent.fenced", agent=agent.info.id)
+                agent.give_up()
+
+    def usage(self) -> tuple[float, int]:
+        """CPU percent since the last call and resident memory in bytes of this process."""
+        with self._process.oneshot():
+            return self._process.cpu_percent(), self._process.memory_info().rss
+
+    def note_trouble(self, trouble: str) -> None:
+        """Says once what keeps the agent from its servers."""
+        if trouble != self._last_trouble:
+            log.warning("agent.waiting", agent=self._agent.info.id, reason=trouble)
+            self._last_trouble = trouble
+
+    def _run(self) -> None:
+        while not self._stop.wait(INTERVAL_SECONDS):
+            try:
+                self.beat()
+            except Unavailable as error:
+                self.note_trouble(str(error))

@@ -1,0 +1,70 @@
+"""What an agent has read and not started: urgent first, otherwise in order of arrival."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from core.protocol import Pair, Run
+from core.states import Priority
+
+
+class LocalQueue:
+    """Runs that wait for a slot. Slots take short ones many at a time."""
+
+    def __init__(self, batch_limit: Callable[[Run], int]) -> None:
+        self._batch_limit = batch_limit
+        self._waiting: dict[int, deque[Run]] = {int(p): deque() for p in sorted(Priority, reverse=True)}
+        self._condition = threading.Condition()
+        self._is_closed = False
+
+    def put(self, runs: Iterable[Run]) -> None:
+        with self._condition:
+            for run in runs:
+                self._waiting[run.priority].append(run)
+            self._condition.notify_all()
+
+    def take(self) -> list[Run] | None:
+        """Waits for work: one run, or several of one short type; None once the queue is closed."""
+        with self._condition:
+            while True:
+                if self._is_closed:
+                    return None
+                for waiting in self._waiting.values():
+                    if waiting:
+                        return self._take_from(waiting)
+                self._condition.wait()
+
+    def _take_from(self, waiting: deque[Run]) -> list[Run]:
+        first = waiting.popleft()
+        runs = [first]
+        limit = self._batch_limit(first)
+        while len(runs) < limit and waiting and waiting[0].task_type == first.task_type:
+            runs.append(waiting.popleft())
+        return runs
+
+    def remove(self, pair: Pair) -> bool:
+        """Takes one run out; False if it is not here."""
+        with self._condition:
+            for waiting in self._waiting.values():
+                for run in waiting:
+                    if (run.task_id, run.attempt) == pair:
+                        waiting.remove(run)
+                        return True
+        return False
+
+    def clear(self) -> list[Pair]:
+        """Takes everything out."""
+        with self._condition:
+            runs = [run for waiting in self._waiting.values() for run in waiting]
+            for waiting in self._waiting.values():
+                waiting.clear()
+        return [(run.task_id, run.attempt) for run in runs]
+
+    def close(self) -> list[Pair]:
+        """Ends every `take`; returns what was still waiting."""
+        with self._condition:
+            self._is_closed = True
+            self._condition.notify_all()
+        return self.clear()

@@ -1,0 +1,108 @@
+"""The process of one agent: `python -m worker.agents.main SPEC`, started by the pool.
+
+Ends with 0 after a drain, EXIT_REPLACE if it must be replaced. SIGTERM drains, a second one ends
+at once; SIGINT is left to the supervisor, so that Ctrl-C drains in order.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+
+import msgspec
+import structlog
+
+from core.config import load_settings
+from core.errors import TaskyardError
+from core.protocol import AgentInfo
+from core.queue import Queue
+from core.redis_client import connect_redis
+from core.registry import registry
+from worker.agents.descendants import become_subreaper, die_with_parent
+from worker.agents.task_agent import TaskAgent
+from worker.logs import configure_logs
+
+EXIT_REPLACE = 75  # EX_TEMPFAIL: start another one
+
+log = structlog.get_logger(__name__)
+
+
+class Launch(msgspec.Struct):
+    """What the pool tells a new agent process."""
+
+    name: str
+    boot_id: str
+    kind: str
+    types: list[str]
+    tags: list[str]
+    max_concurrency: int
+    redis_url: str
+    parent_pid: int
+
+
+def main(argument: str) -> int:
+    """Runs the agent until it is told to stop; returns the exit code."""
+    launch = msgspec.json.decode(argument, type=Launch)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(launch.parent_pid)
+    become_subreaper()
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    registry.load(settings.task_modules)
+    info = AgentInfo(
+        id=f"{launch.name}:{launch.boot_id}",
+        name=launch.name,
+        boot_id=launch.boot_id,
+        kind=launch.kind,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        types=launch.types,
+        tags=launch.tags,
+        max_concurrency=launch.max_concurrency,
+    )
+    agent = TaskAgent(
+        info,
+        Queue(connect_redis(launch.redis_url), settings.namespace, settings.placement_of),
+        Queue(connect_redis(launch.redis_url), settings.namespace, settings.placement_of),
+        settings.agent_ttl_seconds,
+        registry=registry,
+        modules=settings.task_modules,
+        output_limit_bytes=settings.output_limit_bytes,
+    )
+    return _serve(agent, settings.grace_seconds)
+
+
+def _serve(agent: TaskAgent, grace_seconds: float) -> int:
+    told = threading.Event()
+
+    def on_term(number: int, frame: FrameType | None) -> None:
+        if told.is_set():
+            os._exit(128 + number)
+        told.set()
+
+    signal.signal(signal.SIGTERM, on_term)
+    agent.start()
+    log.info("agent.started", agent=agent.info.id, types=",".join(agent.info.types))
+    reader = threading.Thread(target=agent.run, name="inbox", daemon=True)
+    reader.start()
+    while not told.is_set() and reader.is_alive():
+        told.wait(0.2)
+    agent.drain(grace_seconds)
+    agent.stop()
+    log.info("agent.stopped", agent=agent.info.id)
+    return EXIT_REPLACE if agent.must_be_replaced else 0
+
+
+if __name__ == "__main__":
+    try:
+        code = main(sys.argv[1])
+    except TaskyardError as error:
+        log.error("agent.failed", reason=str(error))
+        code = 1
+    sys.stdout.flush()
+    # threads of handlers that could not be stopped must not hold the process
+    os._exit(code)

@@ -1,0 +1,114 @@
+"""Reports on their way to the results stream: in order, many to an entry, kept until they arrived."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import redis
+import structlog
+
+from core.errors import Unavailable
+from core.protocol import Pair, Report, encode
+from core.queue import Queue
+from core.redis_client import reaching_redis
+
+FLUSH_COUNT = 128
+FLUSH_SECONDS = 0.002
+RETRY_SECONDS = 0.2
+
+log = structlog.get_logger(__name__)
+
+
+class Outbox:
+    """Collects reports from all threads of an agent.
+
+    `on_arrival(pairs)` is called for ended pairs once the results stream has them. A flush that
+    Redis did not answer is sent again: a report that comes twice changes nothing.
+    """
+
+    def __init__(self, queue: Queue, on_arrival: Callable[[Sequence[Pair]], None]) -> None:
+        self._queue = queue
+        self._on_arrival = on_arrival
+        self._mutex = threading.Lock()
+        self._sending = threading.Lock()
+        self._reports: list[Report] = []
+        self._ended: list[Pair] = []
+        self._since = 0.0
+        self._has_reports = threading.Event()
+        self._is_closed = False
+        self._is_away = False
+        self._thread = threading.Thread(target=self._flush_late, name="outbox", daemon=True)
+        self._thread.start()
+
+    def add(self, report: Report, ended: Pair | None = None) -> None:
+        """Sends a report soon; `ended` names the pair that it ends."""
+        with self._mutex:
+            if not self._reports:
+                self._since = time.monotonic()
+            self._reports.append(report)
+            if ended is not None:
+                self._ended.append(ended)
+            is_due = len(self._reports) >= FLUSH_COUNT
+        if is_due and not self._is_away:
+            self.flush()
+        elif not self._has_reports.is_set():
+            self._has_reports.set()
+
+    def send(self, *reports: Report) -> None:
+        """Sends reports, and all before them, now; they have arrived when this returns. Raises Unavailable."""
+        self._flush(reports)
+
+    def close(self, timeout_seconds: float) -> bool:
+        """Sends what is left; False if Redis did not take it in time."""
+        deadline = time.monotonic() + timeout_seconds
+        while not self.flush() and time.monotonic() < deadline:
+            time.sleep(RETRY_SECONDS)
+        self._is_closed = True
+        self._has_reports.set()
+        self._thread.join(timeout=1)
+        return not self._reports
+
+    def _flush(self, extra: Sequence[Report] = ()) -> None:
+        with self._sending:
+            with self._mutex:
+                reports, ended = self._reports, self._ended
+                self._reports, self._ended = [], []
+                self._has_reports.clear()
+            if not reports and not extra:
+                return
+            try:
+                with reaching_redis():
+                    self._queue.report(encode([*reports, *extra]))
+            except BaseException:
+                with self._mutex:
+                    self._reports, self._ended = reports + self._reports, ended + self._ended
+                    self._has_reports.set()
+                raise
+        if ended:
+            self._on_arrival(ended)
+
+    def flush(self) -> bool:
+        """Sends what is there; False if Redis did not take it (it stays)."""
+        try:
+            self._flush()
+        except Unavailable as error:
+            if not self._is_away:
+                log.warning("outbox.waiting", reason=str(error), reports=len(self._reports))
+            self._is_away = True
+            return False
+        if self._is_away:
+            log.info("outbox.resumed")
+        self._is_away = False
+        return True
+
+    def _flush_late(self) -> None:
+        """Sends what did not become a full entry in time."""
+        while not self._is_closed:
+            self._has_reports.wait()
+            wait = self._since + FLUSH_SECONDS - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
+            if not self.flush():
+                time.sleep(RETRY_SECONDS)

@@ -1,0 +1,39 @@
+"""The agent that runs registered task types."""
+
+from __future__ import annotations
+
+from core.protocol import AgentInfo, Done, Pair, Run
+from core.queue import Queue
+from core.registry import Registry
+from worker.agents.base import BaseAgent
+from worker.agents.channel import AgentChannel
+from worker.agents.slots import Runners
+
+
+class TaskAgent(BaseAgent):
+    """Runs each attempt as isolated as its type asks for."""
+
+    def __init__(
+        self,
+        info: AgentInfo,
+        queue: Queue,
+        heart_queue: Queue,
+        ttl_seconds: float,
+        *,
+        registry: Registry,
+        modules: tuple[str, ...],
+        output_limit_bytes: int,
+    ) -> None:
+        super().__init__(info, queue, heart_queue, ttl_seconds)
+        self._runners = Runners(
+            registry, info.max_concurrency, output_limit_bytes, modules, on_stuck=self.report_stuck
+        )
+
+    def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:
+        return self._runners.run(slot, run, channel)
+
+    def stop_execution(self, run_pair: Pair) -> None:
+        self._runners.cancel(*run_pair)
+
+    def close_execution(self) -> None:
+        self._runners.close(kill=True)

@@ -47,16 +47,18 @@ def decide(
     max_attempts: int,
     draw: float,
     *,
-    started: bool = True,
+    refunds: int = 0,
+    may_refund: bool = False,
 ) -> Decision:
     """Whether a task whose attempt number `attempt` failed gets another one.
 
     `refunded` of its attempts were given back, so `attempt - refunded` of `max_attempts` are
-    used. An attempt that was lost with its agent before it `started` is given back at once, but
-    only MAX_REFUNDS times: a task that keeps losing agents is charged like any other.
+    used. With `may_refund` an attempt that was lost with its agent is given back at once, but only
+    MAX_REFUNDS times since an operator's last retry (`refunds` so far): a task that keeps losing
+    agents is charged like any other.
     """
-    if error_class is ErrorClass.AGENT_LOST and not started and refunded < MAX_REFUNDS:
-        return Decision(True, 0.0, True, "its agent was lost before it started: the attempt does not count")
+    if error_class is ErrorClass.AGENT_LOST and may_refund and refunds < MAX_REFUNDS:
+        return Decision(True, 0.0, True, "the attempt does not count")
     used = attempt - refunded
     if error_class not in policy.retry_on:
         return Decision(False, 0.0, False, f"{error_class} is not worth another attempt")

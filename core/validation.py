@@ -47,7 +47,8 @@ class Submission:
     """A task that was checked and has an id, but is not stored yet.
 
     `input_json` is compact JSON text; `requires` unites the tags of the submission with those of
-    its type; `run_at` is aware UTC or None for at once; `content_hash` identifies the content and
+    its type; it is due at `run_at` (aware UTC) or `delay_seconds` after it is stored, by the
+    database's clock, or at once; `content_hash` identifies the content and
     exists when there is an idempotency key.
     """
 
@@ -61,6 +62,7 @@ class Submission:
     timeout_seconds: float
     max_attempts: int
     run_at: datetime | None
+    delay_seconds: float | None
     idempotency_key: str | None
     content_hash: str | None
     created_by: str
@@ -107,7 +109,8 @@ def validate_submission(
         requires=_tags(requires, task_type.requires),
         timeout_seconds=task_type.timeout_seconds if timeout_seconds is None else _timeout(timeout_seconds),
         max_attempts=task_type.retry.max_attempts if max_attempts is None else _max_attempts(max_attempts),
-        run_at=None if delay_seconds is None and run_at is None else _due(delay_seconds, run_at, now),
+        run_at=None if run_at is None else _run_at(run_at, delay_seconds, now),
+        delay_seconds=None if delay_seconds is None else _delay(delay_seconds),
         idempotency_key=None if idempotency_key is None else _text("idempotency_key", idempotency_key),
         content_hash=None,
         created_by=created_by if created_by == "" else _text("created_by", created_by),
@@ -116,7 +119,7 @@ def validate_submission(
         after=() if after == () else _after(after),
     )
     if idempotency_key is not None:
-        object.__setattr__(submission, "content_hash", _content_hash(submission, delay_seconds))
+        object.__setattr__(submission, "content_hash", _content_hash(submission))
     return submission
 
 
@@ -126,13 +129,11 @@ def check_output(output_json: bytes | str, limit_bytes: int) -> str | None:
     return None if problem is None else f"the output {problem}"
 
 
-def _content_hash(submission: Submission, delay_seconds: float | None) -> str:
+def _content_hash(submission: Submission) -> str:
     """32 hex digits, equal for equal content in every process.
 
-    A delay counts as it was given: the same submission a second later has a later due time. Who
-    submits does not count: a retried parent submits its children again from another agent.
+    Who submits does not count: a retried parent submits its children again from another agent.
     """
-    due = submission.run_at.isoformat() if submission.run_at and delay_seconds is None else None
     content = [
         submission.type,
         submission.queue,
@@ -142,8 +143,8 @@ def _content_hash(submission: Submission, delay_seconds: float | None) -> str:
         submission.requires,
         float(submission.timeout_seconds),
         submission.max_attempts,
-        float(delay_seconds or 0),
-        due,
+        submission.delay_seconds,
+        submission.run_at.isoformat() if submission.run_at else None,
         submission.parent_id,
         sorted(submission.after),
     ]
@@ -223,11 +224,13 @@ def _max_attempts(value: int) -> int:
     return int(value)
 
 
-def _due(delay_seconds: float | None, run_at: object, now: datetime) -> datetime | None:
-    if run_at is None:
-        if not _is_number(delay_seconds) or not 0 <= delay_seconds <= MAX_AHEAD_SECONDS:
-            raise refused("delay_seconds", delay_seconds, f"a number from 0 to {MAX_AHEAD_SECONDS} (10 years)")
-        return now + timedelta(seconds=float(delay_seconds)) if delay_seconds else None
+def _delay(delay_seconds: object) -> float | None:
+    if not _is_number(delay_seconds) or not 0 <= delay_seconds <= MAX_AHEAD_SECONDS:
+        raise refused("delay_seconds", delay_seconds, f"a number from 0 to {MAX_AHEAD_SECONDS} (10 years)")
+    return float(delay_seconds) or None
+
+
+def _run_at(run_at: object, delay_seconds: object, now: datetime) -> datetime:
     if delay_seconds is not None:
         raise refused("run_at", run_at, "either delay_seconds or run_at, not both")
     due = run_at

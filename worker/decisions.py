@@ -42,8 +42,8 @@ def judge(
         claim.refunded,
         claim.max_attempts,
         draw,
-        started=not may_refund,
         refunds=claim.refunds,
+        may_refund=may_refund,
     )
     mark = fingerprint(claim.task_type, error_class, failure.message, failure.traceback or "")
     error = error_json(error_class, failure.message, failure.traceback, mark)

@@ -6,7 +6,7 @@ WITH new AS (
         created_at)
     SELECT s.id, s.queue, s.type, s.title,
         CASE WHEN s.waiting_on > 0 THEN 'blocked' WHEN s.due > now() THEN 'scheduled' ELSE 'pending' END,
-        s.priority, s.input, string_to_array(nullif(s.requires, ''), ','), s.max_attempts, s.timeout_seconds,
+        s.priority, s.input, string_to_array(s.requires, ','), s.max_attempts, s.timeout_seconds,
         s.due, greatest(s.due, now()), s.idempotency_key, s.content_hash,
         (SELECT coalesce(p.workflow_id, p.id) FROM tasks p WHERE p.id = s.parent_id), s.waiting_on,
         s.creator_agent_id, s.created_by, now()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -69,7 +69,7 @@ def test_both_refuse(connection: Connection, text: str) -> None:
 )
 def test_both_accept(connection: Connection, text: str) -> None:
     assert refusal(text, LIMIT) is None
-    assert json.loads(stored(connection, text) or "nothing") == json.loads(text)
+    assert orjson.loads(stored(connection, text) or "nothing") == orjson.loads(text)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 10
 LEADER_TIMEOUT_MS = 3_000
 IDLE_SESSION_TIMEOUT_SINCE = 140_000  # as libpq gives server versions
+_UUID_AS_TEXT = psycopg2.extensions.new_type((2950,), "UUID_AS_TEXT", lambda value, cursor: value)
 _NAME = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
 
 
@@ -58,7 +60,9 @@ class CallerTransaction:
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         result = self._connection.exec_driver_sql(statement, dict(parameters))
-        return [tuple(row) for row in result] if result.returns_rows else ()
+        if not result.returns_rows:
+            return ()
+        return [tuple(str(value) if isinstance(value, uuid.UUID) else value for value in row) for row in result]
 
 
 class Database:
@@ -113,7 +117,7 @@ def unavailable_when_unreachable() -> Iterator[None]:
 
 def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
     """An SQLAlchemy engine for a `postgresql://` URL; connects when first used."""
-    return sqlalchemy.create_engine(
+    engine = sqlalchemy.create_engine(
         driver_url(url),
         pool_size=pool_size,
         max_overflow=pool_size,
@@ -121,6 +125,8 @@ def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
         pool_pre_ping=False,
         connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "taskyard"},
     )
+    sqlalchemy.event.listen(engine, "connect", _read_uuids_as_text)
+    return engine
 
 
 def connect_driver(url: str, **parameters: Any) -> psycopg2.extensions.connection:
@@ -171,6 +177,10 @@ def queries(name: str) -> Mapping[str, str]:
     heads = list(_NAME.finditer(content))
     ends = [head.start() for head in heads[1:]] + [len(content)]
     return {head[1]: content[head.end() : end].strip() for head, end in zip(heads, ends, strict=True)}
+
+
+def _read_uuids_as_text(connection: psycopg2.extensions.connection, record: object) -> None:
+    psycopg2.extensions.register_type(_UUID_AS_TEXT, connection)
 
 
 def migrate(url: str) -> None:

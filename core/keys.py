@@ -13,6 +13,8 @@ class Keys:
         self.results = f"{self.prefix}results"  # reports to the leader, its only reader; deleted after the commit
         self.wake = f"{self.prefix}wake"  # nudges from submitters, capped
         self.agents = f"{self.prefix}agents"  # boots that send heartbeats
+        self.canary = f"{self.prefix}canary"  # kept by the leader like a heartbeat, with a TTL
+        self.epoch = f"{self.prefix}epoch"  # the leader's term
         self.generation = f"{self.prefix}generation"  # gone after a wipe
 
     def ready(self, lane: object) -> str:

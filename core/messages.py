@@ -161,7 +161,6 @@ class Mailbox:
                 if not str(error).startswith(_GROUP_IS_GONE):
                     raise
             self._create_group()
-            block_seconds = 0.0
         raise Unavailable(f"Redis lost the mailbox of agent {self._agent} {_GROUP_TRIES} times in a row")
 
     def _create_group(self) -> None:

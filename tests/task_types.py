@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import math
 import os
@@ -14,11 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from core.errors import PermanentError
 from core.registry import task_type
 from worker.agents.context import TaskContext
+from worker.agents.watchdog import HandlerTimedOut
 
 
 class Nothing(BaseModel):
@@ -43,6 +45,17 @@ class Case(BaseModel):
 
 class Value(BaseModel):
     value: Any = None
+
+
+class Fussy(BaseModel):
+    """A model whose own code breaks."""
+
+    text: str = ""
+
+    @field_validator("text")
+    @classmethod
+    def check(cls, text: str) -> str:
+        raise RuntimeError("the validator is broken")
 
 
 class Real(BaseModel):
@@ -219,6 +232,16 @@ def fork_and_die(given: Where, context: TaskContext) -> Nothing:
     os._exit(5)
 
 
+@_both("fork_and_return")
+def fork_and_return(given: Number, context: TaskContext) -> Number:
+    """Both processes come back from the handler, one of them by mistake; returns how that one ended."""
+    pid = os.fork()
+    if pid == 0:
+        return given
+    _, status = os.waitpid(pid, 0)
+    return Number(number=os.waitstatus_to_exitcode(status))
+
+
 @_both("leave_thread")
 def leave_thread(given: Nothing, context: TaskContext) -> Number:
     threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
@@ -235,7 +258,38 @@ def allocate(given: Number, context: TaskContext) -> Number:
     return Number(number=len(bytearray(given.number)))
 
 
+@_both("recurse")
+def recurse(given: Number, context: TaskContext) -> Number:
+    """Fails with a traceback of many different lines."""
+    if given.number >= 200:
+        raise ValueError("the innermost")
+    scope: dict[str, Any] = {"recurse": recurse, "given": Number(number=given.number + 1), "context": context}
+    exec(f"def f{given.number}(): return recurse(given, context)\nresult = f{given.number}()", scope)
+    return scope["result"]
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@_both("mute_error")
+def mute_error(given: Nothing, context: TaskContext) -> Nothing:
+    raise MuteError
+
+
+@task_type("thread.stopped", isolation="thread")
+def stopped(given: Nothing, context: TaskContext) -> Nothing:
+    raise HandlerTimedOut
+
+
+@_both("fussy")
+def fussy(given: Fussy, context: TaskContext) -> Nothing:
+    return Nothing()
+
+
 OUTPUTS: dict[str, Any] = {
+    "null": None,
     "nan": float("nan"),
     "nested infinity": {"a": [1, {"b": -math.inf}]},
     "nul": "a\x00b",
@@ -243,16 +297,18 @@ OUTPUTS: dict[str, Any] = {
     "huge integer": 1 << 70,
     "bytes": b"\xff",
     "object": object(),
+    "cycle": [],
 }
+OUTPUTS["cycle"].append(OUTPUTS["cycle"])
 
 
 @_both("output")
 def output(given: Case, context: TaskContext) -> Value:
     if given.case == "big":
         return Value(value="x" * 10_000)
-    if given.case == "deep":
+    if given.case.startswith("deep "):
         value: Any = 1
-        for _ in range(100):
+        for _ in range(int(given.case.removeprefix("deep "))):
             value = [value]
         return Value(value=value)
     return Value(value=OUTPUTS[given.case])
@@ -290,4 +346,27 @@ def refused(given: Nothing, context: TaskContext) -> Nothing:
 @_both("slow_request")
 def slow_request(given: Nothing, context: TaskContext) -> Nothing:
     context.checkpoint("slow")
+    return Nothing()
+
+
+@_both("log_surrogate")
+def log_surrogate(given: Nothing, context: TaskContext) -> Nothing:
+    context.log("half \ud800")
+    return Nothing()
+
+
+@_both("checkpoint_object")
+def checkpoint_object(given: Nothing, context: TaskContext) -> Nothing:
+    context.checkpoint(object())
+    return Nothing()
+
+
+@task_type("process.write_garbage")
+def write_garbage(given: Nothing, context: TaskContext) -> Nothing:
+    """Writes what is no frame into every socket of its process."""
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the listing's own descriptor
+            if os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                os.write(int(name), b"\xff" * 8)
+    time.sleep(600)
     return Nothing()

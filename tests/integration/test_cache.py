@@ -106,6 +106,20 @@ def test_a_dozen_viewers_compute_once(client: redis.Redis, keys: Keys) -> None:
     assert client.exists(keys.cache_lock("table")) == 0
 
 
+def test_a_snapshot_stored_just_before_the_lock_was_taken_is_used(
+    cache: RedisCache, client: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = client.set
+
+    def store_first(name: str, *arguments: Any, **options: Any) -> Any:
+        if name == keys.cache_lock("table"):
+            original(keys.cache("table"), b"7")
+        return original(name, *arguments, **options)
+
+    monkeypatch.setattr(client, "set", store_first)
+    assert cache.get_or_compute("table", never, ttl_seconds=30) == 7
+
+
 def test_a_failed_computation_is_not_kept_and_the_next_one_tries(cache: RedisCache) -> None:
     def fail() -> Any:
         raise ZeroDivisionError("no numbers yet")

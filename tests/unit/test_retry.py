@@ -31,7 +31,7 @@ policies = st.builds(
 def test_backoff_stays_in_its_bounds(policy: RetryPolicy, failures: int, draw: float) -> None:
     delay = backoff_seconds(policy, failures, draw)
     assert 0 <= delay <= policy.max_backoff_seconds
-    assert delay <= draw * policy.backoff_seconds * 2.0 ** min(failures, 1000)
+    assert delay <= policy.backoff_seconds * 2.0 ** min(max(failures - 1, 0), 1000)
 
 
 @given(policies, st.integers(1, 2000), draws)
@@ -65,12 +65,20 @@ def test_other_classes_fail_at_once(error_class: ErrorClass) -> None:
     assert decision == Decision(False, 0.0, False, f"{error_class} is not worth another attempt")
 
 
-def test_a_lost_attempt_that_never_started_is_given_back() -> None:
-    lost: dict[str, Any] = {"max_attempts": 1, "draw": 0.9, "started": False}
-    decision = decide(DEFAULT, ErrorClass.AGENT_LOST, attempt=1, refunded=0, **lost)
-    assert (decision.retry, decision.refund, decision.delay_seconds) == (True, True, 0.0)
-    assert not decide(DEFAULT, ErrorClass.AGENT_LOST, MAX_REFUNDS + 1, MAX_REFUNDS, **lost).retry
-    assert not decide(DEFAULT, ErrorClass.AGENT_LOST, 1, 0, 1, 0.9).retry
+def test_an_attempt_lost_with_its_agent_may_be_given_back() -> None:
+    lost: dict[str, Any] = {"attempt": 1, "refunded": 0, "max_attempts": 1, "draw": 0.9}
+    decision = decide(DEFAULT, ErrorClass.AGENT_LOST, **lost, refunds=MAX_REFUNDS - 1, may_refund=True)
+    assert decision == Decision(True, 0.0, True, "the attempt does not count")
+    assert not decide(DEFAULT, ErrorClass.AGENT_LOST, **lost, refunds=MAX_REFUNDS, may_refund=True).retry
+    assert not decide(DEFAULT, ErrorClass.AGENT_LOST, **lost).retry
+    assert not decide(DEFAULT, ErrorClass.TIMEOUT, **lost, may_refund=True).retry
+
+
+def test_an_operators_retry_gives_the_refunds_back_too() -> None:
+    decision = decide(
+        DEFAULT, ErrorClass.AGENT_LOST, attempt=31, refunded=30, max_attempts=3, draw=0.5, may_refund=True
+    )
+    assert (decision.retry, decision.refund) == (True, True)
 
 
 @given(policies, st.randoms(use_true_random=False))
@@ -85,7 +93,8 @@ def test_never_more_attempts_than_allowed(policy: RetryPolicy, rng: random.Rando
             refunded,
             policy.max_attempts,
             rng.random(),
-            started=rng.random() < 0.5,
+            refunds=refunded,
+            may_refund=rng.random() < 0.5,
         )
         refunded += decision.refund
         charged += not decision.refund

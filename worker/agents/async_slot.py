@@ -8,9 +8,10 @@ from collections.abc import Callable
 from time import monotonic
 
 from core.errors import ErrorClass
+from core.protocol import Done, Run
 from core.registry import TaskType
 from worker.agents.context import Channel
-from worker.agents.execution import HandlerStopped, Outcome, Run, context_of, execute_async, failed
+from worker.agents.execution import HandlerStopped, context_of, execute_async, failed
 from worker.agents.watchdog import GRACE_SECONDS, Watch, report_stuck
 
 CLOSE_SECONDS = 2.0
@@ -23,7 +24,7 @@ class _Entry:
         self.task_type = task_type
         self.watch = watch
         self.task: asyncio.Task[None] | None = None
-        self.outcome: Outcome | None = None
+        self.done: Done | None = None
         self.poked = threading.Event()  # it is over, or it was cancelled
         self.is_over = False
 
@@ -35,7 +36,7 @@ class AsyncRunner:
     after half of the grace. What does not stop at all is given up and reported by `on_stuck`.
     """
 
-    def __init__(self, slots: int, output_limit_bytes: int, on_stuck: Callable[[Run, Outcome], None]) -> None:
+    def __init__(self, slots: int, output_limit_bytes: int, on_stuck: Callable[[Run, Done], None]) -> None:
         self._entries: list[_Entry | None] = [None] * slots
         self._output_limit_bytes = output_limit_bytes
         self._on_stuck = on_stuck
@@ -44,7 +45,7 @@ class AsyncRunner:
         self._thread = threading.Thread(target=self._work, name="async-handlers", daemon=True)
         self._thread.start()
 
-    def run(self, slot_index: int, task_type: TaskType, run: Run, channel: Channel) -> Outcome | None:
+    def run(self, slot_index: int, task_type: TaskType, run: Run, channel: Channel) -> Done | None:
         """Runs a coroutine to its end; None if it was given up and reported."""
         # A coroutine hears of its cancellation by CancelledError, so it needs no grace before.
         watch = Watch(run, channel, self._thread.ident or 0, cancel_grace_seconds=0.0)
@@ -60,8 +61,7 @@ class AsyncRunner:
                 return None
         finally:
             self._entries[slot_index] = None
-        outcome = entry.outcome
-        return outcome if outcome is not None and (outcome.ok or watch.stop_class is None) else watch.stopped()
+        return watch.verdict(entry.done)
 
     def cancel(self, task_id: str, attempt: int) -> bool:
         """Cancels a run; False if it is not here."""
@@ -109,14 +109,14 @@ class AsyncRunner:
         watch = entry.watch
         try:
             context = context_of(watch.run, watch)
-            outcome = await execute_async(entry.task_type, watch.run, context, self._output_limit_bytes)
+            done = await execute_async(entry.task_type, watch.run, context, self._output_limit_bytes)
             if watch.end():
-                entry.outcome = outcome
+                entry.done = done
         except HandlerStopped:
             if watch.end() and not watch.interrupted:
                 message = "stopped by mistake together with another task that blocked the event loop"
                 seconds = monotonic() - watch.started_monotonic
-                entry.outcome = failed(watch.run, ErrorClass.TRANSIENT, message, watch.started_at, seconds)
+                entry.done = failed(watch.run, ErrorClass.TRANSIENT, message, watch.started_at, seconds)
 
     def _work(self) -> None:
         asyncio.set_event_loop(self._loop)

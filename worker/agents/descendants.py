@@ -72,17 +72,21 @@ def kill_children(spare: Collection[int] = ()) -> dict[int, int]:
 
 
 def kill_marked(entry: str) -> None:
-    """Kills every process whose environment at its start held `entry`, a "NAME=value" (Linux only).
+    """Kills every process whose environment at its start held `entry`, a "NAME=value" (Linux only), and reaps its own.
 
     For what was orphaned because its subreaper was killed. A process that was started with an
     environment of its own is not found.
     """
     marked = f"\0{entry}\0".encode()
     give_up_at = monotonic() + KILL_SECONDS
-    while found := [pid for pid in _processes() if marked in b"\0" + _environment(pid)]:
+    unreaped: set[int] = set()
+    while monotonic() < give_up_at:
+        found = [pid for pid in _processes() if marked in b"\0" + _environment(pid)]
         for pid in found:
             _signal(pid, signal.SIGKILL)
-        if monotonic() > give_up_at:
+        unreaped.update(found)
+        unreaped -= _reap(unreaped).keys()
+        if not found and unreaped.isdisjoint(_children(os.getpid())):
             break
         sleep(_WAIT_SECONDS)
 
@@ -130,6 +134,8 @@ def _children(pid: int) -> Collection[int]:
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
+    if pid <= 1:  # kill(2) takes 0 and -1 for whole groups of processes
+        raise ValueError(f"process {pid} may not be signalled")
     # What is not ours to signal (a set-uid program) stays, and ends with the loop's deadline.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)

@@ -7,10 +7,11 @@ into a thread and which only its runner may answer.
 from __future__ import annotations
 
 import math
+import os
 import re
 import traceback
-from time import perf_counter, thread_time, time
-from typing import Any
+from time import perf_counter, time
+from typing import Any, NoReturn
 
 import msgspec
 from pydantic import BaseModel, ValidationError
@@ -18,6 +19,7 @@ from pydantic_core import PydanticSerializationError
 
 from core.errors import ErrorClass, HandlerError, InvalidInputError, InvalidOutputError, shortened
 from core.inputs import decode_input
+from core.protocol import NULL, Done, Failure, Run
 from core.registry import TaskType
 from core.validation import check_output
 from worker.agents.context import Channel, TaskContext
@@ -27,38 +29,6 @@ TRACEBACK_LIMIT_BYTES = 16384
 PROBLEM_LIMIT = 5
 
 _PASSWORD_IN_URL = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
-
-
-class Run(msgspec.Struct, gc=False):
-    """One attempt at one task, as an agent takes it from its inbox."""
-
-    task_id: str
-    attempt: int
-    type: str
-    input_json: Any  # bytes or str; msgspec does not decode a union of the two
-    timeout_seconds: float
-    checkpoint_json: str | None = None
-    priority: int = 1
-
-
-class Outcome(msgspec.Struct, gc=False):
-    """How an attempt ended. `output_json` is set if `ok`, the error's fields if not.
-
-    `started_at` is epoch time. `cpu_seconds` includes child processes that were waited for; it and
-    `peak_memory_bytes` are None where they can't be told apart from other tasks'.
-    """
-
-    task_id: str
-    attempt: int
-    ok: bool
-    output_json: bytes | None
-    error_class: str | None
-    error_message: str | None
-    error_traceback: str | None
-    started_at: float
-    run_seconds: float
-    cpu_seconds: float | None = None
-    peak_memory_bytes: int | None = None
 
 
 class HandlerStopped(BaseException):
@@ -71,66 +41,70 @@ class UnstorableOutput(HandlerError):
     error_class = ErrorClass.UNSTORABLE
 
 
-def execute(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> Outcome:
+def execute(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> Done:
     """Runs a plain handler to its end and says how it ended. Raises HandlerStopped only."""
-    started_at, start, cpu = time(), perf_counter(), thread_time()
+    started_at, start, process = time(), perf_counter(), os.getpid()
     try:
         value = task_type.handler(_parse_input(task_type, run), context)
-        output = _output_json(task_type, value, output_limit_bytes)
-        return _success(run, output, started_at, perf_counter() - start, thread_time() - cpu)
+        return _success(task_type, run, value, output_limit_bytes, started_at, start, process)
     except HandlerStopped:
         raise
     except BaseException as error:  # SystemExit and KeyboardInterrupt must not end the slot either
-        return _failure(run, error, started_at, perf_counter() - start, thread_time() - cpu)
+        return _failure(run, error, started_at, start, process)
 
 
-async def execute_async(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> Outcome:
-    """`execute` for a coroutine; CPU time is not known, because a loop's thread runs many."""
-    started_at, start = time(), perf_counter()
+async def execute_async(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> Done:
+    """`execute` for a coroutine."""
+    started_at, start, process = time(), perf_counter(), os.getpid()
     try:
         value = await task_type.handler(_parse_input(task_type, run), context)  # type: ignore[misc]
-        output = _output_json(task_type, value, output_limit_bytes)
-        return _success(run, output, started_at, perf_counter() - start, None)
+        return _success(task_type, run, value, output_limit_bytes, started_at, start, process)
     except HandlerStopped:
         raise
     except BaseException as error:
-        return _failure(run, error, started_at, perf_counter() - start, None)
+        return _failure(run, error, started_at, start, process)
 
 
 def context_of(run: Run, channel: Channel) -> TaskContext:
     """The context that a run's handler gets."""
-    checkpoint = None if run.checkpoint_json is None else msgspec.json.decode(run.checkpoint_json)
-    return TaskContext(run.task_id, run.type, run.attempt, channel, checkpoint)
+    checkpoint = None if run.checkpoint is None else msgspec.json.decode(run.checkpoint)
+    return TaskContext(run.task_id, run.task_type, run.attempt, channel, checkpoint)
 
 
 def failed(
     run: Run, error_class: ErrorClass, message: str, started_at: float, run_seconds: float, details: str | None = None
-) -> Outcome:
+) -> Done:
     """The outcome of an attempt that its runner ended or lost; `details` take the traceback's place."""
-    return Outcome(
-        task_id=run.task_id,
-        attempt=run.attempt,
-        ok=False,
-        output_json=None,
-        error_class=error_class.value,
-        error_message=_storable_text(message, MESSAGE_LIMIT_BYTES),
-        error_traceback=_storable_text(details, TRACEBACK_LIMIT_BYTES, keep_end=True) if details else None,
-        started_at=started_at,
-        run_seconds=run_seconds,
+    failure = Failure(
+        error_class.value,
+        _storable_text(message, MESSAGE_LIMIT_BYTES),
+        _storable_text(details, TRACEBACK_LIMIT_BYTES, keep_end=True) if details else None,
     )
+    return Done(run.task_id, run.attempt, NULL, failure, started_at, run_seconds)
 
 
-def _success(run: Run, output: bytes, started_at: float, run_seconds: float, cpu_seconds: float | None) -> Outcome:
-    return Outcome(run.task_id, run.attempt, True, output, None, None, None, started_at, run_seconds, cpu_seconds)
+def _success(
+    task_type: TaskType, run: Run, value: object, limit_bytes: int, started_at: float, start: float, process: int
+) -> Done:
+    if os.getpid() != process:
+        raise SystemExit
+    output = msgspec.Raw(_output_json(task_type, value, limit_bytes))
+    return Done(run.task_id, run.attempt, output, None, started_at, perf_counter() - start)
 
 
-def _failure(
-    run: Run, error: BaseException, started_at: float, run_seconds: float, cpu_seconds: float | None
-) -> Outcome:
+def _failure(run: Run, error: BaseException, started_at: float, start: float, process: int) -> Done:
+    if os.getpid() != process:
+        _end_fork(error)
     error_class, message = _classified(error)
-    outcome = failed(run, error_class, message, started_at, run_seconds, _handler_traceback(error))
-    outcome.cpu_seconds = cpu_seconds
-    return outcome
+    return failed(run, error_class, message, started_at, perf_counter() - start, _handler_traceback(error))
+
+
+def _end_fork(error: BaseException) -> NoReturn:
+    """Ends a process that the handler forked and let return: a copy of the slot would report the task twice."""
+    if isinstance(error, SystemExit):
+        os._exit(error.code if isinstance(error.code, int) else error.code is not None)
+    traceback.print_exception(error)
+    os._exit(1)
 
 
 def _classified(error: BaseException) -> tuple[ErrorClass, str]:
@@ -146,7 +120,7 @@ def _classified(error: BaseException) -> tuple[ErrorClass, str]:
 
 def _parse_input(task_type: TaskType, run: Run) -> BaseModel:
     try:
-        return decode_input(task_type.input_model, run.input_json)
+        return decode_input(task_type.input_model, bytes(run.input))
     except ValidationError as error:
         raise InvalidInputError(_one_line("input", error)) from None
 
@@ -169,6 +143,8 @@ def _output_json(task_type: TaskType, value: object, limit_bytes: int) -> bytes:
         if reason.startswith("Pydantic serializer warnings"):
             raise InvalidOutputError(f"output: {reason}") from None
         raise UnstorableOutput(f"the output can't be written as JSON: {reason}") from None
+    except (ValueError, RecursionError) as error:  # pydantic's, for what contains itself or is too deep
+        raise UnstorableOutput(f"the output can't be written as JSON: {error}") from None
     problem = check_output(output, limit_bytes)
     if problem is not None:
         raise UnstorableOutput(problem)
@@ -206,11 +182,11 @@ def _one_line(root: str, error: ValidationError) -> str:
 
 
 def _handler_traceback(error: BaseException) -> str | None:
-    """The traceback from the handler's own frame on, or None if no handler code was involved."""
-    frames = error.__traceback__.tb_next if error.__traceback__ else None
-    if frames is None or frames.tb_frame.f_globals is globals():
-        return None
-    return "".join(traceback.format_exception(type(error), error, frames))
+    """The traceback from the handler's own frame on, or None if no code of the handler was involved."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_globals is globals():
+        frames = frames.tb_next
+    return None if frames is None else "".join(traceback.format_exception(type(error), error, frames))
 
 
 def _text_of(error: BaseException) -> str:

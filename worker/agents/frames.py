@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
-from worker.agents.execution import Outcome, Run
+from core.protocol import Done, Run, encode
 
+T = TypeVar("T")
 MAX_FRAME_BYTES = 160 << 20  # above the largest input or output (64 MB) with room for its escapes
 _PREFIX_BYTES = 4
 _READ_BYTES = 1 << 16
@@ -20,9 +22,19 @@ class Frame(msgspec.Struct, array_like=True, tag=True, gc=False):
 
 
 class Start(Frame):
-    """To the child: run this."""
+    """To the child: run this. JSON in MessagePack, because the input is JSON text that nobody decodes."""
 
-    run: Run
+    run_json: bytes
+
+    @classmethod
+    def of(cls, run: Run) -> Start:
+        """The frame of a run."""
+        return cls(encode(run))
+
+    @property
+    def run(self) -> Run:
+        """What is to be run. Raises ProtocolError."""
+        return _decoded(_decode_run, self.run_json)
 
 
 class Cancel(Frame):
@@ -58,15 +70,36 @@ class Request(Frame):
     message: dict[str, Any]
 
 
-class Done(Frame):
+class End(Frame):
     """From the child: the task is over; if `retiring`, the child ends now."""
 
-    outcome: Outcome
+    done_json: bytes
     retiring: bool
+
+    @classmethod
+    def of(cls, done: Done, retiring: bool) -> End:
+        """The frame of an outcome."""
+        return cls(encode(done), retiring)
+
+    @property
+    def done(self) -> Done:
+        """The outcome. Raises ProtocolError."""
+        return _decoded(_decode_done, self.done_json)
 
 
 class ProtocolError(Exception):
     """The other side sent what is no frame."""
+
+
+_decode_run = msgspec.json.Decoder(Run).decode
+_decode_done = msgspec.json.Decoder(Done).decode
+
+
+def _decoded(decode: Callable[[bytes | memoryview], T], data: bytes | memoryview) -> T:
+    try:
+        return decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"a frame could not be read: {error}") from error
 
 
 class FrameStream:
@@ -75,7 +108,7 @@ class FrameStream:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(Start | Cancel | Reply | Ready | Emit | Request | Done)
+        self._decoder = msgspec.msgpack.Decoder(Start | Cancel | Reply | Ready | Emit | Request | End)
         self._buffer = bytearray()
         self._send_lock = threading.Lock()
 
@@ -109,10 +142,7 @@ class FrameStream:
             raise ProtocolError(f"a frame of {end} bytes was announced")
         if len(buffer) < end:
             return None
-        try:
-            frame = self._decoder.decode(memoryview(buffer)[_PREFIX_BYTES:end])
-        except msgspec.MsgspecError as error:
-            raise ProtocolError(f"a frame could not be read: {error}") from error
+        frame = _decoded(self._decoder.decode, memoryview(buffer)[_PREFIX_BYTES:end])
         del buffer[:end]
         return frame
 

@@ -11,10 +11,12 @@ Protocol: one request at a time on a socket pair; a letter and a process id, ans
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -49,7 +51,7 @@ class Keeper:
         paths = [os.path.abspath(path) for path in sys.path]
         program = f"import sys; sys.path[:] = {paths!r}; from worker.agents.keeper import main; main()"
         self._mark = uuid.uuid4().hex
-        arguments = json.dumps([other_end.fileno(), list(modules), output_limit_bytes])
+        arguments = json.dumps([os.getpid(), other_end.fileno(), list(modules), output_limit_bytes])
         with other_end:
             # A session of its own: neither Ctrl-C nor a signal to the agent's group reaches a handler.
             self._process = subprocess.Popen(
@@ -106,41 +108,50 @@ class Keeper:
 
 
 def main() -> None:
-    """The keeper's own program; its only argument is JSON: descriptor, modules, output limit."""
-    descriptor, modules, output_limit_bytes = json.loads(sys.argv[1])
+    """The keeper's own program; its only argument is JSON: agent, descriptor, modules, output limit."""
+    agent_pid, descriptor, modules, output_limit_bytes = json.loads(sys.argv[1])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ignore)  # the agent decides when tasks end; SIG_IGN would be inherited by exec
     become_subreaper()
-    from worker.agents import slot_child
-
     # Modules of the user may start threads or open connections, which no fork survives: a child imports them.
-    for module in modules:
-        if module in BUILTIN_MODULES:
-            importlib.import_module(module)
+    for module in BUILTIN_MODULES:
+        importlib.import_module(module)
     gc.freeze()
     with socket.socket(fileno=descriptor) as connection:
-        children: set[int] = set()
-        while True:
-            data, descriptors, _, _ = socket.recv_fds(connection, _REQUEST.size, 2, socket.MSG_WAITALL)
-            if len(data) < _REQUEST.size:
-                break
-            for number in descriptors:
-                os.set_inheritable(number, False)
-            request, pid = _REQUEST.unpack(data)
-            if request == FORK:
-                keeper_pid, pid = os.getpid(), os.fork()
-                if pid == 0:
-                    connection.close()
-                    slot_child.main(keeper_pid, *descriptors, modules, output_limit_bytes)
-                children.add(pid)
-                for number in descriptors:
-                    os.close(number)
-                answer = pid
-            else:
-                children.discard(pid)
-                answer = kill_children(spare=children).get(pid, UNKNOWN_STATUS)
-            connection.sendall(_ANSWER.pack(answer))
+        _serve(connection, agent_pid, modules, output_limit_bytes)
     kill_children()
+
+
+def _serve(connection: socket.socket, agent_pid: int, modules: list[str], output_limit_bytes: int) -> None:
+    """Answers requests until the agent has ended."""
+    from worker.agents import slot_child
+
+    children: set[int] = set()
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    # A process that a handler forked in the agent holds the socket open, so its end alone does not tell.
+    with contextlib.suppress(AttributeError, OSError):  # macOS, Linux before 5.3: that end has to do
+        poll.register(os.pidfd_open(agent_pid), select.POLLIN)
+    while os.getppid() == agent_pid and connection.fileno() in dict(poll.poll()):
+        data, descriptors, _, _ = socket.recv_fds(connection, _REQUEST.size, 2, socket.MSG_WAITALL)
+        if len(data) < _REQUEST.size:
+            break
+        for number in descriptors:
+            os.set_inheritable(number, False)
+        request, pid = _REQUEST.unpack(data)
+        if request == FORK:
+            keeper_pid, pid = os.getpid(), os.fork()
+            if pid == 0:
+                connection.close()
+                slot_child.main(keeper_pid, *descriptors, modules, output_limit_bytes)
+            children.add(pid)
+            for number in descriptors:
+                os.close(number)
+            answer = pid
+        else:
+            children.discard(pid)
+            answer = kill_children(spare=children).get(pid, UNKNOWN_STATUS)
+        connection.sendall(_ANSWER.pack(answer))
 
 
 def _ignore(number: int, frame: object) -> None:

@@ -20,9 +20,10 @@ from pathlib import Path
 from time import monotonic
 
 from core.errors import ErrorClass, HandlerError
+from core.protocol import Done, Run
 from worker.agents.context import Channel
-from worker.agents.execution import Outcome, Run, failed
-from worker.agents.frames import Cancel, Done, Emit, FrameStream, ProtocolError, Ready, Reply, Request, Start
+from worker.agents.execution import failed
+from worker.agents.frames import Cancel, Emit, End, FrameStream, ProtocolError, Ready, Reply, Request, Start
 from worker.agents.keeper import UNKNOWN_STATUS, Keeper, KeeperLost
 from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch
 
@@ -113,26 +114,27 @@ class ProcessSlot:
         self._guard = threading.Lock()  # between `cancel` and closing the child's descriptors
         self.busy = threading.Lock()
 
-    def run(self, run: Run, channel: Channel) -> Outcome:
+    def run(self, run: Run, channel: Channel) -> Done:
         """Runs a task to its end, however it ends."""
         with self.busy:
-            watch = Watch(run, channel, 0, CANCEL_GRACE_SECONDS)
+            watch = self._watch = Watch(run, channel, 0, CANCEL_GRACE_SECONDS)
             try:
                 child = self._ready_child()
             except (ChildFailed, KeeperLost) as error:
+                watch.end()
                 return failed(run, ErrorClass.CRASHED, str(error), watch.started_at, 0.0)
-            watch = self._watch = Watch(run, channel, 0, CANCEL_GRACE_SECONDS)
+            watch.begin()  # starting the child is not the task's time
             finished = False
             try:
                 if channel.is_cancelled():
                     self.cancel(run.task_id, run.attempt)
-                done = self._converse(child, watch)
-                finished = done is not None and not done.retiring
+                answer = self._converse(child, watch)
+                finished = answer is not None and not answer[1]
             finally:
                 watch.end()
                 ending = None if finished else self._discard()
-            if done is not None:
-                return done.outcome
+            if answer is not None:
+                return answer[0]
             return watch.stopped() if watch.stop_class else _crashed(watch, ending)
 
     def cancel(self, task_id: str, attempt: int) -> bool:
@@ -176,15 +178,18 @@ class ProcessSlot:
         if isinstance(frame, Ready) and frame.problem:
             raise ChildFailed(frame.problem)
 
-    def _converse(self, child: Child, watch: Watch) -> Done | None:
-        """Answers the child until its task is done; None if it has to be killed, or is dead."""
+    def _converse(self, child: Child, watch: Watch) -> tuple[Done, bool] | None:
+        """Answers the child until its task is over; returns how it ended and whether the child ends now.
+
+        None if the child has to be killed, or is dead.
+        """
         told = False
         try:
-            child.stream.send(Start(watch.run))
+            child.stream.send(Start.of(watch.run))
             while True:
                 while (frame := child.stream.next()) is not None:
-                    if isinstance(frame, Done):
-                        return frame
+                    if isinstance(frame, End):
+                        return frame.done, frame.retiring
                     if isinstance(frame, Emit):
                         watch.emit(frame.message)
                     elif isinstance(frame, Request):
@@ -224,7 +229,7 @@ def _answer(stream: FrameStream, watch: Watch, request: Request) -> None:
         logger.info("task %s ended before its request was answered: %s", watch.run.task_id, error)
 
 
-def _crashed(watch: Watch, ending: tuple[str, bool, str] | None) -> Outcome:
+def _crashed(watch: Watch, ending: tuple[str, bool, str] | None) -> Done:
     how, for_lack_of_memory, stacks = ending or ("ended", False, "")
     error_class, message = ErrorClass.CRASHED, f"the handler's process {how}"
     if for_lack_of_memory:

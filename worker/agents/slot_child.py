@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-import importlib
 import os
 import resource
 import signal
@@ -13,13 +12,22 @@ import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from time import time
 from typing import Any, NoReturn
 
-from core.errors import HandlerError, TransientError
+from core.errors import (
+    ConfigurationError,
+    ErrorClass,
+    HandlerError,
+    PermanentError,
+    TransientError,
+    UnknownTaskType,
+)
+from core.protocol import Done, Run
 from core.registry import registry
 from worker.agents.descendants import become_subreaper, die_with_parent, has_children, kill_children
-from worker.agents.execution import Outcome, Run, context_of, execute
-from worker.agents.frames import Cancel, Done, Emit, FrameStream, Ready, Reply, Request, Start
+from worker.agents.execution import context_of, execute, failed
+from worker.agents.frames import Cancel, Emit, End, FrameStream, Ready, Reply, Request, Start
 from worker.handlers.proctree import LINUX, resident_bytes
 
 MAX_TASKS = 1000
@@ -37,9 +45,12 @@ def main(
     try:
         _prepare(keeper_pid, crash_file)
         stream = FrameStream(socket.socket(fileno=connection))
-        problem = _load(modules)
-        stream.send(Ready(problem))
-        if problem is None:
+        try:
+            registry.load(modules)
+        except ConfigurationError as error:
+            stream.send(Ready(str(error)))
+        else:
+            stream.send(Ready())
             _serve(stream, output_limit_bytes)
         status = 0
     except (BrokenPipeError, ConnectionResetError):
@@ -64,15 +75,14 @@ class PipeChannel:
         self._closed = False
 
     def emit(self, message: dict[str, Any]) -> None:
-        """Sends a report."""
-        self._check_open()
-        self._stream.send(Emit(message))
+        """Sends a report; halves of surrogate pairs, which UTF-8 can't hold, become question marks."""
+        texts = {key: value.encode("utf-8", "replace").decode() for key, value in message.items() if type(value) is str}
+        self._send(Emit(message | texts))
 
     def request(self, message: dict[str, Any]) -> Any:
-        """Sends a request and waits for its answer."""
-        self._check_open()
+        """Sends a request and waits for its answer; raises PermanentError if it can't be sent as it is."""
         with self._reading:
-            self._stream.send(Request(message))
+            self._send(Request(message))
             while not isinstance(frame := self._stream.receive(), Reply):
                 if frame is None:
                     raise ConnectionResetError("the agent has ended")
@@ -98,9 +108,13 @@ class PipeChannel:
         """Ends it: a thread that outlives its task must not write into the next one's history."""
         self._closed = True
 
-    def _check_open(self) -> None:
+    def _send(self, frame: Emit | Request) -> None:
         if self._closed:
             raise TransientError(f"task {self._run.task_id} is over: its context can't be used any more")
+        try:
+            self._stream.send(frame)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise PermanentError(f"{frame.message['kind']}: not JSON: {error}") from None
 
     def _note(self, frame: object) -> None:
         run = self._run
@@ -108,60 +122,38 @@ class PipeChannel:
             self._is_cancelled = True
 
 
-class Meter:
-    """CPU time and memory of one task after another in this process and the children it waited for."""
-
-    def __init__(self) -> None:
-        # Writing 5 resets the kernel's high-water mark of memory, so that it is the task's own: proc(5).
-        self._reset = os.open("/proc/self/clear_refs", os.O_WRONLY) if LINUX else None
-        self.begin()
-
-    def begin(self) -> None:
-        """Starts counting for a task."""
-        if self._reset is not None:
-            os.write(self._reset, b"5")
-        self._cpu_seconds, _, self._children_peak_bytes = self._read()
-
-    def end(self, outcome: Outcome) -> None:
-        """Writes what the task used into its outcome."""
-        cpu_seconds, peak_bytes, children_peak_bytes = self._read()
-        outcome.cpu_seconds = cpu_seconds - self._cpu_seconds
-        grew = children_peak_bytes > self._children_peak_bytes
-        outcome.peak_memory_bytes = int(max(peak_bytes, children_peak_bytes) if grew else peak_bytes)
-
-    @staticmethod
-    def _read() -> tuple[float, float, float]:
-        own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu_seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-        return cpu_seconds, own.ru_maxrss * _RSS_UNIT_BYTES, children.ru_maxrss * _RSS_UNIT_BYTES
-
-
 def _serve(stream: FrameStream, output_limit_bytes: int) -> None:
-    meter = Meter()
-    first_bytes = resident_bytes(os.getpid())
-    done = 0
+    limit_bytes = resident_bytes(os.getpid()) + MAX_GROWTH_BYTES
+    ended = 0
     while (frame := stream.receive()) is not None:
         if not isinstance(frame, Start):
             continue  # a cancel that came too late
-        run = frame.run
-        channel = PipeChannel(stream, run)
-        meter.begin()
-        outcome = execute(registry.get(run.type), run, context_of(run, channel), output_limit_bytes)
-        channel.close()
+        done = _run(stream, frame.run, output_limit_bytes)
         if has_children():
             kill_children()
-        meter.end(outcome)
-        done += 1
-        retiring = done >= MAX_TASKS or threading.active_count() > 1 or _has_grown(outcome, first_bytes)
-        stream.send(Done(outcome, retiring))
+        ended += 1
+        retiring = ended >= MAX_TASKS or threading.active_count() > 1 or _is_bigger(limit_bytes)
+        stream.send(End.of(done, retiring))
         if retiring:
             return
 
 
-def _has_grown(outcome: Outcome, first_bytes: int) -> bool:
-    # The peak is at hand; the size now costs a look into /proc.
-    limit_bytes = first_bytes + MAX_GROWTH_BYTES
-    return (outcome.peak_memory_bytes or 0) > limit_bytes and resident_bytes(os.getpid()) > limit_bytes
+def _run(stream: FrameStream, run: Run, output_limit_bytes: int) -> Done:
+    try:
+        task_type = registry.get(run.task_type)
+    except UnknownTaskType as error:
+        return failed(run, ErrorClass.PERMANENT, f"in the handlers' process: {error}", time(), 0.0)
+    channel = PipeChannel(stream, run)
+    try:
+        return execute(task_type, run, context_of(run, channel), output_limit_bytes)
+    finally:
+        channel.close()
+
+
+def _is_bigger(limit_bytes: int) -> bool:
+    # The highest size so far is at hand; the size now costs a look into /proc.
+    highest_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT_BYTES
+    return highest_bytes > limit_bytes and resident_bytes(os.getpid()) > limit_bytes
 
 
 def _prepare(keeper_pid: int, crash_file: int) -> None:
@@ -180,12 +172,3 @@ def _default_signals() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-
-
-def _load(modules: Sequence[str]) -> str | None:
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except Exception as error:
-            return f"task module {module!r} does not import: {type(error).__name__}: {error}"
-    return None

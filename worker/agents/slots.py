@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from time import time
 
 from core.errors import ErrorClass, UnknownTaskType
+from core.protocol import Done, Run
 from core.registry import Isolation, Registry, TaskType
 from worker.agents.async_slot import AsyncRunner
 from worker.agents.context import Channel
-from worker.agents.execution import HandlerStopped, Outcome, Run, context_of, execute, failed
-from worker.agents.keeper import Keeper
+from worker.agents.execution import HandlerStopped, context_of, execute, failed
+from worker.agents.keeper import Keeper, KeeperLost
 from worker.agents.process_slot import ProcessSlot
 from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch, Watchdog
 
@@ -19,9 +20,9 @@ from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch, Watchdog
 class Runners:
     """Everything an agent runs handlers with.
 
-    `modules` are the task modules that a child process imports: with the shipped ones, if their
-    types are to run there. `on_stuck(run, outcome)` is called once for a run whose thread can't be
-    stopped; the agent should report the outcome and replace itself. It comes from another thread.
+    `modules` are the task modules that a child process imports besides the shipped ones.
+    `on_stuck(run, done)` is called once for a run whose thread can't be
+    stopped; the agent should report `done` and replace itself. It comes from another thread.
     """
 
     def __init__(
@@ -29,13 +30,13 @@ class Runners:
         registry: Registry,
         slots: int,
         output_limit_bytes: int,
-        modules: Sequence[str],
-        on_stuck: Callable[[Run, Outcome], None],
+        modules: tuple[str, ...],
+        on_stuck: Callable[[Run, Done], None],
     ) -> None:
         self._registry = registry
         self._slots = slots
         self._output_limit_bytes = output_limit_bytes
-        self._modules = tuple(modules)
+        self._modules = modules
         self._on_stuck = on_stuck
         self._lock = threading.Lock()
         self._closed = False
@@ -46,23 +47,24 @@ class Runners:
         if any(task_type.isolation is Isolation.PROCESS for task_type in registry.types.values()):
             self._living_keeper()  # it imports while the agent goes on starting
 
-    def run(self, slot_index: int, run: Run, channel: Channel) -> Outcome | None:
+    def run(self, slot_index: int, run: Run, channel: Channel) -> Done | None:
         """Runs a task until it is over. A slot runs one task at a time, always in the same thread or another.
 
         None means that the outcome does not count: the run was given up and reported by `on_stuck`,
         or it was killed by `close`.
         """
         try:
-            task_type = self._registry.get(run.type)
+            task_type = self._registry.get(run.task_type)
         except UnknownTaskType as error:
             return failed(run, ErrorClass.PERMANENT, str(error), time(), 0.0)
         if task_type.isolation is Isolation.THREAD:
             return self._run_inline(slot_index, task_type, run, channel)
         if task_type.isolation is Isolation.ASYNC:
-            outcome = self._async_runner().run(slot_index, task_type, run, channel)
+            done = self._async_runner().run(slot_index, task_type, run, channel)
         else:
-            outcome = self._process_slots[slot_index].run(run, channel)
-        return None if self._closed and outcome is not None and not outcome.ok else outcome
+            done = self._process_slots[slot_index].run(run, channel)
+        was_killed = self._closed and done is not None and done.failure is not None
+        return None if was_killed else done
 
     def cancel(self, task_id: str, attempt: int) -> bool:
         """Stops a run, from any thread; returns at once. False if it is not running here.
@@ -102,23 +104,21 @@ class Runners:
             runner.close()
         self._watchdog.close()
 
-    def _run_inline(self, slot_index: int, task_type: TaskType, run: Run, channel: Channel) -> Outcome | None:
+    def _run_inline(self, slot_index: int, task_type: TaskType, run: Run, channel: Channel) -> Done | None:
         watch = Watch(run, channel, threading.get_ident(), CANCEL_GRACE_SECONDS)
-        outcome = None
+        done = None
         counts = True
         # See `watchdog`: the one exception that may be sent arrives inside this `try`, or never.
         try:
             self._watchdog.watches[slot_index] = watch
             if channel.is_cancelled():
                 watch.cancel()
-            outcome = execute(task_type, run, context_of(run, watch), self._output_limit_bytes)
+            done = execute(task_type, run, context_of(run, watch), self._output_limit_bytes)
             counts = watch.end()
         except HandlerStopped:
             counts = watch.end()
         self._watchdog.watches[slot_index] = None
-        if not counts:
-            return None
-        return outcome or watch.stopped()
+        return watch.verdict(done) if counts else None
 
     def _async_runner(self) -> AsyncRunner:
         if self._async is None:
@@ -129,7 +129,9 @@ class Runners:
 
     def _living_keeper(self) -> Keeper:
         with self._lock:
-            if self._keeper is None or (not self._closed and not self._keeper.is_alive()):
+            if self._closed:
+                raise KeeperLost("the agent is stopping")
+            if self._keeper is None or not self._keeper.is_alive():
                 if self._keeper is not None:
                     self._keeper.close()
                 self._keeper = Keeper(self._modules, self._output_limit_bytes)

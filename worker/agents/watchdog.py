@@ -25,8 +25,9 @@ from time import monotonic, sleep, time
 from typing import Any
 
 from core.errors import ErrorClass
+from core.protocol import Done, Run
 from worker.agents.context import Channel
-from worker.agents.execution import HandlerStopped, Outcome, Run, failed
+from worker.agents.execution import HandlerStopped, failed
 
 GRACE_SECONDS = 2.0  # between the demand to stop and giving up
 CANCEL_GRACE_SECONDS = 2.0  # for a handler that looks at `context.cancelled`
@@ -73,8 +74,7 @@ class Watch:
         self.run = run
         self.thread_id = thread_id
         self.cancel_grace_seconds = cancel_grace_seconds
-        self.started_at = time()
-        self.started_monotonic = monotonic()
+        self.begin()
         self.cancelled_at: float | None = None
         self.stop_class: ErrorClass | None = None
         self.demanded_at = 0.0
@@ -83,6 +83,11 @@ class Watch:
         self._sending = False
         self._sent = False
         self._masked = False
+
+    def begin(self) -> None:
+        """Starts the run's time."""
+        self.started_at = time()
+        self.started_monotonic = monotonic()
 
     def emit(self, message: dict[str, Any]) -> None:
         """The handler's report, passed on to the agent."""
@@ -153,7 +158,11 @@ class Watch:
         """Ends the run in its runner's place; False if it has ended by itself."""
         return self._by.setdefault("by", _WATCHDOG) is _WATCHDOG
 
-    def stopped(self) -> Outcome:
+    def verdict(self, done: Done | None) -> Done:
+        """The outcome of a run that is over. A late success counts; the last error of a stopped handler does not."""
+        return done if done is not None and (done.failure is None or self.stop_class is None) else self.stopped()
+
+    def stopped(self) -> Done:
         """The outcome of a run that was stopped."""
         seconds = monotonic() - self.started_monotonic
         message = "cancelled while it ran"
@@ -180,7 +189,7 @@ class Watchdog:
     run whose thread did not come back, and the outcome to report for it.
     """
 
-    def __init__(self, slots: int, on_stuck: Callable[[Run, Outcome], None]) -> None:
+    def __init__(self, slots: int, on_stuck: Callable[[Run, Done], None]) -> None:
         self.watches: list[Watch | None] = [None] * slots
         self._on_stuck = on_stuck
         self._wake = threading.Event()
@@ -222,11 +231,12 @@ class Watchdog:
         return now + POLL_SECONDS
 
 
-def report_stuck(on_stuck: Callable[[Run, Outcome], None], watch: Watch) -> None:
+def report_stuck(on_stuck: Callable[[Run, Done], None], watch: Watch) -> None:
     """Calls `on_stuck`; its failure is logged, because other runs still need their watchdog."""
-    outcome = watch.stopped()
-    outcome.error_message = f"{outcome.error_message}, and its thread did not stop within {GRACE_SECONDS:g} s"
+    done = watch.stopped()
+    assert done.failure is not None
+    done.failure.message += f", and its thread did not stop within {GRACE_SECONDS:g} s"
     try:
-        on_stuck(watch.run, outcome)
+        on_stuck(watch.run, done)
     except Exception:
         logger.exception("reporting the stuck task %s failed", watch.run.task_id)

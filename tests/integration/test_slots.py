@@ -1,0 +1,355 @@
+"""Handlers in real threads, loops and processes: none gets away, none takes its slot along."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import PermanentError
+from tests.integration.slot_bench import Bench, Recorder, is_dead, keeper_of, lasting, parent_of, pid_in
+from tests.integration.waiting import eventually
+from worker.agents import watchdog
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Bench]:
+    """For tests that leave their runners usable."""
+    bench = Bench()
+    yield bench
+    bench.runners.close(kill=True)
+
+
+@pytest.fixture
+def bench(shared: Bench) -> Iterator[Bench]:
+    shared.stuck.clear()
+    yield shared
+    assert shared.stuck == []
+    for isolation in ("thread", "process", "async"):
+        assert shared.value(f"{isolation}.noop", {"number": 7}) == {"number": 7}
+
+
+@pytest.fixture
+def own() -> Iterator[Bench]:
+    """Runners of this test's own."""
+    bench = Bench()
+    yield bench
+    bench.runners.close(kill=True)
+
+
+# what a handler says
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_progress_log_checkpoint_and_requests(bench: Bench, isolation: str) -> None:
+    channel = Recorder(lambda message: "child-1" if message["kind"] == "submit" else None)
+    value = bench.value(f"{isolation}.talk", {"value": [1, "é"]}, channel=channel, checkpoint='{"step":2}')
+    assert value == {"value": ["child-1", {"step": 2}, 2]}
+    assert channel.emitted == [
+        {"kind": "progress", "fraction": 0.5, "message": "half"},
+        {"kind": "log", "level": "warning", "message": "a line"},
+    ]
+    assert channel.requested == [
+        {"kind": "checkpoint", "state": {"step": 3}},
+        {"kind": "submit", "type": "demo.child", "input": {"a": 1}, "options": {}, "ordinal": 1},
+        {"kind": "send", "agent": "other", "message": {"hello": [1, "é"]}},
+    ]
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_refused_request_keeps_its_class(bench: Bench, isolation: str) -> None:
+    def refuse(message: dict[str, Any]) -> None:
+        raise PermanentError("no such type")
+
+    assert bench.failure(f"{isolation}.refused", channel=Recorder(refuse)) == ("permanent", "no such type")
+
+
+def test_broken_channel_is_a_transient_error_of_the_task(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    def break_down(message: dict[str, Any]) -> None:
+        raise OSError("no connection")
+
+    assert bench.failure("process.refused", channel=Recorder(break_down)) == ("transient", "OSError: no connection")
+    assert "a request of task" in caplog.text
+
+
+def test_deadline_holds_while_a_request_waits(bench: Bench) -> None:
+    answered = threading.Event()
+    channel = Recorder(lambda message: answered.wait(20))
+    assert bench.failure("process.slow_request", channel=channel, timeout_seconds=0.3)[0] == "timeout"
+    answered.set()
+
+
+def test_process_says_what_utf8_or_json_cannot_hold(bench: Bench) -> None:
+    channel = Recorder()
+    assert bench.value("process.log_surrogate", channel=channel) == {}
+    assert channel.emitted[0]["message"] == "half ?"
+    error_class, message = bench.failure("process.checkpoint_object")
+    assert error_class == "permanent"
+    assert message.startswith("checkpoint: not JSON")
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+@pytest.mark.parametrize("case", ["nan", "nul", "surrogate", "big", "deep 100", "deep 500"])
+def test_unstorable_output_is_the_task_s_failure(bench: Bench, isolation: str, case: str) -> None:
+    assert bench.failure(f"{isolation}.output", {"case": case})[0] == "unstorable"
+
+
+def test_unknown_type_is_permanent(bench: Bench) -> None:
+    assert bench.failure("demo.unknown")[0] == "permanent"
+
+
+# timeouts
+
+
+@pytest.mark.parametrize("handler", ["process.c_sleep", "process.sleep", "async.sleep"])
+def test_sleep_ends_at_its_timeout(bench: Bench, handler: str) -> None:
+    expected = ("timeout", "ran longer than its timeout of 0.3 s")
+    with lasting(0.3, 2):
+        assert bench.failure(handler, {"seconds": 30}, timeout_seconds=0.3) == expected
+
+
+@pytest.mark.parametrize("handler", ["thread.spin", "process.spin", "thread.swallow", "process.swallow", "async.spin"])
+def test_busy_handler_ends_at_its_timeout(bench: Bench, handler: str) -> None:
+    """Also one that swallows every Exception in a loop, and a coroutine that blocks the loop."""
+    assert bench.failure(handler, timeout_seconds=0.2)[0] == "timeout"
+
+
+def test_masked_signals_do_not_help(bench: Bench) -> None:
+    assert bench.failure("process.masked", timeout_seconds=0.3)[0] == "timeout"
+
+
+@pytest.mark.parametrize("handler", ["thread.c_sleep", "thread.swallow_all", "async.blocking_sleep"])
+def test_thread_that_does_not_stop_is_reported_once_and_its_late_end_does_not_count(own: Bench, handler: str) -> None:
+    assert own.done(handler, {"seconds": 2.8}, timeout_seconds=0.2) is None
+    ((run, done),) = own.stuck
+    assert run.task_type == handler
+    assert done.failure is not None
+    assert done.failure.error_class == "timeout"
+    assert done.failure.message.endswith("and its thread did not stop within 2 s")
+    isolation = handler.partition(".")[0]
+    assert own.value(f"{isolation}.noop", {"number": 1}) == {"number": 1}
+    assert len(own.stuck) == 1
+
+
+@pytest.fixture
+def _busy_watchdog(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The watchdog looks all the time, and threads take turns at every moment."""
+    monkeypatch.setattr(watchdog, "POLL_SECONDS", 0.00002)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.000005)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_busy_watchdog")
+def test_interruption_never_arrives_after_its_run(own: Bench) -> None:
+    """Thousands of tasks end at about their deadline; the slot's thread goes on after each."""
+    ends: dict[str, int] = {"success": 0, "timeout": 0}
+    turns = 0
+    for number in range(4000):
+        seconds = 0.0002 + (number % 20) * 0.00002
+        done = own.done("thread.spin_briefly", {"seconds": seconds}, timeout_seconds=0.0004)
+        for _ in range(20):  # an exception that is under way would arrive in these bytecodes
+            turns += 1
+        assert done is not None
+        ends["success" if done.failure is None else done.failure.error_class] += 1
+    assert turns == 80_000
+    assert min(ends.values()) > 100, ends
+    assert own.stuck == []
+
+
+# cancelling
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_cancelled_handler_may_clean_up(bench: Bench, tmp_path: Path, isolation: str) -> None:
+    path = tmp_path / "state"
+    started = bench.begin(f"{isolation}.wait_for_cancel", {"path": str(path)})
+    eventually(lambda: path.exists() and path.read_text() == "started")
+    assert bench.runners.cancel(*started.pair)
+    assert started.failure() == ("cancelled", f"task {started.run.task_id} was cancelled")
+    assert path.read_text() == "cleaned up"
+
+
+@pytest.mark.parametrize("handler", ["thread.spin", "process.sleep"])
+def test_handler_that_does_not_look_is_stopped_after_the_grace(bench: Bench, handler: str) -> None:
+    started = bench.begin(handler, {"seconds": 30})
+    eventually(lambda: bench.runners.cancel(*started.pair))
+    with lasting(1.5, 4):
+        assert started.failure() == ("cancelled", "cancelled while it ran")
+
+
+def test_coroutine_is_cancelled_at_once(bench: Bench) -> None:
+    started = bench.begin("async.sleep", {"seconds": 30})
+    eventually(lambda: bench.runners.cancel(*started.pair))
+    with lasting(0, 1.5):
+        assert started.failure()[0] == "cancelled"
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_cancel_that_came_before_the_start(bench: Bench, tmp_path: Path, isolation: str) -> None:
+    channel = Recorder()
+    channel.cancelled = True
+    path = {"path": str(tmp_path / "state")}
+    assert bench.failure(f"{isolation}.wait_for_cancel", path, channel=channel)[0] == "cancelled"
+
+
+def test_cancel_of_another_attempt_does_nothing(bench: Bench) -> None:
+    started = bench.begin("process.sleep", {"seconds": 0.5})
+    task_id, attempt = started.pair
+    assert not bench.runners.cancel(task_id, attempt + 1)
+    assert not bench.runners.cancel("another", attempt)
+    done = started.end()
+    assert done is not None
+    assert done.failure is None
+    assert not bench.runners.cancel(task_id, attempt)
+
+
+# crashes and leftovers
+
+
+def test_crash_names_exit_code_or_signal(bench: Bench) -> None:
+    expected = ("crashed", "the handler's process ended with exit code 7")
+    assert bench.failure("process.die", {"case": "os._exit"}) == expected
+    done = bench.done("process.die", {"case": "segfault"})
+    assert done is not None
+    assert done.failure is not None
+    assert done.failure.error_class == "crashed"
+    assert done.failure.message == "the handler's process was killed by SIGSEGV"
+    assert "in die" in (done.failure.traceback or "")
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+@pytest.mark.parametrize("case", ["sys.exit", "interrupt", "other"])
+def test_exceptions_leave_the_slot_alone(bench: Bench, isolation: str, case: str) -> None:
+    before = bench.value(f"{isolation}.pid")
+    expected = "transient" if case == "other" else "crashed"
+    assert bench.failure(f"{isolation}.die", {"case": case})[0] == expected
+    assert bench.value(f"{isolation}.pid") == before
+
+
+@pytest.mark.parametrize(("end", "expected"), [("wait", "timeout"), ("crash", "crashed"), ("return", None)])
+def test_daemon_of_a_handler_dies_with_its_task(bench: Bench, tmp_path: Path, end: str, expected: str | None) -> None:
+    """setsid and a double fork make it nobody's child and the leader of its own session."""
+    path = tmp_path / end
+    done = bench.done("process.leave_grandchild", {"path": str(path)}, timeout_seconds=1.5)
+    assert done is not None
+    assert (done.failure and done.failure.error_class) == expected
+    assert is_dead(pid_in(path))
+
+
+def test_forked_process_that_holds_the_socket_does_not_hide_the_crash(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    expected = ("crashed", "the handler's process ended with exit code 5")
+    assert bench.failure("process.fork_and_die", {"path": str(path)}) == expected
+    assert is_dead(pid_in(path))
+
+
+def test_forked_copy_of_the_handler_ends_with_it(bench: Bench) -> None:
+    assert bench.value("process.fork_and_return", {"number": 4}) == {"number": 0}
+
+
+def test_child_is_reused_unless_a_thread_was_left(bench: Bench) -> None:
+    first = bench.value("process.pid")
+    assert bench.value("process.pid") == first
+    assert bench.value("process.pid", slot=1) != first
+    assert bench.value("process.leave_thread") == first
+    assert bench.value("process.pid") != first
+    assert is_dead(first["number"])
+
+
+def test_child_that_died_between_two_tasks_is_replaced(bench: Bench) -> None:
+    pid = bench.value("process.pid")["number"]
+    assert pid > 1
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: is_dead(pid))
+    assert bench.value("process.pid")["number"] != pid
+
+
+def test_lost_keeper_is_replaced_and_nothing_of_it_is_left(own: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "wait"
+    started = own.begin("process.leave_grandchild", {"path": str(path)})
+    grandchild = pid_in(path)
+    keeper = keeper_of(own.value("process.pid", slot=1)["number"])
+    assert parent_of(keeper) == os.getpid()
+    os.kill(keeper, signal.SIGKILL)
+    assert started.failure() == ("crashed", "the handler's process was lost together with its keeper")
+    assert own.value("process.noop", {"number": 2}) == {"number": 2}
+    eventually(lambda: is_dead(grandchild))
+
+
+def test_handler_that_breaks_the_protocol_is_ended(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    assert bench.failure("process.write_garbage")[0] == "crashed"
+    assert "is given up" in caplog.text
+
+
+def test_module_that_does_not_import_is_named() -> None:
+    bench = Bench(modules=("tests.no_such_module",))
+    try:
+        error_class, message = bench.failure("process.noop")
+    finally:
+        bench.runners.close(kill=True)
+    assert error_class == "crashed"
+    assert message.startswith("task module 'tests.no_such_module' does not import: ModuleNotFoundError")
+
+
+# ends
+
+
+def test_close_kills_what_runs(tmp_path: Path) -> None:
+    bench = Bench()
+    path = tmp_path / "wait"
+    started = bench.begin("process.leave_grandchild", {"path": str(path)})
+    grandchild = pid_in(path)
+    bench.runners.close(kill=True)
+    assert started.end() is None
+    assert is_dead(grandchild)
+
+
+def test_close_without_kill_waits() -> None:
+    bench = Bench()
+    started = bench.begin("process.sleep", {"seconds": 0.6})
+    eventually(lambda: any(slot.busy.locked() for slot in bench.runners._process_slots))
+    bench.runners.close(kill=False)
+    done = started.end()
+    assert done is not None
+    assert done.failure is None
+
+
+AGENT = """
+import sys, threading
+from tests.integration.slot_bench import Bench
+from worker.agents.descendants import become_subreaper
+become_subreaper()
+bench = Bench()
+bench.begin("process.leave_grandchild", {"path": sys.argv[1]})
+print(bench.value("process.pid", slot=1)["number"], flush=True)
+threading.Event().wait(60)
+"""
+
+
+def test_nothing_outlives_a_killed_agent(tmp_path: Path) -> None:
+    path = tmp_path / "wait"
+    with subprocess.Popen(
+        [sys.executable, "-c", AGENT, str(path)], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
+    ) as agent:
+        try:
+            assert agent.stdout is not None
+            child = int(agent.stdout.readline())
+            grandchild = pid_in(path)
+            assert not is_dead(child)
+            assert not is_dead(grandchild)
+            keeper = keeper_of(child)
+        finally:
+            agent.kill()
+    for pid in (child, grandchild, keeper):
+        eventually(lambda pid=pid: is_dead(pid))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from core.states import Priority, TaskState
 
@@ -107,9 +107,11 @@ class AgentRecord:
         return {**asdict(self), "registered_at": self.registered_at.isoformat(), "left_at": left}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Lane:
-    """What an agent must offer to take a task. Lanes keep a task that nobody can take out of the others' way."""
+class Lane(NamedTuple):
+    """What an agent must offer to take a task. Lanes keep a task that nobody can take out of the others' way.
+
+    A tuple, because it is hashed several times for every task.
+    """
 
     queue: str
     type: str
@@ -125,8 +127,7 @@ class Lane:
         return cls(queue, type_, tuple(requires.split(",")) if requires else ())
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """A task that waits: in the ready queue, or for its time (`due`). `ready` is in epoch seconds."""
 
     id: str

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import chain, zip_longest
+from typing import NamedTuple
 
 from core.models import Lane
 from core.states import HEAD_START_SECONDS, Priority
 
 # A strict queue keeps priorities apart by more than any age: about 32 years each.
 STRICT_HEAD_START_SECONDS = 1e9
+_HEAD_STARTS = [HEAD_START_SECONDS[priority] for priority in sorted(Priority)]
 QUEUE_AHEAD_LIMIT = 640
 
 
@@ -19,7 +21,7 @@ def score(ready: float, priority: int, policy: str) -> float:
     """The place of a task in its lane, lowest first: `ready` (epoch seconds) less its priority's head start."""
     if policy == "priority":
         return ready - STRICT_HEAD_START_SECONDS * (priority - Priority.MEDIUM)
-    return ready - HEAD_START_SECONDS[Priority(priority)]
+    return ready - _HEAD_STARTS[priority]
 
 
 @dataclass(slots=True, eq=False)
@@ -69,8 +71,7 @@ class AgentSlots:
         self.open_seconds = max(0.0, self.open_seconds - expected_seconds) if self.open_tasks else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A ready task: its id, lane, score, and how long it is expected to run."""
 
     id: str
@@ -85,20 +86,22 @@ class Rotation:
 
     next_agent: int = 0
     next_queue: int = 0
-    eligible: dict[Lane, tuple[AgentSlots, ...]] = field(default_factory=dict)
 
 
 Chooser = Callable[[Sequence[AgentSlots], Rotation], AgentSlots]
 
 
 def _least_loaded(agents: Sequence[AgentSlots], rotation: Rotation) -> AgentSlots:
-    return min(agents, key=lambda agent: (agent.open_tasks / agent.max_concurrency, agent.id))
+    best = agents[0]
+    for agent in agents[1:]:
+        if agent.open_tasks * best.max_concurrency < best.open_tasks * agent.max_concurrency:
+            best = agent
+    return best
 
 
 def _round_robin(agents: Sequence[AgentSlots], rotation: Rotation) -> AgentSlots:
-    ordered = sorted(agents, key=lambda agent: agent.id)
     rotation.next_agent += 1
-    return ordered[(rotation.next_agent - 1) % len(ordered)]
+    return agents[rotation.next_agent % len(agents)]
 
 
 # `priority` differs in the order of the tasks (see `score`), not in the choice of the agent.
@@ -123,19 +126,18 @@ def place(
     charged for what they are given (`AgentSlots.give`).
     """
     placed = []
-    rotation.eligible.clear()
+    eligible_for: dict[Lane, tuple[AgentSlots, ...]] = {}
+    ordered = sorted(agents, key=lambda agent: agent.id)
     for candidate in _in_turns(candidates, rotation):
-        eligible = rotation.eligible.get(candidate.lane)
+        eligible = eligible_for.get(candidate.lane)
         if eligible is None:
-            eligible = tuple(a for a in agents if a.accepts_work and a.can_take(candidate.lane))
-        eligible = tuple(a for a in eligible if a.has_room(cover_seconds))
-        rotation.eligible[candidate.lane] = eligible
+            eligible = tuple(a for a in ordered if a.accepts_work and a.can_take(candidate.lane))
+        if not all([agent.has_room(cover_seconds) for agent in eligible]):
+            eligible = tuple(a for a in eligible if a.has_room(cover_seconds))
+        eligible_for[candidate.lane] = eligible
         if not eligible:
             continue
-        if len(eligible) == 1:
-            agent = eligible[0]
-        else:
-            agent = CHOOSERS[policy_of(candidate.lane.queue)](eligible, rotation)
+        agent = CHOOSERS[policy_of(candidate.lane.queue)](eligible, rotation)
         agent.give(candidate.expected_seconds)
         placed.append((candidate, agent))
     return placed

@@ -5,6 +5,7 @@ Everything here can be rebuilt from PostgreSQL, and every write can be repeated.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from core.keys import Keys
 from core.models import Lane, Waiting
 from core.placement import score
 from core.protocol import Cancel, encode
+from core.redis_client import reaching_redis
 
 WAKE_LIMIT = 1_000
 PUSH_BATCH = 1_000
@@ -120,9 +122,14 @@ class Queue:
 
     # the leader
 
-    def lead(self, epoch: int, generation: str) -> tuple[bool, str, bool]:
-        """Announces a term. Returns (accepted, generation in force, whether it is a new one)."""
-        accepted, current, is_new = self._lead(keys=[self.keys.epoch, self.keys.generation], args=[epoch, generation])
+    def lead(self, epoch: int) -> tuple[bool, str, bool]:
+        """Announces a term. Returns (accepted, generation in force, whether it is a new one).
+
+        A generation belongs to one start of the server: one that came from an old snapshot counts
+        as wiped.
+        """
+        arguments = [epoch, self.run_id(), uuid.uuid4().hex]
+        accepted, current, is_new = self._lead(keys=[self.keys.epoch, self.keys.generation], args=arguments)
         return bool(accepted), current.decode(), bool(is_new)
 
     def collect(
@@ -188,6 +195,16 @@ class Queue:
             lanes=[Lane.parse(lane.decode()) for lane in lanes],
             agents={agent_id.decode(): (beat, inbox_tail) for agent_id, beat, inbox_tail in agents},
         )
+
+    def results_length(self) -> int:
+        """How many reports the leader has not consumed; raises Unavailable."""
+        with reaching_redis():
+            return int(self.redis.xlen(self.keys.results))
+
+    def ping(self) -> None:
+        """Raises Unavailable if the server does not answer."""
+        with reaching_redis():
+            self.redis.ping()
 
     def run_id(self) -> str:
         """Which start of the server this is; a restart from an old snapshot shows here."""

@@ -61,6 +61,9 @@ class Dispatcher:
             except (LeadershipLost, Unavailable, StaleEpoch) as error:
                 self._note_trouble(str(error))
                 self._terms.abandon()
+            except Exception:  # a defect: said with its traceback, and a new term starts from what is committed
+                log.exception("dispatcher.failed")
+                self._terms.abandon()
             self._stop.wait(RETRY_SECONDS)
         self._terms.abandon()
 
@@ -142,7 +145,7 @@ class Dispatcher:
 
     def _inspect(self, term: Term, batch: Batch) -> None:
         roster = self._queue.roster(self._terms.ttl_seconds, revive_canary=term.recovery.canary_is_dead)
-        if roster.generation != term.generation or self._queue.run_id() != term.run_id:
+        if roster.generation != term.generation or not term.generation.startswith(self._queue.run_id()):
             raise LeadershipLost("Redis was wiped or restarted: a new term rebuilds it")
         if roster.epoch != term.epoch:
             raise StaleEpoch(f"epoch {term.epoch} is over: {roster.epoch} leads")

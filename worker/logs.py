@@ -17,7 +17,9 @@ def configure_logs(level: str) -> None:
     """Sets up structlog for this process, to stderr."""
     is_terminal = sys.stderr.isatty()
     renderer = (
-        structlog.dev.ConsoleRenderer(colors=True) if is_terminal else structlog.processors.JSONRenderer(sort_keys=False)
+        structlog.dev.ConsoleRenderer(colors=True)
+        if is_terminal
+        else structlog.processors.JSONRenderer(sort_keys=False)
     )
     structlog.configure(
         processors=[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 
 import psycopg2
@@ -33,7 +32,6 @@ class Term:
 
     epoch: int
     generation: str
-    run_id: str
     committer: Committer
     ledger: Ledger
     recovery: Recovery
@@ -70,19 +68,18 @@ class TermFactory:
         if epoch is None:
             return None
         with reaching_redis():
-            accepted, generation, is_new = self.queue.lead(epoch, uuid.uuid4().hex)
-            run_id = self.queue.run_id()
+            accepted, generation, is_new = self.queue.lead(epoch)
         if not accepted:
             raise LeadershipLost(f"Redis knows a term after {epoch}: do two databases share its namespace?")
         ledger = Ledger(self._durations)
         database_now = self._load(ledger)
         recovery = Recovery(ledger, lambda name: policy_of(self._registry, name), self.ttl_seconds)
-        recovery.rebuild()
+        if is_new:
+            recovery.rebuild()
         log.info("leader.elected", epoch=epoch, new_generation=is_new, open_claims=len(ledger.claims))
         return Term(
             epoch=epoch,
             generation=generation,
-            run_id=run_id,
             committer=Committer(self._leader.required()),
             ledger=ledger,
             recovery=recovery,

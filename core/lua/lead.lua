@@ -1,8 +1,11 @@
--- Announces a leader's term. A term that is not newer is refused; a missing generation starts a new one.
+-- Announces a leader's term; one that is older than the known one is refused. A generation that is
+-- missing, or belongs to an earlier start of the server, is replaced.
 -- KEYS epoch, generation
--- ARGV epoch, a fresh generation
+-- ARGV epoch, run id of the server, a fresh mark
 local epoch = tonumber(redis.call('GET', KEYS[1]) or 0)
 if epoch > tonumber(ARGV[1]) then return {0, '', 0} end
 redis.call('SET', KEYS[1], ARGV[1])
-local is_new = redis.call('SETNX', KEYS[2], ARGV[2])
-return {1, redis.call('GET', KEYS[2]), is_new}
+local generation = redis.call('GET', KEYS[2])
+if generation and string.sub(generation, 1, #ARGV[2]) == ARGV[2] then return {1, generation, 0} end
+redis.call('SET', KEYS[2], ARGV[2] .. ':' .. ARGV[3])
+return {1, ARGV[2] .. ':' .. ARGV[3], 1}

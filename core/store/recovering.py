@@ -89,6 +89,7 @@ def ensure_partitions(tx: Transaction, today: date, days_ahead: int = 7) -> list
     A day whose rows already went to the default partition stays there: PostgreSQL would refuse
     the partition, and the rows are found all the same.
     """
+    tx.rows(queries("recovery")["lock_partitions"], {})
     existing = {row[0] for row in tx.rows(queries("recovery")["partitions"], {})}
     made = []
     for offset in range(days_ahead + 1):

@@ -55,6 +55,10 @@ SELECT id FROM agents WHERE left_at IS NULL
 -- One day of the audit log.
 CREATE TABLE IF NOT EXISTS {name} PARTITION OF task_events FOR VALUES FROM ('{start}') TO ('{end}')
 
+-- name: lock_partitions
+-- One worker at a time makes partitions.
+SELECT pg_advisory_xact_lock(hashtext('taskyard partitions'))
+
 -- name: partitions
 -- The names of the audit log's partitions.
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid

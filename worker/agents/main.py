@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from core.config import load_settings
-from core.errors import TaskyardError
+from core.errors import ConfigurationError, TaskyardError
 from core.protocol import AgentInfo
 from core.queue import Queue
 from core.redis_client import connect_redis
@@ -40,7 +40,6 @@ class Launch(msgspec.Struct):
     types: list[str]
     tags: list[str]
     max_concurrency: int
-    redis_url: str
     parent_pid: int
 
 
@@ -51,6 +50,8 @@ def main(argument: str) -> int:
     die_with_parent(launch.parent_pid)
     become_subreaper()
     settings = load_settings()
+    if settings.redis_url is None:
+        raise ConfigurationError(["TASKYARD_REDIS_URL: not set: an agent process needs it"])
     configure_logs(settings.log_level)
     registry.load(settings.task_modules)
     info = AgentInfo(
@@ -66,8 +67,8 @@ def main(argument: str) -> int:
     )
     agent = TaskAgent(
         info,
-        Queue(connect_redis(launch.redis_url), settings.namespace, settings.placement_of),
-        Queue(connect_redis(launch.redis_url), settings.namespace, settings.placement_of),
+        Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of),
+        Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of),
         settings.agent_ttl_seconds,
         registry=registry,
         modules=settings.task_modules,

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-import redis
 import structlog
 
 from core.errors import Unavailable

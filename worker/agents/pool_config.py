@@ -1,11 +1,11 @@
 """The agent pool as a TOML file; every problem in it is reported at once.
 
-    [[agents]]
-    kind = "coder"                      # also the name's first part
-    count = 2                           # default 1
-    types = ["code.*", "diagnostic.*"]  # patterns of task types
-    tags = ["python"]                   # default none
-    max_concurrency = 3                 # default 3
+[[agents]]
+kind = "coder"                      # also the name's first part
+count = 2                           # default 1
+types = ["code.*", "diagnostic.*"]  # patterns of task types
+tags = ["python"]                   # default none
+max_concurrency = 3                 # default 3
 """
 
 from __future__ import annotations

@@ -25,9 +25,7 @@ class TaskAgent(BaseAgent):
         output_limit_bytes: int,
     ) -> None:
         super().__init__(info, queue, heart_queue, ttl_seconds)
-        self._runners = Runners(
-            registry, info.max_concurrency, output_limit_bytes, modules, on_stuck=self.report_stuck
-        )
+        self._runners = Runners(registry, info.max_concurrency, output_limit_bytes, modules, on_stuck=self.report_stuck)
 
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:
         return self._runners.run(slot, run, channel)

@@ -1,0 +1,210 @@
+"""Wires the worker: what starts and stops in which order, and what signals do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from datetime import UTC
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from core import database
+from core.clock import Clock
+from core.config import Settings
+from core.database import Database
+from core.embedded import EmbeddedServers, Endpoints
+from core.errors import ConfigurationError, Unavailable
+from core.queue import Queue
+from core.redis_client import connect_redis
+from core.registry import registry
+from core.store import reading, recovering
+from core.submission import Submitter
+from worker import doctor
+from worker.agents.pool import Pool
+from worker.agents.pool_config import load_pool
+from worker.dashboard_process import ROOT, DashboardProcess
+from worker.dispatcher import Dispatcher
+from worker.jobs import schedule
+from worker.logs import configure_logs
+from worker.sample import sample_workload
+from worker.term import TermFactory
+
+# The dispatcher's two threads take turns; Python's default of 5 ms would be most of a tick.
+SWITCH_INTERVAL_SECONDS = 0.0005
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Dispatcher, agent pool and scheduler of one process."""
+
+    def __init__(self, settings: Settings, endpoints: Endpoints, servers: EmbeddedServers | None = None) -> None:
+        self.settings = settings
+        self._servers = servers
+        self.database = Database(endpoints.database_url)
+        self.queue = Queue(connect_redis(endpoints.redis_url), settings.namespace, settings.placement_of)
+        self._clock = Clock()
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        terms = TermFactory(settings, registry, endpoints.database_url, self.queue, name, self._clock)
+        self.dispatcher = Dispatcher(terms, self._clock)
+        self.pool = Pool(load_pool(settings.pool_file), endpoints.redis_url, self.queue, settings.grace_seconds)
+        self._scheduler = schedule(self)
+        self._dispatching = threading.Thread()
+        self._supervising = threading.Thread(target=self.pool.run, name="pool", daemon=True)
+        self._is_stopping = False
+
+    def start(self) -> None:
+        """Starts everything; returns at once."""
+        sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+        self.ensure_partitions()
+        self.keep_dispatcher()
+        self._supervising.start()
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Drains the agents, records what they report, gives up leadership."""
+        self._is_stopping = True
+        self.pool.stop()
+        self._supervising.join()
+        self._wait_for_reports()
+        self._scheduler.shutdown(wait=False)
+        self.dispatcher.stop()
+        self._dispatching.join()
+        self.database.close()
+
+    def hurry(self) -> None:
+        """Makes a `stop` under way end at once."""
+        self.pool.kill()
+        self.dispatcher.stop()
+
+    # duties
+
+    def keep_dispatcher(self) -> None:
+        """Starts the dispatcher's thread if it does not run."""
+        if not self._dispatching.is_alive() and not self._is_stopping:
+            self._dispatching = threading.Thread(target=self.dispatcher.run, name="dispatcher", daemon=True)
+            self._dispatching.start()
+
+    def ensure_partitions(self) -> None:
+        """Makes the audit log's partitions of the next days."""
+        try:
+            with self.database.transaction() as tx:
+                made = recovering.ensure_partitions(tx, self._clock.now().astimezone(UTC).date())
+        except Unavailable as error:
+            log.warning("partitions.waiting", reason=str(error))
+        else:
+            if made:
+                log.info("partitions.made", first=made[0], count=len(made))
+
+    def keep_servers(self) -> None:
+        """Starts embedded servers again that died."""
+        if self._servers is not None and not self._is_stopping:
+            self._servers.start()
+
+    def _wait_for_reports(self, timeout_seconds: float = 5.0) -> None:
+        """Lets the dispatcher record what the agents reported last."""
+        deadline = time.monotonic() + timeout_seconds
+        while self.dispatcher.is_leading.is_set() and time.monotonic() < deadline:
+            try:
+                if self.queue.results_length() == 0:
+                    return
+            except Unavailable:
+                return
+            time.sleep(0.02)
+
+
+def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool) -> int:
+    """The main job: servers, worker, dashboard, until a signal; returns the exit code.
+
+    Raises ConfigurationError or Unavailable if something it needs is wrong or missing.
+    """
+    configure_logs(settings.log_level)
+    if demo:
+        settings = _with_code_execution(settings)
+    signals = _Signals()
+    with EmbeddedServers.missing_from(settings) as servers:
+        endpoints = Endpoints(settings.database_url or servers.database_url, settings.redis_url or servers.redis_url)
+        if migrate or settings.database_url is None:
+            database.migrate(endpoints.database_url)
+        doctor.require(settings, endpoints)
+        registry.load(settings.task_modules)
+        worker = Worker(settings, endpoints, servers)
+        page = DashboardProcess(settings) if dashboard else None
+        worker.start()
+        signals.on_second = worker.hurry
+        try:
+            if page is not None:
+                page.start()
+            if demo:
+                _submit_sample(worker)
+            if page is not None and page.wait_until_ready():
+                print(f"\n  Taskyard is up: {page.url}   (Ctrl-C stops it)\n", flush=True)
+            signals.told.wait()
+            log.info("worker.draining", grace_seconds=settings.grace_seconds, hint="again ends at once")
+        finally:
+            worker.stop()
+            if page is not None:
+                page.stop()
+    log.info("worker.stopped")
+    return 0
+
+
+def run_agents(settings: Settings, pool_file: Path | None) -> int:
+    """Runs agents alone, for a worker on another host; returns the exit code."""
+    configure_logs(settings.log_level)
+    if settings.redis_url is None:
+        raise ConfigurationError(["TASKYARD_REDIS_URL: not set: agents on a host of their own need it"])
+    signals = _Signals()
+    registry.load(settings.task_modules)
+    queue = Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of)
+    queue.ping()
+    pool = Pool(load_pool(pool_file or settings.pool_file), settings.redis_url, queue, settings.grace_seconds)
+    signals.on_second = pool.kill
+    supervising = threading.Thread(target=pool.run, name="pool", daemon=True)
+    supervising.start()
+    signals.told.wait()
+    log.info("agents.draining", grace_seconds=settings.grace_seconds, hint="again ends at once")
+    pool.stop()
+    supervising.join()
+    return 0
+
+
+class _Signals:
+    """SIGINT and SIGTERM: the first asks for a stop, the second for one without grace."""
+
+    def __init__(self) -> None:
+        self.told = threading.Event()
+        self.on_second = lambda: os._exit(130)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.told.is_set():
+            self.on_second()
+        self.told.set()
+
+
+def _with_code_execution(settings: Settings) -> Settings:
+    """A demo may run code if only this machine can reach the page, and nobody decided otherwise."""
+    variable = "TASKYARD_ALLOW_CODE_EXECUTION"
+    if "allow_code_execution" in settings.model_fields_set or settings.dashboard_host not in LOOPBACK:
+        return settings
+    os.environ[variable] = "true"  # for the agents and their children
+    log.warning("code_execution.allowed", reason="the dashboard listens on loopback only", off_by=f"{variable}=false")
+    return settings.model_copy(update={"allow_code_execution": True})
+
+
+def _submit_sample(worker: Worker) -> None:
+    with worker.database.transaction() as tx:
+        if reading.has_tasks(tx):
+            return
+    submitter = Submitter(worker.settings, registry, worker.database, worker.queue)
+    count = len(submitter.submit_many(sample_workload(ROOT)))
+    log.info("sample.submitted", tasks=count)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -20,18 +21,21 @@ from core.clock import Clock
 from core.config import Settings, settings
 from core.database import CallerTransaction, Database, DriverTransaction
 from core.embedded import resolve
-from core.errors import SubmissionError, Unavailable
+from core.errors import SubmissionError, TaskNotFound, Unavailable
 from core.grouping import GroupCommitter
 from core.models import Waiting
 from core.queue import Queue
 from core.redis_client import connect_redis, reaching_redis
 from core.registry import Registry, registry
-from core.states import Priority
+from core.states import TERMINAL, Priority
 from core.store import operating, reading, submitting
+from core.store.reading import Ending
 from core.store.submitting import Inserted
 from core.validation import Limits, Submission, validate_submission
 
 CHUNK_SIZE = 2_000
+LEAST_POLL_SECONDS = 0.001
+MOST_POLL_SECONDS = 0.2
 Progress = Callable[[int], None]
 
 log = logging.getLogger(__name__)
@@ -104,6 +108,24 @@ class Submitter:
         with self._database.transaction() as tx:
             waiting = reading.waiting(tx, [_task_id(task_id) for task_id in task_ids])
         self._push(waiting)
+
+    def result(self, task_id: str, timeout_seconds: float) -> Ending:
+        """Waits for a task's end and returns its state with its output or error.
+
+        Returns how it stands if it has not ended in time. Raises TaskNotFound or Unavailable.
+        """
+        id_ = _task_id(task_id)
+        deadline = self._clock.monotonic() + timeout_seconds
+        pause = LEAST_POLL_SECONDS
+        while True:
+            with self._database.transaction() as tx:
+                ending = reading.endings(tx, [id_]).get(id_)
+            if ending is None:
+                raise TaskNotFound(task_id)
+            if ending.state in TERMINAL or self._clock.monotonic() >= deadline:
+                return ending
+            time.sleep(pause)
+            pause = min(pause * 1.3, MOST_POLL_SECONDS)
 
     def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
         """Cancels an open task, at once and for good; a running one is told to stop.

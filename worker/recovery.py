@@ -88,7 +88,7 @@ class Recovery:
         agent.heartbeat = beat
         agent.slots.accepts_work = not beat.draining
         held = frozenset(beat.held)
-        batch.held += [pair for pair in held & agent.held_before]
+        batch.held += held & agent.held_before
         agent.held_before = held
         if beat.generation != generation:
             return

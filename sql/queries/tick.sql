@@ -16,7 +16,7 @@ WITH reported AS (
     WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
     ORDER BY t.id FOR NO KEY UPDATE OF t
 ), settled AS (
-    UPDATE tasks t SET state = 'completed', output = c.output, finished_at = now(),
+    UPDATE tasks t SET state = 'completed', output = c.output, error = NULL, finished_at = now(),
         started_at = coalesce(t.started_at, to_timestamp(c.started))
     FROM current c WHERE t.id = c.id
     RETURNING t.id, c.state, t.attempt, t.assigned_agent_id, c.run_seconds

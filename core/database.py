@@ -27,7 +27,38 @@ POOL_TIMEOUT_SECONDS = 10
 LEADER_TIMEOUT_MS = 3_000
 IDLE_SESSION_TIMEOUT_SINCE = 140_000  # as libpq gives server versions
 _UUID_AS_TEXT = psycopg2.extensions.new_type((2950,), "UUID_AS_TEXT", lambda value, cursor: value)
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+# Parsing and planning the hot path's statements costs more than running them on a few rows.
+# No plan depends on the values, which are arrays of any length.
+GENERIC_PLANS = "SET plan_cache_mode = force_generic_plan"
+PREPARED_TOPICS = frozenset({"tick", "submission"})
 _NAME = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
+
+
+class Query(str):
+    """A named statement; on our own connections a hot one is prepared when it is first used."""
+
+    __slots__ = ("execution", "handle", "preparation")
+
+    @classmethod
+    def named(cls, topic: str, name: str, text: str) -> Query:
+        """A statement of `sql/queries/<topic>.sql`."""
+        query = cls(text)
+        names = list(dict.fromkeys(_PARAMETER.findall(text)))
+        numbered = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", text)
+        query.handle = f"{topic}_{name}" if topic in PREPARED_TOPICS else None
+        query.preparation = f"PREPARE {query.handle} AS {numbered}"
+        arguments = ", ".join(f"%({parameter})s" for parameter in names)
+        query.execution = f"EXECUTE {query.handle} ({arguments})" if names else f"EXECUTE {query.handle}"
+        return query
+
+
+class _Connection(psycopg2.extensions.connection):
+    """A connection that knows which statements it has prepared."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.prepared: set[str] = set()
 
 
 class Transaction(Protocol):
@@ -44,7 +75,15 @@ class DriverTransaction:
         self.cursor = cursor
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
-        self.cursor.execute(statement, parameters)
+        handle = statement.handle if isinstance(statement, Query) else None
+        if handle is None:
+            self.cursor.execute(statement, parameters)
+        else:
+            prepared = self.cursor.connection.prepared
+            if handle not in prepared:
+                self.cursor.execute(statement.preparation)
+                prepared.add(handle)
+            self.cursor.execute(statement.execution, parameters)
         return self.cursor.fetchall() if self.cursor.description else ()
 
     def copy(self, table: str, columns: Sequence[str], lines: object) -> None:
@@ -123,16 +162,22 @@ def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
         max_overflow=pool_size,
         pool_timeout=POOL_TIMEOUT_SECONDS,
         pool_pre_ping=False,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "taskyard"},
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "application_name": "taskyard",
+            "connection_factory": _Connection,
+        },
     )
-    sqlalchemy.event.listen(engine, "connect", _read_uuids_as_text)
+    sqlalchemy.event.listen(engine, "connect", _set_up)
     return engine
 
 
 def connect_driver(url: str, **parameters: Any) -> psycopg2.extensions.connection:
     """A psycopg2 connection of its own, outside any pool; `parameters` are libpq's."""
     dsn = driver_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg2.connect(dsn, connect_timeout=CONNECT_TIMEOUT_SECONDS, **parameters)
+    return psycopg2.connect(
+        dsn, connect_timeout=CONNECT_TIMEOUT_SECONDS, connection_factory=_Connection, **parameters
+    )
 
 
 def connect_leader(url: str) -> psycopg2.extensions.connection:
@@ -158,6 +203,7 @@ def connect_leader(url: str) -> psycopg2.extensions.connection:
         # as they always are for a queue, must not talk the planner into anything else.
         for plan in ("seqscan", "hashjoin", "mergejoin", "bitmapscan"):
             cursor.execute(f"SET enable_{plan} = off")
+        cursor.execute(GENERIC_PLANS)
     connection.commit()
     return connection
 
@@ -168,19 +214,25 @@ def driver_url(url: str) -> URL:
 
 
 @lru_cache
-def queries(name: str) -> Mapping[str, str]:
-    """The statements of `sql/queries/<name>.sql` by their names.
+def queries(topic: str) -> Mapping[str, Query]:
+    """The statements of `sql/queries/<topic>.sql` by their names.
 
     Each statement stands under `-- name: <name>` and at least one line that describes it.
     """
-    content = (SQL_DIR / "queries" / f"{name}.sql").read_text()
+    content = (SQL_DIR / "queries" / f"{topic}.sql").read_text()
     heads = list(_NAME.finditer(content))
     ends = [head.start() for head in heads[1:]] + [len(content)]
-    return {head[1]: content[head.end() : end].strip() for head, end in zip(heads, ends, strict=True)}
+    return {
+        head[1]: Query.named(topic, head[1], content[head.end() : end].strip())
+        for head, end in zip(heads, ends, strict=True)
+    }
 
 
-def _read_uuids_as_text(connection: psycopg2.extensions.connection, record: object) -> None:
+def _set_up(connection: psycopg2.extensions.connection, record: object) -> None:
     psycopg2.extensions.register_type(_UUID_AS_TEXT, connection)
+    with connection.cursor() as cursor:
+        cursor.execute(GENERIC_PLANS)
+    connection.commit()
 
 
 def migrate(url: str) -> None:

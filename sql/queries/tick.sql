@@ -160,7 +160,7 @@ WITH RECURSIVE below AS (
     DELETE FROM task_dependencies d USING below b WHERE d.child_id = b.child_id
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, detail)
-    SELECT id, 'cancelled', 'blocked', 'cancelled', attempt, %(actor)s,
+    SELECT id, 'cancelled', 'blocked', 'cancelled', attempt, %(actor)s::text,
         jsonb_build_object('reason', 'a task that it waits for was not completed')
     FROM cancelled
 )

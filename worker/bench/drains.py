@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import psutil
 
 from core.clock import Clock
-from core.database import DriverTransaction, connect_leader
+from core.database import DriverTransaction, connect_leader, queries
 from core.registry import registry
 from core.store import submitting, ticking
 from core.store.ticking import Completion
@@ -114,11 +114,7 @@ def _drain(environment: Environment, task_type: str, count: int, usage: Usage) -
             over.set()
             watching.join()
     with environment.database.transaction() as tx:
-        done, seconds, ticks = tx.rows(
-            "SELECT count(*), extract(epoch FROM max(finished_at) - min(assigned_at))::float8,"
-            " count(DISTINCT assigned_at) FROM tasks WHERE state = 'completed'",
-            {},
-        )[0]
+        done, seconds, ticks = tx.rows(queries("bench")["drain"], {})[0]
     if done != count:
         raise AssertionError(f"{done} of {count} tasks completed")
     return count / seconds, count / ticks
@@ -126,7 +122,7 @@ def _drain(environment: Environment, task_type: str, count: int, usage: Usage) -
 
 def _has_claims(environment: Environment) -> bool:
     with environment.database.transaction() as tx:
-        return bool(tx.rows("SELECT EXISTS (SELECT FROM task_events WHERE event = 'assigned')", {})[0][0])
+        return bool(tx.rows(queries("bench")["has_claims"], {})[0][0])
 
 
 def _limit(environment: Environment, batch: int) -> float:

@@ -18,7 +18,7 @@ from typing import Self
 import psutil
 
 from core.config import Settings, load_settings
-from core.database import Database, migrate
+from core.database import Database, migrate, queries
 from core.embedded import EmbeddedServers
 from core.errors import Unavailable
 from core.queue import Queue
@@ -102,12 +102,12 @@ class Environment:
     def open_tasks(self) -> bool:
         """Whether any task has not ended."""
         with self.database.transaction() as tx:
-            return bool(tx.rows("SELECT EXISTS (SELECT FROM tasks WHERE finished_at IS NULL)", {})[0][0])
+            return bool(tx.rows(queries("bench")["has_open_tasks"], {})[0][0])
 
     def empty(self) -> None:
         """Removes every task and its traces, between repetitions."""
         with self.database.transaction() as tx:
-            tx.rows("TRUNCATE tasks, task_events, task_dependencies, agents", {})
+            tx.rows(queries("bench")["empty"], {})
         self.queue.redis.flushall()
 
     def _beating(self) -> int:

@@ -9,6 +9,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+from core.database import queries
 from core.protocol import NULL, AgentInfo, Done, Run
 from core.queue import Queue
 from core.redis_client import connect_redis
@@ -132,8 +133,5 @@ def _open_loop(environment: Environment, rate: int) -> list[float]:
         list(pool.map(submit, range(int(rate * LATENCY_SECONDS))))
     environment.wait(lambda: not environment.open_tasks(), "the end of the tasks")
     with environment.database.transaction() as tx:
-        rows = tx.rows(
-            "SELECT id, extract(epoch FROM started_at)::float8 FROM tasks WHERE id = ANY(%(ids)s::uuid[])",
-            {"ids": list(called)},
-        )
+        rows = tx.rows(queries("bench")["starts"], {"ids": list(called)})
     return [started - called[task_id] for task_id, started in rows]

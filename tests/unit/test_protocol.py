@@ -1,0 +1,125 @@
+"""Every message between dispatcher and agents reads back, and payloads pass untouched."""
+
+from __future__ import annotations
+
+import typing
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core import protocol
+from core.protocol import (
+    NULL,
+    Done,
+    Failure,
+    Heartbeat,
+    Run,
+    decode_heartbeat,
+    decode_orders,
+    decode_reports,
+    encode,
+)
+from tests.unit.ledger_support import heartbeat, task_id
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+finite = st.floats(allow_nan=False, allow_infinity=False)
+payloads = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | finite | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+pairs = st.lists(st.tuples(texts, st.integers(0, 2**31 - 1)), max_size=4)
+st.register_type_strategy(msgspec.Raw, payloads.map(lambda value: msgspec.Raw(msgspec.json.encode(value))))
+
+
+def messages(*kinds: type) -> st.SearchStrategy[list[typing.Any]]:
+    """Lists of messages, as one stream entry holds them."""
+    return st.lists(st.one_of([_built(kind) for kind in kinds]), max_size=4)
+
+
+def _built(kind: type) -> st.SearchStrategy[typing.Any]:
+    hints = typing.get_type_hints(kind)
+    return st.builds(kind, **{name: _value(hints[name]) for name in kind.__struct_fields__})  # type: ignore[attr-defined]
+
+
+def _value(hint: typing.Any) -> st.SearchStrategy[typing.Any]:
+    if hint is typing.Any:
+        return payloads
+    if hint is float:
+        return finite
+    if hint is str:
+        return texts
+    if hint == list[protocol.Pair]:
+        return pairs
+    if hint == dict[str, typing.Any]:
+        return st.dictionaries(texts, payloads, max_size=3)
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return _built(hint)
+    if typing.get_args(hint) and type(None) in typing.get_args(hint):
+        return st.none() | st.one_of([_value(h) for h in typing.get_args(hint) if h is not type(None)])
+    return st.from_type(hint)
+
+
+@given(messages(*typing.get_args(protocol.Order)))
+def test_orders_read_back(orders: list[protocol.Order]) -> None:
+    assert decode_orders(encode(orders)) == orders
+
+
+@given(messages(*typing.get_args(protocol.Report)))
+def test_reports_read_back(reports: list[protocol.Report]) -> None:
+    assert decode_reports(encode(reports)) == reports
+
+
+@given(_built(Heartbeat))
+def test_a_heartbeat_reads_back(beat: Heartbeat) -> None:
+    assert decode_heartbeat(encode(beat)) == beat
+
+
+def test_every_tag_is_its_own() -> None:
+    for union in (protocol.Order, protocol.Report):
+        tags = [kind.__struct_config__.tag for kind in typing.get_args(union)]
+        assert len(tags) == len(set(tags))
+
+
+@pytest.mark.parametrize("raw", [b"1.0", b"18446744073709551615", b'{"b":1,"a":1e2}', b'"\\u00e9"', b"[ 1 , 2 ]"])
+def test_a_payload_is_not_rewritten(raw: bytes) -> None:
+    run = Run(task_id(1), 1, "demo.work", msgspec.Raw(raw), 1.0, raw.decode(), 1)
+    [order] = decode_orders(encode([run]))
+    assert isinstance(order, Run)
+    assert bytes(order.input) == raw
+    assert order.checkpoint == raw.decode()
+    [report] = decode_reports(encode([Done(task_id(1), 1, msgspec.Raw(raw), None, 1.0, 1.0)]))
+    assert isinstance(report, Done)
+    assert bytes(report.output) == raw
+
+
+def test_a_failure_carries_no_output() -> None:
+    done = Done(task_id(1), 2, NULL, Failure("timeout", "too long"), 1.0, 2.0)
+    assert decode_reports(encode([done])) == [done]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b'[["unknown",1]]',
+        b'[["done","id"]]',
+        b'[["done","id","one",null,null,0,0]]',
+        b'[["run","id",1,"t",{},1.0,null,1]]',  # an order is no report
+        b'[["gone","a","left"]] and more',
+    ],
+)
+def test_what_is_no_report(payload: bytes) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        decode_reports(payload)
+
+
+def test_a_newer_agent_may_say_more() -> None:
+    longer = encode([["gone", "a:1", "left", "something new"]])
+    assert decode_reports(longer) == [protocol.Gone("a:1", "left")]
+    document = msgspec.json.decode(encode(heartbeat())) | {"new": 1}
+    assert decode_heartbeat(encode(document)) == heartbeat()

@@ -1,0 +1,158 @@
+"""Commands for the installation: run, agent, types, migrate, doctor, bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from worker.cli import exits
+from worker.cli.output import Column, is_wide, print_document, print_json, print_line, print_table, stacked, state_text
+from worker.cli.show import AsJson
+from worker.cli.text import duration
+
+
+def run(
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Also serve the dashboard.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Submit sample work if there is no task yet.")] = False,
+    migrate: Annotated[bool, typer.Option("--migrate", help="Bring the database to this version first.")] = False,
+) -> None:
+    """Runs the worker and its agents until Ctrl-C or SIGTERM.
+
+    Starts PostgreSQL and Redis of its own where no URL is configured. The first signal lets running tasks
+    finish within the grace period, a second one ends at once.
+    """
+    from core.config import load_settings
+    from worker.runtime import run_worker
+
+    raise typer.Exit(run_worker(load_settings(), dashboard=dashboard, demo=demo, migrate=migrate))
+
+
+def agent(
+    pool: Annotated[Path | None, typer.Option(metavar="FILE", help="The pool's TOML file.")] = None,
+) -> None:
+    """Runs agents alone on this host; they need only TASKYARD_REDIS_URL, a worker runs elsewhere."""
+    from core.config import load_settings
+    from worker.runtime import run_agents
+
+    raise typer.Exit(run_agents(load_settings(), pool))
+
+
+def types(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this type's JSON schemas.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Lists the task types, or prints the JSON schemas of one type's input and output."""
+    from core.config import load_settings
+    from core.registry import registry
+
+    registry.load(load_settings().task_modules)
+    if name is not None:
+        schemas = _schemas(registry.get(name))
+        if as_json:
+            print_json(schemas)
+        else:
+            for part in ("input", "output"):
+                print_document(part, schemas[part])
+        return
+    found = [registry.types[name] for name in sorted(registry.types)]
+    if as_json:
+        print_json([_summary(task_type) for task_type in found])
+        return
+    headings = [Column("type", fixed=True), Column("isolation", fixed=True), Column("timeout", fixed=True)]
+    headings += [Column("attempts", fixed=True, justify="right")]
+    if is_wide():
+        print_table([*headings, Column("tags"), Column("description")], [_wide_type(t) for t in found])
+    else:
+        print_table([*headings, Column("description")], [_narrow_type(t) for t in found])
+
+
+def _type_head(task_type: Any) -> list[str]:
+    timeout = duration(task_type.timeout_seconds)
+    return [task_type.name, task_type.isolation.value, timeout, str(task_type.retry.max_attempts)]
+
+
+def _wide_type(task_type: Any) -> list[str]:
+    return [*_type_head(task_type), ", ".join(sorted(task_type.requires)), _one_line(task_type.description)]
+
+
+def _narrow_type(task_type: Any) -> list[str | Text | None]:
+    tags = ", ".join(sorted(task_type.requires))
+    return [*_type_head(task_type), stacked((_one_line(task_type.description), ""), (tags and f"tags: {tags}", "dim"))]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _summary(task_type: Any) -> dict[str, Any]:
+    return {
+        "name": task_type.name,
+        "isolation": task_type.isolation.value,
+        "timeout_seconds": task_type.timeout_seconds,
+        "max_attempts": task_type.retry.max_attempts,
+        "requires": sorted(task_type.requires),
+        "description": _one_line(task_type.description),
+    }
+
+
+def _schemas(task_type: Any) -> dict[str, Any]:
+    return {
+        **_summary(task_type),
+        "input": task_type.input_model.model_json_schema(),
+        "output": task_type.output_model.model_json_schema(mode="serialization"),
+    }
+
+
+def migrate() -> None:
+    """Brings the database to this version of Taskyard; without a configured URL, the embedded one."""
+    from contextlib import ExitStack
+
+    from core import database
+    from core.config import load_settings
+    from core.embedded import EmbeddedServers
+
+    settings = load_settings()
+    with ExitStack() as stack:
+        url = settings.database_url
+        if url is None:
+            url = stack.enter_context(EmbeddedServers(settings.data_dir, redis=False)).database_url
+        before, _ = database.migration_state(url)
+        database.migrate(url)
+        after, _ = database.migration_state(url)
+    print_line(f"database is at {after}" + (" already" if before == after else f", was at {before or 'nothing'}"))
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Looks at everything Taskyard depends on, and says what to do about what is wrong."""
+    from worker.doctor import checks
+
+    found = checks()
+    are_fine = all(check.ok for check in found)
+    if as_json:
+        keys = ("name", "ok", "warning", "found", "advice")
+        print_json({"ok": are_fine, "checks": [{key: getattr(check, key) for key in keys} for check in found]})
+    else:
+        headings = [Column("", fixed=True), Column("check"), Column("found"), Column("advice")]
+        print_table(headings, [[_verdict(check), check.name, check.found, check.advice] for check in found])
+    if not are_fine:
+        raise typer.Exit(exits.FAILED)
+
+
+def _verdict(check: Any) -> Text:
+    return state_text("failed" if not check.ok else "warning" if check.warning else "ok")
+
+
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which ones; default all.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the results here.")
+    ] = None,
+) -> None:
+    """Measures throughput and latency on this machine, on servers of its own."""
+    from core.config import load_settings
+    from worker.bench import run_bench
+
+    raise typer.Exit(run_bench(load_settings(), tuple(names or ()), json_file))

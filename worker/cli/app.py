@@ -1,0 +1,59 @@
+"""Puts the command line together."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import typer
+
+from worker.cli import admin, show, status, submit, tasks
+from worker.cli.exits import EXIT_CODES, Commands
+
+PROGRAM = "python -m worker"
+EXIT_CODE_HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+
+app = typer.Typer(
+    cls=Commands,
+    help="Taskyard: runs tasks on a pool of agents.",
+    epilog=EXIT_CODE_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RUN, CHANGE, LOOK, CARE = "Run", "Work with tasks", "Look", "Take care"
+ID = "0199c0de-0000-7000-8000-000000000001"
+COMMANDS = (
+    ("run", admin.run, RUN, "run --dashboard --demo"),
+    ("agent", admin.agent, RUN, "agent --pool gpu.toml"),
+    ("submit", submit.submit, CHANGE, submit.EXAMPLES),
+    ("cancel", tasks.cancel, CHANGE, f'cancel {ID} --reason "wrong data"'),
+    ("retry", tasks.retry, CHANGE, f'retry {ID} --reason "the disk was full"'),
+    ("priority", tasks.priority, CHANGE, f"priority {ID} urgent"),
+    ("status", status.status, LOOK, "status --json"),
+    ("list", show.list_tasks, LOOK, "list --state failed --limit 50"),
+    ("show", show.show, LOOK, f"show {ID}"),
+    ("history", show.history, LOOK, f"history {ID}"),
+    ("agents", status.agents, LOOK, "agents --all"),
+    ("types", admin.types, LOOK, "types diagnostic.sleep"),
+    ("migrate", admin.migrate, CARE, "migrate"),
+    ("doctor", admin.doctor, CARE, "doctor"),
+    ("bench", admin.bench, CARE, "bench --json results.json"),
+)
+
+for name, function, panel, example in COMMANDS:
+    shown = example if "\n" in example else f"Example: {PROGRAM} {example}"
+    # a terminal wraps better than the source does
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in str(function.__doc__).split("\n\n"))
+    app.command(name, help=text, rich_help_panel=panel, epilog=f"{shown}\n\n{EXIT_CODE_HELP}")(function)
+
+
+def main() -> None:
+    """Runs the command that the arguments name, and exits."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that can't show all characters
+    app(prog_name=PROGRAM)

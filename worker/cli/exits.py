@@ -1,0 +1,75 @@
+"""Exit codes, and how errors are told: one line on stderr each, never a stack trace."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from core.errors import (
+    ConfigurationError,
+    IllegalTransition,
+    SubmissionError,
+    TaskNotFound,
+    TaskyardError,
+    Unavailable,
+)
+from worker.cli.text import visible
+
+OK = 0
+FAILED = 1
+BAD_INPUT = 2
+NOT_FOUND = 3
+ILLEGAL_STATE = 4
+UNAVAILABLE = 5
+INTERRUPTED = 130
+
+EXIT_CODES = {
+    OK: "done",
+    FAILED: "the task failed or did not end in time, or a check failed",
+    BAD_INPUT: "bad usage, input or configuration",
+    NOT_FOUND: "no such task",
+    ILLEGAL_STATE: "the task's state does not allow it",
+    UNAVAILABLE: "PostgreSQL or Redis can't be reached",
+    INTERRUPTED: "interrupted",
+}
+
+_CODES_BY_ERROR: tuple[tuple[type[TaskyardError], int], ...] = (
+    (ConfigurationError, BAD_INPUT),
+    (SubmissionError, BAD_INPUT),
+    (TaskNotFound, NOT_FOUND),
+    (IllegalTransition, ILLEGAL_STATE),
+    (Unavailable, UNAVAILABLE),
+)
+
+
+def exit_code(error: TaskyardError) -> int:
+    """The exit code that stands for an error."""
+    return next((code for kind, code in _CODES_BY_ERROR if isinstance(error, kind)), FAILED)
+
+
+def tell_error(error: TaskyardError) -> int:
+    """Writes an error to stderr, one line for each problem, and returns its exit code."""
+    for problem in error.problems if isinstance(error, ConfigurationError) else [str(error)]:
+        say(f"error: {problem}")
+    return exit_code(error)
+
+
+def say(message: str) -> None:
+    """Writes one line to stderr."""
+    print(visible(message), file=sys.stderr, flush=True)
+
+
+class Commands(TyperGroup):
+    """The commands; what they raise on purpose becomes a line on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TaskyardError as error:
+            raise typer.Exit(tell_error(error)) from None
+        except KeyboardInterrupt:
+            say("interrupted")
+            raise typer.Exit(INTERRUPTED) from None

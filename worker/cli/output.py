@@ -1,0 +1,117 @@
+"""Tables, fields and JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from worker.cli.text import pretty_json, visible
+
+WIDE_COLUMNS = 120
+UNLIMITED_COLUMNS = 10_000
+STATE_STYLES = {
+    "blocked": "dim",
+    "scheduled": "cyan",
+    "pending": "yellow",
+    "assigned": "blue",
+    "in_progress": "blue",
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "magenta",
+    "online": "green",
+    "draining": "yellow",
+    "left": "dim",
+    "lost": "red",
+    "ok": "green",
+    "warning": "yellow",
+}
+Cell = str | Text | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its heading, and whether its cells keep to one line whatever the width."""
+
+    heading: str
+    fixed: bool = False
+    justify: Literal["left", "right"] = "left"
+
+
+def console() -> Console:
+    """stdout: as wide as the terminal; plain, and as wide as its text, when it is none (COLUMNS overrules both)."""
+    is_terminal = sys.stdout.isatty()
+    has_width = is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    return Console(
+        file=sys.stdout,
+        force_terminal=is_terminal,
+        color_system="auto" if is_terminal else None,
+        width=None if has_width else UNLIMITED_COLUMNS,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def is_wide() -> bool:
+    """Whether a table has room for all its columns."""
+    return console().width >= WIDE_COLUMNS
+
+
+def print_json(document: object) -> None:
+    """Writes one JSON document; in ASCII, so that no byte of it means anything to a terminal."""
+    print(json.dumps(document, indent=2, default=str))
+
+
+def print_line(text: str, style: str = "") -> None:
+    """Writes a line to stdout, without wrapping it."""
+    console().print(Text(text, style=style), soft_wrap=True)
+
+
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, title: str = "") -> None:
+    """Writes a table. Strings are shown as they are, with what is not printable made visible; None is empty."""
+    out = console()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold" if out.is_terminal else "")
+    for column in columns:
+        table.add_column(
+            column.heading,
+            no_wrap=column.fixed,
+            justify=column.justify,
+            overflow="ellipsis" if column.fixed else "fold",
+            min_width=len(column.heading) if column.fixed else None,
+        )
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(visible(cell or "")) for cell in row))
+    if title:
+        print_line(title, "bold")
+    with out.capture() as captured:
+        out.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def print_fields(fields: Iterable[tuple[str, Cell]]) -> None:
+    """Writes names and values, one pair a line; those without a value are left out."""
+    print_table([Column("", fixed=True), Column("")], [(name, value) for name, value in fields if value])
+
+
+def print_document(name: str, value: object) -> None:
+    """Writes a JSON value under its name."""
+    print_line(name, "bold")
+    print_line(pretty_json(value))
+
+
+def state_text(state: str) -> Text:
+    """A state in its colour."""
+    return Text(visible(state), style=STATE_STYLES.get(state, ""))
+
+
+def stacked(*lines: tuple[str | None, str]) -> Text:
+    """(text, style) pairs under each other in one cell; empty ones are left out."""
+    return Text("\n").join(Text(visible(line), style=style) for line, style in lines if line)

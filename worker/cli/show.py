@@ -1,0 +1,189 @@
+"""Commands that show tasks: list, show, history."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from core.states import TERMINAL, TaskState
+from worker.cli.output import (
+    Column,
+    is_wide,
+    print_document,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    stacked,
+    state_text,
+)
+from worker.cli.text import age, duration, instant, task_id
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+TaskId = Annotated[str, typer.Argument(metavar="TASK", help="The task's full id.")]
+
+
+def list_tasks(
+    state: Annotated[
+        TaskState | None, typer.Option(metavar="STATE", help=f"Only tasks in this state: {', '.join(TaskState)}.")
+    ] = None,
+    type: Annotated[str | None, typer.Option(help="Only tasks of this type.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Only tasks of this queue.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Lists the newest tasks, and why some of them wait for an agent that does not exist."""
+    from core.store import reading
+    from worker.cli.connections import opened_reading
+    from worker.cli.reasons import Reasons
+
+    with opened_reading() as tx:
+        tasks = reading.list_tasks(tx, state=state, type=type, queue=queue, limit=limit)
+        reasons = Reasons.read(tx)
+    if as_json:
+        unread = ("input", "output", "checkpoint")
+        print_json(
+            [
+                {**{k: v for k, v in task.as_json().items() if k not in unread}, "why": reasons.of_task(task)}
+                for task in tasks
+            ]
+        )
+    elif not tasks:
+        print_line("no tasks")
+    elif is_wide():
+        headings = [Column("id", fixed=True), Column("state", fixed=True), Column("priority", fixed=True)]
+        headings += [Column("type"), Column("queue"), Column("title"), Column("attempt", fixed=True)]
+        headings += [Column("created", fixed=True), Column("why")]
+        print_table(headings, [_wide_row(task, reasons.of_task(task)) for task in tasks])
+    else:
+        headings = [Column("id", fixed=True), Column("state", fixed=True), Column("task"), Column("age", fixed=True)]
+        print_table(headings, [_narrow_row(task, reasons.of_task(task)) for task in tasks])
+
+
+def _wide_row(task: Any, why: str | None) -> list[str | Text | None]:
+    attempts = f"{task.attempt - task.refunded}/{task.max_attempts}"
+    head = [task.id, state_text(task.state), task.priority.label, task.type, task.queue]
+    return [*head, task.title, attempts, instant(task.created_at), why]
+
+
+def _narrow_row(task: Any, why: str | None) -> list[str | Text | None]:
+    what = stacked((task.type, ""), (task.title, "dim"), (why, "yellow"))
+    return [task.id, state_text(task.state), what, age(task.created_at)]
+
+
+def show(task: TaskId, as_json: AsJson = False) -> None:
+    """Shows one task: its fields, input, output and error."""
+    from core.store import reading
+    from worker.cli.connections import opened_reading
+    from worker.cli.reasons import Reasons
+
+    with opened_reading() as tx:
+        found = reading.get_task(tx, task_id(task))
+        why = Reasons.read(tx).of_task(found)
+    if as_json:
+        print_json({**found.as_json(), "why": why})
+        return
+    progress = f"{found.progress:.0%}" if found.progress is not None else ""
+    ran_until = found.finished_at if found.state in TERMINAL else None
+    print_fields(
+        [
+            ("id", found.id),
+            ("state", state_text(found.state)),
+            ("why", why),
+            ("type", found.type),
+            ("title", found.title),
+            ("queue", found.queue),
+            ("priority", found.priority.label),
+            ("requires", ", ".join(found.requires)),
+            ("attempts", f"{found.attempt - found.refunded} of {found.max_attempts}"),
+            ("timeout", duration(found.timeout_seconds)),
+            ("progress", " ".join(filter(None, [progress, found.progress_message]))),
+            ("agent", found.assigned_agent_id),
+            ("created", instant(found.created_at)),
+            ("created by", found.created_by or found.creator_agent_id),
+            ("due", instant(found.run_at)),
+            ("waits for", f"{found.waiting_on} tasks" if found.waiting_on else ""),
+            ("started", instant(found.started_at)),
+            ("finished", instant(found.finished_at)),
+            ("ran for", _between(found.started_at, ran_until)),
+            ("key", found.idempotency_key),
+            ("workflow", found.workflow_id),
+        ]
+    )
+    print_document("input", found.input)
+    if found.state is TaskState.COMPLETED:
+        print_document("output", found.output)
+    if found.checkpoint is not None:
+        print_document("checkpoint", found.checkpoint)
+    if found.error is not None:
+        print_document("error", {k: v for k, v in found.error.items() if k != "traceback"})
+        if found.error.get("traceback"):
+            print_document("traceback", str(found.error["traceback"]).splitlines())
+
+
+def history(task: TaskId, as_json: AsJson = False) -> None:
+    """Shows a task's life: every event, when it was, and who caused it."""
+    from core.store import reading
+    from worker.cli.connections import opened_reading
+
+    with opened_reading() as tx:
+        wanted = task_id(task)
+        events = reading.history(tx, wanted)
+        if not events:
+            reading.get_task(tx, wanted)
+    if as_json:
+        print_json([event.as_json() for event in events])
+        return
+    if not events:
+        print_line("no events")
+        return
+    start = events[0].at
+    if is_wide():
+        headings = [Column("time", fixed=True), Column("+elapsed", fixed=True, justify="right")]
+        headings += [Column("event", fixed=True), Column("from → to", fixed=True), Column("attempt", fixed=True)]
+        headings += [Column("actor"), Column("agent"), Column("detail")]
+        print_table(headings, [_wide_event(event, start) for event in events])
+    else:
+        headings = [Column("time", fixed=True), Column("+elapsed", fixed=True, justify="right"), Column("event")]
+        headings += [Column("attempt", fixed=True), Column("actor, agent, detail")]
+        print_table(headings, [_narrow_event(event, start) for event in events], title=instant(start))
+
+
+def _wide_event(event: Any, start: datetime) -> list[str | Text | None]:
+    return [
+        event.at.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
+        f"+{duration((event.at - start).total_seconds())}",
+        event.event,
+        _change(event),
+        "" if event.attempt is None else str(event.attempt),
+        event.actor,
+        event.agent_id,
+        _detail(event.detail),
+    ]
+
+
+def _narrow_event(event: Any, start: datetime) -> list[str | Text | None]:
+    return [
+        event.at.astimezone().strftime("%H:%M:%S"),
+        f"+{duration((event.at - start).total_seconds())}",
+        stacked((event.event, ""), (_change(event), "dim")),
+        "" if event.attempt is None else str(event.attempt),
+        stacked((event.actor, ""), (event.agent_id, "dim"), (_detail(event.detail), "")),
+    ]
+
+
+def _change(event: Any) -> str:
+    if event.to_state is None or event.from_state == event.to_state:
+        return ""
+    return f"{event.from_state} → {event.to_state}" if event.from_state else f"→ {event.to_state}"
+
+
+def _detail(detail: dict[str, Any] | None) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in (detail or {}).items() if value not in (None, ""))
+
+
+def _between(start: datetime | None, end: datetime | None) -> str:
+    return duration((end - start).total_seconds()) if start and end else ""

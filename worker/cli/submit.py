@@ -1,0 +1,177 @@
+"""The command submit: one task or a file of them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli import exits
+from worker.cli.inputs import STDIN, JsonLines, by_line, read_input
+from worker.cli.output import print_json, print_line
+from worker.cli.show import AsJson
+from worker.cli.text import pretty_json
+
+if TYPE_CHECKING:
+    from core.models import Task
+
+EXAMPLES = """Examples:
+
+python -m worker submit diagnostic.echo --input '{"value": 1}' --wait
+
+python -m worker submit diagnostic.sleep - --priority high < input.json
+
+python -m worker submit --file tasks.jsonl --queue nightly"""
+
+
+def submit(
+    type: Annotated[str | None, typer.Argument(metavar="TYPE", help="The task type; `types` lists them.")] = None,
+    dash: Annotated[str | None, typer.Argument(metavar="-", help="Read the input from standard input.")] = None,
+    input: Annotated[str | None, typer.Option(metavar="JSON", help="The input as JSON.")] = None,
+    input_file: Annotated[Path | None, typer.Option(metavar="FILE", help="A file with the input as JSON.")] = None,
+    title: Annotated[str | None, typer.Option(help="What people call the task.")] = None,
+    queue: Annotated[str | None, typer.Option(help="The queue.  default: default")] = None,
+    priority: Annotated[str | None, typer.Option(help="low, medium, high or urgent.  default: medium")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that an attempt may run.")] = None,
+    max_attempts: Annotated[int | None, typer.Option(help="How often it is tried.")] = None,
+    delay: Annotated[float | None, typer.Option(help="Seconds to wait before it starts.")] = None,
+    run_at: Annotated[str | None, typer.Option(metavar="TIME", help="When it starts, in ISO 8601 with a zone.")] = None,
+    require: Annotated[
+        list[str] | None, typer.Option(metavar="TAG", help="A tag the agent must have; may repeat.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Idempotency key: the same key again is the same task.")] = None,
+    after: Annotated[list[str] | None, typer.Option(metavar="TASK", help="A task to wait for; may repeat.")] = None,
+    created_by: Annotated[str | None, typer.Option(help="Who submits.  default: your user name")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow it to its end, print its output.")] = False,
+    wait_seconds: Annotated[float | None, typer.Option(min=0, help="The same, but no longer than this.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Many tasks, a JSON object a line; - is stdin.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Submits a task, or many from a file, and prints its id.
+
+    With --wait the output is printed instead, and the exit code is 1 if the task failed.
+
+    A line of --file is {"type": …, "input": …} and may have title, queue, priority, timeout_seconds,
+    max_attempts, delay_seconds, run_at, requires, idempotency_key, after and created_by; options of the
+    command line hold for lines without them.
+    """
+    from worker.cli.connections import user_name
+
+    waits = wait or wait_seconds is not None
+    alone = {
+        "TYPE": type,
+        "-": dash,
+        "--input": input,
+        "--input-file": input_file,
+        "--key": key,
+        "--wait": waits or None,
+    }
+    _check_usage(alone, has_file=file is not None)
+    options = {
+        "title": title,
+        "queue": queue,
+        "priority": priority,
+        "timeout_seconds": timeout,
+        "max_attempts": max_attempts,
+        "delay_seconds": delay,
+        "run_at": run_at,
+        "requires": require or None,
+        "idempotency_key": key,
+        "after": after or None,
+        "created_by": user_name() if created_by is None else created_by,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    if file is not None:
+        _submit_file(file, given, as_json)
+        return
+    content = read_input(input, STDIN if dash else input_file)
+    _submit_one(str(type), content, given, follows=waits, timeout_seconds=wait_seconds, as_json=as_json)
+
+
+def _check_usage(alone: dict[str, Any], *, has_file: bool) -> None:
+    """Raises BadParameter for options that do not go together."""
+    given = [name for name, value in alone.items() if value is not None]
+    if has_file and given:
+        raise typer.BadParameter(f"--file has many tasks and does not go together with {', '.join(given)}")
+    if not has_file and alone["TYPE"] is None:
+        raise typer.BadParameter("name a task type, or a file of tasks with --file")
+    if alone["-"] not in (None, "-"):
+        raise typer.BadParameter(f"{alone['-']!r} is one argument too many: give the input with --input")
+    sources = [name for name in given if name in ("-", "--input", "--input-file")]
+    if len(sources) > 1:
+        raise typer.BadParameter(f"{' and '.join(sources)} are two inputs: give one")
+
+
+def _submit_one(
+    type: str, content: Any, options: dict[str, Any], *, follows: bool, timeout_seconds: float | None, as_json: bool
+) -> None:
+    from worker.cli.connections import opened_submitter
+
+    with opened_submitter(load_types=True) as (submitter, database):
+        task_id = submitter.submit(type, content, **options)
+        if not follows:
+            if as_json:
+                print_json({"id": task_id})
+            else:
+                print_line(task_id)
+            return
+        from worker.cli.following import follow
+
+        task = follow(database, task_id, timeout_seconds)
+    _tell_end(task, timeout_seconds, as_json)
+
+
+def _tell_end(task: Task, timeout_seconds: float | None, as_json: bool) -> None:
+    """Prints what became of a task that was followed; raises Exit unless it completed."""
+    from core.states import TERMINAL, TaskState
+
+    if as_json:
+        print_json({"id": task.id, "state": task.state.value, "output": task.output, "error": task.error})
+    elif task.state is TaskState.COMPLETED:
+        print_line(pretty_json(task.output))
+    if task.state is TaskState.COMPLETED:
+        return
+    if task.state in TERMINAL:
+        error = task.error or {}
+        exits.say(f"error: task {task.id} {task.state}: {error.get('class')}: {error.get('message')}")
+    else:
+        exits.say(f"error: task {task.id} is still {task.state} after {timeout_seconds:g} s")
+    raise typer.Exit(exits.FAILED)
+
+
+def _submit_file(file: Path, defaults: dict[str, Any], as_json: bool) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from core.errors import SubmissionError
+    from worker.cli.connections import opened_submitter
+
+    lines = JsonLines(file, defaults)
+    total = lines.count()
+    stored = 0
+    columns = [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    with opened_submitter(load_types=True) as (submitter, _):
+        bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        try:
+            with bar:
+                shown = bar.add_task("", total=total)
+
+                def advance(count: int) -> None:
+                    nonlocal stored
+                    stored = count
+                    bar.update(shown, completed=count)
+
+                ids = submitter.submit_many(lines, progress=advance)
+        except SubmissionError as error:
+            raise by_line(error) from None
+        finally:
+            if stored and (total is None or stored < total):
+                exits.say(f"{stored} tasks are stored")
+    if as_json:
+        print_json({"ids": ids})
+    else:
+        print_line(f"{len(ids)} tasks submitted")

@@ -1,0 +1,76 @@
+"""Commands that change tasks: cancel, retry, priority."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from worker.cli.exits import tell_error
+from worker.cli.output import print_json, print_line
+from worker.cli.show import AsJson, TaskId
+from worker.cli.text import visible
+
+TaskIds = Annotated[list[str], typer.Argument(metavar="TASK...", help="Full ids of tasks.")]
+Reason = Annotated[str, typer.Option(help="Why; kept in the task's history.")]
+
+
+def cancel(tasks: TaskIds, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Cancels open tasks and what waits for them, at once and for good; running ones are told to stop."""
+    from worker.cli.connections import opened_submitter, user_name
+
+    with opened_submitter() as (submitter, _):
+        actor = user_name()
+        _each(tasks, "cancelled", as_json, lambda task: submitter.cancel(task, actor=actor, reason=reason))
+
+
+def retry(tasks: TaskIds, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Makes failed or cancelled tasks pending again, with a new budget of attempts."""
+    from worker.cli.connections import opened_submitter, user_name
+
+    with opened_submitter() as (submitter, _):
+        actor = user_name()
+        _each(tasks, "retried", as_json, lambda task: submitter.retry(task, actor=actor, reason=reason))
+
+
+def priority(
+    task: TaskId,
+    level: Annotated[str, typer.Argument(metavar="LEVEL", help="low, medium, high or urgent.")],
+    as_json: AsJson = False,
+) -> None:
+    """Changes the priority of a task that no agent has yet."""
+    from worker.cli.connections import opened_submitter, user_name
+
+    with opened_submitter() as (submitter, _):
+        submitter.reprioritise(task, level, actor=user_name())
+    if as_json:
+        print_json({"id": task, "priority": level})
+    else:
+        print_line(f"{visible(task)} {level}")
+
+
+def _each(tasks: list[str], done: str, as_json: bool, operation: Callable[[str], None]) -> None:
+    """Does the operation to each task, whatever becomes of the others; exits as the first that failed says.
+
+    A server that can't be reached ends it: the rest would fail alike.
+    """
+    from core.errors import TaskyardError, Unavailable
+
+    succeeded: list[str] = []
+    failed: list[dict[str, object]] = []
+    for task in dict.fromkeys(tasks):
+        try:
+            operation(task)
+        except TaskyardError as error:
+            failed.append({"id": task, "error": str(error), "exit_code": tell_error(error)})
+            if isinstance(error, Unavailable):
+                break
+        else:
+            succeeded.append(task)
+            if not as_json:
+                print_line(f"{visible(task)} {done}")
+    if as_json:
+        print_json({done: succeeded, "failed": failed})
+    if failed:
+        raise typer.Exit(int(str(failed[0]["exit_code"])))

@@ -1,0 +1,62 @@
+"""Values as text for people. What comes from tasks can't reach the terminal's controls or rich's markup."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime
+
+from core.errors import SubmissionError
+
+
+def visible(text: str) -> str:
+    """`text` on one line: everything that is not printable (controls, line ends, direction marks) as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def visible_lines(text: str) -> str:
+    """`text` with its line ends, everything else that is not printable as an escape."""
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
+def pretty_json(value: object) -> str:
+    """`value` as indented JSON for people."""
+    return visible_lines(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def instant(at: datetime | None) -> str:
+    """A time in the local time zone, to the second; nothing for None."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
+
+
+def duration(seconds: float) -> str:
+    """A length of time in two units at most: 0.012 s, 4.2 s, 3m 20s, 5h 10m, 2d 4h."""
+    if seconds < 1:
+        return f"{max(seconds, 0.0):.3f}s"
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    whole = int(seconds)
+    for name, size, lesser, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "m", 60), ("m", 60, "s", 1)):
+        if whole >= size:
+            return f"{whole // size}{name} {whole % size // part}{lesser}"
+    raise AssertionError(f"{seconds} is a minute or more")
+
+
+def age(at: datetime) -> str:
+    """How long ago a time was."""
+    return duration(seconds_since(at))
+
+
+def seconds_since(at: datetime) -> float:
+    """Seconds since a time, at least 0 (clocks of two hosts may differ)."""
+    return max(0.0, (datetime.now(UTC) - at).total_seconds())
+
+
+def task_id(value: str) -> str:
+    """`value` as the id of a task; raises SubmissionError."""
+    try:
+        return str(uuid.UUID(value))
+    except ValueError:
+        raise SubmissionError("task", value, "a task id (a UUID)") from None

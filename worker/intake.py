@@ -69,7 +69,7 @@ class Intake:
                 if type(report) is Done:
                     self._done(report, batch)
                 elif type(report) is Started:
-                    self._started(report, now, entry)
+                    self._started(report, now, entry, batch)
                 else:
                     self._handlers[type(report)](report, batch)
             if entry not in self._held_entries:
@@ -103,7 +103,8 @@ class Intake:
 
     def _done(self, done: Done, batch: Batch) -> None:
         task_id = done.task_id
-        if task_id in self._held_starts:
+        held = self._held_starts.get(task_id)
+        if held is not None and held[0] == done.attempt:
             self._forget_start(task_id, batch)
         claim = self._ledger.find(task_id, done.attempt)
         failure = done.failure
@@ -124,12 +125,14 @@ class Intake:
         policy = policy_of(self._registry, claim.task_type)
         batch.settlements.append(judge(claim, failure, policy, random.random(), done=done))
 
-    def _started(self, report: Started, now: float, entry: bytes) -> None:
+    def _started(self, report: Started, now: float, entry: bytes, batch: Batch) -> None:
         held = 0
         for task_id, attempt in report.pairs:
             claim = self._ledger.find(task_id, attempt)
             if claim is None or claim.started is not None:
                 continue
+            if task_id in self._held_starts:
+                self._forget_start(task_id, batch)  # an earlier attempt's, which is over
             claim.started, claim.started_at = now, report.at
             self._held_starts[task_id] = (attempt, now, report.at, entry)
             held += 1

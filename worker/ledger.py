@@ -41,13 +41,18 @@ class Claim:
 
 @dataclass(slots=True, eq=False)
 class KnownAgent:
-    """An agent that said hello or sent a heartbeat. `unread_since` is monotonic seconds."""
+    """An agent that said hello or sent a heartbeat.
+
+    `unread_since` is when its inbox ended at `unread_tail`, which it has not read yet (monotonic
+    seconds; None: it has read everything).
+    """
 
     info: AgentInfo
     slots: AgentSlots
     heartbeat: Heartbeat | None = None
     held_before: frozenset[Pair] = frozenset()
     unread_since: float | None = None
+    unread_tail: tuple[int, int] = (0, 0)
 
 
 @dataclass(slots=True)

@@ -92,21 +92,23 @@ class Recovery:
         agent.held_before = held
         if beat.generation != generation:
             return
-        if position(beat.read_position.encode()) >= position(inbox_tail):
+        read, tail = position(beat.read_position.encode()), position(inbox_tail)
+        if read >= tail:
             agent.unread_since = None
             suspects.unheld += [
                 claim.pair
                 for claim in self._ledger.claims_of(agent_id)
                 if claim.is_published and claim.pair not in held
             ]
+        elif agent.unread_since is None or read >= agent.unread_tail:
+            # a busy agent's heartbeat is always a little behind: it has to pass what was there before
+            agent.unread_since, agent.unread_tail = now, tail
         else:
-            self._suspect_deaf(agent, now, suspects)
+            self._suspect_deaf(agent, agent.unread_since, now, suspects)
 
-    def _suspect_deaf(self, agent: KnownAgent, now: float, suspects: Suspects) -> None:
-        if agent.unread_since is None:
-            agent.unread_since = now
-        elif now - agent.unread_since > DEAF_AFTER_SECONDS:
-            log.warning("agent.deaf", agent=agent.info.id, unread_seconds=round(now - agent.unread_since, 1))
+    def _suspect_deaf(self, agent: KnownAgent, unread_since: float, now: float, suspects: Suspects) -> None:
+        if now - unread_since > DEAF_AFTER_SECONDS:
+            log.warning("agent.deaf", agent=agent.info.id, unread_seconds=round(now - unread_since, 1))
             suspects.lost_agents.append(agent.info.id)
 
     def _suspect_silent(self, roster: Roster, now: float, suspects: Suspects) -> None:

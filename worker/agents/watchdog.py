@@ -8,7 +8,7 @@ never the code around it. Three rules make that certain, without a lock on a tas
 2. The run's end and the sending exclude each other, as in Dekker's algorithm. The runner stores
    "ended", then waits while "sending" is set. The watchdog sets "sending", then sends unless
    "ended" is there. Whichever comes second sees the first. An exception that was sent and has not
-   arrived when the run ends is taken back.
+   arrived when the run ends is replaced by one that the runner waits for.
 3. Who ends a run, its runner or the watchdog that gives it up, is decided by one atomic
    `dict.setdefault`, which may be repeated: an exception in between leaves nothing half done.
 
@@ -146,13 +146,26 @@ class Watch:
         return bool(self._by)
 
     def end(self) -> bool:
-        """Ends the run in its own thread: no exception arrives later. False if it had been given up."""
+        """Ends the run, in its own thread: no exception arrives later. False if it had been given up."""
         ended = self._by.setdefault("by", _RUNNER) is _RUNNER
         while self._sending:
             sleep(0)
         if self._sent:
-            _set_async_exception(ctypes.c_ulong(self.thread_id), None)
+            self._absorb()
         return ended
+
+    def _absorb(self) -> None:
+        """Leaves no exception under way to this thread.
+
+        Taking one back (sending NULL) would do too, but in CPython 3.11 it leaves a flag set that slows the whole
+        interpreter down, and in which traced threads hang. So a last one replaces it, and arrives here.
+        """
+        try:
+            _set_async_exception(ctypes.c_ulong(self.thread_id), ctypes.py_object(HandlerStopped))
+            while True:
+                pass
+        except HandlerStopped:
+            return
 
     def give_up(self) -> bool:
         """Ends the run in its runner's place; False if it has ended by itself."""

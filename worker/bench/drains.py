@@ -21,7 +21,7 @@ from worker.bench.results import Result
 TASKS = 20_000
 PROCESS_TASKS = 3_000
 REPEATS = 3
-SAMPLE_SECONDS = 0.05
+SAMPLE_SECONDS = 0.1
 
 
 def measure_drain(environment: Environment) -> list[Result]:
@@ -64,7 +64,7 @@ class Usage:
             for kind, members in processes.items():
                 for process in members:
                     try:
-                        memory = process.memory_full_info().pss if kind == "postgres" else process.memory_info().rss
+                        memory = process.memory_info().rss - (process.memory_info().shared if kind == "postgres" else 0)
                     except psutil.NoSuchProcess:
                         continue
                     self._peaks[kind] = max(self._peaks.get(kind, 0.0), memory)
@@ -102,14 +102,14 @@ def _drain(environment: Environment, task_type: str, count: int, usage: Usage) -
     environment.empty()
     environment.submitter.submit_many({"type": task_type} for _ in range(count))
     with environment.agents() as supervisor, environment.worker() as worker:
+        environment.wait(lambda: _has_claims(environment), "the first claim")
         processes = {"worker": [worker], "agent": environment.agent_processes(supervisor)}
         processes.update(environment.server_processes())
         over = threading.Event()
         watching = threading.Thread(target=usage.watch, args=(processes, over))
         watching.start()
         try:
-            environment.wait(lambda: _has_claims(environment), "the first claim")
-            environment.wait(lambda: time.sleep(0.1) or not environment.open_tasks(), "the end of the drain", 120)
+            environment.wait(environment.is_drained, "the end of the drain", 120)
         finally:
             over.set()
             watching.join()

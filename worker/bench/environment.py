@@ -104,6 +104,13 @@ class Environment:
         with self.database.transaction() as tx:
             return bool(tx.rows(queries("bench")["has_open_tasks"], {})[0][0])
 
+    def is_drained(self) -> bool:
+        """Whether all tasks have ended; asks PostgreSQL only once Redis has none, not to disturb."""
+        if any(self.queue.depths().values()) or self.queue.results_length():
+            time.sleep(0.1)
+            return False
+        return not self.open_tasks()
+
     def empty(self) -> None:
         """Removes every task and its traces, between repetitions."""
         with self.database.transaction() as tx:

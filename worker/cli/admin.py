@@ -113,12 +113,15 @@ def migrate() -> None:
     from core import database
     from core.config import load_settings
     from core.embedded import EmbeddedServers
+    from worker.cli.connections import check_database_url, refusals_told
 
     settings = load_settings()
     with ExitStack() as stack:
+        stack.enter_context(refusals_told())
         url = settings.database_url
         if url is None:
             url = stack.enter_context(EmbeddedServers(settings.data_dir, redis=False)).database_url
+        check_database_url(url)
         before, _ = database.migration_state(url)
         database.migrate(url)
         after, _ = database.migration_state(url)

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 import psycopg2
 import psycopg2.errors
+import sqlalchemy.exc
 
-from core.config import Settings, load_settings
-from core.database import Database, DriverTransaction
+from core.config import load_settings
+from core.database import Database, DriverTransaction, driver_url
 from core.embedded import resolve
 from core.errors import ConfigurationError, Unavailable
 from core.queue import Queue
@@ -21,36 +22,49 @@ from core.submission import Submitter
 
 
 @contextmanager
-def opened_submitter(
-    settings: Settings | None = None, *, load_types: bool = False
-) -> Iterator[tuple[Submitter, Database]]:
-    """A submitter and the database it writes to; raises ConfigurationError or Unavailable."""
-    settings = settings or load_settings()
+def opened_submitter(*, load_types: bool = False) -> Iterator[tuple[Submitter, Database]]:
+    """A submitter and the database it writes to, by the settings of the environment.
+
+    Only what submits needs the task types. Raises ConfigurationError or Unavailable.
+    """
+    settings = load_settings()
     if load_types:
         registry.load(settings.task_modules)
     endpoints = resolve(settings)
-    database = Database(endpoints.database_url)
-    client = connect_redis(endpoints.redis_url)
-    try:
-        with _refusals_told():
-            yield (
-                Submitter(settings, registry, database, Queue(client, settings.namespace, settings.placement_of)),
-                database,
-            )
-    finally:
-        client.close()
-        database.close()
+    with _opened_database(endpoints.database_url) as database, connect_redis(endpoints.redis_url) as client:
+        queue = Queue(client, settings.namespace, settings.placement_of)
+        yield Submitter(settings, registry, database, queue), database
 
 
 @contextmanager
 def opened_reading() -> Iterator[DriverTransaction]:
     """A transaction to read in, by the settings of the environment; raises ConfigurationError or Unavailable."""
-    database = Database(resolve(load_settings()).database_url)
+    with _opened_database(resolve(load_settings()).database_url) as database, database.transaction() as tx:
+        yield tx
+
+
+def check_database_url(url: str) -> None:
+    """Raises ConfigurationError if the URL can't be read; it may hold a password, so it is not shown."""
     try:
-        with _refusals_told(), database.transaction() as tx:
-            yield tx
-    finally:
-        database.close()
+        driver_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        raise ConfigurationError(
+            ["TASKYARD_DATABASE_URL: the given value (not shown) is not accepted: expected postgresql://user@host/name"]
+        ) from None
+
+
+@contextmanager
+def refusals_told() -> Iterator[None]:
+    """Turns what PostgreSQL refuses for its schema or its rights into an error with advice."""
+    try:
+        yield
+    except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn):
+        problem = "the database does not have this version's tables: run `python -m worker migrate`"
+        raise ConfigurationError([problem]) from None
+    except psycopg2.errors.InsufficientPrivilege as error:
+        raise Unavailable(f"PostgreSQL refuses: {str(error).splitlines()[0]}") from None
+    except sqlalchemy.exc.ProgrammingError as error:
+        raise Unavailable(f"PostgreSQL refuses: {str(error.orig).splitlines()[0]}") from None
 
 
 def user_name() -> str:
@@ -62,13 +76,11 @@ def user_name() -> str:
 
 
 @contextmanager
-def _refusals_told() -> Iterator[None]:
-    """Turns what PostgreSQL refuses into an error with advice."""
+def _opened_database(url: str) -> Iterator[Database]:
+    check_database_url(url)
+    database = Database(url)
     try:
-        yield
-    except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn):
-        raise ConfigurationError(
-            ["the database does not have this version's tables: run `python -m worker migrate`"]
-        ) from None
-    except psycopg2.errors.InsufficientPrivilege as error:
-        raise Unavailable(f"PostgreSQL refuses: {str(error).splitlines()[0]}") from None
+        with refusals_told():
+            yield database
+    finally:
+        database.close()

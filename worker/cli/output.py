@@ -75,10 +75,12 @@ def print_line(text: str, style: str = "") -> None:
     console().print(Text(text, style=style), soft_wrap=True)
 
 
-def print_table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, title: str = "") -> None:
+def print_table(
+    columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, title: str = "", headings: bool = True
+) -> None:
     """Writes a table. Strings are shown as they are, with what is not printable made visible; None is empty."""
     out = console()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold" if out.is_terminal else "")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=headings)
     for column in columns:
         table.add_column(
             column.heading,
@@ -98,7 +100,8 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, ti
 
 def print_fields(fields: Iterable[tuple[str, Cell]]) -> None:
     """Writes names and values, one pair a line; those without a value are left out."""
-    print_table([Column("", fixed=True), Column("")], [(name, value) for name, value in fields if value])
+    rows = [(name, value) for name, value in fields if value]
+    print_table([Column("", fixed=True), Column("")], rows, headings=False)
 
 
 def print_document(name: str, value: object) -> None:

@@ -20,7 +20,7 @@ from worker.cli.output import (
     stacked,
     state_text,
 )
-from worker.cli.text import age, duration, instant, task_id
+from worker.cli.text import age, duration, instant, task_id, visible_lines
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 TaskId = Annotated[str, typer.Argument(metavar="TASK", help="The task's full id.")]
@@ -121,7 +121,8 @@ def show(task: TaskId, as_json: AsJson = False) -> None:
     if found.error is not None:
         print_document("error", {k: v for k, v in found.error.items() if k != "traceback"})
         if found.error.get("traceback"):
-            print_document("traceback", str(found.error["traceback"]).splitlines())
+            print_line("traceback", "bold")
+            print_line(visible_lines(str(found.error["traceback"]).rstrip()))
 
 
 def history(task: TaskId, as_json: AsJson = False) -> None:
@@ -182,7 +183,8 @@ def _change(event: Any) -> str:
 
 
 def _detail(detail: dict[str, Any] | None) -> str:
-    return ", ".join(f"{name}: {value}" for name, value in (detail or {}).items() if value not in (None, ""))
+    given = {name: value for name, value in (detail or {}).items() if value not in (None, "")}
+    return ", ".join(f"{name}: {f'{v:.3g}' if isinstance(v, float) else v}" for name, v in given.items())
 
 
 def _between(start: datetime | None, end: datetime | None) -> str:

@@ -55,7 +55,7 @@ def submit(
 
     With --wait the output is printed instead, and the exit code is 1 if the task failed.
 
-    A line of --file is {"type": …, "input": …} and may have title, queue, priority, timeout_seconds,
+    Each line of --file is an object with type, input and any of title, queue, priority, timeout_seconds,
     max_attempts, delay_seconds, run_at, requires, idempotency_key, after and created_by; options of the
     command line hold for lines without them.
     """

@@ -32,7 +32,7 @@ def instant(at: datetime | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in two units at most: 0.012 s, 4.2 s, 3m 20s, 5h 10m, 2d 4h."""
+    """A length of time in two units at most: 0.012s, 4.2s, 3m, 3m 20s, 5h 10m, 2d 4h."""
     if seconds < 1:
         return f"{max(seconds, 0.0):.3f}s"
     if seconds < 60:
@@ -40,7 +40,8 @@ def duration(seconds: float) -> str:
     whole = int(seconds)
     for name, size, lesser, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "m", 60), ("m", 60, "s", 1)):
         if whole >= size:
-            return f"{whole // size}{name} {whole % size // part}{lesser}"
+            rest = whole % size // part
+            return f"{whole // size}{name}" + (f" {rest}{lesser}" if rest else "")
     raise AssertionError(f"{seconds} is a minute or more")
 
 

@@ -1,0 +1,152 @@
+"""Group commit: own results, shared errors, handing over the lead."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from core.grouping import BATCH_LIMIT, GroupCommitter
+from tests.servers import wait_until
+
+THREADS = 16
+ITEMS = 200
+
+
+class Gate:
+    """A commit that waits until it is opened, and keeps the batches that it saw."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.opened = threading.Semaphore(0)
+        self.error: BaseException | None = None
+        self.group: GroupCommitter[int, int | None] = GroupCommitter(self.commit)
+
+    def commit(self, items: Sequence[int]) -> list[int | None]:
+        self.batches.append(list(items))
+        assert self.opened.acquire(timeout=10)
+        if self.error is not None:
+            raise self.error
+        return [item * 2 for item in items]
+
+    def submit(self, pool: ThreadPoolExecutor, *items: int) -> list[Future[int | None]]:
+        """Callers that are waiting, in this order, when this returns."""
+        futures = []
+        for item in items:
+            futures.append(pool.submit(self.group.run, item))
+            wait_until(lambda item=item: any(item in batch for batch in (*self.batches, self.waiting())))
+        return futures
+
+    def waiting(self) -> list[int]:
+        return [call.item for call in list(self.group._queue)]
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+def test_every_caller_gets_the_result_of_its_own_item() -> None:
+    sizes: list[int] = []
+    running = threading.Lock()
+
+    def commit(items: Sequence[tuple[int, int]]) -> list[str]:
+        assert running.acquire(blocking=False), "two batches at the same time"
+        sizes.append(len(items))
+        results = [f"{thread}/{number}" for thread, number in items]
+        running.release()
+        return results
+
+    group: GroupCommitter[tuple[int, int], str] = GroupCommitter(commit)
+    together = threading.Barrier(THREADS)
+
+    def work(thread: int) -> list[str]:
+        together.wait(10)
+        return [group.run((thread, number)) for number in range(ITEMS)]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        results = list(pool.map(work, range(THREADS)))
+    assert results == [[f"{thread}/{number}" for number in range(ITEMS)] for thread in range(THREADS)]
+    assert sum(sizes) == THREADS * ITEMS
+
+
+def test_one_caller_is_a_batch_of_one() -> None:
+    group: GroupCommitter[int, int] = GroupCommitter(list)
+    assert [group.run(number) for number in range(3)] == [0, 1, 2]
+
+
+def test_those_who_come_meanwhile_are_the_next_batch(gate: Gate) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        futures = gate.submit(pool, 1, 2, 3, 4)
+        gate.opened.release()
+        assert futures[0].result(10) == 2  # the first caller returns although work is left
+        wait_until(lambda: len(gate.batches) == 2)
+        gate.opened.release()
+        assert [future.result(10) for future in futures[1:]] == [4, 6, 8]
+    assert gate.batches == [[1], [2, 3, 4]]
+
+
+def test_an_error_reaches_all_callers_of_its_batch_only(gate: Gate) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        [first] = gate.submit(pool, 1)
+        others = gate.submit(pool, 2, 3)
+        gate.opened.release()
+        assert first.result(10) == 2
+        wait_until(lambda: len(gate.batches) == 2)
+        [last] = gate.submit(pool, 4)
+        gate.error = RuntimeError("refused")
+        gate.opened.release()
+        for future in others:
+            with pytest.raises(RuntimeError, match="refused"):
+                future.result(10)
+        wait_until(lambda: len(gate.batches) == 3)
+        gate.error = None
+        gate.opened.release()
+        assert last.result(10) == 8
+
+
+def test_the_wrong_number_of_results_is_an_error() -> None:
+    group: GroupCommitter[int, int] = GroupCommitter(lambda items: [])
+    with pytest.raises(ValueError, match="shorter"):
+        group.run(1)
+    with pytest.raises(ValueError, match="shorter"):
+        group.run(2)
+
+
+def test_nothing_is_a_result_too() -> None:
+    batches: list[int] = []
+    together = threading.Barrier(4)
+
+    def commit(items: Sequence[int]) -> list[None]:
+        batches.append(len(items))
+        return [None] * len(items)
+
+    group: GroupCommitter[int, None] = GroupCommitter(commit)
+
+    def work(thread: int) -> None:
+        together.wait(10)
+        for number in range(ITEMS):
+            assert group.run(number) is None
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert 0 not in batches
+    assert sum(batches) == 4 * ITEMS
+
+
+def test_a_batch_has_a_limit(gate: Gate) -> None:
+    count = BATCH_LIMIT + 20
+    threads = [threading.Thread(target=gate.group.run, args=(number,), daemon=True) for number in range(count)]
+    threads[0].start()
+    wait_until(lambda: gate.batches)
+    for thread in threads[1:]:
+        thread.start()
+    wait_until(lambda: len(gate.waiting()) == count - 1)
+    for _ in range(3):
+        gate.opened.release()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert [len(batch) for batch in gate.batches] == [1, BATCH_LIMIT, 19]

@@ -1,0 +1,281 @@
+"""Reports of agents become the tick's decisions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from msgspec import Raw
+
+from core.clock import FakeClock
+from core.protocol import (
+    NULL,
+    Checkpoint,
+    Done,
+    Failure,
+    Gone,
+    Hello,
+    Log,
+    Progress,
+    Reply,
+    Report,
+    Returned,
+    Started,
+    SubmitChild,
+    Welcome,
+    encode,
+)
+from core.registry import registry
+from core.store.ticking import Completion, Stale
+from core.validation import Limits
+from tests.unit.ledger_support import TTL_SECONDS, claimed, give, info, task_id
+from worker.batch import Batch
+from worker.decisions import policy_of
+from worker.intake import START_DELAY_SECONDS, Intake
+from worker.ledger import Durations, Ledger
+from worker.recovery import Recovery
+
+AGENT = "coder-1:a"
+
+
+class Desk:
+    """An intake, its ledger with one agent, and entries numbered as they come."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.ledger = Ledger(Durations())
+        recovery = Recovery(self.ledger, lambda name: policy_of(registry, name), TTL_SECONDS)
+        self.intake = Intake(self.ledger, recovery, registry, Limits(1000, 1000), self.clock)
+        self.ledger.add_agent(info())
+        self._entries = 0
+
+    def read(self, *reports: Report | bytes, batch: Batch | None = None) -> Batch:
+        """One entry with these reports (or a payload of its own)."""
+        batch = batch or Batch()
+        self._entries += 1
+        payload = reports[0] if reports and isinstance(reports[0], bytes) else encode(list(reports))
+        self.intake.read([(f"{self._entries}-0".encode(), payload)], batch)
+        return batch
+
+    def release(self) -> Batch:
+        batch = Batch()
+        self.intake.release_starts(batch)
+        return batch
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def succeeded(number: int = 1, attempt: int = 1, output: bytes = b"{}") -> Done:
+    return Done(task_id(number), attempt, Raw(output), None, 100.0, 0.25)
+
+
+def started(*numbers: int, attempt: int = 1) -> Started:
+    return Started(AGENT, [(task_id(number), attempt) for number in numbers], 99.0)
+
+
+def test_a_success_is_a_completion(desk: Desk) -> None:
+    give(desk.ledger, claimed(1))
+    batch = desk.read(succeeded(output=b'{"n": 1.0}'))
+    assert batch.completions == [Completion(task_id(1), 1, '{"n": 1.0}', 100.0, 0.25)]
+    assert batch.consumed == [b"1-0"]
+    assert batch.reporters == {task_id(1): AGENT}
+    assert not desk.ledger.claims
+    assert desk.ledger.durations.expected("demo.work") == pytest.approx(0.25, abs=0.001)
+
+
+def test_a_failure_is_judged(desk: Desk) -> None:
+    give(desk.ledger, claimed(1))
+    batch = desk.read(Done(task_id(1), 1, NULL, Failure("permanent", "no use"), 100.0, 0.25))
+    [settlement] = batch.settlements
+    assert (settlement.to_state, settlement.agent_id, settlement.started_at) == ("failed", None, 100.0)
+    assert desk.ledger.durations.means == {}
+
+
+@pytest.mark.parametrize("output", [b'"\\u0000"', b'"' + b"x" * 1000 + b'"', b"[" * 80 + b"]" * 80])
+def test_an_output_that_cannot_be_stored(desk: Desk, output: bytes) -> None:
+    give(desk.ledger, claimed(1))
+    [settlement] = desk.read(succeeded(output=output)).settlements
+    assert settlement.to_state == "failed"
+    assert orjson.loads(settlement.error or "")["class"] == "unstorable"
+
+
+@pytest.mark.parametrize(("number", "attempt"), [(2, 1), (1, 1), (1, 3)])
+def test_a_late_or_foreign_result_is_stale(desk: Desk, number: int, attempt: int) -> None:
+    claim = give(desk.ledger, claimed(1, attempt=2))
+    batch = desk.read(succeeded(number, attempt))
+    assert batch.stale == [Stale(task_id(number), attempt, None, "completed")]
+    assert batch.consumed == [b"1-0"]
+    assert not batch.completions
+    assert desk.ledger.find(task_id(1), 2) is claim
+
+
+def test_a_doubled_result_counts_once(desk: Desk) -> None:
+    give(desk.ledger, claimed(1))
+    batch = desk.read(succeeded())
+    desk.read(succeeded(), batch=batch)
+    assert len(batch.completions) == 1
+    assert len(batch.stale) == 1
+
+
+def test_a_start_waits_for_its_end(desk: Desk) -> None:
+    give(desk.ledger, claimed(1))
+    batch = desk.read(started(1))
+    assert (batch.consumed, batch.started) == ([], [])
+    assert desk.intake.holds_starts
+    batch = desk.read(succeeded())
+    assert batch.consumed == [b"1-0", b"2-0"]
+    assert not desk.intake.holds_starts
+    desk.clock.advance(1)
+    assert desk.release().is_empty()
+
+
+def test_a_start_whose_end_does_not_follow_is_recorded(desk: Desk) -> None:
+    give(desk.ledger, claimed(1))
+    give(desk.ledger, claimed(2))
+    desk.read(started(1, 2))
+    desk.clock.advance(START_DELAY_SECONDS / 2)
+    assert desk.release().is_empty()
+    desk.clock.advance(START_DELAY_SECONDS)
+    batch = desk.release()
+    assert batch.started == [(task_id(1), 1, 99.0), (task_id(2), 1, 99.0)]
+    assert batch.consumed == [b"1-0"]
+    assert desk.release().is_empty()
+
+
+def test_an_entry_is_kept_until_all_of_its_starts_are_recorded(desk: Desk) -> None:
+    give(desk.ledger, claimed(1))
+    give(desk.ledger, claimed(2))
+    desk.read(started(1, 2))
+    assert desk.read(succeeded(1)).consumed == [b"2-0"]
+    desk.clock.advance(1)
+    batch = desk.release()
+    assert batch.started == [(task_id(2), 1, 99.0)]
+    assert batch.consumed == [b"1-0"]
+
+
+def test_a_stale_end_does_not_swallow_the_start_of_another_attempt(desk: Desk) -> None:
+    give(desk.ledger, claimed(1, attempt=2))
+    desk.read(started(1, attempt=2))
+    batch = desk.read(succeeded(1, attempt=1))
+    assert len(batch.stale) == 1
+    desk.clock.advance(1)
+    batch = desk.release()
+    assert batch.started == [(task_id(1), 2, 99.0)]
+    assert batch.consumed == [b"1-0"]
+
+
+def test_every_entry_is_consumed_when_a_task_starts_again_at_once(desk: Desk) -> None:
+    give(desk.ledger, claimed(1))
+    batch = desk.read(started(1))
+    desk.read(Returned(AGENT, [(task_id(1), 1)]), batch=batch)
+    give(desk.ledger, claimed(1, attempt=2))
+    desk.read(started(1, attempt=2), batch=batch)
+    desk.clock.advance(1)
+    desk.intake.release_starts(batch)
+    assert sorted(batch.consumed) == [b"1-0", b"2-0", b"3-0"]
+    assert batch.started == [(task_id(1), 2, 99.0)]
+
+
+@pytest.mark.parametrize("attempt", [1, 3])
+def test_a_start_of_another_attempt_is_nothing(desk: Desk, attempt: int) -> None:
+    claim = give(desk.ledger, claimed(1, attempt=2))
+    assert desk.read(started(1, attempt=attempt)).consumed == [b"1-0"]
+    assert claim.started is None
+
+
+def test_a_doubled_start_counts_once(desk: Desk) -> None:
+    give(desk.ledger, claimed(1))
+    desk.read(started(1))
+    assert desk.read(started(1)).consumed == [b"2-0"]
+
+
+def test_returned_work_is_handed_back(desk: Desk) -> None:
+    give(desk.ledger, claimed(1))
+    batch = desk.read(Returned(AGENT, [(task_id(1), 1), (task_id(2), 1)]))
+    [settlement] = batch.settlements
+    assert (settlement.to_state, settlement.refund, settlement.event) == ("pending", 1, "handed_back")
+    assert not desk.ledger.claims
+
+
+def test_the_last_progress_counts(desk: Desk) -> None:
+    batch = desk.read(Progress(task_id(1), 1, 0.25, "a quarter"), Progress(task_id(1), 1, 0.5, "half"))
+    assert list(batch.progress.values()) == [(task_id(1), 1, 0.5, "half")]
+
+
+def test_a_line_of_the_handlers_log(desk: Desk) -> None:
+    [line] = desk.read(Log(AGENT, task_id(1), 1, "info", 'a "quoted" line')).logs
+    assert line[:5] == (task_id(1), "log", 1, f"agent:{AGENT}", AGENT)
+    assert orjson.loads(line[5]) == {"level": "info", "message": 'a "quoted" line'}
+
+
+def test_a_checkpoint_that_cannot_be_stored_is_refused(desk: Desk) -> None:
+    good = Checkpoint(AGENT, "r1", task_id(1), 1, Raw(b'{"step":1}'))
+    batch = desk.read(good, Checkpoint(AGENT, "r2", task_id(1), 1, Raw(b'"\\u0000"')))
+    assert batch.checkpoints == [good]
+    [reply] = batch.orders[AGENT]
+    assert isinstance(reply, Reply)
+    assert (reply.request_id, reply.value) == ("r2", None)
+    assert "NUL" in (reply.refused or "")
+
+
+def child(options: dict[str, Any], ordinal: int = 1, child_type: str = "code.metrics") -> SubmitChild:
+    return SubmitChild(AGENT, "r1", task_id(1), 1, ordinal, child_type, {"source": "x = 1"}, options)
+
+
+def test_a_child_gets_a_key_of_its_own(desk: Desk) -> None:
+    registry.load()
+    [asked] = desk.read(child({"queue": "nightly"}, ordinal=3)).children
+    submission = asked.submission
+    assert submission.idempotency_key == f"{task_id(1)}/3"
+    assert (submission.parent_id, submission.creator_agent_id) == (task_id(1), AGENT)
+    assert (submission.queue, submission.created_by) == ("nightly", f"task:{task_id(1)}")
+
+
+@pytest.mark.parametrize(
+    ("report", "reason"),
+    [
+        (child({}, child_type="demo.unknown"), "demo.unknown"),
+        (child({"queue": "No Queue"}), "queue"),
+        (child({"colour": "red"}), "colour"),
+        (child({"idempotency_key": "mine"}), "idempotency_key"),
+        (child({"parent_id": task_id(9)}), "parent_id"),
+    ],
+)
+def test_a_child_that_is_refused(desk: Desk, report: SubmitChild, reason: str) -> None:
+    registry.load()
+    batch = desk.read(report)
+    assert not batch.children
+    [reply] = batch.orders[AGENT]
+    assert isinstance(reply, Reply)
+    assert reason in (reply.refused or "")
+
+
+def test_a_new_agent_is_welcomed_and_recorded_once(desk: Desk) -> None:
+    hello = Hello(info("coder-2:b"))
+    batch = desk.read(hello, hello)
+    assert batch.arrivals == [hello.agent]
+    assert batch.orders == {"coder-2:b": [Welcome(), Welcome()]}
+    assert "coder-2:b" in desk.ledger.agents
+
+
+def test_a_boot_that_ended_does_not_come_back(desk: Desk) -> None:
+    give(desk.ledger, claimed(1))
+    batch = desk.read(Gone(AGENT, "left"), Gone(AGENT, "lost"), Hello(info()))
+    assert batch.endings == [(AGENT, "left")]
+    assert batch.fenced == [AGENT]
+    assert batch.arrivals == []
+    assert [s.event for s in batch.settlements] == ["handed_back"]
+    assert AGENT not in desk.ledger.agents
+
+
+@pytest.mark.parametrize("payload", [b"", b"not json", b'[["unknown"]]', b'{"a":1}', b"\xff\xfe"])
+def test_garbage_is_deleted_and_stops_nothing(desk: Desk, payload: bytes) -> None:
+    give(desk.ledger, claimed(1))
+    batch = desk.read(payload)
+    desk.read(succeeded(), batch=batch)
+    assert batch.consumed == [b"1-0", b"2-0"]
+    assert len(batch.completions) == 1

@@ -1,0 +1,91 @@
+"""What a committed tick tells Redis."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.models import Lane, Waiting
+from core.protocol import Cancel, Reply, Run, Welcome, decode_orders
+from core.queue import Publication
+from tests.unit.ledger_support import claimed, give, heartbeat, info, placed, task_id
+from worker.batch import Batch, Committed
+from worker.ledger import Durations, Ledger
+from worker.publication import publication_of
+
+AGENT = "coder-1:a"
+WORK = Lane("default", "demo.work")
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    ledger = Ledger(Durations())
+    ledger.add_agent(info())
+    return ledger
+
+
+def test_a_claim_becomes_an_order(ledger: Ledger) -> None:
+    slots = ledger.agents[AGENT].slots
+    batch = Batch(claims=[placed(1, slots)], consumed=[b"3-0"])
+    publication, claims = publication_of(ledger, batch, Committed(claimed=[claimed(1)]))
+    [order] = decode_orders(publication.orders[AGENT])
+    assert isinstance(order, Run)
+    assert (order.task_id, order.attempt, bytes(order.input)) == (task_id(1), 1, b"{}")
+    assert publication.removed == {WORK: [task_id(1)]}
+    assert publication.consumed == [b"3-0"]
+    assert claims == [ledger.find(task_id(1), 1)]
+    assert not claims[0].is_published
+    assert slots.open_tasks == 1
+
+
+def test_a_row_that_was_not_claimed_leaves_the_lane_and_frees_its_agent(ledger: Ledger) -> None:
+    slots = ledger.agents[AGENT].slots
+    batch = Batch(claims=[placed(1, slots), placed(2, slots)])
+    publication, claims = publication_of(ledger, batch, Committed(claimed=[claimed(2)]))
+    assert publication.removed == {WORK: [task_id(1), task_id(2)]}
+    assert [claim.id for claim in claims] == [task_id(2)]
+    assert (slots.open_tasks, slots.open_seconds) == (1, 1.0)
+
+
+def test_replies_follow_the_tick(ledger: Ledger) -> None:
+    batch = Batch()
+    batch.order(AGENT, Welcome())
+    reply = Reply("r1", "the child's id")
+    publication, _ = publication_of(ledger, batch, Committed(replies=[(AGENT, reply)]))
+    assert decode_orders(publication.orders[AGENT]) == [Welcome(), reply]
+
+
+def test_an_orphan_is_cancelled_where_it_is_held(ledger: Ledger) -> None:
+    claim = give(ledger, claimed(1))
+    ledger.add_agent(info("coder-2:b")).held_before = frozenset({(task_id(1), 1)})
+    publication, _ = publication_of(ledger, Batch(), Committed(orphans=[(task_id(1), 1)]))
+    assert {agent: decode_orders(orders) for agent, orders in publication.orders.items()} == {
+        "coder-2:b": [Cancel(task_id(1), 1)]
+    }
+    assert ledger.find(claim.id, 1) is None
+
+
+def test_an_orphan_of_an_old_attempt_leaves_the_new_one_alone(ledger: Ledger) -> None:
+    claim = give(ledger, claimed(1, attempt=2))
+    ledger.agents[AGENT].held_before = frozenset(heartbeat(held=[(task_id(1), 1)]).held)
+    publication, _ = publication_of(ledger, Batch(), Committed(orphans=[(task_id(1), 1)]))
+    assert decode_orders(publication.orders[AGENT]) == [Cancel(task_id(1), 1)]
+    assert ledger.find(task_id(1), 2) is claim
+
+
+def test_an_agent_that_ended_gets_no_orders(ledger: Ledger) -> None:
+    batch = Batch(endings=[(AGENT, "lost"), (AGENT, "lost")], fenced=[AGENT])
+    batch.order(AGENT, Welcome())
+    publication, _ = publication_of(ledger, batch, Committed())
+    assert publication.orders == {}
+    assert publication.ended_agents == [AGENT]
+    assert publication.fenced_agents == [AGENT]
+
+
+def test_what_waits_is_passed_on(ledger: Ledger) -> None:
+    waiting = [Waiting(task_id(1), WORK, 1, 5.0, False)]
+    publication, _ = publication_of(ledger, Batch(), Committed(waiting=waiting))
+    assert publication == Publication(waiting=waiting)
+
+
+def test_an_empty_tick_says_nothing(ledger: Ledger) -> None:
+    assert publication_of(ledger, Batch(ping=True), Committed())[0].is_empty()

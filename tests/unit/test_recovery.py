@@ -1,0 +1,231 @@
+"""The leader's second look: what counts as lost, and when."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.protocol import Cancel, Heartbeat
+from core.registry import RetryPolicy
+from core.store.recovering import NIL
+from tests.unit.ledger_support import TTL_SECONDS, claimed, give, heartbeat, info, roster, task_id
+from worker.batch import Batch
+from worker.ledger import Claim, Durations, Ledger
+from worker.recovery import (
+    DEAF_AFTER_SECONDS,
+    OVERDUE_GRACE_SECONDS,
+    REBUILD_SLICE,
+    SWEEP_SLICE,
+    Recovery,
+    position,
+)
+
+AGENT = "coder-1:a"
+GENERATION = "run:mark"
+
+
+class Watch:
+    """A recovery that looks at rosters second by second."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger(Durations())
+        self.recovery = Recovery(self.ledger, lambda name: RetryPolicy(), TTL_SECONDS)
+        self.now = 100.0
+
+    def look(
+        self, *beats: Heartbeat, tail: str = "0-0", inbox_tail: str = "0-0", silent: tuple[str, ...] = (), canary: bool = True
+    ) -> Batch:
+        """Reads one roster, with all results read up to its tail; a second passes."""
+        batch = Batch()
+        read = roster(*beats, tail=tail, inbox_tail=inbox_tail, silent=silent, canary_lives=canary)
+        self.recovery.inspect(read, GENERATION, self.now, batch)
+        self.recovery.conclude(tail.encode(), batch)
+        self.now += 1
+        return batch
+
+    def give(self, number: int = 1, attempt: int = 1) -> Claim:
+        if AGENT not in self.ledger.agents:
+            self.ledger.add_agent(info())
+        return give(self.ledger, claimed(number, attempt))
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+def reasons(batch: Batch) -> list[str]:
+    return [settlement.event for settlement in batch.settlements]
+
+
+def test_an_agent_is_learnt_from_its_heartbeat(watch: Watch) -> None:
+    batch = watch.look(heartbeat())
+    assert [agent.id for agent in batch.arrivals] == [AGENT]
+    assert watch.look(heartbeat()).arrivals == []
+    assert watch.ledger.agents[AGENT].slots.accepts_work
+    watch.look(heartbeat(draining=True))
+    assert not watch.ledger.agents[AGENT].slots.accepts_work
+
+
+def test_a_claim_that_its_agent_holds_stays(watch: Watch) -> None:
+    watch.give()
+    assert watch.look(heartbeat(read="5-0", held=[(task_id(1), 1)]), inbox_tail="5-0").settlements == []
+
+
+def test_a_claim_that_its_agent_does_not_hold_goes_back(watch: Watch) -> None:
+    claim = watch.give()
+    [settlement] = watch.look(heartbeat(read="5-0", held=[(task_id(1), 9)]), inbox_tail="5-0").settlements
+    assert (settlement.id, settlement.attempt, settlement.refund, settlement.agent_id) == (task_id(1), 1, 1, AGENT)
+    assert watch.ledger.find(claim.id, 1) is None
+
+
+def test_what_the_agent_has_not_read_yet_is_not_missing(watch: Watch) -> None:
+    watch.give()
+    assert watch.look(heartbeat(read="5-0"), inbox_tail="5-1").settlements == []
+
+
+def test_what_is_not_published_yet_is_not_missing(watch: Watch) -> None:
+    watch.give().is_published = False
+    assert watch.look(heartbeat(read="5-0"), inbox_tail="5-0").settlements == []
+
+
+def test_a_heartbeat_of_another_generation_proves_nothing(watch: Watch) -> None:
+    watch.give()
+    assert watch.look(heartbeat(read="5-0", generation="run:older"), inbox_tail="5-0").settlements == []
+
+
+def test_nothing_is_concluded_before_the_results_were_read(watch: Watch) -> None:
+    claim = watch.give()
+    batch = Batch()
+    watch.recovery.inspect(roster(heartbeat(), tail="70-2"), GENERATION, watch.now, batch)
+    for cursor in (b"0-0", b"69-9", b"70-1"):
+        watch.recovery.conclude(cursor, batch)
+        assert batch.settlements == []
+    watch.ledger.close(claim)  # its result was among them
+    watch.recovery.conclude(b"70-2", batch)
+    assert batch.settlements == []
+
+
+def test_a_busy_agent_is_not_deaf(watch: Watch) -> None:
+    """Orders come all the time, so a heartbeat is always a little behind the inbox."""
+    for second in range(60):
+        batch = watch.look(heartbeat(read=f"{second}-5"), inbox_tail=f"{second + 1}-9")
+        assert batch.endings == []
+
+
+def test_an_agent_that_does_not_read_is_deaf(watch: Watch) -> None:
+    watch.give()
+    for second in range(int(DEAF_AFTER_SECONDS) + 1):
+        assert watch.look(heartbeat(read="4-0"), inbox_tail=f"{5 + second}-0").endings == []
+    batch = watch.look(heartbeat(read="4-0"), inbox_tail="50-0")
+    assert batch.endings == [(AGENT, "lost")]
+    assert batch.fenced == [AGENT]
+    assert reasons(batch) == ["handed_back"]
+
+
+def test_an_agent_that_catches_up_is_not_deaf(watch: Watch) -> None:
+    for _ in range(3):
+        for _ in range(int(DEAF_AFTER_SECONDS) - 1):
+            assert watch.look(heartbeat(read="4-0"), inbox_tail="5-0").endings == []
+        assert watch.look(heartbeat(read="5-0"), inbox_tail="5-0").endings == []
+
+
+def test_silence_counts_once_the_canary_has_lived_for_a_ttl(watch: Watch) -> None:
+    watch.give()
+    for _ in range(int(TTL_SECONDS)):
+        assert watch.look(silent=(AGENT,)).endings == []
+    assert watch.look(silent=(AGENT,)).endings == [(AGENT, "lost")]
+
+
+def test_a_canary_that_died_begins_anew(watch: Watch) -> None:
+    watch.give()
+    assert watch.recovery.canary_is_dead
+    for _ in range(int(TTL_SECONDS)):
+        watch.look(silent=(AGENT,))
+        assert not watch.recovery.canary_is_dead
+    assert watch.look(silent=(AGENT,), canary=False).endings == []
+    assert watch.recovery.canary_is_dead
+    for _ in range(int(TTL_SECONDS)):
+        assert watch.look(silent=(AGENT,)).endings == []
+    assert watch.look(silent=(AGENT,)).endings == [(AGENT, "lost")]
+
+
+def test_an_agent_that_only_rows_know_is_lost_too(watch: Watch) -> None:
+    watch.give()
+    del watch.ledger.agents[AGENT]
+    for _ in range(int(TTL_SECONDS)):
+        assert watch.look().endings == []
+    assert watch.look().endings == [(AGENT, "lost")]
+    assert not watch.ledger.claims
+
+
+def test_the_lost_pay_only_for_what_they_had_started(watch: Watch) -> None:
+    watch.give(1)
+    running = watch.give(2)
+    running.started = watch.now
+    batch = Batch()
+    watch.recovery.reap(AGENT, "lost", batch)
+    refunds = {settlement.id: settlement.refund for settlement in batch.settlements}
+    assert refunds == {task_id(1): 1, task_id(2): 0}
+    assert not watch.ledger.claims
+    assert AGENT not in watch.ledger.agents
+
+
+def test_a_heartbeat_of_a_lost_boot_does_not_bring_it_back(watch: Watch) -> None:
+    watch.look(heartbeat())
+    watch.recovery.reap(AGENT, "lost", Batch())
+    assert watch.look(heartbeat()).arrivals == []
+    assert AGENT not in watch.ledger.agents
+
+
+def test_a_pair_held_twice_is_compared_with_its_row(watch: Watch) -> None:
+    pair = (task_id(1), 1)
+    assert watch.look(heartbeat(held=[pair])).held == []
+    assert watch.look(heartbeat(held=[pair, (task_id(2), 1)])).held == [pair]
+    assert watch.look(heartbeat(held=[])).held == []
+
+
+def test_an_attempt_without_an_end_is_settled_for_its_agent(watch: Watch) -> None:
+    claim = watch.give()
+    claim.started, claim.started_at = watch.now, 5.0
+    held = heartbeat(held=[claim.pair])
+    watch.now = claim.started + claim.timeout_seconds + OVERDUE_GRACE_SECONDS - 1
+    assert watch.look(held).settlements == []
+    batch = watch.look(held)
+    [settlement] = batch.settlements
+    assert (settlement.agent_id, settlement.event) == (AGENT, "attempt_failed")
+    assert "timeout" in (settlement.error or "")
+    assert batch.orders == {AGENT: [Cancel(task_id(1), 1)]}
+    assert watch.look(held).settlements == []
+
+
+def test_what_has_not_started_is_never_overdue(watch: Watch) -> None:
+    claim = watch.give()
+    watch.now += 10_000
+    assert watch.look(heartbeat(held=[claim.pair])).settlements == []
+
+
+def test_the_sweep_goes_round(watch: Watch) -> None:
+    recovery = watch.recovery
+    assert (recovery.next_sweep().after, recovery.next_sweep().limit) == (NIL, SWEEP_SLICE)
+    recovery.note_sweep(task_id(7))
+    assert recovery.next_sweep().after == task_id(7)
+    recovery.note_sweep(None)
+    assert recovery.next_sweep().after == NIL
+
+
+def test_a_rebuild_begins_at_once_and_ends(watch: Watch) -> None:
+    recovery = watch.recovery
+    recovery.note_sweep(task_id(7))
+    recovery.rebuild()
+    assert recovery.is_rebuilding
+    assert (recovery.next_sweep().after, recovery.next_sweep().limit) == (NIL, REBUILD_SLICE)
+    recovery.note_sweep(task_id(9))
+    assert recovery.is_rebuilding
+    recovery.note_sweep(None)
+    assert not recovery.is_rebuilding
+
+
+def test_positions_are_numbers() -> None:
+    assert position(b"999-5") < position(b"1000-0")
+    assert position(b"1000-9") < position(b"1000-10")
+    assert position(b"1000") == (1000, 0)

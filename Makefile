@@ -13,7 +13,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
 
 run: $(INSTALLED) ## start PostgreSQL, Redis, the worker and the dashboard, with sample work
-	@exec $(RUN) -m worker run --dashboard --demo $(ARGS)
+	@exec $(RUN) -m worker run --dashboard --demo --migrate $(ARGS)
 
 test: $(INSTALLED) ## run every test, and print the coverage (at least 85 %)
 	@exec $(RUN) -m pytest -n 2 --dist worksteal --cov --cov-report=term --cov-fail-under=85 $(ARGS)

@@ -17,12 +17,13 @@ BATCH_LIMIT = 500
 
 
 class _Call(Generic[Item, Result]):
-    __slots__ = ("done", "error", "item", "result")
+    __slots__ = ("done", "error", "is_over", "item", "result")
 
     def __init__(self, item: Item) -> None:
         self.item = item
         self.result: Result | None = None
         self.error: BaseException | None = None
+        self.is_over = False
         self.done: threading.Lock | None = None
 
 
@@ -49,7 +50,7 @@ class GroupCommitter(Generic[Item, Result]):
         if not leads:
             assert call.done is not None
             call.done.acquire()  # released with the result, or to hand over the lead
-        if call.result is None and call.error is None:
+        if not call.is_over:
             self._lead()
         if call.error is not None:
             raise call.error
@@ -65,6 +66,8 @@ class GroupCommitter(Generic[Item, Result]):
         except BaseException as error:
             for call in batch:
                 call.error = error
+        for call in batch:
+            call.is_over = True
         with self._mutex:
             # whoever waits longest leads next, so that this caller can return
             successor = self._queue[0] if self._queue else None

@@ -8,7 +8,7 @@ class Keys:
 
     def __init__(self, namespace: str) -> None:
         self.prefix = f"taskyard:{namespace}:"
-        self.lanes = f"{self.prefix}lanes"  # every lane that ever had a task
+        self.lanes = f"{self.prefix}lanes"  # every lane that has tasks
         self.due = f"{self.prefix}due"  # tasks with a time of their own, by that time
         self.results = f"{self.prefix}results"  # reports to the leader, its only reader; deleted after the commit
         self.wake = f"{self.prefix}wake"  # nudges from submitters, capped

@@ -46,7 +46,8 @@ class Publication:
 class Roster:
     """What the leader looks at every second, read at one instant.
 
-    `agents` maps an agent id to (heartbeat JSON or None if it has none, id of its inbox's last entry).
+    `agents` maps the id of each agent with a heartbeat to (heartbeat JSON, the last id that its
+    inbox ever had); `results_tail` is the id of the last result that is there.
     """
 
     generation: str | None
@@ -54,7 +55,7 @@ class Roster:
     canary_lives: bool
     results_tail: bytes
     lanes: list[Lane]
-    agents: dict[str, tuple[bytes | None, bytes]]
+    agents: dict[str, tuple[bytes, bytes]]
 
 
 class StaleEpoch(Exception):
@@ -129,7 +130,7 @@ class Queue:
         as wiped.
         """
         arguments = [epoch, self.run_id(), uuid.uuid4().hex]
-        accepted, current, is_new = self._lead(keys=[self.keys.epoch, self.keys.generation], args=arguments)
+        accepted, current, is_new = self._lead(keys=self._names("epoch", "generation", "agents", "inbox"), args=arguments)
         return bool(accepted), current.decode(), bool(is_new)
 
     def collect(

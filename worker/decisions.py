@@ -34,7 +34,7 @@ def judge(
     `draw` in [0, 1) is the jitter's randomness. With `may_refund` a lost agent does not cost the
     task an attempt.
     """
-    error_class = _known_class(failure.error_class)
+    error_class = known_class(failure.error_class)
     decision = decide(
         policy,
         error_class,
@@ -87,7 +87,8 @@ def error_json(error_class: str, message: str, traceback: str | None, mark: str)
     return orjson.dumps(error).decode()
 
 
-def _known_class(name: str) -> ErrorClass:
+def known_class(name: str) -> ErrorClass:
+    """The error class of this name; transient for a name that is none."""
     try:
         return ErrorClass(name)
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterable
 
 import orjson
@@ -30,12 +31,15 @@ from core.registry import Registry
 from core.store.ticking import Completion, Stale
 from core.validation import Limits, check_output, validate_submission
 from worker.batch import Batch, Child
-from worker.decisions import hand_back, judge, policy_of
+from worker.decisions import hand_back, judge, known_class, policy_of
 from worker.ledger import Ledger
 from worker.recovery import Recovery
 
 # A start younger than this waits for its end, so that a short task is one update instead of two.
 START_DELAY_SECONDS = 0.05
+MAX_ATTEMPT = (1 << 31) - 1
+LATEST_SECONDS = 253_402_300_799.0  # the end of the year 9999
+_TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 log = structlog.get_logger(__name__)
 
@@ -109,10 +113,10 @@ class Intake:
         claim = self._ledger.find(task_id, done.attempt)
         failure = done.failure
         if claim is None:
-            reported = "completed" if failure is None else failure.error_class
-            batch.stale.append(Stale(task_id, done.attempt, None, reported))
+            self._stale(done, batch)
             return
         self._ledger.close(claim)
+        done.started_at = _storable_time(done.started_at)
         batch.reporters[task_id] = claim.agent_id
         if failure is None:
             output = bytes(done.output).decode("utf-8", "surrogatepass")
@@ -125,6 +129,13 @@ class Intake:
         policy = policy_of(self._registry, claim.task_type)
         batch.settlements.append(judge(claim, failure, policy, random.random(), done=done))
 
+    def _stale(self, done: Done, batch: Batch) -> None:
+        if not _TASK_ID.fullmatch(done.task_id) or not 0 <= done.attempt <= MAX_ATTEMPT:
+            log.error("results.unreadable", reason=f"no task's id or attempt: {done.task_id!r}, {done.attempt}")
+            return
+        reported = "completed" if done.failure is None else str(known_class(done.failure.error_class))
+        batch.stale.append(Stale(done.task_id, done.attempt, None, reported))
+
     def _started(self, report: Started, now: float, entry: bytes, batch: Batch) -> None:
         held = 0
         for task_id, attempt in report.pairs:
@@ -133,8 +144,8 @@ class Intake:
                 continue
             if task_id in self._held_starts:
                 self._forget_start(task_id, batch)  # an earlier attempt's, which is over
-            claim.started, claim.started_at = now, report.at
-            self._held_starts[task_id] = (attempt, now, report.at, entry)
+            claim.started, claim.started_at = now, _storable_time(report.at)
+            self._held_starts[task_id] = (attempt, now, claim.started_at, entry)
             held += 1
         if held:
             self._held_entries[entry] = self._held_entries.get(entry, 0) + held
@@ -155,15 +166,19 @@ class Intake:
                 self._ledger.close(claim)
 
     def _progress(self, report: Progress, batch: Batch) -> None:
-        batch.progress[report.task_id] = (report.task_id, report.attempt, report.fraction, report.message)
+        if self._ledger.find(report.task_id, report.attempt) is not None:
+            batch.progress[report.task_id] = (report.task_id, report.attempt, report.fraction, report.message)
 
     def _log(self, report: Log, batch: Batch) -> None:
-        detail = orjson.dumps({"level": report.level, "message": report.message}).decode()
-        actor = f"agent:{report.agent_id}"
-        batch.logs.append((report.task_id, "log", report.attempt, actor, report.agent_id, detail))
+        claim = self._ledger.find(report.task_id, report.attempt)
+        if claim is not None:
+            detail = orjson.dumps({"level": report.level, "message": report.message}).decode()
+            batch.logs.append((claim.id, "log", claim.attempt, f"agent:{claim.agent_id}", claim.agent_id, detail))
 
     def _checkpoint(self, report: Checkpoint, batch: Batch) -> None:
         problem = check_output(bytes(report.state), self._limits.output_limit_bytes)
+        if self._ledger.find(report.task_id, report.attempt) is None:
+            problem = "this attempt is no longer the current one"
         if problem is not None:
             batch.order(report.agent_id, Reply(report.request_id, None, f"checkpoint: {problem}"))
         else:
@@ -201,3 +216,8 @@ class Intake:
     def _gone(self, report: Gone, batch: Batch) -> None:
         if report.agent_id not in self._ledger.ended:
             self._recovery.reap(report.agent_id, report.state, batch)
+
+
+def _storable_time(at: float) -> float:
+    """An agent's time within what PostgreSQL can store: its clock may say anything."""
+    return min(max(at, 0.0), LATEST_SECONDS)

@@ -17,7 +17,7 @@ def configure_logs(level: str) -> None:
     """Sets up structlog for this process, to stderr."""
     is_terminal = sys.stderr.isatty()
     renderer = (
-        structlog.dev.ConsoleRenderer(colors=True)
+        structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
         if is_terminal
         else structlog.processors.JSONRenderer(sort_keys=False)
     )
@@ -25,8 +25,8 @@ def configure_logs(level: str) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if is_terminal else "iso", utc=not is_terminal),
-            _without_passwords,
             structlog.processors.format_exc_info,
+            _without_passwords,  # tracebacks among the rest
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

@@ -18,13 +18,13 @@ def publication_of(ledger: Ledger, batch: Batch, committed: Committed) -> tuple[
         orders.setdefault(agent_id, []).append(reply)
     for task_id, attempt in committed.orphans:
         _cancel_orphan(ledger, task_id, attempt, orders)
-    ended = {agent_id for agent_id, _ in batch.endings}
     publication = Publication(
         consumed=batch.consumed,
         removed=lanes_of(batch),
         waiting=committed.waiting,
-        orders={agent_id: encode(listed) for agent_id, listed in orders.items() if agent_id not in ended},
-        ended_agents=sorted(ended),
+        # one that ended meanwhile, or that nobody knows, has no inbox
+        orders={agent_id: encode(listed) for agent_id, listed in orders.items() if agent_id in ledger.agents},
+        ended_agents=sorted({agent_id for agent_id, _ in batch.endings}),
         fenced_agents=batch.fenced,
     )
     return publication, claims

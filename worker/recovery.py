@@ -64,7 +64,7 @@ class Recovery:
             self._canary_since = now if roster.canary_lives else None
         suspects = Suspects(position(roster.results_tail))
         for agent_id, (beat, inbox_tail) in roster.agents.items():
-            if beat is not None and agent_id not in self._ledger.ended:
+            if agent_id not in self._ledger.ended:
                 self._inspect_agent(agent_id, decode_heartbeat(beat), inbox_tail, generation, now, batch, suspects)
         self._suspect_silent(roster, now, suspects)
         if suspects.unheld or suspects.lost_agents:
@@ -112,12 +112,13 @@ class Recovery:
             suspects.lost_agents.append(agent.info.id)
 
     def _suspect_silent(self, roster: Roster, now: float, suspects: Suspects) -> None:
+        holders = {claim.agent_id for claim in self._ledger.claims.values()}
+        # a claim that was being committed when its agent's end was read
+        suspects.lost_agents += sorted(holders & self._ledger.ended)
         if self._canary_since is None or now - self._canary_since < self._ttl_seconds:
             return  # silence proves nothing yet: heartbeats may have been lost with time, not with agents
-        known = set(self._ledger.agents) | {claim.agent_id for claim in self._ledger.claims.values()}
-        for agent_id in sorted(known):
-            if roster.agents.get(agent_id, (None, b""))[0] is None:
-                suspects.lost_agents.append(agent_id)
+        known = (set(self._ledger.agents) | holders) - self._ledger.ended
+        suspects.lost_agents += sorted(known - roster.agents.keys())
 
     def _settle_overdue(self, now: float, batch: Batch) -> None:
         for claim in list(self._ledger.claims.values()):

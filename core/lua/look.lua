@@ -5,15 +5,16 @@
 local moved = {}
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, 1000)) do
     local id, score, lane = string.match(member, '^([^|]*)|([^|]*)|(.*)$')
+    redis.call('ZREM', KEYS[2], member) -- the deletion first: a full Redis takes the rest then
     redis.call('ZADD', KEYS[3] .. ':' .. lane, score, id)
     redis.call('SADD', KEYS[1], lane)
-    redis.call('ZREM', KEYS[2], member)
     moved[#moved + 1] = lane
 end
 local heads = {}
 for lane = 1, tonumber(ARGV[2]) do
     local name, count = ARGV[lane * 2 + 1], tonumber(ARGV[lane * 2 + 2])
     heads[lane] = redis.call('ZRANGE', KEYS[3] .. ':' .. name, 0, count - 1, 'WITHSCORES')
+    if #heads[lane] == 0 then redis.call('SREM', KEYS[1], name) end
 end
 local next_due = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
 return {moved, next_due or false, heads}

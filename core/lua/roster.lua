@@ -10,16 +10,24 @@ local function tail(stream)
 end
 local canary
 if ARGV[2] == '1' then
+    redis.call('DEL', KEYS[3]) -- a deletion first: a full Redis takes the rest then
     redis.call('SET', KEYS[3], '1', 'PX', ARGV[1])
     canary = 1
 else
     canary = redis.call('PEXPIRE', KEYS[3], ARGV[1])
 end
 local agents = {}
-for position, agent in ipairs(redis.call('SMEMBERS', KEYS[6])) do
-    agents[position] = {agent, redis.call('GET', KEYS[7] .. ':' .. agent), tail(KEYS[8] .. ':' .. agent)}
+for _, agent in ipairs(redis.call('SMEMBERS', KEYS[6])) do
+    local beat = redis.call('GET', KEYS[7] .. ':' .. agent)
+    if beat then
+        agents[#agents + 1] = {agent, beat, tail(KEYS[8] .. ':' .. agent)}
+    else
+        redis.call('SREM', KEYS[6], agent)
+    end
 end
+-- not the stream's last id: a leader that begins finds what was deleted neither there nor unread
+local unread = redis.call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)[1]
 return {
-    redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), canary, tail(KEYS[4]),
+    redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), canary, unread and unread[1] or '0-0',
     redis.call('SMEMBERS', KEYS[5]), agents,
 }

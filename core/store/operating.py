@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from core.database import Transaction, queries
 from core.errors import IllegalTransition, TaskNotFound
-from core.models import Lane, Task, Waiting
-from core.states import Priority
+from core.models import Task, Waiting
+from core.states import CLAIMED, Priority
 from core.store import reading, ticking
 
 
@@ -19,10 +19,9 @@ def cancel(tx: Transaction, task_id: str, actor: str, reason: str) -> tuple[Wait
     rows = tx.rows(queries("operators")["cancel"], parameters)
     if not rows:
         raise _refusal(tx, task_id, "cancel", ("open",))
-    id_, attempt, state, queue, type_, requires, priority, agent_id = rows[0]
+    id_, state, attempt, agent_id = rows[0][0], rows[0][1], rows[0][7], rows[0][8]
     ticking.cancel_descendants(tx, [id_], actor)
-    running_on = agent_id if state in ("assigned", "in_progress") else None
-    return Waiting(id_, Lane(queue, type_, tuple(requires)), priority, 0.0, False), running_on, attempt
+    return Waiting.from_row(rows[0]), agent_id if state in CLAIMED else None, attempt
 
 
 def retry(tx: Transaction, task_id: str, actor: str, reason: str) -> Waiting:

@@ -20,7 +20,7 @@ from dashboard.data import Details
 
 JSON_LIMIT = 50_000  # characters that are sent to the browser
 HISTORY_LIMIT = 500
-CELL_WIDTH_PX = 170
+CELL_WIDTH_PX = 140
 
 
 def show_details(task_id: str, details: Details | None, as_of: datetime) -> None:

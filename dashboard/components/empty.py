@@ -16,5 +16,5 @@ def show_empty() -> None:
     with st.container(border=True, key="empty"):
         st.subheader("There are no tasks yet")
         st.markdown("Submit a first one from Python, in the repository's folder. It appears here within seconds.")
-        st.code(FIRST_TASK)
+        st.code(FIRST_TASK, wrap_lines=True)
         st.caption("`make run` starts everything that it takes, with sample work.")

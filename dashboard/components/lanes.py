@@ -8,7 +8,6 @@ import streamlit as st
 from dashboard.components.times import duration
 from dashboard.data import Snapshot
 
-
 REASONS_IN_FULL = 4
 REASONS_HEIGHT_PX = 140
 

@@ -27,7 +27,7 @@ def show_overview() -> None:
     look = data.look()
     snapshot = look.snapshot or st.session_state.get(LAST_SEEN_KEY)
     st.session_state[LAST_SEEN_KEY] = snapshot
-    show_problems(look.problems, snapshot, is_live=is_live)
+    show_problems(look.problems, None if look.snapshot else snapshot, is_live=is_live)
     if snapshot is None:
         return
     st.caption(f"As of {shown_time(snapshot.as_of)}" + ("" if is_live else ", paused"))

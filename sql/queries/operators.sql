@@ -6,7 +6,8 @@ WITH current AS MATERIALIZED (
     UPDATE tasks t SET state = 'cancelled', finished_at = now(),
         error = jsonb_build_object('class', 'cancelled', 'message', %(reason)s::text)
     FROM current c WHERE t.id = c.id
-    RETURNING t.id, t.attempt, c.state, t.queue, t.type, t.requires, t.priority, c.assigned_agent_id
+    RETURNING t.id, t.attempt, c.state, t.queue, t.type, t.requires, t.priority,
+        extract(epoch FROM t.ready_at)::float8 AS ready, c.assigned_agent_id
 ), cut AS (
     DELETE FROM task_dependencies d USING cancelled c WHERE d.child_id = c.id
 ), audit AS (
@@ -15,7 +16,7 @@ WITH current AS MATERIALIZED (
         jsonb_build_object('reason', %(reason)s::text)
     FROM cancelled
 )
-SELECT id, attempt, state, queue, type, requires, priority, assigned_agent_id FROM cancelled
+SELECT id, state, queue, type, requires, priority, ready, attempt, assigned_agent_id FROM cancelled
 
 -- name: retry
 -- failed | cancelled → pending, with a whole new budget of attempts.

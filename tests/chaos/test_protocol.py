@@ -159,7 +159,7 @@ FORGED = [
 ]
 
 
-@pytest.mark.parametrize("payload", FORGED)
+@pytest.mark.parametrize("payload", FORGED, ids=range(len(FORGED)))
 def test_forged_report_does_not_stop_the_tick(engine: Engine, payload: bytes) -> None:
     worker = engine.worker()
     engine.agent()

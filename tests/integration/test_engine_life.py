@@ -206,7 +206,11 @@ def test_children_of_a_retried_parent_are_submitted_once(engine: Engine) -> None
 
 @pytest.mark.parametrize(
     ("type", "options", "words"),
-    [("demo.unknown", {}, "demo.unknown"), ("demo.echo", {"colour": 1}, "colour"), ("demo.echo", {"queue": "|"}, "queue")],
+    [
+        ("demo.unknown", {}, "demo.unknown"),
+        ("demo.echo", {"colour": 1}, "colour"),
+        ("demo.echo", {"queue": "|"}, "queue"),
+    ],
 )
 def test_refused_child_fails_its_parent_with_the_reason(engine: Engine, type: str, options: dict, words: str) -> None:
     def parent(given: Payload, context: TaskContext) -> Payload:
@@ -259,10 +263,12 @@ def test_nothing_is_left_in_redis_when_all_is_done(engine: Engine) -> None:
     for agent in agents:
         wait_until(lambda agent=agent: engine.redis.xlen(engine.queue.keys.inbox(agent.id)) == 0)
     wait_until(lambda: engine.queue.results_length() == 0)
+    wait_until(lambda: engine.queue.depths() == {}, message="empty lanes are kept")
     for agent in agents:
         agent.stop()
         wait_until(lambda agent=agent: engine.agent_state(agent.id) == "left")
-    wait_until(lambda: engine.keys() <= {"epoch", "generation", "canary", "wake", "results"}, message=str(engine.keys()))
+    lasting = {"epoch", "generation", "canary", "wake", "results", *(f"fenced:{agent.id}" for agent in agents)}
+    wait_until(lambda: engine.keys() <= lasting, message=str(engine.keys()))
     assert engine.queue.results_length() == 0
 
 

@@ -75,9 +75,7 @@ def test_cancelled_running_task_stops_and_stays_cancelled(engine: Engine, gate: 
     assert engine.wait_for(engine.submit("demo.gate", {"n": 2})).state == "completed"
 
 
-def test_cancel_reaches_the_agent_without_the_hint(
-    engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cancel_reaches_the_agent_without_the_hint(engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine.queue, "send_cancel", lambda *given: None)
     engine.agent()
     task_id = engine.submit("demo.gate")
@@ -199,17 +197,17 @@ def test_tasks_go_only_to_agents_with_their_tags_and_types(engine: Engine, gate:
     assert sorted(able.ran) == sorted((task_id, 1) for task_id in tagged)
 
 
-def test_drained_agent_hands_unstarted_work_back(engine: Engine, gate: Gate) -> None:
+def test_drained_agent_hands_back_what_does_not_end_in_time(engine: Engine, gate: Gate) -> None:
     first = engine.agent("first", max_concurrency=3)
     running = [engine.submit("demo.gate", {"n": n}) for n in range(3)]
     for task_id in running:
         engine.wait_for(task_id, "in_progress")
-    first.agent._waiting.put([])  # nothing waits: it only has what it runs
     second = engine.agent("second")
     stopping = threading.Thread(target=first.stop, args=(0.1,))
     stopping.start()
     for task_id in running:
         wait_until(lambda task_id=task_id: (task_id, 2) in second.ran)
+        engine.wait_for(task_id, "in_progress")
     gate.open.set()
     engine.wait_for_all(running)
     stopping.join()
@@ -225,6 +223,26 @@ def test_drained_agent_hands_unstarted_work_back(engine: Engine, gate: Gate) -> 
             "started",
             "completed",
         ]
+
+
+def test_drained_agent_hands_unstarted_work_back(engine: Engine, gate: Gate) -> None:
+    gate.open.set()
+    first = engine.agent("first", max_concurrency=2)
+    engine.wait_for_all(engine.submitter.submit_many([{"type": "demo.gate"} for _ in range(50)]))
+    gate.open.clear()  # the type is known as a short one now, so that some are queued ahead
+    ids = engine.submitter.submit_many([{"type": "demo.gate"} for _ in range(12)])
+    wait_until(lambda: len(first.agent.health().held) == 12)
+    second = engine.agent("second", max_concurrency=12)
+    stopping = threading.Thread(target=first.stop, args=(5.0,))
+    stopping.start()
+    wait_until(lambda: len(second.ran) == 10)
+    gate.open.set()
+    engine.wait_for_all(ids)
+    stopping.join()
+    tasks = [engine.task(task_id) for task_id in ids]
+    assert sorted((task.attempt, task.refunded) for task in tasks) == [(1, 0)] * 2 + [(2, 1)] * 10
+    (handed_back,) = [e for e in engine.history(second.ran[0][0]) if e.event == "handed_back"]
+    assert handed_back.detail == {"reason": "its agent handed it back"}
 
 
 def test_no_attempt_is_burnt_by_agents_that_come_and_go(engine: Engine) -> None:

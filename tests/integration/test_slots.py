@@ -16,6 +16,7 @@ import pytest
 from core.errors import PermanentError
 from tests.integration.slot_bench import Bench, Recorder, is_dead, keeper_of, lasting, parent_of, pid_in
 from tests.integration.waiting import eventually
+from tests.untraced import untraced
 from worker.agents import watchdog
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -36,6 +37,12 @@ def bench(shared: Bench) -> Iterator[Bench]:
     assert shared.stuck == []
     for isolation in ("thread", "process", "async"):
         assert shared.value(f"{isolation}.noop", {"number": 7}) == {"number": 7}
+
+
+@pytest.fixture
+def _untraced() -> Iterator[None]:
+    with untraced():
+        yield
 
 
 @pytest.fixture
@@ -127,17 +134,6 @@ def test_masked_signals_do_not_help(bench: Bench) -> None:
     assert bench.failure("process.masked", timeout_seconds=0.3)[0] == "timeout"
 
 
-@pytest.fixture
-def _untraced() -> Iterator[None]:
-    """In CPython 3.11 a traced thread gets into no function while an exception is under way to another thread."""
-    own_trace, threads_trace = sys.gettrace(), threading.gettrace()
-    sys.settrace(None)
-    threading.settrace(None)  # type: ignore[arg-type]
-    yield
-    threading.settrace(threads_trace)  # type: ignore[arg-type]
-    sys.settrace(own_trace)
-
-
 @pytest.mark.usefixtures("_untraced")
 @pytest.mark.parametrize("handler", ["thread.c_sleep", "thread.swallow_all", "async.blocking_sleep"])
 def test_thread_that_does_not_stop_is_reported_once_and_its_late_end_does_not_count(own: Bench, handler: str) -> None:
@@ -162,7 +158,7 @@ def _busy_watchdog(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
-@pytest.mark.usefixtures("_busy_watchdog")
+@pytest.mark.usefixtures("_untraced", "_busy_watchdog")
 def test_interruption_never_arrives_after_its_run(own: Bench) -> None:
     """Thousands of tasks end at about their deadline; the slot's thread goes on after each."""
     ends: dict[str, int] = {"success": 0, "timeout": 0}

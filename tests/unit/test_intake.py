@@ -223,7 +223,7 @@ def test_a_checkpoint_that_cannot_be_stored_is_refused(desk: Desk) -> None:
 
 
 def child(options: dict[str, Any], ordinal: int = 1, child_type: str = "code.metrics") -> SubmitChild:
-    return SubmitChild(AGENT, "r1", task_id(1), 1, ordinal, child_type, {"source": "x = 1"}, options)
+    return SubmitChild(AGENT, "r1", task_id(1), 1, ordinal, child_type, {"sources": {"a.py": "x = 1"}}, options)
 
 
 def test_a_child_gets_a_key_of_its_own(desk: Desk) -> None:

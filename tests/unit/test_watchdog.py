@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from core.protocol import Run
+from tests.untraced import untraced
 from worker.agents.execution import HandlerStopped
 from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch
 
@@ -80,9 +81,10 @@ def nothing() -> None:
 
 @pytest.fixture
 def slot() -> Iterator[Slot]:
-    slot = Slot()
-    yield slot
-    slot.let_go()
+    with untraced():
+        slot = Slot()
+        yield slot
+        slot.let_go()
 
 
 def test_interruption_of_a_run_arrives(slot: Slot) -> None:

@@ -78,6 +78,7 @@ class BaseAgent(abc.ABC):
             threading.Thread(target=self._slot, args=(index,), name=f"slot-{index}", daemon=True)
             for index in range(info.max_concurrency)
         ]
+        self._stuck_slots = 0
         self.must_be_replaced = False
 
     @abc.abstractmethod
@@ -120,7 +121,8 @@ class BaseAgent(abc.ABC):
         if waiting:
             self._hand_back(waiting)
         deadline = time.monotonic() + grace_seconds
-        while self._running and time.monotonic() < deadline:
+        # a slot's thread ends with its batch, now that the queue is closed; a stuck one never may
+        while sum(slot.is_alive() for slot in self._slots) > self._stuck_slots and time.monotonic() < deadline:
             time.sleep(0.02)
         unfinished = [(task_id, self._seen.get(task_id, 0)) for task_id in list(self._running)]
         self.close_execution()
@@ -132,10 +134,10 @@ class BaseAgent(abc.ABC):
     def stop(self) -> None:
         """Leaves: everything is reported, then the agent is gone."""
         self._stop_reading.set()
+        self._heart.stop()  # before the farewell, which a late heartbeat would undo
         self.outbox.add(Gone(self.info.id, "left"))
         if not self.outbox.close(timeout_seconds=5):
             log.warning("agent.unreported", agent=self.info.id)
-        self._heart.stop()
 
     def health(self) -> Heartbeat:
         """What the next heartbeat says."""
@@ -268,6 +270,7 @@ class BaseAgent(abc.ABC):
         """An attempt can't be stopped: its end is reported and the process must end after the others."""
         self.outbox.add(done, (run.task_id, run.attempt))
         self._running.pop(run.task_id, None)
+        self._stuck_slots += 1
         self.give_up()
 
     # held pairs

@@ -22,6 +22,7 @@ class Reasons:
 
     @classmethod
     def read(cls, tx: Transaction) -> Reasons:
+        """By the agents that PostgreSQL knows now."""
         return cls(reading.agents(tx))
 
     def of_lane(self, lane: Lane) -> str | None:

@@ -71,19 +71,10 @@ def submit(
         "--wait": waits or None,
     }
     _check_usage(alone, has_file=file is not None)
-    options = {
-        "title": title,
-        "queue": queue,
-        "priority": priority,
-        "timeout_seconds": timeout,
-        "max_attempts": max_attempts,
-        "delay_seconds": delay,
-        "run_at": run_at,
-        "requires": require or None,
-        "idempotency_key": key,
-        "after": after or None,
-        "created_by": user_name() if created_by is None else created_by,
-    }
+    options: dict[str, Any] = {"title": title, "queue": queue, "priority": priority, "timeout_seconds": timeout}
+    options |= {"max_attempts": max_attempts, "delay_seconds": delay, "run_at": run_at, "idempotency_key": key}
+    options |= {"requires": require or None, "after": after or None}
+    options["created_by"] = user_name() if created_by is None else created_by
     given = {name: value for name, value in options.items() if value is not None}
     if file is not None:
         _submit_file(file, given, as_json)

@@ -1,0 +1,482 @@
+"""Every statement that changes a task, tried on a row in every state: guards, legal transitions, audit rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg2.errors
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.database import Database, DriverTransaction, Transaction
+from core.errors import IllegalTransition, TaskNotFound
+from core.models import Task
+from core.states import CLAIMED, TERMINAL, WAITING, Priority, TaskState, is_legal
+from core.store import operating, reading, recovering, ticking
+from core.store.arrays import plain, quoted
+from core.store.ticking import Completion, Settlement, Stale
+from tests.unit.ledger_support import info, task_id
+
+AGENT = "coder-1:a"
+ATTEMPT = 3
+TASK, PARENT = task_id(1), task_id(100)
+ERROR = '{"class":"permanent","message":"no use"}'
+PAST, FUTURE = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-1, 1))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url, pool_size=2)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def tx(database: Database) -> Iterator[DriverTransaction]:
+    with database.transaction() as tx:
+        yield tx
+
+
+def insert(tx: Transaction, state: str, number: int = 1, **changes: object) -> str:
+    """A row that is legal in its state and has been given out ATTEMPT times; a blocked one waits for PARENT."""
+    claimed = state in CLAIMED or state in ("completed", "failed")
+    values: dict[str, object] = {
+        "id": task_id(number),
+        "queue": "default",
+        "type": "demo.work",
+        "state": state,
+        "priority": 1,
+        "input": "{}",
+        "requires": "{gpu}",
+        "attempt": ATTEMPT,
+        "refunded": 1,
+        "refunds": 1,
+        "max_attempts": 5,
+        "timeout_seconds": 60,
+        "ready_at": PAST,
+        "created_at": PAST,
+        "run_at": PAST if state == "scheduled" else None,
+        "waiting_on": int(state == "blocked"),
+        "assigned_agent_id": AGENT if claimed else None,
+        "assigned_at": PAST if claimed else None,
+        "started_at": PAST if state in ("in_progress", "completed") else None,
+        "finished_at": PAST if state in TERMINAL else None,
+        "error": ERROR if state == "failed" else None,
+        **changes,
+    }
+    columns = ", ".join(values)
+    tx.rows(f"INSERT INTO tasks ({columns}) VALUES ({', '.join(f'%({name})s' for name in values)})", values)
+    if state == "blocked":
+        parameters = {"parent": PARENT, "child": values["id"]}
+        tx.rows("INSERT INTO task_dependencies (parent_id, child_id) VALUES (%(parent)s, %(child)s)", parameters)
+    return task_id(number)
+
+
+def whole_row(tx: Transaction) -> tuple[Any, ...]:
+    return tx.rows("SELECT * FROM tasks WHERE id = %(id)s", {"id": TASK})[0]
+
+
+def settle(tx: Transaction, to_state: str, **changes: Any) -> set[str]:
+    delay = 30.0 if to_state == "scheduled" else None
+    error = ERROR if to_state == "failed" else None
+    fields = {"error": error, "delay_seconds": delay, "detail": '{"reason":"test"}'} | changes
+    settlement = Settlement(TASK, fields.pop("attempt", ATTEMPT), to_state, "settled", **fields)
+    return ticking.settle(tx, [settlement])[0]
+
+
+def complete(tx: Transaction, attempt: int = ATTEMPT) -> set[str]:
+    return ticking.complete(tx, [Completion(TASK, attempt, '{"n":1}', PAST.timestamp(), 1.5)])
+
+
+def refusable(operation: Callable[[Transaction], object]) -> Callable[[Transaction], object]:
+    """An operator's action, whose refusal is an error that must name state and operation."""
+
+    def run(tx: Transaction) -> None:
+        try:
+            operation(tx)
+        except IllegalTransition as error:
+            assert re.fullmatch(rf"task {TASK} is {error.state}: .* needs .*", str(error))
+
+    return run
+
+
+OPERATIONS: dict[str, Callable[[Transaction], object]] = {
+    "complete": complete,
+    "fail": lambda tx: settle(tx, "failed"),
+    "try again later": lambda tx: settle(tx, "scheduled"),
+    "hand back": lambda tx: settle(tx, "pending", refund=1, agent_id=AGENT),
+    "start": lambda tx: ticking.start(tx, [(TASK, ATTEMPT, PAST.timestamp())]),
+    "claim": lambda tx: ticking.claim(tx, [TASK], ["coder-2:b"]),
+    "unblock": lambda tx: ticking.unblock(tx, [PARENT]),
+    "cancel descendants": lambda tx: ticking.cancel_descendants(tx, [PARENT], "test"),
+    "cancel": refusable(lambda tx: operating.cancel(tx, TASK, "test", "why")),
+    "retry": refusable(lambda tx: operating.retry(tx, TASK, "test", "why")),
+    "reprioritise": refusable(lambda tx: operating.reprioritise(tx, TASK, Priority.URGENT, "test")),
+    "progress": lambda tx: ticking.update_progress(tx, [(TASK, ATTEMPT, 0.5, "half")]),
+    "checkpoint": lambda tx: ticking.save_checkpoints(tx, [(TASK, ATTEMPT, "{}")]),
+    "log": lambda tx: ticking.add_logs(tx, [(TASK, "log", ATTEMPT, "agent:a", AGENT, "{}")]),
+    "note stale": lambda tx: ticking.note_stale(tx, [Stale(TASK, ATTEMPT, AGENT, "completed")]),
+}
+CLAIMED_TO = {"complete": "completed", "fail": "failed", "try again later": "scheduled", "hand back": "pending"}
+EXPECTED: dict[tuple[str, str], str] = {
+    **{(operation, state): to for operation, to in CLAIMED_TO.items() for state in ("assigned", "in_progress")},
+    ("start", "assigned"): "in_progress",
+    ("claim", "pending"): "assigned",
+    ("claim", "scheduled"): "assigned",
+    ("unblock", "blocked"): "pending",
+    ("cancel descendants", "blocked"): "cancelled",
+    **{("cancel", state): "cancelled" for state in ("blocked", "scheduled", "pending", "assigned", "in_progress")},
+    ("retry", "failed"): "pending",
+    ("retry", "cancelled"): "pending",
+}
+
+
+@pytest.mark.parametrize("state", TaskState)
+@pytest.mark.parametrize("operation", sorted(OPERATIONS))
+def test_what_an_operation_does_in_a_state(tx: DriverTransaction, operation: str, state: TaskState) -> None:
+    insert(tx, state)
+    OPERATIONS[operation](tx)
+    task = reading.get_task(tx, TASK)
+    assert task.state == EXPECTED.get((operation, state), state)
+    changes = [event for event in reading.history(tx, TASK) if event.from_state != event.to_state]
+    if task.state == state:
+        assert changes == []
+        return
+    assert is_legal(state, task.state)
+    [event] = changes
+    assert (event.from_state, event.to_state, event.attempt) == (state, task.state, task.attempt)
+    assert event.actor in ("dispatcher", "test")
+    assert task.attempt == ATTEMPT + (operation == "claim")
+
+
+@pytest.mark.parametrize("operation", sorted(set(OPERATIONS) - {"reprioritise", "progress", "checkpoint"}))
+@pytest.mark.parametrize("state", TaskState)
+def test_a_guard_that_does_not_hold_changes_nothing(tx: DriverTransaction, operation: str, state: TaskState) -> None:
+    if (operation, state) in EXPECTED:
+        pytest.skip("the guard holds")
+    insert(tx, state)
+    before = whole_row(tx)
+    OPERATIONS[operation](tx)
+    assert whole_row(tx) == before
+
+
+@pytest.mark.parametrize("attempt", [ATTEMPT - 1, ATTEMPT + 1])
+@pytest.mark.parametrize("state", sorted(CLAIMED))
+def test_another_attempts_reports_change_nothing(tx: DriverTransaction, state: str, attempt: int) -> None:
+    insert(tx, state)
+    before = whole_row(tx)
+    assert complete(tx, attempt) == set()
+    for to_state in ("failed", "scheduled", "pending"):
+        assert settle(tx, to_state, attempt=attempt) == set()
+    ticking.start(tx, [(TASK, attempt, 1.0)])
+    ticking.update_progress(tx, [(TASK, attempt, 0.5, "half")])
+    assert ticking.save_checkpoints(tx, [(TASK, attempt, "{}")]) == set()
+    assert whole_row(tx) == before
+    assert reading.history(tx, TASK) == []
+
+
+def test_another_boots_claim_is_not_settled(tx: DriverTransaction) -> None:
+    insert(tx, "assigned")
+    before = whole_row(tx)
+    assert settle(tx, "pending", agent_id="coder-1:b") == set()
+    assert whole_row(tx) == before
+    assert settle(tx, "pending", agent_id=AGENT) == {TASK}
+
+
+def test_a_result_counts_once(tx: DriverTransaction) -> None:
+    insert(tx, "in_progress")
+    assert complete(tx) == {TASK}
+    before = whole_row(tx)
+    assert complete(tx) == set()
+    assert settle(tx, "failed") == set()
+    assert whole_row(tx) == before
+    assert len(reading.history(tx, TASK)) == 1
+
+
+def test_a_fast_task_gets_its_start_from_its_end(tx: DriverTransaction) -> None:
+    insert(tx, "assigned")
+    complete(tx)
+    task = reading.get_task(tx, TASK)
+    assert task.output == {"n": 1}
+    assert task.started_at == PAST
+    assert task.finished_at is not None
+    [event] = reading.history(tx, TASK)
+    assert event.detail == {"run_seconds": 1.5}
+    assert event.agent_id == AGENT
+
+
+def test_progress_and_checkpoints_of_the_current_attempt(tx: DriverTransaction) -> None:
+    insert(tx, "in_progress")
+    ticking.update_progress(tx, [(TASK, ATTEMPT, 0.5, 'half "way"')])
+    assert ticking.save_checkpoints(tx, [(TASK, ATTEMPT, '{"step":3}')]) == {TASK}
+    task = reading.get_task(tx, TASK)
+    assert (task.progress, task.progress_message, task.checkpoint) == (0.5, 'half "way"', {"step": 3})
+
+
+# budgets
+
+
+def budget(tx: Transaction) -> tuple[int, int, int]:
+    return tx.rows("SELECT attempt, refunded, refunds FROM tasks WHERE id = %(id)s", {"id": TASK})[0]  # type: ignore[return-value]
+
+
+def test_a_refund_is_counted_twice(tx: DriverTransaction) -> None:
+    """Against the attempts, and against the limit of refunds."""
+    insert(tx, "assigned")
+    settle(tx, "pending", refund=1)
+    assert budget(tx) == (ATTEMPT, 2, 2)
+
+
+def test_a_charged_attempt_is_not_refunded(tx: DriverTransaction) -> None:
+    insert(tx, "in_progress")
+    settle(tx, "scheduled")
+    assert budget(tx) == (ATTEMPT, 1, 1)
+
+
+def test_more_refunds_than_attempts_are_impossible(tx: DriverTransaction) -> None:
+    insert(tx, "assigned", refunded=ATTEMPT)
+    with pytest.raises(psycopg2.errors.CheckViolation, match="tasks_refunds_bounded"):
+        settle(tx, "pending", refund=1)
+    tx.rows("ROLLBACK", {})
+
+
+def test_an_operators_retry_gives_a_whole_budget(tx: DriverTransaction) -> None:
+    insert(tx, "failed", attempt=5, progress=0.5, checkpoint='{"step":3}', waiting_on=2)
+    waiting = operating.retry(tx, TASK, "ann", "fixed")
+    assert budget(tx) == (5, 5, 0)
+    task = reading.get_task(tx, TASK)
+    assert (task.error, task.finished_at, task.started_at, task.assigned_agent_id) == (None, None, None, None)
+    assert (task.progress, task.waiting_on, task.checkpoint) == (None, 0, {"step": 3})
+    assert reading.waiting(tx, [TASK]) == [waiting]
+
+
+# waiting
+
+
+def test_a_task_that_is_not_due_is_not_claimed(tx: DriverTransaction) -> None:
+    insert(tx, "scheduled", run_at=FUTURE)
+    assert ticking.claim(tx, [TASK], [AGENT]) == []
+    assert reading.get_task(tx, TASK).state == "scheduled"
+
+
+def test_a_claim_returns_what_must_be_published(tx: DriverTransaction) -> None:
+    insert(tx, "pending", input='{"a": [1]}', checkpoint='{"step":3}', started_at=PAST)
+    [row] = ticking.claim(tx, [TASK, task_id(9)], [AGENT, AGENT])
+    assert (row.id, row.attempt, row.agent_id, row.timeout_seconds) == (TASK, ATTEMPT + 1, AGENT, 60.0)
+    assert (row.input, row.checkpoint, row.refunded, row.refunds) == ('{"a": [1]}', '{"step": 3}', 1, 1)
+    assert reading.get_task(tx, TASK).started_at is None
+
+
+def test_a_row_that_somebody_holds_is_skipped(database: Database) -> None:
+    with database.transaction() as tx:
+        insert(tx, "pending", 1)
+        insert(tx, "pending", 2)
+    with database.transaction() as holder, database.transaction() as claimer:
+        ticking.lock(holder, [task_id(1)])
+        rows = ticking.claim(claimer, [task_id(1), task_id(2)], [AGENT, AGENT])
+        assert [row.id for row in rows] == [task_id(2)]
+
+
+@pytest.mark.parametrize(("run_at", "state"), [(None, "pending"), (PAST, "pending"), (FUTURE, "scheduled")])
+def test_the_last_parent_decides(tx: DriverTransaction, run_at: datetime | None, state: str) -> None:
+    insert(tx, "blocked", run_at=run_at, waiting_on=2)
+    other = {"parent": task_id(101), "child": TASK}
+    tx.rows("INSERT INTO task_dependencies (parent_id, child_id) VALUES (%(parent)s, %(child)s)", other)
+    assert ticking.unblock(tx, [PARENT]) == []
+    assert ticking.unblock(tx, [PARENT]) == []
+    [waiting] = ticking.unblock(tx, [task_id(101)])
+    task = reading.get_task(tx, TASK)
+    assert (task.state, task.waiting_on) == (state, 0)
+    assert waiting.is_due_later == (state == "scheduled")
+    assert reading.waiting(tx, [TASK]) == [waiting]
+
+
+def test_both_parents_at_once(tx: DriverTransaction) -> None:
+    insert(tx, "blocked", waiting_on=2)
+    other = {"parent": task_id(101), "child": TASK}
+    tx.rows("INSERT INTO task_dependencies (parent_id, child_id) VALUES (%(parent)s, %(child)s)", other)
+    assert [waiting.id for waiting in ticking.unblock(tx, [PARENT, task_id(101)])] == [TASK]
+    assert len(reading.history(tx, TASK)) == 1
+
+
+def test_everything_below_is_cancelled(tx: DriverTransaction) -> None:
+    for number in (1, 2, 3):
+        insert(tx, "blocked", number)
+    tx.rows("DELETE FROM task_dependencies", {})
+    for parent, child in ((PARENT, 1), (task_id(1), 2), (task_id(2), 3)):
+        parameters = {"parent": parent, "child": task_id(child)}
+        tx.rows("INSERT INTO task_dependencies (parent_id, child_id) VALUES (%(parent)s, %(child)s)", parameters)
+    cancelled = ticking.cancel_descendants(tx, [PARENT], "dispatcher")
+    assert sorted(cancelled) == [task_id(number) for number in (1, 2, 3)]
+    assert tx.rows("SELECT count(*) FROM task_dependencies", {}) == [(0,)]
+
+
+@pytest.mark.parametrize("state", sorted(WAITING - {TaskState.BLOCKED}))
+def test_a_cancelled_task_is_known_as_the_queue_has_it(tx: DriverTransaction, state: str) -> None:
+    """With another ready time its member among the due ones would stay there."""
+    insert(tx, state)
+    [queued] = reading.waiting(tx, [TASK])
+    was, agent_id, attempt = operating.cancel(tx, TASK, "ann", "")
+    assert (was, agent_id, attempt) == (queued, None, ATTEMPT)
+
+
+@pytest.mark.parametrize("state", sorted(CLAIMED))
+def test_cancelling_names_the_agent_that_runs_it(tx: DriverTransaction, state: str) -> None:
+    insert(tx, state)
+    assert operating.cancel(tx, TASK, "ann", "")[1:] == (AGENT, ATTEMPT)
+
+
+def test_a_changed_priority_is_audited(tx: DriverTransaction) -> None:
+    insert(tx, "pending")
+    waiting, is_queued, was = operating.reprioritise(tx, TASK, Priority.URGENT, "ann")
+    assert (waiting.priority, is_queued, was) == (3, True, Priority.MEDIUM)
+    [event] = reading.history(tx, TASK)
+    assert (event.event, event.actor, event.detail) == ("reprioritised", "ann", {"from": 1, "to": 3})
+
+
+def test_a_task_that_does_not_exist(tx: DriverTransaction) -> None:
+    for operation in (
+        lambda: operating.cancel(tx, TASK, "ann", ""),
+        lambda: operating.retry(tx, TASK, "ann", ""),
+        lambda: operating.reprioritise(tx, TASK, Priority.LOW, "ann"),
+        lambda: reading.get_task(tx, TASK),
+    ):
+        with pytest.raises(TaskNotFound, match=TASK):
+            operation()
+    ticking.note_stale(tx, [Stale(TASK, 1, None, "completed")])
+    assert reading.history(tx, TASK) == []
+
+
+# constraints
+
+
+@pytest.mark.parametrize(
+    ("state", "change", "constraint"),
+    [
+        ("pending", "state = 'lost'", "tasks_state_known"),
+        ("pending", "priority = 4", "tasks_priority_known"),
+        ("pending", "priority = -1", "tasks_priority_known"),
+        ("completed", "finished_at = NULL", "tasks_finished_has_time"),
+        ("pending", "finished_at = now()", "tasks_finished_has_time"),
+        ("pending", "state = 'assigned'", "tasks_claimed_has_agent"),
+        ("assigned", "assigned_agent_id = NULL", "tasks_claimed_has_agent"),
+        ("in_progress", "assigned_at = NULL", "tasks_claimed_has_agent"),
+        ("assigned", "state = 'in_progress'", "tasks_running_has_start"),
+        ("scheduled", "run_at = NULL", "tasks_scheduled_has_time"),
+        ("blocked", "waiting_on = 0", "tasks_blocked_waits"),
+        ("pending", "waiting_on = 1", "tasks_blocked_waits"),
+        ("failed", "error = NULL", "tasks_failed_has_error"),
+        ("pending", "refunded = attempt + 1", "tasks_refunds_bounded"),
+        ("pending", "refunded = -1", "tasks_refunds_bounded"),
+        ("pending", "idempotency_key = 'k'", "tasks_key_has_hash"),
+        ("pending", "content_hash = 'h'", "tasks_key_has_hash"),
+    ],
+)
+def test_an_illegal_row_is_refused(database: Database, state: str, change: str, constraint: str) -> None:
+    with database.transaction() as tx:
+        insert(tx, state)
+    with pytest.raises(psycopg2.errors.CheckViolation) as caught, database.transaction() as tx:
+        tx.rows(f"UPDATE tasks SET {change}", {})
+    assert caught.value.diag.constraint_name == constraint
+
+
+def test_a_key_belongs_to_one_task(database: Database) -> None:
+    with pytest.raises(psycopg2.errors.UniqueViolation), database.transaction() as tx:
+        insert(tx, "pending", 1, idempotency_key="k", content_hash="h")
+        insert(tx, "pending", 2, idempotency_key="k", content_hash="other")
+
+
+# taking over
+
+
+def test_a_new_leader_finds_what_agents_have(tx: DriverTransaction) -> None:
+    for number, state in enumerate(TaskState):
+        insert(tx, state, number)
+    claims = recovering.claimed_tasks(tx)
+    states = {reading.get_task(tx, claim.id).state: claim for claim in claims}
+    assert set(states) == CLAIMED
+    assert not states[TaskState.ASSIGNED].is_started
+    running = states[TaskState.IN_PROGRESS]
+    assert (running.is_started, running.started_at) == (True, pytest.approx(PAST.timestamp(), abs=1e-4))
+    assert (running.attempt, running.agent_id, running.refunded, running.refunds) == (ATTEMPT, AGENT, 1, 1)
+
+
+def test_the_sweep_sees_every_waiting_task_once(tx: DriverTransaction) -> None:
+    for number in range(40):
+        insert(tx, list(TaskState)[number % len(TaskState)], number)
+    seen, after, slices = [], recovering.NIL, 0
+    while after is not None:
+        waiting, after = recovering.open_slice(tx, after, 7)
+        seen += waiting
+        slices += 1
+    expected = [task_id(n) for n in range(40) if list(TaskState)[n % 8] in ("pending", "scheduled")]
+    assert [task.id for task in seen] == expected
+    assert slices == 4  # 25 open rows in slices of 7
+    assert seen == sorted(reading.waiting(tx, expected))
+
+
+def test_the_pairs_that_are_not_held(tx: DriverTransaction) -> None:
+    insert(tx, "assigned", 1)
+    insert(tx, "cancelled", 2)
+    pairs = [(task_id(1), ATTEMPT), (task_id(1), ATTEMPT - 1), (task_id(2), ATTEMPT), (task_id(3), 1)]
+    assert sorted(recovering.not_held(tx, pairs)) == sorted(pairs[1:])
+
+
+def test_a_term_is_one_more(tx: DriverTransaction) -> None:
+    assert reading.leader(tx)[:2] == (0, "")
+    assert [recovering.take_term(tx, "here:1"), recovering.take_term(tx, "there:2")] == [1, 2]
+    assert reading.leader(tx)[:2] == (2, "there:2")
+
+
+def test_one_session_holds_the_lock(database: Database) -> None:
+    with database.transaction() as one, database.transaction() as other:
+        assert recovering.try_lead(one)
+        assert recovering.try_lead(one)
+        assert not recovering.try_lead(other)
+
+
+def agent_fields(agent_id: str) -> dict[str, Any]:
+    agent = info(agent_id, types=["a.*", 'odd "one"'])
+    return {name: getattr(agent, name) for name in agent.__struct_fields__} | {"state": "online"}
+
+
+def test_agents_come_and_go(tx: DriverTransaction) -> None:
+    recovering.register_agents(tx, [agent_fields("coder-1:a"), agent_fields("coder-2:b")])
+    recovering.register_agents(tx, [agent_fields("coder-1:a")])
+    assert sorted(recovering.online_agents(tx)) == ["coder-1:a", "coder-2:b"]
+    recovering.end_agents(tx, [("coder-1:a", "lost"), ("nobody:x", "left")])
+    assert recovering.online_agents(tx) == ["coder-2:b"]
+    recovering.end_agents(tx, [("coder-1:a", "left")])
+    lost = {agent.id: agent for agent in reading.agents(tx)}["coder-1:a"]
+    assert (lost.state, lost.types) == ("lost", ("a.*", 'odd "one"'))
+    recovering.register_agents(tx, [agent_fields("coder-1:c")])
+    assert {agent.id for agent in reading.agents(tx)} == {"coder-1:c", "coder-2:b"}
+
+
+# arrays
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))),
+    st.lists(st.none() | st.floats(allow_nan=False)),
+)
+def test_arrays_arrive_as_they_were(
+    tx: DriverTransaction, texts: list[str | None], numbers: list[float | None]
+) -> None:
+    parameters = {"texts": quoted(texts), "numbers": plain(numbers)}
+    assert tx.rows("SELECT %(texts)s::text[], %(numbers)s::float8[]", parameters) == [(texts, numbers)]
+
+
+def test_a_task_reads_back_whole(tx: DriverTransaction) -> None:
+    insert(tx, "in_progress", title="A title", created_by="ann", workflow_id=PARENT)
+    task = reading.get_task(tx, TASK)
+    assert isinstance(task, Task)
+    assert (task.id, task.title, task.created_by, task.workflow_id) == (TASK, "A title", "ann", PARENT)
+    assert (task.requires, task.priority, task.assigned_at) == (("gpu",), Priority.MEDIUM, PAST)
+    assert [listed.id for listed in reading.list_tasks(tx, state="in_progress", type="demo.work")] == [TASK]
+    assert reading.list_tasks(tx, queue="other") == []

@@ -8,18 +8,17 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg2
 import psycopg2.extensions
 import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.engine import URL, Engine, make_url
 
-from core.errors import Unavailable
+from core.errors import ConfigurationError, Unavailable
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 SQL_DIR = Path(__file__).resolve().parent.parent / "sql"
 CONNECT_TIMEOUT_SECONDS = 5
@@ -209,8 +208,13 @@ def connect_leader(url: str) -> psycopg2.extensions.connection:
 
 
 def driver_url(url: str) -> URL:
-    """`url` as SQLAlchemy's URL for psycopg2."""
-    return make_url(url).set(drivername="postgresql+psycopg2")
+    """`url` as SQLAlchemy's URL for psycopg2; raises ConfigurationError if it makes no sense."""
+    try:
+        return make_url(url).set(drivername="postgresql+psycopg2")
+    except (ValueError, sqlalchemy.exc.ArgumentError):
+        raise ConfigurationError(
+            ["TASKYARD_DATABASE_URL: the given value (not shown) is not accepted: expected postgresql://user@host/name"]
+        ) from None
 
 
 @lru_cache
@@ -237,6 +241,8 @@ def _set_up(connection: psycopg2.extensions.connection, record: object) -> None:
 
 def migrate(url: str) -> None:
     """Brings the schema to the newest version; concurrent callers wait for each other."""
+    from alembic import command  # slow to import, and needed by few
+
     with unavailable_when_unreachable():
         engine = connect_engine(url, pool_size=1)
         with engine.begin() as connection:
@@ -249,6 +255,9 @@ def migrate(url: str) -> None:
 
 def migration_state(url: str) -> tuple[str | None, str]:
     """The schema's version in the database (None: not migrated) and the newest one."""
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     head = ScriptDirectory.from_config(_alembic_config()).get_current_head() or ""
     engine = connect_engine(url, pool_size=1)
     try:
@@ -259,6 +268,8 @@ def migration_state(url: str) -> tuple[str | None, str]:
 
 
 def _alembic_config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(SQL_DIR / "migrations"))
     config.set_main_option("path_separator", "os")

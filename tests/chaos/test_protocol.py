@@ -194,7 +194,7 @@ def test_output_that_postgresql_refuses_fails_alone_in_its_batch(engine: Engine)
     for task_id in ids:
         engine.wait_for(task_id, "in_progress")
     worker.stop()
-    outputs = {task_id: '{"a":1}' for task_id in ids} | {ids[13]: '{"a":"\\u0000"}'}
+    outputs = dict.fromkeys(ids, '{"a":1}') | {ids[13]: '{"a":"\\u0000"}'}
     batch = Batch(completions=[Completion(task_id, 1, outputs[task_id], 1_700_000_000.0, 0.1) for task_id in ids])
     with engine.leader_connection() as connection:
         commit(connection, batch)

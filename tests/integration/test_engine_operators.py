@@ -165,7 +165,6 @@ def test_change_of_priority_reorders(engine: Engine, gate: Gate) -> None:
 def test_change_of_priority_of_a_delayed_task(engine: Engine, gate: Gate) -> None:
     task_id = engine.submit("demo.gate", delay_seconds=0.3)
     engine.submitter.reprioritise(task_id, "urgent", actor="me")
-    assert engine.redis.zcard(engine.queue.keys.due) == 1
     gate.open.set()
     engine.agent()
     assert engine.wait_for(task_id).state == "completed"
@@ -226,23 +225,46 @@ def test_drained_agent_hands_back_what_does_not_end_in_time(engine: Engine, gate
 
 
 def test_drained_agent_hands_unstarted_work_back(engine: Engine, gate: Gate) -> None:
+    def short_at_first(given: Payload, context: TaskContext) -> Payload:
+        never.wait(0.002)  # not so short that a slot takes several at once
+        return gate(given, context)
+
+    never = threading.Event()
+    engine.define("demo.short", short_at_first)
     gate.open.set()
     first = engine.agent("first", max_concurrency=2)
-    engine.wait_for_all(engine.submitter.submit_many([{"type": "demo.gate"} for _ in range(50)]))
-    gate.open.clear()  # the type is known as a short one now, so that some are queued ahead
-    ids = engine.submitter.submit_many([{"type": "demo.gate"} for _ in range(12)])
-    wait_until(lambda: len(first.agent.health().held) == 12)
-    second = engine.agent("second", max_concurrency=12)
+    engine.wait_for_all(engine.submitter.submit_many([{"type": "demo.short"} for _ in range(30)]))
+    gate.open.clear()
+    ids = engine.submitter.submit_many([{"type": "demo.short"} for _ in range(5)])
+    wait_until(lambda: set(first.agent.health().held) == {(task_id, 1) for task_id in ids})
+    second = engine.agent("second")
     stopping = threading.Thread(target=first.stop, args=(5.0,))
     stopping.start()
-    wait_until(lambda: len(second.ran) == 10)
+    wait_until(lambda: len(second.ran) == 3)
     gate.open.set()
     engine.wait_for_all(ids)
     stopping.join()
     tasks = [engine.task(task_id) for task_id in ids]
-    assert sorted((task.attempt, task.refunded) for task in tasks) == [(1, 0)] * 2 + [(2, 1)] * 10
+    assert sorted((task.attempt, task.refunded) for task in tasks) == [(1, 0)] * 2 + [(2, 1)] * 3
     (handed_back,) = [e for e in engine.history(second.ran[0][0]) if e.event == "handed_back"]
     assert handed_back.detail == {"reason": "its agent handed it back"}
+
+
+def test_drain_in_the_middle_of_a_batch_hands_the_rest_back(engine: Engine, gate: Gate) -> None:
+    gate.open.set()
+    first = engine.agent("first", max_concurrency=1)
+    engine.wait_for_all(engine.submitter.submit_many([{"type": "demo.gate"} for _ in range(100)]))
+    gate.open.clear()  # known as so short now that the slot starts several at once
+    ids = engine.submitter.submit_many([{"type": "demo.gate"} for _ in range(6)])
+    wait_until(lambda: set(first.agent.health().held) == {(task_id, 1) for task_id in ids})
+    for task_id in ids:
+        engine.wait_for(task_id, "in_progress")
+    second = engine.agent("second", max_concurrency=6)
+    first.stop(grace_seconds=0.2)
+    wait_until(lambda: {task_id for task_id, _ in second.ran} == set(ids))
+    gate.open.set()
+    engine.wait_for_all(ids)
+    assert {(engine.task(task_id).attempt, engine.task(task_id).refunded) for task_id in ids} == {(2, 1)}
 
 
 def test_no_attempt_is_burnt_by_agents_that_come_and_go(engine: Engine) -> None:

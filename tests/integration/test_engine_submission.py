@@ -126,9 +126,9 @@ def test_task_submitted_while_redis_is_away_is_found_by_the_sweep(engine: Engine
 def test_submission_while_postgresql_is_away_is_refused(engine: Engine, closed_port: int) -> None:
     database = Database(f"postgresql://nobody@127.0.0.1:{closed_port}/none")
     submitter = Submitter(engine.settings, engine.registry, database, engine.queue)
-    with pytest.raises(Unavailable, match="^PostgreSQL can't be reached: "):
+    with pytest.raises(Unavailable, match=r"^PostgreSQL can't be reached: "):
         submitter.submit("demo.echo")
-    with pytest.raises(Unavailable, match="^PostgreSQL can't be reached: "):
+    with pytest.raises(Unavailable, match=r"^PostgreSQL can't be reached: "):
         submitter.submit_many([{"type": "demo.echo"}])
     database.close()
     assert engine.queue.depths() == {}

@@ -191,7 +191,7 @@ def test_a_publication_does_all_that_it_says(queue: Queue) -> None:
     assert [member for member, _ in ready(queue, OTHER)] == [task_id(4)]
     assert queue.look(NOW, {})[1] == NOW + 9
     assert orders(queue, "coder-1:a") == [Welcome(), Cancel(task_id(8), 1)]
-    assert set(queue.roster(10, revive_canary=True).agents) == {"coder-1:a"}
+    assert queue.redis.smembers(queue.keys.agents) == {b"coder-1:a"}
     assert not queue.redis.exists(queue.keys.heartbeat("gone-1:a"), queue.keys.inbox("gone-1:a"))
     assert queue.beat("gone-1:a", b"{}", 60)[1]
     assert not queue.beat("coder-1:a", b"{}", 60)[1]
@@ -310,9 +310,21 @@ def test_the_generation_lasts_until_a_wipe(own_server: redis.Redis) -> None:
     assert queue.beat("coder-1:a", b"{}", 60) == ("", False)
     with pytest.raises(StaleEpoch):
         queue.publish(2, Publication(waiting=[waiting(1)]))
+    queue.beat("coder-1:a", b"{}", 60)
+    queue.send_cancel("coder-1:a", task_id(1), 1)
     _, second, is_new = queue.lead(2)
     assert is_new
     assert second != first
+    assert orders(queue, "coder-1:a") == []  # it was meant for what was wiped
+
+
+def test_a_lane_without_tasks_is_forgotten(queue: Queue) -> None:
+    queue.push([waiting(1)])
+    queue.publish(EPOCH, Publication(removed={WORK: [task_id(1)]}))
+    queue.look(NOW, {WORK: 1})
+    assert queue.depths() == {}
+    queue.push([waiting(2)])
+    assert queue.depths() == {WORK: 1}
 
 
 def test_a_server_restarted_from_a_snapshot_counts_as_wiped(tmp_path: Path) -> None:
@@ -348,8 +360,8 @@ def test_the_roster_of_an_empty_namespace(client: redis.Redis, namespace: str) -
 
 
 def test_the_roster_is_read_at_one_instant(queue: Queue) -> None:
-    entry = queue.report(b"[]")
-    queue.redis.xdel(queue.keys.results, entry)
+    entry, newest = queue.report(b"[]"), queue.report(b"[]")
+    queue.redis.xdel(queue.keys.results, newest)
     queue.push([waiting(1, OTHER)])
     queue.beat("coder-1:a", b"{}", 60)
     queue.beat("coder-2:b", b"{}", 60)
@@ -359,9 +371,9 @@ def test_the_roster_is_read_at_one_instant(queue: Queue) -> None:
     queue.delete_orders("coder-1:a", [order])
     roster = queue.roster(10, revive_canary=True)
     assert roster.epoch == EPOCH
-    assert roster.results_tail == entry  # also when it is deleted
+    assert roster.results_tail == entry  # the last that is there
     assert roster.lanes == [OTHER]
-    assert roster.agents == {"coder-1:a": (b"{}", order), "coder-2:b": (None, b"0-0")}
+    assert roster.agents == {"coder-1:a": (b"{}", order)}  # the last that ever was there, and only who is heard
 
 
 def test_the_canary_is_only_revived_when_told(queue: Queue) -> None:
@@ -376,7 +388,8 @@ def test_the_canary_is_only_revived_when_told(queue: Queue) -> None:
 
 def test_a_heartbeat_ends_by_itself(queue: Queue) -> None:
     queue.beat("coder-1:a", b"{}", 0.02)
-    wait_until(lambda: queue.roster(10, revive_canary=True).agents == {"coder-1:a": (None, b"0-0")})
+    wait_until(lambda: queue.roster(10, revive_canary=True).agents == {})
+    assert queue.redis.smembers(queue.keys.agents) == set()
 
 
 def test_results_come_in_order_from_a_cursor(queue: Queue) -> None:

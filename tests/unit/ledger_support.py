@@ -58,16 +58,14 @@ def roster(
     *beats: Heartbeat,
     tail: str = "0-0",
     inbox_tail: str = "0-0",
-    silent: Iterable[str] = (),
     canary_lives: bool = True,
 ) -> Roster:
     """One reading of the roster; every inbox ends at `inbox_tail`."""
-    agents = {beat.agent.id: (encode(beat), inbox_tail.encode()) for beat in beats}
     return Roster(
         generation=GENERATION,
         epoch=1,
         canary_lives=canary_lives,
         results_tail=tail.encode(),
         lanes=[],
-        agents=agents | {agent_id: (None, b"0-0") for agent_id in silent},
+        agents={beat.agent.id: (encode(beat), inbox_tail.encode()) for beat in beats},
     )

@@ -32,11 +32,11 @@ class Watch:
         self.now = 100.0
 
     def look(
-        self, *beats: Heartbeat, tail: str = "0-0", inbox_tail: str = "0-0", silent: tuple[str, ...] = (), canary: bool = True
+        self, *beats: Heartbeat, tail: str = "0-0", inbox_tail: str = "0-0", canary: bool = True
     ) -> Batch:
         """Reads one roster, with all results read up to its tail; a second passes."""
         batch = Batch()
-        read = roster(*beats, tail=tail, inbox_tail=inbox_tail, silent=silent, canary_lives=canary)
+        read = roster(*beats, tail=tail, inbox_tail=inbox_tail, canary_lives=canary)
         self.recovery.inspect(read, GENERATION, self.now, batch)
         self.recovery.conclude(tail.encode(), batch)
         self.now += 1
@@ -132,21 +132,21 @@ def test_an_agent_that_catches_up_is_not_deaf(watch: Watch) -> None:
 def test_silence_counts_once_the_canary_has_lived_for_a_ttl(watch: Watch) -> None:
     watch.give()
     for _ in range(int(TTL_SECONDS)):
-        assert watch.look(silent=(AGENT,)).endings == []
-    assert watch.look(silent=(AGENT,)).endings == [(AGENT, "lost")]
+        assert watch.look().endings == []
+    assert watch.look().endings == [(AGENT, "lost")]
 
 
 def test_a_canary_that_died_begins_anew(watch: Watch) -> None:
     watch.give()
     assert watch.recovery.canary_is_dead
     for _ in range(int(TTL_SECONDS)):
-        watch.look(silent=(AGENT,))
+        watch.look()
         assert not watch.recovery.canary_is_dead
-    assert watch.look(silent=(AGENT,), canary=False).endings == []
+    assert watch.look(canary=False).endings == []
     assert watch.recovery.canary_is_dead
     for _ in range(int(TTL_SECONDS)):
-        assert watch.look(silent=(AGENT,)).endings == []
-    assert watch.look(silent=(AGENT,)).endings == [(AGENT, "lost")]
+        assert watch.look().endings == []
+    assert watch.look().endings == [(AGENT, "lost")]
 
 
 def test_an_agent_that_only_rows_know_is_lost_too(watch: Watch) -> None:

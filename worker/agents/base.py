@@ -121,13 +121,13 @@ class BaseAgent(abc.ABC):
         if waiting:
             self._hand_back(waiting)
         deadline = time.monotonic() + grace_seconds
-        # a slot's thread ends with its batch, now that the queue is closed; a stuck one never may
-        while sum(slot.is_alive() for slot in self._slots) > self._stuck_slots and time.monotonic() < deadline:
+        while (is_busy := self._is_busy()) and time.monotonic() < deadline:
             time.sleep(0.02)
-        unfinished = [(task_id, self._seen.get(task_id, 0)) for task_id in list(self._running)]
+        # what ended and is still to be reported goes first, and its return counts for nothing then
+        unfinished = list(self._held) if is_busy else []
         self.close_execution()
         if unfinished:
-            log.info("agent.handing_back", agent=self.info.id, running=len(unfinished))
+            log.info("agent.handing_back", agent=self.info.id, tasks=len(unfinished))
             self._hand_back(unfinished)
         return not unfinished
 
@@ -227,9 +227,16 @@ class BaseAgent(abc.ABC):
         while (runs := self._waiting.take()) is not None:
             if not self._announce(runs):
                 continue
-            for run in runs:
+            for position, run in enumerate(runs):
+                if self._is_draining:
+                    self._hand_back([(rest.task_id, rest.attempt) for rest in runs[position:]])
+                    break
                 self._execute(index, run)
             self.outbox.flush()
+
+    def _is_busy(self) -> bool:
+        """Whether a slot works. Asked once the queue is closed: a slot's thread ends then, unless it is stuck."""
+        return sum(slot.is_alive() for slot in self._slots) > self._stuck_slots
 
     def _announce(self, runs: list[Run]) -> bool:
         """Reports the start and waits until that has arrived; without it nothing may run (P12)."""

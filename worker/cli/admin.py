@@ -113,7 +113,7 @@ def migrate() -> None:
     from core import database
     from core.config import load_settings
     from core.embedded import EmbeddedServers
-    from worker.cli.connections import check_database_url, refusals_told
+    from worker.cli.connections import refusals_told
 
     settings = load_settings()
     with ExitStack() as stack:
@@ -121,7 +121,6 @@ def migrate() -> None:
         url = settings.database_url
         if url is None:
             url = stack.enter_context(EmbeddedServers(settings.data_dir, redis=False)).database_url
-        check_database_url(url)
         before, _ = database.migration_state(url)
         database.migrate(url)
         after, _ = database.migration_state(url)

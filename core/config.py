@@ -40,7 +40,9 @@ class Settings(BaseSettings):
         (), description="Importable modules with your task types, comma-separated"
     )
     pool_file: Path | None = Field(None, description="TOML file of the agent pool; empty: the shipped pool")
-    allow_code_execution: bool = Field(False, description="Whether `code.run` and inline `testing.pytest` may run submitted code")
+    allow_code_execution: bool = Field(
+        False, description="Whether `code.run` and inline `testing.pytest` may run submitted code"
+    )
     placement: PlacementName = Field("least_loaded", description="Placement policy of queues without one of their own")
     placement_by_queue: dict[str, PlacementName] = Field(
         default_factory=dict, description='Placement policy per queue as JSON, e.g. `{"reports": "priority"}`'

@@ -174,9 +174,7 @@ def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
 def connect_driver(url: str, **parameters: Any) -> psycopg2.extensions.connection:
     """A psycopg2 connection of its own, outside any pool; `parameters` are libpq's."""
     dsn = driver_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg2.connect(
-        dsn, connect_timeout=CONNECT_TIMEOUT_SECONDS, connection_factory=_Connection, **parameters
-    )
+    return psycopg2.connect(dsn, connect_timeout=CONNECT_TIMEOUT_SECONDS, connection_factory=_Connection, **parameters)
 
 
 def connect_leader(url: str) -> psycopg2.extensions.connection:

@@ -14,6 +14,7 @@ class Keys:
         self.wake = f"{self.prefix}wake"  # nudges from submitters, capped
         self.agents = f"{self.prefix}agents"  # boots that send heartbeats
         self.canary = f"{self.prefix}canary"  # kept by the leader like a heartbeat, with a TTL
+        self.nothing = f"{self.prefix}nothing"  # never exists: scripts delete it first
         self.epoch = f"{self.prefix}epoch"  # the leader's term
         self.generation = f"{self.prefix}generation"  # gone after a wipe
 

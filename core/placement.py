@@ -14,7 +14,7 @@ from core.states import HEAD_START_SECONDS, Priority
 # A strict queue keeps priorities apart by more than any age: about 32 years each.
 STRICT_HEAD_START_SECONDS = 1e9
 _HEAD_STARTS = [HEAD_START_SECONDS[priority] for priority in sorted(Priority)]
-QUEUE_AHEAD_LIMIT = 640
+QUEUE_AHEAD_LIMIT = 1_000
 
 
 def score(ready: float, priority: int, policy: str) -> float:
@@ -132,7 +132,7 @@ def place(
         eligible = eligible_for.get(candidate.lane)
         if eligible is None:
             eligible = tuple(a for a in ordered if a.accepts_work and a.can_take(candidate.lane))
-        if not all([agent.has_room(cover_seconds) for agent in eligible]):
+        if not all(agent.has_room(cover_seconds) for agent in eligible):
             eligible = tuple(a for a in eligible if a.has_room(cover_seconds))
         eligible_for[candidate.lane] = eligible
         if not eligible:

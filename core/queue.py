@@ -74,6 +74,7 @@ class Queue:
         self._policy_of = policy_of
         scripts = {path.stem: client.register_script(path.read_text()) for path in SCRIPTS_DIR.glob("*.lua")}
         self._push, self._look, self._publish = scripts["push"], scripts["look"], scripts["publish"]
+        self._report = scripts["report"]
         self._roster, self._beat, self._lead = scripts["roster"], scripts["beat"], scripts["lead"]
 
     # submitters
@@ -103,7 +104,7 @@ class Queue:
 
     def report(self, reports: bytes) -> bytes:
         """Adds reports to the results; they have arrived when this returns."""
-        return self.redis.xadd(self.keys.results, {PAYLOAD: reports})  # type: ignore[return-value]
+        return self._report(keys=[self.keys.results, self.keys.nothing], args=[reports])  # type: ignore[return-value]
 
     def beat(self, agent_id: str, heartbeat: bytes, ttl_seconds: float) -> tuple[str, bool]:
         """Writes a heartbeat; returns the generation and whether this boot is fenced."""
@@ -130,7 +131,8 @@ class Queue:
         as wiped.
         """
         arguments = [epoch, self.run_id(), uuid.uuid4().hex]
-        accepted, current, is_new = self._lead(keys=self._names("epoch", "generation", "agents", "inbox"), args=arguments)
+        keys = self._names("epoch", "generation", "agents", "inbox")
+        accepted, current, is_new = self._lead(keys=keys, args=arguments)
         return bool(accepted), current.decode(), bool(is_new)
 
     def collect(

@@ -23,7 +23,7 @@ WAITING = frozenset({TaskState.BLOCKED, TaskState.SCHEDULED, TaskState.PENDING})
 # A fast task's start and end are known together, so `assigned` may end without passing `in_progress`.
 TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
     TaskState.BLOCKED: frozenset({TaskState.PENDING, TaskState.SCHEDULED, TaskState.CANCELLED}),
-    TaskState.SCHEDULED: frozenset({TaskState.PENDING, TaskState.ASSIGNED, TaskState.CANCELLED}),
+    TaskState.SCHEDULED: frozenset({TaskState.ASSIGNED, TaskState.CANCELLED}),
     TaskState.PENDING: frozenset({TaskState.ASSIGNED, TaskState.CANCELLED}),
     TaskState.ASSIGNED: frozenset(
         {

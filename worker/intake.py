@@ -158,6 +158,9 @@ class Intake:
             batch.consumed.append(entry)
 
     def _returned(self, report: Returned, batch: Batch) -> None:
+        agent = self._ledger.agents.get(report.agent_id)
+        if agent is not None:
+            agent.slots.accepts_work = False  # it drains, as its next heartbeat will say
         for task_id, attempt in report.pairs:
             claim = self._ledger.find(task_id, attempt)
             if claim is not None:

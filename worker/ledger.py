@@ -51,6 +51,8 @@ class KnownAgent:
     slots: AgentSlots
     heartbeat: Heartbeat | None = None
     held_before: frozenset[Pair] = frozenset()
+    published_before: frozenset[Pair] = frozenset()
+    tail_before: tuple[int, int] | None = None
     unread_since: float | None = None
     unread_tail: tuple[int, int] = (0, 0)
 

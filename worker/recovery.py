@@ -93,13 +93,15 @@ class Recovery:
         if beat.generation != generation:
             return
         read, tail = position(beat.read_position.encode()), position(inbox_tail)
+        published = frozenset(claim.pair for claim in self._ledger.claims_of(agent_id) if claim.is_published)
+        # a busy agent never catches up with this reading's tail, but with that of the one before
+        if read >= tail:
+            suspects.unheld += sorted(published - held)
+        elif agent.tail_before is not None and read >= agent.tail_before:
+            suspects.unheld += sorted((published & agent.published_before) - held)
+        agent.tail_before, agent.published_before = tail, published
         if read >= tail:
             agent.unread_since = None
-            suspects.unheld += [
-                claim.pair
-                for claim in self._ledger.claims_of(agent_id)
-                if claim.is_published and claim.pair not in held
-            ]
         elif agent.unread_since is None or read >= agent.unread_tail:
             # a busy agent's heartbeat is always a little behind: it has to pass what was there before
             agent.unread_since, agent.unread_tail = now, tail

@@ -20,7 +20,7 @@ from worker import dispatcher, recovery
 from worker.agents.channel import AgentChannel
 from worker.agents.context import TaskContext
 from worker.batch import Batch
-from worker.committer import commit
+from worker.committer import Committer, commit
 
 
 class Gate:
@@ -115,15 +115,17 @@ def test_late_result_of_a_fenced_attempt_changes_nothing(engine: Engine, gate: G
     assert second.ran == [(task_id, 2)]
 
 
-def test_start_of_the_current_attempt_is_recorded_though_an_old_result_comes_in_between(engine: Engine) -> None:
+def test_start_of_the_current_attempt_is_recorded_though_an_old_result_follows_it(engine: Engine) -> None:
     engine.worker()
-    engine.agent(agent_class=MuteAgent)
-    lost = engine.submit("demo.gate", max_attempts=5)
-    engine.wait_for(lost, "in_progress")
-    report(engine, done(lost, 1, Failure("transient", "again")))
-    wait_until(lambda: engine.task(lost).attempt == 2)
-    report(engine, Started("agent-1:x", [(lost, 2)], 1_700_000_000.0), done(lost, 1))
-    engine.wait_for(lost, "in_progress")
+    agent = engine.agent()
+    agent.agent._waiting.close()  # it reads its orders and leaves the reports to the test
+    task_id = engine.submit("demo.gate")
+    engine.wait_for(task_id, "assigned")
+    report(engine, done(task_id, 1, Failure("transient", "again")))
+    wait_until(lambda: engine.task(task_id).attempt == 2)
+    report(engine, Started(agent.id, [(task_id, 2)], 1_700_000_000.0), done(task_id, 1))
+    engine.wait_for(task_id, "in_progress")
+    assert engine.events(task_id).count("stale_result") == 1
 
 
 def test_start_reported_by_two_attempts_at_once_leaves_no_entry_behind(engine: Engine) -> None:
@@ -132,7 +134,7 @@ def test_start_reported_by_two_attempts_at_once_leaves_no_entry_behind(engine: E
     for _ in range(20):  # the second start must come while the first is held back
         task_id = engine.submit("demo.gate")
         wait_until(lambda task_id=task_id: (task_id, 1) in agent.ran)
-        engine.queue.report(encode([Returned(agent.id, [(task_id, 1)])]))
+        engine.queue.report(encode([Returned("nobody:1", [(task_id, 1)])]))
         wait_until(lambda task_id=task_id: (task_id, 2) in agent.ran)
         engine.queue.report(encode([done(task_id, 2)]))
         assert engine.wait_for(task_id).state == "completed"
@@ -235,10 +237,10 @@ def test_silence_proves_nothing_while_the_canary_is_young(settings: Settings, ga
         agent = engine.agent()
         task_id = engine.submit("demo.gate")
         engine.wait_for(task_id, "in_progress")
-        wait_until(lambda: any(len(e) for e in [engine.online()]))
-        engine.redis.delete(engine.queue.keys.canary, engine.queue.keys.heartbeat(agent.id))
-        ticks = worker.dispatcher.ticks
-        wait_until(lambda: worker.dispatcher.ticks > ticks + 5)
+        with agent.agent._heart._beating:  # no heartbeat comes in here
+            engine.redis.delete(engine.queue.keys.canary, engine.queue.keys.heartbeat(agent.id))
+            ticks = worker.dispatcher.ticks
+            wait_until(lambda: worker.dispatcher.ticks > ticks + 5)
         gate.open.set()
         task = engine.wait_for(task_id)
         assert (task.state, task.attempt) == ("completed", 1)
@@ -279,26 +281,30 @@ def test_busy_agent_is_not_deaf(engine: Engine, monkeypatch: pytest.MonkeyPatch)
     assert not [entry for entry in engine.logs if entry["event"] == "agent.deaf"]
 
 
-def test_claim_that_was_under_way_to_an_agent_that_ended_goes_back_at_once(engine: Engine, gate: Gate) -> None:
-    """Its end may be read while a claim for it is being committed."""
-    worker = engine.worker()
+def test_claim_that_was_under_way_to_an_agent_that_ended_goes_back_at_once(
+    engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end is read while a claim for it is being committed."""
+    gate.open.set()
+    engine.worker()
     agent = engine.agent("first", agent_class=MuteAgent)
-    publish, queue = worker.queue.publish, worker.queue
+    ended, start = threading.Event(), Committer.start
 
-    def end_meanwhile(epoch: int, publication: Publication) -> None:
-        if any(b'"run"' in orders for orders in publication.orders.values()):
-            queue.publish = publish
+    def end_before(committer: Committer, batch: Batch) -> None:
+        if batch.claims and not ended.is_set():
+            ended.set()
             agent.vanish()
             engine.queue.report(encode([Gone(agent.id, "lost")]))
-            # the claims of the following tick are already with the committer when this one is published
-        publish(epoch, publication)
+        start(committer, batch)
 
-    queue.publish = end_meanwhile
+    monkeypatch.setattr(Committer, "start", end_before)
     ids = engine.submitter.submit_many([{"type": "demo.gate"} for _ in range(3)])
-    wait_until(lambda: engine.agent_state(agent.id) == "lost")
-    gate.open.set()
+    assert ended.wait(5)
     engine.agent("second")
-    engine.wait_for_all(ids, timeout_seconds=3)
+    for task_id in ids:
+        task = engine.wait_for(task_id, timeout_seconds=3)
+        assert (task.state, task.attempt, task.refunded) == ("completed", 2, 1)
+    wait_until(lambda: not engine.redis.exists(engine.queue.keys.inbox(agent.id)))
 
 
 # the leader

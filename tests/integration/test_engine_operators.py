@@ -6,9 +6,12 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from msgspec import Raw
 
 from core.config import Settings
 from core.errors import IllegalTransition, PermanentError, TaskNotFound
+from core.protocol import Run, encode
+from core.queue import PAYLOAD
 from tests.engine import Engine, Payload, RunningAgent, running_engine
 from tests.servers import wait_until
 from worker.agents.context import TaskContext
@@ -250,21 +253,44 @@ def test_drained_agent_hands_unstarted_work_back(engine: Engine, gate: Gate) -> 
     assert handed_back.detail == {"reason": "its agent handed it back"}
 
 
-def test_drain_in_the_middle_of_a_batch_hands_the_rest_back(engine: Engine, gate: Gate) -> None:
+@pytest.mark.parametrize("ends_in_time", [False, True])
+def test_drain_in_the_middle_of_a_batch_hands_the_rest_back(engine: Engine, gate: Gate, ends_in_time: bool) -> None:
     gate.open.set()
     first = engine.agent("first", max_concurrency=1)
     engine.wait_for_all(engine.submitter.submit_many([{"type": "demo.gate"} for _ in range(100)]))
     gate.open.clear()  # known as so short now that the slot starts several at once
     ids = engine.submitter.submit_many([{"type": "demo.gate"} for _ in range(6)])
-    wait_until(lambda: set(first.agent.health().held) == {(task_id, 1) for task_id in ids})
     for task_id in ids:
         engine.wait_for(task_id, "in_progress")
     second = engine.agent("second", max_concurrency=6)
-    first.stop(grace_seconds=0.2)
-    wait_until(lambda: {task_id for task_id, _ in second.ran} == set(ids))
+    stopping = threading.Thread(target=first.stop, args=(5.0 if ends_in_time else 0.2,))
+    stopping.start()
+    wait_until(lambda: first.agent.health().draining)
+    if ends_in_time:
+        gate.open.set()
+    wait_until(lambda: len(second.ran) == (5 if ends_in_time else 6))
     gate.open.set()
     engine.wait_for_all(ids)
-    assert {(engine.task(task_id).attempt, engine.task(task_id).refunded) for task_id in ids} == {(2, 1)}
+    stopping.join()
+    used = sorted((engine.task(task_id).attempt, engine.task(task_id).refunded) for task_id in ids)
+    assert used == [(1, 0)] * ends_in_time + [(2, 1)] * len(second.ran)
+
+
+def test_order_that_reaches_a_draining_agent_goes_back_at_once(engine: Engine, gate: Gate) -> None:
+    agent = engine.agent(max_concurrency=1)
+    running = engine.submit("demo.gate")
+    engine.wait_for(running, "in_progress")
+    stopping = threading.Thread(target=agent.stop, args=(5.0,))
+    stopping.start()
+    wait_until(lambda: agent.agent.health().draining)
+    late = Run("0190a000-0000-7000-8000-000000000000", 1, "demo.gate", Raw(b"{}"), 60.0, None, 1)
+    entry = engine.redis.xadd(engine.queue.keys.inbox(agent.id), {PAYLOAD: encode([late])})
+    wait_until(lambda: agent.agent.health().read_position == entry.decode())
+    assert agent.agent.health().held == [(running, 1)]
+    gate.open.set()
+    stopping.join()
+    assert agent.ran == [(running, 1)]
+    assert engine.wait_for(running).state == "completed"
 
 
 def test_no_attempt_is_burnt_by_agents_that_come_and_go(engine: Engine) -> None:

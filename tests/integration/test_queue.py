@@ -283,10 +283,16 @@ def test_a_full_server_can_be_led(full: Queue) -> None:
 
 def test_a_full_server_refuses_what_is_new(full: Queue) -> None:
     fill(full.redis)
-    for refused in (lambda: full.push([waiting(1)]), lambda: full.report(b"[]")):
-        with pytest.raises(Unavailable, match="Redis can't be used"), reaching_redis():
-            refused()
+    with pytest.raises(Unavailable, match="Redis can't be used"), reaching_redis():
+        full.push([waiting(1)])
     assert ready(full) == []
+
+
+def test_a_full_server_takes_reports(full: Queue) -> None:
+    """They end tasks, which is what frees memory."""
+    fill(full.redis)
+    full.report(b"[]")
+    assert full.results_length() == 1
 
 
 # leading

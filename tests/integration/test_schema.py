@@ -64,7 +64,8 @@ INDEXES = """
 """
 OPTIONS = """
     SELECT relname, reloptions, pg_get_partkeydef(oid) FROM pg_class
-    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname NOT LIKE 'task_events_%' ORDER BY 1
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname NOT LIKE 'task_events_%'
+    ORDER BY 1
 """
 
 
@@ -158,5 +159,6 @@ def test_a_doubled_event_table_is_refused(database: Database) -> None:
     ensured(database, TODAY)
     with pytest.raises(psycopg2.errors.InvalidObjectDefinition), database.transaction() as tx:
         tx.rows(
-            "CREATE TABLE task_events_twice PARTITION OF task_events FOR VALUES FROM ('2026-03-01') TO ('2026-03-02')", {}
+            "CREATE TABLE task_events_twice PARTITION OF task_events FOR VALUES FROM ('2026-03-01') TO ('2026-03-02')",
+            {},
         )

@@ -19,9 +19,7 @@ POLICY = RetryPolicy(max_attempts=3, backoff_seconds=4.0, max_backoff_seconds=60
 
 
 def claim(attempt: int = 1, refunded: int = 0, refunds: int = 0, started_at: float | None = None) -> Claim:
-    return Claim(
-        task_id(1), attempt, "demo.work", "coder-1:a", 60.0, 3, refunded, refunds, 1.0, started_at=started_at
-    )
+    return Claim(task_id(1), attempt, "demo.work", "coder-1:a", 60.0, 3, refunded, refunds, 1.0, started_at=started_at)
 
 
 def done(failure: Failure) -> Done:
@@ -53,7 +51,8 @@ def test_no_delay_is_pending_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempt", "refunded", "to_state"), [(2, 0, "scheduled"), (3, 0, "failed"), (3, 1, "scheduled"), (13, 10, "failed")]
+    ("attempt", "refunded", "to_state"),
+    [(2, 0, "scheduled"), (3, 0, "failed"), (3, 1, "scheduled"), (13, 10, "failed")],
 )
 def test_the_budget_is_attempts_less_refunds(attempt: int, refunded: int, to_state: str) -> None:
     assert judge(claim(attempt, refunded), Failure("crashed", "gone"), POLICY, 0.5).to_state == to_state

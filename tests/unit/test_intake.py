@@ -32,7 +32,7 @@ from core.validation import Limits
 from tests.unit.ledger_support import TTL_SECONDS, claimed, give, info, task_id
 from worker.batch import Batch
 from worker.decisions import policy_of
-from worker.intake import START_DELAY_SECONDS, Intake
+from worker.intake import LATEST_SECONDS, START_DELAY_SECONDS, Intake
 from worker.ledger import Durations, Ledger
 from worker.recovery import Recovery
 
@@ -201,18 +201,62 @@ def test_returned_work_is_handed_back(desk: Desk) -> None:
     assert not desk.ledger.claims
 
 
+def test_an_agent_that_hands_back_gets_nothing_more(desk: Desk) -> None:
+    desk.read(Returned(AGENT, []), Returned("nobody:x", []))
+    assert not desk.ledger.agents[AGENT].slots.accepts_work
+
+
 def test_the_last_progress_counts(desk: Desk) -> None:
+    give(desk.ledger, claimed(1))
     batch = desk.read(Progress(task_id(1), 1, 0.25, "a quarter"), Progress(task_id(1), 1, 0.5, "half"))
     assert list(batch.progress.values()) == [(task_id(1), 1, 0.5, "half")]
 
 
 def test_a_line_of_the_handlers_log(desk: Desk) -> None:
+    give(desk.ledger, claimed(1))
     [line] = desk.read(Log(AGENT, task_id(1), 1, "info", 'a "quoted" line')).logs
     assert line[:5] == (task_id(1), "log", 1, f"agent:{AGENT}", AGENT)
     assert orjson.loads(line[5]) == {"level": "info", "message": 'a "quoted" line'}
 
 
+def test_an_attempt_that_is_over_has_no_say(desk: Desk) -> None:
+    give(desk.ledger, claimed(1, attempt=2))
+    batch = desk.read(
+        Progress(task_id(1), 1, 0.25, "a quarter"),
+        Log(AGENT, task_id(1), 1, "info", "a line"),
+        Checkpoint(AGENT, "r1", task_id(1), 1, NULL),
+    )
+    assert (batch.progress, batch.logs, batch.checkpoints) == ({}, [], [])
+    assert batch.orders == {AGENT: [Reply("r1", None, "checkpoint: this attempt is no longer the current one")]}
+
+
+@pytest.mark.parametrize("at", [-1e300, -1.0, 1e300])
+def test_a_clock_that_is_wrong_spoils_nothing(desk: Desk, at: float) -> None:
+    """PostgreSQL knows no such time, and the whole tick would be refused."""
+    for number in (1, 2, 3):
+        give(desk.ledger, claimed(number))
+    desk.read(
+        Started(AGENT, [(task_id(1), 1)], at),
+        Done(task_id(2), 1, NULL, None, at, 0.1),
+        Done(task_id(3), 1, NULL, Failure("permanent", "no use"), at, 0.1),
+        batch=(batch := Batch()),
+    )
+    desk.clock.advance(1)
+    desk.intake.release_starts(batch)
+    times = [batch.started[0][2], batch.completions[0].started_at, batch.settlements[0].started_at]
+    assert all(time is not None and 0 <= time <= LATEST_SECONDS for time in times)
+
+
+@pytest.mark.parametrize(
+    "report", [Done("no uuid", 1, NULL, None, 0.0, 0.0), Done(task_id(1), 1 << 31, NULL, None, 0.0, 0.0)]
+)
+def test_what_can_be_no_task_is_not_even_stale(desk: Desk, report: Done) -> None:
+    batch = desk.read(report)
+    assert (batch.stale, batch.consumed) == ([], [b"1-0"])
+
+
 def test_a_checkpoint_that_cannot_be_stored_is_refused(desk: Desk) -> None:
+    give(desk.ledger, claimed(1))
     good = Checkpoint(AGENT, "r1", task_id(1), 1, Raw(b'{"step":1}'))
     batch = desk.read(good, Checkpoint(AGENT, "r2", task_id(1), 1, Raw(b'"\\u0000"')))
     assert batch.checkpoints == [good]

@@ -72,7 +72,9 @@ def candidates(count: int, seconds: float = SHORT_SECONDS, queue: str = "default
 def test_what_is_placed_fits(
     waiting: list[Candidate], agents: list[AgentSlots], policy: str, next_agent: int, next_queue: int
 ) -> None:
-    before = {a.id: AgentSlots(a.id, a.types, a.tags, a.max_concurrency, True, a.open_tasks, a.open_seconds) for a in agents}
+    before = {
+        a.id: AgentSlots(a.id, a.types, a.tags, a.max_concurrency, True, a.open_tasks, a.open_seconds) for a in agents
+    }
     placed = place(waiting, agents, lambda queue: policy, Rotation(next_agent, next_queue), COVER_SECONDS)
 
     ids = [candidate.id for candidate, _ in placed]
@@ -200,9 +202,7 @@ def test_each_queue_has_its_own_policy() -> None:
     assert [a.open_tasks for a in pool] == [6, 1]
 
 
-@given(
-    st.floats(1.5e9, 2.5e9), st.floats(0, 30 * 365 * 86400), st.sampled_from(Priority), st.sampled_from(Priority)
-)
+@given(st.floats(1.5e9, 2.5e9), st.floats(0, 30 * 365 * 86400), st.sampled_from(Priority), st.sampled_from(Priority))
 def test_a_strict_queue_knows_no_age(ready: float, younger_by: float, one: Priority, other: Priority) -> None:
     older, younger = score(ready, one, "priority"), score(ready + younger_by, other, "priority")
     if other > one:

@@ -46,6 +46,14 @@ def test_a_row_that_was_not_claimed_leaves_the_lane_and_frees_its_agent(ledger: 
     assert (slots.open_tasks, slots.open_seconds) == (1, 1.0)
 
 
+def test_a_claim_of_an_agent_that_ended_meanwhile_is_kept_for_the_reaper(ledger: Ledger) -> None:
+    batch = Batch(claims=[placed(1, ledger.agents[AGENT].slots)])
+    ledger.remove_agent(AGENT)
+    publication, _ = publication_of(ledger, batch, Committed(claimed=[claimed(1)]))
+    assert publication.orders == {}
+    assert [claim.id for claim in ledger.claims_of(AGENT)] == [task_id(1)]
+
+
 def test_replies_follow_the_tick(ledger: Ledger) -> None:
     batch = Batch()
     batch.order(AGENT, Welcome())
@@ -75,6 +83,8 @@ def test_an_orphan_of_an_old_attempt_leaves_the_new_one_alone(ledger: Ledger) ->
 def test_an_agent_that_ended_gets_no_orders(ledger: Ledger) -> None:
     batch = Batch(endings=[(AGENT, "lost"), (AGENT, "lost")], fenced=[AGENT])
     batch.order(AGENT, Welcome())
+    batch.order("nobody:x", Welcome())
+    ledger.remove_agent(AGENT)
     publication, _ = publication_of(ledger, batch, Committed())
     assert publication.orders == {}
     assert publication.ended_agents == [AGENT]

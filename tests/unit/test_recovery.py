@@ -31,9 +31,7 @@ class Watch:
         self.recovery = Recovery(self.ledger, lambda name: RetryPolicy(), TTL_SECONDS)
         self.now = 100.0
 
-    def look(
-        self, *beats: Heartbeat, tail: str = "0-0", inbox_tail: str = "0-0", canary: bool = True
-    ) -> Batch:
+    def look(self, *beats: Heartbeat, tail: str = "0-0", inbox_tail: str = "0-0", canary: bool = True) -> Batch:
         """Reads one roster, with all results read up to its tail; a second passes."""
         batch = Batch()
         read = roster(*beats, tail=tail, inbox_tail=inbox_tail, canary_lives=canary)
@@ -110,6 +108,20 @@ def test_a_busy_agent_is_not_deaf(watch: Watch) -> None:
     for second in range(60):
         batch = watch.look(heartbeat(read=f"{second}-5"), inbox_tail=f"{second + 1}-9")
         assert batch.endings == []
+
+
+def test_a_lost_order_of_a_busy_agent_goes_back(watch: Watch) -> None:
+    """It never catches up with the inbox, but it has read what was there a reading before."""
+    watch.give()
+    assert watch.look(heartbeat(read="1-0"), inbox_tail="3-0").settlements == []
+    [settlement] = watch.look(heartbeat(read="4-0"), inbox_tail="6-0").settlements
+    assert (settlement.id, settlement.refund) == (task_id(1), 1)
+
+
+def test_a_new_order_of_a_busy_agent_is_not_missing(watch: Watch) -> None:
+    assert watch.look(heartbeat(read="1-0"), inbox_tail="3-0").settlements == []
+    watch.give()
+    assert watch.look(heartbeat(read="4-0"), inbox_tail="6-0").settlements == []
 
 
 def test_an_agent_that_does_not_read_is_deaf(watch: Watch) -> None:

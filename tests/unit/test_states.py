@@ -20,7 +20,7 @@ from core.states import (
 # Written out a second time on purpose: a change of the table must be made twice.
 LEGAL = {
     "blocked": "pending scheduled cancelled",
-    "scheduled": "pending assigned cancelled",
+    "scheduled": "assigned cancelled",
     "pending": "assigned cancelled",
     "assigned": "in_progress pending scheduled completed failed cancelled",
     "in_progress": "pending scheduled completed failed cancelled",

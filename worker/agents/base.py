@@ -40,16 +40,12 @@ from core.queue import Queue
 from core.redis_client import reaching_redis
 from worker.agents.channel import AgentChannel, Requests
 from worker.agents.heart import Heart
-from worker.agents.local_queue import LocalQueue
+from worker.agents.local_queue import LocalQueue, RunTimes
 from worker.agents.outbox import Outbox
 
 READ_BLOCK_MS = 500
 RETRY_SECONDS = 0.2
 SEEN_LIMIT = 50_000
-SHORT_SECONDS = 0.001  # runs shorter than this are taken many at a time …
-BATCH_SECONDS = 0.005  # … as many as fit in this
-BATCH_LIMIT = 256
-SMOOTHING = 0.1
 
 log = structlog.get_logger(__name__)
 
@@ -65,12 +61,12 @@ class BaseAgent(abc.ABC):
         self.outbox = Outbox(queue, self._forget)
         self.welcomed = threading.Event()
         self._queue = queue
-        self._waiting = LocalQueue(self._batch_limit)
+        self._run_times = RunTimes()
+        self._waiting = LocalQueue(self._run_times.batch_limit)
         self._heart = Heart(self, heart_queue, ttl_seconds)
         self._held: set[Pair] = set()
         self._running: dict[str, AgentChannel] = {}
         self._seen: dict[str, int] = {}
-        self._means: dict[str, float] = {}
         self._position = b"0-0"
         self._is_draining = False
         self._stop_reading = threading.Event()
@@ -209,6 +205,8 @@ class BaseAgent(abc.ABC):
                 self._stop_reading.set()
         if runs:
             self._waiting.put(runs)
+            if self._is_draining and (late := self._waiting.clear()):
+                self._hand_back(late)
             while len(self._seen) > SEEN_LIMIT:
                 del self._seen[next(iter(self._seen))]
 
@@ -262,16 +260,8 @@ class BaseAgent(abc.ABC):
         finally:
             self._running.pop(run.task_id, None)
         if done is not None:
-            mean = self._means.get(run.task_type)
-            seconds = done.run_seconds
-            self._means[run.task_type] = seconds if mean is None else mean + SMOOTHING * (seconds - mean)
+            self._run_times.note(run.task_type, done.run_seconds)
             self.outbox.add(done, (run.task_id, run.attempt))
-
-    def _batch_limit(self, run: Run) -> int:
-        mean = self._means.get(run.task_type)
-        if mean is None or mean > SHORT_SECONDS:
-            return 1
-        return min(BATCH_LIMIT, int(BATCH_SECONDS / max(mean, 1e-6)))
 
     def report_stuck(self, run: Run, done: Done) -> None:
         """An attempt can't be stopped: its end is reported and the process must end after the others."""

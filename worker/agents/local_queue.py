@@ -9,6 +9,11 @@ from collections.abc import Callable, Iterable
 from core.protocol import Pair, Run
 from core.states import Priority
 
+SHORT_SECONDS = 0.001  # runs shorter than this are taken many at a time …
+BATCH_SECONDS = 0.005  # … as many as fit in this
+BATCH_LIMIT = 256
+SMOOTHING = 0.1
+
 
 class LocalQueue:
     """Runs that wait for a slot. Slots take short ones many at a time."""
@@ -68,3 +73,21 @@ class LocalQueue:
             self._is_closed = True
             self._condition.notify_all()
         return self.clear()
+
+
+class RunTimes:
+    """The mean run time of each type on this agent, exponentially smoothed."""
+
+    def __init__(self) -> None:
+        self._means: dict[str, float] = {}
+
+    def note(self, task_type: str, run_seconds: float) -> None:
+        mean = self._means.get(task_type)
+        self._means[task_type] = run_seconds if mean is None else mean + SMOOTHING * (run_seconds - mean)
+
+    def batch_limit(self, run: Run) -> int:
+        """How many runs of this one's type a slot may take at a time."""
+        mean = self._means.get(run.task_type)
+        if mean is None or mean > SHORT_SECONDS:
+            return 1
+        return min(BATCH_LIMIT, int(BATCH_SECONDS / max(mean, 1e-6)))

@@ -47,7 +47,7 @@ class Batch:
     endings: list[tuple[str, str]] = field(default_factory=list)
     fenced: list[str] = field(default_factory=list)
     orders: dict[str, list[Order]] = field(default_factory=dict)
-    claims: Sequence[tuple[Candidate, AgentSlots]] = ()
+    claims: list[tuple[Candidate, AgentSlots]] = field(default_factory=list)
     sweep: Sweep | None = None
     held: list[Pair] = field(default_factory=list)  # pairs to be compared with their rows
     ping: bool = False
@@ -73,6 +73,10 @@ class Batch:
             or self.held
             or self.ping
         )
+
+    def size(self) -> int:
+        """How many tasks it changes, roughly."""
+        return len(self.completions) + len(self.claims) + len(self.settlements)
 
     def is_empty(self) -> bool:
         return not (self.consumed or self.orders or self.fenced or self.has_statements())

@@ -23,6 +23,7 @@ from worker.term import Term, TermFactory
 BLOCK_SECONDS = 0.25  # between duties; arrivals end the wait
 HELD_BLOCK_SECONDS = 0.02
 RETRY_SECONDS = 0.5
+SMALL_BATCH = 50
 COLLECT_LIMIT = 1_000  # entries of a stream in one tick
 LOOK_LIMIT = 2_000  # ids of a lane in one tick
 LEAST_COVER_SECONDS = 0.01
@@ -103,6 +104,10 @@ class Dispatcher:
             self._collect(term, batch, may_block=in_flight is None)
             self._decide(term, batch)
         committed = term.committer.wait() if in_flight is not None else None
+        if committed is not None and batch.size() < SMALL_BATCH and not self._stop.is_set():
+            # what arrived during the commit need not wait for another one; a large batch has no time for it
+            self._collect(term, batch, may_block=False)
+            self._decide(term, batch)
         following = None if batch.is_empty() else batch
         if following is not None:
             term.committer.start(following)
@@ -175,10 +180,11 @@ class Dispatcher:
         if not candidates:
             return
         agents = [agent.slots for agent in ledger.agents.values()]
-        batch.claims = place(candidates, agents, self._terms.policy_of, self._rotation, term.cover_seconds)
-        if len(batch.claims) < len(candidates):
+        placed = place(candidates, agents, self._terms.policy_of, self._rotation, term.cover_seconds)
+        batch.claims += placed
+        if len(placed) < len(candidates):
             ledger.hot_lanes.update({candidate.lane for candidate in candidates})
-        for candidate, _ in batch.claims:
+        for candidate, _ in placed:
             ledger.claiming[candidate.id] = candidate.lane
 
     def _publish(self, term: Term, batch: Batch, committed: Committed) -> None:

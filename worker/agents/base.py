@@ -44,6 +44,7 @@ from worker.agents.local_queue import LocalQueue, RunTimes
 from worker.agents.outbox import Outbox
 
 READ_BLOCK_MS = 500
+DELETE_COUNT = 32  # inbox entries
 RETRY_SECONDS = 0.2
 SEEN_LIMIT = 50_000
 
@@ -68,6 +69,7 @@ class BaseAgent(abc.ABC):
         self._running: dict[str, AgentChannel] = {}
         self._seen: dict[str, int] = {}
         self._position = b"0-0"
+        self._read_entries: list[bytes] = []
         self._is_draining = False
         self._stop_reading = threading.Event()
         self._slots = [
@@ -180,12 +182,18 @@ class BaseAgent(abc.ABC):
         agent_id, after = self.info.id, self._position
         with reaching_redis():
             entries = self._queue.read_inbox(agent_id, after, READ_BLOCK_MS)
-            if not entries or agent_id != self.info.id:
+            if agent_id != self.info.id:
+                self._read_entries.clear()  # the old boot's inbox goes with it
                 return
             for _, payload in entries:
                 self._obey(decode_orders(payload))
-            self._position = entries[-1][0]
-            self._queue.delete_orders(agent_id, [entry for entry, _ in entries])
+            if entries:
+                self._position = entries[-1][0]
+                self._read_entries += [entry for entry, _ in entries]
+            # a round trip for many, when there are many or nothing else is to do
+            if self._read_entries and (not entries or len(self._read_entries) >= DELETE_COUNT):
+                self._queue.delete_orders(agent_id, self._read_entries)
+                self._read_entries.clear()
 
     def _obey(self, orders: Sequence[Order]) -> None:
         runs = []
@@ -229,7 +237,7 @@ class BaseAgent(abc.ABC):
                 if self._is_draining:
                     self._hand_back([(rest.task_id, rest.attempt) for rest in runs[position:]])
                     break
-                self._execute(index, run)
+                self._execute(index, run, is_alone=len(runs) == 1)
             self.outbox.flush()
 
     def _is_busy(self) -> bool:
@@ -253,7 +261,7 @@ class BaseAgent(abc.ABC):
         self._hand_back(pairs)
         return False
 
-    def _execute(self, index: int, run: Run) -> None:
+    def _execute(self, index: int, run: Run, *, is_alone: bool) -> None:
         channel = self._running[run.task_id] = AgentChannel(self, run)
         try:
             done = self.execute(index, run, channel)
@@ -261,7 +269,7 @@ class BaseAgent(abc.ABC):
             self._running.pop(run.task_id, None)
         if done is not None:
             self._run_times.note(run.task_type, done.run_seconds)
-            self.outbox.add(done, (run.task_id, run.attempt))
+            self.outbox.add(done, (run.task_id, run.attempt), flush_follows=is_alone)
 
     def report_stuck(self, run: Run, done: Done) -> None:
         """An attempt can't be stopped: its end is reported and the process must end after the others."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from core.protocol import Pair, Run
 from core.states import Priority
@@ -24,11 +24,11 @@ class LocalQueue:
         self._condition = threading.Condition()
         self._is_closed = False
 
-    def put(self, runs: Iterable[Run]) -> None:
+    def put(self, runs: Sequence[Run]) -> None:
         with self._condition:
             for run in runs:
                 self._waiting[run.priority].append(run)
-            self._condition.notify_all()
+            self._condition.notify(len(runs))
 
     def take(self) -> list[Run] | None:
         """Waits for work: one run, or several of one short type; None once the queue is closed."""

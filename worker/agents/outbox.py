@@ -41,8 +41,8 @@ class Outbox:
         self._thread = threading.Thread(target=self._flush_late, name="outbox", daemon=True)
         self._thread.start()
 
-    def add(self, report: Report, ended: Pair | None = None) -> None:
-        """Sends a report soon; `ended` names the pair that it ends."""
+    def add(self, report: Report, ended: Pair | None = None, *, flush_follows: bool = False) -> None:
+        """Sends a report soon, or with the flush that the caller promises; `ended` names the pair that it ends."""
         with self._mutex:
             if not self._reports:
                 self._since = time.monotonic()
@@ -52,7 +52,7 @@ class Outbox:
             is_due = len(self._reports) >= FLUSH_COUNT
         if is_due and not self._is_away:
             self.flush()
-        elif not self._has_reports.is_set():
+        elif not flush_follows and not self._has_reports.is_set():
             self._has_reports.set()
 
     def send(self, *reports: Report) -> None:

@@ -154,7 +154,7 @@ def _database(url: str) -> Iterator[sa.Connection]:
         )
         with engine.connect() as connection:
             yield connection
-    except (sa.exc.ArgumentError, ValueError) as error:  # the URL makes no sense
+    except ConfigurationError as error:  # the URL makes no sense
         raise ProbeFailed(Failure.OTHER, _one_line(error, url)) from None
     except sa.exc.DBAPIError as error:
         text = _one_line(error.orig, url)

@@ -33,7 +33,7 @@ def queue() -> LocalQueue:
 @given(runs_of)
 def test_everything_comes_out_once_and_in_order(drawn: list[tuple[Priority, str]]) -> None:
     queue = LocalQueue(batch_limit)
-    queue.put(run(i, priority, task_type) for i, (priority, task_type) in enumerate(drawn))
+    queue.put([run(i, priority, task_type) for i, (priority, task_type) in enumerate(drawn)])
     taken: list[Run] = []
     while len(taken) < len(drawn):
         batch = queue.take()
@@ -49,7 +49,7 @@ def test_everything_comes_out_once_and_in_order(drawn: list[tuple[Priority, str]
 
 def test_short_runs_are_taken_together_up_to_the_next_long_one(queue: LocalQueue) -> None:
     kinds = ["demo.short"] * 2 + ["demo.long"] * 2 + ["demo.short"] * 5
-    queue.put(run(i, task_type=kind) for i, kind in enumerate(kinds))
+    queue.put([run(i, task_type=kind) for i, kind in enumerate(kinds)])
     assert [len(queue.take() or ()) for _ in range(5)] == [2, 1, 1, 4, 1]
 
 
@@ -97,7 +97,7 @@ def test_many_takers_get_every_run_once(queue: LocalQueue) -> None:
     with ThreadPoolExecutor(4) as pool:
         takers = [pool.submit(take_all) for _ in range(4)]
         for start in range(0, 400, 10):
-            queue.put(run(number, task_type="demo.short") for number in range(start, start + 10))
-        queue.put(run(1000 + number, Priority.LOW) for number in range(4))  # one end for each taker
+            queue.put([run(number, task_type="demo.short") for number in range(start, start + 10)])
+        queue.put([run(1000 + number, Priority.LOW) for number in range(4)])  # one end for each taker
         taken = sorted(number for future in takers for number in future.result(20))
     assert taken == [task_id(number) for number in range(400)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis
+import structlog
 
 from core.config import ENV_PREFIX, Settings, load_settings
 from core.config import settings as process_settings
@@ -30,6 +31,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     process_settings.cache_clear()
     yield
     process_settings.cache_clear()
+    structlog.reset_defaults()  # a test of the logs leaves them pointing at what pytest captured
 
 
 @pytest.fixture(scope="session")

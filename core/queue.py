@@ -18,6 +18,7 @@ from core.models import Lane, Waiting
 from core.placement import score
 from core.protocol import Cancel, encode
 from core.redis_client import reaching_redis
+from core.wire import Script, Wire
 
 WAKE_LIMIT = 1_000
 PUSH_BATCH = 1_000
@@ -72,7 +73,8 @@ class Queue:
         self.redis = client
         self.keys = Keys(namespace)
         self._policy_of = policy_of
-        scripts = {path.stem: client.register_script(path.read_text()) for path in SCRIPTS_DIR.glob("*.lua")}
+        self._wire = Wire(client.connection_pool)
+        scripts = {path.stem: Script(self._wire, path.read_text()) for path in SCRIPTS_DIR.glob("*.lua")}
         self._push, self._look, self._publish = scripts["push"], scripts["look"], scripts["publish"]
         self._report = scripts["report"]
         self._roster, self._beat, self._lead = scripts["roster"], scripts["beat"], scripts["lead"]
@@ -116,11 +118,11 @@ class Queue:
 
     def read_inbox(self, agent_id: str, after: bytes, block_ms: int) -> list[tuple[bytes, bytes]]:
         """(entry id, encoded orders) after a position; waits for the first."""
-        return self._entries(self.redis.xread({self.keys.inbox(agent_id): after}, block=block_ms, count=100))
+        return self._read({self.keys.inbox(agent_id): after}, block_ms, 100)[0]
 
     def delete_orders(self, agent_id: str, entry_ids: Sequence[bytes]) -> None:
         """Deletes inbox entries that were read."""
-        self.redis.xdel(self.keys.inbox(agent_id), *entry_ids)
+        self._wire.command("XDEL", self.keys.inbox(agent_id), *entry_ids)
 
     # the leader
 
@@ -140,15 +142,8 @@ class Queue:
     ) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, str]]]:
         """New results and wake-ups as (entry id, payload); waits for the first unless `block_ms` is None."""
         streams = {self.keys.results: results_after, self.keys.wake: wake_after}
-        answer = self.redis.xread(streams, block=block_ms, count=count) or []
-        results: list[tuple[bytes, bytes]] = []
-        wakes: list[tuple[bytes, str]] = []
-        for name, entries in answer:
-            if name == self.keys.results.encode():
-                results = [(entry, fields[PAYLOAD]) for entry, fields in entries]
-            else:
-                wakes = [(entry, fields[PAYLOAD].decode()) for entry, fields in entries]
-        return results, wakes
+        results, wakes = self._read(streams, block_ms, count)
+        return results, [(entry, payload.decode()) for entry, payload in wakes]
 
     def look(self, now: float, wanted: Mapping[Lane, int]) -> tuple[list[Lane], float | None, dict[Lane, list[Any]]]:
         """Moves due tasks to their lanes and reads the heads of some lanes.
@@ -244,6 +239,9 @@ class Queue:
     def _names(self, *names: str) -> list[str]:
         return [f"{self.keys.prefix}{name}" if name != "heartbeat" else f"{self.keys.prefix}agent" for name in names]
 
-    @staticmethod
-    def _entries(answer: Any) -> list[tuple[bytes, bytes]]:
-        return [(entry, fields[PAYLOAD]) for _, entries in answer or [] for entry, fields in entries]
+    def _read(self, streams: Mapping[str, bytes], block_ms: int | None, count: int) -> list[list[tuple[bytes, bytes]]]:
+        """(entry id, payload) of each stream, in the order of the streams."""
+        block = () if block_ms is None else ("BLOCK", block_ms)
+        answer = self._wire.command("XREAD", "COUNT", count, *block, "STREAMS", *streams, *streams.values())
+        found = {name: [(entry, fields[1]) for entry, fields in entries] for name, entries in answer or ()}
+        return [found.get(name.encode(), []) for name in streams]

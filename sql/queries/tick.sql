@@ -121,21 +121,27 @@ INSERT INTO task_events (task_id, event, attempt, actor, agent_id, detail)
 SELECT * FROM unnest(%(ids)s::uuid[], %(events)s::text[], %(attempts)s::int[], %(actors)s::text[],
     %(agents)s::text[], %(details)s::jsonb[])
 
+-- name: has_dependants
+-- Whether any unfinished task waits for another one.
+SELECT EXISTS (SELECT FROM task_dependencies)
+
 -- name: unblock
 -- Takes finished parents off their children; a child with none left becomes pending, or scheduled if not yet due.
+-- The children's ids are an array: joined instead, the planner may read every task to find them.
 WITH finished AS (
     DELETE FROM task_dependencies WHERE parent_id = ANY(%(ids)s::uuid[]) RETURNING child_id
 ), fewer AS (
     SELECT child_id, count(*) AS n FROM finished GROUP BY child_id
 ), current AS MATERIALIZED (
-    SELECT t.id, f.n FROM tasks t JOIN fewer f ON f.child_id = t.id
-    WHERE t.state = 'blocked' ORDER BY t.id FOR NO KEY UPDATE OF t
+    SELECT t.id FROM tasks t
+    WHERE t.id = ANY(ARRAY(SELECT child_id FROM fewer)) AND t.state = 'blocked'
+    ORDER BY t.id FOR NO KEY UPDATE OF t
 ), changed AS (
     UPDATE tasks t SET
-        waiting_on = t.waiting_on - c.n,
-        state = CASE WHEN t.waiting_on > c.n THEN 'blocked' WHEN t.run_at > now() THEN 'scheduled' ELSE 'pending' END,
+        waiting_on = t.waiting_on - f.n,
+        state = CASE WHEN t.waiting_on > f.n THEN 'blocked' WHEN t.run_at > now() THEN 'scheduled' ELSE 'pending' END,
         ready_at = greatest(now(), t.run_at)
-    FROM current c WHERE t.id = c.id
+    FROM current c JOIN fewer f ON f.child_id = c.id WHERE t.id = c.id
     RETURNING t.id, t.attempt, t.state, t.queue, t.type, t.requires, t.priority,
         extract(epoch FROM t.ready_at)::float8 AS ready
 ), audit AS (
@@ -151,13 +157,14 @@ WITH RECURSIVE below AS (
     UNION
     SELECT d.child_id FROM below b JOIN task_dependencies d ON d.parent_id = b.child_id
 ), current AS MATERIALIZED (
-    SELECT t.id FROM tasks t JOIN below b ON b.child_id = t.id
-    WHERE t.state = 'blocked' ORDER BY t.id FOR NO KEY UPDATE OF t
+    SELECT t.id FROM tasks t
+    WHERE t.id = ANY(ARRAY(SELECT child_id FROM below)) AND t.state = 'blocked'
+    ORDER BY t.id FOR NO KEY UPDATE OF t
 ), cancelled AS (
     UPDATE tasks t SET state = 'cancelled', finished_at = now() FROM current c WHERE t.id = c.id
     RETURNING t.id, t.attempt
 ), cut AS (
-    DELETE FROM task_dependencies d USING below b WHERE d.child_id = b.child_id
+    DELETE FROM task_dependencies d WHERE d.child_id = ANY(ARRAY(SELECT child_id FROM below))
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, detail)
     SELECT id, 'cancelled', 'blocked', 'cancelled', attempt, %(actor)s::text,

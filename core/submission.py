@@ -183,9 +183,12 @@ class Submitter:
         return submitting.insert(tx, submissions)
 
     def _insert_together(self, submissions: Sequence[Submission]) -> list[str | SubmissionError]:
-        """One transaction for what several threads submit at the same moment."""
+        """One commit for what several threads submit at the same moment."""
+        # the parents of a task must be held still until it is there; without any, one statement does it all
+        needs_transaction = any(submission.after for submission in submissions)
+        begin = self._database.transaction if needs_transaction else self._database.statements
         try:
-            with self._database.transaction() as tx:
+            with begin() as tx:
                 inserted = submitting.insert(tx, submissions)
         except psycopg2.DataError:
             if len(submissions) == 1:

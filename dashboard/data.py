@@ -134,7 +134,7 @@ def _read_snapshot(database: Database) -> Snapshot:
         lanes=lanes,
         unplaceable=[unplaceable_reason(count.lane, online) for count in lanes],
         agents=agents,
-        running=dict(Counter(claim.agent_id for claim in claims if claim.is_started)),
+        running=dict(Counter(claim.row.agent_id for claim in claims if claim.started_at is not None)),
         tasks=tasks,
     )
 

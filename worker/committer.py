@@ -51,6 +51,10 @@ class Committer:
             raise outcome
         return outcome
 
+    def commit(self, batch: Batch) -> Committed:
+        """Commits a batch in the caller's thread, while none is in flight; raises LeadershipLost."""
+        return commit(self._connection, batch)
+
     def close(self) -> None:
         """Ends the thread once it has committed what it was given."""
         self._batches.put(None)

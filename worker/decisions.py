@@ -39,13 +39,13 @@ def judge(
         policy,
         error_class,
         claim.attempt,
-        claim.refunded,
-        claim.max_attempts,
+        claim.row.refunded,
+        claim.row.max_attempts,
         draw,
-        refunds=claim.refunds,
+        refunds=claim.row.refunds,
         may_refund=may_refund,
     )
-    mark = fingerprint(claim.task_type, error_class, failure.message, failure.traceback or "")
+    mark = fingerprint(claim.row.type, error_class, failure.message, failure.traceback or "")
     error = error_json(error_class, failure.message, failure.traceback, mark)
     detail = {"class": error_class, "message": failure.message, "fingerprint": mark, "reason": decision.reason}
     if done is not None:

@@ -23,7 +23,7 @@ from worker.term import Term, TermFactory
 BLOCK_SECONDS = 0.25  # between duties; arrivals end the wait
 HELD_BLOCK_SECONDS = 0.02
 RETRY_SECONDS = 0.5
-SMALL_BATCH = 50
+LARGE_BATCH = 50  # tasks
 COLLECT_LIMIT = 1_000  # entries of a stream in one tick
 LOOK_LIMIT = 2_000  # ids of a lane in one tick
 LEAST_COVER_SECONDS = 0.01
@@ -98,22 +98,30 @@ class Dispatcher:
     # the tick
 
     def _tick(self, term: Term, in_flight: Batch | None) -> Batch | None:
-        """One round; returns the batch that is being committed when it ends."""
+        """One round; returns the batch that is being committed when it ends.
+
+        A small batch is committed and published at once. Only while a large one is committed, which
+        takes long, is the next one gathered beside it.
+        """
+        batch = self._gather(term, may_block=in_flight is None)
+        earlier = term.committer.wait() if in_flight is not None else None
+        is_large = batch.size() >= LARGE_BATCH
+        if is_large:
+            term.committer.start(batch)
+        if in_flight is not None and earlier is not None:
+            self._publish(term, in_flight, earlier)
+        if is_large:
+            return batch
+        if not batch.is_empty():
+            self._publish(term, batch, term.committer.commit(batch))
+        return None
+
+    def _gather(self, term: Term, *, may_block: bool) -> Batch:
         batch = Batch()
         if not self._stop.is_set():
-            self._collect(term, batch, may_block=in_flight is None)
+            self._collect(term, batch, may_block=may_block)
             self._decide(term, batch)
-        committed = term.committer.wait() if in_flight is not None else None
-        if committed is not None and batch.size() < SMALL_BATCH and not self._stop.is_set():
-            # what arrived during the commit need not wait for another one; a large batch has no time for it
-            self._collect(term, batch, may_block=False)
-            self._decide(term, batch)
-        following = None if batch.is_empty() else batch
-        if following is not None:
-            term.committer.start(following)
-        if in_flight is not None and committed is not None:
-            self._publish(term, in_flight, committed)
-        return following
+        return batch
 
     def _collect(self, term: Term, batch: Batch, *, may_block: bool) -> None:
         block_ms = self._block_ms(term) if may_block else None

@@ -122,11 +122,11 @@ class Intake:
             output = bytes(done.output).decode("utf-8", "surrogatepass")
             problem = check_output(output, self._limits.output_limit_bytes)
             if problem is None:
-                self._ledger.durations.note(claim.task_type, done.run_seconds)
+                self._ledger.durations.note(claim.row.type, done.run_seconds)
                 batch.completions.append(Completion(task_id, done.attempt, output, done.started_at, done.run_seconds))
                 return
             failure = Failure(ErrorClass.UNSTORABLE, problem)
-        policy = policy_of(self._registry, claim.task_type)
+        policy = policy_of(self._registry, claim.row.type)
         batch.settlements.append(judge(claim, failure, policy, random.random(), done=done))
 
     def _stale(self, done: Done, batch: Batch) -> None:
@@ -164,7 +164,7 @@ class Intake:
         for task_id, attempt in report.pairs:
             claim = self._ledger.find(task_id, attempt)
             if claim is not None:
-                policy = policy_of(self._registry, claim.task_type)
+                policy = policy_of(self._registry, claim.row.type)
                 batch.settlements.append(hand_back(claim, policy, "its agent handed it back", random.random()))
                 self._ledger.close(claim)
 
@@ -223,4 +223,4 @@ class Intake:
 
 def _storable_time(at: float) -> float:
     """An agent's time within what PostgreSQL can store: its clock may say anything."""
-    return min(max(at, 0.0), LATEST_SECONDS)
+    return at if 0.0 <= at <= LATEST_SECONDS else min(max(at, 0.0), LATEST_SECONDS)

@@ -17,22 +17,23 @@ SMOOTHING = 0.05
 UNKNOWN_SECONDS = 3600.0
 
 
-@dataclass(slots=True, eq=False)
 class Claim:
-    """A task that an agent has. `started` is monotonic seconds, None until the agent reported it."""
+    """A task that an agent has, around the row that its claim returned.
 
-    id: str
-    attempt: int
-    task_type: str
-    agent_id: str
-    timeout_seconds: float
-    max_attempts: int
-    refunded: int
-    refunds: int
-    expected_seconds: float
-    is_published: bool = False
-    started: float | None = None
-    started_at: float | None = None
+    `started` is monotonic seconds and `started_at` epoch seconds, None until the agent reported it.
+    """
+
+    __slots__ = ("agent_id", "attempt", "expected_seconds", "id", "is_published", "row", "started", "started_at")
+
+    def __init__(self, row: Claimed, expected_seconds: float) -> None:
+        self.row = row
+        self.id = row.id
+        self.attempt = row.attempt
+        self.agent_id = row.agent_id
+        self.expected_seconds = expected_seconds
+        self.is_published = False
+        self.started: float | None = None
+        self.started_at: float | None = None
 
     @property
     def pair(self) -> Pair:
@@ -85,23 +86,12 @@ class Ledger:
 
     def load(self, claims: Iterable[OpenClaim], now: float, database_now: float) -> None:
         """Takes over what an earlier leader had claimed."""
-        for row in claims:
-            claim = Claim(
-                row.id,
-                row.attempt,
-                row.type,
-                row.agent_id,
-                row.timeout_seconds,
-                row.max_attempts,
-                row.refunded,
-                row.refunds,
-                self.durations.expected(row.type),
-                is_published=True,
-            )
-            if row.is_started and row.started_at is not None:
-                claim.started_at = row.started_at
-                claim.started = now - max(0.0, database_now - row.started_at)
-            self.claims[row.id] = claim
+        for found in claims:
+            claim = self.open(found.row, self.durations.expected(found.row.type))
+            claim.is_published = True
+            if found.started_at is not None:
+                claim.started_at = found.started_at
+                claim.started = now - max(0.0, database_now - found.started_at)
 
     def add_agent(self, info: AgentInfo) -> KnownAgent:
         """A new boot; it is charged for the claims that it already has."""
@@ -119,18 +109,7 @@ class Ledger:
 
     def open(self, row: Claimed, expected_seconds: float) -> Claim:
         """A claim that was committed; its agent was charged when it was placed."""
-        claim = Claim(
-            row.id,
-            row.attempt,
-            row.type,
-            row.agent_id,
-            row.timeout_seconds,
-            row.max_attempts,
-            row.refunded,
-            row.refunds,
-            expected_seconds,
-        )
-        self.claims[row.id] = claim
+        claim = self.claims[row.id] = Claim(row, expected_seconds)
         return claim
 
     def close(self, claim: Claim) -> None:

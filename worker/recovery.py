@@ -124,13 +124,15 @@ class Recovery:
 
     def _settle_overdue(self, now: float, batch: Batch) -> None:
         for claim in list(self._ledger.claims.values()):
-            if claim.started is None or now < claim.started + claim.timeout_seconds + OVERDUE_GRACE_SECONDS:
+            if claim.started is None or now < claim.started + claim.row.timeout_seconds + OVERDUE_GRACE_SECONDS:
                 continue
             if claim.agent_id not in self._ledger.agents:
                 continue  # the reaper's
-            message = f"its agent did not report the end of an attempt with a timeout of {claim.timeout_seconds:g} s"
+            message = (
+                f"its agent did not report the end of an attempt with a timeout of {claim.row.timeout_seconds:g} s"
+            )
             batch.settlements.append(
-                judge(claim, Failure(ErrorClass.TIMEOUT, message), self._policy_for(claim.task_type), random.random())
+                judge(claim, Failure(ErrorClass.TIMEOUT, message), self._policy_for(claim.row.type), random.random())
             )
             batch.order(claim.agent_id, Cancel(claim.id, claim.attempt))
             self._ledger.close(claim)
@@ -160,7 +162,7 @@ class Recovery:
                 self._requeue(claim, "its agent was lost before it started", batch)
                 continue
             failure = Failure(ErrorClass.AGENT_LOST, "its agent was lost while it ran")
-            policy = self._policy_for(claim.task_type)
+            policy = self._policy_for(claim.row.type)
             batch.settlements.append(judge(claim, failure, policy, random.random()))
             self._ledger.close(claim)
         self._ledger.remove_agent(agent_id)
@@ -168,7 +170,7 @@ class Recovery:
         batch.fenced.append(agent_id)
 
     def _requeue(self, claim: Claim, reason: str, batch: Batch) -> None:
-        batch.settlements.append(hand_back(claim, self._policy_for(claim.task_type), reason, random.random()))
+        batch.settlements.append(hand_back(claim, self._policy_for(claim.row.type), reason, random.random()))
         self._ledger.close(claim)
 
     # the sweep

@@ -11,23 +11,15 @@ import orjson
 from core.database import Transaction, queries
 from core.models import Waiting
 from core.store.arrays import plain, quoted
+from core.store.ticking import Claimed
 
 NIL = "00000000-0000-0000-0000-000000000000"
 
 
 class OpenClaim(NamedTuple):
-    """A task that an agent has, as a new leader finds it."""
+    """A task that an agent has, as a new leader finds it; `started_at` is None if it was not begun."""
 
-    id: str
-    attempt: int
-    type: str
-    timeout_seconds: float
-    priority: int
-    agent_id: str
-    max_attempts: int
-    refunded: int
-    refunds: int
-    is_started: bool
+    row: Claimed
     started_at: float | None
 
 
@@ -48,7 +40,7 @@ def database_time(tx: Transaction) -> float:
 
 def claimed_tasks(tx: Transaction) -> list[OpenClaim]:
     """Every task that an agent has."""
-    return [OpenClaim._make(row) for row in tx.rows(queries("recovery")["claimed_tasks"], {})]
+    return [OpenClaim(Claimed._make(row[:-1]), row[-1]) for row in tx.rows(queries("recovery")["claimed_tasks"], {})]
 
 
 def open_slice(tx: Transaction, after: str, limit: int) -> tuple[list[Waiting], str | None]:

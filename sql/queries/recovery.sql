@@ -16,9 +16,9 @@ SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at):
 FROM tasks WHERE finished_at IS NULL AND id > %(after)s::uuid ORDER BY id LIMIT %(limit)s
 
 -- name: claimed_tasks
--- Every task that an agent has.
-SELECT id, attempt, type, timeout_seconds, priority, assigned_agent_id, max_attempts, refunded, refunds,
-    state = 'in_progress', extract(epoch FROM started_at)::float8
+-- Every task that an agent has, in the shape of a claim (what only the agent needs is left out), and since when.
+SELECT id, attempt, type, '', timeout_seconds, NULL, priority, assigned_agent_id, max_attempts, refunded, refunds,
+    CASE WHEN state = 'in_progress' THEN extract(epoch FROM started_at)::float8 END
 FROM tasks WHERE finished_at IS NULL AND state IN ('assigned', 'in_progress') ORDER BY id
 
 -- name: not_held

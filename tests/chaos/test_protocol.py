@@ -298,6 +298,7 @@ def test_claim_that_was_under_way_to_an_agent_that_ended_goes_back_at_once(
         start(committer, batch)
 
     monkeypatch.setattr(Committer, "start", end_before)
+    monkeypatch.setattr(dispatcher, "LARGE_BATCH", 1)  # so that the next batch is gathered beside the commit
     ids = engine.submitter.submit_many([{"type": "demo.gate"} for _ in range(3)])
     assert ended.wait(5)
     engine.agent("second")

@@ -430,12 +430,12 @@ def test_a_new_leader_finds_what_agents_have(tx: DriverTransaction) -> None:
     for number, state in enumerate(TaskState):
         insert(tx, state, number)
     claims = recovering.claimed_tasks(tx)
-    states = {reading.get_task(tx, claim.id).state: claim for claim in claims}
+    states = {reading.get_task(tx, claim.row.id).state: claim for claim in claims}
     assert set(states) == CLAIMED
-    assert not states[TaskState.ASSIGNED].is_started
-    running = states[TaskState.IN_PROGRESS]
-    assert (running.is_started, running.started_at) == (True, pytest.approx(PAST.timestamp(), abs=1e-4))
-    assert (running.attempt, running.agent_id, running.refunded, running.refunds) == (ATTEMPT, AGENT, 1, 1)
+    assert states[TaskState.ASSIGNED].started_at is None
+    row, started_at = states[TaskState.IN_PROGRESS]
+    assert started_at == pytest.approx(PAST.timestamp(), abs=1e-4)
+    assert (row.attempt, row.agent_id, row.refunded, row.refunds) == (ATTEMPT, AGENT, 1, 1)
 
 
 def test_the_sweep_sees_every_waiting_task_once(tx: DriverTransaction) -> None:

@@ -11,7 +11,7 @@ from core.errors import ErrorClass
 from core.protocol import NULL, Done, Failure
 from core.registry import Registry, RetryPolicy
 from core.retry import MAX_REFUNDS
-from tests.unit.ledger_support import task_id
+from tests.unit.ledger_support import claimed, task_id
 from worker.decisions import DEFAULT_POLICY, error_json, hand_back, judge, policy_of
 from worker.ledger import Claim
 
@@ -19,7 +19,9 @@ POLICY = RetryPolicy(max_attempts=3, backoff_seconds=4.0, max_backoff_seconds=60
 
 
 def claim(attempt: int = 1, refunded: int = 0, refunds: int = 0, started_at: float | None = None) -> Claim:
-    return Claim(task_id(1), attempt, "demo.work", "coder-1:a", 60.0, 3, refunded, refunds, 1.0, started_at=started_at)
+    claim = Claim(claimed(1, attempt)._replace(refunded=refunded, refunds=refunds), 1.0)
+    claim.started_at = started_at
+    return claim
 
 
 def done(failure: Failure) -> Done:

@@ -21,8 +21,7 @@ def ledger() -> Ledger:
 
 
 def open_claim(number: int, agent_id: str, started_at: float | None = None) -> OpenClaim:
-    is_started = started_at is not None
-    return OpenClaim(task_id(number), 2, "demo.work", 60.0, 1, agent_id, 3, 1, 1, is_started, started_at)
+    return OpenClaim(claimed(number, 2, agent_id), started_at)
 
 
 def test_a_claim_takes_room_until_it_is_closed(ledger: Ledger) -> None:

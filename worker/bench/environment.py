@@ -112,10 +112,15 @@ class Environment:
         return not self.open_tasks()
 
     def empty(self) -> None:
-        """Removes every task and its traces, between repetitions."""
+        """Removes every task and its traces, between repetitions.
+
+        Redis gets a generation again, as if a leader had been there: the next worker would
+        otherwise put everything into the queue a second time, because Redis looks wiped.
+        """
         with self.database.transaction() as tx:
             tx.rows(queries("bench")["empty"], {})
         self.queue.redis.flushall()
+        self.queue.lead(0)
 
     def _beating(self) -> int:
         return int(self.queue.redis.scard(self.queue.keys.agents))

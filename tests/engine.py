@@ -30,7 +30,7 @@ from core.registry import Isolation, Registry, RetryPolicy, TaskType
 from core.store import reading
 from core.submission import Submitter
 from tests.servers import REPOSITORY, wait_until
-from worker.agents import base, heart
+from worker.agents import heart, inbox
 from worker.agents.base import BaseAgent
 from worker.agents.channel import AgentChannel
 from worker.agents.context import TaskContext
@@ -319,7 +319,7 @@ def running_engine(settings: Settings, registry: Registry | None = None) -> Iter
     """An engine without worker and agents; stops what the test starts. Fails if a dispatcher met a defect."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(heart, "INTERVAL_SECONDS", HEARTBEAT_SECONDS)
-        patch.setattr(base, "READ_BLOCK_MS", READ_BLOCK_MS)
+        patch.setattr(inbox, "READ_BLOCK_MS", READ_BLOCK_MS)
         engine = Engine(settings, registry)
         configured = structlog.get_config()
         structlog.configure(processors=[structlog.processors.format_exc_info, _recorder(engine.logs)])

@@ -54,7 +54,7 @@ def test_a_takeover_knows_what_runs_since_when(ledger: Ledger) -> None:
     assert (running.started, running.started_at) == (20.0, 1_000.0)
     assert from_the_future.started == 50.0
     assert all(claim.is_published for claim in ledger.claims.values())
-    assert (running.attempt, running.refunded, running.refunds, running.max_attempts) == (2, 1, 1, 3)
+    assert (running.attempt, running.row.refunded, running.row.refunds, running.row.max_attempts) == (2, 0, 0, 3)
 
 
 def test_a_known_agent_is_charged_for_what_it_has(ledger: Ledger) -> None:

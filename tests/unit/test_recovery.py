@@ -200,7 +200,7 @@ def test_an_attempt_without_an_end_is_settled_for_its_agent(watch: Watch) -> Non
     claim = watch.give()
     claim.started, claim.started_at = watch.now, 5.0
     held = heartbeat(held=[claim.pair])
-    watch.now = claim.started + claim.timeout_seconds + OVERDUE_GRACE_SECONDS - 1
+    watch.now = claim.started + claim.row.timeout_seconds + OVERDUE_GRACE_SECONDS - 1
     assert watch.look(held).settlements == []
     batch = watch.look(held)
     [settlement] = batch.settlements

@@ -16,8 +16,8 @@ from core.database import queries
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("core", "worker", "dashboard")
-MODULE_LINES = 350
-FUNCTION_LINES = 70
+MODULE_LINES = 300
+FUNCTION_LINES = 60
 
 # Who may import a driver of PostgreSQL or SQLAlchemy.
 SQL_DRIVERS = {"psycopg2", "sqlalchemy", "alembic"}
@@ -41,6 +41,7 @@ SQL_TEXT = re.compile(
 MAY_IMPORT_REDIS = {
     "core.redis_client": "the one way to connect",
     "core.queue": "every key and script of the engine",
+    "core.wire": "the hot paths' way to send a command",
     "core.cache": "snapshots and sessions",
     "core.messages": "messages between agents",
     "core.probes": "asks a server what it is",

@@ -40,11 +40,10 @@ from core.queue import Queue
 from core.redis_client import reaching_redis
 from worker.agents.channel import AgentChannel, Requests
 from worker.agents.heart import Heart
+from worker.agents.inbox import Inbox
 from worker.agents.local_queue import LocalQueue, RunTimes
 from worker.agents.outbox import Outbox
 
-READ_BLOCK_MS = 500
-DELETE_COUNT = 32  # inbox entries
 RETRY_SECONDS = 0.2
 SEEN_LIMIT = 50_000
 
@@ -61,15 +60,13 @@ class BaseAgent(abc.ABC):
         self.requests = Requests()
         self.outbox = Outbox(queue, self._forget)
         self.welcomed = threading.Event()
-        self._queue = queue
         self._run_times = RunTimes()
         self._waiting = LocalQueue(self._run_times.batch_limit)
         self._heart = Heart(self, heart_queue, ttl_seconds)
         self._held: set[Pair] = set()
         self._running: dict[str, AgentChannel] = {}
         self._seen: dict[str, int] = {}
-        self._position = b"0-0"
-        self._read_entries: list[bytes] = []
+        self._inbox = Inbox(queue)
         self._is_draining = False
         self._stop_reading = threading.Event()
         self._slots = [
@@ -139,7 +136,7 @@ class BaseAgent(abc.ABC):
 
     def health(self) -> Heartbeat:
         """What the next heartbeat says."""
-        position = self._position  # before `held`: what was read up to here is in it
+        position = self._inbox.position  # before `held`: what was read up to here is in it
         cpu_percent, memory_bytes = self._heart.usage()
         return Heartbeat(
             agent=self.info,
@@ -156,7 +153,7 @@ class BaseAgent(abc.ABC):
 
     def forget_orders(self) -> None:
         """Redis was wiped: the inbox begins anew."""
-        self._position = b"0-0"
+        self._inbox.restart()
 
     def renew(self) -> None:
         """No heartbeat arrived for a whole TTL: the dispatcher may have given this boot up.
@@ -168,7 +165,7 @@ class BaseAgent(abc.ABC):
         log.warning("agent.renewed", agent=self.info.id, boot_id=boot_id)
         fields = {name: getattr(self.info, name) for name in AgentInfo.__struct_fields__}
         self.info = AgentInfo(**{**fields, "boot_id": boot_id, "id": f"{self.info.name}:{boot_id}"})
-        self._position = b"0-0"
+        self._inbox.restart()
         self.outbox.add(Hello(self.info))
 
     def give_up(self) -> None:
@@ -179,21 +176,14 @@ class BaseAgent(abc.ABC):
     # orders
 
     def _read(self) -> None:
-        agent_id, after = self.info.id, self._position
+        agent_id = self.info.id
         with reaching_redis():
-            entries = self._queue.read_inbox(agent_id, after, READ_BLOCK_MS)
+            entries = self._inbox.read(agent_id)
             if agent_id != self.info.id:
-                self._read_entries.clear()  # the old boot's inbox goes with it
-                return
+                return  # renewed meanwhile: what came was for the boot before
             for _, payload in entries:
                 self._obey(decode_orders(payload))
-            if entries:
-                self._position = entries[-1][0]
-                self._read_entries += [entry for entry, _ in entries]
-            # a round trip for many, when there are many or nothing else is to do
-            if self._read_entries and (not entries or len(self._read_entries) >= DELETE_COUNT):
-                self._queue.delete_orders(agent_id, self._read_entries)
-                self._read_entries.clear()
+            self._inbox.advance(agent_id, entries)
 
     def _obey(self, orders: Sequence[Order]) -> None:
         runs = []

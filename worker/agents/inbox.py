@@ -1,0 +1,39 @@
+"""An agent's reading position in its inbox."""
+
+from __future__ import annotations
+
+from core.queue import Queue
+
+READ_BLOCK_MS = 500
+DELETE_COUNT = 32  # entries
+
+Entry = tuple[bytes, bytes]  # id, encoded orders
+BEGINNING = b"0-0"
+
+
+class Inbox:
+    """Reads entries from where it stands; `position` is the last one that was obeyed."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.position = BEGINNING
+        self._queue = queue
+        self._obeyed: list[bytes] = []
+
+    def read(self, agent_id: str) -> list[Entry]:
+        """Waits for entries, at most READ_BLOCK_MS. Raises redis-py's errors."""
+        return self._queue.read_inbox(agent_id, self.position, READ_BLOCK_MS)
+
+    def advance(self, agent_id: str, entries: list[Entry]) -> None:
+        """Moves past entries whose orders are obeyed, and deletes old ones."""
+        if entries:
+            self.position = entries[-1][0]
+            self._obeyed += [entry for entry, _ in entries]
+        # a round trip for many, when there are many or nothing else is to do
+        if self._obeyed and (not entries or len(self._obeyed) >= DELETE_COUNT):
+            self._queue.delete_orders(agent_id, self._obeyed)
+            self._obeyed.clear()
+
+    def restart(self) -> None:
+        """Another boot's inbox, or a wiped one: from its beginning, and nothing is left to delete."""
+        self.position = BEGINNING
+        self._obeyed.clear()

@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint clean
+.PHONY: help run test bench prove lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -20,6 +20,9 @@ test: $(INSTALLED) ## run every test, and print the coverage (at least 85 %)
 
 bench: $(INSTALLED) ## measure throughput and latency on this machine
 	@exec $(RUN) -m worker bench $(ARGS)
+
+prove: $(INSTALLED) ## kill everything under real work, and count what became of it
+	@exec $(RUN) -m worker prove $(ARGS)
 
 lint: $(INSTALLED) ## check style and formatting
 	$(RUN) -m ruff check .

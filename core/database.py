@@ -155,19 +155,26 @@ def unavailable_when_unreachable() -> Iterator[None]:
     """Turns the driver's connection errors and an exhausted pool into Unavailable."""
     try:
         yield
-    except (
-        psycopg2.OperationalError,
-        psycopg2.InterfaceError,
-        sqlalchemy.exc.OperationalError,
-        sqlalchemy.exc.InterfaceError,
-    ) as error:
-        if isinstance(error, psycopg2.extensions.TransactionRollbackError):
-            raise
+    except (psycopg2.Error, sqlalchemy.exc.DBAPIError) as error:
         cause = getattr(error, "orig", None) or error
+        if not is_connection_lost(cause):
+            raise
         reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
         raise Unavailable(f"PostgreSQL can't be reached: {reason}") from error
     except sqlalchemy.exc.TimeoutError as error:
         raise Unavailable(f"no database connection became free within {POOL_TIMEOUT_SECONDS} s") from error
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    """Whether the driver says by this that the server is away, and not that it refused something.
+
+    A connection that breaks in the middle of an answer is a bare DatabaseError, of no subclass.
+    """
+    if isinstance(error, psycopg2.extensions.TransactionRollbackError):
+        return False
+    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or (
+        type(error) is psycopg2.DatabaseError
+    )
 
 
 def connect_engine(url: str, *, pool_size: int = 5) -> Engine:

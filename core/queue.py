@@ -216,6 +216,16 @@ class Queue:
             pipeline.zcard(self.keys.ready(lane))
         return {Lane.parse(lane): depth for lane, depth in zip(lanes, pipeline.execute(), strict=True)}
 
+    def leftovers(self) -> dict[str, int]:
+        """What is there that idle engines don't have: entries of results and inboxes, waiting tasks; by name."""
+        inboxes = list(self.redis.scan_iter(f"{self.keys.inbox('')}*", count=1000))
+        return {
+            "results": int(self.redis.xlen(self.keys.results)),
+            "inbox entries": sum(int(self.redis.xlen(inbox)) for inbox in inboxes),
+            "ready tasks": sum(self.depths().values()),
+            "due tasks": int(self.redis.zcard(self.keys.due)),
+        }
+
     # ours
 
     def _sorted_out(self, waiting: Iterable[Waiting]) -> tuple[dict[str, list[Any]], list[Any]]:

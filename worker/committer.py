@@ -16,7 +16,7 @@ import psycopg2.errors
 import psycopg2.extensions
 import structlog
 
-from core.database import DriverTransaction
+from core.database import DriverTransaction, is_connection_lost
 from core.errors import ErrorClass, LeadershipLost, SubmissionError
 from core.protocol import Reply
 from core.store import recovering, submitting, ticking
@@ -94,7 +94,9 @@ def commit(connection: psycopg2.extensions.connection, batch: Batch) -> Committe
             if careful:
                 raise
             careful = True
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        except psycopg2.Error as error:
+            if not is_connection_lost(error):
+                raise
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise LeadershipLost(f"the leader's connection broke: {reason}") from error
     raise LeadershipLost(f"a tick met a deadlock or serialization failure {RERUNS} times in a row")

@@ -17,6 +17,7 @@ from core.placement import Candidate, Rotation, place
 from core.queue import StaleEpoch
 from core.redis_client import reaching_redis
 from worker.batch import Batch, Committed
+from worker.failpoints import COLLECTED, COMMITTED, PUBLISHED, failpoint
 from worker.publication import publication_of
 from worker.term import Term, TermFactory
 
@@ -104,6 +105,7 @@ class Dispatcher:
         takes long, is the next one gathered beside it.
         """
         batch = self._gather(term, may_block=in_flight is None)
+        failpoint(COLLECTED)
         earlier = term.committer.wait() if in_flight is not None else None
         is_large = batch.size() >= LARGE_BATCH
         if is_large:
@@ -196,9 +198,11 @@ class Dispatcher:
             ledger.claiming[candidate.id] = candidate.lane
 
     def _publish(self, term: Term, batch: Batch, committed: Committed) -> None:
+        failpoint(COMMITTED)
         publication, claims = publication_of(term.ledger, batch, committed)
         if not publication.is_empty():
             self._queue.publish(term.epoch, publication)
+        failpoint(PUBLISHED)
         for candidate, _ in batch.claims:
             term.ledger.claiming.pop(candidate.id, None)
         for claim in claims:

@@ -1,4 +1,4 @@
-"""Commands for the installation: run, agent, types, migrate, doctor, bench."""
+"""Commands for the installation: run, agent, types, migrate, doctor, bench, prove."""
 
 from __future__ import annotations
 
@@ -158,3 +158,27 @@ def bench(
     from worker.bench import run_bench
 
     raise typer.Exit(run_bench(load_settings(), tuple(names or ()), json_file))
+
+
+def prove(
+    cycles: Annotated[int, typer.Option(min=0, help="How many kills; 0: until the time is over.")] = 20,
+    minutes: Annotated[float, typer.Option(min=0, help="For how long at most; 0: no limit.")] = 0.0,
+    seed: Annotated[int | None, typer.Option(help="Repeats the decisions of an earlier run.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the folder with servers, logs and records.")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write what was found here.")
+    ] = None,
+) -> None:
+    """Kills agents, handlers, workers, Redis and PostgreSQL under real work, and counts what became of it.
+
+    On servers of its own. Exits with 1 if a task was lost, stuck, accepted twice or run twice under one
+    attempt, or if something was left behind. Ctrl-C ends the killing and counts what was done.
+    """
+    from core.config import load_settings
+    from core.errors import ConfigurationError
+    from worker.prove import run_prove
+
+    if not cycles and not minutes:
+        raise ConfigurationError(["prove: neither --cycles nor --minutes sets an end"])
+    settings = load_settings()
+    raise typer.Exit(run_prove(settings, cycles=cycles, minutes=minutes, seed=seed, json_file=json_file, keep=keep))

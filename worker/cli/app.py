@@ -41,6 +41,7 @@ COMMANDS = (
     ("types", admin.types, LOOK, "types diagnostic.sleep"),
     ("migrate", admin.migrate, CARE, "migrate"),
     ("doctor", admin.doctor, CARE, "doctor"),
+    ("prove", admin.prove, CARE, "prove --cycles 200 --seed 7"),
     ("bench", admin.bench, CARE, "bench --json results.json"),
 )
 

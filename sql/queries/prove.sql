@@ -1,0 +1,13 @@
+-- name: outcomes
+-- How every task stands, and how often its log says that it ended.
+SELECT t.id, t.state, t.attempt,
+    (SELECT count(*) FROM task_events e WHERE e.task_id = t.id AND e.to_state IN ('completed', 'failed', 'cancelled'))
+FROM tasks t
+
+-- name: open_of_agent
+-- How many tasks a boot of an agent still has.
+SELECT count(*) FROM tasks WHERE finished_at IS NULL AND assigned_agent_id = %(agent)s::text
+
+-- name: open_tasks
+-- How many tasks have not ended.
+SELECT count(*) FROM tasks WHERE finished_at IS NULL

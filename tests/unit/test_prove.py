@@ -1,0 +1,109 @@
+"""`prove`'s own parts: an oracle that misses nothing, plans that repeat, records that survive."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worker import failpoints
+from worker.prove import oracle, plan, records
+from worker.prove.load import Probing
+from worker.prove.oracle import Outcome
+from worker.prove.run import Death, Findings
+
+GOOD = {"a": Outcome("completed", 1, 1), "b": Outcome("failed", 1, 1), "c": Outcome("completed", 3, 1)}
+ACCEPTED: dict[str, dict[str, Any]] = {"a": {}, "b": {"hopeless": True}, "c": {"failures": 1}}
+LEDGER = [["a", 1, 10], ["b", 1, 10], ["c", 1, 11], ["c", 3, 11]]
+
+
+def verdict(outcomes: dict[str, Outcome] = GOOD, ledger: list[list[Any]] = LEDGER, kills: int = 1) -> oracle.Verdict:
+    return oracle.judge(ACCEPTED, outcomes, ledger, kills=kills, slots=2)
+
+
+def test_a_kept_promise() -> None:
+    found = verdict()
+    assert found.is_kept
+    assert (found.accepted, found.completed, found.failed, found.expected_failures) == (3, 2, 1, 1)
+    assert (found.executions, found.extra_executions, found.extra_bound) == (4, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"a": None}, "lost"),
+        ({"a": Outcome("in_progress", 1, 0)}, "stuck"),
+        ({"a": Outcome("completed", 1, 2)}, "double_accepted"),
+        ({"a": Outcome("completed", 1, 0)}, "double_accepted"),
+        ({"a": Outcome("failed", 1, 1)}, "wrongly_ended"),
+        ({"b": Outcome("completed", 1, 1)}, "wrongly_ended"),
+        ({"a": Outcome("completed", 2, 1)}, "never_run"),
+    ],
+)
+def test_the_oracle_sees_what_is_wrong_in_the_database(changed: dict[str, Outcome | None], complaint: str) -> None:
+    outcomes = {id_: outcome for id_, outcome in {**GOOD, **changed}.items() if outcome is not None}
+    found = verdict(outcomes)
+    assert not found.is_kept
+    assert getattr(found, complaint) == list(changed)
+
+
+def test_the_oracle_sees_an_attempt_that_ran_twice() -> None:
+    found = verdict(ledger=[*LEDGER, ["a", 1, 99]])
+    assert not found.is_kept
+    assert found.run_twice == ["a"]
+
+
+def test_the_oracle_counts_executions_beyond_what_the_kills_explain() -> None:
+    more = [["a", attempt, 10] for attempt in range(2, 5)]
+    found = verdict(ledger=[*LEDGER, *more], kills=1)
+    assert (found.extra_executions, found.extra_bound, found.is_kept) == (3, 2, False)
+    assert verdict(ledger=[*LEDGER, *more], kills=2).is_kept
+
+
+def test_a_seed_repeats_the_decisions() -> None:
+    for decide in (plan.kills, plan.tasks):
+        first, again, other = (list(itertools.islice(decide(seed), 50)) for seed in (7, 7, 8))  # type: ignore[operator]
+        assert first == again != other
+
+
+def test_every_kind_and_way_has_its_turn() -> None:
+    planned = list(itertools.islice(plan.kills(3), 5 * 4))
+    assert {(kill.kind, kill.way) for kill in planned} == {
+        (kind, way) for kind in plan.KINDS for way in plan.WAYS[kind]
+    }
+    assert {kind: sum(kill.kind == kind for kill in planned) for kind in plan.KINDS} == dict.fromkeys(plan.KINDS, 4)
+
+
+def test_a_line_that_was_cut_off_is_no_record(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    assert records.read(path) == []
+    records.append(path, ["a", 1])
+    records.append(path, ["b", 2])
+    with path.open("ab") as file:
+        file.write(b'["c"')
+    assert records.read(path) == [["a", 1], ["b", 2]]
+
+
+def test_a_failpoint_kills_once_and_only_where_it_is_armed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
+    monkeypatch.setattr(failpoints.os, "kill", lambda pid, number: killed.append(number))
+    failpoints.failpoint(failpoints.COMMITTED)  # not asked for at all
+    monkeypatch.setattr(failpoints, "_folder", tmp_path)
+    failpoints.arm(tmp_path, failpoints.COMMITTED)
+    for place in failpoints.PLACES * 2:
+        failpoints.failpoint(place)
+    assert killed == [failpoints.signal.SIGKILL]
+    failpoints.arm(tmp_path, failpoints.PUBLISHED)
+    failpoints.disarm(tmp_path)
+    failpoints.failpoint(failpoints.PUBLISHED)
+    assert len(killed) == 1
+
+
+def test_a_failed_probe_is_explained_by_a_server_that_was_down_and_by_nothing_else() -> None:
+    kill = plan.Kill(plan.POSTGRES, "fast", 0.0, 0.0)
+    findings = Findings(1, deaths=[Death(kill, "", at=10.0, ready=12.0, recovery_seconds=1.0)])
+    during, after = Probing(11.0, 5.0, False, False, "away"), Probing(20.0, 5.0, False, False, "?")
+    findings.probings = [during, after, Probing(21.0, 0.1, True, True)]
+    assert findings.unexplained == [after]

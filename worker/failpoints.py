@@ -1,0 +1,44 @@
+"""Named places at which a process may be made to die, for `prove`: costs nothing unless it is asked for.
+
+With TASKYARD_FAILPOINTS naming a folder, a process that comes to a place dies there, at once, if
+the folder holds a file of the place's name; the file is gone then, so that it kills once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+COLLECTED = "collected"  # results were read, nothing is committed
+COMMITTED = "committed"  # the tick is committed, Redis knows nothing of it
+PUBLISHED = "published"  # Redis knows, the leader's memory is about to follow
+PLACES = (COLLECTED, COMMITTED, PUBLISHED)
+VARIABLE = "TASKYARD_FAILPOINTS"
+
+_folder = Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
+
+
+def failpoint(place: str) -> None:
+    """Dies here if that was asked for."""
+    if _folder is not None and _fires(_folder / place):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(folder: Path, place: str) -> None:
+    """Makes the next process that comes to `place` die there."""
+    (folder / place).touch()
+
+
+def disarm(folder: Path) -> None:
+    """Takes back what nobody came to."""
+    for place in PLACES:
+        (folder / place).unlink(missing_ok=True)
+
+
+def _fires(armed: Path) -> bool:
+    try:
+        armed.unlink()
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,0 +1,122 @@
+"""The tables at the end of a run, and the same as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from worker.bench.results import percentile
+from worker.prove import plan
+from worker.prove.run import Death, Findings
+
+SHOWN = 10
+
+
+def tables(findings: Findings) -> Group:
+    """What was found, for people."""
+    kept = findings.is_kept
+    headline = Text(
+        "The promise was kept." if kept else "THE PROMISE WAS BROKEN.", "bold green" if kept else "bold red"
+    )
+    parts: list[Any] = [_counts(findings), _recoveries(findings), *_problems(findings), headline]
+    return Group(*parts)
+
+
+def print_tables(findings: Findings) -> None:
+    Console().print(tables(findings))
+
+
+def as_json(findings: Findings) -> dict[str, Any]:
+    """What was found, for programs."""
+    verdict = findings.verdict
+    return {
+        "seed": findings.seed,
+        "kept": findings.is_kept,
+        "seconds": round(findings.seconds, 1),
+        "kills": {kind: len(_of(findings, kind)) for kind in plan.KINDS},
+        "recovery_seconds": {kind: _percentiles(findings, kind) for kind in plan.KINDS},
+        "counts": {row[0]: row[1] for row in _count_rows(findings)},
+        "availability": _availability(findings),
+        "leftovers": findings.leftovers,
+        "orphans": findings.orphans,
+        "trouble": findings.trouble,
+        "broken": {name: ids for name, ids in _broken(findings).items() if ids} if verdict else {},
+    }
+
+
+def _counts(findings: Findings) -> Table:
+    title = f"{len(findings.deaths)} kills in {findings.seconds:.0f} s, seed {findings.seed}"
+    table = Table(title=title, title_justify="left")
+    table.add_column("what")
+    table.add_column("count", justify="right")
+    table.add_column("must be")
+    for name, count, bound in _count_rows(findings):
+        table.add_row(name, f"{count:,}", bound)
+    availability = _availability(findings)
+    table.add_row("availability (a client that waits 5 s)", f"{100 * availability['patient']:.2f} %", "≥ 99 %")
+    table.add_row("availability (first try)", f"{100 * availability['first_try']:.2f} %", "")
+    table.add_row("failed probes that no death explains", f"{len(findings.unexplained):,}", "0")
+    return table
+
+
+def _count_rows(findings: Findings) -> list[tuple[str, int, str]]:
+    rows = [("submissions refused", findings.refused, "")]
+    verdict = findings.verdict
+    if verdict is not None:
+        rows += [
+            ("tasks accepted", verdict.accepted, ""),
+            ("completed", verdict.completed, str(verdict.accepted - verdict.expected_failures)),
+            ("failed", verdict.failed, f"{verdict.expected_failures} that were meant to"),
+            ("executions", verdict.executions, ""),
+            ("extra executions", verdict.extra_executions, f"≤ {verdict.extra_bound}"),
+            *((name.replace("_", " "), len(ids), "0") for name, ids in _broken(findings).items()),
+        ]
+    rows += [(f"left: {name}", count, "0") for name, count in findings.leftovers.items()]
+    return [*rows, ("left: processes", len(findings.orphans), "0")]
+
+
+def _recoveries(findings: Findings) -> Table:
+    table = Table(title="Seconds until work went on", title_justify="left")
+    for column in ("kind", "kills", "p50", "p99", "longest", "not at all"):
+        table.add_column(column, justify="left" if column == "kind" else "right")
+    for kind in plan.KINDS:
+        deaths = _of(findings, kind)
+        p = _percentiles(findings, kind)
+        figures = [f"{p[name]:.2f}" if name in p else "" for name in ("p50", "p99", "longest")]
+        table.add_row(kind, str(len(deaths)), *figures, str(sum(d.recovery_seconds is None for d in deaths)))
+    return table
+
+
+def _problems(findings: Findings) -> list[Text]:
+    lines = [findings.trouble] if findings.trouble else []
+    lines += [f"{name}: {', '.join(ids[:SHOWN])}" for name, ids in _broken(findings).items() if ids]
+    lines += [f"still running: {orphan}" for orphan in findings.orphans]
+    lines += [f"unavailable: {probing.reason}" for probing in findings.unexplained[:SHOWN]]
+    return [Text(line, "red") for line in lines]
+
+
+def _broken(findings: Findings) -> dict[str, list[str]]:
+    names = ("lost", "stuck", "double_accepted", "wrongly_ended", "run_twice", "never_run")
+    return {name: getattr(findings.verdict, name) for name in names} if findings.verdict else {}
+
+
+def _of(findings: Findings, kind: str) -> list[Death]:
+    return [death for death in findings.deaths if death.kill.kind == kind]
+
+
+def _percentiles(findings: Findings, kind: str) -> dict[str, float]:
+    found = [d.recovery_seconds for d in _of(findings, kind) if d.recovery_seconds is not None]
+    if not found:
+        return {}
+    return {"p50": percentile(found, 0.5), "p99": percentile(found, 0.99), "longest": max(found)}
+
+
+def _availability(findings: Findings) -> dict[str, float]:
+    total = len(findings.probings) or 1
+    return {
+        "patient": sum(p.succeeded for p in findings.probings) / total,
+        "first_try": sum(p.first_try for p in findings.probings) / total,
+    }

@@ -1,0 +1,56 @@
+"""The task types of `prove`: each execution leaves a line in a ledger outside both servers."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.errors import PermanentError, TransientError
+from core.registry import RetryPolicy, task_type
+from worker.agents.context import TaskContext
+from worker.prove import records
+
+LEDGER_VARIABLE = "TASKYARD_PROVE_LEDGER"
+# So many that no task runs out of attempts by what is killed under it.
+MANY = RetryPolicy(max_attempts=50, backoff_seconds=0.2, max_backoff_seconds=1.0)
+
+
+class Work(BaseModel):
+    """How long to work, how many attempts fail first, and whether it fails for good."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: float = Field(0.0, ge=0, le=60)
+    failures: int = Field(0, ge=0, le=5)
+    hopeless: bool = False
+
+
+class Worked(BaseModel):
+    """Which attempt did it."""
+
+    attempt: int
+
+
+def _work(work: Work, context: TaskContext) -> Worked:
+    records.append(Path(os.environ[LEDGER_VARIABLE]), [context.task_id, context.attempt, os.getpid()])
+    time.sleep(work.seconds)
+    if work.hopeless:
+        raise PermanentError("meant to fail")
+    if context.attempt <= work.failures:
+        raise TransientError("meant to fail at first")
+    return Worked(attempt=context.attempt)
+
+
+@task_type("prove.process", retry=MANY, timeout_seconds=60)
+def in_process(work: Work, context: TaskContext) -> Worked:
+    """Works in a child process."""
+    return _work(work, context)
+
+
+@task_type("prove.thread", isolation="thread", retry=MANY, timeout_seconds=60)
+def in_thread(work: Work, context: TaskContext) -> Worked:
+    """Works in a thread of the agent."""
+    return _work(work, context)

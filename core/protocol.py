@@ -56,7 +56,7 @@ class Reply(msgspec.Struct, array_like=True, tag="reply", gc=False):
 
 
 class Drain(msgspec.Struct, array_like=True, tag="drain", gc=False):
-    """Start nothing more, finish what runs, leave."""
+    """Hand back what has not been started."""
 
 
 Order = Run | Cancel | Welcome | Reply | Drain

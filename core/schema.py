@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL, UUID
 
+from core.holds import HoldKind, HoldMode
 from core.states import CLAIMED, TERMINAL, Priority, TaskState
 
 metadata = MetaData()
@@ -101,6 +102,8 @@ task_dependencies = Table(
     Column("child_id", UUID(as_uuid=False), primary_key=True),
 )
 
+Index("task_dependencies_child", task_dependencies.c.child_id)
+
 # The audit log: append-only, one partition a day and a default one.
 task_events = Table(
     "task_events",
@@ -137,6 +140,20 @@ agents = Table(
     CheckConstraint("(state IN ('left', 'lost')) = (left_at IS NOT NULL)", name="agents_left_has_time"),
 )
 Index("agents_name", agents.c.name)
+
+# What operators hold back.
+holds = Table(
+    "holds",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("mode", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    Column("since", _instant, nullable=False, server_default=text("now()")),
+    CheckConstraint(f"kind IN ({_listed(HoldKind)})", name="holds_kind_known"),
+    CheckConstraint(f"mode IN ({_listed(HoldMode)})", name="holds_mode_known"),
+)
 
 # One row: the leader's term. A statement that must not outlive the term compares its epoch.
 leadership = Table(

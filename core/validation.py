@@ -102,7 +102,7 @@ def validate_submission(
     submission = Submission(
         id=str(uuid_utils.uuid7()),
         type=type,
-        queue=queue if queue == "default" else _label("queue", queue),
+        queue=queue if queue == "default" else check_label("queue", queue),
         title=None if title is None else _title(title),
         priority=_PRIORITIES[_DEFAULT_PRIORITY] if priority == _DEFAULT_PRIORITY else _priority(priority),
         input_json=encode_input(task_type.input_model, input, limits.input_limit_bytes),
@@ -175,7 +175,8 @@ def _title(value: object) -> str:
     return _text("title", value, TITLE_LIMIT)
 
 
-def _label(field: str, value: object) -> str:
+def check_label(field: str, value: object) -> str:
+    """A name of a queue or tag; raises SubmissionError naming the field."""
     if not isinstance(value, str) or not _LABEL.fullmatch(value):
         raise refused(field, value, _LABEL_TEXT)
     return value
@@ -193,7 +194,7 @@ def _listed(field: str, value: object, limit: int, of: str) -> list[object]:
 def _tags(given: object, of_type: frozenset[str]) -> tuple[str, ...]:
     if given == ():
         return tuple(sorted(of_type)) if of_type else ()
-    own = {_label(f"requires.{at}", tag) for at, tag in enumerate(_listed("requires", given, TAG_LIMIT, "tags"))}
+    own = {check_label(f"requires.{at}", tag) for at, tag in enumerate(_listed("requires", given, TAG_LIMIT, "tags"))}
     tags = sorted(own | of_type)
     if len(tags) > TAG_LIMIT:
         raise refused("requires", tags, f"at most {TAG_LIMIT} tags together with those of the task type")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from core.holds import Holds
 from core.models import Lane, Waiting
 from core.placement import AgentSlots, Candidate
 from core.protocol import AgentInfo, Checkpoint, Order, Pair
@@ -92,6 +93,7 @@ class Committed:
     orphans: list[Pair] = field(default_factory=list)
     sweep_next: str | None = None
     database_time: float | None = None
+    holds: Holds | None = None
     seconds: float = 0.0
 
     def by_agent(self) -> Mapping[str, list[Claimed]]:

@@ -19,7 +19,7 @@ import structlog
 from core.database import DriverTransaction, is_connection_lost
 from core.errors import ErrorClass, LeadershipLost, SubmissionError
 from core.protocol import Reply
-from core.store import recovering, submitting, ticking
+from core.store import holding, recovering, submitting, ticking
 from core.store.ticking import Completion, Settlement, Stale
 from worker.batch import Batch, Committed
 from worker.decisions import error_json
@@ -225,6 +225,7 @@ def _keep_house(tx: DriverTransaction, batch: Batch, committed: Committed) -> No
         committed.orphans = recovering.not_held(tx, batch.held)
     if batch.ping:
         committed.database_time = recovering.database_time(tx)
+        committed.holds = holding.holds(tx)
 
 
 def _ids_of(batch: Batch) -> set[str]:

@@ -214,6 +214,8 @@ class Dispatcher:
                 term.next_due = task.ready
         if batch.sweep is not None:
             term.recovery.note_sweep(committed.sweep_next)
+        if committed.holds is not None:
+            term.ledger.hold(committed.holds)
         if committed.database_time is not None:
             term.database_offset = committed.database_time - self._clock.now().timestamp()
         # long enough ahead for a commit, a publication and the way back, so that agents don't run dry

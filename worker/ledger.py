@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from core.holds import Holds
 from core.models import Lane
 from core.placement import AgentSlots
 from core.protocol import AgentInfo, Heartbeat, Pair
@@ -82,6 +83,7 @@ class Ledger:
         self.agents: dict[str, KnownAgent] = {}
         self.hot_lanes: set[Lane] = set()  # lanes that may have something to claim
         self.claiming: dict[str, Lane] = {}  # given to the committer, not yet answered
+        self.holds = Holds()
         self.ended: set[str] = set()  # boots that left or were lost in this term
 
     def load(self, claims: Iterable[OpenClaim], now: float, database_now: float) -> None:
@@ -99,8 +101,16 @@ class Ledger:
         for claim in self.claims.values():
             if claim.agent_id == info.id:
                 slots.give(claim.expected_seconds)
+        slots.accepts_work = self.holds.of_agent(info.name) is None
         self.agents[info.id] = agent = KnownAgent(info, slots)
         return agent
+
+    def hold(self, holds: Holds) -> None:
+        """What operators hold back from now on."""
+        self.holds = holds
+        for agent in self.agents.values():
+            is_draining = agent.heartbeat is not None and agent.heartbeat.draining
+            agent.slots.accepts_work = not is_draining and holds.of_agent(agent.info.name) is None
 
     def remove_agent(self, agent_id: str) -> None:
         """The boot ended; whatever still comes from it does not bring it back."""
@@ -132,6 +142,8 @@ class Ledger:
         """How many tasks of each hot lane could be placed now."""
         wanted = {}
         for lane in self.hot_lanes:
+            if self.holds.of_lane(lane) is not None:
+                continue
             expected = self.durations.expected(lane.type)
             room = sum(
                 agent.slots.free(expected, cover_seconds)

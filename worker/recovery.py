@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from core.errors import ErrorClass
-from core.protocol import Cancel, Failure, Heartbeat, Pair, decode_heartbeat
+from core.holds import HoldMode
+from core.protocol import Cancel, Drain, Failure, Heartbeat, Pair, decode_heartbeat
 from core.queue import Roster
 from core.registry import RetryPolicy
 from core.store.recovering import NIL
@@ -86,7 +87,10 @@ class Recovery:
             agent = self._ledger.add_agent(beat.agent)
             batch.arrivals.append(beat.agent)
         agent.heartbeat = beat
-        agent.slots.accepts_work = not beat.draining
+        hold = self._ledger.holds.of_agent(beat.agent.name)
+        agent.slots.accepts_work = not beat.draining and hold is None
+        if hold is not None and hold.mode is HoldMode.DRAINING and not beat.draining:
+            self._call_back(agent_id, batch)
         held = frozenset(beat.held)
         batch.held += held & agent.held_before
         agent.held_before = held
@@ -112,6 +116,11 @@ class Recovery:
         if now - unread_since > DEAF_AFTER_SECONDS:
             log.warning("agent.deaf", agent=agent.info.id, unread_seconds=round(now - unread_since, 1))
             suspects.lost_agents.append(agent.info.id)
+
+    def _call_back(self, agent_id: str, batch: Batch) -> None:
+        """Has a draining agent hand back what it has not started."""
+        if any(claim.started is None and claim.is_published for claim in self._ledger.claims_of(agent_id)):
+            batch.order(agent_id, Drain())
 
     def _suspect_silent(self, roster: Roster, now: float, suspects: Suspects) -> None:
         holders = {claim.agent_id for claim in self._ledger.claims.values()}

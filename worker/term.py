@@ -14,7 +14,7 @@ from core.errors import LeadershipLost
 from core.queue import Queue
 from core.redis_client import reaching_redis
 from core.registry import Registry
-from core.store import recovering
+from core.store import holding, recovering
 from core.validation import Limits
 from worker.committer import Committer
 from worker.decisions import policy_of
@@ -97,6 +97,7 @@ class TermFactory:
             with connection.cursor() as cursor:
                 tx = DriverTransaction(cursor)
                 database_now = recovering.database_time(tx)
+                ledger.hold(holding.holds(tx))
                 ledger.load(recovering.claimed_tasks(tx), self._clock.monotonic(), database_now)
             connection.commit()
         except psycopg2.Error as error:

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from core.database import DriverTransaction, Transaction, queries
 from core.errors import IdempotencyConflict, SubmissionError
+from core.holds import Holds
 from core.models import Lane, Waiting
 from core.states import TaskState
+from core.store import holding
 from core.store.arrays import plain, quoted
 from core.validation import Submission
 
@@ -55,13 +57,16 @@ def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
     for child, parents in unfinished.items():
         if parents and child in new:
             tx.rows(queries("submission")["add_dependencies"], {"parents": plain(parents), "child": child})
-    taken = _taken_keys(tx, [s for s in accepted if s.id not in new])
+    missing = [s for s in accepted if s.id not in new]
+    taken = _taken_keys(tx, missing)
+    draining = holding.holds(tx) if missing else Holds()
     waiting = [
         Waiting(s.id, Lane(s.queue, s.type, s.requires), s.priority, row[2], row[1] == TaskState.SCHEDULED)
         for s in accepted
         if (row := new.get(s.id)) and row[1] != TaskState.BLOCKED
     ]
-    return Inserted([refused.get(s.id) or (s.id if s.id in new else _first(s, taken)) for s in submissions], waiting)
+    ids = [refused.get(s.id) or (s.id if s.id in new else _first(s, taken, draining)) for s in submissions]
+    return Inserted(ids, waiting)
 
 
 def is_copyable(submission: Submission) -> bool:
@@ -76,11 +81,15 @@ def is_copyable(submission: Submission) -> bool:
 
 
 def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
-    """Stores many new tasks that are all `is_copyable`."""
+    """Stores many new tasks that are all `is_copyable`; those whose queue or type drains are refused."""
+    holds = holding.holds(tx)
+    refused = {s.id: refusal for s in submissions if (refusal := _refusal(s, holds))} if holds.by_name else {}
     now, ready = tx.rows(queries("submission")["transaction_time"], {})[0]
     tasks, events, waiting = [], [], []
     lanes: dict[tuple[str, str, tuple[str, ...]], Lane] = {}
     for s in submissions:
+        if s.id in refused:
+            continue
         title = _escaped(s.title) if s.title is not None else "\\N"
         creator = _escaped(s.creator_agent_id) if s.creator_agent_id is not None else "\\N"
         by = _escaped(s.created_by)
@@ -95,7 +104,7 @@ def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
         waiting.append(Waiting(s.id, lane, s.priority, ready, False))
     tx.copy("tasks", COPIED_COLUMNS, io.StringIO("".join(tasks)))
     tx.copy("task_events", EVENT_COLUMNS, io.StringIO("".join(events)))
-    return Inserted([s.id for s in submissions], waiting)
+    return Inserted([refused.get(s.id) or s.id for s in submissions], waiting)
 
 
 def _lock_parents(tx: Transaction, submission: Submission) -> list[str]:
@@ -139,12 +148,28 @@ def _taken_keys(tx: Transaction, submissions: Sequence[Submission]) -> dict[str,
     return {key: (id_, content_hash) for key, id_, content_hash in rows}
 
 
-def _first(submission: Submission, taken: dict[str, tuple[str, str]]) -> str | SubmissionError:
+def _first(submission: Submission, taken: dict[str, tuple[str, str]], holds: Holds) -> str | SubmissionError:
     key = submission.idempotency_key
     if key is None or key not in taken:
-        raise AssertionError(f"task {submission.id} was not inserted and holds no known key")
+        return _refusal(submission, holds) or _unseen(submission)
     first_id, content_hash = taken[key]
     return first_id if content_hash == submission.content_hash else IdempotencyConflict(key, first_id)
+
+
+def _unseen(submission: Submission) -> SubmissionError:
+    """What kept the task out can't be seen: it ended between two statements, or this transaction sees nothing newer."""
+    key = submission.idempotency_key
+    if key is None:
+        return SubmissionError("queue", submission.queue, "one that takes new tasks: it drained until just now")
+    expected = "a new key, or a READ COMMITTED transaction: another transaction has just taken this one"
+    return SubmissionError("idempotency_key", key, expected)
+
+
+def _refusal(submission: Submission, holds: Holds) -> SubmissionError | None:
+    hold = holds.against(submission.queue, submission.type)
+    if hold is None:
+        return None
+    return SubmissionError(hold.kind.value, hold.name, f"one that takes new tasks: {hold}")
 
 
 def _escaped(text: str) -> str:

@@ -1,5 +1,5 @@
 -- name: insert_tasks
--- New tasks, with their first event; an idempotency key that is taken inserts nothing.
+-- New tasks, with their first event; an idempotency key that is taken, or a queue or type that drains, inserts nothing.
 WITH new AS (
     INSERT INTO tasks (id, queue, type, title, state, priority, input, requires, max_attempts, timeout_seconds,
         run_at, ready_at, idempotency_key, content_hash, workflow_id, waiting_on, creator_agent_id, created_by,
@@ -22,6 +22,10 @@ WITH new AS (
         AS u(id, queue, type, title, priority, input, requires, max_attempts, timeout_seconds, run_at, delay,
             idempotency_key, content_hash, parent_id, waiting_on, creator_agent_id, created_by)
     ) s
+    WHERE NOT EXISTS (
+        SELECT FROM holds h WHERE h.mode = 'draining'
+            AND ((h.kind = 'queue' AND h.name = s.queue) OR (h.kind = 'type' AND h.name = s.type))
+    )
     ON CONFLICT DO NOTHING
     RETURNING id, state, created_by, creator_agent_id, extract(epoch FROM ready_at)::float8 AS ready
 ), audit AS (

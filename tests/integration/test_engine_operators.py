@@ -13,25 +13,9 @@ from core.errors import IllegalTransition, PermanentError, TaskNotFound
 from core.protocol import Run, encode
 from core.queue import PAYLOAD
 from tests.engine import Engine, Payload, RunningAgent, running_engine
+from tests.gates import Gate
 from tests.servers import wait_until
 from worker.agents.context import TaskContext
-
-
-class Gate:
-    """A handler that waits until the test lets it go on, and notes the order of the starts."""
-
-    def __init__(self) -> None:
-        self.open = threading.Event()
-        self.order: list[object] = []
-        self.saw_cancel = threading.Event()
-
-    def __call__(self, given: Payload, context: TaskContext) -> Payload:
-        self.order.append(given.model_dump().get("n"))
-        while not self.open.wait(0.01):
-            if context.cancelled:
-                self.saw_cancel.set()
-                context.raise_if_cancelled()
-        return given
 
 
 @pytest.fixture

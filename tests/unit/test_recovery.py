@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from core.protocol import Cancel, Heartbeat
+from core.holds import Hold, HoldKind, HoldMode, Holds
+from core.protocol import Cancel, Drain, Heartbeat
 from core.registry import RetryPolicy
 from core.store.recovering import NIL
 from tests.unit.ledger_support import TTL_SECONDS, claimed, give, heartbeat, info, roster, task_id
@@ -62,6 +65,29 @@ def test_an_agent_is_learnt_from_its_heartbeat(watch: Watch) -> None:
     assert watch.ledger.agents[AGENT].slots.accepts_work
     watch.look(heartbeat(draining=True))
     assert not watch.ledger.agents[AGENT].slots.accepts_work
+
+
+def held(mode: HoldMode) -> Holds:
+    return Holds.of([Hold(HoldKind.AGENT, "coder-1", mode, "somebody", "", datetime(2026, 1, 1, tzinfo=UTC))])
+
+
+def test_a_draining_agent_is_told_to_hand_back_what_it_has_not_started(watch: Watch) -> None:
+    claim = watch.give()
+    watch.ledger.hold(held(HoldMode.DRAINING))
+    holding_it = heartbeat(read="5-0", held=[claim.pair])
+    assert watch.look(holding_it, inbox_tail="5-0").orders == {AGENT: [Drain()]}
+    claim.started = watch.now
+    assert watch.look(holding_it, inbox_tail="5-0").orders == {}
+
+
+def test_a_held_agent_gets_no_work_until_it_is_released(watch: Watch) -> None:
+    watch.ledger.hold(held(HoldMode.PAUSED))
+    slots = watch.ledger.add_agent(info()).slots
+    assert not slots.accepts_work
+    assert watch.look(heartbeat()).orders == {}
+    assert not slots.accepts_work
+    watch.ledger.hold(Holds())
+    assert slots.accepts_work
 
 
 def test_a_claim_that_its_agent_holds_stays(watch: Watch) -> None:

@@ -199,14 +199,13 @@ class BaseAgent(abc.ABC):
                 self.requests.answer(order)
             elif type(order) is Welcome:
                 self.welcomed.set()
-            elif type(order) is Drain:
-                self._stop_reading.set()
         if runs:
             self._waiting.put(runs)
-            if self._is_draining and (late := self._waiting.clear()):
-                self._hand_back(late)
             while len(self._seen) > SEEN_LIMIT:
                 del self._seen[next(iter(self._seen))]
+        drains = self._is_draining or any(type(order) is Drain for order in orders)
+        if drains and (unstarted := self._waiting.clear()):
+            self._hand_back(unstarted)
 
     def _cancel(self, pair: Pair) -> None:
         if self._waiting.remove(pair):

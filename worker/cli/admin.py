@@ -176,7 +176,7 @@ def prove(
     """
     from core.config import load_settings
     from core.errors import ConfigurationError
-    from worker.prove import run_prove
+    from worker.prove.command import run_prove
 
     if not cycles and not minutes:
         raise ConfigurationError(["prove: neither --cycles nor --minutes sets an end"])

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from worker.cli import admin, show, status, submit, tasks
+from worker.cli import admin, holds, show, status, submit, tasks
 from worker.cli.exits import EXIT_CODES, Commands
 
 PROGRAM = "python -m worker"
@@ -33,6 +33,10 @@ COMMANDS = (
     ("cancel", tasks.cancel, CHANGE, f'cancel {ID} --reason "wrong data"'),
     ("retry", tasks.retry, CHANGE, f'retry {ID} --reason "the disk was full"'),
     ("priority", tasks.priority, CHANGE, f"priority {ID} urgent"),
+    ("pause", holds.pause, CHANGE, 'pause queue reports --reason "the disk is full"'),
+    ("drain", holds.drain, CHANGE, "drain agent coder-1"),
+    ("resume", holds.resume, CHANGE, "resume queue reports"),
+    ("holds", holds.holds, LOOK, "holds --json"),
     ("status", status.status, LOOK, "status --json"),
     ("list", show.list_tasks, LOOK, "list --state failed --limit 50"),
     ("show", show.show, LOOK, f"show {ID}"),

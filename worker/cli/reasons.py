@@ -1,18 +1,21 @@
-"""Why a pending task waits that no registered agent could ever take."""
+"""Why a pending task waits: held back by an operator, or no registered agent could ever take it."""
 
 from __future__ import annotations
 
 from core.database import Transaction
+from core.holds import Holds
 from core.models import AgentRecord, Lane, Task
 from core.placement import AgentSlots, unplaceable_reason
 from core.states import TaskState
-from core.store import reading
+from core.store import holding, reading
 
 
 class Reasons:
-    """Reasons by the agents that are registered now; each lane is looked at once."""
+    """Reasons by the agents that are registered now and what is held; each lane is looked at once."""
 
-    def __init__(self, agents: list[AgentRecord]) -> None:
+    def __init__(self, agents: list[AgentRecord], holds: Holds) -> None:
+        self._names = {agent.id: agent.name for agent in agents}
+        self._holds = holds
         self._agents = [
             AgentSlots(agent.id, agent.types, frozenset(agent.tags), agent.max_concurrency)
             for agent in agents
@@ -22,14 +25,21 @@ class Reasons:
 
     @classmethod
     def read(cls, tx: Transaction) -> Reasons:
-        """By the agents that PostgreSQL knows now."""
-        return cls(reading.agents(tx))
+        """By the agents and holds that PostgreSQL knows now."""
+        return cls(reading.agents(tx), holding.holds(tx))
 
     def of_lane(self, lane: Lane) -> str | None:
-        """Why nobody can take a task of this lane; None if somebody can."""
+        """Why nobody takes a task of this lane; None if somebody can."""
         if lane not in self._known:
-            self._known[lane] = unplaceable_reason(lane, self._agents)
+            hold = self._holds.of_lane(lane)
+            self._known[lane] = str(hold) if hold else unplaceable_reason(lane, self._agents) or self._all_held(lane)
         return self._known[lane]
+
+    def _all_held(self, lane: Lane) -> str | None:
+        """Why none of the agents that could take it does: all of them are held back."""
+        held = [self._holds.of_agent(self._names[agent.id]) for agent in self._agents if agent.can_take(lane)]
+        reasons = [str(hold) for hold in held if hold is not None]
+        return "; ".join(reasons) if held and len(reasons) == len(held) else None
 
     def of_task(self, task: Task) -> str | None:
         """Why nobody can take this task; None if somebody can, or if it is not waiting for an agent."""

@@ -10,12 +10,12 @@ from rich.text import Text
 from core.states import TaskState
 from worker.cli.output import Column, is_wide, print_json, print_line, print_table, state_text
 from worker.cli.show import AsJson
-from worker.cli.text import age, instant, seconds_since
+from worker.cli.text import age, instant, seconds_since, visible
 
 
 def status(as_json: AsJson = False) -> None:
     """Shows how many tasks are in each state, what waits and why, the agents, and who leads."""
-    from core.store import reading
+    from core.store import holding, reading
     from worker.cli.connections import opened_reading
     from worker.cli.reasons import Reasons
 
@@ -24,7 +24,8 @@ def status(as_json: AsJson = False) -> None:
         lanes = reading.waiting_lanes(tx)
         present = [agent for agent in reading.agents(tx) if agent.left_at is None]
         epoch, leader, since = reading.leader(tx)
-    reasons = Reasons(present)
+        holds = holding.holds(tx)
+    reasons = Reasons(present, holds)
     counts = {state.value: counted.get(state, 0) for state in TaskState}
     if as_json:
         print_json(
@@ -41,6 +42,7 @@ def status(as_json: AsJson = False) -> None:
                     for lane in lanes
                 ],
                 "agents": [agent.as_json() for agent in present],
+                "holds": [hold.as_json() for hold in holds.by_name.values()],
                 "leader": {"epoch": epoch, "worker": leader, "since": since.isoformat()} if epoch else None,
             }
         )
@@ -58,6 +60,8 @@ def status(as_json: AsJson = False) -> None:
     else:
         print_line("no agent is registered", "yellow")
     print_line("")
+    for hold in holds.by_name.values():
+        print_line(visible(str(hold)), "yellow")
     print_line(f"leader  {leader}, term {epoch}, since {instant(since)}" if epoch else "leader  none yet")
 
 

@@ -125,9 +125,9 @@ class World:
 
     def open_tasks(self, agent_id: str | None = None) -> int:
         """How many tasks have not ended, or how many of them an agent's boot has; raises Unavailable."""
-        name = "open_tasks" if agent_id is None else "open_of_agent"
+        statement = queries("prove")["open_tasks"] if agent_id is None else queries("prove")["open_of_agent"]
         with self.database.transaction() as tx:
-            return int(tx.rows(queries("prove")[name], {"agent": agent_id})[0][0])
+            return int(tx.rows(statement, {"agent": agent_id})[0][0])
 
     # what may die
 

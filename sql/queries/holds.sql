@@ -1,0 +1,36 @@
+-- What operators hold back. Every change writes its audit row, which belongs to no task.
+
+-- name: all_holds
+-- All that are in force.
+SELECT kind, name, mode, actor, reason, since FROM holds ORDER BY kind, name
+
+-- name: agent_is_known
+-- Whether an agent of this name was ever registered.
+SELECT EXISTS (SELECT FROM agents WHERE name = %(name)s)
+
+-- name: hold
+-- Pauses or drains; nothing happens if it is held like this already.
+WITH held AS (
+    INSERT INTO holds AS h (kind, name, mode, actor, reason)
+    VALUES (%(kind)s, %(name)s, %(mode)s, %(actor)s, %(reason)s)
+    ON CONFLICT (kind, name) DO UPDATE
+        SET mode = EXCLUDED.mode, actor = EXCLUDED.actor, reason = EXCLUDED.reason, since = now()
+        WHERE h.mode <> EXCLUDED.mode
+    RETURNING kind, name, mode, actor, reason
+), audit AS (
+    INSERT INTO task_events (event, actor, detail)
+    SELECT mode, actor, jsonb_build_object('kind', kind, 'name', name, 'reason', reason) FROM held
+)
+SELECT name FROM held
+
+-- name: release
+-- Lets go.
+WITH released AS (
+    DELETE FROM holds WHERE kind = %(kind)s AND name = %(name)s RETURNING kind, name, mode
+), audit AS (
+    INSERT INTO task_events (event, actor, detail)
+    SELECT 'resumed', %(actor)s::text,
+        jsonb_build_object('kind', kind, 'name', name, 'was', mode, 'reason', %(reason)s::text)
+    FROM released
+)
+SELECT name FROM released

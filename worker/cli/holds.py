@@ -1,0 +1,93 @@
+"""Commands that hold back queues, task types and agents: pause, drain, resume, holds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from core.holds import HoldKind, HoldMode
+from worker.cli.output import Column, print_json, print_line, print_table
+from worker.cli.show import AsJson
+from worker.cli.tasks import Reason
+from worker.cli.text import instant, visible
+
+Kind = Annotated[HoldKind, typer.Argument(help="What: queue, type or agent.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name; an agent's is without the boot.")]
+
+
+def pause(kind: Kind, name: Name, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Stops starting tasks of a queue or type, or giving work to an agent; what runs goes on.
+
+    New tasks are still accepted. It lasts until `resume`, through restarts of everything.
+    """
+    _hold(kind, name, HoldMode.PAUSED, reason, as_json)
+
+
+def drain(kind: Kind, name: Name, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Refuses new tasks of a queue or type and works off what is there; empties an agent.
+
+    An agent finishes what it runs and hands back, unharmed, what it has not started. It lasts
+    until `resume`, through restarts of everything.
+    """
+    _hold(kind, name, HoldMode.DRAINING, reason, as_json)
+
+
+def resume(kind: Kind, name: Name, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Ends a pause or drain."""
+    from core.store import holding
+    from worker.cli.connections import opened_submitter, user_name
+
+    with opened_submitter() as (_, database), database.transaction() as tx:
+        is_changed = holding.release(tx, kind, name, user_name(), reason)
+    if as_json:
+        print_json({"kind": kind.value, "name": name, "mode": None, "changed": is_changed})
+    else:
+        print_line(f"{kind.value} {visible(name)} " + ("resumed" if is_changed else "was not held"))
+
+
+def holds(as_json: AsJson = False) -> None:
+    """Lists what is paused or draining, by whom and why."""
+    from core.store import holding
+    from worker.cli.connections import opened_reading
+
+    with opened_reading() as tx:
+        found = list(holding.holds(tx).by_name.values())
+    if as_json:
+        print_json([hold.as_json() for hold in found])
+        return
+    if not found:
+        print_line("nothing is paused or draining")
+        return
+    columns = [Column("what", fixed=True), Column("name"), Column("mode", fixed=True), Column("by"), Column("since")]
+    rows = [
+        [
+            hold.kind.value,
+            visible(hold.name),
+            hold.mode.value,
+            visible(hold.actor),
+            instant(hold.since),
+            visible(hold.reason),
+        ]
+        for hold in found
+    ]
+    print_table([*columns, Column("reason")], rows)
+
+
+def _hold(kind: HoldKind, name: str, mode: HoldMode, reason: str, as_json: bool) -> None:
+    from core.registry import registry
+    from core.store import holding
+    from core.validation import check_label
+    from worker.cli.connections import opened_submitter, user_name
+
+    with opened_submitter(load_types=kind is HoldKind.TYPE) as (_, database):
+        if kind is HoldKind.TYPE:
+            registry.get(name)
+        elif kind is HoldKind.QUEUE:
+            check_label("queue", name)
+        with database.transaction() as tx:
+            is_changed = holding.hold(tx, kind, name, mode, user_name(), reason)
+    if as_json:
+        print_json({"kind": kind.value, "name": name, "mode": mode.value, "changed": is_changed})
+    else:
+        print_line(f"{kind.value} {visible(name)} is {mode.value}" + ("" if is_changed else " already"))

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import ConfigurationError, shortened
@@ -53,6 +53,15 @@ class Settings(BaseSettings):
         10.0, ge=3, le=300, description="An agent without a heartbeat for this long is lost, its tasks go back"
     )
     grace_seconds: float = Field(30.0, ge=0, le=3600, description="How long a stopping agent may finish what it runs")
+    retention_tasks_days: int = Field(
+        90, ge=0, le=36500, description="Finished tasks are removed after so many days; 0: never"
+    )
+    retention_events_days: int = Field(
+        180, ge=0, le=36500, description="Days of the audit log that are kept, not less than those of tasks; 0: all"
+    )
+    retention_agents_days: int = Field(
+        7, ge=0, le=36500, description="Agents that left are forgotten after so many days; 0: never"
+    )
     dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
     dashboard_port: int = Field(8501, ge=1, le=65535, description="Port of the dashboard (the next free one if taken)")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
@@ -80,6 +89,15 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("expected a URL that starts with redis://, rediss:// or unix://")
         return value
+
+    @field_validator("retention_events_days")
+    @classmethod
+    def _events_outlive_tasks(cls, events: int, info: ValidationInfo) -> int:
+        tasks = info.data.get("retention_tasks_days", 1)
+        if events and (not tasks or events < tasks):
+            kept = "for ever" if not tasks else f"for {tasks} days"
+            raise ValueError(f"expected 0 (for ever) or not less than the tasks' own, which are kept {kept}")
+        return events
 
     def placement_of(self, queue: str) -> PlacementName:
         """The placement policy of a queue."""

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, transactions, named statements from `sql/queries`, migrations."""
+"""Connections to PostgreSQL, transactions, named statements from `sql/queries`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 import sqlalchemy
 from sqlalchemy.engine import URL, Engine, make_url
 
-from core.errors import ConfigurationError, Unavailable
-
-if TYPE_CHECKING:
-    from alembic.config import Config
+from core.errors import Busy, ConfigurationError, Unavailable
 
 SQL_DIR = Path(__file__).resolve().parent.parent / "sql"
 CONNECT_TIMEOUT_SECONDS = 5
@@ -152,9 +150,11 @@ class Database:
 
 @contextlib.contextmanager
 def unavailable_when_unreachable() -> Iterator[None]:
-    """Turns the driver's connection errors and an exhausted pool into Unavailable."""
+    """Turns the driver's connection errors and an exhausted pool into Unavailable, a lock not had in time into Busy."""
     try:
         yield
+    except psycopg2.errors.LockNotAvailable as error:
+        raise Busy(str(error).strip()) from error
     except (psycopg2.Error, sqlalchemy.exc.DBAPIError) as error:
         cause = getattr(error, "orig", None) or error
         if not is_connection_lost(cause):
@@ -259,40 +259,3 @@ def _set_up(connection: psycopg2.extensions.connection, record: object) -> None:
     with connection.cursor() as cursor:
         cursor.execute(GENERIC_PLANS)
     connection.commit()
-
-
-def migrate(url: str) -> None:
-    """Brings the schema to the newest version; concurrent callers wait for each other."""
-    from alembic import command  # slow to import, and needed by few
-
-    with unavailable_when_unreachable():
-        engine = connect_engine(url, pool_size=1)
-        with engine.begin() as connection:
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('taskyard migration'))")
-            config = _alembic_config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-        engine.dispose()
-
-
-def migration_state(url: str) -> tuple[str | None, str]:
-    """The schema's version in the database (None: not migrated) and the newest one."""
-    from alembic.migration import MigrationContext
-    from alembic.script import ScriptDirectory
-
-    head = ScriptDirectory.from_config(_alembic_config()).get_current_head() or ""
-    engine = connect_engine(url, pool_size=1)
-    try:
-        with unavailable_when_unreachable(), engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision(), head
-    finally:
-        engine.dispose()
-
-
-def _alembic_config() -> Config:
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(SQL_DIR / "migrations"))
-    config.set_main_option("path_separator", "os")
-    return config

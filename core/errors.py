@@ -57,6 +57,10 @@ class Unavailable(TaskyardError):
     """A server can't be reached. The operation was not accepted; nothing half-done is left."""
 
 
+class Busy(TaskyardError):
+    """Somebody else holds what the operation needs, for longer than it may wait; nothing was done."""
+
+
 class LeadershipLost(TaskyardError):
     """This worker no longer leads, or can't prove that it does."""
 

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from core.config import settings
-from core.database import Database, migration_state
+from core.database import Database
 from core.embedded import resolve
 from core.errors import TaskyardError, Unavailable
+from core.migrations import migration_state
 from core.models import AgentRecord, AuditEvent, Task
 from core.placement import AgentSlots, unplaceable_reason
 from core.queue import Queue

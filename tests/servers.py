@@ -22,8 +22,9 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from core.database import connect_engine, driver_url, migrate
+from core.database import connect_engine, driver_url
 from core.embedded import EmbeddedServers, Endpoints
+from core.migrations import migrate
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 POLL_SECONDS = 0.01

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.config import Settings, load_settings
-from core.database import migration_state
 from core.embedded import Endpoints, resolve, running_urls
 from core.errors import ConfigurationError, Unavailable
+from core.migrations import migration_state
 from core.probes import DatabaseFacts, Failure, ProbeFailed, RedisFacts, database_facts, redis_facts, without_password
 from core.registry import registry
 

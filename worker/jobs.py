@@ -37,6 +37,7 @@ def jobs(worker: Worker) -> list[Job]:
         Job("sweep a slice of open tasks", 1, 5, lambda: worker.dispatcher.ask(SWEEP)),
         Job("keep the dispatcher running", 1, 5, worker.keep_dispatcher),
         Job("make the audit log's partitions", 3600, 3600, worker.ensure_partitions),
+        Job("remove what is older than its retention", 3600, 3600, worker.prune),
         Job("keep the embedded servers running", 2, 5, worker.keep_servers),
     ]
 

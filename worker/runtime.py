@@ -8,13 +8,14 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
 from types import FrameType
 
 import structlog
 
-from core import database
+from core import migrations
 from core.clock import Clock
 from core.config import Settings
 from core.database import Database
@@ -32,6 +33,7 @@ from worker.dashboard_process import ROOT, DashboardProcess
 from worker.dispatcher import Dispatcher
 from worker.jobs import schedule
 from worker.logs import configure_logs
+from worker.retention import Retention
 from worker.sample import sample_workload
 from worker.term import TermFactory
 
@@ -55,6 +57,7 @@ class Worker:
         terms = TermFactory(settings, registry, endpoints.database_url, self.queue, name, self._clock)
         self.dispatcher = Dispatcher(terms, self._clock)
         self.pool = Pool(load_pool(settings.pool_file), endpoints.redis_url, self.queue, settings.grace_seconds)
+        self._retention = Retention(settings, self.database)
         self._scheduler = schedule(self)
         self._dispatching = threading.Thread()
         self._supervising = threading.Thread(target=self.pool.run, name="pool", daemon=True)
@@ -103,6 +106,21 @@ class Worker:
             if made:
                 log.info("partitions.made", first=made[0], count=len(made))
 
+    def prune(self) -> None:
+        """Removes what is older than its retention, if this worker leads."""
+        if not self.dispatcher.is_leading.is_set():
+            return
+        try:
+            removed = self._retention.prune("worker", may_go_on=self._may_prune, progress=lambda what, count: None)
+        except Unavailable as error:
+            log.warning("retention.waiting", reason=str(error))
+        else:
+            if removed:
+                log.info("retention.pruned", **asdict(removed))
+
+    def _may_prune(self) -> bool:
+        return self.dispatcher.is_leading.is_set() and not self._is_stopping
+
     def keep_servers(self) -> None:
         """Starts embedded servers again that died."""
         if self._servers is not None and not self._is_stopping:
@@ -132,7 +150,7 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
     with EmbeddedServers.missing_from(settings) as servers:
         endpoints = Endpoints(settings.database_url or servers.database_url, settings.redis_url or servers.redis_url)
         if migrate or settings.database_url is None:
-            database.migrate(endpoints.database_url)
+            migrations.migrate(endpoints.database_url)
         doctor.require(settings, endpoints)
         registry.load(settings.task_modules)
         worker = Worker(settings, endpoints, servers)

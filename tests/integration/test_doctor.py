@@ -14,9 +14,10 @@ import redis
 import sqlalchemy as sa
 
 from core.config import Settings, load_settings
-from core.database import connect_engine, driver_url, migrate
+from core.database import connect_engine, driver_url
 from core.embedded import EmbeddedServers, Endpoints, resolve
 from core.errors import ConfigurationError, Unavailable
+from core.migrations import migrate
 from core.probes import DatabaseFacts, RedisFacts
 from core.redis_client import connect_redis
 from worker import doctor

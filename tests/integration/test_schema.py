@@ -13,7 +13,8 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from core.database import Database, _alembic_config, connect_engine, migrate, migration_state
+from core.database import Database, connect_engine
+from core.migrations import alembic_config, migrate, migration_state
 from core.schema import metadata
 from core.store import recovering
 from tests.unit.ledger_support import task_id
@@ -39,7 +40,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 def downgrade(engine: sa.Engine, revision: str) -> None:
     with engine.begin() as connection:
-        config = _alembic_config()
+        config = alembic_config()
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
 

@@ -87,3 +87,13 @@ def test_urls_are_not_printed_with_the_settings() -> None:
     settings = load_settings(database_url="postgresql://u:s3cret@h/d", redis_url="redis://:s3cret@h")
 
     assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize(("tasks", "events"), [(90, 30), (0, 30)])
+def test_events_are_kept_as_long_as_tasks(tasks: int, events: int) -> None:
+    with pytest.raises(ConfigurationError, match=rf"RETENTION_EVENTS_DAYS: {events} is not accepted: .*tasks"):
+        load_settings(retention_tasks_days=tasks, retention_events_days=events)
+
+
+def test_events_may_be_kept_for_ever() -> None:
+    assert load_settings(retention_tasks_days=90, retention_events_days=0).retention_events_days == 0

@@ -18,9 +18,10 @@ from typing import Self
 import psutil
 
 from core.config import Settings, load_settings
-from core.database import Database, migrate, queries
+from core.database import Database, queries
 from core.embedded import EmbeddedServers
 from core.errors import Unavailable
+from core.migrations import migrate
 from core.queue import Queue
 from core.redis_client import connect_redis
 from core.registry import registry

@@ -110,7 +110,7 @@ def migrate() -> None:
     """Brings the database to this version of Taskyard; without a configured URL, the embedded one."""
     from contextlib import ExitStack
 
-    from core import database
+    from core import migrations
     from core.config import load_settings
     from core.embedded import EmbeddedServers
     from worker.cli.connections import refusals_told
@@ -121,9 +121,9 @@ def migrate() -> None:
         url = settings.database_url
         if url is None:
             url = stack.enter_context(EmbeddedServers(settings.data_dir, redis=False)).database_url
-        before, _ = database.migration_state(url)
-        database.migrate(url)
-        after, _ = database.migration_state(url)
+        before, _ = migrations.migration_state(url)
+        migrations.migrate(url)
+        after, _ = migrations.migration_state(url)
     print_line(f"database is at {after}" + (" already" if before == after else f", was at {before or 'nothing'}"))
 
 

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from worker.cli import admin, holds, show, status, submit, tasks
+from worker.cli import admin, holds, prune, show, status, submit, tasks
 from worker.cli.exits import EXIT_CODES, Commands
 
 PROGRAM = "python -m worker"
@@ -44,6 +44,7 @@ COMMANDS = (
     ("agents", status.agents, LOOK, "agents --all"),
     ("types", admin.types, LOOK, "types diagnostic.sleep"),
     ("migrate", admin.migrate, CARE, "migrate"),
+    ("prune", prune.prune, CARE, "prune --dry-run"),
     ("doctor", admin.doctor, CARE, "doctor"),
     ("prove", admin.prove, CARE, "prove --cycles 200 --seed 7"),
     ("bench", admin.bench, CARE, "bench --json results.json"),

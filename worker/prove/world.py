@@ -19,10 +19,11 @@ import msgspec
 import psutil
 
 from core.config import Settings, load_settings
-from core.database import Database, migrate, queries
+from core.database import Database, queries
 from core.embedded_postgres import PostgresServer
 from core.embedded_redis import RedisServer
 from core.errors import Unavailable
+from core.migrations import migrate
 from core.queue import Queue
 from core.redis_client import connect_redis
 from core.registry import registry

@@ -1,0 +1,48 @@
+"""The schema's versions: Alembic on `sql/migrations`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.database import SQL_DIR, connect_engine, unavailable_when_unreachable
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+
+def migrate(url: str) -> None:
+    """Brings the schema to the newest version; concurrent callers wait for each other."""
+    from alembic import command  # slow to import, and needed by few
+
+    with unavailable_when_unreachable():
+        engine = connect_engine(url, pool_size=1)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('taskyard migration'))")
+            config = alembic_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        engine.dispose()
+
+
+def migration_state(url: str) -> tuple[str | None, str]:
+    """The schema's version in the database (None: not migrated) and the newest one."""
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head() or ""
+    engine = connect_engine(url, pool_size=1)
+    try:
+        with unavailable_when_unreachable(), engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision(), head
+    finally:
+        engine.dispose()
+
+
+def alembic_config() -> Config:
+    """Alembic's configuration for `sql/migrations`."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(SQL_DIR / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config

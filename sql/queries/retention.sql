@@ -1,0 +1,54 @@
+-- What is removed because of its age. Ids begin with the time of submission, so that a range of ids bounds
+-- what has to be looked at: a task that was submitted after the limit has not ended before it.
+
+-- name: old_tasks
+-- How many tasks ended longer ago than the limit.
+SELECT count(*) FROM tasks
+WHERE id < %(bound)s::uuid AND finished_at < now() - make_interval(days => %(days)s)
+
+-- name: prune_tasks
+-- Removes some of them, in id order; returns how many, and the last id that was looked at.
+WITH old AS MATERIALIZED (
+    SELECT id FROM tasks
+    WHERE id > %(after)s::uuid AND id < %(bound)s::uuid AND finished_at < now() - make_interval(days => %(days)s)
+    ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM tasks t USING old o WHERE t.id = o.id
+)
+SELECT count(*), (SELECT id FROM old ORDER BY id DESC LIMIT 1) FROM old
+
+-- name: old_default_events
+-- How many events of the default partition are older than the limit.
+SELECT count(*) FROM task_events_default WHERE at < now() - make_interval(days => %(days)s)
+
+-- name: prune_default_events
+-- Removes some of them; returns how many.
+WITH gone AS (
+    DELETE FROM task_events_default WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM task_events_default WHERE at < now() - make_interval(days => %(days)s) LIMIT %(limit)s
+    )) RETURNING 1
+)
+SELECT count(*) FROM gone
+
+-- name: lock_timeout
+-- How long the next statement may wait for a lock, in this transaction: the tick waits behind it.
+SELECT set_config('lock_timeout', %(milliseconds)s, true)
+
+-- name: drop_partition
+-- One day of the audit log.
+DROP TABLE {name}
+
+-- name: old_agents
+-- How many boots of agents ended longer ago than the limit.
+SELECT count(*) FROM agents WHERE left_at < now() - make_interval(days => %(days)s)
+
+-- name: prune_agents
+-- Removes them; returns how many.
+WITH gone AS (
+    DELETE FROM agents WHERE left_at < now() - make_interval(days => %(days)s) RETURNING 1
+)
+SELECT count(*) FROM gone
+
+-- name: note_pruning
+-- The audit row of a pruning that removed something.
+INSERT INTO task_events (event, actor, detail) VALUES ('pruned', %(actor)s, %(detail)s::jsonb)

@@ -1,0 +1,216 @@
+"""What is older than its retention goes, in small steps; everything else stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from core.config import Settings
+from core.database import Database, connect_driver
+from core.errors import Busy
+from core.states import TERMINAL, TaskState
+from core.store import pruning, recovering
+from tests.unit.ledger_support import info
+from worker import retention
+from worker.cli import exits
+from worker.cli.app import app
+from worker.retention import Removed, Retention
+
+OLD_DAYS = 100
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    database = Database(str(settings.database_url))
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def keeper(settings: Settings, database: Database) -> Retention:
+    return Retention(settings, database)
+
+
+def insert(database: Database, state: TaskState, number: int, *, created_days: float, ended_days: float) -> str:
+    """A task in a state, that was submitted and (if it ended) ended so many days ago."""
+    created, ended = NOW - timedelta(days=created_days), NOW - timedelta(days=ended_days)
+    task_id = f"{int(created.timestamp() * 1000):012x}"
+    task_id = f"{task_id[:8]}-{task_id[8:]}-7000-8000-{number:012}"
+    with database.transaction() as tx:
+        tx.cursor.execute(
+            """
+            INSERT INTO tasks (id, queue, type, state, priority, input, max_attempts, timeout_seconds, ready_at, run_at,
+                waiting_on, error, assigned_agent_id, assigned_at, started_at, created_at, finished_at)
+            VALUES (%s, 'default', 'demo.work', %s, 1, '{}', 3, 60, %s, %s, %s, '{}', 'a:1', now(), now(), %s, %s)
+            """,
+            (task_id, state, created, created, int(state == "blocked"), created, ended if state in TERMINAL else None),
+        )
+    return task_id
+
+
+def ids(database: Database) -> set[str]:
+    with database.transaction() as tx:
+        return {row[0] for row in tx.rows("SELECT id FROM tasks", {})}
+
+
+def prune(keeper: Retention, may_go_on: Callable[[], bool] = lambda: True) -> tuple[Removed, list[tuple[str, int]]]:
+    steps: list[tuple[str, int]] = []
+    removed = keeper.prune("tester", may_go_on=may_go_on, progress=lambda what, count: steps.append((what, count)))
+    return removed, steps
+
+
+def test_only_what_ended_long_ago_goes(database: Database, keeper: Retention) -> None:
+    stay, go = set(), set()
+    for number, state in enumerate(TaskState):
+        (go if state in TERMINAL else stay).add(
+            insert(database, state, number, created_days=OLD_DAYS, ended_days=OLD_DAYS)
+        )
+    stay.add(insert(database, TaskState.COMPLETED, 20, created_days=OLD_DAYS, ended_days=1))
+    stay.add(insert(database, TaskState.COMPLETED, 21, created_days=2, ended_days=1))
+    assert keeper.due() == Removed(tasks=len(go))
+    assert ids(database) == stay | go, "a dry run removes nothing"
+    assert prune(keeper)[0] == Removed(tasks=len(go))
+    assert ids(database) == stay
+    assert prune(keeper)[0] == Removed()
+
+
+def test_it_works_in_small_batches_and_goes_on_where_it_was_stopped(
+    database: Database, keeper: Retention, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH", 10)
+    for number in range(35):
+        insert(database, TaskState.COMPLETED, number, created_days=OLD_DAYS, ended_days=OLD_DAYS)
+    turns = iter([True, True, False])
+    removed, steps = prune(keeper, lambda: next(turns, False))
+    assert (removed.tasks, steps) == (20, [("tasks", 10), ("tasks", 20)])
+    assert prune(keeper)[0].tasks == 15
+
+
+def test_a_row_that_somebody_holds_is_left_for_the_next_time(database: Database, keeper: Retention) -> None:
+    held, other = (
+        insert(database, TaskState.FAILED, number, created_days=OLD_DAYS, ended_days=OLD_DAYS) for number in (1, 2)
+    )
+    with database.transaction() as tx:
+        tx.rows("SELECT FROM tasks WHERE id = %(id)s FOR UPDATE", {"id": held})
+        assert prune(keeper)[0].tasks == 1
+    assert ids(database) == {held}
+    assert other not in ids(database)
+    assert prune(keeper)[0].tasks == 1
+
+
+def make_partition(database: Database, days_ago: int) -> str:
+    day = NOW.date() - timedelta(days=days_ago)
+    with database.transaction() as tx:
+        [name] = recovering.ensure_partitions(tx, day, days_ahead=0)
+        tx.cursor.execute("INSERT INTO task_events (at, event, actor) VALUES (%s, 'x', 'y')", (f"{day} 12:00+00",))
+    return name
+
+
+def partitions(database: Database) -> set[str]:
+    with database.transaction() as tx:
+        return {row[0] for row in tx.rows("SELECT relname FROM pg_class WHERE relname ~ '^task_events_[0-9]+$'", {})}
+
+
+def test_old_days_of_the_audit_log_are_dropped_whole(database: Database, keeper: Retention) -> None:
+    old, kept, edge = (make_partition(database, days) for days in (200, 30, 180))
+    with database.transaction() as tx:
+        for days in (190, 10):
+            tx.cursor.execute("INSERT INTO task_events_default (at, event, actor) VALUES (%s, 'x', 'y')", (ago(days),))
+    assert keeper.due() == Removed(event_days=1, default_events=1)
+    assert prune(keeper)[0] == Removed(event_days=1, default_events=1)
+    assert partitions(database) == {kept, edge}
+    assert old not in partitions(database)
+
+
+def ago(days: float) -> datetime:
+    return NOW - timedelta(days=days)
+
+
+def test_a_busy_audit_log_is_left_alone(
+    settings: Settings, database: Database, keeper: Retention, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LOCK_TIMEOUT_MS", 20)
+    name = make_partition(database, 200)
+    other = connect_driver(str(settings.database_url))
+    with other.cursor() as cursor:
+        cursor.execute("INSERT INTO task_events (event, actor) VALUES ('x', 'y')")
+        assert prune(keeper)[0] == Removed()
+        assert partitions(database) == {name}
+    other.commit()
+    other.close()
+    assert prune(keeper)[0] == Removed(event_days=1)
+
+
+def test_agents_that_left_are_forgotten(database: Database, keeper: Retention) -> None:
+    with database.transaction() as tx:
+        for name in ("here-1:a", "gone-1:a", "late-1:a"):
+            agent = info(name)
+            fields = {f: getattr(agent, f) for f in agent.__struct_fields__} | {"state": "online"}
+            recovering.register_agents(tx, [fields])
+        tx.cursor.execute("UPDATE agents SET state = 'left', left_at = %s WHERE id = 'gone-1:a'", (ago(8),))
+        tx.cursor.execute("UPDATE agents SET state = 'left', left_at = %s WHERE id = 'late-1:a'", (ago(1),))
+    assert prune(keeper)[0] == Removed(agents=1)
+    with database.transaction() as tx:
+        assert {row[0] for row in tx.rows("SELECT id FROM agents", {})} == {"here-1:a", "late-1:a"}
+
+
+def test_zero_days_keep_for_ever_and_a_pruning_is_audited(settings: Settings, database: Database) -> None:
+    insert(database, TaskState.COMPLETED, 1, created_days=OLD_DAYS, ended_days=OLD_DAYS)
+    for_ever = settings.model_copy(
+        update={"retention_tasks_days": 0, "retention_events_days": 0, "retention_agents_days": 0}
+    )
+    assert prune(Retention(for_ever, database))[0] == Removed()
+    assert audited(database) == []
+    prune(Retention(settings, database))
+    assert audited(database) == [("tester", {"tasks": 1, "event_days": 0, "default_events": 0, "agents": 0})]
+
+
+def audited(database: Database) -> list[tuple[Any, ...]]:
+    with database.transaction() as tx:
+        return list(tx.rows("SELECT actor, detail FROM task_events WHERE event = 'pruned'", {}))
+
+
+def test_a_pruned_task_takes_its_idempotency_key_along(database: Database, keeper: Retention) -> None:
+    task_id = insert(database, TaskState.COMPLETED, 1, created_days=OLD_DAYS, ended_days=OLD_DAYS)
+    with database.transaction() as tx:
+        tx.cursor.execute("UPDATE tasks SET idempotency_key = 'k', content_hash = 'h' WHERE id = %s", (task_id,))
+    prune(keeper)
+    insert(database, TaskState.PENDING, 2, created_days=0, ended_days=0)
+    with database.transaction() as tx:
+        tx.cursor.execute("UPDATE tasks SET idempotency_key = 'k', content_hash = 'h'")
+
+
+def test_the_command_says_what_it_would_do_and_does_it(
+    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("database_url", "redis_url", "namespace", "data_dir"):
+        monkeypatch.setenv(f"TASKYARD_{name.upper()}", str(getattr(settings, name)))
+    insert(database, TaskState.COMPLETED, 1, created_days=OLD_DAYS, ended_days=OLD_DAYS)
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(app, ["prune", *arguments], prog_name="python -m worker")
+        assert result.exit_code == exits.OK, result.output
+        return result.stdout
+
+    assert json.loads(run("--dry-run", "--json")) == {"dry_run": True, "tasks": 1, **dict.fromkeys(REST, 0)}
+    assert "finished tasks" in run()
+    assert run() == "nothing is older than its retention\n"
+
+
+REST = ("event_days", "default_events", "agents")
+
+
+def test_dropping_waits_no_longer_than_it_may(settings: Settings, database: Database) -> None:
+    name = make_partition(database, 200)
+    other = connect_driver(str(settings.database_url))
+    with other.cursor() as cursor:
+        cursor.execute("INSERT INTO task_events (event, actor) VALUES ('x', 'y')")
+        with pytest.raises(Busy), database.transaction() as tx:
+            pruning.drop_partition(tx, name, 10)
+    other.close()

@@ -1,0 +1,113 @@
+"""Keeps the database from growing for ever: removes what is older than its retention, without slowing the tick."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC
+
+import structlog
+
+from core.clock import Clock
+from core.config import Settings
+from core.database import Database
+from core.errors import Busy
+from core.store import pruning
+
+BATCH = 1_000  # rows in a transaction
+PAUSE_SECONDS = 0.02  # between transactions, for everybody else
+LOCK_TIMEOUT_MS = 200  # a tick may wait this long behind the dropping of a partition
+Progress = Callable[[str, int], object]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Removed:
+    """How many of each were removed, or would be."""
+
+    tasks: int = 0
+    event_days: int = 0
+    default_events: int = 0
+    agents: int = 0
+
+    def __bool__(self) -> bool:
+        return any(asdict(self).values())
+
+
+class Retention:
+    """Prunes by the settings; a retention of 0 days keeps for ever."""
+
+    def __init__(self, settings: Settings, database: Database, clock: Clock | None = None) -> None:
+        self._tasks_days = settings.retention_tasks_days
+        self._events_days = settings.retention_events_days
+        self._agents_days = settings.retention_agents_days
+        self._database = database
+        self._clock = clock or Clock()
+
+    def due(self) -> Removed:
+        """What a `prune` would remove now; raises Unavailable."""
+        now = self._clock.now()
+        found = Removed()
+        with self._database.transaction() as tx:
+            if self._tasks_days:
+                found.tasks = pruning.old_tasks(tx, self._tasks_days, now)
+            if self._events_days:
+                found.event_days = len(pruning.old_partitions(tx, self._events_days, now.astimezone(UTC).date()))
+                found.default_events = pruning.old_default_events(tx, self._events_days)
+            if self._agents_days:
+                found.agents = pruning.old_agents(tx, self._agents_days)
+        return found
+
+    def prune(self, actor: str, *, may_go_on: Callable[[], bool], progress: Progress) -> Removed:
+        """Removes it in small transactions while `may_go_on()`; what is left is found the next time.
+
+        `progress(what, count)` is called after each. Raises Unavailable.
+        """
+        removed = Removed()
+        if self._tasks_days:
+            self._prune_tasks(removed, may_go_on, progress)
+        if self._events_days:
+            self._prune_events(removed, may_go_on, progress)
+        if removed or self._agents_days:
+            with self._database.transaction() as tx:
+                if self._agents_days:
+                    removed.agents = pruning.prune_agents(tx, self._agents_days)
+                if removed:
+                    pruning.note(tx, actor, asdict(removed))
+        return removed
+
+    def _prune_tasks(self, removed: Removed, may_go_on: Callable[[], bool], progress: Progress) -> None:
+        now, after = self._clock.now(), None
+        while may_go_on():
+            with self._database.transaction() as tx:
+                count, after = pruning.prune_tasks(tx, self._tasks_days, now, after, BATCH)
+            removed.tasks += count
+            progress("tasks", removed.tasks)
+            if after is None:
+                return
+            time.sleep(PAUSE_SECONDS)
+
+    def _prune_events(self, removed: Removed, may_go_on: Callable[[], bool], progress: Progress) -> None:
+        with self._database.transaction() as tx:
+            names = pruning.old_partitions(tx, self._events_days, self._clock.now().astimezone(UTC).date())
+        for name in names:
+            if not may_go_on():
+                return
+            try:
+                with self._database.transaction() as tx:
+                    pruning.drop_partition(tx, name, LOCK_TIMEOUT_MS)
+            except Busy:
+                log.info("retention.busy", partition=name, hint="the audit log is in use: tried again the next time")
+                continue
+            removed.event_days += 1
+            progress("event_days", removed.event_days)
+        while may_go_on():
+            with self._database.transaction() as tx:
+                count = pruning.prune_default_events(tx, self._events_days, BATCH)
+            removed.default_events += count
+            if count < BATCH:
+                return
+            progress("default_events", removed.default_events)
+            time.sleep(PAUSE_SECONDS)

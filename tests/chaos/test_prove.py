@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,15 +20,23 @@ from worker.prove import plan
 CYCLES = 2 * len(plan.KINDS)
 
 
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {**os.environ, "TASKYARD_DATA_DIR": str(tmp_path / "data")}
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A folder that PostgreSQL's own user may pass through: pytest closes those of `tmp_path` to others."""
+    folder = Path(tempfile.mkdtemp(prefix="taskyard-prove-"))
+    yield folder / "data"
+    shutil.rmtree(folder)
 
 
-def test_every_kind_of_death_twice(tmp_path: Path) -> None:
+def environment(data_dir: Path) -> dict[str, str]:
+    return {**os.environ, "TASKYARD_DATA_DIR": str(data_dir)}
+
+
+def test_every_kind_of_death_twice(tmp_path: Path, data_dir: Path) -> None:
     found = tmp_path / "found.json"
     command = [sys.executable, "-m", "worker", "prove", "--cycles", str(CYCLES), "--seed", "5", "--json", str(found)]
     run = subprocess.run(
-        command, cwd=REPOSITORY, env=environment(tmp_path), capture_output=True, text=True, timeout=240, check=False
+        command, cwd=REPOSITORY, env=environment(data_dir), capture_output=True, text=True, timeout=240, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "The promise was kept." in run.stdout
@@ -33,18 +44,17 @@ def test_every_kind_of_death_twice(tmp_path: Path) -> None:
     assert findings["kept"] is True
     assert findings["kills"] == dict.fromkeys(plan.KINDS, 2)
     assert findings["counts"]["tasks accepted"] > CYCLES
-    assert not list((tmp_path / "data").glob("prove-*")), "what a kept promise leaves is removed"
+    assert not list(data_dir.glob("prove-*")), "what a kept promise leaves is removed"
 
 
-def test_ctrl_c_ends_the_killing_and_counts(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_killing_and_counts(tmp_path: Path, data_dir: Path) -> None:
     found = tmp_path / "found.json"
     command = [sys.executable, "-m", "worker", "prove", "--minutes", "10", "--cycles", "0", "--json", str(found)]
     run = subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=REPOSITORY, env=environment(data_dir), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        journals = tmp_path / "data"
-        wait_until(lambda: any(path.stat().st_size for path in journals.glob("prove-*/accepted.jsonl")), 60)
+        wait_until(lambda: any(path.stat().st_size for path in data_dir.glob("prove-*/accepted.jsonl")), 60)
         run.send_signal(signal.SIGINT)
         said, errors = run.communicate(timeout=120)
     finally:
@@ -54,11 +64,11 @@ def test_ctrl_c_ends_the_killing_and_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--cycles", "0"], ["--cycles", "-1"], ["--minutes", "-1"]])
-def test_a_run_without_an_end_is_refused(arguments: list[str], tmp_path: Path) -> None:
+def test_a_run_without_an_end_is_refused(arguments: list[str], data_dir: Path) -> None:
     command = [sys.executable, "-m", "worker", "prove", *arguments]
     run = subprocess.run(
-        command, cwd=REPOSITORY, env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=False
+        command, cwd=REPOSITORY, env=environment(data_dir), capture_output=True, text=True, timeout=60, check=False
     )
     assert run.returncode == 2
     assert "Traceback" not in run.stderr
-    assert not (tmp_path / "data").exists()
+    assert not data_dir.exists()

@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench prove lint clean
+.PHONY: help run test bench prove soak lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -23,6 +23,9 @@ bench: $(INSTALLED) ## measure throughput and latency on this machine
 
 prove: $(INSTALLED) ## kill everything under real work, and count what became of it
 	@exec $(RUN) -m worker prove $(ARGS)
+
+soak: $(INSTALLED) ## work for 15 minutes, and see whether anything grows
+	@exec $(RUN) -m worker soak $(ARGS)
 
 lint: $(INSTALLED) ## check style and formatting
 	$(RUN) -m ruff check .

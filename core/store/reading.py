@@ -92,6 +92,11 @@ def leader(tx: Transaction) -> tuple[int, str, datetime]:
     return tx.rows(queries("reads")["leader"], {})[0]  # type: ignore[return-value]
 
 
+def is_led(tx: Transaction) -> bool:
+    """Whether a worker leads now; the term of `leader` may be over."""
+    return bool(tx.rows(queries("reads")["is_led"], {})[0][0])
+
+
 def has_tasks(tx: Transaction) -> bool:
     """Whether there is any task."""
     return bool(tx.rows(queries("reads")["any_task"], {})[0][0])

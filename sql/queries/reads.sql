@@ -42,6 +42,14 @@ FROM agents ORDER BY left_at IS NOT NULL, name, registered_at DESC
 -- Who leads.
 SELECT epoch, worker, since FROM leadership
 
+-- name: is_led
+-- Whether any session holds the leader's lock now. A lock on one bigint shows as its two halves.
+SELECT EXISTS (
+    SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+    WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted AND d.datname = current_database()
+        AND (l.classid::bigint << 32 | l.objid::bigint) = hashtext('taskyard leader')::bigint
+)
+
 -- name: any_task
 -- Whether there is any task.
 SELECT EXISTS (SELECT FROM tasks)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from core.config import Settings
-from core.database import Database, connect_engine
+from core.database import Database, DriverTransaction, connect_engine, connect_leader
 from core.queue import Queue
 from core.redis_client import connect_redis
 from core.registry import registry
@@ -264,11 +265,9 @@ def test_status(cli: Callable[..., Result], database: Database, submitter: Submi
     for _ in range(3):
         submitter.submit("diagnostic.noop", requires=["gpu"])
     submitter.submit("diagnostic.noop", queue="own")
-    with database.transaction() as tx:
-        recovering.take_term(tx, "[b]worker[/b]:7")
-
-    document = json.loads(cli("status", "--json").stdout)
-    text = cli("status").stdout
+    with leading(database.url, "[b]worker[/b]:7"):
+        document = json.loads(cli("status", "--json").stdout)
+        text = cli("status").stdout
 
     assert document["states"] == {**dict.fromkeys(TaskState, 0), "pending": 4}
     lanes = {(lane["queue"], tuple(lane["requires"])): lane for lane in document["lanes"]}
@@ -281,6 +280,27 @@ def test_status(cli: Callable[..., Result], database: Database, submitter: Submi
     assert stuck["why"] in text
     assert "leader  [b]worker[/b]:7, term 1" in text
     assert ["pending", "4"] in [line.split() for line in text.splitlines()]
+
+
+def test_a_term_without_its_leader_is_the_last_one(cli: Callable[..., Result], database: Database) -> None:
+    assert cli("status").stdout.endswith("leader  none now\n")
+    with leading(database.url, "here:7"):
+        pass
+    eventually(lambda: json.loads(cli("status", "--json").stdout)["leader"] is None)
+    assert "leader  none now; the last was here:7, term 1" in cli("status").stdout
+
+
+@contextmanager
+def leading(url: str, worker: str) -> Iterator[None]:
+    """A worker's lock and term, until the block ends."""
+    connection = connect_leader(url)
+    with connection.cursor() as cursor:
+        tx = DriverTransaction(cursor)
+        assert recovering.try_lead(tx)
+        recovering.take_term(tx, worker)
+    connection.commit()
+    yield
+    connection.close()
 
 
 def test_list_filters_and_says_why(cli: Callable[..., Result], database: Database, submitter: Submitter) -> None:

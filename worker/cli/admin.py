@@ -1,4 +1,4 @@
-"""Commands for the installation: run, agent, types, migrate, doctor, bench, prove."""
+"""Commands for the installation: run, agent, types, migrate, doctor, bench, prove, soak."""
 
 from __future__ import annotations
 
@@ -182,3 +182,17 @@ def prove(
         raise ConfigurationError(["prove: neither --cycles nor --minutes sets an end"])
     settings = load_settings()
     raise typer.Exit(run_prove(settings, cycles=cycles, minutes=minutes, seed=seed, json_file=json_file, keep=keep))
+
+
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.1, help="For how long.")] = 15.0,
+    rate: Annotated[float, typer.Option(min=1, help="Submissions per second.")] = 500.0,
+) -> None:
+    """Works for some minutes and says whether memory, files, threads, connections or streams grow.
+
+    On servers of its own. The first quarter is a warm-up. Exits with 1 if something grew or was left.
+    """
+    from core.config import load_settings
+    from worker.prove.soak import run_soak
+
+    raise typer.Exit(run_soak(load_settings(), minutes=minutes, rate=rate))

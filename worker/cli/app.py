@@ -47,6 +47,7 @@ COMMANDS = (
     ("prune", prune.prune, CARE, "prune --dry-run"),
     ("doctor", admin.doctor, CARE, "doctor"),
     ("prove", admin.prove, CARE, "prove --cycles 200 --seed 7"),
+    ("soak", admin.soak, CARE, "soak --minutes 15 --rate 500"),
     ("bench", admin.bench, CARE, "bench --json results.json"),
 )
 

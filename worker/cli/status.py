@@ -24,6 +24,7 @@ def status(as_json: AsJson = False) -> None:
         lanes = reading.waiting_lanes(tx)
         present = [agent for agent in reading.agents(tx) if agent.left_at is None]
         epoch, leader, since = reading.leader(tx)
+        is_led = reading.is_led(tx)
         holds = holding.holds(tx)
     reasons = Reasons(present, holds)
     counts = {state.value: counted.get(state, 0) for state in TaskState}
@@ -43,7 +44,7 @@ def status(as_json: AsJson = False) -> None:
                 ],
                 "agents": [agent.as_json() for agent in present],
                 "holds": [hold.as_json() for hold in holds.by_name.values()],
-                "leader": {"epoch": epoch, "worker": leader, "since": since.isoformat()} if epoch else None,
+                "leader": {"epoch": epoch, "worker": leader, "since": since.isoformat()} if is_led else None,
             }
         )
         return
@@ -62,7 +63,11 @@ def status(as_json: AsJson = False) -> None:
     print_line("")
     for hold in holds.by_name.values():
         print_line(visible(str(hold)), "yellow")
-    print_line(f"leader  {leader}, term {epoch}, since {instant(since)}" if epoch else "leader  none yet")
+    last = f"{leader}, term {epoch}, since {instant(since)}"
+    if is_led:
+        print_line(f"leader  {visible(last)}")
+    else:
+        print_line("leader  none now" + (f"; the last was {visible(last)}" if epoch else ""), "yellow")
 
 
 def _print_lanes(lanes: list[Any], reasons: Any) -> None:

@@ -42,7 +42,7 @@ POOL = """
 [[agents]]
 kind = "prove"
 count = {count}
-types = ["prove.*"]
+types = ["prove.*", "diagnostic.*"]
 max_concurrency = {slots}
 """
 
@@ -129,6 +129,18 @@ class World:
         statement = queries("prove")["open_tasks"] if agent_id is None else queries("prove")["open_of_agent"]
         with self.database.transaction() as tx:
             return int(tx.rows(statement, {"agent": agent_id})[0][0])
+
+    def processes(self) -> dict[str, list[psutil.Process]]:
+        """What runs, by kind."""
+        assert self._supervisor is not None
+        postmaster = psutil.Process(int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0]))
+        return {
+            "workers": [psutil.Process(worker.pid) for worker in self._workers],
+            "supervisor": [psutil.Process(self._supervisor.pid)],
+            "agents": self._agents(),
+            "redis": [psutil.Process(int(self.queue.redis.info("server")["process_id"]))],
+            "postgres": [postmaster, *postmaster.children()],
+        }
 
     # what may die
 

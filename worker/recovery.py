@@ -159,10 +159,10 @@ class Recovery:
             if claim is not None:
                 self._requeue(claim, "its agent does not have it", batch)
         for agent_id in suspects.lost_agents:
-            self.reap(agent_id, "lost", batch)
+            self.reap(agent_id, "lost", batch, may_live=True)
 
-    def reap(self, agent_id: str, state: str, batch: Batch) -> None:
-        """Takes back everything from a boot that is gone, and fences it in case it is not."""
+    def reap(self, agent_id: str, state: str, batch: Batch, *, may_live: bool = False) -> None:
+        """Takes back everything from a boot that is gone; one that may live after all is fenced."""
         claims = self._ledger.claims_of(agent_id)
         if state == "lost":
             log.warning("agent.lost", agent=agent_id, open_tasks=len(claims))
@@ -176,7 +176,8 @@ class Recovery:
             self._ledger.close(claim)
         self._ledger.remove_agent(agent_id)
         batch.endings.append((agent_id, state))
-        batch.fenced.append(agent_id)
+        if may_live:
+            batch.fenced.append(agent_id)
 
     def _requeue(self, claim: Claim, reason: str, batch: Batch) -> None:
         batch.settlements.append(hand_back(claim, self._policy_for(claim.row.type), reason, random.random()))

@@ -19,6 +19,7 @@ import structlog
 
 from core.errors import Unavailable
 from core.messages import Mailbox
+from core.placement import QUEUE_AHEAD_LIMIT
 from core.protocol import (
     AgentInfo,
     Cancel,
@@ -40,12 +41,12 @@ from core.queue import Queue
 from core.redis_client import reaching_redis
 from worker.agents.channel import AgentChannel, Requests
 from worker.agents.heart import Heart
-from worker.agents.inbox import Inbox
+from worker.agents.inbox import DELETE_COUNT, Inbox
 from worker.agents.local_queue import LocalQueue, RunTimes
 from worker.agents.outbox import Outbox
 
 RETRY_SECONDS = 0.2
-SEEN_LIMIT = 50_000
+SEEN_LIMIT = DELETE_COUNT * QUEUE_AHEAD_LIMIT  # as many runs as the inbox may still hold when it is read again
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,113 @@
+"""Clocks that disagree, agents that come and go a thousand times, pools that are exhausted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+import tests.engine
+from core import database as database_module
+from core.clock import Clock
+from core.config import Settings
+from core.database import Database
+from core.errors import Unavailable
+from tests.engine import Engine, running_engine
+from tests.servers import wait_until
+from worker.agents import base, execution
+
+SKEWS = [300.0, -300.0]
+RESTARTS, NAMES = 1_000, 20
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    with running_engine(settings) as engine:
+        engine.define("demo.echo", lambda given, context: given)
+        yield engine
+
+
+class SkewedClock(Clock):
+    """The clock of a host that is wrong by `skew_seconds`."""
+
+    skew_seconds = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.skew_seconds)
+
+
+def check_that_time_is_the_databases(engine: Engine) -> None:
+    now, later = engine.submit("demo.echo"), engine.submit("demo.echo", delay_seconds=0.5)
+    for task_id in (now, later):
+        task = engine.wait_for(task_id, "completed")
+        assert (task.attempt, task.refunded) == (1, 0)
+    due = [event.at for event in engine.history(later)]
+    assert (due[1] - due[0]).total_seconds() >= 0.5, "it started before it was due"
+    assert {agent.state for agent in engine.online()} == {"online"}, "nobody was reaped"
+
+
+@pytest.mark.parametrize("skew_seconds", SKEWS)
+def test_an_agent_whose_clock_is_wrong_works_on(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, skew_seconds: float
+) -> None:
+    def wrong() -> float:
+        return time.time() + skew_seconds
+
+    monkeypatch.setattr(execution, "time", wrong)
+    monkeypatch.setattr(base, "time", SimpleNamespace(time=wrong, monotonic=time.monotonic, sleep=time.sleep))
+    engine.worker()
+    engine.agent()
+    check_that_time_is_the_databases(engine)
+
+
+@pytest.mark.parametrize("skew_seconds", SKEWS)
+def test_a_leader_whose_clock_is_wrong_starts_nothing_early_or_late(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, skew_seconds: float
+) -> None:
+    monkeypatch.setattr(SkewedClock, "skew_seconds", skew_seconds)
+    monkeypatch.setattr(tests.engine, "Clock", SkewedClock)
+    engine.worker()
+    engine.agent()
+    check_that_time_is_the_databases(engine)
+
+
+def test_a_thousand_restarts_leave_nothing_behind(engine: Engine) -> None:
+    engine.worker()
+    names = [f"agent-{number}" for number in range(NAMES)]
+
+    def restart(name: str, times: int) -> None:
+        for _ in range(times):
+            engine.agent(name, max_concurrency=1).stop()
+
+    with ThreadPoolExecutor(NAMES) as pool:
+        list(pool.map(restart, names, [1] * NAMES))
+        wait_until(lambda: not engine.online())
+        before = engine.keys()
+        list(pool.map(restart, names, [RESTARTS // NAMES] * NAMES))
+    wait_until(lambda: not engine.online())
+    wait_until(lambda: engine.keys() <= before, message=f"{engine.keys()} were {before}")
+    with engine.database.transaction() as tx:
+        [[boots]] = tx.rows("SELECT count(*) FROM agents", {})
+    assert boots == NAMES, "earlier boots of a name are forgotten"
+
+
+def test_an_exhausted_pool_is_an_error_in_time_and_not_a_hang(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "POOL_TIMEOUT_SECONDS", 0.2)
+    database = Database(str(settings.database_url), pool_size=1)  # and one more beyond the pool
+    with database.transaction(), database.transaction():
+        began = time.monotonic()
+        with (
+            pytest.raises(Unavailable, match=r"no database connection became free within 0\.2 s"),
+            database.transaction(),
+        ):
+            pass
+        assert time.monotonic() - began < 5
+    with database.transaction() as tx:
+        assert tx.rows("SELECT 1", {}) == [(1,)]
+    database.close()

@@ -17,6 +17,8 @@ from core.embedded import Endpoints
 from core.keys import Keys
 from core.redis_client import connect_redis
 from tests import servers
+from tests.engine import Engine, running_engine
+from tests.gates import Gate
 
 TEST_PREFIX = f"{ENV_PREFIX}TEST_"
 
@@ -75,6 +77,21 @@ def settings(database_url: str, redis_url: str, namespace: str, tmp_path: Path) 
     return load_settings(
         database_url=database_url, redis_url=redis_url, namespace=namespace, data_dir=tmp_path / "data"
     )
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def engine(settings: Settings, gate: Gate) -> Iterator[Engine]:
+    """An engine without worker and agents, with the types demo.gate (held open by the test) and demo.echo."""
+    with running_engine(settings) as engine:
+        engine.define("demo.gate", gate)
+        engine.define("demo.echo", lambda given, context: given)
+        yield engine
+        gate.open.set()
 
 
 def _delete_keys(client: redis.Redis, pattern: str) -> None:

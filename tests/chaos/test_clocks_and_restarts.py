@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -16,19 +15,12 @@ from core.clock import Clock
 from core.config import Settings
 from core.database import Database
 from core.errors import Unavailable
-from tests.engine import Engine, running_engine
+from tests.engine import Engine
 from tests.servers import wait_until
 from worker.agents import base, execution
 
 SKEWS = [300.0, -300.0]
 RESTARTS, NAMES = 1_000, 20
-
-
-@pytest.fixture
-def engine(settings: Settings) -> Iterator[Engine]:
-    with running_engine(settings) as engine:
-        engine.define("demo.echo", lambda given, context: given)
-        yield engine
 
 
 class SkewedClock(Clock):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -37,15 +36,6 @@ class Gate:
 @pytest.fixture
 def gate() -> Gate:
     return Gate()
-
-
-@pytest.fixture
-def engine(settings: Settings, gate: Gate) -> Iterator[Engine]:
-    with running_engine(settings) as engine:
-        engine.define("demo.gate", gate)
-        engine.define("demo.echo", lambda given, context: given)
-        yield engine
-        gate.open.set()
 
 
 def completions_of(engine: Engine, task_id: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 from msgspec import Raw
@@ -12,24 +11,17 @@ from core.config import Settings
 from core.errors import IllegalTransition, PermanentError, TaskNotFound
 from core.protocol import Run, encode
 from core.queue import PAYLOAD
-from tests.engine import Engine, Payload, RunningAgent, running_engine
+from tests.engine import Engine, Payload, RunningAgent
 from tests.gates import Gate
 from tests.servers import wait_until
 from worker.agents.context import TaskContext
 
 
 @pytest.fixture
-def gate() -> Gate:
-    return Gate()
-
-
-@pytest.fixture
-def engine(settings: Settings, gate: Gate) -> Iterator[Engine]:
-    with running_engine(settings) as engine:
-        engine.define("demo.gate", gate)
-        engine.worker()
-        yield engine
-        gate.open.set()
+def engine(engine: Engine) -> Engine:
+    """With a worker."""
+    engine.worker()
+    return engine
 
 
 def test_cancelled_waiting_task_never_runs(engine: Engine, gate: Gate) -> None:

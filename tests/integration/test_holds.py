@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from msgspec import Raw
 
-from core.config import Settings
 from core.database import queries
 from core.errors import SubmissionError
 from core.holds import HoldKind, HoldMode
 from core.protocol import Drain, Returned, Run, encode
 from core.queue import PAYLOAD
 from core.store import holding
-from tests.engine import Engine, RunningWorker, running_engine
+from tests.engine import Engine, RunningWorker
 from tests.gates import Gate
 from tests.servers import wait_until
 
 PAUSED, DRAINING = HoldMode.PAUSED, HoldMode.DRAINING
 LANES = [(HoldKind.QUEUE, "reports"), (HoldKind.TYPE, "demo.gate")]
-
-
-@pytest.fixture
-def gate() -> Gate:
-    return Gate()
-
-
-@pytest.fixture
-def engine(settings: Settings, gate: Gate) -> Iterator[Engine]:
-    with running_engine(settings) as engine:
-        engine.define("demo.gate", gate)
-        engine.define("demo.echo", lambda given, context: given)
-        yield engine
-        gate.open.set()
 
 
 def hold(engine: Engine, kind: HoldKind, name: str, mode: HoldMode = PAUSED, reason: str = "the disk is full") -> bool:

@@ -218,6 +218,8 @@ def _keep_house(tx: DriverTransaction, batch: Batch, committed: Committed) -> No
         recovering.register_agents(tx, agents)
     if batch.endings:
         recovering.end_agents(tx, batch.endings)
+    if batch.arrivals:  # last, since the boot that an agent follows often ends in the same tick
+        recovering.forget_boots(tx, list({agent.name: agent.id for agent in batch.arrivals}.values()))
     if batch.sweep is not None:
         waiting, committed.sweep_next = recovering.open_slice(tx, batch.sweep.after, batch.sweep.limit)
         committed.waiting += waiting

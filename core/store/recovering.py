@@ -70,6 +70,11 @@ def end_agents(tx: Transaction, ended: Sequence[tuple[str, str]]) -> None:
     tx.rows(queries("recovery")["end_agents"], {"ids": quoted(ids), "states": plain(states)})
 
 
+def forget_boots(tx: Transaction, newest: Sequence[str]) -> None:
+    """Forgets every ended boot of the names of these agents, except these."""
+    tx.rows(queries("recovery")["forget_boots"], {"ids": quoted(newest)})
+
+
 def online_agents(tx: Transaction) -> list[str]:
     """Ids of agents whose end is not recorded."""
     return [row[0] for row in tx.rows(queries("recovery")["online_agents"], {})]

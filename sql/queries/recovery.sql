@@ -29,23 +29,23 @@ WHERE NOT EXISTS (
 )
 
 -- name: register_agents
--- Agents that came; earlier boots of the same names that ended are forgotten.
-WITH came AS (
-    SELECT * FROM jsonb_to_recordset(%(agents)s::jsonb) AS a(id text, name text, boot_id text, kind text, host text,
-        pid int, types jsonb, tags jsonb, max_concurrency int, state text)
-), gone AS (
-    DELETE FROM agents g USING came WHERE g.name = came.name AND g.id <> came.id AND g.left_at IS NOT NULL
-)
+-- Agents that came.
 INSERT INTO agents (id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state)
 SELECT id, name, boot_id, kind, host, pid, ARRAY(SELECT jsonb_array_elements_text(types)),
     ARRAY(SELECT jsonb_array_elements_text(tags)), max_concurrency, state
-FROM came
+FROM jsonb_to_recordset(%(agents)s::jsonb) AS a(id text, name text, boot_id text, kind text, host text,
+    pid int, types jsonb, tags jsonb, max_concurrency int, state text)
 ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state, left_at = NULL
 
 -- name: end_agents
 -- Agents that left or were lost.
 UPDATE agents a SET state = e.state, left_at = now()
 FROM unnest(%(ids)s::text[], %(states)s::text[]) AS e(id, state) WHERE a.id = e.id AND a.left_at IS NULL
+
+-- name: forget_boots
+-- Forgets the ended boots of names whose newest boots are these.
+DELETE FROM agents g USING agents newest
+WHERE newest.id = ANY(%(ids)s::text[]) AND g.name = newest.name AND g.id <> newest.id AND g.left_at IS NOT NULL
 
 -- name: online_agents
 -- The agents that the last leader knew.

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.database import Database, DriverTransaction, Transaction
+from core.database import Database, DriverTransaction, Transaction, connect_leader
 from core.errors import IllegalTransition, TaskNotFound
 from core.models import Task
 from core.states import CLAIMED, TERMINAL, WAITING, Priority, TaskState, is_legal
@@ -21,6 +21,8 @@ from core.store.arrays import plain, quoted
 from core.store.ticking import Completion, Settlement, Stale
 from tests.servers import Template
 from tests.unit.ledger_support import info, task_id
+from worker.batch import Batch
+from worker.committer import commit
 
 AGENT = "coder-1:a"
 ATTEMPT = 3
@@ -487,7 +489,17 @@ def test_agents_come_and_go(tx: DriverTransaction) -> None:
     lost = {agent.id: agent for agent in reading.agents(tx)}["coder-1:a"]
     assert (lost.state, lost.types) == ("lost", ("a.*", 'odd "one"'))
     recovering.register_agents(tx, [agent_fields("coder-1:c")])
+    recovering.forget_boots(tx, ["coder-1:c"])
     assert {agent.id for agent in reading.agents(tx)} == {"coder-1:c", "coder-2:b"}
+
+
+def test_boots_that_come_and_go_within_one_tick_are_forgotten_but_for_the_last(database_url: str) -> None:
+    with contextlib.closing(connect_leader(database_url)) as connection:
+        boots = [info(f"coder-1:{boot}") for boot in "abc"]
+        commit(connection, Batch(arrivals=boots[:1]))
+        commit(connection, Batch(arrivals=boots[1:], endings=[("coder-1:a", "left"), ("coder-1:b", "lost")]))
+        with connection.cursor() as cursor:
+            assert [(a.id, a.state) for a in reading.agents(DriverTransaction(cursor))] == [("coder-1:c", "online")]
 
 
 # arrays

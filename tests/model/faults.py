@@ -1,0 +1,165 @@
+"""What may go wrong, and what operators and submitters do of their own will."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.model import worker as workers
+from tests.model.agent import NAMES, Step, restarted
+from tests.model.rules import Setting
+from tests.model.state import CANCELLED, CLAIMED, COMMITTED, DECIDED, PENDING, STANDBY, TERMINAL, Batch, State
+
+ALL = (
+    "worker crash",
+    "worker freeze",
+    "unknown commit",
+    "agent crash",
+    "agent exit",
+    "agent freeze",
+    "submitter crash",
+    "wipe",
+    "report twice",
+    "order twice",
+)
+
+
+def steps(state: State, setting: Setting) -> Iterator[Step]:
+    """The faults that may happen now."""
+    for fault in setting.faults:
+        yield from _FAULTS[fault](state, setting)
+
+
+def wakes(state: State) -> Iterator[tuple[bool, Step]]:
+    """What is frozen may go on at any time, or never; but not all of a kind stay frozen for ever."""
+    for index, worker in enumerate(state.workers):
+        if worker.is_frozen:
+            after = state.with_worker(index, worker._replace(is_frozen=False))
+            yield all(w.is_frozen for w in state.workers), (f"{workers.WORKERS[index]} goes on", after)
+    for index, agent in enumerate(state.agents):
+        if agent.is_frozen:
+            after = state.with_agent(index, agent._replace(is_frozen=False))
+            yield all(a.is_frozen for a in state.agents), (f"{NAMES[index]} goes on", after)
+
+
+def people(state: State, setting: Setting) -> Iterator[Step]:
+    """The submitter's push, which may come at any time after its commit; an operator's transitions."""
+    if state.submitter:
+        yield "the submitter pushes", state._replace(ready=True, submitter=False)
+    what, _, later = state.operator.partition(" ")
+    row = state.row
+    if what == "cancel" and (row.state not in TERMINAL or not setting.has("P13")):
+        wrong = f"a task that is {row.state} is cancelled" if row.state in TERMINAL else state.wrong
+        yield "an operator cancels", state._replace(row=row._replace(state=CANCELLED), operator=later, wrong=wrong)
+    if what == "retry" and row.state == CANCELLED:
+        retried = row._replace(state=PENDING, charged=0, boot=None)
+        yield "an operator retries", state._replace(row=retried, operator=later)
+
+
+def _worker_crash(state: State, setting: Setting) -> Iterator[Step]:
+    for index, worker in enumerate(state.workers):
+        if worker.mode != STANDBY and not worker.is_frozen:
+            yield f"{workers.WORKERS[index]} crashes", workers.abandoned(state, index)
+
+
+def _worker_freeze(state: State, setting: Setting) -> Iterator[Step]:
+    for index, worker in enumerate(state.workers):
+        if not worker.is_frozen:
+            yield f"{workers.WORKERS[index]} freezes", state.with_worker(index, worker._replace(is_frozen=True))
+
+
+def _unknown_commit(state: State, setting: Setting) -> Iterator[Step]:
+    """The connection breaks while the commit is answered: it was applied, or not."""
+    for index, worker in enumerate(state.workers):
+        if worker.is_frozen or state.lock != index:
+            continue
+        name = workers.WORKERS[index]
+        if worker.mode != DECIDED or worker.batch is None:
+            continue
+        applied = workers.committed(state, index, setting)
+        if setting.has("P14"):
+            yield f"{name} does not learn that its commit was applied", workers.abandoned(applied, index)
+            yield f"{name} does not learn that its commit was not applied", workers.abandoned(state, index)
+        else:
+            batch = worker.batch
+            believed: Batch = batch._replace(claimed=state.row.attempt + 1 if batch.claim_for else 0)
+            after = state.with_worker(index, worker._replace(mode=COMMITTED, batch=believed))
+            yield f"{name} takes a commit as applied that was not", after
+
+
+def _cut_off(state: State, index: int) -> State:
+    """Whatever the agent executes now may have to be repeated."""
+    return state._replace(credit=state.credit + (0 if state.operator else len(state.agents[index].running)))
+
+
+def _agent_crash(state: State, setting: Setting) -> Iterator[Step]:
+    for index, agent in enumerate(state.agents):
+        if not agent.is_frozen:
+            yield f"{NAMES[index]} crashes with its host", restarted(_cut_off(state, index), index)
+
+
+def _agent_exit(state: State, setting: Setting) -> Iterator[Step]:
+    for index, agent in enumerate(state.agents):
+        if not agent.is_frozen:
+            report = ("gone", 0, (index, agent.boot))
+            after = restarted(_cut_off(state, index), index)
+            yield f"{NAMES[index]} crashes, which is reported", after._replace(results=(*state.results, report))
+
+
+def _agent_freeze(state: State, setting: Setting) -> Iterator[Step]:
+    for index, agent in enumerate(state.agents):
+        if not agent.is_frozen:
+            after = _cut_off(state, index).with_agent(index, agent._replace(is_frozen=True))
+            yield f"{NAMES[index]} freezes", after
+
+
+def _submitter_crash(state: State, setting: Setting) -> Iterator[Step]:
+    if state.submitter:
+        yield "the submitter crashes before it pushes", state._replace(submitter=False)
+
+
+def _wipe(state: State, setting: Setting) -> Iterator[Step]:
+    row = state.row
+    # a result that is lost must be had again; a start that is lost leaves its attempt unpaid
+    lost = "started" if setting.task == "poison" else "done"
+    is_lost = row.state in CLAIMED and (lost, row.attempt, None) in state.results
+    first, second = (
+        agent._replace(inbox=(), knows_generation=False, beat=None, is_fenced=False) for agent in state.agents
+    )
+    yield (
+        "Redis is wiped",
+        state._replace(
+            ready=False,
+            results=(),
+            redis_epoch=0,
+            has_generation=False,
+            agents=(first, second),
+            credit=state.credit + is_lost,
+        ),
+    )
+
+
+def _report_twice(state: State, setting: Setting) -> Iterator[Step]:
+    for kind, attempt, boot in dict.fromkeys(state.results):
+        if boot is None:
+            yield f"{kind} {attempt} arrives again", state._replace(results=(*state.results, (kind, attempt, boot)))
+
+
+def _order_twice(state: State, setting: Setting) -> Iterator[Step]:
+    for index, agent in enumerate(state.agents):
+        if agent.inbox:
+            twice = agent._replace(inbox=(agent.inbox[0], *agent.inbox))
+            yield f"{NAMES[index]} gets an order twice", state.with_agent(index, twice)
+
+
+_FAULTS = {
+    "worker crash": _worker_crash,
+    "worker freeze": _worker_freeze,
+    "unknown commit": _unknown_commit,
+    "agent crash": _agent_crash,
+    "agent exit": _agent_exit,
+    "agent freeze": _agent_freeze,
+    "submitter crash": _submitter_crash,
+    "wipe": _wipe,
+    "report twice": _report_twice,
+    "order twice": _order_twice,
+}

@@ -1,0 +1,60 @@
+"""The rules of the protocol, each of which can be switched off, and the situations in which it is explored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+RULES = {
+    "P1": "a frozen leader loses its lock",
+    "P2": "an attempt number only grows",
+    "P3": "only a pending row is claimed",
+    "P4": "only the current attempt of an open row is settled",
+    "P5": "results are deleted after the commit that used them",
+    "P7": "a publication checks the epoch",
+    "P8": "rows that wait are swept into the queue again",
+    "P9": "a claim that its agent does not hold goes back",
+    "P9 drained": "… only after the results of that moment were read",
+    "P10": "the claim of a silent boot goes back",
+    "P10 canary": "… only if everybody who lives was heard since",
+    "P10 drained": "… only after its results were read",
+    "P10 charged": "… and a started attempt is paid for",
+    "P11": "an attempt that no row matches is cancelled on its agent",
+    "P12 announced": "a start is acknowledged before anything runs",
+    "P12 seen": "an order that comes twice is obeyed once",
+    "P12 lease": "an agent that was not heard for a TTL starts nothing",
+    "P13": "operators change only a row that is in the state they saw",
+    "P14": "after an unknown commit nothing is published",
+    "P15": "only the leader's tick recovers",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is explored: the rules in force, the faults that may happen, and what kind of task it is.
+
+    `task` is "short" (ends by itself), "endless" (ends only when it is cancelled) or "poison" (kills
+    its agent, and may be tried `max_attempts` times). `operator` is what an operator does, at any
+    time: "", "cancel" or "cancel retry".
+    """
+
+    faults: tuple[str, ...] = ()
+    fault_limit: int = 0
+    task: str = "short"
+    operator: str = ""
+    max_attempts: int = 0
+    off: frozenset[str] = field(default_factory=frozenset)
+
+    def has(self, rule: str) -> bool:
+        """Whether a rule is in force."""
+        return rule not in self.off
+
+    def without(self, rule: str) -> Setting:
+        """The same with one rule switched off."""
+        if rule not in RULES:
+            raise ValueError(f"rule: {rule!r} is none of {', '.join(RULES)}")
+        return replace(self, off=self.off | {rule})
+
+    @property
+    def first_credit(self) -> int:
+        """How many executions may begin before anything fails."""
+        return self.max_attempts or 1

@@ -1,0 +1,78 @@
+"""What is explored, and with which result: the table of rules and traces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from tests.model import faults, transactions
+from tests.model.rules import RULES, Setting
+from tests.model.search import Finding, explore
+
+SHORT = Setting(faults=faults.ALL, fault_limit=2)
+ENDLESS_CANCELLED = Setting(faults=faults.ALL, fault_limit=1, task="endless", operator="cancel")
+CANCELLED_RETRIED = Setting(operator="cancel retry")
+POISON = Setting(faults=faults.ALL, fault_limit=1, task="poison", max_attempts=2)
+SETTINGS = {
+    "a short task, every pair of faults": SHORT,
+    "an endless task that is cancelled, every fault": ENDLESS_CANCELLED,
+    "a task that is cancelled and retried": CANCELLED_RETRIED,
+    "a task that kills its agents, every fault": POISON,
+}
+FULL_SETTINGS = {
+    **SETTINGS,
+    "a task that is cancelled and retried, every fault": replace(CANCELLED_RETRIED, faults=faults.ALL, fault_limit=1),
+}
+# Which setting shows what a rule is for, where it is not a short task.
+SHOWN_BY = {
+    "P4": CANCELLED_RETRIED,
+    "P10 charged": POISON,
+    "P11": ENDLESS_CANCELLED,
+    "P12 announced": POISON,
+    "P13": CANCELLED_RETRIED,
+}
+TRANSACTIONS = {
+    "P6 order": "rows are locked in the order of their ids",
+    "P6 parents": "an insert locks the parents that it reads",
+}
+
+
+@dataclass(frozen=True)
+class RuleRow:
+    """One line of the table: what goes wrong without a rule, and how."""
+
+    rule: str
+    says: str
+    wrong: str
+    trace: tuple[str, ...]
+
+    def markdown(self) -> str:
+        return f"| {self.rule} | {self.says} | {self.wrong} | {' → '.join(self.trace)} |"
+
+
+def without(rule: str) -> RuleRow:
+    """What a search finds when this rule is switched off, with as few faults as it takes."""
+    if rule == "P6 order":
+        return RuleRow(rule, TRANSACTIONS[rule], *transactions.two_writers(in_order=False))
+    if rule == "P6 parents":
+        return RuleRow(rule, TRANSACTIONS[rule], *transactions.parent_and_child(locks_parent=False))
+    setting = SHOWN_BY.get(rule, SHORT).without(rule)
+    found = Finding(0)
+    for fault_limit in range(setting.fault_limit + 1):
+        found = explore(replace(setting, fault_limit=fault_limit))
+        if found.wrong:
+            break
+    return RuleRow(rule, RULES[rule], found.wrong, found.trace)
+
+
+def all_rules() -> list[str]:
+    """Every rule of the table, in order."""
+    return sorted([*RULES, *TRANSACTIONS], key=lambda rule: (int(rule.split()[0][1:]), rule))
+
+
+def table() -> Iterator[str]:
+    """The table as lines of Markdown."""
+    yield "| rule | says | without it | shortest trace |"
+    yield "|---|---|---|---|"
+    for rule in all_rules():
+        yield without(rule).markdown()

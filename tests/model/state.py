@@ -1,0 +1,111 @@
+"""What the model knows of the world: one task, PostgreSQL, Redis, two workers, two agents.
+
+Everything is an immutable tuple, so that states can be compared and remembered.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+PENDING, ASSIGNED, IN_PROGRESS = "pending", "assigned", "in_progress"
+COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
+TERMINAL = (COMPLETED, FAILED, CANCELLED)
+CLAIMED = (ASSIGNED, IN_PROGRESS)
+
+STANDBY, LEADING, DECIDED, COMMITTED = "standby", "leading", "decided", "committed"
+NOBODY = -1
+
+Boot = tuple[int, int]  # which agent, which of its boots
+Message = tuple[str, int, Boot | None]  # kind, attempt; the boot that is gone
+
+
+class Row(NamedTuple):
+    """The task in PostgreSQL."""
+
+    state: str = PENDING
+    attempt: int = 0
+    charged: int = 0  # attempts that were paid for
+    boot: Boot | None = None
+
+
+class Batch(NamedTuple):
+    """One tick: what it decided, and after its commit what is to be published."""
+
+    reports: tuple[Message, ...] = ()  # results that it read
+    given_up: tuple[int, Boot, str] | None = None  # attempt, its boot, why
+    claim_for: Boot | None = None
+    orphans: tuple[tuple[int, int], ...] = ()  # agent, attempt
+    claimed: int = 0  # the attempt that the claim returned
+    sweeps: bool = False
+    is_waiting: bool = False  # the row waits after the commit, and Redis is to know
+
+
+class Worker(NamedTuple):
+    """A worker process."""
+
+    mode: str = STANDBY
+    epoch: int = 0
+    is_frozen: bool = False
+    batch: Batch | None = None
+
+
+class Beat(NamedTuple):
+    """A heartbeat, as Redis has it."""
+
+    knows_generation: bool
+    has_read: bool  # everything that its inbox had when it was written, and still
+    held: tuple[int, ...]
+
+
+class Agent(NamedTuple):
+    """An agent process and the keys of its present boot in Redis.
+
+    `waiting` and `running` are attempts; `seen` is the last one that it took; `is_heard` says
+    whether a heartbeat was answered within the last TTL.
+    """
+
+    boot: int = 0
+    is_frozen: bool = False
+    is_heard: bool = True
+    knows_generation: bool = True
+    seen: int = 0
+    waiting: tuple[int, ...] = ()
+    running: tuple[int, ...] = ()
+    inbox: tuple[tuple[str, int], ...] = ()
+    beat: Beat | None = Beat(True, True, ())
+    is_fenced: bool = False
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        return tuple(sorted(self.waiting + self.running))
+
+
+class State(NamedTuple):
+    """The world.
+
+    `credit` is how many executions may still begin: one, and one more for each that a death cut off
+    or whose result died with Redis. `wrong` names the promise that was broken.
+    """
+
+    row: Row = Row()
+    lock: int = NOBODY  # which worker has it
+    epoch: int = 0  # PostgreSQL's
+    ready: bool = False
+    results: tuple[Message, ...] = ()
+    redis_epoch: int = 0
+    has_generation: bool = True
+    workers: tuple[Worker, Worker] = (Worker(), Worker())
+    agents: tuple[Agent, Agent] = (Agent(), Agent())
+    submitter: bool = True  # has committed and will push
+    operator: str = ""  # what an operator will still do
+    credit: int = 1
+    executed: frozenset[int] = frozenset()
+    wrong: str = ""
+
+    def with_worker(self, index: int, worker: Worker) -> State:
+        pair = (worker, self.workers[1]) if index == 0 else (self.workers[0], worker)
+        return self._replace(workers=pair)
+
+    def with_agent(self, index: int, agent: Agent) -> State:
+        pair = (agent, self.agents[1]) if index == 0 else (self.agents[0], agent)
+        return self._replace(agents=pair)

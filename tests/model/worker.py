@@ -1,0 +1,225 @@
+"""What a worker does: lead, look at the roster, and tick: gather, commit, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.model.agent import MANY, NAMES, Step
+from tests.model.rules import Setting
+from tests.model.state import (
+    ASSIGNED,
+    CLAIMED,
+    COMMITTED,
+    COMPLETED,
+    DECIDED,
+    FAILED,
+    IN_PROGRESS,
+    LEADING,
+    NOBODY,
+    PENDING,
+    STANDBY,
+    Batch,
+    Boot,
+    Row,
+    State,
+    Worker,
+)
+
+WORKERS = ("W1", "W2")
+
+
+def steps(state: State, setting: Setting) -> Iterator[Step]:
+    for index, worker in enumerate(state.workers):
+        name = WORKERS[index]
+        if worker.is_frozen:
+            if state.lock == index and setting.has("P1"):
+                yield f"{name}'s session times out", state._replace(lock=NOBODY)
+        elif not has_say(state, index, setting):
+            if state.lock == NOBODY:
+                yield f"{name} leads", _elected(state, index)
+            if not setting.has("P15"):
+                yield from _recover_alone(state, index, setting)
+        elif worker.mode == LEADING:
+            yield from _gather(state, index, setting)
+        elif worker.mode == DECIDED:
+            yield f"{name} commits", committed(state, index, setting)
+        elif worker.mode == COMMITTED:
+            yield f"{name} publishes", _publish(state, index, setting)
+
+
+def has_say(state: State, index: int, setting: Setting) -> bool:
+    """Whether this worker can commit or publish; one that can't is a standby, as it finds out with its next step.
+
+    Without the lock there is no commit, which runs on the lock's connection; without the present
+    epoch there is no publication.
+    """
+    worker = state.workers[index]
+    is_known = worker.epoch == state.redis_epoch or not setting.has("P7")
+    return worker.mode != STANDBY and (state.lock == index or (worker.mode == COMMITTED and is_known))
+
+
+def abandoned(state: State, index: int) -> State:
+    """Gives the lead up, with all that was in memory."""
+    lock = NOBODY if state.lock == index else state.lock
+    return state.with_worker(index, Worker())._replace(lock=lock)
+
+
+def _elected(state: State, index: int) -> State:
+    """One epoch more in PostgreSQL, then in Redis, which after a wipe begins a new generation.
+
+    One step: what an old leader could publish between the two, it could as well before.
+    """
+    epoch = state.epoch + 1
+    state = state._replace(lock=index, epoch=epoch, redis_epoch=epoch, has_generation=True)
+    return state.with_worker(index, Worker(LEADING, epoch))
+
+
+# the look at the roster
+
+
+def _suspicion(state: State, setting: Setting) -> str:
+    """Why the claim looks lost at this moment, or nothing."""
+    row = state.row
+    if row.state not in CLAIMED or row.boot is None:
+        return ""
+    holder = state.agents[row.boot[0]]
+    beat = holder.beat if holder.boot == row.boot[1] else None
+    if beat is None:
+        # the canary has lived for a TTL: within it everybody has beaten who was not frozen all the while
+        is_certain = all(agent.beat is not None or not agent.is_heard for agent in state.agents)
+        return "silent" if setting.has("P10") and (is_certain or not setting.has("P10 canary")) else ""
+    is_missed = beat.knows_generation and beat.has_read and row.attempt not in beat.held
+    return "not held" if setting.has("P9") and is_missed else ""
+
+
+def _recover_alone(state: State, index: int, setting: Setting) -> Iterator[Step]:
+    """Without P15: a worker that does not lead recovers on a connection of its own."""
+    row = state.row
+    if row.state in CLAIMED and row.boot is not None and state.agents[row.boot[0]].boot != row.boot[1]:
+        yield f"{WORKERS[index]} gives {row.attempt} up: silent", state._replace(row=given_up(row, setting), ready=True)
+
+
+# the tick
+
+
+def _gather(state: State, index: int, setting: Setting) -> Iterator[Step]:
+    """Reads all results, gives up what looked lost before that, and decides where a ready task goes.
+
+    The look at the roster and the reading are one step: what comes between them is read, and so can
+    only save what looked lost. What comes after them is what a batch may be wrong about.
+    """
+    row, name = state.row, WORKERS[index]
+    if not state.has_generation or state.redis_epoch != state.workers[index].epoch:
+        yield f"{name} finds Redis wiped", abandoned(state, index)
+        return
+    batch = Batch(state.results, orphans=_orphans(state) if setting.has("P11") else ())
+    if ("gone", 0, row.boot) in state.results and row.boot is not None:
+        batch = batch._replace(given_up=(row.attempt, row.boot, "gone"))
+    why = _suspicion(state, setting)
+    if why and row.boot is not None:
+        drained = setting.has("P9 drained" if why == "not held" else "P10 drained")
+        giving_up = (batch if drained else Batch())._replace(given_up=(row.attempt, row.boot, why))
+        yield f"{name} reads the results and gives {row.attempt} up: {why}", _decided(state, index, giving_up)
+    if not setting.has("P5"):
+        state = state._replace(results=())
+    if batch != Batch():
+        yield f"{name} reads the results", _decided(state, index, batch)
+    if setting.has("P8") and row.state == PENDING and not state.ready:
+        yield f"{name} sweeps", _decided(state, index, batch._replace(sweeps=True))
+    if state.ready:
+        for number, agent in enumerate(state.agents):
+            if agent.beat is not None and not agent.is_fenced:
+                claiming = batch._replace(claim_for=(number, agent.boot))
+                yield f"{name} places it on {NAMES[number]}", _decided(state, index, claiming)
+
+
+def _orphans(state: State) -> tuple[tuple[int, int], ...]:
+    """Attempts that heartbeats hold and the row does not match.
+
+    The leader repeats its order until a heartbeat shows the effect; once is enough here.
+    """
+    current = state.row.attempt if state.row.state in CLAIMED else 0
+    return tuple(
+        (index, attempt)
+        for index, agent in enumerate(state.agents)
+        if agent.beat is not None
+        for attempt in agent.beat.held
+        if attempt != current and attempt in agent.held and ("cancel", attempt) not in agent.inbox
+    )
+
+
+def _decided(state: State, index: int, batch: Batch) -> State:
+    return state.with_worker(index, state.workers[index]._replace(mode=DECIDED, batch=batch))
+
+
+def committed(state: State, index: int, setting: Setting) -> State:
+    """The transaction."""
+    worker = state.workers[index]
+    state, batch = _applied(state, worker.batch or Batch(), setting)
+    return state.with_worker(index, worker._replace(mode=COMMITTED, batch=batch))
+
+
+def _applied(state: State, batch: Batch, setting: Setting) -> tuple[State, Batch]:
+    """Settles in the order of the reports, gives up, claims; every statement has its guard."""
+    row, wrong = state.row, state.wrong
+    for kind, attempt, _ in batch.reports:
+        is_current = row.state in CLAIMED and row.attempt == attempt
+        if kind == "started" and is_current:
+            row = row._replace(state=IN_PROGRESS)
+        elif kind == "done" and (is_current or not setting.has("P4")):
+            if not is_current:
+                wrong = f"the result of attempt {attempt} is accepted, which is not the current one"
+            row = row._replace(state=COMPLETED)
+    was = row
+    if batch.given_up is not None and row.state in CLAIMED and row.attempt == batch.given_up[0]:
+        row = given_up(row, setting)
+    if batch.claim_for is not None and (row.state == PENDING or not setting.has("P3")):
+        if row.state != PENDING:
+            wrong = f"a task that is {row.state} is claimed again"
+        grows = setting.has("P2") or not row.attempt
+        row = row._replace(state=ASSIGNED, attempt=row.attempt + grows, boot=batch.claim_for)
+        batch = batch._replace(claimed=row.attempt)
+        if row.attempt > MANY:
+            wrong = "attempts go on without end"
+    is_waiting = row.state == PENDING and (row != was or batch.sweeps)
+    return state._replace(row=row, wrong=wrong), batch._replace(is_waiting=is_waiting)
+
+
+def given_up(row: Row, setting: Setting) -> Row:
+    """Back to the queue: an attempt that was not started is refunded; after the last one it is the end."""
+    if not setting.max_attempts:
+        return Row(PENDING, row.attempt)
+    charged = row.charged + (row.state == IN_PROGRESS and setting.has("P10 charged"))
+    return Row(PENDING if charged < setting.max_attempts else FAILED, row.attempt, charged)
+
+
+def _publish(state: State, index: int, setting: Setting) -> State:
+    """One script: the epoch first, then deletions, then additions."""
+    worker = state.workers[index]
+    batch = worker.batch or Batch()
+    is_mine = state.redis_epoch == worker.epoch
+    if is_mine and setting.has("P5"):
+        state = state._replace(results=state.results[len(batch.reports) :])
+    state = state._replace(ready=(state.ready and batch.claim_for is None) or batch.is_waiting)
+    if batch.claimed and batch.claim_for is not None:
+        state = _ordered(state, batch.claim_for, ("run", batch.claimed))
+    for number, attempt in batch.orphans:
+        state = _ordered(state, (number, state.agents[number].boot), ("cancel", attempt))
+    if batch.given_up is not None and batch.given_up[2] == "silent":
+        number, boot = batch.given_up[1]
+        agent = state.agents[number]
+        if agent.boot == boot:
+            state = state.with_agent(number, agent._replace(is_fenced=True))
+    if not is_mine:
+        return abandoned(state, index)
+    return state.with_worker(index, worker._replace(mode=LEADING, batch=None))
+
+
+def _ordered(state: State, boot: Boot, order: tuple[str, int]) -> State:
+    agent = state.agents[boot[0]]
+    if agent.boot != boot[1]:
+        return state  # nobody reads the inbox of a boot that is gone
+    beat = agent.beat
+    if beat is not None and order[0] == "run":
+        beat = beat._replace(has_read=False)
+    return state.with_agent(boot[0], agent._replace(inbox=(*agent.inbox, order), beat=beat))

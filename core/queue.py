@@ -120,6 +120,13 @@ class Queue:
         """(entry id, encoded orders) after a position; waits for the first."""
         return self._read({self.keys.inbox(agent_id): after}, block_ms, 100)[0]
 
+    def inbox_tail(self, agent_id: str) -> bytes:
+        """The last id that an inbox ever had; b"0-0" if it does not exist."""
+        try:
+            return bytes(self.redis.xinfo_stream(self.keys.inbox(agent_id))["last-generated-id"])
+        except redis.ResponseError:  # no such key
+            return b"0-0"
+
     def delete_orders(self, agent_id: str, entry_ids: Sequence[bytes]) -> None:
         """Deletes inbox entries that were read."""
         self._wire.command("XDEL", self.keys.inbox(agent_id), *entry_ids)

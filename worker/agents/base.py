@@ -153,8 +153,8 @@ class BaseAgent(abc.ABC):
     # what the heart tells
 
     def forget_orders(self) -> None:
-        """Redis was wiped: the inbox begins anew."""
-        self._inbox.restart()
+        """Redis was wiped: the inbox begins anew. Raises redis-py's errors."""
+        self._inbox.resume(self.info.id)
 
     def renew(self) -> None:
         """No heartbeat arrived for a whole TTL: the dispatcher may have given this boot up.

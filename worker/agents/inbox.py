@@ -34,6 +34,21 @@ class Inbox:
             self._obeyed.clear()
 
     def restart(self) -> None:
-        """Another boot's inbox, or a wiped one: from its beginning, and nothing is left to delete."""
+        """Another boot's inbox: from its beginning, and nothing is left to delete."""
         self.position = BEGINNING
         self._obeyed.clear()
+
+    def resume(self, agent_id: str) -> None:
+        """The same inbox after a wipe: from its beginning, if what it got since comes before where we stand.
+
+        Ids are times of the server, so that happens only if its clock went back. What was read since
+        the wipe is deleted already: from the beginning, it would never be passed again.
+        Raises redis-py's errors.
+        """
+        position = self.position  # before the tail, which only grows
+        if _order(self._queue.inbox_tail(agent_id)) < _order(position):
+            self.restart()
+
+
+def _order(entry_id: bytes) -> tuple[int, ...]:
+    return tuple(map(int, entry_id.split(b"-")))

@@ -16,7 +16,6 @@ from core.store.ticking import Completion
 from tests.engine import Engine, InlineAgent, Payload, RunningWorker, running_engine
 from tests.servers import wait_until
 from worker import dispatcher, recovery
-from worker.agents import heart
 from worker.agents.channel import AgentChannel
 from worker.agents.context import TaskContext
 from worker.batch import Batch
@@ -442,22 +441,27 @@ def test_order_read_before_the_agent_learns_of_a_new_generation_leaves_it_hearin
     engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recovery, "DEAF_AFTER_SECONDS", 0.5)
-    monkeypatch.setattr(heart, "INTERVAL_SECONDS", 3.0)
     engine.worker()
     agent = engine.agent(max_concurrency=1)
-    beaten = agent.agent._heart._last_answer
-    wait_until(lambda: agent.agent._heart._last_answer > beaten)
-    old = agent.agent._heart.generation
+    heart, may_beat = agent.agent._heart, threading.Event()
+    wait_until(lambda: heart.generation)
+    old, beat = heart.generation, heart.beat
+
+    def beat_when_allowed() -> None:
+        may_beat.wait()
+        beat()
+
+    monkeypatch.setattr(heart, "beat", beat_when_allowed)
     engine.redis.set(engine.queue.keys.generation, "another-start:mark")
     wait_until(lambda: engine.redis.get(engine.queue.keys.epoch) == b"2")
     task_id = engine.submit("demo.gate")
     engine.wait_for(task_id, "in_progress")
     inbox = engine.queue.keys.inbox(agent.id)
-    wait_until(lambda: engine.redis.xlen(inbox) == 0 and engine.redis.exists(inbox))
-    assert agent.agent._heart.generation == old, "it read and deleted the order first"
-    wait_until(lambda: agent.agent._heart.generation not in ("", old))
+    wait_until(lambda: engine.redis.exists(inbox) and engine.redis.xlen(inbox) == 0)
+    may_beat.set()
+    wait_until(lambda: heart.generation not in ("", old))
     ended = threading.Event()
-    threading.Timer(2.5, ended.set).start()  # longer than a deaf agent is suffered
+    threading.Timer(2, ended.set).start()  # longer than a deaf agent is suffered
     wait_until(ended.is_set)
     gate.open.set()
     task = engine.wait_for(task_id)

@@ -59,8 +59,8 @@ Handler = Callable[[Payload, TaskContext], Payload]
 class InlineAgent(BaseAgent):
     """An agent whose handlers run in its slots' threads, without a watchdog."""
 
-    def __init__(self, info: AgentInfo, queue: Queue, heart_queue: Queue, ttl_seconds: float, types: Registry) -> None:
-        super().__init__(info, queue, heart_queue, ttl_seconds)
+    def __init__(self, info: AgentInfo, queue: Queue, heart_queue: Queue, settings: Settings, types: Registry) -> None:
+        super().__init__(info, queue, heart_queue, ttl_seconds=settings.agent_ttl_seconds, data_dir=settings.data_dir)
         self._types = types
         self.ran: list[tuple[str, int]] = []
 
@@ -177,7 +177,7 @@ class Engine:
         )
         clients = [connect_redis(self.settings.redis_url) for _ in range(2)]
         queues = [Queue(client, self.settings.namespace, self.settings.placement_of) for client in clients]
-        running = RunningAgent(agent_class(info, *queues, self.settings.agent_ttl_seconds, self.registry), clients)
+        running = RunningAgent(agent_class(info, *queues, self.settings, self.registry), clients)
         self._running.callback(running.stop)
         wait_until(running.agent.welcomed.is_set, message="the agent was not welcomed")
         return running
@@ -185,7 +185,7 @@ class Engine:
     @contextlib.contextmanager
     def pool(self, *specs: AgentSpec, grace_seconds: float = 5.0) -> Iterator[Pool]:
         """Agent processes kept running by the product's pool; all are registered when it is entered."""
-        pool = Pool(specs, self.settings.redis_url, self.queue, grace_seconds)
+        pool = Pool(specs, self.settings.redis_url, self.queue, grace_seconds, self.settings.data_dir)
         thread = threading.Thread(target=pool.run, name="pool", daemon=True)
         thread.start()
         try:
@@ -335,7 +335,7 @@ def running_engine(settings: Settings, registry: Registry | None = None) -> Iter
 def set_agent_environment(patch: pytest.MonkeyPatch, settings: Settings) -> None:
     """The environment that agent processes need to find an engine and the tests' task types."""
     patch.chdir(REPOSITORY)
-    for name in ("namespace", "agent_ttl_seconds", "grace_seconds"):
+    for name in ("namespace", "agent_ttl_seconds", "grace_seconds", "data_dir"):
         patch.setenv(f"{ENV_PREFIX}{name.upper()}", str(getattr(settings, name)))
     patch.setenv(f"{ENV_PREFIX}TASK_MODULES", "tests.task_types")
 

@@ -56,7 +56,9 @@ class Worker:
         name = f"{socket.gethostname()}:{os.getpid()}"
         terms = TermFactory(settings, registry, endpoints.database_url, self.queue, name, self._clock)
         self.dispatcher = Dispatcher(terms, self._clock)
-        self.pool = Pool(load_pool(settings.pool_file), endpoints.redis_url, self.queue, settings.grace_seconds)
+        self.pool = Pool(
+            load_pool(settings.pool_file), endpoints.redis_url, self.queue, settings.grace_seconds, settings.data_dir
+        )
         self._retention = Retention(settings, self.database)
         self._scheduler = schedule(self)
         self._dispatching = threading.Thread()
@@ -183,7 +185,8 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     registry.load(settings.task_modules)
     queue = Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of)
     queue.ping()
-    pool = Pool(load_pool(pool_file or settings.pool_file), settings.redis_url, queue, settings.grace_seconds)
+    specs = load_pool(pool_file or settings.pool_file)
+    pool = Pool(specs, settings.redis_url, queue, settings.grace_seconds, settings.data_dir)
     signals.on_second = pool.kill
     supervising = threading.Thread(target=pool.run, name="pool", daemon=True)
     supervising.start()

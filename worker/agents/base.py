@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 
 import structlog
 
@@ -44,6 +45,7 @@ from worker.agents.heart import Heart
 from worker.agents.inbox import DELETE_COUNT, Inbox
 from worker.agents.local_queue import LocalQueue, RunTimes
 from worker.agents.outbox import Outbox
+from worker.agents.spool import Spool
 
 RETRY_SECONDS = 0.2
 SEEN_LIMIT = DELETE_COUNT * QUEUE_AHEAD_LIMIT  # as many runs as the inbox may still hold when it is read again
@@ -54,12 +56,17 @@ log = structlog.get_logger(__name__)
 class BaseAgent(abc.ABC):
     """Lifecycle: start → (execute …) → drain → stop; `health` at any time."""
 
-    def __init__(self, info: AgentInfo, queue: Queue, heart_queue: Queue, ttl_seconds: float) -> None:
-        """`heart_queue` has connections of its own, so that heartbeats never wait for one."""
+    def __init__(
+        self, info: AgentInfo, queue: Queue, heart_queue: Queue, *, ttl_seconds: float, data_dir: Path
+    ) -> None:
+        """`heart_queue` has connections of its own, so that heartbeats never wait for one.
+
+        Results wait in a file under `data_dir` while Redis is away.
+        """
         self.info = info
         self.mailbox = Mailbox(queue.redis, queue.keys, info.name)
         self.requests = Requests()
-        self.outbox = Outbox(queue, self._forget)
+        self.outbox = Outbox(queue, self._forget, Spool(data_dir, info.id))
         self.welcomed = threading.Event()
         self._run_times = RunTimes()
         self._waiting = LocalQueue(self._run_times.batch_limit)

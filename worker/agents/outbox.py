@@ -12,6 +12,7 @@ from core.errors import Unavailable
 from core.protocol import Pair, Report, encode
 from core.queue import Queue
 from core.redis_client import reaching_redis
+from worker.agents.spool import Spool
 
 FLUSH_COUNT = 128
 FLUSH_SECONDS = 0.002
@@ -24,12 +25,14 @@ class Outbox:
     """Collects reports from all threads of an agent.
 
     `on_arrival(pairs)` is called for ended pairs once the results stream has them. A flush that
-    Redis did not answer is sent again: a report that comes twice changes nothing.
+    Redis did not answer is sent again: a report that comes twice changes nothing. What waits for
+    Redis is in the spool too.
     """
 
-    def __init__(self, queue: Queue, on_arrival: Callable[[Sequence[Pair]], None]) -> None:
+    def __init__(self, queue: Queue, on_arrival: Callable[[Sequence[Pair]], None], spool: Spool) -> None:
         self._queue = queue
         self._on_arrival = on_arrival
+        self._spool = spool
         self._mutex = threading.Lock()
         self._sending = threading.Lock()
         self._reports: list[Report] = []
@@ -84,7 +87,9 @@ class Outbox:
                 with self._mutex:
                     self._reports, self._ended = reports + self._reports, ended + self._ended
                     self._has_reports.set()
+                self._spool.keep(reports)
                 raise
+            self._spool.clear()
         if ended:
             self._on_arrival(ended)
 

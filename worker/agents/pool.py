@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -19,6 +20,7 @@ from core.errors import Unavailable
 from core.protocol import Gone, encode
 from core.queue import Queue
 from core.redis_client import reaching_redis
+from worker.agents import spool
 from worker.agents.main import EXIT_REPLACE, Launch
 from worker.agents.pool_config import AgentSpec
 
@@ -50,8 +52,10 @@ class Pool:
     redis_url: str
     queue: Queue
     grace_seconds: float
+    data_dir: Path
     _members: list[_Member] = field(default_factory=list)
     _lost: list[str] = field(default_factory=list)
+    _spooled: list[Path] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _hurry: threading.Event = field(default_factory=threading.Event)
 
@@ -62,6 +66,7 @@ class Pool:
         are started here.
         """
         self._members = [_Member(spec) for spec in self.specs]
+        self._spooled = spool.left_behind(self.data_dir)
         while not self._stop.is_set():
             for member in self._members:
                 self._watch(member)
@@ -124,14 +129,30 @@ class Pool:
         member.agent_id, member.started = f"{spec.name}:{boot_id}", time.monotonic()
 
     def _report_lost(self) -> None:
-        """Tells the leader which boots are gone; it hears of them from their silence otherwise."""
-        while self._lost:
-            try:
-                with reaching_redis():
-                    self.queue.report(encode([Gone(agent_id, "lost") for agent_id in self._lost]))
-            except Unavailable:
-                return  # asked again in WATCH_SECONDS
-            self._lost.clear()
+        """Hands in what dead boots left in their spools, then tells the leader that they are gone.
+
+        The leader hears of the dead from their silence otherwise.
+        """
+        try:
+            with reaching_redis():
+                while self._spooled:
+                    self._hand_in(self._spooled[0])
+                    del self._spooled[0]
+                while self._lost:
+                    for path in spool.spooled_by(self.data_dir, self._lost[0]):
+                        self._hand_in(path)
+                    self.queue.report(encode([Gone(self._lost[0], "lost")]))
+                    del self._lost[0]
+        except Unavailable:
+            return  # asked again in WATCH_SECONDS
+
+    def _hand_in(self, path: Path) -> None:
+        results = 0
+        for reports in spool.read(path):
+            self.queue.report(encode(reports))
+            results += len(reports)
+        path.unlink(missing_ok=True)
+        log.info("spool.handed_in", path=str(path), results=results)
 
     def _drain(self) -> None:
         running = [m.process for m in self._members if m.process is not None and m.process.poll() is None]
@@ -147,6 +168,7 @@ class Pool:
                         process.kill()
             time.sleep(0.02)
         for member in self._members:
-            if member.process is not None and member.process.returncode != 0:
+            left_results = bool(spool.spooled_by(self.data_dir, member.agent_id))
+            if member.process is not None and (member.process.returncode != 0 or left_results):
                 self._lost.append(member.agent_id)
         self._report_lost()

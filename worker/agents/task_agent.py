@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from core.protocol import AgentInfo, Done, Pair, Run
 from core.queue import Queue
 from core.registry import Registry
@@ -18,13 +20,14 @@ class TaskAgent(BaseAgent):
         info: AgentInfo,
         queue: Queue,
         heart_queue: Queue,
-        ttl_seconds: float,
         *,
+        ttl_seconds: float,
+        data_dir: Path,
         registry: Registry,
         modules: tuple[str, ...],
         output_limit_bytes: int,
     ) -> None:
-        super().__init__(info, queue, heart_queue, ttl_seconds)
+        super().__init__(info, queue, heart_queue, ttl_seconds=ttl_seconds, data_dir=data_dir)
         self._runners = Runners(registry, info.max_concurrency, output_limit_bytes, modules, on_stuck=self.report_stuck)
 
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:

@@ -95,7 +95,14 @@ class _IdleAgent(BaseAgent):
 def _idle_agent(environment: Environment) -> _IdleAgent:
     boot_id = uuid.uuid4().hex[:12]
     info = AgentInfo(f"idle:{boot_id}", "idle", boot_id, "idle", socket.gethostname(), os.getpid(), ["none"], [], 3)
-    return _IdleAgent(info, environment.queue, _own_queue(environment), environment.settings.agent_ttl_seconds)
+    settings = environment.settings
+    return _IdleAgent(
+        info,
+        environment.queue,
+        _own_queue(environment),
+        ttl_seconds=settings.agent_ttl_seconds,
+        data_dir=settings.data_dir,
+    )
 
 
 def _own_queue(environment: Environment) -> Queue:

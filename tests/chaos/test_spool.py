@@ -1,0 +1,55 @@
+"""Results that were finished while Redis was away, and whose agents then died: nothing runs again."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.config import load_settings
+from core.store import reading
+from tests.servers import wait_until
+from worker.agents import spool
+from worker.prove import records
+from worker.prove.load import accept
+from worker.prove.world import World
+
+TASKS = 6
+PATIENCE_SECONDS = 20.0
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    folder = Path(tempfile.mkdtemp(prefix="taskyard-spool-"))
+    with World(load_settings(data_dir=folder / "data")) as built:
+        yield built
+    shutil.rmtree(folder)
+
+
+def states(world: World, ids: list[str]) -> list[tuple[str, int]]:
+    with world.database.transaction() as tx:
+        return [(task.state.value, task.attempt) for task in (reading.get_task(tx, task_id) for task_id in ids)]
+
+
+def spooled(world: World) -> int:
+    return sum(len(reports) for path in spool.left_behind(world.folder) for reports in spool.read(path))
+
+
+def test_results_outlive_redis_and_their_agents(world: World) -> None:
+    ids = [accept(world, {"type": "prove.thread", "input": {"seconds": 2.0}}) for _ in range(TASKS)]
+    wait_until(lambda: states(world, ids) == [("in_progress", 1)] * TASKS, PATIENCE_SECONDS)
+    running = world.processes()
+    for server in running["redis"]:
+        server.kill()
+    wait_until(lambda: spooled(world) == TASKS, PATIENCE_SECONDS)
+    for agent in running["agents"]:
+        agent.kill()
+    psutil.wait_procs(running["agents"], timeout=PATIENCE_SECONDS)
+    world._redis.start()
+    wait_until(lambda: states(world, ids) == [("completed", 1)] * TASKS, PATIENCE_SECONDS)
+    wait_until(lambda: spool.left_behind(world.folder) == [], PATIENCE_SECONDS)
+    assert len(records.read(world.ledger)) == TASKS, "each was executed once"

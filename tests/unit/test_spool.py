@@ -1,0 +1,86 @@
+"""Results on local disk, and the outbox that writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from core.protocol import NULL, Done, Log, decode_reports
+from tests.unit.ledger_support import task_id
+from worker.agents import spool
+from worker.agents.outbox import Outbox
+from worker.agents.spool import Spool
+
+AGENT = "coder-1:abc"
+
+
+def done(number: int) -> Done:
+    return Done(task_id(number), 1, NULL, None, 1.0, 0.1)
+
+
+class FlakyQueue:
+    """Takes reports only while it is there."""
+
+    def __init__(self) -> None:
+        self.is_there = False
+        self.arrived: list[Any] = []
+
+    def report(self, reports: bytes) -> bytes:
+        if not self.is_there:
+            raise redis.ConnectionError("gone")
+        self.arrived += decode_reports(reports)
+        return b"1-0"
+
+
+def waiting(data_dir: Path) -> list[str]:
+    return [r.task_id for path in spool.left_behind(data_dir) for reports in spool.read(path) for r in reports]
+
+
+def test_each_result_is_kept_once_and_only_results(tmp_path: Path) -> None:
+    kept = Spool(tmp_path, AGENT)
+    kept.keep([Log(AGENT, task_id(9), 1, "info", "text")])
+    assert spool.left_behind(tmp_path) == []
+    kept.keep([done(1)])
+    kept.keep([done(1), done(2)])
+    assert waiting(tmp_path) == [task_id(1), task_id(2)]
+    assert spool.spooled_by(tmp_path, AGENT) == spool.left_behind(tmp_path)
+    assert spool.spooled_by(tmp_path, "coder-1:other") == []
+    kept.clear()
+    assert spool.left_behind(tmp_path) == []
+    kept.keep([done(1)])
+    assert waiting(tmp_path) == [task_id(1)]
+
+
+def test_a_line_that_a_crash_cut_short_is_left_out(tmp_path: Path) -> None:
+    kept = Spool(tmp_path, AGENT)
+    kept.keep([done(1)])
+    kept.keep([done(2)])
+    [path] = spool.left_behind(tmp_path)
+    path.write_bytes(path.read_bytes()[:-20])
+    assert waiting(tmp_path) == [task_id(1)]
+
+
+def test_a_disk_that_refuses_is_no_error_of_the_task(tmp_path: Path) -> None:
+    (tmp_path / spool.FOLDER).write_text("a file where the folder should be")
+    kept = Spool(tmp_path, AGENT)
+    kept.keep([done(1)])
+    kept.clear()
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_results_wait_on_disk_while_redis_is_away_and_arrive_once(tmp_path: Path, count: int) -> None:
+    queue, arrived = FlakyQueue(), []
+    outbox = Outbox(queue, arrived.extend, Spool(tmp_path, AGENT))  # type: ignore[arg-type]
+    for number in range(count):
+        outbox.add(done(number), (task_id(number), 1))
+    assert not outbox.flush()
+    assert sorted(waiting(tmp_path)) == sorted(task_id(number) for number in range(count))
+    assert arrived == []
+    queue.is_there = True
+    assert outbox.close(timeout_seconds=5)
+    assert sorted(report.task_id for report in queue.arrived) == sorted(task_id(number) for number in range(count))
+    assert len(arrived) == count
+    assert spool.left_behind(tmp_path) == []

@@ -1,0 +1,89 @@
+"""Finished results on local disk while Redis is away, so that not even the agent's death loses them.
+
+One file an agent's boot, one line of JSON a flush. The agent that wrote it removes it once Redis has
+the results; of an agent that died, its supervisor hands them in before it reports the death.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import structlog
+
+from core.protocol import Done, Pair, Report, decode_reports, encode
+
+FOLDER = "spool"
+SUFFIX = ".results.jsonl"
+
+log = structlog.get_logger(__name__)
+
+
+class Spool:
+    """The file of one boot; it exists only while something waits in it."""
+
+    def __init__(self, data_dir: Path, agent_id: str) -> None:
+        self._path = _path_of(data_dir, agent_id)
+        self._kept: set[Pair] = set()
+
+    def keep(self, reports: Sequence[Report]) -> None:
+        """Writes the results among these reports that it does not have yet; they are on disk when this returns.
+
+        A disk that refuses is logged: the results still wait in memory.
+        """
+        results = [r for r in reports if isinstance(r, Done) and (r.task_id, r.attempt) not in self._kept]
+        if not results:
+            return
+        try:
+            self._append(encode(results) + b"\n")
+        except OSError as error:
+            log.error("spool.refused", path=str(self._path), reason=str(error), results=len(results))
+            return
+        if not self._kept:
+            log.warning("spool.waiting", path=str(self._path))
+        self._kept.update((result.task_id, result.attempt) for result in results)
+
+    def clear(self) -> None:
+        """Redis has everything."""
+        if self._kept:
+            self._kept.clear()
+            self._path.unlink(missing_ok=True)
+
+    def _append(self, line: bytes) -> None:
+        is_new = not self._path.exists()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab") as file:
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+def spooled_by(data_dir: Path, agent_id: str) -> list[Path]:
+    """The file of a boot, if it left one."""
+    path = _path_of(data_dir, agent_id)
+    return [path] if path.exists() else []
+
+
+def left_behind(data_dir: Path) -> list[Path]:
+    """The files of all boots."""
+    return sorted((data_dir / FOLDER).glob(f"*{SUFFIX}"))
+
+
+def read(path: Path) -> Iterator[list[Report]]:
+    """The results in a file, some at a time; a line that a crash cut short is left out, its attempt runs again."""
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            yield decode_reports(line)
+        except ValueError as error:
+            log.warning("spool.unreadable", path=str(path), line=number, reason=str(error))
+
+
+def _path_of(data_dir: Path, agent_id: str) -> Path:
+    return data_dir / FOLDER / f"{agent_id.replace(':', '@').replace('/', '_')}{SUFFIX}"

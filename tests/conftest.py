@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +79,14 @@ def settings(database_url: str, redis_url: str, namespace: str, tmp_path: Path) 
     return load_settings(
         database_url=database_url, redis_url=redis_url, namespace=namespace, data_dir=tmp_path / "data"
     )
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A folder that PostgreSQL's own user may pass through: pytest closes those of `tmp_path` to others."""
+    folder = Path(tempfile.mkdtemp(prefix="taskyard-test-"))
+    yield folder / "data"
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

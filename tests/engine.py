@@ -74,7 +74,7 @@ class RunningAgent:
 
     def __init__(self, agent: InlineAgent, clients: Iterable[redis.Redis]) -> None:
         self.agent = agent
-        self._clients = list(clients)
+        self.clients = list(clients)
         self._reader = threading.Thread(target=agent.run, name=f"inbox {agent.info.name}", daemon=True)
         self._is_stopped = False
         agent.start()
@@ -103,7 +103,7 @@ class RunningAgent:
         self.agent.drain(grace_seconds)
         self.agent.stop()
         self._reader.join()
-        for client in self._clients:
+        for client in self.clients:
             client.close()
 
 

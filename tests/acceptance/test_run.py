@@ -4,114 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
-import psutil
-import pytest
-
-from core.database import Database
 from core.embedded import endpoints
-from core.models import Task
-from core.store.reading import get_task
+from tests.acceptance.main import Main
 from tests.servers import wait_until
-
-ROOT = Path(__file__).resolve().parents[2]
-POOL = """
-[[agents]]
-kind = "tiny"
-count = 2
-types = ["diagnostic.*"]
-max_concurrency = 2
-"""
-
-
-class Main:
-    """`python -m worker run` in a process group of its own, as a terminal would start it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.data_dir = folder / "data"
-        (folder / "pool.toml").write_text(POOL)
-        self.environment = {
-            **os.environ,
-            "TASKYARD_DATA_DIR": str(self.data_dir),
-            "TASKYARD_POOL_FILE": str(folder / "pool.toml"),
-            "TASKYARD_GRACE_SECONDS": "10",
-        }
-        self.log = folder / "log"
-        self.processes: list[subprocess.Popen[bytes]] = []
-
-    def start(self, *options: str) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "worker", "run", *options],
-                cwd=ROOT,
-                env=self.environment,
-                stderr=log,
-                stdout=log,
-                start_new_session=True,
-            )
-        self.processes.append(process)
-        return process
-
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "worker", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=60)
-
-    def submit(self, task_type: str, **given: object) -> str:
-        answer = self.command("submit", task_type, "--input", json.dumps(given), "--json")
-        assert answer.returncode == 0, answer.stderr + self.log.read_text()
-        return str(json.loads(answer.stdout)["id"])
-
-    def task(self, task_id: str) -> Task:
-        urls = endpoints(self.data_dir)
-        assert urls is not None, self.log.read_text()
-        database = Database(urls[0])
-        try:
-            with database.transaction() as tx:
-                return get_task(tx, task_id)
-        finally:
-            database.close()
-
-    def wait_for_state(self, task_id: str, state: str) -> None:
-        wait_until(lambda: self.task(task_id).state == state, 30, f"{task_id} {state}: {self.log.read_text()}")
-
-    def wait_until_up(self) -> None:
-        wait_until(lambda: endpoints(self.data_dir) is not None, 30, "the embedded servers answer")
-        wait_until(lambda: self.command("status").returncode == 0, 30, "status answers")
-
-    def leftovers(self) -> list[str]:
-        """Processes that still belong to this data folder."""
-        found = []
-        for process in psutil.process_iter(["cmdline", "environ"]):
-            words = " ".join(process.info["cmdline"] or [])
-            belongs = (process.info["environ"] or {}).get("TASKYARD_DATA_DIR") == str(self.data_dir)
-            if belongs or str(self.data_dir) in words:
-                found.append(words)
-        return found
-
-
-@pytest.fixture
-def main() -> Iterator[Main]:
-    # not pytest's own folder: every session that starts makes that one private again, to PostgreSQL's user as well
-    folder = Path(tempfile.mkdtemp(prefix="taskyard-run-"))
-    running = Main(folder)
-    yield running
-    for process in running.processes:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(timeout=30)
-    if endpoints(running.data_dir) is not None:  # everything was killed: one more run stops the servers
-        last = running.start()
-        wait_until(lambda: b"leader.elected" in running.log.read_bytes(), 20, "the last run is up")
-        last.terminate()
-        last.wait(timeout=30)
-    shutil.rmtree(folder)
 
 
 def test_a_run_from_nothing_ends_cleanly_on_ctrl_c_and_the_next_goes_on(main: Main) -> None:

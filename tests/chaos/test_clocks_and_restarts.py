@@ -42,6 +42,7 @@ def check_that_time_is_the_databases(engine: Engine) -> None:
     assert {agent.state for agent in engine.online()} == {"online"}, "nobody was reaped"
 
 
+@pytest.mark.what_can_fail(13)
 @pytest.mark.parametrize("skew_seconds", SKEWS)
 def test_an_agent_whose_clock_is_wrong_works_on(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, skew_seconds: float
@@ -56,6 +57,7 @@ def test_an_agent_whose_clock_is_wrong_works_on(
     check_that_time_is_the_databases(engine)
 
 
+@pytest.mark.what_can_fail(13)
 @pytest.mark.parametrize("skew_seconds", SKEWS)
 def test_a_leader_whose_clock_is_wrong_starts_nothing_early_or_late(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, skew_seconds: float
@@ -87,6 +89,7 @@ def test_a_thousand_restarts_leave_nothing_behind(engine: Engine) -> None:
     assert boots == NAMES, "earlier boots of a name are forgotten"
 
 
+@pytest.mark.what_can_fail(17)
 def test_an_exhausted_pool_is_an_error_in_time_and_not_a_hang(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,7 @@ def test_same_result_five_times_in_one_tick_completes_once(engine: Engine) -> No
     assert sorted(engine.events(task_id)[3:]) == ["completed", *["stale_result"] * 4]
 
 
+@pytest.mark.what_can_fail(3)
 def test_late_result_of_a_fenced_attempt_changes_nothing(engine: Engine, gate: Gate) -> None:
     engine.worker()
     first = engine.agent("first", agent_class=MuteAgent)
@@ -179,6 +180,7 @@ def test_clock_of_an_agent_out_of_all_bounds_does_not_stop_the_tick(engine: Engi
     assert engine.leader() == 1
 
 
+@pytest.mark.what_can_fail(16)
 def test_output_that_postgresql_refuses_fails_alone_in_its_batch(engine: Engine) -> None:
     worker = engine.worker()
     engine.agent(agent_class=MuteAgent, max_concurrency=21)
@@ -237,6 +239,7 @@ def test_silence_proves_nothing_while_the_canary_is_young(settings: Settings, ga
         assert engine.agent_state(agent.id) == "online"
 
 
+@pytest.mark.what_can_fail(8)
 def test_deaf_agent_is_replaced(engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "DEAF_AFTER_SECONDS", 0.8)
     engine.worker()
@@ -315,6 +318,7 @@ def _break_publish_once(worker: RunningWorker, error: Exception) -> threading.Ev
     return broke
 
 
+@pytest.mark.what_can_fail(1)
 def test_crash_between_commit_and_publish(engine: Engine) -> None:
     worker = engine.worker()
     agent = engine.agent()
@@ -329,6 +333,7 @@ def test_crash_between_commit_and_publish(engine: Engine) -> None:
     assert engine.leader() == 2
 
 
+@pytest.mark.what_can_fail(4)
 def test_connection_lost_in_the_middle_of_work_loses_nothing(engine: Engine) -> None:
     engine.worker()
     for n in range(2):
@@ -361,6 +366,7 @@ def test_standby_takes_over(engine: Engine, gate: Gate) -> None:
     assert engine.leader() == 2
 
 
+@pytest.mark.what_can_fail(14)
 def test_one_of_two_workers_leads_after_the_connection_is_killed(engine: Engine) -> None:
     workers = [engine.worker(name) for name in ("first", "second")]
     engine.agent()
@@ -403,6 +409,7 @@ def test_redis_wiped_while_tasks_run_and_wait(engine: Engine, gate: Gate) -> Non
     wait_until(lambda: engine.queue.results_length() == 0)
 
 
+@pytest.mark.what_can_fail(5)
 def test_redis_wiped_again_and_again(engine: Engine) -> None:
     engine.worker()
     for n in range(2):

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +15,6 @@ from tests.servers import REPOSITORY, wait_until
 from worker.prove import plan
 
 CYCLES = 2 * len(plan.KINDS)
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    """A folder that PostgreSQL's own user may pass through: pytest closes those of `tmp_path` to others."""
-    folder = Path(tempfile.mkdtemp(prefix="taskyard-prove-"))
-    yield folder / "data"
-    shutil.rmtree(folder)
 
 
 def environment(data_dir: Path) -> dict[str, str]:

@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.servers import REPOSITORY
-
-
-@pytest.fixture
-def data_dir() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="taskyard-soak-"))
-    yield folder / "data"
-    shutil.rmtree(folder)
 
 
 def test_a_short_soak_leaves_nothing(data_dir: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,11 +21,9 @@ PATIENCE_SECONDS = 20.0
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    folder = Path(tempfile.mkdtemp(prefix="taskyard-spool-"))
-    with World(load_settings(data_dir=folder / "data")) as built:
+def world(data_dir: Path) -> Iterator[World]:
+    with World(load_settings(data_dir=data_dir)) as built:
         yield built
-    shutil.rmtree(folder)
 
 
 def states(world: World, ids: list[str]) -> list[tuple[str, int]]:

@@ -143,6 +143,7 @@ def test_killed_agents_work_runs_elsewhere_within_two_seconds(engine: Engine) ->
             engine.submitter.cancel(task_id, actor="me")
 
 
+@pytest.mark.what_can_fail(9)
 def test_task_that_kills_its_agent_is_failed_not_looped(engine: Engine) -> None:
     with engine.pool(AgentSpec("agent-1", "agent", ("thread.*",), (), 1)):
         task_id = engine.submit("thread.die", {"case": "os._exit"}, max_attempts=2)
@@ -150,6 +151,7 @@ def test_task_that_kills_its_agent_is_failed_not_looped(engine: Engine) -> None:
     assert (task.state, task.attempt, task.refunded, task.error["class"]) == ("failed", 2, 0, "agent_lost")
 
 
+@pytest.mark.what_can_fail(12)
 def test_sigterm_lets_a_short_task_finish_and_hands_a_long_one_back(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,6 +104,7 @@ def test_process_says_what_utf8_or_json_cannot_hold(bench: Bench) -> None:
     assert message.startswith("checkpoint: not JSON")
 
 
+@pytest.mark.what_can_fail(16)
 @pytest.mark.parametrize("isolation", ["thread", "process"])
 @pytest.mark.parametrize("case", ["nan", "nul", "surrogate", "big", "deep 100", "deep 500"])
 def test_unstorable_output_is_the_task_s_failure(bench: Bench, isolation: str, case: str) -> None:
@@ -117,6 +118,7 @@ def test_unknown_type_is_permanent(bench: Bench) -> None:
 # timeouts
 
 
+@pytest.mark.what_can_fail(10)
 @pytest.mark.parametrize("handler", ["process.c_sleep", "process.sleep", "async.sleep"])
 def test_sleep_ends_at_its_timeout(bench: Bench, handler: str) -> None:
     expected = ("timeout", "ran longer than its timeout of 0.3 s")
@@ -130,6 +132,7 @@ def test_busy_handler_ends_at_its_timeout(bench: Bench, handler: str) -> None:
     assert bench.failure(handler, timeout_seconds=0.2)[0] == "timeout"
 
 
+@pytest.mark.what_can_fail(10)
 def test_masked_signals_do_not_help(bench: Bench) -> None:
     assert bench.failure("process.masked", timeout_seconds=0.3)[0] == "timeout"
 
@@ -245,6 +248,7 @@ def test_exceptions_leave_the_slot_alone(bench: Bench, isolation: str, case: str
     assert bench.value(f"{isolation}.pid") == before
 
 
+@pytest.mark.what_can_fail(10)
 @pytest.mark.parametrize(("end", "expected"), [("wait", "timeout"), ("crash", "crashed"), ("return", None)])
 def test_daemon_of_a_handler_dies_with_its_task(bench: Bench, tmp_path: Path, end: str, expected: str | None) -> None:
     """setsid and a double fork make it nobody's child and the leader of its own session."""
@@ -345,6 +349,7 @@ threading.Event().wait(60)
 """
 
 
+@pytest.mark.what_can_fail(10)
 def test_nothing_outlives_a_killed_agent(tmp_path: Path) -> None:
     path = tmp_path / "wait"
     with subprocess.Popen(

@@ -1,0 +1,37 @@
+"""The table "What can fail" in ARCHITECTURE.md and the tests that are marked with its lines are the same."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from tests.servers import REPOSITORY
+
+LINES = range(1, 19)
+MARKER = "what_can_fail"
+ROW = re.compile(r"\| (\d+) \| ([^|]+) \| ([^|]+) \|")
+
+
+def marked_tests() -> set[tuple[int, str]]:
+    """(line, test) of every mark, read off the source."""
+    found = set()
+    for path in (REPOSITORY / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                for mark in node.decorator_list:
+                    if isinstance(mark, ast.Call) and ast.unparse(mark.func) == f"pytest.mark.{MARKER}":
+                        found.add((ast.literal_eval(mark.args[0]), node.name))
+    return found
+
+
+def documented_tests() -> set[tuple[int, str]]:
+    text = (REPOSITORY / "ARCHITECTURE.md").read_text().partition("## What can fail\n")[2].partition("\n## ")[0]
+    return {(int(line), name) for line, _, names in ROW.findall(text) for name in re.findall(r"`(test_\w+)`", names)}
+
+
+def test_every_line_has_a_test() -> None:
+    assert {line for line, _ in marked_tests()} == set(LINES)
+
+
+def test_the_table_names_the_tests() -> None:
+    assert documented_tests() == marked_tests()

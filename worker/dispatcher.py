@@ -84,7 +84,7 @@ class Dispatcher:
         try:
             with reaching_redis():
                 while not self._stop.is_set() or in_flight is not None:
-                    in_flight = self._tick(term, in_flight)
+                    in_flight = self.tick(term, in_flight)
         finally:
             self.is_leading.clear()
             term.committer.close()
@@ -98,7 +98,7 @@ class Dispatcher:
 
     # the tick
 
-    def _tick(self, term: Term, in_flight: Batch | None) -> Batch | None:
+    def tick(self, term: Term, in_flight: Batch | None) -> Batch | None:
         """One round; returns the batch that is being committed when it ends.
 
         A small batch is committed and published at once. Only while a large one is committed, which

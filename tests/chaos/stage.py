@@ -1,0 +1,283 @@
+"""The engine one step at a time, on real stores: no threads, so that a sequence of steps can be repeated.
+
+Workers are the product's own dispatchers, ticked by hand; agents follow the protocol's rules in a
+few lines and note what they execute.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+
+from msgspec import Raw
+
+from core.clock import Clock
+from core.config import Settings
+from core.database import Database, queries
+from core.errors import ErrorClass, LeadershipLost, Unavailable
+from core.models import AuditEvent, Task
+from core.protocol import (
+    NULL,
+    AgentInfo,
+    Cancel,
+    Done,
+    Failure,
+    Gone,
+    Heartbeat,
+    Hello,
+    Pair,
+    Report,
+    Returned,
+    Run,
+    Started,
+    decode_orders,
+    encode,
+)
+from core.queue import Publication, Queue, StaleEpoch
+from core.redis_client import connect_redis
+from core.registry import Isolation, Registry, TaskType
+from core.store import reading
+from core.submission import Submitter
+from tests.engine import NO_BACKOFF, Payload
+from worker.dispatcher import ROSTER, SWEEP, Dispatcher
+from worker.term import Term, TermFactory
+
+TYPE = "demo.step"
+LONG_SECONDS = 86_400.0
+
+
+class StageClock(Clock):
+    """Real time, and a monotonic clock that can be moved ahead."""
+
+    skipped_seconds = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.skipped_seconds
+
+
+class StepWorker:
+    """A dispatcher; each `tick` is one round, or an attempt to lead."""
+
+    def __init__(self, settings: Settings, registry: Registry, name: str, clock: Clock) -> None:
+        self._client = connect_redis(settings.redis_url)
+        self.queue = _BreakableQueue(self._client, settings.namespace, settings.placement_of)
+        self.terms = TermFactory(settings, registry, settings.database_url, self.queue, name, clock)
+        self._dispatcher = Dispatcher(self.terms, clock)
+        self._term: Term | None = None
+
+    def tick(self) -> None:
+        try:
+            if self._term is None:
+                self._term = self.terms.begin()
+            if self._term is not None:
+                self._dispatcher.ask(ROSTER)
+                self._dispatcher.ask(SWEEP)
+                in_flight = self._dispatcher.tick(self._term, None)
+                assert in_flight is None, "a batch of this size is committed at once"
+        except (LeadershipLost, StaleEpoch, Unavailable):
+            self.give_up()
+
+    def give_up(self) -> None:
+        """The process dies, or its connection does."""
+        if self._term is not None:
+            self._term.committer.close()
+            self._term = None
+        self.terms.abandon()
+
+    def close(self) -> None:
+        self.give_up()
+        self._client.close()
+
+
+class _BreakableQueue(Queue):
+    """Loses the next publication if it is told to."""
+
+    breaks = False
+
+    def publish(self, epoch: int, publication: Publication) -> None:
+        if self.breaks:
+            self.breaks = False
+            raise LeadershipLost("cut off between commit and publication")
+        super().publish(epoch, publication)
+
+
+class StepAgent:
+    """An agent by the rules of the protocol (P9, P12), one step at a time."""
+
+    def __init__(self, queue: Queue, name: str, ttl_seconds: float) -> None:
+        self._queue = queue
+        self._name = name
+        self._ttl_seconds = ttl_seconds
+        self.executed: list[Pair] = []
+        self.is_frozen = False
+        self.silent_boots: list[str] = []
+        self._boot()
+
+    def _boot(self) -> None:
+        boot_id = uuid.uuid4().hex[:12]
+        self.id = f"{self._name}:{boot_id}"
+        self._info = AgentInfo(self.id, self._name, boot_id, "step", "here", 1, ["*"], [], 3)
+        self._position, self._generation = b"0-0", ""
+        self._seen: dict[str, int] = {}
+        self._waiting: list[Pair] = []
+        self.running: list[Pair] = []
+        self._is_heard = True
+        self.beat()
+        self.report(Hello(self._info))
+
+    def report(self, *reports: Report) -> None:
+        self._queue.report(encode(list(reports)))
+
+    def beat(self) -> None:
+        if not self._is_heard:
+            running = self.running
+            self._is_heard = True
+            self._boot()
+            self.running = running
+        held = [*self._waiting, *self.running]
+        beat = Heartbeat(self._info, self._generation, self._position.decode(), held, len(self.running), False, 0.0, 0)
+        generation, is_fenced = self._queue.beat(self.id, encode(beat), self._ttl_seconds)
+        if is_fenced:
+            self.crash(is_reported=False)
+        elif generation != self._generation:
+            if self._generation and self._queue.inbox_tail(self.id) < self._position:
+                self._position = b"0-0"
+            self._generation = generation
+
+    def read(self) -> None:
+        entries = self._queue.read_inbox(self.id, self._position, 1)
+        for entry, payload in entries:
+            for order in decode_orders(payload):
+                if isinstance(order, Run) and self._seen.get(order.task_id, 0) < order.attempt:
+                    self._seen[order.task_id] = order.attempt
+                    self._waiting.append((order.task_id, order.attempt))
+                elif isinstance(order, Cancel):
+                    self._cancel((order.task_id, order.attempt))
+            self._position = entry
+        if entries:
+            self._queue.delete_orders(self.id, [entry for entry, _ in entries])
+
+    def _cancel(self, pair: Pair) -> None:
+        if pair in self._waiting:
+            self._waiting.remove(pair)
+        elif pair in self.running:
+            self.finish(pair, ErrorClass.PERMANENT)
+
+    def start(self) -> None:
+        if self._waiting and self._is_heard:
+            pair = self._waiting.pop(0)
+            self.running.append(pair)
+            self.report(Started(self.id, [pair], 1_700_000_000.0))
+            self.executed.append(pair)
+
+    def finish(self, pair: Pair, error_class: ErrorClass | None = None, *, times: int = 1) -> None:
+        """The handler ends; its result arrives, perhaps more than once."""
+        failure = None if error_class is None else Failure(error_class, "as told")
+        for _ in range(times):
+            self.report(Done(*pair, Raw(b"{}") if failure is None else NULL, failure, 1_700_000_000.0, 0.1))
+        self.running.remove(pair)
+
+    def hand_back(self) -> None:
+        if self._waiting:
+            self.report(Returned(self.id, self._waiting))
+            self._waiting = []
+
+    def crash(self, *, is_reported: bool) -> None:
+        if is_reported:
+            self.report(Gone(self.id, "lost"))
+        else:
+            self.silent_boots.append(self.id)
+        self._boot()
+
+    def lose_lease(self) -> None:
+        """Nobody heard it for a whole TTL."""
+        self._is_heard = False
+        self.silent_boots.append(self.id)
+
+
+class Stage:
+    """Two workers, two agents, a submitter and an operator on empty stores."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        registry = Registry()
+        registry.add(
+            TaskType(
+                TYPE,
+                lambda given, context: given,
+                Payload,
+                Payload,
+                LONG_SECONDS,
+                NO_BACKOFF,
+                Isolation.THREAD,
+                frozenset(),
+                "",
+            )
+        )
+        self._clock = StageClock()
+        self._ttl_seconds = settings.agent_ttl_seconds
+        self._client = connect_redis(settings.redis_url)
+        self.database = database
+        self.queue = Queue(self._client, settings.namespace, settings.placement_of)
+        self.empty()
+        self.submitter = Submitter(settings, registry, database, self.queue)
+        self.workers = [StepWorker(settings, registry, name, self._clock) for name in ("one", "two")]
+        self.agents = [StepAgent(self.queue, name, self._ttl_seconds) for name in ("a", "b")]
+
+    def empty(self) -> None:
+        """No task, no key."""
+        with self.database.transaction() as tx:
+            tx.rows(queries("bench")["empty"], {})
+        self.wipe()
+
+    def wipe(self) -> None:
+        """What FLUSHALL does, to this installation."""
+        keys = list(self._client.scan_iter(f"{self.queue.keys.prefix}*", count=1000))
+        if keys:
+            self._client.delete(*keys)
+
+    def let_ttl_pass(self) -> None:
+        """A TTL goes by: everybody who lives is heard within it, everybody else is not."""
+        for agent in self.agents:
+            if agent.is_frozen:
+                if agent.id not in agent.silent_boots:
+                    agent.lose_lease()
+            else:
+                agent.beat()
+            for boot in agent.silent_boots:
+                self._client.delete(self.queue.keys.heartbeat(boot))
+        self._clock.skipped_seconds += self._ttl_seconds + 0.1
+
+    def tasks(self) -> list[Task]:
+        with self.database.transaction() as tx:
+            return reading.list_tasks(tx)
+
+    def history(self, task_id: str) -> list[AuditEvent]:
+        with self.database.transaction() as tx:
+            return reading.history(tx, task_id)
+
+    def settle_down(self, rounds: int) -> int:
+        """Lets everybody go on until nothing is open or left over; returns the rounds that it took."""
+        for agent in self.agents:
+            agent.is_frozen = False
+        for number in range(rounds):
+            for agent in self.agents:
+                agent.beat()
+                agent.read()
+                agent.start()
+                for pair in list(agent.running):
+                    agent.finish(pair)
+            for worker in self.workers:
+                worker.tick()
+            if number % 3 == 2:
+                self.let_ttl_pass()
+            open_tasks = any(task.finished_at is None for task in self.tasks())
+            if not open_tasks and not any(self.queue.leftovers().values()) and not any(a.running for a in self.agents):
+                return number
+        return rounds
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.close()
+        with suppress(Unavailable):
+            self.empty()
+        self._client.close()

@@ -24,6 +24,7 @@ WAKE_LIMIT = 1_000
 PUSH_BATCH = 1_000
 SCRIPTS_DIR = Path(__file__).resolve().parent / "lua"
 PAYLOAD = b"m"
+INBOX_SECONDS = 3600  # after its last order, should its agent be gone and nobody live to delete it; also in publish.lua
 
 
 @dataclass(slots=True)
@@ -100,7 +101,11 @@ class Queue:
 
     def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None:
         """Tells an agent to stop an attempt (a hint: the tick finds it too)."""
-        self.redis.xadd(self.keys.inbox(agent_id), {PAYLOAD: encode([Cancel(task_id, attempt)])})
+        inbox = self.keys.inbox(agent_id)
+        pipeline = self.redis.pipeline(transaction=False)
+        pipeline.xadd(inbox, {PAYLOAD: encode([Cancel(task_id, attempt)])})
+        pipeline.expire(inbox, INBOX_SECONDS)
+        pipeline.execute()
 
     # agents
 
@@ -116,8 +121,8 @@ class Queue:
         )
         return (generation or b"").decode(), bool(fenced)
 
-    def read_inbox(self, agent_id: str, after: bytes, block_ms: int) -> list[tuple[bytes, bytes]]:
-        """(entry id, encoded orders) after a position; waits for the first."""
+    def read_inbox(self, agent_id: str, after: bytes, block_ms: int | None) -> list[tuple[bytes, bytes]]:
+        """(entry id, encoded orders) after a position; waits for the first unless `block_ms` is None."""
         return self._read({self.keys.inbox(agent_id): after}, block_ms, 100)[0]
 
     def inbox_tail(self, agent_id: str) -> bytes:

@@ -85,6 +85,7 @@ class Ledger:
         self.claiming: dict[str, Lane] = {}  # given to the committer, not yet answered
         self.holds = Holds()
         self.ended: set[str] = set()  # boots that left or were lost in this term
+        self.inherited: set[str] = set()  # boots whose end no earlier leader recorded
 
     def load(self, claims: Iterable[OpenClaim], now: float, database_now: float) -> None:
         """Takes over what an earlier leader had claimed."""

@@ -128,7 +128,7 @@ class Recovery:
         suspects.lost_agents += sorted(holders & self._ledger.ended)
         if self._canary_since is None or now - self._canary_since < self._ttl_seconds:
             return  # silence proves nothing yet: heartbeats may have been lost with time, not with agents
-        known = (set(self._ledger.agents) | holders) - self._ledger.ended
+        known = (self._ledger.agents.keys() | self._ledger.inherited | holders) - self._ledger.ended
         suspects.lost_agents += sorted(known - roster.agents.keys())
 
     def _settle_overdue(self, now: float, batch: Batch) -> None:

@@ -98,6 +98,7 @@ class TermFactory:
                 tx = DriverTransaction(cursor)
                 database_now = recovering.database_time(tx)
                 ledger.hold(holding.holds(tx))
+                ledger.inherited.update(recovering.online_agents(tx))
                 ledger.load(recovering.claimed_tasks(tx), self._clock.monotonic(), database_now)
             connection.commit()
         except psycopg2.Error as error:

@@ -38,6 +38,7 @@ in_pieces(number(), 'ZADD', KEYS[4])
 for _ = 1, number() do
     local agent = text()
     redis.call('XADD', inbox .. agent, '*', 'm', text())
+    redis.call('EXPIRE', inbox .. agent, 3600) -- if its agent is gone and nobody lives to delete it
 end
 for _ = 1, number() do
     local agent = text()

@@ -48,7 +48,7 @@ DELETE FROM agents g USING agents newest
 WHERE newest.id = ANY(%(ids)s::text[]) AND g.name = newest.name AND g.id <> newest.id AND g.left_at IS NOT NULL
 
 -- name: online_agents
--- The agents that the last leader knew.
+-- The agents whose end no leader has recorded.
 SELECT id FROM agents WHERE left_at IS NULL
 
 -- name: create_partition

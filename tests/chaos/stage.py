@@ -145,7 +145,7 @@ class StepAgent:
             self._generation = generation
 
     def read(self) -> None:
-        entries = self._queue.read_inbox(self.id, self._position, 1)
+        entries = self._queue.read_inbox(self.id, self._position, None)
         for entry, payload in entries:
             for order in decode_orders(payload):
                 if isinstance(order, Run) and self._seen.get(order.task_id, 0) < order.attempt:
@@ -163,12 +163,14 @@ class StepAgent:
         elif pair in self.running:
             self.finish(pair, ErrorClass.PERMANENT)
 
-    def start(self) -> None:
-        if self._waiting and self._is_heard:
+    def start(self) -> bool:
+        """Begins one that waits; whether there was any."""
+        if can_start := bool(self._waiting and self._is_heard):
             pair = self._waiting.pop(0)
             self.running.append(pair)
             self.report(Started(self.id, [pair], 1_700_000_000.0))
             self.executed.append(pair)
+        return can_start
 
     def finish(self, pair: Pair, error_class: ErrorClass | None = None, *, times: int = 1) -> None:
         """The handler ends; its result arrives, perhaps more than once."""
@@ -249,7 +251,7 @@ class Stage:
 
     def tasks(self) -> list[Task]:
         with self.database.transaction() as tx:
-            return reading.list_tasks(tx)
+            return reading.list_tasks(tx, limit=1_000)
 
     def history(self, task_id: str) -> list[AuditEvent]:
         with self.database.transaction() as tx:
@@ -263,7 +265,8 @@ class Stage:
             for agent in self.agents:
                 agent.beat()
                 agent.read()
-                agent.start()
+                while agent.start():
+                    pass
                 for pair in list(agent.running):
                     agent.finish(pair)
             for worker in self.workers:
@@ -271,9 +274,18 @@ class Stage:
             if number % 3 == 2:
                 self.let_ttl_pass()
             open_tasks = any(task.finished_at is None for task in self.tasks())
-            if not open_tasks and not any(self.queue.leftovers().values()) and not any(a.running for a in self.agents):
+            if not open_tasks and not self.leftovers() and not any(agent.running for agent in self.agents):
                 return number
         return rounds
+
+    def leftovers(self) -> dict[str, int]:
+        """What is there that should not be. The inbox of a boot that is gone may stay, if it will expire."""
+        found = {name: count for name, count in self.queue.leftovers().items() if count and name != "inbox entries"}
+        living = {self.queue.keys.inbox(agent.id).encode() for agent in self.agents}
+        for key in self._client.scan_iter(f"{self.queue.keys.inbox('')}*", count=1000):
+            if self._client.ttl(key) < 0 or (key in living and self._client.xlen(key)):
+                found[key.decode()] = int(self._client.xlen(key))
+        return found
 
     def close(self) -> None:
         for worker in self.workers:

@@ -490,6 +490,18 @@ def test_postgresql_away_and_back(engine: Engine, gate: Gate) -> None:
     assert engine.wait_for(engine.submit("demo.echo")).state == "completed"
 
 
+def test_agent_that_died_while_nobody_led_is_recorded_as_lost(settings: Settings) -> None:
+    with running_engine(settings.model_copy(update={"agent_ttl_seconds": 3.0})) as engine:
+        first = engine.worker("first")
+        agent = engine.agent()
+        first.stop()
+        agent.vanish()
+        engine.redis.delete(engine.queue.keys.heartbeat(agent.id))
+        engine.worker("second")
+        wait_until(lambda: engine.agent_state(agent.id) == "lost")
+        wait_until(lambda: not engine.redis.exists(engine.queue.keys.inbox(agent.id)))
+
+
 def test_unknown_agent_says_hello_after_a_takeover(engine: Engine) -> None:
     """A new leader learns of agents from their heartbeats, without a hello."""
     engine.worker("first").stop()

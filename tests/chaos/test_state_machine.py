@@ -163,7 +163,7 @@ class Sequence(RuleBasedStateMachine):
         rounds = self.stage.settle_down(SETTLING_ROUNDS)
         tasks = self.stage.tasks()
         open_tasks = [(task.id, task.state, task.attempt) for task in tasks if task.finished_at is None]
-        assert rounds < SETTLING_ROUNDS, (open_tasks, self.stage.queue.leftovers())
+        assert rounds < SETTLING_ROUNDS, (open_tasks, self.stage.leftovers())
         self.no_attempt_is_executed_twice()
         executed = {pair for agent in self.stage.agents for pair in agent.executed}
         assert {task.id for task in tasks} == set(self.ids)

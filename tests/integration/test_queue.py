@@ -197,6 +197,14 @@ def test_a_publication_does_all_that_it_says(queue: Queue) -> None:
     assert not queue.beat("coder-1:a", b"{}", 60)[1]
 
 
+def test_inbox_of_an_agent_that_nobody_deletes_expires(queue: Queue) -> None:
+    queue.lead(EPOCH)
+    queue.publish(EPOCH, Publication(orders={"agent-1:a": b"[]"}))
+    queue.send_cancel("agent-2:b", task_id(1), 1)
+    for agent_id in ("agent-1:a", "agent-2:b"):
+        assert 0 < queue.redis.ttl(queue.keys.inbox(agent_id)) <= 3600
+
+
 def test_publishing_twice_is_harmless(queue: Queue) -> None:
     publication = full_publication(queue)
     queue.publish(EPOCH, publication)

@@ -21,6 +21,7 @@ from core.errors import Busy, ConfigurationError, Unavailable
 SQL_DIR = Path(__file__).resolve().parent.parent / "sql"
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 10
+NETWORK_TIMEOUT_MS = 5_000  # without a sign of life from the server's host; a slow server gives some
 LEADER_TIMEOUT_MS = 3_000
 IDLE_SESSION_TIMEOUT_SINCE = 140_000  # as libpq gives server versions
 _UUID_AS_TEXT = psycopg2.extensions.new_type((2950,), "UUID_AS_TEXT", lambda value, cursor: value)
@@ -189,6 +190,7 @@ def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "application_name": "taskyard",
             "connection_factory": _Connection,
+            **_network_options(NETWORK_TIMEOUT_MS),
         },
     )
     sqlalchemy.event.listen(engine, "connect", _set_up)
@@ -207,17 +209,13 @@ def connect_leader(url: str) -> psycopg2.extensions.connection:
     Its session, and so the lock, ends LEADER_TIMEOUT_MS after its process is stopped or cut off
     (PostgreSQL 14 and newer; older ones notice only a lost network).
     """
-    connection = connect_driver(
-        url,
-        application_name="taskyard leader",
-        keepalives=1,
-        keepalives_idle=1,
-        keepalives_interval=1,
-        keepalives_count=3,
-        tcp_user_timeout=LEADER_TIMEOUT_MS,
-    )
+    options = _network_options(LEADER_TIMEOUT_MS)
+    connection = connect_driver(url, application_name="taskyard leader", **options)
     with connection.cursor() as cursor:
         cursor.execute(f"SET idle_in_transaction_session_timeout = {LEADER_TIMEOUT_MS}")
+        # The server's end has to notice a lost network as soon as ours: it holds the lock.
+        for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"):
+            cursor.execute(f"SET {name} = {options[name.replace('tcp_keepalives', 'keepalives')]}")
         if connection.server_version >= IDLE_SESSION_TIMEOUT_SINCE:
             cursor.execute(f"SET idle_session_timeout = {LEADER_TIMEOUT_MS}")
         # Every statement of a tick finds its rows by their ids. Statistics that are out of date,
@@ -227,6 +225,22 @@ def connect_leader(url: str) -> psycopg2.extensions.connection:
         cursor.execute(GENERIC_PLANS)
     connection.commit()
     return connection
+
+
+def _network_options(timeout_ms: int) -> dict[str, int]:
+    """libpq's parameters for a connection that breaks when the network has been lost for so long.
+
+    Without them a statement on a cut link hangs for a quarter of an hour, and one that waits for its
+    answer for two hours.
+    """
+    count = 3  # probes without an answer, one a second, after the silence before the first
+    return {
+        "keepalives": 1,
+        "keepalives_idle": max(1, timeout_ms // 1000 - count),
+        "keepalives_interval": 1,
+        "keepalives_count": count,
+        "tcp_user_timeout": timeout_ms,
+    }
 
 
 def driver_url(url: str) -> URL:

@@ -12,6 +12,7 @@ from core.protocol import NULL, Done, Log, decode_reports
 from tests.unit.ledger_support import task_id
 from worker.agents import spool
 from worker.agents.outbox import Outbox
+from worker.agents.pool import Pool
 from worker.agents.spool import Spool
 
 AGENT = "coder-1:abc"
@@ -84,3 +85,21 @@ def test_results_wait_on_disk_while_redis_is_away_and_arrive_once(tmp_path: Path
     assert sorted(report.task_id for report in queue.arrived) == sorted(task_id(number) for number in range(count))
     assert len(arrived) == count
     assert spool.left_behind(tmp_path) == []
+
+
+def test_what_a_dead_agent_left_is_handed_in_before_its_death_is_reported(tmp_path: Path) -> None:
+    queue = FlakyQueue()
+    pool = Pool([], "redis://nowhere", queue, 1.0, tmp_path)  # type: ignore[arg-type]
+    Spool(tmp_path, AGENT).keep([done(1), done(2)])
+    Spool(tmp_path, "coder-2:x").keep([done(3)])
+    pool._spooled = [*spool.spooled_by(tmp_path, "coder-2:x"), tmp_path / "taken by its agent meanwhile"]
+    pool._lost = [AGENT]
+    pool._report_lost()
+    assert (len(pool._spooled), pool._lost) == (2, [AGENT]), "Redis is away: asked again"
+    queue.is_there = True
+    pool._report_lost()
+    assert [getattr(report, "task_id", "gone") for report in queue.arrived] == [
+        *(task_id(number) for number in (3, 1, 2)),
+        "gone",
+    ]
+    assert (pool._spooled, pool._lost, spool.left_behind(tmp_path)) == ([], [], [])

@@ -148,11 +148,15 @@ class Pool:
 
     def _hand_in(self, path: Path) -> None:
         results = 0
-        for reports in spool.read(path):
-            self.queue.report(encode(reports))
-            results += len(reports)
-        path.unlink(missing_ok=True)
-        log.info("spool.handed_in", path=str(path), results=results)
+        try:
+            for reports in spool.read(path):
+                self.queue.report(encode(reports))
+                results += len(reports)
+            path.unlink()
+        except OSError as error:  # its agent lives after all and was quicker, or the disk refuses
+            log.warning("spool.refused", path=str(path), reason=str(error))
+        else:
+            log.info("spool.handed_in", path=str(path), results=results)
 
     def _drain(self) -> None:
         running = [m.process for m in self._members if m.process is not None and m.process.poll() is None]

@@ -11,6 +11,13 @@ from typing import Any
 import msgspec
 
 Pair = tuple[str, int]
+MAX_INTEGER = (1 << 31) - 1  # PostgreSQL's
+NAME_LIMIT = 1_000  # characters
+
+
+def is_storable(name: str) -> bool:
+    """Whether a name that came from outside can be stored as text."""
+    return "\x00" not in name and len(name) <= NAME_LIMIT
 
 
 class Failure(msgspec.Struct, array_like=True, gc=False):
@@ -157,6 +164,11 @@ class AgentInfo(msgspec.Struct):
     types: list[str]  # patterns such as "analysis.*"
     tags: list[str]
     max_concurrency: int
+
+    def is_storable(self) -> bool:
+        """Whether PostgreSQL can hold it: an agent may be of another version, or nobody of ours."""
+        texts = (self.id, self.name, self.boot_id, self.kind, self.host, *self.types, *self.tags)
+        return all(map(is_storable, texts)) and 0 <= self.pid <= MAX_INTEGER and 0 < self.max_concurrency <= MAX_INTEGER
 
 
 class Heartbeat(msgspec.Struct):

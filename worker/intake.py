@@ -12,6 +12,7 @@ import structlog
 from core.clock import Clock
 from core.errors import ErrorClass, SubmissionError
 from core.protocol import (
+    MAX_INTEGER,
     Checkpoint,
     Done,
     Failure,
@@ -26,6 +27,7 @@ from core.protocol import (
     SubmitChild,
     Welcome,
     decode_reports,
+    is_storable,
 )
 from core.registry import Registry
 from core.store.ticking import Completion, Stale
@@ -37,7 +39,6 @@ from worker.recovery import Recovery
 
 # A start younger than this waits for its end, so that a short task is one update instead of two.
 START_DELAY_SECONDS = 0.05
-MAX_ATTEMPT = (1 << 31) - 1
 LATEST_SECONDS = 253_402_300_799.0  # the end of the year 9999
 _TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -130,7 +131,7 @@ class Intake:
         batch.settlements.append(judge(claim, failure, policy, random.random(), done=done))
 
     def _stale(self, done: Done, batch: Batch) -> None:
-        if not _TASK_ID.fullmatch(done.task_id) or not 0 <= done.attempt <= MAX_ATTEMPT:
+        if not _TASK_ID.fullmatch(done.task_id) or not 0 <= done.attempt <= MAX_INTEGER:
             log.error("results.unreadable", reason=f"no task's id or attempt: {done.task_id!r}, {done.attempt}")
             return
         reported = "completed" if done.failure is None else str(known_class(done.failure.error_class))
@@ -209,6 +210,9 @@ class Intake:
 
     def _hello(self, report: Hello, batch: Batch) -> None:
         agent_id = report.agent.id
+        if not report.agent.is_storable():
+            log.error("results.unreadable", reason=f"an agent that can't be stored: {agent_id!r}")
+            return
         if agent_id in self._ledger.ended:
             return
         if agent_id not in self._ledger.agents:
@@ -217,7 +221,9 @@ class Intake:
         batch.order(agent_id, Welcome())
 
     def _gone(self, report: Gone, batch: Batch) -> None:
-        if report.agent_id not in self._ledger.ended:
+        if report.state not in ("left", "lost") or not is_storable(report.agent_id):
+            log.error("results.unreadable", reason=f"no end of an agent: {report.agent_id!r}, {report.state!r}")
+        elif report.agent_id not in self._ledger.ended:
             self._recovery.reap(report.agent_id, report.state, batch)
 
 

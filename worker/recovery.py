@@ -51,6 +51,7 @@ class Recovery:
         self._canary_since: float | None = None
         self._sweep_after: str | None = None
         self._is_rebuilding = False
+        self._unreadable: set[str] = set()
 
     @property
     def canary_is_dead(self) -> bool:
@@ -65,12 +66,28 @@ class Recovery:
             self._canary_since = now if roster.canary_lives else None
         suspects = Suspects(position(roster.results_tail))
         for agent_id, (beat, inbox_tail) in roster.agents.items():
-            if agent_id not in self._ledger.ended:
-                self._inspect_agent(agent_id, decode_heartbeat(beat), inbox_tail, generation, now, batch, suspects)
+            heartbeat = None if agent_id in self._ledger.ended else self._decoded(agent_id, beat)
+            if heartbeat is not None:
+                self._inspect_agent(agent_id, heartbeat, inbox_tail, generation, now, batch, suspects)
         self._suspect_silent(roster, now, suspects)
         if suspects.unheld or suspects.lost_agents:
             self._suspects = suspects
         self._settle_overdue(now, batch)
+
+    def _decoded(self, agent_id: str, beat: bytes) -> Heartbeat | None:
+        """A heartbeat; None, said once, if it is of another version or from nobody of ours."""
+        try:
+            heartbeat = decode_heartbeat(beat)
+            if heartbeat.agent.id == agent_id and heartbeat.agent.is_storable():
+                position(heartbeat.read_position.encode())
+                return heartbeat
+            reason = "it can't be stored"
+        except ValueError as error:
+            reason = str(error)
+        if agent_id not in self._unreadable:
+            self._unreadable.add(agent_id)
+            log.error("agent.unreadable", agent=agent_id, reason=reason)
+        return None
 
     def _inspect_agent(
         self,

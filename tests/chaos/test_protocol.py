@@ -9,7 +9,20 @@ import pytest
 from msgspec import Raw
 
 from core.config import Settings
-from core.protocol import Done, Failure, Gone, Hello, Log, Progress, Returned, Run, Started, encode
+from core.protocol import (
+    AgentInfo,
+    Done,
+    Failure,
+    Gone,
+    Heartbeat,
+    Hello,
+    Log,
+    Progress,
+    Returned,
+    Run,
+    Started,
+    encode,
+)
 from core.queue import Publication
 from core.redis_client import connect_redis
 from core.store.ticking import Completion
@@ -149,6 +162,16 @@ FORGED = [
     b'[["submit","nobody","r","no-uuid",1,1,"demo.echo",{},{}]]',
     b'[["submit","nobody","r","0190a000-0000-7000-8000-000000000000",1,1,"demo.echo",{},{"after":[1]}]]',
     encode([Gone("nobody", "left"), Gone("nobody:1", "lost")]),
+    encode([Gone(f"a{NUL}b", "left"), Gone("nobody:1", "bored")]),
+    encode([Hello(AgentInfo(f"a{NUL}:1", f"a{NUL}", "1", "x", "here", 1, [], [], 1))]),
+    encode([Hello(AgentInfo("a:1", "a", "1", "x", "here", 1 << 40, [], [], 1))]),
+]
+HEARTBEATS = [
+    b"not JSON",
+    b'{"of":"another version"}',
+    encode(Heartbeat(AgentInfo("forged:1", f"a{NUL}", "1", "x", "here", 1, [], [], 1), "", "0-0", [], 0, False, 0, 0)),
+    encode(Heartbeat(AgentInfo("other:1", "other", "1", "x", "here", 1, [], [], 1), "", "0-0", [], 0, False, 0, 0)),
+    encode(Heartbeat(AgentInfo("forged:1", "a", "1", "x", "here", 1, [], [], 1), "", "first", [], 0, False, 0, 0)),
 ]
 
 
@@ -160,6 +183,17 @@ def test_forged_report_does_not_stop_the_tick(engine: Engine, payload: bytes) ->
     assert engine.wait_for(engine.submit("demo.echo"), timeout_seconds=5).state == "completed"
     wait_until(lambda: engine.queue.results_length() == 0)
     assert worker.is_leading
+    assert engine.leader() == 1
+
+
+@pytest.mark.parametrize("beat", HEARTBEATS, ids=range(len(HEARTBEATS)))
+def test_forged_heartbeat_is_said_once_and_does_not_stop_the_tick(engine: Engine, beat: bytes) -> None:
+    engine.worker()
+    engine.queue.beat("forged:1", beat, 60)
+    engine.agent()
+    for _ in range(2):
+        assert engine.wait_for(engine.submit("demo.echo", delay_seconds=0.5)).state == "completed"
+    assert [entry["agent"] for entry in engine.logs if entry["event"] == "agent.unreadable"] == ["forged:1"]
     assert engine.leader() == 1
 
 

@@ -84,16 +84,16 @@ class EmbeddedServers:
         return self
 
     def stop(self) -> None:
-        """Ends this use of the servers, and stops them if it was the last one."""
-        if not self._folder.is_dir():
+        """Ends this use of the servers, and stops them if it was the last one. Others' servers are left alone."""
+        if not self._wanted or not self._folder.is_dir():
             return
         with self._one_at_a_time():
             if self._use is not None:
                 os.close(self._use)
                 self._use = None
             if self._is_unused():
-                self._redis.stop()
-                self._postgres.stop()
+                for server in reversed(self._wanted):
+                    server.stop()
 
     def __enter__(self) -> Self:
         return self.start()

@@ -20,6 +20,7 @@ from core.config import load_settings
 from core.database import connect_engine
 from core.embedded import EmbeddedServers, Endpoints, endpoints, resolve
 from core.embedded_host import processes_in, socket_folder
+from core.embedded_redis import RedisServer
 from core.errors import Unavailable
 from core.probes import database_answers, redis_answers
 from core.redis_client import connect_redis
@@ -363,3 +364,15 @@ def test_nothing_is_started_when_both_are_configured(data_dir: Path) -> None:
 
     with EmbeddedServers.missing_from(settings):
         assert not (data_dir / "new").exists()
+
+
+def test_a_user_of_other_servers_stops_none(data_dir: Path) -> None:
+    """A worker with both URLs set may share its folder with servers that somebody else started."""
+    redis = RedisServer(data_dir)
+    redis.start()
+    try:
+        for wanted in ({"postgres": False, "redis": False}, {"redis": False}):
+            EmbeddedServers(data_dir, **wanted).stop()
+            assert redis.answers()
+    finally:
+        redis.stop()

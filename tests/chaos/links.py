@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -22,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+# Not on everybody's path.
+IP_PROGRAM = shutil.which("ip", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"]))
 TUN_DEVICE = Path("/dev/net/tun")
 MAX_PACKET_BYTES = 65_536
 _NAMES = Path("/run/netns")
@@ -33,8 +36,10 @@ Result = TypeVar("Result")
 
 
 def ip(*words: str) -> str:
-    """Runs iproute2's `ip` and returns what it printed; raises CalledProcessError."""
-    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
+    """Runs iproute2's `ip` and returns what it printed; raises CalledProcessError or FileNotFoundError."""
+    if IP_PROGRAM is None:
+        raise FileNotFoundError("ip: on Debian, apt-get install iproute2")
+    return subprocess.run([IP_PROGRAM, *words], check=True, capture_output=True, text=True).stdout
 
 
 def inside(namespace: str, action: Callable[[], Result]) -> Result:

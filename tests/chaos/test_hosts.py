@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from core.redis_client import connect_redis
 from core.registry import registry
 from core.submission import Submitter
 from tests.chaos.hosts import AGENT_HOSTS, NAMES, SLOTS, Hosts, running_hosts
-from tests.chaos.links import TUN_DEVICE, inside, ip
+from tests.chaos.links import IP_PROGRAM, TUN_DEVICE, inside, ip
 from tests.servers import wait_until
 
 TAKEOVER_SECONDS = 15.0  # P1's timeouts are 3 s; a busy machine gets some more
@@ -44,8 +43,8 @@ def hosts(topology: Hosts) -> Hosts:
 
 
 def _require_namespaces() -> None:
-    if shutil.which("ip") is None:
-        message = "there is no `ip` on the path: on Debian, apt-get install iproute2"
+    if IP_PROGRAM is None:
+        message = "there is no `ip`: on Debian, apt-get install iproute2"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
@@ -60,7 +59,7 @@ def _require_namespaces() -> None:
     except subprocess.CalledProcessError as error:
         pytest.skip(f"this kernel forbids network namespaces or TUN devices: {error.stderr.strip()}")
     finally:
-        subprocess.run(["ip", "netns", "delete", trial], check=False, capture_output=True)
+        subprocess.run([IP_PROGRAM, "netns", "delete", trial], check=False, capture_output=True)
 
 
 def finish(hosts: Hosts) -> None:

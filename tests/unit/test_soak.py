@@ -55,3 +55,6 @@ def test_growth_is_seen_and_noise_is_not_growth() -> None:
 def test_files_that_are_never_closed_are_seen() -> None:
     assert watched(0.0, [10 + n % 2 for n in range(200)]).grew == []
     assert watched(0.0, [10 + n // 20 for n in range(200)]).grew == ["files"]
+    of_postgres = watched(0.0, [10 + n // 20 for n in range(200)])
+    of_postgres.kind = "postgres"
+    assert of_postgres.grew == [], "it keeps every file open that it touched"

@@ -62,12 +62,16 @@ class Watched:
 
     @property
     def grew(self) -> list[str]:
-        """Files or threads that there are more of at the end than at any time of the first half."""
+        """Files or threads that there are more of at the end than at any time of the first half.
+
+        PostgreSQL's files don't count: each of its processes keeps every file open that it ever touched,
+        up to max_files_per_process, and an I/O worker may see a database's files first after minutes.
+        """
         half = len(self.samples) // 2
         if not half:
             return []
         first, last = self.samples[:half], self.samples[-1]
-        names = ("files", "threads")
+        names = ("threads",) if self.kind == "postgres" else ("files", "threads")
         return [name for name in names if getattr(last, name) > max(getattr(sample, name) for sample in first) + 1]
 
 

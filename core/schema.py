@@ -117,9 +117,18 @@ task_events = Table(
     Column("actor", Text, nullable=False),
     Column("agent_id", Text),
     Column("detail", JSONB),
+    # Only of what is counted (see core.metrics): submissions, and the ends of attempts and tasks.
+    Column("queue", Text),
+    Column("type", Text),
+    Column("wait_seconds", REAL),  # from ready to started
+    Column("run_seconds", REAL),
+    Column("total_seconds", REAL),  # from submitted to the task's end
+    Column("cpu_seconds", REAL),
+    Column("peak_memory_bytes", BigInteger),
     postgresql_partition_by="RANGE (at)",
 )
 Index("task_events_task", task_events.c.task_id)
+Index("task_events_at", task_events.c.at, postgresql_using="brin", postgresql_with={"pages_per_range": "32"})
 
 agents = Table(
     "agents",
@@ -153,6 +162,97 @@ holds = Table(
     Column("since", _instant, nullable=False, server_default=text("now()")),
     CheckConstraint(f"kind IN ({_listed(HoldKind)})", name="holds_kind_known"),
     CheckConstraint(f"mode IN ({_listed(HoldMode)})", name="holds_mode_known"),
+)
+
+
+def _histogram(name: str) -> list[Column[object]]:
+    """The columns of one histogram (core.histograms): the sum, and parallel arrays of buckets and counts."""
+    return [
+        Column(f"{name}_seconds", Double, nullable=False, server_default=text("0")),
+        Column(f"{name}_buckets", ARRAY(Integer), nullable=False, server_default=text("'{}'")),
+        Column(f"{name}_counts", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    ]
+
+
+# What happened in each minute, hour and day (`level_seconds` long, beginning at `at`).
+metric_counts = Table(
+    "metric_counts",
+    metadata,
+    Column("level_seconds", Integer, primary_key=True, autoincrement=False),
+    Column("at", _instant, primary_key=True),
+    Column("queue", Text, primary_key=True),
+    Column("type", Text, primary_key=True),
+    Column("agent", Text, primary_key=True),  # by name; empty: no agent had to do with it
+    *(
+        Column(name, BigInteger, nullable=False, server_default=text("0"))
+        for name in ("submitted", "completed", "failed", "retried", "timed_out", "cancelled")
+    ),
+    Column("failures", JSONB, nullable=False, server_default=text("'{}'")),  # attempts by error class
+    *_histogram("wait"),
+    *_histogram("run"),
+    *_histogram("total"),
+    Column("cpu_seconds", Double, nullable=False, server_default=text("0")),
+    Column("peak_memory_bytes", BigInteger),
+)
+
+# Up to when each level is rolled up.
+metric_progress = Table(
+    "metric_progress",
+    metadata,
+    Column("level_seconds", Integer, primary_key=True, autoincrement=False),
+    Column("rolled_to", _instant, nullable=False),
+)
+
+# What was measured of hosts, processes and servers in each minute, hour and day.
+metric_samples = Table(
+    "metric_samples",
+    metadata,
+    Column("level_seconds", Integer, primary_key=True, autoincrement=False),
+    Column("at", _instant, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("total", Double, nullable=False),
+    Column("least", Double, nullable=False),
+    Column("most", Double, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("value", Double),
+    Column("threshold", Double),
+    Column("fired_at", _instant, nullable=False),
+    Column("acknowledged_at", _instant),
+    Column("acknowledged_by", Text),
+    Column("resolved_at", _instant),
+    CheckConstraint("severity IN ('critical', 'info', 'warning')", name="alerts_severity_known"),
+    CheckConstraint("state IN ('acknowledged', 'firing', 'resolved')", name="alerts_state_known"),
+    CheckConstraint("state <> 'acknowledged' OR acknowledged_at IS NOT NULL", name="alerts_acknowledged_has_time"),
+    CheckConstraint("(state = 'resolved') = (resolved_at IS NOT NULL)", name="alerts_resolved_has_time"),
+)
+Index(
+    "alerts_open", alerts.c.rule, alerts.c.subject, unique=True, postgresql_where=text("resolved_at IS NULL")
+)  # one open alert for each condition, however many workers see it
+Index("alerts_fired_at", alerts.c.fired_at)
+
+alert_silences = Table(
+    "alert_silences",
+    metadata,
+    Column("id", UUID(as_uuid=False), primary_key=True),
+    Column("rule", Text, nullable=False),  # patterns as in fnmatch
+    Column("subject", Text, nullable=False),
+    Column("until", _instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    Column("since", _instant, nullable=False, server_default=text("now()")),
 )
 
 # One row: the leader's term. A statement that must not outlive the term compares its epoch.

@@ -1,0 +1,98 @@
+"""Histograms of durations whose percentiles have a bounded relative error, and which add up (pure).
+
+The buckets are those of DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile
+sketch with relative-error guarantees", PVLDB 12(12), 2019): bucket i holds the values in
+(GROWTH^(i-1), GROWTH^i], and stands for the value in its middle, which is off by at most
+RELATIVE_ERROR. Values below LEAST_SECONDS are counted as LEAST_SECONDS.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+RELATIVE_ERROR = 0.02
+LEAST_SECONDS = 1e-6
+GROWTH = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+_LOG_GROWTH = math.log(GROWTH)
+
+
+def bucket_of(seconds: float) -> int:
+    """The bucket that a duration falls into."""
+    return math.ceil(math.log(max(seconds, LEAST_SECONDS)) / _LOG_GROWTH)
+
+
+def value_of(bucket: int) -> float:
+    """The duration in seconds that a bucket stands for."""
+    return 2 * GROWTH**bucket / (GROWTH + 1)
+
+
+def upper_bound_of(bucket: int) -> float:
+    """The largest duration in seconds that falls into a bucket."""
+    return GROWTH**bucket
+
+
+@dataclass(slots=True)
+class Histogram:
+    """How many durations fell into each bucket, and their sum in seconds."""
+
+    counts: dict[int, int] = field(default_factory=dict)
+    total_seconds: float = 0.0
+
+    @classmethod
+    def of(cls, durations: Iterable[float]) -> Self:
+        """A histogram of these durations in seconds."""
+        histogram = cls()
+        for seconds in durations:
+            histogram.add(seconds)
+        return histogram
+
+    @classmethod
+    def from_arrays(cls, buckets: Sequence[int], counts: Sequence[int], total_seconds: float) -> Self:
+        """A histogram as it is stored: parallel arrays of buckets and counts."""
+        return cls(dict(zip(buckets, counts, strict=True)), total_seconds)
+
+    @property
+    def count(self) -> int:
+        """How many durations it holds."""
+        return sum(self.counts.values())
+
+    @property
+    def mean(self) -> float | None:
+        """The exact mean in seconds; None if it is empty."""
+        count = self.count
+        return self.total_seconds / count if count else None
+
+    def add(self, seconds: float, count: int = 1) -> None:
+        """Counts a duration, `count` times."""
+        bucket = bucket_of(seconds)
+        self.counts[bucket] = self.counts.get(bucket, 0) + count
+        self.total_seconds += seconds * count
+
+    def merge(self, other: Histogram) -> None:
+        """Adds everything that the other one holds."""
+        self.merge_counts(other.counts)
+        self.total_seconds += other.total_seconds
+
+    def merge_counts(self, counts: Mapping[int, int]) -> None:
+        """Adds counts by bucket."""
+        for bucket, count in counts.items():
+            self.counts[bucket] = self.counts.get(bucket, 0) + count
+
+    def percentile(self, percent: float) -> float | None:
+        """The smallest duration that at least `percent` % are not above, within RELATIVE_ERROR; None if it is empty."""
+        rank = max(1, math.ceil(self.count * percent / 100))
+        seen = 0
+        for bucket in sorted(self.counts):
+            seen += self.counts[bucket]
+            if seen >= rank:
+                return value_of(bucket)
+        return None
+
+    def share_within(self, seconds: float) -> float | None:
+        """The share of durations not above `seconds`, whose whole bucket counts as within; None if it is empty."""
+        count = self.count
+        limit = bucket_of(seconds)
+        return sum(n for bucket, n in self.counts.items() if bucket <= limit) / count if count else None

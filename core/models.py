@@ -60,7 +60,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """One line of a task's history."""
+    """One line of a task's history. The end of an attempt says what it took; None is what is not known."""
 
     at: datetime
     event: str
@@ -70,10 +70,21 @@ class AuditEvent:
     actor: str
     agent_id: str | None
     detail: dict[str, Any] | None
+    wait_seconds: float | None = None  # from ready to started
+    run_seconds: float | None = None
+    total_seconds: float | None = None  # from submitted to the task's end
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
         return cls(*row)
+
+    @property
+    def usage(self) -> dict[str, float]:
+        """What is known of what it took, by name."""
+        names = ("wait_seconds", "run_seconds", "total_seconds", "cpu_seconds", "peak_memory_bytes")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}

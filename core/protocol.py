@@ -87,7 +87,7 @@ class Started(msgspec.Struct, array_like=True, tag="started", gc=False):
 
 
 class Done(msgspec.Struct, array_like=True, tag="done", gc=False):
-    """An attempt ended: `failure` is None for a success."""
+    """An attempt ended: `failure` is None for a success. What it used is None where that can't be told."""
 
     task_id: str
     attempt: int
@@ -95,6 +95,8 @@ class Done(msgspec.Struct, array_like=True, tag="done", gc=False):
     failure: Failure | None
     started_at: float  # epoch seconds
     run_seconds: float
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
 
 
 class Returned(msgspec.Struct, array_like=True, tag="returned", gc=False):

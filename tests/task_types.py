@@ -370,3 +370,31 @@ def write_garbage(given: Nothing, context: TaskContext) -> Nothing:
                 os.write(int(name), b"\xff" * 8)
     time.sleep(600)
     return Nothing()
+
+
+class Work(BaseModel):
+    cpu_seconds: float = 0.0
+    memory_bytes: int = 0
+    in_child: bool = False
+
+
+@task_type("thread.work", isolation="thread", timeout_seconds=60)
+def work_in_thread(given: Work, context: TaskContext) -> Number:
+    return _work(given)
+
+
+@task_type("process.work", timeout_seconds=60)
+def work_in_process(given: Work, context: TaskContext) -> Number:
+    if given.in_child:
+        burn = "import time\nwhile time.process_time() < %r: pass" % given.cpu_seconds  # noqa: UP031
+        subprocess.run([sys.executable, "-c", burn], check=True)
+        return Number()
+    return _work(given)
+
+
+def _work(given: Work) -> Number:
+    held = b"x" * given.memory_bytes
+    until = time.thread_time() + given.cpu_seconds
+    while time.thread_time() < until:
+        pass
+    return Number(number=len(held))

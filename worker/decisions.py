@@ -48,8 +48,6 @@ def judge(
     mark = fingerprint(claim.row.type, error_class, failure.message, failure.traceback or "")
     error = error_json(error_class, failure.message, failure.traceback, mark)
     detail = {"class": error_class, "message": failure.message, "fingerprint": mark, "reason": decision.reason}
-    if done is not None:
-        detail["run_seconds"] = done.run_seconds
     if decision.retry:
         detail["delay_seconds"] = round(decision.delay_seconds, 3)
     return Settlement(
@@ -63,6 +61,9 @@ def judge(
         delay_seconds=decision.delay_seconds if decision.retry else None,
         refund=int(decision.refund),
         started_at=done.started_at if done is not None else claim.started_at,
+        run_seconds=done.run_seconds if done is not None else None,
+        cpu_seconds=done.cpu_seconds if done is not None else None,
+        peak_memory_bytes=done.peak_memory_bytes if done is not None else None,
     )
 
 

@@ -124,7 +124,7 @@ class Intake:
             problem = check_output(output, self._limits.output_limit_bytes)
             if problem is None:
                 self._ledger.durations.note(claim.row.type, done.run_seconds)
-                batch.completions.append(Completion(task_id, done.attempt, output, done.started_at, done.run_seconds))
+                batch.completions.append(_completion(done, output))
                 return
             failure = Failure(ErrorClass.UNSTORABLE, problem)
         policy = policy_of(self._registry, claim.row.type)
@@ -225,6 +225,18 @@ class Intake:
             log.error("results.unreadable", reason=f"no end of an agent: {report.agent_id!r}, {report.state!r}")
         elif report.agent_id not in self._ledger.ended:
             self._recovery.reap(report.agent_id, report.state, batch)
+
+
+def _completion(done: Done, output: str) -> Completion:
+    return Completion(
+        done.task_id,
+        done.attempt,
+        output,
+        done.started_at,
+        done.run_seconds,
+        done.cpu_seconds,
+        done.peak_memory_bytes,
+    )
 
 
 def _storable_time(at: float) -> float:

@@ -31,7 +31,7 @@ COPIED_COLUMNS = (
     "created_by",
     "created_at",
 )
-EVENT_COLUMNS = ("task_id", "at", "event", "to_state", "attempt", "actor", "agent_id")
+EVENT_COLUMNS = ("task_id", "at", "event", "to_state", "attempt", "actor", "agent_id", "queue", "type")
 
 
 class Inserted(NamedTuple):
@@ -98,7 +98,7 @@ def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
             f"{s.id}\t{s.queue}\t{s.type}\t{title}\tpending\t{s.priority}\t{body}\t{{{','.join(s.requires)}}}\t"
             f"{s.max_attempts}\t{s.timeout_seconds}\t{now}\t{creator}\t{by}\t{now}\n"
         )
-        events.append(f"{s.id}\t{now}\tsubmitted\tpending\t0\t{by}\t{creator}\n")
+        events.append(f"{s.id}\t{now}\tsubmitted\tpending\t0\t{by}\t{creator}\t{s.queue}\t{s.type}\n")
         key = (s.queue, s.type, s.requires)
         lane = lanes.get(key) or lanes.setdefault(key, Lane(*key))
         waiting.append(Waiting(s.id, lane, s.priority, ready, False))

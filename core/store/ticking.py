@@ -19,6 +19,8 @@ class Completion(NamedTuple):
     output: str
     started_at: float
     run_seconds: float
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
 
 
 @dataclass(slots=True)
@@ -39,6 +41,9 @@ class Settlement:
     delay_seconds: float | None = None
     refund: int = 0
     started_at: float | None = None
+    run_seconds: float | None = None
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
 
 
 class Claimed(NamedTuple):
@@ -55,6 +60,7 @@ class Claimed(NamedTuple):
     max_attempts: int
     refunded: int
     refunds: int
+    ready: float = 0.0  # epoch seconds
 
 
 class Stale(NamedTuple):
@@ -73,7 +79,7 @@ def lock(tx: Transaction, ids: Iterable[str]) -> None:
 
 def complete(tx: Transaction, completions: Sequence[Completion]) -> set[str]:
     """Records successes; returns the ids whose attempt was still the current one."""
-    ids, attempts, outputs, started, run_seconds = zip(*completions, strict=True)
+    ids, attempts, outputs, started, run_seconds, cpu_seconds, peaks = zip(*completions, strict=True)
     rows = tx.rows(
         queries("tick")["settle_completed"],
         {
@@ -82,6 +88,8 @@ def complete(tx: Transaction, completions: Sequence[Completion]) -> set[str]:
             "outputs": quoted(outputs),
             "started": plain(started),
             "run_seconds": plain(run_seconds),
+            "cpu_seconds": plain(cpu_seconds),
+            "peaks": plain(peaks),
         },
     )
     return {row[0] for row in rows}
@@ -102,6 +110,9 @@ def settle(tx: Transaction, settlements: Sequence[Settlement]) -> tuple[set[str]
             "started": plain(s.started_at for s in settlements),
             "events": plain(s.event for s in settlements),
             "details": quoted(s.detail for s in settlements),
+            "run_seconds": plain(s.run_seconds for s in settlements),
+            "cpu_seconds": plain(s.cpu_seconds for s in settlements),
+            "peaks": plain(s.peak_memory_bytes for s in settlements),
         },
     )
     waiting = [Waiting.from_row(row) for row in rows if row[1] != "failed"]

@@ -99,7 +99,9 @@ def history_frame(events: Sequence[AuditEvent]) -> pd.DataFrame:
             "Attempt": event.attempt,
             "Actor": event.actor,
             "Agent": agent_name(event.agent_id),
-            "Detail": as_text(event.detail, indent=None) if event.detail else "",
+            "Detail": as_text({**(event.detail or {}), **event.usage}, indent=None)
+            if event.detail or event.usage
+            else "",
         }
         for event in events
     ]

@@ -7,13 +7,15 @@ WITH current AS MATERIALIZED (
         error = jsonb_build_object('class', 'cancelled', 'message', %(reason)s::text)
     FROM current c WHERE t.id = c.id
     RETURNING t.id, t.attempt, c.state, t.queue, t.type, t.requires, t.priority,
-        extract(epoch FROM t.ready_at)::float8 AS ready, c.assigned_agent_id
+        extract(epoch FROM t.ready_at)::float8 AS ready, c.assigned_agent_id,
+        greatest(0, date_part('epoch', now() - t.created_at)) AS total_seconds
 ), cut AS (
     DELETE FROM task_dependencies d USING cancelled c WHERE d.child_id = c.id
 ), audit AS (
-    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, detail)
+    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, detail, queue, type,
+        total_seconds)
     SELECT id, 'cancelled', state, 'cancelled', attempt, %(actor)s, assigned_agent_id,
-        jsonb_build_object('reason', %(reason)s::text)
+        jsonb_build_object('reason', %(reason)s::text), queue, type, total_seconds
     FROM cancelled
 )
 SELECT id, state, queue, type, requires, priority, ready, attempt, assigned_agent_id FROM cancelled

@@ -17,7 +17,8 @@ ORDER BY id DESC LIMIT %(limit)s
 
 -- name: history
 -- A task's life, in order.
-SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail
+SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail,
+    wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
 FROM task_events WHERE task_id = %(id)s::uuid ORDER BY at, attempt, to_state IS NULL DESC
 
 -- name: states

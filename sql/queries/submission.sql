@@ -27,10 +27,10 @@ WITH new AS (
             AND ((h.kind = 'queue' AND h.name = s.queue) OR (h.kind = 'type' AND h.name = s.type))
     )
     ON CONFLICT DO NOTHING
-    RETURNING id, state, created_by, creator_agent_id, extract(epoch FROM ready_at)::float8 AS ready
+    RETURNING id, state, created_by, creator_agent_id, queue, type, extract(epoch FROM ready_at)::float8 AS ready
 ), audit AS (
-    INSERT INTO task_events (task_id, event, to_state, attempt, actor, agent_id)
-    SELECT id, 'submitted', state, 0, created_by, creator_agent_id FROM new
+    INSERT INTO task_events (task_id, event, to_state, attempt, actor, agent_id, queue, type)
+    SELECT id, 'submitted', state, 0, created_by, creator_agent_id, queue, type FROM new
 )
 SELECT id, state, ready FROM new
 

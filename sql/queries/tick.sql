@@ -9,9 +9,10 @@ SELECT id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDA
 -- assigned | in_progress → completed, if the attempt is still the current one.
 WITH reported AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(outputs)s::jsonb[], %(started)s::float8[],
-        %(run_seconds)s::float8[]) AS r(id, attempt, output, started, run_seconds)
+        %(run_seconds)s::real[], %(cpu_seconds)s::real[], %(peaks)s::bigint[])
+        AS r(id, attempt, output, started, run_seconds, cpu_seconds, peak_memory_bytes)
 ), current AS MATERIALIZED (
-    SELECT t.id, t.state, r.output, r.started, r.run_seconds
+    SELECT t.id, t.state, r.output, r.started, r.run_seconds, r.cpu_seconds, r.peak_memory_bytes
     FROM tasks t JOIN reported r ON r.id = t.id
     WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
     ORDER BY t.id FOR NO KEY UPDATE OF t
@@ -19,11 +20,14 @@ WITH reported AS (
     UPDATE tasks t SET state = 'completed', output = c.output, error = NULL, finished_at = now(),
         started_at = coalesce(t.started_at, to_timestamp(c.started))
     FROM current c WHERE t.id = c.id
-    RETURNING t.id, c.state, t.attempt, t.assigned_agent_id, c.run_seconds
+    RETURNING t.id, c.state, t.attempt, t.assigned_agent_id, t.queue, t.type,
+        greatest(0, date_part('epoch', t.started_at - t.ready_at)) AS wait_seconds, c.run_seconds,
+        greatest(0, date_part('epoch', now() - t.created_at)) AS total_seconds, c.cpu_seconds, c.peak_memory_bytes
 ), audit AS (
-    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, detail)
-    SELECT id, 'completed', state, 'completed', attempt, 'dispatcher', assigned_agent_id,
-        jsonb_build_object('run_seconds', run_seconds)
+    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, queue, type,
+        wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes)
+    SELECT id, 'completed', state, 'completed', attempt, 'dispatcher', assigned_agent_id, queue, type,
+        wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
     FROM settled
 )
 SELECT id FROM settled
@@ -34,11 +38,13 @@ SELECT id FROM settled
 WITH reported AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(agents)s::text[], %(to_states)s::text[],
         %(errors)s::jsonb[], %(delays)s::float8[], %(refunds)s::int[], %(started)s::float8[], %(events)s::text[],
-        %(details)s::jsonb[])
-    AS r(id, attempt, agent_id, to_state, error, delay, refund, started, event, detail)
+        %(details)s::jsonb[], %(run_seconds)s::real[], %(cpu_seconds)s::real[], %(peaks)s::bigint[])
+    AS r(id, attempt, agent_id, to_state, error, delay, refund, started, event, detail, run_seconds, cpu_seconds,
+        peak_memory_bytes)
 ), current AS MATERIALIZED (
     SELECT t.id, t.state AS from_state, t.assigned_agent_id AS was_agent_id, r.to_state, r.error, r.delay, r.refund,
-        r.started, r.event, r.detail
+        r.started, r.event, r.detail, r.run_seconds, r.cpu_seconds, r.peak_memory_bytes,
+        greatest(0, date_part('epoch', coalesce(t.started_at, to_timestamp(r.started)) - t.ready_at)) AS wait_seconds
     FROM tasks t JOIN reported r ON r.id = t.id
     WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
         AND (r.agent_id IS NULL OR t.assigned_agent_id = r.agent_id)
@@ -57,10 +63,15 @@ WITH reported AS (
         finished_at = CASE WHEN c.to_state = 'failed' THEN now() END
     FROM current c WHERE t.id = c.id
     RETURNING t.id, t.attempt, t.state, t.queue, t.type, t.requires, t.priority,
-        extract(epoch FROM t.ready_at)::float8 AS ready, c.from_state, c.was_agent_id, c.event, c.detail
+        extract(epoch FROM t.ready_at)::float8 AS ready, c.from_state, c.was_agent_id, c.event, c.detail,
+        c.wait_seconds, c.run_seconds, c.cpu_seconds, c.peak_memory_bytes,
+        CASE WHEN c.to_state = 'failed' THEN greatest(0, date_part('epoch', now() - t.created_at)) END AS total_seconds
 ), audit AS (
-    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, detail)
-    SELECT id, event, from_state, state, attempt, 'dispatcher', was_agent_id, detail FROM settled
+    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, detail, queue, type,
+        wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes)
+    SELECT id, event, from_state, state, attempt, 'dispatcher', was_agent_id, detail, queue, type,
+        wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
+    FROM settled
 )
 SELECT id, state, queue, type, requires, priority, ready FROM settled
 
@@ -162,13 +173,13 @@ WITH RECURSIVE below AS (
     ORDER BY t.id FOR NO KEY UPDATE OF t
 ), cancelled AS (
     UPDATE tasks t SET state = 'cancelled', finished_at = now() FROM current c WHERE t.id = c.id
-    RETURNING t.id, t.attempt
+    RETURNING t.id, t.attempt, t.queue, t.type, greatest(0, date_part('epoch', now() - t.created_at)) AS total_seconds
 ), cut AS (
     DELETE FROM task_dependencies d WHERE d.child_id = ANY(ARRAY(SELECT child_id FROM below))
 ), audit AS (
-    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, detail)
+    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, detail, queue, type, total_seconds)
     SELECT id, 'cancelled', 'blocked', 'cancelled', attempt, %(actor)s::text,
-        jsonb_build_object('reason', 'a task that it waits for was not completed')
+        jsonb_build_object('reason', 'a task that it waits for was not completed'), queue, type, total_seconds
     FROM cancelled
 )
 SELECT id FROM cancelled
@@ -186,11 +197,11 @@ WITH wanted AS (
         assigned_at = now(), started_at = NULL
     FROM candidate c WHERE t.id = c.id
     RETURNING t.id, t.attempt, t.type, t.input, t.timeout_seconds, t.checkpoint, t.priority, t.assigned_agent_id,
-        t.max_attempts, t.refunded, t.refunds, c.state
+        t.max_attempts, t.refunded, t.refunds, date_part('epoch', t.ready_at) AS ready, c.state
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id)
     SELECT id, 'assigned', state, 'assigned', attempt, 'dispatcher', assigned_agent_id FROM claimed
 )
 SELECT id, attempt, type, input::text, timeout_seconds, checkpoint::text, priority, assigned_agent_id,
-    max_attempts, refunded, refunds
+    max_attempts, refunded, refunds, ready
 FROM claimed

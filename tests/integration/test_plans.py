@@ -22,6 +22,8 @@ VALUES = {
     "outputs": "{1}",
     "started": "{1}",
     "run_seconds": "{1}",
+    "cpu_seconds": "{1}",
+    "peaks": "{1}",
     "agents": "{a}",
     "to_states": "{failed}",
     "errors": "{1}",

@@ -43,7 +43,7 @@ def test_a_retryable_failure_is_scheduled() -> None:
     error = detail(settlement.error)
     assert (error["class"], error["message"], error["traceback"]) == ("transient", "no route", "Traceback …")
     told = detail(settlement.detail)
-    assert (told["run_seconds"], told["delay_seconds"]) == (2.5, 2.0)
+    assert (settlement.run_seconds, told["delay_seconds"]) == (2.5, 2.0)
     assert told["fingerprint"] == error["fingerprint"]
 
 
@@ -72,7 +72,7 @@ def test_without_a_report_the_agent_guards() -> None:
     settlement = judge(claim(started_at=77.0), Failure("timeout", "too long"), POLICY, 0.5)
     assert settlement.agent_id == "coder-1:a"
     assert settlement.started_at == 77.0
-    assert "run_seconds" not in detail(settlement.detail)
+    assert settlement.run_seconds is None
 
 
 def test_a_class_from_elsewhere_is_worth_another_attempt() -> None:

@@ -10,7 +10,7 @@ import math
 import os
 import re
 import traceback
-from time import perf_counter, time
+from time import perf_counter, thread_time, time
 from typing import Any, NoReturn
 
 import msgspec
@@ -43,14 +43,16 @@ class UnstorableOutput(HandlerError):
 
 def execute(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> Done:
     """Runs a plain handler to its end and says how it ended. Raises HandlerStopped only."""
-    started_at, start, process = time(), perf_counter(), os.getpid()
+    started_at, start, process, cpu_start = time(), perf_counter(), os.getpid(), thread_time()
     try:
         value = task_type.handler(_parse_input(task_type, run), context)
-        return _success(task_type, run, value, output_limit_bytes, started_at, start, process)
+        done = _success(task_type, run, value, output_limit_bytes, started_at, start, process)
     except HandlerStopped:
         raise
     except BaseException as error:  # SystemExit and KeyboardInterrupt must not end the slot either
-        return _failure(run, error, started_at, start, process)
+        done = _failure(run, error, started_at, start, process)
+    done.cpu_seconds = thread_time() - cpu_start  # in a process of its own, all of its threads are counted later
+    return done
 
 
 async def execute_async(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> Done:

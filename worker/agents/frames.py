@@ -71,15 +71,16 @@ class Request(Frame):
 
 
 class End(Frame):
-    """From the child: the task is over; if `retiring`, the child ends now."""
+    """From the child: the task is over; if `retiring`, the child ends now. `cpu_seconds` is what it used in all."""
 
     done_json: bytes
     retiring: bool
+    cpu_seconds: float
 
     @classmethod
-    def of(cls, done: Done, retiring: bool) -> End:
+    def of(cls, done: Done, retiring: bool, cpu_seconds: float) -> End:
         """The frame of an outcome."""
-        return cls(encode(done), retiring)
+        return cls(encode(done), retiring, cpu_seconds)
 
     @property
     def done(self) -> Done:

@@ -25,6 +25,7 @@ from worker.agents.context import Channel
 from worker.agents.execution import failed
 from worker.agents.frames import Cancel, Emit, End, FrameStream, ProtocolError, Ready, Reply, Request, Start
 from worker.agents.keeper import UNKNOWN_STATUS, Keeper, KeeperLost
+from worker.agents.usage import usage_of_ended
 from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch
 
 START_SECONDS = 60.0  # for importing the task modules
@@ -48,6 +49,7 @@ class Child:
         own_end, other_end = socket.socketpair()
         own_end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", SEND_SECONDS, 0))
         self.stream = FrameStream(own_end)
+        self.cpu_seconds = 0.0  # what it had used at the end of its last task
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -132,10 +134,14 @@ class ProcessSlot:
                 finished = answer is not None and not answer[1]
             finally:
                 watch.end()
+                used = None if finished else usage_of_ended(child.pid, child.cpu_seconds)
                 ending = None if finished else self._discard()
             if answer is not None:
                 return answer[0]
-            return watch.stopped() if watch.stop_class else _crashed(watch, ending)
+            done = watch.stopped() if watch.stop_class else _crashed(watch, ending)
+            if used is not None:
+                done.cpu_seconds, done.peak_memory_bytes = used
+            return done
 
     def cancel(self, task_id: str, attempt: int) -> bool:
         """Asks the handler to stop, and stops it after a grace; False if that run is not here."""
@@ -189,6 +195,7 @@ class ProcessSlot:
             while True:
                 while (frame := child.stream.next()) is not None:
                     if isinstance(frame, End):
+                        child.cpu_seconds = frame.cpu_seconds
                         return frame.done, frame.retiring
                     if isinstance(frame, Emit):
                         watch.emit(frame.message)

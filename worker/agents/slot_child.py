@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import resource
 import signal
 import socket
 import sys
@@ -28,12 +27,12 @@ from core.registry import registry
 from worker.agents.descendants import become_subreaper, die_with_parent, has_children, kill_children
 from worker.agents.execution import context_of, execute, failed
 from worker.agents.frames import Cancel, Emit, End, FrameStream, Ready, Reply, Request, Start
+from worker.agents.usage import Meter, highest_resident_bytes
 from worker.handlers.proctree import LINUX, resident_bytes
 
 MAX_TASKS = 1000
 MAX_GROWTH_BYTES = 256 << 20
 OOM_SCORE = 500  # of 1000: when memory runs out, handlers go before agents and databases
-_RSS_UNIT_BYTES = 1024 if LINUX else 1  # of ru_maxrss, see getrusage(2)
 _ERRORS = {error.error_class.value: error for error in (HandlerError, *HandlerError.__subclasses__())}
 
 
@@ -124,6 +123,7 @@ class PipeChannel:
 
 def _serve(stream: FrameStream, output_limit_bytes: int) -> None:
     limit_bytes = resident_bytes(os.getpid()) + MAX_GROWTH_BYTES
+    meter = Meter()
     ended = 0
     while (frame := stream.receive()) is not None:
         if not isinstance(frame, Start):
@@ -131,9 +131,10 @@ def _serve(stream: FrameStream, output_limit_bytes: int) -> None:
         done = _run(stream, frame.run, output_limit_bytes)
         if has_children():
             kill_children()
+        meter.charge(done)
         ended += 1
         retiring = ended >= MAX_TASKS or threading.active_count() > 1 or _is_bigger(limit_bytes)
-        stream.send(End.of(done, retiring))
+        stream.send(End.of(done, retiring, meter.cpu_seconds))
         if retiring:
             return
 
@@ -152,8 +153,7 @@ def _run(stream: FrameStream, run: Run, output_limit_bytes: int) -> Done:
 
 def _is_bigger(limit_bytes: int) -> bool:
     # The highest size so far is at hand; the size now costs a look into /proc.
-    highest_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT_BYTES
-    return highest_bytes > limit_bytes and resident_bytes(os.getpid()) > limit_bytes
+    return highest_resident_bytes() > limit_bytes and resident_bytes(os.getpid()) > limit_bytes
 
 
 def _prepare(keeper_pid: int, crash_file: int) -> None:

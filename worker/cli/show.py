@@ -162,7 +162,7 @@ def _wide_event(event: Any, start: datetime) -> list[str | Text | None]:
         "" if event.attempt is None else str(event.attempt),
         event.actor,
         event.agent_id,
-        _detail(event.detail),
+        _detail(event),
     ]
 
 
@@ -172,7 +172,7 @@ def _narrow_event(event: Any, start: datetime) -> list[str | Text | None]:
         f"+{duration((event.at - start).total_seconds())}",
         stacked((event.event, ""), (_change(event), "dim")),
         "" if event.attempt is None else str(event.attempt),
-        stacked((event.actor, ""), (event.agent_id, "dim"), (_detail(event.detail), "")),
+        stacked((event.actor, ""), (event.agent_id, "dim"), (_detail(event), "")),
     ]
 
 
@@ -182,8 +182,11 @@ def _change(event: Any) -> str:
     return f"{event.from_state} → {event.to_state}" if event.from_state else f"→ {event.to_state}"
 
 
-def _detail(detail: dict[str, Any] | None) -> str:
-    given = {name: value for name, value in (detail or {}).items() if value not in (None, "")}
+def _detail(event: Any) -> str:
+    given = {name: value for name, value in (event.detail or {}).items() if value not in (None, "")}
+    given |= {name: value for name, value in event.usage.items() if name != "peak_memory_bytes"}
+    if event.peak_memory_bytes is not None:
+        given["peak_memory"] = f"{event.peak_memory_bytes / (1 << 20):.1f} MiB"
     return ", ".join(f"{name}: {f'{v:.3g}' if isinstance(v, float) else v}" for name, v in given.items())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import chain, zip_longest
 from typing import NamedTuple
@@ -29,7 +29,8 @@ class AgentSlots:
     """What placement knows of an agent: what it can do, and how much it already has.
 
     `open_tasks` and `open_seconds` are what it was given and has not answered for: their number,
-    and the sum of their expected run times.
+    and the sum of their expected run times. Of the types in `barred` it gets none (see core.breaker),
+    of those in `probes` one, to see.
     """
 
     id: str
@@ -39,10 +40,16 @@ class AgentSlots:
     accepts_work: bool = True
     open_tasks: int = 0
     open_seconds: float = 0.0
+    barred: set[str] = field(default_factory=set)
+    probes: set[str] = field(default_factory=set)
 
     def can_take(self, lane: Lane) -> bool:
         """Whether types and tags match, whatever the load."""
         return self.tags.issuperset(lane.requires) and any(fnmatchcase(lane.type, pattern) for pattern in self.types)
+
+    def is_let_in(self, lane: Lane) -> bool:
+        """Whether it gets tasks of this lane now, if it has room."""
+        return self.accepts_work and lane.type not in self.barred and self.can_take(lane)
 
     def has_room(self, cover_seconds: float) -> bool:
         """Whether another task may be given now.
@@ -131,7 +138,7 @@ def place(
     for candidate in _in_turns(candidates, rotation):
         eligible = eligible_for.get(candidate.lane)
         if eligible is None:
-            eligible = tuple(a for a in ordered if a.accepts_work and a.can_take(candidate.lane))
+            eligible = tuple(a for a in ordered if a.is_let_in(candidate.lane))
         if not all(agent.has_room(cover_seconds) for agent in eligible):
             eligible = tuple(a for a in eligible if a.has_room(cover_seconds))
         eligible_for[candidate.lane] = eligible
@@ -140,6 +147,10 @@ def place(
         agent = CHOOSERS[policy_of(candidate.lane.queue)](eligible, rotation)
         agent.give(candidate.expected_seconds)
         placed.append((candidate, agent))
+        if candidate.lane.type in agent.probes:
+            agent.probes.discard(candidate.lane.type)
+            agent.barred.add(candidate.lane.type)
+            eligible_for.clear()
     return placed
 
 

@@ -11,6 +11,7 @@ from core.placement import AgentSlots, Candidate
 from core.protocol import AgentInfo, Checkpoint, Order, Pair
 from core.store.ticking import Claimed, Completion, Settlement, Stale
 from core.validation import Submission
+from worker.monitor.outcomes import Outcome
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class Batch:
     stale: list[Stale] = field(default_factory=list)
     reporters: dict[str, str] = field(default_factory=dict)  # task id → agent that reported its end
     progress: dict[str, tuple[str, int, float, str]] = field(default_factory=dict)
-    logs: list[tuple[str, str, int, str, str, str]] = field(default_factory=list)
+    logs: list[tuple[str | None, str, int | None, str, str, str]] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     children: list[Child] = field(default_factory=list)
     arrivals: list[AgentInfo] = field(default_factory=list)
@@ -49,6 +50,8 @@ class Batch:
     fenced: list[str] = field(default_factory=list)
     orders: dict[str, list[Order]] = field(default_factory=dict)
     claims: list[tuple[Candidate, AgentSlots]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    began: float = 0.0  # monotonic seconds: when what it is made from had been collected
     sweep: Sweep | None = None
     held: list[Pair] = field(default_factory=list)  # pairs to be compared with their rows
     ping: bool = False

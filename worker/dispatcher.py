@@ -18,6 +18,7 @@ from core.queue import StaleEpoch
 from core.redis_client import reaching_redis
 from worker.batch import Batch, Committed
 from worker.failpoints import COLLECTED, COMMITTED, PUBLISHED, failpoint
+from worker.monitor.ticks import Tick, TickLog
 from worker.publication import publication_of
 from worker.term import Term, TermFactory
 
@@ -47,6 +48,8 @@ class Dispatcher:
         self._stop = threading.Event()
         self._last_trouble = ""
         self.is_leading = threading.Event()
+        self.term: Term | None = None  # while it leads
+        self.log = TickLog()
         self.ticks = 0
         self.committed_seconds = 0.0
 
@@ -79,6 +82,7 @@ class Dispatcher:
 
     def _lead(self, term: Term) -> None:
         self._asked |= {ROSTER, SWEEP}
+        self.term = term
         self.is_leading.set()
         in_flight: Batch | None = None
         try:
@@ -87,6 +91,7 @@ class Dispatcher:
                     in_flight = self.tick(term, in_flight)
         finally:
             self.is_leading.clear()
+            self.term = None
             term.committer.close()
             self._terms.abandon()
 
@@ -122,6 +127,7 @@ class Dispatcher:
         batch = Batch()
         if not self._stop.is_set():
             self._collect(term, batch, may_block=may_block)
+            batch.began = self._clock.monotonic()
             self._decide(term, batch)
         return batch
 
@@ -223,3 +229,5 @@ class Dispatcher:
         term.cover_seconds += 0.2 * (cover - term.cover_seconds)
         self.ticks += 1
         self.committed_seconds += committed.seconds
+        seconds = self._clock.monotonic() - batch.began
+        self.log.add(Tick(batch.size(), seconds, committed.seconds, batch.outcomes))

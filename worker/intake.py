@@ -34,7 +34,8 @@ from core.store.ticking import Completion, Stale
 from core.validation import Limits, check_output, validate_submission
 from worker.batch import Batch, Child
 from worker.decisions import hand_back, judge, known_class, policy_of
-from worker.ledger import Ledger
+from worker.endings import note_end
+from worker.ledger import Claim, Ledger
 from worker.recovery import Recovery
 
 # A start younger than this waits for its end, so that a short task is one update instead of two.
@@ -124,11 +125,28 @@ class Intake:
             problem = check_output(output, self._limits.output_limit_bytes)
             if problem is None:
                 self._ledger.durations.note(claim.row.type, done.run_seconds)
+                self._note_end(claim, None, done, batch)
                 batch.completions.append(_completion(done, output))
                 return
             failure = Failure(ErrorClass.UNSTORABLE, problem)
         policy = policy_of(self._registry, claim.row.type)
-        batch.settlements.append(judge(claim, failure, policy, random.random(), done=done))
+        settlement = judge(claim, failure, policy, random.random(), done=done)
+        batch.settlements.append(settlement)
+        self._note_end(claim, known_class(failure.error_class), done, batch, will_retry=settlement.to_state != "failed")
+
+    def _note_end(
+        self, claim: Claim, error_class: ErrorClass | None, done: Done, batch: Batch, *, will_retry: bool = False
+    ) -> None:
+        note_end(
+            self._ledger,
+            batch,
+            claim,
+            error_class,
+            self._clock.monotonic(),
+            will_retry=will_retry,
+            started_at=done.started_at,
+            run_seconds=done.run_seconds,
+        )
 
     def _stale(self, done: Done, batch: Batch) -> None:
         if not _TASK_ID.fullmatch(done.task_id) or not 0 <= done.attempt <= MAX_INTEGER:

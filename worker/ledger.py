@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from core.breaker import Breaker, Breakers
 from core.holds import Holds
 from core.models import Lane
 from core.placement import AgentSlots
@@ -74,11 +75,17 @@ class Durations:
         self.means[task_type] = seconds if mean is None else mean + SMOOTHING * (seconds - mean)
 
 
+def name_of(agent_id: str) -> str:
+    """The agent's name in the id of one of its boots."""
+    return agent_id.rpartition(":")[0]
+
+
 class Ledger:
     """Open claims and agents, and the room that placement has."""
 
-    def __init__(self, durations: Durations) -> None:
+    def __init__(self, durations: Durations, breakers: Breakers | None = None) -> None:
         self.durations = durations
+        self.breakers = breakers or Breakers()
         self.claims: dict[str, Claim] = {}
         self.agents: dict[str, KnownAgent] = {}
         self.hot_lanes: set[Lane] = set()  # lanes that may have something to claim
@@ -103,8 +110,41 @@ class Ledger:
             if claim.agent_id == info.id:
                 slots.give(claim.expected_seconds)
         slots.accepts_work = self.holds.of_agent(info.name) is None
+        slots.barred = {breaker.type for breaker in self.breakers.of_agent(info.name)}
         self.agents[info.id] = agent = KnownAgent(info, slots)
         return agent
+
+    def note_outcome(self, claim: Claim, error_class: str | None, now: float) -> Breaker | None:
+        """The end of an attempt for the agent's breaker; returns the breaker if that opened or closed it."""
+        name = name_of(claim.agent_id)
+        breaker = self.breakers.note(name, claim.row.type, error_class, claim.id, now)
+        if breaker is not None:
+            self._bar(name)
+        return breaker
+
+    def send_probes(self, now: float) -> None:
+        """Lets one task through to each agent whose breaker has been open long enough and that has none of the type.
+
+        A probe that came to nothing, since it was handed back or its claim failed, is so sent again.
+        """
+        self.breakers.forget_old(now)
+        for breaker in self.breakers.open.values():
+            if now < breaker.retry_at:
+                continue
+            for agent in self.agents.values():
+                if agent.info.name == breaker.agent and not any(
+                    claim.row.type == breaker.type for claim in self.claims_of(agent.info.id)
+                ):
+                    breaker.is_probing = True
+                    agent.slots.barred.discard(breaker.type)
+                    agent.slots.probes.add(breaker.type)
+
+    def _bar(self, name: str) -> None:
+        barred = {breaker.type for breaker in self.breakers.of_agent(name)}
+        for agent in self.agents.values():
+            if agent.info.name == name:
+                agent.slots.barred = set(barred)
+                agent.slots.probes.clear()
 
     def hold(self, holds: Holds) -> None:
         """What operators hold back from now on."""
@@ -147,9 +187,9 @@ class Ledger:
                 continue
             expected = self.durations.expected(lane.type)
             room = sum(
-                agent.slots.free(expected, cover_seconds)
+                min(agent.slots.free(expected, cover_seconds), 1 if lane.type in agent.slots.probes else limit)
                 for agent in self.agents.values()
-                if agent.slots.accepts_work and agent.slots.can_take(lane)
+                if agent.slots.is_let_in(lane)
             )
             if room > 0:
                 wanted[lane] = min(room, limit)

@@ -21,6 +21,7 @@ from core.registry import RetryPolicy
 from core.store.recovering import NIL
 from worker.batch import Batch, Sweep
 from worker.decisions import hand_back, judge
+from worker.endings import note_end
 from worker.ledger import Claim, KnownAgent, Ledger
 
 DEAF_AFTER_SECONDS = 10.0
@@ -52,6 +53,7 @@ class Recovery:
         self._sweep_after: str | None = None
         self._is_rebuilding = False
         self._unreadable: set[str] = set()
+        self._now = 0.0  # monotonic seconds of the last roster
 
     @property
     def canary_is_dead(self) -> bool:
@@ -64,12 +66,14 @@ class Recovery:
         """Learns from a roster: agents that came, suspects, orphans. `now` is monotonic seconds."""
         if not roster.canary_lives or self._canary_since is None:
             self._canary_since = now if roster.canary_lives else None
+        self._now = now
         suspects = Suspects(position(roster.results_tail))
         for agent_id, (beat, inbox_tail) in roster.agents.items():
             heartbeat = None if agent_id in self._ledger.ended else self._decoded(agent_id, beat)
             if heartbeat is not None:
                 self._inspect_agent(agent_id, heartbeat, inbox_tail, generation, now, batch, suspects)
         self._suspect_silent(roster, now, suspects)
+        self._ledger.send_probes(now)
         if suspects.unheld or suspects.lost_agents:
             self._suspects = suspects
         self._settle_overdue(now, batch)
@@ -157,9 +161,7 @@ class Recovery:
             message = (
                 f"its agent did not report the end of an attempt with a timeout of {claim.row.timeout_seconds:g} s"
             )
-            batch.settlements.append(
-                judge(claim, Failure(ErrorClass.TIMEOUT, message), self._policy_for(claim.row.type), random.random())
-            )
+            self._fail(claim, Failure(ErrorClass.TIMEOUT, message), now, batch)
             batch.order(claim.agent_id, Cancel(claim.id, claim.attempt))
             self._ledger.close(claim)
 
@@ -188,13 +190,20 @@ class Recovery:
                 self._requeue(claim, "its agent was lost before it started", batch)
                 continue
             failure = Failure(ErrorClass.AGENT_LOST, "its agent was lost while it ran")
-            policy = self._policy_for(claim.row.type)
-            batch.settlements.append(judge(claim, failure, policy, random.random()))
+            self._fail(claim, failure, max(self._now, claim.started), batch)
             self._ledger.close(claim)
         self._ledger.remove_agent(agent_id)
         batch.endings.append((agent_id, state))
         if may_live:
             batch.fenced.append(agent_id)
+
+    def _fail(self, claim: Claim, failure: Failure, now: float, batch: Batch) -> None:
+        settlement = judge(claim, failure, self._policy_for(claim.row.type), random.random())
+        batch.settlements.append(settlement)
+        will_retry = settlement.to_state != "failed"
+        note_end(
+            self._ledger, batch, claim, failure.error_class, now, will_retry=will_retry, started_at=claim.started_at
+        )
 
     def _requeue(self, claim: Claim, reason: str, batch: Batch) -> None:
         batch.settlements.append(hand_back(claim, self._policy_for(claim.row.type), reason, random.random()))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import psycopg2
 import structlog
 
+from core.breaker import Breakers
 from core.clock import Clock
 from core.config import Settings
 from core.database import DriverTransaction
@@ -61,6 +62,7 @@ class TermFactory:
         self._clock = clock
         self._leader = LeaderConnection(database_url, worker)
         self._durations = Durations()
+        self._breakers = Breakers()
 
     def begin(self) -> Term | None:
         """A new term, or None if another worker leads; raises Unavailable or LeadershipLost."""
@@ -71,7 +73,7 @@ class TermFactory:
             accepted, generation, is_new = self.queue.lead(epoch)
         if not accepted:
             raise LeadershipLost(f"Redis knows a term after {epoch}: do two databases share its namespace?")
-        ledger = Ledger(self._durations)
+        ledger = Ledger(self._durations, self._breakers)
         database_now = self._load(ledger)
         recovery = Recovery(ledger, lambda name: policy_of(self._registry, name), self.ttl_seconds)
         if is_new:

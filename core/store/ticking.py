@@ -153,8 +153,11 @@ def save_checkpoints(tx: Transaction, checkpoints: Sequence[tuple[str, int, str]
     return {row[0] for row in rows}
 
 
-def add_logs(tx: Transaction, logs: Sequence[tuple[str, str, int, str, str, str]]) -> None:
-    """Appends (id, event, attempt, actor, agent id, detail JSON) lines that are no transitions."""
+def add_logs(tx: Transaction, logs: Sequence[tuple[str | None, str, int | None, str, str, str]]) -> None:
+    """Appends (id, event, attempt, actor, agent id, detail JSON) lines that are no transitions.
+
+    Id and attempt are None for what happened to no task.
+    """
     ids, events, attempts, actors, agents, details = zip(*logs, strict=True)
     tx.rows(
         queries("tick")["add_logs"],

@@ -9,7 +9,7 @@ class Outcome(NamedTuple):
     """One attempt that ended. `error_class` is None for a success; times are in seconds, None if it never ran."""
 
     type: str
-    agent: str  # by name
+    agent_id: str
     error_class: str | None
     will_retry: bool
     wait_seconds: float | None  # from ready to started

@@ -1,0 +1,154 @@
+"""When an agent's circuit breaker opens, lets a probe through and closes."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.breaker import FAILURES, MOST_OPEN_SECONDS, OPEN_SECONDS, WINDOW_SECONDS, Breakers
+from core.models import Lane
+from core.placement import Candidate, Rotation, place
+from tests.unit.ledger_support import claimed, give, info
+from worker.ledger import Durations, Ledger
+
+TYPE = "demo.work"
+
+
+def note(breakers: Breakers, agent: str, errors: list[str | None], now: float = 0.0) -> None:
+    for position, error in enumerate(errors):
+        breakers.note(agent, TYPE, error, f"task-{agent}-{position}", now)
+
+
+def failing(others: list[str | None], error: str = "crashed") -> Breakers:
+    """A type that is watched, with outcomes of another agent, and an agent that fails often enough."""
+    breakers = Breakers()
+    note(breakers, "bad", [error])
+    note(breakers, "good", others)
+    note(breakers, "bad", [error] * (FAILURES - 1))
+    return breakers
+
+
+def test_opens_when_others_succeed() -> None:
+    breakers = failing([None] * 5)
+    [breaker] = breakers.of_agent("bad")
+    assert breaker.reason == "its last 5 attempts failed (crashed), while 5 of 5 by other agents succeeded"
+    assert breakers.of_agent("good") == []
+
+
+def test_stays_closed_when_others_fail_too() -> None:
+    assert failing([None, "crashed", "transient", "crashed"]).open == {}
+
+
+def test_stays_closed_without_others() -> None:
+    assert failing([]).open == {}
+
+
+def test_one_bad_task_is_not_the_agent_s_fault() -> None:
+    breakers = Breakers()
+    breakers.note("bad", TYPE, "crashed", "poison", 0.0)
+    note(breakers, "good", [None] * 5)
+    for _ in range(20):
+        breakers.note("bad", TYPE, "crashed", "poison", 0.0)
+    assert breakers.open == {}
+
+
+def test_what_the_agent_cannot_help_does_not_count() -> None:
+    assert failing([None] * 5, "invalid_input").open == {}
+    assert failing([None] * 5, "cancelled").open == {}
+
+
+def test_old_failures_do_not_count() -> None:
+    breakers = Breakers()
+    note(breakers, "bad", ["crashed"] * (FAILURES - 1))
+    note(breakers, "good", [None] * 5, WINDOW_SECONDS + 1)
+    note(breakers, "bad", ["crashed"], WINDOW_SECONDS + 1)
+    assert breakers.open == {}
+    breakers.forget_old(3 * WINDOW_SECONDS)
+    assert breakers._recent == {}
+
+
+def test_success_of_a_probe_closes_and_a_failure_waits_longer() -> None:
+    breakers = failing([None] * 5)
+    [breaker] = breakers.of_agent("bad")
+    assert breaker.retry_at == OPEN_SECONDS
+    breakers.note("bad", TYPE, "crashed", "given before", 1.0)
+    assert breaker.retry_at == OPEN_SECONDS
+    waits = []
+    for _ in range(8):
+        now, breaker.is_probing = breaker.retry_at, True
+        assert breakers.note("bad", TYPE, "crashed", "probe", now) is None
+        waits.append(breaker.retry_at - now)
+    assert waits == [60, 120, 240, 480, *[MOST_OPEN_SECONDS] * 4]
+    assert breakers.note("bad", TYPE, None, "probe", breaker.retry_at) is breaker
+    assert breakers.open == {}
+    assert breakers.note("bad", TYPE, "crashed", "later", breaker.retry_at) is None
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, "crashed", "transient"])), max_size=60))
+def test_never_opens_for_all(outcomes: list[tuple[str, str | None]]) -> None:
+    """Whatever happens, an agent is only barred while another one has more successes than failures."""
+    breakers = Breakers()
+    for position, (agent, error) in enumerate(outcomes):
+        opened = breakers.note(agent, TYPE, error, f"task-{position}", float(position))
+        if opened is not None and (agent, TYPE) in breakers.open:
+            others = [e for a, e in outcomes[:position] if a != agent]
+            assert others.count(None) >= 3
+            assert error is not None
+
+
+# placement
+
+
+def ledger_with_open_breaker() -> Ledger:
+    ledger = Ledger(Durations({TYPE: 1.0}), failing([None] * 5))
+    ledger.add_agent(info("bad:1"))
+    ledger.add_agent(info("good:1"))
+    return ledger
+
+
+def placed_on(ledger: Ledger, count: int) -> list[str]:
+    lane = Lane("default", TYPE)
+    candidates = [Candidate(f"task-{number}", lane, 0.0, 1.0) for number in range(count)]
+    agents = [agent.slots for agent in ledger.agents.values()]
+    return [slots.id for _, slots in place(candidates, agents, lambda queue: "least_loaded", Rotation(), 0.01)]
+
+
+def test_an_open_breaker_takes_the_agent_out_for_this_type_only() -> None:
+    ledger = ledger_with_open_breaker()
+    assert placed_on(ledger, 4) == ["good:1"] * 3
+    assert ledger.agents["bad:1"].slots.is_let_in(Lane("default", "demo.other"))
+    ledger.hot_lanes = {Lane("default", TYPE), Lane("default", "demo.other")}
+    ledger.agents["good:1"].slots.take_back(1.0)
+    assert ledger.wanted(0.01, 100)[Lane("default", TYPE)] == 1
+
+
+def test_exactly_one_probe_is_let_through() -> None:
+    ledger = ledger_with_open_breaker()
+    ledger.send_probes(OPEN_SECONDS - 1)
+    assert "bad:1" not in placed_on(ledger, 6)
+    ledger.send_probes(OPEN_SECONDS)
+    assert placed_on(ledger, 6) == ["bad:1"]
+    assert placed_on(ledger, 6) == []
+
+
+def test_no_second_probe_while_the_first_runs() -> None:
+    ledger = ledger_with_open_breaker()
+    ledger.send_probes(OPEN_SECONDS)
+    claim = give(ledger, claimed(1, agent_id="bad:1"))
+    ledger.agents["bad:1"].slots.probes.clear()
+    ledger.agents["bad:1"].slots.barred.add(TYPE)
+    ledger.send_probes(OPEN_SECONDS + 1)
+    assert ledger.agents["bad:1"].slots.probes == set()
+    ledger.close(claim)  # handed back: it said nothing about the agent
+    ledger.send_probes(OPEN_SECONDS + 2)
+    assert ledger.agents["bad:1"].slots.probes == {TYPE}
+
+
+def test_closing_lets_it_in_again_and_a_new_boot_inherits() -> None:
+    ledger = ledger_with_open_breaker()
+    ledger.add_agent(info("bad:2"))
+    assert ledger.agents["bad:2"].slots.barred == {TYPE}
+    claim = give(ledger, claimed(1, agent_id="bad:1"))
+    breaker = ledger.note_outcome(claim, None, 1.0)
+    assert breaker is not None
+    assert [agent.slots.barred for agent in ledger.agents.values()] == [set()] * 3

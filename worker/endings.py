@@ -1,0 +1,41 @@
+"""Every end of an attempt, told to whoever watches: the monitor, and the agent's circuit breaker."""
+
+from __future__ import annotations
+
+import orjson
+import structlog
+
+from core.breaker import Breaker
+from worker.batch import Batch
+from worker.ledger import Claim, Ledger
+from worker.monitor.outcomes import Outcome
+
+log = structlog.get_logger(__name__)
+
+
+def note_end(
+    ledger: Ledger,
+    batch: Batch,
+    claim: Claim,
+    error_class: str | None,
+    now: float,
+    *,
+    will_retry: bool = False,
+    started_at: float | None = None,
+    run_seconds: float | None = None,
+) -> None:
+    """Notes how a claim's attempt ended. `now` is monotonic, `started_at` epoch seconds."""
+    row = claim.row
+    wait_seconds = None if started_at is None else max(0.0, started_at - row.ready)
+    batch.outcomes.append(Outcome(row.type, claim.agent_id, error_class, will_retry, wait_seconds, run_seconds))
+    breaker = ledger.note_outcome(claim, error_class, now)
+    if breaker is not None:
+        _tell(ledger, batch, claim, breaker)
+
+
+def _tell(ledger: Ledger, batch: Batch, claim: Claim, breaker: Breaker) -> None:
+    is_open = (breaker.agent, breaker.type) in ledger.breakers.open
+    event = "breaker_opened" if is_open else "breaker_closed"
+    detail = {"type": breaker.type, "reason": breaker.reason if is_open else "its probe succeeded"}
+    log.warning(f"agent.{event}", agent=breaker.agent, **detail)
+    batch.logs.append((None, event, None, "dispatcher", claim.agent_id, orjson.dumps(detail).decode()))

@@ -1,0 +1,180 @@
+"""History as numbers: counts and percentiles over any range, from the roll-ups of the audit log.
+
+A range is read from the coarsest level that fits its step as far as that is rolled up, and from
+finer levels behind. The last minute is there as of its last roll-up, some seconds ago.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.database import Transaction, queries
+from core.histograms import Histogram
+from core.store import rolling
+from core.store.rolling import DAY, HOUR, LEVELS, MINUTE
+
+STEPS_SECONDS = (MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 6 * HOUR, DAY)
+STEPS_WANTED = 150
+
+
+@dataclass(slots=True)
+class Point:
+    """What happened in one step that began at `at` (epoch seconds).
+
+    `failed` tasks ended so; `retried` counts attempts that failed and were followed by another, and
+    `failures` both by error class. Waiting is from ready to started, `total` from submission to end.
+    """
+
+    at: float
+    submitted: int = 0
+    completed: int = 0
+    failed: int = 0
+    retried: int = 0
+    timed_out: int = 0
+    cancelled: int = 0
+    cpu_seconds: float = 0.0
+    failures: dict[str, int] = field(default_factory=dict)
+    wait: Histogram = field(default_factory=Histogram)
+    run: Histogram = field(default_factory=Histogram)
+    total: Histogram = field(default_factory=Histogram)
+
+    def add(self, other: Point) -> None:
+        """Adds another step's numbers."""
+        for name in ("submitted", "completed", "failed", "retried", "timed_out", "cancelled", "cpu_seconds"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for error_class, count in other.failures.items():
+            self.failures[error_class] = self.failures.get(error_class, 0) + count
+        for name in ("wait", "run", "total"):
+            getattr(self, name).merge(getattr(other, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a question is about; None: all."""
+
+    queue: str | None = None
+    type: str | None = None
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """How one agent did with one type. `mean_seconds` is its mean run time, None if nothing ran."""
+
+    agent: str
+    type: str
+    completed: int
+    failed: int
+    mean_seconds: float | None
+
+    @property
+    def success_rate(self) -> float:
+        """The share of attempts that succeeded."""
+        ended = self.completed + self.failed
+        return self.completed / ended if ended else 1.0
+
+
+def step_for(seconds: float) -> int:
+    """The step in seconds for a range of this length: about STEPS_WANTED points."""
+    return next((step for step in STEPS_SECONDS if seconds / step <= STEPS_WANTED), DAY)
+
+
+def spans(since: float, until: float, step_seconds: int, rolled: Mapping[int, float]) -> list[tuple[int, float, float]]:
+    """(level, since, until) that cover a range (epoch seconds) once, coarse levels first (pure).
+
+    A coarse level serves only whole units of its own, and nothing behind what it was `rolled` up to.
+    """
+    found = []
+    start, end = math.floor(since / step_seconds) * step_seconds, until
+    for level in sorted(LEVELS, reverse=True):
+        if level == MINUTE:
+            break
+        first = math.ceil(start / level) * level
+        last = math.floor(min(rolled.get(level, 0.0), end) / level) * level
+        if level <= step_seconds and first < last:
+            below = [span for span in LEVELS if span < level]
+            found.append((level, float(first), float(last)))
+            head = spans(start, first, max(below), rolled) if start < first else []
+            tail = spans(last, end, max(below), rolled) if last < end else []
+            return [*found, *head, *tail]
+    return [(MINUTE, float(start), float(end))] if start < end else []
+
+
+def series(
+    tx: Transaction,
+    since: float,
+    until: float,
+    step_seconds: int,
+    only: Filter = Filter(),
+    *,
+    percentiles: bool = True,
+) -> list[Point]:
+    """The steps of a range (epoch seconds) in which anything happened, in order.
+
+    Without `percentiles` the histograms hold only the sums of their durations.
+    """
+    parameters = _parameters(tx, since, until, step_seconds, only)
+    points = {}
+    for start, *counts, cpu, wait, run, total in tx.rows(queries("metrics")["series"], parameters):
+        histograms = [Histogram({}, seconds) for seconds in (wait, run, total)]
+        points[start] = Point(start, *counts, cpu, {}, *histograms)
+    for start, error_class, count in tx.rows(queries("metrics")["series_failures"], parameters):
+        points[start].failures[error_class] = count
+    if percentiles:
+        for start, measure, bucket, count in tx.rows(queries("metrics")["series_histograms"], parameters):
+            point = points[start]
+            (point.wait, point.run, point.total)[measure - 1].counts[bucket] = count
+    return list(points.values())
+
+
+def total(points: Sequence[Point]) -> Point:
+    """Everything of a range together."""
+    whole = Point(points[0].at if points else 0.0)
+    for point in points:
+        whole.add(point)
+    return whole
+
+
+def reliability(tx: Transaction, since: float, until: float) -> list[Reliability]:
+    """How each agent did with each type in a range (epoch seconds)."""
+    parameters = _parameters(tx, since, until, step_for(until - since), Filter())
+    return [
+        Reliability(agent, type_, completed, failed, seconds / ran if ran else None)
+        for agent, type_, completed, failed, seconds, ran in tx.rows(queries("metrics")["reliability"], parameters)
+    ]
+
+
+def samples(
+    tx: Transaction, source: str, since: float, until: float, step_seconds: int, metric: str | None = None
+) -> list[tuple[float, str, str, float, float, float]]:
+    """(start, name, metric, mean, least, most) of what was measured of a source, by step, name and metric."""
+    parameters = {**_parameters(tx, since, until, step_seconds, Filter()), "source": source, "metric": metric}
+    return [tuple(row) for row in tx.rows(queries("metrics")["samples"], parameters)]  # type: ignore[misc]
+
+
+def minutes(tx: Transaction, since: float, until: float) -> list[tuple[float, str, int, int, int, Histogram]]:
+    """(start, type, submitted, ended attempts, failed ones, run times) of each minute in which a type did anything."""
+    found = []
+    for at, type_, submitted, ended, failed, runs in tx.rows(
+        queries("metrics")["minutes"], {"since": since, "until": until}
+    ):
+        histogram = Histogram()
+        for buckets, counts in runs:
+            histogram.merge_counts(dict(zip(buckets, counts, strict=True)))
+        found.append((at, type_, submitted, ended, failed, histogram))
+    return found
+
+
+def _parameters(tx: Transaction, since: float, until: float, step_seconds: int, only: Filter) -> dict[str, Any]:
+    chosen = spans(since, until, step_seconds, rolling.levels(tx))
+    names = ("levels", "sinces", "untils")
+    return {
+        "step": step_seconds,
+        "queue": only.queue,
+        "type": only.type,
+        "agent": only.agent,
+        **{name: [span[position] for span in chosen] for position, name in enumerate(names)},
+    }

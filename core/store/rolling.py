@@ -1,0 +1,84 @@
+"""The roll-up of the audit log into minutes, hours and days, and of samples; see sql/queries/metrics.sql."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import orjson
+
+from core.database import Transaction, queries
+from core.histograms import GROWTH, LEAST_SECONDS
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+LEVELS = (MINUTE, HOUR, DAY)
+PATIENCE_SECONDS = 600.0  # for transactions that stay open
+
+
+@dataclass(slots=True)
+class Sample:
+    """What was measured of one thing in the minute that began at `at` (epoch seconds), as sum, least and most."""
+
+    at: float
+    source: str
+    name: str
+    metric: str
+    count: int
+    total: float
+    least: float
+    most: float
+
+
+def progress(tx: Transaction, level_seconds: int) -> float:
+    """How far a level has come in epoch seconds; nobody else rolls it up until this transaction ends."""
+    tx.rows(queries("metrics")["one_process"], {})
+    rows = tx.rows(queries("metrics")["progress"], {"level": level_seconds})
+    if not rows:
+        tx.rows(queries("metrics")["begin_progress"], {"level": level_seconds})
+        rows = tx.rows(queries("metrics")["progress"], {"level": level_seconds})
+    return float(rows[0][0])
+
+
+def levels(tx: Transaction) -> dict[int, float]:
+    """How far each level has come, in epoch seconds; those that were never rolled up are missing."""
+    return {int(level): float(until) for level, until in tx.rows(queries("metrics")["levels"], {})}
+
+
+def settled_until(tx: Transaction, patience_seconds: float = PATIENCE_SECONDS) -> float:
+    """The time, in epoch seconds, before which every event is committed."""
+    return float(tx.rows(queries("metrics")["settled_until"], {"patience_seconds": patience_seconds})[0][0])
+
+
+def roll_minutes(tx: Transaction, since: float, until: float) -> None:
+    """Counts the events of whole minutes, in place of what was counted of them before."""
+    span = {"level": MINUTE, "since": since, "until": until}
+    tx.rows(queries("metrics")["delete_counts"], span)
+    buckets = {"least": LEAST_SECONDS, "log_growth": math.log(GROWTH)}
+    tx.rows(queries("metrics")["count_events"], {**span, **buckets})
+
+
+def roll_up(tx: Transaction, level_seconds: int, below_seconds: int, since: float, until: float) -> None:
+    """Sums up whole hours or days of the level below, in place of what was summed up of them before."""
+    span = {"level": level_seconds, "below": below_seconds, "since": since, "until": until}
+    tx.rows(queries("metrics")["delete_counts"], span)
+    tx.rows(queries("metrics")["sum_counts"], span)
+    tx.rows(queries("metrics")["sum_samples"], span)
+
+
+def note_progress(tx: Transaction, level_seconds: int, until: float) -> None:
+    """All before `until` (epoch seconds) is counted at this level."""
+    tx.rows(queries("metrics")["set_progress"], {"level": level_seconds, "until": until})
+
+
+def add_samples(tx: Transaction, samples: Iterable[Sample]) -> None:
+    """Adds samples to what their minutes already hold."""
+    listed = orjson.dumps([asdict(sample) for sample in samples]).decode()
+    tx.rows(queries("metrics")["add_samples"], {"samples": listed})
+
+
+def prune(tx: Transaction, level_seconds: int, until: float) -> None:
+    """Forgets what a level holds from before `until` (epoch seconds)."""
+    span = {"level": level_seconds, "until": until}
+    tx.rows(queries("metrics")["prune_counts"], span)
+    tx.rows(queries("metrics")["prune_samples"], span)

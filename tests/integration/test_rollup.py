@@ -1,0 +1,276 @@
+"""Roll-ups equal a recount of the events, however often they were interrupted, repeated or late."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+
+from core import metrics
+from core.database import Database, connect_driver
+from core.errors import Unavailable
+from core.histograms import Histogram
+from core.store import rolling
+from core.store.rolling import DAY, HOUR, LEVELS, MINUTE, Sample
+from tests.servers import wait_until
+from worker.monitor.rollup import RollUp
+
+START = 1_780_000_000 // DAY * DAY + 22 * HOUR  # two hours before midnight
+SPAN_SECONDS = 5 * HOUR
+EVENTS = 3_000
+MEASURES = ("wait_seconds", "run_seconds", "total_seconds")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url, pool_size=2)
+    yield database
+    database.close()
+
+
+def random_events(draw: random.Random, since: float, until: float, count: int = EVENTS) -> list[dict[str, Any]]:
+    """Events as the engine writes them, with some that are not counted."""
+    events = []
+    for _ in range(count):
+        event = draw.choice(["submitted", "completed", "failed", "attempt_failed", "cancelled", "assigned"])
+        ends = event in ("completed", "failed", "attempt_failed")
+        classes = ["timeout", "crashed"] if event in ("failed", "attempt_failed") else [None]
+        events.append(
+            {
+                "at": round(draw.uniform(since, until - 0.001), 3),
+                "event": event,
+                "agent_id": f"agent-{draw.randrange(3)}:boot" if event != "submitted" else None,
+                "queue": None if event == "assigned" else draw.choice(["default", "other"]),
+                "type": None if event == "assigned" else draw.choice(["a.b", "c.d"]),
+                "class": draw.choice(classes),
+                "wait_seconds": round(draw.lognormvariate(-3, 2), 6) if ends else None,
+                "run_seconds": round(draw.lognormvariate(0, 2), 6) if ends else None,
+                "total_seconds": round(draw.lognormvariate(1, 2), 6) if event in ("completed", "failed") else None,
+                "cpu_seconds": 0.25 if ends else None,
+                "peak_memory_bytes": draw.randrange(1 << 40) if ends else None,
+            }
+        )
+    return events
+
+
+def store(database: Database, events: list[dict[str, Any]]) -> None:
+    with database.transaction() as tx:
+        tx.rows(
+            "INSERT INTO task_events (at, event, actor, agent_id, queue, type, detail, wait_seconds, run_seconds,"
+            " total_seconds, cpu_seconds, peak_memory_bytes)"
+            " SELECT to_timestamp(at), event, 'test', agent_id, queue, type, jsonb_build_object('class', class),"
+            " wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes"
+            " FROM jsonb_to_recordset(%(events)s::jsonb) AS e(at float8, event text, agent_id text, queue text,"
+            " type text, class text, wait_seconds real, run_seconds real, total_seconds real, cpu_seconds real,"
+            " peak_memory_bytes bigint)",
+            {"events": orjson.dumps(events).decode()},
+        )
+
+
+def recount(events: list[dict[str, Any]], level: int) -> dict[Any, dict[str, Any]]:
+    """What a level must hold, counted one by one."""
+    found: dict[Any, dict[str, Any]] = {}
+    for e in events:
+        if e["type"] is None:
+            continue
+        agent = "" if e["event"] == "submitted" else e["agent_id"].partition(":")[0]
+        key = (e["at"] // level * level, e["queue"], e["type"], agent)
+        row = found.setdefault(key, {"counts": defaultdict(int), "failures": defaultdict(int), "peak": None})
+        row["counts"]["retried" if e["event"] == "attempt_failed" else e["event"]] += 1
+        if e["class"]:
+            row["failures"][e["class"]] += 1
+            row["counts"]["timed_out"] += e["class"] == "timeout"
+        for measure in MEASURES:
+            if e[measure] is not None:
+                row.setdefault(measure, Histogram()).add(e[measure])
+        if e["peak_memory_bytes"] is not None:
+            row["peak"] = max(row["peak"] or 0, e["peak_memory_bytes"])
+            row["cpu"] = row.get("cpu", 0.0) + e["cpu_seconds"]
+    return found
+
+
+def rolled(database: Database, level: int) -> dict[Any, dict[str, Any]]:
+    names = ("submitted", "completed", "failed", "retried", "timed_out", "cancelled")
+    histograms = ", ".join(
+        f"{m.removesuffix('_seconds')}_buckets, {m.removesuffix('_seconds')}_counts" for m in MEASURES
+    )
+    with database.transaction() as tx:
+        rows = tx.rows(
+            f"SELECT date_part('epoch', at), queue, type, agent, failures, peak_memory_bytes, cpu_seconds,"
+            f" {', '.join(names)}, {', '.join(MEASURES)}, {histograms} FROM metric_counts"
+            f" WHERE level_seconds = {level}",
+            {},
+        )
+    found = {}
+    for at, queue, type_, agent, failures, peak, cpu, *rest in rows:
+        row: dict[str, Any] = {"counts": {n: c for n, c in zip(names, rest, strict=False) if c}}
+        row |= {"failures": failures, "peak": peak, "cpu": cpu}
+        sums, arrays = rest[6:9], rest[9:]
+        for measure, seconds, buckets, counts in zip(MEASURES, sums, arrays[::2], arrays[1::2], strict=True):
+            row[measure] = Histogram.from_arrays(buckets, counts, seconds)
+        found[at, queue, type_, agent] = row
+    return found
+
+
+def assert_equal(database: Database, events: list[dict[str, Any]]) -> None:
+    """Every level holds what a recount of the events of its whole units gives."""
+    with database.transaction() as tx:
+        reached = rolling.levels(tx)
+    assert set(reached) == set(LEVELS)
+    for level in LEVELS:
+        wanted = recount([e for e in events if level == MINUTE or e["at"] < reached[level]], level)
+        found = rolled(database, level)
+        assert found.keys() == wanted.keys(), level
+        for key, row in wanted.items():
+            assert found[key]["counts"] == {n: c for n, c in row["counts"].items() if c}, key
+            assert found[key]["failures"] == row["failures"]
+            assert found[key]["peak"] == row["peak"]
+            assert found[key]["cpu"] == row.get("cpu", 0.0)
+            for measure in MEASURES:
+                histogram = row.get(measure, Histogram())
+                assert found[key][measure].counts == histogram.counts
+                assert found[key][measure].total_seconds == pytest.approx(histogram.total_seconds, rel=1e-5)
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equals_a_recount_after_random_restarts(database: Database, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(seed)
+    events = random_events(draw, START, START + SPAN_SECONDS)
+    store(database, events)
+    restarts = 0
+    real = rolling.note_progress
+    left = itertools.count()
+
+    def note_progress(*arguments: Any) -> None:
+        if next(left) < 12 and draw.random() < 0.5:
+            raise Interrupted  # between the counting and the commit
+        real(*arguments)
+
+    monkeypatch.setattr(rolling, "note_progress", note_progress)
+    while True:
+        duty = RollUp(database)
+        duty._minutes_at_once = draw.randrange(1, 100)
+        try:
+            duty.run(lambda: True)
+            break
+        except Interrupted:
+            restarts += 1
+    RollUp(database).run(lambda: True)
+    assert restarts > 0
+    assert_equal(database, events)
+
+
+def test_stops_when_told_and_goes_on_later(database: Database) -> None:
+    events = random_events(random.Random(1), START, START + SPAN_SECONDS, 200)
+    store(database, events)
+    allowed = iter([True, True, False, False])
+    RollUp(database).run(lambda: next(allowed))
+    with database.transaction() as tx:
+        assert rolling.levels(tx)[MINUTE] < START + SPAN_SECONDS
+    RollUp(database).run(lambda: True)
+    assert_equal(database, events)
+
+
+def test_the_unfinished_minute_is_there_and_is_replaced(database: Database) -> None:
+    with database.transaction() as tx:
+        [(now,)] = tx.rows("SELECT date_part('epoch', now())", {})
+    first = random_events(random.Random(1), now - 30, now, 50)
+    store(database, first)
+    RollUp(database).run(lambda: True)
+    second = random_events(random.Random(2), now - 30, now, 50)
+    store(database, second)
+    RollUp(database).run(lambda: True)
+    found = rolled(database, MINUTE)
+    assert {key: row["counts"] for key, row in found.items()} == {
+        key: {name: n for name, n in row["counts"].items() if n} for key, row in recount(first + second, MINUTE).items()
+    }
+
+
+def test_a_minute_waits_for_transactions_that_can_add_to_it(database: Database, database_url: str) -> None:
+    RollUp(database).run(lambda: True)
+    writer = connect_driver(database_url)
+    try:
+        with writer.cursor() as cursor:
+            cursor.execute("SELECT date_part('epoch', now())")
+            [began] = cursor.fetchone()  # type: ignore[misc]
+
+        def settled_until(**patience: float) -> float:
+            with database.transaction() as tx:
+                return rolling.settled_until(tx, **patience)
+
+        wait_until(lambda: settled_until() == pytest.approx(began, abs=1e-5))
+        wait_until(lambda: settled_until(patience_seconds=1.0) > began + 0.1)  # it is not waited for for ever
+        assert settled_until() == pytest.approx(began, abs=1e-5)
+    finally:
+        writer.close()
+
+
+def test_away_is_said_and_caught_up_later(database: Database) -> None:
+    closed = Database("postgresql://nobody@127.0.0.1:1/none", pool_size=1)
+    with pytest.raises(Unavailable):
+        RollUp(closed).run(lambda: True)
+
+
+def test_series_by_any_step_adds_up(database: Database) -> None:
+    events = random_events(random.Random(3), START, START + SPAN_SECONDS)
+    store(database, events)
+    RollUp(database).run(lambda: True)
+    until = START + SPAN_SECONDS
+    counted = [e for e in events if e["type"] is not None]
+    with database.transaction() as tx:
+        for step in (MINUTE, 10 * MINUTE, HOUR, DAY):
+            points = metrics.series(tx, START, until, step)
+            whole = metrics.total(points)
+            assert all(point.at % step == 0 for point in points)
+            assert whole.submitted == sum(e["event"] == "submitted" for e in counted)
+            assert sum(whole.failures.values()) == sum(e["class"] is not None for e in counted)
+            runs = Histogram.of(e["run_seconds"] for e in counted if e["run_seconds"] is not None)
+            assert whole.run.counts == runs.counts
+        only = metrics.Filter(queue="other", type="a.b", agent="agent-1")
+        some = metrics.total(metrics.series(tx, START, until, HOUR, only, percentiles=False))
+        assert some.completed == sum(
+            (e["event"], e["queue"], e["type"], e["agent_id"]) == ("completed", "other", "a.b", "agent-1:boot")
+            for e in counted
+        )
+        rates = {(r.agent, r.type): r for r in metrics.reliability(tx, START, until)}
+        one = rates["agent-2", "c.d"]
+        ended = [e for e in counted if (e["agent_id"], e["type"]) == ("agent-2:boot", "c.d") and e["run_seconds"]]
+        assert one.completed == sum(e["event"] == "completed" for e in ended)
+        assert one.failed == sum(e["event"] != "completed" for e in ended)
+        assert one.mean_seconds == pytest.approx(sum(e["run_seconds"] for e in ended) / len(ended), rel=1e-5)
+        minutes = metrics.minutes(tx, START, until)
+        assert sum(row[2] for row in minutes) == whole.submitted
+        assert sum(row[5].count for row in minutes) == runs.count
+
+
+def test_samples_are_added_up_and_rolled_up(database: Database) -> None:
+    store(database, random_events(random.Random(4), START, START + SPAN_SECONDS, 50))
+    with database.transaction() as tx:
+        for minute in range(120):
+            for value in (1.0, float(minute)):
+                at = START + minute * MINUTE
+                rolling.add_samples(tx, [Sample(at, "host", "here", "load", 1, value, value, value)])
+    RollUp(database).run(lambda: True)
+    with database.transaction() as tx:
+        [first, second] = metrics.samples(tx, "host", START, START + 2 * HOUR, HOUR)
+        assert first == (START, "here", "load", pytest.approx((60 + sum(range(60))) / 120), 0.0, 59.0)
+        assert second[4:] == (1.0, 119.0)
+
+
+def test_retention_per_level(database: Database) -> None:
+    events = random_events(random.Random(5), START, START + SPAN_SECONDS, 500)
+    store(database, events)
+    duty = RollUp(database)
+    duty.run(lambda: True)
+    duty.prune({MINUTE: 1, HOUR: 0, DAY: 0})
+    assert rolled(database, MINUTE) == {}
+    assert rolled(database, HOUR) != {}

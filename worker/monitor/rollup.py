@@ -1,0 +1,87 @@
+"""Rolls the audit log up into minutes, hours and days, beside the tick and as fast as it can be done unnoticed.
+
+Minutes are counted for good once no transaction can add to them, and provisionally until then, so
+that charts reach up to now. What was interrupted begins again where the last commit left it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from core.clock import Clock
+from core.database import Database
+from core.store import rolling
+from core.store.rolling import DAY, HOUR, LEVELS, MINUTE
+
+# Share of the time that it may keep PostgreSQL busy: one of its processes.
+SHARE = 0.1
+CATCH_UP_SHARE = 0.5
+STEP_SECONDS = 1.0  # that a transaction should not last longer than
+MOST_MINUTES = 1440  # in one transaction
+
+
+class RollUp:
+    """The duty; `run` does what is due now."""
+
+    def __init__(self, database: Database, clock: Clock | None = None) -> None:
+        self._database = database
+        self._clock = clock or Clock()
+        self._minutes_at_once = 1
+        self._provisional_after = 0.0  # monotonic seconds
+
+    def run(self, may_go_on: Callable[[], bool]) -> None:
+        """Rolls up everything that is complete, then the minutes that are not. Raises Unavailable."""
+        while may_go_on() and self._roll_some():
+            pass
+        if may_go_on() and self._clock.monotonic() >= self._provisional_after:
+            began = self._clock.monotonic()
+            self._roll_provisionally()
+            now = self._clock.monotonic()
+            self._provisional_after = now + (now - began) / SHARE
+
+    def _roll_some(self) -> bool:
+        """One transaction for each level that has something complete; whether the minutes have more."""
+        began = time.perf_counter()
+        with self._database.transaction() as tx:
+            since = rolling.progress(tx, MINUTE)
+            settled = math.floor(rolling.settled_until(tx) / MINUTE) * MINUTE
+            until = min(settled, since + self._minutes_at_once * MINUTE)
+            if until <= since:
+                return False
+            rolling.roll_minutes(tx, since, until)
+            rolling.note_progress(tx, MINUTE, until)
+        self._roll_above()
+        seconds = time.perf_counter() - began
+        if seconds < STEP_SECONDS / 2:
+            self._minutes_at_once = min(MOST_MINUTES, 2 * self._minutes_at_once)
+        elif seconds > STEP_SECONDS:
+            self._minutes_at_once = max(1, self._minutes_at_once // 2)
+        if until >= settled:
+            return False
+        time.sleep(seconds / CATCH_UP_SHARE - seconds)
+        return True
+
+    def _roll_above(self) -> None:
+        for below, level in ((MINUTE, HOUR), (HOUR, DAY)):
+            with self._database.transaction() as tx:
+                since = rolling.progress(tx, level)
+                until = math.floor(rolling.levels(tx)[below] / level) * level
+                if until > since:
+                    rolling.roll_up(tx, level, below, since, until)
+                    rolling.note_progress(tx, level, until)
+
+    def _roll_provisionally(self) -> None:
+        with self._database.transaction() as tx:
+            since = rolling.progress(tx, MINUTE)
+            rolling.roll_minutes(tx, since, math.inf)
+
+    def prune(self, days_by_level: dict[int, int]) -> None:
+        """Forgets what is older than each level's retention in days (0: nothing). Raises Unavailable."""
+        now = self._clock.now().timestamp()
+        for level in LEVELS:
+            days = days_by_level[level]
+            if days:
+                with self._database.transaction() as tx:
+                    rolling.prune(tx, level, now - days * DAY)

@@ -183,10 +183,10 @@ def test_stops_when_told_and_goes_on_later(database: Database) -> None:
 def test_the_unfinished_minute_is_there_and_is_replaced(database: Database) -> None:
     with database.transaction() as tx:
         [(now,)] = tx.rows("SELECT date_part('epoch', now())", {})
-    first = random_events(random.Random(1), now - 30, now, 50)
+    first = random_events(random.Random(1), now + 60, now + 150, 50)  # sure not to be complete
     store(database, first)
     RollUp(database).run(lambda: True)
-    second = random_events(random.Random(2), now - 30, now, 50)
+    second = random_events(random.Random(2), now + 60, now + 150, 50)
     store(database, second)
     RollUp(database).run(lambda: True)
     found = rolled(database, MINUTE)

@@ -62,6 +62,15 @@ class Settings(BaseSettings):
     retention_agents_days: int = Field(
         7, ge=0, le=36500, description="Agents that left are forgotten after so many days; 0: never"
     )
+    retention_minutes_days: int = Field(
+        7, ge=0, le=36500, description="Days for which counts and samples of each minute are kept; 0: for ever"
+    )
+    retention_hours_days: int = Field(
+        90, ge=0, le=36500, description="Days for which those of each hour are kept; 0: for ever"
+    )
+    retention_days_days: int = Field(
+        1095, ge=0, le=36500, description="Days for which those of each day are kept; 0: for ever"
+    )
     dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
     dashboard_port: int = Field(8501, ge=1, le=65535, description="Port of the dashboard (the next free one if taken)")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")

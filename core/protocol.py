@@ -184,6 +184,7 @@ class Heartbeat(msgspec.Struct):
     draining: bool
     cpu_percent: float
     memory_bytes: int
+    number: int = 0  # of this heartbeat since the boot's start: two that say the same are told apart
 
 
 encode = msgspec.json.Encoder().encode

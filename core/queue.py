@@ -220,6 +220,11 @@ class Queue:
         """Which start of the server this is; a restart from an old snapshot shows here."""
         return str(self.redis.info("server")["run_id"])
 
+    def server_info(self) -> dict[str, Any]:
+        """What the server says of itself (INFO); raises Unavailable."""
+        with reaching_redis():
+            return dict(self.redis.info())
+
     def depths(self) -> dict[Lane, int]:
         """How many tasks are ready in each lane."""
         lanes = [lane.decode() for lane in self.redis.smembers(self.keys.lanes)]

@@ -12,12 +12,14 @@ import structlog
 
 from core.clock import Clock
 from core.errors import LeadershipLost, Unavailable
+from core.live import AgentLive
 from core.models import Lane
 from core.placement import Candidate, Rotation, place
 from core.queue import StaleEpoch
 from core.redis_client import reaching_redis
 from worker.batch import Batch, Committed
 from worker.failpoints import COLLECTED, COMMITTED, PUBLISHED, failpoint
+from worker.monitor.agents_live import agents_live
 from worker.monitor.ticks import Tick, TickLog
 from worker.publication import publication_of
 from worker.term import Term, TermFactory
@@ -49,6 +51,7 @@ class Dispatcher:
         self._last_trouble = ""
         self.is_leading = threading.Event()
         self.term: Term | None = None  # while it leads
+        self.agents_seen: list[AgentLive] = []  # at the last roster; replaced, never changed
         self.log = TickLog()
         self.ticks = 0
         self.committed_seconds = 0.0
@@ -92,6 +95,7 @@ class Dispatcher:
         finally:
             self.is_leading.clear()
             self.term = None
+            self.agents_seen = []
             term.committer.close()
             self._terms.abandon()
 
@@ -172,7 +176,9 @@ class Dispatcher:
             raise StaleEpoch(f"epoch {term.epoch} is over: {roster.epoch} leads")
         batch.ping = True
         term.ledger.hot_lanes.update(roster.lanes)
-        term.recovery.inspect(roster, term.generation, self._clock.monotonic(), batch)
+        now = self._clock.monotonic()
+        term.recovery.inspect(roster, term.generation, now, batch)
+        self.agents_seen = agents_live(term.ledger, now, term.database_now(self._clock))
 
     def _place(self, term: Term, batch: Batch) -> None:
         ledger = term.ledger

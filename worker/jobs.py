@@ -39,6 +39,10 @@ def jobs(worker: Worker) -> list[Job]:
         Job("make the audit log's partitions", 3600, 3600, worker.ensure_partitions),
         Job("remove what is older than its retention", 3600, 3600, worker.prune),
         Job("keep the embedded servers running", 2, 5, worker.keep_servers),
+        Job("make the live state", 1, 1, worker.monitor.observe),
+        Job("sample host, processes and servers", 10, 5, worker.monitor.sample),
+        Job("roll up the audit log", 5, 5, worker.monitor.roll_up),
+        Job("forget roll-ups that are older than their retention", 3600, 3600, worker.monitor.prune),
     ]
 
 

@@ -107,6 +107,8 @@ class Recovery:
         if agent is None:
             agent = self._ledger.add_agent(beat.agent)
             batch.arrivals.append(beat.agent)
+        if agent.heartbeat is None or agent.heartbeat.number != beat.number:
+            agent.beat_at = now
         agent.heartbeat = beat
         hold = self._ledger.holds.of_agent(beat.agent.name)
         agent.slots.accepts_work = not beat.draining and hold is None

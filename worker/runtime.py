@@ -33,6 +33,7 @@ from worker.dashboard_process import ROOT, DashboardProcess
 from worker.dispatcher import Dispatcher
 from worker.jobs import schedule
 from worker.logs import configure_logs
+from worker.monitor.monitor import Monitor
 from worker.retention import Retention
 from worker.sample import sample_workload
 from worker.term import TermFactory
@@ -60,6 +61,7 @@ class Worker:
             load_pool(settings.pool_file), endpoints.redis_url, self.queue, settings.grace_seconds, settings.data_dir
         )
         self._retention = Retention(settings, self.database)
+        self.monitor = Monitor(settings, self.database, self.queue, self.dispatcher, name, self._clock)
         self._scheduler = schedule(self)
         self._dispatching = threading.Thread()
         self._supervising = threading.Thread(target=self.pool.run, name="pool", daemon=True)
@@ -79,6 +81,7 @@ class Worker:
         self.pool.stop()
         self._supervising.join()
         self._wait_for_reports()
+        self.monitor.close()
         self._scheduler.shutdown(wait=False)
         self.dispatcher.stop()
         self._dispatching.join()

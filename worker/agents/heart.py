@@ -35,6 +35,7 @@ class Heart:
         self._last_answer = time.monotonic()
         self._last_trouble = ""
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self._number = 0
         self.generation = ""
 
     @property
@@ -57,8 +58,11 @@ class Heart:
             sent = time.monotonic()
             if not self.is_heard:
                 agent.renew()
+            health = agent.health()
+            self._number += 1
+            health.number = self._number
             with reaching_redis():
-                generation, is_fenced = self._queue.beat(agent.info.id, encode(agent.health()), self._ttl_seconds)
+                generation, is_fenced = self._queue.beat(agent.info.id, encode(health), self._ttl_seconds)
             self._last_answer = sent
             if self._last_trouble:
                 log.info("agent.reconnected", agent=agent.info.id)

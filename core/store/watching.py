@@ -1,0 +1,77 @@
+"""What the monitor asks every few seconds; see sql/queries/live.sql."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from core.database import Transaction, queries
+from core.metrics import spans
+from core.models import Lane
+from core.store import rolling
+from core.store.rolling import HOUR
+
+
+class OpenGroup(NamedTuple):
+    """Unfinished tasks of one lane, state and priority; `oldest_ready_at` is in epoch seconds."""
+
+    lane: Lane
+    state: str
+    priority: int
+    count: int
+    oldest_ready_at: float
+
+
+class ServerFigures(NamedTuple):
+    """PostgreSQL's figures; counters since its statistics were last reset."""
+
+    version: str
+    connections: int
+    max_connections: int
+    commits: int
+    rollbacks: int
+    blocks_hit: int
+    blocks_read: int
+    deadlocks: int
+    temp_bytes: int
+
+
+def open_groups(tx: Transaction) -> list[OpenGroup]:
+    """All unfinished tasks, counted."""
+    return [
+        OpenGroup(Lane(queue, type_, tuple(requires)), state, priority, count, oldest)
+        for queue, type_, requires, state, priority, count, oldest in tx.rows(queries("live")["open_counts"], {})
+    ]
+
+
+def finished_counts(tx: Transaction, since: float, until: float) -> list[tuple[str, int, int, int]]:
+    """(type, completed, failed, cancelled) tasks that ended in a range (epoch seconds), as far as it is rolled up."""
+    chosen = spans(since, until, HOUR, rolling.levels(tx))
+    names = ("levels", "sinces", "untils")
+    parameters = {name: [span[position] for span in chosen] for position, name in enumerate(names)}
+    return [tuple(row) for row in tx.rows(queries("live")["finished_counts"], parameters)]  # type: ignore[misc]
+
+
+def last_submissions(tx: Transaction, since: float, hour: float) -> dict[str, tuple[float | None, int]]:
+    """What was submitted since a time, by type (times in epoch seconds).
+
+    Returns the end of the minute of the last submission, and in how many of the hours before `hour`
+    there was any.
+    """
+    rows = tx.rows(queries("live")["last_submissions"], {"since": since, "hour": hour})
+    return {type_: (last, hours) for type_, last, hours in rows}
+
+
+def agent_changes(tx: Transaction, seconds: float) -> dict[str, tuple[int, int]]:
+    """By agent name: how many of its boots were lost, and how many came, in the last seconds."""
+    rows = tx.rows(queries("live")["agent_changes"], {"seconds": seconds})
+    return {name: (lost, came) for name, lost, came in rows}
+
+
+def server(tx: Transaction) -> ServerFigures:
+    """What PostgreSQL says of itself."""
+    return ServerFigures(*tx.rows(queries("live")["server"], {})[0])
+
+
+def database_size_bytes(tx: Transaction) -> int:
+    """How much disk our database takes."""
+    return int(tx.rows(queries("live")["database_size"], {})[0][0])

@@ -1,0 +1,41 @@
+-- What the live state is made of; each statement's cost depends on what is open, not on the history.
+
+-- name: open_counts
+-- The unfinished tasks by queue, type, tags, state and priority, and since when the oldest of each is ready.
+SELECT queue, type, requires, state, priority, count(*), date_part('epoch', min(ready_at))
+FROM tasks WHERE finished_at IS NULL GROUP BY queue, type, requires, state, priority
+
+-- name: finished_counts
+-- How many tasks of each type ended in each way, by the roll-ups.
+SELECT type, sum(completed)::bigint, sum(failed)::bigint, sum(cancelled)::bigint
+FROM metric_counts m
+JOIN unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
+    ON m.level_seconds = l.level AND m.at >= to_timestamp(l.since) AND m.at < to_timestamp(l.until)
+GROUP BY type HAVING sum(completed + failed + cancelled) > 0 ORDER BY type
+
+-- name: last_submissions
+-- When each type was last submitted (epoch seconds), and in how many of the hours before a time it was.
+SELECT type, date_part('epoch', max(at) FILTER (WHERE submitted > 0)) + 60,
+    count(DISTINCT floor((date_part('epoch', at) - %(since)s) / 3600))
+        FILTER (WHERE submitted > 0 AND at < to_timestamp(%(hour)s))
+FROM metric_counts
+WHERE level_seconds = 60 AND at >= to_timestamp(%(since)s) GROUP BY type
+
+-- name: agent_changes
+-- Per agent name, how many of its boots were lost and how many came in the last seconds.
+SELECT name, count(*) FILTER (WHERE state = 'lost' AND left_at > now() - make_interval(secs => %(seconds)s)),
+    count(*) FILTER (WHERE registered_at > now() - make_interval(secs => %(seconds)s))
+FROM agents
+WHERE left_at > now() - make_interval(secs => %(seconds)s)
+    OR registered_at > now() - make_interval(secs => %(seconds)s)
+GROUP BY name
+
+-- name: server
+-- What PostgreSQL says of itself and of our database.
+SELECT current_setting('server_version'), d.numbackends, current_setting('max_connections')::int,
+    d.xact_commit, d.xact_rollback, d.blks_hit, d.blks_read, d.deadlocks, d.temp_bytes
+FROM pg_stat_database d WHERE d.datname = current_database()
+
+-- name: database_size
+-- Bytes that our database takes on disk.
+SELECT pg_database_size(current_database())

@@ -1,0 +1,90 @@
+"""The monitor's duties: each is a method that APScheduler calls, and none can harm the tick."""
+
+from __future__ import annotations
+
+import math
+import socket
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from core.cache import RedisCache
+from core.clock import Clock
+from core.config import Settings
+from core.database import Database
+from core.errors import Unavailable
+from core.queue import Queue
+from core.store.rolling import DAY, HOUR, MINUTE
+from worker.dispatcher import Dispatcher
+from worker.monitor.observer import Observer
+from worker.monitor.rollup import RollUp
+from worker.monitor.sampler import Sampler
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger(__name__)
+
+
+class Monitor:
+    """Live state, samples and roll-ups of one worker."""
+
+    def __init__(
+        self, settings: Settings, database: Database, queue: Queue, dispatcher: Dispatcher, worker: str, clock: Clock
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._host = socket.gethostname()
+        cache = RedisCache(queue.redis, queue.keys, clock)
+        self.observer = Observer(database, queue, cache, dispatcher, worker, clock)
+        self._sampler = Sampler(database, settings.data_dir)
+        self._rollup = RollUp(database, clock)
+        self._retention_days = {
+            MINUTE: settings.retention_minutes_days,
+            HOUR: settings.retention_hours_days,
+            DAY: settings.retention_days_days,
+        }
+        self._is_stopping = threading.Event()
+        self._troubles: dict[str, str] = {}
+
+    def observe(self) -> None:
+        """Makes the live state anew."""
+        self._unless_away("observe", self.observer.observe)
+
+    def sample(self) -> None:
+        """Measures the host, the processes and the servers; stores the minutes that are over."""
+        now = self._clock.now().timestamp()
+        self._sampler.sample(self.observer.live, now)
+        self._unless_away("sample", lambda: self._sampler.flush(now))
+
+    def roll_up(self) -> None:
+        """Brings the roll-ups up to now, if this worker leads."""
+        if self._dispatcher.is_leading.is_set():
+            self._unless_away("roll_up", lambda: self._rollup.run(self._may_roll))
+
+    def prune(self) -> None:
+        """Forgets what is older than the retention of its level, if this worker leads."""
+        if self._dispatcher.is_leading.is_set():
+            self._unless_away("prune", lambda: self._rollup.prune(self._retention_days))
+
+    def close(self) -> None:
+        """Stores what was sampled; the duties that run end soon."""
+        self._is_stopping.set()
+        self._unless_away("sample", lambda: self._sampler.flush(math.inf))
+
+    def _may_roll(self) -> bool:
+        return self._dispatcher.is_leading.is_set() and not self._is_stopping.is_set()
+
+    def _unless_away(self, duty: str, run: Callable[[], Result]) -> Result | None:
+        """Runs a duty; a server that is away is said once, and the duty tried again the next time."""
+        try:
+            result = run()
+        except Unavailable as error:
+            if self._troubles.get(duty) != str(error):
+                self._troubles[duty] = str(error)
+                log.warning("monitor.waiting", duty=duty, reason=str(error))
+            return None
+        if self._troubles.pop(duty, None):
+            log.info("monitor.recovered", duty=duty)
+        return result

@@ -1,0 +1,111 @@
+"""The signals of one evaluation, read from the observer's memory and from PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from core.clock import Clock
+from core.database import Database
+from core.errors import Unavailable
+from core.histograms import Histogram
+from core.live import Live
+from core.store import reading, watching
+from core.store.rolling import HOUR
+from worker.monitor.observer import Observer
+from worker.monitor.sampler import Sampler
+from worker.monitor.signals import Anomaly, AttemptCounts, HostUsage
+
+
+class Observed:
+    """See worker.monitor.signals.Signals. What PostgreSQL would tell is None while it is away."""
+
+    def __init__(
+        self,
+        observer: Observer,
+        sampler: Sampler,
+        database: Database,
+        clock: Clock,
+        host: str,
+        anomalies: Sequence[Anomaly] | None,
+    ) -> None:
+        self._recent = observer.recent
+        self._live = observer.live
+        self._sampler = sampler
+        self._database = database
+        self._now = clock.monotonic()
+        self._host = host
+        self._anomalies = anomalies
+        self._changes: dict[float, Mapping[str, tuple[int, int]] | None] = {}
+
+    @property
+    def live(self) -> Live | None:
+        return self._live
+
+    @property
+    def is_led(self) -> bool | None:
+        if self._live is not None:
+            return True
+        try:
+            with self._database.transaction() as tx:
+                return reading.is_led(tx)
+        except Unavailable:
+            return None  # a server that is down has a rule of its own
+
+    def attempts(self, window_seconds: float) -> Mapping[str, AttemptCounts] | None:
+        if not self._knows(window_seconds):
+            return None
+        found = self._recent.by_type(window_seconds, self._now)
+        return {name: AttemptCounts(c.succeeded, c.failed, c.retried) for name, c in found.items()}
+
+    def waits(self, window_seconds: float) -> Mapping[str, Histogram] | None:
+        if not self._knows(window_seconds):
+            return None
+        return {name: counts.wait for name, counts in self._recent.by_type(window_seconds, self._now).items()}
+
+    def depths(self, window_seconds: float) -> Mapping[str, tuple[int, int]] | None:
+        return self._recent.depths(window_seconds, self._now) if self._live is not None else None
+
+    def agents_lost(self, window_seconds: float) -> Mapping[str, int] | None:
+        changes = self._changes_in(window_seconds)
+        return None if changes is None else {name: lost for name, (lost, _) in changes.items() if lost}
+
+    def agents_started(self, window_seconds: float) -> Mapping[str, int] | None:
+        changes = self._changes_in(window_seconds)
+        return None if changes is None else {name: came for name, (_, came) in changes.items() if came}
+
+    def hosts(self) -> Mapping[str, HostUsage] | None:
+        return None if self._sampler.usage is None else {self._host: self._sampler.usage}
+
+    def silent_types(self, expected_hours: int) -> Mapping[str, float] | None:
+        """Whole hours before the current one count; the current one alone says nothing yet."""
+        if self._live is None:
+            return None
+        now = self._live.at
+        hour = now // HOUR * HOUR
+        try:
+            with self._database.transaction() as tx:
+                before = watching.last_submissions(tx, hour - expected_hours * HOUR, hour)
+        except Unavailable:
+            return None
+        return {
+            name: max(0.0, now - last)
+            for name, (last, hours) in before.items()
+            if last is not None and hours >= expected_hours
+        }
+
+    def anomalies(self) -> Sequence[Anomaly] | None:
+        return self._anomalies
+
+    def _knows(self, window_seconds: float) -> bool:
+        return self._live is not None and self._recent.covers(window_seconds, self._now)
+
+    def _changes_in(self, window_seconds: float) -> Mapping[str, tuple[int, int]] | None:
+        if self._live is None:
+            return None
+        if window_seconds not in self._changes:
+            try:
+                with self._database.transaction() as tx:
+                    self._changes[window_seconds] = watching.agent_changes(tx, window_seconds)
+            except Unavailable:
+                self._changes[window_seconds] = None
+        return self._changes[window_seconds]

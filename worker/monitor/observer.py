@@ -1,0 +1,176 @@
+"""Makes the live state: every second, on the leader, from the ledger, the ticks, PostgreSQL and the servers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from core.cache import RedisCache
+from core.clock import Clock
+from core.database import Database
+from core.live import (
+    VERSION,
+    AgentLive,
+    DispatcherLive,
+    FinishedCount,
+    FiringAlert,
+    LaneDepth,
+    Live,
+    OpenCount,
+    RecentType,
+    ServerLive,
+    write_live,
+)
+from core.queue import Queue
+from core.states import Priority, TaskState
+from core.store import watching
+from core.store.rolling import DAY
+from core.store.watching import OpenGroup
+from worker.dispatcher import Dispatcher
+from worker.monitor.recent import Recent, TypeCounts
+from worker.monitor.servers import Servers
+
+# Share of the time that PostgreSQL may spend on counting what is open.
+COUNT_SHARE = 0.02
+RECENT_SECONDS = 60.0
+SERVERS_EVERY_SECONDS = 5.0
+
+
+class Observer:
+    """Reads everything and writes the snapshot."""
+
+    def __init__(
+        self, database: Database, queue: Queue, cache: RedisCache, dispatcher: Dispatcher, worker: str, clock: Clock
+    ) -> None:
+        self._database = database
+        self._cache = cache
+        self._dispatcher = dispatcher
+        self._worker = worker
+        self._clock = clock
+        self._servers = Servers(database, queue, clock.monotonic)
+        self.recent = Recent(clock.monotonic())
+        self.live: Live | None = None
+        self._epoch: int | None = None
+        self._since = 0.0
+        self._open: list[OpenGroup] = []
+        self._finished: list[FinishedCount] = []
+        self._counted_at = 0.0  # epoch seconds
+        self._count_after = 0.0  # monotonic seconds
+        self._seen_servers: list[ServerLive] = []
+        self._servers_after = 0.0
+
+    def observe(self, alerts: Sequence[FiringAlert] = ()) -> Live | None:
+        """Takes what the ticks left, makes the live state and stores it; None on a worker that does not lead.
+
+        Raises Unavailable if PostgreSQL or Redis is away.
+        """
+        now = self._clock.monotonic()
+        self.recent.add(self._dispatcher.log.take(), now)
+        term = self._dispatcher.term
+        if term is None:
+            self.live = None
+            return None
+        database_now = term.database_now(self._clock)
+        if self._epoch != term.epoch:
+            self._epoch, self._since = term.epoch, database_now
+        if now >= self._servers_after:
+            self._seen_servers = self._servers.look()
+            self._servers_after = now + SERVERS_EVERY_SECONDS
+        if now >= self._count_after:
+            self._count(now, database_now)
+        live = self._compose(term.epoch, database_now, now, self._dispatcher.agents_seen, list(alerts))
+        write_live(self._cache, live)
+        self.live = live
+        return live
+
+    def _count(self, now: float, database_now: float) -> None:
+        began = time.perf_counter()
+        with self._database.transaction() as tx:
+            self._open = watching.open_groups(tx)
+            finished = watching.finished_counts(tx, database_now - DAY, database_now)
+        self._count_after = now + (time.perf_counter() - began) / COUNT_SHARE
+        self._finished = [FinishedCount(*row) for row in finished]
+        self._counted_at = database_now
+        self.recent.note_depths(_by_queue(self._open), now)
+
+    def _compose(
+        self, epoch: int, database_now: float, now: float, agents: Sequence[AgentLive], alerts: list[FiringAlert]
+    ) -> Live:
+        self.recent.forget_agents([agent.id for agent in agents])
+        for agent in agents:
+            agent.mean_seconds = self.recent.mean_seconds.get(agent.id)
+        recent = self.recent.by_type(RECENT_SECONDS, now)
+        return Live(
+            version=VERSION,
+            at=database_now,
+            dispatcher=self._dispatcher_live(epoch),
+            open_at=self._counted_at,
+            open=_open_counts(self._open),
+            lanes=_lanes(self._open),
+            finished_at=self._counted_at,
+            finished=self._finished,
+            recent=[_recent_type(name, recent[name]) for name in sorted(recent)],
+            agents=list(agents),
+            servers=self._seen_servers,
+            alerts=alerts,
+        )
+
+    def _dispatcher_live(self, epoch: int) -> DispatcherLive:
+        ticks, count = self.recent.last_ticks, max(1, self.recent.last_ticks.count)
+        return DispatcherLive(
+            worker=self._worker,
+            epoch=epoch,
+            since=self._since,
+            ticks_per_second=ticks.count / self.recent.last_seconds,
+            tick_seconds_mean=ticks.seconds / count,
+            tick_seconds_max=ticks.most_seconds,
+            commit_seconds_mean=ticks.commit_seconds / count,
+            batch_size_mean=ticks.tasks / count,
+            batch_size_max=ticks.most_tasks,
+        )
+
+
+def _open_counts(groups: Sequence[OpenGroup]) -> list[OpenCount]:
+    counts: dict[tuple[str, str, str], int] = {}
+    for group in groups:
+        key = (group.lane.queue, group.lane.type, group.state)
+        counts[key] = counts.get(key, 0) + group.count
+    return [OpenCount(*key, count) for key, count in sorted(counts.items())]
+
+
+def _lanes(groups: Sequence[OpenGroup]) -> list[LaneDepth]:
+    lanes: dict[object, LaneDepth] = {}
+    for group in groups:
+        if group.state != TaskState.PENDING:
+            continue
+        lane = group.lane
+        depth = lanes.get(lane)
+        if depth is None:
+            depth = lanes[lane] = LaneDepth(lane.queue, lane.type, list(lane.requires), 0, None, {})
+        depth.ready += group.count
+        depth.by_priority[Priority(group.priority).label] = group.count
+        oldest = depth.oldest_ready_at
+        depth.oldest_ready_at = group.oldest_ready_at if oldest is None else min(oldest, group.oldest_ready_at)
+    return sorted(lanes.values(), key=lambda depth: (-depth.ready, depth.queue, depth.type, depth.requires))
+
+
+def _by_queue(groups: Sequence[OpenGroup]) -> dict[str, int]:
+    depths: dict[str, int] = {}
+    for group in groups:
+        if group.state == TaskState.PENDING:
+            depths[group.lane.queue] = depths.get(group.lane.queue, 0) + group.count
+    return depths
+
+
+def _recent_type(name: str, counts: TypeCounts) -> RecentType:
+    return RecentType(
+        type=name,
+        succeeded=counts.succeeded,
+        failed=counts.failed,
+        retried=counts.retried,
+        failures=counts.failures,
+        wait_p50=counts.wait.percentile(50),
+        wait_p99=counts.wait.percentile(99),
+        run_p50=counts.run.percentile(50),
+        run_p99=counts.run.percentile(99),
+    )

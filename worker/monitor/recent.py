@@ -1,0 +1,134 @@
+"""The last quarter of an hour, in memory: what the leader's ticks did, second by second added up."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from core.histograms import Histogram
+from worker.monitor.ticks import Tick
+
+SLICE_SECONDS = 1.0
+KEPT_SECONDS = 900.0
+SMOOTHING = 0.05
+AGENTS_REMEMBERED = 1_000
+
+
+@dataclass(slots=True)
+class TypeCounts:
+    """The ends of attempts of one type."""
+
+    succeeded: int = 0
+    failed: int = 0
+    retried: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    wait: Histogram = field(default_factory=Histogram)
+    run: Histogram = field(default_factory=Histogram)
+
+    def add(self, other: TypeCounts) -> None:
+        """Adds another's counts."""
+        self.succeeded += other.succeeded
+        self.failed += other.failed
+        self.retried += other.retried
+        for error_class, count in other.failures.items():
+            self.failures[error_class] = self.failures.get(error_class, 0) + count
+        self.wait.merge(other.wait)
+        self.run.merge(other.run)
+
+
+@dataclass(slots=True)
+class TickStats:
+    """The ticks of some time."""
+
+    count: int = 0
+    seconds: float = 0.0
+    most_seconds: float = 0.0
+    commit_seconds: float = 0.0
+    tasks: int = 0
+    most_tasks: int = 0
+
+    def add(self, tick: Tick) -> None:
+        self.count += 1
+        self.seconds += tick.seconds
+        self.most_seconds = max(self.most_seconds, tick.seconds)
+        self.commit_seconds += tick.commit_seconds
+        self.tasks += tick.size
+        self.most_tasks = max(self.most_tasks, tick.size)
+
+
+class Recent:
+    """Filled by the monitor from the tick log; times are monotonic seconds."""
+
+    def __init__(self, now: float) -> None:
+        self._began = now
+        self._slices: deque[tuple[float, dict[str, TypeCounts]]] = deque()
+        self._depths: deque[tuple[float, Mapping[str, int]]] = deque()
+        self.last_ticks = TickStats()
+        self.last_seconds = 1.0
+        self._taken_at = now
+        self.mean_seconds: dict[str, float] = {}  # of attempts, by agent id, smoothed
+
+    def add(self, ticks: Iterable[Tick], now: float) -> None:
+        """Takes the ticks since the last call."""
+        counts: dict[str, TypeCounts] = {}
+        self.last_ticks = TickStats()
+        for tick in ticks:
+            self.last_ticks.add(tick)
+            for outcome in tick.outcomes:
+                of_type = counts.get(outcome.type)
+                if of_type is None:
+                    of_type = counts[outcome.type] = TypeCounts()
+                if outcome.error_class is None:
+                    of_type.succeeded += 1
+                else:
+                    of_type.failed += 1
+                    of_type.retried += outcome.will_retry
+                    error_class = str(outcome.error_class)
+                    of_type.failures[error_class] = of_type.failures.get(error_class, 0) + 1
+                if outcome.wait_seconds is not None:
+                    of_type.wait.add(outcome.wait_seconds)
+                if outcome.run_seconds is not None:
+                    of_type.run.add(outcome.run_seconds)
+                    mean = self.mean_seconds.get(outcome.agent_id, outcome.run_seconds)
+                    self.mean_seconds[outcome.agent_id] = mean + SMOOTHING * (outcome.run_seconds - mean)
+        self.last_seconds = max(now - self._taken_at, 1e-3)
+        self._taken_at = now
+        if counts:
+            self._slices.append((now, counts))
+        while self._slices and self._slices[0][0] < now - KEPT_SECONDS:
+            self._slices.popleft()
+
+    def note_depths(self, depths: Mapping[str, int], now: float) -> None:
+        """How many tasks wait in each queue now."""
+        self._depths.append((now, depths))
+        while self._depths[0][0] < now - KEPT_SECONDS:
+            self._depths.popleft()
+
+    def forget_agents(self, present: Iterable[str]) -> None:
+        """Drops what is remembered of agents that are gone, once it is much."""
+        if len(self.mean_seconds) > AGENTS_REMEMBERED:
+            kept = set(present)
+            self.mean_seconds = {agent_id: mean for agent_id, mean in self.mean_seconds.items() if agent_id in kept}
+
+    def covers(self, window_seconds: float, now: float) -> bool:
+        """Whether the whole window was seen."""
+        return now - window_seconds >= self._began
+
+    def by_type(self, window_seconds: float, now: float) -> dict[str, TypeCounts]:
+        """What ended in the window, by type."""
+        found: dict[str, TypeCounts] = {}
+        for at, counts in reversed(self._slices):
+            if at <= now - window_seconds:
+                break
+            for type_, of_type in counts.items():
+                found.setdefault(type_, TypeCounts()).add(of_type)
+        return found
+
+    def depths(self, window_seconds: float, now: float) -> dict[str, tuple[int, int]] | None:
+        """(waiting then, waiting now) by queue; None if it is not known how many waited then."""
+        if not self._depths or self._depths[0][0] > now - window_seconds:
+            return None
+        then = next(depths for at, depths in reversed(self._depths) if at <= now - window_seconds)
+        last = self._depths[-1][1]
+        return {queue: (then.get(queue, 0), last.get(queue, 0)) for queue in then.keys() | last.keys()}

@@ -1,0 +1,71 @@
+"""PostgreSQL and Redis as the monitor reaches them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from core.database import Database
+from core.errors import Unavailable
+from core.live import ServerLive
+from core.queue import Queue
+from core.store import watching
+
+SIZE_EVERY_SECONDS = 60.0  # it looks at every file of the database
+
+
+class Servers:
+    """Looks at both; one that is away is a finding, not an error."""
+
+    def __init__(self, database: Database, queue: Queue, monotonic: Callable[[], float]) -> None:
+        self._database = database
+        self._queue = queue
+        self._monotonic = monotonic
+        self._size_bytes = 0.0
+        self._size_at: float | None = None
+
+    def look(self) -> list[ServerLive]:
+        """Both servers now."""
+        return [
+            _timed("postgresql", self._postgresql),
+            _timed("redis", self._redis),
+        ]
+
+    def _postgresql(self) -> tuple[str, dict[str, float]]:
+        with self._database.transaction() as tx:
+            found = watching.server(tx)
+            now = self._monotonic()
+            if self._size_at is None or now - self._size_at > SIZE_EVERY_SECONDS:
+                self._size_bytes, self._size_at = float(watching.database_size_bytes(tx)), now
+        read = found.blocks_hit + found.blocks_read
+        return found.version.split()[0], {
+            "connections": found.connections,
+            "max_connections": found.max_connections,
+            "commits": found.commits,
+            "rollbacks": found.rollbacks,
+            "deadlocks": found.deadlocks,
+            "temp_bytes": found.temp_bytes,
+            "cache_hit_ratio": found.blocks_hit / read if read else 1.0,
+            "size_bytes": self._size_bytes,
+        }
+
+    def _redis(self) -> tuple[str, dict[str, float]]:
+        found: dict[str, Any] = self._queue.server_info()
+        return str(found["redis_version"]), {
+            "memory_bytes": float(found["used_memory"]),
+            "memory_limit_bytes": float(found["maxmemory"]),
+            "clients": float(found["connected_clients"]),
+            "commands": float(found["total_commands_processed"]),
+            "evicted_keys": float(found["evicted_keys"]),
+            "fragmentation_ratio": float(found["mem_fragmentation_ratio"]),
+        }
+
+
+def _timed(name: str, look: Callable[[], tuple[str, dict[str, float]]]) -> ServerLive:
+    began = time.perf_counter()
+    try:
+        version, figures = look()
+    except Unavailable as error:
+        return ServerLive(name, False, "", None, {}, str(error))
+    return ServerLive(name, True, version, time.perf_counter() - began, figures)

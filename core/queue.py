@@ -220,6 +220,19 @@ class Queue:
         """Which start of the server this is; a restart from an old snapshot shows here."""
         return str(self.redis.info("server")["run_id"])
 
+    def place(self, lane: Lane, task_id: str) -> tuple[int | None, int]:
+        """How many tasks of its lane are before this one (None: it is not in it), and how many are in the lane.
+
+        Raises Unavailable.
+        """
+        name = self.keys.ready(str(lane))
+        with reaching_redis():
+            pipeline = self.redis.pipeline(transaction=False)
+            pipeline.zrank(name, task_id)
+            pipeline.zcard(name)
+            before, count = pipeline.execute()
+        return before, int(count)
+
     def server_info(self) -> dict[str, Any]:
         """What the server says of itself (INFO); raises Unavailable."""
         with reaching_redis():

@@ -20,6 +20,14 @@ class LaneCount(NamedTuple):
     oldest: datetime
 
 
+class Parent(NamedTuple):
+    """An unfinished task that another one waits for."""
+
+    id: str
+    type: str
+    state: str
+
+
 class Ending(NamedTuple):
     """How a task stands: its state, and its output or error once it has one."""
 
@@ -69,6 +77,11 @@ def waiting(tx: Transaction, ids: Sequence[str]) -> list[Waiting]:
     return [Waiting.from_row(row) for row in tx.rows(queries("reads")["waiting"], {"ids": plain(ids)})]
 
 
+def unfinished_parents(tx: Transaction, task_id: str) -> list[Parent]:
+    """What a blocked task still waits for."""
+    return [Parent(*row) for row in tx.rows(queries("reads")["unfinished_parents"], {"id": task_id})]
+
+
 def state_counts(tx: Transaction) -> dict[str, int]:
     """How many tasks are in each state."""
     return dict(tx.rows(queries("reads")["states"], {}))  # type: ignore[arg-type]
@@ -85,6 +98,11 @@ def waiting_lanes(tx: Transaction) -> list[LaneCount]:
 def agents(tx: Transaction) -> list[AgentRecord]:
     """Every agent that is known, present ones first."""
     return [AgentRecord.from_row(row) for row in tx.rows(queries("reads")["agents"], {})]
+
+
+def now(tx: Transaction) -> datetime:
+    """The database's time at the start of this transaction."""
+    return tx.rows(queries("reads")["now"], {})[0][0]  # type: ignore[no-any-return]
 
 
 def leader(tx: Transaction) -> tuple[int, str, datetime]:

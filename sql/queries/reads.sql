@@ -59,3 +59,12 @@ SELECT EXISTS (SELECT FROM tasks)
 -- How these tasks wait, for the queue.
 SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8
 FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state IN ('pending', 'scheduled')
+
+-- name: unfinished_parents
+-- What a blocked task still waits for.
+SELECT p.id, p.type, p.state FROM task_dependencies d JOIN tasks p ON p.id = d.parent_id
+WHERE d.child_id = %(id)s::uuid ORDER BY p.id
+
+-- name: now
+-- The time that decides.
+SELECT now()

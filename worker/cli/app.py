@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from worker.cli import admin, holds, prune, show, status, submit, tasks
+from worker.cli import admin, holds, prune, show, status, submit, tasks, why
 from worker.cli.exits import EXIT_CODES, Commands
 
 PROGRAM = "python -m worker"
@@ -40,6 +40,7 @@ COMMANDS = (
     ("status", status.status, LOOK, "status --json"),
     ("list", show.list_tasks, LOOK, "list --state failed --limit 50"),
     ("show", show.show, LOOK, f"show {ID}"),
+    ("why", why.why, LOOK, f"why {ID}"),
     ("history", show.history, LOOK, f"history {ID}"),
     ("agents", status.agents, LOOK, "agents --all"),
     ("types", admin.types, LOOK, "types diagnostic.sleep"),

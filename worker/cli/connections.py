@@ -30,10 +30,17 @@ def opened_submitter(*, load_types: bool = False) -> Iterator[tuple[Submitter, D
     settings = load_settings()
     if load_types:
         registry.load(settings.task_modules)
+    with opened_servers() as (database, queue):
+        yield Submitter(settings, registry, database, queue), database
+
+
+@contextmanager
+def opened_servers() -> Iterator[tuple[Database, Queue]]:
+    """Both servers, by the settings of the environment; raises ConfigurationError or Unavailable."""
+    settings = load_settings()
     endpoints = resolve(settings)
     with _opened_database(endpoints.database_url) as database, connect_redis(endpoints.redis_url) as client:
-        queue = Queue(client, settings.namespace, settings.placement_of)
-        yield Submitter(settings, registry, database, queue), database
+        yield database, Queue(client, settings.namespace, settings.placement_of)
 
 
 @contextmanager

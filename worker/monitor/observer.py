@@ -78,7 +78,8 @@ class Observer:
             self._servers_after = now + SERVERS_EVERY_SECONDS
         if now >= self._count_after:
             self._count(now, database_now)
-        live = self._compose(term.epoch, database_now, now, self._dispatcher.agents_seen, list(alerts))
+        agents = self._dispatcher.agents_seen  # before the time of the snapshot
+        live = self._compose(term.epoch, term.database_now(self._clock), now, agents, list(alerts))
         write_live(self._cache, live)
         self.live = live
         return live

@@ -1,0 +1,77 @@
+"""`why` on real servers, with a real leader and agents."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from core.clock import Clock
+from core.config import Settings
+from tests.engine import Engine, Payload, running_engine
+from tests.servers import wait_until
+from worker.agents.context import TaskContext
+from worker.cli.app import app
+from worker.monitor import observer
+from worker.monitor.monitor import Monitor
+
+
+@pytest.fixture
+def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    monkeypatch.setattr(observer, "COUNT_SHARE", 1.0)
+    for name in ("database_url", "redis_url", "namespace", "data_dir"):
+        monkeypatch.setenv(f"TASKYARD_{name.upper()}", str(getattr(settings, name)))
+    with running_engine(settings) as engine:
+        yield engine
+
+
+@pytest.fixture
+def why() -> Callable[..., Result]:
+    return lambda *arguments: CliRunner().invoke(app, ["why", *arguments], prog_name="python -m worker")
+
+
+def test_a_task_behind_others(engine: Engine, why: Callable[..., Result]) -> None:
+    gate = threading.Event()
+
+    def wait(given: Payload, context: TaskContext) -> Payload:
+        gate.wait(20)
+        return given
+
+    engine.define("demo.wait", wait)
+    worker = engine.worker()
+    engine.agent("only", max_concurrency=1)
+    monitor = Monitor(engine.settings, engine.database, engine.queue, worker.dispatcher, "test", Clock())
+    running = engine.submit("demo.wait")
+    engine.wait_for(running, "in_progress")
+    waiting = [engine.submit("demo.wait") for _ in range(3)]
+
+    def answer() -> dict[str, object] | None:
+        monitor.observe()
+        found = json.loads(why(waiting[-1], "--json").stdout)
+        return found if found["agents"] and found["agents"][0]["reason"].startswith("is full") else None
+
+    found = wait_until(answer, 10)
+    assert (found["before"], found["lane_depth"], found["state"]) == (2, 3, "pending")
+    assert found["agents"] == [
+        {"agent": "only", "takes": False, "can": True, "reason": "is full: has 1 tasks for 1 slots"}
+    ]
+    shown = why(waiting[-1]).stdout
+    assert "2 tasks of its lane go first" in shown
+    assert "3 of 3 in its lane" in shown
+    assert "agent only runs it" in why(running).stdout
+    gate.set()
+    engine.wait_for_all(waiting)
+    assert "it does not wait: it is completed" in why(waiting[0]).stdout
+
+
+def test_without_a_leader_and_without_a_task(engine: Engine, why: Callable[..., Result]) -> None:
+    engine.define("demo.wait", lambda given, context: given)
+    first = engine.submit("demo.wait")
+    second = engine.submit("demo.wait", after=[first])
+    assert "no worker leads" in why(first).stdout
+    assert f"waits for demo.wait {first}, which is pending" in " ".join(why(second).stdout.split())
+    assert why("0199c0de-0000-7000-8000-000000000001").exit_code == 3
+    assert why("nonsense").exit_code == 2

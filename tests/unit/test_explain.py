@@ -1,0 +1,138 @@
+"""The answer to "why is this task waiting?", by what is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.explain import Situation, explain
+from core.holds import Hold, HoldKind, HoldMode, Holds
+from core.live import VERSION, AgentLive, DispatcherLive, Live, OpenBreaker, RecentType
+from core.models import Task
+from core.states import Priority, TaskState
+from core.store.reading import Parent
+from tests.unit.ledger_support import task_id
+
+NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+AT = NOW.timestamp()
+
+
+def agent(name: str = "coder-1", **fields: Any) -> AgentLive:
+    given = {
+        "id": f"{name}:a", "name": name, "kind": "coder", "host": "here", "pid": 1, "types": ["code.*"], "tags": [],
+        "max_concurrency": 2, "state": "online", "running": 0, "held": 0, "mean_seconds": None, "cpu_percent": 0.0,
+        "memory_bytes": 1, "heartbeat_at": AT - 1, "read_at": AT - 1, "tasks": [], "breakers": [],
+    }  # fmt: skip
+    return AgentLive(**{**given, **fields})
+
+
+def live(*agents: AgentLive, ended: int = 0) -> Live:
+    dispatcher = DispatcherLive("w", 1, AT, 1.0, 0.0, 0.0, 0.0, 0.0, 0)
+    recent = [RecentType("code.run", ended, 0, 0, {}, None, None, None, None)] if ended else []
+    return Live(VERSION, AT, dispatcher, AT, [], [], AT, [], recent, list(agents), [], [])
+
+
+def task(**fields: Any) -> Task:
+    given = {
+        "id": task_id(1), "queue": "default", "type": "code.run", "title": None, "state": TaskState.PENDING,
+        "priority": Priority.MEDIUM, "input": {}, "output": None, "error": None, "requires": (), "attempt": 0,
+        "refunded": 0, "max_attempts": 3, "timeout_seconds": 60.0, "run_at": None, "ready_at": NOW,
+        "idempotency_key": None, "workflow_id": None, "waiting_on": 0, "creator_agent_id": None, "created_by": "me",
+        "assigned_agent_id": None, "progress": None, "progress_message": None, "checkpoint": None, "created_at": NOW,
+        "assigned_at": None, "started_at": None, "finished_at": None,
+    }  # fmt: skip
+    return Task(**{**given, **fields})
+
+
+def situation(seen: Live | None, **fields: Any) -> Situation:
+    return replace(Situation(seen, Holds(), (), 0, 1, NOW), **fields)
+
+
+FULL = agent(held=2)
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        (agent(), (True, True, "has 2 free slots")),
+        (FULL, (False, True, "is full: has 2 tasks for 2 slots")),
+        (agent(types=["analysis.*"]), (False, False, "does not take type code.run, only analysis.*")),
+        (agent(state="paused"), (False, False, "is paused")),
+        (agent(state="draining"), (False, False, "is draining")),
+        (agent(heartbeat_at=AT - 60), (False, False, "has sent no heartbeat for 60 s")),
+        (
+            agent(breakers=[OpenBreaker("code.run", "open", "it failed", AT, AT + 20)]),
+            (False, False, "its breaker for this type is open, one is tried in 20 s: it failed"),
+        ),
+        (
+            agent(breakers=[OpenBreaker("code.run", "probing", "it failed", AT, AT)]),
+            (False, False, "its breaker for this type is open, one task is being tried: it failed"),
+        ),
+        (agent(breakers=[OpenBreaker("code.other", "open", "x", AT, AT)]), (True, True, "has 2 free slots")),
+    ],
+)
+def test_verdicts(seen: AgentLive, verdict: tuple[bool, bool, str]) -> None:
+    [found] = explain(task(), situation(live(seen))).agents
+    assert (found.takes, found.can, found.reason) == verdict
+
+
+def test_missing_tags() -> None:
+    found = explain(task(requires=("gpu", "linux")), situation(live(agent(tags=["linux"]))))
+    assert found.agents[0].reason == "lacks the tags gpu"
+    assert found.summary == "no agent can take it now: coder-1 lacks the tags gpu"
+    assert found.starts_in_seconds is None
+
+
+def test_place_and_estimate() -> None:
+    found = explain(task(), situation(live(FULL, ended=30), before=9, lane_depth=40))
+    assert (found.before, found.lane_depth, found.starts_in_seconds) == (9, 40, 20.0)
+    assert found.summary == "9 tasks of its lane go first; it may start in about 20 s"
+
+
+def test_next_of_its_lane() -> None:
+    assert explain(task(), situation(live(agent()))).starts_in_seconds == 0.0
+    assert "the next tick places it" in explain(task(), situation(live(agent(), FULL))).summary
+    assert "all agents that can take it are full" in explain(task(), situation(live(FULL))).summary
+    assert "on its way into its lane" in explain(task(), situation(live(agent()), before=None, lane_depth=0)).summary
+
+
+def test_agents_that_take_it_come_first() -> None:
+    found = explain(task(), situation(live(agent("c", types=["x"]), agent("b", held=2), agent("a"))))
+    assert [verdict.agent for verdict in found.agents] == ["a", "b", "c"]
+
+
+def test_what_holds_it() -> None:
+    parent = Parent(task_id(2), "code.build", "pending")
+    blocked = explain(task(state=TaskState.BLOCKED, waiting_on=1), situation(live(agent()), parents=[parent]))
+    assert blocked.summary == f"waits for code.build {task_id(2)}, which is pending"
+    due = NOW + timedelta(seconds=30)
+    delayed = explain(task(state=TaskState.SCHEDULED, run_at=due), situation(live(agent()), before=None, lane_depth=0))
+    assert delayed.summary == "it is due in 30.0 s, at 2026-05-04T12:00:30+00:00"
+    assert delayed.starts_in_seconds == 30.0
+    retried = explain(task(state=TaskState.SCHEDULED, run_at=due, attempt=2), situation(live(agent())))
+    assert retried.summary.startswith("attempt 2 failed and the next one is due in 30.0 s")
+    hold = Hold(HoldKind.QUEUE, "default", HoldMode.PAUSED, "ann", "full disk", NOW)
+    paused = explain(task(), situation(live(agent()), holds=Holds.of([hold])))
+    assert paused.summary == str(hold)
+    assert paused.starts_in_seconds is None
+
+
+def test_nobody_leads_and_nobody_is_there() -> None:
+    assert explain(task(), situation(None)).summary == "no worker leads: nothing is scheduled until one does"
+    assert explain(task(), situation(live())).summary == "no agent is registered"
+
+
+@pytest.mark.parametrize("state", ["completed", "failed", "cancelled"])
+def test_it_does_not_wait_any_more(state: str) -> None:
+    assert explain(task(state=TaskState(state)), situation(None)).summary == f"it does not wait: it is {state}"
+
+
+def test_with_its_agent() -> None:
+    given = {"assigned_agent_id": "coder-1:a", "assigned_at": NOW - timedelta(seconds=2)}
+    running = explain(task(state=TaskState.IN_PROGRESS, **given), situation(live(agent())))
+    assert running.summary == "it does not wait: agent coder-1 runs it"
+    assigned = explain(task(state=TaskState.ASSIGNED, **given), situation(live(agent())))
+    assert assigned.summary == "agent coder-1 has had it for 2.0 s and begins it as soon as a slot is free"

@@ -1,0 +1,46 @@
+"""The command that explains why a task waits."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from worker.cli.output import Column, print_fields, print_json, print_line, print_table, state_text
+from worker.cli.show import AsJson, TaskId
+from worker.cli.text import duration, task_id, visible
+
+
+def why(task: TaskId, as_json: AsJson = False) -> None:
+    """Explains why a task waits: what holds it, its place, what each agent says, when it may start.
+
+    The estimate rests on how many attempts of its type ended in the last minute.
+    """
+    from core.cache import RedisCache
+    from core.explain import why as explained
+    from worker.cli.connections import opened_servers
+
+    with opened_servers() as (database, queue):
+        found = explained(database, queue, RedisCache(queue.redis, queue.keys), task_id(task))
+    if as_json:
+        print_json(found.as_json())
+        return
+    place = "" if found.before is None else f"{found.before + 1} of {found.lane_depth} in its lane"
+    starts = "" if found.starts_in_seconds is None else f"in about {duration(found.starts_in_seconds)}"
+    print_fields(
+        [
+            ("id", found.task_id),
+            ("state", state_text(found.state)),
+            ("why", visible(found.summary)),
+            *[("held", visible(held)) for held in found.holds[1:]],
+            ("place", place),
+            ("starts", starts),
+        ]
+    )
+    if found.agents:
+        print_line("")
+        print_table(
+            [Column("agent"), Column("takes it", fixed=True), Column("why")],
+            [
+                [v.agent, Text("now", "green") if v.takes else Text("later", "yellow") if v.can else "no", v.reason]
+                for v in found.agents
+            ],
+        )

@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     retention_minutes_days: int = Field(
         7, ge=0, le=36500, description="Days for which counts and samples of each minute are kept; 0: for ever"
     )
+    retention_ten_minutes_days: int = Field(
+        30, ge=0, le=36500, description="Days for which those of each ten minutes are kept; 0: for ever"
+    )
     retention_hours_days: int = Field(
         90, ge=0, le=36500, description="Days for which those of each hour are kept; 0: for ever"
     )

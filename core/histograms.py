@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-RELATIVE_ERROR = 0.02
+RELATIVE_ERROR = 0.05
 LEAST_SECONDS = 1e-6
 GROWTH = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _LOG_GROWTH = math.log(GROWTH)

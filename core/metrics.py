@@ -124,9 +124,9 @@ def series(
     for start, error_class, count in tx.rows(queries("metrics")["series_failures"], parameters):
         points[start].failures[error_class] = count
     if percentiles:
-        for start, measure, bucket, count in tx.rows(queries("metrics")["series_histograms"], parameters):
+        for start, measure, buckets, counts in tx.rows(queries("metrics")["series_histograms"], parameters):
             point = points[start]
-            (point.wait, point.run, point.total)[measure - 1].counts[bucket] = count
+            (point.wait, point.run, point.total)[measure - 1].merge_counts(dict(zip(buckets, counts, strict=True)))
     return list(points.values())
 
 

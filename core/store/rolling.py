@@ -1,4 +1,4 @@
-"""The roll-up of the audit log into minutes, hours and days, and of samples; see sql/queries/metrics.sql."""
+"""The roll-up of the audit log, and of samples, into minutes and what they add up to; see sql/queries/metrics.sql."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import orjson
 from core.database import Transaction, queries
 from core.histograms import GROWTH, LEAST_SECONDS
 
-MINUTE, HOUR, DAY = 60, 3600, 86400
-LEVELS = (MINUTE, HOUR, DAY)
+MINUTE, TEN_MINUTES, HOUR, DAY = 60, 600, 3600, 86400
+LEVELS = (MINUTE, TEN_MINUTES, HOUR, DAY)
 PATIENCE_SECONDS = 600.0  # for transactions that stay open
 
 

@@ -8,9 +8,9 @@ FROM tasks WHERE finished_at IS NULL GROUP BY queue, type, requires, state, prio
 -- name: finished_counts
 -- How many tasks of each type ended in each way, by the roll-ups.
 SELECT type, sum(completed)::bigint, sum(failed)::bigint, sum(cancelled)::bigint
-FROM metric_counts m
-JOIN unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
-    ON m.level_seconds = l.level AND m.at >= to_timestamp(l.since) AND m.at < to_timestamp(l.until)
+FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
+CROSS JOIN LATERAL (SELECT * FROM metric_counts c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
+    AND c.at < to_timestamp(l.until) OFFSET 0) m
 GROUP BY type HAVING sum(completed + failed + cancelled) > 0 ORDER BY type
 
 -- name: last_submissions

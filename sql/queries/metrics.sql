@@ -3,8 +3,10 @@
 -- Buckets are those of core.histograms; a span always begins at a whole multiple of its level since 1970 (UTC).
 
 -- name: one_process
--- No parallel workers for this transaction: the roll-up has time, the tick has not.
-SELECT set_config('max_parallel_workers_per_gather', '0', true)
+-- No parallel workers for this transaction: the roll-up has time, the tick has not. And no nested loops where there
+-- is a choice: of a span that was just filled the planner knows nothing.
+SELECT set_config('max_parallel_workers_per_gather', '0', true), set_config('enable_nestloop', 'off', true),
+    set_config('jit', 'off', true)
 
 -- name: progress
 -- How far a level has come, in epoch seconds, locked against others who roll it up.
@@ -161,25 +163,28 @@ ON CONFLICT (level_seconds, at, source, name, metric) DO UPDATE SET
     count = metric_samples.count + EXCLUDED.count, total = metric_samples.total + EXCLUDED.total,
     least = least(metric_samples.least, EXCLUDED.least), most = greatest(metric_samples.most, EXCLUDED.most)
 
+-- The spans of a reading are looked up one by one (OFFSET 0 keeps the planner from turning that round).
+
 -- name: series
 -- Counts by time step, of what matches (a NULL filter matches all), from the coarsest level that fits the step
 -- as far as it is rolled up, and from finer ones behind.
 SELECT floor(date_part('epoch', at) / %(step)s) * %(step)s AS start, sum(submitted)::bigint, sum(completed)::bigint,
     sum(failed)::bigint, sum(retried)::bigint, sum(timed_out)::bigint, sum(cancelled)::bigint, sum(cpu_seconds),
     sum(wait_seconds), sum(run_seconds), sum(total_seconds)
-FROM metric_counts m
-JOIN unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
-    ON m.level_seconds = l.level AND m.at >= to_timestamp(l.since) AND m.at < to_timestamp(l.until)
+FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
+CROSS JOIN LATERAL (SELECT * FROM metric_counts c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
+    AND c.at < to_timestamp(l.until) OFFSET 0) m
 WHERE (%(queue)s::text IS NULL OR queue = %(queue)s) AND (%(type)s::text IS NULL OR type = %(type)s)
     AND (%(agent)s::text IS NULL OR agent = %(agent)s)
 GROUP BY start ORDER BY start
 
 -- name: series_histograms
--- The histograms of the same steps: measure 1 waiting, 2 running, 3 from submission to end.
-SELECT floor(date_part('epoch', at) / %(step)s) * %(step)s AS start, h.measure, h.bucket, sum(h.n)::bigint
-FROM metric_counts m
-JOIN unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
-    ON m.level_seconds = l.level AND m.at >= to_timestamp(l.since) AND m.at < to_timestamp(l.until)
+-- The histograms of the same steps as arrays; measure 1 is waiting, 2 running, 3 from submission to end.
+SELECT start, measure, array_agg(bucket), array_agg(n) FROM (
+SELECT floor(date_part('epoch', at) / %(step)s) * %(step)s AS start, h.measure, h.bucket, sum(h.n)::bigint AS n
+FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
+CROSS JOIN LATERAL (SELECT * FROM metric_counts c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
+    AND c.at < to_timestamp(l.until) OFFSET 0) m
 CROSS JOIN LATERAL (
     SELECT 1 AS measure, * FROM unnest(wait_buckets, wait_counts) AS w(bucket, n)
     UNION ALL SELECT 2, * FROM unnest(run_buckets, run_counts) AS r(bucket, n)
@@ -188,15 +193,16 @@ CROSS JOIN LATERAL (
 WHERE (%(queue)s::text IS NULL OR queue = %(queue)s) AND (%(type)s::text IS NULL OR type = %(type)s)
     AND (%(agent)s::text IS NULL OR agent = %(agent)s)
 GROUP BY start, h.measure, h.bucket
+) counted GROUP BY start, measure
 
 -- name: series_failures
 -- Failed attempts of the same steps by error class.
 SELECT floor(date_part('epoch', at) / %(step)s) * %(step)s AS start, f.key, sum(f.value::bigint)::bigint
-FROM metric_counts m
-JOIN unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
-    ON m.level_seconds = l.level AND m.at >= to_timestamp(l.since) AND m.at < to_timestamp(l.until)
+FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
+CROSS JOIN LATERAL (SELECT * FROM metric_counts c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
+    AND c.at < to_timestamp(l.until) OFFSET 0) m
 CROSS JOIN LATERAL jsonb_each_text(failures) f
-WHERE (%(queue)s::text IS NULL OR queue = %(queue)s) AND (%(type)s::text IS NULL OR type = %(type)s)
+WHERE failed + retried > 0 AND (%(queue)s::text IS NULL OR queue = %(queue)s) AND (%(type)s::text IS NULL OR type = %(type)s)
     AND (%(agent)s::text IS NULL OR agent = %(agent)s)
 GROUP BY start, f.key
 
@@ -206,9 +212,9 @@ SELECT agent, type, sum(completed)::bigint, sum(failed + retried)::bigint, sum(r
 FROM (
     SELECT agent, type, completed, failed, retried, run_seconds,
         (SELECT coalesce(sum(c), 0) FROM unnest(run_counts) c) AS n
-    FROM metric_counts m
-    JOIN unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
-        ON m.level_seconds = l.level AND m.at >= to_timestamp(l.since) AND m.at < to_timestamp(l.until)
+    FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
+    CROSS JOIN LATERAL (SELECT * FROM metric_counts c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
+        AND c.at < to_timestamp(l.until) OFFSET 0) m
     WHERE agent <> ''
 ) counted
 GROUP BY agent, type ORDER BY agent, type
@@ -225,9 +231,9 @@ GROUP BY m.at, m.type ORDER BY m.at
 -- What was measured of one source over time, by the coarsest level that fits as above.
 SELECT floor(date_part('epoch', at) / %(step)s) * %(step)s AS start, name, metric, sum(total) / sum(count), min(least),
     max(most)
-FROM metric_samples m
-JOIN unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
-    ON m.level_seconds = l.level AND m.at >= to_timestamp(l.since) AND m.at < to_timestamp(l.until)
+FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
+CROSS JOIN LATERAL (SELECT * FROM metric_samples c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
+    AND c.at < to_timestamp(l.until) OFFSET 0) m
 WHERE source = %(source)s AND (%(metric)s::text IS NULL OR metric = %(metric)s)
 GROUP BY start, name, metric ORDER BY start, name, metric
 

@@ -16,7 +16,7 @@ from core.database import Database, connect_driver
 from core.errors import Unavailable
 from core.histograms import Histogram
 from core.store import rolling
-from core.store.rolling import DAY, HOUR, LEVELS, MINUTE, Sample
+from core.store.rolling import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES, Sample
 from tests.servers import wait_until
 from worker.monitor.rollup import RollUp
 
@@ -271,6 +271,6 @@ def test_retention_per_level(database: Database) -> None:
     store(database, events)
     duty = RollUp(database)
     duty.run(lambda: True)
-    duty.prune({MINUTE: 1, HOUR: 0, DAY: 0})
+    duty.prune({MINUTE: 1, TEN_MINUTES: 0, HOUR: 0, DAY: 0})
     assert rolled(database, MINUTE) == {}
     assert rolled(database, HOUR) != {}

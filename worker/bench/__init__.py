@@ -13,6 +13,7 @@ from core.config import Settings
 from core.errors import ConfigurationError
 from worker.bench.drains import measure_drain, measure_drain_process
 from worker.bench.environment import Environment
+from worker.bench.history import measure_history
 from worker.bench.latencies import measure_agents, measure_latency, measure_roundtrip
 from worker.bench.results import Result
 from worker.bench.submissions import measure_bulk, measure_single
@@ -25,6 +26,7 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "latency": measure_latency,
     "roundtrip": measure_roundtrip,
     "agents": measure_agents,
+    "history": measure_history,
 }
 
 

@@ -29,14 +29,14 @@ def measure_drain(environment: Environment) -> list[Result]:
     runs, limits, batches = [], [], []
     usage = Usage()
     for _ in range(REPEATS):
-        rate, batch = _drain(environment, "diagnostic.noop", TASKS, usage)
+        rate, batch = drain(environment, "diagnostic.noop", TASKS, usage)
         runs.append(rate)
         batches.append(batch)
         limits.append(_limit(environment, round(batch)))
-    drain, limit = statistics.median(runs), statistics.median(limits)
+    rate, limit = statistics.median(runs), statistics.median(limits)
     share = statistics.median(run / own for run, own in zip(runs, limits, strict=True))
     return [
-        Result("drain", drain, "tasks/s", f"{TASKS:,} no-op tasks on 2 agents, median of {REPEATS}"),
+        Result("drain", rate, "tasks/s", f"{TASKS:,} no-op tasks on 2 agents, median of {REPEATS}"),
         Result("limit_drain", limit, "tasks/s", "the same rows, statements and batches without an engine"),
         Result("drain_share", 100 * share, "%", "drain as a share of limit_drain"),
         Result("drain_batch", statistics.median(batches), "tasks", "claimed in one tick"),
@@ -46,7 +46,7 @@ def measure_drain(environment: Environment) -> list[Result]:
 
 def measure_drain_process(environment: Environment) -> list[Result]:
     """The same with a child process around each handler."""
-    rate, _ = _drain(environment, "diagnostic.noop_process", PROCESS_TASKS, Usage())
+    rate, _ = drain(environment, "diagnostic.noop_process", PROCESS_TASKS, Usage())
     return [Result("drain_process", rate, "tasks/s", f"{PROCESS_TASKS:,} no-op tasks in child processes")]
 
 
@@ -97,9 +97,11 @@ def _cpu(processes: Iterable[psutil.Process]) -> float:
     return total
 
 
-def _drain(environment: Environment, task_type: str, count: int, usage: Usage) -> tuple[float, float]:
+def drain(
+    environment: Environment, task_type: str, count: int, usage: Usage, *, keep_seeded: bool = False
+) -> tuple[float, float]:
     """(tasks per second, tasks per tick). The agents are there before the worker, so that nobody waits for them."""
-    environment.empty()
+    environment.empty(keep_seeded=keep_seeded)
     environment.submitter.submit_many({"type": task_type} for _ in range(count))
     with environment.agents() as supervisor, environment.worker() as worker:
         environment.wait(lambda: _has_claims(environment), "the first claim")

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from worker.cli import admin, holds, prune, show, status, submit, tasks, why
+from worker.cli import admin, holds, prune, seed, show, status, submit, tasks, why
 from worker.cli.exits import EXIT_CODES, Commands
 
 PROGRAM = "python -m worker"
@@ -46,6 +46,7 @@ COMMANDS = (
     ("types", admin.types, LOOK, "types diagnostic.sleep"),
     ("migrate", admin.migrate, CARE, "migrate"),
     ("prune", prune.prune, CARE, "prune --dry-run"),
+    ("seed", seed.seed, CARE, "seed --tasks 1000000 --days 30"),
     ("doctor", admin.doctor, CARE, "doctor"),
     ("prove", admin.prove, CARE, "prove --cycles 200 --seed 7"),
     ("soak", admin.soak, CARE, "soak --minutes 15 --rate 500"),

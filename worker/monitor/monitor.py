@@ -16,7 +16,7 @@ from core.config import Settings
 from core.database import Database
 from core.errors import Unavailable
 from core.queue import Queue
-from core.store.rolling import DAY, HOUR, MINUTE
+from core.store.rolling import DAY, HOUR, MINUTE, TEN_MINUTES
 from worker.dispatcher import Dispatcher
 from worker.monitor.observer import Observer
 from worker.monitor.rollup import RollUp
@@ -42,6 +42,7 @@ class Monitor:
         self._rollup = RollUp(database, clock)
         self._retention_days = {
             MINUTE: settings.retention_minutes_days,
+            TEN_MINUTES: settings.retention_ten_minutes_days,
             HOUR: settings.retention_hours_days,
             DAY: settings.retention_days_days,
         }

@@ -1,4 +1,4 @@
-"""Rolls the audit log up into minutes, hours and days, beside the tick and as fast as it can be done unnoticed.
+"""Rolls the audit log up into minutes and what they add up to, beside the tick and as fast as it can be done unnoticed.
 
 Minutes are counted for good once no transaction can add to them, and provisionally until then, so
 that charts reach up to now. What was interrupted begins again where the last commit left it.
@@ -6,6 +6,7 @@ that charts reach up to now. What was interrupted begins again where the last co
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from core.clock import Clock
 from core.database import Database
 from core.store import rolling
-from core.store.rolling import DAY, HOUR, LEVELS, MINUTE
+from core.store.rolling import DAY, LEVELS, MINUTE
 
 # Share of the time that it may keep PostgreSQL busy: one of its processes.
 SHARE = 0.1
@@ -25,9 +26,10 @@ MOST_MINUTES = 1440  # in one transaction
 class RollUp:
     """The duty; `run` does what is due now."""
 
-    def __init__(self, database: Database, clock: Clock | None = None) -> None:
+    def __init__(self, database: Database, clock: Clock | None = None, catch_up_share: float = CATCH_UP_SHARE) -> None:
         self._database = database
         self._clock = clock or Clock()
+        self._catch_up_share = catch_up_share
         self._minutes_at_once = 1
         self._provisional_after = 0.0  # monotonic seconds
 
@@ -60,11 +62,11 @@ class RollUp:
             self._minutes_at_once = max(1, self._minutes_at_once // 2)
         if until >= settled:
             return False
-        time.sleep(seconds / CATCH_UP_SHARE - seconds)
+        time.sleep(seconds / self._catch_up_share - seconds)
         return True
 
     def _roll_above(self) -> None:
-        for below, level in ((MINUTE, HOUR), (HOUR, DAY)):
+        for below, level in itertools.pairwise(LEVELS):
             with self._database.transaction() as tx:
                 since = rolling.progress(tx, level)
                 until = math.floor(rolling.levels(tx)[below] / level) * level

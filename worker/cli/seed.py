@@ -1,0 +1,44 @@
+"""The command that fills an installation with a made-up history."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from worker.cli.output import print_line
+
+
+def seed(
+    tasks: Annotated[int, typer.Option(min=1, max=100_000_000, help="How many tasks.")] = 100_000,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Over how many days before now.")] = 30,
+    force: Annotated[bool, typer.Option("--force", help="Also beside tasks of your own.")] = False,
+) -> None:
+    """Adds a made-up history of ended tasks, to try the dashboard or measure with.
+
+    They bear the submitter `seed`. Refused beside tasks of your own unless forced: charts would mix the two.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from core.errors import ConfigurationError
+    from core.store import seeding
+    from worker.cli.connections import opened_servers
+    from worker.seeding import seed as seeded
+
+    with opened_servers() as (database, _):
+        with database.transaction() as tx:
+            if not force and seeding.has_real_tasks(tx):
+                raise ConfigurationError(["seed: there are tasks of your own here: --force adds to them all the same"])
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            shown = bar.add_task("seeding", total=tasks)
+
+            def show(what: str, count: int) -> None:
+                if what == "tasks":
+                    bar.update(shown, completed=count)
+                else:
+                    bar.update(shown, description="rolling up")
+
+            seeded(database, tasks, days, show)
+    print_line(f"seeded {tasks:,} tasks over {days} days")

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
         (), description="Importable modules with your task types, comma-separated"
     )
     pool_file: Path | None = Field(None, description="TOML file of the agent pool; empty: the shipped pool")
+    alerts_file: Path | None = Field(None, description="TOML file of alert rules; empty: the shipped rules")
     allow_code_execution: bool = Field(
         False, description="Whether `code.run` and inline `testing.pytest` may run submitted code"
     )
@@ -62,6 +63,9 @@ class Settings(BaseSettings):
     retention_agents_days: int = Field(
         7, ge=0, le=36500, description="Agents that left are forgotten after so many days; 0: never"
     )
+    retention_alerts_days: int = Field(
+        90, ge=0, le=36500, description="Alerts are forgotten so many days after they were resolved; 0: never"
+    )
     retention_minutes_days: int = Field(
         7, ge=0, le=36500, description="Days for which counts and samples of each minute are kept; 0: for ever"
     )
@@ -83,7 +87,7 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("database_url", "redis_url", "pool_file", mode="before")
+    @field_validator("database_url", "redis_url", "pool_file", "alerts_file", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from worker.cli import admin, holds, prune, seed, show, status, submit, tasks, why
+from worker.cli import admin, alerts, holds, prune, seed, show, status, submit, tasks, why
 from worker.cli.exits import EXIT_CODES, Commands
 
 PROGRAM = "python -m worker"
@@ -24,7 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RUN, CHANGE, LOOK, CARE = "Run", "Work with tasks", "Look", "Take care"
+RUN, CHANGE, LOOK, WATCH, CARE = "Run", "Work with tasks", "Look", "Alerts", "Take care"
 ID = "0199c0de-0000-7000-8000-000000000001"
 COMMANDS = (
     ("run", admin.run, RUN, "run --dashboard --demo"),
@@ -44,6 +44,12 @@ COMMANDS = (
     ("history", show.history, LOOK, f"history {ID}"),
     ("agents", status.agents, LOOK, "agents --all"),
     ("types", admin.types, LOOK, "types diagnostic.sleep"),
+    ("alerts", alerts.alerts, WATCH, "alerts --all"),
+    ("ack", alerts.ack, WATCH, f'ack {ID} --reason "looking into it"'),
+    ("silence", alerts.silence, WATCH, 'silence "queue grows" --subject reports --minutes 120'),
+    ("unsilence", alerts.unsilence, WATCH, f"unsilence {ID}"),
+    ("silences", alerts.silences, WATCH, "silences --json"),
+    ("rules", alerts.rules, WATCH, "rules --file alerts.toml"),
     ("migrate", admin.migrate, CARE, "migrate"),
     ("prune", prune.prune, CARE, "prune --dry-run"),
     ("seed", seed.seed, CARE, "seed --tasks 1000000 --days 30"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import structlog
@@ -16,19 +16,26 @@ from core.config import Settings
 from core.database import Database
 from core.errors import Unavailable
 from core.queue import Queue
+from core.store import alerting
 from core.store.rolling import DAY, HOUR, MINUTE, TEN_MINUTES
+from worker.alerts.delivery import Deliveries
+from worker.alerts.engine import AlertEngine
+from worker.alerts.rules import load_rules
 from worker.dispatcher import Dispatcher
+from worker.monitor.observed import Observed
 from worker.monitor.observer import Observer
 from worker.monitor.rollup import RollUp
 from worker.monitor.sampler import Sampler
+from worker.monitor.signals import Anomaly
 
+DELIVERY_SECONDS = 5.0  # that a stop waits for notifications on their way
 Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
 
 
 class Monitor:
-    """Live state, samples and roll-ups of one worker."""
+    """Live state, samples, roll-ups and alerts of one worker."""
 
     def __init__(
         self, settings: Settings, database: Database, queue: Queue, dispatcher: Dispatcher, worker: str, clock: Clock
@@ -46,18 +53,33 @@ class Monitor:
             HOUR: settings.retention_hours_days,
             DAY: settings.retention_days_days,
         }
+        rules = load_rules(settings.alerts_file)
+        self.evaluate_every_seconds = rules.evaluate_every_seconds
+        self._database = database
+        self._deliveries = Deliveries(rules.channels)
+        self._engine = AlertEngine(rules, database, self._deliveries, settings.namespace)
+        self._alerts_days = settings.retention_alerts_days
         self._is_stopping = threading.Event()
+        self._anomalies: Sequence[Anomaly] | None = None
         self._troubles: dict[str, str] = {}
 
     def observe(self) -> None:
         """Makes the live state anew."""
-        self._unless_away("observe", self.observer.observe)
+        self._unless_away("observe", lambda: self.observer.observe(self._engine.firing))
 
     def sample(self) -> None:
         """Measures the host, the processes and the servers; stores the minutes that are over."""
         now = self._clock.now().timestamp()
         self._sampler.sample(self.observer.live, now)
         self._unless_away("sample", lambda: self._sampler.flush(now))
+
+    def evaluate(self) -> None:
+        """Judges the alert rules, if this worker leads or nobody does."""
+        signals = Observed(self.observer, self._sampler, self._database, self._clock, self._host, self._anomalies)
+        if signals.live is None and signals.is_led:
+            self._engine.forget()
+        else:
+            self._engine.evaluate(signals, self._clock.now())
 
     def roll_up(self) -> None:
         """Brings the roll-ups up to now, if this worker leads."""
@@ -67,12 +89,19 @@ class Monitor:
     def prune(self) -> None:
         """Forgets what is older than the retention of its level, if this worker leads."""
         if self._dispatcher.is_leading.is_set():
-            self._unless_away("prune", lambda: self._rollup.prune(self._retention_days))
+            self._unless_away("prune", self._prune)
 
     def close(self) -> None:
         """Stores what was sampled; the duties that run end soon."""
         self._is_stopping.set()
+        self._deliveries.close(DELIVERY_SECONDS)
         self._unless_away("sample", lambda: self._sampler.flush(math.inf))
+
+    def _prune(self) -> None:
+        self._rollup.prune(self._retention_days)
+        if self._alerts_days:
+            with self._database.transaction() as tx:
+                alerting.prune(tx, self._alerts_days)
 
     def _may_roll(self) -> bool:
         return self._dispatcher.is_leading.is_set() and not self._is_stopping.is_set()

@@ -8,7 +8,7 @@ from core.clock import Clock
 from core.database import Database
 from core.errors import Unavailable
 from core.histograms import Histogram
-from core.live import Live
+from core.live import Live, ServerLive
 from core.store import reading, watching
 from core.store.rolling import HOUR
 from worker.monitor.observer import Observer
@@ -30,6 +30,7 @@ class Observed:
     ) -> None:
         self._recent = observer.recent
         self._live = observer.live
+        self._servers = observer.servers
         self._sampler = sampler
         self._database = database
         self._now = clock.monotonic()
@@ -50,6 +51,9 @@ class Observed:
                 return reading.is_led(tx)
         except Unavailable:
             return None  # a server that is down has a rule of its own
+
+    def servers(self) -> Sequence[ServerLive] | None:
+        return self._servers
 
     def attempts(self, window_seconds: float) -> Mapping[str, AttemptCounts] | None:
         if not self._knows(window_seconds):

@@ -47,7 +47,7 @@ class Observer:
         self._dispatcher = dispatcher
         self._worker = worker
         self._clock = clock
-        self._servers = Servers(database, queue, clock.monotonic)
+        self._look_at = Servers(database, queue, clock.monotonic)
         self.recent = Recent(clock.monotonic())
         self.live: Live | None = None
         self._epoch: int | None = None
@@ -56,7 +56,7 @@ class Observer:
         self._finished: list[FinishedCount] = []
         self._counted_at = 0.0  # epoch seconds
         self._count_after = 0.0  # monotonic seconds
-        self._seen_servers: list[ServerLive] = []
+        self.servers: list[ServerLive] | None = None
         self._servers_after = 0.0
 
     def observe(self, alerts: Sequence[FiringAlert] = ()) -> Live | None:
@@ -66,6 +66,9 @@ class Observer:
         """
         now = self._clock.monotonic()
         self.recent.add(self._dispatcher.log.take(), now)
+        if now >= self._servers_after:
+            self.servers = self._look_at.look()
+            self._servers_after = now + SERVERS_EVERY_SECONDS
         term = self._dispatcher.term
         if term is None:
             self.live = None
@@ -73,9 +76,6 @@ class Observer:
         database_now = term.database_now(self._clock)
         if self._epoch != term.epoch:
             self._epoch, self._since = term.epoch, database_now
-        if now >= self._servers_after:
-            self._seen_servers = self._servers.look()
-            self._servers_after = now + SERVERS_EVERY_SECONDS
         if now >= self._count_after:
             self._count(now, database_now)
         agents = self._dispatcher.agents_seen  # before the time of the snapshot
@@ -112,7 +112,7 @@ class Observer:
             finished=self._finished,
             recent=[_recent_type(name, recent[name]) for name in sorted(recent)],
             agents=list(agents),
-            servers=self._seen_servers,
+            servers=self.servers or [],
             alerts=alerts,
         )
 

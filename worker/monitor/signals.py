@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.histograms import Histogram
-from core.live import Live
+from core.live import Live, ServerLive
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,10 @@ class Signals(Protocol):
     @property
     def is_led(self) -> bool | None:
         """Whether any worker leads."""
+        ...
+
+    def servers(self) -> Sequence[ServerLive] | None:
+        """PostgreSQL and Redis as this worker reaches them, whether it leads or not."""
         ...
 
     def attempts(self, window_seconds: float) -> Mapping[str, AttemptCounts] | None:

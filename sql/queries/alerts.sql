@@ -1,0 +1,87 @@
+-- Alerts and their silences. One open row for each condition: its unique index decides between workers.
+
+-- name: open_alerts
+-- Everything that is not resolved.
+SELECT id, rule, subject, severity, state, message, value, threshold, fired_at, acknowledged_at, acknowledged_by,
+    resolved_at
+FROM alerts WHERE resolved_at IS NULL ORDER BY fired_at
+
+-- name: list_alerts
+-- The newest alerts that match (a NULL filter matches all).
+SELECT id, rule, subject, severity, state, message, value, threshold, fired_at, acknowledged_at, acknowledged_by,
+    resolved_at
+FROM alerts
+WHERE (%(state)s::text IS NULL OR state = %(state)s) AND (%(rule)s::text IS NULL OR rule = %(rule)s)
+    AND (NOT %(is_open)s OR resolved_at IS NULL)
+ORDER BY fired_at DESC, id LIMIT %(limit)s
+
+-- name: fire
+-- A new alert, unless the same is open already.
+INSERT INTO alerts (id, rule, subject, severity, state, message, value, threshold, fired_at)
+VALUES (%(id)s::uuid, %(rule)s, %(subject)s, %(severity)s, 'firing', %(message)s, %(value)s, %(threshold)s,
+    to_timestamp(%(fired_at)s))
+ON CONFLICT DO NOTHING RETURNING id
+
+-- name: update_alert
+-- What an open alert says now.
+UPDATE alerts SET message = %(message)s, value = %(value)s WHERE id = %(id)s::uuid AND resolved_at IS NULL
+
+-- name: resolve
+-- The condition is over.
+UPDATE alerts SET state = 'resolved', resolved_at = to_timestamp(%(at)s)
+WHERE id = %(id)s::uuid AND resolved_at IS NULL RETURNING id
+
+-- name: acknowledge
+-- firing → acknowledged, by an operator.
+WITH changed AS (
+    UPDATE alerts SET state = 'acknowledged', acknowledged_at = now(), acknowledged_by = %(actor)s
+    WHERE id = %(id)s::uuid AND state = 'firing' RETURNING id, rule, subject
+), audit AS (
+    INSERT INTO task_events (event, actor, detail)
+    SELECT 'alert_acknowledged', %(actor)s,
+        jsonb_build_object('alert', id, 'rule', rule, 'subject', subject, 'reason', %(reason)s::text)
+    FROM changed
+)
+SELECT id FROM changed
+
+-- name: alert
+-- One alert.
+SELECT id, rule, subject, severity, state, message, value, threshold, fired_at, acknowledged_at, acknowledged_by,
+    resolved_at
+FROM alerts WHERE id = %(id)s::uuid
+
+-- name: silence
+-- Nobody is told of these alerts for a while.
+WITH new AS (
+    INSERT INTO alert_silences (id, rule, subject, until, actor, reason)
+    VALUES (%(id)s::uuid, %(rule)s, %(subject)s, now() + make_interval(secs => %(seconds)s), %(actor)s, %(reason)s)
+    RETURNING *
+), audit AS (
+    INSERT INTO task_events (event, actor, detail)
+    SELECT 'alerts_silenced', actor, jsonb_build_object('silence', id, 'rule', rule, 'subject', subject,
+        'until', until, 'reason', reason)
+    FROM new
+)
+SELECT id, rule, subject, until, actor, reason, since FROM new
+
+-- name: end_silence
+-- Ends a silence before its time.
+WITH ended AS (
+    UPDATE alert_silences SET until = now() WHERE id = %(id)s::uuid AND until > now() RETURNING id, rule, subject
+), audit AS (
+    INSERT INTO task_events (event, actor, detail)
+    SELECT 'alerts_unsilenced', %(actor)s, jsonb_build_object('silence', id, 'rule', rule, 'subject', subject)
+    FROM ended
+)
+SELECT id FROM ended
+
+-- name: silences
+-- What is silenced now.
+SELECT id, rule, subject, until, actor, reason, since FROM alert_silences WHERE until > now() ORDER BY until
+
+-- name: prune_alerts
+-- Forgets alerts that were resolved, and silences that ended, longer ago than the limit.
+WITH silences AS (
+    DELETE FROM alert_silences WHERE until < now() - make_interval(days => %(days)s)
+)
+DELETE FROM alerts WHERE resolved_at < now() - make_interval(days => %(days)s)

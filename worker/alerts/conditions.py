@@ -1,0 +1,192 @@
+"""What each kind of rule measures: pure functions of the signals, giving a reading for each subject.
+
+None means that nothing can be said now; a subject that is not in the answer is as good as zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from core.models import Lane
+from core.placement import AgentSlots, unplaceable_reason
+from worker.alerts.rules import Rule
+from worker.monitor.signals import Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The value of one subject, and one line that says it."""
+
+    value: float
+    message: str
+
+
+Readings = Mapping[str, Reading]
+
+
+def read(rule: Rule, signals: Signals) -> Readings | None:
+    """The readings of everything that the rule covers; None if it can't be told."""
+    found = _READERS[rule.kind](rule, signals)
+    return None if found is None else {subject: r for subject, r in found.items() if rule.covers(subject)}
+
+
+def _leader_missing(rule: Rule, signals: Signals) -> Readings | None:
+    if signals.is_led is None:
+        return None
+    return {"leader": Reading(float(not signals.is_led), "no worker leads: nothing is scheduled")}
+
+
+def _server_down(rule: Rule, signals: Signals) -> Readings | None:
+    servers = signals.servers()
+    if servers is None:
+        return None
+    return {s.name: Reading(float(not s.is_up), s.problem or f"{s.name} does not answer") for s in servers}
+
+
+def _no_agent(rule: Rule, signals: Signals) -> Readings | None:
+    live = signals.live
+    if live is None:
+        return None
+    agents = [AgentSlots(a.id, tuple(a.types), frozenset(a.tags), a.max_concurrency) for a in live.agents]
+    found: dict[str, Reading] = {}
+    for lane in live.lanes:
+        reason = unplaceable_reason(Lane(lane.queue, lane.type, tuple(lane.requires)), agents)
+        if reason is not None:
+            found[lane.type] = Reading(1.0, f"{lane.ready} tasks of type {lane.type} wait: {reason}")
+    return found
+
+
+def _oldest_waiting(rule: Rule, signals: Signals) -> Readings | None:
+    live = signals.live
+    if live is None:
+        return None
+    found: dict[str, Reading] = {}
+    for lane in live.lanes:
+        if lane.oldest_ready_at is None:
+            continue
+        seconds = max(0.0, live.open_at - lane.oldest_ready_at)
+        if lane.queue not in found or found[lane.queue].value < seconds:
+            message = f"the oldest task of queue {lane.queue}, of type {lane.type}, has waited for {seconds:.0f} s"
+            found[lane.queue] = Reading(seconds, message)
+    return found
+
+
+def _queue_growth(rule: Rule, signals: Signals) -> Readings | None:
+    depths = signals.depths(rule.window_seconds)
+    if depths is None:
+        return None
+    return {
+        queue: Reading(
+            float(now - then), f"queue {queue} grew from {then} to {now} waiting tasks in {rule.window_seconds:g} s"
+        )
+        for queue, (then, now) in depths.items()
+    }
+
+
+def _failure_rate(rule: Rule, signals: Signals) -> Readings | None:
+    attempts = signals.attempts(rule.window_seconds)
+    if attempts is None:
+        return None
+    found = {}
+    for name, counts in attempts.items():
+        ended = counts.succeeded + counts.failed
+        if ended >= rule.least_count:
+            share = counts.failed / ended
+            text = f"{counts.failed} of {ended} attempts of type {name} failed in {rule.window_seconds:g} s"
+            found[name] = Reading(share, text)
+    return found
+
+
+def _retry_storm(rule: Rule, signals: Signals) -> Readings | None:
+    attempts = signals.attempts(rule.window_seconds)
+    if attempts is None:
+        return None
+    found = {}
+    for name, counts in attempts.items():
+        per_minute = counts.retried * 60 / rule.window_seconds
+        found[name] = Reading(per_minute, f"{per_minute:.0f} attempts of type {name} a minute fail and are repeated")
+    return found
+
+
+def _latency_p99(rule: Rule, signals: Signals) -> Readings | None:
+    waits = signals.waits(rule.window_seconds)
+    if waits is None:
+        return None
+    found = {}
+    for name, histogram in waits.items():
+        if histogram.count >= rule.least_count:
+            seconds = histogram.percentile(99) or 0.0
+            found[name] = Reading(seconds, f"1 % of the tasks of type {name} wait longer than {seconds:.1f} s to start")
+    return found
+
+
+def _agent_lost(rule: Rule, signals: Signals) -> Readings | None:
+    lost = signals.agents_lost(rule.window_seconds)
+    if lost is None:
+        return None
+    text = "agent {} was lost {} times in {:g} s"
+    return {name: Reading(float(n), text.format(name, n, rule.window_seconds)) for name, n in lost.items()}
+
+
+def _agent_flapping(rule: Rule, signals: Signals) -> Readings | None:
+    started = signals.agents_started(rule.window_seconds)
+    if started is None:
+        return None
+    text = "agent {} started {} times in {:g} s"
+    return {name: Reading(float(n), text.format(name, n, rule.window_seconds)) for name, n in started.items()}
+
+
+def _disk(rule: Rule, signals: Signals) -> Readings | None:
+    hosts = signals.hosts()
+    if hosts is None:
+        return None
+    return {
+        f"{host} {path}": Reading(share, f"the disk of {path} on {host} is {share:.0%} full")
+        for host, usage in hosts.items()
+        for path, share in usage.disks.items()
+    }
+
+
+def _memory(rule: Rule, signals: Signals) -> Readings | None:
+    hosts = signals.hosts()
+    if hosts is None:
+        return None
+    return {host: Reading(u.memory, f"{u.memory:.0%} of the memory of {host} is used") for host, u in hosts.items()}
+
+
+def _absence(rule: Rule, signals: Signals) -> Readings | None:
+    silent = signals.silent_types(rule.expected_hours)
+    if silent is None:
+        return None
+    text = "no task of type {} was submitted for {:.0f} s; in each of the last {} hours there was one"
+    return {name: Reading(seconds, text.format(name, seconds, rule.expected_hours)) for name, seconds in silent.items()}
+
+
+def _anomaly(rule: Rule, signals: Signals) -> Readings | None:
+    anomalies = signals.anomalies()
+    if anomalies is None:
+        return None
+    text = "the {} of type {} is {:.3g} {}, where {:.3g} is usual"
+    return {
+        f"{a.type} {a.measure}": Reading(abs(a.score), text.format(a.measure, a.type, a.value, a.unit, a.expected))
+        for a in anomalies
+    }
+
+
+_READERS: Mapping[str, Callable[[Rule, Signals], Readings | None]] = {
+    "leader_missing": _leader_missing,
+    "server_down": _server_down,
+    "no_agent": _no_agent,
+    "oldest_waiting": _oldest_waiting,
+    "queue_growth": _queue_growth,
+    "failure_rate": _failure_rate,
+    "retry_storm": _retry_storm,
+    "latency_p99": _latency_p99,
+    "agent_lost": _agent_lost,
+    "agent_flapping": _agent_flapping,
+    "disk": _disk,
+    "memory": _memory,
+    "absence": _absence,
+    "anomaly": _anomaly,
+}

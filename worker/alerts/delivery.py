@@ -1,0 +1,132 @@
+"""Hands notifications to channels: each has a thread and a queue of its own, so that none waits for another."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+import structlog
+
+from worker.alerts.mail import Mail
+from worker.alerts.notification import DeliveryFailed, Notification
+from worker.alerts.rules import ChannelConfig, EmailChannel, WebhookChannel
+from worker.alerts.webhook import Webhook
+
+QUEUE_LIMIT = 1_000
+FIRST_RETRY_SECONDS = 1.0
+MOST_RETRY_SECONDS = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class Channel(Protocol):
+    """Where notifications go."""
+
+    def deliver(self, notification: Notification) -> None:
+        """Tells one; raises DeliveryFailed."""
+        ...
+
+
+class LogLines:
+    """One line of the worker's log each."""
+
+    def deliver(self, notification: Notification) -> None:
+        write = log.info if notification.event == "resolved" else log.warning
+        write(
+            f"alert.{notification.event}",
+            rule=notification.rule,
+            subject=notification.subject,
+            severity=notification.severity,
+            message=notification.message,
+        )
+
+
+class Deliveries:
+    """All channels of a rule file."""
+
+    def __init__(self, configs: Mapping[str, ChannelConfig]) -> None:
+        self._lines = {name: _Line(name, _channel(config), _attempts(config)) for name, config in configs.items()}
+
+    def send(self, names: Iterable[str] | None, notification: Notification) -> None:
+        """Queues it for these channels (None: all) and returns at once."""
+        for name in self._lines if names is None else names:
+            self._lines[name].put(notification)
+
+    def close(self, timeout_seconds: float) -> None:
+        """Ends all threads after what they can deliver in that time."""
+        deadline = time.monotonic() + timeout_seconds
+        for line in self._lines.values():
+            line.end()
+        for line in self._lines.values():
+            line.join(max(0.0, deadline - time.monotonic()))
+
+
+class _Line:
+    """One channel's queue and thread."""
+
+    def __init__(self, name: str, channel: Channel, attempts: int) -> None:
+        self._name = name
+        self._channel = channel
+        self._attempts = attempts
+        self._waiting: queue.Queue[Notification | None] = queue.Queue(QUEUE_LIMIT)
+        self._is_ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"alerts {name}", daemon=True)
+        self._thread.start()
+
+    def put(self, notification: Notification | None) -> None:
+        while True:
+            try:
+                self._waiting.put_nowait(notification)
+                return
+            except queue.Full:
+                try:
+                    lost = self._waiting.get_nowait()
+                except queue.Empty:
+                    continue
+                log.error("alert.undelivered", channel=self._name, reason="too many wait", alert=lost and lost.title)
+
+    def end(self) -> None:
+        self._is_ending.set()
+        self.put(None)
+
+    def join(self, timeout_seconds: float) -> None:
+        self._thread.join(timeout_seconds)
+        if self._thread.is_alive():
+            log.warning("alert.undelivered", channel=self._name, reason="the worker ends", count=self._waiting.qsize())
+
+    def _run(self) -> None:
+        while (notification := self._waiting.get()) is not None:
+            try:
+                self._deliver(notification)
+            except Exception:  # a defect of the channel must not end its thread
+                log.exception("alert.undelivered", channel=self._name, alert=notification.title)
+
+    def _deliver(self, notification: Notification) -> None:
+        seconds = FIRST_RETRY_SECONDS
+        for attempt in range(1, self._attempts + 1):
+            try:
+                self._channel.deliver(notification)
+                return
+            except DeliveryFailed as error:
+                is_last = attempt == self._attempts or not error.may_retry or self._is_ending.is_set()
+                reason = f"{error}" + ("" if is_last else f"; tried again in {seconds:g} s")
+            write = log.error if is_last else log.warning
+            event = "alert.undelivered" if is_last else "alert.delayed"
+            write(event, channel=self._name, alert=notification.title, attempt=attempt, reason=reason)
+            if is_last:
+                return
+            self._is_ending.wait(seconds)
+            seconds = min(2 * seconds, MOST_RETRY_SECONDS)
+
+
+def _channel(config: ChannelConfig) -> Channel:
+    if isinstance(config, WebhookChannel):
+        return Webhook(config)
+    return Mail(config) if isinstance(config, EmailChannel) else LogLines()
+
+
+def _attempts(config: ChannelConfig) -> int:
+    return getattr(config, "attempts", 1)

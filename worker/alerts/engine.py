@@ -1,0 +1,198 @@
+"""Judges the rules, keeps alerts in PostgreSQL, tells the channels.
+
+One worker judges at a time: the leader, or whoever is there when nobody leads. While PostgreSQL is
+away alerts are told all the same, and stored when it is back.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+
+import structlog
+
+from core.database import Database
+from core.errors import Unavailable
+from core.live import FiringAlert
+from core.store import alerting
+from core.store.alerting import Alert, Silence
+from worker.alerts.conditions import Reading, read
+from worker.alerts.delivery import Deliveries
+from worker.alerts.lifecycle import Change, Condition, Key, Lifecycle
+from worker.alerts.notification import Notification
+from worker.alerts.rules import Rule, RuleFile
+from worker.monitor.signals import Signals
+
+log = structlog.get_logger(__name__)
+
+
+class AlertEngine:
+    """The alerts of one worker."""
+
+    def __init__(self, rules: RuleFile, database: Database, deliveries: Deliveries, installation: str) -> None:
+        self._rules = {rule.name: rule for rule in rules.rules}
+        self._database = database
+        self._deliveries = deliveries
+        self._installation = installation
+        self._lifecycle = Lifecycle()
+        self._open: dict[Key, Alert] = {}
+        self._untold: set[Key] = set()  # silenced when they fired
+        self._unsaved: set[Key] = set()
+        self._to_resolve: dict[str, datetime] = {}  # alerts that ended while PostgreSQL was away
+        self._silences: Sequence[Silence] = ()
+        self._is_loaded = False
+        self.firing: list[FiringAlert] = []  # after the last evaluation; replaced, never changed
+        self._broken: set[str] = set()  # rules whose evaluation failed last time
+
+    def evaluate(self, signals: Signals, now: datetime) -> None:
+        """Judges every rule once."""
+        self._synchronise(now)
+        for rule in self._rules.values():
+            for change, key, reading in self._step(rule, signals, now):
+                if change is Change.FIRED:
+                    self._fire(rule, key, reading, now)
+                elif change is Change.RESOLVED:
+                    self._resolve(key, now)
+                else:
+                    self._open[key] = replace(self._open[key], message=reading.message, value=reading.value)
+        for key in sorted(self._untold):
+            if not self._is_silenced(key, now):
+                self._untold.discard(key)
+                self._tell(key, "firing")
+        self.firing = [
+            FiringAlert(a.id, a.rule, a.subject, a.severity, a.state, a.message, a.fired_at.timestamp())
+            for a in self._open.values()
+        ]
+
+    def forget(self) -> None:
+        """Another worker judges now: everything is read anew when it is this one's turn again."""
+        self._is_loaded = False
+        self._lifecycle = Lifecycle()
+        self._open.clear()
+        self._untold.clear()
+        self._unsaved.clear()
+        self.firing = []
+
+    def _step(self, rule: Rule, signals: Signals, now: datetime) -> list[tuple[Change, Key, Reading]]:
+        try:
+            readings = read(rule, signals)
+        except Exception:  # one rule's defect must not silence the others
+            if rule.name not in self._broken:
+                log.exception("alert.rule_failed", rule=rule.name)
+            self._broken.add(rule.name)
+            return []
+        self._broken.discard(rule.name)
+        return self._lifecycle.step(rule, readings, now.timestamp())
+
+    # PostgreSQL
+
+    def _synchronise(self, now: datetime) -> None:
+        """Reads what others did to alerts and silences, and stores what could not be stored before."""
+        try:
+            with self._database.transaction() as tx:
+                stored = {(alert.rule, alert.subject): alert for alert in alerting.open_alerts(tx)}
+                self._silences = alerting.silences(tx)
+                for key in sorted(self._unsaved):
+                    if key not in stored and alerting.fire(tx, self._open[key]):
+                        stored[key] = self._open[key]
+                for alert_id, at in self._to_resolve.items():
+                    alerting.resolve(tx, alert_id, at)
+                    stored = {key: alert for key, alert in stored.items() if alert.id != alert_id}
+                for key, alert in stored.items():
+                    mine = self._open.get(key)
+                    if mine is not None and (mine.message, mine.value) != (alert.message, alert.value):
+                        alerting.update(tx, alert.id, mine.message, mine.value or 0.0)
+        except Unavailable as error:
+            log.debug("alerts.waiting", reason=str(error))  # the monitor's duties say it
+            return
+        self._unsaved.clear()
+        self._to_resolve.clear()
+        self._adopt(stored, now)
+
+    def _adopt(self, stored: dict[Key, Alert], now: datetime) -> None:
+        """Takes over the stored alerts; at first also what they mean for the conditions."""
+        for key, alert in stored.items():
+            mine = self._open.get(key)
+            self._open[key] = alert if mine is None else replace(alert, message=mine.message, value=mine.value)
+            if key not in self._lifecycle.conditions:
+                reading = Reading(alert.value or 0.0, alert.message)
+                self._lifecycle.conditions[key] = Condition(alert.fired_at.timestamp(), reading, is_firing=True)
+                if not self._is_loaded and self._is_silenced(key, now):
+                    self._untold.add(key)
+        self._is_loaded = True
+        for key in self._lifecycle.forget(lambda key: key[0] in self._rules):
+            self._resolve(key, now)  # its rule was taken out of the file
+
+    def _fire(self, rule: Rule, key: Key, reading: Reading, now: datetime) -> None:
+        alert = Alert(
+            str(uuid.uuid4()),
+            rule.name,
+            key[1],
+            rule.severity,
+            "firing",
+            reading.message,
+            reading.value,
+            rule.threshold,
+            now,
+        )
+        self._open[key] = alert
+        try:
+            with self._database.transaction() as tx:
+                is_first = alerting.fire(tx, alert)
+        except Unavailable:
+            self._unsaved.add(key)
+            is_first = True
+        if not is_first:
+            return  # another worker was faster, and tells
+        if self._is_silenced(key, now):
+            self._untold.add(key)
+        else:
+            self._tell(key, "firing")
+
+    def _resolve(self, key: Key, now: datetime) -> None:
+        alert = self._open.pop(key)
+        was_told = key not in self._untold
+        self._untold.discard(key)
+        if key in self._unsaved:
+            self._unsaved.discard(key)
+        else:
+            try:
+                with self._database.transaction() as tx:
+                    alerting.resolve(tx, alert.id, now)
+            except Unavailable:
+                self._to_resolve[alert.id] = now
+        if was_told and not self._is_silenced(key, now):
+            self._deliveries.send(self._channels_of(key), self._notification(alert, "resolved", now))
+
+    # telling
+
+    def _tell(self, key: Key, event: str) -> None:
+        self._deliveries.send(self._channels_of(key), self._notification(self._open[key], event, None))
+
+    def _channels_of(self, key: Key) -> Sequence[str] | None:
+        rule = self._rules.get(key[0])
+        return None if rule is None else rule.channels
+
+    def _notification(self, alert: Alert, event: str, resolved_at: datetime | None) -> Notification:
+        return Notification(
+            event=event,  # type: ignore[arg-type]
+            id=alert.id,
+            rule=alert.rule,
+            subject=alert.subject,
+            severity=alert.severity,
+            message=alert.message,
+            value=alert.value,
+            threshold=alert.threshold,
+            fired_at=alert.fired_at.astimezone(UTC).isoformat(),
+            resolved_at=resolved_at.isoformat() if resolved_at else None,
+            installation=self._installation,
+        )
+
+    def _is_silenced(self, key: Key, now: datetime) -> bool:
+        return any(
+            silence.until > now and fnmatchcase(key[0], silence.rule) and fnmatchcase(key[1], silence.subject)
+            for silence in self._silences
+        )

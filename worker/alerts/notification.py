@@ -1,0 +1,39 @@
+"""What a channel is given to tell."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """An alert that began or ended. Times are in ISO 8601; `installation` is the namespace."""
+
+    event: Literal["firing", "resolved"]
+    id: str
+    rule: str
+    subject: str
+    severity: str
+    message: str
+    value: float | None
+    threshold: float | None
+    fired_at: str
+    resolved_at: str | None
+    installation: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def title(self) -> str:
+        """One line: what, how bad, about what."""
+        return f"[{self.event}] {self.severity}: {self.rule} ({self.subject})"
+
+
+class DeliveryFailed(Exception):
+    """A channel could not tell; `may_retry` says whether another try makes sense."""
+
+    def __init__(self, reason: str, *, may_retry: bool) -> None:
+        super().__init__(reason)
+        self.may_retry = may_retry

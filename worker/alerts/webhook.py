@@ -1,0 +1,147 @@
+"""Alerts by HTTP: signed JSON, to the address that was checked and to no other."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import ipaddress
+import os
+import socket
+import ssl
+import threading
+import time
+from urllib.parse import urlsplit
+
+import orjson
+
+from worker.alerts.notification import DeliveryFailed, Notification
+from worker.alerts.rules import WebhookChannel
+
+ANSWER_LIMIT_BYTES = 4096
+TIMEOUTS_IN_ALL = 3  # of the channel's own: a server that answers byte by byte is cut off
+RETRIED_STATUSES = frozenset({408, 425, 429})
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Webhook:
+    """Sends each notification as one POST.
+
+    The body is the notification's JSON (see Notification). `X-Taskyard-Timestamp` holds the time of
+    sending in epoch seconds, `X-Taskyard-Signature` "sha256=" and the hex HMAC-SHA256, with the channel's
+    secret, of the timestamp, a full stop and the body. Redirects are not followed. A server at a
+    private, loopback, link-local or otherwise special address is refused unless allowed; the
+    connection goes to the very address that was checked.
+    """
+
+    def __init__(self, config: WebhookChannel) -> None:
+        self._config = config
+        self._url = urlsplit(config.url)
+        self._secret = os.environ[config.secret_env].encode()
+
+    def deliver(self, notification: Notification) -> None:
+        """Sends it; raises DeliveryFailed."""
+        body = orjson.dumps(notification.as_json())
+        timestamp = str(int(time.time()))
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "taskyard",
+            "X-Taskyard-Timestamp": timestamp,
+            "X-Taskyard-Signature": f"sha256={signature(self._secret, timestamp, body)}",
+        }
+        path = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
+        connection = self._connection()
+        deadline = threading.Timer(TIMEOUTS_IN_ALL * self._config.timeout_seconds, _cut, (connection,))
+        deadline.daemon = True
+        deadline.start()
+        try:
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
+            answer.read(ANSWER_LIMIT_BYTES)
+            status = answer.status
+        except (OSError, http.client.HTTPException) as error:
+            raise DeliveryFailed(f"{type(error).__name__}: {error}", may_retry=True) from None
+        finally:
+            deadline.cancel()
+            connection.close()
+        if status in RETRIED_STATUSES or status >= 500:
+            raise DeliveryFailed(f"the server answered {status}", may_retry=True)
+        if 300 <= status < 400:
+            raise DeliveryFailed(f"the server answered {status}: redirects are not followed", may_retry=False)
+        if status >= 400:
+            raise DeliveryFailed(f"the server answered {status}", may_retry=False)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, is_tls = self._url.hostname or "", self._url.scheme == "https"
+        port = self._url.port or (443 if is_tls else 80)
+        address = self._checked_address(host, port)
+        timeout = self._config.timeout_seconds
+        if is_tls:
+            return _PinnedTLS(host, port, address, timeout)
+        return _Pinned(host, port, address, timeout)
+
+    def _checked_address(self, host: str, port: int) -> str:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise DeliveryFailed(f"the name {host} can't be resolved: {error}", may_retry=True) from None
+        addresses = [str(entry[4][0]) for entry in found]
+        if self._config.allow_private_addresses:
+            return addresses[0]
+        for address in addresses:
+            if not is_public(address):
+                reason = f"{host} is at {address}, which is no public address: allow_private_addresses is off"
+                raise DeliveryFailed(reason, may_retry=False)
+        return addresses[0]
+
+
+def signature(secret: bytes, timestamp: str, body: bytes) -> str:
+    """The hex HMAC-SHA256 of the timestamp, a full stop and the body."""
+    return hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet, also when it is wrapped into an IPv6 one."""
+    parsed: Address = ipaddress.ip_address(address.partition("%")[0])
+    wrapped: list[Address] = [parsed]
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = [parsed.ipv4_mapped, parsed.sixtofour, parsed.teredo[1] if parsed.teredo else None]
+        if parsed in _NAT64:
+            inner.append(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF))
+        found = [one for one in inner if one is not None]
+        if found:
+            wrapped = list(found)
+    return all(one.is_global and not one.is_multicast for one in wrapped)
+
+
+class _Pinned(http.client.HTTPConnection):
+    """A connection to a fixed address, whatever the name resolves to by now."""
+
+    def __init__(self, host: str, port: int, address: str, timeout: float) -> None:
+        super().__init__(host, port, timeout=timeout)
+        self._address = address
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self._address, self.port), self.timeout)
+
+
+class _PinnedTLS(_Pinned):
+    """The same with TLS; the certificate must be the name's."""
+
+    default_port = 443
+
+    def connect(self) -> None:
+        super().connect()
+        context = ssl.create_default_context()
+        self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+
+
+def _cut(connection: http.client.HTTPConnection) -> None:
+    """Ends a conversation that takes too long in all."""
+    sock = connection.sock
+    if sock is not None:
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it has just ended by itself

@@ -1,0 +1,149 @@
+"""Commands around alerts: alerts, ack, silence, unsilence, silences, rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from worker.cli.output import Column, print_json, print_line, print_table, stacked
+from worker.cli.show import AsJson
+from worker.cli.tasks import Reason
+from worker.cli.text import instant, visible
+
+SEVERITY_STYLES = {"critical": "red", "warning": "yellow", "info": "cyan"}
+AlertId = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id.")]
+
+
+def alerts(
+    every: Annotated[bool, typer.Option("--all", help="Also those that are resolved.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Lists the alerts that are not resolved, newest first."""
+    from core.store import alerting
+    from worker.cli.connections import opened_reading
+
+    with opened_reading() as tx:
+        found = alerting.list_alerts(tx, is_open=not every, limit=limit)
+    if as_json:
+        print_json([alert.as_json() for alert in found])
+    elif not found:
+        print_line("no alerts" if every else "no alert is firing", "green")
+    else:
+        columns = [Column("id", fixed=True), Column("severity", fixed=True), Column("state", fixed=True)]
+        print_table(
+            [*columns, Column("alert"), Column("since", fixed=True)],
+            [
+                [
+                    alert.id,
+                    Text(alert.severity, SEVERITY_STYLES[alert.severity]),
+                    alert.state,
+                    stacked((visible(f"{alert.rule}: {alert.subject}"), ""), (visible(alert.message), "dim")),
+                    instant(alert.fired_at),
+                ]
+                for alert in found
+            ],
+        )
+
+
+def ack(alert: AlertId, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Acknowledges a firing alert: somebody looks after it. It still resolves by itself."""
+    from core.store import alerting
+    from worker.cli.connections import opened_servers, user_name
+
+    with opened_servers() as (database, _), database.transaction() as tx:
+        found = alerting.find_alert(tx, alert)
+        is_changed = alerting.acknowledge(tx, alert, user_name(), reason)
+    if as_json:
+        print_json({"alert": found.id, "changed": is_changed})
+    else:
+        print_line(f"alert {found.id} " + ("acknowledged" if is_changed else f"is {found.state} already"))
+
+
+def silence(
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule's name; * stands for anything.")],
+    subject: Annotated[str, typer.Option(help="Only this subject; * stands for anything.")] = "*",
+    minutes: Annotated[float, typer.Option(min=1, max=60 * 24 * 365, help="For how long.")] = 60,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Tells nobody of a rule's alerts for a while; they are recorded all the same.
+
+    What still fires when the silence ends is told then.
+    """
+    from core.store import alerting
+    from worker.cli.connections import opened_servers, user_name
+
+    with opened_servers() as (database, _), database.transaction() as tx:
+        made = alerting.silence(tx, rule, subject, minutes * 60, user_name(), reason)
+    if as_json:
+        print_json(made.as_json())
+    else:
+        print_line(f"silence {made.id} until {instant(made.until)}")
+
+
+def unsilence(
+    silence: Annotated[str, typer.Argument(metavar="SILENCE", help="The silence's id.")], as_json: AsJson = False
+) -> None:
+    """Ends a silence now."""
+    from core.store import alerting
+    from worker.cli.connections import opened_servers, user_name
+
+    with opened_servers() as (database, _), database.transaction() as tx:
+        is_changed = alerting.end_silence(tx, silence, user_name())
+    if as_json:
+        print_json({"silence": silence, "changed": is_changed})
+    else:
+        print_line(f"silence {visible(silence)} " + ("ended" if is_changed else "was not in force"))
+
+
+def silences(as_json: AsJson = False) -> None:
+    """Lists what is silenced now."""
+    from core.store import alerting
+    from worker.cli.connections import opened_reading
+
+    with opened_reading() as tx:
+        found = alerting.silences(tx)
+    if as_json:
+        print_json([silence.as_json() for silence in found])
+    elif not found:
+        print_line("nothing is silenced")
+    else:
+        columns = [Column("id", fixed=True), Column("rule"), Column("subject"), Column("until", fixed=True)]
+        print_table(
+            [*columns, Column("by"), Column("reason")],
+            [
+                [s.id, visible(s.rule), visible(s.subject), instant(s.until), visible(s.actor), visible(s.reason)]
+                for s in found
+            ],
+        )
+
+
+def rules(
+    file: Annotated[Path | None, typer.Option(metavar="FILE", help="Check this file instead.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Shows the alert rules as the worker reads them, or every problem in their file."""
+    from core.config import load_settings
+    from worker.alerts.rules import KINDS, load_rules
+
+    loaded = load_rules(file or load_settings().alerts_file)
+    if as_json:
+        print_json(loaded.model_dump(mode="json"))
+        return
+    columns = [Column("rule"), Column("severity", fixed=True), Column("fires at", fixed=True, justify="right")]
+    columns += [Column("clears below", fixed=True, justify="right"), Column("for", fixed=True, justify="right")]
+    rows: list[list[str | Text | None]] = []
+    for rule in loaded.rules:
+        kind = KINDS[rule.kind]
+        measures = kind.measures + (f" ({rule.window_seconds:g} s)" if kind.window_seconds else "")
+        levels = [f"{rule.threshold:g}", f"{rule.clear:g}"] if kind.has_threshold else ["yes", "no"]
+        severity = Text(rule.severity, SEVERITY_STYLES[rule.severity])
+        name = stacked((visible(rule.name), ""), (measures, "dim"))
+        rows.append([name, severity, *levels, f"{rule.for_seconds:g} s"])
+    print_table(columns, rows)
+    channels = ", ".join(f"{visible(name)} ({channel.kind})" for name, channel in loaded.channels.items())
+    print_line(f"channels  {channels or 'none'}; judged every {loaded.evaluate_every_seconds:g} s")

@@ -23,11 +23,10 @@ WHERE level_seconds = 60 AND at >= to_timestamp(%(since)s) GROUP BY type
 
 -- name: agent_changes
 -- Per agent name, how many of its boots were lost and how many came in the last seconds.
-SELECT name, count(*) FILTER (WHERE state = 'lost' AND left_at > now() - make_interval(secs => %(seconds)s)),
-    count(*) FILTER (WHERE registered_at > now() - make_interval(secs => %(seconds)s))
-FROM agents
-WHERE left_at > now() - make_interval(secs => %(seconds)s)
-    OR registered_at > now() - make_interval(secs => %(seconds)s)
+SELECT left(agent_id, -strpos(reverse(agent_id), ':')) AS name, count(*) FILTER (WHERE event = 'agent_lost'),
+    count(*) FILTER (WHERE event = 'agent_joined')
+FROM task_events
+WHERE task_id IS NULL AND at > now() - make_interval(secs => %(seconds)s) AND event IN ('agent_lost', 'agent_joined')
 GROUP BY name
 
 -- name: server

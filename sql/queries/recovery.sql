@@ -29,18 +29,27 @@ WHERE NOT EXISTS (
 )
 
 -- name: register_agents
--- Agents that came.
-INSERT INTO agents (id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state)
-SELECT id, name, boot_id, kind, host, pid, ARRAY(SELECT jsonb_array_elements_text(types)),
-    ARRAY(SELECT jsonb_array_elements_text(tags)), max_concurrency, state
-FROM jsonb_to_recordset(%(agents)s::jsonb) AS a(id text, name text, boot_id text, kind text, host text,
-    pid int, types jsonb, tags jsonb, max_concurrency int, state text)
-ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state, left_at = NULL
+-- Agents that came; those that are new get an audit row.
+WITH came AS (
+    INSERT INTO agents (id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state)
+    SELECT id, name, boot_id, kind, host, pid, ARRAY(SELECT jsonb_array_elements_text(types)),
+        ARRAY(SELECT jsonb_array_elements_text(tags)), max_concurrency, state
+    FROM jsonb_to_recordset(%(agents)s::jsonb) AS a(id text, name text, boot_id text, kind text, host text,
+        pid int, types jsonb, tags jsonb, max_concurrency int, state text)
+    ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state, left_at = NULL
+    RETURNING id, host, pid, xmax = 0 AS is_new
+)
+INSERT INTO task_events (event, actor, agent_id, detail)
+SELECT 'agent_joined', 'dispatcher', id, jsonb_build_object('host', host, 'pid', pid) FROM came WHERE is_new
 
 -- name: end_agents
--- Agents that left or were lost.
-UPDATE agents a SET state = e.state, left_at = now()
-FROM unnest(%(ids)s::text[], %(states)s::text[]) AS e(id, state) WHERE a.id = e.id AND a.left_at IS NULL
+-- Agents that left or were lost, with an audit row each.
+WITH ended AS (
+    UPDATE agents a SET state = e.state, left_at = now()
+    FROM unnest(%(ids)s::text[], %(states)s::text[]) AS e(id, state) WHERE a.id = e.id AND a.left_at IS NULL
+    RETURNING a.id, a.state
+)
+INSERT INTO task_events (event, actor, agent_id) SELECT 'agent_' || state, 'dispatcher', id FROM ended
 
 -- name: forget_boots
 -- Forgets the ended boots of names whose newest boots are these.

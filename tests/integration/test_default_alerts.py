@@ -1,0 +1,339 @@
+"""Every alert of the shipped rules fires and resolves: the real condition is caused, and the signed webhook arrives.
+
+Windows and thresholds are scaled down so that a condition takes a second instead of minutes; names, kinds and
+severities are the shipped ones.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil
+import pytest
+
+from core.clock import Clock
+from core.config import Settings
+from core.errors import PermanentError
+from core.registry import RetryPolicy
+from core.store.rolling import HOUR
+from tests.engine import Engine, Payload, running_engine, set_agent_environment
+from tests.servers import wait_until
+from tests.webhooks import Hook, webhook_server
+from worker.agents.context import TaskContext
+from worker.agents.pool_config import AgentSpec
+from worker.alerts.rules import DEFAULT_RULES
+from worker.monitor import observer
+from worker.monitor.monitor import Monitor
+from worker.monitor.observed import Observed
+
+SECRET = "not a secret"
+SECRET_ENV = "TASKYARD_TEST_WEBHOOK_SECRET"
+WAIT_SECONDS = 20.0
+DEFAULTS = {rule["name"]: rule for rule in tomllib.loads(DEFAULT_RULES.read_text())["rules"]}
+TESTED: set[str] = set()
+
+
+@dataclass
+class Watch:
+    """An engine with a monitor whose duties the test runs itself."""
+
+    engine: Engine
+    hook: Hook
+    folder: Path
+    monitor: Monitor | None = None
+
+    def start(self, rule: str, dispatcher: Any = None, **changes: Any) -> None:
+        """A monitor with one of the shipped rules, scaled down."""
+        TESTED.add(rule)
+        given = {**DEFAULTS[rule], "for_seconds": 0, **changes}
+        lines = ["[channels.hook]", 'kind = "webhook"', f'url = "{self.hook.url}"', f'secret_env = "{SECRET_ENV}"']
+        lines += ["allow_private_addresses = true", "[[rules]]"]
+        lines += [f"{name} = {orjson.dumps(value).decode()}" for name, value in given.items()]
+        file = self.folder / "alerts.toml"
+        file.write_text("\n".join(lines))
+        settings = self.engine.settings.model_copy(update={"alerts_file": file})
+        if dispatcher is None:
+            dispatcher = self.engine.worker().dispatcher
+        self.monitor = Monitor(settings, self.engine.database, self.engine.queue, dispatcher, "test", Clock())
+
+    def look(self) -> None:
+        assert self.monitor is not None
+        self.monitor.observe()
+        self.monitor.sample()
+        self.monitor.evaluate()
+
+    def observed(self) -> Observed:
+        """The signals as the rules see them."""
+        assert self.monitor is not None
+        sampler = self.monitor._sampler
+        return Observed(self.monitor.observer, sampler, self.engine.database, Clock(), "here", None)
+
+    def wait_for(self, event: str, subject: str, meanwhile: Callable[[], object] = lambda: None) -> dict[str, Any]:
+        """Looks again and again until the webhook tells of it."""
+
+        def told() -> dict[str, Any] | None:
+            meanwhile()
+            self.look()
+            found = [e for e in self.hook.events(SECRET) if (e["event"], e["subject"]) == (event, subject)]
+            return found[-1] if found else None
+
+        return wait_until(told, WAIT_SECONDS)
+
+
+@pytest.fixture
+def watch(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    monkeypatch.setattr(observer, "COUNT_SHARE", 1.0)
+    monkeypatch.setattr(observer, "SERVERS_EVERY_SECONDS", 0.0)
+    monkeypatch.setenv(SECRET_ENV, SECRET)
+    set_agent_environment(monkeypatch, settings)
+    with webhook_server() as hook, running_engine(settings) as engine:
+        found = Watch(engine, hook, tmp_path)
+        yield found
+        if found.monitor is not None:
+            found.monitor.close()
+
+
+def echo(given: Payload, context: TaskContext) -> Payload:
+    return given
+
+
+def waiting_for(gate: threading.Event) -> Callable[[Payload, TaskContext], Payload]:
+    """A handler that lasts until the gate is open."""
+
+    def wait(given: Payload, context: TaskContext) -> Payload:
+        gate.wait(20)
+        return given
+
+    return wait
+
+
+def assert_told(watch: Watch, rule: str, subject: str) -> None:
+    """One firing and one resolved notification, and the row says the same."""
+    events = [e for e in watch.hook.events(SECRET) if e["subject"] == subject]
+    assert [e["event"] for e in events] == ["firing", "resolved"]
+    assert {e["rule"] for e in events} == {rule}
+    assert {e["severity"] for e in events} == {DEFAULTS[rule]["severity"]}
+    with watch.engine.database.transaction() as tx:
+        rows = tx.rows("SELECT state, message FROM alerts WHERE rule = %(rule)s AND subject = %(s)s",
+                       {"rule": rule, "s": subject})  # fmt: skip
+    assert [row[0] for row in rows] == ["resolved"]
+
+
+def test_leader_missing(watch: Watch) -> None:
+    first = watch.engine.worker()
+    watch.start("leader missing", first.dispatcher)
+    wait_until(lambda: first.is_leading)
+    watch.look()
+    assert watch.hook.requests == []
+    first.stop()
+    watch.wait_for("firing", "leader")
+    watch.monitor.close()
+    watch.start("leader missing", watch.engine.worker("second").dispatcher)  # the new leader judges from now on
+    watch.wait_for("resolved", "leader")
+    assert_told(watch, "leader missing", "leader")
+
+
+def test_server_down(watch: Watch) -> None:
+    watch.start("server down")
+    watch.look()
+    with watch.engine.postgresql_away():
+        watch.wait_for("firing", "postgresql")
+    watch.wait_for("resolved", "postgresql")
+    events = [e["event"] for e in watch.hook.events(SECRET)]
+    assert events == ["firing", "resolved"]
+
+
+def test_no_agent_for_a_type(watch: Watch) -> None:
+    watch.engine.define("demo.lonely", echo)
+    watch.start("no agent for a type")
+    watch.engine.agent("other", types=["demo.other"])
+    watch.engine.submit("demo.lonely")
+    told = watch.wait_for("firing", "demo.lonely")
+    assert told["message"].startswith("1 tasks of type demo.lonely wait: no ")
+    watch.engine.agent("right", types=["demo.lonely"])
+    watch.wait_for("resolved", "demo.lonely")
+    assert_told(watch, "no agent for a type", "demo.lonely")
+
+
+def test_tasks_wait_long_in_a_stuck_queue(watch: Watch) -> None:
+    gate = threading.Event()
+    watch.engine.define("demo.stuck", waiting_for(gate))
+    watch.start("tasks wait long", threshold=1.0, clear=0.5)
+    watch.engine.agent(max_concurrency=1)
+    ids = [watch.engine.submit("demo.stuck") for _ in range(3)]
+    watch.wait_for("firing", "default")
+    gate.set()
+    watch.wait_for("resolved", "default")
+    watch.engine.wait_for_all(ids)
+    assert_told(watch, "tasks wait long", "default")
+
+
+def test_queue_grows(watch: Watch) -> None:
+    watch.engine.define("demo.echo", echo)
+    watch.start("queue grows", threshold=20, clear=10, window_seconds=1)
+    wait_until(lambda: watch.look() is None and watch.observed().depths(1.0) is not None)
+    ids = watch.engine.submitter.submit_many({"type": "demo.echo"} for _ in range(30))
+    watch.wait_for("firing", "default")
+    watch.engine.agent()
+    watch.engine.wait_for_all(ids)
+    watch.wait_for("resolved", "default")
+    assert_told(watch, "queue grows", "default")
+
+
+def test_failure_rate(watch: Watch) -> None:
+    is_broken = threading.Event()
+
+    def fail(given: Payload, context: TaskContext) -> Payload:
+        if is_broken.is_set():
+            raise PermanentError("broken")
+        return given
+
+    watch.engine.define("demo.fail", fail)
+    watch.start("failure rate", window_seconds=2)
+    watch.engine.agent()
+    is_broken.set()
+
+    def work() -> None:
+        for _ in range(10):
+            watch.engine.submit("demo.fail")
+
+    told = watch.wait_for("firing", "demo.fail", work)
+    assert told["value"] > told["threshold"] == 0.25
+    is_broken.clear()
+    watch.wait_for("resolved", "demo.fail", work)
+
+
+def test_retry_storm(watch: Watch) -> None:
+    is_broken = threading.Event()
+
+    def fail(given: Payload, context: TaskContext) -> Payload:
+        if is_broken.is_set():
+            raise ValueError("try again")
+        return given
+
+    watch.engine.define("demo.storm", fail, retry=RetryPolicy(max_attempts=50, backoff_seconds=0.05))
+    watch.start("retry storm", window_seconds=1)
+    watch.engine.agent()
+    is_broken.set()
+    ids = [watch.engine.submit("demo.storm", max_attempts=50) for _ in range(5)]
+    watch.wait_for("firing", "demo.storm")
+    is_broken.clear()
+    watch.wait_for("resolved", "demo.storm")
+    watch.engine.wait_for_all(ids)
+
+
+def test_slow_start(watch: Watch) -> None:
+    gate = threading.Event()
+    watch.engine.define("demo.slow", waiting_for(gate))
+    watch.start("slow start", threshold=1.0, clear=0.5, window_seconds=2)
+    watch.engine.agent(max_concurrency=1)
+    ids = [watch.engine.submit("demo.slow") for _ in range(25)]
+    began = Clock().monotonic()
+    wait_until(lambda: watch.look() is None and Clock().monotonic() - began > 1.5, 10)
+    gate.set()
+    watch.wait_for("firing", "demo.slow")
+    watch.engine.wait_for_all(ids)
+    watch.wait_for("resolved", "demo.slow")
+    assert_told(watch, "slow start", "demo.slow")
+
+
+@contextmanager
+def agent_processes(watch: Watch) -> Iterator[Callable[[], None]]:
+    """A real agent process under its supervisor; calling what is given kills it."""
+    spec = AgentSpec("victim", "test", ("diagnostic.*",), (), 1)
+    with watch.engine.pool(spec):
+
+        def kill() -> None:
+            [agent] = wait_until(lambda: [a for a in watch.engine.online() if a.name == "victim"], 20)
+            os.kill(agent.pid, signal.SIGKILL)
+            wait_until(lambda: watch.engine.agent_state(agent.id) in ("lost", None), 20)
+
+        yield kill
+
+
+def test_agent_lost(watch: Watch) -> None:
+    watch.start("agent lost", window_seconds=4)
+    with agent_processes(watch) as kill:
+        kill()
+        told = watch.wait_for("firing", "victim")
+        assert told["message"] == "agent victim was lost 1 times in 4 s"
+        watch.wait_for("resolved", "victim")
+    assert_told(watch, "agent lost", "victim")
+
+
+def test_agent_flapping(watch: Watch) -> None:
+    watch.start("agent flapping", threshold=3, clear=2, window_seconds=12)
+    with agent_processes(watch) as kill:
+        kill()
+        kill()
+        watch.wait_for("firing", "victim")
+        watch.wait_for("resolved", "victim")
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A disk of one mebibyte."""
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a tmpfs can't be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_disk_nearly_full(watch: Watch, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small") as folder:
+        watch.engine.settings = watch.engine.settings.model_copy(update={"data_dir": folder})
+        watch.start("disk nearly full")
+        watch.look()
+        subject = f"{os.uname().nodename} {folder}"
+        (folder / "large").write_bytes(b"x" * 1_000_000)
+        told = watch.wait_for("firing", subject)
+        assert "is 9" in told["message"]
+        (folder / "large").unlink()
+        watch.wait_for("resolved", subject)
+        assert_told(watch, "disk nearly full", subject)
+
+
+def test_memory_nearly_full(watch: Watch) -> None:
+    """A share of the machine's memory is really taken; the threshold is a little above what is used now."""
+    memory = psutil.virtual_memory()
+    threshold = 1 - memory.available / memory.total + 0.02
+    watch.start("memory nearly full", threshold=threshold, clear=threshold)
+    held = b"x" * int(memory.total * 0.04)
+    watch.wait_for("firing", os.uname().nodename)
+    assert held
+    del held
+    watch.wait_for("resolved", os.uname().nodename)
+
+
+def test_expected_work_is_absent(watch: Watch) -> None:
+    watch.engine.define("demo.steady", echo)
+    watch.start("expected work is absent", threshold=1.0, clear=0.5)
+    wait_until(lambda: watch.look() is None and watch.monitor.observer.live)
+    hour = Clock().now().timestamp() // HOUR * HOUR
+    with watch.engine.database.transaction() as tx:
+        for ago in range(1, 7):
+            tx.rows(
+                "INSERT INTO task_events (at, event, actor, queue, type) VALUES (to_timestamp(%(at)s), 'submitted',"
+                " 'test', 'default', 'demo.steady')",
+                {"at": hour - ago * HOUR + 5},
+            )
+    watch.monitor._rollup.run(lambda: True)
+    watch.wait_for("firing", "demo.steady")
+    watch.engine.submit("demo.steady")
+    watch.monitor._rollup._provisional_after = 0.0
+    watch.wait_for("resolved", "demo.steady", lambda: watch.monitor._rollup.run(lambda: True))
+    assert_told(watch, "expected work is absent", "demo.steady")

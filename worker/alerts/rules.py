@@ -223,7 +223,8 @@ def _problem(detail: Any, data: Mapping[str, Any]) -> str:
         return f"{where}: {'.'.join(path)}: missing"
     if detail["type"] == "extra_forbidden":
         return f"{where}: {'.'.join(path)}: is not a field that it has"
-    return f"{where}: {'.'.join(path)}: {shortened(detail['input'])} is not accepted: {message}"
+    given = "the given value (not shown)" if path[-1] == "url" else shortened(detail["input"])  # it may hold a password
+    return f"{where}: {'.'.join(path)}: {given} is not accepted: {message}"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -33,15 +33,16 @@ def alerts(
     elif not found:
         print_line("no alerts" if every else "no alert is firing", "green")
     else:
-        columns = [Column("id", fixed=True), Column("severity", fixed=True), Column("state", fixed=True)]
+        columns = [Column("severity", fixed=True), Column("state", fixed=True)]
         print_table(
             [*columns, Column("alert"), Column("since", fixed=True)],
             [
                 [
-                    alert.id,
                     Text(alert.severity, SEVERITY_STYLES[alert.severity]),
                     alert.state,
-                    stacked((visible(f"{alert.rule}: {alert.subject}"), ""), (visible(alert.message), "dim")),
+                    stacked(
+                        (visible(f"{alert.rule}: {alert.subject}"), ""), (visible(alert.message), ""), (alert.id, "dim")
+                    ),
                     instant(alert.fired_at),
                 ]
                 for alert in found
@@ -112,11 +113,14 @@ def silences(as_json: AsJson = False) -> None:
     elif not found:
         print_line("nothing is silenced")
     else:
-        columns = [Column("id", fixed=True), Column("rule"), Column("subject"), Column("until", fixed=True)]
         print_table(
-            [*columns, Column("by"), Column("reason")],
+            [Column("silence"), Column("until", fixed=True), Column("by")],
             [
-                [s.id, visible(s.rule), visible(s.subject), instant(s.until), visible(s.actor), visible(s.reason)]
+                [
+                    stacked((visible(f"{s.rule}: {s.subject}"), ""), (visible(s.reason), ""), (s.id, "dim")),
+                    instant(s.until),
+                    visible(s.actor),
+                ]
                 for s in found
             ],
         )

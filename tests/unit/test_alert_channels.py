@@ -1,0 +1,259 @@
+"""Webhooks and mail to real local servers; a broken channel holds up nobody."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import structlog
+
+from tests.servers import wait_until
+from tests.webhooks import Hook, webhook_server
+from worker.alerts import delivery
+from worker.alerts.delivery import Deliveries
+from worker.alerts.mail import Mail
+from worker.alerts.notification import DeliveryFailed, Notification
+from worker.alerts.rules import EmailChannel, LogChannel, WebhookChannel
+from worker.alerts.webhook import Webhook, is_public
+
+SECRET = "key"
+NOTE = Notification("firing", "1", "queue grows", "default", "warning", "it grew", 5.0, 3.0, "then", None, "main")
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
+    monkeypatch.setenv("KEY", SECRET)
+    with webhook_server() as hook:
+        yield hook
+
+
+def config(url: str, **fields: object) -> WebhookChannel:
+    given = {"url": url, "secret_env": "KEY", "allow_private_addresses": True, "timeout_seconds": 2, **fields}
+    return WebhookChannel(kind="webhook", **given)  # type: ignore[arg-type]
+
+
+def test_signed_json(hook: Hook) -> None:
+    Webhook(config(hook.url)).deliver(NOTE)
+    assert hook.events(SECRET) == [NOTE.as_json()]
+    headers, _ = hook.requests[0]
+    assert headers["Content-Type"] == "application/json"
+    assert headers["Host"] == hook.url.split("/")[2]
+    assert abs(int(headers["X-Taskyard-Timestamp"]) - time.time()) < 5
+
+
+@pytest.mark.parametrize(("status", "may_retry"), [(500, True), (503, True), (429, True), (400, False), (404, False)])
+def test_refusals(hook: Hook, status: int, may_retry: bool) -> None:
+    hook.answers = lambda number: (status, {})
+    with pytest.raises(DeliveryFailed, match=f"the server answered {status}") as failed:
+        Webhook(config(hook.url)).deliver(NOTE)
+    assert failed.value.may_retry is may_retry
+
+
+def test_redirects_are_not_followed(hook: Hook) -> None:
+    hook.answers = lambda number: (302, {"Location": hook.url})
+    with pytest.raises(DeliveryFailed, match="redirects are not followed") as failed:
+        Webhook(config(hook.url)).deliver(NOTE)
+    assert not failed.value.may_retry
+    assert len(hook.requests) == 1
+
+
+def test_private_addresses_are_refused_unless_allowed(hook: Hook) -> None:
+    with pytest.raises(DeliveryFailed, match=r"127.0.0.1, which is no public address") as failed:
+        Webhook(config(hook.url, allow_private_addresses=False)).deliver(NOTE)
+    assert not failed.value.may_retry
+    assert hook.requests == []
+
+
+def test_the_address_that_was_checked_is_used(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that resolves to something else by the time of the connection leads nowhere else."""
+    port = int(hook.url.split(":")[2].split("/")[0])
+    real, asked = socket.getaddrinfo, []
+
+    def resolve(host: str, *rest: object, **options: object) -> object:
+        if host == "hook.test":
+            asked.append(host)
+            return [(2, 1, 6, "", ("127.0.0.1" if len(asked) == 1 else "192.0.2.1", port))]
+        return real(host, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    Webhook(config(f"http://hook.test:{port}/x")).deliver(NOTE)
+    assert hook.requests[0][0]["Host"] == f"hook.test:{port}"
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("93.184.216.34", True), ("2606:2800:220:1::1", True), ("10.0.0.1", False), ("127.0.0.1", False),
+        ("169.254.169.254", False), ("192.168.1.1", False), ("100.64.0.1", False), ("0.0.0.0", False),
+        ("224.0.0.1", False), ("255.255.255.255", False), ("::1", False), ("::", False), ("fe80::1%eth0", False),
+        ("fc00::1", False), ("::ffff:127.0.0.1", False), ("::ffff:93.184.216.34", True), ("64:ff9b::7f00:1", False),
+        ("2002:7f00:1::", False), ("ff02::1", False),
+    ],
+)  # fmt: skip
+def test_public_addresses(address: str, expected: bool) -> None:
+    assert is_public(address) is expected
+
+
+def test_nobody_answers() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KEY", SECRET)
+        with pytest.raises(DeliveryFailed, match="ConnectionRefusedError") as failed:
+            Webhook(config(f"http://127.0.0.1:{port}/")).deliver(NOTE)
+    assert failed.value.may_retry
+
+
+def test_a_server_that_answers_byte_by_byte_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", SECRET)
+    over = threading.Event()
+
+    class Drip(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            try:
+                while not over.wait(0.1):
+                    self.request.sendall(b"x")
+            except OSError:
+                pass  # it was cut off, as it should be
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Drip) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        began = time.monotonic()
+        with pytest.raises(DeliveryFailed):
+            Webhook(config(f"http://127.0.0.1:{server.server_address[1]}/", timeout_seconds=0.3)).deliver(NOTE)
+        assert time.monotonic() - began < 5
+        over.set()
+        server.shutdown()
+        thread.join()
+
+
+# mail
+
+
+class MailServer(socketserver.StreamRequestHandler):
+    """As much of SMTP as one message needs."""
+
+    received: list[bytes]
+    refusal: bytes | None = None
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        while line := self.rfile.readline():
+            verb = line[:4].upper().strip()
+            if verb == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                body = b""
+                while (part := self.rfile.readline()) != b".\r\n":
+                    body += part
+                self.received.append(body)
+                self.wfile.write(b"250 kept\r\n")
+            elif verb == b"RCPT" and self.refusal:
+                self.wfile.write(self.refusal)
+            elif verb == b"QUIT":
+                self.wfile.write(b"221 bye\r\n")
+                return
+            else:
+                self.wfile.write(b"250 fine\r\n")
+
+
+@pytest.fixture
+def mail_server() -> Iterator[type[MailServer]]:
+    handler = type("Handler", (MailServer,), {"received": []})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        handler.port = server.server_address[1]  # type: ignore[attr-defined]
+        yield handler
+        server.shutdown()
+        thread.join()
+
+
+def mail_config(port: int, **fields: object) -> EmailChannel:
+    given = {"host": "127.0.0.1", "port": port, "security": "none", "sender": "t@example.com", **fields}
+    return EmailChannel(kind="email", recipients=("ops@example.com",), **given)  # type: ignore[arg-type]
+
+
+def test_mail(mail_server: type[MailServer]) -> None:
+    Mail(mail_config(mail_server.port)).deliver(NOTE)  # type: ignore[attr-defined]
+    [text] = mail_server.received
+    assert b"Subject: Taskyard [firing] warning: queue grows (default)" in text
+    assert b"To: ops@example.com" in text
+    assert b"it grew" in text
+
+
+def test_a_subject_can_not_add_headers(mail_server: type[MailServer]) -> None:
+    evil = replace(NOTE, subject="x\r\nBcc: everybody@example.com\r\n\r\nbody")
+    Mail(mail_config(mail_server.port)).deliver(evil)  # type: ignore[attr-defined]
+    [text] = mail_server.received
+    headers = text.split(b"\r\n\r\n")[0]
+    assert not [line for line in headers.split(b"\r\n") if line.startswith(b"Bcc")]
+
+
+def test_mail_that_is_refused(mail_server: type[MailServer]) -> None:
+    mail_server.refusal = b"550 nobody here\r\n"
+    with pytest.raises(DeliveryFailed, match=r"no recipient is accepted: ops@example.com") as failed:
+        Mail(mail_config(mail_server.port)).deliver(NOTE)  # type: ignore[attr-defined]
+    assert not failed.value.may_retry
+
+
+def test_mail_without_the_tls_that_is_asked_for(mail_server: type[MailServer]) -> None:
+    with pytest.raises(DeliveryFailed, match="STARTTLS"):
+        Mail(mail_config(mail_server.port, security="starttls")).deliver(NOTE)  # type: ignore[attr-defined]
+    assert mail_server.received == []
+
+
+# delivery
+
+
+def test_retries_until_it_works(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "FIRST_RETRY_SECONDS", 0.01)
+    hook.answers = lambda number: (500 if number < 2 else 204, {})
+    deliveries = Deliveries({"hook": config(hook.url)})
+    deliveries.send(None, NOTE)
+    wait_until(lambda: len(hook.requests) == 3)
+    deliveries.close(2)
+    assert len(hook.events(SECRET)) == 3
+
+
+def test_a_broken_channel_holds_up_no_other(hook: Hook) -> None:
+    slow = threading.Event()
+    hook.answers = lambda number: (204, {"X-Waited": str(slow.wait(10))})
+    deliveries = Deliveries({"slow": config(hook.url), "lines": LogChannel(kind="log")})
+    with structlog.testing.capture_logs() as lines:
+        began = time.monotonic()
+        for number in range(20):
+            deliveries.send(None, replace(NOTE, id=str(number)))
+        assert time.monotonic() - began < 1
+        wait_until(lambda: len([line for line in lines if line["event"] == "alert.firing"]) == 20)
+    slow.set()
+    deliveries.close(2)
+
+
+def test_only_the_named_channels(hook: Hook) -> None:
+    deliveries = Deliveries({"hook": config(hook.url), "lines": LogChannel(kind="log")})
+    with structlog.testing.capture_logs() as lines:
+        deliveries.send(["lines"], NOTE)
+        wait_until(lambda: lines)
+    deliveries.close(2)
+    assert hook.requests == []
+
+
+def test_given_up_is_said(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "FIRST_RETRY_SECONDS", 0.01)
+    hook.answers = lambda number: (500, {})
+    deliveries = Deliveries({"hook": config(hook.url, attempts=2)})
+    with structlog.testing.capture_logs() as lines:
+        deliveries.send(None, NOTE)
+        wait_until(lambda: [line for line in lines if line["event"] == "alert.undelivered"])
+    deliveries.close(2)
+    assert [(line["event"], line["attempt"]) for line in lines] == [("alert.delayed", 1), ("alert.undelivered", 2)]
+    assert SECRET not in str(lines)

@@ -1,0 +1,134 @@
+"""The file of alert rules: what is in force, and every problem in it at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import ConfigurationError
+from worker.alerts.rules import KINDS, load_rules
+
+CHANNELS = '[channels.ops]\nkind = "webhook"\nurl = "https://ops.example.com/x"\nsecret_env = "KEY"\n'
+ENVIRONMENT = {"KEY": "k"}
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "alerts.toml"
+    file.write_text(text)
+    return file
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    file = written(folder, text)
+    with pytest.raises(ConfigurationError) as refused:
+        load_rules(file, ENVIRONMENT)
+    assert all(line.startswith(f"{file}: ") for line in refused.value.problems)
+    return [line.removeprefix(f"{file}: ") for line in refused.value.problems]
+
+
+def test_shipped_rules_use_every_kind_once() -> None:
+    rules = load_rules(None, {}).rules
+    assert sorted(rule.kind for rule in rules) == sorted(KINDS)
+    assert all(rule.clear <= rule.threshold for rule in rules)
+
+
+def test_defaults_of_a_kind(tmp_path: Path) -> None:
+    rate = '[[rules]]\nname = "x"\nkind = "failure_rate"\nthreshold = 0.5\n'
+    text = f'{rate}[[rules]]\nname = "y"\nkind = "agent_lost"\nthreshold = 3'
+    first, second = load_rules(written(tmp_path, text), {}).rules
+    assert (first.window_seconds, first.least_count, first.clear) == (300, 20, 0.4)
+    assert second.clear == 3
+    assert first.covers("anything")
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    text = (
+        "evaluate_every_seconds = 0\nfrequency = 3\n"
+        + CHANNELS
+        + """
+[channels.bad]
+kind = "webhook"
+url = "ftp://x"
+secret_env = "KEY"
+[channels.mail]
+kind = "email"
+host = "h"
+sender = "nobody"
+recipients = []
+[channels.odd]
+kind = "pigeon"
+[[rules]]
+kind = "disk"
+threshold = 0.9
+[[rules]]
+name = "a"
+kind = "no such kind"
+[[rules]]
+name = "b"
+kind = "disk"
+[[rules]]
+name = "c"
+kind = "leader_missing"
+threshold = 3
+[[rules]]
+name = "d"
+kind = "disk"
+threshold = 0.5
+clear = 0.9
+[[rules]]
+name = "e"
+kind = "disk"
+threshold = 0.5
+window_seconds = 10
+[[rules]]
+name = "f"
+kind = "disk"
+threshold = "high"
+severity = "urgent"
+colour = "red"
+"""
+    )
+    found = "\n".join(problems(tmp_path, text))
+    for expected in (
+        "evaluate_every_seconds",
+        "frequency: Extra inputs",
+        "channel 'bad': url: the given value (not shown) is not accepted: expected a URL such as https://host/path",
+        "channel 'mail': sender: 'nobody' is not accepted",
+        "channel 'mail': recipients: [] is not accepted",
+        "channel 'odd'",
+        "rule number 1: name: missing",
+        "rule 'a': kind: 'no such kind' is not accepted: expected one of leader_missing",
+        "rule 'b': threshold: missing: expected a number: share of a host's disk that is used",
+        "rule 'c': threshold: a rule of kind leader_missing has none",
+        "rule 'd': clear: 0.9 is not accepted: expected at most the threshold, 0.5",
+        "rule 'e': window_seconds: does not apply to a rule of kind disk",
+        "rule 'f': threshold: 'high' is not accepted",
+        "rule 'f': severity: 'urgent' is not accepted",
+        "rule 'f': colour: is not a field that it has",
+    ):
+        assert expected in found
+
+
+def test_parts_that_do_not_fit_together(tmp_path: Path) -> None:
+    rule = '[[rules]]\nname = "a"\nkind = "disk"\nthreshold = 0.9\nchannels = ["ops", "pager"]\n'
+    text = CHANNELS.replace('"KEY"', '"NOT_SET"') + rule + rule
+    assert problems(tmp_path, text) == [
+        "rule 'a': channels: 'pager' is not configured: expected one of ops",
+        "rules: the name 'a' is there twice: expected names that differ",
+        "rule 'a': channels: 'pager' is not configured: expected one of ops",
+        "channel 'ops': secret_env: the environment variable NOT_SET is not set",
+    ]
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    assert "not TOML" in problems(tmp_path, "[[rules")[0]
+    with pytest.raises(ConfigurationError, match="can't be read: No such file"):
+        load_rules(tmp_path / "missing.toml", {})
+
+
+def test_secrets_are_not_shown(tmp_path: Path) -> None:
+    text = CHANNELS.replace("https://ops", "https://user:hunter2@ops")
+    [problem] = problems(tmp_path, text)
+    assert "expected no user or password in it" in problem
+    assert "hunter2" not in problem

@@ -65,6 +65,12 @@ class Histogram:
         count = self.count
         return self.total_seconds / count if count else None
 
+    @property
+    def mean_log(self) -> float:
+        """The mean natural logarithm of the durations in seconds, to the error of the buckets; 0 if it is empty."""
+        count = self.count
+        return sum(n * math.log(value_of(bucket)) for bucket, n in self.counts.items()) / count if count else 0.0
+
     def add(self, seconds: float, count: int = 1) -> None:
         """Counts a duration, `count` times."""
         bucket = bucket_of(seconds)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.anomaly import Slot
 from core.database import Transaction, queries
 from core.histograms import Histogram
 from core.store import rolling
@@ -155,17 +156,21 @@ def samples(
     return [tuple(row) for row in tx.rows(queries("metrics")["samples"], parameters)]  # type: ignore[misc]
 
 
-def minutes(tx: Transaction, since: float, until: float) -> list[tuple[float, str, int, int, int, Histogram]]:
-    """(start, type, submitted, ended attempts, failed ones, run times) of each minute in which a type did anything."""
-    found = []
-    for at, type_, submitted, ended, failed, runs in tx.rows(
-        queries("metrics")["minutes"], {"since": since, "until": until}
-    ):
+def slots(tx: Transaction, level_seconds: int, starts: Sequence[float]) -> dict[str, dict[float, Slot]]:
+    """By type and start: what it did in the units of a level that began at these times (epoch seconds)."""
+    found: dict[str, dict[float, Slot]] = {}
+    rows = tx.rows(queries("metrics")["slots"], {"level": level_seconds, "starts": list(starts)})
+    for start, type_, submitted, ended, failed, runs in rows:
         histogram = Histogram()
         for buckets, counts in runs:
             histogram.merge_counts(dict(zip(buckets, counts, strict=True)))
-        found.append((at, type_, submitted, ended, failed, histogram))
+        found.setdefault(type_, {})[start] = Slot(submitted, ended, failed, histogram.count, histogram.mean_log)
     return found
+
+
+def first_seen(tx: Transaction, since: float) -> dict[str, float]:
+    """When each type was first seen since a time, to the hour; epoch seconds."""
+    return dict(tx.rows(queries("metrics")["first_seen"], {"since": since}))  # type: ignore[arg-type]
 
 
 def _parameters(tx: Transaction, since: float, until: float, step_seconds: int, only: Filter) -> dict[str, Any]:

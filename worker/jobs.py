@@ -41,6 +41,7 @@ def jobs(worker: Worker) -> list[Job]:
         Job("keep the embedded servers running", 2, 5, worker.keep_servers),
         Job("make the live state", 1, 1, worker.monitor.observe),
         Job("sample host, processes and servers", 10, 5, worker.monitor.sample),
+        Job("look for anomalies", 60, 30, worker.monitor.detect),
         Job("judge the alert rules", worker.monitor.evaluate_every_seconds, 5, worker.monitor.evaluate),
         Job("roll up the audit log", 5, 5, worker.monitor.roll_up),
         Job("forget roll-ups that are older than their retention", 3600, 3600, worker.monitor.prune),

@@ -219,13 +219,20 @@ FROM (
 ) counted
 GROUP BY agent, type ORDER BY agent, type
 
--- name: minutes
--- One row a minute and type, run times as (bucket, count) pairs: what anomalies are looked for in.
-SELECT date_part('epoch', m.at), m.type, sum(m.submitted)::bigint, sum(m.completed + m.failed + m.retried)::bigint,
+-- name: first_seen
+-- When each type that did anything since a time was first seen in that time, by the hours; epoch seconds.
+SELECT type, date_part('epoch', min(at)) FROM metric_counts
+WHERE level_seconds = 3600 AND at >= to_timestamp(%(since)s) GROUP BY type
+
+-- name: slots
+-- What each type did in units of one level that began at these times (epoch seconds), with its run times as pairs of
+-- arrays: what anomalies are looked for in.
+SELECT s.start, m.type, sum(m.submitted)::bigint, sum(m.completed + m.failed + m.retried)::bigint,
     sum(m.failed + m.retried)::bigint, jsonb_agg(jsonb_build_array(m.run_buckets, m.run_counts))
-FROM metric_counts m
-WHERE m.level_seconds = 60 AND m.at >= to_timestamp(%(since)s) AND m.at < to_timestamp(%(until)s)
-GROUP BY m.at, m.type ORDER BY m.at
+FROM unnest(%(starts)s::float8[]) AS s(start)
+CROSS JOIN LATERAL (SELECT * FROM metric_counts c
+    WHERE c.level_seconds = %(level)s AND c.at = to_timestamp(s.start) OFFSET 0) m
+GROUP BY s.start, m.type
 
 -- name: samples
 -- What was measured of one source over time, by the coarsest level that fits as above.

@@ -40,7 +40,6 @@ SECRET = "not a secret"
 SECRET_ENV = "TASKYARD_TEST_WEBHOOK_SECRET"
 WAIT_SECONDS = 20.0
 DEFAULTS = {rule["name"]: rule for rule in tomllib.loads(DEFAULT_RULES.read_text())["rules"]}
-TESTED: set[str] = set()
 
 
 @dataclass
@@ -54,7 +53,6 @@ class Watch:
 
     def start(self, rule: str, dispatcher: Any = None, **changes: Any) -> None:
         """A monitor with one of the shipped rules, scaled down."""
-        TESTED.add(rule)
         given = {**DEFAULTS[rule], "for_seconds": 0, **changes}
         lines = ["[channels.hook]", 'kind = "webhook"', f'url = "{self.hook.url}"', f'secret_env = "{SECRET_ENV}"']
         lines += ["allow_private_addresses = true", "[[rules]]"]
@@ -337,3 +335,52 @@ def test_expected_work_is_absent(watch: Watch) -> None:
     watch.monitor._rollup._provisional_after = 0.0
     watch.wait_for("resolved", "demo.steady", lambda: watch.monitor._rollup.run(lambda: True))
     assert_told(watch, "expected work is absent", "demo.steady")
+
+
+def test_unlike_itself(watch: Watch) -> None:
+    """Two weeks of steady events, then attempts that take four times as long."""
+    watch.start("unlike itself")
+    live = wait_until(lambda: watch.look() is None and watch.monitor.observer.live)
+    minute = live.at // 60 * 60
+
+    def store(first: float, minutes: int, step_minutes: int, each: int, run_seconds: float) -> None:
+        with watch.engine.database.transaction() as tx:
+            tx.rows(
+                "INSERT INTO task_events (at, event, actor, agent_id, queue, type, wait_seconds, run_seconds)"
+                " SELECT to_timestamp(%(first)s + 60.0 * m + n), e, 'test', 'a:b', 'default', 'demo.slow', 0.01,"
+                " %(run)s * (1 + n / 50.0) FROM generate_series(0, %(minutes)s - 1, %(step)s) m,"
+                " generate_series(1, %(each)s) n, unnest(ARRAY['submitted', 'completed']) e",
+                {"first": first, "minutes": minutes, "step": step_minutes, "each": each, "run": run_seconds},
+            )
+
+    store(minute - 15 * 86_400, 15 * 1440, 5, 20, 1.0)
+    watch.monitor._rollup.run(lambda: True)
+
+    def detected() -> None:
+        watch.monitor._rollup._provisional_after = 0.0
+        watch.monitor._rollup.run(lambda: True)
+        watch.monitor.detect()
+
+    detected()
+    watch.look()
+    assert watch.hook.requests == []
+    with watch.engine.database.transaction() as tx:
+        tx.rows("DELETE FROM task_events WHERE at >= to_timestamp(%(m)s) - interval '25 minutes'"
+                " AND type = 'demo.slow'", {"m": minute})  # fmt: skip
+        tx.rows("UPDATE metric_progress SET rolled_to = to_timestamp(%(m)s) - interval '30 minutes'"
+                " WHERE level_seconds = 60", {"m": minute})  # fmt: skip
+    store(minute - 25 * 60, 25, 5, 20, 4.0)
+    told = watch.wait_for("firing", "demo.slow duration", detected)
+    assert "the duration of type demo.slow is" in told["message"]
+    with watch.engine.database.transaction() as tx:
+        tx.rows("UPDATE task_events SET run_seconds = run_seconds / 4 WHERE type = 'demo.slow'"
+                " AND at >= to_timestamp(%(m)s) - interval '25 minutes'", {"m": minute})  # fmt: skip
+        tx.rows("UPDATE metric_progress SET rolled_to = to_timestamp(%(m)s) - interval '30 minutes'"
+                " WHERE level_seconds = 60", {"m": minute})  # fmt: skip
+    watch.wait_for("resolved", "demo.slow duration", detected)
+
+
+def test_every_shipped_rule_is_tested_here() -> None:
+    """Each test above names its rule."""
+    text = Path(__file__).read_text()
+    assert [name for name in DEFAULTS if f'watch.start("{name}"' not in text] == []

@@ -247,9 +247,12 @@ def test_series_by_any_step_adds_up(database: Database) -> None:
         assert one.completed == sum(e["event"] == "completed" for e in ended)
         assert one.failed == sum(e["event"] != "completed" for e in ended)
         assert one.mean_seconds == pytest.approx(sum(e["run_seconds"] for e in ended) / len(ended), rel=1e-5)
-        minutes = metrics.minutes(tx, START, until)
-        assert sum(row[2] for row in minutes) == whole.submitted
-        assert sum(row[5].count for row in minutes) == runs.count
+        starts = [START + ten * 600.0 for ten in range(SPAN_SECONDS // 600)]
+        slots = metrics.slots(tx, 600, starts)
+        assert sum(slot.submitted for of_type in slots.values() for slot in of_type.values()) == whole.submitted
+        assert sum(slot.ran for of_type in slots.values() for slot in of_type.values()) == runs.count
+        [first] = {metrics.first_seen(tx, START - DAY)["a.b"]}
+        assert first == START
 
 
 def test_samples_are_added_up_and_rolled_up(database: Database) -> None:

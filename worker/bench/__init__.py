@@ -11,6 +11,7 @@ from rich.table import Table
 
 from core.config import Settings
 from core.errors import ConfigurationError
+from worker.bench.anomalies import measure_anomalies
 from worker.bench.drains import measure_drain, measure_drain_process
 from worker.bench.environment import Environment
 from worker.bench.history import measure_history
@@ -27,6 +28,7 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "roundtrip": measure_roundtrip,
     "agents": measure_agents,
     "history": measure_history,
+    "anomalies": measure_anomalies,
 }
 
 

@@ -22,6 +22,7 @@ from worker.alerts.delivery import Deliveries
 from worker.alerts.engine import AlertEngine
 from worker.alerts.rules import load_rules
 from worker.dispatcher import Dispatcher
+from worker.monitor.detector import anomalies
 from worker.monitor.observed import Observed
 from worker.monitor.observer import Observer
 from worker.monitor.rollup import RollUp
@@ -85,6 +86,13 @@ class Monitor:
         """Brings the roll-ups up to now, if this worker leads."""
         if self._dispatcher.is_leading.is_set():
             self._unless_away("roll_up", lambda: self._rollup.run(self._may_roll))
+
+    def detect(self) -> None:
+        """Looks for anomalies, if this worker leads."""
+        live = self.observer.live
+        self._anomalies = (
+            self._unless_away("detect", lambda: anomalies(self._database, live.at)) if live is not None else None
+        )
 
     def prune(self) -> None:
         """Forgets what is older than the retention of its level, if this worker leads."""

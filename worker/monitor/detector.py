@@ -1,0 +1,46 @@
+"""Looks for types that are unlike their own past, in the roll-ups; see core.anomaly."""
+
+from __future__ import annotations
+
+import math
+
+from core import metrics
+from core.anomaly import (
+    DAYS,
+    SLOT_MINUTES,
+    WINDOWS_MINUTES,
+    Slot,
+    judge,
+    past_of,
+    recent_starts,
+    seasonal_starts,
+)
+from core.database import Database
+from core.store.rolling import DAY, MINUTE, TEN_MINUTES
+from worker.monitor.signals import Anomaly
+
+assert SLOT_MINUTES * MINUTE == TEN_MINUTES  # the past is read from that level
+
+
+def anomalies(database: Database, now: float) -> list[Anomaly]:
+    """What is unlike its own past in the minutes before `now` (epoch seconds); raises Unavailable."""
+    end = math.floor(now / MINUTE) * MINUTE
+    with database.transaction() as tx:
+        past = metrics.slots(tx, TEN_MINUTES, [*seasonal_starts(end), *recent_starts(end)])
+        present = metrics.slots(tx, MINUTE, [float(end - back * MINUTE) for back in range(1, max(WINDOWS_MINUTES) + 1)])
+        first_seen = metrics.first_seen(tx, end - (DAYS + 1) * DAY)
+    found = []
+    for type_, since in sorted(first_seen.items()):
+        minutes = present.get(type_, {})
+        windows = {window: _joined(minutes, end - window * MINUTE) for window in WINDOWS_MINUTES}
+        for verdict in judge(windows, past_of(past.get(type_, {}), end, since)):
+            found.append(Anomaly(type_, verdict.measure, verdict.score, verdict.value, verdict.expected, verdict.unit))
+    return found
+
+
+def _joined(minutes: dict[float, Slot], since: float) -> Slot:
+    parts = [slot for start, slot in minutes.items() if start >= since]
+    ran = sum(slot.ran for slot in parts)
+    mean_log = sum(slot.mean_log * slot.ran for slot in parts) / ran if ran else 0.0
+    submitted, ended, failed = (sum(slot[position] for slot in parts) for position in range(3))
+    return Slot(submitted, ended, failed, ran, mean_log)

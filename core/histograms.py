@@ -97,8 +97,12 @@ class Histogram:
                 return value_of(bucket)
         return None
 
+    def count_within(self, seconds: float) -> int:
+        """How many durations were not above `seconds`, to the error of the bucket that holds it."""
+        limit = bucket_of(seconds)
+        return sum(n for bucket, n in self.counts.items() if bucket <= limit)
+
     def share_within(self, seconds: float) -> float | None:
         """The share of durations not above `seconds`, whose whole bucket counts as within; None if it is empty."""
         count = self.count
-        limit = bucket_of(seconds)
-        return sum(n for bucket, n in self.counts.items() if bucket <= limit) / count if count else None
+        return self.count_within(seconds) / count if count else None

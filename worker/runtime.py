@@ -31,8 +31,10 @@ from worker.agents.pool import Pool
 from worker.agents.pool_config import load_pool
 from worker.dashboard_process import ROOT, DashboardProcess
 from worker.dispatcher import Dispatcher
+from worker.exporter import Exporter
 from worker.jobs import schedule
 from worker.logs import configure_logs
+from worker.monitor.families import Families
 from worker.monitor.monitor import Monitor
 from worker.retention import Retention
 from worker.sample import sample_workload
@@ -62,6 +64,15 @@ class Worker:
         )
         self._retention = Retention(settings, self.database)
         self.monitor = Monitor(settings, self.database, self.queue, self.dispatcher, name, self._clock)
+        self._exporter = Exporter(
+            settings.metrics_host,
+            settings.metrics_port,
+            Families(
+                self.monitor.observer.recent, lambda: self.monitor.observer.live, self.dispatcher.is_leading.is_set
+            ),
+            health=self._health,
+            readiness=self._readiness,
+        )
         self._scheduler = schedule(self)
         self._dispatching = threading.Thread()
         self._supervising = threading.Thread(target=self.pool.run, name="pool", daemon=True)
@@ -74,6 +85,8 @@ class Worker:
         self.keep_dispatcher()
         self._supervising.start()
         self._scheduler.start()
+        if self.settings.metrics_port:
+            self._exporter.start()
 
     def stop(self) -> None:
         """Drains the agents, records what they report, gives up leadership."""
@@ -83,6 +96,7 @@ class Worker:
         self._wait_for_reports()
         self.monitor.close()
         self._scheduler.shutdown(wait=False)
+        self._exporter.stop()
         self.dispatcher.stop()
         self._dispatching.join()
         self.database.close()
@@ -130,6 +144,18 @@ class Worker:
         """Starts embedded servers again that died."""
         if self._servers is not None and not self._is_stopping:
             self._servers.start()
+
+    def _health(self) -> list[str]:
+        """Why this process has to be restarted."""
+        return [] if self._dispatching.is_alive() or self._is_stopping else ["the dispatcher's thread has ended"]
+
+    def _readiness(self) -> list[str]:
+        """Why this worker can neither lead nor stand by."""
+        problems = self._health() + (["the worker is stopping"] if self._is_stopping else [])
+        servers = self.monitor.observer.servers
+        if servers is None:
+            return [*problems, "the servers have not been looked at yet"]
+        return problems + [server.problem or f"{server.name} is away" for server in servers if not server.is_up]
 
     def _wait_for_reports(self, timeout_seconds: float = 5.0) -> None:
         """Lets the dispatcher record what the agents reported last."""

@@ -80,8 +80,8 @@ class Observer:
             self._count(now, database_now)
         agents = self._dispatcher.agents_seen  # before the time of the snapshot
         live = self._compose(term.epoch, term.database_now(self._clock), now, agents, list(alerts))
-        write_live(self._cache, live)
         self.live = live
+        write_live(self._cache, live)
         return live
 
     def _count(self, now: float, database_now: float) -> None:

@@ -13,6 +13,8 @@ SLICE_SECONDS = 1.0
 KEPT_SECONDS = 900.0
 SMOOTHING = 0.05
 AGENTS_REMEMBERED = 1_000
+TYPES_COUNTED = 100  # the others count as one, so that nobody can make labels without end
+OTHER = "other"
 
 
 @dataclass(slots=True)
@@ -68,6 +70,8 @@ class Recent:
         self.last_seconds = 1.0
         self._taken_at = now
         self.mean_seconds: dict[str, float] = {}  # of attempts, by agent id, smoothed
+        self.totals: dict[str, TypeCounts] = {}  # since this worker's start, by type
+        self.tick_totals = TickStats()
 
     def add(self, ticks: Iterable[Tick], now: float) -> None:
         """Takes the ticks since the last call."""
@@ -75,6 +79,7 @@ class Recent:
         self.last_ticks = TickStats()
         for tick in ticks:
             self.last_ticks.add(tick)
+            self.tick_totals.add(tick)
             for outcome in tick.outcomes:
                 of_type = counts.get(outcome.type)
                 if of_type is None:
@@ -96,8 +101,19 @@ class Recent:
         self._taken_at = now
         if counts:
             self._slices.append((now, counts))
+            self._add_to_totals(counts)
         while self._slices and self._slices[0][0] < now - KEPT_SECONDS:
             self._slices.popleft()
+
+    def _add_to_totals(self, counts: Mapping[str, TypeCounts]) -> None:
+        totals = dict(self.totals)  # read by another thread: replaced, never grown
+        for type_, of_type in counts.items():
+            name = type_ if type_ in totals or len(totals) < TYPES_COUNTED else OTHER
+            whole = TypeCounts()
+            whole.add(totals.get(name, TypeCounts()))
+            whole.add(of_type)
+            totals[name] = whole
+        self.totals = totals
 
     def note_depths(self, depths: Mapping[str, int], now: float) -> None:
         """How many tasks wait in each queue now."""

@@ -1,41 +1,98 @@
-"""Logs: one event, one line; for people on a terminal, JSON otherwise."""
+"""Logs: one event, one line; for people on a terminal, JSON otherwise.
+
+What structlog and the standard library log goes the same way: the attempt it belongs to is added,
+secrets are taken out, floods are cut short.
+"""
 
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
-_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
+from worker.cli.text import visible, visible_lines
+from worker.log_context import bound_fields
+from worker.log_flood import FloodLimit, Key
+from worker.log_redaction import redacted
+
+LIBRARY_LEVEL = logging.WARNING  # of what is not ours
+OURS = ("core", "worker", "dashboard")
+_LEVELS = {"critical": logging.CRITICAL, "error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
+
+Event = MutableMapping[str, Any]
 
 
 def configure_logs(level: str) -> None:
-    """Sets up structlog for this process, to stderr."""
+    """Sets up structlog and the standard library's logging for this process, to stderr."""
     is_terminal = sys.stderr.isatty()
     renderer = (
         structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
         if is_terminal
-        else structlog.processors.JSONRenderer(sort_keys=False)
+        else structlog.processors.JSONRenderer(sort_keys=False, default=str)
     )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            FloodLimit(_tell_suppressed),
+            _with_attempt,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if is_terminal else "iso", utc=not is_terminal),
             structlog.processors.format_exc_info,
-            _without_passwords,  # tracebacks among the rest
+            _without_secrets,  # tracebacks among the rest
+            *([_printable] if is_terminal else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    root = logging.getLogger()
+    root.handlers = [_Forward()]
+    root.setLevel(LIBRARY_LEVEL)
+    for name in OURS:
+        logging.getLogger(name).setLevel(getattr(logging, level.upper()))
+    logging.captureWarnings(True)
 
 
-def _without_passwords(logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+class _Forward(logging.Handler):
+    """Hands what the standard library's loggers are told to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            fields: dict[str, Any] = {"logger": record.name}
+            if record.exc_info:
+                fields["exc_info"] = record.exc_info
+            level = max((n for n in _LEVELS.values() if n <= record.levelno), default=logging.DEBUG)
+            structlog.get_logger().log(level, record.getMessage(), **fields)
+        except Exception:
+            self.handleError(record)
+
+
+def _tell_suppressed(key: Key, count: int) -> None:
+    level, event, _ = key
+    structlog.get_logger().log(_LEVELS.get(level, logging.INFO), "log.suppressed", of=event, lines=count)
+
+
+def _with_attempt(logger: Any, name: str, event: Event) -> Event:
+    for field, value in bound_fields().items():
+        event.setdefault(field, value)
+    return event
+
+
+def _without_secrets(logger: Any, name: str, event: Event) -> Event:
     for key, value in event.items():
-        if isinstance(value, str) and "@" in value:
-            event[key] = _PASSWORD.sub(r"\1***@", value)
+        event[key] = redacted(key, value)
+    return event
+
+
+def _printable(logger: Any, name: str, event: Event) -> Event:
+    """Nothing that a task says reaches the terminal's controls; only tracebacks take several lines."""
+    for key, value in event.items():
+        if key == "exception":
+            event[key] = visible_lines(str(value))
+        elif isinstance(value, str):
+            event[key] = visible(value)
+        elif not isinstance(value, int | float | bool | None):
+            event[key] = visible(str(value))
     return event

@@ -46,6 +46,7 @@ from worker.agents.inbox import DELETE_COUNT, Inbox
 from worker.agents.local_queue import LocalQueue, RunTimes
 from worker.agents.outbox import Outbox
 from worker.agents.spool import Spool
+from worker.log_context import attempt_bound
 
 RETRY_SECONDS = 0.2
 SEEN_LIMIT = DELETE_COUNT * QUEUE_AHEAD_LIMIT  # as many runs as the inbox may still hold when it is read again
@@ -59,10 +60,7 @@ class BaseAgent(abc.ABC):
     def __init__(
         self, info: AgentInfo, queue: Queue, heart_queue: Queue, *, ttl_seconds: float, data_dir: Path
     ) -> None:
-        """`heart_queue` has connections of its own, so that heartbeats never wait for one.
-
-        Results wait in a file under `data_dir` while Redis is away.
-        """
+        """`heart_queue` has connections of its own; results wait under `data_dir` while Redis is away."""
         self.info = info
         self.mailbox = Mailbox(queue.redis, queue.keys, info.name)
         self.requests = Requests()
@@ -261,7 +259,8 @@ class BaseAgent(abc.ABC):
     def _execute(self, index: int, run: Run, *, is_alone: bool) -> None:
         channel = self._running[run.task_id] = AgentChannel(self, run)
         try:
-            done = self.execute(index, run, channel)
+            with attempt_bound(run):
+                done = self.execute(index, run, channel)
         finally:
             self._running.pop(run.task_id, None)
         if done is not None:

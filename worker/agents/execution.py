@@ -23,6 +23,7 @@ from core.protocol import NULL, Done, Failure, Run
 from core.registry import TaskType
 from core.validation import check_output
 from worker.agents.context import Channel, TaskContext
+from worker.log_context import attempt_bound
 
 MESSAGE_LIMIT_BYTES = 4096
 TRACEBACK_LIMIT_BYTES = 16384
@@ -45,7 +46,8 @@ def execute(task_type: TaskType, run: Run, context: TaskContext, output_limit_by
     """Runs a plain handler to its end and says how it ended. Raises HandlerStopped only."""
     started_at, start, process, cpu_start = time(), perf_counter(), os.getpid(), thread_time()
     try:
-        value = task_type.handler(_parse_input(task_type, run), context)
+        with attempt_bound(run):
+            value = task_type.handler(_parse_input(task_type, run), context)
         done = _success(task_type, run, value, output_limit_bytes, started_at, start, process)
     except HandlerStopped:
         raise
@@ -59,7 +61,8 @@ async def execute_async(task_type: TaskType, run: Run, context: TaskContext, out
     """`execute` for a coroutine."""
     started_at, start, process = time(), perf_counter(), os.getpid()
     try:
-        value = await task_type.handler(_parse_input(task_type, run), context)  # type: ignore[misc]
+        with attempt_bound(run):
+            value = await task_type.handler(_parse_input(task_type, run), context)  # type: ignore[misc]
         return _success(task_type, run, value, output_limit_bytes, started_at, start, process)
     except HandlerStopped:
         raise

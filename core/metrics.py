@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from core.anomaly import Slot
@@ -76,6 +76,9 @@ class Reliability:
         """The share of attempts that succeeded."""
         ended = self.completed + self.failed
         return self.completed / ended if ended else 1.0
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "success_rate": self.success_rate}
 
 
 def step_for(seconds: float) -> int:

@@ -1,17 +1,20 @@
-"""`why` on real servers, with a real leader and agents."""
+"""`why` and `agents` on real servers, with a real leader and agents."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from core.clock import Clock
 from core.config import Settings
+from core.registry import RetryPolicy
 from tests.engine import Engine, Payload, running_engine
+from tests.integration.test_engine_breaker import BrokenAgent
 from tests.servers import wait_until
 from worker.agents.context import TaskContext
 from worker.cli.app import app
@@ -75,3 +78,39 @@ def test_without_a_leader_and_without_a_task(engine: Engine, why: Callable[..., 
     assert f"waits for demo.wait {first}, which is pending" in " ".join(why(second).stdout.split())
     assert why("0199c0de-0000-7000-8000-000000000001").exit_code == 3
     assert why("nonsense").exit_code == 2
+
+
+def test_agents_show_reliability_and_open_breakers(engine: Engine) -> None:
+    """What the roll-ups say of the last day, and what the leader keeps from whom, with the reason."""
+
+    def work(given: Payload, context: TaskContext) -> Payload:
+        return given
+
+    engine.define("demo.work", work, retry=RetryPolicy(backoff_seconds=0.0))
+    worker = engine.worker()
+    engine.agent("good")
+    engine.agent("bad", agent_class=BrokenAgent)
+    monitor = Monitor(engine.settings, engine.database, engine.queue, worker.dispatcher, "test", Clock())
+
+    def agents(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["agents", *arguments], prog_name="python -m worker")
+
+    def opened() -> list[dict[str, Any]] | None:
+        engine.wait_for_all([engine.submit("demo.work", max_attempts=50) for _ in range(6)])
+        monitor.observe()
+        monitor._rollup._provisional_after = 0.0
+        monitor.roll_up()
+        found = {agent["name"]: agent for agent in json.loads(agents("--json").stdout)}
+        return found if found["bad"]["breakers"] else None  # type: ignore[return-value]
+
+    found: Any = wait_until(opened, 20)
+    [breaker] = found["bad"]["breakers"]
+    assert (breaker["type"], breaker["state"]) == ("demo.work", "open")
+    [bad], [good] = found["bad"]["reliability"], found["good"]["reliability"]
+    assert (bad["completed"], bad["success_rate"]) == (0, 0.0)
+    assert bad["failed"] >= 5
+    assert good["success_rate"] == 1.0
+    assert good["mean_seconds"] is not None
+    shown = agents().stdout
+    assert "last 24 hours" in shown
+    assert "bad gets no tasks of type demo.work: its last 5 attempts failed (crashed), while" in shown

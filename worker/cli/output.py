@@ -70,9 +70,10 @@ def print_json(document: object) -> None:
     print(json.dumps(document, indent=2, default=str))
 
 
-def print_line(text: str, style: str = "") -> None:
-    """Writes a line to stdout, without wrapping it."""
-    console().print(Text(text, style=style), soft_wrap=True)
+def print_line(text: str, style: str = "", *, stderr: bool = False) -> None:
+    """Writes a line to stdout, or stderr, without wrapping it."""
+    shown = Console(stderr=True) if stderr else console()
+    shown.print(Text(text, style=style), soft_wrap=True)
 
 
 def print_table(

@@ -10,7 +10,7 @@ from rich.text import Text
 from core.states import TaskState
 from worker.cli.output import Column, is_wide, print_json, print_line, print_table, state_text
 from worker.cli.show import AsJson
-from worker.cli.text import age, instant, seconds_since, visible
+from worker.cli.text import age, duration, instant, seconds_since, visible
 
 
 def status(as_json: AsJson = False) -> None:
@@ -93,18 +93,78 @@ def agents(
     every: Annotated[bool, typer.Option("--all", help="Also those that left or were lost.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Lists the registered agents: what they take, where they run."""
+    """Lists the registered agents: what they take, where they run, how they did in the last 24 hours."""
+    from core import metrics
     from core.store import reading
-    from worker.cli.connections import opened_reading
+    from core.store.rolling import DAY
+    from worker.cli.connections import opened_servers
 
-    with opened_reading() as tx:
-        found = [agent for agent in reading.agents(tx) if every or agent.left_at is None]
+    with opened_servers() as (database, queue):
+        with database.transaction() as tx:
+            found = [agent for agent in reading.agents(tx) if every or agent.left_at is None]
+            now = reading.now(tx).timestamp()
+            did = metrics.reliability(tx, now - DAY, now)
+        breakers = _open_breakers(queue)
+    names = {agent.name for agent in found}
+    did = [row for row in did if row.agent in names]
     if as_json:
-        print_json([agent.as_json() for agent in found])
-    elif found:
-        _print_agents(found)
-    else:
+        print_json(
+            [
+                {
+                    **agent.as_json(),
+                    "reliability": [row.as_json() for row in did if row.agent == agent.name],
+                    "breakers": breakers.get(agent.name, []),
+                }
+                for agent in found
+            ]
+        )
+        return
+    if not found:
         print_line("no agents" if every else "no agent is registered")
+        return
+    _print_agents(found)
+    if did:
+        print_line("")
+        _print_reliability(did)
+    for name, listed in sorted(breakers.items()):
+        for breaker in listed:
+            print_line(visible(f"{name} gets no tasks of type {breaker['type']}: {breaker['reason']}"), "yellow")
+
+
+def _open_breakers(queue: Any) -> dict[str, list[dict[str, Any]]]:
+    """What the leader keeps from agents, by agent name; nothing without a leader or without Redis."""
+    import msgspec
+
+    from core.cache import RedisCache
+    from core.errors import Unavailable
+    from core.live import read_live
+
+    try:
+        live = read_live(RedisCache(queue.redis, queue.keys))
+    except Unavailable as error:
+        print_line(str(error), "yellow", stderr=True)
+        return {}
+    agents = live.agents if live is not None else []
+    return {agent.name: msgspec.to_builtins(agent.breakers) for agent in agents if agent.breakers}
+
+
+def _print_reliability(did: list[Any]) -> None:
+    headings = [Column("agent"), Column("type"), Column("attempts", fixed=True, justify="right")]
+    headings += [Column("succeeded", fixed=True, justify="right"), Column("mean run", fixed=True, justify="right")]
+    print_table(
+        headings,
+        [
+            [
+                row.agent,
+                row.type,
+                f"{row.completed + row.failed:,}",
+                Text(f"{row.success_rate:.1%}", "red" if row.success_rate < 0.9 else ""),
+                "" if row.mean_seconds is None else duration(row.mean_seconds),
+            ]
+            for row in did
+        ],
+        title="last 24 hours",
+    )
 
 
 def _print_agents(found: list[Any]) -> None:

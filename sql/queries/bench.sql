@@ -3,13 +3,14 @@
 SELECT EXISTS (SELECT FROM tasks WHERE finished_at IS NULL)
 
 -- name: has_claims
--- Whether any task that was not seeded was given to an agent.
-SELECT EXISTS (SELECT FROM tasks WHERE assigned_at IS NOT NULL AND created_by <> 'seed')
+-- Whether any task was given to an agent since a time (epoch seconds).
+SELECT EXISTS (SELECT FROM task_events WHERE event = 'assigned' AND at >= to_timestamp(%(since)s))
 
 -- name: drain
--- How many tasks that were not seeded completed, from the first claim to the last commit (seconds), in how many ticks.
+-- How many tasks that were submitted since a time completed, from the first claim to the last commit (seconds), in how
+-- many ticks.
 SELECT count(*), extract(epoch FROM max(finished_at) - min(assigned_at))::float8, count(DISTINCT assigned_at)
-FROM tasks WHERE state = 'completed' AND created_by <> 'seed'
+FROM tasks WHERE state = 'completed' AND created_at >= to_timestamp(%(since)s)
 
 -- name: starts
 -- When these tasks' handlers started.
@@ -19,6 +20,6 @@ SELECT id, extract(epoch FROM started_at)::float8 FROM tasks WHERE id = ANY(%(id
 -- Removes every task and its traces.
 TRUNCATE tasks, task_events, task_dependencies, agents, metric_counts, metric_progress, metric_samples
 
--- name: empty_unseeded
--- Removes every task that was not seeded; their traces stay.
-DELETE FROM tasks WHERE created_by <> 'seed'
+-- name: vacuum
+-- What autovacuum would do sooner or later, so that it does not do it in the middle of a measurement.
+VACUUM (ANALYZE) tasks, task_events

@@ -12,7 +12,7 @@ import psutil
 from core.clock import Clock
 from core.database import DriverTransaction, connect_leader, queries
 from core.registry import registry
-from core.store import submitting, ticking
+from core.store import recovering, submitting, ticking
 from core.store.ticking import Completion
 from core.validation import Limits, validate_submission
 from worker.bench.environment import Environment
@@ -98,13 +98,19 @@ def _cpu(processes: Iterable[psutil.Process]) -> float:
 
 
 def drain(
-    environment: Environment, task_type: str, count: int, usage: Usage, *, keep_seeded: bool = False
+    environment: Environment, task_type: str, count: int, usage: Usage, *, keep: bool = False
 ) -> tuple[float, float]:
-    """(tasks per second, tasks per tick). The agents are there before the worker, so that nobody waits for them."""
-    environment.empty(keep_seeded=keep_seeded)
+    """(tasks per second, tasks per tick), with what is there before removed unless it is to `keep`.
+
+    The agents are there before the worker, so that nobody waits for them.
+    """
+    if not keep:
+        environment.empty()
+    with environment.database.transaction() as tx:
+        since = recovering.database_time(tx)
     environment.submitter.submit_many({"type": task_type} for _ in range(count))
     with environment.agents() as supervisor, environment.worker() as worker:
-        environment.wait(lambda: _has_claims(environment), "the first claim")
+        environment.wait(lambda: _has_claims(environment, since), "the first claim")
         processes = {"worker": [worker], "agent": environment.agent_processes(supervisor)}
         processes.update(environment.server_processes())
         over = threading.Event()
@@ -116,15 +122,15 @@ def drain(
             over.set()
             watching.join()
     with environment.database.transaction() as tx:
-        done, seconds, ticks = tx.rows(queries("bench")["drain"], {})[0]
+        done, seconds, ticks = tx.rows(queries("bench")["drain"], {"since": since})[0]
     if done != count:
         raise AssertionError(f"{done} of {count} tasks completed")
     return count / seconds, count / ticks
 
 
-def _has_claims(environment: Environment) -> bool:
+def _has_claims(environment: Environment, since: float) -> bool:
     with environment.database.transaction() as tx:
-        return bool(tx.rows(queries("bench")["has_claims"], {})[0][0])
+        return bool(tx.rows(queries("bench")["has_claims"], {"since": since})[0][0])
 
 
 def _limit(environment: Environment, batch: int) -> float:

@@ -112,14 +112,19 @@ class Environment:
             return False
         return not self.open_tasks()
 
-    def empty(self, *, keep_seeded: bool = False) -> None:
-        """Removes every task and its traces, or those that were not seeded, between repetitions.
+    def settle(self) -> None:
+        """Leaves nothing to autovacuum."""
+        with self.database.statements() as tx:
+            tx.rows(queries("bench")["vacuum"], {})
+
+    def empty(self) -> None:
+        """Removes every task and its traces, between repetitions.
 
         Redis gets a generation again, as if a leader had been there: the next worker would
         otherwise put everything into the queue a second time, because Redis looks wiped.
         """
         with self.database.transaction() as tx:
-            tx.rows(queries("bench")["empty_unseeded"] if keep_seeded else queries("bench")["empty"], {})
+            tx.rows(queries("bench")["empty"], {})
         self.queue.redis.flushall()
         self.queue.lead(0)
 

@@ -20,7 +20,7 @@ from worker.seeding import seed
 
 HISTORY = 1_000_000
 HISTORY_DAYS = 30
-PAIRS = 3
+PAIRS = 5
 REPEATS = 9
 
 
@@ -34,7 +34,8 @@ def measure_history(environment: Environment) -> list[Result]:
     with Environment(environment.settings) as empty:
         for _ in range(PAIRS):
             rate, _ = drain(empty, "diagnostic.noop", TASKS, Usage())
-            with_history, _ = drain(environment, "diagnostic.noop", TASKS, Usage(), keep_seeded=True)
+            environment.settle()
+            with_history, _ = drain(environment, "diagnostic.noop", TASKS, Usage(), keep=True)
             shares.append(with_history / rate)
             rolls.append(_roll_up_seconds(empty))
     return [

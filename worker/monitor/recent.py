@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from core.histograms import Histogram
 from worker.monitor.ticks import Tick
 
-SLICE_SECONDS = 1.0
 KEPT_SECONDS = 900.0
 SMOOTHING = 0.05
 AGENTS_REMEMBERED = 1_000
@@ -76,27 +75,36 @@ class Recent:
     def add(self, ticks: Iterable[Tick], now: float) -> None:
         """Takes the ticks since the last call."""
         counts: dict[str, TypeCounts] = {}
+        waits: dict[str, list[float]] = {}
+        runs: dict[str, list[float]] = {}
+        by_agent: dict[str, list[float]] = {}
         self.last_ticks = TickStats()
         for tick in ticks:
             self.last_ticks.add(tick)
             self.tick_totals.add(tick)
-            for outcome in tick.outcomes:
-                of_type = counts.get(outcome.type)
+            for type_, agent_id, error_class, will_retry, wait_seconds, run_seconds in tick.outcomes:
+                of_type = counts.get(type_)
                 if of_type is None:
-                    of_type = counts[outcome.type] = TypeCounts()
-                if outcome.error_class is None:
+                    of_type = counts[type_] = TypeCounts()
+                    waits[type_], runs[type_] = [], []
+                if error_class is None:
                     of_type.succeeded += 1
                 else:
                     of_type.failed += 1
-                    of_type.retried += outcome.will_retry
-                    error_class = str(outcome.error_class)
-                    of_type.failures[error_class] = of_type.failures.get(error_class, 0) + 1
-                if outcome.wait_seconds is not None:
-                    of_type.wait.add(outcome.wait_seconds)
-                if outcome.run_seconds is not None:
-                    of_type.run.add(outcome.run_seconds)
-                    mean = self.mean_seconds.get(outcome.agent_id, outcome.run_seconds)
-                    self.mean_seconds[outcome.agent_id] = mean + SMOOTHING * (outcome.run_seconds - mean)
+                    of_type.retried += will_retry
+                    of_type.failures[str(error_class)] = of_type.failures.get(str(error_class), 0) + 1
+                if wait_seconds is not None:
+                    waits[type_].append(wait_seconds)
+                if run_seconds is not None:
+                    runs[type_].append(run_seconds)
+                    by_agent.setdefault(agent_id, []).append(run_seconds)
+        for type_, of_type in counts.items():
+            of_type.wait.add_all(waits[type_])
+            of_type.run.add_all(runs[type_])
+        for agent_id, seconds in by_agent.items():
+            mean = sum(seconds) / len(seconds)
+            before = self.mean_seconds.get(agent_id, mean)
+            self.mean_seconds[agent_id] = mean + (1 - SMOOTHING) ** len(seconds) * (before - mean)
         self.last_seconds = max(now - self._taken_at, 1e-3)
         self._taken_at = now
         if counts:

@@ -70,6 +70,10 @@ class Breakers:
             return breaker
         return None
 
+    def watches(self, task_type: str) -> bool:
+        """Whether a success of this type has to be noted."""
+        return task_type in self._recent
+
     def of_agent(self, agent: str) -> list[Breaker]:
         """The open breakers of an agent."""
         return [breaker for breaker in self.open.values() if breaker.agent == agent]

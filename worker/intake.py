@@ -124,28 +124,50 @@ class Intake:
             output = bytes(done.output).decode("utf-8", "surrogatepass")
             problem = check_output(output, self._limits.output_limit_bytes)
             if problem is None:
-                self._ledger.durations.note(claim.row.type, done.run_seconds)
-                self._note_end(claim, None, done, batch)
-                batch.completions.append(_completion(done, output))
+                self._completed(claim, done, output, batch)
                 return
             failure = Failure(ErrorClass.UNSTORABLE, problem)
         policy = policy_of(self._registry, claim.row.type)
         settlement = judge(claim, failure, policy, random.random(), done=done)
         batch.settlements.append(settlement)
-        self._note_end(claim, known_class(failure.error_class), done, batch, will_retry=settlement.to_state != "failed")
-
-    def _note_end(
-        self, claim: Claim, error_class: ErrorClass | None, done: Done, batch: Batch, *, will_retry: bool = False
-    ) -> None:
         note_end(
             self._ledger,
             batch,
             claim,
-            error_class,
+            known_class(failure.error_class),
             self._clock.monotonic(),
-            will_retry=will_retry,
+            will_retry=settlement.to_state != "failed",
             started_at=done.started_at,
             run_seconds=done.run_seconds,
+        )
+
+    def _completed(self, claim: Claim, done: Done, output: str, batch: Batch) -> None:
+        """The hot path: what others would be called for is written out."""
+        row, ledger = claim.row, self._ledger
+        ledger.durations.note(row.type, done.run_seconds)
+        if ledger.breakers.watches(row.type):
+            note_end(
+                ledger,
+                batch,
+                claim,
+                None,
+                self._clock.monotonic(),
+                started_at=done.started_at,
+                run_seconds=done.run_seconds,
+            )
+        else:
+            wait_seconds = max(0.0, done.started_at - row.ready)
+            batch.outcomes.append((row.type, claim.agent_id, None, False, wait_seconds, done.run_seconds))
+        batch.completions.append(
+            Completion(
+                claim.id,
+                claim.attempt,
+                output,
+                done.started_at,
+                done.run_seconds,
+                done.cpu_seconds,
+                done.peak_memory_bytes,
+            )
         )
 
     def _stale(self, done: Done, batch: Batch) -> None:
@@ -243,18 +265,6 @@ class Intake:
             log.error("results.unreadable", reason=f"no end of an agent: {report.agent_id!r}, {report.state!r}")
         elif report.agent_id not in self._ledger.ended:
             self._recovery.reap(report.agent_id, report.state, batch)
-
-
-def _completion(done: Done, output: str) -> Completion:
-    return Completion(
-        done.task_id,
-        done.attempt,
-        output,
-        done.started_at,
-        done.run_seconds,
-        done.cpu_seconds,
-        done.peak_memory_bytes,
-    )
 
 
 def _storable_time(at: float) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 from core.protocol import Run
@@ -11,14 +9,12 @@ from core.protocol import Run
 _current: ContextVar[Run | None] = ContextVar("attempt", default=None)
 
 
-@contextmanager
-def attempt_bound(run: Run) -> Iterator[None]:
-    """Log lines within the block bear the attempt's task, number and type."""
-    token = _current.set(run)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+def bind_attempt(run: Run | None) -> None:
+    """Log lines of this thread or coroutine bear the attempt's task, number and type from here on; None: no more.
+
+    A bare assignment, since it happens twice for every task.
+    """
+    _current.set(run)
 
 
 def bound_fields() -> dict[str, object]:

@@ -89,7 +89,7 @@ import logging, sys, threading, warnings
 import structlog
 from core.protocol import NULL, Run
 from worker import log_flood
-from worker.log_context import attempt_bound
+from worker.log_context import bind_attempt
 from worker.logs import configure_logs
 
 log_flood.PERIOD_SECONDS = 0.5
@@ -102,11 +102,12 @@ for number in range(100):
     except Exception:
         log.exception("demo.failed")
 log.info("demo.other", text="a\\nb \x1b[31mred\x1b[0m")
-with attempt_bound(Run("task-1", 3, "demo.work", NULL, 1.0, None, 1)):
-    log.info("demo.bound")
-    logging.getLogger("core.demo").info("from the %s library", "standard")
-    logging.getLogger("somebody.else").info("not of interest")
-    logging.getLogger("somebody.else").error("of interest")
+bind_attempt(Run("task-1", 3, "demo.work", NULL, 1.0, None, 1))
+log.info("demo.bound")
+logging.getLogger("core.demo").info("from the %s library", "standard")
+logging.getLogger("somebody.else").info("not of interest")
+logging.getLogger("somebody.else").error("of interest")
+bind_attempt(None)
 log.info("demo.unbound")
 warnings.warn("careful")
 threading.Event().wait(1.5)

@@ -46,7 +46,7 @@ from worker.agents.inbox import DELETE_COUNT, Inbox
 from worker.agents.local_queue import LocalQueue, RunTimes
 from worker.agents.outbox import Outbox
 from worker.agents.spool import Spool
-from worker.log_context import attempt_bound
+from worker.log_context import bind_attempt
 
 RETRY_SECONDS = 0.2
 SEEN_LIMIT = DELETE_COUNT * QUEUE_AHEAD_LIMIT  # as many runs as the inbox may still hold when it is read again
@@ -258,10 +258,11 @@ class BaseAgent(abc.ABC):
 
     def _execute(self, index: int, run: Run, *, is_alone: bool) -> None:
         channel = self._running[run.task_id] = AgentChannel(self, run)
+        bind_attempt(run)
         try:
-            with attempt_bound(run):
-                done = self.execute(index, run, channel)
+            done = self.execute(index, run, channel)
         finally:
+            bind_attempt(None)
             self._running.pop(run.task_id, None)
         if done is not None:
             self._run_times.note(run.task_type, done.run_seconds)

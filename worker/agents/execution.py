@@ -10,7 +10,7 @@ import math
 import os
 import re
 import traceback
-from time import perf_counter, thread_time, time
+from time import perf_counter, time
 from typing import Any, NoReturn
 
 import msgspec
@@ -23,7 +23,7 @@ from core.protocol import NULL, Done, Failure, Run
 from core.registry import TaskType
 from core.validation import check_output
 from worker.agents.context import Channel, TaskContext
-from worker.log_context import attempt_bound
+from worker.log_context import bind_attempt
 
 MESSAGE_LIMIT_BYTES = 4096
 TRACEBACK_LIMIT_BYTES = 16384
@@ -44,25 +44,22 @@ class UnstorableOutput(HandlerError):
 
 def execute(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> Done:
     """Runs a plain handler to its end and says how it ended. Raises HandlerStopped only."""
-    started_at, start, process, cpu_start = time(), perf_counter(), os.getpid(), thread_time()
+    started_at, start, process = time(), perf_counter(), os.getpid()
     try:
-        with attempt_bound(run):
-            value = task_type.handler(_parse_input(task_type, run), context)
-        done = _success(task_type, run, value, output_limit_bytes, started_at, start, process)
+        value = task_type.handler(_parse_input(task_type, run), context)
+        return _success(task_type, run, value, output_limit_bytes, started_at, start, process)
     except HandlerStopped:
         raise
     except BaseException as error:  # SystemExit and KeyboardInterrupt must not end the slot either
-        done = _failure(run, error, started_at, start, process)
-    done.cpu_seconds = thread_time() - cpu_start  # in a process of its own, all of its threads are counted later
-    return done
+        return _failure(run, error, started_at, start, process)
 
 
 async def execute_async(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> Done:
     """`execute` for a coroutine."""
     started_at, start, process = time(), perf_counter(), os.getpid()
     try:
-        with attempt_bound(run):
-            value = await task_type.handler(_parse_input(task_type, run), context)  # type: ignore[misc]
+        bind_attempt(run)  # the coroutine's context is its own
+        value = await task_type.handler(_parse_input(task_type, run), context)  # type: ignore[misc]
         return _success(task_type, run, value, output_limit_bytes, started_at, start, process)
     except HandlerStopped:
         raise

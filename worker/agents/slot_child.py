@@ -29,6 +29,7 @@ from worker.agents.execution import context_of, execute, failed
 from worker.agents.frames import Cancel, Emit, End, FrameStream, Ready, Reply, Request, Start
 from worker.agents.usage import Meter, highest_resident_bytes
 from worker.handlers.proctree import LINUX, resident_bytes
+from worker.log_context import bind_attempt
 
 MAX_TASKS = 1000
 MAX_GROWTH_BYTES = 256 << 20
@@ -145,9 +146,11 @@ def _run(stream: FrameStream, run: Run, output_limit_bytes: int) -> Done:
     except UnknownTaskType as error:
         return failed(run, ErrorClass.PERMANENT, f"in the handlers' process: {error}", time(), 0.0)
     channel = PipeChannel(stream, run)
+    bind_attempt(run)
     try:
         return execute(task_type, run, context_of(run, channel), output_limit_bytes)
     finally:
+        bind_attempt(None)
         channel.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from time import time
+from time import thread_time, time
 
 from core.errors import ErrorClass, UnknownTaskType
 from core.protocol import Done, Run
@@ -113,8 +113,10 @@ class Runners:
             self._watchdog.watches[slot_index] = watch
             if channel.is_cancelled():
                 watch.cancel()
+            cpu_start = thread_time()
             done = execute(task_type, run, context_of(run, watch), self._output_limit_bytes)
             counts = watch.end()
+            done.cpu_seconds = thread_time() - cpu_start
         except HandlerStopped:
             counts = watch.end()
         self._watchdog.watches[slot_index] = None

@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 
 class Outcome(NamedTuple):
-    """One attempt that ended. `error_class` is None for a success; times are in seconds, None if it never ran."""
+    """One attempt that ended. `error_class` is None for a success; times are in seconds, None if it never ran.
+
+    The hot path writes plain tuples of this shape.
+    """
 
     type: str
     agent_id: str
@@ -14,3 +17,6 @@ class Outcome(NamedTuple):
     will_retry: bool
     wait_seconds: float | None  # from ready to started
     run_seconds: float | None
+
+
+OutcomeTuple = Outcome | tuple[str, str, str | None, bool, float | None, float | None]

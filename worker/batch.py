@@ -11,7 +11,7 @@ from core.placement import AgentSlots, Candidate
 from core.protocol import AgentInfo, Checkpoint, Order, Pair
 from core.store.ticking import Claimed, Completion, Settlement, Stale
 from core.validation import Submission
-from worker.monitor.outcomes import OutcomeTuple
+from worker.monitor.outcomes import Failed, Successes
 
 
 @dataclass(slots=True)
@@ -50,7 +50,8 @@ class Batch:
     fenced: list[str] = field(default_factory=list)
     orders: dict[str, list[Order]] = field(default_factory=dict)
     claims: list[tuple[Candidate, AgentSlots]] = field(default_factory=list)
-    outcomes: list[OutcomeTuple] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
+    successes: Successes = field(default_factory=dict)
     began: float = 0.0  # monotonic seconds: when what it is made from had been collected
     sweep: Sweep | None = None
     held: list[Pair] = field(default_factory=list)  # pairs to be compared with their rows

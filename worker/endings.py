@@ -8,26 +8,30 @@ import structlog
 from core.breaker import Breaker
 from worker.batch import Batch
 from worker.ledger import Claim, Ledger
-from worker.monitor.outcomes import Outcome
+from worker.monitor.outcomes import Failed
 
 log = structlog.get_logger(__name__)
 
 
-def note_end(
+def note_failure(
     ledger: Ledger,
     batch: Batch,
     claim: Claim,
-    error_class: str | None,
+    error_class: str,
     now: float,
     *,
-    will_retry: bool = False,
-    started_at: float | None = None,
+    will_retry: bool,
+    started_at: float | None,
     run_seconds: float | None = None,
 ) -> None:
-    """Notes how a claim's attempt ended. `now` is monotonic, `started_at` epoch seconds."""
-    row = claim.row
-    wait_seconds = None if started_at is None else max(0.0, started_at - row.ready)
-    batch.outcomes.append(Outcome(row.type, claim.agent_id, error_class, will_retry, wait_seconds, run_seconds))
+    """Notes that a claim's attempt failed. `now` is monotonic, `started_at` epoch seconds."""
+    wait_seconds = None if started_at is None else max(0.0, started_at - claim.row.ready)
+    batch.failed.append(Failed(claim.row.type, claim.agent_id, error_class, will_retry, wait_seconds, run_seconds))
+    note_for_breaker(ledger, batch, claim, error_class, now)
+
+
+def note_for_breaker(ledger: Ledger, batch: Batch, claim: Claim, error_class: str | None, now: float) -> None:
+    """Tells the agent's breaker how a claim's attempt ended (None: well), and the world if that opened or closed it."""
     breaker = ledger.note_outcome(claim, error_class, now)
     if breaker is not None:
         _tell(ledger, batch, claim, breaker)

@@ -34,8 +34,9 @@ from core.store.ticking import Completion, Stale
 from core.validation import Limits, check_output, validate_submission
 from worker.batch import Batch, Child
 from worker.decisions import hand_back, judge, known_class, policy_of
-from worker.endings import note_end
+from worker.endings import note_failure, note_for_breaker
 from worker.ledger import Claim, Ledger
+from worker.monitor.outcomes import note_success
 from worker.recovery import Recovery
 
 # A start younger than this waits for its end, so that a short task is one update instead of two.
@@ -130,7 +131,7 @@ class Intake:
         policy = policy_of(self._registry, claim.row.type)
         settlement = judge(claim, failure, policy, random.random(), done=done)
         batch.settlements.append(settlement)
-        note_end(
+        note_failure(
             self._ledger,
             batch,
             claim,
@@ -142,22 +143,12 @@ class Intake:
         )
 
     def _completed(self, claim: Claim, done: Done, output: str, batch: Batch) -> None:
-        """The hot path: what others would be called for is written out."""
         row, ledger = claim.row, self._ledger
         ledger.durations.note(row.type, done.run_seconds)
+        wait_seconds = max(0.0, done.started_at - row.ready)
+        note_success(batch.successes, row.type, claim.agent_id, wait_seconds, done.run_seconds)
         if ledger.breakers.watches(row.type):
-            note_end(
-                ledger,
-                batch,
-                claim,
-                None,
-                self._clock.monotonic(),
-                started_at=done.started_at,
-                run_seconds=done.run_seconds,
-            )
-        else:
-            wait_seconds = max(0.0, done.started_at - row.ready)
-            batch.outcomes.append((row.type, claim.agent_id, None, False, wait_seconds, done.run_seconds))
+            note_for_breaker(ledger, batch, claim, None, self._clock.monotonic())
         batch.completions.append(
             Completion(
                 claim.id,

@@ -21,7 +21,7 @@ from core.registry import RetryPolicy
 from core.store.recovering import NIL
 from worker.batch import Batch, Sweep
 from worker.decisions import hand_back, judge
-from worker.endings import note_end
+from worker.endings import note_failure
 from worker.ledger import Claim, KnownAgent, Ledger
 
 DEAF_AFTER_SECONDS = 10.0
@@ -203,7 +203,7 @@ class Recovery:
         settlement = judge(claim, failure, self._policy_for(claim.row.type), random.random())
         batch.settlements.append(settlement)
         will_retry = settlement.to_state != "failed"
-        note_end(
+        note_failure(
             self._ledger, batch, claim, failure.error_class, now, will_retry=will_retry, started_at=claim.started_at
         )
 

@@ -27,7 +27,7 @@ from worker.exporter import Exporter
 from worker.monitor import observer as observing
 from worker.monitor.families import LABELS_LIMIT, Families, _bounded
 from worker.monitor.monitor import Monitor
-from worker.monitor.outcomes import Outcome
+from worker.monitor.outcomes import Successes
 from worker.monitor.recent import OTHER, TYPES_COUNTED, Recent
 from worker.monitor.ticks import Tick
 
@@ -144,9 +144,9 @@ def test_a_slow_client_holds_up_nobody(served: Served) -> None:
 
 def test_labels_are_bounded() -> None:
     recent = Recent(0.0)
-    outcomes = [Outcome(f"type-{number}", "a:b", None, False, 0.1, 0.1) for number in range(TYPES_COUNTED + 50)]
+    successes: Successes = {(f"type-{number}", "a:b"): ([0.1], [0.1]) for number in range(TYPES_COUNTED + 50)}
     for _ in range(2):
-        recent.add([Tick(1, 0.1, 0.1, outcomes)], 1.0)
+        recent.add([Tick(1, 0.1, 0.1, [], successes)], 1.0)
     assert len(recent.totals) == TYPES_COUNTED + 1
     assert recent.totals[OTHER].succeeded == 100
     values = {(f"queue-{number}", "pending"): float(number) for number in range(LABELS_LIMIT + 10)}

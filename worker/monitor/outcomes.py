@@ -1,22 +1,32 @@
-"""How an attempt ended, as the tick hands it to the monitor once it is committed."""
+"""How attempts ended, as the tick hands it to the monitor once it is committed."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 
-class Outcome(NamedTuple):
-    """One attempt that ended. `error_class` is None for a success; times are in seconds, None if it never ran.
-
-    The hot path writes plain tuples of this shape.
-    """
+class Failed(NamedTuple):
+    """One attempt that failed. Times are in seconds, None if it never ran."""
 
     type: str
     agent_id: str
-    error_class: str | None
+    error_class: str
     will_retry: bool
     wait_seconds: float | None  # from ready to started
     run_seconds: float | None
 
 
-OutcomeTuple = Outcome | tuple[str, str, str | None, bool, float | None, float | None]
+# By (type, agent id): seconds of waiting and of running of each attempt that succeeded. Lists of numbers, since an
+# object for each of twenty thousand a second would keep the garbage collector busy.
+Successes = dict[tuple[str, str], tuple[list[float], list[float]]]
+
+
+def note_success(successes: Successes, task_type: str, agent_id: str, wait_seconds: float, run_seconds: float) -> None:
+    """Adds an attempt that succeeded."""
+    key = (task_type, agent_id)
+    seconds = successes.get(key)
+    if seconds is None:
+        successes[key] = ([wait_seconds], [run_seconds])
+    else:
+        seconds[0].append(wait_seconds)
+        seconds[1].append(run_seconds)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from core.histograms import Histogram
+from worker.monitor.outcomes import Failed
 from worker.monitor.ticks import Tick
 
 KEPT_SECONDS = 900.0
@@ -26,6 +27,17 @@ class TypeCounts:
     failures: dict[str, int] = field(default_factory=dict)
     wait: Histogram = field(default_factory=Histogram)
     run: Histogram = field(default_factory=Histogram)
+
+    def add_failed(self, failed: Failed) -> None:
+        """Adds an attempt that failed."""
+        self.failed += 1
+        self.retried += failed.will_retry
+        error_class = str(failed.error_class)
+        self.failures[error_class] = self.failures.get(error_class, 0) + 1
+        if failed.wait_seconds is not None:
+            self.wait.add(failed.wait_seconds)
+        if failed.run_seconds is not None:
+            self.run.add(failed.run_seconds)
 
     def add(self, other: TypeCounts) -> None:
         """Adds another's counts."""
@@ -75,36 +87,20 @@ class Recent:
     def add(self, ticks: Iterable[Tick], now: float) -> None:
         """Takes the ticks since the last call."""
         counts: dict[str, TypeCounts] = {}
-        waits: dict[str, list[float]] = {}
-        runs: dict[str, list[float]] = {}
-        by_agent: dict[str, list[float]] = {}
         self.last_ticks = TickStats()
         for tick in ticks:
             self.last_ticks.add(tick)
             self.tick_totals.add(tick)
-            for type_, agent_id, error_class, will_retry, wait_seconds, run_seconds in tick.outcomes:
-                of_type = counts.get(type_)
-                if of_type is None:
-                    of_type = counts[type_] = TypeCounts()
-                    waits[type_], runs[type_] = [], []
-                if error_class is None:
-                    of_type.succeeded += 1
-                else:
-                    of_type.failed += 1
-                    of_type.retried += will_retry
-                    of_type.failures[str(error_class)] = of_type.failures.get(str(error_class), 0) + 1
-                if wait_seconds is not None:
-                    waits[type_].append(wait_seconds)
-                if run_seconds is not None:
-                    runs[type_].append(run_seconds)
-                    by_agent.setdefault(agent_id, []).append(run_seconds)
-        for type_, of_type in counts.items():
-            of_type.wait.add_all(waits[type_])
-            of_type.run.add_all(runs[type_])
-        for agent_id, seconds in by_agent.items():
-            mean = sum(seconds) / len(seconds)
-            before = self.mean_seconds.get(agent_id, mean)
-            self.mean_seconds[agent_id] = mean + (1 - SMOOTHING) ** len(seconds) * (before - mean)
+            for (type_, agent_id), (waits, runs) in tick.successes.items():
+                of_type = counts.setdefault(type_, TypeCounts())
+                of_type.succeeded += len(runs)
+                of_type.wait.add_all(waits)
+                of_type.run.add_all(runs)
+                self._note_mean(agent_id, runs)
+            for failed in tick.failed:
+                counts.setdefault(failed.type, TypeCounts()).add_failed(failed)
+                if failed.run_seconds is not None:
+                    self._note_mean(failed.agent_id, [failed.run_seconds])
         self.last_seconds = max(now - self._taken_at, 1e-3)
         self._taken_at = now
         if counts:
@@ -112,6 +108,11 @@ class Recent:
             self._add_to_totals(counts)
         while self._slices and self._slices[0][0] < now - KEPT_SECONDS:
             self._slices.popleft()
+
+    def _note_mean(self, agent_id: str, runs: list[float]) -> None:
+        mean = sum(runs) / len(runs)
+        before = self.mean_seconds.get(agent_id, mean)
+        self.mean_seconds[agent_id] = mean + (1 - SMOOTHING) ** len(runs) * (before - mean)
 
     def _add_to_totals(self, counts: Mapping[str, TypeCounts]) -> None:
         totals = dict(self.totals)  # read by another thread: replaced, never grown

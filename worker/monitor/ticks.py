@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from worker.monitor.outcomes import OutcomeTuple
+from worker.monitor.outcomes import Failed, Successes
 
 UNREAD_LIMIT = 20_000  # ticks; the oldest are forgotten if nobody reads them
 
@@ -16,7 +16,8 @@ class Tick(NamedTuple):
     size: int  # tasks
     seconds: float
     commit_seconds: float
-    outcomes: list[OutcomeTuple]
+    failed: list[Failed]
+    successes: Successes
 
 
 class TickLog:

@@ -129,9 +129,6 @@ task_events = Table(
 )
 Index("task_events_task", task_events.c.task_id)
 Index("task_events_at", task_events.c.at, postgresql_using="brin", postgresql_with={"pages_per_range": "32"})
-# What happened to no task: agents, holds, alerts; little among much.
-Index("task_events_general", task_events.c.at, postgresql_where=text("task_id IS NULL"))
-
 agents = Table(
     "agents",
     metadata,

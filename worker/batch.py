@@ -95,6 +95,8 @@ class Committed:
     waiting: list[Waiting] = field(default_factory=list)
     replies: list[tuple[str, Order]] = field(default_factory=list)
     orphans: list[Pair] = field(default_factory=list)
+    joined: list[str] = field(default_factory=list)  # ids of new boots of agents
+    lost: list[str] = field(default_factory=list)
     sweep_next: str | None = None
     database_time: float | None = None
     holds: Holds | None = None

@@ -215,9 +215,9 @@ def _submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) 
 def _keep_house(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     if batch.arrivals:
         agents = [{f: getattr(a, f) for f in a.__struct_fields__} | {"state": "online"} for a in batch.arrivals]
-        recovering.register_agents(tx, agents)
+        committed.joined = recovering.register_agents(tx, agents)
     if batch.endings:
-        recovering.end_agents(tx, batch.endings)
+        committed.lost = recovering.end_agents(tx, batch.endings)
     if batch.arrivals:  # last, since the boot that an agent follows often ends in the same tick
         recovering.forget_boots(tx, list({agent.name: agent.id for agent in batch.arrivals}.values()))
     if batch.sweep is not None:

@@ -236,4 +236,14 @@ class Dispatcher:
         self.ticks += 1
         self.committed_seconds += committed.seconds
         seconds = self._clock.monotonic() - batch.began
-        self.log.add(Tick(batch.size(), seconds, committed.seconds, batch.failed, batch.successes))
+        self.log.add(
+            Tick(
+                batch.size(),
+                seconds,
+                committed.seconds,
+                batch.failed,
+                batch.successes,
+                committed.joined,
+                committed.lost,
+            )
+        )

@@ -59,15 +59,17 @@ def not_held(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> list[tuple[st
     ]
 
 
-def register_agents(tx: Transaction, agents: Sequence[dict[str, Any]]) -> None:
-    """Records agents that came: dictionaries of `worker.protocol.AgentInfo`'s fields and a state."""
-    tx.rows(queries("recovery")["register_agents"], {"agents": orjson.dumps(list(agents)).decode()})
+def register_agents(tx: Transaction, agents: Sequence[dict[str, Any]]) -> list[str]:
+    """Records agents that came: dictionaries of `core.protocol.AgentInfo`'s fields and a state; returns the new ids."""
+    rows = tx.rows(queries("recovery")["register_agents"], {"agents": orjson.dumps(list(agents)).decode()})
+    return [row[0] for row in rows]
 
 
-def end_agents(tx: Transaction, ended: Sequence[tuple[str, str]]) -> None:
-    """Records (agent id, "left" or "lost")."""
+def end_agents(tx: Transaction, ended: Sequence[tuple[str, str]]) -> list[str]:
+    """Records (agent id, "left" or "lost") of agents that had not ended; returns the ids of those that were lost."""
     ids, states = zip(*ended, strict=True)
-    tx.rows(queries("recovery")["end_agents"], {"ids": quoted(ids), "states": plain(states)})
+    rows = tx.rows(queries("recovery")["end_agents"], {"ids": quoted(ids), "states": plain(states)})
+    return [agent_id for agent_id, is_lost in rows if is_lost]
 
 
 def forget_boots(tx: Transaction, newest: Sequence[str]) -> None:

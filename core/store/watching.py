@@ -61,12 +61,6 @@ def last_submissions(tx: Transaction, since: float, hour: float) -> dict[str, tu
     return {type_: (last, hours) for type_, last, hours in rows}
 
 
-def agent_changes(tx: Transaction, seconds: float) -> dict[str, tuple[int, int]]:
-    """By agent name: how many of its boots were lost, and how many came, in the last seconds."""
-    rows = tx.rows(queries("live")["agent_changes"], {"seconds": seconds})
-    return {name: (lost, came) for name, lost, came in rows}
-
-
 def server(tx: Transaction) -> ServerFigures:
     """What PostgreSQL says of itself."""
     return ServerFigures(*tx.rows(queries("live")["server"], {})[0])

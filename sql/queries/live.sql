@@ -21,14 +21,6 @@ SELECT type, date_part('epoch', max(at) FILTER (WHERE submitted > 0)) + 60,
 FROM metric_counts
 WHERE level_seconds = 60 AND at >= to_timestamp(%(since)s) GROUP BY type
 
--- name: agent_changes
--- Per agent name, how many of its boots were lost and how many came in the last seconds.
-SELECT left(agent_id, -strpos(reverse(agent_id), ':')) AS name, count(*) FILTER (WHERE event = 'agent_lost'),
-    count(*) FILTER (WHERE event = 'agent_joined')
-FROM task_events
-WHERE task_id IS NULL AND at > now() - make_interval(secs => %(seconds)s) AND event IN ('agent_lost', 'agent_joined')
-GROUP BY name
-
 -- name: server
 -- What PostgreSQL says of itself and of our database.
 SELECT current_setting('server_version'), d.numbackends, current_setting('max_connections')::int,

@@ -41,6 +41,7 @@ WITH came AS (
 )
 INSERT INTO task_events (event, actor, agent_id, detail)
 SELECT 'agent_joined', 'dispatcher', id, jsonb_build_object('host', host, 'pid', pid) FROM came WHERE is_new
+RETURNING agent_id
 
 -- name: end_agents
 -- Agents that left or were lost, with an audit row each.
@@ -50,6 +51,7 @@ WITH ended AS (
     RETURNING a.id, a.state
 )
 INSERT INTO task_events (event, actor, agent_id) SELECT 'agent_' || state, 'dispatcher', id FROM ended
+RETURNING agent_id, event = 'agent_lost'
 
 -- name: forget_boots
 -- Forgets the ended boots of names whose newest boots are these.

@@ -16,6 +16,8 @@ from worker.agents.keeper import Keeper, KeeperLost
 from worker.agents.process_slot import ProcessSlot
 from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch, Watchdog
 
+MEASURED_SECONDS = 0.001  # what is shorter costs more to measure than to run
+
 
 class Runners:
     """Everything an agent runs handlers with.
@@ -116,7 +118,8 @@ class Runners:
             cpu_start = thread_time()
             done = execute(task_type, run, context_of(run, watch), self._output_limit_bytes)
             counts = watch.end()
-            done.cpu_seconds = thread_time() - cpu_start
+            if done.run_seconds >= MEASURED_SECONDS:
+                done.cpu_seconds = thread_time() - cpu_start
         except HandlerStopped:
             counts = watch.end()
         self._watchdog.watches[slot_index] = None

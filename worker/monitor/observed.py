@@ -36,7 +36,6 @@ class Observed:
         self._now = clock.monotonic()
         self._host = host
         self._anomalies = anomalies
-        self._changes: dict[float, Mapping[str, tuple[int, int]] | None] = {}
 
     @property
     def live(self) -> Live | None:
@@ -70,12 +69,11 @@ class Observed:
         return self._recent.depths(window_seconds, self._now) if self._live is not None else None
 
     def agents_lost(self, window_seconds: float) -> Mapping[str, int] | None:
-        changes = self._changes_in(window_seconds)
-        return None if changes is None else {name: lost for name, (lost, _) in changes.items() if lost}
+        """What this leader saw: of the time before it led nothing is known, and nothing is held against anybody."""
+        return None if self._live is None else self._recent.agent_changes(window_seconds, self._now, lost=True)
 
     def agents_started(self, window_seconds: float) -> Mapping[str, int] | None:
-        changes = self._changes_in(window_seconds)
-        return None if changes is None else {name: came for name, (_, came) in changes.items() if came}
+        return None if self._live is None else self._recent.agent_changes(window_seconds, self._now, lost=False)
 
     def hosts(self) -> Mapping[str, HostUsage] | None:
         return None if self._sampler.usage is None else {self._host: self._sampler.usage}
@@ -102,14 +100,3 @@ class Observed:
 
     def _knows(self, window_seconds: float) -> bool:
         return self._live is not None and self._recent.covers(window_seconds, self._now)
-
-    def _changes_in(self, window_seconds: float) -> Mapping[str, tuple[int, int]] | None:
-        if self._live is None:
-            return None
-        if window_seconds not in self._changes:
-            try:
-                with self._database.transaction() as tx:
-                    self._changes[window_seconds] = watching.agent_changes(tx, window_seconds)
-            except Unavailable:
-                self._changes[window_seconds] = None
-        return self._changes[window_seconds]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -77,6 +77,7 @@ class Recent:
         self._began = now
         self._slices: deque[tuple[float, dict[str, TypeCounts]]] = deque()
         self._depths: deque[tuple[float, Mapping[str, int]]] = deque()
+        self._agents: deque[tuple[float, str, bool]] = deque()  # when, name, whether it was lost (or came)
         self.last_ticks = TickStats()
         self.last_seconds = 1.0
         self._taken_at = now
@@ -97,6 +98,8 @@ class Recent:
                 of_type.wait.add_all(waits)
                 of_type.run.add_all(runs)
                 self._note_mean(agent_id, runs)
+            self._agents += [(now, agent_id.rpartition(":")[0], False) for agent_id in tick.joined]
+            self._agents += [(now, agent_id.rpartition(":")[0], True) for agent_id in tick.lost]
             for failed in tick.failed:
                 counts.setdefault(failed.type, TypeCounts()).add_failed(failed)
                 if failed.run_seconds is not None:
@@ -106,6 +109,8 @@ class Recent:
         if counts:
             self._slices.append((now, counts))
             self._add_to_totals(counts)
+        while self._agents and self._agents[0][0] < now - KEPT_SECONDS:
+            self._agents.popleft()
         while self._slices and self._slices[0][0] < now - KEPT_SECONDS:
             self._slices.popleft()
 
@@ -149,6 +154,12 @@ class Recent:
             for type_, of_type in counts.items():
                 found.setdefault(type_, TypeCounts()).add(of_type)
         return found
+
+    def agent_changes(self, window_seconds: float, now: float, *, lost: bool) -> dict[str, int]:
+        """How many boots of each agent name were lost, or came, in the window."""
+        return dict(
+            Counter(name for at, name, is_lost in self._agents if is_lost is lost and at > now - window_seconds)
+        )
 
     def depths(self, window_seconds: float, now: float) -> dict[str, tuple[int, int]] | None:
         """(waiting then, waiting now) by queue; None if it is not known how many waited then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from worker.monitor.outcomes import Failed, Successes
@@ -18,6 +19,8 @@ class Tick(NamedTuple):
     commit_seconds: float
     failed: list[Failed]
     successes: Successes
+    joined: Sequence[str] = ()  # ids of new boots of agents
+    lost: Sequence[str] = ()
 
 
 class TickLog:

@@ -17,7 +17,6 @@ EVENT_COLUMNS = {
 STATEMENTS = (
     "ALTER TABLE task_events " + ", ".join(f"ADD COLUMN {name} {kind}" for name, kind in EVENT_COLUMNS.items()),
     "CREATE INDEX task_events_at ON task_events USING brin (at) WITH (pages_per_range = 32)",
-    "CREATE INDEX task_events_general ON task_events (at) WHERE task_id IS NULL",
     """
     CREATE TABLE metric_counts (
         level_seconds integer NOT NULL,
@@ -110,6 +109,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("alert_silences", "alerts", "metric_samples", "metric_progress", "metric_counts"):
         op.execute(f"DROP TABLE {table}")
-    op.execute("DROP INDEX task_events_general")
     op.execute("DROP INDEX task_events_at")
     op.execute("ALTER TABLE task_events " + ", ".join(f"DROP COLUMN {name}" for name in EVENT_COLUMNS))

@@ -24,6 +24,13 @@ def score(ready: float, priority: int, policy: str) -> float:
     return ready - _HEAD_STARTS[priority]
 
 
+def ready_of(score_: float, priority: int, policy: str) -> float:
+    """The reverse of `score`: since when a task is ready, in epoch seconds."""
+    if policy == "priority":
+        return score_ + STRICT_HEAD_START_SECONDS * (priority - Priority.MEDIUM)
+    return score_ + _HEAD_STARTS[priority]
+
+
 @dataclass(slots=True, eq=False)
 class AgentSlots:
     """What placement knows of an agent: what it can do, and how much it already has.

@@ -211,7 +211,7 @@ class Dispatcher:
 
     def _publish(self, term: Term, batch: Batch, committed: Committed) -> None:
         failpoint(COMMITTED)
-        publication, claims = publication_of(term.ledger, batch, committed)
+        publication, claims = publication_of(term.ledger, batch, committed, self._terms.policy_of)
         if not publication.is_empty():
             self._queue.publish(term.epoch, publication)
         failpoint(PUBLISHED)

@@ -25,7 +25,7 @@ def note_failure(
     run_seconds: float | None = None,
 ) -> None:
     """Notes that a claim's attempt failed. `now` is monotonic, `started_at` epoch seconds."""
-    wait_seconds = None if started_at is None else max(0.0, started_at - claim.row.ready)
+    wait_seconds = None if started_at is None else max(0.0, started_at - claim.ready)
     batch.failed.append(Failed(claim.row.type, claim.agent_id, error_class, will_retry, wait_seconds, run_seconds))
     note_for_breaker(ledger, batch, claim, error_class, now)
 

@@ -145,7 +145,7 @@ class Intake:
     def _completed(self, claim: Claim, done: Done, output: str, batch: Batch) -> None:
         row, ledger = claim.row, self._ledger
         ledger.durations.note(row.type, done.run_seconds)
-        wait_seconds = max(0.0, done.started_at - row.ready)
+        wait_seconds = max(0.0, done.started_at - claim.ready)
         note_success(batch.successes, row.type, claim.agent_id, wait_seconds, done.run_seconds)
         if ledger.breakers.watches(row.type):
             note_for_breaker(ledger, batch, claim, None, self._clock.monotonic())

@@ -22,12 +22,24 @@ UNKNOWN_SECONDS = 3600.0
 class Claim:
     """A task that an agent has, around the row that its claim returned.
 
-    `started` is monotonic seconds and `started_at` epoch seconds, None until the agent reported it.
+    `ready` is since when the task waited, in epoch seconds. `started` is monotonic seconds and
+    `started_at` epoch seconds, None until the agent reported it.
     """
 
-    __slots__ = ("agent_id", "attempt", "expected_seconds", "id", "is_published", "row", "started", "started_at")
+    __slots__ = (
+        "agent_id",
+        "attempt",
+        "expected_seconds",
+        "id",
+        "is_published",
+        "ready",
+        "row",
+        "started",
+        "started_at",
+    )
 
-    def __init__(self, row: Claimed, expected_seconds: float) -> None:
+    def __init__(self, row: Claimed, expected_seconds: float, ready: float) -> None:
+        self.ready = ready
         self.row = row
         self.id = row.id
         self.attempt = row.attempt
@@ -98,7 +110,7 @@ class Ledger:
     def load(self, claims: Iterable[OpenClaim], now: float, database_now: float) -> None:
         """Takes over what an earlier leader had claimed."""
         for found in claims:
-            claim = self.open(found.row, self.durations.expected(found.row.type))
+            claim = self.open(found.row, self.durations.expected(found.row.type), found.ready)
             claim.is_published = True
             if found.started_at is not None:
                 claim.started_at = found.started_at
@@ -159,9 +171,9 @@ class Ledger:
         self.agents.pop(agent_id, None)
         self.ended.add(agent_id)
 
-    def open(self, row: Claimed, expected_seconds: float) -> Claim:
+    def open(self, row: Claimed, expected_seconds: float, ready: float = 0.0) -> Claim:
         """A claim that was committed; its agent was charged when it was placed."""
-        claim = self.claims[row.id] = Claim(row, expected_seconds)
+        claim = self.claims[row.id] = Claim(row, expected_seconds, ready)
         return claim
 
     def close(self, claim: Claim) -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Raw
 
+from core.placement import ready_of
 from core.protocol import Cancel, Order, Run, encode
 from core.queue import Publication
 from worker.batch import Batch, Committed, lanes_of
 from worker.ledger import Claim, Ledger
 
 
-def publication_of(ledger: Ledger, batch: Batch, committed: Committed) -> tuple[Publication, list[Claim]]:
-    """The publication of a tick, and the claims that it opened (published once it is sent)."""
+def publication_of(
+    ledger: Ledger, batch: Batch, committed: Committed, policy_of: Callable[[str], str]
+) -> tuple[Publication, list[Claim]]:
+    """The publication of a tick, and the claims that it opened (published once it is sent).
+
+    `policy_of(queue)` names a queue's placement policy.
+    """
     orders: dict[str, list[Order]] = batch.orders
-    claims = _open_claims(ledger, batch, committed, orders)
+    claims = _open_claims(ledger, batch, committed, orders, policy_of)
     for agent_id, reply in committed.replies:
         orders.setdefault(agent_id, []).append(reply)
     for task_id, attempt in committed.orphans:
@@ -30,12 +38,19 @@ def publication_of(ledger: Ledger, batch: Batch, committed: Committed) -> tuple[
     return publication, claims
 
 
-def _open_claims(ledger: Ledger, batch: Batch, committed: Committed, orders: dict[str, list[Order]]) -> list[Claim]:
+def _open_claims(
+    ledger: Ledger,
+    batch: Batch,
+    committed: Committed,
+    orders: dict[str, list[Order]],
+    policy_of: Callable[[str], str],
+) -> list[Claim]:
     placed = {candidate.id: (candidate, agent) for candidate, agent in batch.claims}
     claims = []
     for row in committed.claimed:
         candidate, _ = placed.pop(row.id)
-        claims.append(ledger.open(row, candidate.expected_seconds))
+        ready = ready_of(candidate.score, row.priority, policy_of(candidate.lane.queue))
+        claims.append(ledger.open(row, candidate.expected_seconds, ready))
         run = Run(row.id, row.attempt, row.type, Raw(row.input), row.timeout_seconds, row.checkpoint, row.priority)
         orders.setdefault(row.agent_id, []).append(run)
     # a row that somebody else holds, or that is not waiting any more: its agent has room after all

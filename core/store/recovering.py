@@ -20,6 +20,7 @@ class OpenClaim(NamedTuple):
     """A task that an agent has, as a new leader finds it; `started_at` is None if it was not begun."""
 
     row: Claimed
+    ready: float
     started_at: float | None
 
 
@@ -40,7 +41,8 @@ def database_time(tx: Transaction) -> float:
 
 def claimed_tasks(tx: Transaction) -> list[OpenClaim]:
     """Every task that an agent has."""
-    return [OpenClaim(Claimed._make(row[:-1]), row[-1]) for row in tx.rows(queries("recovery")["claimed_tasks"], {})]
+    rows = tx.rows(queries("recovery")["claimed_tasks"], {})
+    return [OpenClaim(Claimed._make(row[:-2]), row[-2], row[-1]) for row in rows]
 
 
 def open_slice(tx: Transaction, after: str, limit: int) -> tuple[list[Waiting], str | None]:

@@ -60,7 +60,6 @@ class Claimed(NamedTuple):
     max_attempts: int
     refunded: int
     refunds: int
-    ready: float = 0.0  # epoch seconds
 
 
 class Stale(NamedTuple):

@@ -21,8 +21,9 @@ WITH reported AS (
         started_at = coalesce(t.started_at, to_timestamp(c.started))
     FROM current c WHERE t.id = c.id
     RETURNING t.id, c.state, t.attempt, t.assigned_agent_id, t.queue, t.type,
-        greatest(0, date_part('epoch', t.started_at - t.ready_at)) AS wait_seconds, c.run_seconds,
-        greatest(0, date_part('epoch', now() - t.created_at)) AS total_seconds, c.cpu_seconds, c.peak_memory_bytes
+        greatest(0, c.started - date_part('epoch', t.ready_at)) AS wait_seconds, c.run_seconds,
+        greatest(0, (SELECT date_part('epoch', now())) - date_part('epoch', t.created_at)) AS total_seconds,
+        c.cpu_seconds, c.peak_memory_bytes
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, queue, type,
         wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes)
@@ -197,11 +198,11 @@ WITH wanted AS (
         assigned_at = now(), started_at = NULL
     FROM candidate c WHERE t.id = c.id
     RETURNING t.id, t.attempt, t.type, t.input, t.timeout_seconds, t.checkpoint, t.priority, t.assigned_agent_id,
-        t.max_attempts, t.refunded, t.refunds, date_part('epoch', t.ready_at) AS ready, c.state
+        t.max_attempts, t.refunded, t.refunds, c.state
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id)
     SELECT id, 'assigned', state, 'assigned', attempt, 'dispatcher', assigned_agent_id FROM claimed
 )
 SELECT id, attempt, type, input::text, timeout_seconds, checkpoint::text, priority, assigned_agent_id,
-    max_attempts, refunded, refunds, ready
+    max_attempts, refunded, refunds
 FROM claimed

@@ -21,7 +21,7 @@ def ledger() -> Ledger:
 
 
 def open_claim(number: int, agent_id: str, started_at: float | None = None) -> OpenClaim:
-    return OpenClaim(claimed(number, 2, agent_id), started_at)
+    return OpenClaim(claimed(number, 2, agent_id), 0.0, started_at)
 
 
 def test_a_claim_takes_room_until_it_is_closed(ledger: Ledger) -> None:

@@ -17,6 +17,7 @@ from core.placement import (
     Candidate,
     Rotation,
     place,
+    ready_of,
     score,
     unplaceable_reason,
 )
@@ -237,3 +238,8 @@ def test_why_a_lane_is_stuck() -> None:
 def test_a_busy_or_leaving_agent_is_no_reason() -> None:
     full = agent(max_concurrency=1, open_tasks=1, accepts_work=False)
     assert unplaceable_reason(Lane("default", "code.run"), iter([full])) is None
+
+
+@given(st.floats(0, 4e9), st.sampled_from(list(Priority)), st.sampled_from(["least_loaded", "priority"]))
+def test_readiness_is_found_again_in_the_score(ready: float, priority: Priority, policy: str) -> None:
+    assert ready_of(score(ready, priority, policy), priority, policy) == pytest.approx(ready, abs=1e-5)

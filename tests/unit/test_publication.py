@@ -9,11 +9,15 @@ from core.protocol import Cancel, Reply, Run, Welcome, decode_orders
 from core.queue import Publication
 from tests.unit.ledger_support import claimed, give, heartbeat, info, placed, task_id
 from worker.batch import Batch, Committed
-from worker.ledger import Durations, Ledger
+from worker.ledger import Claim, Durations, Ledger
 from worker.publication import publication_of
 
 AGENT = "coder-1:a"
 WORK = Lane("default", "demo.work")
+
+
+def published(ledger: Ledger, batch: Batch, committed: Committed) -> tuple[Publication, list[Claim]]:
+    return publication_of(ledger, batch, committed, lambda queue: "least_loaded")
 
 
 @pytest.fixture
@@ -26,7 +30,7 @@ def ledger() -> Ledger:
 def test_a_claim_becomes_an_order(ledger: Ledger) -> None:
     slots = ledger.agents[AGENT].slots
     batch = Batch(claims=[placed(1, slots)], consumed=[b"3-0"])
-    publication, claims = publication_of(ledger, batch, Committed(claimed=[claimed(1)]))
+    publication, claims = published(ledger, batch, Committed(claimed=[claimed(1)]))
     [order] = decode_orders(publication.orders[AGENT])
     assert isinstance(order, Run)
     assert (order.task_id, order.attempt, bytes(order.input)) == (task_id(1), 1, b"{}")
@@ -40,7 +44,7 @@ def test_a_claim_becomes_an_order(ledger: Ledger) -> None:
 def test_a_row_that_was_not_claimed_leaves_the_lane_and_frees_its_agent(ledger: Ledger) -> None:
     slots = ledger.agents[AGENT].slots
     batch = Batch(claims=[placed(1, slots), placed(2, slots)])
-    publication, claims = publication_of(ledger, batch, Committed(claimed=[claimed(2)]))
+    publication, claims = published(ledger, batch, Committed(claimed=[claimed(2)]))
     assert publication.removed == {WORK: [task_id(1), task_id(2)]}
     assert [claim.id for claim in claims] == [task_id(2)]
     assert (slots.open_tasks, slots.open_seconds) == (1, 1.0)
@@ -49,7 +53,7 @@ def test_a_row_that_was_not_claimed_leaves_the_lane_and_frees_its_agent(ledger: 
 def test_a_claim_of_an_agent_that_ended_meanwhile_is_kept_for_the_reaper(ledger: Ledger) -> None:
     batch = Batch(claims=[placed(1, ledger.agents[AGENT].slots)])
     ledger.remove_agent(AGENT)
-    publication, _ = publication_of(ledger, batch, Committed(claimed=[claimed(1)]))
+    publication, _ = published(ledger, batch, Committed(claimed=[claimed(1)]))
     assert publication.orders == {}
     assert [claim.id for claim in ledger.claims_of(AGENT)] == [task_id(1)]
 
@@ -58,14 +62,14 @@ def test_replies_follow_the_tick(ledger: Ledger) -> None:
     batch = Batch()
     batch.order(AGENT, Welcome())
     reply = Reply("r1", "the child's id")
-    publication, _ = publication_of(ledger, batch, Committed(replies=[(AGENT, reply)]))
+    publication, _ = published(ledger, batch, Committed(replies=[(AGENT, reply)]))
     assert decode_orders(publication.orders[AGENT]) == [Welcome(), reply]
 
 
 def test_an_orphan_is_cancelled_where_it_is_held(ledger: Ledger) -> None:
     claim = give(ledger, claimed(1))
     ledger.add_agent(info("coder-2:b")).held_before = frozenset({(task_id(1), 1)})
-    publication, _ = publication_of(ledger, Batch(), Committed(orphans=[(task_id(1), 1)]))
+    publication, _ = published(ledger, Batch(), Committed(orphans=[(task_id(1), 1)]))
     assert {agent: decode_orders(orders) for agent, orders in publication.orders.items()} == {
         "coder-2:b": [Cancel(task_id(1), 1)]
     }
@@ -75,7 +79,7 @@ def test_an_orphan_is_cancelled_where_it_is_held(ledger: Ledger) -> None:
 def test_an_orphan_of_an_old_attempt_leaves_the_new_one_alone(ledger: Ledger) -> None:
     claim = give(ledger, claimed(1, attempt=2))
     ledger.agents[AGENT].held_before = frozenset(heartbeat(held=[(task_id(1), 1)]).held)
-    publication, _ = publication_of(ledger, Batch(), Committed(orphans=[(task_id(1), 1)]))
+    publication, _ = published(ledger, Batch(), Committed(orphans=[(task_id(1), 1)]))
     assert decode_orders(publication.orders[AGENT]) == [Cancel(task_id(1), 1)]
     assert ledger.find(task_id(1), 2) is claim
 
@@ -85,7 +89,7 @@ def test_an_agent_that_ended_gets_no_orders(ledger: Ledger) -> None:
     batch.order(AGENT, Welcome())
     batch.order("nobody:x", Welcome())
     ledger.remove_agent(AGENT)
-    publication, _ = publication_of(ledger, batch, Committed())
+    publication, _ = published(ledger, batch, Committed())
     assert publication.orders == {}
     assert publication.ended_agents == [AGENT]
     assert publication.fenced_agents == [AGENT]
@@ -93,9 +97,9 @@ def test_an_agent_that_ended_gets_no_orders(ledger: Ledger) -> None:
 
 def test_what_waits_is_passed_on(ledger: Ledger) -> None:
     waiting = [Waiting(task_id(1), WORK, 1, 5.0, False)]
-    publication, _ = publication_of(ledger, Batch(), Committed(waiting=waiting))
+    publication, _ = published(ledger, Batch(), Committed(waiting=waiting))
     assert publication == Publication(waiting=waiting)
 
 
 def test_an_empty_tick_says_nothing(ledger: Ledger) -> None:
-    assert publication_of(ledger, Batch(ping=True), Committed())[0].is_empty()
+    assert published(ledger, Batch(ping=True), Committed())[0].is_empty()

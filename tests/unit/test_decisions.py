@@ -19,7 +19,7 @@ POLICY = RetryPolicy(max_attempts=3, backoff_seconds=4.0, max_backoff_seconds=60
 
 
 def claim(attempt: int = 1, refunded: int = 0, refunds: int = 0, started_at: float | None = None) -> Claim:
-    claim = Claim(claimed(1, attempt)._replace(refunded=refunded, refunds=refunds), 1.0)
+    claim = Claim(claimed(1, attempt)._replace(refunded=refunded, refunds=refunds), 1.0, 0.0)
     claim.started_at = started_at
     return claim
 

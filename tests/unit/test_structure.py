@@ -25,7 +25,9 @@ MAY_IMPORT_SQL_DRIVERS = {
     "core.database": "connections, transactions and migrations",
     "core.migrations": "Alembic needs its own objects",
     "core.probes": "asks a server what it is, outside any pool",
-    "core.schema": "the tables",
+    "core.schema.base": "the tables",
+    "core.schema.engine": "the tables",
+    "core.schema.monitor": "the tables",
     "core.submission": "the caller's own connection is part of its signature, and refused data has its own answer",
     "worker.leader": "holds the connection with the lock; any error of the driver is the end of a term",
     "worker.committer": "tells a deadlock, refused data and a lost connection apart by the driver's exceptions",
@@ -33,7 +35,7 @@ MAY_IMPORT_SQL_DRIVERS = {
     "worker.cli.connections": "turns what the driver refuses into advice",
 }
 # Who may hold text of SQL; everybody else names a statement of sql/queries.
-MAY_SPEAK_SQL = {"core.database", "core.migrations", "core.probes", "core.schema"}
+MAY_SPEAK_SQL = {"core.database", "core.migrations", "core.probes"}
 SQL_TEXT = re.compile(
     r"\s*(SELECT\s+\S+|INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM|TRUNCATE\s+\S+|COPY\s+\S+|WITH\s+\w+\s+AS"
     r"|(CREATE|ALTER|DROP)\s+(TABLE|INDEX|DATABASE|ROLE|SCHEMA|VIEW)|LISTEN\s+\w+|NOTIFY\s+\w+)\b"

@@ -1,4 +1,4 @@
-"""The tables. `sql/migrations` creates them; a test compares the two.
+"""Tasks, their audit log, agents, holds and leadership.
 
 No index of `tasks` names `state`, `attempt` or the agent: a claim can then be a heap-only (HOT)
 update that touches no index, and the planner has no small partial index to mistake for a short
@@ -7,32 +7,12 @@ cut in the settle statement (measured: 48 µs instead of 8 µs a row).
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    DateTime,
-    Double,
-    Index,
-    Integer,
-    MetaData,
-    SmallInteger,
-    Table,
-    Text,
-    text,
-)
+from sqlalchemy import BigInteger, CheckConstraint, Column, Double, Index, Integer, SmallInteger, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL, UUID
 
 from core.holds import HoldKind, HoldMode
+from core.schema.base import instant, listed, metadata
 from core.states import CLAIMED, TERMINAL, Priority, TaskState
-
-metadata = MetaData()
-_instant = DateTime(timezone=True)
-
-
-def _listed(values: object) -> str:
-    return ", ".join(f"'{value}'" for value in sorted(values))  # type: ignore[call-overload]
-
 
 tasks = Table(
     "tasks",
@@ -52,8 +32,8 @@ tasks = Table(
     Column("refunds", SmallInteger, nullable=False, server_default=text("0")),  # since an operator's last retry
     Column("max_attempts", SmallInteger, nullable=False),
     Column("timeout_seconds", Double, nullable=False),
-    Column("run_at", _instant),
-    Column("ready_at", _instant, nullable=False),
+    Column("run_at", instant),
+    Column("ready_at", instant, nullable=False),
     Column("idempotency_key", Text),
     Column("content_hash", Text),
     Column("workflow_id", UUID(as_uuid=False)),
@@ -64,15 +44,15 @@ tasks = Table(
     Column("progress", REAL),
     Column("progress_message", Text),
     Column("checkpoint", JSONB),
-    Column("created_at", _instant, nullable=False),
-    Column("assigned_at", _instant),
-    Column("started_at", _instant),
-    Column("finished_at", _instant),
-    CheckConstraint(f"state IN ({_listed(TaskState)})", name="tasks_state_known"),
+    Column("created_at", instant, nullable=False),
+    Column("assigned_at", instant),
+    Column("started_at", instant),
+    Column("finished_at", instant),
+    CheckConstraint(f"state IN ({listed(TaskState)})", name="tasks_state_known"),
     CheckConstraint(f"priority BETWEEN {min(Priority)} AND {max(Priority)}", name="tasks_priority_known"),
-    CheckConstraint(f"(state IN ({_listed(TERMINAL)})) = (finished_at IS NOT NULL)", name="tasks_finished_has_time"),
+    CheckConstraint(f"(state IN ({listed(TERMINAL)})) = (finished_at IS NOT NULL)", name="tasks_finished_has_time"),
     CheckConstraint(
-        f"state NOT IN ({_listed(CLAIMED)}) OR (assigned_agent_id IS NOT NULL AND assigned_at IS NOT NULL)",
+        f"state NOT IN ({listed(CLAIMED)}) OR (assigned_agent_id IS NOT NULL AND assigned_at IS NOT NULL)",
         name="tasks_claimed_has_agent",
     ),
     CheckConstraint("state <> 'in_progress' OR started_at IS NOT NULL", name="tasks_running_has_start"),
@@ -92,6 +72,12 @@ Index(
 )
 Index("tasks_open", tasks.c.id, postgresql_where=text("finished_at IS NULL"))
 Index("tasks_finished_at", tasks.c.finished_at, postgresql_using="brin")
+Index(
+    "tasks_errors",
+    text("(error ->> 'fingerprint')"),
+    tasks.c.id,
+    postgresql_where=text("error IS NOT NULL"),
+)
 Index("tasks_workflow", tasks.c.workflow_id, postgresql_where=text("workflow_id IS NOT NULL"))
 
 # One row for each unfinished task that another one waits for.
@@ -109,7 +95,7 @@ task_events = Table(
     "task_events",
     metadata,
     Column("task_id", UUID(as_uuid=False)),  # NULL: an operator's action on something else than a task
-    Column("at", _instant, nullable=False, server_default=text("now()")),
+    Column("at", instant, nullable=False, server_default=text("now()")),
     Column("event", Text, nullable=False),
     Column("from_state", Text),
     Column("to_state", Text),
@@ -142,8 +128,8 @@ agents = Table(
     Column("tags", ARRAY(Text), nullable=False),
     Column("max_concurrency", Integer, nullable=False),
     Column("state", Text, nullable=False),
-    Column("registered_at", _instant, nullable=False, server_default=text("now()")),
-    Column("left_at", _instant),
+    Column("registered_at", instant, nullable=False, server_default=text("now()")),
+    Column("left_at", instant),
     CheckConstraint("state IN ('online', 'draining', 'left', 'lost')", name="agents_state_known"),
     CheckConstraint("(state IN ('left', 'lost')) = (left_at IS NOT NULL)", name="agents_left_has_time"),
 )
@@ -158,100 +144,9 @@ holds = Table(
     Column("mode", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=text("''")),
-    Column("since", _instant, nullable=False, server_default=text("now()")),
-    CheckConstraint(f"kind IN ({_listed(HoldKind)})", name="holds_kind_known"),
-    CheckConstraint(f"mode IN ({_listed(HoldMode)})", name="holds_mode_known"),
-)
-
-
-def _histogram(name: str) -> list[Column[object]]:
-    """The columns of one histogram (core.histograms): the sum, and parallel arrays of buckets and counts."""
-    return [
-        Column(f"{name}_seconds", Double, nullable=False, server_default=text("0")),
-        Column(f"{name}_buckets", ARRAY(Integer), nullable=False, server_default=text("'{}'")),
-        Column(f"{name}_counts", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
-    ]
-
-
-# What happened in each minute, hour and day (`level_seconds` long, beginning at `at`).
-metric_counts = Table(
-    "metric_counts",
-    metadata,
-    Column("level_seconds", Integer, primary_key=True, autoincrement=False),
-    Column("at", _instant, primary_key=True),
-    Column("queue", Text, primary_key=True),
-    Column("type", Text, primary_key=True),
-    Column("agent", Text, primary_key=True),  # by name; empty: no agent had to do with it
-    *(
-        Column(name, BigInteger, nullable=False, server_default=text("0"))
-        for name in ("submitted", "completed", "failed", "retried", "timed_out", "cancelled")
-    ),
-    Column("failures", JSONB, nullable=False, server_default=text("'{}'")),  # attempts by error class
-    *_histogram("wait"),
-    *_histogram("run"),
-    *_histogram("total"),
-    Column("cpu_seconds", Double, nullable=False, server_default=text("0")),
-    Column("peak_memory_bytes", BigInteger),
-)
-
-# Up to when each level is rolled up.
-metric_progress = Table(
-    "metric_progress",
-    metadata,
-    Column("level_seconds", Integer, primary_key=True, autoincrement=False),
-    Column("rolled_to", _instant, nullable=False),
-)
-
-# What was measured of hosts, processes and servers in each minute, hour and day.
-metric_samples = Table(
-    "metric_samples",
-    metadata,
-    Column("level_seconds", Integer, primary_key=True, autoincrement=False),
-    Column("at", _instant, primary_key=True),
-    Column("source", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("metric", Text, primary_key=True),
-    Column("count", BigInteger, nullable=False),
-    Column("total", Double, nullable=False),
-    Column("least", Double, nullable=False),
-    Column("most", Double, nullable=False),
-)
-
-alerts = Table(
-    "alerts",
-    metadata,
-    Column("id", UUID(as_uuid=False), primary_key=True),
-    Column("rule", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("message", Text, nullable=False),
-    Column("value", Double),
-    Column("threshold", Double),
-    Column("fired_at", _instant, nullable=False),
-    Column("acknowledged_at", _instant),
-    Column("acknowledged_by", Text),
-    Column("resolved_at", _instant),
-    CheckConstraint("severity IN ('critical', 'info', 'warning')", name="alerts_severity_known"),
-    CheckConstraint("state IN ('acknowledged', 'firing', 'resolved')", name="alerts_state_known"),
-    CheckConstraint("state <> 'acknowledged' OR acknowledged_at IS NOT NULL", name="alerts_acknowledged_has_time"),
-    CheckConstraint("(state = 'resolved') = (resolved_at IS NOT NULL)", name="alerts_resolved_has_time"),
-)
-Index(
-    "alerts_open", alerts.c.rule, alerts.c.subject, unique=True, postgresql_where=text("resolved_at IS NULL")
-)  # one open alert for each condition, however many workers see it
-Index("alerts_fired_at", alerts.c.fired_at)
-
-alert_silences = Table(
-    "alert_silences",
-    metadata,
-    Column("id", UUID(as_uuid=False), primary_key=True),
-    Column("rule", Text, nullable=False),  # patterns as in fnmatch
-    Column("subject", Text, nullable=False),
-    Column("until", _instant, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("reason", Text, nullable=False, server_default=text("''")),
-    Column("since", _instant, nullable=False, server_default=text("now()")),
+    Column("since", instant, nullable=False, server_default=text("now()")),
+    CheckConstraint(f"kind IN ({listed(HoldKind)})", name="holds_kind_known"),
+    CheckConstraint(f"mode IN ({listed(HoldMode)})", name="holds_mode_known"),
 )
 
 # One row: the leader's term. A statement that must not outlive the term compares its epoch.
@@ -261,6 +156,16 @@ leadership = Table(
     Column("singleton", SmallInteger, primary_key=True, autoincrement=False, server_default=text("1")),
     Column("epoch", BigInteger, nullable=False),
     Column("worker", Text, nullable=False),
-    Column("since", _instant, nullable=False),
+    Column("since", instant, nullable=False),
     CheckConstraint("singleton = 1", name="leadership_one_row"),
+)
+
+# What operators look for again and again: a filter of core.task_filter under a name.
+saved_filters = Table(
+    "saved_filters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("filter", JSONB, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("saved_at", instant, nullable=False, server_default=text("now()")),
 )

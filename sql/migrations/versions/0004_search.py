@@ -1,0 +1,25 @@
+"""Search: an index for failed tasks, and filters that operators saved."""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    op.execute("CREATE INDEX tasks_errors ON tasks ((error ->> 'fingerprint'), id) WHERE error IS NOT NULL")
+    op.execute(
+        """
+        CREATE TABLE saved_filters (
+            name text PRIMARY KEY,
+            filter jsonb NOT NULL,
+            actor text NOT NULL,
+            saved_at timestamptz NOT NULL DEFAULT now()
+        )
+        """
+    )
+
+
+def downgrade() -> None:
+    op.execute("DROP TABLE saved_filters")
+    op.execute("DROP INDEX tasks_errors")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from core.alert_rules import RuleFile
 from core.clock import FakeClock
 from core.config import Settings
 from core.database import Database
@@ -19,7 +20,6 @@ from worker.alerts import engine as engines
 from worker.alerts.conditions import Reading
 from worker.alerts.engine import AlertEngine
 from worker.alerts.notification import Notification
-from worker.alerts.rules import RuleFile
 from worker.cli.app import app
 
 RULES = RuleFile.model_validate(

@@ -21,6 +21,7 @@ import orjson
 import psutil
 import pytest
 
+from core.alert_rules import DEFAULT_RULES
 from core.clock import Clock
 from core.config import Settings
 from core.errors import PermanentError
@@ -31,7 +32,6 @@ from tests.servers import wait_until
 from tests.webhooks import Hook, webhook_server
 from worker.agents.context import TaskContext
 from worker.agents.pool_config import AgentSpec
-from worker.alerts.rules import DEFAULT_RULES
 from worker.monitor import observer
 from worker.monitor.monitor import Monitor
 from worker.monitor.observed import Observed

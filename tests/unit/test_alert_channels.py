@@ -12,13 +12,13 @@ from dataclasses import replace
 import pytest
 import structlog
 
+from core.alert_rules import EmailChannel, LogChannel, WebhookChannel
 from tests.servers import wait_until
 from tests.webhooks import Hook, webhook_server
 from worker.alerts import delivery
 from worker.alerts.delivery import Deliveries
 from worker.alerts.mail import Mail
 from worker.alerts.notification import DeliveryFailed, Notification
-from worker.alerts.rules import EmailChannel, LogChannel, WebhookChannel
 from worker.alerts.webhook import Webhook, is_public
 
 SECRET = "key"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from core.alert_rules import KINDS, load_rules
 from core.errors import ConfigurationError
-from worker.alerts.rules import KINDS, load_rules
 
 CHANNELS = '[channels.ops]\nkind = "webhook"\nurl = "https://ops.example.com/x"\nsecret_env = "KEY"\n'
 ENVIRONMENT = {"KEY": "k"}
@@ -119,6 +119,11 @@ def test_parts_that_do_not_fit_together(tmp_path: Path) -> None:
         "rule 'a': channels: 'pager' is not configured: expected one of ops",
         "channel 'ops': secret_env: the environment variable NOT_SET is not set",
     ]
+
+
+def test_who_only_shows_them_needs_no_secrets(tmp_path: Path) -> None:
+    path = written(tmp_path, CHANNELS)
+    assert set(load_rules(path, None).channels) == set(load_rules(path, ENVIRONMENT).channels) != set()
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:

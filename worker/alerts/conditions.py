@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from core.alert_rules import Rule
 from core.models import Lane
 from core.placement import AgentSlots, unplaceable_reason
-from worker.alerts.rules import Rule
 from worker.monitor.signals import Signals
 
 

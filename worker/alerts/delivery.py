@@ -10,9 +10,9 @@ from typing import Protocol
 
 import structlog
 
+from core.alert_rules import ChannelConfig, EmailChannel, WebhookChannel
 from worker.alerts.mail import Mail
 from worker.alerts.notification import DeliveryFailed, Notification
-from worker.alerts.rules import ChannelConfig, EmailChannel, WebhookChannel
 from worker.alerts.webhook import Webhook
 
 QUEUE_LIMIT = 1_000

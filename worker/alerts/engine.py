@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 
 import structlog
 
+from core.alert_rules import Rule, RuleFile
 from core.database import Database
 from core.errors import Unavailable
 from core.live import FiringAlert
@@ -23,7 +24,6 @@ from worker.alerts.conditions import Reading, read
 from worker.alerts.delivery import Deliveries
 from worker.alerts.lifecycle import Change, Condition, Key, Lifecycle
 from worker.alerts.notification import Notification
-from worker.alerts.rules import Rule, RuleFile
 from worker.monitor.signals import Signals
 
 log = structlog.get_logger(__name__)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from core.alert_rules import Rule
 from worker.alerts.conditions import Reading, Readings
-from worker.alerts.rules import Rule
 
 Key = tuple[str, str]  # rule, subject
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from core.alert_rules import WebhookChannel
 from worker.alerts.notification import DeliveryFailed, Notification
-from worker.alerts.rules import WebhookChannel
 
 ANSWER_LIMIT_BYTES = 4096
 TIMEOUTS_IN_ALL = 3  # of the channel's own: a server that answers byte by byte is cut off

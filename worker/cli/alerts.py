@@ -131,8 +131,8 @@ def rules(
     as_json: AsJson = False,
 ) -> None:
     """Shows the alert rules as the worker reads them, or every problem in their file."""
+    from core.alert_rules import KINDS, load_rules
     from core.config import load_settings
-    from worker.alerts.rules import KINDS, load_rules
 
     loaded = load_rules(file or load_settings().alerts_file)
     if as_json:

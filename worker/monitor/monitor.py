@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import structlog
 
+from core.alert_rules import load_rules
 from core.cache import RedisCache
 from core.clock import Clock
 from core.config import Settings
@@ -20,7 +21,6 @@ from core.store import alerting
 from core.store.rolling import DAY, HOUR, MINUTE, TEN_MINUTES
 from worker.alerts.delivery import Deliveries
 from worker.alerts.engine import AlertEngine
-from worker.alerts.rules import load_rules
 from worker.dispatcher import Dispatcher
 from worker.monitor.detector import anomalies
 from worker.monitor.observed import Observed

@@ -170,8 +170,8 @@ class RuleFile(_Strict):
     channels: dict[str, ChannelConfig] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
 
-    def problems(self, environment: Mapping[str, str]) -> Iterable[str]:
-        """What only shows when the parts are looked at together."""
+    def problems(self, environment: Mapping[str, str] | None) -> Iterable[str]:
+        """What only shows when the parts are looked at together; without `environment` secrets are not looked for."""
         seen: set[str] = set()
         for rule in self.rules:
             if rule.name in seen:
@@ -180,15 +180,18 @@ class RuleFile(_Strict):
             for channel in sorted(set(rule.channels or ()) - self.channels.keys()):
                 expected = f"expected one of {_listed(self.channels)}"
                 yield f"rule {rule.name!r}: channels: {channel!r} is not configured: {expected}"
-        for name, channel in self.channels.items():
+        for name, channel in self.channels.items() if environment is not None else ():
             for field in ("secret_env", "password_env"):
                 variable = getattr(channel, field, None)
                 if variable is not None and not environment.get(variable):
                     yield f"channel {name!r}: {field}: the environment variable {variable} is not set"
 
 
-def load_rules(path: Path | None, environment: Mapping[str, str] = os.environ) -> RuleFile:
-    """The rules of a file, the shipped ones if `path` is None; raises ConfigurationError with every problem in it."""
+def load_rules(path: Path | None, environment: Mapping[str, str] | None = os.environ) -> RuleFile:
+    """The rules of a file, the shipped ones if `path` is None; raises ConfigurationError with every problem in it.
+
+    Who only shows them needs none of the channels' secrets, and gives None for the environment.
+    """
     source = path or DEFAULT_RULES
     try:
         data = tomllib.loads(source.read_text())

@@ -1,4 +1,4 @@
-"""The router: `streamlit run dashboard/app.py` from the repository's root."""
+"""The server: `streamlit run dashboard/app.py` from the repository's root, or `uvicorn dashboard.app:app`."""
 
 import sys
 from pathlib import Path
@@ -6,21 +6,12 @@ from pathlib import Path
 import streamlit as st
 
 # Streamlit puts this folder on the path, and the packages are beside it.
-ROOT = str(Path(__file__).resolve().parent.parent)
-if ROOT not in sys.path:
-    sys.path.insert(0, ROOT)
+FOLDER = Path(__file__).resolve().parent
+if str(FOLDER.parent) not in sys.path:
+    sys.path.insert(0, str(FOLDER.parent))
 
-st.set_page_config(page_title="Taskyard", page_icon=f"{ROOT}/dashboard/icon.svg", layout="wide")
+from dashboard.server import lifespan, middleware, routes, tell_error  # noqa: E402
 
-st.navigation(
-    [
-        st.Page(
-            "views/overview.py",
-            title="Overview",
-            icon=":material/view_list:",
-            help="What waits, what runs and who runs it, and the whole history of any task.",
-            default=True,
-        )
-    ],
-    position="top",
-).run()
+app = st.App(
+    FOLDER / "router.py", routes=routes(), middleware=middleware(), lifespan=lifespan, on_script_error=tell_error
+)

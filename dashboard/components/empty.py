@@ -1,8 +1,10 @@
-"""What a new installation shows."""
+"""What is shown where there is nothing yet."""
 
 from __future__ import annotations
 
 import streamlit as st
+
+from dashboard.i18n import _
 
 FIRST_TASK = """\
 from core.submission import submit
@@ -11,10 +13,17 @@ print(submit("diagnostic.echo", {"value": "hello"}, title="My first task"))
 """
 
 
-def show_empty() -> None:
-    """How to submit a first task."""
+def show_first_steps() -> None:
+    """How to submit a first task: what a new installation shows."""
     with st.container(border=True, key="empty"):
-        st.subheader("There are no tasks yet")
-        st.markdown("Submit a first one from Python, in the repository's folder. It appears here within seconds.")
+        st.subheader(_("There are no tasks yet"))
+        st.markdown(_("Submit one with the form, or from Python in the repository's folder. It appears here at once."))
+        st.page_link("views/submit.py", label=_("Submit a task"), icon=":material/add_task:")
         st.code(FIRST_TASK, wrap_lines=True)
-        st.caption("`make run` starts everything that it takes, with sample work.")
+        st.caption(_("`make run` starts everything that it takes, with sample work."))
+
+
+def show_nothing(text: str, icon: str = "inbox") -> None:
+    """That a list is empty, and why that is fine or what to do; `text` is already translated and ours."""
+    with st.container(border=True):
+        st.markdown(f":material/{icon}: {text}")

@@ -1,4 +1,4 @@
-"""States of tasks: their labels, colours and counts."""
+"""States, priorities, severities: one word and one colour for each, everywhere."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from core.states import TaskState
+from core.states import Priority, TaskState
+from core.texts import N_
+from dashboard.i18n import _
 
 # Names of the theme's colours.
-COLORS: dict[TaskState, Any] = {
+STATE_COLORS: Mapping[str, str] = {
     TaskState.BLOCKED: "gray",
     TaskState.SCHEDULED: "violet",
     TaskState.PENDING: "orange",
@@ -20,39 +22,72 @@ COLORS: dict[TaskState, Any] = {
     TaskState.FAILED: "red",
     TaskState.CANCELLED: "gray",
 }
-HELP = {
-    TaskState.BLOCKED: "Wait for other tasks",
-    TaskState.SCHEDULED: "Due later: delayed, or waiting for another attempt",
-    TaskState.PENDING: "Ready, wait for a free agent",
-    TaskState.ASSIGNED: "Given to an agent that has not begun yet",
-    TaskState.IN_PROGRESS: "Run now",
-    TaskState.COMPLETED: "Done",
-    TaskState.FAILED: "Out of attempts, or not worth another one",
-    TaskState.CANCELLED: "Stopped by an operator, or their parent did not complete",
+PRIORITY_COLORS: Mapping[str, str] = {"low": "gray", "medium": "blue", "high": "orange", "urgent": "red"}
+SEVERITY_COLORS: Mapping[str, str] = {"info": "blue", "warning": "orange", "critical": "red"}
+AGENT_COLORS: Mapping[str, str] = {
+    "online": "green",
+    "paused": "orange",
+    "draining": "violet",
+    "silent": "red",
+    "left": "gray",
+    "lost": "red",
 }
-CARD_WIDTH_PX = 100
+WORDS: Mapping[str, str] = {
+    TaskState.BLOCKED: N_("blocked"),
+    TaskState.SCHEDULED: N_("scheduled"),
+    TaskState.PENDING: N_("pending"),
+    TaskState.ASSIGNED: N_("assigned"),
+    TaskState.IN_PROGRESS: N_("in progress"),
+    TaskState.COMPLETED: N_("completed"),
+    TaskState.FAILED: N_("failed"),
+    TaskState.CANCELLED: N_("cancelled"),
+    "low": N_("low"),
+    "medium": N_("medium"),
+    "high": N_("high"),
+    "urgent": N_("urgent"),
+    "info": N_("info"),
+    "warning": N_("warning"),
+    "critical": N_("critical"),
+    "online": N_("online"),
+    "paused": N_("paused"),
+    "draining": N_("draining"),
+    "silent": N_("silent"),
+    "left": N_("left"),
+    "lost": N_("lost"),
+    "firing": N_("firing"),
+    "acknowledged": N_("acknowledged"),
+    "resolved": N_("resolved"),
+}
+HELP: Mapping[str, str] = {
+    TaskState.BLOCKED: N_("Wait for other tasks"),
+    TaskState.SCHEDULED: N_("Due later: delayed, or waiting for another attempt"),
+    TaskState.PENDING: N_("Ready, wait for a free agent"),
+    TaskState.ASSIGNED: N_("Given to an agent that has not begun yet"),
+    TaskState.IN_PROGRESS: N_("Run now"),
+    TaskState.COMPLETED: N_("Done"),
+    TaskState.FAILED: N_("Out of attempts, or not worth another one"),
+    TaskState.CANCELLED: N_("Stopped by an operator, or their parent did not complete"),
+}
+STATES = tuple(TaskState)
+PRIORITIES = tuple(priority.label for priority in Priority)
 
 
-def label(state: str) -> str:
-    """A state in words."""
-    return state.replace("_", " ")
+def word(name: str) -> str:
+    """A state, priority or severity in the viewer's language; a name that is none of them as it is."""
+    return _(WORDS[name]) if name in WORDS else name
 
 
-def show_counts(counts: Mapping[str, int]) -> None:
-    """How many tasks are in each state."""
-    with st.grid(len(TaskState), min_column_width=CARD_WIDTH_PX):
-        for state in TaskState:
-            name, count = label(state).capitalize(), f"{counts.get(state, 0):,}"
-            st.metric(name, count, border=True, help=HELP[state], height="stretch")
+def show_badge(name: str, colors: Mapping[str, str] = STATE_COLORS) -> None:
+    """One state, priority or severity in its colour. Other names may hold anything: they are shown as text."""
+    if name in WORDS:
+        color: Any = colors.get(name, "gray")
+        st.badge(word(name), color=color)
+    else:
+        st.text(name)
 
 
-def show_badge(state: TaskState) -> None:
-    """One task's state."""
-    st.badge(label(state), color=COLORS[state])
-
-
-def state_column() -> Any:
-    """A column of one-element lists of state labels."""
+def badge_column(label: str, colors: Mapping[str, str], width: int = 110) -> Any:
+    """A column of one-element lists of words (`[word(name)]`), in their colours."""
     return st.column_config.MultiselectColumn(
-        "State", options=[label(state) for state in TaskState], color=list(COLORS.values()), width=110
+        label, options=[word(name) for name in colors], color=list(colors.values()), width=width
     )

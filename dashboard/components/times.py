@@ -1,4 +1,4 @@
-"""Times as the viewer reads them."""
+"""Times as the viewer reads them: in the browser's time zone and the interface's language."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-_STEPS = (("d", 86_400), ("h", 3_600), ("min", 60))
+from core.texts import N_
+from dashboard.i18n import _
+
+_UNITS = ((N_("{n} d"), 86_400), (N_("{n} h"), 3_600), (N_("{n} min"), 60), (N_("{n} s"), 1))
 
 
 def viewer_zone() -> tzinfo:
@@ -25,19 +28,34 @@ def shown_time(moment: datetime) -> str:
     return f"{moment.astimezone(viewer_zone()):%Y-%m-%d %H:%M:%S %Z}"
 
 
+def time_of(epoch_seconds: float) -> datetime:
+    """A moment given in epoch seconds."""
+    return datetime.fromtimestamp(epoch_seconds, UTC)
+
+
+def local_times(epoch_seconds: list[float]) -> list[datetime]:
+    """Moments for a chart's axis: naive, by the viewer's clock, because plotly knows no zones."""
+    zone = viewer_zone()
+    return [datetime.fromtimestamp(at, zone).replace(tzinfo=None) for at in epoch_seconds]
+
+
 def time_column(label: str) -> Any:
     """A column of moments in the viewer's zone."""
     return st.column_config.DatetimeColumn(label, format="MMM DD, HH:mm:ss", timezone=str(viewer_zone()))
 
 
-def duration(seconds: float) -> str:
-    """`seconds` in at most two units: 0.25 s, 3 min 20 s, 2 d 4 h."""
+def duration(seconds: float | None) -> str:
+    """`seconds` in at most two units: 4 ms, 0.25 s, 3 min 20 s, 2 d 4 h; "–" for None."""
+    if seconds is None:
+        return "–"
+    if seconds < 0.1:
+        return _("{n} ms").format(n=f"{seconds * 1000:.0f}" if seconds >= 0.01 else f"{seconds * 1000:.1f}")
     if seconds < 60:
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
+        return _("{n} s").format(n=f"{seconds:.2f}" if seconds < 10 else f"{seconds:.0f}")
     whole = int(seconds)
-    units = (*_STEPS, ("s", 1))
-    for (unit, size), (smaller, smaller_size) in itertools.pairwise(units):
+    for (unit, size), (smaller, smaller_size) in itertools.pairwise(_UNITS):
         if whole >= size:
             rest = whole % size // smaller_size
-            return f"{whole // size} {unit} {rest} {smaller}" if rest else f"{whole // size} {unit}"
+            text = _(unit).format(n=whole // size)
+            return f"{text} {_(smaller).format(n=rest)}" if rest else text
     raise AssertionError("a minute or more is at least one of the units")

@@ -1,0 +1,50 @@
+"""The time range that charts and lists look back over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from core.texts import N_
+from dashboard.i18n import _
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+RANGES_SECONDS: Mapping[str, int] = {
+    "15m": 15 * MINUTE,
+    "1h": HOUR,
+    "6h": 6 * HOUR,
+    "24h": DAY,
+    "7d": 7 * DAY,
+    "30d": 30 * DAY,
+    "90d": 90 * DAY,
+}
+LABELS: Mapping[str, str] = {
+    "15m": N_("15 min"),
+    "1h": N_("1 h"),
+    "6h": N_("6 h"),
+    "24h": N_("24 h"),
+    "7d": N_("7 days"),
+    "30d": N_("30 days"),
+    "90d": N_("90 days"),
+}
+
+
+def pick_range(key: str = "range", default: str = "1h") -> int:
+    """Lets the viewer pick how far to look back, kept in the page's address; returns seconds."""
+    chosen = st.segmented_control(
+        _("Time range"),
+        list(RANGES_SECONDS),
+        default=default,
+        required=True,
+        format_func=lambda name: _(LABELS[name]),
+        key=key,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return RANGES_SECONDS[chosen or default]
+
+
+def ttl_seconds(range_seconds: int) -> float:
+    """For how long a reading of a range may be shared: the longer it is, the less a moment changes it."""
+    return min(60.0, max(2.0, range_seconds / 1000))

@@ -1,0 +1,47 @@
+"""Tables. Whatever is in a cell may be copied or exported by the viewer, and means nothing to a spreadsheet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.cells import neutral
+
+
+def show_table(
+    frame: pd.DataFrame, *, alt: str, columns: Mapping[str, Any] | None = None, key: str | None = None, **options: Any
+) -> Any:
+    """A table of a frame whose cells may hold anything; `columns` configures some by name.
+
+    `options` are those of `st.dataframe`, which has a button of its own that exports CSV: a text that a
+    spreadsheet would take for a formula gets an apostrophe in front. Returns what `st.dataframe` does.
+    """
+    return st.dataframe(
+        neutralised(frame),
+        hide_index=True,
+        placeholder="",
+        alt=alt,
+        column_config=dict(columns or {}),
+        key=key,
+        **options,
+    )
+
+
+def neutralised(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with every text made harmless to spreadsheets, headings and texts in lists too."""
+    safe = frame.rename(columns=_harmless)
+    for position, kind in enumerate(safe.dtypes):
+        if pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind):
+            safe.isetitem(position, safe.iloc[:, position].map(_harmless))
+    return safe
+
+
+def _harmless(value: Any) -> Any:
+    if isinstance(value, str):
+        return neutral(value)
+    if isinstance(value, list):
+        return [_harmless(item) for item in value]
+    return value

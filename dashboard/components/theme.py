@@ -1,0 +1,18 @@
+"""The theme's colours for charts, which are drawn by the server and not by the page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+_FALLBACK = "#64748b"
+
+
+def is_dark() -> bool:
+    """Whether the viewer sees the dark theme."""
+    return st.context.theme.type == "dark"
+
+
+def color(name: str) -> str:
+    """A colour of the theme in `.streamlit/config.toml` by its name (red, gray, text, border, …), as CSS."""
+    mode = "dark" if is_dark() else "light"
+    return str(st.get_option(f"theme.{mode}.{name}Color") or _FALLBACK)

@@ -1,0 +1,141 @@
+"""Connections of this process, and readings that its viewers share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+import streamlit as st
+
+from core.cache import RedisCache
+from core.config import Settings, settings
+from core.database import Database
+from core.embedded import resolve
+from core.errors import Busy, ConfigurationError, Unavailable
+from core.live import Live, read_live
+from core.migrations import migration_state
+from core.queue import Queue
+from core.redis_client import connect_redis
+from core.registry import Registry, registry
+from core.submission import Submitter
+
+# Viewers who look at the same second share one reading.
+SHARED_SECONDS = 1.0
+POOL_SIZE = 10
+
+Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
+
+_CACHES: list[Any] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The process's own: connections to PostgreSQL and Redis, and what writes through them."""
+
+    settings: Settings
+    database: Database
+    queue: Queue
+    cache: RedisCache
+    submitter: Submitter
+    registry: Registry
+
+    def close(self) -> None:
+        self.database.close()
+        self.queue.redis.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[Value]):
+    """What could be read, when (this host's clock), and one line for everything that is away.
+
+    `value` is None if it could not be read.
+    """
+
+    value: Value | None
+    at: datetime
+    problems: tuple[str, ...] = ()
+
+
+@st.cache_resource(show_spinner=False, on_release=Servers.close)
+def connections() -> Servers:
+    """This process's connections; raises ConfigurationError, or Unavailable until everything is there."""
+    current = settings()
+    endpoints = resolve(current)
+    version, newest = migration_state(endpoints.database_url)
+    if version != newest:
+        raise Unavailable(
+            f"the database's schema is at version {version or 'none'}, this dashboard needs {newest}: "
+            "a worker of the same release migrates it when it starts"
+        )
+    types = registry.load(current.task_modules)
+    database = Database(endpoints.database_url, pool_size=POOL_SIZE)
+    queue = Queue(connect_redis(endpoints.redis_url), current.namespace, current.placement_of)
+    cache = RedisCache(queue.redis, queue.keys)
+    return Servers(current, database, queue, cache, Submitter(current, types, database, queue), types)
+
+
+def shared(
+    ttl_seconds: float = SHARED_SECONDS, max_entries: int = 200
+) -> Callable[
+    [Callable[Concatenate[Servers, Arguments], Value]],
+    Callable[Arguments, Reading[Value]],
+]:
+    """Makes a reading of the servers one that viewers share for a while.
+
+    The decorated function gets the connections and hashable arguments; its value must be picklable and
+    is never changed. A server that is away becomes a problem in the answer, kept as briefly as SHARED_SECONDS;
+    other errors are raised.
+    """
+
+    def decorate(
+        read: Callable[Concatenate[Servers, Arguments], Value],
+    ) -> Callable[Arguments, Reading[Value]]:
+        def good(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Reading[Value]:
+            servers = connections()
+            try:
+                value = read(servers, *args, **kwargs)
+            except Unavailable:
+                servers.database.close()  # what is left in the pool leads to a server that is gone
+                raise
+            return Reading(value, datetime.now(UTC))
+
+        def good_or_not(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Reading[Value]:
+            try:
+                return kept(*args, **kwargs)  # type: ignore[no-any-return]
+            except (Unavailable, Busy, ConfigurationError) as error:
+                return Reading(None, datetime.now(UTC), (str(error),))
+
+        def cached(function: Callable[Arguments, Reading[Value]], seconds: float) -> Any:
+            # Streamlit tells caches apart by these names.
+            function.__module__ = read.__module__
+            function.__qualname__ = f"{read.__qualname__}.{function.__name__}.{ttl_seconds:g}"
+            return st.cache_data(function, ttl=seconds, max_entries=max_entries, show_spinner=False)
+
+        kept = cached(good, ttl_seconds)
+        answer = cached(good_or_not, SHARED_SECONDS)
+        _CACHES.extend([kept, answer])
+        return functools.wraps(read)(lambda *args, **kwargs: answer(*args, **kwargs))
+
+    return decorate
+
+
+def forget() -> None:
+    """Has everything read anew: called after a viewer changed something, so that they see it at once."""
+    for cache in _CACHES:
+        cache.clear()
+
+
+def actor() -> str:
+    """Who acts, for the audit log: the signed-in user, or where the browser is."""
+    if st.user.get("is_logged_in"):
+        return str(st.user.get("email") or st.user.get("name") or "signed-in user")
+    return f"dashboard@{st.context.ip_address or 'localhost'}"
+
+
+def live(servers: Servers) -> Live | None:
+    """The leader's snapshot; None if nobody leads. Raises Unavailable."""
+    return read_live(servers.cache)

@@ -1,0 +1,56 @@
+"""The interface's languages: English in the source, others from gettext catalogues in `dashboard/locale`.
+
+The viewer's language is the switch's, or else the browser's. A text with values in it is translated
+first and filled in then: `_("{count} tasks").format(count=3)`.
+"""
+
+from __future__ import annotations
+
+import gettext
+import io
+from functools import lru_cache
+from pathlib import Path
+
+import streamlit as st
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+LOCALE = Path(__file__).resolve().parent / "locale"
+LANGUAGES = {"en": "English", "zh": "中文"}  # each by its own name
+LANGUAGE_KEY = "lang"
+DEFAULT = "en"
+
+
+def language() -> str:
+    """The viewer's language, a key of LANGUAGES."""
+    chosen = st.session_state.get(LANGUAGE_KEY)
+    return chosen if chosen in LANGUAGES else browser_language()
+
+
+def browser_language() -> str:
+    """The language that the browser asks for, if it is one of ours."""
+    spoken = (st.context.locale or DEFAULT).partition("-")[0].lower()
+    return spoken if spoken in LANGUAGES else DEFAULT
+
+
+def _(text: str) -> str:
+    """The text in the viewer's language."""
+    return catalogue(language()).gettext(text) if text else ""
+
+
+def ngettext(one: str, many: str, count: int) -> str:
+    """The text for one or many, in the viewer's language."""
+    return catalogue(language()).ngettext(one, many, count)
+
+
+@lru_cache
+def catalogue(code: str) -> gettext.NullTranslations:
+    """The texts of one language."""
+    path = LOCALE / code / "LC_MESSAGES" / "taskyard.po"
+    if not path.exists():
+        return gettext.NullTranslations()
+    compiled = io.BytesIO()
+    with path.open("rb") as source:
+        write_mo(compiled, read_po(source))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)

@@ -1,0 +1,89 @@
+"""What the server offers beside the pages: health, metrics, exports, headers, and what a broken page says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import streamlit as st
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.errors import TaskyardError
+from dashboard import timing
+from dashboard.i18n import _
+
+HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"SAMEORIGIN"),
+    (b"referrer-policy", b"same-origin"),
+)
+
+log = logging.getLogger(__name__)
+
+
+async def health(request: Request) -> Response:
+    """200 as long as the process serves; what it depends on is told by its pages."""
+    return PlainTextResponse("ok\n")
+
+
+async def metrics(request: Request) -> Response:
+    """Prometheus metrics of the pages."""
+    return Response(generate_latest(timing.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class SafeHeaders:
+    """Adds headers to each response that keep browsers from guessing types and others from framing the pages."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                there = {name.lower() for name, _value in message["headers"]}
+                message["headers"] = [*message["headers"], *(h for h in HEADERS if h[0] not in there)]
+            await send(message)
+
+        await self._app(scope, receive, send_safely if scope["type"] == "http" else send)
+
+
+def routes() -> Sequence[BaseRoute]:
+    """Everything that is no page."""
+    return [Route("/healthz", health), Route("/metrics", metrics)]
+
+
+def middleware() -> Sequence[Middleware]:
+    """What every response passes."""
+    return [Middleware(SafeHeaders)]
+
+
+@asynccontextmanager
+async def lifespan(app: Any) -> AsyncIterator[dict[str, Any] | None]:
+    """Connects before the first viewer does; if a server is away, the pages say so."""
+    from dashboard.data.base import connections  # its caches need the runtime
+
+    try:
+        await anyio.to_thread.run_sync(connections)
+    except TaskyardError as error:
+        log.warning("the dashboard starts without its servers: %s", error)
+    yield None
+
+
+def tell_error(error: Exception) -> bool:
+    """What a page says that has a bug; the log has the rest."""
+    log.error("a page failed", exc_info=error)
+    st.error(
+        _("This page could not be shown: {kind}. The dashboard's log has the details.").format(
+            kind=type(error).__name__
+        ),
+        icon=":material/error:",
+    )
+    return True

@@ -1,0 +1,6 @@
+"""agents."""
+
+from dashboard import frame
+from dashboard.i18n import _
+
+frame.header(_("Agents"))

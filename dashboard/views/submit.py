@@ -1,0 +1,6 @@
+"""submit."""
+
+from dashboard import frame
+from dashboard.i18n import _
+
+frame.header(_("Submit"))

@@ -1,0 +1,6 @@
+"""task."""
+
+from dashboard import frame
+from dashboard.i18n import _
+
+frame.header(_("Task"))

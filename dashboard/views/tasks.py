@@ -1,0 +1,6 @@
+"""tasks."""
+
+from dashboard import frame
+from dashboard.i18n import _
+
+frame.header(_("Tasks"))

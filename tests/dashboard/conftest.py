@@ -1,0 +1,130 @@
+"""Fixtures of the pages' tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Protocol
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.cache import RedisCache
+from core.config import Settings
+from core.database import Database
+from core.keys import Keys
+from core.redis_client import connect_redis
+from core.registry import Registry, registry
+from core.store import recovering, ticking
+from core.submission import Submitter, open_submitter
+from dashboard.data import base
+from tests.servers import REPOSITORY
+
+ROUTER = REPOSITORY / "dashboard" / "router.py"
+RUN_TIMEOUT_SECONDS = 30
+NOBODY_URLS = {"database_url": "postgresql://nobody@127.0.0.1:1/none", "redis_url": "redis://127.0.0.1:1/0"}
+HOSTILE = "<script>alert(1)</script> **bold** :red[red] ![x](http://127.0.0.1:1/x.png) $x$ `"
+AGENT_ID = "builder:b1"
+
+
+class OpenPage(Protocol):
+    """Opens a page; parameters named as settings change them, `query` are those of the address."""
+
+    def __call__(
+        self, view: str, *, query: dict[str, str] | None = None, locale: str = "en-US", **changes: str | None
+    ) -> AppTest: ...
+
+
+@pytest.fixture(autouse=True)
+def _fresh_caches() -> Iterator[None]:
+    yield
+    base.forget()
+    base.connections.clear()
+
+
+@pytest.fixture(scope="session")
+def types() -> Registry:
+    return registry.load()
+
+
+@pytest.fixture
+def submitter(settings: Settings, types: Registry) -> Submitter:
+    return open_submitter(settings, types, settings.database_url or "", settings.redis_url or "")
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    database = Database(settings.database_url or "")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def cache(settings: Settings) -> Iterator[RedisCache]:
+    """Where the leader would put its snapshot (core.live.write_live)."""
+    with connect_redis(settings.redis_url or "") as client:
+        yield RedisCache(client, Keys(settings.namespace))
+
+
+@pytest.fixture
+def open_page(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> OpenPage:
+    """Opens a page of the dashboard on this test's servers, or on others."""
+
+    def open_(
+        view: str, *, query: dict[str, str] | None = None, locale: str = "en-US", **changes: str | None
+    ) -> AppTest:
+        values = {name: getattr(settings, name) for name in ("database_url", "redis_url", "namespace", "data_dir")}
+        for name, value in (values | changes).items():
+            if value is not None:
+                monkeypatch.setenv(f"TASKYARD_{name.upper()}", str(value))
+        page = AppTest.from_file(ROUTER, default_timeout=RUN_TIMEOUT_SECONDS)
+        page.context = {"timezone": "UTC", "locale": locale, "theme": "light"}
+        page.run()
+        for name, value in (query or {}).items():
+            page.query_params[name] = value
+        return page.switch_page(f"views/{view}.py").run()
+
+    return open_
+
+
+def refreshed(page: AppTest) -> AppTest:
+    """The page a little later, when what it shared with other viewers is no longer used."""
+    base.forget()
+    return page.run()
+
+
+@pytest.fixture
+def loaded(submitter: Submitter, database: Database) -> dict[str, str]:
+    """One task in each state that needs no worker, and an agent; returns their ids by name."""
+    ids = {
+        name: submitter.submit("diagnostic.echo", {"value": name}, title=f"The {name} one")
+        for name in ("running", "completed", "assigned")
+    }
+    ids["failed"] = submitter.submit("diagnostic.echo", {"value": HOSTILE}, title=HOSTILE)
+    ids["pending"] = submitter.submit("diagnostic.echo", {"value": 2**63 + 1}, priority="urgent")
+    ids["stuck"] = submitter.submit("diagnostic.sleep", {"seconds": 1}, requires=["gpu"])
+    ids["blocked"] = submitter.submit("diagnostic.noop", after=[ids["pending"]])
+    ids["scheduled"] = submitter.submit("diagnostic.noop", delay_seconds=3600)
+    ids["cancelled"] = submitter.submit("diagnostic.noop")
+    submitter.cancel(ids["cancelled"], actor="test")
+    given = [ids[name] for name in ("running", "completed", "assigned", "failed")]
+    agent = {"name": "builder", "kind": "task", "host": "here", "pid": 1, "types": ["diagnostic.*"], "tags": ["linux"]}
+    now = time.time()
+    with database.transaction() as tx:
+        recovering.register_agents(
+            tx, [{**agent, "id": AGENT_ID, "boot_id": "b1", "max_concurrency": 3, "state": "online"}]
+        )
+        attempts = {claim.id: claim.attempt for claim in ticking.claim(tx, given, [AGENT_ID] * len(given))}
+        ticking.start(tx, [(ids["running"], attempts[ids["running"]], now - 90)])
+        ticking.update_progress(tx, [(ids["running"], attempts[ids["running"]], 0.4, "reading")])
+        ticking.complete(tx, [ticking.Completion(ids["completed"], 1, '{"value": "done"}', now - 2, 1.5)])
+        error = (
+            '{"class": "permanent", "message": "no such file", "traceback": "Traceback: line 1",'
+            ' "fingerprint": "00aa11bb22cc33dd"}'
+        )
+        detail = '{"class": "permanent", "message": "no such file", "fingerprint": "00aa11bb22cc33dd"}'
+        ticking.settle(
+            tx,
+            [ticking.Settlement(ids["failed"], 1, "failed", "failed", error=error, detail=detail, started_at=now - 2)],
+        )
+    return ids

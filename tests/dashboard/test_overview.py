@@ -1,0 +1,148 @@
+"""The Overview."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from core.cache import RedisCache
+from core.config import Settings
+from core.database import Database, connect_engine
+from core.embedded import Endpoints
+from core.live import write_live
+from core.submission import Submitter
+from tests.dashboard.conftest import NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.snapshots import snapshot
+from tests.servers import wait_until
+from worker.monitor.rollup import RollUp
+
+
+def figures(page) -> dict[str, str]:
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def test_the_live_state_and_the_last_minutes_are_shown(
+    open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database
+) -> None:
+    RollUp(database).run(lambda: True)
+    write_live(cache, snapshot(running=2, slots=3, urgent=4, alerts=["queue <b>grows</b>"]))
+
+    page = open_page("overview")
+
+    assert not page.exception
+    assert not page.warning
+    shown = figures(page)
+    assert shown["Slots in use"] == "2 / 3"
+    assert shown["Alerts firing"] == "1"
+    assert shown["Failed attempts"] == "50.0%"
+    assert any("queue <b>grows</b>" in text.value for text in page.get("text"))
+    assert any("4 tasks wait" in text.value for text in page.markdown)
+
+
+def test_an_empty_installation_says_how_to_begin(open_page: OpenPage, submitter: Submitter, cache: RedisCache) -> None:
+    write_live(cache, snapshot())
+    page = open_page("overview")
+
+    assert not page.exception
+    code = page.container(key="empty").code[0].value
+    call = ast.parse(code).body[1].value.args[0]  # type: ignore[attr-defined]
+    values = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    submitter.submit(*(ast.literal_eval(argument) for argument in call.args), **values)
+
+    refreshed(page)
+
+    with pytest.raises(KeyError):
+        page.container(key="empty")
+
+
+def test_without_a_leader_it_says_so(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    page = open_page("overview")
+
+    assert not page.exception
+    assert [warning.value for warning in page.warning] == [
+        "Nothing is scheduled until a worker leads. Tasks are accepted and wait."
+    ]
+
+
+@pytest.mark.parametrize("range_", ["15m", "1h", "6h", "24h", "7d", "30d", "90d"])
+def test_every_range_has_its_charts(open_page: OpenPage, loaded: dict[str, str], range_: str) -> None:
+    page = open_page("overview", query={"range": range_})
+
+    assert not page.exception
+    assert len(page.get("plotly_chart")) == 7
+
+
+def test_with_servers_away_a_banner_and_no_error(open_page: OpenPage) -> None:
+    page = open_page("overview", **NOBODY_URLS)
+
+    assert not page.exception
+    assert len(page.warning) == 1
+    assert not page.metric
+    assert "PostgreSQL can't be reached" in page.get("text")[0].value
+
+
+def test_without_any_server_it_says_how_to_start_one(open_page: OpenPage) -> None:
+    page = open_page("overview", database_url="", redis_url="")
+
+    assert not page.exception
+    assert len(page.warning) == 1
+    assert "make run" in page.get("text")[0].value
+
+
+def test_a_database_that_is_not_migrated_is_explained(open_page: OpenPage, server_endpoints: Endpoints) -> None:
+    page = open_page(
+        "overview",
+        database_url=make_url(server_endpoints.database_url).set(database="postgres").render_as_string(False),
+    )
+
+    assert not page.exception
+    assert any("schema is at version none" in text.value for text in page.get("text"))
+
+
+def test_it_recovers_by_itself(
+    open_page: OpenPage, loaded: dict[str, str], settings: Settings, cache: RedisCache, server_endpoints: Endpoints
+) -> None:
+    write_live(cache, snapshot(running=2, slots=3))
+    page = open_page("overview")
+    name = make_url(settings.database_url or "").database
+    admin = connect_engine(server_endpoints.database_url).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        connection.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+        refreshed(page)
+
+        assert not page.exception
+        assert "was known at" in page.warning[0].value
+        assert figures(page)["Slots in use"] == "2 / 3"
+
+        connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+    admin.dispose()
+
+    def is_back() -> bool:
+        write_live(cache, snapshot(running=1, slots=3))
+        return not refreshed(page).warning
+
+    wait_until(is_back, message="the banner is gone")
+    assert not page.exception
+    assert figures(page)["Slots in use"] == "1 / 3"
+
+
+def test_paused_it_says_so(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    page = open_page("overview")
+
+    page.toggle(key="live").set_value(False).run()
+
+    assert not page.exception
+    assert any(caption.value.endswith(", paused") for caption in page.caption)
+
+
+def test_it_speaks_the_browsers_language_and_the_switchs(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    page = open_page("overview", locale="zh-CN")
+    assert page.title[0].value == "概览"
+
+    page.selectbox(key="lang").set_value("en").run()
+
+    assert page.title[0].value == "Overview"

@@ -17,7 +17,10 @@ VIEWS = Path(__file__).resolve().parent / "views"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A page. `title` and `help` are in English; `key` is the shortcut that leads to it, without its Alt."""
+    """A page. `title` and `help` are in English; `key` is the shortcut that leads to it, without its Alt.
+
+    `shortcuts` are the page's own: (keys, what they do in English).
+    """
 
     name: str
     title: str
@@ -25,6 +28,7 @@ class View:
     help: str
     key: str = ""
     is_hidden: bool = False
+    shortcuts: tuple[tuple[str, str], ...] = ()
 
     @property
     def page(self) -> Any:

@@ -53,6 +53,8 @@ def _show_shortcuts() -> None:
     @st.dialog(_("Keyboard shortcuts"))
     def shortcuts() -> None:
         rows = {f"{MODIFIER} + {view.key}": _shown(view) for view in VIEWS_BY_NAME.values() if view.key}
+        for view in VIEWS_BY_NAME.values():
+            rows |= {keys.replace("+", " + "): f"{_(view.title)}: {_(what)}" for keys, what in view.shortcuts}
         st.table({**rows, "Shift + H": _("This help")}, border="horizontal", alt=_("Keyboard shortcuts"))
 
     shortcuts()

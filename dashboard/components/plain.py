@@ -1,0 +1,23 @@
+"""Texts that somebody else wrote, where Streamlit would take them for Markdown."""
+
+from __future__ import annotations
+
+import re
+
+from core.errors import shortened
+
+LIMIT = 200  # characters
+# What begins any Markdown, a directive (:red[…], :material/…:), LaTeX or HTML; each may be escaped by a backslash.
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:&@/^=])")
+
+
+def escaped(text: str, limit: int = LIMIT) -> str:
+    """`text` on one line, as Markdown that shows just it; cut after `limit` characters."""
+    line = " ".join(text.split())
+    cut = line if len(line) <= limit else f"{line[:limit]}…"
+    return _SPECIAL.sub(r"\\\1", cut)
+
+
+def one_line(value: object, limit: int = LIMIT) -> str:
+    """Any value as one short printable line, for elements that know no Markdown."""
+    return " ".join(value.split())[:limit] if isinstance(value, str) else shortened(value, limit)

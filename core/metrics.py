@@ -144,7 +144,7 @@ def total(points: Sequence[Point]) -> Point:
 
 def reliability(tx: Transaction, since: float, until: float) -> list[Reliability]:
     """How each agent did with each type in a range (epoch seconds)."""
-    parameters = _parameters(tx, since, until, step_for(until - since), Filter())
+    parameters = range_parameters(tx, since, until, step_for(until - since))
     return [
         Reliability(agent, type_, completed, failed, seconds / ran if ran else None)
         for agent, type_, completed, failed, seconds, ran in tx.rows(queries("metrics")["reliability"], parameters)
@@ -155,7 +155,7 @@ def samples(
     tx: Transaction, source: str, since: float, until: float, step_seconds: int, metric: str | None = None
 ) -> list[tuple[float, str, str, float, float, float]]:
     """(start, name, metric, mean, least, most) of what was measured of a source, by step, name and metric."""
-    parameters = {**_parameters(tx, since, until, step_seconds, Filter()), "source": source, "metric": metric}
+    parameters = {**range_parameters(tx, since, until, step_seconds), "source": source, "metric": metric}
     return [tuple(row) for row in tx.rows(queries("metrics")["samples"], parameters)]  # type: ignore[misc]
 
 
@@ -176,13 +176,12 @@ def first_seen(tx: Transaction, since: float) -> dict[str, float]:
     return dict(tx.rows(queries("metrics")["first_seen"], {"since": since}))  # type: ignore[arg-type]
 
 
-def _parameters(tx: Transaction, since: float, until: float, step_seconds: int, only: Filter) -> dict[str, Any]:
+def range_parameters(tx: Transaction, since: float, until: float, step_seconds: int) -> dict[str, Any]:
+    """The parameters of a statement that reads a range (epoch seconds) by steps: the step, and the spans' arrays."""
     chosen = spans(since, until, step_seconds, rolling.levels(tx))
     names = ("levels", "sinces", "untils")
-    return {
-        "step": step_seconds,
-        "queue": only.queue,
-        "type": only.type,
-        "agent": only.agent,
-        **{name: [span[position] for span in chosen] for position, name in enumerate(names)},
-    }
+    return {"step": step_seconds, **{name: [span[i] for span in chosen] for i, name in enumerate(names)}}
+
+
+def _parameters(tx: Transaction, since: float, until: float, step_seconds: int, only: Filter) -> dict[str, Any]:
+    return {**range_parameters(tx, since, until, step_seconds), **asdict(only)}

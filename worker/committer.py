@@ -19,6 +19,7 @@ import structlog
 from core.database import DriverTransaction, is_connection_lost
 from core.errors import ErrorClass, LeadershipLost, SubmissionError
 from core.protocol import Reply
+from core.retry import fingerprint
 from core.store import holding, recovering, submitting, ticking
 from core.store.ticking import Completion, Settlement, Stale
 from worker.batch import Batch, Committed
@@ -164,8 +165,7 @@ def _settle(
         failed.extend(newly_failed)
 
     for item in _each(tx, settlements, run):
-        item.error = error_json(ErrorClass.UNSTORABLE, "PostgreSQL refused the text of the error", None, "")
-        item.detail = None
+        item.error, item.detail = _unstorable_texts("PostgreSQL refused the text of the error")
         run([item])
     stale += [
         Stale(s.id, s.attempt, batch.reporters[s.id], s.event)
@@ -176,9 +176,15 @@ def _settle(
 
 
 def _unstorable(item: Completion) -> Settlement:
-    message = "PostgreSQL refused the output as data"
-    error = error_json(ErrorClass.UNSTORABLE, message, None, "")
-    return Settlement(item.id, item.attempt, "failed", "failed", error=error, started_at=item.started_at)
+    error, detail = _unstorable_texts("PostgreSQL refused the output as data")
+    return Settlement(item.id, item.attempt, "failed", "failed", error=error, detail=detail, started_at=item.started_at)
+
+
+def _unstorable_texts(message: str) -> tuple[str, str]:
+    """The error and the event's detail; the same fingerprint for all types, since the type is not known here."""
+    mark = fingerprint("", ErrorClass.UNSTORABLE, message, "")
+    text = error_json(ErrorClass.UNSTORABLE, message, None, mark)
+    return text, text
 
 
 def _save_checkpoints(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:

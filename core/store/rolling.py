@@ -14,6 +14,7 @@ from core.histograms import GROWTH, LEAST_SECONDS
 MINUTE, TEN_MINUTES, HOUR, DAY = 60, 600, 3600, 86400
 LEVELS = (MINUTE, TEN_MINUTES, HOUR, DAY)
 PATIENCE_SECONDS = 600.0  # for transactions that stay open
+MESSAGE_LIMIT = 2_000  # characters of a failure's message that its group keeps
 
 
 @dataclass(slots=True)
@@ -51,11 +52,13 @@ def settled_until(tx: Transaction, patience_seconds: float = PATIENCE_SECONDS) -
 
 
 def roll_minutes(tx: Transaction, since: float, until: float) -> None:
-    """Counts the events of whole minutes, in place of what was counted of them before."""
+    """Counts the events of whole minutes, and failures by fingerprint, in place of what was counted of them before."""
     span = {"level": MINUTE, "since": since, "until": until}
     tx.rows(queries("metrics")["delete_counts"], span)
     buckets = {"least": LEAST_SECONDS, "log_growth": math.log(GROWTH)}
     tx.rows(queries("metrics")["count_events"], {**span, **buckets})
+    tx.rows(queries("failures")["delete_failures"], span)
+    tx.rows(queries("failures")["count_failures"], {**span, "message_limit": MESSAGE_LIMIT})
 
 
 def roll_up(tx: Transaction, level_seconds: int, below_seconds: int, since: float, until: float) -> None:
@@ -64,6 +67,8 @@ def roll_up(tx: Transaction, level_seconds: int, below_seconds: int, since: floa
     tx.rows(queries("metrics")["delete_counts"], span)
     tx.rows(queries("metrics")["sum_counts"], span)
     tx.rows(queries("metrics")["sum_samples"], span)
+    tx.rows(queries("failures")["delete_failures"], span)
+    tx.rows(queries("failures")["sum_failures"], span)
 
 
 def note_progress(tx: Transaction, level_seconds: int, until: float) -> None:
@@ -82,3 +87,9 @@ def prune(tx: Transaction, level_seconds: int, until: float) -> None:
     span = {"level": level_seconds, "until": until}
     tx.rows(queries("metrics")["prune_counts"], span)
     tx.rows(queries("metrics")["prune_samples"], span)
+    tx.rows(queries("failures")["prune_failures"], span)
+
+
+def prune_failure_groups(tx: Transaction, until: float) -> None:
+    """Forgets groups of failures that were last seen before `until` (epoch seconds) and are not muted."""
+    tx.rows(queries("failures")["prune_groups"], {"until": until})

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 import pytest
 
 from core import metrics
@@ -16,14 +14,10 @@ from core.database import Database, connect_driver
 from core.errors import Unavailable
 from core.histograms import Histogram
 from core.store import rolling
-from core.store.rolling import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES, Sample
+from core.store.rolling import DAY, HOUR, MINUTE, TEN_MINUTES, Sample
+from tests.integration.recount import SPAN_SECONDS, START, assert_equal, random_events, recount, rolled, store
 from tests.servers import wait_until
 from worker.monitor.rollup import RollUp
-
-START = 1_780_000_000 // DAY * DAY + 22 * HOUR  # two hours before midnight
-SPAN_SECONDS = 5 * HOUR
-EVENTS = 3_000
-MEASURES = ("wait_seconds", "run_seconds", "total_seconds")
 
 
 @pytest.fixture
@@ -31,110 +25,6 @@ def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url, pool_size=2)
     yield database
     database.close()
-
-
-def random_events(draw: random.Random, since: float, until: float, count: int = EVENTS) -> list[dict[str, Any]]:
-    """Events as the engine writes them, with some that are not counted."""
-    events = []
-    for _ in range(count):
-        event = draw.choice(["submitted", "completed", "failed", "attempt_failed", "cancelled", "assigned"])
-        ends = event in ("completed", "failed", "attempt_failed")
-        classes = ["timeout", "crashed"] if event in ("failed", "attempt_failed") else [None]
-        events.append(
-            {
-                "at": round(draw.uniform(since, until - 0.001), 3),
-                "event": event,
-                "agent_id": f"agent-{draw.randrange(3)}:boot" if event != "submitted" else None,
-                "queue": None if event == "assigned" else draw.choice(["default", "other"]),
-                "type": None if event == "assigned" else draw.choice(["a.b", "c.d"]),
-                "class": draw.choice(classes),
-                "wait_seconds": round(draw.lognormvariate(-3, 2), 6) if ends else None,
-                "run_seconds": round(draw.lognormvariate(0, 2), 6) if ends else None,
-                "total_seconds": round(draw.lognormvariate(1, 2), 6) if event in ("completed", "failed") else None,
-                "cpu_seconds": 0.25 if ends else None,
-                "peak_memory_bytes": draw.randrange(1 << 40) if ends else None,
-            }
-        )
-    return events
-
-
-def store(database: Database, events: list[dict[str, Any]]) -> None:
-    with database.transaction() as tx:
-        tx.rows(
-            "INSERT INTO task_events (at, event, actor, agent_id, queue, type, detail, wait_seconds, run_seconds,"
-            " total_seconds, cpu_seconds, peak_memory_bytes)"
-            " SELECT to_timestamp(at), event, 'test', agent_id, queue, type, jsonb_build_object('class', class),"
-            " wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes"
-            " FROM jsonb_to_recordset(%(events)s::jsonb) AS e(at float8, event text, agent_id text, queue text,"
-            " type text, class text, wait_seconds real, run_seconds real, total_seconds real, cpu_seconds real,"
-            " peak_memory_bytes bigint)",
-            {"events": orjson.dumps(events).decode()},
-        )
-
-
-def recount(events: list[dict[str, Any]], level: int) -> dict[Any, dict[str, Any]]:
-    """What a level must hold, counted one by one."""
-    found: dict[Any, dict[str, Any]] = {}
-    for e in events:
-        if e["type"] is None:
-            continue
-        agent = "" if e["event"] == "submitted" else e["agent_id"].partition(":")[0]
-        key = (e["at"] // level * level, e["queue"], e["type"], agent)
-        row = found.setdefault(key, {"counts": defaultdict(int), "failures": defaultdict(int), "peak": None})
-        row["counts"]["retried" if e["event"] == "attempt_failed" else e["event"]] += 1
-        if e["class"]:
-            row["failures"][e["class"]] += 1
-            row["counts"]["timed_out"] += e["class"] == "timeout"
-        for measure in MEASURES:
-            if e[measure] is not None:
-                row.setdefault(measure, Histogram()).add(e[measure])
-        if e["peak_memory_bytes"] is not None:
-            row["peak"] = max(row["peak"] or 0, e["peak_memory_bytes"])
-            row["cpu"] = row.get("cpu", 0.0) + e["cpu_seconds"]
-    return found
-
-
-def rolled(database: Database, level: int) -> dict[Any, dict[str, Any]]:
-    names = ("submitted", "completed", "failed", "retried", "timed_out", "cancelled")
-    histograms = ", ".join(
-        f"{m.removesuffix('_seconds')}_buckets, {m.removesuffix('_seconds')}_counts" for m in MEASURES
-    )
-    with database.transaction() as tx:
-        rows = tx.rows(
-            f"SELECT date_part('epoch', at), queue, type, agent, failures, peak_memory_bytes, cpu_seconds,"
-            f" {', '.join(names)}, {', '.join(MEASURES)}, {histograms} FROM metric_counts"
-            f" WHERE level_seconds = {level}",
-            {},
-        )
-    found = {}
-    for at, queue, type_, agent, failures, peak, cpu, *rest in rows:
-        row: dict[str, Any] = {"counts": {n: c for n, c in zip(names, rest, strict=False) if c}}
-        row |= {"failures": failures, "peak": peak, "cpu": cpu}
-        sums, arrays = rest[6:9], rest[9:]
-        for measure, seconds, buckets, counts in zip(MEASURES, sums, arrays[::2], arrays[1::2], strict=True):
-            row[measure] = Histogram.from_arrays(buckets, counts, seconds)
-        found[at, queue, type_, agent] = row
-    return found
-
-
-def assert_equal(database: Database, events: list[dict[str, Any]]) -> None:
-    """Every level holds what a recount of the events of its whole units gives."""
-    with database.transaction() as tx:
-        reached = rolling.levels(tx)
-    assert set(reached) == set(LEVELS)
-    for level in LEVELS:
-        wanted = recount([e for e in events if level == MINUTE or e["at"] < reached[level]], level)
-        found = rolled(database, level)
-        assert found.keys() == wanted.keys(), level
-        for key, row in wanted.items():
-            assert found[key]["counts"] == {n: c for n, c in row["counts"].items() if c}, key
-            assert found[key]["failures"] == row["failures"]
-            assert found[key]["peak"] == row["peak"]
-            assert found[key]["cpu"] == row.get("cpu", 0.0)
-            for measure in MEASURES:
-                histogram = row.get(measure, Histogram())
-                assert found[key][measure].counts == histogram.counts
-                assert found[key][measure].total_seconds == pytest.approx(histogram.total_seconds, rel=1e-5)
 
 
 class Interrupted(Exception):
@@ -256,7 +146,7 @@ def test_series_by_any_step_adds_up(database: Database) -> None:
 
 
 def test_samples_are_added_up_and_rolled_up(database: Database) -> None:
-    store(database, random_events(random.Random(4), START, START + SPAN_SECONDS, 50))
+    store(database, random_events(random.Random(4), START, START + SPAN_SECONDS, 500))
     with database.transaction() as tx:
         for minute in range(120):
             for value in (1.0, float(minute)):

@@ -80,10 +80,16 @@ class RollUp:
             rolling.roll_minutes(tx, since, math.inf)
 
     def prune(self, days_by_level: dict[int, int]) -> None:
-        """Forgets what is older than each level's retention in days (0: nothing). Raises Unavailable."""
+        """Forgets what is older than each level's retention in days (0: nothing). Raises Unavailable.
+
+        A group of failures goes with the last of its counts.
+        """
         now = self._clock.now().timestamp()
         for level in LEVELS:
             days = days_by_level[level]
             if days:
                 with self._database.transaction() as tx:
                     rolling.prune(tx, level, now - days * DAY)
+        if all(days_by_level.values()):
+            with self._database.transaction() as tx:
+                rolling.prune_failure_groups(tx, now - max(days_by_level.values()) * DAY)

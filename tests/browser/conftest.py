@@ -1,0 +1,107 @@
+"""A browser, and pages that report what goes wrong in them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from core.config import Settings
+from tests.browser.dashboards import Dashboard, Installation
+from tests.own_servers import OwnServers
+
+CHROMIUM = "chromium"
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TIMEOUT_MS = 20_000
+WIDE = {"width": 1400, "height": 1000}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = shutil.which(CHROMIUM)
+    if path is None:
+        message = f"there is no {CHROMIUM} on the path: on Debian, apt-get install chromium"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def dashboard(settings: Settings, tmp_path: Path) -> Iterator[Dashboard]:
+    """`streamlit run dashboard/app.py` on this test's servers, without a worker."""
+    with Dashboard(settings, tmp_path / "streamlit.log") as dashboard:
+        yield dashboard
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Installation]:
+    """`python -m worker run --dashboard` on servers of its own, for the tests of one module."""
+    # not pytest's own folder: PostgreSQL's user may not pass through that
+    folder = Path(tempfile.mkdtemp(prefix="taskyard-browser-"))
+    servers = OwnServers(folder / "servers")
+    try:
+        with Installation(folder, servers) as installation:
+            yield installation
+    finally:
+        servers.stop()
+        shutil.rmtree(folder)
+
+
+class Watched:
+    """A page that notes what went wrong in it, and whom it asked for anything."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        page.set_default_timeout(TIMEOUT_MS)
+        page.on("request", lambda request: self._note_request(request.url, address))
+        page.on("pageerror", lambda error: self.problems.append(f"an error: {error}"))
+        page.on("dialog", lambda dialog: self.problems.append(f"a dialog: {dialog.message}"))
+        page.on("console", lambda m: self.problems.append(f"the console: {m.text}") if m.type == "error" else None)
+
+    def _note_request(self, url: str, address: str) -> None:
+        ours = (f"{address}/", f"{address.replace('http', 'ws')}/", "data:", "blob:")
+        if not url.startswith(ours):
+            self.problems.append(f"a request to a stranger: {url}")
+
+
+@pytest.fixture
+def watched(browser: Browser) -> Iterator[list[Watched]]:
+    """The pages of a test; none may have had a problem in the end."""
+    opened: list[Watched] = []
+    yield opened
+    for page in opened:
+        page.page.close()
+    assert [problem for page in opened for problem in page.problems] == []
+
+
+def open_page(browser: Browser, watched: list[Watched], address: str, path: str = "/", **options: object) -> Page:
+    """A new page of a dashboard, watched; `options` are those of `Browser.new_page`."""
+    page = browser.new_page(**{"viewport": WIDE, **options})  # type: ignore[arg-type]
+    watched.append(Watched(page, address))
+    page.goto(f"{address}{path}")
+    page.wait_for_selector("h1")
+    return page
+
+
+@pytest.fixture
+def page(browser: Browser, watched: list[Watched], dashboard: Dashboard) -> Page:
+    """The dashboard without a worker, at its first page."""
+    return open_page(browser, watched, dashboard.url)

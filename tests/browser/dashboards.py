@@ -1,0 +1,120 @@
+"""Dashboards as their users start them: `streamlit run`, and `python -m worker run --dashboard`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from core.config import Settings, load_settings
+from core.registry import registry
+from core.submission import Submitter, open_submitter
+from tests.own_servers import OwnServers
+from tests.servers import REPOSITORY, wait_until
+
+START_SECONDS = 60
+STOP_SECONDS = 30
+POOL = """
+[[agents]]
+kind = "tester"
+count = 2
+types = ["diagnostic.*", "analysis.*"]
+max_concurrency = 2
+"""
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class _Server:
+    """A process that serves pages at `url`, and its log."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], port: int, log: Path) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = log
+        self._command = command
+        self._environment = {**os.environ, **environment}
+
+    def __enter__(self) -> Self:
+        with self.log.open("wb") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=REPOSITORY,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        wait_until(self._answers, START_SECONDS, f"{self.url} answers")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if kind is None:
+            assert "Traceback" not in self.log.read_text()
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, self.log.read_text()
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+
+class Dashboard(_Server):
+    """`streamlit run dashboard/app.py` for an installation without a worker."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        port = free_port()
+        environment = {
+            "TASKYARD_DATABASE_URL": settings.database_url or "",
+            "TASKYARD_REDIS_URL": settings.redis_url or "",
+            "TASKYARD_NAMESPACE": settings.namespace,
+        }
+        streamlit = str(Path(sys.executable).with_name("streamlit"))
+        super().__init__([streamlit, "run", "dashboard/app.py", f"--server.port={port}"], environment, port, log)
+
+
+class Installation(_Server):
+    """`python -m worker run --dashboard` with two agents, on servers that the test may kill."""
+
+    def __init__(self, folder: Path, servers: OwnServers) -> None:
+        port = free_port()
+        self.servers = servers
+        self.settings = load_settings(
+            database_url=servers.database_url, redis_url=servers.redis_url, data_dir=folder / "data"
+        )
+        (folder / "pool.toml").write_text(POOL)
+        self.environment = {
+            "TASKYARD_DATABASE_URL": servers.database_url,
+            "TASKYARD_REDIS_URL": servers.redis_url,
+            "TASKYARD_DATA_DIR": str(folder / "data"),
+            "TASKYARD_POOL_FILE": str(folder / "pool.toml"),
+            "TASKYARD_DASHBOARD_PORT": str(port),
+            "TASKYARD_METRICS_PORT": "0",
+            "TASKYARD_GRACE_SECONDS": "1",
+        }
+        command = [sys.executable, "-m", "worker", "run", "--dashboard", "--migrate"]
+        super().__init__(command, self.environment, port, folder / "log")
+
+    def submitter(self) -> Submitter:
+        """The way in."""
+        return open_submitter(self.settings, registry.load(), self.servers.database_url, self.servers.redis_url)

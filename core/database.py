@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -156,6 +156,8 @@ def unavailable_when_unreachable() -> Iterator[None]:
         yield
     except psycopg2.errors.LockNotAvailable as error:
         raise Busy(str(error).strip()) from error
+    except psycopg2.errors.QueryCanceled as error:
+        raise Busy("PostgreSQL had no answer in the time that it was given: ask for less, or try again") from error
     except (psycopg2.Error, sqlalchemy.exc.DBAPIError) as error:
         cause = getattr(error, "orig", None) or error
         if not is_connection_lost(cause):
@@ -164,6 +166,18 @@ def unavailable_when_unreachable() -> Iterator[None]:
         raise Unavailable(f"PostgreSQL can't be reached: {reason}") from error
     except sqlalchemy.exc.TimeoutError as error:
         raise Unavailable(f"no database connection became free within {POOL_TIMEOUT_SECONDS} s") from error
+
+
+@contextlib.contextmanager
+def values_refused(explained: Callable[[str], Exception]) -> Iterator[None]:
+    """Turns what PostgreSQL refuses of a statement's values into what `explained` makes of its one-line reason."""
+    try:
+        yield
+    except (psycopg2.DataError, psycopg2.ProgrammingError, sqlalchemy.exc.DBAPIError) as error:
+        cause = getattr(error, "orig", None) or error
+        if not isinstance(cause, psycopg2.DataError | psycopg2.ProgrammingError):
+            raise
+        raise explained(str(cause).strip().splitlines()[0]) from None
 
 
 def is_connection_lost(error: BaseException) -> bool:

@@ -78,6 +78,7 @@ Index(
     tasks.c.id,
     postgresql_where=text("error IS NOT NULL"),
 )
+Index("tasks_with_error", tasks.c.id, postgresql_where=text("error IS NOT NULL"))
 Index("tasks_workflow", tasks.c.workflow_id, postgresql_where=text("workflow_id IS NOT NULL"))
 
 # One row for each unfinished task that another one waits for.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, date, datetime, timedelta
 
 import orjson
 
 from core.database import Transaction, queries
 from core.store.recovering import NIL
+from core.task_ids import first_id_at
 
 PARTITION_PREFIX = "task_events_"
 # Submitters make the ids by their own clocks; a task whose submitter's clock was ahead is only removed later.
@@ -69,9 +69,8 @@ def note(tx: Transaction, actor: str, removed: dict[str, int]) -> None:
 
 
 def _bound(days: int, now: datetime) -> str:
-    """An id that is later than that of every task which can have ended so long ago (UUIDv7: RFC 9562)."""
-    milliseconds = int((now - timedelta(days=days) + CLOCK_MARGIN).timestamp() * 1000)
-    return str(uuid.UUID(int=milliseconds << 80))
+    """An id that is later than that of every task which can have ended so long ago."""
+    return first_id_at(now - timedelta(days=days) + CLOCK_MARGIN)
 
 
 def _day_of(partition: str) -> date | None:

@@ -1,4 +1,4 @@
-"""Search: an index for failed tasks, and filters that operators saved."""
+"""Search: indexes for failed tasks, by group and by age, and filters that operators saved."""
 
 from alembic import op
 
@@ -8,6 +8,7 @@ down_revision = "0003"
 
 def upgrade() -> None:
     op.execute("CREATE INDEX tasks_errors ON tasks ((error ->> 'fingerprint'), id) WHERE error IS NOT NULL")
+    op.execute("CREATE INDEX tasks_with_error ON tasks (id) WHERE error IS NOT NULL")
     op.execute(
         """
         CREATE TABLE saved_filters (
@@ -22,4 +23,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP TABLE saved_filters")
+    op.execute("DROP INDEX tasks_with_error")
     op.execute("DROP INDEX tasks_errors")

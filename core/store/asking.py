@@ -1,0 +1,126 @@
+"""How a search is asked: a filter as the parameters of statements, in bounds of time, window after window of ids."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from core.database import Transaction, queries, values_refused
+from core.errors import SubmissionError
+from core.inputs import refused
+from core.states import TERMINAL, TaskState
+from core.task_filter import Sort, TaskFilter
+from core.task_ids import first_id_at
+
+FIRST_WINDOW = 2_000  # tasks
+GROWTH = 8
+# A single statement that takes longer was planned wrongly, or the machine is overloaded.
+STATEMENT_SECONDS = 5.0
+# Submitters make the ids by their own clocks. One that is off by more may be missed by a filter's times.
+CLOCK_MARGIN = timedelta(hours=1)
+OPEN = frozenset(TaskState) - TERMINAL
+
+
+def parameters_of(only: TaskFilter, now: datetime, sort: Sort) -> dict[str, Any]:
+    """What the statements ask, without a place."""
+    since, until = only.span(now)
+    states = frozenset(only.states)
+    return {
+        "low": first_id_at(since - CLOCK_MARGIN) if since else None,
+        "high": first_id_at(until + CLOCK_MARGIN) if until else None,
+        "id": only.task_id,
+        "is_open": (bool(states) and states <= OPEN) or sort is Sort.WAITING,
+        "has_error": states == {TaskState.FAILED} or bool(only.error_class or only.fingerprint),
+        "fingerprint": only.fingerprint,
+        "workflow_id": only.workflow_id,
+        "states": [state.value for state in only.states] or None,
+        "types": list(only.types) or None,
+        "queues": list(only.queues) or None,
+        "priorities": [int(priority) for priority in only.priorities] or None,
+        "agent": only.agent,
+        "error_class": only.error_class,
+        "tag": only.tag,
+        "created_by": only.created_by,
+        "since": since,
+        "until": until,
+        "pattern": _pattern(only.text) if only.text and not only.task_id else None,
+        "input_path": only.input_path,
+        "output_path": only.output_path,
+        "sort": sort.value,
+        "as_of": None,
+        "place_key": None,
+        "place_id": None,
+    }
+
+
+@contextmanager
+def bounded(tx: Transaction, only: TaskFilter) -> Iterator[None]:
+    """Bounds the time of each statement, and says which field PostgreSQL refuses."""
+    paths = {name: path for name in ("input_path", "output_path") if (path := getattr(only, name))}
+    for name, path in paths.items():
+        with _path_refused({name: path}):
+            tx.rows(queries("finding")["check_path"], {"path": path})
+    limit = f"{STATEMENT_SECONDS * 1000:.0f}"
+    before = tx.rows(queries("finding")["limit_time"], {"limit": limit})[0][0]
+    with _path_refused(paths) if paths else nullcontext():
+        yield
+    tx.rows(queries("finding")["limit_time"], {"limit": before})
+
+
+def _path_refused(paths: dict[str, str]) -> AbstractContextManager[None]:
+    """Some of what is wrong with a path shows only when it meets a task, such as a variable that nobody gave."""
+
+    def explained(reason: str) -> SubmissionError:
+        return refused(" or ".join(paths), " or ".join(paths.values()), f"an SQL/JSON path ({reason})")
+
+    return values_refused(explained)
+
+
+class Window(NamedTuple):
+    """Ids from `low` up to but without `high`; None is no bound. The last one reaches the end of the search."""
+
+    low: str | None
+    high: str | None
+    is_last: bool
+
+
+def windows(tx: Transaction, asked: dict[str, Any], *, goes_down: bool, budget_seconds: float) -> Iterator[Window]:
+    """Adjoining windows until the budget is spent, at least one; they grow as fast as looking at them allows."""
+    began = time.monotonic()
+    low, high = asked["low"], asked["high"]
+    size, looked_at = FIRST_WINDOW, 0
+    statement = assembled(queries("finding")["edge"]).replace("<direction>", "DESC" if goes_down else "ASC")
+    while True:
+        parameters = {**asked, "low": low, "high": high, "size": size - 1 if goes_down else size}
+        rows = tx.rows(statement, parameters)
+        edge = rows[0][0] if rows else None
+        is_last = edge is None
+        if goes_down:
+            yield Window(low if is_last else edge, high, is_last)
+            high = edge
+        else:
+            yield Window(low, high if is_last else edge, is_last)
+            low = edge
+        looked_at += size
+        spent_seconds = time.monotonic() - began
+        affordable = int((budget_seconds - spent_seconds) / spent_seconds * looked_at)
+        if is_last or affordable < FIRST_WINDOW // 2:
+            return
+        size = min(size * GROWTH, affordable)
+
+
+def assembled(statement: str) -> str:
+    """A statement with its conditions in their places."""
+    parts = {"<narrowed>": queries("finding")["narrowed"], "<fitting>": queries("finding")["fitting"]}
+    for word, part in {**parts, "<key>": queries("finding")["key"]}.items():
+        statement = statement.replace(word, f"({part})")
+    return statement
+
+
+def _pattern(text: str) -> str:
+    """What ILIKE takes for a part of a text."""
+    return "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"

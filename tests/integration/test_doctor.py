@@ -13,6 +13,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 
+from core.checks import Check, judge_database, judge_redis
 from core.config import Settings, load_settings
 from core.database import connect_engine, driver_url
 from core.embedded import EmbeddedServers, Endpoints, resolve
@@ -21,7 +22,7 @@ from core.migrations import migrate
 from core.probes import DatabaseFacts, RedisFacts
 from core.redis_client import connect_redis
 from worker import doctor
-from worker.doctor import Check, checks, judge_database, judge_redis, require, server_checks
+from worker.doctor import checks, require, server_checks
 
 PASSWORD = "pa ss/w:rd@ä"
 GOOD_DATABASE = DatabaseFacts("18.1", 180001, "on", "on", False, True, False)

@@ -66,7 +66,11 @@ class Drain(msgspec.Struct, array_like=True, tag="drain", gc=False):
     """Hand back what has not been started."""
 
 
-Order = Run | Cancel | Welcome | Reply | Drain
+class Restart(msgspec.Struct, array_like=True, tag="restart", gc=False):
+    """Drain as on SIGTERM, then end the process, which its pool replaces."""
+
+
+Order = Run | Cancel | Welcome | Reply | Drain | Restart
 
 
 # agent → dispatcher

@@ -16,7 +16,7 @@ import redis
 from core.keys import Keys
 from core.models import Lane, Waiting
 from core.placement import score
-from core.protocol import Cancel, encode
+from core.protocol import Cancel, Order, Restart, encode
 from core.redis_client import reaching_redis
 from core.wire import Script, Wire
 
@@ -91,19 +91,26 @@ class Queue:
                 arguments += [lane, len(members), *members]
             self._push(keys=self._names("lanes", "due", "wake", "ready"), args=[*arguments, *due])
 
-    def forget(self, waiting: Waiting) -> None:
-        """Takes one task out of its lane and the due ones (a hint: the claim's guard decides)."""
-        lane = str(waiting.lane)
+    def forget(self, waiting: Iterable[Waiting]) -> None:
+        """Takes tasks out of their lanes and the due ones (a hint: the claim's guard decides)."""
         pipeline = self.redis.pipeline(transaction=False)
-        pipeline.zrem(self.keys.ready(lane), waiting.id)
-        pipeline.zrem(self.keys.due, self._due_member(waiting))
+        for task in waiting:
+            pipeline.zrem(self.keys.ready(str(task.lane)), task.id)
+            pipeline.zrem(self.keys.due, self._due_member(task))
         pipeline.execute()
 
     def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None:
         """Tells an agent to stop an attempt (a hint: the tick finds it too)."""
+        self._send(agent_id, Cancel(task_id, attempt))
+
+    def send_restart(self, agent_id: str) -> None:
+        """Tells an agent to drain and to let its pool start it anew (lost if Redis is wiped before it reads)."""
+        self._send(agent_id, Restart())
+
+    def _send(self, agent_id: str, order: Order) -> None:
         inbox = self.keys.inbox(agent_id)
         pipeline = self.redis.pipeline(transaction=False)
-        pipeline.xadd(inbox, {PAYLOAD: encode([Cancel(task_id, attempt)])})
+        pipeline.xadd(inbox, {PAYLOAD: encode([order])})
         pipeline.expire(inbox, INBOX_SECONDS)
         pipeline.execute()
 

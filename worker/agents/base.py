@@ -32,6 +32,7 @@ from core.protocol import (
     Order,
     Pair,
     Reply,
+    Restart,
     Returned,
     Run,
     Started,
@@ -80,7 +81,7 @@ class BaseAgent(abc.ABC):
             for index in range(info.max_concurrency)
         ]
         self._stuck_slots = 0
-        self.must_be_replaced = False
+        self.must_be_replaced = False  # told to drain; it still reads then, unless it was given up
 
     @abc.abstractmethod
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:
@@ -117,7 +118,7 @@ class BaseAgent(abc.ABC):
         Those are stopped and handed back too: no attempt is burnt.
         """
         self._is_draining = True
-        self._beat_if_possible()
+        self._heart.beat_if_possible()
         waiting = self._waiting.close()
         if waiting:
             self._hand_back(waiting)
@@ -205,6 +206,8 @@ class BaseAgent(abc.ABC):
                 self.requests.answer(order)
             elif type(order) is Welcome:
                 self.welcomed.set()
+            elif type(order) is Restart:
+                self.must_be_replaced = True
         if runs:
             self._waiting.put(runs)
             while len(self._seen) > SEEN_LIMIT:
@@ -292,9 +295,3 @@ class BaseAgent(abc.ABC):
         except Unavailable:
             self.outbox.add(report)
         self._held.difference_update(pairs)
-
-    def _beat_if_possible(self) -> None:
-        try:
-            self._heart.beat()
-        except Unavailable as error:
-            self._heart.note_trouble(str(error))

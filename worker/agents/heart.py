@@ -75,6 +75,13 @@ class Heart:
                 log.warning("agent.fenced", agent=agent.info.id)
                 agent.give_up()
 
+    def beat_if_possible(self) -> None:
+        """The same, or a log line about what keeps it from arriving."""
+        try:
+            self.beat()
+        except Unavailable as error:
+            self.note_trouble(str(error))
+
     def usage(self) -> tuple[float, int]:
         """CPU percent since the last call and resident memory in bytes of this process."""
         with self._process.oneshot():
@@ -88,7 +95,4 @@ class Heart:
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL_SECONDS):
-            try:
-                self.beat()
-            except Unavailable as error:
-                self.note_trouble(str(error))
+            self.beat_if_possible()

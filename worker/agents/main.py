@@ -1,7 +1,8 @@
 """The process of one agent: `python -m worker.agents.main SPEC`, started by the pool.
 
-Ends with 0 after a drain, EXIT_REPLACE if it must be replaced. SIGTERM drains, a second one ends
-at once; SIGINT is left to the supervisor, so that Ctrl-C drains in order.
+Ends with 0 after a drain, EXIT_REPLACE if it must be replaced: it was fenced, a thread is stuck, or an
+operator asked for a restart, which drains like SIGTERM. A second SIGTERM ends at once; SIGINT is left
+to the supervisor, so that Ctrl-C drains in order.
 """
 
 from __future__ import annotations
@@ -91,8 +92,9 @@ def _serve(agent: TaskAgent, grace_seconds: float) -> int:
     log.info("agent.started", agent=agent.info.id, types=",".join(agent.info.types))
     reader = threading.Thread(target=agent.run, name="inbox", daemon=True)
     reader.start()
-    while not told.is_set() and reader.is_alive():
+    while not told.is_set() and reader.is_alive() and not agent.must_be_replaced:
         told.wait(0.2)
+    log.info("agent.draining", agent=agent.info.id, grace_seconds=grace_seconds, will_restart=agent.must_be_replaced)
     agent.drain(grace_seconds)
     agent.stop()
     log.info("agent.stopped", agent=agent.info.id)

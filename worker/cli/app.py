@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from worker.cli import admin, alerts, holds, prune, seed, show, status, submit, tasks, why
+from worker.cli import admin, alerts, holds, prune, restart, seed, show, status, submit, tasks, why
 from worker.cli.exits import EXIT_CODES, Commands
 
 PROGRAM = "python -m worker"
@@ -36,6 +36,7 @@ COMMANDS = (
     ("pause", holds.pause, CHANGE, 'pause queue reports --reason "the disk is full"'),
     ("drain", holds.drain, CHANGE, "drain agent coder-1"),
     ("resume", holds.resume, CHANGE, "resume queue reports"),
+    ("restart", restart.restart, CHANGE, 'restart agent coder-1 --reason "new libraries"'),
     ("holds", holds.holds, LOOK, "holds --json"),
     ("status", status.status, LOOK, "status --json"),
     ("list", show.list_tasks, LOOK, "list --state failed --limit 50"),

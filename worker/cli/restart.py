@@ -1,0 +1,40 @@
+"""The command that restarts an agent."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from worker.cli.output import print_json, print_line
+from worker.cli.show import AsJson
+from worker.cli.tasks import Reason
+from worker.cli.text import visible
+
+
+class RestartKind(StrEnum):
+    """What can be restarted."""
+
+    AGENT = "agent"
+
+
+def restart(
+    kind: Annotated[RestartKind, typer.Argument(help="What: agent.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, without the boot.")],
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Asks an agent to finish what it runs within the grace period, and to start anew.
+
+    What it has not finished or not started goes back without burning an attempt.
+    """
+    from core.agents_control import restart_agent
+    from worker.cli.connections import opened_servers, user_name
+
+    with opened_servers() as (database, queue):
+        boots = restart_agent(database, queue, name, user_name(), reason)
+    if as_json:
+        print_json({"kind": kind.value, "name": name, "boots": boots})
+    else:
+        print_line(f"{kind.value} {visible(name)} was asked to restart: {visible(', '.join(boots))}")

@@ -14,7 +14,7 @@ from core import metrics
 from core.database import Transaction, queries
 from core.inputs import refused
 
-MOST_FAILED = 1_000  # tasks of one group that `failed_now` looks at
+MOST_FAILED = 500  # tasks of one group that `failed_now` looks at
 MOST_MUTE_SECONDS = 366 * 86_400.0
 
 

@@ -11,3 +11,21 @@ WITH present AS (
     FROM present GROUP BY name
 )
 SELECT id FROM present ORDER BY id
+
+-- name: ends
+-- The longest attempts that ended in a span, and how many ended in all. When one started is known to the row of its
+-- task, if that is still there and at that attempt; else it is taken from when its end was recorded.
+SELECT left(e.agent_id, -strpos(reverse(e.agent_id), ':')), e.task_id, e.attempt, e.type, s.start,
+    s.start + e.run_seconds, e.event, e.run_seconds, e.total
+FROM (
+    SELECT agent_id, task_id, attempt, type, event, at, run_seconds::float8, count(*) OVER () AS total
+    FROM task_events
+    WHERE at >= to_timestamp(%(since)s) AND at < to_timestamp(%(until)s)
+        AND event IN ('completed', 'failed', 'attempt_failed') AND run_seconds IS NOT NULL AND agent_id IS NOT NULL
+    ORDER BY run_seconds DESC LIMIT %(limit)s
+) e
+LEFT JOIN tasks t ON t.id = e.task_id AND t.attempt = e.attempt
+CROSS JOIN LATERAL (
+    SELECT coalesce(date_part('epoch', CASE WHEN e.event <> 'attempt_failed' THEN t.started_at END),
+        date_part('epoch', e.at) - e.run_seconds) AS start
+) s

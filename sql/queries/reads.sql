@@ -15,6 +15,13 @@ WHERE (%(state)s::text IS NULL OR state = %(state)s) AND (%(type)s::text IS NULL
     AND (%(queue)s::text IS NULL OR queue = %(queue)s)
 ORDER BY id DESC LIMIT %(limit)s
 
+-- name: tasks
+-- Some tasks, without their inputs, outputs and checkpoints.
+SELECT id, queue, type, title, state, priority, NULL, NULL, error, requires, attempt, refunded, max_attempts,
+    timeout_seconds, run_at, ready_at, idempotency_key, workflow_id, waiting_on, creator_agent_id, created_by,
+    assigned_agent_id, progress, progress_message, NULL, created_at, assigned_at, started_at, finished_at
+FROM tasks WHERE id = ANY(%(ids)s::uuid[])
+
 -- name: history
 -- A task's life, in order.
 SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail,

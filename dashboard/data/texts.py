@@ -1,0 +1,19 @@
+"""Texts that viewers typed, on their way into the database."""
+
+from __future__ import annotations
+
+from core.inputs import refused
+
+REASON_LIMIT = 500  # characters
+
+
+def checked(field: str, text: str, limit: int = REASON_LIMIT, *, is_required: bool = True) -> str:
+    """`text` without white space around it; raises SubmissionError if it can't be stored, is too long or missing."""
+    stripped = text.strip()
+    if is_required and not stripped:
+        raise refused(field, text, "a text")
+    if len(stripped) > limit:
+        raise refused(field, stripped, f"at most {limit} characters")
+    if "\x00" in stripped or any("\ud800" <= character <= "\udfff" for character in stripped):
+        raise refused(field, stripped, "text without NUL characters and halves of surrogate pairs")
+    return stripped

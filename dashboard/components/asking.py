@@ -25,24 +25,25 @@ def ask(
     act: Callable[[Answer, str], str],
     *,
     label: str,
+    is_reason_required: bool = True,
     has_reason: bool = True,
 ) -> None:
     """Opens a dialog over the page; `name` tells it apart from others, so that each begins empty.
 
     `fields` draws what will happen and inputs of its own, and returns what they hold. `act` gets that and
-    the reason (empty without `has_reason`), does it, and returns what the viewer is told afterwards, by
-    `tell`, as Markdown. What it refuses is shown in the dialog, which keeps what was typed.
+    the reason (without `has_reason` none is asked for), does it, and returns what the viewer is told
+    afterwards, by `tell`, as Markdown. What it refuses is shown in the dialog, which keeps what was typed.
     """
 
     @st.dialog(title)
     def dialog() -> None:
         with st.form(f"ask_{name}", border=False):
             answer = fields()
-            reason = _ask_why(name) if has_reason else ""
+            reason = _ask_why(name, is_reason_required) if has_reason else ""
             is_sent = st.form_submit_button(label, type="primary", key=f"ask_send_{name}")
         if not is_sent:
             return
-        if has_reason and not reason:
+        if has_reason and is_reason_required and not reason:
             st.error(_("Say why: the reason is missing."))
             return
         try:
@@ -55,9 +56,13 @@ def ask(
     dialog()
 
 
-def _ask_why(name: str) -> str:
+def _ask_why(name: str, is_required: bool) -> str:
     reason = st.text_input(
-        _("Reason"), max_chars=REASON_LIMIT, key=f"ask_reason_{name}", help=_("It is kept in the audit log.")
+        _("Reason"),
+        max_chars=REASON_LIMIT,
+        key=f"ask_reason_{name}",
+        help=_("It is kept in the audit log."),
+        placeholder=None if is_required else _("not needed"),
     )
     return (reason or "").strip()
 

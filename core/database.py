@@ -151,19 +151,23 @@ class Database:
 
 @contextlib.contextmanager
 def unavailable_when_unreachable() -> Iterator[None]:
-    """Turns the driver's connection errors and an exhausted pool into Unavailable, a lock not had in time into Busy."""
+    """Turns the driver's connection errors and an exhausted pool into Unavailable.
+
+    A lock or an answer not had in time, and a deadlock, are Busy.
+    """
     try:
         yield
     except psycopg2.errors.LockNotAvailable as error:
         raise Busy(str(error).strip()) from error
+    except psycopg2.extensions.TransactionRollbackError as error:
+        raise Busy(f"somebody changed the same rows at the same moment ({_first_line(error)}): try again") from error
     except psycopg2.errors.QueryCanceled as error:
         raise Busy("PostgreSQL had no answer in the time that it was given: ask for less, or try again") from error
     except (psycopg2.Error, sqlalchemy.exc.DBAPIError) as error:
         cause = getattr(error, "orig", None) or error
         if not is_connection_lost(cause):
             raise
-        reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
-        raise Unavailable(f"PostgreSQL can't be reached: {reason}") from error
+        raise Unavailable(f"PostgreSQL can't be reached: {_first_line(cause)}") from error
     except sqlalchemy.exc.TimeoutError as error:
         raise Unavailable(f"no database connection became free within {POOL_TIMEOUT_SECONDS} s") from error
 
@@ -177,7 +181,11 @@ def values_refused(explained: Callable[[str], Exception]) -> Iterator[None]:
         cause = getattr(error, "orig", None) or error
         if not isinstance(cause, psycopg2.DataError | psycopg2.ProgrammingError):
             raise
-        raise explained(str(cause).strip().splitlines()[0]) from None
+        raise explained(_first_line(cause)) from None
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def is_connection_lost(error: BaseException) -> bool:

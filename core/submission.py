@@ -7,9 +7,7 @@ and the worker's sweep finds it.
 from __future__ import annotations
 
 import itertools
-import logging
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -21,14 +19,15 @@ from core.clock import Clock
 from core.config import Settings, settings
 from core.database import CallerTransaction, Database, DriverTransaction
 from core.embedded import resolve
-from core.errors import SubmissionError, TaskNotFound, Unavailable
+from core.errors import SubmissionError, TaskNotFound
 from core.grouping import GroupCommitter
-from core.models import Waiting
+from core.hints import Hints
+from core.operators import Operators, check_task_id
 from core.queue import Queue
-from core.redis_client import connect_redis, reaching_redis
+from core.redis_client import connect_redis
 from core.registry import Registry, registry
-from core.states import TERMINAL, Priority
-from core.store import operating, reading, submitting
+from core.states import TERMINAL
+from core.store import reading, submitting
 from core.store.reading import Ending
 from core.store.submitting import Inserted
 from core.validation import Limits, Submission, validate_submission
@@ -37,8 +36,6 @@ CHUNK_SIZE = 2_000
 LEAST_POLL_SECONDS = 0.001
 MOST_POLL_SECONDS = 0.2
 Progress = Callable[[int], None]
-
-log = logging.getLogger(__name__)
 
 
 class Submitter:
@@ -50,10 +47,10 @@ class Submitter:
         self._registry = registry
         self._limits = Limits(settings.input_limit_bytes, settings.output_limit_bytes)
         self._database = database
-        self._queue = queue
+        self._hints = Hints(queue)
+        self.operators = Operators(database, self._hints)
         self._clock = clock or Clock()
         self._group: GroupCommitter[Submission, str | SubmissionError] = GroupCommitter(self._insert_together)
-        self._redis_is_away = False
 
     def submit(
         self,
@@ -97,7 +94,7 @@ class Submitter:
                 for offset, result in enumerate(inserted.ids):
                     if isinstance(result, SubmissionError):
                         raise _positioned(result, len(ids) + offset)
-            self._push(inserted.waiting)
+            self._hints.push(inserted.waiting)
             ids += inserted.ids  # type: ignore[arg-type]
             if progress is not None:
                 progress(len(ids))
@@ -106,15 +103,15 @@ class Submitter:
     def wake(self, task_ids: Sequence[str]) -> None:
         """Queues tasks that were submitted in a caller's transaction, once that is committed."""
         with self._database.transaction() as tx:
-            waiting = reading.waiting(tx, [_task_id(task_id) for task_id in task_ids])
-        self._push(waiting)
+            waiting = reading.waiting(tx, [check_task_id(task_id) for task_id in task_ids])
+        self._hints.push(waiting)
 
     def result(self, task_id: str, timeout_seconds: float) -> Ending:
         """Waits for a task's end and returns its state with its output or error.
 
         Returns how it stands if it has not ended in time. Raises TaskNotFound or Unavailable.
         """
-        id_ = _task_id(task_id)
+        id_ = check_task_id(task_id)
         deadline = self._clock.monotonic() + timeout_seconds
         pause = LEAST_POLL_SECONDS
         while True:
@@ -132,35 +129,21 @@ class Submitter:
 
         Tasks that wait for it are cancelled too. Raises TaskNotFound, IllegalTransition, Unavailable.
         """
-        with self._database.transaction() as tx:
-            was, agent_id, attempt = operating.cancel(tx, _task_id(task_id), actor, reason)
-        self._hint(lambda: self._queue.forget(was))
-        if agent_id is not None:
-            self._hint(lambda: self._queue.send_cancel(agent_id, task_id, attempt))
+        self.operators.cancel(task_id, actor=actor, reason=reason)
 
     def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
         """Makes a failed or cancelled task pending again with a new budget of attempts; history stays.
 
         Raises TaskNotFound, IllegalTransition, Unavailable.
         """
-        with self._database.transaction() as tx:
-            waiting = operating.retry(tx, _task_id(task_id), actor, reason)
-        self._push([waiting])
+        self.operators.retry(task_id, actor=actor, reason=reason)
 
-    def reprioritise(self, task_id: str, priority: str, *, actor: str) -> None:
+    def reprioritise(self, task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
         """Changes the priority of a task that no agent has yet.
 
         Raises SubmissionError, TaskNotFound, IllegalTransition, Unavailable.
         """
-        names = [p.label for p in Priority]
-        if priority not in names:
-            raise SubmissionError("priority", priority, "one of " + ", ".join(names))
-        with self._database.transaction() as tx:
-            waiting, is_queued, was = operating.reprioritise(tx, _task_id(task_id), Priority[priority.upper()], actor)
-        if is_queued:
-            before = Waiting(waiting.id, waiting.lane, int(was), waiting.ready, waiting.is_due_later)
-            self._hint(lambda: self._queue.forget(before))
-            self._push([waiting])
+        self.operators.reprioritise(task_id, priority, actor=actor, reason=reason)
 
     # ours
 
@@ -195,7 +178,7 @@ class Submitter:
                 raise
             # validation should have refused it: store the others without the culprit
             return [result for submission in submissions for result in self._insert_alone(submission)]
-        self._push(inserted.waiting)
+        self._hints.push(inserted.waiting)
         return inserted.ids
 
     def _insert_alone(self, submission: Submission) -> list[str | SubmissionError]:
@@ -203,21 +186,6 @@ class Submitter:
             return self._insert_together([submission])
         except psycopg2.DataError as error:
             return [SubmissionError("input", submission.input_json, f"what PostgreSQL can store ({error})")]
-
-    def _push(self, waiting: Sequence[Waiting]) -> None:
-        if waiting:
-            self._hint(lambda: self._queue.push(waiting))
-
-    def _hint(self, tell: Callable[[], object]) -> None:
-        try:
-            with reaching_redis():
-                tell()
-        except Unavailable as error:
-            if not self._redis_is_away:
-                log.warning("%s: tasks are stored and start once it is back", error)
-            self._redis_is_away = True
-        else:
-            self._redis_is_away = False
 
 
 def open_submitter(settings: Settings, registry: Registry, database_url: str, redis_url: str) -> Submitter:
@@ -257,10 +225,3 @@ def _options(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _positioned(error: SubmissionError, position: int) -> SubmissionError:
     return SubmissionError(f"submissions.{position}.{error.field}", error.value, error.expected)
-
-
-def _task_id(value: str) -> str:
-    try:
-        return str(uuid.UUID(value))
-    except (ValueError, AttributeError, TypeError):
-        raise SubmissionError("task", value, "a task id (a UUID)") from None

@@ -104,7 +104,7 @@ def validate_submission(
         type=type,
         queue=queue if queue == "default" else check_label("queue", queue),
         title=None if title is None else _title(title),
-        priority=_PRIORITIES[_DEFAULT_PRIORITY] if priority == _DEFAULT_PRIORITY else _priority(priority),
+        priority=_PRIORITIES[_DEFAULT_PRIORITY] if priority == _DEFAULT_PRIORITY else check_priority(priority),
         input_json=encode_input(task_type.input_model, input, limits.input_limit_bytes),
         requires=_tags(requires, task_type.requires),
         timeout_seconds=task_type.timeout_seconds if timeout_seconds is None else _timeout(timeout_seconds),
@@ -201,7 +201,8 @@ def _tags(given: object, of_type: frozenset[str]) -> tuple[str, ...]:
     return tuple(tags)
 
 
-def _priority(value: object) -> int:
+def check_priority(value: object) -> int:
+    """A priority or its name, as a number; raises SubmissionError."""
     if isinstance(value, Priority):
         return int(value)
     if isinstance(value, str) and value in _PRIORITIES:

@@ -1,48 +1,94 @@
-"""What people do to single tasks: guarded transitions on their own connection."""
+"""What people do to tasks, one or many: guarded transitions on their own connection."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import orjson
 
 from core.database import Transaction, queries
 from core.errors import IllegalTransition, TaskNotFound
 from core.models import Task, Waiting
-from core.states import CLAIMED, Priority
+from core.states import CLAIMED, TERMINAL, Priority, TaskState
 from core.store import reading, ticking
+from core.store.arrays import plain
+
+CANCELLABLE = frozenset(TaskState) - TERMINAL
+RETRYABLE = frozenset({TaskState.FAILED, TaskState.CANCELLED})
+REPRIORITISABLE = frozenset({TaskState.BLOCKED, TaskState.SCHEDULED, TaskState.PENDING})
 
 
-def cancel(tx: Transaction, task_id: str, actor: str, reason: str) -> tuple[Waiting, str | None, int]:
-    """Cancels an open task and what waits for it.
+class Cancelled(NamedTuple):
+    """How a task stood in the queue, and its attempt with the agent that runs it (None: nobody does)."""
 
-    Returns (how it stood in the queue, the agent that runs it or None, its attempt). Raises
-    TaskNotFound or IllegalTransition.
-    """
-    parameters = {"id": task_id, "actor": actor, "reason": reason}
+    was: Waiting
+    agent_id: str | None
+    attempt: int
+
+
+class Reprioritised(NamedTuple):
+    """How a task waits now, whether it is in the queue at all, and its earlier priority."""
+
+    waiting: Waiting
+    is_queued: bool
+    earlier: Priority
+
+
+def cancel_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) -> tuple[list[Cancelled], list[str]]:
+    """Cancels those that are open, and what waits for them; returns them, and the ids of what waited."""
+    parameters = {"ids": plain(ids), "actor": actor, "reason": reason}
     rows = tx.rows(queries("operators")["cancel"], parameters)
-    if not rows:
+    dependants = ticking.cancel_descendants(tx, [row[0] for row in rows], actor) if rows else []
+    return [Cancelled(Waiting.from_row(row), row[8] if row[1] in CLAIMED else None, row[7]) for row in rows], dependants
+
+
+def retry_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) -> list[Waiting]:
+    """Makes those pending that failed or were cancelled, each with a new budget; returns them."""
+    parameters = {"ids": plain(ids), "actor": actor, "reason": reason}
+    return [Waiting.from_row(row) for row in tx.rows(queries("operators")["retry"], parameters)]
+
+
+def reprioritise_many(
+    tx: Transaction, ids: Sequence[str], priority: Priority, actor: str, reason: str
+) -> list[Reprioritised]:
+    """Changes the priority of those that wait; returns them."""
+    parameters = {"ids": plain(ids), "priority": int(priority), "actor": actor, "reason": reason}
+    return [
+        Reprioritised(Waiting.from_row(row), row[1] != TaskState.BLOCKED, Priority(row[7]))
+        for row in tx.rows(queries("operators")["reprioritise"], parameters)
+    ]
+
+
+def cancel(tx: Transaction, task_id: str, actor: str, reason: str) -> Cancelled:
+    """Cancels an open task and what waits for it; raises TaskNotFound or IllegalTransition."""
+    done, _ = cancel_many(tx, [task_id], actor, reason)
+    if not done:
         raise _refusal(tx, task_id, "cancel", ("open",))
-    id_, state, attempt, agent_id = rows[0][0], rows[0][1], rows[0][7], rows[0][8]
-    ticking.cancel_descendants(tx, [id_], actor)
-    return Waiting.from_row(rows[0]), agent_id if state in CLAIMED else None, attempt
+    return done[0]
 
 
 def retry(tx: Transaction, task_id: str, actor: str, reason: str) -> Waiting:
     """Makes a failed or cancelled task pending, with a new budget; raises TaskNotFound or IllegalTransition."""
-    rows = tx.rows(queries("operators")["retry"], {"id": task_id, "actor": actor, "reason": reason})
-    if not rows:
+    done = retry_many(tx, [task_id], actor, reason)
+    if not done:
         raise _refusal(tx, task_id, "retry", ("failed", "cancelled"))
-    return Waiting.from_row(rows[0])
+    return done[0]
 
 
-def reprioritise(tx: Transaction, task_id: str, priority: Priority, actor: str) -> tuple[Waiting, bool, Priority]:
-    """Changes the priority of a waiting task.
-
-    Returns (how it waits now, whether it is in the queue at all, its earlier priority). Raises
-    TaskNotFound or IllegalTransition.
-    """
-    parameters = {"id": task_id, "priority": int(priority), "actor": actor}
-    rows = tx.rows(queries("operators")["reprioritise"], parameters)
-    if not rows:
+def reprioritise(tx: Transaction, task_id: str, priority: Priority, actor: str, reason: str = "") -> Reprioritised:
+    """Changes the priority of a waiting task; raises TaskNotFound or IllegalTransition."""
+    done = reprioritise_many(tx, [task_id], priority, actor, reason)
+    if not done:
         raise _refusal(tx, task_id, "a change of priority", ("blocked", "scheduled", "pending"))
-    return Waiting.from_row(rows[0]), rows[0][1] != "blocked", Priority(rows[0][7])
+    return done[0]
+
+
+def note_bulk(tx: Transaction, event: str, actor: str, detail: dict[str, object]) -> None:
+    """Writes the audit row of an operation on many tasks: that it began, or what became of it."""
+    tx.rows(
+        queries("operators")["note_bulk"], {"event": event, "actor": actor, "detail": orjson.dumps(detail).decode()}
+    )
 
 
 def _refusal(tx: Transaction, task_id: str, operation: str, allowed: tuple[str, ...]) -> Exception:

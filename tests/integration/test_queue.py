@@ -127,8 +127,7 @@ def test_a_large_push_arrives_whole(queue: Queue) -> None:
 def test_forgetting_takes_a_task_out(queue: Queue) -> None:
     later = waiting(2, OTHER, ready=NOW + 60, due=True)
     queue.push([waiting(1), later])
-    queue.forget(waiting(1))
-    queue.forget(later)
+    queue.forget([waiting(1), later])
     assert ready(queue) == []
     assert queue.redis.zcard(queue.keys.due) == 0
 

@@ -1,0 +1,46 @@
+"""What Redis is told after a commit, as hints: if it is away, the worker's sweep finds what it missed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from core.errors import Unavailable
+from core.models import Waiting
+from core.queue import Queue
+from core.redis_client import reaching_redis
+
+log = logging.getLogger(__name__)
+
+
+class Hints:
+    """Tells a queue; warns once when its server is away."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._redis_is_away = False
+
+    def push(self, waiting: Sequence[Waiting]) -> None:
+        """Tasks that wait from now on."""
+        if waiting:
+            self._tell(lambda: self._queue.push(waiting))
+
+    def forget(self, waiting: Sequence[Waiting]) -> None:
+        """Tasks that don't wait any more, or no longer like this."""
+        if waiting:
+            self._tell(lambda: self._queue.forget(waiting))
+
+    def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None:
+        """An attempt that an agent is to stop."""
+        self._tell(lambda: self._queue.send_cancel(agent_id, task_id, attempt))
+
+    def _tell(self, tell: Callable[[], object]) -> None:
+        try:
+            with reaching_redis():
+                tell()
+        except Unavailable as error:
+            if not self._redis_is_away:
+                log.warning("%s: tasks are stored and start once it is back", error)
+            self._redis_is_away = True
+        else:
+            self._redis_is_away = False

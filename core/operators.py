@@ -1,0 +1,93 @@
+"""What operators do to tasks, one or several at once: a guarded transition, its commit, then a hint to Redis."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from core.database import Database
+from core.hints import Hints
+from core.inputs import refused
+from core.states import Priority
+from core.store import operating
+from core.store.operating import Cancelled, Reprioritised
+from core.validation import check_priority
+
+
+class Operators:
+    """Every method may be called from any thread; `actor` and `reason` are kept in the tasks' histories.
+
+    Those for several tasks are one transaction that leaves out tasks whose state does not allow it,
+    and raise SubmissionError, Busy or Unavailable.
+    """
+
+    def __init__(self, database: Database, hints: Hints) -> None:
+        self._database = database
+        self._hints = hints
+
+    def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
+        """See `Submitter.cancel`."""
+        with self._database.transaction() as tx:
+            cancelled = operating.cancel(tx, check_task_id(task_id), actor, reason)
+        self._tell_cancelled([cancelled])
+
+    def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
+        """See `Submitter.retry`."""
+        with self._database.transaction() as tx:
+            waiting = operating.retry(tx, check_task_id(task_id), actor, reason)
+        self._hints.push([waiting])
+
+    def reprioritise(self, task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
+        """See `Submitter.reprioritise`."""
+        level = Priority(check_priority(priority))
+        with self._database.transaction() as tx:
+            changed = operating.reprioritise(tx, check_task_id(task_id), level, actor, reason)
+        self._tell_reprioritised([changed])
+
+    def cancel_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> tuple[int, int]:
+        """Cancels those that are open; returns how many, and how many more that waited for them."""
+        with self._database.transaction() as tx:
+            cancelled, dependants = operating.cancel_many(tx, check_task_ids(task_ids), actor, reason)
+        self._tell_cancelled(cancelled)
+        return len(cancelled), len(dependants)
+
+    def retry_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> int:
+        """Makes those pending again that failed or were cancelled; returns how many."""
+        with self._database.transaction() as tx:
+            waiting = operating.retry_many(tx, check_task_ids(task_ids), actor, reason)
+        self._hints.push(waiting)
+        return len(waiting)
+
+    def reprioritise_many(self, task_ids: Sequence[str], priority: str, *, actor: str, reason: str) -> int:
+        """Changes the priority of those that no agent has yet; returns how many."""
+        level = Priority(check_priority(priority))
+        with self._database.transaction() as tx:
+            changed = operating.reprioritise_many(tx, check_task_ids(task_ids), level, actor, reason)
+        self._tell_reprioritised(changed)
+        return len(changed)
+
+    # ours
+
+    def _tell_cancelled(self, cancelled: Sequence[Cancelled]) -> None:
+        self._hints.forget([task.was for task in cancelled])
+        for task in cancelled:
+            if task.agent_id is not None:
+                self._hints.send_cancel(task.agent_id, task.was.id, task.attempt)
+
+    def _tell_reprioritised(self, changed: Sequence[Reprioritised]) -> None:
+        queued = [task for task in changed if task.is_queued]
+        self._hints.forget([task.waiting._replace(priority=int(task.earlier)) for task in queued])
+        self._hints.push([task.waiting for task in queued])
+
+
+def check_task_id(value: object) -> str:
+    """The id of a task; raises SubmissionError."""
+    try:
+        return str(uuid.UUID(value))  # type: ignore[arg-type]
+    except (ValueError, AttributeError, TypeError):
+        raise refused("task", value, "a task id (a UUID)") from None
+
+
+def check_task_ids(values: Sequence[object]) -> list[str]:
+    """The ids of tasks; raises SubmissionError for the first that is none."""
+    return [check_task_id(value) for value in values]

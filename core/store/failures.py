@@ -55,15 +55,16 @@ def groups(
     until: float,
     *,
     type: str | None = None,
+    fingerprint: str | None = None,
     include_muted: bool = False,
     limit: int = 100,
 ) -> list[FailureGroup]:
-    """What failed in a range (epoch seconds), the most frequent first.
+    """What failed in a range (epoch seconds), the most frequent first; of a `type`, or one group alone.
 
     The range begins with a whole step of `core.metrics.step_for`, as charts of it do.
     """
     range_ = metrics.range_parameters(tx, since, until, metrics.step_for(until - since))
-    parameters = {**range_, "type": type, "include_muted": include_muted, "limit": limit}
+    parameters = {**range_, "type": type, "fingerprint": fingerprint, "include_muted": include_muted, "limit": limit}
     return [FailureGroup.from_row(row) for row in tx.rows(queries("failures")["groups"], parameters)]
 
 

@@ -57,7 +57,7 @@ DELETE FROM failure_groups
 WHERE last_seen < to_timestamp(%(until)s) AND (muted_until IS NULL OR muted_until < now())
 
 -- name: groups
--- What failed most often in a range (a NULL type matches all). Levels and spans as in metrics.sql.
+-- What failed most often in a range (a NULL type or fingerprint matches all). Levels and spans as in metrics.sql.
 SELECT g.fingerprint, g.type, g.class, g.message, s.attempts, s.tasks, s.agents, g.first_seen, g.last_seen,
     g.example_task_id, m.until, m.actor, m.reason
 FROM (
@@ -68,6 +68,7 @@ FROM (
         FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
         CROSS JOIN LATERAL (SELECT * FROM failure_counts f WHERE f.level_seconds = l.level
             AND f.at >= to_timestamp(l.since) AND f.at < to_timestamp(l.until) OFFSET 0) c
+        WHERE %(fingerprint)s::text IS NULL OR c.fingerprint = %(fingerprint)s
         GROUP BY c.fingerprint, c.agent
     ) by_agent GROUP BY fingerprint
 ) s

@@ -75,6 +75,8 @@ def test_groups_of_one_type_and_at_most_so_many(database: Database, events: list
         assert failures.groups(tx, START, until, limit=1) == every[:1]
         for type_ in ("a.b", "c.d"):
             assert failures.groups(tx, START, until, type=type_) == [g for g in every if g.type == type_]
+        for group in every:
+            assert failures.groups(tx, START, until, fingerprint=group.fingerprint) == [group]
         assert failures.groups(tx, until + DAY, until + 2 * DAY) == []
 
 

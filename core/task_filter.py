@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import re
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from core.errors import ErrorClass
+from core.filter_fields import (
+    UUID,
+    check_bound,
+    check_choices,
+    check_known,
+    check_names,
+    check_text,
+    check_uuid,
+    instant,
+)
 from core.inputs import refused
 from core.states import Priority, TaskState
 
-TEXT_LIMIT = 200  # characters
-PATH_LIMIT = 1000
-CHOICES_LIMIT = 100  # values of one field
-MOST_SECONDS = 100 * 366 * 86_400
-UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-
-_RELATIVE = re.compile(r"(\d{1,10})([smhdw])")
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_TIME_TEXT = 'a time with a time zone such as 2030-01-31T12:00:00+00:00, or an age such as "30m", "24h" or "7d"'
+PATH_LIMIT = 1000  # characters
 _LISTS = ("states", "types", "queues", "priorities")
-_SHORT_TEXTS = ("agent", "error_class", "fingerprint", "tag", "created_by", "text")
-_PATHS = ("input_path", "output_path")
-Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +70,11 @@ class TaskFilter:
     def task_id(self) -> str | None:
         """The only task that `text` finds, if that is a full id."""
         text = (self.text or "").lower()
-        return text if _UUID.fullmatch(text) else None
+        return text if UUID.fullmatch(text) else None
 
     def span(self, now: datetime) -> tuple[datetime | None, datetime | None]:
         """`since` and `until` as times; None for one that is not bounded."""
-        return _instant(self.since, now), _instant(self.until, now)
+        return instant(self.since, now), instant(self.until, now)
 
     def as_params(self) -> dict[str, str]:
         """Its fields that say anything, as flat texts: lists joined by commas, times in ISO 8601."""
@@ -101,9 +98,7 @@ class TaskFilter:
         """The reverse of `as_json`."""
         if not isinstance(document, Mapping):
             raise refused("filter", document, "an object with the fields of a filter")
-        for name, value in document.items():
-            if name not in PARAMS:
-                raise refused(str(name), value, f"no such field, but one of {', '.join(PARAMS)}")
+        check_known(PARAMS, document)
         return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in document.items()})
 
 
@@ -116,69 +111,17 @@ def _plain(value: Any) -> str | list[str]:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _instant(bound: datetime | str | None, now: datetime) -> datetime | None:
-    if isinstance(bound, str):
-        return now - timedelta(seconds=_age_seconds(bound))
-    return bound
-
-
-def _age_seconds(text: str) -> int:
-    found = _RELATIVE.fullmatch(text)
-    return int(found[1]) * UNIT_SECONDS[found[2]] if found else MOST_SECONDS + 1
-
-
-def _chosen(name: str, values: object, known: Mapping[object, Choice]) -> tuple[Choice, ...]:
-    """Each value once, in the order in which they are known, so that equal filters are equal."""
-    unknown = [value for value in _listed(name, values) if value not in known]
-    if unknown:
-        texts = (key for key in known if type(key) is str)
-        raise refused(name, unknown[0], f"one of {', '.join(map(str, texts))}")
-    wanted = {known[value] for value in _listed(name, values)}
-    return tuple(choice for choice in dict.fromkeys(known.values()) if choice in wanted)
-
-
-def _listed(name: str, values: object) -> list[Any]:
-    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        raise refused(name, values, "a list")
-    items = list(values)
-    if len(items) > CHOICES_LIMIT:
-        raise refused(name, items, f"at most {CHOICES_LIMIT} values")
-    if unfit := [item for item in items if not isinstance(item, str | int)]:
-        raise refused(name, unfit[0], "a text")
-    return items
-
-
 def _states(name: str, values: object) -> tuple[TaskState, ...]:
-    return _chosen(name, values, {state.value: state for state in TaskState})
+    return check_choices(name, values, {state.value: state for state in TaskState})
 
 
 def _priorities(name: str, values: object) -> tuple[Priority, ...]:
     known: dict[object, Priority] = {priority.label: priority for priority in Priority}
-    return _chosen(name, values, known | {priority: priority for priority in Priority})
-
-
-def _names(name: str, values: object) -> tuple[str, ...]:
-    """Names of types or queues; they have no commas."""
-    names = sorted({_text(name, value) for value in _listed(name, values)})
-    if unfit := [value for value in names if "," in value]:
-        raise refused(name, unfit[0], "a name without a comma")
-    return tuple(names)
-
-
-def _text(name: str, value: object, limit: int = TEXT_LIMIT) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= limit:
-        raise refused(name, value, f"a text of 1 to {limit} characters")
-    if "\x00" in value:
-        raise refused(name, value, "text without NUL characters, which PostgreSQL can't store")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise refused(name, value, "text without halves of surrogate pairs") from None
-    return value
+    return check_choices(name, values, known | {priority: priority for priority in Priority})
 
 
 def _path(name: str, value: object) -> str:
-    return _text(name, value, PATH_LIMIT)
+    return check_text(name, value, PATH_LIMIT)
 
 
 def _error_class(name: str, value: object) -> str:
@@ -188,41 +131,22 @@ def _error_class(name: str, value: object) -> str:
     return str(value)
 
 
-def _bound(name: str, value: object) -> datetime | str:
-    if isinstance(value, str) and _RELATIVE.fullmatch(value):
-        if _age_seconds(value) > MOST_SECONDS:
-            raise refused(name, value, "an age of at most 100 years")
-        return value
-    at = value
-    if isinstance(value, str):
-        try:
-            at = datetime.fromisoformat(value)
-        except ValueError:
-            raise refused(name, value, _TIME_TEXT) from None
-    # The ends of the calendar can't be converted to UTC.
-    if not isinstance(at, datetime) or at.utcoffset() is None or not 1970 < at.year < 9999:
-        raise refused(name, value, _TIME_TEXT)
-    return at.astimezone(UTC)
-
-
-def _task_id(name: str, value: object) -> str:
-    text = str(value).lower() if isinstance(value, str | uuid.UUID) else ""
-    if not _UUID.fullmatch(text):
-        raise refused(name, value, "a task id (a UUID)")
-    return text
-
-
 _CHECKS: dict[str, Any] = {
     "states": _states,
-    "types": _names,
-    "queues": _names,
+    "types": check_names,
+    "queues": check_names,
     "priorities": _priorities,
-    **dict.fromkeys(_SHORT_TEXTS, _text),
+    "agent": check_text,
     "error_class": _error_class,
-    **dict.fromkeys(_PATHS, _path),
-    "since": _bound,
-    "until": _bound,
-    "workflow_id": _task_id,
+    "fingerprint": check_text,
+    "tag": check_text,
+    "created_by": check_text,
+    "since": check_bound,
+    "until": check_bound,
+    "text": check_text,
+    "input_path": _path,
+    "output_path": _path,
+    "workflow_id": check_uuid,
 }
 
 

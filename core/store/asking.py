@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 from core.database import Transaction, queries, values_refused
 from core.errors import SubmissionError
+from core.filter_fields import like_pattern
 from core.inputs import refused
 from core.states import TERMINAL, TaskState
 from core.task_filter import Sort, TaskFilter
@@ -18,6 +18,7 @@ from core.task_ids import first_id_at
 
 FIRST_WINDOW = 2_000  # tasks
 GROWTH = 8
+LEAST_SHARE = 0.2  # of the last look
 # A single statement that takes longer was planned wrongly, or the machine is overloaded.
 STATEMENT_SECONDS = 5.0
 # Submitters make the ids by their own clocks. One that is off by more may be missed by a filter's times.
@@ -47,7 +48,7 @@ def parameters_of(only: TaskFilter, now: datetime, sort: Sort) -> dict[str, Any]
         "created_by": only.created_by,
         "since": since,
         "until": until,
-        "pattern": _pattern(only.text) if only.text and not only.task_id else None,
+        "pattern": like_pattern(only.text) if only.text and not only.task_id else None,
         "input_path": only.input_path,
         "output_path": only.output_path,
         "sort": sort.value,
@@ -64,10 +65,16 @@ def bounded(tx: Transaction, only: TaskFilter) -> Iterator[None]:
     for name, path in paths.items():
         with _path_refused({name: path}):
             tx.rows(queries("finding")["check_path"], {"path": path})
+    with limited_time(tx), _path_refused(paths) if paths else nullcontext():
+        yield
+
+
+@contextmanager
+def limited_time(tx: Transaction) -> Iterator[None]:
+    """Ends statements that take much longer than they should; the transaction ends in Busy then."""
     limit = f"{STATEMENT_SECONDS * 1000:.0f}"
     before = tx.rows(queries("finding")["limit_time"], {"limit": limit})[0][0]
-    with _path_refused(paths) if paths else nullcontext():
-        yield
+    yield
     tx.rows(queries("finding")["limit_time"], {"limit": before})
 
 
@@ -90,11 +97,10 @@ class Window(NamedTuple):
 
 def windows(tx: Transaction, asked: dict[str, Any], *, goes_down: bool, budget_seconds: float) -> Iterator[Window]:
     """Adjoining windows until the budget is spent, at least one; they grow as fast as looking at them allows."""
-    began = time.monotonic()
+    pace = Pace(budget_seconds, FIRST_WINDOW)
     low, high = asked["low"], asked["high"]
-    size, looked_at = FIRST_WINDOW, 0
     statement = assembled(queries("finding")["edge"]).replace("<direction>", "DESC" if goes_down else "ASC")
-    while True:
+    while (size := int(pace.next_size())) > 0:
         parameters = {**asked, "low": low, "high": high, "size": size - 1 if goes_down else size}
         rows = tx.rows(statement, parameters)
         edge = rows[0][0] if rows else None
@@ -105,12 +111,26 @@ def windows(tx: Transaction, asked: dict[str, Any], *, goes_down: bool, budget_s
         else:
             yield Window(low, high if is_last else edge, is_last)
             low = edge
-        looked_at += size
-        spent_seconds = time.monotonic() - began
-        affordable = int((budget_seconds - spent_seconds) / spent_seconds * looked_at)
-        if is_last or affordable < FIRST_WINDOW // 2:
+        if is_last:
             return
-        size = min(size * GROWTH, affordable)
+
+
+class Pace:
+    """How far a search looks at once: more each time, as long as the budget is likely to last for it."""
+
+    def __init__(self, budget_seconds: float, first_size: float) -> None:
+        self._deadline = time.monotonic() + budget_seconds
+        self._size = first_size
+        self._began: float | None = None
+
+    def next_size(self) -> float:
+        """Called before each look; 0 if there is no time for one that is worth it. There always is for the first."""
+        now = time.monotonic()
+        if self._began is not None:
+            affordable = (self._deadline - now) / (now - self._began)  # in looks like the last one
+            self._size = self._size * min(affordable, GROWTH) if affordable > LEAST_SHARE else 0
+        self._began = now
+        return self._size
 
 
 def assembled(statement: str) -> str:
@@ -119,8 +139,3 @@ def assembled(statement: str) -> str:
     for word, part in {**parts, "<key>": queries("finding")["key"]}.items():
         statement = statement.replace(word, f"({part})")
     return statement
-
-
-def _pattern(text: str) -> str:
-    """What ILIKE takes for a part of a text."""
-    return "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"

@@ -1,5 +1,5 @@
--- What operators do to tasks, one or many. Each statement locks its rows in id order, leaves out those whose state does not
--- allow it, and writes its audit rows itself.
+-- What operators do to tasks, one or many. Each statement locks its rows in id order, leaves out those whose state does
+-- not allow it, and writes its audit rows itself.
 
 -- name: cancel
 -- Any open state → cancelled.

@@ -17,6 +17,7 @@ class Keys:
         self.nothing = f"{self.prefix}nothing"  # never exists: scripts delete it first
         self.epoch = f"{self.prefix}epoch"  # the leader's term
         self.generation = f"{self.prefix}generation"  # gone after a wipe
+        self.log = f"{self.prefix}log"  # the last log lines of all processes, capped, with a TTL
 
     def ready(self, lane: object) -> str:
         """The ids of a lane's pending tasks, by score."""

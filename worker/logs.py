@@ -17,6 +17,7 @@ from worker.cli.text import visible, visible_lines
 from worker.log_context import bound_fields
 from worker.log_flood import FloodLimit, Key
 from worker.log_redaction import redacted
+from worker.log_shipping import LogShipper
 
 LIBRARY_LEVEL = logging.WARNING  # of what is not ours
 OURS = ("core", "worker", "dashboard")
@@ -25,8 +26,12 @@ _LEVELS = {"critical": logging.CRITICAL, "error": logging.ERROR, "warning": logg
 Event = MutableMapping[str, Any]
 
 
-def configure_logs(level: str) -> None:
-    """Sets up structlog and the standard library's logging for this process, to stderr."""
+def configure_logs(level: str) -> LogShipper:
+    """Sets up structlog and the standard library's logging for this process, to stderr.
+
+    Returns what can also send the lines to Redis, once it is started.
+    """
+    shipper = LogShipper()
     is_terminal = sys.stderr.isatty()
     renderer = (
         structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
@@ -41,6 +46,7 @@ def configure_logs(level: str) -> None:
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if is_terminal else "iso", utc=not is_terminal),
             structlog.processors.format_exc_info,
             _without_secrets,  # tracebacks among the rest
+            shipper,
             *([_printable] if is_terminal else []),
             renderer,
         ],
@@ -53,6 +59,7 @@ def configure_logs(level: str) -> None:
     for name in OURS:
         logging.getLogger(name).setLevel(getattr(logging, level.upper()))
     logging.captureWarnings(True)
+    return shipper
 
 
 class _Forward(logging.Handler):

@@ -22,7 +22,9 @@ from core.config import Settings
 from core.database import Database
 from core.embedded import EmbeddedServers, Endpoints
 from core.errors import ConfigurationError, Unavailable
+from core.keys import Keys
 from core.queue import Queue
+from core.recent_log import RecentLog
 from core.redis_client import connect_redis
 from core.registry import registry
 from core.store import reading, recovering
@@ -180,7 +182,7 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
 
     Raises ConfigurationError or Unavailable if something it needs is wrong or missing.
     """
-    configure_logs(settings.log_level)
+    shipper = configure_logs(settings.log_level)
     if demo:
         settings = _with_code_execution(settings)
     signals = _Signals()
@@ -190,6 +192,8 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
             migrations.migrate(endpoints.database_url)
         doctor.require(settings, endpoints)
         registry.load(settings.task_modules)
+        recent_log = RecentLog(connect_redis(endpoints.redis_url), Keys(settings.namespace))
+        shipper.start(recent_log, f"worker {socket.gethostname()}")
         worker = Worker(settings, endpoints, servers)
         page = DashboardProcess(settings) if dashboard else None
         worker.start()
@@ -207,19 +211,21 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
             worker.stop()
             if page is not None:
                 page.stop()
-    log.info("worker.stopped")
+            log.info("worker.stopped")
+            shipper.close()
     return 0
 
 
 def run_agents(settings: Settings, pool_file: Path | None) -> int:
     """Runs agents alone, for a worker on another host; returns the exit code."""
-    configure_logs(settings.log_level)
+    shipper = configure_logs(settings.log_level)
     if settings.redis_url is None:
         raise ConfigurationError(["TASKYARD_REDIS_URL: not set: agents on a host of their own need it"])
     signals = _Signals()
     registry.load(settings.task_modules)
     queue = Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of)
     queue.ping()
+    shipper.start(RecentLog(queue.redis, queue.keys), f"pool {socket.gethostname()}")
     specs = load_pool(pool_file or settings.pool_file)
     pool = Pool(specs, settings.redis_url, queue, settings.grace_seconds, settings.data_dir)
     signals.on_second = pool.kill
@@ -229,6 +235,7 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     log.info("agents.draining", grace_seconds=settings.grace_seconds, hint="again ends at once")
     pool.stop()
     supervising.join()
+    shipper.close()
     return 0
 
 

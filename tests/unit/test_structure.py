@@ -47,7 +47,9 @@ MAY_IMPORT_REDIS = {
     "core.wire": "the hot paths' way to send a command",
     "core.cache": "snapshots and sessions",
     "core.messages": "messages between agents",
+    "core.recent_log": "the last log lines",
     "core.probes": "asks a server what it is",
+    "core.redis_usage": "sizes of keys, for the System page",
 }
 # Who may write to standard output: the command line, and the line that says where the dashboard is.
 MAY_PRINT = ("worker.cli.", "worker.bench", "worker.runtime")

@@ -19,8 +19,10 @@ import structlog
 
 from core.config import load_settings
 from core.errors import ConfigurationError, TaskyardError
+from core.keys import Keys
 from core.protocol import AgentInfo
 from core.queue import Queue
+from core.recent_log import RecentLog
 from core.redis_client import connect_redis
 from core.registry import registry
 from worker.agents.descendants import become_subreaper, die_with_parent
@@ -53,7 +55,7 @@ def main(argument: str) -> int:
     settings = load_settings()
     if settings.redis_url is None:
         raise ConfigurationError(["TASKYARD_REDIS_URL: not set: an agent process needs it"])
-    configure_logs(settings.log_level)
+    shipper = configure_logs(settings.log_level)
     registry.load(settings.task_modules)
     info = AgentInfo(
         id=f"{launch.name}:{launch.boot_id}",
@@ -66,6 +68,7 @@ def main(argument: str) -> int:
         tags=launch.tags,
         max_concurrency=launch.max_concurrency,
     )
+    shipper.start(RecentLog(connect_redis(settings.redis_url), Keys(settings.namespace)), f"agent {launch.name}")
     agent = TaskAgent(
         info,
         Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of),
@@ -76,7 +79,10 @@ def main(argument: str) -> int:
         modules=settings.task_modules,
         output_limit_bytes=settings.output_limit_bytes,
     )
-    return _serve(agent, settings.grace_seconds)
+    try:
+        return _serve(agent, settings.grace_seconds)
+    finally:
+        shipper.close()
 
 
 def _serve(agent: TaskAgent, grace_seconds: float) -> int:

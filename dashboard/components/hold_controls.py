@@ -1,0 +1,158 @@
+"""Pausing, draining, resuming and restarting: the menus, the questions, and what is held by whom and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.holds import Hold, HoldKind, HoldMode
+from core.texts import N_
+from dashboard.components.asking import ask
+from dashboard.components.plain import escaped
+from dashboard.components.times import shown_time
+from dashboard.data.controls import Action
+from dashboard.i18n import _
+
+PENDING_KEY = "hold_controls_pending"
+NAMES_LISTED = 10
+
+LABELS: Mapping[Action, str] = {
+    Action.PAUSE: N_("Pause"),
+    Action.DRAIN: N_("Drain"),
+    Action.RESUME: N_("Resume"),
+    Action.RESTART: N_("Restart"),
+}
+ICONS: Mapping[Action, str] = {
+    Action.PAUSE: ":material/pause:",
+    Action.DRAIN: ":material/water_drop:",
+    Action.RESUME: ":material/play_arrow:",
+    Action.RESTART: ":material/restart_alt:",
+}
+TITLES: Mapping[tuple[HoldKind, Action], str] = {
+    (HoldKind.AGENT, Action.PAUSE): N_("Pause agents"),
+    (HoldKind.AGENT, Action.DRAIN): N_("Drain agents"),
+    (HoldKind.AGENT, Action.RESUME): N_("Resume agents"),
+    (HoldKind.AGENT, Action.RESTART): N_("Restart agents"),
+    (HoldKind.QUEUE, Action.PAUSE): N_("Pause queues"),
+    (HoldKind.QUEUE, Action.DRAIN): N_("Drain queues"),
+    (HoldKind.QUEUE, Action.RESUME): N_("Resume queues"),
+    (HoldKind.TYPE, Action.PAUSE): N_("Pause task types"),
+    (HoldKind.TYPE, Action.DRAIN): N_("Drain task types"),
+    (HoldKind.TYPE, Action.RESUME): N_("Resume task types"),
+}
+_WORK_RESUMES = N_("Tasks are accepted and started again.")
+_WORK_WAITS = N_("Tasks are accepted and wait. None is started until you resume; what runs goes on.")
+_WORK_DRAINS = N_("New tasks are refused until you resume. What is there already is worked off.")
+CONSEQUENCES: Mapping[tuple[HoldKind, Action], str] = {
+    (HoldKind.AGENT, Action.PAUSE): N_("Gets no new tasks until you resume. What it has already is worked off."),
+    (HoldKind.AGENT, Action.DRAIN): N_(
+        "Gets no new tasks until you resume, and hands back what it has not started. What runs goes on."
+    ),
+    (HoldKind.AGENT, Action.RESUME): N_("Gets tasks again."),
+    (HoldKind.AGENT, Action.RESTART): N_(
+        "Drains, then starts anew. What does not finish within the grace period goes back without burning an attempt."
+    ),
+    (HoldKind.QUEUE, Action.PAUSE): _WORK_WAITS,
+    (HoldKind.QUEUE, Action.DRAIN): _WORK_DRAINS,
+    (HoldKind.QUEUE, Action.RESUME): _WORK_RESUMES,
+    (HoldKind.TYPE, Action.PAUSE): _WORK_WAITS,
+    (HoldKind.TYPE, Action.DRAIN): _WORK_DRAINS,
+    (HoldKind.TYPE, Action.RESUME): _WORK_RESUMES,
+}
+TOLD: Mapping[Action, str] = {
+    Action.PAUSE: N_("Paused: {names}"),
+    Action.DRAIN: N_("Draining: {names}"),
+    Action.RESUME: N_("Resumed: {names}"),
+    Action.RESTART: N_("Draining, then restarting: {names}"),
+}
+Act = Callable[[HoldKind, Action, Sequence[str], str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a viewer chose in a menu, and is asked about next."""
+
+    kind: HoldKind
+    action: Action
+    names: Sequence[str]
+
+
+def label(action: Action) -> str:
+    """The action with its icon, in the viewer's language."""
+    return f"{ICONS[action]} {_(LABELS[action])}"
+
+
+def actions_of(kind: HoldKind, hold: Hold | None) -> list[Action]:
+    """What can be done with something that is held like this."""
+    if hold is None:
+        actions = [Action.PAUSE, Action.DRAIN]
+    else:
+        actions = [Action.RESUME, Action.DRAIN if hold.mode is HoldMode.PAUSED else Action.PAUSE]
+    return [*actions, Action.RESTART] if kind is HoldKind.AGENT else actions
+
+
+def want(kind: HoldKind, action: Action, names: Sequence[str]) -> None:
+    """Has the page ask about it in its next run: a callback's."""
+    st.session_state[PENDING_KEY] = Wanted(kind, action, tuple(names))
+
+
+def show_menu(kind: HoldKind, name: str, hold: Hold | None, *, key: str) -> None:
+    """A menu of what can be done."""
+
+    def chosen() -> None:
+        action = st.session_state[key]
+        if action is not None:
+            want(kind, action, [name])
+
+    st.menu_button(
+        _("Act"),
+        actions_of(kind, hold),
+        format_func=label,
+        key=key,
+        on_click=chosen,
+        type="tertiary",
+        help=_("Pause, drain, resume or restart") if kind is HoldKind.AGENT else _("Pause, drain or resume"),
+    )
+
+
+def leave_section() -> None:
+    """To be called first in a live section with menus: has the whole page run when something was chosen."""
+    if PENDING_KEY in st.session_state:
+        st.rerun(scope="app")
+
+
+def ask_pending(act: Act) -> None:
+    """Asks about what was chosen, if anything was; to be called by the page before its sections."""
+    wanted: Wanted | None = st.session_state.pop(PENDING_KEY, None)
+    if wanted is None:
+        return
+
+    def fields() -> None:
+        listed = list(wanted.names[:NAMES_LISTED])
+        more = len(wanted.names) - len(listed)
+        st.text("\n".join([*listed, _("and {count} more").format(count=more)] if more else listed))
+        st.caption(_(CONSEQUENCES[wanted.kind, wanted.action]))
+
+    def do(_fields: None, reason: str) -> str:
+        act(wanted.kind, wanted.action, wanted.names, reason)
+        return _(TOLD[wanted.action]).format(names=escaped(", ".join(wanted.names)))
+
+    ask(
+        "hold_controls",
+        _(TITLES[wanted.kind, wanted.action]),
+        fields,
+        do,
+        label=_(LABELS[wanted.action]),
+        is_reason_required=wanted.action is not Action.RESUME,
+    )
+
+
+def show_hold(hold: Hold) -> None:
+    """How something is held: by whom, since when, why."""
+    word = _("Paused") if hold.mode is HoldMode.PAUSED else _("Draining")
+    icon, color = ("pause", "orange") if hold.mode is HoldMode.PAUSED else ("water_drop", "violet")
+    who = _("by {actor} since {time}").format(actor=escaped(hold.actor), time=escaped(shown_time(hold.since)))
+    why = f": {escaped(hold.reason)}" if hold.reason else ""
+    st.markdown(f":{color}[:material/{icon}: {word}] {who}{why}")

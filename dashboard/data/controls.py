@@ -1,0 +1,49 @@
+"""What viewers do to queues, task types and agents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from core.agents_control import restart_agent
+from core.holds import HoldKind, HoldMode
+from core.store import holding
+from dashboard.data.base import actor, connections, forget
+from dashboard.data.texts import checked
+
+
+class Action(StrEnum):
+    """`RESTART` is for agents only."""
+
+    PAUSE = "pause"
+    DRAIN = "drain"
+    RESUME = "resume"
+    RESTART = "restart"
+
+
+_MODES = {Action.PAUSE: HoldMode.PAUSED, Action.DRAIN: HoldMode.DRAINING}
+
+
+def act(kind: HoldKind, action: Action, names: Sequence[str], reason: str) -> int:
+    """Does it, with an audit row for each name that it changed something for; returns how many these are.
+
+    All of the names are held or let go, or none; agents are asked to restart one after the other. Raises
+    SubmissionError for a reason that can't be stored or a name that is not there, and Unavailable.
+    """
+    why = checked("reason", reason, is_required=action is not Action.RESUME)
+    try:
+        if action is Action.RESTART:
+            return _restart(sorted(set(names)), why)
+        with connections().database.transaction() as tx:
+            if action is Action.RESUME:
+                return sum(holding.release(tx, kind, name, actor(), why) for name in sorted(set(names)))
+            return sum(holding.hold(tx, kind, name, _MODES[action], actor(), why) for name in sorted(set(names)))
+    finally:
+        forget()
+
+
+def _restart(names: Sequence[str], reason: str) -> int:
+    servers = connections()
+    for name in names:
+        restart_agent(servers.database, servers.queue, name, actor(), reason)
+    return len(names)

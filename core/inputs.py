@@ -15,6 +15,7 @@ from dataclasses import is_dataclass
 
 import orjson
 from pydantic import BaseModel, RootModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from core.errors import SubmissionError
 from core.jsontext import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER, refusal
@@ -40,6 +41,20 @@ def encode_input(model: type[BaseModel], given: object, limit_bytes: int) -> str
         _check_reads_back(model, text)
     _check_text("input", instance, text, limit_bytes)
     return text.decode()
+
+
+def input_problems(model: type[BaseModel], given: object) -> list[SubmissionError]:
+    """Everything about `given` that does not fit the model, each with its field; empty if it fits.
+
+    Whether it can be stored, too, only `encode_input` says.
+    """
+    try:
+        model.model_validate(given, by_alias=True, by_name=True)
+    except ValidationError as error:
+        return [_problem(detail) for detail in error.errors(include_url=False, include_context=False)]
+    except Exception as error:  # a validator in the model may raise anything
+        return [_uncheckable(model, given, error)]
+    return []
 
 
 def decode_input(model: type[BaseModel], text: str | bytes) -> BaseModel:
@@ -103,7 +118,7 @@ def _validated(model: type[BaseModel], given: object) -> BaseModel:
     except ValidationError as error:
         raise _first_problem(error) from None
     except Exception as error:  # a validator in the model may raise anything
-        raise refused("input", given, f"a value that {model.__name__} can check: {_one_line(error)}") from error
+        raise _uncheckable(model, given, error) from error
 
 
 def _check_reads_back(model: type[BaseModel], text: bytes) -> None:
@@ -114,16 +129,23 @@ def _check_reads_back(model: type[BaseModel], text: bytes) -> None:
         raise _first_problem(error) from None
 
 
+def _uncheckable(model: type[BaseModel], given: object, error: Exception) -> SubmissionError:
+    return refused("input", given, f"a value that {model.__name__} can check: {_one_line(error)}")
+
+
 def _first_problem(error: ValidationError) -> SubmissionError:
     details = error.errors(include_url=False, include_context=False)
-    detail = details[0]
+    more = f" (and {len(details) - 1} more problems)" if len(details) > 1 else ""
+    return _problem(details[0], more)
+
+
+def _problem(detail: ErrorDetails, more: str = "") -> SubmissionError:
     if detail["type"] == "missing":
         value: object = None
         expected = "a value: the field is required"
     else:
         value = detail["input"]
         expected = _EXPECTED.get(detail["type"]) or detail["msg"].removeprefix("Input should be ")
-    more = f" (and {len(details) - 1} more problems)" if len(details) > 1 else ""
     return refused(_field(["input", *detail["loc"]]), value, _one_line(expected) + more)
 
 

@@ -17,7 +17,7 @@ VIEWS = Path(__file__).resolve().parent / "views"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A page. `title` and `help` are in English; `key` is the shortcut that leads to it, without its Alt.
+    """A page. `title` and `help` are in English; `key` leads to it from the help.
 
     `shortcuts` are the page's own: (keys, what they do in English).
     """
@@ -52,7 +52,14 @@ class View:
 OVERVIEW = View("overview", N_("Overview"), "monitoring", N_("How the installation does now, and how it did."), "1")
 TASKS = View("tasks", N_("Tasks"), "list", N_("Search tasks, and act on one or on everything that matches."), "2")
 TASK = View("task", N_("Task"), "description", N_("One task with its whole history."), is_hidden=True)
-SUBMIT = View("submit", N_("Submit"), "add_task", N_("Submit a task by form, or many from a file."), "3")
+SUBMIT = View(
+    "submit",
+    N_("Submit"),
+    "add_task",
+    N_("Submit a task by form, or many from a file."),
+    "3",
+    shortcuts=(("Ctrl+Enter", N_("Submit")),),
+)
 QUEUES = View("queues", N_("Queues"), "low_priority", N_("What waits, and when it will be done; pause a queue."), "4")
 AGENTS = View("agents", N_("Agents"), "smart_toy", N_("Who runs what, how well; pause, drain or restart one."), "5")
 FAILURES = View("failures", N_("Failures"), "error", N_("Failures that are probably the same one, together."), "6")

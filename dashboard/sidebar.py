@@ -6,9 +6,10 @@ import streamlit as st
 
 from dashboard.frame import LIVE_KEY, REFRESH_SECONDS
 from dashboard.i18n import LANGUAGE_KEY, LANGUAGES, _, browser_language
-from dashboard.pages import VIEWS_BY_NAME, View
+from dashboard.pages import VIEWS_BY_NAME
 
-MODIFIER = "Alt"
+HELP_KEYS = "Shift+H"
+BUTTON_WIDTH_PX = 160
 
 
 def show_sidebar() -> None:
@@ -30,35 +31,32 @@ def show_sidebar() -> None:
             key=LANGUAGE_KEY,
             bind="query-params",
         )
-        if st.button(_("Keyboard shortcuts"), icon=":material/keyboard:", shortcut="Shift+H", key="help"):
-            _show_shortcuts()
-    _listen()
+        if st.button(_("Go to …"), icon=":material/keyboard:", shortcut=HELP_KEYS, key="help", width="stretch"):
+            _show_help()
 
 
-def _listen() -> None:
-    """A button for each page, out of sight, that its key presses."""
-    with st.sidebar, st.expander(_("Go to"), icon=":material/keyboard_command_key:", expanded=False):
-        for view in VIEWS_BY_NAME.values():
-            if view.key and st.button(
-                _(view.title),
-                icon=f":material/{view.icon}:",
-                key=f"go_{view.name}",
-                type="tertiary",
-                shortcut=f"{MODIFIER}+{view.key}",
-            ):
-                st.switch_page(view.path)
+def _show_help() -> None:
+    """A dialog that leads to each page by one more key, and lists the pages' own."""
 
+    @st.dialog(_("Go to …"), icon=":material/keyboard:")
+    def show() -> None:
+        st.caption(_("{keys} opens this; then a page's key leads to it.").format(keys=HELP_KEYS.replace("+", " + ")))
+        with st.grid(2, min_column_width=BUTTON_WIDTH_PX):
+            for view in VIEWS_BY_NAME.values():
+                if view.key and st.button(
+                    _(view.title),
+                    icon=f":material/{view.icon}:",
+                    key=f"go_{view.name}",
+                    shortcut=view.key,
+                    width="stretch",
+                ):
+                    st.switch_page(view.path)
+        own = [(keys, view, what) for view in VIEWS_BY_NAME.values() for keys, what in view.shortcuts]
+        if own:
+            st.table(
+                {keys.replace("+", " + "): f"{_(view.title)}: {_(what)}" for keys, view, what in own},
+                border="horizontal",
+                alt=_("Keyboard shortcuts of pages"),
+            )
 
-def _show_shortcuts() -> None:
-    @st.dialog(_("Keyboard shortcuts"))
-    def shortcuts() -> None:
-        rows = {f"{MODIFIER} + {view.key}": _shown(view) for view in VIEWS_BY_NAME.values() if view.key}
-        for view in VIEWS_BY_NAME.values():
-            rows |= {keys.replace("+", " + "): f"{_(view.title)}: {_(what)}" for keys, what in view.shortcuts}
-        st.table({**rows, "Shift + H": _("This help")}, border="horizontal", alt=_("Keyboard shortcuts"))
-
-    shortcuts()
-
-
-def _shown(view: View) -> str:
-    return f":material/{view.icon}: {_(view.title)}"
+    show()

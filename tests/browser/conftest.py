@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from core.config import Settings
 from tests.browser.dashboards import Dashboard, Installation
@@ -37,6 +37,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
         yield browser
@@ -74,7 +75,13 @@ class Watched:
         page.on("request", lambda request: self._note_request(request.url, address))
         page.on("pageerror", lambda error: self.problems.append(f"an error: {error}"))
         page.on("dialog", lambda dialog: self.problems.append(f"a dialog: {dialog.message}"))
-        page.on("console", lambda m: self.problems.append(f"the console: {m.text}") if m.type == "error" else None)
+        page.on("console", self._note_line)
+
+    def _note_line(self, line: ConsoleMessage) -> None:
+        # below a page's path Streamlit's client looks for its server there first
+        is_search = "404" in line.text and "/_stcore/" in line.location["url"]
+        if line.type == "error" and not is_search:
+            self.problems.append(f"the console: {line.text} ({line.location['url']})")
 
     def _note_request(self, url: str, address: str) -> None:
         ours = (f"{address}/", f"{address.replace('http', 'ws')}/", "data:", "blob:")

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
@@ -55,27 +54,34 @@ class _Server:
                 stdout=output,
                 stderr=output,
             )
-        wait_until(self._answers, START_SECONDS, f"{self.url} answers")
+        try:
+            wait_until(self._answers, START_SECONDS, f"{self.url} answers")
+        except BaseException:
+            self._stop()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._stop()
+        if kind is None:
+            assert "Traceback" not in self.log.read_text()
+
+    def _stop(self) -> None:
         self._process.terminate()
         try:
             self._process.wait(timeout=STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if kind is None:
-            assert "Traceback" not in self.log.read_text()
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, self.log.read_text()
         try:
             with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
                 return bool(answer.status == 200)
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # refused, or not answered in time
             return False
 
 

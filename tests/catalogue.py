@@ -1,0 +1,75 @@
+"""The texts of the interface, found in the source: `python -m tests.catalogue` brings the catalogues up to date.
+
+New texts come in without a translation, changed ones as fuzzy, and those that are gone are removed; a test asks
+that nothing is left untranslated.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po, write_po
+
+from dashboard.i18n import DEFAULT, LANGUAGES, LOCALE
+from tests.servers import REPOSITORY
+
+KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
+FOLDERS = ("dashboard", "core")
+WIDTH = 110
+
+
+def texts() -> Catalog:
+    """Every text that the interface shows."""
+    catalog = Catalog(project="Taskyard", charset="utf-8")
+    for folder in FOLDERS:
+        found = extract_from_dir(REPOSITORY / folder, keywords=KEYWORDS, method_map=[("**.py", "python")])
+        for name, _line, message, _comments, context in found:
+            catalog.add(message, locations=[(f"{folder}/{name}", 0)], context=context)
+    return catalog
+
+
+def path_of(code: str) -> Path:
+    """The catalogue of a language."""
+    return LOCALE / code / "LC_MESSAGES" / "taskyard.po"
+
+
+def catalogue(code: str) -> Catalog:
+    """What there is of a language."""
+    if not path_of(code).exists():
+        return Catalog(locale=code, project="Taskyard", charset="utf-8")
+    with path_of(code).open("rb") as source:
+        return read_po(source, locale=code)
+
+
+def placeholders(text: str) -> set[str]:
+    """The names in braces of a text."""
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def messages(catalog: Catalog) -> Iterator[Message]:
+    """The messages of a catalogue, without its header."""
+    return (message for message in catalog if message.id)
+
+
+def update() -> None:
+    """Writes each language's catalogue anew."""
+    found = texts()
+    for code in LANGUAGES:
+        if code == DEFAULT:
+            continue
+        catalog = catalogue(code)
+        catalog.update(found, no_fuzzy_matching=True)
+        catalog.obsolete.clear()
+        path_of(code).parent.mkdir(parents=True, exist_ok=True)
+        with path_of(code).open("wb") as target:
+            write_po(target, catalog, width=WIDTH, no_location=True, omit_header=False, sort_output=True)
+        missing = sum(not message.string or message.fuzzy for message in messages(catalog))
+        print(f"{code}: {len(catalog)} texts, {missing} without a translation")
+
+
+if __name__ == "__main__":
+    update()

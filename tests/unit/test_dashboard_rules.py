@@ -1,0 +1,81 @@
+"""The rules of the dashboard, read off its source."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from dashboard.pages import VIEWS_BY_NAME
+from tests.servers import REPOSITORY
+
+DASHBOARD = REPOSITORY / "dashboard"
+SOURCES = sorted(DASHBOARD.rglob("*.py"))
+# What opens connections, asks servers or keeps caches.
+ASKING = (
+    "core.store",
+    "core.database",
+    "core.queue",
+    "core.cache",
+    "core.redis_client",
+    "core.submission",
+    "core.bulk",
+)
+UNSAFE = (
+    "unsafe_allow_html",
+    "unsafe_allow_javascript",
+    "st.html",
+    "st.iframe",
+    "st.write",
+    "components.v1",
+    "st.components",
+)
+each_source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+
+
+def imports(path: Path) -> set[str]:
+    """The modules whose code this one runs, types left aside."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@each_source
+def test_only_data_asks_the_servers(path: Path) -> None:
+    if path.parent.name == "data" or path.name == "exports.py":
+        return
+    modules = {
+        name for name in imports(path) if not name.rpartition(".")[2][:1].isupper()
+    }  # a class may be a type only
+    asked = {name for name in modules for asking in ASKING if f"{name}.".startswith(f"{asking}.")}
+    assert asked == set()
+
+
+@each_source
+def test_only_data_keeps_caches(path: Path) -> None:
+    if path.parent.name != "data":
+        assert "st.cache_" not in path.read_text()
+
+
+@each_source
+def test_nothing_bypasses_escaping(path: Path) -> None:
+    text = path.read_text()
+    assert [unsafe for unsafe in UNSAFE if unsafe in text] == []
+
+
+@each_source
+def test_every_table_is_made_harmless_to_spreadsheets(path: Path) -> None:
+    if path.name != "tables.py":
+        assert "st.dataframe(" not in path.read_text()
+        assert "st.data_editor(" not in path.read_text()
+
+
+def test_every_page_is_known_and_has_a_key_of_its_own() -> None:
+    assert {path.stem for path in (DASHBOARD / "views").glob("*.py")} == set(VIEWS_BY_NAME)
+    keys = [view.key for view in VIEWS_BY_NAME.values() if view.key]
+    assert len(keys) == len(set(keys)) == len(VIEWS_BY_NAME) - 1  # a task is reached from others

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import TaskyardError
-from dashboard import timing
+from dashboard import exports, timing
 from dashboard.i18n import _
 
 HEADERS = (
@@ -57,7 +57,7 @@ class SafeHeaders:
 
 def routes() -> Sequence[BaseRoute]:
     """Everything that is no page."""
-    return [Route("/healthz", health), Route("/metrics", metrics)]
+    return [Route("/healthz", health), Route("/metrics", metrics), *exports.routes()]
 
 
 def middleware() -> Sequence[Middleware]:

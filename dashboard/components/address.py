@@ -6,13 +6,18 @@ which depends on the language of who made the link. These widgets write their va
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
 
+from dashboard.components.times import viewer_zone
+
 SEPARATOR = ","
 FLAG = "1"
+CHOICES_LIMIT = 50
 
 
 def text_field(name: str) -> dict[str, Any]:
@@ -25,13 +30,27 @@ def choice(name: str, options: Sequence[str], default: str | None = None) -> dic
     return _kept(name, default, parse=lambda text: text if text in options else default, shown=lambda value: value)
 
 
-def choices(name: str, options: Sequence[str]) -> dict[str, Any]:
-    """Arguments for a widget that picks several of `options`, joined by commas in the address."""
+def choices(name: str) -> dict[str, Any]:
+    """Arguments for a widget that picks several values, which are joined by commas in the address."""
 
     def parse(text: str) -> list[str]:
-        return [option for option in dict.fromkeys(text.split(SEPARATOR)) if option in options]
+        return list(dict.fromkeys(value for value in text.split(SEPARATOR) if value))[:CHOICES_LIMIT]
 
     return _kept(name, [], parse=parse, shown=SEPARATOR.join)
+
+
+def moment(name: str) -> dict[str, Any]:
+    """Arguments for an input of a date and time by the viewer's clock; the address has its zone."""
+
+    def parse(text: str) -> datetime | None:
+        with contextlib.suppress(ValueError, OverflowError):
+            return datetime.fromisoformat(text).astimezone(viewer_zone()).replace(tzinfo=None)
+        return None
+
+    def shown(value: datetime | None) -> str | None:
+        return None if value is None else value.replace(tzinfo=viewer_zone()).isoformat(timespec="minutes")
+
+    return _kept(name, None, parse=parse, shown=shown)
 
 
 def flag(name: str) -> dict[str, Any]:

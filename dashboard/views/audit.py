@@ -1,6 +1,244 @@
-"""audit."""
+"""Who did what, and when."""
 
+from urllib.parse import urlencode
+
+import orjson
+import pandas as pd
+import streamlit as st
+
+from core.errors import SubmissionError
+from core.texts import N_
 from dashboard import frame
-from dashboard.i18n import _
+from dashboard.components import address
+from dashboard.components.empty import show_nothing
+from dashboard.components.plain import escaped, one_line
+from dashboard.components.states import word
+from dashboard.components.tables import show_table
+from dashboard.components.times import shown_time, time_column
+from dashboard.data import audit as data
+from dashboard.i18n import _, ngettext
 
-frame.header(_("Audit"))
+SHOWS = {"operators": N_("What people did"), "everything": N_("Everything")}
+TIMES = {
+    "all": N_("All times"),
+    "1h": N_("1 h"),
+    "24h": N_("24 h"),
+    "7d": N_("7 days"),
+    "30d": N_("30 days"),
+    "90d": N_("90 days"),
+    "between": N_("Between two times"),
+}
+FILTER_WIDTH_PX = 150
+DETAIL_LIMIT = 2000  # characters
+BEFORE = "before"  # in the address
+EARLIER_KEY = "audit_earlier"
+FILTERS_KEY = "audit_filters"
+ERROR_LIMIT = 500  # characters
+
+
+def pick_filters() -> None:
+    """The filters, all in the address."""
+    st.segmented_control(
+        _("Which events"),
+        list(SHOWS),
+        required=True,
+        format_func=lambda name: _(SHOWS[name]),
+        label_visibility="collapsed",
+        **address.choice("show", list(SHOWS), data.SHOWS[0]),
+    )
+    with st.grid(3, min_column_width=FILTER_WIDTH_PX):
+        st.multiselect(
+            _("Events"),
+            data.EVENTS,
+            placeholder=_("All"),
+            accept_new_options=True,
+            format_func=in_words,
+            **address.choices("events"),
+        )
+        time = st.selectbox(
+            _("Time"),
+            data.TIMES,
+            format_func=lambda name: _(TIMES[name]),
+            **address.choice("time", data.TIMES, data.TIMES[0]),
+        )
+        st.text_input(_("By"), max_chars=200, placeholder=_("Anybody"), **address.text_field("actor"))
+        st.text_input(_("Agent"), max_chars=200, placeholder=_("Any"), **address.text_field("agent"))
+        st.text_input(_("Task"), max_chars=36, placeholder=_("Any id"), **address.text_field("task_id"))
+        st.text_input(_("Text"), max_chars=200, placeholder=_("In reason or detail"), **address.text_field("text"))
+        if time == "between":
+            st.datetime_input(_("From"), **address.moment("since"))
+            st.datetime_input(_("Until"), **address.moment("until"))
+
+
+def wanted() -> dict[str, str]:
+    """What the address asks for."""
+    return {name: st.query_params[name] for name in data.PARAMS if st.query_params.get(name)}
+
+
+def show_exports(params: dict[str, str]) -> None:
+    """Links that download what is filtered."""
+    query = f"?{urlencode(params)}" if params else ""
+    with st.container(horizontal=True):
+        st.link_button(_("Export CSV"), f"export/audit.csv{query}", icon=":material/download:", shortcut="Shift+E")
+        st.link_button(_("Export JSON lines"), f"export/audit.jsonl{query}", icon=":material/download:")
+
+
+def show_page(found: data.EventPage, is_first: bool, is_narrowed: bool) -> None:
+    """The events of a page, or that there are none."""
+    if found.events:
+        show_events(found.events)
+        count = ngettext("{count} event", "{count} events", len(found.events)).format(count=len(found.events))
+        st.caption(
+            _("{count}, from {first} back to {last}").format(
+                count=count,
+                first=escaped(shown_time(found.events[0].at)),
+                last=escaped(shown_time(found.events[-1].at)),
+            )
+        )
+    elif found.searched_to is None:
+        if not is_first:
+            show_nothing(_("No older event fits."), "history")
+        elif is_narrowed:
+            show_nothing(_("No event fits the filters."), "filter_alt")
+        else:
+            show_nothing(_("Nobody has done anything yet. What operators do appears here."), "history")
+    if found.searched_to is not None:
+        text = _("Searched back to {time} so far.").format(time=escaped(shown_time(found.searched_to)))
+        st.caption(f":material/manage_search: {text}")
+
+
+def show_events(events: tuple[data.AuditEntry, ...]) -> None:
+    """A row for each event."""
+    rows = [
+        {
+            "time": event.at,
+            "actor": one_line(event.actor),
+            "event": in_words(event.event),
+            "about": about(event.detail),
+            "reason": one_line(str((event.detail or {}).get("reason") or "")),
+            "states": in_states(event.from_state, event.to_state),
+            "task": f"task?id={event.task_id}" if event.task_id else None,
+            "agent": (event.agent_id or "").rpartition(":")[0] or event.agent_id or "",
+            "attempt": event.attempt,
+            "detail": orjson.dumps(event.detail).decode()[:DETAIL_LIMIT] if event.detail else "",
+        }
+        for event in events
+    ]
+    show_table(
+        pd.DataFrame(rows),
+        alt=_("Events, the newest first"),
+        columns={
+            "time": time_column(_("Time")),
+            "actor": st.column_config.TextColumn(_("By"), width=150),
+            "event": st.column_config.TextColumn(_("Event"), width=130),
+            "about": st.column_config.TextColumn(_("About"), width=170),
+            "reason": st.column_config.TextColumn(_("Reason"), width=220),
+            "states": st.column_config.TextColumn(_("States"), width=150),
+            "task": st.column_config.LinkColumn(_("Task"), display_text=_("Open task"), width=90),
+            "agent": st.column_config.TextColumn(_("Agent"), width=100),
+            "attempt": st.column_config.NumberColumn(_("Attempt"), width=70),
+            "detail": st.column_config.TextColumn(_("Detail"), width=400),
+        },
+        key="audit_events",
+        height=600 if len(rows) > 15 else "content",
+    )
+
+
+def show_paging(found: data.EventPage | None) -> None:
+    """Buttons to older and newer events."""
+    with st.container(horizontal=True):
+        st.button(
+            _("Newest"),
+            icon=":material/first_page:",
+            key="audit_newest",
+            disabled=BEFORE not in st.query_params,
+            on_click=go_to,
+            args=(None,),
+        )
+        st.button(
+            _("Newer"),
+            icon=":material/chevron_left:",
+            key="audit_newer",
+            disabled=BEFORE not in st.query_params,
+            on_click=go_back,
+        )
+        onwards = str(found.next) if found is not None and found.next is not None else None
+        st.button(
+            _("Search further") if found is not None and found.searched_to is not None else _("Older"),
+            icon=":material/chevron_right:",
+            key="audit_older",
+            disabled=onwards is None,
+            on_click=go_to,
+            args=(onwards,),
+        )
+
+
+def go_to(before: str | None) -> None:
+    """Has the page show what lies before a place; the newest events for None."""
+    if before is None:
+        st.session_state.pop(EARLIER_KEY, None)
+        st.query_params.pop(BEFORE, None)
+        return
+    st.session_state.setdefault(EARLIER_KEY, []).append(st.query_params.get(BEFORE))
+    st.query_params[BEFORE] = before
+
+
+def go_back() -> None:
+    """Has the page show what was shown before this, the newest events if that is not known."""
+    earlier = st.session_state.get(EARLIER_KEY) or [None]
+    before = earlier.pop()
+    if before is None:
+        go_to(None)
+    else:
+        st.query_params[BEFORE] = before
+
+
+def in_words(event: str) -> str:
+    """A kind of event as people read it."""
+    return event.replace("_", " ")
+
+
+def in_states(from_state: str | None, to_state: str | None) -> str:
+    """From which state to which."""
+    if from_state == to_state or to_state is None:
+        return word(from_state) if from_state else ""
+    return f"{word(from_state) if from_state else ''} → {word(to_state)}".strip()
+
+
+def about(detail: dict | None) -> str:
+    """What an operator's action was about, if not a task: an alert, a queue, an agent, a group of failures …"""
+    found = [
+        str(detail[name]) for name in ("kind", "name", "action", "rule", "subject", "type") if (detail or {}).get(name)
+    ]
+    return one_line(" ".join(found))
+
+
+def checked(params: dict[str, str]) -> tuple[data.EventFilter, data.EventCursor | None] | None:
+    """What is asked for, or None after saying what is wrong with it."""
+    try:
+        before = st.query_params.get(BEFORE)
+        return data.filter_of(params), data.EventCursor.parse(before) if before else None
+    except SubmissionError as error:
+        st.error(escaped(str(error), ERROR_LIMIT))
+        return None
+
+
+frame.header(_("Audit"), _("Who did what, and when. The log is kept and can't be changed."))
+pick_filters()
+params = wanted()
+if st.session_state.get(FILTERS_KEY, params) != params:
+    go_to(None)  # other filters begin at the newest event
+st.session_state[FILTERS_KEY] = params
+asked = checked(params)
+if asked is not None:
+    show_exports(params)
+    only, before = asked
+    found = data.page(only, before).value
+    frame.live(
+        "audit",
+        lambda: data.page(only, before),
+        lambda page: show_page(page, before is None, bool(params)),
+        every_seconds=5.0,
+        height_px=500,
+    )
+    show_paging(found)

@@ -1,0 +1,79 @@
+"""What the Audit page shows and hands out: events of the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from core.event_filter import EventFilter
+from core.filter_fields import check_known
+from core.inputs import refused
+from core.store import auditing
+from core.store.auditing import AuditEntry, EventCursor, EventPage
+from dashboard.data.base import Servers, connections, shared
+
+PAGE_EVENTS = 100
+# What the page's address has, and what the exports take.
+PARAMS = ("show", "time", "since", "until", "events", "actor", "agent", "task_id", "text")
+SHOWS = ("operators", "everything")
+TIMES = ("all", "1h", "24h", "7d", "30d", "90d", "between")
+# Kinds of events to choose from: what people did, then what became of tasks and agents.
+EVENTS = (
+    "retried",
+    "cancelled",
+    "reprioritised",
+    "bulk_started",
+    "bulk_finished",
+    "paused",
+    "draining",
+    "resumed",
+    "agent_restarted",
+    "alert_acknowledged",
+    "alerts_silenced",
+    "alerts_unsilenced",
+    "failures_muted",
+    "failures_unmuted",
+    "pruned",
+    "submitted",
+    "assigned",
+    "started",
+    "completed",
+    "failed",
+    "attempt_failed",
+    "handed_back",
+    "unblocked",
+    "stale_result",
+    "log",
+    "agent_joined",
+    "agent_left",
+    "agent_lost",
+)
+
+
+def filter_of(params: Mapping[str, str]) -> EventFilter:
+    """The filter that parameters of the page's address stand for; raises SubmissionError, which names one of them."""
+    check_known(PARAMS, params)
+    values = {name: params.get(name, "").strip() for name in PARAMS}
+    show, time = values.pop("show") or SHOWS[0], values.pop("time") or TIMES[0]
+    if show not in SHOWS:
+        raise refused("show", show, f"one of {', '.join(SHOWS)}")
+    if time not in TIMES:
+        raise refused("time", time, f"one of {', '.join(TIMES)}")
+    if time != "between":
+        values |= {"since": "" if time == "all" else time, "until": ""}
+    return EventFilter.from_params({**values, "only_operators": "yes" if show == "operators" else ""})
+
+
+@shared(ttl_seconds=2.0)
+def page(servers: Servers, only: EventFilter, before: EventCursor | None) -> EventPage:
+    """The newest events that fit, or those before a place that an earlier page gave."""
+    with servers.database.transaction() as tx:
+        return auditing.find_events(tx, only, before=before, limit=PAGE_EVENTS)
+
+
+def export(only: EventFilter) -> Iterator[AuditEntry]:
+    """Every event that fits, the newest first, some thousand in memory; raises Unavailable, Busy or ConfigurationError.
+
+    It holds a connection until it is closed.
+    """
+    with connections().database.transaction() as tx:
+        yield from auditing.export_events(tx, only)

@@ -85,7 +85,8 @@ def draw(title: str, figure: go.Figure, *, alt: str, key: str, height_px: int = 
         height=height_px,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         hovermode="x unified" if figure.data and figure.data[0].type == "scatter" else "closest",
-        legend={"orientation": "h", "y": -0.15, "x": 0, "font": {"size": 12}},
+        # below the axis' two lines, whatever the height
+        legend={"orientation": "h", "y": -40 / max(60, height_px - 80), "yanchor": "top", "x": 0, "font": {"size": 12}},
         uirevision=key,  # zoom and hidden series survive a refresh
         modebar={"remove": ["lasso", "select"]},
         paper_bgcolor="rgba(0,0,0,0)",

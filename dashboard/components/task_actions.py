@@ -1,0 +1,107 @@
+"""What a viewer may do to one task, each asked for in a dialog."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.models import Task
+from core.states import TERMINAL, WAITING, TaskState
+from dashboard import pages
+from dashboard.components.asking import ask
+from dashboard.components.plain import escaped
+from dashboard.components.states import PRIORITIES, word
+from dashboard.data import task as data
+from dashboard.i18n import _
+
+RETRYABLE = (TaskState.FAILED, TaskState.CANCELLED)
+
+
+def show_actions(task: Task) -> None:
+    """A button for each action; those that the task's state does not allow can't be pressed."""
+    with st.container(horizontal=True, gap="small"):
+        if st.button(
+            _("Retry"),
+            icon=":material/replay:",
+            key="retry",
+            disabled=task.state not in RETRYABLE,
+            help=_("Failed and cancelled tasks can be retried: they get a new budget of attempts."),
+        ):
+            ask_retry(task)
+        if st.button(
+            _("Cancel"),
+            icon=":material/block:",
+            key="cancel",
+            disabled=task.state in TERMINAL,
+            help=_("Open tasks can be cancelled, at once and for good."),
+        ):
+            ask_cancel(task)
+        if st.button(
+            _("Priority"),
+            icon=":material/priority_high:",
+            key="priority",
+            disabled=task.state not in WAITING,
+            help=_("Tasks that no agent has yet can get another priority."),
+        ):
+            ask_priority(task)
+        if st.button(
+            _("Duplicate and edit"),
+            icon=":material/content_copy:",
+            key="duplicate",
+            help=_("Opens the form with what this task was submitted with."),
+        ):
+            st.switch_page(pages.SUBMIT.path, query_params={"copy": task.id})
+
+
+def ask_retry(task: Task) -> None:
+    """Asks whether to retry it."""
+
+    def fields() -> None:
+        _tell_which(task)
+        st.markdown(_("It becomes pending with a new budget of attempts; its history stays."))
+
+    def act(answer: None, reason: str) -> str:
+        data.retry(task.id, reason)
+        return _("The task is pending again.")
+
+    ask(f"retry_{task.id}", _("Retry the task?"), fields, act, label=_("Retry"), is_reason_required=False)
+
+
+def ask_cancel(task: Task) -> None:
+    """Asks whether to cancel it."""
+
+    def fields() -> None:
+        _tell_which(task)
+        st.markdown(_("It ends at once; if it runs, its agent is told to stop it. What waits for it is cancelled too."))
+
+    def act(answer: None, reason: str) -> str:
+        data.cancel(task.id, reason)
+        return _("The task is cancelled.")
+
+    ask(f"cancel_{task.id}", _("Cancel the task?"), fields, act, label=_("Cancel it"), is_reason_required=False)
+
+
+def ask_priority(task: Task) -> None:
+    """Asks for another priority."""
+
+    def fields() -> str:
+        _tell_which(task)
+        chosen = st.segmented_control(
+            _("Priority"),
+            PRIORITIES,
+            default=task.priority.label,
+            required=True,
+            format_func=word,
+            key=f"ask_priority_{task.id}",
+        )
+        return chosen or task.priority.label
+
+    def act(priority: str, reason: str) -> str:
+        data.reprioritise(task.id, priority, reason)
+        return _("The priority is {priority} now.").format(priority=word(priority))
+
+    ask(f"priority_{task.id}", _("Change the priority?"), fields, act, label=_("Change"), is_reason_required=False)
+
+
+def _tell_which(task: Task) -> None:
+    st.markdown(f"**{escaped(task.title or task.type)}**")
+    st.code(task.id, language=None)

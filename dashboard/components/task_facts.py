@@ -1,0 +1,111 @@
+"""What a task is: its facts, what keeps it waiting, why it failed, and whom it belongs to."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.explain import Explanation
+from core.models import Task
+from core.states import TERMINAL, TaskState
+from dashboard.components.plain import one_line
+from dashboard.components.states import PRIORITY_COLORS, show_badge, word
+from dashboard.components.tables import show_table
+from dashboard.components.times import duration, shown_time
+from dashboard.data.attempts import name_of
+from dashboard.i18n import _, ngettext
+
+FACT_WIDTH_PX = 150
+TASK_CREATOR = "task:"
+
+
+def show_facts(task: Task) -> None:
+    """Name and value of everything that its row says, in a grid."""
+    agent = name_of(task.assigned_agent_id)
+    facts = {
+        _("Type"): task.type,
+        _("Queue"): task.queue,
+        _("Priority"): word(task.priority.label),
+        _("Attempts used"): _("{used} of {most}").format(used=task.attempt - task.refunded, most=task.max_attempts),
+        _("Agent"): agent,
+        _("Needs tags"): ", ".join(task.requires),
+        _("Timeout"): duration(task.timeout_seconds),
+        _("Submitted by"): task.created_by or _("unknown"),
+        _("Submitted"): shown_time(task.created_at),
+        _("Due"): shown_time(task.run_at) if task.run_at and task.state is TaskState.SCHEDULED else "",
+        _("Started"): shown_time(task.started_at) if task.started_at else "",
+        _("Ended"): shown_time(task.finished_at) if task.finished_at else "",
+        _("In all"): duration((task.finished_at - task.created_at).total_seconds()) if task.finished_at else "",
+        _("Idempotency key"): task.idempotency_key or "",
+        _("Waits for"): ngettext("{count} task", "{count} tasks", task.waiting_on).format(count=task.waiting_on)
+        if task.waiting_on and task.state not in TERMINAL
+        else "",
+    }
+    with st.container(border=True), st.grid(min_column_width=FACT_WIDTH_PX, gap="small"):
+        for name, value in facts.items():
+            if value:
+                with st.container(gap=None):
+                    st.caption(name)
+                    st.text(one_line(value))
+
+
+def show_badges(task: Task) -> None:
+    """State and, if it is not the usual one, priority."""
+    show_badge(task.state)
+    if task.priority.label != "medium":
+        show_badge(task.priority.label, PRIORITY_COLORS)
+
+
+def show_progress(task: Task) -> None:
+    """How far a running attempt is, as it reported."""
+    if task.progress is None or task.state in TERMINAL:
+        return
+    fraction = min(1.0, max(0.0, task.progress))
+    with st.container(gap="xsmall"):
+        st.progress(fraction)
+        st.text(f"{fraction:.0%}  {one_line(task.progress_message or '', 500)}")
+
+
+def show_why(why: Explanation) -> None:
+    """Why it waits: in one line, then what holds it and what each agent says."""
+    with st.container(border=True, gap="small"):
+        st.markdown(f":material/help: **{_('Why is it waiting?')}**")
+        st.text(why.summary)
+        for hold in why.holds[1:]:
+            st.text(f"• {hold}")
+        facts = []
+        if why.before is not None and why.lane_depth is not None:
+            facts.append(
+                _("{before} of the {depth} tasks in its lane go first").format(
+                    before=f"{why.before:,}", depth=f"{why.lane_depth:,}"
+                )
+            )
+        if why.starts_in_seconds is not None:
+            facts.append(_("it may start in about {duration}").format(duration=duration(why.starts_in_seconds)))
+        if facts:
+            st.caption("; ".join(facts))
+        if why.agents:
+            rows = [
+                {
+                    _("Agent"): verdict.agent,
+                    _("Takes it"): _("now") if verdict.takes else _("later") if verdict.can else _("no"),
+                    _("Reason"): verdict.reason,
+                }
+                for verdict in why.agents
+            ]
+            show_table(
+                pd.DataFrame(rows),
+                alt=_("What each agent says to this task"),
+                key="verdicts",
+                columns={_("Reason"): st.column_config.TextColumn(width="large")},
+            )
+
+
+def creator_task(task: Task) -> str | None:
+    """The id of the task that submitted this one, None if no task did."""
+    return task.created_by.removeprefix(TASK_CREATOR) if task.created_by.startswith(TASK_CREATOR) else None
+
+
+def shortened_id(task_id: str) -> str:
+    """Enough of an id to tell a task from those around it: the groups at its beginning are the time."""
+    return task_id[-12:]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from core.database import Transaction, queries
+from core.live import LaneDepth, OpenCount
 from core.metrics import spans
 from core.models import Lane
+from core.states import Priority, TaskState
 from core.store import rolling
 from core.store.rolling import HOUR
 
@@ -41,6 +44,32 @@ def open_groups(tx: Transaction) -> list[OpenGroup]:
         OpenGroup(Lane(queue, type_, tuple(requires)), state, priority, count, oldest)
         for queue, type_, requires, state, priority, count, oldest in tx.rows(queries("live")["open_counts"], {})
     ]
+
+
+def open_counts(groups: Iterable[OpenGroup]) -> list[OpenCount]:
+    """The same by queue, type and state (pure)."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for group in groups:
+        key = (group.lane.queue, group.lane.type, group.state)
+        counts[key] = counts.get(key, 0) + group.count
+    return [OpenCount(*key, count) for key, count in sorted(counts.items())]
+
+
+def lane_depths(groups: Iterable[OpenGroup]) -> list[LaneDepth]:
+    """What is ready lane by lane, the deepest first (pure)."""
+    lanes: dict[object, LaneDepth] = {}
+    for group in groups:
+        if group.state != TaskState.PENDING:
+            continue
+        lane = group.lane
+        depth = lanes.get(lane)
+        if depth is None:
+            depth = lanes[lane] = LaneDepth(lane.queue, lane.type, list(lane.requires), 0, None, {})
+        depth.ready += group.count
+        depth.by_priority[Priority(group.priority).label] = group.count
+        oldest = depth.oldest_ready_at
+        depth.oldest_ready_at = group.oldest_ready_at if oldest is None else min(oldest, group.oldest_ready_at)
+    return sorted(lanes.values(), key=lambda depth: (-depth.ready, depth.queue, depth.type, depth.requires))
 
 
 def finished_counts(tx: Transaction, since: float, until: float) -> list[tuple[str, int, int, int]]:

@@ -14,15 +14,13 @@ from core.live import (
     DispatcherLive,
     FinishedCount,
     FiringAlert,
-    LaneDepth,
     Live,
-    OpenCount,
     RecentType,
     ServerLive,
     write_live,
 )
 from core.queue import Queue
-from core.states import Priority, TaskState
+from core.states import TaskState
 from core.store import watching
 from core.store.rolling import DAY
 from core.store.watching import OpenGroup
@@ -106,8 +104,8 @@ class Observer:
             at=database_now,
             dispatcher=self._dispatcher_live(epoch),
             open_at=self._counted_at,
-            open=_open_counts(self._open),
-            lanes=_lanes(self._open),
+            open=watching.open_counts(self._open),
+            lanes=watching.lane_depths(self._open),
             finished_at=self._counted_at,
             finished=self._finished,
             recent=[_recent_type(name, recent[name]) for name in sorted(recent)],
@@ -129,30 +127,6 @@ class Observer:
             batch_size_mean=ticks.tasks / count,
             batch_size_max=ticks.most_tasks,
         )
-
-
-def _open_counts(groups: Sequence[OpenGroup]) -> list[OpenCount]:
-    counts: dict[tuple[str, str, str], int] = {}
-    for group in groups:
-        key = (group.lane.queue, group.lane.type, group.state)
-        counts[key] = counts.get(key, 0) + group.count
-    return [OpenCount(*key, count) for key, count in sorted(counts.items())]
-
-
-def _lanes(groups: Sequence[OpenGroup]) -> list[LaneDepth]:
-    lanes: dict[object, LaneDepth] = {}
-    for group in groups:
-        if group.state != TaskState.PENDING:
-            continue
-        lane = group.lane
-        depth = lanes.get(lane)
-        if depth is None:
-            depth = lanes[lane] = LaneDepth(lane.queue, lane.type, list(lane.requires), 0, None, {})
-        depth.ready += group.count
-        depth.by_priority[Priority(group.priority).label] = group.count
-        oldest = depth.oldest_ready_at
-        depth.oldest_ready_at = group.oldest_ready_at if oldest is None else min(oldest, group.oldest_ready_at)
-    return sorted(lanes.values(), key=lambda depth: (-depth.ready, depth.queue, depth.type, depth.requires))
 
 
 def _by_queue(groups: Sequence[OpenGroup]) -> dict[str, int]:

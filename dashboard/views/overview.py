@@ -77,7 +77,8 @@ def show_depth(now: data.Now) -> None:
     ]
     total = sum(now.waiting.values())
     title = ngettext("{count} task waits", "{count} tasks wait", total).format(count=f"{total:,}")
-    bar_chart(title, [word(name) for name in names], lines, key="depth", unit=_("tasks"), height_px=180)
+    labels = [word(name) for name in names]
+    bar_chart(title, labels, lines, key="depth", unit=_("tasks"), has_legend=False, height_px=180)
 
 
 def show_agents(now: data.Now) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 
@@ -29,3 +30,43 @@ def timed(section: str) -> Iterator[None]:
         yield
     finally:
         _refresh_seconds.labels(section).observe(time.perf_counter() - began)
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshes:
+    """How often a section was refreshed since this process began, and how long that took."""
+
+    section: str
+    count: int
+    mean_seconds: float
+    p50_seconds: float
+    p95_seconds: float
+
+
+def refreshes() -> list[Refreshes]:
+    """Every section that was refreshed, the slowest first; percentiles are interpolated within BUCKETS."""
+    upto: dict[str, list[float]] = {}
+    sums: dict[str, float] = {}
+    for family in _refresh_seconds.collect():
+        for sample in family.samples:  # buckets in order, each with those below it
+            section = sample.labels["section"]
+            if sample.name.endswith("_bucket"):
+                upto.setdefault(section, []).append(sample.value)
+            elif sample.name.endswith("_sum"):
+                sums[section] = sample.value
+    found = [
+        Refreshes(section, int(counts[-1]), sums[section] / counts[-1], _quantile(counts, 0.5), _quantile(counts, 0.95))
+        for section, counts in upto.items()
+        if counts[-1]
+    ]
+    return sorted(found, key=lambda refresh: refresh.p95_seconds, reverse=True)
+
+
+def _quantile(upto: Sequence[float], share: float) -> float:
+    """As Prometheus's histogram_quantile: linear within a bucket, and the highest bound for what is above it."""
+    rank = share * upto[-1]
+    position = next(n for n, count in enumerate(upto) if count >= rank)
+    if position == len(BUCKETS):
+        return BUCKETS[-1]
+    lower, below = (BUCKETS[position - 1], upto[position - 1]) if position else (0.0, 0.0)
+    return lower + (BUCKETS[position] - lower) * (rank - below) / (upto[position] - below)

@@ -34,7 +34,7 @@ def prune_tasks(tx: Transaction, days: int, now: datetime, after: str | None, li
 def old_partitions(tx: Transaction, days: int, today: date) -> list[str]:
     """The audit log's partitions, each a day, that are older than `days` as a whole."""
     names = sorted(row[0] for row in tx.rows(queries("recovery")["partitions"], {}))
-    return [name for name in names if (day := _day_of(name)) is not None and day < today - timedelta(days=days)]
+    return [name for name in names if (day := day_of(name)) is not None and day < today - timedelta(days=days)]
 
 
 def drop_partition(tx: Transaction, name: str, lock_timeout_ms: int) -> None:
@@ -73,8 +73,9 @@ def _bound(days: int, now: datetime) -> str:
     return first_id_at(now - timedelta(days=days) + CLOCK_MARGIN)
 
 
-def _day_of(partition: str) -> date | None:
+def day_of(partition: str) -> date | None:
+    """The day of a partition of the audit log by its name; None for the default one."""
     try:
         return datetime.strptime(partition.removeprefix(PARTITION_PREFIX), "%Y%m%d").replace(tzinfo=UTC).date()
     except ValueError:
-        return None  # the default partition
+        return None

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 from core.config import Settings
@@ -22,7 +23,9 @@ READY_TIMEOUT_SECONDS = 30.0
 class DashboardProcess:
     """A Streamlit server for `dashboard/app.py`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
+        """`environment` has variables of its own; without it the server's settings are this process's."""
+        self._environment = {**os.environ, **(environment or {})}
         self._host = settings.dashboard_host
         self._port = _free_port(self._host, settings.dashboard_port)
         self._process: subprocess.Popen[bytes] | None = None
@@ -31,6 +34,12 @@ class DashboardProcess:
     def url(self) -> str:
         shown = "localhost" if self._host in ("127.0.0.1", "0.0.0.0", "::", "::1") else self._host
         return f"http://{shown}:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """Of the started process."""
+        assert self._process is not None, "not started"
+        return self._process.pid
 
     def start(self) -> None:
         """Starts the server; the thread that calls this must live as long as it."""
@@ -42,6 +51,7 @@ class DashboardProcess:
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            env=self._environment,
             start_new_session=True,
         )
 

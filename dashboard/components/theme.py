@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import streamlit as st
 
 _FALLBACK = "#64748b"
@@ -14,5 +16,9 @@ def is_dark() -> bool:
 
 def color(name: str) -> str:
     """A colour of the theme in `.streamlit/config.toml` by its name (red, gray, text, border, …), as CSS."""
-    mode = "dark" if is_dark() else "light"
+    return _configured("dark" if is_dark() else "light", name)
+
+
+@lru_cache
+def _configured(mode: str, name: str) -> str:
     return str(st.get_option(f"theme.{mode}.{name}Color") or _FALLBACK)

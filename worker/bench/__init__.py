@@ -12,6 +12,7 @@ from rich.table import Table
 from core.config import Settings
 from core.errors import ConfigurationError
 from worker.bench.anomalies import measure_anomalies
+from worker.bench.dashboard import measure_dashboard
 from worker.bench.drains import measure_drain, measure_drain_process
 from worker.bench.environment import Environment
 from worker.bench.history import measure_history
@@ -29,6 +30,7 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "agents": measure_agents,
     "history": measure_history,
     "anomalies": measure_anomalies,
+    "dashboard": measure_dashboard,
 }
 
 

@@ -128,6 +128,15 @@ class Environment:
         self.queue.redis.flushall()
         self.queue.lead(0)
 
+    def variables(self) -> dict[str, str]:
+        """The settings of this environment's processes, as environment variables."""
+        return {
+            "TASKYARD_DATABASE_URL": self.servers.database_url,
+            "TASKYARD_REDIS_URL": self.servers.redis_url,
+            "TASKYARD_DATA_DIR": str(self.folder),
+            "TASKYARD_LOG_LEVEL": "warning",
+        }
+
     def _beating(self) -> int:
         return int(self.queue.redis.scard(self.queue.keys.agents))
 
@@ -135,14 +144,7 @@ class Environment:
     def _process(self, command: str, count: int) -> Iterator[psutil.Process]:
         pool = self.folder / f"pool-{count}.toml"
         pool.write_text(POOL.format(count=count))
-        environment = {
-            **os.environ,
-            "TASKYARD_DATABASE_URL": self.servers.database_url,
-            "TASKYARD_REDIS_URL": self.servers.redis_url,
-            "TASKYARD_DATA_DIR": str(self.folder),
-            "TASKYARD_POOL_FILE": str(pool),
-            "TASKYARD_LOG_LEVEL": "warning",
-        }
+        environment = {**os.environ, **self.variables(), "TASKYARD_POOL_FILE": str(pool)}
         process = subprocess.Popen([sys.executable, "-m", "worker", command], env=environment)
         try:
             yield psutil.Process(process.pid)

@@ -1,0 +1,67 @@
+"""Viewers of the dashboard without a browser: they speak its WebSocket protocol and refresh as a page does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import websockets
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+ANSWER_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one viewer saw: seconds until the page was drawn, and of each refresh from asking to its last element."""
+
+    first_seconds: float = 0.0
+    refresh_seconds: list[float] = field(default_factory=list)
+
+
+async def view(url: str, page: str, until: float, most_refreshes: int, *, is_patient: bool = True) -> Seen:
+    """Opens a page and refreshes its live sections when they are due, until a time or a number of refreshes.
+
+    `until` is in monotonic seconds. An impatient viewer does not wait until a refresh is due.
+    """
+    seen = Seen()
+    address = f"{url.replace('http', 'ws')}/_stcore/stream"
+    async with websockets.connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
+        began = time.monotonic()
+        opening = BackMsg()
+        opening.rerun_script.page_name = page
+        opening.rerun_script.context_info.timezone = "UTC"
+        opening.rerun_script.context_info.locale = "en-US"
+        opening.rerun_script.context_info.url = f"{url}/{page}"
+        await socket.send(opening.SerializeToString())
+        intervals = await _finish(socket)
+        seen.first_seconds = time.monotonic() - began
+        due = {section: time.monotonic() + seconds for section, seconds in intervals.items()}
+        while due and time.monotonic() < until and len(seen.refresh_seconds) < most_refreshes:
+            section = min(due, key=due.__getitem__)
+            if is_patient:
+                await asyncio.sleep(max(0.0, due[section] - time.monotonic()))
+            began = time.monotonic()
+            asking = BackMsg()
+            asking.rerun_script.fragment_id = section
+            asking.rerun_script.is_auto_rerun = True
+            await socket.send(asking.SerializeToString())
+            await _finish(socket)
+            seen.refresh_seconds.append(time.monotonic() - began)
+            due[section] = time.monotonic() + intervals[section]
+    return seen
+
+
+async def _finish(socket: websockets.ClientConnection) -> dict[str, float]:
+    """Reads until the run has ended; returns the interval in seconds of every section that refreshes itself."""
+    intervals = {}
+    while True:
+        message = ForwardMsg()
+        message.ParseFromString(await asyncio.wait_for(socket.recv(decode=False), ANSWER_SECONDS))
+        kind = message.WhichOneof("type")
+        if kind == "auto_rerun":
+            intervals[message.auto_rerun.fragment_id] = message.auto_rerun.interval
+        elif kind == "script_finished":
+            return intervals

@@ -30,6 +30,7 @@ _PARAMETER = re.compile(r"%\((\w+)\)s")
 # No plan depends on the values, which are arrays of any length.
 GENERIC_PLANS = "SET plan_cache_mode = force_generic_plan"
 PREPARED_TOPICS = frozenset({"tick", "submission"})
+_OF_VALUES = (psycopg2.DataError, psycopg2.ProgrammingError, psycopg2.NotSupportedError)
 _NAME = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
 
 
@@ -177,9 +178,9 @@ def values_refused(explained: Callable[[str], Exception]) -> Iterator[None]:
     """Turns what PostgreSQL refuses of a statement's values into what `explained` makes of its one-line reason."""
     try:
         yield
-    except (psycopg2.DataError, psycopg2.ProgrammingError, sqlalchemy.exc.DBAPIError) as error:
+    except (*_OF_VALUES, sqlalchemy.exc.DBAPIError) as error:
         cause = getattr(error, "orig", None) or error
-        if not isinstance(cause, psycopg2.DataError | psycopg2.ProgrammingError):
+        if not isinstance(cause, _OF_VALUES):
             raise
         raise explained(_first_line(cause)) from None
 

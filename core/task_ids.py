@@ -6,18 +6,20 @@ Submitters make the ids by their own clocks.
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-_MOST_MILLISECONDS = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_MOST_MILLISECONDS = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 def first_id_at(at: datetime) -> str:
     """What no id made at `at` (aware) or later is below."""
-    milliseconds = min(max(0, int(at.timestamp() * 1000)), (1 << 48) - 1)
+    milliseconds = max(0, (at - _EPOCH) // _MILLISECOND)
     return str(uuid.UUID(int=milliseconds << 80))
 
 
 def time_of(task_id: str) -> datetime:
     """When an id was made (UTC, to the millisecond); the end of the calendar for what is beyond it."""
     milliseconds = min(uuid.UUID(task_id).int >> 80, _MOST_MILLISECONDS)
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return _EPOCH + milliseconds * _MILLISECOND

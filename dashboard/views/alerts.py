@@ -1,6 +1,7 @@
 """What fires, what fired, silences and rules."""
 
 import glob
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -80,15 +81,15 @@ def show_history(history: list[data.ShownAlert]) -> None:
         return
     rows = [
         {
-            _("Severity"): [word(shown.alert.severity)],
-            _("Rule"): shown.alert.rule,
-            _("Subject"): shown.alert.subject,
-            _("Fired"): shown.alert.fired_at,
-            _("Lasted"): duration((shown.alert.resolved_at - shown.alert.fired_at).total_seconds()),
-            _("Message"): shown.alert.message,
-            _("Last value"): compared(shown.kind, shown.alert.value, shown.alert.threshold),
-            _("Acknowledged by"): shown.alert.acknowledged_by or "",
-            _("Resolved"): shown.alert.resolved_at,
+            "severity": [word(shown.alert.severity)],
+            "rule": shown.alert.rule,
+            "subject": shown.alert.subject,
+            "fired": shown.alert.fired_at,
+            "lasted": duration((shown.alert.resolved_at - shown.alert.fired_at).total_seconds()),
+            "message": shown.alert.message,
+            "value": compared(shown.kind, shown.alert.value, shown.alert.threshold),
+            "by": shown.alert.acknowledged_by or "",
+            "resolved": shown.alert.resolved_at,
         }
         for shown in history
         if shown.alert.resolved_at
@@ -97,12 +98,18 @@ def show_history(history: list[data.ShownAlert]) -> None:
         pd.DataFrame(rows),
         alt=_("Alerts that are resolved, the newest first"),
         columns={
-            _("Severity"): states.badge_column(_("Severity"), states.SEVERITY_COLORS, width=90),
-            _("Message"): st.column_config.TextColumn(_("Message"), width=320),
-            _("Fired"): time_column(_("Fired")),
-            _("Resolved"): time_column(_("Resolved")),
+            "severity": states.badge_column(_("Severity"), states.SEVERITY_COLORS, width=90),
+            "rule": _("Rule"),
+            "subject": _("Subject"),
+            "fired": time_column(_("Fired")),
+            "lasted": _("Lasted"),
+            "message": st.column_config.TextColumn(_("Message"), width=320),
+            "value": _("Last value"),
+            "by": _("Acknowledged by"),
+            "resolved": time_column(_("Resolved")),
         },
         key="alerts_history",
+        height="auto" if len(rows) > 15 else "content",
     )
     if len(history) == data.HISTORY_LIMIT:
         st.caption(_("The newest {count} are shown.").format(count=len(history)))
@@ -125,40 +132,57 @@ def show_rules(rules: data.Rules) -> None:
         for problem in rules.problems:
             st.text(problem)
         return
-    rows = [
-        {
-            _("Rule"): rule.name,
-            _("Severity"): [word(rule.severity)],
-            _("Fires at"): _("yes") if rule.threshold is None else shown_value(rule.kind, rule.threshold),
-            _("Clears below"): _("no") if rule.clear is None else shown_value(rule.kind, rule.clear),
-            _("For"): duration(rule.for_seconds) if rule.for_seconds else _("at once"),
-            _("Window"): "" if rule.window_seconds is None else duration(rule.window_seconds),
-            _("Measures"): _(rule.measures),
-            _("Subjects"): ", ".join(rule.subjects),
-            _("Channels"): _("all") if rule.channels is None else ", ".join(rule.channels) or _("none"),
-        }
-        for rule in rules.rules
-    ]
-    if rows:
-        show_table(
-            pd.DataFrame(rows),
-            alt=_("Rules"),
-            columns={
-                _("Severity"): states.badge_column(_("Severity"), states.SEVERITY_COLORS, width=90),
-                _("Measures"): st.column_config.TextColumn(_("Measures"), width=380),
-            },
-            key="alerts_rules",
-            height="content",
-        )
-    else:
-        show_nothing(_("The file has no rules, so nothing can fire."), "rule")
+    show_rule_table(rules.rules)
     st.subheader(_("Channels"))
-    channels = [{_("Channel"): c.name, _("Kind"): c.kind, _("To"): c.target} for c in rules.channels]
-    if channels:
-        show_table(pd.DataFrame(channels), alt=_("Channels"), key="alerts_channels", width="content")
+    if rules.channels:
+        show_table(
+            pd.DataFrame([{"channel": c.name, "kind": c.kind, "to": c.target} for c in rules.channels]),
+            alt=_("Channels"),
+            columns={"channel": _("Channel"), "kind": _("Kind"), "to": _("To")},
+            key="alerts_channels",
+            width="content",
+        )
     else:
         show_nothing(_("No channel is configured: alerts are only shown here."), "notifications_off")
     st.caption(_("Rules are judged every {duration}.").format(duration=duration(rules.every_seconds)))
+
+
+def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
+    """A row for each rule."""
+    if not rules:
+        show_nothing(_("The file has no rules, so nothing can fire."), "rule")
+        return
+    rows = [
+        {
+            "rule": rule.name,
+            "severity": [word(rule.severity)],
+            "fires_at": _("yes") if rule.threshold is None else shown_value(rule.kind, rule.threshold),
+            "clears_below": _("no") if rule.clear is None else shown_value(rule.kind, rule.clear),
+            "for": duration(rule.for_seconds) if rule.for_seconds else _("at once"),
+            "window": "" if rule.window_seconds is None else duration(rule.window_seconds),
+            "measures": _(rule.measures),
+            "subjects": ", ".join(rule.subjects),
+            "channels": _("all") if rule.channels is None else ", ".join(rule.channels) or _("none"),
+        }
+        for rule in rules
+    ]
+    show_table(
+        pd.DataFrame(rows),
+        alt=_("Rules"),
+        columns={
+            "rule": _("Rule"),
+            "severity": states.badge_column(_("Severity"), states.SEVERITY_COLORS, width=90),
+            "fires_at": _("Fires at"),
+            "clears_below": _("Clears below"),
+            "for": _("For"),
+            "window": _("Window"),
+            "measures": st.column_config.TextColumn(_("Measures"), width=380),
+            "subjects": _("Subjects"),
+            "channels": _("Channels"),
+        },
+        key="alerts_rules",
+        height="content",
+    )
 
 
 def ask_later(what: str):

@@ -83,8 +83,10 @@ def show_exports(params: dict[str, str]) -> None:
         st.link_button(_("Export JSON lines"), f"export/audit.jsonl{query}", icon=":material/download:")
 
 
-def show_page(found: data.EventPage, is_first: bool, is_narrowed: bool) -> None:
-    """The events of a page, or that there are none."""
+def show_page(found: data.EventPage, before: str | None, is_narrowed: bool) -> None:
+    """The events of a page, or that there are none, and the ways to others."""
+    if st.query_params.get(BEFORE) != before:
+        st.rerun()  # one of the buttons below was pressed
     if found.events:
         show_events(found.events)
         count = ngettext("{count} event", "{count} events", len(found.events)).format(count=len(found.events))
@@ -96,7 +98,7 @@ def show_page(found: data.EventPage, is_first: bool, is_narrowed: bool) -> None:
             )
         )
     elif found.searched_to is None:
-        if not is_first:
+        if before is not None:
             show_nothing(_("No older event fits."), "history")
         elif is_narrowed:
             show_nothing(_("No event fits the filters."), "filter_alt")
@@ -105,6 +107,7 @@ def show_page(found: data.EventPage, is_first: bool, is_narrowed: bool) -> None:
     if found.searched_to is not None:
         text = _("Searched back to {time} so far.").format(time=escaped(shown_time(found.searched_to)))
         st.caption(f":material/manage_search: {text}")
+    show_paging(found)
 
 
 def show_events(events: tuple[data.AuditEntry, ...]) -> None:
@@ -144,8 +147,8 @@ def show_events(events: tuple[data.AuditEntry, ...]) -> None:
     )
 
 
-def show_paging(found: data.EventPage | None) -> None:
-    """Buttons to older and newer events."""
+def show_paging(found: data.EventPage) -> None:
+    """Buttons to older and newer events; they know the page that is shown, which a refresh may change."""
     with st.container(horizontal=True):
         st.button(
             _("Newest"),
@@ -162,9 +165,9 @@ def show_paging(found: data.EventPage | None) -> None:
             disabled=BEFORE not in st.query_params,
             on_click=go_back,
         )
-        onwards = str(found.next) if found is not None and found.next is not None else None
+        onwards = None if found.next is None else str(found.next)
         st.button(
-            _("Search further") if found is not None and found.searched_to is not None else _("Older"),
+            _("Older") if found.searched_to is None else _("Search further"),
             icon=":material/chevron_right:",
             key="audit_older",
             disabled=onwards is None,
@@ -213,32 +216,29 @@ def about(detail: dict | None) -> str:
     return one_line(" ".join(found))
 
 
-def checked(params: dict[str, str]) -> tuple[data.EventFilter, data.EventCursor | None] | None:
-    """What is asked for, or None after saying what is wrong with it."""
+def show_log(params: dict[str, str]) -> None:
+    """The events that are asked for, or what is wrong with what is asked for."""
+    before = st.query_params.get(BEFORE)
     try:
-        before = st.query_params.get(BEFORE)
-        return data.filter_of(params), data.EventCursor.parse(before) if before else None
+        only = data.filter_of(params)
+        place = data.EventCursor.parse(before) if before else None
     except SubmissionError as error:
         st.error(escaped(str(error), ERROR_LIMIT))
-        return None
+        return
+    show_exports(params)
+    frame.live(
+        "audit",
+        lambda: data.page(only, place),
+        lambda page: show_page(page, before, bool(params)),
+        every_seconds=5.0,
+        height_px=500,
+    )
 
 
 frame.header(_("Audit"), _("Who did what, and when. The log is kept and can't be changed."))
 pick_filters()
-params = wanted()
-if st.session_state.get(FILTERS_KEY, params) != params:
+wanted_params = wanted()
+if st.session_state.get(FILTERS_KEY, wanted_params) != wanted_params:
     go_to(None)  # other filters begin at the newest event
-st.session_state[FILTERS_KEY] = params
-asked = checked(params)
-if asked is not None:
-    show_exports(params)
-    only, before = asked
-    found = data.page(only, before).value
-    frame.live(
-        "audit",
-        lambda: data.page(only, before),
-        lambda page: show_page(page, before is None, bool(params)),
-        every_seconds=5.0,
-        height_px=500,
-    )
-    show_paging(found)
+st.session_state[FILTERS_KEY] = wanted_params
+show_log(wanted_params)

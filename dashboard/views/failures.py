@@ -100,13 +100,15 @@ def close_group() -> None:
 
 def show_one(fingerprint: str, range_seconds: int) -> None:
     """One group: what it is, and what can be done."""
-    st.button(_("All failures"), icon=":material/arrow_back:", key="failures_back", on_click=close_group)
-    if not data.FINGERPRINT.fullmatch(fingerprint):
+    is_known = data.FINGERPRINT.fullmatch(fingerprint) is not None
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(_("All failures"), icon=":material/arrow_back:", key="failures_back", on_click=close_group)
+        one = data.one_group(fingerprint, range_seconds).value if is_known else None
+        if one is not None:
+            show_actions(fingerprint, one)
+    if not is_known:
         show_nothing(_("The address names no group: a fingerprint has 16 hexadecimal digits."), "link_off")
         return
-    one = data.one_group(fingerprint, range_seconds).value
-    if one is not None:
-        show_actions(fingerprint, one)
     frame.live(
         "failure_group",
         lambda: data.one_group(fingerprint, range_seconds),
@@ -140,19 +142,18 @@ def show_group(fingerprint: str, one: data.OneGroup) -> None:
 
 def show_actions(fingerprint: str, one: data.OneGroup) -> None:
     """What can be done with a group, outside of what refreshes itself."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if one.group is not None:
-            if one.group.muted_until is None:
-                if st.button(_("Mute"), icon=":material/volume_off:", key="mute"):
-                    ask_to_mute(one.group)
-            elif st.button(_("Unmute"), icon=":material/volume_up:", key="unmute"):
-                ask_to_unmute(one.group)
-        st.page_link(
-            "views/tasks.py",
-            label=_("Its failed tasks"),
-            icon=":material/list:",
-            query_params=data.failed_with(fingerprint).as_params(),
-        )
+    if one.group is not None:
+        if one.group.muted_until is None:
+            if st.button(_("Mute"), icon=":material/volume_off:", key="mute"):
+                ask_to_mute(one.group)
+        elif st.button(_("Unmute"), icon=":material/volume_up:", key="unmute"):
+            ask_to_unmute(one.group)
+    st.page_link(
+        "views/tasks.py",
+        label=_("Its failed tasks"),
+        icon=":material/list:",
+        query_params=data.failed_with(fingerprint).as_params(),
+    )
 
 
 def ask_to_mute(group: data.FailureGroup) -> None:

@@ -1,0 +1,28 @@
+"""Taking PostgreSQL away from a page that has been read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from core.config import Settings
+from core.database import connect_engine
+from core.embedded import Endpoints
+
+
+@contextmanager
+def database_away(settings: Settings, server_endpoints: Endpoints) -> Iterator[None]:
+    """This test's database refuses connections, and those that there were are broken off."""
+    name = make_url(settings.database_url or "").database
+    admin = connect_engine(server_endpoints.database_url).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        connection.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+        try:
+            yield
+        finally:
+            connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+    admin.dispose()

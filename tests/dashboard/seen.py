@@ -1,0 +1,38 @@
+"""What a page says and shows."""
+
+from __future__ import annotations
+
+import pandas as pd
+from streamlit.testing.v1 import AppTest
+
+from core.database import Database
+from core.event_filter import EventFilter
+from core.store import auditing
+from core.store.auditing import AuditEntry
+
+
+def plain_texts(page: AppTest) -> list[str]:
+    """What is shown by elements that know no Markdown."""
+    return [str(element.value) for kind in ("text", "code") for element in page.get(kind)]
+
+
+def rendered(page: AppTest) -> str:
+    """What is shown as Markdown."""
+    kinds = ("markdown", "caption", "warning", "error", "info", "success", "toast")
+    return "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
+
+
+def texts(page: AppTest) -> str:
+    """Everything that the page says."""
+    return "\n".join([*plain_texts(page), rendered(page)])
+
+
+def table(page: AppTest, column: str) -> pd.DataFrame:
+    """The first table with a column."""
+    return next(element.value for element in page.dataframe if column in element.value.columns)
+
+
+def audited(database: Database, event: str) -> list[AuditEntry]:
+    """What the audit log has of a kind of event, the newest first."""
+    with database.transaction() as tx:
+        return list(auditing.find_events(tx, EventFilter(events=(event,)), budget_seconds=5).events)

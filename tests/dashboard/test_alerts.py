@@ -1,0 +1,274 @@
+"""The Alerts page."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.config import Settings
+from core.database import Database
+from core.embedded import Endpoints
+from core.store import alerting
+from core.store.alerting import Alert
+from dashboard.data import alerts as data
+from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.dialogs import answered
+from tests.dashboard.outages import database_away
+from tests.dashboard.seen import audited, plain_texts, rendered, table, texts
+
+ASKED_KEY = "alerts_asked"
+RULES = """
+evaluate_every_seconds = 3
+[channels.ops]
+kind = "webhook"
+url = "https://ops.example.com/hooks/secret-in-the-path"
+secret_env = "OPS_KEY"
+[[rules]]
+name = "=my rule"
+kind = "failure_rate"
+severity = "critical"
+threshold = 0.5
+channels = ["ops"]
+"""
+
+
+def fired(database: Database, rule: str = "tasks wait long", subject: str = "default", **changes: Any) -> Alert:
+    """A stored alert."""
+    values = {
+        "id": str(uuid.uuid4()),
+        "rule": rule,
+        "subject": subject,
+        "severity": "warning",
+        "state": "firing",
+        "message": "the oldest task has waited for 400 s",
+        "value": 400.0,
+        "threshold": 300.0,
+        "fired_at": datetime.now(UTC) - timedelta(minutes=5),
+    }
+    alert = Alert(**{**values, **changes})
+    with database.transaction() as tx:
+        assert alerting.fire(tx, alert)
+    return alert
+
+
+def stored(database: Database, alert: Alert) -> Alert:
+    with database.transaction() as tx:
+        return alerting.find_alert(tx, alert.id)
+
+
+def asks(page: AppTest, what: str, about: object) -> Any:
+    """What a button of a card does."""
+    return lambda: page.session_state.__setitem__(ASKED_KEY, (what, about))
+
+
+def test_nothing_fires(open_page: OpenPage, database: Database) -> None:
+    page = open_page("alerts")
+
+    assert not page.exception
+    assert "Nothing fires." in texts(page)
+    assert "0 firing" in texts(page)
+    assert [warning.value for warning in page.warning] == [
+        "Alerts stay as they are until a worker leads; none can fire or resolve."
+    ]
+
+
+def test_what_fires_is_shown_worst_first(open_page: OpenPage, database: Database) -> None:
+    fired(database)
+    fired(database, rule="server down", subject="redis", severity="critical", message="no answer", value=1.0)
+
+    page = open_page("alerts")
+
+    assert not page.exception
+    messages = [text for text in plain_texts(page) if text in ("no answer", "the oldest task has waited for 400 s")]
+    assert messages == ["no answer", "the oldest task has waited for 400 s"]
+    assert "2 firing" in rendered(page)
+    assert "6 min 40 s, fires at 5 min" in rendered(page)
+    assert "since 5 min" in rendered(page)
+
+
+def test_what_others_wrote_is_shown_as_it_is(open_page: OpenPage, database: Database) -> None:
+    alert = fired(database, rule=HOSTILE, subject=HOSTILE, message=HOSTILE)
+    with database.transaction() as tx:
+        alerting.acknowledge(tx, alert.id, HOSTILE, HOSTILE)
+        alerting.silence(tx, "*", "*", 60, HOSTILE, HOSTILE)
+
+    page = open_page("alerts", query={"show": "acknowledged"})
+
+    assert not page.exception
+    assert plain_texts(page).count(HOSTILE) == 2
+    for hostile in ("<script>", "**bold**", ":red[", "![x]"):
+        assert hostile not in rendered(page)
+    assert "Acknowledged by" in rendered(page)
+    assert "Silenced until" in rendered(page)
+
+    page = open_page("alerts", query={"show": "silences"})
+
+    assert HOSTILE in plain_texts(page)
+    assert "<script>" not in rendered(page)
+
+
+def test_an_alert_is_acknowledged(open_page: OpenPage, database: Database) -> None:
+    alert = fired(database)
+    name = f"ack_{alert.id}"
+    page = open_page("alerts")
+    page.button(key=name).click().run()
+    assert page.button(key=f"ask_send_{name}")  # the dialog is open
+    ask = asks(page, "acknowledge", data.ShownAlert(alert, "oldest_waiting"))
+
+    answered(page, name, ask, "  ")
+    assert [error.value for error in page.error] == ["Say why: the reason is missing."]
+    assert stored(database, alert).state == "firing"
+
+    answered(page, name, ask, "I look after it")
+    assert not page.exception
+    assert stored(database, alert).state == "acknowledged"
+    [event] = audited(database, "alert_acknowledged")
+    assert event.detail is not None
+    assert event.detail["reason"] == "I look after it"
+    assert event.actor.startswith("dashboard@")
+    assert [toast.value for toast in page.toast] == ["Acknowledged"]
+    assert "Nothing fires." in texts(page)
+
+    answered(page, name, ask, "once more")
+    assert [toast.value for toast in page.toast] == ["It was not firing any more: nothing was changed"]
+    assert len(audited(database, "alert_acknowledged")) == 1
+
+
+def test_an_alert_is_silenced_by_its_own_name(open_page: OpenPage, database: Database) -> None:
+    alert = fired(database, subject="a[1]*")
+    page = open_page("alerts")
+    page.button(key=f"silence_{alert.id}").click().run()
+    name = "silence_tasks wait long_a[[]1][*]"
+
+    answered(page, name, asks(page, "silence", data.ShownAlert(alert, None)), "maintenance")
+
+    assert not page.exception
+    with database.transaction() as tx:
+        [silence] = alerting.silences(tx)
+    assert (silence.rule, silence.subject, silence.reason) == ("tasks wait long", "a[[]1][*]", "maintenance")
+    assert silence.until - silence.since == timedelta(hours=1)
+    [event] = audited(database, "alerts_silenced")
+    assert event.actor == silence.actor
+    assert "Silenced until" in rendered(page)
+
+
+def test_a_silence_needs_a_pattern(open_page: OpenPage, database: Database) -> None:
+    page = open_page("alerts")
+    page.button(key="new_silence").click().run()
+    ask = asks(page, "new", None)
+    ask()
+    page.text_input(key="silence_*_*_rule").set_value(" ")
+    page.text_input(key="ask_reason_silence_*_*").set_value("maintenance")
+    page.button(key="ask_send_silence_*_*").click().run()
+
+    [error] = page.error
+    assert "is not accepted, expected a text" in error.value
+    with database.transaction() as tx:
+        assert alerting.silences(tx) == []
+    assert page.text_input(key="ask_reason_silence_*_*").value == "maintenance"
+
+
+def test_a_silence_is_ended(open_page: OpenPage, database: Database) -> None:
+    with database.transaction() as tx:
+        silence = alerting.silence(tx, "tasks *", "*", 3600, "somebody", "maintenance")
+    page = open_page("alerts", query={"show": "silences"})
+    assert "tasks *" in plain_texts(page)
+    page.button(key=f"end_{silence.id}").click().run()
+
+    answered(page, f"end_{silence.id}", asks(page, "end", silence))
+
+    assert not page.exception
+    with database.transaction() as tx:
+        assert alerting.silences(tx) == []
+    assert len(audited(database, "alerts_unsilenced")) == 1
+    assert "Nothing is silenced" in rendered(page)
+
+
+def test_history_is_filtered_by_rule(open_page: OpenPage, database: Database) -> None:
+    page = open_page("alerts", query={"show": "history"})
+    assert "No alert has resolved yet." in texts(page)
+    first = fired(database)
+    second = fired(database, rule="server down", subject="=redis", severity="critical", value=1.0, threshold=1.0)
+    with database.transaction() as tx:
+        for alert in (first, second):
+            alerting.resolve(tx, alert.id, alert.fired_at + timedelta(minutes=4))
+
+    refreshed(page)
+
+    assert table(page, "subject")["subject"].tolist() in (["default", "'=redis"], ["'=redis", "default"])
+    assert set(table(page, "subject")["lasted"]) == {"4 min"}
+    page.selectbox(key="address_rule").set_value("server down").run()
+    assert table(page, "subject")["subject"].tolist() == ["'=redis"]
+    assert page.query_params["rule"] == "server down"
+
+
+def test_the_shipped_rules(open_page: OpenPage) -> None:
+    page = open_page("alerts", query={"show": "rules"})
+
+    assert not page.exception
+    rules = table(page, "rule").set_index("rule")
+    assert rules.loc["leader missing", "fires_at"] == "yes"
+    assert rules.loc["tasks wait long", "fires_at"] == "5 min"
+    assert rules.loc["failure rate", "clears_below"] == "10%"
+    assert table(page, "channel")["channel"].tolist() == ["log"]
+
+
+def test_rules_of_a_file_without_its_secrets(open_page: OpenPage, tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(RULES)
+    page = open_page("alerts", query={"show": "rules"}, alerts_file=str(file))
+
+    assert not page.exception
+    assert table(page, "rule")["rule"].tolist() == ["'=my rule"]
+    channels = table(page, "channel")
+    assert channels["to"].tolist() == ["ops.example.com"]
+    shown = texts(page) + "".join(element.value.to_csv() for element in page.dataframe)
+    assert "secret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (RULES.replace("failure_rate", "guess"), "kind: 'guess' is not accepted"),
+        ("rules = 3 =", "not TOML"),
+        (None, "can't be read"),
+    ],
+)
+def test_a_file_of_rules_that_can_not_be_used(
+    open_page: OpenPage, tmp_path: Path, content: str | None, expected: str
+) -> None:
+    file = tmp_path / "rules.toml"
+    if content is not None:
+        file.write_text(content)
+    page = open_page("alerts", query={"show": "rules"}, alerts_file=str(file))
+
+    assert not page.exception
+    assert [warning.proto.title for warning in page.warning] == ["The file of rules can't be used"]
+    assert any(expected in text for text in plain_texts(page))
+
+
+def test_with_servers_away_a_banner(open_page: OpenPage) -> None:
+    page = open_page("alerts", **NOBODY_URLS)
+
+    assert not page.exception
+    assert "PostgreSQL can't be reached" in texts(page)
+
+
+def test_without_its_database_what_was_known_stays(
+    open_page: OpenPage, settings: Settings, database: Database, server_endpoints: Endpoints
+) -> None:
+    alert = fired(database)
+    page = open_page("alerts")
+    with database_away(settings, server_endpoints):
+        refreshed(page)
+        assert "was known at" in page.warning[0].value
+        assert alert.message in plain_texts(page)
+
+        answered(page, f"ack_{alert.id}", asks(page, "acknowledge", data.ShownAlert(alert, None)), "try")
+        assert not page.exception
+        assert any("can't be reached" in error.value.replace("\\", "") for error in page.error)

@@ -14,6 +14,7 @@ from core.histograms import GROWTH, LEAST_SECONDS
 MINUTE, TEN_MINUTES, HOUR, DAY = 60, 600, 3600, 86400
 LEVELS = (MINUTE, TEN_MINUTES, HOUR, DAY)
 PATIENCE_SECONDS = 600.0  # for transactions that stay open
+SUMMARISE_TIMEOUT_MS = 100  # less than PostgreSQL's deadlock_timeout
 MESSAGE_LIMIT = 2_000  # characters of a failure's message that its group keeps
 
 
@@ -29,6 +30,16 @@ class Sample:
     total: float
     least: float
     most: float
+
+
+def summarise_times(tx: Transaction) -> None:
+    """Has a question about a range of time not read what was written outside of it lately.
+
+    The transaction ends in Busy if a VACUUM is under way, which does the same. PostgreSQL would have
+    it cancelled if this waited longer.
+    """
+    tx.rows(queries("retention")["lock_timeout"], {"milliseconds": str(SUMMARISE_TIMEOUT_MS)})
+    tx.rows(queries("metrics")["summarise_times"], {})
 
 
 def progress(tx: Transaction, level_seconds: int) -> float:

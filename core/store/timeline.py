@@ -9,7 +9,7 @@ from core.database import Transaction, queries
 from core.timeline import AttemptEnd
 
 MOST_ENDS = 2_000
-ENDS_LOOKED_AT = 20_000
+ENDS_LOOKED_AT = 10_000
 FIRST_WINDOW_SECONDS = 2.0
 
 

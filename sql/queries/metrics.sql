@@ -8,6 +8,15 @@
 SELECT set_config('max_parallel_workers_per_gather', '0', true), set_config('enable_nestloop', 'off', true),
     set_config('jit', 'off', true)
 
+-- name: summarise_times
+-- Tells the audit log's index of times what was written since. Pages that it does not know of may hold any time, so
+-- that every question about a range reads them: without this, all since the last VACUUM, up to a fifth of a day.
+SELECT brin_summarize_new_values(i.inhrelid)
+FROM pg_inherits i JOIN pg_index x ON x.indexrelid = i.inhrelid JOIN pg_class t ON t.oid = x.indrelid
+WHERE i.inhparent = 'task_events_at'::regclass AND t.relname IN ('task_events_default',
+    'task_events_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD'),
+    'task_events_' || to_char(now() AT TIME ZONE 'UTC' - interval '1 hour', 'YYYYMMDD'))
+
 -- name: progress
 -- How far a level has come, in epoch seconds, locked against others who roll it up.
 SELECT date_part('epoch', rolled_to) FROM metric_progress WHERE level_seconds = %(level)s FOR UPDATE

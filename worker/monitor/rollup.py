@@ -6,6 +6,7 @@ that charts reach up to now. What was interrupted begins again where the last co
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable
 
 from core.clock import Clock
 from core.database import Database
+from core.errors import Busy
 from core.store import rolling
 from core.store.rolling import DAY, LEVELS, MINUTE
 
@@ -35,6 +37,8 @@ class RollUp:
 
     def run(self, may_go_on: Callable[[], bool]) -> None:
         """Rolls up everything that is complete, then the minutes that are not. Raises Unavailable."""
+        with contextlib.suppress(Busy), self._database.transaction() as tx:
+            rolling.summarise_times(tx)
         while may_go_on() and self._roll_some():
             pass
         if may_go_on() and self._clock.monotonic() >= self._provisional_after:

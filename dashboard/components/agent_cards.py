@@ -33,6 +33,7 @@ def show_cards(agents: Sequence[Agent], records: Mapping[str, Record], at: float
                 _show_load(agent)
                 _show_figures(agent, records.get(agent.name, Record()))
                 show_notes(agent, at)
+                _show_heartbeat(agent)
                 _show_tasks(agent, at)
 
 
@@ -97,17 +98,20 @@ def show_notes(agent: Agent, at: float) -> None:
     elif agent.state == "draining" and agent.restart is None and agent.running is not None:
         left = ngettext("{count} task still runs.", "{count} tasks still run.", agent.running)
         st.caption(left.format(count=agent.running) if agent.running else _("Drained: nothing runs any more."))
-    if agent.heartbeat_seconds is not None:
-        is_late = agent.heartbeat_seconds > SILENT_AFTER_SECONDS
-        text = _("Heartbeat {age}").format(age=heartbeat(agent))
-        st.markdown(
-            f":{'red' if is_late else 'gray'}[:small[:material/{'heart_broken' if is_late else 'favorite'}: {text}]]"
-        )
     for breaker in agent.breakers[:BREAKERS_SHOWN]:
         _show_breaker(breaker, at)
     more = len(agent.breakers) - BREAKERS_SHOWN
     if more > 0:
         st.caption(ngettext("{count} more type", "{count} more types", more).format(count=more))
+
+
+def _show_heartbeat(agent: Agent) -> None:
+    if agent.heartbeat_seconds is None:
+        return
+    is_late = agent.heartbeat_seconds > SILENT_AFTER_SECONDS
+    color, icon = ("red", "heart_broken") if is_late else ("gray", "favorite")
+    text = _("Heartbeat {age}").format(age=heartbeat(agent))
+    st.markdown(f":{color}[:small[:material/{icon}: {text}]]")
 
 
 def _show_breaker(breaker: OpenBreaker, at: float) -> None:

@@ -17,6 +17,7 @@ from dashboard.data.agents import Agent, Record, Usage
 from dashboard.i18n import _
 
 FIGURE_WIDTH_PX = 130
+ROWS_IN_FULL = 5
 TABLE_HEIGHT_PX = 215
 
 
@@ -46,11 +47,13 @@ def show_agent(agent: Agent, record: Record, at: float) -> None:
 def show_usage(usage: Usage) -> None:
     """What it took over the range."""
     with st.grid(3, min_column_width=CARD_WIDTH_PX):
-        time_chart(_("CPU"), usage.at, [Line(_("CPU"), "blue", usage.cpu_percent)], key="agent_cpu", unit="%")
+        time_chart(_("CPU, %"), usage.at, [Line(_("CPU"), "blue", usage.cpu_percent)], key="agent_cpu", unit="%")
         memory = [None if value is None else value / MEBIBYTE for value in usage.memory_bytes]
-        time_chart(_("Memory"), usage.at, [Line(_("memory"), "violet", memory)], key="agent_memory", unit="MiB")
+        time_chart(_("Memory, MiB"), usage.at, [Line(_("memory"), "violet", memory)], key="agent_memory", unit="MiB")
         load = [None if value is None else 100 * value for value in usage.load_ratio]
-        time_chart(_("Load"), usage.at, [Line(_("slots in use"), "green", load)], key="agent_slots", unit="%")
+        time_chart(
+            _("Slots in use, %"), usage.at, [Line(_("slots in use"), "green", load)], key="agent_slots", unit="%"
+        )
 
 
 def _show_what_it_is(agent: Agent) -> None:
@@ -95,5 +98,5 @@ def _show_running(agent: Agent, at: float) -> None:
                 "Task": st.column_config.LinkColumn(_("Task"), display_text=_("Open")),
             },
             key="agent_runs",
-            height=TABLE_HEIGHT_PX,
+            height="content" if len(rows) <= ROWS_IN_FULL else TABLE_HEIGHT_PX,
         )

@@ -12,44 +12,28 @@ from core.models import AgentRecord
 from dashboard.components import states
 from dashboard.components.agent_cards import heartbeat
 from dashboard.components.amounts import percent, shown_bytes
-from dashboard.components.hold_controls import actions_of, label, want
+from dashboard.components.hold_controls import act_column
 from dashboard.components.states import badge_column, word
-from dashboard.components.tables import show_table
+from dashboard.components.tables import show_table, table_height
 from dashboard.components.times import duration, time_column
 from dashboard.data.agents import Agent, Record
-from dashboard.data.controls import Action
 from dashboard.i18n import _
-
-ROWS_KEY = "agent_table_rows"
-CLICK_KEY = "agent_table_click"
-ROW_HEIGHT_PX = 36
-MOST_HEIGHT_PX = 600
 
 
 def show_rows(
     agents: Sequence[Agent], records: Mapping[str, Record], open_agent: Callable[[str], None], *, key: str
 ) -> None:
     """A row for each, with what can be done; `open_agent` is called back when its details are wanted."""
-    details = f":material/monitoring: {_('Details')}"
-    st.session_state[ROWS_KEY] = [agent.name for agent in agents]
-
-    def clicked() -> None:
-        click = st.session_state[CLICK_KEY]
-        name = st.session_state[ROWS_KEY][click.row]
-        if click.label == details:
-            open_agent(name)
-        else:
-            want(HoldKind.AGENT, next(action for action in Action if label(action) == click.label), [name])
-
-    rows = [_row(agent, records.get(agent.name, Record()), details) for agent in agents]
+    column, acts = act_column(
+        HoldKind.AGENT, [(agent.name, agent.hold) for agent in agents], open_agent, key=f"{key}_click"
+    )
+    rows = [_row(agent, records.get(agent.name, Record()), act) for agent, act in zip(agents, acts, strict=True)]
     show_table(
         pd.DataFrame(rows, columns=list(rows[0])),
         alt=_("Agents with their state, load and figures"),
         columns={
             "Agent": st.column_config.TextColumn(_("Agent"), pinned=True, width=150),
-            "Act": st.column_config.ButtonColumn(
-                _("Act"), type="tertiary", on_click=clicked, key=CLICK_KEY, width=60, pinned=True
-            ),
+            "Act": column,
             "State": badge_column(_("State"), states.AGENT_COLORS),
             "Load": st.column_config.ProgressColumn(_("Load"), min_value=0, max_value=100, format="%d%%", width=110),
             "Slots": st.column_config.TextColumn(_("Slots"), help=_("What it runs, of what it could"), width=70),
@@ -64,7 +48,7 @@ def show_rows(
             "Host": st.column_config.TextColumn(_("Host"), width=90),
         },
         key=key,
-        height=min(MOST_HEIGHT_PX, ROW_HEIGHT_PX * (len(rows) + 1)),
+        height=table_height(len(rows)),
     )
 
 
@@ -130,14 +114,14 @@ def show_reliability(records: Mapping[str, Mapping[str, Record]], *, key: str) -
             "Mean": st.column_config.NumberColumn(_("Mean run"), format="%.3f s"),
         },
         key=key,
-        height=min(MOST_HEIGHT_PX, ROW_HEIGHT_PX * (len(frame) + 1)),
+        height=table_height(len(frame)),
     )
 
 
-def _row(agent: Agent, record: Record, details: str) -> dict[str, object]:
+def _row(agent: Agent, record: Record, act: list[str]) -> dict[str, object]:
     return {
         "Agent": agent.name,
-        "Act": [details, *(label(action) for action in actions_of(HoldKind.AGENT, agent.hold))],
+        "Act": act,
         "State": [word(agent.state)],
         "Load": round(100 * agent.load),
         "Slots": f"{'–' if agent.running is None else agent.running} / {agent.slots}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -21,6 +22,7 @@ from dashboard.i18n import _, ngettext
 
 ROW_PX = 22
 LEAST_PX, MOST_PX = 120, 900
+SHORT_SHARE = 0.005  # of the time that is shown
 TABLE_ROWS = 500
 TABLE_HEIGHT_PX = 320
 RETRIED = N_("failed, tried again")
@@ -38,13 +40,24 @@ def show_gantt(timeline: Timeline, agents: Sequence[str], *, key: str) -> None:
     spans = [span for span in timeline.spans if span.agent in set(agents) and span.end >= timeline.since]
     title = ngettext("{count} attempt", "{count} attempts", len(spans)).format(count=f"{len(spans):,}")
     rows = _rows(spans, agents)
-    figure = go.Figure()
-    for outcome, (name, colour) in OUTCOMES.items():
-        _add_bars(figure, [span for span in spans if span.outcome == outcome], outcome_word(name), colour, timeline)
-    axis = local_times([timeline.since, timeline.until])
-    figure.update_xaxes(range=axis, type="date")
-    figure.update_yaxes(categoryorder="array", categoryarray=rows, range=[len(rows) - 0.5, -0.5], fixedrange=True)
-    figure.update_layout(barmode="overlay", bargap=0.25)
+    by_outcome = {outcome: [span for span in spans if span.outcome == outcome] for outcome in OUTCOMES}
+    data = [_bars(found, outcome, timeline) for outcome, found in by_outcome.items() if found]
+    axis = [time.isoformat() for time in local_times([timeline.since, timeline.until])]
+    layout = {
+        "barmode": "overlay",
+        "bargap": 0.25,
+        "showlegend": True,
+        "xaxis": {"range": axis, "type": "date"},
+        "yaxis": {
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": rows,
+            "range": [len(rows) - 0.5, -0.5],
+            "fixedrange": True,
+            "showgrid": False,
+        },
+    }
+    figure = go.Figure({"data": data, "layout": layout}, _validate=False)
     height = min(MOST_PX, max(LEAST_PX, ROW_PX * len(rows) + 70))
     draw(title, figure, alt=_in_words(title, spans), key=key, height_px=height)
     if timeline.is_cut:
@@ -67,23 +80,31 @@ def _rows(spans: Sequence[Span], agents: Sequence[str]) -> list[str]:
 
 
 def _label(agent: str, row: int) -> str:
-    return f"{plain(agent)} {row + 1}"
+    return f"{plain(agent)} · {row + 1}"
 
 
-def _add_bars(figure: go.Figure, spans: Sequence[Span], name: str, colour: str, timeline: Timeline) -> None:
+def _bars(spans: Sequence[Span], outcome: str, timeline: Timeline) -> dict[str, Any]:
+    """The bars of one outcome, as plotly's JSON."""
+    name, colour = OUTCOMES[outcome]
     starts = [max(span.start, timeline.since) for span in spans]
-    figure.add_bar(
-        orientation="h",
-        name=name,
-        y=[_label(span.agent, span.row) for span in spans],
-        base=local_times(starts),
-        x=[1000 * max(0.0, span.end - start) for span, start in zip(spans, starts, strict=True)],  # milliseconds
-        # an outline, because what took a millisecond is to be seen too
-        marker={"color": color(colour), "line": {"color": color(colour), "width": 1}},
-        customdata=[[plain(span.type), span.task_id, span.attempt, duration(span.end - span.start)] for span in spans],
-        hovertemplate=_("%{customdata[0]}<br>%{customdata[1]}<br>attempt %{customdata[2]}, %{customdata[3]}"),
-        showlegend=True,
-    )
+    # What took a millisecond is to be seen too, and what followed at once is to be seen apart.
+    short_seconds = SHORT_SHARE * (timeline.until - timeline.since)
+    outlines = [color(colour if span.end - span.start < short_seconds else "background") for span in spans]
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": plain(outcome_word(name)),
+        "y": [_label(span.agent, span.row) for span in spans],
+        "base": [time.isoformat() for time in local_times(starts)],
+        "x": [1000 * max(0.0, span.end - start) for span, start in zip(spans, starts, strict=True)],  # milliseconds
+        "marker": {"color": color(colour), "line": {"color": outlines, "width": 1}},
+        "customdata": [
+            [plain(span.type), span.task_id, span.attempt, duration(span.end - span.start)] for span in spans
+        ],
+        "hovertemplate": "%{customdata[0]}<br>%{customdata[1]}<br>"
+        + plain(_("attempt {number}, {time}")).format(number="%{customdata[2]}", time="%{customdata[3]}")
+        + "<extra></extra>",
+    }
 
 
 def _in_words(title: str, spans: Sequence[Span]) -> str:

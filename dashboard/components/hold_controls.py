@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -16,7 +17,9 @@ from dashboard.data.controls import Action
 from dashboard.i18n import _
 
 PENDING_KEY = "hold_controls_pending"
+LEAVE_KEY = "hold_controls_leave"
 NAMES_LISTED = 10
+ACT_WIDTH_PX = 60
 
 LABELS: Mapping[Action, str] = {
     Action.PAUSE: N_("Pause"),
@@ -117,14 +120,59 @@ def show_menu(kind: HoldKind, name: str, hold: Hold | None, *, key: str) -> None
     )
 
 
+def show_bulk_menu(kind: HoldKind, names: Sequence[str], *, key: str) -> None:
+    """A menu of what can be done with all of these."""
+
+    def chosen() -> None:
+        action = st.session_state[key]
+        if action is not None:
+            want(kind, action, names)
+
+    st.menu_button(
+        _("Act on all {count}").format(count=len(names)),
+        [action for action in Action if (kind, action) in TITLES],
+        format_func=label,
+        key=key,
+        on_click=chosen,
+        type="tertiary",
+    )
+
+
+def act_column(
+    kind: HoldKind, held: Sequence[tuple[str, Hold | None]], open_one: Callable[[str], None], *, key: str
+) -> tuple[Any, list[list[str]]]:
+    """A column with a menu in each row, and its cells. `held` are the rows in order: names and how they are held.
+
+    `open_one` is called back with the name of which details are wanted.
+    """
+    details = f":material/monitoring: {_('Details')}"
+    # the rows as the viewer sees them: a click tells only its row
+    st.session_state[f"{key}_names"] = [name for name, _hold in held]
+
+    def clicked() -> None:
+        click = st.session_state[key]
+        name = st.session_state[f"{key}_names"][click["row"]]
+        if click["label"] == details:
+            open_one(name)
+            st.session_state[LEAVE_KEY] = True
+        else:
+            want(kind, next(action for action in Action if label(action) == click["label"]), [name])
+
+    column = st.column_config.ButtonColumn(
+        _("Act"), type="tertiary", on_click=clicked, key=key, width=ACT_WIDTH_PX, pinned=True
+    )
+    return column, [[details, *(label(action) for action in actions_of(kind, hold))] for _name, hold in held]
+
+
 def leave_section() -> None:
     """To be called first in a live section with menus: has the whole page run when something was chosen."""
-    if PENDING_KEY in st.session_state:
+    if PENDING_KEY in st.session_state or LEAVE_KEY in st.session_state:
         st.rerun(scope="app")
 
 
 def ask_pending(act: Act) -> None:
     """Asks about what was chosen, if anything was; to be called by the page before its sections."""
+    st.session_state.pop(LEAVE_KEY, None)
     wanted: Wanted | None = st.session_state.pop(PENDING_KEY, None)
     if wanted is None:
         return

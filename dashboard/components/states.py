@@ -32,6 +32,7 @@ AGENT_COLORS: Mapping[str, str] = {
     "left": "gray",
     "lost": "red",
 }
+QUEUE_COLORS: Mapping[str, str] = {"open": "green", "paused": "orange", "draining": "violet"}
 WORDS: Mapping[str, str] = {
     TaskState.BLOCKED: N_("blocked"),
     TaskState.SCHEDULED: N_("scheduled"),
@@ -48,6 +49,7 @@ WORDS: Mapping[str, str] = {
     "info": N_("info"),
     "warning": N_("warning"),
     "critical": N_("critical"),
+    "open": N_("open"),
     "online": N_("online"),
     "paused": N_("paused"),
     "draining": N_("draining"),

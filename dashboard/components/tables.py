@@ -10,6 +10,9 @@ import streamlit as st
 
 from core.cells import neutral
 
+ROWS_IN_FULL = 15
+SCROLLED_HEIGHT_PX = 560
+
 
 def show_table(
     frame: pd.DataFrame, *, alt: str, columns: Mapping[str, Any] | None = None, key: str | None = None, **options: Any
@@ -28,6 +31,11 @@ def show_table(
         key=key,
         **options,
     )
+
+
+def table_height(rows: int) -> Any:
+    """The height of a table that shows all of its rows as long as there are few, and scrolls then."""
+    return "content" if rows <= ROWS_IN_FULL else SCROLLED_HEIGHT_PX
 
 
 def neutralised(frame: pd.DataFrame) -> pd.DataFrame:

@@ -38,7 +38,6 @@ SORTS: dict[str, tuple[str, Callable[[Agent], object]]] = {
 MINUTES = ("5", "15", "60")
 TIMELINE_AGENTS = 20
 RECORD_SECONDS = 86_400
-OPENED_KEY = "agents_opened"
 START_ONE = "python -m worker run"
 
 
@@ -48,7 +47,7 @@ class Choice:
 
     view: str
     text: str
-    states: Sequence[str]
+    state: str | None
     type: str | None
     sort: str
 
@@ -57,7 +56,7 @@ class Choice:
         known = " ".join((agent.name, agent.kind, agent.host, *agent.tags)).lower()
         return (
             self.text.lower() in known
-            and (not self.states or agent.state in self.states)
+            and self.state in (None, agent.state)
             and (self.type is None or agent.takes(self.type))
         )
 
@@ -82,7 +81,14 @@ def pick() -> Choice:
             **address.text_field("find"),
         )
         with st.popover(_("Filter and sort"), icon=":material/tune:"):
-            chosen = st.multiselect(_("State"), STATES, format_func=word, **address.choices("state", STATES))
+            state = st.selectbox(
+                _("State"),
+                STATES,
+                index=None,
+                placeholder=_("Any"),
+                format_func=word,
+                **address.choice("state", STATES),
+            )
             task_type = st.selectbox(
                 _("Takes type"), types, index=None, placeholder=_("Any"), **address.choice("type", types)
             )
@@ -92,14 +98,12 @@ def pick() -> Choice:
                 format_func=lambda name: _(SORTS[name][0]),
                 **address.choice("sort", list(SORTS), "name"),
             )
-    return Choice(view or "cards", text or "", chosen, task_type, sort or "name")
+    return Choice(view or "cards", text or "", state, task_type, sort or "name")
 
 
 def show_now(now: data.Now, records: data.Records, choice: Choice) -> None:
     """The agents that are there."""
     hold_controls.leave_section()
-    if OPENED_KEY in st.session_state:
-        st.rerun(scope="app")
     warn_if_not_led(now)
     if not now.agents:
         show_no_agents()
@@ -138,26 +142,7 @@ def show_summary(agents: Sequence[Agent], found: Sequence[Agent]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{count}{of_all}**, {load}")
         if len(found) > 1:
-            show_bulk_menu(found)
-
-
-def show_bulk_menu(found: Sequence[Agent]) -> None:
-    """What can be done with all that fit."""
-    names = [agent.name for agent in found]
-
-    def chosen() -> None:
-        action = st.session_state["agents_bulk"]
-        if action is not None:
-            hold_controls.want(HoldKind.AGENT, action, names)
-
-    st.menu_button(
-        _("Act on all {count}").format(count=len(names)),
-        list(controls.Action),
-        format_func=hold_controls.label,
-        key="agents_bulk",
-        on_click=chosen,
-        type="tertiary",
-    )
+            hold_controls.show_bulk_menu(HoldKind.AGENT, [agent.name for agent in found], key="agents_bulk")
 
 
 def page_of(agents: Sequence[Agent]) -> Sequence[Agent]:
@@ -182,7 +167,6 @@ def show_no_agents() -> None:
 def open_agent(name: str) -> None:
     """Has the page show one agent."""
     st.query_params["agent"] = name
-    st.session_state[OPENED_KEY] = True
 
 
 def show_one(now: data.Now, records: data.Records, name: str) -> None:
@@ -298,7 +282,6 @@ def agent_page(name: str) -> None:
 
 tell()
 hold_controls.ask_pending(controls.act)
-st.session_state.pop(OPENED_KEY, None)
 if st.query_params.get("agent"):
     agent_page(st.query_params["agent"])
 else:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -167,3 +169,32 @@ def test_retention_per_level(database: Database) -> None:
     duty.prune({MINUTE: 1, TEN_MINUTES: 0, HOUR: 0, DAY: 0})
     assert rolled(database, MINUTE) == {}
     assert rolled(database, HOUR) != {}
+
+
+def test_a_question_about_a_range_reads_little_beside_it(database: Database, database_url: str) -> None:
+    """The roll-up tells the index of times what was written since the last VACUUM; not while one is under way."""
+    with database.transaction() as tx:
+        tx.rows("ALTER TABLE task_events_default SET (autovacuum_enabled = off)", {})
+    store(database, sorted(random_events(random.Random(8), START, START + SPAN_SECONDS, 10_000), key=itemgetter("at")))
+
+    def pages_read() -> int:
+        with database.transaction() as tx:
+            tx.rows("SELECT set_config('enable_seqscan', 'off', true)", {})
+            plan = tx.rows(
+                "EXPLAIN (ANALYZE) SELECT count(*) FROM task_events"
+                " WHERE at >= to_timestamp(%(since)s) AND at < to_timestamp(%(until)s)",
+                {"since": START + 60, "until": START + 120},
+            )
+        return sum(int(pages) for line in plan for pages in re.findall(r"lossy=(\d+)", line[0]))
+
+    before = pages_read()
+    assert before > 100
+    vacuum = connect_driver(database_url)
+    try:
+        vacuum.cursor().execute("LOCK TABLE task_events_default IN SHARE UPDATE EXCLUSIVE MODE")  # as VACUUM does
+        RollUp(database).run(lambda: True)
+        assert pages_read() == before
+    finally:
+        vacuum.close()
+    RollUp(database).run(lambda: True)
+    assert pages_read() <= 64

@@ -15,7 +15,7 @@ from dashboard.components.charts import Line, bar_chart, time_chart
 from dashboard.components.empty import show_nothing
 from dashboard.components.plain import one_line
 from dashboard.components.states import word
-from dashboard.components.tables import show_table
+from dashboard.components.tables import show_table, table_height
 from dashboard.components.times import shown_time, time_column
 from dashboard.data.failures import MOST_FAILED, OneGroup, ShownGroup
 from dashboard.i18n import _, ngettext
@@ -76,7 +76,7 @@ def show_groups(groups: Sequence[ShownGroup], open_group: Callable[[str], None])
             "example": st.column_config.LinkColumn(_("Example"), display_text=_("Open task")),
         },
         key="failures_groups",
-        height="auto" if len(groups) > 15 else "content",
+        height=table_height(len(groups)),
     )
 
 

@@ -14,7 +14,7 @@ from dashboard.components.asking import ask, tell
 from dashboard.components.empty import show_nothing
 from dashboard.components.plain import escaped
 from dashboard.components.states import word
-from dashboard.components.tables import show_table
+from dashboard.components.tables import show_table, table_height
 from dashboard.components.times import duration, shown_time, time_column
 from dashboard.data import alerts as data
 from dashboard.i18n import _, ngettext
@@ -109,7 +109,7 @@ def show_history(history: list[data.ShownAlert]) -> None:
             "resolved": time_column(_("Resolved")),
         },
         key="alerts_history",
-        height="auto" if len(rows) > 15 else "content",
+        height=table_height(len(rows)),
     )
     if len(history) == data.HISTORY_LIMIT:
         st.caption(_("The newest {count} are shown.").format(count=len(history)))

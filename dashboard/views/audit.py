@@ -13,7 +13,7 @@ from dashboard.components import address
 from dashboard.components.empty import show_nothing
 from dashboard.components.plain import escaped, one_line
 from dashboard.components.states import word
-from dashboard.components.tables import show_table
+from dashboard.components.tables import show_table, table_height
 from dashboard.components.times import shown_time, time_column
 from dashboard.data import audit as data
 from dashboard.i18n import _, ngettext
@@ -143,7 +143,7 @@ def show_events(events: tuple[data.AuditEntry, ...]) -> None:
             "detail": st.column_config.TextColumn(_("Detail"), width=400),
         },
         key="audit_events",
-        height=600 if len(rows) > 15 else "content",
+        height=table_height(len(rows)),
     )
 
 
@@ -230,7 +230,7 @@ def show_log(params: dict[str, str]) -> None:
         "audit",
         lambda: data.page(only, place),
         lambda page: show_page(page, before, bool(params)),
-        every_seconds=5.0,
+        every_seconds=5.0 if place is None else None,  # older events stay as they are
         height_px=500,
     )
 

@@ -2,16 +2,19 @@
 
 import streamlit as st
 
+from core.bulk import Action
 from core.errors import ErrorClass
 from core.texts import N_
 from dashboard import frame
 from dashboard.components import address, failure_groups
 from dashboard.components.asking import ask, tell
+from dashboard.components.bulk_dialog import ask_many, read_runs, show_runs
 from dashboard.components.empty import show_nothing
 from dashboard.components.plain import escaped
 from dashboard.components.ranges import pick_range
 from dashboard.components.times import duration, shown_time
 from dashboard.data import failures as data
+from dashboard.data.bulk_runs import Target
 from dashboard.i18n import _, ngettext
 
 SORTS = {"count": N_("Most frequent"), "last": N_("Last seen"), "new": N_("Newest")}
@@ -109,6 +112,7 @@ def show_one(fingerprint: str, range_seconds: int) -> None:
     if not is_known:
         show_nothing(_("The address names no group: a fingerprint has 16 hexadecimal digits."), "link_off")
         return
+    frame.live("failures_runs", read_runs, show_runs, every_seconds=1.0, tells_time=False, height_px=1)
     frame.live(
         "failure_group",
         lambda: data.one_group(fingerprint, range_seconds),
@@ -142,6 +146,13 @@ def show_group(fingerprint: str, one: data.OneGroup) -> None:
 
 def show_actions(fingerprint: str, one: data.OneGroup) -> None:
     """What can be done with a group, outside of what refreshes itself."""
+    if st.button(
+        _("Retry what is failed now ({count})").format(count=failure_groups.failed_in_words(one.failed_now)),
+        icon=":material/replay:",
+        key="retry_group",
+        disabled=not one.failed_now,
+    ):
+        ask_many(Action.RETRY, Target(only=data.failed_with(fingerprint)))
     if one.group is not None:
         if one.group.muted_until is None:
             if st.button(_("Mute"), icon=":material/volume_off:", key="mute"):

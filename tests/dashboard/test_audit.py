@@ -1,0 +1,167 @@
+"""The Audit page."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.config import Settings
+from core.database import Database
+from core.embedded import Endpoints
+from core.holds import HoldKind, HoldMode
+from core.store import holding
+from core.submission import Submitter
+from dashboard.data import audit as data
+from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.outages import database_away
+from tests.dashboard.seen import plain_texts, rendered, table, texts
+
+ADD_EVENTS = """
+INSERT INTO task_events (at, event, actor, detail)
+SELECT now() - make_interval(mins => n / 2), 'paused', 'ann',
+    jsonb_build_object('name', 'q' || n, 'reason', 'number ' || n)
+FROM generate_series(1, %(count)s) n
+"""
+
+
+def add_events(database: Database, count: int) -> None:
+    """Operators' events, two of each time."""
+    with database.transaction() as tx:
+        tx.rows(ADD_EVENTS, {"count": count})
+
+
+def reasons(page: AppTest) -> list[str]:
+    return [str(reason) for reason in table(page, "reason")["reason"]]
+
+
+def test_nobody_has_done_anything(open_page: OpenPage, database: Database) -> None:
+    page = open_page("audit")
+
+    assert not page.exception
+    assert "Nobody has done anything yet." in rendered(page)
+
+
+def test_who_did_what(open_page: OpenPage, loaded: dict[str, str], submitter: Submitter, database: Database) -> None:
+    submitter.retry(loaded["failed"], actor="ann", reason="the disk is back")
+    with database.transaction() as tx:
+        holding.hold(tx, HoldKind.QUEUE, "default", HoldMode.PAUSED, "bob", "maintenance")
+
+    page = open_page("audit")
+
+    assert not page.exception
+    events = table(page, "event")
+    assert events["event"].tolist() == ["paused", "retried", "cancelled"]
+    assert events["actor"].tolist() == ["bob", "ann", "test"]
+    assert events["reason"].tolist()[:2] == ["maintenance", "the disk is back"]
+    assert events["states"].tolist()[1:] == ["failed → pending", "pending → cancelled"]
+    assert events["task"].tolist()[1] == f"task?id={loaded['failed']}"
+    assert events["about"].tolist()[0] == "queue default"
+
+
+def test_everything_and_filters_in_the_address(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    def found(**query: str) -> set[tuple[str, str]]:
+        page = open_page("audit", query={"show": "everything", **query})
+        assert not page.exception
+        assert not page.error
+        frames = [element.value for element in page.dataframe]
+        return set(zip(frames[0]["event"], frames[0]["actor"], strict=True)) if frames else set()
+
+    assert {("completed", "dispatcher"), ("cancelled", "test"), ("agent joined", "dispatcher")} <= found()
+    assert found(events="completed,failed") == {("completed", "dispatcher"), ("failed", "dispatcher")}
+    assert found(actor="test") == {("cancelled", "test")}
+    assert {event for event, _actor in found(task_id=loaded["running"])} == {"submitted", "assigned", "started"}
+    assert {event for event, _actor in found(agent="builder", text="NO SUCH file")} == {"failed"}
+    assert found(time="1h") == found()
+    assert found(time="between", since="2020-01-01T00:00:00+00:00", until="2020-01-02T00:00:00+00:00") == set()
+
+
+def test_what_is_picked_goes_into_the_address(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    page = open_page("audit", query={"actor": "nobody"})
+    assert "No event fits the filters." in rendered(page)
+
+    page.text_input(key="address_actor").set_value("").run()
+    page.multiselect(key="address_events").set_value(["cancelled", "retried"]).run()
+    page.selectbox(key="address_time").set_value("24h").run()
+
+    assert table(page, "event")["event"].tolist() == ["cancelled"]
+    assert {name: page.query_params[name] for name in ("events", "time")} == {
+        "events": "cancelled,retried",
+        "time": "24h",
+    }
+    assert "actor" not in page.query_params
+    links = [button.proto.url for button in page.get("link_button")]
+    assert links == [f"export/audit.{kind}?time=24h&events=cancelled%2Cretried" for kind in ("csv", "jsonl")]
+
+
+def test_pages_show_each_event_once(open_page: OpenPage, database: Database) -> None:
+    count = 2 * data.PAGE_EVENTS + 30
+    add_events(database, count)
+    page = open_page("audit")
+    seen = [reasons(page)]
+    while not page.button(key="audit_older").disabled:
+        page.button(key="audit_older").click().run()
+        seen.append(reasons(page))
+
+    assert [len(found) for found in seen] == [data.PAGE_EVENTS, data.PAGE_EVENTS, 30]
+    assert sorted(reason for found in seen for reason in found) == sorted(f"number {n}" for n in range(1, count + 1))
+
+    page.button(key="audit_newer").click().run()
+    assert reasons(page) == seen[1]
+    page.button(key="audit_newer").click().run()
+    assert reasons(page) == seen[0]
+    assert "before" not in page.query_params
+    page.button(key="audit_older").click().run()
+    page.text_input(key="address_text").set_value("number 7").run()  # other filters begin at the newest
+    assert "before" not in page.query_params
+    assert reasons(page)[0] == "number 7"
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"task_id": "1"}, "expected a task id"),
+        ({"before": "yesterday"}, "before: 'yesterday' is not accepted"),
+        ({"before": "2030-01-01T00:00:00+00:00~x"}, "expected what an earlier page gave"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    open_page: OpenPage, database: Database, query: dict[str, str], expected: str
+) -> None:
+    page = open_page("audit", query=query)
+
+    assert not page.exception
+    [error] = page.error
+    assert expected in error.value.replace("\\", "")
+    assert not page.dataframe
+
+
+def test_what_others_wrote_is_shown_as_it_is(open_page: OpenPage, database: Database) -> None:
+    with database.transaction() as tx:
+        holding.hold(tx, HoldKind.QUEUE, HOSTILE, HoldMode.PAUSED, "=ann", HOSTILE)
+
+    page = open_page("audit")
+
+    assert not page.exception
+    [event] = table(page, "event").to_dict("records")
+    assert (event["actor"], event["reason"], event["about"]) == ("'=ann", HOSTILE, f"queue {HOSTILE}")
+    assert "<script>" not in rendered(page)
+
+
+def test_with_servers_away_a_banner(open_page: OpenPage) -> None:
+    page = open_page("audit", **NOBODY_URLS)
+
+    assert not page.exception
+    assert "PostgreSQL can't be reached" in texts(page)
+
+
+def test_without_its_database_what_was_known_stays(
+    open_page: OpenPage, settings: Settings, loaded: dict[str, str], server_endpoints: Endpoints
+) -> None:
+    page = open_page("audit")
+    with database_away(settings, server_endpoints):
+        refreshed(page)
+
+        assert not page.exception
+        assert "was known at" in page.warning[0].value
+        assert table(page, "event")["event"].tolist() == ["cancelled"]
+        assert any("can't be reached" in text for text in plain_texts(page))

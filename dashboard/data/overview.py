@@ -48,7 +48,8 @@ class Charts:
     run_p99: Sequence[float | None]
     oldest: Sequence[float | None]
     failures: Mapping[str, Sequence[float]]
-    load: Mapping[str, Sequence[float | None]]
+    load: Mapping[str, Sequence[float | None]]  # by agent
+    depth: Mapping[str, Sequence[float | None]]  # tasks that wait, by queue
 
 
 @shared()
@@ -89,6 +90,7 @@ def _read_charts(servers: Servers, range_seconds: int) -> Charts:
     with servers.database.transaction() as tx:
         points = {point.at: point for point in metrics.series(tx, first, until, step)}
         load = _sampled(tx, "agent", "load_ratio", first, until, step, at)
+        depth = _sampled(tx, "queue", "waiting", first, until, step, at)
         oldest = _sampled(tx, "queue", "oldest_waiting_seconds", first, until, step, at, most=True)
         led = _sampled(tx, "dispatcher", "ticks_per_second", first, until, step, at).get("leader", [None] * len(at))
     classes = sorted({error_class for point in points.values() for error_class in point.failures})
@@ -107,6 +109,7 @@ def _read_charts(servers: Servers, range_seconds: int) -> Charts:
         oldest=[_worst(values) for values in zip(*oldest.values(), _none_waits(led), strict=True)],
         failures={name: [float(_point(points, t).failures.get(name, 0)) for t in at] for name in classes},
         load=load,
+        depth=depth,
     )
 
 

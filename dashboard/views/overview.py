@@ -1,5 +1,7 @@
 """How the installation does now, and how it did."""
 
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
 
 from dashboard import frame
@@ -14,7 +16,7 @@ from dashboard.i18n import _, ngettext
 
 CARD_WIDTH_PX = 170
 CHART_WIDTH_PX = 420
-LOAD_COLORS = ("blue", "green", "orange", "violet", "red", "yellow", "gray")
+MANY_COLORS = ("blue", "green", "orange", "violet", "red", "yellow", "gray")
 CLASS_COLORS = ("red", "orange", "violet", "yellow", "blue", "gray", "green")
 
 
@@ -128,22 +130,27 @@ def show_charts(charts: data.Charts) -> None:
             key="run_time",
             is_seconds=True,
         )
-        failures = [
-            Line(name, CLASS_COLORS[n % len(CLASS_COLORS)], values)
-            for n, (name, values) in enumerate(charts.failures.items())
-        ]
         time_chart(
             _("Failed attempts by class"),
             charts.at,
-            failures or [Line(_("none"), "gray", [0.0] * len(charts.at))],
+            _many(charts.failures, CLASS_COLORS) or [Line(_("none"), "gray", [0.0] * len(charts.at))],
             key="failures",
             is_stacked=True,
         )
-        load = [
-            Line(name, LOAD_COLORS[n % len(LOAD_COLORS)], [None if v is None else 100 * v for v in values])
-            for n, (name, values) in enumerate(charts.load.items())
-        ]
-        time_chart(_("Agents' load"), charts.at, load, key="agent_load", unit="%")
+        depth = {name: [value or 0.0 for value in values] for name, values in charts.depth.items()}
+        time_chart(
+            _("Waiting tasks by queue"),
+            charts.at,
+            _many(depth) or [Line(_("none"), "gray", [0.0] * len(charts.at))],
+            key="depth_over_time",
+            is_stacked=True,
+        )
+        load = {name: [None if v is None else 100 * v for v in values] for name, values in charts.load.items()}
+        time_chart(_("Agents' load"), charts.at, _many(load), key="agent_load", unit="%")
+
+
+def _many(series: Mapping[str, Sequence[float | None]], colors: Sequence[str] = MANY_COLORS) -> list[Line]:
+    return [Line(name, colors[n % len(colors)], values) for n, (name, values) in enumerate(series.items())]
 
 
 def _pair(histogram: object) -> str:

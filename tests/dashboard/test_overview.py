@@ -72,7 +72,7 @@ def test_every_range_has_its_charts(open_page: OpenPage, loaded: dict[str, str],
     page = open_page("overview", query={"range": range_})
 
     assert not page.exception
-    assert len(page.get("plotly_chart")) == 7
+    assert len(page.get("plotly_chart")) == 8
 
 
 def test_with_servers_away_a_banner_and_no_error(open_page: OpenPage) -> None:

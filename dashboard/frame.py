@@ -35,15 +35,16 @@ def live(
     read: Callable[[], Reading[Value]],
     show: Callable[[Value], None],
     *,
-    every_seconds: float = REFRESH_SECONDS,
+    every_seconds: float | None = REFRESH_SECONDS,
     tells_time: bool = True,
     height_px: int = 200,
 ) -> None:
     """A section of a page that refreshes itself: reads, and shows what was read.
 
-    `name` is unique within the app. While nothing can be read, what was read last is shown, with its time
-    and the reason. With `tells_time` False the section leaves the reason and the time to another
-    one on the same page. Other errors of `read` reach the viewer by `dashboard.server.tell_error`.
+    `name` is unique within the app; with `every_seconds` None it stands still. While nothing can be read,
+    what was read last is shown, with its time and the reason. With `tells_time` False the section leaves
+    the reason and the time to another one on the same page. Other errors of `read` reach the viewer by
+    `dashboard.server.tell_error`.
     """
 
     @st.fragment(run_every=every_seconds if is_live() else None, key=f"section_{name}")

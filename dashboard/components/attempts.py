@@ -18,9 +18,9 @@ from dashboard.data.attempts import RUNNING, WAITING, Attempt
 from dashboard.i18n import _
 
 ATTEMPTS_SHOWN = 30
-ROW_PX, REST_PX = 26, 70
+ROW_PX, REST_PX, LEAST_PX = 26, 90, 250
 LEAST_SHARE = 0.004  # of the chart's width, so that the shortest bar can be seen
-PHASES = (("wait", N_("waiting"), "orange"), ("run", N_("running"), "blue"), ("backoff", N_("backing off"), "violet"))
+PHASES = (("wait", N_("waiting"), "gray"), ("run", N_("running"), "blue"), ("backoff", N_("backing off"), "violet"))
 OUTCOMES = {
     "completed": N_("completed"),
     "failed": N_("failed"),
@@ -78,7 +78,7 @@ def show_timeline(attempts: Sequence[Attempt], now: datetime) -> None:
         figure,
         alt=_in_words(shown, now),
         key="attempts_over_time",
-        height_px=REST_PX + ROW_PX * max(2, len(shown)),
+        height_px=max(LEAST_PX, REST_PX + ROW_PX * len(shown)),
     )
 
 

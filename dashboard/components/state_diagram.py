@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
-import streamlit as st
 
 from core.states import TRANSITIONS, WAITING, TaskState
 from dashboard.components.charts import draw
@@ -16,10 +15,12 @@ from dashboard.components.theme import color
 from dashboard.i18n import _
 
 NUMBERS_SHOWN = 4  # of one transition that was made several times
-HEIGHT_PX = 290
-WIDTH, DEPTH = (-0.15, 4.45), (-0.1, 3.55)
+HEIGHT_PX = 250
+STEPS_IN_WORDS = 30
+WIDTH, DEPTH = (-0.15, 4.75), (-0.1, 3.55)
+CURVE_POINTS = 150
 ROUND = 0.68  # height of a unit by its width
-BOX = (0.43, 0.24)  # half a state's size
+BOX = (0.42, 0.24)  # half a state's size
 
 Step = tuple[str | None, str]
 Point = tuple[float, float]
@@ -29,11 +30,11 @@ PLACES: Mapping[str, Point] = {
     TaskState.BLOCKED: (1.0, 3.2),
     TaskState.PENDING: (1.0, 2.0),
     TaskState.SCHEDULED: (1.0, 0.8),
-    TaskState.ASSIGNED: (2.15, 2.0),
-    TaskState.IN_PROGRESS: (3.1, 2.0),
-    TaskState.COMPLETED: (4.0, 3.0),
-    TaskState.FAILED: (4.0, 2.0),
-    TaskState.CANCELLED: (4.0, 0.9),
+    TaskState.ASSIGNED: (2.1, 2.0),
+    TaskState.IN_PROGRESS: (3.2, 2.0),
+    TaskState.COMPLETED: (4.3, 3.0),
+    TaskState.FAILED: (4.3, 2.0),
+    TaskState.CANCELLED: (4.3, 0.9),
 }
 # How far a transition's middle is pulled off its straight line, so that none runs through a state or over its reverse.
 BENDS: Mapping[Step, Point] = {
@@ -56,13 +57,12 @@ BENDS: Mapping[Step, Point] = {
 def show_diagram(path: Sequence[Step], current: str) -> None:
     """All states and legal transitions; those of `path` stand out and bear their places in it."""
     draw(_("Way through the states"), figure_of(path, current), alt=in_words(path), key="states", height_px=HEIGHT_PX)
-    with st.expander(_("In words")):
-        st.text(in_words(path))
 
 
 def in_words(path: Sequence[Step]) -> str:
     """The way as a line of text."""
-    return " → ".join([_("submitted"), *(word(to_state) for _from, to_state in path)])
+    first = _("submitted") if len(path) <= STEPS_IN_WORDS else "…"
+    return " → ".join([first, *(word(to_state) for _from, to_state in path[-STEPS_IN_WORDS:])])
 
 
 def figure_of(path: Sequence[Step], current: str) -> go.Figure:
@@ -119,7 +119,7 @@ def _add_transition(figure: go.Figure, step: Step, numbers: Sequence[int]) -> No
     bend = BENDS.get(step, (0.0, 0.0))
     middle = ((start[0] + end[0]) / 2 + bend[0], (start[1] + end[1]) / 2 + bend[1])
     paint = color("primary") if numbers else color("border")
-    points = [_on_curve(start, middle, end, n / 60) for n in range(61)]
+    points = [_on_curve(start, middle, end, n / CURVE_POINTS) for n in range(CURVE_POINTS + 1)]
     outside = [point for point in points if not _is_in_box(point, end)]
     if step[0] is not None:
         outside = [point for point in outside if not _is_in_box(point, start)]

@@ -9,7 +9,7 @@ from dashboard.components.asking import tell
 from dashboard.components.attempts import show_attempts, show_timeline
 from dashboard.components.json_tree import show_json
 from dashboard.components.plain import escaped, one_line
-from dashboard.components.state_diagram import show_diagram
+from dashboard.components.state_diagram import in_words, show_diagram
 from dashboard.components.task_logs import show_events, show_logs
 from dashboard.data import task as data
 from dashboard.data.attempts import path_of
@@ -81,11 +81,12 @@ def show_body(details: data.Details | None) -> None:
     if details is None:
         return
     task = details.task
+    path = path_of(details.events)
     task_facts.show_facts(task)
     with st.grid(2, min_column_width=CHART_WIDTH_PX):
-        with st.container(gap="small"):
-            show_diagram(path_of(details.events), task.state)
+        show_diagram(path, task.state)
         show_timeline(details.attempts, details.now)
+    st.caption(in_words(path))
     show_attempts(details.attempts, details.now)
     show_parts(details)
 

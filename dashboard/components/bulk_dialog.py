@@ -1,0 +1,174 @@
+"""Asks before an operation on many tasks: how many it is about, why it is done; and shows those that run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from core.bulk import Action
+from core.errors import TaskyardError
+from core.texts import N_
+from dashboard.components.plain import escaped
+from dashboard.components.states import PRIORITIES, word
+from dashboard.components.times import duration
+from dashboard.data import bulk_runs as data
+from dashboard.data.base import Reading
+from dashboard.data.texts import REASON_LIMIT
+from dashboard.i18n import _, ngettext
+
+ERROR_LIMIT = 500
+TITLES: Mapping[Action, str] = {
+    Action.RETRY: N_("Retry tasks?"),
+    Action.CANCEL: N_("Cancel tasks?"),
+    Action.PRIORITY: N_("Change the priority of tasks?"),
+}
+EFFECTS: Mapping[Action, str] = {
+    Action.RETRY: N_("Failed and cancelled tasks become pending with a new budget of attempts."),
+    Action.CANCEL: N_("Open tasks end at once, and so does what waits for them; running ones are told to stop."),
+    Action.PRIORITY: N_("Tasks that no agent has yet get another priority."),
+}
+DOING: Mapping[Action, str] = {
+    Action.RETRY: N_("Retrying"),
+    Action.CANCEL: N_("Cancelling"),
+    Action.PRIORITY: N_("Changing the priority"),
+}
+DONE: Mapping[Action, str] = {
+    Action.RETRY: N_("Retried {count}"),
+    Action.CANCEL: N_("Cancelled {count}"),
+    Action.PRIORITY: N_("Changed the priority of {count}"),
+}
+
+
+def ask_many(action: Action, target: data.Target, then: Callable[[], None]) -> None:
+    """Opens the dialog; what is confirmed in it runs on without the viewer, and `then` is called."""
+
+    @st.dialog(_(TITLES[action]))
+    def dialog() -> None:
+        st.caption(_(EFFECTS[action]))
+        priority = _pick_priority() if action is Action.PRIORITY else None
+        try:
+            with st.spinner(_("Counting…")):
+                seen = data.look_ahead(action, target, priority)
+        except TaskyardError as error:
+            st.error(escaped(str(error), ERROR_LIMIT))
+            return
+        st.markdown(f"**{in_words(action, target, seen)}**")
+        if not seen.changed:
+            return
+        with st.form("bulk", border=False):
+            reason = st.text_input(
+                _("Reason"), max_chars=REASON_LIMIT, key="bulk_reason", help=_("It is kept in the audit log.")
+            )
+            is_sent = st.form_submit_button(_label(action, seen), type="primary", key="bulk_send")
+        if is_sent and _starts(action, target, seen, reason, priority):
+            then()
+            st.rerun()
+
+    dialog()
+
+
+def in_words(action: Action, target: data.Target, seen: data.Preview) -> str:
+    """How many tasks are meant, and how many of them would be changed."""
+    meant, changed = _count(seen.meant, seen.is_exact), _count(seen.changed, seen.is_exact)
+    if target.only is None:
+        whole = ngettext("{count} task is selected", "{count} tasks are selected", seen.meant)
+    else:
+        whole = ngettext("{count} task matches", "{count} tasks match", seen.meant)
+    part = {
+        Action.RETRY: ngettext("{count} can be retried", "{count} can be retried", seen.changed),
+        Action.CANCEL: ngettext("{count} can be cancelled", "{count} can be cancelled", seen.changed),
+        Action.PRIORITY: ngettext("{count} can be changed", "{count} can be changed", seen.changed),
+    }[action]
+    return f"{whole.format(count=meant)}; {part.format(count=changed)}."
+
+
+def _pick_priority() -> str:
+    chosen = st.segmented_control(
+        _("New priority"), PRIORITIES, default="high", required=True, format_func=word, key="bulk_priority"
+    )
+    return chosen or "high"
+
+
+def _label(action: Action, seen: data.Preview) -> str:
+    label = {
+        Action.RETRY: ngettext("Retry {count} task", "Retry {count} tasks", seen.changed),
+        Action.CANCEL: ngettext("Cancel {count} task", "Cancel {count} tasks", seen.changed),
+        Action.PRIORITY: ngettext("Change {count} task", "Change {count} tasks", seen.changed),
+    }[action]
+    return label.format(count=_count(seen.changed, seen.is_exact))
+
+
+def _count(count: int, is_exact: bool) -> str:
+    return f"{count:,}" if is_exact else _("at least {count}").format(count=f"{count:,}")
+
+
+def _starts(action: Action, target: data.Target, seen: data.Preview, reason: str, priority: str | None) -> bool:
+    """Begins it, or says why not."""
+    if not reason.strip():
+        st.error(_("Say why: the reason is missing."))
+        return False
+    try:
+        data.start(action, target, seen, reason, priority)
+    except TaskyardError as error:
+        st.error(escaped(str(error), ERROR_LIMIT))
+        return False
+    return True
+
+
+def read_runs() -> Reading[Sequence[data.Run]]:
+    """The operations of this process, for a live section."""
+    return Reading(data.runs().all(), datetime.now(UTC))
+
+
+def show_runs(runs: Sequence[data.Run]) -> None:
+    """A line for each: how far it is and a button that stops it, or what came of it."""
+    for run in runs:
+        with st.container(border=True, gap="xsmall", key=f"bulk_run_{run.id}"):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                why = escaped(f"{run.operation.actor}: {run.operation.reason}")
+                st.markdown(f"{_said(run)} :gray[{why}]", width="stretch")
+                if run.ended_at is not None:
+                    label, icon, act = _("Dismiss"), ":material/close:", data.runs().dismiss
+                else:
+                    label, icon, act = _("Stop"), ":material/stop_circle:", data.runs().stop
+                st.button(
+                    label,
+                    icon=icon,
+                    key=f"bulk_act_{run.id}",
+                    type="tertiary",
+                    on_click=act,
+                    args=(run.id,),
+                    disabled=run.is_stopping and run.ended_at is None,
+                )
+            if run.ended_at is None:
+                st.progress(min(1.0, (run.done + run.skipped) / run.total) if run.total else 0.0)
+            elif run.problem:
+                st.error(escaped(run.problem, ERROR_LIMIT))
+
+
+def _said(run: data.Run) -> str:
+    """How far an operation is, or what came of it, as Markdown."""
+    action = run.operation.action
+    if run.ended_at is None:
+        done = _("{done} of {total}").format(done=f"{run.done + run.skipped:,}", total=f"{run.total:,}")
+        tail = _("stopping…") if run.is_stopping else _skipped(run.skipped)
+        return ", ".join(filter(None, [f":material/hourglass_top: **{_(DOING[action])}**: {done}", tail]))
+    icon = ":material/error:" if run.problem else ":material/check_circle:"
+    parts = [_(DONE[action]).format(count=f"{run.done:,}"), _skipped(run.skipped)]
+    if run.result is not None and run.result.dependants:
+        count = run.result.dependants
+        text = ngettext("{count} that waited for one too", "{count} that waited for them too", count)
+        parts.append(text.format(count=f"{count:,}"))
+    if run.result is not None and run.result.is_stopped:
+        parts.append(_("stopped before the rest"))
+    parts.append(_("in {duration}").format(duration=duration((run.ended_at - run.started_at).total_seconds())))
+    return f"{icon} " + ", ".join(filter(None, parts))
+
+
+def _skipped(count: int) -> str:
+    text = ngettext(
+        "{count} skipped: its state no longer allowed it", "{count} skipped: their states no longer allowed it", count
+    )
+    return text.format(count=f"{count:,}") if count else ""

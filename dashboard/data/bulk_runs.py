@@ -1,0 +1,190 @@
+"""Operations on many tasks that run in this process, whoever started them and whether or not they still look."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from core.bulk import Action, Bulk, BulkResult, Operation, preview
+from core.errors import SubmissionError, TaskyardError
+from core.inputs import refused
+from core.store import finding, operating, reading
+from core.store.finding import Matching
+from core.task_filter import TaskFilter
+from dashboard.data.base import actor, connections, forget
+from dashboard.data.texts import checked
+
+MOST_AT_ONCE = 4
+MOST_KEPT = 20
+STOP_SECONDS = 5.0
+PREVIEW_REASON = "preview"  # nothing is written with it
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an operation is about: everything that matches `only`, or just the tasks `ids`."""
+
+    only: TaskFilter | None = None
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """How many tasks are meant, and how many of them the operation would change; at least so many if not exact."""
+
+    meant: int
+    changed: int
+    is_exact: bool
+    matching: Matching | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One of them as it is now. It goes on until `ended_at`; then it has a `result`, or a `problem` ended it."""
+
+    id: str
+    operation: Operation
+    total: int
+    started_at: datetime
+    done: int = 0
+    skipped: int = 0
+    is_stopping: bool = False
+    ended_at: datetime | None = None
+    result: BulkResult | None = None
+    problem: str = ""
+
+
+class Runs:
+    """The operations of this process, the latest first. Every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: dict[str, Run] = {}
+        self._threads: dict[str, threading.Thread] = {}
+        self._stops: dict[str, threading.Event] = {}
+        atexit.register(self.close)
+
+    def start(self, operation: Operation, target: Target, seen: Preview, bulk: Bulk) -> str:
+        """Begins one in a thread of its own and returns its id; raises SubmissionError if too many run."""
+        run = Run(str(uuid.uuid4()), operation, seen.changed, datetime.now(UTC))
+        stop = threading.Event()
+        thread = threading.Thread(
+            target=self._work,
+            args=(run.id, target, seen.matching, bulk, stop),
+            name=f"bulk {operation.action}",
+            daemon=True,
+        )
+        with self._lock:
+            if len(self._threads) >= MOST_AT_ONCE:
+                raise refused("operation", operation.action.value, f"at most {MOST_AT_ONCE} at once: wait for one")
+            self._runs = dict([(run.id, run), *self._runs.items()][:MOST_KEPT])
+            self._threads[run.id], self._stops[run.id] = thread, stop
+        thread.start()
+        return run.id
+
+    def all(self) -> tuple[Run, ...]:
+        """All that are known."""
+        with self._lock:
+            return tuple(self._runs.values())
+
+    def stop(self, run_id: str) -> None:
+        """Ends one after the batch that it is at; what is done stays done."""
+        with self._lock:
+            if run_id in self._stops:
+                self._stops[run_id].set()
+                self._runs[run_id] = replace(self._runs[run_id], is_stopping=True)
+
+    def dismiss(self, run_id: str) -> None:
+        """Forgets one that is over."""
+        with self._lock:
+            if run_id not in self._threads:
+                self._runs.pop(run_id, None)
+
+    def close(self) -> None:
+        """Ends all of them."""
+        for run in self.all():
+            self.stop(run.id)
+        for thread in list(self._threads.values()):
+            thread.join(STOP_SECONDS)
+
+    # ours
+
+    def _work(self, run_id: str, target: Target, matching: Matching | None, bulk: Bulk, stop: threading.Event) -> None:
+        operation = self._runs[run_id].operation
+
+        def progress(done: int, skipped: int, total: int) -> None:
+            self._update(run_id, done=done, skipped=skipped, total=total)
+
+        try:
+            if target.only is None:
+                result = bulk.run_listed(operation, target.ids, progress=progress, should_stop=stop.is_set)
+            else:
+                result = bulk.run_matching(
+                    operation, target.only, matching=matching, progress=progress, should_stop=stop.is_set
+                )
+        except TaskyardError as error:
+            self._end(run_id, problem=str(error))
+        except Exception as error:
+            log.exception("an operation on many tasks failed")
+            self._end(run_id, problem=f"{type(error).__name__}: the dashboard's log has the details")
+        else:
+            self._end(run_id, result=result, done=result.done, skipped=result.skipped)
+
+    def _update(self, run_id: str, **changes: object) -> None:
+        with self._lock:
+            if run_id in self._runs:
+                self._runs[run_id] = replace(self._runs[run_id], **changes)  # type: ignore[arg-type]
+
+    def _end(self, run_id: str, **changes: object) -> None:
+        self._update(run_id, ended_at=datetime.now(UTC), **changes)
+        with self._lock:
+            del self._threads[run_id], self._stops[run_id]
+
+
+@st.cache_resource(show_spinner=False, on_release=Runs.close)
+def runs() -> Runs:
+    """This process's operations."""
+    return Runs()
+
+
+def look_ahead(action: Action, target: Target, priority: str | None = None) -> Preview:
+    """What an operation would do; raises SubmissionError, Busy or Unavailable."""
+    operation = Operation(action, actor(), PREVIEW_REASON, priority)
+    with connections().database.transaction() as tx:
+        if target.only is None:
+            tasks = reading.tasks_of(tx, target.ids)
+            changed = sum(_is_changed(operation, task.state, task.priority.label) for task in tasks)
+            return Preview(len(target.ids), changed, True)
+        meant = finding.count_matching(tx, target.only)
+        try:
+            matching = preview(tx, operation, target.only)
+        except SubmissionError:  # the filter asks for none of the states that allow it
+            return Preview(meant.count, 0, meant.is_exact)
+    return Preview(meant.count, matching.count, meant.is_exact and matching.is_exact, matching)
+
+
+def start(action: Action, target: Target, seen: Preview, reason: str, priority: str | None = None) -> str:
+    """Begins an operation as the viewer and returns its id; raises SubmissionError."""
+    operation = Operation(action, actor(), checked("reason", reason), priority)
+    servers = connections()
+    run_id = runs().start(operation, target, seen, Bulk(servers.database, servers.submitter.operators))
+    forget()
+    return run_id
+
+
+def _is_changed(operation: Operation, state: str, priority: str) -> bool:
+    """Whether an operation changes a task like this."""
+    allowed = {
+        Action.CANCEL: operating.CANCELLABLE,
+        Action.RETRY: operating.RETRYABLE,
+        Action.PRIORITY: operating.REPRIORITISABLE,
+    }[operation.action]
+    return state in allowed and operation.priority != priority

@@ -3,7 +3,7 @@
 
 -- name: entries
 -- The newest events of a span, before a place (a NULL bounds nothing).
-SELECT task_id, at, event, from_state, to_state, attempt, actor, agent_id, detail, ctid::text
+SELECT task_id, at, event, from_state, to_state, attempt, actor, agent_id, detail, ctid::text AS place
 FROM task_events
 WHERE at >= %(low)s::timestamptz AND at < %(high)s::timestamptz
     AND (%(place)s::tid IS NULL OR (at, ctid) < (%(place_at)s::timestamptz, %(place)s::tid))
@@ -22,7 +22,7 @@ SELECT min(at) FROM task_events_default
 
 -- name: task_logs
 -- What handlers of a task logged after a time.
-SELECT task_id, at, event, from_state, to_state, attempt, actor, agent_id, detail, ctid::text
+SELECT task_id, at, event, from_state, to_state, attempt, actor, agent_id, detail, ctid::text AS place
 FROM task_events
 WHERE task_id = %(id)s::uuid AND event = 'log' AND (%(after)s::timestamptz IS NULL OR at > %(after)s::timestamptz)
 ORDER BY at DESC, ctid DESC LIMIT %(limit)s

@@ -228,6 +228,15 @@ FROM (
 ) counted
 GROUP BY agent, type ORDER BY agent, type
 
+-- name: queue_counts
+-- What came to each queue, what completed and what ended in windows of whole minutes before a time (epoch seconds).
+SELECT m.queue, w.minutes, sum(m.submitted)::bigint, sum(m.completed)::bigint,
+    sum(m.completed + m.failed + m.cancelled)::bigint
+FROM unnest(%(windows)s::int[]) AS w(minutes)
+CROSS JOIN LATERAL (SELECT * FROM metric_counts c WHERE c.level_seconds = 60
+    AND c.at >= to_timestamp(%(until)s - 60 * w.minutes) AND c.at < to_timestamp(%(until)s) OFFSET 0) m
+GROUP BY m.queue, w.minutes
+
 -- name: first_seen
 -- When each type that did anything since a time was first seen in that time, by the hours; epoch seconds.
 SELECT type, date_part('epoch', min(at)) FROM metric_counts

@@ -16,6 +16,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from core.errors import ConfigurationError, shortened
 
 PlacementName = Literal["round_robin", "least_loaded", "priority"]
+ReportPeriod = Literal["daily", "weekly"]
+ReportFormat = Literal["pdf", "html", "xlsx", "csv", "json"]
 ENV_PREFIX = "TASKYARD_"
 
 
@@ -78,6 +80,16 @@ class Settings(BaseSettings):
     retention_days_days: int = Field(
         1095, ge=0, le=36500, description="Days for which those of each day are kept; 0: for ever"
     )
+    reports: Annotated[tuple[ReportPeriod, ...], NoDecode] = Field(
+        ("daily", "weekly"), description="Reports that the worker writes, of `daily` and `weekly`; empty: none"
+    )
+    report_formats: Annotated[tuple[ReportFormat, ...], NoDecode] = Field(
+        ("pdf", "xlsx"), description="In which formats, of `pdf`, `html`, `xlsx`, `csv` and `json`"
+    )
+    reports_dir: Path | None = Field(None, description="Folder of these reports; empty: `reports` in the data folder")
+    retention_reports_days: int = Field(
+        365, ge=0, le=36500, description="They are removed so many days after their period; 0: never"
+    )
     dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
     dashboard_port: int = Field(8501, ge=1, le=65535, description="Port of the dashboard (the next free one if taken)")
     metrics_host: str = Field("127.0.0.1", description="Address of Prometheus metrics and health checks")
@@ -86,12 +98,12 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
 
-    @field_validator("task_modules", mode="before")
+    @field_validator("task_modules", "reports", "report_formats", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("database_url", "redis_url", "pool_file", "alerts_file", mode="before")
+    @field_validator("database_url", "redis_url", "pool_file", "alerts_file", "reports_dir", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
@@ -118,6 +130,11 @@ class Settings(BaseSettings):
             kept = "for ever" if not tasks else f"for {tasks} days"
             raise ValueError(f"expected 0 (for ever) or not less than the tasks' own, which are kept {kept}")
         return events
+
+    @property
+    def reports_folder(self) -> Path:
+        """Where the worker writes reports."""
+        return self.reports_dir or self.data_dir / "reports"
 
     def placement_of(self, queue: str) -> PlacementName:
         """The placement policy of a queue."""

@@ -89,22 +89,26 @@ def step_for(seconds: float) -> int:
 def spans(since: float, until: float, step_seconds: int, rolled: Mapping[int, float]) -> list[tuple[int, float, float]]:
     """(level, since, until) that cover a range (epoch seconds) once, coarse levels first (pure).
 
-    A coarse level serves only whole units of its own, and nothing behind what it was `rolled` up to.
+    The range begins with a whole step. A coarse level serves only whole units of its own, and nothing
+    behind what it was `rolled` up to.
     """
-    found = []
-    start, end = math.floor(since / step_seconds) * step_seconds, until
+    return covering(math.floor(since / step_seconds) * step_seconds, until, step_seconds, rolled)
+
+
+def covering(
+    since: float, until: float, step_seconds: int, rolled: Mapping[int, float]
+) -> list[tuple[int, float, float]]:
+    """The same for a range that begins at `since`, a whole minute, be it within a step (pure)."""
     for level in sorted(LEVELS, reverse=True):
         if level == MINUTE:
             break
-        first = math.ceil(start / level) * level
-        last = math.floor(min(rolled.get(level, 0.0), end) / level) * level
+        first = math.ceil(since / level) * level
+        last = math.floor(min(rolled.get(level, 0.0), until) / level) * level
         if level <= step_seconds and first < last:
-            below = [span for span in LEVELS if span < level]
-            found.append((level, float(first), float(last)))
-            head = spans(start, first, max(below), rolled) if start < first else []
-            tail = spans(last, end, max(below), rolled) if last < end else []
-            return [*found, *head, *tail]
-    return [(MINUTE, float(start), float(end))] if start < end else []
+            below = max(span for span in LEVELS if span < level)
+            found = [(level, float(first), float(last))]
+            return [*found, *covering(since, first, below, rolled), *covering(last, until, below, rolled)]
+    return [(MINUTE, float(since), float(until))] if since < until else []
 
 
 def series(
@@ -115,12 +119,14 @@ def series(
     only: Filter = Filter(),
     *,
     percentiles: bool = True,
+    whole_steps: bool = True,
 ) -> list[Point]:
     """The steps of a range (epoch seconds) in which anything happened, in order.
 
-    Without `percentiles` the histograms hold only the sums of their durations.
+    Without `percentiles` the histograms hold only the sums of their durations. Without `whole_steps`
+    the first one holds only what came from `since` on, a whole minute.
     """
-    parameters = _parameters(tx, since, until, step_seconds, only)
+    parameters = range_parameters(tx, since, until, step_seconds, whole_steps=whole_steps) | asdict(only)
     points = {}
     for start, *counts, cpu, wait, run, total in tx.rows(queries("metrics")["series"], parameters):
         histograms = [Histogram({}, seconds) for seconds in (wait, run, total)]
@@ -176,12 +182,10 @@ def first_seen(tx: Transaction, since: float) -> dict[str, float]:
     return dict(tx.rows(queries("metrics")["first_seen"], {"since": since}))  # type: ignore[arg-type]
 
 
-def range_parameters(tx: Transaction, since: float, until: float, step_seconds: int) -> dict[str, Any]:
+def range_parameters(
+    tx: Transaction, since: float, until: float, step_seconds: int, *, whole_steps: bool = True
+) -> dict[str, Any]:
     """The parameters of a statement that reads a range (epoch seconds) by steps: the step, and the spans' arrays."""
-    chosen = spans(since, until, step_seconds, rolling.levels(tx))
+    chosen = (spans if whole_steps else covering)(since, until, step_seconds, rolling.levels(tx))
     names = ("levels", "sinces", "untils")
     return {"step": step_seconds, **{name: [span[i] for span in chosen] for i, name in enumerate(names)}}
-
-
-def _parameters(tx: Transaction, since: float, until: float, step_seconds: int, only: Filter) -> dict[str, Any]:
-    return {**range_parameters(tx, since, until, step_seconds), **asdict(only)}

@@ -44,6 +44,7 @@ def jobs(worker: Worker) -> list[Job]:
         Job("look for anomalies", 60, 30, worker.monitor.detect),
         Job("judge the alert rules", worker.monitor.evaluate_every_seconds, 5, worker.monitor.evaluate),
         Job("roll up the audit log", 5, 5, worker.monitor.roll_up),
+        Job("write the reports that are due", 300, 300, worker.write_reports),
         Job("forget roll-ups that are older than their retention", 3600, 3600, worker.monitor.prune),
     ]
 

@@ -39,6 +39,7 @@ from worker.jobs import schedule
 from worker.logs import configure_logs
 from worker.monitor.families import Families
 from worker.monitor.monitor import Monitor
+from worker.reporting import Reporting
 from worker.retention import Retention
 from worker.sample import sample_workload
 from worker.term import TermFactory
@@ -68,6 +69,7 @@ class Worker:
             load_pool(settings.pool_file), endpoints.redis_url, self.queue, settings.grace_seconds, settings.data_dir
         )
         self._retention = Retention(settings, self.database)
+        self._reporting = Reporting(settings, self.database, self._clock)
         self.monitor = Monitor(settings, self.database, self.queue, self.dispatcher, name, self._clock)
         self._exporter = Exporter(
             settings.metrics_host,
@@ -138,14 +140,19 @@ class Worker:
         if not self.dispatcher.is_leading.is_set():
             return
         try:
-            removed = self._retention.prune("worker", may_go_on=self._may_prune, progress=lambda what, count: None)
+            removed = self._retention.prune("worker", may_go_on=self._may_go_on, progress=lambda what, count: None)
         except Unavailable as error:
             log.warning("retention.waiting", reason=str(error))
         else:
             if removed:
                 log.info("retention.pruned", **asdict(removed))
 
-    def _may_prune(self) -> bool:
+    def write_reports(self) -> None:
+        """Writes the reports of the last day and week that are missing, if this worker leads."""
+        if self.dispatcher.is_leading.is_set():
+            self._reporting.write_due(self._may_go_on)
+
+    def _may_go_on(self) -> bool:
         return self.dispatcher.is_leading.is_set() and not self._is_stopping
 
     def keep_servers(self) -> None:

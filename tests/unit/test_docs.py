@@ -25,6 +25,8 @@ def shown(default: object) -> str:
     """A default as it would be written in the environment; nothing for none."""
     if default is None or default == ():
         return ""
+    if isinstance(default, tuple):
+        return ",".join(default)
     if isinstance(default, bool | dict):
         return json.dumps(default)
     return f"{default:g}" if isinstance(default, float) else str(default)

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.metrics import DAY, HOUR, MINUTE, STEPS_SECONDS, Point, spans, step_for, total
+from core.metrics import DAY, HOUR, MINUTE, STEPS_SECONDS, Point, covering, spans, step_for, total
 
 times = st.integers(0, 60 * DAY).map(float)
 
@@ -43,6 +43,20 @@ def test_every_range_is_covered_once(since: float, length: float, step: int, hou
     for level, first, last in found:
         assert level <= step
         assert level == MINUTE or (first % level == 0 and last % level == 0 and last <= rolled[level])
+
+
+@given(st.integers(0, 86_400), times, st.sampled_from(STEPS_SECONDS), times, times)
+def test_a_range_from_within_a_step_is_covered_once(
+    minutes: int, length: float, step: int, hours: float, days: float
+) -> None:
+    since, until = minutes * 60.0, minutes * 60.0 + length
+    found = sorted(
+        covering(since, until, step, {HOUR: hours // HOUR * HOUR, DAY: days // DAY * DAY}), key=lambda s: s[1]
+    )
+    assert sum(last - first for _, first, last in found) == length
+    assert all(before[2] == after[1] for before, after in itertools.pairwise(found))
+    assert not found or (found[0][1], found[-1][2]) == (since, until)
+    assert all(level == MINUTE or (first % level == 0 and last % level == 0) for level, first, last in found)
 
 
 def test_steps_give_a_readable_number_of_points() -> None:

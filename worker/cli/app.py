@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from worker.cli import admin, alerts, holds, prune, restart, seed, show, status, submit, tasks, why
+from worker.cli import admin, alerts, holds, prune, report, restart, seed, show, status, submit, tasks, why
 from worker.cli.exits import EXIT_CODES, Commands
 
 PROGRAM = "python -m worker"
@@ -45,6 +45,7 @@ COMMANDS = (
     ("history", show.history, LOOK, f"history {ID}"),
     ("agents", status.agents, LOOK, "agents --all"),
     ("types", admin.types, LOOK, "types diagnostic.sleep"),
+    ("report", report.report, LOOK, "report --from 7d --format pdf --output reports/"),
     ("alerts", alerts.alerts, WATCH, "alerts --all"),
     ("ack", alerts.ack, WATCH, f'ack {ID} --reason "looking into it"'),
     ("silence", alerts.silence, WATCH, 'silence "queue grows" --subject reports --minutes 120'),

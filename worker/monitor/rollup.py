@@ -23,6 +23,7 @@ SHARE = 0.1
 CATCH_UP_SHARE = 0.5
 STEP_SECONDS = 1.0  # that a transaction should not last longer than
 MOST_MINUTES = 1440  # in one transaction
+SAMPLES_SECONDS = 60.0  # that the samples of a minute may come after its events
 
 
 class RollUp:
@@ -73,7 +74,8 @@ class RollUp:
         for below, level in itertools.pairwise(LEVELS):
             with self._database.transaction() as tx:
                 since = rolling.progress(tx, level)
-                until = math.floor(rolling.levels(tx)[below] / level) * level
+                patience = SAMPLES_SECONDS if below == MINUTE else 0.0
+                until = math.floor((rolling.levels(tx)[below] - patience) / level) * level
                 if until > since:
                     rolling.roll_up(tx, level, below, since, until)
                     rolling.note_progress(tx, level, until)

@@ -90,6 +90,8 @@ class Sampler:
             self._note(now, "process", f"worker {self._host}", metric, value)
 
     def _sample_live(self, live: Live, now: float) -> None:
+        led = (_minute(now), "service", "leader", "led_minutes")  # once a minute: reports count these
+        self._samples.setdefault(led, Sample(*led, 1, 1.0, 1.0, 1.0))
         for agent in live.agents:
             name = f"agent {agent.name}"
             self._note(now, "process", name, "cpu_percent", agent.cpu_percent)

@@ -1,0 +1,65 @@
+"""Performance reports: read by `gather`, made into a file by `render`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from importlib import import_module
+
+from core.inputs import refused
+from core.reports.gather import gather
+from core.reports.report import Report
+from core.reports.wording import Wording, identity
+from core.texts import N_
+
+__all__ = ["FORMATS", "Format", "Report", "Wording", "file_name", "gather", "render"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file: its label, the ending of its name, its media type, and the module that makes it."""
+
+    label: str
+    extension: str
+    media_type: str
+    module: str
+
+
+FORMATS: Mapping[str, Format] = {
+    "pdf": Format(N_("PDF, for printing"), "pdf", "application/pdf", "pdf"),
+    "html": Format(N_("Interactive page (HTML)"), "html", "text/html", "html"),
+    "xlsx": Format(
+        N_("Excel workbook"), "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"
+    ),
+    "csv": Format(N_("CSV tables (zip)"), "zip", "application/zip", "csv_zip"),
+    "json": Format(N_("JSON"), "json", "application/json", "json"),
+}
+
+
+def render(
+    report: Report,
+    format: str,
+    translate: Callable[[str], str] = identity,
+    zone: tzinfo = UTC,
+    language: str = "en",
+) -> bytes:
+    """The report as a file of one of FORMATS; raises SubmissionError for another.
+
+    `translate` gives each text of the report in the reader's `language` (a code such as "zh"), from its
+    English; moments are those of `zone`'s clock.
+    """
+    if format not in FORMATS:
+        raise refused("format", format, f"one of {', '.join(FORMATS)}")
+    # only what is needed is loaded: typst and XlsxWriter take a while
+    module = import_module(f"core.reports.{FORMATS[format].module}")
+    rendered: bytes = module.render(report, Wording(translate, zone, language))
+    return rendered
+
+
+def file_name(report: Report, format: str) -> str:
+    """A name for the file: taskyard-report-<from>-<to>, in UTC, to the minute where it matters."""
+    times = (report.now.since, report.now.until)
+    is_days = all(at.hour == at.minute == 0 for at in times)
+    since, until = (f"{at:%Y%m%d}" if is_days else f"{at:%Y%m%dT%H%MZ}" for at in times)
+    return f"taskyard-report-{since}-{until}.{FORMATS[format].extension}"

@@ -1,0 +1,106 @@
+"""The folder of reports that the worker writes every day and every week."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from core.inputs import refused
+from core.reports import FORMATS
+
+PERIODS = {"daily": timedelta(days=1), "weekly": timedelta(days=7)}
+_NAME = re.compile(r"taskyard-(daily|weekly)-(\d{4}-\d{2}-\d{2})\.(\w{1,8})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFile:
+    """One report there: of which `period` ("daily" or "weekly"), from when to when, in what format, when written."""
+
+    name: str
+    period: str
+    since: datetime
+    until: datetime
+    format: str
+    size_bytes: int
+    written_at: datetime
+
+
+def name_of(period: str, first_day: date, format: str) -> str:
+    """The name of the file for the day or week (UTC) that begins with `first_day`."""
+    return f"taskyard-{period}-{first_day.isoformat()}.{FORMATS[format].extension}"
+
+
+def list_reports(folder: Path) -> list[ReportFile]:
+    """The reports in a folder, the latest period first; other files are passed over, and so is a missing folder."""
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return []
+    found = [report for entry in entries if (report := _described(entry)) is not None]
+    return sorted(found, key=lambda report: (report.until, report.period, report.name), reverse=True)
+
+
+def read_report(folder: Path, name: str) -> bytes:
+    """The content of one of the reports that `list_reports` names; raises SubmissionError for any other name."""
+    if _NAME.fullmatch(name) is not None:
+        try:
+            # a link could lead out of the folder
+            file = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            pass
+        else:
+            with open(file, "rb") as opened:
+                return opened.read()
+    raise refused("name", name, "that of a report in the folder")
+
+
+def write_report(folder: Path, name: str, content: bytes) -> None:
+    """Writes a file so that it is there as a whole or not at all; makes the folder. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, unfinished = tempfile.mkstemp(prefix=".unfinished-", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, folder / name)
+    except BaseException:
+        os.unlink(unfinished)
+        raise
+
+
+def remove_older(folder: Path, before: datetime) -> list[str]:
+    """Removes reports of periods that ended before a time; returns their names."""
+    names = [report.name for report in list_reports(folder) if report.until < before]
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    return names
+
+
+def missing(folder: Path, periods: Iterable[tuple[str, date]], formats: Iterable[str]) -> list[tuple[str, date, str]]:
+    """(period, first day, format) of the reports that are not there."""
+    wanted = [(period, first, format) for period, first in periods for format in formats]
+    return [one for one in wanted if not (folder / name_of(*one)).exists()]
+
+
+def _described(entry: os.DirEntry[str]) -> ReportFile | None:
+    matched = _NAME.fullmatch(entry.name)
+    if matched is None or not entry.is_file(follow_symlinks=False):
+        return None
+    format = next((name for name, kind in FORMATS.items() if kind.extension == matched[3]), None)
+    try:
+        since = datetime.fromisoformat(matched[2]).replace(tzinfo=UTC)
+        status = entry.stat(follow_symlinks=False)
+    except (ValueError, FileNotFoundError):
+        return None
+    if format is None:
+        return None
+    until = since + PERIODS[matched[1]]
+    return ReportFile(
+        entry.name, matched[1], since, until, format, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC)
+    )

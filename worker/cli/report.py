@@ -1,0 +1,93 @@
+"""The command that makes a performance report."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.errors import SubmissionError
+from core.inputs import refused
+from worker.cli.output import print_line
+
+_AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+EXPECTED = "an ISO 8601 time or date (UTC without an offset), or how long ago, such as 24h or 7d"
+
+
+class FormatName(StrEnum):
+    """The keys of core.reports.FORMATS, which takes a while to load."""
+
+    PDF = "pdf"
+    HTML = "html"
+    XLSX = "xlsx"
+    CSV = "csv"
+    JSON = "json"
+
+
+def report(
+    since: Annotated[str, typer.Option("--from", help="Its beginning: an ISO time or date, or ago: 24h, 7d.")] = "24h",
+    until: Annotated[str, typer.Option("--to", help="Its end, likewise; empty: now.")] = "",
+    format: Annotated[
+        FormatName, typer.Option("--format", help="What kind of file; csv is a zip of tables.")
+    ] = FormatName.PDF,
+    queue: Annotated[str | None, typer.Option(help="Only tasks of this queue.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Only tasks of this type.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The file, or the folder for it.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
+) -> None:
+    """Makes a performance report of a time, compared with the one directly before, and says where it is.
+
+    Times without an offset are UTC. A date alone is its midnight: --from 2026-01-05 --to 2026-01-06 is one day.
+    """
+    from core.reports import file_name, gather, render
+    from worker.cli.connections import opened_reading
+
+    now = datetime.now(UTC)
+    begin, end = moment("from", since, now), moment("to", until, now) if until else now
+    if begin >= end:
+        raise refused("from", since, f"a time before the report's end, {end:%Y-%m-%dT%H:%M:%SZ}")
+    with opened_reading() as tx:
+        found = gather(tx, begin.timestamp(), end.timestamp(), queue, type_)
+    path = target(output, file_name(found, format))
+    if path.exists() and not force:
+        raise refused("output", str(path), "a file that does not exist yet, or --force")
+    save(path, render(found, format))
+    print_line(str(path))
+    if found.is_empty:
+        print_line("nothing happened in this time", stderr=True)
+
+
+def moment(field: str, text: str, now: datetime) -> datetime:
+    """A time as the options take it; raises SubmissionError."""
+    ago = _AGO.fullmatch(text.strip())
+    try:
+        if ago is not None:
+            return now - int(ago[1]) * _UNITS[ago[2]]
+        at = datetime.fromisoformat(text.strip())
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise refused(field, text, EXPECTED) from None
+
+
+def target(output: Path | None, name: str) -> Path:
+    """The file to write: `output`, or one with this name in it if it is a folder or ends like one."""
+    if output is None:
+        return Path(name)
+    is_folder = output.is_dir() or str(output).endswith(os.sep)
+    return output / name if is_folder else output
+
+
+def save(path: Path, content: bytes) -> None:
+    """Writes the file and its folders; raises SubmissionError if that can't be done."""
+    from core.reports.folder import write_report
+
+    try:
+        write_report(path.parent, path.name, content)
+    except OSError as error:
+        raise SubmissionError("output", str(path), f"a file that can be written ({error.strerror})") from None

@@ -14,7 +14,14 @@ from pathlib import Path
 from core.config import ENV_PREFIX, SECRET_FIELDS, Settings, settings
 
 PYPROJECT = Path(__file__).resolve().parent.parent.parent / "pyproject.toml"
-LIBRARIES = ("streamlit", "sqlalchemy", "psycopg2-binary", "redis", "pandas", "plotly")
+LIBRARIES = {
+    "Streamlit": "streamlit",
+    "SQLAlchemy": "sqlalchemy",
+    "psycopg2": "psycopg2-binary",
+    "redis-py": "redis",
+    "pandas": "pandas",
+    "plotly": "plotly",
+}
 _HAS_CREDENTIALS = re.compile(r"://[^\s/]*@")
 _NAMES_SECRET = re.compile(r"passw(or)?d|secret|token|api_?key|credential", re.IGNORECASE)
 
@@ -73,6 +80,6 @@ def versions() -> Mapping[str, str]:
     return {
         "Taskyard": own,
         "Python": platform.python_version(),
-        **{library: version(library) for library in LIBRARIES},
+        **{name: version(package) for name, package in LIBRARIES.items()},
         platform.system(): platform.release(),
     }

@@ -85,6 +85,14 @@ def servers_now(servers: Servers) -> ServersNow:
 
 
 @shared(ttl_seconds=CHECKS_SECONDS)
+def server_versions(servers: Servers) -> dict[str, str]:
+    """What the servers are, and the revision of our schema, by name."""
+    with servers.database.statements() as tx:
+        found = {"PostgreSQL": watching.server(tx).version, "Schema": system.schema_version(tx)}
+    return {**found, "Redis": str(servers.queue.server_info()["redis_version"])}
+
+
+@shared(ttl_seconds=CHECKS_SECONDS)
 def checks(servers: Servers) -> list[Check]:
     """What the doctor would say about the servers, and about who could run code here."""
     endpoints = resolve(servers.settings)

@@ -68,7 +68,10 @@ def show_settings() -> None:
         st.error(_("The settings can't be read."), icon=":material/error:")
         for problem in error.problems:
             st.text(problem)
-    settings.show_versions(settings_data.versions())
+    of_servers = data.server_versions().value or {}
+    settings.show_versions({**settings_data.versions(), **of_servers})
+    if not of_servers:
+        st.caption(_("The servers can't be asked for theirs now."))
 
 
 def show_dashboard() -> None:

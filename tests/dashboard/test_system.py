@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 import time
 
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+import streamlit as st
 from sqlalchemy.engine import make_url
 
 from core.cache import RedisCache
@@ -15,9 +17,10 @@ from core.database import Database, connect_engine
 from core.embedded import Endpoints
 from core.keys import Keys
 from core.live import write_live
+from core.migrations import migration_state
 from core.recent_log import LogLine, RecentLog
 from core.redis_client import connect_redis
-from core.store import rolling
+from core.store import rolling, watching
 from core.store.rolling import Sample
 from dashboard import timing
 from dashboard.components.amounts import shown_bytes
@@ -202,6 +205,18 @@ def test_settings_never_show_a_secret(open_page: OpenPage) -> None:
     for part in ("servers", "storage", "dashboard"):
         page.segmented_control(key="address_part").set_value(part).run()
         assert PASSWORD not in texts(page) + "".join(str(frame.value) for frame in page.dataframe)
+
+
+def test_versions_of_what_runs(open_page: OpenPage, database: Database) -> None:
+    page = open_page("system", query={"part": "settings"})
+
+    versions = table(page, "version").set_index("name")["version"]
+    assert versions["Python"] == platform.python_version()
+    assert versions["Streamlit"] == st.__version__
+    with database.transaction() as tx:
+        assert versions["PostgreSQL"] == watching.server(tx).version
+    assert versions["Schema"] == migration_state(database.url)[1]
+    assert "Redis" in versions
 
 
 def test_settings_that_differ_alone(open_page: OpenPage) -> None:

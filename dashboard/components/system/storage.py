@@ -11,20 +11,24 @@ from core.config import ENV_PREFIX
 from core.redis_usage import Usage
 from core.store.system import Index, Relation
 from core.texts import N_
-from dashboard.components.amounts import shown_bytes
+from dashboard.components.amounts import MEBIBYTE, shown_bytes
 from dashboard.components.tables import show_table
 from dashboard.components.times import viewer_zone
 from dashboard.data.storage import Kept, Storage
 from dashboard.i18n import _, ngettext
 
 FIGURE_WIDTH_PX = 170
-TABLE_WIDTH_PX = 520
+TABLE_WIDTH_PX = 480
+SIZE_FORMAT = "%,.2f MiB"  # numbers, so that the viewer can sort by them
 KINDS = {
     "agent": N_("Heartbeats of agents"),
     "agents": N_("Which agents send heartbeats"),
+    "canary": N_("Whether heartbeats can be trusted"),
     "cache": N_("Snapshots that viewers share"),
     "dead": N_("Messages that nobody took"),
     "due": N_("Tasks with a time of their own"),
+    "epoch": N_("The leader's term"),
+    "generation": N_("Gone after Redis was wiped"),
     "inbox": N_("Orders to agents"),
     "lanes": N_("Which lanes have tasks"),
     "log": N_("The worker's recent log"),
@@ -67,10 +71,10 @@ def _show_relations(relations: Sequence[Relation], key: str, label: str) -> None
     rows = [
         {
             "name": relation.name,
-            "size": shown_bytes(relation.bytes),
+            "size": relation.bytes / MEBIBYTE,
             "rows": relation.rows,
             "dead": relation.dead_rows,
-            "indexes": shown_bytes(relation.index_bytes),
+            "indexes": relation.index_bytes / MEBIBYTE,
             "vacuumed": relation.vacuumed_at,
         }
         for relation in relations
@@ -80,12 +84,12 @@ def _show_relations(relations: Sequence[Relation], key: str, label: str) -> None
         alt=_("{what} with sizes and estimated rows").format(what=label),
         columns={
             "name": st.column_config.TextColumn(label, pinned=True),
-            "size": st.column_config.TextColumn(_("Size"), alignment="right", help=_("With its indexes")),
+            "size": st.column_config.NumberColumn(_("Size"), format=SIZE_FORMAT, help=_("With its indexes")),
             "rows": st.column_config.NumberColumn(_("Rows"), format="localized", help=_("The server's estimate")),
             "dead": st.column_config.NumberColumn(
                 _("Dead rows"), format="localized", help=_("Old versions that the next vacuum removes")
             ),
-            "indexes": st.column_config.TextColumn(_("Indexes"), alignment="right"),
+            "indexes": st.column_config.NumberColumn(_("Indexes"), format=SIZE_FORMAT),
             "vacuumed": st.column_config.DatetimeColumn(
                 _("Last vacuum"), format="MMM DD, HH:mm", timezone=str(viewer_zone())
             ),
@@ -96,7 +100,7 @@ def _show_relations(relations: Sequence[Relation], key: str, label: str) -> None
 
 def _show_indexes(indexes: Sequence[Index]) -> None:
     rows = [
-        {"name": index.name, "table": index.table, "size": shown_bytes(index.bytes), "scans": index.scans}
+        {"name": index.name, "table": index.table, "size": index.bytes / MEBIBYTE, "scans": index.scans}
         for index in indexes
     ]
     show_table(
@@ -104,7 +108,7 @@ def _show_indexes(indexes: Sequence[Index]) -> None:
         alt=_("Indexes with sizes and uses"),
         columns={
             "name": st.column_config.TextColumn(_("Index"), pinned=True),
-            "size": st.column_config.TextColumn(_("Size"), alignment="right"),
+            "size": st.column_config.NumberColumn(_("Size"), format=SIZE_FORMAT),
             "scans": st.column_config.NumberColumn(
                 _("Uses"), format="localized", help=_("Since the server's statistics were reset")
             ),
@@ -121,7 +125,7 @@ def _show_redis(usage: Usage) -> None:
             "what": _(KINDS[kind.name]) if kind.name in KINDS else "",
             "keys": kind.keys,
             "entries": kind.entries,
-            "size": shown_bytes(kind.bytes),
+            "size": kind.bytes / MEBIBYTE,
         }
         for kind in sorted(usage.kinds, key=lambda kind: kind.bytes, reverse=True)
     ]
@@ -132,7 +136,7 @@ def _show_redis(usage: Usage) -> None:
             "name": st.column_config.TextColumn(_("Kind"), pinned=True),
             "keys": st.column_config.NumberColumn(_("Keys"), format="localized"),
             "entries": st.column_config.NumberColumn(_("Entries"), format="localized"),
-            "size": st.column_config.TextColumn(_("Memory"), alignment="right"),
+            "size": st.column_config.NumberColumn(_("Memory"), format="%,.3f MiB"),
             "what": st.column_config.TextColumn(_("What it is")),
         },
         key="redis_keys",

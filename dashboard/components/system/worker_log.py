@@ -47,10 +47,12 @@ def pick_lines() -> tuple[str, str]:
 def show_lines(lines: Sequence[LogLine], level: str, text: str) -> None:
     """The lines, newest first."""
     if not lines:
-        if text or level != "debug":
+        if text:
             show_nothing(_("No line matches."), "search_off")
-        else:
+        elif level == LEVELS[0]:
             show_nothing(_("Nothing was logged during the last day."), "article")
+        else:
+            show_nothing(_("Nothing of this level or worse was logged during the last day."), "article")
         return
     rows = [
         {

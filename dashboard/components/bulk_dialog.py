@@ -41,7 +41,7 @@ DONE: Mapping[Action, str] = {
 }
 
 
-def ask_many(action: Action, target: data.Target, then: Callable[[], None]) -> None:
+def ask_many(action: Action, target: data.Target, then: Callable[[], None] = lambda: None) -> None:
     """Opens the dialog; what is confirmed in it runs on without the viewer, and `then` is called."""
 
     @st.dialog(_(TITLES[action]))

@@ -39,6 +39,9 @@ LONG_TEXT_NAMES = frozenset(
         "text",
     }
 )
+ACRONYMS = frozenset(
+    {"api", "cpu", "csv", "db", "html", "http", "id", "ip", "json", "sql", "url", "uri", "uuid", "xml"}
+)
 UNITS = frozenset(
     {
         "bytes",
@@ -123,7 +126,7 @@ def form_fields(model: type[BaseModel]) -> tuple[FormField, ...] | None:
 
 def label_of(name: str) -> str:
     """A field's name as people read it: `timeout_seconds` is Timeout (seconds)."""
-    words = name.strip("_").split("_")
+    words = [word.upper() if word in ACRONYMS else word for word in name.strip("_").split("_")]
     unit = f" ({words.pop()})" if len(words) > 1 and words[-1] in UNITS else ""
     text = " ".join(words)
     return f"{text[:1].upper()}{text[1:]}{unit}"

@@ -183,6 +183,7 @@ def test_what_no_form_can_show_is_json() -> None:
         ("timeout_seconds", "Timeout (seconds)"),
         ("max_rows", "Max rows"),
         ("seconds", "Seconds"),
+        ("cpu_seconds", "CPU (seconds)"),
         ("memory_limit_mebibytes", "Memory limit (mebibytes)"),
     ],
 )

@@ -1,0 +1,369 @@
+"""Submitting one task by form: what it asks, what it refuses, and what becomes of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from streamlit.testing.v1 import AppTest
+
+from core.database import Database, connect_engine
+from core.embedded import Endpoints
+from core.models import Task
+from core.registry import registry
+from core.store import operating, reading
+from core.submission import Submitter
+from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
+
+TYPES = sorted(registry.load().types)
+READY = {"code.run": ("script", "print(1)"), "analysis.profile": ("path", "a.csv"), "code.metrics": ("folder", "src")}
+READY |= {"testing.pytest": ("folder", "tests")}
+
+
+def field(name: str, of: str) -> str:
+    """The key of a field's widget."""
+    return f"submit_input_{of}.{name}"
+
+
+def press(page: AppTest) -> AppTest:
+    return page.button(key="submit_one").click().run()
+
+
+def tasks(database: Database) -> list[Task]:
+    """Every task with its input, oldest first."""
+    with database.transaction() as tx:
+        return [reading.get_task(tx, task.id) for task in reversed(reading.list_tasks(tx, limit=100))]
+
+
+def said(page: AppTest) -> str:
+    """Everything that the page says."""
+    kinds = ("markdown", "caption", "text", "error", "warning", "info", "success", "badge")
+    return "\n".join(str(element.value) for kind in kinds for element in page.get(kind) if hasattr(element, "value"))
+
+
+def problems(page: AppTest) -> list[str]:
+    return [text.value for text in page.markdown if text.value.startswith(":red[:material/error:")]
+
+
+def test_without_a_type_it_says_what_there_is(open_page: OpenPage, database: Database) -> None:
+    page = open_page("submit")
+
+    assert not page.exception
+    assert list(page.dataframe[0].value["type"]) == TYPES
+    assert "followed here" in said(page)
+    with pytest.raises(KeyError):
+        page.button(key="submit_one")
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_every_shipped_type_is_submitted_by_its_form(open_page: OpenPage, database: Database, name: str) -> None:
+    page = open_page("submit", query={"type": name})
+    assert not page.exception
+    assert page.selectbox(key="submit_type").value == name
+    if name in READY:
+        press(page)
+        assert not page.exception
+        assert problems(page) or page.error  # something is required, and the form says so
+        which, text = READY[name]
+        page.session_state[field(which, name)] = text
+
+    press(page)
+
+    assert not page.exception
+    [task] = tasks(database)
+    assert task.type == name
+    assert task.created_by.startswith("dashboard@")
+    assert task.idempotency_key.startswith("form-")
+    assert task.queue == "default"
+    model = registry.get(name).input_model
+    expected = {READY[name][0]: READY[name][1]} if name in READY else {}
+    assert task.input == model.model_validate(expected).model_dump(mode="json")
+
+
+def test_who_submitted_is_in_the_audit_log(open_page: OpenPage, database: Database) -> None:
+    press(open_page("submit", query={"type": "diagnostic.noop"}))
+    [task] = tasks(database)
+    with database.transaction() as tx:
+        [event] = reading.history(tx, task.id)
+    assert (event.event, event.actor) == ("submitted", task.created_by)
+    assert event.actor.startswith("dashboard@")
+
+
+def test_what_is_typed_is_submitted_with_every_option(
+    open_page: OpenPage, database: Database, submitter: Submitter
+) -> None:
+    parent = submitter.submit("diagnostic.noop")
+    name = "diagnostic.sleep"
+    page = open_page("submit", query={"type": name}, placement_by_queue='{"nightly": "priority"}')
+    page.number_input(key=field("seconds", name)).set_value(2.5)
+    page.segmented_control(key=field("mode", name)).set_value("c")
+    page.text_input(key="submit_option_title").set_value("A nap")
+    page.segmented_control(key="submit_option_priority").set_value("high")
+    page.selectbox(key="submit_option_queue").select("nightly")
+    page.number_input(key="submit_option_timeout_seconds").set_value(12.0)
+    page.number_input(key="submit_option_max_attempts").set_value(1)
+    page.multiselect(key="submit_option_requires").set_value(["gpu"])
+    page.text_input(key="submit_option_idempotency_key").set_value("nap-1")
+    page.text_area(key="submit_option_after").set_value(f" {parent} \n")
+    page.segmented_control(key="submit_start_when").set_value("in").run()
+    page.number_input(key="submit_start_delay").set_value(3.0)
+    page.segmented_control(key="submit_start_unit").set_value("h").run()
+    assert "in 3 h, timeout 12 s, attempts, tags, after others, own key" in page.expander(key="submit_more").label
+
+    press(page)
+
+    assert not page.exception
+    task = tasks(database)[1]
+    assert task.input == {"seconds": 2.5, "mode": "c", "grandchildren": 2}
+    assert (task.title, task.queue, task.priority.label, task.requires) == ("A nap", "nightly", "high", ("gpu",))
+    assert (task.timeout_seconds, task.max_attempts, task.idempotency_key) == (12.0, 1, "nap-1")
+    assert task.state == "blocked"
+    assert task.run_at is not None
+    assert round((task.run_at - task.created_at).total_seconds()) == 3 * 3600
+
+
+def test_a_problem_is_told_at_its_field_and_goes_when_it_is_solved(open_page: OpenPage, database: Database) -> None:
+    page = open_page("submit", query={"type": "code.run"})
+    assert problems(page) == []
+
+    press(page)
+
+    assert [problem for problem in problems(page) if "the field is required" in problem]
+    assert tasks(database) == []
+
+    page.text_area(key=field("script", "code.run")).set_value("print(1)").run()
+    assert problems(page) == []
+    assert tasks(database) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("submit_option_title", "   ", "not blank"),
+        ("submit_option_after", "nonsense", "the id of a task"),
+        ("submit_option_after", "00000000-0000-7000-8000-000000000000", "existing task"),
+        ("submit_option_requires", ["No!"], "lower\\-case letters"),
+        ("submit_option_idempotency_key", "a\x00b", "NUL"),
+    ],
+)
+def test_what_the_core_refuses_is_told_at_the_option(
+    open_page: OpenPage, database: Database, key: str, value: Any, expected: str
+) -> None:
+    page = open_page("submit", query={"type": "diagnostic.noop"})
+    page.session_state[key] = value
+
+    press(page)
+
+    assert not page.exception
+    assert not page.error
+    [problem] = problems(page)
+    assert expected in problem
+    assert tasks(database) == []
+    assert page.session_state[key] == value
+
+
+def test_a_rule_of_the_whole_model_is_told_above_the_button(open_page: OpenPage, database: Database) -> None:
+    page = press(open_page("submit", query={"type": "testing.pytest"}))
+
+    assert problems(page) == []
+    assert "expected exactly one of folder and files" in page.error[0].value
+    assert tasks(database) == []
+
+
+def test_pressing_twice_submits_once_and_again_on_purpose(open_page: OpenPage, database: Database) -> None:
+    page = open_page("submit", query={"type": "diagnostic.echo"})
+    page.text_area(key=field("value", "diagnostic.echo")).set_value("[1]")
+
+    press(page)
+    press(page)
+
+    assert len(tasks(database)) == 1
+    page.button(key="submit_once_more").click().run()
+    assert not page.exception
+    first, second = tasks(database)
+    assert first.input == second.input == {"value": [1]}
+    assert first.idempotency_key != second.idempotency_key
+
+    page.text_area(key=field("value", "diagnostic.echo")).set_value("[2]")
+    press(page)
+    assert len(tasks(database)) == 3
+
+
+def test_a_key_that_is_taken_by_other_content_is_told_at_the_key(
+    open_page: OpenPage, database: Database, submitter: Submitter
+) -> None:
+    submitter.submit("diagnostic.noop", idempotency_key="mine")
+    page = open_page("submit", query={"type": "diagnostic.echo"})
+    page.text_input(key="submit_option_idempotency_key").set_value("mine")
+
+    press(page)
+
+    [problem] = problems(page)
+    assert "already uses it with different content" in problem
+    assert len(tasks(database)) == 1
+
+
+def test_expert_mode_holds_the_same_value_both_ways(open_page: OpenPage, database: Database) -> None:
+    name = "diagnostic.sleep"
+    page = open_page("submit", query={"type": name})
+    page.number_input(key=field("seconds", name)).set_value(7.0)
+    page.toggle(key=field("#expert", name)).set_value(True).run()
+    editor = page.text_area(key=field("#json", name))
+    assert '"seconds": 7.0' in editor.value
+
+    editor.set_value('{"seconds": "many", "mode": "c", "unknown": [1]}').run()
+    page.toggle(key=field("#expert", name)).set_value(False).run()
+
+    assert not page.exception
+    assert page.segmented_control(key=field("mode", name)).value == "c"
+    assert page.text_area(key=field("seconds", name)).value == '"many"'  # no number: shown as the JSON it is
+    assert '"unknown"' in page.text_area(key=field("*", name)).value
+
+    page.toggle(key=field("#expert", name)).set_value(True).run()
+    assert '"seconds": "many"' in page.text_area(key=field("#json", name)).value
+    assert '"unknown"' in page.text_area(key=field("#json", name)).value
+
+    page.text_area(key=field("#json", name)).set_value('{"seconds": 0.25}')
+    press(page)
+    assert tasks(database)[0].input == {"seconds": 0.25, "mode": "python", "grandchildren": 2}
+
+
+def test_bad_json_stays_where_it_is(open_page: OpenPage, database: Database) -> None:
+    name = "diagnostic.echo"
+    page = open_page("submit", query={"type": name})
+    page.text_area(key=field("value", name)).set_value("{'a': 1}").run()
+    page.toggle(key=field("#expert", name)).set_value(True).run()
+
+    assert page.toggle(key=field("#expert", name)).value is False
+    assert page.text_area(key=field("value", name)).value == "{'a': 1}"
+    assert "JSON" in problems(page)[0]
+
+    page.text_area(key=field("value", name)).set_value("1").run()
+    page.toggle(key=field("#expert", name)).set_value(True).run()
+    page.text_area(key=field("#json", name)).set_value("[1, 2").run()
+    page.toggle(key=field("#expert", name)).set_value(False).run()
+    assert page.toggle(key=field("#expert", name)).value is True
+    assert page.text_area(key=field("#json", name)).value == "[1, 2"
+    assert "JSON" in problems(page)[0]
+    press(page)
+    assert "not valid JSON" in page.error[0].value
+    assert tasks(database) == []
+
+
+def test_a_task_is_copied_to_be_changed_and_submitted_again(
+    open_page: OpenPage, database: Database, submitter: Submitter
+) -> None:
+    source = submitter.submit(
+        "diagnostic.echo",
+        {"value": 2**63 + 1},
+        title=HOSTILE,
+        queue="nightly",
+        priority="urgent",
+        timeout_seconds=7,
+        requires=["gpu"],
+        idempotency_key="only-once",
+    )
+    page = open_page("submit", query={"copy": source})
+    assert not page.exception
+    assert page.text_input(key="submit_option_title").value == HOSTILE
+    assert any("Copied from a task" in caption.value for caption in page.caption)
+    assert not page.query_params
+
+    press(page)
+
+    first, second = tasks(database)
+    assert first.id == source
+    same = ("type", "input", "title", "queue", "priority", "timeout_seconds", "max_attempts", "requires")
+    assert [getattr(second, name) for name in same] == [getattr(first, name) for name in same]
+    assert second.idempotency_key != first.idempotency_key
+
+
+@pytest.mark.parametrize(
+    "query", [{"type": HOSTILE}, {"copy": HOSTILE}, {"copy": "0" * 8 + "-0000-7000-8000-" + "0" * 12}]
+)
+def test_what_the_address_names_may_not_exist(open_page: OpenPage, database: Database, query: dict[str, str]) -> None:
+    page = open_page("submit", query=query)
+
+    assert not page.exception
+    assert len(page.warning) == 1
+    assert "<script>" not in re.sub(r"\\<", "", page.warning[0].value)
+    assert page.selectbox(key="submit_type").value is None
+
+
+def test_what_was_typed_outlives_leaving_the_page(open_page: OpenPage, database: Database) -> None:
+    page = open_page("submit", query={"type": "code.run"})
+    page.text_area(key=field("script", "code.run")).set_value("print(2)")
+    page.text_input(key="submit_option_title").set_value("Kept").run()
+
+    page.switch_page("views/overview.py").run()
+    page.switch_page("views/submit.py").run()
+
+    assert not page.exception
+    assert page.text_area(key=field("script", "code.run")).value == "print(2)"
+    assert page.text_input(key="submit_option_title").value == "Kept"
+    page.button(key="submit_clear").click().run()
+    assert page.text_area(key=field("script", "code.run")).value == ""
+    assert page.text_input(key="submit_option_title").value == ""
+
+
+def test_types_keep_what_was_typed_while_another_is_shown(open_page: OpenPage, database: Database) -> None:
+    page = open_page("submit", query={"type": "code.run"})
+    page.text_area(key=field("script", "code.run")).set_value("print(3)").run()
+    page.selectbox(key="submit_type").select("diagnostic.echo").run()
+    page.selectbox(key="submit_type").select("code.run").run()
+    assert page.text_area(key=field("script", "code.run")).value == "print(3)"
+
+
+def test_with_servers_away_the_form_is_there_and_nothing_typed_is_lost(open_page: OpenPage) -> None:
+    page = open_page("submit", query={"type": "diagnostic.echo"}, **NOBODY_URLS)
+    page.text_area(key=field("value", "diagnostic.echo")).set_value("[1]")
+
+    press(page)
+
+    assert not page.exception
+    assert "Nothing was lost" in page.warning[0].value
+    assert page.text_area(key=field("value", "diagnostic.echo")).value == "[1]"
+    assert "can't be reached" in said(page)
+
+
+def test_it_works_again_once_the_server_is_back(
+    open_page: OpenPage, database: Database, server_endpoints: Endpoints
+) -> None:
+    page = open_page("submit", query={"type": "diagnostic.noop"})
+    name = make_url(database.url).database
+    admin = connect_engine(server_endpoints.database_url).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        connection.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+        press(page)
+        assert not page.exception
+        assert "Nothing was lost" in page.warning[0].value
+        connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+    admin.dispose()
+    database.close()
+
+    press(page)
+
+    assert not page.warning
+    assert len(tasks(database)) == 1
+
+
+def test_what_was_submitted_is_followed_to_its_end(
+    open_page: OpenPage, database: Database, submitter: Submitter
+) -> None:
+    page = open_page("submit", query={"type": "diagnostic.echo"})
+    page.text_input(key="submit_option_title").set_value(HOSTILE)
+    press(page)
+    assert "pending" in [badge.value for badge in page.get("badge")] or "pending" in said(page)
+    [task] = tasks(database)
+
+    with database.transaction() as tx:
+        operating.cancel(tx, task.id, "test", "")
+    refreshed(page)
+
+    assert not page.exception
+    assert "cancelled" in said(page)
+    assert "<script>" not in re.sub(r"\\<", "", "".join(str(link) for link in page.get("page_link")))

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from worker.cli import admin, alerts, holds, prune, report, restart, seed, show, status, submit, tasks, why
+from worker.cli import admin, alerts, bulk, holds, prune, report, restart, seed, show, status, submit, tasks, why
 from worker.cli.exits import EXIT_CODES, Commands
 
 PROGRAM = "python -m worker"
@@ -33,6 +33,7 @@ COMMANDS = (
     ("cancel", tasks.cancel, CHANGE, f'cancel {ID} --reason "wrong data"'),
     ("retry", tasks.retry, CHANGE, f'retry {ID} --reason "the disk was full"'),
     ("priority", tasks.priority, CHANGE, f"priority {ID} urgent"),
+    ("bulk", bulk.bulk, CHANGE, 'bulk retry --type code.run --since 24h --reason "the disk is back"'),
     ("pause", holds.pause, CHANGE, 'pause queue reports --reason "the disk is full"'),
     ("drain", holds.drain, CHANGE, "drain agent coder-1"),
     ("resume", holds.resume, CHANGE, "resume queue reports"),

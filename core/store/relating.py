@@ -1,0 +1,48 @@
+"""What has to do with a task: what it submitted, what waits for it, who failed like it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from core.database import Transaction, queries
+
+
+class Related(NamedTuple):
+    """Another task, shortly."""
+
+    id: str
+    type: str
+    title: str | None
+    state: str
+
+
+class SimilarFailure(NamedTuple):
+    """A task that failed by the same failure."""
+
+    id: str
+    type: str
+    title: str | None
+    state: str
+    agent_id: str | None
+    finished_at: datetime
+
+
+def submitted_by(tx: Transaction, task_id: str, limit: int = 100) -> list[Related]:
+    """The first tasks that a task's handler submitted."""
+    rows = tx.rows(queries("relating")["submitted_by"], {"id": task_id, "limit": limit})
+    return [Related(*row) for row in rows]
+
+
+def waiting_for(tx: Transaction, task_id: str, limit: int = 100) -> list[Related]:
+    """The first tasks that wait for a task; nothing waits for one that has ended."""
+    rows = tx.rows(queries("relating")["waiting_for"], {"id": task_id, "limit": limit})
+    return [Related(*row) for row in rows]
+
+
+def similar_failures(
+    tx: Transaction, fingerprint: str, *, besides: str | None = None, limit: int = 20
+) -> list[SimilarFailure]:
+    """The newest tasks that are failed with this fingerprint (core.retry.fingerprint), without the task `besides`."""
+    parameters = {"fingerprint": fingerprint, "besides": besides, "limit": limit}
+    return [SimilarFailure(*row) for row in tx.rows(queries("relating")["similar_failures"], parameters)]

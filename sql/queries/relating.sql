@@ -1,0 +1,19 @@
+-- What has to do with a task.
+
+-- name: submitted_by
+-- Tasks that a task's handler submitted: their keys begin with its id, and they are of its workflow.
+SELECT c.id, c.type, c.title, c.state FROM tasks p
+JOIN tasks c ON c.workflow_id = coalesce(p.workflow_id, p.id) AND c.idempotency_key LIKE p.id || '/%%'
+WHERE p.id = %(id)s::uuid ORDER BY c.id LIMIT %(limit)s
+
+-- name: waiting_for
+-- Tasks that wait for a task.
+SELECT c.id, c.type, c.title, c.state FROM task_dependencies d JOIN tasks c ON c.id = d.child_id
+WHERE d.parent_id = %(id)s::uuid ORDER BY c.id LIMIT %(limit)s
+
+-- name: similar_failures
+-- The newest tasks that failed by the same failure as others do, without one of them.
+SELECT id, type, title, state, assigned_agent_id, finished_at FROM tasks
+WHERE error IS NOT NULL AND error->>'fingerprint' = %(fingerprint)s AND state = 'failed'
+    AND (%(besides)s::uuid IS NULL OR id <> %(besides)s::uuid)
+ORDER BY id DESC LIMIT %(limit)s

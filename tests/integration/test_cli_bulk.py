@@ -1,0 +1,85 @@
+"""`bulk` on the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from core.config import Settings
+from core.database import Database
+from core.store import reading
+from worker.cli import exits
+from worker.cli.app import app
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs a command on this test's servers."""
+    for name in ("database_url", "redis_url", "namespace", "data_dir"):
+        monkeypatch.setenv(f"TASKYARD_{name.upper()}", str(getattr(settings, name)))
+    return lambda *arguments: CliRunner().invoke(app, list(arguments), prog_name="python -m worker")
+
+
+@pytest.fixture
+def database(settings: Settings, cli: Cli) -> Iterator[Database]:
+    """With five tasks of two types that wait."""
+    database = Database(str(settings.database_url))
+    for number in range(5):
+        submitted = cli("submit", "diagnostic.noop" if number < 3 else "diagnostic.echo")
+        assert submitted.exit_code == exits.OK, submitted.output
+    yield database
+    database.close()
+
+
+def states(database: Database) -> dict[str, int]:
+    with database.transaction() as tx:
+        return reading.state_counts(tx)
+
+
+def test_what_fits_is_cancelled_and_retried(cli: Cli, database: Database) -> None:
+    done = cli("bulk", "cancel", "--type", "diagnostic.noop", "--reason", "wrong data", "--yes")
+    assert (done.exit_code, done.stdout) == (exits.OK, "3 tasks cancelled\n")
+    assert states(database) == {"cancelled": 3, "pending": 2}
+    again = cli("bulk", "retry", "--state", "cancelled", "--since", "1h", "--reason", "right again", "--yes", "--json")
+    found = json.loads(again.stdout)
+    assert (found["action"], found["matching"], found["done"], found["skipped"]) == ("retry", 3, 3, 0)
+    assert states(database) == {"pending": 5}
+
+
+def test_a_priority_is_given(cli: Cli, database: Database) -> None:
+    done = cli("bulk", "priority", "--to", "urgent", "--all", "--reason", "month's end", "--yes")
+    assert done.stdout == "5 tasks given another priority\n"
+    nothing = cli("bulk", "priority", "--to", "urgent", "--all", "--reason", "month's end", "--yes")
+    assert (nothing.exit_code, nothing.stdout) == (exits.OK, "0 tasks would be given another priority\n")
+
+
+def test_a_dry_run_changes_nothing(cli: Cli, database: Database) -> None:
+    told = cli("bulk", "cancel", "--all", "--reason", "why", "--dry-run")
+    assert (told.exit_code, told.stdout) == (exits.OK, "5 tasks would be cancelled\n")
+    assert states(database) == {"pending": 5}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("restart", "--all", "--reason", "why"), "action: 'restart' is not accepted, expected one of cancel, retry"),
+        (("cancel", "--reason", "why"), "all: False is not accepted, expected either --all or something"),
+        (("cancel", "--all", "--type", "a.b", "--reason", "why"), "all: True is not accepted"),
+        (("cancel", "--all"), "reason: '' is not accepted, expected why, as a text of 1 to 500 characters"),
+        (("cancel", "--all", "--reason", "why"), "yes: '' is not accepted, expected --yes, where nobody can be asked"),
+        (("cancel", "--since", "soon", "--reason", "why"), "since: 'soon' is not accepted"),
+        (("cancel", "--input-path", "$.", "--reason", "why"), "input_path: '$.' is not accepted"),
+        (("retry", "--state", "pending", "--reason", "why"), "states: 'pending' is not accepted, expected failed or"),
+        (("priority", "--all", "--reason", "why"), "priority: None is not accepted, expected one of low, medium"),
+    ],
+)
+def test_what_makes_no_sense_is_said(cli: Cli, database: Database, arguments: tuple[str, ...], message: str) -> None:
+    told = cli("bulk", *arguments)
+    assert told.exit_code == exits.BAD_INPUT
+    assert message in told.stderr
+    assert states(database) == {"pending": 5}

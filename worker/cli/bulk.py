@@ -1,0 +1,142 @@
+"""The command that does one thing to many tasks."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.states import TaskState
+from worker.cli.output import print_json, print_line
+from worker.cli.show import AsJson
+
+if TYPE_CHECKING:
+    from core.bulk import Bulk, BulkResult, Operation
+    from core.store.finding import Matching
+    from core.task_filter import TaskFilter
+
+DONE = {"retry": "retried", "cancel": "cancelled", "priority": "given another priority"}
+Texts = list[str] | None
+Path = "An SQL/JSON path that is to find something in the"
+
+
+def bulk(
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="retry, cancel or priority.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in every task's history.")] = "",
+    to: Annotated[str | None, typer.Option("--to", metavar="LEVEL", help="priority: the new one.")] = None,
+    state: Annotated[
+        list[TaskState] | None, typer.Option(metavar="STATE", help=f"In one of these: {', '.join(TaskState)}.")
+    ] = None,
+    type: Annotated[Texts, typer.Option(help="Of one of these types.")] = None,
+    queue: Annotated[Texts, typer.Option(help="Of one of these queues.")] = None,
+    priority: Annotated[Texts, typer.Option(help="Of one of these priorities.")] = None,
+    agent: Annotated[str | None, typer.Option(help="That this agent has, or had last.")] = None,
+    error_class: Annotated[str | None, typer.Option(help="Whose error is of this class.")] = None,
+    fingerprint: Annotated[str | None, typer.Option(help="Whose error has this fingerprint.")] = None,
+    tag: Annotated[str | None, typer.Option(help="That require this tag.")] = None,
+    created_by: Annotated[str | None, typer.Option(help="Submitted by them.")] = None,
+    since: Annotated[str | None, typer.Option(help="Submitted since: an age such as 24h, or a time.")] = None,
+    until: Annotated[str | None, typer.Option(help="Submitted before: an age such as 1h, or a time.")] = None,
+    text: Annotated[str | None, typer.Option(help="Part of title, type, id or error message.")] = None,
+    input_path: Annotated[str | None, typer.Option(help=f"{Path} input.")] = None,
+    output_path: Annotated[str | None, typer.Option(help=f"{Path} output.")] = None,
+    workflow: Annotated[str | None, typer.Option(help="Of this workflow.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Instead of any filter.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many it would be.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Retries, cancels or reprioritises every task that fits all the options given.
+
+    Only tasks whose state allows it, and none that is submitted meanwhile. It works in small
+    transactions; Ctrl-C is safe at any time, and doing it again does the rest.
+    """
+    from core.task_filter import TaskFilter
+
+    only = TaskFilter(
+        states=tuple(state or ()),
+        types=tuple(type or ()),
+        queues=tuple(queue or ()),
+        priorities=tuple(priority or ()),  # type: ignore[arg-type]
+        agent=agent,
+        error_class=error_class,
+        fingerprint=fingerprint,
+        tag=tag,
+        created_by=created_by,
+        since=since,
+        until=until,
+        text=text,
+        input_path=input_path,
+        output_path=output_path,
+        workflow_id=workflow,
+    )
+    _do(_operation(action, reason, to), only, everything=everything, yes=yes, dry_run=dry_run, as_json=as_json)
+
+
+def _operation(action: str, reason: str, to: str | None) -> Operation:
+    from core.bulk import Action, Operation
+    from core.inputs import refused
+    from worker.cli.connections import user_name
+
+    if action not in set(Action):
+        raise refused("action", action, f"one of {', '.join(Action)}")
+    return Operation(Action(action), user_name(), reason, to)
+
+
+def _do(operation: Operation, only: TaskFilter, *, everything: bool, yes: bool, dry_run: bool, as_json: bool) -> None:
+    from core.bulk import Bulk, preview
+    from core.inputs import refused
+    from worker.cli.connections import opened_submitter
+
+    if only.is_empty != everything:
+        raise refused("all", everything, "either --all or something that the tasks have in common, such as --type")
+    with opened_submitter() as (submitter, database):
+        with database.transaction() as tx:
+            matching = preview(tx, operation, only)
+        result = None
+        if not dry_run and (matching.count or not matching.is_exact):
+            if not yes and not _is_confirmed(operation, matching):
+                raise typer.Abort
+            result = _run(Bulk(database, submitter.operators), operation, only, matching)
+    _tell(operation, matching, result, as_json)
+
+
+def _is_confirmed(operation: Operation, matching: Matching) -> bool:
+    from core.inputs import refused
+
+    if not sys.stdin.isatty():
+        raise refused("yes", "", "--yes, where nobody can be asked")
+    return typer.confirm(f"{_count(matching)} will be {DONE[operation.action]}. Go on?", err=True)
+
+
+def _run(bulk: Bulk, operation: Operation, only: TaskFilter, matching: Matching) -> BulkResult:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        shown = bar.add_task(str(operation.action), total=matching.count)
+
+        def show(done: int, skipped: int, total: int) -> None:
+            bar.update(shown, completed=done + skipped, total=max(total, done + skipped))
+
+        return bulk.run_matching(operation, only, matching=matching, progress=show)
+
+
+def _tell(operation: Operation, matching: Matching, result: BulkResult | None, as_json: bool) -> None:
+    if as_json:
+        found = {"action": operation.action.value, "matching": matching.count, "exact": matching.is_exact}
+        done = {"bulk": result.id, "done": result.done, "skipped": result.skipped} if result else {}
+        print_json({**found, **done, **({"dependants": result.dependants} if result else {})})
+        return
+    if result is None:
+        print_line(f"{_count(matching)} would be {DONE[operation.action]}")
+        return
+    besides = [f"{result.dependants:,} that waited for them"] if result.dependants else []
+    besides += [f"{result.skipped:,} skipped, whose states no longer allowed it"] if result.skipped else []
+    print_line("; ".join([f"{result.done:,} tasks {DONE[operation.action]}", *besides]))
+
+
+def _count(matching: Matching) -> str:
+    return ("" if matching.is_exact else "at least ") + f"{matching.count:,} tasks"

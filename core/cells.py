@@ -7,16 +7,18 @@ from typing import Any
 
 # CSV injection: https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_INVISIBLE = ("Cc", "Cf")  # controls; marks of direction and zero width
 
 
 def neutral(value: Any) -> Any:
     """`value`, with an apostrophe in front if it is a text that a spreadsheet might run; anything else as it is.
 
-    White space and full-width forms in front of the sign do not hide it.
+    Neither white space and invisible characters in front of the sign hide it nor its full-width forms.
     """
     if not isinstance(value, str):
         return value
     if value.startswith(("\t", "\r", "\n")):
         return f"'{value}"
-    first = unicodedata.normalize("NFKC", value.lstrip()[:1])
+    seen = next((c for c in value if not (c.isspace() or unicodedata.category(c) in _INVISIBLE)), "")
+    first = unicodedata.normalize("NFKC", seen)
     return f"'{value}" if first.startswith(FORMULA_STARTS) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -62,15 +62,15 @@ def read_report(folder: Path, name: str) -> bytes:
 def write_report(folder: Path, name: str, content: bytes) -> None:
     """Writes a file so that it is there as a whole or not at all; makes the folder. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(prefix=".unfinished-", dir=folder)
+    unfinished = folder / f".unfinished-{uuid.uuid4().hex}"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with unfinished.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, folder / name)
     except BaseException:
-        os.unlink(unfinished)
+        unfinished.unlink(missing_ok=True)
         raise
 
 

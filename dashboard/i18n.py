@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gettext
 import io
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -36,6 +37,12 @@ def browser_language() -> str:
 def _(text: str) -> str:
     """The text in the viewer's language."""
     return catalogue(language()).gettext(text) if text else ""
+
+
+def translator() -> Callable[[str], str]:
+    """What translates into the viewer's language, wherever it runs: other threads don't know the viewer."""
+    texts = catalogue(language())
+    return lambda text: texts.gettext(text) if text else ""
 
 
 def ngettext(one: str, many: str, count: int) -> str:

@@ -63,8 +63,22 @@ SUBMIT = View(
 QUEUES = View("queues", N_("Queues"), "low_priority", N_("What waits, and when it will be done; pause a queue."), "4")
 AGENTS = View("agents", N_("Agents"), "smart_toy", N_("Who runs what, how well; pause, drain or restart one."), "5")
 FAILURES = View("failures", N_("Failures"), "error", N_("Failures that are probably the same one, together."), "6")
-ALERTS = View("alerts", N_("Alerts"), "notifications", N_("What fires, what fired, silences and rules."), "7")
-AUDIT = View("audit", N_("Audit"), "history", N_("Who did what, and when."), "8")
+ALERTS = View(
+    "alerts",
+    N_("Alerts"),
+    "notifications",
+    N_("What fires, what fired, silences and rules."),
+    "7",
+    shortcuts=(("Shift+N", N_("New silence")),),
+)
+AUDIT = View(
+    "audit",
+    N_("Audit"),
+    "history",
+    N_("Who did what, and when."),
+    "8",
+    shortcuts=(("Shift+E", N_("Export CSV")),),
+)
 REPORTS = View("reports", N_("Reports"), "summarize", N_("Performance reports to look at and to download."), "9")
 SYSTEM = View("system", N_("System"), "dns", N_("Servers, leadership, sizes, settings and the worker's log."), "0")
 

@@ -235,9 +235,7 @@ def ask_to_silence(rule: str, subject: str) -> None:
             key=f"{name}_subject",
             help=_("`*` stands for anything, `?` for one character."),
         )
-        seconds = st.selectbox(
-            _("For"), DURATIONS_SECONDS, index=1, format_func=duration, key=f"{name}_seconds", required=True
-        )
+        seconds = st.selectbox(_("For"), DURATIONS_SECONDS, index=1, format_func=duration, key=f"{name}_seconds")
         return chosen_rule or "", chosen_subject or "", seconds or DURATIONS_SECONDS[1]
 
     def act(answer: tuple[str, str, int], reason: str) -> str:

@@ -171,7 +171,7 @@ def ask_to_mute(group: data.FailureGroup) -> None:
     def fields() -> int:
         st.text(group.message[:200])
         st.caption(_("It is left out of this list for a while. It is counted, retried and alerted on as before."))
-        chosen = st.selectbox(_("For"), MUTE_SECONDS, index=2, format_func=duration, key="mute_seconds", required=True)
+        chosen = st.selectbox(_("For"), MUTE_SECONDS, index=2, format_func=duration, key="mute_seconds")
         return chosen or MUTE_SECONDS[2]
 
     def act(seconds: int, reason: str) -> str:

@@ -26,6 +26,7 @@ CHROMIUM_OPTIONS = [
     "--disable-sync",
 ]
 TIMEOUT_MS = 20_000
+SCREENSHOTS = os.environ.get("TASKYARD_TEST_SCREENSHOTS")  # a folder
 WIDE = {"width": 1400, "height": 1000}
 
 
@@ -56,6 +57,8 @@ def installation() -> Iterator[Installation]:
     """`python -m worker run --dashboard` on servers of its own, for the tests of one module."""
     # not pytest's own folder: PostgreSQL's user may not pass through that
     folder = Path(tempfile.mkdtemp(prefix="taskyard-browser-"))
+    (folder / "servers").mkdir()
+    folder.chmod(0o755)
     servers = OwnServers(folder / "servers")
     try:
         with Installation(folder, servers) as installation:
@@ -90,11 +93,13 @@ class Watched:
 
 
 @pytest.fixture
-def watched(browser: Browser) -> Iterator[list[Watched]]:
+def watched(browser: Browser, request: pytest.FixtureRequest) -> Iterator[list[Watched]]:
     """The pages of a test; none may have had a problem in the end."""
     opened: list[Watched] = []
     yield opened
-    for page in opened:
+    for number, page in enumerate(opened):
+        if SCREENSHOTS:  # how each page looked in the end, to find out why a test failed
+            page.page.screenshot(path=Path(SCREENSHOTS) / f"{request.node.name}-{number}.png")
         page.page.close()
     assert [problem for page in opened for problem in page.problems] == []
 

@@ -12,7 +12,9 @@ from types import TracebackType
 from typing import Self
 
 from core.config import Settings, load_settings
+from core.database import Database
 from core.registry import registry
+from core.store import reading
 from core.submission import Submitter, open_submitter
 from tests.own_servers import OwnServers
 from tests.servers import REPOSITORY, wait_until
@@ -124,3 +126,12 @@ class Installation(_Server):
     def submitter(self) -> Submitter:
         """The way in."""
         return open_submitter(self.settings, registry.load(), self.servers.database_url, self.servers.redis_url)
+
+    def state_of(self, task_id: str) -> str:
+        """How a task stands."""
+        database = Database(self.servers.database_url)
+        try:
+            with database.transaction() as tx:
+                return str(reading.get_task(tx, task_id).state)
+        finally:
+            database.close()

@@ -24,3 +24,9 @@ TRUNCATE tasks, task_events, task_dependencies, agents, metric_counts, metric_pr
 -- name: vacuum
 -- What autovacuum would do sooner or later, so that it does not do it in the middle of a measurement.
 VACUUM (ANALYZE) tasks, task_events
+
+-- name: fail_some
+-- Has so many completed tasks failed instead.
+UPDATE tasks SET state = 'failed', output = NULL,
+    error = '{"class": "transient", "message": "the disk was full", "fingerprint": "benchmark"}'
+WHERE id IN (SELECT id FROM tasks WHERE state = 'completed' ORDER BY id DESC LIMIT %(count)s)

@@ -18,6 +18,7 @@ from worker.bench.environment import Environment
 from worker.bench.history import measure_history
 from worker.bench.latencies import measure_agents, measure_latency, measure_roundtrip
 from worker.bench.results import Result
+from worker.bench.searches import measure_search
 from worker.bench.submissions import measure_bulk, measure_single
 
 MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
@@ -29,6 +30,7 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "roundtrip": measure_roundtrip,
     "agents": measure_agents,
     "history": measure_history,
+    "search": measure_search,
     "anomalies": measure_anomalies,
     "dashboard": measure_dashboard,
 }

@@ -129,8 +129,8 @@ def _show_tasks(agent: Agent, at: float) -> None:
     """What it runs, the longest first."""
     if agent.running is None:
         return
-    if not agent.tasks:
-        st.caption(_("Idle") if not agent.running else _("Runs tasks too short to be listed."))
+    if not agent.tasks and (agent.running or agent.state != "draining"):
+        st.caption(_("Runs tasks too short to be listed.") if agent.running else _("Idle"))
     for task in agent.tasks[:TASKS_SHOWN]:
         st.page_link(
             "views/task.py",

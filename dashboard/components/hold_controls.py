@@ -82,6 +82,11 @@ class Wanted:
     names: Sequence[str]
 
 
+def dialog_name(wanted: Wanted) -> str:
+    """What tells the dialog about it apart from others."""
+    return f"{wanted.kind}_{wanted.action}_{wanted.names[0]}_{len(wanted.names)}"
+
+
 def label(action: Action) -> str:
     """The action with its icon, in the viewer's language."""
     return f"{ICONS[action]} {_(LABELS[action])}"
@@ -145,19 +150,20 @@ def act_column(
 
     `open_one` is called back with the name of which details are wanted.
     """
-    details = f":material/monitoring: {_('Details')}"
     # the rows as the viewer sees them: a click tells only its row
     st.session_state[f"{key}_names"] = [name for name, _hold in held]
 
     def clicked() -> None:
         click = st.session_state[key]
         name = st.session_state[f"{key}_names"][click["row"]]
-        if click["label"] == details:
+        action = next((action for action in Action if label(action) == click["label"]), None)
+        if action is not None:
+            want(kind, action, [name])
+        else:
             open_one(name)
             st.session_state[LEAVE_KEY] = True
-        else:
-            want(kind, next(action for action in Action if label(action) == click["label"]), [name])
 
+    details = f":material/monitoring: {_('Details')}"
     column = st.column_config.ButtonColumn(
         _("Act"), type="tertiary", on_click=clicked, key=key, width=ACT_WIDTH_PX, pinned=True
     )
@@ -184,11 +190,12 @@ def ask_pending(act: Act) -> None:
         st.caption(_(CONSEQUENCES[wanted.kind, wanted.action]))
 
     def do(_fields: None, reason: str) -> str:
-        act(wanted.kind, wanted.action, wanted.names, reason)
+        if not act(wanted.kind, wanted.action, wanted.names, reason):
+            return _("It was so already: nothing was changed")
         return _(TOLD[wanted.action]).format(names=escaped(", ".join(wanted.names)))
 
     ask(
-        "hold_controls",
+        dialog_name(wanted),
         _(TITLES[wanted.kind, wanted.action]),
         fields,
         do,

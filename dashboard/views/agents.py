@@ -141,6 +141,7 @@ def show_summary(agents: Sequence[Agent], found: Sequence[Agent]) -> None:
     load = _("{running} of {slots} slots in use").format(running=running, slots=slots)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{count}{of_all}**, {load}")
+        st.caption(_("Success and mean run time are those of the last 24 h."))
         if len(found) > 1:
             hold_controls.show_bulk_menu(HoldKind.AGENT, [agent.name for agent in found], key="agents_bulk")
 
@@ -150,7 +151,8 @@ def page_of(agents: Sequence[Agent]) -> Sequence[Agent]:
     pages = -(-len(agents) // PAGE_SIZE)
     if pages <= 1:
         return agents
-    st.session_state["agents_page"] = min(st.session_state.get("agents_page", 1), pages)
+    if st.session_state.get("agents_page", 1) > pages:  # there were more
+        del st.session_state["agents_page"]
     number = st.pagination(pages, key="agents_page")
     return agents[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
 

@@ -133,7 +133,8 @@ def page_of(queues: Sequence[Queue]) -> Sequence[Queue]:
     pages = -(-len(queues) // PAGE_SIZE)
     if pages <= 1:
         return queues
-    st.session_state["queues_page"] = min(st.session_state.get("queues_page", 1), pages)
+    if st.session_state.get("queues_page", 1) > pages:  # there were more
+        del st.session_state["queues_page"]
     number = st.pagination(pages, key="queues_page")
     return queues[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
 

@@ -22,6 +22,7 @@ from tests.servers import REPOSITORY
 
 ROUTER = REPOSITORY / "dashboard" / "router.py"
 RUN_TIMEOUT_SECONDS = 30
+SNAPSHOT_TTL_SECONDS = 300.0
 NOBODY_URLS = {"database_url": "postgresql://nobody@127.0.0.1:1/none", "redis_url": "redis://127.0.0.1:1/0"}
 HOSTILE = "<script>alert(1)</script> **bold** :red[red] ![x](http://127.0.0.1:1/x.png) $x$ `"
 AGENT_ID = "builder:b1"
@@ -60,8 +61,9 @@ def database(settings: Settings) -> Iterator[Database]:
 
 
 @pytest.fixture
-def cache(settings: Settings) -> Iterator[RedisCache]:
-    """Where the leader would put its snapshot (core.live.write_live)."""
+def cache(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisCache]:
+    """Where the leader would put its snapshot (core.live.write_live), which outlives a slow test here."""
+    monkeypatch.setattr("core.live.TTL_SECONDS", SNAPSHOT_TTL_SECONDS)
     with connect_redis(settings.redis_url or "") as client:
         yield RedisCache(client, Keys(settings.namespace))
 

@@ -1,0 +1,269 @@
+"""The Agents page: who is there, how each does, and what can be seen of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pytest
+from msgspec.structs import replace
+from streamlit.testing.v1 import AppTest
+
+from core.cache import RedisCache
+from core.config import Settings
+from core.database import Database
+from core.embedded import Endpoints
+from core.holds import HoldKind, HoldMode
+from core.live import AgentLive, OpenBreaker, RunningTask, write_live
+from core.store import holding, recovering
+from core.submission import Submitter
+from tests.dashboard.conftest import AGENT_ID, HOSTILE, NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.outages import database_away
+from tests.dashboard.seen import plain_texts, rendered, table, texts
+from tests.dashboard.snapshots import agent, snapshot
+from worker.monitor.rollup import RollUp
+
+
+def names(page: AppTest) -> list[str]:
+    """The agents whose cards are shown."""
+    keys = (block.key for block in page.get("menu_button"))
+    return [key.removeprefix("act_") for key in keys if key and key.startswith("act_")]
+
+
+def links(page: AppTest) -> list[tuple[str, str]]:
+    """(label, query) of the links."""
+    return [(link.value, link.proto.query_string) for link in page.get("page_link")]
+
+
+def bars(page: AppTest) -> list[str]:
+    return [bar.proto.text for bar in page.get("progress")]
+
+
+def lead(cache: RedisCache, agents: Sequence[AgentLive]) -> None:
+    """What a leader would see."""
+    write_live(cache, snapshot(agents=agents))
+
+
+def test_a_card_says_how_an_agent_does_and_what_it_runs(
+    open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database
+) -> None:
+    RollUp(database).run(lambda: True)
+    lead(cache, [agent(tasks=[RunningTask(loaded["running"], 1, "diagnostic.echo", time.time() - 90)])])
+
+    page = open_page("agents")
+
+    assert not page.exception
+    assert not page.warning
+    assert names(page) == ["builder"]
+    assert bars(page) == ["1 of 3 slots in use"]
+    shown = rendered(page)
+    assert "task on here, process 1" in shown.replace("\\", "")
+    assert "**50.0%**" in shown  # one of two attempts
+    assert "**50 MiB**" in shown
+    assert "Heartbeat just now" in shown
+    [(label, query)] = [link for link in links(page) if link[0].startswith("diagnostic")]
+    assert "for 1 min 30 s" in label
+    assert query == f"id={loaded['running']}"
+
+
+def test_what_is_not_as_usual_is_said(open_page: OpenPage, loaded: dict[str, str], cache: RedisCache) -> None:
+    now = time.time()
+    lead(
+        cache,
+        [
+            replace(
+                agent(),
+                heartbeat_at=now - 30,
+                breakers=[
+                    OpenBreaker("code.run", "open", "5 of 5 attempts failed", now - 20, now + 40),
+                    OpenBreaker("code.lint", "probing", "", now, None),
+                ],
+            )
+        ],
+    )
+
+    page = open_page("agents")
+
+    assert not page.exception
+    shown = rendered(page).replace("\\", "")
+    assert "silent" in shown
+    assert "Heartbeat 30 s ago" in shown
+    assert "Gets no code.run for 20 s, next try in 40 s:] 5 of 5 attempts failed" in shown.replace(" :]", ":]")
+    assert "Tries one task of code.lint" in shown
+
+
+@pytest.mark.parametrize("mode", list(HoldMode))
+def test_a_hold_is_shown_with_who_and_why_before_the_leader_acts(
+    open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database, mode: HoldMode
+) -> None:
+    with database.transaction() as tx:
+        holding.hold(tx, HoldKind.AGENT, "builder", mode, HOSTILE, "a new kernel")
+    lead(cache, [agent()])
+
+    page = open_page("agents")
+
+    assert not page.exception
+    assert mode.value in rendered(page)
+    assert "a new kernel" in rendered(page)
+    assert "Takes effect within a second." in rendered(page)
+    assert "<script>" not in rendered(page)
+    assert "**bold**" not in rendered(page)
+
+    lead(cache, [agent(state=mode.value, running=2)])
+    refreshed(page)
+
+    assert "Takes effect within a second." not in rendered(page)
+    assert ("2 tasks still run." in rendered(page)) == (mode is HoldMode.DRAINING)
+
+
+def test_the_table_has_a_row_and_a_menu_for_each(
+    open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database
+) -> None:
+    with database.transaction() as tx:
+        holding.hold(tx, HoldKind.AGENT, "builder", HoldMode.PAUSED, "me", "=1+1")
+    lead(cache, [agent(running=3), agent("=other", running=1, slots=4)])
+
+    page = open_page("agents", query={"view": "table"})
+
+    assert not page.exception
+    rows = table(page, "Slots")
+    assert list(rows["Agent"]) == ["'=other", "builder"]
+    assert list(rows["Slots"]) == ["1 / 4", "3 / 3"]
+    assert [[text.split(": ")[1] for text in cell] for cell in rows["Act"]] == [
+        ["Details", "Pause", "Drain", "Restart"],
+        ["Details", "Resume", "Drain", "Restart"],
+    ]
+    assert "=1+1" in rows["Held"][1]
+
+
+def test_many_are_found_sorted_and_paged(open_page: OpenPage, submitter: Submitter, cache: RedisCache) -> None:
+    others = [agent(f"a{n:03}", running=n % 3) for n in range(199)]
+    lead(cache, [*others, replace(agent("gpu"), types=["analysis.*"], tags=["cuda"], state="draining")])
+
+    page = open_page("agents")
+    assert not page.exception
+    assert len(names(page)) == 12
+    page.pagination(key="agents_page").select(17).run()
+    assert names(page) == ["a192", "a193", "a194", "a195", "a196", "a197", "a198", "gpu"]
+
+    assert names(open_page("agents", query={"find": "CUDA"})) == ["gpu"]
+    assert names(open_page("agents", query={"state": "draining"})) == ["gpu"]
+    assert names(open_page("agents", query={"type": "analysis.profile"})) == ["gpu"]
+    assert names(open_page("agents", query={"sort": "load"}))[0] == "a002"
+    assert "No agent fits the filter." in rendered(open_page("agents", query={"find": "nobody"}))
+
+
+def test_one_agent_is_shown_over_time(
+    open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database
+) -> None:
+    RollUp(database).run(lambda: True)
+    lead(cache, [agent(tasks=[RunningTask(loaded["running"], 1, "diagnostic.echo", time.time() - 90)])])
+
+    page = open_page("agents", query={"agent": "builder"})
+
+    assert not page.exception
+    assert page.title[0].value == "builder"
+    figures = {metric.label: metric.value for metric in page.metric}
+    assert figures["Slots in use"] == "1 / 3"
+    assert figures["Success"] == "50.0%"
+    assert list(table(page, "For")["Task"]) == [f"task?id={loaded['running']}"]
+    assert list(table(page, "Attempts")["Type"]) == ["diagnostic.echo"]
+    assert len(page.get("plotly_chart")) == 4
+    assert any(AGENT_ID in text for text in plain_texts(page))
+
+
+def test_an_agent_that_nobody_knows(open_page: OpenPage, loaded: dict[str, str], cache: RedisCache) -> None:
+    lead(cache, [agent()])
+
+    page = open_page("agents", query={"agent": HOSTILE})
+
+    assert not page.exception
+    assert "No agent of this name is there now." in rendered(page)
+    assert "<script>" not in rendered(page)
+    assert "<script>" not in page.title[0].value.replace("\\<", "")
+
+
+def test_what_was_run_is_drawn_and_listed(
+    open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database
+) -> None:
+    lead(cache, [agent(tasks=[RunningTask(loaded["running"], 1, "diagnostic.echo", time.time() - 90)])])
+    page = open_page("agents", query={"minutes": "5"})
+    page.session_state["agents_timeline_table_open"] = True
+    page.run()
+
+    assert not page.exception
+    assert "**2 attempts**" in rendered(page)
+    rows = table(page, "Outcome")
+    assert sorted(cell[0] for cell in rows["Outcome"]) == ["completed", "in progress"]
+    assert {f"task?id={loaded[name]}" for name in ("running", "completed")} == set(rows["Task"])
+
+
+def test_how_each_did_with_each_type(
+    open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database
+) -> None:
+    RollUp(database).run(lambda: True)
+    lead(cache, [agent()])
+    page = open_page("agents")
+    page.session_state["agents_by_type_open"] = True
+    page.run()
+
+    assert not page.exception
+    [row] = table(page, "Attempts").to_dict("records")
+    assert (row["Agent"], row["Type"], row["Success"], row["Attempts"]) == ("builder", "diagnostic.echo", 50.0, 2)
+
+
+def test_without_agents_it_says_how_to_start_one(open_page: OpenPage, submitter: Submitter, cache: RedisCache) -> None:
+    lead(cache, [])
+
+    page = open_page("agents")
+
+    assert not page.exception
+    assert "python -m worker run" in plain_texts(page)
+
+
+def test_without_a_leader_it_shows_what_postgresql_knows(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    page = open_page("agents")
+
+    assert not page.exception
+    assert len(page.warning) == 1
+    assert names(page) == ["builder"]
+    assert bars(page) == []
+    assert "3 slots" in rendered(page)
+    assert "online" in rendered(page)
+
+
+def test_with_servers_away_a_banner_and_no_error(open_page: OpenPage) -> None:
+    for query in ({}, {"agent": "builder"}):
+        page = open_page("agents", query=query, **NOBODY_URLS)
+
+        assert not page.exception
+        assert "PostgreSQL can't be reached" in texts(page)
+
+
+def test_a_server_lost_later_leaves_what_was_known(
+    open_page: OpenPage, loaded: dict[str, str], settings: Settings, cache: RedisCache, server_endpoints: Endpoints
+) -> None:
+    lead(cache, [agent(running=2)])
+    page = open_page("agents")
+    with database_away(settings, server_endpoints):
+        refreshed(page)
+
+        assert not page.exception
+        assert "was known at" in page.warning[0].value
+        assert bars(page) == ["2 of 3 slots in use"]
+
+
+def test_those_that_left_are_listed(
+    open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database
+) -> None:
+    with database.transaction() as tx:
+        recovering.end_agents(tx, [(AGENT_ID, "lost")])
+    lead(cache, [])
+    page = open_page("agents")
+    page.session_state["agents_gone_open"] = True
+    page.run()
+
+    assert not page.exception
+    rows = table(page, "Boot")
+    assert list(rows["Agent"]) == ["builder"]
+    assert list(rows["State"]) == [["lost"]]

@@ -1,0 +1,209 @@
+"""The Queues page: what waits where, since when, and when it will be done."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from msgspec.structs import replace
+from streamlit.testing.v1 import AppTest
+
+from core.cache import RedisCache
+from core.config import Settings
+from core.database import Database
+from core.embedded import Endpoints
+from core.holds import HoldKind, HoldMode
+from core.live import LaneDepth, OpenCount, write_live
+from core.store import holding
+from core.submission import Submitter
+from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.outages import database_away
+from tests.dashboard.seen import plain_texts, rendered, table, texts
+from tests.dashboard.snapshots import snapshot
+from worker.monitor.rollup import RollUp
+
+
+def figures(page: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def names(page: AppTest) -> list[str]:
+    """The queues whose cards are shown."""
+    keys = (menu.key for menu in page.get("menu_button"))
+    return [key.removeprefix("act_") for key in keys if key and key.startswith("act_")]
+
+
+def lead(cache: RedisCache) -> None:
+    """What a leader would see: two queues, one with a lane that nobody can take."""
+    now = time.time()
+    lanes = [
+        LaneDepth("default", "diagnostic.echo", [], 7, now - 125, {"urgent": 2, "medium": 5}),
+        LaneDepth("reports", "diagnostic.sleep", ["gpu"], 3, now - 5, {"low": 3}),
+    ]
+    counts = [
+        OpenCount("default", "diagnostic.echo", "pending", 7),
+        OpenCount("default", "diagnostic.echo", "in_progress", 2),
+        OpenCount("default", "diagnostic.echo", "scheduled", 4),
+        OpenCount("reports", "diagnostic.sleep", "pending", 3),
+        OpenCount("reports", "diagnostic.sleep", "blocked", 1),
+    ]
+    write_live(cache, replace(snapshot(), lanes=lanes, open=counts))
+
+
+def test_every_queue_has_a_card(open_page: OpenPage, loaded: dict[str, str], cache: RedisCache) -> None:
+    lead(cache)
+
+    page = open_page("queues")
+
+    assert not page.exception
+    assert not page.warning
+    assert names(page) == ["default", "reports"]
+    assert figures(page) == {
+        "Queues": "2",
+        "Ready": "10",
+        "Running": "2",
+        "Scheduled": "4",
+        "Blocked": "1",
+        "Held": "0",
+    }
+    shown = rendered(page)
+    assert "**2 min 5 s**" in shown
+    assert "urgent 2" in shown
+    assert "No agent can take 3 tasks" in shown
+    assert "**nobody takes it**" in shown
+    assert ("Its tasks", "queues=reports") in [(link.value, link.proto.query_string) for link in page.get("page_link")]
+    rows = table(page, "Why")
+    assert list(rows["Type"]) == ["diagnostic.sleep", "diagnostic.echo"]  # the stuck one first
+    assert list(rows["Why"]) == [
+        "no registered agent that takes type diagnostic.sleep has the tags gpu (the nearest lacks gpu)",
+        "",
+    ]
+    assert (rows["urgent"][1], rows["medium"][1]) == (2, 5)
+
+
+def test_the_table_has_a_row_for_each(open_page: OpenPage, loaded: dict[str, str], cache: RedisCache) -> None:
+    lead(cache)
+
+    page = open_page("queues", query={"view": "table"})
+
+    assert not page.exception
+    rows = table(page, "Done")
+    assert list(rows["Queue"]) == ["default", "reports"]
+    assert list(rows["Ready"]) == [7, 3]
+    assert list(rows["State"]) == [["open"], ["open"]]
+    assert list(rows["Policy"]) == ["to the least loaded agent"] * 2
+
+
+@pytest.mark.parametrize("mode", list(HoldMode))
+def test_holds_are_shown_with_who_and_why(
+    open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database, mode: HoldMode
+) -> None:
+    with database.transaction() as tx:
+        holding.hold(tx, HoldKind.QUEUE, "default", mode, HOSTILE, "the disk is full")
+        holding.hold(tx, HoldKind.TYPE, "diagnostic.sleep", mode, "me", HOSTILE)
+    lead(cache)
+
+    page = open_page("queues")
+
+    assert not page.exception
+    assert figures(page)["Held"] == "1"
+    shown = rendered(page)
+    assert mode.value in shown
+    assert "the disk is full" in shown
+    for hostile in ("<script>", "**bold**", ":red[red]", "![x]"):
+        assert hostile not in shown
+    assert "diagnostic.sleep" in plain_texts(page)
+    assert ("**paused**" in shown) == (mode is HoldMode.PAUSED)  # why it can't be told when it will be done
+    why = dict(zip(table(page, "Why")["Queue"], table(page, "Why")["Why"], strict=True))
+    assert ("queue default is paused" in why["default"]) == (mode is HoldMode.PAUSED)
+
+
+def test_one_queue_is_shown_over_time(
+    open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database
+) -> None:
+    RollUp(database).run(lambda: True)
+    lead(cache)
+
+    page = open_page("queues", query={"queue": "default", "range": "15m"})
+
+    assert not page.exception
+    assert page.title[0].value == "default"
+    assert figures(page)["Ready"] == "7"
+    assert figures(page)["Oldest"] == "2 min 5 s"
+    assert list(table(page, "Over")["Over"]) == ["last 5 min", "last 15 min", "last 60 min"]
+    assert list(table(page, "Why")["Type"]) == ["diagnostic.echo"]
+    assert len(page.get("plotly_chart")) == 4
+
+
+def test_a_queue_that_nobody_knows(open_page: OpenPage, loaded: dict[str, str], cache: RedisCache) -> None:
+    lead(cache)
+
+    page = open_page("queues", query={"queue": HOSTILE})
+
+    assert not page.exception
+    assert "Nothing is in a queue of this name" in rendered(page)
+    assert "<script>" not in rendered(page)
+
+
+def test_many_are_found_sorted_and_paged(open_page: OpenPage, submitter: Submitter, cache: RedisCache) -> None:
+    now = time.time()
+    lanes = [LaneDepth(f"q{n:03}", "diagnostic.noop", [], n, now - n, {"medium": n}) for n in range(1, 101)]
+    write_live(cache, replace(snapshot(), lanes=lanes))
+
+    page = open_page("queues")
+    assert not page.exception
+    assert figures(page)["Queues"] == "101"
+    assert names(page)[:2] == ["default", "q001"]
+    assert len(names(page)) == 12
+    assert "86 shorter ones are left out." in rendered(page)
+    page.pagination(key="queues_page").select(9).run()
+    assert names(page) == [f"q{n:03}" for n in range(96, 101)]
+
+    assert names(open_page("queues", query={"sort": "ready"}))[0] == "q100"
+    assert names(open_page("queues", query={"find": "Q07"})) == [f"q{n:03}" for n in range(70, 80)]
+    assert "No queue fits the filter." in rendered(open_page("queues", query={"state": "paused"}))
+
+
+def test_an_empty_installation_has_its_default_queue(
+    open_page: OpenPage, submitter: Submitter, cache: RedisCache
+) -> None:
+    write_live(cache, snapshot())
+
+    page = open_page("queues")
+
+    assert not page.exception
+    assert names(page) == ["default"]
+    assert "Nothing waits for an agent." in rendered(page)
+    assert "**empty**" in rendered(page)
+
+
+def test_without_a_leader_postgresql_counts(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    page = open_page("queues")
+
+    assert not page.exception
+    assert len(page.warning) == 1
+    shown = figures(page)
+    assert (shown["Ready"], shown["Running"], shown["Scheduled"], shown["Blocked"]) == ("2", "2", "1", "1")
+    assert "**no leader**" in rendered(page)
+    assert list(table(page, "Why")["Type"]) == ["diagnostic.sleep", "diagnostic.echo"]
+
+
+def test_with_servers_away_a_banner_and_no_error(open_page: OpenPage) -> None:
+    for query in ({}, {"queue": "default"}):
+        page = open_page("queues", query=query, **NOBODY_URLS)
+
+        assert not page.exception
+        assert "PostgreSQL can't be reached" in texts(page)
+
+
+def test_a_server_lost_later_leaves_what_was_known(
+    open_page: OpenPage, loaded: dict[str, str], settings: Settings, cache: RedisCache, server_endpoints: Endpoints
+) -> None:
+    lead(cache)
+    page = open_page("queues")
+    with database_away(settings, server_endpoints):
+        refreshed(page)
+
+        assert not page.exception
+        assert "was known at" in page.warning[0].value
+        assert figures(page)["Ready"] == "10"

@@ -50,7 +50,8 @@ def moment(name: str) -> dict[str, Any]:
     def shown(value: datetime | None) -> str | None:
         return None if value is None else value.replace(tzinfo=viewer_zone()).isoformat(timespec="minutes")
 
-    return _kept(name, None, parse=parse, shown=shown)
+    # Without a value an input that is emptied would mean now.
+    return {**_kept(name, None, parse=parse, shown=shown), "value": None}
 
 
 def flag(name: str) -> dict[str, Any]:

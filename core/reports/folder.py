@@ -6,6 +6,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -48,14 +49,8 @@ def list_reports(folder: Path) -> list[ReportFile]:
 def read_report(folder: Path, name: str) -> bytes:
     """The content of one of the reports that `list_reports` names; raises SubmissionError for any other name."""
     if _NAME.fullmatch(name) is not None:
-        try:
-            # a link could lead out of the folder
-            file = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            pass
-        else:
-            with open(file, "rb") as opened:
-                return opened.read()
+        with suppress(OSError), open(folder / name, "rb", opener=_no_link) as file:
+            return file.read()
     raise refused("name", name, "that of a report in the folder")
 
 
@@ -86,6 +81,11 @@ def missing(folder: Path, periods: Iterable[tuple[str, date]], formats: Iterable
     """(period, first day, format) of the reports that are not there."""
     wanted = [(period, first, format) for period, first in periods for format in formats]
     return [one for one in wanted if not (folder / name_of(*one)).exists()]
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Opens a file, but not through a link, which could lead out of the folder."""
+    return os.open(path, flags | os.O_NOFOLLOW)
 
 
 def _described(entry: os.DirEntry[str]) -> ReportFile | None:

@@ -69,19 +69,15 @@ def _read() -> Reading[data.Following]:
 
 
 def _show(found: data.Following) -> None:
-    batches = list(found.batches)
     shown = []
     for position, one in enumerate(_submitted()):
-        if one.is_batch:
-            if not batches:  # submitted since this was read
-                shown.append(one)
-                continue
-            standing = batches.pop(0)
-            shown.append(replace(one, is_settled=standing.ended >= one.count))
-            _show_batch(one, standing, position)
-        else:
-            shown.append(one)
+        standing = found.batches.get(one.ids)
+        if not one.is_batch:
             _show_one(one, found.standings.get(one.ids), position)
+        elif standing is not None:  # None: submitted after this was read
+            _show_batch(one, standing, position)
+            one = replace(one, is_settled=standing.ended >= one.count)
+        shown.append(one)
     st.session_state[KEY] = shown
 
 
@@ -104,7 +100,7 @@ def _show_one(one: Submitted, task: data.Standing | None, position: int) -> None
         if task.error is not None and task.state != TaskState.COMPLETED:
             st.text(one_line(f"{task.error.get('class')}: {task.error.get('message')}", 600))
         if task.has_output and position < WITH_DETAILS:
-            _show_output(task)
+            _show_output(task, position == 0)
 
 
 def _facts(task: data.Standing) -> str:
@@ -121,11 +117,11 @@ def _facts(task: data.Standing) -> str:
     return " · ".join(part.replace(":", "\\:") if part is not parts[0] else part for part in parts)
 
 
-def _show_output(task: data.Standing) -> None:
+def _show_output(task: data.Standing, is_newest: bool) -> None:
     if task.output is None:
         st.caption(_("The output is long: the task's page has it."))
         return
-    with st.expander(_("Output"), key=f"output_{task.id}", icon=":material/output:"):
+    with st.expander(_("Output"), expanded=is_newest, key=f"output_{task.id}", icon=":material/output:"):
         st.json(as_shown(task.output)[0], expanded=2)
 
 

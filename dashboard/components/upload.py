@@ -51,7 +51,8 @@ def show_upload(types: Registry) -> None:
 
 
 def show_templates(types: Registry) -> None:
-    """A file to begin with, for a type of the viewer's choice."""
+    """A file to begin with, for a type of the viewer's choice: at first the one of the form."""
+    st.session_state.setdefault("submit_template", st.session_state.get("submit_type") or min(types.types))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(
             _("Template for"), sorted(types.types), key="submit_template", width=260, persist_state="session"

@@ -25,8 +25,9 @@ from dashboard.data.base import Reading, Servers, actor, connections, forget, li
 
 OUTPUT_BYTES = 20_000  # longer outputs are left to the task's own page
 FAILURES_SHOWN = 50
-SETTLED_SECONDS = 30.0  # for how long what is known of a batch that ended is used
-BATCH_SECONDS = 2.0
+# For how long what is known of a batch is used: of a small one, of a large one (0.2 s for 50,000), of one that ended.
+SMALL_SECONDS, LARGE_SECONDS, SETTLED_SECONDS = 2.0, 10.0, 30.0
+LARGE_TASKS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,10 @@ class BatchStanding:
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """How everything stands that is followed: single tasks by id, batches in the order asked."""
+    """How everything stands that is followed: single tasks by id, batches by their joined ids."""
 
     standings: Mapping[str, Standing]
-    batches: Sequence[BatchStanding]
+    batches: Mapping[str, BatchStanding]
 
 
 def types() -> Registry:
@@ -168,13 +169,14 @@ def follow(ones: Sequence[str], batches: Sequence[tuple[str, bool]]) -> Reading[
     A batch is its ids joined by commas, and whether it had ended when it was last seen: those are asked rarely.
     """
     parts: list[Reading[Any]] = [_standings(tuple(ones))] if ones else []
-    parts += [(_batch_settled if is_settled else _batch)(ids) for ids, is_settled in batches]
+    parts += [_batch(ids, is_settled) for ids, is_settled in batches]
     problems = tuple(dict.fromkeys(problem for part in parts for problem in part.problems))
     at = min((part.at for part in parts), default=datetime.now(UTC))
     if any(part.value is None for part in parts):
         return Reading(None, at, problems)
     values = [part.value for part in parts]
-    return Reading(Following(values[0] if ones else {}, values[1 if ones else 0 :]), at, problems)
+    found = zip([ids for ids, _is_settled in batches], values[1 if ones else 0 :], strict=True)
+    return Reading(Following(values[0] if ones else {}, dict(found)), at, problems)
 
 
 @shared()
@@ -191,8 +193,15 @@ def _read_batch(servers: Servers, ids: str) -> BatchStanding:
         return BatchStanding(by_state, following.unsuccessful(tx, listed, FAILURES_SHOWN) if has_some else [])
 
 
-_batch = shared(ttl_seconds=BATCH_SECONDS, max_entries=50)(_read_batch)
+_batch_small = shared(ttl_seconds=SMALL_SECONDS, max_entries=50)(_read_batch)
+_batch_large = shared(ttl_seconds=LARGE_SECONDS, max_entries=50)(_read_batch)
 _batch_settled = shared(ttl_seconds=SETTLED_SECONDS, max_entries=50)(_read_batch)
+
+
+def _batch(ids: str, is_settled: bool) -> Reading[BatchStanding]:
+    if is_settled:
+        return _batch_settled(ids)
+    return (_batch_large if ids.count(",") >= LARGE_TASKS else _batch_small)(ids)
 
 
 @contextmanager

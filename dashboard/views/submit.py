@@ -98,7 +98,7 @@ def show_form(types: Registry) -> None:
     for problem in others:
         st.error(escaped(told_whole(problem), 600), icon=":material/error:")
     key = data.form_key(st.session_state[FILL], known.name, given or {}, options)
-    show_buttons(known, form, key)
+    show_buttons(known, form, "" if problems else key)
 
 
 def collect(known: TaskType, form: ModelForm) -> tuple[dict | None, dict, list[SubmissionError]]:
@@ -142,7 +142,7 @@ def told_whole(problem: SubmissionError) -> str:
 
 
 def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
-    """Submit and clear, and what came of the last press."""
+    """Submit and clear, and what came of the last press; `key` is that of the content, if it can be submitted."""
     with st.container(horizontal=True, vertical_alignment="center"):
         is_pressed = st.button(
             _("Submit"), type="primary", icon=":material/send:", key="submit_one", shortcut="Mod+Enter"
@@ -210,7 +210,11 @@ def clear(form: ModelForm) -> None:
 
 
 frame.header(_("Submit"), _("Hand in work, and watch what becomes of it."))
-registry = data.types()
+try:
+    registry = data.types()
+except TaskyardError as error:
+    st.error(escaped(str(error), 1000), title=_("The task types can't be loaded"), icon=":material/error:")
+    st.stop()
 arrive(registry)
 left, right = st.columns([WIDE, NARROW], gap="medium")
 with left:

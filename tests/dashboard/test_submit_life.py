@@ -1,0 +1,173 @@
+"""The Submit page over time: copies, addresses, leaving and coming back, servers that go away, following."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from core.database import Database, connect_engine
+from core.embedded import Endpoints
+from core.errors import SubmissionError
+from core.store import operating
+from core.submission import Submitter
+from dashboard.components import task_start
+from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.test_submit import field, press, said, tasks
+
+
+def test_a_task_is_copied_to_be_changed_and_submitted_again(
+    open_page: OpenPage, database: Database, submitter: Submitter
+) -> None:
+    source = submitter.submit(
+        "diagnostic.echo",
+        {"value": 2**63 + 1},
+        title=HOSTILE,
+        queue="nightly",
+        priority="urgent",
+        timeout_seconds=7,
+        requires=["gpu"],
+        idempotency_key="only-once",
+    )
+    page = open_page("submit", query={"copy": source})
+    assert not page.exception
+    assert page.text_input(key="submit_option_title").value == HOSTILE
+    assert any("Copied from a task" in caption.value for caption in page.caption)
+    assert not page.query_params
+
+    press(page)
+
+    first, second = tasks(database)
+    assert first.id == source
+    same = ("type", "input", "title", "queue", "priority", "timeout_seconds", "max_attempts", "requires")
+    assert [getattr(second, name) for name in same] == [getattr(first, name) for name in same]
+    assert second.idempotency_key != first.idempotency_key
+
+
+@pytest.mark.parametrize(
+    "query", [{"type": HOSTILE}, {"copy": HOSTILE}, {"copy": "0" * 8 + "-0000-7000-8000-" + "0" * 12}]
+)
+def test_what_the_address_names_may_not_exist(open_page: OpenPage, database: Database, query: dict[str, str]) -> None:
+    page = open_page("submit", query=query)
+
+    assert not page.exception
+    assert len(page.warning) == 1
+    assert "<script>" not in re.sub(r"\\<", "", page.warning[0].value)
+    assert page.selectbox(key="submit_type").value is None
+
+
+def test_what_was_typed_outlives_leaving_the_page(open_page: OpenPage, database: Database) -> None:
+    page = open_page("submit", query={"type": "code.run"})
+    page.text_area(key=field("script", "code.run")).set_value("print(2)")
+    page.text_input(key="submit_option_title").set_value("Kept").run()
+
+    page.switch_page("views/overview.py").run()
+    page.switch_page("views/submit.py").run()
+
+    assert not page.exception
+    assert page.text_area(key=field("script", "code.run")).value == "print(2)"
+    assert page.text_input(key="submit_option_title").value == "Kept"
+    page.button(key="submit_clear").click().run()
+    assert page.text_area(key=field("script", "code.run")).value == ""
+    assert page.text_input(key="submit_option_title").value == ""
+
+
+def test_types_keep_what_was_typed_while_another_is_shown(open_page: OpenPage, database: Database) -> None:
+    page = open_page("submit", query={"type": "code.run"})
+    page.text_area(key=field("script", "code.run")).set_value("print(3)").run()
+    page.selectbox(key="submit_type").select("diagnostic.echo").run()
+    page.selectbox(key="submit_type").select("code.run").run()
+    assert page.text_area(key=field("script", "code.run")).value == "print(3)"
+
+
+def test_with_servers_away_the_form_is_there_and_nothing_typed_is_lost(open_page: OpenPage) -> None:
+    page = open_page("submit", query={"type": "diagnostic.echo"}, **NOBODY_URLS)
+    page.text_area(key=field("value", "diagnostic.echo")).set_value("[1]")
+
+    press(page)
+
+    assert not page.exception
+    assert "Nothing was lost" in page.warning[0].value
+    assert page.text_area(key=field("value", "diagnostic.echo")).value == "[1]"
+    assert "can't be reached" in said(page)
+
+
+def test_it_works_again_once_the_server_is_back(
+    open_page: OpenPage, database: Database, server_endpoints: Endpoints
+) -> None:
+    page = open_page("submit", query={"type": "diagnostic.noop"})
+    name = make_url(database.url).database
+    admin = connect_engine(server_endpoints.database_url).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        connection.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+        press(page)
+        assert not page.exception
+        assert "Nothing was lost" in page.warning[0].value
+        connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+    admin.dispose()
+    database.close()
+
+    press(page)
+
+    assert not page.warning
+    assert len(tasks(database)) == 1
+
+
+def test_what_was_submitted_is_followed_to_its_end(
+    open_page: OpenPage, database: Database, submitter: Submitter
+) -> None:
+    page = open_page("submit", query={"type": "diagnostic.echo"})
+    page.text_input(key="submit_option_title").set_value(HOSTILE)
+    press(page)
+    assert "pending" in [badge.value for badge in page.get("badge")] or "pending" in said(page)
+    [task] = tasks(database)
+
+    with database.transaction() as tx:
+        operating.cancel(tx, task.id, "test", "")
+    refreshed(page)
+
+    assert not page.exception
+    assert "cancelled" in said(page)
+    assert "<script>" not in re.sub(r"\\<", "", "".join(str(link) for link in page.get("page_link")))
+
+
+def test_a_task_module_that_does_not_import_is_told(open_page: OpenPage) -> None:
+    page = open_page("submit", task_modules="no_such_module")
+
+    assert not page.exception
+    assert "no\\_such\\_module" in page.error[0].value
+
+
+def test_times_are_those_of_the_viewers_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task_start, "viewer_zone", lambda: ZoneInfo("Europe/Berlin"))
+    assert task_start.due_at(datetime(2026, 7, 1, 12, 30)) == datetime(2026, 7, 1, 10, 30, tzinfo=UTC)
+    with pytest.raises(SubmissionError, match="clocks skip"):
+        task_start.due_at(datetime(2026, 3, 29, 2, 30))
+    with pytest.raises(SubmissionError, match="a date and a time"):
+        task_start.due_at(None)
+
+
+def test_a_task_is_submitted_for_a_time(open_page: OpenPage, database: Database) -> None:
+    page = open_page("submit", query={"type": "diagnostic.noop"})
+    page.segmented_control(key="submit_start_when").set_value("at").run()
+    press(page)
+    assert "a date and a time" in said(page)
+    assert tasks(database) == []
+
+    due = (
+        datetime.now(UTC).replace(second=0, microsecond=0, tzinfo=None).replace(year=datetime.now(UTC).year + 1, day=1)
+    )
+    page.session_state["submit_start_run_at"] = due
+    press(page)
+
+    [task] = tasks(database)
+    assert task.run_at == due.replace(tzinfo=UTC)
+    assert task.state == "scheduled"
+    page.query_params["copy"] = task.id
+    page.run()
+    assert page.session_state["submit_start_run_at"] == due

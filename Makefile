@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench prove soak lint clean
+.PHONY: help run test bench prove soak screenshots lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -26,6 +26,9 @@ prove: $(INSTALLED) ## kill everything under real work, and count what became of
 
 soak: $(INSTALLED) ## work for 15 minutes, and see whether anything grows
 	@exec $(RUN) -m worker soak $(ARGS)
+
+screenshots: $(INSTALLED) ## take pictures of every page, of an installation with sample work
+	@exec $(RUN) -m tests.browser.screenshots $(ARGS)
 
 lint: $(INSTALLED) ## check style and formatting
 	$(RUN) -m ruff check .

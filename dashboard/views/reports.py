@@ -14,7 +14,7 @@ from dashboard.data import reports as data
 from dashboard.data.base import Reading
 from dashboard.i18n import _, language, translator
 
-PARTS = {"range": N_("Of any range"), "written": N_("Written by the worker")}
+PARTS = {"range": N_("Any range"), "written": N_("Daily and weekly")}
 FIELD_WIDTH_PX = 220
 REFRESH_SECONDS = 60.0
 

@@ -220,7 +220,7 @@ def test_without_any_it_says_when_the_next_is_due(open_page: OpenPage) -> None:
     assert not page.exception
     assert "No report has been written yet." in texts(page)
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
-    assert f"Day until {tomorrow} 00:00:00 UTC" in texts(page)
+    assert f"the next day's on {tomorrow} 00:00:00 UTC" in texts(page)
 
 
 def test_without_a_schedule_it_says_so(open_page: OpenPage) -> None:

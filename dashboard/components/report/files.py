@@ -20,6 +20,7 @@ from dashboard.i18n import _
 
 SHORT_LABELS = {"pdf": "PDF", "html": "HTML", "xlsx": "Excel", "csv": "CSV (zip)", "json": "JSON"}
 PERIOD_LABELS = {"daily": N_("Day"), "weekly": N_("Week")}
+DUE_LABELS = {"daily": N_("the next day's on {time}"), "weekly": N_("the next week's on {time}")}
 SHOWN = 20  # periods; older ones on demand
 
 
@@ -47,7 +48,7 @@ def show_written(written: Written, content: Callable[[str], bytes]) -> None:
         st.caption(_("The worker writes no reports: TASKYARD_REPORTS names none."))
     else:
         dues = [
-            _("{period} until {time}").format(period=_(PERIOD_LABELS[period]), time=shown_time(end))
+            _(DUE_LABELS[period]).format(time=shown_time(end))
             for period, end in sorted(written.due.items(), key=lambda item: item[1])
         ]
         st.caption(

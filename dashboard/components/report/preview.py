@@ -35,6 +35,7 @@ COLORS = {
     core_charts.VIOLET: "violet",
     core_charts.GRAY: "gray",
 }
+NARROW_COLUMNS = 4  # of a table that has room beside a chart
 SECONDS_FORMAT = "%,.3f s"
 
 
@@ -74,12 +75,18 @@ def _show_card(card: Card) -> None:
 def _show_sections(shown: Page, by_name: dict[str, Table], revision: str) -> None:
     for section in shown.sections:
         st.subheader(escaped(section.title))
-        if section.drawings:
+        found = [by_name[table.name] for table in section.tables]
+        narrow = [table for table in found if len(table.columns) <= NARROW_COLUMNS]
+        if section.drawings or narrow:
             with st.grid(2, min_column_width=CHART_WIDTH_PX):
                 for drawing in section.drawings:
                     _draw(drawing, f"report_{drawing.name}_{revision}")
-        for text_table in section.tables:
-            _show_table(by_name[text_table.name])
+                for table in narrow:
+                    with st.container():
+                        _show_table(table)
+        for table in found:
+            if table not in narrow:
+                _show_table(table)
     with st.expander(_("All steps as a table"), icon=":material/table_rows:"):
         _show_table(by_name[shown.over_time.name], has_title=False)
 

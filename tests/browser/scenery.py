@@ -1,0 +1,117 @@
+"""An installation with work in it, as `make run` starts one, for pictures of its pages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.browser.dashboards import _Server, free_port
+from tests.servers import REPOSITORY, wait_until
+
+HISTORY = ("--tasks", "20000", "--days", "7", "--force")
+COMMAND_SECONDS = 300
+WORK_SECONDS = 300  # until there is something of everything
+RULE = "tasks wait long"
+GROUPS_WANTED, COMPLETED_WANTED = 4, 15
+
+
+class Scenery(_Server):
+    """`python -m worker run --dashboard --demo --migrate`, on embedded servers below `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        port = free_port()
+        environment = {
+            "TASKYARD_DATA_DIR": str(folder / "data"),
+            "TASKYARD_DASHBOARD_PORT": str(port),
+            "TASKYARD_METRICS_PORT": "0",
+            "TASKYARD_GRACE_SECONDS": "1",
+        }
+        command = [sys.executable, "-m", "worker", "run", "--dashboard", "--demo", "--migrate"]
+        super().__init__(command, environment, port, folder / "log")
+
+    def fill(self) -> None:
+        """A week of history, and work of every kind: held back, failing, due later. Waits until it is there."""
+        self.command("seed", *HISTORY)
+        self.command("pause", "queue", "reports", "--reason", "the disk of the archive is full")
+        self.command("silence", RULE, "--subject", "reports", "--minutes", "120", "--reason", "the queue is paused")
+        self._submit(_steps())
+        self._submit(_later())
+        parent = self._submit_one("diagnostic.sleep", {"seconds": 20}, "--title", "Collect the figures of the week")
+        for title in ("Write the summary", "Draw the charts"):
+            self._submit_one("diagnostic.sleep", {"seconds": 5}, "--title", title, "--after", parent)
+        wait_until(self._is_full, WORK_SECONDS, "work of every kind is there")
+
+    def command(self, *arguments: str) -> str:
+        """Runs a command of the command line; returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "worker", *arguments],
+            cwd=REPOSITORY,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+        )
+        assert done.returncode == 0, f"{arguments}: {done.stderr}{self.log.read_text()[-2000:]}"
+        return done.stdout
+
+    def tasks(self, *arguments: str) -> list[dict[str, Any]]:
+        """The newest tasks that `list` shows."""
+        found: list[dict[str, Any]] = json.loads(self.command("list", "--json", *arguments))
+        return found
+
+    def _submit(self, lines: list[dict[str, Any]]) -> None:
+        file = self._folder / "tasks.jsonl"
+        file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        self.command("submit", "--file", str(file))
+
+    def _submit_one(self, type_: str, given: dict[str, Any], *options: str) -> str:
+        answer = self.command("submit", type_, "--input", json.dumps(given), "--json", *options)
+        return str(json.loads(answer)["id"])
+
+    def _is_full(self) -> bool:
+        ended = [task for task in self.tasks("--limit", "300") if task["created_by"] != "seed"]
+        failed = {task["type"] for task in ended if task["state"] == "failed"}
+        completed = sum(task["state"] == "completed" for task in ended)
+        return len(failed) >= GROUPS_WANTED and completed >= COMPLETED_WANTED
+
+
+def _steps() -> list[dict[str, Any]]:
+    """Work that goes on for as long as pictures are taken, some of it failing."""
+    waits = [
+        {
+            "type": "diagnostic.sleep",
+            "input": {"seconds": 20 + 7 * n % 40},
+            "title": f"Refresh index, part {n} of 60",
+            "priority": ("low", "medium", "high", "urgent")[n % 4],
+            "queue": ("default", "nightly")[n % 2],
+        }
+        for n in range(1, 61)
+    ]
+    failing = [
+        {
+            "type": "diagnostic.fail",
+            "input": {"message": f"connection to store-{n % 3} was refused", "kind": "transient"},
+            "title": f"Copy folder {n} to the store",
+            "max_attempts": 2,
+            "priority": "high",
+        }
+        for n in range(1, 13)
+    ]
+    return [*failing, *waits]
+
+
+def _later() -> list[dict[str, Any]]:
+    """Work that waits: in a paused queue, for a time, for an agent that nobody has."""
+    paused = [
+        {"type": "diagnostic.noop", "input": {}, "title": f"Report of region {n}", "queue": "reports"} for n in range(8)
+    ]
+    due = [
+        {"type": "diagnostic.noop", "input": {}, "title": "Nightly clean-up", "delay_seconds": 3600 * n}
+        for n in range(1, 6)
+    ]
+    stuck = [{"type": "diagnostic.spin", "input": {"seconds": 1}, "title": "Train the model", "requires": ["gpu"]}]
+    return [*paused, *due, *stuck]

@@ -1,0 +1,144 @@
+"""Pictures of every page: `python -m tests.browser.screenshots FOLDER`, or `make screenshots`.
+
+Starts an installation of its own with sample work, opens each page in Chromium, light and dark, on a
+wide window and on a phone, and writes <page>-<light|dark>-<wide|phone>.png. With --whole the
+pictures are as long as the pages. With --readme those that the README shows are renewed too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.conftest import CHROMIUM, CHROMIUM_OPTIONS
+from tests.browser.scenery import Scenery
+from tests.servers import REPOSITORY
+
+DEFAULT_FOLDER = REPOSITORY / ".data" / "screenshots"
+README_FOLDER = REPOSITORY / "dashboard" / "screenshots"
+README_PICTURES = (
+    "overview-light-wide",
+    "overview-dark-wide",
+    "tasks-light-wide",
+    "task-dark-wide",
+    "agents-light-wide",
+    "reports-light-wide",
+    "overview-light-phone",
+)
+COLORS_KEPT = 192
+SIZES = {"wide": {"width": 1440, "height": 960}, "phone": {"width": 390, "height": 844}}
+THEMES = ("light", "dark")
+LONGEST_PX = 8_000
+TIMEOUT_MS = 60_000
+SETTLING_MS = 1_500  # for what moves into its place
+IS_DRAWN = """() => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === 'notRunning'
+    && document.querySelectorAll('[data-testid="stSkeleton"], [data-testid="stSpinner"]').length === 0
+    && [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(e => e.querySelector('.main-svg'))"""
+HEIGHT = """() => Math.max(...[...document.querySelectorAll(
+    '[data-testid="stMain"], [data-testid="stMainBlockContainer"]')].map(e => e.scrollHeight))"""
+
+
+def main() -> None:
+    """The command."""
+    options = _options()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    chromium = shutil.which(CHROMIUM)
+    if chromium is None:
+        raise SystemExit(f"there is no {CHROMIUM} on the path: on Debian, apt-get install chromium")
+    temporary = Path(tempfile.mkdtemp(prefix="taskyard-pictures-"))
+    temporary.chmod(0o755)  # PostgreSQL's own user passes through it
+    try:
+        with Scenery(temporary) as scenery, sync_playwright() as playwright:
+            print("filling an installation with work …", flush=True)
+            scenery.fill()
+            browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_OPTIONS)
+            paths = _paths(scenery)
+            wanted = {name: path for name, path in paths.items() if not options.only or name in options.only}
+            for (name, path), theme, size in itertools.product(wanted.items(), THEMES, SIZES):
+                file = options.folder / f"{name}-{theme}-{size}.png"
+                _take(browser, f"{scenery.url}/{path}", file, theme, size, whole=options.whole)
+                print(file, flush=True)
+            browser.close()
+    finally:
+        shutil.rmtree(temporary)
+    if options.readme:
+        _renew_readme(options.folder)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.browser.screenshots", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER, help=f"default: {DEFAULT_FOLDER}")
+    parser.add_argument("--only", action="append", metavar="PAGE", help="only this page; may repeat")
+    parser.add_argument("--whole", action="store_true", help="the whole page, however long")
+    parser.add_argument("--readme", action="store_true", help=f"also renew {README_FOLDER}")
+    return parser.parse_args()
+
+
+def _paths(scenery: Scenery) -> Mapping[str, str]:
+    """The address of each page by the name of its picture."""
+    failed = scenery.tasks("--type", "diagnostic.flaky", "--state", "completed", "--limit", "1")
+    [task, *_] = failed or scenery.tasks("--state", "completed", "--limit", "1")
+    parts = ("leader", "hosts", "storage", "settings", "dashboard", "log")
+    return {
+        "overview": "overview?range=24h",
+        "tasks": "tasks",
+        "task": f"task?id={task['id']}",
+        "submit": "submit",
+        "queues": "queues",
+        "agents": "agents",
+        "agent": "agents?agent=coder-1",
+        "failures": "failures",
+        "alerts": "alerts",
+        "audit": "audit",
+        "reports": "reports?period=30d",
+        "reports-written": "reports?part=written",
+        "system": "system?range=15m",
+        **{f"system-{part}": f"system?part={part}" for part in parts},
+    }
+
+
+def _take(browser: Browser, url: str, file: Path, theme: str, size: str, *, whole: bool) -> None:
+    page: Page = browser.new_page(
+        viewport=SIZES[size],  # type: ignore[arg-type]
+        color_scheme=theme,  # type: ignore[arg-type]
+        locale="en-US",
+        timezone_id="UTC",
+    )
+    page.set_default_timeout(TIMEOUT_MS)
+    page.goto(url)
+    page.wait_for_selector("h1")
+    _settle(page)
+    if whole:
+        height = min(LONGEST_PX, max(SIZES[size]["height"], int(page.evaluate(HEIGHT)) + 40))
+        page.set_viewport_size({"width": SIZES[size]["width"], "height": height})
+        _settle(page)
+    page.screenshot(path=file)
+    page.close()
+
+
+def _settle(page: Page) -> None:
+    page.wait_for_function(IS_DRAWN)
+    page.wait_for_timeout(SETTLING_MS)
+    page.wait_for_function(IS_DRAWN)
+
+
+def _renew_readme(folder: Path) -> None:
+    """Those that the README shows, with fewer colours: small enough for the repository."""
+    README_FOLDER.mkdir(exist_ok=True)
+    for name in README_PICTURES:
+        source = folder / f"{name}.png"
+        if source.exists():
+            with Image.open(source) as picture:
+                few = picture.convert("RGB").quantize(COLORS_KEPT, dither=Image.Dither.NONE)
+            few.save(README_FOLDER / source.name, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

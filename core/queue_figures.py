@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from core.holds import Hold, HoldKind, HoldMode, Holds
-from core.live import Live
+from core.live import LaneDepth, OpenCount
 
 WINDOWS_MINUTES = (5, 15, 60)
 DRAIN_WINDOW_MINUTES = 5
 PAUSED, NOTHING_RUNS, GROWS, STEADY = "paused", "nothing runs", "grows", "does not shrink"
+
+
+class Counted(Protocol):
+    """What is open at a time (epoch seconds): the live state, or what was counted without a leader."""
+
+    @property
+    def at(self) -> float: ...
+    @property
+    def open(self) -> Sequence[OpenCount]: ...
+    @property
+    def lanes(self) -> Sequence[LaneDepth]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,7 @@ class QueueFigures:
     """One queue. `depth` is what is ready for an agent; `rates` are by the window's minutes.
 
     `oldest_seconds` is how long the oldest ready task has waited. `open` counts unfinished tasks by
-    state. All that is live is None or empty without a leader.
+    state. All that is live is None or empty if it was not counted.
     """
 
     queue: str
@@ -75,7 +87,7 @@ class _Waiting:
 
 
 def figures(
-    live: Live | None,
+    live: Counted | None,
     rates: Mapping[str, Mapping[int, Rates]],
     holds: Holds,
     policy_of: Callable[[str], str],
@@ -110,7 +122,7 @@ def _all_windows(rates: Mapping[int, Rates]) -> dict[int, Rates]:
     return {minutes: rates.get(minutes, Rates()) for minutes in WINDOWS_MINUTES}
 
 
-def _waiting(live: Live) -> dict[str, _Waiting]:
+def _waiting(live: Counted) -> dict[str, _Waiting]:
     """What the live state says of each queue: its lanes added up."""
     found: dict[str, _Waiting] = {}
     for count in live.open:

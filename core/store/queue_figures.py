@@ -6,14 +6,13 @@ import math
 
 from core.config import Settings
 from core.database import Transaction, queries
-from core.live import Live
-from core.queue_figures import WINDOWS_MINUTES, QueueFigures, Rates, figures
+from core.queue_figures import WINDOWS_MINUTES, Counted, QueueFigures, Rates, figures
 from core.store import holding
 from core.store.rolling import MINUTE
 
 
-def queue_figures(tx: Transaction, live: Live | None, settings: Settings, now: float) -> list[QueueFigures]:
-    """Every queue that is known, by name; `now` in epoch seconds, `live` None if there is no live state."""
+def queue_figures(tx: Transaction, live: Counted | None, settings: Settings, now: float) -> list[QueueFigures]:
+    """Every queue that is known, by name; `now` in epoch seconds, `live` None if nothing was counted."""
     held, rates = holding.holds(tx), queue_rates(tx, now)
     return figures(live, rates, held, settings.placement_of, settings.placement_by_queue)
 

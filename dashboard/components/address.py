@@ -20,6 +20,11 @@ FLAG = "1"
 CHOICES_LIMIT = 50
 
 
+def here(**changes: str | None) -> dict[str, str]:
+    """The parameters of the page's address with some changed, or left out if None: for a link to the same page."""
+    return {name: value for name, value in {**st.query_params.to_dict(), **changes}.items() if value is not None}
+
+
 def text_field(name: str) -> dict[str, Any]:
     """Arguments for a widget whose value is a text, `name` in the address; it is left out while empty."""
     return _kept(name, "", parse=str, shown=lambda value: value or "")

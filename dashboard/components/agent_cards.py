@@ -10,9 +10,11 @@ from core.explain import SILENT_AFTER_SECONDS
 from core.holds import HoldKind
 from core.live import OpenBreaker
 from dashboard.components import states
+from dashboard.components.address import here
 from dashboard.components.amounts import percent, shown_bytes
 from dashboard.components.hold_controls import show_hold, show_menu
 from dashboard.components.plain import escaped
+from dashboard.components.times import age as shown_age
 from dashboard.components.times import duration, shown_time
 from dashboard.data.agents import Agent, Record
 from dashboard.i18n import _, ngettext
@@ -43,7 +45,7 @@ def heartbeat(agent: Agent) -> str:
         return NOTHING
     if agent.heartbeat_seconds < FRESH_SECONDS:
         return _("just now")
-    return _("{age} ago").format(age=duration(int(agent.heartbeat_seconds)))
+    return _("{age} ago").format(age=shown_age(agent.heartbeat_seconds))
 
 
 def _show_head(agent: Agent) -> None:
@@ -53,7 +55,7 @@ def _show_head(agent: Agent) -> None:
                 "views/agents.py",
                 label=f"**{escaped(agent.name, 60)}**",
                 icon=":material/smart_toy:",
-                query_params={"agent": agent.name},
+                query_params=here(agent=agent.name),
                 help=_("Its figures over time"),
             )
         states.show_badge(agent.state, states.AGENT_COLORS)
@@ -119,9 +121,9 @@ def _show_breaker(breaker: OpenBreaker, at: float) -> None:
     if breaker.state == "probing":
         text = _("Tries one task of {type}").format(type=kind)
     else:
-        text = _("Gets no {type} for {time}").format(type=kind, time=duration(round(at - breaker.since)))
+        text = _("Gets no {type} for {time}").format(type=kind, time=shown_age(at - breaker.since))
         if breaker.retry_at is not None and breaker.retry_at > at:
-            text += _(", next try in {time}").format(time=duration(round(breaker.retry_at - at)))
+            text += _(", next try in {time}").format(time=shown_age(breaker.retry_at - at))
     st.markdown(f":orange[:material/electrical_services: {text}:] {escaped(breaker.reason)}")
 
 
@@ -135,7 +137,7 @@ def _show_tasks(agent: Agent, at: float) -> None:
         st.page_link(
             "views/task.py",
             label=_("{type}, for {time}").format(
-                type=escaped(task.type, 60), time=duration(max(0.0, round(at - task.started_at)))
+                type=escaped(task.type, 60), time=shown_age(max(0.0, at - task.started_at))
             ),
             icon=":material/play_circle:",
             query_params={"id": task.task_id},

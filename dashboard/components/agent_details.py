@@ -12,7 +12,7 @@ from dashboard.components.amounts import MEBIBYTE, percent, shown_bytes
 from dashboard.components.charts import Line, time_chart
 from dashboard.components.hold_controls import show_menu
 from dashboard.components.tables import show_table
-from dashboard.components.times import duration, shown_time, time_column, time_of
+from dashboard.components.times import age, duration, shown_time, time_column, time_of
 from dashboard.data.agents import Agent, Record, Usage
 from dashboard.i18n import _
 
@@ -80,7 +80,7 @@ def _show_running(agent: Agent, at: float) -> None:
         rows = [
             {
                 "Type": task.type,
-                "For": duration(max(0.0, round(at - task.started_at))),
+                "For": age(max(0.0, at - task.started_at)),
                 "Started": time_of(task.started_at),
                 "Attempt": task.attempt,
                 "Task": f"task?id={task.task_id}",

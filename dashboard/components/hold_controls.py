@@ -33,17 +33,17 @@ ICONS: Mapping[Action, str] = {
     Action.RESUME: ":material/play_arrow:",
     Action.RESTART: ":material/restart_alt:",
 }
-TITLES: Mapping[tuple[HoldKind, Action], str] = {
-    (HoldKind.AGENT, Action.PAUSE): N_("Pause agents"),
-    (HoldKind.AGENT, Action.DRAIN): N_("Drain agents"),
-    (HoldKind.AGENT, Action.RESUME): N_("Resume agents"),
-    (HoldKind.AGENT, Action.RESTART): N_("Restart agents"),
-    (HoldKind.QUEUE, Action.PAUSE): N_("Pause queues"),
-    (HoldKind.QUEUE, Action.DRAIN): N_("Drain queues"),
-    (HoldKind.QUEUE, Action.RESUME): N_("Resume queues"),
-    (HoldKind.TYPE, Action.PAUSE): N_("Pause task types"),
-    (HoldKind.TYPE, Action.DRAIN): N_("Drain task types"),
-    (HoldKind.TYPE, Action.RESUME): N_("Resume task types"),
+TITLES: Mapping[tuple[HoldKind, Action], tuple[str, str]] = {  # for one, for many
+    (HoldKind.AGENT, Action.PAUSE): (N_("Pause agent"), N_("Pause agents")),
+    (HoldKind.AGENT, Action.DRAIN): (N_("Drain agent"), N_("Drain agents")),
+    (HoldKind.AGENT, Action.RESUME): (N_("Resume agent"), N_("Resume agents")),
+    (HoldKind.AGENT, Action.RESTART): (N_("Restart agent"), N_("Restart agents")),
+    (HoldKind.QUEUE, Action.PAUSE): (N_("Pause queue"), N_("Pause queues")),
+    (HoldKind.QUEUE, Action.DRAIN): (N_("Drain queue"), N_("Drain queues")),
+    (HoldKind.QUEUE, Action.RESUME): (N_("Resume queue"), N_("Resume queues")),
+    (HoldKind.TYPE, Action.PAUSE): (N_("Pause task type"), N_("Pause task types")),
+    (HoldKind.TYPE, Action.DRAIN): (N_("Drain task type"), N_("Drain task types")),
+    (HoldKind.TYPE, Action.RESUME): (N_("Resume task type"), N_("Resume task types")),
 }
 _WORK_RESUMES = N_("Tasks are accepted and started again.")
 _WORK_WAITS = N_("Tasks are accepted and wait. None is started until you resume; what runs goes on.")
@@ -196,7 +196,7 @@ def ask_pending(act: Act) -> None:
 
     ask(
         dialog_name(wanted),
-        _(TITLES[wanted.kind, wanted.action]),
+        _(TITLES[wanted.kind, wanted.action][len(wanted.names) > 1]),
         fields,
         do,
         label=_(LABELS[wanted.action]),

@@ -11,7 +11,7 @@ from dashboard.components import states
 from dashboard.components.charts import Line, bar_chart
 from dashboard.components.states import word
 from dashboard.components.tables import show_table, table_height
-from dashboard.components.times import duration
+from dashboard.components.times import age
 from dashboard.data.queues import LaneNow
 from dashboard.i18n import _, ngettext
 
@@ -48,7 +48,7 @@ def show_lanes(lanes: Sequence[LaneNow], *, key: str) -> None:
         {
             "Type": lane.lane.type,
             "Ready": lane.ready,
-            "Oldest": duration(lane.oldest_seconds),
+            "Oldest": "–" if lane.oldest_seconds is None else age(lane.oldest_seconds),
             "Why": lane.reason,
             "Queue": lane.lane.queue,
             "Tags": ", ".join(lane.lane.requires),

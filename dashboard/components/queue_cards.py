@@ -7,16 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from core.flow import SHORT_WINDOW_MINUTES, Drain
 from core.holds import HoldKind
+from core.queue_figures import GROWS, NOTHING_RUNS, PAUSED, STEADY
 from core.texts import N_
 from dashboard.components import states
+from dashboard.components.address import here
 from dashboard.components.hold_controls import act_column, show_hold, show_menu
 from dashboard.components.plain import escaped
 from dashboard.components.states import badge_column, word
 from dashboard.components.tables import show_table, table_height
-from dashboard.components.times import duration
-from dashboard.data.queues import Queue
+from dashboard.components.times import age
+from dashboard.data.queues import NO_LEADER, NOBODY_TAKES, Queue
 from dashboard.i18n import _, ngettext
 
 CARD_WIDTH_PX = 330
@@ -24,6 +25,14 @@ POLICIES: Mapping[str, str] = {
     "least_loaded": N_("to the least loaded agent"),
     "round_robin": N_("to the agents in turn"),
     "priority": N_("strictly by priority"),
+}
+REASONS: Mapping[str, str] = {
+    PAUSED: N_("paused"),
+    NOTHING_RUNS: N_("nothing ends"),
+    GROWS: N_("grows by {rate}/min"),
+    STEADY: N_("does not shrink"),
+    NO_LEADER: N_("no leader"),
+    NOBODY_TAKES: N_("nobody takes it"),
 }
 
 
@@ -45,10 +54,10 @@ def _show_figures(queue: Queue) -> None:
         (_("running"), f"{queue.running:,}"),
         (_("scheduled"), f"{queue.scheduled:,}"),
         (_("blocked"), f"{queue.blocked:,}"),
-        (_("oldest"), duration(queue.oldest_seconds)),
-        (_("in"), per_minute(queue.flow and queue.flow.arrived[SHORT_WINDOW_MINUTES])),
-        (_("out"), per_minute(queue.flow and queue.flow.ended[SHORT_WINDOW_MINUTES])),
-        (_("done in"), drain_text(queue.drain)),
+        (_("oldest"), oldest(queue)),
+        (_("in"), per_minute(queue.recent.arrived)),
+        (_("out"), per_minute(queue.recent.ended)),
+        (_("done in"), drain_text(queue)),
     ]
     with st.grid(4, min_column_width=66, gap="xsmall"):
         for label, value in figures:
@@ -92,18 +101,22 @@ def show_queue_rows(queues: Sequence[Queue], open_queue: Callable[[str], None], 
     )
 
 
-def per_minute(rate: float | None) -> str:
-    """A rate as a short text; "–" for None."""
-    if rate is None:
-        return "–"
+def oldest(queue: Queue) -> str:
+    """How long its oldest ready task has waited."""
+    return "–" if queue.figures.oldest_seconds is None else age(queue.figures.oldest_seconds)
+
+
+def per_minute(rate: float) -> str:
+    """A rate as a short text."""
     return _("{n}/min").format(n=f"{rate:,.0f}" if rate >= 10 or rate == 0 else f"{rate:.1f}")
 
 
-def drain_text(drain: Drain) -> str:
-    """When the queue will be empty, or why that can't be told."""
-    if drain.seconds is not None:
-        return duration(round(drain.seconds)) if drain.seconds else _("empty")
-    return _(drain.reason).format(rate=f"{drain.growth_per_minute:,.3g}")
+def drain_text(queue: Queue) -> str:
+    """When it will be empty, or why that can't be told."""
+    seconds, reason = queue.drain.seconds, queue.drain.reason
+    if seconds is not None:
+        return age(seconds) if seconds else _("empty")
+    return _(REASONS[reason or ""]).format(rate=f"{queue.recent.arrived - queue.recent.ended:,.3g}")
 
 
 def _show_head(queue: Queue) -> None:
@@ -113,13 +126,13 @@ def _show_head(queue: Queue) -> None:
                 "views/queues.py",
                 label=f"**{escaped(queue.name, 60)}**",
                 icon=":material/low_priority:",
-                query_params={"queue": queue.name},
+                query_params=here(queue=queue.name),
                 help=_("Its lanes and its figures over time"),
             )
         states.show_badge(queue.state, states.QUEUE_COLORS)
         show_menu(HoldKind.QUEUE, queue.name, queue.hold, key=f"act_{queue.name}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(_("Goes {policy}").format(policy=_(POLICIES[queue.policy])))
+        st.caption(_("Goes {policy}").format(policy=_(POLICIES[queue.figures.policy])))
 
 
 def _show_priorities(queue: Queue) -> None:
@@ -139,13 +152,13 @@ def _row(queue: Queue, act: list[str]) -> dict[str, object]:
         "Act": act,
         "State": [word(queue.state)],
         "Ready": queue.ready,
-        "Oldest": duration(queue.oldest_seconds),
-        "In": queue.flow and queue.flow.arrived[SHORT_WINDOW_MINUTES],
-        "Out": queue.flow and queue.flow.ended[SHORT_WINDOW_MINUTES],
-        "Done": drain_text(queue.drain),
+        "Oldest": oldest(queue),
+        "In": queue.recent.arrived,
+        "Out": queue.recent.ended,
+        "Done": drain_text(queue),
         "Running": queue.running,
         "Scheduled": queue.scheduled,
         "Blocked": queue.blocked,
-        "Policy": _(POLICIES[queue.policy]),
+        "Policy": _(POLICIES[queue.figures.policy]),
         "Held": str(queue.hold) if queue.hold else "",
     }

@@ -5,15 +5,14 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.flow import WINDOWS_MINUTES
 from core.holds import HoldKind
+from core.queue_figures import WINDOWS_MINUTES
 from dashboard.components import states
 from dashboard.components.charts import Line, time_chart
 from dashboard.components.hold_controls import show_menu
 from dashboard.components.lanes import lane_label, show_depths, show_lanes
-from dashboard.components.queue_cards import POLICIES, drain_text, show_queue_notes
+from dashboard.components.queue_cards import POLICIES, drain_text, oldest, show_queue_notes
 from dashboard.components.tables import show_table
-from dashboard.components.times import duration
 from dashboard.data.queues import Charts, Queue
 from dashboard.i18n import _
 
@@ -26,15 +25,15 @@ def show_queue(queue: Queue) -> None:
     """How it is now."""
     with st.container(horizontal=True, vertical_alignment="center"):
         states.show_badge(queue.state, states.QUEUE_COLORS)
-        st.caption(_("Goes {policy}").format(policy=_(POLICIES[queue.policy])))
+        st.caption(_("Goes {policy}").format(policy=_(POLICIES[queue.figures.policy])))
         show_menu(HoldKind.QUEUE, queue.name, queue.hold, key="act_details")
         st.page_link(
             "views/tasks.py", label=_("Its tasks"), icon=":material/list:", query_params={"queues": queue.name}
         )
     figures = [
         (_("Ready"), f"{queue.ready:,}"),
-        (_("Oldest"), duration(queue.oldest_seconds)),
-        (_("Done in"), "–" if queue.drain.seconds is None else drain_text(queue.drain)),
+        (_("Oldest"), oldest(queue)),
+        (_("Done in"), "–" if queue.drain.seconds is None else drain_text(queue)),
         (_("Running"), f"{queue.running:,}"),
         (_("Scheduled"), f"{queue.scheduled:,}"),
         (_("Blocked"), f"{queue.blocked:,}"),
@@ -43,7 +42,7 @@ def show_queue(queue: Queue) -> None:
         for label, value in figures:
             st.metric(label, value, border=True)
     if queue.drain.seconds is None:
-        st.caption(_("When it will be done can't be told: {reason}").format(reason=drain_text(queue.drain)))
+        st.caption(_("When it will be done can't be told: {reason}").format(reason=drain_text(queue)))
     show_queue_notes(queue)
     with st.grid(2, min_column_width=CHART_WIDTH_PX):
         depths = [(lane_label(lane), lane.by_priority) for lane in queue.lanes]
@@ -84,16 +83,13 @@ def _show_pace(queue: Queue) -> None:
     """How many came and ended per minute, by window."""
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{_('Tasks per minute')}**")
-        if queue.flow is None:
-            st.caption(_("Nobody has counted the last minutes: that is done by a worker."))
-            return
-        flow = queue.flow
+        rates = queue.figures.rates
         rows = [
             {
                 "Over": _("last {n} min").format(n=minutes),
-                "In": flow.arrived[minutes],
-                "Out": flow.ended[minutes],
-                "Grows": flow.arrived[minutes] - flow.ended[minutes],
+                "In": rates[minutes].arrived,
+                "Out": rates[minutes].ended,
+                "Grows": rates[minutes].arrived - rates[minutes].ended,
             }
             for minutes in WINDOWS_MINUTES
         ]
@@ -106,5 +102,5 @@ def _show_pace(queue: Queue) -> None:
                 "Out": st.column_config.NumberColumn(_("Out"), format="%.2f", help=_("Completed, failed or cancelled")),
                 "Grows": st.column_config.NumberColumn(_("Grows by"), format="%+.2f"),
             },
-            key="queue_flow",
+            key="queue_rates",
         )

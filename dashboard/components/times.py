@@ -59,3 +59,8 @@ def duration(seconds: float | None) -> str:
             text = _(unit).format(n=whole // size)
             return f"{text} {_(smaller).format(n=rest)}" if rest else text
     raise AssertionError("a minute or more is at least one of the units")
+
+
+def age(seconds: float) -> str:
+    """Like `duration`, in whole seconds: for what is looked at again and again."""
+    return _("{n} s").format(n=int(seconds)) if 0 <= seconds < 60 else duration(seconds)

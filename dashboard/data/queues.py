@@ -7,19 +7,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core import metrics
-from core.flow import Drain, Flow, drain
-from core.holds import Hold, HoldKind, HoldMode, Holds
+from core.database import Transaction
+from core.holds import Hold, HoldKind, Holds
 from core.live import LaneDepth, OpenCount
 from core.metrics import Filter, Point
 from core.models import AgentRecord, Lane
 from core.placement import AgentSlots, unplaceable_reason
+from core.queue_figures import DRAIN_WINDOW_MINUTES, PAUSED, WINDOWS_MINUTES, DrainEstimate, QueueFigures, Rates
 from core.states import CLAIMED, Priority, TaskState
-from core.store import flow as store
 from core.store import holding, reading, watching
+from core.store.queue_figures import queue_figures
 from core.store.rolling import HOUR, MINUTE
 from dashboard.data.base import Reading, Servers, live, shared
 
 DEFAULT_QUEUE = "default"
+# Why it can't be told when a queue will be empty, beside the reasons of core.queue_figures.
+NO_LEADER, NOBODY_TAKES = "no leader", "nobody takes it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +39,19 @@ class LaneNow:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One queue. Counts are of tasks; `policy` is how its tasks are placed on agents.
+    """One queue: its figures, and its lanes with anything ready."""
 
-    `flow` is None if nobody has counted the last minutes.
-    """
+    figures: QueueFigures
+    lanes: Sequence[LaneNow]
+    drain: DrainEstimate
 
-    name: str
-    policy: str
-    hold: Hold | None
-    flow: Flow | None
-    is_led: bool
-    lanes: Sequence[LaneNow] = ()
-    running: int = 0
-    scheduled: int = 0
-    blocked: int = 0
+    @property
+    def name(self) -> str:
+        return self.figures.queue
+
+    @property
+    def hold(self) -> Hold | None:
+        return self.figures.hold
 
     @property
     def state(self) -> str:
@@ -58,33 +60,35 @@ class Queue:
 
     @property
     def ready(self) -> int:
-        return sum(lane.ready for lane in self.lanes)
+        return self.figures.depth or 0
+
+    @property
+    def running(self) -> int:
+        """Tasks that an agent has."""
+        return sum(self.figures.open.get(state, 0) for state in CLAIMED)
+
+    @property
+    def scheduled(self) -> int:
+        return self.figures.open.get(TaskState.SCHEDULED, 0)
+
+    @property
+    def blocked(self) -> int:
+        return self.figures.open.get(TaskState.BLOCKED, 0)
 
     @property
     def by_priority(self) -> Mapping[str, int]:
-        return {p.label: sum(lane.by_priority.get(p.label, 0) for lane in self.lanes) for p in Priority}
+        """How many are ready, for every priority."""
+        return {priority.label: self.figures.by_priority.get(priority.label, 0) for priority in Priority}
 
     @property
-    def oldest_seconds(self) -> float | None:
-        """How long the oldest ready task has waited; None if none waits."""
-        return max((lane.oldest_seconds for lane in self.lanes if lane.oldest_seconds is not None), default=None)
-
-    @property
-    def drain(self) -> Drain:
-        """When what is ready will have left."""
-        return drain(
-            self.ready,
-            self.flow,
-            is_led=self.is_led,
-            is_paused=self.state == HoldMode.PAUSED,
-            is_refusing=self.state == HoldMode.DRAINING,
-            is_taken=any(not lane.reason for lane in self.lanes),
-        )
+    def recent(self) -> Rates:
+        """What came and ended per minute in the last DRAIN_WINDOW_MINUTES."""
+        return self.figures.rates[DRAIN_WINDOW_MINUTES]
 
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """All queues with anything open, held, configured or lately done, by name.
+    """All queues with anything open, held, configured or done in the last hour, by name.
 
     `type_holds` are those on task types, `types` the names of all types that are known.
     """
@@ -107,6 +111,15 @@ class Charts:
     oldest_seconds: Sequence[float | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is open, counted here because nobody leads."""
+
+    at: float
+    open: Sequence[OpenCount]
+    lanes: Sequence[LaneDepth]
+
+
 @shared()
 def now(servers: Servers) -> Now:
     """The queues as they are now: by the leader's counts, or counted here if nobody leads."""
@@ -114,32 +127,20 @@ def now(servers: Servers) -> Now:
     with servers.database.transaction() as tx:
         holds = holding.holds(tx)
         agents = reading.agents(tx)
-        groups = [] if snapshot else watching.open_groups(tx)
-        at = snapshot.at if snapshot else reading.now(tx).timestamp()
-        flows = store.queue_flows(tx, at)
-    lanes = _lanes(snapshot.lanes if snapshot else watching.lane_depths(groups), at, Reasons(agents, holds))
-    counts = _counts(snapshot.open if snapshot else watching.open_counts(groups))
-    held = {hold.name for hold in holds.by_name.values() if hold.kind is HoldKind.QUEUE}
-    names = {DEFAULT_QUEUE, *servers.settings.placement_by_queue, *held, *lanes, *(flows or ())}
-    names |= {queue for queue, _state in counts}
+        counted = snapshot or _counts(tx)
+        figures = queue_figures(tx, counted, servers.settings, counted.at)
+    if all(of_queue.queue != DEFAULT_QUEUE for of_queue in figures):
+        figures.append(_nothing(DEFAULT_QUEUE, servers))
+    lanes = _lanes(counted.lanes, counted.at, Reasons(agents, holds))
+    queues = [
+        Queue(each, lanes.get(each.queue, ()), _drain(each, lanes.get(each.queue, ()), is_led=snapshot is not None))
+        for each in sorted(figures, key=lambda each: each.queue)
+    ]
     return Now(
         is_led=snapshot is not None,
-        queues=[
-            Queue(
-                name=name,
-                policy=servers.settings.placement_of(name),
-                hold=holds.by_name.get((HoldKind.QUEUE, name)),
-                flow=None if flows is None else flows.get(name, Flow()),
-                lanes=lanes.get(name, ()),
-                running=sum(counts.get((name, state), 0) for state in CLAIMED),
-                scheduled=counts.get((name, TaskState.SCHEDULED), 0),
-                blocked=counts.get((name, TaskState.BLOCKED), 0),
-                is_led=snapshot is not None,
-            )
-            for name in sorted(names)
-        ],
+        queues=queues,
         type_holds=[hold for hold in holds.by_name.values() if hold.kind is HoldKind.TYPE],
-        types=sorted({*servers.registry.types, *(lane.lane.type for found in lanes.values() for lane in found)}),
+        types=sorted({*servers.registry.types, *(lane.type for lane in counted.lanes)}),
     )
 
 
@@ -164,6 +165,27 @@ class Reasons:
         return ("; ".join(map(str, verdicts)) if all(verdicts) else ""), False
 
 
+def _counts(tx: Transaction) -> Counts:
+    groups = watching.open_groups(tx)
+    return Counts(reading.now(tx).timestamp(), watching.open_counts(groups), watching.lane_depths(groups))
+
+
+def _nothing(name: str, servers: Servers) -> QueueFigures:
+    """The figures of a queue that nothing is known of."""
+    rates = {minutes: Rates() for minutes in WINDOWS_MINUTES}
+    return QueueFigures(name, servers.settings.placement_of(name), None, 0, {}, None, {}, rates, DrainEstimate(0.0))
+
+
+def _drain(figures: QueueFigures, lanes: Sequence[LaneNow], *, is_led: bool) -> DrainEstimate:
+    """When it will be empty; never if nobody takes anything of it."""
+    estimate = figures.drain or DrainEstimate(None, NO_LEADER)
+    if not figures.depth or estimate.reason == PAUSED:
+        return estimate
+    if not is_led:
+        return DrainEstimate(None, NO_LEADER)
+    return DrainEstimate(None, NOBODY_TAKES) if all(lane.reason for lane in lanes) else estimate
+
+
 def _lanes(depths: Iterable[LaneDepth], at: float, reasons: Reasons) -> dict[str, list[LaneNow]]:
     """By queue; ages count to `at` (epoch seconds)."""
     lanes: dict[str, list[LaneNow]] = {}
@@ -173,14 +195,6 @@ def _lanes(depths: Iterable[LaneDepth], at: float, reasons: Reasons) -> dict[str
         found = LaneNow(lane, depth.ready, oldest, depth.by_priority, *reasons.of(lane))
         lanes.setdefault(depth.queue, []).append(found)
     return lanes
-
-
-def _counts(groups: Iterable[OpenCount]) -> dict[tuple[str, str], int]:
-    """Tasks by queue and state."""
-    counts: dict[tuple[str, str], int] = {}
-    for group in groups:
-        counts[group.queue, group.state] = counts.get((group.queue, group.state), 0) + group.count
-    return counts
 
 
 def charts(name: str, range_seconds: int) -> Reading[Charts]:

@@ -116,6 +116,8 @@ def show_now(now: data.Now, records: data.Records, choice: Choice) -> None:
         show_rows(found, overalls(records), open_agent, key="agents_table")
     else:
         show_cards(page_of(found), overalls(records), now.at)
+    if found:
+        st.caption(_("Success and mean run time are those of the last 24 h."))
 
 
 def warn_if_not_led(now: data.Now) -> None:
@@ -141,7 +143,6 @@ def show_summary(agents: Sequence[Agent], found: Sequence[Agent]) -> None:
     load = _("{running} of {slots} slots in use").format(running=running, slots=slots)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{count}{of_all}**, {load}")
-        st.caption(_("Success and mean run time are those of the last 24 h."))
         if len(found) > 1:
             hold_controls.show_bulk_menu(HoldKind.AGENT, [agent.name for agent in found], key="agents_bulk")
 
@@ -248,7 +249,9 @@ def show_by_type() -> None:
 
 def agent_page(name: str) -> None:
     """One agent."""
-    st.page_link("views/agents.py", label=_("All agents"), icon=":material/arrow_back:", query_params={})
+    st.page_link(
+        "views/agents.py", label=_("All agents"), icon=":material/arrow_back:", query_params=address.here(agent=None)
+    )
     frame.header(escaped(name))
     range_seconds = pick_range(default="1h")
     frame.live(

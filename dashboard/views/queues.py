@@ -29,7 +29,7 @@ VIEW_ICONS = {"cards": ":material/grid_view:", "table": ":material/table_rows:"}
 SORTS: dict[str, tuple[str, Callable[[Queue], object]]] = {
     "name": (N_("Name"), lambda queue: queue.name),
     "ready": (N_("Ready"), lambda queue: -queue.ready),
-    "oldest": (N_("Oldest"), lambda queue: -(queue.oldest_seconds or 0.0)),
+    "oldest": (N_("Oldest"), lambda queue: -(queue.figures.oldest_seconds or 0.0)),
 }
 
 
@@ -196,7 +196,9 @@ def show_one(now: data.Now, name: str) -> None:
 
 def queue_page(name: str) -> None:
     """One queue."""
-    st.page_link("views/queues.py", label=_("All queues"), icon=":material/arrow_back:", query_params={})
+    st.page_link(
+        "views/queues.py", label=_("All queues"), icon=":material/arrow_back:", query_params=address.here(queue=None)
+    )
     frame.header(escaped(name))
     frame.live("queue_now", data.now, lambda now: show_one(now, name), height_px=400)
     range_seconds = pick_range()

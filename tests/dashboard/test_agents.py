@@ -73,9 +73,9 @@ def test_what_is_not_as_usual_is_said(open_page: OpenPage, loaded: dict[str, str
         [
             replace(
                 agent(),
-                heartbeat_at=now - 30,
+                heartbeat_at=now - 30.1,
                 breakers=[
-                    OpenBreaker("code.run", "open", "5 of 5 attempts failed", now - 20, now + 40),
+                    OpenBreaker("code.run", "open", "5 of 5 attempts failed", now - 20.1, now + 40.9),
                     OpenBreaker("code.lint", "probing", "", now, None),
                 ],
             )
@@ -88,7 +88,7 @@ def test_what_is_not_as_usual_is_said(open_page: OpenPage, loaded: dict[str, str
     shown = rendered(page).replace("\\", "")
     assert "silent" in shown
     assert "Heartbeat 30 s ago" in shown
-    assert "Gets no code.run for 20 s, next try in 40 s:] 5 of 5 attempts failed" in shown.replace(" :]", ":]")
+    assert "Gets no code.run for 20 s, next try in 40 s:] 5 of 5 attempts failed" in shown
     assert "Tries one task of code.lint" in shown
 
 

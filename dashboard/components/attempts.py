@@ -18,6 +18,7 @@ from dashboard.data.attempts import RUNNING, WAITING, Attempt
 from dashboard.i18n import _
 
 ATTEMPTS_SHOWN = 30
+LEAST_ROWS = 5  # room for so many, so that a single bar is not a block
 ROW_PX, REST_PX, LEAST_PX = 26, 90, 250
 LEAST_SHARE = 0.004  # of the chart's width, so that the shortest bar can be seen
 PHASES = (("wait", N_("waiting"), "gray"), ("run", N_("running"), "blue"), ("backoff", N_("backing off"), "violet"))
@@ -42,11 +43,11 @@ def show_timeline(attempts: Sequence[Attempt], now: datetime) -> None:
     """One row for each attempt: a bar for each phase, and a mark where it failed."""
     shown = list(attempts[-ATTEMPTS_SHOWN:])
     bars = [bar for attempt in shown for bar in bars_of(attempt, now)]
-    if not bars:
+    if not shown:
         st.caption(_("It has not been ready for an agent yet."))
         return
-    first = min(start for _row, _phase, start, _seconds in bars)
-    whole = max((start - first).total_seconds() + seconds for _row, _phase, start, seconds in bars)
+    first = min((start for _row, _phase, start, _seconds in bars), default=now)
+    whole = max(((start - first).total_seconds() + seconds for _row, _phase, start, seconds in bars), default=0.0)
     figure = go.Figure()
     for phase, name, paint in PHASES:
         own = [(row, start, seconds) for row, kind, start, seconds in bars if kind == phase]
@@ -72,7 +73,8 @@ def show_timeline(attempts: Sequence[Attempt], now: datetime) -> None:
     )
     figure.update_layout(barmode="overlay", bargap=0.35)
     figure.update_xaxes(type="date")
-    figure.update_yaxes(autorange="reversed", type="category", categoryarray=[row_of(one) for one in shown])
+    rows = max(LEAST_ROWS, len(shown))
+    figure.update_yaxes(type="category", categoryarray=[row_of(one) for one in shown], range=[rows - 0.5, -0.5])
     draw(
         _("Attempts over time"),
         figure,

@@ -20,7 +20,7 @@ STEPS_IN_WORDS = 30
 WIDTH, DEPTH = (-0.15, 4.75), (-0.1, 3.55)
 CURVE_POINTS = 150
 ROUND = 0.68  # height of a unit by its width
-BOX = (0.42, 0.24)  # half a state's size
+BOX = (0.38, 0.22)  # half a state's size
 
 Step = tuple[str | None, str]
 Point = tuple[float, float]
@@ -39,7 +39,7 @@ PLACES: Mapping[str, Point] = {
 # How far a transition's middle is pulled off its straight line, so that none runs through a state or over its reverse.
 BENDS: Mapping[Step, Point] = {
     (TaskState.BLOCKED, TaskState.SCHEDULED): (-1.1, 0.0),
-    (TaskState.BLOCKED, TaskState.CANCELLED): (-0.2, -1.0),
+    (TaskState.BLOCKED, TaskState.CANCELLED): (0.5, 1.8),
     (TaskState.PENDING, TaskState.ASSIGNED): (0.0, 0.35),
     (TaskState.ASSIGNED, TaskState.PENDING): (0.0, -0.35),
     (TaskState.SCHEDULED, TaskState.ASSIGNED): (0.25, -0.45),
@@ -95,6 +95,17 @@ def numbers_of(path: Iterable[Step]) -> Mapping[Step, list[int]]:
     return steps
 
 
+def curve_of(step: Step) -> list[Point]:
+    """The points of a transition's curve between the boxes of its states."""
+    start = START if step[0] is None else PLACES[step[0]]
+    end = PLACES[step[1]]
+    bend = BENDS.get(step, (0.0, 0.0))
+    middle = ((start[0] + end[0]) / 2 + bend[0], (start[1] + end[1]) / 2 + bend[1])
+    points = [_on_curve(start, middle, end, n / CURVE_POINTS) for n in range(CURVE_POINTS + 1)]
+    outside = [point for point in points if not _is_in_box(point, end)]
+    return outside if step[0] is None else [point for point in outside if not _is_in_box(point, start)]
+
+
 def _box(state: TaskState, is_current: bool, is_visited: bool) -> dict[str, Any]:
     own, background = color(STATE_COLORS[state]), color("background")
     x, y = PLACES[state]
@@ -114,15 +125,8 @@ def _box(state: TaskState, is_current: bool, is_visited: bool) -> dict[str, Any]
 
 def _add_transition(figure: go.Figure, step: Step, numbers: Sequence[int]) -> None:
     """A curve from state to state with a head where it meets the box, and its places in the path."""
-    start = START if step[0] is None else PLACES[step[0]]
-    end = PLACES[step[1]]
-    bend = BENDS.get(step, (0.0, 0.0))
-    middle = ((start[0] + end[0]) / 2 + bend[0], (start[1] + end[1]) / 2 + bend[1])
+    outside = curve_of(step)
     paint = color("primary") if numbers else color("border")
-    points = [_on_curve(start, middle, end, n / CURVE_POINTS) for n in range(CURVE_POINTS + 1)]
-    outside = [point for point in points if not _is_in_box(point, end)]
-    if step[0] is not None:
-        outside = [point for point in outside if not _is_in_box(point, start)]
     figure.add_scatter(
         x=[x for x, _y in outside],
         y=[y for _x, y in outside],

@@ -13,6 +13,7 @@ from dashboard.components.states import PRIORITIES, word
 from dashboard.data import task as data
 from dashboard.i18n import _
 
+ASKED_KEY = "task_asked"
 RETRYABLE = (TaskState.FAILED, TaskState.CANCELLED)
 
 
@@ -26,7 +27,7 @@ def show_actions(task: Task) -> None:
             disabled=task.state not in RETRYABLE,
             help=_("Failed and cancelled tasks can be retried: they get a new budget of attempts."),
         ):
-            ask_retry(task)
+            _ask("retry", task)
         if st.button(
             _("Cancel"),
             icon=":material/block:",
@@ -34,7 +35,7 @@ def show_actions(task: Task) -> None:
             disabled=task.state in TERMINAL,
             help=_("Open tasks can be cancelled, at once and for good."),
         ):
-            ask_cancel(task)
+            _ask("cancel", task)
         if st.button(
             _("Priority"),
             icon=":material/priority_high:",
@@ -42,7 +43,7 @@ def show_actions(task: Task) -> None:
             disabled=task.state not in WAITING,
             help=_("Tasks that no agent has yet can get another priority."),
         ):
-            ask_priority(task)
+            _ask("priority", task)
         if st.button(
             _("Duplicate and edit"),
             icon=":material/content_copy:",
@@ -52,9 +53,19 @@ def show_actions(task: Task) -> None:
             st.switch_page(pages.SUBMIT.path, query_params={"copy": task.id})
 
 
-def ask_retry(task: Task) -> None:
-    """Asks whether to retry it."""
+def show_asked() -> None:
+    """Opens the dialog that a button asked for: outside of the section that refreshes itself."""
+    asked, task = st.session_state.pop(ASKED_KEY, ("", None))
+    if task is not None:
+        {"retry": _ask_retry, "cancel": _ask_cancel, "priority": _ask_priority}[asked](task)
 
+
+def _ask(action: str, task: Task) -> None:
+    st.session_state[ASKED_KEY] = (action, task)
+    st.rerun()
+
+
+def _ask_retry(task: Task) -> None:
     def fields() -> None:
         _tell_which(task)
         st.markdown(_("It becomes pending with a new budget of attempts; its history stays."))
@@ -66,9 +77,7 @@ def ask_retry(task: Task) -> None:
     ask(f"retry_{task.id}", _("Retry the task?"), fields, act, label=_("Retry"), is_reason_required=False)
 
 
-def ask_cancel(task: Task) -> None:
-    """Asks whether to cancel it."""
-
+def _ask_cancel(task: Task) -> None:
     def fields() -> None:
         _tell_which(task)
         st.markdown(_("It ends at once; if it runs, its agent is told to stop it. What waits for it is cancelled too."))
@@ -80,9 +89,7 @@ def ask_cancel(task: Task) -> None:
     ask(f"cancel_{task.id}", _("Cancel the task?"), fields, act, label=_("Cancel it"), is_reason_required=False)
 
 
-def ask_priority(task: Task) -> None:
-    """Asks for another priority."""
-
+def _ask_priority(task: Task) -> None:
     def fields() -> str:
         _tell_which(task)
         chosen = st.segmented_control(

@@ -16,7 +16,6 @@ from dashboard.data.attempts import name_of
 from dashboard.i18n import _, ngettext
 
 FACT_WIDTH_PX = 150
-TASK_CREATOR = "task:"
 
 
 def show_facts(task: Task) -> None:
@@ -75,11 +74,9 @@ def show_why(why: Explanation) -> None:
             st.text(f"• {hold}")
         facts = []
         if why.before is not None and why.lane_depth is not None:
-            facts.append(
-                _("{before} of the {depth} tasks in its lane go first").format(
-                    before=f"{why.before:,}", depth=f"{why.lane_depth:,}"
-                )
-            )
+            text = ngettext("its lane holds {depth} task", "its lane holds {depth} tasks", why.lane_depth)
+            place = _("it is the next") if why.before == 0 else _("{before} go first").format(before=f"{why.before:,}")
+            facts.append(f"{text.format(depth=f'{why.lane_depth:,}')}, {place}")
         if why.starts_in_seconds is not None:
             facts.append(_("it may start in about {duration}").format(duration=duration(why.starts_in_seconds)))
         if facts:
@@ -99,11 +96,6 @@ def show_why(why: Explanation) -> None:
                 key="verdicts",
                 columns={_("Reason"): st.column_config.TextColumn(width="large")},
             )
-
-
-def creator_task(task: Task) -> str | None:
-    """The id of the task that submitted this one, None if no task did."""
-    return task.created_by.removeprefix(TASK_CREATOR) if task.created_by.startswith(TASK_CREATOR) else None
 
 
 def shortened_id(task_id: str) -> str:

@@ -13,10 +13,13 @@ from core.errors import Unavailable
 from core.explain import Explanation
 from core.models import AuditEvent, Task
 from core.states import WAITING
-from core.store import failures, reading
+from core.store import failures, reading, relations
+from core.store.relations import Relative, Relatives
 from dashboard.data.attempts import Attempt, attempts_of
 from dashboard.data.base import Servers, actor, connections, forget, shared
 from dashboard.data.texts import checked
+
+__all__ = ["Relative", "Relatives"]
 
 LOG = "log"
 SIMILAR_SECONDS = 10.0
@@ -89,6 +92,14 @@ def similar(servers: Servers, fingerprint: str) -> int:
     """How many tasks are failed by the same failure now, as far as `failures.MOST_FAILED` are looked at."""
     with servers.database.transaction() as tx:
         return failures.failed_now(tx, [fingerprint]).get(fingerprint, 0)
+
+
+@shared(ttl_seconds=2.0)
+def relatives(servers: Servers, task_id: str) -> Relatives | None:
+    """The tasks that belong to it; None if it is gone."""
+    with servers.database.transaction() as tx:
+        found = reading.tasks_of(tx, [task_id])
+        return relations.relatives(tx, found[0]) if found else None
 
 
 def at_most(count: int) -> str:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.states import TERMINAL
-from dashboard import frame, pages
+from dashboard import frame
 from dashboard.components import task_actions, task_facts
 from dashboard.components.asking import tell
 from dashboard.components.attempts import show_attempts, show_timeline
@@ -11,6 +11,7 @@ from dashboard.components.json_tree import show_json
 from dashboard.components.plain import escaped, one_line
 from dashboard.components.state_diagram import in_words, show_diagram
 from dashboard.components.task_logs import show_events, show_logs
+from dashboard.components.task_relatives import show_relatives
 from dashboard.data import task as data
 from dashboard.data.attempts import path_of
 from dashboard.i18n import _, ngettext
@@ -94,7 +95,8 @@ def show_body(details: data.Details | None) -> None:
 def show_parts(details: data.Details) -> None:
     """What went in, what came out, what was logged, what happened."""
     task = details.task
-    given, result, logs, events = st.tabs([_("Input"), _("Output"), _("Logs"), _("Events")], key="parts")
+    names = [_("Input"), _("Output"), _("Logs"), _("Events"), _("Related tasks")]
+    given, result, logs, events, related = st.tabs(names, key="parts")
     payload = data.payload(task.id, task.attempt, task.state.value).value
     with given:
         if payload is not None:
@@ -111,6 +113,10 @@ def show_parts(details: data.Details) -> None:
         show_logs(details.logs)
     with events:
         show_events(details.events)
+    with related:
+        found = data.relatives(task.id).value
+        if found is not None:
+            show_relatives(found)
 
 
 def show_door(text: str, problem: str) -> None:
@@ -120,9 +126,10 @@ def show_door(text: str, problem: str) -> None:
         st.info(problem, icon=":material/search_off:")
     with st.form("open", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         typed = st.text_input(_("Open a task by its id"), value=text, placeholder=_("Paste its id"), width=420)
-        is_sent = st.form_submit_button(_("Open"), icon=":material/arrow_forward:")
+        is_sent = st.form_submit_button(_("Open"), icon=":material/arrow_forward:", key="open_task")
     if is_sent and typed.strip():
-        st.switch_page(pages.TASK.path, query_params={"id": typed.strip()})
+        st.query_params["id"] = typed.strip()
+        st.rerun()
     if text:
         st.page_link(
             "views/tasks.py", label=_("Search the tasks for it"), icon=":material/search:", query_params={"text": text}
@@ -154,6 +161,7 @@ def show_page() -> None:
         tells_time=False,
         height_px=500,
     )
+    task_actions.show_asked()
 
 
 show_page()

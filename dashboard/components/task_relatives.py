@@ -1,0 +1,49 @@
+"""The tasks that belong to one, as links."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard.components.plain import escaped
+from dashboard.components.states import show_badge
+from dashboard.components.task_facts import shortened_id
+from dashboard.data.task import Relative, Relatives
+from dashboard.i18n import _
+
+SHOWN = 20
+
+
+def show_relatives(found: Relatives) -> None:
+    """Who submitted it, what it submitted, what it waits for, what waits for it, and its workflow."""
+    if found.is_alone:
+        st.caption(_("It belongs to no other task."))
+        return
+    _show(_("Submitted by the task"), found.parents)
+    _show(_("Waits for"), found.awaited)
+    _show(_("Submitted"), found.children)
+    _show(_("Wait for it"), found.dependants)
+    if found.workflow_id:
+        st.page_link(
+            "views/tasks.py",
+            label=_("All tasks of its workflow"),
+            icon=":material/account_tree:",
+            query_params={"workflow_id": found.workflow_id},
+        )
+
+
+def _show(title: str, tasks: Sequence[Relative]) -> None:
+    if not tasks:
+        return
+    st.markdown(f"**{title}** ({len(tasks)})")
+    for task in tasks[:SHOWN]:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            show_badge(task.state)
+            st.page_link(
+                "views/task.py",
+                label=escaped(f"{task.title or task.type} {shortened_id(task.id)}", 80),
+                query_params={"id": task.id},
+            )
+    if len(tasks) > SHOWN:
+        st.caption(_("and {count} more").format(count=len(tasks) - SHOWN))

@@ -110,7 +110,7 @@ def show_more(facets: Facets) -> None:
         _pick("error_class", tuple(ErrorClass), is_open=False)
         _pick("tag", facets.tags)
         _pick("created_by", facets.creators)
-        st.datetime_input(_(LABELS["until"]), value=None, **_first_page(moment("until")))
+        st.datetime_input(_(LABELS["until"]), **_first_page(moment("until")))
         path_help = _("An SQL/JSON path that finds something, such as `{example}`")
         for name, example in (("input_path", "$.rows[*].a > 3"), ("output_path", '$.status == "ok"')):
             st.text_input(

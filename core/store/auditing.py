@@ -97,7 +97,7 @@ def find_events(
     if not 1 <= limit <= PAGE_LIMIT:
         raise refused("limit", limit, f"a number from 1 to {PAGE_LIMIT}")
     with limited_time(tx):
-        asked, low, high = _asked(tx, only, before)
+        asked, low, high = asked_of(tx, only, before)
         pace = Pace(budget_seconds, _first_span_seconds(only))
         rows: list[Sequence[Any]] = []
         edge = high
@@ -113,7 +113,7 @@ def find_events(
 
 def export_events(tx: Transaction, only: EventFilter) -> Iterator[AuditEntry]:
     """Every event that fits, the newest first, some thousand in memory at a time; raises Busy or Unavailable."""
-    asked, low, edge = _asked(tx, only, None)
+    asked, low, edge = asked_of(tx, only, None)
     size_seconds = _first_span_seconds(only)
     while edge > low:
         span = _span_below(edge, low, size_seconds)
@@ -129,7 +129,9 @@ def task_logs(tx: Transaction, task_id: str, *, after: datetime | None = None, l
     return [_entry(row) for row in reversed(tx.rows(queries("auditing")["task_logs"], parameters))]
 
 
-def _asked(tx: Transaction, only: EventFilter, before: EventCursor | None) -> tuple[dict[str, Any], datetime, datetime]:
+def asked_of(
+    tx: Transaction, only: EventFilter, before: EventCursor | None
+) -> tuple[dict[str, Any], datetime, datetime]:
     """The parameters of a filter, the time that nothing is before, and the time that nothing asked for is after."""
     now = reading.now(tx)
     since, until = only.span(now)

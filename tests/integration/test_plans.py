@@ -1,4 +1,7 @@
-"""No statement of the tick reads more rows than it names, whatever the planner knew when it was prepared."""
+"""No statement of the tick reads more rows than it names, whatever the planner knew when it was prepared.
+
+Searches find their windows by an index.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,11 @@ import psycopg2.extensions
 import pytest
 
 from core.database import Database, DriverTransaction, connect_leader, queries
+from core.event_filter import EventFilter
 from core.registry import registry
-from core.store import submitting
+from core.states import TaskState
+from core.store import asking, auditing, seeding, submitting
+from core.task_filter import Sort, TaskFilter
 from core.validation import Limits, validate_submission
 
 ROWS = 3_000
@@ -83,3 +89,53 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for child in plan.get("Plans", ()):
         yield from _nodes(child)
+
+
+# searches
+
+HISTORY = 5_000
+INDEXES = {  # what finds where the next window ends
+    "tasks_pkey": TaskFilter(),
+    "tasks_open": TaskFilter(states=(TaskState.PENDING, TaskState.IN_PROGRESS)),
+    "tasks_with_error": TaskFilter(states=(TaskState.FAILED,)),
+    "tasks_errors": TaskFilter(fingerprint="f1"),
+}
+
+
+@pytest.fixture
+def history(database_url: str) -> Iterator[Database]:
+    """Tasks that ended, some of them failed; nothing is open."""
+    database = Database(database_url)
+    with database.transaction() as tx:
+        seeding.seed(tx, HISTORY, datetime.now(UTC).timestamp() - 7200, 3600.0, 0.5)
+        other = "UPDATE tasks SET error = error || '{\"fingerprint\": \"f1\"}' WHERE error->>'class' = 'crashed'"
+        tx.rows(other, {})
+    yield database
+    database.close()
+
+
+@pytest.mark.parametrize("is_analyzed", [True, False])
+@pytest.mark.parametrize("index", INDEXES)
+def test_searches_are_cut_out_of_an_index(history: Database, index: str, is_analyzed: bool):
+    statement = asking.assembled(queries("finding")["edge"]).replace("<direction>", "DESC")
+    with history.transaction() as tx:
+        if is_analyzed:
+            tx.rows("ANALYZE tasks", {})
+        asked = asking.parameters_of(INDEXES[index], datetime.now(UTC), Sort.NEWEST)
+        [(explained,)] = tx.rows(f"EXPLAIN (FORMAT JSON, ANALYZE) {statement}", {**asked, "size": 100})
+    plan = explained[0]["Plan"]
+    used = {node.get("Index Name") for node in _nodes(plan)} - {None}
+    assert used == {index} or (index == "tasks_errors" and used == {"tasks_with_error"})  # few errors, many alike
+    assert not is_analyzed or all(_rows_of(node) <= HISTORY / 10 for node in _nodes(plan))
+
+
+@pytest.mark.parametrize("only", [EventFilter(only_operators=True), EventFilter(task_id=str(uuid.uuid4()))])
+def test_what_people_did_is_found_by_an_index(history: Database, only: EventFilter):
+    with history.transaction() as tx:
+        tx.rows("INSERT INTO task_events (event, actor) VALUES ('paused', 'ann')", {})
+        tx.rows("ANALYZE task_events", {})
+        asked, low, high = auditing.asked_of(tx, only, None)
+        parameters = {**asked, "low": low, "high": high, "limit": 100}
+        [(explained,)] = tx.rows(f"EXPLAIN (FORMAT JSON, ANALYZE) {queries('auditing')['entries']}", parameters)
+    visited = [_rows_of(node) for node in _nodes(explained[0]["Plan"]) if "Relation Name" in node]
+    assert sum(visited) < HISTORY / 10, explained

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core.errors import ConfigurationError, shortened
+from core.texts import N_
 
 DEFAULT_RULES = Path(__file__).resolve().parent / "default_rules.toml"
 CLEAR_SHARE = 0.8  # of the threshold, if a rule names no `clear`
@@ -33,20 +34,20 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "leader_missing": Kind("whether no worker leads", has_threshold=False),
-    "server_down": Kind("whether PostgreSQL or Redis does not answer", has_threshold=False),
-    "no_agent": Kind("whether tasks of a type wait that no agent can take", has_threshold=False),
-    "oldest_waiting": Kind("seconds that a queue's oldest ready task has waited"),
-    "queue_growth": Kind("tasks by which a queue grew in the window", window_seconds=600),
-    "failure_rate": Kind("share of a type's attempts that failed", window_seconds=300, least_count=20),
-    "retry_storm": Kind("a type's attempts a minute that will be repeated", window_seconds=300),
-    "latency_p99": Kind("99th percentile of a type's seconds from ready to started", True, 300, 20),
-    "agent_lost": Kind("boots of an agent that were lost", window_seconds=300, is_whole=True),
-    "agent_flapping": Kind("starts of an agent", window_seconds=600, is_whole=True),
-    "disk": Kind("share of a host's disk that is used"),
-    "memory": Kind("share of a host's memory that is used"),
-    "absence": Kind("seconds since the last submission of a type that is expected", expected_hours=6),
-    "anomaly": Kind("robust z-score of a type's duration, failure rate or arrival rate against its own past"),
+    "leader_missing": Kind(N_("whether no worker leads"), has_threshold=False),
+    "server_down": Kind(N_("whether PostgreSQL or Redis does not answer"), has_threshold=False),
+    "no_agent": Kind(N_("whether tasks of a type wait that no agent can take"), has_threshold=False),
+    "oldest_waiting": Kind(N_("seconds that a queue's oldest ready task has waited")),
+    "queue_growth": Kind(N_("tasks by which a queue grew in the window"), window_seconds=600),
+    "failure_rate": Kind(N_("share of a type's attempts that failed"), window_seconds=300, least_count=20),
+    "retry_storm": Kind(N_("a type's attempts a minute that will be repeated"), window_seconds=300),
+    "latency_p99": Kind(N_("99th percentile of a type's seconds from ready to started"), True, 300, 20),
+    "agent_lost": Kind(N_("boots of an agent that were lost"), window_seconds=300, is_whole=True),
+    "agent_flapping": Kind(N_("starts of an agent"), window_seconds=600, is_whole=True),
+    "disk": Kind(N_("share of a host's disk that is used")),
+    "memory": Kind(N_("share of a host's memory that is used")),
+    "absence": Kind(N_("seconds since the last submission of a type that is expected"), expected_hours=6),
+    "anomaly": Kind(N_("robust z-score of a type's duration, failure rate or arrival rate against its own past")),
 }
 
 

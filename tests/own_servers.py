@@ -12,6 +12,7 @@ from core.config import load_settings
 from core.embedded_postgres import PostgresServer
 from core.embedded_redis import RedisServer
 from core.migrations import migrate
+from core.redis_client import connect_redis
 from tests.engine import Engine, running_engine
 
 
@@ -26,16 +27,18 @@ class OwnServers:
         self.database_url, self.redis_url = self._postgres.url, self._redis.url
         migrate(self.database_url)
 
-    def redis_processes(self, engine: Engine) -> list[psutil.Process]:
-        return [psutil.Process(int(engine.redis.info("server")["process_id"]))]
+    def redis_processes(self) -> list[psutil.Process]:
+        with connect_redis(self.redis_url) as client:
+            return [psutil.Process(int(client.info("server")["process_id"]))]
 
     def postgres_processes(self) -> list[psutil.Process]:
         """The postmaster and its backends."""
         postmaster = psutil.Process(int((self._folder / "postgres" / "postmaster.pid").read_text().split()[0]))
         return [postmaster, *postmaster.children()]
 
-    def restart_redis(self) -> None:
-        """Starts it after its death."""
+    def restart(self) -> None:
+        """Starts what is dead again."""
+        self._postgres.start()
         self._redis.start()
 
     def stop(self) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from core.texts import N_
 from dashboard.i18n import _
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+# By names that are the same in every language: Streamlit's binding writes them into the address.
 RANGES_SECONDS: Mapping[str, int] = {
     "15m": 15 * MINUTE,
     "1h": HOUR,
@@ -18,15 +18,6 @@ RANGES_SECONDS: Mapping[str, int] = {
     "7d": 7 * DAY,
     "30d": 30 * DAY,
     "90d": 90 * DAY,
-}
-LABELS: Mapping[str, str] = {
-    "15m": N_("15 min"),
-    "1h": N_("1 h"),
-    "6h": N_("6 h"),
-    "24h": N_("24 h"),
-    "7d": N_("7 days"),
-    "30d": N_("30 days"),
-    "90d": N_("90 days"),
 }
 
 
@@ -37,7 +28,6 @@ def pick_range(key: str = "range", default: str = "1h") -> int:
         list(RANGES_SECONDS),
         default=default,
         required=True,
-        format_func=lambda name: _(LABELS[name]),
         key=key,
         bind="query-params",
         label_visibility="collapsed",

@@ -87,7 +87,7 @@ def _paths(scenery: Scenery) -> Mapping[str, str]:
     [task, *_] = failed or scenery.tasks("--state", "completed", "--limit", "1")
     parts = ("leader", "hosts", "storage", "settings", "dashboard", "log")
     return {
-        "overview": "overview?range=24h",
+        "overview": "?range=24h",
         "tasks": "tasks",
         "task": f"task?id={task['id']}",
         "submit": "submit",

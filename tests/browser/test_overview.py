@@ -76,7 +76,7 @@ def test_it_speaks_the_browsers_language_and_the_switchs(
     page.get_by_role("option", name="English").click()
 
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-    assert "lang=en" in page.url
+    assert "lang=English" in page.url
     page.reload()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 

@@ -123,7 +123,7 @@ def test_redis_away_is_said_once_and_nothing_spins(data_dir: Path) -> None:
         engine.worker()
         engine.agent()
         engine.wait_for(engine.submit("demo.echo"), "completed")
-        for server in servers.redis_processes(engine):
+        for server in servers.redis_processes():
             server.kill()
         process, said = psutil.Process(), len(engine.logs)
         before = process.cpu_times()
@@ -134,7 +134,7 @@ def test_redis_away_is_said_once_and_nothing_spins(data_dir: Path) -> None:
         assert len(engine.logs) - said <= 6, engine.logs[said:]
         assert used < 1.5, "CPU seconds of worker, agent and test together in three seconds"
         accepted = engine.submit("demo.echo")
-        servers.restart_redis()
+        servers.restart()
         assert engine.wait_for(accepted, timeout_seconds=15).state == "completed"
 
 
@@ -241,7 +241,7 @@ def test_slow_servers_delay_and_lose_nothing(data_dir: Path) -> None:
         engine.worker()
         engine.agent()
         ids = [engine.submit("demo.echo", {"n": number}) for number in range(50)]
-        for frozen in (servers.redis_processes(engine), servers.postgres_processes()) * 2:
+        for frozen in (servers.redis_processes(), servers.postgres_processes()) * 2:
             with suspended(frozen):
                 ids += _submitted_meanwhile(engine)
         engine.wait_for_all(ids, timeout_seconds=30)

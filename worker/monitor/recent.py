@@ -71,7 +71,10 @@ class TickStats:
 
 
 class Recent:
-    """Filled by the monitor from the tick log; times are monotonic seconds."""
+    """Filled by the monitor from the tick log; times are monotonic seconds.
+
+    One thread fills it while others read: they iterate over copies, each made in one step.
+    """
 
     def __init__(self, now: float) -> None:
         self._began = now
@@ -148,7 +151,7 @@ class Recent:
     def by_type(self, window_seconds: float, now: float) -> dict[str, TypeCounts]:
         """What ended in the window, by type."""
         found: dict[str, TypeCounts] = {}
-        for at, counts in reversed(self._slices):
+        for at, counts in reversed(self._slices.copy()):
             if at <= now - window_seconds:
                 break
             for type_, of_type in counts.items():
@@ -157,14 +160,14 @@ class Recent:
 
     def agent_changes(self, window_seconds: float, now: float, *, lost: bool) -> dict[str, int]:
         """How many boots of each agent name were lost, or came, in the window."""
-        return dict(
-            Counter(name for at, name, is_lost in self._agents if is_lost is lost and at > now - window_seconds)
-        )
+        changes = self._agents.copy()
+        return dict(Counter(name for at, name, is_lost in changes if is_lost is lost and at > now - window_seconds))
 
     def depths(self, window_seconds: float, now: float) -> dict[str, tuple[int, int]] | None:
         """(waiting then, waiting now) by queue; None if it is not known how many waited then."""
-        if not self._depths or self._depths[0][0] > now - window_seconds:
+        known = self._depths.copy()
+        if not known or known[0][0] > now - window_seconds:
             return None
-        then = next(depths for at, depths in reversed(self._depths) if at <= now - window_seconds)
-        last = self._depths[-1][1]
+        then = next(depths for at, depths in reversed(known) if at <= now - window_seconds)
+        last = known[-1][1]
         return {queue: (then.get(queue, 0), last.get(queue, 0)) for queue in then.keys() | last.keys()}

@@ -1,0 +1,61 @@
+"""Texts that try to become part of a page, in fifty ways."""
+
+from __future__ import annotations
+
+CALL = "alert(1)"
+PAYLOADS = (
+    # HTML and script, as in OWASP's Cross-Site Scripting filter evasion list
+    f"<script>{CALL}</script>",
+    f"<img src=x onerror={CALL}>",
+    f"<svg onload={CALL}>",
+    f"<svg><script>{CALL}</script></svg>",
+    f"<iframe src=javascript:{CALL}></iframe>",
+    f'<iframe srcdoc="<script>{CALL}</script>"></iframe>',
+    f"<body onload={CALL}>",
+    f"<details open ontoggle={CALL}>x</details>",
+    f"<video><source onerror={CALL}></video>",
+    f"<audio src=x onerror={CALL}>",
+    f"<math><mtext><img src=x onerror={CALL}></mtext></math>",
+    f"<object data=javascript:{CALL}></object>",
+    f"<embed src=javascript:{CALL}>",
+    f"<form action=javascript:{CALL}><input type=submit></form>",
+    f"<a href=javascript:{CALL}>click</a>",
+    f"<base href=javascript:{CALL}//>",
+    f"<meta http-equiv=refresh content=0;url=javascript:{CALL}>",
+    f"<style>@import 'javascript:{CALL}';</style>",
+    f"<input autofocus onfocus={CALL}>",
+    f"<marquee onstart={CALL}>x</marquee>",
+    f"\"><script>{CALL}</script>",
+    f"'><img src=x onerror={CALL}>",
+    f"</textarea><script>{CALL}</script>",
+    f"</title><script>{CALL}</script>",
+    f"--><script>{CALL}</script><!--",
+    f"<<script>{CALL}//<</script>",
+    f"<scr<script>ipt>{CALL}</scr</script>ipt>",
+    f"&lt;script&gt;{CALL}&lt;/script&gt;",
+    f"<ScRiPt>{CALL}</sCrIpT>",
+    f"<img src=`x` onerror={CALL}>",
+    f"<img src=x:x onerror\u2028={CALL}>",
+    f"<p style=\"background:url(javascript:{CALL})\">x</p>",
+    # Markdown and Streamlit's directives
+    f"[click](javascript:{CALL})",
+    "![x](http://192.0.2.1/x.png)",
+    f"![x](javascript:{CALL})",
+    "**bold** _italic_ ~~gone~~ `code`",
+    ":red[red] :blue-background[blue] :material/home: :sparkles:",
+    ":red-badge[failed] :small[small]",
+    "# a heading\n\n- a list\n\n> a quote",
+    "| a | table |\n|---|---|\n| 1 | 2 |",
+    "$\\href{javascript:alert(1)}{x}$ $$\\frac{1}{0}$$",
+    "<http://192.0.2.1/> http://192.0.2.1/x",
+    "[^1]: a footnote [ref]: http://192.0.2.1",
+    # templates of charts and formats
+    "%{x} %{customdata} %{meta.alert}",
+    "<b>bold</b><br><a href=\"javascript:alert(1)\">x</a>",
+    "{0} {name} {0.__class__} %s %(x)s",
+    # spreadsheets
+    '=HYPERLINK("http://192.0.2.1/","x")',
+    "=cmd|' /C calc'!A0",
+    "@SUM(1+1)*cmd|' /C calc'!A0",
+    "+1+1 \u202egpj.exe \u200b\ufeff",
+)  # fmt: skip

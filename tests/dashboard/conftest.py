@@ -81,7 +81,6 @@ def open_page(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> OpenPage:
                 monkeypatch.setenv(f"TASKYARD_{name.upper()}", str(value))
         page = AppTest.from_file(ROUTER, default_timeout=RUN_TIMEOUT_SECONDS)
         page.context = {"timezone": "UTC", "locale": locale, "theme": "light"}
-        page.run()
         for name, value in (query or {}).items():
             page.query_params[name] = value
         return page.switch_page(f"views/{view}.py").run()

@@ -47,6 +47,9 @@ def charts(report: Report, by_name: Mapping[str, Table], words: Wording) -> list
     types = {line.type: number for number, line in enumerate(report.types)}
     slow = tuple(types[line.type] for line in slowest(report.types)[:BARS])
     failing = tuple(types[line.type] for line in most_failing(report.types)[:BARS])
+    busy = [(line.utilisation, number) for number, line in enumerate(report.agents) if line.utilisation is not None]
+    busiest = tuple(number for _, number in sorted(busy, key=lambda one: (-one[0], one[1]))[:BARS])
+    classes = tuple(range(len(report.error_classes[:BARS])))
     wait = (Series("wait_p50", BLUE), Series("wait_p95", ORANGE), Series("wait_p99", RED))
     run = (Series("run_p50", BLUE), Series("run_p95", ORANGE), Series("run_p99", RED))
     rates = (Series("submitted_per_minute", BLUE), Series("completed_per_minute", GREEN))
@@ -74,8 +77,10 @@ def charts(report: Report, by_name: Mapping[str, Table], words: Wording) -> list
             (Series("failed", RED), Series("retried", ORANGE)),
             failing,
         ),
-        Chart("classes", words(N_("Error classes")), "bars", "error_classes", (Series("attempts", RED),)),
-        Chart("agents", words(N_("Utilisation of agents")), "bars", "agents", (Series("utilisation", VIOLET),)),
+        Chart("classes", words(N_("Error classes")), "bars", "error_classes", (Series("attempts", RED),), classes),
+        Chart(
+            "agents", words(N_("Utilisation of agents")), "bars", "agents", (Series("utilisation", VIOLET),), busiest
+        ),
     ]
     return [chart for chart in found if _shows_something(chart, by_name[chart.table])]
 

@@ -141,5 +141,7 @@ def _trace(drawing: Drawing, number: int, words: Wording) -> dict[str, Any]:
 
 
 def _plain(text: str) -> str:
-    """A text that plotly shows as it is: it would take <…> for markup and %{…} for a template."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "% {")
+    """A text that plotly shows as it is: it would take <…> for markup, $…$ for TeX and %{…} for a template."""
+    return (
+        text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;").replace("%{", "% {")
+    )

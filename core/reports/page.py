@@ -10,12 +10,12 @@ from core.reports import notes
 from core.reports.charts import Chart, charts
 from core.reports.report import Report, change
 from core.reports.scales import floor_of
-from core.reports.table import Table
+from core.reports.table import Column, Table
 from core.reports.tables import tables
 from core.reports.wording import Kind, Wording, one_line
 from core.texts import N_
 
-TEXT_LIMIT = 300  # characters of a cell; spreadsheets have all of them
+TEXT_LIMIT, NAME_LIMIT = 300, 80  # characters of a message and of any other cell; spreadsheets have all of them
 NOTABLE, NOTABLE_POINTS = 0.02, 0.001  # changes that are not just noise
 Tone = Literal["good", "bad", "flat"]
 
@@ -136,16 +136,17 @@ def page(report: Report, words: Wording) -> Page:
 
 
 def _text_table(table: Table, words: Wording) -> TextTable:
-    def text(value: Any, kind: Kind) -> str:
-        return one_line(words.shown(value, kind), TEXT_LIMIT)
+    def text(value: Any, column: Column) -> str:
+        return one_line(words.shown(value, column.kind), TEXT_LIMIT if column.name == "message" else NAME_LIMIT)
 
-    kinds = [column.kind for column in table.columns]
     return TextTable(
         name=table.name,
         title=table.title,
         headings=tuple(column.title for column in table.columns),
-        is_text=tuple(kind is Kind.TEXT for kind in kinds),
-        rows=tuple(tuple(text(value, kind) for value, kind in zip(row, kinds, strict=True)) for row in table.rows),
+        is_text=tuple(column.kind is Kind.TEXT for column in table.columns),
+        rows=tuple(
+            tuple(text(value, column) for value, column in zip(row, table.columns, strict=True)) for row in table.rows
+        ),
     )
 
 

@@ -24,7 +24,7 @@ from core.texts import N_
 TEMPLATE = Path(__file__).with_name("report.typ")
 FONT_PACKAGES = ("fontpkg_noto_sans", "manimgx_fonts_cjk")  # Latin, Greek, Cyrillic; Chinese, Japanese, Korean
 LONGEST_WORD = 18  # characters before a word may be broken
-BREAK = "\u200b"  # a zero-width space
+BREAK, NO_BREAK = "\u200b", "\u00a0"  # a zero-width space, and one that keeps a number with its unit
 GAP = 0.15  # of a column's width
 
 
@@ -84,14 +84,20 @@ def _table(table: TextTable, *, titled: bool) -> dict[str, Any]:
         "headings": [_breakable(heading) for heading in table.headings],
         "is_text": table.is_text,
         "weights": [_weight(table, column) for column in range(len(table.headings))],
-        "rows": [[_breakable(cell) for cell in row] for row in table.rows],
+        "rows": [
+            [
+                _breakable(cell) if is_text else cell.replace(" ", NO_BREAK)
+                for cell, is_text in zip(row, table.is_text, strict=True)
+            ]
+            for row in table.rows
+        ],
     }
 
 
 def _weight(table: TextTable, column: int) -> float:
     """A column's share of the width: by its longest cell, or the longest word of its heading."""
     longest = max([0, *(len(row[column]) for row in table.rows)])
-    return float(min(40, max(5, longest, *(len(word) + 2 for word in table.headings[column].split()))))
+    return float(min(30, max(6.5, longest + 1, *(len(word) + 2 for word in table.headings[column].split()))))
 
 
 def _breakable(text: str) -> str:

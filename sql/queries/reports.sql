@@ -6,9 +6,9 @@
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
 
 -- name: held
--- Since when each level holds counts, and the time; epoch seconds.
-SELECT l.level, date_part('epoch', (SELECT min(at) FROM metric_counts c WHERE c.level_seconds = l.level)),
-    date_part('epoch', now())
+-- Since when each level holds counts or samples, and the time; epoch seconds.
+SELECT l.level, date_part('epoch', least((SELECT min(at) FROM metric_counts c WHERE c.level_seconds = l.level),
+    (SELECT min(at) FROM metric_samples s WHERE s.level_seconds = l.level))), date_part('epoch', now())
 FROM unnest(%(levels)s::int[]) AS l(level)
 
 -- name: types

@@ -38,7 +38,7 @@ def report(
     ] = FormatName.PDF,
     queue: Annotated[str | None, typer.Option(help="Only tasks of this queue.")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Only tasks of this type.")] = None,
-    output: Annotated[Path | None, typer.Option(help="The file, or the folder for it.")] = None,
+    output: Annotated[str | None, typer.Option(help="The file, or the folder for it.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
 ) -> None:
     """Makes a performance report of a time, compared with the one directly before, and says where it is.
@@ -75,12 +75,12 @@ def moment(field: str, text: str, now: datetime) -> datetime:
         raise refused(field, text, EXPECTED) from None
 
 
-def target(output: Path | None, name: str) -> Path:
+def target(output: str | None, name: str) -> Path:
     """The file to write: `output`, or one with this name in it if it is a folder or ends like one."""
     if output is None:
         return Path(name)
-    is_folder = output.is_dir() or str(output).endswith(os.sep)
-    return output / name if is_folder else output
+    path = Path(output)
+    return path / name if path.is_dir() or output.endswith(os.sep) else path
 
 
 def save(path: Path, content: bytes) -> None:

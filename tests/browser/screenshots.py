@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, CHROMIUM_OPTIONS
 from tests.browser.scenery import Scenery
@@ -38,6 +38,7 @@ THEMES = ("light", "dark")
 LONGEST_PX = 8_000
 TIMEOUT_MS = 60_000
 SETTLING_MS = 1_500  # for what moves into its place
+BROKEN = "This page could not be shown"
 IS_DRAWN = """() => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === 'notRunning'
     && document.querySelectorAll('[data-testid="stSkeleton"], [data-testid="stSpinner"]').length === 0
     && [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(e => e.querySelector('.main-svg'))"""
@@ -61,15 +62,19 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_OPTIONS)
             paths = _paths(scenery)
             wanted = {name: path for name, path in paths.items() if not options.only or name in options.only}
+            broken = []
             for (name, path), theme, size in itertools.product(wanted.items(), THEMES, SIZES):
                 file = options.folder / f"{name}-{theme}-{size}.png"
-                _take(browser, f"{scenery.url}/{path}", file, theme, size, whole=options.whole)
-                print(file, flush=True)
+                problem = _take(browser, f"{scenery.url}/{path}", file, theme, size, whole=options.whole)
+                print(f"{file} {problem}".rstrip(), flush=True)
+                broken += [file.name] if problem else []
             browser.close()
     finally:
         shutil.rmtree(temporary)
     if options.readme:
         _renew_readme(options.folder)
+    if broken:
+        raise SystemExit(f"{len(broken)} pictures show a page that is broken: {', '.join(broken)}")
 
 
 def _options() -> argparse.Namespace:
@@ -90,7 +95,7 @@ def _paths(scenery: Scenery) -> Mapping[str, str]:
         "overview": "?range=24h",
         "tasks": "tasks",
         "task": f"task?id={task['id']}",
-        "submit": "submit",
+        "submit": "submit?type=diagnostic.sleep",
         "queues": "queues",
         "agents": "agents",
         "agent": "agents?agent=coder-1",
@@ -104,7 +109,8 @@ def _paths(scenery: Scenery) -> Mapping[str, str]:
     }
 
 
-def _take(browser: Browser, url: str, file: Path, theme: str, size: str, *, whole: bool) -> None:
+def _take(browser: Browser, url: str, file: Path, theme: str, size: str, *, whole: bool) -> str:
+    """Takes one picture; returns what is wrong with the page, nothing if it is fine."""
     page: Page = browser.new_page(
         viewport=SIZES[size],  # type: ignore[arg-type]
         color_scheme=theme,  # type: ignore[arg-type]
@@ -112,15 +118,22 @@ def _take(browser: Browser, url: str, file: Path, theme: str, size: str, *, whol
         timezone_id="UTC",
     )
     page.set_default_timeout(TIMEOUT_MS)
-    page.goto(url)
-    page.wait_for_selector("h1")
-    _settle(page)
-    if whole:
-        height = min(LONGEST_PX, max(SIZES[size]["height"], int(page.evaluate(HEIGHT)) + 40))
-        page.set_viewport_size({"width": SIZES[size]["width"], "height": height})
+    problem = ""
+    try:
+        page.goto(url)
+        page.wait_for_selector("h1")
         _settle(page)
+        if whole:
+            height = min(LONGEST_PX, max(SIZES[size]["height"], int(page.evaluate(HEIGHT)) + 40))
+            page.set_viewport_size({"width": SIZES[size]["width"], "height": height})
+            _settle(page)
+        if page.get_by_text(BROKEN).count():
+            problem = "could not be shown"
+    except TimeoutError:
+        problem = f"is not there after {TIMEOUT_MS / 1000:.0f} s"
     page.screenshot(path=file)
     page.close()
+    return problem
 
 
 def _settle(page: Page) -> None:

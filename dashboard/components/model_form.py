@@ -10,30 +10,33 @@ from typing import Any
 
 import streamlit as st
 
-from core.errors import SubmissionError, shortened
+from core.errors import SubmissionError
 from core.form_fields import FormField, Kind
 from core.form_values import (
     EXTRA,
-    MAX_BROWSER_INTEGER,
     FormState,
     collect,
     fill,
     is_optional_group,
-    is_toggle,
     parse_json,
     presence,
     written,
 )
 from core.inputs import refused
-from dashboard.components.plain import escaped
+from dashboard.components.field_widgets import (
+    JSON_HEIGHT_PX,
+    Problems,
+    help_of,
+    is_side_by_side,
+    label_of,
+    show_problem,
+    show_widget,
+)
 from dashboard.i18n import _
-
-Problems = Mapping[str, Sequence[SubmissionError]]
 
 SMALL_WIDTH_PX = 210
 ONE_LINE_CHARACTERS = 200  # a text that may be longer gets the whole width
-FEW_CHOICES, SHORT_CHOICES = 5, 44  # so many choices, of so many characters in all, stand side by side
-SCRIPT_HEIGHT_PX, JSON_HEIGHT_PX, EDITOR_HEIGHT_PX = 260, 110, 320
+LINE_HEIGHT_PX, EDITOR_HEIGHT_PX = 68, 320
 
 
 class ModelForm:
@@ -159,23 +162,31 @@ class ModelForm:
         if field.kind is Kind.TEXT:
             return field.most_length is not None and field.most_length <= ONE_LINE_CHARACTERS
         return field.kind in (Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN) or (
-            field.kind is Kind.CHOICE and not _side_by_side(field)
+            field.kind is Kind.CHOICE and not is_side_by_side(field)
         )
 
     def _show_field(self, field: FormField, problems: Problems) -> None:
-        if field.path in st.session_state[self._key("#raw")] or field.kind is Kind.JSON:
-            self._show_json(field.path, _label(field), _help(field), problems.get(field.path, ()))
+        is_raw = field.path in st.session_state[self._key("#raw")]
+        if is_raw or field.kind is Kind.JSON:
+            label = _("{label}, as JSON").format(label=label_of(field)) if is_raw else label_of(field)
+            self._show_json(field.path, label, help_of(field), problems.get(field.path, ()))
             return
         if field.kind is Kind.GROUP:
             self._show_group(field, problems)
             return
-        self._show_widget(field)
+        show_widget(field, self._key(field.path))
         for problem in problems.get(field.path, ()):
             show_problem(problem)
 
     def _show_json(self, path: str, label: str, help_: str | None, problems: Sequence[SubmissionError]) -> None:
+        is_short = "\n" not in str(st.session_state.get(self._key(path)) or "\n")
         st.text_area(
-            label, key=self._key(path), help=help_, height=JSON_HEIGHT_PX, placeholder="JSON", persist_state="session"
+            label,
+            key=self._key(path),
+            help=help_,
+            height=LINE_HEIGHT_PX if is_short and path in st.session_state[self._key("#raw")] else JSON_HEIGHT_PX,
+            placeholder="JSON",
+            persist_state="session",
         )
         for problem in problems:
             show_problem(problem)
@@ -185,107 +196,15 @@ class ModelForm:
             is_given = True
             if is_optional_group(field):
                 is_given = st.toggle(
-                    _label(field), key=self._key(presence(field.path)), help=_help(field), persist_state="session"
+                    label_of(field), key=self._key(presence(field.path)), help=help_of(field), persist_state="session"
                 )
             else:
-                st.markdown(f"**{_label(field)}**", help=_help(field))
+                st.markdown(f"**{label_of(field)}**", help=help_of(field))
             for problem in problems.get(field.path, ()):
                 show_problem(problem)
             if is_given:
                 self._show_fields(field.fields, problems)
 
-    def _show_widget(self, field: FormField) -> None:
-        common: dict[str, Any] = {
-            "label": _label(field),
-            "key": self._key(field.path),
-            "help": _help(field),
-            "persist_state": "session",
-        }
-        if field.kind is Kind.TEXT:
-            st.text_input(**common, max_chars=field.most_length, autocomplete="off")
-        elif field.kind is Kind.LONG_TEXT:
-            height = SCRIPT_HEIGHT_PX if field.is_required else JSON_HEIGHT_PX
-            st.text_area(**common, max_chars=field.most_length, height=height)
-        elif field.kind is Kind.LINES:
-            st.text_area(**common, height=JSON_HEIGHT_PX, placeholder=_("One a line"))
-        elif field.kind in (Kind.INTEGER, Kind.NUMBER):
-            _show_number(field, common)
-        elif field.kind is Kind.CHOICES:
-            st.multiselect(**common, options=field.choices)
-        elif is_toggle(field):
-            st.toggle(**common)
-        else:
-            choices: Sequence[Any] = field.choices or (True, False)
-            must = not field.is_nullable and field.default is not None and st.session_state[common["key"]] is not None
-            if _side_by_side(field):
-                st.segmented_control(**common, options=choices, required=must, format_func=_shown_choice)
-            else:
-                st.selectbox(**common, options=choices, index=0 if must else None, format_func=_shown_choice)
-
-
-def show_problem(problem: SubmissionError) -> None:
-    """What is wrong with a field, in red under it."""
-    st.markdown(f":red[:material/error: {escaped(told(problem), 400)}]")
-
-
-def told(problem: SubmissionError) -> str:
-    """What was expected of a field, and in place of what."""
-    if problem.value is None:
-        return f"Expected {problem.expected}"
-    value = shortened(problem.value)
-    return f"{value} is not accepted, expected {problem.expected}"
-
 
 def _starts(key: object, start: str) -> bool:
     return isinstance(key, str) and key.startswith(start)
-
-
-def _label(field: FormField) -> str:
-    """The label, as it is: it is the accessible name, too, in which Markdown would be read out."""
-    return f"{field.label} *" if field.is_required else field.label
-
-
-def _help(field: FormField) -> str:
-    """Description, limits and the field's exact name."""
-    low, high = field.minimum, field.maximum
-    limits = []
-    if low is not None:
-        limits.append((_("above {n}") if field.is_minimum_open else _("at least {n}")).format(n=f"{low:,}"))
-    if high is not None:
-        limits.append((_("below {n}") if field.is_maximum_open else _("at most {n}")).format(n=f"{high:,}"))
-    if field.kind is Kind.JSON:
-        limits.append(_("given as JSON"))
-    return "  \n".join(part for part in (field.description, ", ".join(limits), f"`{field.path}`") if part)
-
-
-def _show_number(field: FormField, common: Mapping[str, Any]) -> None:
-    is_whole = field.kind is Kind.INTEGER
-    number = int if is_whole else float
-    low, high = field.minimum, field.maximum
-    if is_whole:
-        low = None if low is None else max(low, -MAX_BROWSER_INTEGER)
-        high = None if high is None else min(high, MAX_BROWSER_INTEGER)
-    has_default = isinstance(field.default, int | float)
-    st.number_input(
-        **common,
-        value=None,
-        min_value=None if low is None else number(low),
-        max_value=None if high is None else number(high),
-        step=1 if is_whole else 0.1 if high is not None and high <= 1 else 1.0,
-        format="%d" if is_whole else "%g",
-        placeholder=f"{field.default:g}" if has_default else None,
-    )
-
-
-def _side_by_side(field: FormField) -> bool:
-    """Whether the choices are few and short enough to be seen all at once."""
-    shown = [str(choice) for choice in field.choices or (True, False)]
-    return (
-        field.kind in (Kind.CHOICE, Kind.BOOLEAN) and len(shown) <= FEW_CHOICES and len("".join(shown)) <= SHORT_CHOICES
-    )
-
-
-def _shown_choice(choice: Any) -> str:
-    if isinstance(choice, bool):
-        return _("yes") if choice else _("no")
-    return str(choice)

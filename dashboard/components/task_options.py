@@ -15,7 +15,7 @@ from core.states import Priority
 from core.texts import N_
 from core.validation import ATTEMPTS_LIMIT, NAME_LIMIT, TAG_LIMIT, TITLE_LIMIT
 from dashboard.components import task_start
-from dashboard.components.model_form import Problems, show_problem
+from dashboard.components.field_widgets import Problems, show_problem
 from dashboard.components.states import word
 from dashboard.components.times import duration, viewer_zone
 from dashboard.data.submitting import Copied, Names
@@ -160,6 +160,11 @@ def _show_advanced(known: TaskType, names: Names, problems: Problems) -> None:
                 help=_("How often it is tried if it fails. Empty: as the type has it"),
                 persist_state="session",
             )
+    _show_relations(known, names, problems)
+
+
+def _show_relations(known: TaskType, names: Names, problems: Problems) -> None:
+    """What the task needs, waits for, and is told apart by."""
     with _field("requires", problems):
         st.multiselect(
             _("Tags that the agent must have"),

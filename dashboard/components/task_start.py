@@ -11,7 +11,7 @@ import streamlit as st
 from core.errors import SubmissionError
 from core.texts import N_
 from core.validation import MAX_AHEAD_SECONDS
-from dashboard.components.model_form import Problems, show_problem
+from dashboard.components.field_widgets import Problems, show_problem
 from dashboard.components.times import viewer_zone
 from dashboard.i18n import _
 

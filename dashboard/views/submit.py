@@ -11,12 +11,13 @@ from core.registry import Registry, TaskType
 from core.texts import N_
 from dashboard import frame
 from dashboard.components import following, task_options
-from dashboard.components.model_form import ModelForm, told
+from dashboard.components.field_widgets import told
+from dashboard.components.model_form import ModelForm
 from dashboard.components.plain import escaped
 from dashboard.components.task_types import pick_type, show_facts
 from dashboard.components.upload import show_upload
 from dashboard.data import submitting as data
-from dashboard.i18n import _
+from dashboard.i18n import _, ngettext
 
 ONE, MANY = "one", "many"
 MODES = {ONE: N_("One task"), MANY: N_("Many from a file")}
@@ -97,6 +98,10 @@ def show_form(types: Registry) -> None:
         task_options.show(known, data.names().value or data.Names(("default",), ()), placed)
     for problem in others:
         st.error(escaped(told_whole(problem), 600), icon=":material/error:")
+    if placed:
+        count = len(placed)
+        text = ngettext("{count} field is not right yet.", "{count} fields are not right yet.", count)
+        st.error(text.format(count=count), icon=":material/error:")
     key = data.form_key(st.session_state[FILL], known.name, given or {}, options)
     show_buttons(known, form, "" if problems else key)
 

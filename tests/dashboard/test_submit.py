@@ -154,7 +154,7 @@ def test_what_the_core_refuses_is_told_at_the_option(
     press(page)
 
     assert not page.exception
-    assert not page.error
+    assert [error.value for error in page.error] == ["1 field is not right yet."]
     [problem] = problems(page)
     assert expected in problem
     assert tasks(database) == []

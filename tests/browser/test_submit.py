@@ -1,0 +1,91 @@
+"""The Submit page in Chromium: by keyboard alone, twice at once, and what is typed while the page refreshes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from core.config import Settings
+from core.database import Database
+from core.models import Task
+from core.store import reading
+from tests.browser.conftest import Watched, open_page
+from tests.browser.dashboards import Dashboard
+
+REFRESH_MS = 3_000
+FOLLOWED = "[class*=st-key-followed]"
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    database = Database(settings.database_url or "")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def form(browser: Browser, dashboard: Dashboard, watched: list[Watched]) -> Page:
+    """The form of `code.run`. The dashboard comes before its pages, so that they are closed before it is."""
+    page = open_page(browser, watched, dashboard.url, "/submit?type=code.run")
+    expect(page.get_by_role("textbox", name="Script")).to_be_visible()
+    return page
+
+
+def tasks(database: Database) -> list[Task]:
+    with database.transaction() as tx:
+        return [reading.get_task(tx, task.id) for task in reading.list_tasks(tx)]
+
+
+def test_a_task_is_submitted_by_keyboard_alone(form: Page, database: Database) -> None:
+    form.get_by_role("textbox", name="Script").focus()
+    form.keyboard.type("print(1)")
+    form.keyboard.press("Control+Enter")
+    expect(form.locator(FOLLOWED)).to_have_count(1)
+
+    form.get_by_role("textbox", name="Title").focus()
+    form.keyboard.type("Typed")
+    form.keyboard.press("Control+Enter")
+    expect(form.locator(FOLLOWED)).to_have_count(2)
+
+    second, first = tasks(database)
+    assert (first.title, second.title) == (None, "Typed")
+    assert first.input["script"] == second.input["script"] == "print(1)"
+
+
+def test_a_double_click_submits_once(form: Page, database: Database) -> None:
+    form.get_by_role("textbox", name="Script").fill("print(2)")
+    form.locator(".st-key-submit_one button").dblclick()
+    expect(form.get_by_text("Accepted")).to_be_visible()
+    expect(form.locator(FOLLOWED)).to_have_count(1)
+    form.wait_for_timeout(REFRESH_MS)  # only time can show that nothing more happens
+
+    assert len(tasks(database)) == 1
+
+
+def test_a_refresh_does_not_touch_what_is_being_typed(form: Page) -> None:
+    script = form.get_by_role("textbox", name="Script")
+    script.fill("print(3)")
+    script.press("Control+Enter")
+    as_of = form.get_by_text("As of")
+    expect(as_of).to_be_visible()
+    before = as_of.inner_text()
+    script.focus()
+    form.keyboard.type("# half a ")
+
+    expect(as_of).not_to_have_text(before)
+    expect(as_of).to_be_visible()
+    form.keyboard.type("line")
+
+    expect(script).to_have_value("print(3)# half a line")
+
+
+def test_a_file_is_uploaded_and_followed(form: Page, database: Database) -> None:
+    form.get_by_test_id("stMain").get_by_text("Many from a file", exact=True).click()
+    content = b"type,title\n" + b"".join(b"diagnostic.noop,Row %d\n" % number for number in range(30))
+    form.locator("input[type=file]").set_input_files({"name": "tasks.csv", "mimeType": "text/csv", "buffer": content})
+    form.get_by_role("button", name="Submit 30 tasks").click()
+
+    expect(form.get_by_text("0 of 30 ended")).to_be_visible()
+    assert len(tasks(database)) == 20  # what `list_tasks` gives at most

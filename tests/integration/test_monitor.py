@@ -138,6 +138,7 @@ def test_samples_reach_the_database(engine: Engine, monitor: Monitor) -> None:
             source: {(name, metric): mean for _, name, metric, mean, _, _ in metrics.samples(tx, source, 0, now, HOUR)}
             for source in ("host", "process", "postgresql", "redis", "agent", "dispatcher")
         }
+        led = tx.rows("SELECT count FROM metric_samples WHERE source = 'service' AND metric = 'led_minutes'", {})
     assert {"cpu_percent", "load_1min", "memory_used_ratio", "disk_used_ratio"} <= {m for _, m in found["host"]}
     assert any(metric == "network_sent_bytes_per_second" for _, metric in found["host"])
     assert found["process"]["agent sampled", "memory_bytes"] > 0
@@ -146,6 +147,7 @@ def test_samples_reach_the_database(engine: Engine, monitor: Monitor) -> None:
     )
     assert ("sampled", "load_ratio") in found["agent"]
     assert any(metric == "ticks_per_second" for _, metric in found["dispatcher"])
+    assert {count for (count,) in led} == {1}, "a minute counts once, however often it is sampled"
 
 
 def test_samples_wait_while_postgresql_is_away(engine: Engine, monitor: Monitor) -> None:

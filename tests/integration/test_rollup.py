@@ -16,7 +16,7 @@ from core.database import Database, connect_driver
 from core.errors import Unavailable
 from core.histograms import Histogram
 from core.store import rolling
-from core.store.rolling import DAY, HOUR, MINUTE, TEN_MINUTES, Sample
+from core.store.rolling import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES, Sample
 from tests.integration.recount import SPAN_SECONDS, START, assert_equal, random_events, recount, rolled, store
 from tests.servers import wait_until
 from worker.monitor.rollup import RollUp
@@ -159,6 +159,26 @@ def test_samples_are_added_up_and_rolled_up(database: Database) -> None:
         [first, second] = metrics.samples(tx, "host", START, START + 2 * HOUR, HOUR)
         assert first == (START, "here", "load", pytest.approx((60 + sum(range(60))) / 120), 0.0, 59.0)
         assert second[4:] == (1.0, 119.0)
+
+
+def test_ten_minutes_wait_for_the_samples_of_their_last_minute(database: Database) -> None:
+    until = START // TEN_MINUTES * TEN_MINUTES + TEN_MINUTES
+    roll_up = RollUp(database)
+    with database.transaction() as tx:
+        for level in LEVELS:
+            rolling.progress(tx, level)
+            rolling.note_progress(tx, level, until - DAY)
+        rolling.note_progress(tx, MINUTE, until)
+    roll_up._roll_above()
+    with database.transaction() as tx:
+        assert rolling.levels(tx)[TEN_MINUTES] < until
+        rolling.add_samples(tx, [Sample(until - MINUTE, "host", "here", "cpu_percent", 6, 60.0, 5.0, 15.0)])
+        rolling.note_progress(tx, MINUTE, until + MINUTE)
+    roll_up._roll_above()
+    with database.transaction() as tx:
+        assert rolling.levels(tx)[TEN_MINUTES] == until
+        [(count,)] = tx.rows("SELECT count FROM metric_samples WHERE level_seconds = 600", {})
+    assert count == 6
 
 
 def test_retention_per_level(database: Database) -> None:

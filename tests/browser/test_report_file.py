@@ -1,0 +1,60 @@
+"""A report's page in a real browser: its charts are drawn, and it reaches nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, expect
+
+from core.reports import render
+from tests.browser.conftest import Watched, open_page
+from tests.unit.report_support import HOSTILE, empty_report, hostile_report
+
+DRAWN = ".chart .main-svg"
+
+
+def opened(browser: Browser, watched: list[Watched], folder: Path, content: bytes, **options: object) -> Page:
+    (folder / "report.html").write_bytes(content)
+    return open_page(browser, watched, f"file://{folder}", "/report.html", **options)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_charts_are_drawn_in_the_colours_of_the_theme(
+    browser: Browser, watched: list[Watched], tmp_path: Path, scheme: str
+) -> None:
+    page = opened(browser, watched, tmp_path, render(hostile_report(), "html"), color_scheme=scheme)
+    charts = page.locator(".chart")
+    assert charts.count() == 10
+    for number in range(10):
+        expect(charts.nth(number).locator(".main-svg").first).to_be_visible()
+    tick = page.locator(f"{DRAWN} .ytick text").first
+    assert tick.evaluate("node => getComputedStyle(node).fill") == (
+        "rgb(15, 23, 42)" if scheme == "light" else "rgb(241, 245, 249)"
+    )
+    text = page.inner_text("body")
+    assert HOSTILE[1] in text
+    assert HOSTILE[2] in page.inner_text("#table-types")
+    assert page.locator("img").count() == 0
+    labels = page.locator('[data-figure="slowest"] .ytick text').all_text_contents()
+    assert HOSTILE[1] in {label.replace("\u200b", "") for label in labels}
+    page.emulate_media(media="print")
+    expect(page.locator("details")).to_be_hidden()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_nothing_of_the_page_can_reach_the_network(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_bytes(render(hostile_report(), "html"))
+    page = browser.new_page()
+    page.goto(f"file://{tmp_path}/report.html")
+    with pytest.raises(Error, match="Failed to fetch"):
+        page.evaluate("fetch('data:,x')")
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {textContent: 'ran = true'}))")
+    assert page.evaluate("typeof ran") == "undefined"
+    page.close()
+
+
+def test_a_page_of_nothing(browser: Browser, watched: list[Watched], tmp_path: Path) -> None:
+    page = opened(browser, watched, tmp_path, render(empty_report(), "html"))
+    expect(page.get_by_text("Nothing happened in this time").first).to_be_visible()
+    assert page.locator(".chart").count() == 0

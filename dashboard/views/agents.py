@@ -167,6 +167,11 @@ def show_no_agents() -> None:
         st.caption(_("Agents on other hosts need only Redis: `python -m worker agent --help` says how."))
 
 
+def close_agent() -> None:
+    """Has the page show all of them again."""
+    del st.query_params["agent"]
+
+
 def open_agent(name: str) -> None:
     """Has the page show one agent."""
     st.query_params["agent"] = name
@@ -249,9 +254,8 @@ def show_by_type() -> None:
 
 def agent_page(name: str) -> None:
     """One agent."""
-    st.page_link(
-        "views/agents.py", label=_("All agents"), icon=":material/arrow_back:", query_params=address.here(agent=None)
-    )
+    st.query_params["agent"] = name  # a link to the same page leaves the browser's address as it was
+    st.button(_("All agents"), icon=":material/arrow_back:", type="tertiary", key="agents_back", on_click=close_agent)
     frame.header(escaped(name))
     range_seconds = pick_range(default="1h")
     frame.live(

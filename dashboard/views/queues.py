@@ -139,6 +139,11 @@ def page_of(queues: Sequence[Queue]) -> Sequence[Queue]:
     return queues[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
 
 
+def close_queue() -> None:
+    """Has the page show all of them again."""
+    del st.query_params["queue"]
+
+
 def open_queue(name: str) -> None:
     """Has the page show one queue."""
     st.query_params["queue"] = name
@@ -196,9 +201,8 @@ def show_one(now: data.Now, name: str) -> None:
 
 def queue_page(name: str) -> None:
     """One queue."""
-    st.page_link(
-        "views/queues.py", label=_("All queues"), icon=":material/arrow_back:", query_params=address.here(queue=None)
-    )
+    st.query_params["queue"] = name  # a link to the same page leaves the browser's address as it was
+    st.button(_("All queues"), icon=":material/arrow_back:", type="tertiary", key="queues_back", on_click=close_queue)
     frame.header(escaped(name))
     frame.live("queue_now", data.now, lambda now: show_one(now, name), height_px=400)
     range_seconds = pick_range()

@@ -163,6 +163,7 @@ def test_one_agent_is_shown_over_time(
 
     assert not page.exception
     assert page.title[0].value == "builder"
+    assert page.query_params["agent"] == "builder"
     figures = {metric.label: metric.value for metric in page.metric}
     assert figures["Slots in use"] == "1 / 3"
     assert figures["Success"] == "50.0%"
@@ -170,6 +171,18 @@ def test_one_agent_is_shown_over_time(
     assert list(table(page, "Attempts")["Type"]) == ["diagnostic.echo"]
     assert len(page.get("plotly_chart")) == 4
     assert any(AGENT_ID in text for text in plain_texts(page))
+
+
+def test_the_way_back_leads_to_all_of_them(open_page: OpenPage, loaded: dict[str, str], cache: RedisCache) -> None:
+    lead(cache, [agent()])
+    page = open_page("agents", query={"agent": "builder", "sort": "load"})
+
+    page.button(key="agents_back").click().run()
+
+    assert not page.exception
+    assert page.title[0].value == "Agents"
+    assert page.query_params["sort"] == "load"
+    assert "agent" not in page.query_params
 
 
 def test_an_agent_that_nobody_knows(open_page: OpenPage, loaded: dict[str, str], cache: RedisCache) -> None:

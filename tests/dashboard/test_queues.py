@@ -128,11 +128,24 @@ def test_one_queue_is_shown_over_time(
 
     assert not page.exception
     assert page.title[0].value == "default"
+    assert page.query_params["queue"] == "default"
     assert figures(page)["Ready"] == "7"
     assert figures(page)["Oldest"] == "2 min 5 s"
     assert list(table(page, "Over")["Over"]) == ["last 5 min", "last 15 min", "last 60 min"]
     assert list(table(page, "Why")["Type"]) == ["diagnostic.echo"]
     assert len(page.get("plotly_chart")) == 4
+
+
+def test_the_way_back_leads_to_all_of_them(open_page: OpenPage, loaded: dict[str, str], cache: RedisCache) -> None:
+    lead(cache)
+    page = open_page("queues", query={"queue": "default", "sort": "ready"})
+
+    page.button(key="queues_back").click().run()
+
+    assert not page.exception
+    assert page.title[0].value == "Queues"
+    assert page.query_params["sort"] == "ready"
+    assert "queue" not in page.query_params
 
 
 def test_a_queue_that_nobody_knows(open_page: OpenPage, loaded: dict[str, str], cache: RedisCache) -> None:

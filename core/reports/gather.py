@@ -24,9 +24,10 @@ from core.reports.build import (
     unit_for,
 )
 from core.reports.report import FailureLine, Report, Scope
-from core.store.rolling import LEVELS, MINUTE
+from core.store.rolling import DAY, LEVELS, MINUTE
 
 MOST_FAILURES = 50  # groups in a report
+MOST_UNITS = 12_000  # of a level that the peak is looked for in: eight days of minutes
 LONGEST_SECONDS = 3 * 366 * 86_400.0
 
 
@@ -51,8 +52,8 @@ def gather(tx: Transaction, since: float, until: float, queue: str | None = None
     step = max(metrics.step_for(until - since), unit)
     only = Filter(queue, type)
     side = _side(tx, since, until, step, only)
-    before = _side(tx, since - (until - since), since, step, only)
-    parameters = _parameters(tx, since, until, step, only)
+    before = _side(tx, since - (until - since), since, DAY, only)  # as a whole: the coarser the cheaper
+    parameters = _parameters(tx, since, until, DAY, only)
     failures, left_out = _failures(tx, parameters, sorted(side.types) if queue or type else None)
     return build(
         Facts(
@@ -65,7 +66,7 @@ def gather(tx: Transaction, since: float, until: float, queue: str | None = None
             first_led=_first_led(tx),
             agents=[AgentRuns(*row) for row in tx.rows(queries("reports")["agents"], parameters)],
             presence=_presence(tx, since, until),
-            failures=_with_attempts_before(tx, failures, _parameters(tx, before.since, before.until, step, only)),
+            failures=_with_attempts_before(tx, failures, _parameters(tx, before.since, before.until, DAY, only)),
             failures_left_out=left_out,
             peaks=_peaks(tx, since, until, only),
         )
@@ -78,14 +79,14 @@ def _held(tx: Transaction) -> tuple[dict[int, float | None], float]:
 
 
 def _side(tx: Transaction, since: float, until: float, step: int, only: Filter) -> Side:
-    parameters = _parameters(tx, since, until, step, only)
+    whole = _parameters(tx, since, until, DAY, only)
     return Side(
         since=since,
         until=until,
         points=metrics.series(tx, since, until, step, only, whole_steps=False),
-        types=_types(tx, parameters),
-        loads=[Load(*row) for row in tx.rows(queries("reports")["loads"], parameters)],
-        led_minutes=int(tx.rows(queries("reports")["led_minutes"], parameters)[0][0]),
+        types=_types(tx, whole),
+        loads=[Load(*row) for row in tx.rows(queries("reports")["loads"], _parameters(tx, since, until, step, only))],
+        led_minutes=int(tx.rows(queries("reports")["led_minutes"], whole)[0][0]),
     )
 
 
@@ -129,7 +130,8 @@ def _first_led(tx: Transaction) -> float | None:
 
 
 def _peaks(tx: Transaction, since: float, until: float, only: Filter) -> list[Peak]:
-    parameters = {"every_level": list(LEVELS), "since": since, "until": until, "queue": only.queue, "type": only.type}
+    parameters = {"every_level": list(LEVELS), "since": since, "until": until, "most": MOST_UNITS}
+    parameters |= {"queue": only.queue, "type": only.type}
     return [Peak(*row) for row in tx.rows(queries("reports")["peaks"], parameters)]
 
 

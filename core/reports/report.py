@@ -154,9 +154,9 @@ class FailureLine:
 class Capacity:
     """How much was done, and how much more could be.
 
-    The peak is the busiest unit of `peak_unit_seconds` that is on record: a minute, as long as minutes are
-    kept. `full_per_minute` is what the mean would be at full utilisation with the same mix of
-    tasks, an estimate; None when only a part of all tasks is looked at.
+    The peak is the busiest unit of `peak_unit_seconds` that is on record: a minute of the last 8 days,
+    as long as minutes are kept, or a longer unit before. `full_per_minute` is what the mean would be at
+    full utilisation with the same mix of tasks, an estimate; None when only a part of all tasks is looked at.
     """
 
     peak_per_minute: float | None

@@ -92,12 +92,13 @@ CROSS JOIN LATERAL (
 ) first
 
 -- name: peaks
--- The unit of each level that begins in a range in which most tasks completed.
+-- The unit of each level within a range in which most tasks completed; looks at so many of the last ones at most.
 SELECT l.level, date_part('epoch', p.at), p.completed
 FROM unnest(%(every_level)s::int[]) AS l(level)
 CROSS JOIN LATERAL (
     SELECT c.at, sum(c.completed)::bigint AS completed FROM metric_counts c
-    WHERE c.level_seconds = l.level AND c.at >= to_timestamp(%(since)s)
+    WHERE c.level_seconds = l.level
+        AND c.at >= greatest(to_timestamp(%(since)s), to_timestamp(%(until)s) - make_interval(secs => %(most)s * l.level))
         AND c.at <= to_timestamp(%(until)s) - make_interval(secs => l.level)
         AND (%(queue)s::text IS NULL OR c.queue = %(queue)s) AND (%(type)s::text IS NULL OR c.type = %(type)s)
     GROUP BY c.at ORDER BY completed DESC, c.at LIMIT 1

@@ -86,7 +86,7 @@ def in_words(action: Action, target: data.Target, seen: data.Preview) -> str:
 
 def _pick_priority() -> str:
     chosen = st.segmented_control(
-        _("New priority"), PRIORITIES, default="high", required=True, format_func=word, key="bulk_priority"
+        _("New priority"), PRIORITIES, default="high", required=True, format_func=word, key="bulk_new_priority"
     )
     return chosen or "high"
 

@@ -158,6 +158,7 @@ def _add_transition(figure: go.Figure, step: Step, numbers: Sequence[int]) -> No
             font={"size": 11, "color": paint},
             bgcolor=color("background"),
             borderpad=1,
+            yshift=9,
         )
 
 

@@ -9,7 +9,9 @@ import streamlit as st
 from dashboard.components.plain import escaped
 from dashboard.components.states import show_badge
 from dashboard.components.task_facts import shortened_id
-from dashboard.data.task import Relative, Relatives
+from dashboard.components.times import shown_time
+from dashboard.data.attempts import name_of
+from dashboard.data.task import Related, Relatives, SimilarFailure
 from dashboard.i18n import _
 
 SHOWN = 20
@@ -33,17 +35,26 @@ def show_relatives(found: Relatives) -> None:
         )
 
 
-def _show(title: str, tasks: Sequence[Relative]) -> None:
+def show_failures(tasks: Sequence[SimilarFailure]) -> None:
+    """Tasks that failed, where and when."""
+    for task in tasks:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            _link(task.id, task.title or task.type)
+            st.text(f"{shown_time(task.finished_at)}  {name_of(task.agent_id)}", width="content")
+
+
+def _show(title: str, tasks: Sequence[Related]) -> None:
     if not tasks:
         return
     st.markdown(f"**{title}** ({len(tasks)})")
     for task in tasks[:SHOWN]:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             show_badge(task.state)
-            st.page_link(
-                "views/task.py",
-                label=escaped(f"{task.title or task.type} {shortened_id(task.id)}", 80),
-                query_params={"id": task.id},
-            )
+            _link(task.id, task.title or task.type)
     if len(tasks) > SHOWN:
         st.caption(_("and {count} more").format(count=len(tasks) - SHOWN))
+
+
+def _link(task_id: str, name: str) -> None:
+    label = escaped(f"{name} {shortened_id(task_id)}", 80)
+    st.page_link("views/task.py", label=label, query_params={"id": task_id})

@@ -13,16 +13,15 @@ from core.errors import Unavailable
 from core.explain import Explanation
 from core.models import AuditEvent, Task
 from core.states import WAITING
-from core.store import failures, reading, relations
-from core.store.relations import Relative, Relatives
+from core.store import failures, reading, relating
+from core.store.relating import Related, SimilarFailure
 from dashboard.data.attempts import Attempt, attempts_of
 from dashboard.data.base import Servers, actor, connections, forget, shared
 from dashboard.data.texts import checked
 
-__all__ = ["Relative", "Relatives"]
-
 LOG = "log"
 SIMILAR_SECONDS = 10.0
+SIMILAR_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,31 @@ class Payload:
     input: Any
     output: Any
     checkpoint: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """How many tasks are failed by a failure (that many or more if not exact), and the newest others."""
+
+    count: int
+    is_exact: bool
+    newest: Sequence[SimilarFailure]
+
+
+@dataclass(frozen=True, slots=True)
+class Relatives:
+    """Who submitted a task, what it submitted, what it waits for and what waits for it; `workflow_id` is the root's."""
+
+    parents: Sequence[Related]
+    children: Sequence[Related]
+    awaited: Sequence[Related]
+    dependants: Sequence[Related]
+    workflow_id: str | None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there are none."""
+        return not (self.parents or self.children or self.awaited or self.dependants or self.workflow_id)
 
 
 def parsed_id(text: str) -> str | None:
@@ -88,10 +112,12 @@ def payload(servers: Servers, task_id: str, attempt: int, state: str) -> Payload
 
 
 @shared(ttl_seconds=SIMILAR_SECONDS)
-def similar(servers: Servers, fingerprint: str) -> int:
-    """How many tasks are failed by the same failure now, as far as `failures.MOST_FAILED` are looked at."""
+def similar(servers: Servers, fingerprint: str, besides: str) -> Similar:
+    """Who is failed by the same failure now, besides one task."""
     with servers.database.transaction() as tx:
-        return failures.failed_now(tx, [fingerprint]).get(fingerprint, 0)
+        count = failures.failed_now(tx, [fingerprint]).get(fingerprint, 0)
+        newest = relating.similar_failures(tx, fingerprint, besides=besides, limit=SIMILAR_SHOWN)
+    return Similar(count, count < failures.MOST_FAILED, tuple(newest))
 
 
 @shared(ttl_seconds=2.0)
@@ -99,12 +125,19 @@ def relatives(servers: Servers, task_id: str) -> Relatives | None:
     """The tasks that belong to it; None if it is gone."""
     with servers.database.transaction() as tx:
         found = reading.tasks_of(tx, [task_id])
-        return relations.relatives(tx, found[0]) if found else None
-
-
-def at_most(count: int) -> str:
-    """A count of `similar` as text: where it stopped counting there may be more."""
-    return f"{count:,}" + ("+" if count >= failures.MOST_FAILED else "")
+        if not found:
+            return None
+        task = found[0]
+        children = relating.submitted_by(tx, task_id)
+        return Relatives(
+            parents=tuple(map(_shortly, reading.tasks_of(tx, _parent_ids(task)))),
+            children=tuple(children),
+            awaited=tuple(
+                Related(one.id, one.type, None, one.state) for one in reading.unfinished_parents(tx, task_id)
+            ),
+            dependants=tuple(relating.waiting_for(tx, task_id)),
+            workflow_id=task.workflow_id or (task.id if children else None),
+        )
 
 
 def retry(task_id: str, reason: str) -> None:
@@ -124,3 +157,14 @@ def reprioritise(task_id: str, priority: str, reason: str) -> None:
     why = checked("reason", reason, is_required=False)
     connections().submitter.reprioritise(task_id, priority, actor=actor(), reason=why)
     forget()
+
+
+def _parent_ids(task: Task) -> list[str]:
+    """The task that submitted it, as its key says: whoever it names as its submitter."""
+    parent, _, ordinal = (task.idempotency_key or "").partition("/")
+    known = parsed_id(parent)
+    return [known] if known and task.workflow_id and ordinal.isdecimal() else []
+
+
+def _shortly(task: Task) -> Related:
+    return Related(task.id, task.type, task.title, task.state.value)

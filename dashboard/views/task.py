@@ -11,7 +11,7 @@ from dashboard.components.json_tree import show_json
 from dashboard.components.plain import escaped, one_line
 from dashboard.components.state_diagram import in_words, show_diagram
 from dashboard.components.task_logs import show_events, show_logs
-from dashboard.components.task_relatives import show_relatives
+from dashboard.components.task_relatives import show_failures, show_relatives
 from dashboard.data import task as data
 from dashboard.data.attempts import path_of
 from dashboard.i18n import _, ngettext
@@ -37,10 +37,10 @@ def show_head(details: data.Details | None) -> None:
     elif details.why_problem:
         st.caption(escaped(details.why_problem))
     if task.error:
-        show_error(task.error)
+        show_error(task.error, task.id)
 
 
-def show_error(error: dict[str, object]) -> None:
+def show_error(error: dict[str, object], task_id: str) -> None:
     """How it failed last, and how many others did by the same failure."""
     mark = str(error.get("fingerprint") or "")
     with st.container(border=True, gap="small", key="error"):
@@ -53,16 +53,19 @@ def show_error(error: dict[str, object]) -> None:
             with st.expander(_("Traceback")):
                 st.code(traceback, language=None, wrap_lines=True, height=320)
         if mark:
-            show_similar(mark)
+            show_similar(mark, task_id)
 
 
-def show_similar(mark: str) -> None:
-    """Links to the tasks that failed the same way."""
-    count = data.similar(mark).value
+def show_similar(mark: str, task_id: str) -> None:
+    """Who failed the same way: how many, links to all of them, and the newest others."""
+    found = data.similar(mark, task_id).value
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if count:
-            text = ngettext("{count} task is failed by this failure", "{count} tasks are failed by this failure", count)
-            st.text(text.format(count=data.at_most(count)), width="content")
+        if found is not None:
+            count = f"{found.count:,}" + ("" if found.is_exact else "+")
+            text = ngettext(
+                "{count} task is failed by this failure", "{count} tasks are failed by this failure", found.count
+            )
+            st.text(text.format(count=count), width="content")
         st.page_link(
             "views/tasks.py",
             label=_("Show them"),
@@ -73,8 +76,11 @@ def show_similar(mark: str) -> None:
             "views/failures.py",
             label=_("The failure"),
             icon=":material/error:",
-            query_params={"fingerprint": mark},
+            query_params={"group": mark},
         )
+    if found is not None and found.newest:
+        with st.expander(_("The newest of the others")):
+            show_failures(found.newest)
 
 
 def show_body(details: data.Details | None) -> None:

@@ -1,0 +1,269 @@
+"""The page Tasks: what is found, and how that is asked for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.config import Settings
+from core.database import Database
+from core.embedded import Endpoints
+from core.store import saving
+from core.submission import Submitter
+from core.task_filter import TaskFilter
+from dashboard.components.task_facts import shortened_id
+from dashboard.components.task_table import CLICK_KEY, open_clicked
+from dashboard.data import tasks as data
+from dashboard.pages import TASK
+from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.outages import database_away
+from tests.dashboard.seen import audited, rendered, table, texts
+from tests.servers import wait_until
+
+EVERYTHING = 9  # tasks of the fixture `loaded`
+
+
+def found(page: AppTest) -> list[str]:
+    """The short ids of the tasks that the page shows, in order."""
+    return list(table(page, "Task")["Task"]) if page.dataframe else []
+
+
+def asked(page: AppTest, name: str) -> str:
+    """A parameter of the page's address."""
+    value = page.query_params[name]
+    return value if isinstance(value, str) else value[0]
+
+
+def short(loaded: dict[str, str], *names: str) -> set[str]:
+    return {shortened_id(loaded[name]) for name in names}
+
+
+def test_the_newest_tasks_are_shown_first(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    page = open_page("tasks")
+
+    assert not page.exception
+    assert not page.error
+    newest_first = sorted(loaded.values(), reverse=True)
+    assert found(page) == [shortened_id(task_id) for task_id in newest_first]
+    assert f"{EVERYTHING} tasks:" in texts(page)
+
+
+def test_an_empty_installation_says_how_to_begin(open_page: OpenPage, submitter: Submitter) -> None:
+    page = open_page("tasks")
+
+    assert not page.exception
+    assert page.container(key="empty")
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ({"states": "failed,cancelled"}, ("failed", "cancelled")),
+        ({"types": "diagnostic.sleep"}, ("stuck",)),
+        ({"priorities": "urgent"}, ("pending",)),
+        ({"agent": "builder", "states": "in_progress"}, ("running",)),
+        ({"error_class": "permanent"}, ("failed",)),
+        ({"fingerprint": "00aa11bb22cc33dd"}, ("failed",)),
+        ({"tag": "gpu"}, ("stuck",)),
+        ({"text": "the RUNNING one"}, ("running",)),
+        ({"text": "<script>alert(1)</script> **bold**"}, ("failed",)),
+        ({"input_path": '$.value == "completed"'}, ("completed",)),
+        ({"output_path": '$.value == "done"'}, ("completed",)),
+        ({"since": "1h", "states": "scheduled"}, ("scheduled",)),
+        ({"queues": "elsewhere"}, ()),
+    ],
+)
+def test_an_address_opened_cold_shows_what_it_asks_for(
+    open_page: OpenPage, loaded: dict[str, str], query: dict[str, str], names: tuple[str, ...]
+) -> None:
+    page = open_page("tasks", query=query)
+
+    assert not page.exception
+    assert not page.error
+    assert set(found(page)) == short(loaded, *names)
+    assert {name: asked(page, name) for name in query} == query
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"states": "nonsense"}, "states"),
+        ({"priorities": "1"}, "priorities"),
+        ({"error_class": "<b>"}, "error_class"),
+        ({"since": "yesterday"}, "since"),
+        ({"until": "2030-01-01"}, "until"),
+        ({"workflow_id": "12"}, "workflow_id"),
+        ({"input_path": "$.["}, "input_path"),
+        ({"text": "x" * 500}, "text"),
+        ({"after": "somewhere"}, "after"),
+        ({"after": "f~01a20f45-9148-70e3-8a3c-40798cd8f2bd~~~~", "sort": "priority"}, "after"),
+    ],
+)
+def test_an_address_that_makes_no_sense_is_explained(
+    open_page: OpenPage, loaded: dict[str, str], query: dict[str, str], field: str
+) -> None:
+    page = open_page("tasks", query=query)
+
+    assert not page.exception
+    assert len(page.error) == 1
+    assert page.error[0].value.replace("\\", "").startswith(f"{field}:")
+    assert found(page) == []
+
+
+def test_an_unknown_order_is_the_newest_first(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    page = open_page("tasks", query={"sort": "random"})
+
+    assert not page.exception
+    assert len(found(page)) == EVERYTHING
+
+
+def test_filters_are_set_and_cleared(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    page = open_page("tasks")
+
+    page.multiselect(key="address_states").set_value(["failed", "cancelled"]).run()
+    page.selectbox(key="address_error_class").set_value("permanent").run()
+
+    assert set(found(page)) == short(loaded, "failed")
+    assert asked(page, "states") == "failed,cancelled"
+    page.button(key="drop_error_class").click().run()
+    assert set(found(page)) == short(loaded, "failed", "cancelled")
+    page.button(key="clear").click().run()
+    assert len(found(page)) == EVERYTHING
+    assert "states" not in page.query_params
+    assert page.multiselect(key="address_states").value == []
+
+
+def test_nothing_that_matches_offers_to_show_all(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    page = open_page("tasks", query={"text": "nothing of this kind"})
+    assert "No task matches." in texts(page)
+
+    page.button(key="show_all").click().run()
+
+    assert len(found(page)) == EVERYTHING
+
+
+def test_the_order_is_kept_in_the_address(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    page = open_page("tasks")
+
+    page.selectbox(key="address_sort").set_value("priority").run()
+
+    assert found(page)[0] == shortened_id(loaded["pending"])
+    assert asked(page, "sort") == "priority"
+
+
+def test_pages_go_on_and_back(open_page: OpenPage, submitter: Submitter) -> None:
+    ids = submitter.submit_many([{"type": "diagnostic.noop"}] * (2 * data.PAGE_SIZE + 3))
+    newest_first = [shortened_id(task_id) for task_id in sorted(ids, reverse=True)]
+    first, second = newest_first[: data.PAGE_SIZE], newest_first[data.PAGE_SIZE : 2 * data.PAGE_SIZE]
+    page = open_page("tasks")
+    assert found(page) == first
+
+    page.button(key="page_chevron_right").click().run()
+    assert found(page) == second
+    submitter.submit("diagnostic.noop")
+    assert found(refreshed(page)) == second
+
+    place = asked(page, "after")
+    assert found(open_page("tasks", query={"after": place})) == second
+
+    page.button(key="page_chevron_right").click().run()
+    assert len(found(page)) == 3
+    assert page.button(key="page_chevron_right").disabled
+    page.button(key="page_chevron_left").click().run()
+    assert found(page) == second
+    page.button(key="page_first_page").click().run()
+    assert found(page)[1:] == first[:-1]
+    assert "after" not in page.query_params
+
+
+def test_a_search_that_ran_out_of_time_goes_on(
+    open_page: OpenPage, loaded: dict[str, str], monkeypatch: pytest.MonkeyPatch, submitter: Submitter
+) -> None:
+    monkeypatch.setattr(data, "FIRST_BUDGET_SECONDS", 0.0)
+    submitter.submit_many([{"type": "diagnostic.noop"}] * 2_100)
+    page = open_page("tasks", query={"types": "diagnostic.sleep"})
+    assert found(page) == []
+    assert "No match so far. Searched back to" in rendered(page)
+
+    page.button(key="page_chevron_right").click().run()
+
+    assert set(found(page)) == short(loaded, "stuck")
+
+
+def test_a_click_opens_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    went: list[tuple[object, object]] = []
+    monkeypatch.setattr("streamlit.switch_page", lambda path, query_params: went.append((path, query_params)))
+    monkeypatch.setattr("streamlit.session_state", {CLICK_KEY: {"row": 7, "label": "b"}})
+
+    open_clicked({"a": "id of a", "b": "id of b"})
+
+    assert went == [(TASK.path, {"id": "id of b"})]
+
+
+def test_hostile_texts_change_nothing(open_page: OpenPage, loaded: dict[str, str], submitter: Submitter) -> None:
+    submitter.submit("diagnostic.noop", title="=1+1")
+    page = open_page("tasks", query={"created_by": HOSTILE, "tag": "=cmd()"})
+    assert not page.exception
+    assert HOSTILE not in rendered(page)
+    assert all("<script>" not in button.label.replace("\\<", "") for button in page.button)
+
+    page.button(key="clear").click().run()
+
+    titles = list(table(page, "Task")["Title"])
+    assert "'=1+1" in titles
+    assert " ".join(HOSTILE.split()) in titles
+
+
+def test_a_filter_is_saved_used_replaced_and_deleted(
+    open_page: OpenPage, loaded: dict[str, str], database: Database
+) -> None:
+    page = open_page("tasks", query={"states": "failed"})
+    page.text_input(key="filter_name").set_value("broken **ones**")
+    page.button(key="save_filter_send").click().run()
+    assert not page.exception
+    with database.transaction() as tx:
+        [saved] = saving.saved_filters(tx)
+    assert (saved.name, saved.filter) == ("broken **ones**", TaskFilter(states=("failed",)))
+    assert audited(database, "filter_saved")[0].actor.startswith("dashboard@")
+
+    page = open_page("tasks")
+    page.selectbox(key="filter_picked").set_value("broken **ones**").run()
+    assert set(found(page)) == short(loaded, "failed")
+    assert asked(page, "states") == "failed"
+
+    page.multiselect(key="address_states").set_value(["cancelled"]).run()
+    page.text_input(key="filter_name").set_value("broken **ones**")
+    page.button(key="save_filter_send").click().run()
+    assert page.button(key="ask_send_overwrite_filter")
+    assert "is saved already" in rendered(page)
+
+
+def test_with_servers_away_a_banner_and_no_error(open_page: OpenPage) -> None:
+    page = open_page("tasks", query={"states": "failed"}, **NOBODY_URLS)
+
+    assert not page.exception
+    assert len(page.warning) == 1
+    assert not page.dataframe
+
+
+def test_it_outlives_the_database(
+    open_page: OpenPage, loaded: dict[str, str], settings: Settings, server_endpoints: Endpoints
+) -> None:
+    page = open_page("tasks", query={"states": "failed"})
+    with database_away(settings, server_endpoints):
+        refreshed(page)
+        assert not page.exception
+        assert "was known at" in page.warning[0].value
+        assert set(found(page)) == short(loaded, "failed")
+
+    wait_until(lambda: not refreshed(page).warning, message="the banner is gone")
+    assert set(found(page)) == short(loaded, "failed")
+
+
+def test_a_time_in_the_address_bounds_the_search(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat(timespec="minutes")
+
+    assert found(open_page("tasks", query={"since": later})) == []
+    assert len(found(open_page("tasks", query={"until": later}))) == EVERYTHING

@@ -262,14 +262,15 @@ def _error_classes(now: Sequence[Point], before: Sequence[Point]) -> tuple[tuple
 
 def _capacity(facts: Facts, now: Period) -> Capacity:
     peak = max(facts.peaks, key=lambda peak: (peak.completed / peak.level_seconds, -peak.level_seconds), default=None)
-    used = now.utilisation
+    used, led_minutes = now.utilisation, facts.now.led_minutes
+    can_tell = bool(used) and led_minutes > 0 and facts.scope.is_all
     return Capacity(
         peak_per_minute=peak.completed / peak.level_seconds * MINUTE if peak else None,
         peak_at=moment(peak.at) if peak else None,
         peak_unit_seconds=peak.level_seconds if peak else MINUTE,
         mean_per_minute=now.completed_per_minute,
         headroom=None if used is None else 1 - used,
-        full_per_minute=now.completed_per_minute / used if used and facts.scope.is_all else None,
+        full_per_minute=now.counts.completed / led_minutes / used if can_tell and used else None,
     )
 
 

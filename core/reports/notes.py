@@ -107,7 +107,8 @@ _METHODS = (
         N_(
             "The peak is the busiest unit on record: of the minutes of the period's last 8 days, as long as minutes are"
             " kept, and of longer units before. What would be completed at"
-            " full use is the mean divided by the utilisation: an estimate for the same mix of tasks."
+            " full use is the mean of the minutes with a leader, divided by the utilisation: an estimate for the same"
+            " mix of tasks."
         ),
     ),
 )

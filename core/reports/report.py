@@ -155,8 +155,9 @@ class Capacity:
     """How much was done, and how much more could be.
 
     The peak is the busiest unit of `peak_unit_seconds` that is on record: a minute of the last 8 days,
-    as long as minutes are kept, or a longer unit before. `full_per_minute` is what the mean would be at
-    full utilisation with the same mix of tasks, an estimate; None when only a part of all tasks is looked at.
+    as long as minutes are kept, or a longer unit before. `full_per_minute` is an estimate: what would be
+    completed at full utilisation with the same mix of tasks, from the minutes in which a leader was seen at
+    work; None when only a part of all tasks is looked at.
     """
 
     peak_per_minute: float | None

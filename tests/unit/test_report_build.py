@@ -147,12 +147,12 @@ def test_utilisation_and_reliability_of_agents() -> None:
 def test_capacity() -> None:
     peaks = [Peak(DAY, 0.0, 14_400), Peak(MINUTE, float(START), 25), Peak(HOUR, 0.0, 900)]
     loads = [Load(float(START), "a", 6, 3.0, 1.5)]
-    made = report(side([point(float(START), completed=120)], loads=loads), peaks=peaks)
+    made = report(side([point(float(START), completed=120)], loads=loads, led_minutes=40), peaks=peaks)
     assert (made.capacity.peak_per_minute, made.capacity.peak_unit_seconds) == (25, MINUTE)
     assert made.capacity.peak_at is not None
     assert made.capacity.peak_at.timestamp() == START
-    assert (made.capacity.mean_per_minute, made.capacity.full_per_minute) == (2.0, 8.0)
-    part = report(side([point(float(START), completed=120)], loads=loads), scope=Scope(queue="q"))
+    assert (made.capacity.mean_per_minute, made.capacity.full_per_minute) == (2.0, 12.0)
+    part = report(side([point(float(START), completed=120)], loads=loads, led_minutes=40), scope=Scope(queue="q"))
     assert part.capacity.full_per_minute is None
     assert part.capacity.peak_per_minute is None
 

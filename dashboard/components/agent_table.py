@@ -54,6 +54,9 @@ def show_rows(
 
 def show_gone(gone: Sequence[AgentRecord]) -> None:
     """Those that left or were lost."""
+    if not gone:
+        st.caption(_("No agent left or was lost in the last day without coming back."))
+        return
     frame = pd.DataFrame(
         [
             {
@@ -88,6 +91,9 @@ def show_gone(gone: Sequence[AgentRecord]) -> None:
 
 def show_reliability(records: Mapping[str, Mapping[str, Record]], *, key: str) -> None:
     """How each agent did with each type; `records` by agent and type."""
+    if not records:
+        st.caption(_("Nothing was attempted in this time."))
+        return
     frame = pd.DataFrame(
         [
             {

@@ -266,6 +266,19 @@ def test_a_server_lost_later_leaves_what_was_known(
         assert bars(page) == ["2 of 3 slots in use"]
 
 
+def test_without_a_history_it_says_so(open_page: OpenPage, submitter: Submitter, cache: RedisCache) -> None:
+    lead(cache, [agent()])
+    page = open_page("agents")
+    page.session_state["agents_gone_open"] = page.session_state["agents_by_type_open"] = True
+    page.run()
+
+    assert not page.exception
+    assert not page.dataframe
+    assert "No agent left or was lost" in rendered(page)
+    assert "Nothing was attempted in this time." in rendered(page)
+    assert "**0 attempts**" in rendered(page)
+
+
 def test_those_that_left_are_listed(
     open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database
 ) -> None:

@@ -161,7 +161,7 @@ def look_ahead(action: Action, target: Target, priority: str | None = None) -> P
     with connections().database.transaction() as tx:
         if target.only is None:
             tasks = reading.tasks_of(tx, target.ids)
-            changed = sum(_is_changed(operation, task.state, task.priority.label) for task in tasks)
+            changed = sum(_allows(action, task.state) for task in tasks)
             return Preview(len(target.ids), changed, True)
         meant = finding.count_matching(tx, target.only)
         try:
@@ -180,11 +180,11 @@ def start(action: Action, target: Target, seen: Preview, reason: str, priority: 
     return run_id
 
 
-def _is_changed(operation: Operation, state: str, priority: str) -> bool:
-    """Whether an operation changes a task like this."""
+def _allows(action: Action, state: str) -> bool:
+    """Whether an operation changes a task in this state; one with that priority already is given it again."""
     allowed = {
         Action.CANCEL: operating.CANCELLABLE,
         Action.RETRY: operating.RETRYABLE,
         Action.PRIORITY: operating.REPRIORITISABLE,
-    }[operation.action]
-    return state in allowed and operation.priority != priority
+    }
+    return state in allowed[action]

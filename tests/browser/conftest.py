@@ -114,6 +114,6 @@ def open_page(browser: Browser, watched: list[Watched], address: str, path: str 
 
 
 @pytest.fixture
-def page(browser: Browser, watched: list[Watched], dashboard: Dashboard) -> Page:
+def page(browser: Browser, dashboard: Dashboard, watched: list[Watched]) -> Page:  # in this order: pages close first
     """The dashboard without a worker, at its first page."""
     return open_page(browser, watched, dashboard.url)

@@ -16,6 +16,7 @@ COMMAND_SECONDS = 300
 WORK_SECONDS = 300  # until there is something of everything
 RULE = "tasks wait long"
 GROUPS_WANTED, COMPLETED_WANTED = 4, 15
+STEPS = 300  # half a minute each, nine at a time
 
 
 class Scenery(_Server):
@@ -29,6 +30,7 @@ class Scenery(_Server):
             "TASKYARD_DASHBOARD_PORT": str(port),
             "TASKYARD_METRICS_PORT": "0",
             "TASKYARD_GRACE_SECONDS": "1",
+            "LOGNAME": "operator",  # who acts, in the audit log
         }
         command = [sys.executable, "-m", "worker", "run", "--dashboard", "--demo", "--migrate"]
         super().__init__(command, environment, port, folder / "log")
@@ -73,7 +75,7 @@ class Scenery(_Server):
         return str(json.loads(answer)["id"])
 
     def _is_full(self) -> bool:
-        ended = [task for task in self.tasks("--limit", "300") if task["created_by"] != "seed"]
+        ended = [task for task in self.tasks("--limit", "500") if task["created_by"] != "seed"]
         failed = {task["type"] for task in ended if task["state"] == "failed"}
         completed = sum(task["state"] == "completed" for task in ended)
         return len(failed) >= GROUPS_WANTED and completed >= COMPLETED_WANTED
@@ -85,11 +87,11 @@ def _steps() -> list[dict[str, Any]]:
         {
             "type": "diagnostic.sleep",
             "input": {"seconds": 20 + 7 * n % 40},
-            "title": f"Refresh index, part {n} of 60",
+            "title": f"Refresh index, part {n} of {STEPS}",
             "priority": ("low", "medium", "high", "urgent")[n % 4],
             "queue": ("default", "nightly")[n % 2],
         }
-        for n in range(1, 61)
+        for n in range(1, STEPS + 1)
     ]
     failing = [
         {

@@ -1,8 +1,9 @@
 """Pictures of every page: `python -m tests.browser.screenshots FOLDER`, or `make screenshots`.
 
 Starts an installation of its own with sample work, opens each page in Chromium, light and dark, on a
-wide window and on a phone, and writes <page>-<light|dark>-<wide|phone>.png. With --whole the
-pictures are as long as the pages. With --readme those that the README shows are renewed too.
+wide window and on a phone, and writes <page>-<light|dark>-<wide|phone>.png, and beside them what the
+installation logged. With --whole the pictures are as long as the pages. With --readme those that the
+README shows are renewed too.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ def main() -> None:
                 broken += [file.name] if problem else []
             browser.close()
     finally:
+        shutil.copy(temporary / "log", options.folder / "log")
         shutil.rmtree(temporary)
     if options.readme:
         _renew_readme(options.folder)
@@ -102,7 +104,7 @@ def _paths(scenery: Scenery) -> Mapping[str, str]:
         "failures": "failures",
         "alerts": "alerts",
         "audit": "audit",
-        "reports": "reports?period=30d",
+        "reports": "reports?period=24h",
         "reports-written": "reports?part=written",
         "system": "system?range=15m",
         **{f"system-{part}": f"system?part={part}" for part in parts},

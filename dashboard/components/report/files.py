@@ -52,8 +52,8 @@ def show_written(written: Written, content: Callable[[str], bytes]) -> None:
             for period, end in sorted(written.due.items(), key=lambda item: item[1])
         ]
         st.caption(
-            _("Next, some minutes after they end: {dues}. Days and weeks are those of UTC.").format(
-                dues="; ".join(dues)
+            _("The worker writes each some minutes after its end: {dues}. Days and weeks are those of UTC.").format(
+                dues=", ".join(dues)
             )
         )
     if not written.files:

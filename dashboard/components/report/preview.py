@@ -21,7 +21,7 @@ from dashboard.components.tables import show_table, table_height
 from dashboard.components.times import viewer_zone
 from dashboard.i18n import _
 
-CARD_WIDTH_PX = 190
+CARD_WIDTH_PX = 160
 CHART_WIDTH_PX = 420
 BAR_PX, AROUND_BARS_PX = 28, 90
 TONES = {"good": "green", "bad": "red", "flat": "gray"}

@@ -15,17 +15,26 @@ from dashboard.data import tasks as data
 from dashboard.data.tasks import NAME_LIMIT, SavedFilter
 from dashboard.i18n import _
 
-NAME_KEY, PICKED_KEY = "filter_name", "filter_picked"
+NAME_KEY, PICKED_KEY, ASKED_KEY = "filter_name", "filter_picked", "filter_asked"
 
 
 def show_saved(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
     """A button behind which saved filters are, and the present one can be saved."""
     with st.popover(_("Saved"), icon=":material/bookmark:", key="saved_filters"):
-        _show_pick(saved)
+        _show_pick(saved, only)
         _show_save(saved, only)
 
 
-def _show_pick(saved: Sequence[SavedFilter]) -> None:
+def show_asked() -> None:
+    """Opens the dialog that a button asked for."""
+    asked, name, only = st.session_state.pop(ASKED_KEY, ("", "", None))
+    if asked == "delete":
+        _ask_delete(name)
+    elif asked == "overwrite":
+        _ask_overwrite(name, only)
+
+
+def _show_pick(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
     if not saved:
         st.caption(_("No filter is saved yet."))
         return
@@ -40,7 +49,7 @@ def _show_pick(saved: Sequence[SavedFilter]) -> None:
         st.error(escaped(picked.problem, 500))
     st.caption(_("Saved by {actor}").format(actor=escaped(picked.actor)))
     if st.button(_("Delete it"), icon=":material/delete:", key="delete_filter"):
-        _ask_delete(picked)
+        st.session_state[ASKED_KEY] = ("delete", picked.name, only)
 
 
 def _show_save(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
@@ -53,7 +62,7 @@ def _show_save(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
     if not is_sent:
         return
     if name.strip() in {one.name for one in saved}:
-        _ask_overwrite(name.strip(), only)
+        st.session_state[ASKED_KEY] = ("overwrite", name.strip(), only)
         return
     try:
         data.save_filter(name, only, overwrite=False)
@@ -75,12 +84,12 @@ def _ask_overwrite(name: str, only: TaskFilter) -> None:
     ask("overwrite_filter", _("Replace the saved filter?"), fields, act, label=_("Replace"), has_reason=False)
 
 
-def _ask_delete(picked: SavedFilter) -> None:
+def _ask_delete(name: str) -> None:
     def fields() -> None:
-        st.markdown(_("**{name}** is removed for everybody.").format(name=escaped(picked.name)))
+        st.markdown(_("**{name}** is removed for everybody.").format(name=escaped(name)))
 
     def act(answer: None, reason: str) -> str:
-        data.delete_filter(picked.name)
+        data.delete_filter(name)
         return _("Deleted.")
 
     ask("delete_filter", _("Delete the saved filter?"), fields, act, label=_("Delete"), has_reason=False)

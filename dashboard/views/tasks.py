@@ -160,5 +160,6 @@ frame.header(_("Tasks"))
 tell()
 frame.live("bulk_runs", read_runs, show_runs, every_seconds=1.0, tells_time=False, height_px=1)
 show_search()
+saved_filters.show_asked()
 if ASKED_KEY in st.session_state:
     ask_many(*st.session_state.pop(ASKED_KEY), then=unselect)

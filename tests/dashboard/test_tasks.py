@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,11 +14,13 @@ from core.embedded import Endpoints
 from core.store import saving
 from core.submission import Submitter
 from core.task_filter import TaskFilter
+from dashboard.components import saved_filters
 from dashboard.components.task_facts import shortened_id
 from dashboard.components.task_table import CLICK_KEY, open_clicked
 from dashboard.data import tasks as data
 from dashboard.pages import TASK
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.dialogs import answered
 from tests.dashboard.outages import database_away
 from tests.dashboard.seen import audited, rendered, table, texts
 from tests.servers import wait_until
@@ -34,6 +37,11 @@ def asked(page: AppTest, name: str) -> str:
     """A parameter of the page's address."""
     value = page.query_params[name]
     return value if isinstance(value, str) else value[0]
+
+
+def asks_about(page: AppTest, *asked: object) -> Callable[[], None]:
+    """What opens a dialog about a saved filter."""
+    return lambda: page.session_state.__setitem__(saved_filters.ASKED_KEY, asked)
 
 
 def short(loaded: dict[str, str], *names: str) -> set[str]:
@@ -236,8 +244,21 @@ def test_a_filter_is_saved_used_replaced_and_deleted(
     page.multiselect(key="address_states").set_value(["cancelled"]).run()
     page.text_input(key="filter_name").set_value("broken **ones**")
     page.button(key="save_filter_send").click().run()
-    assert page.button(key="ask_send_overwrite_filter")
     assert "is saved already" in rendered(page)
+    only = TaskFilter(states=("cancelled",))
+    answered(page, "overwrite_filter", asks_about(page, "overwrite", "broken **ones**", only))
+    with database.transaction() as tx:
+        [saved] = saving.saved_filters(tx)
+    assert saved.filter == only
+
+    page = open_page("tasks")
+    page.selectbox(key="filter_picked").set_value("broken **ones**").run()
+    page.button(key="delete_filter").click().run()
+    assert "is removed for everybody" in rendered(page)
+    answered(page, "delete_filter", asks_about(page, "delete", "broken **ones**", only))
+    with database.transaction() as tx:
+        assert saving.saved_filters(tx) == []
+    assert audited(database, "filter_deleted")[0].actor.startswith("dashboard@")
 
 
 def test_with_servers_away_a_banner_and_no_error(open_page: OpenPage) -> None:

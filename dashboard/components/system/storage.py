@@ -11,7 +11,7 @@ from core.config import ENV_PREFIX
 from core.redis_usage import Usage
 from core.store.system import Index, Relation
 from core.texts import N_
-from dashboard.components.amounts import MEBIBYTE, shown_bytes
+from dashboard.components.amounts import KIBIBYTE, MEBIBYTE, shown_bytes
 from dashboard.components.tables import show_table
 from dashboard.components.times import viewer_zone
 from dashboard.data.storage import Kept, Storage
@@ -125,7 +125,7 @@ def _show_redis(usage: Usage) -> None:
             "what": _(KINDS[kind.name]) if kind.name in KINDS else "",
             "keys": kind.keys,
             "entries": kind.entries,
-            "size": kind.bytes / MEBIBYTE,
+            "size": kind.bytes / KIBIBYTE,
         }
         for kind in sorted(usage.kinds, key=lambda kind: kind.bytes, reverse=True)
     ]
@@ -136,7 +136,7 @@ def _show_redis(usage: Usage) -> None:
             "name": st.column_config.TextColumn(_("Kind"), pinned=True),
             "keys": st.column_config.NumberColumn(_("Keys"), format="localized"),
             "entries": st.column_config.NumberColumn(_("Entries"), format="localized"),
-            "size": st.column_config.NumberColumn(_("Memory"), format="%,.3f MiB"),
+            "size": st.column_config.NumberColumn(_("Memory"), format="%,.1f KiB"),
             "what": st.column_config.TextColumn(_("What it is")),
         },
         key="redis_keys",

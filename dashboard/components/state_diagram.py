@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import plotly.graph_objects as go
@@ -18,7 +19,7 @@ NUMBERS_SHOWN = 4  # of one transition that was made several times
 HEIGHT_PX = 250
 STEPS_IN_WORDS = 30
 WIDTH, DEPTH = (-0.15, 4.75), (-0.1, 3.55)
-CURVE_POINTS = 150
+CURVE_POINTS = 100
 ROUND = 0.68  # height of a unit by its width
 BOX = (0.38, 0.22)  # half a state's size
 
@@ -70,17 +71,17 @@ def figure_of(path: Sequence[Step], current: str) -> go.Figure:
     steps = numbers_of(path)
     visited = {state for step in path for state in step if state is not None}
     legal: list[Step] = [(None, state) for state in TaskState if state in WAITING]
-    legal += [(state, to_state) for state in TaskState for to_state in TRANSITIONS[state]]
+    legal += [(state, to_state) for state in TaskState for to_state in sorted(TRANSITIONS[state])]
     figure = go.Figure()
     # those that were taken lie above the others
-    for step in sorted(legal, key=lambda step: step in steps):
-        _add_transition(figure, step, steps.get(step, []))
+    _add_transitions(figure, [step for step in legal if step not in steps], color("border"), 1, 7)
+    _add_transitions(figure, [step for step in legal if step in steps], color("primary"), 2.5, 10)
     figure.add_scatter(
         x=[START[0]], y=[START[1]], mode="markers", marker={"size": 12, "color": color("gray")}, hoverinfo="skip"
     )
-    for state in TaskState:
-        figure.add_annotation(_box(state, state == current, state in visited))
-    figure.update_layout(showlegend=False, dragmode=False)
+    boxes = [_box(state, state == current, state in visited) for state in TaskState]
+    places = [_numbers(step, numbers) for step, numbers in steps.items() if step in legal]
+    figure.update_layout(showlegend=False, dragmode=False, annotations=[*places, *boxes])
     hidden = {"visible": False, "fixedrange": True}
     figure.update_xaxes(range=WIDTH, **hidden)
     figure.update_yaxes(range=DEPTH, scaleanchor="x", scaleratio=ROUND, **hidden)
@@ -95,15 +96,16 @@ def numbers_of(path: Iterable[Step]) -> Mapping[Step, list[int]]:
     return steps
 
 
-def curve_of(step: Step) -> list[Point]:
+@cache
+def curve_of(step: Step) -> tuple[Point, ...]:
     """The points of a transition's curve between the boxes of its states."""
     start = START if step[0] is None else PLACES[step[0]]
     end = PLACES[step[1]]
     bend = BENDS.get(step, (0.0, 0.0))
     middle = ((start[0] + end[0]) / 2 + bend[0], (start[1] + end[1]) / 2 + bend[1])
     points = [_on_curve(start, middle, end, n / CURVE_POINTS) for n in range(CURVE_POINTS + 1)]
-    outside = [point for point in points if not _is_in_box(point, end)]
-    return outside if step[0] is None else [point for point in outside if not _is_in_box(point, start)]
+    ends = (end,) if step[0] is None else (start, end)
+    return tuple(point for point in points if not any(_is_in_box(point, box) for box in ends))
 
 
 def _box(state: TaskState, is_current: bool, is_visited: bool) -> dict[str, Any]:
@@ -123,43 +125,48 @@ def _box(state: TaskState, is_current: bool, is_visited: bool) -> dict[str, Any]
     }
 
 
-def _add_transition(figure: go.Figure, step: Step, numbers: Sequence[int]) -> None:
-    """A curve from state to state with a head where it meets the box, and its places in the path."""
-    outside = curve_of(step)
-    paint = color("primary") if numbers else color("border")
+def _add_transitions(figure: go.Figure, steps: Sequence[Step], paint: str, width_px: float, head_px: float) -> None:
+    """Curves from state to state, with heads where they meet the boxes: two traces, since each one takes time."""
+    if not steps:
+        return
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    heads: list[tuple[float, float, float]] = []
+    for step in steps:
+        points = curve_of(step)
+        xs += [x for x, _y in points] + [None]
+        ys += [y for _x, y in points] + [None]
+        (x, y), (before_x, before_y) = points[-1], points[-4]
+        heads.append((x, y, math.degrees(math.atan2(x - before_x, (y - before_y) * ROUND))))
+    figure.add_scatter(x=xs, y=ys, mode="lines", line={"color": paint, "width": width_px}, hoverinfo="skip")
     figure.add_scatter(
-        x=[x for x, _y in outside],
-        y=[y for _x, y in outside],
-        mode="lines",
-        line={"color": paint, "width": 2.5 if numbers else 1},
-        hoverinfo="skip",
-    )
-    (x, y), (before_x, before_y) = outside[-1], outside[-4]
-    figure.add_scatter(
-        x=[x],
-        y=[y],
+        x=[x for x, _y, _angle in heads],
+        y=[y for _x, y, _angle in heads],
         mode="markers",
         marker={
             "symbol": "triangle-up",
-            "size": 10 if numbers else 7,
+            "size": head_px,
             "color": paint,
-            "angle": math.degrees(math.atan2(x - before_x, (y - before_y) * ROUND)),
+            "angle": [angle for _x, _y, angle in heads],
         },
         hoverinfo="skip",
     )
-    if numbers:
-        shown = ", ".join(map(str, numbers[:NUMBERS_SHOWN])) + (", …" if len(numbers) > NUMBERS_SHOWN else "")
-        label_x, label_y = outside[len(outside) // 2]
-        figure.add_annotation(
-            x=label_x,
-            y=label_y,
-            text=shown,
-            showarrow=False,
-            font={"size": 11, "color": paint},
-            bgcolor=color("background"),
-            borderpad=1,
-            yshift=9,
-        )
+
+
+def _numbers(step: Step, numbers: Sequence[int]) -> dict[str, Any]:
+    """A transition's places in the path, beside its curve."""
+    points = curve_of(step)
+    x, y = points[len(points) // 2]
+    return {
+        "x": x,
+        "y": y,
+        "yshift": 9,
+        "text": ", ".join(map(str, numbers[:NUMBERS_SHOWN])) + (", …" if len(numbers) > NUMBERS_SHOWN else ""),
+        "showarrow": False,
+        "font": {"size": 11, "color": color("primary")},
+        "bgcolor": color("background"),
+        "borderpad": 1,
+    }
 
 
 def _on_curve(start: Point, middle: Point, end: Point, share: float) -> Point:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.errors import TaskyardError
 from dashboard import exports, timing
 from dashboard.i18n import _
+from dashboard.late_refreshes import refuse_late_refreshes
 
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -70,6 +71,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any] | None]:
     """Connects before the first viewer does; if a server is away, the pages say so."""
     from dashboard.data.base import connections  # its caches need the runtime
 
+    refuse_late_refreshes()
     try:
         await anyio.to_thread.run_sync(connections)
     except TaskyardError as error:

@@ -36,7 +36,7 @@ async def view(url: str, page: str, until: float, most_refreshes: int, *, is_pat
         opening.rerun_script.context_info.locale = "en-US"
         opening.rerun_script.context_info.url = f"{url}/{page}"
         await socket.send(opening.SerializeToString())
-        intervals = await _finish(socket)
+        page_hash, intervals = await _finish(socket)
         seen.first_seconds = time.monotonic() - began
         due = {section: time.monotonic() + seconds for section, seconds in intervals.items()}
         while due and time.monotonic() < until and len(seen.refresh_seconds) < most_refreshes:
@@ -47,6 +47,7 @@ async def view(url: str, page: str, until: float, most_refreshes: int, *, is_pat
             asking = BackMsg()
             asking.rerun_script.fragment_id = section
             asking.rerun_script.is_auto_rerun = True
+            asking.rerun_script.page_script_hash = page_hash
             await socket.send(asking.SerializeToString())
             await _finish(socket)
             seen.refresh_seconds.append(time.monotonic() - began)
@@ -54,14 +55,16 @@ async def view(url: str, page: str, until: float, most_refreshes: int, *, is_pat
     return seen
 
 
-async def _finish(socket: websockets.ClientConnection) -> dict[str, float]:
-    """Reads until the run has ended; returns the interval in seconds of every section that refreshes itself."""
-    intervals = {}
+async def _finish(socket: websockets.ClientConnection) -> tuple[str, dict[str, float]]:
+    """Reads until the run has ended; returns which page it was, and the interval of every section that refreshes."""
+    page_hash, intervals = "", {}
     while True:
         message = ForwardMsg()
         message.ParseFromString(await asyncio.wait_for(socket.recv(decode=False), ANSWER_SECONDS))
         kind = message.WhichOneof("type")
         if kind == "auto_rerun":
             intervals[message.auto_rerun.fragment_id] = message.auto_rerun.interval
+        elif kind == "navigation":
+            page_hash = message.navigation.page_script_hash
         elif kind == "script_finished":
-            return intervals
+            return page_hash, intervals

@@ -13,6 +13,7 @@ from dashboard.components.plain import escaped
 from dashboard.data import submitting as data
 from dashboard.i18n import _
 
+EXAMPLE = "type,input.seconds,title\ndiagnostic.sleep,1.5,A nap"
 KEY = "submit_file"
 PASTED = "pasted.txt"
 PASTE_CHARACTERS = 1_000_000
@@ -38,7 +39,7 @@ def show_upload(types: Registry) -> None:
             key="submit_paste",
             height=160,
             max_chars=PASTE_CHARACTERS,
-            placeholder="type,input.seconds,title\ndiagnostic.sleep,1.5,A nap",
+            placeholder=EXAMPLE,
             persist_state="session",
         )
         st.button(_("Read what is pasted"), on_click=_take_paste, icon=":material/check:")

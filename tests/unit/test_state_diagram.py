@@ -9,7 +9,7 @@ import pytest
 from core.states import TRANSITIONS, WAITING, TaskState
 from dashboard.components.state_diagram import BENDS, BOX, PLACES, curve_of, numbers_of
 
-LEGAL = [(None, state) for state in WAITING] + [(a, b) for a, ends in TRANSITIONS.items() for b in ends]
+LEGAL = [(None, state) for state in sorted(WAITING)] + [(a, b) for a, ends in TRANSITIONS.items() for b in sorted(ends)]
 
 
 def test_every_state_has_its_place() -> None:

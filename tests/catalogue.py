@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -20,6 +21,7 @@ from tests.servers import REPOSITORY
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 FOLDERS = ("dashboard", "core")
 WIDTH = 110
+WHENEVER = datetime(2026, 1, 1, tzinfo=UTC)  # so that a catalogue changes only if its texts do
 
 
 def texts() -> Catalog:
@@ -64,6 +66,7 @@ def update() -> None:
         catalog = catalogue(code)
         catalog.update(found, no_fuzzy_matching=True)
         catalog.obsolete.clear()
+        catalog.creation_date = catalog.revision_date = WHENEVER
         path_of(code).parent.mkdir(parents=True, exist_ok=True)
         with path_of(code).open("wb") as target:
             write_po(target, catalog, width=WIDTH, no_location=True, omit_header=False, sort_output=True)

@@ -61,7 +61,7 @@ class Wording:
             return percent(value)
         if kind is Kind.CHANGE:
             return f"{value:+,.1%}" if abs(value) < 10 else f"{value:+,.0%}"
-        return self("{n} points", n=f"{100 * value:+.2f}")
+        return self(N_("{n} points"), n=f"{100 * value:+.2f}")
 
     def moment(self, at: datetime) -> str:
         """A moment in the report's time zone, to the minute."""

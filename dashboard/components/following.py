@@ -160,7 +160,7 @@ def _show_unsuccessful(standing: data.BatchStanding, position: int) -> None:
         ),
         alt=_("Tasks that did not complete"),
         columns={
-            "task": st.column_config.LinkColumn(_("Task"), display_text=_("open"), width=60),
+            "task": st.column_config.LinkColumn(_("Task"), display_text=_("Open"), width=60),
             "name": st.column_config.TextColumn(_("Name")),
             "error": st.column_config.TextColumn(_("Error"), width="large"),
         },

@@ -116,7 +116,7 @@ def drain_text(queue: Queue) -> str:
     seconds, reason = queue.drain.seconds, queue.drain.reason
     if seconds is not None:
         return age(seconds) if seconds else _("empty")
-    return _(REASONS[reason or ""]).format(rate=f"{queue.recent.arrived - queue.recent.ended:,.3g}")
+    return _(REASONS[str(reason)]).format(rate=f"{queue.recent.arrived - queue.recent.ended:,.3g}")
 
 
 def _show_head(queue: Queue) -> None:

@@ -160,7 +160,7 @@ def _numbers(step: Step, numbers: Sequence[int]) -> dict[str, Any]:
     return {
         "x": x,
         "y": y,
-        "yshift": 9,
+        "yshift": 12,
         "text": ", ".join(map(str, numbers[:NUMBERS_SHOWN])) + (", …" if len(numbers) > NUMBERS_SHOWN else ""),
         "showarrow": False,
         "font": {"size": 11, "color": color("primary")},

@@ -12,7 +12,7 @@ import streamlit as st
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,6 +40,12 @@ async def metrics(request: Request) -> Response:
     return Response(generate_latest(timing.registry), media_type=CONTENT_TYPE_LATEST)
 
 
+async def overview(request: Request) -> Response:
+    """The first page has the root's address only; this is where one would look for it."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/{query}")
+
+
 class SafeHeaders:
     """Adds headers to each response that keep browsers from guessing types and others from framing the pages."""
 
@@ -58,7 +64,7 @@ class SafeHeaders:
 
 def routes() -> Sequence[BaseRoute]:
     """Everything that is no page."""
-    return [Route("/healthz", health), Route("/metrics", metrics), *exports.routes()]
+    return [Route("/overview", overview), Route("/healthz", health), Route("/metrics", metrics), *exports.routes()]
 
 
 def middleware() -> Sequence[Middleware]:

@@ -44,8 +44,8 @@ def time_column(label: str) -> Any:
     return st.column_config.DatetimeColumn(label, format="MMM DD, HH:mm:ss", timezone=str(viewer_zone()))
 
 
-def duration(seconds: float | None) -> str:
-    """`seconds` in at most two units: 4 ms, 0.25 s, 3 min 20 s, 2 d 4 h; "–" for None."""
+def duration(seconds: float | None, *, is_short: bool = False) -> str:
+    """`seconds` in at most two units: 4 ms, 0.25 s, 3 min 20 s, 2 d 4 h; "–" for None. `is_short`: in one, rounded."""
     if seconds is None:
         return "–"
     if seconds < 0.1:
@@ -55,6 +55,8 @@ def duration(seconds: float | None) -> str:
     whole = int(seconds)
     for (unit, size), (smaller, smaller_size) in itertools.pairwise(_UNITS):
         if whole >= size:
+            if is_short:
+                return _(unit).format(n=round(seconds / size))
             rest = whole % size // smaller_size
             text = _(unit).format(n=whole // size)
             return f"{text} {_(smaller).format(n=rest)}" if rest else text

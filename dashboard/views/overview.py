@@ -155,7 +155,7 @@ def _many(series: Mapping[str, Sequence[float | None]], colors: Sequence[str] = 
 
 def _pair(histogram: object) -> str:
     median, high = histogram.percentile(50), histogram.percentile(99)  # type: ignore[attr-defined]
-    return "–" if median is None else f"{duration(median)} / {duration(high)}"
+    return "–" if median is None else f"{duration(median, is_short=True)} / {duration(high, is_short=True)}"
 
 
 frame.header(_("Overview"))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -12,6 +15,13 @@ from tests.browser.dashboards import Dashboard
 
 SECONDS = 20.0
 QUIET_SECONDS = 2.0
+Result = TypeVar("Result")
+
+
+def run(conversation: Coroutine[Any, Any, Result]) -> Result:
+    """Runs it in a thread of its own: Playwright's loop may run in this one."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, conversation).result()
 
 
 class Viewer:
@@ -70,7 +80,7 @@ def test_a_late_refresh_does_not_bring_the_old_page_back(dashboard: Dashboard) -
             await viewer.read(QUIET_SECONDS, until_finished=False)
             return old, new, viewer.pages
 
-    old, new, pages = asyncio.run(leave())
+    old, new, pages = run(leave())
 
     assert old != new
     assert pages
@@ -89,6 +99,6 @@ def test_a_refresh_of_the_page_that_is_shown_is_run(dashboard: Dashboard) -> Non
             await viewer.read(SECONDS, until_finished=True)
             return viewer.page_hash, viewer.pages
 
-    page, pages = asyncio.run(stay())
+    page, pages = run(stay())
 
     assert pages == [page]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -26,6 +27,10 @@ HEADERS = (
     (b"x-frame-options", b"SAMEORIGIN"),
     (b"referrer-policy", b"same-origin"),
 )
+
+# Loaded before there is a viewer: of two who come at once, one would find them half loaded by the other, and
+# plotly takes a pandas that is only half there for a whole one.
+SLOW_MODULES = ("pandas", "plotly.graph_objects")
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +83,8 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any] | None]:
     from dashboard.data.base import connections  # its caches need the runtime
 
     refuse_late_refreshes()
+    for name in SLOW_MODULES:
+        await anyio.to_thread.run_sync(importlib.import_module, name)
     try:
         await anyio.to_thread.run_sync(connections)
     except TaskyardError as error:

@@ -68,7 +68,8 @@ class _Server:
     ) -> None:
         self._stop()
         if kind is None:
-            assert "Traceback" not in self.log.read_text()
+            written = self.log.read_text()
+            assert "Traceback" not in written, written[written.index("Traceback") - 500 :][:4000]
 
     def _stop(self) -> None:
         self._process.terminate()

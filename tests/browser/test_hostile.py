@@ -82,7 +82,7 @@ def hostile(settings: Settings) -> list[str]:
 
 
 def test_no_payload_becomes_part_of_any_page(
-    browser: Browser, watched: list[Watched], dashboard: Dashboard, hostile: list[str]
+    browser: Browser, dashboard: Dashboard, watched: list[Watched], hostile: list[str]
 ) -> None:
     page = open_page(browser, watched, dashboard.url, viewport={"width": 1400, "height": 3000})
     for path in (*SHOWN_ON, *(f"/task?id={task_id}" for task_id in hostile[::13])):
@@ -92,7 +92,7 @@ def test_no_payload_becomes_part_of_any_page(
 
 
 def test_a_task_shows_each_payload_as_it_is(
-    browser: Browser, watched: list[Watched], dashboard: Dashboard, hostile: list[str]
+    browser: Browser, dashboard: Dashboard, watched: list[Watched], hostile: list[str]
 ) -> None:
     page = open_page(browser, watched, dashboard.url, f"/task?id={hostile[0]}")
     settled(page)

@@ -65,14 +65,6 @@ def live(
     section()
 
 
-def once(name: str, read: Callable[[], Reading[Value]]) -> Value | None:
-    """What a page needs before it can draw anything else; says why if it can't be read, and shows the last one."""
-    reading = read()
-    last = _last(name, reading)
-    tell_problems(reading.problems, None if reading.problems == () else last)
-    return last.value if last is not None else None
-
-
 def tell_time(reading: Reading[Value]) -> None:
     """When what is shown was read."""
     paused = "" if is_live() else _(", paused")

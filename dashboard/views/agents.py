@@ -15,6 +15,7 @@ from dashboard.components.agent_table import show_gone, show_reliability, show_r
 from dashboard.components.asking import tell
 from dashboard.components.empty import show_nothing
 from dashboard.components.gantt import show_gantt
+from dashboard.components.listing import pick_sort, pick_text, pick_view
 from dashboard.components.plain import escaped
 from dashboard.components.ranges import pick_range
 from dashboard.components.states import word
@@ -25,8 +26,6 @@ from dashboard.data.timeline import Timeline, timeline
 from dashboard.i18n import _, ngettext
 
 PAGE_SIZE = 12
-VIEWS = {"cards": N_("Cards"), "table": N_("Table")}
-VIEW_ICONS = {"cards": ":material/grid_view:", "table": ":material/table_rows:"}
 STATES = ("online", "paused", "draining", "silent")
 SORTS: dict[str, tuple[str, Callable[[Agent], object]]] = {
     "name": (N_("Name"), lambda agent: agent.name),
@@ -65,21 +64,8 @@ def pick() -> Choice:
     """The controls over the list."""
     types = data.task_types().value or ()
     with st.container(horizontal=True, vertical_alignment="center"):
-        view = st.segmented_control(
-            _("View"),
-            list(VIEWS),
-            required=True,
-            format_func=lambda name: f"{VIEW_ICONS[name]} {_(VIEWS[name])}",
-            label_visibility="collapsed",
-            **address.choice("view", list(VIEWS), "cards"),
-        )
-        text = st.text_input(
-            _("Find"),
-            placeholder=_("Name, kind, host or tag"),
-            label_visibility="collapsed",
-            width=220,
-            **address.text_field("find"),
-        )
+        view = pick_view()
+        text = pick_text(_("Name, kind, host or tag"))
         with st.popover(_("Filter and sort"), icon=":material/tune:"):
             state = st.selectbox(
                 _("State"),
@@ -92,13 +78,8 @@ def pick() -> Choice:
             task_type = st.selectbox(
                 _("Takes type"), types, index=None, placeholder=_("Any"), **address.choice("type", types)
             )
-            sort = st.selectbox(
-                _("Sort by"),
-                list(SORTS),
-                format_func=lambda name: _(SORTS[name][0]),
-                **address.choice("sort", list(SORTS), "name"),
-            )
-    return Choice(view or "cards", text or "", state, task_type, sort or "name")
+            sort = pick_sort(SORTS, "name")
+    return Choice(view, text, state, task_type, sort)
 
 
 def show_now(now: data.Now, records: data.Records, choice: Choice) -> None:

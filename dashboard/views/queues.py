@@ -12,6 +12,7 @@ from dashboard.components import address, hold_controls
 from dashboard.components.asking import tell
 from dashboard.components.empty import show_nothing
 from dashboard.components.lanes import show_depths, show_lanes
+from dashboard.components.listing import pick_sort, pick_text, pick_view
 from dashboard.components.plain import escaped
 from dashboard.components.queue_cards import show_queue_cards, show_queue_rows
 from dashboard.components.queue_details import show_charts, show_queue
@@ -24,8 +25,6 @@ from dashboard.i18n import _
 
 PAGE_SIZE = 12
 FIGURE_WIDTH_PX = 140
-VIEWS = {"cards": N_("Cards"), "table": N_("Table")}
-VIEW_ICONS = {"cards": ":material/grid_view:", "table": ":material/table_rows:"}
 SORTS: dict[str, tuple[str, Callable[[Queue], object]]] = {
     "name": (N_("Name"), lambda queue: queue.name),
     "ready": (N_("Ready"), lambda queue: -queue.ready),
@@ -50,33 +49,15 @@ class Choice:
 def pick() -> Choice:
     """The controls over the list."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        view = st.segmented_control(
-            _("View"),
-            list(VIEWS),
-            required=True,
-            format_func=lambda name: f"{VIEW_ICONS[name]} {_(VIEWS[name])}",
-            label_visibility="collapsed",
-            **address.choice("view", list(VIEWS), "cards"),
-        )
-        text = st.text_input(
-            _("Find"),
-            placeholder=_("Name of a queue"),
-            label_visibility="collapsed",
-            width=220,
-            **address.text_field("find"),
-        )
+        view = pick_view()
+        text = pick_text(_("Name of a queue"))
         with st.popover(_("Filter and sort"), icon=":material/tune:"):
             names = list(QUEUE_COLORS)
             state = st.selectbox(
                 _("State"), names, index=None, placeholder=_("Any"), format_func=word, **address.choice("state", names)
             )
-            sort = st.selectbox(
-                _("Sort by"),
-                list(SORTS),
-                format_func=lambda name: _(SORTS[name][0]),
-                **address.choice("sort", list(SORTS), "name"),
-            )
-    return Choice(view or "cards", text or "", state, sort or "name")
+            sort = pick_sort(SORTS, "name")
+    return Choice(view, text, state, sort)
 
 
 def show_now(now: data.Now, choice: Choice) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from core.errors import shortened
+
 LIMIT = 200  # characters
 # Addresses become links even where every character is escaped; a word joiner, which has no width, parts them.
 _ADDRESS = re.compile(r"(https?://|www|@)(?=\S)", re.IGNORECASE)
@@ -17,3 +19,8 @@ def escaped(text: str, limit: int = LIMIT) -> str:
     line = " ".join(text.split())
     cut = line if len(line) <= limit else f"{line[:limit]}…"
     return _SPECIAL.sub(r"\\\1", _ADDRESS.sub(rf"\1{_JOINER}", cut))
+
+
+def one_line(value: object, limit: int = LIMIT) -> str:
+    """Any value as one short printable line, for elements that know no Markdown."""
+    return " ".join(value.split())[:limit] if isinstance(value, str) else shortened(value, limit)

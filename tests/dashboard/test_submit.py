@@ -13,8 +13,8 @@ from core.registry import registry
 from core.store import reading
 from core.submission import Submitter
 from tests.dashboard.conftest import OpenPage
+from tests.shipped import SHIPPED_NAMES
 
-TYPES = sorted(registry.load().types)
 READY = {"code.run": ("script", "print(1)"), "analysis.profile": ("path", "a.csv"), "code.metrics": ("folder", "src")}
 READY |= {"testing.pytest": ("folder", "tests")}
 
@@ -48,13 +48,13 @@ def test_without_a_type_it_says_what_there_is(open_page: OpenPage, database: Dat
     page = open_page("submit")
 
     assert not page.exception
-    assert list(page.dataframe[0].value["type"]) == TYPES
+    assert list(page.dataframe[0].value["type"]) == sorted(registry.types)
     assert "followed here" in said(page)
     with pytest.raises(KeyError):
         page.button(key="submit_one")
 
 
-@pytest.mark.parametrize("name", TYPES)
+@pytest.mark.parametrize("name", SHIPPED_NAMES)
 def test_every_shipped_type_is_submitted_by_its_form(open_page: OpenPage, database: Database, name: str) -> None:
     page = open_page("submit", query={"type": name})
     assert not page.exception

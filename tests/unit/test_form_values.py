@@ -15,14 +15,10 @@ from core.errors import SubmissionError
 from core.form_fields import UNSET, FormField, Kind, form_fields, label_of
 from core.form_values import EXTRA, collect, fill, presence
 from core.inputs import encode_input, input_problems
-from core.registry import TaskType, registry
+from core.registry import TaskType
+from tests.shipped import SHIPPED_TYPES
 
-SHIPPED = "worker.handlers."  # other tests register types of their own
-TYPES = sorted(
-    (known for known in registry.load().types.values() if known.handler.__module__.startswith(SHIPPED)),
-    key=lambda known: known.name,
-)
-every_type = pytest.mark.parametrize("known", TYPES, ids=lambda known: known.name)
+every_type = pytest.mark.parametrize("known", SHIPPED_TYPES, ids=lambda known: known.name)
 LIMIT_BYTES = 1 << 20
 
 
@@ -88,7 +84,7 @@ def through(model: type[BaseModel], value: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_there_are_types_to_look_at() -> None:
-    assert {"code.run", "diagnostic.sleep", "testing.pytest"} <= {known.name for known in TYPES}
+    assert {"code.run", "diagnostic.sleep", "testing.pytest"} <= {known.name for known in SHIPPED_TYPES}
 
 
 @every_type

@@ -160,9 +160,11 @@ class World:
         if not agents:
             return ""
         victim = agents[int(kill.which * len(agents))]
-        launch = msgspec.json.decode(victim.cmdline()[-1], type=Launch)
-        victim.kill()
-        return f"{launch.name}:{launch.boot_id}"
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            launch = msgspec.json.decode(victim.cmdline()[-1], type=Launch)
+            victim.kill()
+            return f"{launch.name}:{launch.boot_id}"
+        return ""
 
     def _kill_handler(self, kill: plan.Kill) -> str:
         children = []

@@ -6,6 +6,7 @@ from core.database import Database, queries
 from core.inputs import refused
 from core.queue import Queue
 from core.redis_client import reaching_redis
+from core.texts import said
 
 
 def restart_agent(database: Database, queue: Queue, name: str, actor: str, reason: str) -> list[str]:
@@ -18,7 +19,7 @@ def restart_agent(database: Database, queue: Queue, name: str, actor: str, reaso
     with database.transaction() as tx:
         rows = tx.rows(queries("agents")["restart_agent"], {"name": name, "actor": actor, "reason": reason})
         if not rows:
-            raise refused("agent", name, "the name of an agent that is present")
+            raise refused("agent", name, said("the name of an agent that is present"))
         ids = [row[0] for row in rows]
         with reaching_redis():
             for agent_id in ids:

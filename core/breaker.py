@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from core.errors import ErrorClass
+from core.texts import N_
 
 FAILURES = 5  # in a row
 FAILED_TASKS = 3  # different ones among them: one bad task is not the agent's fault
@@ -21,6 +22,7 @@ OPEN_SECONDS = 30.0
 MOST_OPEN_SECONDS = 600.0
 # What says nothing about the agent.
 BLAMELESS = frozenset({ErrorClass.CANCELLED, ErrorClass.INVALID_INPUT})
+REASON = N_("its last {failures} attempts failed ({classes}), while {successes} of {others} by other agents succeeded")
 
 Outcomes = deque[tuple[float, str | None, str]]  # (monotonic seconds, error class or None, task id)
 
@@ -111,10 +113,7 @@ class Breakers:
         if successes < OTHERS_SUCCESSES or successes <= len(others) - successes:
             return None
         classes = sorted({str(error) for _, error, _ in last})
-        return (
-            f"its last {FAILURES} attempts failed ({', '.join(classes)}), "
-            f"while {successes} of {len(others)} by other agents succeeded"
-        )
+        return REASON.format(failures=FAILURES, classes=", ".join(classes), successes=successes, others=len(others))
 
 
 def _errors(agents: dict[str, Outcomes], but: str, now: float) -> Iterable[str | None]:

@@ -24,6 +24,7 @@ from core.states import Priority, TaskState
 from core.store import finding, operating
 from core.store.finding import Matching
 from core.task_filter import TaskFilter
+from core.texts import either, said
 from core.validation import check_priority
 
 BATCH_SIZE = 500
@@ -61,21 +62,25 @@ class Operation:
         if self.action is Action.PRIORITY:
             check_priority(self.priority)
         elif self.priority is not None:
-            raise refused("priority", self.priority, f"none: {self.action} does not change it")
+            raise refused("priority", self.priority, said("none: {action} does not change it", action=self.action))
 
     def narrowed(self, only: TaskFilter) -> TaskFilter:
         """The filter with the states that allow this; raises SubmissionError if it asks for none of them."""
         allowed = _ALLOWED[self.action]
         states = tuple(state for state in TaskState if state in allowed and state in (only.states or allowed))
         if not states:
-            names = " or ".join(state for state in TaskState if state in allowed)
-            raise refused("states", ", ".join(only.states), f"{names}, the only ones that {self.action} is for")
+            names = either(state for state in TaskState if state in allowed)
+            raise refused(
+                "states",
+                ", ".join(only.states),
+                said("{states}, the only ones that {action} is for", states=names, action=self.action),
+            )
         if self.action is not Action.PRIORITY:
             return replace(only, states=states)
         level = Priority(check_priority(self.priority))
         others = tuple(other for other in Priority if other is not level and other in (only.priorities or Priority))
         if not others:
-            raise refused("priorities", level.label, "another one than the tasks are to get")
+            raise refused("priorities", level.label, said("another one than the tasks are to get"))
         return replace(only, states=states, priorities=others)
 
 
@@ -94,7 +99,7 @@ class BulkResult:
 def check_reason(reason: object) -> str:
     """The reason of an operation on many tasks; raises SubmissionError if it is none."""
     if not isinstance(reason, str) or not reason.strip() or len(reason) > REASON_LIMIT or "\x00" in reason:
-        raise refused("reason", reason, f"why, as a text of 1 to {REASON_LIMIT} characters")
+        raise refused("reason", reason, said("why, as a text of 1 to {limit} characters", limit=REASON_LIMIT))
     return reason
 
 
@@ -142,7 +147,7 @@ class Bulk:
     ) -> BulkResult:
         """Does it to these tasks; those that don't exist are skipped. Raises SubmissionError, Busy or Unavailable."""
         if len(task_ids) > IDS_LIMIT:
-            raise refused("tasks", len(task_ids), f"at most {IDS_LIMIT} ids: a filter is for more")
+            raise refused("tasks", len(task_ids), said("at most {limit} ids: a filter is for more", limit=IDS_LIMIT))
         ids = sorted(set(check_task_ids(task_ids)))
         batches = (ids[start : start + BATCH_SIZE] for start in range(0, len(ids), BATCH_SIZE))
         return self._run(operation, batches, {"tasks": len(ids)}, len(ids), progress, should_stop)

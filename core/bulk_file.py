@@ -19,6 +19,7 @@ from typing import Any
 from core.errors import SubmissionError
 from core.inputs import refused
 from core.jsontext import refusal
+from core.texts import said
 
 MAX_ROWS = 50_000
 MAX_CELL_CHARACTERS = 1 << 20
@@ -37,7 +38,7 @@ FIELDS = (
 )
 INPUT_PREFIX = "input."
 DELIMITERS = (",", ";", "\t", "|")
-KNOWN = f"one of {', '.join(FIELDS)} or input.<field>"
+KNOWN = said("one of {names} or input.<field>", names=", ".join(FIELDS))
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"))
 _BOMS_16 = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
@@ -86,7 +87,7 @@ def read_file(content: bytes, name: str = "") -> BulkFile:
     """
     text = decoded(content)
     if not text.strip():
-        raise refused("file", name, "rows: it is empty")
+        raise refused("file", name, said("rows: it is empty"))
     rows: list[Row] = []
     problems: list[RowProblem] = []
     for found in _json_lines(text) if _is_json(text, name) else _csv_rows(text):
@@ -95,9 +96,9 @@ def read_file(content: bytes, name: str = "") -> BulkFile:
         else:
             problems.append(found)
         if len(rows) + len(problems) > MAX_ROWS:
-            raise refused("file", name, f"at most {MAX_ROWS:,} rows: split it")
+            raise refused("file", name, said("at most {limit:,} rows: split it", limit=MAX_ROWS))
     if not rows and not problems:
-        raise refused("file", name, "rows below the header")
+        raise refused("file", name, said("rows below the header"))
     return BulkFile(hashlib.blake2b(content, digest_size=16).hexdigest(), tuple(rows), tuple(problems))
 
 
@@ -108,12 +109,18 @@ def decoded(content: bytes) -> str:
         text = content[begin:].decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, begin + error.start) + 1
-        expected = f"text in UTF-8: line {line} has bytes that are not ({error.reason}). Save it as CSV UTF-8"
+        expected = said(
+            "text in UTF-8: line {line} has bytes that are not ({reason}). Save it as CSV UTF-8",
+            line=line,
+            reason=error.reason,
+        )
         raise refused("file", content[begin + error.start :][:20], expected) from None
     at = text.find("\x00")
     if at >= 0:
         line = text.count("\n", 0, at) + 1
-        raise refused("file", text[max(0, at - 20) : at + 20], f"text without NUL characters: line {line} has one")
+        raise refused(
+            "file", text[max(0, at - 20) : at + 20], said("text without NUL characters: line {line} has one", line=line)
+        )
     return text.removeprefix("\ufeff")
 
 
@@ -143,7 +150,7 @@ def _is_json(text: str, name: str) -> bool:
 
 def _json_lines(text: str) -> Iterator[Row | RowProblem]:
     if text.lstrip().startswith("["):
-        raise refused("file", text.lstrip()[:20], "JSON lines: an object on each line, not one list")
+        raise refused("file", text.lstrip()[:20], said("JSON lines: an object on each line, not one list"))
     for number, line in enumerate(text.split("\n"), 1):  # not splitlines: JSON strings may hold its other separators
         if not line.strip():
             continue
@@ -156,15 +163,19 @@ def _json_lines(text: str) -> Iterator[Row | RowProblem]:
 def _json_row(line: str) -> dict[str, Any]:
     problem = refusal(line, MAX_CELL_CHARACTERS * 4)
     if problem is not None:
-        raise refused("line", line[:80], f"a JSON object: this {problem}")
+        raise refused("line", line[:80], said("a JSON object: this {problem}", problem=problem))
     values = json.loads(line, object_pairs_hook=_unique)
     if not isinstance(values, dict):
-        raise refused("line", line[:80], 'a JSON object such as {"type": "diagnostic.noop", "input": {}}')
+        raise refused(
+            "line",
+            line[:80],
+            said("a JSON object such as {example}", example='{"type": "diagnostic.noop", "input": {}}'),
+        )
     for key in values:
         if not _is_known(key):
-            raise refused(key[:80], values[key], f"a key that is {KNOWN}")
+            raise refused(key[:80], values[key], said("a key that is {known}", known=KNOWN))
     if "type" not in values:
-        raise refused("type", None, "the name of a task type")
+        raise refused("type", None, said("the name of a task type"))
     return values
 
 
@@ -172,7 +183,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
         doubled = Counter(key for key, _value in pairs).most_common(1)[0][0]
-        raise refused(doubled[:80], doubled, "each key only once")
+        raise refused(doubled[:80], doubled, said("each key only once"))
     return values
 
 
@@ -188,14 +199,20 @@ def _csv_rows(text: str) -> Iterator[Row | RowProblem]:
             return
         except csv.Error as error:
             # What follows can't be told from the inside of a cell, so nothing of the file is used.
-            raise refused("file", f"row {number}", f"CSV: from line {reader.line_num} on, {error}") from None
+            raise refused(
+                "file",
+                f"row {number}",
+                said("CSV: from line {line} on, {reason}", line=reader.line_num, reason=str(error)),
+            ) from None
         if not any(cell.strip() for cell in cells):
             continue
         if not header:
             header = _header(cells)
         elif len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
             surplus = ", ".join(cells[len(header) :])
-            yield RowProblem.of(number, refused("row", surplus, f"{len(header)} cells, as the header has"))
+            yield RowProblem.of(
+                number, refused("row", surplus, said("{count} cells, as the header has", count=len(header)))
+            )
         else:
             # zip: a short row lacks its last cells, as spreadsheets write it
             values = {key: cell for key, cell in zip(header, cells, strict=False) if cell.strip()}
@@ -214,13 +231,13 @@ def _header(cells: Sequence[str]) -> list[str]:
         names.pop()
     for name, count in Counter(names).items():
         if not _is_known(name):
-            raise refused("header", name, f"a first row with the columns' names, each {KNOWN}")
+            raise refused("header", name, said("a first row with the columns' names, each {known}", known=KNOWN))
         if count > 1:
-            raise refused("header", name, "each column only once")
+            raise refused("header", name, said("each column only once"))
     if "type" not in names:
-        raise refused("header", ", ".join(names), "a column named type")
+        raise refused("header", ", ".join(names), said("a column named type"))
     if "input" in names and any(name.startswith(INPUT_PREFIX) for name in names):
-        raise refused("header", ", ".join(names), "either a column input with JSON, or columns input.<field>")
+        raise refused("header", ", ".join(names), said("either a column input with JSON, or columns input.<field>"))
     return names
 
 

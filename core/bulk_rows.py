@@ -18,6 +18,7 @@ from core.form_fields import FormField, Kind, form_fields
 from core.form_values import parse_json
 from core.inputs import refused
 from core.registry import Registry
+from core.texts import said
 from core.validation import Limits, validate_submission
 
 AS_IT_IS = frozenset({Kind.TEXT, Kind.LONG_TEXT})
@@ -63,7 +64,7 @@ def check_rows(file: BulkFile, registry: Registry, limits: Limits, now: datetime
             key = str(arguments["idempotency_key"])
             first = rows_by_key.setdefault(key, row.number)
             if first != row.number:
-                raise refused("idempotency_key", key, f"each key only once: row {first} has it too")
+                raise refused("idempotency_key", key, said("each key only once: row {first} has it too", first=first))
         except SubmissionError as error:
             problems.append(RowProblem.of(row.number, error))
         else:
@@ -121,9 +122,9 @@ def _arguments(row: Row, registry: Registry) -> dict[str, Any]:
     given = {name: value for name, value in row.values.items() if value is not None}
     fields = {name: given.pop(name) for name in list(given) if name.startswith(INPUT_PREFIX)}
     if "type" not in given:
-        raise refused("type", None, "the name of a task type")
+        raise refused("type", None, said("the name of a task type"))
     if fields and "input" in given:
-        raise refused("input", given["input"], "either input or input.<field>, not both")
+        raise refused("input", given["input"], said("either input or input.<field>, not both"))
     if row.is_text:
         given = {name: _meant(name, value) for name, value in given.items()}
     if fields:
@@ -177,9 +178,9 @@ def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
         for key in outer:
             inner = inner.setdefault(key, {})
             if not isinstance(inner, dict):
-                raise refused(name, part, "a field of its own: the row gives what it is in, too")
+                raise refused(name, part, said("a field of its own: the row gives what it is in, too"))
         if last in inner:
-            raise refused(name, part, "a field of its own: the row gives what is in it, too")
+            raise refused(name, part, said("a field of its own: the row gives what is in it, too"))
         inner[last] = part
     return value
 

@@ -16,6 +16,7 @@ from core.errors import Unavailable
 from core.inputs import encode_json, refused
 from core.keys import Keys
 from core.redis_client import reaching_redis
+from core.texts import said
 
 SESSION_LIMIT_BYTES = 64 << 10
 SESSION_TTL_SECONDS = 12 * 3600.0
@@ -83,7 +84,7 @@ class RedisCache:
                 if self._redis.set(lock, token, nx=True, px=_milliseconds(lock_ttl_seconds)):
                     break
             if self._clock.monotonic() > deadline:
-                raise Unavailable(f"snapshot {name} is not ready: computing it takes too long")
+                raise Unavailable(said("snapshot {name} is not ready: computing it takes too long", name=name))
             time.sleep(POLL_SECONDS)
         try:
             return self._computed(name, compute, ttl_seconds)
@@ -121,7 +122,7 @@ class RedisSession:
         limit_bytes: int = SESSION_LIMIT_BYTES,
     ) -> None:
         if not _SESSION_ID.fullmatch(session_id):
-            raise refused("session_id", session_id, "1 to 128 letters, digits, _ or -")
+            raise refused("session_id", session_id, said("1 to 128 letters, digits, _ or -"))
         self._redis = client
         self._key = keys.session(session_id)
         self._ttl_milliseconds = _milliseconds(ttl_seconds)
@@ -147,7 +148,7 @@ class RedisSession:
             with reaching_redis():
                 if self._swap(keys=[self._key], args=[before, after, self._ttl_milliseconds]):
                     return orjson.loads(after)
-        raise Unavailable(f"the session was changed by others {UPDATE_TRIES} times in a row")
+        raise Unavailable(said("the session was changed by others {tries} times in a row", tries=UPDATE_TRIES))
 
     def clear(self) -> None:
         """Forgets the session."""

@@ -13,21 +13,22 @@ from core.config import Settings
 from core.errors import Unavailable
 from core.migrations import migration_state
 from core.probes import DatabaseFacts, Failure, ProbeFailed, RedisFacts, database_facts, redis_facts, without_password
+from core.texts import said
 
 OLDEST_POSTGRES = 120000
 POSTGRES_WITH_SESSION_TIMEOUT = 140000
 OLDEST_REDIS = (5, 0)
 
 DATABASE_ADVICE = {
-    Failure.UNREACHABLE: "start PostgreSQL, or correct host and port in TASKYARD_DATABASE_URL",
-    Failure.REFUSED: "correct user and password in TASKYARD_DATABASE_URL, or the server's pg_hba.conf",
-    Failure.NO_DATABASE: "create the database (`createdb`), or correct its name in TASKYARD_DATABASE_URL",
-    Failure.OTHER: "correct TASKYARD_DATABASE_URL, or the server as its answer says",
+    Failure.UNREACHABLE: said("start PostgreSQL, or correct host and port in TASKYARD_DATABASE_URL"),
+    Failure.REFUSED: said("correct user and password in TASKYARD_DATABASE_URL, or the server's pg_hba.conf"),
+    Failure.NO_DATABASE: said("create the database (`createdb`), or correct its name in TASKYARD_DATABASE_URL"),
+    Failure.OTHER: said("correct TASKYARD_DATABASE_URL, or the server as its answer says"),
 }
 REDIS_ADVICE = {
-    Failure.UNREACHABLE: "start Redis, or correct host and port in TASKYARD_REDIS_URL",
-    Failure.REFUSED: "correct user and password in TASKYARD_REDIS_URL",
-    Failure.OTHER: "correct TASKYARD_REDIS_URL, or the server as its answer says",
+    Failure.UNREACHABLE: said("start Redis, or correct host and port in TASKYARD_REDIS_URL"),
+    Failure.REFUSED: said("correct user and password in TASKYARD_REDIS_URL"),
+    Failure.OTHER: said("correct TASKYARD_REDIS_URL, or the server as its answer says"),
 }
 
 
@@ -49,20 +50,26 @@ def database_checks(url: str) -> Iterator[Check]:
     """Asks the PostgreSQL server at `url`; one that does not answer is a finding, not an error."""
     try:
         facts = database_facts(url)
-        yield fine("PostgreSQL", "reachable")
+        yield fine("PostgreSQL", said("reachable"))
         yield from judge_database(facts)
         current, head = migration_state(url)
     except ProbeFailed as error:
-        yield problem("PostgreSQL", f"{error.failure.label}: {error}", DATABASE_ADVICE[error.failure])
+        yield problem(
+            "PostgreSQL",
+            said("{failure}: {reason}", failure=error.failure.label, reason=str(error)),
+            DATABASE_ADVICE[error.failure],
+        )
         return
     except Unavailable as error:
         yield problem("PostgreSQL", without_password(str(error), url), DATABASE_ADVICE[Failure.UNREACHABLE])
         return
     if current != head:
-        found = f"at {current}, this version needs {head}" if current else "no tables yet"
-        yield problem("PostgreSQL migrations", found, "run `python -m worker migrate`")
+        found = said("no tables yet")
+        if current:
+            found = said("at {current}, this version needs {head}", current=current, head=head)
+        yield problem(said("PostgreSQL migrations"), found, said("run `python -m worker migrate`"))
     else:
-        yield fine("PostgreSQL migrations", f"at {head}")
+        yield fine(said("PostgreSQL migrations"), said("at {head}", head=head))
 
 
 def redis_checks(url: str, namespace: str) -> Iterator[Check]:
@@ -70,43 +77,57 @@ def redis_checks(url: str, namespace: str) -> Iterator[Check]:
     try:
         facts = redis_facts(url, namespace)
     except ProbeFailed as error:
-        yield problem("Redis", f"{error.failure.label}: {error}", REDIS_ADVICE[error.failure])
+        yield problem(
+            "Redis",
+            said("{failure}: {reason}", failure=error.failure.label, reason=str(error)),
+            REDIS_ADVICE[error.failure],
+        )
         return
-    yield fine("Redis", "reachable")
+    yield fine("Redis", said("reachable"))
     yield from judge_redis(facts)
 
 
 def judge_database(facts: DatabaseFacts) -> Iterator[Check]:
     """What a PostgreSQL server's facts mean."""
     if facts.version_number < OLDEST_POSTGRES:
-        yield problem("PostgreSQL version", facts.version, "use PostgreSQL 12 or newer")
+        yield problem(said("PostgreSQL version"), facts.version, said("use PostgreSQL 12 or newer"))
     elif facts.version_number < POSTGRES_WITH_SESSION_TIMEOUT:
         yield warning(
-            "PostgreSQL version",
+            said("PostgreSQL version"),
             facts.version,
-            "use 14 or newer: on older servers a frozen worker keeps the leadership until it is killed",
+            said("use 14 or newer: on older servers a frozen worker keeps the leadership until it is killed"),
         )
     else:
-        yield fine("PostgreSQL version", facts.version)
+        yield fine(said("PostgreSQL version"), facts.version)
     if facts.synchronous_commit == "off":
         yield problem(
-            "PostgreSQL synchronous_commit", "off", "set it to on: a crash could lose tasks that were accepted"
+            said("PostgreSQL synchronous_commit"),
+            "off",
+            said("set it to on: a crash could lose tasks that were accepted"),
         )
     else:
-        yield fine("PostgreSQL synchronous_commit", facts.synchronous_commit)
+        yield fine(said("PostgreSQL synchronous_commit"), facts.synchronous_commit)
     if facts.fsync != "on":
-        yield warning("PostgreSQL fsync", facts.fsync, "set it to on: a power failure could destroy the database")
+        yield warning(
+            said("PostgreSQL fsync"), facts.fsync, said("set it to on: a power failure could destroy the database")
+        )
     if facts.read_only:
-        yield problem("PostgreSQL rights", "read-only", "connect to the primary server, with a user who may write")
+        yield problem(
+            said("PostgreSQL rights"),
+            said("read-only"),
+            said("connect to the primary server, with a user who may write"),
+        )
     elif not facts.may_create_tables:
         yield warning(
-            "PostgreSQL rights", "no CREATE in its schema", "grant it to the user who runs `python -m worker migrate`"
+            said("PostgreSQL rights"),
+            said("no CREATE in its schema"),
+            said("grant it to the user who runs `python -m worker migrate`"),
         )
     if facts.pooled:
         yield warning(
-            "PostgreSQL pooler",
-            "a connection pooler answers",
-            "let the worker connect past it, or in session mode: the leader's lock belongs to a session",
+            said("PostgreSQL pooler"),
+            said("a connection pooler answers"),
+            said("let the worker connect past it, or in session mode: the leader's lock belongs to a session"),
         )
 
 
@@ -114,18 +135,22 @@ def judge_redis(facts: RedisFacts) -> Iterator[Check]:
     """What a Redis server's facts mean."""
     numbers = tuple(int(part) for part in facts.version.split(".")[:2])
     if numbers < OLDEST_REDIS:
-        yield problem("Redis version", facts.version, "use Redis 5.0 or newer")
+        yield problem(said("Redis version"), facts.version, said("use Redis 5.0 or newer"))
     else:
-        yield fine("Redis version", facts.version)
+        yield fine(said("Redis version"), facts.version)
     if facts.maxmemory_policy != "noeviction":
         yield problem(
-            "Redis maxmemory-policy", facts.maxmemory_policy, "set it to noeviction: Redis would drop queued tasks"
+            said("Redis maxmemory-policy"),
+            facts.maxmemory_policy,
+            said("set it to noeviction: Redis would drop queued tasks"),
         )
     else:
-        yield fine("Redis maxmemory-policy", facts.maxmemory_policy)
+        yield fine(said("Redis maxmemory-policy"), facts.maxmemory_policy)
     if facts.refused:
         yield problem(
-            "Redis rights", f"refused: {', '.join(facts.refused)}", "allow the user all commands on keys taskyard:*"
+            said("Redis rights"),
+            said("refused: {commands}", commands=", ".join(facts.refused)),
+            said("allow the user all commands on keys taskyard:*"),
         )
 
 
@@ -133,11 +158,11 @@ def code_execution_check(settings: Settings) -> Check:
     """Whether strangers could run code through the dashboard."""
     if settings.allow_code_execution and not _is_loopback(settings.dashboard_host):
         return warning(
-            "code execution",
-            f"allowed, and the dashboard listens on {settings.dashboard_host}",
-            "whoever reaches the dashboard can run programs here: set TASKYARD_DASHBOARD_HOST to 127.0.0.1",
+            said("code execution"),
+            said("allowed, and the dashboard listens on {host}", host=settings.dashboard_host),
+            said("whoever reaches the dashboard can run programs here: set TASKYARD_DASHBOARD_HOST to 127.0.0.1"),
         )
-    return fine("code execution", "allowed" if settings.allow_code_execution else "not allowed")
+    return fine(said("code execution"), said("allowed") if settings.allow_code_execution else said("not allowed"))
 
 
 def fine(name: str, found: str) -> Check:

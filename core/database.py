@@ -5,22 +5,21 @@ from __future__ import annotations
 import contextlib
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg2
-import psycopg2.errors
 import psycopg2.extensions
 import sqlalchemy
 from sqlalchemy.engine import URL, Engine, make_url
 
-from core.errors import Busy, ConfigurationError, Unavailable
+from core.database_errors import POOL_TIMEOUT_SECONDS, unavailable_when_unreachable
+from core.errors import ConfigurationError
 
 SQL_DIR = Path(__file__).resolve().parent.parent / "sql"
 CONNECT_TIMEOUT_SECONDS = 5
-POOL_TIMEOUT_SECONDS = 10
 NETWORK_TIMEOUT_MS = 5_000  # without a sign of life from the server's host; a slow server gives some
 LEADER_TIMEOUT_MS = 3_000
 IDLE_SESSION_TIMEOUT_SINCE = 140_000  # as libpq gives server versions
@@ -30,7 +29,6 @@ _PARAMETER = re.compile(r"%\((\w+)\)s")
 # No plan depends on the values, which are arrays of any length.
 GENERIC_PLANS = "SET plan_cache_mode = force_generic_plan"
 PREPARED_TOPICS = frozenset({"tick", "submission"})
-_OF_VALUES = (psycopg2.DataError, psycopg2.ProgrammingError, psycopg2.NotSupportedError)
 _NAME = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
 
 
@@ -148,57 +146,6 @@ class Database:
     def close(self) -> None:
         """Closes every pooled connection."""
         self.engine.dispose()
-
-
-@contextlib.contextmanager
-def unavailable_when_unreachable() -> Iterator[None]:
-    """Turns the driver's connection errors and an exhausted pool into Unavailable.
-
-    A lock or an answer not had in time, and a deadlock, are Busy.
-    """
-    try:
-        yield
-    except psycopg2.errors.LockNotAvailable as error:
-        raise Busy(str(error).strip()) from error
-    except psycopg2.extensions.TransactionRollbackError as error:
-        raise Busy(f"somebody changed the same rows at the same moment ({_first_line(error)}): try again") from error
-    except psycopg2.errors.QueryCanceled as error:
-        raise Busy("PostgreSQL had no answer in the time that it was given: ask for less, or try again") from error
-    except (psycopg2.Error, sqlalchemy.exc.DBAPIError) as error:
-        cause = getattr(error, "orig", None) or error
-        if not is_connection_lost(cause):
-            raise
-        raise Unavailable(f"PostgreSQL can't be reached: {_first_line(cause)}") from error
-    except sqlalchemy.exc.TimeoutError as error:
-        raise Unavailable(f"no database connection became free within {POOL_TIMEOUT_SECONDS} s") from error
-
-
-@contextlib.contextmanager
-def values_refused(explained: Callable[[str], Exception]) -> Iterator[None]:
-    """Turns what PostgreSQL refuses of a statement's values into what `explained` makes of its one-line reason."""
-    try:
-        yield
-    except (*_OF_VALUES, sqlalchemy.exc.DBAPIError) as error:
-        cause = getattr(error, "orig", None) or error
-        if not isinstance(cause, _OF_VALUES):
-            raise
-        raise explained(_first_line(cause)) from None
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
-def is_connection_lost(error: BaseException) -> bool:
-    """Whether the driver says by this that the server is away, and not that it refused something.
-
-    A connection that breaks in the middle of an answer is a bare DatabaseError, of no subclass.
-    """
-    if isinstance(error, psycopg2.extensions.TransactionRollbackError):
-        return False
-    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or (
-        type(error) is psycopg2.DatabaseError
-    )
 
 
 def connect_engine(url: str, *, pool_size: int = 5) -> Engine:

@@ -21,6 +21,7 @@ from core.config import Settings
 from core.embedded_postgres import PostgresServer
 from core.embedded_redis import RedisServer
 from core.errors import Unavailable
+from core.texts import said
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,11 @@ class EmbeddedServers:
                     server.start()
         except OSError as error:
             self.stop()
-            raise Unavailable(f"the embedded servers can't start under {self._folder}: {error}") from error
+            raise Unavailable(
+                said(
+                    "the embedded servers can't start under {folder}: {reason}", folder=self._folder, reason=str(error)
+                )
+            ) from error
         except BaseException:
             self.stop()
             raise
@@ -147,7 +152,10 @@ def resolve(settings: Settings) -> Endpoints:
     database_url, redis_url = settings.database_url or running_database, settings.redis_url or running_redis
     if not (database_url and redis_url):
         raise Unavailable(
-            f"no server is running under {settings.data_dir}: start one with `make run`, "
-            "or set TASKYARD_DATABASE_URL and TASKYARD_REDIS_URL"
+            said(
+                "no server is running under {data_dir}: start one with `make run`, "
+                "or set TASKYARD_DATABASE_URL and TASKYARD_REDIS_URL",
+                data_dir=settings.data_dir,
+            )
         )
     return Endpoints(database_url, redis_url)

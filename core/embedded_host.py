@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from core.errors import Unavailable
+from core.texts import said
 
 MAX_SOCKET_PATH_BYTES = 100  # the system's limit is 107 on Linux, 103 on macOS
 STOP_TIMEOUT_SECONDS = 5
@@ -28,8 +29,11 @@ def package_folder(package: str) -> Path:
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
         raise Unavailable(
-            f"the package {package} is not installed: run `make run`, "
-            "or set TASKYARD_DATABASE_URL and TASKYARD_REDIS_URL"
+            said(
+                "the package {package} is not installed: run `make run`, "
+                "or set TASKYARD_DATABASE_URL and TASKYARD_REDIS_URL",
+                package=package,
+            )
         )
     return Path(found.origin).parent
 
@@ -54,7 +58,9 @@ def make_socket_folder(folder: Path) -> None:
     parent.mkdir(mode=0o711, exist_ok=True)
     found = parent.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise Unavailable(f"{parent} is needed for the servers' sockets, but belongs to somebody else: remove it")
+        raise Unavailable(
+            said("{parent} is needed for the servers' sockets, but belongs to somebody else: remove it", parent=parent)
+        )
     folder.mkdir(mode=0o700, exist_ok=True)
 
 

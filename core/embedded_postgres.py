@@ -32,6 +32,7 @@ from core.embedded_host import (
 )
 from core.errors import Unavailable
 from core.probes import create_database_if_missing, database_answers
+from core.texts import said
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +141,10 @@ class PostgresServer:
                 return False
             if time.monotonic() > deadline:
                 raise Unavailable(
-                    f"the PostgreSQL server under {self._folder} does not answer: end it, and start again"
+                    said(
+                        "the PostgreSQL server under {folder} does not answer: end it, and start again",
+                        folder=self._folder,
+                    )
                 )
             time.sleep(0.05)
 
@@ -181,8 +185,12 @@ class PostgresServer:
                 os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
             elif found != wanted:
                 raise Unavailable(
-                    f"{path} belongs to another user (id {found}): "
-                    "run as that user, or set TASKYARD_DATA_DIR to a folder of your own"
+                    said(
+                        "{path} belongs to another user (id {found}): "
+                        "run as that user, or set TASKYARD_DATA_DIR to a folder of your own",
+                        path=path,
+                        found=found,
+                    )
                 )
 
     def _make_reachable(self, owner: pwd.struct_passwd | None) -> None:
@@ -220,8 +228,15 @@ class PostgresServer:
             **user,
         )
         if result.returncode != 0:
-            said = " ".join(result.stderr.split())
-            raise Unavailable(f"PostgreSQL under {self._folder}: {program} failed: {said} {self._last_words()}")
+            reason = f"{' '.join(result.stderr.split())} {self._last_words()}"
+            raise Unavailable(
+                said(
+                    "PostgreSQL under {folder}: {program} failed: {reason}",
+                    folder=self._folder,
+                    program=program,
+                    reason=reason,
+                )
+            )
 
     def _last_words(self) -> str:
         logs = [self._folder / "start.log", *(self._folder / "log").glob("*.log")]
@@ -243,8 +258,12 @@ def _system_user() -> pwd.struct_passwd | None:
         with suppress(KeyError):
             return pwd.getpwnam(SYSTEM_USER)  # another process has just created it
         raise Unavailable(
-            f"PostgreSQL does not run as root, and its system user {SYSTEM_USER!r} can't be created ({error}): "
-            "start Taskyard as another user, or set TASKYARD_DATABASE_URL"
+            said(
+                "PostgreSQL does not run as root, and its system user {user!r} can't be created ({reason}): "
+                "start Taskyard as another user, or set TASKYARD_DATABASE_URL",
+                user=SYSTEM_USER,
+                reason=str(error),
+            )
         ) from None
 
 

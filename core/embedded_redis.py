@@ -18,6 +18,7 @@ from core.embedded_host import (
 )
 from core.errors import Unavailable
 from core.probes import redis_answers
+from core.texts import said
 
 SOCKET_NAME = "redis.sock"
 START_TIMEOUT_SECONDS = 30
@@ -83,7 +84,7 @@ class RedisServer:
                 return
             time.sleep(0.01)
         reason = result.stdout.strip() or result.stderr.strip() or last_words(self._log_file)
-        raise Unavailable(f"Redis under {self._folder} did not start: {reason}")
+        raise Unavailable(said("Redis under {folder} did not start: {reason}", folder=self._folder, reason=reason))
 
     def stop(self) -> None:
         """Ends the server if it runs."""

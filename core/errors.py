@@ -25,6 +25,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
+from core.texts import listed, said
+
 
 class ErrorClass(StrEnum):
     """Why an attempt failed. `core.retry` says which classes are worth another attempt."""
@@ -44,13 +46,18 @@ class ErrorClass(StrEnum):
 class TaskyardError(Exception):
     """The root of the tree. Its text is one line, fit to be shown to a user."""
 
+    @property
+    def said(self) -> str:
+        """The text as it was given: a `Said` can be said in the reader's language, too."""
+        return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
+
 
 class ConfigurationError(TaskyardError):
     """Something in the configuration is wrong; `problems` holds one line for each."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = list(problems)
-        super().__init__("; ".join(self.problems))
+        super().__init__(listed(self.problems))
 
 
 class Unavailable(TaskyardError):
@@ -72,14 +79,22 @@ class SubmissionError(TaskyardError):
         self.field = field
         self.value = value
         self.expected = expected
-        super().__init__(f"{field}: {shortened(value)} is not accepted, expected {expected}")
+        text = said(
+            "{field}: {value} is not accepted, expected {expected}",
+            field=field,
+            value=shortened(value),
+            expected=expected,
+        )
+        super().__init__(text)
 
 
 class UnknownTaskType(SubmissionError):
     """No registered task type has this name."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
-        super().__init__("type", name, "one of " + (", ".join(sorted(known)) or "no types: none is registered"))
+        names = ", ".join(sorted(known))
+        expected = said("one of {names}", names=names) if names else said("one of no types: none is registered")
+        super().__init__("type", name, expected)
 
 
 class IdempotencyConflict(SubmissionError):
@@ -87,22 +102,23 @@ class IdempotencyConflict(SubmissionError):
 
     def __init__(self, key: str, task_id: str) -> None:
         self.task_id = task_id
-        super().__init__("idempotency_key", key, f"a new key: task {task_id} already uses it with different content")
+        expected = said("a new key: task {id} already uses it with different content", id=task_id)
+        super().__init__("idempotency_key", key, expected)
 
 
 class TaskNotFound(TaskyardError):
     """No task has this id."""
 
     def __init__(self, task_id: object) -> None:
-        super().__init__(f"task {task_id} does not exist")
+        super().__init__(said("task {id} does not exist", id=task_id))
 
 
 class IllegalTransition(TaskyardError):
     """The task's state does not allow the operation."""
 
-    def __init__(self, task_id: object, state: str, operation: str, allowed: Iterable[str]) -> None:
+    def __init__(self, task_id: object, state: str, needs: str) -> None:
         self.state = state
-        super().__init__(f"task {task_id} is {state}: {operation} needs {' or '.join(allowed)}")
+        super().__init__(said("task {id} is {state}: {needs}", id=task_id, state=state, needs=needs))
 
 
 class HandlerError(TaskyardError):

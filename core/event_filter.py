@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from core.filter_fields import check_bound, check_known, check_names, check_text, check_uuid, instant
 from core.inputs import refused
+from core.texts import said
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class EventFilter:
         if "events" in given:
             given["events"] = tuple(check_text("events", given["events"], 4000).split(","))
         if given.get("only_operators", "yes") != "yes":
-            raise refused("only_operators", given["only_operators"], "yes, or nothing")
+            raise refused("only_operators", given["only_operators"], said("yes, or nothing"))
         return cls(**{**given, "only_operators": "only_operators" in given})
 
 

@@ -7,19 +7,23 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from core.breaker import REASON
 from core.cache import RedisCache
 from core.database import Database
 from core.holds import Holds
-from core.live import AgentLive, Live, read_live
+from core.live import AgentLive, Live, OpenBreaker, read_live
 from core.models import Lane, Task
 from core.placement import AgentSlots
 from core.queue import Queue
 from core.states import TERMINAL, TaskState
 from core.store import holding, reading
 from core.store.reading import Parent
+from core.texts import N_, Said, Word, listed, recalled, said
 
 RATE_WINDOW_SECONDS = 60.0  # what `Live.recent` covers
 SILENT_AFTER_SECONDS = 5.0
+_DUE = N_("it is due in {seconds:.1f} s, at {time}")
+_DUE_AGAIN = N_("attempt {attempt} failed and the next one is due in {seconds:.1f} s, at {time}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def why(database: Database, queue: Queue, cache: RedisCache, task_id: str) -> Ex
 def explain(task: Task, situation: Situation) -> Explanation:
     """The answer (pure)."""
     if task.state in TERMINAL:
-        return Explanation(task.id, task.state, f"it does not wait: it is {task.state}")
+        return Explanation(task.id, task.state, said("it does not wait: it is {state}", state=task.state))
     if task.state in (TaskState.ASSIGNED, TaskState.IN_PROGRESS):
         return _with_its_agent(task, situation)
     held = _held(task, situation)
@@ -92,25 +96,32 @@ def explain(task: Task, situation: Situation) -> Explanation:
 def _with_its_agent(task: Task, situation: Situation) -> Explanation:
     agent = (task.assigned_agent_id or "").rpartition(":")[0]
     if task.state is TaskState.IN_PROGRESS:
-        return Explanation(task.id, task.state, f"it does not wait: agent {agent} runs it")
+        return Explanation(task.id, task.state, said("it does not wait: agent {agent} runs it", agent=agent))
     since = (situation.now - task.assigned_at).total_seconds() if task.assigned_at else 0.0
-    summary = f"agent {agent} has had it for {max(0.0, since):.1f} s and begins it as soon as a slot is free"
+    summary = said(
+        "agent {agent} has had it for {seconds:.1f} s and begins it as soon as a slot is free",
+        agent=agent,
+        seconds=max(0.0, since),
+    )
     return Explanation(task.id, task.state, summary)
 
 
 def _held(task: Task, situation: Situation) -> list[str]:
     """What keeps it from its lane, or its lane from being served, whatever the agents do."""
-    held = [f"waits for {parent.type} {parent.id}, which is {parent.state}" for parent in situation.parents]
+    held: list[str] = [
+        said("waits for {type} {id}, which is {state}", type=parent.type, id=parent.id, state=TaskState(parent.state))
+        for parent in situation.parents
+    ]
     if task.state is TaskState.SCHEDULED and task.run_at is not None:
         seconds = (task.run_at - situation.now).total_seconds()
-        kind = f"attempt {task.attempt} failed and the next one" if task.attempt else "it"
         if seconds > 0:
-            held.append(f"{kind} is due in {seconds:.1f} s, at {task.run_at.isoformat(timespec='seconds')}")
+            values = {"seconds": seconds, "time": task.run_at.isoformat(timespec="seconds"), "attempt": task.attempt}
+            held.append(Said(_DUE_AGAIN if task.attempt else _DUE, values))
     hold = situation.holds.of_lane(Lane(task.queue, task.type, task.requires))
     if hold is not None:
-        held.append(str(hold))
+        held.append(hold.said)
     if situation.live is None:
-        held.append("no worker leads: nothing is scheduled until one does")
+        held.append(said("no worker leads: nothing is scheduled until one does"))
     return held
 
 
@@ -124,23 +135,32 @@ def _verdicts(task: Task, situation: Situation) -> list[Verdict]:
 def _verdict(task: Task, agent: AgentLive, live: Live) -> Verdict:
     slots = AgentSlots(agent.id, tuple(agent.types), frozenset(agent.tags), agent.max_concurrency)
     if not slots.can_take(Lane(task.queue, task.type)):
-        return Verdict(agent.name, False, False, f"does not take type {task.type}, only {', '.join(agent.types)}")
+        only = said("does not take type {type}, only {types}", type=task.type, types=", ".join(agent.types))
+        return Verdict(agent.name, False, False, only)
     missing = sorted(set(task.requires) - slots.tags)
     if missing:
-        return Verdict(agent.name, False, False, f"lacks the tags {', '.join(missing)}")
+        return Verdict(agent.name, False, False, said("lacks the tags {tags}", tags=", ".join(missing)))
     if agent.state != "online":
-        return Verdict(agent.name, False, False, f"is {agent.state}")
+        return Verdict(agent.name, False, False, said("is {state}", state=Word(agent.state)))
     silent_seconds = live.at - agent.heartbeat_at
     if silent_seconds > SILENT_AFTER_SECONDS:
-        return Verdict(agent.name, False, False, f"has sent no heartbeat for {silent_seconds:.0f} s")
+        silent = said("has sent no heartbeat for {seconds:.0f} s", seconds=silent_seconds)
+        return Verdict(agent.name, False, False, silent)
     for breaker in agent.breakers:
         if breaker.type == task.type:
-            retry = max(0.0, (breaker.retry_at or live.at) - live.at)
-            when = "one task is being tried" if breaker.state == "probing" else f"one is tried in {retry:.0f} s"
-            return Verdict(agent.name, False, False, f"its breaker for this type is open, {when}: {breaker.reason}")
+            return Verdict(agent.name, False, False, _broken(breaker, live))
     if agent.held >= agent.max_concurrency:
-        return Verdict(agent.name, False, True, f"is full: has {agent.held} tasks for {agent.max_concurrency} slots")
-    return Verdict(agent.name, True, True, f"has {agent.max_concurrency - agent.held} free slots")
+        full = said("is full: has {held} tasks for {slots} slots", held=agent.held, slots=agent.max_concurrency)
+        return Verdict(agent.name, False, True, full)
+    return Verdict(agent.name, True, True, said("has {count} free slots", count=agent.max_concurrency - agent.held))
+
+
+def _broken(breaker: OpenBreaker, live: Live) -> str:
+    template = N_("its breaker for this type is open, one is tried in {seconds:.0f} s: {reason}")
+    if breaker.state == "probing":
+        template = N_("its breaker for this type is open, one task is being tried: {reason}")
+    seconds = max(0.0, (breaker.retry_at or live.at) - live.at)
+    return Said(template, {"seconds": seconds, "reason": recalled(breaker.reason, [REASON])})
 
 
 def _starts_in(task: Task, situation: Situation, held: Sequence[str], verdicts: Sequence[Verdict]) -> float | None:
@@ -167,17 +187,22 @@ def _summary(
     task: Task, situation: Situation, held: Sequence[str], verdicts: Sequence[Verdict], starts_in: float | None
 ) -> str:
     if held:
-        return held[0] + (f" (and {len(held) - 1} more)" if len(held) > 1 else "")
+        return said("{first} (and {count} more)", first=held[0], count=len(held) - 1) if len(held) > 1 else held[0]
     if not verdicts:
-        return "no agent is registered"
+        return said("no agent is registered")
     if not any(verdict.can for verdict in verdicts):
-        reasons = sorted({f"{verdict.agent} {verdict.reason}" for verdict in verdicts})
-        return "no agent can take it now: " + "; ".join(reasons[:3]) + ("; …" if len(reasons) > 3 else "")
-    expected = "" if starts_in is None else f"; it may start in about {starts_in:.0f} s"
+        reasons = sorted({said("{agent} {reason}", agent=one.agent, reason=one.reason) for one in verdicts})
+        return said(
+            "no agent can take it now: {reasons}", reasons=listed(reasons[:3] + (["…"] if len(reasons) > 3 else []))
+        )
+    if situation.before == 0 and any(verdict.takes for verdict in verdicts):
+        return said("it is the next of its lane, and an agent has room: the next tick places it")
     if situation.before is None:
-        return f"it is on its way into its lane, where the next sweep puts it{expected}"
-    if situation.before:
-        return f"{situation.before} tasks of its lane go first{expected}"
-    if any(verdict.takes for verdict in verdicts):
-        return "it is the next of its lane, and an agent has room: the next tick places it"
-    return f"it is the next of its lane, and all agents that can take it are full{expected}"
+        place = said("it is on its way into its lane, where the next sweep puts it")
+    elif situation.before:
+        place = said("{count} tasks of its lane go first", count=situation.before)
+    else:
+        place = said("it is the next of its lane, and all agents that can take it are full")
+    if starts_in is None:
+        return place
+    return said("{place}; it may start in about {seconds:.0f} s", place=place, seconds=starts_in)

@@ -17,6 +17,7 @@ from core.errors import SubmissionError
 from core.form_fields import UNSET, FormField, Kind
 from core.inputs import refused
 from core.jsontext import refusal
+from core.texts import said
 
 EXTRA = "*"  # the path of what the model has no field for
 MAX_BROWSER_INTEGER = (1 << 53) - 1
@@ -61,7 +62,7 @@ def collect(fields: Sequence[FormField], form: FormState) -> tuple[dict[str, Any
         if isinstance(extra, dict):
             value = {**extra, **value}
         elif extra is not LEFT_OUT:
-            problems.append(refused("input", extra, "an object of further fields"))
+            problems.append(refused("input", extra, said("an object of further fields")))
     return value, problems
 
 
@@ -84,7 +85,7 @@ def parse_json(name: str, text: str) -> Any:
     """The value of a JSON text that can be stored; raises SubmissionError."""
     problem = refusal(text, LIMIT_BYTES)
     if problem is not None:
-        raise refused(name, text, f"JSON: this {problem}")
+        raise refused(name, text, said("JSON: this {problem}", problem=problem))
     return orjson.loads(text)
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.models import Lane
+from core.texts import N_, Said, said
 
 
 class HoldKind(StrEnum):
@@ -29,6 +30,13 @@ class HoldMode(StrEnum):
     DRAINING = "draining"
 
 
+_NAMED = {
+    HoldKind.QUEUE: N_("queue {name}"),
+    HoldKind.TYPE: N_("type {name}"),
+    HoldKind.AGENT: N_("agent {name}"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """One of them, who did it, why and when."""
@@ -41,8 +49,19 @@ class Hold:
     since: datetime
 
     def __str__(self) -> str:
-        why = f": {self.reason}" if self.reason else ""
-        return f"{self.kind} {self.name} is {self.mode} by {self.actor} since {self.since:%Y-%m-%d %H:%M:%S %Z}{why}"
+        return str(self.said)
+
+    @property
+    def said(self) -> Said:
+        """It in one line."""
+        text = said(
+            "{held} is {mode} by {actor} since {since}",
+            held=said(_NAMED[self.kind], name=self.name),
+            mode=self.mode,
+            actor=self.actor,
+            since=f"{self.since:%Y-%m-%d %H:%M:%S %Z}",
+        )
+        return said("{text}: {reason}", text=text, reason=self.reason) if self.reason else text
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -18,12 +18,16 @@ from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from core.errors import SubmissionError
+from core.expectations import PREFIX, model_expects
 from core.jsontext import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER, refusal
+from core.texts import said
 
 _FIELD_LIMIT = 200
 _MESSAGE_LIMIT = 300
 _SEQUENCES = (list, tuple, set, frozenset, deque)
-_FINITE = "a finite number"
+_FINITE = said("a finite number")
+_NO_NUL = said("text without NUL characters, which PostgreSQL can't store")
+_NO_HALVES = said("text without halves of surrogate pairs")
 
 
 def encode_input(model: type[BaseModel], given: object, limit_bytes: int) -> str:
@@ -51,7 +55,7 @@ def input_problems(model: type[BaseModel], given: object) -> list[SubmissionErro
     try:
         model.model_validate(given, by_alias=True, by_name=True)
     except ValidationError as error:
-        return [_problem(detail) for detail in error.errors(include_url=False, include_context=False)]
+        return [_problem(detail) for detail in error.errors(include_url=False)]
     except Exception as error:  # a validator in the model may raise anything
         return [_uncheckable(model, given, error)]
     return []
@@ -83,7 +87,9 @@ def refused(field: str, value: object, expected: str) -> SubmissionError:
 
 
 def _unwritable(field: str, value: object, error: Exception) -> SubmissionError:
-    return _culprit(field, value) or refused(field, value, f"values that JSON can hold: {_one_line(error)}")
+    return _culprit(field, value) or refused(
+        field, value, said("values that JSON can hold: {reason}", reason=_one_line(error))
+    )
 
 
 def _check_text(field: str, value: object, text: bytes, limit_bytes: int) -> None:
@@ -95,7 +101,7 @@ def _check_text(field: str, value: object, text: bytes, limit_bytes: int) -> Non
     if culprit is not None:
         raise culprit
     if problem is not None:
-        raise refused(field, value, f"JSON that can be stored: this {problem}")
+        raise refused(field, value, said("JSON that can be stored: this {problem}", problem=problem))
 
 
 class _Brief:
@@ -130,29 +136,26 @@ def _check_reads_back(model: type[BaseModel], text: bytes) -> None:
 
 
 def _uncheckable(model: type[BaseModel], given: object, error: Exception) -> SubmissionError:
-    return refused("input", given, f"a value that {model.__name__} can check: {_one_line(error)}")
+    return refused(
+        "input",
+        given,
+        said("a value that {model} can check: {reason}", model=model.__name__, reason=_one_line(error)),
+    )
 
 
 def _first_problem(error: ValidationError) -> SubmissionError:
-    details = error.errors(include_url=False, include_context=False)
-    more = f" (and {len(details) - 1} more problems)" if len(details) > 1 else ""
-    return _problem(details[0], more)
+    details = error.errors(include_url=False)
+    return _problem(details[0], len(details) - 1)
 
 
-def _problem(detail: ErrorDetails, more: str = "") -> SubmissionError:
-    if detail["type"] == "missing":
-        value: object = None
-        expected = "a value: the field is required"
-    else:
-        value = detail["input"]
-        expected = _EXPECTED.get(detail["type"]) or detail["msg"].removeprefix("Input should be ")
-    return refused(_field(["input", *detail["loc"]]), value, _one_line(expected) + more)
-
-
-_EXPECTED = {
-    "extra_forbidden": "no field of this name",
-    "string_unicode": "text without halves of surrogate pairs",
-}
+def _problem(detail: ErrorDetails, others: int = 0) -> SubmissionError:
+    value = None if detail["type"] == "missing" else detail["input"]
+    text = model_expects(detail) or detail["msg"].removeprefix(PREFIX)
+    line = _one_line(text)
+    expected = text if text == line else line
+    if others:
+        expected = said("{problem} (and {count} more problems)", problem=expected, count=others)
+    return refused(_field(["input", *detail["loc"]]), value, expected)
 
 
 def _culprit(field: str, root: object) -> SubmissionError | None:
@@ -166,12 +169,12 @@ def _culprit(field: str, root: object) -> SubmissionError | None:
         if children is None:
             expected = _unfit(value)
         elif depth > MAX_DEPTH:
-            expected = f"at most {MAX_DEPTH} levels of nesting"
+            expected = said("at most {limit} levels of nesting", limit=MAX_DEPTH)
         else:
             found = list(children)
             for key, _child in found:
                 if isinstance(key, str) and (expected := _unfit(key)):
-                    return refused(_field(_parts(path)), key, f"a key that is {expected}")
+                    return refused(_field(_parts(path)), key, said("a key that is {expected}", expected=expected))
             unvisited.extend(((path, key), child, depth + 1) for key, child in reversed(found))
             continue
         if expected is not None:
@@ -196,15 +199,15 @@ def _unfit(value: object) -> str | None:
     """What a single value should have been to be stored, or None if it can be."""
     if isinstance(value, str):
         if "\x00" in value:
-            return "text without NUL characters, which PostgreSQL can't store"
+            return _NO_NUL
         if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            return _EXPECTED["string_unicode"]
+            return _NO_HALVES
     elif isinstance(value, float):
         return None if math.isfinite(value) else _FINITE
     elif isinstance(value, int):
-        return None if MIN_INTEGER <= value <= MAX_INTEGER else "an integer of at most 64 bits"
+        return None if MIN_INTEGER <= value <= MAX_INTEGER else said("an integer of at most 64 bits")
     elif isinstance(value, bytes) and b"\x00" in value:
-        return "text without NUL characters, which PostgreSQL can't store"
+        return _NO_NUL
     return None
 
 

@@ -10,6 +10,8 @@ import re
 
 import orjson
 
+from core.texts import Said, said
+
 MAX_DEPTH = 64
 MIN_INTEGER, MAX_INTEGER = -(1 << 63), (1 << 64) - 1  # what orjson reads back exactly
 MAX_SCALE = 16383  # digits after the point of PostgreSQL's numeric, which holds the numbers of jsonb
@@ -25,7 +27,7 @@ _NOT_SQUARE = bytes(byte for byte in range(256) if byte not in b"[]")
 _LITERALS = (b"NaN", b"Infinity")
 
 
-def refusal(text: bytes | str, limit_bytes: int) -> str | None:
+def refusal(text: bytes | str, limit_bytes: int) -> Said | None:
     """Why `text` can't be stored as JSON of at most `limit_bytes` (UTF-8), or None if it can.
 
     The answer continues a sentence: "holds a NUL character …". Integers must fit 64 bits, other
@@ -36,17 +38,17 @@ def refusal(text: bytes | str, limit_bytes: int) -> str | None:
         try:
             text = text.encode()
         except UnicodeEncodeError:
-            return "holds half of a surrogate pair, which is no character"
+            return said("holds half of a surrogate pair, which is no character")
     if len(text) > limit_bytes:
-        return f"is {len(text)} bytes of JSON, more than the limit of {limit_bytes}"
+        return said("is {size} bytes of JSON, more than the limit of {limit}", size=len(text), limit=limit_bytes)
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError as error:
         return _why_not_json(text, error)
     if b"\\u0000" in text and _NUL_ESCAPE.search(text):
-        return "holds a NUL character (\\u0000), which PostgreSQL can't store"
+        return said("holds a NUL character (\\u0000), which PostgreSQL can't store")
     if len(text) > 2 * MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH and is_deeper(text, MAX_DEPTH):
-        return f"is nested deeper than {MAX_DEPTH} levels"
+        return said("is nested deeper than {limit} levels", limit=MAX_DEPTH)
     flat = text.translate(_FLATTENED)
     if _LONG_DIGITS in flat or b"e-000" in flat:
         return _number_refusal(text)
@@ -67,32 +69,33 @@ def is_deeper(text: bytes, depth: int) -> bool:
     return bool(brackets)
 
 
-def _number_refusal(text: bytes) -> str | None:
+def _number_refusal(text: bytes) -> Said | None:
     for match in _NUMBER.finditer(_STRING.sub(b'""', text)):
         whole, fraction, exponent = match.groups()
         if fraction is None and exponent is None:
             # Twenty digits and a sign hold every accepted integer; longer ones need no parsing.
             if len(whole) > 21 or not MIN_INTEGER <= int(whole) <= MAX_INTEGER:
-                return f"holds an integer of {len(whole.lstrip(b'-'))} digits that does not fit 64 bits"
+                digits = len(whole.lstrip(b"-"))
+                return said("holds an integer of {digits} digits that does not fit 64 bits", digits=digits)
             continue
         places = len(fraction or b"")
         if exponent is not None:
             places -= int(exponent) if len(exponent) <= 10 else (-1 if exponent.startswith(b"-") else 1) * 10**10
         if places > MAX_SCALE:
-            return f"holds a number with more than {MAX_SCALE} digits after the point"
+            return said("holds a number with more than {limit} digits after the point", limit=MAX_SCALE)
     return None
 
 
-def _why_not_json(text: bytes, error: orjson.JSONDecodeError) -> str:
+def _why_not_json(text: bytes, error: orjson.JSONDecodeError) -> Said:
     reason = error.msg
     if "depth limit" in reason:
-        return f"is nested deeper than {MAX_DEPTH} levels"
+        return said("is nested deeper than {limit} levels", limit=MAX_DEPTH)
     if "infinity" in reason:
-        return "holds a number that is too large for a double (1.8e308)"
+        return said("holds a number that is too large for a double (1.8e308)")
     if "surrogate in string" in reason:
-        return "holds half of a surrogate pair, which is no character"
+        return said("holds half of a surrogate pair, which is no character")
     outside_strings = _STRING.sub(b"", text).partition(b'"')[0]
     for literal in _LITERALS:
         if literal in outside_strings:
-            return f"holds {literal.decode()}, which JSON does not know"
-    return f"is not valid JSON: {reason}"
+            return said("holds {literal}, which JSON does not know", literal=literal.decode())
+    return said("is not valid JSON: {reason}", reason=reason)

@@ -17,6 +17,7 @@ from core.errors import Unavailable
 from core.inputs import encode_json, refused
 from core.keys import Keys
 from core.redis_client import MAX_BLOCK_SECONDS, reaching_redis
+from core.texts import said
 
 GROUP = "agent"
 BODY_LIMIT_BYTES = 256 << 10
@@ -112,7 +113,9 @@ class Mailbox:
         with reaching_redis():
             message_id = self._send(keys=[stream], args=[self._length_limit, _name("sender", sender), text])
         if message_id is None:
-            raise Unavailable(f"the mailbox of agent {to} is full: {self._length_limit} messages wait")
+            raise Unavailable(
+                said("the mailbox of agent {to} is full: {count} messages wait", to=to, count=self._length_limit)
+            )
         return message_id.decode()
 
     def receive(self, block_seconds: float = 0.0, count: int = 10) -> list[Message]:
@@ -161,7 +164,13 @@ class Mailbox:
                 if not str(error).startswith(_GROUP_IS_GONE):
                     raise
             self._create_group()
-        raise Unavailable(f"Redis lost the mailbox of agent {self._agent} {_GROUP_TRIES} times in a row")
+        raise Unavailable(
+            said(
+                "Redis lost the mailbox of agent {agent} {tries} times in a row",
+                agent=self._agent,
+                tries=_GROUP_TRIES,
+            )
+        )
 
     def _create_group(self) -> None:
         try:
@@ -228,5 +237,5 @@ def _next_id(entry_id: bytes) -> str:
 
 def _name(field: str, value: object) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= NAME_LIMIT or not value.isprintable():
-        raise refused(field, value, f"a name of 1 to {NAME_LIMIT} printable characters")
+        raise refused(field, value, said("a name of 1 to {limit} printable characters", limit=NAME_LIMIT))
     return value

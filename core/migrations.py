@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.database import SQL_DIR, connect_engine, unavailable_when_unreachable
+from core.database import SQL_DIR, connect_engine
+from core.database_errors import unavailable_when_unreachable
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -11,6 +11,7 @@ from core.inputs import refused
 from core.states import Priority
 from core.store import operating
 from core.store.operating import Cancelled, Reprioritised
+from core.texts import said
 from core.validation import check_priority
 
 
@@ -85,7 +86,7 @@ def check_task_id(value: object) -> str:
     try:
         return str(uuid.UUID(value))  # type: ignore[arg-type]
     except (ValueError, AttributeError, TypeError):
-        raise refused("task", value, "a task id (a UUID)") from None
+        raise refused("task", value, said("a task id (a UUID)")) from None
 
 
 def check_task_ids(values: Sequence[object]) -> list[str]:

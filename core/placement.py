@@ -10,11 +10,17 @@ from typing import NamedTuple
 
 from core.models import Lane
 from core.states import HEAD_START_SECONDS, Priority
+from core.texts import N_, Said, said
 
 # A strict queue keeps priorities apart by more than any age: about 32 years each.
 STRICT_HEAD_START_SECONDS = 1e9
 _HEAD_STARTS = [HEAD_START_SECONDS[priority] for priority in sorted(Priority)]
 QUEUE_AHEAD_LIMIT = 1_000
+# Why no agent could ever take a task.
+NO_AGENT = N_("no agent is registered")
+NO_TYPE = N_("no registered agent takes type {type}")
+NO_TAGS = N_("no registered agent that takes type {type} has the tags {tags} (the nearest lacks {missing})")
+UNPLACEABLE = (NO_AGENT, NO_TYPE, NO_TAGS)
 
 
 def score(ready: float, priority: int, policy: str) -> float:
@@ -176,17 +182,15 @@ def _in_turns(candidates: Iterable[Candidate], rotation: Rotation) -> Iterable[C
     return (c for c in chain.from_iterable(zip_longest(*turns)) if c is not None)
 
 
-def unplaceable_reason(lane: Lane, agents: Iterable[AgentSlots]) -> str | None:
+def unplaceable_reason(lane: Lane, agents: Iterable[AgentSlots]) -> Said | None:
     """Why no registered agent could ever take a task of this lane; None if one could."""
     known = list(agents)
     if any(agent.can_take(lane) for agent in known):
         return None
     if not known:
-        return "no agent is registered"
+        return said(NO_AGENT)
     by_type = [a for a in known if a.can_take(Lane(lane.queue, lane.type))]
     if not by_type:
-        return f"no registered agent takes type {lane.type}"
+        return said(NO_TYPE, type=lane.type)
     missing = min((sorted(set(lane.requires) - a.tags) for a in by_type), key=len)
-    return f"no registered agent that takes type {lane.type} has the tags {', '.join(lane.requires)}" + (
-        f" (the nearest lacks {', '.join(missing)})"
-    )
+    return said(NO_TAGS, type=lane.type, tags=", ".join(lane.requires), missing=", ".join(missing))

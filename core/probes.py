@@ -21,6 +21,7 @@ from core.database import driver_url
 from core.errors import ConfigurationError, Unavailable
 from core.keys import Keys
 from core.redis_client import connect_redis
+from core.texts import said
 
 TIMEOUT_SECONDS = 5
 
@@ -39,10 +40,10 @@ class Failure(StrEnum):
 
 
 LABELS = {
-    Failure.UNREACHABLE: "not reachable",
-    Failure.REFUSED: "access refused",
-    Failure.NO_DATABASE: "database missing",
-    Failure.OTHER: "no connection",
+    Failure.UNREACHABLE: said("not reachable"),
+    Failure.REFUSED: said("access refused"),
+    Failure.NO_DATABASE: said("database missing"),
+    Failure.OTHER: said("no connection"),
 }
 
 

@@ -16,6 +16,7 @@ import redis
 from core.inputs import refused
 from core.keys import Keys
 from core.redis_client import reaching_redis
+from core.texts import said
 
 LINES_KEPT = 2_000  # about so many
 LINE_LIMIT_BYTES = 4_096
@@ -75,7 +76,7 @@ class RecentLog:
         Raises SubmissionError for a level that is none.
         """
         if level not in LEVELS:
-            raise refused("level", level, f"one of {', '.join(LEVELS)}")
+            raise refused("level", level, said("one of {names}", names=", ".join(LEVELS)))
         wanted, least = text.casefold(), LEVELS.index(level)
         with reaching_redis():
             entries = self._redis.xrevrange(self._key)

@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from core.errors import ConfigurationError, Unavailable
+from core.texts import said
 
 SOCKET_TIMEOUT_SECONDS = 5.0
 MAX_BLOCK_SECONDS = 2.0  # a blocking read must return well before its socket times out
@@ -53,8 +54,8 @@ def reaching_redis() -> Iterator[None]:
     try:
         yield
     except _UNAVAILABLE as error:
-        raise Unavailable(f"Redis can't be used: {error}") from error
+        raise Unavailable(said("Redis can't be used: {reason}", reason=str(error))) from error
     except redis.ResponseError as error:
         if "OOM command not allowed" in str(error):  # inside a script it has another class
-            raise Unavailable(f"Redis can't be used: {error}") from error
+            raise Unavailable(said("Redis can't be used: {reason}", reason=str(error))) from error
         raise

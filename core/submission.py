@@ -30,6 +30,7 @@ from core.states import TERMINAL
 from core.store import reading, submitting
 from core.store.reading import Ending
 from core.store.submitting import Inserted
+from core.texts import said
 from core.validation import Limits, Submission, validate_submission
 
 CHUNK_SIZE = 2_000
@@ -158,7 +159,9 @@ class Submitter:
         except SubmissionError as error:
             raise _positioned(error, position) from None
         except (KeyError, TypeError) as error:
-            raise SubmissionError(f"submissions.{position}", item, f"submit's arguments ({error})") from None
+            raise SubmissionError(
+                f"submissions.{position}", item, said("submit's arguments ({reason})", reason=str(error))
+            ) from None
 
     def _store(self, tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
         if all(map(submitting.is_copyable, submissions)):
@@ -185,7 +188,11 @@ class Submitter:
         try:
             return self._insert_together([submission])
         except psycopg2.DataError as error:
-            return [SubmissionError("input", submission.input_json, f"what PostgreSQL can store ({error})")]
+            return [
+                SubmissionError(
+                    "input", submission.input_json, said("what PostgreSQL can store ({reason})", reason=str(error))
+                )
+            ]
 
 
 def open_submitter(settings: Settings, registry: Registry, database_url: str, redis_url: str) -> Submitter:

@@ -21,6 +21,7 @@ from core.filter_fields import (
 )
 from core.inputs import refused
 from core.states import Priority, TaskState
+from core.texts import said
 
 PATH_LIMIT = 1000  # characters
 _LISTS = ("states", "types", "queues", "priorities")
@@ -86,7 +87,7 @@ class TaskFilter:
         given = {name: value for name, value in params.items() if value != ""}
         for name, value in given.items():
             if not isinstance(value, str):
-                raise refused(name, value, "a text")
+                raise refused(name, value, said("a text"))
         return cls.from_json({k: v.split(",") if k in _LISTS else v for k, v in given.items()})
 
     def as_json(self) -> dict[str, Any]:
@@ -97,7 +98,7 @@ class TaskFilter:
     def from_json(cls, document: object) -> Self:
         """The reverse of `as_json`."""
         if not isinstance(document, Mapping):
-            raise refused("filter", document, "an object with the fields of a filter")
+            raise refused("filter", document, said("an object with the fields of a filter"))
         check_known(PARAMS, document)
         return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in document.items()})
 
@@ -127,7 +128,7 @@ def _path(name: str, value: object) -> str:
 def _error_class(name: str, value: object) -> str:
     classes = [error_class.value for error_class in ErrorClass]
     if value not in classes:
-        raise refused(name, value, f"one of {', '.join(classes)}")
+        raise refused(name, value, said("one of {names}", names=", ".join(classes)))
     return str(value)
 
 

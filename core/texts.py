@@ -1,6 +1,87 @@
-"""Marks texts that are translated where they are shown, not where they are written."""
+"""Texts that are translated where they are shown, not where they are written.
+
+Core says everything in English, as a `Said`: an ordinary text for logs and the command line, which the dashboard
+can say again in its viewer's language. `N_` marks what is translated by itself, such as a heading or a word.
+"""
 
 from __future__ import annotations
+
+import re
+import string
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
+from typing import Self
+
+
+class Said(str):
+    """An English text that remembers what it was made of: a template and the values that fill it.
+
+    Values may be such texts themselves. It equals, and is stored and sent as, the text.
+    """
+
+    __slots__ = ("template", "values")
+    template: str
+    values: Mapping[str, object]
+
+    def __new__(cls, template: str, values: Mapping[str, object]) -> Self:
+        text = super().__new__(cls, template.format(**values))
+        text.template = template
+        text.values = values
+        return text
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, Mapping[str, object]]]:
+        return type(self), (self.template, self.values)
+
+
+class Word(str):
+    """A value in a `Said` that is a word of the interface, such as the state of an agent; so is a member of an enum."""
+
+    __slots__ = ()
+
+
+def said(template: str, /, **values: object) -> Said:
+    """`template.format(**values)`, which can be said in another language; catalogues know the template by this call.
+
+    For what is said seldom: it takes much longer than an f-string.
+    """
+    return Said(template, values)
+
+
+def recalled(text: str, templates: Collection[str]) -> str:
+    """A text as the Said that one of the templates made it; itself, if none of them did.
+
+    For what was stored or sent as a plain text. Its values are texts, and recalled likewise.
+    """
+    for template in templates:
+        found = _pattern(template).fullmatch(text)
+        if found is not None:
+            return Said(template, {name: recalled(value, templates) for name, value in found.groupdict().items()})
+    return text
+
+
+def either(texts: Iterable[str]) -> str:
+    """`a or b or c`; there is one at least."""
+    *others, text = texts
+    for one in reversed(others):
+        text = said("{one} or {others}", one=one, others=text)
+    return text
+
+
+def listed(texts: Iterable[str]) -> str:
+    """`a; b; c`; an empty text for none."""
+    *others, text = list(texts) or [""]
+    for one in reversed(others):
+        text = said("{one}; {others}", one=one, others=text)
+    return text
+
+
+@lru_cache
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = string.Formatter().parse(template)
+    return re.compile(
+        "".join(re.escape(fixed) + ("" if name is None else f"(?P<{name}>.+?)") for fixed, name, _, _ in parts),
+        re.DOTALL,
+    )
 
 
 def N_(text: str) -> str:

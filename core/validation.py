@@ -18,6 +18,7 @@ from core.inputs import encode_input, refused
 from core.jsontext import refusal
 from core.registry import MAX_TIMEOUT_SECONDS, Registry, TaskType
 from core.states import Priority
+from core.texts import said
 
 TITLE_LIMIT = 200
 NAME_LIMIT = 200  # characters of created_by, creator_agent_id and idempotency keys
@@ -28,7 +29,8 @@ MAX_AHEAD_SECONDS = 10 * 366 * 24 * 3600
 FIRST_YEAR = 2000
 
 _LABEL = re.compile(r"[a-z0-9._-]{1,64}")
-_LABEL_TEXT = "1 to 64 lower-case letters, digits or ._-"
+_LABEL_TEXT = said("1 to 64 lower-case letters, digits or ._-")
+_TAGS, _IDS = said("tags"), said("task ids")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PRIORITIES = {priority.label: int(priority) for priority in Priority}
 _DEFAULT_PRIORITY = Priority.MEDIUM.label
@@ -153,25 +155,25 @@ def _content_hash(submission: Submission) -> str:
 
 def _task_type(name: object, registry: Registry) -> TaskType:
     if not isinstance(name, str):
-        raise refused("type", name, "the name of a task type")
+        raise refused("type", name, said("the name of a task type"))
     return registry.get(name)
 
 
 def _text(field: str, value: object, limit: int = NAME_LIMIT) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= limit:
-        raise refused(field, value, f"a text of 1 to {limit} characters")
+        raise refused(field, value, said("a text of 1 to {limit} characters", limit=limit))
     if "\x00" in value:
-        raise refused(field, value, "text without NUL characters, which PostgreSQL can't store")
+        raise refused(field, value, said("text without NUL characters, which PostgreSQL can't store"))
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise refused(field, value, "text without halves of surrogate pairs") from None
+        raise refused(field, value, said("text without halves of surrogate pairs")) from None
     return value
 
 
 def _title(value: object) -> str:
     if isinstance(value, str) and not value.strip():
-        raise refused("title", value, "a text that is not blank, or none at all")
+        raise refused("title", value, said("a text that is not blank, or none at all"))
     return _text("title", value, TITLE_LIMIT)
 
 
@@ -184,20 +186,22 @@ def check_label(field: str, value: object) -> str:
 
 def _listed(field: str, value: object, limit: int, of: str) -> list[object]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        raise refused(field, value, f"a list of {of}")
+        raise refused(field, value, said("a list of {things}", things=of))
     items = list(islice(value, limit + 1))
     if len(items) > limit:
-        raise refused(field, value, f"at most {limit} {of}")
+        raise refused(field, value, said("at most {limit} {things}", limit=limit, things=of))
     return items
 
 
 def _tags(given: object, of_type: frozenset[str]) -> tuple[str, ...]:
     if given == ():
         return tuple(sorted(of_type)) if of_type else ()
-    own = {check_label(f"requires.{at}", tag) for at, tag in enumerate(_listed("requires", given, TAG_LIMIT, "tags"))}
+    own = {check_label(f"requires.{at}", tag) for at, tag in enumerate(_listed("requires", given, TAG_LIMIT, _TAGS))}
     tags = sorted(own | of_type)
     if len(tags) > TAG_LIMIT:
-        raise refused("requires", tags, f"at most {TAG_LIMIT} tags together with those of the task type")
+        raise refused(
+            "requires", tags, said("at most {limit} tags together with those of the task type", limit=TAG_LIMIT)
+        )
     return tuple(tags)
 
 
@@ -207,7 +211,7 @@ def check_priority(value: object) -> int:
         return int(value)
     if isinstance(value, str) and value in _PRIORITIES:
         return _PRIORITIES[value]
-    raise refused("priority", value, f"one of {', '.join(_PRIORITIES)}")
+    raise refused("priority", value, said("one of {names}", names=", ".join(_PRIORITIES)))
 
 
 def _is_number(value: object) -> bool:
@@ -216,54 +220,58 @@ def _is_number(value: object) -> bool:
 
 def _timeout(value: float) -> float:
     if not _is_number(value) or not 0 < value <= MAX_TIMEOUT_SECONDS:
-        raise refused("timeout_seconds", value, f"a number above 0 and at most {MAX_TIMEOUT_SECONDS:.0f}")
+        raise refused(
+            "timeout_seconds", value, said("a number above 0 and at most {most:.0f}", most=MAX_TIMEOUT_SECONDS)
+        )
     return float(value)
 
 
 def _max_attempts(value: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= ATTEMPTS_LIMIT:
-        raise refused("max_attempts", value, f"a whole number from 1 to {ATTEMPTS_LIMIT}")
+        raise refused("max_attempts", value, said("a whole number from 1 to {limit}", limit=ATTEMPTS_LIMIT))
     return int(value)
 
 
 def _delay(delay_seconds: object) -> float | None:
     if not _is_number(delay_seconds) or not 0 <= delay_seconds <= MAX_AHEAD_SECONDS:
-        raise refused("delay_seconds", delay_seconds, f"a number from 0 to {MAX_AHEAD_SECONDS} (10 years)")
+        raise refused(
+            "delay_seconds", delay_seconds, said("a number from 0 to {most} (10 years)", most=MAX_AHEAD_SECONDS)
+        )
     return float(delay_seconds) or None
 
 
 def _run_at(run_at: object, delay_seconds: object, now: datetime) -> datetime:
     if delay_seconds is not None:
-        raise refused("run_at", run_at, "either delay_seconds or run_at, not both")
+        raise refused("run_at", run_at, said("either delay_seconds or run_at, not both"))
     due = run_at
     if isinstance(due, str):
         try:
             due = datetime.fromisoformat(due)
         except ValueError:
-            raise refused("run_at", run_at, "an ISO 8601 time such as 2030-01-31T12:00:00+00:00") from None
+            raise refused("run_at", run_at, said("an ISO 8601 time such as 2030-01-31T12:00:00+00:00")) from None
     if not isinstance(due, datetime) or due.utcoffset() is None:
-        raise refused("run_at", run_at, "a time with a time zone")
+        raise refused("run_at", run_at, said("a time with a time zone"))
     # The year first: the ends of the calendar can't be converted to UTC.
     if not FIRST_YEAR <= due.year <= now.year + 11:
-        raise refused("run_at", run_at, f"a time from the year {FIRST_YEAR} to 10 years from now")
+        raise refused("run_at", run_at, said("a time from the year {year} to 10 years from now", year=FIRST_YEAR))
     due = due.astimezone(UTC)
     if due.year < FIRST_YEAR or due > now + timedelta(seconds=MAX_AHEAD_SECONDS):
-        raise refused("run_at", run_at, f"a time from the year {FIRST_YEAR} to 10 years from now")
+        raise refused("run_at", run_at, said("a time from the year {year} to 10 years from now", year=FIRST_YEAR))
     return due
 
 
 def _uuid(field: str, value: object) -> str:
     text = str(value) if isinstance(value, uuid.UUID | uuid_utils.UUID) else value
     if not isinstance(text, str) or not _UUID.fullmatch(text.lower()):
-        raise refused(field, value, "the id of a task (a UUID)")
+        raise refused(field, value, said("the id of a task (a UUID)"))
     return text.lower()
 
 
 def _after(given: object) -> tuple[str, ...]:
     ids: dict[str, None] = {}
-    for at, value in enumerate(_listed("after", given, AFTER_LIMIT, "task ids")):
+    for at, value in enumerate(_listed("after", given, AFTER_LIMIT, _IDS)):
         task_id = _uuid(f"after.{at}", value)
         if task_id in ids:
-            raise refused(f"after.{at}", value, "each id only once")
+            raise refused(f"after.{at}", value, said("each id only once"))
         ids[task_id] = None
     return tuple(ids)

@@ -24,6 +24,7 @@ from starlette.routing import BaseRoute, Route
 from core.cells import neutral
 from core.errors import SubmissionError, TaskyardError
 from core.inputs import refused
+from core.texts import said
 
 if TYPE_CHECKING:
     from core.store.auditing import AuditEntry
@@ -58,7 +59,7 @@ async def _exported(request: Request, ending: str, media_type: str, write: Write
     try:
         given = request.query_params.multi_items()
         if twice := [name for name, _value in given if len(request.query_params.getlist(name)) > 1]:
-            raise refused(twice[0], "given twice", "each parameter once")
+            raise refused(twice[0], "given twice", said("each parameter once"))
         only = audit.filter_of(dict(given))
     except SubmissionError as error:
         return PlainTextResponse(f"{error}\n", 400)

@@ -8,6 +8,7 @@ from typing import TypeVar
 import streamlit as st
 
 from dashboard.components.times import shown_time
+from dashboard.components.told import told
 from dashboard.data.base import Reading
 from dashboard.i18n import _
 from dashboard.timing import timed
@@ -83,7 +84,7 @@ def tell_problems(problems: Sequence[str], last: Reading[Value] | None) -> None:
     )
     st.warning(f"{known}{ahead}", title=_("Not everything can be reached"), icon=":material/cloud_off:")
     for problem in problems:
-        st.text(problem)
+        st.text(told(problem))
 
 
 def _last(name: str, reading: Reading[Value]) -> Reading[Value] | None:

@@ -16,7 +16,8 @@ import psycopg2.errors
 import psycopg2.extensions
 import structlog
 
-from core.database import DriverTransaction, is_connection_lost
+from core.database import DriverTransaction
+from core.database_errors import is_connection_lost
 from core.errors import ErrorClass, LeadershipLost, SubmissionError
 from core.protocol import Reply
 from core.retry import fingerprint

@@ -11,7 +11,7 @@ from core.inputs import refused
 from core.reports.gather import gather
 from core.reports.report import Report
 from core.reports.wording import Wording, identity
-from core.texts import N_
+from core.texts import N_, said
 
 __all__ = ["FORMATS", "Format", "Report", "Wording", "file_name", "gather", "render"]
 
@@ -50,7 +50,7 @@ def render(
     English; moments are those of `zone`'s clock.
     """
     if format not in FORMATS:
-        raise refused("format", format, f"one of {', '.join(FORMATS)}")
+        raise refused("format", format, said("one of {names}", names=", ".join(FORMATS)))
     # only what is needed is loaded: typst and XlsxWriter take a while
     module = import_module(f"core.reports.{FORMATS[format].module}")
     rendered: bytes = module.render(report, Wording(translate, zone, language))

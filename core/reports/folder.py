@@ -13,6 +13,7 @@ from pathlib import Path
 
 from core.inputs import refused
 from core.reports import FORMATS
+from core.texts import said
 
 PERIODS = {"daily": timedelta(days=1), "weekly": timedelta(days=7)}
 _NAME = re.compile(r"taskyard-(daily|weekly)-(\d{4}-\d{2}-\d{2})\.(\w{1,8})", re.ASCII)
@@ -51,7 +52,7 @@ def read_report(folder: Path, name: str) -> bytes:
     if _NAME.fullmatch(name) is not None:
         with suppress(OSError), open(folder / name, "rb", opener=_no_link) as file:
             return file.read()
-    raise refused("name", name, "that of a report in the folder")
+    raise refused("name", name, said("that of a report in the folder"))
 
 
 def write_report(folder: Path, name: str, content: bytes) -> None:

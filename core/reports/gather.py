@@ -25,6 +25,7 @@ from core.reports.build import (
 )
 from core.reports.report import FailureLine, Report, Scope
 from core.store.rolling import DAY, LEVELS, MINUTE
+from core.texts import said
 
 MOST_FAILURES = 50  # groups in a report
 MOST_UNITS = 12_000  # of a level that the peak is looked for in: eight days of minutes
@@ -41,11 +42,11 @@ def gather(tx: Transaction, since: float, until: float, queue: str | None = None
     tx.rows(queries("reports")["snapshot"], {})
     oldest, now = _held(tx)
     if not 0 <= since < until:
-        raise refused("until", until, f"a time after the range's beginning, {since}")
+        raise refused("until", until, said("a time after the range's beginning, {since}", since=since))
     if until - since > LONGEST_SECONDS:
-        raise refused("since", since, "a time at most three years before the range's end")
+        raise refused("since", since, said("a time at most three years before the range's end"))
     if since >= now:
-        raise refused("since", since, "a time in the past")
+        raise refused("since", since, said("a time in the past"))
     until = min(until, now)
     unit = unit_for(since - (until - since), oldest)
     since, until = aligned(since, until, unit)

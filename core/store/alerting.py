@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from core.database import Transaction, queries
 from core.inputs import refused
+from core.texts import said
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def find_alert(tx: Transaction, alert_id: str) -> Alert:
     """The alert with this id; raises SubmissionError if there is none."""
     rows = tx.rows(queries("alerts")["alert"], {"id": _known_id("alert", alert_id)})
     if not rows:
-        raise refused("alert", alert_id, "the id of an alert")
+        raise refused("alert", alert_id, said("the id of an alert"))
     return Alert.from_row(rows[0])
 
 
@@ -144,4 +145,4 @@ def _known_id(field: str, value: str) -> str:
     try:
         return str(uuid.UUID(value))
     except ValueError:
-        raise refused(field, value, "an id (a UUID)") from None
+        raise refused(field, value, said("an id (a UUID)")) from None

@@ -8,13 +8,15 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from core.database import Transaction, queries, values_refused
+from core.database import Transaction, queries
+from core.database_errors import values_refused
 from core.errors import SubmissionError
 from core.filter_fields import like_pattern
 from core.inputs import refused
 from core.states import TERMINAL, TaskState
 from core.task_filter import Sort, TaskFilter
 from core.task_ids import first_id_at
+from core.texts import said
 
 FIRST_WINDOW = 2_000  # tasks
 GROWTH = 8
@@ -82,7 +84,9 @@ def _path_refused(paths: dict[str, str]) -> AbstractContextManager[None]:
     """Some of what is wrong with a path shows only when it meets a task, such as a variable that nobody gave."""
 
     def explained(reason: str) -> SubmissionError:
-        return refused(" or ".join(paths), " or ".join(paths.values()), f"an SQL/JSON path ({reason})")
+        return refused(
+            " or ".join(paths), " or ".join(paths.values()), said("an SQL/JSON path ({reason})", reason=reason)
+        )
 
     return values_refused(explained)
 

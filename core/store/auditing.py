@@ -20,6 +20,7 @@ from core.inputs import refused
 from core.store import reading
 from core.store.asking import Pace, limited_time
 from core.store.pruning import day_of
+from core.texts import said
 
 PAGE_LIMIT = 1000
 BUDGET_SECONDS = 0.15
@@ -66,7 +67,7 @@ class EventCursor:
         stored = f"({place.replace('.', ',')})" if place else None
         checked = check_bound("before", at)
         if not isinstance(checked, datetime) or (stored is not None and not _PLACE.fullmatch(stored)):
-            raise refused("before", text, "what an earlier page gave")
+            raise refused("before", text, said("what an earlier page gave"))
         return cls(checked, stored)
 
 
@@ -95,7 +96,7 @@ def find_events(
 ) -> EventPage:
     """The newest events that fit, of all or before a cursor; raises SubmissionError, Busy or Unavailable."""
     if not 1 <= limit <= PAGE_LIMIT:
-        raise refused("limit", limit, f"a number from 1 to {PAGE_LIMIT}")
+        raise refused("limit", limit, said("a number from 1 to {limit}", limit=PAGE_LIMIT))
     with limited_time(tx):
         asked, low, high = asked_of(tx, only, before)
         pace = Pace(budget_seconds, _first_span_seconds(only))

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from core.inputs import refused
+from core.texts import said
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_EXPECTED = "what an earlier page of this search gave"
+_EXPECTED = said("what an earlier page of this search gave")
 
 
 @dataclass(frozen=True, slots=True)

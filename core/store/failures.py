@@ -13,6 +13,7 @@ from typing import Any, Self
 from core import metrics
 from core.database import Transaction, queries
 from core.inputs import refused
+from core.texts import said
 
 MOST_FAILED = 500  # tasks of one group that `failed_now` looks at
 MOST_MUTE_SECONDS = 366 * 86_400.0
@@ -95,11 +96,13 @@ def mute(tx: Transaction, fingerprint: str, seconds: float, actor: str, reason: 
     SubmissionError for a group that is not known, or a time that makes no sense.
     """
     if not 0 < seconds <= MOST_MUTE_SECONDS:
-        raise refused("seconds", seconds, f"more than 0 and at most {MOST_MUTE_SECONDS:.0f}, which is a year")
+        raise refused(
+            "seconds", seconds, said("more than 0 and at most {most:.0f}, which is a year", most=MOST_MUTE_SECONDS)
+        )
     parameters = {"fingerprint": fingerprint, "seconds": seconds, "actor": actor, "reason": reason}
     rows = tx.rows(queries("failures")["mute"], parameters)
     if not rows:
-        raise refused("fingerprint", fingerprint, "that of a group of failures")
+        raise refused("fingerprint", fingerprint, said("that of a group of failures"))
     until: datetime = rows[0][0]
     return until
 

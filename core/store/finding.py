@@ -22,6 +22,7 @@ from core.store.asking import assembled, bounded, parameters_of, windows
 from core.store.cursors import Cursor
 from core.task_filter import Sort, TaskFilter
 from core.task_ids import time_of
+from core.texts import said
 
 PAGE_LIMIT = 1000
 BUDGET_SECONDS = 0.15
@@ -85,10 +86,12 @@ def find(
     range once that is shown. Raises SubmissionError, Busy or Unavailable.
     """
     if not 1 <= limit <= PAGE_LIMIT:
-        raise refused("limit", limit, f"a number from 1 to {PAGE_LIMIT}")
+        raise refused("limit", limit, said("a number from 1 to {limit}", limit=PAGE_LIMIT))
     place = after or Cursor()
     if place != Cursor() and not _is_place_of(place, sort):
-        raise refused("after", str(place), f"what an earlier page of this search gave in this order ({sort})")
+        raise refused(
+            "after", str(place), said("what an earlier page of this search gave in this order ({sort})", sort=sort)
+        )
     with bounded(tx, only):
         now = reading.now(tx)
         asked = parameters_of(only, now, sort)

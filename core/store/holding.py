@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.database import Transaction, queries
 from core.errors import SubmissionError
 from core.holds import Hold, HoldKind, HoldMode, Holds
+from core.texts import said
 
 
 def holds(tx: Transaction) -> Holds:
@@ -18,7 +19,7 @@ def hold(tx: Transaction, kind: HoldKind, name: str, mode: HoldMode, actor: str,
     Raises SubmissionError for an agent that was never registered.
     """
     if kind is HoldKind.AGENT and not tx.rows(queries("holds")["agent_is_known"], {"name": name})[0][0]:
-        raise SubmissionError("agent", name, "the name of an agent that was registered once")
+        raise SubmissionError("agent", name, said("the name of an agent that was registered once"))
     parameters = {"kind": kind.value, "name": name, "mode": mode.value, "actor": actor, "reason": reason}
     return bool(tx.rows(queries("holds")["hold"], parameters))
 

@@ -13,6 +13,7 @@ from core.models import Task, Waiting
 from core.states import CLAIMED, TERMINAL, Priority, TaskState
 from core.store import reading, ticking
 from core.store.arrays import plain
+from core.texts import said
 
 CANCELLABLE = frozenset(TaskState) - TERMINAL
 RETRYABLE = frozenset({TaskState.FAILED, TaskState.CANCELLED})
@@ -64,7 +65,7 @@ def cancel(tx: Transaction, task_id: str, actor: str, reason: str) -> Cancelled:
     """Cancels an open task and what waits for it; raises TaskNotFound or IllegalTransition."""
     done, _ = cancel_many(tx, [task_id], actor, reason)
     if not done:
-        raise _refusal(tx, task_id, "cancel", ("open",))
+        raise _refusal(tx, task_id, said("cancel needs open"))
     return done[0]
 
 
@@ -72,7 +73,7 @@ def retry(tx: Transaction, task_id: str, actor: str, reason: str) -> Waiting:
     """Makes a failed or cancelled task pending, with a new budget; raises TaskNotFound or IllegalTransition."""
     done = retry_many(tx, [task_id], actor, reason)
     if not done:
-        raise _refusal(tx, task_id, "retry", ("failed", "cancelled"))
+        raise _refusal(tx, task_id, said("retry needs failed or cancelled"))
     return done[0]
 
 
@@ -80,7 +81,8 @@ def reprioritise(tx: Transaction, task_id: str, priority: Priority, actor: str, 
     """Changes the priority of a waiting task; raises TaskNotFound or IllegalTransition."""
     done = reprioritise_many(tx, [task_id], priority, actor, reason)
     if not done:
-        raise _refusal(tx, task_id, "a change of priority", ("blocked", "scheduled", "pending"))
+        needs = said("a change of priority needs blocked or scheduled or pending")
+        raise _refusal(tx, task_id, needs)
     return done[0]
 
 
@@ -91,6 +93,6 @@ def note_bulk(tx: Transaction, event: str, actor: str, detail: dict[str, object]
     )
 
 
-def _refusal(tx: Transaction, task_id: str, operation: str, allowed: tuple[str, ...]) -> Exception:
+def _refusal(tx: Transaction, task_id: str, needs: str) -> Exception:
     task: Task | None = reading.find_task(tx, task_id)
-    return IllegalTransition(task_id, task.state, operation, allowed) if task else TaskNotFound(task_id)
+    return IllegalTransition(task_id, task.state, needs) if task else TaskNotFound(task_id)

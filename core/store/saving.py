@@ -12,6 +12,7 @@ from core.database import Transaction, queries
 from core.errors import SubmissionError
 from core.inputs import refused
 from core.task_filter import TaskFilter
+from core.texts import said
 
 NAME_LIMIT = 100  # characters
 
@@ -41,7 +42,7 @@ def save_filter(tx: Transaction, name: str, only: TaskFilter, actor: str, *, ove
         "overwrite": overwrite,
     }
     if not tx.rows(queries("saving")["save_filter"], parameters):
-        raise refused("name", name, "a new name: a filter of this one is saved already")
+        raise refused("name", name, said("a new name: a filter of this one is saved already"))
 
 
 def delete_filter(tx: Transaction, name: str, actor: str) -> bool:
@@ -52,7 +53,7 @@ def delete_filter(tx: Transaction, name: str, actor: str) -> bool:
 def _checked(name: object) -> str:
     text = name.strip() if isinstance(name, str) else ""
     if not 1 <= len(text) <= NAME_LIMIT or not text.isprintable():
-        raise refused("name", name, f"a text of 1 to {NAME_LIMIT} printable characters")
+        raise refused("name", name, said("a text of 1 to {limit} printable characters", limit=NAME_LIMIT))
     return text
 
 
@@ -60,4 +61,4 @@ def _read(name: str, document: Any, actor: str, saved_at: datetime) -> SavedFilt
     try:
         return SavedFilter(name, TaskFilter.from_json(document), actor, saved_at)
     except SubmissionError as error:
-        return SavedFilter(name, None, actor, saved_at, str(error))
+        return SavedFilter(name, None, actor, saved_at, error.said)

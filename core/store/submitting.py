@@ -13,6 +13,7 @@ from core.models import Lane, Waiting
 from core.states import TaskState
 from core.store import holding
 from core.store.arrays import plain, quoted
+from core.texts import said
 from core.validation import Submission
 
 COPIED_COLUMNS = (
@@ -112,9 +113,11 @@ def _lock_parents(tx: Transaction, submission: Submission) -> list[str]:
     for parent in submission.after:
         state = rows.get(parent)
         if state is None:
-            raise SubmissionError("after", parent, "the id of an existing task")
+            raise SubmissionError("after", parent, said("the id of an existing task"))
         if state in (TaskState.FAILED, TaskState.CANCELLED):
-            raise SubmissionError("after", parent, f"a task that can still complete, but it is {state}")
+            raise SubmissionError(
+                "after", parent, said("a task that can still complete, but it is {state}", state=TaskState(state))
+            )
     return [parent for parent, state in rows.items() if state != TaskState.COMPLETED]
 
 
@@ -160,8 +163,8 @@ def _unseen(submission: Submission) -> SubmissionError:
     """What kept the task out can't be seen: it ended between two statements, or this transaction sees nothing newer."""
     key = submission.idempotency_key
     if key is None:
-        return SubmissionError("queue", submission.queue, "one that takes new tasks: it drained until just now")
-    expected = "a new key, or a READ COMMITTED transaction: another transaction has just taken this one"
+        return SubmissionError("queue", submission.queue, said("one that takes new tasks: it drained until just now"))
+    expected = said("a new key, or a READ COMMITTED transaction: another transaction has just taken this one")
     return SubmissionError("idempotency_key", key, expected)
 
 
@@ -169,7 +172,7 @@ def _refusal(submission: Submission, holds: Holds) -> SubmissionError | None:
     hold = holds.against(submission.queue, submission.type)
     if hold is None:
         return None
-    return SubmissionError(hold.kind.value, hold.name, f"one that takes new tasks: {hold}")
+    return SubmissionError(hold.kind.value, hold.name, said("one that takes new tasks: {hold}", hold=hold.said))
 
 
 def _escaped(text: str) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from core.breaker import REASON
 from core.explain import SILENT_AFTER_SECONDS
 from core.holds import HoldKind
 from core.live import OpenBreaker
+from core.texts import recalled
 from dashboard.components import states
 from dashboard.components.address import here
 from dashboard.components.amounts import percent, shown_bytes
@@ -16,6 +18,7 @@ from dashboard.components.hold_controls import show_hold, show_menu
 from dashboard.components.plain import escaped
 from dashboard.components.times import age as shown_age
 from dashboard.components.times import duration, shown_time
+from dashboard.components.told import told
 from dashboard.data.agents import Agent, Record
 from dashboard.i18n import _, ngettext
 
@@ -124,7 +127,7 @@ def _show_breaker(breaker: OpenBreaker, at: float) -> None:
         text = _("Gets no {type} for {time}").format(type=kind, time=shown_age(at - breaker.since))
         if breaker.retry_at is not None and breaker.retry_at > at:
             text += _(", next try in {time}").format(time=shown_age(breaker.retry_at - at))
-    st.markdown(f":orange[:material/electrical_services: {text}:] {escaped(breaker.reason)}")
+    st.markdown(f":orange[:material/electrical_services: {text}:] {escaped(told(recalled(breaker.reason, [REASON])))}")
 
 
 def _show_tasks(agent: Agent, at: float) -> None:

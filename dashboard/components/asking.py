@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.errors import TaskyardError
 from dashboard.components.plain import escaped
+from dashboard.components.told import told
 from dashboard.data.texts import REASON_LIMIT
 from dashboard.i18n import _
 
@@ -49,7 +50,7 @@ def ask(
         try:
             st.session_state[_TOLD_KEY] = act(answer, reason)
         except TaskyardError as error:
-            st.error(escaped(str(error), ERROR_LIMIT))
+            st.error(escaped(told(error), ERROR_LIMIT))
             return
         st.rerun()
 
@@ -69,6 +70,6 @@ def _ask_why(name: str, is_required: bool) -> str:
 
 def tell() -> None:
     """Says what was done by the dialog that has just closed; pages that ask call it once."""
-    told = st.session_state.pop(_TOLD_KEY, None)
-    if told:
-        st.toast(told, icon=":material/check:")
+    done = st.session_state.pop(_TOLD_KEY, None)
+    if done:
+        st.toast(done, icon=":material/check:")

@@ -16,6 +16,7 @@ from core.errors import SubmissionError, TaskyardError
 from dashboard.components import following
 from dashboard.components.plain import escaped, one_line
 from dashboard.components.tables import show_table
+from dashboard.components.told import told
 from dashboard.data import submitting as data
 from dashboard.i18n import _, ngettext
 
@@ -95,7 +96,7 @@ def _show_problems(problems: Sequence[RowProblem]) -> None:
 
 
 def _table(problems: Sequence[RowProblem]) -> pd.DataFrame:
-    rows = [(one.row, one.field, one.value, one.expected) for one in problems]
+    rows = [(one.row, one.field, one.value, told(one.expected)) for one in problems]
     return pd.DataFrame(rows, columns=["row", "field", "value", "expected"])
 
 
@@ -174,10 +175,10 @@ def store(loaded: Loaded) -> None:
         try:
             ids = data.submit_rows(chunk)
         except SubmissionError as error:
-            loaded.stopped, loaded.stopped_at = str(error), _positioned(error, chunk)
+            loaded.stopped, loaded.stopped_at = error.said, _positioned(error, chunk)
             return
         except TaskyardError as error:
-            loaded.stopped = str(error)
+            loaded.stopped = error.said
             return
         loaded.ids += ids
         following.note(loaded.ids, loaded.name)
@@ -204,9 +205,10 @@ def _tell_stop(loaded: Loaded) -> None:
     )
     at = loaded.stopped_at
     if at is None:
-        st.text(loaded.stopped)
+        st.text(told(loaded.stopped))
     else:
-        st.text(f"{_('Row')} {at.row}: {at.field}: {one_line(at.value)} → {at.expected}")
+        text = _("Row {row}: {field}: {value} → {expected}")
+        st.text(text.format(row=at.row, field=at.field, value=one_line(at.value), expected=told(at.expected)))
 
 
 def _tell_done(loaded: Loaded) -> None:

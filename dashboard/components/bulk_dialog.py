@@ -13,6 +13,7 @@ from core.texts import N_
 from dashboard.components.plain import escaped
 from dashboard.components.states import PRIORITIES, word
 from dashboard.components.times import duration
+from dashboard.components.told import told
 from dashboard.data import bulk_runs as data
 from dashboard.data.base import Reading
 from dashboard.data.texts import REASON_LIMIT
@@ -52,7 +53,7 @@ def ask_many(action: Action, target: data.Target, then: Callable[[], None] = lam
             with st.spinner(_("Counting…")):
                 seen = data.look_ahead(action, target, priority)
         except TaskyardError as error:
-            st.error(escaped(str(error), ERROR_LIMIT))
+            st.error(escaped(told(error), ERROR_LIMIT))
             return
         st.markdown(f"**{in_words(action, target, seen)}**")
         if not seen.changed:
@@ -112,7 +113,7 @@ def _starts(action: Action, target: data.Target, seen: data.Preview, reason: str
     try:
         data.start(action, target, seen, reason, priority)
     except TaskyardError as error:
-        st.error(escaped(str(error), ERROR_LIMIT))
+        st.error(escaped(told(error), ERROR_LIMIT))
         return False
     return True
 
@@ -145,7 +146,7 @@ def show_runs(runs: Sequence[data.Run]) -> None:
             if run.ended_at is None:
                 st.progress(min(1.0, (run.done + run.skipped) / run.total) if run.total else 0.0)
             elif run.problem:
-                st.error(escaped(run.problem, ERROR_LIMIT))
+                st.error(escaped(told(run.problem), ERROR_LIMIT))
 
 
 def _said(run: data.Run) -> str:

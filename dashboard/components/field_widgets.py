@@ -11,6 +11,7 @@ from core.errors import SubmissionError, shortened
 from core.form_fields import FormField, Kind
 from core.form_values import MAX_BROWSER_INTEGER, is_toggle
 from dashboard.components.plain import escaped
+from dashboard.components.told import told
 from dashboard.i18n import _
 
 Problems = Mapping[str, Sequence[SubmissionError]]  # by the path of a field
@@ -51,15 +52,16 @@ def show_widget(field: FormField, key: str) -> None:
 
 def show_problem(problem: SubmissionError) -> None:
     """What is wrong with a field, in red under it."""
-    st.markdown(f":red[:material/error: {escaped(told(problem), 400)}]")
+    st.markdown(f":red[:material/error: {escaped(told_problem(problem), 400)}]")
 
 
-def told(problem: SubmissionError) -> str:
+def told_problem(problem: SubmissionError) -> str:
     """What was expected of a field, and in place of what."""
     if problem.value is None:
-        return f"Expected {problem.expected}"
-    value = shortened(problem.value)
-    return f"{value} is not accepted, expected {problem.expected}"
+        return _("Expected {expected}").format(expected=told(problem.expected))
+    return _("{value} is not accepted, expected {expected}").format(
+        value=shortened(problem.value), expected=told(problem.expected)
+    )
 
 
 def label_of(field: FormField) -> str:

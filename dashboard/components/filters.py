@@ -17,6 +17,7 @@ from core.texts import N_
 from dashboard.components.address import SEPARATOR, choice, choices, moment, text_field
 from dashboard.components.plain import escaped
 from dashboard.components.states import PRIORITIES, STATES, word
+from dashboard.components.told import told
 from dashboard.data.tasks import Facets
 from dashboard.i18n import _
 
@@ -66,7 +67,7 @@ def asked() -> tuple[TaskFilter, str]:
     try:
         return TaskFilter.from_params(given), ""
     except SubmissionError as error:
-        return TaskFilter(), str(error)
+        return TaskFilter(), told(error)
 
 
 def asked_sort() -> Sort:

@@ -12,6 +12,7 @@ from dashboard.components.charts import Line, bar_chart
 from dashboard.components.states import word
 from dashboard.components.tables import show_table, table_height
 from dashboard.components.times import age
+from dashboard.components.told import told
 from dashboard.data.queues import LaneNow
 from dashboard.i18n import _, ngettext
 
@@ -49,7 +50,7 @@ def show_lanes(lanes: Sequence[LaneNow], *, key: str) -> None:
             "Type": lane.lane.type,
             "Ready": lane.ready,
             "Oldest": "–" if lane.oldest_seconds is None else age(lane.oldest_seconds),
-            "Why": lane.reason,
+            "Why": told(lane.reason),
             "Queue": lane.lane.queue,
             "Tags": ", ".join(lane.lane.requires),
             **{name: lane.by_priority.get(name, 0) for name in states.PRIORITIES[::-1]},

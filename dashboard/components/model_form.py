@@ -23,6 +23,7 @@ from core.form_values import (
     written,
 )
 from core.inputs import refused
+from core.texts import said
 from dashboard.components.field_widgets import (
     JSON_HEIGHT_PX,
     Problems,
@@ -119,7 +120,7 @@ class ModelForm:
         text = str(st.session_state.get(self._key("#json")) or "{}")
         value = parse_json("input", text)
         if not isinstance(value, dict):
-            raise refused("input", value, "a JSON object")
+            raise refused("input", value, said("a JSON object"))
         return value
 
     def _switch(self) -> None:

@@ -11,6 +11,7 @@ from core.task_filter import TaskFilter
 from dashboard.components import filters
 from dashboard.components.asking import ask
 from dashboard.components.plain import escaped
+from dashboard.components.told import told
 from dashboard.data import tasks as data
 from dashboard.data.tasks import NAME_LIMIT, SavedFilter
 from dashboard.i18n import _
@@ -46,7 +47,7 @@ def _show_pick(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
     if picked is None:
         return
     if picked.filter is None:
-        st.error(escaped(picked.problem, 500))
+        st.error(escaped(told(picked.problem), 500))
     st.caption(_("Saved by {actor}").format(actor=escaped(picked.actor)))
     if st.button(_("Delete it"), icon=":material/delete:", key="delete_filter"):
         st.session_state[ASKED_KEY] = ("delete", picked.name, only)
@@ -67,7 +68,7 @@ def _show_save(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
     try:
         data.save_filter(name, only, overwrite=False)
     except TaskyardError as error:
-        st.error(escaped(str(error), 500))
+        st.error(escaped(told(error), 500))
         return
     st.toast(_("Saved."), icon=":material/check:")
     st.rerun()

@@ -12,6 +12,7 @@ from dashboard.components.plain import one_line
 from dashboard.components.states import PRIORITY_COLORS, show_badge, word
 from dashboard.components.tables import show_table
 from dashboard.components.times import duration, shown_time
+from dashboard.components.told import told
 from dashboard.data.attempts import name_of
 from dashboard.i18n import _, ngettext
 
@@ -69,9 +70,9 @@ def show_why(why: Explanation) -> None:
     """Why it waits: in one line, then what holds it and what each agent says."""
     with st.container(border=True, gap="small"):
         st.markdown(f":material/help: **{_('Why is it waiting?')}**")
-        st.text(why.summary)
+        st.text(told(why.summary))
         for hold in why.holds[1:]:
-            st.text(f"• {hold}")
+            st.text(f"• {told(hold)}")
         facts = []
         if why.before is not None and why.lane_depth is not None:
             text = ngettext("its lane holds {depth} task", "its lane holds {depth} tasks", why.lane_depth)
@@ -86,7 +87,7 @@ def show_why(why: Explanation) -> None:
                 {
                     _("Agent"): verdict.agent,
                     _("Takes it"): _("now") if verdict.takes else _("later") if verdict.can else _("no"),
-                    _("Reason"): verdict.reason,
+                    _("Reason"): told(verdict.reason),
                 }
                 for verdict in why.agents
             ]

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core.errors import SubmissionError
-from core.texts import N_
+from core.texts import N_, said
 from core.validation import MAX_AHEAD_SECONDS
 from dashboard.components.field_widgets import Problems, show_problem
 from dashboard.components.times import viewer_zone
@@ -59,10 +59,10 @@ def options() -> dict[str, Any]:
 def due_at(local: datetime | None) -> datetime:
     """The moment of a time on the viewer's clock, in UTC; raises SubmissionError for none, or one that is skipped."""
     if local is None:
-        raise SubmissionError("run_at", None, "a date and a time")
+        raise SubmissionError("run_at", None, said("a date and a time"))
     due = local.replace(tzinfo=viewer_zone()).astimezone(UTC)
     if due.astimezone(viewer_zone()).replace(tzinfo=None) != local:
-        raise SubmissionError("run_at", f"{local:%Y-%m-%d %H:%M}", "a time that there is: clocks skip this one")
+        raise SubmissionError("run_at", f"{local:%Y-%m-%d %H:%M}", said("a time that there is: clocks skip this one"))
     return due
 
 

@@ -10,6 +10,7 @@ from core.errors import TaskyardError
 from core.registry import Registry
 from dashboard.components.bulk import ONLY_VALID, Loaded, show_loaded
 from dashboard.components.plain import escaped
+from dashboard.components.told import told
 from dashboard.data import submitting as data
 from dashboard.i18n import _
 
@@ -45,7 +46,7 @@ def show_upload(types: Registry) -> None:
         st.button(_("Read what is pasted"), on_click=_take_paste, icon=":material/check:")
     refused = st.session_state.get(f"{KEY}_refused")
     if refused:
-        st.error(escaped(refused, 600), title=_("This can't be read"), icon=":material/error:")
+        st.error(escaped(told(refused), 600), title=_("This can't be read"), icon=":material/error:")
     loaded: Loaded | None = st.session_state.get(KEY)
     if loaded is not None:
         show_loaded(loaded, None if uploaded is not None else discard)  # the uploader has an X of its own
@@ -99,7 +100,7 @@ def load(content: bytes, name: str) -> None:
     try:
         checked = data.check_file(content, "" if name == PASTED else name)
     except TaskyardError as error:
-        st.session_state[f"{KEY}_refused"] = str(error)
+        st.session_state[f"{KEY}_refused"] = error.said
         return
     try:
         known = data.count_known(checked.submittable)

@@ -13,6 +13,7 @@ from core.errors import ConfigurationError
 from core.inputs import refused
 from core.store import alerting, reading
 from core.store.alerting import Alert, Silence
+from core.texts import said
 from dashboard.data.base import Servers, actor, connections, forget, shared
 from dashboard.data.texts import checked
 
@@ -132,7 +133,9 @@ def acknowledge(alert_id: str, reason: str) -> bool:
 def silence(rule: str, subject: str, seconds: float, reason: str) -> Silence:
     """Has nobody told of what matches the patterns; raises SubmissionError or Unavailable."""
     if not 0 < seconds <= MOST_SILENCE_SECONDS:
-        raise refused("seconds", seconds, f"more than 0 and at most {MOST_SILENCE_SECONDS:.0f}, which is a year")
+        raise refused(
+            "seconds", seconds, said("more than 0 and at most {most:.0f}, which is a year", most=MOST_SILENCE_SECONDS)
+        )
     patterns = checked("rule", rule, PATTERN_LIMIT), checked("subject", subject, PATTERN_LIMIT)
     with connections().database.transaction() as tx:
         made = alerting.silence(tx, *patterns, seconds, actor(), checked("reason", reason))

@@ -9,6 +9,7 @@ from core.filter_fields import check_known
 from core.inputs import refused
 from core.store import auditing
 from core.store.auditing import AuditEntry, EventCursor, EventPage
+from core.texts import said
 from dashboard.data.base import Servers, connections, shared
 
 PAGE_EVENTS = 100
@@ -55,9 +56,9 @@ def filter_of(params: Mapping[str, str]) -> EventFilter:
     values = {name: params.get(name, "").strip() for name in PARAMS}
     show, time = values.pop("show") or SHOWS[0], values.pop("time") or TIMES[0]
     if show not in SHOWS:
-        raise refused("show", show, f"one of {', '.join(SHOWS)}")
+        raise refused("show", show, said("one of {names}", names=", ".join(SHOWS)))
     if time not in TIMES:
-        raise refused("time", time, f"one of {', '.join(TIMES)}")
+        raise refused("time", time, said("one of {names}", names=", ".join(TIMES)))
     if time != "between":
         values |= {"since": "" if time == "all" else time, "until": ""}
     return EventFilter.from_params({**values, "only_operators": "yes" if show == "operators" else ""})

@@ -21,6 +21,7 @@ from core.queue import Queue
 from core.redis_client import connect_redis
 from core.registry import Registry, registry
 from core.submission import Submitter
+from core.texts import said
 
 # Viewers who look at the same second share one reading.
 SHARED_SECONDS = 1.0
@@ -68,8 +69,12 @@ def connections() -> Servers:
     version, newest = migration_state(endpoints.database_url)
     if version != newest:
         raise Unavailable(
-            f"the database's schema is at version {version or 'none'}, this dashboard needs {newest}: "
-            "a worker of the same release migrates it when it starts"
+            said(
+                "the database's schema is at version {version}, this dashboard needs {newest}: "
+                "a worker of the same release migrates it when it starts",
+                version=version or said("none"),
+                newest=newest,
+            )
         )
     types = registry.load(current.task_modules)
     database = Database(endpoints.database_url, pool_size=POOL_SIZE)
@@ -107,7 +112,7 @@ def shared(
             try:
                 return kept(*args, **kwargs)  # type: ignore[no-any-return]
             except (Unavailable, Busy, ConfigurationError) as error:
-                return Reading(None, datetime.now(UTC), (str(error),))
+                return Reading(None, datetime.now(UTC), (error.said,))
 
         def cached(function: Callable[Arguments, Reading[Value]], seconds: float) -> Any:
             # Streamlit tells caches apart by these names.

@@ -17,6 +17,7 @@ from core.inputs import refused
 from core.store import finding, operating, reading
 from core.store.finding import Matching
 from core.task_filter import TaskFilter
+from core.texts import said
 from dashboard.data.base import actor, connections, forget
 from dashboard.data.texts import checked
 
@@ -84,7 +85,11 @@ class Runs:
         )
         with self._lock:
             if len(self._threads) >= MOST_AT_ONCE:
-                raise refused("operation", operation.action.value, f"at most {MOST_AT_ONCE} at once: wait for one")
+                raise refused(
+                    "operation",
+                    operation.action.value,
+                    said("at most {count} at once: wait for one", count=MOST_AT_ONCE),
+                )
             self._runs = dict([(run.id, run), *self._runs.items()][:MOST_KEPT])
             self._threads[run.id], self._stops[run.id] = thread, stop
         thread.start()
@@ -131,10 +136,10 @@ class Runs:
                     operation, target.only, matching=matching, progress=progress, should_stop=stop.is_set
                 )
         except TaskyardError as error:
-            self._end(run_id, problem=str(error))
+            self._end(run_id, problem=error.said)
         except Exception as error:
             log.exception("an operation on many tasks failed")
-            self._end(run_id, problem=f"{type(error).__name__}: the dashboard's log has the details")
+            self._end(run_id, problem=said("{kind}: the dashboard's log has the details", kind=type(error).__name__))
         else:
             self._end(run_id, result=result, done=result.done, skipped=result.skipped)
 

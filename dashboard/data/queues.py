@@ -18,6 +18,7 @@ from core.states import CLAIMED, Priority, TaskState
 from core.store import holding, reading, watching
 from core.store.queue_figures import queue_figures
 from core.store.rolling import HOUR, MINUTE
+from core.texts import listed
 from dashboard.data.base import Reading, Servers, live, shared
 
 DEFAULT_QUEUE = "default"
@@ -159,10 +160,12 @@ class Reasons:
         """(the reason or "", whether no registered agent could ever take it)."""
         stuck = unplaceable_reason(lane, (slots for _name, slots in self._agents))
         hold = self._holds.of_lane(lane)
-        if stuck or hold:
-            return stuck or str(hold), stuck is not None
+        if stuck is not None:
+            return stuck, True
+        if hold is not None:
+            return hold.said, False
         verdicts = [self._holds.of_agent(name) for name, slots in self._agents if slots.can_take(lane)]
-        return ("; ".join(map(str, verdicts)) if all(verdicts) else ""), False
+        return listed(hold.said for hold in verdicts if hold) if all(verdicts) else "", False
 
 
 def _counts(tx: Transaction) -> Counts:

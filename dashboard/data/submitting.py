@@ -20,6 +20,7 @@ from core.registry import Registry, registry
 from core.states import TERMINAL
 from core.store import following, reading
 from core.store.following import Standing, Unsuccessful
+from core.texts import said
 from core.validation import Limits
 from dashboard.data.base import Reading, Servers, actor, connections, forget, live, shared
 
@@ -118,7 +119,7 @@ def copied(task_id: str) -> Copied:
     try:
         id_ = str(uuid.UUID(task_id))
     except ValueError:
-        raise SubmissionError("copy", task_id, "the id of a task (a UUID)") from None
+        raise SubmissionError("copy", task_id, said("the id of a task (a UUID)")) from None
     with _reaching() as servers, servers.database.transaction() as tx:
         task = reading.get_task(tx, id_)
     known = types().types.get(task.type)

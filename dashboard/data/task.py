@@ -97,7 +97,7 @@ def details(servers: Servers, task_id: str) -> Details | None:
         try:
             why = explain.why(servers.database, servers.queue, servers.cache, task_id)
         except Unavailable as error:
-            problem = str(error)
+            problem = error.said
     events = [event for event in history if event.event != LOG]
     logs = [event for event in history if event.event == LOG]
     return Details(task, events, logs, attempts_of(task, events), now, why, problem)

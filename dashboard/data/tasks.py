@@ -64,7 +64,7 @@ def page(servers: Servers, params: Params, sort: str, after: str) -> Page:
                 budget_seconds=LATER_BUDGET_SECONDS if after else FIRST_BUDGET_SECONDS,
             )
         except SubmissionError as error:
-            return Page((), now, problem=str(error))
+            return Page((), now, problem=error.said)
     return Page(found.tasks, now, str(found.next or ""), str(found.previous or ""), found.searched_to)
 
 

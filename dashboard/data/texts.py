@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.inputs import refused
+from core.texts import said
 
 REASON_LIMIT = 500  # characters
 
@@ -11,9 +12,9 @@ def checked(field: str, text: str, limit: int = REASON_LIMIT, *, is_required: bo
     """`text` without white space around it; raises SubmissionError if it can't be stored, is too long or missing."""
     stripped = text.strip()
     if is_required and not stripped:
-        raise refused(field, text, "a text")
+        raise refused(field, text, said("a text"))
     if len(stripped) > limit:
-        raise refused(field, stripped, f"at most {limit} characters")
+        raise refused(field, stripped, said("at most {limit} characters", limit=limit))
     if "\x00" in stripped or any("\ud800" <= character <= "\udfff" for character in stripped):
-        raise refused(field, stripped, "text without NUL characters and halves of surrogate pairs")
+        raise refused(field, stripped, said("text without NUL characters and halves of surrogate pairs"))
     return stripped

@@ -16,6 +16,7 @@ from dashboard.components.plain import escaped
 from dashboard.components.states import word
 from dashboard.components.tables import show_table, table_height
 from dashboard.components.times import duration, shown_time, time_column
+from dashboard.components.told import told
 from dashboard.data import alerts as data
 from dashboard.i18n import _, ngettext
 
@@ -130,7 +131,7 @@ def show_rules(rules: data.Rules) -> None:
             icon=":material/rule:",
         )
         for problem in rules.problems:
-            st.text(problem)
+            st.text(told(problem))
         return
     show_rule_table(rules.rules)
     st.subheader(_("Channels"))

@@ -15,6 +15,7 @@ from dashboard.components.plain import escaped, one_line
 from dashboard.components.states import word
 from dashboard.components.tables import show_table, table_height
 from dashboard.components.times import shown_time, time_column
+from dashboard.components.told import told
 from dashboard.data import audit as data
 from dashboard.i18n import _, ngettext
 
@@ -223,7 +224,7 @@ def show_log(params: dict[str, str]) -> None:
         only = data.filter_of(params)
         place = data.EventCursor.parse(before) if before else None
     except SubmissionError as error:
-        st.error(escaped(str(error), ERROR_LIMIT))
+        st.error(escaped(told(error), ERROR_LIMIT))
         return
     show_exports(params)
     frame.live(

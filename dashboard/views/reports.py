@@ -10,6 +10,7 @@ from dashboard import frame
 from dashboard.components.address import choice
 from dashboard.components.report import files, periods, preview
 from dashboard.components.times import viewer_zone
+from dashboard.components.told import told
 from dashboard.data import reports as data
 from dashboard.data.base import Reading
 from dashboard.i18n import _, language, translator
@@ -82,7 +83,7 @@ def show_written() -> None:
     if reading.value is None:
         st.warning(_("The folder of reports can't be read from here."), icon=":material/folder_off:")
         for problem in reading.problems:
-            st.text(problem)
+            st.text(told(problem))
         return
     files.show_written(reading.value, data.file_content)
 

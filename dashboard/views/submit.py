@@ -11,10 +11,11 @@ from core.registry import Registry, TaskType
 from core.texts import N_
 from dashboard import frame
 from dashboard.components import following, task_options
-from dashboard.components.field_widgets import told
+from dashboard.components.field_widgets import told_problem
 from dashboard.components.model_form import ModelForm
 from dashboard.components.plain import escaped
 from dashboard.components.task_types import pick_type, show_facts
+from dashboard.components.told import told
 from dashboard.components.upload import show_upload
 from dashboard.data import submitting as data
 from dashboard.i18n import _, ngettext
@@ -46,7 +47,7 @@ def arrive(types: Registry) -> None:
         else:
             st.session_state[TYPE] = types.get(wanted).name
     except TaskyardError as error:
-        st.session_state[NOTE] = str(error)
+        st.session_state[NOTE] = error.said
 
 
 def copy(types: Registry, task_id: str) -> None:
@@ -75,7 +76,7 @@ def show_arrival() -> None:
     """Where the form's content is from, or why it could not be had."""
     note, source = st.session_state.get(NOTE), st.session_state.get(SOURCE)
     if note:
-        st.warning(escaped(note, 500), icon=":material/link_off:")
+        st.warning(escaped(told(note), 500), icon=":material/link_off:")
     if source:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(_("Copied from a task, all but its idempotency key and what it waited for:"))
@@ -143,7 +144,7 @@ def place(
 
 def told_whole(problem: SubmissionError) -> str:
     """A problem with its field, for where no field is beside it."""
-    return f"{problem.field}: {told(problem)}"
+    return _("{field}: {problem}").format(field=problem.field, problem=told_problem(problem))
 
 
 def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
@@ -162,7 +163,7 @@ def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
             title=_("It could not be submitted"),
             icon=":material/cloud_off:",
         )
-        st.text(away)
+        st.text(told(away))
     done = st.session_state.get(DONE)
     if done and done[1] == key:
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -193,7 +194,7 @@ def send(known: TaskType, form: ModelForm) -> None:
         state[FAILED] = (content_of(known, given, options), error)
         st.rerun()
     except TaskyardError as error:
-        state[AWAY] = str(error)
+        state[AWAY] = error.said
         st.rerun()
     state.pop(TRIED, None)
     state[DONE] = (task_id, key)
@@ -218,7 +219,7 @@ frame.header(_("Submit"), _("Hand in work, and watch what becomes of it."))
 try:
     registry = data.types()
 except TaskyardError as error:
-    st.error(escaped(str(error), 1000), title=_("The task types can't be loaded"), icon=":material/error:")
+    st.error(escaped(told(error), 1000), title=_("The task types can't be loaded"), icon=":material/error:")
     st.stop()
 arrive(registry)
 left, right = st.columns([WIDE, NARROW], gap="medium")

@@ -8,6 +8,7 @@ from dashboard import frame, timing
 from dashboard.components.address import choice
 from dashboard.components.ranges import pick_range
 from dashboard.components.system import hosts, leadership, refreshes, servers, settings, storage, worker_log
+from dashboard.components.told import told
 from dashboard.data import settings as settings_data
 from dashboard.data import storage as storage_data
 from dashboard.data import system as data
@@ -67,7 +68,7 @@ def show_settings() -> None:
     except ConfigurationError as error:
         st.error(_("The settings can't be read."), icon=":material/error:")
         for problem in error.problems:
-            st.text(problem)
+            st.text(told(problem))
     of_servers = data.server_versions().value or {}
     settings.show_versions({**settings_data.versions(), **of_servers})
     if not of_servers:

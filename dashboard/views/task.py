@@ -12,6 +12,7 @@ from dashboard.components.plain import escaped, one_line
 from dashboard.components.state_diagram import in_words, show_diagram
 from dashboard.components.task_logs import show_events, show_logs
 from dashboard.components.task_relatives import show_failures, show_relatives
+from dashboard.components.told import told
 from dashboard.data import task as data
 from dashboard.data.attempts import path_of
 from dashboard.i18n import _, ngettext
@@ -35,7 +36,7 @@ def show_head(details: data.Details | None) -> None:
     if details.why is not None:
         task_facts.show_why(details.why)
     elif details.why_problem:
-        st.caption(escaped(details.why_problem))
+        st.caption(escaped(told(details.why_problem)))
     if task.error:
         show_error(task.error, task.id)
 

@@ -15,6 +15,7 @@ from dashboard.components.empty import show_first_steps
 from dashboard.components.plain import escaped
 from dashboard.components.task_table import selected_ids, show_tasks, shown_ids, table_key, unselect
 from dashboard.components.times import shown_time
+from dashboard.components.told import told
 from dashboard.data import tasks as data
 from dashboard.data.base import Reading
 from dashboard.data.bulk_runs import Target
@@ -44,7 +45,7 @@ def show_filters(only: TaskFilter) -> None:
 def show_page(page: data.Page, key: str, only: TaskFilter, after: str) -> None:
     """The tasks of a page, what can be done with them, and the way to other pages."""
     if page.problem:
-        show_refused(page.problem)
+        show_refused(told(page.problem))
         return
     st.session_state[PAGE_KEY] = page
     if page.tasks:

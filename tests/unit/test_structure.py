@@ -23,6 +23,7 @@ FUNCTION_LINES = 60
 SQL_DRIVERS = {"psycopg2", "sqlalchemy", "alembic"}
 MAY_IMPORT_SQL_DRIVERS = {
     "core.database": "connections, transactions and migrations",
+    "core.database_errors": "what the drivers' errors mean",
     "core.migrations": "Alembic needs its own objects",
     "core.probes": "asks a server what it is, outside any pool",
     "core.schema.base": "the tables",

@@ -10,6 +10,7 @@ from core.checks import Check
 from dashboard.components.amounts import MEBIBYTE, percent, shown_bytes
 from dashboard.components.charts import Line, time_chart
 from dashboard.components.times import duration, shown_time
+from dashboard.components.told import told
 from dashboard.data.system import Samples, ServerNow, ServersNow
 from dashboard.i18n import _, ngettext
 
@@ -35,13 +36,13 @@ def show_checks(checks: Sequence[Check]) -> None:
                     st.badge(_("worth changing"), color="orange", icon=":material/warning:")
                 else:
                     st.badge(_("does not work"), color="red", icon=":material/error:")
-                st.text(f"{check.name}: {check.found}", width="stretch")
-            st.text(check.advice)
+                st.text(_shown(check), width="stretch")
+            st.text(told(check.advice))
     fine = [check for check in checks if check not in troubles]
     title = ngettext("{count} check passed", "{count} checks passed", len(fine)).format(count=len(fine))
     with st.expander(title, icon=":material/check_circle:", expanded=False):
         for check in fine:
-            st.text(f"{check.name}: {check.found}")
+            st.text(_shown(check))
         st.caption(_("`python -m worker doctor` looks at the worker's machine too."))
 
 
@@ -94,6 +95,10 @@ def show_charts(samples: Samples) -> None:
         )
 
 
+def _shown(check: Check) -> str:
+    return _("{name}: {found}").format(name=told(check.name), found=told(check.found))
+
+
 def _show_server(name: str, server: ServerNow, figures: Sequence[tuple[str, str, str]]) -> None:
     with st.container(border=True, height="stretch"):
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -105,7 +110,7 @@ def _show_server(name: str, server: ServerNow, figures: Sequence[tuple[str, str,
             st.space("stretch")
             st.caption(server.version, width="content")
         if server.problem is not None:
-            st.text(server.problem)
+            st.text(told(server.problem))
             return
         with st.grid(4, min_column_width=FIGURE_WIDTH_PX, gap="small"):
             for label, value, help_ in figures:

@@ -1,0 +1,71 @@
+"""Pages in Chinese: what core says is not left in English."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.cache import RedisCache
+from core.live import write_live
+from core.submission import Submitter
+from tests.dashboard.conftest import NOBODY_URLS, OpenPage
+from tests.dashboard.snapshots import agent, snapshot
+
+CHINESE = "zh-CN"
+# Three words in a row are a sentence; names, addresses and identifiers are none.
+CODE = re.compile(r"`[^`]*`")
+SENTENCE = re.compile(r"\b[A-Za-z']+ [a-z']+ [a-z']+\b")
+KINDS = ("markdown", "caption", "text", "error", "warning", "info", "success", "badge")
+
+
+def sentences(page: AppTest) -> list[str]:
+    """Everything on the page that looks like English."""
+    shown = [str(element.value) for kind in KINDS for element in page.get(kind) if hasattr(element, "value")]
+    return [text for text in shown if SENTENCE.search(CODE.sub("", text))]
+
+
+def test_why_a_task_waits_is_said_in_chinese(open_page: OpenPage, submitter: Submitter, cache: RedisCache) -> None:
+    task_id = submitter.submit("diagnostic.sleep", {"seconds": 1}, requires=["gpu"])
+    write_live(cache, snapshot(agents=[agent(), msgspec.structs.replace(agent("other"), types=["code.*"])]))
+
+    page = open_page("task", query={"id": task_id}, locale=CHINESE)
+
+    assert not page.exception
+    assert sentences(page) == []
+    texts = "\n".join(text.value for text in page.text)
+    assert "目前没有智能体可以接收：" in texts
+    verdicts = next(table.value for table in page.dataframe if "原因" in table.value.columns)
+    assert "缺少标签 gpu" in list(verdicts["原因"])
+
+
+def test_what_is_wrong_with_an_input_is_said_in_chinese(open_page: OpenPage) -> None:
+    page = open_page("submit", query={"type": "diagnostic.sleep"}, locale=CHINESE)
+    page.session_state["submit_option_title"] = " "
+    page.session_state["submit_input_diagnostic.sleep.seconds"] = None
+    page.button(key="submit_one").click().run()
+    page.session_state["submit_input_diagnostic.sleep.seconds"] = 1.0
+    page.button(key="submit_one").click().run()
+
+    assert not page.exception
+    problems = [text.value for text in page.markdown if text.value.startswith(":red[:material/error:")]
+    assert any("非空白的文本" in problem for problem in problems)
+    assert [text for text in sentences(page) if not text.startswith("Sleeps")] == []  # the type's own words
+
+
+def test_the_doctors_advice_is_said_in_chinese(open_page: OpenPage) -> None:
+    page = open_page("system", locale=CHINESE)
+
+    assert not page.exception
+    assert sentences(page) == []
+    assert any("可以访问" in text.value for text in page.text)
+
+
+@pytest.mark.parametrize("view", ["overview", "tasks"])
+def test_a_server_that_is_away_is_told_in_chinese(open_page: OpenPage, view: str) -> None:
+    page = open_page(view, locale=CHINESE, **NOBODY_URLS)
+
+    assert not page.exception
+    assert any("无法访问 PostgreSQL" in text.value for text in page.text)

@@ -17,6 +17,22 @@ from core.errors import ConfigurationError, shortened
 from core.texts import N_
 
 DEFAULT_RULES = Path(__file__).resolve().parent / "default_rules.toml"
+SHIPPED_NAMES = (  # of the rules in DEFAULT_RULES, to be translated
+    N_("leader missing"),
+    N_("server down"),
+    N_("no agent for a type"),
+    N_("tasks wait long"),
+    N_("queue grows"),
+    N_("failure rate"),
+    N_("retry storm"),
+    N_("slow start"),
+    N_("agent lost"),
+    N_("agent flapping"),
+    N_("disk nearly full"),
+    N_("memory nearly full"),
+    N_("expected work is absent"),
+    N_("unlike itself"),
+)
 CLEAR_SHARE = 0.8  # of the threshold, if a rule names no `clear`
 Severity = Literal["info", "warning", "critical"]
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from dashboard.components import states
-from dashboard.components.alert_values import compared
+from dashboard.components.alert_values import compared, rule_word, told_message
 from dashboard.components.plain import escaped
 from dashboard.components.times import duration, shown_time
 from dashboard.data.alerts import ShownAlert, Silence
@@ -40,9 +40,9 @@ def _show_alert(shown: ShownAlert) -> None:
     alert = shown.alert
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         states.show_badge(alert.severity, states.SEVERITY_COLORS)
-        st.markdown(f"**{escaped(alert.rule)}**", width="content")
+        st.markdown(f"**{escaped(rule_word(alert.rule))}**", width="content")
         st.text(alert.subject, width="content")
-    st.text(alert.message)
+    st.text(told_message(alert.message))
     facts = [
         _("since {duration} ({time})").format(
             duration=duration(_seconds_since(alert.fired_at)), time=escaped(shown_time(alert.fired_at))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from core.alert_rules import SHIPPED_NAMES
+from core.alert_texts import recalled_message
 from dashboard.components.times import duration
+from dashboard.components.told import told
 from dashboard.i18n import _
 
 # What the kinds of core.alert_rules measure; the others count things.
@@ -23,6 +26,16 @@ def shown_value(kind: str | None, value: float | None) -> str:
     if kind in PER_MINUTE:
         return _("{n} a minute").format(n=f"{value:,.4g}")
     return f"{value:,.4g}"
+
+
+def rule_word(name: str) -> str:
+    """A rule's name in the viewer's language, if it is one of the shipped; others are as somebody wrote them."""
+    return _(name) if name in SHIPPED_NAMES else name
+
+
+def told_message(message: str) -> str:
+    """What an alert says, in the viewer's language."""
+    return told(recalled_message(message))
 
 
 def compared(kind: str | None, value: float | None, threshold: float | None) -> str:

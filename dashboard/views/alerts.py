@@ -9,7 +9,7 @@ import streamlit as st
 from core.texts import N_
 from dashboard import frame
 from dashboard.components import address, alert_cards, states
-from dashboard.components.alert_values import compared, shown_value
+from dashboard.components.alert_values import compared, rule_word, shown_value, told_message
 from dashboard.components.asking import ask, tell
 from dashboard.components.empty import show_nothing
 from dashboard.components.plain import escaped
@@ -83,11 +83,11 @@ def show_history(history: list[data.ShownAlert]) -> None:
     rows = [
         {
             "severity": [word(shown.alert.severity)],
-            "rule": shown.alert.rule,
+            "rule": rule_word(shown.alert.rule),
             "subject": shown.alert.subject,
             "fired": shown.alert.fired_at,
             "lasted": duration((shown.alert.resolved_at - shown.alert.fired_at).total_seconds()),
-            "message": shown.alert.message,
+            "message": told_message(shown.alert.message),
             "value": compared(shown.kind, shown.alert.value, shown.alert.threshold),
             "by": shown.alert.acknowledged_by or "",
             "resolved": shown.alert.resolved_at,
@@ -155,7 +155,7 @@ def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
         return
     rows = [
         {
-            "rule": rule.name,
+            "rule": rule_word(rule.name),
             "severity": [word(rule.severity)],
             "fires_at": _("yes") if rule.threshold is None else shown_value(rule.kind, rule.threshold),
             "clears_below": _("no") if rule.clear is None else shown_value(rule.kind, rule.clear),
@@ -211,7 +211,8 @@ def open_dialog() -> None:
 
 def ask_to_acknowledge(shown: data.ShownAlert) -> None:
     def fields() -> None:
-        st.text(f"{shown.alert.rule}: {shown.alert.subject}")
+        text = _("{rule}: {subject}")
+        st.text(text.format(rule=rule_word(shown.alert.rule), subject=shown.alert.subject))
         st.caption(_("The others see that you look after it. It resolves by itself when its condition is over."))
 
     def act(_answer: None, reason: str) -> str:
@@ -248,7 +249,7 @@ def ask_to_silence(rule: str, subject: str) -> None:
 
 def ask_to_end(silence: data.Silence) -> None:
     def fields() -> None:
-        st.text(f"{silence.rule}: {silence.subject}")
+        st.text(_("{rule}: {subject}").format(rule=silence.rule, subject=silence.subject))
         st.caption(_("What matches and still fires is told at once."))
 
     def act(_answer: None, _reason: str) -> str:
@@ -276,7 +277,13 @@ if section == "history":
     rules = data.rules().value
     names = [rule.name for rule in rules.rules] if rules else []
     rule = st.selectbox(
-        _("Rule"), names, index=None, placeholder=_("All rules"), width=320, **address.choice("rule", names)
+        _("Rule"),
+        names,
+        index=None,
+        placeholder=_("All rules"),
+        width=320,
+        format_func=rule_word,
+        **address.choice("rule", names),
     )
     frame.live("alerts_history", lambda: data.history(rule), show_history, every_seconds=5.0)
 elif section == "rules":

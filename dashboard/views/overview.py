@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import frame
 from dashboard.components import states
+from dashboard.components.alert_values import rule_word, told_message
 from dashboard.components.charts import Line, bar_chart, time_chart
 from dashboard.components.empty import show_first_steps
 from dashboard.components.ranges import pick_range
@@ -66,7 +67,8 @@ def show_alerts(now: data.Now) -> None:
     for alert in now.live.alerts[:5] if now.live else []:
         with st.container(horizontal=True, vertical_alignment="center"):
             states.show_badge(alert.severity, states.SEVERITY_COLORS)
-            st.text(f"{alert.rule}: {alert.message}", width="stretch")
+            text = _("{rule}: {message}").format(rule=rule_word(alert.rule), message=told_message(alert.message))
+            st.text(text, width="stretch")
             st.page_link("views/alerts.py", label=_("Look at alerts"), icon=":material/arrow_forward:")
 
 

@@ -158,7 +158,7 @@ def test_no_agent_for_a_type(watch: Watch) -> None:
     watch.engine.agent("other", types=["demo.other"])
     watch.engine.submit("demo.lonely")
     told = watch.wait_for("firing", "demo.lonely")
-    assert told["message"].startswith("1 tasks of type demo.lonely wait: no ")
+    assert told["message"].startswith("1 task of type demo.lonely waits: no ")
     watch.engine.agent("right", types=["demo.lonely"])
     watch.wait_for("resolved", "demo.lonely")
     assert_told(watch, "no agent for a type", "demo.lonely")
@@ -265,7 +265,7 @@ def test_agent_lost(watch: Watch) -> None:
     with agent_processes(watch) as kill:
         kill()
         told = watch.wait_for("firing", "victim")
-        assert told["message"] == "agent victim was lost 1 times in 4 s"
+        assert told["message"] == "agent victim was lost 1 time in 4 s"
         watch.wait_for("resolved", "victim")
     assert_told(watch, "agent lost", "victim")
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from core import alert_texts
 from core.alert_rules import Rule
+from core.alert_texts import counted
 from core.models import Lane
 from core.placement import AgentSlots, unplaceable_reason
 from worker.monitor.signals import Signals
@@ -34,14 +36,16 @@ def read(rule: Rule, signals: Signals) -> Readings | None:
 def _leader_missing(rule: Rule, signals: Signals) -> Readings | None:
     if signals.is_led is None:
         return None
-    return {"leader": Reading(float(not signals.is_led), "no worker leads: nothing is scheduled")}
+    return {"leader": Reading(float(not signals.is_led), alert_texts.NO_LEADER)}
 
 
 def _server_down(rule: Rule, signals: Signals) -> Readings | None:
     servers = signals.servers()
     if servers is None:
         return None
-    return {s.name: Reading(float(not s.is_up), s.problem or f"{s.name} does not answer") for s in servers}
+    return {
+        s.name: Reading(float(not s.is_up), s.problem or alert_texts.NO_ANSWER.format(server=s.name)) for s in servers
+    }
 
 
 def _no_agent(rule: Rule, signals: Signals) -> Readings | None:
@@ -53,7 +57,8 @@ def _no_agent(rule: Rule, signals: Signals) -> Readings | None:
     for lane in live.lanes:
         reason = unplaceable_reason(Lane(lane.queue, lane.type, tuple(lane.requires)), agents)
         if reason is not None:
-            found[lane.type] = Reading(1.0, f"{lane.ready} tasks of type {lane.type} wait: {reason}")
+            text = counted(alert_texts.NOBODY_TAKES, lane.ready, type=lane.type, reason=reason)
+            found[lane.type] = Reading(1.0, text)
     return found
 
 
@@ -67,8 +72,8 @@ def _oldest_waiting(rule: Rule, signals: Signals) -> Readings | None:
             continue
         seconds = max(0.0, live.open_at - lane.oldest_ready_at)
         if lane.queue not in found or found[lane.queue].value < seconds:
-            message = f"the oldest task of queue {lane.queue}, of type {lane.type}, has waited for {seconds:.0f} s"
-            found[lane.queue] = Reading(seconds, message)
+            text = alert_texts.WAITED.format(queue=lane.queue, type=lane.type, seconds=f"{seconds:.0f}")
+            found[lane.queue] = Reading(seconds, text)
     return found
 
 
@@ -78,7 +83,8 @@ def _queue_growth(rule: Rule, signals: Signals) -> Readings | None:
         return None
     return {
         queue: Reading(
-            float(now - then), f"queue {queue} grew from {then} to {now} waiting tasks in {rule.window_seconds:g} s"
+            float(now - then),
+            alert_texts.GREW.format(queue=queue, then=then, now=now, window=f"{rule.window_seconds:g}"),
         )
         for queue, (then, now) in depths.items()
     }
@@ -93,7 +99,8 @@ def _failure_rate(rule: Rule, signals: Signals) -> Readings | None:
         ended = counts.succeeded + counts.failed
         if ended >= rule.least_count:
             share = counts.failed / ended
-            text = f"{counts.failed} of {ended} attempts of type {name} failed in {rule.window_seconds:g} s"
+            window = f"{rule.window_seconds:g}"
+            text = alert_texts.FAILED.format(failed=counts.failed, ended=ended, type=name, window=window)
             found[name] = Reading(share, text)
     return found
 
@@ -105,7 +112,7 @@ def _retry_storm(rule: Rule, signals: Signals) -> Readings | None:
     found = {}
     for name, counts in attempts.items():
         per_minute = counts.retried * 60 / rule.window_seconds
-        found[name] = Reading(per_minute, f"{per_minute:.0f} attempts of type {name} a minute fail and are repeated")
+        found[name] = Reading(per_minute, counted(alert_texts.REPEATED, per_minute, type=name))
     return found
 
 
@@ -117,7 +124,7 @@ def _latency_p99(rule: Rule, signals: Signals) -> Readings | None:
     for name, histogram in waits.items():
         if histogram.count >= rule.least_count:
             seconds = histogram.percentile(99) or 0.0
-            found[name] = Reading(seconds, f"1 % of the tasks of type {name} wait longer than {seconds:.1f} s to start")
+            found[name] = Reading(seconds, alert_texts.SLOW_START.format(type=name, seconds=f"{seconds:.1f}"))
     return found
 
 
@@ -125,16 +132,21 @@ def _agent_lost(rule: Rule, signals: Signals) -> Readings | None:
     lost = signals.agents_lost(rule.window_seconds)
     if lost is None:
         return None
-    text = "agent {} was lost {} times in {:g} s"
-    return {name: Reading(float(n), text.format(name, n, rule.window_seconds)) for name, n in lost.items()}
+    window = f"{rule.window_seconds:g}"
+    return {
+        name: Reading(float(n), counted(alert_texts.LOST, n, agent=name, window=window)) for name, n in lost.items()
+    }
 
 
 def _agent_flapping(rule: Rule, signals: Signals) -> Readings | None:
     started = signals.agents_started(rule.window_seconds)
     if started is None:
         return None
-    text = "agent {} started {} times in {:g} s"
-    return {name: Reading(float(n), text.format(name, n, rule.window_seconds)) for name, n in started.items()}
+    window = f"{rule.window_seconds:g}"
+    return {
+        name: Reading(float(n), counted(alert_texts.STARTED, n, agent=name, window=window))
+        for name, n in started.items()
+    }
 
 
 def _disk(rule: Rule, signals: Signals) -> Readings | None:
@@ -142,7 +154,7 @@ def _disk(rule: Rule, signals: Signals) -> Readings | None:
     if hosts is None:
         return None
     return {
-        f"{host} {path}": Reading(share, f"the disk of {path} on {host} is {share:.0%} full")
+        f"{host} {path}": Reading(share, alert_texts.DISK_FULL.format(path=path, host=host, share=f"{share:.0%}"))
         for host, usage in hosts.items()
         for path, share in usage.disks.items()
     }
@@ -152,26 +164,31 @@ def _memory(rule: Rule, signals: Signals) -> Readings | None:
     hosts = signals.hosts()
     if hosts is None:
         return None
-    return {host: Reading(u.memory, f"{u.memory:.0%} of the memory of {host} is used") for host, u in hosts.items()}
+    text = alert_texts.MEMORY_USED
+    return {host: Reading(u.memory, text.format(share=f"{u.memory:.0%}", host=host)) for host, u in hosts.items()}
 
 
 def _absence(rule: Rule, signals: Signals) -> Readings | None:
     silent = signals.silent_types(rule.expected_hours)
     if silent is None:
         return None
-    text = "no task of type {} was submitted for {:.0f} s; in each of the last {} hours there was one"
-    return {name: Reading(seconds, text.format(name, seconds, rule.expected_hours)) for name, seconds in silent.items()}
+    text = alert_texts.ABSENT[rule.expected_hours != 1]
+    return {
+        name: Reading(seconds, text.format(type=name, seconds=f"{seconds:.0f}", hours=rule.expected_hours))
+        for name, seconds in silent.items()
+    }
 
 
 def _anomaly(rule: Rule, signals: Signals) -> Readings | None:
     anomalies = signals.anomalies()
     if anomalies is None:
         return None
-    text = "the {} of type {} is {:.3g} {}, where {:.3g} is usual"
-    return {
-        f"{a.type} {a.measure}": Reading(abs(a.score), text.format(a.measure, a.type, a.value, a.unit, a.expected))
-        for a in anomalies
-    }
+    found: dict[str, Reading] = {}
+    for a in anomalies:
+        value, usual = f"{a.value:.3g}", f"{a.expected:.3g}"
+        text = alert_texts.UNUSUAL.format(measure=a.measure, type=a.type, value=value, unit=a.unit, usual=usual)
+        found[f"{a.type} {a.measure}"] = Reading(abs(a.score), text)
+    return found
 
 
 _READERS: Mapping[str, Callable[[Rule, Signals], Readings | None]] = {

@@ -1,0 +1,72 @@
+"""What alerts say, as templates: a message is stored and sent in English, and recalled for viewers of other languages.
+
+Each value is a text; where a count changes the sentence there is one for 1 and one for all others.
+"""
+
+from __future__ import annotations
+
+from core.placement import UNPLACEABLE
+from core.texts import N_, recalled
+
+NO_LEADER = N_("no worker leads: nothing is scheduled")
+NO_ANSWER = N_("{server} does not answer")
+NOBODY_TAKES = (
+    N_("{count} task of type {type} waits: {reason}"),
+    N_("{count} tasks of type {type} wait: {reason}"),
+)
+WAITED = N_("the oldest task of queue {queue}, of type {type}, has waited for {seconds} s")
+GREW = N_("queue {queue} grew from {then} to {now} waiting tasks in {window} s")
+FAILED = N_("{failed} of {ended} attempts of type {type} failed in {window} s")
+REPEATED = (
+    N_("{count} attempt of type {type} a minute fails and is repeated"),
+    N_("{count} attempts of type {type} a minute fail and are repeated"),
+)
+SLOW_START = N_("1 % of the tasks of type {type} wait longer than {seconds} s to start")
+LOST = (
+    N_("agent {agent} was lost {count} time in {window} s"),
+    N_("agent {agent} was lost {count} times in {window} s"),
+)
+STARTED = (
+    N_("agent {agent} started {count} time in {window} s"),
+    N_("agent {agent} started {count} times in {window} s"),
+)
+DISK_FULL = N_("the disk of {path} on {host} is {share} full")
+MEMORY_USED = N_("{share} of the memory of {host} is used")
+ABSENT = (
+    N_("no task of type {type} was submitted for {seconds} s; in the last hour there was one"),
+    N_("no task of type {type} was submitted for {seconds} s; in each of the last {hours} hours there was one"),
+)
+UNUSUAL = N_("the {measure} of type {type} is {value} {unit}, where {usual} is usual")
+_WORDS = (N_("arrival rate"), N_("failure rate"), N_("duration"), N_("per minute"), N_("s (geometric mean)"))
+_OF_SERVERS = (N_("PostgreSQL can't be reached: {reason}"), N_("Redis can't be used: {reason}"))
+# The order is that in which they are tried: what fits nearly anything comes last.
+_ALL = (
+    NO_LEADER,
+    *NOBODY_TAKES,
+    WAITED,
+    GREW,
+    FAILED,
+    *REPEATED,
+    SLOW_START,
+    *LOST,
+    *STARTED,
+    DISK_FULL,
+    MEMORY_USED,
+    *ABSENT,
+    UNUSUAL,
+    *_WORDS,
+    *UNPLACEABLE,
+    *_OF_SERVERS,
+    NO_ANSWER,
+)
+
+
+def counted(templates: tuple[str, str], count: float, **values: object) -> str:
+    """The sentence for one or for any other number."""
+    shown = f"{count:.0f}"
+    return templates[shown != "1"].format(count=shown, **values)
+
+
+def recalled_message(message: str) -> str:
+    """An alert's message as a `Said`, unless somebody else wrote it."""
+    return recalled(message, _ALL)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gettext
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -48,6 +48,16 @@ def translator() -> Callable[[str], str]:
 def ngettext(one: str, many: str, count: int) -> str:
     """The text for one or many, in the viewer's language."""
     return catalogue(language()).ngettext(one, many, count)
+
+
+def labelled(label: str, text: object) -> str:
+    """`label: text`, with the colon of the viewer's language."""
+    return _("{label}: {text}").format(label=label, text=text)
+
+
+def enumerated(texts: Iterable[str]) -> str:
+    """`a; b; c`, with the semicolons of the viewer's language."""
+    return _("; ").join(texts)
 
 
 @lru_cache

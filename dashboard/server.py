@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 from collections.abc import AsyncIterator, Sequence
@@ -89,6 +90,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any] | None]:
         await anyio.to_thread.run_sync(connections)
     except TaskyardError as error:
         log.warning("the dashboard starts without its servers: %s", error)
+    gc.freeze()  # what is loaded by now stays: collections that looked through it would hold viewers up
     yield None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.frame import LIVE_KEY, REFRESH_SECONDS
-from dashboard.i18n import LANGUAGE_KEY, LANGUAGES, _, browser_language
+from dashboard.i18n import LANGUAGE_KEY, LANGUAGES, _, browser_language, labelled
 from dashboard.pages import VIEWS_BY_NAME
 
 HELP_KEYS = "Shift+H"
@@ -54,7 +54,7 @@ def _show_help() -> None:
         own = [(keys, view, what) for view in VIEWS_BY_NAME.values() for keys, what in view.shortcuts]
         if own:
             st.table(
-                {keys.replace("+", " + "): f"{_(view.title)}: {_(what)}" for keys, view, what in own},
+                {keys.replace("+", " + "): labelled(_(view.title), _(what)) for keys, view, what in own},
                 border="horizontal",
                 alt=_("Keyboard shortcuts of pages"),
             )

@@ -20,7 +20,7 @@ from dashboard.components.times import age as shown_age
 from dashboard.components.times import duration, shown_time
 from dashboard.components.told import told
 from dashboard.data.agents import Agent, Record
-from dashboard.i18n import _, ngettext
+from dashboard.i18n import _, labelled, ngettext
 
 CARD_WIDTH_PX = 330
 TASKS_SHOWN = 3
@@ -96,8 +96,8 @@ def show_notes(agent: Agent, at: float) -> None:
         who = _("by {actor} since {time}").format(
             actor=escaped(agent.restart.actor), time=escaped(shown_time(agent.restart.at))
         )
-        why = f": {escaped(agent.restart.reason)}" if agent.restart.reason else ""
-        st.markdown(f":violet[:material/restart_alt: {_('Draining, then restarts')}] {who}{why}")
+        text = labelled(who, escaped(agent.restart.reason)) if agent.restart.reason else who
+        st.markdown(f":violet[:material/restart_alt: {_('Draining, then restarts')}] {text}")
     if not agent.is_settled and agent.restart is None:
         st.caption(_("Takes effect within a second."))
     elif agent.state == "draining" and agent.restart is None and agent.running is not None:

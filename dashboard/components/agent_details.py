@@ -14,7 +14,7 @@ from dashboard.components.hold_controls import show_menu
 from dashboard.components.tables import show_table
 from dashboard.components.times import age, duration, shown_time, time_column, time_of
 from dashboard.data.agents import Agent, Record, Usage
-from dashboard.i18n import _
+from dashboard.i18n import _, labelled
 
 FIGURE_WIDTH_PX = 130
 ROWS_IN_FULL = 5
@@ -68,7 +68,7 @@ def _show_what_it_is(agent: Agent) -> None:
             (_("Boots"), ", ".join(agent.boots)),
             (_("Registered"), shown_time(agent.since) if agent.since else "–"),
         ]
-        st.text("\n".join(f"{name}: {value}" for name, value in lines))
+        st.text("\n".join(labelled(name, value) for name, value in lines))
 
 
 def _show_running(agent: Agent, at: float) -> None:

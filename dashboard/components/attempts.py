@@ -11,11 +11,12 @@ import streamlit as st
 
 from core.texts import N_
 from dashboard.components.charts import draw, plain
+from dashboard.components.states import word
 from dashboard.components.tables import show_table
 from dashboard.components.theme import color
 from dashboard.components.times import duration, shown_time, time_column, viewer_zone
 from dashboard.data.attempts import RUNNING, WAITING, Attempt
-from dashboard.i18n import _
+from dashboard.i18n import _, enumerated
 
 ATTEMPTS_SHOWN = 30
 LEAST_ROWS = 5  # room for so many, so that a single bar is not a block
@@ -68,7 +69,7 @@ def show_timeline(attempts: Sequence[Attempt], now: datetime) -> None:
         name=_("failed"),
         mode="markers",
         marker={"symbol": "x", "size": 10, "color": color("red"), "line": {"width": 0}},
-        customdata=[plain(attempt.error_class) for attempt in failed],
+        customdata=[plain(word(attempt.error_class)) for attempt in failed],
         hovertemplate="%{y}: %{customdata}",
     )
     figure.update_layout(barmode="overlay", bargap=0.35)
@@ -131,7 +132,7 @@ def frame_of(attempts: Sequence[Attempt], now: datetime) -> pd.DataFrame:
         {
             _("Attempt"): attempt.number,
             _("Outcome"): outcome_word(attempt.outcome),
-            _("Class"): attempt.error_class,
+            _("Class"): word(attempt.error_class),
             _("Agent"): attempt.agent,
             _("Started"): attempt.started_at,
             _("Wait"): attempt.wait_seconds(now),
@@ -157,9 +158,9 @@ def _in_words(attempts: Sequence[Attempt], now: datetime) -> str:
             number=attempt.number,
             wait=duration(attempt.wait_seconds(now)),
             run=duration(attempt.run_seconds(now)),
-            outcome=" ".join([outcome_word(attempt.outcome), attempt.error_class]).strip(),
+            outcome=" ".join([outcome_word(attempt.outcome), word(attempt.error_class)]).strip(),
         )
         for attempt in attempts
     ]
     since = shown_time(attempts[0].ready_at) if attempts[0].ready_at else ""
-    return " ".join([since, "; ".join(lines)]).strip()
+    return " ".join([since, enumerated(lines)]).strip()

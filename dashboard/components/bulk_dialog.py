@@ -17,7 +17,7 @@ from dashboard.components.told import told
 from dashboard.data import bulk_runs as data
 from dashboard.data.base import Reading
 from dashboard.data.texts import REASON_LIMIT
-from dashboard.i18n import _, ngettext
+from dashboard.i18n import _, labelled, ngettext
 
 ERROR_LIMIT = 500
 TITLES: Mapping[Action, str] = {
@@ -82,7 +82,7 @@ def in_words(action: Action, target: data.Target, seen: data.Preview) -> str:
         Action.CANCEL: ngettext("{count} can be cancelled", "{count} can be cancelled", seen.changed),
         Action.PRIORITY: ngettext("{count} can be changed", "{count} can be changed", seen.changed),
     }[action]
-    return f"{whole.format(count=meant)}; {part.format(count=changed)}."
+    return _("{whole}; {part}.").format(whole=whole.format(count=meant), part=part.format(count=changed))
 
 
 def _pick_priority() -> str:
@@ -128,7 +128,7 @@ def show_runs(runs: Sequence[data.Run]) -> None:
     for run in runs:
         with st.container(border=True, gap="xsmall", key=f"bulk_run_{run.id}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                why = escaped(f"{run.operation.actor}: {run.operation.reason}")
+                why = escaped(labelled(run.operation.actor, run.operation.reason))
                 st.markdown(f"{_said(run)} :gray[{why}]", width="stretch")
                 if run.ended_at is not None:
                     label, icon, act = _("Dismiss"), ":material/close:", data.runs().dismiss
@@ -155,7 +155,9 @@ def _said(run: data.Run) -> str:
     if run.ended_at is None:
         done = _("{done} of {total}").format(done=f"{run.done + run.skipped:,}", total=f"{run.total:,}")
         tail = _("stopping…") if run.is_stopping else _skipped(run.skipped)
-        return ", ".join(filter(None, [f":material/hourglass_top: **{_(DOING[action])}**: {done}", tail]))
+        return ":material/hourglass_top: " + _(", ").join(
+            filter(None, [labelled(f"**{_(DOING[action])}**", done), tail])
+        )
     icon = ":material/error:" if run.problem else ":material/check_circle:"
     parts = [_(DONE[action]).format(count=f"{run.done:,}"), _skipped(run.skipped)]
     if run.result is not None and run.result.dependants:
@@ -165,7 +167,7 @@ def _said(run: data.Run) -> str:
     if run.result is not None and run.result.is_stopped:
         parts.append(_("stopped before the rest"))
     parts.append(_("in {duration}").format(duration=duration((run.ended_at - run.started_at).total_seconds())))
-    return f"{icon} " + ", ".join(filter(None, parts))
+    return f"{icon} " + _(", ").join(filter(None, parts))
 
 
 def _skipped(count: int) -> str:

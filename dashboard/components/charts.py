@@ -16,7 +16,7 @@ import streamlit as st
 
 from dashboard.components.theme import color
 from dashboard.components.times import duration, local_times
-from dashboard.i18n import _
+from dashboard.i18n import _, enumerated
 
 HEIGHT_PX = 240
 CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
@@ -165,4 +165,5 @@ def in_words(title: str, lines: Sequence[Line], is_seconds: bool = False, unit: 
                     name=line.name, last=shown(known[-1]), most=shown(max(known))
                 )
             )
-    return f"{title}. " + ("; ".join(parts) if parts else _("Nothing happened in this time."))
+    text = enumerated(parts) if parts else _("Nothing happened in this time.")
+    return _("{title}. {text}").format(title=title, text=text)

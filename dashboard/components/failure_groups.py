@@ -55,7 +55,7 @@ def show_groups(groups: Sequence[ShownGroup], open_group: Callable[[str], None])
             "message": st.column_config.TextColumn(_("Message"), width=240),
             "class": st.column_config.MultiselectColumn(
                 _("Class"),
-                options=[*CLASS_COLORS, _("new"), _("muted")],
+                options=[*map(word, CLASS_COLORS), _("new"), _("muted")],
                 color=[*CLASS_COLORS.values(), "blue", "gray"],
                 width=150,
             ),
@@ -86,7 +86,7 @@ def _row(shown: ShownGroup) -> dict[str, Any]:
     return {
         "open": ":material/open_in_full:",
         "message": one_line(group.message, MESSAGE_LIMIT),
-        "class": [group.error_class, *marks],
+        "class": [word(group.error_class), *marks],
         "type": group.type,
         "attempts": group.attempts,
         "tasks": group.tasks,

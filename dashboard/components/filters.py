@@ -19,7 +19,7 @@ from dashboard.components.plain import escaped
 from dashboard.components.states import PRIORITIES, STATES, word
 from dashboard.components.told import told
 from dashboard.data.tasks import Facets
-from dashboard.i18n import _
+from dashboard.i18n import _, labelled
 
 AFTER, SORT = "after", "sort"
 FIELD_WIDTH_PX = 150
@@ -108,7 +108,7 @@ def show_more(facets: Facets) -> None:
     with st.popover(label, icon=":material/tune:", key="more_filters"), st.grid(2, min_column_width=FIELD_WIDTH_PX):
         _pick_some("priorities", PRIORITIES, format_func=word)
         _pick("agent", facets.agents)
-        _pick("error_class", tuple(ErrorClass), is_open=False)
+        _pick("error_class", tuple(ErrorClass), is_open=False, format_func=word)
         _pick("tag", facets.tags)
         _pick("created_by", facets.creators)
         st.datetime_input(_(LABELS["until"]), **_first_page(moment("until")))
@@ -141,7 +141,8 @@ def show_chips() -> None:
     """A chip for each set field that is behind a button; a click takes it away."""
     for name in BEHIND:
         if name in st.query_params:
-            text = f"{_(LABELS[name])}: {escaped(st.query_params[name], VALUE_LIMIT)}"
+            value = word(st.query_params[name]) if name == "error_class" else st.query_params[name]
+            text = labelled(_(LABELS[name]), escaped(value, VALUE_LIMIT))
             st.button(text, icon=":material/close:", key=f"drop_{name}", on_click=drop, args=([name],))
 
 
@@ -174,7 +175,7 @@ def _pick_some(name: str, known: Sequence[str], format_func: Callable[[str], str
     )
 
 
-def _pick(name: str, known: Sequence[str], *, is_open: bool = True) -> None:
+def _pick(name: str, known: Sequence[str], *, is_open: bool = True, format_func: Callable[[str], str] = str) -> None:
     """A field with one value: one of those that are known, or if it `is_open` any other."""
     options = _with_asked(name, known) if is_open else list(known)
     st.selectbox(
@@ -183,6 +184,7 @@ def _pick(name: str, known: Sequence[str], *, is_open: bool = True) -> None:
         index=None,
         placeholder=_("Any"),
         accept_new_options=is_open,
+        format_func=format_func,
         **_first_page(choice(name, options)),
     )
 

@@ -19,7 +19,7 @@ from dashboard.components.tables import show_table
 from dashboard.components.times import duration, shown_time
 from dashboard.data import submitting as data
 from dashboard.data.base import Reading
-from dashboard.i18n import _, ngettext
+from dashboard.i18n import _, labelled, ngettext
 
 KEY = "submitted"
 MOST = 20  # older submissions are found on the page Tasks
@@ -98,7 +98,7 @@ def _show_one(one: Submitted, task: data.Standing | None, position: int) -> None
             st.progress(min(1.0, max(0.0, task.progress or 0.0)))
             st.text(task.progress_message or "")
         if task.error is not None and task.state != TaskState.COMPLETED:
-            st.text(one_line(f"{task.error.get('class')}: {task.error.get('message')}", 600))
+            st.text(one_line(labelled(word(str(task.error.get("class"))), task.error.get("message")), 600))
         if task.has_output and position < WITH_DETAILS:
             _show_output(task, position == 0)
 
@@ -155,7 +155,9 @@ def _show_unsuccessful(standing: data.BatchStanding, position: int) -> None:
             {
                 "task": [f"task?id={row.id}" for row in rows],
                 "name": [one_line(row.title or row.type, 80) for row in rows],
-                "error": [one_line(f"{row.error_class or row.state}: {row.message or ''}", 200) for row in rows],
+                "error": [
+                    one_line(labelled(word(row.error_class or row.state), row.message or ""), 200) for row in rows
+                ],
             }
         ),
         alt=_("Tasks that did not complete"),

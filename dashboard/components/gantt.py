@@ -18,7 +18,7 @@ from dashboard.components.tables import show_table
 from dashboard.components.theme import color
 from dashboard.components.times import duration, local_times, time_column, time_of
 from dashboard.data.timeline import Timeline
-from dashboard.i18n import _, ngettext
+from dashboard.i18n import _, enumerated, ngettext
 
 ROW_PX = 22
 LEAST_PX, MOST_PX = 120, 900
@@ -117,7 +117,8 @@ def _in_words(title: str, spans: Sequence[Span]) -> str:
     for span in spans:
         busy[span.agent] = busy.get(span.agent, 0.0) + span.end - span.start
     parts += [f"{agent} {duration(seconds)}" for agent, seconds in busy.items()]
-    return f"{title}. " + ("; ".join(parts) if parts else _("Nothing ran in this time."))
+    text = enumerated(parts) if parts else _("Nothing ran in this time.")
+    return _("{title}. {text}").format(title=title, text=text)
 
 
 def _show_as_table(spans: Sequence[Span], key: str) -> None:

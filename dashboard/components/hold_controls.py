@@ -14,7 +14,7 @@ from dashboard.components.asking import ask
 from dashboard.components.plain import escaped
 from dashboard.components.times import shown_time
 from dashboard.data.controls import Action
-from dashboard.i18n import _
+from dashboard.i18n import _, labelled
 
 PENDING_KEY = "hold_controls_pending"
 LEAVE_KEY = "hold_controls_leave"
@@ -209,5 +209,5 @@ def show_hold(hold: Hold) -> None:
     word = _("Paused") if hold.mode is HoldMode.PAUSED else _("Draining")
     icon, color = ("pause", "orange") if hold.mode is HoldMode.PAUSED else ("water_drop", "violet")
     who = _("by {actor} since {time}").format(actor=escaped(hold.actor), time=escaped(shown_time(hold.since)))
-    why = f": {escaped(hold.reason)}" if hold.reason else ""
-    st.markdown(f":{color}[:material/{icon}: {word}] {who}{why}")
+    text = labelled(who, escaped(hold.reason)) if hold.reason else who
+    st.markdown(f":{color}[:material/{icon}: {word}] {text}")

@@ -1,4 +1,4 @@
-"""States, priorities, severities: one word and one colour for each, everywhere."""
+"""States, priorities, severities, classes of errors, events: one word for each, everywhere, and colours."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.errors import ErrorClass
 from core.states import Priority, TaskState
 from core.texts import N_
 from dashboard.i18n import _
@@ -59,6 +60,40 @@ WORDS: Mapping[str, str] = {
     "firing": N_("firing"),
     "acknowledged": N_("acknowledged"),
     "resolved": N_("resolved"),
+    ErrorClass.TIMEOUT: N_("timeout"),
+    ErrorClass.CRASHED: N_("crashed"),
+    ErrorClass.INVALID_INPUT: N_("invalid input"),
+    ErrorClass.INVALID_OUTPUT: N_("invalid output"),
+    ErrorClass.RESOURCE_LIMIT: N_("resource limit"),
+    ErrorClass.TRANSIENT: N_("transient"),
+    ErrorClass.PERMANENT: N_("permanent"),
+    ErrorClass.AGENT_LOST: N_("agent lost"),
+    ErrorClass.UNSTORABLE: N_("unstorable"),
+}
+# Kinds of events in the audit log; those that are states have the states' words.
+EVENT_WORDS: Mapping[str, str] = {
+    "retried": N_("retried"),
+    "reprioritised": N_("reprioritised"),
+    "bulk_started": N_("bulk started"),
+    "bulk_finished": N_("bulk finished"),
+    "resumed": N_("resumed"),
+    "agent_restarted": N_("agent restarted"),
+    "alert_acknowledged": N_("alert acknowledged"),
+    "alerts_silenced": N_("alerts silenced"),
+    "alerts_unsilenced": N_("alerts unsilenced"),
+    "failures_muted": N_("failures muted"),
+    "failures_unmuted": N_("failures unmuted"),
+    "pruned": N_("pruned"),
+    "submitted": N_("submitted"),
+    "started": N_("started"),
+    "attempt_failed": N_("attempt failed"),
+    "handed_back": N_("handed back"),
+    "unblocked": N_("unblocked"),
+    "stale_result": N_("stale result"),
+    "log": N_("log"),
+    "agent_joined": N_("agent joined"),
+    "agent_left": N_("agent left"),
+    "agent_lost": N_("agent lost"),
 }
 HELP: Mapping[str, str] = {
     TaskState.BLOCKED: N_("Wait for other tasks"),
@@ -75,8 +110,13 @@ PRIORITIES = tuple(priority.label for priority in Priority)
 
 
 def word(name: str) -> str:
-    """A state, priority or severity in the viewer's language; a name that is none of them as it is."""
+    """A state, priority, severity or class of errors in the viewer's language; a name that is none of them as it is."""
     return _(WORDS[name]) if name in WORDS else name
+
+
+def event_word(event: str) -> str:
+    """A kind of event in the viewer's language; one that is not known as people read it."""
+    return _(EVENT_WORDS[event]) if event in EVENT_WORDS else word(event).replace("_", " ")
 
 
 def show_badge(name: str, colors: Mapping[str, str] = STATE_COLORS) -> None:

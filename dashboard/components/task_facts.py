@@ -14,7 +14,7 @@ from dashboard.components.tables import show_table
 from dashboard.components.times import duration, shown_time
 from dashboard.components.told import told
 from dashboard.data.attempts import name_of
-from dashboard.i18n import _, ngettext
+from dashboard.i18n import _, enumerated, ngettext
 
 FACT_WIDTH_PX = 150
 
@@ -77,11 +77,11 @@ def show_why(why: Explanation) -> None:
         if why.before is not None and why.lane_depth is not None:
             text = ngettext("its lane holds {depth} task", "its lane holds {depth} tasks", why.lane_depth)
             place = _("it is the next") if why.before == 0 else _("{before} go first").format(before=f"{why.before:,}")
-            facts.append(f"{text.format(depth=f'{why.lane_depth:,}')}, {place}")
+            facts.append(_(", ").join([text.format(depth=f"{why.lane_depth:,}"), place]))
         if why.starts_in_seconds is not None:
             facts.append(_("it may start in about {duration}").format(duration=duration(why.starts_in_seconds)))
         if facts:
-            st.caption("; ".join(facts))
+            st.caption(enumerated(facts))
         if why.agents:
             rows = [
                 {

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.models import AuditEvent
 from dashboard.components.json_tree import as_text
-from dashboard.components.states import STATE_COLORS, badge_column, word
+from dashboard.components.states import STATE_COLORS, badge_column, event_word, word
 from dashboard.components.tables import show_table
 from dashboard.components.times import time_column
 from dashboard.data.attempts import name_of
@@ -62,7 +62,7 @@ def show_events(events: Sequence[AuditEvent]) -> None:
     rows = [
         {
             _("Time"): event.at,
-            _("Event"): event.event,
+            _("Event"): event_word(event.event),
             _("State"): [word(event.to_state)] if event.to_state else [],
             _("Attempt"): event.attempt,
             _("By"): event.actor,

@@ -108,7 +108,7 @@ def frame_of(tasks: Sequence[Task], now: datetime) -> pd.DataFrame:
             _("Submitted"): task.created_at,
             _("Run"): run_seconds(task, now),
             _("Progress"): task.progress if task.finished_at is None else None,
-            _("Error"): str((task.error or {}).get("class") or ""),
+            _("Error"): word(str((task.error or {}).get("class") or "")),
             _("By"): one_line(task.created_by),
         }
         for task in tasks

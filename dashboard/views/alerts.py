@@ -18,7 +18,7 @@ from dashboard.components.tables import show_table, table_height
 from dashboard.components.times import duration, shown_time, time_column
 from dashboard.components.told import told
 from dashboard.data import alerts as data
-from dashboard.i18n import _, ngettext
+from dashboard.i18n import _, labelled, ngettext
 
 SECTIONS = {
     "firing": N_("Firing"),
@@ -211,8 +211,7 @@ def open_dialog() -> None:
 
 def ask_to_acknowledge(shown: data.ShownAlert) -> None:
     def fields() -> None:
-        text = _("{rule}: {subject}")
-        st.text(text.format(rule=rule_word(shown.alert.rule), subject=shown.alert.subject))
+        st.text(labelled(rule_word(shown.alert.rule), shown.alert.subject))
         st.caption(_("The others see that you look after it. It resolves by itself when its condition is over."))
 
     def act(_answer: None, reason: str) -> str:
@@ -249,7 +248,7 @@ def ask_to_silence(rule: str, subject: str) -> None:
 
 def ask_to_end(silence: data.Silence) -> None:
     def fields() -> None:
-        st.text(_("{rule}: {subject}").format(rule=silence.rule, subject=silence.subject))
+        st.text(labelled(silence.rule, silence.subject))
         st.caption(_("What matches and still fires is told at once."))
 
     def act(_answer: None, _reason: str) -> str:

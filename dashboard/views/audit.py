@@ -12,7 +12,7 @@ from dashboard import frame
 from dashboard.components import address
 from dashboard.components.empty import show_nothing
 from dashboard.components.plain import escaped, one_line
-from dashboard.components.states import word
+from dashboard.components.states import event_word, word
 from dashboard.components.tables import show_table, table_height
 from dashboard.components.times import shown_time, time_column
 from dashboard.components.told import told
@@ -53,7 +53,7 @@ def pick_filters() -> None:
             data.EVENTS,
             placeholder=_("All"),
             accept_new_options=True,
-            format_func=in_words,
+            format_func=event_word,
             **address.choices("events"),
         )
         time = st.selectbox(
@@ -117,7 +117,7 @@ def show_events(events: tuple[data.AuditEntry, ...]) -> None:
         {
             "time": event.at,
             "actor": one_line(event.actor),
-            "event": in_words(event.event),
+            "event": event_word(event.event),
             "about": about(event.detail),
             "reason": one_line(str((event.detail or {}).get("reason") or "")),
             "states": in_states(event.from_state, event.to_state),
@@ -195,11 +195,6 @@ def go_back() -> None:
         go_to(None)
     else:
         st.query_params[BEFORE] = before
-
-
-def in_words(event: str) -> str:
-    """A kind of event as people read it."""
-    return event.replace("_", " ")
 
 
 def in_states(from_state: str | None, to_state: str | None) -> str:

@@ -12,6 +12,7 @@ from dashboard.components.bulk_dialog import ask_many, read_runs, show_runs
 from dashboard.components.empty import show_nothing
 from dashboard.components.plain import escaped
 from dashboard.components.ranges import pick_range
+from dashboard.components.states import word
 from dashboard.components.times import duration, shown_time
 from dashboard.data import failures as data
 from dashboard.data.bulk_runs import Target
@@ -43,7 +44,12 @@ def pick_groups(range_seconds: int) -> data.Choice:
     with st.grid(3, min_column_width=FILTER_WIDTH_PX):
         type_ = st.selectbox(_("Type"), types, index=None, placeholder=_("All"), **address.choice("type", types))
         error_class = st.selectbox(
-            _("Class"), CLASSES, index=None, placeholder=_("All"), **address.choice("class", CLASSES)
+            _("Class"),
+            CLASSES,
+            index=None,
+            placeholder=_("All"),
+            format_func=word,
+            **address.choice("class", CLASSES),
         )
         text = st.text_input(
             _("Text"), placeholder=_("Part of the message"), max_chars=200, **address.text_field("text")
@@ -129,7 +135,7 @@ def show_group(fingerprint: str, one: data.OneGroup) -> None:
     else:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             color = failure_groups.CLASS_COLORS.get(one.group.error_class, "gray")
-            st.badge(escaped(one.group.error_class), color=color)  # type: ignore[arg-type]
+            st.badge(escaped(word(one.group.error_class)), color=color)  # type: ignore[arg-type]
             st.text(one.group.type, width="content")
             st.code(fingerprint, language=None, width="content")
         seen = _("First seen {first}, last seen {last}").format(

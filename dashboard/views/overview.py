@@ -13,7 +13,7 @@ from dashboard.components.ranges import pick_range
 from dashboard.components.states import word
 from dashboard.components.times import duration
 from dashboard.data import overview as data
-from dashboard.i18n import _, ngettext
+from dashboard.i18n import _, labelled, ngettext
 
 CARD_WIDTH_PX = 170
 CHART_WIDTH_PX = 420
@@ -67,7 +67,7 @@ def show_alerts(now: data.Now) -> None:
     for alert in now.live.alerts[:5] if now.live else []:
         with st.container(horizontal=True, vertical_alignment="center"):
             states.show_badge(alert.severity, states.SEVERITY_COLORS)
-            text = _("{rule}: {message}").format(rule=rule_word(alert.rule), message=told_message(alert.message))
+            text = labelled(rule_word(alert.rule), told_message(alert.message))
             st.text(text, width="stretch")
             st.page_link("views/alerts.py", label=_("Look at alerts"), icon=":material/arrow_forward:")
 
@@ -135,7 +135,8 @@ def show_charts(charts: data.Charts) -> None:
         time_chart(
             _("Failed attempts by class"),
             charts.at,
-            _many(charts.failures, CLASS_COLORS) or [Line(_("none"), "gray", [0.0] * len(charts.at))],
+            _many({word(name): values for name, values in charts.failures.items()}, CLASS_COLORS)
+            or [Line(_("none"), "gray", [0.0] * len(charts.at))],
             key="failures",
             is_stacked=True,
         )

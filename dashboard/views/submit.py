@@ -18,7 +18,7 @@ from dashboard.components.task_types import pick_type, show_facts
 from dashboard.components.told import told
 from dashboard.components.upload import show_upload
 from dashboard.data import submitting as data
-from dashboard.i18n import _, ngettext
+from dashboard.i18n import _, labelled, ngettext
 
 ONE, MANY = "one", "many"
 MODES = {ONE: N_("One task"), MANY: N_("Many from a file")}
@@ -144,7 +144,7 @@ def place(
 
 def told_whole(problem: SubmissionError) -> str:
     """A problem with its field, for where no field is beside it."""
-    return _("{field}: {problem}").format(field=problem.field, problem=told_problem(problem))
+    return labelled(problem.field, told_problem(problem))
 
 
 def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:

@@ -53,7 +53,7 @@ def show_written(written: Written, content: Callable[[str], bytes]) -> None:
         ]
         st.caption(
             _("The worker writes each some minutes after its end: {dues}. Days and weeks are those of UTC.").format(
-                dues=", ".join(dues)
+                dues=_(", ").join(dues)
             )
         )
     if not written.files:

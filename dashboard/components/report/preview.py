@@ -19,7 +19,7 @@ from dashboard.components.empty import show_nothing
 from dashboard.components.plain import escaped
 from dashboard.components.tables import show_table, table_height
 from dashboard.components.times import viewer_zone
-from dashboard.i18n import _
+from dashboard.i18n import _, labelled
 
 CARD_WIDTH_PX = 160
 CHART_WIDTH_PX = 420
@@ -50,7 +50,7 @@ def show_report(report: Report, words: Wording, revision: str) -> None:
         _show_sections(shown, {table.name: table for table in tables(report, words)}, revision)
     with st.expander(_("How this was measured"), icon=":material/info:"):
         for heading, text in shown.notes:
-            st.text(f"{heading}: {text}")
+            st.text(labelled(heading, text))
 
 
 def _show_cards(shown: Page) -> None:

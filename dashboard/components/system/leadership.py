@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.components.charts import Line, time_chart
 from dashboard.components.times import duration, shown_time
 from dashboard.data.system import Leadership, Samples
-from dashboard.i18n import _, ngettext
+from dashboard.i18n import _, enumerated, ngettext
 
 FIGURE_WIDTH_PX = 170
 CHART_WIDTH_PX = 420
@@ -39,7 +39,7 @@ def show_leadership(found: Leadership) -> None:
             text = _("Since {time} ({span}), term {epoch}").format(
                 time=shown_time(found.since), span=span, epoch=found.epoch
             )
-            st.caption(f"{text}; {agents}" if found.is_led else text)
+            st.caption(enumerated([text, agents]) if found.is_led else text)
     if found.dispatcher is None:
         if found.is_led:
             st.caption(_("It has not told anything about its ticks yet."))

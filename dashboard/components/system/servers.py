@@ -12,7 +12,7 @@ from dashboard.components.charts import Line, time_chart
 from dashboard.components.times import duration, shown_time
 from dashboard.components.told import told
 from dashboard.data.system import Samples, ServerNow, ServersNow
-from dashboard.i18n import _, ngettext
+from dashboard.i18n import _, labelled, ngettext
 
 CARD_WIDTH_PX = 420
 FIGURE_WIDTH_PX = 105
@@ -96,7 +96,7 @@ def show_charts(samples: Samples) -> None:
 
 
 def _shown(check: Check) -> str:
-    return _("{name}: {found}").format(name=told(check.name), found=told(check.found))
+    return labelled(told(check.name), told(check.found))
 
 
 def _show_server(name: str, server: ServerNow, figures: Sequence[tuple[str, str, str]]) -> None:

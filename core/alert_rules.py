@@ -14,25 +14,10 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core.errors import ConfigurationError, shortened
-from core.texts import N_
+from core.expectations import model_says
+from core.texts import N_, said
 
 DEFAULT_RULES = Path(__file__).resolve().parent / "default_rules.toml"
-SHIPPED_NAMES = (  # of the rules in DEFAULT_RULES, to be translated
-    N_("leader missing"),
-    N_("server down"),
-    N_("no agent for a type"),
-    N_("tasks wait long"),
-    N_("queue grows"),
-    N_("failure rate"),
-    N_("retry storm"),
-    N_("slow start"),
-    N_("agent lost"),
-    N_("agent flapping"),
-    N_("disk nearly full"),
-    N_("memory nearly full"),
-    N_("expected work is absent"),
-    N_("unlike itself"),
-)
 CLEAR_SHARE = 0.8  # of the threshold, if a rule names no `clear`
 Severity = Literal["info", "warning", "critical"]
 
@@ -94,16 +79,25 @@ class Rule(_Strict):
             return given
         kind = KINDS.get(given["kind"])
         if kind is None:
-            raise ValueError(f"kind: {shortened(given['kind'])} is not accepted: expected one of {', '.join(KINDS)}")
+            raise ValueError(
+                said(
+                    "kind: {value} is not accepted: expected one of {names}",
+                    value=shortened(given["kind"]),
+                    names=", ".join(KINDS),
+                )
+            )
         values = dict(given)
         if not kind.has_threshold and {"threshold", "clear"} & values.keys():
-            raise ValueError(f"threshold: a rule of kind {given['kind']} has none: it asks {kind.measures}")
+            asks = said(kind.measures)
+            raise ValueError(
+                said("threshold: a rule of kind {kind} has none: it asks {asks}", kind=given["kind"], asks=asks)
+            )
         if kind.has_threshold and "threshold" not in values:
-            raise ValueError(f"threshold: missing: expected a number: {kind.measures}")
+            raise ValueError(said("threshold: missing: expected a number: {measures}", measures=said(kind.measures)))
         for name in ("window_seconds", "least_count", "expected_hours"):
             default = getattr(kind, name)
             if default is None and name in values:
-                raise ValueError(f"{name}: does not apply to a rule of kind {given['kind']}")
+                raise ValueError(said("{name}: does not apply to a rule of kind {kind}", name=name, kind=given["kind"]))
             if default is not None:
                 values.setdefault(name, default)
         threshold = values.get("threshold")
@@ -115,12 +109,20 @@ class Rule(_Strict):
     def _is_sensible(self) -> Self:
         if self.clear > self.threshold:
             raise ValueError(
-                f"clear: {self.clear:g} is not accepted: expected at most the threshold, {self.threshold:g}"
+                said(
+                    "clear: {clear:g} is not accepted: expected at most the threshold, {threshold:g}",
+                    clear=self.clear,
+                    threshold=self.threshold,
+                )
             )
         if self.threshold <= 0:
-            raise ValueError(f"threshold: {self.threshold:g} is not accepted: expected more than 0")
+            raise ValueError(
+                said("threshold: {threshold:g} is not accepted: expected more than 0", threshold=self.threshold)
+            )
         if KINDS[self.kind].window_seconds is not None and not 1 <= self.window_seconds <= 900:
-            raise ValueError(f"window_seconds: {self.window_seconds:g} is not accepted: expected 1 to 900")
+            raise ValueError(
+                said("window_seconds: {seconds:g} is not accepted: expected 1 to 900", seconds=self.window_seconds)
+            )
         return self
 
     def covers(self, subject: str) -> bool:
@@ -149,9 +151,9 @@ class WebhookChannel(_Strict):
     def _is_http(cls, url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("expected a URL such as https://host/path")
+            raise ValueError(said("expected a URL such as https://host/path"))
         if parts.username or parts.password:
-            raise ValueError("expected no user or password in it: the signature proves who sends")
+            raise ValueError(said("expected no user or password in it: the signature proves who sends"))
         _ = parts.port  # raises ValueError for one that is none
         return url
 
@@ -173,7 +175,7 @@ class EmailChannel(_Strict):
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:
         if (self.username is None) != (self.password_env is None):
-            raise ValueError("username: expected together with password_env, or neither")
+            raise ValueError(said("username: expected together with password_env, or neither"))
         return self
 
 
@@ -192,16 +194,25 @@ class RuleFile(_Strict):
         seen: set[str] = set()
         for rule in self.rules:
             if rule.name in seen:
-                yield f"rules: the name {rule.name!r} is there twice: expected names that differ"
+                yield said("rules: the name {name!r} is there twice: expected names that differ", name=rule.name)
             seen.add(rule.name)
             for channel in sorted(set(rule.channels or ()) - self.channels.keys()):
-                expected = f"expected one of {_listed(self.channels)}"
-                yield f"rule {rule.name!r}: channels: {channel!r} is not configured: {expected}"
+                yield said(
+                    "rule {rule!r}: channels: {channel!r} is not configured: expected one of {names}",
+                    rule=rule.name,
+                    channel=channel,
+                    names=", ".join(sorted(self.channels)) or said("none, as the file has no channels"),
+                )
         for name, channel in self.channels.items() if environment is not None else ():
             for field in ("secret_env", "password_env"):
                 variable = getattr(channel, field, None)
                 if variable is not None and not environment.get(variable):
-                    yield f"channel {name!r}: {field}: the environment variable {variable} is not set"
+                    yield said(
+                        "channel {name!r}: {field}: the environment variable {variable} is not set",
+                        name=name,
+                        field=field,
+                        variable=variable,
+                    )
 
 
 def load_rules(path: Path | None, environment: Mapping[str, str] | None = os.environ) -> RuleFile:
@@ -213,14 +224,15 @@ def load_rules(path: Path | None, environment: Mapping[str, str] | None = os.env
     try:
         data = tomllib.loads(source.read_text())
     except OSError as error:
-        raise ConfigurationError([f"{source}: can't be read: {error.strerror}"]) from None
+        reason = said("can't be read: {reason}", reason=error.strerror)
+        raise ConfigurationError([_line(source, reason)]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError([f"{source}: not TOML: {error}"]) from None
+        raise ConfigurationError([_line(source, said("not TOML: {reason}", reason=str(error)))]) from None
     try:
         rules = RuleFile.model_validate(data)
     except ValidationError as error:
-        raise ConfigurationError(f"{source}: {_problem(detail, data)}" for detail in error.errors()) from None
-    problems = [f"{source}: {problem}" for problem in rules.problems(environment)]
+        raise ConfigurationError(_line(source, _problem(detail, data)) for detail in error.errors()) from None
+    problems = [_line(source, problem) for problem in rules.problems(environment)]
     if problems:
         raise ConfigurationError(problems)
     return rules
@@ -228,24 +240,28 @@ def load_rules(path: Path | None, environment: Mapping[str, str] | None = os.env
 
 def _problem(detail: Any, data: Mapping[str, Any]) -> str:
     """One line that names the rule or channel, the field, the value and what was expected."""
+    where: str
     where, *rest = detail["loc"]
     path = [str(part) for part in rest]
     if where == "rules" and rest and isinstance(rest[0], int):
         given = data["rules"][rest[0]]
         name = given.get("name") if isinstance(given, dict) else None
-        where, path = f"rule {name!r}" if name else f"rule number {rest[0] + 1}", path[1:]
+        where = said("rule {name!r}", name=name) if name else said("rule number {number}", number=rest[0] + 1)
+        path = path[1:]
     elif where == "channels" and rest:
-        where, path = f"channel {rest[0]!r}", path[2:]
-    message = str(detail["msg"]).removeprefix("Value error, ")
+        where, path = said("channel {name!r}", name=rest[0]), path[2:]
+    message = model_says(detail)
     if not path:
-        return f"{where}: {message}"
+        return _line(where, message)
     if detail["type"] == "missing":
-        return f"{where}: {'.'.join(path)}: missing"
+        return _line(where, said("{field}: missing", field=".".join(path)))
     if detail["type"] == "extra_forbidden":
-        return f"{where}: {'.'.join(path)}: is not a field that it has"
-    given = "the given value (not shown)" if path[-1] == "url" else shortened(detail["input"])  # it may hold a password
-    return f"{where}: {'.'.join(path)}: {given} is not accepted: {message}"
+        return _line(where, said("{field}: is not a field that it has", field=".".join(path)))
+    # a URL may hold a password
+    given = said("the given value (not shown)") if path[-1] == "url" else shortened(detail["input"])
+    text = said("{name}: {value} is not accepted: {reason}", name=".".join(path), value=given, reason=message)
+    return _line(where, text)
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none, as the file has no channels"
+def _line(where: object, problem: str) -> str:
+    return said("{label}: {text}", label=where, text=problem)

@@ -8,6 +8,22 @@ from __future__ import annotations
 from core.placement import UNPLACEABLE
 from core.texts import N_, recalled
 
+SHIPPED_NAMES = (  # of the rules in core/default_rules.toml
+    N_("leader missing"),
+    N_("server down"),
+    N_("no agent for a type"),
+    N_("tasks wait long"),
+    N_("queue grows"),
+    N_("failure rate"),
+    N_("retry storm"),
+    N_("slow start"),
+    N_("agent lost"),
+    N_("agent flapping"),
+    N_("disk nearly full"),
+    N_("memory nearly full"),
+    N_("expected work is absent"),
+    N_("unlike itself"),
+)
 NO_LEADER = N_("no worker leads: nothing is scheduled")
 NO_ANSWER = N_("{server} does not answer")
 NOBODY_TAKES = (

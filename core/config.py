@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import ConfigurationError, shortened
+from core.expectations import model_says
+from core.texts import said
 
 PlacementName = Literal["round_robin", "least_loaded", "priority"]
 ReportPeriod = Literal["daily", "weekly"]
@@ -112,14 +115,14 @@ class Settings(BaseSettings):
     @classmethod
     def _is_postgres(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("postgresql://", "postgres://", "postgresql+psycopg2://")):
-            raise ValueError("expected a URL that starts with postgresql://")
+            raise ValueError(said("expected a URL that starts with postgresql://"))
         return value
 
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("expected a URL that starts with redis://, rediss:// or unix://")
+            raise ValueError(said("expected a URL that starts with redis://, rediss:// or unix://"))
         return value
 
     @field_validator("retention_events_days")
@@ -127,8 +130,10 @@ class Settings(BaseSettings):
     def _events_outlive_tasks(cls, events: int, info: ValidationInfo) -> int:
         tasks = info.data.get("retention_tasks_days", 1)
         if events and (not tasks or events < tasks):
-            kept = "for ever" if not tasks else f"for {tasks} days"
-            raise ValueError(f"expected 0 (for ever) or not less than the tasks' own, which are kept {kept}")
+            kept = said("for {days} days", days=tasks) if tasks else said("for ever")
+            raise ValueError(
+                said("expected 0 (for ever) or not less than the tasks' own, which are kept {kept}", kept=kept)
+            )
         return events
 
     @property
@@ -158,8 +163,12 @@ def settings() -> Settings:
     return load_settings()
 
 
-def _problem(detail: object) -> str:
-    name = str(detail["loc"][0])  # type: ignore[index]
-    given = "the given value (not shown)" if name in SECRET_FIELDS else shortened(detail["input"])  # type: ignore[index]
-    message = str(detail["msg"]).removeprefix("Value error, ")  # type: ignore[index]
-    return f"{ENV_PREFIX}{name.upper()}: {given} is not accepted: {message}"
+def _problem(detail: ErrorDetails) -> str:
+    name = str(detail["loc"][0])
+    given = said("the given value (not shown)") if name in SECRET_FIELDS else shortened(detail["input"])
+    return said(
+        "{name}: {value} is not accepted: {reason}",
+        name=f"{ENV_PREFIX}{name.upper()}",
+        value=given,
+        reason=model_says(detail),
+    )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from pydantic_core import ErrorDetails
 
-from core.texts import N_, Said
+from core.texts import N_, Said, said
 
 PREFIX = "Input should be "  # of most of its sentences; what follows continues "expected …"
 TEMPLATES: Mapping[str, tuple[str, ...]] = {
@@ -105,5 +105,17 @@ def model_expects(detail: ErrorDetails) -> Said | None:
     return None
 
 
+def model_says(detail: ErrorDetails) -> str:
+    """The whole sentence of an error, as pydantic says it; of a validator of ours its own words."""
+    if detail["type"] == "value_error":
+        return _shown(detail["ctx"]["error"])
+    known = None if detail["type"] in OURS else model_expects(detail)
+    if known is None:
+        return detail["msg"]
+    return said("Input should be {expected}", expected=known) if detail["msg"].startswith(PREFIX) else known
+
+
 def _shown(value: object) -> str:
+    if isinstance(value, Exception) and value.args and isinstance(value.args[0], Said):
+        return value.args[0]
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -26,6 +26,7 @@ from enum import StrEnum
 from pydantic import BaseModel
 
 from core.errors import ConfigurationError, ErrorClass, UnknownTaskType
+from core.texts import said
 
 BUILTIN_MODULES = (
     "worker.handlers.analysis",
@@ -86,8 +87,12 @@ class Registry:
         if known is not None and _origin(known.handler) != _origin(task_type.handler):
             raise ConfigurationError(
                 [
-                    f"task type {task_type.name!r} is defined twice: "
-                    f"in {_origin(known.handler)} and in {_origin(task_type.handler)}"
+                    said(
+                        "task type {name!r} is defined twice: in {first} and in {second}",
+                        name=task_type.name,
+                        first=_origin(known.handler),
+                        second=_origin(task_type.handler),
+                    )
                 ]
             )
         self.types[task_type.name] = task_type
@@ -101,14 +106,15 @@ class Registry:
 
     def load(self, modules: Iterable[str] = ()) -> Registry:
         """Imports the shipped modules and `modules`; raises ConfigurationError naming each that fails."""
-        problems = []
+        problems: list[str] = []
         for module in (*BUILTIN_MODULES, *modules):
             try:
                 importlib.import_module(module)
             except ConfigurationError as error:
                 problems += error.problems
             except Exception as error:  # a user's module may fail in any way; all are reported together
-                problems.append(f"task module {module!r} does not import: {type(error).__name__}: {error}")
+                reason = f"{type(error).__name__}: {error}"
+                problems.append(said("task module {name!r} does not import: {reason}", name=module, reason=reason))
         if problems:
             raise ConfigurationError(problems)
         return self
@@ -139,13 +145,18 @@ def task_type(
         chosen = Isolation(isolation) if isolation else default
         problems = []
         if not NAME_PATTERN.fullmatch(name):
-            problems.append(f"task type {name!r}: expected lower-case words joined by dots")
+            problems.append(said("task type {name!r}: expected lower-case words joined by dots", name=name))
         if not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
             problems.append(
-                f"task type {name!r}: timeout_seconds {timeout_seconds} is not in 0 … {MAX_TIMEOUT_SECONDS:g}"
+                said(
+                    "task type {name!r}: timeout_seconds {seconds} is not in 0 … {most:g}",
+                    name=name,
+                    seconds=timeout_seconds,
+                    most=MAX_TIMEOUT_SECONDS,
+                )
             )
         if is_coroutine != (chosen is Isolation.ASYNC):
-            problems.append(f"task type {name!r}: isolation 'async' and coroutine handlers go together")
+            problems.append(said("task type {name!r}: isolation 'async' and coroutine handlers go together", name=name))
         if problems:
             raise ConfigurationError(problems)
         registry.add(
@@ -173,8 +184,12 @@ def _models(name: str, handler: Callable[..., object]) -> tuple[type[BaseModel],
     if len(parameters) != 2 or not all(inspect.isclass(m) and issubclass(m, BaseModel) for m in found):
         raise ConfigurationError(
             [
-                f"task type {name!r}: the handler {_origin(handler)} must be annotated as "
-                "(input: a pydantic model, context: TaskContext) -> a pydantic model"
+                said(
+                    "task type {name!r}: the handler {handler} must be annotated as "
+                    "(input: a pydantic model, context: TaskContext) -> a pydantic model",
+                    name=name,
+                    handler=_origin(handler),
+                )
             ]
         )
     return typing.cast("tuple[type[BaseModel], type[BaseModel]]", found)

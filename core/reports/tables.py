@@ -86,7 +86,7 @@ def _durations(report: Report, words: Wording) -> Table:
     now, before = report.now.counts, report.before.counts
     lines = (
         (N_("Waiting, from ready to started"), now.wait, before.wait),
-        (N_("Running"), now.run, before.run),
+        (N_("Running, from started to ended"), now.run, before.run),
         (N_("Total, from submitted to ended"), now.total, before.total),
     )
     columns = _columns(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from core.alert_rules import SHIPPED_NAMES
-from core.alert_texts import recalled_message
+from core.alert_texts import SHIPPED_NAMES, recalled_message
 from dashboard.components.times import duration
 from dashboard.components.told import told
 from dashboard.i18n import _

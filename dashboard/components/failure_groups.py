@@ -194,7 +194,7 @@ def show_latest(tasks: Sequence[Task]) -> None:
             "task": st.column_config.LinkColumn(_("Task"), display_text=_("Open"), pinned=True),
             "state": states.badge_column(_("State"), states.STATE_COLORS),
             "title": _("Title"),
-            "submitted": time_column(_("Submitted")),
+            "submitted": time_column(_("Submitted at")),
             "ended": time_column(_("Ended")),
             "attempt": _("Attempt"),
             "agent": _("Agent"),

@@ -31,7 +31,7 @@ def show_facts(task: Task) -> None:
         _("Needs tags"): ", ".join(task.requires),
         _("Timeout"): duration(task.timeout_seconds),
         _("Submitted by"): task.created_by or _("unknown"),
-        _("Submitted"): shown_time(task.created_at),
+        _("Submitted at"): shown_time(task.created_at),
         _("Due"): shown_time(task.run_at) if task.run_at and task.state is TaskState.SCHEDULED else "",
         _("Started"): shown_time(task.started_at) if task.started_at else "",
         _("Ended"): shown_time(task.finished_at) if task.finished_at else "",

@@ -77,7 +77,7 @@ def show_tasks(tasks: Sequence[Task], now: datetime, key: str) -> None:
             _("Title"): st.column_config.TextColumn(_("Title"), width="medium"),
             _("Priority"): badge_column(_("Priority"), PRIORITY_COLORS, width=75),
             _("Agent"): st.column_config.TextColumn(_("Agent"), width=90),
-            _("Submitted"): time_column(_("Submitted")),
+            _("Submitted at"): time_column(_("Submitted at")),
             _("Run"): seconds,
             _("Progress"): st.column_config.ProgressColumn(
                 _("Progress"), format="percent", min_value=0, max_value=1, width=90
@@ -105,7 +105,7 @@ def frame_of(tasks: Sequence[Task], now: datetime) -> pd.DataFrame:
             _("Priority"): [word(task.priority.label)],
             _("Attempts"): _("{used} of {most}").format(used=task.attempt - task.refunded, most=task.max_attempts),
             _("Agent"): name_of(task.assigned_agent_id),
-            _("Submitted"): task.created_at,
+            _("Submitted at"): task.created_at,
             _("Run"): run_seconds(task, now),
             _("Progress"): task.progress if task.finished_at is None else None,
             _("Error"): word(str((task.error or {}).get("class") or "")),

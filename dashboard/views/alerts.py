@@ -139,7 +139,7 @@ def show_rules(rules: data.Rules) -> None:
         show_table(
             pd.DataFrame([{"channel": c.name, "kind": c.kind, "to": c.target} for c in rules.channels]),
             alt=_("Channels"),
-            columns={"channel": _("Channel"), "kind": _("Kind"), "to": _("To")},
+            columns={"channel": _("Channel"), "kind": _("Kind"), "to": _("Sent to")},
             key="alerts_channels",
             width="content",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -69,3 +70,14 @@ def test_a_server_that_is_away_is_told_in_chinese(open_page: OpenPage, view: str
 
     assert not page.exception
     assert any("无法访问 PostgreSQL" in text.value for text in page.text)
+
+
+def test_a_wrong_file_of_rules_is_told_in_chinese(open_page: OpenPage, tmp_path: Path) -> None:
+    file = tmp_path / "alerts.toml"
+    file.write_text('[[rules]]\nname = "mine"\nkind = "disk"\nthreshold = 0\n')
+
+    page = open_page("alerts", query={"show": "rules"}, locale=CHINESE, alerts_file=str(file))
+
+    assert not page.exception
+    assert sentences(page) == []
+    assert any("应大于 0" in text.value for text in page.text)

@@ -218,7 +218,7 @@ def test_children_of_a_task_are_linked(
         [child_id] = submitting.insert(tx, [child]).ids
 
     page = open_page("task", query={"id": parent})
-    assert any("**Submitted** (1)" in element.value for element in page.markdown)
+    assert any("**Submitted by it** (1)" in element.value for element in page.markdown)
 
     page = open_page("task", query={"id": str(child_id)})
     assert any("**Submitted by the task** (1)" in element.value for element in page.markdown)

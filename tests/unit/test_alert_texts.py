@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from core import alert_texts
-from core.alert_rules import DEFAULT_RULES, KINDS, SHIPPED_NAMES, Rule, load_rules
-from core.alert_texts import recalled_message
+from core.alert_rules import DEFAULT_RULES, KINDS, Rule, load_rules
+from core.alert_texts import SHIPPED_NAMES, recalled_message
 from core.histograms import Histogram
 from core.live import ServerLive
 from core.texts import Said

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from dashboard.i18n import DEFAULT, LANGUAGES
-from tests.catalogue import catalogue, messages, placeholders, texts
+from tests.catalogue import FOLDERS, KEYWORDS, catalogue, messages, placeholders, texts
 from tests.servers import REPOSITORY
 
 SOURCES = sorted((REPOSITORY / "dashboard").rglob("*.py"))
-TRANSLATORS = {"_", "N_", "ngettext"}
+SOURCES_OF_TEXTS = sorted(path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py"))
 # Elements whose first argument is a text for people.
 SHOWN = {
     "button", "caption", "checkbox", "download_button", "error", "expander", "form_submit_button", "header", "info",
@@ -47,12 +47,12 @@ def test_translations_fill_in_the_same_values(code: str) -> None:
             assert translation.startswith("\n") == originals[0].startswith("\n")
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+@pytest.mark.parametrize("path", SOURCES_OF_TEXTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
 def test_texts_can_be_found(path: Path) -> None:
     """A translator's call has literal arguments, or names a constant that N_ marked."""
     wrong = []
     for call in _calls(path):
-        if _name(call) in TRANSLATORS and call.args and isinstance(call.args[0], ast.JoinedStr | ast.BinOp):
+        if _name(call) in KEYWORDS and call.args and isinstance(call.args[0], ast.JoinedStr | ast.BinOp):
             wrong.append(f"line {call.lineno}: values are filled in after the translation")
     assert wrong == []
 

@@ -26,9 +26,9 @@ from pydantic import (
 )
 
 from core.errors import SubmissionError
-from core.expectations import OURS, PREFIX, TEMPLATES, model_expects
+from core.expectations import OURS, PREFIX, TEMPLATES, model_expects, model_says
 from core.inputs import encode_input, input_problems
-from core.texts import Said
+from core.texts import Said, said
 
 
 class Colour(enum.Enum):
@@ -183,3 +183,28 @@ def test_a_date_of_json_and_the_words_of_a_validator() -> None:
         TypeAdapter(date).validate_json('"x"', strict=True)
     detail = raised.value.errors()[0]
     assert model_expects(detail) == detail["msg"].removeprefix(PREFIX)
+
+
+@pytest.mark.parametrize(("kind", "type_", "value"), REFUSED, ids=lambda part: part if isinstance(part, str) else "")
+def test_a_whole_sentence_is_pydantics_too(kind: str, type_: Any, value: object) -> None:
+    with pytest.raises(ValidationError) as raised:
+        TypeAdapter(type_).validate_python(value)
+    for detail in raised.value.errors():
+        assert model_says(detail) == detail["msg"]
+
+
+def test_a_validator_of_ours_is_said_in_its_own_words() -> None:
+    class Model(BaseModel):
+        day: int
+
+        @field_validator("day")
+        @classmethod
+        def _never(cls, day: int) -> int:
+            raise ValueError(said("not on day {day}", day=day))
+
+    with pytest.raises(ValidationError) as raised:
+        Model(day=3)
+
+    text = model_says(raised.value.errors()[0])
+    assert text == "not on day 3"
+    assert isinstance(text, Said)

@@ -53,7 +53,7 @@ def show_storage(found: Storage) -> None:
     with st.grid(2, min_column_width=TABLE_WIDTH_PX):
         with st.container():
             st.subheader(_("Tables"))
-            _show_relations(found.tables, "tables", _("Table"))
+            _show_relations(found.tables, "tables", _("Database table"))
         with st.container():
             st.subheader(_("Indexes"))
             _show_indexes(found.indexes)
@@ -112,7 +112,7 @@ def _show_indexes(indexes: Sequence[Index]) -> None:
             "scans": st.column_config.NumberColumn(
                 _("Uses"), format="localized", help=_("Since the server's statistics were reset")
             ),
-            "table": st.column_config.TextColumn(_("Table")),
+            "table": st.column_config.TextColumn(_("Database table")),
         },
         key="indexes",
     )
@@ -164,7 +164,7 @@ def _show_kept(kept: Sequence[Kept]) -> None:
             "name": st.column_config.TextColumn(_("What"), pinned=True),
             "days": st.column_config.TextColumn(_("Kept for")),
             "oldest": st.column_config.DatetimeColumn(
-                _("Oldest"), format="MMM DD YYYY, HH:mm", timezone=str(viewer_zone())
+                _("Oldest entry"), format="MMM DD YYYY, HH:mm", timezone=str(viewer_zone())
             ),
             "setting": st.column_config.TextColumn(_("Setting")),
         },

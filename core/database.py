@@ -17,6 +17,7 @@ from sqlalchemy.engine import URL, Engine, make_url
 
 from core.database_errors import POOL_TIMEOUT_SECONDS, unavailable_when_unreachable
 from core.errors import ConfigurationError
+from core.texts import said
 
 SQL_DIR = Path(__file__).resolve().parent.parent / "sql"
 CONNECT_TIMEOUT_SECONDS = 5
@@ -219,7 +220,12 @@ def driver_url(url: str) -> URL:
         return make_url(url).set(drivername="postgresql+psycopg2")
     except (ValueError, sqlalchemy.exc.ArgumentError):
         raise ConfigurationError(
-            ["TASKYARD_DATABASE_URL: the given value (not shown) is not accepted: expected postgresql://user@host/name"]
+            [
+                said(
+                    "TASKYARD_DATABASE_URL: the given value (not shown) is not accepted: "
+                    "expected postgresql://user@host/name"
+                )
+            ]
         ) from None
 
 

@@ -44,7 +44,7 @@ def connect_redis(url: str) -> redis.Redis:
             driver_info=None,
         )
     except ValueError as error:
-        raise ConfigurationError([f"the Redis URL is not accepted: {error}"]) from None
+        raise ConfigurationError([said("the Redis URL is not accepted: {reason}", reason=str(error))]) from None
     return redis.Redis.from_pool(pool)
 
 

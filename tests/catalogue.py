@@ -15,6 +15,9 @@ from pathlib import Path
 from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po, write_po
 
+from core.config import Settings
+from core.form_fields import form_fields
+from core.registry import BUILTIN_MODULES, registry
 from dashboard.i18n import DEFAULT, LANGUAGES, LOCALE
 from tests.servers import REPOSITORY
 
@@ -31,6 +34,8 @@ def texts() -> Catalog:
         for path in sorted((REPOSITORY / folder).rglob("*.py")):
             for message in _texts_of(ast.parse(path.read_text())):
                 catalog.add(message)
+    for message in _texts_of_models():
+        catalog.add(message)
     return catalog
 
 
@@ -65,6 +70,17 @@ def _texts_of(tree: ast.Module) -> Iterator[str | tuple[str, ...]]:
         literals = [node.value for node in given if isinstance(node, ast.Constant) and isinstance(node.value, str)]
         if count and len(literals) == count:
             yield literals[0] if count == 1 else tuple(literals)
+
+
+def _texts_of_models() -> Iterator[str]:
+    """What the shipped task types, their forms' fields and the settings say of themselves."""
+    for known in registry.load().types.values():
+        if known.handler.__module__ in BUILTIN_MODULES:
+            fields = [one for field in form_fields(known.input_model) or () for one in field.each()]
+            yield from filter(
+                None, [known.description, *(text for one in fields for text in (one.label, one.description))]
+            )
+    yield from (field.description for field in Settings.model_fields.values() if field.description)
 
 
 def update() -> None:

@@ -66,7 +66,7 @@ def told_problem(problem: SubmissionError) -> str:
 
 def label_of(field: FormField) -> str:
     """The label, as it is: it is the accessible name, too, in which Markdown would be read out."""
-    return f"{field.label} *" if field.is_required else field.label
+    return f"{_(field.label)} *" if field.is_required else _(field.label)
 
 
 def help_of(field: FormField) -> str:
@@ -79,7 +79,7 @@ def help_of(field: FormField) -> str:
         limits.append((_("below {n}") if field.is_maximum_open else _("at most {n}")).format(n=f"{high:,}"))
     if field.kind is Kind.JSON:
         limits.append(_("given as JSON"))
-    return "  \n".join(part for part in (field.description, ", ".join(limits), f"`{field.path}`") if part)
+    return "  \n".join(part for part in (_(field.description), _(", ").join(limits), f"`{field.path}`") if part)
 
 
 def _show_number(field: FormField, common: Mapping[str, Any]) -> None:

@@ -37,7 +37,7 @@ def pick_type(types: Registry, key: str) -> TaskType | None:
     table = pd.DataFrame(
         {
             "type": names,
-            "does": [types.get(known).description.replace("\n", " ") for known in names],
+            "does": [_(types.get(known).description).replace("\n", " ") for known in names],
             "timeout": [duration(types.get(known).timeout_seconds) for known in names],
         }
     )
@@ -72,4 +72,4 @@ def show_facts(known: TaskType) -> None:
     ]
     if known.requires:
         facts.append(_("only agents with {tags}").format(tags=escaped(", ".join(sorted(known.requires)))))
-    st.caption(f"{escaped(known.description, 400)}  \n{' · '.join(facts)}")
+    st.caption(f"{escaped(_(known.description), 400)}  \n{' · '.join(facts)}")

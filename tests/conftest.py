@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ from tests.engine import Engine, running_engine
 from tests.gates import Gate
 
 TEST_PREFIX = f"{ENV_PREFIX}TEST_"
+
+# A shell's background jobs ignore it, and so would every process that a test starts and then interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

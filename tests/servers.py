@@ -15,11 +15,12 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
 import sqlalchemy as sa
 
 from core.database import connect_engine, driver_url
@@ -41,6 +42,13 @@ def wait_until(condition: Callable[[], Result], timeout_seconds: float = 10, mes
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout_seconds} s: {message or condition}")
         time.sleep(POLL_SECONDS)
+
+
+def kill_all(processes: Iterable[psutil.Process]) -> None:
+    """Kills all that still live; some end by themselves, as PostgreSQL's do with their parent."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 @contextmanager

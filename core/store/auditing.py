@@ -124,12 +124,6 @@ def export_events(tx: Transaction, only: EventFilter) -> Iterator[AuditEntry]:
         size_seconds *= 2.0 if len(rows) < EXPORT_EVENTS else 0.5
 
 
-def task_logs(tx: Transaction, task_id: str, *, after: datetime | None = None, limit: int = 1000) -> list[AuditEntry]:
-    """The last `limit` lines that a task's handlers logged (after a time), in order."""
-    parameters = {"id": task_id, "after": after, "limit": limit}
-    return [_entry(row) for row in reversed(tx.rows(queries("auditing")["task_logs"], parameters))]
-
-
 def asked_of(
     tx: Transaction, only: EventFilter, before: EventCursor | None
 ) -> tuple[dict[str, Any], datetime, datetime]:

@@ -19,10 +19,3 @@ ORDER BY at DESC, ctid DESC LIMIT %(limit)s
 -- name: first_in_default
 -- The first event in the default partition.
 SELECT min(at) FROM task_events_default
-
--- name: task_logs
--- What handlers of a task logged after a time.
-SELECT task_id, at, event, from_state, to_state, attempt, actor, agent_id, detail, ctid::text AS place
-FROM task_events
-WHERE task_id = %(id)s::uuid AND event = 'log' AND (%(after)s::timestamptz IS NULL OR at > %(after)s::timestamptz)
-ORDER BY at DESC, ctid DESC LIMIT %(limit)s

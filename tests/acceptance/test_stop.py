@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.acceptance.main import Main
-from tests.servers import wait_until
+from tests.servers import kill_all, wait_until
 
 GRACE_SECONDS = 4
 STOPPED_SECONDS = 40  # the grace period, time-outs of connections, and a busy machine
@@ -42,8 +42,7 @@ def test_a_stop_while_a_server_is_away_ends(main: Main, server: str) -> None:
     main.wait_for_state(short, "in_progress")
     killed = _server_processes(main, server)
     assert killed
-    for process in killed:
-        process.kill()
+    kill_all(killed)
     os.killpg(first.pid, signal.SIGINT)
     first.wait(timeout=STOPPED_SECONDS)
     wait_until(lambda: not main.leftovers(), 10, "nothing is left running")

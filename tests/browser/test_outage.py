@@ -6,6 +6,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import Watched, open_page
 from tests.browser.dashboards import Installation
+from tests.servers import kill_all
 
 BACK_MS = 40_000  # from a server's return to the page's
 BANNER = "Not everything can be reached"
@@ -24,8 +25,7 @@ def test_killing_redis_and_postgresql_gives_a_banner_and_the_page_recovers(
     first = installation.submitter().submit("diagnostic.echo", {"value": 1}, title="Before the outage")
     expect(row(tasks, "Before the outage")).to_be_attached()
 
-    for process in [*servers.redis_processes(), *servers.postgres_processes()]:
-        process.kill()
+    kill_all([*servers.redis_processes(), *servers.postgres_processes()])
 
     expect(overview.get_by_text(BANNER)).to_be_visible()
     expect(overview.get_by_text("What is shown was known at", exact=False)).to_be_visible()

@@ -11,6 +11,7 @@ import pytest
 
 import tests.engine
 from core import database as database_module
+from core import database_errors
 from core.clock import Clock
 from core.config import Settings
 from core.database import Database
@@ -93,7 +94,8 @@ def test_a_thousand_restarts_leave_nothing_behind(engine: Engine) -> None:
 def test_an_exhausted_pool_is_an_error_in_time_and_not_a_hang(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "POOL_TIMEOUT_SECONDS", 0.2)
+    for module in (database_module, database_errors):
+        monkeypatch.setattr(module, "POOL_TIMEOUT_SECONDS", 0.2)
     database = Database(str(settings.database_url), pool_size=1)  # and one more beyond the pool
     with database.transaction(), database.transaction():
         began = time.monotonic()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -11,7 +10,7 @@ import pytest
 
 from core.config import load_settings
 from core.store import reading
-from tests.servers import wait_until
+from tests.servers import kill_all, wait_until
 from worker.agents import spool
 from worker.prove import records
 from worker.prove.load import accept
@@ -40,12 +39,9 @@ def test_results_outlive_redis_and_their_agents(world: World) -> None:
     ids = [accept(world, {"type": "prove.thread", "input": {"seconds": 2.0}}) for _ in range(TASKS)]
     wait_until(lambda: states(world, ids) == [("in_progress", 1)] * TASKS, PATIENCE_SECONDS)
     running = world.processes()
-    for server in running["redis"]:
-        server.kill()
+    kill_all(running["redis"])
     wait_until(lambda: spooled(world) == TASKS, PATIENCE_SECONDS)
-    for agent in running["agents"]:
-        with suppress(psutil.NoSuchProcess):  # one that was still starting ends by itself without Redis
-            agent.kill()
+    kill_all(running["agents"])  # one that was still starting has ended by itself without Redis
     psutil.wait_procs(running["agents"], timeout=PATIENCE_SECONDS)
     world._redis.start()
     wait_until(lambda: states(world, ids) == [("completed", 1)] * TASKS, PATIENCE_SECONDS)

@@ -26,7 +26,7 @@ from core.store.ticking import Completion
 from tests.engine import Engine, Payload, running_engine, set_agent_environment
 from tests.gates import Gate
 from tests.own_servers import own_engine
-from tests.servers import wait_until
+from tests.servers import kill_all, wait_until
 from worker.agents.context import TaskContext
 from worker.agents.pool_config import AgentSpec
 from worker.batch import Batch
@@ -123,8 +123,7 @@ def test_redis_away_is_said_once_and_nothing_spins(data_dir: Path) -> None:
         engine.worker()
         engine.agent()
         engine.wait_for(engine.submit("demo.echo"), "completed")
-        for server in servers.redis_processes():
-            server.kill()
+        kill_all(servers.redis_processes())
         process, said = psutil.Process(), len(engine.logs)
         before = process.cpu_times()
         over = threading.Event()

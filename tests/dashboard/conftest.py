@@ -17,7 +17,7 @@ from core.redis_client import connect_redis
 from core.registry import Registry, registry
 from core.store import recovering, ticking
 from core.submission import Submitter, open_submitter
-from dashboard.data import base
+from dashboard.data import base, bulk_runs
 from tests.servers import REPOSITORY
 
 ROUTER = REPOSITORY / "dashboard" / "router.py"
@@ -41,6 +41,7 @@ def _fresh_caches() -> Iterator[None]:
     yield
     base.forget()
     base.connections.clear()
+    bulk_runs.runs.clear()
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,11 @@ from streamlit.testing.v1 import AppTest
 
 from core.cache import RedisCache
 from core.live import write_live
+from core.registry import registry
 from core.submission import Submitter
 from tests.dashboard.conftest import NOBODY_URLS, OpenPage
 from tests.dashboard.snapshots import agent, snapshot
+from tests.shipped import SHIPPED_NAMES
 
 CHINESE = "zh-CN"
 CODE = re.compile(r"`[^`]*`")
@@ -37,6 +39,13 @@ PAGES = [
     ("submit", {}),
     ("submit", {"type": "code.run"}),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _only_shipped_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests register types of their own, which describe themselves in English."""
+    for name in set(registry.types) - set(SHIPPED_NAMES):
+        monkeypatch.delitem(registry.types, name)
 
 
 def elements(node: Any) -> Iterator[Any]:

@@ -154,17 +154,6 @@ def test_an_empty_log_has_no_events(database: Database) -> None:
         assert list(auditing.export_events(tx, EventFilter())) == []
 
 
-def test_logs_of_a_task_are_the_last_in_order(database: Database) -> None:
-    line = {"task_id": TASKS[0], "event": "log", "actor": "agent", "agent_id": "coder-1:b"}
-    fill(database, [{**line, "at": NOW - timedelta(seconds=9 - n), "detail": {"n": n}} for n in range(10)])
-    with database.transaction() as tx:
-        found = auditing.task_logs(tx, TASKS[0], limit=3)
-        later = auditing.task_logs(tx, TASKS[0], after=NOW - timedelta(seconds=2))
-        assert auditing.task_logs(tx, TASKS[1]) == []
-    assert [entry.detail["n"] for entry in found] == [7, 8, 9]
-    assert [entry.detail["n"] for entry in later] == [8, 9]
-
-
 # saved filters
 
 FAILED = TaskFilter(states=("failed",), since="24h")  # type: ignore[arg-type]

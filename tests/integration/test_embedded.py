@@ -24,7 +24,7 @@ from core.embedded_redis import RedisServer
 from core.errors import Unavailable
 from core.probes import database_answers, redis_answers
 from core.redis_client import connect_redis
-from tests.servers import REPOSITORY, wait_until
+from tests.servers import REPOSITORY, kill_all, wait_until
 
 USER = """
 import sys
@@ -42,8 +42,7 @@ def data_dir() -> Iterator[Path]:
     yield folder
     EmbeddedServers(folder).stop()
     remaining = server_processes(folder)
-    for process in remaining:
-        process.kill()
+    kill_all(remaining)
     shutil.rmtree(folder, ignore_errors=True)
     assert not remaining
 
@@ -150,8 +149,7 @@ def test_sockets_are_closed_to_other_users(data_dir: Path) -> None:
 def test_kill_of_everything_leaves_nothing_in_the_way(data_dir: Path) -> None:
     servers = EmbeddedServers(data_dir).start()
     execute(servers.database_url, "CREATE TABLE kept AS SELECT 7 AS number")
-    for process in server_processes(data_dir):
-        process.kill()
+    kill_all(server_processes(data_dir))
     wait_until(lambda: not server_processes(data_dir))
     assert (data_dir / "postgres/postmaster.pid").exists()
     assert (data_dir / "postgres/.s.PGSQL.5432").exists()

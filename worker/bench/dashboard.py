@@ -89,7 +89,12 @@ def _many_viewers(url: str) -> list[Result]:
             "dashboard_refresh_p50", 1000 * percentile(refreshes, 0.5), "ms", f"{what}, from asking to the last element"
         ),
         Result("dashboard_refresh_p95", 1000 * percentile(refreshes, 0.95), "ms", f"of {len(refreshes)} refreshes"),
-        Result("dashboard_in_time", 100 * within / count, "%", f"of {count:.0f} sections took the server ≤ 250 ms"),
+        Result(
+            "dashboard_in_time",
+            100 * within / count,
+            "%",
+            f"of {count:.0f} sections took the server ≤ 250 ms, the first with charts included",
+        ),
     ]
 
 

@@ -36,6 +36,7 @@ def live(
     read: Callable[[], Reading[Value]],
     show: Callable[[Value], None],
     *,
+    about: object = None,
     every_seconds: float | None = REFRESH_SECONDS,
     tells_time: bool = True,
     height_px: int = 200,
@@ -43,7 +44,8 @@ def live(
     """A section of a page that refreshes itself: reads, and shows what was read.
 
     `name` is unique within the app; with `every_seconds` None it stands still. While nothing can be read,
-    what was read last is shown, with its time and the reason. With `tells_time` False the section leaves
+    what was read last is shown, with its time and the reason, unless that was about something else: another task,
+    filter or range than `about` is. With `tells_time` False the section leaves
     the reason and the time to another one on the same page. Other errors of `read` reach the viewer by
     `dashboard.server.tell_error`.
     """
@@ -53,7 +55,7 @@ def live(
         with timed(name), st.container(key=f"section_of_{name}"):
             with st.skeleton(height=height_px):
                 reading = read()
-            last = _last(name, reading)
+            last = _last(name, about, reading)
             if tells_time:
                 tell_problems(reading.problems, None if reading.problems == () else last)
                 if last is not None:
@@ -87,10 +89,11 @@ def tell_problems(problems: Sequence[str], last: Reading[Value] | None) -> None:
         st.text(told(problem))
 
 
-def _last(name: str, reading: Reading[Value]) -> Reading[Value] | None:
-    """The reading, or the last one of this viewer that held something."""
+def _last(name: str, about: object, reading: Reading[Value]) -> Reading[Value] | None:
+    """The reading, or the last one of this viewer that held something about the same; older ones are not kept."""
     key = f"last_{name}"
     if reading.value is not None:
-        st.session_state[key] = reading
+        st.session_state[key] = about, reading
         return reading
-    return st.session_state.get(key)
+    what, last = st.session_state.get(key, (None, None))
+    return last if what == about else None

@@ -7,7 +7,6 @@ checks them once.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,12 +18,13 @@ from streamlit import runtime
 from dashboard.components.theme import color
 from dashboard.components.times import duration, local_times
 from dashboard.i18n import _, enumerated
+from dashboard.timing import wait
 
 HEIGHT_PX = 240
 CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 FEW_POINTS = 40  # are marked, because some may stand alone
 # What a browser needs to show what came before the first chart; measured, see `make bench ARGS=dashboard`.
-HEAD_START_SECONDS = 0.6
+FIRST_CHART_DELAY_SECONDS = 0.6
 
 Spec = dict[str, Any]
 
@@ -128,7 +128,7 @@ def bar_spec(labels: Sequence[str], lines: Sequence[Line], *, unit: str = "") ->
 def _let_the_page_appear() -> None:
     """Waits before a viewer's first chart: loading plotly, a browser shows nothing for a second."""
     if not st.session_state.get("charts_loaded") and runtime.exists():
-        time.sleep(HEAD_START_SECONDS)
+        wait(FIRST_CHART_DELAY_SECONDS)
     st.session_state["charts_loaded"] = True
 
 

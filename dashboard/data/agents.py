@@ -97,7 +97,6 @@ Records = Mapping[str, Mapping[str, Record]]  # by agent and type
 class Usage:
     """What one agent took over a range; every series has one value for each of `at` (epoch seconds)."""
 
-    name: str
     at: Sequence[float]
     cpu_percent: Sequence[float | None]
     memory_bytes: Sequence[float | None]
@@ -252,7 +251,7 @@ def _read_usage(servers: Servers, name: str, range_seconds: int) -> Usage:
             if of == sampled
         }
     return Usage(
-        name, at, *([found.get((metric, t)) for t in at] for metric in ("cpu_percent", "memory_bytes", "load_ratio"))
+        at, *([found.get((metric, t)) for t in at] for metric in ("cpu_percent", "memory_bytes", "load_ratio"))
     )
 
 

@@ -104,7 +104,6 @@ class Now:
 class Charts:
     """A queue over a range; every series has one value for each of `at` (epoch seconds), rates per minute."""
 
-    queue: str
     at: Sequence[float]
     arrived: Sequence[float]
     ended: Sequence[float]
@@ -226,7 +225,6 @@ def _read_charts(servers: Servers, name: str, range_seconds: int) -> Charts:
         for metric in ("waiting", "oldest_waiting_seconds")
     )
     return Charts(
-        queue=name,
         at=at,
         arrived=[per_minute * point.submitted for point in found],
         ended=[per_minute * (point.completed + point.failed + point.cancelled) for point in found],

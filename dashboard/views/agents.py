@@ -248,7 +248,8 @@ def agent_page(name: str) -> None:
     frame.live(
         "agent_usage",
         lambda: data.usage(name, range_seconds),
-        lambda usage: show_usage(usage) if usage.name == name else None,
+        show_usage,
+        about=name,
         every_seconds=5.0,
         tells_time=False,
         height_px=300,

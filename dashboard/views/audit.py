@@ -226,6 +226,7 @@ def show_log(params: dict[str, str]) -> None:
         "audit",
         lambda: data.page(only, place),
         lambda page: show_page(page, before, bool(params)),
+        about=(params, before),
         every_seconds=5.0 if place is None else None,  # older events stay as they are
         height_px=500,
     )

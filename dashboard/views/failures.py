@@ -32,6 +32,7 @@ def show_list(range_seconds: int) -> None:
         "failures",
         lambda: data.find(range_seconds, choice),
         lambda found: show_found(found, choice),
+        about=(range_seconds, choice),
         every_seconds=5.0,
         height_px=400,
     )
@@ -123,6 +124,7 @@ def show_one(fingerprint: str, range_seconds: int) -> None:
         "failure_group",
         lambda: data.one_group(fingerprint, range_seconds),
         lambda read: show_group(fingerprint, read),
+        about=fingerprint,
         every_seconds=5.0,
         height_px=500,
     )

@@ -168,6 +168,7 @@ frame.live(
     "overview_charts",
     lambda: data.charts(range_seconds),
     show_charts,
+    about=range_seconds,
     every_seconds=5.0,
     tells_time=False,
     height_px=500,

@@ -190,7 +190,8 @@ def queue_page(name: str) -> None:
     frame.live(
         "queue_charts",
         lambda: data.charts(name, range_seconds),
-        lambda charts: show_charts(charts) if charts.queue == name else None,
+        show_charts,
+        about=name,
         every_seconds=5.0,
         tells_time=False,
         height_px=300,

@@ -37,13 +37,11 @@ def show_range() -> None:
 
     revision = preset if since is None or until is None else f"{since:%Y%m%d%H%M}_{until:%Y%m%d%H%M}"
     words = Wording(translator(), zone, language())
-    if st.session_state.get("report_shown") != (revision, queue, type_):
-        st.session_state["report_shown"] = (revision, queue, type_)
-        st.session_state.pop("last_report", None)  # what was shown last is about something else
     frame.live(
         "report",
         read,
         lambda report: show_report(report, words, revision),
+        about=(revision, queue, type_),
         every_seconds=REFRESH_SECONDS,
         height_px=600,
     )

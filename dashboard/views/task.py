@@ -159,11 +159,12 @@ def show_page() -> None:
     frame.header(escaped(task.title or task.type) if task else _("Task"))
     tell()
     seconds = ENDED_SECONDS if task is not None and task.state in TERMINAL else RUNNING_SECONDS
-    frame.live(f"task_{task_id}", lambda: data.details(task_id), show_head, every_seconds=seconds)
+    frame.live("task", lambda: data.details(task_id), show_head, about=task_id, every_seconds=seconds)
     frame.live(
-        f"task_body_{task_id}",
+        "task_body",
         lambda: data.details(task_id),
         show_body,
+        about=task_id,
         every_seconds=2 * seconds,
         tells_time=False,
         height_px=500,

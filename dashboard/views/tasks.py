@@ -22,7 +22,7 @@ from dashboard.data.bulk_runs import Target
 from dashboard.i18n import _, ngettext
 
 NOTHING_KNOWN = data.Facets((), (), (), (), ())
-ASKED_KEY, LAST_KEY, PAGE_KEY = "bulk_asked", "last_tasks", "page_of_tasks"
+ASKED_KEY, PAGE_KEY = "bulk_asked", "page_of_tasks"
 ACTIONS = (
     (Action.RETRY, N_("Retry"), "replay"),
     (Action.CANCEL, N_("Cancel"), "block"),
@@ -146,12 +146,12 @@ def show_search() -> None:
     key = table_key(f"{data.params_of(only)} {filters.asked_sort()} {after}")
     if st.session_state.get("key_of_tasks") != key:
         st.session_state["key_of_tasks"] = key
-        st.session_state.pop(LAST_KEY, None)  # what was read last is another search's
-        st.session_state.pop(PAGE_KEY, None)
+        st.session_state.pop(PAGE_KEY, None)  # what was read last is another search's
     frame.live(
         "tasks",
         lambda: read_page(key, only, after),
         lambda page: show_page(page, key, only, after),
+        about=key,
         every_seconds=None if after else frame.REFRESH_SECONDS,
         height_px=600,
     )

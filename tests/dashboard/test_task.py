@@ -10,15 +10,19 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.cache import RedisCache
+from core.config import Settings
 from core.database import Database
+from core.embedded import Endpoints
 from core.live import write_live
 from core.models import Task
 from core.store import reading, submitting, ticking
 from core.submission import Submitter
+from dashboard import timing
 from dashboard.components.task_actions import ASKED_KEY
 from dashboard.pages import SUBMIT
 from tests.dashboard.conftest import AGENT_ID, HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
+from tests.dashboard.outages import database_away
 from tests.dashboard.snapshots import agent, snapshot
 
 STATES = ("running", "completed", "assigned", "failed", "pending", "stuck", "blocked", "scheduled", "cancelled")
@@ -254,3 +258,23 @@ def test_a_task_that_is_removed_meanwhile_is_told(
 
     assert not page.exception
     assert "There is no task with the id" in page.info[0].value
+
+
+def test_what_was_shown_of_one_task_is_neither_kept_nor_shown_for_another(
+    open_page: OpenPage, loaded: dict[str, str], settings: Settings, server_endpoints: Endpoints
+) -> None:
+    page = open_page("task", query={"id": loaded["failed"]})
+    page.query_params["id"] = loaded["completed"]
+    page.run()
+    assert page.session_state["last_task"][0] == loaded["completed"]
+    assert loaded["failed"] not in repr(page.session_state)
+
+    page.query_params["id"] = loaded["pending"]
+    with database_away(settings, server_endpoints):
+        refreshed(page)
+        assert not page.exception
+        assert loaded["completed"] not in shown(page)
+
+    sections = {refresh.section for refresh in timing.refreshes()}
+    assert {"task", "task_body"} <= sections
+    assert not [section for section in sections if any(task_id in section for task_id in loaded.values())]

@@ -93,7 +93,7 @@ def _many_viewers(url: str) -> list[Result]:
             "dashboard_in_time",
             100 * within / count,
             "%",
-            f"of {count:.0f} sections took the server ≤ 250 ms, the first with charts included",
+            f"of {count:.0f} sections took the server ≤ 250 ms",
         ),
     ]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Self
 
-from core.filter_fields import check_bound, check_known, check_names, check_text, check_uuid, instant
-from core.inputs import refused
+from core.filter_fields import check_bound, check_known, check_names, check_uuid, instant
+from core.inputs import check_text, refused
 from core.texts import said
 
 

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from core.inputs import refused
+from core.inputs import check_text, refused
 from core.texts import said
 
-TEXT_LIMIT = 200  # characters
 CHOICES_LIMIT = 100  # values of one field
 MOST_SECONDS = 100 * 366 * 86_400
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -50,19 +49,6 @@ def listed(name: str, values: object) -> list[Any]:
     if unfit := [item for item in items if not isinstance(item, str | int)]:
         raise refused(name, unfit[0], said("a text"))
     return items
-
-
-def check_text(name: str, value: object, limit: int = TEXT_LIMIT) -> str:
-    """A text that PostgreSQL takes."""
-    if not isinstance(value, str) or not 1 <= len(value) <= limit:
-        raise refused(name, value, said("a text of 1 to {limit} characters", limit=limit))
-    if "\x00" in value:
-        raise refused(name, value, said("text without NUL characters, which PostgreSQL can't store"))
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise refused(name, value, said("text without halves of surrogate pairs")) from None
-    return value
 
 
 def check_uuid(name: str, value: object) -> str:

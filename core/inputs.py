@@ -24,6 +24,7 @@ from core.texts import said
 
 _FIELD_LIMIT = 200
 _MESSAGE_LIMIT = 300
+TEXT_LIMIT = 200  # characters of names, keys and what filters look for
 _SEQUENCES = (list, tuple, set, frozenset, deque)
 _FINITE = said("a finite number")
 _NO_NUL = said("text without NUL characters, which PostgreSQL can't store")
@@ -84,6 +85,16 @@ def refused(field: str, value: object, expected: str) -> SubmissionError:
     error = SubmissionError(field, value if isinstance(value, str) else _Brief(value), expected)
     error.value = value
     return error
+
+
+def check_text(field: str, value: object, limit: int = TEXT_LIMIT) -> str:
+    """A text of 1 to `limit` characters that PostgreSQL takes; raises SubmissionError naming the field."""
+    if not isinstance(value, str) or not 1 <= len(value) <= limit:
+        raise refused(field, value, said("a text of 1 to {limit} characters", limit=limit))
+    unfit = _unfit(value)
+    if unfit is not None:
+        raise refused(field, value, unfit)
+    return value
 
 
 def _unwritable(field: str, value: object, error: Exception) -> SubmissionError:

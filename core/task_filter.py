@@ -15,11 +15,10 @@ from core.filter_fields import (
     check_choices,
     check_known,
     check_names,
-    check_text,
     check_uuid,
     instant,
 )
-from core.inputs import refused
+from core.inputs import check_text, refused
 from core.states import Priority, TaskState
 from core.texts import said
 

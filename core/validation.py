@@ -14,14 +14,13 @@ import orjson
 import uuid_utils
 from pydantic import BaseModel
 
-from core.inputs import encode_input, refused
+from core.inputs import check_text, encode_input, refused
 from core.jsontext import refusal
 from core.registry import MAX_TIMEOUT_SECONDS, Registry, TaskType
 from core.states import Priority
 from core.texts import said
 
 TITLE_LIMIT = 200
-NAME_LIMIT = 200  # characters of created_by, creator_agent_id and idempotency keys
 TAG_LIMIT = 32
 AFTER_LIMIT = 1000
 ATTEMPTS_LIMIT = 100
@@ -113,10 +112,10 @@ def validate_submission(
         max_attempts=task_type.retry.max_attempts if max_attempts is None else _max_attempts(max_attempts),
         run_at=None if run_at is None else _run_at(run_at, delay_seconds, now),
         delay_seconds=None if delay_seconds is None else _delay(delay_seconds),
-        idempotency_key=None if idempotency_key is None else _text("idempotency_key", idempotency_key),
+        idempotency_key=None if idempotency_key is None else check_text("idempotency_key", idempotency_key),
         content_hash=None,
-        created_by=created_by if created_by == "" else _text("created_by", created_by),
-        creator_agent_id=None if creator_agent_id is None else _text("creator_agent_id", creator_agent_id),
+        created_by=created_by if created_by == "" else check_text("created_by", created_by),
+        creator_agent_id=None if creator_agent_id is None else check_text("creator_agent_id", creator_agent_id),
         parent_id=None if parent_id is None else _uuid("parent_id", parent_id),
         after=() if after == () else _after(after),
     )
@@ -159,22 +158,10 @@ def _task_type(name: object, registry: Registry) -> TaskType:
     return registry.get(name)
 
 
-def _text(field: str, value: object, limit: int = NAME_LIMIT) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= limit:
-        raise refused(field, value, said("a text of 1 to {limit} characters", limit=limit))
-    if "\x00" in value:
-        raise refused(field, value, said("text without NUL characters, which PostgreSQL can't store"))
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise refused(field, value, said("text without halves of surrogate pairs")) from None
-    return value
-
-
 def _title(value: object) -> str:
     if isinstance(value, str) and not value.strip():
         raise refused("title", value, said("a text that is not blank, or none at all"))
-    return _text("title", value, TITLE_LIMIT)
+    return check_text("title", value, TITLE_LIMIT)
 
 
 def check_label(field: str, value: object) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 import streamlit as st
 
 from core.errors import SubmissionError
+from core.inputs import TEXT_LIMIT
 from core.registry import MAX_TIMEOUT_SECONDS, TaskType
 from core.states import Priority
 from core.texts import N_
-from core.validation import ATTEMPTS_LIMIT, NAME_LIMIT, TAG_LIMIT, TITLE_LIMIT
+from core.validation import ATTEMPTS_LIMIT, TAG_LIMIT, TITLE_LIMIT
 from dashboard.components import task_start
 from dashboard.components.field_widgets import Problems, show_problem
 from dashboard.components.states import word
@@ -190,7 +191,7 @@ def _show_relations(known: TaskType, names: Names, problems: Problems) -> None:
         st.text_input(
             _("Idempotency key"),
             key=_key("idempotency_key"),
-            max_chars=NAME_LIMIT,
+            max_chars=TEXT_LIMIT,
             autocomplete="off",
             placeholder=_("Made by the form"),
             help=_(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ from core.embedded import Endpoints
 from core.keys import Keys
 from core.redis_client import connect_redis
 from tests import servers
+from tests.databases import Databases
 from tests.engine import Engine, running_engine
 from tests.gates import Gate
 
@@ -38,9 +40,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             monkeypatch.delenv(name)
     monkeypatch.setitem(Settings.model_config, "env_file", None)
     process_settings.cache_clear()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     yield
     process_settings.cache_clear()
-    structlog.reset_defaults()  # a test of the logs leaves them pointing at what pytest captured
+    # a test of the logs leaves them pointing at what pytest captured
+    structlog.reset_defaults()
+    root.handlers, root.level = handlers, level
 
 
 @pytest.fixture(scope="session")
@@ -51,16 +57,16 @@ def server_endpoints() -> Iterator[Endpoints]:
 
 
 @pytest.fixture(scope="session")
-def database_template(server_endpoints: Endpoints) -> Iterator[servers.Template]:
-    template = servers.Template(server_endpoints.database_url)
-    yield template
-    template.close()
+def databases(server_endpoints: Endpoints) -> Iterator[Databases]:
+    databases = Databases(server_endpoints.database_url)
+    yield databases
+    databases.close()
 
 
 @pytest.fixture
-def database_url(database_template: servers.Template) -> Iterator[str]:
+def database_url(databases: Databases) -> Iterator[str]:
     """A migrated, empty database of this test's own."""
-    with database_template.copy() as url:
+    with databases.copy() as url:
         yield url
 
 

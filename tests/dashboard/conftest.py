@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator
 from typing import Protocol
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from core.cache import RedisCache
@@ -34,6 +36,15 @@ class OpenPage(Protocol):
     def __call__(
         self, view: str, *, query: dict[str, str] | None = None, locale: str = "en-US", **changes: str | None
     ) -> AppTest: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed_components() -> Iterator[None]:
+    """Streamlit looks for components in every installed package, for every AppTest anew: half the time of one."""
+    with pytest.MonkeyPatch.context() as patch:
+        once = functools.cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", once)
+        yield
 
 
 @pytest.fixture(autouse=True)

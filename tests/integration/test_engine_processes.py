@@ -15,6 +15,7 @@ import pytest
 from core.config import Settings, load_settings
 from core.registry import registry
 from tests import servers
+from tests.databases import Databases
 from tests.engine import Engine, running_engine, set_agent_environment
 from tests.servers import wait_until
 from worker.agents.pool_config import AgentSpec
@@ -24,10 +25,10 @@ SPEC = AgentSpec("shared-1", "shared", ("process.*", "thread.*", "async.*", "dia
 
 @pytest.fixture(scope="module")
 def shared(
-    server_endpoints: servers.Endpoints, database_template: servers.Template, tmp_path_factory: pytest.TempPathFactory
+    server_endpoints: servers.Endpoints, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
     """An engine with one agent process, for tests that leave it alive."""
-    with database_template.copy() as url, pytest.MonkeyPatch.context() as patch:
+    with databases.copy() as url, pytest.MonkeyPatch.context() as patch:
         settings = load_settings(
             database_url=url,
             redis_url=server_endpoints.redis_url,

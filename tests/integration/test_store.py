@@ -19,7 +19,7 @@ from core.states import CLAIMED, TERMINAL, WAITING, Priority, TaskState, is_lega
 from core.store import operating, reading, recovering, ticking
 from core.store.arrays import plain, quoted
 from core.store.ticking import Completion, Settlement, Stale
-from tests.servers import Template
+from tests.databases import Databases
 from tests.unit.ledger_support import info, task_id
 from worker.batch import Batch
 from worker.committer import commit
@@ -39,8 +39,8 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def shared_database(database_template: Template) -> Iterator[Database]:
-    with database_template.copy() as url:
+def shared_database(databases: Databases) -> Iterator[Database]:
+    with databases.copy() as url:
         database = Database(url, pool_size=1)
         yield database
         database.close()

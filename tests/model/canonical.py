@@ -7,6 +7,7 @@ the search meets each state first with the fewest faults.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from tests.model.rules import Setting
@@ -20,7 +21,7 @@ def key_of(state: State, setting: Setting) -> Key:
     """The same for states that behave the same."""
     holder = state.row.boot[0] if state.row.boot is not None else -1
     first, second = (
-        (repr(_agent_key(agent, state.row.attempt)), holder == index) for index, agent in enumerate(state.agents)
+        (_agent_text(agent, state.row.attempt), holder == index) for index, agent in enumerate(state.agents)
     )
     if first != second:
         return _key(state, setting, (0, 1) if first < second else (1, 0))
@@ -73,6 +74,12 @@ def _reports_key(messages: tuple[Message, ...], state: State, setting: Setting, 
     )
 
 
+@cache
+def _agent_text(agent: Agent, current: int) -> str:
+    return repr(_agent_key(agent, current))
+
+
+@cache
 def _agent_key(agent: Agent, current: int) -> Key:
     beat = agent.beat
     return (

@@ -56,8 +56,8 @@ def _counts(findings: Findings) -> Table:
     for name, count, bound in _count_rows(findings):
         table.add_row(name, f"{count:,}", bound)
     availability = _availability(findings)
-    table.add_row("availability (a client that waits 5 s)", f"{100 * availability['patient']:.2f} %", "≥ 99 %")
-    table.add_row("availability (first try)", f"{100 * availability['first_try']:.2f} %", "")
+    table.add_row("availability (a client that waits 5 s)", _share(availability["patient"]), "≥ 99 %")
+    table.add_row("availability (first try)", _share(availability["first_try"]), "")
     table.add_row("failed probes that no death explains", f"{len(findings.unexplained):,}", "0")
     return table
 
@@ -114,9 +114,14 @@ def _percentiles(findings: Findings, kind: str) -> dict[str, float]:
     return {"p50": percentile(found, 0.5), "p99": percentile(found, 0.99), "longest": max(found)}
 
 
-def _availability(findings: Findings) -> dict[str, float]:
-    total = len(findings.probings) or 1
+def _availability(findings: Findings) -> dict[str, float | None]:
+    """Shares of the probes, None if there was none."""
+    total = len(findings.probings)
     return {
-        "patient": sum(p.succeeded for p in findings.probings) / total,
-        "first_try": sum(p.first_try for p in findings.probings) / total,
+        "patient": sum(p.succeeded for p in findings.probings) / total if total else None,
+        "first_try": sum(p.first_try for p in findings.probings) / total if total else None,
     }
+
+
+def _share(share: float | None) -> str:
+    return "not asked" if share is None else f"{100 * share:.2f} %"

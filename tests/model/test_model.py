@@ -30,7 +30,10 @@ def _at_full_speed() -> Iterator[None]:
     gc.enable()
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.long] * (setting.fault_limit > 1)) for name, setting in SETTINGS.items()],
+)
 def test_with_every_rule_no_promise_is_broken(name: str) -> None:
     found = explore(SETTINGS[name])
     assert (found.wrong, found.trace) == ("", ())

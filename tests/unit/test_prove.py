@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from worker import failpoints
-from worker.prove import oracle, plan, records
+from worker.prove import oracle, plan, records, report, run
 from worker.prove.load import Probing
 from worker.prove.oracle import Outcome
 from worker.prove.run import Death, Findings
+from worker.prove.world import World
 
 GOOD = {"a": Outcome("completed", 1, 1), "b": Outcome("failed", 1, 1), "c": Outcome("completed", 3, 1)}
 ACCEPTED: dict[str, dict[str, Any]] = {"a": {}, "b": {"hopeless": True}, "c": {"failures": 1}}
@@ -107,3 +109,15 @@ def test_a_failed_probe_is_explained_by_a_server_that_was_down_and_by_nothing_el
     during, after = Probing(11.0, 5.0, False, False, "away"), Probing(20.0, 5.0, False, False, "?")
     findings.probings = [during, after, Probing(21.0, 0.1, True, True)]
     assert findings.unexplained == [after]
+
+
+def test_an_availability_that_nobody_asked_for_is_not_given() -> None:
+    assert report.as_json(Findings(1))["availability"] == {"patient": None, "first_try": None}
+
+
+def test_what_is_left_has_time_to_go() -> None:
+    counts = [2, 1, 0]
+    queue = SimpleNamespace(leftovers=lambda: {"inbox entries": counts.pop(0)})
+    world = cast(World, SimpleNamespace(queue=queue, tend=lambda: None))
+    assert run._leftovers(world) == {"inbox entries": 0}
+    assert counts == []

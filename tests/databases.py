@@ -57,7 +57,7 @@ class Databases:
     def __init__(self, url: str) -> None:
         self._server_url = url
         self._template = f"taskyard_template_{uuid.uuid4().hex[:12]}"
-        self._engine = connect_engine(url).execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = _connect(url)
         self._run(f"CREATE DATABASE {self._template}")
         migrate(self._url_of(self._template))
         with self._inside(self._template) as connection:
@@ -124,11 +124,12 @@ class Databases:
 
     @contextmanager
     def _inside(self, name: str) -> Iterator[sa.Connection]:
-        engine = sa.create_engine(
-            driver_url(self._server_url).set(database=name), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT"
-        )
-        with engine.connect() as connection:
-            yield connection
+        engine = _connect(self._url_of(name))
+        try:
+            with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
 
     def _url_of(self, name: str) -> str:
         return driver_url(self._server_url).set(database=name).render_as_string(hide_password=False)
@@ -138,11 +139,15 @@ class Databases:
             connection.execute(sa.text(statement))
 
 
+def _connect(url: str) -> sa.Engine:
+    """Databases are made and dropped outside transactions."""
+    return connect_engine(url).execution_options(isolation_level="AUTOCOMMIT")
+
+
 def _tables(connection: sa.Connection) -> set[str]:
     return set(connection.scalars(sa.text(_TABLES)))
 
 
 def _rows(connection: sa.Connection, table: str) -> Sequence[Any]:
-    if table == "task_events_default":
-        return []  # its rows are those of the table that it is a part of
-    return connection.scalars(sa.text(f'SELECT to_jsonb(t)::text FROM "{table}" AS t')).all()
+    """Its own rows, as JSON: not those of its partitions."""
+    return connection.scalars(sa.text(f'SELECT to_jsonb(t)::text FROM ONLY "{table}" AS t')).all()

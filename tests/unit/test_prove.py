@@ -9,8 +9,9 @@ from typing import Any, cast
 
 import pytest
 
+from core.queue import Queue
 from worker import failpoints
-from worker.prove import oracle, plan, records, report, run
+from worker.prove import oracle, plan, records, report
 from worker.prove.load import Probing
 from worker.prove.oracle import Outcome
 from worker.prove.run import Death, Findings
@@ -115,9 +116,11 @@ def test_an_availability_that_nobody_asked_for_is_not_given() -> None:
     assert report.as_json(Findings(1))["availability"] == {"patient": None, "first_try": None}
 
 
-def test_what_is_left_has_time_to_go() -> None:
+def test_what_is_left_has_time_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = [2, 1, 0]
-    queue = SimpleNamespace(leftovers=lambda: {"inbox entries": counts.pop(0)})
-    world = cast(World, SimpleNamespace(queue=queue, tend=lambda: None))
-    assert run._leftovers(world) == {"inbox entries": 0}
+    left = SimpleNamespace(leftovers=lambda: {"inbox entries": counts.pop(0) if counts else 0})
+    monkeypatch.setattr(World, "tend", lambda world: None)
+    world = World.__new__(World)
+    world.queue = cast(Queue, left)
+    assert world.leftovers() == {"inbox entries": 0}
     assert counts == []

@@ -16,7 +16,6 @@ from worker.prove.oracle import Outcome, Verdict
 from worker.prove.world import AGENTS, SLOTS, World
 
 QUIET_SECONDS = 2.0  # longer than anything a leader does once a second
-CLEARING_SECONDS = 10.0  # what agents have read is removed once they have said so, by heartbeat
 
 log = structlog.get_logger(__name__)
 
@@ -142,9 +141,9 @@ def _count(world: World, findings: Findings) -> None:
         findings.trouble = findings.trouble or str(error)
     _pause(world, QUIET_SECONDS)
     try:
+        findings.leftovers = world.leftovers()
         with world.database.transaction() as tx:
             rows = tx.rows(queries("prove")["outcomes"], {})
-        findings.leftovers = _leftovers(world)
     except Unavailable as error:
         findings.trouble = findings.trouble or str(error)
         return
@@ -155,14 +154,6 @@ def _count(world: World, findings: Findings) -> None:
         kills=len(findings.deaths),
         slots=AGENTS * SLOTS,
     )
-
-
-def _leftovers(world: World) -> dict[str, int]:
-    """What is left in Redis once everything had time to go; raises Unavailable."""
-    until = time.monotonic() + CLEARING_SECONDS
-    while any((left := world.queue.leftovers()).values()) and time.monotonic() < until:
-        _pause(world, 0.1)
-    return left
 
 
 def _pairs(lines: list[list[object]]) -> Iterator[tuple[str, dict[str, object]]]:

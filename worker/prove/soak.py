@@ -98,7 +98,7 @@ def run_soak(settings: Settings, *, minutes: float, rate: float) -> int:
         done, watched, connections = _soak(world, 60 * minutes, rate)
         world.wait(lambda: not world.open_tasks(), "the end of all tasks")
         time.sleep(2 * SAMPLE_SECONDS)
-        leftovers, orphans = world.queue.leftovers(), world.stop()
+        leftovers, orphans = world.leftovers(), world.stop()
     world.remove()
     _print(done, 60 * minutes, watched, connections, leftovers, orphans)
     is_fine = all(kind.is_flat and not kind.grew for kind in watched) and connections[1] <= connections[0] + 2

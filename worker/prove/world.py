@@ -36,6 +36,7 @@ from worker.prove.tasks import LEDGER_VARIABLE
 
 WORKERS, AGENTS, SLOTS = 2, 3, 3
 PATIENCE_SECONDS = 60.0
+CLEARING_SECONDS = 10.0  # what agents have read is removed once they have said so, by heartbeat
 POLL_SECONDS = 0.01
 MODULE = "worker.prove.tasks"
 POOL = """
@@ -106,15 +107,15 @@ class World:
 
     # what is there
 
-    def wait(self, condition: Callable[[], bool], what: str) -> float:
-        """Seconds until a condition holds, tending the workers meanwhile; raises Unavailable after PATIENCE_SECONDS."""
+    def wait(self, condition: Callable[[], bool], what: str, timeout_seconds: float = PATIENCE_SECONDS) -> float:
+        """Seconds until a condition holds, tending the workers meanwhile; raises Unavailable after the timeout."""
         began = time.monotonic()
         while True:
             with suppress(Unavailable):
                 if condition():
                     return time.monotonic() - began
-            if time.monotonic() - began > PATIENCE_SECONDS:
-                raise Unavailable(f"{what} did not come within {PATIENCE_SECONDS:g} s")
+            if time.monotonic() - began > timeout_seconds:
+                raise Unavailable(f"{what} did not come within {timeout_seconds:g} s")
             self.tend()
             time.sleep(POLL_SECONDS)
 
@@ -123,6 +124,12 @@ class World:
         self._workers = [worker for worker in self._workers if worker.poll() is None]
         while len(self._workers) < WORKERS:
             self._workers.append(self._process("run", 0))
+
+    def leftovers(self) -> dict[str, int]:
+        """What is left in Redis once everything had time to go, by name; raises Unavailable."""
+        with suppress(Unavailable):
+            self.wait(lambda: not any(self.queue.leftovers().values()), "an empty Redis", CLEARING_SECONDS)
+        return self.queue.leftovers()
 
     def open_tasks(self, agent_id: str | None = None) -> int:
         """How many tasks have not ended, or how many of them an agent's boot has; raises Unavailable."""

@@ -17,8 +17,9 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AllowInfNan, Strict
 from pydantic_core import ErrorDetails
 
 from core.errors import ConfigurationError
@@ -28,6 +29,11 @@ from core.texts import said
 LABEL = re.compile(r"[a-z0-9._-]{1,64}")  # names of queues and tags
 TAG_LIMIT = 32
 VALUE_LIMIT = 80  # characters of a refused value that are shown
+
+# Fields of files, in which pydantic would take "3" and true for numbers, and NaN for one that fits any bounds.
+Number = Annotated[float, Strict(), AllowInfNan(False)]
+Whole = Annotated[int, Strict()]
+YesOrNo = Annotated[bool, Strict()]
 
 _collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
 

@@ -81,12 +81,12 @@ class KnownType(msgspec.Struct, omit_defaults=True):
 
     name: str
     version: str
+    requires: list[str]
     max_attempts: int = 3
     backoff_seconds: float = 1.0
     max_backoff_seconds: float = 300.0
     retry_on: list[str] | None = None  # classes of errors; None: the default ones
     timeout_seconds: float = 300.0
-    requires: list[str] = []
 
 
 class Hello(msgspec.Struct, array_like=True, tag="hello", gc=False):

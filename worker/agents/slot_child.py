@@ -24,7 +24,7 @@ from core.protocol import Done, Run
 from core.registry import registry
 from worker.agents.descendants import become_subreaper, die_with_parent, has_children, kill_children
 from worker.agents.execution import cannot_run, context_of, execute
-from worker.agents.frames import Cancel, Emit, End, FrameStream, Ready, Reply, Request, Start
+from worker.agents.frames import Cancel, Emit, End, FrameStream, Loading, Ready, Reply, Request, Start
 from worker.agents.usage import Meter, highest_resident_bytes
 from worker.handlers.proctree import LINUX, resident_bytes
 from worker.log_context import bind_attempt
@@ -44,7 +44,7 @@ def main(
         _prepare(keeper_pid, crash_file)
         stream = FrameStream(socket.socket(fileno=connection))
         try:
-            registry.load(modules)
+            registry.load(modules, on_slow=lambda remark: stream.send(Loading(remark)))
         except ConfigurationError as error:
             stream.send(Ready(str(error)))
         else:

@@ -16,7 +16,6 @@ import pytest
 from core.errors import PermanentError
 from tests.integration.slot_bench import Bench, Recorder, is_dead, keeper_of, lasting, parent_of, pid_in
 from tests.integration.waiting import eventually
-from tests.servers import REPOSITORY
 from tests.untraced import untraced
 from worker.agents import process_slot, watchdog
 from worker.agents.channel import CANNOT_RUN

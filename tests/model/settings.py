@@ -14,9 +14,7 @@ ENDLESS_CANCELLED = Setting(faults=faults.ALL, fault_limit=1, task="endless", op
 CANCELLED_RETRIED = Setting(operator="cancel retry")
 POISON = Setting(faults=faults.ALL, fault_limit=1, task="poison", max_attempts=2)
 # Without frozen agents: the one that can run the task may stay so for ever.
-UNKNOWN = Setting(
-    faults=tuple(fault for fault in faults.ALL if fault != "agent freeze"), fault_limit=1, task="unknown"
-)
+UNKNOWN = Setting(faults=tuple(fault for fault in faults.ALL if fault != "agent freeze"), fault_limit=1, task="unknown")
 SETTINGS = {
     "a short task, every pair of faults": SHORT,
     "an endless task that is cancelled, every fault": ENDLESS_CANCELLED,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core.alert_kinds import KINDS, kind_problems
-from core.declared import Number, Whole, YesOrNo, model_problem, read_toml
+from core.declared import Number, Whole, YesOrNo, is_number, model_problem, read_toml
 from core.errors import ConfigurationError
 from core.texts import said
 
@@ -54,8 +53,7 @@ class Rule(_Strict):
             if default is not None:
                 values.setdefault(name, default)
         threshold = values.get("threshold")
-        is_number = isinstance(threshold, int | float) and not isinstance(threshold, bool) and math.isfinite(threshold)
-        if "clear" not in values and is_number:
+        if "clear" not in values and is_number(threshold):
             values["clear"] = threshold if kind.is_whole else threshold * CLEAR_SHARE
         return values
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from pydantic import AllowInfNan, Strict
 from pydantic_core import ErrorDetails
@@ -51,10 +51,10 @@ class Checker:
 
     def number(self, field: str, value: object, least: float, most: float) -> float:
         """A finite number of these bounds as a float."""
-        if not _is_number(value) or not least <= value <= most:  # type: ignore[operator]
+        if not is_number(value) or not least <= value <= most:
             self.refuse(field, value, said("a number from {least:.15g} to {most:.15g}", least=least, most=most))
             return least
-        return float(value)  # type: ignore[arg-type]
+        return float(value)
 
     def whole(self, field: str, value: object, least: int, most: int) -> int:
         """A whole number of these bounds."""
@@ -174,7 +174,7 @@ def shown(value: object) -> str:
         text = ascii(value) if isinstance(value, str) else _brief.repr(value)
     except Exception:  # e.g. an integer of more digits than Python prints, or a `__repr__` of the user
         text = f"<a {type(value).__name__} that can't be shown>"
-    text = " ".join(text.encode("ascii", "backslashreplace").decode().split())
+    text = _PASSWORD.sub(r"\1***@", " ".join(text.encode("ascii", "backslashreplace").decode().split()))
     return text if len(text) <= VALUE_LIMIT else f"{text[:VALUE_LIMIT]}… ({len(text)} characters)"
 
 
@@ -190,6 +190,7 @@ def one_line(message: object, limit: int = 300) -> str:
     if isinstance(text, str) and "\n" not in text and len(text) <= limit and text.isprintable():
         return text  # as it is: it may be one that can be said in other languages
     text = " ".join(str(text).encode("utf-8", "backslashreplace").decode().split())
+    text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text[: limit + 1])
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
@@ -210,11 +211,16 @@ def place(file: str, line: int) -> str:
     return f"{file}:{line}"
 
 
-def _is_number(value: object) -> bool:
-    return (isinstance(value, int) and not isinstance(value, bool)) or (
-        isinstance(value, float) and math.isfinite(value)
-    )
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is an int or float, and finite as a float; True and False are no numbers."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
+_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")  # of a URL
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = _brief.maxlong = VALUE_LIMIT

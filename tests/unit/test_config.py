@@ -144,3 +144,10 @@ def test_what_looks_like_a_setting_and_is_none_is_named() -> None:
         "TASKYARD_NAMESPCE is not a setting: did you mean TASKYARD_NAMESPACE?",
         "TASKYARD_ZZZ is not a setting",
     ]
+
+
+def test_a_password_in_the_url_of_any_setting_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKYARD_DASHBOARD_HOST", "http://me:s3cret@proxy")
+    with pytest.raises(ConfigurationError, match="TASKYARD_DASHBOARD_HOST: 'http://me") as raised:
+        load_settings()
+    assert "s3cret" not in str(raised.value)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import math
@@ -27,11 +28,11 @@ from pydantic import BaseModel, ConfigDict, RootModel
 from core.alert_kinds import KINDS
 from core.alert_rules import load_rules
 from core.config import Settings, load_settings
-from core.errors import ConfigurationError, ErrorClass
+from core.errors import ConfigurationError, ErrorClass, IllegalTransition
 from core.patterns import can_match_type
 from core.protocol import AgentInfo, Done, Hello, Run, decode_reports, encode
 from core.registry import Isolation, Registry, RetryPolicy, TaskType, registry, task_type
-from tests.engine import ENDS, Engine, InlineAgent
+from tests.engine import Engine, InlineAgent
 from tests.servers import wait_until
 from worker.agents.channel import AgentChannel
 from worker.agents.context import TaskContext
@@ -219,10 +220,12 @@ def test_a_task_type_is_refused_in_one_line_or_works(
     running.registry.add(failing)
     done = running.submit(declared.name, {})
     failed = running.submit(failing.name, {})
-    assert running.wait_for(done).state == "completed"
+    ended = running.wait_for(done)
+    is_echo = declared.input_model is declared.output_model  # the handler returns what it is given
+    assert ended.state == "completed" or (not is_echo and ended.error and ended.error["class"] == "invalid_output")
     assert running.wait_for(failed, "scheduled", "failed", "pending").state
     wait_until(lambda: {"attempt_failed", "failed"} & set(running.events(failed)), 10)
-    if running.task(failed).state not in ENDS:
+    with contextlib.suppress(IllegalTransition):  # it has failed for good
         running.submitter.cancel(failed, actor="test")
     _is_known_to_a_fleet(declared)
     event("works")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -13,43 +11,14 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from core.errors import ConfigurationError, shortened
-from core.expectations import model_says
-from core.texts import N_, said
+from core.alert_kinds import KINDS, kind_problems
+from core.declared import Number, Whole, YesOrNo, is_number, model_problem, read_toml
+from core.errors import ConfigurationError
+from core.texts import said
 
 DEFAULT_RULES = Path(__file__).resolve().parent / "default_rules.toml"
 CLEAR_SHARE = 0.8  # of the threshold, if a rule names no `clear`
 Severity = Literal["info", "warning", "critical"]
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What rules of a kind may set beside the fields that all have. A kind without a threshold is yes or no."""
-
-    measures: str
-    has_threshold: bool = True
-    window_seconds: float | None = None
-    least_count: int | None = None
-    expected_hours: int | None = None
-    is_whole: bool = False  # counts things: without `clear` it resolves below the threshold itself
-
-
-KINDS: Mapping[str, Kind] = {
-    "leader_missing": Kind(N_("whether no worker leads"), has_threshold=False),
-    "server_down": Kind(N_("whether PostgreSQL or Redis does not answer"), has_threshold=False),
-    "no_agent": Kind(N_("whether tasks of a type wait that no agent can take"), has_threshold=False),
-    "oldest_waiting": Kind(N_("seconds that a queue's oldest ready task has waited")),
-    "queue_growth": Kind(N_("tasks by which a queue grew in the window"), window_seconds=600),
-    "failure_rate": Kind(N_("share of a type's attempts that failed"), window_seconds=300, least_count=20),
-    "retry_storm": Kind(N_("a type's attempts a minute that will be repeated"), window_seconds=300),
-    "latency_p99": Kind(N_("99th percentile of a type's seconds from ready to started"), True, 300, 20),
-    "agent_lost": Kind(N_("boots of an agent that were lost"), window_seconds=300, is_whole=True),
-    "agent_flapping": Kind(N_("starts of an agent"), window_seconds=600, is_whole=True),
-    "disk": Kind(N_("share of a host's disk that is used")),
-    "memory": Kind(N_("share of a host's memory that is used")),
-    "absence": Kind(N_("seconds since the last submission of a type that is expected"), expected_hours=6),
-    "anomaly": Kind(N_("robust z-score of a type's duration, failure rate or arrival rate against its own past")),
-}
 
 
 class _Strict(BaseModel):
@@ -62,46 +31,29 @@ class Rule(_Strict):
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
     kind: str
     severity: Severity = "warning"
-    threshold: float = 1.0
-    clear: float = 1.0
-    for_seconds: float = Field(0.0, ge=0, le=86_400)
-    window_seconds: float = Field(0.0, ge=0)
-    least_count: int = Field(1, ge=1)
-    expected_hours: int = Field(1, ge=1, le=168)
-    subjects: tuple[str, ...] = ("*",)
+    threshold: Number = 1.0
+    clear: Number = 1.0
+    for_seconds: Number = Field(0.0, ge=0, le=86_400)
+    window_seconds: Number = Field(0.0, ge=0)
+    least_count: Whole = Field(1, ge=1, le=1_000_000_000)
+    expected_hours: Whole = Field(1, ge=1, le=168)
+    subjects: tuple[str, ...] = Field(("*",), min_length=1)
     channels: tuple[str, ...] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _by_kind(cls, given: Any) -> Any:
-        """Fills in what the kind says, and refuses what does not apply to it."""
-        if not isinstance(given, dict) or not isinstance(given.get("kind"), str):
-            return given
-        kind = KINDS.get(given["kind"])
+        """Fills in what the kind says; what it refuses, `kind_problems` tells."""
+        kind = KINDS.get(given["kind"]) if isinstance(given, dict) and isinstance(given.get("kind"), str) else None
         if kind is None:
-            raise ValueError(
-                said(
-                    "kind: {value} is not accepted: expected one of {names}",
-                    value=shortened(given["kind"]),
-                    names=", ".join(KINDS),
-                )
-            )
+            return given
         values = dict(given)
-        if not kind.has_threshold and {"threshold", "clear"} & values.keys():
-            asks = said(kind.measures)
-            raise ValueError(
-                said("threshold: a rule of kind {kind} has none: it asks {asks}", kind=given["kind"], asks=asks)
-            )
-        if kind.has_threshold and "threshold" not in values:
-            raise ValueError(said("threshold: missing: expected a number: {measures}", measures=said(kind.measures)))
         for name in ("window_seconds", "least_count", "expected_hours"):
             default = getattr(kind, name)
-            if default is None and name in values:
-                raise ValueError(said("{name}: does not apply to a rule of kind {kind}", name=name, kind=given["kind"]))
             if default is not None:
                 values.setdefault(name, default)
         threshold = values.get("threshold")
-        if "clear" not in values and isinstance(threshold, int | float):
+        if "clear" not in values and is_number(threshold):
             values["clear"] = threshold if kind.is_whole else threshold * CLEAR_SHARE
         return values
 
@@ -119,7 +71,7 @@ class Rule(_Strict):
             raise ValueError(
                 said("threshold: {threshold:g} is not accepted: expected more than 0", threshold=self.threshold)
             )
-        if KINDS[self.kind].window_seconds is not None and not 1 <= self.window_seconds <= 900:
+        if self.kind in KINDS and KINDS[self.kind].window_seconds is not None and not 1 <= self.window_seconds <= 900:
             raise ValueError(
                 said("window_seconds: {seconds:g} is not accepted: expected 1 to 900", seconds=self.window_seconds)
             )
@@ -142,14 +94,16 @@ class WebhookChannel(_Strict):
     kind: Literal["webhook"]
     url: str
     secret_env: str = Field(min_length=1)
-    allow_private_addresses: bool = False
-    timeout_seconds: float = Field(5.0, gt=0, le=60)
-    attempts: int = Field(5, ge=1, le=20)
+    allow_private_addresses: YesOrNo = False
+    timeout_seconds: Number = Field(5.0, gt=0, le=60)
+    attempts: Whole = Field(5, ge=1, le=20)
 
     @field_validator("url")
     @classmethod
     def _is_http(cls, url: str) -> str:
         parts = urlsplit(url)
+        if not url.isprintable() or " " in url:
+            raise ValueError(said("expected no spaces and no control characters in it"))
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(said("expected a URL such as https://host/path"))
         if parts.username or parts.password:
@@ -162,15 +116,15 @@ class EmailChannel(_Strict):
     """Alerts by SMTP; `password_env` names the environment variable with the password."""
 
     kind: Literal["email"]
-    host: str = Field(min_length=1)
-    port: int = Field(587, ge=1, le=65535)
+    host: str = Field(pattern=r"^[A-Za-z0-9._:-]+$")
+    port: Whole = Field(587, ge=1, le=65535)
     security: Literal["starttls", "tls", "none"] = "starttls"
     sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
     recipients: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")], ...] = Field(min_length=1)
     username: str | None = None
     password_env: str | None = None
-    timeout_seconds: float = Field(10.0, gt=0, le=60)
-    attempts: int = Field(5, ge=1, le=20)
+    timeout_seconds: Number = Field(10.0, gt=0, le=60)
+    attempts: Whole = Field(5, ge=1, le=20)
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:
@@ -185,8 +139,8 @@ ChannelConfig = Annotated[LogChannel | WebhookChannel | EmailChannel, Field(disc
 class RuleFile(_Strict):
     """Everything in the file."""
 
-    evaluate_every_seconds: float = Field(5.0, ge=0.1, le=300)
-    channels: dict[str, ChannelConfig] = Field(default_factory=dict)
+    evaluate_every_seconds: Number = Field(5.0, ge=0.1, le=300)
+    channels: dict[Annotated[str, Field(min_length=1, max_length=100)], ChannelConfig] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
 
     def problems(self, environment: Mapping[str, str] | None) -> Iterable[str]:
@@ -221,46 +175,42 @@ def load_rules(path: Path | None, environment: Mapping[str, str] | None = os.env
     Who only shows them needs none of the channels' secrets, and gives None for the environment.
     """
     source = path or DEFAULT_RULES
-    try:
-        data = tomllib.loads(source.read_text())
-    except OSError as error:
-        reason = said("can't be read: {reason}", reason=error.strerror)
-        raise ConfigurationError([_line(source, reason)]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError([_line(source, said("not TOML: {reason}", reason=str(error)))]) from None
+    data = read_toml(str(source), source)
+    problems = [_line(source, problem) for problem in _problems_by_kind(data.get("rules"))]
     try:
         rules = RuleFile.model_validate(data)
     except ValidationError as error:
-        raise ConfigurationError(_line(source, _problem(detail, data)) for detail in error.errors()) from None
-    problems = [_line(source, problem) for problem in rules.problems(environment)]
+        problems += [_problem(source, detail, data) for detail in error.errors(include_url=False)]
+        raise ConfigurationError(problems) from None
+    problems += [_line(source, problem) for problem in rules.problems(environment)]
     if problems:
         raise ConfigurationError(problems)
     return rules
 
 
-def _problem(detail: Any, data: Mapping[str, Any]) -> str:
+def _problems_by_kind(rules: object) -> Iterable[str]:
+    for number, given in enumerate(rules if isinstance(rules, list) else ()):
+        if isinstance(given, dict):
+            yield from (_line(_rule_name(number, given), problem) for problem in kind_problems(given))
+
+
+def _problem(source: Path, detail: Any, data: Mapping[str, Any]) -> str:
     """One line that names the rule or channel, the field, the value and what was expected."""
-    where: str
-    where, *rest = detail["loc"]
-    path = [str(part) for part in rest]
-    if where == "rules" and rest and isinstance(rest[0], int):
+    first, *rest = detail["loc"]
+    where = str(source)
+    if first == "rules" and rest and isinstance(rest[0], int):
         given = data["rules"][rest[0]]
-        name = given.get("name") if isinstance(given, dict) else None
-        where = said("rule {name!r}", name=name) if name else said("rule number {number}", number=rest[0] + 1)
-        path = path[1:]
-    elif where == "channels" and rest:
-        where, path = said("channel {name!r}", name=rest[0]), path[2:]
-    message = model_says(detail)
-    if not path:
-        return _line(where, message)
-    if detail["type"] == "missing":
-        return _line(where, said("{field}: missing", field=".".join(path)))
-    if detail["type"] == "extra_forbidden":
-        return _line(where, said("{field}: is not a field that it has", field=".".join(path)))
-    # a URL may hold a password
-    given = said("the given value (not shown)") if path[-1] == "url" else shortened(detail["input"])
-    text = said("{name}: {value} is not accepted: {reason}", name=".".join(path), value=given, reason=message)
-    return _line(where, text)
+        where, path = _line(where, _rule_name(rest[0], given if isinstance(given, dict) else {})), rest[1:]
+    elif first == "channels" and rest:
+        where, path = _line(where, said("channel {name!r}", name=rest[0])), rest[2:]
+    else:
+        path = [first, *rest]
+    return model_problem(where, detail, path, secrets=("url",))  # a URL may hold a password
+
+
+def _rule_name(number: int, given: Mapping[str, Any]) -> str:
+    name = given.get("name")
+    return said("rule {name!r}", name=name) if name else said("rule number {number}", number=number + 1)
 
 
 def _line(where: object, problem: str) -> str:

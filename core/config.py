@@ -6,15 +6,22 @@ comma-separated, tables are JSON.
 
 from __future__ import annotations
 
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AllowInfNan, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from core.errors import ConfigurationError, shortened
+from core.declared import LABEL, one_line, shown
+from core.errors import ConfigurationError
 from core.expectations import model_says
 from core.texts import said
 
@@ -22,6 +29,12 @@ PlacementName = Literal["round_robin", "least_loaded", "priority"]
 ReportPeriod = Literal["daily", "weekly"]
 ReportFormat = Literal["pdf", "html", "xlsx", "csv", "json"]
 ENV_PREFIX = "TASKYARD_"
+# Variables of this prefix that are no settings: what processes tell each other, and switches of tests.
+OTHER_VARIABLES = frozenset({"TASKYARD_KEEPER", "TASKYARD_FAILPOINTS"})
+TEST_PREFIX = "TASKYARD_TEST_"
+Seconds = Annotated[float, AllowInfNan(False)]
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
 
 class Settings(BaseSettings):
@@ -50,15 +63,15 @@ class Settings(BaseSettings):
         False, description="Whether `code.run` and inline `testing.pytest` may run submitted code"
     )
     placement: PlacementName = Field("least_loaded", description="Placement policy of queues without one of their own")
-    placement_by_queue: dict[str, PlacementName] = Field(
+    placement_by_queue: Annotated[dict[str, PlacementName], NoDecode] = Field(
         default_factory=dict, description='Placement policy per queue as JSON, e.g. `{"reports": "priority"}`'
     )
     input_limit_bytes: int = Field(1 << 20, ge=1024, le=64 << 20, description="Largest input of a task, as JSON")
     output_limit_bytes: int = Field(1 << 20, ge=1024, le=64 << 20, description="Largest output of a task, as JSON")
-    agent_ttl_seconds: float = Field(
+    agent_ttl_seconds: Seconds = Field(
         10.0, ge=3, le=300, description="An agent without a heartbeat for this long is lost, its tasks go back"
     )
-    grace_seconds: float = Field(30.0, ge=0, le=3600, description="How long a stopping agent may finish what it runs")
+    grace_seconds: Seconds = Field(30.0, ge=0, le=3600, description="How long a stopping agent may finish what it runs")
     retention_tasks_days: int = Field(
         90, ge=0, le=36500, description="Finished tasks are removed after so many days; 0: never"
     )
@@ -105,6 +118,56 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("task_modules", "reports", "report_formats")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        doubled = sorted(name for name, count in Counter(names).items() if count > 1)
+        if doubled:
+            raise ValueError(said("expected each only once: {names}", names=", ".join(doubled)))
+        return names
+
+    @field_validator("task_modules")
+    @classmethod
+    def _are_modules(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [name for name in names if not _MODULE.fullmatch(name)]
+        if wrong:
+            raise ValueError(said("expected names of modules such as acme.tasks: {names}", names=", ".join(wrong)))
+        return names
+
+    @field_validator("placement_by_queue", mode="before")
+    @classmethod
+    def _json_object(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value or "{}", object_pairs_hook=_each_key_once)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(said("expected JSON: {reason}", reason=one_line(error))) from None
+
+    @field_validator("placement_by_queue")
+    @classmethod
+    def _are_queues(cls, by_queue: dict[str, PlacementName]) -> dict[str, PlacementName]:
+        wrong = sorted(shown(name) for name in by_queue if not LABEL.fullmatch(name))
+        if wrong:
+            raise ValueError(
+                said("expected names of queues, which these can never be: {names}", names=", ".join(wrong))
+            )
+        return by_queue
+
+    @field_validator("dashboard_host", "metrics_host")
+    @classmethod
+    def _is_host(cls, host: str) -> str:
+        if not _HOST.fullmatch(host):
+            raise ValueError(said("expected an address or a host name"))
+        return host
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _is_folder(cls, value: object) -> object:
+        if value == "":
+            raise ValueError(said("expected a folder"))
+        return value
 
     @field_validator("database_url", "redis_url", "pool_file", "alerts_file", "reports_dir", mode="before")
     @classmethod
@@ -163,12 +226,37 @@ def settings() -> Settings:
     return load_settings()
 
 
+def unknown_settings(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """One line for each variable that looks like a setting and is none: probably a slip of the pen."""
+    names = [name.upper() for name in Settings.model_fields]
+    lines = []
+    for variable in sorted(environment):
+        if not variable.startswith(ENV_PREFIX) or variable.removeprefix(ENV_PREFIX) in names:
+            continue
+        if variable in OTHER_VARIABLES or variable.startswith(TEST_PREFIX):
+            continue
+        line = said("{variable} is not a setting", variable=variable)
+        near = get_close_matches(variable.removeprefix(ENV_PREFIX), names, 1)
+        if near:
+            name = f"{ENV_PREFIX}{near[0]}"
+            line = said("{variable} is not a setting: did you mean {name}?", variable=variable, name=name)
+        lines.append(line)
+    return lines
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    doubled = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+    if doubled:
+        raise ValueError(said("expected each only once: {names}", names=", ".join(doubled)))
+    return dict(pairs)
+
+
 def _problem(detail: ErrorDetails) -> str:
-    name = str(detail["loc"][0])
-    given = said("the given value (not shown)") if name in SECRET_FIELDS else shortened(detail["input"])
+    name, *rest = map(str, detail["loc"])
+    parts = [f"{ENV_PREFIX}{name.upper()}", *(part for part in rest if not part.isdecimal() and part != "[key]")]
     return said(
         "{name}: {value} is not accepted: {reason}",
-        name=f"{ENV_PREFIX}{name.upper()}",
-        value=given,
-        reason=model_says(detail),
+        name=".".join(parts),
+        value=said("the given value (not shown)") if name in SECRET_FIELDS else shown(detail["input"]),
+        reason=one_line(model_says(detail)),
     )

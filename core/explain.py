@@ -13,7 +13,7 @@ from core.database import Database
 from core.holds import Holds
 from core.live import AgentLive, Live, OpenBreaker, read_live
 from core.models import Lane, Task
-from core.placement import AgentSlots
+from core.placement import slots_of
 from core.queue import Queue
 from core.states import TERMINAL, TaskState
 from core.store import holding, reading
@@ -133,10 +133,15 @@ def _verdicts(task: Task, situation: Situation) -> list[Verdict]:
 
 
 def _verdict(task: Task, agent: AgentLive, live: Live) -> Verdict:
-    slots = AgentSlots(agent.id, tuple(agent.types), frozenset(agent.tags), agent.max_concurrency)
-    if not slots.can_take(Lane(task.queue, task.type)):
+    slots = slots_of(agent)
+    if not slots.matches(task.type):
         only = said("does not take type {type}, only {types}", type=task.type, types=", ".join(agent.types))
         return Verdict(agent.name, False, False, only)
+    if task.type in agent.refused:
+        reason = said("can't run type {type}: {reason}", type=task.type, reason=agent.refused[task.type])
+        return Verdict(agent.name, False, False, reason)
+    if agent.known_types is not None and task.type not in agent.known_types:
+        return Verdict(agent.name, False, False, said("does not know type {type}", type=task.type))
     missing = sorted(set(task.requires) - slots.tags)
     if missing:
         return Verdict(agent.name, False, False, said("lacks the tags {tags}", tags=", ".join(missing)))

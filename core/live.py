@@ -98,6 +98,8 @@ class AgentLive(msgspec.Struct):
     read_at: float | None
     tasks: list[RunningTask]
     breakers: list[OpenBreaker]
+    known_types: dict[str, str] | None = None  # versions by name, None: it did not say
+    refused: dict[str, str] = {}  # types that it could not run, and why
 
 
 class DispatcherLive(msgspec.Struct):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Self
@@ -106,11 +106,14 @@ class AgentRecord:
     state: str
     registered_at: datetime
     left_at: datetime | None
+    known_types: Mapping[str, str] | None = None  # versions by name, None: it did not say
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
         values = list(row)
         values[6], values[7] = tuple(values[6]), tuple(values[7])
+        if values[12] is not None:
+            values[12] = {known["name"]: known["version"] for known in values[12]}
         return cls(*values)
 
     def as_json(self) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import chain, zip_longest
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from core.models import Lane
 from core.states import HEAD_START_SECONDS, Priority
@@ -16,11 +16,13 @@ from core.texts import N_, Said, said
 STRICT_HEAD_START_SECONDS = 1e9
 _HEAD_STARTS = [HEAD_START_SECONDS[priority] for priority in sorted(Priority)]
 QUEUE_AHEAD_LIMIT = 1_000
+NAMES_SHOWN = 5
 # Why no agent could ever take a task.
 NO_AGENT = N_("no agent is registered")
 NO_TYPE = N_("no registered agent takes type {type}")
+NO_KNOWLEDGE = N_("no registered agent can run type {type}: {agents} do not know it, or not in this version")
 NO_TAGS = N_("no registered agent that takes type {type} has the tags {tags} (the nearest lacks {missing})")
-UNPLACEABLE = (NO_AGENT, NO_TYPE, NO_TAGS)
+UNPLACEABLE = (NO_AGENT, NO_TYPE, NO_KNOWLEDGE, NO_TAGS)
 
 
 def score(ready: float, priority: int, policy: str) -> float:
@@ -43,7 +45,8 @@ class AgentSlots:
 
     `open_tasks` and `open_seconds` are what it was given and has not answered for: their number,
     and the sum of their expected run times. Of the types in `barred` it gets none (see core.breaker),
-    of those in `probes` one, to see.
+    of those in `probes` one, to see. `known_types` are those that it said it knows (None: it did not say, and
+    its patterns decide alone); `refused` are types that it could not run, and why.
     """
 
     id: str
@@ -55,10 +58,21 @@ class AgentSlots:
     open_seconds: float = 0.0
     barred: set[str] = field(default_factory=set)
     probes: set[str] = field(default_factory=set)
+    known_types: Collection[str] | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def can_take(self, lane: Lane) -> bool:
-        """Whether types and tags match, whatever the load."""
-        return self.tags.issuperset(lane.requires) and any(fnmatchcase(lane.type, pattern) for pattern in self.types)
+        """Whether types and tags match, whatever the load, and it can run the type."""
+        return (
+            (self.known_types is None or lane.type in self.known_types)
+            and lane.type not in self.refused
+            and self.tags.issuperset(lane.requires)
+            and self.matches(lane.type)
+        )
+
+    def matches(self, task_type: str) -> bool:
+        """Whether one of its patterns fits the type, known to it or not."""
+        return any(fnmatchcase(task_type, pattern) for pattern in self.types)
 
     def is_let_in(self, lane: Lane) -> bool:
         """Whether it gets tasks of this lane now, if it has room."""
@@ -89,6 +103,28 @@ class AgentSlots:
     def take_back(self, expected_seconds: float) -> None:
         self.open_tasks -= 1
         self.open_seconds = max(0.0, self.open_seconds - expected_seconds) if self.open_tasks else 0.0
+
+
+class AgentFacts(Protocol):
+    """What is said of an agent wherever agents are described."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def types(self) -> Sequence[str]: ...
+    @property
+    def tags(self) -> Sequence[str]: ...
+    @property
+    def max_concurrency(self) -> int: ...
+    @property
+    def known_types(self) -> Mapping[str, str] | None: ...
+
+
+def slots_of(agent: AgentFacts) -> AgentSlots:
+    """An agent as placement sees it, without load."""
+    slots = AgentSlots(agent.id, tuple(agent.types), frozenset(agent.tags), agent.max_concurrency)
+    slots.known_types, slots.refused = agent.known_types, getattr(agent, "refused", {})
+    return slots
 
 
 class Candidate(NamedTuple):
@@ -191,6 +227,10 @@ def unplaceable_reason(lane: Lane, agents: Iterable[AgentSlots]) -> Said | None:
         return said(NO_AGENT)
     by_type = [a for a in known if a.can_take(Lane(lane.queue, lane.type))]
     if not by_type:
-        return said(NO_TYPE, type=lane.type)
+        ignorant = sorted({agent.id.partition(":")[0] for agent in known if agent.matches(lane.type)})
+        if not ignorant:
+            return said(NO_TYPE, type=lane.type)
+        names = ", ".join(ignorant[:NAMES_SHOWN] + ["…"] * (len(ignorant) > NAMES_SHOWN))
+        return said(NO_KNOWLEDGE, type=lane.type, agents=names)
     missing = min((sorted(set(lane.requires) - a.tags) for a in by_type), key=len)
     return said(NO_TAGS, type=lane.type, tags=", ".join(lane.requires), missing=", ".join(missing))

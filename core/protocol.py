@@ -76,10 +76,24 @@ Order = Run | Cancel | Welcome | Reply | Drain | Restart
 # agent → dispatcher
 
 
+class KnownType(msgspec.Struct, omit_defaults=True):
+    """A task type as the agent that says it knows it: its version, and what its declaration says."""
+
+    name: str
+    version: str
+    requires: list[str]
+    max_attempts: int = 3
+    backoff_seconds: float = 1.0
+    max_backoff_seconds: float = 300.0
+    retry_on: list[str] | None = None  # classes of errors; None: the default ones
+    timeout_seconds: float = 300.0
+
+
 class Hello(msgspec.Struct, array_like=True, tag="hello", gc=False):
-    """A new boot of an agent."""
+    """A new boot of an agent, and the types that it knows; None from agents that don't say."""
 
     agent: AgentInfo
+    known_types: list[KnownType] | None = None
 
 
 class Started(msgspec.Struct, array_like=True, tag="started", gc=False):
@@ -104,10 +118,15 @@ class Done(msgspec.Struct, array_like=True, tag="done", gc=False):
 
 
 class Returned(msgspec.Struct, array_like=True, tag="returned", gc=False):
-    """Attempts that the agent hands back without having started them."""
+    """Attempts that the agent hands back without having started them.
+
+    Because it drains, or, if a type is named, since it can't run that one, for the reason given.
+    """
 
     agent_id: str
     pairs: list[Pair]
+    task_type: str | None = None
+    reason: str = ""
 
 
 class Progress(msgspec.Struct, array_like=True, tag="progress", gc=False):

@@ -15,17 +15,26 @@ A handler is a function of its validated input and a context; its annotations ar
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
+import json
 import re
-import typing
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
 
 from pydantic import BaseModel
 
-from core.errors import ConfigurationError, ErrorClass, UnknownTaskType
+from core.declared import LABEL, Checker, caller, collecting, place, settle
+from core.errors import ConfigurationError, UnknownTaskType
+from core.retry_policy import RetryPolicy
+from core.signatures import check_models, is_complete, models_of
+from core.task_modules import SETTING, ModuleRefused, import_task_module
 from core.texts import said
 
 BUILTIN_MODULES = (
@@ -36,7 +45,8 @@ BUILTIN_MODULES = (
     "worker.handlers.testing",
 )
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
-RETRYABLE = frozenset({ErrorClass.TIMEOUT, ErrorClass.CRASHED, ErrorClass.TRANSIENT, ErrorClass.AGENT_LOST})
+NAME_LIMIT = 200  # characters
+LEAST_TIMEOUT_SECONDS = 0.001
 MAX_TIMEOUT_SECONDS = 7 * 24 * 3600.0
 
 
@@ -47,22 +57,11 @@ class Isolation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often and when a failed task is tried again.
-
-    The delay before retry n is drawn from 0 … min(max_backoff_seconds, backoff_seconds · 2ⁿ⁻¹):
-    see `core.retry`.
-    """
-
-    max_attempts: int = 3
-    backoff_seconds: float = 1.0
-    max_backoff_seconds: float = 300.0
-    retry_on: frozenset[ErrorClass] = RETRYABLE
-
-
-@dataclass(frozen=True, slots=True)
 class TaskType:
-    """A registered task type. `handler(input, context)` returns an `output_model` (or a coroutine of one)."""
+    """A registered task type. `handler(input, context)` returns an `output_model` (or a coroutine of one).
+
+    `declared_version` is what its declaration says of its version.
+    """
 
     name: str
     handler: Callable[..., object]
@@ -73,19 +72,30 @@ class TaskType:
     isolation: Isolation
     requires: frozenset[str]
     description: str
+    declared_version: str = ""
+
+    @property
+    def version(self) -> str:
+        """12 hex digits that change with the input model's JSON schema and the declared version."""
+        return _version(self.input_model, self.declared_version)
 
 
 @dataclass(slots=True)
 class Registry:
-    """Task types by name. One per process is filled by the decorator: `registry`."""
+    """Task types by name. One per process is filled by the decorator: `registry`.
+
+    `remarks` are lines about what loaded modules should not do.
+    """
 
     types: dict[str, TaskType] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    _refused: dict[str, tuple[ModuleType, list[str]]] = field(default_factory=dict)
 
     def add(self, task_type: TaskType) -> None:
-        """Adds a type; raises ConfigurationError if another function already has the name."""
+        """Adds a type; raises ConfigurationError if its values do not do, or another function already has the name."""
         known = self.types.get(task_type.name)
-        if known is not None and _origin(known.handler) != _origin(task_type.handler):
-            raise ConfigurationError(
+        if known is not None and _is_another(known.handler, task_type.handler):
+            settle(
                 [
                     said(
                         "task type {name!r} is defined twice: in {first} and in {second}",
@@ -95,7 +105,15 @@ class Registry:
                     )
                 ]
             )
-        self.types[task_type.name] = task_type
+            return
+        if not isinstance(task_type.retry, RetryPolicy):
+            check = Checker(said("task type {name!r}", name=task_type.name))
+            check.refuse("retry", task_type.retry, said("a RetryPolicy"))
+            check.is_fine()
+            return
+        # once more: whoever went around the constructor must not bring what no tick can calculate with
+        policy = RetryPolicy(*(getattr(task_type.retry, each.name) for each in fields(RetryPolicy)))
+        self.types[task_type.name] = task_type if policy == task_type.retry else replace(task_type, retry=policy)
 
     def get(self, name: str) -> TaskType:
         """The type of this name; raises UnknownTaskType."""
@@ -104,20 +122,45 @@ class Registry:
         except (KeyError, TypeError):
             raise UnknownTaskType(name, self.types) from None
 
-    def load(self, modules: Iterable[str] = ()) -> Registry:
-        """Imports the shipped modules and `modules`; raises ConfigurationError naming each that fails."""
+    def load(self, modules: Iterable[str] = (), on_slow: Callable[[str], None] | None = None) -> Registry:
+        """Imports the shipped modules and `modules`; raises ConfigurationError with every problem of all of them.
+
+        `on_slow` gets a line about an import that takes long, from another thread (default: the log).
+        """
         problems: list[str] = []
-        for module in (*BUILTIN_MODULES, *modules):
-            try:
-                importlib.import_module(module)
-            except ConfigurationError as error:
-                problems += error.problems
-            except Exception as error:  # a user's module may fail in any way; all are reported together
-                reason = f"{type(error).__name__}: {error}"
-                problems.append(said("task module {name!r} does not import: {reason}", name=module, reason=reason))
+        for module in BUILTIN_MODULES:
+            importlib.import_module(module)
+        for module in modules:
+            problems += [
+                said("{setting}: task module {name!r}: {problem}", setting=SETTING, name=module, problem=problem)
+                for problem in self._import(module, on_slow)
+            ]
         if problems:
             raise ConfigurationError(problems)
         return self
+
+    def _import(self, name: str, on_slow: Callable[[str], None] | None) -> Sequence[str]:
+        """The problems of a module. One that was refused is refused again, as long as it stays imported."""
+        refused = self._refused.get(name)
+        if refused is not None and sys.modules.get(name) is refused[0]:
+            return refused[1]
+        before = set(self.types)
+        with collecting() as problems:
+            try:
+                self.remarks += import_task_module(name, on_slow)
+            except ModuleRefused as error:
+                if isinstance(error.__cause__, ConfigurationError):
+                    problems += error.__cause__.problems
+                else:
+                    problems.append(said("does not import: {reason}", reason=str(error)))
+            for new in sorted(self.types.keys() - before):
+                known = self.types[new]
+                check = Checker(_where(known.name, known.handler))
+                check_models((known.input_model, known.output_model), check)
+                problems += check.problems
+        if problems and name in sys.modules:
+            self._refused[name] = sys.modules[name], problems
+        return problems
 
 
 registry = Registry()
@@ -130,69 +173,95 @@ def task_type(
     retry: RetryPolicy = RetryPolicy(),
     isolation: Isolation | str | None = None,
     requires: Iterable[str] = (),
+    version: str = "",
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """Registers the decorated function as the handler of task type `name`.
 
     The first parameter's annotation is the input model, the return annotation the output model
     (both pydantic). `isolation` is "process" for plain functions and "async" for coroutines
-    unless given. `requires` are tags that an agent must have. Raises ConfigurationError.
+    unless given. `requires` are tags that an agent must have. Agents of different `version` are told apart
+    in a deployment, as those whose input models differ always are. Raises ConfigurationError with every problem.
     """
+    if callable(name):
+        check = Checker(f"@task_type ({caller(__file__)})")
+        check.refuse("name", name, said('a name, as in @task_type("acme.book")'))
+        check.is_fine()
+        return name  # type: ignore[return-value]
 
     def register(handler: Callable[..., object]) -> Callable[..., object]:
-        input_model, output_model = _models(name, handler)
-        is_coroutine = inspect.iscoroutinefunction(handler)
-        default = Isolation.ASYNC if is_coroutine else Isolation.PROCESS
-        chosen = Isolation(isolation) if isolation else default
-        problems = []
-        if not NAME_PATTERN.fullmatch(name):
-            problems.append(said("task type {name!r}: expected lower-case words joined by dots", name=name))
-        if not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
-            problems.append(
-                said(
-                    "task type {name!r}: timeout_seconds {seconds} is not in 0 … {most:g}",
-                    name=name,
-                    seconds=timeout_seconds,
-                    most=MAX_TIMEOUT_SECONDS,
-                )
-            )
-        if is_coroutine != (chosen is Isolation.ASYNC):
-            problems.append(said("task type {name!r}: isolation 'async' and coroutine handlers go together", name=name))
-        if problems:
-            raise ConfigurationError(problems)
-        registry.add(
-            TaskType(
-                name=name,
-                handler=handler,
-                input_model=input_model,
-                output_model=output_model,
-                timeout_seconds=timeout_seconds,
-                retry=retry,
-                isolation=chosen,
-                requires=frozenset(requires),
-                description=(inspect.getdoc(handler) or "").split("\n\n")[0],
-            )
-        )
+        declared = _declared(name, handler, timeout_seconds, retry, isolation, requires, version)
+        if declared is not None:
+            registry.add(declared)
         return handler
 
     return register
 
 
-def _models(name: str, handler: Callable[..., object]) -> tuple[type[BaseModel], type[BaseModel]]:
-    hints = typing.get_type_hints(handler)
-    parameters = list(inspect.signature(handler).parameters)
-    found = (hints.get(parameters[0]) if parameters else None, hints.get("return"))
-    if len(parameters) != 2 or not all(inspect.isclass(m) and issubclass(m, BaseModel) for m in found):
-        raise ConfigurationError(
-            [
-                said(
-                    "task type {name!r}: the handler {handler} must be annotated as "
-                    "(input: a pydantic model, context: TaskContext) -> a pydantic model",
-                    name=name,
-                    handler=_origin(handler),
-                )
-            ]
+def _declared(
+    name: str,
+    handler: Callable[..., object],
+    timeout_seconds: object,
+    retry: object,
+    isolation: object,
+    requires: object,
+    version: object,
+) -> TaskType | None:
+    """The task type of a declaration; None if it has problems, which are collected or raised."""
+    check = Checker(_where(name, handler))
+    models = models_of(handler, check)
+    if models is not None and is_complete(models):  # others once their module is imported
+        check_models(models, check)
+    if not isinstance(name, str) or len(name) > NAME_LIMIT or not NAME_PATTERN.fullmatch(name):
+        check.refuse(
+            "name", name, said("lower-case words joined by dots, {limit} characters at most", limit=NAME_LIMIT)
         )
-    return typing.cast("tuple[type[BaseModel], type[BaseModel]]", found)
+    seconds = check.number("timeout_seconds", timeout_seconds, LEAST_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS)
+    if not isinstance(retry, RetryPolicy):
+        check.refuse("retry", retry, said("a RetryPolicy"))
+    is_coroutine = inspect.iscoroutinefunction(handler)
+    chosen: str | None = Isolation.ASYNC if is_coroutine else Isolation.PROCESS
+    if isolation is not None:
+        chosen = check.chosen("isolation", isolation, [one.value for one in Isolation])
+        if chosen is not None and is_coroutine != (chosen == Isolation.ASYNC):
+            check.refuse("isolation", isolation, said("'async' for coroutine handlers, and only for these"))
+    tags = check.tags("requires", requires)
+    if not isinstance(version, str) or (version and not LABEL.fullmatch(version)):
+        check.refuse("version", version, said("1 to 64 lower-case letters, digits or ._-"))
+    if not check.is_fine() or models is None or chosen is None:
+        return None
+    return TaskType(
+        name=str.__str__(name),
+        handler=handler,
+        input_model=models[0],
+        output_model=models[1],
+        timeout_seconds=seconds,
+        retry=retry,  # type: ignore[arg-type]
+        isolation=Isolation(chosen),
+        requires=tags,
+        description=(inspect.getdoc(handler) or "").split("\n\n")[0],
+        declared_version=str.__str__(version),  # type: ignore[arg-type]
+    )
+
+
+@lru_cache(maxsize=1024)
+def _version(model: type[BaseModel], declared: str) -> str:
+    schema = json.dumps(model.model_json_schema(), sort_keys=True, default=str)
+    return hashlib.blake2b(f"{declared}\n{schema}".encode("utf-8", "backslashreplace"), digest_size=6).hexdigest()
+
+
+def _is_another(known: Any, new: Any) -> bool:
+    """Whether these are different functions, and not one whose module was imported again."""
+    if _origin(known) != _origin(new):
+        return True
+    module = sys.modules.get(getattr(new, "__module__", ""))
+    is_first_import = getattr(getattr(module, "__spec__", None), "_initializing", False)
+    return is_first_import and known.__globals__ is new.__globals__ and known.__code__ is not new.__code__
+
+
+def _where(name: object, handler: object) -> str:
+    code = getattr(inspect.unwrap(handler) if callable(handler) else handler, "__code__", None)
+    line = place(code.co_filename, code.co_firstlineno) if code is not None else caller(__file__)
+    return said("task type {name!r} ({place})", name=name if isinstance(name, str) else type(name).__name__, place=line)
 
 
 def _origin(handler: Callable[..., object]) -> str:

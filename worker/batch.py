@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from core.holds import Holds
 from core.models import Lane, Waiting
@@ -46,6 +47,7 @@ class Batch:
     checkpoints: list[Checkpoint] = field(default_factory=list)
     children: list[Child] = field(default_factory=list)
     arrivals: list[AgentInfo] = field(default_factory=list)
+    known_types: dict[str, Any] = field(default_factory=dict)  # what those that say so know, to be stored
     endings: list[tuple[str, str]] = field(default_factory=list)
     fenced: list[str] = field(default_factory=list)
     orders: dict[str, list[Order]] = field(default_factory=dict)

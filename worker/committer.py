@@ -221,7 +221,11 @@ def _submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) 
 
 def _keep_house(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     if batch.arrivals:
-        agents = [{f: getattr(a, f) for f in a.__struct_fields__} | {"state": "online"} for a in batch.arrivals]
+        agents = [
+            {f: getattr(a, f) for f in a.__struct_fields__}
+            | {"state": "online", "known_types": batch.known_types.get(a.id)}
+            for a in batch.arrivals
+        ]
         committed.joined = recovering.register_agents(tx, agents)
     if batch.endings:
         committed.lost = recovering.end_agents(tx, batch.endings)

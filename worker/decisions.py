@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from core.errors import ErrorClass
+from core.errors import ErrorClass, UnknownTaskType
 from core.protocol import Done, Failure
 from core.registry import Registry, RetryPolicy
 from core.retry import decide, fingerprint
@@ -15,9 +15,11 @@ DEFAULT_POLICY = RetryPolicy()
 
 
 def policy_of(registry: Registry, task_type: str) -> RetryPolicy:
-    """The type's retry policy; the default one for a type that only agents elsewhere know."""
-    known = registry.types.get(task_type)
-    return known.retry if known else DEFAULT_POLICY
+    """The type's retry policy; the default one for a type that nobody knows."""
+    try:
+        return registry.get(task_type).retry
+    except UnknownTaskType:
+        return DEFAULT_POLICY
 
 
 def judge(
@@ -77,6 +79,17 @@ def hand_back(claim: Claim, policy: RetryPolicy, reason: str, draw: float) -> Se
         settlement.event = "handed_back"
         settlement.error = None
         settlement.detail = orjson.dumps({"reason": reason}).decode()
+    return settlement
+
+
+def send_elsewhere(claim: Claim, reason: str, draw: float, *, has_takers: bool) -> Settlement:
+    """A claim whose agent can't run this version of its type: back at no cost, at once if others can take it.
+
+    Otherwise after a while, longer each time, so that a deployment has time to bring somebody who can.
+    """
+    settlement = hand_back(claim, DEFAULT_POLICY, reason, draw)
+    if settlement.refund and not has_takers:
+        settlement.to_state, settlement.delay_seconds = "scheduled", 2.0**claim.row.refunds
     return settlement
 
 

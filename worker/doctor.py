@@ -64,6 +64,7 @@ def local_checks(settings: Settings) -> list[Check]:
     return [
         *_module_checks(settings),
         _pool_check(settings),
+        *_unmatched_checks(settings),
         *local_data_checks(settings.data_dir),
         limits_check(),
         code_execution_check(settings),
@@ -86,6 +87,13 @@ def _pool_check(settings: Settings) -> Check:
     except ConfigurationError as error:
         return problem("agent pool", str(error), "correct the file, or TASKYARD_POOL_FILE")
     return fine("agent pool", str(settings.pool_file or "the shipped one"))
+
+
+def _unmatched_checks(settings: Settings) -> Iterator[Check]:
+    from worker.unmatched import remarks  # which reads task modules and files that were tried before
+
+    for line in remarks(settings, registry):
+        yield warning("declarations", line, "correct it, unless its other half is on another host")
 
 
 def local_data_checks(data_dir: Path) -> Iterator[Check]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 import orjson
 import structlog
+from msgspec import to_builtins
 
 from core.clock import Clock
 from core.errors import ErrorClass, SubmissionError
@@ -38,6 +39,7 @@ from worker.endings import note_failure, note_for_breaker
 from worker.ledger import Claim, Ledger
 from worker.monitor.outcomes import note_success
 from worker.recovery import Recovery
+from worker.refusals import is_sent_elsewhere, take_back
 
 # A start younger than this waits for its end, so that a short task is one update instead of two.
 START_DELAY_SECONDS = 0.05
@@ -128,6 +130,8 @@ class Intake:
                 self._completed(claim, done, output, batch)
                 return
             failure = Failure(ErrorClass.UNSTORABLE, problem)
+        if is_sent_elsewhere(self._ledger, claim, failure, self._clock.monotonic(), batch):
+            return
         policy = policy_of(self._registry, claim.row.type)
         settlement = judge(claim, failure, policy, random.random(), done=done)
         batch.settlements.append(settlement)
@@ -190,6 +194,9 @@ class Intake:
             batch.consumed.append(entry)
 
     def _returned(self, report: Returned, batch: Batch) -> None:
+        if report.task_type is not None:
+            take_back(self._ledger, report, report.task_type, batch)
+            return
         agent = self._ledger.agents.get(report.agent_id)
         if agent is not None:
             agent.slots.accepts_work = False  # it drains, as its next heartbeat will say
@@ -246,8 +253,13 @@ class Intake:
             return
         if agent_id in self._ledger.ended:
             return
-        if agent_id not in self._ledger.agents:
+        is_new = agent_id not in self._ledger.agents
+        if report.known_types is not None:
+            self._ledger.learn_types(agent_id, report.known_types)
+            batch.known_types[agent_id] = to_builtins(list((self._ledger.fleet.known_by(agent_id) or {}).values()))
+        if is_new:
             self._ledger.add_agent(report.agent)
+        if (is_new or report.known_types is not None) and all(one.id != agent_id for one in batch.arrivals):
             batch.arrivals.append(report.agent)
         batch.order(agent_id, Welcome())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -9,14 +10,17 @@ from core.breaker import Breaker, Breakers
 from core.holds import Holds
 from core.models import Lane
 from core.placement import AgentSlots
-from core.protocol import AgentInfo, Heartbeat, Pair
+from core.protocol import AgentInfo, Heartbeat, KnownType, Pair
+from core.registry import Registry
 from core.store.recovering import OpenClaim
 from core.store.ticking import Claimed
+from worker.fleet_types import FleetTypes
 
 # What a task costs at least on its way through an agent, whatever its handler takes.
 LEAST_SECONDS = 25e-6
 SMOOTHING = 0.05
 UNKNOWN_SECONDS = 3600.0
+SHUNNED_SECONDS = 60.0  # a version of a type that refused an input gets no more of the type for so long
 
 
 class Claim:
@@ -71,6 +75,7 @@ class KnownAgent:
     tail_before: tuple[int, int] | None = None
     unread_since: float | None = None
     unread_tail: tuple[int, int] = (0, 0)
+    refusals: dict[str, tuple[str, float]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -96,8 +101,9 @@ def name_of(agent_id: str) -> str:
 class Ledger:
     """Open claims and agents, and the room that placement has."""
 
-    def __init__(self, durations: Durations, breakers: Breakers | None = None) -> None:
+    def __init__(self, durations: Durations, breakers: Breakers | None = None, fleet: FleetTypes | None = None) -> None:
         self.durations = durations
+        self.fleet = fleet or FleetTypes(Registry())
         self.breakers = breakers or Breakers()
         self.claims: dict[str, Claim] = {}
         self.agents: dict[str, KnownAgent] = {}
@@ -124,6 +130,7 @@ class Ledger:
                 slots.give(claim.expected_seconds)
         slots.accepts_work = self.holds.of_agent(info.name) is None
         slots.barred = {breaker.type for breaker in self.breakers.of_agent(info.name)}
+        slots.known_types = self.fleet.known_by(info.id)
         self.agents[info.id] = agent = KnownAgent(info, slots)
         return agent
 
@@ -152,6 +159,46 @@ class Ledger:
                     agent.slots.barred.discard(breaker.type)
                     agent.slots.probes.add(breaker.type)
 
+    def learn_types(self, agent_id: str, known: Iterable[KnownType]) -> None:
+        """An agent said which types it knows: it gets no others."""
+        self.fleet.learn(agent_id, known)
+        if agent_id in self.agents:
+            self.agents[agent_id].slots.known_types = self.fleet.known_by(agent_id)
+
+    def bar_type(self, agent_id: str, task_type: str, reason: str) -> None:
+        """The boot said that it can't run the type: it gets none of it again (P16)."""
+        if agent_id in self.agents:
+            self.agents[agent_id].refusals[task_type] = (reason, math.inf)
+            self._note_refusals(self.agents[agent_id])
+
+    def shun_version(self, agent_id: str, task_type: str, reason: str, now: float) -> bool:
+        """An agent's version of a type refused an input: others of this version get none of the type for a while.
+
+        False, and nothing changes, without agents of another version: one bad input must not stop its type.
+        """
+        version = self.fleet.version_at(agent_id, task_type)
+        same, others = [], []
+        for agent in self.agents.values():
+            found = self.fleet.version_at(agent.info.id, task_type)
+            if found is not None and task_type not in agent.slots.refused and agent.slots.matches(task_type):
+                (same if found == version else others).append(agent)
+        for agent in same if others else ():
+            agent.refusals[task_type] = (reason, now + SHUNNED_SECONDS)
+            self._note_refusals(agent)
+        return bool(others)
+
+    def forget_refusals(self, now: float) -> None:
+        """Lets agents have types again whose time is over."""
+        for agent in self.agents.values():
+            over = [name for name, (_, until) in agent.refusals.items() if until <= now]
+            for name in over:
+                del agent.refusals[name]
+            if over:
+                self._note_refusals(agent)
+
+    def _note_refusals(self, agent: KnownAgent) -> None:
+        agent.slots.refused = {name: reason for name, (reason, _) in agent.refusals.items()}
+
     def _bar(self, name: str) -> None:
         barred = {breaker.type for breaker in self.breakers.of_agent(name)}
         for agent in self.agents.values():
@@ -169,6 +216,7 @@ class Ledger:
     def remove_agent(self, agent_id: str) -> None:
         """The boot ended; whatever still comes from it does not bring it back."""
         self.agents.pop(agent_id, None)
+        self.fleet.forget(agent_id)
         self.ended.add(agent_id)
 
     def open(self, row: Claimed, expected_seconds: float, ready: float = 0.0) -> Claim:

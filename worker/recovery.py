@@ -74,6 +74,7 @@ class Recovery:
                 self._inspect_agent(agent_id, heartbeat, inbox_tail, generation, now, batch, suspects)
         self._suspect_silent(roster, now, suspects)
         self._ledger.send_probes(now)
+        self._ledger.forget_refusals(now)
         if suspects.unheld or suspects.lost_agents:
             self._suspects = suspects
         self._settle_overdue(now, batch)

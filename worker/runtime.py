@@ -29,7 +29,7 @@ from core.redis_client import connect_redis
 from core.registry import registry
 from core.store import reading, recovering
 from core.submission import Submitter
-from worker import doctor
+from worker import doctor, unmatched
 from worker.agents.pool import Pool
 from worker.agents.pool_config import load_pool
 from worker.dashboard_process import ROOT, DashboardProcess
@@ -199,6 +199,7 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
             migrations.migrate(endpoints.database_url)
         doctor.require(settings, endpoints)
         registry.load(settings.task_modules)
+        unmatched.warn(settings, registry, is_worker=True)
         recent_log = RecentLog(connect_redis(endpoints.redis_url), Keys(settings.namespace))
         shipper.start(recent_log, f"worker {socket.gethostname()}")
         worker = Worker(settings, endpoints, servers)
@@ -230,10 +231,11 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
         raise ConfigurationError(["TASKYARD_REDIS_URL: not set: agents on a host of their own need it"])
     signals = _Signals()
     registry.load(settings.task_modules)
+    unmatched.warn(_with_pool(settings, pool_file), registry, is_worker=False)
     queue = Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of)
     queue.ping()
     shipper.start(RecentLog(queue.redis, queue.keys), f"pool {socket.gethostname()}")
-    specs = load_pool(pool_file or settings.pool_file)
+    specs = load_pool(_with_pool(settings, pool_file).pool_file)
     pool = Pool(specs, settings.redis_url, queue, settings.grace_seconds, settings.data_dir)
     signals.on_second = pool.kill
     supervising = threading.Thread(target=pool.run, name="pool", daemon=True)
@@ -244,6 +246,10 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     supervising.join()
     shipper.close()
     return 0
+
+
+def _with_pool(settings: Settings, pool_file: Path | None) -> Settings:
+    return settings if pool_file is None else settings.model_copy(update={"pool_file": pool_file})
 
 
 class _Signals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import psycopg2
 import structlog
 
@@ -12,6 +13,7 @@ from core.clock import Clock
 from core.config import Settings
 from core.database import DriverTransaction
 from core.errors import LeadershipLost
+from core.protocol import KnownType
 from core.queue import Queue
 from core.redis_client import reaching_redis
 from core.registry import Registry
@@ -19,6 +21,7 @@ from core.store import holding, recovering
 from core.validation import Limits
 from worker.committer import Committer
 from worker.decisions import policy_of
+from worker.fleet_types import FleetTypes
 from worker.intake import Intake
 from worker.leader import LeaderConnection
 from worker.ledger import Durations, Ledger
@@ -73,9 +76,10 @@ class TermFactory:
             accepted, generation, is_new = self.queue.lead(epoch)
         if not accepted:
             raise LeadershipLost(f"Redis knows a term after {epoch}: do two databases share its namespace?")
-        ledger = Ledger(self._durations, self._breakers)
+        fleet = FleetTypes(self._registry)
+        ledger = Ledger(self._durations, self._breakers, fleet)
         database_now = self._load(ledger)
-        recovery = Recovery(ledger, lambda name: policy_of(self._registry, name), self.ttl_seconds)
+        recovery = Recovery(ledger, lambda name: policy_of(fleet, name), self.ttl_seconds)
         if is_new:
             recovery.rebuild()
         log.info("leader.elected", epoch=epoch, new_generation=is_new, open_claims=len(ledger.claims))
@@ -85,7 +89,7 @@ class TermFactory:
             committer=Committer(self._leader.required()),
             ledger=ledger,
             recovery=recovery,
-            intake=Intake(ledger, recovery, self._registry, self._limits, self._clock),
+            intake=Intake(ledger, recovery, fleet, self._limits, self._clock),
             database_offset=database_now - self._clock.now().timestamp(),
         )
 
@@ -101,8 +105,18 @@ class TermFactory:
                 database_now = recovering.database_time(tx)
                 ledger.hold(holding.holds(tx))
                 ledger.inherited.update(recovering.online_agents(tx))
+                for agent_id, known in recovering.known_types(tx):
+                    _learn(ledger, agent_id, known)
                 ledger.load(recovering.claimed_tasks(tx), self._clock.monotonic(), database_now)
             connection.commit()
         except psycopg2.Error as error:
             raise LeadershipLost(f"the leader's connection broke: {str(error).strip()}") from error
         return database_now
+
+
+def _learn(ledger: Ledger, agent_id: str, known: object) -> None:
+    """What an agent told an earlier leader; nothing, and it is said, if that was of another version of Taskyard."""
+    try:
+        ledger.learn_types(agent_id, msgspec.convert(known, list[KnownType]))
+    except msgspec.ValidationError as error:
+        log.warning("agent.types_unreadable", agent=agent_id, reason=str(error))

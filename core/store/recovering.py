@@ -62,7 +62,10 @@ def not_held(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> list[tuple[st
 
 
 def register_agents(tx: Transaction, agents: Sequence[dict[str, Any]]) -> list[str]:
-    """Records agents that came: dictionaries of `core.protocol.AgentInfo`'s fields and a state; returns the new ids."""
+    """Records agents that came, or said more; returns the new ids.
+
+    They are dictionaries of `core.protocol.AgentInfo`'s fields, a state, and `known_types` (None: not said).
+    """
     rows = tx.rows(queries("recovery")["register_agents"], {"agents": orjson.dumps(list(agents)).decode()})
     return [row[0] for row in rows]
 
@@ -82,6 +85,11 @@ def forget_boots(tx: Transaction, newest: Sequence[str]) -> None:
 def online_agents(tx: Transaction) -> list[str]:
     """Ids of agents whose end is not recorded."""
     return [row[0] for row in tx.rows(queries("recovery")["online_agents"], {})]
+
+
+def known_types(tx: Transaction) -> list[tuple[str, list[dict[str, Any]]]]:
+    """What the agents whose end is not recorded said of their types: (id, fields of `core.protocol.KnownType`)."""
+    return [(row[0], row[1]) for row in tx.rows(queries("recovery")["known_types"], {})]
 
 
 def ensure_partitions(tx: Transaction, today: date, days_ahead: int = 7) -> list[str]:

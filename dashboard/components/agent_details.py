@@ -59,9 +59,11 @@ def show_usage(usage: Usage) -> None:
 def _show_what_it_is(agent: Agent) -> None:
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{_('What it is')}**")
+        known = [f"{name} ({version})" for name, version in sorted((agent.known_types or {}).items())]
         lines = [
             (_("Kind"), agent.kind),
             (_("Takes"), ", ".join(agent.types)),
+            (_("Knows"), ", ".join(known) or "–"),
             (_("Tags"), ", ".join(agent.tags) or "–"),
             (_("Host"), agent.host),
             (_("Processes"), ", ".join(str(pid) for pid in agent.pids)),

@@ -50,6 +50,7 @@ class Agent:
     breakers: Sequence[OpenBreaker] = ()
     hold: Hold | None = None
     restart: RestartAsked | None = None
+    known_types: Mapping[str, str] | None = None  # versions by name, None: it did not say
 
     @property
     def load(self) -> float:
@@ -59,6 +60,7 @@ class Agent:
     def takes(self, task_type: str) -> bool:
         """Whether it is meant for this type, whatever the tags."""
         slots = AgentSlots(self.name, tuple(self.types), frozenset(self.tags), self.slots)
+        slots.known_types = self.known_types
         return slots.can_take(Lane("", task_type))
 
 
@@ -216,6 +218,7 @@ def _agent(boots: Sequence[_Boot], hold: Hold | None, restarts: Mapping[str, Res
         breakers=tuple(breaker for live in seen[:1] for breaker in live.breakers),  # they are the name's
         hold=hold,
         restart=asked[0] if asked else None,
+        known_types=first.known_types,
     )
 
 

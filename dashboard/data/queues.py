@@ -12,7 +12,7 @@ from core.holds import Hold, HoldKind, Holds
 from core.live import LaneDepth, OpenCount
 from core.metrics import Filter, Point
 from core.models import AgentRecord, Lane
-from core.placement import AgentSlots, unplaceable_reason
+from core.placement import slots_of, unplaceable_reason
 from core.queue_figures import DRAIN_WINDOW_MINUTES, PAUSED, WINDOWS_MINUTES, DrainEstimate, QueueFigures, Rates
 from core.states import CLAIMED, Priority, TaskState
 from core.store import holding, reading, watching
@@ -149,11 +149,7 @@ class Reasons:
 
     def __init__(self, agents: Iterable[AgentRecord], holds: Holds) -> None:
         self._holds = holds
-        self._agents = [
-            (agent.name, AgentSlots(agent.id, agent.types, frozenset(agent.tags), agent.max_concurrency))
-            for agent in agents
-            if agent.left_at is None
-        ]
+        self._agents = [(agent.name, slots_of(agent)) for agent in agents if agent.left_at is None]
 
     def of(self, lane: Lane) -> tuple[str, bool]:
         """(the reason or "", whether no registered agent could ever take it)."""

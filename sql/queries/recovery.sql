@@ -31,12 +31,13 @@ WHERE NOT EXISTS (
 -- name: register_agents
 -- Agents that came; those that are new get an audit row.
 WITH came AS (
-    INSERT INTO agents (id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state)
+    INSERT INTO agents (id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state, known_types)
     SELECT id, name, boot_id, kind, host, pid, ARRAY(SELECT jsonb_array_elements_text(types)),
-        ARRAY(SELECT jsonb_array_elements_text(tags)), max_concurrency, state
+        ARRAY(SELECT jsonb_array_elements_text(tags)), max_concurrency, state, nullif(known_types, 'null')
     FROM jsonb_to_recordset(%(agents)s::jsonb) AS a(id text, name text, boot_id text, kind text, host text,
-        pid int, types jsonb, tags jsonb, max_concurrency int, state text)
-    ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state, left_at = NULL
+        pid int, types jsonb, tags jsonb, max_concurrency int, state text, known_types jsonb)
+    ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state, left_at = NULL,
+        known_types = coalesce(EXCLUDED.known_types, agents.known_types)
     RETURNING id, host, pid, xmax = 0 AS is_new
 )
 INSERT INTO task_events (event, actor, agent_id, detail)
@@ -61,6 +62,10 @@ WHERE newest.id = ANY(%(ids)s::text[]) AND g.name = newest.name AND g.id <> newe
 -- name: online_agents
 -- The agents whose end no leader has recorded.
 SELECT id FROM agents WHERE left_at IS NULL
+
+-- name: known_types
+-- What agents whose end is not recorded said of the types that they know, in the order in which they came.
+SELECT id, known_types FROM agents WHERE left_at IS NULL AND known_types IS NOT NULL ORDER BY registered_at
 
 -- name: create_partition
 -- One day of the audit log.

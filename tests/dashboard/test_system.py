@@ -232,7 +232,7 @@ def test_settings_that_differ_alone(open_page: OpenPage) -> None:
 
 
 def test_a_url_with_credentials_is_a_secret_whatever_its_setting_is_called() -> None:
-    current = load_settings(database_url=None, dashboard_host=f"http://me:{PASSWORD}@proxy")
+    current = load_settings(database_url=None).model_copy(update={"dashboard_host": f"http://me:{PASSWORD}@proxy"})
 
     by_name = {setting.variable: setting for setting in settings_in_force(current)}
 

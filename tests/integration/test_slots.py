@@ -17,7 +17,8 @@ from core.errors import PermanentError
 from tests.integration.slot_bench import Bench, Recorder, is_dead, keeper_of, lasting, parent_of, pid_in
 from tests.integration.waiting import eventually
 from tests.untraced import untraced
-from worker.agents import watchdog
+from worker.agents import process_slot, watchdog
+from worker.agents.channel import CANNOT_RUN
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -111,8 +112,8 @@ def test_unstorable_output_is_the_task_s_failure(bench: Bench, isolation: str, c
     assert bench.failure(f"{isolation}.output", {"case": case})[0] == "unstorable"
 
 
-def test_unknown_type_is_permanent(bench: Bench) -> None:
-    assert bench.failure("demo.unknown")[0] == "permanent"
+def test_unknown_type_goes_back(bench: Bench) -> None:
+    assert bench.failure("demo.unknown") == (CANNOT_RUN, "it does not know type demo.unknown")
 
 
 # timeouts
@@ -311,7 +312,24 @@ def test_module_that_does_not_import_is_named() -> None:
     finally:
         bench.runners.close(kill=True)
     assert error_class == "crashed"
-    assert message.startswith("task module 'tests.no_such_module' does not import: ModuleNotFoundError")
+    start = "TASKYARD_TASK_MODULES: task module 'tests.no_such_module': does not import: ModuleNotFoundError"
+    assert message.startswith(start)
+
+
+def test_module_that_hangs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hanging_tasks.py").write_text("import time; time.sleep(3600)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(process_slot, "START_SECONDS", 3.0)
+    (tmp_path / "sitecustomize.py").write_text("import core.task_modules as m; m.SLOW_SECONDS = 0.1")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{REPOSITORY}")
+    bench = Bench(modules=("hanging_tasks",))
+    try:
+        error_class, message = bench.failure("process.noop")
+    finally:
+        bench.runners.close(kill=True)
+    assert error_class == "crashed"
+    assert message.startswith("the handler's process was not ready within 3 s: task module 'hanging_tasks'")
+    assert "(TASKYARD_TASK_MODULES) is still being imported" in message
 
 
 # ends

@@ -21,7 +21,9 @@ def steps(state: State, setting: Setting) -> Iterator[Step]:
         if agent.inbox:
             yield _read(state, index, setting)
         for attempt in agent.waiting:
-            if agent.is_heard or not setting.has("P12 lease"):
+            if setting.task == "unknown" and index == 0:
+                yield _hand_back(state, index, attempt)
+            elif agent.is_heard or not setting.has("P12 lease"):
                 yield _start(state, index, attempt, setting)
         for attempt in agent.running:
             if setting.task != "endless":
@@ -54,6 +56,19 @@ def _read(state: State, index: int, setting: Setting) -> Step:
         state = state._replace(wrong=f"attempt {attempt} is cancelled, which is the current one")
     waiting, running = (tuple(n for n in pairs if n != attempt) for pairs in (agent.waiting, agent.running))
     return label, state.with_agent(index, agent._replace(waiting=waiting, running=running))
+
+
+def _hand_back(state: State, index: int, attempt: int) -> Step:
+    """Reports that it can't run the attempt, and forgets it."""
+    agent = state.agents[index]
+    boot = (index, agent.boot)
+    if (boot, state.epoch) in state.refused:
+        state = state._replace(wrong="an agent gets again what it said it can't run")
+    state = state._replace(
+        results=(*state.results, ("returned", attempt, boot)), refused=state.refused | {(boot, state.epoch)}
+    )
+    waiting = tuple(n for n in agent.waiting if n != attempt)
+    return f"{NAMES[index]} can't run {attempt}", state.with_agent(index, agent._replace(waiting=waiting))
 
 
 def _start(state: State, index: int, attempt: int, setting: Setting) -> Step:

@@ -19,6 +19,8 @@ Key = tuple[Any, ...]
 
 def key_of(state: State, setting: Setting) -> Key:
     """The same for states that behave the same."""
+    if setting.task == "unknown":  # the agents differ
+        return _key(state, setting, (0, 1))
     holder = state.row.boot[0] if state.row.boot is not None else -1
     first, second = (
         (_agent_text(agent, state.row.attempt), holder == index) for index, agent in enumerate(state.agents)
@@ -52,6 +54,13 @@ def _key(state: State, setting: Setting, order: tuple[int, int]) -> Key:
         state.credit,
         # what was executed matters for attempts that may be started again
         tuple(sorted([n - row.attempt for n in state.executed if n >= row.attempt - 2])),
+        tuple(
+            sorted(
+                index
+                for (index, boot), epoch in state.refused
+                if epoch == state.epoch and boot == state.agents[index].boot
+            )
+        ),
         state.wrong,
     )
 
@@ -69,7 +78,7 @@ def _reports_key(messages: tuple[Message, ...], state: State, setting: Setting, 
         [
             (kind, n - row.attempt, _boot_key(boot, state, order))
             for kind, n, boot in messages
-            if keeps_all or kind == "gone" or n > row.attempt or (n == row.attempt and is_current)
+            if keeps_all or kind in ("gone", "returned") or n > row.attempt or (n == row.attempt and is_current)
         ]
     )
 
@@ -102,6 +111,7 @@ def _worker_key(state: State, index: int, setting: Setting, order: tuple[int, in
         return (False, STANDBY, worker.is_frozen)
     is_leader = state.lock == index
     key: Key = (is_leader, worker.mode, worker.is_frozen, worker.epoch == state.redis_epoch)
+    key = (*key, *sorted(index for index, boot in worker.barred if boot == state.agents[index].boot))
     if batch is None:
         return key
     given_up = batch.given_up

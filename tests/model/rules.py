@@ -25,6 +25,7 @@ RULES = {
     "P13": "operators change only a row that is in the state they saw",
     "P14": "after an unknown commit nothing is published",
     "P15": "only the leader's tick recovers",
+    "P16": "a boot gets no type again that it handed back as one it can't run",
 }
 
 
@@ -32,9 +33,9 @@ RULES = {
 class Setting:
     """What is explored: the rules in force, the faults that may happen, and what kind of task it is.
 
-    `task` is "short" (ends by itself), "endless" (ends only when it is cancelled) or "poison" (kills
-    its agent, and may be tried `max_attempts` times). `operator` is what an operator does, at any
-    time: "", "cancel" or "cancel retry".
+    `task` is "short" (ends by itself), "endless" (ends only when it is cancelled), "poison" (kills its agent, and
+    may be tried `max_attempts` times) or "unknown" (short, of a type that agent A can't run). `operator` is what an
+    operator does, at any time: "", "cancel" or "cancel retry".
     """
 
     faults: tuple[str, ...] = ()

@@ -13,11 +13,14 @@ SHORT = Setting(faults=faults.ALL, fault_limit=2)
 ENDLESS_CANCELLED = Setting(faults=faults.ALL, fault_limit=1, task="endless", operator="cancel")
 CANCELLED_RETRIED = Setting(operator="cancel retry")
 POISON = Setting(faults=faults.ALL, fault_limit=1, task="poison", max_attempts=2)
+# Without frozen agents: the one that can run the task may stay so for ever.
+UNKNOWN = Setting(faults=tuple(fault for fault in faults.ALL if fault != "agent freeze"), fault_limit=1, task="unknown")
 SETTINGS = {
     "a short task, every pair of faults": SHORT,
     "an endless task that is cancelled, every fault": ENDLESS_CANCELLED,
     "a task that is cancelled and retried": CANCELLED_RETRIED,
     "a task that kills its agents, every fault": POISON,
+    "a task of a type that one agent can't run, every fault": UNKNOWN,
 }
 FULL_SETTINGS = {
     **SETTINGS,
@@ -30,6 +33,7 @@ SHOWN_BY = {
     "P11": ENDLESS_CANCELLED,
     "P12 announced": POISON,
     "P13": CANCELLED_RETRIED,
+    "P16": UNKNOWN,
 }
 TRANSACTIONS = {
     "P6 order": "rows are locked in the order of their ids",

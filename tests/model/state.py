@@ -47,6 +47,7 @@ class Worker(NamedTuple):
     epoch: int = 0
     is_frozen: bool = False
     batch: Batch | None = None
+    barred: frozenset[Boot] = frozenset()  # what it remembers of boots that can't run the task
 
 
 class Beat(NamedTuple):
@@ -84,7 +85,8 @@ class State(NamedTuple):
     """The world.
 
     `credit` is how many executions may still begin: one, and one more for each that a death cut off
-    or whose result died with Redis. `wrong` names the promise that was broken.
+    or whose result died with Redis. `refused` are the boots that handed the task back as one that they can't run,
+    each with the epoch of that time. `wrong` names the promise that was broken.
     """
 
     row: Row = Row()
@@ -100,6 +102,7 @@ class State(NamedTuple):
     operator: str = ""  # what an operator will still do
     credit: int = 1
     executed: frozenset[int] = frozenset()
+    refused: frozenset[tuple[Boot, int]] = frozenset()
     wrong: str = ""
 
     def with_worker(self, index: int, worker: Worker) -> State:

@@ -13,7 +13,7 @@ from tests.model import agent, faults, transactions, worker
 from tests.model.canonical import Key, key_of
 from tests.model.rules import RULES, Setting
 from tests.model.search import explore
-from tests.model.settings import CANCELLED_RETRIED, POISON, SETTINGS, SHORT, all_rules, without
+from tests.model.settings import CANCELLED_RETRIED, POISON, SETTINGS, SHORT, UNKNOWN, all_rules, without
 from tests.model.state import State
 from tests.servers import REPOSITORY
 from tests.untraced import untraced
@@ -54,7 +54,7 @@ def test_without_a_rule_a_promise_is_broken_as_the_table_says(rule: str) -> None
 
 
 def test_the_table_has_every_rule_of_the_protocol() -> None:
-    assert {rule.split()[0] for rule in all_rules()} == {f"P{number}" for number in range(1, 16)}
+    assert {rule.split()[0] for rule in all_rules()} == {f"P{number}" for number in range(1, 17)}
 
 
 def test_an_unknown_rule_can_not_be_switched_off() -> None:
@@ -67,6 +67,7 @@ def test_an_unknown_rule_can_not_be_switched_off() -> None:
     [
         replace(SHORT, fault_limit=1),
         POISON,
+        UNKNOWN,
         CANCELLED_RETRIED,
         *(replace(SHORT.without(rule), fault_limit=1) for rule in RULES),
     ],

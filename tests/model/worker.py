@@ -112,6 +112,7 @@ def _gather(state: State, index: int, setting: Setting) -> Iterator[Step]:
     if not state.has_generation or state.redis_epoch != state.workers[index].epoch:
         yield f"{name} finds Redis wiped", abandoned(state, index)
         return
+    state = _with_barred(state, index)
     batch = Batch(state.results, orphans=_orphans(state) if setting.has("P11") else ())
     if ("gone", 0, row.boot) in state.results and row.boot is not None:
         batch = batch._replace(given_up=(row.attempt, row.boot, "gone"))
@@ -128,9 +129,17 @@ def _gather(state: State, index: int, setting: Setting) -> Iterator[Step]:
         yield f"{name} sweeps", _decided(state, index, batch._replace(sweeps=True))
     if state.ready:
         for number, agent in enumerate(state.agents):
-            if agent.beat is not None and not agent.is_fenced:
+            is_barred = setting.has("P16") and (number, agent.boot) in state.workers[index].barred
+            if agent.beat is not None and not agent.is_fenced and not is_barred:
                 claiming = batch._replace(claim_for=(number, agent.boot))
                 yield f"{name} places it on {NAMES[number]}", _decided(state, index, claiming)
+
+
+def _with_barred(state: State, index: int) -> State:
+    """The leader remembers who can't run the task as soon as it reads that, before it places anything."""
+    worker = state.workers[index]
+    returned = {boot for kind, _, boot in state.results if kind == "returned" and boot is not None}
+    return state.with_worker(index, worker._replace(barred=worker.barred | returned)) if returned else state
 
 
 def _orphans(state: State) -> tuple[tuple[int, int], ...]:
@@ -161,7 +170,7 @@ def committed(state: State, index: int, setting: Setting) -> State:
 
 def _applied(state: State, batch: Batch, setting: Setting) -> tuple[State, Batch]:
     """Settles in the order of the reports, gives up, claims; every statement has its guard."""
-    row, wrong = state.row, state.wrong
+    row, wrong, is_back = state.row, state.wrong, False
     for kind, attempt, _ in batch.reports:
         is_current = row.state in CLAIMED and row.attempt == attempt
         if kind == "started" and is_current:
@@ -170,6 +179,8 @@ def _applied(state: State, batch: Batch, setting: Setting) -> tuple[State, Batch
             if not is_current:
                 wrong = f"the result of attempt {attempt} is accepted, which is not the current one"
             row = row._replace(state=COMPLETED)
+        elif kind == "returned" and is_current:
+            row, is_back = given_up(row, setting), True
     was = row
     if batch.given_up is not None and row.state in CLAIMED and row.attempt == batch.given_up[0]:
         row = given_up(row, setting)
@@ -181,7 +192,7 @@ def _applied(state: State, batch: Batch, setting: Setting) -> tuple[State, Batch
         batch = batch._replace(claimed=row.attempt)
         if row.attempt > MANY:
             wrong = "attempts go on without end"
-    is_waiting = row.state == PENDING and (row != was or batch.sweeps)
+    is_waiting = row.state == PENDING and (row != was or batch.sweeps or is_back)
     return state._replace(row=row, wrong=wrong), batch._replace(is_waiting=is_waiting)
 
 

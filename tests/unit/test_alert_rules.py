@@ -92,7 +92,7 @@ colour = "red"
     found = "\n".join(problems(tmp_path, text))
     for expected in (
         "evaluate_every_seconds",
-        "frequency: Extra inputs",
+        "frequency: is not a field that it has",
         "channel 'bad': url: the given value (not shown) is not accepted: expected a URL such as https://host/path",
         "channel 'mail': sender: 'nobody' is not accepted",
         "channel 'mail': recipients: [] is not accepted",
@@ -137,3 +137,65 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     [problem] = problems(tmp_path, text)
     assert "expected no user or password in it" in problem
     assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('kind = "disk"\nthreshold = 90', "rule 'r': threshold: 90 is not accepted: expected at most 1"),
+        ('kind = "disk"\nthreshold = nan', "rule 'r': threshold: nan is not accepted: Input should be a finite number"),
+        ('kind = "queue_growth"\nthreshold = inf', "rule 'r': threshold: inf is not accepted"),
+        ('kind = "disk"\nthreshold = true', "rule 'r': threshold: True is not accepted"),
+        ('kind = "disk"\nthreshold = "0.5"', "rule 'r': threshold: '0.5' is not accepted"),
+        ('kind = "disk"\nthreshold = 0.5\nfor_seconds = nan', "rule 'r': for_seconds: nan is not accepted"),
+        ('kind = "failure_rate"\nthreshold = 0.5\nleast_count = 2.5', "rule 'r': least_count: 2.5 is not accepted"),
+        (
+            'kind = "failure_rate"\nthreshold = 0.5\nsubjects = ["Code.*"]',
+            "rule 'r': subjects: 'Code.*' is not accepted",
+        ),
+        (
+            'kind = "oldest_waiting"\nthreshold = 5\nsubjects = ["a b"]',
+            "no subject of a rule of kind oldest",
+        ),
+        ('kind = "server_down"\nsubjects = ["redis"]', "no subject of a rule of kind server_down can ever match it"),
+        (
+            'kind = "leader_missing"\nsubjects = ["worker"]',
+            "no subject of a rule of kind leader_missing can",
+        ),
+        ('kind = "memory"\nthreshold = 0.5\nsubjects = [""]', "no subject of a rule of kind memory can ever match it"),
+        ('kind = "memory"\nthreshold = 0.5\nsubjects = []', "rule 'r': subjects: [] is not accepted"),
+        ('kind = "memory"\nthreshold = 0.5\nsubjects = "*"', "rule 'r': subjects: '*' is not accepted"),
+        ('kind = "memory"\nthreshold = 0.5\nchannels = "log"', "rule 'r': channels: 'log' is not accepted"),
+    ],
+)
+def test_what_a_rule_can_never_do_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    (found,) = problems(tmp_path, f'[[rules]]\nname = "r"\n{text}\n')
+    assert problem in found
+
+
+def test_all_problems_of_one_rule_are_told(tmp_path: Path) -> None:
+    text = '[[rules]]\nname = "r"\nkind = "disk"\nwindow_seconds = 10\nseverity = "loud"\nthreshold = 90\ncolour = 1\n'
+    found = problems(tmp_path, text)
+    assert len(found) == 4
+    for part in ("threshold: 90", "window_seconds: does not apply", "severity: 'loud'", "colour: is not a field"):
+        assert any(part in line for line in found)
+
+
+def test_channels_are_strict(tmp_path: Path) -> None:
+    text = (
+        '[channels.a]\nkind = "webhook"\nurl = "https://h/x y"\nsecret_env = "KEY"\nallow_private_addresses = "yes"\n'
+        'timeout_seconds = nan\nattempts = true\n[channels.""]\nkind = "log"\n'
+        '[channels.m]\nkind = "email"\nhost = "a b"\nport = "25"\nsender = "a@b"\nrecipients = ["a@b"]\n'
+    )
+    found = problems(tmp_path, text)
+    for part in (
+        "channel 'a': url: the given value (not shown) is not accepted: expected no spaces",
+        "channel 'a': allow_private_addresses: 'yes' is not accepted",
+        "channel 'a': timeout_seconds: nan is not accepted",
+        "channel 'a': attempts: True is not accepted",
+        "channel '':",
+        "channel 'm': host: 'a b' is not accepted",
+        "channel 'm': port: '25' is not accepted",
+    ):
+        assert any(part in line for line in found), part
+    assert len(found) == 7

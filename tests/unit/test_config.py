@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.config import Settings, load_settings
+from core.config import Settings, load_settings, unknown_settings
 from core.errors import ConfigurationError
 
 
@@ -97,3 +97,57 @@ def test_events_are_kept_as_long_as_tasks(tasks: int, events: int) -> None:
 
 def test_events_may_be_kept_for_ever() -> None:
     assert load_settings(retention_tasks_days=90, retention_events_days=0).retention_events_days == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("AGENT_TTL_SECONDS", "nan", "Input should be a finite number"),
+        ("GRACE_SECONDS", "inf", "Input should be a finite number"),
+        ("GRACE_SECONDS", "", "unable to parse"),
+        ("INPUT_LIMIT_BYTES", "9" * 5000, "exceeded maximum size"),
+        ("PLACEMENT_BY_QUEUE", "{", "expected JSON: "),
+        ("PLACEMENT_BY_QUEUE", "[" * 100_000, "expected JSON: "),
+        ("PLACEMENT_BY_QUEUE", "[]", "valid dictionary"),
+        ("PLACEMENT_BY_QUEUE", '{"a": "random"}', "'round_robin', 'least_loaded' or 'priority'"),
+        ("PLACEMENT_BY_QUEUE", '{"a": "priority", "a": "priority"}', "expected each only once: a"),
+        ("PLACEMENT_BY_QUEUE", '{"Reports": "priority"}', "expected names of queues, which these can never be"),
+        ("TASK_MODULES", "acme/tasks.py", "expected names of modules such as acme.tasks: acme/tasks.py"),
+        ("TASK_MODULES", ".tasks", "expected names of modules such as acme.tasks"),
+        ("TASK_MODULES", "acme,acme", "expected each only once: acme"),
+        ("REPORTS", "daily,hourly", "'daily' or 'weekly'"),
+        ("REPORT_FORMATS", "pdf,pdf", "expected each only once: pdf"),
+        ("DASHBOARD_HOST", "", "expected an address or a host name"),
+        ("METRICS_HOST", "a host", "expected an address or a host name"),
+        ("DASHBOARD_PORT", "80.5", "valid integer"),
+        ("DATA_DIR", "", "expected a folder"),
+        ("ALLOW_CODE_EXECUTION", "perhaps", "valid boolean"),
+        ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+        ("NAMESPACE", "main\n", "should match pattern"),
+    ],
+)
+def test_a_setting_is_refused_in_one_line(name: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"TASKYARD_{name}", value)
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings()
+    (problem,) = raised.value.problems
+    assert problem.startswith(f"TASKYARD_{name}")
+    assert "is not accepted: " in problem
+    assert reason in problem
+    assert "\n" not in problem
+    assert len(problem) < 500
+
+
+def test_what_looks_like_a_setting_and_is_none_is_named() -> None:
+    given = {"TASKYARD_NAMESPCE": "x", "TASKYARD_ZZZ": "", "TASKYARD_KEEPER": "", "TASKYARD_TEST_X": "", "HOME": "/"}
+    assert unknown_settings({**given, "TASKYARD_NAMESPACE": "main"}) == [
+        "TASKYARD_NAMESPCE is not a setting: did you mean TASKYARD_NAMESPACE?",
+        "TASKYARD_ZZZ is not a setting",
+    ]
+
+
+def test_a_password_in_the_url_of_any_setting_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKYARD_DASHBOARD_HOST", "http://me:s3cret@proxy")
+    with pytest.raises(ConfigurationError, match="TASKYARD_DASHBOARD_HOST: 'http://me") as raised:
+        load_settings()
+    assert "s3cret" not in str(raised.value)

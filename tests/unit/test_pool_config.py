@@ -38,18 +38,34 @@ def test_a_kind_is_as_many_agents_as_it_counts(pool_file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problems"),
     [
-        ("", ["agents: ", "Field required"]),
+        ("", ["agents: missing"]),
         ("agents = []", ["agents: [] is not accepted"]),
-        ('[[agents]]\nkind = "coder"', ["agents.0.types: ", "Field required"]),
+        ("agents = 3", ["agents: 3 is not accepted: Input should be a valid list (given: int)"]),
+        ('[[agents]]\nkind = "coder"', ["agents.0.types: missing"]),
         ('[[agents]]\nkind = "coder"\ntypes = []', ["agents.0.types: [] is not accepted"]),
+        ('[[agents]]\nkind = "coder"\ntypes = "code.*"', ["agents.0.types: 'code.*' is not accepted"]),
         ('[[agents]]\nkind = "A b"\ntypes = ["*"]', ["agents.0.kind: 'A b' is not accepted"]),
         ('[[agents]]\nkind = "a:b"\ntypes = ["*"]', ["agents.0.kind: 'a:b' is not accepted"]),
         ('[[agents]]\nkind = "a"\ntypes = ["*"]\ncount = -1', ["agents.0.count: -1 is not accepted"]),
+        ('[[agents]]\nkind = "a"\ntypes = ["*"]\ncount = true', ["agents.0.count: True is not", "(given: bool)"]),
+        ('[[agents]]\nkind = "a"\ntypes = ["*"]\ncount = "2"', ["agents.0.count: '2' is not", "(given: str)"]),
+        ('[[agents]]\nkind = "a"\ntypes = ["*"]\ncount = 2.0', ["agents.0.count: 2.0 is not", "(given: float)"]),
+        ('[[agents]]\nkind = "a"\ntypes = ["*"]\ncount = 1e400', ["agents.0.count: inf is not"]),
         ('[[agents]]\nkind = "a"\ntypes = ["*"]\nmax_concurrency = 0', ["agents.0.max_concurrency: 0 is not"]),
-        ('[[agents]]\nkind = "a"\ntypes = ["*"]\ncolour = "red"', ["agents.0.colour: 'red' is not accepted"]),
-        ('[[agents]]\nkind = "a"\ntypes = ["*"]\n[other]', ["other: {} is not accepted"]),
+        ('[[agents]]\nkind = "a"\ntypes = ["*"]\nmax_concurrency = nan', ["agents.0.max_concurrency: nan is not"]),
+        ('[[agents]]\nkind = "a"\ntypes = ["*"]\ncolour = "red"', ["agents.0.colour: is not a field that it has"]),
+        ('[[agents]]\nkind = "a"\ntypes = ["*"]\n[other]', ["other: is not a field that it has"]),
+        ('[[agents]]\nkind = "a"\ntypes = ["code.*", "Code.*"]', ["agents.0.types.1: 'Code.*'", "can ever match"]),
+        ('[[agents]]\nkind = "a"\ntypes = [""]', ["agents.0.types.0: ''", "no task type can ever match"]),
+        ('[[agents]]\nkind = "a"\ntypes = ["code."]', ["agents.0.types.0: 'code.'", "no task type can ever match"]),
+        ('[[agents]]\nkind = "a"\ntypes = [3]', ["agents.0.types.0: 3 is not accepted", "(given: int)"]),
+        ('[[agents]]\nkind = "a"\ntypes = ["*"]\ntags = ["GPU"]', ["agents.0.tags.0: 'GPU'", "can ever require"]),
+        ('[[agents]]\nkind = "a"\ntypes = ["*"]\ntags = "gpu"', ["agents.0.tags: 'gpu' is not accepted"]),
         ("[[agents]\n", ["not TOML"]),
+        ("a = " + "[" * 5000, ["not TOML"]),
+        ("a = " + "9" * 5000, ["not TOML"]),
     ],
+    ids=lambda value: "" if isinstance(value, list) else value[-20:],
 )
 def test_a_problem_names_file_and_field(pool_file: Path, content: str, problems: list[str]) -> None:
     pool_file.write_text(content)
@@ -57,6 +73,7 @@ def test_a_problem_names_file_and_field(pool_file: Path, content: str, problems:
         load_pool(pool_file)
     for problem in [f"pool file {pool_file}: ", *problems]:
         assert problem in str(caught.value)
+    assert all("\n" not in line and len(line) < 500 for line in caught.value.problems)
 
 
 def test_all_problems_are_told_at_once(pool_file: Path) -> None:

@@ -53,6 +53,8 @@ def _value(hint: typing.Any) -> st.SearchStrategy[typing.Any]:
         return texts
     if hint == list[protocol.Pair]:
         return pairs
+    if hint == list[protocol.KnownType]:
+        return st.lists(_built(protocol.KnownType), max_size=2)
     if hint == dict[str, typing.Any]:
         return st.dictionaries(texts, payloads, max_size=3)
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
@@ -123,3 +125,22 @@ def test_a_newer_agent_may_say_more() -> None:
     assert decode_reports(longer) == [protocol.Gone("a:1", "left")]
     document = msgspec.json.decode(encode(heartbeat())) | {"new": 1}
     assert decode_heartbeat(encode(document)) == heartbeat()
+
+
+def test_agents_and_leaders_of_before_and_after_known_types_understand_each_other() -> None:
+    agent = {"id": "a:1", "name": "a", "boot_id": "1", "kind": "k", "host": "h", "pid": 1, "types": ["*"], "tags": []}
+    agent["max_concurrency"] = 3
+    hello, returned = decode_reports(msgspec.json.encode([["hello", agent], ["returned", "a:1", [["t", 1]]]]))
+    assert (hello.known_types, returned.task_type) == (None, None)
+
+    class OldReturned(msgspec.Struct, array_like=True, tag="returned"):
+        agent_id: str
+        pairs: list[tuple[str, int]]
+
+    class OldHello(msgspec.Struct, array_like=True, tag="hello"):
+        agent: protocol.AgentInfo
+
+    known = [protocol.KnownType("a.b", "1", [])]
+    new = encode([protocol.Hello(hello.agent, known), protocol.Returned("a:1", [("t", 1)], "a.b", "why")])
+    old_hello, old_returned = msgspec.json.decode(new, type=list[OldHello | OldReturned])
+    assert (old_hello.agent, old_returned.pairs) == (hello.agent, [("t", 1)])

@@ -1,10 +1,8 @@
 """BaseAgent: one boot of one agent. It reads orders, runs them in slots, and reports.
 
-Subclass it and implement `execute` to build an agent of another kind; `worker.agents.task_agent`
-is the one that runs registered task types.
+Subclass it and implement `execute` to build an agent of another kind; `worker.agents.task_agent` runs task types.
 
-Threads: the caller of `run` reads the inbox; one thread per slot executes; one sends heartbeats;
-the outbox has one for late flushes.
+Threads: the caller of `run` reads the inbox; one per slot executes; one sends heartbeats; one flushes the outbox late.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
+from msgspec.structs import replace
 
 from core.errors import Unavailable
 from core.messages import Mailbox
@@ -29,6 +28,7 @@ from core.protocol import (
     Gone,
     Heartbeat,
     Hello,
+    KnownType,
     Order,
     Pair,
     Reply,
@@ -41,7 +41,7 @@ from core.protocol import (
 )
 from core.queue import Queue
 from core.redis_client import reaching_redis
-from worker.agents.channel import AgentChannel, Requests
+from worker.agents.channel import CANNOT_RUN, AgentChannel, Requests
 from worker.agents.heart import Heart
 from worker.agents.inbox import DELETE_COUNT, Inbox
 from worker.agents.local_queue import LocalQueue, RunTimes
@@ -57,6 +57,8 @@ log = structlog.get_logger(__name__)
 
 class BaseAgent(abc.ABC):
     """Lifecycle: start → (execute …) → drain → stop; `health` at any time."""
+
+    known_types: list[KnownType] | None = None  # what it says it can run; None: its patterns decide alone
 
     def __init__(
         self, info: AgentInfo, queue: Queue, heart_queue: Queue, *, ttl_seconds: float, data_dir: Path
@@ -98,7 +100,7 @@ class BaseAgent(abc.ABC):
     def start(self) -> None:
         """Registers: the first heartbeat and the hello are on their way when this returns. Raises Unavailable."""
         self._heart.beat()
-        self.outbox.send(Hello(self.info))
+        self.outbox.send(Hello(self.info, self.known_types))
         self._heart.start()
         for slot in self._slots:
             slot.start()
@@ -170,10 +172,9 @@ class BaseAgent(abc.ABC):
         self._drop(self._waiting.clear())
         boot_id = uuid.uuid4().hex[:12]
         log.warning("agent.renewed", agent=self.info.id, boot_id=boot_id)
-        fields = {name: getattr(self.info, name) for name in AgentInfo.__struct_fields__}
-        self.info = AgentInfo(**{**fields, "boot_id": boot_id, "id": f"{self.info.name}:{boot_id}"})
+        self.info = replace(self.info, boot_id=boot_id, id=f"{self.info.name}:{boot_id}")
         self._inbox.restart()
-        self.outbox.add(Hello(self.info))
+        self.outbox.add(Hello(self.info, self.known_types))
 
     def give_up(self) -> None:
         """This boot was fenced: the process must end."""
@@ -267,7 +268,9 @@ class BaseAgent(abc.ABC):
         finally:
             bind_attempt(None)
             self._running.pop(run.task_id, None)
-        if done is not None:
+        if done is not None and done.failure is not None and done.failure.error_class == CANNOT_RUN:
+            self._hand_back([(run.task_id, run.attempt)], run.task_type, done.failure.message)
+        elif done is not None:
             self._run_times.note(run.task_type, done.run_seconds)
             self.outbox.add(done, (run.task_id, run.attempt), flush_follows=is_alone)
 
@@ -288,8 +291,8 @@ class BaseAgent(abc.ABC):
             self._seen.pop(task_id, None)
         self._held.difference_update(pairs)
 
-    def _hand_back(self, pairs: Sequence[Pair]) -> None:
-        report = Returned(self.info.id, list(pairs))
+    def _hand_back(self, pairs: Sequence[Pair], task_type: str | None = None, reason: str = "") -> None:
+        report = Returned(self.info.id, list(pairs), task_type, reason)
         try:
             self.outbox.send(report)
         except Unavailable:

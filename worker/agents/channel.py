@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PROGRESS_INTERVAL_SECONDS = 0.5
 LOG_LIMIT = 1_000  # lines of one attempt
 REPLY_TIMEOUT_SECONDS = 30.0
+CANNOT_RUN = "cannot_run"  # in place of an ErrorClass: the attempt goes back to whoever can run it
 
 
 class Requests:

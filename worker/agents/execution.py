@@ -22,6 +22,7 @@ from core.inputs import decode_input
 from core.protocol import NULL, Done, Failure, Run
 from core.registry import TaskType
 from core.validation import check_output
+from worker.agents.channel import CANNOT_RUN
 from worker.agents.context import Channel, TaskContext
 from worker.log_context import bind_attempt
 
@@ -83,6 +84,13 @@ def failed(
         _storable_text(details, TRACEBACK_LIMIT_BYTES, keep_end=True) if details else None,
     )
     return Done(run.task_id, run.attempt, NULL, failure, started_at, run_seconds)
+
+
+def cannot_run(run: Run, reason: str) -> Done:
+    """The outcome of an attempt that somebody else must run: this process does not know its type."""
+    return Done(
+        run.task_id, run.attempt, NULL, Failure(CANNOT_RUN, _storable_text(reason, MESSAGE_LIMIT_BYTES)), time(), 0.0
+    )
 
 
 def _success(

@@ -58,6 +58,12 @@ class Ready(Frame):
     problem: str | None = None
 
 
+class Loading(Frame):
+    """From the child: what it still waits for before it is ready."""
+
+    remark: str
+
+
 class Emit(Frame):
     """From the child: a report of the handler."""
 
@@ -109,7 +115,7 @@ class FrameStream:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(Start | Cancel | Reply | Ready | Emit | Request | End)
+        self._decoder = msgspec.msgpack.Decoder(Start | Cancel | Reply | Ready | Loading | Emit | Request | End)
         self._buffer = bytearray()
         self._send_lock = threading.Lock()
 

@@ -10,13 +10,16 @@ max_concurrency = 3                 # default 3
 
 from __future__ import annotations
 
-import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from core.errors import ConfigurationError, shortened
+from core.declared import LABEL, TAG_LIMIT, Whole, model_problem, read_toml
+from core.errors import ConfigurationError
+from core.patterns import PATTERN_LIMIT, can_match_type
 
 DEFAULT_POOL = Path(__file__).resolve().parent.parent / "pool.toml"
 _NAME = r"^[a-z][a-z0-9_-]{0,40}$"
@@ -33,14 +36,26 @@ class AgentSpec:
     max_concurrency: int
 
 
+def _pattern(text: str) -> str:
+    if len(text) > PATTERN_LIMIT or not can_match_type(text):
+        raise ValueError("expected a pattern such as code.*: no task type can ever match this one")
+    return text
+
+
+def _tag(text: str) -> str:
+    if not LABEL.fullmatch(text):
+        raise ValueError("expected 1 to 64 lower-case letters, digits or ._-: no task type can ever require this tag")
+    return text
+
+
 class _Kind(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: str = Field(pattern=_NAME)
-    count: int = Field(1, ge=0, le=256)
-    types: list[str] = Field(min_length=1)
-    tags: list[str] = []
-    max_concurrency: int = Field(3, ge=1, le=1024)
+    count: Whole = Field(1, ge=0, le=256)
+    types: list[Annotated[str, AfterValidator(_pattern)]] = Field(min_length=1, max_length=1000)
+    tags: list[Annotated[str, AfterValidator(_tag)]] = Field([], max_length=TAG_LIMIT)
+    max_concurrency: Whole = Field(3, ge=1, le=1024)
 
 
 class _Pool(BaseModel):
@@ -52,23 +67,25 @@ class _Pool(BaseModel):
 def load_pool(path: Path | None = None) -> list[AgentSpec]:
     """The agents that a pool file asks for (None: the shipped pool); raises ConfigurationError."""
     file = path or DEFAULT_POOL
+    where = f"pool file {file}"
+    given = read_toml(where, file)
+    problems = []
     try:
-        pool = _Pool.model_validate(tomllib.loads(file.read_text()))
-    except OSError as error:
-        raise ConfigurationError([f"pool file {file}: {error.strerror or error}"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError([f"pool file {file}: not TOML: {error}"]) from None
+        pool = _Pool.model_validate(given)
     except ValidationError as error:
-        raise ConfigurationError(
-            f"pool file {file}: {'.'.join(map(str, e['loc']))}: {shortened(e['input'])} is not accepted: {e['msg']}"
-            for e in error.errors()
-        ) from None
-    kinds = [kind.kind for kind in pool.agents]
-    doubled = sorted({kind for kind in kinds if kinds.count(kind) > 1})
-    if doubled:
-        raise ConfigurationError([f"pool file {file}: kind {kind!r} is there twice" for kind in doubled])
+        problems += [model_problem(where, detail, detail["loc"]) for detail in error.errors(include_url=False)]
+    problems += [f"{where}: agents: kind {kind!r} is there twice" for kind in _doubled(given.get("agents"))]
+    if problems:
+        raise ConfigurationError(problems)
     return [
         AgentSpec(f"{kind.kind}-{number}", kind.kind, tuple(kind.types), tuple(kind.tags), kind.max_concurrency)
         for kind in pool.agents
         for number in range(1, kind.count + 1)
     ]
+
+
+def _doubled(agents: object) -> list[str]:
+    """Names of kinds that are there more than once, in a list that may hold anything."""
+    listed = agents if isinstance(agents, list) else []
+    kinds = [one["kind"] for one in listed if isinstance(one, dict) and isinstance(one.get("kind"), str)]
+    return sorted(kind for kind, count in Counter(kinds).items() if count > 1)

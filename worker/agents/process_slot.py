@@ -23,7 +23,7 @@ from core.errors import ErrorClass, HandlerError
 from core.protocol import Done, Run
 from worker.agents.context import Channel
 from worker.agents.execution import failed
-from worker.agents.frames import Cancel, Emit, End, FrameStream, ProtocolError, Ready, Reply, Request, Start
+from worker.agents.frames import Cancel, Emit, End, FrameStream, Loading, ProtocolError, Ready, Reply, Request, Start
 from worker.agents.keeper import UNKNOWN_STATUS, Keeper, KeeperLost
 from worker.agents.usage import usage_of_ended
 from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch
@@ -174,13 +174,16 @@ class ProcessSlot:
         return self._child
 
     def _await_ready(self, child: Child) -> None:
-        give_up_at = monotonic() + START_SECONDS
-        while (frame := child.stream.next()) is None:
+        give_up_at, remark = monotonic() + START_SECONDS, ""
+        while (frame := child.stream.next()) is None or isinstance(frame, Loading):
+            if frame is not None:
+                remark = f": {frame.remark}"
+                continue
             seconds = give_up_at - monotonic()
             if seconds <= 0:
-                raise ChildFailed(f"the handler's process was not ready within {START_SECONDS:g} s")
+                raise ChildFailed(f"the handler's process was not ready within {START_SECONDS:g} s{remark}")
             if not child.wait(seconds):
-                raise ChildFailed("the handler's process ended before it was ready")
+                raise ChildFailed(f"the handler's process ended before it was ready{remark}")
         if isinstance(frame, Ready) and frame.problem:
             raise ChildFailed(frame.problem)
 

@@ -11,12 +11,10 @@ import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from time import time
 from typing import Any, NoReturn
 
 from core.errors import (
     ConfigurationError,
-    ErrorClass,
     HandlerError,
     PermanentError,
     TransientError,
@@ -25,8 +23,8 @@ from core.errors import (
 from core.protocol import Done, Run
 from core.registry import registry
 from worker.agents.descendants import become_subreaper, die_with_parent, has_children, kill_children
-from worker.agents.execution import context_of, execute, failed
-from worker.agents.frames import Cancel, Emit, End, FrameStream, Ready, Reply, Request, Start
+from worker.agents.execution import cannot_run, context_of, execute
+from worker.agents.frames import Cancel, Emit, End, FrameStream, Loading, Ready, Reply, Request, Start
 from worker.agents.usage import Meter, highest_resident_bytes
 from worker.handlers.proctree import LINUX, resident_bytes
 from worker.log_context import bind_attempt
@@ -46,7 +44,7 @@ def main(
         _prepare(keeper_pid, crash_file)
         stream = FrameStream(socket.socket(fileno=connection))
         try:
-            registry.load(modules)
+            registry.load(modules, on_slow=lambda remark: stream.send(Loading(remark)))
         except ConfigurationError as error:
             stream.send(Ready(str(error)))
         else:
@@ -143,8 +141,8 @@ def _serve(stream: FrameStream, output_limit_bytes: int) -> None:
 def _run(stream: FrameStream, run: Run, output_limit_bytes: int) -> Done:
     try:
         task_type = registry.get(run.task_type)
-    except UnknownTaskType as error:
-        return failed(run, ErrorClass.PERMANENT, f"in the handlers' process: {error}", time(), 0.0)
+    except UnknownTaskType:  # its module is another one than when the agent started
+        return cannot_run(run, f"its handlers' processes no longer know type {run.task_type}")
     channel = PipeChannel(stream, run)
     bind_attempt(run)
     try:

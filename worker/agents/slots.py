@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from time import thread_time, time
+from time import thread_time
 
-from core.errors import ErrorClass, UnknownTaskType
+from core.errors import UnknownTaskType
 from core.protocol import Done, Run
 from core.registry import Isolation, Registry, TaskType
 from worker.agents.async_slot import AsyncRunner
 from worker.agents.context import Channel
-from worker.agents.execution import HandlerStopped, context_of, execute, failed
+from worker.agents.execution import HandlerStopped, cannot_run, context_of, execute
 from worker.agents.keeper import Keeper, KeeperLost
 from worker.agents.process_slot import ProcessSlot
 from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch, Watchdog
@@ -57,8 +57,8 @@ class Runners:
         """
         try:
             task_type = self._registry.get(run.task_type)
-        except UnknownTaskType as error:
-            return failed(run, ErrorClass.PERMANENT, str(error), time(), 0.0)
+        except UnknownTaskType:
+            return cannot_run(run, f"it does not know type {run.task_type}")
         if task_type.isolation is Isolation.THREAD:
             return self._run_inline(slot_index, task_type, run, channel)
         if task_type.isolation is Isolation.ASYNC:

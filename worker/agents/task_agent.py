@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from core.placement import AgentSlots
 from core.protocol import AgentInfo, Done, Pair, Run
 from core.queue import Queue
 from core.registry import Registry
 from worker.agents.base import BaseAgent
 from worker.agents.channel import AgentChannel
 from worker.agents.slots import Runners
+from worker.fleet_types import known_types
 
 
 class TaskAgent(BaseAgent):
@@ -28,6 +30,8 @@ class TaskAgent(BaseAgent):
         output_limit_bytes: int,
     ) -> None:
         super().__init__(info, queue, heart_queue, ttl_seconds=ttl_seconds, data_dir=data_dir)
+        patterns = AgentSlots(info.id, tuple(info.types), frozenset(info.tags), info.max_concurrency)
+        self.known_types = known_types(registry, patterns.matches)
         self._runners = Runners(registry, info.max_concurrency, output_limit_bytes, modules, on_stuck=self.report_stuck)
 
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:

@@ -12,7 +12,7 @@ from core import alert_texts
 from core.alert_rules import Rule
 from core.alert_texts import counted
 from core.models import Lane
-from core.placement import AgentSlots, unplaceable_reason
+from core.placement import slots_of, unplaceable_reason
 from worker.monitor.signals import Signals
 
 
@@ -52,7 +52,7 @@ def _no_agent(rule: Rule, signals: Signals) -> Readings | None:
     live = signals.live
     if live is None:
         return None
-    agents = [AgentSlots(a.id, tuple(a.types), frozenset(a.tags), a.max_concurrency) for a in live.agents]
+    agents = [slots_of(agent) for agent in live.agents]
     found: dict[str, Reading] = {}
     for lane in live.lanes:
         reason = unplaceable_reason(Lane(lane.queue, lane.type, tuple(lane.requires)), agents)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.database import Transaction
 from core.holds import Holds
 from core.models import AgentRecord, Lane, Task
-from core.placement import AgentSlots, unplaceable_reason
+from core.placement import slots_of, unplaceable_reason
 from core.states import TaskState
 from core.store import holding, reading
 
@@ -16,11 +16,7 @@ class Reasons:
     def __init__(self, agents: list[AgentRecord], holds: Holds) -> None:
         self._names = {agent.id: agent.name for agent in agents}
         self._holds = holds
-        self._agents = [
-            AgentSlots(agent.id, agent.types, frozenset(agent.tags), agent.max_concurrency)
-            for agent in agents
-            if agent.left_at is None
-        ]
+        self._agents = [slots_of(agent) for agent in agents if agent.left_at is None]
         self._known: dict[Lane, str | None] = {}
 
     @classmethod

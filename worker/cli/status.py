@@ -123,12 +123,27 @@ def agents(
         print_line("no agents" if every else "no agent is registered")
         return
     _print_agents(found)
+    _print_differing(found)
     if did:
         print_line("")
         _print_reliability(did)
     for name, listed in sorted(breakers.items()):
         for breaker in listed:
             print_line(visible(f"{name} gets no tasks of type {breaker['type']}: {breaker['reason']}"), "yellow")
+
+
+def _print_differing(found: list[Any]) -> None:
+    """Which types present agents know in different versions, as while a deployment is half done."""
+    versions: dict[str, dict[str, list[str]]] = {}
+    for agent in found:
+        for name, version in (agent.known_types or {}).items() if agent.left_at is None else ():
+            versions.setdefault(name, {}).setdefault(version, []).append(agent.name)
+    for name, by_version in sorted(versions.items()):
+        if len(by_version) > 1:
+            listed = "; ".join(
+                f"{version}: {', '.join(sorted(names))}" for version, names in sorted(by_version.items())
+            )
+            print_line(visible(f"type {name} is there in {len(by_version)} versions: {listed}"), "yellow")
 
 
 def _open_breakers(queue: Any) -> dict[str, list[dict[str, Any]]]:

@@ -49,6 +49,8 @@ def _agent(ledger: Ledger, agent: KnownAgent, claims: list[Claim], now: float, d
             )
             for breaker in ledger.breakers.of_agent(info.name)
         ],
+        known_types=ledger.fleet.versions_of(info.id),
+        refused=dict(agent.slots.refused),
     )
 
 

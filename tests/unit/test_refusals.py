@@ -1,0 +1,195 @@
+"""What agents say they know, what they hand back as work that they can't run, and who gets it then."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from core.clock import FakeClock
+from core.models import Lane
+from core.placement import unplaceable_reason
+from core.protocol import (
+    NULL,
+    Done,
+    Failure,
+    Hello,
+    KnownType,
+    Reply,
+    Report,
+    Returned,
+    SubmitChild,
+    encode,
+)
+from core.registry import Registry, registry
+from core.validation import Limits
+from tests.unit.ledger_support import TTL_SECONDS, claimed, give, info, task_id
+from worker.batch import Batch
+from worker.decisions import policy_of
+from worker.fleet_types import FleetTypes, is_readable
+from worker.intake import Intake
+from worker.ledger import SHUNNED_SECONDS, Durations, Ledger
+from worker.recovery import Recovery
+
+WORK = "demo.work"
+LANE = Lane("default", WORK)
+OLD, NEW, OTHER = "old-1:a", "new-1:a", "old-2:a"
+
+
+def known(name: str = WORK, version: str = "1", **fields: object) -> KnownType:
+    return KnownType(name, version, [], **fields)  # type: ignore[arg-type]
+
+
+class Desk:
+    """An intake with a ledger whose agents said what they know."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.ledger = Ledger(Durations(), fleet=FleetTypes(registry))
+        recovery = Recovery(self.ledger, lambda name: policy_of(self.ledger.fleet, name), TTL_SECONDS)
+        self.intake = Intake(self.ledger, recovery, self.ledger.fleet, Limits(1000, 1000), self.clock)
+        self._entries = 0
+
+    def read(self, *reports: Report) -> Batch:
+        batch = Batch()
+        self._entries += 1
+        self.intake.read([(f"{self._entries}-0".encode(), encode(list(reports)))], batch)
+        return batch
+
+    def hello(self, agent_id: str, *types: KnownType) -> Batch:
+        return self.read(Hello(info(agent_id), list(types)))
+
+    def takes(self, agent_id: str, lane: Lane = LANE) -> bool:
+        return self.ledger.agents[agent_id].slots.can_take(lane)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def refused_input(number: int = 1) -> Done:
+    return Done(task_id(number), 1, NULL, Failure("invalid_input", "input.mode: extra"), 0.0, 0.0)
+
+
+def test_an_agent_gets_only_types_that_it_says_it_knows(desk: Desk) -> None:
+    batch = desk.hello(OLD, known("demo.other"))
+    assert batch.known_types == {OLD: [{"name": "demo.other", "version": "1", "requires": []}]}
+    assert [arrival.id for arrival in batch.arrivals] == [OLD]
+    assert not desk.takes(OLD)
+    assert desk.takes(OLD, Lane("default", "demo.other"))
+    desk.read(Hello(info("silent-1:a")))
+    assert desk.takes("silent-1:a"), "of before, and taken by its patterns"
+
+
+def test_a_hello_that_comes_after_the_first_heartbeat_is_recorded(desk: Desk) -> None:
+    desk.ledger.add_agent(info(OLD))
+    assert desk.takes(OLD)
+    batch = desk.hello(OLD, known("demo.other"))
+    assert [arrival.id for arrival in batch.arrivals] == [OLD]
+    assert not desk.takes(OLD)
+
+
+def test_a_boot_gets_no_type_again_that_it_can_not_run(desk: Desk) -> None:
+    for agent_id in (OLD, NEW):
+        desk.hello(agent_id, known())
+    give(desk.ledger, claimed(1, agent_id=OLD))
+    batch = desk.read(Returned(OLD, [(task_id(1), 1)], WORK, "it does not know type demo.work"))
+    (settlement,) = batch.settlements
+    assert (settlement.to_state, settlement.refund, settlement.event) == ("pending", 1, "handed_back")
+    assert (desk.takes(OLD), desk.takes(NEW)) == (False, True)
+    assert desk.ledger.agents[OLD].slots.accepts_work, "it can run everything else"
+    desk.ledger.forget_refusals(1e9)
+    assert not desk.takes(OLD)
+
+
+def test_work_that_is_returned_by_another_agent_than_its_own_stays(desk: Desk) -> None:
+    for agent_id in (OLD, NEW):
+        desk.hello(agent_id, known())
+    give(desk.ledger, claimed(1, agent_id=OLD))
+    assert desk.read(Returned(NEW, [(task_id(1), 1)], WORK, "\x00")).settlements == []
+
+
+def test_an_input_that_one_version_refuses_goes_to_the_other(desk: Desk) -> None:
+    desk.hello(OLD, known(version="1"))
+    desk.hello(OTHER, known(version="1"))
+    desk.hello(NEW, known(version="2"))
+    give(desk.ledger, claimed(1, agent_id=OLD))
+    (settlement,) = desk.read(refused_input()).settlements
+    assert (settlement.to_state, settlement.refund, settlement.error) == ("pending", 1, None)
+    assert [desk.takes(agent_id) for agent_id in (OLD, OTHER, NEW)] == [False, False, True]
+    desk.ledger.forget_refusals(desk.clock.monotonic() + SHUNNED_SECONDS + 1)
+    assert desk.takes(OLD), "it may run other inputs of the type"
+
+
+def test_an_input_that_nobody_here_accepts_waits_and_stops_nobody_else(desk: Desk) -> None:
+    desk.hello(OLD, known(version="1"))
+    desk.hello(NEW, known(version="2"))
+    give(desk.ledger, claimed(1, agent_id=OLD))
+    desk.read(refused_input())
+    give(desk.ledger, claimed(2, agent_id=NEW)._replace(refunds=3))
+    (settlement,) = desk.read(refused_input(2)).settlements
+    assert (settlement.to_state, settlement.delay_seconds, settlement.refund) == ("scheduled", 8.0, 1)
+    assert desk.takes(NEW)
+
+
+def test_an_input_fails_where_all_have_one_version_or_after_the_last_refund(desk: Desk) -> None:
+    desk.hello(OLD, known(version="1"))
+    give(desk.ledger, claimed(1, agent_id=OLD))
+    (settlement,) = desk.read(refused_input()).settlements
+    assert settlement.to_state == "failed"
+    desk.hello(NEW, known(version="2"))
+    give(desk.ledger, claimed(2, agent_id=OLD)._replace(refunds=10))
+    (settlement,) = desk.read(refused_input(2)).settlements
+    assert settlement.to_state == "failed"
+
+
+def test_a_leader_takes_from_agents_what_it_does_not_know(desk: Desk) -> None:
+    desk.hello(NEW, known("acme.new", max_attempts=7, backoff_seconds=2.5, retry_on=["timeout"]))
+    policy = policy_of(desk.ledger.fleet, "acme.new")
+    assert (policy.max_attempts, policy.backoff_seconds, set(policy.retry_on)) == (7, 2.5, {"timeout"})
+    child = SubmitChild(NEW, "r", task_id(1), 1, 1, "acme.new", {"any": [1]}, {})
+    (accepted,) = desk.read(child).children
+    assert accepted.submission.max_attempts == 7
+    unknown = desk.read(SubmitChild(NEW, "r", task_id(1), 1, 2, "acme.newer", {}, {}))
+    (reply,) = unknown.orders[NEW]
+    assert isinstance(reply, Reply)
+    assert "acme.newer" in (reply.refused or "")
+    too_large = desk.read(SubmitChild(NEW, "r", task_id(1), 1, 3, "acme.new", {"a": "x" * 2000}, {}))
+    assert too_large.children == []
+    desk.ledger.remove_agent(NEW)
+    assert policy_of(desk.ledger.fleet, "acme.new").max_attempts == 3
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"name": "Acme"},
+        {"name": "a\x00b"},
+        {"name": "a" * 300},
+        {"version": "\x00"},
+        {"requires": ["GPU\x00"]},
+        {"max_attempts": 10**30},
+        {"backoff_seconds": -1.0},
+        {"max_backoff_seconds": 1e300},
+        {"retry_on": ["never"]},
+        {"timeout_seconds": 0.0},
+    ],
+)
+def test_what_can_be_no_type_is_not_remembered(desk: Desk, field: dict[str, object]) -> None:
+    odd = msgspec.structs.replace(known("acme.new"), **field)
+    assert not is_readable(odd)
+    batch = desk.hello(NEW, odd, known())
+    assert batch.known_types == {NEW: [{"name": WORK, "version": "1", "requires": []}]}
+
+
+def test_why_nobody_can_take_a_type_names_who_does_not_know_it(desk: Desk) -> None:
+    desk.hello(OLD, known("demo.other"))
+    reason = unplaceable_reason(LANE, [agent.slots for agent in desk.ledger.agents.values()])
+    assert reason == "no registered agent can run type demo.work: old-1 do not know it, or not in this version"
+
+
+def test_a_fleet_knows_the_types_of_its_own_process_first() -> None:
+    fleet = FleetTypes(Registry(registry.load().types))
+    fleet.learn("a:1", [known("diagnostic.noop", max_attempts=9)])
+    assert fleet.get("diagnostic.noop").handler is registry.types["diagnostic.noop"].handler
+    assert fleet.differs("a:1", "diagnostic.noop")

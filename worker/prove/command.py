@@ -56,8 +56,8 @@ def run_prove_people(
             [f"prove: --act: {unknown[0]!r} is not accepted, expected one of {', '.join(people_plan.KINDS)}"]
         )
     yard = Yard(settings)
-    if yard.faketime is None:
-        Console(stderr=True).print("Clocks are not set: that needs libfaketime (Debian: apt-get install faketime)")
+    if not yard.clock.can_be_set:
+        Console(stderr=True).print("Clocks are not set: that needs a C compiler (cc)")
 
     def proved(chosen: int, note: Note) -> tuple[bool, Any, dict[str, Any]]:
         findings = prove_people(

@@ -15,22 +15,22 @@ from worker.prove.people import plan
 if TYPE_CHECKING:
     from worker.prove.people.yard import Yard
 
-OFFSETS = {
-    "back an hour": "-3600",
-    "ahead a day": "+86400",
-    "ahead three years": "+94608000",
-    "back two minutes": "-120",
+OFFSETS_SECONDS = {
+    "back an hour": -3600.0,
+    "ahead a day": 86_400.0,
+    "ahead three years": 94_608_000.0,
+    "back two minutes": -120.0,
 }
 
 
 @contextmanager
 def set_the_clock(yard: Yard, act: plan.Act) -> Iterator[None]:
     """The clock of workers and agents is set, and later set right again."""
-    yard.clock_file.write_text(f"{OFFSETS[act.way]}\n")
+    yard.clock.set(OFFSETS_SECONDS[act.way])
     try:
         yield
     finally:
-        yard.clock_file.write_text("+0\n")
+        yard.clock.set(0.0)
 
 
 @contextmanager

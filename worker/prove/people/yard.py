@@ -7,7 +7,7 @@ import socket
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 import psutil
@@ -20,12 +20,9 @@ from core.embedded import Endpoints
 from worker.agents.main import Launch
 from worker.prove.people import modules
 from worker.prove.people.proxy import HOST, PostgresProxy, RedisProxy
+from worker.prove.people.wall_clock import WallClock
 from worker.prove.world import WORKERS, World
 
-FAKETIME = (
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
-)
 HALF_AGENTS = 2  # of the newer version, on a host of their own
 
 
@@ -34,20 +31,19 @@ class Yard(World):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.clock_file = self.folder / "clock"
+        self.clock = WallClock(self.folder)
         self.modules = self.folder / "modules"
         self.newer_modules = self.folder / "newer-modules"
-        self.faketime = next((path for path in FAKETIME if Path(path).exists()), None)
         self._ports = [_free_port() for _ in range(WORKERS + 1)]
         self._newer: subprocess.Popen[bytes] | None = None
 
     def doors(self) -> Endpoints:
         """Proxies: everybody but the one who counts goes through them."""
-        self.clock_file.write_text("+0\n")
+        self.clock.make()
         modules.write(self.modules, modules.OLDER)
         modules.write(self.newer_modules, modules.NEWER)
-        redis, postgres = make_url(self._redis.url), make_url(self._postgres.url)
-        self.redis_proxy = RedisProxy(redis.database or str(redis.query.get("path", "")))
+        postgres = make_url(self._postgres.url)
+        self.redis_proxy = RedisProxy(unquote(urlsplit(self._redis.url).path))
         folder, port = postgres.query["host"], postgres.query.get("port", "5432")
         self.postgres_proxy = PostgresProxy(f"{folder}/.s.PGSQL.{port}")
         through = postgres.set(host=HOST, port=self.postgres_proxy.port, query={})
@@ -55,19 +51,12 @@ class Yard(World):
 
     def variables(self, command: str) -> dict[str, str]:
         """A module of the installation's own, a port for health, and a clock that can be set."""
-        variables = {
+        return {
             "TASKYARD_TASK_MODULES": f"worker.prove.tasks,{modules.NAME}",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(self.modules), os.environ.get("PYTHONPATH")))),
             "TASKYARD_METRICS_PORT": str(self._ports[WORKERS] if command == "agent" else self._free_worker_port()),
+            **self.clock.variables(),
         }
-        if self.faketime is not None:
-            variables |= {
-                "LD_PRELOAD": self.faketime,
-                "FAKETIME_TIMESTAMP_FILE": str(self.clock_file),
-                "FAKETIME_NO_CACHE": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            }
-        return variables
 
     @property
     def health_urls(self) -> dict[str, str]:

@@ -16,3 +16,7 @@ SELECT count(*) FROM tasks WHERE finished_at IS NULL
 -- name: connections
 -- How many clients are connected to this database.
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'
+
+-- name: unfinished
+-- How many of these tasks have not ended.
+SELECT count(*) FROM tasks WHERE finished_at IS NULL AND id = ANY(%(ids)s::uuid[])

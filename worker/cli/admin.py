@@ -164,6 +164,8 @@ def prove(
     cycles: Annotated[int, typer.Option(min=0, help="How many kills; 0: until the time is over.")] = 20,
     minutes: Annotated[float, typer.Option(min=0, help="For how long at most; 0: no limit.")] = 0.0,
     seed: Annotated[int | None, typer.Option(help="Repeats the decisions of an earlier run.")] = None,
+    people: Annotated[bool, typer.Option("--people", help="Do what people do instead of killing.")] = False,
+    act: Annotated[list[str] | None, typer.Option(help="Of what people do only this; may repeat.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder with servers, logs and records.")] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write what was found here.")
@@ -173,15 +175,27 @@ def prove(
 
     On servers of its own. Exits with 1 if a task was lost, stuck, accepted twice or run twice under one
     attempt, or if something was left behind. Ctrl-C ends the killing and counts what was done.
+
+    With --people nothing is killed: locks are held, servers say "not now", clocks are set, descriptors taken,
+    task modules broken, half a fleet deployed, junk left in Redis. It also fails if work does not go on after
+    such an act, or if /healthz is not red within 30 s of an outage that lasts, and green within 10 s after it.
     """
     from core.config import load_settings
     from core.errors import ConfigurationError
-    from worker.prove.command import run_prove
+    from worker.prove.command import run_prove, run_prove_people
 
     if not cycles and not minutes:
         raise ConfigurationError(["prove: neither --cycles nor --minutes sets an end"])
     settings = load_settings()
-    raise typer.Exit(run_prove(settings, cycles=cycles, minutes=minutes, seed=seed, json_file=json_file, keep=keep))
+    if act and not people:
+        raise ConfigurationError(["prove: --act is of no use without --people"])
+    if people:
+        code = run_prove_people(
+            settings, cycles=cycles, minutes=minutes, seed=seed, kinds=act or [], json_file=json_file, keep=keep
+        )
+    else:
+        code = run_prove(settings, cycles=cycles, minutes=minutes, seed=seed, json_file=json_file, keep=keep)
+    raise typer.Exit(code)
 
 
 def soak(

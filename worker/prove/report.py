@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from worker.bench.results import percentile
 from worker.prove import plan
-from worker.prove.run import Death, Findings
+from worker.prove.run import Count, Death, Findings
 
 SHOWN = 10
 
 
 def tables(findings: Findings) -> Group:
     """What was found, for people."""
-    kept = findings.is_kept
-    headline = Text(
-        "The promise was kept." if kept else "THE PROMISE WAS BROKEN.", "bold green" if kept else "bold red"
-    )
-    parts: list[Any] = [_counts(findings), _recoveries(findings), *_problems(findings), headline]
+    parts: list[Any] = [_counts(findings), _recoveries(findings), *_problems(findings), headline(findings.is_kept)]
     return Group(*parts)
 
 
-def print_tables(findings: Findings) -> None:
-    Console().print(tables(findings))
+def headline(is_kept: bool) -> Text:
+    """The last line."""
+    return Text(
+        "The promise was kept." if is_kept else "THE PROMISE WAS BROKEN.", "bold green" if is_kept else "bold red"
+    )
 
 
 def as_json(findings: Findings) -> dict[str, Any]:
@@ -38,31 +38,36 @@ def as_json(findings: Findings) -> dict[str, Any]:
         "seconds": round(findings.seconds, 1),
         "kills": {kind: len(_of(findings, kind)) for kind in plan.KINDS},
         "recovery_seconds": {kind: _percentiles(findings, kind) for kind in plan.KINDS},
-        "counts": {row[0]: row[1] for row in _count_rows(findings)},
-        "availability": _availability(findings),
+        "counts": {row[0]: row[1] for row in count_rows(findings)},
+        "availability": availability(findings),
         "leftovers": findings.leftovers,
         "orphans": findings.orphans,
         "trouble": findings.trouble,
-        "broken": {name: ids for name, ids in _broken(findings).items() if ids} if verdict else {},
+        "broken": {name: ids for name, ids in broken(findings).items() if ids} if verdict else {},
     }
 
 
 def _counts(findings: Findings) -> Table:
-    title = f"{len(findings.deaths)} kills in {findings.seconds:.0f} s, seed {findings.seed}"
-    table = Table(title=title, title_justify="left")
-    table.add_column("what")
-    table.add_column("count", justify="right")
-    table.add_column("must be")
-    for name, count, bound in _count_rows(findings):
-        table.add_row(name, f"{count:,}", bound)
-    availability = _availability(findings)
-    table.add_row("availability (a client that waits 5 s)", _share(availability["patient"]), "≥ 99 %")
-    table.add_row("availability (first try)", _share(availability["first_try"]), "")
+    table = counted(findings, f"{len(findings.deaths)} kills in {findings.seconds:.0f} s, seed {findings.seed}")
+    table.add_row("availability (a client that waits 5 s)", _share(availability(findings)["patient"]), "≥ 99 %")
     table.add_row("failed probes that no death explains", f"{len(findings.unexplained):,}", "0")
     return table
 
 
-def _count_rows(findings: Findings) -> list[tuple[str, int, str]]:
+def counted(findings: Count, title: str) -> Table:
+    """The table of what was counted."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("what")
+    table.add_column("count", justify="right")
+    table.add_column("must be")
+    for name, count, bound in count_rows(findings):
+        table.add_row(name, f"{count:,}", bound)
+    table.add_row("availability (first try)", _share(availability(findings)["first_try"]), "")
+    return table
+
+
+def count_rows(findings: Count) -> list[tuple[str, int, str]]:
+    """What was counted: name, count, what it must be."""
     rows = [("submissions refused", findings.refused, "")]
     verdict = findings.verdict
     if verdict is not None:
@@ -72,7 +77,7 @@ def _count_rows(findings: Findings) -> list[tuple[str, int, str]]:
             ("failed", verdict.failed, f"{verdict.expected_failures} that were meant to"),
             ("executions", verdict.executions, ""),
             ("extra executions", verdict.extra_executions, f"≤ {verdict.extra_bound}"),
-            *((name.replace("_", " "), len(ids), "0") for name, ids in _broken(findings).items()),
+            *((name.replace("_", " "), len(ids), "0") for name, ids in broken(findings).items()),
         ]
     rows += [(f"left: {name}", count, "0") for name, count in findings.leftovers.items()]
     return [*rows, ("left: processes", len(findings.orphans), "0")]
@@ -91,14 +96,19 @@ def _recoveries(findings: Findings) -> Table:
 
 
 def _problems(findings: Findings) -> list[Text]:
+    return problems(findings, [f"unavailable: {probing.reason}" for probing in findings.unexplained[:SHOWN]])
+
+
+def problems(findings: Count, more: Sequence[str] = ()) -> list[Text]:
+    """What went wrong, a line each."""
     lines = [findings.trouble] if findings.trouble else []
-    lines += [f"{name}: {', '.join(ids[:SHOWN])}" for name, ids in _broken(findings).items() if ids]
+    lines += [f"{name}: {', '.join(ids[:SHOWN])}" for name, ids in broken(findings).items() if ids]
     lines += [f"still running: {orphan}" for orphan in findings.orphans]
-    lines += [f"unavailable: {probing.reason}" for probing in findings.unexplained[:SHOWN]]
-    return [Text(line, "red") for line in lines]
+    return [Text(line, "red") for line in (*lines, *more)]
 
 
-def _broken(findings: Findings) -> dict[str, list[str]]:
+def broken(findings: Count) -> dict[str, list[str]]:
+    """The tasks that break the promise, by how they do."""
     names = ("lost", "stuck", "double_accepted", "wrongly_ended", "run_twice", "never_run")
     return {name: getattr(findings.verdict, name) for name in names} if findings.verdict else {}
 
@@ -114,7 +124,7 @@ def _percentiles(findings: Findings, kind: str) -> dict[str, float]:
     return {"p50": percentile(found, 0.5), "p99": percentile(found, 0.99), "longest": max(found)}
 
 
-def _availability(findings: Findings) -> dict[str, float | None]:
+def availability(findings: Count) -> dict[str, float | None]:
     """Shares of the probes, None if there was none."""
     total = len(findings.probings)
     return {

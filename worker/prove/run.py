@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
 import structlog
 
@@ -35,18 +38,24 @@ class Death:
 
 
 @dataclass(slots=True)
-class Findings:
-    """Everything that a run found out."""
+class Count:
+    """What was counted at the end of a run, whatever had been done to the installation."""
 
     seed: int
     seconds: float = 0.0
-    deaths: list[Death] = field(default_factory=list)
     probings: list[Probing] = field(default_factory=list)
     refused: int = 0
     verdict: Verdict | None = None
     leftovers: dict[str, int] = field(default_factory=dict)
     orphans: list[str] = field(default_factory=list)
     trouble: str = ""
+
+
+@dataclass(slots=True)
+class Findings(Count):
+    """Everything that a run of kills found out."""
+
+    deaths: list[Death] = field(default_factory=list)
 
     @property
     def unexplained(self) -> list[Probing]:
@@ -74,16 +83,30 @@ def prove(world: World, seed: int, cycles: int, seconds: float, on_kill: Callabl
     """
     findings = Findings(seed)
     began = time.monotonic()
-    load, probe = Load(world, plan.tasks(seed)), Probe(world)
-    try:
-        for number, kill in enumerate(plan.kills(seed)):
-            if (cycles and number >= cycles) or (seconds and time.monotonic() - began >= seconds):
+    with under_load(world, findings, plan.tasks(seed), interruptions=lambda: len(findings.deaths)):
+        for kill in islice(plan.kills(seed), cycles or None):
+            if seconds and time.monotonic() - began >= seconds:
                 break
-            _pause(world, kill.pause_seconds)
+            pause(world, kill.pause_seconds)
             findings.deaths.append(_death(world, kill))
             on_kill(findings.deaths[-1])
+    return findings
+
+
+@contextmanager
+def under_load(
+    world: World, findings: Count, tasks: Iterator[dict[str, Any]], *, interruptions: Callable[[], int]
+) -> Iterator[None]:
+    """Submits and probes meanwhile; at the end everything is waited for, counted and stopped.
+
+    Each interruption may have cost an execution in every slot.
+    """
+    began = time.monotonic()
+    load, probe = Load(world, tasks), Probe(world)
+    try:
+        yield
     except KeyboardInterrupt:
-        log.info("prove.interrupted", kills=len(findings.deaths))
+        log.info("prove.interrupted", interruptions=interruptions())
     except TaskyardError as error:
         findings.trouble = str(error)
     finally:
@@ -91,13 +114,13 @@ def prove(world: World, seed: int, cycles: int, seconds: float, on_kill: Callabl
         probe.stop()
     findings.probings, findings.refused = probe.probings, load.refused
     findings.trouble = findings.trouble or load.trouble
-    _count(world, findings)
+    _count(world, findings, interruptions())
     findings.orphans = world.stop()
     findings.seconds = time.monotonic() - began
-    return findings
 
 
-def _pause(world: World, seconds: float) -> None:
+def pause(world: World, seconds: float) -> None:
+    """Waits, and starts workers anew meanwhile."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         world.tend()
@@ -114,14 +137,14 @@ def _death(world: World, kill: plan.Kill) -> Death:
         if kill.kind == plan.AGENT:
             world.wait(lambda: not world.open_tasks(who), f"the recovery of {who}'s tasks")
         else:
-            _canary(world)
+            canary(world)
     except Unavailable as error:
         log.error("prove.no_recovery", kind=kill.kind, way=kill.way, who=who, reason=str(error))
         return Death(kill, who, at, ready, None)
     return Death(kill, who, at, ready, time.monotonic() - ready)
 
 
-def _canary(world: World) -> None:
+def canary(world: World) -> None:
     """Returns once a task that is submitted now has completed; raises Unavailable."""
     submitted: list[str] = []
 
@@ -133,13 +156,13 @@ def _canary(world: World) -> None:
     world.wait(has_completed, "the end of a task that was submitted after the death")
 
 
-def _count(world: World, findings: Findings) -> None:
+def _count(world: World, findings: Count, interruptions: int) -> None:
     """Waits for the end of all work and compares the records."""
     try:
         world.wait(lambda: not world.open_tasks(), "the end of all tasks")
     except Unavailable as error:
         findings.trouble = findings.trouble or str(error)
-    _pause(world, QUIET_SECONDS)
+    pause(world, QUIET_SECONDS)
     try:
         findings.leftovers = world.leftovers()
         with world.database.transaction() as tx:
@@ -151,7 +174,7 @@ def _count(world: World, findings: Findings) -> None:
         dict(_pairs(records.read(world.journal))),
         {row[0]: Outcome(*row[1:]) for row in rows},
         records.read(world.ledger),
-        kills=len(findings.deaths),
+        kills=interruptions,
         slots=AGENTS * SLOTS,
     )
 

@@ -14,43 +14,51 @@ from worker.agents.context import TaskContext
 from worker.prove import records
 
 LEDGER_VARIABLE = "TASKYARD_PROVE_LEDGER"
+LINE = "some handlers print without end\n"
 # So many that no task runs out of attempts by what is killed under it.
 MANY = RetryPolicy(max_attempts=50, backoff_seconds=0.2, max_backoff_seconds=1.0)
 
 
 class Work(BaseModel):
-    """How long to work, how many attempts fail first, and whether it fails for good."""
+    """How long to work, how many attempts fail first, whether it fails for good, and how much it carries and says."""
 
     model_config = ConfigDict(extra="forbid")
 
     seconds: float = Field(0.0, ge=0, le=60)
     failures: int = Field(0, ge=0, le=5)
     hopeless: bool = False
+    output_bytes: int = Field(0, ge=0)
+    printed_bytes: int = Field(0, ge=0)
+    padding: str = ""
 
 
 class Worked(BaseModel):
     """Which attempt did it."""
 
     attempt: int
+    padding: str = ""
 
 
-def _work(work: Work, context: TaskContext) -> Worked:
+def work(given: Work, context: TaskContext) -> Worked:
+    """Writes a line into the ledger and does as the input says."""
     records.append(Path(os.environ[LEDGER_VARIABLE]), [context.task_id, context.attempt, os.getpid()])
-    time.sleep(work.seconds)
-    if work.hopeless:
+    time.sleep(given.seconds)
+    if given.hopeless:
         raise PermanentError("meant to fail")
-    if context.attempt <= work.failures:
+    if context.attempt <= given.failures:
         raise TransientError("meant to fail at first")
-    return Worked(attempt=context.attempt)
+    for _ in range(given.printed_bytes // len(LINE)):
+        print(LINE, end="")
+    return Worked(attempt=context.attempt, padding="x" * given.output_bytes)
 
 
 @task_type("prove.process", retry=MANY, timeout_seconds=60)
-def in_process(work: Work, context: TaskContext) -> Worked:
+def in_process(given: Work, context: TaskContext) -> Worked:
     """Works in a child process."""
-    return _work(work, context)
+    return work(given, context)
 
 
 @task_type("prove.thread", isolation="thread", retry=MANY, timeout_seconds=60)
-def in_thread(work: Work, context: TaskContext) -> Worked:
+def in_thread(given: Work, context: TaskContext) -> Worked:
     """Works in a thread of the agent."""
-    return _work(work, context)
+    return work(given, context)

@@ -20,6 +20,7 @@ import psutil
 
 from core.config import Settings, load_settings
 from core.database import Database, queries
+from core.embedded import Endpoints
 from core.embedded_postgres import PostgresServer
 from core.embedded_redis import RedisServer
 from core.errors import Unavailable
@@ -28,7 +29,7 @@ from core.queue import Queue
 from core.redis_client import connect_redis
 from core.registry import registry
 from core.store import reading
-from core.submission import Submitter
+from core.submission import open_submitter
 from worker import failpoints
 from worker.agents.main import Launch
 from worker.prove import plan
@@ -41,7 +42,7 @@ POLL_SECONDS = 0.01
 MODULE = "worker.prove.tasks"
 POOL = """
 [[agents]]
-kind = "prove"
+kind = "{kind}"
 count = {count}
 types = ["prove.*", "diagnostic.*"]
 max_concurrency = {slots}
@@ -67,13 +68,14 @@ class World:
         self._redis.start()
         migrate(self._postgres.url)
         registry.load((MODULE,))
+        self.endpoints = self.doors()
         self.settings = load_settings(
             database_url=self._postgres.url, redis_url=self._redis.url, data_dir=self.folder, task_modules=MODULE
         )
         self.database = Database(self._postgres.url)
         self.queue = Queue(connect_redis(self._redis.url), self.settings.namespace, self.settings.placement_of)
-        self.submitter = Submitter(self.settings, registry, self.database, self.queue)
-        self._supervisor = self._process("agent", AGENTS)
+        self.submitter = open_submitter(self.settings, registry, self.endpoints.database_url, self.endpoints.redis_url)
+        self._supervisor = self.start_process("agent", AGENTS)
         self.tend()
         self.wait(lambda: len(self._agents()) == AGENTS and self._leader() is not None, "workers and agents")
         return self
@@ -86,6 +88,14 @@ class World:
         self.queue.redis.close()
         self._redis.stop()
         self._postgres.stop()
+
+    def doors(self) -> Endpoints:
+        """The URLs by which everybody but the one who counts reaches the servers, once these run."""
+        return Endpoints(self._postgres.url, self._redis.url)
+
+    def variables(self, command: str) -> dict[str, str]:
+        """What else a process of `command` (run or agent) finds in its environment."""
+        return {}
 
     def stop(self) -> list[str]:
         """Ends workers and agents as an operator would; returns what still runs of them afterwards."""
@@ -123,7 +133,7 @@ class World:
         """Starts workers anew that have died."""
         self._workers = [worker for worker in self._workers if worker.poll() is None]
         while len(self._workers) < WORKERS:
-            self._workers.append(self._process("run", 0))
+            self._workers.append(self.start_process("run", 0))
 
     def leftovers(self) -> dict[str, int]:
         """What is left in Redis once everything had time to go, by name; raises Unavailable."""
@@ -235,20 +245,22 @@ class World:
             return pid if pid in {worker.pid for worker in self._workers if worker.poll() is None} else None
         return None
 
-    def _process(self, command: str, agents: int) -> subprocess.Popen[bytes]:
-        pool = self.folder / f"pool-{agents}.toml"
+    def start_process(self, command: str, agents: int, kind: str = "prove") -> subprocess.Popen[bytes]:
+        """Starts a worker (run), or a host of agents (agent) that are called after their kind."""
+        pool = self.folder / f"pool-{kind}-{agents}.toml"
         if not pool.exists():
-            pool.write_text(POOL.format(count=agents, slots=SLOTS))
+            pool.write_text(POOL.format(kind=kind, count=agents, slots=SLOTS))
         environment = {
             **os.environ,
-            "TASKYARD_DATABASE_URL": self._postgres.url,
-            "TASKYARD_REDIS_URL": self._redis.url,
+            "TASKYARD_DATABASE_URL": self.endpoints.database_url,
+            "TASKYARD_REDIS_URL": self.endpoints.redis_url,
             "TASKYARD_DATA_DIR": str(self.folder),
             "TASKYARD_POOL_FILE": str(pool),
             "TASKYARD_TASK_MODULES": MODULE,
             "TASKYARD_LOG_LEVEL": "info",
             failpoints.VARIABLE: str(self._failpoints) if command == "run" else "",
             LEDGER_VARIABLE: str(self.ledger),
+            **self.variables(command),
         }
         with self._log.open("ab") as log:
             return subprocess.Popen(

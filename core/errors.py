@@ -41,6 +41,7 @@ class ErrorClass(StrEnum):
     CANCELLED = "cancelled"
     AGENT_LOST = "agent_lost"
     UNSTORABLE = "unstorable"
+    UNPROCESSABLE = "unprocessable"
 
 
 class TaskyardError(Exception):

@@ -9,9 +9,10 @@ from typing import Any, get_args
 
 import msgspec
 
-from core.protocol import MAX_INTEGER, Order, Report, decode_orders, decode_reports, is_task_id
+from core.protocol import MAX_INTEGER, Order, Report, Run, decode_orders, decode_reports, encode, is_task_id
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{},]', re.DOTALL)
+# What each kind of message has, in its order.
 _FIELDS: dict[type, dict[str, tuple[str, ...]]] = {
     union: {str(kind.__struct_config__.tag): kind.__struct_fields__ for kind in get_args(union)}
     for union in (Report, Order)
@@ -41,7 +42,17 @@ def read_reports(payload: bytes) -> Sequence[Report | Unreadable]:
 
 def read_orders(payload: bytes) -> Sequence[Order | Unreadable]:
     """The orders of one entry of an inbox, likewise."""
-    return _read(payload, decode_orders, Order)
+    return [_with_checkpoint(order) for order in _read(payload, decode_orders, Order)]
+
+
+def _with_checkpoint(order: Order | Unreadable) -> Order | Unreadable:
+    """The order, unless it brings a checkpoint that is no JSON: it would fail where nobody expects it."""
+    if type(order) is Run and order.checkpoint is not None:
+        try:
+            msgspec.json.decode(order.checkpoint)
+        except (ValueError, RecursionError) as error:
+            return Unreadable(encode(order), f"checkpoint: {error}", "run", order.task_id, order.attempt)
+    return order
 
 
 def _read(payload: bytes, decode: Callable[[bytes], list[Any]], union: Any) -> Sequence[Any]:

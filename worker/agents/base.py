@@ -16,12 +16,15 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import structlog
 
+from core.decoding import Unreadable, read_orders
 from core.errors import Unavailable
 from core.messages import Mailbox
 from core.placement import QUEUE_AHEAD_LIMIT
 from core.protocol import (
+    VERSION,
     AgentInfo,
     Cancel,
     Done,
@@ -37,12 +40,14 @@ from core.protocol import (
     Run,
     Started,
     Welcome,
-    decode_orders,
+    farewell_of,
 )
+from core.quarantine import Odd
 from core.queue import Queue
 from core.redis_client import reaching_redis
 from worker.agents.channel import AgentChannel, Requests
 from worker.agents.heart import Heart
+from worker.agents.held import Held
 from worker.agents.inbox import DELETE_COUNT, Inbox
 from worker.agents.local_queue import LocalQueue, RunTimes
 from worker.agents.outbox import Outbox
@@ -59,18 +64,24 @@ class BaseAgent(abc.ABC):
     """Lifecycle: start → (execute …) → drain → stop; `health` at any time."""
 
     def __init__(
-        self, info: AgentInfo, queue: Queue, heart_queue: Queue, *, ttl_seconds: float, data_dir: Path
+        self, info: AgentInfo, queue: Queue, heart_queue: Queue, *, ttl_seconds: float, data_dir: Path, proof: str = ""
     ) -> None:
-        """`heart_queue` has connections of its own; results wait under `data_dir` while Redis is away."""
-        self.info = info
+        """`heart_queue` has connections of its own; results wait under `data_dir` while Redis is away.
+
+        `proof` is the secret that lets its supervisor say that this boot is gone (see AgentInfo.farewell).
+        """
+        farewell = farewell_of(proof) if proof else ""
+        self.info = msgspec.structs.replace(info, version=VERSION, farewell=farewell)
+        self._proof = proof
+        self._queue = queue
         self.mailbox = Mailbox(queue.redis, queue.keys, info.name)
         self.requests = Requests()
-        self.outbox = Outbox(queue, self._forget, Spool(data_dir, info.id))
+        self._held = Held()
+        self.outbox = Outbox(queue, self._held.forget, Spool(data_dir, info.id))
         self.welcomed = threading.Event()
         self._run_times = RunTimes()
         self._waiting = LocalQueue(self._run_times.batch_limit)
         self._heart = Heart(self, heart_queue, ttl_seconds)
-        self._held: set[Pair] = set()
         self._running: dict[str, AgentChannel] = {}
         self._seen: dict[str, int] = {}
         self._inbox = Inbox(queue)
@@ -126,7 +137,7 @@ class BaseAgent(abc.ABC):
         while (is_busy := self._is_busy()) and time.monotonic() < deadline:
             time.sleep(0.02)
         # what ended and is still to be reported goes first, and its return counts for nothing then
-        unfinished = list(self._held) if is_busy else []
+        unfinished = self._held.pairs() if is_busy else []
         self.close_execution()
         if unfinished:
             log.info("agent.handing_back", agent=self.info.id, tasks=len(unfinished))
@@ -137,7 +148,7 @@ class BaseAgent(abc.ABC):
         """Leaves: everything is reported, then the agent is gone."""
         self._stop_reading.set()
         self._heart.stop()  # before the farewell, which a late heartbeat would undo
-        self.outbox.add(Gone(self.info.id, "left"))
+        self.outbox.add(Gone(self.info.id, "left", self._proof))
         if not self.outbox.close(timeout_seconds=5):
             log.warning("agent.unreported", agent=self.info.id)
 
@@ -149,7 +160,7 @@ class BaseAgent(abc.ABC):
             agent=self.info,
             generation=self._heart.generation,
             read_position=position.decode(),
-            held=list(self._held),
+            held=self._held.pairs(),
             running=len(self._running),
             draining=self._is_draining,
             cpu_percent=cpu_percent,
@@ -170,8 +181,7 @@ class BaseAgent(abc.ABC):
         self._drop(self._waiting.clear())
         boot_id = uuid.uuid4().hex[:12]
         log.warning("agent.renewed", agent=self.info.id, boot_id=boot_id)
-        fields = {name: getattr(self.info, name) for name in AgentInfo.__struct_fields__}
-        self.info = AgentInfo(**{**fields, "boot_id": boot_id, "id": f"{self.info.name}:{boot_id}"})
+        self.info = msgspec.structs.replace(self.info, boot_id=boot_id, id=f"{self.info.name}:{boot_id}")
         self._inbox.restart()
         self.outbox.add(Hello(self.info))
 
@@ -188,17 +198,33 @@ class BaseAgent(abc.ABC):
             entries = self._inbox.read(agent_id)
             if agent_id != self.info.id:
                 return  # renewed meanwhile: what came was for the boot before
-            for _, payload in entries:
-                self._obey(decode_orders(payload))
+            for entry, payload in entries:
+                self._obey(self._orders(entry, payload), agent_id)
             self._inbox.advance(agent_id, entries)
 
-    def _obey(self, orders: Sequence[Order]) -> None:
+    def _orders(self, entry: bytes, payload: bytes) -> list[Order]:
+        """The orders of an entry. What is none is set aside: it would be none at the next start, too.
+
+        The dispatcher misses a run that was lost so, and gives it to somebody again.
+        """
+        orders: list[Order] = []
+        for order in read_orders(payload):
+            if isinstance(order, Unreadable):
+                log.error("order.set_aside", agent=self.info.id, entry=entry.decode(), reason=order.reason)
+                place = f"inbox:{self.info.id} {entry.decode()}"
+                odd = Odd("order", place, order.reason, order.text, order.task_id, order.attempt, self.info.id)
+                self._queue.set_aside([odd])
+            else:
+                orders.append(order)
+        return orders
+
+    def _obey(self, orders: Sequence[Order], agent_id: str) -> None:
         runs = []
         for order in orders:
             if type(order) is Run:
                 if self._seen.get(order.task_id, 0) < order.attempt:
                     self._seen[order.task_id] = order.attempt
-                    self._held.add((order.task_id, order.attempt))
+                    self._held.add((order.task_id, order.attempt), agent_id)
                     runs.append(order)
             elif type(order) is Cancel:
                 self._cancel((order.task_id, order.attempt))
@@ -218,7 +244,7 @@ class BaseAgent(abc.ABC):
 
     def _cancel(self, pair: Pair) -> None:
         if self._waiting.remove(pair):
-            self._held.discard(pair)
+            self._held.forget([pair])
             return
         channel = self._running.get(pair[0])
         if channel is not None and self._seen.get(pair[0]) == pair[1]:
@@ -260,7 +286,8 @@ class BaseAgent(abc.ABC):
         return False
 
     def _execute(self, index: int, run: Run, *, is_alone: bool) -> None:
-        channel = self._running[run.task_id] = AgentChannel(self, run)
+        pair = (run.task_id, run.attempt)
+        channel = self._running[run.task_id] = AgentChannel(self, run, self._held.boot_of(pair, self.info.id))
         bind_attempt(run)
         try:
             done = self.execute(index, run, channel)
@@ -269,29 +296,30 @@ class BaseAgent(abc.ABC):
             self._running.pop(run.task_id, None)
         if done is not None:
             self._run_times.note(run.task_type, done.run_seconds)
-            self.outbox.add(done, (run.task_id, run.attempt), flush_follows=is_alone)
+            done.agent_id = channel.agent_id
+            self.outbox.add(done, pair, flush_follows=is_alone)
 
     def report_stuck(self, run: Run, done: Done) -> None:
         """An attempt can't be stopped: its end is reported and the process must end after the others."""
-        self.outbox.add(done, (run.task_id, run.attempt))
+        pair = (run.task_id, run.attempt)
+        done.agent_id = self._held.boot_of(pair, self.info.id)
+        self.outbox.add(done, pair)
         self._running.pop(run.task_id, None)
         self._stuck_slots += 1
         self.give_up()
 
     # held pairs
 
-    def _forget(self, pairs: Sequence[Pair]) -> None:
-        self._held.difference_update(pairs)
-
     def _drop(self, pairs: Sequence[Pair]) -> None:
         for task_id, _ in pairs:
             self._seen.pop(task_id, None)
-        self._held.difference_update(pairs)
+        self._held.forget(pairs)
 
     def _hand_back(self, pairs: Sequence[Pair]) -> None:
-        report = Returned(self.info.id, list(pairs))
-        try:
-            self.outbox.send(report)
-        except Unavailable:
-            self.outbox.add(report)
-        self._held.difference_update(pairs)
+        for agent_id, returned in self._held.by_boot(pairs, self.info.id).items():
+            report = Returned(agent_id, returned)
+            try:
+                self.outbox.send(report)
+            except Unavailable:
+                self.outbox.add(report)
+        self._held.forget(pairs)

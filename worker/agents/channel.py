@@ -49,13 +49,14 @@ class Requests:
 
 
 class AgentChannel:
-    """The channel of one attempt."""
+    """The channel of one attempt, whose order the boot `agent_id` got."""
 
-    __slots__ = ("_agent", "_last_progress", "_logged", "_run", "cancelled")
+    __slots__ = ("_agent", "_last_progress", "_logged", "_run", "agent_id", "cancelled")
 
-    def __init__(self, agent: BaseAgent, run: Run) -> None:
+    def __init__(self, agent: BaseAgent, run: Run, agent_id: str) -> None:
         self._agent = agent
         self._run = run
+        self.agent_id = agent_id
         self._logged = 0
         self._last_progress = 0.0
         self.cancelled = False
@@ -71,7 +72,9 @@ class AgentChannel:
             if now - self._last_progress >= PROGRESS_INTERVAL_SECONDS or message["fraction"] == 1.0:
                 self._last_progress = now
                 self._agent.outbox.add(
-                    Progress(run.task_id, run.attempt, message["fraction"], _storable(message["message"]))
+                    Progress(
+                        run.task_id, run.attempt, message["fraction"], _storable(message["message"]), self.agent_id
+                    )
                 )
             return
         self._logged += 1
@@ -79,9 +82,7 @@ class AgentChannel:
             text = _storable(message["message"])
             if self._logged == LOG_LIMIT:
                 text = f"{text} (the last line: an attempt may log {LOG_LIMIT})"
-            self._agent.outbox.add(
-                Log(self._agent.info.id, run.task_id, run.attempt, _storable(message["level"]), text)
-            )
+            self._agent.outbox.add(Log(self.agent_id, run.task_id, run.attempt, _storable(message["level"]), text))
 
     def request(self, message: dict[str, Any]) -> Any:
         """Asks and waits; raises PermanentError if it is refused, TransientError without an answer."""
@@ -108,7 +109,7 @@ class AgentChannel:
         run, agent_id = self._run, self._agent.info.id
         if message["kind"] == "checkpoint":
             state = Raw(orjson.dumps(message["state"]))
-            return Checkpoint(agent_id, request_id, run.task_id, run.attempt, state)
+            return Checkpoint(agent_id, request_id, run.task_id, run.attempt, state, self.agent_id)
         return SubmitChild(
             agent_id,
             request_id,
@@ -118,6 +119,7 @@ class AgentChannel:
             message["type"],
             message["input"],
             message["options"],
+            self.agent_id,
         )
 
 

@@ -29,6 +29,7 @@ from worker.agents.descendants import become_subreaper, die_with_parent
 from worker.agents.task_agent import TaskAgent
 from worker.logs import configure_logs
 
+PROOF_LIMIT = 1_000  # characters
 EXIT_REPLACE = 75  # EX_TEMPFAIL: start another one
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,7 @@ class Launch(msgspec.Struct):
 def main(argument: str) -> int:
     """Runs the agent until it is told to stop; returns the exit code."""
     launch = msgspec.json.decode(argument, type=Launch)
+    proof = sys.stdin.readline(PROOF_LIMIT).strip()  # neither arguments nor the environment hide a secret
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(launch.parent_pid)
     become_subreaper()
@@ -78,6 +80,7 @@ def main(argument: str) -> int:
         registry=registry,
         modules=settings.task_modules,
         output_limit_bytes=settings.output_limit_bytes,
+        proof=proof,
     )
     try:
         return _serve(agent, settings.grace_seconds)

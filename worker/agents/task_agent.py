@@ -26,8 +26,9 @@ class TaskAgent(BaseAgent):
         registry: Registry,
         modules: tuple[str, ...],
         output_limit_bytes: int,
+        proof: str = "",
     ) -> None:
-        super().__init__(info, queue, heart_queue, ttl_seconds=ttl_seconds, data_dir=data_dir)
+        super().__init__(info, queue, heart_queue, ttl_seconds=ttl_seconds, data_dir=data_dir, proof=proof)
         self._runners = Runners(registry, info.max_concurrency, output_limit_bytes, modules, on_stuck=self.report_stuck)
 
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:

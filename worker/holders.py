@@ -34,13 +34,11 @@ class Holders:
     def find(self, reported: str, task_id: str, attempt: int, agent_id: str, batch: Batch) -> Claim | None:
         """The open claim that a report is about, if it comes from the holder.
 
-        Of what is said about an open claim by somebody else, or about another attempt of it, a
-        stale event is written once; what comes late for a task that is over is no news.
+        Of what somebody else says about it a stale event is written, once; what comes late, for an
+        attempt that is over, is no news.
         """
-        claim = self._ledger.claims.get(task_id)
-        if claim is None:
-            return None
-        if claim.attempt == attempt and self.holds(claim, agent_id):
+        claim = self._ledger.find(task_id, attempt)
+        if claim is None or self.holds(claim, agent_id):
             return claim
         self.note_stale(reported, task_id, attempt, agent_id, batch)
         return None

@@ -24,7 +24,6 @@ from core.errors import Unavailable
 from core.messages import Mailbox
 from core.placement import QUEUE_AHEAD_LIMIT
 from core.protocol import (
-    VERSION,
     AgentInfo,
     Cancel,
     Done,
@@ -70,8 +69,7 @@ class BaseAgent(abc.ABC):
 
         `proof` is the secret that lets its supervisor say that this boot is gone (see AgentInfo.farewell).
         """
-        farewell = farewell_of(proof) if proof else ""
-        self.info = msgspec.structs.replace(info, version=VERSION, farewell=farewell)
+        self.info = msgspec.structs.replace(info, farewell=farewell_of(proof)) if proof else info
         self._proof = proof
         self._queue = queue
         self.mailbox = Mailbox(queue.redis, queue.keys, info.name)

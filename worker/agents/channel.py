@@ -71,11 +71,9 @@ class AgentChannel:
             now = time.monotonic()
             if now - self._last_progress >= PROGRESS_INTERVAL_SECONDS or message["fraction"] == 1.0:
                 self._last_progress = now
-                self._agent.outbox.add(
-                    Progress(
-                        run.task_id, run.attempt, message["fraction"], _storable(message["message"]), self.agent_id
-                    )
-                )
+                text = _storable(message["message"])
+                report = Progress(run.task_id, run.attempt, message["fraction"], text, self.agent_id)
+                self._agent.outbox.add(report)
             return
         self._logged += 1
         if self._logged <= LOG_LIMIT:

@@ -20,7 +20,7 @@ import structlog
 from core.config import load_settings
 from core.errors import ConfigurationError, TaskyardError
 from core.keys import Keys
-from core.protocol import AgentInfo
+from core.protocol import VERSION, AgentInfo
 from core.queue import Queue
 from core.recent_log import RecentLog
 from core.redis_client import connect_redis
@@ -69,6 +69,7 @@ def main(argument: str) -> int:
         types=launch.types,
         tags=launch.tags,
         max_concurrency=launch.max_concurrency,
+        version=VERSION,
     )
     shipper.start(RecentLog(connect_redis(settings.redis_url), Keys(settings.namespace)), f"agent {launch.name}")
     agent = TaskAgent(

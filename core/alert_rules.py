@@ -48,6 +48,7 @@ KINDS: Mapping[str, Kind] = {
     "disk": Kind(N_("share of a host's disk that is used")),
     "memory": Kind(N_("share of a host's memory that is used")),
     "absence": Kind(N_("seconds since the last submission of a type that is expected"), expected_hours=6),
+    "quarantined": Kind(N_("things that could not be processed and are in quarantine"), is_whole=True),
     "anomaly": Kind(N_("robust z-score of a type's duration, failure rate or arrival rate against its own past")),
 }
 

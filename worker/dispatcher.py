@@ -194,6 +194,7 @@ class Dispatcher:
         self._queue.set_aside(committed.odd)
         publication, claims = publication_of(term.ledger, batch, committed, self._terms.policy_of)
         term.unpublished += committed.unpublished
+        term.ledger.durations.note_inputs(committed.claimed)
         if not publication.is_empty():
             refused = publish_apart(lambda part: self._queue.publish(term.epoch, part), publication)
             self._queue.set_aside(odd_of(part, reason) for part, reason in refused)

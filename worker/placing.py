@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
 
@@ -16,6 +17,7 @@ from worker.term import Term
 from worker.unprocessable import ESCAPES, reason_of
 
 LOOK_LIMIT = 2_000  # ids of a lane in one tick
+INPUTS_LIMIT_BYTES = 8 << 20  # of a lane in one tick, by the largest inputs of its type
 LANES_LIMIT = 1_000  # in one tick
 SCORE_LIMIT = 1e15  # seconds; a lane's score is a time, less a head start
 
@@ -36,15 +38,26 @@ class Placing:
         ledger = term.ledger
         now = term.database_now(self._clock)
         wanted = dict(islice(ledger.wanted(term.cover_seconds, LOOK_LIMIT).items(), LANES_LIMIT))
+        claiming = Counter(ledger.claiming.values())  # still at the head of their lanes
+        wanted = {
+            lane: min(count, ledger.durations.at_once(lane.type, INPUTS_LIMIT_BYTES) + claiming[lane])
+            for lane, count in wanted.items()
+        }
         if not wanted and (term.next_due is None or term.next_due > now):
             return
         moved, term.next_due, heads = self._queue.look(now, wanted)
         ledger.hot_lanes.update(moved)
         candidates: list[Candidate] = []
+        size = 0.0
         for lane, flat in heads.items():
             if len(flat) < 2 * wanted[lane]:
                 ledger.hot_lanes.discard(lane)
-            candidates += self._candidates(term, lane, flat)
+            if size > INPUTS_LIMIT_BYTES:
+                ledger.hot_lanes.add(lane)  # the next tick's
+                continue
+            found = self._candidates(term, lane, flat)
+            candidates += found
+            size += len(found) * ledger.durations.sizes.get(lane.type, 0.0)
         if not candidates:
             return
         agents = [agent.slots for agent in ledger.agents.values()]

@@ -22,8 +22,8 @@ SHIPPED_NAMES = (  # of the rules in core/default_rules.toml
     N_("disk nearly full"),
     N_("memory nearly full"),
     N_("expected work is absent"),
-    N_("quarantined reports"),
     N_("unlike itself"),
+    N_("quarantined reports"),
 )
 NO_LEADER = N_("no worker leads: nothing is scheduled")
 NO_ANSWER = N_("{server} does not answer")

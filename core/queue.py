@@ -90,7 +90,7 @@ class Queue(QueueBase):
         for task in waiting:
             pipeline.zrem(self.keys.ready(str(task.lane)), task.id)
             pipeline.zrem(self.keys.due, self._due_member(task))
-        pipeline.execute()
+        self._mending(pipeline.execute)
 
     def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None:
         """Tells an agent to stop an attempt (a hint: the tick finds it too)."""
@@ -173,7 +173,7 @@ class Queue(QueueBase):
             return str(Lane.parse(name)) if name else ""
         except ValueError as error:
             self.set_aside([Odd("wake-up", f"wake {entry.decode()}", str(error), payload)])
-            self.redis.xdel(self.keys.wake, entry)  # the next leader would find it again
+            self._mending(lambda: self.redis.xdel(self.keys.wake, entry))  # the next leader would find it again
             return None
 
     def look(self, now: float, wanted: Mapping[Lane, int]) -> tuple[list[Lane], float | None, dict[Lane, list[Any]]]:
@@ -244,12 +244,11 @@ class Queue(QueueBase):
 
     def drop_heartbeat(self, agent_id: str) -> None:
         """Forgets a heartbeat that is none; an agent that lives writes another one within a second."""
-        self.redis.srem(self.keys.agents, agent_id)
-        self.redis.delete(self.keys.heartbeat(agent_id))
+        self._forget(self.keys.agents, agent_id, self.keys.heartbeat(agent_id))
 
     def drop_members(self, lane: Lane, members: Sequence[bytes]) -> None:
         """Takes members that are no tasks out of a lane."""
-        self.redis.zrem(self.keys.ready(str(lane)), *members)
+        self._mending(lambda: self.redis.zrem(self.keys.ready(str(lane)), *members))
 
     # ours
 

@@ -49,7 +49,7 @@ class QueueBase:
     def results_length(self) -> int:
         """How many reports the leader has not consumed; raises Unavailable."""
         with reaching_redis():
-            return int(self.redis.xlen(self.keys.results))
+            return int(self._mending(lambda: self.redis.xlen(self.keys.results)))
 
     def ping(self) -> None:
         """Raises Unavailable if the server does not answer."""
@@ -142,8 +142,7 @@ class QueueBase:
                 lanes.append(Lane.parse(name.decode()))
             except ValueError as error:
                 self.set_aside([Odd("member", "lanes", str(error), name)])
-                self.redis.srem(self.keys.lanes, name)
-                self.redis.delete(self.keys.ready("").encode() + name)
+                self._forget(self.keys.lanes, name, self.keys.ready("").encode() + name)
         return lanes
 
     def _agent(self, agent_id: bytes, beat: bytes) -> str | None:
@@ -152,6 +151,10 @@ class QueueBase:
             return agent_id.decode()
         except ValueError as error:
             self.set_aside([Odd("heartbeat", "agents", str(error), agent_id + b" " + beat)])
-            self.redis.srem(self.keys.agents, agent_id)
-            self.redis.delete(self.keys.heartbeat("").encode() + agent_id)
+            self._forget(self.keys.agents, agent_id, self.keys.heartbeat("").encode() + agent_id)
             return None
+
+    def _forget(self, members: str, member: str | bytes, key: str | bytes) -> None:
+        """Takes a member out of a set, with the key that it stands for."""
+        self._mending(lambda: self.redis.srem(members, member))
+        self.redis.delete(key)

@@ -29,7 +29,9 @@ class Now:
     """Something of everything."""
 
     is_led = False
-    live = SimpleNamespace(open_at=142.0, lanes=[SimpleNamespace(**LANE, ready=1)], agents=[SimpleNamespace(**AGENT)])
+    live = SimpleNamespace(
+        open_at=142.0, lanes=[SimpleNamespace(**LANE, ready=1)], agents=[SimpleNamespace(**AGENT)], quarantined=1
+    )
 
     def servers(self) -> Any:
         away = "PostgreSQL can't be reached: connection refused"

@@ -1,7 +1,6 @@
 """BaseAgent: one boot of one agent. It reads orders, runs them in slots, and reports.
 
-Subclass it and implement `execute` to build an agent of another kind; `worker.agents.task_agent`
-is the one that runs registered task types.
+Subclass it and implement `execute` for an agent of another kind; `worker.agents.task_agent` runs registered types.
 
 Threads: the caller of `run` reads the inbox; one thread per slot executes; one sends heartbeats;
 the outbox has one for late flushes.
@@ -19,7 +18,6 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from core.decoding import Unreadable, read_orders
 from core.errors import Unavailable
 from core.messages import Mailbox
 from core.placement import QUEUE_AHEAD_LIMIT
@@ -41,7 +39,6 @@ from core.protocol import (
     Welcome,
     farewell_of,
 )
-from core.quarantine import Odd
 from core.queue import Queue
 from core.redis_client import reaching_redis
 from worker.agents.channel import AgentChannel, Requests
@@ -65,13 +62,9 @@ class BaseAgent(abc.ABC):
     def __init__(
         self, info: AgentInfo, queue: Queue, heart_queue: Queue, *, ttl_seconds: float, data_dir: Path, proof: str = ""
     ) -> None:
-        """`heart_queue` has connections of its own; results wait under `data_dir` while Redis is away.
-
-        `proof` is the secret that lets its supervisor say that this boot is gone (see AgentInfo.farewell).
-        """
+        """`heart_queue` has connections of its own; results wait under `data_dir`; `proof` is that of its farewell."""
         self.info = msgspec.structs.replace(info, farewell=farewell_of(proof)) if proof else info
         self._proof = proof
-        self._queue = queue
         self.mailbox = Mailbox(queue.redis, queue.keys, info.name)
         self.requests = Requests()
         self._held = Held()
@@ -197,24 +190,8 @@ class BaseAgent(abc.ABC):
             if agent_id != self.info.id:
                 return  # renewed meanwhile: what came was for the boot before
             for entry, payload in entries:
-                self._obey(self._orders(entry, payload), agent_id)
+                self._obey(self._inbox.orders(agent_id, entry, payload), agent_id)
             self._inbox.advance(agent_id, entries)
-
-    def _orders(self, entry: bytes, payload: bytes) -> list[Order]:
-        """The orders of an entry. What is none is set aside: it would be none at the next start, too.
-
-        The dispatcher misses a run that was lost so, and gives it to somebody again.
-        """
-        orders: list[Order] = []
-        for order in read_orders(payload):
-            if isinstance(order, Unreadable):
-                log.error("order.set_aside", agent=self.info.id, entry=entry.decode(), reason=order.reason)
-                place = f"inbox:{self.info.id} {entry.decode()}"
-                odd = Odd("order", place, order.reason, order.text, order.task_id, order.attempt, self.info.id)
-                self._queue.set_aside([odd])
-            else:
-                orders.append(order)
-        return orders
 
     def _obey(self, orders: Sequence[Order], agent_id: str) -> None:
         runs = []
@@ -299,9 +276,8 @@ class BaseAgent(abc.ABC):
 
     def report_stuck(self, run: Run, done: Done) -> None:
         """An attempt can't be stopped: its end is reported and the process must end after the others."""
-        pair = (run.task_id, run.attempt)
-        done.agent_id = self._held.boot_of(pair, self.info.id)
-        self.outbox.add(done, pair)
+        done.agent_id = self._held.boot_of((run.task_id, run.attempt), self.info.id)
+        self.outbox.add(done, (run.task_id, run.attempt))
         self._running.pop(run.task_id, None)
         self._stuck_slots += 1
         self.give_up()

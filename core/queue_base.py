@@ -21,6 +21,7 @@ from core.stream_reading import Entry, read_streams
 from core.wire import Script, Wire
 
 SCRIPTS_DIR = Path(__file__).resolve().parent / "lua"
+MENDING_TRIES = 5  # somebody may spoil a key again meanwhile
 ODD_LIMIT = 1_000  # kept for `take_odd`
 # What a server says that may take the same command later.
 _LATER = ("OOM ", "MISCONF", "BUSY", "NOREPLICAS", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "MASTERDOWN")
@@ -125,13 +126,14 @@ class QueueBase:
         return self._mending(lambda: self._scripts[name](keys, arguments))
 
     def _mending(self, command: Callable[[], _Answer]) -> _Answer:
-        """What `command` returns; if a key holds what it should not, once more after it was set aside."""
-        try:
-            return command()
-        except redis.ResponseError as error:
-            if not is_mendable(error):
-                raise
-        self.set_aside(self._mender.mend())
+        """What `command` returns; if a key holds what it should not, again after that was set aside."""
+        for _ in range(MENDING_TRIES):
+            try:
+                return command()
+            except redis.ResponseError as error:
+                if not is_mendable(error):
+                    raise
+            self.set_aside(self._mender.mend())
         return command()
 
     def _lanes(self, names: Iterable[bytes]) -> list[Lane]:

@@ -235,6 +235,5 @@ def _assert_work_goes_on(engine: Engine, worker: Any, number: int) -> None:
         helper.stop()
     assert not [entry for entry in engine.logs if entry["event"] == "dispatcher.failed"], f"case {number}"
     assert all(thread.is_alive() for thread in worker._threads)
-    names = {thread.name for thread in threading.enumerate()}
-    assert "committer" in names, names
-    wait_until(lambda: worker.is_leading, 30)
+    # a spoilt epoch may have ended a term just now: the next one begins at once
+    wait_until(lambda: worker.is_leading and "committer" in {thread.name for thread in threading.enumerate()}, 30)

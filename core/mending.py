@@ -38,13 +38,19 @@ class Mender:
             wanted = self._wanted(key)
             if wanted is None:
                 continue
-            kind = self._redis.type(key)
-            if kind == wanted.encode():
-                if wanted == "stream" and self._is_full(key):
-                    found.append(self._renumbered(key))
-            elif kind != b"none":
-                found.append(self._removed(key, kind.decode(), wanted))
+            try:
+                found += self._mended(key, wanted)
+            except redis.ResponseError as error:
+                # it changed between two commands: whoever still meets it looks again
+                if not is_mendable(error) and "no such key" not in str(error):
+                    raise
         return found
+
+    def _mended(self, key: bytes, wanted: str) -> list[Odd]:
+        kind = self._redis.type(key)
+        if kind == wanted.encode():
+            return [self._renumbered(key)] if wanted == "stream" and self._is_full(key) else []
+        return [] if kind == b"none" else [self._removed(key, kind.decode(), wanted)]
 
     def renumber(self, key: str) -> Odd:
         """Gives entries of a stream whose ids are no times new ids."""

@@ -118,7 +118,8 @@ class QueueBase:
     def _read(self, streams: Mapping[str, bytes], block_ms: int | None, count: int) -> list[list[Entry]]:
         """(entry id, payload) of each stream, in the order of the streams."""
         found, odd = self._mending(lambda: read_streams(self._wire, streams, block_ms, count))
-        self.set_aside(self._mender.renumber(name) for name in odd)
+        if odd:
+            self.set_aside(self._mending(lambda: [self._mender.renumber(name) for name in odd]))
         return found
 
     def _run(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:

@@ -22,6 +22,7 @@ WAKE_LIMIT = 1_000
 PUSH_BATCH = 1_000
 PAYLOAD = b"m"
 HEARTBEAT_LIMIT_BYTES = 4 << 20
+GENERATION_LIMIT_BYTES = 200  # of what may be one, as in lead.lua
 INBOX_READ = 100  # entries at a time
 INBOX_SECONDS = 3600  # after its last order, should its agent be gone and nobody live to delete it; also in publish.lua
 
@@ -124,7 +125,7 @@ class Queue(QueueBase):
             [self.keys.heartbeat(agent_id), self.keys.agents, self.keys.generation, self.keys.fenced(agent_id)],
             [agent_id, heartbeat, int(ttl_seconds * 1000)],
         )
-        return (generation or b"").decode(errors="replace"), bool(fenced)
+        return (generation or b"")[:GENERATION_LIMIT_BYTES].decode(errors="replace"), bool(fenced)
 
     def read_inbox(self, agent_id: str, after: bytes, block_ms: int | None) -> list[tuple[bytes, bytes]]:
         """(entry id, encoded orders) after a position; waits for the first unless `block_ms` is None."""

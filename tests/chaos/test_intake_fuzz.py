@@ -10,6 +10,7 @@ import contextlib
 import os
 import random
 import threading
+import time
 from typing import Any
 
 import orjson
@@ -18,8 +19,9 @@ import redis
 from core.errors import IllegalTransition
 from core.mending import is_mendable
 from core.protocol import AgentInfo, Heartbeat, encode
-from tests.engine import Engine, RunningAgent
+from tests.engine import Engine, Payload, RunningAgent
 from tests.servers import wait_until
+from worker.agents.context import TaskContext
 
 CASES = int(os.environ.get("TASKYARD_TEST_FUZZ_CASES", "1500"))
 SEED = int(os.environ.get("TASKYARD_TEST_FUZZ_SEED", "20"))
@@ -127,7 +129,7 @@ class Vandal:
         self._redis.xadd(self._keys.wake, {b"m": self._one(TEXTS)}, maxlen=1_000)
 
     def _ready(self) -> None:
-        lane = self._one([b"default|demo.echo|", b"default|demo.gate|", *TEXTS])
+        lane = self._one([b"default|demo.echo|", b"default|demo.hold|", *TEXTS])
         member = self._one([UUID.encode(), *TEXTS])
         if self.pairs and self._random.random() < 0.3:
             member = self._random.choice(self.pairs)[0].encode()
@@ -190,13 +192,14 @@ class Vandal:
 
 
 def test_whatever_is_put_into_redis_scheduling_goes_on(engine: Engine) -> None:
+    engine.define("demo.hold", _hold)
     worker = engine.worker()
     agent = engine.agent(max_concurrency=4)
     vandal = Vandal(engine, agent, SEED)
     for number in range(0, CASES, ROUND):
         agent = _living(engine, agent)
         vandal._agent = agent
-        open_ids = [engine.submit("demo.gate") for _ in range(2)]
+        open_ids = [engine.submit("demo.hold") for _ in range(2)]
         vandal.pairs = [(task_id, 1) for task_id in open_ids]
         for _ in range(ROUND):
             vandal.act()
@@ -214,6 +217,13 @@ def test_whatever_is_put_into_redis_scheduling_goes_on(engine: Engine) -> None:
             )[0][0]
             == 0
         )
+
+
+def _hold(given: Payload, context: TaskContext) -> Payload:
+    """Runs until it is cancelled."""
+    while not context.cancelled:
+        time.sleep(0.01)
+    return given
 
 
 def _living(engine: Engine, agent: RunningAgent) -> RunningAgent:

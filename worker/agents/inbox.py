@@ -52,9 +52,10 @@ class Inbox:
             self.position = entries[-1][0]
             self._obeyed += [entry for entry, _ in entries]
         # a round trip for many, when there are many or nothing else is to do
-        if self._obeyed and (not entries or len(self._obeyed) >= DELETE_COUNT):
-            self._queue.delete_orders(agent_id, self._obeyed)
-            self._obeyed.clear()
+        obeyed = list(self._obeyed)  # the heart's thread may begin anew meanwhile
+        if obeyed and (not entries or len(obeyed) >= DELETE_COUNT):
+            self._queue.delete_orders(agent_id, obeyed)
+            del self._obeyed[: len(obeyed)]
 
     def restart(self) -> None:
         """Another boot's inbox: from its beginning, and nothing is left to delete."""

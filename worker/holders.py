@@ -9,6 +9,7 @@ from core.store.ticking import Stale
 from worker.batch import Batch
 from worker.ledger import Claim, Ledger
 
+UNNAMED = ("done", "progress")  # what bears no name from agents of version 0
 NOTED_LIMIT = 10_000  # what was said in vain, remembered so that it is recorded once
 
 log = structlog.get_logger(__name__)
@@ -38,7 +39,8 @@ class Holders:
         attempt that is over, is no news.
         """
         claim = self._ledger.find(task_id, attempt)
-        if claim is None or self.holds(claim, agent_id):
+        may_count = bool(agent_id) or reported in UNNAMED
+        if claim is None or (may_count and self.holds(claim, agent_id)):
             return claim
         self.note_stale(reported, task_id, attempt, agent_id, batch)
         return None

@@ -73,7 +73,7 @@ class BaseAgent(abc.ABC):
         self._run_times = RunTimes()
         self._waiting = LocalQueue(self._run_times.batch_limit)
         self._heart = Heart(self, heart_queue, ttl_seconds)
-        self._running: dict[str, AgentChannel] = {}
+        self._running: dict[Pair, AgentChannel] = {}
         self._seen: dict[str, int] = {}
         self._inbox = Inbox(queue)
         self._is_draining = False
@@ -221,8 +221,8 @@ class BaseAgent(abc.ABC):
         if self._waiting.remove(pair):
             self._held.forget([pair])
             return
-        channel = self._running.get(pair[0])
-        if channel is not None and self._seen.get(pair[0]) == pair[1]:
+        channel = self._running.get(pair)
+        if channel is not None:
             channel.cancelled = True
             self.stop_execution(pair)
 
@@ -262,13 +262,13 @@ class BaseAgent(abc.ABC):
 
     def _execute(self, index: int, run: Run, *, is_alone: bool) -> None:
         pair = (run.task_id, run.attempt)
-        channel = self._running[run.task_id] = AgentChannel(self, run, self._held.boot_of(pair, self.info.id))
+        channel = self._running[pair] = AgentChannel(self, run, self._held.boot_of(pair, self.info.id))
         bind_attempt(run)
         try:
             done = self.execute(index, run, channel)
         finally:
             bind_attempt(None)
-            self._running.pop(run.task_id, None)
+            self._running.pop(pair, None)
         if done is not None:
             self._run_times.note(run.task_type, done.run_seconds)
             done.agent_id = channel.agent_id
@@ -278,7 +278,7 @@ class BaseAgent(abc.ABC):
         """An attempt can't be stopped: its end is reported and the process must end after the others."""
         done.agent_id = self._held.boot_of((run.task_id, run.attempt), self.info.id)
         self.outbox.add(done, (run.task_id, run.attempt))
-        self._running.pop(run.task_id, None)
+        self._running.pop((run.task_id, run.attempt), None)
         self._stuck_slots += 1
         self.give_up()
 

@@ -63,6 +63,7 @@ KINDS: Mapping[str, Kind] = {
     "absence": Kind(
         N_("seconds since the last submission of a type that is expected"), expected_hours=6, subject=_TYPE
     ),
+    "quarantined": Kind(N_("things that could not be processed and are in quarantine"), is_whole=True),
     "anomaly": Kind(N_("robust z-score of a type's duration, failure rate or arrival rate against its own past")),
 }
 

@@ -23,6 +23,7 @@ SHIPPED_NAMES = (  # of the rules in core/default_rules.toml
     N_("memory nearly full"),
     N_("expected work is absent"),
     N_("unlike itself"),
+    N_("quarantined reports"),
 )
 NO_LEADER = N_("no worker leads: nothing is scheduled")
 NO_ANSWER = N_("{server} does not answer")
@@ -53,6 +54,10 @@ ABSENT = (
     N_("no task of type {type} was submitted for {seconds} s; in each of the last {hours} hours there was one"),
 )
 UNUSUAL = N_("the {measure} of type {type} is {value} {unit}, where {usual} is usual")
+QUARANTINED = (
+    N_("{count} thing could not be processed and is in quarantine: python -m worker quarantine list"),
+    N_("{count} things could not be processed and are in quarantine: python -m worker quarantine list"),
+)
 _WORDS = (N_("arrival rate"), N_("failure rate"), N_("duration"), N_("per minute"), N_("s (geometric mean)"))
 _OF_SERVERS = (N_("PostgreSQL can't be reached: {reason}"), N_("Redis can't be used: {reason}"))
 # The order is that in which they are tried: what fits nearly anything comes last.
@@ -69,6 +74,7 @@ _ALL = (
     DISK_FULL,
     MEMORY_USED,
     *ABSENT,
+    *QUARANTINED,
     UNUSUAL,
     *_WORDS,
     *UNPLACEABLE,

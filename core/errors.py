@@ -8,6 +8,7 @@ TaskyardError
 │   ├── UnknownTaskType
 │   └── IdempotencyConflict the key was used before with different content
 ├── TaskNotFound
+├── ItemNotFound            nothing of this id is in quarantine
 ├── IllegalTransition       e.g. a retry of a running task
 └── HandlerError            raised by or for a running task; carries its ErrorClass
     ├── TransientError      worth another attempt
@@ -41,6 +42,7 @@ class ErrorClass(StrEnum):
     CANCELLED = "cancelled"
     AGENT_LOST = "agent_lost"
     UNSTORABLE = "unstorable"
+    UNPROCESSABLE = "unprocessable"
 
 
 class TaskyardError(Exception):
@@ -111,6 +113,13 @@ class TaskNotFound(TaskyardError):
 
     def __init__(self, task_id: object) -> None:
         super().__init__(said("task {id} does not exist", id=task_id))
+
+
+class ItemNotFound(TaskyardError):
+    """Nothing of this id is in quarantine."""
+
+    def __init__(self, item_id: object) -> None:
+        super().__init__(said("nothing with the id {id} is in quarantine", id=item_id))
 
 
 class IllegalTransition(TaskyardError):

@@ -19,6 +19,8 @@ class Keys:
         self.generation = f"{self.prefix}generation"  # gone after a wipe
         self.log = f"{self.prefix}log"  # the last log lines of all processes, capped, with a TTL
 
+        self.quarantine = f"{self.prefix}quarantine"  # what could not be processed, capped
+
     def ready(self, lane: object) -> str:
         """The ids of a lane's pending tasks, by score."""
         return f"{self.prefix}ready:{lane}"

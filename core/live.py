@@ -154,6 +154,7 @@ class Live(msgspec.Struct):
     agents: list[AgentLive]
     servers: list[ServerLive]
     alerts: list[FiringAlert]
+    quarantined: int = 0  # items in quarantine
 
 
 def write_live(cache: RedisCache, live: Live) -> None:

@@ -17,6 +17,7 @@ STRICT_HEAD_START_SECONDS = 1e9
 _HEAD_STARTS = [HEAD_START_SECONDS[priority] for priority in sorted(Priority)]
 QUEUE_AHEAD_LIMIT = 1_000
 NAMES_SHOWN = 5
+AHEAD_LIMIT_BYTES = 16 << 20  # of inputs that an agent has, if it is to get more than it can run
 # Why no agent could ever take a task.
 NO_AGENT = N_("no agent is registered")
 NO_TYPE = N_("no registered agent takes type {type}")
@@ -56,6 +57,7 @@ class AgentSlots:
     accepts_work: bool = True
     open_tasks: int = 0
     open_seconds: float = 0.0
+    open_bytes: int = 0  # of the inputs of these
     barred: set[str] = field(default_factory=set)
     probes: set[str] = field(default_factory=set)
     known_types: Collection[str] | None = None
@@ -87,11 +89,15 @@ class AgentSlots:
         """
         if self.open_tasks < self.max_concurrency:
             return True
+        if self.open_bytes > AHEAD_LIMIT_BYTES:
+            return False
         return self.open_tasks < QUEUE_AHEAD_LIMIT and self.open_seconds <= cover_seconds * self.max_concurrency
 
     def free(self, expected_seconds: float, cover_seconds: float) -> int:
         """How many tasks of this expected run time it may be given now (infinite: never run before)."""
         slots = max(0, self.max_concurrency - self.open_tasks)
+        if self.open_bytes > AHEAD_LIMIT_BYTES:
+            return slots
         spare_seconds = cover_seconds * self.max_concurrency - self.open_seconds
         ahead = int(spare_seconds / expected_seconds) if spare_seconds > 0 else 0
         return max(slots, min(ahead, QUEUE_AHEAD_LIMIT - self.open_tasks))

@@ -1,18 +1,48 @@
 """What dispatcher and agents say to each other: JSON arrays, several messages to a stream entry.
 
 Inputs and outputs travel as raw JSON, so that the dispatcher carries them without parsing them.
-A (task id, attempt) pair names one execution everywhere.
+A (task id, attempt) pair names one execution everywhere. Each field has a range, which its decoder
+checks (see also core.decoding): what is read is within what the receiver and PostgreSQL can hold.
+
+New fields come last and have defaults, so that a newer agent and an older dispatcher (or the other
+way round) understand each other while a new version is rolled out.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
-Pair = tuple[str, int]
+VERSION = 1  # what an agent of this version says in its AgentInfo; 0: one that does not sign its results
 MAX_INTEGER = (1 << 31) - 1  # PostgreSQL's
+MAX_BYTES = (1 << 63) - 1
+MAX_SECONDS = 1e9  # some 30 years
 NAME_LIMIT = 1_000  # characters
+TEXT_LIMIT = 10_000  # characters of a progress text or a line of a handler's log
+FAILURE_LIMIT = 1 << 20  # characters of a failure's message or traceback
+LIST_LIMIT = 10_000  # patterns of types, tags
+
+Name = Annotated[str, Meta(max_length=NAME_LIMIT)]
+Text = Annotated[str, Meta(max_length=TEXT_LIMIT, pattern=r"\A[^\x00]*\Z")]
+LongText = Annotated[str, Meta(max_length=FAILURE_LIMIT)]
+TaskId = Annotated[str, Meta(min_length=36, max_length=36)]  # see is_task_id
+Attempt = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
+Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
+Count = Annotated[int, Meta(ge=0, le=MAX_BYTES)]
+Position = Annotated[str, Meta(pattern=r"\A[0-9]{1,20}-[0-9]{1,20}\Z")]
+Pair = tuple[TaskId, Attempt]
+
+_TASK_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_task_id(text: str) -> bool:
+    """Whether a text that came from outside is written as the id of a task; decoders look at its length only."""
+    return _TASK_ID.fullmatch(text) is not None
 
 
 def is_storable(name: str) -> bool:
@@ -23,9 +53,9 @@ def is_storable(name: str) -> bool:
 class Failure(msgspec.Struct, array_like=True, gc=False):
     """How an attempt failed: an ErrorClass, one line for people, and the traceback if there is one."""
 
-    error_class: str
-    message: str
-    traceback: str | None = None
+    error_class: Name
+    message: LongText
+    traceback: LongText | None = None
 
 
 # dispatcher → agent
@@ -34,20 +64,20 @@ class Failure(msgspec.Struct, array_like=True, gc=False):
 class Run(msgspec.Struct, array_like=True, tag="run", gc=False):
     """One attempt to be run. `checkpoint` is JSON text that an earlier attempt saved."""
 
-    task_id: str
-    attempt: int
-    task_type: str
+    task_id: TaskId
+    attempt: Attempt
+    task_type: Name
     input: msgspec.Raw
-    timeout_seconds: float
+    timeout_seconds: Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
     checkpoint: str | None
-    priority: int
+    priority: Annotated[int, Meta(ge=0, le=3)]
 
 
 class Cancel(msgspec.Struct, array_like=True, tag="cancel", gc=False):
     """Stop this attempt if it still runs, and forget it if it does not."""
 
-    task_id: str
-    attempt: int
+    task_id: TaskId
+    attempt: Attempt
 
 
 class Welcome(msgspec.Struct, array_like=True, tag="welcome", gc=False):
@@ -57,7 +87,7 @@ class Welcome(msgspec.Struct, array_like=True, tag="welcome", gc=False):
 class Reply(msgspec.Struct, array_like=True, tag="reply", gc=False):
     """The answer to a request of a running task: a value, or why it was refused."""
 
-    request_id: str
+    request_id: Name
     value: Any = None
     refused: str | None = None
 
@@ -99,22 +129,26 @@ class Hello(msgspec.Struct, array_like=True, tag="hello", gc=False):
 class Started(msgspec.Struct, array_like=True, tag="started", gc=False):
     """These attempts are about to run; sent and acknowledged before they do."""
 
-    agent_id: str
+    agent_id: Name
     pairs: list[Pair]
-    at: float  # epoch seconds
+    at: float  # epoch seconds; an agent's clock may say anything, what is recorded is within PostgreSQL's range
 
 
 class Done(msgspec.Struct, array_like=True, tag="done", gc=False):
-    """An attempt ended: `failure` is None for a success. What it used is None where that can't be told."""
+    """An attempt ended: `failure` is None for a success. What it used is None where that can't be told.
 
-    task_id: str
-    attempt: int
+    `agent_id` is the boot that got the order; empty only from agents of version 0.
+    """
+
+    task_id: TaskId
+    attempt: Attempt
     output: msgspec.Raw
     failure: Failure | None
-    started_at: float  # epoch seconds
-    run_seconds: float
-    cpu_seconds: float | None = None
-    peak_memory_bytes: int | None = None
+    started_at: float  # epoch seconds, as in Started
+    run_seconds: Seconds
+    cpu_seconds: Seconds | None = None
+    peak_memory_bytes: Count | None = None
+    agent_id: Name = ""
 
 
 class Returned(msgspec.Struct, array_like=True, tag="returned", gc=False):
@@ -123,95 +157,135 @@ class Returned(msgspec.Struct, array_like=True, tag="returned", gc=False):
     Because it drains, or, if a type is named, since it can't run that one, for the reason given.
     """
 
-    agent_id: str
+    agent_id: Name
     pairs: list[Pair]
     task_type: str | None = None
     reason: str = ""
 
 
 class Progress(msgspec.Struct, array_like=True, tag="progress", gc=False):
-    task_id: str
-    attempt: int
-    fraction: float
-    message: str
+    """How far an attempt is. `agent_id` as in Done."""
+
+    task_id: TaskId
+    attempt: Attempt
+    fraction: Annotated[float, Meta(ge=0, le=1)]
+    message: Text
+    agent_id: Name = ""
 
 
 class Log(msgspec.Struct, array_like=True, tag="log", gc=False):
-    agent_id: str
-    task_id: str
-    attempt: int
-    level: str
-    message: str
+    """A line that a handler logged."""
+
+    agent_id: Name
+    task_id: TaskId
+    attempt: Attempt
+    level: Text
+    message: Text
 
 
 class Checkpoint(msgspec.Struct, array_like=True, tag="checkpoint", gc=False):
-    """Answered with a Reply once it is committed."""
+    """Answered with a Reply to `agent_id` once it is committed; `holder` is the boot that got the order, if another."""
 
-    agent_id: str
-    request_id: str
-    task_id: str
-    attempt: int
+    agent_id: Name
+    request_id: Name
+    task_id: TaskId
+    attempt: Attempt
     state: msgspec.Raw
+    holder: Name = ""
 
 
 class SubmitChild(msgspec.Struct, array_like=True, tag="submit", gc=False):
-    """A running task submits another one; answered with the child's id once it is committed."""
+    """A running task submits another one; answered with the child's id once it is committed. See Checkpoint."""
 
-    agent_id: str
-    request_id: str
-    task_id: str
-    attempt: int
-    ordinal: int
-    child_type: str
+    agent_id: Name
+    request_id: Name
+    task_id: TaskId
+    attempt: Attempt
+    ordinal: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+    child_type: Name
     input: Any
     options: dict[str, Any]
+    holder: Name = ""
 
 
 class Gone(msgspec.Struct, array_like=True, tag="gone", gc=False):
-    """A boot ended: it said so itself (`state` "left") or its supervisor saw it exit ("lost")."""
+    """A boot ended: it said so itself (`state` "left") or its supervisor saw it exit ("lost").
 
-    agent_id: str
-    state: str
+    `proof` is the secret that both have had since its start; see AgentInfo.farewell.
+    """
+
+    agent_id: Name
+    state: Name
+    proof: Name = ""
 
 
 Report = Hello | Started | Done | Returned | Progress | Log | Checkpoint | SubmitChild | Gone
 
 
 class AgentInfo(msgspec.Struct):
-    """Who an agent is; part of its hello and of every heartbeat."""
+    """Who an agent is; part of its hello and of every heartbeat.
 
-    id: str  # name:boot_id
-    name: str
-    boot_id: str
-    kind: str
-    host: str
-    pid: int
-    types: list[str]  # patterns such as "analysis.*"
-    tags: list[str]
-    max_concurrency: int
+    `version` says what its reports carry (see VERSION). `farewell` is the SHA-256 of a secret that only
+    the boot and its supervisor know: who shows the secret may say that this boot is gone. Empty: anybody may.
+    """
+
+    id: Name  # name:boot_id
+    name: Name
+    boot_id: Name
+    kind: Name
+    host: Name
+    pid: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+    types: Annotated[list[Name], Meta(max_length=LIST_LIMIT)]  # patterns such as "analysis.*"
+    tags: Annotated[list[Name], Meta(max_length=LIST_LIMIT)]
+    max_concurrency: Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
+    version: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
+    farewell: Name = ""
 
     def is_storable(self) -> bool:
         """Whether PostgreSQL can hold it: an agent may be of another version, or nobody of ours."""
         texts = (self.id, self.name, self.boot_id, self.kind, self.host, *self.types, *self.tags)
-        return all(map(is_storable, texts)) and 0 <= self.pid <= MAX_INTEGER and 0 < self.max_concurrency <= MAX_INTEGER
+        is_known_range = 0 <= self.pid <= MAX_INTEGER and 0 < self.max_concurrency <= MAX_INTEGER
+        return self.id == f"{self.name}:{self.boot_id}" and all(map(is_storable, texts)) and is_known_range
+
+    def accepts_farewell(self, proof: str) -> bool:
+        """Whether `proof` shows that whoever says that this boot is gone must know it."""
+        return not self.farewell or farewell_of(proof) == self.farewell
+
+
+def farewell_of(secret: str) -> str:
+    """What an agent tells everybody of the secret that its supervisor gave it."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class Heartbeat(msgspec.Struct):
     """Written every second with a TTL; what the dispatcher reconciles its claims against."""
 
     agent: AgentInfo
-    generation: str
-    read_position: str  # the last inbox entry that was read
+    generation: Name
+    read_position: Position  # the last inbox entry that was read
     held: list[Pair]  # from reading an order until the result's arrival is acknowledged
-    running: int
+    running: Count
     draining: bool
-    cpu_percent: float
-    memory_bytes: int
-    number: int = 0  # of this heartbeat since the boot's start: two that say the same are told apart
+    cpu_percent: Annotated[float, Meta(ge=0, le=1e9)]
+    memory_bytes: Count
+    number: Count = 0  # of this heartbeat since the boot's start: two that say the same are told apart
+
+
+def _reader(shape: Any) -> Callable[[bytes], Any]:
+    """A decoder that raises ValueError, and nothing else, for whatever is not of this shape."""
+    decode = msgspec.json.Decoder(shape).decode
+
+    def read(payload: bytes) -> Any:
+        try:
+            return decode(payload)
+        except RecursionError:
+            raise ValueError("it is nested too deep to be read") from None
+
+    return read
 
 
 encode = msgspec.json.Encoder().encode
-decode_orders = msgspec.json.Decoder(list[Order]).decode
-decode_reports = msgspec.json.Decoder(list[Report]).decode
-decode_heartbeat = msgspec.json.Decoder(Heartbeat).decode
+decode_orders: Callable[[bytes], list[Order]] = _reader(list[Order])
+decode_reports: Callable[[bytes], list[Report]] = _reader(list[Report])
+decode_heartbeat: Callable[[bytes], Heartbeat] = _reader(Heartbeat)
 NULL = msgspec.Raw(b"null")

@@ -6,24 +6,24 @@ Everything here can be rebuilt from PostgreSQL, and every write can be repeated.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import redis
 
-from core.keys import Keys
 from core.models import Lane, Waiting
 from core.placement import score
 from core.protocol import Cancel, Order, Restart, encode
-from core.redis_client import reaching_redis
-from core.wire import Script, Wire
+from core.quarantine import Odd
+from core.queue_base import QueueBase, is_later
 
 WAKE_LIMIT = 1_000
 PUSH_BATCH = 1_000
-SCRIPTS_DIR = Path(__file__).resolve().parent / "lua"
 PAYLOAD = b"m"
+HEARTBEAT_LIMIT_BYTES = 4 << 20
+GENERATION_LIMIT_BYTES = 200  # of what may be one, as in lead.lua
+INBOX_READ = 100  # entries at a time
 INBOX_SECONDS = 3600  # after its last order, should its agent be gone and nobody live to delete it; also in publish.lua
 
 
@@ -64,21 +64,15 @@ class StaleEpoch(Exception):
     """Redis knows a newer leader, or none: a publication was refused."""
 
 
-class Queue:
+class Refused(Exception):
+    """Redis does not take what it was told, now or later; some of it may have been taken."""
+
+
+class Queue(QueueBase):
     """One namespace of a Redis server, as submitters, agents and the leader use it.
 
     `policy_of(queue)` names a queue's placement policy, which decides the order in its lanes.
     """
-
-    def __init__(self, client: redis.Redis, namespace: str, policy_of: Callable[[str], str]) -> None:
-        self.redis = client
-        self.keys = Keys(namespace)
-        self._policy_of = policy_of
-        self._wire = Wire(client.connection_pool)
-        scripts = {path.stem: Script(self._wire, path.read_text()) for path in SCRIPTS_DIR.glob("*.lua")}
-        self._push, self._look, self._publish = scripts["push"], scripts["look"], scripts["publish"]
-        self._report = scripts["report"]
-        self._roster, self._beat, self._lead = scripts["roster"], scripts["beat"], scripts["lead"]
 
     # submitters
 
@@ -89,7 +83,7 @@ class Queue:
             arguments: list[Any] = [WAKE_LIMIT, len(lanes)]
             for lane, members in lanes.items():
                 arguments += [lane, len(members), *members]
-            self._push(keys=self._names("lanes", "due", "wake", "ready"), args=[*arguments, *due])
+            self._run("push", self._names("lanes", "due", "wake", "ready"), [*arguments, *due])
 
     def forget(self, waiting: Iterable[Waiting]) -> None:
         """Takes tasks out of their lanes and the due ones (a hint: the claim's guard decides)."""
@@ -97,7 +91,7 @@ class Queue:
         for task in waiting:
             pipeline.zrem(self.keys.ready(str(task.lane)), task.id)
             pipeline.zrem(self.keys.due, self._due_member(task))
-        pipeline.execute()
+        self._mending(pipeline.execute)
 
     def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None:
         """Tells an agent to stop an attempt (a hint: the tick finds it too)."""
@@ -109,28 +103,33 @@ class Queue:
 
     def _send(self, agent_id: str, order: Order) -> None:
         inbox = self.keys.inbox(agent_id)
-        pipeline = self.redis.pipeline(transaction=False)
-        pipeline.xadd(inbox, {PAYLOAD: encode([order])})
-        pipeline.expire(inbox, INBOX_SECONDS)
-        pipeline.execute()
+
+        def send() -> None:
+            pipeline = self.redis.pipeline(transaction=False)
+            pipeline.xadd(inbox, {PAYLOAD: encode([order])})
+            pipeline.expire(inbox, INBOX_SECONDS)
+            pipeline.execute()
+
+        self._mending(send)
 
     # agents
 
     def report(self, reports: bytes) -> bytes:
         """Adds reports to the results; they have arrived when this returns."""
-        return self._report(keys=[self.keys.results, self.keys.nothing], args=[reports])  # type: ignore[return-value]
+        return bytes(self._run("report", [self.keys.results, self.keys.nothing], [reports]))
 
     def beat(self, agent_id: str, heartbeat: bytes, ttl_seconds: float) -> tuple[str, bool]:
         """Writes a heartbeat; returns the generation and whether this boot is fenced."""
-        generation, fenced = self._beat(
-            keys=[self.keys.heartbeat(agent_id), self.keys.agents, self.keys.generation, self.keys.fenced(agent_id)],
-            args=[agent_id, heartbeat, int(ttl_seconds * 1000)],
+        generation, fenced = self._run(
+            "beat",
+            [self.keys.heartbeat(agent_id), self.keys.agents, self.keys.generation, self.keys.fenced(agent_id)],
+            [agent_id, heartbeat, int(ttl_seconds * 1000)],
         )
-        return (generation or b"").decode(), bool(fenced)
+        return (generation or b"")[:GENERATION_LIMIT_BYTES].decode(errors="replace"), bool(fenced)
 
     def read_inbox(self, agent_id: str, after: bytes, block_ms: int | None) -> list[tuple[bytes, bytes]]:
         """(entry id, encoded orders) after a position; waits for the first unless `block_ms` is None."""
-        return self._read({self.keys.inbox(agent_id): after}, block_ms, 100)[0]
+        return self._read({self.keys.inbox(agent_id): after}, block_ms, INBOX_READ)[0]
 
     def inbox_tail(self, agent_id: str) -> bytes:
         """The last id that an inbox ever had; b"0-0" if it does not exist."""
@@ -141,7 +140,7 @@ class Queue:
 
     def delete_orders(self, agent_id: str, entry_ids: Sequence[bytes]) -> None:
         """Deletes inbox entries that were read."""
-        self._wire.command("XDEL", self.keys.inbox(agent_id), *entry_ids)
+        self._mending(lambda: self._wire.command("XDEL", self.keys.inbox(agent_id), *entry_ids))
 
     # the leader
 
@@ -153,16 +152,30 @@ class Queue:
         """
         arguments = [epoch, self.run_id(), uuid.uuid4().hex]
         keys = self._names("epoch", "generation", "agents", "inbox")
-        accepted, current, is_new = self._lead(keys=keys, args=arguments)
+        accepted, current, is_new, odd = self._run("lead", keys, arguments)
+        if odd:
+            self.set_aside([Odd("key", "epoch", "it held no term's number: it was replaced", odd)])
         return bool(accepted), current.decode(), bool(is_new)
 
     def collect(
         self, results_after: bytes, wake_after: bytes, block_ms: int | None, count: int
     ) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, str]]]:
-        """New results and wake-ups as (entry id, payload); waits for the first unless `block_ms` is None."""
+        """New results and wake-ups as (entry id, payload); waits for the first unless `block_ms` is None.
+
+        A wake-up names a lane, or nothing for one of the due tasks; what names none is set aside.
+        """
         streams = {self.keys.results: results_after, self.keys.wake: wake_after}
         results, wakes = self._read(streams, block_ms, count)
-        return results, [(entry, payload.decode()) for entry, payload in wakes]
+        return results, [(entry, name) for entry, payload in wakes if (name := self._woken(entry, payload)) is not None]
+
+    def _woken(self, entry: bytes, payload: bytes) -> str | None:
+        try:
+            name = payload.decode()
+            return str(Lane.parse(name)) if name else ""
+        except ValueError as error:
+            self.set_aside([Odd("wake-up", f"wake {entry.decode()}", str(error), payload)])
+            self._mending(lambda: self.redis.xdel(self.keys.wake, entry))  # the next leader would find it again
+            return None
 
     def look(self, now: float, wanted: Mapping[Lane, int]) -> tuple[list[Lane], float | None, dict[Lane, list[Any]]]:
         """Moves due tasks to their lanes and reads the heads of some lanes.
@@ -173,15 +186,19 @@ class Queue:
         arguments: list[Any] = [now, len(wanted)]
         for lane, count in wanted.items():
             arguments += [str(lane), count]
-        moved, next_due, heads = self._look(keys=self._names("lanes", "due", "ready"), args=arguments)
+        moved, next_due, heads, odd = self._run("look", self._names("lanes", "due", "ready"), arguments)
+        self.set_aside(Odd("member", "due", "not as id|score|lane", member) for member in odd)
         return (
-            [Lane.parse(lane.decode()) for lane in moved],
+            self._lanes(moved),
             float(next_due) if next_due is not None else None,
             dict(zip(wanted, heads, strict=True)),
         )
 
     def publish(self, epoch: int, publication: Publication) -> None:
-        """Tells Redis what a tick committed; raises StaleEpoch if this is not the leader's term."""
+        """Tells Redis what a tick committed.
+
+        Raises StaleEpoch if this is not the leader's term, and Refused for what no later try would change.
+        """
         lanes, due = self._sorted_out(publication.waiting)
         arguments: list[Any] = [epoch, len(publication.consumed), *publication.consumed, len(publication.removed)]
         for lane, ids in publication.removed.items():
@@ -195,73 +212,44 @@ class Queue:
         arguments += [len(publication.ended_agents), *publication.ended_agents]
         arguments += [len(publication.fenced_agents), *publication.fenced_agents]
         keys = self._names("epoch", "results", "lanes", "due", "agents", "ready", "inbox", "heartbeat", "fenced")
-        if not self._publish(keys=keys, args=arguments):
+        try:
+            accepted = self._run("publish", keys, arguments)
+        except (redis.DataError, ValueError, TypeError) as error:
+            raise Refused(f"{type(error).__name__}: {error}") from error
+        except redis.ResponseError as error:
+            if is_later(error):
+                raise
+            raise Refused(str(error)) from error
+        if not accepted:
             raise StaleEpoch(f"epoch {epoch} is over")
 
     def roster(self, canary_ttl_seconds: float, *, revive_canary: bool) -> Roster:
         """Reads the roster and keeps the canary alive (starts it anew if `revive_canary`)."""
-        generation, epoch, canary, tail, lanes, agents = self._roster(
-            keys=self._names("generation", "epoch", "canary", "results", "lanes", "agents", "heartbeat", "inbox"),
-            args=[int(canary_ttl_seconds * 1000), int(revive_canary)],
+        generation, epoch, canary, tail, lanes, agents = self._run(
+            "roster",
+            self._names("generation", "epoch", "canary", "results", "lanes", "agents", "heartbeat", "inbox"),
+            [int(canary_ttl_seconds * 1000), int(revive_canary), HEARTBEAT_LIMIT_BYTES],
         )
         return Roster(
-            generation=generation.decode() if generation is not None else None,
-            epoch=int(epoch) if epoch is not None else None,
+            generation=generation.decode(errors="replace") or None,
+            epoch=int(epoch) if epoch.isdigit() else None,
             canary_lives=bool(canary),
             results_tail=tail,
-            lanes=[Lane.parse(lane.decode()) for lane in lanes],
-            agents={agent_id.decode(): (beat, inbox_tail) for agent_id, beat, inbox_tail in agents},
+            lanes=self._lanes(lanes),
+            agents={
+                name: (beat, inbox_tail)
+                for agent_id, beat, inbox_tail in agents
+                if (name := self._agent(agent_id, beat)) is not None
+            },
         )
 
-    def results_length(self) -> int:
-        """How many reports the leader has not consumed; raises Unavailable."""
-        with reaching_redis():
-            return int(self.redis.xlen(self.keys.results))
+    def drop_heartbeat(self, agent_id: str) -> None:
+        """Forgets a heartbeat that is none; an agent that lives writes another one within a second."""
+        self._forget(self.keys.agents, agent_id, self.keys.heartbeat(agent_id))
 
-    def ping(self) -> None:
-        """Raises Unavailable if the server does not answer."""
-        with reaching_redis():
-            self.redis.ping()
-
-    def run_id(self) -> str:
-        """Which start of the server this is; a restart from an old snapshot shows here."""
-        return str(self.redis.info("server")["run_id"])
-
-    def place(self, lane: Lane, task_id: str) -> tuple[int | None, int]:
-        """How many tasks of its lane are before this one (None: it is not in it), and how many are in the lane.
-
-        Raises Unavailable.
-        """
-        name = self.keys.ready(str(lane))
-        with reaching_redis():
-            pipeline = self.redis.pipeline(transaction=False)
-            pipeline.zrank(name, task_id)
-            pipeline.zcard(name)
-            before, count = pipeline.execute()
-        return before, int(count)
-
-    def server_info(self) -> dict[str, Any]:
-        """What the server says of itself (INFO); raises Unavailable."""
-        with reaching_redis():
-            return dict(self.redis.info())
-
-    def depths(self) -> dict[Lane, int]:
-        """How many tasks are ready in each lane."""
-        lanes = [lane.decode() for lane in self.redis.smembers(self.keys.lanes)]
-        pipeline = self.redis.pipeline(transaction=False)
-        for lane in lanes:
-            pipeline.zcard(self.keys.ready(lane))
-        return {Lane.parse(lane): depth for lane, depth in zip(lanes, pipeline.execute(), strict=True)}
-
-    def leftovers(self) -> dict[str, int]:
-        """What is there that idle engines don't have: entries of results and inboxes, waiting tasks; by name."""
-        inboxes = list(self.redis.scan_iter(f"{self.keys.inbox('')}*", count=1000))
-        return {
-            "results": int(self.redis.xlen(self.keys.results)),
-            "inbox entries": sum(int(self.redis.xlen(inbox)) for inbox in inboxes),
-            "ready tasks": sum(self.depths().values()),
-            "due tasks": int(self.redis.zcard(self.keys.due)),
-        }
+    def drop_members(self, lane: Lane, members: Sequence[bytes]) -> None:
+        """Takes members that are no tasks out of a lane."""
+        self._mending(lambda: self.redis.zrem(self.keys.ready(str(lane)), *members))
 
     # ours
 
@@ -282,13 +270,3 @@ class Queue:
 
     def _due_member(self, task: Waiting) -> str:
         return f"{task.id}|{self._score(task)!r}|{task.lane}"
-
-    def _names(self, *names: str) -> list[str]:
-        return [f"{self.keys.prefix}{name}" if name != "heartbeat" else f"{self.keys.prefix}agent" for name in names]
-
-    def _read(self, streams: Mapping[str, bytes], block_ms: int | None, count: int) -> list[list[tuple[bytes, bytes]]]:
-        """(entry id, payload) of each stream, in the order of the streams."""
-        block = () if block_ms is None else ("BLOCK", block_ms)
-        answer = self._wire.command("XREAD", "COUNT", count, *block, "STREAMS", *streams, *streams.values())
-        found = {name: [(entry, fields[1]) for entry, fields in entries] for name, entries in answer or ()}
-        return [found.get(name.encode(), []) for name in streams]

@@ -10,8 +10,10 @@ from core.holds import Holds
 from core.models import Lane, Waiting
 from core.placement import AgentSlots, Candidate
 from core.protocol import AgentInfo, Checkpoint, Order, Pair
+from core.quarantine import Odd
 from core.store.ticking import Claimed, Completion, Settlement, Stale
 from core.validation import Submission
+from worker.ledger import Claim
 from worker.monitor.outcomes import Failed, Successes
 
 
@@ -58,6 +60,7 @@ class Batch:
     sweep: Sweep | None = None
     held: list[Pair] = field(default_factory=list)  # pairs to be compared with their rows
     ping: bool = False
+    odd: list[Odd] = field(default_factory=list)  # what could not be processed
 
     def order(self, agent_id: str, order: Order) -> None:
         self.orders.setdefault(agent_id, []).append(order)
@@ -86,7 +89,19 @@ class Batch:
         return len(self.completions) + len(self.claims) + len(self.settlements)
 
     def is_empty(self) -> bool:
-        return not (self.consumed or self.orders or self.fenced or self.has_statements())
+        return not (self.consumed or self.orders or self.fenced or self.odd or self.has_statements())
+
+
+@dataclass(frozen=True, slots=True)
+class Unpublished:
+    """A claim that was committed and can't be told its agent; it is settled by the next tick.
+
+    `goes_back`: nothing is wrong with the task, only with the place in the queue that it came from.
+    """
+
+    claim: Claim
+    reason: str
+    goes_back: bool = False
 
 
 @dataclass(slots=True)
@@ -102,6 +117,8 @@ class Committed:
     sweep_next: str | None = None
     database_time: float | None = None
     holds: Holds | None = None
+    odd: list[Odd] = field(default_factory=list)  # what PostgreSQL refused
+    unpublished: list[Unpublished] = field(default_factory=list)
     seconds: float = 0.0
 
     def by_agent(self) -> Mapping[str, list[Claimed]]:

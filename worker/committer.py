@@ -20,6 +20,7 @@ from core.database import DriverTransaction
 from core.database_errors import is_connection_lost
 from core.errors import ErrorClass, LeadershipLost, SubmissionError
 from core.protocol import Reply
+from core.quarantine import Odd
 from core.retry import fingerprint
 from core.store import holding, recovering, submitting, ticking
 from core.store.ticking import Completion, Settlement, Stale
@@ -27,6 +28,20 @@ from worker.batch import Batch, Committed
 from worker.decisions import error_json
 
 RERUNS = 20
+# What one row may be refused with, by PostgreSQL or by the driver that is to send it.
+REFUSED = (
+    psycopg2.DataError,
+    psycopg2.IntegrityError,
+    psycopg2.InternalError,
+    psycopg2.NotSupportedError,
+    psycopg2.ProgrammingError,
+    psycopg2.errors.ProgramLimitExceeded,
+    psycopg2.errors.StatementTooComplex,  # jsonb that is nested too deep for the server's stack
+    ValueError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+)
 Item = TypeVar("Item")
 
 log = structlog.get_logger(__name__)
@@ -74,8 +89,9 @@ class Committer:
 def commit(connection: psycopg2.extensions.connection, batch: Batch) -> Committed:
     """Runs a batch as one transaction.
 
-    A deadlock or serialization failure runs it again; data that PostgreSQL refuses is found by
-    halving under savepoints and settled `unstorable`. Raises LeadershipLost.
+    A deadlock or serialization failure runs it again; a row that PostgreSQL or its driver refuses is found
+    by halving under savepoints and set aside (`Committed.odd`), an end of an attempt is settled `unstorable`.
+    Raises LeadershipLost.
     """
     began = time.perf_counter()
     if not batch.has_statements():
@@ -91,7 +107,7 @@ def commit(connection: psycopg2.extensions.connection, batch: Batch) -> Committe
         except psycopg2.extensions.TransactionRollbackError as error:
             connection.rollback()
             log.info("tick.rerun", reason=str(error).splitlines()[0])
-        except psycopg2.DataError:
+        except REFUSED:
             connection.rollback()
             if careful:
                 raise
@@ -112,7 +128,7 @@ def _apply(tx: DriverTransaction, batch: Batch) -> Committed:
     stale = list(batch.stale)
     completed, unstorable = _complete(tx, batch, stale)
     if batch.started:
-        ticking.start(tx, batch.started)
+        _each(tx, batch.started, lambda items: ticking.start(tx, items))
     if batch.progress:
         _each(tx, list(batch.progress.values()), lambda items: ticking.update_progress(tx, items))
     if batch.checkpoints:
@@ -125,14 +141,15 @@ def _apply(tx: DriverTransaction, batch: Batch) -> Committed:
     if batch.children:
         _submit_children(tx, batch, committed)
     if batch.claims:
-        committed.claimed = ticking.claim(
-            tx, [candidate.id for candidate, _ in batch.claims], [agent.id for _, agent in batch.claims]
-        )
+        committed.claimed = claimed = []
+        wanted = [(candidate.id, agent.id) for candidate, agent in batch.claims]
+        _each(tx, wanted, lambda items: claimed.extend(ticking.claim(tx, *zip(*items, strict=True))))
     if stale:
-        ticking.note_stale(tx, stale)
+        _each(tx, stale, lambda items: ticking.note_stale(tx, items))
     if batch.logs:
         _each(tx, batch.logs, lambda items: ticking.add_logs(tx, items))
     _keep_house(tx, batch, committed)
+    committed.odd = tx.odd if isinstance(tx, _Careful) else []
     return committed
 
 
@@ -226,16 +243,16 @@ def _keep_house(tx: DriverTransaction, batch: Batch, committed: Committed) -> No
             | {"state": "online", "known_types": batch.known_types.get(a.id)}
             for a in batch.arrivals
         ]
-        committed.joined = recovering.register_agents(tx, agents)
+        _each(tx, agents, lambda items: committed.joined.extend(recovering.register_agents(tx, items)))
     if batch.endings:
-        committed.lost = recovering.end_agents(tx, batch.endings)
+        _each(tx, batch.endings, lambda items: committed.lost.extend(recovering.end_agents(tx, items)))
     if batch.arrivals:  # last, since the boot that an agent follows often ends in the same tick
         recovering.forget_boots(tx, list({agent.name: agent.id for agent in batch.arrivals}.values()))
     if batch.sweep is not None:
         waiting, committed.sweep_next = recovering.open_slice(tx, batch.sweep.after, batch.sweep.limit)
         committed.waiting += waiting
     if batch.held:
-        committed.orphans = recovering.not_held(tx, batch.held)
+        _each(tx, batch.held, lambda items: committed.orphans.extend(recovering.not_held(tx, items)))
     if batch.ping:
         committed.database_time = recovering.database_time(tx)
         committed.holds = holding.holds(tx)
@@ -247,7 +264,11 @@ def _ids_of(batch: Batch) -> set[str]:
 
 
 class _Careful(DriverTransaction):
-    """A transaction in which lists of items are run under savepoints."""
+    """A transaction in which lists of items are run under savepoints; `odd` is what was refused."""
+
+    def __init__(self, cursor: psycopg2.extensions.cursor) -> None:
+        super().__init__(cursor)
+        self.odd: list[Odd] = []
 
 
 def _each(tx: DriverTransaction, items: Sequence[Item], run: Callable[[Sequence[Item]], object]) -> list[Item]:
@@ -258,10 +279,12 @@ def _each(tx: DriverTransaction, items: Sequence[Item], run: Callable[[Sequence[
     tx.cursor.execute("SAVEPOINT part")
     try:
         run(items)
-    except psycopg2.DataError:
+    except REFUSED as error:
         tx.cursor.execute("ROLLBACK TO SAVEPOINT part")
         tx.cursor.execute("RELEASE SAVEPOINT part")
         if len(items) == 1:
+            reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            tx.odd.append(Odd("row", "commit", reason, repr(items[0]).encode("utf-8", "backslashreplace")))
             return list(items)
         middle = len(items) // 2
         return _each(tx, items[:middle], run) + _each(tx, items[middle:], run)

@@ -14,22 +14,22 @@ from core.clock import Clock
 from core.errors import LeadershipLost, Unavailable
 from core.live import AgentLive
 from core.models import Lane
-from core.placement import Candidate, Rotation, place
 from core.queue import StaleEpoch
 from core.redis_client import reaching_redis
 from worker.batch import Batch, Committed
 from worker.failpoints import COLLECTED, COMMITTED, PUBLISHED, failpoint
 from worker.monitor.agents_live import agents_live
 from worker.monitor.ticks import Tick, TickLog
-from worker.publication import publication_of
+from worker.placing import Placing
+from worker.publication import odd_of, publication_of, publish_apart, settle_unpublished
 from worker.term import Term, TermFactory
+from worker.unprocessable import audit
 
 BLOCK_SECONDS = 0.25  # between duties; arrivals end the wait
 HELD_BLOCK_SECONDS = 0.02
 RETRY_SECONDS = 0.5
 LARGE_BATCH = 50  # tasks
 COLLECT_LIMIT = 1_000  # entries of a stream in one tick
-LOOK_LIMIT = 2_000  # ids of a lane in one tick
 LEAST_COVER_SECONDS = 0.01
 MOST_COVER_SECONDS = 0.1
 ROSTER = "roster"
@@ -45,7 +45,7 @@ class Dispatcher:
         self._terms = terms
         self._queue = terms.queue
         self._clock = clock
-        self._rotation = Rotation()
+        self._placing = Placing(terms.queue, clock, terms.policy_of)
         self._asked: set[str] = set()
         self._stop = threading.Event()
         self._last_trouble = ""
@@ -130,9 +130,12 @@ class Dispatcher:
     def _gather(self, term: Term, *, may_block: bool) -> Batch:
         batch = Batch()
         if not self._stop.is_set():
-            self._collect(term, batch, may_block=may_block)
+            # the first tick looks who is there before it reads what they say: see Holders.holds
+            if term.has_roster:
+                self._collect(term, batch, may_block=may_block)
             batch.began = self._clock.monotonic()
             self._decide(term, batch)
+            audit([*batch.odd, *self._queue.take_odd()], batch)
         return batch
 
     def _collect(self, term: Term, batch: Batch, *, may_block: bool) -> None:
@@ -158,6 +161,9 @@ class Dispatcher:
         return int(seconds * 1000) if seconds >= 0.001 else None
 
     def _decide(self, term: Term, batch: Batch) -> None:
+        for unpublished in term.unpublished:
+            settle_unpublished(term.ledger, unpublished, batch)
+        term.unpublished.clear()
         term.intake.release_starts(batch)
         if ROSTER in self._asked:
             self._asked.discard(ROSTER)
@@ -166,7 +172,7 @@ class Dispatcher:
             self._asked.discard(SWEEP)
             batch.sweep = term.recovery.next_sweep()
         term.recovery.conclude(term.results_after, batch)
-        self._place(term, batch)
+        self._placing.place(term, batch)
 
     def _inspect(self, term: Term, batch: Batch) -> None:
         roster = self._queue.roster(self._terms.ttl_seconds, revive_canary=term.recovery.canary_is_dead)
@@ -177,43 +183,21 @@ class Dispatcher:
         batch.ping = True
         term.ledger.hot_lanes.update(roster.lanes)
         now = self._clock.monotonic()
-        term.recovery.inspect(roster, term.generation, now, batch)
+        for agent_id in term.recovery.inspect(roster, term.generation, now, batch):
+            self._queue.drop_heartbeat(agent_id)
+        term.has_roster = True
         self.agents_seen = agents_live(term.ledger, now, term.database_now(self._clock))
-
-    def _place(self, term: Term, batch: Batch) -> None:
-        ledger = term.ledger
-        now = term.database_now(self._clock)
-        wanted = ledger.wanted(term.cover_seconds, LOOK_LIMIT)
-        if not wanted and (term.next_due is None or term.next_due > now):
-            return
-        moved, term.next_due, heads = self._queue.look(now, wanted)
-        ledger.hot_lanes.update(moved)
-        candidates: list[Candidate] = []
-        for lane, flat in heads.items():
-            if len(flat) < 2 * wanted[lane]:
-                ledger.hot_lanes.discard(lane)
-            expected = ledger.durations.expected(lane.type)
-            scores = iter(flat)
-            candidates += [
-                Candidate(task_id, lane, float(score), expected)
-                for task_id, score in zip(map(bytes.decode, scores), scores, strict=True)
-                if task_id not in ledger.claiming
-            ]
-        if not candidates:
-            return
-        agents = [agent.slots for agent in ledger.agents.values()]
-        placed = place(candidates, agents, self._terms.policy_of, self._rotation, term.cover_seconds)
-        batch.claims += placed
-        if len(placed) < len(candidates):
-            ledger.hot_lanes.update({candidate.lane for candidate in candidates})
-        for candidate, _ in placed:
-            ledger.claiming[candidate.id] = candidate.lane
 
     def _publish(self, term: Term, batch: Batch, committed: Committed) -> None:
         failpoint(COMMITTED)
+        self._queue.quarantine.add(batch.odd)
+        self._queue.set_aside(committed.odd)
         publication, claims = publication_of(term.ledger, batch, committed, self._terms.policy_of)
+        term.unpublished += committed.unpublished
+        term.ledger.durations.note_inputs(committed.claimed)
         if not publication.is_empty():
-            self._queue.publish(term.epoch, publication)
+            refused = publish_apart(lambda part: self._queue.publish(term.epoch, part), publication)
+            self._queue.set_aside(odd_of(part, reason) for part, reason in refused)
         failpoint(PUBLISHED)
         for candidate, _ in batch.claims:
             term.ledger.claiming.pop(candidate.id, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Iterable
 
 import orjson
@@ -11,9 +10,9 @@ import structlog
 from msgspec import to_builtins
 
 from core.clock import Clock
-from core.errors import ErrorClass, SubmissionError
+from core.decoding import Unreadable, read_reports
+from core.errors import ErrorClass
 from core.protocol import (
-    MAX_INTEGER,
     Checkpoint,
     Done,
     Failure,
@@ -27,30 +26,37 @@ from core.protocol import (
     Started,
     SubmitChild,
     Welcome,
-    decode_reports,
+    encode,
     is_storable,
 )
+from core.quarantine import Odd
 from core.registry import Registry
-from core.store.ticking import Completion, Stale
-from core.validation import Limits, check_output, validate_submission
-from worker.batch import Batch, Child
+from core.store.ticking import Completion
+from core.validation import Limits, check_output
+from worker.batch import Batch
 from worker.decisions import hand_back, judge, known_class, policy_of
 from worker.endings import note_failure, note_for_breaker
+from worker.holders import Holders
 from worker.ledger import Claim, Ledger
 from worker.monitor.outcomes import note_success
 from worker.recovery import Recovery
 from worker.refusals import is_sent_elsewhere, take_back
+from worker.requests import Requests
+from worker.unprocessable import ESCAPES, reason_of, settle, settle_escaped
 
 # A start younger than this waits for its end, so that a short task is one update instead of two.
 START_DELAY_SECONDS = 0.05
 LATEST_SECONDS = 253_402_300_799.0  # the end of the year 9999
-_TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 log = structlog.get_logger(__name__)
 
 
 class Intake:
-    """Reads reports into a batch. Starts that are held back keep their entries in the results stream."""
+    """Reads reports into a batch. Starts that are held back keep their entries in the results stream.
+
+    A report that can't be read or processed is set aside, whatever it is, and nothing else suffers: its
+    attempt ends `unprocessable` if it was to end by it, and whoever waits for an answer gets one.
+    """
 
     def __init__(self, ledger: Ledger, recovery: Recovery, registry: Registry, limits: Limits, clock: Clock) -> None:
         self._ledger = ledger
@@ -60,12 +66,14 @@ class Intake:
         self._clock = clock
         self._held_starts: dict[str, tuple[int, float, float, bytes]] = {}  # id → attempt, since, at, entry
         self._held_entries: dict[bytes, int] = {}  # entry → how many starts it still holds
+        self._holders = Holders(ledger)
+        requests = Requests(self._holders, registry, limits, clock)
         self._handlers: dict[type, Callable[..., None]] = {
             Returned: self._returned,
             Progress: self._progress,
             Log: self._log,
-            Checkpoint: self._checkpoint,
-            SubmitChild: self._submit_child,
+            Checkpoint: requests.checkpoint,
+            SubmitChild: requests.submit_child,
             Hello: self._hello,
             Gone: self._gone,
         }
@@ -74,13 +82,18 @@ class Intake:
         """Takes everything from some entries of the results stream."""
         now = self._clock.monotonic()
         for entry, payload in entries:
-            for report in self._decoded(entry, payload):
-                if type(report) is Done:
-                    self._done(report, batch)
-                elif type(report) is Started:
-                    self._started(report, now, entry, batch)
-                else:
-                    self._handlers[type(report)](report, batch)
+            for report in read_reports(payload):
+                try:
+                    if type(report) is Done:
+                        self._done(report, batch)
+                    elif type(report) is Started:
+                        self._started(report, now, entry, batch)
+                    elif isinstance(report, Unreadable):
+                        self._set_aside(entry, report, batch)
+                    else:
+                        self._handlers[type(report)](report, batch)
+                except ESCAPES as error:
+                    self._set_aside(entry, _escaped(report, error), batch)
             if entry not in self._held_entries:
                 batch.consumed.append(entry)
 
@@ -102,38 +115,44 @@ class Intake:
         """Whether a start waits to be recorded."""
         return bool(self._held_starts)
 
-    def _decoded(self, entry: bytes, payload: bytes) -> list[Report]:
-        try:
-            return decode_reports(payload)
-        except ValueError as error:
-            # not from an agent of ours; keeping it would stop the whole stream
-            log.error("results.unreadable", entry=entry.decode(), reason=str(error))
-            return []
+    def _set_aside(self, entry: bytes, report: Unreadable, batch: Batch) -> None:
+        """A report that nothing can be done with; `report.kind` says who must not wait for it."""
+        log.error("report.set_aside", entry=entry.decode(), kind=report.kind, reason=report.reason)
+        ids = (report.task_id, report.attempt, report.agent_id)
+        batch.odd.append(Odd("report", f"results {entry.decode()}", report.reason, report.text, *ids))
+        if report.kind == "done" and report.task_id is not None and report.attempt is not None:
+            claim = self._holders.find("done", report.task_id, report.attempt, report.agent_id or "", batch)
+            if claim is not None:
+                self._forget_start_of(claim, batch)
+                batch.reporters[claim.id] = claim.agent_id
+                settle(self._ledger, claim, report.reason, batch)
+        elif report.kind in ("checkpoint", "submit") and report.agent_id and report.request_id:
+            refusal = f"{report.kind}: it could not be processed: {report.reason}"
+            batch.order(report.agent_id, Reply(report.request_id, None, refusal))
 
     def _done(self, done: Done, batch: Batch) -> None:
-        task_id = done.task_id
-        held = self._held_starts.get(task_id)
-        if held is not None and held[0] == done.attempt:
-            self._forget_start(task_id, batch)
-        claim = self._ledger.find(task_id, done.attempt)
-        failure = done.failure
-        if claim is None:
-            self._stale(done, batch)
+        claim, failure = self._ledger.find(done.task_id, done.attempt), done.failure
+        if claim is None or not self._holders.holds(claim, done.agent_id):
+            reported = "completed" if failure is None else str(known_class(failure.error_class))
+            self._holders.note_stale(reported, done.task_id, done.attempt, done.agent_id, batch, always=True)
             return
-        self._ledger.close(claim)
+        output = bytes(done.output).decode() if failure is None else ""
+        self._forget_start_of(claim, batch)
         done.started_at = _storable_time(done.started_at)
-        batch.reporters[task_id] = claim.agent_id
+        batch.reporters[claim.id] = claim.agent_id
         if failure is None:
-            output = bytes(done.output).decode("utf-8", "surrogatepass")
             problem = check_output(output, self._limits.output_limit_bytes)
             if problem is None:
+                self._ledger.close(claim)
                 self._completed(claim, done, output, batch)
                 return
             failure = Failure(ErrorClass.UNSTORABLE, problem)
         if is_sent_elsewhere(self._ledger, claim, failure, self._clock.monotonic(), batch):
+            self._ledger.close(claim)
             return
         policy = policy_of(self._registry, claim.row.type)
-        settlement = judge(claim, failure, policy, random.random(), done=done)
+        settlement = judge(claim, _storable_failure(failure), policy, random.random(), done=done)
+        self._ledger.close(claim)
         batch.settlements.append(settlement)
         note_failure(
             self._ledger,
@@ -165,17 +184,10 @@ class Intake:
             )
         )
 
-    def _stale(self, done: Done, batch: Batch) -> None:
-        if not _TASK_ID.fullmatch(done.task_id) or not 0 <= done.attempt <= MAX_INTEGER:
-            log.error("results.unreadable", reason=f"no task's id or attempt: {done.task_id!r}, {done.attempt}")
-            return
-        reported = "completed" if done.failure is None else str(known_class(done.failure.error_class))
-        batch.stale.append(Stale(done.task_id, done.attempt, None, reported))
-
     def _started(self, report: Started, now: float, entry: bytes, batch: Batch) -> None:
         held = 0
         for task_id, attempt in report.pairs:
-            claim = self._ledger.find(task_id, attempt)
+            claim = self._holders.find("started", task_id, attempt, report.agent_id, batch)
             if claim is None or claim.started is not None:
                 continue
             if task_id in self._held_starts:
@@ -185,6 +197,12 @@ class Intake:
             held += 1
         if held:
             self._held_entries[entry] = self._held_entries.get(entry, 0) + held
+
+    def _forget_start_of(self, claim: Claim, batch: Batch) -> None:
+        """Its end was reported: the start that was held back for it is part of that."""
+        held = self._held_starts.get(claim.id)
+        if held is not None and held[0] == claim.attempt:
+            self._forget_start(claim.id, batch)
 
     def _forget_start(self, task_id: str, batch: Batch) -> None:
         entry = self._held_starts.pop(task_id)[3]
@@ -201,56 +219,29 @@ class Intake:
         if agent is not None:
             agent.slots.accepts_work = False  # it drains, as its next heartbeat will say
         for task_id, attempt in report.pairs:
-            claim = self._ledger.find(task_id, attempt)
+            claim = self._holders.find("returned", task_id, attempt, report.agent_id, batch)
             if claim is not None:
-                policy = policy_of(self._registry, claim.row.type)
-                batch.settlements.append(hand_back(claim, policy, "its agent handed it back", random.random()))
+                try:
+                    policy = policy_of(self._registry, claim.row.type)
+                    batch.settlements.append(hand_back(claim, policy, "its agent handed it back", random.random()))
+                except ESCAPES as error:
+                    settle_escaped(self._ledger, claim, error, batch)
                 self._ledger.close(claim)
 
     def _progress(self, report: Progress, batch: Batch) -> None:
-        if self._ledger.find(report.task_id, report.attempt) is not None:
+        if self._holders.find("progress", report.task_id, report.attempt, report.agent_id, batch) is not None:
             batch.progress[report.task_id] = (report.task_id, report.attempt, report.fraction, report.message)
 
     def _log(self, report: Log, batch: Batch) -> None:
-        claim = self._ledger.find(report.task_id, report.attempt)
+        claim = self._holders.find("log", report.task_id, report.attempt, report.agent_id, batch)
         if claim is not None:
             detail = orjson.dumps({"level": report.level, "message": report.message}).decode()
             batch.logs.append((claim.id, "log", claim.attempt, f"agent:{claim.agent_id}", claim.agent_id, detail))
 
-    def _checkpoint(self, report: Checkpoint, batch: Batch) -> None:
-        problem = check_output(bytes(report.state), self._limits.output_limit_bytes)
-        if self._ledger.find(report.task_id, report.attempt) is None:
-            problem = "this attempt is no longer the current one"
-        if problem is not None:
-            batch.order(report.agent_id, Reply(report.request_id, None, f"checkpoint: {problem}"))
-        else:
-            batch.checkpoints.append(report)
-
-    def _submit_child(self, report: SubmitChild, batch: Batch) -> None:
-        try:
-            submission = validate_submission(
-                report.child_type,
-                report.input,
-                **{"created_by": f"task:{report.task_id}", **report.options},
-                idempotency_key=f"{report.task_id}/{report.ordinal}",
-                creator_agent_id=report.agent_id,
-                parent_id=report.task_id,
-                registry=self._registry,
-                limits=self._limits,
-                now=self._clock.now(),
-            )
-        except SubmissionError as error:
-            batch.order(report.agent_id, Reply(report.request_id, None, str(error)))
-        except TypeError as error:
-            batch.order(report.agent_id, Reply(report.request_id, None, f"options are not accepted: {error}"))
-        else:
-            batch.children.append(Child(report.agent_id, report.request_id, submission))
-
     def _hello(self, report: Hello, batch: Batch) -> None:
         agent_id = report.agent.id
         if not report.agent.is_storable():
-            log.error("results.unreadable", reason=f"an agent that can't be stored: {agent_id!r}")
-            return
+            raise ValueError("no agent: a name can't be stored, or the id is not name:boot")
         if agent_id in self._ledger.ended:
             return
         is_new = agent_id not in self._ledger.agents
@@ -265,11 +256,31 @@ class Intake:
 
     def _gone(self, report: Gone, batch: Batch) -> None:
         if report.state not in ("left", "lost") or not is_storable(report.agent_id):
-            log.error("results.unreadable", reason=f"no end of an agent: {report.agent_id!r}, {report.state!r}")
-        elif report.agent_id not in self._ledger.ended:
+            raise ValueError("no end of an agent")
+        agent = self._ledger.agents.get(report.agent_id)
+        if agent is not None and not agent.info.accepts_farewell(report.proof):
+            raise ValueError("neither this boot nor its supervisor says that it is gone")
+        if report.agent_id not in self._ledger.ended:
             self._recovery.reap(report.agent_id, report.state, batch)
 
 
 def _storable_time(at: float) -> float:
     """An agent's time within what PostgreSQL can store: its clock may say anything."""
     return at if 0.0 <= at <= LATEST_SECONDS else min(max(at, 0.0), LATEST_SECONDS)
+
+
+def _storable_failure(failure: Failure) -> Failure:
+    """A failure whose texts PostgreSQL can hold."""
+    texts = failure.message + (failure.traceback or "")
+    if "\x00" not in texts:
+        return failure
+    traceback = None if failure.traceback is None else failure.traceback.replace("\x00", "\\x00")
+    return Failure(failure.error_class, failure.message.replace("\x00", "\\x00"), traceback)
+
+
+def _escaped(report: Report | Unreadable, error: BaseException) -> Unreadable:
+    """A report at which something was raised, as one that can't be processed."""
+    if isinstance(report, Unreadable):
+        return report
+    ids = [getattr(report, name, None) for name in ("task_id", "attempt", "agent_id", "request_id")]
+    return Unreadable(encode(report), reason_of(error), str(type(report).__struct_config__.tag), *ids)

@@ -19,6 +19,9 @@ from worker.fleet_types import FleetTypes
 # What a task costs at least on its way through an agent, whatever its handler takes.
 LEAST_SECONDS = 25e-6
 SMOOTHING = 0.05
+KEPT_INPUT_LIMIT = 1_000  # characters
+FIRST_CLAIMS = 16  # of a type whose inputs nobody has seen
+SIZE_FADING = 0.9  # of the largest input, with each tick that claims the type
 UNKNOWN_SECONDS = 3600.0
 SHUNNED_SECONDS = 60.0  # a version of a type that refused an input gets no more of the type for so long
 
@@ -35,6 +38,7 @@ class Claim:
         "attempt",
         "expected_seconds",
         "id",
+        "input_bytes",
         "is_published",
         "ready",
         "row",
@@ -44,7 +48,9 @@ class Claim:
 
     def __init__(self, row: Claimed, expected_seconds: float, ready: float) -> None:
         self.ready = ready
-        self.row = row
+        self.input_bytes = len(row.input)
+        # what only the agent needs is not kept for as long as it runs
+        self.row = row if self.input_bytes <= KEPT_INPUT_LIMIT else row._replace(input="")
         self.id = row.id
         self.attempt = row.attempt
         self.agent_id = row.agent_id
@@ -83,6 +89,20 @@ class Durations:
     """The mean run time of each type, exponentially smoothed; unknown ones count as long."""
 
     means: dict[str, float] = field(default_factory=dict)
+    sizes: dict[str, float] = field(default_factory=dict)  # bytes of the largest inputs of late
+
+    def at_once(self, task_type: str, limit_bytes: int) -> int:
+        """How many tasks of a type may be claimed in one tick, so that their inputs stay below a limit (at least 1)."""
+        size = self.sizes.get(task_type)
+        return FIRST_CLAIMS if size is None else max(1, int(limit_bytes / max(size, 1.0)))
+
+    def note_inputs(self, claimed: Iterable[Claimed]) -> None:
+        """Remembers how large inputs are; a large one counts for a while."""
+        largest: dict[str, int] = {}
+        for row in claimed:
+            largest[row.type] = max(largest.get(row.type, 0), len(row.input))
+        for task_type, size in largest.items():
+            self.sizes[task_type] = max(float(size), self.sizes.get(task_type, 0.0) * SIZE_FADING)
 
     def expected(self, task_type: str) -> float:
         return self.means.get(task_type, UNKNOWN_SECONDS)
@@ -128,6 +148,7 @@ class Ledger:
         for claim in self.claims.values():
             if claim.agent_id == info.id:
                 slots.give(claim.expected_seconds)
+                slots.open_bytes += claim.input_bytes
         slots.accepts_work = self.holds.of_agent(info.name) is None
         slots.barred = {breaker.type for breaker in self.breakers.of_agent(info.name)}
         slots.known_types = self.fleet.known_by(info.id)
@@ -222,6 +243,9 @@ class Ledger:
     def open(self, row: Claimed, expected_seconds: float, ready: float = 0.0) -> Claim:
         """A claim that was committed; its agent was charged when it was placed."""
         claim = self.claims[row.id] = Claim(row, expected_seconds, ready)
+        agent = self.agents.get(row.agent_id)
+        if agent is not None:
+            agent.slots.open_bytes += claim.input_bytes
         return claim
 
     def close(self, claim: Claim) -> None:
@@ -231,6 +255,7 @@ class Ledger:
             agent = self.agents.get(claim.agent_id)
             if agent is not None:
                 agent.slots.take_back(claim.expected_seconds)
+                agent.slots.open_bytes -= claim.input_bytes
 
     def find(self, task_id: str, attempt: int) -> Claim | None:
         """The open claim of this pair, if it is the current one."""

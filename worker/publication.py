@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 
 from msgspec import Raw
 
 from core.placement import ready_of
 from core.protocol import Cancel, Order, Run, encode
-from core.queue import Publication
-from worker.batch import Batch, Committed, lanes_of
+from core.quarantine import Odd
+from core.queue import Publication, Refused
+from core.store.ticking import Claimed
+from worker.batch import Batch, Committed, Unpublished, lanes_of
+from worker.decisions import DEFAULT_POLICY, hand_back
 from worker.ledger import Claim, Ledger
+from worker.unprocessable import ESCAPES, reason_of, settle
 
 
 def publication_of(
@@ -18,7 +23,7 @@ def publication_of(
 ) -> tuple[Publication, list[Claim]]:
     """The publication of a tick, and the claims that it opened (published once it is sent).
 
-    `policy_of(queue)` names a queue's placement policy.
+    What an agent can't be told is left in `committed.unpublished`. `policy_of(queue)` names a queue's placement policy.
     """
     orders: dict[str, list[Order]] = batch.orders
     claims = _open_claims(ledger, batch, committed, orders, policy_of)
@@ -46,17 +51,96 @@ def _open_claims(
     policy_of: Callable[[str], str],
 ) -> list[Claim]:
     placed = {candidate.id: (candidate, agent) for candidate, agent in batch.claims}
-    claims = []
+    claims: list[Claim] = []
     for row in committed.claimed:
         candidate, _ = placed.pop(row.id)
-        ready = ready_of(candidate.score, row.priority, policy_of(candidate.lane.queue))
-        claims.append(ledger.open(row, candidate.expected_seconds, ready))
-        run = Run(row.id, row.attempt, row.type, Raw(row.input), row.timeout_seconds, row.checkpoint, row.priority)
-        orders.setdefault(row.agent_id, []).append(run)
+        claim = ledger.open(row, candidate.expected_seconds)
+        if row.type != candidate.lane.type:
+            reason = f"it was in the queue as a task of type {candidate.lane.type}"
+            committed.unpublished.append(Unpublished(claim, reason, goes_back=True))
+            continue
+        try:
+            claim.ready = ready_of(candidate.score, row.priority, policy_of(candidate.lane.queue))
+            orders.setdefault(row.agent_id, []).append(_run_of(row))
+            claims.append(claim)
+        except ESCAPES as error:
+            committed.unpublished.append(Unpublished(claim, reason_of(error)))
     # a row that somebody else holds, or that is not waiting any more: its agent has room after all
     for candidate, agent in placed.values():
         agent.take_back(candidate.expected_seconds)
     return claims
+
+
+def _run_of(row: Claimed) -> Run:
+    return Run(row.id, row.attempt, row.type, Raw(row.input), row.timeout_seconds, row.checkpoint, row.priority)
+
+
+def settle_unpublished(ledger: Ledger, unpublished: Unpublished, batch: Batch) -> None:
+    """Ends a claim that its agent was never told of: back into the queue, or for good."""
+    claim = unpublished.claim
+    if ledger.find(*claim.pair) is not claim:
+        return
+    if unpublished.goes_back:
+        batch.settlements.append(hand_back(claim, DEFAULT_POLICY, unpublished.reason, 0.0))
+        ledger.close(claim)
+    else:
+        ids = (claim.id, claim.attempt, claim.agent_id)
+        batch.odd.append(Odd("row", "tasks", unpublished.reason, b"", *ids))
+        settle(ledger, claim, unpublished.reason, batch)
+
+
+def publish_apart(publish: Callable[[Publication], None], publication: Publication) -> list[tuple[Publication, str]]:
+    """Publishes; if Redis refuses it, in halves: returns the smallest parts that it refuses, each with why.
+
+    What was told already is told again then, which changes nothing.
+    """
+    try:
+        publish(publication)
+    except Refused as error:
+        halves = _halved(publication)
+        if halves is None:
+            return [(publication, str(error))]
+        return publish_apart(publish, halves[0]) + publish_apart(publish, halves[1])
+    return []
+
+
+def _halved(publication: Publication) -> tuple[Publication, Publication] | None:
+    """Two publications that are this one together; None if it is one thing."""
+    units = [(f.name, unit) for f in fields(publication) for unit in _units(getattr(publication, f.name))]
+    if len(units) < 2:
+        return None
+    middle = len(units) // 2
+    return _composed(units[:middle]), _composed(units[middle:])
+
+
+def _units(value: object) -> list[object]:
+    if not isinstance(value, dict):
+        return list(value)  # type: ignore[call-overload]
+    if value and all(isinstance(ids, list) for ids in value.values()):
+        return [(lane, id_) for lane, ids in value.items() for id_ in ids]
+    return list(value.items())
+
+
+def _composed(units: list[tuple[str, object]]) -> Publication:
+    publication = Publication()
+    for name, unit in units:
+        whole = getattr(publication, name)
+        if name == "removed":
+            lane, id_ = unit  # type: ignore[misc]
+            whole.setdefault(lane, []).append(id_)
+        elif isinstance(whole, dict):
+            whole.update([unit])
+        else:
+            whole.append(unit)
+    return publication
+
+
+def odd_of(part: Publication, reason: str) -> Odd:
+    """A part of a publication that Redis refuses, for the quarantine."""
+    for agent_id, orders in part.orders.items():
+        return Odd("order", f"inbox:{agent_id}", reason, orders, agent_id=agent_id)
+    [(name, unit)] = [(f.name, unit) for f in fields(part) for unit in _units(getattr(part, f.name))]
+    return Odd("publication", name, reason, repr(unit).encode("utf-8", "backslashreplace"))
 
 
 def _cancel_orphan(ledger: Ledger, task_id: str, attempt: int, orders: dict[str, list[Order]]) -> None:

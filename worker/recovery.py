@@ -15,7 +15,8 @@ import structlog
 
 from core.errors import ErrorClass
 from core.holds import HoldMode
-from core.protocol import Cancel, Drain, Failure, Heartbeat, Pair, decode_heartbeat
+from core.protocol import Cancel, Drain, Failure, Heartbeat, Pair, decode_heartbeat, is_task_id
+from core.quarantine import Odd
 from core.queue import Roster
 from core.registry import RetryPolicy
 from core.store.recovering import NIL
@@ -23,6 +24,7 @@ from worker.batch import Batch, Sweep
 from worker.decisions import hand_back, judge
 from worker.endings import note_failure
 from worker.ledger import Claim, KnownAgent, Ledger
+from worker.unprocessable import ESCAPES, reason_of, settle_escaped
 
 DEAF_AFTER_SECONDS = 10.0
 OVERDUE_GRACE_SECONDS = 15.0
@@ -52,7 +54,7 @@ class Recovery:
         self._canary_since: float | None = None
         self._sweep_after: str | None = None
         self._is_rebuilding = False
-        self._unreadable: set[str] = set()
+        self._unreadable: dict[str, float] = {}  # agent id → since when its heartbeat is none
         self._now = 0.0  # monotonic seconds of the last roster
 
     @property
@@ -62,37 +64,52 @@ class Recovery:
 
     # the roster
 
-    def inspect(self, roster: Roster, generation: str, now: float, batch: Batch) -> None:
-        """Learns from a roster: agents that came, suspects, orphans. `now` is monotonic seconds."""
+    def inspect(self, roster: Roster, generation: str, now: float, batch: Batch) -> list[str]:
+        """Learns from a roster: agents that came, suspects, orphans. `now` is monotonic seconds.
+
+        Returns the ids whose heartbeat has been none for a whole TTL, and is to be forgotten.
+        """
         if not roster.canary_lives or self._canary_since is None:
             self._canary_since = now if roster.canary_lives else None
         self._now = now
         suspects = Suspects(position(roster.results_tail))
         for agent_id, (beat, inbox_tail) in roster.agents.items():
-            heartbeat = None if agent_id in self._ledger.ended else self._decoded(agent_id, beat)
-            if heartbeat is not None:
+            if agent_id in self._ledger.ended:
+                continue
+            try:
+                heartbeat = self._decoded(agent_id, beat)
                 self._inspect_agent(agent_id, heartbeat, inbox_tail, generation, now, batch, suspects)
+                self._unreadable.pop(agent_id, None)
+            except ESCAPES as error:
+                self._note_unreadable(agent_id, beat, error, now, batch)
         self._suspect_silent(roster, now, suspects)
         self._ledger.send_probes(now)
         self._ledger.forget_refusals(now)
         if suspects.unheld or suspects.lost_agents:
             self._suspects = suspects
         self._settle_overdue(now, batch)
+        return self._forgettable(roster, now)
 
-    def _decoded(self, agent_id: str, beat: bytes) -> Heartbeat | None:
-        """A heartbeat; None, said once, if it is of another version or from nobody of ours."""
-        try:
-            heartbeat = decode_heartbeat(beat)
-            if heartbeat.agent.id == agent_id and heartbeat.agent.is_storable():
-                position(heartbeat.read_position.encode())
-                return heartbeat
-            reason = "it can't be stored"
-        except ValueError as error:
-            reason = str(error)
+    def _decoded(self, agent_id: str, beat: bytes) -> Heartbeat:
+        """A heartbeat; raises ValueError if it is of another version or from nobody of ours."""
+        heartbeat = decode_heartbeat(beat)
+        if heartbeat.agent.id != agent_id or not heartbeat.agent.is_storable():
+            raise ValueError("its agent is another one, or can't be stored")
+        if not all(is_task_id(task_id) for task_id, _ in heartbeat.held):
+            raise ValueError("it holds what is no task")
+        return heartbeat
+
+    def _note_unreadable(self, agent_id: str, beat: bytes, error: BaseException, now: float, batch: Batch) -> None:
+        """Says once of a heartbeat that it is none. Its agent is heard for a TTL all the same: it may write another."""
         if agent_id not in self._unreadable:
-            self._unreadable.add(agent_id)
-            log.error("agent.unreadable", agent=agent_id, reason=reason)
-        return None
+            self._unreadable[agent_id] = now
+            log.error("agent.unreadable", agent=agent_id, reason=reason_of(error))
+            batch.odd.append(Odd("heartbeat", f"agent:{agent_id}", reason_of(error), beat, agent_id=agent_id))
+
+    def _forgettable(self, roster: Roster, now: float) -> list[str]:
+        for agent_id in self._unreadable.keys() - roster.agents.keys():
+            del self._unreadable[agent_id]
+        return [agent_id for agent_id, since in self._unreadable.items() if now - since >= self._ttl_seconds]
 
     def _inspect_agent(
         self,
@@ -153,7 +170,8 @@ class Recovery:
         if self._canary_since is None or now - self._canary_since < self._ttl_seconds:
             return  # silence proves nothing yet: heartbeats may have been lost with time, not with agents
         known = (self._ledger.agents.keys() | self._ledger.inherited | holders) - self._ledger.ended
-        suspects.lost_agents += sorted(known - roster.agents.keys())
+        unheard = {agent_id for agent_id, since in self._unreadable.items() if now - since >= self._ttl_seconds}
+        suspects.lost_agents += sorted(known - (roster.agents.keys() - unheard))
 
     def _settle_overdue(self, now: float, batch: Batch) -> None:
         for claim in list(self._ledger.claims.values()):
@@ -201,7 +219,11 @@ class Recovery:
             batch.fenced.append(agent_id)
 
     def _fail(self, claim: Claim, failure: Failure, now: float, batch: Batch) -> None:
-        settlement = judge(claim, failure, self._policy_for(claim.row.type), random.random())
+        try:
+            settlement = judge(claim, failure, self._policy_for(claim.row.type), random.random())
+        except ESCAPES as error:
+            settle_escaped(self._ledger, claim, error, batch)
+            return
         batch.settlements.append(settlement)
         will_retry = settlement.to_state != "failed"
         note_failure(
@@ -209,7 +231,10 @@ class Recovery:
         )
 
     def _requeue(self, claim: Claim, reason: str, batch: Batch) -> None:
-        batch.settlements.append(hand_back(claim, self._policy_for(claim.row.type), reason, random.random()))
+        try:
+            batch.settlements.append(hand_back(claim, self._policy_for(claim.row.type), reason, random.random()))
+        except ESCAPES as error:
+            settle_escaped(self._ledger, claim, error, batch)
         self._ledger.close(claim)
 
     # the sweep

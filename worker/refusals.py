@@ -33,7 +33,7 @@ def is_sent_elsewhere(ledger: Ledger, claim: Claim, failure: Failure, now: float
     """Whether the failure was that another version of the model refused the input: then the task goes back.
 
     Where everybody has the same version, or after the last refund, an input that is refused is a failure. `now` is
-    monotonic seconds. The claim is closed already.
+    monotonic seconds. The caller closes the claim then.
     """
     if failure.error_class != ErrorClass.INVALID_INPUT or claim.row.refunds >= MAX_REFUNDS:
         return False

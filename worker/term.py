@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import psycopg2
@@ -19,6 +19,7 @@ from core.redis_client import reaching_redis
 from core.registry import Registry
 from core.store import holding, recovering
 from core.validation import Limits
+from worker.batch import Unpublished
 from worker.committer import Committer
 from worker.decisions import policy_of
 from worker.fleet_types import FleetTypes
@@ -45,6 +46,8 @@ class Term:
     wake_after: bytes = b"0-0"
     next_due: float | None = None
     cover_seconds: float = 0.01
+    has_roster: bool = False  # whether it has looked who is there
+    unpublished: list[Unpublished] = field(default_factory=list)  # claims to be settled by the next tick
 
     def database_now(self, clock: Clock) -> float:
         """The time that decides, epoch seconds."""

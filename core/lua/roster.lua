@@ -1,6 +1,6 @@
 -- What the leader looks at every second, at one instant; keeps the canary alive.
 -- KEYS generation, epoch, canary, results, lanes, agents, then prefixes: agent, inbox
--- ARGV canary TTL in ms, 1 to start the canary anew
+-- ARGV canary TTL in ms, 1 to start the canary anew, most bytes of a heartbeat
 local function tail(stream)
     local info = redis.pcall('XINFO', 'STREAM', stream)
     if info.err then return '0-0' end
@@ -18,7 +18,9 @@ else
 end
 local agents = {}
 for _, agent in ipairs(redis.call('SMEMBERS', KEYS[6])) do
-    local beat = redis.call('GET', KEYS[7] .. ':' .. agent)
+    local name = KEYS[7] .. ':' .. agent
+    -- of one that is too large for a heartbeat the beginning, which can't be read as one either
+    local beat = redis.call('EXISTS', name) == 1 and redis.call('GETRANGE', name, 0, tonumber(ARGV[3]))
     if beat then
         agents[#agents + 1] = {agent, beat, tail(KEYS[8] .. ':' .. agent)}
     else
@@ -28,6 +30,6 @@ end
 -- not the stream's last id: a leader that begins finds what was deleted neither there nor unread
 local unread = redis.call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)[1]
 return {
-    redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), canary, unread and unread[1] or '0-0',
+    redis.call('GETRANGE', KEYS[1], 0, 1000), redis.call('GETRANGE', KEYS[2], 0, 1000), canary, unread and unread[1] or '0-0',
     redis.call('SMEMBERS', KEYS[5]), agents,
 }

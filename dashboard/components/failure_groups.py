@@ -32,6 +32,7 @@ CLASS_COLORS: Mapping[str, str] = {
     ErrorClass.CANCELLED: "gray",
     ErrorClass.AGENT_LOST: "blue",
     ErrorClass.UNSTORABLE: "violet",
+    ErrorClass.UNPROCESSABLE: "violet",
 }
 MESSAGE_LIMIT = 200
 CHART_WIDTH_PX = 420

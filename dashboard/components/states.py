@@ -69,6 +69,7 @@ WORDS: Mapping[str, str] = {
     ErrorClass.PERMANENT: N_("permanent"),
     ErrorClass.AGENT_LOST: N_("agent lost"),
     ErrorClass.UNSTORABLE: N_("unstorable"),
+    ErrorClass.UNPROCESSABLE: N_("unprocessable"),
 }
 # Kinds of events in the audit log; those that are states have the states' words.
 EVENT_WORDS: Mapping[str, str] = {
@@ -90,6 +91,7 @@ EVENT_WORDS: Mapping[str, str] = {
     "handed_back": N_("handed back"),
     "unblocked": N_("unblocked"),
     "stale_result": N_("stale result"),
+    "quarantined": N_("quarantined"),
     "log": N_("log"),
     "agent_joined": N_("agent joined"),
     "agent_left": N_("agent left"),

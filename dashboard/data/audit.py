@@ -43,6 +43,7 @@ EVENTS = (
     "handed_back",
     "unblocked",
     "stale_result",
+    "quarantined",
     "log",
     "agent_joined",
     "agent_left",

@@ -138,7 +138,7 @@ def test_start_reported_by_two_attempts_at_once_leaves_no_entry_behind(engine: E
     for _ in range(20):  # the second start must come while the first is held back
         task_id = engine.submit("demo.gate")
         wait_until(lambda task_id=task_id: (task_id, 1) in agent.ran)
-        engine.queue.report(encode([Returned("nobody:1", [(task_id, 1)])]))
+        engine.queue.report(encode([Returned(agent.id, [(task_id, 1)])]))
         wait_until(lambda task_id=task_id: (task_id, 2) in agent.ran)
         engine.queue.report(encode([done(task_id, 2)]))
         assert engine.wait_for(task_id).state == "completed"

@@ -29,7 +29,9 @@ class Now:
     """Something of everything."""
 
     is_led = False
-    live = SimpleNamespace(open_at=142.0, lanes=[SimpleNamespace(**LANE, ready=1)], agents=[SimpleNamespace(**AGENT)])
+    live = SimpleNamespace(
+        open_at=142.0, lanes=[SimpleNamespace(**LANE, ready=1)], agents=[SimpleNamespace(**AGENT)], quarantined=1
+    )
 
     def servers(self) -> Any:
         away = "PostgreSQL can't be reached: connection refused"
@@ -76,6 +78,7 @@ ENGLISH = {
     "disk": ["the disk of /data on here is 96% full"],
     "memory": ["97% of the memory of here is used"],
     "absence": ["no task of type demo.daily was submitted for 9000 s; in each of the last 6 hours there was one"],
+    "quarantined": ["1 thing could not be processed and is in quarantine: python -m worker quarantine list"],
     "anomaly": ["the duration of type demo.slow is 3.21 s (geometric mean), where 1 is usual"],
 }
 

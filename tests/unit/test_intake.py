@@ -272,6 +272,7 @@ def child(options: dict[str, Any], ordinal: int = 1, child_type: str = "code.met
 
 def test_a_child_gets_a_key_of_its_own(desk: Desk) -> None:
     registry.load()
+    give(desk.ledger, claimed(1))
     [asked] = desk.read(child({"queue": "nightly"}, ordinal=3)).children
     submission = asked.submission
     assert submission.idempotency_key == f"{task_id(1)}/3"
@@ -287,10 +288,15 @@ def test_a_child_gets_a_key_of_its_own(desk: Desk) -> None:
         (child({"colour": "red"}), "colour"),
         (child({"idempotency_key": "mine"}), "idempotency_key"),
         (child({"parent_id": task_id(9)}), "parent_id"),
+        (child({"created_by": "root"}), "created_by"),
+        (child({"creator_agent_id": "other:1"}), "creator_agent_id"),
+        (child({"registry": None}), "registry"),
+        (child({"now": 0}), "now"),
     ],
 )
 def test_a_child_that_is_refused(desk: Desk, report: SubmitChild, reason: str) -> None:
     registry.load()
+    give(desk.ledger, claimed(1))
     batch = desk.read(report)
     assert not batch.children
     [reply] = batch.orders[AGENT]

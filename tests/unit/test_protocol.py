@@ -25,12 +25,13 @@ from tests.unit.ledger_support import heartbeat, task_id
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 finite = st.floats(allow_nan=False, allow_infinity=False)
+attempts = st.integers(1, protocol.MAX_INTEGER)
 payloads = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | finite | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
-pairs = st.lists(st.tuples(texts, st.integers(0, 2**31 - 1)), max_size=4)
+pairs = st.lists(st.tuples(st.uuids().map(str), attempts), max_size=4)
 st.register_type_strategy(msgspec.Raw, payloads.map(lambda value: msgspec.Raw(msgspec.json.encode(value))))
 
 
@@ -40,11 +41,12 @@ def messages(*kinds: type) -> st.SearchStrategy[list[typing.Any]]:
 
 
 def _built(kind: type) -> st.SearchStrategy[typing.Any]:
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     return st.builds(kind, **{name: _value(hints[name]) for name in kind.__struct_fields__})  # type: ignore[attr-defined]
 
 
 def _value(hint: typing.Any) -> st.SearchStrategy[typing.Any]:
+    """Values of a field within its range."""
     if hint is typing.Any:
         return payloads
     if hint is float:
@@ -59,9 +61,26 @@ def _value(hint: typing.Any) -> st.SearchStrategy[typing.Any]:
         return st.dictionaries(texts, payloads, max_size=3)
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return _built(hint)
+    if typing.get_origin(hint) is typing.Annotated:
+        return _within(*typing.get_args(hint))
     if typing.get_args(hint) and type(None) in typing.get_args(hint):
         return st.none() | st.one_of([_value(h) for h in typing.get_args(hint) if h is not type(None)])
     return st.from_type(hint)
+
+
+def _within(hint: typing.Any, meta: msgspec.Meta) -> st.SearchStrategy[typing.Any]:
+    if hint is int:
+        return st.integers(meta.ge, meta.le)
+    if hint is float:
+        least = meta.ge if meta.ge is not None else meta.gt
+        return st.floats(least, meta.le, exclude_min=meta.ge is None, allow_nan=False, allow_infinity=False)
+    if meta.min_length == 36:
+        return st.uuids().map(str)
+    if meta.pattern is not None and meta.max_length is None:
+        return st.tuples(st.integers(0, 1 << 64), st.integers(0, 1 << 64)).map(lambda parts: f"{parts[0]}-{parts[1]}")
+    if meta.pattern is not None:
+        return st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
+    return texts if hint is str else st.lists(texts, max_size=4)
 
 
 @given(messages(*typing.get_args(protocol.Order)))
@@ -121,7 +140,7 @@ def test_what_is_no_report(payload: bytes) -> None:
 
 
 def test_a_newer_agent_may_say_more() -> None:
-    longer = encode([["gone", "a:1", "left", "something new"]])
+    longer = encode([["gone", "a:1", "left", "", "something new"]])
     assert decode_reports(longer) == [protocol.Gone("a:1", "left")]
     document = msgspec.json.decode(encode(heartbeat())) | {"new": 1}
     assert decode_heartbeat(encode(document)) == heartbeat()

@@ -45,6 +45,9 @@ SQL_TEXT = re.compile(
 MAY_IMPORT_REDIS = {
     "core.redis_client": "the one way to connect",
     "core.queue": "every key and script of the engine",
+    "core.queue_base": "the same: how its commands are sent",
+    "core.mending": "keys that hold what they should not",
+    "core.quarantine": "what could not be processed",
     "core.wire": "the hot paths' way to send a command",
     "core.cache": "snapshots and sessions",
     "core.messages": "messages between agents",

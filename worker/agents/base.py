@@ -1,6 +1,6 @@
 """BaseAgent: one boot of one agent. It reads orders, runs them in slots, and reports.
 
-Subclass it and implement `execute` to build an agent of another kind; `worker.agents.task_agent` runs task types.
+Subclass it and implement `execute` for an agent of another kind; `worker.agents.task_agent` runs registered types.
 
 Threads: the caller of `run` reads the inbox; one per slot executes; one sends heartbeats; one flushes the outbox late.
 """
@@ -37,12 +37,13 @@ from core.protocol import (
     Run,
     Started,
     Welcome,
-    decode_orders,
+    farewell_of,
 )
 from core.queue import Queue
 from core.redis_client import reaching_redis
 from worker.agents.channel import CANNOT_RUN, AgentChannel, Requests
 from worker.agents.heart import Heart
+from worker.agents.held import Held
 from worker.agents.inbox import DELETE_COUNT, Inbox
 from worker.agents.local_queue import LocalQueue, RunTimes
 from worker.agents.outbox import Outbox
@@ -61,19 +62,20 @@ class BaseAgent(abc.ABC):
     known_types: list[KnownType] | None = None  # what it says it can run; None: its patterns decide alone
 
     def __init__(
-        self, info: AgentInfo, queue: Queue, heart_queue: Queue, *, ttl_seconds: float, data_dir: Path
+        self, info: AgentInfo, queue: Queue, heart_queue: Queue, *, ttl_seconds: float, data_dir: Path, proof: str = ""
     ) -> None:
-        """`heart_queue` has connections of its own; results wait under `data_dir` while Redis is away."""
-        self.info = info
+        """`heart_queue` has connections of its own; results wait under `data_dir`; `proof` is that of its farewell."""
+        self.info = replace(info, farewell=farewell_of(proof)) if proof else info
+        self._proof = proof
         self.mailbox = Mailbox(queue.redis, queue.keys, info.name)
         self.requests = Requests()
-        self.outbox = Outbox(queue, self._forget, Spool(data_dir, info.id))
+        self._held = Held()
+        self.outbox = Outbox(queue, self._held.forget, Spool(data_dir, info.id))
         self.welcomed = threading.Event()
         self._run_times = RunTimes()
         self._waiting = LocalQueue(self._run_times.batch_limit)
         self._heart = Heart(self, heart_queue, ttl_seconds)
-        self._held: set[Pair] = set()
-        self._running: dict[str, AgentChannel] = {}
+        self._running: dict[Pair, AgentChannel] = {}
         self._seen: dict[str, int] = {}
         self._inbox = Inbox(queue)
         self._is_draining = False
@@ -128,7 +130,7 @@ class BaseAgent(abc.ABC):
         while (is_busy := self._is_busy()) and time.monotonic() < deadline:
             time.sleep(0.02)
         # what ended and is still to be reported goes first, and its return counts for nothing then
-        unfinished = list(self._held) if is_busy else []
+        unfinished = self._held.pairs() if is_busy else []
         self.close_execution()
         if unfinished:
             log.info("agent.handing_back", agent=self.info.id, tasks=len(unfinished))
@@ -139,7 +141,7 @@ class BaseAgent(abc.ABC):
         """Leaves: everything is reported, then the agent is gone."""
         self._stop_reading.set()
         self._heart.stop()  # before the farewell, which a late heartbeat would undo
-        self.outbox.add(Gone(self.info.id, "left"))
+        self.outbox.add(Gone(self.info.id, "left", self._proof))
         if not self.outbox.close(timeout_seconds=5):
             log.warning("agent.unreported", agent=self.info.id)
 
@@ -151,7 +153,7 @@ class BaseAgent(abc.ABC):
             agent=self.info,
             generation=self._heart.generation,
             read_position=position.decode(),
-            held=list(self._held),
+            held=self._held.pairs(),
             running=len(self._running),
             draining=self._is_draining,
             cpu_percent=cpu_percent,
@@ -189,17 +191,17 @@ class BaseAgent(abc.ABC):
             entries = self._inbox.read(agent_id)
             if agent_id != self.info.id:
                 return  # renewed meanwhile: what came was for the boot before
-            for _, payload in entries:
-                self._obey(decode_orders(payload))
+            for entry, payload in entries:
+                self._obey(self._inbox.orders(agent_id, entry, payload), agent_id)
             self._inbox.advance(agent_id, entries)
 
-    def _obey(self, orders: Sequence[Order]) -> None:
+    def _obey(self, orders: Sequence[Order], agent_id: str) -> None:
         runs = []
         for order in orders:
             if type(order) is Run:
                 if self._seen.get(order.task_id, 0) < order.attempt:
                     self._seen[order.task_id] = order.attempt
-                    self._held.add((order.task_id, order.attempt))
+                    self._held.add((order.task_id, order.attempt), agent_id)
                     runs.append(order)
             elif type(order) is Cancel:
                 self._cancel((order.task_id, order.attempt))
@@ -219,10 +221,10 @@ class BaseAgent(abc.ABC):
 
     def _cancel(self, pair: Pair) -> None:
         if self._waiting.remove(pair):
-            self._held.discard(pair)
+            self._held.forget([pair])
             return
-        channel = self._running.get(pair[0])
-        if channel is not None and self._seen.get(pair[0]) == pair[1]:
+        channel = self._running.get(pair)
+        if channel is not None:
             channel.cancelled = True
             self.stop_execution(pair)
 
@@ -261,40 +263,41 @@ class BaseAgent(abc.ABC):
         return False
 
     def _execute(self, index: int, run: Run, *, is_alone: bool) -> None:
-        channel = self._running[run.task_id] = AgentChannel(self, run)
+        pair = (run.task_id, run.attempt)
+        channel = self._running[pair] = AgentChannel(self, run, self._held.boot_of(pair, self.info.id))
         bind_attempt(run)
         try:
             done = self.execute(index, run, channel)
         finally:
             bind_attempt(None)
-            self._running.pop(run.task_id, None)
+            self._running.pop(pair, None)
         if done is not None and done.failure is not None and done.failure.error_class == CANNOT_RUN:
-            self._hand_back([(run.task_id, run.attempt)], run.task_type, done.failure.message)
+            self._hand_back([pair], run.task_type, done.failure.message)
         elif done is not None:
             self._run_times.note(run.task_type, done.run_seconds)
-            self.outbox.add(done, (run.task_id, run.attempt), flush_follows=is_alone)
+            done.agent_id = channel.agent_id
+            self.outbox.add(done, pair, flush_follows=is_alone)
 
     def report_stuck(self, run: Run, done: Done) -> None:
         """An attempt can't be stopped: its end is reported and the process must end after the others."""
+        done.agent_id = self._held.boot_of((run.task_id, run.attempt), self.info.id)
         self.outbox.add(done, (run.task_id, run.attempt))
-        self._running.pop(run.task_id, None)
+        self._running.pop((run.task_id, run.attempt), None)
         self._stuck_slots += 1
         self.give_up()
 
     # held pairs
 
-    def _forget(self, pairs: Sequence[Pair]) -> None:
-        self._held.difference_update(pairs)
-
     def _drop(self, pairs: Sequence[Pair]) -> None:
         for task_id, _ in pairs:
             self._seen.pop(task_id, None)
-        self._held.difference_update(pairs)
+        self._held.forget(pairs)
 
     def _hand_back(self, pairs: Sequence[Pair], task_type: str | None = None, reason: str = "") -> None:
-        report = Returned(self.info.id, list(pairs), task_type, reason)
-        try:
-            self.outbox.send(report)
-        except Unavailable:
-            self.outbox.add(report)
-        self._held.difference_update(pairs)
+        for agent_id, returned in self._held.by_boot(pairs, self.info.id).items():
+            report = Returned(agent_id, returned, task_type, reason)
+            try:
+                self.outbox.send(report)
+            except Unavailable:
+                self.outbox.add(report)
+        self._held.forget(pairs)

@@ -50,13 +50,14 @@ class Requests:
 
 
 class AgentChannel:
-    """The channel of one attempt."""
+    """The channel of one attempt, whose order the boot `agent_id` got."""
 
-    __slots__ = ("_agent", "_last_progress", "_logged", "_run", "cancelled")
+    __slots__ = ("_agent", "_last_progress", "_logged", "_run", "agent_id", "cancelled")
 
-    def __init__(self, agent: BaseAgent, run: Run) -> None:
+    def __init__(self, agent: BaseAgent, run: Run, agent_id: str) -> None:
         self._agent = agent
         self._run = run
+        self.agent_id = agent_id
         self._logged = 0
         self._last_progress = 0.0
         self.cancelled = False
@@ -71,18 +72,16 @@ class AgentChannel:
             now = time.monotonic()
             if now - self._last_progress >= PROGRESS_INTERVAL_SECONDS or message["fraction"] == 1.0:
                 self._last_progress = now
-                self._agent.outbox.add(
-                    Progress(run.task_id, run.attempt, message["fraction"], _storable(message["message"]))
-                )
+                text = _storable(message["message"])
+                report = Progress(run.task_id, run.attempt, message["fraction"], text, self.agent_id)
+                self._agent.outbox.add(report)
             return
         self._logged += 1
         if self._logged <= LOG_LIMIT:
             text = _storable(message["message"])
             if self._logged == LOG_LIMIT:
                 text = f"{text} (the last line: an attempt may log {LOG_LIMIT})"
-            self._agent.outbox.add(
-                Log(self._agent.info.id, run.task_id, run.attempt, _storable(message["level"]), text)
-            )
+            self._agent.outbox.add(Log(self.agent_id, run.task_id, run.attempt, _storable(message["level"]), text))
 
     def request(self, message: dict[str, Any]) -> Any:
         """Asks and waits; raises PermanentError if it is refused, TransientError without an answer."""
@@ -109,7 +108,7 @@ class AgentChannel:
         run, agent_id = self._run, self._agent.info.id
         if message["kind"] == "checkpoint":
             state = Raw(orjson.dumps(message["state"]))
-            return Checkpoint(agent_id, request_id, run.task_id, run.attempt, state)
+            return Checkpoint(agent_id, request_id, run.task_id, run.attempt, state, self.agent_id)
         return SubmitChild(
             agent_id,
             request_id,
@@ -119,6 +118,7 @@ class AgentChannel:
             message["type"],
             message["input"],
             message["options"],
+            self.agent_id,
         )
 
 

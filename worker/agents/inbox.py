@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import structlog
+
+from core.decoding import Unreadable, read_orders
+from core.protocol import Order
+from core.quarantine import Odd
 from core.queue import Queue
+
+log = structlog.get_logger(__name__)
 
 READ_BLOCK_MS = 500
 DELETE_COUNT = 32  # entries
@@ -23,15 +30,32 @@ class Inbox:
         """Waits for entries, at most READ_BLOCK_MS. Raises redis-py's errors."""
         return self._queue.read_inbox(agent_id, self.position, READ_BLOCK_MS)
 
+    def orders(self, agent_id: str, entry: bytes, payload: bytes) -> list[Order]:
+        """The orders of an entry. What is none is set aside: it would be none at the next start, too.
+
+        The dispatcher misses a run that was lost so, and gives it to somebody again. Raises Unavailable.
+        """
+        orders: list[Order] = []
+        for order in read_orders(payload):
+            if isinstance(order, Unreadable):
+                log.error("order.set_aside", agent=agent_id, entry=entry.decode(), reason=order.reason)
+                place = f"inbox:{agent_id} {entry.decode()}"
+                odd = Odd("order", place, order.reason, order.text, order.task_id, order.attempt, agent_id)
+                self._queue.set_aside([odd])
+            else:
+                orders.append(order)
+        return orders
+
     def advance(self, agent_id: str, entries: list[Entry]) -> None:
         """Moves past entries whose orders are obeyed, and deletes old ones."""
         if entries:
             self.position = entries[-1][0]
             self._obeyed += [entry for entry, _ in entries]
         # a round trip for many, when there are many or nothing else is to do
-        if self._obeyed and (not entries or len(self._obeyed) >= DELETE_COUNT):
-            self._queue.delete_orders(agent_id, self._obeyed)
-            self._obeyed.clear()
+        obeyed = list(self._obeyed)  # the heart's thread may begin anew meanwhile
+        if obeyed and (not entries or len(obeyed) >= DELETE_COUNT):
+            self._queue.delete_orders(agent_id, obeyed)
+            del self._obeyed[: len(obeyed)]
 
     def restart(self) -> None:
         """Another boot's inbox: from its beginning, and nothing is left to delete."""

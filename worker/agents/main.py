@@ -20,7 +20,7 @@ import structlog
 from core.config import load_settings
 from core.errors import ConfigurationError, TaskyardError
 from core.keys import Keys
-from core.protocol import AgentInfo
+from core.protocol import VERSION, AgentInfo
 from core.queue import Queue
 from core.recent_log import RecentLog
 from core.redis_client import connect_redis
@@ -29,6 +29,7 @@ from worker.agents.descendants import become_subreaper, die_with_parent
 from worker.agents.task_agent import TaskAgent
 from worker.logs import configure_logs
 
+PROOF_LIMIT = 1_000  # characters
 EXIT_REPLACE = 75  # EX_TEMPFAIL: start another one
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,7 @@ class Launch(msgspec.Struct):
 def main(argument: str) -> int:
     """Runs the agent until it is told to stop; returns the exit code."""
     launch = msgspec.json.decode(argument, type=Launch)
+    proof = sys.stdin.readline(PROOF_LIMIT).strip()  # neither arguments nor the environment hide a secret
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(launch.parent_pid)
     become_subreaper()
@@ -67,6 +69,7 @@ def main(argument: str) -> int:
         types=launch.types,
         tags=launch.tags,
         max_concurrency=launch.max_concurrency,
+        version=VERSION,
     )
     shipper.start(RecentLog(connect_redis(settings.redis_url), Keys(settings.namespace)), f"agent {launch.name}")
     agent = TaskAgent(
@@ -78,6 +81,7 @@ def main(argument: str) -> int:
         registry=registry,
         modules=settings.task_modules,
         output_limit_bytes=settings.output_limit_bytes,
+        proof=proof,
     )
     try:
         return _serve(agent, settings.grace_seconds)

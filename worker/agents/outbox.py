@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
@@ -15,6 +15,7 @@ from core.redis_client import reaching_redis
 from worker.agents.spool import Spool
 
 FLUSH_COUNT = 128
+ENTRY_BYTES = 1 << 20  # of one entry of the results, unless one report alone has more
 FLUSH_SECONDS = 0.002
 RETRY_SECONDS = 0.2
 
@@ -82,7 +83,8 @@ class Outbox:
                 return
             try:
                 with reaching_redis():
-                    self._queue.report(encode([*reports, *extra]))
+                    for entry in _entries([*reports, *extra]):
+                        self._queue.report(entry)
             except BaseException:
                 with self._mutex:
                     self._reports, self._ended = reports + self._reports, ended + self._ended
@@ -116,3 +118,16 @@ class Outbox:
                 time.sleep(wait)
             if not self.flush():
                 time.sleep(RETRY_SECONDS)
+
+
+def _entries(reports: Sequence[Report]) -> Iterator[bytes]:
+    """Reports encoded as entries of at most ENTRY_BYTES each, or of one report."""
+    texts: list[bytes] = []
+    size = 0
+    for text in map(encode, reports):
+        if texts and size + len(text) > ENTRY_BYTES:
+            yield b"[" + b",".join(texts) + b"]"
+            texts, size = [], 0
+        texts.append(text)
+        size += len(text)
+    yield b"[" + b",".join(texts) + b"]"

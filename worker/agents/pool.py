@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -39,6 +41,7 @@ class _Member:
     spec: AgentSpec
     process: subprocess.Popen[bytes] | None = None
     agent_id: str = ""
+    proof: str = ""  # lets us say that it is gone; see AgentInfo.farewell
     started: float = 0.0
     start_at: float = 0.0
     failures: int = 0
@@ -54,7 +57,7 @@ class Pool:
     grace_seconds: float
     data_dir: Path
     _members: list[_Member] = field(default_factory=list)
-    _lost: list[str] = field(default_factory=list)
+    _lost: list[Gone] = field(default_factory=list)
     _spooled: list[Path] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _hurry: threading.Event = field(default_factory=threading.Event)
@@ -102,7 +105,7 @@ class Pool:
         if code == EXIT_REPLACE or member.failures <= 1:
             backoff = 0.0
         member.process, member.start_at = None, now + backoff
-        self._lost.append(member.agent_id)
+        self._lost.append(Gone(member.agent_id, "lost", member.proof))
         log.warning(
             "agent.exited", agent=member.agent_id, code=code, lived_seconds=round(lived, 1), restart_seconds=backoff
         )
@@ -125,8 +128,10 @@ class Pool:
         environment = {**os.environ, "TASKYARD_REDIS_URL": self.redis_url}
         argument = msgspec.json.encode(launch).decode()
         command = [sys.executable, "-m", "worker.agents.main", argument]
-        member.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+        member.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
         member.agent_id, member.started = f"{spec.name}:{boot_id}", time.monotonic()
+        member.proof = secrets.token_hex(16)
+        _tell(member.process, member.proof)
 
     def _report_lost(self) -> None:
         """Hands in what dead boots left in their spools, then tells the leader that they are gone.
@@ -139,9 +144,9 @@ class Pool:
                     self._hand_in(self._spooled[0])
                     del self._spooled[0]
                 while self._lost:
-                    for path in spool.spooled_by(self.data_dir, self._lost[0]):
+                    for path in spool.spooled_by(self.data_dir, self._lost[0].agent_id):
                         self._hand_in(path)
-                    self.queue.report(encode([Gone(self._lost[0], "lost")]))
+                    self.queue.report(encode([self._lost[0]]))
                     del self._lost[0]
         except Unavailable:
             return  # asked again in WATCH_SECONDS
@@ -174,5 +179,12 @@ class Pool:
         for member in self._members:
             left_results = bool(spool.spooled_by(self.data_dir, member.agent_id))
             if member.process is not None and (member.process.returncode != 0 or left_results):
-                self._lost.append(member.agent_id)
+                self._lost.append(Gone(member.agent_id, "lost", member.proof))
         self._report_lost()
+
+
+def _tell(process: subprocess.Popen[bytes], proof: str) -> None:
+    """Gives a new agent its secret, by the pipe that is its standard input."""
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # it is dead already, as `poll` will say
+            pipe.write(f"{proof}\n".encode())

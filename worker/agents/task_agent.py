@@ -28,8 +28,9 @@ class TaskAgent(BaseAgent):
         registry: Registry,
         modules: tuple[str, ...],
         output_limit_bytes: int,
+        proof: str = "",
     ) -> None:
-        super().__init__(info, queue, heart_queue, ttl_seconds=ttl_seconds, data_dir=data_dir)
+        super().__init__(info, queue, heart_queue, ttl_seconds=ttl_seconds, data_dir=data_dir, proof=proof)
         patterns = AgentSlots(info.id, tuple(info.types), frozenset(info.tags), info.max_concurrency)
         self.known_types = known_types(registry, patterns.matches)
         self._runners = Runners(registry, info.max_concurrency, output_limit_bytes, modules, on_stuck=self.report_stuck)

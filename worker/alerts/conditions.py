@@ -179,6 +179,13 @@ def _absence(rule: Rule, signals: Signals) -> Readings | None:
     }
 
 
+def _quarantined(rule: Rule, signals: Signals) -> Readings | None:
+    live = signals.live
+    if live is None:
+        return None
+    return {"quarantine": Reading(float(live.quarantined), counted(alert_texts.QUARANTINED, live.quarantined))}
+
+
 def _anomaly(rule: Rule, signals: Signals) -> Readings | None:
     anomalies = signals.anomalies()
     if anomalies is None:
@@ -205,5 +212,6 @@ _READERS: Mapping[str, Callable[[Rule, Signals], Readings | None]] = {
     "disk": _disk,
     "memory": _memory,
     "absence": _absence,
+    "quarantined": _quarantined,
     "anomaly": _anomaly,
 }

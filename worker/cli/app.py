@@ -7,7 +7,22 @@ import sys
 
 import typer
 
-from worker.cli import admin, alerts, bulk, holds, prune, report, restart, seed, show, status, submit, tasks, why
+from worker.cli import (
+    admin,
+    alerts,
+    bulk,
+    holds,
+    prune,
+    quarantine,
+    report,
+    restart,
+    seed,
+    show,
+    status,
+    submit,
+    tasks,
+    why,
+)
 from worker.cli.exits import EXIT_CODES, Commands
 
 PROGRAM = "python -m worker"
@@ -67,6 +82,16 @@ for name, function, panel, example in COMMANDS:
     # a terminal wraps better than the source does
     text = "\n\n".join(" ".join(paragraph.split()) for paragraph in str(function.__doc__).split("\n\n"))
     app.command(name, help=text, rich_help_panel=panel, epilog=f"{shown}\n\n{EXIT_CODE_HELP}")(function)
+
+
+quarantine_help = "What could not be processed and was set aside: list, show and drop it."
+app.add_typer(
+    quarantine.quarantine,
+    name="quarantine",
+    help=quarantine_help,
+    rich_help_panel=CARE,
+    epilog=f"Example: {PROGRAM} quarantine list\n\n{EXIT_CODE_HELP}",
+)
 
 
 def main() -> None:

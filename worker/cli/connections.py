@@ -44,6 +44,14 @@ def opened_servers() -> Iterator[tuple[Database, Queue]]:
 
 
 @contextmanager
+def opened_queue() -> Iterator[Queue]:
+    """Redis alone, by the settings of the environment; raises ConfigurationError or Unavailable."""
+    settings = load_settings()
+    with connect_redis(resolve(settings).redis_url) as client:
+        yield Queue(client, settings.namespace, settings.placement_of)
+
+
+@contextmanager
 def opened_reading() -> Iterator[DriverTransaction]:
     """A transaction to read in, by the settings of the environment; raises ConfigurationError or Unavailable."""
     with _opened_database(resolve(load_settings()).database_url) as database, database.transaction() as tx:

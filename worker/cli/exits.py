@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from core.errors import (
     ConfigurationError,
     IllegalTransition,
+    ItemNotFound,
     SubmissionError,
     TaskNotFound,
     TaskyardError,
@@ -30,7 +31,7 @@ EXIT_CODES = {
     OK: "done",
     FAILED: "the task failed or did not end in time, or a check failed",
     BAD_INPUT: "bad usage, input or configuration",
-    NOT_FOUND: "no such task",
+    NOT_FOUND: "no such task or item",
     ILLEGAL_STATE: "the task's state does not allow it",
     UNAVAILABLE: "PostgreSQL or Redis can't be reached",
     INTERRUPTED: "interrupted",
@@ -40,6 +41,7 @@ _CODES_BY_ERROR: tuple[tuple[type[TaskyardError], int], ...] = (
     (ConfigurationError, BAD_INPUT),
     (SubmissionError, BAD_INPUT),
     (TaskNotFound, NOT_FOUND),
+    (ItemNotFound, NOT_FOUND),
     (IllegalTransition, ILLEGAL_STATE),
     (Unavailable, UNAVAILABLE),
 )

@@ -56,6 +56,8 @@ class Families(Collector):
             yield from _tasks(live)
             yield from _agents(live.agents)
             yield from _servers(live)
+            help_ = "What could not be processed and is in quarantine."
+            yield GaugeMetricFamily(f"{PREFIX}quarantined_items", help_, value=live.quarantined)
 
     def _attempts(self) -> Iterable[Metric]:
         totals = self._recent.totals

@@ -56,6 +56,8 @@ class Observer:
         self._count_after = 0.0  # monotonic seconds
         self.servers: list[ServerLive] | None = None
         self._servers_after = 0.0
+        self._queue = queue
+        self._quarantined = 0
 
     def observe(self, alerts: Sequence[FiringAlert] = ()) -> Live | None:
         """Takes what the ticks left, makes the live state and stores it; None on a worker that does not lead.
@@ -66,6 +68,7 @@ class Observer:
         self.recent.add(self._dispatcher.log.take(), now)
         if now >= self._servers_after:
             self.servers = self._look_at.look()
+            self._quarantined = self._queue.quarantine.count()
             self._servers_after = now + SERVERS_EVERY_SECONDS
         term = self._dispatcher.term
         if term is None:
@@ -112,6 +115,7 @@ class Observer:
             agents=list(agents),
             servers=self.servers or [],
             alerts=alerts,
+            quarantined=self._quarantined,
         )
 
     def _dispatcher_live(self, epoch: int) -> DispatcherLive:

@@ -1,0 +1,44 @@
+"""Reads streams a little at a time, so that what comes at once is bounded in bytes as well as in entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.mending import FIRST_ODD_MS
+from core.wire import Wire
+
+Entry = tuple[bytes, bytes]  # id, the value of its first field
+PIECE = 16  # entries of each stream in one round trip; a writer keeps one below some megabytes
+READ_LIMIT_BYTES = 8 << 20  # after so much a reader goes on with what it has
+
+
+def read_streams(
+    wire: Wire, streams: Mapping[str, bytes], block_ms: int | None, count: int
+) -> tuple[list[list[Entry]], list[str]]:
+    """Entries after a position in each stream, in their order, and the streams with ids that are no times.
+
+    Waits for the first unless `block_ms` is None. Ends with `count` entries of a stream, with
+    READ_LIMIT_BYTES in all, or before the first entry with such an id. Raises redis-py's errors.
+    """
+    found: dict[str, list[Entry]] = {name: [] for name in streams}
+    positions = dict(streams)
+    size, odd = 0, []
+    while positions and size < READ_LIMIT_BYTES:
+        block = () if block_ms is None or size else ("BLOCK", block_ms)
+        left = min(count - len(found[name]) for name in positions)
+        answer = wire.command("XREAD", "COUNT", min(PIECE, left), *block, "STREAMS", *positions, *positions.values())
+        block_ms = None
+        arrived = {name.decode(): entries for name, entries in answer or ()}
+        for name in list(positions):
+            entries = arrived.get(name, ())
+            for entry, fields in entries:
+                if int(entry.partition(b"-")[0]) >= FIRST_ODD_MS:
+                    odd.append(name)
+                    break
+                found[name].append((entry, fields[1]))
+                size += len(fields[1])
+            if len(entries) < min(PIECE, left) or name in odd or len(found[name]) >= count:
+                del positions[name]
+            else:
+                positions[name] = found[name][-1][0]
+    return list(found.values()), odd

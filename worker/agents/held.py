@@ -1,0 +1,35 @@
+"""What an agent holds: from reading an order until the arrival of its result is acknowledged (P9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core.protocol import Pair
+
+
+class Held:
+    """The pairs, each with the boot of this agent that got its order. For all threads: each step is one of a dict."""
+
+    def __init__(self) -> None:
+        self._boots: dict[Pair, str] = {}
+
+    def add(self, pair: Pair, agent_id: str) -> None:
+        self._boots[pair] = agent_id
+
+    def boot_of(self, pair: Pair, otherwise: str) -> str:
+        """The boot that got the order, whose the claim is; `otherwise` if it is not held."""
+        return self._boots.get(pair, otherwise)
+
+    def forget(self, pairs: Iterable[Pair]) -> None:
+        for pair in pairs:
+            self._boots.pop(pair, None)
+
+    def pairs(self) -> list[Pair]:
+        return list(self._boots)
+
+    def by_boot(self, pairs: Iterable[Pair], otherwise: str) -> dict[str, list[Pair]]:
+        """Some pairs by the boots that got their orders."""
+        found: dict[str, list[Pair]] = {}
+        for pair in pairs:
+            found.setdefault(self.boot_of(pair, otherwise), []).append(pair)
+        return found

@@ -1,0 +1,102 @@
+"""What could not be processed: quarantine list, show, drop."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from worker.cli.exits import EXIT_CODES
+from worker.cli.output import Column, print_document, print_fields, print_json, print_line, print_table
+from worker.cli.show import AsJson
+from worker.cli.text import visible
+
+EXIT_CODE_HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+LATEST_SECONDS = 253_402_300_799.0  # the end of the year 9999
+
+quarantine = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+
+Item = Annotated[str, typer.Argument(metavar="ID", help="Which item; `quarantine list` shows the ids.")]
+Items = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which items.")]
+Everything = Annotated[bool, typer.Option("--all", help="All items.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="How many, the newest first.")]
+
+
+@quarantine.command("list", epilog=f"Example: python -m worker quarantine list --json\n\n{EXIT_CODE_HELP}")
+def list_items(limit: Limit = 50, as_json: AsJson = False) -> None:
+    """Lists what was set aside: reports, orders, members of the queue, heartbeats, keys and rows."""
+    from worker.cli.connections import opened_queue
+
+    with opened_queue() as queue:
+        found, count = queue.quarantine.newest(limit), queue.quarantine.count()
+    if as_json:
+        print_json([asdict(item) for item in found])
+        return
+    if not found:
+        print_line("nothing is in quarantine")
+        return
+    columns = [Column("id", fixed=True), Column("at", fixed=True), Column("what"), Column("where"), Column("task")]
+    rows = [
+        [item.id, _time(item.at), visible(item.source), visible(item.place), item.task_id or "", visible(item.reason)]
+        for item in found
+    ]
+    print_table([*columns, Column("reason")], rows)
+    if count > len(found):
+        print_line(f"{count - len(found)} older ones are not shown")
+
+
+@quarantine.command("show", epilog=f"Example: python -m worker quarantine show 1764150000000-0\n\n{EXIT_CODE_HELP}")
+def show_item(item: Item, as_json: AsJson = False) -> None:
+    """Shows one item with the beginning of its text."""
+    from worker.cli.connections import opened_queue
+
+    with opened_queue() as queue:
+        found = queue.quarantine.get(item)
+    if found is None:
+        raise _missing(item)
+    if as_json:
+        print_json(asdict(found))
+        return
+    fields = [
+        ("id", found.id),
+        ("at", _time(found.at)),
+        ("what", visible(found.source)),
+        ("where", visible(found.place)),
+        ("reason", visible(found.reason)),
+        ("task", visible(found.task_id or "")),
+        ("attempt", "" if found.attempt is None else str(found.attempt)),
+        ("agent", visible(found.agent_id or "")),
+        ("bytes", str(found.size_bytes)),
+    ]
+    print_fields(fields)
+    print_document("text", found.text)
+
+
+@quarantine.command("drop", epilog=f"Example: python -m worker quarantine drop --all\n\n{EXIT_CODE_HELP}")
+def drop_items(items: Items = None, everything: Everything = False, as_json: AsJson = False) -> None:
+    """Removes items for good, by their ids or all; the alert about them resolves with the last."""
+    from core.errors import SubmissionError
+    from worker.cli.connections import opened_queue
+
+    if everything == bool(items):
+        raise SubmissionError("id", " ".join(items or ()), "ids of items, or --all")
+    with opened_queue() as queue:
+        dropped = queue.quarantine.drop_all() if everything else queue.quarantine.drop(items or [])
+    if not everything and not dropped:
+        raise _missing(", ".join(items or ()))
+    if as_json:
+        print_json({"dropped": dropped})
+    else:
+        print_line(f"{dropped} dropped")
+
+
+def _missing(item: str) -> Exception:
+    from core.errors import ItemNotFound
+
+    return ItemNotFound(item)
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(min(at, LATEST_SECONDS), UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,75 @@
+"""What a running task asks of the dispatcher: to keep a checkpoint, to submit a child. Each is answered."""
+
+from __future__ import annotations
+
+from core.clock import Clock
+from core.errors import SubmissionError
+from core.protocol import Checkpoint, Reply, SubmitChild
+from core.registry import Registry
+from core.validation import Limits, check_output, validate_submission
+from worker.batch import Batch, Child
+from worker.holders import Holders
+
+# What a task may say of its child. Who its creator, parent and key are is not among it.
+CHILD_OPTIONS = (
+    "title",
+    "queue",
+    "priority",
+    "timeout_seconds",
+    "max_attempts",
+    "delay_seconds",
+    "run_at",
+    "requires",
+    "after",
+)
+NOT_CURRENT = "this attempt is no longer the current one"
+
+
+class Requests:
+    """Turns requests into what the batch stores, or into refusals."""
+
+    def __init__(self, holders: Holders, registry: Registry, limits: Limits, clock: Clock) -> None:
+        self._holders = holders
+        self._registry = registry
+        self._limits = limits
+        self._clock = clock
+
+    def checkpoint(self, report: Checkpoint, batch: Batch) -> None:
+        """Keeps a state for the next attempt."""
+        holder = report.holder or report.agent_id
+        problem = check_output(bytes(report.state), self._limits.output_limit_bytes)
+        if self._holders.find("checkpoint", report.task_id, report.attempt, holder, batch) is None:
+            problem = NOT_CURRENT
+        if problem is not None:
+            batch.order(report.agent_id, Reply(report.request_id, None, f"checkpoint: {problem}"))
+        else:
+            batch.checkpoints.append(report)
+
+    def submit_child(self, report: SubmitChild, batch: Batch) -> None:
+        """Submits a child of a running task."""
+        holder = report.holder or report.agent_id
+        if self._holders.find("submit", report.task_id, report.attempt, holder, batch) is None:
+            batch.order(report.agent_id, Reply(report.request_id, None, f"submit: {NOT_CURRENT}"))
+            return
+        unknown = sorted(set(report.options) - set(CHILD_OPTIONS))
+        if unknown:
+            refusal = f"submit: {unknown[0]!r} is not accepted, expected one of {', '.join(CHILD_OPTIONS)}"
+            batch.order(report.agent_id, Reply(report.request_id, None, refusal))
+            return
+        try:
+            submission = validate_submission(
+                report.child_type,
+                report.input,
+                **report.options,
+                created_by=f"task:{report.task_id}",
+                idempotency_key=f"{report.task_id}/{report.ordinal}",
+                creator_agent_id=holder,
+                parent_id=report.task_id,
+                registry=self._registry,
+                limits=self._limits,
+                now=self._clock.now(),
+            )
+        except SubmissionError as error:
+            batch.order(report.agent_id, Reply(report.request_id, None, str(error)))
+        else:
+            batch.children.append(Child(report.agent_id, report.request_id, submission))

@@ -136,7 +136,9 @@ class Queue:
         """The last id that an inbox ever had; b"0-0" if it does not exist."""
         try:
             return bytes(self.redis.xinfo_stream(self.keys.inbox(agent_id))["last-generated-id"])
-        except redis.ResponseError:  # no such key
+        except redis.ResponseError as error:
+            if "no such key" not in str(error):
+                raise
             return b"0-0"
 
     def delete_orders(self, agent_id: str, entry_ids: Sequence[bytes]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from core.config import Settings
 from core.errors import Unavailable
 from core.migrations import migration_state
+from core.pooler import Pooling
 from core.probes import DatabaseFacts, Failure, ProbeFailed, RedisFacts, database_facts, redis_facts, without_password
 from core.texts import said
 
@@ -123,11 +124,20 @@ def judge_database(facts: DatabaseFacts) -> Iterator[Check]:
             said("no CREATE in its schema"),
             said("grant it to the user who runs `python -m worker migrate`"),
         )
-    if facts.pooled:
+    if facts.pooling is Pooling.SESSION:
         yield warning(
             said("PostgreSQL pooler"),
-            said("a connection pooler answers"),
-            said("let the worker connect past it, or in session mode: the leader's lock belongs to a session"),
+            said("a connection pooler answers, in {mode} mode", mode=facts.pooling),
+            said("let the worker connect past it if you can: the leader's lock belongs to a session"),
+        )
+    elif facts.pooling is not Pooling.NONE:
+        yield problem(
+            said("PostgreSQL pooler"),
+            said("a connection pooler answers, in {mode} mode", mode=facts.pooling),
+            said(
+                "let the worker connect past it, or in session mode: the leader's lock belongs to a session "
+                "(what only submits or reads works in transaction mode, too)"
+            ),
         )
 
 

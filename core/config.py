@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from core.declared import LABEL, one_line, shown
 from core.errors import ConfigurationError
 from core.expectations import model_says
+from core.redis_url import connection_options
 from core.texts import said
 
 PlacementName = Literal["round_robin", "least_loaded", "priority"]
@@ -177,15 +178,17 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("postgresql://", "postgres://", "postgresql+psycopg2://")):
-            raise ValueError(said("expected a URL that starts with postgresql://"))
+        if value is not None:
+            from core.database_url import connection_parameters  # a process that needs only Redis needs no libpq
+
+            connection_parameters(value)
         return value
 
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError(said("expected a URL that starts with redis://, rediss:// or unix://"))
+        if value is not None:
+            connection_options(value)
         return value
 
     @field_validator("retention_events_days")

@@ -13,22 +13,28 @@ from typing import Any, Protocol
 import psycopg2
 import psycopg2.extensions
 import sqlalchemy
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.engine import Engine
 
-from core.database_errors import POOL_TIMEOUT_SECONDS, unavailable_when_unreachable
-from core.errors import ConfigurationError
-from core.texts import said
+from core.connections import (
+    APPLICATION_NAME,
+    CONNECT_TIMEOUT_SECONDS,
+    GENERIC_PLANS,
+    IDLE_SESSION_TIMEOUT_SINCE,
+    LEADER_TIMEOUT_MS,
+    NETWORK_TIMEOUT_MS,
+    Connection,
+    connect_driver,
+    network_options,
+    parameters_of,
+    refuse_shared_session,
+    set_up,
+)
+from core.database_errors import POOL_TIMEOUT_SECONDS, has_turned, unavailable_when_unreachable
+from core.era import Era
+from core.pooler import is_behind_pooler
 
 SQL_DIR = Path(__file__).resolve().parent.parent / "sql"
-CONNECT_TIMEOUT_SECONDS = 5
-NETWORK_TIMEOUT_MS = 5_000  # without a sign of life from the server's host; a slow server gives some
-LEADER_TIMEOUT_MS = 3_000
-IDLE_SESSION_TIMEOUT_SINCE = 140_000  # as libpq gives server versions
-_UUID_AS_TEXT = psycopg2.extensions.new_type((2950,), "UUID_AS_TEXT", lambda value, cursor: value)
 _PARAMETER = re.compile(r"%\((\w+)\)s")
-# Parsing and planning the hot path's statements costs more than running them on a few rows.
-# No plan depends on the values, which are arrays of any length.
-GENERIC_PLANS = "SET plan_cache_mode = force_generic_plan"
 PREPARED_TOPICS = frozenset({"tick", "submission"})
 _NAME = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
 
@@ -51,14 +57,6 @@ class Query(str):
         return query
 
 
-class _Connection(psycopg2.extensions.connection):
-    """A connection that knows which statements it has prepared."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.prepared: set[str] = set()
-
-
 class Transaction(Protocol):
     """Where statements run: ours on the driver, or the caller's SQLAlchemy connection."""
 
@@ -74,7 +72,7 @@ class DriverTransaction:
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         handle = statement.handle if isinstance(statement, Query) else None
-        if handle is None:
+        if handle is None or not self.cursor.connection.may_prepare:
             self.cursor.execute(statement, parameters)
         else:
             prepared = self.cursor.connection.prepared
@@ -107,7 +105,8 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 5) -> None:
         self.url = url
-        self.engine = connect_engine(url, pool_size=pool_size)
+        self._era = Era()
+        self.engine = connect_engine(url, pool_size=pool_size, era=self._era)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[DriverTransaction]:
@@ -129,17 +128,21 @@ class Database:
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlalchemy.PoolProxiedConnection]:
-        """A pooled connection; rolls back on an error, and drops one that broke. Raises Unavailable."""
+        """A pooled connection; rolls back on an error, and drops one that broke. Raises Unavailable.
+
+        When the server is found to be gone or to be another (restarted, demoted), every connection
+        that was made before is dropped, so that one call fails and not one for each of them.
+        """
         with unavailable_when_unreachable():
             connection = self.engine.raw_connection()
+        driver: Any = connection.driver_connection
         try:
             with unavailable_when_unreachable():
                 yield connection
         except BaseException as error:
-            if connection.dbapi_connection is None or connection.dbapi_connection.closed:
-                connection.invalidate(error if isinstance(error, Exception) else None)
-            else:
-                connection.rollback()
+            if driver.closed or has_turned(error.__cause__ or error):
+                self._era.end(driver.made_in)
+            _rolled_back(connection, error)
             raise
         finally:
             connection.close()
@@ -149,40 +152,57 @@ class Database:
         self.engine.dispose()
 
 
-def connect_engine(url: str, *, pool_size: int = 5) -> Engine:
-    """An SQLAlchemy engine for a `postgresql://` URL; connects when first used."""
+def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> Engine:
+    """An SQLAlchemy engine for a `postgresql://` URL; connects when first used.
+
+    Connections of an `era` that is over are replaced before they are used. Raises ConfigurationError.
+    """
+    parameters = {
+        "connect_timeout": str(CONNECT_TIMEOUT_SECONDS),
+        "application_name": APPLICATION_NAME,
+        **network_options(NETWORK_TIMEOUT_MS),
+        **parameters_of(url),
+    }
+    current = era or Era()
+
+    def connect() -> Connection:
+        made_in = current.number
+        connection: Connection = psycopg2.connect(connection_factory=Connection, **parameters)
+        connection.made_in = made_in
+        return connection
+
+    def check(connection: Connection, record: object, proxy: object) -> None:
+        if connection.made_in != current.number:
+            raise sqlalchemy.exc.DisconnectionError("what is behind this connection has changed since it was made")
+
     engine = sqlalchemy.create_engine(
-        driver_url(url),
+        "postgresql+psycopg2://",
+        creator=connect,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=POOL_TIMEOUT_SECONDS,
         pool_pre_ping=False,
-        connect_args={
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "application_name": "taskyard",
-            "connection_factory": _Connection,
-            **_network_options(NETWORK_TIMEOUT_MS),
-        },
     )
-    sqlalchemy.event.listen(engine, "connect", _set_up)
+    sqlalchemy.event.listen(engine, "connect", set_up)
+    sqlalchemy.event.listen(engine, "checkout", check)
     return engine
-
-
-def connect_driver(url: str, **parameters: Any) -> psycopg2.extensions.connection:
-    """A psycopg2 connection of its own, outside any pool; `parameters` are libpq's."""
-    dsn = driver_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg2.connect(dsn, connect_timeout=CONNECT_TIMEOUT_SECONDS, connection_factory=_Connection, **parameters)
 
 
 def connect_leader(url: str) -> psycopg2.extensions.connection:
     """The connection that holds the leader's lock and commits its ticks.
 
     Its session, and so the lock, ends LEADER_TIMEOUT_MS after its process is stopped or cut off
-    (PostgreSQL 14 and newer; older ones notice only a lost network).
+    (PostgreSQL 14 and newer; older ones notice only a lost network). Raises Unavailable if a pooler
+    shares the session with others, and the driver's errors.
     """
-    options = _network_options(LEADER_TIMEOUT_MS)
-    connection = connect_driver(url, application_name="taskyard leader", **options)
+    options = network_options(LEADER_TIMEOUT_MS)
+    name = f"{parameters_of(url).get('application_name', APPLICATION_NAME)} leader"
+    connection = connect_driver(url, application_name=name, **options)
     with connection.cursor() as cursor:
+        cursor.execute(GENERIC_PLANS)
+        pid = cursor.fetchone()[0]  # type: ignore[index]
+        if is_behind_pooler(connection, pid):
+            refuse_shared_session(url, connection)
         cursor.execute(f"SET idle_in_transaction_session_timeout = {LEADER_TIMEOUT_MS}")
         # The server's end has to notice a lost network as soon as ours: it holds the lock.
         for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"):
@@ -193,40 +213,8 @@ def connect_leader(url: str) -> psycopg2.extensions.connection:
         # as they always are for a queue, must not talk the planner into anything else.
         for plan in ("seqscan", "hashjoin", "mergejoin", "bitmapscan"):
             cursor.execute(f"SET enable_{plan} = off")
-        cursor.execute(GENERIC_PLANS)
     connection.commit()
     return connection
-
-
-def _network_options(timeout_ms: int) -> dict[str, int]:
-    """libpq's parameters for a connection that breaks when the network has been lost for so long.
-
-    Without them a statement on a cut link hangs for a quarter of an hour, and one that waits for its
-    answer for two hours.
-    """
-    count = 3  # probes without an answer, one a second, after the silence before the first
-    return {
-        "keepalives": 1,
-        "keepalives_idle": max(1, timeout_ms // 1000 - count),
-        "keepalives_interval": 1,
-        "keepalives_count": count,
-        "tcp_user_timeout": timeout_ms,
-    }
-
-
-def driver_url(url: str) -> URL:
-    """`url` as SQLAlchemy's URL for psycopg2; raises ConfigurationError if it makes no sense."""
-    try:
-        return make_url(url).set(drivername="postgresql+psycopg2")
-    except (ValueError, sqlalchemy.exc.ArgumentError):
-        raise ConfigurationError(
-            [
-                said(
-                    "TASKYARD_DATABASE_URL: the given value (not shown) is not accepted: "
-                    "expected postgresql://user@host/name"
-                )
-            ]
-        ) from None
 
 
 @lru_cache
@@ -244,8 +232,13 @@ def queries(topic: str) -> Mapping[str, Query]:
     }
 
 
-def _set_up(connection: psycopg2.extensions.connection, record: object) -> None:
-    psycopg2.extensions.register_type(_UUID_AS_TEXT, connection)
-    with connection.cursor() as cursor:
-        cursor.execute(GENERIC_PLANS)
-    connection.commit()
+def _rolled_back(connection: sqlalchemy.PoolProxiedConnection, error: BaseException) -> None:
+    """Rolls a pooled connection back after an error, or drops it if it is broken."""
+    cause = error if isinstance(error, Exception) else None
+    if connection.dbapi_connection is None or connection.dbapi_connection.closed:
+        connection.invalidate(cause)
+        return
+    try:
+        connection.rollback()
+    except psycopg2.Error:  # it broke just now; `error` is what the caller has to learn
+        connection.invalidate(cause)

@@ -11,15 +11,24 @@ import psycopg2.extensions
 import sqlalchemy
 
 from core.errors import Busy, Unavailable
+from core.pooler import is_statement_mode
 from core.texts import said
 
 POOL_TIMEOUT_SECONDS = 10  # until a connection of the pool is free
 _OF_VALUES = (psycopg2.DataError, psycopg2.ProgrammingError, psycopg2.NotSupportedError)
+# SQLSTATEs (or their first characters) by which the server says that it can't do it now, and may later: it is
+# away or starts or stops, has no room, reads only (a standby, or recovery), or the user's rights were changed.
+_LATER = ("08", "53", "55", "57", "58", "25006", "25P03", "25P04", "42501")
+# What is behind a connection that answers so is not what it was when the connection was made.
+_TURNED = ("08", "57P", "25006", "25P03", "25P04")
+# A statement that was prepared on this connection is gone, or does not fit the tables any more.
+_STALE_STATEMENT = ("26000", "42P05")
+_STALE_PLAN = "cached plan must not change"
 
 
 @contextlib.contextmanager
 def unavailable_when_unreachable() -> Iterator[None]:
-    """Turns the driver's connection errors and an exhausted pool into Unavailable.
+    """Turns what the driver or the server says of "not now", and an exhausted pool, into Unavailable.
 
     A lock or an answer not had in time, and a deadlock, are Busy.
     """
@@ -28,7 +37,7 @@ def unavailable_when_unreachable() -> Iterator[None]:
     except psycopg2.errors.LockNotAvailable as error:
         raise Busy(str(error).strip()) from error
     except psycopg2.extensions.TransactionRollbackError as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         text = said("somebody changed the same rows at the same moment ({reason}): try again", reason=reason)
         raise Busy(text) from error
     except psycopg2.errors.QueryCanceled as error:
@@ -38,7 +47,7 @@ def unavailable_when_unreachable() -> Iterator[None]:
         cause = getattr(error, "orig", None) or error
         if not is_connection_lost(cause):
             raise
-        raise Unavailable(said("PostgreSQL can't be reached: {reason}", reason=_first_line(cause))) from error
+        raise Unavailable(explained(cause)) from error
     except sqlalchemy.exc.TimeoutError as error:
         text = said("no database connection became free within {seconds} s", seconds=POOL_TIMEOUT_SECONDS)
         raise Unavailable(text) from error
@@ -51,22 +60,45 @@ def values_refused(explained: Callable[[str], Exception]) -> Iterator[None]:
         yield
     except (*_OF_VALUES, sqlalchemy.exc.DBAPIError) as error:
         cause = getattr(error, "orig", None) or error
-        if not isinstance(cause, _OF_VALUES):
+        if not isinstance(cause, _OF_VALUES) or is_connection_lost(cause):
             raise
-        raise explained(_first_line(cause)) from None
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise explained(first_line(cause)) from None
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Whether the driver says by this that the server is away, and not that it refused something.
+    """Whether the server is away, or says that it can't do this now but may later; not that it refused something.
 
     A connection that breaks in the middle of an answer is a bare DatabaseError, of no subclass.
     """
-    if isinstance(error, psycopg2.extensions.TransactionRollbackError):
+    if isinstance(error, psycopg2.extensions.TransactionRollbackError) or not isinstance(error, psycopg2.Error):
         return False
-    return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or (
-        type(error) is psycopg2.DatabaseError
-    )
+    if error.pgcode is None:
+        return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or (
+            type(error) is psycopg2.DatabaseError
+        )
+    return error.pgcode.startswith(_LATER) or _is_stale(error)
+
+
+def has_turned(error: BaseException) -> bool:
+    """Whether the connection must be given up, and all that were made before this answer."""
+    if not isinstance(error, psycopg2.Error) or not is_connection_lost(error):
+        return False
+    return error.pgcode is None or error.pgcode.startswith(_TURNED) or _is_stale(error)
+
+
+def first_line(error: BaseException) -> str:
+    """The driver's text without its details, or the error's name if it has none."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def explained(error: BaseException) -> str:
+    """What the user is told of an error that says that the server is away or can't do it now."""
+    if is_statement_mode(error):
+        return said("a connection pooler in statement mode answers, which knows no transactions: connect past it")
+    if isinstance(error, psycopg2.Error) and error.pgcode is not None and not error.pgcode.startswith(("08", "57P")):
+        return said("PostgreSQL can't be used: {reason}", reason=first_line(error))
+    return said("PostgreSQL can't be reached: {reason}", reason=first_line(error))
+
+
+def _is_stale(error: psycopg2.Error) -> bool:
+    return error.pgcode in _STALE_STATEMENT or (error.pgcode == "0A000" and _STALE_PLAN in str(error))

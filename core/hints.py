@@ -1,4 +1,7 @@
-"""What Redis is told after a commit, as hints: if it is away, the worker's sweep finds what it missed."""
+"""What Redis is told after a commit, as hints: if it is away, the worker's sweep finds what it missed.
+
+Nothing here raises: what is committed must not look as if it had failed.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ log = logging.getLogger(__name__)
 
 
 class Hints:
-    """Tells a queue; warns once when its server is away."""
+    """Tells a queue; says once what keeps it from that."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        self._redis_is_away = False
+        self._trouble = ""
 
     def push(self, waiting: Sequence[Waiting]) -> None:
         """Tasks that wait from now on."""
@@ -39,8 +42,13 @@ class Hints:
             with reaching_redis():
                 tell()
         except Unavailable as error:
-            if not self._redis_is_away:
-                log.warning("%s: tasks are stored and start once it is back", error)
-            self._redis_is_away = True
+            self._note(type(error).__name__, "%s: tasks are stored and start once it is back", error)
+        except Exception as error:
+            self._note(type(error).__name__, "Redis was not told (%r): the worker's sweep finds the tasks", error)
         else:
-            self._redis_is_away = False
+            self._trouble = ""
+
+    def _note(self, trouble: str, text: str, error: Exception) -> None:
+        if self._trouble != trouble:
+            log.warning(text, error, exc_info=not isinstance(error, Unavailable))
+        self._trouble = trouble

@@ -12,18 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
+import psycopg2
 import redis
 import sqlalchemy as sa
 
-from core.database import driver_url
+from core.connections import connect_driver, pooling_of
 from core.errors import ConfigurationError, Unavailable
 from core.keys import Keys
+from core.pooler import Pooling
 from core.redis_client import connect_redis
+from core.redis_url import passwords
 from core.texts import said
-
-TIMEOUT_SECONDS = 5
 
 
 class Failure(StrEnum):
@@ -65,7 +66,7 @@ class DatabaseFacts:
     fsync: str
     read_only: bool
     may_create_tables: bool
-    pooled: bool  # a connection pooler stands between
+    pooling: Pooling  # how a connection pooler that stands between shares sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +88,11 @@ def database_facts(url: str) -> DatabaseFacts:
                 " current_setting('synchronous_commit') AS synchronous_commit,"
                 " current_setting('fsync') AS fsync,"
                 " current_setting('transaction_read_only') = 'on' AS read_only,"
-                " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create_tables,"
-                " pg_backend_pid() AS backend_pid"
+                " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create_tables"
             )
         ).one()
-        # A pooler makes up the process id of its greeting, because it is no server process itself.
-        greeted_by = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
-    facts = {name: value for name, value in row._mapping.items() if name != "backend_pid"}
-    return DatabaseFacts(**facts, pooled=greeted_by != row.backend_pid)
+        shared = pooling_of(url)
+    return DatabaseFacts(**row._mapping, pooling=shared)
 
 
 def database_answers(url: str) -> bool:
@@ -132,15 +130,11 @@ def redis_answers(url: str) -> bool:
 
 
 def without_password(text: str, url: str) -> str:
-    """`text` with every form of the password in `url` replaced by `***`."""
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        return text.replace(url, "the URL")
-    if not password:
-        return text
-    for form in {password, unquote(password), quote(unquote(password), safe="")}:
-        text = text.replace(form, "***")
+    """`text` with every form of every password in `url` replaced by `***`."""
+    text = text.replace(url, "the URL")
+    for form in passwords(url):
+        for written in (form, quote(form, safe="")):
+            text = text.replace(written, "***")
     return text
 
 
@@ -148,17 +142,17 @@ def without_password(text: str, url: str) -> str:
 def _database(url: str) -> Iterator[sa.Connection]:
     try:
         engine = sa.create_engine(
-            driver_url(url),
+            "postgresql+psycopg2://",
+            creator=lambda: connect_driver(url),
             poolclass=sa.NullPool,
             isolation_level="AUTOCOMMIT",
-            connect_args={"connect_timeout": TIMEOUT_SECONDS},
         )
         with engine.connect() as connection:
             yield connection
     except ConfigurationError as error:  # the URL makes no sense
         raise ProbeFailed(Failure.OTHER, _one_line(error, url)) from None
-    except sa.exc.DBAPIError as error:
-        text = _one_line(error.orig, url)
+    except (sa.exc.DBAPIError, psycopg2.Error) as error:
+        text = _one_line(getattr(error, "orig", None) or error, url)
         raise ProbeFailed(_database_failure(text), text) from None
 
 

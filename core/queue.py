@@ -16,7 +16,7 @@ from core.models import Lane, Waiting
 from core.placement import score
 from core.protocol import Cancel, Order, Restart, encode
 from core.quarantine import Odd
-from core.queue_base import QueueBase, is_later
+from core.queue_base import QueueBase
 
 WAKE_LIMIT = 1_000
 PUSH_BATCH = 1_000
@@ -135,7 +135,9 @@ class Queue(QueueBase):
         """The last id that an inbox ever had; b"0-0" if it does not exist."""
         try:
             return bytes(self.redis.xinfo_stream(self.keys.inbox(agent_id))["last-generated-id"])
-        except redis.ResponseError:  # no such key
+        except redis.ResponseError as error:
+            if "no such key" not in str(error):
+                raise
             return b"0-0"
 
     def delete_orders(self, agent_id: str, entry_ids: Sequence[bytes]) -> None:
@@ -217,7 +219,7 @@ class Queue(QueueBase):
         except (redis.DataError, ValueError, TypeError) as error:
             raise Refused(f"{type(error).__name__}: {error}") from error
         except redis.ResponseError as error:
-            if is_later(error):
+            if says_later(error):
                 raise
             raise Refused(str(error)) from error
         if not accepted:

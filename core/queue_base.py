@@ -23,15 +23,7 @@ from core.wire import Script, Wire
 SCRIPTS_DIR = Path(__file__).resolve().parent / "lua"
 MENDING_TRIES = 5  # somebody may spoil a key again meanwhile
 ODD_LIMIT = 1_000  # kept for `take_odd`
-# What a server says that may take the same command later.
-_LATER = ("OOM ", "MISCONF", "BUSY", "NOREPLICAS", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "MASTERDOWN")
 _Answer = TypeVar("_Answer")
-
-
-def is_later(error: redis.ResponseError) -> bool:
-    """Whether a server refuses a command for its own state and not for what it was told, also inside a script."""
-    kinds = (redis.OutOfMemoryError, redis.ReadOnlyError, redis.BusyLoadingError, redis.AuthenticationError)
-    return isinstance(error, kinds) or any(sign in str(error) for sign in _LATER)
 
 
 class QueueBase:

@@ -29,7 +29,7 @@ class Wire:
         try:
             connection.send_command(*words)
             answer = connection.read_response()
-        except ResponseError:
+        except ResponseError:  # the connection is as it was, or was given up (core.redis_client)
             self._idle.append(connection)
             raise
         except BaseException:
@@ -47,10 +47,10 @@ class Wire:
         except IndexError:
             return self._pool.make_connection()
         try:
-            is_unusable = connection.is_connected and connection.can_read(timeout=0)
+            is_unusable = connection.is_connected and (connection.is_outdated or connection.can_read(timeout=0))
         except (redis.ConnectionError, redis.TimeoutError, OSError):
             is_unusable = True
-        if is_unusable:  # the server closed it while it was idle
+        if is_unusable:  # the server closed it while it was idle, or is not what it was
             connection.disconnect()
         return connection
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 
-from core.database import connect_engine, driver_url
+from core.database import connect_engine
 from core.migrations import migrate
 
 _TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
@@ -132,7 +133,7 @@ class Databases:
             engine.dispose()
 
     def _url_of(self, name: str) -> str:
-        return driver_url(self._server_url).set(database=name).render_as_string(hide_password=False)
+        return make_url(self._server_url).set(database=name).render_as_string(hide_password=False)
 
     def _run(self, statement: str) -> None:
         with self._engine.connect() as connection:

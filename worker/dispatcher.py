@@ -28,6 +28,7 @@ from worker.unprocessable import audit
 BLOCK_SECONDS = 0.25  # between duties; arrivals end the wait
 HELD_BLOCK_SECONDS = 0.02
 RETRY_SECONDS = 0.5
+MOST_RETRY_SECONDS = 2.0  # while a server stays away
 LARGE_BATCH = 50  # tasks
 COLLECT_LIMIT = 1_000  # entries of a stream in one tick
 LEAST_COVER_SECONDS = 0.01
@@ -58,9 +59,11 @@ class Dispatcher:
 
     def run(self) -> None:
         """Leads or stands by until `stop`. Runs in a thread of its own."""
+        pause = RETRY_SECONDS
         while not self._stop.is_set():
             try:
                 term = self._terms.begin()
+                pause = RETRY_SECONDS
                 if term is not None:
                     self._last_trouble = ""
                     self._lead(term)
@@ -69,10 +72,11 @@ class Dispatcher:
             except (LeadershipLost, Unavailable, StaleEpoch) as error:
                 self._note_trouble(str(error))
                 self._terms.abandon()
+                pause = min(2 * pause, MOST_RETRY_SECONDS)
             except Exception:  # a defect: said with its traceback, and a new term starts from what is committed
                 log.exception("dispatcher.failed")
                 self._terms.abandon()
-            self._stop.wait(RETRY_SECONDS)
+            self._stop.wait(pause)
         self._terms.abandon()
 
     def stop(self) -> None:

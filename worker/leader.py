@@ -6,6 +6,7 @@ import psycopg2
 import psycopg2.extensions
 
 from core.database import DriverTransaction, connect_leader
+from core.database_errors import explained
 from core.errors import LeadershipLost, Unavailable
 from core.store import recovering
 
@@ -31,8 +32,7 @@ class LeaderConnection:
             return epoch
         except psycopg2.Error as error:
             self.close()
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise Unavailable(f"PostgreSQL can't be reached: {reason}") from error
+            raise Unavailable(explained(error)) from error
 
     def close(self) -> None:
         """Gives the lock up with its session."""

@@ -12,20 +12,22 @@ from pathlib import Path
 import pytest
 import redis
 import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 
 from core.checks import Check, judge_database, judge_redis
 from core.config import Settings, load_settings
-from core.database import connect_engine, driver_url
+from core.database import connect_engine
 from core.embedded import EmbeddedServers, Endpoints, resolve
 from core.errors import ConfigurationError, Unavailable
 from core.migrations import migrate
+from core.pooler import Pooling
 from core.probes import DatabaseFacts, RedisFacts
 from core.redis_client import connect_redis
 from worker import doctor
 from worker.doctor import checks, require, server_checks
 
 PASSWORD = "pa ss/w:rd@ä"
-GOOD_DATABASE = DatabaseFacts("18.1", 180001, "on", "on", False, True, False)
+GOOD_DATABASE = DatabaseFacts("18.1", 180001, "on", "on", False, True, Pooling.NONE)
 GOOD_REDIS = RedisFacts("6.2.14", "noeviction", ())
 
 
@@ -111,7 +113,7 @@ def test_wrong_database_password(settings: Settings, own_servers: EmbeddedServer
         lines = "local all postgres trust\nlocal all all scram-sha-256\n"
         Path(hba).write_text(lines)
         connection.execute(sa.text("SELECT pg_reload_conf()"))
-    url = driver_url(own_servers.database_url).set(username="someone", password=PASSWORD)
+    url = make_url(own_servers.database_url).set(username="someone", password=PASSWORD)
 
     found = server_checks(with_urls(settings, database_url=url.render_as_string(hide_password=False)))
 
@@ -124,7 +126,7 @@ def test_wrong_database_password(settings: Settings, own_servers: EmbeddedServer
 
 
 def test_database_missing(settings: Settings) -> None:
-    url = driver_url(settings.database_url or "").set(database="nowhere").render_as_string(hide_password=False)
+    url = make_url(settings.database_url or "").set(database="nowhere").render_as_string(hide_password=False)
 
     check = by_name(server_checks(with_urls(settings, database_url=url)))["PostgreSQL"]
 
@@ -155,14 +157,14 @@ def test_migrations_missing_then_done(settings: Settings, own_servers: EmbeddedS
 
 
 def test_synchronous_commit_off(settings: Settings, run_sql: Callable[[str], None]) -> None:
-    name = driver_url(settings.database_url or "").database
+    name = make_url(settings.database_url or "").database
     run_sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
 
     assert problems(server_checks(settings)) == ["PostgreSQL synchronous_commit"]
 
 
 def test_read_only_database(settings: Settings, run_sql: Callable[[str], None]) -> None:
-    name = driver_url(settings.database_url or "").database
+    name = make_url(settings.database_url or "").database
     run_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
 
     assert problems(server_checks(settings)) == ["PostgreSQL rights"]
@@ -171,7 +173,7 @@ def test_read_only_database(settings: Settings, run_sql: Callable[[str], None]) 
 def test_eviction_policy_and_synchronous_commit_are_told_together(
     settings: Settings, own_servers: EmbeddedServers, run_sql: Callable[[str], None]
 ) -> None:
-    name = driver_url(settings.database_url or "").database
+    name = make_url(settings.database_url or "").database
     run_sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
     with connect_redis(own_servers.redis_url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
@@ -225,7 +227,9 @@ def test_a_probe_leaves_no_key(settings: Settings, redis_client: redis.Redis) ->
         ({"version_number": 130014, "version": "13.14"}, False),
         ({"fsync": "off"}, False),
         ({"may_create_tables": False}, False),
-        ({"pooled": True}, False),
+        ({"pooling": Pooling.SESSION}, False),
+        ({"pooling": Pooling.TRANSACTION}, True),
+        ({"pooling": Pooling.STATEMENT}, True),
         ({"read_only": True}, True),
     ],
 )

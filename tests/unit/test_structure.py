@@ -24,6 +24,9 @@ SQL_DRIVERS = {"psycopg2", "sqlalchemy", "alembic"}
 MAY_IMPORT_SQL_DRIVERS = {
     "core.database": "connections, transactions and migrations",
     "core.database_errors": "what the drivers' errors mean",
+    "core.connections": "single connections",
+    "core.database_url": "libpq itself says what a URL means",
+    "core.pooler": "tries out how a connection pooler shares sessions",
     "core.migrations": "Alembic needs its own objects",
     "core.probes": "asks a server what it is, outside any pool",
     "core.schema.base": "the tables",
@@ -34,9 +37,13 @@ MAY_IMPORT_SQL_DRIVERS = {
     "worker.committer": "tells a deadlock, refused data and a lost connection apart by the driver's exceptions",
     "worker.term": "any error of the driver is the end of a term",
     "worker.cli.connections": "turns what the driver refuses into advice",
+    "worker.prove.people.acts_on_servers": "does what people do with psql",
+    "worker.prove.people.yard": "connects as psql does, past the proxies",
 }
 # Who may hold text of SQL; everybody else names a statement of sql/queries.
-MAY_SPEAK_SQL = {"core.database", "core.migrations", "core.probes"}
+MAY_SPEAK_SQL = {"core.connections", "core.database", "core.migrations", "core.pooler", "core.probes"} | {
+    "worker.prove.people.acts_on_servers"  # what people type into psql
+}
 SQL_TEXT = re.compile(
     r"\s*(SELECT\s+\S+|INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM|TRUNCATE\s+\S+|COPY\s+\S+|WITH\s+\w+\s+AS"
     r"|(CREATE|ALTER|DROP)\s+(TABLE|INDEX|DATABASE|ROLE|SCHEMA|VIEW)|LISTEN\s+\w+|NOTIFY\s+\w+)\b"
@@ -44,6 +51,8 @@ SQL_TEXT = re.compile(
 # Who may import Redis's client; everybody else calls these.
 MAY_IMPORT_REDIS = {
     "core.redis_client": "the one way to connect",
+    "core.redis_errors": "what the driver's errors mean",
+    "core.redis_url": "the driver itself says what a URL means",
     "core.queue": "every key and script of the engine",
     "core.queue_base": "the same: how its commands are sent",
     "core.mending": "keys that hold what they should not",

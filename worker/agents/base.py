@@ -100,7 +100,10 @@ class BaseAgent(abc.ABC):
     # lifecycle
 
     def start(self) -> None:
-        """Registers: the first heartbeat and the hello are on their way when this returns. Raises Unavailable."""
+        """Registers: the first heartbeat and the hello are on their way when this returns.
+
+        Raises Unavailable; nothing has begun then, and it may be called again.
+        """
         self._heart.beat()
         self.outbox.send(Hello(self.info, self.known_types))
         self._heart.start()

@@ -69,7 +69,8 @@ class Heart:
                 self._last_trouble = ""
             if generation != self.generation:
                 if self.generation:
-                    agent.forget_orders()
+                    with reaching_redis():
+                        agent.forget_orders()
                 self.generation = generation
             if is_fenced:
                 log.warning("agent.fenced", agent=agent.info.id)

@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from core.config import load_settings
-from core.errors import ConfigurationError, TaskyardError
+from core.errors import ConfigurationError, TaskyardError, Unavailable
 from core.keys import Keys
 from core.protocol import VERSION, AgentInfo
 from core.queue import Queue
@@ -30,6 +30,7 @@ from worker.agents.task_agent import TaskAgent
 from worker.logs import configure_logs
 
 PROOF_LIMIT = 1_000  # characters
+START_RETRY_SECONDS = 0.5
 EXIT_REPLACE = 75  # EX_TEMPFAIL: start another one
 
 log = structlog.get_logger(__name__)
@@ -98,7 +99,8 @@ def _serve(agent: TaskAgent, grace_seconds: float) -> int:
         told.set()
 
     signal.signal(signal.SIGTERM, on_term)
-    agent.start()
+    if not _started(agent, told):
+        return 0
     log.info("agent.started", agent=agent.info.id, types=",".join(agent.info.types))
     reader = threading.Thread(target=agent.run, name="inbox", daemon=True)
     reader.start()
@@ -109,6 +111,21 @@ def _serve(agent: TaskAgent, grace_seconds: float) -> int:
     agent.stop()
     log.info("agent.stopped", agent=agent.info.id)
     return EXIT_REPLACE if agent.must_be_replaced else 0
+
+
+def _started(agent: TaskAgent, told: threading.Event) -> bool:
+    """Starts the agent once Redis takes its first heartbeat; False if it was told to stop before."""
+    trouble = ""
+    while not told.is_set():
+        try:
+            agent.start()
+            return True
+        except Unavailable as error:
+            if str(error) != trouble:
+                trouble = str(error)
+                log.warning("agent.waiting", agent=agent.info.id, reason=trouble)
+            told.wait(START_RETRY_SECONDS)
+    return False
 
 
 if __name__ == "__main__":

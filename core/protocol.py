@@ -32,7 +32,7 @@ class Failure(msgspec.Struct, array_like=True, gc=False):
 
 
 class Run(msgspec.Struct, array_like=True, tag="run", gc=False):
-    """One attempt to be run. `checkpoint` is JSON text that an earlier attempt saved."""
+    """One attempt to be run. `checkpoint` is JSON text that an earlier attempt saved after so many `children`."""
 
     task_id: str
     attempt: int
@@ -41,6 +41,7 @@ class Run(msgspec.Struct, array_like=True, tag="run", gc=False):
     timeout_seconds: float
     checkpoint: str | None
     priority: int
+    children: int = 0
 
 
 class Cancel(msgspec.Struct, array_like=True, tag="cancel", gc=False):
@@ -126,13 +127,14 @@ class Log(msgspec.Struct, array_like=True, tag="log", gc=False):
 
 
 class Checkpoint(msgspec.Struct, array_like=True, tag="checkpoint", gc=False):
-    """Answered with a Reply once it is committed."""
+    """Answered with a Reply once it is committed. `children` is how many were submitted before it."""
 
     agent_id: str
     request_id: str
     task_id: str
     attempt: int
     state: msgspec.Raw
+    children: int = 0
 
 
 class SubmitChild(msgspec.Struct, array_like=True, tag="submit", gc=False):

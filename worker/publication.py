@@ -51,7 +51,16 @@ def _open_claims(
         candidate, _ = placed.pop(row.id)
         ready = ready_of(candidate.score, row.priority, policy_of(candidate.lane.queue))
         claims.append(ledger.open(row, candidate.expected_seconds, ready))
-        run = Run(row.id, row.attempt, row.type, Raw(row.input), row.timeout_seconds, row.checkpoint, row.priority)
+        run = Run(
+            row.id,
+            row.attempt,
+            row.type,
+            Raw(row.input),
+            row.timeout_seconds,
+            row.checkpoint,
+            row.priority,
+            row.checkpoint_children,
+        )
         orders.setdefault(row.agent_id, []).append(run)
     # a row that somebody else holds, or that is not waiting any more: its agent has room after all
     for candidate, agent in placed.values():

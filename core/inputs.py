@@ -1,7 +1,7 @@
 """What users hand in, between their Python values, their model and the stored JSON text (pure).
 
-The stored text of an input has field names, never aliases, and no computed fields, so that it
-always reads back. Finding out which part of a value can't be stored is slow and happens only
+What is stored is what was given, checked by reading it as the handler's model will: defaults are
+applied where it runs. Finding out which part of a value can't be stored is slow and happens only
 once it is known that some part can't.
 """
 
@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import is_dataclass
 
-import orjson
 from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from core.errors import SubmissionError
 from core.expectations import PREFIX, model_expects
+from core.given import first_difference, keeps_back, may_be_infinite, model_json, plain_json
 from core.jsontext import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER, refusal
 from core.texts import said
 
@@ -29,22 +29,34 @@ _SEQUENCES = (list, tuple, set, frozenset, deque)
 _FINITE = said("a finite number")
 _NO_NUL = said("text without NUL characters, which PostgreSQL can't store")
 _NO_HALVES = said("text without halves of surrogate pairs")
+_TEXT = said("text")
+_NOT_JSON = said("a value that JSON has: text, number, true, false, null, a list or an object with texts as keys")
+_PLAIN = (str, int, float, type(None))
 
 
 def encode_input(model: type[BaseModel], given: object, limit_bytes: int) -> str:
-    """The compact JSON of `given` (a dict, an instance, or None for {}) as its model, defaults filled in.
+    """The compact JSON of `given` (a dict, an instance, or None for {}), which its model reads.
 
-    Raises SubmissionError, which names the first part that does not fit the model or can't be
-    stored within `limit_bytes`.
+    A dict of JSON's own values is kept as it is: names or aliases, order, shapes of numbers; tuples
+    become lists. Of anything else the model writes what was given to it. Raises SubmissionError,
+    which names the first part that does not fit the model, that would come back as something else,
+    or that can't be stored within `limit_bytes`.
     """
-    instance = _validated(model, {} if given is None else given)
-    try:
-        text = instance.model_dump_json(by_alias=False, round_trip=True, warnings=False).encode()
-    except Exception as error:  # pydantic's, or that of a serializer in the model
-        raise _unwritable("input", instance, error) from error
-    if given is instance:
-        _check_reads_back(model, text)
-    _check_text("input", instance, text, limit_bytes)
+    given = {} if given is None else given
+    text = None if isinstance(given, BaseModel) or keeps_back(model) else plain_json(given)
+    instance = None
+    if text is None:
+        instance = _validated(model, given)
+        try:
+            text = model_json(instance)
+        except Exception as error:  # pydantic's, or that of a serializer in the model
+            raise _unwritable("input", given, error) from error
+    _check_text("input", given, text, limit_bytes)
+    read = _read(model, given, text)
+    if may_be_infinite(text) and (culprit := _culprit("input", read)) is not None:
+        raise culprit
+    if type(read) is type(instance):
+        _check_same(instance, read)
     return text.decode()
 
 
@@ -63,19 +75,18 @@ def input_problems(model: type[BaseModel], given: object) -> list[SubmissionErro
 
 
 def decode_input(model: type[BaseModel], text: str | bytes) -> BaseModel:
-    """The instance that `encode_input` stored as `text`; raises pydantic.ValidationError."""
-    return model.model_validate_json(text, by_alias=False, by_name=True)
+    """The instance that `encode_input` stored as `text`, with defaults; raises pydantic.ValidationError."""
+    return model.model_validate_json(text, by_alias=True, by_name=True)
 
 
 def encode_json(field: str, value: object, limit_bytes: int) -> bytes:
-    """The compact JSON of any value; raises SubmissionError, which names the first part that has none.
+    """The compact JSON of any value that reads back as the same, but for tuples, which become lists.
 
-    `field` is what the value is called in the error.
+    `field` is what the value is called in an error. Raises SubmissionError, which names the first part that has none.
     """
-    try:
-        text = orjson.dumps(value)
-    except orjson.JSONEncodeError as error:
-        raise _unwritable(field, value, error) from error
+    text = plain_json(value)
+    if text is None:
+        raise _culprit(field, value, is_plain=True) or refused(field, value, _NOT_JSON)
     _check_text(field, value, text, limit_bytes)
     return text
 
@@ -138,12 +149,29 @@ def _validated(model: type[BaseModel], given: object) -> BaseModel:
         raise _uncheckable(model, given, error) from error
 
 
-def _check_reads_back(model: type[BaseModel], text: bytes) -> None:
-    """An instance may have been changed after it was checked, so its text is checked instead."""
+def _read(model: type[BaseModel], given: object, text: bytes) -> BaseModel:
+    """What a handler will read; its problems are told as those of the value that was given, if that has any."""
     try:
-        decode_input(model, text)
+        return decode_input(model, text)
     except ValidationError as error:
+        _validated(model, given)
         raise _first_problem(error) from None
+    except Exception as error:  # a validator in the model may raise anything
+        _validated(model, given)
+        raise _uncheckable(model, given, error) from error
+
+
+def _check_same(instance: BaseModel, read: BaseModel) -> None:
+    """Refuses what JSON has no value for and the model does not know: a set where anything may be comes back a list."""
+    before, after = instance.model_dump(round_trip=True), read.model_dump(round_trip=True)
+    if before == after:
+        return
+    path, given, got = first_difference(before, after)
+    raise refused(
+        _field(["input", *path]),
+        given,
+        said("a value that JSON keeps: this comes back as {other}", other=repr(_Brief(got))),
+    )
 
 
 def _uncheckable(model: type[BaseModel], given: object, error: Exception) -> SubmissionError:
@@ -169,21 +197,26 @@ def _problem(detail: ErrorDetails, others: int = 0) -> SubmissionError:
     return refused(_field(["input", *detail["loc"]]), value, expected)
 
 
-def _culprit(field: str, root: object) -> SubmissionError | None:
-    """The first part of `root`, depth first, that can't be stored; walks without recursion."""
+def _culprit(field: str, root: object, *, is_plain: bool = False) -> SubmissionError | None:
+    """The first part of `root`, depth first, that can't be stored; walks without recursion.
+
+    With `is_plain` no model is there that knows more values than JSON.
+    """
     unvisited: list[tuple[tuple, object, int]] = [((field,), root, 1)]
     while unvisited:
         path, value, depth = unvisited.pop()
         while isinstance(value, RootModel):
             value = value.root
         children = _children(value)
-        if children is None:
-            expected = _unfit(value)
+        if children is None or (is_plain and not isinstance(value, dict | list | tuple)):
+            expected = _unfit(value) or (_NOT_JSON if is_plain and not isinstance(value, _PLAIN) else None)
         elif depth > MAX_DEPTH:
             expected = said("at most {limit} levels of nesting", limit=MAX_DEPTH)
         else:
             found = list(children)
             for key, _child in found:
+                if is_plain and isinstance(value, dict) and not isinstance(key, str):
+                    return refused(_field(_parts(path)), key, said("a key that is {expected}", expected=_TEXT))
                 if isinstance(key, str) and (expected := _unfit(key)):
                     return refused(_field(_parts(path)), key, said("a key that is {expected}", expected=expected))
             unvisited.extend(((path, key), child, depth + 1) for key, child in reversed(found))

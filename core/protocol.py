@@ -62,7 +62,7 @@ class Failure(msgspec.Struct, array_like=True, gc=False):
 
 
 class Run(msgspec.Struct, array_like=True, tag="run", gc=False):
-    """One attempt to be run. `checkpoint` is JSON text that an earlier attempt saved."""
+    """One attempt to be run. `checkpoint` is JSON text that an earlier attempt saved after so many `children`."""
 
     task_id: TaskId
     attempt: Attempt
@@ -71,6 +71,7 @@ class Run(msgspec.Struct, array_like=True, tag="run", gc=False):
     timeout_seconds: Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
     checkpoint: str | None
     priority: Annotated[int, Meta(ge=0, le=3)]
+    children: Annotated[int, Meta(ge=0)] = 0
 
 
 class Cancel(msgspec.Struct, array_like=True, tag="cancel", gc=False):
@@ -184,7 +185,10 @@ class Log(msgspec.Struct, array_like=True, tag="log", gc=False):
 
 
 class Checkpoint(msgspec.Struct, array_like=True, tag="checkpoint", gc=False):
-    """Answered with a Reply to `agent_id` once it is committed; `holder` is the boot that got the order, if another."""
+    """Answered with a Reply to `agent_id` once it is committed.
+
+    `holder` is the boot that got the order, if another; `children` is how many were submitted before it.
+    """
 
     agent_id: Name
     request_id: Name
@@ -192,6 +196,7 @@ class Checkpoint(msgspec.Struct, array_like=True, tag="checkpoint", gc=False):
     attempt: Attempt
     state: msgspec.Raw
     holder: Name = ""
+    children: Annotated[int, Meta(ge=0)] = 0
 
 
 class SubmitChild(msgspec.Struct, array_like=True, tag="submit", gc=False):

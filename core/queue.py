@@ -17,6 +17,7 @@ from core.placement import score
 from core.protocol import Cancel, Order, Restart, encode
 from core.quarantine import Odd
 from core.queue_base import QueueBase
+from core.redis_errors import says_later
 
 WAKE_LIMIT = 1_000
 PUSH_BATCH = 1_000

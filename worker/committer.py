@@ -207,7 +207,7 @@ def _unstorable_texts(message: str) -> tuple[str, str]:
 
 def _save_checkpoints(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     last = {c.task_id: c for c in batch.checkpoints}
-    items = [(c.task_id, c.attempt, bytes(c.state).decode()) for c in last.values()]
+    items = [(c.task_id, c.attempt, bytes(c.state).decode(), c.children) for c in last.values()]
     saved: set[str] = set()
     refused = {item[0] for item in _each(tx, items, lambda part: saved.update(ticking.save_checkpoints(tx, part)))}
     for checkpoint in batch.checkpoints:

@@ -72,7 +72,16 @@ def _open_claims(
 
 
 def _run_of(row: Claimed) -> Run:
-    return Run(row.id, row.attempt, row.type, Raw(row.input), row.timeout_seconds, row.checkpoint, row.priority)
+    return Run(
+        row.id,
+        row.attempt,
+        row.type,
+        Raw(row.input),
+        row.timeout_seconds,
+        row.checkpoint,
+        row.priority,
+        row.checkpoint_children,
+    )
 
 
 def settle_unpublished(ledger: Ledger, unpublished: Unpublished, batch: Batch) -> None:

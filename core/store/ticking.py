@@ -60,6 +60,7 @@ class Claimed(NamedTuple):
     max_attempts: int
     refunded: int
     refunds: int
+    checkpoint_children: int  # submitted before the checkpoint
 
 
 class Stale(NamedTuple):
@@ -142,12 +143,20 @@ def update_progress(tx: Transaction, progress: Sequence[tuple[str, int, float, s
     )
 
 
-def save_checkpoints(tx: Transaction, checkpoints: Sequence[tuple[str, int, str]]) -> set[str]:
-    """Stores the last (id, attempt, JSON) of running attempts, one per task; returns the ids that were saved."""
-    ids, attempts, states = zip(*checkpoints, strict=True)
+def save_checkpoints(tx: Transaction, checkpoints: Sequence[tuple[str, int, str, int]]) -> set[str]:
+    """Stores the last (id, attempt, JSON, children before it) of running attempts, one per task.
+
+    Returns the ids that were saved.
+    """
+    ids, attempts, states, children = zip(*checkpoints, strict=True)
     rows = tx.rows(
         queries("tick")["save_checkpoints"],
-        {"ids": plain(ids), "attempts": plain(attempts), "checkpoints": quoted(states)},
+        {
+            "ids": plain(ids),
+            "attempts": plain(attempts),
+            "checkpoints": quoted(states),
+            "children": plain(children),
+        },
     )
     return {row[0] for row in rows}
 

@@ -26,9 +26,9 @@
     AND (%(pattern)s::text IS NULL OR title ILIKE %(pattern)s OR type ILIKE %(pattern)s
         OR error->>'message' ILIKE %(pattern)s OR id::text ILIKE %(pattern)s)
     AND (%(input_path)s::text IS NULL
-        OR jsonb_path_query_first(input, %(input_path)s::jsonpath, '{}', true) NOT IN ('false', 'null'))
+        OR jsonb_path_query_first(input::jsonb, %(input_path)s::jsonpath, '{}', true) NOT IN ('false', 'null'))
     AND (%(output_path)s::text IS NULL
-        OR jsonb_path_query_first(output, %(output_path)s::jsonpath, '{}', true) NOT IN ('false', 'null'))
+        OR jsonb_path_query_first(output::jsonb, %(output_path)s::jsonpath, '{}', true) NOT IN ('false', 'null'))
 
 -- name: key
 -- A value: what tasks are ordered by before their ids; one without is left out.

@@ -17,7 +17,7 @@ FROM tasks WHERE finished_at IS NULL AND id > %(after)s::uuid ORDER BY id LIMIT 
 
 -- name: claimed_tasks
 -- Every task that an agent has, in the shape of a claim (what only the agent needs is left out), and since when.
-SELECT id, attempt, type, '', timeout_seconds, NULL, priority, assigned_agent_id, max_attempts, refunded, refunds,
+SELECT id, attempt, type, '', timeout_seconds, NULL, priority, assigned_agent_id, max_attempts, refunded, refunds, 0,
     date_part('epoch', ready_at), CASE WHEN state = 'in_progress' THEN date_part('epoch', started_at) END
 FROM tasks WHERE finished_at IS NULL AND state IN ('assigned', 'in_progress') ORDER BY id
 

@@ -48,7 +48,7 @@ WITH drawn AS MATERIALIZED (
     INSERT INTO tasks (id, queue, type, state, priority, input, output, error, attempt, max_attempts, timeout_seconds,
         ready_at, created_by, assigned_agent_id, created_at, assigned_at, started_at, finished_at)
     SELECT id, queue, type, state, 1, '{"seeded": true}',
-        CASE WHEN state = 'completed' THEN '{"value": "seeded"}'::jsonb END,
+        CASE WHEN state = 'completed' THEN '{"value": "seeded"}'::json END,
         CASE WHEN state = 'failed' THEN error END, attempts, 3, 300, created_at, 'seed',
         CASE WHEN attempts > 0 THEN agent_id END, created_at, CASE WHEN attempts > 0 THEN started_at END,
         CASE WHEN attempts > 0 THEN started_at END, ended_at

@@ -15,7 +15,7 @@ WITH new AS (
             u.max_attempts, u.timeout_seconds, coalesce(u.run_at, now() + make_interval(secs => u.delay)) AS due,
             u.idempotency_key, u.content_hash, u.parent_id, u.waiting_on, u.creator_agent_id, u.created_by
         FROM unnest(%(ids)s::uuid[], %(queues)s::text[], %(types)s::text[], %(titles)s::text[],
-            %(priorities)s::smallint[], %(inputs)s::jsonb[], %(requires)s::text[], %(max_attempts)s::smallint[],
+            %(priorities)s::smallint[], %(inputs)s::json[], %(requires)s::text[], %(max_attempts)s::smallint[],
             %(timeouts)s::float8[], %(run_ats)s::timestamptz[], %(delays)s::float8[], %(keys)s::text[],
             %(hashes)s::text[], %(parents)s::uuid[], %(waiting_on)s::int[], %(creators)s::text[],
             %(created_by)s::text[])

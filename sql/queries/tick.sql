@@ -8,7 +8,7 @@ SELECT id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDA
 -- name: settle_completed
 -- assigned | in_progress → completed, if the attempt is still the current one.
 WITH reported AS (
-    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(outputs)s::jsonb[], %(started)s::float8[],
+    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(outputs)s::json[], %(started)s::float8[],
         %(run_seconds)s::real[], %(cpu_seconds)s::real[], %(peaks)s::bigint[])
         AS r(id, attempt, output, started, run_seconds, cpu_seconds, peak_memory_bytes)
 ), current AS MATERIALIZED (
@@ -118,14 +118,14 @@ UPDATE tasks t SET progress = c.fraction, progress_message = c.message FROM curr
 -- name: save_checkpoints
 -- The last checkpoint of running attempts; an outdated attempt saves nothing.
 WITH reported AS (
-    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(checkpoints)s::jsonb[])
-        AS r(id, attempt, checkpoint)
+    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(checkpoints)s::json[], %(children)s::int[])
+        AS r(id, attempt, checkpoint, children)
 ), current AS MATERIALIZED (
-    SELECT t.id, r.checkpoint FROM tasks t JOIN reported r ON r.id = t.id
+    SELECT t.id, r.checkpoint, r.children FROM tasks t JOIN reported r ON r.id = t.id
     WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
     ORDER BY t.id FOR NO KEY UPDATE OF t
 )
-UPDATE tasks t SET checkpoint = c.checkpoint FROM current c WHERE t.id = c.id RETURNING t.id
+UPDATE tasks t SET checkpoint = c.checkpoint, checkpoint_children = c.children FROM current c WHERE t.id = c.id RETURNING t.id
 
 -- name: add_logs
 -- Lines that handlers logged.
@@ -198,11 +198,11 @@ WITH wanted AS (
         assigned_at = now(), started_at = NULL
     FROM candidate c WHERE t.id = c.id
     RETURNING t.id, t.attempt, t.type, t.input, t.timeout_seconds, t.checkpoint, t.priority, t.assigned_agent_id,
-        t.max_attempts, t.refunded, t.refunds, c.state
+        t.max_attempts, t.refunded, t.refunds, t.checkpoint_children, c.state
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id)
     SELECT id, 'assigned', state, 'assigned', attempt, 'dispatcher', assigned_agent_id FROM claimed
 )
 SELECT id, attempt, type, input::text, timeout_seconds, checkpoint::text, priority, assigned_agent_id,
-    max_attempts, refunded, refunds
+    max_attempts, refunded, refunds, checkpoint_children
 FROM claimed

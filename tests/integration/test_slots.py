@@ -67,7 +67,7 @@ def test_progress_log_checkpoint_and_requests(bench: Bench, isolation: str) -> N
         {"kind": "log", "level": "warning", "message": "a line"},
     ]
     assert channel.requested == [
-        {"kind": "checkpoint", "state": {"step": 3}},
+        {"kind": "checkpoint", "state": {"step": 3}, "children": 0},
         {"kind": "submit", "type": "demo.child", "input": {"a": 1}, "options": {}, "ordinal": 1},
         {"kind": "send", "agent": "other", "message": {"hello": [1, "é"]}},
     ]

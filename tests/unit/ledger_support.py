@@ -26,7 +26,7 @@ def info(agent_id: str = "coder-1:a", types: Iterable[str] = ("*",), max_concurr
 
 def claimed(number: int, attempt: int = 1, agent_id: str = "coder-1:a", task_type: str = "demo.work") -> Claimed:
     """What the store returns for a task that was just given to an agent."""
-    return Claimed(task_id(number), attempt, task_type, "{}", 60.0, None, 1, agent_id, 3, 0, 0)
+    return Claimed(task_id(number), attempt, task_type, "{}", 60.0, None, 1, agent_id, 3, 0, 0, 0)
 
 
 def give(ledger: Ledger, row: Claimed, expected_seconds: float = 1.0) -> Claim:

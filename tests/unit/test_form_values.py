@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 from core.errors import SubmissionError
 from core.form_fields import UNSET, FormField, Kind, form_fields, label_of
 from core.form_values import EXTRA, collect, fill, presence
-from core.inputs import encode_input, input_problems
+from core.inputs import decode_input, encode_input, input_problems
 from core.registry import TaskType
 from tests.shipped import SHIPPED_TYPES
 
@@ -108,9 +108,7 @@ def test_the_defaults_of_every_shipped_type_validate(known: TaskType) -> None:
     required = {name for name, info in known.input_model.model_fields.items() if info.is_required()}
     assert {problem.split(":")[0] for problem in untouched} == {problem.split(":")[0] for problem in empty}
     if not required and not empty:
-        assert encode_input(known.input_model, through(known.input_model, {}), LIMIT_BYTES) == encode_input(
-            known.input_model, {}, LIMIT_BYTES
-        )
+        assert meant(known.input_model, through(known.input_model, {})) == meant(known.input_model, {})
 
 
 def test_each_kind_of_field_is_told_apart() -> None:
@@ -219,13 +217,18 @@ VALUES = st.fixed_dictionaries(
 )
 
 
+def meant(model: type[BaseModel], given: Any) -> BaseModel:
+    """What a handler reads of what is stored of an input."""
+    return decode_input(model, encode_input(model, given, LIMIT_BYTES))
+
+
 def storable(value: Any) -> bool:
     return "\\u0000" not in orjson.dumps(value).decode()
 
 
 @given(VALUES.filter(storable))
 def test_a_form_means_the_value_that_was_put_into_it(value: dict[str, Any]) -> None:
-    assert encode_input(Wide, through(Wide, value), LIMIT_BYTES) == encode_input(Wide, value, LIMIT_BYTES)
+    assert meant(Wide, through(Wide, value)) == meant(Wide, value)
 
 
 JSON = st.recursive(

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import ErrorClass
-from core.registry import RETRYABLE, RetryPolicy
 from core.retry import MAX_REFUNDS, Decision, backoff_seconds, decide, fingerprint
+from core.retry_policy import RETRYABLE, RetryPolicy
 
 DEFAULT = RetryPolicy()
 draws = st.floats(0, 1, exclude_max=True)

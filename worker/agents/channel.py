@@ -108,7 +108,8 @@ class AgentChannel:
         run, agent_id = self._run, self._agent.info.id
         if message["kind"] == "checkpoint":
             state = Raw(orjson.dumps(message["state"]))
-            return Checkpoint(agent_id, request_id, run.task_id, run.attempt, state, self.agent_id)
+            children = message["children"]
+            return Checkpoint(agent_id, request_id, run.task_id, run.attempt, state, self.agent_id, children)
         return SubmitChild(
             agent_id,
             request_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any, Protocol
 
 from core.errors import TaskCancelled
@@ -29,14 +30,21 @@ class TaskContext:
     """
 
     def __init__(
-        self, task_id: str, task_type: str, attempt: int, channel: Channel, last_checkpoint: Any = None
+        self,
+        task_id: str,
+        task_type: str,
+        attempt: int,
+        channel: Channel,
+        last_checkpoint: Any = None,
+        children: int = 0,
     ) -> None:
         self.task_id = task_id
         self.task_type = task_type
         self.attempt = attempt
         self.last_checkpoint = last_checkpoint
         self._channel = channel
-        self._children = 0
+        self._children = children  # ordinals go on where the checkpoint was
+        self._counting = threading.Lock()
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Reports how far the task is: 0.0 … 1.0 and what it does now."""
@@ -50,7 +58,7 @@ class TaskContext:
 
     def checkpoint(self, state: Any) -> None:
         """Saves JSON-able `state` for the next attempt, which finds it in `last_checkpoint`."""
-        self._channel.request({"kind": "checkpoint", "state": state})
+        self._channel.request({"kind": "checkpoint", "state": state, "children": self._children})
 
     @property
     def cancelled(self) -> bool:
@@ -66,11 +74,13 @@ class TaskContext:
         """Submits a child task and returns its id once it is committed.
 
         `options` are those of `core.submission.submit`. A retried parent gets the same children
-        again: the idempotency key is (parent, ordinal of the call). Raises PermanentError with
-        the reason if the submission is refused.
+        again: the idempotency key is (parent, ordinal of the call), and an attempt that resumes from
+        a checkpoint counts on from there. Raises PermanentError with the reason if it is refused.
         """
-        self._children += 1
-        request = {"kind": "submit", "type": task_type, "input": input, "options": options, "ordinal": self._children}
+        with self._counting:
+            self._children += 1
+            ordinal = self._children
+        request = {"kind": "submit", "type": task_type, "input": input, "options": options, "ordinal": ordinal}
         return str(self._channel.request(request))
 
     def send(self, agent: str, message: Any) -> None:

@@ -71,7 +71,7 @@ async def execute_async(task_type: TaskType, run: Run, context: TaskContext, out
 def context_of(run: Run, channel: Channel) -> TaskContext:
     """The context that a run's handler gets."""
     checkpoint = None if run.checkpoint is None else msgspec.json.decode(run.checkpoint)
-    return TaskContext(run.task_id, run.task_type, run.attempt, channel, checkpoint)
+    return TaskContext(run.task_id, run.task_type, run.attempt, channel, checkpoint, run.children)
 
 
 def failed(

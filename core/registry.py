@@ -62,7 +62,10 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class TaskType:
-    """A registered task type. `handler(input, context)` returns an `output_model` (or a coroutine of one)."""
+    """A registered task type. `handler(input, context)` returns an `output_model` (or a coroutine of one).
+
+    `runs_code`: what it executes comes from its input. `reads_host`: its input says what it reads of the host.
+    """
 
     name: str
     handler: Callable[..., object]
@@ -73,6 +76,8 @@ class TaskType:
     isolation: Isolation
     requires: frozenset[str]
     description: str
+    runs_code: bool = False
+    reads_host: bool = False
 
 
 @dataclass(slots=True)
@@ -130,12 +135,16 @@ def task_type(
     retry: RetryPolicy = RetryPolicy(),
     isolation: Isolation | str | None = None,
     requires: Iterable[str] = (),
+    runs_code: bool = False,
+    reads_host: bool = False,
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """Registers the decorated function as the handler of task type `name`.
 
     The first parameter's annotation is the input model, the return annotation the output model
     (both pydantic). `isolation` is "process" for plain functions and "async" for coroutines
-    unless given. `requires` are tags that an agent must have. Raises ConfigurationError.
+    unless given. `requires` are tags that an agent must have. `runs_code` says that code from its input is
+    executed: a page submits such tasks only for who may run code here. `reads_host` says that its input names
+    what is read of the host. Raises ConfigurationError.
     """
 
     def register(handler: Callable[..., object]) -> Callable[..., object]:
@@ -170,6 +179,8 @@ def task_type(
                 isolation=chosen,
                 requires=frozenset(requires),
                 description=(inspect.getdoc(handler) or "").split("\n\n")[0],
+                runs_code=runs_code,
+                reads_host=reads_host,
             )
         )
         return handler

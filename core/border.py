@@ -118,7 +118,8 @@ class Border:
             return Refusal(BAD_REQUEST, f"{found}: expected one name or address with or without a port")
         target = _own_target(request.target, authority)
         if target is None:
-            return Refusal(BAD_REQUEST, f"target {shortened(request.target)}: expected a path of {authority.host}")
+            shown = shortened(request.target.partition("?")[0])  # what is asked for may be a secret
+            return Refusal(BAD_REQUEST, f"target {shown}: expected a path of {authority.host}")
         scheme = self._scheme_for(authority, request)
         if scheme is None:
             return Refusal(

@@ -17,11 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.border import Border, Passed, Refusal, Request, border_of, is_any_address
 from core.config import Settings
 from core.errors import ConfigurationError
-from dashboard import policy
+from dashboard import entrance, policy
 
 PLAIN = b"text/plain; charset=utf-8"
 CLOSED_BY_POLICY = 1008
-ORIGIN_KEY = "taskyard.origin"  # in a request's scope: the origin of our pages, as its browser sees them
 SCHEMES = {"ws": "http", "wss": "https"}
 NOTED_AT_MOST = 100
 FILES = "/media/"  # what a page offers for download, and may be opened by itself
@@ -66,6 +65,7 @@ class Gate:
             await _refuse(answer, scope, receive, send)
             return
         _set_target(scope, answer)
+        entrance.take_key(scope, base_path())
         is_page = not scope["path"].startswith(f"{base_path()}{FILES}")
         await self._app(scope, receive, _with_headers(send, answer.origin, is_page))
 
@@ -92,7 +92,7 @@ def _request_of(scope: Scope) -> Request:
 
 def _set_target(scope: MutableMapping[str, Any], answer: Passed) -> None:
     """Has the request ask for the path, if its target was a whole address."""
-    scope[ORIGIN_KEY] = answer.origin
+    scope[entrance.ORIGIN_KEY] = answer.origin
     if not scope["path"].startswith("/"):
         path = answer.target.partition("?")[0]
         scope["path"], scope["raw_path"] = unquote(path), path.encode("latin-1")

@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from core.config import settings
 from core.errors import TaskyardError
-from dashboard import exports, timing
+from dashboard import entrance, exports, timing
 from dashboard.gate import Gate, base_path, dashboard_border
 from dashboard.i18n import _
 from dashboard.late_refreshes import refuse_late_refreshes
@@ -52,7 +52,8 @@ def routes() -> Sequence[BaseRoute]:
     base = base_path()
     probes = [Route("/healthz", health), Route("/metrics", metrics)]
     ours = [Route("/overview", overview), *exports.routes(), *probes]
-    return [*(Route(f"{base}{route.path}", route.endpoint) for route in ours), *(probes if base else ())]
+    below = [Route(f"{base}{route.path}", route.endpoint) for route in ours]
+    return [entrance.route(base), *below, *(probes if base else ())]
 
 
 def middleware() -> Sequence[Middleware]:

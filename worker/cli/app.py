@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from worker.cli import admin, alerts, bulk, holds, prune, report, restart, seed, show, status, submit, tasks, why
+from worker.cli import admin, alerts, bulk, enter, holds, prune, report, restart, seed, show, status, submit, tasks, why
 from worker.cli.exits import EXIT_CODES, Commands
 
 PROGRAM = "python -m worker"
@@ -29,6 +29,7 @@ ID = "0199c0de-0000-7000-8000-000000000001"
 COMMANDS = (
     ("run", admin.run, RUN, "run --dashboard --demo"),
     ("agent", admin.agent, RUN, "agent --pool gpu.toml"),
+    ("enter", enter.enter, RUN, "enter"),
     ("submit", submit.submit, CHANGE, submit.EXAMPLES),
     ("cancel", tasks.cancel, CHANGE, f'cancel {ID} --reason "wrong data"'),
     ("retry", tasks.retry, CHANGE, f'retry {ID} --reason "the disk was full"'),

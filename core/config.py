@@ -20,6 +20,7 @@ from pydantic import AllowInfNan, Field, ValidationError, ValidationInfo, field_
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from core.border import parse_site
 from core.declared import LABEL, one_line, shown
 from core.errors import ConfigurationError
 from core.expectations import model_says
@@ -109,13 +110,22 @@ class Settings(BaseSettings):
     )
     dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
     dashboard_port: int = Field(8501, ge=1, le=65535, description="Port of the dashboard (the next free one if taken)")
+    dashboard_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Names by which browsers reach it otherwise, e.g. `https://yard.example.com`, comma-separated"
+    )
+    dashboard_path: str = Field(
+        "", pattern=r"^(/?[A-Za-z0-9._~-]+)*/?$", description="Path below which a proxy shows it, e.g. `/yard`"
+    )
     metrics_host: str = Field("127.0.0.1", description="Address of Prometheus metrics and health checks")
     metrics_port: int = Field(
         9464, ge=0, le=65535, description="Their port (the next free one if taken); 0: neither metrics nor checks"
     )
+    metrics_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Names by which Prometheus and probes reach them otherwise, comma-separated"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
 
-    @field_validator("task_modules", "reports", "report_formats", mode="before")
+    @field_validator("task_modules", "reports", "report_formats", "dashboard_hosts", "metrics_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -190,6 +200,13 @@ class Settings(BaseSettings):
         if value is not None:
             connection_options(value)
         return value
+
+    @field_validator("dashboard_hosts", "metrics_hosts")
+    @classmethod
+    def _are_sites(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            parse_site(name)
+        return names
 
     @field_validator("retention_events_days")
     @classmethod

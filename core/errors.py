@@ -7,6 +7,7 @@ TaskyardError
 ├── SubmissionError         bad input to an operation; names field, value and what was expected
 │   ├── UnknownTaskType
 │   └── IdempotencyConflict the key was used before with different content
+├── NotPermitted            who asks may not do this; says what would let them
 ├── TaskNotFound
 ├── ItemNotFound            nothing of this id is in quarantine
 ├── IllegalTransition       e.g. a retry of a running task
@@ -106,6 +107,10 @@ class IdempotencyConflict(SubmissionError):
         self.task_id = task_id
         expected = said("a new key: task {id} already uses it with different content", id=task_id)
         super().__init__("idempotency_key", key, expected)
+
+
+class NotPermitted(TaskyardError):
+    """Who asks may not do this; nothing was done."""
 
 
 class TaskNotFound(TaskyardError):

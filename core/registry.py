@@ -21,7 +21,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -60,7 +60,8 @@ class Isolation(StrEnum):
 class TaskType:
     """A registered task type. `handler(input, context)` returns an `output_model` (or a coroutine of one).
 
-    `declared_version` is what its declaration says of its version.
+    `declared_version` is what its declaration says of its version. `runs_code`: what it executes comes from its
+    input. `reads_host`: its input says what it reads of the host.
     """
 
     name: str
@@ -73,6 +74,8 @@ class TaskType:
     requires: frozenset[str]
     description: str
     declared_version: str = ""
+    runs_code: bool = False
+    reads_host: bool = False
 
     @property
     def version(self) -> str:
@@ -174,13 +177,17 @@ def task_type(
     isolation: Isolation | str | None = None,
     requires: Iterable[str] = (),
     version: str = "",
+    runs_code: bool = False,
+    reads_host: bool = False,
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """Registers the decorated function as the handler of task type `name`.
 
     The first parameter's annotation is the input model, the return annotation the output model
     (both pydantic). `isolation` is "process" for plain functions and "async" for coroutines
     unless given. `requires` are tags that an agent must have. Agents of different `version` are told apart
-    in a deployment, as those whose input models differ always are. Raises ConfigurationError with every problem.
+    in a deployment, as those whose input models differ always are. `runs_code` says that code from its input is
+    executed: a page submits such tasks only for who may run code here. `reads_host` says that its input names
+    what is read of the host. Raises ConfigurationError with every problem.
     """
     if callable(name):
         check = Checker(f"@task_type ({caller(__file__)})")
@@ -189,7 +196,8 @@ def task_type(
         return name  # type: ignore[return-value]
 
     def register(handler: Callable[..., object]) -> Callable[..., object]:
-        declared = _declared(name, handler, timeout_seconds, retry, isolation, requires, version)
+        may = {"runs_code": runs_code, "reads_host": reads_host}
+        declared = _declared(name, handler, timeout_seconds, retry, isolation, requires, version, may)
         if declared is not None:
             registry.add(declared)
         return handler
@@ -205,6 +213,7 @@ def _declared(
     isolation: object,
     requires: object,
     version: object,
+    may: Mapping[str, bool],
 ) -> TaskType | None:
     """The task type of a declaration; None if it has problems, which are collected or raised."""
     check = Checker(_where(name, handler))
@@ -227,6 +236,9 @@ def _declared(
     tags = check.tags("requires", requires)
     if not isinstance(version, str) or (version and not LABEL.fullmatch(version)):
         check.refuse("version", version, said("1 to 64 lower-case letters, digits or ._-"))
+    for field, value in may.items():
+        if not isinstance(value, bool):
+            check.refuse(field, value, said("True or False"))
     if not check.is_fine() or models is None or chosen is None:
         return None
     return TaskType(
@@ -240,6 +252,7 @@ def _declared(
         requires=tags,
         description=(inspect.getdoc(handler) or "").split("\n\n")[0],
         declared_version=str.__str__(version),  # type: ignore[arg-type]
+        **may,
     )
 
 

@@ -10,8 +10,13 @@ FOLDER = Path(__file__).resolve().parent
 if str(FOLDER.parent) not in sys.path:
     sys.path.insert(0, str(FOLDER.parent))
 
+from core.errors import ConfigurationError  # noqa: E402
 from dashboard.server import lifespan, middleware, routes, tell_error  # noqa: E402
 
+try:
+    passed_first = middleware()
+except ConfigurationError as error:
+    raise SystemExit(f"the dashboard can't start: {error}") from None
 app = st.App(
-    FOLDER / "router.py", routes=routes(), middleware=middleware(), lifespan=lifespan, on_script_error=tell_error
+    FOLDER / "router.py", routes=routes(), middleware=passed_first, lifespan=lifespan, on_script_error=tell_error
 )

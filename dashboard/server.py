@@ -16,18 +16,13 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.config import settings
 from core.errors import TaskyardError
-from dashboard import exports, timing
+from dashboard import entrance, exports, timing
+from dashboard.gate import Gate, base_path, dashboard_border
 from dashboard.i18n import _
 from dashboard.late_refreshes import refuse_late_refreshes
-
-HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"SAMEORIGIN"),
-    (b"referrer-policy", b"same-origin"),
-)
 
 # Loaded before there is a viewer: of two who come at once, one would find them half loaded by the other, and
 # plotly takes a pandas that is only half there for a whole one.
@@ -49,33 +44,21 @@ async def metrics(request: Request) -> Response:
 async def overview(request: Request) -> Response:
     """The first page has the root's address only; this is where one would look for it."""
     query = f"?{request.url.query}" if request.url.query else ""
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/{query}")
-
-
-class SafeHeaders:
-    """Adds headers to each response that keep browsers from guessing types and others from framing the pages."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                there = {name.lower() for name, _value in message["headers"]}
-                message["headers"] = [*message["headers"], *(h for h in HEADERS if h[0] not in there)]
-            await send(message)
-
-        await self._app(scope, receive, send_safely if scope["type"] == "http" else send)
+    return RedirectResponse(f"./{query}")
 
 
 def routes() -> Sequence[BaseRoute]:
-    """Everything that is no page."""
-    return [Route("/overview", overview), Route("/healthz", health), Route("/metrics", metrics), *exports.routes()]
+    """Everything that is no page, below the path of the pages; probes find theirs at the root, too."""
+    base = base_path()
+    probes = [Route("/healthz", health), Route("/metrics", metrics)]
+    ours = [Route("/overview", overview), *exports.routes(), *probes]
+    below = [Route(f"{base}{route.path}", route.endpoint) for route in ours]
+    return [entrance.route(base), *below, *(probes if base else ())]
 
 
 def middleware() -> Sequence[Middleware]:
     """What every response passes."""
-    return [Middleware(SafeHeaders)]
+    return [Middleware(Gate, border=dashboard_border(settings()))]
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.components.sign_in import show_signed_in
 from dashboard.frame import LIVE_KEY, REFRESH_SECONDS
 from dashboard.i18n import LANGUAGE_KEY, LANGUAGES, _, browser_language, labelled
 from dashboard.pages import VIEWS_BY_NAME
@@ -33,6 +34,7 @@ def show_sidebar() -> None:
         )
         if st.button(_("Go to …"), icon=":material/keyboard:", shortcut=HELP_KEYS, key="help", width="stretch"):
             _show_help()
+        show_signed_in()
 
 
 def _show_help() -> None:

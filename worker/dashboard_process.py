@@ -12,10 +12,12 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from core.border import Authority, is_any_address, origin_of, parse_site
 from core.config import Settings
 from core.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent.parent
+STREAMLIT_PATH = "STREAMLIT_SERVER_BASE_URL_PATH"
 PORTS_TRIED = 50
 READY_TIMEOUT_SECONDS = 30.0
 
@@ -26,14 +28,24 @@ class DashboardProcess:
     def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
         """`environment` has variables of its own; without it the server's settings are this process's."""
         self._environment = {**os.environ, **(environment or {})}
+        self._settings = settings
         self._host = settings.dashboard_host
+        if is_any_address(self._host) and not settings.dashboard_hosts:
+            raise ConfigurationError(
+                [
+                    f"TASKYARD_DASHBOARD_HOSTS: not set: with TASKYARD_DASHBOARD_HOST={self._host} it needs the names "
+                    "by which browsers reach the dashboard, e.g. yard.example.com"
+                ]
+            )
+        # Streamlit's own setting counts, too: it would otherwise be lost by the option below
+        self._path = (settings.dashboard_path or self._environment.get(STREAMLIT_PATH, "")).strip("/")
         self._port = _free_port(self._host, settings.dashboard_port)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        shown = "localhost" if self._host in ("127.0.0.1", "0.0.0.0", "::", "::1") else self._host
-        return f"http://{shown}:{self._port}"
+        """Where browsers find it, without a final slash."""
+        return page_url(self._settings, self._port, self._path)
 
     @property
     def pid(self) -> int:
@@ -45,6 +57,7 @@ class DashboardProcess:
         """Starts the server; the thread that calls this must live as long as it."""
         command = [sys.executable, "-m", "worker.launcher", str(os.getpid()), sys.executable, "-m", "streamlit", "run"]
         options = [f"--server.address={self._host}", f"--server.port={self._port}", "--server.headless=true"]
+        options.append(f"--server.baseUrlPath={self._path}")
         # a session of its own: Ctrl-C in the terminal is for the worker, which stops this last
         self._process = subprocess.Popen(
             [*command, str(ROOT / "dashboard" / "app.py"), *options],
@@ -57,8 +70,8 @@ class DashboardProcess:
 
     def wait_until_ready(self) -> bool:
         """Whether the page can be opened; waits for that."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        health = f"http://{host if host != '0.0.0.0' else '127.0.0.1'}:{self._port}/_stcore/health"
+        asked = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
+        health = f"{origin_of('http', Authority(asked, self._port))}/healthz"
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         while time.monotonic() < deadline and self._process is not None and self._process.poll() is None:
             try:
@@ -78,6 +91,19 @@ class DashboardProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def page_url(settings: Settings, port: int, path: str = "") -> str:
+    """Where browsers find a dashboard of these settings that listens on `port`, below `path`; no final slash."""
+    named = [parse_site(name) for name in settings.dashboard_hosts]
+    if named:
+        site = named[0]
+        authority = Authority(site.host, site.port or (None if site.scheme else port))
+        origin = origin_of(site.scheme or "http", authority)
+    else:
+        is_local = settings.dashboard_host in ("127.0.0.1", "::1", "localhost")
+        origin = origin_of("http", Authority("localhost" if is_local else settings.dashboard_host, port))
+    return f"{origin}/{path.strip('/')}".rstrip("/")
 
 
 def _free_port(host: str, first: int) -> int:

@@ -29,7 +29,7 @@ from core.redis_client import connect_redis
 from core.registry import registry
 from core.store import reading, recovering
 from core.submission import Submitter
-from worker import doctor, unmatched
+from worker import doctor, entry_link, unmatched
 from worker.agents.pool import Pool
 from worker.agents.pool_config import load_pool
 from worker.dashboard_process import ROOT, DashboardProcess
@@ -212,7 +212,8 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
             if demo:
                 _submit_sample(worker)
             if page is not None and page.wait_until_ready():
-                print(f"\n  Taskyard is up: {page.url}   (Ctrl-C stops it)\n", flush=True)
+                lines = entry_link.invitation(settings, worker.database, page.url)
+                print("".join(f"\n  {line}" for line in lines), "\n", flush=True)
             signals.told.wait()
             log.info("worker.draining", grace_seconds=settings.grace_seconds, hint="again ends at once")
         finally:
@@ -268,12 +269,15 @@ class _Signals:
 
 
 def _with_code_execution(settings: Settings) -> Settings:
-    """A demo may run code if only this machine can reach the page, and nobody decided otherwise."""
+    """A demo may run code if only this machine can reach the page, and nobody decided otherwise.
+
+    Who may submit such code is another matter: the command line, and a browser that came by the link.
+    """
     variable = "TASKYARD_ALLOW_CODE_EXECUTION"
     if "allow_code_execution" in settings.model_fields_set or settings.dashboard_host not in LOOPBACK:
         return settings
     os.environ[variable] = "true"  # for the agents and their children
-    log.warning("code_execution.allowed", reason="the dashboard listens on loopback only", off_by=f"{variable}=false")
+    log.warning("code_execution.allowed", for_whom="the command line and who signs in", off_by=f"{variable}=false")
     return settings.model_copy(update={"allow_code_execution": True})
 
 

@@ -1,6 +1,6 @@
 """The tables. `sql/migrations` creates them; a test compares the two."""
 
-from core.schema import engine, monitor
+from core.schema import access, engine, monitor
 from core.schema.base import metadata
 
-__all__ = ["engine", "metadata", "monitor"]
+__all__ = ["access", "engine", "metadata", "monitor"]

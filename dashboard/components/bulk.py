@@ -15,6 +15,7 @@ from core.cells import neutral
 from core.errors import SubmissionError, TaskyardError
 from dashboard.components import following
 from dashboard.components.plain import escaped, one_line
+from dashboard.components.sign_in import show_needed
 from dashboard.components.tables import show_table
 from dashboard.components.told import told
 from dashboard.data import submitting as data
@@ -64,6 +65,8 @@ def show_loaded(loaded: Loaded, discard: Callable[[], None] | None) -> None:
             _show_problems(checked.problems)
         if checked.submittable:
             _show_preview(checked.submittable)
+        if any(data.types().get(one.arguments["type"]).runs_code for one in loaded.left):
+            show_needed()
         _show_submit(loaded)
 
 

@@ -96,6 +96,8 @@ EVENT_WORDS: Mapping[str, str] = {
     "agent_joined": N_("agent joined"),
     "agent_left": N_("agent left"),
     "agent_lost": N_("agent lost"),
+    "signed_in": N_("signed in"),
+    "signed_out": N_("signed out"),
 }
 HELP: Mapping[str, str] = {
     TaskState.BLOCKED: N_("Wait for other tasks"),

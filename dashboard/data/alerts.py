@@ -14,8 +14,9 @@ from core.inputs import refused
 from core.store import alerting, reading
 from core.store.alerting import Alert, Silence
 from core.texts import said
-from dashboard.data.base import Servers, actor, connections, forget, shared
+from dashboard.data.base import Servers, connections, forget, shared
 from dashboard.data.texts import checked
+from dashboard.data.viewer import actor
 
 HISTORY_LIMIT = 500
 PATTERN_LIMIT = 200  # characters

@@ -34,6 +34,8 @@ EVENTS = (
     "failures_muted",
     "failures_unmuted",
     "pruned",
+    "signed_in",
+    "signed_out",
     "submitted",
     "assigned",
     "started",

@@ -134,13 +134,6 @@ def forget() -> None:
         cache.clear()
 
 
-def actor() -> str:
-    """Who acts, for the audit log: the signed-in user, or where the browser is."""
-    if st.user.get("is_logged_in"):
-        return str(st.user.get("email") or st.user.get("name") or "signed-in user")
-    return f"dashboard@{st.context.ip_address or 'localhost'}"
-
-
 def live(servers: Servers) -> Live | None:
     """The leader's snapshot; None if nobody leads. Raises Unavailable."""
     return read_live(servers.cache)

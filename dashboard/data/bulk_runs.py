@@ -11,15 +11,18 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
+from core.access import Permission
 from core.bulk import Action, Bulk, BulkResult, Operation, preview
 from core.errors import SubmissionError, TaskyardError
 from core.inputs import refused
+from core.permitted import Permitted
 from core.store import finding, operating, reading
 from core.store.finding import Matching
 from core.task_filter import TaskFilter
 from core.texts import said
-from dashboard.data.base import actor, connections, forget
+from dashboard.data.base import connections, forget
 from dashboard.data.texts import checked
+from dashboard.data.viewer import acting
 
 MOST_AT_ONCE = 4
 MOST_KEPT = 20
@@ -161,8 +164,11 @@ def runs() -> Runs:
 
 
 def look_ahead(action: Action, target: Target, priority: str | None = None) -> Preview:
-    """What an operation would do; raises SubmissionError, Busy or Unavailable."""
-    operation = Operation(action, actor(), PREVIEW_REASON, priority)
+    """What an operation would do; raises SubmissionError, NotPermitted, Busy or Unavailable."""
+    permitted = acting()
+    operation = Operation(action, permitted.actor.name, PREVIEW_REASON, priority)
+    if action is Action.RETRY:
+        _check_retried(permitted, operation, target)
     with connections().database.transaction() as tx:
         if target.only is None:
             tasks = reading.tasks_of(tx, target.ids)
@@ -177,12 +183,34 @@ def look_ahead(action: Action, target: Target, priority: str | None = None) -> P
 
 
 def start(action: Action, target: Target, seen: Preview, reason: str, priority: str | None = None) -> str:
-    """Begins an operation as the viewer and returns its id; raises SubmissionError."""
-    operation = Operation(action, actor(), checked("reason", reason), priority)
-    servers = connections()
-    run_id = runs().start(operation, target, seen, Bulk(servers.database, servers.submitter.operators))
+    """Begins an operation as the viewer and returns its id; raises SubmissionError, NotPermitted or Unavailable."""
+    why = checked("reason", reason)
+    permitted = acting()
+    operation = Operation(action, permitted.actor.name, why, priority)
+    if action is Action.RETRY:
+        _check_retried(permitted, operation, target)
+    run_id = runs().start(operation, target, seen, permitted.bulk())
     forget()
     return run_id
+
+
+def _check_retried(permitted: Permitted, operation: Operation, target: Target) -> None:
+    """Raises NotPermitted if the viewer may not have all of these run once more; batches are checked again."""
+    if permitted.actor.may(Permission.CODE_SUBMIT):
+        return
+    if target.only is None:
+        permitted.check_retried(target.ids)
+        return
+    try:
+        meant = operation.narrowed(target.only)
+    except SubmissionError:  # it asks for none of the states that allow it
+        return
+    with connections().database.transaction() as tx:
+        types = meant.types or finding.facets(tx).types
+        guarded = tuple(type_ for type_ in types if permitted.runs_code(type_))
+        for type_ in guarded:
+            if finding.count_matching(tx, replace(meant, types=(type_,)), at_most=1).count:
+                permitted.check_types([type_])
 
 
 def _allows(action: Action, state: str) -> bool:

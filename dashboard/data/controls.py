@@ -8,8 +8,9 @@ from enum import StrEnum
 from core.agents_control import restart_agent
 from core.holds import HoldKind, HoldMode
 from core.store import holding
-from dashboard.data.base import actor, connections, forget
+from dashboard.data.base import connections, forget
 from dashboard.data.texts import checked
+from dashboard.data.viewer import actor
 
 
 class Action(StrEnum):

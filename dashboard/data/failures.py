@@ -16,8 +16,9 @@ from core.store import finding, reading
 from core.store.failures import FailureGroup
 from core.store.rolling import HOUR
 from core.task_filter import TaskFilter
-from dashboard.data.base import Reading, Servers, actor, connections, forget, shared
+from dashboard.data.base import Reading, Servers, connections, forget, shared
 from dashboard.data.texts import checked
+from dashboard.data.viewer import actor
 
 GROUPS_LIMIT = 1_000  # that are looked at
 SHOWN_LIMIT = 100  # that are shown

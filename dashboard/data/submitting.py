@@ -22,7 +22,8 @@ from core.store import following, reading
 from core.store.following import Standing, Unsuccessful
 from core.texts import said
 from core.validation import Limits
-from dashboard.data.base import Reading, Servers, actor, connections, forget, live, shared
+from dashboard.data.base import Reading, Servers, connections, forget, live, shared
+from dashboard.data.viewer import acting
 
 OUTPUT_BYTES = 20_000  # longer outputs are left to the task's own page
 FAILURES_SHOWN = 50
@@ -105,11 +106,11 @@ def form_key(fill: str, type: str, given: Mapping[str, Any], options: Mapping[st
 def submit(type: str, given: Mapping[str, Any], options: Mapping[str, Any], key: str) -> str:
     """Submits a task as the viewer and returns its id; `key` holds if `options` have no key.
 
-    Raises SubmissionError, ConfigurationError, Unavailable.
+    Raises SubmissionError, NotPermitted, ConfigurationError, Unavailable.
     """
     arguments = {"idempotency_key": key, **options}
-    with _reaching() as servers:
-        task_id = servers.submitter.submit(type, given, created_by=actor(), **arguments)
+    with _reaching():
+        task_id = acting().submit(type, given, **arguments)
     forget()
     return task_id
 
@@ -155,11 +156,10 @@ def count_known(rows: Sequence[Submittable]) -> int:
 def submit_rows(rows: Sequence[Submittable]) -> list[str]:
     """Submits a few rows as the viewer, all or none, and returns their ids.
 
-    Raises SubmissionError (`submissions.<position>.<field>`), ConfigurationError, Unavailable.
+    Raises SubmissionError (`submissions.<position>.<field>`), NotPermitted, ConfigurationError, Unavailable.
     """
-    who = actor()
-    with _reaching() as servers:
-        ids = servers.submitter.submit_many([{**row.arguments, "created_by": who} for row in rows])
+    with _reaching():
+        ids = acting().submit_many([row.arguments for row in rows])
     forget()
     return ids
 

@@ -16,8 +16,9 @@ from core.states import WAITING
 from core.store import failures, reading, relating
 from core.store.relating import Related, SimilarFailure
 from dashboard.data.attempts import Attempt, attempts_of
-from dashboard.data.base import Servers, actor, connections, forget, shared
+from dashboard.data.base import Servers, forget, shared
 from dashboard.data.texts import checked
+from dashboard.data.viewer import acting
 
 LOG = "log"
 SIMILAR_SECONDS = 10.0
@@ -141,21 +142,21 @@ def relatives(servers: Servers, task_id: str) -> Relatives | None:
 
 
 def retry(task_id: str, reason: str) -> None:
-    """Makes a failed or cancelled task pending again; raises IllegalTransition and others of TaskyardError."""
-    connections().submitter.retry(task_id, actor=actor(), reason=checked("reason", reason, is_required=False))
+    """Makes a failed or cancelled task pending again; raises NotPermitted, IllegalTransition and others."""
+    acting().retry(task_id, checked("reason", reason, is_required=False))
     forget()
 
 
 def cancel(task_id: str, reason: str) -> None:
     """Cancels an open task; raises IllegalTransition and others of TaskyardError."""
-    connections().submitter.cancel(task_id, actor=actor(), reason=checked("reason", reason, is_required=False))
+    acting().cancel(task_id, checked("reason", reason, is_required=False))
     forget()
 
 
 def reprioritise(task_id: str, priority: str, reason: str) -> None:
     """Changes the priority of a waiting task; raises IllegalTransition and others of TaskyardError."""
     why = checked("reason", reason, is_required=False)
-    connections().submitter.reprioritise(task_id, priority, actor=actor(), reason=why)
+    acting().reprioritise(task_id, priority, why)
     forget()
 
 

@@ -13,7 +13,8 @@ from core.store.cursors import Cursor
 from core.store.finding import Facets, Matching
 from core.store.saving import NAME_LIMIT, SavedFilter
 from core.task_filter import Sort, TaskFilter
-from dashboard.data.base import Servers, actor, connections, forget, shared
+from dashboard.data.base import Servers, connections, forget, shared
+from dashboard.data.viewer import actor
 
 __all__ = ["NAME_LIMIT", "Facets", "Matching", "SavedFilter"]  # what pages show of the store
 

@@ -4,7 +4,7 @@ import uuid
 
 import streamlit as st
 
-from core.errors import SubmissionError, TaskyardError
+from core.errors import NotPermitted, SubmissionError, TaskyardError
 from core.form_fields import form_fields
 from core.inputs import input_problems
 from core.registry import Registry, TaskType
@@ -14,6 +14,7 @@ from dashboard.components import following, task_options
 from dashboard.components.field_widgets import told_problem
 from dashboard.components.model_form import ModelForm
 from dashboard.components.plain import escaped
+from dashboard.components.sign_in import show_needed
 from dashboard.components.task_types import pick_type, show_facts
 from dashboard.components.told import told
 from dashboard.components.upload import show_upload
@@ -24,8 +25,8 @@ ONE, MANY = "one", "many"
 MODES = {ONE: N_("One task"), MANY: N_("Many from a file")}
 TYPE, MODE, FILL, PRESSED = "submit_type", "submit_mode", "submit_fill", "submit_pressed"
 # What is said of the present filling of the form.
-TRIED, FAILED, AWAY, DONE, NOTE, SOURCE = SAID = tuple(
-    f"submit_{name}" for name in ("tried", "failed", "away", "done", "note", "source")
+TRIED, FAILED, AWAY, BARRED, DONE, NOTE, SOURCE = SAID = tuple(
+    f"submit_{name}" for name in ("tried", "failed", "away", "barred", "done", "note", "source")
 )
 WIDE, NARROW = 5, 3
 
@@ -90,6 +91,8 @@ def show_form(types: Registry) -> None:
     if known is None:
         return
     show_facts(known)
+    if known.runs_code:
+        show_needed()
     form = form_of(known)
     given, options, problems = collect(known, form)
     placed, others = place(problems, [*form.paths, *task_options.FIELDS], known.name)
@@ -156,6 +159,9 @@ def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
         st.button(_("Clear"), icon=":material/backspace:", key="submit_clear", on_click=clear, args=(form,))
     if st.session_state.pop(PRESSED, False) or is_pressed:
         send(known, form)
+    barred = st.session_state.get(BARRED)
+    if barred and known.runs_code:
+        st.error(escaped(told(barred), 600), icon=":material/key_off:")
     away = st.session_state.get(AWAY)
     if away:
         st.warning(
@@ -182,7 +188,7 @@ def send(known: TaskType, form: ModelForm) -> None:
     """Submits what the form holds, unless something is wrong with it; then the page is drawn anew."""
     state = st.session_state
     state[TRIED] = known.name
-    for name in (FAILED, AWAY):
+    for name in (FAILED, AWAY, BARRED):
         state.pop(name, None)
     given, options, problems = collect(known, form)
     if given is None or problems:
@@ -192,6 +198,9 @@ def send(known: TaskType, form: ModelForm) -> None:
         task_id = data.submit(known.name, given, options, key)
     except SubmissionError as error:
         state[FAILED] = (content_of(known, given, options), error)
+        st.rerun()
+    except NotPermitted as error:
+        state[BARRED] = error.said
         st.rerun()
     except TaskyardError as error:
         state[AWAY] = error.said

@@ -14,7 +14,7 @@ from typing import Self
 from core.config import Settings, load_settings
 from core.database import Database
 from core.registry import registry
-from core.store import reading
+from core.store import reading, signing_in
 from core.submission import Submitter, open_submitter
 from tests.own_servers import OwnServers
 from tests.servers import REPOSITORY, wait_until
@@ -98,8 +98,24 @@ class Dashboard(_Server):
             "TASKYARD_REDIS_URL": settings.redis_url or "",
             "TASKYARD_NAMESPACE": settings.namespace,
         }
+        self._settings = settings
         streamlit = str(Path(sys.executable).with_name("streamlit"))
         super().__init__([streamlit, "run", "dashboard/app.py", f"--server.port={port}"], environment, port, log)
+
+    def entry(self) -> str:
+        """The path of a link that signs a browser in."""
+        return entry_of(self._settings)
+
+
+def entry_of(settings: Settings) -> str:
+    """The path of a link that signs a browser in to the dashboard of an installation."""
+    database = Database(settings.database_url or "")
+    try:
+        with database.transaction() as tx:
+            key, _until = signing_in.make_link(tx, "ann")
+    finally:
+        database.close()
+    return f"/enter?key={key}"
 
 
 class Installation(_Server):

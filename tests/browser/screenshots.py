@@ -40,6 +40,7 @@ LONGEST_PX = 8_000
 TIMEOUT_MS = 60_000
 SETTLING_MS = 1_500  # for what moves into its place
 BROKEN = "This page could not be shown"
+POLICY = "Content Security Policy"
 IS_DRAWN = """() => document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState === 'notRunning'
     && document.querySelectorAll('[data-testid="stSkeleton"], [data-testid="stSpinner"]').length === 0
     && [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(e => e.querySelector('.main-svg'))"""
@@ -120,6 +121,8 @@ def _take(browser: Browser, url: str, file: Path, theme: str, size: str, *, whol
         timezone_id="UTC",
     )
     page.set_default_timeout(TIMEOUT_MS)
+    refused: list[str] = []  # by the policy that the page was sent with
+    page.on("console", lambda line: refused.append(line.text) if POLICY in line.text else None)
     problem = ""
     try:
         page.goto(url)
@@ -131,6 +134,8 @@ def _take(browser: Browser, url: str, file: Path, theme: str, size: str, *, whol
             _settle(page)
         if page.get_by_text(BROKEN).count():
             problem = "could not be shown"
+        if refused:
+            problem = f"was refused something: {refused[0]}"
     except TimeoutError:
         problem = f"is not there after {TIMEOUT_MS / 1000:.0f} s"
     page.screenshot(path=file)

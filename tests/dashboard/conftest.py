@@ -17,9 +17,9 @@ from core.database import Database
 from core.keys import Keys
 from core.redis_client import connect_redis
 from core.registry import Registry, registry
-from core.store import recovering, ticking
+from core.store import recovering, signing_in, ticking
 from core.submission import Submitter, open_submitter
-from dashboard.data import base, bulk_runs
+from dashboard.data import base, bulk_runs, viewer
 from tests.servers import REPOSITORY
 
 ROUTER = REPOSITORY / "dashboard" / "router.py"
@@ -98,6 +98,17 @@ def open_page(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> OpenPage:
         return page.switch_page(f"views/{view}.py").run()
 
     return open_
+
+
+@pytest.fixture
+def signed_in(database: Database, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The viewer's browser came by the link: what its cookie holds."""
+    with database.transaction() as tx:
+        key, _until = signing_in.make_link(tx, "ann")
+        session = signing_in.sign_in(tx, key, "127.0.0.1")
+    assert session is not None
+    monkeypatch.setattr(viewer, "_session", lambda: session)
+    return session
 
 
 def refreshed(page: AppTest) -> AppTest:

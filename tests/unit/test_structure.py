@@ -29,6 +29,7 @@ MAY_IMPORT_SQL_DRIVERS = {
     "core.pooler": "tries out how a connection pooler shares sessions",
     "core.migrations": "Alembic needs its own objects",
     "core.probes": "asks a server what it is, outside any pool",
+    "core.schema.access": "the tables",
     "core.schema.base": "the tables",
     "core.schema.engine": "the tables",
     "core.schema.monitor": "the tables",
@@ -248,3 +249,17 @@ def test_every_script_names_its_keys(path: Path) -> None:
     used = {int(number) for number in re.findall(r"KEYS\[(\d+)\]", path.read_text())}
     assert used == set(range(1, len(named) + 1))
     assert any(comment.startswith("ARGV ") for comment in comments)
+
+
+# What has the engine do something for a viewer asks first who that is (core.permitted).
+MAY_ACT_UNASKED = {"dashboard.data.base": "holds the connections", "dashboard.data.viewer": "asks"}
+
+
+@every_module
+def test_pages_act_only_as_somebody(module: Module) -> None:
+    acts = {"submitter", "operators", "Operators", "Submitter", "Bulk"}
+    named = {node.attr for node in ast.walk(module.tree) if isinstance(node, ast.Attribute)}
+    named |= {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
+    is_annotation = module.name == "dashboard.data.bulk_runs"  # which is handed one that asks
+    found = (named & acts) - ({"Bulk"} if is_annotation else set())
+    assert not module.name.startswith("dashboard.") or not found or module.name in MAY_ACT_UNASKED

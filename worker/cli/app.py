@@ -11,6 +11,7 @@ from worker.cli import (
     admin,
     alerts,
     bulk,
+    enter,
     holds,
     prune,
     quarantine,
@@ -44,6 +45,7 @@ ID = "0199c0de-0000-7000-8000-000000000001"
 COMMANDS = (
     ("run", admin.run, RUN, "run --dashboard --demo"),
     ("agent", admin.agent, RUN, "agent --pool gpu.toml"),
+    ("enter", enter.enter, RUN, "enter"),
     ("submit", submit.submit, CHANGE, submit.EXAMPLES),
     ("cancel", tasks.cancel, CHANGE, f'cancel {ID} --reason "wrong data"'),
     ("retry", tasks.retry, CHANGE, f'retry {ID} --reason "the disk was full"'),

@@ -65,7 +65,7 @@ class ScriptResult(BaseModel):
     left_processes: int = Field(description="Processes that it left running; they were killed")
 
 
-@task_type("code.run", timeout_seconds=3700)
+@task_type("code.run", timeout_seconds=3700, runs_code=True)
 def run_script(script: Script, context: TaskContext) -> ScriptResult:
     """Runs a Python script in an isolated child interpreter with limits on time, memory, files and processes.
 

@@ -152,7 +152,7 @@ class Records:
             self.exit_code = record["exit_code"]
 
 
-@task_type("testing.pytest", timeout_seconds=3700)
+@task_type("testing.pytest", timeout_seconds=3700, runs_code=True)
 def run_tests(suite: Suite, context: TaskContext) -> SuiteResult:
     """Runs pytest over a folder or over submitted files and returns counts, durations and failures.
 

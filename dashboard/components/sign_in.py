@@ -1,0 +1,43 @@
+"""What tells a viewer that they are signed in, or what they would have to open for it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.errors import TaskyardError
+from dashboard.components.plain import escaped
+from dashboard.components.told import told
+from dashboard.data import viewer as data
+from dashboard.i18n import _
+
+COMMAND = "python -m worker enter"
+
+
+def show_needed() -> None:
+    """Says which link to open, if the viewer may not submit tasks that run code."""
+    if data.may_run_code():
+        return
+    st.info(
+        _(
+            "Tasks of this type run code that comes with them. To submit one from this browser, open the link that "
+            "the worker printed when it started (…/enter?key=…), or a new one from this command:"
+        ),
+        title=_("This browser is not signed in"),
+        icon=":material/key:",
+    )
+    st.code(COMMAND, language=None)
+
+
+def show_signed_in() -> None:
+    """Who is signed in and a way out; nothing for others."""
+    who = data.viewer()
+    if who.via != data.LINK:
+        return
+    st.caption(_("Signed in as {name}").format(name=escaped(who.name, 60)))
+    if st.button(_("Sign out"), icon=":material/logout:", key="sign_out", width="stretch"):
+        try:
+            data.sign_out()
+        except TaskyardError as error:
+            st.error(escaped(told(error), 300))
+        else:
+            st.rerun()

@@ -1,0 +1,91 @@
+"""Who looks at the pages and acts on them: by the cookie that their browser sent, looked up again for every action.
+
+A websocket outlives the session of who opened it, so nothing of this is kept in Streamlit's own session.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.access import Actor, Permission
+from core.border import parse_authority
+from core.permitted import Permitted
+from core.store import signing_in
+from dashboard.data.base import Servers, connections, forget, shared
+
+LINK = "link"
+SEEN_SECONDS = 2.0
+DEFAULT_PORT = 80
+
+
+def cookie_name(host: str) -> str:
+    """The name of the cookie that holds a session: browsers share cookies between all ports of a host."""
+    authority = parse_authority(host)
+    return f"taskyard_{(authority and authority.port) or DEFAULT_PORT}"
+
+
+def viewer() -> Actor:
+    """Who looks, as known some seconds ago; somebody without rights if that can't be found out now."""
+    found = _seen(_session()).value
+    return _nobody() if found is None else _at_address(found[0])
+
+
+def actor() -> str:
+    """Who acts, for the audit log: who is signed in, or where the browser is."""
+    return viewer().name
+
+
+def acting() -> Permitted:
+    """What the viewer may do, looked up now. Raises Unavailable and ConfigurationError."""
+    servers = connections()
+    return Permitted(servers.submitter, servers.registry, servers.database, _looked_up(servers))
+
+
+def may_run_code() -> bool:
+    """Whether the viewer may submit tasks that run code, as known some seconds ago."""
+    return viewer().may(Permission.CODE_SUBMIT)
+
+
+def sign_out() -> None:
+    """Ends the viewer's session; raises Unavailable."""
+    with connections().database.transaction() as tx:
+        signing_in.sign_out(tx, _session())
+    forget()
+
+
+@shared(ttl_seconds=SEEN_SECONDS)
+def _seen(servers: Servers, session: str) -> tuple[Actor | None]:
+    if not session:
+        return (None,)
+    with servers.database.transaction() as tx:
+        return (signing_in.find_session(tx, session),)
+
+
+def _looked_up(servers: Servers) -> Actor:
+    session = _session()
+    if not session:
+        return _nobody()
+    with servers.database.transaction() as tx:
+        return _at_address(signing_in.find_session(tx, session))
+
+
+def _session() -> str:
+    """The secret in the browser's cookie; empty if it sent none."""
+    return st.context.cookies.get(cookie_name(st.context.headers.get("host") or ""), "")
+
+
+def _at_address(found: Actor | None) -> Actor:
+    if found is None:
+        return _nobody()
+    return Actor(f"{found.name}@{_address()}", found.via, found.permissions)
+
+
+def _nobody() -> Actor:
+    """Whoever can reach the dashboard: they do everything but what needs a permission."""
+    if st.user.get("is_logged_in"):
+        return Actor(str(st.user.get("email") or st.user.get("name") or "signed-in user"), "login")
+    return Actor(f"dashboard@{_address()}", "loopback")
+
+
+def _address() -> str:
+    return str(st.context.ip_address or "localhost")

@@ -1,0 +1,245 @@
+"""Who may have code run from a page: every way that leads there, as somebody who came by the link and as another."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.access import Actor, Permission, hashed, new_secret
+from core.bulk import Action
+from core.database import Database
+from core.errors import NotPermitted
+from core.event_filter import EventFilter
+from core.permitted import Permitted
+from core.registry import Registry
+from core.store import reading, signing_in
+from core.store.auditing import find_events
+from core.submission import Submitter
+from core.task_filter import TaskFilter
+from dashboard.data import bulk_runs, viewer
+from dashboard.data.bulk_runs import Target
+from tests.dashboard.conftest import OpenPage, refreshed
+from tests.dashboard.seen import rendered, texts
+from tests.dashboard.test_submit import field, press, tasks
+from tests.dashboard.test_submit_many import to_files, upload
+from tests.servers import wait_until
+
+CODE = b'{"type": "diagnostic.noop"}\n{"type": "code.run", "input": {"script": "print(1)"}}\n'
+BARRED = "run code: open the link"
+FORGET_SESSION = "UPDATE sessions SET {change}"
+
+
+@pytest.fixture
+def code_task(submitter: Submitter) -> str:
+    """A cancelled task that would run code."""
+    task_id = submitter.submit("code.run", {"script": "print(1)"})
+    submitter.cancel(task_id, actor="test")
+    return task_id
+
+
+def state(database: Database, task_id: str) -> str:
+    with database.transaction() as tx:
+        return str(reading.get_task(tx, task_id).state)
+
+
+def test_a_form_of_code_says_which_link_to_open_and_submits_nothing(open_page: OpenPage, database: Database) -> None:
+    page = open_page("submit", query={"type": "code.run"})
+    assert "enter?key=" in page.info[0].value
+    assert viewer_command(page)
+    page.text_area(key=field("script", "code.run")).set_value("print(1)").run()
+
+    press(page)
+
+    assert not page.exception
+    assert is_barred(page)
+    assert tasks(database) == []
+    assert page.text_area(key=field("script", "code.run")).value == "print(1)"
+
+
+def viewer_command(page: AppTest) -> bool:
+    return any("python -m worker enter" in code.value for code in page.code)
+
+
+def is_barred(page: AppTest) -> bool:
+    """Whether the page says why it submitted nothing; characters that mean something in Markdown are escaped."""
+    return any(BARRED in error.value.replace("\\", "") for error in page.error)
+
+
+def test_other_forms_say_nothing_of_it(open_page: OpenPage, database: Database) -> None:
+    page = press(open_page("submit", query={"type": "diagnostic.noop"}))
+
+    assert not page.info
+    [task] = tasks(database)
+    assert task.created_by.startswith("dashboard@")
+
+
+def test_who_came_by_the_link_submits_code_and_is_named(
+    open_page: OpenPage, database: Database, signed_in: str
+) -> None:
+    page = open_page("submit", query={"type": "code.run"})
+    assert not page.info
+    assert "Signed in as ann" in rendered(page)
+    page.text_area(key=field("script", "code.run")).set_value("print(1)").run()
+
+    press(page)
+
+    [task] = tasks(database)
+    assert task.created_by.startswith("ann@")
+
+
+@pytest.mark.parametrize("change", ["expires_at = now()", "seen_at = now() - interval '9 hours'", "permissions = '{}'"])
+def test_a_session_is_looked_up_for_every_action(
+    open_page: OpenPage, database: Database, signed_in: str, change: str
+) -> None:
+    page = open_page("submit", query={"type": "code.run"})
+    page.text_area(key=field("script", "code.run")).set_value("print(1)").run()
+    with database.transaction() as tx:
+        tx.rows(FORGET_SESSION.format(change=change), {})
+
+    press(page)  # what the page shows may be some seconds old, but nothing is done by it
+
+    assert is_barred(page)
+    assert tasks(database) == []
+
+
+def test_a_file_with_code_is_refused_as_a_whole(open_page: OpenPage, database: Database) -> None:
+    page = upload(to_files(open_page("submit")), CODE, "tasks.jsonl")
+    assert "enter?key=" in page.info[0].value
+
+    page.button(key="submit_many").click().run()
+
+    assert not page.exception
+    assert BARRED in texts(page)
+    assert tasks(database) == []
+
+
+def test_a_file_with_code_is_stored_for_who_may(open_page: OpenPage, database: Database, signed_in: str) -> None:
+    page = upload(to_files(open_page("submit")), CODE, "tasks.jsonl")
+
+    page.button(key="submit_many").click().run()
+
+    assert {task.type for task in tasks(database)} == {"diagnostic.noop", "code.run"}
+
+
+def test_a_copy_of_code_is_refused(open_page: OpenPage, database: Database, code_task: str) -> None:
+    page = open_page("submit", query={"copy": code_task})
+
+    press(page)
+
+    assert is_barred(page)
+    assert [task.id for task in tasks(database)] == [code_task]
+
+
+def test_code_is_not_retried(open_page: OpenPage, database: Database, code_task: str) -> None:
+    open_page("task", query={"id": code_task})
+
+    with pytest.raises(NotPermitted, match=BARRED):
+        viewer.acting().retry(code_task, "")
+    for target in (Target(ids=(code_task,)), Target(TaskFilter()), Target(TaskFilter(types=("code.run",)))):
+        with pytest.raises(NotPermitted, match=BARRED):
+            bulk_runs.look_ahead(Action.RETRY, target)
+        with pytest.raises(NotPermitted, match=BARRED):
+            bulk_runs.start(Action.RETRY, target, bulk_runs.Preview(1, 1, True), "again")
+    assert state(database, code_task) == "cancelled"
+    bulk_runs.look_ahead(Action.CANCEL, Target(ids=(code_task,)))  # what runs nothing is nobody's secret
+
+
+def test_a_batch_is_checked_again_when_it_is_changed(
+    submitter: Submitter, database: Database, types: Registry, code_task: str
+) -> None:
+    from core.bulk import Operation
+
+    nobody = Permitted(submitter, types, database, Actor("dashboard@here", "loopback"))
+    other = submitter.submit("diagnostic.noop")
+    submitter.cancel(other, actor="test")
+
+    with pytest.raises(NotPermitted):
+        nobody.bulk().run_matching(Operation(Action.RETRY, "x", "again"), TaskFilter())
+
+    assert {state(database, one) for one in (code_task, other)} == {"cancelled"}
+
+
+def test_code_is_retried_by_who_may(open_page: OpenPage, database: Database, code_task: str, signed_in: str) -> None:
+    open_page("tasks")
+    seen = bulk_runs.look_ahead(Action.RETRY, Target(TaskFilter()))
+
+    bulk_runs.start(Action.RETRY, Target(TaskFilter()), seen, "again")
+    wait_until(lambda: all(run.ended_at for run in bulk_runs.runs().all()), message="it is over")
+
+    assert state(database, code_task) == "pending"
+
+
+def test_a_type_that_is_not_known_here_may_run_code(
+    submitter: Submitter, database: Database, types: Registry, code_task: str
+) -> None:
+    nobody = Permitted(submitter, Registry(), database, Actor("dashboard@here", "loopback"))
+    other = submitter.submit("diagnostic.noop")
+    submitter.cancel(other, actor="test")
+
+    with pytest.raises(NotPermitted, match=r"type diagnostic\.noop run code"):
+        nobody.retry(other, "")
+
+
+def test_shipped_types_that_run_code_say_so(types: Registry) -> None:
+    assert {name for name, known in types.types.items() if known.runs_code} >= {"code.run", "testing.pytest"}
+    assert not types.get("diagnostic.noop").runs_code
+
+
+def test_signing_out_ends_the_session(open_page: OpenPage, database: Database, signed_in: str) -> None:
+    page = open_page("overview")
+
+    page.button(key="sign_out").click().run()
+
+    assert not page.exception
+    with database.transaction() as tx:
+        assert signing_in.find_session(tx, signed_in) is None
+        events = [entry.event for entry in find_events(tx, EventFilter(only_operators=True)).events]
+    assert sorted(events) == ["signed_in", "signed_out"]
+    assert "Signed in" not in rendered(refreshed(page))
+
+
+def test_a_link_is_good_once_and_only_its_hash_is_kept(database: Database) -> None:
+    with database.transaction() as tx:
+        key, until = signing_in.make_link(tx, "ann")
+        stored = tx.rows("SELECT encode(key_hash, 'hex'), made_by FROM sign_in_links", {})
+        session = signing_in.sign_in(tx, key, "127.0.0.1")
+        again = signing_in.sign_in(tx, key, "127.0.0.1")
+        sessions = tx.rows("SELECT encode(id_hash, 'hex') FROM sessions", {})
+        left = tx.rows("SELECT count(*) FROM sign_in_links", {})[0][0]
+
+    assert stored == [(hashed(key), "ann")]
+    assert until.timestamp() - time.time() == pytest.approx(24 * 3600, abs=60)
+    assert session is not None
+    assert again is None
+    assert sessions == [(hashed(session),)]
+    assert left == 0
+
+
+@pytest.mark.parametrize("key", ["", "a", "x" * 43 + "\n", "\x00" * 43, None, "ü" * 43, "x" * 10_000])
+def test_what_is_no_key_signs_nobody_in(database: Database, key: object) -> None:
+    with database.transaction() as tx:
+        assert signing_in.sign_in(tx, key, "127.0.0.1") is None
+        assert signing_in.find_session(tx, key) is None
+
+
+def test_an_old_link_signs_nobody_in(database: Database) -> None:
+    with database.transaction() as tx:
+        key, _until = signing_in.make_link(tx, "ann", seconds=-1)
+        assert signing_in.sign_in(tx, key, "127.0.0.1") is None
+        assert signing_in.find_session(tx, new_secret()) is None
+
+
+def test_who_signs_in_may_run_code(database: Database, signed_in: str) -> None:
+    with database.transaction() as tx:
+        found = signing_in.find_session(tx, signed_in)
+    assert found == Actor("ann", "link", frozenset({Permission.CODE_SUBMIT}))
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("localhost:8501", "taskyard_8501"), ("[::1]:1", "taskyard_1"), ("yard", "taskyard_80"), ("", "taskyard_80")],
+)
+def test_cookies_of_two_dashboards_on_a_host_have_two_names(host: str, name: str) -> None:
+    assert viewer.cookie_name(host) == name

@@ -1,0 +1,36 @@
+"""The command that signs a browser in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from worker.cli.output import print_json, print_line
+from worker.cli.show import AsJson
+
+
+def enter(
+    url: Annotated[
+        str, typer.Option(metavar="URL", help="Where the dashboard is; default: where it was started last.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Prints a link that signs one browser in to the dashboard as the local admin, once.
+
+    Whoever has it may submit tasks that run code. It is good for 24 hours, and so is the session that it begins.
+    """
+    from core.config import load_settings
+    from worker import entry_link
+    from worker.cli.connections import opened_servers, user_name
+    from worker.dashboard_process import page_url
+
+    settings = load_settings()
+    known = url or entry_link.noted_url(settings)
+    found = known or page_url(settings, settings.dashboard_port, settings.dashboard_path)
+    with opened_servers() as (database, _queue):
+        link, until = entry_link.make(database, found.rstrip("/"), user_name())
+    if as_json:
+        print_json({"link": link, "expires_at": until.isoformat()})
+    else:
+        print_line(link)

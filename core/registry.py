@@ -73,6 +73,8 @@ class TaskType:
     isolation: Isolation
     requires: frozenset[str]
     description: str
+    runs_code: bool = False
+    reads_host: bool = False
 
 
 @dataclass(slots=True)
@@ -130,12 +132,15 @@ def task_type(
     retry: RetryPolicy = RetryPolicy(),
     isolation: Isolation | str | None = None,
     requires: Iterable[str] = (),
+    runs_code: bool = False,
+    reads_host: bool = False,
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """Registers the decorated function as the handler of task type `name`.
 
     The first parameter's annotation is the input model, the return annotation the output model
     (both pydantic). `isolation` is "process" for plain functions and "async" for coroutines
-    unless given. `requires` are tags that an agent must have. Raises ConfigurationError.
+    unless given. `requires` are tags that an agent must have. `runs_code` says that the input is run as code,
+    `reads_host` that it may name files of the agent's host. Raises ConfigurationError.
     """
 
     def register(handler: Callable[..., object]) -> Callable[..., object]:
@@ -170,6 +175,8 @@ def task_type(
                 isolation=chosen,
                 requires=frozenset(requires),
                 description=(inspect.getdoc(handler) or "").split("\n\n")[0],
+                runs_code=runs_code,
+                reads_host=reads_host,
             )
         )
         return handler

@@ -42,6 +42,7 @@ from worker.monitor.monitor import Monitor
 from worker.reporting import Reporting
 from worker.retention import Retention
 from worker.sample import sample_workload
+from worker.sample_files import make_samples, samples_folder
 from worker.term import TermFactory
 
 # The dispatcher's two threads take turns; Python's default of 5 ms would be most of a tick.
@@ -191,7 +192,7 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
     """
     shipper = configure_logs(settings.log_level)
     if demo:
-        settings = _with_code_execution(settings)
+        settings = _with_samples(_with_code_execution(settings))
     signals = _Signals()
     with EmbeddedServers.missing_from(settings) as servers:
         endpoints = Endpoints(settings.database_url or servers.database_url, settings.redis_url or servers.redis_url)
@@ -271,10 +272,19 @@ def _with_code_execution(settings: Settings) -> Settings:
     return settings.model_copy(update={"allow_code_execution": True})
 
 
+def _with_samples(settings: Settings) -> Settings:
+    """A demo's tasks may read the samples, unless somebody decided what tasks may read."""
+    if "data_folders" in settings.model_fields_set:
+        return settings
+    folder = make_samples(settings.data_dir, ROOT)
+    os.environ["TASKYARD_DATA_FOLDERS"] = str(folder)  # for the agents and their children
+    return settings.model_copy(update={"data_folders": (folder,)})
+
+
 def _submit_sample(worker: Worker) -> None:
     with worker.database.transaction() as tx:
         if reading.has_tasks(tx):
             return
     submitter = Submitter(worker.settings, registry, worker.database, worker.queue)
-    count = len(submitter.submit_many(sample_workload(ROOT)))
+    count = len(submitter.submit_many(sample_workload(samples_folder(worker.settings.data_dir))))
     log.info("sample.submitted", tasks=count)

@@ -15,6 +15,7 @@ from core.config import settings
 from core.errors import PermanentError, shortened
 from core.registry import task_type
 from worker.agents.context import TaskContext
+from worker.handlers.hostfiles import allowed_folder, folder_of
 from worker.handlers.sandbox import Ended, Limits, run
 from worker.handlers.text import printable
 from worker.handlers.workdir import work_directory
@@ -32,7 +33,9 @@ class Suite(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    folder: str | None = Field(None, min_length=1, max_length=4096, description="Folder of tests on the agent")
+    folder: str | None = Field(
+        None, min_length=1, max_length=4096, description="Folder of tests under TASKYARD_DATA_FOLDERS"
+    )
     files: dict[str, Annotated[str, Field(max_length=500_000)]] | None = Field(
         None, min_length=1, max_length=200, description="Python source by relative path, e.g. `test_sum.py`"
     )
@@ -152,20 +155,26 @@ class Records:
             self.exit_code = record["exit_code"]
 
 
-@task_type("testing.pytest", timeout_seconds=3700)
+@task_type("testing.pytest", timeout_seconds=3700, runs_code=True, reads_host=True)
 def run_tests(suite: Suite, context: TaskContext) -> SuiteResult:
     """Runs pytest over a folder or over submitted files and returns counts, durations and failures.
 
     Failing tests are a result, not a failure of the task, unless `fail_task_on_failures`. Raises
-    PermanentError if there are no tests, if pytest can't run, or if files are submitted where code
-    execution is not allowed; ResourceLimitError if a limit was hit.
+    PermanentError if code execution is not allowed, the folder may not be read, there are no tests or pytest
+    can't run; ResourceLimitError if a limit was hit.
     """
+    if not settings().allow_code_execution:
+        raise PermanentError(
+            "testing.pytest is switched off, since tests are code: "
+            "set TASKYARD_ALLOW_CODE_EXECUTION=true for the agents to allow it"
+        )
     limits = suite.limits()
     with work_directory() as directory:
-        home = directory / "home"
+        home, records_path = directory / "home", directory / "records.jsonl"
         home.mkdir()
-        folder = _prepared_folder(suite, directory)
-        records = Records(directory / "records.jsonl")
+        records_path.touch()  # the run may write to this file, but put no other in its place
+        folder, shown = _prepared_folder(suite, directory)
+        records = Records(records_path)
 
         def on_sample(sample: dict[str, float]) -> None:
             context.raise_if_cancelled()
@@ -180,7 +189,16 @@ def run_tests(suite: Suite, context: TaskContext) -> SuiteResult:
             "HYPOTHESIS_STORAGE_DIRECTORY": str(home / "hypothesis"),
         }
         command = _command(suite, directory)
-        ended = run(command, directory, limits, working_directory=folder, environment=environment, on_sample=on_sample)
+        ended = run(
+            command,
+            directory,
+            limits,
+            working_directory=folder,
+            environment=environment,
+            readable=[RUNNER, *shown],
+            writable=[home, records_path, *([folder] if suite.folder is None else [])],
+            on_sample=on_sample,
+        )
         records.read()
     _raise_if_unfinished(ended, records, limits)
     result = _result(suite, records, ended)
@@ -194,16 +212,13 @@ def run_tests(suite: Suite, context: TaskContext) -> SuiteResult:
     return result
 
 
-def _prepared_folder(suite: Suite, directory: Path) -> Path:
+def _prepared_folder(suite: Suite, directory: Path) -> tuple[Path, list[Path]]:
+    """The folder to run in, and the one around it that the run may read."""
+    shown: list[Path] = []
     if suite.folder is not None:
-        folder = Path(suite.folder).resolve()
-        if not folder.is_dir():
-            raise PermanentError(f"folder: {shortened(suite.folder)} is not a folder on this agent")
+        folder = allowed_folder(suite.folder, "folder")
+        shown = [folder_of(folder)]
     else:
-        if not settings().allow_code_execution:
-            raise PermanentError(
-                "files: submitted tests are switched off: set TASKYARD_ALLOW_CODE_EXECUTION=true for the agents"
-            )
         folder = directory / "tests"
         # Without a file of its own pytest would look for settings in the folders above.
         for name, text in {"pytest.ini": "[pytest]\n", **(suite.files or {})}.items():
@@ -213,7 +228,7 @@ def _prepared_folder(suite: Suite, directory: Path) -> Path:
     for name in suite.tests:
         if not (folder / name).exists():
             raise PermanentError(f"tests: {shortened(name)} does not exist in the folder")
-    return folder
+    return folder, shown
 
 
 def _command(suite: Suite, directory: Path) -> list[str]:

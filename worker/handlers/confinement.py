@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.handlers import landlock, private_root, seccomp
-from worker.handlers.kernel import CLONE_NEWIPC, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, clone
+from worker.handlers.kernel import CLONE_NEWIPC, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, become, clone
 from worker.handlers.proctree import refuse_new_privileges
 
 NAMESPACES, LANDLOCK = "namespaces", "landlock"
@@ -37,10 +37,11 @@ SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"
 SYSTEM_FILES = tuple(
     f"/etc/{name}"
     for name in (
-        "alternatives ca-certificates crypto-policies group host.conf hosts ld.so.cache ld.so.conf ld.so.conf.d "
-        "localtime mime.types nsswitch.conf os-release passwd pki protocols resolv.conf services ssl timezone"
-    ).split()
-)
+        "alternatives", "ca-certificates", "crypto-policies", "group", "host.conf", "hosts", "ld.so.cache",
+        "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "nsswitch.conf", "os-release", "passwd", "pki",
+        "protocols", "resolv.conf", "services", "ssl", "timezone",
+    )
+)  # fmt: skip
 LANDLOCK_READABLE = ("/proc", "/sys/devices/system/cpu")
 LANDLOCK_WRITABLE = tuple(f"/dev/{name}" for name in private_root.DEVICES)
 
@@ -55,6 +56,7 @@ class Confinement:
     hidden: tuple[str, ...]
     root: str  # an empty folder
     in_memory_bytes: int  # for /tmp and /dev/shm each
+    reads_all: bool  # whether a user of its own may read what only root may, of the paths above
 
     def clone(self, way: str) -> int:
         """Forks the warden into what it needs; returns its pid, in the warden 0. Raises OSError."""
@@ -76,9 +78,7 @@ class Confinement:
         """Called in the command's process, last: gives up its user, its files and its calls. Raises OSError."""
         is_root = os.geteuid() == 0
         if self.uid is not None:
-            os.setgroups([])
-            os.setresgid(self.uid, self.uid, self.uid)
-            os.setresuid(self.uid, self.uid, self.uid)
+            become(self.uid, reads_all=self.reads_all)
         refuse_new_privileges()  # a set-uid program could not be killed
         if way == LANDLOCK:
             landlock.restrict([*self.readable, *LANDLOCK_READABLE], [*self.writable, *LANDLOCK_WRITABLE])

@@ -22,10 +22,11 @@ from core.errors import PermanentError, shortened
 SETTING = "TASKYARD_DATA_FOLDERS"
 NEVER_READ_NAMES = frozenset({".env"})
 # File systems that hold no files of anybody, but what the kernel tells and takes.
-KERNEL_FILE_SYSTEMS = frozenset(
-    "proc sysfs devtmpfs devpts cgroup cgroup2 debugfs tracefs securityfs configfs bpf pstore efivarfs mqueue "
-    "hugetlbfs binfmt_misc fusectl selinuxfs autofs rpc_pipefs nsfs".split()
-)
+KERNEL_FILE_SYSTEMS = frozenset({
+    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
+    "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs", "sysfs",
+    "tracefs",
+})  # fmt: skip
 _OPEN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | getattr(os, "O_NOCTTY", 0)
 _PEEK = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_CLOEXEC | os.O_NOFOLLOW
 

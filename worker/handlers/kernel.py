@@ -6,13 +6,16 @@ import ctypes
 import os
 import platform
 import signal
+import struct
 import sys
 
 LINUX = sys.platform == "linux"
 MACHINE = platform.machine()
 
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP = 1, 4, 22
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_SECCOMP = 1, 4, 8, 22
 PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 37, 38  # linux/prctl.h
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 47, 2
+CAP_DAC_READ_SEARCH, _CAPABILITY_VERSION = 2, 0x20080522  # linux/capability.h
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x08000000, 0x10000000, 0x20000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_NOATIME, MS_NODIRATIME, MS_BIND, MS_REC, MS_PRIVATE, MS_RELATIME = 1024, 2048, 4096, 16384, 1 << 18, 1 << 21
@@ -42,6 +45,21 @@ def refuse_inspection() -> None:
 def die_with_parent_thread() -> None:
     """The kernel kills this process when the thread that made it ends."""
     prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+
+
+def become(uid: int, *, reads_all: bool) -> None:
+    """Makes this process, which is root's, one of another user. With `reads_all` it keeps one right, also in the
+    programs that it becomes: to read whatever it can see. Raises OSError."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    prctl(PR_SET_KEEPCAPS, int(reads_all))
+    os.setresuid(uid, uid, uid)
+    if reads_all:
+        right = 1 << CAP_DAC_READ_SEARCH
+        header = ctypes.c_char_p(struct.pack("Ii", _CAPABILITY_VERSION, 0))
+        rights = ctypes.c_char_p(struct.pack("6I", right, right, right, 0, 0, 0))
+        _checked(_libc.capset(header, rights), "capset")
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_READ_SEARCH)
 
 
 def clone(flags: int) -> int:

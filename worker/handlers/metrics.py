@@ -32,10 +32,10 @@ class Sources(BaseModel):
     sources: dict[str, Annotated[str, Field(max_length=MAX_FILE_BYTES)]] | None = Field(
         None, min_length=1, max_length=1000, description="Source text by name"
     )
-    files: list[str] | None = Field(None, min_length=1, max_length=1000, description="Files under TASKYARD_DATA_FOLDERS")
-    folder: str | None = Field(
-        None, min_length=1, max_length=4096, description="Folder under TASKYARD_DATA_FOLDERS"
+    files: list[str] | None = Field(
+        None, min_length=1, max_length=1000, description="Files under TASKYARD_DATA_FOLDERS"
     )
+    folder: str | None = Field(None, min_length=1, max_length=4096, description="Folder under TASKYARD_DATA_FOLDERS")
     pattern: str = Field(
         "**/*.py", min_length=1, max_length=200, description="Which files of the folder, e.g. `*.py` or `**/*.py`"
     )

@@ -6,6 +6,7 @@ It holds what programs need to run (read-only), what the command was given, a /p
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 
@@ -41,9 +42,7 @@ def build(root: str, readable: Sequence[str], writable: Sequence[str], hidden: S
     mount("root", root, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=4m,nr_inodes=4096")
     for folder in IN_MEMORY:
         os.makedirs(root + folder, exist_ok=True)
-        mount(
-            "memory", root + folder, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=1777,size={size_bytes},nr_inodes=4096"
-        )
+        mount("memory", root + folder, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=1777,size={size_bytes},nr_inodes=4096")
     for path in _outermost(readable):
         _show(root, path, read_only=True)
     for path in hidden:
@@ -52,10 +51,8 @@ def build(root: str, readable: Sequence[str], writable: Sequence[str], hidden: S
         _show(root, path, read_only=False)
     _make_devices(root)
     os.makedirs(f"{root}/proc", exist_ok=True)
-    try:
+    with contextlib.suppress(OSError):  # a container that hides parts of its /proc allows no other: there is none then
         mount("proc", f"{root}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    except OSError:
-        pass  # a container that hides parts of its own /proc allows no other: the command has none then
     mount(None, root, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     enter_root(root)
 

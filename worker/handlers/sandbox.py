@@ -24,9 +24,9 @@ from typing import IO, Any
 from core.config import settings
 from core.errors import HandlerCrashed, PermanentError, ResourceLimitError, TransientError
 from worker.handlers import confinement
+from worker.handlers.capture import Capture
 from worker.handlers.confinement import MAX_IN_MEMORY_BYTES, Confinement, programs
 from worker.handlers.proctree import children_of, descendants, kill_groups, send_kill, set_subreaper
-from worker.handlers.text import printable
 from worker.handlers.uids import reserved_uid
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -99,38 +99,6 @@ class Ended:
         return f": {' | '.join(last)[-500:]}" if last else ""
 
 
-class Capture(threading.Thread):
-    """Reads a pipe to its end and keeps the first and the last bytes, so that the writer never blocks."""
-
-    def __init__(self, pipe: IO[bytes], keep_bytes: int) -> None:
-        super().__init__(daemon=True)
-        self._pipe, self._half = pipe, max(1, keep_bytes // 2)
-        self._head, self._tail = bytearray(), bytearray()
-        self._total_bytes = 0
-        self.start()
-
-    def run(self) -> None:
-        while part := os.read(self._pipe.fileno(), 65536):
-            self._total_bytes += len(part)
-            room = self._half - len(self._head)
-            self._head += part[:room]
-            self._tail += part[room:]
-            del self._tail[: -self._half]
-        self._pipe.close()
-
-    @property
-    def truncated(self) -> bool:
-        return self._total_bytes > 2 * self._half
-
-    @property
-    def text(self) -> str:
-        """What was kept; bytes that are no UTF-8 and control characters appear as U+FFFD."""
-        if not self.truncated:
-            return printable(bytes(self._head + self._tail))
-        left_out = self._total_bytes - 2 * self._half
-        return f"{printable(bytes(self._head))}\n… {left_out:,} bytes left out …\n{printable(bytes(self._tail))}"
-
-
 def run(
     command: Sequence[str],
     directory: Path,
@@ -141,12 +109,14 @@ def run(
     environment: Mapping[str, str] | None = None,
     readable: Sequence[Path] = (),
     writable: Sequence[Path] = (),
+    reads_all: bool = False,
     on_sample: Callable[[dict[str, Any]], None] = lambda sample: None,
 ) -> Ended:
     """Runs `command` and returns how it ended; afterwards none of the processes that it started is alive.
 
     `directory` comes from `workdir.work_directory()`; what is below it counts against `disk_bytes`. The command can
-    write to `writable` in it, and read it, `readable` and what programs need. It sees a minimal environment plus
+    write to `writable` in it, and read those, `readable` and what programs need; with `reads_all` also those of them
+    that only root may read. It sees a minimal environment plus
     `environment`. `on_sample` is called about once a second with wall_seconds,
     cpu_seconds, peak_bytes and processes; if it raises, everything is killed and the error goes on.
     Raises HandlerCrashed if the supervising process was killed or stopped, TransientError if something is still alive,
@@ -175,6 +145,7 @@ def run(
                 hidden=_hidden(writable, readable),
                 root=str(root),
                 in_memory_bytes=min(MAX_IN_MEMORY_BYTES, limits.memory_bytes // 2),
+                reads_all=reads_all,
             )
         )
         end, stdout, stderr = _supervise(order, limits, directory, stdin_file, on_sample)

@@ -95,8 +95,8 @@ class Tree:
         """CPU and memory of the whole tree, and what it wrote."""
         pids = self.members()
         reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
-        self.cpu_seconds = reaped.ru_utime + reaped.ru_stime + sum(
-            cpu_seconds_of(pid) for pid in (*pids, self.started_command.warden)
+        self.cpu_seconds = (
+            reaped.ru_utime + reaped.ru_stime + sum(cpu_seconds_of(pid) for pid in (*pids, self.started_command.warden))
         )
         in_memory = 0
         if self.started_command.way == NAMESPACES:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -16,6 +15,7 @@ from core.errors import PermanentError, shortened
 from core.registry import task_type
 from worker.agents.context import TaskContext
 from worker.handlers.hostfiles import allowed_folder, folder_of
+from worker.handlers.pytest_records import Records
 from worker.handlers.sandbox import Ended, Limits, run
 from worker.handlers.text import printable
 from worker.handlers.workdir import work_directory
@@ -119,42 +119,6 @@ class SuiteResult(BaseModel):
     output: str = Field(description="First and last part of pytest's output")
 
 
-class Records:
-    """What the runner has written so far."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._offset = path, 0
-        self.tests: list[dict[str, Any]] = []
-        self.collection_errors: list[dict[str, Any]] = []
-        self.collected = 0
-        self.running: str | None = None
-        self.exit_code: int | None = None
-
-    def read(self) -> None:
-        """Takes in the complete lines that are new."""
-        if not self._path.exists():
-            return  # pytest has not come that far
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            lines = file.read().split(b"\n")[:-1]
-        self._offset += sum(len(line) + 1 for line in lines)
-        for record in map(json.loads, lines):
-            self._add(record)
-
-    def _add(self, record: dict[str, Any]) -> None:
-        if record["kind"] == "collection_error":
-            self.collection_errors.append(record)
-        elif record["kind"] == "collected":
-            self.collected = record["count"]
-        elif record["kind"] == "started":
-            self.running = record["name"]
-        elif record["kind"] == "test":
-            self.tests.append(record)
-            self.running = None
-        else:
-            self.exit_code = record["exit_code"]
-
-
 @task_type("testing.pytest", timeout_seconds=3700, runs_code=True, reads_host=True)
 def run_tests(suite: Suite, context: TaskContext) -> SuiteResult:
     """Runs pytest over a folder or over submitted files and returns counts, durations and failures.
@@ -197,6 +161,7 @@ def run_tests(suite: Suite, context: TaskContext) -> SuiteResult:
             environment=environment,
             readable=[RUNNER, *shown],
             writable=[home, records_path, *([folder] if suite.folder is None else [])],
+            reads_all=bool(shown),  # folders that tasks may read need not be everybody's
             on_sample=on_sample,
         )
         records.read()
@@ -264,7 +229,9 @@ def _raise_if_unfinished(ended: Ended, records: Records, limits: Limits) -> None
 
 def _result(suite: Suite, records: Records, ended: Ended) -> SuiteResult:
     counts = Counter(test["outcome"] for test in records.tests)
-    wrong = [("collection", error["text"].strip().splitlines()[-1], error) for error in records.collection_errors]
+    wrong = [
+        ("collection", (error["text"].strip().splitlines() or [""])[-1], error) for error in records.collection_errors
+    ]
     wrong += [
         (test["outcome"], test["message"], test) for test in records.tests if test["outcome"] in ("failed", "error")
     ]

@@ -10,7 +10,11 @@ FOLDER = Path(__file__).resolve().parent
 if str(FOLDER.parent) not in sys.path:
     sys.path.insert(0, str(FOLDER.parent))
 
+from core.private_files import keep_files_private, refuse_inspection  # noqa: E402
 from dashboard.server import lifespan, middleware, routes, tell_error  # noqa: E402
+
+keep_files_private()
+refuse_inspection()
 
 app = st.App(
     FOLDER / "router.py", routes=routes(), middleware=middleware(), lifespan=lifespan, on_script_error=tell_error

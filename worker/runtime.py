@@ -23,6 +23,7 @@ from core.database import Database
 from core.embedded import EmbeddedServers, Endpoints
 from core.errors import ConfigurationError, Unavailable
 from core.keys import Keys
+from core.private_files import refuse_inspection
 from core.queue import Queue
 from core.recent_log import RecentLog
 from core.redis_client import connect_redis
@@ -190,6 +191,7 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
 
     Raises ConfigurationError or Unavailable if something it needs is wrong or missing.
     """
+    refuse_inspection()
     shipper = configure_logs(settings.log_level)
     if demo:
         settings = _with_samples(_with_code_execution(settings))
@@ -226,6 +228,7 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
 
 def run_agents(settings: Settings, pool_file: Path | None) -> int:
     """Runs agents alone, for a worker on another host; returns the exit code."""
+    refuse_inspection()
     shipper = configure_logs(settings.log_level)
     if settings.redis_url is None:
         raise ConfigurationError(["TASKYARD_REDIS_URL: not set: agents on a host of their own need it"])

@@ -116,7 +116,7 @@ def a_worker(folder):
         server.listen()
         os.chmod(path, 0o600)
         environment = {**os.environ, "TASKYARD_DATABASE_URL": "postgresql://u:hunter2@h/d"}
-        program = "from worker.handlers.kernel import refuse_inspection as r; r(); print(flush=True); input()"
+        program = "from core.private_files import refuse_inspection as r; r(); print(flush=True); input()"
         with subprocess.Popen(
             [sys.executable, "-c", program],
             env=environment,
@@ -335,7 +335,7 @@ def test_nothing_runs_where_nothing_can_be_locked_in(monkeypatch):
 
 def test_memory_of_this_process_is_closed_to_others_of_its_user():
     ask = "import ctypes; print(ctypes.CDLL(None).prctl(3))"
-    program = f"from worker.handlers.kernel import refuse_inspection as r; r(); {ask}"
+    program = f"from core.private_files import refuse_inspection as r; r(); {ask}"
     told = subprocess.run(
         [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
     ).stdout

@@ -20,6 +20,7 @@ import structlog
 from core.config import load_settings
 from core.errors import ConfigurationError, TaskyardError
 from core.keys import Keys
+from core.private_files import keep_files_private, refuse_inspection
 from core.protocol import AgentInfo
 from core.queue import Queue
 from core.recent_log import RecentLog
@@ -48,6 +49,8 @@ class Launch(msgspec.Struct):
 
 def main(argument: str) -> int:
     """Runs the agent until it is told to stop; returns the exit code."""
+    keep_files_private()
+    refuse_inspection()
     launch = msgspec.json.decode(argument, type=Launch)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(launch.parent_pid)

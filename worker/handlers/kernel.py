@@ -12,7 +12,7 @@ import sys
 LINUX = sys.platform == "linux"
 MACHINE = platform.machine()
 
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_SECCOMP = 1, 4, 8, 22
+PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_SECCOMP = 1, 8, 22
 PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 37, 38  # linux/prctl.h
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 47, 2
 CAP_DAC_READ_SEARCH, _CAPABILITY_VERSION = 2, 0x20080522  # linux/capability.h
@@ -31,15 +31,6 @@ def prctl(option: int, *values: object) -> None:
     given = [*values, *([0] * (4 - len(values)))]
     as_longs = [ctypes.c_ulong(value) if isinstance(value, int) else value for value in given]
     _checked(_libc.prctl(option, *as_longs), f"prctl {option}")
-
-
-def refuse_inspection() -> None:
-    """No other process of this user may look into this one: not its memory, nor its environment in /proc.
-
-    A program that it starts is open again; a process that it forks is not. Linux only.
-    """
-    if LINUX:
-        prctl(PR_SET_DUMPABLE, 0)
 
 
 def die_with_parent_thread() -> None:

@@ -116,9 +116,8 @@ def run(
 
     `directory` comes from `workdir.work_directory()`; what is below it counts against `disk_bytes`. The command can
     write to `writable` in it, and read those, `readable` and what programs need; with `reads_all` also those of them
-    that only root may read. It sees a minimal environment plus
-    `environment`. `on_sample` is called about once a second with wall_seconds,
-    cpu_seconds, peak_bytes and processes; if it raises, everything is killed and the error goes on.
+    that only root may read. It sees a minimal environment plus `environment`.
+    `on_sample` is called about once a second with wall_seconds, cpu_seconds, peak_bytes and processes; if it raises, everything is killed and the error goes on.
     Raises HandlerCrashed if the supervising process was killed or stopped, TransientError if something is still alive,
     PermanentError if the command can't be started or this system can't lock it in.
     """
@@ -153,6 +152,10 @@ def run(
         raise HandlerCrashed("the process that watched the command was killed or stopped; the command was killed")
     if "problem" in end:
         raise PermanentError(end["problem"])
+    return _ended(end, stdout, stderr)
+
+
+def _ended(end: dict[str, Any], stdout: Capture, stderr: Capture) -> Ended:
     exit_code = None if end["status"] is None else os.waitstatus_to_exitcode(end["status"])
     died_of = signal.Signals(-exit_code).name if exit_code is not None and exit_code < 0 else None
     return Ended(

@@ -34,8 +34,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.private_files import refuse_inspection
 from worker.handlers.confinement import NAMESPACES
-from worker.handlers.kernel import LINUX, refuse_inspection
+from worker.handlers.kernel import LINUX
 from worker.handlers.private_root import IN_MEMORY
 from worker.handlers.proctree import (
     cpu_seconds_of,

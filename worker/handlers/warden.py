@@ -14,8 +14,9 @@ import signal
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from core.private_files import refuse_inspection
 from worker.handlers.confinement import NONE_AVAILABLE, Confinement
-from worker.handlers.kernel import LINUX, die_with_parent_thread, refuse_inspection
+from worker.handlers.kernel import LINUX, die_with_parent_thread
 from worker.handlers.proctree import processes_of_user, set_subreaper
 
 COMMAND_NICENESS = 10  # so that the supervisor gets its turn on a busy machine

@@ -62,7 +62,10 @@ class Settings(BaseSettings):
     pool_file: Path | None = Field(None, description="TOML file of the agent pool; empty: the shipped pool")
     alerts_file: Path | None = Field(None, description="TOML file of alert rules; empty: the shipped rules")
     allow_code_execution: bool = Field(
-        False, description="Whether `code.run` and inline `testing.pytest` may run submitted code"
+        False, description="Whether `code.run` and `testing.pytest` may run code, submitted or found in a folder"
+    )
+    data_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Folders whose files tasks may name, absolute, joined by `:` or commas; empty: none"
     )
     placement: PlacementName = Field("least_loaded", description="Placement policy of queues without one of their own")
     placement_by_queue: Annotated[dict[str, PlacementName], NoDecode] = Field(
@@ -178,6 +181,21 @@ class Settings(BaseSettings):
     def _is_folder(cls, value: object) -> object:
         if value == "":
             raise ValueError(said("expected a folder"))
+        return value
+
+    @field_validator("data_folders", mode="before")
+    @classmethod
+    def _split_folders(cls, value: object) -> object:
+        """Folders are joined as in PATH, or by commas."""
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.replace(os.pathsep, ",").split(",") if part.strip())
+
+    @field_validator("data_folders")
+    @classmethod
+    def _are_absolute(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        if relative := [str(path) for path in value if not path.is_absolute()]:
+            raise ValueError(said("{folder} is not accepted, expected absolute paths", folder=shown(relative[0])))
         return value
 
     @field_validator("database_url", "redis_url", "pool_file", "alerts_file", "reports_dir", mode="before")

@@ -55,7 +55,9 @@ def make_socket_folder(folder: Path) -> None:
     if not _is_short(folder):
         return  # the data folder itself
     parent = folder.parent
-    parent.mkdir(mode=0o711, exist_ok=True)
+    with suppress(FileExistsError):
+        parent.mkdir(mode=0o700)
+        parent.chmod(0o711)  # whatever the umask says, PostgreSQL's own user must pass through it
     found = parent.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise Unavailable(

@@ -236,9 +236,9 @@ def _declared(
     tags = check.tags("requires", requires)
     if not isinstance(version, str) or (version and not LABEL.fullmatch(version)):
         check.refuse("version", version, said("1 to 64 lower-case letters, digits or ._-"))
-    for field, value in may.items():
+    for name_, value in may.items():
         if not isinstance(value, bool):
-            check.refuse(field, value, said("True or False"))
+            check.refuse(name_, value, said("True or False"))
     if not check.is_fine() or models is None or chosen is None:
         return None
     return TaskType(

@@ -11,7 +11,11 @@ if str(FOLDER.parent) not in sys.path:
     sys.path.insert(0, str(FOLDER.parent))
 
 from core.errors import ConfigurationError  # noqa: E402
+from core.private_files import keep_files_private, refuse_inspection  # noqa: E402
 from dashboard.server import lifespan, middleware, routes, tell_error  # noqa: E402
+
+keep_files_private()
+refuse_inspection()
 
 try:
     passed_first = middleware()

@@ -23,6 +23,7 @@ from core.database import Database
 from core.embedded import EmbeddedServers, Endpoints
 from core.errors import ConfigurationError, Unavailable
 from core.keys import Keys
+from core.private_files import refuse_inspection
 from core.queue import Queue
 from core.recent_log import RecentLog
 from core.redis_client import connect_redis
@@ -42,6 +43,7 @@ from worker.monitor.monitor import Monitor
 from worker.reporting import Reporting
 from worker.retention import Retention
 from worker.sample import sample_workload
+from worker.sample_files import make_samples, samples_folder
 from worker.term import TermFactory
 
 # The dispatcher's two threads take turns; Python's default of 5 ms would be most of a tick.
@@ -189,9 +191,10 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
 
     Raises ConfigurationError or Unavailable if something it needs is wrong or missing.
     """
+    refuse_inspection()
     shipper = configure_logs(settings.log_level)
     if demo:
-        settings = _with_code_execution(settings)
+        settings = _with_samples(_with_code_execution(settings))
     signals = _Signals()
     with EmbeddedServers.missing_from(settings) as servers:
         endpoints = Endpoints(settings.database_url or servers.database_url, settings.redis_url or servers.redis_url)
@@ -227,6 +230,7 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
 
 def run_agents(settings: Settings, pool_file: Path | None) -> int:
     """Runs agents alone, for a worker on another host; returns the exit code."""
+    refuse_inspection()
     shipper = configure_logs(settings.log_level)
     if settings.redis_url is None:
         raise ConfigurationError(["TASKYARD_REDIS_URL: not set: agents on a host of their own need it"])
@@ -281,10 +285,19 @@ def _with_code_execution(settings: Settings) -> Settings:
     return settings.model_copy(update={"allow_code_execution": True})
 
 
+def _with_samples(settings: Settings) -> Settings:
+    """A demo's tasks may read the samples, unless somebody decided what tasks may read."""
+    if "data_folders" in settings.model_fields_set:
+        return settings
+    folder = make_samples(settings.data_dir, ROOT)
+    os.environ["TASKYARD_DATA_FOLDERS"] = str(folder)  # for the agents and their children
+    return settings.model_copy(update={"data_folders": (folder,)})
+
+
 def _submit_sample(worker: Worker) -> None:
     with worker.database.transaction() as tx:
         if reading.has_tasks(tx):
             return
     submitter = Submitter(worker.settings, registry, worker.database, worker.queue)
-    count = len(submitter.submit_many(sample_workload(ROOT)))
+    count = len(submitter.submit_many(sample_workload(samples_folder(worker.settings.data_dir))))
     log.info("sample.submitted", tasks=count)

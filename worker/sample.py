@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,8 @@ import psutil
 
 from core.config import settings
 from worker.handlers.text import printable
+from worker.sample_files import PACKAGES, STANDARD_LIBRARY
 
-STANDARD_LIBRARY = Path(os.__file__).parent
-PACKAGES = (
-    "asyncio", "collections", "concurrent", "ctypes", "email", "encodings", "html", "http", "importlib", "json",
-    "logging", "multiprocessing", "sqlite3", "unittest", "urllib", "xml",
-)  # fmt: skip
 QUICK_TESTS = ("test_clock.py", "test_errors.py", "test_placement.py", "test_registry.py", "test_retry.py",
                "test_states.py", "test_validation.py")  # fmt: skip
 MAX_ROWS = 1500
@@ -73,13 +68,14 @@ print(f"mean {statistics.fmean(numbers):.3f}, standard deviation {statistics.std
 }
 
 
-def sample_workload(repository: Path) -> list[dict[str, Any]]:
+def sample_workload(samples: Path) -> list[dict[str, Any]]:
     """About forty submissions as keyword arguments of `core.submission.submit`.
 
-    They measure the standard library's sources, profile tables of this machine, run this repository's
-    quick unit tests, run scripts if code execution is allowed, and some fail on purpose: their titles say so.
+    They measure the standard library's sources as they are in the folder `samples` (see `sample_files`), profile
+    tables of this machine, run Taskyard's quick unit tests and scripts if code execution is allowed, and some
+    fail on purpose: their titles say so.
     """
-    tasks = [*_metrics(repository), *_profiles(), *_tests(repository), *_scripts(), *_waiting(), *_failing()]
+    tasks = [*_metrics(samples), *_profiles(), *_tests(samples), *_scripts(), *_waiting(), *_failing()]
     return [{**task, "created_by": "sample"} for task in tasks]
 
 
@@ -87,9 +83,9 @@ def _task(type: str, title: str, input: dict[str, Any], **options: Any) -> dict[
     return {"type": type, "title": title, "input": input, **options}
 
 
-def _metrics(repository: Path) -> list[dict[str, Any]]:
-    folders = {f"Complexity of the standard library: {name}": STANDARD_LIBRARY / name for name in PACKAGES}
-    folders |= {f"Complexity of Taskyard: {name}": repository / name for name in ("core", "worker")}
+def _metrics(samples: Path) -> list[dict[str, Any]]:
+    folders = {f"Complexity of the standard library: {name}": samples / "python" / name for name in PACKAGES}
+    folders |= {f"Complexity of Taskyard: {name}": samples / "taskyard" / name for name in ("core", "worker")}
     return [
         _task("code.metrics", title, {"folder": str(folder), "max_files": 100}, priority="low")
         for title, folder in folders.items()
@@ -154,8 +150,10 @@ def _file_rows() -> list[dict[str, Any]]:
     ]
 
 
-def _tests(repository: Path) -> list[dict[str, Any]]:
-    folder = repository / "tests" / "unit"
+def _tests(samples: Path) -> list[dict[str, Any]]:
+    if not settings().allow_code_execution:
+        return []
+    folder = samples / "taskyard" / "tests" / "unit"
     chosen = [name for name in QUICK_TESTS if (folder / name).is_file()]
     if not chosen:
         return []

@@ -13,6 +13,11 @@ from tests.unit.fakes import FakeContext
 from worker.handlers.analysis import Table, profile
 
 
+@pytest.fixture(autouse=True)
+def _readable(monkeypatch, tmp_path):
+    monkeypatch.setenv("TASKYARD_DATA_FOLDERS", str(tmp_path))
+
+
 def profiled(**given):
     result = profile(Table(**given), FakeContext())
     json.dumps(result.model_dump(), allow_nan=False)  # NaN and infinity must never come out

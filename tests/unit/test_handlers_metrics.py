@@ -36,6 +36,11 @@ def outer(items):
 '''
 
 
+@pytest.fixture(autouse=True)
+def _readable(monkeypatch, tmp_path):
+    monkeypatch.setenv("TASKYARD_DATA_FOLDERS", f"{tmp_path}{os.pathsep}{Path(os.__file__).parent}")
+
+
 def test_complexity_of_each_function():
     report = measure(Sources(sources={"shape.py": BRANCHY}), FakeContext())
     found = {function.name: (function.complexity, function.line) for function in report.worst_functions}

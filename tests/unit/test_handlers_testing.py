@@ -36,8 +36,15 @@ def test_slow(): time.sleep(0.2)
 
 
 @pytest.fixture(autouse=True)
-def allowed(monkeypatch):
+def allowed(monkeypatch, tmp_path):
+    monkeypatch.setenv("TASKYARD_DATA_FOLDERS", str(tmp_path))
     monkeypatch.setattr(testing, "settings", lambda: load_settings(allow_code_execution=True))
+
+
+# Where the runner writes: a test can find out.
+FIND_RECORDS = (
+    "import builtins, os\nbuiltins.RECORDS_PATH = os.path.join(os.path.dirname(os.getcwd()), 'records.jsonl')"
+)
 
 
 def run(files, context=None, **options):
@@ -120,10 +127,68 @@ def test_cancel_stops_the_run():
         run({"test_a.py": "import time\ndef test_hangs(): time.sleep(600)"}, FakeContext(cancel_after=1))
 
 
-def test_submitted_files_need_permission(monkeypatch):
+@pytest.mark.parametrize("given", ["files", "folder"])
+def test_tests_are_code_and_need_permission(monkeypatch, tmp_path, given):
     monkeypatch.setattr(testing, "settings", lambda: load_settings(allow_code_execution=False))
-    with pytest.raises(PermanentError, match="TASKYARD_ALLOW_CODE_EXECUTION"):
-        run({"test_a.py": "def test_a(): pass"})
+    ran = tmp_path / "ran"
+    text = f"open({str(ran)!r}, 'w')\ndef test_a(): pass"
+    (tmp_path / "test_a.py").write_text(text)
+    suite = Suite(folder=str(tmp_path)) if given == "folder" else Suite(files={"conftest.py": text, "test_a.py": text})
+    with pytest.raises(PermanentError, match="TASKYARD_ALLOW_CODE_EXECUTION") as caught:
+        run_tests(suite, FakeContext())
+    assert "\n" not in str(caught.value)
+    assert not ran.exists()
+
+
+def test_only_folders_that_tasks_may_read_are_run(tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    (other / "test_a.py").write_text("def test_a(): pass")
+    with pytest.raises(PermanentError, match="TASKYARD_DATA_FOLDERS"):
+        run_tests(Suite(folder=str(other)), FakeContext())
+
+
+def test_a_run_sees_its_folder_and_can_change_nothing_in_it(tmp_path):
+    (tmp_path / "test_a.py").write_text(
+        "import os, pytest\n"
+        "def test_a():\n"
+        "    assert os.listdir('.') == ['test_a.py']\n"
+        "    assert os.getuid() != 0 and not os.path.exists('/etc/shadow')\n"
+        "    with pytest.raises(OSError): open('new', 'w')\n"
+        "    with pytest.raises(OSError): os.unlink('test_a.py')\n"
+    )
+    assert run_tests(Suite(folder=str(tmp_path)), FakeContext()).passed == 1
+
+
+RECORDS = "import glob, os, sys\ndef test_a():\n    path = sys.argv[1]\n    "
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "open(path, 'a').write('no json\\n')",
+        "open(path, 'a').write('[' * 100_000 + '\\n')",
+        "open(path, 'a').write('{\"kind\": \"test\"}\\n')",
+        'open(path, \'a\').write(\'{"kind": "finished", "exit_code": []}\\n7\\n\')',
+        "open(path, 'ab').write(b'\\xff\\n')",
+        "f = open(path, 'ab'); [f.write(b'x' * (1 << 20)) for _ in range(100)]",
+    ],
+)
+def test_a_run_that_forges_its_records_fails_in_one_line(does):
+    with pytest.raises(PermanentError, match="records") as caught:
+        run({"test_a.py": RECORDS.replace("sys.argv[1]", "RECORDS_PATH") + does, "conftest.py": FIND_RECORDS})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_can_put_no_link_in_the_place_of_its_records():
+    result = run(
+        {
+            "test_a.py": "import os, pytest\ndef test_a():\n"
+            "    with pytest.raises(OSError): os.unlink(RECORDS_PATH)\n"
+            "    with pytest.raises(OSError): os.rename(RECORDS_PATH, RECORDS_PATH + '2')\n",
+            "conftest.py": FIND_RECORDS,
+        }
+    )
+    assert result.passed == 1
 
 
 @pytest.mark.parametrize(

@@ -9,19 +9,40 @@ from core.config import load_settings
 from core.registry import registry
 from tests.unit.fakes import FakeContext
 from worker import sample
-from worker.handlers import code
+from worker.handlers import code, testing
 from worker.handlers.analysis import Table, profile
 from worker.handlers.code import Script, run_script
 from worker.handlers.metrics import Sources, measure
+from worker.handlers.testing import Suite, run_tests
+from worker.sample_files import make_samples
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OPTIONS = {"type", "input", "title", "priority", "timeout_seconds", "max_attempts", "delay_seconds", "created_by"}
 
 
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    return make_samples(tmp_path_factory.mktemp("data"), REPOSITORY)
+
+
 @pytest.fixture(params=[True, False])
-def workload(request, monkeypatch):
+def workload(request, monkeypatch, samples):
     monkeypatch.setattr(sample, "settings", lambda: load_settings(allow_code_execution=request.param))
-    return sample.sample_workload(REPOSITORY)
+    monkeypatch.setenv("TASKYARD_DATA_FOLDERS", str(samples))
+    monkeypatch.setenv("TASKYARD_DATA_DIR", str(samples.parent))
+    return sample.sample_workload(samples)
+
+
+def test_quick_tests_run_on_their_copies(monkeypatch, samples):
+    allowed = load_settings(allow_code_execution=True)
+    monkeypatch.setenv("TASKYARD_DATA_FOLDERS", str(samples))
+    monkeypatch.setenv("TASKYARD_DATA_DIR", str(samples.parent))
+    for module in (sample, testing):
+        monkeypatch.setattr(module, "settings", lambda: allowed)
+    suites = [task["input"] for task in sample.sample_workload(samples) if task["type"] == "testing.pytest"]
+    result = run_tests(Suite.model_validate({**suites[0], "tests": suites[1]["tests"]}), FakeContext())
+    assert (result.failed, result.errors) == (0, 0), result.output
+    assert result.passed >= 3
 
 
 def test_every_submission_fits_its_type(workload):
@@ -56,12 +77,12 @@ def test_tables_and_sources_give_results(workload):
     assert done == {"analysis.profile": 4, "code.metrics": 4}
 
 
-def test_scripts_compute_what_they_say(monkeypatch):
+def test_scripts_compute_what_they_say(monkeypatch, samples):
     allowed = load_settings(allow_code_execution=True)
     monkeypatch.setattr(sample, "settings", lambda: allowed)
     monkeypatch.setattr(code, "settings", lambda: allowed)
     printed = {}
-    for task in sample.sample_workload(REPOSITORY):
+    for task in sample.sample_workload(samples):
         if task["type"] == "code.run" and "on purpose" not in task["title"]:
             printed[task["title"]] = run_script(Script.model_validate(task["input"]), FakeContext()).stdout
     assert printed["Primes below two million, by a sieve"] == "148933 primes, the largest is 1999993\n"

@@ -13,6 +13,7 @@ from msgspec import Raw
 from core.errors import PermanentError, TransientError
 from core.protocol import Checkpoint, Log, Progress, Reply, Run, SubmitChild
 from core.redis_client import reaching_redis
+from worker.log_redaction import redacted_text
 
 if TYPE_CHECKING:
     from worker.agents.base import BaseAgent
@@ -124,5 +125,5 @@ class AgentChannel:
 
 
 def _storable(text: str) -> str:
-    """`text` without what PostgreSQL or UTF-8 can't hold."""
-    return text.replace("\x00", "�").encode("utf-8", "replace").decode()
+    """`text` without secrets and what PostgreSQL or UTF-8 can't hold."""
+    return redacted_text(text).replace("\x00", "�").encode("utf-8", "replace").decode()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import traceback
 from time import perf_counter, time
 from typing import Any, NoReturn
@@ -25,12 +24,12 @@ from core.validation import check_output
 from worker.agents.channel import CANNOT_RUN
 from worker.agents.context import Channel, TaskContext
 from worker.log_context import bind_attempt
+from worker.log_redaction import redacted_text
 
 MESSAGE_LIMIT_BYTES = 4096
 TRACEBACK_LIMIT_BYTES = 16384
 PROBLEM_LIMIT = 5
-
-_PASSWORD_IN_URL = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")
+LOOKED_THROUGH = 65536  # characters of an error's text that are searched for secrets; fewer are kept
 
 
 class HandlerStopped(BaseException):
@@ -206,9 +205,16 @@ def _text_of(error: BaseException) -> str:
         return f"<its text can't be had: {type(broken).__name__}>"
 
 
+def _bounded(text: str, keep_end: bool) -> str:
+    """A text that takes no time to look through."""
+    if len(text) <= LOOKED_THROUGH:
+        return text
+    return text[-LOOKED_THROUGH:] if keep_end else text[:LOOKED_THROUGH]
+
+
 def _storable_text(text: str, limit_bytes: int, keep_end: bool = False) -> str:
-    """`text` without passwords of URLs and what PostgreSQL refuses, cut to a limit in bytes of UTF-8."""
-    text = _PASSWORD_IN_URL.sub(r"\1***@", text).replace("\x00", "\\x00")
+    """`text` without secrets and what PostgreSQL refuses, cut to a limit in bytes of UTF-8."""
+    text = redacted_text(_bounded(text, keep_end)).replace("\x00", "\\x00")
     encoded = text.encode("utf-8", "backslashreplace")
     if len(encoded) <= limit_bytes:
         return encoded.decode()

@@ -26,6 +26,7 @@ import threading
 import uuid
 from collections.abc import Sequence
 
+from core.private_files import keep_files_private
 from core.registry import BUILTIN_MODULES
 from worker.agents.descendants import become_subreaper, kill_children, kill_marked
 
@@ -109,6 +110,7 @@ class Keeper:
 
 def main() -> None:
     """The keeper's own program; its only argument is JSON: agent, descriptor, modules, output limit."""
+    keep_files_private()
     agent_pid, descriptor, modules, output_limit_bytes = json.loads(sys.argv[1])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ignore)  # the agent decides when tasks end; SIG_IGN would be inherited by exec

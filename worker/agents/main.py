@@ -20,6 +20,7 @@ import structlog
 from core.config import load_settings
 from core.errors import ConfigurationError, TaskyardError, Unavailable
 from core.keys import Keys
+from core.private_files import keep_files_private, refuse_inspection
 from core.protocol import VERSION, AgentInfo
 from core.queue import Queue
 from core.recent_log import RecentLog
@@ -50,6 +51,8 @@ class Launch(msgspec.Struct):
 
 def main(argument: str) -> int:
     """Runs the agent until it is told to stop; returns the exit code."""
+    keep_files_private()
+    refuse_inspection()
     launch = msgspec.json.decode(argument, type=Launch)
     proof = sys.stdin.readline(PROOF_LIMIT).strip()  # neither arguments nor the environment hide a secret
     signal.signal(signal.SIGINT, signal.SIG_IGN)

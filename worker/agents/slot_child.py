@@ -20,13 +20,15 @@ from core.errors import (
     TransientError,
     UnknownTaskType,
 )
+from core.private_files import refuse_inspection
 from core.protocol import Done, Run
 from core.registry import registry
 from worker.agents.descendants import become_subreaper, die_with_parent, has_children, kill_children
 from worker.agents.execution import cannot_run, context_of, execute
 from worker.agents.frames import Cancel, Emit, End, FrameStream, Loading, Ready, Reply, Request, Start
 from worker.agents.usage import Meter, highest_resident_bytes
-from worker.handlers.proctree import LINUX, resident_bytes
+from worker.handlers.kernel import LINUX
+from worker.handlers.proctree import resident_bytes
 from worker.log_context import bind_attempt
 
 MAX_TASKS = 1000
@@ -167,6 +169,8 @@ def _prepare(keeper_pid: int, crash_file: int) -> None:
     if LINUX:
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write(str(OOM_SCORE))
+    if os.geteuid() == 0:  # other users would lose files of their own in /proc that the meter needs
+        refuse_inspection()
 
 
 def _default_signals() -> None:

@@ -13,15 +13,19 @@ from core.alert_rules import Rule
 from core.alert_texts import counted
 from core.models import Lane
 from core.placement import slots_of, unplaceable_reason
+from worker.log_redaction import redacted_text
 from worker.monitor.signals import Signals
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The value of one subject, and one line that says it."""
+    """The value of one subject, and one line that says it, without secrets."""
 
     value: float
     message: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", redacted_text(self.message))
 
 
 Readings = Mapping[str, Reading]

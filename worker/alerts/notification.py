@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from worker.log_redaction import redacted_text
+
 
 @dataclass(frozen=True, slots=True)
 class Notification:
@@ -35,5 +37,5 @@ class DeliveryFailed(Exception):
     """A channel could not tell; `may_retry` says whether another try makes sense."""
 
     def __init__(self, reason: str, *, may_retry: bool) -> None:
-        super().__init__(reason)
+        super().__init__(redacted_text(reason))
         self.may_retry = may_retry

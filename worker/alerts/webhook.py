@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import http.client
-import ipaddress
 import os
 import socket
 import ssl
@@ -16,13 +15,12 @@ from urllib.parse import urlsplit
 import orjson
 
 from core.alert_rules import WebhookChannel
+from core.special_addresses import special_purpose
 from worker.alerts.notification import DeliveryFailed, Notification
 
 ANSWER_LIMIT_BYTES = 4096
 TIMEOUTS_IN_ALL = 3  # of the channel's own: a server that answers byte by byte is cut off
 RETRIED_STATUSES = frozenset({408, 425, 429})
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Webhook:
@@ -82,18 +80,7 @@ class Webhook:
         return _Pinned(host, port, address, timeout)
 
     def _checked_address(self, host: str, port: int) -> str:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise DeliveryFailed(f"the name {host} can't be resolved: {error}", may_retry=True) from None
-        addresses = [str(entry[4][0]) for entry in found]
-        if self._config.allow_private_addresses:
-            return addresses[0]
-        for address in addresses:
-            if not is_public(address):
-                reason = f"{host} is at {address}, which is no public address: allow_private_addresses is off"
-                raise DeliveryFailed(reason, may_retry=False)
-        return addresses[0]
+        return checked_address(host, port, allow_private=self._config.allow_private_addresses)
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:
@@ -101,18 +88,27 @@ def signature(secret: bytes, timestamp: str, body: bytes) -> str:
     return hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
+def checked_address(host: str, port: int, *, allow_private: bool) -> str:
+    """The address to connect to for a host; raises DeliveryFailed.
+
+    All that the name resolves to are checked, and the connection is to be made to the one that is returned: a name
+    may lead elsewhere a moment later. A number in any form that the system's resolver takes is resolved like a name.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise DeliveryFailed(f"the name {host} can't be resolved: {error}", may_retry=True) from None
+    addresses = [str(entry[4][0]) for entry in found]
+    for address in addresses:
+        if not allow_private and (purpose := special_purpose(address)) is not None:
+            reason = f"{host} is at {address}, which is no public address ({purpose}): allow_private_addresses is off"
+            raise DeliveryFailed(reason, may_retry=False)
+    return addresses[0]
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the public internet, also when it is wrapped into an IPv6 one."""
-    parsed: Address = ipaddress.ip_address(address.partition("%")[0])
-    wrapped: list[Address] = [parsed]
-    if isinstance(parsed, ipaddress.IPv6Address):
-        inner = [parsed.ipv4_mapped, parsed.sixtofour, parsed.teredo[1] if parsed.teredo else None]
-        if parsed in _NAT64:
-            inner.append(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF))
-        found = [one for one in inner if one is not None]
-        if found:
-            wrapped = list(found)
-    return all(one.is_global and not one.is_multicast for one in wrapped)
+    return special_purpose(address) is None
 
 
 class _Pinned(http.client.HTTPConnection):

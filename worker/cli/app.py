@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from core.private_files import keep_files_private
 from worker.cli import (
     admin,
     alerts,
@@ -98,6 +99,7 @@ app.add_typer(
 
 def main() -> None:
     """Runs the command that the arguments name, and exits."""
+    keep_files_private()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that can't show all characters

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from core.errors import PermanentError, shortened
 from core.registry import task_type
 from worker.agents.context import TaskContext
+from worker.handlers.hostfiles import opened
 from worker.handlers.text import printable
 
 if TYPE_CHECKING:
     import pandas
 
 MAX_COLUMNS = 200
+MAX_FILE_BYTES = 1 << 30
+MAX_UNPACKED_BYTES = 4 << 30  # of a Parquet file, as it says itself
 SUFFIXES = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -33,7 +37,9 @@ class Table(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    path: str | None = Field(None, min_length=1, max_length=4096, description="CSV, JSON lines or Parquet file")
+    path: str | None = Field(
+        None, min_length=1, max_length=4096, description="CSV, JSON lines or Parquet file under TASKYARD_DATA_FOLDERS"
+    )
     rows: list[dict[str, Cell]] | None = Field(
         None, min_length=1, max_length=100_000, description="Rows as objects, instead of a file"
     )
@@ -118,7 +124,7 @@ class Profile(BaseModel):
     correlations: list[Correlation] = Field(description="Strongest first, at most 50")
 
 
-@task_type("analysis.profile", timeout_seconds=900)
+@task_type("analysis.profile", timeout_seconds=900, reads_host=True)
 def profile(table: Table, context: TaskContext) -> Profile:
     """Profiles the columns of a table: types, missing values, distribution, outliers, correlations.
 
@@ -162,26 +168,26 @@ def _read(table: Table) -> pandas.DataFrame:
     if chosen is None:
         endings = ", ".join(SUFFIXES)
         raise PermanentError(f"path: {shortened(table.path)} has an unknown ending, expected {endings}, or set format")
-    if not path.is_file():
-        raise PermanentError(f"path: {shortened(table.path)} is not a file on this agent")
-    try:
-        if chosen == "csv":
-            delimiter = "\t" if path.suffix.lower() == ".tsv" and table.delimiter == "," else table.delimiter
-            return pd.read_csv(path, sep=delimiter, nrows=table.max_rows + 1, low_memory=False)
-        if chosen == "jsonl":
-            return _read_json_lines(path, table.max_rows + 1)
-        return _read_parquet(path, table.max_rows + 1)
-    except (ValueError, OSError, pyarrow.ArrowException) as error:  # parser and decoding errors are ValueErrors
-        reason = printable(" ".join(str(error).split()))[:300]
-        raise PermanentError(f"path: {shortened(table.path)} can't be read as {chosen}: {reason}") from error
+    delimiter = "\t" if path.suffix.lower() == ".tsv" and table.delimiter == "," else table.delimiter
+    with opened(path, "path", MAX_FILE_BYTES) as file:
+        try:
+            if chosen == "csv":
+                # No unpacking, no addresses, no regular expressions: only the plain text of this file.
+                return pd.read_csv(file, sep=delimiter, nrows=table.max_rows + 1, low_memory=False, compression=None)
+            if chosen == "jsonl":
+                return _read_json_lines(file, table.max_rows + 1)
+            return _read_parquet(file, table.max_rows + 1)
+        except (ValueError, OSError, pyarrow.ArrowException) as error:  # parser and decoding errors are ValueErrors
+            reason = printable(" ".join(str(error).split()))[:300]
+            raise PermanentError(f"path: {shortened(table.path)} can't be read as {chosen}: {reason}") from error
 
 
-def _read_json_lines(path: Path, rows: int) -> pandas.DataFrame:
+def _read_json_lines(file: BinaryIO, rows: int) -> pandas.DataFrame:
     import pandas as pd
 
     records: list[dict[str, Any]] = []
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
+    with io.TextIOWrapper(file, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
             if len(records) == rows:
                 break
             if not line.strip():
@@ -196,15 +202,19 @@ def _read_json_lines(path: Path, rows: int) -> pandas.DataFrame:
     return pd.DataFrame.from_records(records)
 
 
-def _read_parquet(path: Path, rows: int) -> pandas.DataFrame:
+def _read_parquet(file: BinaryIO, rows: int) -> pandas.DataFrame:
     import pyarrow
     import pyarrow.parquet
 
     batches, count = [], 0
-    with pyarrow.parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=min(rows, 65_536)):
+    with pyarrow.parquet.ParquetFile(file) as table:
+        groups = table.metadata
+        unpacked_bytes = sum(groups.row_group(number).total_byte_size for number in range(groups.num_row_groups))
+        if unpacked_bytes > MAX_UNPACKED_BYTES:
+            raise ValueError(f"{unpacked_bytes:,} bytes unpacked, expected at most {MAX_UNPACKED_BYTES:,}")
+        for batch in table.iter_batches(batch_size=min(rows, 65_536)):
             batches.append(batch)
             count += batch.num_rows
             if count >= rows:
                 break
-        return pyarrow.Table.from_batches(batches, schema=file.schema_arrow).slice(0, rows).to_pandas()
+        return pyarrow.Table.from_batches(batches, schema=table.schema_arrow).slice(0, rows).to_pandas()

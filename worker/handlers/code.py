@@ -92,7 +92,16 @@ def run_script(script: Script, context: TaskContext) -> ScriptResult:
         source.write_text(script.script, encoding="utf-8", errors="replace")
         home.mkdir()
         command = [sys.executable, "-I", "-B", "-X", "utf8", str(source), *script.args]
-        ended = run(command, directory, limits, working_directory=home, stdin=script.stdin, on_sample=on_sample)
+        ended = run(
+            command,
+            directory,
+            limits,
+            working_directory=home,
+            stdin=script.stdin,
+            readable=[source],
+            writable=[home],
+            on_sample=on_sample,
+        )
     if ended.limit is not None or ended.exit_code != script.expect_exit_code:
         ended.raise_for_limit(limits, "the script")
         raise PermanentError(_unexpected_end(ended, script.expect_exit_code))

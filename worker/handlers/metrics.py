@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import time
 import tokenize
 import warnings
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from core.errors import PermanentError, shortened
 from core.registry import task_type
 from worker.agents.context import TaskContext
+from worker.handlers.hostfiles import allowed_folder, is_allowed, opened, require_allowed
 from worker.handlers.text import printable
 
 MAX_FILE_BYTES = 2 << 20
@@ -30,8 +32,10 @@ class Sources(BaseModel):
     sources: dict[str, Annotated[str, Field(max_length=MAX_FILE_BYTES)]] | None = Field(
         None, min_length=1, max_length=1000, description="Source text by name"
     )
-    files: list[str] | None = Field(None, min_length=1, max_length=1000, description="Paths of files on the agent")
-    folder: str | None = Field(None, min_length=1, max_length=4096, description="Folder on the agent")
+    files: list[str] | None = Field(
+        None, min_length=1, max_length=1000, description="Files under TASKYARD_DATA_FOLDERS"
+    )
+    folder: str | None = Field(None, min_length=1, max_length=4096, description="Folder under TASKYARD_DATA_FOLDERS")
     pattern: str = Field(
         "**/*.py", min_length=1, max_length=200, description="Which files of the folder, e.g. `*.py` or `**/*.py`"
     )
@@ -117,12 +121,12 @@ class Progress(BaseModel):
         self.worst_functions = ranked[:keep]
 
 
-@task_type("code.metrics", timeout_seconds=600)
+@task_type("code.metrics", timeout_seconds=600, reads_host=True)
 def measure(wanted: Sources, context: TaskContext) -> Report:
     """Measures the size, cyclomatic complexity, Halstead numbers and maintainability of Python source.
 
     A file that can't be read or parsed is reported with its error. A retry goes on after the files that
-    the last checkpoint holds. Raises PermanentError if the folder does not exist or has no such files.
+    the last checkpoint holds. Raises PermanentError if the folder does not exist, may not be read or has no such files.
     """
     readers, truncated = _readers(wanted)
     so_far = Progress.model_validate(context.last_checkpoint or {})
@@ -160,7 +164,7 @@ def measure_source(name: str, read: Callable[[], str]) -> tuple[FileMetrics, lis
             text = read()
             tree = ast.parse(text)
             raw, halstead, visitor = analyze(text), h_visit_ast(tree).total, ComplexityVisitor.from_ast(tree)
-    except (SyntaxError, ValueError, OSError, RecursionError, tokenize.TokenError) as error:
+    except (SyntaxError, ValueError, OSError, RecursionError, tokenize.TokenError, PermanentError) as error:
         return FileMetrics(name=name, error=_reason(error)), []
     functions = [
         FunctionMetrics(
@@ -211,11 +215,12 @@ def _readers(wanted: Sources) -> tuple[dict[str, Callable[[], str]], bool]:
     if wanted.sources is not None:
         return {name: lambda text=text: text for name, text in wanted.sources.items()}, False  # type: ignore[misc]
     if wanted.files is not None:
+        for name in wanted.files:
+            require_allowed(name, "files")
         return {name: lambda path=Path(name): _read(path) for name in wanted.files}, False  # type: ignore[misc]
-    folder = Path(str(wanted.folder))
-    if not folder.is_dir():
-        raise PermanentError(f"folder: {shortened(wanted.folder)} is not a folder on this agent")
-    paths = sorted(path for path in folder.glob(wanted.pattern) if path.is_file() and not _skipped(path, folder))
+    folder = allowed_folder(str(wanted.folder), "folder")
+    found = (path for path in folder.glob(wanted.pattern) if path.is_file() and not _skipped(path, folder))
+    paths = sorted(path for path in found if is_allowed(path))
     if not paths:
         raise PermanentError(f"folder: {shortened(wanted.folder)} has no files that match {wanted.pattern!r}")
     chosen = paths[: wanted.max_files]
@@ -229,11 +234,11 @@ def _skipped(path: Path, folder: Path) -> bool:
 
 
 def _read(path: Path) -> str:
-    size_bytes = path.stat().st_size
-    if size_bytes > MAX_FILE_BYTES:
-        raise ValueError(f"{size_bytes:,} bytes are too many, expected at most {MAX_FILE_BYTES:,}")
-    with tokenize.open(path) as file:  # heeds the encoding that the file declares
-        return file.read()
+    with opened(path, "files", MAX_FILE_BYTES) as file:
+        encoding, _ = tokenize.detect_encoding(file.readline)  # the one that the file declares
+        file.seek(0)
+        with io.TextIOWrapper(file, encoding) as text:
+            return text.read()
 
 
 def _reason(error: Exception) -> str:
@@ -241,6 +246,8 @@ def _reason(error: Exception) -> str:
         return f"syntax error in line {error.lineno}: {error.msg}"
     if isinstance(error, RecursionError):
         return "nested too deeply"
+    if isinstance(error, PermanentError):
+        return str(error)
     return f"{type(error).__name__}: {str(error)[:300]}"
 
 

@@ -11,12 +11,19 @@ import os
 import resource
 import signal
 import subprocess
-import sys
+from collections.abc import Sequence
 
-LINUX = sys.platform == "linux"
-PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 37, 38  # linux/prctl.h
+from worker.handlers.kernel import (
+    LINUX,
+    PR_GET_CHILD_SUBREAPER,
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_NO_NEW_PRIVS,
+    prctl,
+)
+
 PAGE_BYTES = resource.getpagesize()
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+LEAST_FILE_BYTES = 4096  # that an entry counts, so that empty files are bounded too
 
 
 def descendants(root: int | None = None, enough: float = float("inf")) -> set[int]:
@@ -130,11 +137,42 @@ def disk_bytes(directory: str, enough: float) -> int:
         try:
             with os.scandir(unvisited.pop()) as entries:
                 for entry in entries:
-                    total += max(entry.stat(follow_symlinks=False).st_blocks * 512, 512)
+                    total += max(entry.stat(follow_symlinks=False).st_blocks * 512, LEAST_FILE_BYTES)
                     if entry.is_dir(follow_symlinks=False):
                         unvisited.append(entry.path)
         except OSError:
             continue  # removed or made unreadable by the command meanwhile
+    return total
+
+
+def unlinked_bytes(pids: set[int], directory: str) -> int:
+    """What files take on disk that were removed, or never had a name, and are still open or mapped.
+
+    Those on the directory's file system count, each once.
+    """
+    try:
+        device = os.stat(directory).st_dev
+    except OSError:
+        return 0
+    found: dict[int, int] = {}
+    for pid in pids:
+        for kind in ("fd", "map_files"):
+            with contextlib.suppress(OSError):  # it has ended, or may not be looked into
+                for entry in os.listdir(f"/proc/{pid}/{kind}"):
+                    with contextlib.suppress(OSError):
+                        seen = os.stat(f"/proc/{pid}/{kind}/{entry}")
+                        if seen.st_nlink == 0 and seen.st_dev == device:
+                            found[seen.st_ino] = max(seen.st_blocks * 512, LEAST_FILE_BYTES)
+    return sum(found.values())
+
+
+def in_memory_bytes(root_of: int, folders: Sequence[str]) -> int:
+    """What is in file systems in memory that a process sees at these places."""
+    total = 0
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            found = os.statvfs(f"/proc/{root_of}/root{folder}")
+            total += (found.f_blocks - found.f_bfree) * found.f_frsize
     return total
 
 
@@ -143,17 +181,12 @@ def set_subreaper(wanted: bool) -> bool:
     if not LINUX:
         return False
     before = ctypes.c_int()
-    _prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(before))
-    _prctl(PR_SET_CHILD_SUBREAPER, int(wanted))
+    prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(before))
+    prctl(PR_SET_CHILD_SUBREAPER, int(wanted))
     return bool(before.value)
 
 
 def refuse_new_privileges() -> None:
     """Set-uid bits are ignored from now on, here and in what is started (Linux only)."""
     if LINUX:
-        _prctl(PR_SET_NO_NEW_PRIVS, 1)
-
-
-def _prctl(option: int, value: object) -> None:
-    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), f"prctl {option} failed")
+        prctl(PR_SET_NO_NEW_PRIVS, 1)

@@ -73,5 +73,5 @@ def _message(phase: Any) -> str:
 
 if __name__ == "__main__":
     sys.path.insert(0, os.getcwd())  # as `python -m pytest` does
-    with open(sys.argv[1], "w", encoding="utf-8") as records:
+    with open(sys.argv[1], "a", encoding="utf-8") as records:
         sys.exit(pytest.main(sys.argv[2:], plugins=[Recorder(records)]))

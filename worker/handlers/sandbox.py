@@ -1,8 +1,7 @@
 """Runs a command under limits: what it started is dead and its directory is gone when `run` returns.
 
-The sandbox protects the machine from accidents and runaway code: see `supervisor` for what is
-enforced and how. It is no boundary against an attacker: the command runs as the same user, sees the
-file system and the network. Linux first; elsewhere the limits that the system lacks are skipped.
+See `supervisor` for the limits and `confinement` for what the command can reach: programs, its own folder, the
+network. Where the system offers no way to lock a command in, none is run.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +21,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from core.errors import HandlerCrashed, ResourceLimitError, TransientError
+from core.config import settings
+from core.errors import HandlerCrashed, PermanentError, ResourceLimitError, TransientError
+from worker.handlers import confinement
+from worker.handlers.capture import Capture
+from worker.handlers.confinement import MAX_IN_MEMORY_BYTES, Confinement, programs
 from worker.handlers.proctree import children_of, descendants, kill_groups, send_kill, set_subreaper
-from worker.handlers.text import printable
+from worker.handlers.uids import reserved_uid
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START = f"import sys; sys.path.append({str(REPOSITORY)!r}); from worker.handlers.supervisor import main; main()"
@@ -97,38 +99,6 @@ class Ended:
         return f": {' | '.join(last)[-500:]}" if last else ""
 
 
-class Capture(threading.Thread):
-    """Reads a pipe to its end and keeps the first and the last bytes, so that the writer never blocks."""
-
-    def __init__(self, pipe: IO[bytes], keep_bytes: int) -> None:
-        super().__init__(daemon=True)
-        self._pipe, self._half = pipe, max(1, keep_bytes // 2)
-        self._head, self._tail = bytearray(), bytearray()
-        self._total_bytes = 0
-        self.start()
-
-    def run(self) -> None:
-        while part := os.read(self._pipe.fileno(), 65536):
-            self._total_bytes += len(part)
-            room = self._half - len(self._head)
-            self._head += part[:room]
-            self._tail += part[room:]
-            del self._tail[: -self._half]
-        self._pipe.close()
-
-    @property
-    def truncated(self) -> bool:
-        return self._total_bytes > 2 * self._half
-
-    @property
-    def text(self) -> str:
-        """What was kept; bytes that are no UTF-8 and control characters appear as U+FFFD."""
-        if not self.truncated:
-            return printable(bytes(self._head + self._tail))
-        left_out = self._total_bytes - 2 * self._half
-        return f"{printable(bytes(self._head))}\n… {left_out:,} bytes left out …\n{printable(bytes(self._tail))}"
-
-
 def run(
     command: Sequence[str],
     directory: Path,
@@ -137,29 +107,55 @@ def run(
     working_directory: Path | None = None,
     stdin: str = "",
     environment: Mapping[str, str] | None = None,
+    readable: Sequence[Path] = (),
+    writable: Sequence[Path] = (),
+    reads_all: bool = False,
     on_sample: Callable[[dict[str, Any]], None] = lambda sample: None,
 ) -> Ended:
     """Runs `command` and returns how it ended; afterwards none of the processes that it started is alive.
 
-    `directory` comes from `workdir.work_directory()`; what is below it counts against `disk_bytes`. The command sees a
-    minimal environment plus `environment`. `on_sample` is called about once a second with wall_seconds,
-    cpu_seconds, peak_bytes and processes; if it raises, everything is killed and the error goes on.
-    Raises HandlerCrashed if the supervising process was killed or stopped, TransientError if something is still alive.
+    `directory` comes from `workdir.work_directory()`; what is below it counts against `disk_bytes`. The command can
+    write to `writable` in it, and read those, `readable` and what programs need; with `reads_all` also those of them
+    that only root may read. It sees a minimal environment plus `environment`.
+    `on_sample` is called about once a second with wall_seconds, cpu_seconds, peak_bytes and processes; if it raises, everything is killed and the error goes on.
+    Raises HandlerCrashed if the supervising process was killed or stopped, TransientError if something is still alive,
+    PermanentError if the command can't be started or this system can't lock it in.
     """
     working_directory = working_directory or directory
-    order = {
+    order: dict[str, Any] = {
         "command": list(command),
         "directory": str(directory),
         "working_directory": str(working_directory),
         "environment": {**minimal_environment(working_directory), **(environment or {})},
         "limits": asdict(limits),
+        "ways": list(confinement.ways()),
     }
-    with _one_at_a_time, tempfile.TemporaryFile() as stdin_file:
-        stdin_file.write(stdin.encode("utf-8", "replace"))
-        stdin_file.seek(0)
+    stdin_path, root = directory / "stdin", directory / "root"
+    stdin_path.write_bytes(stdin.encode("utf-8", "replace"))
+    root.mkdir()
+    with _one_at_a_time, reserved_uid() as uid, stdin_path.open("rb") as stdin_file:
+        _hand_over(directory, uid, readable, writable)
+        shown = (*programs(), *(str(path) for path in readable if path.exists()))
+        order["confinement"] = asdict(
+            Confinement(
+                uid=uid,
+                readable=shown,
+                writable=tuple(map(str, writable)),
+                hidden=_hidden(writable, readable),
+                root=str(root),
+                in_memory_bytes=min(MAX_IN_MEMORY_BYTES, limits.memory_bytes // 2),
+                reads_all=reads_all,
+            )
+        )
         end, stdout, stderr = _supervise(order, limits, directory, stdin_file, on_sample)
     if end is None:
         raise HandlerCrashed("the process that watched the command was killed or stopped; the command was killed")
+    if "problem" in end:
+        raise PermanentError(end["problem"])
+    return _ended(end, stdout, stderr)
+
+
+def _ended(end: dict[str, Any], stdout: Capture, stderr: Capture) -> Ended:
     exit_code = None if end["status"] is None else os.waitstatus_to_exitcode(end["status"])
     died_of = signal.Signals(-exit_code).name if exit_code is not None and exit_code < 0 else None
     return Ended(
@@ -175,6 +171,27 @@ def run(
         left_processes=end["killed"],
         limit=end["limit"] or LIMIT_SIGNALS.get(died_of or ""),
     )
+
+
+def _hand_over(directory: Path, uid: int | None, readable: Sequence[Path], writable: Sequence[Path]) -> None:
+    """Lets the user of the run pass through the work directory, write where it may, and read the rest."""
+    if uid is None:
+        return
+    directory.chmod(0o711)
+    for path in writable:
+        for found in (path, *path.rglob("*")):
+            os.chown(found, uid, uid, follow_symlinks=False)
+    for path in readable:
+        if path.is_relative_to(directory):
+            for found in (path, *path.rglob("*")):
+                found.chmod(0o755 if found.is_dir() else 0o644)
+
+
+def _hidden(writable: Sequence[Path], readable: Sequence[Path]) -> tuple[str, ...]:
+    """What no command sees, even if it lies in a folder with programs; what it was given is seen all the same."""
+    own = settings().data_dir.expanduser().absolute()
+    is_around = any(path.is_relative_to(own) for path in (*writable, *readable))
+    return (*(() if is_around else (str(own),)), str(Path(".env").absolute()))
 
 
 def _supervise(

@@ -1,20 +1,20 @@
 """Runs one command under limits and leaves nothing of it behind. Started by `sandbox`.
 
 It is a small process of its own, because on Linux the orphans of a process tree go to the nearest
-ancestor that is a "child subreaper". So whatever the command starts, with setsid and double forks
-too, ends up as a child of this process, and when waiting for any child answers "no children", nothing
-of the tree is left: that is a proof, not a guess.
+ancestor that is a "child subreaper", or the first process of their namespace (see `warden`). So whatever the
+command starts, with setsid and double forks too, ends up below this process, and when waiting for any child
+answers "no children", nothing of the tree is left: that is a proof, not a guess.
 
 What the kernel enforces on each process: CPU seconds, address space, size of a file, open files,
-no core dumps. What is sampled here, on the tree as a whole: the number of processes (every 10 ms),
-CPU seconds, memory (shared pages counted once) and the size of the work directory (every 100 ms).
+no core dumps, and what the command may reach (see `confinement`). What is sampled here, on the tree as a whole: the
+number of processes (every 10 ms), CPU seconds, memory (shared pages counted once, files in memory with it) and the
+size of the work directory with files that were removed but are still open (every 100 ms).
 A tree may overshoot a sampled limit by what it manages until this process gets its turn. So that it gets
 it on a busy machine, it runs with real-time priority where that is allowed (root with CAP_SYS_NICE) and
 the command at a low one, the count stops at the limit, and whole process groups are killed at once.
 
-RLIMIT_NPROC does not bind root, and counts all processes of a user. For other users it is set as a second
-line, with room for what else they run. For root without CAP_SYS_NICE (many containers) a bomb whose
-processes all make sessions of their own can outrun the sampling: give the container a limit of its own.
+RLIMIT_NPROC counts all processes and threads of a user. Where the command has a user of its own (root), it is a
+second line for the number of processes; elsewhere it leaves room for what else the user runs.
 
 Protocol: a line of JSON, the order, arrives on the control descriptor; its end of file means stop.
 Lines of JSON go out on the report descriptor: samples, then the end. Only the standard library is
@@ -34,32 +34,34 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.private_files import refuse_inspection
+from worker.handlers.confinement import NAMESPACES
+from worker.handlers.kernel import LINUX
+from worker.handlers.private_root import IN_MEMORY
 from worker.handlers.proctree import (
-    LINUX,
     cpu_seconds_of,
     descendants,
     disk_bytes,
+    in_memory_bytes,
     kill_groups,
-    processes_of_user,
     proportional_bytes,
-    refuse_new_privileges,
     resident_bytes,
     run_ahead,
     send_kill,
     set_subreaper,
+    unlinked_bytes,
 )
+from worker.handlers.warden import NotStarted, Started, start
 
 MAXRSS_UNIT_BYTES = 1024 if LINUX else 1
 WATCH_SECONDS, MEASURE_SECONDS, REPORT_SECONDS = 0.01, 0.1, 1.0
-COMMAND_NICENESS = 10  # so that this process gets its turn on a busy machine
-OTHER_PROCESSES = 500  # room under RLIMIT_NPROC for what else the user starts meanwhile
 
 
 @dataclass(slots=True)
 class Tree:
     """What is known of the command and of everything that it started."""
 
-    main: int
+    started_command: Started
     limits: dict[str, float]
     directory: str
     started: float = field(default_factory=time.monotonic)
@@ -71,20 +73,20 @@ class Tree:
 
     def reap(self) -> bool:
         """Collects the dead; False when there is no child at all, alive or dead."""
+        if self.status is None:
+            self.status = self.started_command.status()
         while True:
             try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
+                pid, _, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return False
             if pid == 0:
                 return True
             self.peak_bytes = max(self.peak_bytes, usage.ru_maxrss * MAXRSS_UNIT_BYTES)
-            if pid == self.main:
-                self.status = status
 
     def check_quick(self) -> None:
         """The limits that a tree can break fastest: processes, and wall time."""
-        self.processes = len(descendants(enough=self.limits["processes"]))
+        self.processes = len(self.members(enough=self.limits["processes"]))
         if self.processes > self.limits["processes"]:
             self.limit = "processes"
         elif time.monotonic() - self.started > self.limits["wall_seconds"]:
@@ -92,19 +94,33 @@ class Tree:
 
     def check_thorough(self) -> None:
         """CPU and memory of the whole tree, and what it wrote."""
-        pids = descendants()
+        pids = self.members()
         reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
-        self.cpu_seconds = reaped.ru_utime + reaped.ru_stime + sum(cpu_seconds_of(pid) for pid in pids)
-        memory_bytes = sum(resident_bytes(pid) for pid in pids)
+        self.cpu_seconds = (
+            reaped.ru_utime + reaped.ru_stime + sum(cpu_seconds_of(pid) for pid in (*pids, self.started_command.warden))
+        )
+        in_memory = 0
+        if self.started_command.way == NAMESPACES:
+            in_memory = in_memory_bytes(self.started_command.warden, IN_MEMORY)
+        memory_bytes = in_memory + sum(resident_bytes(pid) for pid in pids)
         if memory_bytes > self.limits["memory_bytes"]:  # look closer: slow, but shared pages are counted once
-            memory_bytes = sum(proportional_bytes(pid) for pid in pids)
+            memory_bytes = in_memory + sum(proportional_bytes(pid) for pid in pids)
         self.peak_bytes = max(self.peak_bytes, memory_bytes)
         if self.cpu_seconds > self.limits["cpu_seconds"]:
             self.limit = "cpu_seconds"
         elif memory_bytes > self.limits["memory_bytes"]:
             self.limit = "memory_bytes"
-        elif disk_bytes(self.directory, self.limits["disk_bytes"]) > self.limits["disk_bytes"]:
+        elif self.disk_bytes(pids) > self.limits["disk_bytes"]:
             self.limit = "disk_bytes"
+
+    def members(self, enough: float = float("inf")) -> set[int]:
+        """The processes of the command: all below this one but the warden."""
+        return descendants(enough=enough + 1) - {self.started_command.warden}
+
+    def disk_bytes(self, pids: set[int]) -> int:
+        """What is in the directory, and what was removed from it but is still open."""
+        named = disk_bytes(self.directory, self.limits["disk_bytes"])
+        return named if named > self.limits["disk_bytes"] else named + unlinked_bytes(pids, self.directory)
 
     def sample(self) -> dict[str, Any]:
         return {
@@ -129,7 +145,13 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     set_subreaper(True)
     run_ahead()
-    tree = Tree(start(order), order["limits"], order["directory"])
+    try:
+        command = start(order)
+    except NotStarted as error:
+        say(report, {"end": True, "problem": str(error)})
+        return
+    refuse_inspection()
+    tree = Tree(command, order["limits"], order["directory"])
     for descriptor in (0, 1, 2):  # ends of file are seen when the command's processes are gone
         os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
     watch(tree, control, report, wake_reader)
@@ -167,8 +189,9 @@ def kill_all(tree: Tree) -> int:
     nobody else would watch it. The caller has a deadline of its own.
     """
     found: set[int] = set()
+    warden = tree.started_command.warden
     if tree.status is None:
-        kill_groups({tree.main})
+        kill_groups(tree.members())
     while tree.reap():
         alive = descendants()
         kill_groups(alive)
@@ -177,60 +200,8 @@ def kill_all(tree: Tree) -> int:
         if alive <= found:  # nothing new: they only need time to die
             time.sleep(0.001)
         found |= alive
-    found.discard(tree.main)
+    found.discard(warden)
     return len(found)
-
-
-def start(order: dict[str, Any]) -> int:
-    """Starts the command in its own session under its limits; returns its pid. This process has no threads."""
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        os.setsid()
-        os.chdir(order["working_directory"])
-        os.umask(0o077)
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)
-        prefer_for_memory_kill()
-        os.nice(COMMAND_NICENESS)
-        set_limits(order["limits"])
-        refuse_new_privileges()  # a set-uid program could not be killed
-        os.execve(order["command"][0], order["command"], order["environment"])
-    except BaseException as error:
-        os.write(2, f"the command could not be started: {error}\n".encode())
-    os._exit(127)
-
-
-def set_limits(limits: dict[str, float]) -> None:
-    """Sets what the kernel enforces. Systems other than Linux refuse some of it; that is skipped there."""
-    cpu_seconds = max(1, int(limits["cpu_seconds"]))
-    wanted = {
-        resource.RLIMIT_CORE: (0, 0),
-        resource.RLIMIT_CPU: (cpu_seconds, cpu_seconds + 1),  # SIGXCPU, a second later SIGKILL
-        resource.RLIMIT_AS: (int(limits["memory_bytes"]),) * 2,
-        resource.RLIMIT_FSIZE: (int(limits["file_bytes"]),) * 2,
-        resource.RLIMIT_NOFILE: (int(limits["open_files"]),) * 2,
-    }
-    if LINUX and os.getuid() != 0:
-        wanted[resource.RLIMIT_NPROC] = (processes_of_user() + int(limits["processes"]) + OTHER_PROCESSES,) * 2
-    for kind, (soft, hard) in wanted.items():
-        most = resource.getrlimit(kind)[1]
-        if most != resource.RLIM_INFINITY:
-            soft, hard = min(soft, most), min(hard, most)
-        try:
-            resource.setrlimit(kind, (soft, hard))
-        except (ValueError, OSError):
-            if LINUX:
-                raise
-
-
-def prefer_for_memory_kill() -> None:
-    """If the machine runs out of memory, the command is to die rather than what watches it."""
-    if LINUX:
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("1000")
 
 
 def read_order(control: int) -> dict[str, Any]:

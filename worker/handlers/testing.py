@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -15,6 +14,8 @@ from core.config import settings
 from core.errors import PermanentError, shortened
 from core.registry import task_type
 from worker.agents.context import TaskContext
+from worker.handlers.hostfiles import allowed_folder, folder_of
+from worker.handlers.pytest_records import Records
 from worker.handlers.sandbox import Ended, Limits, run
 from worker.handlers.text import printable
 from worker.handlers.workdir import work_directory
@@ -32,7 +33,9 @@ class Suite(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    folder: str | None = Field(None, min_length=1, max_length=4096, description="Folder of tests on the agent")
+    folder: str | None = Field(
+        None, min_length=1, max_length=4096, description="Folder of tests under TASKYARD_DATA_FOLDERS"
+    )
     files: dict[str, Annotated[str, Field(max_length=500_000)]] | None = Field(
         None, min_length=1, max_length=200, description="Python source by relative path, e.g. `test_sum.py`"
     )
@@ -116,56 +119,26 @@ class SuiteResult(BaseModel):
     output: str = Field(description="First and last part of pytest's output")
 
 
-class Records:
-    """What the runner has written so far."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._offset = path, 0
-        self.tests: list[dict[str, Any]] = []
-        self.collection_errors: list[dict[str, Any]] = []
-        self.collected = 0
-        self.running: str | None = None
-        self.exit_code: int | None = None
-
-    def read(self) -> None:
-        """Takes in the complete lines that are new."""
-        if not self._path.exists():
-            return  # pytest has not come that far
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            lines = file.read().split(b"\n")[:-1]
-        self._offset += sum(len(line) + 1 for line in lines)
-        for record in map(json.loads, lines):
-            self._add(record)
-
-    def _add(self, record: dict[str, Any]) -> None:
-        if record["kind"] == "collection_error":
-            self.collection_errors.append(record)
-        elif record["kind"] == "collected":
-            self.collected = record["count"]
-        elif record["kind"] == "started":
-            self.running = record["name"]
-        elif record["kind"] == "test":
-            self.tests.append(record)
-            self.running = None
-        else:
-            self.exit_code = record["exit_code"]
-
-
-@task_type("testing.pytest", timeout_seconds=3700, runs_code=True)
+@task_type("testing.pytest", timeout_seconds=3700, runs_code=True, reads_host=True)
 def run_tests(suite: Suite, context: TaskContext) -> SuiteResult:
     """Runs pytest over a folder or over submitted files and returns counts, durations and failures.
 
     Failing tests are a result, not a failure of the task, unless `fail_task_on_failures`. Raises
-    PermanentError if there are no tests, if pytest can't run, or if files are submitted where code
-    execution is not allowed; ResourceLimitError if a limit was hit.
+    PermanentError if code execution is not allowed, the folder may not be read, there are no tests or pytest
+    can't run; ResourceLimitError if a limit was hit.
     """
+    if not settings().allow_code_execution:
+        raise PermanentError(
+            "testing.pytest is switched off, since tests are code: "
+            "set TASKYARD_ALLOW_CODE_EXECUTION=true for the agents to allow it"
+        )
     limits = suite.limits()
     with work_directory() as directory:
-        home = directory / "home"
+        home, records_path = directory / "home", directory / "records.jsonl"
         home.mkdir()
-        folder = _prepared_folder(suite, directory)
-        records = Records(directory / "records.jsonl")
+        records_path.touch()  # the run may write to this file, but put no other in its place
+        folder, shown = _prepared_folder(suite, directory)
+        records = Records(records_path)
 
         def on_sample(sample: dict[str, float]) -> None:
             context.raise_if_cancelled()
@@ -180,7 +153,17 @@ def run_tests(suite: Suite, context: TaskContext) -> SuiteResult:
             "HYPOTHESIS_STORAGE_DIRECTORY": str(home / "hypothesis"),
         }
         command = _command(suite, directory)
-        ended = run(command, directory, limits, working_directory=folder, environment=environment, on_sample=on_sample)
+        ended = run(
+            command,
+            directory,
+            limits,
+            working_directory=folder,
+            environment=environment,
+            readable=[RUNNER, *shown],
+            writable=[home, records_path, *([folder] if suite.folder is None else [])],
+            reads_all=bool(shown),  # folders that tasks may read need not be everybody's
+            on_sample=on_sample,
+        )
         records.read()
     _raise_if_unfinished(ended, records, limits)
     result = _result(suite, records, ended)
@@ -194,16 +177,13 @@ def run_tests(suite: Suite, context: TaskContext) -> SuiteResult:
     return result
 
 
-def _prepared_folder(suite: Suite, directory: Path) -> Path:
+def _prepared_folder(suite: Suite, directory: Path) -> tuple[Path, list[Path]]:
+    """The folder to run in, and the one around it that the run may read."""
+    shown: list[Path] = []
     if suite.folder is not None:
-        folder = Path(suite.folder).resolve()
-        if not folder.is_dir():
-            raise PermanentError(f"folder: {shortened(suite.folder)} is not a folder on this agent")
+        folder = allowed_folder(suite.folder, "folder")
+        shown = [folder_of(folder)]
     else:
-        if not settings().allow_code_execution:
-            raise PermanentError(
-                "files: submitted tests are switched off: set TASKYARD_ALLOW_CODE_EXECUTION=true for the agents"
-            )
         folder = directory / "tests"
         # Without a file of its own pytest would look for settings in the folders above.
         for name, text in {"pytest.ini": "[pytest]\n", **(suite.files or {})}.items():
@@ -213,7 +193,7 @@ def _prepared_folder(suite: Suite, directory: Path) -> Path:
     for name in suite.tests:
         if not (folder / name).exists():
             raise PermanentError(f"tests: {shortened(name)} does not exist in the folder")
-    return folder
+    return folder, shown
 
 
 def _command(suite: Suite, directory: Path) -> list[str]:
@@ -249,7 +229,9 @@ def _raise_if_unfinished(ended: Ended, records: Records, limits: Limits) -> None
 
 def _result(suite: Suite, records: Records, ended: Ended) -> SuiteResult:
     counts = Counter(test["outcome"] for test in records.tests)
-    wrong = [("collection", error["text"].strip().splitlines()[-1], error) for error in records.collection_errors]
+    wrong = [
+        ("collection", (error["text"].strip().splitlines() or [""])[-1], error) for error in records.collection_errors
+    ]
     wrong += [
         (test["outcome"], test["message"], test) for test in records.tests if test["outcome"] in ("failed", "error")
     ]

@@ -14,7 +14,7 @@ import orjson
 import uuid_utils
 from pydantic import BaseModel
 
-from core.inputs import check_text, encode_input, refused
+from core.inputs import check_text, decode_input, encode_input, refused
 from core.jsontext import refusal
 from core.registry import MAX_TIMEOUT_SECONDS, Registry, TaskType
 from core.states import Priority
@@ -120,7 +120,7 @@ def validate_submission(
         after=() if after == () else _after(after),
     )
     if idempotency_key is not None:
-        object.__setattr__(submission, "content_hash", _content_hash(submission))
+        object.__setattr__(submission, "content_hash", _content_hash(submission, task_type))
     return submission
 
 
@@ -130,17 +130,19 @@ def check_output(output_json: bytes | str, limit_bytes: int) -> str | None:
     return None if problem is None else f"the output {problem}"
 
 
-def _content_hash(submission: Submission) -> str:
+def _content_hash(submission: Submission, task_type: TaskType) -> str:
     """32 hex digits, equal for equal content in every process.
 
-    Who submits does not count: a retried parent submits its children again from another agent.
+    Who submits does not count: a retried parent submits its children again from another agent. The input counts
+    with its defaults, as it did when it was stored with them: keys of tasks from then still fit.
     """
+    read = decode_input(task_type.input_model, submission.input_json)
     content = [
         submission.type,
         submission.queue,
         submission.title,
         submission.priority,
-        orjson.loads(submission.input_json),
+        orjson.loads(read.model_dump_json(by_alias=False, round_trip=True, warnings=False)),
         submission.requires,
         float(submission.timeout_seconds),
         submission.max_attempts,

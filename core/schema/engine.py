@@ -48,7 +48,7 @@ tasks = Table(
     Column("assigned_at", instant),
     Column("started_at", instant),
     Column("finished_at", instant),
-    Column("checkpoint_children", Integer, nullable=False, server_default=text("0")),  # submitted before it
+    Column("checkpoint_children", Integer),  # how many were submitted before it; NULL: none
     CheckConstraint(f"state IN ({listed(TaskState)})", name="tasks_state_known"),
     CheckConstraint(f"priority BETWEEN {min(Priority)} AND {max(Priority)}", name="tasks_priority_known"),
     CheckConstraint(f"(state IN ({listed(TERMINAL)})) = (finished_at IS NOT NULL)", name="tasks_finished_has_time"),

@@ -198,7 +198,8 @@ WITH wanted AS (
         assigned_at = now(), started_at = NULL
     FROM candidate c WHERE t.id = c.id
     RETURNING t.id, t.attempt, t.type, t.input, t.timeout_seconds, t.checkpoint, t.priority, t.assigned_agent_id,
-        t.max_attempts, t.refunded, t.refunds, t.checkpoint_children, c.state
+        t.max_attempts, t.refunded, t.refunds,
+        coalesce(t.checkpoint_children, 0) AS checkpoint_children, c.state
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id)
     SELECT id, 'assigned', state, 'assigned', attempt, 'dispatcher', assigned_agent_id FROM claimed

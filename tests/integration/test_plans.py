@@ -41,6 +41,7 @@ VALUES = {
     "fractions": "{1}",
     "messages": "{a}",
     "checkpoints": "{1}",
+    "children": "{0}",
     "actors": "{a}",
     "actor": "a",
 }

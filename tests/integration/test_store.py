@@ -132,7 +132,7 @@ OPERATIONS: dict[str, Callable[[Transaction], object]] = {
     "retry": refusable(lambda tx: operating.retry(tx, TASK, "test", "why")),
     "reprioritise": refusable(lambda tx: operating.reprioritise(tx, TASK, Priority.URGENT, "test")),
     "progress": lambda tx: ticking.update_progress(tx, [(TASK, ATTEMPT, 0.5, "half")]),
-    "checkpoint": lambda tx: ticking.save_checkpoints(tx, [(TASK, ATTEMPT, "{}")]),
+    "checkpoint": lambda tx: ticking.save_checkpoints(tx, [(TASK, ATTEMPT, "{}", 0)]),
     "log": lambda tx: ticking.add_logs(tx, [(TASK, "log", ATTEMPT, "agent:a", AGENT, "{}")]),
     "note stale": lambda tx: ticking.note_stale(tx, [Stale(TASK, ATTEMPT, AGENT, "completed")]),
 }
@@ -186,7 +186,7 @@ def test_another_attempts_reports_change_nothing(tx: DriverTransaction, state: s
         assert settle(tx, to_state, attempt=attempt) == set()
     ticking.start(tx, [(TASK, attempt, 1.0)])
     ticking.update_progress(tx, [(TASK, attempt, 0.5, "half")])
-    assert ticking.save_checkpoints(tx, [(TASK, attempt, "{}")]) == set()
+    assert ticking.save_checkpoints(tx, [(TASK, attempt, "{}", 0)]) == set()
     assert whole_row(tx) == before
     assert reading.history(tx, TASK) == []
 
@@ -224,7 +224,7 @@ def test_a_fast_task_gets_its_start_from_its_end(tx: DriverTransaction) -> None:
 def test_progress_and_checkpoints_of_the_current_attempt(tx: DriverTransaction) -> None:
     insert(tx, "in_progress")
     ticking.update_progress(tx, [(TASK, ATTEMPT, 0.5, 'half "way"')])
-    assert ticking.save_checkpoints(tx, [(TASK, ATTEMPT, '{"step":3}')]) == {TASK}
+    assert ticking.save_checkpoints(tx, [(TASK, ATTEMPT, '{"step":3}', 0)]) == {TASK}
     task = reading.get_task(tx, TASK)
     assert (task.progress, task.progress_message, task.checkpoint) == (0.5, 'half "way"', {"step": 3})
 
@@ -278,7 +278,7 @@ def test_a_claim_returns_what_must_be_published(tx: DriverTransaction) -> None:
     insert(tx, "pending", input='{"a": [1]}', checkpoint='{"step":3}', started_at=PAST)
     [row] = ticking.claim(tx, [TASK, task_id(9)], [AGENT, AGENT])
     assert (row.id, row.attempt, row.agent_id, row.timeout_seconds) == (TASK, ATTEMPT + 1, AGENT, 60.0)
-    assert (row.input, row.checkpoint, row.refunded, row.refunds) == ('{"a": [1]}', '{"step": 3}', 1, 1)
+    assert (row.input, row.checkpoint, row.refunded, row.refunds) == ('{"a": [1]}', '{"step":3}', 1, 1)
     assert reading.get_task(tx, TASK).started_at is None
 
 

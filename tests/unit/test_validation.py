@@ -40,7 +40,7 @@ def refusal_of(**arguments: Any) -> SubmissionError:
 def test_defaults_come_from_the_task_type() -> None:
     submission = submit("demo.tagged", {"text": "hello"})
     assert uuid.UUID(submission.id).version == 7
-    assert submission.input_json == '{"text":"hello","count":3,"limit":null}'
+    assert submission.input_json == '{"text":"hello"}'
     assert (submission.type, submission.queue, submission.title) == ("demo.tagged", "default", None)
     assert (submission.priority, submission.requires) == (Priority.MEDIUM, ("gpu", "linux"))
     assert (submission.timeout_seconds, submission.max_attempts, submission.run_at) == (10.0, 3, None)

@@ -13,7 +13,7 @@ COLUMNS = ("input", "output", "checkpoint")
 
 
 def upgrade() -> None:
-    op.execute(_retyped("json") + ", ADD COLUMN checkpoint_children integer NOT NULL DEFAULT 0")
+    op.execute(_retyped("json") + ", ADD COLUMN checkpoint_children integer")
 
 
 def downgrade() -> None:

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0005"
+revision = "0008"
+down_revision = "0007"
 
 STATEMENTS = (
     """

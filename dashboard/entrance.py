@@ -17,7 +17,6 @@ from starlette.routing import Route
 
 from core.access import SESSION_SECONDS
 from core.errors import TaskyardError
-from core.store import signing_in
 
 PATH = "/enter"
 KEY = "key"
@@ -67,14 +66,10 @@ def take_key(scope: MutableMapping[str, Any], base: str) -> None:
 
 
 def _sign_in(request: Request) -> str | None:
-    """The new session; the one that the browser has already stays as good as it was."""
-    from dashboard.data.base import connections  # its caches need the runtime
+    from dashboard.data import viewer  # its caches need the runtime
 
-    with connections().database.transaction() as tx:
-        session = signing_in.sign_in(tx, request.scope[KEY_KEY], request.client.host if request.client else "")
-        if session is None and signing_in.find_session(tx, request.cookies.get(_cookie_name(request))) is not None:
-            return request.cookies[_cookie_name(request)]
-        return session
+    address = request.client.host if request.client else ""
+    return viewer.sign_in(request.scope[KEY_KEY], request.cookies.get(_cookie_name(request), ""), address)
 
 
 def _cookie_name(request: Request) -> str:

@@ -10,8 +10,6 @@ from dashboard.components.told import told
 from dashboard.data import viewer as data
 from dashboard.i18n import _
 
-COMMAND = "python -m worker enter"
-
 
 def show_needed() -> None:
     """Says which link to open, if the viewer may not submit tasks that run code."""
@@ -20,12 +18,11 @@ def show_needed() -> None:
     st.info(
         _(
             "Tasks of this type run code that comes with them. To submit one from this browser, open the link that "
-            "the worker printed when it started (…/enter?key=…), or a new one from this command:"
+            "the worker printed when it started (…/enter?key=…), or a new one from `python -m worker enter`."
         ),
         title=_("This browser is not signed in"),
         icon=":material/key:",
     )
-    st.code(COMMAND, language=None)
 
 
 def show_signed_in() -> None:

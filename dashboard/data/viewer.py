@@ -46,6 +46,18 @@ def may_run_code() -> bool:
     return viewer().may(Permission.CODE_SUBMIT)
 
 
+def sign_in(key: str, session: str, address: str) -> str | None:
+    """The session of a browser that came by a link with `key`: a new one, or the one it has if that is good.
+
+    None if it has neither; raises Unavailable and ConfigurationError.
+    """
+    with connections().database.transaction() as tx:
+        made = signing_in.sign_in(tx, key, address)
+        if made is None and signing_in.find_session(tx, session) is not None:
+            return session
+        return made
+
+
 def sign_out() -> None:
     """Ends the viewer's session; raises Unavailable."""
     with connections().database.transaction() as tx:

@@ -23,6 +23,7 @@ FUNCTION_LINES = 60
 SQL_DRIVERS = {"psycopg2", "sqlalchemy", "alembic"}
 MAY_IMPORT_SQL_DRIVERS = {
     "core.database": "connections, transactions and migrations",
+    "core.database_roles": "prepares the embedded server's role, as its superuser, outside any pool",
     "core.database_errors": "what the drivers' errors mean",
     "core.migrations": "Alembic needs its own objects",
     "core.probes": "asks a server what it is, outside any pool",
@@ -36,7 +37,7 @@ MAY_IMPORT_SQL_DRIVERS = {
     "worker.cli.connections": "turns what the driver refuses into advice",
 }
 # Who may hold text of SQL; everybody else names a statement of sql/queries.
-MAY_SPEAK_SQL = {"core.database", "core.migrations", "core.probes"}
+MAY_SPEAK_SQL = {"core.database", "core.database_roles", "core.migrations", "core.probes"}
 SQL_TEXT = re.compile(
     r"\s*(SELECT\s+\S+|INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM|TRUNCATE\s+\S+|COPY\s+\S+|WITH\s+\w+\s+AS"
     r"|(CREATE|ALTER|DROP)\s+(TABLE|INDEX|DATABASE|ROLE|SCHEMA|VIEW)|LISTEN\s+\w+|NOTIFY\s+\w+)\b"

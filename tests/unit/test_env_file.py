@@ -114,8 +114,37 @@ def problems_now():
     return []
 
 
-PIECES = ("TASKYARD_", "NAMESPACE", "DATABASE_URL", "=", '"', "'", "\n", "\r\n", "#", "export ", "\\", "\0", " ", "{",
-          "}", "[", "é", "\ufeff", "$", "${A}", "a", "1", ":", "//", "\t", "=\n", '="', "\x1b", "PLACEMENT_BY_QUEUE")  # fmt: skip
+PIECES = (
+    "TASKYARD_",
+    "NAMESPACE",
+    "DATABASE_URL",
+    "=",
+    '"',
+    "'",
+    "\n",
+    "\r\n",
+    "#",
+    "export ",
+    "\\",
+    "\0",
+    " ",
+    "{",
+    "}",
+    "[",
+    "é",
+    "\ufeff",
+    "$",
+    "${A}",
+    "a",
+    "1",
+    ":",
+    "//",
+    "\t",
+    "=\n",
+    '="',
+    "\x1b",
+    "PLACEMENT_BY_QUEUE",
+)
 
 
 def test_files_of_any_content_are_taken_or_refused_in_one_line(tmp_path, monkeypatch):

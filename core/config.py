@@ -19,9 +19,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AllowInfNan, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 from core.border import parse_site
 from core.declared import LABEL, one_line, shown
+from core.env_file import ENCODING, env_file_problems
 from core.errors import ConfigurationError
 from core.expectations import model_says
 from core.redis_url import connection_options
@@ -42,7 +44,9 @@ _HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 class Settings(BaseSettings):
     """Everything that can be configured."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_file=".env", env_file_encoding=ENCODING, extra="ignore", frozen=True
+    )
 
     database_url: str | None = Field(
         None, repr=False, description="PostgreSQL 12 or newer, `postgresql://…`; empty: the embedded server"
@@ -73,6 +77,9 @@ class Settings(BaseSettings):
     )
     input_limit_bytes: int = Field(1 << 20, ge=1024, le=64 << 20, description="Largest input of a task, as JSON")
     output_limit_bytes: int = Field(1 << 20, ge=1024, le=64 << 20, description="Largest output of a task, as JSON")
+    pending_limit_per_creator: int = Field(
+        0, ge=0, le=1_000_000_000, description="Tasks of one creator that may wait at the same time; 0: any number"
+    )
     agent_ttl_seconds: Seconds = Field(
         10.0, ge=3, le=300, description="An agent without a heartbeat for this long is lost, its tasks go back"
     )
@@ -252,8 +259,19 @@ SECRET_FIELDS = frozenset({"database_url", "redis_url"})
 
 def load_settings(**overrides: object) -> Settings:
     """Reads the settings; raises ConfigurationError with one line for each that is wrong."""
+    file = Settings.model_config.get("env_file")
+    if file and (problems := env_file_problems(Path(str(file)), ENV_PREFIX, Settings.model_fields)):
+        raise ConfigurationError(problems)
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
+    except (
+        SettingsError,
+        RecursionError,
+    ) as error:  # what the library itself can't take apart, such as a table that is no JSON
+        reason = " ".join(str(error.__cause__ or error).split())
+        field = str(error).partition('"')[2].partition('"')[0]
+        name = f"{ENV_PREFIX}{field.upper()}" if field in Settings.model_fields else said("a setting")
+        raise ConfigurationError([said("{name}: expected JSON: {reason}", name=name, reason=reason)]) from None
     except ValidationError as error:
         raise ConfigurationError(_problem(detail) for detail in error.errors()) from None
 

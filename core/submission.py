@@ -46,7 +46,9 @@ class Submitter:
         self, settings: Settings, registry: Registry, database: Database, queue: Queue, clock: Clock | None = None
     ) -> None:
         self._registry = registry
-        self._limits = Limits(settings.input_limit_bytes, settings.output_limit_bytes)
+        self._limits = Limits(
+            settings.input_limit_bytes, settings.output_limit_bytes, settings.pending_limit_per_creator
+        )
         self._database = database
         self._hints = Hints(queue)
         self.operators = Operators(database, self._hints)

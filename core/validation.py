@@ -37,10 +37,11 @@ _DEFAULT_PRIORITY = Priority.MEDIUM.label
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Largest input and output of a task in bytes of JSON."""
+    """Largest input and output of a task in bytes of JSON, and how many tasks of a creator may wait (0: any number)."""
 
     input_limit_bytes: int
     output_limit_bytes: int
+    pending_limit_per_creator: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Submission:
     creator_agent_id: str | None
     parent_id: str | None
     after: tuple[str, ...]
+    pending_limit: int = 0  # of its creator
 
 
 def validate_submission(
@@ -118,6 +120,7 @@ def validate_submission(
         creator_agent_id=None if creator_agent_id is None else check_text("creator_agent_id", creator_agent_id),
         parent_id=None if parent_id is None else _uuid("parent_id", parent_id),
         after=() if after == () else _after(after),
+        pending_limit=limits.pending_limit_per_creator,
     )
     if idempotency_key is not None:
         object.__setattr__(submission, "content_hash", _content_hash(submission, task_type))

@@ -38,7 +38,7 @@ SELECT string_agg(said, E'\\n' ORDER BY said) FROM (
     SELECT concat_ws(' ', 'trigger', tgname, relname, tgenabled)
     FROM ours JOIN pg_trigger ON tgrelid = ours.oid WHERE NOT tgisinternal
     UNION ALL
-    SELECT concat_ws(' ', 'statistics', relname) FROM ours JOIN pg_statistic ON starelid = ours.oid
+    SELECT concat_ws(' ', 'statistics', tablename) FROM pg_stats WHERE schemaname = 'public'
     UNION ALL
     SELECT concat_ws(' ', 'schema', nspname, nspacl) FROM pg_namespace WHERE nspname NOT LIKE 'pg_%'
     UNION ALL
@@ -49,7 +49,8 @@ _SETTINGS = """
 SELECT count(*) FROM pg_db_role_setting JOIN pg_database ON setdatabase = pg_database.oid
 WHERE datname = current_database()
 """
-_FORGET_STATISTICS = "SELECT pg_stat_reset() FROM pg_roles WHERE rolname = current_user AND rolsuper"
+_MAY_FORGET_STATISTICS = "SELECT has_function_privilege('pg_stat_reset()', 'EXECUTE')"
+_FORGET_STATISTICS = "SELECT pg_stat_reset()"
 
 
 class Databases:
@@ -120,7 +121,8 @@ class Databases:
                 )
                 for row in rows:
                     connection.execute(sa.text(fill), {"row": row})
-            connection.execute(sa.text(_FORGET_STATISTICS))
+            if connection.scalar(sa.text(_MAY_FORGET_STATISTICS)):
+                connection.execute(sa.text(_FORGET_STATISTICS))
             return bool(connection.scalar(sa.text(_SHAPE)) == self._shape)
 
     @contextmanager

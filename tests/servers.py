@@ -20,8 +20,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import psutil
+import sqlalchemy as sa
 
+from core.database import connect_engine, driver_url
 from core.embedded import EmbeddedServers, Endpoints
+from core.embedded_postgres import ROLE, PostgresServer
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 POLL_SECONDS = 0.01
@@ -70,9 +73,23 @@ def running_servers() -> Iterator[Endpoints]:
         yield Endpoints(**json.loads(line))
 
 
+def _let_create_databases(server: PostgresServer) -> None:
+    """Tests have databases of their own; for the rest they are the role that the product is."""
+    engine = connect_engine(server.admin_url).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"ALTER ROLE {ROLE} CREATEDB CREATEROLE"))
+    engine.dispose()
+    template = driver_url(server.admin_url).set(database="template1").render_as_string(hide_password=False)
+    engine = connect_engine(template).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"GRANT EXECUTE ON FUNCTION pg_stat_reset() TO {ROLE}"))
+    engine.dispose()
+
+
 def _keep(folder: Path) -> None:
     try:
         with EmbeddedServers(folder, durable=False) as servers:
+            _let_create_databases(PostgresServer(folder))
             print(json.dumps({"database_url": servers.database_url, "redis_url": servers.redis_url}), flush=True)
             sys.stdin.read()
     finally:

@@ -13,6 +13,7 @@ from core.models import Lane, Waiting
 from core.states import TaskState
 from core.store import holding
 from core.store.arrays import plain, quoted
+from core.store.pending_limits import over_limit
 from core.texts import said
 from core.validation import Submission
 
@@ -52,13 +53,14 @@ def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
                 unfinished[submission.id] = _lock_parents(tx, submission)
             except SubmissionError as error:
                 refused[submission.id] = error
+    refused |= over_limit(tx, [s for s in submissions if s.id not in refused])
     accepted = [s for s in submissions if s.id not in refused]
     rows = tx.rows(queries("submission")["insert_tasks"], _columns(accepted, unfinished)) if accepted else ()
     new = {row[0]: row for row in rows}
     for child, parents in unfinished.items():
         if parents and child in new:
             tx.rows(queries("submission")["add_dependencies"], {"parents": plain(parents), "child": child})
-    missing = [s for s in accepted if s.id not in new]
+    missing = [s for s in submissions if s.id not in new]
     taken = _taken_keys(tx, missing)
     draining = holding.holds(tx) if missing else Holds()
     waiting = [
@@ -66,7 +68,7 @@ def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
         for s in accepted
         if (row := new.get(s.id)) and row[1] != TaskState.BLOCKED
     ]
-    ids = [refused.get(s.id) or (s.id if s.id in new else _first(s, taken, draining)) for s in submissions]
+    ids = [s.id if s.id in new else _first(s, taken, draining, refused.get(s.id)) for s in submissions]
     return Inserted(ids, waiting)
 
 
@@ -85,6 +87,7 @@ def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
     """Stores many new tasks that are all `is_copyable`; those whose queue or type drains are refused."""
     holds = holding.holds(tx)
     refused = {s.id: refusal for s in submissions if (refusal := _refusal(s, holds))} if holds.by_name else {}
+    refused |= over_limit(tx, [s for s in submissions if s.id not in refused])
     now, ready = tx.rows(queries("submission")["transaction_time"], {})[0]
     tasks, events, waiting = [], [], []
     lanes: dict[tuple[str, str, tuple[str, ...]], Lane] = {}
@@ -151,10 +154,12 @@ def _taken_keys(tx: Transaction, submissions: Sequence[Submission]) -> dict[str,
     return {key: (id_, content_hash) for key, id_, content_hash in rows}
 
 
-def _first(submission: Submission, taken: dict[str, tuple[str, str]], holds: Holds) -> str | SubmissionError:
+def _first(
+    submission: Submission, taken: dict[str, tuple[str, str]], holds: Holds, refusal: SubmissionError | None
+) -> str | SubmissionError:
     key = submission.idempotency_key
     if key is None or key not in taken:
-        return _refusal(submission, holds) or _unseen(submission)
+        return refusal or _refusal(submission, holds) or _unseen(submission)
     first_id, content_hash = taken[key]
     return first_id if content_hash == submission.content_hash else IdempotencyConflict(key, first_id)
 

@@ -49,3 +49,10 @@ INSERT INTO task_dependencies (parent_id, child_id) SELECT unnest(%(parents)s::u
 -- name: transaction_time
 -- The time that now() has in this transaction.
 SELECT now()::text, extract(epoch FROM now())::float8
+
+-- name: waiting_of_creators
+-- How many tasks of each of these creators no agent has yet. Reads the open tasks, which the limit keeps few.
+SELECT created_by, count(*)
+FROM tasks
+WHERE finished_at IS NULL AND state IN ('blocked', 'scheduled', 'pending') AND created_by = ANY(%(creators)s)
+GROUP BY created_by

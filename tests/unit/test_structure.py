@@ -23,6 +23,7 @@ FUNCTION_LINES = 60
 SQL_DRIVERS = {"psycopg2", "sqlalchemy", "alembic"}
 MAY_IMPORT_SQL_DRIVERS = {
     "core.database": "connections, transactions and migrations",
+    "core.database_roles": "prepares the embedded server's role, as its superuser, outside any pool",
     "core.database_errors": "what the drivers' errors mean",
     "core.connections": "single connections",
     "core.database_url": "libpq itself says what a URL means",
@@ -42,8 +43,14 @@ MAY_IMPORT_SQL_DRIVERS = {
     "worker.prove.people.yard": "connects as psql does, past the proxies",
 }
 # Who may hold text of SQL; everybody else names a statement of sql/queries.
-MAY_SPEAK_SQL = {"core.connections", "core.database", "core.migrations", "core.pooler", "core.probes"} | {
-    "worker.prove.people.acts_on_servers"  # what people type into psql
+MAY_SPEAK_SQL = {
+    "core.connections",
+    "core.database",
+    "core.database_roles",
+    "core.migrations",
+    "core.pooler",
+    "core.probes",
+    "worker.prove.people.acts_on_servers",  # what people type into psql
 }
 SQL_TEXT = re.compile(
     r"\s*(SELECT\s+\S+|INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM|TRUNCATE\s+\S+|COPY\s+\S+|WITH\s+\w+\s+AS"

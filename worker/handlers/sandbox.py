@@ -115,9 +115,10 @@ def run(
     """Runs `command` and returns how it ended; afterwards none of the processes that it started is alive.
 
     `directory` comes from `workdir.work_directory()`; what is below it counts against `disk_bytes`. The command can
-    write to `writable` in it, and read those, `readable` and what programs need; with `reads_all` also those of them
-    that only root may read. It sees a minimal environment plus `environment`.
-    `on_sample` is called about once a second with wall_seconds, cpu_seconds, peak_bytes and processes; if it raises, everything is killed and the error goes on.
+    write to `writable` in it, and read those, `readable` and what programs need; with `reads_all` also what only root
+    may read of them. It sees a minimal environment plus `environment`.
+    `on_sample` is called about once a second with wall_seconds, cpu_seconds, peak_bytes and processes; if it raises,
+    everything is killed and the error goes on.
     Raises HandlerCrashed if the supervising process was killed or stopped, TransientError if something is still alive,
     PermanentError if the command can't be started or this system can't lock it in.
     """

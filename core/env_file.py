@@ -1,0 +1,86 @@
+"""The `.env` file: whether it can be read as one, before its values are taken for settings."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+from collections.abc import Collection
+from difflib import get_close_matches
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+
+from core.texts import said
+
+LIMIT_BYTES = 1 << 20
+ENCODING = "utf-8-sig"  # UTF-8, with or without the mark that some editors put in front
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+
+
+def env_file_problems(path: Path, prefix: str, known: Collection[str]) -> list[str]:
+    """One line for each thing that is wrong; values are not shown, for they may be secrets.
+
+    A file that does not exist is fine. `known` are the names after `prefix`; any other name is another program's.
+    """
+    try:
+        text = _text_of(path)
+    except FileNotFoundError:
+        return []
+    except _Unreadable as error:
+        return [said("{path}: {reason}", path=str(path), reason=str(error))]
+    except OSError as error:
+        return [said("{path}: can't be read: {reason}", path=str(path), reason=error.strerror or str(error))]
+    return [
+        said("{path}, line {line}: {reason}", path=str(path), line=line, reason=reason)
+        for line, reason in _line_problems(text, prefix, known)
+    ]
+
+
+class _Unreadable(Exception):
+    """The file is none that could be read."""
+
+
+def _text_of(path: Path) -> str:
+    """Raises _Unreadable or OSError. What blocks when it is opened, such as a pipe, is not opened."""
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise _Unreadable(said("is not a regular file"))
+    if found.st_size > LIMIT_BYTES:
+        raise _Unreadable(said("has {size:,} bytes, expected at most {limit:,}", size=found.st_size, limit=LIMIT_BYTES))
+    try:
+        text = path.read_bytes().decode(ENCODING)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise _Unreadable(said("is not UTF-8 (line {line})", line=line)) from None
+    if "\0" in text:
+        raise _Unreadable(said("holds a NUL character (line {line})", line=text[: text.index("\0")].count("\n") + 1))
+    return text
+
+
+def _line_problems(text: str, prefix: str, known: Collection[str]) -> list[tuple[int, str]]:
+    problems = []
+    for binding in parse_stream(io.StringIO(text)):
+        blank = binding.original.string[: -len(binding.original.string.lstrip()) or None]
+        line = binding.original.line + blank.count("\n")
+        if binding.error:
+            problems.append((line, said("is not of the form NAME=value; are all quotes closed?")))
+        elif binding.key is not None and binding.value is None:
+            problems.append((line, said("has no =, expected NAME=value")))
+        elif binding.key is not None and not _NAME.fullmatch(binding.key):
+            problems.append((line, said("is not of the form NAME=value: the name has other characters than letters")))
+        elif binding.key is not None and binding.key.upper().startswith(prefix):
+            problems += [(line, reason) for reason in _unknown(binding.key, prefix, known)]
+    return problems
+
+
+def _unknown(name: str, prefix: str, known: Collection[str]) -> list[str]:
+    rest = name.upper().removeprefix(prefix)
+    names = [each.upper() for each in known]
+    if rest in names or rest.startswith("TEST_"):
+        return []
+    near = get_close_matches(rest, names, 1)
+    if near:
+        return [said("{name} is not a setting: did you mean {near}?", name=name, near=f"{prefix}{near[0]}")]
+    return [said("{name} is not a setting", name=name)]

@@ -1,0 +1,64 @@
+"""Any command line is taken or refused as it should be: one line or a usage text, a known exit code, no trace."""
+
+import importlib.util
+import random
+
+import pytest
+
+from core.errors import Unavailable
+from tests.unit.fuzz_arguments import STARTING, arguments, invoke, parameters_of
+from tests.unit.fuzzing import CASES
+from worker.cli.exits import BAD_INPUT, EXIT_CODES, UNAVAILABLE
+
+
+def away(*arguments, **options):
+    raise Unavailable("away")
+
+
+@pytest.fixture
+def nothing_starts(monkeypatch, tmp_path):
+    """Settings that are fine, servers that nobody runs, and nothing that a command could start."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TASKYARD_DATABASE_URL", "postgresql://someone:hunter2@127.0.0.1:1/taskyard")
+    monkeypatch.setenv("TASKYARD_REDIS_URL", f"unix://{tmp_path}/none.sock")
+    monkeypatch.setenv("TASKYARD_DATA_DIR", str(tmp_path))
+    for target in (
+        "worker.runtime.run_worker", "worker.runtime.run_agents", "worker.bench.run_bench",
+        "worker.prove.command.run_prove", "worker.prove.soak.run_soak",
+    ):  # fmt: skip
+        monkeypatch.setattr(target, lambda *args, **options: 0)
+    for target in ("worker.cli.connections.resolve", "worker.doctor.resolve", "core.migrations.migrate"):
+        if importlib.util.find_spec(target.rpartition(".")[0]):
+            monkeypatch.setattr(target, away, raising=False)
+
+
+def assert_told_well(words, result):
+    assert result.exception is None or isinstance(result.exception, SystemExit), (words, result.exception)
+    assert result.exit_code in EXIT_CODES, (words, result.exit_code)
+    assert "Traceback" not in result.output, words
+    assert "hunter2" not in result.output, words
+    if result.exit_code != 0:
+        lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+        assert lines or "Usage:" in result.stderr or result.exit_code == 1, (words, result.stderr)
+
+
+def test_odd_command_lines(nothing_starts):
+    parameters = parameters_of()
+    chance = random.Random(7)
+    codes = set()
+    for _ in range(CASES):
+        name = chance.choice(sorted(parameters))
+        words = arguments(chance, name, parameters[name])
+        result = invoke(words)
+        assert_told_well(words, result)
+        codes.add(result.exit_code)
+    assert {0, BAD_INPUT, UNAVAILABLE} <= codes
+
+
+@pytest.mark.parametrize("name", sorted(parameters_of()))
+def test_an_option_that_does_not_exist_is_usage(nothing_starts, name):
+    assert invoke([name, "--no-such-option"]).exit_code == BAD_INPUT
+
+
+def test_every_command_that_starts_something_is_known():
+    assert set(parameters_of()) >= STARTING

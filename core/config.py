@@ -10,8 +10,6 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,9 +31,6 @@ PlacementName = Literal["round_robin", "least_loaded", "priority"]
 ReportPeriod = Literal["daily", "weekly"]
 ReportFormat = Literal["pdf", "html", "xlsx", "csv", "json"]
 ENV_PREFIX = "TASKYARD_"
-# Variables of this prefix that are no settings: what processes tell each other, and switches of tests.
-OTHER_VARIABLES = frozenset({"TASKYARD_KEEPER", "TASKYARD_FAILPOINTS"})
-TEST_PREFIX = "TASKYARD_TEST_"
 Seconds = Annotated[float, AllowInfNan(False)]
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
@@ -267,7 +262,7 @@ def load_settings(**overrides: object) -> Settings:
     except (
         SettingsError,
         RecursionError,
-    ) as error:  # what the library itself can't take apart, such as a table that is no JSON
+    ) as error:  # such as a table that is no JSON
         reason = " ".join(str(error.__cause__ or error).split())
         field = str(error).partition('"')[2].partition('"')[0]
         name = f"{ENV_PREFIX}{field.upper()}" if field in Settings.model_fields else said("a setting")
@@ -280,24 +275,6 @@ def load_settings(**overrides: object) -> Settings:
 def settings() -> Settings:
     """The settings of this process, read once."""
     return load_settings()
-
-
-def unknown_settings(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """One line for each variable that looks like a setting and is none: probably a slip of the pen."""
-    names = [name.upper() for name in Settings.model_fields]
-    lines = []
-    for variable in sorted(environment):
-        if not variable.startswith(ENV_PREFIX) or variable.removeprefix(ENV_PREFIX) in names:
-            continue
-        if variable in OTHER_VARIABLES or variable.startswith(TEST_PREFIX):
-            continue
-        line = said("{variable} is not a setting", variable=variable)
-        near = get_close_matches(variable.removeprefix(ENV_PREFIX), names, 1)
-        if near:
-            name = f"{ENV_PREFIX}{near[0]}"
-            line = said("{variable} is not a setting: did you mean {name}?", variable=variable, name=name)
-        lines.append(line)
-    return lines
 
 
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import socket
 import sys
 import threading
@@ -12,7 +11,6 @@ import time
 from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
-from types import FrameType
 
 import structlog
 
@@ -28,12 +26,12 @@ from core.queue import Queue
 from core.recent_log import RecentLog
 from core.redis_client import connect_redis
 from core.registry import registry
-from core.store import reading, recovering
-from core.submission import Submitter
+from core.store import recovering
 from worker import doctor, entry_link, unmatched
 from worker.agents.pool import Pool
 from worker.agents.pool_config import load_pool
-from worker.dashboard_process import ROOT, DashboardProcess
+from worker.dashboard_process import DashboardProcess
+from worker.demo import submit_sample, with_code_execution, with_samples
 from worker.dispatcher import Dispatcher
 from worker.exporter import Exporter
 from worker.jobs import schedule
@@ -42,15 +40,13 @@ from worker.monitor.families import Families
 from worker.monitor.monitor import Monitor
 from worker.reporting import Reporting
 from worker.retention import Retention
-from worker.sample import sample_workload
-from worker.sample_files import make_samples, samples_folder
+from worker.signals import Signals
 from worker.term import TermFactory
 
 # The dispatcher's two threads take turns; Python's default of 5 ms would be most of a tick.
 SWITCH_INTERVAL_SECONDS = 0.0005
 # A busy tick makes thousands of objects that are gone by the next one, and hardly any in circles.
 GC_THRESHOLD = 20_000
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 log = structlog.get_logger(__name__)
 
@@ -194,8 +190,8 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
     refuse_inspection()
     shipper = configure_logs(settings.log_level)
     if demo:
-        settings = _with_samples(_with_code_execution(settings))
-    signals = _Signals()
+        settings = with_samples(with_code_execution(settings))
+    signals = Signals()
     with EmbeddedServers.missing_from(settings) as servers:
         endpoints = Endpoints(settings.database_url or servers.database_url, settings.redis_url or servers.redis_url)
         if migrate or settings.database_url is None:
@@ -213,7 +209,7 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
             if page is not None:
                 page.start()
             if demo:
-                _submit_sample(worker)
+                submit_sample(worker)
             if page is not None and page.wait_until_ready():
                 lines = entry_link.invitation(settings, worker.database, page.url)
                 print("".join(f"\n  {line}" for line in lines), "\n", flush=True)
@@ -234,7 +230,7 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     shipper = configure_logs(settings.log_level)
     if settings.redis_url is None:
         raise ConfigurationError(["TASKYARD_REDIS_URL: not set: agents on a host of their own need it"])
-    signals = _Signals()
+    signals = Signals()
     registry.load(settings.task_modules)
     unmatched.warn(_with_pool(settings, pool_file), registry, is_worker=False)
     queue = Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of)
@@ -255,49 +251,3 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
 
 def _with_pool(settings: Settings, pool_file: Path | None) -> Settings:
     return settings if pool_file is None else settings.model_copy(update={"pool_file": pool_file})
-
-
-class _Signals:
-    """SIGINT and SIGTERM: the first asks for a stop, the second for one without grace."""
-
-    def __init__(self) -> None:
-        self.told = threading.Event()
-        self.on_second = lambda: os._exit(130)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._handle)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.told.is_set():
-            self.on_second()
-        self.told.set()
-
-
-def _with_code_execution(settings: Settings) -> Settings:
-    """A demo may run code if only this machine can reach the page, and nobody decided otherwise.
-
-    Who may submit such code is another matter: the command line, and a browser that came by the link.
-    """
-    variable = "TASKYARD_ALLOW_CODE_EXECUTION"
-    if "allow_code_execution" in settings.model_fields_set or settings.dashboard_host not in LOOPBACK:
-        return settings
-    os.environ[variable] = "true"  # for the agents and their children
-    log.warning("code_execution.allowed", for_whom="the command line and who signs in", off_by=f"{variable}=false")
-    return settings.model_copy(update={"allow_code_execution": True})
-
-
-def _with_samples(settings: Settings) -> Settings:
-    """A demo's tasks may read the samples, unless somebody decided what tasks may read."""
-    if "data_folders" in settings.model_fields_set:
-        return settings
-    folder = make_samples(settings.data_dir, ROOT)
-    os.environ["TASKYARD_DATA_FOLDERS"] = str(folder)  # for the agents and their children
-    return settings.model_copy(update={"data_folders": (folder,)})
-
-
-def _submit_sample(worker: Worker) -> None:
-    with worker.database.transaction() as tx:
-        if reading.has_tasks(tx):
-            return
-    submitter = Submitter(worker.settings, registry, worker.database, worker.queue)
-    count = len(submitter.submit_many(sample_workload(samples_folder(worker.settings.data_dir))))
-    log.info("sample.submitted", tasks=count)

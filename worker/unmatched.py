@@ -12,9 +12,10 @@ import structlog
 
 from core.alert_kinds import KINDS, Subject
 from core.alert_rules import Rule, load_rules
-from core.config import Settings, unknown_settings
+from core.config import Settings
 from core.errors import ConfigurationError
 from core.registry import Registry, TaskType
+from core.unknown_settings import unknown_settings
 from worker.agents.pool_config import AgentSpec, load_pool
 
 log = structlog.get_logger(__name__)

@@ -20,7 +20,7 @@ from worker.alerts.conditions import read
 from worker.monitor.signals import Anomaly, AttemptCounts, HostUsage
 
 LANE = {"queue": "mail", "type": "demo.lonely", "requires": ["gpu"], "oldest_ready_at": 100.0}
-AGENT = {"id": "a:b", "types": ["demo.*"], "tags": ["linux"], "max_concurrency": 1}
+AGENT = {"id": "a:b", "types": ["demo.*"], "tags": ["linux"], "max_concurrency": 1, "known_types": None, "refused": {}}
 WAITS = Histogram()
 WAITS.add(3.0)
 

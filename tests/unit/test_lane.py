@@ -30,7 +30,7 @@ def test_different_tags_are_different_lanes() -> None:
 
 @pytest.mark.parametrize("text", ["", "default", "default|code.run", "a|b|c|d"])
 def test_what_is_no_lane(text: str) -> None:
-    with pytest.raises(ValueError, match="unpack"):
+    with pytest.raises(ValueError, match="not as queue"):
         Lane.parse(text)
 
 

@@ -149,7 +149,7 @@ def test_a_newer_agent_may_say_more() -> None:
 def test_agents_and_leaders_of_before_and_after_known_types_understand_each_other() -> None:
     agent = {"id": "a:1", "name": "a", "boot_id": "1", "kind": "k", "host": "h", "pid": 1, "types": ["*"], "tags": []}
     agent["max_concurrency"] = 3
-    hello, returned = decode_reports(msgspec.json.encode([["hello", agent], ["returned", "a:1", [["t", 1]]]]))
+    hello, returned = decode_reports(msgspec.json.encode([["hello", agent], ["returned", "a:1", [[task_id(1), 1]]]]))
     assert (hello.known_types, returned.task_type) == (None, None)
 
     class OldReturned(msgspec.Struct, array_like=True, tag="returned"):
@@ -160,6 +160,6 @@ def test_agents_and_leaders_of_before_and_after_known_types_understand_each_othe
         agent: protocol.AgentInfo
 
     known = [protocol.KnownType("a.b", "1", [])]
-    new = encode([protocol.Hello(hello.agent, known), protocol.Returned("a:1", [("t", 1)], "a.b", "why")])
+    new = encode([protocol.Hello(hello.agent, known), protocol.Returned("a:1", [(task_id(1), 1)], "a.b", "why")])
     old_hello, old_returned = msgspec.json.decode(new, type=list[OldHello | OldReturned])
-    assert (old_hello.agent, old_returned.pairs) == (hello.agent, [("t", 1)])
+    assert (old_hello.agent, old_returned.pairs) == (hello.agent, [(task_id(1), 1)])

@@ -147,6 +147,7 @@ def test_a_leader_takes_from_agents_what_it_does_not_know(desk: Desk) -> None:
     desk.hello(NEW, known("acme.new", max_attempts=7, backoff_seconds=2.5, retry_on=["timeout"]))
     policy = policy_of(desk.ledger.fleet, "acme.new")
     assert (policy.max_attempts, policy.backoff_seconds, set(policy.retry_on)) == (7, 2.5, {"timeout"})
+    give(desk.ledger, claimed(1, agent_id=NEW))
     child = SubmitChild(NEW, "r", task_id(1), 1, 1, "acme.new", {"any": [1]}, {})
     (accepted,) = desk.read(child).children
     assert accepted.submission.max_attempts == 7

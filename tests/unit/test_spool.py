@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from core.protocol import NULL, Done, Log, decode_reports
+from core.protocol import NULL, Done, Gone, Log, decode_reports
 from tests.unit.ledger_support import task_id
 from worker.agents import spool
 from worker.agents.outbox import Outbox
@@ -93,9 +93,9 @@ def test_what_a_dead_agent_left_is_handed_in_before_its_death_is_reported(tmp_pa
     Spool(tmp_path, AGENT).keep([done(1), done(2)])
     Spool(tmp_path, "coder-2:x").keep([done(3)])
     pool._spooled = [*spool.spooled_by(tmp_path, "coder-2:x"), tmp_path / "taken by its agent meanwhile"]
-    pool._lost = [AGENT]
+    pool._lost = [Gone(AGENT, "lost")]
     pool._report_lost()
-    assert (len(pool._spooled), pool._lost) == (2, [AGENT]), "Redis is away: asked again"
+    assert (len(pool._spooled), pool._lost) == (2, [Gone(AGENT, "lost")]), "Redis is away: asked again"
     queue.is_there = True
     pool._report_lost()
     assert [getattr(report, "task_id", "gone") for report in queue.arrived] == [

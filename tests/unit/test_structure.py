@@ -72,8 +72,8 @@ MAY_IMPORT_REDIS = {
     "core.probes": "asks a server what it is",
     "core.redis_usage": "sizes of keys, for the System page",
 }
-# Who may write to standard output: the command line, and the line that says where the dashboard is.
-MAY_PRINT = ("worker.cli.", "worker.bench", "worker.runtime")
+# Who may write to standard output: the command line, the line that says where the dashboard is, a handler that floods.
+MAY_PRINT = ("worker.cli.", "worker.bench", "worker.runtime", "worker.prove.tasks")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Subclass it and implement `execute` for an agent of another kind; `worker.agents.task_agent` runs registered types.
 
-Threads: the caller of `run` reads the inbox; one per slot executes; one sends heartbeats; one flushes the outbox late.
+Threads: the caller of `run` reads the inbox; one per slot executes; one beats; one flushes the outbox late.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from core.protocol import (
 )
 from core.queue import Queue
 from core.redis_client import reaching_redis
-from worker.agents.channel import CANNOT_RUN, AgentChannel, Requests
+from worker.agents.channel import AgentChannel, Requests, refusal_of
 from worker.agents.heart import Heart
 from worker.agents.held import Held
 from worker.agents.inbox import DELETE_COUNT, Inbox
@@ -274,8 +274,8 @@ class BaseAgent(abc.ABC):
         finally:
             bind_attempt(None)
             self._running.pop(pair, None)
-        if done is not None and done.failure is not None and done.failure.error_class == CANNOT_RUN:
-            self._hand_back([pair], run.task_type, done.failure.message)
+        if done is not None and (reason := refusal_of(done)) is not None:
+            self._hand_back([pair], run.task_type, reason)
         elif done is not None:
             self._run_times.note(run.task_type, done.run_seconds)
             done.agent_id = channel.agent_id

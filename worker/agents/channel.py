@@ -11,7 +11,7 @@ import orjson
 from msgspec import Raw
 
 from core.errors import PermanentError, TransientError
-from core.protocol import Checkpoint, Log, Progress, Reply, Run, SubmitChild
+from core.protocol import Checkpoint, Done, Log, Progress, Reply, Run, SubmitChild
 from core.redis_client import reaching_redis
 from worker.log_redaction import redacted_text
 
@@ -22,6 +22,11 @@ PROGRESS_INTERVAL_SECONDS = 0.5
 LOG_LIMIT = 1_000  # lines of one attempt
 REPLY_TIMEOUT_SECONDS = 30.0
 CANNOT_RUN = "cannot_run"  # in place of an ErrorClass: the attempt goes back to whoever can run it
+
+
+def refusal_of(done: Done) -> str | None:
+    """Why the attempt could not be run here at all; None if it was run."""
+    return done.failure.message if done.failure is not None and done.failure.error_class == CANNOT_RUN else None
 
 
 class Requests:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from core.clock import Clock
-from core.database import Database
+from core.database import Database, Transaction
 from core.errors import Busy
 from core.store import recovering, rolling
 from core.store.rolling import DAY, LEVELS, MINUTE
@@ -64,7 +64,7 @@ class RollUp:
             since = rolling.progress(tx, MINUTE)
             settled = math.floor(rolling.settled_until(tx) / MINUTE) * MINUTE
             if since > settled + SET_BACK_SECONDS:  # the clock was set back: what happens now is counted again
-                rolling.note_progress(tx, MINUTE, settled)
+                self._go_back(tx, settled)
                 since = settled
             until = min(settled, since + self._minutes_at_once * MINUTE)
             if until <= since:
@@ -82,15 +82,20 @@ class RollUp:
         time.sleep(seconds / self._catch_up_share - seconds)
         return True
 
+    def _go_back(self, tx: Transaction, settled: float) -> None:
+        """Has every level that has come further count on from here; what was counted before stays."""
+        for level in LEVELS:
+            here = math.floor(settled / level) * level
+            if rolling.progress(tx, level) > here:
+                rolling.note_progress(tx, level, here)
+
     def _roll_above(self) -> None:
         for below, level in itertools.pairwise(LEVELS):
             with self._database.transaction() as tx:
                 since = rolling.progress(tx, level)
                 patience = SAMPLES_SECONDS if below == MINUTE else 0.0
                 until = math.floor((rolling.levels(tx)[below] - patience) / level) * level
-                if since > until + level + SET_BACK_SECONDS:
-                    rolling.note_progress(tx, level, until)
-                elif until > since:
+                if until > since:
                     rolling.roll_up(tx, level, below, since, until)
                     rolling.note_progress(tx, level, until)
 

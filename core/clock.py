@@ -16,6 +16,26 @@ class Clock:
         return time.monotonic()
 
 
+class DatabaseClock(Clock):
+    """The database's time, carried on by elapsed time since it was last read: this host's clock may say anything.
+
+    Until it is read for the first time, `now` is this host's.
+    """
+
+    def __init__(self) -> None:
+        self._read: tuple[float, float] | None = None  # the database's epoch seconds, and our monotonic ones then
+
+    def note(self, database_now: float) -> None:
+        """Takes the database's time over, in epoch seconds."""
+        self._read = (database_now, self.monotonic())
+
+    def now(self) -> datetime:
+        if self._read is None:
+            return super().now()
+        then, at = self._read
+        return datetime.fromtimestamp(then + (self.monotonic() - at), UTC)
+
+
 class FakeClock(Clock):
     """A clock that stands still until it is told to advance."""
 

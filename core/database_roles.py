@@ -7,8 +7,8 @@ read the server's statistics. It can run no programs, read and write no files of
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 
-from core.database import driver_url
 from core.errors import Unavailable
 from core.texts import said
 
@@ -54,13 +54,13 @@ def prepare_role(url: str, role: str, database: str) -> None:
     `url` is a superuser's, of another database of the server. Raises Unavailable.
     """
     engine = sa.create_engine(
-        driver_url(url),
+        make_url(url),
         poolclass=sa.NullPool,
         isolation_level="AUTOCOMMIT",
         connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS},
     )
     inside = sa.create_engine(
-        driver_url(url).set(database=database),
+        make_url(url).set(database=database),
         poolclass=sa.NullPool,
         connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS},
     )

@@ -21,8 +21,9 @@ from typing import TypeVar
 
 import psutil
 import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 
-from core.database import connect_engine, driver_url
+from core.database import connect_engine
 from core.embedded import EmbeddedServers, Endpoints
 from core.embedded_postgres import ROLE, PostgresServer
 
@@ -79,7 +80,7 @@ def _let_create_databases(server: PostgresServer) -> None:
     with engine.connect() as connection:
         connection.execute(sa.text(f"ALTER ROLE {ROLE} CREATEDB CREATEROLE"))
     engine.dispose()
-    template = driver_url(server.admin_url).set(database="template1").render_as_string(hide_password=False)
+    template = make_url(server.admin_url).set(database="template1").render_as_string(hide_password=False)
     engine = connect_engine(template).execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(sa.text(f"GRANT EXECUTE ON FUNCTION pg_stat_reset() TO {ROLE}"))

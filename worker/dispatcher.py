@@ -217,7 +217,7 @@ class Dispatcher:
         if committed.holds is not None:
             term.ledger.hold(committed.holds)
         if committed.database_time is not None:
-            term.database_offset = committed.database_time - self._clock.now().timestamp()
+            term.database_offset = committed.database_time - self._clock.monotonic()
         # long enough ahead for a commit, a publication and the way back, so that agents don't run dry
         cover = min(MOST_COVER_SECONDS, max(LEAST_COVER_SECONDS, 3 * committed.seconds))
         term.cover_seconds += 0.2 * (cover - term.cover_seconds)

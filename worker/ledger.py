@@ -68,7 +68,8 @@ class Claim:
 class KnownAgent:
     """An agent that said hello or sent a heartbeat.
 
-    `beat_at` is when its last heartbeat was first seen, 0 before the first; `unread_since` is when its
+    `beat_at` is when its last heartbeat was first seen, 0 before the first; `unheard_seconds` is how long rosters
+    were read since without another one; `unread_since` is when its
     inbox ended at `unread_tail`, which it has not read yet (monotonic seconds; None: it has read everything).
     """
 
@@ -76,6 +77,7 @@ class KnownAgent:
     slots: AgentSlots
     heartbeat: Heartbeat | None = None
     beat_at: float = 0.0
+    unheard_seconds: float = 0.0
     held_before: frozenset[Pair] = frozenset()
     published_before: frozenset[Pair] = frozenset()
     tail_before: tuple[int, int] | None = None

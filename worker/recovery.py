@@ -28,6 +28,7 @@ from worker.unprocessable import ESCAPES, reason_of, settle_escaped
 
 DEAF_AFTER_SECONDS = 10.0
 OVERDUE_GRACE_SECONDS = 15.0
+MOST_WATCHED_SECONDS = 2.0  # between two rosters; what this leader did not see for longer is held against nobody
 SWEEP_SLICE = 2_000
 REBUILD_SLICE = 10_000
 
@@ -71,8 +72,11 @@ class Recovery:
         """
         if not roster.canary_lives or self._canary_since is None:
             self._canary_since = now if roster.canary_lives else None
+        watched = min(max(0.0, now - self._now), MOST_WATCHED_SECONDS) if self._now else 0.0
         self._now = now
         suspects = Suspects(position(roster.results_tail))
+        for agent in self._ledger.agents.values():
+            agent.unheard_seconds += watched
         for agent_id, (beat, inbox_tail) in roster.agents.items():
             if agent_id in self._ledger.ended:
                 continue
@@ -126,7 +130,7 @@ class Recovery:
             agent = self._ledger.add_agent(beat.agent)
             batch.arrivals.append(beat.agent)
         if agent.heartbeat is None or agent.heartbeat.number != beat.number:
-            agent.beat_at = now
+            agent.beat_at, agent.unheard_seconds = now, 0.0
         agent.heartbeat = beat
         hold = self._ledger.holds.of_agent(beat.agent.name)
         agent.slots.accepts_work = not beat.draining and hold is None
@@ -171,6 +175,9 @@ class Recovery:
             return  # silence proves nothing yet: heartbeats may have been lost with time, not with agents
         known = (self._ledger.agents.keys() | self._ledger.inherited | holders) - self._ledger.ended
         unheard = {agent_id for agent_id, since in self._unreadable.items() if now - since >= self._ttl_seconds}
+        # Redis ends a heartbeat by its own clock, and late if that was set back: one that is no longer renewed counts
+        # for nothing either.
+        unheard |= {id_ for id_, agent in self._ledger.agents.items() if agent.unheard_seconds > self._ttl_seconds + 1}
         suspects.lost_agents += sorted(known - (roster.agents.keys() - unheard))
 
     def _settle_overdue(self, now: float, batch: Batch) -> None:

@@ -15,6 +15,7 @@ from core.reports import Report, gather, render
 from core.reports.folder import PERIODS, missing, name_of, remove_older, write_report
 from core.store import rolling
 from core.store.rolling import MINUTE
+from worker.steady_time import SteadyTime
 
 AFTER_MIDNIGHT = timedelta(minutes=5)  # the last roll-up of the day is done by then
 
@@ -24,13 +25,16 @@ log = structlog.get_logger(__name__)
 class Reporting:
     """The duty: `write_due` whenever it suits; what is there already is not written again."""
 
-    def __init__(self, settings: Settings, database: Database, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, clock: Clock | None = None, steady: SteadyTime | None = None
+    ) -> None:
         self._folder = settings.reports_folder
         self._periods = settings.reports
         self._formats = settings.report_formats
         self._days = settings.retention_reports_days
         self._database = database
         self._clock = clock or Clock()
+        self._steady = steady or SteadyTime(self._clock)
         self._trouble = ""
 
     def write_due(self, may_go_on: Callable[[], bool]) -> list[str]:
@@ -46,7 +50,8 @@ class Reporting:
                 if formats and may_go_on() and self._is_counted(period, first):
                     written += self._write(period, first, formats, may_go_on)
             if self._days:
-                remove_older(self._folder, self._clock.now() - timedelta(days=self._days))
+                days = self._days + self._steady.extra_days(self._database)
+                remove_older(self._folder, self._clock.now() - timedelta(days=days))
         except (Unavailable, OSError) as error:
             if self._trouble != str(error):
                 self._trouble = str(error)

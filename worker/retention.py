@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 
 import structlog
 
-from core.clock import Clock
 from core.config import Settings
-from core.database import Database
+from core.database import Database, Transaction
 from core.errors import Busy
-from core.store import pruning
+from core.store import pruning, recovering
+from worker.steady_time import SteadyTime
 
 BATCH = 1_000  # rows in a transaction
 PAUSE_SECONDS = 0.02  # between transactions, for everybody else
@@ -39,25 +39,26 @@ class Removed:
 class Retention:
     """Prunes by the settings; a retention of 0 days keeps for ever."""
 
-    def __init__(self, settings: Settings, database: Database, clock: Clock | None = None) -> None:
+    def __init__(self, settings: Settings, database: Database, steady: SteadyTime | None = None) -> None:
+        """`steady` keeps everything longer while the database's clock is ahead; without it, that clock decides."""
         self._tasks_days = settings.retention_tasks_days
         self._events_days = settings.retention_events_days
         self._agents_days = settings.retention_agents_days
         self._database = database
-        self._clock = clock or Clock()
+        self._steady = steady
 
     def due(self) -> Removed:
         """What a `prune` would remove now; raises Unavailable."""
-        now = self._clock.now()
-        found = Removed()
+        found, extra = Removed(), self._extra_days()
         with self._database.transaction() as tx:
+            now = _now(tx)
             if self._tasks_days:
-                found.tasks = pruning.old_tasks(tx, self._tasks_days, now)
+                found.tasks = pruning.old_tasks(tx, self._tasks_days + extra, now)
             if self._events_days:
-                found.event_days = len(pruning.old_partitions(tx, self._events_days, now.astimezone(UTC).date()))
-                found.default_events = pruning.old_default_events(tx, self._events_days)
+                found.event_days = len(pruning.old_partitions(tx, self._events_days + extra, now.date()))
+                found.default_events = pruning.old_default_events(tx, self._events_days + extra)
             if self._agents_days:
-                found.agents = pruning.old_agents(tx, self._agents_days)
+                found.agents = pruning.old_agents(tx, self._agents_days + extra)
         return found
 
     def prune(self, actor: str, *, may_go_on: Callable[[], bool], progress: Progress) -> Removed:
@@ -65,33 +66,36 @@ class Retention:
 
         `progress(what, count)` is called after each. Raises Unavailable.
         """
-        removed = Removed()
+        removed, extra = Removed(), self._extra_days()
         if self._tasks_days:
-            self._prune_tasks(removed, may_go_on, progress)
+            self._prune_tasks(self._tasks_days + extra, removed, may_go_on, progress)
         if self._events_days:
-            self._prune_events(removed, may_go_on, progress)
+            self._prune_events(self._events_days + extra, removed, may_go_on, progress)
         if removed or self._agents_days:
             with self._database.transaction() as tx:
                 if self._agents_days:
-                    removed.agents = pruning.prune_agents(tx, self._agents_days)
+                    removed.agents = pruning.prune_agents(tx, self._agents_days + extra)
                 if removed:
                     pruning.note(tx, actor, asdict(removed))
         return removed
 
-    def _prune_tasks(self, removed: Removed, may_go_on: Callable[[], bool], progress: Progress) -> None:
-        now, after = self._clock.now(), None
+    def _extra_days(self) -> int:
+        return self._steady.extra_days(self._database) if self._steady is not None else 0
+
+    def _prune_tasks(self, days: int, removed: Removed, may_go_on: Callable[[], bool], progress: Progress) -> None:
+        after = None
         while may_go_on():
             with self._database.transaction() as tx:
-                count, after = pruning.prune_tasks(tx, self._tasks_days, now, after, BATCH)
+                count, after = pruning.prune_tasks(tx, days, _now(tx), after, BATCH)
             removed.tasks += count
             progress("tasks", removed.tasks)
             if after is None:
                 return
             time.sleep(PAUSE_SECONDS)
 
-    def _prune_events(self, removed: Removed, may_go_on: Callable[[], bool], progress: Progress) -> None:
+    def _prune_events(self, days: int, removed: Removed, may_go_on: Callable[[], bool], progress: Progress) -> None:
         with self._database.transaction() as tx:
-            names = pruning.old_partitions(tx, self._events_days, self._clock.now().astimezone(UTC).date())
+            names = pruning.old_partitions(tx, days, _now(tx).date())
         for name in names:
             if not may_go_on():
                 return
@@ -105,9 +109,14 @@ class Retention:
             progress("event_days", removed.event_days)
         while may_go_on():
             with self._database.transaction() as tx:
-                count = pruning.prune_default_events(tx, self._events_days, BATCH)
+                count = pruning.prune_default_events(tx, days, BATCH)
             removed.default_events += count
             if count < BATCH:
                 return
             progress("default_events", removed.default_events)
             time.sleep(PAUSE_SECONDS)
+
+
+def _now(tx: Transaction) -> datetime:
+    """The database's time, which decides."""
+    return datetime.fromtimestamp(recovering.database_time(tx), UTC)

@@ -15,11 +15,11 @@ from pathlib import Path
 import structlog
 
 from core import migrations
-from core.clock import Clock
+from core.clock import DatabaseClock
 from core.config import Settings
 from core.database import Database
 from core.embedded import EmbeddedServers, Endpoints
-from core.errors import ConfigurationError, Unavailable
+from core.errors import Busy, ConfigurationError, Unavailable
 from core.keys import Keys
 from core.private_files import refuse_inspection
 from core.queue import Queue
@@ -41,6 +41,7 @@ from worker.monitor.monitor import Monitor
 from worker.reporting import Reporting
 from worker.retention import Retention
 from worker.signals import Signals
+from worker.steady_time import SteadyTime
 from worker.term import TermFactory
 
 # The dispatcher's two threads take turns; Python's default of 5 ms would be most of a tick.
@@ -59,16 +60,17 @@ class Worker:
         self._servers = servers
         self.database = Database(endpoints.database_url)
         self.queue = Queue(connect_redis(endpoints.redis_url), settings.namespace, settings.placement_of)
-        self._clock = Clock()
+        self._clock = DatabaseClock()
+        self._steady = SteadyTime(self._clock)
         name = f"{socket.gethostname()}:{os.getpid()}"
         terms = TermFactory(settings, registry, endpoints.database_url, self.queue, name, self._clock)
         self.dispatcher = Dispatcher(terms, self._clock)
         self.pool = Pool(
             load_pool(settings.pool_file), endpoints.redis_url, self.queue, settings.grace_seconds, settings.data_dir
         )
-        self._retention = Retention(settings, self.database)
-        self._reporting = Reporting(settings, self.database, self._clock)
-        self.monitor = Monitor(settings, self.database, self.queue, self.dispatcher, name, self._clock)
+        self._retention = Retention(settings, self.database, self._steady)
+        self._reporting = Reporting(settings, self.database, self._clock, self._steady)
+        self.monitor = Monitor(settings, self.database, self.queue, self.dispatcher, name, self._clock, self._steady)
         self._exporter = Exporter(
             settings.metrics_host,
             settings.metrics_port,
@@ -78,7 +80,7 @@ class Worker:
             health=self._health,
             readiness=self._readiness,
         )
-        self._scheduler = schedule(self)
+        self._scheduler = schedule(self, self._clock)
         self._dispatching = threading.Thread()
         self._supervising = threading.Thread(target=self.pool.run, name="pool", daemon=True)
         self._is_stopping = False
@@ -89,6 +91,7 @@ class Worker:
         gc.collect()
         gc.freeze()  # modules and settings: they stay, and need not be looked at again and again
         gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
+        self.read_time()
         self.ensure_partitions()
         self.keep_dispatcher()
         self._supervising.start()
@@ -121,6 +124,15 @@ class Worker:
         if not self._dispatching.is_alive() and not self._is_stopping:
             self._dispatching = threading.Thread(target=self.dispatcher.run, name="dispatcher", daemon=True)
             self._dispatching.start()
+
+    def read_time(self) -> None:
+        """Has everything in this worker go by the database's time."""
+        try:
+            with self.database.transaction() as tx:
+                self._steady.begin(tx)
+                self._clock.note(recovering.database_time(tx))
+        except (Unavailable, Busy) as error:  # what waits for PostgreSQL says so
+            log.debug("time.waiting", reason=str(error))
 
     def ensure_partitions(self) -> None:
         """Makes the audit log's partitions of the next days."""

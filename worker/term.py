@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Term:
-    """A leader's memory and connections. `database_offset` is the database's clock less ours, in seconds."""
+    """A leader's memory and connections. `database_offset` is the database's clock less our monotonic one."""
 
     epoch: int
     generation: str
@@ -51,7 +51,7 @@ class Term:
 
     def database_now(self, clock: Clock) -> float:
         """The time that decides, epoch seconds."""
-        return clock.now().timestamp() + self.database_offset
+        return clock.monotonic() + self.database_offset
 
 
 class TermFactory:
@@ -95,7 +95,7 @@ class TermFactory:
             ledger=ledger,
             recovery=recovery,
             intake=Intake(ledger, recovery, fleet, self._limits, self._clock),
-            database_offset=database_now - self._clock.now().timestamp(),
+            database_offset=database_now - self._clock.monotonic(),
         )
 
     def abandon(self) -> None:

@@ -55,7 +55,7 @@ class Desk:
         self.readings = {} if value is None else {"here": Reading(value, f"{value:.0%} full")}
         before = len(self.told.events)
         READINGS["now"] = self.readings
-        self.engine.evaluate(None, self.clock.now())  # type: ignore[arg-type]
+        self.engine.evaluate(None, self.clock.now(), self.clock.monotonic())  # type: ignore[arg-type]
         return self.told.events[before:]
 
 
@@ -127,7 +127,7 @@ def test_a_restart_tells_nothing_again_and_can_resolve(desk: Desk, database: Dat
 def test_a_rule_that_was_taken_out_resolves_its_alerts(desk: Desk, database: Database) -> None:
     desk.look(0.95)
     without = AlertEngine(RuleFile(), database, Told(), "main")  # type: ignore[arg-type]
-    without.evaluate(None, desk.clock.now())  # type: ignore[arg-type]
+    without.evaluate(None, desk.clock.now(), desk.clock.monotonic())  # type: ignore[arg-type]
     assert rows(database)[0].state == "resolved"
 
 
@@ -180,7 +180,7 @@ def test_a_rule_that_breaks_does_not_stop_the_others(desk: Desk, monkeypatch: py
         return {"here": Reading(0.95, "full")}
 
     monkeypatch.setattr(engines, "read", read)
-    engine.evaluate(None, desk.clock.now())  # type: ignore[arg-type]
+    engine.evaluate(None, desk.clock.now(), desk.clock.monotonic())  # type: ignore[arg-type]
     assert desk.told.events == FIRING
 
 

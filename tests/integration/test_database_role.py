@@ -8,8 +8,10 @@ import psycopg2
 import psycopg2.errors
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 
-from core.database import connect_driver, connect_engine, driver_url
+from core.connections import connect_driver
+from core.database import connect_engine
 from core.database_roles import prepare_role
 from core.embedded_postgres import DATABASE, ROLE, PostgresServer
 from core.migrations import migrate
@@ -85,11 +87,11 @@ def test_what_a_superuser_made_before_is_handed_over(server):
     admin = connect_engine(server.admin_url).execution_options(isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    old = driver_url(server.admin_url).set(database=name).render_as_string(hide_password=False)
+    old = make_url(server.admin_url).set(database=name).render_as_string(hide_password=False)
     migrate(old)
     for _ in range(2):  # at every start
         prepare_role(server.admin_url, ROLE, name)
-    ours = connect_engine(driver_url(server.url).set(database=name).render_as_string(hide_password=False))
+    ours = connect_engine(make_url(server.url).set(database=name).render_as_string(hide_password=False))
     with ours.begin() as connection:
         others = sa.text(
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relowner <> (:role)::regrole"

@@ -33,10 +33,21 @@ class Watch:
         self.ledger = Ledger(Durations())
         self.recovery = Recovery(self.ledger, lambda name: RetryPolicy(), TTL_SECONDS)
         self.now = 100.0
+        self.beats = 0
 
-    def look(self, *beats: Heartbeat, tail: str = "0-0", inbox_tail: str = "0-0", canary: bool = True) -> Batch:
+    def look(
+        self,
+        *beats: Heartbeat,
+        tail: str = "0-0",
+        inbox_tail: str = "0-0",
+        canary: bool = True,
+        are_renewed: bool = True,
+    ) -> Batch:
         """Reads one roster, with all results read up to its tail; a second passes."""
         batch = Batch()
+        self.beats += are_renewed
+        for beat in beats:
+            beat.number = self.beats
         read = roster(*beats, tail=tail, inbox_tail=inbox_tail, canary_lives=canary)
         self.recovery.inspect(read, GENERATION, self.now, batch)
         self.recovery.conclude(tail.encode(), batch)
@@ -267,3 +278,20 @@ def test_positions_are_numbers() -> None:
     assert position(b"999-5") < position(b"1000-0")
     assert position(b"1000-9") < position(b"1000-10")
     assert position(b"1000") == (1000, 0)
+
+
+def test_a_heartbeat_that_is_not_renewed_is_silence_though_redis_keeps_it(watch: Watch) -> None:
+    """The clock of Redis was set back: what should have expired stays for as long."""
+    watch.give()
+    for _ in range(int(TTL_SECONDS) + 2):
+        assert watch.look(heartbeat()).endings == []
+    endings = [watch.look(heartbeat(), are_renewed=False).endings for _ in range(int(TTL_SECONDS) + 3)]
+    assert [ending for some in endings for ending in some] == [(AGENT, "lost")]
+
+
+def test_time_that_the_leader_did_not_see_is_held_against_nobody(watch: Watch) -> None:
+    for _ in range(int(TTL_SECONDS) + 2):
+        watch.look(heartbeat())
+    watch.now += 3600  # the leader was stopped, and its host with it
+    assert watch.look(heartbeat(), are_renewed=False).endings == []
+    assert watch.look(heartbeat()).endings == []

@@ -47,11 +47,11 @@ class AlertEngine:
         self.firing: list[FiringAlert] = []  # after the last evaluation; replaced, never changed
         self._broken: set[str] = set()  # rules whose evaluation failed last time
 
-    def evaluate(self, signals: Signals, now: datetime) -> None:
-        """Judges every rule once."""
+    def evaluate(self, signals: Signals, now: datetime, elapsed: float) -> None:
+        """Judges every rule once; `elapsed` is monotonic seconds, by which conditions last."""
         self._synchronise(now)
         for rule in self._rules.values():
-            for change, key, reading in self._step(rule, signals, now):
+            for change, key, reading in self._step(rule, signals, elapsed):
                 if change is Change.FIRED:
                     self._fire(rule, key, reading, now)
                 elif change is Change.RESOLVED:
@@ -76,7 +76,7 @@ class AlertEngine:
         self._unsaved.clear()
         self.firing = []
 
-    def _step(self, rule: Rule, signals: Signals, now: datetime) -> list[tuple[Change, Key, Reading]]:
+    def _step(self, rule: Rule, signals: Signals, elapsed: float) -> list[tuple[Change, Key, Reading]]:
         try:
             readings = read(rule, signals)
         except Exception:  # one rule's defect must not silence the others
@@ -85,7 +85,7 @@ class AlertEngine:
             self._broken.add(rule.name)
             return []
         self._broken.discard(rule.name)
-        return self._lifecycle.step(rule, readings, now.timestamp())
+        return self._lifecycle.step(rule, readings, elapsed)
 
     # PostgreSQL
 
@@ -119,7 +119,7 @@ class AlertEngine:
             self._open[key] = alert if mine is None else replace(alert, message=mine.message, value=mine.value)
             if key not in self._lifecycle.conditions:
                 reading = Reading(alert.value or 0.0, alert.message)
-                self._lifecycle.conditions[key] = Condition(alert.fired_at.timestamp(), reading, is_firing=True)
+                self._lifecycle.conditions[key] = Condition(0.0, reading, is_firing=True)
                 if not self._is_loaded and self._is_silenced(key, now):
                     self._untold.add(key)
         self._is_loaded = True

@@ -22,7 +22,7 @@ class Change(StrEnum):
 
 @dataclass(slots=True)
 class Condition:
-    """One rule's state for one subject: pending since `since` (epoch seconds), and firing if `is_firing`."""
+    """One rule's state for one subject: pending since `since` (monotonic seconds), and firing if `is_firing`."""
 
     since: float
     reading: Reading
@@ -36,7 +36,7 @@ class Lifecycle:
     conditions: dict[Key, Condition] = field(default_factory=dict)
 
     def step(self, rule: Rule, readings: Readings | None, now: float) -> list[tuple[Change, Key, Reading]]:
-        """Takes a rule's readings at `now` (epoch seconds) and returns what changed; None changes nothing.
+        """Takes a rule's readings at `now` (monotonic seconds) and returns what changed; None changes nothing.
 
         A subject without a reading is back to normal. A pending condition whose value falls below the
         threshold is forgotten; a firing one holds until the value is below `clear`.

@@ -28,6 +28,7 @@ from worker.monitor.observer import Observer
 from worker.monitor.rollup import RollUp
 from worker.monitor.sampler import Sampler
 from worker.monitor.signals import Anomaly
+from worker.steady_time import SteadyTime
 
 DELIVERY_SECONDS = 5.0  # that a stop waits for notifications on their way
 Result = TypeVar("Result")
@@ -39,7 +40,14 @@ class Monitor:
     """Live state, samples, roll-ups and alerts of one worker."""
 
     def __init__(
-        self, settings: Settings, database: Database, queue: Queue, dispatcher: Dispatcher, worker: str, clock: Clock
+        self,
+        settings: Settings,
+        database: Database,
+        queue: Queue,
+        dispatcher: Dispatcher,
+        worker: str,
+        clock: Clock,
+        steady: SteadyTime | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._clock = clock
@@ -47,7 +55,7 @@ class Monitor:
         cache = RedisCache(queue.redis, queue.keys, clock)
         self.observer = Observer(database, queue, cache, dispatcher, worker, clock)
         self._sampler = Sampler(database, settings.data_dir)
-        self._rollup = RollUp(database, clock)
+        self._rollup = RollUp(database, clock, steady=steady)
         self._retention_days = {
             MINUTE: settings.retention_minutes_days,
             TEN_MINUTES: settings.retention_ten_minutes_days,
@@ -57,6 +65,7 @@ class Monitor:
         rules = load_rules(settings.alerts_file)
         self.evaluate_every_seconds = rules.evaluate_every_seconds
         self._database = database
+        self._steady = steady or SteadyTime(clock)
         self._deliveries = Deliveries(rules.channels)
         self._engine = AlertEngine(rules, database, self._deliveries, settings.namespace)
         self._alerts_days = settings.retention_alerts_days
@@ -80,7 +89,7 @@ class Monitor:
         if signals.live is None and signals.is_led:
             self._engine.forget()
         else:
-            self._engine.evaluate(signals, self._clock.now())
+            self._engine.evaluate(signals, self._clock.now(), self._clock.monotonic())
 
     def roll_up(self) -> None:
         """Brings the roll-ups up to now, if this worker leads."""
@@ -108,8 +117,9 @@ class Monitor:
     def _prune(self) -> None:
         self._rollup.prune(self._retention_days)
         if self._alerts_days:
+            extra = self._steady.extra_days(self._database)
             with self._database.transaction() as tx:
-                alerting.prune(tx, self._alerts_days)
+                alerting.prune(tx, self._alerts_days + extra)
 
     def _may_roll(self) -> bool:
         return self._dispatcher.is_leading.is_set() and not self._is_stopping.is_set()

@@ -13,25 +13,34 @@ import time
 from collections.abc import Callable
 
 from core.clock import Clock
-from core.database import Database
+from core.database import Database, Transaction
 from core.errors import Busy
-from core.store import rolling
+from core.store import recovering, rolling
 from core.store.rolling import DAY, LEVELS, MINUTE
+from worker.steady_time import SteadyTime
 
 # Share of the time that it may keep PostgreSQL busy: one of its processes.
 SHARE = 0.1
 CATCH_UP_SHARE = 0.5
 STEP_SECONDS = 1.0  # that a transaction should not last longer than
 MOST_MINUTES = 1440  # in one transaction
+SET_BACK_SECONDS = 120.0  # that counted minutes may be ahead of the database's clock
 SAMPLES_SECONDS = 60.0  # that the samples of a minute may come after its events
 
 
 class RollUp:
     """The duty; `run` does what is due now."""
 
-    def __init__(self, database: Database, clock: Clock | None = None, catch_up_share: float = CATCH_UP_SHARE) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock | None = None,
+        catch_up_share: float = CATCH_UP_SHARE,
+        steady: SteadyTime | None = None,
+    ) -> None:
         self._database = database
         self._clock = clock or Clock()
+        self._steady = steady or SteadyTime(self._clock)
         self._catch_up_share = catch_up_share
         self._minutes_at_once = 1
         self._provisional_after = 0.0  # monotonic seconds
@@ -54,6 +63,9 @@ class RollUp:
         with self._database.transaction() as tx:
             since = rolling.progress(tx, MINUTE)
             settled = math.floor(rolling.settled_until(tx) / MINUTE) * MINUTE
+            if since > settled + SET_BACK_SECONDS:  # the clock was set back: what happens now is counted again
+                self._go_back(tx, settled)
+                since = settled
             until = min(settled, since + self._minutes_at_once * MINUTE)
             if until <= since:
                 return False
@@ -69,6 +81,13 @@ class RollUp:
             return False
         time.sleep(seconds / self._catch_up_share - seconds)
         return True
+
+    def _go_back(self, tx: Transaction, settled: float) -> None:
+        """Has every level that has come further count on from here; what was counted before stays."""
+        for level in LEVELS:
+            here = math.floor(settled / level) * level
+            if rolling.progress(tx, level) > here:
+                rolling.note_progress(tx, level, here)
 
     def _roll_above(self) -> None:
         for below, level in itertools.pairwise(LEVELS):
@@ -90,12 +109,13 @@ class RollUp:
 
         A group of failures goes with the last of its counts.
         """
-        now = self._clock.now().timestamp()
+        extra = self._steady.extra_days(self._database)
         for level in LEVELS:
             days = days_by_level[level]
             if days:
                 with self._database.transaction() as tx:
-                    rolling.prune(tx, level, now - days * DAY)
+                    rolling.prune(tx, level, recovering.database_time(tx) - (days + extra) * DAY)
         if all(days_by_level.values()):
             with self._database.transaction() as tx:
-                rolling.prune_failure_groups(tx, now - max(days_by_level.values()) * DAY)
+                days = max(days_by_level.values()) + extra
+                rolling.prune_failure_groups(tx, recovering.database_time(tx) - days * DAY)

@@ -15,7 +15,8 @@ import psycopg2
 from sqlalchemy.engine import make_url
 
 from core.config import Settings
-from core.database import connect_driver, queries
+from core.connections import connect_driver
+from core.database import queries
 from core.embedded import Endpoints
 from worker.agents.main import Launch
 from worker.prove.people import modules
@@ -74,7 +75,7 @@ class Yard(World):
 
     def connect(self) -> psycopg2.extensions.connection:
         """A connection as a person with psql has it, past the proxies."""
-        return connect_driver(self._postgres.url, application_name="somebody's psql")
+        return connect_driver(self._postgres.admin_url, application_name="somebody's psql")
 
     # half a fleet
 

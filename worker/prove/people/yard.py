@@ -75,7 +75,8 @@ class Yard(World):
 
     def connect(self) -> psycopg2.extensions.connection:
         """A connection as a person with psql has it, past the proxies."""
-        return connect_driver(self._postgres.admin_url, application_name="somebody's psql")
+        ours = make_url(self._postgres.admin_url).set(database=make_url(self._postgres.url).database)
+        return connect_driver(ours.render_as_string(hide_password=False), application_name="somebody's psql")
 
     # half a fleet
 

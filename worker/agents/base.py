@@ -100,10 +100,7 @@ class BaseAgent(abc.ABC):
     # lifecycle
 
     def start(self) -> None:
-        """Registers: the first heartbeat and the hello are on their way when this returns.
-
-        Raises Unavailable; nothing has begun then, and it may be called again.
-        """
+        """Registers: heartbeat and hello are on their way then. Raises Unavailable, and may be called again."""
         self._heart.beat()
         self.outbox.send(Hello(self.info, self.known_types))
         self._heart.start()
@@ -120,10 +117,7 @@ class BaseAgent(abc.ABC):
                 self._stop_reading.wait(RETRY_SECONDS)
 
     def drain(self, grace_seconds: float) -> bool:
-        """Hands unstarted work back and lets running attempts finish; False if some did not in time.
-
-        Those are stopped and handed back too: no attempt is burnt.
-        """
+        """Hands back what is unstarted, and what does not finish in time: no attempt is burnt. False if any did not."""
         self._is_draining = True
         self._heart.beat_if_possible()
         waiting = self._waiting.close()
@@ -283,9 +277,10 @@ class BaseAgent(abc.ABC):
 
     def report_stuck(self, run: Run, done: Done) -> None:
         """An attempt can't be stopped: its end is reported and the process must end after the others."""
-        done.agent_id = self._held.boot_of((run.task_id, run.attempt), self.info.id)
-        self.outbox.add(done, (run.task_id, run.attempt))
-        self._running.pop((run.task_id, run.attempt), None)
+        pair = (run.task_id, run.attempt)
+        done.agent_id = self._held.boot_of(pair, self.info.id)
+        self.outbox.add(done, pair)
+        self._running.pop(pair, None)
         self._stuck_slots += 1
         self.give_up()
 
@@ -298,9 +293,8 @@ class BaseAgent(abc.ABC):
 
     def _hand_back(self, pairs: Sequence[Pair], task_type: str | None = None, reason: str = "") -> None:
         for agent_id, returned in self._held.by_boot(pairs, self.info.id).items():
-            report = Returned(agent_id, returned, task_type, reason)
             try:
-                self.outbox.send(report)
+                self.outbox.send(report := Returned(agent_id, returned, task_type, reason))
             except Unavailable:
                 self.outbox.add(report)
         self._held.forget(pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import structlog
@@ -11,8 +12,17 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from core.border import Refusal, Request, border_of
+
 PORTS_TRIED = 50
 CLIENT_TIMEOUT_SECONDS = 10
+# No page is shown here, none of another site may read or frame this, and nothing of it is kept.
+SAFE_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cache-Control", "no-store"),
+)
 PLAIN = "text/plain; charset=utf-8"
 
 log = structlog.get_logger(__name__)
@@ -32,7 +42,10 @@ class Exporter:
         families: Collector,
         health: Callable[[], Sequence[str]],
         readiness: Callable[[], Sequence[str]],
+        names: Sequence[str] = (),
     ) -> None:
+        """`names` are those by which it is reached beside `host`, loopback and the addresses of this machine."""
+        self.border = border_of(host, names, "TASKYARD_METRICS_HOSTS")
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(families)
         ProcessCollector(registry=self._registry)
@@ -98,20 +111,39 @@ def _handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
         sys_version = ""
 
         def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
+            checked = exporter.border.check(self._request())
+            if isinstance(checked, Refusal):
+                self._send(checked.status, PLAIN, f"{checked.text}\n".encode())
+                return
+            path = checked.target.partition("?")[0]
             try:
                 status, content_type, body = exporter.answer(path, self.headers.get("Accept", ""))
             except Exception:
                 log.exception("exporter.page_failed", path=path)
                 status, content_type, body = 500, PLAIN, b"this page failed; the worker's log says why\n"
+            self._send(status, content_type, body)
+
+        do_HEAD = do_GET
+
+        def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+            """What is no request that is answered here, such as another method: a line, and the connection ends."""
+            self.close_connection = True
+            self._send(code, PLAIN, f"{HTTPStatus(code).phrase}: there are only GET and HEAD\n".encode())
+
+        def _request(self) -> Request:
+            headers = [(name.lower(), str(value).strip()) for name, value in self.headers.items()]
+            arrived_at = str(self.connection.getsockname()[0])
+            return Request(self.command, self.path, "http", headers, arrived_at)
+
+        def _send(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
+            for name, value in SAFE_HEADERS:
+                self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)
-
-        do_HEAD = do_GET
 
         def log_message(self, format: str, *args: object) -> None:
             """Scrapes are no news."""

@@ -79,6 +79,7 @@ class Worker:
             ),
             health=self._health,
             readiness=self._readiness,
+            names=settings.metrics_hosts,
         )
         self._scheduler = schedule(self, self._clock)
         self._dispatching = threading.Thread()

@@ -1,7 +1,6 @@
 """Runs a command under limits: what it started is dead and its directory is gone when `run` returns.
 
-See `supervisor` for the limits and `confinement` for what the command can reach: programs, its own folder, the
-network. Where the system offers no way to lock a command in, none is run.
+See `supervisor` for the limits, `confinement` for what the command can reach. Where that can't be, none is run.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from core.checks import Check, judge_database, judge_redis
 from core.config import Settings, load_settings
 from core.database import connect_engine
 from core.embedded import EmbeddedServers, Endpoints, resolve
+from core.embedded_postgres import ROLE, SUPERUSER
 from core.errors import ConfigurationError, Unavailable
 from core.migrations import migrate
 from core.pooler import Pooling
@@ -107,7 +108,8 @@ def test_unreachable_servers_are_both_told(settings: Settings, tmp_path: Path) -
 
 
 def test_wrong_database_password(settings: Settings, own_servers: EmbeddedServers, tmp_path: Path) -> None:
-    with connect_engine(own_servers.database_url).begin() as connection:
+    admin_url = own_servers.database_url.replace(f"{ROLE}@", f"{SUPERUSER}@")
+    with connect_engine(admin_url).begin() as connection:
         connection.execute(sa.text("CREATE ROLE someone LOGIN PASSWORD 'right'"))
         hba = connection.execute(sa.text("SHOW hba_file")).scalar_one()
         lines = "local all postgres trust\nlocal all all scram-sha-256\n"

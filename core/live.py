@@ -98,6 +98,7 @@ class AgentLive(msgspec.Struct):
     read_at: float | None
     tasks: list[RunningTask]
     breakers: list[OpenBreaker]
+    unstarted_seconds: float = 0.0  # since when it has a task and a free slot and does not start it
 
 
 class DispatcherLive(msgspec.Struct):

@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
+import http.client
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
 from core.config import Settings
-from core.errors import ConfigurationError
+from worker.ports import find_port, url_of
 
 ROOT = Path(__file__).resolve().parent.parent
-PORTS_TRIED = 50
 READY_TIMEOUT_SECONDS = 30.0
 
 
 class DashboardProcess:
-    """A Streamlit server for `dashboard/app.py`."""
+    """A Streamlit server for `dashboard/app.py`; `worker.dashboard_keeper` keeps it running."""
 
     def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
-        """`environment` has variables of its own; without it the server's settings are this process's."""
+        """`environment` has variables of its own; without it the server's settings are this process's.
+
+        Raises ConfigurationError if there is no port for it.
+        """
         self._environment = {**os.environ, **(environment or {})}
         self._host = settings.dashboard_host
-        self._port = _free_port(self._host, settings.dashboard_port)
+        self._port = find_port(settings, "dashboard")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         shown = "localhost" if self._host in ("127.0.0.1", "0.0.0.0", "::", "::1") else self._host
         return f"http://{shown}:{self._port}"
+
+    @property
+    def _health_url(self) -> str:
+        asked = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
+        return f"{url_of(asked, self._port)}/healthz"
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
 
     @property
     def pid(self) -> int:
@@ -57,16 +68,25 @@ class DashboardProcess:
 
     def wait_until_ready(self) -> bool:
         """Whether the page can be opened; waits for that."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        health = f"http://{host if host != '0.0.0.0' else '127.0.0.1'}:{self._port}/_stcore/health"
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
-        while time.monotonic() < deadline and self._process is not None and self._process.poll() is None:
-            try:
-                with urllib.request.urlopen(health, timeout=1) as answer:
-                    return bool(answer.status == 200)
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
+        while time.monotonic() < deadline and self.exit_code is None:
+            if self.answers(timeout_seconds=1):
+                return True
+            time.sleep(0.1)
         return False
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the process, None while it runs; -1 if it was never started."""
+        return -1 if self._process is None else self._process.poll()
+
+    def answers(self, timeout_seconds: float) -> bool:
+        """Whether the page can be opened now."""
+        try:
+            with urllib.request.urlopen(self._health_url, timeout=timeout_seconds) as answer:
+                return bool(answer.status == 200)
+        except (OSError, http.client.HTTPException):
+            return False
 
     def stop(self) -> None:
         """Ends the server."""
@@ -78,18 +98,3 @@ class DashboardProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def _free_port(host: str, first: int) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for port in range(first, min(first + PORTS_TRIED, 65536)):
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return port
-    raise ConfigurationError(
-        [f"TASKYARD_DASHBOARD_PORT: no free port from {first} on at {host!r}, or the address is not this machine's"]
-    )

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from apscheduler.schedulers.background import BackgroundScheduler
-
 from worker.dispatcher import ROSTER, SWEEP
+from worker.duties import Duties
+from worker.scheduler import SupervisedScheduler
 
 if TYPE_CHECKING:
     from worker.runtime import Worker
@@ -22,40 +22,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A duty, how often it is due, and how late it may still begin."""
+    """A duty, how often it is due, how late it may still begin, and when it counts as late or hanging."""
 
     name: str
     every_seconds: float
     misfire_grace_seconds: int
+    late_after_seconds: float
     run: Callable[[], object]
 
 
 def jobs(worker: Worker) -> list[Job]:
-    """The table."""
+    """The table. The alert rules are not in it: they are judged by a thread of their own, which watches these."""
     return [
-        Job("read the roster: reconcile, reap, find orphans", 1, 5, lambda: worker.dispatcher.ask(ROSTER)),
-        Job("sweep a slice of open tasks", 1, 5, lambda: worker.dispatcher.ask(SWEEP)),
-        Job("keep the dispatcher running", 1, 5, worker.keep_dispatcher),
-        Job("make the audit log's partitions", 3600, 3600, worker.ensure_partitions),
-        Job("remove what is older than its retention", 3600, 3600, worker.prune),
-        Job("keep the embedded servers running", 2, 5, worker.keep_servers),
-        Job("make the live state", 1, 1, worker.monitor.observe),
-        Job("sample host, processes and servers", 10, 5, worker.monitor.sample),
-        Job("look for anomalies", 60, 30, worker.monitor.detect),
-        Job("judge the alert rules", worker.monitor.evaluate_every_seconds, 5, worker.monitor.evaluate),
-        Job("roll up the audit log", 5, 5, worker.monitor.roll_up),
-        Job("write the reports that are due", 300, 300, worker.write_reports),
-        Job("forget roll-ups that are older than their retention", 3600, 3600, worker.monitor.prune),
+        Job("read the roster: reconcile, reap, find orphans", 1, 5, 20, lambda: worker.dispatcher.ask(ROSTER)),
+        Job("sweep a slice of open tasks", 1, 5, 20, lambda: worker.dispatcher.ask(SWEEP)),
+        Job("make the audit log's partitions", 3600, 3600, 7500, worker.ensure_partitions),
+        Job("remove what is older than its retention", 3600, 3600, 14400, worker.prune),
+        Job("keep the embedded servers running", 2, 5, 60, worker.keep_servers),
+        Job("make the live state", 1, 1, 20, worker.monitor.observe),
+        Job("sample host, processes and servers", 10, 5, 40, worker.monitor.sample),
+        Job("look for anomalies", 60, 30, 600, worker.monitor.detect),
+        Job("roll up the audit log", 5, 5, 600, worker.monitor.roll_up),
+        Job("write the reports that are due", 300, 300, 3600, worker.write_reports),
+        Job("forget roll-ups that are older than their retention", 3600, 3600, 14400, worker.monitor.prune),
     ]
 
 
-def schedule(worker: Worker) -> BackgroundScheduler:
-    """A scheduler with every duty, not started."""
+def schedule(worker: Worker, duties: Duties) -> SupervisedScheduler:
+    """A scheduler with every duty, not started; what becomes of them is told to `duties`."""
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a late duty is no news: the next one is due soon
-    scheduler = BackgroundScheduler(timezone="UTC")
-    for job in jobs(worker):
+    table = jobs(worker)
+    scheduler = SupervisedScheduler(len(table))
+    for job in table:
         scheduler.add_job(
-            job.run,
+            duties.watched(job.name, job.run, job.late_after_seconds),
             "interval",
             seconds=job.every_seconds,
             id=job.name,

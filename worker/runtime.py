@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import socket
 import sys
-import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC
-from pathlib import Path
-from types import FrameType
 
 import structlog
 
@@ -21,7 +18,7 @@ from core.clock import Clock
 from core.config import Settings
 from core.database import Database
 from core.embedded import EmbeddedServers, Endpoints
-from core.errors import ConfigurationError, Unavailable
+from core.errors import Unavailable
 from core.keys import Keys
 from core.queue import Queue
 from core.recent_log import RecentLog
@@ -29,19 +26,26 @@ from core.redis_client import connect_redis
 from core.registry import registry
 from core.store import reading, recovering
 from core.submission import Submitter
+from core.supervision import OnEscape, Supervised, start_thread
 from worker import doctor
 from worker.agents.pool import Pool
 from worker.agents.pool_config import load_pool
+from worker.dashboard_keeper import DashboardKeeper
 from worker.dashboard_process import ROOT, DashboardProcess
 from worker.dispatcher import Dispatcher
+from worker.duties import Duties
 from worker.exporter import Exporter
+from worker.health import HealthLog, WorkerHealth
 from worker.jobs import schedule
 from worker.logs import configure_logs
 from worker.monitor.families import Families
 from worker.monitor.monitor import Monitor
+from worker.monitor.process_families import ProcessFamilies
+from worker.ports import check_ports
 from worker.reporting import Reporting
 from worker.retention import Retention
 from worker.sample import sample_workload
+from worker.stopping import StopSignals
 from worker.term import TermFactory
 
 # The dispatcher's two threads take turns; Python's default of 5 ms would be most of a tick.
@@ -71,19 +75,27 @@ class Worker:
         self._retention = Retention(settings, self.database)
         self._reporting = Reporting(settings, self.database, self._clock)
         self.monitor = Monitor(settings, self.database, self.queue, self.dispatcher, name, self._clock)
-        self._exporter = Exporter(
-            settings.metrics_host,
-            settings.metrics_port,
-            Families(
-                self.monitor.observer.recent, lambda: self.monitor.observer.live, self.dispatcher.is_leading.is_set
-            ),
-            health=self._health,
-            readiness=self._readiness,
-        )
-        self._scheduler = schedule(self)
-        self._dispatching = threading.Thread()
-        self._supervising = threading.Thread(target=self.pool.run, name="pool", daemon=True)
         self._is_stopping = False
+        self.duties = Duties(self._clock.monotonic)
+        servers_seen = self.monitor.observer.server_watch
+        self.health = WorkerHealth(
+            self.dispatcher.progress, self.duties, self.pool, servers_seen, lambda: self._is_stopping
+        )
+        self.monitor.watch(self.health, self.duties)
+        recent, is_leading = self.monitor.observer.recent, self.dispatcher.is_leading.is_set
+        self._exporter = Exporter(
+            settings,
+            [
+                Families(recent, lambda: self.monitor.observer.live, is_leading),
+                ProcessFamilies(self.pool, self.health.problems, self.duties),
+            ],
+            health=self.health.problems,
+            readiness=self.health.unready,
+        )
+        self._health_log = HealthLog(self.health.problems, self.monitor.tell_directly)
+        self._scheduler = schedule(self, self.duties)
+        self._dispatching: Supervised | None = None
+        self._supervising: Supervised | None = None
 
     def start(self) -> None:
         """Starts everything; returns at once."""
@@ -92,37 +104,38 @@ class Worker:
         gc.freeze()  # modules and settings: they stay, and need not be looked at again and again
         gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
         self.ensure_partitions()
-        self.keep_dispatcher()
-        self._supervising.start()
-        self._scheduler.start()
         if self.settings.metrics_port:
             self._exporter.start()
+        self._dispatching = self._start_thread("dispatcher", self.dispatcher.run)
+        self._supervising = self._start_thread("pool", self.pool.run)
+        self.duties.restart()
+        self._scheduler.start()
+        self.monitor.start_judging()
+        self._health_log.start()
 
     def stop(self) -> None:
         """Drains the agents, records what they report, gives up leadership."""
         self._is_stopping = True
+        self._health_log.stop()
         self.pool.stop()
-        self._supervising.join()
+        if self._supervising is not None:
+            self._supervising.join()
         self._wait_for_reports()
         self.monitor.close()
-        self._scheduler.shutdown(wait=False)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
         self._exporter.stop()
         self.dispatcher.stop()
-        self._dispatching.join()
+        if self._dispatching is not None:
+            self._dispatching.join()
         self.database.close()
 
     def hurry(self) -> None:
-        """Makes a `stop` under way end at once."""
+        """Makes a `stop` under way end at once, as far as nothing hangs in it."""
         self.pool.kill()
         self.dispatcher.stop()
 
     # duties
-
-    def keep_dispatcher(self) -> None:
-        """Starts the dispatcher's thread if it does not run."""
-        if not self._dispatching.is_alive() and not self._is_stopping:
-            self._dispatching = threading.Thread(target=self.dispatcher.run, name="dispatcher", daemon=True)
-            self._dispatching.start()
 
     def ensure_partitions(self) -> None:
         """Makes the audit log's partitions of the next days."""
@@ -156,21 +169,15 @@ class Worker:
         return self.dispatcher.is_leading.is_set() and not self._is_stopping
 
     def keep_servers(self) -> None:
-        """Starts embedded servers again that died."""
+        """Starts embedded servers again that died; raises Unavailable if one does not start, and is called again."""
         if self._servers is not None and not self._is_stopping:
-            self._servers.start()
+            for name in self._servers.keep():
+                log.error("server.restarted", server=name)
 
-    def _health(self) -> list[str]:
-        """Why this process has to be restarted."""
-        return [] if self._dispatching.is_alive() or self._is_stopping else ["the dispatcher's thread has ended"]
-
-    def _readiness(self) -> list[str]:
-        """Why this worker can neither lead nor stand by."""
-        problems = self._health() + (["the worker is stopping"] if self._is_stopping else [])
-        servers = self.monitor.observer.servers
-        if servers is None:
-            return [*problems, "the servers have not been looked at yet"]
-        return problems + [server.problem or f"{server.name} is away" for server in servers if not server.is_up]
+    def _start_thread(self, name: str, work: Callable[[], object]) -> Supervised:
+        return start_thread(
+            name, work, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._is_stopping and name != "pool"
+        )
 
     def _wait_for_reports(self, timeout_seconds: float = 5.0) -> None:
         """Lets the dispatcher record what the agents reported last."""
@@ -192,7 +199,8 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
     shipper = configure_logs(settings.log_level)
     if demo:
         settings = _with_code_execution(settings)
-    signals = _Signals()
+    check_ports(settings, dashboard=dashboard)
+    signals = StopSignals()
     with EmbeddedServers.missing_from(settings) as servers:
         endpoints = Endpoints(settings.database_url or servers.database_url, settings.redis_url or servers.redis_url)
         if migrate or settings.database_url is None:
@@ -202,16 +210,17 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
         recent_log = RecentLog(connect_redis(endpoints.redis_url), Keys(settings.namespace))
         shipper.start(recent_log, f"worker {socket.gethostname()}")
         worker = Worker(settings, endpoints, servers)
-        page = DashboardProcess(settings) if dashboard else None
-        worker.start()
-        signals.on_second = worker.hurry
+        page = DashboardKeeper(DashboardProcess(settings)) if dashboard else None
+        worker.health.dashboard = page
+        signals.on_hurry(worker.hurry, servers.stop)
         try:
+            worker.start()
             if page is not None:
                 page.start()
             if demo:
                 _submit_sample(worker)
             if page is not None and page.wait_until_ready():
-                print(f"\n  Taskyard is up: {page.url}   (Ctrl-C stops it)\n", flush=True)
+                _invite(page.page, settings)
             signals.told.wait()
             log.info("worker.draining", grace_seconds=settings.grace_seconds, hint="again ends at once")
         finally:
@@ -219,46 +228,20 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
             if page is not None:
                 page.stop()
             log.info("worker.stopped")
+            signals.note_stopped()
             shipper.close()
+    signals.note_closed()
     return 0
 
 
-def run_agents(settings: Settings, pool_file: Path | None) -> int:
-    """Runs agents alone, for a worker on another host; returns the exit code."""
-    shipper = configure_logs(settings.log_level)
-    if settings.redis_url is None:
-        raise ConfigurationError(["TASKYARD_REDIS_URL: not set: agents on a host of their own need it"])
-    signals = _Signals()
-    registry.load(settings.task_modules)
-    queue = Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of)
-    queue.ping()
-    shipper.start(RecentLog(queue.redis, queue.keys), f"pool {socket.gethostname()}")
-    specs = load_pool(pool_file or settings.pool_file)
-    pool = Pool(specs, settings.redis_url, queue, settings.grace_seconds, settings.data_dir)
-    signals.on_second = pool.kill
-    supervising = threading.Thread(target=pool.run, name="pool", daemon=True)
-    supervising.start()
-    signals.told.wait()
-    log.info("agents.draining", grace_seconds=settings.grace_seconds, hint="again ends at once")
-    pool.stop()
-    supervising.join()
-    shipper.close()
-    return 0
-
-
-class _Signals:
-    """SIGINT and SIGTERM: the first asks for a stop, the second for one without grace."""
-
-    def __init__(self) -> None:
-        self.told = threading.Event()
-        self.on_second = lambda: os._exit(130)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._handle)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.told.is_set():
-            self.on_second()
-        self.told.set()
+def _invite(page: DashboardProcess, settings: Settings) -> None:
+    """Says where the page is, on standard output if somebody reads that."""
+    if page.port != settings.dashboard_port:
+        log.warning("dashboard.moved", wanted=settings.dashboard_port, url=page.url, fix_by="TASKYARD_DASHBOARD_PORT")
+    try:
+        print(f"\n  Taskyard is up: {page.url}   (Ctrl-C stops it)\n", flush=True)
+    except OSError as error:
+        log.warning("dashboard.started", url=page.url, unsaid_because=str(error))
 
 
 def _with_code_execution(settings: Settings) -> Settings:

@@ -77,6 +77,11 @@ class Supervised(threading.Thread):
             return f"thread {self.name}: it failed {self._streak} times in a row, last with {self._last_escape}"
         return None
 
+    @property
+    def is_told(self) -> bool:
+        """Whether it was told to end."""
+        return self._is_over()
+
     def _lived(self) -> float:
         return time.monotonic() - self._round_began
 
@@ -188,7 +193,7 @@ def retire(thread: Supervised) -> None:
 
 
 def _forget(thread: Supervised) -> None:
-    if not thread.is_essential:
+    if not thread.is_essential or thread.is_told:
         retire(thread)
 
 

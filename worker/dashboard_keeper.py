@@ -37,7 +37,7 @@ class DashboardKeeper:
         self._is_down = False
 
     def start(self) -> None:
-        """Starts the dashboard and returns. The kernel ends it with the thread that started it: one thread does both."""
+        """Starts the dashboard. The kernel ends it with the thread that started it: one thread does both."""
         self._thread = start_thread(
             "dashboard", self._run, OnEscape.GO_ON, is_essential=True, is_over=self._stopping.is_set
         )
@@ -96,11 +96,12 @@ class DashboardKeeper:
             if self._is_down:
                 log.warning("dashboard.is_back", url=self.page.url)
             self._answered_at, self._is_down = time.monotonic(), False
+            self._reason = "its process runs and does not answer"
             self._ready.set()
             return
         silent = time.monotonic() - max(self._answered_at, self._started_at or 0.0)
         if silent > DOWN_SECONDS and not self._is_down:
-            self._is_down, self._reason = True, "its process runs and does not answer"
+            self._is_down = True
             log.error("dashboard.silent", url=self.page.url, seconds=round(silent))
         if silent > HANGS_SECONDS:
             log.error("dashboard.hangs", url=self.page.url, seconds=round(silent))

@@ -7,7 +7,6 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC
 
@@ -106,8 +105,11 @@ class Worker:
         self.ensure_partitions()
         if self.settings.metrics_port:
             self._exporter.start()
-        self._dispatching = self._start_thread("dispatcher", self.dispatcher.run)
-        self._supervising = self._start_thread("pool", self.pool.run)
+        self._dispatching = start_thread(
+            "dispatcher", self.dispatcher.run, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._is_stopping
+        )
+        # begun anew it goes on with its agents, also with draining them
+        self._supervising = start_thread("pool", self.pool.run, OnEscape.GO_ON, is_essential=True)
         self.duties.restart()
         self._scheduler.start()
         self.monitor.start_judging()
@@ -173,11 +175,6 @@ class Worker:
         if self._servers is not None and not self._is_stopping:
             for name in self._servers.keep():
                 log.error("server.restarted", server=name)
-
-    def _start_thread(self, name: str, work: Callable[[], object]) -> Supervised:
-        return start_thread(
-            name, work, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._is_stopping and name != "pool"
-        )
 
     def _wait_for_reports(self, timeout_seconds: float = 5.0) -> None:
         """Lets the dispatcher record what the agents reported last."""

@@ -74,7 +74,9 @@ class _Line:
         self._attempts = attempts
         self._waiting: queue.Queue[Notification | None] = queue.Queue(QUEUE_LIMIT)
         self._is_ending = threading.Event()
-        self._thread = start_thread(f"channel {name}", self._run, OnEscape.GO_ON, is_essential=True)
+        self._thread = start_thread(
+            f"channel {name}", self._run, OnEscape.GO_ON, is_essential=True, is_over=self._is_ending.is_set
+        )
 
     def put(self, notification: Notification | None) -> None:
         while True:

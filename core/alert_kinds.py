@@ -44,6 +44,11 @@ _TYPE, _QUEUE, _SERVER, _LEADER = Subject.TYPE, Subject.QUEUE, Subject.SERVER, S
 KINDS: Mapping[str, Kind] = {
     "leader_missing": Kind(N_("whether no worker leads"), False, subject=_LEADER),
     "server_down": Kind(N_("whether PostgreSQL or Redis does not answer"), False, subject=_SERVER),
+    "dispatcher_stalled": Kind(N_("seconds since the dispatcher last ended a tick")),
+    "not_started": Kind(N_("seconds that an agent with a free slot has not started a task that it has")),
+    "agent_unhealthy": Kind(N_("whether an agent does no work"), has_threshold=False),
+    "dashboard_down": Kind(N_("whether the dashboard that a worker serves does not answer"), has_threshold=False),
+    "duty_late": Kind(N_("whether a periodic duty of the worker is late or hangs"), has_threshold=False),
     "no_agent": Kind(N_("whether tasks of a type wait that no agent can take"), False, subject=_TYPE),
     "oldest_waiting": Kind(N_("seconds that a queue's oldest ready task has waited"), subject=_QUEUE),
     "queue_growth": Kind(N_("tasks by which a queue grew in the window"), window_seconds=600, subject=_QUEUE),

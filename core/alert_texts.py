@@ -11,6 +11,11 @@ from core.texts import N_, recalled
 SHIPPED_NAMES = (  # of the rules in core/default_rules.toml
     N_("leader missing"),
     N_("server down"),
+    N_("dispatcher stalled"),
+    N_("tasks assigned but not started"),
+    N_("agents unhealthy"),
+    N_("dashboard down"),
+    N_("duties late"),
     N_("no agent for a type"),
     N_("tasks wait long"),
     N_("queue grows"),
@@ -27,6 +32,11 @@ SHIPPED_NAMES = (  # of the rules in core/default_rules.toml
 )
 NO_LEADER = N_("no worker leads: nothing is scheduled")
 NO_ANSWER = N_("{server} does not answer")
+STALLED = N_("no tick has ended for {seconds} s: the dispatcher waits for {what}")
+NOT_STARTED = N_("agent {agent} has a free slot and has not started a task that it was given {seconds} s ago")
+UNHEALTHY = N_("agent {agent} does no work: {reason}")
+DASHBOARD_DOWN = N_("the dashboard can't be opened: {reason}")
+DUTY_LATE = N_("duty {duty}: {reason}")
 NOBODY_TAKES = (
     N_("{count} task of type {type} waits: {reason}"),
     N_("{count} tasks of type {type} wait: {reason}"),
@@ -63,6 +73,10 @@ _OF_SERVERS = (N_("PostgreSQL can't be reached: {reason}"), N_("Redis can't be u
 # The order is that in which they are tried: what fits nearly anything comes last.
 _ALL = (
     NO_LEADER,
+    STALLED,
+    NOT_STARTED,
+    UNHEALTHY,
+    DASHBOARD_DOWN,
     *NOBODY_TAKES,
     WAITED,
     GREW,
@@ -79,6 +93,7 @@ _ALL = (
     *_WORDS,
     *UNPLACEABLE,
     *_OF_SERVERS,
+    DUTY_LATE,
     NO_ANSWER,
 )
 

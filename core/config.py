@@ -114,7 +114,12 @@ class Settings(BaseSettings):
         365, ge=0, le=36500, description="They are removed so many days after their period; 0: never"
     )
     dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
-    dashboard_port: int = Field(8501, ge=1, le=65535, description="Port of the dashboard (the next free one if taken)")
+    dashboard_port: int = Field(
+        8501,
+        ge=1,
+        le=65535,
+        description="Port of the dashboard; if it is taken: refused if set, else the next free one",
+    )
     dashboard_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Names by which browsers reach it otherwise, e.g. `https://yard.example.com`, comma-separated"
     )
@@ -123,7 +128,7 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field("127.0.0.1", description="Address of Prometheus metrics and health checks")
     metrics_port: int = Field(
-        9464, ge=0, le=65535, description="Their port (the next free one if taken); 0: neither metrics nor checks"
+        9464, ge=0, le=65535, description="Their port, as above, also of `agent`; 0: neither metrics nor checks"
     )
     metrics_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Names by which Prometheus and probes reach them otherwise, comma-separated"

@@ -88,6 +88,19 @@ class EmbeddedServers:
             raise
         return self
 
+    def keep(self) -> list[str]:
+        """Starts those again that have died and returns their names; the others are left alone, whatever happens.
+
+        Raises Unavailable if one does not start.
+        """
+        dead = [server for server in reversed(self._wanted) if not server.answers()]  # Redis is quicker to start
+        restarted = []
+        with self._one_at_a_time():
+            for server in dead:
+                server.start()
+                restarted.append(type(server).__name__.removesuffix("Server"))
+        return restarted
+
     def stop(self) -> None:
         """Ends this use of the servers, and stops them if it was the last one. Others' servers are left alone."""
         if not self._wanted or not self._folder.is_dir():

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import redis
 
+from core.errors import Unavailable
 from core.keys import Keys
 from core.redis_client import reaching_redis
+from core.texts import said
 
 ROUNDS = 20  # of SCAN, so that a server full of other people's keys is not walked to its end
 ROUND_KEYS = 1_000
@@ -72,3 +74,12 @@ def _sizes(client: redis.Redis, names: list[bytes]) -> list[tuple[int, int]]:
         pipeline.memory_usage(name)
     answers = iter(pipeline.execute(raise_on_error=False))  # a key may have become one of another type
     return [tuple(n if isinstance(n, int) else 0 for n in pair) for pair in zip(answers, answers, strict=True)]
+
+
+def check_writable(client: redis.Redis, keys: Keys) -> None:
+    """Raises Unavailable if the server takes no writes now, whatever it says the reason is."""
+    try:
+        with reaching_redis():
+            client.set(f"{keys.prefix}writable", b"1", px=1000)
+    except redis.ResponseError as error:
+        raise Unavailable(said("Redis can't be used: {reason}", reason=str(error))) from error

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
 
 from core.declared import one_line, place
+from core.supervision import OnEscape, start_thread
 from core.texts import said
 
 SETTING = "TASKYARD_TASK_MODULES"
@@ -97,8 +98,7 @@ def _told_when_slow(name: str, tell: Callable[[str], None]) -> Iterator[None]:
             waited = time.monotonic() - began
             tell(f"task module {name!r} ({SETTING}) is still being imported after {waited:.0f} s: is it hanging?")
 
-    watcher = threading.Thread(target=watch, name="import watch", daemon=True)
-    watcher.start()
+    watcher = start_thread("import watch", watch, OnEscape.END_THREAD)
     try:
         yield
     finally:

@@ -91,7 +91,7 @@ class RunningAgent:
 
     def vanish(self) -> None:
         """Stops heartbeats and reading without a word, as if the host were gone; what runs goes on."""
-        self.agent._heart.stop()
+        self.agent.heart.stop()
         self.agent._stop_reading.set()
         self._reader.join()
 

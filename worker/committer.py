@@ -5,7 +5,6 @@ While PostgreSQL works on one tick, the dispatcher collects and decides the next
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
@@ -24,6 +23,7 @@ from core.quarantine import Odd
 from core.retry import fingerprint
 from core.store import holding, recovering, submitting, ticking
 from core.store.ticking import Completion, Settlement, Stale
+from core.supervision import OnEscape, start_thread
 from worker.batch import Batch, Committed
 from worker.decisions import error_json
 
@@ -54,11 +54,15 @@ class Committer:
         self._connection = connection
         self._batches: SimpleQueue[Batch | None] = SimpleQueue()
         self._outcomes: SimpleQueue[Committed | Exception] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
-        self._thread.start()
+        self._started = self._ended = 0  # batches
+        self._is_closed = False
+        self._thread = start_thread(
+            "committer", self._run, OnEscape.GO_ON, mend=self._give_up, is_over=lambda: self._is_closed
+        )
 
     def start(self, batch: Batch) -> None:
         """Hands a batch over; exactly one `wait` must follow."""
+        self._started += 1
         self._batches.put(batch)
 
     def wait(self) -> Committed:
@@ -74,6 +78,7 @@ class Committer:
 
     def close(self) -> None:
         """Ends the thread once it has committed what it was given."""
+        self._is_closed = True
         self._batches.put(None)
         self._thread.join()
 
@@ -84,6 +89,13 @@ class Committer:
             except Exception as error:  # handed to whoever waits
                 outcome = error
             self._outcomes.put(outcome)
+            self._ended += 1
+
+    def _give_up(self, error: BaseException) -> None:
+        """Tells whoever waits that the thread failed: whether the batch was committed is not known."""
+        if self._started > self._ended:
+            self._outcomes.put(LeadershipLost(f"the thread that commits failed: {type(error).__name__}: {error}"))
+            self._ended += 1
 
 
 def commit(connection: psycopg2.extensions.connection, batch: Batch) -> Committed:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import os
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,18 +14,21 @@ from pathlib import Path
 from core.border import Authority, is_any_address, origin_of, parse_site
 from core.config import Settings
 from core.errors import ConfigurationError
+from worker.ports import find_port, url_of
 
 ROOT = Path(__file__).resolve().parent.parent
 STREAMLIT_PATH = "STREAMLIT_SERVER_BASE_URL_PATH"
-PORTS_TRIED = 50
 READY_TIMEOUT_SECONDS = 30.0
 
 
 class DashboardProcess:
-    """A Streamlit server for `dashboard/app.py`."""
+    """A Streamlit server for `dashboard/app.py`; `worker.dashboard_keeper` keeps it running."""
 
     def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
-        """`environment` has variables of its own; without it the server's settings are this process's."""
+        """`environment` has variables of its own; without it the server's settings are this process's.
+
+        Raises ConfigurationError if there is no port for it.
+        """
         self._environment = {**os.environ, **(environment or {})}
         self._settings = settings
         self._host = settings.dashboard_host
@@ -39,13 +41,23 @@ class DashboardProcess:
             )
         # Streamlit's own setting counts, too: it would otherwise be lost by the option below
         self._path = (settings.dashboard_path or self._environment.get(STREAMLIT_PATH, "")).strip("/")
-        self._port = _free_port(self._host, settings.dashboard_port)
+        self._port = find_port(settings, "dashboard")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Where browsers find it, without a final slash."""
         return page_url(self._settings, self._port, self._path)
+
+    @property
+    def _health_url(self) -> str:
+        asked = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
+        return f"{url_of(asked, self._port)}/healthz"
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
 
     @property
     def pid(self) -> int:
@@ -70,16 +82,25 @@ class DashboardProcess:
 
     def wait_until_ready(self) -> bool:
         """Whether the page can be opened; waits for that."""
-        asked = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
-        health = f"{origin_of('http', Authority(asked, self._port))}/healthz"
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
-        while time.monotonic() < deadline and self._process is not None and self._process.poll() is None:
-            try:
-                with urllib.request.urlopen(health, timeout=1) as answer:
-                    return bool(answer.status == 200)
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
+        while time.monotonic() < deadline and self.exit_code is None:
+            if self.answers(timeout_seconds=1):
+                return True
+            time.sleep(0.1)
         return False
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the process, None while it runs; -1 if it was never started."""
+        return -1 if self._process is None else self._process.poll()
+
+    def answers(self, timeout_seconds: float) -> bool:
+        """Whether the page can be opened now."""
+        try:
+            with urllib.request.urlopen(self._health_url, timeout=timeout_seconds) as answer:
+                return bool(answer.status == 200)
+        except (OSError, http.client.HTTPException):
+            return False
 
     def stop(self) -> None:
         """Ends the server."""
@@ -104,18 +125,3 @@ def page_url(settings: Settings, port: int, path: str = "") -> str:
         is_local = settings.dashboard_host in ("127.0.0.1", "::1", "localhost")
         origin = origin_of("http", Authority("localhost" if is_local else settings.dashboard_host, port))
     return f"{origin}/{path.strip('/')}".rstrip("/")
-
-
-def _free_port(host: str, first: int) -> int:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for port in range(first, min(first + PORTS_TRIED, 65536)):
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return port
-    raise ConfigurationError(
-        [f"TASKYARD_DASHBOARD_PORT: no free port from {first} on at {host!r}, or the address is not this machine's"]
-    )

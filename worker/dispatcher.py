@@ -21,6 +21,7 @@ from worker.failpoints import COLLECTED, COMMITTED, PUBLISHED, failpoint
 from worker.monitor.agents_live import agents_live
 from worker.monitor.ticks import Tick, TickLog
 from worker.placing import Placing
+from worker.progress import Progress
 from worker.publication import odd_of, publication_of, publish_apart, settle_unpublished
 from worker.term import Term, TermFactory
 from worker.unprocessable import audit
@@ -35,6 +36,11 @@ LEAST_COVER_SECONDS = 0.01
 MOST_COVER_SECONDS = 0.1
 ROSTER = "roster"
 SWEEP = "sweep"
+# What it may have to wait for, as its progress says it.
+BEGINNING = "PostgreSQL and Redis, to lead or to stand by"
+COLLECTING = "Redis, for reports and wake-ups"
+COMMITTING = "PostgreSQL, to commit a tick"
+PUBLISHING = "Redis, to publish a tick"
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +60,7 @@ class Dispatcher:
         self.term: Term | None = None  # while it leads
         self.agents_seen: list[AgentLive] = []  # at the last roster; replaced, never changed
         self.log = TickLog()
+        self.progress = Progress(clock.monotonic)
         self.ticks = 0
         self.committed_seconds = 0.0
 
@@ -62,19 +69,22 @@ class Dispatcher:
         pause = RETRY_SECONDS
         while not self._stop.is_set():
             try:
+                self.progress.begin(BEGINNING)
                 term = self._terms.begin()
                 pause = RETRY_SECONDS
                 if term is not None:
                     self._last_trouble = ""
                     self._lead(term)
                 else:
-                    self._note_trouble("another worker leads: standing by")
+                    self._stand_by()
             except (LeadershipLost, Unavailable, StaleEpoch) as error:
                 self._note_trouble(str(error))
+                self.progress.fail(str(error))
                 self._terms.abandon()
                 pause = min(2 * pause, MOST_RETRY_SECONDS)
-            except Exception:  # a defect: said with its traceback, and a new term starts from what is committed
+            except Exception as error:  # a defect: said with its traceback, and a new term begins
                 log.exception("dispatcher.failed")
+                self.progress.fail(f"{type(error).__name__}: {error}")
                 self._terms.abandon()
             self._stop.wait(pause)
         self._terms.abandon()
@@ -103,6 +113,13 @@ class Dispatcher:
             term.committer.close()
             self._terms.abandon()
 
+    def _stand_by(self) -> None:
+        """Another worker leads; this one could take over if both servers answer. Raises Unavailable."""
+        with reaching_redis():
+            self._queue.ping()
+        self.progress.complete()
+        self._note_trouble("another worker leads: standing by")
+
     def _note_trouble(self, trouble: str) -> None:
         """Says once what keeps this worker from leading."""
         if trouble != self._last_trouble:
@@ -117,8 +134,10 @@ class Dispatcher:
         A small batch is committed and published at once. Only while a large one is committed, which
         takes long, is the next one gathered beside it.
         """
+        self.progress.begin(COLLECTING)
         batch = self._gather(term, may_block=in_flight is None)
         failpoint(COLLECTED)
+        self.progress.begin(COMMITTING)
         earlier = term.committer.wait() if in_flight is not None else None
         is_large = batch.size() >= LARGE_BATCH
         if is_large:
@@ -126,9 +145,11 @@ class Dispatcher:
         if in_flight is not None and earlier is not None:
             self._publish(term, in_flight, earlier)
         if is_large:
+            self.progress.complete()
             return batch
         if not batch.is_empty():
             self._publish(term, batch, term.committer.commit(batch))
+        self.progress.complete()
         return None
 
     def _gather(self, term: Term, *, may_block: bool) -> Batch:
@@ -194,6 +215,7 @@ class Dispatcher:
 
     def _publish(self, term: Term, batch: Batch, committed: Committed) -> None:
         failpoint(COMMITTED)
+        self.progress.begin(PUBLISHING)
         self._queue.quarantine.add(batch.odd)
         self._queue.set_aside(committed.odd)
         publication, claims = publication_of(term.ledger, batch, committed, self._terms.policy_of)
@@ -202,6 +224,7 @@ class Dispatcher:
         if not publication.is_empty():
             refused = publish_apart(lambda part: self._queue.publish(term.epoch, part), publication)
             self._queue.set_aside(odd_of(part, reason) for part, reason in refused)
+        self.progress.begin(COMMITTING)
         failpoint(PUBLISHED)
         for candidate, _ in batch.claims:
             term.ledger.claiming.pop(candidate.id, None)

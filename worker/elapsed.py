@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apscheduler.executors.base import MaxInstancesReachedError
-from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from core.clock import Clock
+from worker.scheduler import SupervisedScheduler
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -33,12 +33,13 @@ class Every(BaseTrigger):
         return due if due > current else current + self._interval
 
 
-class ElapsedScheduler(BackgroundScheduler):
+class ElapsedScheduler(SupervisedScheduler):
     """Runs its jobs, all with an `Every` for a trigger, by a clock's monotonic time."""
 
-    def __init__(self, clock: Clock, **options: Any) -> None:
+    def __init__(self, clock: Clock, duties: int = 10, **options: Any) -> None:
+        """`duties` is how many may run at the same time."""
         self._clock = clock
-        super().__init__(timezone=UTC, **options)
+        super().__init__(duties, **options)
 
     def add_duty(self, name: str, every_seconds: float, run: Any) -> None:
         """Adds a duty that runs at most once at a time, first after one interval."""

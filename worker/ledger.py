@@ -84,6 +84,8 @@ class KnownAgent:
     unread_since: float | None = None
     unread_tail: tuple[int, int] = (0, 0)
     refusals: dict[str, tuple[str, float]] = field(default_factory=dict)
+    unstarted: Pair | None = None  # the first claim that it has a free slot for and has not started …
+    unstarted_since: float = 0.0  # … and since when it is the first
 
 
 @dataclass(slots=True)

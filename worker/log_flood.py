@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+
+from core.supervision import call_later
 
 LINES = 20  # of one event
 PERIOD_SECONDS = 10.0
@@ -62,9 +65,9 @@ class FloodLimit:
 
     def _watch(self, key: Key, count: _Count) -> None:
         """Sees to it that the summary comes even if the event does not come again."""
-        timer = threading.Timer(PERIOD_SECONDS, self._report, (key, count))
-        timer.daemon = True
-        timer.start()
+        # without a thread for it, the summary comes with the event's next line
+        with contextlib.suppress(RuntimeError):
+            call_later(PERIOD_SECONDS, lambda: self._report(key, count))
 
     def _report(self, key: Key, count: _Count) -> None:
         with self._lock:

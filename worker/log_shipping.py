@@ -10,6 +10,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from core.recent_log import LogLine, RecentLog
+from core.supervision import OnEscape, Supervised, start_thread
 
 MOST_WAITING = 1_000  # lines
 BATCH = 200
@@ -30,7 +31,7 @@ class LogShipper:
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._pause_seconds = pause_seconds
-        self._thread: threading.Thread | None = None
+        self._thread: Supervised | None = None
         self._process = ""
         self._host = socket.gethostname()
         self._counting = threading.Lock()
@@ -48,8 +49,9 @@ class LogShipper:
     def start(self, recent: RecentLog, process: str) -> None:
         """Begins to send, what was logged before included; `process` is what these lines are from."""
         self._process = process
-        self._thread = threading.Thread(target=self._run, args=(recent,), name="log", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(
+            "log", lambda: self._run(recent), OnEscape.GO_ON, is_essential=True, is_over=self._closing.is_set
+        )
 
     def close(self) -> None:
         """Sends what is left, for at most CLOSE_SECONDS."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import IO, Any
 
 import structlog
 
@@ -18,12 +18,14 @@ from worker.log_context import bound_fields
 from worker.log_flood import FloodLimit, Key
 from worker.log_redaction import redacted
 from worker.log_shipping import LogShipper
+from worker.log_stream import LogStream
 
 LIBRARY_LEVEL = logging.WARNING  # of what is not ours
 OURS = ("core", "worker", "dashboard")
 _LEVELS = {"critical": logging.CRITICAL, "error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
 
 Event = MutableMapping[str, Any]
+_streams: list[LogStream] = []  # the one that this process writes to, once it does
 
 
 def configure_logs(level: str) -> LogShipper:
@@ -51,7 +53,7 @@ def configure_logs(level: str) -> LogShipper:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(log_stream()),
     )
     root = logging.getLogger()
     root.handlers = [_Forward()]
@@ -60,6 +62,23 @@ def configure_logs(level: str) -> LogShipper:
         logging.getLogger(name).setLevel(getattr(logging, level.upper()))
     logging.captureWarnings(True)
     return shipper
+
+
+def log_stream() -> LogStream | IO[str]:
+    """Where log lines go: to standard error, whatever becomes of it. One for each process."""
+    try:
+        sys.stderr.fileno()
+    except (OSError, ValueError, AttributeError):
+        return sys.stderr  # a test's, in memory
+    if _streams and _streams[0].is_for(sys.stderr):
+        return _streams[0]
+    _streams[:] = [LogStream(sys.stderr)]
+    return _streams[0]
+
+
+def lost_lines() -> int:
+    """How many log lines of this process nobody took."""
+    return sum(stream.lost_lines for stream in _streams)
 
 
 class _Forward(logging.Handler):

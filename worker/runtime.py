@@ -6,11 +6,9 @@ import gc
 import os
 import socket
 import sys
-import threading
 import time
 from dataclasses import asdict
 from datetime import UTC
-from pathlib import Path
 
 import structlog
 
@@ -19,7 +17,7 @@ from core.clock import DatabaseClock
 from core.config import Settings
 from core.database import Database
 from core.embedded import EmbeddedServers, Endpoints
-from core.errors import Busy, ConfigurationError, Unavailable
+from core.errors import Busy, Unavailable
 from core.keys import Keys
 from core.private_files import refuse_inspection
 from core.queue import Queue
@@ -27,21 +25,27 @@ from core.recent_log import RecentLog
 from core.redis_client import connect_redis
 from core.registry import registry
 from core.store import recovering
+from core.supervision import OnEscape, Supervised, start_thread
 from worker import doctor, entry_link, unmatched
 from worker.agents.pool import Pool
 from worker.agents.pool_config import load_pool
+from worker.dashboard_keeper import DashboardKeeper
 from worker.dashboard_process import DashboardProcess
 from worker.demo import submit_sample, with_code_execution, with_samples
 from worker.dispatcher import Dispatcher
+from worker.duties import Duties
 from worker.exporter import Exporter
+from worker.health import HealthLog, WorkerHealth
 from worker.jobs import schedule
 from worker.logs import configure_logs
 from worker.monitor.families import Families
 from worker.monitor.monitor import Monitor
+from worker.monitor.process_families import ProcessFamilies
+from worker.ports import check_ports
 from worker.reporting import Reporting
 from worker.retention import Retention
-from worker.signals import Signals
 from worker.steady_time import SteadyTime
+from worker.stopping import StopSignals
 from worker.term import TermFactory
 
 # The dispatcher's two threads take turns; Python's default of 5 ms would be most of a tick.
@@ -71,20 +75,27 @@ class Worker:
         self._retention = Retention(settings, self.database, self._steady)
         self._reporting = Reporting(settings, self.database, self._clock, self._steady)
         self.monitor = Monitor(settings, self.database, self.queue, self.dispatcher, name, self._clock, self._steady)
-        self._exporter = Exporter(
-            settings.metrics_host,
-            settings.metrics_port,
-            Families(
-                self.monitor.observer.recent, lambda: self.monitor.observer.live, self.dispatcher.is_leading.is_set
-            ),
-            health=self._health,
-            readiness=self._readiness,
-            names=settings.metrics_hosts,
-        )
-        self._scheduler = schedule(self, self._clock)
-        self._dispatching = threading.Thread()
-        self._supervising = threading.Thread(target=self.pool.run, name="pool", daemon=True)
         self._is_stopping = False
+        self.duties = Duties(self._clock.monotonic)
+        servers_seen = self.monitor.observer.server_watch
+        self.health = WorkerHealth(
+            self.dispatcher.progress, self.duties, self.pool, servers_seen, lambda: self._is_stopping
+        )
+        self.monitor.watch(self.health, self.duties)
+        recent, is_leading = self.monitor.observer.recent, self.dispatcher.is_leading.is_set
+        self._exporter = Exporter(
+            settings,
+            [
+                Families(recent, lambda: self.monitor.observer.live, is_leading),
+                ProcessFamilies(self.pool, self.health.problems, self.duties),
+            ],
+            health=self.health.problems,
+            readiness=self.health.unready,
+        )
+        self._health_log = HealthLog(self.health.problems, self.monitor.tell_directly)
+        self._scheduler = schedule(self, self.duties, self._clock)
+        self._dispatching: Supervised | None = None
+        self._supervising: Supervised | None = None
 
     def start(self) -> None:
         """Starts everything; returns at once."""
@@ -94,37 +105,41 @@ class Worker:
         gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
         self.read_time()
         self.ensure_partitions()
-        self.keep_dispatcher()
-        self._supervising.start()
-        self._scheduler.start()
         if self.settings.metrics_port:
             self._exporter.start()
+        self._dispatching = start_thread(
+            "dispatcher", self.dispatcher.run, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._is_stopping
+        )
+        # begun anew it goes on with its agents, also with draining them
+        self._supervising = start_thread("pool", self.pool.run, OnEscape.GO_ON, is_essential=True)
+        self.duties.restart()
+        self._scheduler.start()
+        self.monitor.start_judging()
+        self._health_log.start()
 
     def stop(self) -> None:
         """Drains the agents, records what they report, gives up leadership."""
         self._is_stopping = True
+        self._health_log.stop()
         self.pool.stop()
-        self._supervising.join()
+        if self._supervising is not None:
+            self._supervising.join()
         self._wait_for_reports()
         self.monitor.close()
-        self._scheduler.shutdown(wait=False)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
         self._exporter.stop()
         self.dispatcher.stop()
-        self._dispatching.join()
+        if self._dispatching is not None:
+            self._dispatching.join()
         self.database.close()
 
     def hurry(self) -> None:
-        """Makes a `stop` under way end at once."""
+        """Makes a `stop` under way end at once, as far as nothing hangs in it."""
         self.pool.kill()
         self.dispatcher.stop()
 
     # duties
-
-    def keep_dispatcher(self) -> None:
-        """Starts the dispatcher's thread if it does not run."""
-        if not self._dispatching.is_alive() and not self._is_stopping:
-            self._dispatching = threading.Thread(target=self.dispatcher.run, name="dispatcher", daemon=True)
-            self._dispatching.start()
 
     def read_time(self) -> None:
         """Has everything in this worker go by the database's time."""
@@ -167,21 +182,10 @@ class Worker:
         return self.dispatcher.is_leading.is_set() and not self._is_stopping
 
     def keep_servers(self) -> None:
-        """Starts embedded servers again that died."""
+        """Starts embedded servers again that died; raises Unavailable if one does not start, and is called again."""
         if self._servers is not None and not self._is_stopping:
-            self._servers.start()
-
-    def _health(self) -> list[str]:
-        """Why this process has to be restarted."""
-        return [] if self._dispatching.is_alive() or self._is_stopping else ["the dispatcher's thread has ended"]
-
-    def _readiness(self) -> list[str]:
-        """Why this worker can neither lead nor stand by."""
-        problems = self._health() + (["the worker is stopping"] if self._is_stopping else [])
-        servers = self.monitor.observer.servers
-        if servers is None:
-            return [*problems, "the servers have not been looked at yet"]
-        return problems + [server.problem or f"{server.name} is away" for server in servers if not server.is_up]
+            for name in self._servers.keep():
+                log.error("server.restarted", server=name)
 
     def _wait_for_reports(self, timeout_seconds: float = 5.0) -> None:
         """Lets the dispatcher record what the agents reported last."""
@@ -204,7 +208,8 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
     shipper = configure_logs(settings.log_level)
     if demo:
         settings = with_samples(with_code_execution(settings))
-    signals = Signals()
+    check_ports(settings, dashboard=dashboard)
+    signals = StopSignals()
     with EmbeddedServers.missing_from(settings) as servers:
         endpoints = Endpoints(settings.database_url or servers.database_url, settings.redis_url or servers.redis_url)
         if migrate or settings.database_url is None:
@@ -215,17 +220,17 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
         recent_log = RecentLog(connect_redis(endpoints.redis_url), Keys(settings.namespace))
         shipper.start(recent_log, f"worker {socket.gethostname()}")
         worker = Worker(settings, endpoints, servers)
-        page = DashboardProcess(settings) if dashboard else None
-        worker.start()
-        signals.on_second = worker.hurry
+        page = DashboardKeeper(DashboardProcess(settings)) if dashboard else None
+        worker.health.dashboard = page
+        signals.on_hurry(worker.hurry, servers.stop)
         try:
+            worker.start()
             if page is not None:
                 page.start()
             if demo:
                 submit_sample(worker)
             if page is not None and page.wait_until_ready():
-                lines = entry_link.invitation(settings, worker.database, page.url)
-                print("".join(f"\n  {line}" for line in lines), "\n", flush=True)
+                _invite(page.page, settings, worker.database)
             signals.told.wait()
             log.info("worker.draining", grace_seconds=settings.grace_seconds, hint="again ends at once")
         finally:
@@ -233,34 +238,18 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
             if page is not None:
                 page.stop()
             log.info("worker.stopped")
+            signals.note_stopped()
             shipper.close()
+    signals.note_closed()
     return 0
 
 
-def run_agents(settings: Settings, pool_file: Path | None) -> int:
-    """Runs agents alone, for a worker on another host; returns the exit code."""
-    refuse_inspection()
-    shipper = configure_logs(settings.log_level)
-    if settings.redis_url is None:
-        raise ConfigurationError(["TASKYARD_REDIS_URL: not set: agents on a host of their own need it"])
-    signals = Signals()
-    registry.load(settings.task_modules)
-    unmatched.warn(_with_pool(settings, pool_file), registry, is_worker=False)
-    queue = Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of)
-    queue.ping()
-    shipper.start(RecentLog(queue.redis, queue.keys), f"pool {socket.gethostname()}")
-    specs = load_pool(_with_pool(settings, pool_file).pool_file)
-    pool = Pool(specs, settings.redis_url, queue, settings.grace_seconds, settings.data_dir)
-    signals.on_second = pool.kill
-    supervising = threading.Thread(target=pool.run, name="pool", daemon=True)
-    supervising.start()
-    signals.told.wait()
-    log.info("agents.draining", grace_seconds=settings.grace_seconds, hint="again ends at once")
-    pool.stop()
-    supervising.join()
-    shipper.close()
-    return 0
-
-
-def _with_pool(settings: Settings, pool_file: Path | None) -> Settings:
-    return settings if pool_file is None else settings.model_copy(update={"pool_file": pool_file})
+def _invite(page: DashboardProcess, settings: Settings, database: Database) -> None:
+    """Says where the page is and which link signs in, on standard output if somebody reads that."""
+    if page.port != settings.dashboard_port:
+        log.warning("dashboard.moved", wanted=settings.dashboard_port, url=page.url, fix_by="TASKYARD_DASHBOARD_PORT")
+    lines = entry_link.invitation(settings, database, page.url)
+    try:
+        print("".join(f"\n  {line}" for line in lines), "\n", flush=True)
+    except OSError as error:
+        log.warning("dashboard.started", url=page.url, unsaid_because=str(error))

@@ -36,6 +36,7 @@ class ServerFigures(NamedTuple):
     blocks_read: int
     deadlocks: int
     temp_bytes: int
+    read_only: bool
 
 
 def open_groups(tx: Transaction) -> list[OpenGroup]:

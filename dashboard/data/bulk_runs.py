@@ -13,11 +13,12 @@ import streamlit as st
 
 from core.access import Permission
 from core.bulk import Action, Bulk, BulkResult, Operation, preview
-from core.errors import SubmissionError, TaskyardError
+from core.errors import SubmissionError, TaskyardError, Unavailable
 from core.inputs import refused
 from core.permitted import Permitted
 from core.store import finding, operating, reading
 from core.store.finding import Matching
+from core.supervision import OnEscape, start_thread
 from core.task_filter import TaskFilter
 from core.texts import said
 from dashboard.data.base import connections, forget
@@ -77,15 +78,18 @@ class Runs:
         atexit.register(self.close)
 
     def start(self, operation: Operation, target: Target, seen: Preview, bulk: Bulk) -> str:
-        """Begins one in a thread of its own and returns its id; raises SubmissionError if too many run."""
+        """Begins one in a thread and returns its id; raises SubmissionError if too many run, or Unavailable."""
         run = Run(str(uuid.uuid4()), operation, seen.changed, datetime.now(UTC))
-        stop = threading.Event()
-        thread = threading.Thread(
-            target=self._work,
-            args=(run.id, target, seen.matching, bulk, stop),
-            name=f"bulk {operation.action}",
-            daemon=True,
-        )
+        stop, begun = threading.Event(), threading.Event()
+
+        def work() -> None:
+            begun.wait()
+            self._work(run.id, target, seen.matching, bulk, stop)
+
+        def give_up(error: BaseException) -> None:
+            kind = type(error).__name__
+            self._end(run.id, problem=said("{kind}: the dashboard's log has the details", kind=kind))
+
         with self._lock:
             if len(self._threads) >= MOST_AT_ONCE:
                 raise refused(
@@ -93,9 +97,14 @@ class Runs:
                     operation.action.value,
                     said("at most {count} at once: wait for one", count=MOST_AT_ONCE),
                 )
+            try:
+                thread = start_thread(f"bulk {operation.action}", work, OnEscape.END_THREAD, mend=give_up)
+            except RuntimeError as error:
+                text = said("the dashboard's process gets no thread for it: {reason}", reason=str(error))
+                raise Unavailable(text) from None
             self._runs = dict([(run.id, run), *self._runs.items()][:MOST_KEPT])
             self._threads[run.id], self._stops[run.id] = thread, stop
-        thread.start()
+        begun.set()
         return run.id
 
     def all(self) -> tuple[Run, ...]:
@@ -154,7 +163,8 @@ class Runs:
     def _end(self, run_id: str, **changes: object) -> None:
         self._update(run_id, ended_at=datetime.now(UTC), **changes)
         with self._lock:
-            del self._threads[run_id], self._stops[run_id]
+            self._threads.pop(run_id, None)
+            self._stops.pop(run_id, None)
 
 
 @st.cache_resource(show_spinner=False, on_release=Runs.close)

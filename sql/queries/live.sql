@@ -24,7 +24,8 @@ WHERE level_seconds = 60 AND at >= to_timestamp(%(since)s) GROUP BY type
 -- name: server
 -- What PostgreSQL says of itself and of our database.
 SELECT current_setting('server_version'), d.numbackends, current_setting('max_connections')::int,
-    d.xact_commit, d.xact_rollback, d.blks_hit, d.blks_read, d.deadlocks, d.temp_bytes
+    d.xact_commit, d.xact_rollback, d.blks_hit, d.blks_read, d.deadlocks, d.temp_bytes,
+    current_setting('transaction_read_only') = 'on'
 FROM pg_stat_database d WHERE d.datname = current_database()
 
 -- name: database_size

@@ -263,7 +263,7 @@ def test_silence_proves_nothing_while_the_canary_is_young(settings: Settings, ga
         agent = engine.agent()
         task_id = engine.submit("demo.gate")
         engine.wait_for(task_id, "in_progress")
-        with agent.agent._heart._beating:  # no heartbeat comes in here
+        with agent.agent.heart._beating:  # no heartbeat comes in here
             engine.redis.delete(engine.queue.keys.canary, engine.queue.keys.heartbeat(agent.id))
             ticks = worker.dispatcher.ticks
             wait_until(lambda: worker.dispatcher.ticks > ticks + 5)
@@ -484,7 +484,7 @@ def test_order_read_before_the_agent_learns_of_a_new_generation_leaves_it_hearin
     monkeypatch.setattr(recovery, "DEAF_AFTER_SECONDS", 0.5)
     engine.worker()
     agent = engine.agent(max_concurrency=1)
-    heart, may_beat = agent.agent._heart, threading.Event()
+    heart, may_beat = agent.agent.heart, threading.Event()
     wait_until(lambda: heart.generation)
     old, beat = heart.generation, heart.beat
 

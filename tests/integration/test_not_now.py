@@ -86,9 +86,9 @@ class Yard:
         return [
             *self.worker._threads,
             self.agent._reader,
-            agent._heart._thread,
+            agent.heart._thread,
             agent.outbox._thread,
-            *agent._slots,
+            *agent._slots._threads,
         ]
 
 

@@ -25,6 +25,13 @@ def batch_limit(run: Run) -> int:
     return 4 if run.task_type == "demo.short" else 1
 
 
+def taken_from(queue: LocalQueue) -> list[Run]:
+    """One batch; nothing once the queue is closed."""
+    batch: list[Run] = []
+    assert queue.take(batch) == bool(batch)
+    return batch
+
+
 @pytest.fixture
 def queue() -> LocalQueue:
     return LocalQueue(batch_limit)
@@ -36,7 +43,7 @@ def test_everything_comes_out_once_and_in_order(drawn: list[tuple[Priority, str]
     queue.put([run(i, priority, task_type) for i, (priority, task_type) in enumerate(drawn)])
     taken: list[Run] = []
     while len(taken) < len(drawn):
-        batch = queue.take()
+        batch = taken_from(queue)
         assert batch
         assert len(batch) <= batch_limit(batch[0])
         assert len({(each.task_type, each.priority) for each in batch}) == 1
@@ -50,13 +57,13 @@ def test_everything_comes_out_once_and_in_order(drawn: list[tuple[Priority, str]
 def test_short_runs_are_taken_together_up_to_the_next_long_one(queue: LocalQueue) -> None:
     kinds = ["demo.short"] * 2 + ["demo.long"] * 2 + ["demo.short"] * 5
     queue.put([run(i, task_type=kind) for i, kind in enumerate(kinds)])
-    assert [len(queue.take() or ()) for _ in range(5)] == [2, 1, 1, 4, 1]
+    assert [len(taken_from(queue)) for _ in range(5)] == [2, 1, 1, 4, 1]
 
 
 def test_an_urgent_run_overtakes(queue: LocalQueue) -> None:
     queue.put([run(1), run(2)])
     queue.put([run(3, Priority.URGENT), run(4, Priority.LOW)])
-    assert [(queue.take() or [])[0].task_id for _ in range(4)] == [task_id(n) for n in (3, 1, 2, 4)]
+    assert [taken_from(queue)[0].task_id for _ in range(4)] == [task_id(n) for n in (3, 1, 2, 4)]
 
 
 def test_only_the_named_attempt_is_removed(queue: LocalQueue) -> None:
@@ -72,23 +79,23 @@ def test_clearing_returns_everything_and_the_queue_goes_on(queue: LocalQueue) ->
     assert queue.clear() == [(task_id(2), 1), (task_id(1), 1)]
     assert queue.clear() == []
     queue.put([run(3)])
-    assert queue.take() == [run(3)]
+    assert taken_from(queue) == [run(3)]
 
 
 def test_closing_ends_every_take_and_returns_what_waits(queue: LocalQueue) -> None:
     with ThreadPoolExecutor(3) as pool:
-        waiting = [pool.submit(queue.take) for _ in range(3)]
+        waiting = [pool.submit(taken_from, queue) for _ in range(3)]
         assert queue.close() == []
-        assert [future.result(10) for future in waiting] == [None] * 3
+        assert [future.result(10) for future in waiting] == [[]] * 3
     queue.put([run(1)])
-    assert queue.take() is None
+    assert taken_from(queue) == []
     assert queue.close() == [(task_id(1), 1)]
 
 
 def test_many_takers_get_every_run_once(queue: LocalQueue) -> None:
     def take_all() -> list[str]:
         taken: list[str] = []
-        while batch := queue.take():
+        while batch := taken_from(queue):
             if batch[0].priority == Priority.LOW:
                 break
             taken += [each.task_id for each in batch]
@@ -101,3 +108,14 @@ def test_many_takers_get_every_run_once(queue: LocalQueue) -> None:
         queue.put([run(1000 + number, Priority.LOW) for number in range(4)])  # one end for each taker
         taken = sorted(number for future in takers for number in future.result(20))
     assert taken == [task_id(number) for number in range(400)]
+
+
+def test_a_take_that_is_cut_short_loses_nothing(queue: LocalQueue) -> None:
+    class Full(list[Run]):
+        def append(self, run: Run) -> None:
+            raise MemoryError
+
+    queue.put([run(1), run(2)])
+    with pytest.raises(MemoryError):
+        queue.take(Full())
+    assert queue.clear() == [(task_id(1), 1), (task_id(2), 1)]

@@ -10,6 +10,7 @@ from time import monotonic
 from core.errors import ErrorClass
 from core.protocol import Done, Run
 from core.registry import TaskType
+from core.supervision import OnEscape, start_thread
 from worker.agents.context import Channel
 from worker.agents.execution import HandlerStopped, context_of, execute_async, failed
 from worker.agents.watchdog import GRACE_SECONDS, Watch, report_stuck
@@ -42,8 +43,13 @@ class AsyncRunner:
         self._on_stuck = on_stuck
         self._closed = False
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._work, name="async-handlers", daemon=True)
-        self._thread.start()
+        try:
+            self._thread = start_thread(
+                "async-handlers", self._work, OnEscape.END_PROCESS, is_essential=True, is_over=lambda: self._closed
+            )
+        except RuntimeError:
+            self._loop.close()
+            raise
 
     def run(self, slot_index: int, task_type: TaskType, run: Run, channel: Channel) -> Done | None:
         """Runs a coroutine to its end; None if it was given up and reported."""

@@ -2,7 +2,7 @@
 
 Subclass it and implement `execute` for an agent of another kind; `worker.agents.task_agent` runs registered types.
 
-Threads: the caller of `run` reads the inbox; one per slot executes; one beats; one flushes the outbox late.
+Threads: the caller of `run` reads the inbox; one per slot executes (`slot_threads`); one beats; one flushes late.
 """
 
 from __future__ import annotations
@@ -35,22 +35,23 @@ from core.protocol import (
     Restart,
     Returned,
     Run,
-    Started,
     Welcome,
     farewell_of,
 )
 from core.queue import Queue
 from core.redis_client import reaching_redis
-from worker.agents.channel import AgentChannel, Requests, refusal_of
+from worker.agents.channel import AgentChannel, Requests
 from worker.agents.heart import Heart
 from worker.agents.held import Held
 from worker.agents.inbox import DELETE_COUNT, Inbox
 from worker.agents.local_queue import LocalQueue, RunTimes
 from worker.agents.outbox import Outbox
+from worker.agents.slot_threads import SlotThreads
 from worker.agents.spool import Spool
-from worker.log_context import bind_attempt
 
 RETRY_SECONDS = 0.2
+UNABLE_AFTER = 3  # attempts in a row that it could not begin for lack of descriptors, threads, memory, disk
+SILENT_SECONDS = 10.0  # without reading or being heard: it does no work
 SEEN_LIMIT = DELETE_COUNT * QUEUE_AHEAD_LIMIT  # as many runs as the inbox may still hold when it is read again
 
 log = structlog.get_logger(__name__)
@@ -74,17 +75,13 @@ class BaseAgent(abc.ABC):
         self.welcomed = threading.Event()
         self._run_times = RunTimes()
         self._waiting = LocalQueue(self._run_times.batch_limit)
-        self._heart = Heart(self, heart_queue, ttl_seconds)
-        self._running: dict[Pair, AgentChannel] = {}
+        self.heart = Heart(self, heart_queue, ttl_seconds)
         self._seen: dict[str, int] = {}
         self._inbox = Inbox(queue)
-        self._is_draining = False
+        self.is_draining = False
         self._stop_reading = threading.Event()
-        self._slots = [
-            threading.Thread(target=self._slot, args=(index,), name=f"slot-{index}", daemon=True)
-            for index in range(info.max_concurrency)
-        ]
-        self._stuck_slots = 0
+        self._slots = SlotThreads(self, self._waiting, self._run_times, info.max_concurrency)
+        self._read_at = time.monotonic()
         self.must_be_replaced = False  # told to drain; it still reads then, unless it was given up
 
     @abc.abstractmethod
@@ -101,43 +98,43 @@ class BaseAgent(abc.ABC):
 
     def start(self) -> None:
         """Registers: heartbeat and hello are on their way then. Raises Unavailable, and may be called again."""
-        self._heart.beat()
+        self.heart.beat()
         self.outbox.send(Hello(self.info, self.known_types))
-        self._heart.start()
-        for slot in self._slots:
-            slot.start()
+        self.heart.start()
+        self._slots.start()
 
     def run(self) -> None:
         """Reads the inbox until `drain` or `stop`."""
         while not self._stop_reading.is_set():
             try:
                 self._read()
+                self._read_at = time.monotonic()
             except Unavailable as error:
-                self._heart.note_trouble(str(error))
+                self.heart.note_trouble(str(error))
                 self._stop_reading.wait(RETRY_SECONDS)
 
     def drain(self, grace_seconds: float) -> bool:
         """Hands back what is unstarted, and what does not finish in time: no attempt is burnt. False if any did not."""
-        self._is_draining = True
-        self._heart.beat_if_possible()
+        self.is_draining = True
+        self.heart.beat_if_possible()
         waiting = self._waiting.close()
         if waiting:
-            self._hand_back(waiting)
+            self.hand_back(waiting)
         deadline = time.monotonic() + grace_seconds
-        while (is_busy := self._is_busy()) and time.monotonic() < deadline:
+        while (is_busy := self._slots.is_busy()) and time.monotonic() < deadline:
             time.sleep(0.02)
         # what ended and is still to be reported goes first, and its return counts for nothing then
         unfinished = self._held.pairs() if is_busy else []
         self.close_execution()
         if unfinished:
             log.info("agent.handing_back", agent=self.info.id, tasks=len(unfinished))
-            self._hand_back(unfinished)
+            self.hand_back(unfinished)
         return not unfinished
 
     def stop(self) -> None:
         """Leaves: everything is reported, then the agent is gone."""
         self._stop_reading.set()
-        self._heart.stop()  # before the farewell, which a late heartbeat would undo
+        self.heart.stop()  # before the farewell, which a late heartbeat would undo
         self.outbox.add(Gone(self.info.id, "left", self._proof))
         if not self.outbox.close(timeout_seconds=5):
             log.warning("agent.unreported", agent=self.info.id)
@@ -145,17 +142,43 @@ class BaseAgent(abc.ABC):
     def health(self) -> Heartbeat:
         """What the next heartbeat says."""
         position = self._inbox.position  # before `held`: what was read up to here is in it
-        cpu_percent, memory_bytes = self._heart.usage()
+        cpu_percent, memory_bytes = self.heart.usage()
         return Heartbeat(
             agent=self.info,
-            generation=self._heart.generation,
+            generation=self.heart.generation,
             read_position=position.decode(),
             held=self._held.pairs(),
-            running=len(self._running),
-            draining=self._is_draining,
+            running=len(self._slots.running),
+            draining=self.is_draining,
             cpu_percent=cpu_percent,
             memory_bytes=memory_bytes,
         )
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it reads no more orders."""
+        return self._stop_reading.is_set()
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether it could start a task now, or has too much to do and will."""
+        return self.welcomed.is_set() and not (self.is_draining or self.must_be_replaced)
+
+    def is_unable(self) -> bool:
+        """Whether this process can't run anything any more, as far as it has tried: it has to be replaced."""
+        return self._slots.failed_in_a_row >= UNABLE_AFTER
+
+    def problems(self) -> list[str]:
+        """Why this agent does no work, one line each; none if it reads its inbox, beats and has a slot."""
+        found = []
+        unread = time.monotonic() - self._read_at
+        if unread > SILENT_SECONDS:
+            found.append(f"its inbox was last read {unread:.0f} s ago{self.heart.reason}")
+        if not self.heart.is_heard_lately(SILENT_SECONDS):
+            found.append(f"no heartbeat of it was answered for {self.heart.silence_seconds:.0f} s{self.heart.reason}")
+        if not self._slots.usable:
+            found.append("all its slots are stuck")
+        return found
 
     # what the heart tells
 
@@ -168,7 +191,7 @@ class BaseAgent(abc.ABC):
 
         Drops what was not started and goes on under a new boot id (P12).
         """
-        self._drop(self._waiting.clear())
+        self.drop(self._waiting.clear())
         boot_id = uuid.uuid4().hex[:12]
         log.warning("agent.renewed", agent=self.info.id, boot_id=boot_id)
         self.info = replace(self.info, boot_id=boot_id, id=f"{self.info.name}:{boot_id}")
@@ -196,10 +219,7 @@ class BaseAgent(abc.ABC):
         runs = []
         for order in orders:
             if type(order) is Run:
-                if self._seen.get(order.task_id, 0) < order.attempt:
-                    self._seen[order.task_id] = order.attempt
-                    self._held.add((order.task_id, order.attempt), agent_id)
-                    runs.append(order)
+                runs.append(order)
             elif type(order) is Cancel:
                 self._cancel((order.task_id, order.attempt))
             elif type(order) is Reply:
@@ -209,89 +229,64 @@ class BaseAgent(abc.ABC):
             elif type(order) is Restart:
                 self.must_be_replaced = True
         if runs:
-            self._waiting.put(runs)
-            while len(self._seen) > SEEN_LIMIT:
-                del self._seen[next(iter(self._seen))]
-        drains = self._is_draining or any(type(order) is Drain for order in orders)
+            self._accept(runs, agent_id)
+        drains = self.is_draining or any(type(order) is Drain for order in orders)
         if drains and (unstarted := self._waiting.clear()):
-            self._hand_back(unstarted)
+            self.hand_back(unstarted)
+
+    def _accept(self, orders: Sequence[Run], agent_id: str) -> None:
+        """Holds what it has not seen yet and hands it to the slots: all of it, or nothing if that fails."""
+        found = {(run.task_id, run.attempt): run for run in orders if self._seen.get(run.task_id, 0) < run.attempt}
+        pairs, runs = list(found), list(found.values())
+        try:
+            self._seen.update(pairs)
+            for pair in pairs:
+                self._held.add(pair, agent_id)
+            self._waiting.put(runs)
+        except BaseException:  # read again, it must not look as if it were here
+            for pair in pairs:
+                self._waiting.remove(pair)
+            self.drop(pairs)
+            raise
+        while len(self._seen) > SEEN_LIMIT:
+            del self._seen[next(iter(self._seen))]
 
     def _cancel(self, pair: Pair) -> None:
         if self._waiting.remove(pair):
             self._held.forget([pair])
             return
-        channel = self._running.get(pair)
+        channel = self._slots.running.get(pair)
         if channel is not None:
             channel.cancelled = True
             self.stop_execution(pair)
 
-    # slots
-
-    def _slot(self, index: int) -> None:
-        while (runs := self._waiting.take()) is not None:
-            if not self._announce(runs):
-                continue
-            for position, run in enumerate(runs):
-                if self._is_draining:
-                    self._hand_back([(rest.task_id, rest.attempt) for rest in runs[position:]])
-                    break
-                self._execute(index, run, is_alone=len(runs) == 1)
-            self.outbox.flush()
-
-    def _is_busy(self) -> bool:
-        """Whether a slot works. Asked once the queue is closed: a slot's thread ends then, unless it is stuck."""
-        return sum(slot.is_alive() for slot in self._slots) > self._stuck_slots
-
-    def _announce(self, runs: list[Run]) -> bool:
-        """Reports the start and waits until that has arrived; without it nothing may run (P12)."""
-        agent_id = self.info.id
-        pairs = [(run.task_id, run.attempt) for run in runs]
-        while not self._is_draining:
-            if not self._heart.is_heard or agent_id != self.info.id:
-                self._drop(pairs)
-                return False
-            try:
-                self.outbox.send(Started(agent_id, pairs, time.time()))
-                return True
-            except Unavailable as error:
-                self._heart.note_trouble(str(error))
-                time.sleep(RETRY_SECONDS)
-        self._hand_back(pairs)
-        return False
-
-    def _execute(self, index: int, run: Run, *, is_alone: bool) -> None:
-        pair = (run.task_id, run.attempt)
-        channel = self._running[pair] = AgentChannel(self, run, self._held.boot_of(pair, self.info.id))
-        bind_attempt(run)
-        try:
-            done = self.execute(index, run, channel)
-        finally:
-            bind_attempt(None)
-            self._running.pop(pair, None)
-        if done is not None and (reason := refusal_of(done)) is not None:
-            self._hand_back([pair], run.task_type, reason)
-        elif done is not None:
-            self._run_times.note(run.task_type, done.run_seconds)
-            done.agent_id = channel.agent_id
-            self.outbox.add(done, pair, flush_follows=is_alone)
-
     def report_stuck(self, run: Run, done: Done) -> None:
         """An attempt can't be stopped: its end is reported and the process must end after the others."""
         pair = (run.task_id, run.attempt)
-        done.agent_id = self._held.boot_of(pair, self.info.id)
-        self.outbox.add(done, pair)
-        self._running.pop(pair, None)
-        self._stuck_slots += 1
+        self.report_end(done, pair, flush_follows=False)
+        self._slots.running.pop(pair, None)
+        self._slots.stuck += 1
         self.give_up()
 
     # held pairs
 
-    def _drop(self, pairs: Sequence[Pair]) -> None:
+    def boot_of(self, pair: Pair) -> str:
+        """The boot that got the order for an attempt."""
+        return self._held.boot_of(pair, self.info.id)
+
+    def report_end(self, done: Done, pair: Pair, *, flush_follows: bool) -> None:
+        """Hands the end of an attempt to the outbox, in the name of the boot that got its order."""
+        done.agent_id = self.boot_of(pair)
+        self.outbox.add(done, pair, flush_follows=flush_follows)
+
+    def drop(self, pairs: Sequence[Pair]) -> None:
+        """Forgets what was never started, as if it had not been read."""
         for task_id, _ in pairs:
             self._seen.pop(task_id, None)
         self._held.forget(pairs)
 
-    def _hand_back(self, pairs: Sequence[Pair], task_type: str | None = None, reason: str = "") -> None:
+    def hand_back(self, pairs: Sequence[Pair], task_type: str | None = None, reason: str = "") -> None:
+        """Gives attempts back at no cost; `task_type` is one that this agent can't run."""
         for agent_id, returned in self._held.by_boot(pairs, self.info.id).items():
             try:
                 self.outbox.send(report := Returned(agent_id, returned, task_type, reason))

@@ -13,6 +13,7 @@ from core.errors import Unavailable
 from core.protocol import encode
 from core.queue import Queue
 from core.redis_client import reaching_redis
+from core.supervision import OnEscape, Supervised, start_thread
 
 if TYPE_CHECKING:
     from worker.agents.base import BaseAgent
@@ -34,21 +35,40 @@ class Heart:
         self._beating = threading.Lock()
         self._last_answer = time.monotonic()
         self._last_trouble = ""
-        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self._thread: Supervised | None = None
+        self._usage = (0.0, 0)
         self._number = 0
         self.generation = ""
 
     @property
     def is_heard(self) -> bool:
         """Whether a heartbeat was answered within the last TTL."""
-        return time.monotonic() - self._last_answer < self._ttl_seconds
+        return self.silence_seconds < self._ttl_seconds
+
+    @property
+    def silence_seconds(self) -> float:
+        """For how long no heartbeat was answered."""
+        return time.monotonic() - self._last_answer
+
+    def is_heard_lately(self, seconds: float) -> bool:
+        """Whether one was answered within that time, or the last TTL if that is shorter."""
+        return self.silence_seconds < min(seconds, self._ttl_seconds)
+
+    @property
+    def reason(self) -> str:
+        """What keeps the agent from its servers, as the end of a sentence; empty if nothing is known."""
+        return f": {self._last_trouble}" if self._last_trouble else ""
 
     def start(self) -> None:
-        self._thread.start()
+        """Begins to beat. Raises RuntimeError if the system gives no thread."""
+        if self._thread is None:
+            self._thread = start_thread(
+                "heart", self._run, OnEscape.END_PROCESS, is_essential=True, is_over=self._stop.is_set
+            )
 
     def stop(self) -> None:
         self._stop.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(timeout=INTERVAL_SECONDS)
 
     def beat(self) -> None:
@@ -84,9 +104,13 @@ class Heart:
             self.note_trouble(str(error))
 
     def usage(self) -> tuple[float, int]:
-        """CPU percent since the last call and resident memory in bytes of this process."""
-        with self._process.oneshot():
-            return self._process.cpu_percent(), self._process.memory_info().rss
+        """CPU percent since the last call and resident bytes of this process; the ones before if it can't see."""
+        try:
+            with self._process.oneshot():
+                self._usage = (self._process.cpu_percent(), self._process.memory_info().rss)
+        except (OSError, psutil.Error) as error:  # no descriptor is left: that must not silence the heart
+            self.note_trouble(f"/proc can't be read: {error}")
+        return self._usage
 
     def note_trouble(self, trouble: str) -> None:
         """Says once what keeps the agent from its servers."""

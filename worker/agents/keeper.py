@@ -12,6 +12,7 @@ Protocol: one request at a time on a socket pair; a letter and a process id, ans
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import importlib
 import json
@@ -33,6 +34,7 @@ from worker.agents.descendants import become_subreaper, kill_children, kill_mark
 CLOSE_SECONDS = 10.0
 MARK = "TASKYARD_KEEPER"  # in the environment of all that a keeper starts
 FORK, STOP = b"F", b"S"
+DESCRIPTORS = 2  # of a fork: the connection and the crash file
 UNKNOWN_STATUS = -1
 _REQUEST = struct.Struct("=cI")
 _ANSWER = struct.Struct("=q")
@@ -46,6 +48,7 @@ class Keeper:
     """An agent's handle on its keeper. Methods may be called from any thread."""
 
     def __init__(self, modules: Sequence[str], output_limit_bytes: int) -> None:
+        """Starts it. Raises OSError if a descriptor or a process is lacking."""
         self._lock = threading.Lock()
         self._closed = False
         self._socket, other_end = socket.socketpair()
@@ -53,7 +56,8 @@ class Keeper:
         program = f"import sys; sys.path[:] = {paths!r}; from worker.agents.keeper import main; main()"
         self._mark = uuid.uuid4().hex
         arguments = json.dumps([os.getpid(), other_end.fileno(), list(modules), output_limit_bytes])
-        with other_end:
+        with other_end, contextlib.ExitStack() as opened:
+            opened.enter_context(self._socket)
             # A session of its own: neither Ctrl-C nor a signal to the agent's group reaches a handler.
             self._process = subprocess.Popen(
                 [sys.executable, "-c", program, arguments],
@@ -63,17 +67,21 @@ class Keeper:
                 start_new_session=True,
                 env=os.environ | {MARK: self._mark},
             )
+            opened.pop_all()  # closed by `close`
 
     def is_alive(self) -> bool:
         """Whether its process runs."""
         return self._process.poll() is None
 
     def fork(self, connection: socket.socket, crash_file: int) -> int:
-        """Starts a child that talks over `connection`; returns its process id. Raises KeeperLost.
+        """Starts a child that talks over `connection`; returns its process id. Raises KeeperLost, or OSError.
 
         `crash_file` is a descriptor for the stacks that a fatal signal leaves.
         """
-        return self._ask(FORK, 0, [connection.fileno(), crash_file])
+        pid = self._ask(FORK, 0, [connection.fileno(), crash_file])
+        if pid < 0:
+            raise OSError(-pid, f"no process can be forked: {os.strerror(-pid)}")
+        return pid
 
     def stop(self, pid: int) -> int:
         """Kills and reaps a child and all that it started; returns its wait status. Raises KeeperLost.
@@ -126,8 +134,6 @@ def main() -> None:
 
 def _serve(connection: socket.socket, agent_pid: int, modules: list[str], output_limit_bytes: int) -> None:
     """Answers requests until the agent has ended."""
-    from worker.agents import slot_child
-
     children: set[int] = set()
     poll = select.poll()
     poll.register(connection, select.POLLIN)
@@ -135,25 +141,41 @@ def _serve(connection: socket.socket, agent_pid: int, modules: list[str], output
     with contextlib.suppress(AttributeError, OSError):  # macOS, Linux before 5.3: that end has to do
         poll.register(os.pidfd_open(agent_pid), select.POLLIN)
     while os.getppid() == agent_pid and connection.fileno() in dict(poll.poll()):
-        data, descriptors, _, _ = socket.recv_fds(connection, _REQUEST.size, 2, socket.MSG_WAITALL)
+        data, descriptors, _, _ = socket.recv_fds(connection, _REQUEST.size, DESCRIPTORS, socket.MSG_WAITALL)
         if len(data) < _REQUEST.size:
             break
         for number in descriptors:
             os.set_inheritable(number, False)
         request, pid = _REQUEST.unpack(data)
         if request == FORK:
-            keeper_pid, pid = os.getpid(), os.fork()
-            if pid == 0:
-                connection.close()
-                slot_child.main(keeper_pid, *descriptors, modules, output_limit_bytes)
-            children.add(pid)
+            answer = _fork(connection, descriptors, modules, output_limit_bytes)
+            if answer > 0:
+                children.add(answer)
             for number in descriptors:
                 os.close(number)
-            answer = pid
         else:
             children.discard(pid)
             answer = kill_children(spare=children).get(pid, UNKNOWN_STATUS)
         connection.sendall(_ANSWER.pack(answer))
+
+
+def _fork(connection: socket.socket, descriptors: list[int], modules: list[str], output_limit_bytes: int) -> int:
+    """The process id of a new child, or the system's error number, negative, if it gives none."""
+    from worker.agents import slot_child
+
+    if len(descriptors) < DESCRIPTORS:  # the kernel drops what there is no number for
+        return -errno.EMFILE
+    keeper_pid = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        return -(error.errno or errno.EAGAIN)
+    except MemoryError:
+        return -errno.ENOMEM
+    if pid == 0:
+        connection.close()
+        slot_child.main(keeper_pid, *descriptors, modules, output_limit_bytes)
+    return pid
 
 
 def _ignore(number: int, frame: object) -> None:

@@ -30,24 +30,27 @@ class LocalQueue:
                 self._waiting[run.priority].append(run)
             self._condition.notify(len(runs))
 
-    def take(self) -> list[Run] | None:
-        """Waits for work: one run, or several of one short type; None once the queue is closed."""
+    def take(self, runs: list[Run]) -> bool:
+        """Waits for work and adds it to `runs`: one, or several of one short type; False once the queue is closed.
+
+        Whatever cuts it short, no run is in neither place.
+        """
         with self._condition:
             while True:
                 if self._is_closed:
-                    return None
+                    return False
                 for waiting in self._waiting.values():
                     if waiting:
-                        return self._take_from(waiting)
+                        self._take_from(waiting, runs)
+                        return True
                 self._condition.wait()
 
-    def _take_from(self, waiting: deque[Run]) -> list[Run]:
-        first = waiting.popleft()
-        runs = [first]
+    def _take_from(self, waiting: deque[Run], runs: list[Run]) -> None:
+        first = waiting[0]
         limit = self._batch_limit(first)
         while len(runs) < limit and waiting and waiting[0].task_type == first.task_type:
-            runs.append(waiting.popleft())
-        return runs
+            runs.append(waiting[0])
+            waiting.popleft()
 
     def remove(self, pair: Pair) -> bool:
         """Takes one run out; False if it is not here."""

@@ -7,9 +7,11 @@ to the supervisor, so that Ctrl-C drains in order.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from types import FrameType
@@ -17,6 +19,7 @@ from types import FrameType
 import msgspec
 import structlog
 
+from core import supervision
 from core.config import load_settings
 from core.errors import ConfigurationError, TaskyardError, Unavailable
 from core.keys import Keys
@@ -26,13 +29,16 @@ from core.queue import Queue
 from core.recent_log import RecentLog
 from core.redis_client import connect_redis
 from core.registry import registry
+from core.supervision import OnEscape, start_thread
+from worker.agents.agent_health import HealthTeller, report_of
 from worker.agents.descendants import become_subreaper, die_with_parent
 from worker.agents.task_agent import TaskAgent
 from worker.logs import configure_logs
 
 PROOF_LIMIT = 1_000  # characters
-START_RETRY_SECONDS = 0.5
 EXIT_REPLACE = 75  # EX_TEMPFAIL: start another one
+START_RETRY_SECONDS = 0.5
+UNABLE = "attempts could not be begun for lack of descriptors, processes, memory or disk"
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +53,14 @@ class Launch(msgspec.Struct):
     tags: list[str]
     max_concurrency: int
     parent_pid: int
+    health_fd: int | None = None  # the pipe on which it tells its health
+
+
+def tell_proof(process: subprocess.Popen[bytes], proof: str) -> None:
+    """Gives a new agent its secret, by the pipe that is its standard input."""
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # it is dead already, as `poll` will say
+            pipe.write(f"{proof}\n".encode())
 
 
 def main(argument: str) -> int:
@@ -88,12 +102,12 @@ def main(argument: str) -> int:
         proof=proof,
     )
     try:
-        return _serve(agent, settings.grace_seconds)
+        return _serve(agent, settings.grace_seconds, launch.health_fd)
     finally:
         shipper.close()
 
 
-def _serve(agent: TaskAgent, grace_seconds: float) -> int:
+def _serve(agent: TaskAgent, grace_seconds: float, health_fd: int | None) -> int:
     told = threading.Event()
 
     def on_term(number: int, frame: FrameType | None) -> None:
@@ -102,12 +116,17 @@ def _serve(agent: TaskAgent, grace_seconds: float) -> int:
         told.set()
 
     signal.signal(signal.SIGTERM, on_term)
+    if health_fd is not None:
+        teller = HealthTeller(health_fd, lambda: report_of(agent.problems(), agent.takes_work))
+        teller.start()
     if not _started(agent, told):
         return 0
     log.info("agent.started", agent=agent.info.id, types=",".join(agent.info.types))
-    reader = threading.Thread(target=agent.run, name="inbox", daemon=True)
-    reader.start()
-    while not told.is_set() and reader.is_alive() and not agent.must_be_replaced:
+    start_thread("inbox", agent.run, OnEscape.END_PROCESS, is_essential=True, is_over=lambda: agent.is_given_up)
+    while not (told.is_set() or agent.must_be_replaced):
+        if supervision.must_end_process() or agent.is_unable():
+            log.error("agent.unable", agent=agent.info.id, reason="; ".join(supervision.problems()) or UNABLE)
+            agent.must_be_replaced = True
         told.wait(0.2)
     log.info("agent.draining", agent=agent.info.id, grace_seconds=grace_seconds, will_restart=agent.must_be_replaced)
     agent.drain(grace_seconds)
@@ -118,15 +137,12 @@ def _serve(agent: TaskAgent, grace_seconds: float) -> int:
 
 def _started(agent: TaskAgent, told: threading.Event) -> bool:
     """Starts the agent once Redis takes its first heartbeat; False if it was told to stop before."""
-    trouble = ""
     while not told.is_set():
         try:
             agent.start()
             return True
         except Unavailable as error:
-            if str(error) != trouble:
-                trouble = str(error)
-                log.warning("agent.waiting", agent=agent.info.id, reason=trouble)
+            agent.heart.note_trouble(str(error))
             told.wait(START_RETRY_SECONDS)
     return False
 

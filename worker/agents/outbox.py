@@ -12,6 +12,7 @@ from core.errors import Unavailable
 from core.protocol import Pair, Report, encode
 from core.queue import Queue
 from core.redis_client import reaching_redis
+from core.supervision import OnEscape, start_thread
 from worker.agents.spool import Spool
 
 FLUSH_COUNT = 128
@@ -42,8 +43,9 @@ class Outbox:
         self._has_reports = threading.Event()
         self._is_closed = False
         self._is_away = False
-        self._thread = threading.Thread(target=self._flush_late, name="outbox", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(
+            "outbox", self._flush_late, OnEscape.END_PROCESS, is_essential=True, is_over=lambda: self._is_closed
+        )
 
     def add(self, report: Report, ended: Pair | None = None, *, flush_follows: bool = False) -> None:
         """Sends a report soon, or with the flush that the caller promises; `ended` names the pair that it ends."""

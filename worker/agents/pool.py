@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import signal
@@ -11,6 +10,7 @@ import sys
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +23,17 @@ from core.protocol import Gone, encode
 from core.queue import Queue
 from core.redis_client import reaching_redis
 from worker.agents import spool
-from worker.agents.main import EXIT_REPLACE, Launch
+from worker.agents.agent_health import SILENT_SECONDS, HealthHearer
+from worker.agents.main import EXIT_REPLACE, Launch, tell_proof
 from worker.agents.pool_config import AgentSpec
 
 LEAST_BACKOFF_SECONDS = 0.1
-MOST_BACKOFF_SECONDS = 30.0
+MOST_BACKOFF_SECONDS = 5.0  # so that agents are back soon after what kept them from starting is over
 STEADY_SECONDS = 30.0  # an agent that lived this long starts again without backoff
+CRASH_LOOP = 5  # ends in a row that are said to be one
+SILENT_KILL_SECONDS = 60.0  # an agent process that says nothing for so long hangs, and is replaced
+STALLED_SECONDS = 20.0  # without a round of the pool's own
+ALL_UNWELL_SECONDS = 10.0  # that a restart of every agent may take
 WATCH_SECONDS = 0.1
 
 log = structlog.get_logger(__name__)
@@ -40,11 +45,25 @@ class _Member:
 
     spec: AgentSpec
     process: subprocess.Popen[bytes] | None = None
+    health: HealthHearer | None = None
     agent_id: str = ""
     proof: str = ""  # lets us say that it is gone; see AgentInfo.farewell
     started: float = 0.0
     start_at: float = 0.0
     failures: int = 0
+    last_end: str = "it was not started yet"
+    escapes: Counter[str] = field(default_factory=Counter)  # of its ended processes' threads
+
+    def problems(self) -> list[str]:
+        """Why it does no work."""
+        if self.process is None:
+            in_seconds = max(0.0, self.start_at - time.monotonic())
+            return [f"it does not run: {self.last_end}; it is started again in {in_seconds:.0f} s"]
+        if self.health is None or self.health.report is None:
+            return ["it is starting"]
+        if self.health.silence_seconds > SILENT_SECONDS:
+            return [f"its process has said nothing for {self.health.silence_seconds:.0f} s"]
+        return self.health.report.problems
 
 
 @dataclass(slots=True)
@@ -56,24 +75,29 @@ class Pool:
     queue: Queue
     grace_seconds: float
     data_dir: Path
+    starts: Counter[str] = field(default_factory=Counter)  # of each agent's name
     _members: list[_Member] = field(default_factory=list)
     _lost: list[Gone] = field(default_factory=list)
     _spooled: list[Path] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _hurry: threading.Event = field(default_factory=threading.Event)
+    _round_at: float = field(default_factory=time.monotonic)
+    _well_at: float = field(default_factory=time.monotonic)  # when an agent last worked
 
     def run(self) -> None:
-        """Keeps every agent of the pool running until `stop`, then drains them.
+        """Keeps every agent of the pool running until `stop`, then drains them. May be begun anew after an escape.
 
         The kernel ends an agent when the thread that started it ends (PR_SET_PDEATHSIG), so all
         are started here.
         """
-        self._members = [_Member(spec) for spec in self.specs]
-        self._spooled = spool.left_behind(self.data_dir)
+        if not self._members:
+            self._members = [_Member(spec) for spec in self.specs]
+            self._spooled = spool.left_behind(self.data_dir)
         while not self._stop.is_set():
             for member in self._members:
                 self._watch(member)
             self._report_lost()
+            self._round_at = time.monotonic()
             self._stop.wait(WATCH_SECONDS)
         self._drain()
 
@@ -82,13 +106,52 @@ class Pool:
         self._stop.set()
 
     def kill(self) -> None:
-        """Makes a drain end at once."""
+        """Ends all agents at once, whatever `run` waits for; a drain under way ends with them."""
         self._hurry.set()
+        self._stop.set()
+        for member in self._members:
+            process = member.process
+            if process is not None and process.poll() is None:
+                process.kill()
 
     @property
     def alive(self) -> int:
         """How many agent processes are running."""
         return sum(m.process is not None and m.process.poll() is None for m in self._members)
+
+    # health
+
+    def unwell(self) -> dict[str, list[str]]:
+        """By name, why an agent does no work; those that do are not in it."""
+        return {member.spec.name: found for member in self._members if (found := member.problems())}
+
+    def problems(self) -> list[str]:
+        """Why this host's agents do no work, one line each; none while one of them does."""
+        silent = time.monotonic() - self._round_at
+        if silent > STALLED_SECONDS and not self._stop.is_set():
+            return [f"pool: its agents were last looked after {silent:.0f} s ago"]
+        unwell = self.unwell()
+        if len(unwell) < len(self._members) or not self._members:
+            self._well_at = time.monotonic()
+        if time.monotonic() - self._well_at < ALL_UNWELL_SECONDS:
+            return []
+        return [f"agent {name}: {'; '.join(found)}" for name, found in unwell.items()]
+
+    def takes_work(self) -> bool:
+        """Whether an agent of this host could start a task now."""
+        reports = [m.health.report for m in self._members if m.health is not None and not m.problems()]
+        return any(report is not None and report.takes_work for report in reports)
+
+    def escapes(self) -> dict[str, int]:
+        """What escaped from the agents' threads, by name, since the pool began."""
+        total: Counter[str] = Counter()
+        for member in self._members:
+            total += member.escapes
+            if member.health is not None and member.health.report is not None:
+                total += Counter(member.health.report.escapes)
+        return dict(total)
+
+    # processes
 
     def _watch(self, member: _Member) -> None:
         process, now = member.process, time.monotonic()
@@ -96,25 +159,65 @@ class Pool:
             if now >= member.start_at:
                 self._start(member)
             return
+        if member.health is not None:
+            member.health.hear()
+        if not member.problems():
+            self._well_at = now
         code = process.poll()
         if code is None:
+            self._kill_if_silent(member, process)
             return
         lived = now - member.started
         member.failures = 0 if lived > STEADY_SECONDS else member.failures + 1
-        backoff = min(MOST_BACKOFF_SECONDS, LEAST_BACKOFF_SECONDS * 2 ** max(0, member.failures - 1))
+        backoff = min(MOST_BACKOFF_SECONDS, LEAST_BACKOFF_SECONDS * 2 ** min(10, max(0, member.failures - 1)))
         if code == EXIT_REPLACE or member.failures <= 1:
             backoff = 0.0
-        member.process, member.start_at = None, now + backoff
+        self._bury(member, f"it ended with code {code} after {lived:.1f} s")
+        member.start_at = now + backoff
         self._lost.append(Gone(member.agent_id, "lost", member.proof))
         log.warning(
             "agent.exited", agent=member.agent_id, code=code, lived_seconds=round(lived, 1), restart_seconds=backoff
         )
+        self._say_if_looping(member)
         if backoff == 0.0:
             self._start(member)
 
+    def _bury(self, member: _Member, how: str) -> None:
+        member.process, member.last_end = None, how
+        health, member.health = member.health, None
+        if health is not None:
+            health.hear()
+            if health.report is not None:
+                member.escapes.update(health.report.escapes)
+            health.close()
+
+    def _say_if_looping(self, member: _Member) -> None:
+        if member.failures >= CRASH_LOOP:
+            log.error("agent.crash_loop", name=member.spec.name, ends=member.failures, last=member.last_end)
+
+    def _kill_if_silent(self, member: _Member, process: subprocess.Popen[bytes]) -> None:
+        has_spoken = member.health is not None and member.health.report is not None  # it is not still importing
+        if has_spoken and member.health.silence_seconds > SILENT_KILL_SECONDS:
+            log.error("agent.hangs", agent=member.agent_id, silent_seconds=round(member.health.silence_seconds))
+            process.kill()
+
     def _start(self, member: _Member) -> None:
+        """Starts its process; one that the system refuses is tried again later."""
+        try:
+            self._spawn(member)
+        except (OSError, MemoryError) as error:
+            member.failures += 1
+            member.last_end = f"no process could be started: {error or type(error).__name__}"
+            member.start_at = time.monotonic() + MOST_BACKOFF_SECONDS
+            log.error("agent.not_started", name=member.spec.name, reason=member.last_end)
+            self._say_if_looping(member)
+        else:
+            self.starts[member.spec.name] += 1
+
+    def _spawn(self, member: _Member) -> None:
         boot_id = uuid.uuid4().hex[:12]
         spec = member.spec
+        health = HealthHearer()
         launch = Launch(
             name=spec.name,
             boot_id=boot_id,
@@ -123,15 +226,24 @@ class Pool:
             tags=list(spec.tags),
             max_concurrency=spec.max_concurrency,
             parent_pid=os.getpid(),
+            health_fd=health.write_end,
         )
         # the URL may hold a password, and arguments are public: it goes through the environment
         environment = {**os.environ, "TASKYARD_REDIS_URL": self.redis_url}
-        argument = msgspec.json.encode(launch).decode()
-        command = [sys.executable, "-m", "worker.agents.main", argument]
-        member.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
+        command = [sys.executable, "-m", "worker.agents.main", msgspec.json.encode(launch).decode()]
+        try:
+            member.process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, pass_fds=[health.write_end]
+            )
+        except BaseException:
+            health.close()
+            raise
+        finally:
+            health.close_write_end()
+        member.health = health
         member.agent_id, member.started = f"{spec.name}:{boot_id}", time.monotonic()
         member.proof = secrets.token_hex(16)
-        _tell(member.process, member.proof)
+        tell_proof(member.process, member.proof)
 
     def _report_lost(self) -> None:
         """Hands in what dead boots left in their spools, then tells the leader that they are gone.
@@ -181,10 +293,3 @@ class Pool:
             if member.process is not None and (member.process.returncode != 0 or left_results):
                 self._lost.append(Gone(member.agent_id, "lost", member.proof))
         self._report_lost()
-
-
-def _tell(process: subprocess.Popen[bytes], proof: str) -> None:
-    """Gives a new agent its secret, by the pipe that is its standard input."""
-    if process.stdin is not None:
-        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # it is dead already, as `poll` will say
-            pipe.write(f"{proof}\n".encode())

@@ -21,6 +21,7 @@ from time import monotonic
 
 from core.errors import ErrorClass, HandlerError
 from core.protocol import Done, Run
+from core.supervision import OnEscape, start_thread
 from worker.agents.context import Channel
 from worker.agents.execution import failed
 from worker.agents.frames import Cancel, Emit, End, FrameStream, Loading, ProtocolError, Ready, Reply, Request, Start
@@ -39,34 +40,39 @@ class ChildFailed(Exception):
     """The child could not be started."""
 
 
+class ModulesRefused(ChildFailed):
+    """The child could not load its task modules; another agent process could not either."""
+
+
 class Child:
     """A child process and the three things its slot waits for: frames, its death, and a wake-up."""
 
     def __init__(self, keeper: Keeper) -> None:
+        """Starts it. Raises KeeperLost, or OSError if a descriptor, a process or room for its crash file is lacking."""
         self._keeper = keeper
         self._oom_kills = _oom_kills()
-        self._crash_file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
-        own_end, other_end = socket.socketpair()
-        own_end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", SEND_SECONDS, 0))
-        self.stream = FrameStream(own_end)
         self.cpu_seconds = 0.0  # what it had used at the end of its last task
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
-        os.set_blocking(self._wake_write, False)
         self._pidfd: int | None = None
         self._poll = select.poll()
-        try:
+        with contextlib.ExitStack() as opened:
+            self._crash_file = opened.enter_context(tempfile.TemporaryFile())
+            own_end, other_end = socket.socketpair()
+            opened.enter_context(own_end)
             with other_end:
+                self._wake_read, self._wake_write = os.pipe()
+                for descriptor in (self._wake_read, self._wake_write):
+                    opened.callback(os.close, descriptor)
+                    os.set_blocking(descriptor, False)
+                own_end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", SEND_SECONDS, 0))
+                self.stream = FrameStream(own_end)
                 self.pid = keeper.fork(other_end, self._crash_file.fileno())
-        except KeeperLost:
-            self._close()
-            raise
-        # A process that the handler forked may hold the socket open, so its end alone does not tell of a death.
-        with contextlib.suppress(AttributeError, OSError):  # macOS, Linux before 5.3: that end has to do
-            self._pidfd = os.pidfd_open(self.pid)
-            self._poll.register(self._pidfd, select.POLLIN)
-        self._poll.register(own_end, select.POLLIN)
-        self._poll.register(self._wake_read, select.POLLIN)
+            # A process that the handler forked may hold the socket open, so its end alone does not tell of a death.
+            with contextlib.suppress(AttributeError, OSError):  # macOS, Linux before 5.3: that end has to do
+                self._pidfd = os.pidfd_open(self.pid)
+                self._poll.register(self._pidfd, select.POLLIN)
+            self._poll.register(own_end, select.POLLIN)
+            self._poll.register(self._wake_read, select.POLLIN)
+            opened.pop_all()  # closed by `stop`
 
     def wake(self) -> None:
         """Ends a `wait`; safe from any thread."""
@@ -92,9 +98,12 @@ class Child:
             status = self._keeper.stop(self.pid)
         except KeeperLost:
             status = UNKNOWN_STATUS
-        os.lseek(self._crash_file.fileno(), 0, os.SEEK_SET)
-        stacks = os.read(self._crash_file.fileno(), CRASH_TEXT_BYTES).decode("utf-8", "replace")
-        self._close()
+        stacks = ""
+        try:
+            os.lseek(self._crash_file.fileno(), 0, os.SEEK_SET)
+            stacks = os.read(self._crash_file.fileno(), CRASH_TEXT_BYTES).decode("utf-8", "replace")
+        finally:
+            self._close()
         by_kernel = status == signal.SIGKILL and _oom_kills() > self._oom_kills
         return _ending(status), by_kernel, stacks
 
@@ -113,6 +122,7 @@ class ProcessSlot:
         self._keeper = keeper
         self._child: Child | None = None
         self._watch: Watch | None = None
+        self.failed_starts = 0  # in a row
         self._guard = threading.Lock()  # between `cancel` and closing the child's descriptors
         self.busy = threading.Lock()
 
@@ -122,9 +132,15 @@ class ProcessSlot:
             watch = self._watch = Watch(run, channel, 0, CANCEL_GRACE_SECONDS)
             try:
                 child = self._ready_child()
-            except (ChildFailed, KeeperLost) as error:
+                self.failed_starts = 0
+            except ModulesRefused as error:
                 watch.end()
                 return failed(run, ErrorClass.CRASHED, str(error), watch.started_at, 0.0)
+            except (ChildFailed, KeeperLost, OSError, RuntimeError, MemoryError) as error:
+                watch.end()
+                self.failed_starts += 1
+                message = f"the handler's process could not be started: {error or type(error).__name__}"
+                return failed(run, ErrorClass.CRASHED, message, watch.started_at, 0.0)
             watch.begin()  # starting the child is not the task's time
             finished = False
             try:
@@ -185,7 +201,7 @@ class ProcessSlot:
             if not child.wait(seconds):
                 raise ChildFailed(f"the handler's process ended before it was ready{remark}")
         if isinstance(frame, Ready) and frame.problem:
-            raise ChildFailed(frame.problem)
+            raise ModulesRefused(frame.problem)
 
     def _converse(self, child: Child, watch: Watch) -> tuple[Done, bool] | None:
         """Answers the child until its task is over; returns how it ended and whether the child ends now.
@@ -204,7 +220,7 @@ class ProcessSlot:
                         watch.emit(frame.message)
                     elif isinstance(frame, Request):
                         # Answering may take long (a commit), and the deadline must be kept meanwhile.
-                        threading.Thread(target=_answer, args=(child.stream, watch, frame), daemon=True).start()
+                        _start_answering(child.stream, watch, frame)
                 if watch.is_cancelled() and not told:
                     told = True
                     child.stream.send(Cancel(watch.run.task_id, watch.run.attempt))
@@ -223,6 +239,17 @@ class ProcessSlot:
             child, self._child = self._child, None
         assert child is not None
         return child.stop()
+
+
+def _start_answering(stream: FrameStream, watch: Watch, request: Request) -> None:
+    def answer() -> None:
+        _answer(stream, watch, request)
+
+    try:
+        start_thread("answer", answer, OnEscape.END_THREAD)
+    except RuntimeError as error:
+        text = f"the agent has no thread to pass this on: {error}"
+        stream.send(Reply(error_class=ErrorClass.TRANSIENT.value, error_message=text))
 
 
 def _answer(stream: FrameStream, watch: Watch, request: Request) -> None:
@@ -259,6 +286,6 @@ def _oom_kills() -> int:
     """How often this kernel killed a process for lack of memory (Linux 4.13 and newer, else 0)."""
     try:
         lines = Path("/proc/vmstat").read_text().splitlines()
-    except FileNotFoundError:
+    except OSError:  # there is none, or no descriptor is left to read it
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

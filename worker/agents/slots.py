@@ -68,6 +68,11 @@ class Runners:
         was_killed = self._closed and done is not None and done.failure is not None
         return None if was_killed else done
 
+    @property
+    def failed_starts(self) -> int:
+        """How many processes for handlers could not be started, in a row."""
+        return sum(slot.failed_starts for slot in self._process_slots)
+
     def cancel(self, task_id: str, attempt: int) -> bool:
         """Stops a run, from any thread; returns at once. False if it is not running here.
 

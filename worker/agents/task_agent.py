@@ -8,7 +8,7 @@ from core.placement import AgentSlots
 from core.protocol import AgentInfo, Done, Pair, Run
 from core.queue import Queue
 from core.registry import Registry
-from worker.agents.base import BaseAgent
+from worker.agents.base import UNABLE_AFTER, BaseAgent
 from worker.agents.channel import AgentChannel
 from worker.agents.slots import Runners
 from worker.fleet_types import known_types
@@ -37,6 +37,9 @@ class TaskAgent(BaseAgent):
 
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:
         return self._runners.run(slot, run, channel)
+
+    def is_unable(self) -> bool:
+        return super().is_unable() or self._runners.failed_starts >= UNABLE_AFTER
 
     def stop_execution(self, run_pair: Pair) -> None:
         self._runners.cancel(*run_pair)

@@ -51,7 +51,7 @@ def usage_of_ended(pid: int, cpu_seconds_before: float) -> tuple[float | None, i
     """
     try:
         cpu_seconds = max(0.0, sum(psutil.Process(pid).cpu_times()[:4]) - cpu_seconds_before)
-    except psutil.Error:
+    except (psutil.Error, OSError):
         cpu_seconds = None
     return cpu_seconds, _peak_of(pid)
 

@@ -26,6 +26,7 @@ from typing import Any
 
 from core.errors import ErrorClass
 from core.protocol import Done, Run
+from core.supervision import OnEscape, start_thread
 from worker.agents.context import Channel
 from worker.agents.execution import HandlerStopped, failed
 
@@ -207,8 +208,9 @@ class Watchdog:
         self._on_stuck = on_stuck
         self._wake = threading.Event()
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name="watchdog", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(
+            "watchdog", self._work, OnEscape.END_PROCESS, is_essential=True, is_over=lambda: self._closed
+        )
 
     def wake(self) -> None:
         """Makes it look now: a run was cancelled."""

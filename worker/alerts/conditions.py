@@ -52,6 +52,52 @@ def _server_down(rule: Rule, signals: Signals) -> Readings | None:
     }
 
 
+def _dispatcher_stalled(rule: Rule, signals: Signals) -> Readings | None:
+    own = signals.own
+    if own is None:
+        return None
+    text = alert_texts.STALLED.format(seconds=f"{own.stalled_seconds:.0f}", what=own.waits_for)
+    return {"dispatcher": Reading(own.stalled_seconds, text)}
+
+
+def _not_started(rule: Rule, signals: Signals) -> Readings | None:
+    live = signals.live
+    if live is None:
+        return None
+    text = alert_texts.NOT_STARTED
+    return {
+        agent.name: Reading(
+            agent.unstarted_seconds, text.format(agent=agent.name, seconds=f"{agent.unstarted_seconds:.0f}")
+        )
+        for agent in live.agents
+    }
+
+
+def _agent_unhealthy(rule: Rule, signals: Signals) -> Readings | None:
+    own = signals.own
+    if own is None:
+        return None
+    text = alert_texts.UNHEALTHY
+    return {name: Reading(1.0, text.format(agent=name, reason=reason)) for name, reason in own.unwell_agents.items()}
+
+
+def _dashboard_down(rule: Rule, signals: Signals) -> Readings | None:
+    own = signals.own
+    if own is None:
+        return None
+    if own.dashboard_problem is None:
+        return {}
+    return {"dashboard": Reading(1.0, alert_texts.DASHBOARD_DOWN.format(reason=own.dashboard_problem))}
+
+
+def _duty_late(rule: Rule, signals: Signals) -> Readings | None:
+    own = signals.own
+    if own is None:
+        return None
+    text = alert_texts.DUTY_LATE
+    return {name: Reading(1.0, text.format(duty=name, reason=reason)) for name, reason in own.late_duties.items()}
+
+
 def _no_agent(rule: Rule, signals: Signals) -> Readings | None:
     live = signals.live
     if live is None:
@@ -205,6 +251,11 @@ def _anomaly(rule: Rule, signals: Signals) -> Readings | None:
 _READERS: Mapping[str, Callable[[Rule, Signals], Readings | None]] = {
     "leader_missing": _leader_missing,
     "server_down": _server_down,
+    "dispatcher_stalled": _dispatcher_stalled,
+    "not_started": _not_started,
+    "agent_unhealthy": _agent_unhealthy,
+    "dashboard_down": _dashboard_down,
+    "duty_late": _duty_late,
     "no_agent": _no_agent,
     "oldest_waiting": _oldest_waiting,
     "queue_growth": _queue_growth,

@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from core.alert_rules import ChannelConfig, EmailChannel, WebhookChannel
+from core.supervision import OnEscape, start_thread
 from worker.alerts.mail import Mail
 from worker.alerts.notification import DeliveryFailed, Notification
 from worker.alerts.webhook import Webhook
@@ -73,8 +74,9 @@ class _Line:
         self._attempts = attempts
         self._waiting: queue.Queue[Notification | None] = queue.Queue(QUEUE_LIMIT)
         self._is_ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"alerts {name}", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(
+            f"channel {name}", self._run, OnEscape.GO_ON, is_essential=True, is_over=self._is_ending.is_set
+        )
 
     def put(self, notification: Notification | None) -> None:
         while True:

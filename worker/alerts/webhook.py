@@ -8,7 +8,6 @@ import http.client
 import os
 import socket
 import ssl
-import threading
 import time
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ import orjson
 
 from core.alert_rules import WebhookChannel
 from core.special_addresses import special_purpose
+from core.supervision import call_later
 from worker.alerts.notification import DeliveryFailed, Notification
 
 ANSWER_LIMIT_BYTES = 4096
@@ -50,9 +50,7 @@ class Webhook:
         }
         path = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
         connection = self._connection()
-        deadline = threading.Timer(TIMEOUTS_IN_ALL * self._config.timeout_seconds, _cut, (connection,))
-        deadline.daemon = True
-        deadline.start()
+        no_longer_wait = call_later(TIMEOUTS_IN_ALL * self._config.timeout_seconds, lambda: _cut(connection))
         try:
             connection.request("POST", path, body, headers)
             answer = connection.getresponse()
@@ -61,7 +59,7 @@ class Webhook:
         except (OSError, http.client.HTTPException) as error:
             raise DeliveryFailed(f"{type(error).__name__}: {error}", may_retry=True) from None
         finally:
-            deadline.cancel()
+            no_longer_wait()
             connection.close()
         if status in RETRIED_STATUSES or status >= 500:
             raise DeliveryFailed(f"the server answered {status}", may_retry=True)

@@ -35,7 +35,7 @@ def agent(
 ) -> None:
     """Runs agents alone on this host; they need only TASKYARD_REDIS_URL, a worker runs elsewhere."""
     from core.config import load_settings
-    from worker.runtime import run_agents
+    from worker.agent_host import run_agents
 
     raise typer.Exit(run_agents(load_settings(), pool))
 

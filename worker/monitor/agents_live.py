@@ -21,6 +21,7 @@ def _agent(ledger: Ledger, agent: KnownAgent, claims: list[Claim], now: float, d
     info, beat = agent.info, agent.heartbeat
     begun = [claim for claim in claims if claim.started_at is not None]
     unread_since = agent.unread_since
+    _note_unstarted(agent, claims, len(begun), now)
     return AgentLive(
         id=info.id,
         name=info.name,
@@ -51,7 +52,17 @@ def _agent(ledger: Ledger, agent: KnownAgent, claims: list[Claim], now: float, d
         ],
         known_types=ledger.fleet.versions_of(info.id),
         refused=dict(agent.slots.refused),
+        unstarted_seconds=now - agent.unstarted_since if agent.unstarted is not None else 0.0,
     )
+
+
+def _note_unstarted(agent: KnownAgent, claims: list[Claim], begun: int, now: float) -> None:
+    """Keeps the oldest claim that the agent could have started and did not."""
+    waiting = [claim.pair for claim in claims if claim.started_at is None and claim.is_published]
+    if not waiting or begun >= agent.info.max_concurrency:
+        agent.unstarted = None
+    elif agent.unstarted not in waiting:
+        agent.unstarted, agent.unstarted_since = waiting[0], now
 
 
 def _state(ledger: Ledger, agent: KnownAgent) -> str:

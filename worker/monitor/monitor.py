@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import socket
 import threading
+import uuid
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -19,17 +21,26 @@ from core.errors import Unavailable
 from core.queue import Queue
 from core.store import alerting
 from core.store.rolling import DAY, HOUR, MINUTE, TEN_MINUTES
+from core.supervision import OnEscape, start_thread
 from worker.alerts.delivery import Deliveries
 from worker.alerts.engine import AlertEngine
+from worker.alerts.notification import Notification
 from worker.dispatcher import Dispatcher
+from worker.duties import Duties
 from worker.monitor.detector import anomalies
 from worker.monitor.observed import Observed
 from worker.monitor.observer import Observer
 from worker.monitor.rollup import RollUp
 from worker.monitor.sampler import Sampler
-from worker.monitor.signals import Anomaly
+from worker.monitor.signals import Anomaly, OwnState
 from worker.steady_time import SteadyTime
 
+if TYPE_CHECKING:
+    from worker.health import WorkerHealth
+
+JUDGING = "judge the alert rules"
+JUDGING_LATE_SECONDS = 20.0
+NOT_JUDGED = "alert rules not judged"  # as a rule's name in notifications that don't come from a rule
 DELIVERY_SECONDS = 5.0  # that a stop waits for notifications on their way
 Result = TypeVar("Result")
 
@@ -66,12 +77,17 @@ class Monitor:
         self.evaluate_every_seconds = rules.evaluate_every_seconds
         self._database = database
         self._steady = steady or SteadyTime(clock)
+        self._name = settings.namespace
         self._deliveries = Deliveries(rules.channels)
         self._engine = AlertEngine(rules, database, self._deliveries, settings.namespace)
         self._alerts_days = settings.retention_alerts_days
         self._is_stopping = threading.Event()
         self._anomalies: Sequence[Anomaly] | None = None
         self._troubles: dict[str, str] = {}
+        self._own: Callable[[], OwnState] | None = None
+        self._judge: Callable[[], None] = self.evaluate
+        self._is_judging_late: Callable[[], bool] = lambda: False
+        self._told_directly: Notification | None = None
 
     def observe(self) -> None:
         """Makes the live state anew."""
@@ -83,13 +99,42 @@ class Monitor:
         self._sampler.sample(self.observer.live, now)
         self._unless_away("sample", lambda: self._sampler.flush(now))
 
+    def watch(self, health: WorkerHealth, duties: Duties) -> None:
+        """Lets the rules see this worker's own state."""
+        self._own = health.own_state
+        self._judge = duties.watched(JUDGING, self.evaluate, JUDGING_LATE_SECONDS)
+        self._is_judging_late = lambda: JUDGING in duties.late()
+
+    def start_judging(self) -> None:
+        """Judges the rules from a thread of its own, which no other duty can hold up, until `close`."""
+        start_thread("alerts", self._judge_on, OnEscape.GO_ON, is_essential=True, is_over=self._is_stopping.is_set)
+
     def evaluate(self) -> None:
         """Judges the alert rules, if this worker leads or nobody does."""
-        signals = Observed(self.observer, self._sampler, self._database, self._clock, self._host, self._anomalies)
+        own = self._own() if self._own is not None else None
+        signals = Observed(self.observer, self._sampler, self._database, self._clock, self._host, self._anomalies, own)
         if signals.live is None and signals.is_led:
             self._engine.forget()
         else:
             self._engine.evaluate(signals, self._clock.now(), self._clock.monotonic())
+
+    def tell_directly(self, problems: list[str]) -> None:
+        """While the rules can't be judged, because PostgreSQL hangs: tells the channels that, and what is wrong."""
+        now = self._clock.now().isoformat()
+        told = self._told_directly
+        if told is None and self._is_judging_late():
+            text = "; ".join(problems)
+            self._told_directly = Notification(
+                "firing", str(uuid.uuid4()), NOT_JUDGED, self._host, "critical", text, None, None, now, None, self._name
+            )
+            self._deliveries.send(None, self._told_directly)
+        elif told is not None and not self._is_judging_late():
+            self._deliveries.send(None, replace(told, event="resolved", resolved_at=now))
+            self._told_directly = None
+
+    def _judge_on(self) -> None:
+        while not self._is_stopping.wait(self.evaluate_every_seconds):
+            self._judge()
 
     def roll_up(self) -> None:
         """Brings the roll-ups up to now, if this worker leads."""

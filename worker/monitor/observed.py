@@ -13,7 +13,7 @@ from core.store import reading, watching
 from core.store.rolling import HOUR
 from worker.monitor.observer import Observer
 from worker.monitor.sampler import Sampler
-from worker.monitor.signals import Anomaly, AttemptCounts, HostUsage
+from worker.monitor.signals import Anomaly, AttemptCounts, HostUsage, OwnState
 
 
 class Observed:
@@ -27,7 +27,9 @@ class Observed:
         clock: Clock,
         host: str,
         anomalies: Sequence[Anomaly] | None,
+        own: OwnState | None = None,
     ) -> None:
+        self.own = own
         self._recent = observer.recent
         self._live = observer.live
         self._servers = observer.servers

@@ -26,6 +26,7 @@ from core.store.rolling import DAY
 from core.store.watching import OpenGroup
 from worker.dispatcher import Dispatcher
 from worker.monitor.recent import Recent, TypeCounts
+from worker.monitor.server_watch import ServerWatch
 from worker.monitor.servers import Servers
 
 # Share of the time that PostgreSQL may spend on counting what is open.
@@ -54,7 +55,7 @@ class Observer:
         self._finished: list[FinishedCount] = []
         self._counted_at = 0.0  # epoch seconds
         self._count_after = 0.0  # monotonic seconds
-        self.servers: list[ServerLive] | None = None
+        self.server_watch = ServerWatch()
         self._servers_after = 0.0
         self._queue = queue
         self._quarantined = 0
@@ -67,7 +68,7 @@ class Observer:
         now = self._clock.monotonic()
         self.recent.add(self._dispatcher.log.take(), now)
         if now >= self._servers_after:
-            self.servers = self._look_at.look()
+            self.server_watch.note(self._look_at.look())
             self._quarantined = self._queue.quarantine.count()
             self._servers_after = now + SERVERS_EVERY_SECONDS
         term = self._dispatcher.term
@@ -84,6 +85,11 @@ class Observer:
         self.live = live
         write_live(self._cache, live)
         return live
+
+    @property
+    def servers(self) -> Sequence[ServerLive] | None:
+        """PostgreSQL and Redis at the last look; None before the first."""
+        return self.server_watch.servers
 
     def _count(self, now: float, database_now: float) -> None:
         began = time.perf_counter()
@@ -113,7 +119,7 @@ class Observer:
             finished=self._finished,
             recent=[_recent_type(name, recent[name]) for name in sorted(recent)],
             agents=list(agents),
-            servers=self.servers or [],
+            servers=list(self.servers or ()),
             alerts=alerts,
             quarantined=self._quarantined,
         )

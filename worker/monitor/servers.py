@@ -10,8 +10,11 @@ from core.database import Database
 from core.errors import Unavailable
 from core.live import ServerLive
 from core.queue import Queue
+from core.redis_usage import check_writable
 from core.store import watching
+from core.texts import said
 
+READ_ONLY = said("PostgreSQL can't be reached: {reason}", reason="it is read-only")
 SIZE_EVERY_SECONDS = 60.0  # it looks at every file of the database
 
 
@@ -35,6 +38,8 @@ class Servers:
     def _postgresql(self) -> tuple[str, dict[str, float]]:
         with self._database.transaction() as tx:
             found = watching.server(tx)
+            if found.read_only:
+                raise Unavailable(READ_ONLY)
             now = self._monotonic()
             if self._size_at is None or now - self._size_at > SIZE_EVERY_SECONDS:
                 self._size_bytes, self._size_at = float(watching.database_size_bytes(tx)), now
@@ -51,6 +56,7 @@ class Servers:
         }
 
     def _redis(self) -> tuple[str, dict[str, float]]:
+        check_writable(self._queue.redis, self._queue.keys)
         found: dict[str, Any] = self._queue.server_info()
         return str(found["redis_version"]), {
             "memory_bytes": float(found["used_memory"]),

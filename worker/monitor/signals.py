@@ -42,6 +42,17 @@ class Anomaly:
     unit: str
 
 
+@dataclass(frozen=True, slots=True)
+class OwnState:
+    """What this worker knows of itself: its dispatcher, its pool's agents and its duties by name, its dashboard."""
+
+    stalled_seconds: float
+    waits_for: str
+    unwell_agents: Mapping[str, str]
+    dashboard_problem: str | None
+    late_duties: Mapping[str, str]
+
+
 class Signals(Protocol):
     """Everything that can be asked at one evaluation. Windows end now."""
 
@@ -53,6 +64,11 @@ class Signals(Protocol):
     @property
     def is_led(self) -> bool | None:
         """Whether any worker leads."""
+        ...
+
+    @property
+    def own(self) -> OwnState | None:
+        """This worker's own state."""
         ...
 
     def servers(self) -> Sequence[ServerLive] | None:

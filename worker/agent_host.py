@@ -1,0 +1,71 @@
+"""Agents alone, on a host that reaches only Redis: what starts and stops, with metrics and health of its own."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import structlog
+
+from core.config import Settings
+from core.errors import ConfigurationError
+from core.private_files import refuse_inspection
+from core.queue import Queue
+from core.recent_log import RecentLog
+from core.redis_client import connect_redis
+from core.registry import registry
+from core.supervision import OnEscape, start_thread
+from worker import unmatched
+from worker.agents.pool import Pool
+from worker.agents.pool_config import load_pool
+from worker.exporter import Exporter
+from worker.health import AgentHostHealth, HealthLog
+from worker.logs import configure_logs
+from worker.monitor.process_families import ProcessFamilies
+from worker.stopping import StopSignals
+
+log = structlog.get_logger(__name__)
+
+
+def run_agents(settings: Settings, pool_file: Path | None) -> int:
+    """Runs agents alone, for a worker on another host, until a signal; returns the exit code.
+
+    Raises ConfigurationError or Unavailable if something it needs is wrong or missing.
+    """
+    refuse_inspection()
+    shipper = configure_logs(settings.log_level)
+    if settings.redis_url is None:
+        raise ConfigurationError(["TASKYARD_REDIS_URL: not set: agents on a host of their own need it"])
+    if pool_file is not None:
+        settings = settings.model_copy(update={"pool_file": pool_file})
+    specs = load_pool(settings.pool_file)
+    registry.load(settings.task_modules)
+    unmatched.warn(settings, registry, is_worker=False)
+    queue = Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of)
+    queue.ping()
+    signals = StopSignals()
+    pool = Pool(specs, settings.redis_url, queue, settings.grace_seconds, settings.data_dir)
+    health = AgentHostHealth(pool, signals.told.is_set)
+    exporter = Exporter(
+        settings,
+        [ProcessFamilies(pool, health.problems)],
+        health=health.problems,
+        readiness=health.unready,
+    )
+    if settings.metrics_port:
+        exporter.start()
+    shipper.start(RecentLog(queue.redis, queue.keys), f"pool {socket.gethostname()}")
+    signals.on_hurry(pool.kill, lambda: None)
+    supervising = start_thread("pool", pool.run, OnEscape.GO_ON, is_essential=True)
+    health_log = HealthLog(health.problems)
+    health_log.start()
+    signals.told.wait()
+    log.info("agents.draining", grace_seconds=settings.grace_seconds, hint="again ends at once")
+    health_log.stop()
+    pool.stop()
+    supervising.join()
+    exporter.stop()
+    signals.note_stopped()
+    shipper.close()
+    signals.note_closed()
+    return 0

@@ -1,0 +1,100 @@
+"""How an agent process tells its pool that it works: one line of JSON a second, down a pipe that needs no server."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from core import supervision
+from core.supervision import OnEscape, start_thread
+
+INTERVAL_SECONDS = 1.0
+SILENT_SECONDS = 10.0  # without a line: the process hangs
+_READ_BYTES = 1 << 16
+
+
+class AgentReport(msgspec.Struct, array_like=True):
+    """What an agent says of itself: why it does no work, whether it takes new work, what escaped from its threads."""
+
+    problems: list[str]
+    takes_work: bool
+    escapes: dict[str, int]
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(AgentReport).decode
+
+
+class HealthTeller:
+    """The agent's side: tells what `look` finds until it is closed."""
+
+    def __init__(self, descriptor: int, look: Callable[[], AgentReport]) -> None:
+        self._descriptor, self._look = descriptor, look
+        self._closing = threading.Event()
+        os.set_blocking(descriptor, False)
+        os.set_inheritable(descriptor, False)  # what this process starts must not hold the pipe open
+
+    def start(self) -> None:
+        """Begins to tell. Raises RuntimeError if the system gives no thread."""
+        start_thread("health", self._run, OnEscape.END_PROCESS, is_essential=True, is_over=self._closing.is_set)
+
+    def close(self) -> None:
+        """Tells no more."""
+        self._closing.set()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                os.write(self._descriptor, _encode(self._look()) + b"\n")
+            except BlockingIOError:
+                pass  # the pool has not read for minutes; the next line says the same
+            except BrokenPipeError:
+                return  # the pool is gone, and so is this process soon
+            if self._closing.wait(INTERVAL_SECONDS):
+                return
+
+
+class HealthHearer:
+    """The pool's side for one process: the last report, and when it came (monotonic seconds)."""
+
+    def __init__(self) -> None:
+        """Raises OSError if no descriptor is left."""
+        self._read_end, self.write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        self._begun = b""
+        self.report: AgentReport | None = None
+        self.heard_at = time.monotonic()
+
+    def hear(self) -> None:
+        """Takes in what has come."""
+        try:
+            data = os.read(self._read_end, _READ_BYTES)
+        except BlockingIOError:
+            return
+        lines = (self._begun + data).split(b"\n")
+        self._begun = lines.pop()
+        if lines:
+            self.report, self.heard_at = _decode(lines[-1]), time.monotonic()
+
+    @property
+    def silence_seconds(self) -> float:
+        """Since the last report, or the start."""
+        return time.monotonic() - self.heard_at
+
+    def close_write_end(self) -> None:
+        """The process has its copy."""
+        os.close(self.write_end)
+
+    def close(self) -> None:
+        """The process has ended."""
+        os.close(self._read_end)
+
+
+def report_of(problems: list[str], takes_work: bool) -> AgentReport:
+    """A report with what this process's threads say as well."""
+    found = [*problems, *supervision.problems()]
+    return AgentReport(found, takes_work and not found, supervision.escapes())

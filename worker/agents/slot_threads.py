@@ -1,0 +1,157 @@
+"""The threads of an agent's slots: each takes runs, reports their start, and runs them one after the other.
+
+Whatever goes wrong in one settles its own runs: the one that had begun ends as `crashed`, the others go back.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from core.errors import ErrorClass, Unavailable
+from core.protocol import Done, Pair, Run, Started
+from core.supervision import OnEscape, Supervised, count_escape, start_thread
+from worker.agents.channel import AgentChannel, refusal_of
+from worker.agents.execution import failed
+from worker.agents.local_queue import LocalQueue, RunTimes
+from worker.log_context import bind_attempt
+
+if TYPE_CHECKING:
+    from worker.agents.base import BaseAgent
+
+RETRY_SECONDS = 0.2
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Slot:
+    """What one thread has taken and not ended: `runs`, the first of which has begun if `began_at` is set."""
+
+    index: int
+    runs: list[Run] = field(default_factory=list)
+    began_at: float | None = None  # epoch seconds
+
+
+class SlotThreads:
+    """All slots of an agent; `running` has the channels of what they run."""
+
+    def __init__(self, agent: BaseAgent, waiting: LocalQueue, run_times: RunTimes, count: int) -> None:
+        self._agent, self._waiting, self._run_times = agent, waiting, run_times
+        self._slots = [_Slot(index) for index in range(count)]
+        self._threads: list[Supervised] = []
+        self.running: dict[Pair, AgentChannel] = {}
+        self.failed_in_a_row = 0  # attempts that could not be run at all
+        self.stuck = 0  # slots whose thread can't be stopped
+
+    @property
+    def usable(self) -> int:
+        """How many slots could run something."""
+        return len(self._slots) - self.stuck
+
+    def start(self) -> None:
+        """Starts the threads. Raises RuntimeError if the system gives too few."""
+        for slot in self._slots[len(self._threads) :]:
+            self._threads.append(self._start(slot))
+
+    def is_busy(self) -> bool:
+        """Whether a slot works. Asked once the queue is closed: a slot's thread ends then, unless it is stuck."""
+        return sum(thread.is_alive() for thread in self._threads) > self.stuck
+
+    def _start(self, slot: _Slot) -> Supervised:
+        return start_thread(
+            f"slot-{slot.index}",
+            lambda: self._work(slot),
+            OnEscape.END_PROCESS,
+            is_essential=True,
+            mend=lambda error: self._settle(slot, error),
+            is_over=lambda: self._agent.is_draining,
+        )
+
+    def _work(self, slot: _Slot) -> None:
+        self._settle(slot, None)  # what an earlier round could not
+        while self._waiting.take(slot.runs):
+            if self._announce(slot.runs):
+                self._run_all(slot)
+                self._agent.outbox.flush()
+            slot.runs.clear()
+
+    def _announce(self, runs: list[Run]) -> bool:
+        """Reports the start and waits until that has arrived; without it nothing may run (P12)."""
+        agent = self._agent
+        agent_id = agent.info.id
+        pairs = [(run.task_id, run.attempt) for run in runs]
+        while not agent.is_draining:
+            if not agent.heart.is_heard or agent_id != agent.info.id:
+                agent.drop(pairs)
+                return False
+            try:
+                agent.outbox.send(Started(agent_id, pairs, time.time()))
+                return True
+            except Unavailable as error:
+                agent.heart.note_trouble(str(error))
+                time.sleep(RETRY_SECONDS)
+        agent.hand_back(pairs)
+        return False
+
+    def _run_all(self, slot: _Slot) -> None:
+        is_alone = len(slot.runs) == 1
+        while slot.runs:
+            if self._agent.is_draining:
+                self._agent.hand_back(_pairs(slot.runs))
+                slot.runs.clear()
+                return
+            slot.began_at = time.time()
+            self._execute(slot.index, slot.runs[0], is_alone=is_alone)
+            slot.began_at = None
+            del slot.runs[0]
+
+    def _execute(self, index: int, run: Run, *, is_alone: bool) -> None:
+        pair = (run.task_id, run.attempt)
+        channel = self.running[pair] = AgentChannel(self._agent, run, self._agent.boot_of(pair))
+        bind_attempt(run)
+        began_at, began = time.time(), time.monotonic()
+        try:
+            done = self._agent.execute(index, run, channel)
+            self.failed_in_a_row = 0
+        except BaseException as error:  # no descriptor, no thread, no memory, or a defect: this attempt's end only
+            self.failed_in_a_row += 1
+            count_escape("slot")
+            log.exception("attempt %d of task %s could not be run", run.attempt, run.task_id)
+            done = _crashed(run, error, began_at, time.monotonic() - began)
+        finally:
+            bind_attempt(None)
+            self.running.pop(pair, None)
+        if done is not None and (reason := refusal_of(done)) is not None:
+            self._agent.hand_back([pair], run.task_type, reason)
+        elif done is not None:
+            self._run_times.note(run.task_type, done.run_seconds)
+            self._agent.report_end(done, pair, flush_follows=is_alone)
+
+    def _settle(self, slot: _Slot, error: BaseException | None) -> None:
+        """Ends what a round that failed had taken; leaves nothing that the agent would hold for ever."""
+        for pair in _pairs(slot.runs):
+            self._waiting.remove(pair)  # it may be there still, if taking it was cut short
+            self.running.pop(pair, None)
+        bind_attempt(None)
+        if slot.began_at is not None and slot.runs:
+            run = slot.runs[0]
+            done = _crashed(run, error, slot.began_at, max(0.0, time.time() - slot.began_at))
+            self._agent.report_end(done, (run.task_id, run.attempt), flush_follows=False)
+            slot.began_at = None
+            del slot.runs[0]
+        slot.began_at = None
+        if slot.runs:
+            self._agent.hand_back(_pairs(slot.runs))
+            slot.runs.clear()
+
+
+def _pairs(runs: list[Run]) -> list[Pair]:
+    return [(run.task_id, run.attempt) for run in runs]
+
+
+def _crashed(run: Run, error: BaseException | None, began_at: float, seconds: float) -> Done:
+    reason = f"{type(error).__name__}: {error}".removesuffix(": ") if error is not None else "its slot failed"
+    return failed(run, ErrorClass.CRASHED, f"the agent could not run it: {reason}", began_at, seconds)

@@ -1,0 +1,40 @@
+"""PostgreSQL and Redis as the last looks found them, for the health of a worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from core.live import ServerLive
+
+UNSEEN_SECONDS = 25.0  # without a look
+
+
+class ServerWatch:
+    """PostgreSQL and Redis as the last looks found them."""
+
+    def __init__(self) -> None:
+        self._seen_at = time.monotonic()
+        self._down_looks: dict[str, int] = {}
+        self.servers: Sequence[ServerLive] | None = None
+
+    def note(self, servers: Sequence[ServerLive]) -> None:
+        """Takes a new look in."""
+        self.servers, self._seen_at = servers, time.monotonic()
+        self._down_looks = {s.name: self._down_looks.get(s.name, 0) + 1 for s in servers if not s.is_up}
+
+    def problems(self) -> list[str]:
+        """What was away in the last two looks, or that nobody looks."""
+        unseen = time.monotonic() - self._seen_at
+        if unseen > UNSEEN_SECONDS:
+            return [f"servers: not looked at for {unseen:.0f} s"]
+        return [self._say(s) for s in self.servers or () if self._down_looks.get(s.name, 0) >= 2]
+
+    def unready(self) -> list[str]:
+        """What was away in the last look."""
+        if self.servers is None:
+            return ["the servers have not been looked at yet"]
+        return [self._say(server) for server in self.servers if not server.is_up]
+
+    def _say(self, server: ServerLive) -> str:
+        return server.problem or f"{server.name} is away"

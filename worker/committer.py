@@ -6,9 +6,8 @@ While PostgreSQL works on one tick, the dispatcher collects and decides the next
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from queue import SimpleQueue
-from typing import TypeVar
 
 import psycopg2
 import psycopg2.errors
@@ -19,30 +18,15 @@ from core.database import DriverTransaction
 from core.database_errors import is_connection_lost
 from core.errors import ErrorClass, LeadershipLost, SubmissionError
 from core.protocol import Reply
-from core.quarantine import Odd
 from core.retry import fingerprint
 from core.store import holding, recovering, submitting, ticking
 from core.store.ticking import Completion, Settlement, Stale
 from core.supervision import OnEscape, start_thread
 from worker.batch import Batch, Committed
+from worker.careful import REFUSED, Careful, each
 from worker.decisions import error_json
 
 RERUNS = 20
-# What one row may be refused with, by PostgreSQL or by the driver that is to send it.
-REFUSED = (
-    psycopg2.DataError,
-    psycopg2.IntegrityError,
-    psycopg2.InternalError,
-    psycopg2.NotSupportedError,
-    psycopg2.ProgrammingError,
-    psycopg2.errors.ProgramLimitExceeded,
-    psycopg2.errors.StatementTooComplex,  # jsonb that is nested too deep for the server's stack
-    ValueError,
-    TypeError,
-    OverflowError,
-    RecursionError,
-)
-Item = TypeVar("Item")
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +96,7 @@ def commit(connection: psycopg2.extensions.connection, batch: Batch) -> Committe
     for _ in range(RERUNS):
         try:
             with connection.cursor() as cursor:
-                committed = _apply(_Careful(cursor) if careful else DriverTransaction(cursor), batch)
+                committed = _apply(Careful(cursor) if careful else DriverTransaction(cursor), batch)
                 connection.commit()
             committed.seconds = time.perf_counter() - began
             return committed
@@ -140,9 +124,9 @@ def _apply(tx: DriverTransaction, batch: Batch) -> Committed:
     stale = list(batch.stale)
     completed, unstorable = _complete(tx, batch, stale)
     if batch.started:
-        _each(tx, batch.started, lambda items: ticking.start(tx, items))
+        each(tx, batch.started, lambda items: ticking.start(tx, items))
     if batch.progress:
-        _each(tx, list(batch.progress.values()), lambda items: ticking.update_progress(tx, items))
+        each(tx, list(batch.progress.values()), lambda items: ticking.update_progress(tx, items))
     if batch.checkpoints:
         _save_checkpoints(tx, batch, committed)
     failed = _settle(tx, [*batch.settlements, *unstorable], batch, committed, stale)
@@ -155,13 +139,13 @@ def _apply(tx: DriverTransaction, batch: Batch) -> Committed:
     if batch.claims:
         committed.claimed = claimed = []
         wanted = [(candidate.id, agent.id) for candidate, agent in batch.claims]
-        _each(tx, wanted, lambda items: claimed.extend(ticking.claim(tx, *zip(*items, strict=True))))
+        each(tx, wanted, lambda items: claimed.extend(ticking.claim(tx, *zip(*items, strict=True))))
     if stale:
-        _each(tx, stale, lambda items: ticking.note_stale(tx, items))
+        each(tx, stale, lambda items: ticking.note_stale(tx, items))
     if batch.logs:
-        _each(tx, batch.logs, lambda items: ticking.add_logs(tx, items))
+        each(tx, batch.logs, lambda items: ticking.add_logs(tx, items))
     _keep_house(tx, batch, committed)
-    committed.odd = tx.odd if isinstance(tx, _Careful) else []
+    committed.odd = tx.odd if isinstance(tx, Careful) else []
     return committed
 
 
@@ -169,7 +153,7 @@ def _complete(tx: DriverTransaction, batch: Batch, stale: list[Stale]) -> tuple[
     if not batch.completions:
         return set(), []
     completed: set[str] = set()
-    refused = _each(tx, batch.completions, lambda items: completed.update(ticking.complete(tx, items)))
+    refused = each(tx, batch.completions, lambda items: completed.update(ticking.complete(tx, items)))
     if len(completed) + len(refused) < len(batch.completions):
         unstorable = {item.id for item in refused}
         stale += [
@@ -194,7 +178,7 @@ def _settle(
         committed.waiting.extend(waiting)
         failed.extend(newly_failed)
 
-    for item in _each(tx, settlements, run):
+    for item in each(tx, settlements, run):
         item.error, item.detail = _unstorable_texts("PostgreSQL refused the text of the error")
         run([item])
     stale += [
@@ -221,7 +205,7 @@ def _save_checkpoints(tx: DriverTransaction, batch: Batch, committed: Committed)
     last = {c.task_id: c for c in batch.checkpoints}
     items = [(c.task_id, c.attempt, bytes(c.state).decode(), c.children) for c in last.values()]
     saved: set[str] = set()
-    refused = {item[0] for item in _each(tx, items, lambda part: saved.update(ticking.save_checkpoints(tx, part)))}
+    refused = {item[0] for item in each(tx, items, lambda part: saved.update(ticking.save_checkpoints(tx, part)))}
     for checkpoint in batch.checkpoints:
         reply = Reply(checkpoint.request_id, True)
         if checkpoint.task_id in refused:
@@ -239,7 +223,7 @@ def _submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) 
         committed.waiting.extend(inserted.waiting)
         results.update(zip((position for position, _ in items), inserted.ids, strict=True))
 
-    for position, child in _each(tx, list(enumerate(batch.children)), run):
+    for position, child in each(tx, list(enumerate(batch.children)), run):
         results[position] = SubmissionError("input", child, "what PostgreSQL can store")
     for position, child in enumerate(batch.children):
         result = results[position]
@@ -255,16 +239,16 @@ def _keep_house(tx: DriverTransaction, batch: Batch, committed: Committed) -> No
             | {"state": "online", "known_types": batch.known_types.get(a.id)}
             for a in batch.arrivals
         ]
-        _each(tx, agents, lambda items: committed.joined.extend(recovering.register_agents(tx, items)))
+        each(tx, agents, lambda items: committed.joined.extend(recovering.register_agents(tx, items)))
     if batch.endings:
-        _each(tx, batch.endings, lambda items: committed.lost.extend(recovering.end_agents(tx, items)))
+        each(tx, batch.endings, lambda items: committed.lost.extend(recovering.end_agents(tx, items)))
     if batch.arrivals:  # last, since the boot that an agent follows often ends in the same tick
         recovering.forget_boots(tx, list({agent.name: agent.id for agent in batch.arrivals}.values()))
     if batch.sweep is not None:
         waiting, committed.sweep_next = recovering.open_slice(tx, batch.sweep.after, batch.sweep.limit)
         committed.waiting += waiting
     if batch.held:
-        _each(tx, batch.held, lambda items: committed.orphans.extend(recovering.not_held(tx, items)))
+        each(tx, batch.held, lambda items: committed.orphans.extend(recovering.not_held(tx, items)))
     if batch.ping:
         committed.database_time = recovering.database_time(tx)
         committed.holds = holding.holds(tx)
@@ -273,32 +257,3 @@ def _keep_house(tx: DriverTransaction, batch: Batch, committed: Committed) -> No
 def _ids_of(batch: Batch) -> set[str]:
     ids = {c.id for c in batch.completions} | {s.id for s in batch.settlements} | {s[0] for s in batch.started}
     return ids | set(batch.progress) | {c.task_id for c in batch.checkpoints}
-
-
-class _Careful(DriverTransaction):
-    """A transaction in which lists of items are run under savepoints; `odd` is what was refused."""
-
-    def __init__(self, cursor: psycopg2.extensions.cursor) -> None:
-        super().__init__(cursor)
-        self.odd: list[Odd] = []
-
-
-def _each(tx: DriverTransaction, items: Sequence[Item], run: Callable[[Sequence[Item]], object]) -> list[Item]:
-    """Runs a statement over many items; when careful, returns the items that PostgreSQL refuses as data."""
-    if not isinstance(tx, _Careful):
-        run(items)
-        return []
-    tx.cursor.execute("SAVEPOINT part")
-    try:
-        run(items)
-    except REFUSED as error:
-        tx.cursor.execute("ROLLBACK TO SAVEPOINT part")
-        tx.cursor.execute("RELEASE SAVEPOINT part")
-        if len(items) == 1:
-            reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            tx.odd.append(Odd("row", "commit", reason, repr(items[0]).encode("utf-8", "backslashreplace")))
-            return list(items)
-        middle = len(items) // 2
-        return _each(tx, items[:middle], run) + _each(tx, items[middle:], run)
-    tx.cursor.execute("RELEASE SAVEPOINT part")
-    return []

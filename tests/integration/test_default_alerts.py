@@ -25,6 +25,7 @@ from core.alert_rules import DEFAULT_RULES
 from core.clock import Clock
 from core.config import Settings
 from core.errors import PermanentError
+from core.quarantine import Odd
 from core.registry import RetryPolicy
 from core.store.rolling import HOUR
 from tests.engine import Engine, Payload, running_engine, set_agent_environment
@@ -32,9 +33,11 @@ from tests.servers import wait_until
 from tests.webhooks import Hook, webhook_server
 from worker.agents.context import TaskContext
 from worker.agents.pool_config import AgentSpec
+from worker.duties import Duties
 from worker.monitor import observer
 from worker.monitor.monitor import Monitor
 from worker.monitor.observed import Observed
+from worker.monitor.signals import OwnState
 
 SECRET = "not a secret"
 SECRET_ENV = "TASKYARD_TEST_WEBHOOK_SECRET"
@@ -70,6 +73,23 @@ class Watch:
         self.monitor.observe()
         self.monitor.sample()
         self.monitor.evaluate()
+
+    def tell_of_itself(self, **state: Any) -> None:
+        """Has the worker of this monitor say so of itself; without anything, that all is well."""
+        assert self.monitor is not None
+        well: dict[str, Any] = {"stalled_seconds": 0.0, "waits_for": "", "unwell_agents": {}}
+        well |= {"dashboard_problem": None, "late_duties": {}}
+        own = OwnState(**(well | state))
+        self.monitor._own = lambda: own
+
+    def wait_for_any(self, event: str) -> dict[str, Any]:
+        """Looks again and again until the webhook tells of such an event, whatever its subject."""
+
+        def told() -> dict[str, Any] | None:
+            self.look()
+            return next((e for e in self.hook.events(SECRET) if e["event"] == event), None)
+
+        return wait_until(told, WAIT_SECONDS)
 
     def observed(self) -> Observed:
         """The signals as the rules see them."""
@@ -379,6 +399,71 @@ def test_unlike_itself(watch: Watch) -> None:
         tx.rows("UPDATE metric_progress SET rolled_to = to_timestamp(%(m)s) - interval '30 minutes'"
                 " WHERE level_seconds = 60", {"m": minute})  # fmt: skip
     watch.wait_for("resolved", "demo.slow duration", detected)
+
+
+def test_dispatcher_stalled(watch: Watch) -> None:
+    watch.start("dispatcher stalled")
+    watch.tell_of_itself(stalled_seconds=25.0, waits_for="PostgreSQL, to commit a tick")
+    watch.wait_for("firing", "dispatcher")
+    watch.tell_of_itself()
+    watch.wait_for("resolved", "dispatcher")
+    assert_told(watch, "dispatcher stalled", "dispatcher")
+
+
+def test_agents_unhealthy(watch: Watch) -> None:
+    watch.start("agents unhealthy")
+    watch.tell_of_itself(unwell_agents={"coder-1": "all its slots are stuck"})
+    watch.wait_for("firing", "coder-1")
+    watch.tell_of_itself()
+    watch.wait_for("resolved", "coder-1")
+    assert_told(watch, "agents unhealthy", "coder-1")
+
+
+def test_dashboard_down(watch: Watch) -> None:
+    watch.start("dashboard down")
+    watch.tell_of_itself(dashboard_problem="it ended with code -9")
+    watch.wait_for("firing", "dashboard")
+    watch.tell_of_itself()
+    watch.wait_for("resolved", "dashboard")
+    assert_told(watch, "dashboard down", "dashboard")
+
+
+def test_duties_late(watch: Watch) -> None:
+    watch.start("duties late")
+    gate, duties = threading.Event(), Duties()
+    hanging = threading.Thread(target=duties.watched("hang", lambda: gate.wait(WAIT_SECONDS), 0.1), daemon=True)
+    hanging.start()
+
+    def look_at_duties() -> None:
+        watch.tell_of_itself(late_duties=duties.late())
+
+    watch.wait_for("firing", "hang", look_at_duties)
+    gate.set()
+    hanging.join()
+    duties.watched("hang", lambda: None, WAIT_SECONDS)()
+    watch.wait_for("resolved", "hang", look_at_duties)
+    assert_told(watch, "duties late", "hang")
+
+
+def test_tasks_assigned_but_not_started(watch: Watch) -> None:
+    watch.start("tasks assigned but not started", threshold=0.5, clear=0.2)
+    watch.engine.define("demo.echo", echo)
+    deaf = watch.engine.agent("deaf", types=["demo.echo"])
+    deaf.agent._stop_reading.set()
+    watch.engine.submit("demo.echo")
+    watch.wait_for("firing", "deaf")
+    watch.wait_for("resolved", "deaf")  # it is fenced then, and its task waits for another
+    assert_told(watch, "tasks assigned but not started", "deaf")
+
+
+def test_quarantined_reports(watch: Watch) -> None:
+    watch.start("quarantined reports")
+    quarantine = watch.engine.queue.quarantine
+    quarantine.add([Odd("report", "results 1-1", "not JSON", b"{")])
+    (subject,) = {event["subject"] for event in [watch.wait_for_any("firing")]}
+    quarantine.drop_all()
+    watch.wait_for("resolved", subject)
+    assert_told(watch, "quarantined reports", subject)
 
 
 def test_every_shipped_rule_is_tested_here() -> None:

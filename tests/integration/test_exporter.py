@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core.clock import Clock
 from core.config import Settings
-from core.errors import PermanentError
+from core.errors import ConfigurationError, PermanentError
 from tests.engine import Payload, running_engine
 from tests.servers import REPOSITORY, wait_until
 from worker.agents.context import TaskContext
@@ -82,7 +82,8 @@ def served(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serv
         wait_until(lambda: _observed(monitor))
         problems: list[str] = []
         families = Families(monitor.observer.recent, lambda: monitor.observer.live, worker.dispatcher.is_leading.is_set)
-        exporter = Exporter("127.0.0.1", free_port(), families, health=lambda: problems, readiness=lambda: problems)
+        at = settings.model_copy(update={"metrics_port": free_port()})
+        exporter = Exporter(at, [families], health=lambda: problems, readiness=lambda: problems)
         exporter.start()
         yield Served(exporter, monitor, problems)
         exporter.stop()
@@ -122,17 +123,28 @@ def test_health_and_readiness(served: Served) -> None:
     assert served.get("/metrics", "POST")[0] == 501
 
 
-def test_the_next_free_port_is_taken(served: Served) -> None:
+def test_a_port_that_was_asked_for_is_had_or_refused(served: Served, settings: Settings) -> None:
     assert served.exporter.url is not None
     port = int(served.exporter.url.rpartition(":")[2])
-    second = Exporter("127.0.0.1", port, Families(Recent(0.0), lambda: None, lambda: False), list, list)
+    nothing = Families(Recent(0.0), lambda: None, lambda: False)
+    chosen = settings.model_copy(update={"metrics_port": port})
+    with pytest.raises(ConfigurationError, match=f"TASKYARD_METRICS_PORT: {port} is taken"):
+        Exporter(chosen, [nothing], list, list).start()
+    elsewhere = chosen.model_copy(update={"metrics_host": "192.0.2.1"})
+    with pytest.raises(ConfigurationError, match="TASKYARD_METRICS_HOST: '192.0.2.1' can't be listened on"):
+        Exporter(elsewhere, [nothing], list, list).start()
+
+
+def test_without_a_port_of_ones_own_the_next_free_one_is_taken(served: Served, settings: Settings) -> None:
+    assert served.exporter.url is not None
+    port = int(served.exporter.url.rpartition(":")[2])
+    nobody_chose = settings.model_copy(update={"metrics_port": port})
+    nobody_chose.model_fields_set.discard("metrics_port")
+    second = Exporter(nobody_chose, [Families(Recent(0.0), lambda: None, lambda: False)], list, list)
     second.start()
     assert second.url is not None
     assert int(second.url.rpartition(":")[2]) > port
     second.stop()
-    nowhere = Exporter("192.0.2.1", port, Families(Recent(0.0), lambda: None, lambda: False), list, list)
-    nowhere.start()
-    assert nowhere.url is None
 
 
 def test_a_slow_client_holds_up_nobody(served: Served) -> None:

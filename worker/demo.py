@@ -12,7 +12,8 @@ from core.registry import registry
 from core.store import reading
 from core.submission import Submitter
 from worker.dashboard_process import ROOT
-from worker.sample import make_samples, sample_workload, samples_folder
+from worker.sample import sample_workload
+from worker.sample_files import make_samples, samples_folder
 
 if TYPE_CHECKING:
     from worker.runtime import Worker

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -445,11 +446,11 @@ def test_duties_late(watch: Watch) -> None:
     assert_told(watch, "duties late", "hang")
 
 
-def test_tasks_assigned_but_not_started(watch: Watch) -> None:
+def test_tasks_assigned_but_not_started(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     watch.start("tasks assigned but not started", threshold=0.5, clear=0.2)
     watch.engine.define("demo.echo", echo)
     deaf = watch.engine.agent("deaf", types=["demo.echo"])
-    deaf.agent._stop_reading.set()
+    monkeypatch.setattr(deaf.agent, "_read", lambda: time.sleep(0.05))
     watch.engine.submit("demo.echo")
     watch.wait_for("firing", "deaf")
     watch.wait_for("resolved", "deaf")  # it is fenced then, and its task waits for another

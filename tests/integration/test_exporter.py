@@ -131,7 +131,7 @@ def test_a_port_that_was_asked_for_is_had_or_refused(served: Served, settings: S
     with pytest.raises(ConfigurationError, match=f"TASKYARD_METRICS_PORT: {port} is taken"):
         Exporter(chosen, [nothing], list, list).start()
     elsewhere = chosen.model_copy(update={"metrics_host": "192.0.2.1"})
-    with pytest.raises(ConfigurationError, match="TASKYARD_METRICS_HOST: '192.0.2.1' can't be listened on"):
+    with pytest.raises(ConfigurationError, match=r"TASKYARD_METRICS_HOST: '192\.0\.2\.1' can't be listened on"):
         Exporter(elsewhere, [nothing], list, list).start()
 
 

@@ -49,7 +49,7 @@ def _ready(yard: Yard, random_: random.Random) -> None:
 
 
 def _due(yard: Yard, random_: random.Random) -> None:
-    yard.queue.redis.zadd(yard.queue.keys.due, {random_.choice(MEMBERS): random_.choice((0, 1e300, -1e300))})
+    yard.queue.redis.zadd(yard.queue.keys.due, {random_.choice(MEMBERS): random_.choice((0, -1e300))})
 
 
 def _lane(yard: Yard, random_: random.Random) -> None:

@@ -21,7 +21,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from core.border import parse_site
 from core.declared import LABEL, one_line, shown
-from core.env_file import ENCODING, env_file_problems
+from core.env_file import ENCODING, env_file_problems, variable_problems
 from core.errors import ConfigurationError
 from core.expectations import model_says
 from core.redis_url import connection_options
@@ -260,14 +260,12 @@ SECRET_FIELDS = frozenset({"database_url", "redis_url"})
 def load_settings(**overrides: object) -> Settings:
     """Reads the settings; raises ConfigurationError with one line for each that is wrong."""
     file = Settings.model_config.get("env_file")
-    if file and (problems := env_file_problems(Path(str(file)), ENV_PREFIX, Settings.model_fields)):
+    problems = variable_problems(ENV_PREFIX, Settings.model_fields)
+    if problems := problems + (env_file_problems(Path(str(file)), ENV_PREFIX, Settings.model_fields) if file else []):
         raise ConfigurationError(problems)
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
-    except (
-        SettingsError,
-        RecursionError,
-    ) as error:  # such as a table that is no JSON
+    except (SettingsError, RecursionError) as error:  # such as a table that is no JSON
         reason = " ".join(str(error.__cause__ or error).split())
         field = str(error).partition('"')[2].partition('"')[0]
         name = f"{ENV_PREFIX}{field.upper()}" if field in Settings.model_fields else said("a setting")

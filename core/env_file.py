@@ -6,7 +6,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -17,6 +17,16 @@ from core.texts import said
 LIMIT_BYTES = 1 << 20
 ENCODING = "utf-8-sig"  # UTF-8, with or without the mark that some editors put in front
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+
+
+def variable_problems(prefix: str, names: Iterable[str], environment: Mapping[str, str] = os.environ) -> list[str]:
+    """One line for each variable of a setting that is no UTF-8, which nothing that reads it could tell of."""
+    variables = [f"{prefix}{name}".upper() for name in names]
+    return [
+        said("{name}: is not UTF-8", name=variable)
+        for variable in variables
+        if any("\ud800" <= character <= "\udfff" for character in environment.get(variable, ""))
+    ]
 
 
 def env_file_problems(path: Path, prefix: str, known: Collection[str]) -> list[str]:

@@ -56,7 +56,7 @@ class Bench:
     def run_of(self, task_type: str, given: object, timeout_seconds: float, checkpoint: str | None = None) -> Run:
         self._count += 1
         text = msgspec.Raw(orjson.dumps(given))
-        return Run(f"task-{self._count}", 2, task_type, text, timeout_seconds, checkpoint, 1)
+        return Run(f"00000000-0000-7000-8000-{self._count:012d}", 2, task_type, text, timeout_seconds, checkpoint, 1)
 
     def done(
         self,

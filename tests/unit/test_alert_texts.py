@@ -17,10 +17,19 @@ from dashboard.components import told as told_module
 from dashboard.components.told import told
 from dashboard.i18n import catalogue
 from worker.alerts.conditions import read
-from worker.monitor.signals import Anomaly, AttemptCounts, HostUsage
+from worker.monitor.signals import Anomaly, AttemptCounts, HostUsage, OwnState
 
 LANE = {"queue": "mail", "type": "demo.lonely", "requires": ["gpu"], "oldest_ready_at": 100.0}
-AGENT = {"id": "a:b", "types": ["demo.*"], "tags": ["linux"], "max_concurrency": 1, "known_types": None, "refused": {}}
+AGENT = {
+    "id": "a:b",
+    "name": "a",
+    "unstarted_seconds": 21.0,
+    "types": ["demo.*"],
+    "tags": ["linux"],
+    "max_concurrency": 1,
+    "known_types": None,
+    "refused": {},
+}
 WAITS = Histogram()
 WAITS.add(3.0)
 
@@ -29,6 +38,9 @@ class Now:
     """Something of everything."""
 
     is_led = False
+    own = OwnState(
+        25.0, "PostgreSQL, to commit a tick", {"coder-1": "all its slots are stuck"}, "it ended", {"hang": "it hangs"}
+    )
     live = SimpleNamespace(
         open_at=142.0, lanes=[SimpleNamespace(**LANE, ready=1)], agents=[SimpleNamespace(**AGENT)], quarantined=1
     )
@@ -64,6 +76,11 @@ class Now:
 ENGLISH = {
     "leader_missing": ["no worker leads: nothing is scheduled"],
     "server_down": ["PostgreSQL can't be reached: connection refused", "redis does not answer"],
+    "dispatcher_stalled": ["no tick has ended for 25 s: the dispatcher waits for PostgreSQL, to commit a tick"],
+    "not_started": ["agent a has a free slot and has not started a task that it was given 21 s ago"],
+    "agent_unhealthy": ["agent coder-1 does no work: all its slots are stuck"],
+    "dashboard_down": ["the dashboard can't be opened: it ended"],
+    "duty_late": ["duty hang: it hangs"],
     "no_agent": [
         "1 task of type demo.lonely waits: no registered agent that takes type demo.lonely has the tags gpu"
         " (the nearest lacks gpu)"

@@ -88,11 +88,16 @@ class Queue(QueueBase):
 
     def forget(self, waiting: Iterable[Waiting]) -> None:
         """Takes tasks out of their lanes and the due ones (a hint: the claim's guard decides)."""
-        pipeline = self.redis.pipeline(transaction=False)
-        for task in waiting:
-            pipeline.zrem(self.keys.ready(str(task.lane)), task.id)
-            pipeline.zrem(self.keys.due, self._due_member(task))
-        self._mending(pipeline.execute)
+        tasks = list(waiting)
+
+        def forget() -> None:
+            pipeline = self.redis.pipeline(transaction=False)
+            for task in tasks:
+                pipeline.zrem(self.keys.ready(str(task.lane)), task.id)
+                pipeline.zrem(self.keys.due, self._due_member(task))
+            pipeline.execute()
+
+        self._mending(forget)
 
     def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None:
         """Tells an agent to stop an attempt (a hint: the tick finds it too)."""

@@ -74,10 +74,14 @@ class QueueBase:
     def depths(self) -> dict[Lane, int]:
         """How many tasks are ready in each lane."""
         lanes = self._lanes(self._mending(lambda: self.redis.smembers(self.keys.lanes)))
-        pipeline = self.redis.pipeline(transaction=False)
-        for lane in lanes:
-            pipeline.zcard(self.keys.ready(str(lane)))
-        return dict(zip(lanes, self._mending(pipeline.execute), strict=True))
+
+        def counted() -> list[int]:
+            pipeline = self.redis.pipeline(transaction=False)
+            for lane in lanes:
+                pipeline.zcard(self.keys.ready(str(lane)))
+            return pipeline.execute()
+
+        return dict(zip(lanes, self._mending(counted), strict=True))
 
     def leftovers(self) -> dict[str, int]:
         """What is there that idle engines don't have: entries of results and inboxes, waiting tasks; by name."""
@@ -119,7 +123,10 @@ class QueueBase:
         return self._mending(lambda: self._scripts[name](keys, arguments))
 
     def _mending(self, command: Callable[[], _Answer]) -> _Answer:
-        """What `command` returns; if a key holds what it should not, again after that was set aside."""
+        """What `command` returns; if a key holds what it should not, again after that was set aside.
+
+        A pipeline is made inside of `command`: it has no commands left once it was executed.
+        """
         for _ in range(MENDING_TRIES):
             try:
                 return command()

@@ -10,6 +10,7 @@ import psycopg2.errors
 import psycopg2.extensions
 
 from core.database import DriverTransaction
+from core.database_errors import is_connection_lost
 from core.quarantine import Odd
 
 # What one row may be refused with, by PostgreSQL or by the driver that is to send it.
@@ -46,6 +47,8 @@ def each(tx: DriverTransaction, items: Sequence[Item], run: Callable[[Sequence[I
     try:
         run(items)
     except REFUSED as error:
+        if is_connection_lost(error):
+            raise  # it is the server that can't, and no row's fault
         tx.cursor.execute("ROLLBACK TO SAVEPOINT part")
         tx.cursor.execute("RELEASE SAVEPOINT part")
         if len(items) == 1:

@@ -103,7 +103,9 @@ def commit(connection: psycopg2.extensions.connection, batch: Batch) -> Committe
         except psycopg2.extensions.TransactionRollbackError as error:
             connection.rollback()
             log.info("tick.rerun", reason=str(error).splitlines()[0])
-        except REFUSED:
+        except REFUSED as error:
+            if is_connection_lost(error):  # of these classes, too: a server that is read-only now
+                raise _lost(error) from error
             connection.rollback()
             if careful:
                 raise
@@ -111,9 +113,13 @@ def commit(connection: psycopg2.extensions.connection, batch: Batch) -> Committe
         except psycopg2.Error as error:
             if not is_connection_lost(error):
                 raise
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise LeadershipLost(f"the leader's connection broke: {reason}") from error
+            raise _lost(error) from error
     raise LeadershipLost(f"a tick met a deadlock or serialization failure {RERUNS} times in a row")
+
+
+def _lost(error: BaseException) -> LeadershipLost:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return LeadershipLost(f"the leader's connection broke: {reason}")
 
 
 def _apply(tx: DriverTransaction, batch: Batch) -> Committed:

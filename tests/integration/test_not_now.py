@@ -17,7 +17,7 @@ from core.database import Database
 from core.embedded import Endpoints
 from core.errors import Unavailable
 from core.hints import Hints
-from core.protocol import Progress, Restart
+from core.protocol import Gone, Progress, Restart
 from core.queue import Queue
 from core.redis_client import connect_redis, reaching_redis
 from core.redis_errors import says_later
@@ -213,7 +213,7 @@ def test_a_pool_reports_its_lost_agents_later(yard: Yard, tmp_path: Path) -> Non
     engine, proxy = yard.engine, yard.redis
     pool = Pool([], proxy.url, engine.queue, 1.0, tmp_path)
     for text in SAYINGS.values():
-        pool._lost.append("nobody:0")
+        pool._lost.append(Gone("nobody:0", "lost"))
         proxy.refuse(text)
         pool._report_lost()
         assert pool._lost, text

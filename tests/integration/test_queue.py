@@ -410,3 +410,16 @@ def test_results_come_in_order_from_a_cursor(queue: Queue) -> None:
     assert queue.collect(b"0-0", b"0-0", None, 1)[0] == [(first, b"[1]")]
     assert queue.collect(first, b"0-0", 1000, 10)[0] == [(second, b"[2]")]
     assert queue.collect(second, b"0-0", 1, 10) == ([], [])
+
+
+def test_what_met_a_key_of_another_type_is_done_all_the_same(queue: Queue, client: redis.Redis) -> None:
+    good, spoilt = Lane("default", "demo.good"), Lane("default", "demo.spoilt")
+    tasks = [Waiting(f"00000000-0000-7000-8000-{number:012d}", good, 1, 1.0, False) for number in range(2)]
+    queue.push(tasks)
+    client.sadd(queue.keys.lanes, str(spoilt))
+    client.set(queue.keys.ready(str(spoilt)), "somebody's value")
+    assert queue.depths() == {good: 2, spoilt: 0}
+    client.set(queue.keys.ready(str(spoilt)), "somebody's value")
+    queue.forget([Waiting(tasks[0].id, spoilt, 1, 1.0, False), tasks[1]])
+    assert queue.depths()[good] == 1
+    assert [item.source for item in queue.take_odd()] == ["key", "key"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from worker.prove.people import faults, plan, proxy
+from worker.prove import faulty_servers
+from worker.prove.faulty_servers import FaultyPostgres, FaultyRedis
+from worker.prove.people import faults, plan
 from worker.prove.people.health import Answer, HealthWatch
 from worker.prove.people.run import Done
 
@@ -61,14 +65,16 @@ def test_health_is_red_and_green_from_what_was_answered() -> None:
 
 def test_where_a_command_ends() -> None:
     command = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"
-    assert proxy._command_end(command + b"*1") == len(command)
-    assert [proxy._command_end(command[:cut]) for cut in range(len(command))] == [None] * len(command)
+    assert faulty_servers._command(io.BytesIO(command + b"*1")) == (command, [b"GET", b"k"])
+    for cut in range(len(command)):
+        with pytest.raises(ConnectionError):
+            faulty_servers._command(io.BytesIO(command[:cut]))
 
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> Iterator[str]:
     """A server on a Unix socket that answers everything with +OK."""
-    path = str(tmp_path / "s")
+    path = str(tmp_path / ".s.PGSQL.5432")
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen()
@@ -86,27 +92,30 @@ def upstream(tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_proxy_answers_what_writes_while_it_has_a_fault(upstream: str) -> None:
-    redis = proxy.RedisProxy(upstream)
-    with socket.create_connection((proxy.HOST, redis.port), timeout=5) as client:
-        get, write = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n"
-        redis.fault = faults.REDIS["MISCONF"]
+    fault = faults.REDIS["MISCONF"]
+    get, write = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n"
+    with (
+        FaultyRedis(f"unix://{upstream}") as redis,
+        socket.create_connection(("127.0.0.1", redis.port), timeout=5) as client,
+    ):
+        redis.refuse(fault.reply, only=fault.strikes)
         client.sendall(write)
         assert client.recv(1000).startswith(b"-MISCONF ")
         client.sendall(get)
         assert client.recv(1000) == b"+OK\r\n"
-        redis.fault = None
+        redis.allow()
         client.sendall(write)
         assert client.recv(1000) == b"+OK\r\n"
-    redis.close()
 
 
 def test_a_proxy_ends_sessions_with_its_fault(upstream: str) -> None:
-    postgres = proxy.PostgresProxy(upstream)
-    postgres.fault = ("57P01", faults.POSTGRES["57P01"])
-    with socket.create_connection((proxy.HOST, postgres.port), timeout=5) as client:
-        client.sendall(b"Q\0\0\0\x0dSELECT 1\0")
-        said = client.recv(1000)
-        assert said[:1] == b"E"
-        assert b"C57P01\0" in said
-        assert client.recv(1000) == b""
-    postgres.close()
+    folder = str(Path(upstream).parent)
+    startup = b"\0\x03\0\0user\0somebody\0\0"
+    with FaultyPostgres(f"postgresql://somebody@/name?host={folder}") as postgres:
+        postgres.refuse("57P01", faults.POSTGRES["57P01"], fatal=True, at_login=True)
+        with socket.create_connection(("127.0.0.1", postgres.port), timeout=5) as client:
+            client.sendall(struct.pack("!I", len(startup) + 4) + startup)
+            said = client.recv(1000)
+            assert said[:1] == b"E"
+            assert b"C57P01\0" in said
+            assert client.recv(1000) == b""

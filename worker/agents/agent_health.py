@@ -13,7 +13,7 @@ from core import supervision
 from core.supervision import OnEscape, start_thread
 
 INTERVAL_SECONDS = 1.0
-SILENT_SECONDS = 10.0  # without a line: the process hangs
+SILENT_SECONDS = 10.0  # without a line to its pool, reading its inbox or being heard: it does no work
 _READ_BYTES = 1 << 16
 
 

@@ -40,6 +40,7 @@ from core.protocol import (
 )
 from core.queue import Queue
 from core.redis_client import reaching_redis
+from worker.agents.agent_health import SILENT_SECONDS
 from worker.agents.channel import AgentChannel, Requests
 from worker.agents.heart import Heart
 from worker.agents.held import Held
@@ -51,7 +52,6 @@ from worker.agents.spool import Spool
 
 RETRY_SECONDS = 0.2
 UNABLE_AFTER = 3  # attempts in a row that it could not begin for lack of descriptors, threads, memory, disk
-SILENT_SECONDS = 10.0  # without reading or being heard: it does no work
 SEEN_LIMIT = DELETE_COUNT * QUEUE_AHEAD_LIMIT  # as many runs as the inbox may still hold when it is read again
 
 log = structlog.get_logger(__name__)

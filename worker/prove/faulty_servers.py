@@ -217,6 +217,8 @@ def _command(file: object) -> tuple[bytes, list[bytes]]:
     for _ in range(int(head[1:])):
         size = _line(file)
         word = file.read(int(size[1:]) + 2)  # type: ignore[attr-defined]
+        if not word.endswith(b"\r\n"):
+            raise ConnectionError("closed")
         raw += [size, word]
         words.append(word[:-2])
     return b"".join(raw), words

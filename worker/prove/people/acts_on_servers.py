@@ -73,22 +73,23 @@ def disturb_redis(yard: Yard, act: plan.Act) -> Iterator[None]:
         finally:
             yard.queue.redis.config_set("maxmemory", 0)
     else:
-        yard.redis_proxy.fault = faults.REDIS[act.way]
+        fault = faults.REDIS[act.way]
+        yard.redis_proxy.refuse(fault.reply, only=fault.strikes)
         try:
             yield
         finally:
-            yard.redis_proxy.fault = None
+            yard.redis_proxy.allow()
 
 
 @contextmanager
 def disturb_postgres(yard: Yard, act: plan.Act) -> Iterator[None]:
     """PostgreSQL says "not now", became read-only, ends sessions, hurries statements, or is full of clients."""
     if act.way in faults.POSTGRES:
-        yard.postgres_proxy.fault = (act.way, faults.POSTGRES[act.way])
+        yard.postgres_proxy.refuse(act.way, faults.POSTGRES[act.way], fatal=True, at_login=True)
         try:
             yield
         finally:
-            yard.postgres_proxy.fault = None
+            yard.postgres_proxy.allow()
     elif act.way == "terminated":
         _terminate_all(yard)
         yield

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+READS = frozenset(
+    b"GET MGET EXISTS PING HELLO CLIENT INFO CONFIG SELECT AUTH XREAD XLEN XINFO XRANGE XREVRANGE "
+    b"ZCARD ZRANGE SMEMBERS SCARD LRANGE TTL PTTL TYPE SCAN TIME SCRIPT".split()
+)
+
 
 @dataclass(frozen=True, slots=True)
 class RedisFault:
@@ -11,6 +16,10 @@ class RedisFault:
 
     reply: str
     writes_only: bool
+
+    def strikes(self, words: list[bytes]) -> bool:
+        """Whether a command of these words gets it."""
+        return not (self.writes_only and words[0].upper() in READS)
 
 
 REDIS = {

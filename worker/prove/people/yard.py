@@ -7,7 +7,6 @@ import socket
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 import psutil
@@ -19,11 +18,12 @@ from core.connections import connect_driver
 from core.database import queries
 from core.embedded import Endpoints
 from worker.agents.main import Launch
+from worker.prove.faulty_servers import FaultyPostgres, FaultyRedis
 from worker.prove.people import modules
-from worker.prove.people.proxy import HOST, PostgresProxy, RedisProxy
 from worker.prove.people.wall_clock import WallClock
 from worker.prove.world import WORKERS, World
 
+HOST = "127.0.0.1"
 HALF_AGENTS = 2  # of the newer version, on a host of their own
 
 
@@ -43,12 +43,9 @@ class Yard(World):
         self.clock.make()
         modules.write(self.modules, modules.OLDER)
         modules.write(self.newer_modules, modules.NEWER)
-        postgres = make_url(self._postgres.url)
-        self.redis_proxy = RedisProxy(unquote(urlsplit(self._redis.url).path))
-        folder, port = postgres.query["host"], postgres.query.get("port", "5432")
-        self.postgres_proxy = PostgresProxy(f"{folder}/.s.PGSQL.{port}")
-        through = postgres.set(host=HOST, port=self.postgres_proxy.port, query={})
-        return Endpoints(through.render_as_string(hide_password=False), f"redis://{HOST}:{self.redis_proxy.port}/0")
+        self.redis_proxy = FaultyRedis(self._redis.url)
+        self.postgres_proxy = FaultyPostgres(self._postgres.url)
+        return Endpoints(self.postgres_proxy.url, self.redis_proxy.url)
 
     def variables(self, command: str) -> dict[str, str]:
         """A module of the installation's own, a port for health, and a clock that can be set."""

@@ -81,11 +81,12 @@ def _line_problems(text: str, prefix: str, known: Collection[str]) -> list[tuple
         elif binding.key is not None and not _NAME.fullmatch(binding.key):
             problems.append((line, said("is not of the form NAME=value: the name has other characters than letters")))
         elif binding.key is not None and binding.key.upper().startswith(prefix):
-            problems += [(line, reason) for reason in _unknown(binding.key, prefix, known)]
+            problems += [(line, reason) for reason in unknown_name(binding.key, prefix, known)]
     return problems
 
 
-def _unknown(name: str, prefix: str, known: Collection[str]) -> list[str]:
+def unknown_name(name: str, prefix: str, known: Collection[str]) -> list[str]:
+    """One line if a name that begins with `prefix` is no setting and no switch of tests; what it may have meant."""
     rest = name.upper().removeprefix(prefix)
     names = [each.upper() for each in known]
     if rest in names or rest.startswith("TEST_"):

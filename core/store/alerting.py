@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from core.database import Transaction, queries
-from core.inputs import refused
+from core.inputs import check_text, refused
 from core.texts import said
 
 
@@ -113,14 +113,14 @@ def acknowledge(tx: Transaction, alert_id: str, actor: str, reason: str) -> bool
 
 
 def silence(tx: Transaction, rule: str, subject: str, seconds: float, actor: str, reason: str) -> Silence:
-    """Silences what matches the patterns, with an audit row."""
+    """Silences what matches the patterns, with an audit row. Raises SubmissionError."""
     parameters = {
         "id": str(uuid.uuid4()),
-        "rule": rule,
-        "subject": subject,
+        "rule": check_text("rule", rule),
+        "subject": check_text("subject", subject),
         "seconds": seconds,
         "actor": actor,
-        "reason": reason,
+        "reason": reason and check_text("reason", reason),
     }
     return Silence.from_row(tx.rows(queries("alerts")["silence"], parameters)[0])
 

@@ -15,6 +15,7 @@ WITH reported AS (
     SELECT t.id, t.state, r.output, r.started, r.run_seconds, r.cpu_seconds, r.peak_memory_bytes
     FROM tasks t JOIN reported r ON r.id = t.id
     WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
+        AND r.output::jsonb IS NOT NULL -- refuses what json takes and a search could not read, such as \u0000
     ORDER BY t.id FOR NO KEY UPDATE OF t
 ), settled AS (
     UPDATE tasks t SET state = 'completed', output = c.output, error = NULL, finished_at = now(),

@@ -16,6 +16,7 @@ from core.errors import (
     TaskNotFound,
     TaskyardError,
     Unavailable,
+    shortened,
 )
 from worker.cli.text import visible
 
@@ -72,6 +73,9 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except TaskyardError as error:
             raise typer.Exit(tell_error(error)) from None
+        except UnicodeEncodeError as error:  # an argument's bytes, which the shell handed over as they were
+            say(f"error: {shortened(error.object)} is not accepted, expected UTF-8")
+            raise typer.Exit(BAD_INPUT) from None
         except KeyboardInterrupt:
             say("interrupted")
             raise typer.Exit(INTERRUPTED) from None

@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from core.database import connect_engine
 from core.migrations import migrate
+from tests.servers import end_sessions
 
 _TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
 # Everything that a test may change and TRUNCATE does not undo, as one text.
@@ -103,7 +104,7 @@ class Databases:
 
     def _cut_off(self, name: str) -> None:
         self._run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        self._run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        self._run(end_sessions(name))
 
     def _empty(self, name: str) -> bool:
         """Whether the database is as the template again."""

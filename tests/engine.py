@@ -29,7 +29,7 @@ from core.redis_client import connect_redis
 from core.registry import Isolation, Registry, RetryPolicy, TaskType
 from core.store import reading
 from core.submission import Submitter
-from tests.servers import REPOSITORY, wait_until
+from tests.servers import REPOSITORY, end_sessions, wait_until
 from worker.agents import heart, inbox
 from worker.agents.base import BaseAgent
 from worker.agents.channel import AgentChannel
@@ -289,9 +289,7 @@ class Engine:
         )
         with server.connect() as connection:
             connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-            connection.exec_driver_sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %(name)s", {"name": name}
-            )
+            connection.exec_driver_sql(end_sessions(name))
             try:
                 yield
             finally:

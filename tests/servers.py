@@ -44,6 +44,14 @@ def wait_until(condition: Callable[[], Result], timeout_seconds: float = 10, mes
         time.sleep(POLL_SECONDS)
 
 
+def end_sessions(database: str) -> str:
+    """The statement that ends all sessions of clients in a database; a vacuum is not the role's to end."""
+    return (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        f"WHERE backend_type = 'client backend' AND datname = '{database}'"
+    )
+
+
 def kill_all(processes: Iterable[psutil.Process]) -> None:
     """Kills all that still live; some end by themselves, as PostgreSQL's do with their parent."""
     for process in processes:
@@ -79,6 +87,7 @@ def _let_create_databases(server: PostgresServer) -> None:
     engine = connect_engine(server.admin_url).execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(sa.text(f"ALTER ROLE {ROLE} CREATEDB CREATEROLE"))
+        connection.execute(sa.text(f"GRANT SET ON PARAMETER deadlock_timeout TO {ROLE}"))
     engine.dispose()
     template = make_url(server.admin_url).set(database="template1").render_as_string(hide_password=False)
     engine = connect_engine(template).execution_options(isolation_level="AUTOCOMMIT")

@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from core.config import Settings
 from core.database import connect_engine
 from core.embedded import Endpoints
+from tests.servers import end_sessions
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def database_away(settings: Settings, server_endpoints: Endpoints) -> Iterator[N
     admin = connect_engine(server_endpoints.database_url).execution_options(isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-        connection.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+        connection.execute(sa.text(end_sessions(name)))
         try:
             yield
         finally:

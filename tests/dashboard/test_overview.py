@@ -16,7 +16,7 @@ from core.live import write_live
 from core.submission import Submitter
 from tests.dashboard.conftest import NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.snapshots import snapshot
-from tests.servers import wait_until
+from tests.servers import end_sessions, wait_until
 from worker.monitor.rollup import RollUp
 
 
@@ -111,7 +111,7 @@ def test_it_recovers_by_itself(
     admin = connect_engine(server_endpoints.database_url).execution_options(isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-        connection.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+        connection.execute(sa.text(end_sessions(name)))
         refreshed(page)
 
         assert not page.exception

@@ -18,6 +18,7 @@ from core.submission import Submitter
 from dashboard.components import task_start
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.test_submit import field, press, said, tasks
+from tests.servers import end_sessions
 
 
 def test_a_task_is_copied_to_be_changed_and_submitted_again(
@@ -104,7 +105,7 @@ def test_it_works_again_once_the_server_is_back(
     admin = connect_engine(server_endpoints.database_url).execution_options(isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-        connection.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+        connection.execute(sa.text(end_sessions(name)))
         press(page)
         assert not page.exception
         assert "Nothing was lost" in page.warning[0].value

@@ -21,6 +21,7 @@ from dashboard.components import bulk
 from dashboard.data import submitting as data
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.test_submit import said, tasks
+from tests.servers import end_sessions
 
 GOOD = b"type,input.value,title,priority\r\ndiagnostic.echo,1,One,high\r\ndiagnostic.echo,2,Two,low\r\n"
 Away = Callable[[], None]
@@ -67,9 +68,7 @@ def switched_off(url: str, admin_url: str) -> Iterator[Away]:
 
         def away() -> None:
             connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-            connection.execute(
-                sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
-            )
+            connection.execute(sa.text(end_sessions(name)))
 
         yield away
         connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))

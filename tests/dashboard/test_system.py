@@ -27,6 +27,7 @@ from dashboard.components.amounts import shown_bytes
 from dashboard.data.settings import settings_in_force
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.snapshots import snapshot
+from tests.servers import end_sessions
 
 PARTS = ("servers", "leader", "hosts", "storage", "settings", "dashboard", "log")
 PASSWORD = "hunter2-of-the-test"
@@ -90,7 +91,7 @@ def test_one_server_away_is_told_beside_the_other(
     admin = connect_engine(server_endpoints.database_url).execution_options(isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-        connection.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+        connection.execute(sa.text(end_sessions(name)))
         refreshed(page)
         connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
     admin.dispose()

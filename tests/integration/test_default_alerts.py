@@ -450,7 +450,14 @@ def test_tasks_assigned_but_not_started(watch: Watch, monkeypatch: pytest.Monkey
     watch.start("tasks assigned but not started", threshold=0.5, clear=0.2)
     watch.engine.define("demo.echo", echo)
     deaf = watch.engine.agent("deaf", types=["demo.echo"])
-    monkeypatch.setattr(deaf.agent, "_read", lambda: time.sleep(0.05))
+    is_deaf = threading.Event()
+
+    def read_nothing() -> None:
+        is_deaf.set()
+        time.sleep(0.05)
+
+    monkeypatch.setattr(deaf.agent, "_read", read_nothing)
+    assert is_deaf.wait(WAIT_SECONDS), "the reading before this one is over"
     watch.engine.submit("demo.echo")
     watch.wait_for("firing", "deaf")
     watch.wait_for("resolved", "deaf")  # it is fenced then, and its task waits for another

@@ -81,9 +81,14 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         yield dashboard
 
 
+def exporter_of(host: str, *names: str) -> Exporter:
+    settings = load_settings(metrics_host=host, metrics_port=free_port(), metrics_hosts=names)
+    return Exporter(settings, [One()], list, list)
+
+
 @pytest.fixture(scope="module")
 def exporter() -> Iterator[Exporter]:
-    exporter = Exporter("127.0.0.1", free_port(), One(), list, list)
+    exporter = exporter_of("127.0.0.1")
     exporter.start()
     yield exporter
     exporter.stop()
@@ -196,7 +201,7 @@ def test_strangers_get_nothing_of_the_exporter(exporter: Exporter, path: str) ->
 
 
 def test_names_and_the_own_address_are_the_exporters_too() -> None:
-    exporter = Exporter("0.0.0.0", free_port(), One(), list, list, names=("worker-1",))
+    exporter = exporter_of("0.0.0.0", "worker-1")
     exporter.start()
     try:
         port = port_of(exporter.url)

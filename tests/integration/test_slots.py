@@ -328,7 +328,10 @@ def test_module_that_hangs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     finally:
         bench.runners.close(kill=True)
     assert error_class == "crashed"
-    assert message.startswith("the handler's process was not ready within 3 s: task module 'hanging_tasks'")
+    assert message.startswith(
+        "the handler's process could not be started: the handler's process was not ready within 3 s: "
+        "task module 'hanging_tasks'"
+    )
     assert "(TASKYARD_TASK_MODULES) is still being imported" in message
 
 

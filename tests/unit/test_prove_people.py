@@ -81,10 +81,11 @@ def upstream(tmp_path: Path) -> Iterator[str]:
     listener.listen()
 
     def serve() -> None:
-        connection, _ = listener.accept()
-        with connection, contextlib.suppress(ConnectionError):  # the proxy that goes may reset it
-            while connection.recv(1000):
-                connection.sendall(b"+OK\r\n")
+        with contextlib.suppress(OSError):  # nobody came, or the proxy that goes resets it
+            connection, _ = listener.accept()
+            with connection:
+                while connection.recv(1000):
+                    connection.sendall(b"+OK\r\n")
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()

@@ -26,7 +26,8 @@ def unavailable_when_unreachable() -> Iterator[None]:
     try:
         yield
     except psycopg2.errors.LockNotAvailable as error:
-        raise Busy(str(error).strip()) from error
+        text = said("somebody else has locked what this needs, for longer than it may wait: try again")
+        raise Busy(text, is_locked=True) from error
     except psycopg2.extensions.TransactionRollbackError as error:
         reason = _first_line(error)
         text = said("somebody changed the same rows at the same moment ({reason}): try again", reason=reason)

@@ -37,6 +37,7 @@ from worker.decisions import hand_back, judge, known_class, policy_of
 from worker.endings import note_failure, note_for_breaker
 from worker.ledger import Claim, Ledger
 from worker.monitor.outcomes import note_success
+from worker.postponed import Postponed
 from worker.recovery import Recovery
 
 # A start younger than this waits for its end, so that a short task is one update instead of two.
@@ -50,12 +51,22 @@ log = structlog.get_logger(__name__)
 class Intake:
     """Reads reports into a batch. Starts that are held back keep their entries in the results stream."""
 
-    def __init__(self, ledger: Ledger, recovery: Recovery, registry: Registry, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        recovery: Recovery,
+        registry: Registry,
+        limits: Limits,
+        clock: Clock,
+        postponed: Postponed,
+    ) -> None:
         self._ledger = ledger
         self._recovery = recovery
         self._registry = registry
         self._limits = limits
         self._clock = clock
+        self._postponed = postponed
+        self._entry = b""  # that is being read
         self._held_starts: dict[str, tuple[int, float, float, bytes]] = {}  # id → attempt, since, at, entry
         self._held_entries: dict[bytes, int] = {}  # entry → how many starts it still holds
         self._handlers: dict[type, Callable[..., None]] = {
@@ -72,6 +83,7 @@ class Intake:
         """Takes everything from some entries of the results stream."""
         now = self._clock.monotonic()
         for entry, payload in entries:
+            self._entry = entry
             for report in self._decoded(entry, payload):
                 if type(report) is Done:
                     self._done(report, batch)
@@ -91,9 +103,10 @@ class Intake:
                 break  # they are in order of arrival
             due.append((task_id, attempt, at))
         for start in due:
-            self._forget_start(start[0], batch)
+            entry = self._forget_start(start[0], batch)
             if self._ledger.find(start[0], start[1]) is not None:
                 batch.started.append(start)
+                batch.sources[f"start {start[0]}"] = entry
 
     @property
     def holds_starts(self) -> bool:
@@ -116,8 +129,10 @@ class Intake:
         claim = self._ledger.find(task_id, done.attempt)
         failure = done.failure
         if claim is None:
-            self._stale(done, batch)
+            if not self._postponed.holds_end(task_id, done.attempt):
+                self._stale(done, batch)
             return
+        batch.sources[task_id] = self._entry
         self._ledger.close(claim)
         done.started_at = _storable_time(done.started_at)
         batch.reporters[task_id] = claim.agent_id
@@ -182,12 +197,14 @@ class Intake:
         if held:
             self._held_entries[entry] = self._held_entries.get(entry, 0) + held
 
-    def _forget_start(self, task_id: str, batch: Batch) -> None:
+    def _forget_start(self, task_id: str, batch: Batch) -> bytes:
+        """Releases its entry, which is returned."""
         entry = self._held_starts.pop(task_id)[3]
         self._held_entries[entry] -= 1
         if not self._held_entries[entry]:
             del self._held_entries[entry]
             batch.consumed.append(entry)
+        return entry
 
     def _returned(self, report: Returned, batch: Batch) -> None:
         agent = self._ledger.agents.get(report.agent_id)
@@ -198,6 +215,7 @@ class Intake:
             if claim is not None:
                 policy = policy_of(self._registry, claim.row.type)
                 batch.settlements.append(hand_back(claim, policy, "its agent handed it back", random.random()))
+                batch.sources[task_id] = self._entry
                 self._ledger.close(claim)
 
     def _progress(self, report: Progress, batch: Batch) -> None:
@@ -218,6 +236,7 @@ class Intake:
             batch.order(report.agent_id, Reply(report.request_id, None, f"checkpoint: {problem}"))
         else:
             batch.checkpoints.append(report)
+            batch.sources[report.request_id] = self._entry
 
     def _submit_child(self, report: SubmitChild, batch: Batch) -> None:
         try:
@@ -238,6 +257,7 @@ class Intake:
             batch.order(report.agent_id, Reply(report.request_id, None, f"options are not accepted: {error}"))
         else:
             batch.children.append(Child(report.agent_id, report.request_id, submission))
+            batch.sources[report.request_id] = self._entry
 
     def _hello(self, report: Hello, batch: Batch) -> None:
         agent_id = report.agent.id

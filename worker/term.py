@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg2
 import structlog
@@ -22,6 +22,8 @@ from worker.decisions import policy_of
 from worker.intake import Intake
 from worker.leader import LeaderConnection
 from worker.ledger import Durations, Ledger
+from worker.offspring import Offspring
+from worker.postponed import Postponed
 from worker.recovery import Recovery
 
 log = structlog.get_logger(__name__)
@@ -37,11 +39,13 @@ class Term:
     ledger: Ledger
     recovery: Recovery
     intake: Intake
+    postponed: Postponed
     database_offset: float
     results_after: bytes = b"0-0"
     wake_after: bytes = b"0-0"
     next_due: float | None = None
     cover_seconds: float = 0.01
+    offspring: Offspring = field(default_factory=Offspring)
 
     def database_now(self, clock: Clock) -> float:
         """The time that decides, epoch seconds."""
@@ -76,16 +80,18 @@ class TermFactory:
         ledger = Ledger(self._durations, self._breakers)
         database_now = self._load(ledger)
         recovery = Recovery(ledger, lambda name: policy_of(self._registry, name), self.ttl_seconds)
+        postponed = Postponed()
         if is_new:
             recovery.rebuild()
         log.info("leader.elected", epoch=epoch, new_generation=is_new, open_claims=len(ledger.claims))
         return Term(
             epoch=epoch,
             generation=generation,
-            committer=Committer(self._leader.required()),
+            committer=Committer(self._leader.required(), postponed),
+            postponed=postponed,
             ledger=ledger,
             recovery=recovery,
-            intake=Intake(ledger, recovery, self._registry, self._limits, self._clock),
+            intake=Intake(ledger, recovery, self._registry, self._limits, self._clock, postponed),
             database_offset=database_now - self._clock.now().timestamp(),
         )
 

@@ -54,9 +54,17 @@ INSERT INTO task_events (event, actor, agent_id) SELECT 'agent_' || state, 'disp
 RETURNING agent_id, event = 'agent_lost'
 
 -- name: forget_boots
--- Forgets the ended boots of names whose newest boots are these.
-DELETE FROM agents g USING agents newest
-WHERE newest.id = ANY(%(ids)s::text[]) AND g.name = newest.name AND g.id <> newest.id AND g.left_at IS NOT NULL
+-- Forgets the ended boots of names whose newest boots are these; one that somebody holds is left for the next time.
+DELETE FROM agents WHERE ctid = ANY(ARRAY(
+    SELECT g.place
+    FROM unnest(%(ids)s::text[]) AS w(id)
+    JOIN agents newest ON newest.id = w.id
+    CROSS JOIN LATERAL (
+        SELECT g.ctid AS place FROM agents g
+        WHERE g.name = newest.name AND g.id <> newest.id AND g.left_at IS NOT NULL
+        FOR UPDATE SKIP LOCKED
+    ) g
+))
 
 -- name: online_agents
 -- The agents whose end no leader has recorded.

@@ -65,7 +65,7 @@ class LockWaits:
         for key, wait in waits.items():
             if key not in self._said:
                 log.warning("tick.blocked", reason=wait.text, waited_seconds=round(wait.seconds, 1), pid=wait.pid)
-        for key in self._said.keys() - waits.keys():
+        for key in sorted(self._said - waits.keys()):
             log.info("tick.unblocked", table=key[0], pid=key[1])
         self._said = set(waits)
         self.waits = tuple(waits.values())

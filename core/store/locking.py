@@ -13,6 +13,7 @@ from core.store.arrays import plain
 from core.texts import said
 
 ROWS_LIMIT = 20  # rows whose holders are asked for at a time
+NEEDED_BY_TASKS = ("tasks", "task_events")  # by each of their transitions
 SURE_SECONDS = 1.0  # a table lock younger than this is everyday business
 
 
@@ -28,6 +29,12 @@ def of_rows(tx: Transaction, task_ids: Sequence[str]) -> dict[str, Blocker]:
     for row in tx.rows(queries("locks")["of_rows"], {"ids": plain(task_ids[:ROWS_LIMIT])}):
         found.setdefault(row[0], _blocker(said(ROW, id=row[0]), row[1:]))
     return found
+
+
+def in_the_way_of(tx: Transaction, task_id: str) -> list[Blocker]:
+    """Sessions that keep the tick from changing this task now, for more than SURE_SECONDS."""
+    found = [*of_rows(tx, [task_id]).values(), *of_tables(tx, NEEDED_BY_TASKS)]
+    return [blocker for blocker in found if blocker.seconds >= SURE_SECONDS]
 
 
 def holders(tx: Transaction, least_seconds: float) -> list[Blocker]:

@@ -37,6 +37,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "leader_missing": Kind(N_("whether no worker leads"), has_threshold=False),
     "server_down": Kind(N_("whether PostgreSQL or Redis does not answer"), has_threshold=False),
+    "tick_blocked": Kind(N_("seconds that the tick has waited for somebody's lock on a table, or on a task's row")),
     "no_agent": Kind(N_("whether tasks of a type wait that no agent can take"), has_threshold=False),
     "oldest_waiting": Kind(N_("seconds that a queue's oldest ready task has waited")),
     "queue_growth": Kind(N_("tasks by which a queue grew in the window"), window_seconds=600),

@@ -5,12 +5,14 @@ Each value is a text; where a count changes the sentence there is one for 1 and 
 
 from __future__ import annotations
 
+from core.locks import BLOCKED_BY, ROW, TABLE
 from core.placement import UNPLACEABLE
 from core.texts import N_, recalled
 
 SHIPPED_NAMES = (  # of the rules in core/default_rules.toml
     N_("leader missing"),
     N_("server down"),
+    N_("tick blocked by a lock"),
     N_("no agent for a type"),
     N_("tasks wait long"),
     N_("queue grows"),
@@ -70,6 +72,9 @@ _ALL = (
     MEMORY_USED,
     *ABSENT,
     UNUSUAL,
+    BLOCKED_BY,
+    ROW,
+    TABLE,
     *_WORDS,
     *UNPLACEABLE,
     *_OF_SERVERS,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from worker.dispatcher import ROSTER, SWEEP
@@ -52,8 +53,10 @@ def jobs(worker: Worker) -> list[Job]:
 def schedule(worker: Worker) -> BackgroundScheduler:
     """A scheduler with every duty, not started."""
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a late duty is no news: the next one is due soon
-    scheduler = BackgroundScheduler(timezone="UTC")
-    for job in jobs(worker):
+    table = jobs(worker)
+    # a thread for each: duties that wait for somebody's lock must not keep others from asking the tick
+    scheduler = BackgroundScheduler(executors={"default": ThreadPoolExecutor(len(table))}, timezone="UTC")
+    for job in table:
         scheduler.add_job(
             job.run,
             "interval",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import structlog
 
 from core.database import Transaction
 from core.locks import Blocker
 from core.store import locking
+from worker.monitor.signals import LockWait
 from worker.parts import PARTS
 from worker.pauses import Pauses
 from worker.postponed import Postponed
@@ -18,16 +17,6 @@ SURE_SECONDS = 1.0  # a wait shorter than this is everyday business
 _TABLES = {part.name: part.tables for part in PARTS}
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LockWait:
-    """One wait of the tick. `subject` is the table, or "tasks" for rows; `seconds` how long it has lasted."""
-
-    subject: str
-    text: str
-    pid: int
-    seconds: float
 
 
 class LockWaits:

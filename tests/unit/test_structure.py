@@ -31,7 +31,8 @@ MAY_IMPORT_SQL_DRIVERS = {
     "core.schema.monitor": "the tables",
     "core.submission": "the caller's own connection is part of its signature, and refused data has its own answer",
     "worker.leader": "holds the connection with the lock; any error of the driver is the end of a term",
-    "worker.committer": "tells a deadlock, refused data and a lost connection apart by the driver's exceptions",
+    "worker.committer": "tells a deadlock, a lock and a lost connection apart by the driver's exceptions",
+    "worker.careful": "tells refused data and a lock in the way apart by the driver's exceptions",
     "worker.term": "any error of the driver is the end of a term",
     "worker.cli.connections": "turns what the driver refuses into advice",
 }

@@ -48,6 +48,16 @@ def _server_down(rule: Rule, signals: Signals) -> Readings | None:
     }
 
 
+def _tick_blocked(rule: Rule, signals: Signals) -> Readings | None:
+    waits = signals.lock_waits()
+    if waits is None:
+        return None
+    found: dict[str, Reading] = {}
+    for wait in sorted(waits, key=lambda wait: wait.seconds):  # of several on one table the longest is told
+        found[wait.subject] = Reading(wait.seconds, wait.text)
+    return found
+
+
 def _no_agent(rule: Rule, signals: Signals) -> Readings | None:
     live = signals.live
     if live is None:
@@ -194,6 +204,7 @@ def _anomaly(rule: Rule, signals: Signals) -> Readings | None:
 _READERS: Mapping[str, Callable[[Rule, Signals], Readings | None]] = {
     "leader_missing": _leader_missing,
     "server_down": _server_down,
+    "tick_blocked": _tick_blocked,
     "no_agent": _no_agent,
     "oldest_waiting": _oldest_waiting,
     "queue_growth": _queue_growth,

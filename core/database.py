@@ -34,7 +34,7 @@ _PARAMETER = re.compile(r"%\((\w+)\)s")
 # Parsing and planning the hot path's statements costs more than running them on a few rows.
 # No plan depends on the values, which are arrays of any length.
 GENERIC_PLANS = "SET plan_cache_mode = force_generic_plan"
-PREPARED_TOPICS = frozenset({"tick", "submission", "dependants"})
+PREPARED_TOPICS = frozenset({"tick", "submission", "dependants", "recovery"})
 _NAME = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
 
 
@@ -49,7 +49,8 @@ class Query(str):
         query = cls(text)
         names = list(dict.fromkeys(_PARAMETER.findall(text)))
         numbered = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", text)
-        query.handle = f"{topic}_{name}" if topic in PREPARED_TOPICS else None
+        is_whole = "{" not in text  # nothing has to be filled in first
+        query.handle = f"{topic}_{name}" if topic in PREPARED_TOPICS and is_whole else None
         query.preparation = f"PREPARE {query.handle} AS {numbered}"
         arguments = ", ".join(f"%({parameter})s" for parameter in names)
         query.execution = f"EXECUTE {query.handle} ({arguments})" if names else f"EXECUTE {query.handle}"

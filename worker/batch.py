@@ -129,6 +129,7 @@ class Committed:
     seconds: float = 0.0
     ended: Ended = NONE  # parents whose children are not all settled
     cancelled: int = 0  # tasks that waited for one that will never be completed
+    found_ended: Ended = NONE  # parents that the sweep found
     parents_next: str | None = None
     left: Batch = field(default_factory=Batch)  # what could not be done, since somebody else holds its rows or tables
     left_parts: set[str] = field(default_factory=set)  # parts of the transaction of which nothing was done
@@ -147,6 +148,7 @@ class Committed:
             if getattr(other, name):
                 setattr(self, name, getattr(other, name))
         self.ended += other.ended
+        self.found_ended += other.found_ended
         self.cancelled += other.cancelled
         self.left_parts |= other.left_parts
         self.left.add(other.left)

@@ -278,5 +278,5 @@ class Dispatcher:
             postponed.cap = min(SLICE, 2 * postponed.cap)
         term.offspring.note(committed.ended, now, has_moved=bool(committed.waiting or committed.cancelled))
         if batch.parents_after is not None and PARENTS not in committed.left_parts:
-            term.offspring.note_sweep(committed.parents_next)
+            term.offspring.note_found(committed.found_ended, committed.parents_next, now)
         return postponed.settle(batch, committed.left, now)

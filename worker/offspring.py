@@ -39,16 +39,24 @@ class Offspring:
         """What a slice left; without any progress the next one waits longer."""
         if not left:
             return
-        for mine, theirs in ((self._completed, left.completed), (self._failed, left.failed)):
+        is_new = not self
+        self._remember(left)
+        self._pause = 0.0 if has_moved else min(MOST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, 2 * self._pause))
+        due = now + self._pause
+        self._due = due if is_new else min(self._due, due)
+
+    def note_found(self, ended: Ended, next_after: str | None, now: float) -> None:
+        """What the sweep found, and where it goes on; None: it came to the end, and begins again."""
+        if ended and not self:
+            self._due = now
+        self._remember(ended)
+        self._cursor = next_after or NIL
+
+    def _remember(self, ended: Ended) -> None:
+        for mine, theirs in ((self._completed, ended.completed), (self._failed, ended.failed)):
             for parent in theirs[: LIMIT - len(mine)]:
                 mine[parent] = None
-        self._pause = 0.0 if has_moved else min(MOST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, 2 * self._pause))
-        self._due = now + self._pause
 
     def next_sweep(self) -> str:
         """Where the sweep goes on."""
         return self._cursor
-
-    def note_sweep(self, next_after: str | None) -> None:
-        """How far it came; None: to the end, so that it begins again."""
-        self._cursor = next_after or NIL

@@ -116,8 +116,7 @@ def _sweep(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
 
 def _find_parents(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     if batch.parents_after is not None:
-        found, committed.parents_next = dependants.ended_parents(tx, batch.parents_after)
-        committed.ended += found
+        committed.found_ended, committed.parents_next = dependants.ended_parents(tx, batch.parents_after)
 
 
 def _compare_held(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import psycopg2
+import psycopg2.errors
 import structlog
 
 from core.breaker import Breakers
@@ -109,6 +110,8 @@ class TermFactory:
                 ledger.inherited.update(recovering.online_agents(tx))
                 ledger.load(recovering.claimed_tasks(tx), self._clock.monotonic(), database_now)
             connection.commit()
+        except psycopg2.errors.LockNotAvailable as error:
+            raise LeadershipLost(f"no term can begin: {self._leader.who_is_in_the_way()}") from error
         except psycopg2.Error as error:
             raise LeadershipLost(f"the leader's connection broke: {str(error).strip()}") from error
         return database_now

@@ -1,6 +1,7 @@
 -- What becomes of tasks that wait for others, in slices. A row of task_dependencies whose parent has ended is work that
 -- is still to be done: whatever a slice leaves, or whoever was to do it, it is found again by these rows alone.
--- Nothing here waits for a row that somebody else holds, and every look-up goes by an index from one row to the next.
+-- Nothing here waits for a row that somebody else holds. Every look-up goes by an index from one row to the next: by
+-- LATERAL and by scalar subqueries, since the planner may turn a join or an EXISTS into a reading of the whole table.
 
 -- name: has_any
 -- Whether any unfinished task waits for another one.
@@ -18,7 +19,7 @@ WITH edge AS MATERIALIZED (
         CROSS JOIN LATERAL (
             SELECT t.id FROM tasks t WHERE t.id = d.child_id AND t.state = 'blocked' FOR NO KEY UPDATE SKIP LOCKED
         ) c
-        WHERE d.parent_id = f.id AND EXISTS (SELECT FROM tasks p WHERE p.id = f.id AND p.state = 'completed')
+        WHERE d.parent_id = f.id AND (SELECT p.state FROM tasks p WHERE p.id = f.id) = 'completed'
         LIMIT %(limit)s::int FOR UPDATE OF d SKIP LOCKED
     ) e
     LIMIT %(limit)s::int
@@ -48,16 +49,15 @@ WITH RECURSIVE below AS (
     FROM unnest(%(ids)s::uuid[]) AS f(id)
     CROSS JOIN LATERAL (
         SELECT d.child_id FROM task_dependencies d
-        WHERE d.parent_id = f.id AND NOT EXISTS (
-            SELECT FROM tasks p WHERE p.id = f.id AND (p.finished_at IS NULL OR p.state = 'completed')
-        )
+        WHERE d.parent_id = f.id
+            AND coalesce((SELECT p.state FROM tasks p WHERE p.id = f.id), 'failed') IN ('failed', 'cancelled')
     ) d
     UNION
     SELECT d.child_id
     FROM below b
     CROSS JOIN LATERAL (
         SELECT d.child_id FROM task_dependencies d
-        WHERE d.parent_id = b.id AND EXISTS (SELECT FROM tasks t WHERE t.id = b.id AND t.state = 'blocked')
+        WHERE d.parent_id = b.id AND (SELECT t.state FROM tasks t WHERE t.id = b.id) = 'blocked'
     ) d
 ), current AS MATERIALIZED (
     SELECT c.id
@@ -93,7 +93,7 @@ WITH useless AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT d.ctid AS place FROM task_dependencies d
         WHERE d.parent_id = f.id
-            AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = d.child_id AND t.state = 'blocked')
+            AND (SELECT t.state FROM tasks t WHERE t.id = d.child_id) IS DISTINCT FROM 'blocked'
         LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED
     ) d
     LIMIT %(limit)s::int
@@ -103,7 +103,7 @@ DELETE FROM task_dependencies WHERE ctid = ANY(ARRAY(SELECT place FROM useless))
 -- name: with_children
 -- Of these tasks, those that others still wait for.
 SELECT f.id FROM unnest(%(ids)s::uuid[]) AS f(id)
-WHERE EXISTS (SELECT FROM task_dependencies d WHERE d.parent_id = f.id)
+CROSS JOIN LATERAL (SELECT FROM task_dependencies d WHERE d.parent_id = f.id LIMIT 1) d
 
 -- name: parents_after
 -- A slice of the tasks that others wait for, in id order, each with its state (NULL: it does not exist any more).

@@ -2,6 +2,10 @@
 -- The next term of leadership.
 UPDATE leadership SET epoch = epoch + 1, worker = %(worker)s, since = now() RETURNING epoch
 
+-- name: term_tables
+-- Fails if a term could not begin, since somebody has locked what it reads first.
+SELECT FROM holds, agents, tasks LIMIT 0
+
 -- name: try_lead
 -- Takes the leader's lock if nobody has it.
 SELECT pg_try_advisory_lock(hashtext('taskyard leader'))
@@ -24,9 +28,9 @@ FROM tasks WHERE finished_at IS NULL AND state IN ('assigned', 'in_progress') OR
 -- name: not_held
 -- Of these (task, attempt) pairs, those that are no longer the task's current claim.
 SELECT h.id, h.attempt FROM unnest(%(ids)s::uuid[], %(attempts)s::int[]) AS h(id, attempt)
-WHERE NOT EXISTS (
-    SELECT FROM tasks t WHERE t.id = h.id AND t.attempt = h.attempt AND t.state IN ('assigned', 'in_progress')
-)
+WHERE NOT coalesce((
+    SELECT t.attempt = h.attempt AND t.state IN ('assigned', 'in_progress') FROM tasks t WHERE t.id = h.id
+), false)
 
 -- name: register_agents
 -- Agents that came; those that are new get an audit row.

@@ -18,7 +18,8 @@ from core.cache import RedisCache
 from core.database import connect_driver
 from core.errors import Busy
 from core.explain import why
-from tests.engine import Engine, Payload
+from core.migrations import migrate
+from tests.engine import Engine, Payload, RunningWorker
 from tests.gates import Gate
 from tests.servers import wait_until
 from worker.agents.context import TaskContext
@@ -355,6 +356,41 @@ def test_a_locked_agents_row_stops_no_task(running: Engine) -> None:
         run_some(running)
     wait_until(lambda: running.agent_state(other.id) == "left", message="what was left is recorded")
     assert running.leader() == 1
+
+
+def test_a_dispatcher_stops_at_once_while_everything_is_locked(engine: Engine) -> None:
+    worker = engine.worker()
+    engine.agent()
+    run_some(engine)
+    engine.submit("demo.echo")
+    with holding(engine, "LOCK TABLE tasks, task_events, holds, agents, task_dependencies IN ACCESS EXCLUSIVE MODE"):
+        wait_until(lambda: worker.dispatcher.term.committer.pauses, message="it met a lock")
+        began = time.monotonic()
+        worker.stop()
+        assert time.monotonic() - began < PROMPT_SECONDS
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1 FROM leadership FOR UPDATE", "LOCK TABLE holds"])
+def test_a_term_that_can_not_begin_says_for_whom_it_waits(engine: Engine, statement: str) -> None:
+    with holding(engine, statement):
+        worker = RunningWorker(engine.settings, engine.registry, "late")
+        try:
+            [line] = wait_until(
+                lambda: [entry["reason"] for entry in engine.logs if "no term can begin" in str(entry.get("reason"))]
+            )
+            assert "somebody" in line
+        except BaseException:
+            worker.stop()
+            raise
+    wait_until(lambda: worker.is_leading)
+    assert engine.leader() == 1, "terms that could not begin were none"
+    worker.stop()
+
+
+def test_a_migration_gives_up_rather_than_hold_everybody_up(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.migrations.LOCK_TIMEOUT_MS", 300)
+    with holding(engine, "DROP TABLE alembic_version", "SELECT 1"), pytest.raises(Busy):
+        migrate(engine.settings.database_url)
 
 
 def test_timeouts_of_the_role_change_no_leader(engine: Engine) -> None:

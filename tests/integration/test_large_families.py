@@ -185,10 +185,10 @@ def test_what_a_slice_left_is_found_without_any_memory(
     insert(database, state, 0, 0)
     one_parent(database)
     for _ in range(1 + FAMILY // dependants.SLICE):
-        found = commit(leader(), Batch(parents_after=recovering.NIL)).ended
+        found = commit(leader(), Batch(parents_after=recovering.NIL)).found_ended
         commit(leader(), Batch(ended=found))
     assert count(database, to_state) == FAMILY
-    assert not commit(leader(), Batch(parents_after=recovering.NIL)).ended
+    assert not commit(leader(), Batch(parents_after=recovering.NIL)).found_ended
 
 
 def test_a_parent_that_is_retried_keeps_the_children_that_are_left(database: Database, leader: Leader) -> None:

@@ -44,6 +44,7 @@ _TYPE, _QUEUE, _SERVER, _LEADER = Subject.TYPE, Subject.QUEUE, Subject.SERVER, S
 KINDS: Mapping[str, Kind] = {
     "leader_missing": Kind(N_("whether no worker leads"), False, subject=_LEADER),
     "server_down": Kind(N_("whether PostgreSQL or Redis does not answer"), False, subject=_SERVER),
+    "tick_blocked": Kind(N_("seconds that the tick has waited for somebody's lock on a table, or on a task's row")),
     "dispatcher_stalled": Kind(N_("seconds since the dispatcher last ended a tick")),
     "not_started": Kind(N_("seconds that an agent with a free slot has not started a task that it has")),
     "agent_unhealthy": Kind(N_("whether an agent does no work"), has_threshold=False),

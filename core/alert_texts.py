@@ -5,12 +5,14 @@ Each value is a text; where a count changes the sentence there is one for 1 and 
 
 from __future__ import annotations
 
+from core.locks import BLOCKED_BY, ROW, TABLE
 from core.placement import UNPLACEABLE
 from core.texts import N_, recalled
 
 SHIPPED_NAMES = (  # of the rules in core/default_rules.toml
     N_("leader missing"),
     N_("server down"),
+    N_("tick blocked by a lock"),
     N_("dispatcher stalled"),
     N_("tasks assigned but not started"),
     N_("agents unhealthy"),
@@ -90,6 +92,9 @@ _ALL = (
     *ABSENT,
     *QUARANTINED,
     UNUSUAL,
+    BLOCKED_BY,
+    ROW,
+    TABLE,
     *_WORDS,
     *UNPLACEABLE,
     *_OF_SERVERS,

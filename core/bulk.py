@@ -200,8 +200,11 @@ class Bulk:
     def _change(self, operation: Operation, ids: list[str]) -> tuple[int, int]:
         """One batch; (how many were changed, how many dependants besides). A deadlock is worth another try."""
         for _ in range(TRIES - 1):
-            with suppress(Busy):
+            try:
                 return self._change_once(operation, ids)
+            except Busy as error:
+                if error.is_locked:  # that was waited for already
+                    raise
             time.sleep(PAUSE_SECONDS)
         return self._change_once(operation, ids)
 

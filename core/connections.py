@@ -16,6 +16,7 @@ APPLICATION_NAME = "taskyard"
 CONNECT_TIMEOUT_SECONDS = 5
 NETWORK_TIMEOUT_MS = 5_000  # without a sign of life from the server's host; a slow server gives some
 LEADER_TIMEOUT_MS = 3_000
+LOCK_TIMEOUT_MS = 5_000  # everybody's but the leader's, unless a transaction says otherwise
 IDLE_SESSION_TIMEOUT_SINCE = 140_000  # as libpq gives server versions
 _UUID_AS_TEXT = psycopg2.extensions.new_type((2950,), "UUID_AS_TEXT", lambda value, cursor: value)
 # Parsing and planning the hot path's statements costs more than running them on a few rows.
@@ -98,5 +99,7 @@ def set_up(connection: Connection, record: object) -> None:
     if is_behind_pooler(connection, pid):
         connection.may_prepare = False
         connection.rollback()
-    else:
-        connection.commit()
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
+    connection.commit()

@@ -35,7 +35,11 @@ from core.pooler import is_behind_pooler
 
 SQL_DIR = Path(__file__).resolve().parent.parent / "sql"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
-PREPARED_TOPICS = frozenset({"tick", "submission"})
+PREPARED_TOPICS = frozenset({"tick", "submission", "dependants", "recovery"})
+# No statement of the leader waits longer for a table, or takes longer at all; what was cut short is tried in parts.
+LEADER_LOCK_TIMEOUT_MS = 400
+LEADER_STATEMENT_TIMEOUT_MS = 5_000
+TRANSACTION_TIMEOUT_SINCE = 170_000  # as libpq gives server versions
 _NAME = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
 
 
@@ -50,7 +54,8 @@ class Query(str):
         query = cls(text)
         names = list(dict.fromkeys(_PARAMETER.findall(text)))
         numbered = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", text)
-        query.handle = f"{topic}_{name}" if topic in PREPARED_TOPICS else None
+        is_whole = "{" not in text  # nothing has to be filled in first
+        query.handle = f"{topic}_{name}" if topic in PREPARED_TOPICS and is_whole else None
         query.preparation = f"PREPARE {query.handle} AS {numbered}"
         arguments = ", ".join(f"%({parameter})s" for parameter in names)
         query.execution = f"EXECUTE {query.handle} ({arguments})" if names else f"EXECUTE {query.handle}"
@@ -67,19 +72,21 @@ class Transaction(Protocol):
 class DriverTransaction:
     """A transaction on a psycopg2 cursor: the hot path."""
 
-    def __init__(self, cursor: psycopg2.extensions.cursor) -> None:
+    def __init__(self, cursor: psycopg2.extensions.cursor, lock_timeout_ms: int | None = None) -> None:
         self.cursor = cursor
+        # sent with each statement: several statements in one message are one transaction
+        self._first = "" if lock_timeout_ms is None else f"SET LOCAL lock_timeout = {lock_timeout_ms}; "
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         handle = statement.handle if isinstance(statement, Query) else None
         if handle is None or not self.cursor.connection.may_prepare:
-            self.cursor.execute(statement, parameters)
+            self.cursor.execute(self._first + statement, parameters)
         else:
             prepared = self.cursor.connection.prepared
             if handle not in prepared:
                 self.cursor.execute(statement.preparation)
                 prepared.add(handle)
-            self.cursor.execute(statement.execution, parameters)
+            self.cursor.execute(self._first + statement.execution, parameters)
         return self.cursor.fetchall() if self.cursor.description else ()
 
     def copy(self, table: str, columns: Sequence[str], lines: object) -> None:
@@ -110,18 +117,24 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[DriverTransaction]:
-        """One transaction: commits at the end, rolls back on an error; raises Unavailable."""
+        """One transaction: commits at the end, rolls back on an error; raises Unavailable.
+
+        A statement that waits for a lock for longer than LOCK_TIMEOUT_MS ends it in Busy.
+        """
         with self._connection() as connection, connection.cursor() as cursor:
             yield DriverTransaction(cursor)
             connection.commit()
 
     @contextlib.contextmanager
-    def statements(self) -> Iterator[DriverTransaction]:
-        """Each statement is a transaction of its own, for one round trip instead of three; raises Unavailable."""
+    def statements(self, lock_timeout_ms: int | None = None) -> Iterator[DriverTransaction]:
+        """Each statement is a transaction of its own, for one round trip instead of three; raises Unavailable.
+
+        `lock_timeout_ms`: how long each may wait for a lock before it ends in Busy, if not LOCK_TIMEOUT_MS.
+        """
         with self._connection() as connection, connection.cursor() as cursor:
             connection.dbapi_connection.autocommit = True
             try:
-                yield DriverTransaction(cursor)
+                yield DriverTransaction(cursor, lock_timeout_ms)
             finally:
                 if not cursor.connection.closed:
                     connection.dbapi_connection.autocommit = False
@@ -204,6 +217,12 @@ def connect_leader(url: str) -> psycopg2.extensions.connection:
         if is_behind_pooler(connection, pid):
             refuse_shared_session(url, connection)
         cursor.execute(f"SET idle_in_transaction_session_timeout = {LEADER_TIMEOUT_MS}")
+        # whatever the role or the database has instead: a role's statement_timeout once ended every term
+        cursor.execute(f"SET lock_timeout = {LEADER_LOCK_TIMEOUT_MS}")
+        cursor.execute(f"SET statement_timeout = {LEADER_STATEMENT_TIMEOUT_MS}")
+        cursor.execute("SET default_transaction_isolation = 'read committed'")
+        if connection.server_version >= TRANSACTION_TIMEOUT_SINCE:
+            cursor.execute("SET transaction_timeout = 0")
         # The server's end has to notice a lost network as soon as ours: it holds the lock.
         for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"):
             cursor.execute(f"SET {name} = {options[name.replace('tcp_keepalives', 'keepalives')]}")

@@ -34,23 +34,29 @@ def unavailable_when_unreachable() -> Iterator[None]:
     """
     try:
         yield
-    except psycopg2.errors.LockNotAvailable as error:
-        raise Busy(str(error).strip()) from error
-    except psycopg2.extensions.TransactionRollbackError as error:
-        reason = first_line(error)
-        text = said("somebody changed the same rows at the same moment ({reason}): try again", reason=reason)
-        raise Busy(text) from error
-    except psycopg2.errors.QueryCanceled as error:
-        text = said("PostgreSQL had no answer in the time that it was given: ask for less, or try again")
-        raise Busy(text) from error
     except (psycopg2.Error, sqlalchemy.exc.DBAPIError) as error:
         cause = getattr(error, "orig", None) or error
-        if not is_connection_lost(cause):
+        meaning = _meaning_of(cause)
+        if meaning is None:
             raise
-        raise Unavailable(explained(cause)) from error
+        raise meaning from error
     except sqlalchemy.exc.TimeoutError as error:
         text = said("no database connection became free within {seconds} s", seconds=POOL_TIMEOUT_SECONDS)
         raise Unavailable(text) from error
+
+
+def _meaning_of(cause: BaseException) -> Unavailable | None:
+    if isinstance(cause, psycopg2.errors.LockNotAvailable):
+        text = said("somebody else has locked what this needs, for longer than it may wait: try again")
+        return Busy(text, is_locked=True)
+    if isinstance(cause, psycopg2.extensions.TransactionRollbackError):
+        reason = first_line(cause)
+        return Busy(said("somebody changed the same rows at the same moment ({reason}): try again", reason=reason))
+    if isinstance(cause, psycopg2.errors.QueryCanceled):
+        return Busy(said("PostgreSQL had no answer in the time that it was given: ask for less, or try again"))
+    if is_connection_lost(cause):
+        return Unavailable(explained(cause))
+    return None
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 TaskyardError
 ├── ConfigurationError      settings, pool file or task modules; lists every problem
 ├── Unavailable             PostgreSQL or Redis can't be reached (try again later)
+│   └── Busy                somebody else holds what is needed (try again later)
 ├── LeadershipLost          another worker leads, or this one can't know whether it still does
 ├── SubmissionError         bad input to an operation; names field, value and what was expected
 │   ├── UnknownTaskType
@@ -67,8 +68,15 @@ class Unavailable(TaskyardError):
     """A server can't be reached. The operation was not accepted; nothing half-done is left."""
 
 
-class Busy(TaskyardError):
-    """Somebody else holds what the operation needs, for longer than it may wait; nothing was done."""
+class Busy(Unavailable):
+    """Somebody else holds what the operation needs, for longer than it may wait; nothing was done.
+
+    `is_locked`: a lock was in the way.
+    """
+
+    def __init__(self, text: str, *, is_locked: bool = False) -> None:
+        super().__init__(text)
+        self.is_locked = is_locked
 
 
 class LeadershipLost(TaskyardError):

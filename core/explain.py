@@ -16,7 +16,7 @@ from core.models import Lane, Task
 from core.placement import slots_of
 from core.queue import Queue
 from core.states import TERMINAL, TaskState
-from core.store import holding, reading
+from core.store import holding, locking, reading
 from core.store.reading import Parent
 from core.texts import N_, Said, Word, listed, recalled, said
 
@@ -66,6 +66,7 @@ class Situation:
     before: int | None
     lane_depth: int
     now: datetime
+    locks: Sequence[str] = ()  # who keeps the row, or the tables that its transitions need, from the tick
 
 
 def why(database: Database, queue: Queue, cache: RedisCache, task_id: str) -> Explanation:
@@ -75,8 +76,9 @@ def why(database: Database, queue: Queue, cache: RedisCache, task_id: str) -> Ex
         parents = reading.unfinished_parents(tx, task_id) if task.state is TaskState.BLOCKED else []
         holds = holding.holds(tx)
         now = reading.now(tx)
+        locks = [] if task.state in TERMINAL else [blocker.said for blocker in locking.in_the_way_of(tx, task_id)]
     before, depth = queue.place(Lane(task.queue, task.type, task.requires), task.id)
-    return explain(task, Situation(read_live(cache), holds, parents, before, depth, now))
+    return explain(task, Situation(read_live(cache), holds, parents, before, depth, now, locks))
 
 
 def explain(task: Task, situation: Situation) -> Explanation:
@@ -95,6 +97,9 @@ def explain(task: Task, situation: Situation) -> Explanation:
 
 def _with_its_agent(task: Task, situation: Situation) -> Explanation:
     agent = (task.assigned_agent_id or "").rpartition(":")[0]
+    locks = list(situation.locks)
+    if locks:
+        return Explanation(task.id, task.state, _first_of(locks), locks)
     if task.state is TaskState.IN_PROGRESS:
         return Explanation(task.id, task.state, said("it does not wait: agent {agent} runs it", agent=agent))
     since = (situation.now - task.assigned_at).total_seconds() if task.assigned_at else 0.0
@@ -108,7 +113,8 @@ def _with_its_agent(task: Task, situation: Situation) -> Explanation:
 
 def _held(task: Task, situation: Situation) -> list[str]:
     """What keeps it from its lane, or its lane from being served, whatever the agents do."""
-    held: list[str] = [
+    held: list[str] = list(situation.locks)
+    held += [
         said("waits for {type} {id}, which is {state}", type=parent.type, id=parent.id, state=TaskState(parent.state))
         for parent in situation.parents
     ]
@@ -188,11 +194,15 @@ def _starts_in(task: Task, situation: Situation, held: Sequence[str], verdicts: 
     return wait_seconds + (before + 1) * RATE_WINDOW_SECONDS / ended if ended else None
 
 
+def _first_of(held: Sequence[str]) -> str:
+    return said("{first} (and {count} more)", first=held[0], count=len(held) - 1) if len(held) > 1 else held[0]
+
+
 def _summary(
     task: Task, situation: Situation, held: Sequence[str], verdicts: Sequence[Verdict], starts_in: float | None
 ) -> str:
     if held:
-        return said("{first} (and {count} more)", first=held[0], count=len(held) - 1) if len(held) > 1 else held[0]
+        return _first_of(held)
     if not verdicts:
         return said("no agent is registered")
     if not any(verdict.can for verdict in verdicts):

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.connections import LOCK_TIMEOUT_MS
 from core.database import SQL_DIR, connect_engine
 from core.database_errors import unavailable_when_unreachable
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
+OTHERS_TIMEOUT_MS = 300_000
+
 
 def migrate(url: str) -> None:
-    """Brings the schema to the newest version; concurrent callers wait for each other."""
+    """Brings the schema to the newest version; concurrent callers wait for each other, for OTHERS_TIMEOUT_MS at most.
+
+    Everybody waits behind a change of a table that waits: it gives up after LOCK_TIMEOUT_MS, and changes nothing then.
+    Raises Busy or Unavailable.
+    """
     from alembic import command  # slow to import, and needed by few
 
     with unavailable_when_unreachable():
         engine = connect_engine(url, pool_size=1)
         with engine.begin() as connection:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {OTHERS_TIMEOUT_MS}")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('taskyard migration'))")
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
             config = alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from core.database import Database
+from core.database import Database, DriverTransaction
+from core.errors import Unavailable
 from core.hints import Hints
 from core.inputs import refused
 from core.states import Priority
-from core.store import operating
+from core.store import dependants, locking, operating
+from core.store.dependants import Slice
 from core.store.operating import Cancelled, Reprioritised
 from core.texts import said
 from core.validation import check_priority
+
+log = logging.getLogger(__name__)
 
 
 class Operators:
@@ -28,33 +34,34 @@ class Operators:
 
     def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
         """See `Submitter.cancel`."""
-        with self._database.transaction() as tx:
-            cancelled = operating.cancel(tx, check_task_id(task_id), actor, reason)
+        with self._transaction() as tx:
+            cancelled, below = operating.cancel(tx, check_task_id(task_id), actor, reason)
         self._tell_cancelled([cancelled])
+        self._cancel_below(below, actor)
 
     def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
         """See `Submitter.retry`."""
-        with self._database.transaction() as tx:
+        with self._transaction() as tx:
             waiting = operating.retry(tx, check_task_id(task_id), actor, reason)
         self._hints.push([waiting])
 
     def reprioritise(self, task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
         """See `Submitter.reprioritise`."""
         level = Priority(check_priority(priority))
-        with self._database.transaction() as tx:
+        with self._transaction() as tx:
             changed = operating.reprioritise(tx, check_task_id(task_id), level, actor, reason)
         self._tell_reprioritised([changed])
 
     def cancel_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> tuple[int, int]:
         """Cancels those that are open; returns how many, and how many more that waited for them."""
-        with self._database.transaction() as tx:
-            cancelled, dependants = operating.cancel_many(tx, check_task_ids(task_ids), actor, reason)
+        with self._transaction() as tx:
+            cancelled, below = operating.cancel_many(tx, check_task_ids(task_ids), actor, reason)
         self._tell_cancelled(cancelled)
-        return len(cancelled), len(dependants)
+        return len(cancelled), self._cancel_below(below, actor)
 
     def retry_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> int:
         """Makes those pending again that failed or were cancelled; returns how many."""
-        with self._database.transaction() as tx:
+        with self._transaction() as tx:
             waiting = operating.retry_many(tx, check_task_ids(task_ids), actor, reason)
         self._hints.push(waiting)
         return len(waiting)
@@ -62,12 +69,34 @@ class Operators:
     def reprioritise_many(self, task_ids: Sequence[str], priority: str, *, actor: str, reason: str) -> int:
         """Changes the priority of those that no agent has yet; returns how many."""
         level = Priority(check_priority(priority))
-        with self._database.transaction() as tx:
+        with self._transaction() as tx:
             changed = operating.reprioritise_many(tx, check_task_ids(task_ids), level, actor, reason)
         self._tell_reprioritised(changed)
         return len(changed)
 
     # ours
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[DriverTransaction]:
+        """One transaction; a Busy names who may be in the way."""
+        with locking.naming_holders(self._database), self._database.transaction() as tx:
+            yield tx
+
+    def _cancel_below(self, below: Slice, actor: str) -> int:
+        """Cancels slice by slice what waits for tasks that are cancelled; returns how many, the first slice included.
+
+        What somebody else holds, and what an error cuts off, is left to the leader.
+        """
+        count = len(below.cancelled)
+        while below.cancelled and below.left:
+            try:
+                with self._database.transaction() as tx:
+                    below = dependants.cancel_below(tx, below.left.failed, actor)
+            except Unavailable as error:
+                log.warning("what waits for cancelled tasks is left to the leader: %s", error)
+                break
+            count += len(below.cancelled)
+        return count
 
     def _tell_cancelled(self, cancelled: Sequence[Cancelled]) -> None:
         self._hints.forget([task.was for task in cancelled])

@@ -7,6 +7,7 @@ and the worker's sweep finds it.
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -19,15 +20,16 @@ from core.clock import Clock
 from core.config import Settings, settings
 from core.database import CallerTransaction, Database, DriverTransaction
 from core.embedded import resolve
-from core.errors import SubmissionError, TaskNotFound
+from core.errors import Busy, SubmissionError, TaskNotFound, Unavailable
 from core.grouping import GroupCommitter
 from core.hints import Hints
+from core.open_keys import Alone, OpenKeys
 from core.operators import Operators, check_task_id
 from core.queue import Queue
 from core.redis_client import connect_redis
 from core.registry import Registry, registry
 from core.states import TERMINAL
-from core.store import reading, submitting
+from core.store import dependants, locking, reading, submitting
 from core.store.reading import Ending
 from core.store.submitting import Inserted
 from core.texts import said
@@ -36,7 +38,10 @@ from core.validation import Limits, Submission, validate_submission
 CHUNK_SIZE = 2_000
 LEAST_POLL_SECONDS = 0.001
 MOST_POLL_SECONDS = 0.2
+GROUP_TIMEOUT_MS = 50  # that a group of submissions waits for a lock before those without a key go first
 Progress = Callable[[int], None]
+
+log = logging.getLogger(__name__)
 
 
 class Submitter:
@@ -53,7 +58,8 @@ class Submitter:
         self._hints = Hints(queue)
         self.operators = Operators(database, self._hints)
         self._clock = clock or Clock()
-        self._group: GroupCommitter[Submission, str | SubmissionError] = GroupCommitter(self._insert_together)
+        self._keys = OpenKeys()
+        self._group: GroupCommitter[Submission, str | SubmissionError | Alone] = GroupCommitter(self._insert_together)
 
     def submit(
         self,
@@ -76,7 +82,7 @@ class Submitter:
         if connection is not None:
             result = submitting.insert(CallerTransaction(connection), [submission]).ids[0]
         else:
-            result = self._group.run(submission)
+            result = self._submit_together(submission)
         if isinstance(result, SubmissionError):
             raise result
         return result
@@ -92,12 +98,12 @@ class Submitter:
         ids: list[str] = []
         for chunk in _chunks(submissions, CHUNK_SIZE):
             checked = [self._validated_item(len(ids) + offset, item) for offset, item in enumerate(chunk)]
-            with self._database.transaction() as tx:
+            with locking.naming_holders(self._database), self._database.transaction() as tx:
                 inserted = self._store(tx, checked)
                 for offset, result in enumerate(inserted.ids):
                     if isinstance(result, SubmissionError):
                         raise _positioned(result, len(ids) + offset)
-            self._hints.push(inserted.waiting)
+            self._after_commit(inserted)
             ids += inserted.ids  # type: ignore[arg-type]
             if progress is not None:
                 progress(len(ids))
@@ -105,8 +111,10 @@ class Submitter:
 
     def wake(self, task_ids: Sequence[str]) -> None:
         """Queues tasks that were submitted in a caller's transaction, once that is committed."""
+        ids = [check_task_id(task_id) for task_id in task_ids]
         with self._database.transaction() as tx:
-            waiting = reading.waiting(tx, [check_task_id(task_id) for task_id in task_ids])
+            dependants.look_again(tx, ids)
+            waiting = reading.waiting(tx, ids)
         self._hints.push(waiting)
 
     def result(self, task_id: str, timeout_seconds: float) -> Ending:
@@ -150,6 +158,11 @@ class Submitter:
 
     # ours
 
+    def _submit_together(self, submission: Submission) -> str | SubmissionError:
+        with locking.naming_holders(self._database):
+            result = self._group.run(submission)
+        return self._wait_alone(submission) if isinstance(result, Alone) else result
+
     def _validated(self, type: str, input: Any, options: Mapping[str, Any]) -> Submission:
         return validate_submission(
             type, input, **options, registry=self._registry, limits=self._limits, now=self._clock.now()
@@ -170,31 +183,68 @@ class Submitter:
             return submitting.copy(tx, submissions)
         return submitting.insert(tx, submissions)
 
-    def _insert_together(self, submissions: Sequence[Submission]) -> list[str | SubmissionError]:
-        """One commit for what several threads submit at the same moment."""
-        # the parents of a task must be held still until it is there; without any, one statement does it all
-        needs_transaction = any(submission.after for submission in submissions)
-        begin = self._database.transaction if needs_transaction else self._database.statements
-        try:
-            with begin() as tx:
-                inserted = submitting.insert(tx, submissions)
-        except psycopg2.DataError:
-            if len(submissions) == 1:
-                raise
-            # validation should have refused it: store the others without the culprit
-            return [result for submission in submissions for result in self._insert_alone(submission)]
-        self._hints.push(inserted.waiting)
-        return inserted.ids
+    def _insert_together(self, submissions: Sequence[Submission]) -> list[str | SubmissionError | Alone]:
+        """One commit for what several threads submit at the same moment.
 
-    def _insert_alone(self, submission: Submission) -> list[str | SubmissionError]:
+        Nobody in it waits for another one's idempotency key: one that an open transaction has used is for its own
+        caller to wait for.
+        """
+        open_keys = self._keys.open_ones()
+        together = [s for s in submissions if s.idempotency_key not in open_keys] if open_keys else submissions
+        results: dict[str, str | SubmissionError | Alone] = {s.id: Alone(s) for s in submissions}
+        has_keys = any(s.idempotency_key is not None for s in together)
         try:
-            return self._insert_together([submission])
+            results.update(self._insert(together, GROUP_TIMEOUT_MS if has_keys else None))
+        except Busy as error:
+            if not (has_keys and error.is_locked):
+                raise
+            keyless = [s for s in together if s.idempotency_key is None]
+            results.update(self._insert(keyless, None))
+        return [results[s.id] for s in submissions]
+
+    def _insert(
+        self, submissions: Sequence[Submission], lock_timeout_ms: int | None
+    ) -> dict[str, str | SubmissionError | Alone]:
+        """Stores them in one commit; raises Busy or Unavailable."""
+        if not submissions:
+            return {}
+        # a task and what it waits for are one transaction; without any, one statement does it all
+        try:
+            if any(submission.after for submission in submissions):
+                with self._database.transaction() as tx:
+                    if lock_timeout_ms is not None:
+                        locking.wait_at_most(tx, lock_timeout_ms)
+                    inserted = submitting.insert(tx, submissions)
+            else:
+                with self._database.statements(lock_timeout_ms) as tx:
+                    inserted = submitting.insert(tx, submissions)
         except psycopg2.DataError as error:
-            return [
-                SubmissionError(
-                    "input", submission.input_json, said("what PostgreSQL can store ({reason})", reason=str(error))
-                )
-            ]
+            if len(submissions) == 1:
+                text = said("what PostgreSQL can store ({reason})", reason=str(error))
+                return {submissions[0].id: SubmissionError("input", submissions[0].input_json, text)}
+            # validation should have refused it: store the others without the culprit
+            return {id_: one for s in submissions for id_, one in self._insert([s], lock_timeout_ms).items()}
+        self._after_commit(inserted)
+        return {s.id: result for s, result in zip(submissions, inserted.ids, strict=True)}
+
+    def _after_commit(self, inserted: Inserted) -> None:
+        """Tells Redis. What waits for others whose end came while it was not yet committed is settled here.
+
+        Nothing of it is needed: the leader's sweep finds what this misses.
+        """
+        waiting = inserted.waiting
+        if inserted.blocked:
+            try:
+                with self._database.transaction() as tx:
+                    waiting = [*waiting, *dependants.look_again(tx, inserted.blocked)]
+            except Unavailable as error:
+                log.warning("what new tasks wait for is looked at by the leader: %s", error)
+        self._hints.push(waiting)
+
+    def _wait_alone(self, submission: Submission) -> str | SubmissionError:
+        """Stores one whose key another transaction has taken and not yet committed; raises Busy."""
+        with locking.naming_holders(self._database), self._keys.waiting_for(str(submission.idempotency_key)):
+            return self._insert([submission], None)[submission.id]  # type: ignore[return-value]
 
 
 def open_submitter(settings: Settings, registry: Registry, database_url: str, redis_url: str) -> Submitter:

@@ -11,10 +11,25 @@ from core.models import Lane, Waiting
 from core.placement import AgentSlots, Candidate
 from core.protocol import AgentInfo, Checkpoint, Order, Pair
 from core.quarantine import Odd
+from core.store.dependants import NONE, Ended
 from core.store.ticking import Claimed, Completion, Settlement, Stale
 from core.validation import Submission
 from worker.ledger import Claim
 from worker.monitor.outcomes import Failed, Successes
+
+# What of a batch can be left for later (see worker.postponed). Not progress: only the newest counts; more will come.
+LISTS = (
+    "completions",
+    "settlements",
+    "started",
+    "checkpoints",
+    "children",
+    "stale",
+    "logs",
+    "arrivals",
+    "endings",
+    "claims",
+)
 
 
 @dataclass(slots=True)
@@ -61,6 +76,10 @@ class Batch:
     held: list[Pair] = field(default_factory=list)  # pairs to be compared with their rows
     ping: bool = False
     odd: list[Odd] = field(default_factory=list)  # what could not be processed
+    ended: Ended = NONE  # parents whose children earlier ticks left
+    parents_after: str | None = None  # where a look for such parents goes on
+    sources: dict[str, bytes] = field(default_factory=dict)  # whose end, start or request → its entry of the results
+    retried: list[tuple[str, str]] = field(default_factory=list)  # what is here again (see worker.postponed)
 
     def order(self, agent_id: str, order: Order) -> None:
         self.orders.setdefault(agent_id, []).append(order)
@@ -82,11 +101,18 @@ class Batch:
             or self.sweep
             or self.held
             or self.ping
+            or self.ended
+            or self.parents_after
         )
 
     def size(self) -> int:
         """How many tasks it changes, roughly."""
         return len(self.completions) + len(self.claims) + len(self.settlements)
+
+    def add(self, other: Batch) -> None:
+        """Takes over the lists of another batch."""
+        for name in LISTS:
+            getattr(self, name).extend(getattr(other, name))
 
     def is_empty(self) -> bool:
         return not (self.consumed or self.orders or self.fenced or self.odd or self.has_statements())
@@ -120,12 +146,31 @@ class Committed:
     odd: list[Odd] = field(default_factory=list)  # what PostgreSQL refused
     unpublished: list[Unpublished] = field(default_factory=list)
     seconds: float = 0.0
+    ended: Ended = NONE  # parents whose children are not all settled
+    cancelled: int = 0  # tasks that waited for one that will never be completed
+    found_ended: Ended = NONE  # parents that the sweep found
+    parents_next: str | None = None
+    left: Batch = field(default_factory=Batch)  # what could not be done, since somebody else holds its rows or tables
+    left_parts: set[str] = field(default_factory=set)  # parts of the transaction of which nothing was done
 
     def by_agent(self) -> Mapping[str, list[Claimed]]:
         agents: dict[str, list[Claimed]] = {}
         for row in self.claimed:
             agents.setdefault(row.agent_id, []).append(row)
         return agents
+
+    def add(self, other: Committed) -> None:
+        """Takes over what another part of the transaction returned."""
+        for name in ("waiting", "replies", "orphans", "joined", "lost"):
+            getattr(self, name).extend(getattr(other, name))
+        for name in ("claimed", "sweep_next", "database_time", "holds", "parents_next"):
+            if getattr(other, name):
+                setattr(self, name, getattr(other, name))
+        self.ended += other.ended
+        self.found_ended += other.found_ended
+        self.cancelled += other.cancelled
+        self.left_parts |= other.left_parts
+        self.left.add(other.left)
 
 
 def lanes_of(batch: Batch) -> dict[Lane, list[str]]:

@@ -1,4 +1,4 @@
-"""Finds the row of many that PostgreSQL or its driver refuses: by halving, under savepoints."""
+"""Statements over many items, halved under savepoints until what can't be done stands alone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from core.database import DriverTransaction
 from core.database_errors import is_connection_lost
 from core.quarantine import Odd
 
+TRIES = 40  # of things that somebody's lock keeps back, in one transaction
+LOCKED = (psycopg2.errors.LockNotAvailable, psycopg2.errors.QueryCanceled)
 # What one row may be refused with, by PostgreSQL or by the driver that is to send it.
 REFUSED = (
     psycopg2.DataError,
@@ -31,31 +33,63 @@ Item = TypeVar("Item")
 
 
 class Careful(DriverTransaction):
-    """A transaction in which lists of items are run under savepoints; `odd` is what was refused."""
+    """A transaction in which lists of items are run under savepoints.
 
-    def __init__(self, cursor: psycopg2.extensions.cursor) -> None:
+    `finds_refused`: PostgreSQL or its driver refused one of them; `finds_locked`: somebody else holds what one of them
+    needs. `odd` is what was refused.
+    """
+
+    def __init__(self, cursor: psycopg2.extensions.cursor, *, finds_refused: bool) -> None:
         super().__init__(cursor)
+        self.finds_refused = finds_refused
+        self.finds_locked = False
+        self.waits = 0
         self.odd: list[Odd] = []
 
 
-def each(tx: DriverTransaction, items: Sequence[Item], run: Callable[[Sequence[Item]], object]) -> list[Item]:
-    """Runs a statement over many items; when careful, returns the items that PostgreSQL refuses as data."""
-    if not isinstance(tx, Careful):
+def each(
+    tx: DriverTransaction,
+    items: Sequence[Item],
+    run: Callable[[Sequence[Item]], object],
+    locked: list[Item] | None = None,
+) -> list[Item]:
+    """Runs a statement over many items, halved under savepoints if that is asked for.
+
+    Returns the items that are refused; those that wait for somebody's lock go into `locked`.
+    """
+    careful = tx if isinstance(tx, Careful) else None
+    if careful is None or not (careful.finds_refused or (careful.finds_locked and locked is not None)):
         run(items)
+        return []
+    if locked is not None and careful.waits >= TRIES:
+        locked.extend(items)
         return []
     tx.cursor.execute("SAVEPOINT part")
     try:
         run(items)
+    except LOCKED:
+        _back_to_savepoint(tx)
+        if locked is None:
+            raise
+        careful.waits += 1
+        if len(items) == 1:
+            locked.extend(items)
+            return []
     except REFUSED as error:
         if is_connection_lost(error):
             raise  # it is the server that can't, and no row's fault
-        tx.cursor.execute("ROLLBACK TO SAVEPOINT part")
-        tx.cursor.execute("RELEASE SAVEPOINT part")
+        _back_to_savepoint(tx)
         if len(items) == 1:
             reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            tx.odd.append(Odd("row", "commit", reason, repr(items[0]).encode("utf-8", "backslashreplace")))
+            careful.odd.append(Odd("row", "commit", reason, repr(items[0]).encode("utf-8", "backslashreplace")))
             return list(items)
-        middle = len(items) // 2
-        return each(tx, items[:middle], run) + each(tx, items[middle:], run)
+    else:
+        tx.cursor.execute("RELEASE SAVEPOINT part")
+        return []
+    middle = len(items) // 2
+    return each(tx, items[:middle], run, locked) + each(tx, items[middle:], run, locked)
+
+
+def _back_to_savepoint(tx: DriverTransaction) -> None:
+    tx.cursor.execute("ROLLBACK TO SAVEPOINT part")
     tx.cursor.execute("RELEASE SAVEPOINT part")
-    return []

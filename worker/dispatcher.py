@@ -20,7 +20,10 @@ from worker.batch import Batch, Committed
 from worker.failpoints import COLLECTED, COMMITTED, PUBLISHED, failpoint
 from worker.monitor.agents_live import agents_live
 from worker.monitor.ticks import Tick, TickLog
+from worker.parts import CLAIMS, PARENTS, RECORD
+from worker.parts import SWEEP as SWEEP_PART
 from worker.placing import Placing
+from worker.postponed import SLICE
 from worker.progress import Progress
 from worker.publication import odd_of, publication_of, publish_apart, settle_unpublished
 from worker.term import Term, TermFactory
@@ -155,12 +158,16 @@ class Dispatcher:
     def _gather(self, term: Term, *, may_block: bool) -> Batch:
         batch = Batch()
         if not self._stop.is_set():
-            # the first tick looks who is there before it reads what they say: see Holders.holds
-            if term.has_roster:
+            if term.postponed.is_full:
+                if may_block:
+                    self._stop.wait(HELD_BLOCK_SECONDS)
+            elif term.has_roster:  # the first tick looks who is there before it reads what they say: Holders.holds
                 self._collect(term, batch, may_block=may_block)
             batch.began = self._clock.monotonic()
             self._decide(term, batch)
             audit([*batch.odd, *self._queue.take_odd()], batch)
+            term.postponed.add_due(batch, batch.began)
+            batch.ended = term.offspring.take(batch.began)
         return batch
 
     def _collect(self, term: Term, batch: Batch, *, may_block: bool) -> None:
@@ -178,9 +185,15 @@ class Dispatcher:
 
     def _block_ms(self, term: Term) -> int | None:
         """How long the collection may wait for something to arrive; None: not at all."""
-        if self._asked or term.recovery.is_rebuilding or term.ledger.wanted(term.cover_seconds, 1):
+        if self._asked or term.recovery.is_rebuilding:
+            return None
+        now = self._clock.monotonic()
+        if not term.committer.pauses.is_paused(CLAIMS, now) and term.ledger.wanted(term.cover_seconds, 1):
             return None
         seconds = HELD_BLOCK_SECONDS if term.intake.holds_starts else BLOCK_SECONDS
+        for due in (term.postponed.next_due(), term.offspring.next_due()):
+            if due is not None:
+                seconds = min(seconds, due - now)
         if term.next_due is not None:
             seconds = min(seconds, term.next_due - term.database_now(self._clock))
         return int(seconds * 1000) if seconds >= 0.001 else None
@@ -196,6 +209,7 @@ class Dispatcher:
         if SWEEP in self._asked or term.recovery.is_rebuilding:
             self._asked.discard(SWEEP)
             batch.sweep = term.recovery.next_sweep()
+            batch.parents_after = term.offspring.next_sweep()
         term.recovery.conclude(term.results_after, batch)
         self._placing.place(term, batch)
 
@@ -218,6 +232,7 @@ class Dispatcher:
         self.progress.begin(PUBLISHING)
         self._queue.quarantine.add(batch.odd)
         self._queue.set_aside(committed.odd)
+        batch.consumed = self._note_left(term, batch, committed)
         publication, claims = publication_of(term.ledger, batch, committed, self._terms.policy_of)
         term.unpublished += committed.unpublished
         term.ledger.durations.note_inputs(committed.claimed)
@@ -235,7 +250,7 @@ class Dispatcher:
                 term.ledger.hot_lanes.add(task.lane)
             elif term.next_due is None or task.ready < term.next_due:
                 term.next_due = task.ready
-        if batch.sweep is not None:
+        if batch.sweep is not None and SWEEP_PART not in committed.left_parts:
             term.recovery.note_sweep(committed.sweep_next)
         if committed.holds is not None:
             term.ledger.hold(committed.holds)
@@ -244,6 +259,8 @@ class Dispatcher:
         # long enough ahead for a commit, a publication and the way back, so that agents don't run dry
         cover = min(MOST_COVER_SECONDS, max(LEAST_COVER_SECONDS, 3 * committed.seconds))
         term.cover_seconds += 0.2 * (cover - term.cover_seconds)
+        if committed.left.claims:
+            term.ledger.hot_lanes.update(candidate.lane for candidate, _ in batch.claims)
         self.ticks += 1
         self.committed_seconds += committed.seconds
         seconds = self._clock.monotonic() - batch.began
@@ -258,3 +275,16 @@ class Dispatcher:
                 committed.lost,
             )
         )
+
+    def _note_left(self, term: Term, batch: Batch, committed: Committed) -> list[bytes]:
+        """Keeps what could not be done for later; returns the entries of the results that may be deleted now."""
+        now = self._clock.monotonic()
+        postponed = term.postponed
+        if RECORD in committed.left_parts:
+            postponed.cap = max(1, postponed.cap // 2)
+        elif postponed.cap < SLICE:
+            postponed.cap = min(SLICE, 2 * postponed.cap)
+        term.offspring.note(committed.ended, now, has_moved=bool(committed.waiting or committed.cancelled))
+        if batch.parents_after is not None and PARENTS not in committed.left_parts:
+            term.offspring.note_found(committed.found_ended, committed.parents_next, now)
+        return postponed.settle(batch, committed.left, now)

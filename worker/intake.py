@@ -36,16 +36,16 @@ from core.validation import Limits, check_output
 from worker.batch import Batch
 from worker.decisions import hand_back, judge, known_class, policy_of
 from worker.endings import note_failure, note_for_breaker
+from worker.held_starts import HeldStart, HeldStarts
 from worker.holders import Holders
 from worker.ledger import Claim, Ledger
 from worker.monitor.outcomes import note_success
+from worker.postponed import Postponed
 from worker.recovery import Recovery
 from worker.refusals import is_sent_elsewhere, take_back
 from worker.requests import Requests
 from worker.unprocessable import ESCAPES, reason_of, settle, settle_escaped
 
-# A start younger than this waits for its end, so that a short task is one update instead of two.
-START_DELAY_SECONDS = 0.05
 LATEST_SECONDS = 253_402_300_799.0  # the end of the year 9999
 
 log = structlog.get_logger(__name__)
@@ -58,14 +58,23 @@ class Intake:
     attempt ends `unprocessable` if it was to end by it, and whoever waits for an answer gets one.
     """
 
-    def __init__(self, ledger: Ledger, recovery: Recovery, registry: Registry, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        recovery: Recovery,
+        registry: Registry,
+        limits: Limits,
+        clock: Clock,
+        postponed: Postponed,
+    ) -> None:
         self._ledger = ledger
         self._recovery = recovery
         self._registry = registry
         self._limits = limits
         self._clock = clock
-        self._held_starts: dict[str, tuple[int, float, float, bytes]] = {}  # id → attempt, since, at, entry
-        self._held_entries: dict[bytes, int] = {}  # entry → how many starts it still holds
+        self._postponed = postponed
+        self._entry = b""  # that is being read
+        self._held_starts = HeldStarts()
         self._holders = Holders(ledger)
         requests = Requests(self._holders, registry, limits, clock)
         self._handlers: dict[type, Callable[..., None]] = {
@@ -82,33 +91,35 @@ class Intake:
         """Takes everything from some entries of the results stream."""
         now = self._clock.monotonic()
         for entry, payload in entries:
+            self._entry = entry
             for report in read_reports(payload):
                 try:
-                    if type(report) is Done:
-                        self._done(report, batch)
-                    elif type(report) is Started:
-                        self._started(report, now, entry, batch)
-                    elif isinstance(report, Unreadable):
-                        self._set_aside(entry, report, batch)
-                    else:
-                        self._handlers[type(report)](report, batch)
+                    self._take(report, now, batch)
                 except ESCAPES as error:
                     self._set_aside(entry, _escaped(report, error), batch)
-            if entry not in self._held_entries:
+            if not self._held_starts.keeps(entry):
                 batch.consumed.append(entry)
+
+    def _take(self, report: Report | Unreadable, now: float, batch: Batch) -> None:
+        if type(report) is Done:
+            self._done(report, batch)
+        elif type(report) is Started:
+            self._started(report, now, self._entry, batch)
+        elif isinstance(report, Unreadable):
+            self._set_aside(self._entry, report, batch)
+        else:
+            if isinstance(report, Checkpoint | SubmitChild):
+                batch.sources[report.request_id] = self._entry
+            self._handlers[type(report)](report, batch)
 
     def release_starts(self, batch: Batch) -> None:
         """Records starts whose end did not follow at once."""
         now = self._clock.monotonic()
-        due = []
-        for task_id, (attempt, since, at, _) in self._held_starts.items():
-            if now - since < START_DELAY_SECONDS:
-                break  # they are in order of arrival
-            due.append((task_id, attempt, at))
-        for start in due:
-            self._forget_start(start[0], batch)
-            if self._ledger.find(start[0], start[1]) is not None:
-                batch.started.append(start)
+        for task_id in self._held_starts.due(now):
+            start = self._forget_start(task_id, batch)
+            if self._ledger.find(task_id, start.attempt) is not None:
+                batch.started.append((task_id, start.attempt, start.at))
+                batch.sources[f"start {task_id}"] = start.entry
 
     @property
     def holds_starts(self) -> bool:
@@ -125,6 +136,7 @@ class Intake:
             if claim is not None:
                 self._forget_start_of(claim, batch)
                 batch.reporters[claim.id] = claim.agent_id
+                batch.sources[claim.id] = entry
                 settle(self._ledger, claim, report.reason, batch)
         elif report.kind in ("checkpoint", "submit") and report.agent_id and report.request_id:
             refusal = f"{report.kind}: it could not be processed: {report.reason}"
@@ -132,12 +144,15 @@ class Intake:
 
     def _done(self, done: Done, batch: Batch) -> None:
         claim, failure = self._ledger.find(done.task_id, done.attempt), done.failure
+        if claim is None and self._postponed.holds_end(done.task_id, done.attempt):
+            return
         if claim is None or not self._holders.holds(claim, done.agent_id):
             reported = "completed" if failure is None else str(known_class(failure.error_class))
             self._holders.note_stale(reported, done.task_id, done.attempt, done.agent_id, batch, always=True)
             return
         output = bytes(done.output).decode() if failure is None else ""
         self._forget_start_of(claim, batch)
+        batch.sources[claim.id] = self._entry
         done.started_at = _storable_time(done.started_at)
         batch.reporters[claim.id] = claim.agent_id
         if failure is None:
@@ -185,34 +200,29 @@ class Intake:
         )
 
     def _started(self, report: Started, now: float, entry: bytes, batch: Batch) -> None:
-        held = 0
         for task_id, attempt in report.pairs:
             claim = self._holders.find("started", task_id, attempt, report.agent_id, batch)
             if claim is None or claim.started is not None:
                 continue
-            if task_id in self._held_starts:
+            if self._held_starts.attempt_of(task_id) is not None:
                 self._forget_start(task_id, batch)  # an earlier attempt's, which is over
             claim.started, claim.started_at = now, _storable_time(report.at)
-            self._held_starts[task_id] = (attempt, now, claim.started_at, entry)
-            held += 1
-        if held:
-            self._held_entries[entry] = self._held_entries.get(entry, 0) + held
+            self._held_starts.hold(task_id, HeldStart(attempt, now, claim.started_at, entry))
 
     def _forget_start_of(self, claim: Claim, batch: Batch) -> None:
         """Its end was reported: the start that was held back for it is part of that."""
-        held = self._held_starts.get(claim.id)
-        if held is not None and held[0] == claim.attempt:
+        if self._held_starts.attempt_of(claim.id) == claim.attempt:
             self._forget_start(claim.id, batch)
 
-    def _forget_start(self, task_id: str, batch: Batch) -> None:
-        entry = self._held_starts.pop(task_id)[3]
-        self._held_entries[entry] -= 1
-        if not self._held_entries[entry]:
-            del self._held_entries[entry]
-            batch.consumed.append(entry)
+    def _forget_start(self, task_id: str, batch: Batch) -> HeldStart:
+        start, is_free = self._held_starts.release(task_id)
+        if is_free:
+            batch.consumed.append(start.entry)
+        return start
 
     def _returned(self, report: Returned, batch: Batch) -> None:
         if report.task_type is not None:
+            batch.sources.update((task_id, self._entry) for task_id, _ in report.pairs)
             take_back(self._ledger, report, report.task_type, batch)
             return
         agent = self._ledger.agents.get(report.agent_id)
@@ -221,6 +231,7 @@ class Intake:
         for task_id, attempt in report.pairs:
             claim = self._holders.find("returned", task_id, attempt, report.agent_id, batch)
             if claim is not None:
+                batch.sources[task_id] = self._entry
                 try:
                     policy = policy_of(self._registry, claim.row.type)
                     batch.settlements.append(hand_back(claim, policy, "its agent handed it back", random.random()))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 
-from core.database import DriverTransaction, connect_leader
+from core.database import LEADER_LOCK_TIMEOUT_MS, DriverTransaction, connect_leader
 from core.database_errors import explained
 from core.errors import LeadershipLost, Unavailable
-from core.store import recovering
+from core.store import locking, recovering
 
 
 class LeaderConnection:
@@ -30,9 +31,25 @@ class LeaderConnection:
                 epoch = recovering.take_term(tx, self._worker) if is_leader else None
             self.connection.commit()
             return epoch
+        except psycopg2.errors.LockNotAvailable as error:
+            reason = self.who_is_in_the_way()
+            self.close()
+            raise Unavailable(f"no term can begin: {reason}") from error
         except psycopg2.Error as error:
             self.close()
             raise Unavailable(explained(error)) from error
+
+    def who_is_in_the_way(self) -> str:
+        """One line about the oldest session with a lock of ours, after a wait for a lock was given up."""
+        connection = self.required()
+        try:
+            connection.rollback()
+            with connection.cursor() as cursor:
+                found = locking.holders(DriverTransaction(cursor), LEADER_LOCK_TIMEOUT_MS / 1000)
+            connection.rollback()
+        except psycopg2.Error as error:
+            return f"somebody holds a lock, and who can't be told: {str(error).strip()}"
+        return str(found[0].said) if found else "somebody has locked what it begins with"
 
     def close(self) -> None:
         """Gives the lock up with its session."""

@@ -13,6 +13,7 @@ from core.protocol import is_task_id
 from core.quarantine import Odd
 from core.queue import Queue
 from worker.batch import Batch
+from worker.parts import CLAIMS
 from worker.term import Term
 from worker.unprocessable import ESCAPES, reason_of
 
@@ -36,6 +37,8 @@ class Placing:
     def place(self, term: Term, batch: Batch) -> None:
         """Adds to a batch the claims of what can be placed now. Raises redis-py's errors."""
         ledger = term.ledger
+        if term.committer.pauses.is_paused(CLAIMS, self._clock.monotonic()):
+            return  # nothing could be claimed
         now = term.database_now(self._clock)
         wanted = dict(islice(ledger.wanted(term.cover_seconds, LOOK_LIMIT).items(), LANES_LIMIT))
         claiming = Counter(ledger.claiming.values())  # still at the head of their lanes

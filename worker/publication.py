@@ -33,7 +33,7 @@ def publication_of(
         _cancel_orphan(ledger, task_id, attempt, orders)
     publication = Publication(
         consumed=batch.consumed,
-        removed=lanes_of(batch),
+        removed={} if committed.left.claims else lanes_of(batch),  # not even tried: they stay where they are
         waiting=committed.waiting,
         # one that ended meanwhile, or that nobody knows, has no inbox
         orders={agent_id: encode(listed) for agent_id, listed in orders.items() if agent_id in ledger.agents},

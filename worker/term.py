@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 import psycopg2
+import psycopg2.errors
 import structlog
 
 from core.breaker import Breakers
@@ -26,6 +27,8 @@ from worker.fleet_types import FleetTypes
 from worker.intake import Intake
 from worker.leader import LeaderConnection
 from worker.ledger import Durations, Ledger
+from worker.offspring import Offspring
+from worker.postponed import Postponed
 from worker.recovery import Recovery
 
 log = structlog.get_logger(__name__)
@@ -41,6 +44,7 @@ class Term:
     ledger: Ledger
     recovery: Recovery
     intake: Intake
+    postponed: Postponed
     database_offset: float
     results_after: bytes = b"0-0"
     wake_after: bytes = b"0-0"
@@ -48,6 +52,7 @@ class Term:
     cover_seconds: float = 0.01
     has_roster: bool = False  # whether it has looked who is there
     unpublished: list[Unpublished] = field(default_factory=list)  # claims to be settled by the next tick
+    offspring: Offspring = field(default_factory=Offspring)
 
     def database_now(self, clock: Clock) -> float:
         """The time that decides, epoch seconds."""
@@ -85,16 +90,18 @@ class TermFactory:
         ledger = Ledger(self._durations, self._breakers, fleet)
         database_now = self._load(ledger)
         recovery = Recovery(ledger, lambda name: policy_of(fleet, name), self.ttl_seconds)
+        postponed = Postponed()
         if is_new:
             recovery.rebuild()
         log.info("leader.elected", epoch=epoch, new_generation=is_new, open_claims=len(ledger.claims))
         return Term(
             epoch=epoch,
             generation=generation,
-            committer=Committer(self._leader.required()),
+            committer=Committer(self._leader.required(), postponed),
+            postponed=postponed,
             ledger=ledger,
             recovery=recovery,
-            intake=Intake(ledger, recovery, fleet, self._limits, self._clock),
+            intake=Intake(ledger, recovery, fleet, self._limits, self._clock, postponed),
             database_offset=database_now - self._clock.monotonic(),
         )
 
@@ -114,6 +121,8 @@ class TermFactory:
                     _learn(ledger, agent_id, known)
                 ledger.load(recovering.claimed_tasks(tx), self._clock.monotonic(), database_now)
             connection.commit()
+        except psycopg2.errors.LockNotAvailable as error:
+            raise LeadershipLost(f"no term can begin: {self._leader.who_is_in_the_way()}") from error
         except psycopg2.Error as error:
             raise LeadershipLost(f"the leader's connection broke: {str(error).strip()}") from error
         return database_now

@@ -11,8 +11,9 @@ from core.database import Transaction, queries
 from core.errors import IllegalTransition, TaskNotFound
 from core.models import Task, Waiting
 from core.states import CLAIMED, TERMINAL, Priority, TaskState
-from core.store import reading, ticking
+from core.store import dependants, reading
 from core.store.arrays import plain
+from core.store.dependants import Slice
 from core.texts import said
 
 CANCELLABLE = frozenset(TaskState) - TERMINAL
@@ -36,12 +37,15 @@ class Reprioritised(NamedTuple):
     earlier: Priority
 
 
-def cancel_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) -> tuple[list[Cancelled], list[str]]:
-    """Cancels those that are open, and what waits for them; returns them, and the ids of what waited."""
+def cancel_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) -> tuple[list[Cancelled], Slice]:
+    """Cancels those that are open, and a slice of what waits for them; returns them, and the slice.
+
+    What is left of it then is for `dependants.cancel_below` in further transactions; the leader finds it, too.
+    """
     parameters = {"ids": plain(ids), "actor": actor, "reason": reason}
     rows = tx.rows(queries("operators")["cancel"], parameters)
-    dependants = ticking.cancel_descendants(tx, [row[0] for row in rows], actor) if rows else []
-    return [Cancelled(Waiting.from_row(row), row[8] if row[1] in CLAIMED else None, row[7]) for row in rows], dependants
+    below = dependants.cancel_below(tx, [row[0] for row in rows], actor)
+    return [Cancelled(Waiting.from_row(row), row[8] if row[1] in CLAIMED else None, row[7]) for row in rows], below
 
 
 def retry_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) -> list[Waiting]:
@@ -61,12 +65,12 @@ def reprioritise_many(
     ]
 
 
-def cancel(tx: Transaction, task_id: str, actor: str, reason: str) -> Cancelled:
-    """Cancels an open task and what waits for it; raises TaskNotFound or IllegalTransition."""
-    done, _ = cancel_many(tx, [task_id], actor, reason)
+def cancel(tx: Transaction, task_id: str, actor: str, reason: str) -> tuple[Cancelled, Slice]:
+    """`cancel_many` for one task; raises TaskNotFound or IllegalTransition."""
+    done, below = cancel_many(tx, [task_id], actor, reason)
     if not done:
         raise _refusal(tx, task_id, said("cancel needs open"))
-    return done[0]
+    return done[0], below
 
 
 def retry(tx: Transaction, task_id: str, actor: str, reason: str) -> Waiting:

@@ -10,9 +10,11 @@ import orjson
 
 from core.database import Transaction, queries
 from core.models import Waiting
+from core.store import locking
 from core.store.arrays import plain, quoted
 from core.store.ticking import Claimed
 
+PARTITIONS_TIMEOUT_MS = 1_000  # readers of the log wait behind who waits for it; partitions are made days ahead
 NIL = "00000000-0000-0000-0000-000000000000"
 
 
@@ -30,7 +32,8 @@ def try_lead(tx: Transaction) -> bool:
 
 
 def take_term(tx: Transaction, worker: str) -> int:
-    """Begins the next term; returns its epoch."""
+    """Begins the next term, if what it reads first can be read; returns its epoch."""
+    tx.rows(queries("recovery")["term_tables"], {})
     return int(tx.rows(queries("recovery")["take_term"], {"worker": worker})[0][0])
 
 
@@ -98,6 +101,7 @@ def ensure_partitions(tx: Transaction, today: date, days_ahead: int = 7) -> list
     A day whose rows already went to the default partition stays there: PostgreSQL would refuse
     the partition, and the rows are found all the same.
     """
+    locking.wait_at_most(tx, PARTITIONS_TIMEOUT_MS)
     tx.rows(queries("recovery")["lock_partitions"], {})
     existing = {row[0] for row in tx.rows(queries("recovery")["partitions"], {})}
     made = []

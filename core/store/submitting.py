@@ -37,29 +37,27 @@ EVENT_COLUMNS = ("task_id", "at", "event", "to_state", "attempt", "actor", "agen
 
 
 class Inserted(NamedTuple):
-    """`ids` parallels the submissions: the task's id, or why there is none. `waiting` are the new ones to queue."""
+    """`ids` parallels the submissions: the task's id, or why there is none. `waiting` are the new ones to queue.
+
+    `blocked` wait for others, which may end before this is committed: `dependants.look_again` is for after that.
+    """
 
     ids: list[str | SubmissionError]
     waiting: list[Waiting]
+    blocked: Sequence[str] = ()
 
 
 def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
     """Stores new tasks. A known idempotency key gives the first task's id, or a conflict if content differs."""
-    refused: dict[str, SubmissionError] = {}
-    unfinished: dict[str, list[str]] = {}
-    for submission in submissions:
-        if submission.after:
-            try:
-                unfinished[submission.id] = _lock_parents(tx, submission)
-            except SubmissionError as error:
-                refused[submission.id] = error
+    refused, unfinished = _read_parents(tx, submissions)
     refused |= over_limit(tx, [s for s in submissions if s.id not in refused])
     accepted = [s for s in submissions if s.id not in refused]
     rows = tx.rows(queries("submission")["insert_tasks"], _columns(accepted, unfinished)) if accepted else ()
     new = {row[0]: row for row in rows}
-    for child, parents in unfinished.items():
-        if parents and child in new:
-            tx.rows(queries("submission")["add_dependencies"], {"parents": plain(parents), "child": child})
+    edges = [(parent, child) for child, parents in unfinished.items() if child in new for parent in parents]
+    if edges:
+        parents, children = zip(*edges, strict=True)
+        tx.rows(queries("submission")["add_dependencies"], {"parents": plain(parents), "children": plain(children)})
     missing = [s for s in submissions if s.id not in new]
     taken = _taken_keys(tx, missing)
     draining = holding.holds(tx) if missing else Holds()
@@ -69,7 +67,7 @@ def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
         if (row := new.get(s.id)) and row[1] != TaskState.BLOCKED
     ]
     ids = [s.id if s.id in new else _first(s, taken, draining, refused.get(s.id)) for s in submissions]
-    return Inserted(ids, waiting)
+    return Inserted(ids, waiting, list({child for _, child in edges}))
 
 
 def is_copyable(submission: Submission) -> bool:
@@ -111,17 +109,38 @@ def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
     return Inserted([refused.get(s.id) or s.id for s in submissions], waiting)
 
 
-def _lock_parents(tx: Transaction, submission: Submission) -> list[str]:
-    rows = dict(tx.rows(queries("submission")["lock_parents"], {"ids": plain(submission.after)}))  # type: ignore[arg-type]
+def _read_parents(
+    tx: Transaction, submissions: Sequence[Submission]
+) -> tuple[dict[str, SubmissionError], dict[str, list[str]]]:
+    """(Why a submission is refused, the parents that it waits for), by id.
+
+    Parents are read, not locked: nobody waits for a submission that stays open. One that ends before it is committed is
+    found afterwards, by the row that says who waits for whom.
+    """
+    asked = list(dict.fromkeys(parent for s in submissions for parent in s.after))
+    if not asked:
+        return {}, {}
+    states: dict[str, str] = dict(tx.rows(queries("submission")["parents"], {"ids": plain(asked)}))  # type: ignore[arg-type]
+    refused, unfinished = {}, {}
+    for submission in submissions:
+        if submission.after:
+            try:
+                unfinished[submission.id] = _unfinished(submission, states)
+            except SubmissionError as error:
+                refused[submission.id] = error
+    return refused, unfinished
+
+
+def _unfinished(submission: Submission, states: dict[str, str]) -> list[str]:
     for parent in submission.after:
-        state = rows.get(parent)
+        state = states.get(parent)
         if state is None:
             raise SubmissionError("after", parent, said("the id of an existing task"))
         if state in (TaskState.FAILED, TaskState.CANCELLED):
             raise SubmissionError(
                 "after", parent, said("a task that can still complete, but it is {state}", state=TaskState(state))
             )
-    return [parent for parent, state in rows.items() if state != TaskState.COMPLETED]
+    return [parent for parent in dict.fromkeys(submission.after) if states[parent] != TaskState.COMPLETED]
 
 
 def _columns(submissions: Sequence[Submission], unfinished: dict[str, list[str]]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,13 +72,8 @@ class Stale(NamedTuple):
     reported: str
 
 
-def lock(tx: Transaction, ids: Iterable[str]) -> None:
-    """Locks rows in id order, so that several statements may then change them in any order."""
-    tx.rows(queries("tick")["lock_rows"], {"ids": plain(ids)})
-
-
 def complete(tx: Transaction, completions: Sequence[Completion]) -> set[str]:
-    """Records successes; returns the ids whose attempt was still the current one."""
+    """Records successes; returns the ids of those that were: the attempt is current, and nobody else has the row."""
     ids, attempts, outputs, started, run_seconds, cpu_seconds, peaks = zip(*completions, strict=True)
     rows = tx.rows(
         queries("tick")["settle_completed"],
@@ -96,7 +91,7 @@ def complete(tx: Transaction, completions: Sequence[Completion]) -> set[str]:
 
 
 def settle(tx: Transaction, settlements: Sequence[Settlement]) -> tuple[set[str], list[Waiting], list[str]]:
-    """Records the other ends. Returns (ids whose guard held, tasks that wait again, ids that failed)."""
+    """Records the other ends. Returns (ids that were settled, tasks that wait again, ids that failed)."""
     rows = tx.rows(
         queries("tick")["settle"],
         {
@@ -119,10 +114,20 @@ def settle(tx: Transaction, settlements: Sequence[Settlement]) -> tuple[set[str]
     return {row[0] for row in rows}, waiting, [row[0] for row in rows if row[1] == "failed"]
 
 
-def start(tx: Transaction, started: Sequence[tuple[str, int, float]]) -> None:
-    """Records (id, attempt, epoch seconds) of attempts that an agent began."""
+def start(tx: Transaction, started: Sequence[tuple[str, int, float]]) -> set[str]:
+    """Records (id, attempt, epoch seconds) of attempts that an agent began; returns the ids that were recorded."""
     ids, attempts, times = zip(*started, strict=True)
-    tx.rows(queries("tick")["start"], {"ids": plain(ids), "attempts": plain(attempts), "started": plain(times)})
+    parameters = {"ids": plain(ids), "attempts": plain(attempts), "started": plain(times)}
+    return {row[0] for row in tx.rows(queries("tick")["start"], parameters)}
+
+
+def still_current(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> dict[str, str]:
+    """Of these (id, attempt) pairs, those that are a task's current claim: id → state.
+
+    What a statement passed over and is found here, somebody else holds; what is not, is over for ever.
+    """
+    ids, attempts = zip(*pairs, strict=True)
+    return dict(tx.rows(queries("tick")["still_current"], {"ids": plain(ids), "attempts": plain(attempts)}))  # type: ignore[arg-type]
 
 
 def note_stale(tx: Transaction, stale: Sequence[Stale]) -> None:
@@ -135,7 +140,10 @@ def note_stale(tx: Transaction, stale: Sequence[Stale]) -> None:
 
 
 def update_progress(tx: Transaction, progress: Sequence[tuple[str, int, float, str]]) -> None:
-    """Stores the last (id, attempt, fraction, message) of running attempts, one per task."""
+    """Stores the last (id, attempt, fraction, message) of running attempts, one per task.
+
+    A row that somebody else holds keeps what it has: there will be newer progress.
+    """
     ids, attempts, fractions, messages = zip(*progress, strict=True)
     tx.rows(
         queries("tick")["update_progress"],
@@ -178,19 +186,6 @@ def add_logs(tx: Transaction, logs: Sequence[tuple[str | None, str, int | None, 
             "details": quoted(details),
         },
     )
-
-
-def unblock(tx: Transaction, parents: Sequence[str]) -> list[Waiting]:
-    """Tells the children of completed tasks; returns those that wait for nothing else."""
-    if not tx.rows(queries("tick")["has_dependants"], {})[0][0]:
-        return []  # what is submitted with one of these parents from here on reads its end: they are locked
-    return [Waiting.from_row(row) for row in tx.rows(queries("tick")["unblock"], {"ids": plain(parents)})]
-
-
-def cancel_descendants(tx: Transaction, parents: Sequence[str], actor: str) -> list[str]:
-    """Cancels what is blocked, directly or not, by tasks that will not complete; returns the ids."""
-    parameters = {"ids": plain(parents), "actor": actor}
-    return [row[0] for row in tx.rows(queries("tick")["cancel_descendants"], parameters)]
 
 
 def claim(tx: Transaction, ids: Sequence[str], agents: Sequence[str]) -> list[Claimed]:

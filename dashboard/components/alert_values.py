@@ -8,7 +8,7 @@ from dashboard.components.told import told
 from dashboard.i18n import _
 
 # What the kinds of core.alert_rules measure; the others count things.
-IN_SECONDS = frozenset({"oldest_waiting", "latency_p99", "absence"})
+IN_SECONDS = frozenset({"oldest_waiting", "latency_p99", "absence", "tick_blocked"})
 SHARES = frozenset({"failure_rate", "disk", "memory"})
 PER_MINUTE = frozenset({"retry_storm"})
 YES_OR_NO = frozenset({"leader_missing", "server_down", "no_agent"})

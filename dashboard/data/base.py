@@ -103,6 +103,8 @@ def shared(
             servers = connections()
             try:
                 value = read(servers, *args, **kwargs)
+            except Busy:
+                raise
             except Unavailable:
                 servers.database.close()  # what is left in the pool leads to a server that is gone
                 raise
@@ -111,7 +113,7 @@ def shared(
         def good_or_not(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Reading[Value]:
             try:
                 return kept(*args, **kwargs)  # type: ignore[no-any-return]
-            except (Unavailable, Busy, ConfigurationError) as error:
+            except (Unavailable, ConfigurationError) as error:
                 return Reading(None, datetime.now(UTC), (error.said,))
 
         def cached(function: Callable[Arguments, Reading[Value]], seconds: float) -> Any:

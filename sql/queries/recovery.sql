@@ -2,6 +2,10 @@
 -- The next term of leadership.
 UPDATE leadership SET epoch = epoch + 1, worker = %(worker)s, since = now() RETURNING epoch
 
+-- name: term_tables
+-- Fails if a term could not begin, since somebody has locked what it reads first.
+SELECT FROM holds, agents, tasks LIMIT 0
+
 -- name: try_lead
 -- Takes the leader's lock if nobody has it.
 SELECT pg_try_advisory_lock(hashtext('taskyard leader'))
@@ -24,9 +28,9 @@ FROM tasks WHERE finished_at IS NULL AND state IN ('assigned', 'in_progress') OR
 -- name: not_held
 -- Of these (task, attempt) pairs, those that are no longer the task's current claim.
 SELECT h.id, h.attempt FROM unnest(%(ids)s::uuid[], %(attempts)s::int[]) AS h(id, attempt)
-WHERE NOT EXISTS (
-    SELECT FROM tasks t WHERE t.id = h.id AND t.attempt = h.attempt AND t.state IN ('assigned', 'in_progress')
-)
+WHERE NOT coalesce((
+    SELECT t.attempt = h.attempt AND t.state IN ('assigned', 'in_progress') FROM tasks t WHERE t.id = h.id
+), false)
 
 -- name: register_agents
 -- Agents that came; those that are new get an audit row.
@@ -55,9 +59,17 @@ INSERT INTO task_events (event, actor, agent_id) SELECT 'agent_' || state, 'disp
 RETURNING agent_id, event = 'agent_lost'
 
 -- name: forget_boots
--- Forgets the ended boots of names whose newest boots are these.
-DELETE FROM agents g USING agents newest
-WHERE newest.id = ANY(%(ids)s::text[]) AND g.name = newest.name AND g.id <> newest.id AND g.left_at IS NOT NULL
+-- Forgets the ended boots of names whose newest boots are these; one that somebody holds is left for the next time.
+DELETE FROM agents WHERE ctid = ANY(ARRAY(
+    SELECT g.place
+    FROM unnest(%(ids)s::text[]) AS w(id)
+    JOIN agents newest ON newest.id = w.id
+    CROSS JOIN LATERAL (
+        SELECT g.ctid AS place FROM agents g
+        WHERE g.name = newest.name AND g.id <> newest.id AND g.left_at IS NOT NULL
+        FOR UPDATE SKIP LOCKED
+    ) g
+))
 
 -- name: online_agents
 -- The agents whose end no leader has recorded.

@@ -7,10 +7,11 @@ SELECT count(*) FROM tasks
 WHERE id < %(bound)s::uuid AND finished_at < now() - make_interval(days => %(days)s)
 
 -- name: prune_tasks
--- Removes some of them, in id order; returns how many, and the last id that was looked at.
+-- Removes some of them, in id order, but none whose end others have still to be told of; returns how many, and the last id that was looked at.
 WITH old AS MATERIALIZED (
-    SELECT id FROM tasks
+    SELECT id FROM tasks t
     WHERE id > %(after)s::uuid AND id < %(bound)s::uuid AND finished_at < now() - make_interval(days => %(days)s)
+        AND NOT EXISTS (SELECT FROM task_dependencies d WHERE d.parent_id = t.id)
     ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM tasks t USING old o WHERE t.id = o.id

@@ -22,10 +22,8 @@ WITH new AS (
         AS u(id, queue, type, title, priority, input, requires, max_attempts, timeout_seconds, run_at, delay,
             idempotency_key, content_hash, parent_id, waiting_on, creator_agent_id, created_by)
     ) s
-    WHERE NOT EXISTS (
-        SELECT FROM holds h WHERE h.mode = 'draining'
-            AND ((h.kind = 'queue' AND h.name = s.queue) OR (h.kind = 'type' AND h.name = s.type))
-    )
+    WHERE NOT EXISTS (SELECT FROM holds h WHERE h.kind = 'queue' AND h.name = s.queue AND h.mode = 'draining')
+        AND NOT EXISTS (SELECT FROM holds h WHERE h.kind = 'type' AND h.name = s.type AND h.mode = 'draining')
     ON CONFLICT DO NOTHING
     RETURNING id, state, created_by, creator_agent_id, queue, type, extract(epoch FROM ready_at)::float8 AS ready
 ), audit AS (
@@ -38,13 +36,13 @@ SELECT id, state, ready FROM new
 -- The tasks that hold these idempotency keys.
 SELECT idempotency_key, id, content_hash FROM tasks WHERE idempotency_key = ANY(%(keys)s)
 
--- name: lock_parents
--- The tasks that a new one waits for, held still until it is committed.
-SELECT id, state FROM tasks WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR SHARE
+-- name: parents
+-- How the tasks stand that new ones are to wait for.
+SELECT id, state FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: add_dependencies
--- What a new task waits for.
-INSERT INTO task_dependencies (parent_id, child_id) SELECT unnest(%(parents)s::uuid[]), %(child)s::uuid
+-- What new tasks wait for.
+INSERT INTO task_dependencies (parent_id, child_id) SELECT * FROM unnest(%(parents)s::uuid[], %(children)s::uuid[])
 
 -- name: transaction_time
 -- The time that now() has in this transaction.

@@ -1,9 +1,5 @@
--- The dispatcher's tick. Each statement writes its audit rows itself, so that no transition is without one,
--- and locks its rows in id order before it changes any.
-
--- name: lock_rows
--- Locks every row that a tick with mixed outcomes will change, in id order.
-SELECT id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+-- The dispatcher's tick. Each statement writes its audit rows itself, so that no transition is without one. It locks
+-- its rows in id order before it changes any, and passes over those that somebody else holds: it waits for no row.
 
 -- name: settle_completed
 -- assigned | in_progress → completed, if the attempt is still the current one.
@@ -16,7 +12,7 @@ WITH reported AS (
     FROM tasks t JOIN reported r ON r.id = t.id
     WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
         AND r.output::jsonb IS NOT NULL -- refuses what json takes and a search could not read, such as \u0000
-    ORDER BY t.id FOR NO KEY UPDATE OF t
+    ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
 ), settled AS (
     UPDATE tasks t SET state = 'completed', output = c.output, error = NULL, finished_at = now(),
         started_at = coalesce(t.started_at, to_timestamp(c.started))
@@ -50,7 +46,7 @@ WITH reported AS (
     FROM tasks t JOIN reported r ON r.id = t.id
     WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
         AND (r.agent_id IS NULL OR t.assigned_agent_id = r.agent_id)
-    ORDER BY t.id FOR NO KEY UPDATE OF t
+    ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
 ), settled AS (
     UPDATE tasks t SET
         state = c.to_state,
@@ -84,7 +80,7 @@ WITH reported AS (
 ), current AS MATERIALIZED (
     SELECT t.id, r.started FROM tasks t JOIN reported r ON r.id = t.id
     WHERE t.attempt = r.attempt AND t.state = 'assigned'
-    ORDER BY t.id FOR NO KEY UPDATE OF t
+    ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
 ), started AS (
     UPDATE tasks t SET state = 'in_progress', started_at = to_timestamp(c.started)
     FROM current c WHERE t.id = c.id
@@ -94,6 +90,13 @@ WITH reported AS (
     SELECT id, 'started', 'assigned', 'in_progress', attempt, 'dispatcher', assigned_agent_id FROM started
 )
 SELECT id FROM started
+
+-- name: still_current
+-- Of these (task, attempt) pairs, those that are a task's current claim, with its state: where a statement above returned
+-- nothing for one of them, somebody else holds its row. An attempt that is no longer current never is again.
+SELECT t.id, t.state FROM unnest(%(ids)s::uuid[], %(attempts)s::int[]) AS h(id, attempt)
+JOIN tasks t ON t.id = h.id
+WHERE t.attempt = h.attempt AND t.state IN ('assigned', 'in_progress')
 
 -- name: note_stale
 -- Records reports that matched no current attempt; they change nothing else.
@@ -112,7 +115,7 @@ WITH reported AS (
 ), current AS MATERIALIZED (
     SELECT t.id, r.fraction, r.message FROM tasks t JOIN reported r ON r.id = t.id
     WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
-    ORDER BY t.id FOR NO KEY UPDATE OF t
+    ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
 )
 UPDATE tasks t SET progress = c.fraction, progress_message = c.message FROM current c WHERE t.id = c.id
 
@@ -124,7 +127,7 @@ WITH reported AS (
 ), current AS MATERIALIZED (
     SELECT t.id, r.checkpoint, r.children FROM tasks t JOIN reported r ON r.id = t.id
     WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
-    ORDER BY t.id FOR NO KEY UPDATE OF t
+    ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
 )
 UPDATE tasks t SET checkpoint = c.checkpoint, checkpoint_children = c.children FROM current c WHERE t.id = c.id RETURNING t.id
 
@@ -133,58 +136,6 @@ UPDATE tasks t SET checkpoint = c.checkpoint, checkpoint_children = c.children F
 INSERT INTO task_events (task_id, event, attempt, actor, agent_id, detail)
 SELECT * FROM unnest(%(ids)s::uuid[], %(events)s::text[], %(attempts)s::int[], %(actors)s::text[],
     %(agents)s::text[], %(details)s::jsonb[])
-
--- name: has_dependants
--- Whether any unfinished task waits for another one.
-SELECT EXISTS (SELECT FROM task_dependencies)
-
--- name: unblock
--- Takes finished parents off their children; a child with none left becomes pending, or scheduled if not yet due.
--- The children's ids are an array: joined instead, the planner may read every task to find them.
-WITH finished AS (
-    DELETE FROM task_dependencies WHERE parent_id = ANY(%(ids)s::uuid[]) RETURNING child_id
-), fewer AS (
-    SELECT child_id, count(*) AS n FROM finished GROUP BY child_id
-), current AS MATERIALIZED (
-    SELECT t.id FROM tasks t
-    WHERE t.id = ANY(ARRAY(SELECT child_id FROM fewer)) AND t.state = 'blocked'
-    ORDER BY t.id FOR NO KEY UPDATE OF t
-), changed AS (
-    UPDATE tasks t SET
-        waiting_on = t.waiting_on - f.n,
-        state = CASE WHEN t.waiting_on > f.n THEN 'blocked' WHEN t.run_at > now() THEN 'scheduled' ELSE 'pending' END,
-        ready_at = greatest(now(), t.run_at)
-    FROM current c JOIN fewer f ON f.child_id = c.id WHERE t.id = c.id
-    RETURNING t.id, t.attempt, t.state, t.queue, t.type, t.requires, t.priority,
-        extract(epoch FROM t.ready_at)::float8 AS ready
-), audit AS (
-    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor)
-    SELECT id, 'unblocked', 'blocked', state, attempt, 'dispatcher' FROM changed WHERE state <> 'blocked'
-)
-SELECT id, state, queue, type, requires, priority, ready FROM changed WHERE state <> 'blocked'
-
--- name: cancel_descendants
--- Cancels every blocked task that waits, directly or not, for one of these.
-WITH RECURSIVE below AS (
-    SELECT child_id FROM task_dependencies WHERE parent_id = ANY(%(ids)s::uuid[])
-    UNION
-    SELECT d.child_id FROM below b JOIN task_dependencies d ON d.parent_id = b.child_id
-), current AS MATERIALIZED (
-    SELECT t.id FROM tasks t
-    WHERE t.id = ANY(ARRAY(SELECT child_id FROM below)) AND t.state = 'blocked'
-    ORDER BY t.id FOR NO KEY UPDATE OF t
-), cancelled AS (
-    UPDATE tasks t SET state = 'cancelled', finished_at = now() FROM current c WHERE t.id = c.id
-    RETURNING t.id, t.attempt, t.queue, t.type, greatest(0, date_part('epoch', now() - t.created_at)) AS total_seconds
-), cut AS (
-    DELETE FROM task_dependencies d WHERE d.child_id = ANY(ARRAY(SELECT child_id FROM below))
-), audit AS (
-    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, detail, queue, type, total_seconds)
-    SELECT id, 'cancelled', 'blocked', 'cancelled', attempt, %(actor)s::text,
-        jsonb_build_object('reason', 'a task that it waits for was not completed'), queue, type, total_seconds
-    FROM cancelled
-)
-SELECT id FROM cancelled
 
 -- name: claim
 -- pending | due scheduled → assigned, under a new attempt number. Rows that somebody else holds are skipped.

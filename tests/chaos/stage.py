@@ -9,11 +9,12 @@ from __future__ import annotations
 import uuid
 from contextlib import suppress
 
+import psycopg2.extensions
 from msgspec import Raw
 
 from core.clock import Clock
 from core.config import Settings
-from core.database import Database, queries
+from core.database import Database, connect_driver, queries
 from core.errors import ErrorClass, LeadershipLost, Unavailable
 from core.models import AuditEvent, Task
 from core.protocol import (
@@ -219,6 +220,8 @@ class Stage:
         self._ttl_seconds = settings.agent_ttl_seconds
         self._client = connect_redis(settings.redis_url)
         self.database = database
+        self._somebody: psycopg2.extensions.connection | None = None
+        self._held: set[str] = set()
         self.queue = Queue(self._client, settings.namespace, settings.placement_of)
         self.empty()
         self.submitter = Submitter(settings, registry, database, self.queue)
@@ -249,6 +252,24 @@ class Stage:
                 self._client.delete(self.queue.keys.heartbeat(boot))
         self._clock.skipped_seconds += self._ttl_seconds + 0.1
 
+    def hold_row(self, task_id: str, mode: str) -> None:
+        """Somebody's transaction locks the row of a task, and stays open."""
+        if self._somebody is None:
+            self._somebody = connect_driver(self.database.url)
+        with self._somebody.cursor() as cursor:
+            cursor.execute(f"SELECT 1 FROM tasks WHERE id = %s {mode} SKIP LOCKED", [task_id])
+        self._held.add(task_id)
+
+    def is_held(self, task_id: str) -> bool:
+        """Whether somebody holds this row."""
+        return task_id in self._held
+
+    def let_go(self) -> None:
+        """That transaction ends."""
+        if self._somebody is not None:
+            self._somebody.rollback()
+        self._held.clear()
+
     def tasks(self) -> list[Task]:
         with self.database.transaction() as tx:
             return reading.list_tasks(tx, limit=1_000)
@@ -259,6 +280,7 @@ class Stage:
 
     def settle_down(self, rounds: int) -> int:
         """Lets everybody go on until nothing is open or left over; returns the rounds that it took."""
+        self.let_go()
         for agent in self.agents:
             agent.is_frozen = False
         for number in range(rounds):
@@ -288,6 +310,9 @@ class Stage:
         return found
 
     def close(self) -> None:
+        self.let_go()
+        if self._somebody is not None:
+            self._somebody.close()
         for worker in self.workers:
             worker.close()
         with suppress(Unavailable):

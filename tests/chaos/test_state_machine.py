@@ -71,13 +71,13 @@ class Sequence(RuleBasedStateMachine):
 
     @rule(which=st.integers(0))
     def cancel(self, which: int) -> None:
-        if self.ids:
+        if self.ids and not self.stage.is_held(self.ids[which % len(self.ids)]):  # an operator waits for the row
             with suppress(IllegalTransition):
                 self.stage.submitter.cancel(self.ids[which % len(self.ids)], actor="somebody")
 
     @rule(which=st.integers(0))
     def retry(self, which: int) -> None:
-        if self.ids:
+        if self.ids and not self.stage.is_held(self.ids[which % len(self.ids)]):
             with suppress(IllegalTransition):
                 self.stage.submitter.retry(self.ids[which % len(self.ids)], actor="somebody")
 
@@ -151,6 +151,15 @@ class Sequence(RuleBasedStateMachine):
     @rule()
     def redis_is_wiped(self) -> None:
         self.stage.wipe()
+
+    @rule(which=st.integers(0), mode=st.sampled_from(["FOR UPDATE", "FOR SHARE"]))
+    def somebody_holds_a_row(self, which: int, mode: str) -> None:
+        if self.ids:
+            self.stage.hold_row(self.ids[which % len(self.ids)], mode)
+
+    @rule()
+    def somebody_lets_go(self) -> None:
+        self.stage.let_go()
 
     # promises
 

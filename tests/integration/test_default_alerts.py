@@ -25,6 +25,7 @@ import pytest
 from core.alert_rules import DEFAULT_RULES
 from core.clock import Clock
 from core.config import Settings
+from core.database import connect_driver
 from core.errors import PermanentError
 from core.quarantine import Odd
 from core.registry import RetryPolicy
@@ -171,6 +172,27 @@ def test_server_down(watch: Watch) -> None:
     watch.wait_for("resolved", "postgresql")
     events = [e["event"] for e in watch.hook.events(SECRET)]
     assert events == ["firing", "resolved"]
+
+
+def test_tick_blocked_by_a_lock(watch: Watch) -> None:
+    gate = threading.Event()
+    watch.engine.define("demo.gate", waiting_for(gate))
+    worker = watch.engine.worker()
+    watch.engine.agent()
+    watch.start("tick blocked by a lock", worker.dispatcher, threshold=1.5, clear=1)
+    task_id = watch.engine.submit("demo.gate")
+    watch.engine.wait_for(task_id, "in_progress")
+    session = connect_driver(watch.engine.settings.database_url, application_name="somebody")
+    with session.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM tasks WHERE id = %s FOR UPDATE", [task_id])
+        pid = session.get_backend_pid()
+    gate.set()
+    told = watch.wait_for("firing", "tasks")
+    assert all(part in told["message"] for part in (task_id, f"process {pid}", "somebody", "SELECT 1 FROM tasks"))
+    session.close()
+    watch.wait_for("resolved", "tasks")
+    assert_told(watch, "tick blocked by a lock", "tasks")
+    watch.engine.wait_for(task_id, "completed")
 
 
 def test_no_agent_for_a_type(watch: Watch) -> None:

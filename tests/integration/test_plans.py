@@ -44,8 +44,18 @@ VALUES = {
     "children": "{0}",
     "actors": "{a}",
     "actor": "a",
+    "limit": 1000,
+    "after": str(uuid.uuid4()),
 }
-STATEMENTS = sorted(set(queries("tick")) - {"has_dependants"})
+STATEMENTS = {
+    name: queries(topic)[name]
+    for topic, names in (
+        ("tick", sorted(queries("tick"))),
+        ("dependants", sorted(set(queries("dependants")) - {"has_any"})),
+        ("recovery", ["not_held"]),
+    )
+    for name in names
+}
 
 
 @pytest.fixture
@@ -55,7 +65,7 @@ def leader(database_url: str) -> Iterator[psycopg2.extensions.connection]:
     with connection.cursor() as cursor:
         tx = DriverTransaction(cursor)
         for name in STATEMENTS:
-            tx.rows(queries("tick")[name], VALUES)
+            tx.rows(STATEMENTS[name], VALUES)
     connection.rollback()
     limits = Limits(1 << 20, 1 << 20)
     registry.load()
@@ -74,7 +84,7 @@ def leader(database_url: str) -> Iterator[psycopg2.extensions.connection]:
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_no_statement_reads_every_task(leader: psycopg2.extensions.connection, name: str):
     with leader.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (FORMAT JSON, ANALYZE) {queries('tick')[name].execution}", VALUES)
+        cursor.execute(f"EXPLAIN (FORMAT JSON, ANALYZE) {STATEMENTS[name].execution}", VALUES)
         plan = cursor.fetchone()[0][0]["Plan"]
     leader.rollback()
     visited = [(node["Node Type"], _rows_of(node)) for node in _nodes(plan) if node.get("Relation Name") == "tasks"]

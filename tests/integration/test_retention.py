@@ -14,7 +14,7 @@ from core.config import Settings
 from core.database import Database, connect_driver
 from core.errors import Busy
 from core.states import TERMINAL, TaskState
-from core.store import pruning, recovering
+from core.store import dependants, pruning, recovering
 from tests.unit.ledger_support import info
 from worker import retention
 from worker.cli import exits
@@ -115,6 +115,19 @@ def make_partition(database: Database, days_ago: int) -> str:
 def partitions(database: Database) -> set[str]:
     with database.transaction() as tx:
         return {row[0] for row in tx.rows("SELECT relname FROM pg_class WHERE relname ~ '^task_events_[0-9]+$'", {})}
+
+
+def test_a_parent_whose_children_were_not_told_is_kept(database: Database, keeper: Retention) -> None:
+    parent = insert(database, TaskState.COMPLETED, 1, created_days=OLD_DAYS, ended_days=OLD_DAYS)
+    child = insert(database, TaskState.BLOCKED, 2, created_days=OLD_DAYS, ended_days=OLD_DAYS)
+    edge = {"parent": parent, "child": child}
+    with database.transaction() as tx:
+        tx.rows("INSERT INTO task_dependencies (parent_id, child_id) VALUES (%(parent)s, %(child)s)", edge)
+    assert prune(keeper)[0] == Removed()
+    with database.transaction() as tx:
+        assert dependants.look_again(tx, [child])[0].id == child
+    assert prune(keeper)[0] == Removed(tasks=1)
+    assert ids(database) == {child}
 
 
 def test_old_days_of_the_audit_log_are_dropped_whole(database: Database, keeper: Retention) -> None:

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from core.database import Database, DriverTransaction, Transaction, connect_leader
 from core.errors import IllegalTransition, TaskNotFound
-from core.models import Task
+from core.models import Task, Waiting
 from core.states import CLAIMED, TERMINAL, WAITING, Priority, TaskState, is_legal
-from core.store import operating, reading, recovering, ticking
+from core.store import dependants, operating, reading, recovering, ticking
 from core.store.arrays import plain, quoted
+from core.store.dependants import Ended
 from core.store.ticking import Completion, Settlement, Stale
 from tests.databases import Databases
 from tests.unit.ledger_support import info, task_id
@@ -119,6 +120,14 @@ def refusable(operation: Callable[[Transaction], object]) -> Callable[[Transacti
     return run
 
 
+def unblock(tx: Transaction, *parents: str) -> list[Waiting]:
+    """What the tick does once these tasks are completed."""
+    for parent in parents:
+        if reading.find_task(tx, parent) is None:
+            insert(tx, "completed", int(parent[-12:]))
+    return dependants.settle(tx, Ended(list(parents), []), "test").waiting
+
+
 OPERATIONS: dict[str, Callable[[Transaction], object]] = {
     "complete": complete,
     "fail": lambda tx: settle(tx, "failed"),
@@ -126,8 +135,8 @@ OPERATIONS: dict[str, Callable[[Transaction], object]] = {
     "hand back": lambda tx: settle(tx, "pending", refund=1, agent_id=AGENT),
     "start": lambda tx: ticking.start(tx, [(TASK, ATTEMPT, PAST.timestamp())]),
     "claim": lambda tx: ticking.claim(tx, [TASK], ["coder-2:b"]),
-    "unblock": lambda tx: ticking.unblock(tx, [PARENT]),
-    "cancel descendants": lambda tx: ticking.cancel_descendants(tx, [PARENT], "test"),
+    "unblock": lambda tx: unblock(tx, PARENT),
+    "cancel descendants": lambda tx: dependants.cancel_below(tx, [PARENT], "test"),
     "cancel": refusable(lambda tx: operating.cancel(tx, TASK, "test", "why")),
     "retry": refusable(lambda tx: operating.retry(tx, TASK, "test", "why")),
     "reprioritise": refusable(lambda tx: operating.reprioritise(tx, TASK, Priority.URGENT, "test")),
@@ -287,7 +296,7 @@ def test_a_row_that_somebody_holds_is_skipped(database: Database) -> None:
         insert(tx, "pending", 1)
         insert(tx, "pending", 2)
     with database.transaction() as holder, database.transaction() as claimer:
-        ticking.lock(holder, [task_id(1)])
+        holder.rows("SELECT FROM tasks WHERE id = %(id)s FOR UPDATE", {"id": task_id(1)})
         rows = ticking.claim(claimer, [task_id(1), task_id(2)], [AGENT, AGENT])
         assert [row.id for row in rows] == [task_id(2)]
 
@@ -297,9 +306,9 @@ def test_the_last_parent_decides(tx: DriverTransaction, run_at: datetime | None,
     insert(tx, "blocked", run_at=run_at, waiting_on=2)
     other = {"parent": task_id(101), "child": TASK}
     tx.rows("INSERT INTO task_dependencies (parent_id, child_id) VALUES (%(parent)s, %(child)s)", other)
-    assert ticking.unblock(tx, [PARENT]) == []
-    assert ticking.unblock(tx, [PARENT]) == []
-    [waiting] = ticking.unblock(tx, [task_id(101)])
+    assert unblock(tx, PARENT) == []
+    assert unblock(tx, PARENT) == []
+    [waiting] = unblock(tx, task_id(101))
     task = reading.get_task(tx, TASK)
     assert (task.state, task.waiting_on) == (state, 0)
     assert waiting.is_due_later == (state == "scheduled")
@@ -310,7 +319,7 @@ def test_both_parents_at_once(tx: DriverTransaction) -> None:
     insert(tx, "blocked", waiting_on=2)
     other = {"parent": task_id(101), "child": TASK}
     tx.rows("INSERT INTO task_dependencies (parent_id, child_id) VALUES (%(parent)s, %(child)s)", other)
-    assert [waiting.id for waiting in ticking.unblock(tx, [PARENT, task_id(101)])] == [TASK]
+    assert [waiting.id for waiting in unblock(tx, PARENT, task_id(101))] == [TASK]
     assert len(reading.history(tx, TASK)) == 1
 
 
@@ -321,7 +330,7 @@ def test_everything_below_is_cancelled(tx: DriverTransaction) -> None:
     for parent, child in ((PARENT, 1), (task_id(1), 2), (task_id(2), 3)):
         parameters = {"parent": parent, "child": task_id(child)}
         tx.rows("INSERT INTO task_dependencies (parent_id, child_id) VALUES (%(parent)s, %(child)s)", parameters)
-    cancelled = ticking.cancel_descendants(tx, [PARENT], "dispatcher")
+    cancelled = dependants.cancel_below(tx, [PARENT], "dispatcher").cancelled
     assert sorted(cancelled) == [task_id(number) for number in (1, 2, 3)]
     assert tx.rows("SELECT count(*) FROM task_dependencies", {}) == [(0,)]
 
@@ -331,14 +340,14 @@ def test_a_cancelled_task_is_known_as_the_queue_has_it(tx: DriverTransaction, st
     """With another ready time its member among the due ones would stay there."""
     insert(tx, state)
     [queued] = reading.waiting(tx, [TASK])
-    was, agent_id, attempt = operating.cancel(tx, TASK, "ann", "")
+    (was, agent_id, attempt), _ = operating.cancel(tx, TASK, "ann", "")
     assert (was, agent_id, attempt) == (queued, None, ATTEMPT)
 
 
 @pytest.mark.parametrize("state", sorted(CLAIMED))
 def test_cancelling_names_the_agent_that_runs_it(tx: DriverTransaction, state: str) -> None:
     insert(tx, state)
-    assert operating.cancel(tx, TASK, "ann", "")[1:] == (AGENT, ATTEMPT)
+    assert operating.cancel(tx, TASK, "ann", "")[0][1:] == (AGENT, ATTEMPT)
 
 
 def test_a_changed_priority_is_audited(tx: DriverTransaction) -> None:

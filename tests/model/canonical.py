@@ -41,6 +41,7 @@ def _key(state: State, setting: Setting, order: tuple[int, int]) -> Key:
         row.state,
         row.charged,
         not row.attempt,
+        state.is_held,
         _boot_key(row.boot, state, order),
         state.ready,
         _reports_key(state.results, state, setting, order),
@@ -124,4 +125,5 @@ def _worker_key(state: State, index: int, setting: Setting, order: tuple[int, in
         (batch.claimed - current,) if batch.claimed else (),
         batch.sweeps,
         batch.is_waiting,
+        batch.is_passed_over,
     )

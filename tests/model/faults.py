@@ -20,6 +20,7 @@ ALL = (
     "wipe",
     "report twice",
     "order twice",
+    "row lock",
 )
 
 
@@ -45,6 +46,9 @@ def people(state: State, setting: Setting) -> Iterator[Step]:
     """The submitter's push, which may come at any time after its commit; an operator's transitions."""
     if state.submitter:
         yield "the submitter pushes", state._replace(ready=True, submitter=False)
+    if state.is_held:
+        yield "somebody lets the row go", state._replace(is_held=False)
+        return  # operators wait for it
     what, _, later = state.operator.partition(" ")
     row = state.row
     if what == "cancel" and (row.state not in TERMINAL or not setting.has("P13")):
@@ -151,6 +155,12 @@ def _order_twice(state: State, setting: Setting) -> Iterator[Step]:
             yield f"{NAMES[index]} gets an order twice", state.with_agent(index, twice)
 
 
+def _row_lock(state: State, setting: Setting) -> Iterator[Step]:
+    """Somebody's transaction holds the row, until it ends at any time."""
+    if not state.is_held:
+        yield "somebody holds the row", state._replace(is_held=True)
+
+
 _FAULTS = {
     "worker crash": _worker_crash,
     "worker freeze": _worker_freeze,
@@ -162,4 +172,5 @@ _FAULTS = {
     "wipe": _wipe,
     "report twice": _report_twice,
     "order twice": _order_twice,
+    "row lock": _row_lock,
 }

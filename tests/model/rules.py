@@ -9,6 +9,7 @@ RULES = {
     "P2": "an attempt number only grows",
     "P3": "only a pending row is claimed",
     "P4": "only the current attempt of an open row is settled",
+    "P4 kept": "… and a report whose row somebody else holds is kept",
     "P5": "results are deleted after the commit that used them",
     "P7": "a publication checks the epoch",
     "P8": "rows that wait are swept into the queue again",

@@ -37,7 +37,7 @@ SHOWN_BY = {
 }
 TRANSACTIONS = {
     "P6 order": "rows are locked in the order of their ids",
-    "P6 parents": "an insert locks the parents that it reads",
+    "P6 parents": "what waits for a task that has ended is found again",
 }
 
 
@@ -59,7 +59,7 @@ def without(rule: str) -> RuleRow:
     if rule == "P6 order":
         return RuleRow(rule, TRANSACTIONS[rule], *transactions.two_writers(in_order=False))
     if rule == "P6 parents":
-        return RuleRow(rule, TRANSACTIONS[rule], *transactions.parent_and_child(locks_parent=False))
+        return RuleRow(rule, TRANSACTIONS[rule], *transactions.parent_and_child(looks_again=False))
     setting = SHOWN_BY.get(rule, SHORT).without(rule)
     found = Finding(0)
     for fault_limit in range(setting.fault_limit + 1):

@@ -38,6 +38,7 @@ class Batch(NamedTuple):
     claimed: int = 0  # the attempt that the claim returned
     sweeps: bool = False
     is_waiting: bool = False  # the row waits after the commit, and Redis is to know
+    is_passed_over: bool = False  # somebody else held the row that a report is about
 
 
 class Worker(NamedTuple):
@@ -92,6 +93,7 @@ class State(NamedTuple):
     row: Row = Row()
     lock: int = NOBODY  # which worker has it
     epoch: int = 0  # PostgreSQL's
+    is_held: bool = False  # the row, by a transaction of somebody else
     ready: bool = False
     results: tuple[Message, ...] = ()
     redis_epoch: int = 0

@@ -42,7 +42,8 @@ def test_with_every_rule_no_promise_is_broken(name: str) -> None:
 
 def test_two_writers_and_an_insert_are_safe_by_their_locks() -> None:
     assert transactions.two_writers(in_order=True) == ("", ())
-    assert transactions.parent_and_child(locks_parent=True) == ("", ())
+    assert transactions.parent_and_child(looks_again=True) == ("", ())
+    assert transactions.parent_and_child(looks_again=True, is_cut_off=True) == ("", ())
 
 
 @pytest.mark.parametrize("rule", all_rules())

@@ -1,7 +1,8 @@
 """P6: two transactions that meet, statement by statement, at READ COMMITTED with row locks.
 
 A statement sees what is committed when it begins and what its own transaction did. It waits for
-rows that another transaction has locked; all locks go at the commit.
+rows that another transaction has locked; all locks go at the commit. What is repeated for ever is a transaction that
+comes last.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Transaction:
     locks: frozenset[str] = frozenset()
     added: Facts = frozenset()
     removed: Facts = frozenset()
+    is_last: bool = False  # it begins when all others are over
 
     @property
     def is_over(self) -> bool:
@@ -39,10 +41,10 @@ class Transaction:
 
 @dataclass(frozen=True)
 class World:
-    """What is committed, and the two transactions."""
+    """What is committed, and the transactions."""
 
     committed: Facts
-    transactions: tuple[Transaction, Transaction]
+    transactions: tuple[Transaction, ...]
 
 
 def search(first: World, wrong: Callable[[World], str]) -> tuple[str, tuple[str, ...]]:
@@ -65,16 +67,18 @@ def search(first: World, wrong: Callable[[World], str]) -> tuple[str, tuple[str,
 
 def _steps(world: World) -> Iterator[tuple[str, World]]:
     for index, transaction in enumerate(world.transactions):
-        other = world.transactions[1 - index]
-        if transaction.is_over:
+        others = [other for number, other in enumerate(world.transactions) if number != index]
+        if transaction.is_over or (transaction.is_last and not all(other.is_over for other in others)):
             continue
         if transaction.next == len(transaction.statements):
             committed = (world.committed - transaction.removed) | transaction.added
-            over = Transaction(transaction.name, transaction.statements, transaction.next + 1)
+            over = Transaction(
+                transaction.name, transaction.statements, transaction.next + 1, is_last=transaction.is_last
+            )
             yield f"{transaction.name}: commits", _with(replace(world, committed=committed), index, over)
             continue
         statement = transaction.statements[transaction.next]
-        if statement.row and statement.row in other.locks:
+        if statement.row and any(statement.row in other.locks for other in others if not other.is_over):
             continue
         seen = (world.committed - transaction.removed) | transaction.added
         after = statement.effect(seen)
@@ -89,8 +93,8 @@ def _steps(world: World) -> Iterator[tuple[str, World]]:
 
 
 def _with(world: World, index: int, transaction: Transaction) -> World:
-    pair = (transaction, world.transactions[1]) if index == 0 else (world.transactions[0], transaction)
-    return replace(world, transactions=pair)
+    changed = tuple(transaction if number == index else one for number, one in enumerate(world.transactions))
+    return replace(world, transactions=changed)
 
 
 def two_writers(*, in_order: bool) -> tuple[str, tuple[str, ...]]:
@@ -101,8 +105,12 @@ def two_writers(*, in_order: bool) -> tuple[str, tuple[str, ...]]:
     return search(world, lambda end: "")
 
 
-def parent_and_child(*, locks_parent: bool) -> tuple[str, tuple[str, ...]]:
-    """A task is inserted that waits for another one, while that one completes."""
+def parent_and_child(*, looks_again: bool, is_cut_off: bool = False) -> tuple[str, tuple[str, ...]]:
+    """A task is inserted that waits for another one, while that one completes.
+
+    The parent is only read: nobody waits for an insert that stays open. With `is_cut_off` the leader dies between the
+    commit of the parent's end and the slice in which the child would be released.
+    """
 
     def insert(seen: Facts) -> Facts:
         return seen | ({"child pending"} if "read completed" in seen else {"child blocked"})
@@ -113,13 +121,15 @@ def parent_and_child(*, locks_parent: bool) -> tuple[str, tuple[str, ...]]:
     def unblock(seen: Facts) -> Facts:
         return seen - {"child blocked"} | {"child pending"} if "child blocked" in seen else seen
 
-    inserter = (
-        Statement("reads the parent", "parent" if locks_parent else "", read),
-        Statement("inserts the child", "", insert),
-    )
-    tick = (
-        Statement("completes the parent", "parent", lambda seen: seen | {"parent completed"}),
-        Statement("unblocks its children", "", unblock),
-    )
-    world = World(frozenset(), (Transaction("submitter", inserter), Transaction("tick", tick)))
+    def release(seen: Facts) -> Facts:
+        return unblock(seen) if "parent completed" in seen else seen
+
+    inserter = (Statement("reads the parent", "", read), Statement("inserts the child", "", insert))
+    ending = Statement("completes the parent", "parent", lambda seen: seen | {"parent completed"})
+    tick = (ending,) if is_cut_off else (ending, Statement("unblocks its children", "", unblock))
+    transactions = [Transaction("submitter", inserter), Transaction("tick", tick)]
+    if looks_again:
+        sweep = (Statement("releases what waits for a task that has ended", "", release),)
+        transactions.append(Transaction("sweep", sweep, is_last=True))
+    world = World(frozenset(), tuple(transactions))
     return search(world, lambda end: "the child stays blocked for ever" if "child blocked" in end.committed else "")

@@ -95,7 +95,8 @@ def _suspicion(state: State, setting: Setting) -> str:
 def _recover_alone(state: State, index: int, setting: Setting) -> Iterator[Step]:
     """Without P15: a worker that does not lead recovers on a connection of its own."""
     row = state.row
-    if row.state in CLAIMED and row.boot is not None and state.agents[row.boot[0]].boot != row.boot[1]:
+    is_lost = row.state in CLAIMED and row.boot is not None and state.agents[row.boot[0]].boot != row.boot[1]
+    if is_lost and not state.is_held:
         yield f"{WORKERS[index]} gives {row.attempt} up: silent", state._replace(row=given_up(row, setting), ready=True)
 
 
@@ -169,8 +170,16 @@ def committed(state: State, index: int, setting: Setting) -> State:
 
 
 def _applied(state: State, batch: Batch, setting: Setting) -> tuple[State, Batch]:
-    """Settles in the order of the reports, gives up, claims; every statement has its guard."""
+    """Settles in the order of the reports, gives up, claims; every statement has its guard.
+
+    A row that somebody else holds is passed over: nothing happens to it.
+    """
     row, wrong, is_back = state.row, state.wrong, False
+    if state.is_held:
+        is_current = row.state in CLAIMED and any(
+            kind in ("started", "done", "returned") and attempt == row.attempt for kind, attempt, _ in batch.reports
+        )
+        return state, batch._replace(is_waiting=row.state == PENDING and batch.sweeps, is_passed_over=is_current)
     for kind, attempt, _ in batch.reports:
         is_current = row.state in CLAIMED and row.attempt == attempt
         if kind == "started" and is_current:
@@ -209,7 +218,8 @@ def _publish(state: State, index: int, setting: Setting) -> State:
     worker = state.workers[index]
     batch = worker.batch or Batch()
     is_mine = state.redis_epoch == worker.epoch
-    if is_mine and setting.has("P5"):
+    is_kept = batch.is_passed_over and setting.has("P4 kept")
+    if is_mine and setting.has("P5") and not is_kept:
         state = state._replace(results=state.results[len(batch.reports) :])
     state = state._replace(ready=(state.ready and batch.claim_for is None) or batch.is_waiting)
     if batch.claimed and batch.claim_for is not None:

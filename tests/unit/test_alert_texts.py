@@ -12,12 +12,13 @@ from core.alert_rules import DEFAULT_RULES, KINDS, Rule, load_rules
 from core.alert_texts import SHIPPED_NAMES, recalled_message
 from core.histograms import Histogram
 from core.live import ServerLive
-from core.texts import Said
+from core.locks import ROW, TABLE, Blocker
+from core.texts import Said, said
 from dashboard.components import told as told_module
 from dashboard.components.told import told
 from dashboard.i18n import catalogue
 from worker.alerts.conditions import read
-from worker.monitor.signals import Anomaly, AttemptCounts, HostUsage, OwnState
+from worker.monitor.signals import Anomaly, AttemptCounts, HostUsage, LockWait, OwnState
 
 LANE = {"queue": "mail", "type": "demo.lonely", "requires": ["gpu"], "oldest_ready_at": 100.0}
 AGENT = {
@@ -48,6 +49,13 @@ class Now:
     def servers(self) -> Any:
         away = "PostgreSQL can't be reached: connection refused"
         return [ServerLive("postgresql", False, "", None, {}, away), ServerLive("redis", False, "", None, {})]
+
+    def lock_waits(self) -> Any:
+        row = Blocker(said(ROW, id="0198"), 41, "psql", "ann", "10.0.0.7", "idle in transaction", 61.4, "SELECT 1")
+        table = Blocker(said(TABLE, name="holds"), 42, "", "ann", "", "active", 9.0, "LOCK TABLE holds")
+        return [
+            LockWait(name, str(blocker.said), blocker.pid, 7.0) for name, blocker in (("tasks", row), ("holds", table))
+        ]
 
     def attempts(self, window_seconds: float) -> Any:
         return {"demo.bad": AttemptCounts(10, 20, 5)}
@@ -81,6 +89,12 @@ ENGLISH = {
     "agent_unhealthy": ["agent coder-1 does no work: all its slots are stuck"],
     "dashboard_down": ["the dashboard can't be opened: it ended"],
     "duty_late": ["duty hang: it hangs"],
+    "tick_blocked": [
+        "the row of task 0198 is locked by process 41 (psql, ann, 10.0.0.7, idle in transaction, its transaction is"
+        " 61 s old): SELECT 1",
+        "table holds is locked by process 42 (no application name, ann, active, its transaction is 9 s old):"
+        " LOCK TABLE holds",
+    ],
     "no_agent": [
         "1 task of type demo.lonely waits: no registered agent that takes type demo.lonely has the tags gpu"
         " (the nearest lacks gpu)"

@@ -32,8 +32,10 @@ from core.validation import Limits
 from tests.unit.ledger_support import TTL_SECONDS, claimed, give, info, task_id
 from worker.batch import Batch
 from worker.decisions import policy_of
-from worker.intake import LATEST_SECONDS, START_DELAY_SECONDS, Intake
+from worker.held_starts import START_DELAY_SECONDS
+from worker.intake import LATEST_SECONDS, Intake
 from worker.ledger import Durations, Ledger
+from worker.postponed import Postponed
 from worker.recovery import Recovery
 
 AGENT = "coder-1:a"
@@ -46,7 +48,7 @@ class Desk:
         self.clock = FakeClock()
         self.ledger = Ledger(Durations())
         recovery = Recovery(self.ledger, lambda name: policy_of(registry, name), TTL_SECONDS)
-        self.intake = Intake(self.ledger, recovery, registry, Limits(1000, 1000), self.clock)
+        self.intake = Intake(self.ledger, recovery, registry, Limits(1000, 1000), self.clock, Postponed())
         self.ledger.add_agent(info())
         self._entries = 0
 

@@ -28,6 +28,7 @@ from worker.decisions import policy_of
 from worker.fleet_types import FleetTypes, is_readable
 from worker.intake import Intake
 from worker.ledger import SHUNNED_SECONDS, Durations, Ledger
+from worker.postponed import Postponed
 from worker.recovery import Recovery
 
 WORK = "demo.work"
@@ -46,7 +47,7 @@ class Desk:
         self.clock = FakeClock()
         self.ledger = Ledger(Durations(), fleet=FleetTypes(registry))
         recovery = Recovery(self.ledger, lambda name: policy_of(self.ledger.fleet, name), TTL_SECONDS)
-        self.intake = Intake(self.ledger, recovery, self.ledger.fleet, Limits(1000, 1000), self.clock)
+        self.intake = Intake(self.ledger, recovery, self.ledger.fleet, Limits(1000, 1000), self.clock, Postponed())
         self._entries = 0
 
     def read(self, *reports: Report) -> Batch:

@@ -98,6 +98,16 @@ def _duty_late(rule: Rule, signals: Signals) -> Readings | None:
     return {name: Reading(1.0, text.format(duty=name, reason=reason)) for name, reason in own.late_duties.items()}
 
 
+def _tick_blocked(rule: Rule, signals: Signals) -> Readings | None:
+    waits = signals.lock_waits()
+    if waits is None:
+        return None
+    found: dict[str, Reading] = {}
+    for wait in sorted(waits, key=lambda wait: wait.seconds):  # of several on one table the longest is told
+        found[wait.subject] = Reading(wait.seconds, wait.text)
+    return found
+
+
 def _no_agent(rule: Rule, signals: Signals) -> Readings | None:
     live = signals.live
     if live is None:
@@ -256,6 +266,7 @@ _READERS: Mapping[str, Callable[[Rule, Signals], Readings | None]] = {
     "agent_unhealthy": _agent_unhealthy,
     "dashboard_down": _dashboard_down,
     "duty_late": _duty_late,
+    "tick_blocked": _tick_blocked,
     "no_agent": _no_agent,
     "oldest_waiting": _oldest_waiting,
     "queue_growth": _queue_growth,

@@ -12,7 +12,8 @@ import psutil
 from core.clock import Clock
 from core.database import DriverTransaction, connect_leader, queries
 from core.registry import registry
-from core.store import recovering, submitting, ticking
+from core.store import dependants, recovering, submitting, ticking
+from core.store.dependants import Ended
 from core.store.ticking import Completion
 from core.validation import Limits, validate_submission
 from worker.bench.environment import Environment
@@ -152,7 +153,7 @@ def _limit(environment: Environment, batch: int) -> float:
             tx = DriverTransaction(cursor)
             if earlier:
                 ticking.complete(tx, earlier)
-                ticking.unblock(tx, [completion.id for completion in earlier])
+                dependants.settle(tx, Ended([completion.id for completion in earlier], []), "dispatcher")
             part = ids[start : start + batch]
             claimed = ticking.claim(tx, part, ["bench-1:0123456789ab"] * len(part)) if part else []
         connection.commit()

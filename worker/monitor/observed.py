@@ -13,7 +13,7 @@ from core.store import reading, watching
 from core.store.rolling import HOUR
 from worker.monitor.observer import Observer
 from worker.monitor.sampler import Sampler
-from worker.monitor.signals import Anomaly, AttemptCounts, HostUsage, OwnState
+from worker.monitor.signals import Anomaly, AttemptCounts, HostUsage, LockWait, OwnState
 
 
 class Observed:
@@ -33,6 +33,7 @@ class Observed:
         self._recent = observer.recent
         self._live = observer.live
         self._servers = observer.servers
+        self._lock_waits = observer.lock_waits
         self._sampler = sampler
         self._database = database
         self._now = clock.monotonic()
@@ -55,6 +56,9 @@ class Observed:
 
     def servers(self) -> Sequence[ServerLive] | None:
         return self._servers
+
+    def lock_waits(self) -> Sequence[LockWait] | None:
+        return self._lock_waits
 
     def attempts(self, window_seconds: float) -> Mapping[str, AttemptCounts] | None:
         if not self._knows(window_seconds):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import structlog
+
 from core.cache import RedisCache
 from core.clock import Clock
 from core.database import Database
+from core.errors import Busy
 from core.live import (
     VERSION,
     AgentLive,
@@ -21,18 +24,23 @@ from core.live import (
 )
 from core.queue import Queue
 from core.states import TaskState
-from core.store import watching
+from core.store import locking, watching
 from core.store.rolling import DAY
 from core.store.watching import OpenGroup
 from worker.dispatcher import Dispatcher
 from worker.monitor.recent import Recent, TypeCounts
 from worker.monitor.server_watch import ServerWatch
 from worker.monitor.servers import Servers
+from worker.monitor.signals import LockWait
 
 # Share of the time that PostgreSQL may spend on counting what is open.
 COUNT_SHARE = 0.02
 RECENT_SECONDS = 60.0
+COUNT_LOCK_TIMEOUT_MS = 500
+COUNT_AGAIN_SECONDS = 2.0  # after somebody's lock was in the way
 SERVERS_EVERY_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
 
 
 class Observer:
@@ -56,6 +64,7 @@ class Observer:
         self._counted_at = 0.0  # epoch seconds
         self._count_after = 0.0  # monotonic seconds
         self.server_watch = ServerWatch()
+        self.lock_waits: Sequence[LockWait] | None = None  # of the leader's tick; None on a worker that does not lead
         self._servers_after = 0.0
         self._queue = queue
         self._quarantined = 0
@@ -72,6 +81,7 @@ class Observer:
             self._quarantined = self._queue.quarantine.count()
             self._servers_after = now + SERVERS_EVERY_SECONDS
         term = self._dispatcher.term
+        self.lock_waits = None if term is None else term.committer.lock_waits.waits
         if term is None:
             self.live = None
             return None
@@ -79,7 +89,11 @@ class Observer:
         if self._epoch != term.epoch:
             self._epoch, self._since = term.epoch, database_now
         if now >= self._count_after:
-            self._count(now, database_now)
+            try:
+                self._count(now, database_now)
+            except Busy as error:  # the counts of before stand: what else the leader sees is not to wait for them
+                log.info("monitor.counts_old", reason=str(error))
+                self._count_after = now + COUNT_AGAIN_SECONDS
         agents = self._dispatcher.agents_seen  # before the time of the snapshot
         live = self._compose(term.epoch, term.database_now(self._clock), now, agents, list(alerts))
         self.live = live
@@ -94,6 +108,7 @@ class Observer:
     def _count(self, now: float, database_now: float) -> None:
         began = time.perf_counter()
         with self._database.transaction() as tx:
+            locking.wait_at_most(tx, COUNT_LOCK_TIMEOUT_MS)
             self._open = watching.open_groups(tx)
             finished = watching.finished_counts(tx, database_now - DAY, database_now)
         self._count_after = now + (time.perf_counter() - began) / COUNT_SHARE

@@ -20,6 +20,19 @@ class AttemptCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class LockWait:
+    """Somebody's lock that the tick waits for, on a table or on a task's row.
+
+    `subject` is the table, `text` names the session `pid`, `seconds` is how long the wait has lasted.
+    """
+
+    subject: str
+    text: str
+    pid: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class HostUsage:
     """How full a host is; fractions from 0 to 1. `disks` by mount point or folder."""
 
@@ -73,6 +86,10 @@ class Signals(Protocol):
 
     def servers(self) -> Sequence[ServerLive] | None:
         """PostgreSQL and Redis as this worker reaches them, whether it leads or not."""
+        ...
+
+    def lock_waits(self) -> Sequence[LockWait] | None:
+        """What keeps the leader's tick from tables and rows now."""
         ...
 
     def attempts(self, window_seconds: float) -> Mapping[str, AttemptCounts] | None:

@@ -1,0 +1,127 @@
+-- What becomes of tasks that wait for others, in slices. A row of task_dependencies whose parent has ended is work that
+-- is still to be done: whatever a slice leaves, or whoever was to do it, it is found again by these rows alone.
+-- Nothing here waits for a row that somebody else holds. Every look-up goes by an index from one row to the next: by
+-- LATERAL and by scalar subqueries, since the planner may turn a join or an EXISTS into a reading of the whole table.
+
+-- name: has_any
+-- Whether any unfinished task waits for another one.
+SELECT EXISTS (SELECT FROM task_dependencies)
+
+-- name: unblock
+-- Takes completed parents off some of their children; a child with none left becomes pending, or scheduled if not yet
+-- due. Returns every child that was changed, and how many parents were taken off it.
+WITH edge AS MATERIALIZED (
+    SELECT e.child_id, e.place
+    FROM unnest(%(ids)s::uuid[]) AS f(id)
+    CROSS JOIN LATERAL (
+        SELECT d.child_id, d.ctid AS place
+        FROM task_dependencies d
+        CROSS JOIN LATERAL (
+            SELECT t.id FROM tasks t WHERE t.id = d.child_id AND t.state = 'blocked' FOR NO KEY UPDATE SKIP LOCKED
+        ) c
+        WHERE d.parent_id = f.id AND (SELECT p.state FROM tasks p WHERE p.id = f.id) = 'completed'
+        LIMIT %(limit)s::int FOR UPDATE OF d SKIP LOCKED
+    ) e
+    LIMIT %(limit)s::int
+), child AS MATERIALIZED (
+    SELECT child_id AS id, count(*)::int AS n FROM edge GROUP BY child_id
+), cut AS (
+    DELETE FROM task_dependencies WHERE ctid = ANY(ARRAY(SELECT place FROM edge))
+), changed AS (
+    UPDATE tasks t SET
+        waiting_on = t.waiting_on - c.n,
+        state = CASE WHEN t.waiting_on > c.n THEN 'blocked' WHEN t.run_at > now() THEN 'scheduled' ELSE 'pending' END,
+        ready_at = greatest(now(), t.run_at)
+    FROM child c WHERE t.id = c.id
+    RETURNING t.id, t.attempt, t.state, t.queue, t.type, t.requires, t.priority,
+        extract(epoch FROM t.ready_at)::float8 AS ready, c.n
+), audit AS (
+    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor)
+    SELECT id, 'unblocked', 'blocked', state, attempt, 'dispatcher' FROM changed WHERE state <> 'blocked'
+)
+SELECT id, state, queue, type, requires, priority, ready, n FROM changed
+
+-- name: cancel_below
+-- Cancels some of the blocked tasks that wait, directly or not, for one of these, which ended without being completed
+-- or do not exist any more. The nearest come first.
+WITH RECURSIVE below AS (
+    SELECT d.child_id AS id
+    FROM unnest(%(ids)s::uuid[]) AS f(id)
+    CROSS JOIN LATERAL (
+        SELECT d.child_id FROM task_dependencies d
+        WHERE d.parent_id = f.id
+            AND coalesce((SELECT p.state FROM tasks p WHERE p.id = f.id), 'failed') IN ('failed', 'cancelled')
+    ) d
+    UNION
+    SELECT d.child_id
+    FROM below b
+    CROSS JOIN LATERAL (
+        SELECT d.child_id FROM task_dependencies d
+        WHERE d.parent_id = b.id AND (SELECT t.state FROM tasks t WHERE t.id = b.id) = 'blocked'
+    ) d
+), current AS MATERIALIZED (
+    SELECT c.id
+    FROM below b
+    CROSS JOIN LATERAL (
+        SELECT t.id FROM tasks t WHERE t.id = b.id AND t.state = 'blocked' FOR NO KEY UPDATE SKIP LOCKED
+    ) c
+    LIMIT %(limit)s::int
+), cut AS (
+    DELETE FROM task_dependencies WHERE ctid = ANY(ARRAY(
+        SELECT d.place
+        FROM current c
+        CROSS JOIN LATERAL (
+            SELECT d.ctid AS place FROM task_dependencies d WHERE d.child_id = c.id FOR UPDATE SKIP LOCKED
+        ) d
+    ))
+), cancelled AS (
+    UPDATE tasks t SET state = 'cancelled', finished_at = now() FROM current c WHERE t.id = c.id
+    RETURNING t.id, t.attempt, t.queue, t.type, greatest(0, date_part('epoch', now() - t.created_at)) AS total_seconds
+), audit AS (
+    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, detail, queue, type, total_seconds)
+    SELECT id, 'cancelled', 'blocked', 'cancelled', attempt, %(actor)s::text,
+        jsonb_build_object('reason', 'a task that it waits for was not completed'), queue, type, total_seconds
+    FROM cancelled
+)
+SELECT id FROM cancelled
+
+-- name: cut_useless
+-- Removes some rows of these parents whose child does not wait any more.
+WITH useless AS MATERIALIZED (
+    SELECT d.place
+    FROM unnest(%(ids)s::uuid[]) AS f(id)
+    CROSS JOIN LATERAL (
+        SELECT d.ctid AS place FROM task_dependencies d
+        WHERE d.parent_id = f.id
+            AND (SELECT t.state FROM tasks t WHERE t.id = d.child_id) IS DISTINCT FROM 'blocked'
+        LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED
+    ) d
+    LIMIT %(limit)s::int
+)
+DELETE FROM task_dependencies WHERE ctid = ANY(ARRAY(SELECT place FROM useless))
+
+-- name: with_children
+-- Of these tasks, those that others still wait for.
+SELECT f.id FROM unnest(%(ids)s::uuid[]) AS f(id)
+CROSS JOIN LATERAL (SELECT FROM task_dependencies d WHERE d.parent_id = f.id LIMIT 1) d
+
+-- name: parents_after
+-- A slice of the tasks that others wait for, in id order, each with its state (NULL: it does not exist any more).
+WITH RECURSIVE parent AS (
+    (SELECT parent_id AS id FROM task_dependencies WHERE parent_id > %(after)s::uuid ORDER BY parent_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.parent_id FROM task_dependencies d WHERE d.parent_id > p.id ORDER BY d.parent_id LIMIT 1)
+    FROM parent p WHERE p.id IS NOT NULL
+), slice AS MATERIALIZED (
+    SELECT id FROM parent WHERE id IS NOT NULL LIMIT %(limit)s::int
+)
+SELECT s.id, (SELECT t.state FROM tasks t WHERE t.id = s.id) FROM slice s
+
+-- name: parents_of
+-- What these tasks still wait for, each with its state (NULL: it does not exist any more).
+SELECT d.parent_id, (SELECT t.state FROM tasks t WHERE t.id = d.parent_id)
+FROM (
+    SELECT DISTINCT d.parent_id
+    FROM unnest(%(ids)s::uuid[]) AS f(id)
+    CROSS JOIN LATERAL (SELECT parent_id FROM task_dependencies d WHERE d.child_id = f.id) d
+) d

@@ -1,0 +1,44 @@
+"""The leader's short list of parents whose children are left: when the next slice is due, whatever the sweep finds."""
+
+from __future__ import annotations
+
+from core.store.dependants import NONE, Ended
+from worker.offspring import MOST_PAUSE_SECONDS, Offspring
+
+
+def test_what_moved_goes_on_at_once_and_what_did_not_waits_longer_and_longer() -> None:
+    offspring = Offspring()
+    assert offspring.take(0.0) == NONE
+    offspring.note(Ended(["a"], ["b"]), 1.0, has_moved=True)
+    assert offspring.take(1.0) == Ended(["a"], ["b"])
+    pauses, now = [], 1.0
+    for _ in range(10):
+        offspring.note(Ended(["a"], []), now, has_moved=False)
+        due = offspring.next_due()
+        assert due is not None
+        pauses.append(due - now)
+        assert offspring.take(due - 0.001) == NONE
+        now = due
+        assert offspring.take(now) == Ended(["a"], [])
+    rounded = [round(pause, 6) for pause in pauses]
+    assert rounded == sorted(rounded)
+    assert rounded[-1] == MOST_PAUSE_SECONDS
+
+
+def test_what_the_sweep_finds_again_and_again_does_not_put_the_next_slice_off() -> None:
+    offspring = Offspring()
+    for number in range(8):
+        offspring.note(Ended(["a"], []), float(number), has_moved=False)
+        offspring.take(float(number) + 0.9)
+    offspring.note(Ended(["a"], []), 10.0, has_moved=False)
+    for number in range(20):
+        offspring.note_found(Ended(["a"], []), None, 10.0 + number / 10)
+        offspring.note(NONE, 10.0 + number / 10, has_moved=False)
+    assert offspring.take(10.0 + MOST_PAUSE_SECONDS) == Ended(["a"], [])
+
+
+def test_what_the_sweep_finds_is_due_at_once() -> None:
+    offspring = Offspring()
+    offspring.note_found(Ended([], ["b"]), "b", 5.0)
+    assert offspring.next_sweep() == "b"
+    assert offspring.take(5.0) == Ended([], ["b"])

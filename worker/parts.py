@@ -1,0 +1,182 @@
+"""The parts of a tick's transaction, in the order of P6: settle → dependants → children → claim, then the rest.
+
+Each names the tables that it needs, so that one that cannot have them is left out, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from core.database import DriverTransaction
+from core.errors import SubmissionError
+from core.protocol import AgentInfo, Reply
+from core.store import dependants, holding, locking, recovering, submitting, ticking
+from core.store.dependants import NONE
+from worker.batch import LISTS, Batch, Child, Committed
+from worker.careful import LOCKED, Careful, each
+from worker.recording import record
+
+APART_TIMEOUT_MS = 20  # that one thing may wait for a lock when it is tried by itself
+CLAIMS, DEPENDANTS, PARENTS = "claims", "tasks that wait for others", "ended parents"
+RECORD, SWEEP = "ends of attempts", "the sweep"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of them. `takes` names the lists of the batch that it does, `tables` what it writes or reads."""
+
+    name: str
+    takes: tuple[str, ...]
+    tables: tuple[str, ...]
+    has: Callable[[Batch, Committed], object]
+    run: Callable[[DriverTransaction, Batch, Committed], None]
+
+    def leave(self, batch: Batch, committed: Committed) -> None:
+        """Leaves all of it for later."""
+        committed.left_parts.add(self.name)
+        for name in self.takes:
+            getattr(committed.left, name).extend(getattr(batch, name))
+        if self.name == DEPENDANTS:
+            committed.ended += batch.ended
+
+
+# what follows from ends
+
+
+def _has_ended(batch: Batch, committed: Committed) -> object:
+    return batch.ended or committed.ended
+
+
+def _tell_dependants(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    done = dependants.settle(tx, batch.ended + committed.ended, "dispatcher")
+    committed.waiting += done.waiting
+    committed.cancelled += len(done.cancelled)
+    committed.ended = done.left
+
+
+# children, claims
+
+
+def _submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    results: dict[str, str | SubmissionError] = {}
+
+    def run(items: Sequence[Child]) -> None:
+        inserted = submitting.insert(tx, [child.submission for child in items])
+        committed.waiting.extend(inserted.waiting)
+        results.update(zip((child.request_id for child in items), inserted.ids, strict=True))
+
+    for child in each(tx, batch.children, run, committed.left.children):
+        results[child.request_id] = SubmissionError("input", child, "what PostgreSQL can store")
+    for child in batch.children:
+        result = results.get(child.request_id)
+        if result is not None:
+            refusal = str(result) if isinstance(result, SubmissionError) else None
+            reply = Reply(child.request_id, None if refusal else result, refusal)
+            committed.replies.append((child.agent_id, reply))
+
+
+def _claim(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    committed.claimed = claimed = []
+    wanted = [(candidate.id, agent.id) for candidate, agent in batch.claims]
+    each(tx, wanted, lambda items: claimed.extend(ticking.claim(tx, *zip(*items, strict=True))))
+
+
+# what changes no task
+
+
+def _note(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    if batch.stale:
+        each(tx, batch.stale, lambda items: ticking.note_stale(tx, items))
+    if batch.logs:
+        each(tx, batch.logs, lambda items: ticking.add_logs(tx, items))
+
+
+def _keep_agents(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    def register(arrivals: Sequence[AgentInfo]) -> None:
+        agents = [
+            {f: getattr(a, f) for f in a.__struct_fields__}
+            | {"state": "online", "known_types": batch.known_types.get(a.id)}
+            for a in arrivals
+        ]
+        committed.joined += recovering.register_agents(tx, agents)
+
+    def end(endings: Sequence[tuple[str, str]]) -> None:
+        committed.lost += recovering.end_agents(tx, endings)
+
+    if batch.arrivals:
+        each(tx, batch.arrivals, register, committed.left.arrivals)
+    if batch.endings:
+        each(tx, batch.endings, end, committed.left.endings)
+    if batch.arrivals:  # last, since the boot that an agent follows often ends in the same tick
+        recovering.forget_boots(tx, list({agent.name: agent.id for agent in batch.arrivals}.values()))
+
+
+def _sweep(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    if batch.sweep is not None:
+        waiting, committed.sweep_next = recovering.open_slice(tx, batch.sweep.after, batch.sweep.limit)
+        committed.waiting += waiting
+
+
+def _find_parents(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    if batch.parents_after is not None:
+        committed.found_ended, committed.parents_next = dependants.ended_parents(tx, batch.parents_after)
+
+
+def _compare_held(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    each(tx, batch.held, lambda items: committed.orphans.extend(recovering.not_held(tx, items)))
+
+
+def _ping(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    committed.database_time = recovering.database_time(tx)
+
+
+def _read_holds(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    committed.holds = holding.holds(tx)
+
+
+_TASKS = ("tasks", "task_events")
+PARTS = (
+    Part(
+        RECORD,
+        ("completions", "settlements", "started", "checkpoints"),
+        _TASKS,
+        lambda b, c: b.completions or b.settlements or b.started or b.progress or b.checkpoints,
+        record,
+    ),
+    Part(DEPENDANTS, (), (*_TASKS, "task_dependencies"), _has_ended, _tell_dependants),
+    Part("children", ("children",), (*_TASKS, "task_dependencies", "holds"), lambda b, c: b.children, _submit_children),
+    Part(CLAIMS, ("claims",), _TASKS, lambda b, c: b.claims, _claim),
+    Part("log lines", ("stale", "logs"), ("tasks", "task_events"), lambda b, c: b.stale or b.logs, _note),
+    Part(
+        "agents", ("arrivals", "endings"), ("agents", "task_events"), lambda b, c: b.arrivals or b.endings, _keep_agents
+    ),
+    Part(SWEEP, (), ("tasks",), lambda b, c: b.sweep, _sweep),
+    Part(PARENTS, (), ("tasks", "task_dependencies"), lambda b, c: b.parents_after, _find_parents),
+    Part("what agents hold", (), ("tasks",), lambda b, c: b.held, _compare_held),
+    Part("the time", (), (), lambda b, c: b.ping, _ping),
+    Part("holds", (), ("holds",), lambda b, c: b.ping, _read_holds),
+)
+
+
+def apart(tx: Careful, part: Part, batch: Batch, committed: Committed) -> bool:
+    """Runs a part by itself, with hardly any patience; False if it could not have what it needs, and is left."""
+    found, refused_before = Committed(ended=committed.ended), len(tx.odd)
+    tx.cursor.execute("SAVEPOINT apart")
+    try:
+        locking.wait_at_most(tx, APART_TIMEOUT_MS)
+        part.run(tx, batch, found)
+    except LOCKED:
+        tx.cursor.execute("ROLLBACK TO SAVEPOINT apart")
+        tx.cursor.execute("RELEASE SAVEPOINT apart")
+        del tx.odd[refused_before:]  # found again when the part is
+        part.leave(batch, committed)
+        return False
+    tx.cursor.execute("RELEASE SAVEPOINT apart")
+    ended, found.ended = found.ended, NONE
+    committed.add(found)
+    committed.ended = ended
+    return True
+
+
+assert {name for part in PARTS for name in part.takes} == set(LISTS)

@@ -1,0 +1,51 @@
+"""Parts of the tick's transaction that could not have their tables, and when each is tried again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FIRST_PAUSE_SECONDS = 0.1
+MOST_PAUSE_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class _Pause:
+    since: float
+    due: float
+    seconds: float
+
+
+class Pauses:
+    """Times are monotonic seconds. Used by whichever thread commits; others only read."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, _Pause] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._parts)
+
+    def is_known(self, part: str) -> bool:
+        """Whether the part could not be done the last time, and so is tried with little patience."""
+        return part in self._parts
+
+    def is_paused(self, part: str, now: float) -> bool:
+        """Whether it is too early to try it again."""
+        pause = self._parts.get(part)
+        return pause is not None and now < pause.due
+
+    def note(self, part: str, now: float) -> None:
+        """The part could not be done."""
+        pause = self._parts.get(part)
+        if pause is None:
+            self._parts[part] = _Pause(now, now + FIRST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS)
+            return
+        pause.seconds = min(MOST_PAUSE_SECONDS, 2 * pause.seconds)
+        pause.due = now + pause.seconds
+
+    def clear(self, part: str) -> None:
+        """The part was done."""
+        self._parts.pop(part, None)
+
+    def since(self) -> dict[str, float]:
+        """Which parts wait, and since when."""
+        return {part: pause.since for part, pause in list(self._parts.items())}

@@ -26,6 +26,7 @@ from core.connections import (
     connect_driver,
     network_options,
     parameters_of,
+    read_ids_as_text,
     refuse_shared_session,
     set_up,
 )
@@ -169,7 +170,7 @@ def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> E
         made_in = current.number
         connection: Connection = psycopg2.connect(connection_factory=Connection, **parameters)
         connection.made_in = made_in
-        return connection
+        return set_up(connection)
 
     def check(connection: Connection, record: object, proxy: object) -> None:
         if connection.made_in != current.number:
@@ -183,7 +184,7 @@ def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> E
         pool_timeout=POOL_TIMEOUT_SECONDS,
         pool_pre_ping=False,
     )
-    sqlalchemy.event.listen(engine, "connect", set_up)
+    sqlalchemy.event.listen(engine, "connect", read_ids_as_text)
     sqlalchemy.event.listen(engine, "checkout", check)
     return engine
 
@@ -198,11 +199,11 @@ def connect_leader(url: str) -> psycopg2.extensions.connection:
     options = network_options(LEADER_TIMEOUT_MS)
     name = f"{parameters_of(url).get('application_name', APPLICATION_NAME)} leader"
     connection = connect_driver(url, application_name=name, **options)
+    connection.autocommit = True
+    if is_behind_pooler(connection):
+        refuse_shared_session(url, connection)
     with connection.cursor() as cursor:
         cursor.execute(GENERIC_PLANS)
-        pid = cursor.fetchone()[0]  # type: ignore[index]
-        if is_behind_pooler(connection, pid):
-            refuse_shared_session(url, connection)
         cursor.execute(f"SET idle_in_transaction_session_timeout = {LEADER_TIMEOUT_MS}")
         # The server's end has to notice a lost network as soon as ours: it holds the lock.
         for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"):
@@ -213,7 +214,7 @@ def connect_leader(url: str) -> psycopg2.extensions.connection:
         # as they always are for a queue, must not talk the planner into anything else.
         for plan in ("seqscan", "hashjoin", "mergejoin", "bitmapscan"):
             cursor.execute(f"SET enable_{plan} = off")
-    connection.commit()
+    connection.autocommit = False
     return connection
 
 

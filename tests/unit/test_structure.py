@@ -39,7 +39,7 @@ MAY_IMPORT_SQL_DRIVERS = {
     "worker.cli.connections": "turns what the driver refuses into advice",
 }
 # Who may hold text of SQL; everybody else names a statement of sql/queries.
-MAY_SPEAK_SQL = {"core.connections", "core.database", "core.migrations", "core.pooler", "core.probes"}
+MAY_SPEAK_SQL = {"core.database", "core.migrations", "core.pooler", "core.probes"}
 SQL_TEXT = re.compile(
     r"\s*(SELECT\s+\S+|INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM|TRUNCATE\s+\S+|COPY\s+\S+|WITH\s+\w+\s+AS"
     r"|(CREATE|ALTER|DROP)\s+(TABLE|INDEX|DATABASE|ROLE|SCHEMA|VIEW)|LISTEN\s+\w+|NOTIFY\s+\w+)\b"

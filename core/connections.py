@@ -9,7 +9,7 @@ import psycopg2.extensions
 
 from core.database_url import connection_parameters
 from core.errors import ConfigurationError, Unavailable
-from core.pooler import Pooling, is_behind_pooler, pooling
+from core.pooler import Pooling, is_behind_pooler, knows_transactions, pooling
 from core.texts import said
 
 APPLICATION_NAME = "taskyard"
@@ -21,7 +21,7 @@ IDLE_SESSION_TIMEOUT_SINCE = 140_000  # as libpq gives server versions
 _UUID_AS_TEXT = psycopg2.extensions.new_type((2950,), "UUID_AS_TEXT", lambda value, cursor: value)
 # Parsing and planning the hot path's statements costs more than running them on a few rows.
 # No plan depends on the values, which are arrays of any length.
-GENERIC_PLANS = "SELECT pg_backend_pid(), set_config('plan_cache_mode', 'force_generic_plan', false)"
+GENERIC_PLANS = "SET plan_cache_mode = force_generic_plan"
 
 
 class Connection(psycopg2.extensions.connection):
@@ -90,16 +90,27 @@ def network_options(timeout_ms: int) -> dict[str, int]:
     }
 
 
-def set_up(connection: Connection, record: object) -> None:
-    """Sets a new connection's session up; one that a pooler may share with others is left as it is."""
-    psycopg2.extensions.register_type(_UUID_AS_TEXT, connection)
-    with connection.cursor() as cursor:
-        cursor.execute(GENERIC_PLANS)
-        pid = cursor.fetchone()[0]  # type: ignore[index]
-    if is_behind_pooler(connection, pid):
+def set_up(connection: Connection) -> Connection:
+    """Sets a new connection's session up and returns it; one that a pooler may share with others is left as it is.
+
+    Raises Unavailable if transactions can't be had, and the driver's errors.
+    """
+    connection.autocommit = True
+    if not is_behind_pooler(connection):
+        with connection.cursor() as cursor:
+            cursor.execute(GENERIC_PLANS)
+            cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
+    elif knows_transactions(connection):
         connection.may_prepare = False
-        connection.rollback()
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
-    connection.commit()
+    else:
+        connection.close()
+        raise Unavailable(
+            said("a connection pooler in statement mode answers, which knows no transactions: connect past it")
+        )
+    connection.autocommit = False
+    return connection
+
+
+def read_ids_as_text(connection: Connection, record: object) -> None:
+    """Has UUIDs read as text on a connection of SQLAlchemy's, which would make objects of them."""
+    psycopg2.extensions.register_type(_UUID_AS_TEXT, connection)

@@ -26,6 +26,7 @@ from core.connections import (
     connect_driver,
     network_options,
     parameters_of,
+    read_ids_as_text,
     refuse_shared_session,
     set_up,
 )
@@ -182,7 +183,7 @@ def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> E
         made_in = current.number
         connection: Connection = psycopg2.connect(connection_factory=Connection, **parameters)
         connection.made_in = made_in
-        return connection
+        return set_up(connection)
 
     def check(connection: Connection, record: object, proxy: object) -> None:
         if connection.made_in != current.number:
@@ -196,7 +197,7 @@ def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> E
         pool_timeout=POOL_TIMEOUT_SECONDS,
         pool_pre_ping=False,
     )
-    sqlalchemy.event.listen(engine, "connect", set_up)
+    sqlalchemy.event.listen(engine, "connect", read_ids_as_text)
     sqlalchemy.event.listen(engine, "checkout", check)
     return engine
 
@@ -211,11 +212,11 @@ def connect_leader(url: str) -> psycopg2.extensions.connection:
     options = network_options(LEADER_TIMEOUT_MS)
     name = f"{parameters_of(url).get('application_name', APPLICATION_NAME)} leader"
     connection = connect_driver(url, application_name=name, **options)
+    connection.autocommit = True
+    if is_behind_pooler(connection):
+        refuse_shared_session(url, connection)
     with connection.cursor() as cursor:
         cursor.execute(GENERIC_PLANS)
-        pid = cursor.fetchone()[0]  # type: ignore[index]
-        if is_behind_pooler(connection, pid):
-            refuse_shared_session(url, connection)
         cursor.execute(f"SET idle_in_transaction_session_timeout = {LEADER_TIMEOUT_MS}")
         # whatever the role or the database has instead: a role's statement_timeout once ended every term
         cursor.execute(f"SET lock_timeout = {LEADER_LOCK_TIMEOUT_MS}")
@@ -232,7 +233,7 @@ def connect_leader(url: str) -> psycopg2.extensions.connection:
         # as they always are for a queue, must not talk the planner into anything else.
         for plan in ("seqscan", "hashjoin", "mergejoin", "bitmapscan"):
             cursor.execute(f"SET enable_{plan} = off")
-    connection.commit()
+    connection.autocommit = False
     return connection
 
 

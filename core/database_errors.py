@@ -11,7 +11,6 @@ import psycopg2.extensions
 import sqlalchemy
 
 from core.errors import Busy, Unavailable
-from core.pooler import is_statement_mode
 from core.texts import said
 
 POOL_TIMEOUT_SECONDS = 10  # until a connection of the pool is free
@@ -99,8 +98,6 @@ def first_line(error: BaseException) -> str:
 
 def explained(error: BaseException) -> str:
     """What the user is told of an error that says that the server is away or can't do it now."""
-    if is_statement_mode(error):
-        return said("a connection pooler in statement mode answers, which knows no transactions: connect past it")
     if isinstance(error, psycopg2.Error) and error.pgcode is not None and not error.pgcode.startswith(("08", "57P")):
         return said("PostgreSQL can't be used: {reason}", reason=first_line(error))
     return said("PostgreSQL can't be reached: {reason}", reason=first_line(error))

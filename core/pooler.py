@@ -14,7 +14,6 @@ import psycopg2
 import psycopg2.extensions
 
 _ROUNDS = 3  # a pooler that hands out sessions in turn shows it in the second
-_STATEMENT_MODE = "statement pooling mode"
 
 
 class Pooling(StrEnum):
@@ -26,46 +25,57 @@ class Pooling(StrEnum):
     STATEMENT = "statement"
 
 
-def is_statement_mode(error: BaseException) -> bool:
-    """Whether a pooler says by this that it does not know transactions."""
-    return _STATEMENT_MODE in str(error)
+def is_behind_pooler(connection: psycopg2.extensions.connection) -> bool:
+    """Whether a pooler answers on a connection in autocommit: it makes up the process id of its greeting."""
+    return bool(connection.info.backend_pid != _backend(connection))
 
 
-def is_behind_pooler(connection: psycopg2.extensions.connection, backend_pid: int) -> bool:
-    """A pooler makes up the process id of its greeting, because it is no server process itself."""
-    return bool(connection.info.backend_pid != backend_pid)
+def knows_transactions(connection: psycopg2.extensions.connection) -> bool:
+    """Whether a transaction can be had on a connection in autocommit; it is unusable if not.
+
+    A pooler that shares sessions for one statement each closes the connection at BEGIN without a word.
+    Raises the driver's errors.
+    """
+    connection.autocommit = False
+    try:
+        _backend(connection)
+    except psycopg2.OperationalError as error:
+        if connection.closed and error.pgcode is None:
+            return False
+        raise
+    connection.rollback()
+    connection.autocommit = True
+    return True
 
 
 def pooling(connect: Callable[[], psycopg2.extensions.connection]) -> Pooling:
-    """Tries it out with two connections that `connect` makes; raises the driver's errors.
+    """Tries it out with connections that `connect` makes; raises the driver's errors.
 
-    One connection whose server process changes between transactions, or is at once another's, shares it.
+    A session whose server process changes between transactions, or is another one's at the same time, is shared.
     """
     with ExitStack() as stack:
-        try:
-            first = stack.enter_context(closing(connect()))
-            pid = _backend(first)
-            if not is_behind_pooler(first, pid):
-                return Pooling.NONE
-            second = stack.enter_context(closing(connect()))
-            for _ in range(_ROUNDS):
-                others = _backend(second, keeps_transaction=True)
-                mine = _backend(first)
-                second.rollback()
-                if pid != mine or pid == others:
-                    return Pooling.TRANSACTION
-        except psycopg2.Error as error:
-            if is_statement_mode(error):
-                return Pooling.STATEMENT
-            raise
+        first = stack.enter_context(closing(connect()))
+        first.autocommit = True
+        if not is_behind_pooler(first):
+            return Pooling.NONE
+        second = stack.enter_context(closing(connect()))
+        second.autocommit = True
+        if not knows_transactions(second):
+            _backend(first)  # proves that the server is not away
+            return Pooling.STATEMENT
+        second.autocommit = False
+        pid = _backend(first)
+        for _ in range(_ROUNDS):
+            others = _backend(second)  # its transaction stays open
+            mine = _backend(first)
+            second.rollback()
+            if pid != mine or pid == others:
+                return Pooling.TRANSACTION
     return Pooling.SESSION
 
 
-def _backend(connection: psycopg2.extensions.connection, *, keeps_transaction: bool = False) -> int:
-    """The process that serves a transaction of this connection, which goes on if `keeps_transaction`."""
+def _backend(connection: psycopg2.extensions.connection) -> int:
+    """The process that serves a connection now."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
-        pid = cursor.fetchone()[0]  # type: ignore[index]
-    if not keeps_transaction:
-        connection.rollback()
-    return int(pid)
+        return int(cursor.fetchone()[0])  # type: ignore[index]

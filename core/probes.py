@@ -18,7 +18,7 @@ import psycopg2
 import redis
 import sqlalchemy as sa
 
-from core.connections import connect_driver, pooling_of
+from core.connections import connect_driver, pooling_of, set_up
 from core.errors import ConfigurationError, Unavailable
 from core.keys import Keys
 from core.pooler import Pooling
@@ -135,13 +135,15 @@ def _database(url: str) -> Iterator[sa.Connection]:
     try:
         engine = sa.create_engine(
             "postgresql+psycopg2://",
-            creator=lambda: connect_driver(url),
+            creator=lambda: set_up(connect_driver(url)),
             poolclass=sa.NullPool,
             isolation_level="AUTOCOMMIT",
         )
         with engine.connect() as connection:
             yield connection
-    except ConfigurationError as error:  # the URL makes no sense
+    except ProbeFailed:
+        raise
+    except (ConfigurationError, Unavailable) as error:  # the URL makes no sense, or a pooler is no server
         raise ProbeFailed(Failure.OTHER, _one_line(error, url)) from None
     except (sa.exc.DBAPIError, psycopg2.Error) as error:
         text = _one_line(getattr(error, "orig", None) or error, url)

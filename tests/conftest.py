@@ -47,7 +47,9 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     process_settings.cache_clear()
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    umask = os.umask(0o022)
     yield
+    os.umask(umask)
     process_settings.cache_clear()
     # a test of the logs leaves them pointing at what pytest captured
     structlog.reset_defaults()

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from core.config import load_settings
 from core.errors import HandlerCrashed, PermanentError, ResourceLimitError, TaskCancelled
+from core.private_files import keep_files_private
 from tests.unit.fakes import FakeContext
 from worker.handlers import code, proctree, sandbox
 from worker.handlers.code import Script, run_script
@@ -38,6 +39,7 @@ LEAVES_A_GRANDCHILD = """
 
 @pytest.fixture(autouse=True)
 def allowed(monkeypatch, tmp_path):
+    keep_files_private()  # as every program does
     monkeypatch.setattr(code, "settings", lambda: load_settings(allow_code_execution=True))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     yield

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from core.config import load_settings
 from core.errors import PermanentError, ResourceLimitError, TaskCancelled
+from core.private_files import keep_files_private
 from tests.unit.fakes import FakeContext
 from worker.handlers import testing
 from worker.handlers.testing import Suite, run_tests
@@ -38,6 +39,7 @@ def test_slow(): time.sleep(0.2)
 @pytest.fixture(autouse=True)
 def allowed(monkeypatch, tmp_path):
     monkeypatch.setenv("TASKYARD_DATA_FOLDERS", str(tmp_path))
+    keep_files_private()  # as every program does
     monkeypatch.setattr(testing, "settings", lambda: load_settings(allow_code_execution=True))
 
 

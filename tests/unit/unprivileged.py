@@ -1,4 +1,6 @@
-"""Runs a piece of Python as a user without any rights: `python -m tests.unit.unprivileged FILE ARGUMENT …`, as root.
+"""Runs a piece of Python as another user: `python -m tests.unit.unprivileged nobody FILE ARGUMENT …`, as root.
+
+With `root` in place of `nobody` it stays root, but the interpreter can be reached by others.
 
 The interpreter may lie in a folder that only root may pass through, so it is mounted into an open one first, in a
 mount namespace that ends with the process. Prints "skipped: …" if this root may not do that.
@@ -17,11 +19,15 @@ NOBODY = 65534
 UNSHARE = {"x86_64": 272, "aarch64": 97}
 
 
-def become_nobody() -> None:
-    """Raises OSError if this process may not."""
+def open_interpreter() -> None:
+    """Lets everybody reach the interpreter; raises OSError if this process may not."""
+    os.umask(0o022)
     syscall(UNSHARE[os.uname().machine], CLONE_NEWNS)
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     _open_up(os.path.realpath(sys.base_prefix))
+
+
+def become_nobody() -> None:
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
@@ -44,9 +50,11 @@ def _open_up(prefix: str) -> None:
 
 if __name__ == "__main__":
     try:
-        become_nobody()
+        open_interpreter()
+        if sys.argv[1] == "nobody":
+            become_nobody()
     except OSError as error:
         print(f"skipped: {error}")
         sys.exit(0)
-    sys.argv = sys.argv[1:]
+    sys.argv = sys.argv[2:]
     runpy.run_path(sys.argv[0], run_name="__main__")

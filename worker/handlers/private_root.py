@@ -38,6 +38,7 @@ def build(root: str, readable: Sequence[str], writable: Sequence[str], hidden: S
     Every path is at the place where it was. `hidden` ones are empty, even if they are below a readable one.
     `size_bytes` is for each of IN_MEMORY.
     """
+    os.umask(0o022)  # the folders in it are for the command, which may be another user
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     mount("root", root, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=4m,nr_inodes=4096")
     for folder in IN_MEMORY:

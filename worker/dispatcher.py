@@ -17,6 +17,7 @@ from core.models import Lane
 from core.placement import Candidate, Rotation, place
 from core.queue import StaleEpoch
 from core.redis_client import reaching_redis
+from core.supervision import count_escape
 from worker.batch import Batch, Committed
 from worker.failpoints import COLLECTED, COMMITTED, PUBLISHED, failpoint
 from worker.monitor.agents_live import agents_live
@@ -82,6 +83,7 @@ class Dispatcher:
                 Exception
             ) as error:  # a defect: said with its traceback, and a new term starts from what is committed
                 log.exception("dispatcher.failed")
+                count_escape("dispatcher")
                 self.progress.fail(f"{type(error).__name__}: {error}")
                 self._terms.abandon()
             self._stop.wait(RETRY_SECONDS)

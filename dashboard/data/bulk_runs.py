@@ -6,7 +6,6 @@ import atexit
 import logging
 import threading
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -76,7 +75,7 @@ class Runs:
         atexit.register(self.close)
 
     def start(self, operation: Operation, target: Target, seen: Preview, bulk: Bulk) -> str:
-        """Begins one in a thread of its own and returns its id; raises SubmissionError if too many run, or Unavailable."""
+        """Begins one in a thread and returns its id; raises SubmissionError if too many run, or Unavailable."""
         run = Run(str(uuid.uuid4()), operation, seen.changed, datetime.now(UTC))
         stop, begun = threading.Event(), threading.Event()
 

@@ -106,7 +106,7 @@ def test_an_essential_thread_that_keeps_failing_is_named_until_it_recovers(monke
             raise OSError("no descriptor")
         stop.wait()
 
-    thread = start_thread("demo failing", work, OnEscape.GO_ON, is_essential=True, is_over=stop.is_set)
+    thread = start_thread("demo failing", work, OnEscape.GO_ON, is_essential=True)
     wait_until(lambda: any("demo failing" in p and "no descriptor" in p for p in supervision.problems()))
     is_broken.clear()
     wait_until(lambda: not any("demo failing" in problem for problem in supervision.problems()))

@@ -94,6 +94,8 @@ class EmbeddedServers:
         Raises Unavailable if one does not start.
         """
         dead = [server for server in reversed(self._wanted) if not server.answers()]  # Redis is quicker to start
+        if not dead:
+            return []
         restarted = []
         with self._one_at_a_time():
             for server in dead:

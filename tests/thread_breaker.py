@@ -20,6 +20,7 @@ from worker.agents.context import TaskContext
 
 FOLDER = "TASKYARD_TEST_BREAK_FOLDER"
 STALLED_SECONDS = 4.0
+SILENT_SECONDS = 3.0
 
 
 class Broken(Exception):
@@ -66,6 +67,8 @@ def _break(folder: Path) -> None:
 
 if Path(sys.argv[0]).name in ("__main__.py", "main.py") and os.environ.get(FOLDER):  # no child of a slot
     from worker import health
+    from worker.agents import base, pool
 
     health.STALLED_SECONDS = STALLED_SECONDS
+    base.SILENT_SECONDS = pool.SILENT_SECONDS = pool.ALL_UNWELL_SECONDS = SILENT_SECONDS
     threading.Thread(target=_break, args=(Path(os.environ[FOLDER]),), name="breaker", daemon=True).start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -13,6 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,12 +25,16 @@ import pytest
 
 from core.config import load_settings
 from core.database import Database
-from core.embedded import endpoints
+from core.embedded import Endpoints
+from core.keys import Keys
+from core.models import Task
 from core.queue import Queue
 from core.redis_client import connect_redis
 from core.registry import registry
+from core.store.reading import get_task
 from core.submission import Submitter
 from tests.acceptance.main import ROOT, Main
+from tests.databases import Databases
 from tests.integration.test_exporter import free_port
 from tests.servers import wait_until
 from tests.thread_breaker import FOLDER
@@ -41,8 +47,11 @@ OF_AGENTS = ("inbox", "heart", "outbox", "slot-0", "slot-1", "watchdog", "async-
 class Yard(Main):
     """A main job with the module that breaks threads, a port for its health, and a way to submit quickly."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database_url: str, redis_url: str) -> None:
         super().__init__(folder)
+        self.settings = load_settings(
+            database_url=database_url, redis_url=redis_url, namespace=f"test-{uuid.uuid4().hex[:12]}"
+        )
         (folder / "pool.toml").write_text(
             (folder / "pool.toml").read_text().replace('"diagnostic.*"', '"broken.*", "diagnostic.*"')
         )
@@ -56,20 +65,37 @@ class Yard(Main):
             FOLDER: str(self.break_folder),
         }
 
-    def connect(self) -> None:
-        """Once the servers are there."""
-        urls = wait_until(lambda: endpoints(self.data_dir), 60)
-        settings = load_settings(database_url=urls[0], redis_url=urls[1])
-        self.database = Database(urls[0])
-        queue = Queue(connect_redis(urls[1]), settings.namespace, settings.placement_of)
+        for name in ("database_url", "redis_url", "namespace"):
+            self.environment[f"TASKYARD_{name.upper()}"] = getattr(self.settings, name)
         registry.load(("tests.thread_breaker",))
-        self.submitter = Submitter(settings, registry, self.database, queue)
+        self.database = Database(database_url)
+        queue = Queue(connect_redis(redis_url), self.settings.namespace, self.settings.placement_of)
+        self.submitter = Submitter(self.settings, registry, self.database, queue)
+
+    def task(self, task_id: str) -> Task:
+        with self.database.transaction() as tx:
+            return get_task(tx, task_id)
+
+    def close(self) -> None:
+        """Ends what runs, and what is in Redis."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(timeout=60)
+        wait_until(lambda: not self.leftovers(), 20)
+        with connect_redis(self.settings.redis_url) as client:
+            for key in client.scan_iter(f"{Keys(self.settings.namespace).prefix}*", count=1000):
+                client.delete(key)
+        self.database.close()
 
     def work(self, kind: str = "broken.thread", count: int = 1, seconds: float = 20) -> None:
         """Submits tasks and waits for their success."""
         ids = self.submitter.submit_many([{"type": kind}] * count)
         for task_id in ids:
-            wait_until(lambda task_id=task_id: self.task(task_id).state == "completed", seconds, f"{kind} completed")
+            try:
+                wait_until(lambda task_id=task_id: self.task(task_id).state == "completed", seconds)
+            except AssertionError:
+                raise AssertionError(f"not completed in {seconds} s: {self.task(task_id)}") from None
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and text of a page of the exporter; 0 if it gives no answer."""
@@ -86,8 +112,12 @@ class Yard(Main):
         return self.get("/healthz") == (200, "ok\n")
 
     def agents(self) -> list[psutil.Process]:
-        children = psutil.Process(self.processes[-1].pid).children()
-        return [child for child in children if "worker.agents.main" in child.cmdline()]
+        found = []
+        for child in psutil.Process(self.processes[-1].pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                if "worker.agents.main" in child.cmdline():
+                    found.append(child)
+        return found
 
     def escapes(self, thread: str) -> float:
         """How often it was counted that something escaped from these threads."""
@@ -100,30 +130,33 @@ class Yard(Main):
 
 
 @contextmanager
-def new_yard(yard_class: type[Yard] = Yard) -> Iterator[Yard]:
+def new_yard(databases: Databases, endpoints: Endpoints) -> Iterator[Yard]:
     folder = Path(tempfile.mkdtemp(prefix="taskyard-run-"))
-    yard = yard_class(folder)
-    try:
-        yield yard
-    finally:
-        for process in yard.processes:
-            if process.poll() is None:
-                process.terminate()
-                process.wait(timeout=60)
-        wait_until(lambda: not yard.leftovers(), 20)
-        shutil.copy(yard.log, "/tmp/threads/last.log")
-        shutil.rmtree(folder)
+    with databases.copy() as database_url:
+        running = Yard(folder, database_url, endpoints.redis_url)
+        try:
+            yield running
+        finally:
+            running.close()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
-def yard() -> Iterator[Yard]:
-    with new_yard() as running:
-        running.start("--migrate", "--dashboard")
-        running.connect()
+def yard(databases: Databases, server_endpoints: Endpoints) -> Iterator[Yard]:
+    """One for all that it survives."""
+    with new_yard(databases, server_endpoints) as running:
+        running.start("--dashboard")
         wait_until(lambda: running.get("/readyz")[0] == 200, 60, "ready")
         wait_until(lambda: b"Taskyard is up" in running.log.read_bytes(), 60, "the dashboard is up")
         for kind in KINDS:
             running.work(kind)
+        yield running
+
+
+@pytest.fixture
+def own_yard(databases: Databases, server_endpoints: Endpoints) -> Iterator[Yard]:
+    """One for a test that ends it."""
+    with new_yard(databases, server_endpoints) as running:
         yield running
 
 
@@ -167,12 +200,12 @@ def open_tasks(yard: Yard) -> int:
 @contextmanager
 def locked(yard: Yard) -> Iterator[None]:
     """Somebody holds a table that every tick needs."""
-    url = endpoints(yard.data_dir)[0].replace("+psycopg2", "")
-    with psycopg2.connect(url) as connection:
+    connection = psycopg2.connect(yard.settings.database_url.replace("+psycopg2", ""))
+    try:
         connection.cursor().execute("LOCK TABLE holds IN ACCESS EXCLUSIVE MODE")
         yield
-        connection.rollback()
-    connection.close()
+    finally:
+        connection.close()  # also of a server that was stopped meanwhile
 
 
 def test_a_locked_table_turns_it_red_and_says_why(yard: Yard) -> None:
@@ -190,30 +223,38 @@ def test_a_killed_dashboard_is_started_again(yard: Yard) -> None:
     page.kill()
     wait_until(lambda: yard.events("dashboard.exited"), 10)
 
-    def answers() -> bool:
-        try:
-            with urllib.request.urlopen(address, timeout=2) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
-
-    wait_until(answers, 30, "on the same port")
+    wait_until(lambda: answers(address), 30, "on the same port")
     wait_until(lambda: yard.events("dashboard.is_back"), 10)
+
+
+def answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def take_descriptors(process: psutil.Process) -> None:
+    """Leaves it none that it does not have."""
+    process.rlimit(resource.RLIMIT_NOFILE, (3, process.rlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+def give_descriptors(process: psutil.Process) -> None:
+    process.rlimit(resource.RLIMIT_NOFILE, (process.rlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_agent_without_descriptors_ends_attempts_and_recovers(yard: Yard, kind: str) -> None:
     """As `prlimit --nofile` does to a running agent; then it gets them back, or is replaced."""
-    with yard.database.transaction() as tx:
-        tx.rows("SELECT 1", {})
     for agent in yard.agents():
         for child in agent.children(recursive=True):
             child.kill()  # the next attempt needs a new one, and descriptors for it
-        agent.rlimit(resource.RLIMIT_NOFILE, (max(3, agent.num_fds() - 2), 65536))
+        take_descriptors(agent)
     ids = yard.submitter.submit_many([{"type": kind}] * 8)
     time.sleep(1.0)
     for agent in yard.agents():
-        agent.rlimit(resource.RLIMIT_NOFILE, (4096, 65536))
+        give_descriptors(agent)
     for task_id in ids:
         wait_until(lambda task_id=task_id: yard.task(task_id).finished_at, 30, "the task ends")
     assert {yard.task(task_id).state for task_id in ids} == {"completed"}
@@ -225,7 +266,7 @@ def test_agents_that_can_start_no_process_are_replaced(yard: Yard) -> None:
     for agent in yard.agents():
         for child in agent.children(recursive=True):
             child.kill()
-        agent.rlimit(resource.RLIMIT_NOFILE, (max(3, agent.num_fds() - 2), 65536))
+        take_descriptors(agent)
     yard.work("broken.process", count=12, seconds=60)
     wait_until(lambda: not before & {agent.pid for agent in yard.agents()}, 30, "new agent processes")
     wait_until(yard.is_well, 20)
@@ -234,76 +275,90 @@ def test_agents_that_can_start_no_process_are_replaced(yard: Yard) -> None:
 # how it ends
 
 
-def test_a_second_signal_ends_it_while_the_dispatcher_waits_for_a_lock() -> None:
-    with new_yard() as yard:
-        process = yard.start("--migrate")
-        yard.connect()
-        wait_until(lambda: yard.get("/readyz")[0] == 200, 60)
-        with locked(yard):
-            time.sleep(1.5)  # a tick is under way: one begins every second
-            process.send_signal(signal.SIGINT)
-            wait_until(lambda: yard.events("worker.draining"), 10)
-            process.send_signal(signal.SIGINT)
-            began = time.monotonic()
-            process.wait(timeout=30)
-            assert time.monotonic() - began < 15
-        wait_until(lambda: not yard.leftovers(), 15, "nothing is left running")
-
-
-@pytest.mark.parametrize("closed", ["stdout", "stderr", "both"])
-def test_a_run_whose_output_nobody_reads_works_on(closed: str) -> None:
-    with new_yard() as yard:
-        read_end, write_end = os.pipe()
-        os.close(read_end)
-        with yard.log.open("ab") as log:
-            streams = {name: write_end if closed in (name, "both") else log for name in ("stdout", "stderr")}
-            process = subprocess.Popen(
-                [sys.executable, "-m", "worker", "run", "--migrate", "--dashboard"],
-                cwd=ROOT,
-                env=yard.environment,
-                start_new_session=True,
-                **streams,
-            )
-        os.close(write_end)
-        yard.processes.append(process)
-        yard.connect()
-        wait_until(lambda: yard.get("/readyz")[0] == 200, 60)
-        yard.work()
-        assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
-
-
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs a process namespace")
-def test_process_1_buries_what_is_orphaned_to_it() -> None:
-    with new_yard() as yard:
-        with yard.log.open("ab") as log:
-            unshared = subprocess.Popen(
-                ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-m", "worker", "run", "--migrate"],
-                cwd=ROOT,
-                env=yard.environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        yard.processes.append(unshared)
-        yard.connect()
-        wait_until(lambda: yard.get("/readyz")[0] == 200, 60)
-        [first] = psutil.Process(unshared.pid).children()
-        agents = [p for p in first.children(recursive=True) if "worker.agents.main" in p.cmdline()]
-        assert len(agents) == 2
-        yard.work("broken.process")
-        for agent in agents:
-            agent.kill()
+def test_process_1_buries_orphans_and_a_second_signal_ends_it_while_a_tick_waits_for_a_lock(own_yard: Yard) -> None:
+    yard = own_yard
+    with yard.log.open("ab") as log:
+        unshared = subprocess.Popen(
+            ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-m", "worker", "run"],
+            cwd=ROOT,
+            env=yard.environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    yard.processes.append(unshared)
+    wait_until(lambda: yard.get("/readyz")[0] == 200, 60)
+    [first] = psutil.Process(unshared.pid).children()
+    agents = [p for p in first.children(recursive=True) if "worker.agents.main" in p.cmdline()]
+    assert len(agents) == 2
+    yard.work("broken.process")
+    for agent in agents:
+        agent.kill()
 
-        def zombies() -> list[psutil.Process]:
-            return [p for p in first.children(recursive=True) if p.status() == psutil.STATUS_ZOMBIE]
+    def zombies() -> list[psutil.Process]:
+        return [p for p in first.children(recursive=True) if p.status() == psutil.STATUS_ZOMBIE]
 
-        wait_until(lambda: len(yard.events("agent.started")) >= 4, 20, "other agents")
-        yard.work("broken.process")
-        wait_until(lambda: not quietly(zombies), 10, "no zombie")
-        first.send_signal(signal.SIGTERM)
-        unshared.wait(timeout=60)
+    wait_until(lambda: len(yard.events("agent.started")) >= 4, 20, "other agents")
+    yard.work("broken.process")
+    wait_until(lambda: not quietly(zombies), 10, "no zombie")
+
+    with locked(yard):
+        time.sleep(1.5)  # a tick is under way: one begins every second
+        first.send_signal(signal.SIGINT)
+        wait_until(lambda: yard.events("worker.draining"), 10)
+        first.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        unshared.wait(timeout=30)
+        assert time.monotonic() - began < 10
+
+
+def test_a_run_whose_output_nobody_reads_works_on(own_yard: Yard) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "worker", "run", "--dashboard"],
+        cwd=ROOT,
+        env=own_yard.environment,
+        start_new_session=True,
+        stdout=write_end,
+        stderr=write_end,
+    )
+    os.close(write_end)
+    own_yard.processes.append(process)
+    wait_until(lambda: own_yard.get("/readyz")[0] == 200, 60)
+    own_yard.work()
+    address = f"http://127.0.0.1:{own_yard.environment['TASKYARD_DASHBOARD_PORT']}/healthz"
+    wait_until(lambda: answers(address), 30)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 0
+
+
+def test_a_host_of_agents_says_whether_they_work(own_yard: Yard) -> None:
+    with own_yard.log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "worker", "agent"],
+            cwd=ROOT,
+            env=own_yard.environment,
+            start_new_session=True,
+            stdout=log,
+            stderr=log,
+        )
+    own_yard.processes.append(process)
+    wait_until(own_yard.is_well, 20)
+    status, text = own_yard.get("/readyz")
+    assert (status, text) == (503, "no agent takes work yet\n")  # no worker has welcomed them
+    wait_until(lambda: 'taskyard_pool_agents{state="working"} 2.0' in own_yard.get("/metrics")[1], 10)
+    for agent in own_yard.agents():
+        agent.suspend()
+    try:
+        wait_until(lambda: own_yard.get("/healthz")[0] == 503, 30)
+        assert "agent tiny-1: its process has said nothing for" in own_yard.get("/healthz")[1]
+    finally:
+        for agent in own_yard.agents():
+            agent.resume()
+    wait_until(own_yard.is_well, 10)
 
 
 def quietly(look: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:

@@ -57,12 +57,15 @@ class Yard(Main):
         )
         self.break_folder = folder / "break"
         self.break_folder.mkdir()
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
         self.port = free_port()
         self.environment |= {
             "TASKYARD_TASK_MODULES": "tests.thread_breaker",
             "TASKYARD_METRICS_PORT": str(self.port),
             "TASKYARD_DASHBOARD_PORT": str(free_port()),
             FOLDER: str(self.break_folder),
+            "TMPDIR": str(self.temporary),
         }
 
         for name in ("database_url", "redis_url", "namespace"):
@@ -141,10 +144,22 @@ def new_yard(databases: Databases, endpoints: Endpoints) -> Iterator[Yard]:
     shutil.rmtree(folder)
 
 
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A disk of few bytes and inodes, where that is allowed."""
+    options = "size=4m,nr_inodes=300,mode=1777"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True)
+    try:
+        yield
+    finally:
+        if mounted.returncode == 0:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
 @pytest.fixture(scope="module")
 def yard(databases: Databases, server_endpoints: Endpoints) -> Iterator[Yard]:
     """One for all that it survives."""
-    with new_yard(databases, server_endpoints) as running:
+    with new_yard(databases, server_endpoints) as running, small_disk(running.temporary):
         running.start("--dashboard")
         wait_until(lambda: running.get("/readyz")[0] == 200, 60, "ready")
         wait_until(lambda: b"Taskyard is up" in running.log.read_bytes(), 60, "the dashboard is up")
@@ -270,6 +285,60 @@ def test_agents_that_can_start_no_process_are_replaced(yard: Yard) -> None:
     yard.work("broken.process", count=12, seconds=60)
     wait_until(lambda: not before & {agent.pid for agent in yard.agents()}, 30, "new agent processes")
     wait_until(yard.is_well, 20)
+
+
+@pytest.mark.parametrize("of", ["bytes", "inodes"])
+def test_a_full_temporary_folder_costs_attempts_and_no_agent(yard: Yard, of: str) -> None:
+    if not yard.temporary.is_mount():
+        pytest.skip("a tmpfs can't be mounted here")
+    for agent in yard.agents():
+        for child in agent.children(recursive=True):
+            child.kill()  # the next attempt needs a new one, and a file for it
+    number = 0
+    with contextlib.suppress(OSError):
+        while True:
+            number += 1
+            (yard.temporary / str(number)).write_bytes(b"x" * (65536 if of == "bytes" else 0))
+    ids = yard.submitter.submit_many([{"type": "broken.process"}] * 4)
+    time.sleep(1.0)
+    for file in yard.temporary.iterdir():
+        if file.name.isdigit():
+            file.unlink()
+    for task_id in ids:
+        wait_until(lambda task_id=task_id: yard.task(task_id).state == "completed", 30, "the task is completed")
+    wait_until(yard.is_well, 20)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_agent_without_memory_recovers_or_is_replaced(yard: Yard, kind: str) -> None:
+    """Neither threads nor large objects can be had for a while."""
+    for agent in yard.agents():
+        hard = agent.rlimit(resource.RLIMIT_AS)[1]
+        agent.rlimit(resource.RLIMIT_AS, (agent.memory_info().vms, hard))
+    ids = yard.submitter.submit_many([{"type": kind}] * 8)
+    time.sleep(1.0)
+    for agent in yard.agents():
+        agent.rlimit(resource.RLIMIT_AS, (agent.rlimit(resource.RLIMIT_AS)[1],) * 2)
+    for task_id in ids:
+        wait_until(lambda task_id=task_id: yard.task(task_id).state == "completed", 30, "the task is completed")
+    wait_until(yard.is_well, 20)
+
+
+def test_a_worker_without_descriptors_neither_spins_nor_dies(yard: Yard) -> None:
+    worker = psutil.Process(yard.processes[-1].pid)
+    take_descriptors(worker)
+    wait_until(lambda: not yard.is_well(), 10)  # nobody is answered
+    cpu_seconds = sum(worker.cpu_times()[:2])
+    time.sleep(1.0)
+    assert sum(worker.cpu_times()[:2]) - cpu_seconds < 0.8, "a connection that can't be accepted is no reason to spin"
+    agents = yard.agents()
+    agents[0].kill()  # there is no pipe for another one
+    wait_until(lambda: yard.events("agent.not_started"), 10)
+    give_descriptors(worker)
+    wait_until(yard.is_well, 10)
+    wait_until(lambda: len(yard.agents()) == len(agents), 10)
+    for each in KINDS:
+        yard.work(each)
 
 
 # how it ends

@@ -7,6 +7,7 @@ A file BREAK/<name> with the name of a thread breaks it in every process that ha
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 import threading
@@ -31,6 +32,7 @@ class Nothing(BaseModel):
     """No fields."""
 
 
+log = logging.getLogger("worker.test")
 QUICK = RetryPolicy(max_attempts=10, backoff_seconds=0.1)
 
 
@@ -61,6 +63,7 @@ def _break(folder: Path) -> None:
                 if thread.name == asked and asked not in broken and thread.ident is not None:
                     broken.add(asked)
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Broken))
+                    log.warning("thread %s is broken", asked)  # also for who ships the log's lines
                     (folder / f"{asked}.{os.getpid()}").touch()
         time.sleep(0.05)
 

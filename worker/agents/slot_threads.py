@@ -43,9 +43,9 @@ class SlotThreads:
         self._slots = [_Slot(index) for index in range(count)]
         self._threads: list[Supervised] = []
         self.running: dict[str, AgentChannel] = {}
-        self._last_trouble = ""
         self.failed_in_a_row = 0  # attempts that could not be run at all
         self.stuck = 0  # slots whose thread can't be stopped
+        self._last_trouble = ""
 
     @property
     def usable(self) -> int:

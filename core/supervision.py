@@ -29,7 +29,7 @@ class OnEscape(StrEnum):
     """What an exception that nobody caught means to its thread."""
 
     GO_ON = "goes on"  # its work begins anew after a pause, which grows to MOST_PAUSE_SECONDS
-    END_PROCESS = "ends the process"  # the same, but after PATIENCE_SECONDS of it the process has to be replaced
+    END_PROCESS = "goes on for a while"  # the same, but after PATIENCE_SECONDS of it the process has to be replaced
     END_THREAD = "ends"  # it was to be short; whoever waits for it is told by other means
 
 

@@ -16,6 +16,7 @@ from core.live import AgentLive
 from core.models import Lane
 from core.queue import StaleEpoch
 from core.redis_client import reaching_redis
+from core.supervision import count_escape
 from worker.batch import Batch, Committed
 from worker.failpoints import COLLECTED, COMMITTED, PUBLISHED, failpoint
 from worker.monitor.agents_live import agents_live
@@ -87,6 +88,7 @@ class Dispatcher:
                 pause = min(2 * pause, MOST_RETRY_SECONDS)
             except Exception as error:  # a defect: said with its traceback, and a new term begins
                 log.exception("dispatcher.failed")
+                count_escape("dispatcher")
                 self.progress.fail(f"{type(error).__name__}: {error}")
                 self._terms.abandon()
             self._stop.wait(pause)

@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +14,7 @@ from core.config import Settings, load_settings
 from core.embedded import Endpoints, resolve, running_urls
 from core.errors import ConfigurationError
 from core.registry import registry
-
-MIN_FREE_DISK_BYTES = 1 << 30
-MIN_OPEN_FILES = 1024
-MIN_PROCESSES = 512
+from worker.room import room_checks
 
 
 def checks(settings: Settings | None = None) -> list[Check]:
@@ -66,7 +60,7 @@ def local_checks(settings: Settings) -> list[Check]:
         _pool_check(settings),
         *_unmatched_checks(settings),
         *local_data_checks(settings.data_dir),
-        limits_check(),
+        *room_checks(settings.data_dir),
         code_execution_check(settings),
     ]
 
@@ -97,7 +91,7 @@ def _unmatched_checks(settings: Settings) -> Iterator[Check]:
 
 
 def local_data_checks(data_dir: Path) -> Iterator[Check]:
-    """Whether the data folder, or the folder it will be made in, is writable and has room."""
+    """Whether the data folder, or the folder it will be made in, is writable."""
     folder = data_dir.expanduser().absolute()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     try:
@@ -106,28 +100,6 @@ def local_data_checks(data_dir: Path) -> Iterator[Check]:
     except OSError as error:
         reason = error.strerror or str(error)
         yield problem("data folder", f"{existing} is not writable: {reason}", "set TASKYARD_DATA_DIR to one that is")
-    free = shutil.disk_usage(existing).free
-    found = f"{free / (1 << 30):.1f} GiB free"
-    if free < MIN_FREE_DISK_BYTES:
-        yield warning("disk", found, f"free space on the disk of {folder}: at least 1 GiB")
-    else:
-        yield fine("disk", found)
-
-
-def limits_check() -> Check:
-    """Whether the system lets this user have enough files and processes."""
-    limits = {
-        "open files (ulimit -n)": (resource.RLIMIT_NOFILE, MIN_OPEN_FILES),
-        "processes (ulimit -u)": (resource.RLIMIT_NPROC, MIN_PROCESSES),
-    }
-    low = []
-    for name, (limit, least) in limits.items():
-        soft = resource.getrlimit(limit)[0]
-        if soft != resource.RLIM_INFINITY and soft < least:
-            low.append(f"{soft} {name}, expected {least} or more")
-    if low:
-        return warning("process limits", "; ".join(low), "raise them: agents run each task in a process of its own")
-    return fine("process limits", f"enough for {os.cpu_count()} CPUs")
 
 
 def _not_running(name: str) -> Check:

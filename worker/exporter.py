@@ -26,6 +26,7 @@ MOST_AT_ONCE = 64  # requests; who comes beyond is turned away
 HOME_SECONDS = 2.0  # between attempts to get the wanted port
 POLL_SECONDS = 0.5
 LACKING_SECONDS = 0.1  # a pause where descriptors are lacking: the connection that waits would be seen at once again
+REQUEST_BYTES = 1 << 16
 BUSY = b"HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
 # No page is shown here, none of another site may read or frame this, and nothing of it is kept.
 SAFE_HEADERS = (
@@ -204,6 +205,7 @@ def _open_reserve() -> int | None:
 
 def _turn_away(connection: socket.socket, reason: str) -> None:
     connection.settimeout(1)
+    connection.recv(REQUEST_BYTES)  # what is not read resets the connection, and the answer would be lost
     connection.sendall(BUSY + reason.encode())
 
 

@@ -24,8 +24,13 @@ class SupervisedScheduler(BlockingScheduler):
         BaseScheduler.start(self, paused)
         start_thread(
             "scheduler",
-            self._main_loop,
+            self._begin,
             OnEscape.GO_ON,
             is_essential=True,
             is_over=lambda: self.state == STATE_STOPPED,
         )
+
+    def _begin(self) -> None:
+        """Runs the loop, which would wait for a first wake-up: begun anew, nobody would give it one."""
+        self._event.set()
+        self._main_loop()

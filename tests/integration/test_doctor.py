@@ -24,7 +24,7 @@ from core.migrations import migrate
 from core.pooler import Pooling
 from core.probes import DatabaseFacts, RedisFacts
 from core.redis_client import connect_redis
-from worker import doctor
+from worker import doctor, room
 from worker.doctor import checks, require, server_checks
 
 PASSWORD = "pa ss/w:rd@ä"
@@ -324,12 +324,34 @@ def test_data_folder_closed(tmp_path: Path) -> None:
     assert not by_name(list(doctor.local_data_checks(tmp_path / "closed")))["data folder"].ok
 
 
-def test_little_disk_and_low_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "MIN_FREE_DISK_BYTES", 1 << 60)
-    monkeypatch.setattr(doctor, "MIN_OPEN_FILES", 1 << 60)
+def test_little_room_and_low_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = (
+        "MIN_FREE_DISK_BYTES",
+        "MIN_FREE_TEMPORARY_BYTES",
+        "MIN_FREE_SHARED_BYTES",
+        "MIN_FREE_INODES",
+        "MIN_OPEN_FILES",
+    )
+    for name in names:
+        monkeypatch.setattr(room, name, 1 << 60)
+    found = by_name(list(room.room_checks(tmp_path)))
+    for name in ("disk", "disk inodes", "temporary folder", "shared memory", "process limits"):
+        assert found[name].warning, name
+        assert found[name].advice
+    assert "open files (ulimit -n)" in found["process limits"].found
+    monkeypatch.undo()
+    assert by_name([room.limits_check()])["process limits"].ok
 
-    assert by_name(list(doctor.local_data_checks(tmp_path)))["disk"].warning
-    assert doctor.limits_check().warning
+
+def test_a_temporary_folder_that_takes_no_file_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(room.tempfile, "TemporaryFile", refuse)
+    found = by_name(list(room.room_checks(tmp_path)))["temporary folder"]
+    assert not found.ok
+    assert "No space left on device" in found.found
+    assert "TMPDIR" in found.advice
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,8 @@ class BaseAgent(abc.ABC):
 
     def is_unable(self) -> bool:
         """Whether this process can't run anything any more, as far as it has tried: it has to be replaced."""
-        return self._slots.failed_in_a_row >= UNABLE_AFTER
+        is_mute = self.outbox.refused_seconds > SILENT_SECONDS and self.heart.is_heard_lately(SILENT_SECONDS)
+        return is_mute or self._slots.failed_in_a_row >= UNABLE_AFTER
 
     def problems(self) -> list[str]:
         """Why this agent does no work, one line each; none if it reads its inbox, beats and has a slot."""
@@ -176,6 +177,8 @@ class BaseAgent(abc.ABC):
             found.append(f"its inbox was last read {unread:.0f} s ago{self.heart.reason}")
         if not self.heart.is_heard_lately(SILENT_SECONDS):
             found.append(f"no heartbeat of it was answered for {self.heart.silence_seconds:.0f} s{self.heart.reason}")
+        if self.outbox.refused_seconds > SILENT_SECONDS:
+            found.append(f"no report of it could be sent for {self.outbox.refused_seconds:.0f} s{self.heart.reason}")
         if not self._slots.usable:
             found.append("all its slots are stuck")
         return found

@@ -37,6 +37,7 @@ class Heart:
         self._last_trouble = ""
         self._thread: Supervised | None = None
         self._usage = (0.0, 0)
+        self._is_blind = False  # /proc could not be read
         self._number = 0
         self.generation = ""
 
@@ -108,8 +109,11 @@ class Heart:
         try:
             with self._process.oneshot():
                 self._usage = (self._process.cpu_percent(), self._process.memory_info().rss)
+            self._is_blind = False
         except (OSError, psutil.Error) as error:  # no descriptor is left: that must not silence the heart
-            self.note_trouble(f"/proc can't be read: {error}")
+            if not self._is_blind:
+                log.warning("agent.blind", agent=self._agent.info.id, reason=str(error))
+            self._is_blind = True
         return self._usage
 
     def note_trouble(self, trouble: str) -> None:

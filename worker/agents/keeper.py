@@ -16,6 +16,7 @@ import errno
 import gc
 import importlib
 import json
+import logging
 import os
 import select
 import signal
@@ -32,6 +33,7 @@ from core.registry import BUILTIN_MODULES
 from worker.agents.descendants import become_subreaper, kill_children, kill_marked
 
 CLOSE_SECONDS = 10.0
+logger = logging.getLogger(__name__)
 MARK = "TASKYARD_KEEPER"  # in the environment of all that a keeper starts
 FORK, STOP = b"F", b"S"
 DESCRIPTORS = 2  # of a fork: the connection and the crash file
@@ -100,7 +102,10 @@ class Keeper:
         except subprocess.TimeoutExpired:
             self._process.kill()
         if self._process.wait() != 0:
-            kill_marked(f"{MARK}={self._mark}")  # it could not clear up itself
+            try:
+                kill_marked(f"{MARK}={self._mark}")  # it could not clear up itself
+            except OSError as error:  # no descriptor is left to look; what it left dies with its parents
+                logger.warning("processes of handlers can't be looked for: %s", error)
 
     def _ask(self, request: bytes, pid: int, descriptors: Sequence[int] = ()) -> int:
         with self._lock:

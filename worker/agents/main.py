@@ -38,7 +38,7 @@ from worker.logs import configure_logs
 PROOF_LIMIT = 1_000  # characters
 EXIT_REPLACE = 75  # EX_TEMPFAIL: start another one
 START_RETRY_SECONDS = 0.5
-UNABLE = "attempts could not be begun for lack of descriptors, processes, memory or disk"
+UNABLE = "attempts could not be begun, or reports not be sent, for lack of descriptors, processes, memory or disk"
 
 log = structlog.get_logger(__name__)
 

@@ -43,6 +43,7 @@ class Outbox:
         self._has_reports = threading.Event()
         self._is_closed = False
         self._is_away = False
+        self._refused_since: float | None = None  # monotonic seconds
         self._thread = start_thread(
             "outbox", self._flush_late, OnEscape.END_PROCESS, is_essential=True, is_over=lambda: self._is_closed
         )
@@ -64,6 +65,12 @@ class Outbox:
     def send(self, *reports: Report) -> None:
         """Sends reports, and all before them, now; they have arrived when this returns. Raises Unavailable."""
         self._flush(reports)
+
+    @property
+    def refused_seconds(self) -> float:
+        """For how long no report could be sent; 0 if the last one arrived."""
+        since = self._refused_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def close(self, timeout_seconds: float) -> bool:
         """Sends what is left; False if Redis did not take it in time."""
@@ -88,11 +95,13 @@ class Outbox:
                     for entry in _entries([*reports, *extra]):
                         self._queue.report(entry)
             except BaseException:
+                self._refused_since = self._refused_since or time.monotonic()
                 with self._mutex:
                     self._reports, self._ended = reports + self._reports, ended + self._ended
                     self._has_reports.set()
                 self._spool.keep(reports)
                 raise
+            self._refused_since = None
             self._spool.clear()
         if ended:
             self._on_arrival(ended)

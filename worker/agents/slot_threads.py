@@ -45,6 +45,7 @@ class SlotThreads:
         self.running: dict[Pair, AgentChannel] = {}
         self.failed_in_a_row = 0  # attempts that could not be run at all
         self.stuck = 0  # slots whose thread can't be stopped
+        self._last_trouble = ""
 
     @property
     def usable(self) -> int:
@@ -89,9 +90,12 @@ class SlotThreads:
                 return False
             try:
                 agent.outbox.send(Started(agent_id, pairs, time.time()))
+                self._last_trouble = ""
                 return True
             except Unavailable as error:
-                agent.heart.note_trouble(str(error))
+                if str(error) != self._last_trouble:  # said once; the heart's own answers are another matter
+                    self._last_trouble = str(error)
+                    log.warning("starts can't be reported: %s", error)
                 time.sleep(RETRY_SECONDS)
         agent.hand_back(pairs)
         return False

@@ -102,6 +102,11 @@ class Dispatcher:
         """Asks the tick for a periodic duty: ROSTER or SWEEP (P15)."""
         self._asked.add(duty)
 
+    def blocked(self, least_seconds: float) -> list[str]:
+        """What the tick could not do for so long since a table is locked, one line each. Any thread may ask."""
+        term = self.term
+        return [] if term is None else term.committer.lock_waits.problems(self._clock.monotonic(), least_seconds)
+
     def _lead(self, term: Term) -> None:
         self._asked |= {ROSTER, SWEEP}
         self.term = term

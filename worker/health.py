@@ -11,10 +11,10 @@ from core import supervision
 from core.supervision import OnEscape, start_thread
 from worker.agents.pool import Pool
 from worker.dashboard_keeper import DashboardKeeper
+from worker.dispatcher import Dispatcher
 from worker.duties import Duties
 from worker.monitor.server_watch import ServerWatch
 from worker.monitor.signals import OwnState
-from worker.progress import Progress
 
 STALLED_SECONDS = 20.0  # without a tick or a check on standby: an outage shows within 30 s
 READY_SECONDS = 8.0  # without a tick or check: it could not take work now
@@ -27,9 +27,15 @@ class WorkerHealth:
     """Of a process that leads or stands by, with its agents and its dashboard if it has them."""
 
     def __init__(
-        self, progress: Progress, duties: Duties, pool: Pool, servers: ServerWatch, is_stopping: Callable[[], bool]
+        self,
+        dispatcher: Dispatcher,
+        duties: Duties,
+        pool: Pool,
+        servers: ServerWatch,
+        is_stopping: Callable[[], bool],
     ) -> None:
-        self._progress, self._duties, self._pool, self._servers = progress, duties, pool, servers
+        self._dispatcher, self._progress = dispatcher, dispatcher.progress
+        self._duties, self._pool, self._servers = duties, pool, servers
         self._is_stopping = is_stopping
         self.dashboard: DashboardKeeper | None = None
 
@@ -41,6 +47,7 @@ class WorkerHealth:
         stalled = self._progress.stalled_seconds
         if stalled > STALLED_SECONDS:
             found.append(f"dispatcher: no tick ended for {stalled:.0f} s: it waits for {self._progress.waits_for}")
+        found += self._dispatcher.blocked(STALLED_SECONDS)
         found += supervision.problems()
         found += [f"duty {name!r}: {text}" for name, text in self._duties.late().items()]
         found += self._pool.problems()
@@ -66,6 +73,7 @@ class WorkerHealth:
             found.append("the worker is stopping")
         if STALLED_SECONDS >= self._progress.stalled_seconds > READY_SECONDS:
             found.append(f"dispatcher: it waits for {self._progress.waits_for}")
+        found += [text for text in self._dispatcher.blocked(READY_SECONDS) if text not in found]
         if self._pool.specs and not self._pool.takes_work():
             found.append("no agent of this worker takes work yet")
         return found

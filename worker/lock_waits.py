@@ -33,6 +33,14 @@ class LockWaits:
         """Whether something waits, or did a moment ago, and nobody was looked for lately."""
         return bool(self._pauses or len(self._postponed) or self.waits) and now - self._looked >= LOOK_EVERY_SECONDS
 
+    def problems(self, now: float, least_seconds: float) -> list[str]:
+        """What the tick could not do for so long since a table is locked, and by whom. Any thread may ask."""
+        late = {part: now - since for part, since in self._pauses.since().items() if now - since > least_seconds}
+        who = "; ".join(dict.fromkeys(wait.text for wait in self.waits)) or "somebody holds a table that it needs"
+        return [
+            f"dispatcher: it waits for a lock: {part} not done for {age:.0f} s: {who}" for part, age in late.items()
+        ]
+
     def look(self, tx: Transaction, now: float) -> None:
         """Asks PostgreSQL who is in the way of what has waited for a while, and says what is new or over."""
         self._looked = now

@@ -78,9 +78,7 @@ class Worker:
         self._is_stopping = False
         self.duties = Duties(self._clock.monotonic)
         servers_seen = self.monitor.observer.server_watch
-        self.health = WorkerHealth(
-            self.dispatcher.progress, self.duties, self.pool, servers_seen, lambda: self._is_stopping
-        )
+        self.health = WorkerHealth(self.dispatcher, self.duties, self.pool, servers_seen, lambda: self._is_stopping)
         self.monitor.watch(self.health, self.duties)
         recent, is_leading = self.monitor.observer.recent, self.dispatcher.is_leading.is_set
         self._exporter = Exporter(

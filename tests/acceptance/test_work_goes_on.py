@@ -225,7 +225,7 @@ def locked(yard: Yard) -> Iterator[None]:
 
 def test_a_locked_table_turns_it_red_and_says_why(yard: Yard) -> None:
     with locked(yard):
-        wait_until(lambda: "PostgreSQL" in yard.get("/healthz")[1] and yard.get("/healthz")[0] == 503, 30)
+        wait_until(lambda: "is locked by process" in yard.get("/healthz")[1] and yard.get("/healthz")[0] == 503, 30)
         wait_until(lambda: yard.events("health.failed"), 10)
     wait_until(yard.is_well, 10)
     wait_until(lambda: yard.events("health.recovered"), 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -38,7 +39,8 @@ def refusing_to_save(client: redis.Redis) -> Iterator[None]:
     client.config_set("dir", "/proc")  # nobody can write there
     client.config_set("stop-writes-on-bgsave-error", "yes")
     client.set("taskyard:test:changed", "1")
-    client.bgsave()
+    with contextlib.suppress(redis.ResponseError):  # `save` may have begun one
+        client.bgsave()
     wait_until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", 20)
     with pytest.raises(redis.ResponseError, match="MISCONF"):
         client.set("taskyard:test:changed", "2")
@@ -46,9 +48,15 @@ def refusing_to_save(client: redis.Redis) -> Iterator[None]:
         yield
     finally:
         client.config_set("dir", before["dir"])
-        client.bgsave()
-        wait_until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "ok", 20)
+        wait_until(lambda: _saves(client), 20)
         client.config_set("save", before["save"])
+
+
+def _saves(client: redis.Redis) -> bool:
+    """Has a snapshot made unless one is under way already, by the same setting that makes it fail."""
+    with contextlib.suppress(redis.ResponseError):
+        client.bgsave()
+    return bool(client.info("persistence")["rdb_last_bgsave_status"] == "ok")
 
 
 def test_redis_that_cannot_save_stops_nobody_for_longer_than_that(

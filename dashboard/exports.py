@@ -29,6 +29,7 @@ from core.texts import said
 if TYPE_CHECKING:
     from core.store.auditing import AuditEntry
 
+BYTE_ORDER_MARK = "\ufeff".encode()  # without it spreadsheets take UTF-8 for the machine's old encoding
 CHUNK_ROWS = 500
 MOST_AT_ONCE = 2  # each holds a connection to PostgreSQL
 COLUMNS = ("at", "actor", "event", "task_id", "agent_id", "from_state", "to_state", "attempt", "reason", "detail")
@@ -44,7 +45,9 @@ def routes() -> list[BaseRoute]:
 
 async def audit_csv(request: Request) -> Response:
     """Events as CSV; what a spreadsheet would take for a formula is made a text."""
-    return await _exported(request, "csv", "text/csv; charset=utf-8", _csv_lines, _csv_lines_of([COLUMNS]))
+    return await _exported(
+        request, "csv", "text/csv; charset=utf-8", _csv_lines, BYTE_ORDER_MARK + _csv_lines_of([COLUMNS])
+    )
 
 
 async def audit_jsonl(request: Request) -> Response:

@@ -7,7 +7,7 @@ import logging
 import threading
 import uuid
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import streamlit as st
 
@@ -20,6 +20,7 @@ from core.store import finding, operating, reading
 from core.store.finding import Matching
 from core.task_filter import TaskFilter
 from core.texts import said
+from dashboard.data import base
 from dashboard.data.base import connections, forget
 from dashboard.data.texts import checked
 from dashboard.data.viewer import acting
@@ -78,7 +79,7 @@ class Runs:
 
     def start(self, operation: Operation, target: Target, seen: Preview, bulk: Bulk) -> str:
         """Begins one in a thread of its own and returns its id; raises SubmissionError if too many run."""
-        run = Run(str(uuid.uuid4()), operation, seen.changed, datetime.now(UTC))
+        run = Run(str(uuid.uuid4()), operation, seen.changed, base.now())
         stop = threading.Event()
         thread = threading.Thread(
             target=self._work,
@@ -152,7 +153,7 @@ class Runs:
                 self._runs[run_id] = replace(self._runs[run_id], **changes)  # type: ignore[arg-type]
 
     def _end(self, run_id: str, **changes: object) -> None:
-        self._update(run_id, ended_at=datetime.now(UTC), **changes)
+        self._update(run_id, ended_at=base.now(), **changes)
         with self._lock:
             del self._threads[run_id], self._stops[run_id]
 

@@ -50,6 +50,7 @@ class Agent:
     breakers: Sequence[OpenBreaker] = ()
     hold: Hold | None = None
     restart: RestartAsked | None = None
+    namesakes: int = 1  # boots of the name that are all heard of now
 
     @property
     def load(self) -> float:
@@ -216,6 +217,7 @@ def _agent(boots: Sequence[_Boot], hold: Hold | None, restarts: Mapping[str, Res
         breakers=tuple(breaker for live in seen[:1] for breaker in live.breakers),  # they are the name's
         hold=hold,
         restart=asked[0] if asked else None,
+        namesakes=sum(seconds <= SILENT_AFTER_SECONDS for seconds in silences),
     )
 
 

@@ -20,7 +20,7 @@ from worker.alerts.conditions import read
 from worker.monitor.signals import Anomaly, AttemptCounts, HostUsage
 
 LANE = {"queue": "mail", "type": "demo.lonely", "requires": ["gpu"], "oldest_ready_at": 100.0}
-AGENT = {"id": "a:b", "types": ["demo.*"], "tags": ["linux"], "max_concurrency": 1}
+AGENT = {"id": "a:b", "name": "a", "host": "here", "types": ["demo.*"], "tags": ["linux"], "max_concurrency": 1}
 WAITS = Histogram()
 WAITS.add(3.0)
 
@@ -29,7 +29,11 @@ class Now:
     """Something of everything."""
 
     is_led = False
-    live = SimpleNamespace(open_at=142.0, lanes=[SimpleNamespace(**LANE, ready=1)], agents=[SimpleNamespace(**AGENT)])
+    live = SimpleNamespace(
+        open_at=142.0,
+        lanes=[SimpleNamespace(**LANE, ready=1)],
+        agents=[SimpleNamespace(**AGENT | more) for more in ({}, {"name": "one"}, {"name": "one", "host": "there"})],
+    )
 
     def servers(self) -> Any:
         away = "PostgreSQL can't be reached: connection refused"
@@ -73,6 +77,9 @@ ENGLISH = {
     "latency_p99": ["1 % of the tasks of type demo.slow wait longer than 2.9 s to start"],
     "agent_lost": ["agent one was lost 1 time in 300 s", "agent two was lost 2 times in 300 s"],
     "agent_flapping": ["agent one started 1 time in 600 s", "agent two started 2 times in 600 s"],
+    "name_shared": [
+        "2 agents on here, there are named one: a hold or restart meets all of them; give one pool other names"
+    ],
     "disk": ["the disk of /data on here is 96% full"],
     "memory": ["97% of the memory of here is used"],
     "absence": ["no task of type demo.daily was submitted for 9000 s; in each of the last 6 hours there was one"],

@@ -22,6 +22,7 @@ from core.queue import Queue
 from core.redis_client import reaching_redis
 from worker.agents import spool
 from worker.agents.main import EXIT_REPLACE, Launch
+from worker.agents.namesakes import Namesakes
 from worker.agents.pool_config import AgentSpec
 
 LEAST_BACKOFF_SECONDS = 0.1
@@ -56,6 +57,7 @@ class Pool:
     _members: list[_Member] = field(default_factory=list)
     _lost: list[str] = field(default_factory=list)
     _spooled: list[Path] = field(default_factory=list)
+    _started: set[str] = field(default_factory=set)
     _stop: threading.Event = field(default_factory=threading.Event)
     _hurry: threading.Event = field(default_factory=threading.Event)
 
@@ -67,10 +69,12 @@ class Pool:
         """
         self._members = [_Member(spec) for spec in self.specs]
         self._spooled = spool.left_behind(self.data_dir)
+        namesakes = Namesakes(self.queue)
         while not self._stop.is_set():
             for member in self._members:
                 self._watch(member)
             self._report_lost()
+            namesakes.look({member.spec.name: member.agent_id for member in self._members}, self._started)
             self._stop.wait(WATCH_SECONDS)
         self._drain()
 
@@ -127,6 +131,7 @@ class Pool:
         command = [sys.executable, "-m", "worker.agents.main", argument]
         member.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
         member.agent_id, member.started = f"{spec.name}:{boot_id}", time.monotonic()
+        self._started.add(member.agent_id)
 
     def _report_lost(self) -> None:
         """Hands in what dead boots left in their spools, then tells the leader that they are gone.

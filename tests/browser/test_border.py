@@ -83,7 +83,7 @@ def test_a_page_of_another_port_gets_nothing(browser: Browser, dashboard: Dashbo
         assert tried(page, strangers_url, dashboard.url) == REFUSED
         assert tried(page, strangers_url, dashboard.url.replace("127.0.0.1", "localhost")) == REFUSED
         page.set_content(f'<iframe src="{dashboard.url}/"></iframe>')
-        expect(page.frame_locator("iframe").get_by_text("refused to connect").first).to_be_visible()
+        expect(page.frame_locator("iframe").get_by_text("refused to connect").first).to_be_attached()
         page.goto(strangers_url)
         page.set_content(f'<a href="{dashboard.url}/">there</a>')
         page.get_by_text("there").click()  # a link is followed by somebody, and shows the page to them only

@@ -66,7 +66,8 @@ class Viewer:
 def test_a_late_refresh_does_not_bring_the_old_page_back(dashboard: Dashboard) -> None:
     async def leave() -> tuple[str, str, list[str]]:
         address = f"{dashboard.url.replace('http', 'ws')}/_stcore/stream"
-        async with websockets.connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
+        options = {"origin": dashboard.url, "subprotocols": ["streamlit"], "max_size": None}
+        async with websockets.connect(address, **options) as socket:  # type: ignore[arg-type]
             viewer = Viewer(socket)
             await viewer.ask()
             await viewer.read(SECONDS, until_finished=True)
@@ -90,7 +91,8 @@ def test_a_late_refresh_does_not_bring_the_old_page_back(dashboard: Dashboard) -
 def test_a_refresh_of_the_page_that_is_shown_is_run(dashboard: Dashboard) -> None:
     async def stay() -> tuple[str, list[str]]:
         address = f"{dashboard.url.replace('http', 'ws')}/_stcore/stream"
-        async with websockets.connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
+        options = {"origin": dashboard.url, "subprotocols": ["streamlit"], "max_size": None}
+        async with websockets.connect(address, **options) as socket:  # type: ignore[arg-type]
             viewer = Viewer(socket)
             await viewer.ask()
             await viewer.read(SECONDS, until_finished=True)

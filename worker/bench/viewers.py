@@ -28,7 +28,8 @@ async def view(url: str, page: str, until: float, most_refreshes: int, *, is_pat
     """
     seen = Seen()
     address = f"{url.replace('http', 'ws')}/_stcore/stream"
-    async with websockets.connect(address, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[list-item]
+    options = {"origin": url, "subprotocols": ["streamlit"], "max_size": None}  # a browser names its page, too
+    async with websockets.connect(address, **options) as socket:  # type: ignore[arg-type]
         began = time.monotonic()
         opening = BackMsg()
         opening.rerun_script.page_name = page

@@ -64,6 +64,7 @@ KINDS: Mapping[str, Kind] = {
     "latency_p99": Kind(N_("99th percentile of a type's seconds from ready to started"), True, 300, 20, subject=_TYPE),
     "agent_lost": Kind(N_("boots of an agent that were lost"), window_seconds=300, is_whole=True),
     "agent_flapping": Kind(N_("starts of an agent"), window_seconds=600, is_whole=True),
+    "name_shared": Kind(N_("boots that use an agent's name at once, beside the first"), is_whole=True),
     "disk": Kind(N_("share of a host's disk that is used"), is_share=True),
     "memory": Kind(N_("share of a host's memory that is used"), is_share=True),
     "absence": Kind(

@@ -26,6 +26,7 @@ SHIPPED_NAMES = (  # of the rules in core/default_rules.toml
     N_("slow start"),
     N_("agent lost"),
     N_("agent flapping"),
+    N_("agent name used twice"),
     N_("disk nearly full"),
     N_("memory nearly full"),
     N_("expected work is absent"),
@@ -59,6 +60,9 @@ STARTED = (
     N_("agent {agent} started {count} time in {window} s"),
     N_("agent {agent} started {count} times in {window} s"),
 )
+SHARED = N_(
+    "{count} agents on {hosts} are named {agent}: a hold or restart meets all of them; give one pool other names"
+)
 DISK_FULL = N_("the disk of {path} on {host} is {share} full")
 MEMORY_USED = N_("{share} of the memory of {host} is used")
 ABSENT = (
@@ -87,6 +91,7 @@ _ALL = (
     SLOW_START,
     *LOST,
     *STARTED,
+    SHARED,
     DISK_FULL,
     MEMORY_USED,
     *ABSENT,

@@ -121,15 +121,14 @@ def _quoted(cell: str) -> str:
 def _arguments(row: Row, registry: Registry) -> dict[str, Any]:
     given = {name: value for name, value in row.values.items() if value is not None}
     fields = {name: given.pop(name) for name in list(given) if name.startswith(INPUT_PREFIX)}
-    if "type" not in given:
-        raise refused("type", None, said("the name of a task type"))
+    if not isinstance(given.get("type"), str):
+        raise refused("type", given.get("type"), said("the name of a task type"))
     if fields and "input" in given:
         raise refused("input", given["input"], said("either input or input.<field>, not both"))
     if row.is_text:
         given = {name: _meant(name, value) for name, value in given.items()}
     if fields:
-        model = registry.get(given["type"]).input_model if isinstance(given["type"], str) else BaseModel
-        known = _fields_by_path(model)
+        known = _fields_by_path(registry.get(given["type"]).input_model)
         given["input"] = _nested({name: _input(name, value, known, row.is_text) for name, value in fields.items()})
     if isinstance(given.get("requires"), str):
         given["requires"] = [tag for tag in re.split(r"[\s,;]+", given["requires"]) if tag]

@@ -11,7 +11,6 @@ import io
 import itertools
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import anyio
@@ -29,6 +28,7 @@ from core.texts import said
 if TYPE_CHECKING:
     from core.store.auditing import AuditEntry
 
+BYTE_ORDER_MARK = "\ufeff".encode()  # without it spreadsheets take UTF-8 for the machine's old encoding
 CHUNK_ROWS = 500
 MOST_AT_ONCE = 2  # each holds a connection to PostgreSQL
 COLUMNS = ("at", "actor", "event", "task_id", "agent_id", "from_state", "to_state", "attempt", "reason", "detail")
@@ -44,7 +44,9 @@ def routes() -> list[BaseRoute]:
 
 async def audit_csv(request: Request) -> Response:
     """Events as CSV; what a spreadsheet would take for a formula is made a text."""
-    return await _exported(request, "csv", "text/csv; charset=utf-8", _csv_lines, _csv_lines_of([COLUMNS]))
+    return await _exported(
+        request, "csv", "text/csv; charset=utf-8", _csv_lines, BYTE_ORDER_MARK + _csv_lines_of([COLUMNS])
+    )
 
 
 async def audit_jsonl(request: Request) -> Response:
@@ -54,7 +56,7 @@ async def audit_jsonl(request: Request) -> Response:
 
 async def _exported(request: Request, ending: str, media_type: str, write: Writer, head: bytes) -> Response:
     """400 for parameters that make no sense, 503 if it can't be begun, or else the events that fit."""
-    from dashboard.data import audit  # its caches need the runtime
+    from dashboard.data import audit, base  # their caches need the runtime
 
     try:
         given = request.query_params.multi_items()
@@ -72,7 +74,7 @@ async def _exported(request: Request, ending: str, media_type: str, write: Write
         first = await anyio.to_thread.run_sync(next, chunks)
     except TaskyardError as error:
         return PlainTextResponse(f"{error}\n", 503, {"retry-after": "10"})
-    name = f"taskyard-audit-{datetime.now(UTC):%Y%m%d-%H%M%S}.{ending}"
+    name = f"taskyard-audit-{base.now():%Y%m%d-%H%M%S}.{ending}"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return StreamingResponse(_sent(first, chunks), media_type=media_type, headers=headers)
 

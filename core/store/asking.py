@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from core.database import Transaction, queries
 from core.database_errors import values_refused
-from core.errors import SubmissionError
+from core.errors import Busy, SubmissionError
 from core.filter_fields import like_pattern
 from core.inputs import refused
 from core.states import TERMINAL, TaskState
@@ -25,6 +26,9 @@ LEAST_SHARE = 0.2  # of the last look
 STATEMENT_SECONDS = 5.0
 # Submitters make the ids by their own clocks. One that is off by more may be missed by a filter's times.
 CLOCK_MARGIN = timedelta(hours=1)
+PATH_SEARCHES = 2  # at once in a process: each keeps a core of PostgreSQL busy
+PATIENCE_SECONDS = 2.0
+_by_path = threading.BoundedSemaphore(PATH_SEARCHES)
 OPEN = frozenset(TaskState) - TERMINAL
 
 
@@ -61,14 +65,39 @@ def parameters_of(only: TaskFilter, now: datetime, sort: Sort) -> dict[str, Any]
 
 
 @contextmanager
-def bounded(tx: Transaction, only: TaskFilter) -> Iterator[None]:
-    """Bounds the time of each statement, and says which field PostgreSQL refuses."""
+def bounded(tx: Transaction, only: TaskFilter, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
+    """Bounds the time of each statement, and says which field PostgreSQL refuses.
+
+    Raises Busy if this process makes as many searches by JSON path as it may, and goes on to for `patience_seconds`.
+    """
     paths = {name: path for name in ("input_path", "output_path") if (path := getattr(only, name))}
-    for name, path in paths.items():
-        with _path_refused({name: path}):
-            tx.rows(queries("finding")["check_path"], {"path": path})
-    with limited_time(tx), _path_refused(paths) if paths else nullcontext():
+    if not paths:
+        with limited_time(tx):
+            yield
+        return
+    with _one_of_few(paths, patience_seconds):
+        for name, path in paths.items():
+            with _path_refused({name: path}):
+                tx.rows(queries("finding")["check_path"], {"path": path})
+        with limited_time(tx), _path_refused(paths):
+            yield
+
+
+@contextmanager
+def _one_of_few(paths: dict[str, str], patience_seconds: float) -> Iterator[None]:
+    if not _by_path.acquire(timeout=patience_seconds):
+        raise Busy(
+            said(
+                "{count} searches by {fields} are running: they read whole inputs and outputs, so no more run at once. "
+                "Try again in a moment",
+                count=PATH_SEARCHES,
+                fields=" or ".join(paths),
+            )
+        )
+    try:
         yield
+    finally:
+        _by_path.release()
 
 
 @contextmanager

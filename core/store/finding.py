@@ -27,6 +27,7 @@ from core.texts import said
 PAGE_LIMIT = 1000
 BUDGET_SECONDS = 0.15
 COUNT_SECONDS = 1.0
+OPERATION_PATIENCE_SECONDS = 60.0  # an operation on many tasks would otherwise end half-done
 NEWEST_LOOKED_AT = 2_000
 BY_AGE = (Sort.NEWEST, Sort.OLDEST)
 
@@ -126,7 +127,7 @@ def next_ids(
 
     Fewer than `limit` are no sign of the end. Raises SubmissionError, Busy or Unavailable.
     """
-    with bounded(tx, only):
+    with bounded(tx, only, OPERATION_PATIENCE_SECONDS):
         asked = parameters_of(only, reading.now(tx), Sort.OLDEST)
         if after is not None:
             asked["low"] = _greatest(asked["low"], _following(after))

@@ -6,18 +6,55 @@ which depends on the language of who made the link. These widgets write their va
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import streamlit as st
 
+from core.errors import SubmissionError
+from dashboard.components import address_values as values
+from dashboard.components.address_values import FLAG, SEPARATOR, Parse
+from dashboard.components.plain import escaped
 from dashboard.components.times import viewer_zone
+from dashboard.components.told import told
 
-SEPARATOR = ","
-FLAG = "1"
-CHOICES_LIMIT = 50
+__all__ = ["FLAG", "SEPARATOR", "choice", "choices", "flag", "here", "moment", "read_for", "text_field"]
+
+NOTES_KEY = "address_notes"  # what is wrong with the address: by this run of the page, by name
+DROPPED_KEY = "address_dropped"  # the page, and what was taken out of its address
+NOTE_LIMIT = 400  # characters
+
+
+@contextmanager
+def read_for(page: str) -> Iterator[None]:
+    """Around the run of a page: takes out of its address what no page can use, and says above it what is wrong."""
+    st.session_state[NOTES_KEY] = {}
+    dropped = _drop_unusable()
+    known_page, known = st.session_state.get(DROPPED_KEY, ("", {}))
+    if dropped or known_page != page:
+        st.session_state[DROPPED_KEY] = page, dropped
+    else:
+        dropped = known
+    slot = st.container()
+    try:
+        yield
+    finally:
+        for problem in {**dropped, **st.session_state[NOTES_KEY]}.values():
+            slot.warning(escaped(told(problem), NOTE_LIMIT), icon=":material/link_off:")
+
+
+def _drop_unusable() -> dict[str, SubmissionError]:
+    """Takes parameters out of the address that make no sense on any page; returns what is wrong with them."""
+    problems = {}
+    for name in list(st.query_params):
+        try:
+            values.usable(name, st.query_params.get_all(name))
+        except SubmissionError as error:
+            problems[name] = error
+            del st.query_params[name]
+    return problems
 
 
 def here(**changes: str | None) -> dict[str, str]:
@@ -27,51 +64,43 @@ def here(**changes: str | None) -> dict[str, str]:
 
 def text_field(name: str) -> dict[str, Any]:
     """Arguments for a widget whose value is a text, `name` in the address; it is left out while empty."""
-    return _kept(name, "", parse=str, shown=lambda value: value or "")
+    return _kept(name, "", parse=values.text(), shown=lambda value: value or "")
 
 
 def choice(name: str, options: Sequence[str], default: str | None = None) -> dict[str, Any]:
     """Arguments for a widget that picks one of `options`; what the address names beside them is the default."""
-    return _kept(name, default, parse=lambda text: text if text in options else default, shown=lambda value: value)
+    return _kept(name, default, parse=values.choice(name, options), shown=lambda value: value)
 
 
 def choices(name: str) -> dict[str, Any]:
     """Arguments for a widget that picks several values, which are joined by commas in the address."""
-
-    def parse(text: str) -> list[str]:
-        return list(dict.fromkeys(value for value in text.split(SEPARATOR) if value))[:CHOICES_LIMIT]
-
-    return _kept(name, [], parse=parse, shown=SEPARATOR.join)
+    return _kept(name, [], parse=values.choices(name), shown=SEPARATOR.join)
 
 
 def moment(name: str) -> dict[str, Any]:
     """Arguments for an input of a date and time by the viewer's clock; the address has its zone."""
 
-    def parse(text: str) -> datetime | None:
-        with contextlib.suppress(ValueError, OverflowError):
-            return datetime.fromisoformat(text).astimezone(viewer_zone()).replace(tzinfo=None)
-        return None
-
     def shown(value: datetime | None) -> str | None:
         return None if value is None else value.replace(tzinfo=viewer_zone()).isoformat(timespec="minutes")
 
     # Without a value an input that is emptied would mean now.
-    return {**_kept(name, None, parse=parse, shown=shown), "value": None}
+    return {**_kept(name, None, parse=values.moment(name, viewer_zone()), shown=shown), "value": None}
 
 
 def flag(name: str) -> dict[str, Any]:
     """Arguments for a switch that is off by default."""
-    return _kept(name, False, parse=lambda text: text == FLAG, shown=lambda value: FLAG if value else "")
+    return _kept(name, False, parse=values.flag(name), shown=lambda value: FLAG if value else "")
 
 
-def _kept(
-    name: str, default: Any, *, parse: Callable[[str], Any], shown: Callable[[Any], str | None]
-) -> dict[str, Any]:
+def _kept(name: str, default: Any, *, parse: Parse, shown: Callable[[Any], str | None]) -> dict[str, Any]:
     """Loads the widget's state from the address when that has changed, and has the widget write its changes there."""
     key, seen_key = f"address_{name}", f"address_seen_{name}"
     given = st.query_params.get(name)
+    value, problem = values.read(parse, given, default)
+    if problem is not None:
+        st.session_state.setdefault(NOTES_KEY, {})[name] = problem
     if key not in st.session_state or st.session_state.get(seen_key) != given:
-        st.session_state[key] = default if given is None else parse(given)
+        st.session_state[key] = value
     st.session_state[seen_key] = given
 
     def write() -> None:

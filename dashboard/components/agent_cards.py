@@ -90,6 +90,12 @@ def _show_figures(agent: Agent, record: Record) -> None:
 
 def show_notes(agent: Agent, at: float) -> None:
     """Whatever is not as usual."""
+    if agent.namesakes > 1:
+        st.markdown(
+            ":orange[:material/group: "
+            + _("{count} processes use this name: a hold or restart meets all of them.").format(count=agent.namesakes)
+            + "]"
+        )
     if agent.hold is not None:
         show_hold(agent.hold)
     if agent.restart is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import streamlit as st
 
@@ -11,6 +11,7 @@ from dashboard.components import states
 from dashboard.components.alert_values import compared, rule_word, told_message
 from dashboard.components.plain import escaped
 from dashboard.components.times import duration, shown_time
+from dashboard.data import base
 from dashboard.data.alerts import ShownAlert, Silence
 from dashboard.i18n import _, ngettext
 
@@ -88,4 +89,4 @@ def show_silences(silences: Sequence[Silence], end: Callable[[Silence], None]) -
 
 
 def _seconds_since(moment: datetime) -> float:
-    return (datetime.now(UTC) - moment).total_seconds()
+    return (base.now() - moment).total_seconds()

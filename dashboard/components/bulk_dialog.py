@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 
 import streamlit as st
 
@@ -14,6 +13,7 @@ from dashboard.components.plain import escaped
 from dashboard.components.states import PRIORITIES, word
 from dashboard.components.times import duration
 from dashboard.components.told import told
+from dashboard.data import base
 from dashboard.data import bulk_runs as data
 from dashboard.data.base import Reading
 from dashboard.data.texts import REASON_LIMIT
@@ -120,7 +120,7 @@ def _starts(action: Action, target: data.Target, seen: data.Preview, reason: str
 
 def read_runs() -> Reading[Sequence[data.Run]]:
     """The operations of this process, for a live section."""
-    return Reading(data.runs().all(), datetime.now(UTC))
+    return Reading(data.runs().all(), base.now())
 
 
 def show_runs(runs: Sequence[data.Run]) -> None:

@@ -73,7 +73,7 @@ def asked() -> tuple[TaskFilter, str]:
 def asked_sort() -> Sort:
     """The order that the address names, the newest first if it names none that there is."""
     given = st.query_params.get(SORT, "")
-    return Sort(given) if given in list(Sort) else Sort.NEWEST
+    return Sort(given) if given in list(Sort) else Sort.NEWEST  # the field that shows it says that there is none
 
 
 def show_bar(facets: Facets) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pandas as pd
 import streamlit as st
@@ -17,6 +17,7 @@ from dashboard.components.plain import escaped, one_line
 from dashboard.components.states import STATE_COLORS, STATES, word
 from dashboard.components.tables import show_table
 from dashboard.components.times import duration, shown_time
+from dashboard.data import base
 from dashboard.data import submitting as data
 from dashboard.data.base import Reading
 from dashboard.i18n import _, labelled, ngettext
@@ -43,7 +44,7 @@ class Submitted:
 
 def note(ids: Sequence[str], name: str = "") -> None:
     """Has these tasks followed from now on, in place of an earlier part of the same file."""
-    new = Submitted(name, ",".join(ids), len(ids), datetime.now(UTC))
+    new = Submitted(name, ",".join(ids), len(ids), base.now())
     others = [old for old in _submitted() if old.ids != new.ids and not (name and new.ids.startswith(old.ids))]
     st.session_state[KEY] = [new, *others][:MOST]
 
@@ -105,7 +106,7 @@ def _show_one(one: Submitted, task: data.Standing | None, position: int) -> None
 
 def _facts(task: data.Standing) -> str:
     """What is known of its times, in one line."""
-    now = datetime.now(UTC)
+    now = base.now()
     parts = [escaped(task.type), _("submitted {time}").format(time=shown_time(task.created_at))]
     if task.state == TaskState.SCHEDULED and task.run_at is not None and task.attempt == 0:
         parts.append(_("starts {time}").format(time=shown_time(task.run_at)))

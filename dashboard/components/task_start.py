@@ -13,6 +13,7 @@ from core.texts import N_, said
 from core.validation import MAX_AHEAD_SECONDS
 from dashboard.components.field_widgets import Problems, show_problem
 from dashboard.components.times import viewer_zone
+from dashboard.data import base
 from dashboard.i18n import _
 
 PREFIX = "submit_start"
@@ -105,7 +106,7 @@ def show(problems: Problems) -> None:
 
 
 def _show_time() -> None:
-    now = datetime.now(viewer_zone()).replace(tzinfo=None)
+    now = base.now().astimezone(viewer_zone()).replace(tzinfo=None)
     st.datetime_input(
         _("Time ({zone})").format(zone=viewer_zone()),
         value=None,

@@ -62,7 +62,7 @@ def show_templates(types: Registry) -> None:
         if name is None:
             return
         for label, text, ending in (
-            ("CSV", template_csv(types, name), "csv"),
+            ("CSV", f"\ufeff{template_csv(types, name)}", "csv"),  # the mark tells spreadsheets that it is UTF-8
             ("JSON lines", template_json_lines(types, name), "jsonl"),
         ):
             st.download_button(

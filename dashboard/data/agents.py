@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from core.models import AgentRecord, Lane
 from core.placement import AgentSlots
 from core.store import holding, reading
 from core.store.restarts import RestartAsked, restarts_asked
+from dashboard.data import base
 from dashboard.data.base import Reading, Servers, live, shared
 
 GONE_WITHIN = timedelta(days=1)
@@ -51,6 +51,7 @@ class Agent:
     hold: Hold | None = None
     restart: RestartAsked | None = None
     known_types: Mapping[str, str] | None = None  # versions by name, None: it did not say
+    namesakes: int = 1  # boots of the name that are all heard of now
 
     @property
     def load(self) -> float:
@@ -219,6 +220,7 @@ def _agent(boots: Sequence[_Boot], hold: Hold | None, restarts: Mapping[str, Res
         hold=hold,
         restart=asked[0] if asked else None,
         known_types=first.known_types,
+        namesakes=sum(seconds <= SILENT_AFTER_SECONDS for seconds in silences),
     )
 
 
@@ -232,7 +234,7 @@ def _wanted(infos: Sequence[AgentLive | AgentRecord], hold: Hold | None, *, is_r
 
 
 def _read_records(servers: Servers, range_seconds: int) -> Records:
-    until = time.time()
+    until = base.now().timestamp()
     with servers.database.transaction() as tx:
         found: Sequence[Reliability] = metrics.reliability(tx, until - range_seconds, until)
     by_agent: dict[str, dict[str, Record]] = {}
@@ -242,7 +244,7 @@ def _read_records(servers: Servers, range_seconds: int) -> Records:
 
 
 def _read_usage(servers: Servers, name: str, range_seconds: int) -> Usage:
-    until = time.time()
+    until = base.now().timestamp()
     step = metrics.step_for(range_seconds)
     first = (until - range_seconds) // step * step
     at = [first + step * n for n in range(int((until - first) // step) + 1)]

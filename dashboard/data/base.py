@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import streamlit as st
@@ -20,6 +20,8 @@ from core.migrations import migration_state
 from core.queue import Queue
 from core.redis_client import connect_redis
 from core.registry import Registry, registry
+from core.server_clock import ServerClock
+from core.store import reading
 from core.submission import Submitter
 from core.texts import said
 
@@ -31,6 +33,7 @@ Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
 _CACHES: list[Any] = []
+_clock = ServerClock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Servers:
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[Value]):
-    """What could be read, when (this host's clock), and one line for everything that is away.
+    """What could be read, when (the database's time), and one line for everything that is away.
 
     `value` is None if it could not be read.
     """
@@ -80,7 +83,24 @@ def connections() -> Servers:
     database = Database(endpoints.database_url, pool_size=POOL_SIZE)
     queue = Queue(connect_redis(endpoints.redis_url), current.namespace, current.placement_of)
     cache = RedisCache(queue.redis, queue.keys)
-    return Servers(current, database, queue, cache, Submitter(current, types, database, queue), types)
+    servers = Servers(current, database, queue, cache, Submitter(current, types, database, queue, _clock), types)
+    _keep_time(servers)
+    return servers
+
+
+def now() -> datetime:
+    """The database's time (UTC): every window, age and due time on the pages goes by it, not by this host's clock.
+
+    Until the database was reached once it is this host's own.
+    """
+    return _clock.now()
+
+
+def _keep_time(servers: Servers) -> None:
+    """Asks the database for its time, if that is due; raises Unavailable."""
+    if _clock.is_due:
+        with servers.database.transaction() as tx:
+            _clock.set_from(lambda: reading.now(tx))
 
 
 def shared(
@@ -102,19 +122,20 @@ def shared(
         def good(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Reading[Value]:
             servers = connections()
             try:
+                _keep_time(servers)
                 value = read(servers, *args, **kwargs)
             except Busy:
                 raise
             except Unavailable:
                 servers.database.close()  # what is left in the pool leads to a server that is gone
                 raise
-            return Reading(value, datetime.now(UTC))
+            return Reading(value, now())
 
         def good_or_not(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Reading[Value]:
             try:
                 return kept(*args, **kwargs)  # type: ignore[no-any-return]
             except (Unavailable, ConfigurationError) as error:
-                return Reading(None, datetime.now(UTC), (error.said,))
+                return Reading(None, now(), (error.said,))
 
         def cached(function: Callable[Arguments, Reading[Value]], seconds: float) -> Any:
             # Streamlit tells caches apart by these names.

@@ -7,7 +7,7 @@ import logging
 import threading
 import uuid
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 import streamlit as st
 
@@ -21,6 +21,7 @@ from core.store.finding import Matching
 from core.supervision import OnEscape, start_thread
 from core.task_filter import TaskFilter
 from core.texts import said
+from dashboard.data import base
 from dashboard.data.base import connections, forget
 from dashboard.data.texts import checked
 from dashboard.data.viewer import acting
@@ -79,7 +80,7 @@ class Runs:
 
     def start(self, operation: Operation, target: Target, seen: Preview, bulk: Bulk) -> str:
         """Begins one in a thread and returns its id; raises SubmissionError if too many run, or Unavailable."""
-        run = Run(str(uuid.uuid4()), operation, seen.changed, datetime.now(UTC))
+        run = Run(str(uuid.uuid4()), operation, seen.changed, base.now())
         stop, begun = threading.Event(), threading.Event()
 
         def work() -> None:
@@ -161,7 +162,7 @@ class Runs:
                 self._runs[run_id] = replace(self._runs[run_id], **changes)  # type: ignore[arg-type]
 
     def _end(self, run_id: str, **changes: object) -> None:
-        self._update(run_id, ended_at=datetime.now(UTC), **changes)
+        self._update(run_id, ended_at=base.now(), **changes)
         with self._lock:
             self._threads.pop(run_id, None)
             self._stops.pop(run_id, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from core.store import finding, reading
 from core.store.failures import FailureGroup
 from core.store.rolling import HOUR
 from core.task_filter import TaskFilter
+from dashboard.data import base
 from dashboard.data.base import Reading, Servers, connections, forget, shared
 from dashboard.data.texts import checked
 from dashboard.data.viewer import actor
@@ -144,7 +144,7 @@ def failed_with(fingerprint: str) -> TaskFilter:
 
 
 def _read_groups(servers: Servers, range_seconds: int) -> Sequence[FailureGroup]:
-    until = time.time()
+    until = base.now().timestamp()
     with servers.database.transaction() as tx:
         return store.groups(tx, until - range_seconds, until, include_muted=True, limit=GROUPS_LIMIT)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from core.live import Live
 from core.metrics import Point
 from core.store import reading
 from core.store.rolling import HOUR, MINUTE
+from dashboard.data import base
 from dashboard.data.base import Reading, Servers, live, shared
 
 SPARK_MINUTES = 15
@@ -56,7 +56,7 @@ class Charts:
 def now(servers: Servers) -> Now:
     """The live state and the last minutes."""
     snapshot = live(servers)
-    until = time.time()
+    until = base.now().timestamp()
     since = (until // MINUTE - SPARK_MINUTES) * MINUTE
     with servers.database.transaction() as tx:
         points = metrics.series(tx, since, until, MINUTE)
@@ -83,7 +83,7 @@ def charts(range_seconds: int) -> Reading[Charts]:
 
 
 def _read_charts(servers: Servers, range_seconds: int) -> Charts:
-    until = time.time()
+    until = base.now().timestamp()
     step = metrics.step_for(range_seconds)
     first = (until - range_seconds) // step * step
     at = [first + step * n for n in range(int((until - first) // step) + 1)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from core.store import holding, reading, watching
 from core.store.queue_figures import queue_figures
 from core.store.rolling import HOUR, MINUTE
 from core.texts import listed
+from dashboard.data import base
 from dashboard.data.base import Reading, Servers, live, shared
 
 DEFAULT_QUEUE = "default"
@@ -201,7 +201,7 @@ def charts(name: str, range_seconds: int) -> Reading[Charts]:
 
 
 def _read_charts(servers: Servers, name: str, range_seconds: int) -> Charts:
-    until = time.time()
+    until = base.now().timestamp()
     step = metrics.step_for(range_seconds)
     first = (until - range_seconds) // step * step
     at = [first + step * n for n in range(int((until - first) // step) + 1)]

@@ -11,6 +11,7 @@ from core.errors import ConfigurationError
 from core.reports import Report, gather
 from core.reports.folder import PERIODS, ReportFile, list_reports, read_report
 from core.reports.gather import LONGEST_SECONDS
+from dashboard.data import base
 from dashboard.data.base import Reading, Servers, shared
 from dashboard.data.tasks import facets
 
@@ -36,7 +37,7 @@ def report(servers: Servers, since: float, until: float, queue: str | None, type
 
 def written() -> Reading[Written]:
     """What the worker wrote, as far as its folder can be read from here."""
-    now = datetime.now(UTC)
+    now = base.now()
     try:
         current = settings()
         files = list_reports(current.reports_folder)

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -22,6 +22,7 @@ from core.store import following, reading
 from core.store.following import Standing, Unsuccessful
 from core.texts import said
 from core.validation import Limits
+from dashboard.data import base
 from dashboard.data.base import Reading, Servers, connections, forget, live, shared
 from dashboard.data.viewer import acting
 
@@ -124,7 +125,7 @@ def copied(task_id: str) -> Copied:
     with _reaching() as servers, servers.database.transaction() as tx:
         task = reading.get_task(tx, id_)
     known = types().types.get(task.type)
-    is_ahead = task.run_at is not None and task.run_at > datetime.now(UTC)
+    is_ahead = task.run_at is not None and task.run_at > base.now()
     return Copied(
         id=task.id,
         type=task.type,
@@ -143,7 +144,7 @@ def check_file(content: bytes, name: str) -> Checked:
     """A file's rows, each checked; needs no server. Raises SubmissionError if it can't be read as a whole."""
     current = settings()
     limits = Limits(current.input_limit_bytes, current.output_limit_bytes, current.pending_limit_per_creator)
-    return check_rows(read_file(content, name), types(), limits, datetime.now(UTC))
+    return check_rows(read_file(content, name), types(), limits, base.now())
 
 
 def count_known(rows: Sequence[Submittable]) -> int:
@@ -172,7 +173,7 @@ def follow(ones: Sequence[str], batches: Sequence[tuple[str, bool]]) -> Reading[
     parts: list[Reading[Any]] = [_standings(tuple(ones))] if ones else []
     parts += [_batch(ids, is_settled) for ids, is_settled in batches]
     problems = tuple(dict.fromkeys(problem for part in parts for problem in part.problems))
-    at = min((part.at for part in parts), default=datetime.now(UTC))
+    at = min((part.at for part in parts), default=base.now())
     if any(part.value is None for part in parts):
         return Reading(None, at, problems)
     values = [part.value for part in parts]

@@ -15,6 +15,7 @@ from core.errors import Unavailable
 from core.live import DispatcherLive
 from core.store import reading, system, watching
 from core.store.rolling import HOUR, MINUTE
+from dashboard.data import base
 from dashboard.data.base import Reading, Servers, live, shared
 
 CHECKS_SECONDS = 30.0  # each opens a connection of its own
@@ -126,7 +127,7 @@ def samples(range_seconds: int, *sources: str) -> Reading[Samples]:
 
 
 def _read_samples(servers: Servers, range_seconds: int, sources: Sequence[str]) -> Samples:
-    until = time.time()
+    until = base.now().timestamp()
     step = metrics.step_for(range_seconds)
     first = (until - range_seconds) // step * step
     at = [first + step * n for n in range(int((until - first) // step) + 1)]
@@ -185,7 +186,7 @@ def _redis(servers: Servers) -> ServerNow:
         "commands_per_second": float(found["instantaneous_ops_per_sec"]),
         "evicted_keys": float(found["evicted_keys"]),
     }
-    started_at = datetime.fromtimestamp(time.time() - float(found["uptime_in_seconds"]), UTC)
+    started_at = datetime.fromtimestamp(base.now().timestamp() - float(found["uptime_in_seconds"]), UTC)
     return ServerNow(str(found["redis_version"]), started_at, latency, figures)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.store import timeline as store
 from core.timeline import Span, spans
+from dashboard.data import base
 from dashboard.data.base import Servers, live, shared
 
 SHARED_SECONDS = 2.0
@@ -36,7 +36,7 @@ class Timeline:
 def timeline(servers: Servers, seconds: int) -> Timeline:
     """What was run in the last seconds, and what runs now if somebody leads."""
     snapshot = live(servers)
-    until = snapshot.at if snapshot else time.time()
+    until = snapshot.at if snapshot else base.now().timestamp()
     with servers.database.transaction() as tx:
         ended = store.ends(tx, until - seconds, until)
     found = spans(ended.attempts, snapshot.agents if snapshot else (), until)

@@ -1,7 +1,5 @@
 """Performance reports: one of any range to look at and to download, and those that the worker wrote."""
 
-from datetime import datetime
-
 import streamlit as st
 
 from core.reports import Report, Wording
@@ -11,6 +9,7 @@ from dashboard.components.address import choice
 from dashboard.components.report import files, periods, preview
 from dashboard.components.times import viewer_zone
 from dashboard.components.told import told
+from dashboard.data import base
 from dashboard.data import reports as data
 from dashboard.data.base import Reading
 from dashboard.i18n import _, language, translator
@@ -26,13 +25,13 @@ def show_range() -> None:
     queue, type_ = pick_scope()
     zone = viewer_zone()
     if since is not None and until is not None:
-        problem = periods.problem_of(since, until, datetime.now(zone))
+        problem = periods.problem_of(since, until, base.now().astimezone(zone))
         if problem:
             st.info(problem, icon=":material/date_range:")
             return
 
     def read() -> Reading[Report]:
-        begin, end = (since, until) if since and until else periods.span(preset, datetime.now(zone))
+        begin, end = (since, until) if since and until else periods.span(preset, base.now().astimezone(zone))
         return data.report(begin.timestamp(), end.timestamp(), queue or None, type_ or None)
 
     revision = preset if since is None or until is None else f"{since:%Y%m%d%H%M}_{until:%Y%m%d%H%M}"

@@ -41,6 +41,7 @@ class _Server:
     """A process that serves pages at `url`, and its log."""
 
     def __init__(self, command: list[str], environment: dict[str, str], port: int, log: Path) -> None:
+        self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
         self._command = command
@@ -91,7 +92,8 @@ class _Server:
 class Dashboard(_Server):
     """`streamlit run dashboard/app.py` for an installation without a worker."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
+    def __init__(self, settings: Settings, log: Path, path: str = "") -> None:
+        """`path` is where below its host it is, such as "/yard"."""
         port = free_port()
         environment = {
             "TASKYARD_DATABASE_URL": settings.database_url or "",
@@ -100,7 +102,9 @@ class Dashboard(_Server):
         }
         self._settings = settings
         streamlit = str(Path(sys.executable).with_name("streamlit"))
-        super().__init__([streamlit, "run", "dashboard/app.py", f"--server.port={port}"], environment, port, log)
+        options = [f"--server.port={port}", f"--server.baseUrlPath={path}"]
+        super().__init__([streamlit, "run", "dashboard/app.py", *options], environment, port, log)
+        self.url += path
 
     def entry(self) -> str:
         """The path of a link that signs a browser in."""

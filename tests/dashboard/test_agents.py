@@ -293,3 +293,16 @@ def test_those_that_left_are_listed(
     rows = table(page, "Boot")
     assert list(rows["Agent"]) == ["builder"]
     assert list(rows["State"]) == [["lost"]]
+
+
+def test_a_name_that_two_pools_use_is_said_on_its_card(open_page: OpenPage, cache: RedisCache) -> None:
+    other = replace(agent(), id="builder:b2", host="there", pid=7)
+    write_live(cache, snapshot(agents=[agent(), other]))
+
+    page = open_page("agents")
+
+    assert not page.exception
+    assert "2 processes use this name: a hold or restart meets all of them." in rendered(page)
+
+    write_live(cache, snapshot(agents=[agent()]))
+    assert "use this name" not in rendered(refreshed(page))

@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
+import pandas as pd
 import pytest
 import uvicorn
 from starlette.applications import Starlette
@@ -80,7 +81,9 @@ def test_csv_has_every_event_once_and_no_formula(get: Get, events: None) -> None
     assert headers["cache-control"] == "no-store"
     assert headers["content-type"] == "text/csv; charset=utf-8"
     assert headers["content-disposition"].startswith('attachment; filename="taskyard-audit-')
-    rows = list(csv.DictReader(io.StringIO(text)))
+    assert text.startswith("\ufeff")  # a spreadsheet knows by it that it is UTF-8
+    rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+    assert list(pd.read_csv(io.BytesIO(text.encode())).columns) == list(exports.COLUMNS)
     assert sorted(int(json.loads(row["detail"])["name"]) for row in rows) == list(range(1, COUNT + 1))
     assert {row["actor"] for row in rows} == {f"'{FORMULA}"}
     assert all(row["reason"] == f"'@{json.loads(row['detail'])['name']}" for row in rows)
@@ -109,7 +112,7 @@ def test_filters_are_those_of_the_page(get: Get, loaded: dict[str, str]) -> None
 
 
 def test_nothing_fits(get: Get, database: Database) -> None:
-    assert get("/export/audit.csv")[2].splitlines() == [",".join(exports.COLUMNS)]
+    assert get("/export/audit.csv")[2].splitlines() == ["\ufeff" + ",".join(exports.COLUMNS)]
     assert get("/export/audit.jsonl")[2] == ""
 
 

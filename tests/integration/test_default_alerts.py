@@ -322,6 +322,17 @@ def test_agent_flapping(watch: Watch) -> None:
         watch.wait_for("resolved", "victim")
 
 
+def test_agent_name_used_twice(watch: Watch) -> None:
+    watch.start("agent name used twice")
+    spec = AgentSpec("twin", "test", ("diagnostic.*",), (), 1)
+    with watch.engine.pool(spec):
+        with watch.engine.pool(spec):
+            told = watch.wait_for("firing", "twin")
+            assert told["message"].startswith("2 agents on ")
+        watch.wait_for("resolved", "twin")
+    assert_told(watch, "agent name used twice", "twin")
+
+
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
     """A disk of one mebibyte."""

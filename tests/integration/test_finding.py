@@ -243,3 +243,22 @@ def test_facets_are_what_is_there(database: Database) -> None:
     with database.transaction() as tx:
         found = finding.facets(tx)
     assert found == finding.Facets(("a.b",), ("reports",), (), ("ann",), ())
+
+
+def test_no_more_than_two_searches_by_path_run_at_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "PATIENCE_SECONDS", 0.05)
+    by_path = TaskFilter(input_path="$.a")
+    with database.transaction() as one, database.transaction() as other:
+        with asking.bounded(one, by_path), asking.bounded(other, by_path):
+            refused = pytest.raises(Busy, match="2 searches by input_path are running")
+            with database.transaction() as third, refused, asking.bounded(third, by_path, 0.05):
+                pass
+            assert find(database, TaskFilter(text="x")).tasks == ()  # others are no heavier for it
+        for _ in range(3):  # each place is given back, also by one that is refused
+            with (
+                database.transaction() as tx,
+                pytest.raises(SubmissionError),
+                asking.bounded(tx, TaskFilter(input_path="$[")),
+            ):
+                pass
+        assert find(database, by_path).tasks == ()

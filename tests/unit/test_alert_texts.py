@@ -24,6 +24,7 @@ LANE = {"queue": "mail", "type": "demo.lonely", "requires": ["gpu"], "oldest_rea
 AGENT = {
     "id": "a:b",
     "name": "a",
+    "host": "here",
     "unstarted_seconds": 21.0,
     "types": ["demo.*"],
     "tags": ["linux"],
@@ -43,7 +44,10 @@ class Now:
         25.0, "PostgreSQL, to commit a tick", {"coder-1": "all its slots are stuck"}, "it ended", {"hang": "it hangs"}
     )
     live = SimpleNamespace(
-        open_at=142.0, lanes=[SimpleNamespace(**LANE, ready=1)], agents=[SimpleNamespace(**AGENT)], quarantined=1
+        open_at=142.0,
+        lanes=[SimpleNamespace(**LANE, ready=1)],
+        agents=[SimpleNamespace(**AGENT | more) for more in ({}, {"name": "one"}, {"name": "one", "host": "there"})],
+        quarantined=1,
     )
 
     def servers(self) -> Any:
@@ -106,6 +110,9 @@ ENGLISH = {
     "latency_p99": ["1 % of the tasks of type demo.slow wait longer than 2.9 s to start"],
     "agent_lost": ["agent one was lost 1 time in 300 s", "agent two was lost 2 times in 300 s"],
     "agent_flapping": ["agent one started 1 time in 600 s", "agent two started 2 times in 600 s"],
+    "name_shared": [
+        "2 agents on here, there are named one: a hold or restart meets all of them; give one pool other names"
+    ],
     "disk": ["the disk of /data on here is 96% full"],
     "memory": ["97% of the memory of here is used"],
     "absence": ["no task of type demo.daily was submitted for 9000 s; in each of the last 6 hours there was one"],

@@ -25,6 +25,7 @@ from core.redis_client import reaching_redis
 from worker.agents import spool
 from worker.agents.agent_health import SILENT_SECONDS, HealthHearer
 from worker.agents.main import EXIT_REPLACE, Launch, tell_proof
+from worker.agents.namesakes import Namesakes
 from worker.agents.pool_config import AgentSpec
 
 LEAST_BACKOFF_SECONDS = 0.1
@@ -79,6 +80,7 @@ class Pool:
     _members: list[_Member] = field(default_factory=list)
     _lost: list[Gone] = field(default_factory=list)
     _spooled: list[Path] = field(default_factory=list)
+    _started: set[str] = field(default_factory=set)
     _stop: threading.Event = field(default_factory=threading.Event)
     _hurry: threading.Event = field(default_factory=threading.Event)
     _round_at: float = field(default_factory=time.monotonic)
@@ -93,10 +95,12 @@ class Pool:
         if not self._members:
             self._members = [_Member(spec) for spec in self.specs]
             self._spooled = spool.left_behind(self.data_dir)
+        namesakes = Namesakes(self.queue)
         while not self._stop.is_set():
             for member in self._members:
                 self._watch(member)
             self._report_lost()
+            namesakes.look({member.spec.name: member.agent_id for member in self._members}, self._started)
             self._round_at = time.monotonic()
             self._stop.wait(WATCH_SECONDS)
         self._drain()
@@ -244,6 +248,7 @@ class Pool:
         member.agent_id, member.started = f"{spec.name}:{boot_id}", time.monotonic()
         member.proof = secrets.token_hex(16)
         tell_proof(member.process, member.proof)
+        self._started.add(member.agent_id)
 
     def _report_lost(self) -> None:
         """Hands in what dead boots left in their spools, then tells the leader that they are gone.

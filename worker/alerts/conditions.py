@@ -209,6 +209,23 @@ def _agent_flapping(rule: Rule, signals: Signals) -> Readings | None:
     }
 
 
+def _name_shared(rule: Rule, signals: Signals) -> Readings | None:
+    live = signals.live
+    if live is None:
+        return None
+    hosts_by_name: dict[str, list[str]] = {}
+    for agent in live.agents:
+        hosts_by_name.setdefault(agent.name, []).append(agent.host)
+    return {
+        name: Reading(
+            float(len(hosts) - 1),
+            alert_texts.SHARED.format(count=len(hosts), hosts=", ".join(dict.fromkeys(hosts)), agent=name),
+        )
+        for name, hosts in hosts_by_name.items()
+        if len(hosts) > 1
+    }
+
+
 def _disk(rule: Rule, signals: Signals) -> Readings | None:
     hosts = signals.hosts()
     if hosts is None:
@@ -275,6 +292,7 @@ _READERS: Mapping[str, Callable[[Rule, Signals], Readings | None]] = {
     "latency_p99": _latency_p99,
     "agent_lost": _agent_lost,
     "agent_flapping": _agent_flapping,
+    "name_shared": _name_shared,
     "disk": _disk,
     "memory": _memory,
     "absence": _absence,

@@ -9,6 +9,7 @@ import streamlit as st
 from core.texts import N_
 from dashboard.components.address import choice, moment
 from dashboard.components.times import viewer_zone
+from dashboard.data import base
 from dashboard.data.reports import LONGEST_SECONDS
 from dashboard.i18n import _
 
@@ -43,7 +44,7 @@ def pick_period() -> tuple[str, datetime | None, datetime | None]:
     if preset != CUSTOM:
         return preset, None, None
     zone = viewer_zone()
-    today = datetime.combine(datetime.now(zone).date(), time())
+    today = datetime.combine(base.now().astimezone(zone).date(), time())
     with st.container(horizontal=True, vertical_alignment="bottom"):
         since = _pick_moment("since", _("From"), today - DAY, zone)
         until = _pick_moment("until", _("To"), today, zone)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import streamlit as st
 
 from dashboard.components.charts import Line, time_chart
 from dashboard.components.times import duration, shown_time
+from dashboard.data import base
 from dashboard.data.system import Leadership, Samples
 from dashboard.i18n import _, enumerated, ngettext
 
@@ -35,7 +34,7 @@ def show_leadership(found: Leadership) -> None:
                 st.text(found.worker, width="stretch")
         if found.epoch:
             agents = ngettext("{count} agent", "{count} agents", found.agents).format(count=found.agents)
-            span = duration(max(0.0, time.time() - found.since.timestamp()))
+            span = duration(max(0.0, base.now().timestamp() - found.since.timestamp()))
             text = _("Since {time} ({span}), term {epoch}").format(
                 time=shown_time(found.since), span=span, epoch=found.epoch
             )

@@ -1,0 +1,112 @@
+"""What the parameters of a page's address mean: one reading of them for all pages (pure).
+
+An address is written by anybody. What makes no sense is told by name and is as if it were not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, tzinfo
+from typing import Any
+
+from core.errors import SubmissionError, shortened
+from core.inputs import refused
+from core.texts import said
+
+SEPARATOR = ","
+FLAG = "1"
+CHOICES_LIMIT = 50
+VALUE_LIMIT = 8_000  # characters
+NAME_LIMIT = 100
+SHOWN_OPTIONS = 12
+EARLIEST_YEAR, LATEST_YEAR = 1970, 9998  # with a zone's offset they stay in the calendar
+
+Parse = Callable[[str], Any]
+
+
+def usable(name: str, values: Sequence[str]) -> str:
+    """The value of a parameter, of which an address may have several; raises SubmissionError."""
+    if len(name) > NAME_LIMIT or not name.isprintable():
+        raise refused(shortened(name), values[-1], said("a parameter that pages have"))
+    if len(values) > 1:
+        raise refused(name, values[-1], said("one value: it is given {count} times", count=len(values)))
+    [value] = values
+    if len(value) > VALUE_LIMIT:
+        raise refused(name, value, said("at most {limit} characters", limit=VALUE_LIMIT))
+    if any(_is_unfit(character) for character in value):
+        raise refused(name, value, said("a text without control characters"))
+    return value
+
+
+def text() -> Parse:
+    """Any text."""
+    return lambda value: value
+
+
+def choice(name: str, options: Sequence[str]) -> Parse:
+    """One of the options; whatever, while there are none to choose from."""
+
+    def parse(value: str) -> str | None:
+        if value not in options and options:
+            names = ", ".join(str(option) for option in options[:SHOWN_OPTIONS])
+            more = "" if len(options) <= SHOWN_OPTIONS else ", …"
+            raise refused(name, value, said("one of {names}", names=names + more))
+        return value if value in options else None
+
+    return parse
+
+
+def choices(name: str) -> Parse:
+    """Several values, joined by commas."""
+
+    def parse(value: str) -> list[str]:
+        found = list(dict.fromkeys(one for one in value.split(SEPARATOR) if one))
+        if len(found) > CHOICES_LIMIT:
+            raise refused(name, value, said("at most {limit} values", limit=CHOICES_LIMIT))
+        return found
+
+    return parse
+
+
+def moment(name: str, zone: tzinfo) -> Parse:
+    """A date and time as the clock of `zone` shows it, without its zone."""
+
+    def parse(value: str) -> datetime:
+        expected = said("a date and time such as 2030-01-31T12:00+00:00")
+        try:
+            at = datetime.fromisoformat(value)
+            if not EARLIEST_YEAR <= at.year <= LATEST_YEAR:
+                raise refused(name, value, expected)
+            return at.astimezone(zone).replace(tzinfo=None)
+        except (ValueError, OverflowError):
+            raise refused(name, value, expected) from None
+
+    return parse
+
+
+def flag(name: str) -> Parse:
+    """Whether it is on."""
+
+    def parse(value: str) -> bool:
+        if value != FLAG:
+            raise refused(name, value, said("{value}, or nothing", value=FLAG))
+        return True
+
+    return parse
+
+
+def read(parse: Parse, value: str | None, default: Any) -> tuple[Any, SubmissionError | None]:
+    """What a value means, the default for one that is not there or makes no sense, and what is wrong with it then."""
+    if value is None or value == "":
+        return default, None
+    try:
+        found = parse(value)
+    except SubmissionError as error:
+        return default, error
+    return default if found is None else found, None
+
+
+def _is_unfit(character: str) -> bool:
+    """Whether a character is none that somebody wrote: controls (but those in a text), halves of a pair."""
+    code = ord(character)
+    return (code < 0x20 and character not in "\t\n\r") or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000

@@ -1,0 +1,55 @@
+"""Two pools whose agents have the same names: the second is told, and a restart of an agent is no second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from core.cache import RedisCache
+from core.config import Settings
+from core.live import write_live
+from core.queue import Queue
+from core.redis_client import connect_redis
+from tests.dashboard.snapshots import agent, snapshot
+from worker.agents import namesakes
+from worker.agents.namesakes import Namesakes
+
+OWN = {"builder": "builder:b1"}
+
+
+@pytest.fixture
+def queue(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
+    monkeypatch.setattr(namesakes, "LOOK_SECONDS", 0.0)
+    with connect_redis(settings.redis_url or "") as client:
+        yield Queue(client, settings.namespace, settings.placement_of)
+
+
+def told(queue: Queue, *ids: str, looks: int = 3, started: frozenset[str] = frozenset({"builder:b1"})) -> list[str]:
+    """The others that are logged in some looks, while the leader sees these boots."""
+    seen = [msgspec.structs.replace(agent(id_.partition(":")[0]), id=id_, host="there") for id_ in ids]
+    write_live(RedisCache(queue.redis, queue.keys), snapshot(agents=seen))
+    looking = Namesakes(queue)
+    with capture_logs() as lines:
+        for _ in range(looks):
+            looking.look(OWN, started)
+    return [line["other"] for line in lines if line["event"] == "agent.name_used_twice"]
+
+
+def test_another_pools_agent_of_the_same_name_is_told_once(queue: Queue) -> None:
+    assert told(queue, "builder:b1", "builder:b2", "other:b3") == ["builder:b2"]
+
+
+def test_own_boots_and_those_that_are_gone_at_the_next_look_are_none(queue: Queue) -> None:
+    assert told(queue, "builder:b1", "builder:b0", started=frozenset({"builder:b0", "builder:b1"})) == []
+    assert told(queue, "builder:b1", "builder:b2", looks=1) == []
+
+
+def test_without_a_leader_nothing_is_told(queue: Queue) -> None:
+    looking = Namesakes(queue)
+    with capture_logs() as lines:
+        looking.look(OWN, frozenset())
+        looking.look(OWN, frozenset())
+    assert lines == []

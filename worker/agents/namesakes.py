@@ -1,0 +1,57 @@
+"""Tells a pool that agents elsewhere use the names of its own: a hold or restart by name meets all of them.
+
+What the leader sees decides, so that a predecessor whose last heartbeat still lives is no namesake for long.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Set
+
+import structlog
+
+from core.cache import RedisCache
+from core.errors import Unavailable
+from core.live import read_live
+from core.queue import Queue
+
+LOOK_SECONDS = 15.0
+
+log = structlog.get_logger(__name__)
+
+
+class Namesakes:
+    """What one pool has seen of others."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._cache = RedisCache(queue.redis, queue.keys)
+        self._seen: frozenset[str] = frozenset()
+        self._told: set[str] = set()
+        self._look_at = time.monotonic() + LOOK_SECONDS
+
+    def look(self, own: Mapping[str, str], started: Set[str]) -> None:
+        """Logs each agent that has one of the names `own` (with the id of the own boot) for two looks, once.
+
+        `started` are the ids of all boots that this pool ever started. Does nothing until the next look is due.
+        """
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        try:
+            live = read_live(self._cache)
+        except Unavailable:
+            return  # it is looked for again
+        others = (
+            {agent.id: agent for agent in live.agents if agent.name in own and agent.id not in started} if live else {}
+        )
+        for id_ in sorted((self._seen & others.keys()) - self._told):
+            other = others[id_]
+            self._told.add(id_)
+            log.warning(
+                "agent.name_used_twice",
+                agent=own[other.name],
+                other=id_,
+                host=other.host,
+                hint="a hold or restart by name meets both: give one pool other names",
+            )
+        self._seen = frozenset(others)

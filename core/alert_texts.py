@@ -37,9 +37,9 @@ NO_LEADER = N_("no worker leads: nothing is scheduled")
 NO_ANSWER = N_("{server} does not answer")
 STALLED = N_("no tick has ended for {seconds} s: the dispatcher waits for {what}")
 NOT_STARTED = N_("agent {agent} has a free slot and has not started a task that it was given {seconds} s ago")
-UNHEALTHY = N_("agent {agent} does no work: {reason}")
+UNHEALTHY = N_("agent {name} does no work: {reason}")
 DASHBOARD_DOWN = N_("the dashboard can't be opened: {reason}")
-DUTY_LATE = N_("duty {duty}: {reason}")
+DUTY_LATE = N_("duty {name}: {reason}")
 NOBODY_TAKES = (
     N_("{count} task of type {type} waits: {reason}"),
     N_("{count} tasks of type {type} wait: {reason}"),

@@ -17,9 +17,9 @@ from core.database import Database
 from core.store import alerting
 from tests.engine import Engine, running_engine
 from worker.alerts import engine as engines
-from worker.alerts.conditions import Reading
 from worker.alerts.engine import AlertEngine
 from worker.alerts.notification import Notification
+from worker.alerts.reading import Reading
 from worker.cli.app import app
 
 RULES = RuleFile.model_validate(

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.alert_rules import Rule
-from worker.alerts.conditions import Reading
 from worker.alerts.lifecycle import Change, Lifecycle
+from worker.alerts.reading import Reading
 
 RULE = Rule(name="r", kind="disk", threshold=10.0, clear=5.0, for_seconds=20.0)
 KEY = ("r", "s")

@@ -89,7 +89,10 @@ ENGLISH = {
     "leader_missing": ["no worker leads: nothing is scheduled"],
     "server_down": ["PostgreSQL can't be reached: connection refused", "redis does not answer"],
     "dispatcher_stalled": ["no tick has ended for 25 s: the dispatcher waits for PostgreSQL, to commit a tick"],
-    "not_started": ["agent a has a free slot and has not started a task that it was given 21 s ago"],
+    "not_started": [
+        "agent a has a free slot and has not started a task that it was given 21 s ago",
+        "agent one has a free slot and has not started a task that it was given 21 s ago",
+    ],
     "agent_unhealthy": ["agent coder-1 does no work: all its slots are stuck"],
     "dashboard_down": ["the dashboard can't be opened: it ended"],
     "duty_late": ["duty hang: it hangs"],

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from core.errors import ErrorClass
 from core.protocol import Run
 from worker.agents.execution import failed
-from worker.alerts.conditions import Reading
 from worker.alerts.notification import DeliveryFailed
+from worker.alerts.reading import Reading
 from worker.log_redaction import redacted, redacted_text
 
 NAMES = (

@@ -6,29 +6,15 @@ None means that nothing can be said now; a subject that is not in the answer is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from core import alert_texts
 from core.alert_rules import Rule
 from core.alert_texts import counted
 from core.models import Lane
 from core.placement import slots_of, unplaceable_reason
-from worker.log_redaction import redacted_text
+from worker.alerts.own_conditions import OF_THE_WORKER
+from worker.alerts.reading import Reading, Readings
 from worker.monitor.signals import Signals
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The value of one subject, and one line that says it, without secrets."""
-
-    value: float
-    message: str
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "message", redacted_text(self.message))
-
-
-Readings = Mapping[str, Reading]
 
 
 def read(rule: Rule, signals: Signals) -> Readings | None:
@@ -52,14 +38,6 @@ def _server_down(rule: Rule, signals: Signals) -> Readings | None:
     }
 
 
-def _dispatcher_stalled(rule: Rule, signals: Signals) -> Readings | None:
-    own = signals.own
-    if own is None:
-        return None
-    text = alert_texts.STALLED.format(seconds=f"{own.stalled_seconds:.0f}", what=own.waits_for)
-    return {"dispatcher": Reading(own.stalled_seconds, text)}
-
-
 def _not_started(rule: Rule, signals: Signals) -> Readings | None:
     live = signals.live
     if live is None:
@@ -71,31 +49,6 @@ def _not_started(rule: Rule, signals: Signals) -> Readings | None:
         )
         for agent in live.agents
     }
-
-
-def _agent_unhealthy(rule: Rule, signals: Signals) -> Readings | None:
-    own = signals.own
-    if own is None:
-        return None
-    text = alert_texts.UNHEALTHY
-    return {name: Reading(1.0, text.format(agent=name, reason=reason)) for name, reason in own.unwell_agents.items()}
-
-
-def _dashboard_down(rule: Rule, signals: Signals) -> Readings | None:
-    own = signals.own
-    if own is None:
-        return None
-    if own.dashboard_problem is None:
-        return {}
-    return {"dashboard": Reading(1.0, alert_texts.DASHBOARD_DOWN.format(reason=own.dashboard_problem))}
-
-
-def _duty_late(rule: Rule, signals: Signals) -> Readings | None:
-    own = signals.own
-    if own is None:
-        return None
-    text = alert_texts.DUTY_LATE
-    return {name: Reading(1.0, text.format(duty=name, reason=reason)) for name, reason in own.late_duties.items()}
 
 
 def _tick_blocked(rule: Rule, signals: Signals) -> Readings | None:
@@ -278,11 +231,8 @@ def _anomaly(rule: Rule, signals: Signals) -> Readings | None:
 _READERS: Mapping[str, Callable[[Rule, Signals], Readings | None]] = {
     "leader_missing": _leader_missing,
     "server_down": _server_down,
-    "dispatcher_stalled": _dispatcher_stalled,
+    **OF_THE_WORKER,
     "not_started": _not_started,
-    "agent_unhealthy": _agent_unhealthy,
-    "dashboard_down": _dashboard_down,
-    "duty_late": _duty_late,
     "tick_blocked": _tick_blocked,
     "no_agent": _no_agent,
     "oldest_waiting": _oldest_waiting,

@@ -20,10 +20,11 @@ from core.errors import Unavailable
 from core.live import FiringAlert
 from core.store import alerting
 from core.store.alerting import Alert, Silence
-from worker.alerts.conditions import Reading, read
+from worker.alerts.conditions import read
 from worker.alerts.delivery import Deliveries
 from worker.alerts.lifecycle import Change, Condition, Key, Lifecycle
 from worker.alerts.notification import Notification
+from worker.alerts.reading import Reading
 from worker.monitor.signals import Signals
 
 log = structlog.get_logger(__name__)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from core.alert_rules import Rule
-from worker.alerts.conditions import Reading, Readings
+from worker.alerts.reading import Reading, Readings
 
 Key = tuple[str, str]  # rule, subject
 

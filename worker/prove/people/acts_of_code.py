@@ -57,7 +57,7 @@ def _submit_newer(yard: Yard) -> list[str]:
     )
     if run.returncode:
         raise Unavailable(f"the newer version's tasks were refused: {run.stderr.strip()[-500:]}")
-    ids: list[str] = orjson.loads(run.stdout)
+    ids: list[str] = orjson.loads(run.stdout)["ids"]
     for task_id in ids:
         records.append(yard.journal, [task_id, {}])
     return ids

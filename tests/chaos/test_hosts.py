@@ -18,6 +18,7 @@ from core.submission import Submitter
 from tests.chaos.hosts import AGENT_HOSTS, NAMES, SLOTS, Hosts, running_hosts
 from tests.chaos.links import IP_PROGRAM, TUN_DEVICE, inside, ip
 from tests.servers import wait_until
+from worker.prove import records
 
 TAKEOVER_SECONDS = 15.0  # P1's timeouts are 3 s; a busy machine gets some more
 LOST_HOST_SECONDS = 15.0
@@ -74,19 +75,21 @@ def test_a_cut_off_agent_is_replaced_and_what_it_says_later_does_not_count(hosts
     cut, name, lost = hosts[AGENT_HOSTS[0]], hosts[AGENT_HOSTS[0]].agent_name, hosts.lost_agents()
     boot = hosts.boots()[name]
     hosts.submit(2 * SLOTS, seconds=2.0)
-    on_it = wait_until(lambda: running_on(hosts, f"{name}:{boot}"), WORK_SECONDS)
+    begun = wait_until(lambda: begun_on(hosts, f"{name}:{boot}"), WORK_SECONDS)
     hosts.cuts += 1
     cut.link.cut(**way)
     began = time.monotonic()
+    on_it = begun & running_on(hosts, f"{name}:{boot}")  # whatever had ended before the cut ended well
+    assert on_it
     wait_until(lambda: hosts.lost_agents() == lost + 1, LOST_HOST_SECONDS, "it is given up")
     wait_until(lambda: not hosts.open_tasks(), LOST_HOST_SECONDS, "another host does its tasks")
     print(f"done elsewhere {time.monotonic() - began:.1f} s after the cut")
     # of a deaf host the first report still arrives, and counts
     if cut.link.to_servers.is_cut:
-        assert set(agents_of(hosts, on_it)) == {hosts[AGENT_HOSTS[1]].agent_name}
+        assert set(agents_of(hosts, list(on_it))) == {hosts[AGENT_HOSTS[1]].agent_name}
     cut.link.restore()
     wait_until(lambda: hosts.boots().get(name, boot) != boot, WORK_SECONDS, "it comes back under a new boot id")
-    wait_until(lambda: stale(hosts) >= set(on_it), WORK_SECONDS, "what it did in vain is reported, and does not count")
+    wait_until(lambda: stale(hosts) >= on_it, WORK_SECONDS, "what it did in vain is reported, and does not count")
     again = hosts.submit(6, seconds=0.5)
     finish(hosts)
     assert name in agents_of(hosts, again), "it works again"
@@ -168,11 +171,19 @@ def has_session(hosts: Hosts, pid: int) -> bool:
         return bool(tx.rows("SELECT pid FROM pg_stat_activity WHERE pid = %(pid)s", {"pid": pid}))
 
 
-def running_on(hosts: Hosts, agent_id: str) -> list[str]:
-    """The tasks that run on a boot of an agent."""
+def begun_on(hosts: Hosts, agent_id: str) -> set[str]:
+    """The tasks that run on a boot of an agent, and whose handlers have begun.
+
+    An agent that has announced a start and does not get the answer begins nothing, and has nothing to report.
+    """
+    return running_on(hosts, agent_id) & {task_id for task_id, _, _ in records.read(hosts.ledger)}
+
+
+def running_on(hosts: Hosts, agent_id: str) -> set[str]:
+    """The tasks that are in progress on a boot of an agent."""
     with hosts.database.transaction() as tx:
         statement = "SELECT id FROM tasks WHERE state = 'in_progress' AND assigned_agent_id = %(agent)s"
-        return [str(id_) for (id_,) in tx.rows(statement, {"agent": agent_id})]
+        return {str(id_) for (id_,) in tx.rows(statement, {"agent": agent_id})}
 
 
 def agents_of(hosts: Hosts, tasks: list[str]) -> list[str]:

@@ -86,8 +86,8 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """What became of it: tasks `done`, `skipped` since their states no longer allowed it, and `dependants`, which
-    were cancelled because they waited for one of them; `is_stopped` if it was ended before all were done."""
+    """What became of it: tasks `done`, `skipped` since their states or parents did not allow it, and `dependants`,
+    which were cancelled because they waited for one of them; `is_stopped` if it was ended before all were done."""
 
     id: str
     done: int
@@ -105,7 +105,8 @@ def check_reason(reason: object) -> str:
 
 def preview(tx: DriverTransaction, operation: Operation, only: TaskFilter, *, budget_seconds: float = 2.0) -> Matching:
     """How many tasks `run_matching` would change; raises SubmissionError, Busy or Unavailable."""
-    return finding.count_matching(tx, operation.narrowed(only), budget_seconds=budget_seconds)
+    narrowed, can_start = operation.narrowed(only), operation.action is Action.RETRY
+    return finding.count_matching(tx, narrowed, can_start=can_start, budget_seconds=budget_seconds)
 
 
 class Bulk:
@@ -135,7 +136,7 @@ class Bulk:
                 matching = preview(tx, operation, only)
         fixed = _fixed(narrowed, matching.as_of)
         target = {"filter": fixed.as_json()}
-        return self._run(operation, self._matching(fixed), target, matching.count, progress, should_stop)
+        return self._run(operation, self._matching(fixed, operation), target, matching.count, progress, should_stop)
 
     def run_listed(
         self,
@@ -154,12 +155,13 @@ class Bulk:
 
     # ours
 
-    def _matching(self, only: TaskFilter) -> Iterator[list[str]]:
+    def _matching(self, only: TaskFilter, operation: Operation) -> Iterator[list[str]]:
         """Ids in batches, the oldest first; an empty one while none is found for a while."""
+        can_start = operation.action is Action.RETRY
         position = None
         while True:
             with self._database.transaction() as tx:
-                ids, position = finding.next_ids(tx, only, after=position, limit=BATCH_SIZE)
+                ids, position = finding.next_ids(tx, only, after=position, limit=BATCH_SIZE, can_start=can_start)
             yield ids
             if position is None:
                 return

@@ -40,7 +40,7 @@ TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
     ),
     TaskState.COMPLETED: frozenset(),
     TaskState.FAILED: frozenset({TaskState.PENDING}),
-    TaskState.CANCELLED: frozenset({TaskState.PENDING}),
+    TaskState.CANCELLED: frozenset({TaskState.PENDING, TaskState.SCHEDULED}),  # scheduled: for the time it was set for
 }
 
 

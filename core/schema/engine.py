@@ -49,6 +49,9 @@ tasks = Table(
     Column("started_at", instant),
     Column("finished_at", instant),
     Column("checkpoint_children", Integer),  # how many were submitted before it; NULL: none
+    Column(
+        "unmet_parents", ARRAY(UUID(as_uuid=False))
+    ),  # what it still waited for when it was cancelled; NULL: nothing
     CheckConstraint(f"state IN ({listed(TaskState)})", name="tasks_state_known"),
     CheckConstraint(f"priority BETWEEN {min(Priority)} AND {max(Priority)}", name="tasks_priority_known"),
     CheckConstraint(f"(state IN ({listed(TERMINAL)})) = (finished_at IS NOT NULL)", name="tasks_finished_has_time"),

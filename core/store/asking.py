@@ -32,8 +32,11 @@ _by_path = threading.BoundedSemaphore(PATH_SEARCHES)
 OPEN = frozenset(TaskState) - TERMINAL
 
 
-def parameters_of(only: TaskFilter, now: datetime, sort: Sort) -> dict[str, Any]:
-    """What the statements ask, without a place."""
+def parameters_of(only: TaskFilter, now: datetime, sort: Sort, *, can_start: bool = False) -> dict[str, Any]:
+    """What the statements ask, without a place.
+
+    `can_start` leaves out what waited for tasks that have not completed.
+    """
     since, until = only.span(now)
     states = frozenset(only.states)
     return {
@@ -57,6 +60,7 @@ def parameters_of(only: TaskFilter, now: datetime, sort: Sort) -> dict[str, Any]
         "pattern": like_pattern(only.text) if only.text and not only.task_id else None,
         "input_path": only.input_path,
         "output_path": only.output_path,
+        "can_start": can_start,
         "sort": sort.value,
         "as_of": None,
         "place_key": None,

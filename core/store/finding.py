@@ -103,12 +103,20 @@ def find(
 
 
 def count_matching(
-    tx: Transaction, only: TaskFilter, *, at_most: int = 1_000_000, budget_seconds: float = COUNT_SECONDS
+    tx: Transaction,
+    only: TaskFilter,
+    *,
+    can_start: bool = False,
+    at_most: int = 1_000_000,
+    budget_seconds: float = COUNT_SECONDS,
 ) -> Matching:
-    """How many tasks match, as far as that can be counted in time; raises SubmissionError, Busy or Unavailable."""
+    """How many tasks match, as far as that can be counted in time; raises SubmissionError, Busy or Unavailable.
+
+    `can_start` leaves out those that waited for tasks which have not completed.
+    """
     with bounded(tx, only):
         now = reading.now(tx)
-        asked = parameters_of(only, now, Sort.NEWEST)
+        asked = parameters_of(only, now, Sort.NEWEST, can_start=can_start)
         count, is_exact = 0, False
         for window in windows(tx, asked, goes_down=True, budget_seconds=budget_seconds):
             limit = at_most + 1 - count
@@ -121,14 +129,21 @@ def count_matching(
 
 
 def next_ids(
-    tx: Transaction, only: TaskFilter, *, after: str | None, limit: int, budget_seconds: float = COUNT_SECONDS
+    tx: Transaction,
+    only: TaskFilter,
+    *,
+    after: str | None,
+    limit: int,
+    can_start: bool = False,
+    budget_seconds: float = COUNT_SECONDS,
 ) -> tuple[list[str], str | None]:
     """At most `limit` ids that match behind an id, the oldest first, and the id to go on behind (None: that was all).
 
+    `can_start` leaves out those that waited for tasks which have not completed when they are looked at.
     Fewer than `limit` are no sign of the end. Raises SubmissionError, Busy or Unavailable.
     """
     with bounded(tx, only, OPERATION_PATIENCE_SECONDS):
-        asked = parameters_of(only, reading.now(tx), Sort.OLDEST)
+        asked = parameters_of(only, reading.now(tx), Sort.OLDEST, can_start=can_start)
         if after is not None:
             asked["low"] = _greatest(asked["low"], _following(after))
         ids: list[str] = []

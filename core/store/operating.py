@@ -49,9 +49,17 @@ def cancel_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) ->
 
 
 def retry_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) -> list[Waiting]:
-    """Makes those pending that failed or were cancelled, each with a new budget; returns them."""
+    """Makes those pending that failed or were cancelled, each with a new budget; returns them.
+
+    One with a time to come of its submitter's becomes scheduled. Those whose parents have not completed are left out.
+    """
     parameters = {"ids": plain(ids), "actor": actor, "reason": reason}
     return [Waiting.from_row(row) for row in tx.rows(queries("operators")["retry"], parameters)]
+
+
+def held_back(tx: Transaction, ids: Sequence[str]) -> set[str]:
+    """Of these tasks, those that a retry leaves out: they waited for some that have not completed."""
+    return {row[0] for row in tx.rows(queries("operators")["held_back"], {"ids": plain(ids)})}
 
 
 def reprioritise_many(
@@ -74,9 +82,11 @@ def cancel(tx: Transaction, task_id: str, actor: str, reason: str) -> tuple[Canc
 
 
 def retry(tx: Transaction, task_id: str, actor: str, reason: str) -> Waiting:
-    """Makes a failed or cancelled task pending, with a new budget; raises TaskNotFound or IllegalTransition."""
+    """`retry_many` for one task; raises TaskNotFound or IllegalTransition, which names the parent in the way."""
     done = retry_many(tx, [task_id], actor, reason)
     if not done:
+        for parent, state in tx.rows(queries("operators")["unmet_parents"], {"id": task_id}):
+            raise _refusal(tx, task_id, _needs_parent(parent, state))
         raise _refusal(tx, task_id, said("retry needs failed or cancelled"))
     return done[0]
 
@@ -94,6 +104,16 @@ def note_bulk(tx: Transaction, event: str, actor: str, detail: dict[str, object]
     """Writes the audit row of an operation on many tasks: that it began, or what became of it."""
     tx.rows(
         queries("operators")["note_bulk"], {"event": event, "actor": actor, "detail": orjson.dumps(detail).decode()}
+    )
+
+
+def _needs_parent(parent: str, state: str | None) -> str:
+    if state is None:
+        return said("it waited for task {parent}, which does not exist any more: submit it anew", parent=parent)
+    return said(
+        "it waits for task {parent}, which is {state}: retry needs that one to be completed",
+        parent=parent,
+        state=TaskState(state),
     )
 
 

@@ -172,6 +172,8 @@ def _said(run: data.Run) -> str:
 
 def _skipped(count: int) -> str:
     text = ngettext(
-        "{count} skipped: its state no longer allowed it", "{count} skipped: their states no longer allowed it", count
+        "{count} skipped: its state or a parent did not allow it",
+        "{count} skipped: their states or parents did not allow it",
+        count,
     )
     return text.format(count=f"{count:,}") if count else ""

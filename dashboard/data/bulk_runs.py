@@ -183,7 +183,8 @@ def look_ahead(action: Action, target: Target, priority: str | None = None) -> P
     with connections().database.transaction() as tx:
         if target.only is None:
             tasks = reading.tasks_of(tx, target.ids)
-            changed = sum(_allows(action, task.state) for task in tasks)
+            held_back = operating.held_back(tx, target.ids) if action is Action.RETRY else set()
+            changed = sum(_allows(action, task.state) and task.id not in held_back for task in tasks)
             return Preview(len(target.ids), changed, True)
         meant = finding.count_matching(tx, target.only)
         try:

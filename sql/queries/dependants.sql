@@ -43,7 +43,7 @@ SELECT id, state, queue, type, requires, priority, ready, n FROM changed
 
 -- name: cancel_below
 -- Cancels some of the blocked tasks that wait, directly or not, for one of these, which ended without being completed
--- or do not exist any more. The nearest come first.
+-- or do not exist any more. The nearest come first. What they still waited for is kept for a retry.
 WITH RECURSIVE below AS (
     SELECT d.child_id AS id
     FROM unnest(%(ids)s::uuid[]) AS f(id)
@@ -60,7 +60,7 @@ WITH RECURSIVE below AS (
         WHERE d.parent_id = b.id AND (SELECT t.state FROM tasks t WHERE t.id = b.id) = 'blocked'
     ) d
 ), current AS MATERIALIZED (
-    SELECT c.id
+    SELECT c.id, ARRAY(SELECT d.parent_id FROM task_dependencies d WHERE d.child_id = c.id) AS parents
     FROM below b
     CROSS JOIN LATERAL (
         SELECT t.id FROM tasks t WHERE t.id = b.id AND t.state = 'blocked' FOR NO KEY UPDATE SKIP LOCKED
@@ -75,7 +75,8 @@ WITH RECURSIVE below AS (
         ) d
     ))
 ), cancelled AS (
-    UPDATE tasks t SET state = 'cancelled', finished_at = now() FROM current c WHERE t.id = c.id
+    UPDATE tasks t SET state = 'cancelled', finished_at = now(), unmet_parents = CASE WHEN cardinality(c.parents) > 0 THEN c.parents END
+    FROM current c WHERE t.id = c.id
     RETURNING t.id, t.attempt, t.queue, t.type, greatest(0, date_part('epoch', now() - t.created_at)) AS total_seconds
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, detail, queue, type, total_seconds)

@@ -29,6 +29,10 @@
         OR jsonb_path_query_first(input::jsonb, %(input_path)s::jsonpath, '{}', true) NOT IN ('false', 'null'))
     AND (%(output_path)s::text IS NULL
         OR jsonb_path_query_first(output::jsonb, %(output_path)s::jsonpath, '{}', true) NOT IN ('false', 'null'))
+    AND (NOT %(can_start)s OR unmet_parents IS NULL OR NOT EXISTS (
+        SELECT FROM unnest(unmet_parents) AS u(id)
+        WHERE (SELECT p.state FROM tasks p WHERE p.id = u.id) IS DISTINCT FROM 'completed'
+    ))
 
 -- name: key
 -- A value: what tasks are ordered by before their ids; one without is left out.

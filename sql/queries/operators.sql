@@ -2,12 +2,13 @@
 -- not allow it, and writes its audit rows itself.
 
 -- name: cancel
--- Any open state → cancelled.
+-- Any open state → cancelled. What a blocked one still waited for is kept for a retry.
 WITH current AS MATERIALIZED (
     SELECT id, state, assigned_agent_id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND finished_at IS NULL
     ORDER BY id FOR NO KEY UPDATE
 ), cancelled AS (
     UPDATE tasks t SET state = 'cancelled', finished_at = now(),
+        unmet_parents = nullif(ARRAY(SELECT d.parent_id FROM task_dependencies d WHERE d.child_id = c.id), '{}'),
         error = jsonb_build_object('class', 'cancelled', 'message', %(reason)s::text)
     FROM current c WHERE t.id = c.id
     RETURNING t.id, t.attempt, c.state, t.queue, t.type, t.requires, t.priority,
@@ -25,12 +26,20 @@ WITH current AS MATERIALIZED (
 SELECT id, state, queue, type, requires, priority, ready, attempt, assigned_agent_id FROM cancelled
 
 -- name: retry
--- failed | cancelled → pending, with a whole new budget of attempts.
+-- failed | cancelled → pending, with a whole new budget of attempts; or → scheduled, where its submitter set a time that
+-- is still to come (a time to come after an attempt is a pause before the next one, which a retry ends). One that waited
+-- for others stays as it is until all of them have completed.
 WITH current AS MATERIALIZED (
-    SELECT id, state FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state IN ('failed', 'cancelled')
+    SELECT id, state, CASE WHEN attempt = refunded AND run_at > now() THEN run_at END AS due
+    FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state IN ('failed', 'cancelled')
+        AND NOT EXISTS (
+            SELECT FROM unnest(unmet_parents) AS u(id)
+            WHERE (SELECT p.state FROM tasks p WHERE p.id = u.id) IS DISTINCT FROM 'completed'
+        )
     ORDER BY id FOR NO KEY UPDATE
 ), retried AS (
-    UPDATE tasks t SET state = 'pending', refunded = t.attempt, refunds = 0, ready_at = now(), run_at = NULL,
+    UPDATE tasks t SET state = CASE WHEN c.due IS NULL THEN 'pending' ELSE 'scheduled' END, refunded = t.attempt,
+        refunds = 0, ready_at = coalesce(c.due, now()), run_at = c.due, unmet_parents = NULL,
         finished_at = NULL, started_at = NULL, assigned_agent_id = NULL, assigned_at = NULL, error = NULL, progress = NULL,
         progress_message = NULL, waiting_on = 0
     FROM current c WHERE t.id = c.id
@@ -38,10 +47,25 @@ WITH current AS MATERIALIZED (
         extract(epoch FROM t.ready_at)::float8 AS ready
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, detail)
-    SELECT id, 'retried', from_state, 'pending', attempt, %(actor)s, jsonb_build_object('reason', %(reason)s::text)
+    SELECT id, 'retried', from_state, state, attempt, %(actor)s, jsonb_build_object('reason', %(reason)s::text)
     FROM retried
 )
 SELECT id, state, queue, type, requires, priority, ready FROM retried
+
+-- name: unmet_parents
+-- What keeps a task from being retried: tasks that it waited for and that have not completed (NULL: gone).
+SELECT u.id, p.state
+FROM tasks t CROSS JOIN LATERAL unnest(t.unmet_parents) AS u(id) LEFT JOIN tasks p ON p.id = u.id
+WHERE t.id = %(id)s::uuid AND p.state IS DISTINCT FROM 'completed'
+ORDER BY u.id
+
+-- name: held_back
+-- Of these tasks, those that waited for some that have not completed.
+SELECT t.id FROM tasks t
+WHERE t.id = ANY(%(ids)s::uuid[]) AND EXISTS (
+    SELECT FROM unnest(t.unmet_parents) AS u(id)
+    WHERE (SELECT p.state FROM tasks p WHERE p.id = u.id) IS DISTINCT FROM 'completed'
+)
 
 -- name: reprioritise
 -- Another priority for tasks that no agent has yet.

@@ -26,7 +26,7 @@ LEGAL = {
     "in_progress": "pending scheduled completed failed cancelled",
     "completed": "",
     "failed": "pending",
-    "cancelled": "pending",
+    "cancelled": "pending scheduled",
 }
 
 

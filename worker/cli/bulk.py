@@ -134,7 +134,7 @@ def _tell(operation: Operation, matching: Matching, result: BulkResult | None, a
         print_line(f"{_count(matching)} would be {DONE[operation.action]}")
         return
     besides = [f"{result.dependants:,} that waited for them"] if result.dependants else []
-    besides += [f"{result.skipped:,} skipped, whose states no longer allowed it"] if result.skipped else []
+    besides += [f"{result.skipped:,} skipped, whose states or parents did not allow it"] if result.skipped else []
     print_line("; ".join([f"{result.done:,} tasks {DONE[operation.action]}", *besides]))
 
 

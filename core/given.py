@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -13,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 # What orjson would write as a text of its own choice is left to the model, or refused.
 _STRICTLY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_MARSHAL_VERSION = 2  # without a table of what was seen, which costs more than the rest
 _SECRETS = (Secret, SecretBytes, SecretStr)
 _INFINITE = re.compile(rb'"\s*[+-]?(?:inf|nan)', re.IGNORECASE)
 
@@ -22,10 +24,24 @@ def plain_json(value: object) -> bytes | None:
 
     NaN and infinities are written as null.
     """
+    return written_json(value) if _is_plain(value) else None
+
+
+def written_json(value: object) -> bytes | None:
+    """The same of values of classes derived from these, too, and of what orjson writes as another (UUID, Enum)."""
     try:
         return orjson.dumps(value, option=_STRICTLY)
     except (orjson.JSONEncodeError, RecursionError):
         return None
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is made of builtin types alone: these, and no classes derived from them, can be marshalled."""
+    try:
+        marshal.dumps(value, _MARSHAL_VERSION)
+    except (ValueError, MemoryError):
+        return False
+    return True
 
 
 def model_json(instance: BaseModel) -> bytes:

@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from core.errors import SubmissionError
 from core.expectations import PREFIX, model_expects
-from core.given import first_difference, keeps_back, may_be_infinite, model_json, plain_json
+from core.given import first_difference, keeps_back, may_be_infinite, model_json, plain_json, written_json
 from core.jsontext import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER, refusal
 from core.texts import said
 
@@ -86,7 +86,9 @@ def encode_json(field: str, value: object, limit_bytes: int) -> bytes:
     """
     text = plain_json(value)
     if text is None:
-        raise _culprit(field, value, is_plain=True) or refused(field, value, _NOT_JSON)
+        text = written_json(value)
+        if (culprit := _culprit(field, value, is_plain=True)) is not None or text is None:
+            raise culprit or refused(field, value, _NOT_JSON)
     _check_text(field, value, text, limit_bytes)
     return text
 
@@ -209,7 +211,8 @@ def _culprit(field: str, root: object, *, is_plain: bool = False) -> SubmissionE
             value = value.root
         children = _children(value)
         if children is None or (is_plain and not isinstance(value, dict | list | tuple)):
-            expected = _unfit(value) or (_NOT_JSON if is_plain and not isinstance(value, _PLAIN) else None)
+            is_known = not is_plain or (isinstance(value, _PLAIN) and written_json(value) is not None)
+            expected = _unfit(value) or (None if is_known else _NOT_JSON)
         elif depth > MAX_DEPTH:
             expected = said("at most {limit} levels of nesting", limit=MAX_DEPTH)
         else:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import marshal
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 # What orjson would write as a text of its own choice is left to the model, or refused.
 _STRICTLY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
-_MARSHAL_VERSION = 2  # without a table of what was seen, which costs more than the rest
+_LEAVES = (str, int, float, type(None))
 _SECRETS = (Secret, SecretBytes, SecretStr)
 _INFINITE = re.compile(rb'"\s*[+-]?(?:inf|nan)', re.IGNORECASE)
 
@@ -24,7 +24,8 @@ def plain_json(value: object) -> bytes | None:
 
     NaN and infinities are written as null.
     """
-    return written_json(value) if _is_plain(value) else None
+    text = written_json(value)
+    return text if text is not None and _comes_back(value, text) else None
 
 
 def written_json(value: object) -> bytes | None:
@@ -35,12 +36,23 @@ def written_json(value: object) -> bytes | None:
         return None
 
 
-def _is_plain(value: object) -> bool:
-    """Whether a value is made of builtin types alone: these, and no classes derived from them, can be marshalled."""
-    try:
-        marshal.dumps(value, _MARSHAL_VERSION)
-    except (ValueError, MemoryError):
-        return False
+def _comes_back(value: object, text: bytes) -> bool:
+    """Whether JSON's text of a value reads back as the same, but for tuples and what is no number.
+
+    Only where it does not at the first look, every part is looked at.
+    """
+    with suppress(Exception):  # the caller's classes may raise anything when they are compared
+        if orjson.loads(text) == value:
+            return True
+    unseen: list[object] = [value]
+    while unseen:
+        part = unseen.pop()
+        if isinstance(part, dict):
+            unseen.extend(part.values())
+        elif isinstance(part, list | tuple):
+            unseen.extend(part)
+        elif not isinstance(part, _LEAVES):
+            return False
     return True
 
 

@@ -102,7 +102,8 @@ def test_process_says_what_utf8_or_json_cannot_hold(bench: Bench) -> None:
     assert channel.emitted[0]["message"] == "half \\ud800"
     error_class, message = bench.failure("process.checkpoint_object")
     assert error_class == "permanent"
-    assert message.startswith("checkpoint: <object") and "a value that JSON has" in message
+    assert message.startswith("checkpoint: <object")
+    assert "a value that JSON has" in message
 
 
 @pytest.mark.what_can_fail(16)

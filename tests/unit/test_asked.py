@@ -92,7 +92,7 @@ def test_options_are_what_submit_takes() -> None:
 
 
 def test_a_message_is_checked_before_it_is_sent() -> None:
-    with pytest.raises(PermanentError, match="message: 'x+ is not accepted|bytes of JSON"):
+    with pytest.raises(PermanentError, match=r"message: .* bytes of JSON"):
         check_message("x" * (1 << 20))
 
 

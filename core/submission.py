@@ -6,9 +6,8 @@ and the worker's sweep finds it.
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +22,7 @@ from core.errors import SubmissionError, TaskNotFound
 from core.grouping import GroupCommitter
 from core.hints import Hints
 from core.operators import Operators, check_task_id
+from core.portions import portions
 from core.queue import Queue
 from core.redis_client import connect_redis
 from core.registry import Registry, registry
@@ -53,7 +53,9 @@ class Submitter:
         self._hints = Hints(queue)
         self.operators = Operators(database, self._hints)
         self._clock = clock or Clock()
-        self._group: GroupCommitter[Submission, str | SubmissionError] = GroupCommitter(self._insert_together)
+        self._group: GroupCommitter[Submission, str | SubmissionError] = GroupCommitter(
+            self._insert_together, Submission.size
+        )
 
     def submit(
         self,
@@ -84,16 +86,16 @@ class Submitter:
     def submit_many(self, submissions: Iterable[Mapping[str, Any]], *, progress: Progress | None = None) -> list[str]:
         """Submits many tasks, each a mapping of `submit`'s arguments; returns their ids in order.
 
-        They are stored in chunks of CHUNK_SIZE, each committed by itself, with bounded memory
-        besides the ids; `progress` is called with the number stored so far. Raises
-        SubmissionError for the first bad one, naming its position: chunks before it are stored,
-        its own chunk and those behind are not.
+        They are stored in chunks of CHUNK_SIZE, or of PORTION_BYTES of inputs if that is less, each
+        committed by itself, with bounded memory besides the ids; `progress` is called with the
+        number stored so far. Raises SubmissionError for the first bad one, naming its position:
+        chunks before it are stored, its own chunk and those behind are not.
         """
         ids: list[str] = []
-        for chunk in _chunks(submissions, CHUNK_SIZE):
-            checked = [self._validated_item(len(ids) + offset, item) for offset, item in enumerate(chunk)]
+        checked = (self._validated_item(position, item) for position, item in enumerate(submissions))
+        for chunk in portions(checked, Submission.size, CHUNK_SIZE):
             with self._database.transaction() as tx:
-                inserted = self._store(tx, checked)
+                inserted = self._store(tx, chunk)
                 for offset, result in enumerate(inserted.ids):
                     if isinstance(result, SubmissionError):
                         raise _positioned(result, len(ids) + offset)
@@ -220,12 +222,6 @@ def submit(type: str, input: Any = None, **options: Any) -> str:
 def submit_many(submissions: Iterable[Mapping[str, Any]], *, progress: Progress | None = None) -> list[str]:
     """`Submitter.submit_many` with this process's own submitter."""
     return default_submitter().submit_many(submissions, progress=progress)
-
-
-def _chunks(items: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
-    iterator = iter(items)
-    while chunk := list(itertools.islice(iterator, size)):
-        yield chunk
 
 
 def _options(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -73,6 +73,10 @@ class Submission:
     after: tuple[str, ...]
     pending_limit: int = 0  # of its creator
 
+    def size(self) -> int:
+        """About how much memory its input takes, in bytes."""
+        return len(self.input_json)
+
 
 def validate_submission(
     type: str,

@@ -102,12 +102,18 @@ def refused(field: str, value: object, expected: str) -> SubmissionError:
 
 def check_text(field: str, value: object, limit: int = TEXT_LIMIT) -> str:
     """A text of 1 to `limit` characters that PostgreSQL takes; raises SubmissionError naming the field."""
-    if not isinstance(value, str) or not 1 <= len(value) <= limit:
+    text = exact(value) if isinstance(value, str) else None
+    if text is None or not 1 <= len(text) <= limit:
         raise refused(field, value, said("a text of 1 to {limit} characters", limit=limit))
-    unfit = _unfit(value)
+    unfit = _unfit(text)
     if unfit is not None:
         raise refused(field, value, unfit)
-    return value
+    return text
+
+
+def exact(text: str) -> str:
+    """The text itself of a value of a class derived from `str`, such as an enum, which may format otherwise."""
+    return str.__str__(text)
 
 
 def _unwritable(field: str, value: object, error: Exception) -> SubmissionError:
@@ -232,7 +238,7 @@ def _culprit(field: str, root: object, *, is_plain: bool = False) -> SubmissionE
 def _children(value: object) -> Iterable[tuple[object, object]] | None:
     """The keys and values inside a container, or None if `value` is not one."""
     if isinstance(value, dict):
-        return value.items()
+        return dict.items(value)  # whatever a class of the caller's makes of it
     if isinstance(value, BaseModel):
         return [*value.__dict__.items(), *(value.__pydantic_extra__ or {}).items()]
     if isinstance(value, _SEQUENCES):

@@ -21,6 +21,7 @@ from core.embedded import resolve
 from core.errors import SubmissionError, TaskNotFound
 from core.grouping import GroupCommitter
 from core.hints import Hints
+from core.inputs import refused
 from core.operators import Operators, check_task_id
 from core.portions import portions
 from core.queue import Queue
@@ -31,7 +32,7 @@ from core.store import reading, submitting
 from core.store.reading import Ending
 from core.store.submitting import Inserted
 from core.texts import said
-from core.validation import Limits, Submission, validate_submission
+from core.validation import OPTIONS, Limits, Submission, validate_submission
 
 CHUNK_SIZE = 2_000
 LEAST_POLL_SECONDS = 0.001
@@ -75,6 +76,8 @@ class Submitter:
         task's id. Raises SubmissionError, IdempotencyConflict or Unavailable.
         """
         submission = self._validated(type, input, options)
+        if connection is not None and not isinstance(connection, sqlalchemy.Connection):
+            raise refused("connection", connection, said("a connection of SQLAlchemy"))
         if connection is not None:
             result = submitting.insert(CallerTransaction(connection), [submission]).ids[0]
         else:
@@ -91,6 +94,10 @@ class Submitter:
         number stored so far. Raises SubmissionError for the first bad one, naming its position:
         chunks before it are stored, its own chunk and those behind are not.
         """
+        if not isinstance(submissions, Iterable):
+            raise refused("submissions", submissions, said("mappings of submit's arguments"))
+        if progress is not None and not callable(progress):
+            raise refused("progress", progress, said("a function"))
         ids: list[str] = []
         checked = (self._validated_item(position, item) for position, item in enumerate(submissions))
         for chunk in portions(checked, Submission.size, CHUNK_SIZE):
@@ -153,19 +160,23 @@ class Submitter:
     # ours
 
     def _validated(self, type: str, input: Any, options: Mapping[str, Any]) -> Submission:
+        for name in options:
+            if name not in OPTIONS:
+                raise refused("options", name, said("one of {names}", names=", ".join(OPTIONS)))
         return validate_submission(
             type, input, **options, registry=self._registry, limits=self._limits, now=self._clock.now()
         )
 
     def _validated_item(self, position: int, item: Mapping[str, Any]) -> Submission:
         try:
-            return self._validated(item["type"], item.get("input"), _options(item))
+            given = dict(item)
+        except Exception as error:  # of a mapping of the caller's, or since it is none
+            expected = said("a mapping of submit's arguments")
+            raise refused(f"submissions.{position}", item, expected) from error
+        try:
+            return self._validated(given.pop("type", None), given.pop("input", None), given)
         except SubmissionError as error:
             raise _positioned(error, position) from None
-        except (KeyError, TypeError) as error:
-            raise SubmissionError(
-                f"submissions.{position}", item, said("submit's arguments ({reason})", reason=str(error))
-            ) from None
 
     def _store(self, tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
         if all(map(submitting.is_copyable, submissions)):
@@ -224,9 +235,5 @@ def submit_many(submissions: Iterable[Mapping[str, Any]], *, progress: Progress 
     return default_submitter().submit_many(submissions, progress=progress)
 
 
-def _options(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in item.items() if name not in ("type", "input")}
-
-
 def _positioned(error: SubmissionError, position: int) -> SubmissionError:
-    return SubmissionError(f"submissions.{position}.{error.field}", error.value, error.expected)
+    return refused(f"submissions.{position}.{error.field}", error.value, error.expected)

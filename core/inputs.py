@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import is_dataclass
 
 from pydantic import BaseModel, RootModel, ValidationError
@@ -46,6 +46,8 @@ def encode_input(model: type[BaseModel], given: object, limit_bytes: int) -> str
     text = None if isinstance(given, BaseModel) or keeps_back(model) else plain_json(given)
     instance = None
     if text is None:
+        if (culprit := _culprit("input", given, fits=_once)) is not None:
+            raise culprit
         instance = _validated(model, given)
         try:
             text = model_json(instance)
@@ -205,11 +207,14 @@ def _problem(detail: ErrorDetails, others: int = 0) -> SubmissionError:
     return refused(_field(["input", *detail["loc"]]), value, expected)
 
 
-def _culprit(field: str, root: object, *, is_plain: bool = False) -> SubmissionError | None:
+def _culprit(
+    field: str, root: object, *, is_plain: bool = False, fits: Callable[[object], str | None] | None = None
+) -> SubmissionError | None:
     """The first part of `root`, depth first, that can't be stored; walks without recursion.
 
-    With `is_plain` no model is there that knows more values than JSON.
+    With `is_plain` no model is there that knows more values than JSON. `fits` is asked instead of `_unfit`.
     """
+    unfit = fits or _unfit
     unvisited: list[tuple[tuple, object, int]] = [((field,), root, 1)]
     while unvisited:
         path, value, depth = unvisited.pop()
@@ -218,7 +223,7 @@ def _culprit(field: str, root: object, *, is_plain: bool = False) -> SubmissionE
         children = _children(value)
         if children is None or (is_plain and not isinstance(value, dict | list | tuple)):
             is_known = not is_plain or (isinstance(value, _PLAIN) and written_json(value) is not None)
-            expected = _unfit(value) or (None if is_known else _NOT_JSON)
+            expected = unfit(value) or (None if is_known else _NOT_JSON)
         elif depth > MAX_DEPTH:
             expected = said("at most {limit} levels of nesting", limit=MAX_DEPTH)
         else:
@@ -226,7 +231,7 @@ def _culprit(field: str, root: object, *, is_plain: bool = False) -> SubmissionE
             for key, _child in found:
                 if is_plain and isinstance(value, dict) and not isinstance(key, str):
                     return refused(_field(_parts(path)), key, said("a key that is {expected}", expected=_TEXT))
-                if isinstance(key, str) and (expected := _unfit(key)):
+                if isinstance(key, str) and (expected := unfit(key)):
                     return refused(_field(_parts(path)), key, said("a key that is {expected}", expected=expected))
             unvisited.extend(((path, key), child, depth + 1) for key, child in reversed(found))
             continue
@@ -262,6 +267,11 @@ def _unfit(value: object) -> str | None:
     elif isinstance(value, bytes) and b"\x00" in value:
         return _NO_NUL
     return None
+
+
+def _once(value: object) -> str | None:
+    """What should have been there instead of what can be read only once, and may have no end."""
+    return said("a list, which can be read twice") if isinstance(value, Iterator) else None
 
 
 def _parts(path: tuple) -> list[object]:

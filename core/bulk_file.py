@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from typing import Any
 
 from core.errors import SubmissionError
 from core.inputs import refused
-from core.jsontext import refusal
+from core.json_values import read_json
 from core.texts import said
 
 MAX_ROWS = 50_000
@@ -161,10 +160,7 @@ def _json_lines(text: str) -> Iterator[Row | RowProblem]:
 
 
 def _json_row(line: str) -> dict[str, Any]:
-    problem = refusal(line, MAX_CELL_CHARACTERS * 4)
-    if problem is not None:
-        raise refused("line", line[:80], said("a JSON object: this {problem}", problem=problem))
-    values = json.loads(line, object_pairs_hook=_unique)
+    values = read_json("line", line, MAX_CELL_CHARACTERS * 4)
     if not isinstance(values, dict):
         raise refused(
             "line",
@@ -176,14 +172,6 @@ def _json_row(line: str) -> dict[str, Any]:
             raise refused(key[:80], values[key], said("a key that is {known}", known=KNOWN))
     if "type" not in values:
         raise refused("type", None, said("the name of a task type"))
-    return values
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        doubled = Counter(key for key, _value in pairs).most_common(1)[0][0]
-        raise refused(doubled[:80], doubled, said("each key only once"))
     return values
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -17,6 +17,7 @@ from core.errors import SubmissionError
 from core.form_fields import FormField, Kind, form_fields
 from core.form_values import parse_json
 from core.inputs import refused
+from core.portions import portions
 from core.registry import Registry
 from core.texts import said
 from core.validation import Limits, validate_submission
@@ -27,10 +28,11 @@ WHOLE = re.compile(r"[+-]?\d{1,18}")
 
 @dataclass(frozen=True, slots=True)
 class Submittable:
-    """A row that would be accepted: `submit`'s arguments, with an idempotency key always."""
+    """A row that would be accepted: `submit`'s arguments, with an idempotency key always; `size_bytes` of its input."""
 
     row: int
     arguments: dict[str, Any]
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def check_rows(file: BulkFile, registry: Registry, limits: Limits, now: datetime
         try:
             arguments = _arguments(row, registry)
             arguments.setdefault("idempotency_key", row_key(file.digest, row.number))
-            validate_submission(**arguments, registry=registry, limits=limits, now=now)
+            size_bytes = validate_submission(**arguments, registry=registry, limits=limits, now=now).size()
             key = str(arguments["idempotency_key"])
             first = rows_by_key.setdefault(key, row.number)
             if first != row.number:
@@ -68,7 +70,7 @@ def check_rows(file: BulkFile, registry: Registry, limits: Limits, now: datetime
         except SubmissionError as error:
             problems.append(RowProblem.of(row.number, error))
         else:
-            good.append(Submittable(row.number, arguments))
+            good.append(Submittable(row.number, arguments, size_bytes))
     return Checked(file.digest, tuple(good), tuple(sorted(problems, key=lambda problem: problem.row)))
 
 
@@ -80,7 +82,7 @@ def row_key(digest: str, row: int) -> str:
 def rekeyed(rows: Iterable[Submittable], digest: str, again: str) -> list[Submittable]:
     """The rows under new keys, so that they are new tasks; keys that the file has are kept."""
     return [
-        Submittable(row.row, {**row.arguments, "idempotency_key": f"{row_key(digest, row.row)}-{again}"})
+        replace(row, arguments={**row.arguments, "idempotency_key": f"{row_key(digest, row.row)}-{again}"})
         if row.arguments["idempotency_key"] == row_key(digest, row.row)
         else row
         for row in rows
@@ -184,6 +186,6 @@ def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
     return value
 
 
-def in_chunks(rows: Sequence[Submittable], size: int) -> Iterable[Sequence[Submittable]]:
-    """The rows in pieces of at most `size`."""
-    return (rows[begin : begin + size] for begin in range(0, len(rows), size))
+def in_chunks(rows: Sequence[Submittable], most: int) -> Iterable[Sequence[Submittable]]:
+    """The rows in pieces of at most `most`, each of which `submit_many` commits at once (see core.portions)."""
+    return portions(rows, lambda row: row.size_bytes, most)

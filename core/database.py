@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -90,9 +91,11 @@ class DriverTransaction:
             self.cursor.execute(self._first + statement.execution, parameters)
         return self.cursor.fetchall() if self.cursor.description else ()
 
-    def copy(self, table: str, columns: Sequence[str], lines: object) -> None:
-        """COPY of text-format lines (a file-like object) into a table."""
-        self.cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", lines)
+    def copy(self, table: str, columns: Sequence[str], lines: Sequence[str]) -> None:
+        """COPY of lines in its text format into a table."""
+        encoding = psycopg2.extensions.encodings[self.cursor.connection.encoding]
+        file = io.BytesIO("".join(lines).encode(encoding))  # a StringIO has four bytes for each character
+        self.cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", file)
 
 
 class CallerTransaction:

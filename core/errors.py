@@ -197,5 +197,8 @@ class TaskCancelled(HandlerError):
 
 def shortened(value: object, limit: int = 80) -> str:
     """`value` as a short printable text for an error message."""
-    text = ascii(value) if isinstance(value, str) else repr(value)
+    try:
+        text = ascii(value) if isinstance(value, str) else repr(value)
+    except Exception:  # whatever a class of the caller's raises, or too many levels or digits
+        text = f"<{type(value).__name__} that can't be shown>"
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

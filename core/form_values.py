@@ -16,7 +16,7 @@ import orjson
 from core.errors import SubmissionError
 from core.form_fields import UNSET, FormField, Kind
 from core.inputs import refused
-from core.jsontext import refusal
+from core.json_values import read_json
 from core.texts import said
 
 EXTRA = "*"  # the path of what the model has no field for
@@ -83,10 +83,7 @@ def presence(path: str) -> str:
 
 def parse_json(name: str, text: str) -> Any:
     """The value of a JSON text that can be stored; raises SubmissionError."""
-    problem = refusal(text, LIMIT_BYTES)
-    if problem is not None:
-        raise refused(name, text, said("JSON: this {problem}", problem=problem))
-    return orjson.loads(text)
+    return read_json(name, text, LIMIT_BYTES)
 
 
 def written(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 # What orjson would write as a text of its own choice is left to the model, or refused.
 _STRICTLY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_LEAVES = (str, int, float, type(None))
 _SECRETS = (Secret, SecretBytes, SecretStr)
 _INFINITE = re.compile(rb'"\s*[+-]?(?:inf|nan)', re.IGNORECASE)
 
@@ -22,10 +24,36 @@ def plain_json(value: object) -> bytes | None:
 
     NaN and infinities are written as null.
     """
+    text = written_json(value)
+    return text if text is not None and _comes_back(value, text) else None
+
+
+def written_json(value: object) -> bytes | None:
+    """The same of values of classes derived from these, too, and of what orjson writes as another (UUID, Enum)."""
     try:
         return orjson.dumps(value, option=_STRICTLY)
     except (orjson.JSONEncodeError, RecursionError):
         return None
+
+
+def _comes_back(value: object, text: bytes) -> bool:
+    """Whether JSON's text of a value reads back as the same, but for tuples and what is no number.
+
+    Only where it does not at the first look, every part is looked at.
+    """
+    with suppress(Exception):  # the caller's classes may raise anything when they are compared
+        if orjson.loads(text) == value:
+            return True
+    unseen: list[object] = [value]
+    while unseen:
+        part = unseen.pop()
+        if isinstance(part, dict):
+            unseen.extend(part.values())
+        elif isinstance(part, list | tuple):
+            unseen.extend(part)
+        elif not isinstance(part, _LEAVES):
+            return False
+    return True
 
 
 def model_json(instance: BaseModel) -> bytes:

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from core.portions import portions
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 BATCH_LIMIT = 500
@@ -28,10 +30,14 @@ class _Call(Generic[Item, Result]):
 
 
 class GroupCommitter(Generic[Item, Result]):
-    """Runs `commit(items) -> results` (parallel lists) for one or many callers at a time."""
+    """Runs `commit(items) -> results` (parallel lists) for one or many callers at a time.
 
-    def __init__(self, commit: Callable[[Sequence[Item]], Sequence[Result]]) -> None:
+    A batch has BATCH_LIMIT items, or PORTION_BYTES by their sizes if that is less.
+    """
+
+    def __init__(self, commit: Callable[[Sequence[Item]], Sequence[Result]], size_of: Callable[[Item], int]) -> None:
         self._commit = commit
+        self._size_of = size_of
         self._mutex = threading.Lock()
         self._queue: list[_Call[Item, Result]] = []
         self._is_running = False
@@ -58,7 +64,8 @@ class GroupCommitter(Generic[Item, Result]):
 
     def _lead(self) -> None:
         with self._mutex:
-            batch, self._queue = self._queue[:BATCH_LIMIT], self._queue[BATCH_LIMIT:]
+            batch = next(portions(self._queue, lambda call: self._size_of(call.item), BATCH_LIMIT))
+            del self._queue[: len(batch)]
         try:
             results = self._commit([call.item for call in batch])
             for call, result in zip(batch, results, strict=True):

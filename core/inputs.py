@@ -7,31 +7,20 @@ once it is known that some part can't.
 
 from __future__ import annotations
 
-import math
-import reprlib
-from collections import deque
-from collections.abc import Iterable
-from dataclasses import is_dataclass
+from contextlib import suppress
 
-from pydantic import BaseModel, RootModel, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from core.culprits import NOT_JSON, Brief, culprit_in, field_of, once, refused, unfit_of, writable
 from core.errors import SubmissionError
 from core.expectations import PREFIX, model_expects
-from core.given import first_difference, keeps_back, may_be_infinite, model_json, plain_json
-from core.jsontext import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER, refusal
+from core.given import first_difference, keeps_back, may_be_infinite, model_json, plain_json, written_json
+from core.jsontext import refusal
 from core.texts import said
 
-_FIELD_LIMIT = 200
 _MESSAGE_LIMIT = 300
 TEXT_LIMIT = 200  # characters of names, keys and what filters look for
-_SEQUENCES = (list, tuple, set, frozenset, deque)
-_FINITE = said("a finite number")
-_NO_NUL = said("text without NUL characters, which PostgreSQL can't store")
-_NO_HALVES = said("text without halves of surrogate pairs")
-_TEXT = said("text")
-_NOT_JSON = said("a value that JSON has: text, number, true, false, null, a list or an object with texts as keys")
-_PLAIN = (str, int, float, type(None))
 
 
 def encode_input(model: type[BaseModel], given: object, limit_bytes: int) -> str:
@@ -46,6 +35,8 @@ def encode_input(model: type[BaseModel], given: object, limit_bytes: int) -> str
     text = None if isinstance(given, BaseModel) or keeps_back(model) else plain_json(given)
     instance = None
     if text is None:
+        if (culprit := culprit_in("input", given, fits=once)) is not None:
+            raise culprit
         instance = _validated(model, given)
         try:
             text = model_json(instance)
@@ -53,7 +44,7 @@ def encode_input(model: type[BaseModel], given: object, limit_bytes: int) -> str
             raise _unwritable("input", given, error) from error
     _check_text("input", given, text, limit_bytes)
     read = _read(model, given, text)
-    if may_be_infinite(text) and (culprit := _culprit("input", read)) is not None:
+    if may_be_infinite(text) and (culprit := culprit_in("input", read)) is not None:
         raise culprit
     if type(read) is type(instance):
         _check_same(instance, read)
@@ -86,31 +77,34 @@ def encode_json(field: str, value: object, limit_bytes: int) -> bytes:
     """
     text = plain_json(value)
     if text is None:
-        raise _culprit(field, value, is_plain=True) or refused(field, value, _NOT_JSON)
+        text = written_json(value)
+        if (culprit := culprit_in(field, value, is_plain=True)) is not None or text is None:
+            raise culprit or refused(field, value, NOT_JSON)
     _check_text(field, value, text, limit_bytes)
     return text
 
 
-def refused(field: str, value: object, expected: str) -> SubmissionError:
-    """A SubmissionError that shows `value` on one short line, whatever it is."""
-    error = SubmissionError(field, value if isinstance(value, str) else _Brief(value), expected)
-    error.value = value
-    return error
-
-
 def check_text(field: str, value: object, limit: int = TEXT_LIMIT) -> str:
     """A text of 1 to `limit` characters that PostgreSQL takes; raises SubmissionError naming the field."""
-    if not isinstance(value, str) or not 1 <= len(value) <= limit:
+    text = exact(value) if isinstance(value, str) else None
+    if text is None or not 1 <= len(text) <= limit:
         raise refused(field, value, said("a text of 1 to {limit} characters", limit=limit))
-    unfit = _unfit(value)
+    unfit = unfit_of(text)
     if unfit is not None:
         raise refused(field, value, unfit)
-    return value
+    return text
+
+
+def exact(text: str) -> str:
+    """The text itself of a value of a class derived from `str`, such as an enum, which may format otherwise."""
+    return str.__str__(text)
 
 
 def _unwritable(field: str, value: object, error: Exception) -> SubmissionError:
-    return _culprit(field, value) or refused(
-        field, value, said("values that JSON can hold: {reason}", reason=_one_line(error))
+    return (
+        culprit_in(field, value)
+        or culprit_in(field, value, fits=writable)
+        or refused(field, value, said("values that JSON can hold: {reason}", reason=_one_line(error)))
     )
 
 
@@ -119,25 +113,11 @@ def _check_text(field: str, value: object, text: bytes, limit_bytes: int) -> Non
     # A NaN or an infinity was written as null; a text without null holds none.
     if problem is None and b"null" not in text:
         return
-    culprit = _culprit(field, value)
+    culprit = culprit_in(field, value)
     if culprit is not None:
         raise culprit
     if problem is not None:
         raise refused(field, value, said("JSON that can be stored: this {problem}", problem=problem))
-
-
-class _Brief:
-    """Has a short printable repr, also for deep, cyclic, huge or misbehaving values."""
-
-    def __init__(self, value: object) -> None:
-        self._value = value
-
-    def __repr__(self) -> str:
-        try:
-            text = reprlib.repr(self._value)
-        except Exception:  # e.g. an integer of more digits than Python prints
-            text = f"<{type(self._value).__name__} that can't be shown>"
-        return " ".join(text.encode("ascii", "backslashreplace").decode().split())
 
 
 def _validated(model: type[BaseModel], given: object) -> BaseModel:
@@ -164,13 +144,14 @@ def _read(model: type[BaseModel], given: object, text: bytes) -> BaseModel:
 def _check_same(instance: BaseModel, read: BaseModel) -> None:
     """Refuses what JSON has no value for and the model does not know: a set where anything may be comes back a list."""
     before, after = instance.model_dump(round_trip=True), read.model_dump(round_trip=True)
-    if before == after:
-        return
+    with suppress(Exception):  # a class of the caller's may raise anything when it is compared
+        if before == after:
+            return
     path, given, got = first_difference(before, after)
     raise refused(
-        _field(["input", *path]),
+        field_of(["input", *path]),
         given,
-        said("a value that JSON keeps: this comes back as {other}", other=repr(_Brief(got))),
+        said("a value that JSON keeps: this comes back as {other}", other=repr(Brief(got))),
     )
 
 
@@ -194,81 +175,7 @@ def _problem(detail: ErrorDetails, others: int = 0) -> SubmissionError:
     expected = text if text == line else line
     if others:
         expected = said("{problem} (and {count} more problems)", problem=expected, count=others)
-    return refused(_field(["input", *detail["loc"]]), value, expected)
-
-
-def _culprit(field: str, root: object, *, is_plain: bool = False) -> SubmissionError | None:
-    """The first part of `root`, depth first, that can't be stored; walks without recursion.
-
-    With `is_plain` no model is there that knows more values than JSON.
-    """
-    unvisited: list[tuple[tuple, object, int]] = [((field,), root, 1)]
-    while unvisited:
-        path, value, depth = unvisited.pop()
-        while isinstance(value, RootModel):
-            value = value.root
-        children = _children(value)
-        if children is None or (is_plain and not isinstance(value, dict | list | tuple)):
-            expected = _unfit(value) or (_NOT_JSON if is_plain and not isinstance(value, _PLAIN) else None)
-        elif depth > MAX_DEPTH:
-            expected = said("at most {limit} levels of nesting", limit=MAX_DEPTH)
-        else:
-            found = list(children)
-            for key, _child in found:
-                if is_plain and isinstance(value, dict) and not isinstance(key, str):
-                    return refused(_field(_parts(path)), key, said("a key that is {expected}", expected=_TEXT))
-                if isinstance(key, str) and (expected := _unfit(key)):
-                    return refused(_field(_parts(path)), key, said("a key that is {expected}", expected=expected))
-            unvisited.extend(((path, key), child, depth + 1) for key, child in reversed(found))
-            continue
-        if expected is not None:
-            return refused(_field(_parts(path)), value, expected)
-    return None
-
-
-def _children(value: object) -> Iterable[tuple[object, object]] | None:
-    """The keys and values inside a container, or None if `value` is not one."""
-    if isinstance(value, dict):
-        return value.items()
-    if isinstance(value, BaseModel):
-        return [*value.__dict__.items(), *(value.__pydantic_extra__ or {}).items()]
-    if isinstance(value, _SEQUENCES):
-        return enumerate(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return [(name, getattr(value, name, None)) for name in value.__dataclass_fields__]
-    return None
-
-
-def _unfit(value: object) -> str | None:
-    """What a single value should have been to be stored, or None if it can be."""
-    if isinstance(value, str):
-        if "\x00" in value:
-            return _NO_NUL
-        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            return _NO_HALVES
-    elif isinstance(value, float):
-        return None if math.isfinite(value) else _FINITE
-    elif isinstance(value, int):
-        return None if MIN_INTEGER <= value <= MAX_INTEGER else said("an integer of at most 64 bits")
-    elif isinstance(value, bytes) and b"\x00" in value:
-        return _NO_NUL
-    return None
-
-
-def _parts(path: tuple) -> list[object]:
-    """("input", "rows", 3) for the linked path ((("input",), "rows"), 3)."""
-    parts: list[object] = []
-    while len(path) == 2:
-        path, key = path
-        parts.append(key)
-    return [*path, *reversed(parts)]
-
-
-def _field(parts: Iterable[object]) -> str:
-    """`input.rows.3.name` for ("input", "rows", 3, "name"), printable and not too long."""
-    texts = [part if isinstance(part, str) and part.isprintable() else repr(_Brief(part)) for part in parts]
-    field = ".".join(texts)
-    return field if len(field) <= _FIELD_LIMIT else f"{field[:_FIELD_LIMIT]}…"
+    return refused(field_of(["input", *detail["loc"]]), value, expected)
 
 
 def _one_line(message: object) -> str:

@@ -8,8 +8,9 @@ from core.mending import FIRST_ODD_MS
 from core.wire import Wire
 
 Entry = tuple[bytes, bytes]  # id, the value of its first field
-PIECE = 16  # entries of each stream in one round trip; a writer keeps one below some megabytes
-READ_LIMIT_BYTES = 8 << 20  # after so much a reader goes on with what it has
+FIRST_PIECE = 3  # entries of each stream in the first round trip; a writer keeps one below some megabytes
+PIECE = 64  # in a later one, fewer where those before were large
+READ_LIMIT_BYTES = 2 << 20  # after so much a reader goes on with what it has
 
 
 def read_streams(
@@ -23,10 +24,11 @@ def read_streams(
     found: dict[str, list[Entry]] = {name: [] for name in streams}
     positions = dict(streams)
     size, odd = 0, []
+    piece = FIRST_PIECE
     while positions and size < READ_LIMIT_BYTES:
         block = () if block_ms is None or size else ("BLOCK", block_ms)
-        left = min(count - len(found[name]) for name in positions)
-        answer = wire.command("XREAD", "COUNT", min(PIECE, left), *block, "STREAMS", *positions, *positions.values())
+        asked = min(piece, *(count - len(found[name]) for name in positions))
+        answer = wire.command("XREAD", "COUNT", asked, *block, "STREAMS", *positions, *positions.values())
         block_ms = None
         arrived = {name.decode(): entries for name, entries in answer or ()}
         for name in list(positions):
@@ -37,8 +39,14 @@ def read_streams(
                     break
                 found[name].append((entry, fields[1]))
                 size += len(fields[1])
-            if len(entries) < min(PIECE, left) or name in odd or len(found[name]) >= count:
+            if len(entries) < asked or name in odd or len(found[name]) >= count:
                 del positions[name]
             else:
                 positions[name] = found[name][-1][0]
+        piece = _next_piece(size, sum(map(len, found.values())))
     return list(found.values()), odd
+
+
+def _next_piece(size: int, entries: int) -> int:
+    """How many more entries fit, if they are as large as those before: one at least."""
+    return max(1, min(PIECE, (READ_LIMIT_BYTES - size) * entries // max(size, 1)))

@@ -6,10 +6,9 @@ and the worker's sweep finds it.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -23,8 +22,10 @@ from core.embedded import resolve
 from core.errors import Busy, SubmissionError, TaskNotFound, Unavailable
 from core.grouping import GroupCommitter
 from core.hints import Hints
+from core.inputs import refused
 from core.open_keys import Alone, OpenKeys
 from core.operators import Operators, check_task_id
+from core.portions import portions
 from core.queue import Queue
 from core.redis_client import connect_redis
 from core.registry import Registry, registry
@@ -33,7 +34,7 @@ from core.store import dependants, locking, reading, submitting
 from core.store.reading import Ending
 from core.store.submitting import Inserted
 from core.texts import said
-from core.validation import Limits, Submission, validate_submission
+from core.validation import OPTIONS, Limits, Submission, validate_submission
 
 CHUNK_SIZE = 2_000
 LEAST_POLL_SECONDS = 0.001
@@ -59,7 +60,9 @@ class Submitter:
         self.operators = Operators(database, self._hints)
         self._clock = clock or Clock()
         self._keys = OpenKeys()
-        self._group: GroupCommitter[Submission, str | SubmissionError | Alone] = GroupCommitter(self._insert_together)
+        self._group: GroupCommitter[Submission, str | SubmissionError | Alone] = GroupCommitter(
+            self._insert_together, Submission.size
+        )
 
     def submit(
         self,
@@ -79,6 +82,8 @@ class Submitter:
         task's id. Raises SubmissionError, IdempotencyConflict or Unavailable.
         """
         submission = self._validated(type, input, options)
+        if connection is not None and not isinstance(connection, sqlalchemy.Connection):
+            raise refused("connection", connection, said("a connection of SQLAlchemy"))
         if connection is not None:
             result = submitting.insert(CallerTransaction(connection), [submission]).ids[0]
         else:
@@ -90,16 +95,20 @@ class Submitter:
     def submit_many(self, submissions: Iterable[Mapping[str, Any]], *, progress: Progress | None = None) -> list[str]:
         """Submits many tasks, each a mapping of `submit`'s arguments; returns their ids in order.
 
-        They are stored in chunks of CHUNK_SIZE, each committed by itself, with bounded memory
-        besides the ids; `progress` is called with the number stored so far. Raises
-        SubmissionError for the first bad one, naming its position: chunks before it are stored,
-        its own chunk and those behind are not.
+        They are stored in chunks of CHUNK_SIZE, or of PORTION_BYTES of inputs if that is less, each
+        committed by itself, with bounded memory besides the ids; `progress` is called with the
+        number stored so far. Raises SubmissionError for the first bad one, naming its position:
+        chunks before it are stored, its own chunk and those behind are not.
         """
+        if not isinstance(submissions, Iterable):
+            raise refused("submissions", submissions, said("mappings of submit's arguments"))
+        if progress is not None and not callable(progress):
+            raise refused("progress", progress, said("a function"))
         ids: list[str] = []
-        for chunk in _chunks(submissions, CHUNK_SIZE):
-            checked = [self._validated_item(len(ids) + offset, item) for offset, item in enumerate(chunk)]
+        checked = (self._validated_item(position, item) for position, item in enumerate(submissions))
+        for chunk in portions(checked, Submission.size, CHUNK_SIZE):
             with locking.naming_holders(self._database), self._database.transaction() as tx:
-                inserted = self._store(tx, checked)
+                inserted = self._store(tx, chunk)
                 for offset, result in enumerate(inserted.ids):
                     if isinstance(result, SubmissionError):
                         raise _positioned(result, len(ids) + offset)
@@ -164,19 +173,23 @@ class Submitter:
         return self._wait_alone(submission) if isinstance(result, Alone) else result
 
     def _validated(self, type: str, input: Any, options: Mapping[str, Any]) -> Submission:
+        for name in options:
+            if name not in OPTIONS:
+                raise refused("options", name, said("one of {names}", names=", ".join(OPTIONS)))
         return validate_submission(
             type, input, **options, registry=self._registry, limits=self._limits, now=self._clock.now()
         )
 
     def _validated_item(self, position: int, item: Mapping[str, Any]) -> Submission:
         try:
-            return self._validated(item["type"], item.get("input"), _options(item))
+            given = dict(item)
+        except Exception as error:  # of a mapping of the caller's, or since it is none
+            expected = said("a mapping of submit's arguments")
+            raise refused(f"submissions.{position}", item, expected) from error
+        try:
+            return self._validated(given.pop("type", None), given.pop("input", None), given)
         except SubmissionError as error:
             raise _positioned(error, position) from None
-        except (KeyError, TypeError) as error:
-            raise SubmissionError(
-                f"submissions.{position}", item, said("submit's arguments ({reason})", reason=str(error))
-            ) from None
 
     def _store(self, tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
         if all(map(submitting.is_copyable, submissions)):
@@ -272,15 +285,5 @@ def submit_many(submissions: Iterable[Mapping[str, Any]], *, progress: Progress 
     return default_submitter().submit_many(submissions, progress=progress)
 
 
-def _chunks(items: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
-    iterator = iter(items)
-    while chunk := list(itertools.islice(iterator, size)):
-        yield chunk
-
-
-def _options(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in item.items() if name not in ("type", "input")}
-
-
 def _positioned(error: SubmissionError, position: int) -> SubmissionError:
-    return SubmissionError(f"submissions.{position}.{error.field}", error.value, error.expected)
+    return refused(f"submissions.{position}.{error.field}", error.value, error.expected)

@@ -14,7 +14,7 @@ import orjson
 import uuid_utils
 from pydantic import BaseModel
 
-from core.inputs import check_text, decode_input, encode_input, refused
+from core.inputs import check_text, decode_input, encode_input, exact, refused
 from core.jsontext import refusal
 from core.registry import MAX_TIMEOUT_SECONDS, Registry, TaskType
 from core.states import Priority
@@ -33,6 +33,24 @@ _TAGS, _IDS = said("tags"), said("task ids")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PRIORITIES = {priority.label: int(priority) for priority in Priority}
 _DEFAULT_PRIORITY = Priority.MEDIUM.label
+# Defaults, told by what they are: to compare what a caller gave would run code of the caller's.
+DEFAULT_QUEUE, _NOBODY = "default", ""
+NOTHING: tuple[str, ...] = ()
+OPTIONS = (
+    "title",
+    "queue",
+    "priority",
+    "timeout_seconds",
+    "max_attempts",
+    "delay_seconds",
+    "run_at",
+    "requires",
+    "idempotency_key",
+    "created_by",
+    "creator_agent_id",
+    "parent_id",
+    "after",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +91,28 @@ class Submission:
     after: tuple[str, ...]
     pending_limit: int = 0  # of its creator
 
+    def size(self) -> int:
+        """About how much memory its input takes, in bytes."""
+        return len(self.input_json)
+
 
 def validate_submission(
     type: str,
     input: Mapping[str, object] | BaseModel | None = None,
     *,
     title: str | None = None,
-    queue: str = "default",
-    priority: str | Priority = "medium",
+    queue: str = DEFAULT_QUEUE,
+    priority: str | Priority = _DEFAULT_PRIORITY,
     timeout_seconds: float | None = None,
     max_attempts: int | None = None,
     delay_seconds: float | None = None,
     run_at: datetime | str | None = None,
-    requires: Iterable[str] = (),
+    requires: Iterable[str] = NOTHING,
     idempotency_key: str | None = None,
-    created_by: str = "",
+    created_by: str = _NOBODY,
     creator_agent_id: str | None = None,
     parent_id: str | None = None,
-    after: Iterable[str] = (),
+    after: Iterable[str] = NOTHING,
     registry: Registry,
     limits: Limits,
     now: datetime,
@@ -104,10 +126,10 @@ def validate_submission(
     task_type = _task_type(type, registry)
     submission = Submission(
         id=str(uuid_utils.uuid7()),
-        type=type,
-        queue=queue if queue == "default" else check_label("queue", queue),
+        type=task_type.name,
+        queue="default" if queue is DEFAULT_QUEUE else check_label("queue", queue),
         title=None if title is None else _title(title),
-        priority=_PRIORITIES[_DEFAULT_PRIORITY] if priority == _DEFAULT_PRIORITY else check_priority(priority),
+        priority=_PRIORITIES[_DEFAULT_PRIORITY] if priority is _DEFAULT_PRIORITY else check_priority(priority),
         input_json=encode_input(task_type.input_model, input, limits.input_limit_bytes),
         requires=_tags(requires, task_type.requires),
         timeout_seconds=task_type.timeout_seconds if timeout_seconds is None else _timeout(timeout_seconds),
@@ -116,10 +138,10 @@ def validate_submission(
         delay_seconds=None if delay_seconds is None else _delay(delay_seconds),
         idempotency_key=None if idempotency_key is None else check_text("idempotency_key", idempotency_key),
         content_hash=None,
-        created_by=created_by if created_by == "" else check_text("created_by", created_by),
+        created_by="" if created_by is _NOBODY else check_creator(created_by),
         creator_agent_id=None if creator_agent_id is None else check_text("creator_agent_id", creator_agent_id),
         parent_id=None if parent_id is None else _uuid("parent_id", parent_id),
-        after=() if after == () else _after(after),
+        after=() if after is NOTHING else _after(after),
         pending_limit=limits.pending_limit_per_creator,
     )
     if idempotency_key is not None:
@@ -160,11 +182,11 @@ def _content_hash(submission: Submission, task_type: TaskType) -> str:
 def _task_type(name: object, registry: Registry) -> TaskType:
     if not isinstance(name, str):
         raise refused("type", name, said("the name of a task type"))
-    return registry.get(name)
+    return registry.get(exact(name))
 
 
 def _title(value: object) -> str:
-    if isinstance(value, str) and not value.strip():
+    if isinstance(value, str) and not exact(value).strip():
         raise refused("title", value, said("a text that is not blank, or none at all"))
     return check_text("title", value, TITLE_LIMIT)
 
@@ -173,20 +195,28 @@ def check_label(field: str, value: object) -> str:
     """A name of a queue or tag; raises SubmissionError naming the field."""
     if not isinstance(value, str) or not _LABEL.fullmatch(value):
         raise refused(field, value, _LABEL_TEXT)
-    return value
+    return exact(value)
+
+
+def check_creator(value: object) -> str:
+    """Who submits: a text that is stored, or an empty one; raises SubmissionError."""
+    return "" if isinstance(value, str) and not exact(value) else check_text("created_by", value)
 
 
 def _listed(field: str, value: object, limit: int, of: str) -> list[object]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise refused(field, value, said("a list of {things}", things=of))
-    items = list(islice(value, limit + 1))
+    try:
+        items = list(islice(value, limit + 1))
+    except Exception as error:  # of the caller's own iterable
+        raise refused(field, value, said("a list of {things}", things=of)) from error
     if len(items) > limit:
         raise refused(field, value, said("at most {limit} {things}", limit=limit, things=of))
     return items
 
 
 def _tags(given: object, of_type: frozenset[str]) -> tuple[str, ...]:
-    if given == ():
+    if given is NOTHING:
         return tuple(sorted(of_type)) if of_type else ()
     own = {check_label(f"requires.{at}", tag) for at, tag in enumerate(_listed("requires", given, TAG_LIMIT, _TAGS))}
     tags = sorted(own | of_type)
@@ -201,8 +231,8 @@ def check_priority(value: object) -> int:
     """A priority or its name, as a number; raises SubmissionError."""
     if isinstance(value, Priority):
         return int(value)
-    if isinstance(value, str) and value in _PRIORITIES:
-        return _PRIORITIES[value]
+    if isinstance(value, str) and exact(value) in _PRIORITIES:
+        return _PRIORITIES[exact(value)]
     raise refused("priority", value, said("one of {names}", names=", ".join(_PRIORITIES)))
 
 
@@ -254,9 +284,9 @@ def _run_at(run_at: object, delay_seconds: object, now: datetime) -> datetime:
 
 def _uuid(field: str, value: object) -> str:
     text = str(value) if isinstance(value, uuid.UUID | uuid_utils.UUID) else value
-    if not isinstance(text, str) or not _UUID.fullmatch(text.lower()):
+    if not isinstance(text, str) or not _UUID.fullmatch(exact(text).lower()):
         raise refused(field, value, said("the id of a task (a UUID)"))
-    return text.lower()
+    return exact(text).lower()
 
 
 def _after(given: object) -> tuple[str, ...]:

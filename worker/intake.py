@@ -13,6 +13,7 @@ from core.clock import Clock
 from core.decoding import Unreadable, read_reports
 from core.errors import ErrorClass
 from core.protocol import (
+    FAILURE_LIMIT,
     Checkpoint,
     Done,
     Failure,
@@ -31,6 +32,7 @@ from core.protocol import (
 )
 from core.quarantine import Odd
 from core.registry import Registry
+from core.storable import storable
 from core.store.ticking import Completion
 from core.validation import Limits, check_output
 from worker.batch import Batch
@@ -282,11 +284,8 @@ def _storable_time(at: float) -> float:
 
 def _storable_failure(failure: Failure) -> Failure:
     """A failure whose texts PostgreSQL can hold."""
-    texts = failure.message + (failure.traceback or "")
-    if "\x00" not in texts:
-        return failure
-    traceback = None if failure.traceback is None else failure.traceback.replace("\x00", "\\x00")
-    return Failure(failure.error_class, failure.message.replace("\x00", "\\x00"), traceback)
+    traceback = failure.traceback and storable(failure.traceback, FAILURE_LIMIT, keep_end=True)
+    return Failure(failure.error_class, storable(failure.message, FAILURE_LIMIT), traceback)
 
 
 def _escaped(report: Report | Unreadable, error: BaseException) -> Unreadable:

@@ -7,6 +7,7 @@ import orjson
 from core.errors import ErrorClass
 from core.quarantine import Odd
 from core.retry import fingerprint
+from core.storable import storable
 from core.store.ticking import Settlement
 from worker.batch import Batch
 from worker.decisions import error_json
@@ -16,14 +17,14 @@ from worker.monitor.outcomes import Failed
 # What code that is not ours may raise, an exit among it: it fails what it was called for, and nothing else.
 ESCAPES = (Exception, SystemExit, KeyboardInterrupt)
 AUDIT_LIMIT = 100  # events of one tick
-TEXT_LIMIT = 1_000  # characters of a reason
+TEXT_LIMIT_BYTES = 1_000  # of a reason
 
 
 def reason_of(error: BaseException) -> str:
     """One line that says what went wrong."""
     lines = str(error).strip().splitlines()
     name = type(error).__name__
-    return f"{name}: {lines[0]}"[:TEXT_LIMIT] if lines else name
+    return f"{name}: {lines[0]}"[:TEXT_LIMIT_BYTES] if lines else name
 
 
 def settle(ledger: Ledger, claim: Claim, reason: str, batch: Batch) -> None:
@@ -70,11 +71,8 @@ def audit(odd: list[Odd], batch: Batch) -> None:
 def _event(
     task_id: str | None, attempt: int | None, agent_id: str | None, detail: dict[str, object]
 ) -> tuple[str | None, str, int | None, str, str, str]:
-    printable = {name: _storable(value) if isinstance(value, str) else value for name, value in detail.items()}
-    agent = _storable(agent_id or "")
+    printable = {
+        name: storable(value, TEXT_LIMIT_BYTES) if isinstance(value, str) else value for name, value in detail.items()
+    }
+    agent = storable(agent_id or "", TEXT_LIMIT_BYTES)
     return (task_id, "quarantined", attempt, "dispatcher", agent, orjson.dumps(printable).decode())
-
-
-def _storable(text: str) -> str:
-    """`text` without what PostgreSQL or UTF-8 can't hold."""
-    return text[:TEXT_LIMIT].replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()

@@ -13,10 +13,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
+import orjson
+
 from core.database import Transaction, queries
 from core.event_filter import EventFilter
 from core.filter_fields import check_bound, like_pattern
 from core.inputs import refused
+from core.portions import PORTION_BYTES
 from core.store import reading
 from core.store.asking import Pace, limited_time
 from core.store.pruning import day_of
@@ -26,7 +29,9 @@ PAGE_LIMIT = 1000
 BUDGET_SECONDS = 0.15
 FIRST_SPAN_SECONDS = 4.0
 FIRST_OPERATORS_SPAN_SECONDS = 86_400.0  # there is an index, and they are few
-EXPORT_EVENTS = 5_000  # that a span of an export is to hold, more or less
+EXPORT_EVENTS = 2_000  # that a statement of an export reads at most
+LEAST_EXPORT_EVENTS = 100
+LEAST_SPAN_SECONDS = 0.001
 MARGIN_SECONDS = 1.0  # an event of a transaction that began before this one may be later than its now()
 TICK = timedelta(microseconds=1)
 _PLACE = re.compile(r"\((\d{1,10}),(\d{1,5})\)")
@@ -113,15 +118,31 @@ def find_events(
 
 
 def export_events(tx: Transaction, only: EventFilter) -> Iterator[AuditEntry]:
-    """Every event that fits, the newest first, some thousand in memory at a time; raises Busy or Unavailable."""
+    """Every event that fits, the newest first; raises Busy or Unavailable.
+
+    A statement reads at most EXPORT_EVENTS, fewer after large ones, however many a moment holds.
+    """
     asked, low, edge = asked_of(tx, only, None)
-    size_seconds = _first_span_seconds(only)
+    size_seconds, limit = _first_span_seconds(only), EXPORT_EVENTS
     while edge > low:
         span = _span_below(edge, low, size_seconds)
-        rows = _entries(tx, asked, span, None)
+        rows = _entries(tx, asked, span, limit)
         yield from map(_entry, rows)
-        edge = span.low
-        size_seconds *= 2.0 if len(rows) < EXPORT_EVENTS else 0.5
+        if len(rows) == limit:  # the span goes on behind the last of them
+            last = _entry(rows[-1])
+            asked |= {"place_at": last.at, "place": rows[-1][-1]}
+            edge, size_seconds = min(edge, last.at + TICK), max(size_seconds / 2, LEAST_SPAN_SECONDS)
+        else:
+            edge, size_seconds = span.low, size_seconds * 2
+        limit = _next_limit(rows, limit)
+
+
+def _next_limit(rows: Sequence[Sequence[Any]], limit: int) -> int:
+    """How many events may be read next, so that they are about PORTION_BYTES if they are as large as these."""
+    if not rows:
+        return limit
+    mean_bytes = sum(len(orjson.dumps(row[8])) for row in rows) / len(rows)
+    return max(LEAST_EXPORT_EVENTS, min(EXPORT_EVENTS, int(PORTION_BYTES / max(mean_bytes, 1.0))))
 
 
 def asked_of(

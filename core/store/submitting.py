@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -104,8 +103,8 @@ def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
         key = (s.queue, s.type, s.requires)
         lane = lanes.get(key) or lanes.setdefault(key, Lane(*key))
         waiting.append(Waiting(s.id, lane, s.priority, ready, False))
-    tx.copy("tasks", COPIED_COLUMNS, io.StringIO("".join(tasks)))
-    tx.copy("task_events", EVENT_COLUMNS, io.StringIO("".join(events)))
+    tx.copy("tasks", COPIED_COLUMNS, tasks)
+    tx.copy("task_events", EVENT_COLUMNS, events)
     return Inserted([refused.get(s.id) or s.id for s in submissions], waiting)
 
 

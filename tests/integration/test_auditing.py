@@ -124,6 +124,29 @@ def test_a_look_finds_what_the_filter_says(database: Database, made: list[dict[s
 
 
 @EXAMPLES
+@given(made=logs(), only=FILTERS, most=st.integers(1, 4), most_bytes=st.integers(1, 60))
+def test_an_export_reads_little_at_a_time(
+    database: Database, made: list[dict[str, Any]], only: EventFilter, most: int, most_bytes: int
+) -> None:
+    fill(database, made)
+    read: list[int] = []
+    entries = auditing._entries
+    with pytest.MonkeyPatch.context() as patch, database.transaction() as tx:
+        patch.setattr(auditing, "EXPORT_EVENTS", most)
+        patch.setattr(auditing, "LEAST_EXPORT_EVENTS", 1)
+        patch.setattr(auditing, "PORTION_BYTES", most_bytes)
+
+        def counted(*arguments: Any) -> Any:
+            rows = entries(*arguments)
+            read.append(len(rows))
+            return rows
+
+        patch.setattr(auditing, "_entries", counted)
+        assert plain(list(auditing.export_events(tx, only))) == expected(made, only)
+    assert max(read, default=0) <= most
+
+
+@EXAMPLES
 @given(made=logs(), only=FILTERS, limit=st.integers(1, 5), budget_seconds=st.sampled_from((0.0, UNLIMITED_SECONDS)))
 def test_pages_go_on_where_they_ended(
     database: Database, made: list[dict[str, Any]], only: EventFilter, limit: int, budget_seconds: float

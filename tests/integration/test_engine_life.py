@@ -151,7 +151,7 @@ def test_progress_and_logs_are_stored_while_the_task_runs(engine: Engine) -> Non
     gate.set()
     assert engine.wait_for(task_id).state == "completed"
     lines = [(e.detail["level"], e.detail["message"], e.agent_id) for e in engine.history(task_id) if e.event == "log"]
-    assert lines == [("info", "first line", agent.id), ("warning", "second line �", agent.id)]
+    assert lines == [("info", "first line", agent.id), ("warning", "second line \\x00", agent.id)]
 
 
 def test_checkpoint_reaches_the_next_attempt(engine: Engine) -> None:
@@ -179,7 +179,7 @@ def test_refused_checkpoint_tells_the_handler_and_nobody_else(engine: Engine) ->
     bad_id, good_id = engine.submit("demo.bad"), engine.submit("demo.echo")
     task = engine.wait_for(bad_id)
     assert (task.state, task.error["class"]) == ("failed", "permanent")
-    assert task.error["message"].startswith("checkpoint: ")
+    assert task.error["message"].startswith("checkpoint.text: ")
     assert engine.wait_for(good_id).state == "completed"
 
 

@@ -67,8 +67,8 @@ def test_progress_log_checkpoint_and_requests(bench: Bench, isolation: str) -> N
         {"kind": "log", "level": "warning", "message": "a line"},
     ]
     assert channel.requested == [
-        {"kind": "checkpoint", "state": {"step": 3}, "children": 0},
-        {"kind": "submit", "type": "demo.child", "input": {"a": 1}, "options": {}, "ordinal": 1},
+        {"kind": "checkpoint", "state": b'{"step":3}', "children": 0},
+        {"kind": "submit", "type": "demo.child", "input": b'{"a":1}', "options": {}, "ordinal": 1},
         {"kind": "send", "agent": "other", "message": {"hello": [1, "é"]}},
     ]
 
@@ -99,10 +99,11 @@ def test_deadline_holds_while_a_request_waits(bench: Bench) -> None:
 def test_process_says_what_utf8_or_json_cannot_hold(bench: Bench) -> None:
     channel = Recorder()
     assert bench.value("process.log_surrogate", channel=channel) == {}
-    assert channel.emitted[0]["message"] == "half ?"
+    assert channel.emitted[0]["message"] == "half \\ud800"
     error_class, message = bench.failure("process.checkpoint_object")
     assert error_class == "permanent"
-    assert message.startswith("checkpoint: not JSON")
+    assert message.startswith("checkpoint: <object")
+    assert "a value that JSON has" in message
 
 
 @pytest.mark.what_can_fail(16)

@@ -115,9 +115,16 @@ def test_bad_usage(arguments: list[str], told: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "told"),
     [
-        (["--input", "{"], None, "error: input: '{' is not accepted, expected JSON ("),
+        (["--input", "{"], None, "error: input: '{' is not accepted, expected JSON: this is not valid JSON"),
         (["-"], b'"\xff"', "expected text in UTF-8 (invalid start byte at byte 1)"),
-        (["-"], b"[" * 100_000, "expected JSON of fewer levels"),
+        (["-"], b"[" * 100_000, "expected JSON: this is nested deeper than 64 levels"),
+        (
+            ["--input", '{"a": 1, "b": {"c": 1, "c": 2}}'],
+            None,
+            "error: input.c: 'c' is not accepted, expected each key",
+        ),
+        (["--input", '{"a": 18446744073709551616}'], None, "an integer of 20 digits that does not fit 64 bits"),
+        (["-"], b" " * (8 << 20), "expected JSON of at most 7,340,032 bytes"),
         (["--input-file", "/nowhere/input.json"], None, "expected a readable file (No such file or directory)"),
     ],
 )
@@ -323,7 +330,7 @@ def test_tables_in_pipes_are_as_wide_as_their_text(
 def test_lines_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "tasks.jsonl"
     file.write_text('{"type": "a"}\n{"type": "b", "queue": "own"}\n\n')
-    lines = JsonLines(file, {"queue": "nightly"})
+    lines = JsonLines(file, {"queue": "nightly"}, 1 << 20)
 
     assert list(lines) == [{"type": "a", "queue": "nightly"}, {"type": "b", "queue": "own"}]
     assert lines.count() == 2
@@ -338,6 +345,8 @@ def test_lines_of_a_file(tmp_path: Path) -> None:
         (b'{"input": 1}', "line 1", "an object"),
         (b'{"type": "a", "priorty": "low"}', "line 1: priorty", "one of the fields"),
         (b'{"type": "\xff"}', "line 1", "UTF-8"),
+        (b'{"type": "a", "input": {"b": 1, "b": 2}}', "line 1.b", "each key only once"),
+        (b'{"type": "a"}\n{"type": "a", "title": "' + b"x" * (8 << 20), "line 2", "at most 7,340,032 bytes"),
     ],
 )
 def test_lines_that_are_no_tasks(tmp_path: Path, content: bytes, field: str, expected: str) -> None:
@@ -345,7 +354,7 @@ def test_lines_that_are_no_tasks(tmp_path: Path, content: bytes, field: str, exp
     file.write_bytes(content)
 
     with pytest.raises(SubmissionError) as raised:
-        list(JsonLines(file, {}))
+        list(JsonLines(file, {}, 1 << 20))
 
     assert raised.value.field == field
     assert expected in raised.value.expected

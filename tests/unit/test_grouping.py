@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from core.grouping import BATCH_LIMIT, GroupCommitter
+from core.portions import PORTION_BYTES
 from tests.servers import wait_until
 
 THREADS = 16
@@ -23,7 +24,8 @@ class Gate:
         self.opened = threading.Semaphore(0)
         self.error: BaseException | None = None
         self.result_of: Callable[[int], int | None] = lambda item: item * 2
-        self.group: GroupCommitter[int, int | None] = GroupCommitter(self.commit)
+        self.size_of: Callable[[int], int] = lambda item: 1
+        self.group: GroupCommitter[int, int | None] = GroupCommitter(self.commit, lambda item: self.size_of(item))
 
     def commit(self, items: Sequence[int]) -> list[int | None]:
         self.batches.append(list(items))
@@ -60,7 +62,7 @@ def test_every_caller_gets_the_result_of_its_own_item() -> None:
         running.release()
         return results
 
-    group: GroupCommitter[tuple[int, int], str] = GroupCommitter(commit)
+    group: GroupCommitter[tuple[int, int], str] = GroupCommitter(commit, lambda item: 1)
     together = threading.Barrier(THREADS)
 
     def work(thread: int) -> list[str]:
@@ -74,7 +76,7 @@ def test_every_caller_gets_the_result_of_its_own_item() -> None:
 
 
 def test_one_caller_is_a_batch_of_one() -> None:
-    group: GroupCommitter[int, int] = GroupCommitter(list)
+    group: GroupCommitter[int, int] = GroupCommitter(list, lambda item: 1)
     assert [group.run(number) for number in range(3)] == [0, 1, 2]
 
 
@@ -109,7 +111,7 @@ def test_an_error_reaches_all_callers_of_its_batch_only(gate: Gate) -> None:
 
 
 def test_the_wrong_number_of_results_is_an_error() -> None:
-    group: GroupCommitter[int, int] = GroupCommitter(lambda items: [])
+    group: GroupCommitter[int, int] = GroupCommitter(lambda items: [], lambda item: 1)
     with pytest.raises(ValueError, match="shorter"):
         group.run(1)
     with pytest.raises(ValueError, match="shorter"):
@@ -140,3 +142,13 @@ def test_a_batch_has_a_limit(gate: Gate) -> None:
         thread.join(10)
         assert not thread.is_alive()
     assert [len(batch) for batch in gate.batches] == [1, BATCH_LIMIT, 19]
+
+
+def test_a_batch_is_bounded_in_bytes_too(gate: Gate) -> None:
+    gate.size_of = lambda item: PORTION_BYTES // 2
+    with ThreadPoolExecutor(6) as pool:
+        futures = gate.submit(pool, 0, 1, 2, 3, 4, 5)
+        for _ in range(4):
+            gate.opened.release()
+        assert [future.result(10) for future in futures] == [0, 2, 4, 6, 8, 10]
+    assert gate.batches == [[0], [1, 2], [3, 4], [5]]

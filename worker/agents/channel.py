@@ -7,12 +7,12 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from msgspec import Raw
 
 from core.errors import PermanentError, TransientError
-from core.protocol import Checkpoint, Done, Log, Progress, Reply, Run, SubmitChild
+from core.protocol import TEXT_LIMIT, Checkpoint, Done, Log, Progress, Reply, Run, SubmitChild
 from core.redis_client import reaching_redis
+from core.storable import storable
 from worker.log_redaction import redacted_text
 
 if TYPE_CHECKING:
@@ -78,16 +78,16 @@ class AgentChannel:
             now = time.monotonic()
             if now - self._last_progress >= PROGRESS_INTERVAL_SECONDS or message["fraction"] == 1.0:
                 self._last_progress = now
-                text = _storable(message["message"])
+                text = _kept(message["message"])
                 report = Progress(run.task_id, run.attempt, message["fraction"], text, self.agent_id)
                 self._agent.outbox.add(report)
             return
         self._logged += 1
         if self._logged <= LOG_LIMIT:
-            text = _storable(message["message"])
+            text = _kept(message["message"])
             if self._logged == LOG_LIMIT:
                 text = f"{text} (the last line: an attempt may log {LOG_LIMIT})"
-            self._agent.outbox.add(Log(self.agent_id, run.task_id, run.attempt, _storable(message["level"]), text))
+            self._agent.outbox.add(Log(self.agent_id, run.task_id, run.attempt, _kept(message["level"]), text))
 
     def request(self, message: dict[str, Any]) -> Any:
         """Asks and waits; raises PermanentError if it is refused, TransientError without an answer."""
@@ -96,11 +96,7 @@ class AgentChannel:
             with reaching_redis():
                 return agent.mailbox.send(agent.info.name, message["agent"], message["message"])
         request_id = agent.requests.open()
-        try:
-            report = self._report(message, request_id)
-        except (TypeError, ValueError) as error:
-            raise PermanentError(f"{message['kind']}: not JSON: {error}") from None
-        agent.outbox.add(report)
+        agent.outbox.add(self._report(message, request_id))
         reply = agent.requests.wait(request_id, REPLY_TIMEOUT_SECONDS)
         if reply is None:
             raise TransientError(
@@ -113,7 +109,7 @@ class AgentChannel:
     def _report(self, message: dict[str, Any], request_id: str) -> Checkpoint | SubmitChild:
         run, agent_id = self._run, self._agent.info.id
         if message["kind"] == "checkpoint":
-            state = Raw(orjson.dumps(message["state"]))
+            state = Raw(message["state"])
             children = message["children"]
             return Checkpoint(agent_id, request_id, run.task_id, run.attempt, state, self.agent_id, children)
         return SubmitChild(
@@ -123,12 +119,12 @@ class AgentChannel:
             run.attempt,
             message["ordinal"],
             message["type"],
-            message["input"],
+            Raw(message["input"]),
             message["options"],
             self.agent_id,
         )
 
 
-def _storable(text: str) -> str:
-    """`text` without secrets and what PostgreSQL or UTF-8 can't hold."""
-    return redacted_text(text).replace("\x00", "�").encode("utf-8", "replace").decode()
+def _kept(text: str) -> str:
+    """`text` without secrets, as it can be stored."""
+    return storable(redacted_text(text), 4 * TEXT_LIMIT)[:TEXT_LIMIT]

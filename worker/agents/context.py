@@ -7,6 +7,7 @@ import threading
 from typing import Any, Protocol
 
 from core.errors import TaskCancelled
+from worker.agents.asked import check_message, input_json, json_of, plain_options
 
 
 class Channel(Protocol):
@@ -57,8 +58,12 @@ class TaskContext:
         self._channel.emit({"kind": "log", "level": str(level)[:20], "message": str(message)[:4000]})
 
     def checkpoint(self, state: Any) -> None:
-        """Saves JSON-able `state` for the next attempt, which finds it in `last_checkpoint`."""
-        self._channel.request({"kind": "checkpoint", "state": state, "children": self._children})
+        """Saves JSON-able `state` for the next attempt, which finds it in `last_checkpoint`.
+
+        Raises PermanentError for a state that would not come back as it is, with the part that would not.
+        """
+        text = json_of("checkpoint", state)
+        self._channel.request({"kind": "checkpoint", "state": text, "children": self._children})
 
     @property
     def cancelled(self) -> bool:
@@ -77,12 +82,17 @@ class TaskContext:
         again: the idempotency key is (parent, ordinal of the call), and an attempt that resumes from
         a checkpoint counts on from there. Raises PermanentError with the reason if it is refused.
         """
+        request = {"kind": "submit", "type": str(task_type), "input": input_json(input)}
+        request["options"] = plain_options(options)
         with self._counting:
             self._children += 1
-            ordinal = self._children
-        request = {"kind": "submit", "type": task_type, "input": input, "options": options, "ordinal": ordinal}
+            request["ordinal"] = self._children
         return str(self._channel.request(request))
 
     def send(self, agent: str, message: Any) -> None:
-        """Sends a JSON-able message to another agent by name; it is delivered at least once."""
+        """Sends a JSON-able message to another agent by name; it is delivered at least once.
+
+        Raises PermanentError for a message that would not arrive as it is.
+        """
+        check_message(message)
         self._channel.request({"kind": "send", "agent": agent, "message": message})

@@ -20,6 +20,7 @@ from core.errors import ErrorClass, HandlerError, InvalidInputError, InvalidOutp
 from core.inputs import decode_input
 from core.protocol import NULL, Done, Failure, Run
 from core.registry import TaskType
+from core.storable import storable
 from core.validation import check_output
 from worker.agents.channel import CANNOT_RUN
 from worker.agents.context import Channel, TaskContext
@@ -79,17 +80,15 @@ def failed(
     """The outcome of an attempt that its runner ended or lost; `details` take the traceback's place."""
     failure = Failure(
         error_class.value,
-        _storable_text(message, MESSAGE_LIMIT_BYTES),
-        _storable_text(details, TRACEBACK_LIMIT_BYTES, keep_end=True) if details else None,
+        _kept(message, MESSAGE_LIMIT_BYTES),
+        _kept(details, TRACEBACK_LIMIT_BYTES, keep_end=True) if details else None,
     )
     return Done(run.task_id, run.attempt, NULL, failure, started_at, run_seconds)
 
 
 def cannot_run(run: Run, reason: str) -> Done:
     """The outcome of an attempt that somebody else must run: this process does not know its type."""
-    return Done(
-        run.task_id, run.attempt, NULL, Failure(CANNOT_RUN, _storable_text(reason, MESSAGE_LIMIT_BYTES)), time(), 0.0
-    )
+    return Done(run.task_id, run.attempt, NULL, Failure(CANNOT_RUN, _kept(reason, MESSAGE_LIMIT_BYTES)), time(), 0.0)
 
 
 def _success(
@@ -212,12 +211,6 @@ def _bounded(text: str, keep_end: bool) -> str:
     return text[-LOOKED_THROUGH:] if keep_end else text[:LOOKED_THROUGH]
 
 
-def _storable_text(text: str, limit_bytes: int, keep_end: bool = False) -> str:
-    """`text` without secrets and what PostgreSQL refuses, cut to a limit in bytes of UTF-8."""
-    text = redacted_text(_bounded(text, keep_end)).replace("\x00", "\\x00")
-    encoded = text.encode("utf-8", "backslashreplace")
-    if len(encoded) <= limit_bytes:
-        return encoded.decode()
-    if keep_end:
-        return "…" + encoded[3 - limit_bytes :].decode("utf-8", "ignore")
-    return encoded[: limit_bytes - 3].decode("utf-8", "ignore") + "…"
+def _kept(text: str, limit_bytes: int, keep_end: bool = False) -> str:
+    """`text` without secrets, as it can be stored."""
+    return storable(redacted_text(_bounded(text, keep_end)), limit_bytes, keep_end=keep_end)

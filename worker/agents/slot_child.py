@@ -21,8 +21,9 @@ from core.errors import (
     UnknownTaskType,
 )
 from core.private_files import refuse_inspection
-from core.protocol import Done, Run
+from core.protocol import TEXT_LIMIT, Done, Run
 from core.registry import registry
+from core.storable import storable
 from worker.agents.descendants import become_subreaper, die_with_parent, has_children, kill_children
 from worker.agents.execution import cannot_run, context_of, execute
 from worker.agents.frames import Cancel, Emit, End, FrameStream, Loading, Ready, Reply, Request, Start
@@ -75,8 +76,8 @@ class PipeChannel:
         self._closed = False
 
     def emit(self, message: dict[str, Any]) -> None:
-        """Sends a report; halves of surrogate pairs, which UTF-8 can't hold, become question marks."""
-        texts = {key: value.encode("utf-8", "replace").decode() for key, value in message.items() if type(value) is str}
+        """Sends a report, its texts as they can be stored."""
+        texts = {key: storable(value, 4 * TEXT_LIMIT) for key, value in message.items() if type(value) is str}
         self._send(Emit(message | texts))
 
     def request(self, message: dict[str, Any]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from core.errors import SubmissionError
+from core.json_values import read_json
 
 STDIN = Path("-")
 LINE_FIELDS = (
@@ -28,44 +28,64 @@ LINE_FIELDS = (
     "after",
     "created_by",
 )
+ESCAPES = 6  # bytes of one that is written as \\u0061
+OTHER_BYTES = 1 << 20  # white space, titles, names
 _POSITION = re.compile(r"^submissions\.(\d+)\.?")
 
 
-def read_input(text: str | None, file: Path | None) -> Any:
-    """A task's input from JSON text or from a file of it (`-` is standard input); raises SubmissionError."""
+def read_input(text: str | None, file: Path | None, limit_bytes: int) -> Any:
+    """A task's input from JSON text or from a file of it (`-` is standard input); raises SubmissionError.
+
+    `limit_bytes` is of inputs, as JSON; see `most_written`.
+    """
     if file is None:
-        return None if text is None else _parsed("input", text.encode("utf-8", "surrogateescape"))
+        return None if text is None else _parsed("input", text.encode("utf-8", "surrogateescape"), limit_bytes)
     with _opened("input", file) as stream:
-        return _parsed("input", stream.read())
+        return _parsed("input", stream.read(most_written(limit_bytes) + 1), limit_bytes)
+
+
+def most_written(limit_bytes: int) -> int:
+    """How many bytes a text of JSON may have whose compact form has at most `limit_bytes`, within reason."""
+    return ESCAPES * limit_bytes + OTHER_BYTES
 
 
 class JsonLines:
     """The tasks of a JSON Lines file, one at a time; `defaults` hold for lines without them.
 
-    Line n is task n - 1, so blank lines may only be at the end. Iterating raises SubmissionError.
+    Line n is task n - 1, so blank lines may only be at the end. Iterating raises SubmissionError, also
+    for a line that is too long for an input of `limit_bytes`.
     """
 
-    def __init__(self, file: Path, defaults: Mapping[str, Any]) -> None:
+    def __init__(self, file: Path, defaults: Mapping[str, Any], limit_bytes: int) -> None:
         self._file = file
         self._defaults = defaults
+        self._limit_bytes = limit_bytes
 
     def count(self) -> int | None:
-        """How many tasks there are; None if that can't be known before they are read."""
+        """How many tasks there are; None if that can't be known before they are read. Raises SubmissionError."""
         if not self._file.is_file():
             return None
-        with _opened("file", self._file) as lines:
-            return sum(1 for line in lines if line.strip())
+        return sum(1 for _, line in self._lines() if line.strip())
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         blank = 0
-        with _opened("file", self._file) as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    blank = blank or number
-                elif blank:
-                    raise SubmissionError(f"line {blank}", "", "a task: blank lines may only be at the end")
-                else:
-                    yield {**self._defaults, **_task(f"line {number}", line.strip())}
+        for number, line in self._lines():
+            if not line.strip():
+                blank = blank or number
+            elif blank:
+                raise SubmissionError(f"line {blank}", "", "a task: blank lines may only be at the end")
+            else:
+                yield {**self._defaults, **_task(f"line {number}", line.strip(), self._limit_bytes)}
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        most = most_written(self._limit_bytes)
+        with _opened("file", self._file) as file:
+            number = 0
+            while line := file.readline(most + 1):
+                number += 1
+                if len(line) > most:
+                    raise SubmissionError(f"line {number}", line[:80], f"a line of at most {most:,} bytes")
+                yield number, line
 
 
 def by_line(error: SubmissionError) -> SubmissionError:
@@ -78,8 +98,8 @@ def by_line(error: SubmissionError) -> SubmissionError:
     return SubmissionError(field, error.value, error.expected)
 
 
-def _task(field: str, line: bytes) -> dict[str, Any]:
-    task = _parsed(field, line)
+def _task(field: str, line: bytes, limit_bytes: int) -> dict[str, Any]:
+    task = _parsed(field, line, limit_bytes)
     if not isinstance(task, dict) or "type" not in task:
         raise SubmissionError(field, task, 'an object such as {"type": "diagnostic.noop", "input": {}}')
     for name in task:
@@ -88,15 +108,14 @@ def _task(field: str, line: bytes) -> dict[str, Any]:
     return task
 
 
-def _parsed(field: str, text: bytes) -> Any:
+def _parsed(field: str, text: bytes, limit_bytes: int) -> Any:
+    most = most_written(limit_bytes)
+    if len(text) > most:
+        raise SubmissionError(field, text[:80], f"JSON of at most {most:,} bytes")
     try:
-        return json.loads(text.decode())
-    except RecursionError:
-        raise SubmissionError(field, text, "JSON of fewer levels") from None
+        return read_json(field, text.decode(), most)
     except UnicodeDecodeError as error:
         raise SubmissionError(field, text, f"text in UTF-8 ({error.reason} at byte {error.start})") from None
-    except ValueError as error:
-        raise SubmissionError(field, text.decode(), f"JSON ({error})") from None
 
 
 @contextmanager

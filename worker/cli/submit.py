@@ -59,6 +59,7 @@ def submit(
     max_attempts, delay_seconds, run_at, requires, idempotency_key, after and created_by; options of the
     command line hold for lines without them.
     """
+    from core.config import load_settings
     from worker.cli.connections import user_name
 
     waits = wait or wait_seconds is not None
@@ -79,7 +80,7 @@ def submit(
     if file is not None:
         _submit_file(file, given, as_json)
         return
-    content = read_input(input, STDIN if dash else input_file)
+    content = read_input(input, STDIN if dash else input_file, load_settings().input_limit_bytes)
     _submit_one(str(type), content, given, follows=waits, timeout_seconds=wait_seconds, as_json=as_json)
 
 
@@ -138,10 +139,11 @@ def _submit_file(file: Path, defaults: dict[str, Any], as_json: bool) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    from core.config import load_settings
     from core.errors import SubmissionError
     from worker.cli.connections import opened_submitter
 
-    lines = JsonLines(file, defaults)
+    lines = JsonLines(file, defaults, load_settings().input_limit_bytes)
     total = lines.count()
     stored = 0
     columns = [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]

@@ -22,8 +22,9 @@ def visible_lines(text: str) -> str:
 
 
 def pretty_json(value: object) -> str:
-    """`value` as indented JSON for people."""
-    return visible_lines(json.dumps(value, indent=2, ensure_ascii=False))
+    """`value` as indented JSON for people, in which what is not printable is written as JSON writes it."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def instant(at: datetime | None) -> str:

@@ -1,0 +1,31 @@
+"""Many things in portions that are bounded in bytes as well as in number (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+# Of what is taken or sent at once. Code that quotes, encodes and sends it has several copies for a moment.
+PORTION_BYTES = 8 << 20
+
+
+def portions(
+    items: Iterable[Item], size_of: Callable[[Item], int], most: int, limit_bytes: int = PORTION_BYTES
+) -> Iterator[list[Item]]:
+    """The items in order, in lists that end with `most` items or with the item that reaches `limit_bytes`.
+
+    Nothing is kept of what was handed out, so whoever drops it has one portion in memory.
+    """
+    portion: list[Item] = []
+    size = 0
+    for item in items:
+        portion.append(item)
+        size += size_of(item)
+        if len(portion) >= most or size >= limit_bytes:
+            full, portion, size = portion, [], 0
+            del item
+            yield full
+            del full
+    if portion:
+        yield portion

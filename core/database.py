@@ -99,13 +99,17 @@ class DriverTransaction:
 
 
 class CallerTransaction:
-    """The caller's own SQLAlchemy connection: what we write appears if and only if they commit."""
+    """The caller's own SQLAlchemy connection: what we write appears if and only if they commit.
+
+    Statements raise Unavailable, Busy for a transaction that must be begun anew, and SQLAlchemy's errors for values.
+    """
 
     def __init__(self, connection: sqlalchemy.Connection) -> None:
         self._connection = connection
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
-        result = self._connection.exec_driver_sql(statement, dict(parameters))
+        with unavailable_when_unreachable():
+            result = self._connection.exec_driver_sql(statement, dict(parameters))
         if not result.returns_rows:
             return ()
         return [tuple(str(value) if isinstance(value, uuid.UUID) else value for value in row) for row in result]

@@ -111,9 +111,12 @@ class UnknownTaskType(SubmissionError):
 class IdempotencyConflict(SubmissionError):
     """The idempotency key belongs to a task with different content."""
 
-    def __init__(self, key: str, task_id: str) -> None:
+    def __init__(self, key: str, task_id: str, differs: str | None = None) -> None:
         self.task_id = task_id
-        expected = said("a new key: task {id} already uses it with different content", id=task_id)
+        if differs is None:
+            expected = said("a new key: task {id} already uses it with different content", id=task_id)
+        else:
+            expected = said("a new key: task {id} already uses it with another {field}", id=task_id, field=differs)
         super().__init__("idempotency_key", key, expected)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg2
 import sqlalchemy
 
+from core import known_calls
 from core.clock import Clock
 from core.config import Settings, settings
 from core.database import CallerTransaction, Database, DriverTransaction
@@ -81,13 +82,15 @@ class Submitter:
         at once if the caller then calls `wake`. An idempotency key used before returns the first
         task's id. Raises SubmissionError, IdempotencyConflict or Unavailable.
         """
-        submission = self._validated(type, input, options)
+        checked = self._validated(type, input, options)
         if connection is not None and not isinstance(connection, sqlalchemy.Connection):
             raise refused("connection", connection, said("a connection of SQLAlchemy"))
+        if isinstance(checked, str):
+            return checked
         if connection is not None:
-            result = submitting.insert(CallerTransaction(connection), [submission]).ids[0]
+            result = submitting.insert(CallerTransaction(connection), [checked]).ids[0]
         else:
-            result = self._submit_together(submission)
+            result = self._submit_together(checked)
         if isinstance(result, SubmissionError):
             raise result
         return result
@@ -106,14 +109,16 @@ class Submitter:
             raise refused("progress", progress, said("a function"))
         ids: list[str] = []
         checked = (self._validated_item(position, item) for position, item in enumerate(submissions))
-        for chunk in portions(checked, Submission.size, CHUNK_SIZE):
+        for chunk in portions(checked, lambda one: 0 if isinstance(one, str) else one.size(), CHUNK_SIZE):
             with locking.naming_holders(self._database), self._database.transaction() as tx:
-                inserted = self._store(tx, chunk)
-                for offset, result in enumerate(inserted.ids):
+                inserted = self._store(tx, [one for one in chunk if isinstance(one, Submission)])
+                stored = iter(inserted.ids)
+                results = [one if isinstance(one, str) else next(stored) for one in chunk]
+                for offset, result in enumerate(results):
                     if isinstance(result, SubmissionError):
                         raise _positioned(result, len(ids) + offset)
             self._after_commit(inserted)
-            ids += inserted.ids  # type: ignore[arg-type]
+            ids += results  # type: ignore[arg-type]
             if progress is not None:
                 progress(len(ids))
         return ids
@@ -172,15 +177,21 @@ class Submitter:
             result = self._group.run(submission)
         return self._wait_alone(submission) if isinstance(result, Alone) else result
 
-    def _validated(self, type: str, input: Any, options: Mapping[str, Any]) -> Submission:
+    def _validated(self, type: str, input: Any, options: Mapping[str, Any]) -> Submission | str:
+        """The submission, or the id of the task that the same call made before it came to be refused."""
         for name in options:
             if name not in OPTIONS:
                 raise refused("options", name, said("one of {names}", names=", ".join(OPTIONS)))
-        return validate_submission(
-            type, input, **options, registry=self._registry, limits=self._limits, now=self._clock.now()
-        )
+        now = self._clock.now()
+        try:
+            return validate_submission(type, input, **options, registry=self._registry, limits=self._limits, now=now)
+        except SubmissionError:
+            first_id = known_calls.find_first(self._database, type, input, options, now)
+            if first_id is None:
+                raise
+            return first_id
 
-    def _validated_item(self, position: int, item: Mapping[str, Any]) -> Submission:
+    def _validated_item(self, position: int, item: Mapping[str, Any]) -> Submission | str:
         try:
             given = dict(item)
         except Exception as error:  # of a mapping of the caller's, or since it is none

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -10,13 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-import orjson
 import uuid_utils
 from pydantic import BaseModel
 
-from core.inputs import check_text, decode_input, encode_input, exact, refused
+from core.inputs import check_text, encode_input, exact, refused
 from core.jsontext import refusal
 from core.registry import MAX_TIMEOUT_SECONDS, Registry, TaskType
+from core.same_call import Call
 from core.states import Priority
 from core.texts import said
 
@@ -68,8 +67,7 @@ class Submission:
 
     `input_json` is compact JSON text; `requires` unites the tags of the submission with those of
     its type; it is due at `run_at` (aware UTC) or `delay_seconds` after it is stored, by the
-    database's clock, or at once; `content_hash` identifies the content and
-    exists when there is an idempotency key.
+    database's clock, or at once.
     """
 
     id: str
@@ -84,12 +82,12 @@ class Submission:
     run_at: datetime | None
     delay_seconds: float | None
     idempotency_key: str | None
-    content_hash: str | None
     created_by: str
     creator_agent_id: str | None
     parent_id: str | None
     after: tuple[str, ...]
     pending_limit: int = 0  # of its creator
+    call: Call | None = None  # what the caller gave, where there is an idempotency key
 
     def size(self) -> int:
         """About how much memory its input takes, in bytes."""
@@ -124,6 +122,7 @@ def validate_submission(
     which names the field, its value and what was expected.
     """
     task_type = _task_type(type, registry)
+    own_tags = _tags(requires)
     submission = Submission(
         id=str(uuid_utils.uuid7()),
         type=task_type.name,
@@ -131,13 +130,12 @@ def validate_submission(
         title=None if title is None else _title(title),
         priority=_PRIORITIES[_DEFAULT_PRIORITY] if priority is _DEFAULT_PRIORITY else check_priority(priority),
         input_json=encode_input(task_type.input_model, input, limits.input_limit_bytes),
-        requires=_tags(requires, task_type.requires),
+        requires=own_tags if not task_type.requires else _with_those_of(task_type, own_tags),
         timeout_seconds=task_type.timeout_seconds if timeout_seconds is None else _timeout(timeout_seconds),
         max_attempts=task_type.retry.max_attempts if max_attempts is None else _max_attempts(max_attempts),
         run_at=None if run_at is None else _run_at(run_at, delay_seconds, now),
         delay_seconds=None if delay_seconds is None else _delay(delay_seconds),
         idempotency_key=None if idempotency_key is None else check_text("idempotency_key", idempotency_key),
-        content_hash=None,
         created_by="" if created_by is _NOBODY else check_creator(created_by),
         creator_agent_id=None if creator_agent_id is None else check_text("creator_agent_id", creator_agent_id),
         parent_id=None if parent_id is None else _uuid("parent_id", parent_id),
@@ -145,7 +143,10 @@ def validate_submission(
         pending_limit=limits.pending_limit_per_creator,
     )
     if idempotency_key is not None:
-        object.__setattr__(submission, "content_hash", _content_hash(submission, task_type))
+        call = _call(
+            submission, own_tags, has_timeout=timeout_seconds is not None, has_attempts=max_attempts is not None
+        )
+        object.__setattr__(submission, "call", call)
     return submission
 
 
@@ -155,28 +156,21 @@ def check_output(output_json: bytes | str, limit_bytes: int) -> str | None:
     return None if problem is None else f"the output {problem}"
 
 
-def _content_hash(submission: Submission, task_type: TaskType) -> str:
-    """32 hex digits, equal for equal content in every process.
-
-    Who submits does not count: a retried parent submits its children again from another agent. The input counts
-    with its defaults, as it did when it was stored with them: keys of tasks from then still fit.
-    """
-    read = decode_input(task_type.input_model, submission.input_json)
-    content = [
+def _call(submission: Submission, own_tags: tuple[str, ...], *, has_timeout: bool, has_attempts: bool) -> Call:
+    return Call(
         submission.type,
+        submission.input_json,
         submission.queue,
         submission.title,
         submission.priority,
-        orjson.loads(read.model_dump_json(by_alias=False, round_trip=True, warnings=False)),
-        submission.requires,
-        float(submission.timeout_seconds),
-        submission.max_attempts,
+        own_tags,
+        submission.timeout_seconds if has_timeout else None,
+        submission.max_attempts if has_attempts else None,
         submission.delay_seconds,
-        submission.run_at.isoformat() if submission.run_at else None,
+        submission.run_at,
         submission.parent_id,
-        sorted(submission.after),
-    ]
-    return hashlib.blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+        submission.after,
+    )
 
 
 def _task_type(name: object, registry: Registry) -> TaskType:
@@ -215,11 +209,15 @@ def _listed(field: str, value: object, limit: int, of: str) -> list[object]:
     return items
 
 
-def _tags(given: object, of_type: frozenset[str]) -> tuple[str, ...]:
-    if given is NOTHING:
-        return tuple(sorted(of_type)) if of_type else ()
-    own = {check_label(f"requires.{at}", tag) for at, tag in enumerate(_listed("requires", given, TAG_LIMIT, _TAGS))}
-    tags = sorted(own | of_type)
+def _tags(given: object) -> tuple[str, ...]:
+    if given == ():
+        return ()
+    tags = {check_label(f"requires.{at}", tag) for at, tag in enumerate(_listed("requires", given, TAG_LIMIT, _TAGS))}
+    return tuple(sorted(tags))
+
+
+def _with_those_of(task_type: TaskType, own: tuple[str, ...]) -> tuple[str, ...]:
+    tags = sorted({*own, *task_type.requires})
     if len(tags) > TAG_LIMIT:
         raise refused(
             "requires", tags, said("at most {limit} tags together with those of the task type", limit=TAG_LIMIT)

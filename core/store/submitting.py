@@ -9,6 +9,7 @@ from core.database import DriverTransaction, Transaction, queries
 from core.errors import IdempotencyConflict, SubmissionError
 from core.holds import Holds
 from core.models import Lane, Waiting
+from core.same_call import Stored
 from core.states import TaskState
 from core.store import holding
 from core.store.arrays import plain, quoted
@@ -156,7 +157,7 @@ def _columns(submissions: Sequence[Submission], unfinished: dict[str, list[str]]
         "run_ats": quoted(s.run_at.isoformat() if s.run_at else None for s in submissions),
         "delays": plain(s.delay_seconds for s in submissions),
         "keys": quoted(s.idempotency_key for s in submissions),
-        "hashes": quoted(s.content_hash for s in submissions),
+        "hashes": quoted(None if s.call is None else s.call.content_hash for s in submissions),
         "parents": plain(s.parent_id for s in submissions),
         "waiting_on": plain(len(unfinished.get(s.id, ())) for s in submissions),
         "creators": quoted(s.creator_agent_id for s in submissions),
@@ -164,22 +165,29 @@ def _columns(submissions: Sequence[Submission], unfinished: dict[str, list[str]]
     }
 
 
-def _taken_keys(tx: Transaction, submissions: Sequence[Submission]) -> dict[str, tuple[str, str]]:
+def find_by_key(tx: Transaction, key: str) -> Stored | None:
+    """The task that holds an idempotency key."""
+    return _find_by_keys(tx, [key]).get(key)
+
+
+def _taken_keys(tx: Transaction, submissions: Sequence[Submission]) -> dict[str, Stored]:
     keys = [s.idempotency_key for s in submissions if s.idempotency_key is not None]
-    if not keys:
-        return {}
-    rows = tx.rows(queries("submission")["find_by_keys"], {"keys": keys})
-    return {key: (id_, content_hash) for key, id_, content_hash in rows}
+    return _find_by_keys(tx, keys) if keys else {}
+
+
+def _find_by_keys(tx: Transaction, keys: Sequence[str]) -> dict[str, Stored]:
+    rows = tx.rows(queries("submission")["find_by_keys"], {"keys": list(keys)})
+    return {row[0]: Stored(*row[1:]) for row in rows}
 
 
 def _first(
-    submission: Submission, taken: dict[str, tuple[str, str]], holds: Holds, refusal: SubmissionError | None
+    submission: Submission, taken: dict[str, Stored], holds: Holds, refusal: SubmissionError | None
 ) -> str | SubmissionError:
-    key = submission.idempotency_key
-    if key is None or key not in taken:
+    key, call = submission.idempotency_key, submission.call
+    if key is None or call is None or key not in taken:
         return refusal or _refusal(submission, holds) or _unseen(submission)
-    first_id, content_hash = taken[key]
-    return first_id if content_hash == submission.content_hash else IdempotencyConflict(key, first_id)
+    first = taken[key]
+    return first.id if call.is_of(first) else IdempotencyConflict(key, first.id, call.difference(first))
 
 
 def _unseen(submission: Submission) -> SubmissionError:

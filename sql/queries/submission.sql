@@ -33,8 +33,10 @@ WITH new AS (
 SELECT id, state, ready FROM new
 
 -- name: find_by_keys
--- The tasks that hold these idempotency keys.
-SELECT idempotency_key, id, content_hash FROM tasks WHERE idempotency_key = ANY(%(keys)s)
+-- The tasks that hold these idempotency keys, with what a call is compared with.
+SELECT idempotency_key, id, content_hash, type, queue, title, priority, input::text, requires, timeout_seconds, max_attempts,
+    run_at, created_at
+FROM tasks WHERE idempotency_key = ANY(%(keys)s)
 
 -- name: parents
 -- How the tasks stand that new ones are to wait for.

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from core.errors import SubmissionError, UnknownTaskType
 from core.registry import MAX_TIMEOUT_SECONDS
 from core.states import Priority
-from core.validation import check_output
+from core.validation import Submission, check_output
 from tests.unit.validation_support import NOW, limits, submit
 
 A_TASK = "0199a0b1-1111-7222-8333-444455556666"
@@ -44,7 +44,7 @@ def test_defaults_come_from_the_task_type() -> None:
     assert (submission.type, submission.queue, submission.title) == ("demo.tagged", "default", None)
     assert (submission.priority, submission.requires) == (Priority.MEDIUM, ("gpu", "linux"))
     assert (submission.timeout_seconds, submission.max_attempts, submission.run_at) == (10.0, 3, None)
-    assert (submission.idempotency_key, submission.content_hash) == (None, None)
+    assert (submission.idempotency_key, submission.call) == (None, None)
     assert (submission.created_by, submission.creator_agent_id, submission.parent_id) == ("", None, None)
     assert submission.after == ()
 
@@ -206,6 +206,11 @@ def test_any_time_is_kept_or_refused(run_at: datetime) -> None:
         assert refusal_of(run_at=run_at).field == "run_at"
 
 
+def hash_of(submission: Submission) -> str:
+    assert submission.call is not None
+    return submission.call.content_hash
+
+
 SAME: dict[str, Any] = {"type": "demo.any", "input": {"value": {"a": 1, "b": 2}}, "idempotency_key": "k"}
 
 
@@ -214,7 +219,8 @@ SAME: dict[str, Any] = {"type": "demo.any", "input": {"value": {"a": 1, "b": 2}}
     [
         {},
         {"input": {"value": {"b": 2, "a": 1}}},
-        {"timeout_seconds": 300},
+        {"input": {"value": {"a": 1.0, "b": 2}}},
+        {"queue": "default", "priority": "medium", "title": None, "requires": [], "after": []},
         {"created_by": "somebody", "creator_agent_id": "another"},
         {"now": NOW + timedelta(hours=1)},
         {"idempotency_key": "another"},
@@ -223,7 +229,7 @@ SAME: dict[str, Any] = {"type": "demo.any", "input": {"value": {"a": 1, "b": 2}}
 def test_hash_is_equal_for_equal_content(change: dict[str, Any]) -> None:
     base = submit(**SAME, delay_seconds=60)
     again = submit(**{**SAME, "delay_seconds": 60, **change})
-    assert base.content_hash == again.content_hash
+    assert hash_of(base) == hash_of(again)
     assert base.id != again.id
 
 
@@ -235,8 +241,8 @@ def test_hash_is_equal_for_equal_content(change: dict[str, Any]) -> None:
         {"queue": "q"},
         {"title": "t"},
         {"priority": "low"},
-        {"timeout_seconds": 1},
-        {"max_attempts": 1},
+        {"timeout_seconds": 300},  # what the type has: it may have another one tomorrow
+        {"max_attempts": 3},
         {"requires": ["gpu"]},
         {"delay_seconds": 1},
         {"run_at": NOW},
@@ -245,15 +251,15 @@ def test_hash_is_equal_for_equal_content(change: dict[str, Any]) -> None:
     ],
 )
 def test_hash_differs_for_other_content(change: dict[str, Any]) -> None:
-    assert submit(**SAME).content_hash != submit(**{**SAME, **change}).content_hash
+    assert hash_of(submit(**SAME)) != hash_of(submit(**{**SAME, **change}))
 
 
 def test_hash_is_the_same_in_another_process() -> None:
-    program = f"from tests.unit.validation_support import submit; print(submit(**{SAME!r}).content_hash)"
+    program = f"from tests.unit.validation_support import submit; print(submit(**{SAME!r}).call.content_hash)"
     other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    content_hash = submit(**SAME).content_hash
+    content_hash = hash_of(submit(**SAME))
     assert other.stdout.strip() == content_hash
-    assert re.fullmatch("[0-9a-f]{32}", content_hash or "")
+    assert re.fullmatch("2:[0-9a-f]{32}", content_hash)
 
 
 @pytest.mark.parametrize("make", [str, str.encode])

@@ -1,0 +1,119 @@
+"""Whether two submissions are the same call: by what the caller gave, not by what a type or setting adds (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+PREFIX = "2:"  # of a hash over what the caller gave; hashes from before it counted what types added, and have none
+
+
+class Stored(NamedTuple):
+    """What is known of the task that holds an idempotency key, in the order of its statement."""
+
+    id: str
+    content_hash: str
+    type: str
+    queue: str
+    title: str | None
+    priority: int
+    input_json: str
+    requires: Sequence[str]
+    timeout_seconds: float
+    max_attempts: int
+    run_at: datetime | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a caller gave, checked. None is what the caller left to the type or the setting.
+
+    Who submits does not count: a retried parent submits its children again from another agent.
+    """
+
+    type: str
+    input_json: str
+    queue: str
+    title: str | None
+    priority: int
+    requires: tuple[str, ...]
+    timeout_seconds: float | None
+    max_attempts: int | None
+    delay_seconds: float | None
+    run_at: datetime | None
+    parent_id: str | None
+    after: tuple[str, ...]
+
+    @property
+    def content_hash(self) -> str:
+        """PREFIX and 32 hex digits, equal for equal calls in every process and version."""
+        content = [
+            self.type,
+            self.queue,
+            self.title,
+            self.priority,
+            _same_numbers(json.loads(self.input_json)),
+            sorted(self.requires),
+            self.timeout_seconds,
+            self.max_attempts,
+            self.delay_seconds,
+            None if self.run_at is None else self.run_at.isoformat(),
+            self.parent_id,
+            sorted(self.after),
+        ]
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return PREFIX + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def is_of(self, stored: Stored) -> bool:
+        """Whether a stored task came from this call; one from before PREFIX did if the call does not contradict it."""
+        if stored.content_hash.startswith(PREFIX):
+            return stored.content_hash == self.content_hash
+        return self.difference(stored) is None
+
+    def difference(self, stored: Stored) -> str | None:
+        """The first part of the call that a stored task contradicts; None if none is known to."""
+        given = _same_numbers(json.loads(self.input_json))
+        kept = _same_numbers(json.loads(stored.input_json))
+        differs = {
+            "type": self.type != stored.type,
+            "queue": self.queue != stored.queue,
+            "title": self.title != stored.title,
+            "priority": self.priority != stored.priority,
+            "timeout_seconds": self.timeout_seconds not in (None, stored.timeout_seconds),
+            "max_attempts": self.max_attempts not in (None, stored.max_attempts),
+            "requires": not set(self.requires) <= set(stored.requires),
+        }
+        if not stored.content_hash.startswith(PREFIX):
+            differs["input"] = not _is_part_of(given, kept)
+        else:
+            differs["input"] = given != kept
+            due = stored.run_at  # a pause before another attempt is no time of the caller's, but then it is a later one
+            differs["run_at"] = self.run_at is not None and (due is None or due < self.run_at)
+            delay = None if self.delay_seconds is None else timedelta(seconds=self.delay_seconds)
+            differs["delay_seconds"] = delay is not None and (due is None or due < stored.created_at + delay)
+        return next((field for field, is_other in differs.items() if is_other), None)
+
+
+def _same_numbers(value: Any) -> Any:
+    """`value` with whole numbers as integers: JSON has one kind of number, and 1 and 1.0 are the same."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _same_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_same_numbers(item) for item in value]
+    return value
+
+
+def _is_part_of(given: Any, kept: Any) -> bool:
+    """Whether everything in `given` is in `kept`, which may have defaults besides."""
+    if isinstance(given, Mapping) and isinstance(kept, Mapping):
+        return all(key in kept and _is_part_of(item, kept[key]) for key, item in given.items())
+    if isinstance(given, list) and isinstance(kept, list):
+        return len(given) == len(kept) and all(map(_is_part_of, given, kept))
+    return bool(given == kept)

@@ -79,7 +79,10 @@ def _reports_key(messages: tuple[Message, ...], state: State, setting: Setting, 
         [
             (kind, n - row.attempt, _boot_key(boot, state, order))
             for kind, n, boot in messages
-            if keeps_all or kind in ("gone", "returned") or n > row.attempt or (n == row.attempt and is_current)
+            if keeps_all
+            or kind in ("gone", "forged gone", "returned")
+            or n > row.attempt
+            or (n == row.attempt and is_current)
         ]
     )
 

@@ -22,6 +22,7 @@ ALL = (
     "order twice",
     "row lock",
 )
+FORGED = ("forged end", "forged farewell")
 
 
 def steps(state: State, setting: Setting) -> Iterator[Step]:
@@ -161,6 +162,21 @@ def _row_lock(state: State, setting: Setting) -> Iterator[Step]:
         yield "somebody holds the row", state._replace(is_held=True)
 
 
+def _forged_end(state: State, setting: Setting) -> Iterator[Step]:
+    """Somebody who does not hold the claim reports its end."""
+    if state.row.state in CLAIMED:
+        report = ("forged done", state.row.attempt, None)
+        yield f"somebody else reports {state.row.attempt} done", state._replace(results=(*state.results, report))
+
+
+def _forged_farewell(state: State, setting: Setting) -> Iterator[Step]:
+    """Somebody says that a boot is gone, which is not."""
+    if state.row.state in CLAIMED and state.row.boot is not None:
+        report = ("forged gone", 0, state.row.boot)
+        name = NAMES[state.row.boot[0]]
+        yield f"somebody else says that {name} is gone", state._replace(results=(*state.results, report))
+
+
 _FAULTS = {
     "worker crash": _worker_crash,
     "worker freeze": _worker_freeze,
@@ -173,4 +189,6 @@ _FAULTS = {
     "report twice": _report_twice,
     "order twice": _order_twice,
     "row lock": _row_lock,
+    "forged end": _forged_end,
+    "forged farewell": _forged_farewell,
 }

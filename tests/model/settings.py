@@ -15,12 +15,14 @@ CANCELLED_RETRIED = Setting(operator="cancel retry")
 POISON = Setting(faults=faults.ALL, fault_limit=1, task="poison", max_attempts=2)
 # Without frozen agents: the one that can run the task may stay so for ever.
 UNKNOWN = Setting(faults=tuple(fault for fault in faults.ALL if fault != "agent freeze"), fault_limit=1, task="unknown")
+FORGED = Setting(faults=faults.FORGED, fault_limit=2)
 SETTINGS = {
     "a short task, every pair of faults": SHORT,
     "an endless task that is cancelled, every fault": ENDLESS_CANCELLED,
     "a task that is cancelled and retried": CANCELLED_RETRIED,
     "a task that kills its agents, every fault": POISON,
     "a task of a type that one agent can't run, every fault": UNKNOWN,
+    "a short task, whose reports others forge": FORGED,
 }
 FULL_SETTINGS = {
     **SETTINGS,
@@ -29,6 +31,8 @@ FULL_SETTINGS = {
 # Which setting shows what a rule is for, where it is not a short task.
 SHOWN_BY = {
     "P4": CANCELLED_RETRIED,
+    "P4 holder": FORGED,
+    "P10 proof": FORGED,
     "P10 charged": POISON,
     "P11": ENDLESS_CANCELLED,
     "P12 announced": POISON,
@@ -38,6 +42,7 @@ SHOWN_BY = {
 TRANSACTIONS = {
     "P6 order": "rows are locked in the order of their ids",
     "P6 parents": "what waits for a task that has ended is found again",
+    "P17": "a child is inserted under a lock on its parent's row, and only for the current attempt",
 }
 
 
@@ -60,6 +65,8 @@ def without(rule: str) -> RuleRow:
         return RuleRow(rule, TRANSACTIONS[rule], *transactions.two_writers(in_order=False))
     if rule == "P6 parents":
         return RuleRow(rule, TRANSACTIONS[rule], *transactions.parent_and_child(looks_again=False))
+    if rule == "P17":
+        return RuleRow(rule, TRANSACTIONS[rule], *transactions.child_of_a_cancelled_task(locks_parent=False))
     setting = SHOWN_BY.get(rule, SHORT).without(rule)
     found = Finding(0)
     for fault_limit in range(setting.fault_limit + 1):

@@ -1,4 +1,4 @@
-"""P6: two transactions that meet, statement by statement, at READ COMMITTED with row locks.
+"""P6 and P17: two transactions that meet, statement by statement, at READ COMMITTED with row locks.
 
 A statement sees what is committed when it begins and what its own transaction did. It waits for
 rows that another transaction has locked; all locks go at the commit. What is repeated for ever is a transaction that
@@ -133,3 +133,29 @@ def parent_and_child(*, looks_again: bool, is_cut_off: bool = False) -> tuple[st
         transactions.append(Transaction("sweep", sweep, is_last=True))
     world = World(frozenset(), tuple(transactions))
     return search(world, lambda end: "the child stays blocked for ever" if "child blocked" in end.committed else "")
+
+
+def child_of_a_cancelled_task(*, locks_parent: bool) -> tuple[str, tuple[str, ...]]:
+    """A running task submits a child while it is cancelled, and then what it submitted is looked for."""
+
+    def read(seen: Facts) -> Facts:
+        return seen if "cancelled" in seen else seen | {"read running"}
+
+    def insert(seen: Facts) -> Facts:
+        return seen | {"child"} if "read running" in seen else seen
+
+    def look(seen: Facts) -> Facts:
+        return seen | {"child seen"} if "child" in seen else seen
+
+    tick = (Statement("reads the parent", "parent" if locks_parent else "", read), Statement("inserts", "", insert))
+    cancel = (
+        Statement("cancels the parent", "parent", lambda seen: seen | {"cancelled"}),
+        Statement("looks", "", look),
+    )
+    world = World(frozenset(), (Transaction("tick", tick), Transaction("operator", cancel)))
+
+    def wrong(end: World) -> str:
+        is_missed = {"child", "cancelled"} <= end.committed and "child seen" not in end.committed
+        return "a child that its parent's cancellation did not see" if is_missed else ""
+
+    return search(world, wrong)

@@ -115,7 +115,8 @@ def _gather(state: State, index: int, setting: Setting) -> Iterator[Step]:
         return
     state = _with_barred(state, index)
     batch = Batch(state.results, orphans=_orphans(state) if setting.has("P11") else ())
-    if ("gone", 0, row.boot) in state.results and row.boot is not None:
+    farewells = ("gone",) if setting.has("P10 proof") else ("gone", "forged gone")
+    if row.boot is not None and any((kind, 0, row.boot) in state.results for kind in farewells):
         batch = batch._replace(given_up=(row.attempt, row.boot, "gone"))
     why = _suspicion(state, setting)
     if why and row.boot is not None:
@@ -184,6 +185,8 @@ def _applied(state: State, batch: Batch, setting: Setting) -> tuple[State, Batch
         is_current = row.state in CLAIMED and row.attempt == attempt
         if kind == "started" and is_current:
             row = row._replace(state=IN_PROGRESS)
+        elif kind == "forged done" and is_current and not setting.has("P4 holder"):
+            wrong = f"attempt {attempt} is settled by somebody who does not hold it"
         elif kind == "done" and (is_current or not setting.has("P4")):
             if not is_current:
                 wrong = f"the result of attempt {attempt} is accepted, which is not the current one"

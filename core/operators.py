@@ -8,15 +8,17 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from core.database import Database, DriverTransaction
-from core.errors import Unavailable
+from core.errors import IllegalTransition, Unavailable
 from core.hints import Hints
 from core.inputs import refused
 from core.states import Priority
-from core.store import dependants, locking, operating
+from core.store import dependants, locking, operating, relating
 from core.store.dependants import Slice
 from core.store.operating import Cancelled, Reprioritised
 from core.texts import said
 from core.validation import check_priority
+
+TREE_BATCH = 500  # tasks cancelled in one transaction
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,33 @@ class Operators:
             cancelled, below = operating.cancel(tx, check_task_id(task_id), actor, reason)
         self._tell_cancelled([cancelled])
         self._cancel_below(below, actor)
+
+    def open_below(self, task_id: str) -> list[str]:
+        """The unfinished tasks that this one's handler submitted, or theirs; they live on when it is cancelled."""
+        with self._database.transaction() as tx:
+            return relating.open_below(tx, check_task_id(task_id))
+
+    def cancel_tree(self, task_id: str, *, actor: str, reason: str = "") -> int:
+        """Cancels a task, if it is open, and all unfinished ones below it; returns how many below.
+
+        The task goes first, so that it submits no more; then what it submitted, and theirs, in batches, until none is
+        left that can be cancelled. Raises IllegalTransition if nothing of it is open, and as `cancel` does.
+        """
+        below = self.open_below(task_id)
+        try:
+            self.cancel(task_id, actor=actor, reason=reason)
+        except IllegalTransition:
+            if not below:
+                raise
+        count = 0
+        while below := self.open_below(task_id):
+            done = 0
+            for first in range(0, len(below), TREE_BATCH):
+                done += self.cancel_many(below[first : first + TREE_BATCH], actor=actor, reason=reason)[0]
+            count += done
+            if not done:
+                break
+        return count
 
     def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
         """See `Submitter.retry`."""

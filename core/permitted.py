@@ -46,6 +46,10 @@ class Permitted:
         """See `Submitter.cancel`."""
         self._submitter.cancel(task_id, actor=self.actor.name, reason=reason)
 
+    def cancel_tree(self, task_id: str, reason: str) -> int:
+        """See `Operators.cancel_tree`."""
+        return self._submitter.operators.cancel_tree(task_id, actor=self.actor.name, reason=reason)
+
     def reprioritise(self, task_id: str, priority: str, reason: str) -> None:
         """See `Submitter.reprioritise`."""
         self._submitter.reprioritise(task_id, priority, actor=self.actor.name, reason=reason)

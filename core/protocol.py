@@ -211,6 +211,7 @@ class SubmitChild(msgspec.Struct, array_like=True, tag="submit", gc=False):
     input: Any
     options: dict[str, Any]
     holder: Name = ""
+    key: Name = ""  # what tells it from the parent's other children; agents of version 0 have only the ordinal
 
 
 class Gone(msgspec.Struct, array_like=True, tag="gone", gc=False):

@@ -39,6 +39,7 @@ class Child:
     agent_id: str
     request_id: str
     submission: Submission
+    parent: Pair
 
 
 @dataclass(slots=True)

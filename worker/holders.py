@@ -10,6 +10,7 @@ from worker.batch import Batch
 from worker.ledger import Claim, Ledger
 
 UNNAMED = ("done", "progress")  # what bears no name from agents of version 0
+NOT_CURRENT = "this attempt is no longer the current one"
 NOTED_LIMIT = 10_000  # what was said in vain, remembered so that it is recorded once
 
 log = structlog.get_logger(__name__)

@@ -15,6 +15,7 @@ from core.store import dependants, holding, locking, recovering, submitting, tic
 from core.store.dependants import NONE
 from worker.batch import LISTS, Batch, Child, Committed
 from worker.careful import LOCKED, Careful, each
+from worker.holders import NOT_CURRENT
 from worker.recording import record
 
 APART_TIMEOUT_MS = 20  # that one thing may wait for a lock when it is tried by itself
@@ -59,6 +60,16 @@ def _tell_dependants(tx: DriverTransaction, batch: Batch, committed: Committed) 
 
 
 def _submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    pairs = list({child.parent for child in batch.children})
+    locked = ticking.lock_current(tx, pairs)
+    missing = [pair for pair in pairs if pair not in locked]
+    held = ticking.still_current(tx, missing) if missing else {}
+    current = [child for child in batch.children if child.parent in locked]
+    for child in batch.children:
+        if child.parent in missing and child.parent[0] in held:
+            committed.left.children.append(child)
+        elif child.parent in missing:
+            committed.replies.append((child.agent_id, Reply(child.request_id, None, f"submit: {NOT_CURRENT}")))
     results: dict[str, str | SubmissionError] = {}
 
     def run(items: Sequence[Child]) -> None:
@@ -66,9 +77,9 @@ def _submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) 
         committed.waiting.extend(inserted.waiting)
         results.update(zip((child.request_id for child in items), inserted.ids, strict=True))
 
-    for child in each(tx, batch.children, run, committed.left.children):
+    for child in each(tx, current, run, committed.left.children):
         results[child.request_id] = SubmissionError("input", child, "what PostgreSQL can store")
-    for child in batch.children:
+    for child in current:
         result = results.get(child.request_id)
         if result is not None:
             refusal = str(result) if isinstance(result, SubmissionError) else None

@@ -14,6 +14,7 @@ from core.store.ticking import Completion, Settlement, Stale
 from worker.batch import Batch, Committed
 from worker.careful import each
 from worker.decisions import error_json
+from worker.holders import NOT_CURRENT
 
 
 def record(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
@@ -109,5 +110,5 @@ def _save_checkpoints(tx: DriverTransaction, batch: Batch, committed: Committed)
             committed.left.checkpoints.append(checkpoint)
             continue
         elif checkpoint.task_id not in saved:
-            reply = Reply(checkpoint.request_id, None, "checkpoint: this attempt is no longer the current one")
+            reply = Reply(checkpoint.request_id, None, f"checkpoint: {NOT_CURRENT}")
         committed.replies.append((checkpoint.agent_id, reply))

@@ -8,7 +8,7 @@ from core.protocol import Checkpoint, Reply, SubmitChild
 from core.registry import Registry
 from core.validation import Limits, check_output, validate_submission
 from worker.batch import Batch, Child
-from worker.holders import Holders
+from worker.holders import NOT_CURRENT, Holders
 
 # What a task may say of its child. Who its creator, parent and key are is not among it.
 CHILD_OPTIONS = (
@@ -22,7 +22,6 @@ CHILD_OPTIONS = (
     "requires",
     "after",
 )
-NOT_CURRENT = "this attempt is no longer the current one"
 
 
 class Requests:
@@ -62,7 +61,7 @@ class Requests:
                 report.input,
                 **report.options,
                 created_by=f"task:{report.task_id}",
-                idempotency_key=f"{report.task_id}/{report.ordinal}",
+                idempotency_key=f"{report.task_id}/{report.key or report.ordinal}",
                 creator_agent_id=holder,
                 parent_id=report.task_id,
                 registry=self._registry,
@@ -72,4 +71,5 @@ class Requests:
         except SubmissionError as error:
             batch.order(report.agent_id, Reply(report.request_id, None, str(error)))
         else:
-            batch.children.append(Child(report.agent_id, report.request_id, submission))
+            pair = (report.task_id, report.attempt)
+            batch.children.append(Child(report.agent_id, report.request_id, submission, pair))

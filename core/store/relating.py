@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from core.database import Transaction, queries
+from core.store.recovering import NIL
+
+SLICE = 10_000  # tasks of a workflow read at a time
 
 
 class Related(NamedTuple):
@@ -32,6 +35,25 @@ def submitted_by(tx: Transaction, task_id: str, limit: int = 100) -> list[Relate
     """The first tasks that a task's handler submitted."""
     rows = tx.rows(queries("relating")["submitted_by"], {"id": task_id, "limit": limit})
     return [Related(*row) for row in rows]
+
+
+def open_below(tx: Transaction, task_id: str) -> list[str]:
+    """The ids of all unfinished tasks that a task's handler submitted, or theirs, and so on; the nearest first."""
+    children: dict[str, list[str]] = {}
+    is_open: dict[str, bool] = {}
+    after = NIL
+    while True:
+        rows = tx.rows(queries("relating")["whole_tree"], {"id": task_id, "after": after, "limit": SLICE})
+        for id_, parent, has_not_ended in rows:
+            children.setdefault(parent, []).append(id_)
+            is_open[id_] = has_not_ended
+        if len(rows) < SLICE:
+            break
+        after = rows[-1][0]
+    below = list(children.pop(task_id, ()))
+    for id_ in below:  # grows while it is walked
+        below += children.pop(id_, ())
+    return [id_ for id_ in below if is_open[id_]]
 
 
 def waiting_for(tx: Transaction, task_id: str, limit: int = 100) -> list[Related]:

@@ -121,6 +121,16 @@ def start(tx: Transaction, started: Sequence[tuple[str, int, float]]) -> set[str
     return {row[0] for row in tx.rows(queries("tick")["start"], parameters)}
 
 
+def lock_current(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> set[tuple[str, int]]:
+    """Of these (id, attempt) pairs, those that are a task's current claim, and stay it until the transaction's end.
+
+    A cancellation waits for that end. Tasks whose rows somebody else holds are not among them: see `still_current`.
+    """
+    ids, attempts = zip(*pairs, strict=True)
+    rows = tx.rows(queries("tick")["lock_current"], {"ids": plain(ids), "attempts": plain(attempts)})
+    return {(row[0], row[1]) for row in rows}
+
+
 def still_current(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> dict[str, str]:
     """Of these (id, attempt) pairs, those that are a task's current claim: id → state.
 

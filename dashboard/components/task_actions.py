@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.errors import TaskyardError
 from core.models import Task
 from core.states import TERMINAL, WAITING, TaskState
 from dashboard import pages
-from dashboard.components.asking import ask
+from dashboard.components.asking import ERROR_LIMIT, ask
 from dashboard.components.plain import escaped
 from dashboard.components.states import PRIORITIES, word
+from dashboard.components.told import told
 from dashboard.data import task as data
-from dashboard.i18n import _
+from dashboard.i18n import _, ngettext
 
 ASKED_KEY = "task_asked"
 RETRYABLE = (TaskState.FAILED, TaskState.CANCELLED)
@@ -78,13 +80,34 @@ def _ask_retry(task: Task) -> None:
 
 
 def _ask_cancel(task: Task) -> None:
-    def fields() -> None:
+    def fields() -> bool:
         _tell_which(task)
         st.markdown(_("It ends at once; if it runs, its agent is told to stop it. What waits for it is cancelled too."))
+        try:
+            count = data.count_open_below(task.id)
+        except TaskyardError as error:
+            st.error(escaped(told(error), ERROR_LIMIT))
+            return False
+        if not count:
+            return False
+        text = ngettext(
+            "Also cancel the {count} unfinished task that it submitted",
+            "Also cancel the {count} unfinished tasks that it or its children submitted",
+            count,
+        )
+        return st.checkbox(text.format(count=f"{count:,}"), key=f"ask_tree_{task.id}", help=_("Otherwise they go on."))
 
-    def act(answer: None, reason: str) -> str:
-        data.cancel(task.id, reason)
-        return _("The task is cancelled.")
+    def act(is_tree: bool, reason: str) -> str:
+        if not is_tree:
+            data.cancel(task.id, reason)
+            return _("The task is cancelled.")
+        count = data.cancel_tree(task.id, reason)
+        text = ngettext(
+            "The task is cancelled, and {count} that it submitted.",
+            "The task is cancelled, and {count} that it or its children submitted.",
+            count,
+        )
+        return text.format(count=f"{count:,}")
 
     ask(f"cancel_{task.id}", _("Cancel the task?"), fields, act, label=_("Cancel it"), is_reason_required=False)
 

@@ -16,7 +16,7 @@ from core.states import WAITING
 from core.store import failures, reading, relating
 from core.store.relating import Related, SimilarFailure
 from dashboard.data.attempts import Attempt, attempts_of
-from dashboard.data.base import Servers, forget, shared
+from dashboard.data.base import Servers, connections, forget, shared
 from dashboard.data.texts import checked
 from dashboard.data.viewer import acting
 
@@ -147,6 +147,19 @@ def retry(task_id: str, reason: str) -> None:
     forget()
 
 
+def count_open_below(task_id: str) -> int:
+    """How many unfinished tasks live on if this one is cancelled alone; raises Unavailable."""
+    with connections().database.transaction() as tx:
+        return len(relating.open_below(tx, task_id))
+
+
+def cancel_tree(task_id: str, reason: str) -> int:
+    """Cancels a task and all unfinished ones below it; returns how many below. Raises as `cancel` does."""
+    count = acting().cancel_tree(task_id, checked("reason", reason, is_required=False))
+    forget()
+    return count
+
+
 def cancel(task_id: str, reason: str) -> None:
     """Cancels an open task; raises IllegalTransition and others of TaskyardError."""
     acting().cancel(task_id, checked("reason", reason, is_required=False))
@@ -162,9 +175,8 @@ def reprioritise(task_id: str, priority: str, reason: str) -> None:
 
 def _parent_ids(task: Task) -> list[str]:
     """The task that submitted it, as its key says: whoever it names as its submitter."""
-    parent, _, ordinal = (task.idempotency_key or "").partition("/")
-    known = parsed_id(parent)
-    return [known] if known and task.workflow_id and ordinal.isdecimal() else []
+    known = parsed_id((task.idempotency_key or "").partition("/")[0])
+    return [known] if known and task.workflow_id else []
 
 
 def _shortly(task: Task) -> Related:

@@ -6,6 +6,18 @@ SELECT c.id, c.type, c.title, c.state FROM tasks p
 JOIN tasks c ON c.workflow_id = coalesce(p.workflow_id, p.id) AND c.idempotency_key LIKE p.id || '/%%'
 WHERE p.id = %(id)s::uuid ORDER BY c.id LIMIT %(limit)s
 
+-- name: whole_tree
+-- A slice of all that was submitted by handlers in the workflow of a task, in id order: who submitted it, and whether it has
+-- not ended.
+SELECT c.id, left(c.idempotency_key, 36), c.finished_at IS NULL
+FROM tasks p CROSS JOIN LATERAL (
+    SELECT c.id, c.idempotency_key, c.finished_at FROM tasks c
+    WHERE c.workflow_id = coalesce(p.workflow_id, p.id) AND c.id > %(after)s::uuid
+        AND substr(c.idempotency_key, 37, 1) = '/'
+    ORDER BY c.id LIMIT %(limit)s
+) c
+WHERE p.id = %(id)s::uuid
+
 -- name: waiting_for
 -- Tasks that wait for a task.
 SELECT c.id, c.type, c.title, c.state FROM task_dependencies d JOIN tasks c ON c.id = d.child_id

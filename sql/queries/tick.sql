@@ -91,6 +91,13 @@ WITH reported AS (
 )
 SELECT id FROM started
 
+-- name: lock_current
+-- Of these (task, attempt) pairs, those that are a task's current claim, which they stay until the end of the transaction.
+SELECT t.id, t.attempt FROM unnest(%(ids)s::uuid[], %(attempts)s::int[]) AS h(id, attempt)
+JOIN tasks t ON t.id = h.id
+WHERE t.attempt = h.attempt AND t.state IN ('assigned', 'in_progress')
+ORDER BY t.id FOR SHARE OF t SKIP LOCKED
+
 -- name: still_current
 -- Of these (task, attempt) pairs, those that are a task's current claim, with its state: where a statement above returned
 -- nothing for one of them, somebody else holds its row. An attempt that is no longer current never is again.

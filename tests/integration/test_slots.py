@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_progress_log_checkpoint_and_requests(bench: Bench, isolation: str) -> N
     ]
     assert channel.requested == [
         {"kind": "checkpoint", "state": b'{"step":3}', "children": 0},
-        {"kind": "submit", "type": "demo.child", "input": b'{"a":1}', "options": {}, "ordinal": 1},
+        {"kind": "submit", "type": "demo.child", "input": b'{"a":1}', "options": {}, "key": ANY},
         {"kind": "send", "agent": "other", "message": {"hello": [1, "é"]}},
     ]
 

@@ -117,11 +117,12 @@ class AgentChannel:
             request_id,
             run.task_id,
             run.attempt,
-            message["ordinal"],
+            0,
             message["type"],
             Raw(message["input"]),
             message["options"],
             self.agent_id,
+            message["key"],
         )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import threading
 from typing import Any, Protocol
 
-from core.errors import TaskCancelled
+from core.errors import PermanentError, TaskCancelled
 from worker.agents.asked import check_message, input_json, json_of, plain_options
+from worker.agents.child_keys import ChildKeys, own_key
 
 
 class Channel(Protocol):
@@ -44,8 +44,7 @@ class TaskContext:
         self.attempt = attempt
         self.last_checkpoint = last_checkpoint
         self._channel = channel
-        self._children = children  # ordinals go on where the checkpoint was
-        self._counting = threading.Lock()
+        self._keys = ChildKeys(children)
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Reports how far the task is: 0.0 … 1.0 and what it does now."""
@@ -62,8 +61,15 @@ class TaskContext:
 
         Raises PermanentError for a state that would not come back as it is, with the part that would not.
         """
-        text = json_of("checkpoint", state)
-        self._channel.request({"kind": "checkpoint", "state": text, "children": self._children})
+        text, children = json_of("checkpoint", state), self._keys.count()
+        try:
+            self._channel.request({"kind": "checkpoint", "state": text, "children": children})
+        except PermanentError:
+            raise  # refused, and so not saved
+        except BaseException:
+            self._keys.begin_after(children)  # nobody knows: another attempt may resume from it
+            raise
+        self._keys.begin_after(children)
 
     @property
     def cancelled(self) -> bool:
@@ -75,19 +81,21 @@ class TaskContext:
         if self.cancelled:
             raise TaskCancelled(f"task {self.task_id} was cancelled")
 
-    def submit(self, task_type: str, input: Any = None, **options: Any) -> str:
-        """Submits a child task and returns its id once it is committed.
+    def submit(self, task_type: str, input: Any = None, *, key: str | None = None, **options: Any) -> str:
+        """Submits a child task and returns its id once it is committed. Any thread of the handler may call it.
 
-        `options` are those of `core.submission.submit`. A retried parent gets the same children
-        again: the idempotency key is (parent, ordinal of the call), and an attempt that resumes from
-        a checkpoint counts on from there. Raises PermanentError with the reason if it is refused.
+        `options` are those of `core.submission.submit`. A later attempt gets the same children again, told
+        by what is submitted and how often since the last checkpoint; where that is not the same in each
+        attempt (a time, a random number), `key` tells them. Raises PermanentError with the reason if it is
+        refused, as it is once this attempt is no longer its task's current one.
         """
-        request = {"kind": "submit", "type": str(task_type), "input": input_json(input)}
-        request["options"] = plain_options(options)
-        with self._counting:
-            self._children += 1
-            request["ordinal"] = self._children
-        return str(self._channel.request(request))
+        request: dict[str, Any] = {
+            "type": str(task_type),
+            "input": input_json(input),
+            "options": plain_options(options),
+        }
+        request["key"] = self._keys.key_of(**request) if key is None else own_key(key)
+        return str(self._channel.request({"kind": "submit", **request}))
 
     def send(self, agent: str, message: Any) -> None:
         """Sends a JSON-able message to another agent by name; it is delivered at least once.

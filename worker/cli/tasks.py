@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
@@ -16,13 +16,35 @@ TaskIds = Annotated[list[str], typer.Argument(metavar="TASK...", help="Full ids 
 Reason = Annotated[str, typer.Option(help="Why; kept in the task's history.")]
 
 
-def cancel(tasks: TaskIds, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Cancels open tasks and what waits for them, at once and for good; running ones are told to stop."""
+def cancel(
+    tasks: TaskIds,
+    reason: Reason = "",
+    tree: Annotated[bool, typer.Option("--tree", help="Also all unfinished tasks that they submitted.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Cancels open tasks and what waits for them, at once and for good; running ones are told to stop.
+
+    Tasks that they submitted live on, which is said; with --tree they are cancelled as well.
+    """
     from worker.cli.connections import opened_submitter, user_name
 
     with opened_submitter() as (submitter, _):
-        actor = user_name()
-        _each(tasks, "cancelled", as_json, lambda task: submitter.cancel(task, actor=actor, reason=reason))
+        actor, operators = user_name(), submitter.operators
+        below: dict[str, int] = {}
+
+        def run(task: str) -> None:
+            if tree:
+                below[task] = operators.cancel_tree(task, actor=actor, reason=reason)
+                return
+            operators.cancel(task, actor=actor, reason=reason)
+            below[task] = len(operators.open_below(task))
+
+        _each(tasks, "cancelled", as_json, run, {"cancelled_below" if tree else "open_below": below})
+    for task, count in below.items():
+        if count and not as_json:
+            which = f"{count:,} unfinished {'task' if count == 1 else 'tasks'} that it or its children submitted"
+            fate = "cancelled too" if tree else "left as they are (--tree cancels them)"
+            print_line(f"{visible(task)}: {which}: {fate}")
 
 
 def retry(tasks: TaskIds, reason: Reason = "", as_json: AsJson = False) -> None:
@@ -50,10 +72,16 @@ def priority(
         print_line(f"{visible(task)} {level}")
 
 
-def _each(tasks: list[str], done: str, as_json: bool, operation: Callable[[str], None]) -> None:
+def _each(
+    tasks: list[str],
+    done: str,
+    as_json: bool,
+    operation: Callable[[str], None],
+    besides: Mapping[str, object] | None = None,
+) -> None:
     """Does the operation to each task, whatever becomes of the others; exits as the first that failed says.
 
-    A server that can't be reached ends it: the rest would fail alike.
+    A server that can't be reached ends it: the rest would fail alike. `besides` goes into the JSON.
     """
     from core.errors import TaskyardError, Unavailable
 
@@ -71,6 +99,6 @@ def _each(tasks: list[str], done: str, as_json: bool, operation: Callable[[str],
             if not as_json:
                 print_line(f"{visible(task)} {done}")
     if as_json:
-        print_json({done: succeeded, "failed": failed})
+        print_json({done: succeeded, "failed": failed, **(besides or {})})
     if failed:
         raise typer.Exit(int(str(failed[0]["exit_code"])))

@@ -13,6 +13,8 @@ from core.errors import TaskNotFound
 from core.models import AgentRecord, AuditEvent, Lane, Task, Waiting
 from core.store.arrays import plain
 
+HISTORY_LOGS = 2_000  # lines of some kilobytes at most
+
 
 class LaneCount(NamedTuple):
     lane: Lane
@@ -65,9 +67,14 @@ def tasks_of(tx: Transaction, ids: Sequence[str]) -> list[Task]:
     return [found[id_] for id_ in ids if id_ in found]
 
 
-def history(tx: Transaction, task_id: str) -> list[AuditEvent]:
-    """A task's events in order."""
-    return [AuditEvent.from_row(row) for row in tx.rows(queries("reads")["history"], {"id": task_id})]
+def history(tx: Transaction, task_id: str, *, logs: int = HISTORY_LOGS) -> list[AuditEvent]:
+    """A task's events in order; of the lines that its attempts logged the newest `logs`."""
+    return [AuditEvent.from_row(row) for row in tx.rows(queries("reads")["history"], {"id": task_id, "logs": logs})]
+
+
+def count_logs(tx: Transaction, task_id: str) -> int:
+    """How many lines a task's attempts logged."""
+    return int(tx.rows(queries("reads")["count_logs"], {"id": task_id})[0][0])
 
 
 def endings(tx: Transaction, ids: Sequence[str]) -> dict[str, Ending]:

@@ -190,7 +190,7 @@ def _csv_rows(text: str) -> Iterator[Row | RowProblem]:
             raise refused(
                 "file",
                 f"row {number}",
-                said("CSV: from line {line} on, {reason}", line=reader.line_num, reason=str(error)),
+                said("CSV: from line {line} on, {reason}", line=reader.line_num, reason=str(error).replace("\t", "\\t")),
             ) from None
         if not any(cell.strip() for cell in cells):
             continue

@@ -20,12 +20,12 @@ from worker.agents.context import TaskContext
 from worker.intake import _storable_failure
 
 MOST_LARGE = 5  # entries of a megabyte that one reading may take, above its bound of two
-COPIES = 12  # of a portion that the driver and the allocator may have at once
+COPIES = 11  # of a portion that the driver and the allocator may have at once
 
 
 @pytest.mark.parametrize("keyed", [False, True])
 def test_many_large_inputs_are_submitted_in_little_memory(engine: Engine, keyed: bool) -> None:
-    count = 140
+    count = 120
     growth, submitted = growth_bytes(engine.settings, count, keyed=keyed)
     assert submitted == count
     assert engine.counts() == {"pending": count + 1}

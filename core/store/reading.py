@@ -13,7 +13,7 @@ from core.errors import TaskNotFound
 from core.models import AgentRecord, AuditEvent, Lane, Task, Waiting
 from core.store.arrays import plain
 
-HISTORY_LOGS = 2_000  # lines of some kilobytes at most
+HISTORY_EVENTS = 10_000
 
 
 class LaneCount(NamedTuple):
@@ -67,14 +67,10 @@ def tasks_of(tx: Transaction, ids: Sequence[str]) -> list[Task]:
     return [found[id_] for id_ in ids if id_ in found]
 
 
-def history(tx: Transaction, task_id: str, *, logs: int = HISTORY_LOGS) -> list[AuditEvent]:
-    """A task's events in order; of the lines that its attempts logged the newest `logs`."""
-    return [AuditEvent.from_row(row) for row in tx.rows(queries("reads")["history"], {"id": task_id, "logs": logs})]
-
-
-def count_logs(tx: Transaction, task_id: str) -> int:
-    """How many lines a task's attempts logged."""
-    return int(tx.rows(queries("reads")["count_logs"], {"id": task_id})[0][0])
+def history(tx: Transaction, task_id: str, *, with_log: bool = True, limit: int = HISTORY_EVENTS) -> list[AuditEvent]:
+    """A task's last events in order, with or without what its attempts logged."""
+    asked = {"id": task_id, "with_log": with_log, "limit": limit}
+    return [AuditEvent.from_row(row) for row in tx.rows(queries("reads")["history"], asked)]
 
 
 def endings(tx: Transaction, ids: Sequence[str]) -> dict[str, Ending]:

@@ -26,12 +26,12 @@ LEVEL_COLORS: Mapping[str, str] = {
 }
 
 
-def show_logs(logs: Sequence[AuditEvent], logged: int) -> None:
-    """The newest of the `logged` lines that handlers logged, the newest last."""
+def show_logs(logs: Sequence[AuditEvent]) -> None:
+    """What handlers logged, the newest last."""
     if not logs:
         st.caption(_("No attempt has logged anything."))
         return
-    _tell_cut(logged, len(logs))
+    _tell_cut(len(logs))
     rows = [
         {
             _("Time"): line.at,
@@ -39,7 +39,7 @@ def show_logs(logs: Sequence[AuditEvent], logged: int) -> None:
             _("Attempt"): line.attempt,
             _("Message"): str((line.detail or {}).get("message", "")),
         }
-        for line in logs
+        for line in logs[-LINES_SHOWN:]
     ]
     show_table(
         pd.DataFrame(rows),
@@ -58,7 +58,7 @@ def show_logs(logs: Sequence[AuditEvent], logged: int) -> None:
 
 def show_events(events: Sequence[AuditEvent]) -> None:
     """What happened to it, the latest first."""
-    _tell_cut(len(events), min(len(events), LINES_SHOWN))
+    _tell_cut(len(events))
     rows = [
         {
             _("Time"): event.at,
@@ -94,6 +94,6 @@ def _rounded(usage: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, 6) for name, value in usage.items()}
 
 
-def _tell_cut(count: int, shown: int) -> None:
-    if count > shown:
-        st.caption(_("The last {shown} of {total}.").format(shown=f"{shown:,}", total=f"{count:,}"))
+def _tell_cut(count: int) -> None:
+    if count > LINES_SHOWN:
+        st.caption(_("The last {shown} of {total}.").format(shown=LINES_SHOWN, total=f"{count:,}"))

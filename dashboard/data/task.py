@@ -23,14 +23,12 @@ from dashboard.data.viewer import acting
 LOG = "log"
 SIMILAR_SECONDS = 10.0
 SIMILAR_SHOWN = 5
-LOGS_SHOWN = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
     """A task without its input and output, and its life; `now` is the database's time.
 
-    `logs` are the newest of the `logged` lines that its attempts logged.
     `why` says what it waits for, None if it does not wait; `why_problem` is set where nobody can say now.
     """
 
@@ -39,7 +37,6 @@ class Details:
     logs: Sequence[AuditEvent]
     attempts: Sequence[Attempt]
     now: datetime
-    logged: int
     why: Explanation | None = None
     why_problem: str = ""
 
@@ -93,8 +90,7 @@ def details(servers: Servers, task_id: str) -> Details | None:
         found = reading.tasks_of(tx, [task_id])
         if not found:
             return None
-        history = reading.history(tx, task_id, logs=LOGS_SHOWN)
-        logged = reading.count_logs(tx, task_id)
+        history = reading.history(tx, task_id)
         now = reading.now(tx)
     task = found[0]
     why, problem = None, ""
@@ -105,7 +101,7 @@ def details(servers: Servers, task_id: str) -> Details | None:
             problem = error.said
     events = [event for event in history if event.event != LOG]
     logs = [event for event in history if event.event == LOG]
-    return Details(task, events, logs, attempts_of(task, events), now, logged, why, problem)
+    return Details(task, events, logs, attempts_of(task, events), now, why, problem)
 
 
 @shared(ttl_seconds=60.0, max_entries=8)  # each may have some megabytes

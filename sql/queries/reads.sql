@@ -23,21 +23,13 @@ SELECT id, queue, type, title, state, priority, NULL, NULL, error, requires, att
 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: history
--- A task's life, in order; of the lines that its attempts logged the newest.
-SELECT * FROM (
-    SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail,
-        wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
-    FROM task_events WHERE task_id = %(id)s::uuid AND event <> 'log'
-    UNION ALL (
-        SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail,
-            wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
-        FROM task_events WHERE task_id = %(id)s::uuid AND event = 'log' ORDER BY at DESC LIMIT %(logs)s
-    )
-) events ORDER BY at, attempt, to_state IS NULL DESC
-
--- name: count_logs
--- How many lines a task's attempts logged.
-SELECT count(*) FROM task_events WHERE task_id = %(id)s::uuid AND event = 'log'
+-- A task's last events, in order, with or without what its attempts logged.
+SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail,
+    wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
+FROM (
+    SELECT * FROM task_events WHERE task_id = %(id)s::uuid AND (%(with_log)s OR event <> 'log')
+    ORDER BY at DESC, attempt DESC, to_state IS NULL LIMIT %(limit)s
+) newest ORDER BY at, attempt, to_state IS NULL DESC
 
 -- name: states
 -- How many tasks are in each state.

@@ -133,11 +133,8 @@ def history(task: TaskId, as_json: AsJson = False) -> None:
     with opened_reading() as tx:
         wanted = task_id(task)
         events = reading.history(tx, wanted)
-        left_out = reading.count_logs(tx, wanted) - sum(event.event == "log" for event in events)
         if not events:
             reading.get_task(tx, wanted)
-    if left_out > 0:
-        print_line(f"the first {left_out:,} lines that its attempts logged are left out", "yellow", stderr=True)
     if as_json:
         print_json([event.as_json() for event in events])
         return

@@ -190,7 +190,7 @@ def _csv_rows(text: str) -> Iterator[Row | RowProblem]:
             raise refused(
                 "file",
                 f"row {number}",
-                said("CSV: from line {line} on, {reason}", line=reader.line_num, reason=str(error)),
+                said("CSV: from line {line} on, {reason}", line=reader.line_num, reason=_shown(error)),
             ) from None
         if not any(cell.strip() for cell in cells):
             continue
@@ -205,6 +205,10 @@ def _csv_rows(text: str) -> Iterator[Row | RowProblem]:
             # zip: a short row lacks its last cells, as spreadsheets write it
             values = {key: cell for key, cell in zip(header, cells, strict=False) if cell.strip()}
             yield Row(number, values, is_text=True)
+
+
+def _shown(error: csv.Error) -> str:
+    return str(error).replace("\t", "\\t")
 
 
 def _delimiter(text: str) -> str:

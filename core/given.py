@@ -102,7 +102,9 @@ def first_difference(given: object, read: object, path: tuple[object, ...] = ())
 
 
 def _differs(one: object, other: object) -> bool:
-    return type(one) is not type(other) or one != other
+    with suppress(Exception):  # a class of the caller's may raise anything when it is compared
+        return type(one) is not type(other) or bool(one != other)
+    return True
 
 
 def _keep_made(instance: BaseModel) -> None:

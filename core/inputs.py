@@ -180,5 +180,6 @@ def _problem(detail: ErrorDetails, others: int = 0) -> SubmissionError:
 
 def _one_line(message: object) -> str:
     text = f"{type(message).__name__}: {message}" if isinstance(message, Exception) else str(message)
-    text = " ".join(text.encode("utf-8", "backslashreplace").decode().split())
+    words = " ".join(text.split())
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
     return text if len(text) <= _MESSAGE_LIMIT else f"{text[:_MESSAGE_LIMIT]}…"

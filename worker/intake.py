@@ -13,7 +13,6 @@ from core.clock import Clock
 from core.decoding import Unreadable, read_reports
 from core.errors import ErrorClass
 from core.protocol import (
-    FAILURE_LIMIT,
     Checkpoint,
     Done,
     Failure,
@@ -32,7 +31,7 @@ from core.protocol import (
 )
 from core.quarantine import Odd
 from core.registry import Registry
-from core.storable import storable
+from core.storable import MESSAGE_LIMIT_BYTES, TRACEBACK_LIMIT_BYTES, storable
 from core.store.ticking import Completion
 from core.validation import Limits, check_output
 from worker.batch import Batch
@@ -283,9 +282,9 @@ def _storable_time(at: float) -> float:
 
 
 def _storable_failure(failure: Failure) -> Failure:
-    """A failure whose texts PostgreSQL can hold."""
-    traceback = failure.traceback and storable(failure.traceback, FAILURE_LIMIT, keep_end=True)
-    return Failure(failure.error_class, storable(failure.message, FAILURE_LIMIT), traceback)
+    """A failure whose texts PostgreSQL can hold, and pages can show many of."""
+    traceback = failure.traceback and storable(failure.traceback, TRACEBACK_LIMIT_BYTES, keep_end=True)
+    return Failure(failure.error_class, storable(failure.message, MESSAGE_LIMIT_BYTES), traceback)
 
 
 def _escaped(report: Report | Unreadable, error: BaseException) -> Unreadable:

@@ -13,6 +13,8 @@ from core.errors import TaskNotFound
 from core.models import AgentRecord, AuditEvent, Lane, Task, Waiting
 from core.store.arrays import plain
 
+HISTORY_EVENTS = 10_000
+
 
 class LaneCount(NamedTuple):
     lane: Lane
@@ -65,9 +67,10 @@ def tasks_of(tx: Transaction, ids: Sequence[str]) -> list[Task]:
     return [found[id_] for id_ in ids if id_ in found]
 
 
-def history(tx: Transaction, task_id: str) -> list[AuditEvent]:
-    """A task's events in order."""
-    return [AuditEvent.from_row(row) for row in tx.rows(queries("reads")["history"], {"id": task_id})]
+def history(tx: Transaction, task_id: str, *, with_log: bool = True, limit: int = HISTORY_EVENTS) -> list[AuditEvent]:
+    """A task's last events in order, with or without what its attempts logged."""
+    asked = {"id": task_id, "with_log": with_log, "limit": limit}
+    return [AuditEvent.from_row(row) for row in tx.rows(queries("reads")["history"], asked)]
 
 
 def endings(tx: Transaction, ids: Sequence[str]) -> dict[str, Ending]:

@@ -104,7 +104,7 @@ def details(servers: Servers, task_id: str) -> Details | None:
     return Details(task, events, logs, attempts_of(task, events), now, why, problem)
 
 
-@shared(ttl_seconds=60.0, max_entries=50)
+@shared(ttl_seconds=60.0, max_entries=8)  # each may have some megabytes
 def payload(servers: Servers, task_id: str, attempt: int, state: str) -> Payload | None:
     """What went in and came out, as of an attempt and a state: it changes with them only, but for checkpoints."""
     with servers.database.transaction() as tx:

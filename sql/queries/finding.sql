@@ -50,8 +50,8 @@ END
 SELECT id FROM tasks WHERE <narrowed> ORDER BY id <direction> OFFSET %(size)s LIMIT 1
 
 -- name: page
--- The first tasks of a window, behind a place.
-SELECT id, queue, type, title, state, priority, NULL, NULL, error, requires, attempt, refunded, max_attempts,
+-- The first tasks of a window, behind a place, without inputs, outputs, checkpoints and tracebacks.
+SELECT id, queue, type, title, state, priority, NULL, NULL, error - 'traceback', requires, attempt, refunded, max_attempts,
     timeout_seconds, run_at, ready_at, idempotency_key, workflow_id, waiting_on, creator_agent_id, created_by,
     assigned_agent_id, progress, progress_message, NULL, created_at, assigned_at, started_at, finished_at,
     <key> AS key

@@ -6,8 +6,8 @@ SELECT id, queue, type, title, state, priority, input, output, error, requires, 
 FROM tasks WHERE id = %(id)s::uuid
 
 -- name: list_tasks
--- The newest tasks that match the filters (a NULL filter matches all).
-SELECT id, queue, type, title, state, priority, NULL, NULL, error, requires, attempt, refunded, max_attempts,
+-- The newest tasks that match the filters (a NULL filter matches all), without what may be large.
+SELECT id, queue, type, title, state, priority, NULL, NULL, error - 'traceback', requires, attempt, refunded, max_attempts,
     timeout_seconds, run_at, ready_at, idempotency_key, workflow_id, waiting_on, creator_agent_id, created_by,
     assigned_agent_id, progress, progress_message, NULL, created_at, assigned_at, started_at, finished_at
 FROM tasks
@@ -23,10 +23,13 @@ SELECT id, queue, type, title, state, priority, NULL, NULL, error, requires, att
 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: history
--- A task's life, in order.
+-- A task's last events, in order, with or without what its attempts logged.
 SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail,
     wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
-FROM task_events WHERE task_id = %(id)s::uuid ORDER BY at, attempt, to_state IS NULL DESC
+FROM (
+    SELECT * FROM task_events WHERE task_id = %(id)s::uuid AND (%(with_log)s OR event <> 'log')
+    ORDER BY at DESC, attempt DESC, to_state IS NULL LIMIT %(limit)s
+) newest ORDER BY at, attempt, to_state IS NULL DESC
 
 -- name: states
 -- How many tasks are in each state.

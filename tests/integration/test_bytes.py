@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
 
 from core.portions import PORTION_BYTES
+from core.protocol import Failure
+from core.registry import RetryPolicy
+from core.storable import MESSAGE_LIMIT_BYTES, TRACEBACK_LIMIT_BYTES
+from core.store import finding, reading
+from core.task_filter import TaskFilter
 from tests.engine import Engine, Payload
 from tests.memory import MEGABYTE, growth_bytes
 from tests.servers import wait_until
 from worker.agents.context import TaskContext
+from worker.intake import _storable_failure
 
 MOST_LARGE = 5  # entries of a megabyte that one reading may take, above its bound of two
-COPIES = 12  # of a portion that the driver and the allocator may have at once
+COPIES = 11  # of a portion that the driver and the allocator may have at once
 
 
 @pytest.mark.parametrize("keyed", [False, True])
 def test_many_large_inputs_are_submitted_in_little_memory(engine: Engine, keyed: bool) -> None:
-    count = 140
+    count = 120
     growth, submitted = growth_bytes(engine.settings, count, keyed=keyed)
     assert submitted == count
     assert engine.counts() == {"pending": count + 1}
@@ -54,3 +61,44 @@ def test_a_reader_takes_few_large_entries_and_many_small_ones(engine: Engine) ->
     assert [size for sizes in found for size in sizes] == [MEGABYTE] * 9 + [10] * 200 + [MEGABYTE] * 3
     assert max(map(sum, found)) <= MOST_LARGE * MEGABYTE
     assert len(found) < 12
+
+
+def test_a_history_has_the_last_of_very_many_events(engine: Engine) -> None:
+    task_id = engine.submit("demo.echo")
+    with engine.database.transaction() as tx:
+        tx.rows(
+            "INSERT INTO task_events (task_id, at, event, attempt, actor, detail) SELECT %(id)s, now() + n * interval "
+            "'1 ms', 'log', 1, 'agent', jsonb_build_object('n', n) FROM generate_series(1, %(count)s) n",
+            {"id": task_id, "count": reading.HISTORY_EVENTS + 100},
+        )
+    with engine.database.transaction() as tx:
+        found = reading.history(tx, task_id)
+        without = reading.history(tx, task_id, with_log=False)
+    assert [event.detail["n"] for event in found] == list(range(101, reading.HISTORY_EVENTS + 101))
+    assert [event.event for event in without] == ["submitted"]
+
+
+def test_lists_leave_out_what_may_be_large(engine: Engine) -> None:
+    def fail(given: Payload, context: TaskContext) -> Payload:
+        raise ValueError("x" * MEGABYTE)
+
+    engine.define("demo.fail", fail, retry=RetryPolicy(max_attempts=1))
+    engine.worker()
+    engine.agent()
+    task = engine.wait_for(engine.submit("demo.fail", {"text": "x" * (MEGABYTE // 2)}))
+    assert len(json.dumps(task.error)) < 2 * (MESSAGE_LIMIT_BYTES + TRACEBACK_LIMIT_BYTES)
+    with engine.database.transaction() as tx:
+        [listed] = reading.list_tasks(tx)
+        [found] = finding.find(tx, TaskFilter()).tasks
+    for one in (listed, found):
+        assert one.error == {name: value for name, value in task.error.items() if name != "traceback"}
+        assert (one.input, one.output, one.checkpoint) == (None, None, None)
+
+
+def test_what_another_agent_says_of_a_failure_is_cut() -> None:
+    failure = Failure("permanent", "m\x00" + "x" * MEGABYTE, "t" * MEGABYTE + "\x00end")
+    kept = _storable_failure(failure)
+    assert len(kept.message.encode()) <= MESSAGE_LIMIT_BYTES
+    assert len(kept.traceback.encode()) <= TRACEBACK_LIMIT_BYTES
+    assert kept.message.startswith("m\\x00x")
+    assert kept.traceback.endswith("t\\x00end")

@@ -104,7 +104,7 @@ class Border:
         elif draw < 0.2:
             items = odd(chance)
         progress = chance.choice([5, "x", b"", [], object()]) if chance.random() < 0.05 else None
-        if not isinstance(items, list | tuple | dict | str | bytes | int | float | type(None)):
+        if type(items) not in (list, tuple, dict, str, bytes, int, float, type(None)):
             return  # what its own iteration raises, or that it has no end, is the caller's
         inputs = [item.get("input") for item in items if type(item) is dict] if isinstance(items, list) else []
         self._try(

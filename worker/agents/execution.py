@@ -20,15 +20,13 @@ from core.errors import ErrorClass, HandlerError, InvalidInputError, InvalidOutp
 from core.inputs import decode_input
 from core.protocol import NULL, Done, Failure, Run
 from core.registry import TaskType
-from core.storable import storable
+from core.storable import MESSAGE_LIMIT_BYTES, TRACEBACK_LIMIT_BYTES, storable
 from core.validation import check_output
 from worker.agents.channel import CANNOT_RUN
 from worker.agents.context import Channel, TaskContext
 from worker.log_context import bind_attempt
 from worker.log_redaction import redacted_text
 
-MESSAGE_LIMIT_BYTES = 4096
-TRACEBACK_LIMIT_BYTES = 16384
 PROBLEM_LIMIT = 5
 LOOKED_THROUGH = 65536  # characters of an error's text that are searched for secrets; fewer are kept
 

@@ -35,6 +35,11 @@ class Seconds(BaseModel):
     seconds: float
 
 
+class Place(BaseModel):
+    where: str
+    seconds: float
+
+
 class Where(BaseModel):
     path: str
 
@@ -90,6 +95,13 @@ def sleep(given: Seconds, context: TaskContext) -> Nothing:
     return Nothing()
 
 
+@_both("gil_sleep")
+def gil_sleep(given: Seconds, context: TaskContext) -> Nothing:
+    """Keeps the interpreter from everybody else in its process."""
+    ctypes.PyDLL(None).usleep(int(given.seconds * 1_000_000))
+    return Nothing()
+
+
 @_both("c_sleep")
 def c_sleep(given: Seconds, context: TaskContext) -> Nothing:
     ctypes.CDLL(None).usleep(int(given.seconds * 1_000_000))
@@ -105,6 +117,53 @@ async def async_sleep(given: Seconds, context: TaskContext) -> Nothing:
 @task_type("async.blocking_sleep")
 async def async_blocking_sleep(given: Seconds, context: TaskContext) -> Nothing:
     time.sleep(given.seconds)
+    return Nothing()
+
+
+@task_type("async.blocks_elsewhere")
+async def async_blocks_elsewhere(given: Place, context: TaskContext) -> Nothing:
+    """Blocks its loop in what it started, or while it is being stopped."""
+
+    def block() -> None:
+        until = time.monotonic() + given.seconds
+        while time.monotonic() < until:
+            pass
+
+    async def child() -> None:
+        block()
+
+    if given.where == "child":
+        await asyncio.create_task(child())
+    elif given.where == "callback":
+        asyncio.get_running_loop().call_soon(block)
+        await asyncio.sleep(0.05)
+    elif given.where == "finally":
+        try:
+            await asyncio.sleep(30)
+        finally:
+            block()
+    elif given.where == "gil":
+        ctypes.PyDLL(None).usleep(int(given.seconds * 1_000_000))
+    elif given.where == "left behind":
+        asyncio.get_running_loop().call_later(0.1, block)
+    return Nothing()
+
+
+@task_type("async.ends_others")
+async def async_ends_others(given: Case, context: TaskContext) -> Nothing:
+    """Cancels every task of its loop but itself, ends the process from a task of its own, or stops the loop."""
+    if given.case == "cancel":
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+    elif given.case == "exit":
+
+        async def leave() -> None:
+            sys.exit(3)
+
+        await asyncio.create_task(leave())
+    elif given.case == "stop":
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(0.01)
     return Nothing()
 
 

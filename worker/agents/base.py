@@ -285,11 +285,13 @@ class BaseAgent(abc.ABC):
             self._seen.pop(task_id, None)
         self._held.forget(pairs)
 
-    def hand_back(self, pairs: Sequence[Pair], task_type: str | None = None, reason: str = "") -> None:
-        """Gives attempts back at no cost; `task_type` is one that this agent can't run."""
+    def hand_back(
+        self, pairs: Sequence[Pair], task_type: str | None = None, reason: str = "", pause_seconds: float = 0.0
+    ) -> None:
+        """Gives attempts back at no cost; `task_type` is one that this agent can't run; see Returned."""
         for agent_id, returned in self._held.by_boot(pairs, self.info.id).items():
             try:
-                self.outbox.send(report := Returned(agent_id, returned, task_type, reason))
+                self.outbox.send(report := Returned(agent_id, returned, task_type, reason, pause_seconds))
             except Unavailable:
                 self.outbox.add(report)
         self._held.forget(pairs)

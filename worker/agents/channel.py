@@ -21,12 +21,23 @@ if TYPE_CHECKING:
 PROGRESS_INTERVAL_SECONDS = 0.5
 LOG_LIMIT = 1_000  # lines of one attempt
 REPLY_TIMEOUT_SECONDS = 30.0
-CANNOT_RUN = "cannot_run"  # in place of an ErrorClass: the attempt goes back to whoever can run it
+# In place of an ErrorClass, for an attempt that goes back at no cost: …
+CANNOT_RUN = "cannot_run"  # … to whoever can run it
+KEPT_FROM_RUNNING = "kept_from_running"  # … since another one took the place that it needs
 
 
 def refusal_of(done: Done) -> str | None:
     """Why the attempt could not be run here at all; None if it was run."""
-    return done.failure.message if done.failure is not None and done.failure.error_class == CANNOT_RUN else None
+    return _reason_of(done, CANNOT_RUN)
+
+
+def hindrance_of(done: Done) -> str | None:
+    """By whom the attempt was kept from running here; None if it was not."""
+    return _reason_of(done, KEPT_FROM_RUNNING)
+
+
+def _reason_of(done: Done, kind: str) -> str | None:
+    return done.failure.message if done.failure is not None and done.failure.error_class == kind else None
 
 
 class Requests:

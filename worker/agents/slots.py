@@ -25,6 +25,7 @@ class Runners:
     `modules` are the task modules that a child process imports besides the shipped ones.
     `on_stuck(run, done)` is called once for a run whose thread can't be
     stopped; the agent should report `done` and replace itself. It comes from another thread.
+    `on_hopeless(reason)` likewise if there is nothing to report, but coroutines can't be run any more.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Runners:
         output_limit_bytes: int,
         modules: tuple[str, ...],
         on_stuck: Callable[[Run, Done], None],
+        on_hopeless: Callable[[str], None],
     ) -> None:
         self._registry = registry
         self._slots = slots
         self._output_limit_bytes = output_limit_bytes
         self._modules = modules
         self._on_stuck = on_stuck
+        self._on_hopeless = on_hopeless
         self._lock = threading.Lock()
         self._closed = False
         self._keeper: Keeper | None = None
@@ -134,7 +137,7 @@ class Runners:
         if self._async is None:
             with self._lock:
                 if self._async is None:
-                    self._async = AsyncRunner(self._slots, self._output_limit_bytes, self._on_stuck)
+                    self._async = AsyncRunner(self._slots, self._output_limit_bytes, self._on_stuck, self._on_hopeless)
         return self._async
 
     def _living_keeper(self) -> Keeper:

@@ -15,6 +15,8 @@ from worker.agents.async_entry import Entry
 from worker.agents.context import Channel
 from worker.agents.execution import HandlerStopped, context_of, execute_async, kept_from_running
 from worker.agents.loop_watch import NOTICED_SECONDS, POLL_SECONDS, Blockage, LoopWatch
+from worker.agents.raw_output import RawOutput
+from worker.agents.streams import ContextExecutor, Outlet, bind_output
 from worker.agents.watchdog import GRACE_SECONDS, MAX_EXTENSION_SECONDS, Watch, report_stuck
 
 CLOSE_SECONDS = 2.0
@@ -40,13 +42,16 @@ class AsyncRunner:
         output_limit_bytes: int,
         on_stuck: Callable[[Run, Done], None],
         on_hopeless: Callable[[str], None],
+        raw_output: RawOutput | None = None,
     ) -> None:
+        self._raw_output = raw_output
         self._entries: list[Entry | None] = [None] * slots
         self._output_limit_bytes = output_limit_bytes
         self._on_stuck = on_stuck
         self._on_hopeless = on_hopeless
         self._closed = False
         self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(ContextExecutor(thread_name_prefix="coroutines"))
         try:
             self._thread = start_thread(
                 "async-handlers", self._work, OnEscape.END_PROCESS, is_essential=True, is_over=lambda: self._closed
@@ -69,6 +74,8 @@ class AsyncRunner:
         # A coroutine hears of its cancellation by CancelledError, so it needs no grace before.
         watch = Watch(run, channel, self._thread.ident or 0, cancel_grace_seconds=0.0)
         entry = self._entries[slot_index] = Entry(task_type, watch)
+        if self._raw_output is not None:
+            self._raw_output.begin(watch.output)
         try:
             if channel.is_cancelled():
                 watch.cancel()
@@ -78,6 +85,9 @@ class AsyncRunner:
             entry.tell_end()  # which its loop's watch may notice too late for its log
             return done
         finally:
+            if self._raw_output is not None:
+                self._raw_output.end(watch.output)
+            watch.output.close()
             self._entries[slot_index] = None
             if not any(self._entries):
                 self._watch.rest()
@@ -213,6 +223,7 @@ class AsyncRunner:
             return
         try:
             context = context_of(watch.run, watch)
+            bind_output(Outlet(watch.write))
             done = await execute_async(entry.task_type, watch.run, context, self._output_limit_bytes)
             if watch.end():
                 entry.done = done

@@ -263,8 +263,10 @@ class BaseAgent(abc.ABC):
     def report_stuck(self, run: Run, done: Done) -> None:
         """An attempt can't be stopped: its end is reported and the process must end after the others."""
         pair = (run.task_id, run.attempt)
+        channel = self._slots.running.pop(pair, None)
+        if channel is not None:
+            channel.close()
         self.report_end(done, pair, flush_follows=False)
-        self._slots.running.pop(pair, None)
         self._slots.stuck += 1
         self.give_up()
 

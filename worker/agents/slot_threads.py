@@ -124,6 +124,7 @@ class SlotThreads:
             done = _crashed(run, error, began_at, time.monotonic() - began)
         finally:
             bind_attempt(None)
+            channel.close()
             self.running.pop(pair, None)
         if done is not None and (reason := refusal_of(done)) is not None:
             self._agent.hand_back([pair], run.task_type, reason)

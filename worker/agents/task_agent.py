@@ -12,6 +12,7 @@ from core.queue import Queue
 from core.registry import Registry
 from worker.agents.base import UNABLE_AFTER, BaseAgent
 from worker.agents.channel import AgentChannel
+from worker.agents.raw_output import RawOutput
 from worker.agents.slots import Runners
 from worker.fleet_types import known_types
 
@@ -33,6 +34,7 @@ class TaskAgent(BaseAgent):
         modules: tuple[str, ...],
         output_limit_bytes: int,
         proof: str = "",
+        raw_output: RawOutput | None = None,
     ) -> None:
         super().__init__(info, queue, heart_queue, ttl_seconds=ttl_seconds, data_dir=data_dir, proof=proof)
         patterns = AgentSlots(info.id, tuple(info.types), frozenset(info.tags), info.max_concurrency)
@@ -44,6 +46,7 @@ class TaskAgent(BaseAgent):
             modules,
             on_stuck=self.report_stuck,
             on_hopeless=self._lose_loop,
+            raw_output=raw_output,
         )
 
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:

@@ -29,6 +29,7 @@ from typing import Any
 from core.errors import ErrorClass
 from core.protocol import Done, Run
 from core.supervision import OnEscape, start_thread
+from worker.agents.capture import Capture
 from worker.agents.context import Channel
 from worker.agents.execution import HandlerStopped, failed
 
@@ -70,6 +71,7 @@ class Watch:
         "cancelled_at",
         "demanded_at",
         "lost_seconds",
+        "output",
         "run",
         "started_at",
         "started_monotonic",
@@ -86,6 +88,7 @@ class Watch:
         self.stop_class: ErrorClass | None = None
         self.demanded_at = 0.0
         self._channel = channel
+        self.output = Capture(self.emit)
         self._by: dict[str, str] = {}
         self._sending = False
         self._sent = False
@@ -104,6 +107,10 @@ class Watch:
     def request(self, message: dict[str, Any]) -> Any:
         """The handler's request, passed on to the agent."""
         return self._unless_interrupted(self._channel.request, message)
+
+    def write(self, stream: str, data: bytes) -> bool:
+        """Takes the handler's output; False once the run is over."""
+        return bool(self._unless_interrupted(self.output.write, stream, data))
 
     def is_cancelled(self) -> bool:
         """Whether the task was cancelled."""
@@ -195,16 +202,17 @@ class Watch:
             message = f"ran longer than its timeout of {self.run.timeout_seconds:g} s"
         return failed(self.run, self.stop_class or ErrorClass.CANCELLED, message, self.started_at, seconds)
 
-    def _unless_interrupted(self, call: Callable[[dict[str, Any]], Any], message: dict[str, Any]) -> Any:
-        if threading.get_ident() != self.thread_id:  # a thread that the handler started is never interrupted
-            return call(message)
+    def _unless_interrupted(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        was_masked = self._masked
+        if was_masked or threading.get_ident() != self.thread_id:  # threads of the handler are not interrupted
+            return call(*arguments)
         try:
             self._masked = True
             while self._sending:
                 sleep(0)
-            return call(message)
+            return call(*arguments)
         finally:
-            self._masked = False
+            self._masked = was_masked
 
 
 class Watchdog:
@@ -270,11 +278,12 @@ class Watchdog:
 
 
 def report_stuck(on_stuck: Callable[[Run, Done], None], watch: Watch, blame: str = "") -> None:
-    """Calls `on_stuck`; its failure is logged, because other runs still need their watchdog. `blame` goes into the text."""
+    """Calls `on_stuck`; its failure is logged, as other runs still need their watchdog. `blame` goes into the text."""
     done = watch.stopped()
     assert done.failure is not None
     done.failure.message += f"{blame}, and its thread did not stop within {GRACE_SECONDS:g} s"
     done.failure.traceback = stack_of(watch.thread_id)
+    watch.output.close()
     try:
         on_stuck(watch.run, done)
     except Exception:

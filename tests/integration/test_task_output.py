@@ -1,0 +1,146 @@
+"""What handlers print, in every isolation: into their task's log, bounded, and nobody else's business."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from core.config import Settings
+from core.registry import registry
+from tests import task_types
+from tests.engine import Engine
+from tests.integration.slot_bench import Bench, Recorder
+from tests.integration.waiting import eventually
+from worker.agents.capture import HEAD_BYTES, TAIL_BYTES
+from worker.agents.pool_config import AgentSpec
+from worker.agents.streams import route_streams
+
+ISOLATIONS = ("thread", "process", "async")
+every_isolation = pytest.mark.parametrize("isolation", ISOLATIONS)
+LIMIT = HEAD_BYTES + TAIL_BYTES + 1_000
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    bench.runners.close(kill=True)
+
+
+@contextmanager
+def routed() -> Iterator[None]:
+    """As in an agent's process, but for the descriptors, which are pytest's; it replaces streams between fixtures."""
+    undo = route_streams()
+    try:
+        yield
+    finally:
+        undo()
+
+
+def printed(bench: Bench, isolation: str, case: str, slot: int = 0) -> list[tuple[str, str]]:
+    channel = Recorder()
+    with routed():
+        assert bench.value(f"{isolation}.prints", {"case": case}, channel=channel, slot=slot) == {}
+    return [(message["level"], message["message"]) for message in channel.emitted if message["kind"] == "output"]
+
+
+@every_isolation
+def test_both_streams_are_kept(bench: Bench, isolation: str) -> None:
+    found = printed(bench, isolation, "both")
+    assert ("stdout", "to output") in found
+    assert "\n".join(text for stream, text in found if stream == "stderr").startswith("to error")
+
+
+@every_isolation
+def test_threads_of_a_handler_write_for_it(bench: Bench, isolation: str) -> None:
+    [(stream, text)] = printed(bench, isolation, "thread")
+    assert stream == "stdout"
+    assert text.startswith("from a thread")
+    assert isolation != "async" or text.endswith("and from another")
+
+
+@pytest.mark.parametrize(("case", "expected"), [("program", "from a program"), ("descriptor", "past Python")])
+def test_what_a_process_writes_past_python_is_kept(bench: Bench, case: str, expected: str) -> None:
+    assert ("stdout", expected) in printed(bench, "process", case)
+
+
+@every_isolation
+def test_bytes_that_are_no_text(bench: Bench, isolation: str) -> None:
+    [(_, text)] = printed(bench, isolation, "odd")
+    assert text == "\\xff\\xfe\x00 odd\nhalf \\ud800"
+
+
+@every_isolation
+@pytest.mark.parametrize("case", ["long line", "flood"])
+def test_of_a_flood_the_newest_is_kept_and_the_rest_counted(bench: Bench, isolation: str, case: str) -> None:
+    found = printed(bench, isolation, case)
+    assert found[-1][1].endswith("the end")
+    assert sum(len(text) for _, text in found) < LIMIT
+    size = 10_000_000 if case == "long line" else 100_000_000
+    told = [text for level, text in found if level == "warning"]
+    left_out = sum(int(text.partition("(")[2].partition(" ")[0].replace(",", "")) for text in told)
+    assert size - LIMIT < left_out < size
+    assert told[-1].endswith(" bytes) of output were left out here")
+
+
+@every_isolation
+@pytest.mark.parametrize("case", ["close", "replace", "none", "delete", "descriptors"])
+def test_broken_streams_are_nobody_else_s(bench: Bench, isolation: str, case: str) -> None:
+    if case == "descriptors" and isolation != "process":
+        pytest.skip("descriptors are the whole process's")
+    with routed():
+        before = sys.stdout, sys.stderr
+        assert bench.done(f"{isolation}.breaks_streams", {"case": case}) is not None
+        assert (sys.stdout, sys.stderr) == before
+    for slot in range(2):
+        assert ("stdout", "to output") in printed(bench, isolation, "both", slot)
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_output_is_passed_on_while_it_runs(bench: Bench, isolation: str) -> None:
+    channel = Recorder()
+    with routed():
+        started = bench.begin(f"{isolation}.prints_and_waits", {"seconds": 1.5}, channel)
+        eventually(lambda: [message["message"] for message in channel.emitted] == ["begun"])
+        assert not started.results
+        assert started.end() is not None
+
+
+def test_a_process_that_is_killed_leaves_its_last_words(bench: Bench) -> None:
+    channel = Recorder()
+    given = {"seconds": 30}
+    assert bench.failure("process.prints_and_waits", given, channel=channel, timeout_seconds=0.3)[0] == "timeout"
+    assert [message["message"] for message in channel.emitted] == ["begun"]
+
+
+def test_in_the_agents_process_and_the_database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real agents: what is written past Python in a thread too, secrets, and a handler's loggers."""
+    monkeypatch.setenv("TASKYARD_TASK_MODULES", task_types.__name__)
+    engine = Engine(settings, registry)
+    spec = AgentSpec(
+        name="printer", kind="printer", types=("thread.*", "process.*", "async.*"), tags=(), max_concurrency=1
+    )
+    try:
+        engine.worker()
+        with engine.pool(spec):
+            for isolation in ISOLATIONS:
+                for case, expected in {
+                    "both": {("stdout", "to output"), ("stderr", "to error\nWARNING acme.client: by a logger")},
+                    "program": {("stdout", "from a program\nand its error")},
+                    "secret": {("stdout", "password=***")},
+                    "odd": {("stdout", "\\xff\\xfe� odd\nhalf \\ud800")},
+                }.items():
+                    task_id = engine.submit(f"{isolation}.prints", {"case": case})
+                    assert engine.wait_for(task_id, timeout_seconds=30).state == "completed"
+                    found = {
+                        (e.detail["level"], e.detail["message"]) for e in engine.history(task_id) if e.event == "log"
+                    }
+                    if isolation == "process":
+                        assert {text for _, text in found} >= {next(iter(expected))[1].partition("\n")[0]}, case
+                    else:
+                        assert found == expected, (isolation, case)
+    finally:
+        engine.stop()

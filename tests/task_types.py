@@ -541,3 +541,10 @@ def prints_and_waits(given: Seconds, context: TaskContext) -> Nothing:
     print("begun")
     time.sleep(given.seconds)
     return Nothing()
+
+
+@_both("logs")
+def logs(given: Number, context: TaskContext) -> Nothing:
+    for number in range(given.number):
+        context.log(f"line {number}")
+    return Nothing()

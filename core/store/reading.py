@@ -70,6 +70,12 @@ def history(tx: Transaction, task_id: str) -> list[AuditEvent]:
     return [AuditEvent.from_row(row) for row in tx.rows(queries("reads")["history"], {"id": task_id})]
 
 
+def last_return(tx: Transaction, task_id: str, attempt: int) -> str:
+    """Why an attempt was handed back; empty if it was not."""
+    rows = tx.rows(queries("reads")["last_return"], {"id": task_id, "attempt": attempt})
+    return str(rows[0][0] or "") if rows else ""
+
+
 def endings(tx: Transaction, ids: Sequence[str]) -> dict[str, Ending]:
     """How these tasks stand."""
     rows = tx.rows(queries("reads")["outputs"], {"ids": plain(ids)})

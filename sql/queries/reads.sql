@@ -28,6 +28,11 @@ SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail,
     wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
 FROM task_events WHERE task_id = %(id)s::uuid ORDER BY at, attempt, to_state IS NULL DESC
 
+-- name: last_return
+-- Why an attempt was handed back, if it was.
+SELECT detail ->> 'reason' FROM task_events
+WHERE task_id = %(id)s::uuid AND event = 'handed_back' AND attempt = %(attempt)s ORDER BY at DESC LIMIT 1
+
 -- name: states
 -- How many tasks are in each state.
 SELECT state, count(*) FROM tasks GROUP BY state

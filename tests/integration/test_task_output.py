@@ -8,14 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from core.config import Settings
-from core.registry import registry
-from tests import task_types
-from tests.engine import Engine
 from tests.integration.slot_bench import Bench, Recorder
 from tests.integration.waiting import eventually
 from worker.agents.capture import HEAD_BYTES, TAIL_BYTES
-from worker.agents.pool_config import AgentSpec
 from worker.agents.streams import route_streams
 
 ISOLATIONS = ("thread", "process", "async")
@@ -114,33 +109,3 @@ def test_a_process_that_is_killed_leaves_its_last_words(bench: Bench) -> None:
     given = {"seconds": 30}
     assert bench.failure("process.prints_and_waits", given, channel=channel, timeout_seconds=0.3)[0] == "timeout"
     assert [message["message"] for message in channel.emitted] == ["begun"]
-
-
-def test_in_the_agents_process_and_the_database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Real agents: what is written past Python in a thread too, secrets, and a handler's loggers."""
-    monkeypatch.setenv("TASKYARD_TASK_MODULES", task_types.__name__)
-    engine = Engine(settings, registry)
-    spec = AgentSpec(
-        name="printer", kind="printer", types=("thread.*", "process.*", "async.*"), tags=(), max_concurrency=1
-    )
-    try:
-        engine.worker()
-        with engine.pool(spec):
-            for isolation in ISOLATIONS:
-                for case, expected in {
-                    "both": {("stdout", "to output"), ("stderr", "to error\nWARNING acme.client: by a logger")},
-                    "program": {("stdout", "from a program\nand its error")},
-                    "secret": {("stdout", "password=***")},
-                    "odd": {("stdout", "\\xff\\xfe� odd\nhalf \\ud800")},
-                }.items():
-                    task_id = engine.submit(f"{isolation}.prints", {"case": case})
-                    assert engine.wait_for(task_id, timeout_seconds=30).state == "completed"
-                    found = {
-                        (e.detail["level"], e.detail["message"]) for e in engine.history(task_id) if e.event == "log"
-                    }
-                    if isolation == "process":
-                        assert {text for _, text in found} >= {next(iter(expected))[1].partition("\n")[0]}, case
-                    else:
-                        assert found == expected, (isolation, case)
-    finally:
-        engine.stop()

@@ -149,7 +149,9 @@ class Runners:
         if self._async is None:
             with self._lock:
                 if self._async is None:
-                    self._async = AsyncRunner(self._slots, self._output_limit_bytes, self._on_stuck, self._on_hopeless)
+                    self._async = AsyncRunner(
+                        self._slots, self._output_limit_bytes, self._on_stuck, self._on_hopeless, self._raw_output
+                    )
         return self._async
 
     def _living_keeper(self) -> Keeper:

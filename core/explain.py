@@ -61,7 +61,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Everything that the answer rests on, as it is now. `returned`: why the last attempt was handed back, if it was."""
+    """Everything that the answer rests on, as it is now. `returned` is why the last attempt was handed back, or ""."""
 
     live: Live | None
     holds: Holds

@@ -13,6 +13,8 @@ from core.errors import TaskNotFound
 from core.models import AgentRecord, AuditEvent, Lane, Task, Waiting
 from core.store.arrays import plain
 
+LIFE_EVENTS = 10_000
+
 
 class LaneCount(NamedTuple):
     lane: Lane
@@ -65,8 +67,13 @@ def tasks_of(tx: Transaction, ids: Sequence[str]) -> list[Task]:
     return [found[id_] for id_ in ids if id_ in found]
 
 
+def life(tx: Transaction, task_id: str, limit: int = LIFE_EVENTS) -> list[AuditEvent]:
+    """The last events of a task in order, without what its attempts logged (core.store.task_logs)."""
+    return [AuditEvent.from_row(row) for row in tx.rows(queries("reads")["life"], {"id": task_id, "limit": limit})]
+
+
 def history(tx: Transaction, task_id: str) -> list[AuditEvent]:
-    """A task's events in order."""
+    """All of a task's events in order, however many."""
     return [AuditEvent.from_row(row) for row in tx.rows(queries("reads")["history"], {"id": task_id})]
 
 

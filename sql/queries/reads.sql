@@ -28,6 +28,15 @@ SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail,
     wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
 FROM task_events WHERE task_id = %(id)s::uuid ORDER BY at, attempt, to_state IS NULL DESC
 
+-- name: life
+-- What happened to a task, in order, without what its attempts logged: the last events of many.
+SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail,
+    wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
+FROM (
+    SELECT * FROM task_events WHERE task_id = %(id)s::uuid AND event <> 'log'
+    ORDER BY at DESC, attempt DESC, to_state IS NULL LIMIT %(limit)s
+) newest ORDER BY at, attempt, to_state IS NULL DESC
+
 -- name: last_return
 -- Why an attempt was handed back, if it was.
 SELECT detail ->> 'reason' FROM task_events

@@ -11,7 +11,7 @@ from core.database import Transaction, queries
 from core.store.auditing import EventCursor
 
 PAGE_LINES = 500
-PAGE_BYTES = 256 << 10
+PAGE_BYTES = 128 << 10
 SLICE_LINES, SLICE_BYTES = 5_000, 4 << 20  # of what is read to its end
 
 

@@ -64,7 +64,7 @@ def show_logs(task_id: str) -> None:
     if page.older is not None:
         st.caption(_("A part of the log: there is more before it."))
     show_table(
-        pd.DataFrame(rows[-LINES_SHOWN:]),
+        pd.DataFrame(rows),
         alt=_("What the task's attempts logged, the newest last"),
         key="logs",
         columns={

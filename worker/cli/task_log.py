@@ -19,7 +19,7 @@ Whole = Annotated[bool, typer.Option("--all", help="The whole log, however long 
 
 
 def logs(task: TaskId, whole: Whole = False, as_json: AsLines = False) -> None:
-    """Shows what a task's attempts logged and printed: the newest 500 entries or 256 KiB, or the whole log."""
+    """Shows what a task's attempts logged and printed: the newest 500 entries or 128 KiB, or the whole log."""
     from core.store import reading, task_logs
     from worker.cli.connections import opened_reading
 

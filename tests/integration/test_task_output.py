@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ import pytest
 
 from tests.integration.slot_bench import Bench, Recorder
 from tests.integration.waiting import eventually
+from tests.servers import REPOSITORY
 from worker.agents.capture import HEAD_BYTES, TAIL_BYTES
 from worker.agents.streams import route_streams
 
@@ -109,3 +112,52 @@ def test_a_process_that_is_killed_leaves_its_last_words(bench: Bench) -> None:
     given = {"seconds": 30}
     assert bench.failure("process.prints_and_waits", given, channel=channel, timeout_seconds=0.3)[0] == "timeout"
     assert [message["message"] for message in channel.emitted] == ["begun"]
+
+
+RAW = """
+import json, os, subprocess, sys
+from worker.agents.capture import Capture
+from worker.agents.raw_output import RawOutput
+from worker.agents.streams import route_streams
+from worker.logs import configure_logs
+
+raw = RawOutput()
+sys.stderr = raw.log_stream
+configure_logs("info")
+sys.stderr = sys.__stderr__
+raw.take_over()
+route_streams()
+kept = [[], []]
+first, second = (Capture(messages.append) for messages in kept)
+raw.begin(first)
+subprocess.run("echo of the first alone; head -c 100000000 /dev/zero | tr '\\\\0' y; echo; echo its end", shell=True)
+raw.end(first)
+first.close()
+raw.begin(first)
+raw.begin(second)
+subprocess.run("echo of nobody; head -c 100000000 /dev/zero | tr '\\\\0' z; echo; echo of nobody, too", shell=True)
+raw.read()
+print("by a thread of nobody")
+raw.close()
+disk_bytes = os.fstat(raw._file.fileno()).st_size
+raw.log_stream.write(json.dumps({"kept": kept, "disk_bytes": disk_bytes}) + "\\n")
+raw.log_stream.flush()
+"""
+
+
+def test_what_is_written_past_python_in_an_agents_process_is_bounded() -> None:
+    """Of one attempt that runs alone it is the attempt's; of several, short lines of the agent's structured log."""
+    found = subprocess.run([sys.executable, "-c", RAW], capture_output=True, cwd=REPOSITORY, check=True, timeout=60)
+    assert found.stdout == b""
+    assert len(found.stderr) < 500_000
+    *lines, last = [json.loads(line) for line in found.stderr.splitlines()]
+    [of_first, of_second] = last["kept"]
+    assert of_first[-1]["message"].endswith("y\nits end")
+    told = [message["message"] for message in of_first if message["level"] == "warning"]
+    assert any(" bytes) of output were left out here" in text for text in told)
+    assert of_second == []
+    texts = [line["text"] for line in lines if line["event"] == "agent.output"]
+    assert any(text.endswith("of nobody, too\n") for text in texts)
+    assert texts[-1] == "by a thread of nobody\n"
+    assert {line["event"] for line in lines} <= {"agent.output", "log.suppressed"}
+    assert last["disk_bytes"] < 2_000_000

@@ -144,6 +144,8 @@ async def async_blocks_elsewhere(given: Place, context: TaskContext) -> Nothing:
             await asyncio.sleep(30)
         finally:
             block()
+    elif given.where == "checkpoint":
+        context.checkpoint({})
     elif given.where == "gil":
         ctypes.PyDLL(None).usleep(int(given.seconds * 1_000_000))
     elif given.where == "left behind":

@@ -13,7 +13,7 @@ from core.errors import TaskNotFound
 from core.models import AgentRecord, AuditEvent, Lane, Task, Waiting
 from core.store.arrays import plain
 
-LIFE_EVENTS = 10_000
+HISTORY_EVENTS = 10_000
 
 
 class LaneCount(NamedTuple):
@@ -67,14 +67,10 @@ def tasks_of(tx: Transaction, ids: Sequence[str]) -> list[Task]:
     return [found[id_] for id_ in ids if id_ in found]
 
 
-def life(tx: Transaction, task_id: str, limit: int = LIFE_EVENTS) -> list[AuditEvent]:
-    """The last events of a task in order, without what its attempts logged (core.store.task_logs)."""
-    return [AuditEvent.from_row(row) for row in tx.rows(queries("reads")["life"], {"id": task_id, "limit": limit})]
-
-
-def history(tx: Transaction, task_id: str) -> list[AuditEvent]:
-    """All of a task's events in order, however many."""
-    return [AuditEvent.from_row(row) for row in tx.rows(queries("reads")["history"], {"id": task_id})]
+def history(tx: Transaction, task_id: str, *, with_log: bool = True, limit: int = HISTORY_EVENTS) -> list[AuditEvent]:
+    """A task's last events in order, with or without what its attempts logged (see core.store.task_logs)."""
+    asked = {"id": task_id, "with_log": with_log, "limit": limit}
+    return [AuditEvent.from_row(row) for row in tx.rows(queries("reads")["history"], asked)]
 
 
 def last_return(tx: Transaction, task_id: str, attempt: int) -> str:

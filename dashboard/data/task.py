@@ -90,7 +90,7 @@ def details(servers: Servers, task_id: str) -> Details | None:
         found = reading.tasks_of(tx, [task_id])
         if not found:
             return None
-        events = reading.life(tx, task_id)
+        events = reading.history(tx, task_id, with_log=False)
         now = reading.now(tx)
     task = found[0]
     why, problem = None, ""

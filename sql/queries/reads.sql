@@ -23,17 +23,11 @@ SELECT id, queue, type, title, state, priority, NULL, NULL, error, requires, att
 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: history
--- A task's life, in order.
-SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail,
-    wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
-FROM task_events WHERE task_id = %(id)s::uuid ORDER BY at, attempt, to_state IS NULL DESC
-
--- name: life
--- What happened to a task, in order, without what its attempts logged: the last events of many.
+-- A task's last events, in order, with or without what its attempts logged.
 SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail,
     wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
 FROM (
-    SELECT * FROM task_events WHERE task_id = %(id)s::uuid AND event <> 'log'
+    SELECT * FROM task_events WHERE task_id = %(id)s::uuid AND (%(with_log)s OR event <> 'log')
     ORDER BY at DESC, attempt DESC, to_state IS NULL LIMIT %(limit)s
 ) newest ORDER BY at, attempt, to_state IS NULL DESC
 

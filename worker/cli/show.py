@@ -132,7 +132,7 @@ def history(task: TaskId, as_json: AsJson = False) -> None:
 
     with opened_reading() as tx:
         wanted = task_id(task)
-        events = reading.life(tx, wanted)
+        events = reading.history(tx, wanted, with_log=False)
         if not events:
             reading.get_task(tx, wanted)
     if as_json:

@@ -550,3 +550,15 @@ def logs(given: Number, context: TaskContext) -> Nothing:
     for number in range(given.number):
         context.log(f"line {number}")
     return Nothing()
+
+
+@_both("prints_forever")
+def prints_forever(given: Nothing, context: TaskContext) -> Nothing:
+    while True:
+        print("again")
+
+
+@task_type("async.prints_forever")
+async def async_prints_forever(given: Nothing, context: TaskContext) -> Nothing:
+    while True:
+        print("again")

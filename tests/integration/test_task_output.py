@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 
 import pytest
 
 from tests.integration.slot_bench import Bench, Recorder
 from tests.integration.waiting import eventually
 from tests.servers import REPOSITORY
+from tests.untraced import untraced
 from worker.agents.capture import HEAD_BYTES, TAIL_BYTES
 from worker.agents.streams import route_streams
 
@@ -84,11 +86,14 @@ def test_of_a_flood_the_newest_is_kept_and_the_rest_counted(bench: Bench, isolat
     assert told[-1].endswith(" bytes) of output were left out here")
 
 
-@every_isolation
-@pytest.mark.parametrize("case", ["close", "replace", "none", "delete", "descriptors"])
+@pytest.mark.parametrize(
+    ("isolation", "case"),
+    [
+        *product(ISOLATIONS, ["close", "replace", "none", "delete"]),
+        ("process", "descriptors"),  # elsewhere they are the whole process's
+    ],
+)
 def test_broken_streams_are_nobody_else_s(bench: Bench, isolation: str, case: str) -> None:
-    if case == "descriptors" and isolation != "process":
-        pytest.skip("descriptors are the whole process's")
     with routed():
         before = sys.stdout, sys.stderr
         assert bench.done(f"{isolation}.breaks_streams", {"case": case}) is not None
@@ -112,6 +117,18 @@ def test_a_process_that_is_killed_leaves_its_last_words(bench: Bench) -> None:
     given = {"seconds": 30}
     assert bench.failure("process.prints_and_waits", given, channel=channel, timeout_seconds=0.3)[0] == "timeout"
     assert [message["message"] for message in channel.emitted] == ["begun"]
+
+
+@pytest.mark.parametrize(("isolation", "times"), [("thread", 10), ("process", 2), ("async", 1)])
+def test_a_handler_that_prints_without_end_is_stopped_at_its_timeout(bench: Bench, isolation: str, times: int) -> None:
+    with untraced(), routed():
+        for _ in range(times):
+            channel = Recorder()
+            failure = bench.failure(f"{isolation}.prints_forever", channel=channel, timeout_seconds=0.1)
+            assert failure[0] == "timeout"
+            assert channel.emitted[-1]["message"].endswith("again")
+    assert ("stdout", "to output") in printed(bench, isolation, "both")
+    assert bench.stuck == []
 
 
 RAW = """
@@ -139,7 +156,7 @@ subprocess.run("echo of nobody; head -c 100000000 /dev/zero | tr '\\\\0' z; echo
 raw.read()
 print("by a thread of nobody")
 raw.close()
-disk_bytes = os.fstat(raw._file.fileno()).st_size
+disk_bytes = os.fstat(raw._reading).st_size
 raw.log_stream.write(json.dumps({"kept": kept, "disk_bytes": disk_bytes}) + "\\n")
 raw.log_stream.flush()
 """

@@ -78,12 +78,7 @@ def main(argument: str) -> int:
     settings = load_settings()
     if settings.redis_url is None:
         raise ConfigurationError(["TASKYARD_REDIS_URL: not set: an agent process needs it"])
-    raw_output = RawOutput()
-    sys.stderr = raw_output.log_stream  # for what is logged, and that alone
-    shipper = configure_logs(settings.log_level)
-    sys.stderr = sys.__stderr__
-    raw_output.take_over()
-    route_streams()
+    shipper, raw_output = _divide_output(settings.log_level)
     try:
         return _run(launch, proof, settings, shipper, raw_output)
     except TaskyardError:
@@ -92,10 +87,28 @@ def main(argument: str) -> int:
         log.exception("agent.failed")
         return 1
     finally:
-        raw_output.close()
+        if raw_output is not None:
+            raw_output.close()
 
 
-def _run(launch: Launch, proof: str, settings: Settings, shipper: LogShipper, raw_output: RawOutput) -> int:
+def _divide_output(log_level: str) -> tuple[LogShipper, RawOutput | None]:
+    """Keeps the structured log apart from what handlers write; None if the descriptors can't be taken over."""
+    try:
+        raw_output = RawOutput()
+    except OSError as error:
+        shipper = configure_logs(log_level)
+        log.warning("agent.output_unbounded", reason=f"descriptors 1 and 2 are left as they are: {error}")
+        route_streams()
+        return shipper, None
+    sys.stderr = raw_output.log_stream  # for what is logged, and that alone
+    shipper = configure_logs(log_level)
+    sys.stderr = sys.__stderr__
+    raw_output.take_over()
+    route_streams()
+    return shipper, raw_output
+
+
+def _run(launch: Launch, proof: str, settings: Settings, shipper: LogShipper, raw_output: RawOutput | None) -> int:
     assert settings.redis_url is not None
     registry.load(settings.task_modules)
     info = AgentInfo(

@@ -21,7 +21,8 @@ from worker.agents.capture import STDOUT, Capture
 
 POLL_SECONDS = 0.2
 CHUNK_BYTES = 64 << 10
-EMPTIED_BYTES = 1 << 20  # what has been read is given back to the disk from here on
+EMPTIED_BYTES = 1 << 20  # what has been read is given back to the disk from here on …
+MOST_BYTES = 64 << 20  # … and from here on even while somebody writes
 LINE_CHARACTERS = 2_000  # of one line of the agent's log
 
 log = structlog.get_logger(__name__)
@@ -31,10 +32,13 @@ class RawOutput:
     """Takes over descriptors 1 and 2; `log_stream` is where they led before, for the structured log alone."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # it lives as long as the process
-        os.set_inheritable(self._file.fileno(), False)
-        # appending, so that what is written after the file was emptied is at its beginning
-        self._writing = os.open(f"/proc/self/fd/{self._file.fileno()}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        """Opens the file. Raises OSError if there is no room, or no descriptor, for it."""
+        self._reading, path = tempfile.mkstemp(prefix="taskyard-output-")
+        try:
+            # appending, so that what is written after the file was emptied is at its beginning
+            self._writing = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        finally:
+            os.unlink(path)
         self.log_stream: TextIO = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace")
         self._read_bytes = 0
         self._lock = threading.Lock()
@@ -64,16 +68,17 @@ class RawOutput:
     def read(self) -> None:
         """Passes on what is new."""
         with self._lock:
-            size = os.fstat(self._file.fileno()).st_size
+            size = os.fstat(self._reading).st_size
             new_bytes = size - self._read_bytes
             if new_bytes <= 0:
                 return
             start = max(self._read_bytes, size - CHUNK_BYTES)
-            data = os.pread(self._file.fileno(), size - start, start)
+            data = os.pread(self._reading, size - start, start)
             left_out_bytes = start - self._read_bytes
             self._read_bytes = size
-            if size >= EMPTIED_BYTES:
-                os.ftruncate(self._file.fileno(), 0)
+            is_quiet = os.fstat(self._reading).st_size == size  # what comes in between would be lost
+            if size >= (EMPTIED_BYTES if is_quiet else MOST_BYTES):
+                os.ftruncate(self._reading, 0)
                 self._read_bytes = 0
             users = list(self._users)
         if len(users) == 1:

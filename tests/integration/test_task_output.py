@@ -15,6 +15,7 @@ from tests.integration.slot_bench import Bench, Recorder
 from tests.integration.waiting import eventually
 from tests.servers import REPOSITORY
 from tests.untraced import untraced
+from worker.agents import main
 from worker.agents.capture import HEAD_BYTES, TAIL_BYTES
 from worker.agents.streams import route_streams
 
@@ -133,6 +134,7 @@ def test_a_handler_that_prints_without_end_is_stopped_at_its_timeout(bench: Benc
 
 RAW = """
 import json, os, subprocess, sys
+from worker.agents import main
 from worker.agents.capture import Capture
 from worker.agents.raw_output import RawOutput
 from worker.agents.streams import route_streams
@@ -178,3 +180,17 @@ def test_what_is_written_past_python_in_an_agents_process_is_bounded() -> None:
     assert texts[-1] == "by a thread of nobody\n"
     assert {line["event"] for line in lines} <= {"agent.output", "log.suppressed"}
     assert last["disk_bytes"] < 2_000_000
+
+
+def test_without_room_for_a_file_descriptors_are_left_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise OSError(28, "No space left on device")
+
+    routed_streams: list[bool] = []
+    monkeypatch.setattr(main, "RawOutput", refuse)
+    monkeypatch.setattr(main, "route_streams", lambda: routed_streams.append(True))
+    assert main._divide_output("info")[1] is None
+    assert routed_streams == [True]
+    assert "No space left on device" in capsys.readouterr().err

@@ -24,6 +24,9 @@ RATE_WINDOW_SECONDS = 60.0  # what `Live.recent` covers
 SILENT_AFTER_SECONDS = 5.0
 _DUE = N_("it is due in {seconds:.1f} s, at {time}")
 _DUE_AGAIN = N_("attempt {attempt} failed and the next one is due in {seconds:.1f} s, at {time}")
+_DUE_RETURNED = N_(
+    "attempt {attempt} was handed back at no cost, and the next one is due in {seconds:.1f} s, at {time}: {reason}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Everything that the answer rests on, as it is now."""
+    """Everything that the answer rests on, as it is now. `returned` is why the last attempt was handed back, or ""."""
 
     live: Live | None
     holds: Holds
@@ -67,6 +70,7 @@ class Situation:
     lane_depth: int
     now: datetime
     locks: Sequence[str] = ()  # who keeps the row, or the tables that its transitions need, from the tick
+    returned: str = ""
 
 
 def why(database: Database, queue: Queue, cache: RedisCache, task_id: str) -> Explanation:
@@ -77,8 +81,9 @@ def why(database: Database, queue: Queue, cache: RedisCache, task_id: str) -> Ex
         holds = holding.holds(tx)
         now = reading.now(tx)
         locks = [] if task.state in TERMINAL else [blocker.said for blocker in locking.in_the_way_of(tx, task_id)]
+        returned = reading.last_return(tx, task_id, task.attempt) if task.state is TaskState.SCHEDULED else ""
     before, depth = queue.place(Lane(task.queue, task.type, task.requires), task.id)
-    return explain(task, Situation(read_live(cache), holds, parents, before, depth, now, locks))
+    return explain(task, Situation(read_live(cache), holds, parents, before, depth, now, locks, returned))
 
 
 def explain(task: Task, situation: Situation) -> Explanation:
@@ -122,7 +127,9 @@ def _held(task: Task, situation: Situation) -> list[str]:
         seconds = (task.run_at - situation.now).total_seconds()
         if seconds > 0:
             values = {"seconds": seconds, "time": task.run_at.isoformat(timespec="seconds"), "attempt": task.attempt}
-            held.append(Said(_DUE_AGAIN if task.attempt else _DUE, values))
+            values["reason"] = situation.returned
+            again = _DUE_RETURNED if situation.returned else _DUE_AGAIN
+            held.append(Said(again if task.attempt else _DUE, values))
     hold = situation.holds.of_lane(Lane(task.queue, task.type, task.requires))
     if hold is not None:
         held.append(hold.said)

@@ -153,15 +153,17 @@ class Done(msgspec.Struct, array_like=True, tag="done", gc=False):
 
 
 class Returned(msgspec.Struct, array_like=True, tag="returned", gc=False):
-    """Attempts that the agent hands back without having started them.
+    """Attempts that the agent hands back without having started or finished them.
 
-    Because it drains, or, if a type is named, since it can't run that one, for the reason given.
+    Because it drains, or, if a type is named, since it can't run that one, for the reason given. With
+    `pause_seconds` something is in the way of tasks of their types: it should get none for so long.
     """
 
     agent_id: Name
     pairs: list[Pair]
     task_type: str | None = None
     reason: str = ""
+    pause_seconds: Seconds = 0.0
 
 
 class Progress(msgspec.Struct, array_like=True, tag="progress", gc=False):

@@ -1,4 +1,4 @@
-"""What is downloaded in one piece, however large it is: the audit log as CSV and as JSON lines.
+"""What is downloaded in one piece, however large it is: the audit log as CSV and as JSON lines, a task's log as text.
 
 Rows are read, written and sent some hundreds at a time. An export that can't go on breaks the
 connection off, so that nobody takes a part for the whole.
@@ -11,7 +11,7 @@ import io
 import itertools
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import orjson
@@ -27,6 +27,7 @@ from core.texts import said
 
 if TYPE_CHECKING:
     from core.store.auditing import AuditEntry
+    from core.store.task_logs import LogEntry
 
 BYTE_ORDER_MARK = "\ufeff".encode()  # without it spreadsheets take UTF-8 for the machine's old encoding
 CHUNK_ROWS = 500
@@ -38,8 +39,12 @@ Writer = Callable[[Iterable["AuditEntry"]], bytes]
 
 
 def routes() -> list[BaseRoute]:
-    """The exports; their parameters are those of the Audit page's address."""
-    return [Route("/export/audit.csv", audit_csv), Route("/export/audit.jsonl", audit_jsonl)]
+    """The exports. Those of the audit log have the parameters of its page's address, a task's log its `id`."""
+    return [
+        Route("/export/audit.csv", audit_csv),
+        Route("/export/audit.jsonl", audit_jsonl),
+        Route("/export/log.txt", log_txt),
+    ]
 
 
 async def audit_csv(request: Request) -> Response:
@@ -65,21 +70,40 @@ async def _exported(request: Request, ending: str, media_type: str, write: Write
         only = audit.filter_of(dict(given))
     except SubmissionError as error:
         return PlainTextResponse(f"{error}\n", 400)
+    name = f"taskyard-audit-{base.now():%Y%m%d-%H%M%S}.{ending}"
+    return await _streamed(audit.export(only), write, head, media_type, name)
+
+
+async def log_txt(request: Request) -> Response:
+    """A task's log: time, attempt, level and message of each entry. 400 for what is no task's id."""
+    from dashboard.data import task
+
+    given = request.query_params.getlist("id")
+    task_id = task.parsed_id(given[0]) if len(given) == 1 and len(request.query_params.multi_items()) == 1 else None
+    if task_id is None:
+        return PlainTextResponse(f"{refused('id', ', '.join(given), said('the id of one task'))}\n", 400)
+    media_type = "text/plain; charset=utf-8"
+    return await _streamed(task.whole_log(task_id), _log_lines, b"", media_type, f"taskyard-log-{task_id}.txt")
+
+
+async def _streamed(
+    rows: Iterator[Any], write: Callable[[Iterable[Any]], bytes], head: bytes, media_type: str, name: str
+) -> Response:
+    """503 if it can't be begun, or else all rows."""
     if not _running.acquire(blocking=False):
         return PlainTextResponse(
             "other exports are running: try again when they are done\n", 503, {"retry-after": "10"}
         )
-    chunks = _chunks(audit.export(only), write, head)
+    chunks = _chunks(rows, write, head)
     try:
         first = await anyio.to_thread.run_sync(next, chunks)
     except TaskyardError as error:
         return PlainTextResponse(f"{error}\n", 503, {"retry-after": "10"})
-    name = f"taskyard-audit-{base.now():%Y%m%d-%H%M%S}.{ending}"
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return StreamingResponse(_sent(first, chunks), media_type=media_type, headers=headers)
 
 
-def _chunks(entries: Iterator[AuditEntry], write: Writer, head: bytes) -> Iterator[bytes]:
+def _chunks(entries: Iterator[Any], write: Callable[[Iterable[Any]], bytes], head: bytes) -> Iterator[bytes]:
     """The head and the entries as bytes, CHUNK_ROWS at a time, at least one piece; its end lets another export run."""
     try:
         first = list(itertools.islice(entries, CHUNK_ROWS))
@@ -128,3 +152,10 @@ def _csv_lines_of(rows: Iterable[Iterable[object]]) -> bytes:
 
 def _json_lines(entries: Iterable[AuditEntry]) -> bytes:
     return b"".join(orjson.dumps(entry.as_json(), option=orjson.OPT_APPEND_NEWLINE) for entry in entries)
+
+
+def _log_lines(entries: Iterable[LogEntry]) -> bytes:
+    return b"".join(
+        f"{entry.at.isoformat()} #{entry.attempt} {entry.level}: {entry.message}\n".encode("utf-8", "backslashreplace")
+        for entry in entries
+    )

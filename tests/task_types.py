@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import io
+import logging
 import math
 import os
 import signal
@@ -32,6 +34,11 @@ class Number(BaseModel):
 
 
 class Seconds(BaseModel):
+    seconds: float
+
+
+class Place(BaseModel):
+    where: str
     seconds: float
 
 
@@ -90,6 +97,13 @@ def sleep(given: Seconds, context: TaskContext) -> Nothing:
     return Nothing()
 
 
+@_both("gil_sleep")
+def gil_sleep(given: Seconds, context: TaskContext) -> Nothing:
+    """Keeps the interpreter from everybody else in its process."""
+    ctypes.PyDLL(None).usleep(int(given.seconds * 1_000_000))
+    return Nothing()
+
+
 @_both("c_sleep")
 def c_sleep(given: Seconds, context: TaskContext) -> Nothing:
     ctypes.CDLL(None).usleep(int(given.seconds * 1_000_000))
@@ -105,6 +119,55 @@ async def async_sleep(given: Seconds, context: TaskContext) -> Nothing:
 @task_type("async.blocking_sleep")
 async def async_blocking_sleep(given: Seconds, context: TaskContext) -> Nothing:
     time.sleep(given.seconds)
+    return Nothing()
+
+
+@task_type("async.blocks_elsewhere")
+async def async_blocks_elsewhere(given: Place, context: TaskContext) -> Nothing:
+    """Blocks its loop in what it started, or while it is being stopped."""
+
+    def block() -> None:
+        until = time.monotonic() + given.seconds
+        while time.monotonic() < until:
+            pass
+
+    async def child() -> None:
+        block()
+
+    if given.where == "child":
+        await asyncio.create_task(child())
+    elif given.where == "callback":
+        asyncio.get_running_loop().call_soon(block)
+        await asyncio.sleep(0.05)
+    elif given.where == "finally":
+        try:
+            await asyncio.sleep(30)
+        finally:
+            block()
+    elif given.where == "checkpoint":
+        context.checkpoint({})
+    elif given.where == "gil":
+        ctypes.PyDLL(None).usleep(int(given.seconds * 1_000_000))
+    elif given.where == "left behind":
+        asyncio.get_running_loop().call_later(0.1, block)
+    return Nothing()
+
+
+@task_type("async.ends_others")
+async def async_ends_others(given: Case, context: TaskContext) -> Nothing:
+    """Cancels every task of its loop but itself, ends the process from a task of its own, or stops the loop."""
+    if given.case == "cancel":
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+    elif given.case == "exit":
+
+        async def leave() -> None:
+            sys.exit(3)
+
+        await asyncio.create_task(leave())
+    elif given.case == "stop":
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(0.01)
     return Nothing()
 
 
@@ -398,3 +461,104 @@ def _work(given: Work) -> Number:
     while time.thread_time() < until:
         pass
     return Number(number=len(held))
+
+
+def _print(case: str) -> None:
+    if case == "both":
+        print("to output")
+        print("to error", file=sys.stderr)
+        logging.getLogger("acme.client").warning("by a logger")
+    elif case == "thread":
+        thread = threading.Thread(target=print, args=("from a thread",))
+        thread.start()
+        thread.join()
+    elif case == "program":
+        subprocess.run(["sh", "-c", "echo from a program; echo and its error >&2"], check=True)
+    elif case == "descriptor":
+        os.write(1, b"past Python\n")
+    elif case == "odd":
+        sys.stdout.buffer.write(b"\xff\xfe\x00 odd\n")
+        sys.stdout.write("half \ud800\n")
+        sys.stdout.flush()
+    elif case == "long line":
+        sys.stdout.write("x" * 10_000_000 + "the end")
+    elif case == "flood":
+        line = "y" * 99 + "\n"
+        for _ in range(100):
+            sys.stdout.write(line * 10_000)
+        print("the end")
+    elif case == "secret":
+        print("password=hunter2")
+
+
+def _break_streams(case: str) -> None:
+    if case == "close":
+        sys.stdout.close()
+        sys.stderr.close()
+    elif case == "replace":
+        sys.stdout = sys.stderr = io.StringIO()
+        print("into nowhere")
+    elif case == "none":
+        sys.stdout = sys.stderr = None  # type: ignore[assignment]
+        print("into nowhere")
+    elif case == "delete":
+        del sys.stdout
+    elif case == "descriptors":
+        os.close(1)
+        os.close(2)
+
+
+@_both("prints")
+def prints(given: Case, context: TaskContext) -> Nothing:
+    _print(given.case)
+    return Nothing()
+
+
+@task_type("async.prints")
+async def async_prints(given: Case, context: TaskContext) -> Nothing:
+    if given.case == "thread":
+        await asyncio.to_thread(print, "from a thread")
+        await asyncio.get_running_loop().run_in_executor(None, print, "and from another")
+    else:
+        await asyncio.sleep(0)
+        _print(given.case)
+    return Nothing()
+
+
+@_both("breaks_streams")
+def breaks_streams(given: Case, context: TaskContext) -> Nothing:
+    _break_streams(given.case)
+    return Nothing()
+
+
+@task_type("async.breaks_streams")
+async def async_breaks_streams(given: Case, context: TaskContext) -> Nothing:
+    _break_streams(given.case)
+    await asyncio.sleep(0.05)
+    return Nothing()
+
+
+@_both("prints_and_waits")
+def prints_and_waits(given: Seconds, context: TaskContext) -> Nothing:
+    print("begun")
+    time.sleep(given.seconds)
+    return Nothing()
+
+
+@_both("logs")
+def logs(given: Number, context: TaskContext) -> Nothing:
+    for number in range(given.number):
+        context.log(f"line {number}")
+    return Nothing()
+
+
+@_both("prints_forever")
+def prints_forever(given: Nothing, context: TaskContext) -> Nothing:
+    while True:
+        print("again")
+
+
+@task_type("async.prints_forever")
+async def async_prints_forever(given: Nothing, context: TaskContext) -> Nothing:
+    while True:
+        print("again")

@@ -43,7 +43,7 @@ from worker.ledger import Claim, Ledger
 from worker.monitor.outcomes import note_success
 from worker.postponed import Postponed
 from worker.recovery import Recovery
-from worker.refusals import is_sent_elsewhere, take_back
+from worker.refusals import is_sent_elsewhere, take_back, take_hindered
 from worker.requests import Requests
 from worker.unprocessable import ESCAPES, reason_of, settle, settle_escaped
 
@@ -227,15 +227,18 @@ class Intake:
             take_back(self._ledger, report, report.task_type, batch)
             return
         agent = self._ledger.agents.get(report.agent_id)
-        if agent is not None:
+        if agent is not None and not report.pause_seconds:
             agent.slots.accepts_work = False  # it drains, as its next heartbeat will say
         for task_id, attempt in report.pairs:
             claim = self._holders.find("returned", task_id, attempt, report.agent_id, batch)
             if claim is not None:
                 batch.sources[task_id] = self._entry
                 try:
-                    policy = policy_of(self._registry, claim.row.type)
-                    batch.settlements.append(hand_back(claim, policy, "its agent handed it back", random.random()))
+                    if report.pause_seconds:
+                        take_hindered(self._ledger, report, claim, self._clock.monotonic(), batch)
+                    else:
+                        policy = policy_of(self._registry, claim.row.type)
+                        batch.settlements.append(hand_back(claim, policy, "its agent handed it back", random.random()))
                 except ESCAPES as error:
                     settle_escaped(self._ledger, claim, error, batch)
                 self._ledger.close(claim)

@@ -196,6 +196,15 @@ class Ledger:
             self.agents[agent_id].refusals[task_type] = (reason, math.inf)
             self._note_refusals(self.agents[agent_id])
 
+    def pause_type(self, agent_id: str, task_type: str, reason: str, until: float) -> bool:
+        """A boot gets none of a type until then (monotonic seconds); whether there are others that can have it."""
+        agent = self.agents.get(agent_id)
+        if agent is not None and agent.refusals.get(task_type, ("", 0.0))[1] < until:
+            agent.refusals[task_type] = (reason, until)
+            self._note_refusals(agent)
+        lane = Lane("", task_type)
+        return any(agent.slots.is_let_in(lane) for agent in self.agents.values())
+
     def shun_version(self, agent_id: str, task_type: str, reason: str, now: float) -> bool:
         """An agent's version of a type refused an input: others of this version get none of the type for a while.
 

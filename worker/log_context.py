@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 
 from core.protocol import Run
 
@@ -21,3 +21,8 @@ def bound_fields() -> dict[str, object]:
     """What the current attempt adds to a log line; nothing outside of one."""
     run = _current.get()
     return {} if run is None else {"task": run.task_id, "attempt": run.attempt, "type": run.task_type}
+
+
+def attempt_in(context: Context) -> Run | None:
+    """The attempt that another thread's or coroutine's context is bound to."""
+    return context.get(_current)

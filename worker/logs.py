@@ -13,6 +13,8 @@ from typing import IO, Any
 
 import structlog
 
+from worker.agents.capture import STDERR
+from worker.agents.streams import bound_output
 from worker.cli.text import visible, visible_lines
 from worker.log_context import bound_fields
 from worker.log_flood import FloodLimit, Key
@@ -82,10 +84,19 @@ def lost_lines() -> int:
 
 
 class _Forward(logging.Handler):
-    """Hands what the standard library's loggers are told to structlog."""
+    """Hands what the standard library's loggers are told to structlog; what a handler's code logs is its output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
+            outlet = bound_output()
+            if outlet is not None and record.name.partition(".")[0] not in OURS:
+                line = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
+                if outlet.write(STDERR, line):
+                    return
             fields: dict[str, Any] = {"logger": record.name}
             if record.exc_info:
                 fields["exc_info"] = record.exc_info

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 def take_back(ledger: Ledger, report: Returned, task_type: str, batch: Batch) -> None:
     """The boot can't run the type: it gets none of it again, and others can have what it had."""
-    why = report.reason if is_storable(report.reason) else "it gave no reason that can be stored"
+    why = _reason_of(report)
     log.warning("agent.cannot_run", agent=report.agent_id, type=task_type, reason=why)
     ledger.bar_type(report.agent_id, task_type, why)
     for task_id, attempt in report.pairs:
@@ -27,6 +27,21 @@ def take_back(ledger: Ledger, report: Returned, task_type: str, batch: Batch) ->
             reason = f"its agent can't run it: {why}"
             batch.settlements.append(send_elsewhere(claim, reason, random.random(), has_takers=True))
             ledger.close(claim)
+
+
+def take_hindered(ledger: Ledger, report: Returned, claim: Claim, now: float, batch: Batch) -> None:
+    """Something on the agent is in the way of tasks like this: others can have it, and this one none for a while.
+
+    `now` is monotonic seconds. The caller closes the claim then.
+    """
+    why = _reason_of(report)
+    log.warning("agent.hindered", agent=report.agent_id, task=claim.id, type=claim.row.type, reason=why)
+    has_takers = ledger.pause_type(report.agent_id, claim.row.type, why, now + report.pause_seconds)
+    batch.settlements.append(send_elsewhere(claim, why, random.random(), has_takers=has_takers))
+
+
+def _reason_of(report: Returned) -> str:
+    return report.reason if is_storable(report.reason) else "it gave no reason that can be stored"
 
 
 def is_sent_elsewhere(ledger: Ledger, claim: Claim, failure: Failure, now: float, batch: Batch) -> bool:

@@ -68,9 +68,15 @@ def tasks_of(tx: Transaction, ids: Sequence[str]) -> list[Task]:
 
 
 def history(tx: Transaction, task_id: str, *, with_log: bool = True, limit: int = HISTORY_EVENTS) -> list[AuditEvent]:
-    """A task's last events in order, with or without what its attempts logged."""
+    """A task's last events in order, with or without what its attempts logged (see core.store.task_logs)."""
     asked = {"id": task_id, "with_log": with_log, "limit": limit}
     return [AuditEvent.from_row(row) for row in tx.rows(queries("reads")["history"], asked)]
+
+
+def last_return(tx: Transaction, task_id: str, attempt: int) -> str:
+    """Why an attempt was handed back; empty if it was not."""
+    rows = tx.rows(queries("reads")["last_return"], {"id": task_id, "attempt": attempt})
+    return str(rows[0][0] or "") if rows else ""
 
 
 def endings(tx: Transaction, ids: Sequence[str]) -> dict[str, Ending]:

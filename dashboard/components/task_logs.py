@@ -1,4 +1,4 @@
-"""What handlers logged and what happened to a task, line by line."""
+"""What handlers logged and printed, and what happened to a task, line by line."""
 
 from __future__ import annotations
 
@@ -9,38 +9,60 @@ import pandas as pd
 import streamlit as st
 
 from core.models import AuditEvent
+from core.store.task_logs import LogEntry
 from dashboard.components.json_tree import as_text
 from dashboard.components.states import STATE_COLORS, badge_column, event_word, word
 from dashboard.components.tables import show_table
 from dashboard.components.times import time_column
+from dashboard.data import task as data
 from dashboard.data.attempts import name_of
 from dashboard.i18n import _
 
 LINES_SHOWN = 500
+PAGES_KEY = "log_pages"  # the task, and where the pages end that were gone back to
+STREAMS = ("stdout", "stderr")
 LEVEL_COLORS: Mapping[str, str] = {
     "debug": "gray",
     "info": "blue",
     "warning": "orange",
     "error": "red",
     "critical": "red",
+    "stdout": "gray",
+    "stderr": "violet",
 }
 
 
-def show_logs(logs: Sequence[AuditEvent]) -> None:
-    """What handlers logged, the newest last."""
-    if not logs:
+def show_logs(task_id: str) -> None:
+    """What attempts logged and printed, a page at a time, the newest last."""
+    if st.session_state.get(PAGES_KEY, ("",))[0] != task_id:
+        st.session_state[PAGES_KEY] = (task_id, [])
+    places: list[str] = st.session_state[PAGES_KEY][1]
+    page = data.log_page(task_id, places[-1] if places else "").value
+    if page is None:
+        return
+    if not page.entries and not places:
         st.caption(_("No attempt has logged anything."))
         return
-    _tell_cut(len(logs))
-    rows = [
-        {
-            _("Time"): line.at,
-            _("Level"): [_level(line.detail)],
-            _("Attempt"): line.attempt,
-            _("Message"): str((line.detail or {}).get("message", "")),
-        }
-        for line in logs[-LINES_SHOWN:]
-    ]
+    rows = [row for entry in page.entries for row in _rows_of(entry)]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            _("Older"),
+            icon=":material/arrow_upward:",
+            disabled=page.older is None,
+            key="log_older",
+            on_click=places.append,
+            args=(str(page.older),),
+        )
+        st.button(
+            _("Newer"),
+            icon=":material/arrow_downward:",
+            disabled=not places,
+            key="log_newer",
+            on_click=lambda: places.pop() if places else None,
+        )
+        st.link_button(_("Download the whole log"), f"export/log.txt?id={task_id}", icon=":material/download:")
+    if page.older is not None:
+        st.caption(_("A part of the log: there is more before it."))
     show_table(
         pd.DataFrame(rows),
         alt=_("What the task's attempts logged, the newest last"),
@@ -54,6 +76,20 @@ def show_logs(logs: Sequence[AuditEvent]) -> None:
             _("Message"): st.column_config.TextColumn(width="large"),
         },
     )
+
+
+def _rows_of(entry: LogEntry) -> list[dict[str, Any]]:
+    """An entry as rows of the table: one for each line of what was printed."""
+    lines = entry.message.split("\n") if entry.level in STREAMS else [entry.message]
+    return [
+        {
+            _("Time"): entry.at,
+            _("Level"): [entry.level.lower()],
+            _("Attempt"): entry.attempt,
+            _("Message"): line,
+        }
+        for line in lines
+    ]
 
 
 def show_events(events: Sequence[AuditEvent]) -> None:
@@ -84,10 +120,6 @@ def show_events(events: Sequence[AuditEvent]) -> None:
             _("Details"): st.column_config.TextColumn(width="large"),
         },
     )
-
-
-def _level(detail: Mapping[str, Any] | None) -> str:
-    return str((detail or {}).get("level", "")).lower()
 
 
 def _rounded(usage: Mapping[str, float]) -> dict[str, float]:

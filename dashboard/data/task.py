@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,14 +13,15 @@ from core.errors import Unavailable
 from core.explain import Explanation
 from core.models import AuditEvent, Task
 from core.states import WAITING
-from core.store import failures, reading, relating
+from core.store import failures, reading, relating, task_logs
+from core.store.auditing import EventCursor
 from core.store.relating import Related, SimilarFailure
+from core.store.task_logs import LogEntry, LogPage
 from dashboard.data.attempts import Attempt, attempts_of
 from dashboard.data.base import Servers, connections, forget, shared
 from dashboard.data.texts import checked
 from dashboard.data.viewer import acting
 
-LOG = "log"
 SIMILAR_SECONDS = 10.0
 SIMILAR_SHOWN = 5
 
@@ -34,7 +35,6 @@ class Details:
 
     task: Task
     events: Sequence[AuditEvent]
-    logs: Sequence[AuditEvent]
     attempts: Sequence[Attempt]
     now: datetime
     why: Explanation | None = None
@@ -90,7 +90,7 @@ def details(servers: Servers, task_id: str) -> Details | None:
         found = reading.tasks_of(tx, [task_id])
         if not found:
             return None
-        history = reading.history(tx, task_id)
+        events = reading.history(tx, task_id, with_log=False)
         now = reading.now(tx)
     task = found[0]
     why, problem = None, ""
@@ -99,9 +99,23 @@ def details(servers: Servers, task_id: str) -> Details | None:
             why = explain.why(servers.database, servers.queue, servers.cache, task_id)
         except Unavailable as error:
             problem = error.said
-    events = [event for event in history if event.event != LOG]
-    logs = [event for event in history if event.event == LOG]
-    return Details(task, events, logs, attempts_of(task, events), now, why, problem)
+    return Details(task, events, attempts_of(task, events), now, why, problem)
+
+
+@shared(ttl_seconds=2.0, max_entries=50)
+def log_page(servers: Servers, task_id: str, before: str) -> LogPage:
+    """The newest entries of a task's log, or those before a place that an earlier page gave (as text, "" for none)."""
+    with servers.database.transaction() as tx:
+        return task_logs.newest(tx, task_id, before=EventCursor.parse(before) if before else None)
+
+
+def whole_log(task_id: str) -> Iterator[LogEntry]:
+    """Every entry of a task's log in order, some in memory at a time; raises Unavailable, Busy or ConfigurationError.
+
+    It holds a connection until it is closed.
+    """
+    with connections().database.transaction() as tx:
+        yield from task_logs.whole(tx, task_id)
 
 
 @shared(ttl_seconds=60.0, max_entries=8)  # each may have some megabytes

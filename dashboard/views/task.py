@@ -117,7 +117,7 @@ def show_parts(details: data.Details) -> None:
             st.markdown(f"**{_('Last checkpoint')}**")
             show_json(payload.checkpoint, name="checkpoint", file_name=f"{task.id}-checkpoint.json")
     with logs:
-        show_logs(details.logs)
+        show_logs(task.id)
     with events:
         show_events(details.events)
     with related:

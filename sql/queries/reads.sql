@@ -31,6 +31,11 @@ FROM (
     ORDER BY at DESC, attempt DESC, to_state IS NULL LIMIT %(limit)s
 ) newest ORDER BY at, attempt, to_state IS NULL DESC
 
+-- name: last_return
+-- Why an attempt was handed back, if it was.
+SELECT detail ->> 'reason' FROM task_events
+WHERE task_id = %(id)s::uuid AND event = 'handed_back' AND attempt = %(attempt)s ORDER BY at DESC LIMIT 1
+
 -- name: states
 -- How many tasks are in each state.
 SELECT state, count(*) FROM tasks GROUP BY state

@@ -22,6 +22,7 @@ from starlette.applications import Starlette
 from core.database import Database
 from core.errors import Unavailable
 from core.event_filter import EventFilter
+from core.store import ticking
 from core.store.auditing import AuditEntry
 from dashboard import exports
 from dashboard.data import audit
@@ -192,3 +193,24 @@ def test_too_many_at_once_are_refused_until_one_is_over(
         wait_until(lambda: exports._running.acquire(blocking=False), message="both places are free again")
     for _number in range(exports.MOST_AT_ONCE):
         exports._running.release()
+
+
+def test_a_task_s_log_is_downloaded_whole_and_in_order(get: Get, loaded: dict[str, str], database: Database) -> None:
+    count = 2 * exports.CHUNK_ROWS + 3
+    details = [json.dumps({"level": "info", "message": f"line {n}"}) for n in range(count)]
+    with database.transaction() as tx:
+        ticking.add_logs(tx, [(loaded["running"], "log", 1, "agent:a", "a:b", detail) for detail in details])
+    status, headers, text = get(f"/export/log.txt?id={loaded['running']}")
+    assert status == 200
+    assert headers["content-disposition"].endswith(f'"taskyard-log-{loaded["running"]}.txt"')
+    assert [line.partition(" #1 info: ")[2] for line in text.splitlines()] == [f"line {n}" for n in range(count)]
+    assert get(f"/export/log.txt?id={loaded['pending']}")[2] == ""
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?id=", "?id=nobody", "?id=%00", "?other=1", "?id={0}&id={0}", "?id={0}&other=1"]
+)
+def test_what_names_no_task_gets_no_log(get: Get, query: str) -> None:
+    status, _, text = get(f"/export/log.txt{query.format('01a2184f-0ce5-77fc-bebe-810311526066')}")
+    assert status == 400
+    assert text.startswith("id: ")

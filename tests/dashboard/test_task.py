@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable
 
@@ -15,7 +16,7 @@ from core.database import Database
 from core.embedded import Endpoints
 from core.live import write_live
 from core.models import Task
-from core.store import reading, submitting, ticking
+from core.store import reading, submitting, task_logs, ticking
 from core.submission import Submitter
 from dashboard import timing
 from dashboard.components.task_actions import ASKED_KEY
@@ -26,6 +27,13 @@ from tests.dashboard.outages import database_away
 from tests.dashboard.snapshots import agent, snapshot
 
 STATES = ("running", "completed", "assigned", "failed", "pending", "stuck", "blocked", "scheduled", "cancelled")
+
+MANY_LINES = """
+INSERT INTO task_events (task_id, at, event, attempt, actor, agent_id, detail)
+SELECT %(id)s::uuid, now() + make_interval(secs => i / 300), 'log', 1, 'agent:x', 'x', jsonb_build_object(
+    'level', 'info', 'message', left(i || ' ' || repeat(md5(i::text), %(size)s / 32 + 1), %(size)s))
+FROM generate_series(1, %(count)s) i
+"""
 
 
 def shown(page: AppTest) -> str:
@@ -113,6 +121,42 @@ def test_logs_are_shown_with_the_newest_last(open_page: OpenPage, loaded: dict[s
 
     [logs] = [frame.value for frame in page.dataframe if "Level" in frame.value.columns]
     assert list(logs["Message"]) == ["first", HOSTILE]
+
+
+def test_a_log_of_forty_megabytes_is_shown_quickly_and_page_by_page(
+    open_page: OpenPage, loaded: dict[str, str], database: Database
+) -> None:
+    with database.transaction() as tx:
+        tx.rows(MANY_LINES, {"id": loaded["running"], "count": 10_000, "size": 4_000})
+    open_page("task", query={"id": loaded["pending"]})  # what is made once is made
+    began = time.monotonic()
+    page = open_page("task", query={"id": loaded["running"]})
+    seconds = time.monotonic() - began
+    before = log_of(page)
+    assert before[-1].startswith("10000 ")
+    assert sum(map(len, before)) <= task_logs.PAGE_BYTES
+    assert seconds < 5.0
+    assert page.button(key="log_newer").disabled
+    page.button(key="log_older").click().run()
+    older = log_of(page)
+    assert int(older[-1].split()[0]) == int(before[0].split()[0]) - 1
+    page.button(key="log_newer").click().run()
+    assert log_of(page) == before
+    print(f"a page of a task with 40 MB of log: {seconds:.2f} s")
+
+
+def log_of(page: AppTest) -> list[str]:
+    [logs] = [frame.value for frame in page.dataframe if "Level" in frame.value.columns]
+    return list(logs["Message"])
+
+
+def test_what_was_printed_is_shown_line_by_line(
+    open_page: OpenPage, loaded: dict[str, str], database: Database
+) -> None:
+    detail = json.dumps({"level": "stdout", "message": "one\ntwo"})
+    with database.transaction() as tx:
+        ticking.add_logs(tx, [(loaded["running"], "log", 1, "agent:builder", AGENT_ID, detail)])
+    assert log_of(open_page("task", query={"id": loaded["running"]})) == ["one", "two"]
 
 
 def ask(page: AppTest, database: Database, action: str, task_id: str) -> Callable[[], None]:

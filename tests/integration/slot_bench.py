@@ -48,8 +48,14 @@ class Bench:
 
     def __init__(self, modules: tuple[str, ...] = MODULES) -> None:
         self.stuck: list[tuple[Run, Done]] = []
+        self.hopeless: list[str] = []
         self.runners = Runners(
-            registry, 2, OUTPUT_LIMIT_BYTES, modules, on_stuck=lambda run, done: self.stuck.append((run, done))
+            registry,
+            2,
+            OUTPUT_LIMIT_BYTES,
+            modules,
+            on_stuck=lambda run, done: self.stuck.append((run, done)),
+            on_hopeless=self.hopeless.append,
         )
         self._count = 0
 
@@ -86,17 +92,29 @@ class Bench:
         assert done.failure is not None, bytes(done.output)
         return done.failure.error_class, done.failure.message
 
-    def begin(self, task_type: str, given: object = None, channel: Recorder | None = None) -> Started:
-        return Started(self.runners, self.run_of(task_type, given or {}, NO_TIMEOUT_SECONDS), channel or Recorder())
+    def begin(
+        self,
+        task_type: str,
+        given: object = None,
+        channel: Recorder | None = None,
+        *,
+        slot: int = 0,
+        timeout_seconds: float = NO_TIMEOUT_SECONDS,
+    ) -> Started:
+        run = self.run_of(task_type, given or {}, timeout_seconds)
+        return Started(self.runners, run, channel or Recorder(), slot)
 
 
 class Started:
     """A run in a thread of its own."""
 
-    def __init__(self, runners: Runners, run: Run, channel: Recorder) -> None:
+    def __init__(self, runners: Runners, run: Run, channel: Recorder, slot: int = 0) -> None:
         self.run = run
+        self.channel = channel
         self.results: list[Done | None] = []
-        self._thread = threading.Thread(target=lambda: self.results.append(runners.run(0, run, channel)), daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: self.results.append(runners.run(slot, run, channel)), daemon=True
+        )
         self._thread.start()
 
     @property

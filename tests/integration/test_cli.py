@@ -385,6 +385,23 @@ def test_history(cli: Callable[..., Result], database: Database, submitter: Subm
     assert (events[-1]["run_seconds"], events[-1]["cpu_seconds"]) == (0.25, None)
 
 
+def test_logs(cli: Callable[..., Result], database: Database, submitter: Submitter) -> None:
+    task_id = submitter.submit("diagnostic.noop")
+    assert cli("logs", task_id).stdout == "no attempt has logged anything\n"
+    details = [json.dumps({"level": "stdout", "message": f"{n}\nline [b]\x1b"}) for n in range(600)]
+    with database.transaction() as tx:
+        ticking.add_logs(tx, [(task_id, "log", 1, "agent:a", AGENT, detail) for detail in details])
+    shown = cli("logs", task_id).stdout.splitlines()
+    assert shown[0] == "older entries are left out: --all shows them"
+    assert shown[1].endswith(" #1 stdout: 100")
+    assert shown[-2].endswith(" #1 stdout: 599")
+    assert shown[-1] == "line [b]\\x1b"
+    assert len(cli("logs", task_id, "--all").stdout.splitlines()) == 1_200
+    entries = [json.loads(line) for line in cli("logs", task_id, "--all", "--json").stdout.splitlines()]
+    assert [entry["message"].split("\n")[0] for entry in entries] == [str(n) for n in range(600)]
+    assert len(json.loads(cli("history", task_id, "--json").stdout)) == 1
+
+
 def test_agents(cli: Callable[..., Result], database: Database) -> None:
     assert cli("agents").stdout == "no agent is registered\n"
     register(database, types=["code.*"], tags=["python"])
@@ -433,7 +450,7 @@ def test_priority(cli: Callable[..., Result], database: Database, submitter: Sub
     assert cli("priority", task_id, "low").exit_code == exits.ILLEGAL_STATE
 
 
-@pytest.mark.parametrize("command", ["show", "history", "cancel", "retry"])
+@pytest.mark.parametrize("command", ["show", "history", "logs", "cancel", "retry"])
 def test_tasks_that_are_not_there(command: str, cli: Callable[..., Result]) -> None:
     missing, no_id = cli(command, NOBODY), cli(command, NOBODY[:8])
 

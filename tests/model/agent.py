@@ -26,6 +26,8 @@ def steps(state: State, setting: Setting) -> Iterator[Step]:
             elif agent.is_heard or not setting.has("P12 lease"):
                 yield _start(state, index, attempt, setting)
         for attempt in agent.running:
+            if setting.task == "hindered" and attempt == 1:
+                yield _give_up(state, index, attempt)
             if setting.task != "endless":
                 yield _finish(state, index, attempt)
         beating = _beat(state, index, setting)
@@ -69,6 +71,14 @@ def _hand_back(state: State, index: int, attempt: int) -> Step:
     )
     waiting = tuple(n for n in agent.waiting if n != attempt)
     return f"{NAMES[index]} can't run {attempt}", state.with_agent(index, agent._replace(waiting=waiting))
+
+
+def _give_up(state: State, index: int, attempt: int) -> Step:
+    """Hands back what it began and another task keeps from going on: it is meant to be executed again."""
+    agent = state.agents[index]
+    state = state._replace(results=(*state.results, ("returned", attempt, None)), credit=state.credit + 1)
+    running = tuple(n for n in agent.running if n != attempt)
+    return f"{NAMES[index]} can't go on with {attempt}", state.with_agent(index, agent._replace(running=running))
 
 
 def _start(state: State, index: int, attempt: int, setting: Setting) -> Step:

@@ -37,8 +37,9 @@ class Setting:
     """What is explored: the rules in force, the faults that may happen, and what kind of task it is.
 
     `task` is "short" (ends by itself), "endless" (ends only when it is cancelled), "poison" (kills its agent, and
-    may be tried `max_attempts` times) or "unknown" (short, of a type that agent A can't run). `operator` is what an
-    operator does, at any time: "", "cancel" or "cancel retry".
+    may be tried `max_attempts` times), "unknown" (short, of a type that agent A can't run) or "hindered" (short, and
+    its first attempt may be handed back after its start). `operator` is what an operator does, at any time: "",
+    "cancel" or "cancel retry".
     """
 
     faults: tuple[str, ...] = ()

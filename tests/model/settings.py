@@ -16,6 +16,11 @@ POISON = Setting(faults=faults.ALL, fault_limit=1, task="poison", max_attempts=2
 # Without frozen agents: the one that can run the task may stay so for ever.
 UNKNOWN = Setting(faults=tuple(fault for fault in faults.ALL if fault != "agent freeze"), fault_limit=1, task="unknown")
 FORGED = Setting(faults=faults.FORGED, fault_limit=2)
+HINDERED = Setting(
+    faults=("worker crash", "unknown commit", "agent crash", "report twice", "order twice"),
+    fault_limit=1,
+    task="hindered",
+)
 SETTINGS = {
     "a short task, every pair of faults": SHORT,
     "an endless task that is cancelled, every fault": ENDLESS_CANCELLED,
@@ -23,9 +28,11 @@ SETTINGS = {
     "a task that kills its agents, every fault": POISON,
     "a task of a type that one agent can't run, every fault": UNKNOWN,
     "a short task, whose reports others forge": FORGED,
+    "a task that another one keeps from going on, the faults around its return": HINDERED,
 }
 FULL_SETTINGS = {
     **SETTINGS,
+    "a task that another one keeps from going on, every fault": replace(HINDERED, faults=faults.ALL),
     "a task that is cancelled and retried, every fault": replace(CANCELLED_RETRIED, faults=faults.ALL, fault_limit=1),
 }
 # Which setting shows what a rule is for, where it is not a short task.

@@ -144,6 +144,7 @@ def test_input_that_can_not_be_read(arguments: list[str], stdin: bytes | None, t
         ["list"],
         ["show", ID],
         ["history", ID],
+        ["logs", ID],
         ["agents"],
         ["migrate"],
         ["submit", "diagnostic.noop"],

@@ -195,3 +195,36 @@ def test_a_fleet_knows_the_types_of_its_own_process_first() -> None:
     fleet.learn("a:1", [known("diagnostic.noop", max_attempts=9)])
     assert fleet.get("diagnostic.noop").handler is registry.types["diagnostic.noop"].handler
     assert fleet.differs("a:1", "diagnostic.noop")
+
+
+def test_what_something_is_in_the_way_of_goes_to_others_at_once_and_not_here_for_a_while(desk: Desk) -> None:
+    for agent_id in (OLD, NEW):
+        desk.hello(agent_id, known(), known("demo.other"))
+    give(desk.ledger, claimed(1, agent_id=OLD))
+    batch = desk.read(Returned(OLD, [(task_id(1), 1)], reason="its loop was blocked", pause_seconds=5.0))
+    (settlement,) = batch.settlements
+    assert (settlement.to_state, settlement.refund, settlement.event) == ("pending", 1, "handed_back")
+    assert settlement.detail == '{"reason":"its loop was blocked"}'
+    assert (desk.takes(OLD), desk.takes(NEW)) == (False, True)
+    assert desk.takes(OLD, Lane("default", "demo.other"))
+    assert desk.ledger.agents[OLD].slots.accepts_work
+    assert desk.ledger.find(task_id(1), 1) is None
+    desk.ledger.forget_refusals(desk.clock.monotonic() + 6.0)
+    assert desk.takes(OLD)
+
+
+def test_without_others_it_comes_back_later_and_later(desk: Desk) -> None:
+    desk.hello(OLD, known())
+    give(desk.ledger, claimed(1, agent_id=OLD)._replace(refunds=2))
+    (settlement,) = desk.read(Returned(OLD, [(task_id(1), 1)], reason="\x00", pause_seconds=5.0)).settlements
+    assert (settlement.to_state, settlement.delay_seconds, settlement.refund) == ("scheduled", 4.0, 1)
+    assert settlement.detail == '{"reason":"it gave no reason that can be stored"}'
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one(desk: Desk) -> None:
+    desk.hello(OLD, known())
+    for number, seconds in ((1, 60.0), (2, 5.0)):
+        give(desk.ledger, claimed(number, agent_id=OLD))
+        desk.read(Returned(OLD, [(task_id(number), 1)], reason="blocked", pause_seconds=seconds))
+    desk.ledger.forget_refusals(desk.clock.monotonic() + 30.0)
+    assert not desk.takes(OLD)

@@ -258,16 +258,16 @@ class BaseAgent(abc.ABC):
         if self._waiting.remove(pair):
             self._held.forget([pair])
             return
-        channel = self._slots.running.get(pair)
-        if channel is not None:
+        if (channel := self._slots.running.get(pair)) is not None:
             channel.cancelled = True
             self.stop_execution(pair)
 
     def report_stuck(self, run: Run, done: Done) -> None:
         """An attempt can't be stopped: its end is reported and the process must end after the others."""
         pair = (run.task_id, run.attempt)
+        if (channel := self._slots.running.pop(pair, None)) is not None:
+            channel.close()
         self.report_end(done, pair, flush_follows=False)
-        self._slots.running.pop(pair, None)
         self._slots.stuck += 1
         self.give_up()
 
@@ -288,11 +288,13 @@ class BaseAgent(abc.ABC):
             self._seen.pop(task_id, None)
         self._held.forget(pairs)
 
-    def hand_back(self, pairs: Sequence[Pair], task_type: str | None = None, reason: str = "") -> None:
-        """Gives attempts back at no cost; `task_type` is one that this agent can't run."""
+    def hand_back(
+        self, pairs: Sequence[Pair], task_type: str | None = None, reason: str = "", pause_seconds: float = 0.0
+    ) -> None:
+        """Gives attempts back at no cost; `task_type` is one that this agent can't run; see Returned."""
         for agent_id, returned in self._held.by_boot(pairs, self.info.id).items():
             try:
-                self.outbox.send(report := Returned(agent_id, returned, task_type, reason))
+                self.outbox.send(report := Returned(agent_id, returned, task_type, reason, pause_seconds))
             except Unavailable:
                 self.outbox.add(report)
         self._held.forget(pairs)

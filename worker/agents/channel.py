@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
@@ -19,14 +20,26 @@ if TYPE_CHECKING:
     from worker.agents.base import BaseAgent
 
 PROGRESS_INTERVAL_SECONDS = 0.5
-LOG_LIMIT = 1_000  # lines of one attempt
+FIRST_LINES, LAST_LINES = 900, 100  # of what one attempt logs: passed on at once, and kept until its end
+FIRST_CHARACTERS = 1 << 20  # of these first lines
 REPLY_TIMEOUT_SECONDS = 30.0
-CANNOT_RUN = "cannot_run"  # in place of an ErrorClass: the attempt goes back to whoever can run it
+# In place of an ErrorClass, for an attempt that goes back at no cost: …
+CANNOT_RUN = "cannot_run"  # … to whoever can run it
+KEPT_FROM_RUNNING = "kept_from_running"  # … since another one took the place that it needs
 
 
 def refusal_of(done: Done) -> str | None:
     """Why the attempt could not be run here at all; None if it was run."""
-    return done.failure.message if done.failure is not None and done.failure.error_class == CANNOT_RUN else None
+    return _reason_of(done, CANNOT_RUN)
+
+
+def hindrance_of(done: Done) -> str | None:
+    """By whom the attempt was kept from running here; None if it was not."""
+    return _reason_of(done, KEPT_FROM_RUNNING)
+
+
+def _reason_of(done: Done, kind: str) -> str | None:
+    return done.failure.message if done.failure is not None and done.failure.error_class == kind else None
 
 
 class Requests:
@@ -58,13 +71,27 @@ class Requests:
 class AgentChannel:
     """The channel of one attempt, whose order the boot `agent_id` got."""
 
-    __slots__ = ("_agent", "_last_progress", "_logged", "_run", "agent_id", "cancelled")
+    __slots__ = (
+        "_agent",
+        "_characters",
+        "_last_lines",
+        "_last_progress",
+        "_lock",
+        "_logged",
+        "_passed_on",
+        "_run",
+        "agent_id",
+        "cancelled",
+    )
 
     def __init__(self, agent: BaseAgent, run: Run, agent_id: str) -> None:
         self._agent = agent
         self._run = run
         self.agent_id = agent_id
-        self._logged = 0
+        self._lock = threading.Lock()
+        self._logged = self._passed_on = 0  # lines; …
+        self._characters = 0  # … of these
+        self._last_lines: deque[Log] | None = None
         self._last_progress = 0.0
         self.cancelled = False
 
@@ -82,12 +109,35 @@ class AgentChannel:
                 report = Progress(run.task_id, run.attempt, message["fraction"], text, self.agent_id)
                 self._agent.outbox.add(report)
             return
-        self._logged += 1
-        if self._logged <= LOG_LIMIT:
-            text = _kept(message["message"])
-            if self._logged == LOG_LIMIT:
-                text = f"{text} (the last line: an attempt may log {LOG_LIMIT})"
-            self._agent.outbox.add(Log(self.agent_id, run.task_id, run.attempt, _kept(message["level"]), text))
+        text = _kept(message["message"])
+        line = Log(self.agent_id, run.task_id, run.attempt, _kept(message["level"]), text)
+        if message["kind"] == "output" or self._is_among_first(line):
+            self._agent.outbox.add(line)
+
+    def close(self) -> None:
+        """The attempt is over: passes on the last lines of a log that was too long."""
+        with self._lock:
+            kept, self._last_lines = self._last_lines, deque(maxlen=0)
+        if kept:
+            left_out = self._logged - len(kept) - self._passed_on
+            if left_out > 0:
+                text = f"{left_out:,} lines of its log were left out here"
+                self._agent.outbox.add(Log(self.agent_id, self._run.task_id, self._run.attempt, "warning", text))
+            for line in kept:
+                self._agent.outbox.add(line)
+
+    def _is_among_first(self, line: Log) -> bool:
+        """Whether a line is to be passed on at once; if not, it is kept instead of the oldest that is."""
+        with self._lock:
+            self._logged += 1
+            self._characters += len(line.message)
+            if self._last_lines is None:
+                if self._logged <= FIRST_LINES and self._characters <= FIRST_CHARACTERS:
+                    self._passed_on += 1
+                    return True
+                self._last_lines = deque(maxlen=LAST_LINES)
+            self._last_lines.append(line)
+        return False
 
     def request(self, message: dict[str, Any]) -> Any:
         """Asks and waits; raises PermanentError if it is refused, TransientError without an answer."""

@@ -6,6 +6,7 @@ into a thread and which only its runner may answer.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import traceback
@@ -22,12 +23,13 @@ from core.protocol import NULL, Done, Failure, Run
 from core.registry import TaskType
 from core.storable import MESSAGE_LIMIT_BYTES, TRACEBACK_LIMIT_BYTES, storable
 from core.validation import check_output
-from worker.agents.channel import CANNOT_RUN
+from worker.agents.channel import CANNOT_RUN, KEPT_FROM_RUNNING
 from worker.agents.context import Channel, TaskContext
 from worker.log_context import bind_attempt
 from worker.log_redaction import redacted_text
 
 PROBLEM_LIMIT = 5
+CANCELLED_BY_OTHERS = "its coroutine was cancelled, but not by the agent: by another one on its event loop or by itself"
 LOOKED_THROUGH = 65536  # characters of an error's text that are searched for secrets; fewer are kept
 
 
@@ -86,7 +88,17 @@ def failed(
 
 def cannot_run(run: Run, reason: str) -> Done:
     """The outcome of an attempt that somebody else must run: this process does not know its type."""
-    return Done(run.task_id, run.attempt, NULL, Failure(CANNOT_RUN, _kept(reason, MESSAGE_LIMIT_BYTES)), time(), 0.0)
+    return _given_back(run, CANNOT_RUN, reason)
+
+
+def kept_from_running(run: Run, reason: str) -> Done:
+    """The outcome of an attempt that could not run, or not go on, since another one was in its way."""
+    return _given_back(run, KEPT_FROM_RUNNING, reason)
+
+
+def _given_back(run: Run, kind: str, reason: str) -> Done:
+    failure = Failure(kind, _kept(reason, MESSAGE_LIMIT_BYTES))
+    return Done(run.task_id, run.attempt, NULL, failure, time(), 0.0)
 
 
 def _success(
@@ -117,6 +129,8 @@ def _classified(error: BaseException) -> tuple[ErrorClass, str]:
     if isinstance(error, HandlerError):
         return ErrorClass(error.error_class), _text_of(error)
     text = f"{type(error).__name__}: {_text_of(error)}".removesuffix(": ")
+    if isinstance(error, asyncio.CancelledError):  # nobody looks at it if the agent cancelled
+        return ErrorClass.TRANSIENT, f"{CANCELLED_BY_OTHERS}: {text}"
     if isinstance(error, MemoryError):
         return ErrorClass.RESOURCE_LIMIT, f"out of memory: {text}"
     if isinstance(error, SystemExit | KeyboardInterrupt):

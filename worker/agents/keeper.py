@@ -36,7 +36,7 @@ CLOSE_SECONDS = 10.0
 logger = logging.getLogger(__name__)
 MARK = "TASKYARD_KEEPER"  # in the environment of all that a keeper starts
 FORK, STOP = b"F", b"S"
-DESCRIPTORS = 2  # of a fork: the connection and the crash file
+DESCRIPTORS = 4  # of a fork: the connection, the crash file, standard output and error
 UNKNOWN_STATUS = -1
 _REQUEST = struct.Struct("=cI")
 _ANSWER = struct.Struct("=q")
@@ -75,12 +75,13 @@ class Keeper:
         """Whether its process runs."""
         return self._process.poll() is None
 
-    def fork(self, connection: socket.socket, crash_file: int) -> int:
+    def fork(self, connection: socket.socket, crash_file: int, output: int, errors: int) -> int:
         """Starts a child that talks over `connection`; returns its process id. Raises KeeperLost, or OSError.
 
-        `crash_file` is a descriptor for the stacks that a fatal signal leaves.
+        `crash_file` is a descriptor for the stacks that a fatal signal leaves, `output` and `errors` become its
+        standard streams.
         """
-        pid = self._ask(FORK, 0, [connection.fileno(), crash_file])
+        pid = self._ask(FORK, 0, [connection.fileno(), crash_file, output, errors])
         if pid < 0:
             raise OSError(-pid, f"no process can be forked: {os.strerror(-pid)}")
         return pid

@@ -20,7 +20,7 @@ import msgspec
 import structlog
 
 from core import supervision
-from core.config import load_settings
+from core.config import Settings, load_settings
 from core.errors import ConfigurationError, TaskyardError, Unavailable
 from core.keys import Keys
 from core.private_files import keep_files_private, refuse_inspection
@@ -32,7 +32,10 @@ from core.registry import registry
 from core.supervision import OnEscape, start_thread
 from worker.agents.agent_health import HealthTeller, report_of
 from worker.agents.descendants import become_subreaper, die_with_parent
+from worker.agents.raw_output import RawOutput
+from worker.agents.streams import route_streams
 from worker.agents.task_agent import TaskAgent
+from worker.log_shipping import LogShipper
 from worker.logs import configure_logs
 
 PROOF_LIMIT = 1_000  # characters
@@ -75,7 +78,38 @@ def main(argument: str) -> int:
     settings = load_settings()
     if settings.redis_url is None:
         raise ConfigurationError(["TASKYARD_REDIS_URL: not set: an agent process needs it"])
-    shipper = configure_logs(settings.log_level)
+    shipper, raw_output = _divide_output(settings.log_level)
+    try:
+        return _run(launch, proof, settings, shipper, raw_output)
+    except TaskyardError:
+        raise
+    except BaseException:  # what the interpreter would write is read by nobody any more
+        log.exception("agent.failed")
+        return 1
+    finally:
+        if raw_output is not None:
+            raw_output.close()
+
+
+def _divide_output(log_level: str) -> tuple[LogShipper, RawOutput | None]:
+    """Keeps the structured log apart from what handlers write; None if the descriptors can't be taken over."""
+    try:
+        raw_output = RawOutput()
+    except OSError as error:
+        shipper = configure_logs(log_level)
+        log.warning("agent.output_unbounded", reason=f"descriptors 1 and 2 are left as they are: {error}")
+        route_streams()
+        return shipper, None
+    sys.stderr = raw_output.log_stream  # for what is logged, and that alone
+    shipper = configure_logs(log_level)
+    sys.stderr = sys.__stderr__
+    raw_output.take_over()
+    route_streams()
+    return shipper, raw_output
+
+
+def _run(launch: Launch, proof: str, settings: Settings, shipper: LogShipper, raw_output: RawOutput | None) -> int:
+    assert settings.redis_url is not None
     registry.load(settings.task_modules)
     info = AgentInfo(
         id=f"{launch.name}:{launch.boot_id}",
@@ -100,6 +134,7 @@ def main(argument: str) -> int:
         modules=settings.task_modules,
         output_limit_bytes=settings.output_limit_bytes,
         proof=proof,
+        raw_output=raw_output,
     )
     try:
         return _serve(agent, settings.grace_seconds, launch.health_fd)

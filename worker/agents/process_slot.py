@@ -6,113 +6,27 @@ wake-up by `cancel` at once, and it alone has the child killed, so no two thread
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import select
-import signal
-import socket
-import struct
-import tempfile
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from core.errors import ErrorClass, HandlerError
 from core.protocol import Done, Run
 from core.supervision import OnEscape, start_thread
+from worker.agents.capture import Capture
+from worker.agents.child import Child, ChildFailed, ModulesRefused
 from worker.agents.context import Channel
 from worker.agents.execution import failed
 from worker.agents.frames import Cancel, Emit, End, FrameStream, Loading, ProtocolError, Ready, Reply, Request, Start
-from worker.agents.keeper import UNKNOWN_STATUS, Keeper, KeeperLost
+from worker.agents.keeper import Keeper, KeeperLost
 from worker.agents.usage import usage_of_ended
 from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch
 
 START_SECONDS = 60.0  # for importing the task modules
-SEND_SECONDS = 5  # for a child that does not read
-CRASH_TEXT_BYTES = 16384
 
 logger = logging.getLogger(__name__)
-
-
-class ChildFailed(Exception):
-    """The child could not be started."""
-
-
-class ModulesRefused(ChildFailed):
-    """The child could not load its task modules; another agent process could not either."""
-
-
-class Child:
-    """A child process and the three things its slot waits for: frames, its death, and a wake-up."""
-
-    def __init__(self, keeper: Keeper) -> None:
-        """Starts it. Raises KeeperLost, or OSError if a descriptor, a process or room for its crash file is lacking."""
-        self._keeper = keeper
-        self._oom_kills = _oom_kills()
-        self.cpu_seconds = 0.0  # what it had used at the end of its last task
-        self._pidfd: int | None = None
-        self._poll = select.poll()
-        with contextlib.ExitStack() as opened:
-            self._crash_file = opened.enter_context(tempfile.TemporaryFile())
-            own_end, other_end = socket.socketpair()
-            opened.enter_context(own_end)
-            with other_end:
-                self._wake_read, self._wake_write = os.pipe()
-                for descriptor in (self._wake_read, self._wake_write):
-                    opened.callback(os.close, descriptor)
-                    os.set_blocking(descriptor, False)
-                own_end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", SEND_SECONDS, 0))
-                self.stream = FrameStream(own_end)
-                self.pid = keeper.fork(other_end, self._crash_file.fileno())
-            # A process that the handler forked may hold the socket open, so its end alone does not tell of a death.
-            with contextlib.suppress(AttributeError, OSError):  # macOS, Linux before 5.3: that end has to do
-                self._pidfd = os.pidfd_open(self.pid)
-                self._poll.register(self._pidfd, select.POLLIN)
-            self._poll.register(own_end, select.POLLIN)
-            self._poll.register(self._wake_read, select.POLLIN)
-            opened.pop_all()  # closed by `stop`
-
-    def wake(self) -> None:
-        """Ends a `wait`; safe from any thread."""
-        with contextlib.suppress(BlockingIOError):  # the pipe is full of wake-ups
-            os.write(self._wake_write, b"!")
-
-    def wait(self, seconds: float) -> bool:
-        """Waits for a frame's bytes, a wake-up or the time; False if the child is dead and all was read."""
-        ready = {descriptor for descriptor, _ in self._poll.poll(max(0.0, seconds) * 1000)}
-        if self._wake_read in ready:
-            os.read(self._wake_read, 4096)
-        if self.stream.connection.fileno() in ready:
-            return self.stream.fill(wait=False)
-        return self._pidfd not in ready
-
-    def is_alive(self) -> bool:
-        """Whether it still is there, waiting for a task."""
-        return self.wait(0)
-
-    def stop(self) -> tuple[str, bool, str]:
-        """Kills it with all that it started. Returns how it ended, whether for lack of memory, and its last stacks."""
-        try:
-            status = self._keeper.stop(self.pid)
-        except KeeperLost:
-            status = UNKNOWN_STATUS
-        stacks = ""
-        try:
-            os.lseek(self._crash_file.fileno(), 0, os.SEEK_SET)
-            stacks = os.read(self._crash_file.fileno(), CRASH_TEXT_BYTES).decode("utf-8", "replace")
-        finally:
-            self._close()
-        by_kernel = status == signal.SIGKILL and _oom_kills() > self._oom_kills
-        return _ending(status), by_kernel, stacks
-
-    def _close(self) -> None:
-        self.stream.close()
-        self._crash_file.close()
-        for descriptor in (self._wake_read, self._wake_write, self._pidfd):
-            if descriptor is not None:
-                os.close(descriptor)
 
 
 class ProcessSlot:
@@ -143,6 +57,7 @@ class ProcessSlot:
                 return failed(run, ErrorClass.CRASHED, message, watch.started_at, 0.0)
             watch.begin()  # starting the child is not the task's time
             finished = False
+            child.output.sink = watch.output.write
             try:
                 if channel.is_cancelled():
                     self.cancel(run.task_id, run.attempt)
@@ -150,6 +65,9 @@ class ProcessSlot:
                 finished = answer is not None and not answer[1]
             finally:
                 watch.end()
+                child.output.drain()
+                child.output.sink = None
+                watch.output.close()
                 used = None if finished else usage_of_ended(child.pid, child.cpu_seconds)
                 ending = None if finished else self._discard()
             if answer is not None:
@@ -190,6 +108,18 @@ class ProcessSlot:
         return self._child
 
     def _await_ready(self, child: Child) -> None:
+        printed = Capture(
+            lambda message: logger.info("a handler's process printed at its start: %s", message["message"])
+        )
+        child.output.sink = printed.write
+        try:
+            self._await_first_frame(child)
+        finally:
+            child.output.drain()
+            child.output.sink = None
+            printed.close()
+
+    def _await_first_frame(self, child: Child) -> None:
         give_up_at, remark = monotonic() + START_SECONDS, ""
         while (frame := child.stream.next()) is None or isinstance(frame, Loading):
             if frame is not None:
@@ -241,6 +171,10 @@ class ProcessSlot:
         return child.stop()
 
 
+def _tell_printed(message: dict[str, Any]) -> None:
+    logger.info("a handler's process printed at its start: %s", message["message"])
+
+
 def _start_answering(stream: FrameStream, watch: Watch, request: Request) -> None:
     def answer() -> None:
         _answer(stream, watch, request)
@@ -273,19 +207,3 @@ def _crashed(watch: Watch, ending: tuple[str, bool, str] | None) -> Done:
         error_class, message = ErrorClass.RESOURCE_LIMIT, "the kernel killed the handler's process: out of memory"
     seconds = monotonic() - watch.started_monotonic
     return failed(watch.run, error_class, message, watch.started_at, seconds, stacks or None)
-
-
-def _ending(status: int) -> str:
-    if status == UNKNOWN_STATUS:
-        return "was lost together with its keeper"
-    code = os.waitstatus_to_exitcode(status)
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-
-
-def _oom_kills() -> int:
-    """How often this kernel killed a process for lack of memory (Linux 4.13 and newer, else 0)."""
-    try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:  # there is none, or no descriptor is left to read it
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

@@ -27,6 +27,7 @@ from core.storable import storable
 from worker.agents.descendants import become_subreaper, die_with_parent, has_children, kill_children
 from worker.agents.execution import cannot_run, context_of, execute
 from worker.agents.frames import Cancel, Emit, End, FrameStream, Loading, Ready, Reply, Request, Start
+from worker.agents.standard_streams import StandardStreams
 from worker.agents.usage import Meter, highest_resident_bytes
 from worker.handlers.kernel import LINUX
 from worker.handlers.proctree import resident_bytes
@@ -39,11 +40,19 @@ _ERRORS = {error.error_class.value: error for error in (HandlerError, *HandlerEr
 
 
 def main(
-    keeper_pid: int, connection: int, crash_file: int, modules: Sequence[str], output_limit_bytes: int
+    keeper_pid: int,
+    connection: int,
+    crash_file: int,
+    output: int,
+    errors: int,
+    modules: Sequence[str],
+    output_limit_bytes: int,
 ) -> NoReturn:
     """Serves the agent on the socket `connection` until it closes; never returns."""
     status = 1
     try:
+        streams = StandardStreams(output, errors)
+        streams.renew()
         _prepare(keeper_pid, crash_file)
         stream = FrameStream(socket.socket(fileno=connection))
         try:
@@ -52,7 +61,7 @@ def main(
             stream.send(Ready(str(error)))
         else:
             stream.send(Ready())
-            _serve(stream, output_limit_bytes)
+            _serve(stream, streams, output_limit_bytes)
         status = 0
     except (BrokenPipeError, ConnectionResetError):
         status = 0  # the agent is gone, which is an ordinary end
@@ -123,14 +132,16 @@ class PipeChannel:
             self._is_cancelled = True
 
 
-def _serve(stream: FrameStream, output_limit_bytes: int) -> None:
+def _serve(stream: FrameStream, streams: StandardStreams, output_limit_bytes: int) -> None:
     limit_bytes = resident_bytes(os.getpid()) + MAX_GROWTH_BYTES
     meter = Meter()
     ended = 0
     while (frame := stream.receive()) is not None:
         if not isinstance(frame, Start):
             continue  # a cancel that came too late
+        streams.renew()
         done = _run(stream, frame.run, output_limit_bytes)
+        streams.flush()
         if has_children():
             kill_children()
         meter.charge(done)
@@ -164,7 +175,6 @@ def _prepare(keeper_pid: int, crash_file: int) -> None:
     die_with_parent(keeper_pid)
     become_subreaper()
     faulthandler.enable(crash_file)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     # A handler that forks without exec gets the usual meaning of signals back.
     os.register_at_fork(after_in_child=_default_signals)
     if LINUX:

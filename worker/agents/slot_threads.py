@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from core.errors import ErrorClass, Unavailable
 from core.protocol import Done, Pair, Run, Started
 from core.supervision import OnEscape, Supervised, count_escape, start_thread
-from worker.agents.channel import AgentChannel, refusal_of
+from worker.agents.channel import AgentChannel, hindrance_of, refusal_of
 from worker.agents.execution import failed
 from worker.agents.local_queue import LocalQueue, RunTimes
 from worker.log_context import bind_attempt
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from worker.agents.base import BaseAgent
 
 RETRY_SECONDS = 0.2
+HINDERED_SECONDS = 5.0  # how long an agent should get no more tasks of a type that something is in the way of
 
 log = logging.getLogger(__name__)
 
@@ -127,9 +128,12 @@ class SlotThreads:
             done = _crashed(run, error, began_at, time.monotonic() - began)
         finally:
             bind_attempt(None)
+            channel.close()
             self.running.pop(pair, None)
         if done is not None and (reason := refusal_of(done)) is not None:
             self._agent.hand_back([pair], run.task_type, reason)
+        elif done is not None and (reason := hindrance_of(done)) is not None:
+            self._agent.hand_back([pair], None, reason, HINDERED_SECONDS)
         elif done is not None:
             self._run_times.note(run.task_type, done.run_seconds)
             self._agent.report_end(done, pair, flush_follows=is_alone)

@@ -14,6 +14,8 @@ from worker.agents.context import Channel
 from worker.agents.execution import HandlerStopped, cannot_run, context_of, execute
 from worker.agents.keeper import Keeper, KeeperLost
 from worker.agents.process_slot import ProcessSlot
+from worker.agents.raw_output import RawOutput
+from worker.agents.streams import Outlet, bind_output
 from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch, Watchdog
 
 MEASURED_SECONDS = 0.001  # what is shorter costs more to measure than to run
@@ -25,6 +27,8 @@ class Runners:
     `modules` are the task modules that a child process imports besides the shipped ones.
     `on_stuck(run, done)` is called once for a run whose thread can't be
     stopped; the agent should report `done` and replace itself. It comes from another thread.
+    `on_hopeless(reason)` likewise if there is nothing to report, but coroutines can't be run any more.
+    `raw_output` is what reads this process's descriptors 1 and 2, if anything does.
     """
 
     def __init__(
@@ -34,12 +38,16 @@ class Runners:
         output_limit_bytes: int,
         modules: tuple[str, ...],
         on_stuck: Callable[[Run, Done], None],
+        on_hopeless: Callable[[str], None],
+        raw_output: RawOutput | None = None,
     ) -> None:
         self._registry = registry
         self._slots = slots
         self._output_limit_bytes = output_limit_bytes
         self._modules = modules
         self._on_stuck = on_stuck
+        self._on_hopeless = on_hopeless
+        self._raw_output = raw_output
         self._lock = threading.Lock()
         self._closed = False
         self._keeper: Keeper | None = None
@@ -115,6 +123,9 @@ class Runners:
         watch = Watch(run, channel, threading.get_ident(), CANCEL_GRACE_SECONDS)
         done = None
         counts = True
+        bind_output(Outlet(watch.write))
+        if self._raw_output is not None:
+            self._raw_output.begin(watch.output)
         # See `watchdog`: the one exception that may be sent arrives inside this `try`, or never.
         try:
             self._watchdog.watches[slot_index] = watch
@@ -128,13 +139,19 @@ class Runners:
         except HandlerStopped:
             counts = watch.end()
         self._watchdog.watches[slot_index] = None
+        bind_output(None)
+        if self._raw_output is not None:
+            self._raw_output.end(watch.output)
+        watch.output.close()
         return watch.verdict(done) if counts else None
 
     def _async_runner(self) -> AsyncRunner:
         if self._async is None:
             with self._lock:
                 if self._async is None:
-                    self._async = AsyncRunner(self._slots, self._output_limit_bytes, self._on_stuck)
+                    self._async = AsyncRunner(
+                        self._slots, self._output_limit_bytes, self._on_stuck, self._on_hopeless, self._raw_output
+                    )
         return self._async
 
     def _living_keeper(self) -> Keeper:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import structlog
+
 from core.placement import AgentSlots
 from core.protocol import AgentInfo, Done, Pair, Run
 from core.queue import Queue
 from core.registry import Registry
 from worker.agents.base import UNABLE_AFTER, BaseAgent
 from worker.agents.channel import AgentChannel
+from worker.agents.raw_output import RawOutput
 from worker.agents.slots import Runners
 from worker.fleet_types import known_types
+
+log = structlog.get_logger(__name__)
 
 
 class TaskAgent(BaseAgent):
@@ -29,17 +34,31 @@ class TaskAgent(BaseAgent):
         modules: tuple[str, ...],
         output_limit_bytes: int,
         proof: str = "",
+        raw_output: RawOutput | None = None,
     ) -> None:
         super().__init__(info, queue, heart_queue, ttl_seconds=ttl_seconds, data_dir=data_dir, proof=proof)
         patterns = AgentSlots(info.id, tuple(info.types), frozenset(info.tags), info.max_concurrency)
         self.known_types = known_types(registry, patterns.matches)
-        self._runners = Runners(registry, info.max_concurrency, output_limit_bytes, modules, on_stuck=self.report_stuck)
+        self._runners = Runners(
+            registry,
+            info.max_concurrency,
+            output_limit_bytes,
+            modules,
+            on_stuck=self.report_stuck,
+            on_hopeless=self._lose_loop,
+            raw_output=raw_output,
+        )
 
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:
         return self._runners.run(slot, run, channel)
 
     def is_unable(self) -> bool:
         return super().is_unable() or self._runners.failed_starts >= UNABLE_AFTER
+
+    def _lose_loop(self, reason: str) -> None:
+        """Coroutines can't be run here any more: the process must end after what else it runs."""
+        log.error("agent.loop_lost", agent=self.info.id, reason=reason)
+        self.give_up()
 
     def stop_execution(self, run_pair: Pair) -> None:
         self._runners.cancel(*run_pair)

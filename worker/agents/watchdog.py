@@ -19,7 +19,9 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from time import monotonic, sleep, time
 from typing import Any
@@ -27,6 +29,7 @@ from typing import Any
 from core.errors import ErrorClass
 from core.protocol import Done, Run
 from core.supervision import OnEscape, start_thread
+from worker.agents.capture import Capture
 from worker.agents.context import Channel
 from worker.agents.execution import HandlerStopped, failed
 
@@ -34,6 +37,9 @@ GRACE_SECONDS = 2.0  # between the demand to stop and giving up
 CANCEL_GRACE_SECONDS = 2.0  # for a handler that looks at `context.cancelled`
 POLL_SECONDS = 0.1  # how late the watchdog may notice a new run; only timeouts below it suffer
 RETRY_SECONDS = 0.01
+STACK_LIMIT = 20  # frames of what can't be stopped that are shown
+STOOD_STILL_SECONDS = 0.5  # a watchdog that is so late was kept from running, and so were all
+MAX_EXTENSION_SECONDS = 10.0  # of a deadline; below what the leader waits before it settles an attempt by itself
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +70,8 @@ class Watch:
         "cancel_grace_seconds",
         "cancelled_at",
         "demanded_at",
+        "lost_seconds",
+        "output",
         "run",
         "started_at",
         "started_monotonic",
@@ -80,6 +88,7 @@ class Watch:
         self.stop_class: ErrorClass | None = None
         self.demanded_at = 0.0
         self._channel = channel
+        self.output = Capture(self.emit)
         self._by: dict[str, str] = {}
         self._sending = False
         self._sent = False
@@ -89,6 +98,7 @@ class Watch:
         """Starts the run's time."""
         self.started_at = time()
         self.started_monotonic = monotonic()
+        self.lost_seconds = 0.0  # of its time, in which others kept it from running
 
     def emit(self, message: dict[str, Any]) -> None:
         """The handler's report, passed on to the agent."""
@@ -97,6 +107,10 @@ class Watch:
     def request(self, message: dict[str, Any]) -> Any:
         """The handler's request, passed on to the agent."""
         return self._unless_interrupted(self._channel.request, message)
+
+    def write(self, stream: str, data: bytes) -> bool:
+        """Takes the handler's output; False once the run is over."""
+        return bool(self._unless_interrupted(self.output.write, stream, data))
 
     def is_cancelled(self) -> bool:
         """Whether the task was cancelled."""
@@ -113,15 +127,19 @@ class Watch:
 
     def stop_at(self) -> float:
         """When the run has to be stopped, as it looks now (monotonic time)."""
-        deadline = self.started_monotonic + self.run.timeout_seconds
+        deadline = self.deadline()
         if self.cancelled_at is None:
             return deadline
         return min(deadline, self.cancelled_at + self.cancel_grace_seconds)
 
+    def deadline(self) -> float:
+        """When its time is up (monotonic time). What others took of it does not count, up to a limit."""
+        return self.started_monotonic + self.run.timeout_seconds + min(self.lost_seconds, MAX_EXTENSION_SECONDS)
+
     def demand_stop(self) -> None:
         """Notes, once, that the run has to stop, and why."""
         if self.stop_class is None:
-            is_late = monotonic() >= self.started_monotonic + self.run.timeout_seconds
+            is_late = monotonic() >= self.deadline()
             self.stop_class = ErrorClass.TIMEOUT if is_late or self.cancelled_at is None else ErrorClass.CANCELLED
             self.demanded_at = monotonic()
 
@@ -184,16 +202,17 @@ class Watch:
             message = f"ran longer than its timeout of {self.run.timeout_seconds:g} s"
         return failed(self.run, self.stop_class or ErrorClass.CANCELLED, message, self.started_at, seconds)
 
-    def _unless_interrupted(self, call: Callable[[dict[str, Any]], Any], message: dict[str, Any]) -> Any:
-        if threading.get_ident() != self.thread_id:  # a thread that the handler started is never interrupted
-            return call(message)
+    def _unless_interrupted(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        was_masked = self._masked
+        if was_masked or threading.get_ident() != self.thread_id:  # threads of the handler are not interrupted
+            return call(*arguments)
         try:
             self._masked = True
             while self._sending:
                 sleep(0)
-            return call(message)
+            return call(*arguments)
         finally:
-            self._masked = False
+            self._masked = was_masked
 
 
 class Watchdog:
@@ -225,11 +244,23 @@ class Watchdog:
     def _work(self) -> None:
         pause_seconds = POLL_SECONDS
         while not self._closed:
+            slept_at = monotonic()
             self._wake.wait(pause_seconds)
             self._wake.clear()
             now = monotonic()
+            if (late_seconds := now - slept_at - pause_seconds) > STOOD_STILL_SECONDS:
+                self._excuse(late_seconds, now)
             due = [self._look(watch, now) for watch in self.watches if watch is not None and not watch.ended]
             pause_seconds = max(0.0, min([POLL_SECONDS, *(at - now for at in due)]))
+
+    def _excuse(self, late_seconds: float, now: float) -> None:
+        """The whole process stood still (one handler's call into C kept the interpreter): nobody's time ran then."""
+        running = [watch for watch in self.watches if watch is not None and not watch.ended]
+        for watch in running:
+            watch.lost_seconds += min(late_seconds, now - watch.started_monotonic)
+        if running:
+            tasks = ", ".join(f"{watch.run.task_id} ({watch.run.task_type})" for watch in running)
+            logger.warning("the agent's process stood still for %.1f s while it ran %s", late_seconds, tasks)
 
     def _look(self, watch: Watch, now: float) -> float:
         """Does what is due for a run; returns when to look again (monotonic time)."""
@@ -246,12 +277,20 @@ class Watchdog:
         return now + POLL_SECONDS
 
 
-def report_stuck(on_stuck: Callable[[Run, Done], None], watch: Watch) -> None:
-    """Calls `on_stuck`; its failure is logged, because other runs still need their watchdog."""
+def report_stuck(on_stuck: Callable[[Run, Done], None], watch: Watch, blame: str = "") -> None:
+    """Calls `on_stuck`; its failure is logged, as other runs still need their watchdog. `blame` goes into the text."""
     done = watch.stopped()
     assert done.failure is not None
-    done.failure.message += f", and its thread did not stop within {GRACE_SECONDS:g} s"
+    done.failure.message += f"{blame}, and its thread did not stop within {GRACE_SECONDS:g} s"
+    done.failure.traceback = stack_of(watch.thread_id)
+    watch.output.close()
     try:
         on_stuck(watch.run, done)
     except Exception:
         logger.exception("reporting the stuck task %s failed", watch.run.task_id)
+
+
+def stack_of(thread_id: int) -> str | None:
+    """Where a thread is now, as a traceback is written; None if it has ended."""
+    frame = sys._current_frames().get(thread_id)
+    return None if frame is None else "".join(traceback.format_stack(frame, STACK_LIMIT))

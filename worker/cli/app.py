@@ -22,6 +22,7 @@ from worker.cli import (
     show,
     status,
     submit,
+    task_log,
     tasks,
     why,
 )
@@ -62,6 +63,7 @@ COMMANDS = (
     ("show", show.show, LOOK, f"show {ID}"),
     ("why", why.why, LOOK, f"why {ID}"),
     ("history", show.history, LOOK, f"history {ID}"),
+    ("logs", task_log.logs, LOOK, f"logs {ID} --all"),
     ("agents", status.agents, LOOK, "agents --all"),
     ("types", admin.types, LOOK, "types diagnostic.sleep"),
     ("report", report.report, LOOK, "report --from 7d --format pdf --output reports/"),

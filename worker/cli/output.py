@@ -76,6 +76,11 @@ def print_line(text: str, style: str = "", *, stderr: bool = False) -> None:
     shown.print(Text(text, style=style), soft_wrap=True)
 
 
+def print_plain(text: str) -> None:
+    """Writes a text as it is, for where there are very many; nothing in it may mean anything to a terminal."""
+    print(text)
+
+
 def print_table(
     columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, title: str = "", headings: bool = True
 ) -> None:

@@ -126,13 +126,13 @@ def show(task: TaskId, as_json: AsJson = False) -> None:
 
 
 def history(task: TaskId, as_json: AsJson = False) -> None:
-    """Shows a task's life: every event, when it was, and who caused it."""
+    """Shows a task's life: every event, when it was, and who caused it. What was logged is shown by `logs`."""
     from core.store import reading
     from worker.cli.connections import opened_reading
 
     with opened_reading() as tx:
         wanted = task_id(task)
-        events = reading.history(tx, wanted)
+        events = reading.history(tx, wanted, with_log=False)
         if not events:
             reading.get_task(tx, wanted)
     if as_json:

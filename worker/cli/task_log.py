@@ -1,0 +1,47 @@
+"""The command that shows what a task's attempts logged and printed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli.output import print_line, print_plain
+from worker.cli.show import TaskId
+from worker.cli.text import task_id, visible, visible_lines
+
+if TYPE_CHECKING:
+    from core.store.task_logs import LogEntry
+
+AsLines = Annotated[bool, typer.Option("--json", help="Print JSON, one entry on each line.")]
+Whole = Annotated[bool, typer.Option("--all", help="The whole log, however long it is.")]
+
+
+def logs(task: TaskId, whole: Whole = False, as_json: AsLines = False) -> None:
+    """Shows what a task's attempts logged and printed: the newest 500 entries or 128 KiB, or the whole log."""
+    from core.store import reading, task_logs
+    from worker.cli.connections import opened_reading
+
+    wanted = task_id(task)
+    with opened_reading() as tx:
+        reading.get_task(tx, wanted)
+        if whole:
+            for entry in task_logs.whole(tx, wanted):
+                _show(entry, as_json)
+            return
+        page = task_logs.newest(tx, wanted)
+    if page.older is not None and not as_json:
+        print_line("older entries are left out: --all shows them", "dim")
+    for entry in page.entries:
+        _show(entry, as_json)
+    if not page.entries and not as_json:
+        print_line("no attempt has logged anything")
+
+
+def _show(entry: LogEntry, as_json: bool) -> None:
+    if as_json:
+        print_plain(json.dumps(entry.as_json()))
+    else:
+        at = entry.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        print_plain(f"{at} #{entry.attempt} {visible(entry.level)}: {visible_lines(entry.message)}")

@@ -200,7 +200,7 @@ def test_a_key_that_is_taken_by_other_content_is_told_at_the_key(
     press(page)
 
     [problem] = problems(page)
-    assert "already uses it with different content" in problem
+    assert "already uses it with another type" in problem
     assert len(tasks(database)) == 1
 
 

@@ -48,6 +48,8 @@ NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 NAME_LIMIT = 200  # characters
 LEAST_TIMEOUT_SECONDS = 0.001
 MAX_TIMEOUT_SECONDS = 7 * 24 * 3600.0
+LEAST_MEMORY_MIB = 32  # an interpreter without any module has some 10
+MOST_MEMORY_MIB = 1 << 24
 
 
 class Isolation(StrEnum):
@@ -60,8 +62,8 @@ class Isolation(StrEnum):
 class TaskType:
     """A registered task type. `handler(input, context)` returns an `output_model` (or a coroutine of one).
 
-    `declared_version` is what its declaration says of its version. `runs_code`: what it executes comes from its
-    input. `reads_host`: its input says what it reads of the host.
+    `declared_version` is what its declaration says of its version. `runs_code`: what it executes comes from its input.
+    `reads_host`: its input says what it reads of the host. `memory_limit_mib`: of a process and all that it starts.
     """
 
     name: str
@@ -76,6 +78,7 @@ class TaskType:
     declared_version: str = ""
     runs_code: bool = False
     reads_host: bool = False
+    memory_limit_mib: int | None = None
 
     @property
     def version(self) -> str:
@@ -179,6 +182,7 @@ def task_type(
     version: str = "",
     runs_code: bool = False,
     reads_host: bool = False,
+    memory_limit_mib: int | None = None,
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """Registers the decorated function as the handler of task type `name`.
 
@@ -187,7 +191,8 @@ def task_type(
     unless given. `requires` are tags that an agent must have. Agents of different `version` are told apart
     in a deployment, as those whose input models differ always are. `runs_code` says that code from its input is
     executed: a page submits such tasks only for who may run code here. `reads_host` says that its input names
-    what is read of the host. Raises ConfigurationError with every problem.
+    what is read of the host. `memory_limit_mib` bounds the memory of a process with all that it
+    starts: above it the attempt fails as `resource_limit`. Raises ConfigurationError with every problem.
     """
     if callable(name):
         check = Checker(f"@task_type ({caller(__file__)})")
@@ -197,7 +202,7 @@ def task_type(
 
     def register(handler: Callable[..., object]) -> Callable[..., object]:
         may = {"runs_code": runs_code, "reads_host": reads_host}
-        declared = _declared(name, handler, timeout_seconds, retry, isolation, requires, version, may)
+        declared = _declared(name, handler, timeout_seconds, retry, isolation, requires, version, may, memory_limit_mib)
         if declared is not None:
             registry.add(declared)
         return handler
@@ -214,6 +219,7 @@ def _declared(
     requires: object,
     version: object,
     may: Mapping[str, bool],
+    memory_limit_mib: object,
 ) -> TaskType | None:
     """The task type of a declaration; None if it has problems, which are collected or raised."""
     check = Checker(_where(name, handler))
@@ -233,6 +239,11 @@ def _declared(
         chosen = check.chosen("isolation", isolation, [one.value for one in Isolation])
         if chosen is not None and is_coroutine != (chosen == Isolation.ASYNC):
             check.refuse("isolation", isolation, said("'async' for coroutine handlers, and only for these"))
+    memory = None
+    if memory_limit_mib is not None:
+        memory = check.whole("memory_limit_mib", memory_limit_mib, LEAST_MEMORY_MIB, MOST_MEMORY_MIB)
+        if chosen is not None and chosen != Isolation.PROCESS:
+            check.refuse("memory_limit_mib", memory_limit_mib, said("none: only isolation 'process' can keep to one"))
     tags = check.tags("requires", requires)
     if not isinstance(version, str) or (version and not LABEL.fullmatch(version)):
         check.refuse("version", version, said("1 to 64 lower-case letters, digits or ._-"))
@@ -252,6 +263,7 @@ def _declared(
         requires=tags,
         description=(inspect.getdoc(handler) or "").split("\n\n")[0],
         declared_version=str.__str__(version),  # type: ignore[arg-type]
+        memory_limit_mib=memory,
         **may,
     )
 

@@ -9,6 +9,8 @@ import pytest
 from core.errors import ConfigurationError
 from worker.agents.pool_config import DEFAULT_POOL, AgentSpec, load_pool
 
+OWN = '[[agents]]\nkind = "a"\ntypes = ["*"]\nagent_class = "{}"'
+
 
 @pytest.fixture
 def pool_file(tmp_path: Path) -> Path:
@@ -33,6 +35,12 @@ def test_a_kind_is_as_many_agents_as_it_counts(pool_file: Path) -> None:
         AgentSpec("coder-2", "coder", ("code.*",), ("gpu",), 5),
         AgentSpec("other-1", "other", ("a.b", "c.*"), (), 3),
     ]
+
+
+@pytest.mark.parametrize("name", ["Mine", "Quiet"])
+def test_a_class_of_ones_own(pool_file: Path, name: str) -> None:
+    pool_file.write_text(OWN.format(f"tests.own_agents:{name}"))
+    assert load_pool(pool_file) == [AgentSpec("a-1", "a", ("*",), (), 3, f"tests.own_agents:{name}")]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +69,13 @@ def test_a_kind_is_as_many_agents_as_it_counts(pool_file: Path) -> None:
         ('[[agents]]\nkind = "a"\ntypes = [3]', ["agents.0.types.0: 3 is not accepted", "(given: int)"]),
         ('[[agents]]\nkind = "a"\ntypes = ["*"]\ntags = ["GPU"]', ["agents.0.tags.0: 'GPU'", "can ever require"]),
         ('[[agents]]\nkind = "a"\ntypes = ["*"]\ntags = "gpu"', ["agents.0.tags: 'gpu' is not accepted"]),
+        (OWN.format("acme"), ["agents.0.agent_class: 'acme'", 'a module and a class, such as "acme.agents:Mine"']),
+        (OWN.format("acme.none:Mine"), ["agents.0.agent_class", "module acme.none does not import"]),
+        (OWN.format("tests.exits:Mine"), ["agents.0.agent_class", "module tests.exits does not import", "exit"]),
+        (OWN.format("tests.own_agents:None_"), ["module tests.own_agents has no None_"]),
+        (OWN.format("tests.own_agents:NO_CLASS"), ["is no subclass of worker.agents.base.BaseAgent"]),
+        (OWN.format("tests.own_agents:Abstract"), ["does not define execute"]),
+        (OWN.format("tests.own_agents:Wanting"), ["can't be made with (info, queue, heart_queue", "colour"]),
         ("[[agents]\n", ["not TOML"]),
         ("a = " + "[" * 5000, ["not TOML"]),
         ("a = " + "9" * 5000, ["not TOML"]),

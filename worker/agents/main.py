@@ -30,11 +30,13 @@ from core.recent_log import RecentLog
 from core.redis_client import connect_redis
 from core.registry import registry
 from core.supervision import OnEscape, start_thread
+from worker.agents.agent_class import agent_class, arguments_for
 from worker.agents.agent_health import HealthTeller, report_of
+from worker.agents.base import BaseAgent
 from worker.agents.descendants import become_subreaper, die_with_parent
+from worker.agents.pool_config import AgentSpec
 from worker.agents.raw_output import RawOutput
 from worker.agents.streams import route_streams
-from worker.agents.task_agent import TaskAgent
 from worker.log_shipping import LogShipper
 from worker.logs import configure_logs
 
@@ -57,6 +59,22 @@ class Launch(msgspec.Struct):
     max_concurrency: int
     parent_pid: int
     health_fd: int | None = None  # the pipe on which it tells its health
+    agent_class: str = ""  # see worker.agents.agent_class
+
+    @classmethod
+    def of(cls, spec: AgentSpec, boot_id: str, health_fd: int) -> Launch:
+        """What an agent of a pool is told by this process, its supervisor."""
+        return cls(
+            spec.name,
+            boot_id,
+            spec.kind,
+            list(spec.types),
+            list(spec.tags),
+            spec.max_concurrency,
+            os.getpid(),
+            health_fd,
+            spec.agent_class,
+        )
 
 
 def tell_proof(process: subprocess.Popen[bytes], proof: str) -> None:
@@ -124,25 +142,28 @@ def _run(launch: Launch, proof: str, settings: Settings, shipper: LogShipper, ra
         version=VERSION,
     )
     shipper.start(RecentLog(connect_redis(settings.redis_url), Keys(settings.namespace)), f"agent {launch.name}")
-    agent = TaskAgent(
-        info,
-        Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of),
-        Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of),
-        ttl_seconds=settings.agent_ttl_seconds,
-        data_dir=settings.data_dir,
-        registry=registry,
-        modules=settings.task_modules,
-        output_limit_bytes=settings.output_limit_bytes,
-        proof=proof,
-        raw_output=raw_output,
-    )
+    try:
+        made_by = agent_class(launch.agent_class)
+    except ValueError as error:
+        raise ConfigurationError([f"agent_class: {launch.agent_class!r} is not accepted: {error}"]) from error
+    given = {
+        "ttl_seconds": settings.agent_ttl_seconds,
+        "data_dir": settings.data_dir,
+        "registry": registry,
+        "modules": settings.task_modules,
+        "output_limit_bytes": settings.output_limit_bytes,
+        "proof": proof,
+        "raw_output": raw_output,
+    }
+    queues = [Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of) for _ in range(2)]
+    agent = made_by(info, *queues, **arguments_for(made_by, given))
     try:
         return _serve(agent, settings.grace_seconds, launch.health_fd)
     finally:
         shipper.close()
 
 
-def _serve(agent: TaskAgent, grace_seconds: float, health_fd: int | None) -> int:
+def _serve(agent: BaseAgent, grace_seconds: float, health_fd: int | None) -> int:
     told = threading.Event()
 
     def on_term(number: int, frame: FrameType | None) -> None:
@@ -156,7 +177,7 @@ def _serve(agent: TaskAgent, grace_seconds: float, health_fd: int | None) -> int
         teller.start()
     if not _started(agent, told):
         return 0
-    log.info("agent.started", agent=agent.info.id, types=",".join(agent.info.types))
+    log.info("agent.started", agent=agent.info.id, types=",".join(agent.info.types), by=type(agent).__qualname__)
     start_thread("inbox", agent.run, OnEscape.END_PROCESS, is_essential=True, is_over=lambda: agent.is_given_up)
     while not (told.is_set() or agent.must_be_replaced):
         if supervision.must_end_process() or agent.is_unable():
@@ -170,7 +191,7 @@ def _serve(agent: TaskAgent, grace_seconds: float, health_fd: int | None) -> int
     return EXIT_REPLACE if agent.must_be_replaced else 0
 
 
-def _started(agent: TaskAgent, told: threading.Event) -> bool:
+def _started(agent: BaseAgent, told: threading.Event) -> bool:
     """Starts the agent once Redis takes its first heartbeat; False if it was told to stop before."""
     while not told.is_set():
         try:

@@ -222,16 +222,7 @@ class Pool:
         boot_id = uuid.uuid4().hex[:12]
         spec = member.spec
         health = HealthHearer()
-        launch = Launch(
-            name=spec.name,
-            boot_id=boot_id,
-            kind=spec.kind,
-            types=list(spec.types),
-            tags=list(spec.tags),
-            max_concurrency=spec.max_concurrency,
-            parent_pid=os.getpid(),
-            health_fd=health.write_end,
-        )
+        launch = Launch.of(spec, boot_id, health.write_end)
         # the URL may hold a password, and arguments are public: it goes through the environment
         environment = {**os.environ, "TASKYARD_REDIS_URL": self.redis_url}
         command = [sys.executable, "-m", "worker.agents.main", msgspec.json.encode(launch).decode()]

@@ -6,6 +6,7 @@ count = 2                           # default 1
 types = ["code.*", "diagnostic.*"]  # patterns of task types
 tags = ["python"]                   # default none
 max_concurrency = 3                 # default 3
+agent_class = "acme.agents:Mine"    # a subclass of BaseAgent; default: the agent that runs registered task types
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from core.declared import LABEL, TAG_LIMIT, Whole, model_problem, read_toml
 from core.errors import ConfigurationError
 from core.patterns import PATTERN_LIMIT, can_match_type
+from worker.agents.agent_class import agent_class
 
 DEFAULT_POOL = Path(__file__).resolve().parent.parent / "pool.toml"
 _NAME = r"^[a-z][a-z0-9_-]{0,40}$"
@@ -34,6 +36,7 @@ class AgentSpec:
     types: tuple[str, ...]
     tags: tuple[str, ...]
     max_concurrency: int
+    agent_class: str = ""
 
 
 def _pattern(text: str) -> str:
@@ -48,6 +51,11 @@ def _tag(text: str) -> str:
     return text
 
 
+def _agent_class(path: str) -> str:
+    agent_class(path)
+    return path
+
+
 class _Kind(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -56,6 +64,7 @@ class _Kind(BaseModel):
     types: list[Annotated[str, AfterValidator(_pattern)]] = Field(min_length=1, max_length=1000)
     tags: list[Annotated[str, AfterValidator(_tag)]] = Field([], max_length=TAG_LIMIT)
     max_concurrency: Whole = Field(3, ge=1, le=1024)
+    agent_class: Annotated[str, AfterValidator(_agent_class)] = ""
 
 
 class _Pool(BaseModel):
@@ -78,7 +87,14 @@ def load_pool(path: Path | None = None) -> list[AgentSpec]:
     if problems:
         raise ConfigurationError(problems)
     return [
-        AgentSpec(f"{kind.kind}-{number}", kind.kind, tuple(kind.types), tuple(kind.tags), kind.max_concurrency)
+        AgentSpec(
+            f"{kind.kind}-{number}",
+            kind.kind,
+            tuple(kind.types),
+            tuple(kind.tags),
+            kind.max_concurrency,
+            kind.agent_class,
+        )
         for kind in pool.agents
         for number in range(1, kind.count + 1)
     ]

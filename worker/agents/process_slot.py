@@ -10,7 +10,6 @@ import logging
 import threading
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
 
 from core.errors import ErrorClass, HandlerError
 from core.protocol import Done, Run
@@ -21,6 +20,7 @@ from worker.agents.context import Channel
 from worker.agents.execution import failed
 from worker.agents.frames import Cancel, Emit, End, FrameStream, Loading, ProtocolError, Ready, Reply, Request, Start
 from worker.agents.keeper import Keeper, KeeperLost
+from worker.agents.memory_watch import SAMPLE_SECONDS, MemoryWatch
 from worker.agents.usage import usage_of_ended
 from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch
 
@@ -40,7 +40,7 @@ class ProcessSlot:
         self._guard = threading.Lock()  # between `cancel` and closing the child's descriptors
         self.busy = threading.Lock()
 
-    def run(self, run: Run, channel: Channel) -> Done:
+    def run(self, run: Run, channel: Channel, memory_limit_mib: int | None = None) -> Done:
         """Runs a task to its end, however it ends."""
         with self.busy:
             watch = self._watch = Watch(run, channel, 0, CANCEL_GRACE_SECONDS)
@@ -58,10 +58,11 @@ class ProcessSlot:
             watch.begin()  # starting the child is not the task's time
             finished = False
             child.output.sink = watch.output.write
+            memory = None if memory_limit_mib is None else MemoryWatch(child.pid, memory_limit_mib)
             try:
                 if channel.is_cancelled():
                     self.cancel(run.task_id, run.attempt)
-                answer = self._converse(child, watch)
+                answer = self._converse(child, watch, memory)
                 finished = answer is not None and not answer[1]
             finally:
                 watch.end()
@@ -72,7 +73,11 @@ class ProcessSlot:
                 ending = None if finished else self._discard()
             if answer is not None:
                 return answer[0]
-            done = watch.stopped() if watch.stop_class else _crashed(watch, ending)
+            if memory is not None and memory.problem:
+                seconds = monotonic() - watch.started_monotonic
+                done = failed(run, ErrorClass.RESOURCE_LIMIT, memory.problem, watch.started_at, seconds)
+            else:
+                done = watch.stopped() if watch.stop_class else _crashed(watch, ending)
             if used is not None:
                 done.cpu_seconds, done.peak_memory_bytes = used
             return done
@@ -133,7 +138,7 @@ class ProcessSlot:
         if isinstance(frame, Ready) and frame.problem:
             raise ModulesRefused(frame.problem)
 
-    def _converse(self, child: Child, watch: Watch) -> tuple[Done, bool] | None:
+    def _converse(self, child: Child, watch: Watch, memory: MemoryWatch | None) -> tuple[Done, bool] | None:
         """Answers the child until its task is over; returns how it ended and whether the child ends now.
 
         None if the child has to be killed, or is dead.
@@ -158,6 +163,10 @@ class ProcessSlot:
                 if seconds <= 0:
                     watch.demand_stop()
                     return None
+                if memory is not None:
+                    if memory.is_over():
+                        return None
+                    seconds = min(seconds, SAMPLE_SECONDS)
                 if not child.wait(seconds):
                     return None
         except (OSError, ProtocolError) as error:
@@ -169,10 +178,6 @@ class ProcessSlot:
             child, self._child = self._child, None
         assert child is not None
         return child.stop()
-
-
-def _tell_printed(message: dict[str, Any]) -> None:
-    logger.info("a handler's process printed at its start: %s", message["message"])
 
 
 def _start_answering(stream: FrameStream, watch: Watch, request: Request) -> None:

@@ -140,6 +140,15 @@ class FiringAlert(msgspec.Struct):
     fired_at: float
 
 
+class MailboxLive(msgspec.Struct):
+    """Messages to an agent of this name that wait or are not acknowledged, and its dead letters."""
+
+    agent: str
+    waiting: int
+    oldest_seconds: float
+    dead: int
+
+
 class Live(msgspec.Struct):
     """The snapshot. `open_at` and `finished_at` are when those counts were read: large ones are read less often."""
 
@@ -156,6 +165,7 @@ class Live(msgspec.Struct):
     servers: list[ServerLive]
     alerts: list[FiringAlert]
     quarantined: int = 0  # items in quarantine
+    mailboxes: list[MailboxLive] = []  # of agents that are here, where anything is in them
 
 
 def write_live(cache: RedisCache, live: Live) -> None:

@@ -400,6 +400,13 @@ def talk(given: Value, context: TaskContext) -> Value:
     return Value(value=[child, context.last_checkpoint, context.attempt])
 
 
+@_both("receive")
+def receive(given: Nothing, context: TaskContext) -> Value:
+    message = context.receive(1.5)
+    assert context.receive() is None
+    return Value(value=[message.body, message.sender] if message else None)
+
+
 @_both("refused")
 def refused(given: Nothing, context: TaskContext) -> Nothing:
     context.submit("demo.unknown")

@@ -62,6 +62,7 @@ MAY_IMPORT_REDIS = {
     "core.redis_client": "the one way to connect",
     "core.redis_errors": "what the driver's errors mean",
     "core.redis_url": "the driver itself says what a URL means",
+    "core.mail": "looks after the streams of messages",
     "core.queue": "every key and script of the engine",
     "core.queue_base": "the same: how its commands are sent",
     "core.mending": "keys that hold what they should not",

@@ -14,6 +14,7 @@ from core.errors import PermanentError, TransientError
 from core.protocol import TEXT_LIMIT, Checkpoint, Done, Log, Progress, Reply, Run, SubmitChild
 from core.redis_client import reaching_redis
 from core.storable import storable
+from worker.agents.receiving import Receiving
 from worker.log_redaction import redacted_text
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class AgentChannel:
         "_lock",
         "_logged",
         "_passed_on",
+        "_receiving",
         "_run",
         "agent_id",
         "cancelled",
@@ -93,6 +95,7 @@ class AgentChannel:
         self._characters = 0  # … of these
         self._last_lines: deque[Log] | None = None
         self._last_progress = 0.0
+        self._receiving: Receiving | None = None
         self.cancelled = False
 
     def is_cancelled(self) -> bool:
@@ -114,8 +117,10 @@ class AgentChannel:
         if message["kind"] == "output" or self._is_among_first(line):
             self._agent.outbox.add(line)
 
-    def close(self) -> None:
-        """The attempt is over: passes on the last lines of a log that was too long."""
+    def close(self, *, is_well: bool = False) -> None:
+        """The attempt is over, well or not: passes on the last lines of a log that was too long."""
+        if self._receiving is not None:
+            self._receiving.conclude(is_well=is_well)
         with self._lock:
             kept, self._last_lines = self._last_lines, deque(maxlen=0)
         if kept:
@@ -142,6 +147,9 @@ class AgentChannel:
     def request(self, message: dict[str, Any]) -> Any:
         """Asks and waits; raises PermanentError if it is refused, TransientError without an answer."""
         run, agent = self._run, self._agent
+        if message["kind"] == "receive":
+            self._receiving = self._receiving or Receiving(agent.mailbox)
+            return self._receiving.next(message["timeout_seconds"], self.is_cancelled)
         if message["kind"] == "send":
             with reaching_redis():
                 return agent.mailbox.send(agent.info.name, message["agent"], message["message"])

@@ -6,8 +6,11 @@ import math
 from typing import Any, Protocol
 
 from core.errors import PermanentError, TaskCancelled
+from core.messages import Message
 from worker.agents.asked import check_message, input_json, json_of, plain_options
 from worker.agents.child_keys import ChildKeys, own_key
+
+RECEIVE_LIMIT_SECONDS = 86_400
 
 
 class Channel(Protocol):
@@ -104,3 +107,19 @@ class TaskContext:
         """
         check_message(message)
         self._channel.request({"kind": "send", "agent": agent, "message": message})
+
+    def receive(self, timeout_seconds: float = 0.0) -> Message | None:
+        """The next message that was sent to this task's agent, by its name; None if none comes in time.
+
+        It counts as dealt with when the next one is asked for, or when this attempt succeeds; otherwise it is
+        delivered again a minute later, to whoever asks then, and after five times it is a dead letter. Raises
+        TaskCancelled if the task is cancelled while it waits, and ValueError for a time that is none.
+        """
+        if not (isinstance(timeout_seconds, int | float) and 0 <= timeout_seconds <= RECEIVE_LIMIT_SECONDS):
+            expected = f"a number of seconds from 0 to {RECEIVE_LIMIT_SECONDS}"
+            raise ValueError(f"receive: timeout_seconds {timeout_seconds!r} is not accepted, expected {expected}")
+        found = self._channel.request({"kind": "receive", "timeout_seconds": float(timeout_seconds)})
+        if found is None:
+            self.raise_if_cancelled()
+            return None
+        return Message(**found)

@@ -118,6 +118,7 @@ class SlotThreads:
         channel = self.running[pair] = AgentChannel(self._agent, run, self._agent.boot_of(pair))
         bind_attempt(run)
         began_at, began = time.time(), time.monotonic()
+        done: Done | None = None
         try:
             done = self._agent.execute(index, run, channel)
             self.failed_in_a_row = 0
@@ -128,7 +129,7 @@ class SlotThreads:
             done = _crashed(run, error, began_at, time.monotonic() - began)
         finally:
             bind_attempt(None)
-            channel.close()
+            channel.close(is_well=done is not None and done.failure is None)
             self.running.pop(pair, None)
         if done is not None and (reason := refusal_of(done)) is not None:
             self._agent.hand_back([pair], run.task_type, reason)

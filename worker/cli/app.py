@@ -14,6 +14,7 @@ from worker.cli import (
     bulk,
     enter,
     holds,
+    mail,
     prune,
     quarantine,
     report,
@@ -89,6 +90,13 @@ for name, function, panel, example in COMMANDS:
     app.command(name, help=text, rich_help_panel=panel, epilog=f"{shown}\n\n{EXIT_CODE_HELP}")(function)
 
 
+app.add_typer(
+    mail.mail,
+    name="mail",
+    help="Messages between agents: list what waits, send dead letters again, empty a mailbox.",
+    rich_help_panel=CARE,
+    epilog=f"Example: {PROGRAM} mail list\n\n{EXIT_CODE_HELP}",
+)
 quarantine_help = "What could not be processed and was set aside: list, show and drop it."
 app.add_typer(
     quarantine.quarantine,

@@ -18,10 +18,12 @@ from core.live import (
     FinishedCount,
     FiringAlert,
     Live,
+    MailboxLive,
     RecentType,
     ServerLive,
     write_live,
 )
+from core.mail import Mail
 from core.queue import Queue
 from core.states import TaskState
 from core.store import locking, watching
@@ -68,6 +70,8 @@ class Observer:
         self._servers_after = 0.0
         self._queue = queue
         self._quarantined = 0
+        self._mail = Mail(queue.redis, queue.keys)
+        self._mailboxes: list[MailboxLive] = []
 
     def observe(self, alerts: Sequence[FiringAlert] = ()) -> Live | None:
         """Takes what the ticks left, makes the live state and stores it; None on a worker that does not lead.
@@ -79,6 +83,12 @@ class Observer:
         if now >= self._servers_after:
             self.server_watch.note(self._look_at.look())
             self._quarantined = self._queue.quarantine.count()
+            names = sorted({agent.name for agent in self._dispatcher.agents_seen})
+            self._mailboxes = [
+                MailboxLive(box.agent, box.waiting, box.oldest_seconds, box.dead)
+                for box in self._mail.boxes_of(names)
+                if box.waiting or box.dead
+            ]
             self._servers_after = now + SERVERS_EVERY_SECONDS
         term = self._dispatcher.term
         self.lock_waits = None if term is None else term.committer.lock_waits.waits
@@ -137,6 +147,7 @@ class Observer:
             servers=list(self.servers or ()),
             alerts=alerts,
             quarantined=self._quarantined,
+            mailboxes=self._mailboxes,
         )
 
     def _dispatcher_live(self, epoch: int) -> DispatcherLive:

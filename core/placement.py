@@ -14,6 +14,7 @@ from core.texts import N_, Said, said
 
 # A strict queue keeps priorities apart by more than any age: about 32 years each.
 STRICT_HEAD_START_SECONDS = 1e9
+SCORE_LIMIT = 3e11  # no time's score is beyond it: the year 9999, more or less all head starts; also in look.lua
 _HEAD_STARTS = [HEAD_START_SECONDS[priority] for priority in sorted(Priority)]
 QUEUE_AHEAD_LIMIT = 1_000
 NAMES_SHOWN = 5

@@ -16,7 +16,7 @@ from core.models import Lane, Waiting
 from core.placement import score
 from core.protocol import Cancel, Order, Restart, encode
 from core.quarantine import Odd
-from core.queue_base import QueueBase
+from core.queue_base import DUE, Member, QueueBase
 from core.redis_errors import says_later
 
 WAKE_LIMIT = 1_000
@@ -250,6 +250,18 @@ class Queue(QueueBase):
                 if (name := self._agent(agent_id, beat)) is not None
             },
         )
+
+    def is_at_its_place(self, member: Member, task: Waiting) -> tuple[bool, bool]:
+        """Whether a member is how this task waits, and whether its score is right, too.
+
+        A task whose time came may still be among the due ones, already in its lane, or both.
+        """
+        if member.place == DUE:
+            is_right = task.is_due_later and member.text == self._due_member(task).encode()
+            return is_right, float(member.score) == task.ready
+        has_score = float(member.score) == self._score(task)
+        is_right = member.place == f"ready:{task.lane}" and member.text == task.id.encode()
+        return is_right and (has_score or not task.is_due_later), has_score
 
     def drop_heartbeat(self, agent_id: str) -> None:
         """Forgets a heartbeat that is none; an agent that lives writes another one within a second."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import redis
 
@@ -23,7 +23,23 @@ from core.wire import Script, Wire
 SCRIPTS_DIR = Path(__file__).resolve().parent / "lua"
 MENDING_TRIES = 5  # somebody may spoil a key again meanwhile
 ODD_LIMIT = 1_000  # kept for `take_odd`
+MEMBER_LIMIT_BYTES = 4_000  # of a member of a sorted set; also in look.lua
+DUE = "due"
+_READY = "ready:"
 _Answer = TypeVar("_Answer")
+
+
+class Member(NamedTuple):
+    """A member of a sorted set, as it was seen. `place` is the set: "due", or "ready:" and a lane."""
+
+    place: str
+    text: bytes
+    score: bytes
+
+    @property
+    def task_id(self) -> str:
+        """The id of the task that it stands for; anything, if it stands for none."""
+        return (self.text.partition(b"|")[0] if self.place == DUE else self.text).decode(errors="replace")
 
 
 class QueueBase:
@@ -92,6 +108,40 @@ class QueueBase:
             "ready tasks": sum(self.depths().values()),
             "due tasks": int(self.redis.zcard(self.keys.due)),
         }
+
+    # sorted sets, member by member
+
+    def sorted_sets(self, cursor: int) -> tuple[int, list[str]]:
+        """Some of the sets that order tasks, and where to go on: 0, where it also begins, is the end.
+
+        What is not named after a lane is removed.
+        """
+        cursor, names = self.redis.scan(cursor, match=f"{self.keys.ready('')}*", count=1_000)
+        found = []
+        for name in names:
+            lane = name.removeprefix(self.keys.ready("").encode())
+            try:
+                found.append(f"{_READY}{Lane.parse(lane.decode())}")
+            except ValueError as error:
+                self.set_aside([Odd("key", name.removeprefix(self.keys.prefix.encode()).decode(errors="replace"),
+                                    str(error), lane)])  # fmt: skip
+                self.redis.delete(name)
+        return cursor, found
+
+    def members(self, place: str, cursor: bytes, count: int) -> tuple[bytes, list[Member]]:
+        """About so many members of a set, and where to go on: b"0", where it also begins, is the end."""
+        arguments = [cursor, count, MEMBER_LIMIT_BYTES]
+        cursor, flat, large = self._run("members", [f"{self.keys.prefix}{place}"], arguments)
+        self.set_aside(Odd("member", place, "too large", text) for text in large)
+        values = iter(flat)
+        return cursor, [Member(place, text, score) for text, score in zip(values, values, strict=True)]
+
+    def drop(self, members: Iterable[Member]) -> int:
+        """Removes members, if they are still as they were seen; returns how many."""
+        arguments: dict[str, list[bytes]] = {}
+        for member in members:
+            arguments.setdefault(member.place, []).extend((member.score, member.text))
+        return sum(int(self._run("drop", [f"{self.keys.prefix}{place}"], given)) for place, given in arguments.items())
 
     # what does not belong there
 

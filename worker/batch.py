@@ -11,6 +11,7 @@ from core.models import Lane, Waiting
 from core.placement import AgentSlots, Candidate
 from core.protocol import AgentInfo, Checkpoint, Order, Pair
 from core.quarantine import Odd
+from core.queue_base import Member
 from core.store.dependants import NONE, Ended
 from core.store.ticking import Claimed, Completion, Settlement, Stale
 from core.validation import Submission
@@ -74,6 +75,7 @@ class Batch:
     successes: Successes = field(default_factory=dict)
     began: float = 0.0  # monotonic seconds: when what it is made from had been collected
     sweep: Sweep | None = None
+    members: list[Member] = field(default_factory=list)  # of Redis, to be compared with their rows (with a sweep)
     held: list[Pair] = field(default_factory=list)  # pairs to be compared with their rows
     ping: bool = False
     odd: list[Odd] = field(default_factory=list)  # what could not be processed
@@ -142,6 +144,7 @@ class Committed:
     joined: list[str] = field(default_factory=list)  # ids of new boots of agents
     lost: list[str] = field(default_factory=list)
     sweep_next: str | None = None
+    compared: dict[str, Waiting | None] = field(default_factory=dict)  # tasks of `members`; None: it does not wait
     database_time: float | None = None
     holds: Holds | None = None
     odd: list[Odd] = field(default_factory=list)  # what PostgreSQL refused
@@ -164,7 +167,7 @@ class Committed:
         """Takes over what another part of the transaction returned."""
         for name in ("waiting", "replies", "orphans", "joined", "lost"):
             getattr(self, name).extend(getattr(other, name))
-        for name in ("claimed", "sweep_next", "database_time", "holds", "parents_next"):
+        for name in ("claimed", "sweep_next", "database_time", "holds", "parents_next", "compared"):
             if getattr(other, name):
                 setattr(self, name, getattr(other, name))
         self.ended += other.ended

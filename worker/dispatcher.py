@@ -22,11 +22,11 @@ from worker.failpoints import COLLECTED, COMMITTED, PUBLISHED, failpoint
 from worker.monitor.agents_live import agents_live
 from worker.monitor.ticks import Tick, TickLog
 from worker.parts import CLAIMS, PARENTS, RECORD
-from worker.parts import SWEEP as SWEEP_PART
 from worker.placing import Placing
 from worker.postponed import SLICE
 from worker.progress import Progress
 from worker.publication import odd_of, publication_of, publish_apart, settle_unpublished
+from worker.sweeping import Sweeping
 from worker.term import Term, TermFactory
 from worker.unprocessable import audit
 
@@ -57,6 +57,7 @@ class Dispatcher:
         self._queue = terms.queue
         self._clock = clock
         self._placing = Placing(terms.queue, clock, terms.policy_of)
+        self._sweeping = Sweeping(terms.queue)
         self._asked: set[str] = set()
         self._stop = threading.Event()
         self._last_trouble = ""
@@ -215,8 +216,7 @@ class Dispatcher:
             self._inspect(term, batch)
         if SWEEP in self._asked or term.recovery.is_rebuilding:
             self._asked.discard(SWEEP)
-            batch.sweep = term.recovery.next_sweep()
-            batch.parents_after = term.offspring.next_sweep()
+            self._sweeping.begin(term, batch)
         term.recovery.conclude(term.results_after, batch)
         self._placing.place(term, batch)
 
@@ -240,6 +240,7 @@ class Dispatcher:
         self._queue.quarantine.add(batch.odd)
         self._queue.set_aside(committed.odd)
         batch.consumed = self._note_left(term, batch, committed)
+        self._sweeping.conclude(term, batch, committed)
         publication, claims = publication_of(term.ledger, batch, committed, self._terms.policy_of)
         term.unpublished += committed.unpublished
         term.ledger.durations.note_inputs(committed.claimed)
@@ -257,8 +258,6 @@ class Dispatcher:
                 term.ledger.hot_lanes.add(task.lane)
             elif term.next_due is None or task.ready < term.next_due:
                 term.next_due = task.ready
-        if batch.sweep is not None and SWEEP_PART not in committed.left_parts:
-            term.recovery.note_sweep(committed.sweep_next)
         if committed.holds is not None:
             term.ledger.hold(committed.holds)
         if committed.database_time is not None:

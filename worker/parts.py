@@ -127,6 +127,8 @@ def _sweep(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     if batch.sweep is not None:
         waiting, committed.sweep_next = recovering.open_slice(tx, batch.sweep.after, batch.sweep.limit)
         committed.waiting += waiting
+        if batch.members:
+            committed.compared = recovering.how_they_wait(tx, list({member.task_id for member in batch.members}))
 
 
 def _find_parents(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:

@@ -8,7 +8,7 @@ from itertools import islice
 
 from core.clock import Clock
 from core.models import Lane
-from core.placement import AgentSlots, Candidate, Rotation, place
+from core.placement import SCORE_LIMIT, AgentSlots, Candidate, Rotation, place
 from core.protocol import is_task_id
 from core.quarantine import Odd
 from core.queue import Queue
@@ -20,7 +20,6 @@ from worker.unprocessable import ESCAPES, reason_of
 LOOK_LIMIT = 2_000  # ids of a lane in one tick
 INPUTS_LIMIT_BYTES = 8 << 20  # of a lane in one tick, by the largest inputs of its type
 LANES_LIMIT = 1_000  # in one tick
-SCORE_LIMIT = 1e15  # seconds; a lane's score is a time, less a head start
 
 Placed = list[tuple[Candidate, AgentSlots]]
 

@@ -7,7 +7,7 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'L
     local id, score, lane = string.match(member, '^([^|]*)|([^|]*)|(.*)$')
     redis.call('ZREM', KEYS[2], member) -- the deletion first: a full Redis takes the rest then
     local place = score and string.match(score, '^[%d.eE+-]+$') and tonumber(score)
-    if #member <= 4000 and place and place > -1e15 and place < 1e15 then
+    if #member <= 4000 and place and place > -3e11 and place < 3e11 then
         redis.call('ZADD', KEYS[3] .. ':' .. lane, score, id)
         redis.call('SADD', KEYS[1], lane)
         moved[#moved + 1] = lane

@@ -55,6 +55,12 @@ def open_slice(tx: Transaction, after: str, limit: int) -> tuple[list[Waiting], 
     return waiting, rows[-1][0] if len(rows) == limit else None
 
 
+def how_they_wait(tx: Transaction, ids: Sequence[str]) -> dict[str, Waiting | None]:
+    """Of these tasks, those that exist: id → how it waits; None if it does not."""
+    rows = tx.rows(queries("recovery")["how_they_wait"], {"ids": plain(ids)})
+    return {row[0]: Waiting.from_row(row) if row[1] in ("pending", "scheduled") else None for row in rows}
+
+
 def not_held(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
     """Of these pairs, those that are no longer their task's current claim."""
     ids, attempts = zip(*pairs, strict=True)

@@ -19,6 +19,11 @@ SELECT extract(epoch FROM clock_timestamp())::float8
 SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8
 FROM tasks WHERE finished_at IS NULL AND id > %(after)s::uuid ORDER BY id LIMIT %(limit)s
 
+-- name: how_they_wait
+-- These tasks, in the shape of the sweep's.
+SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8
+FROM tasks WHERE id = ANY(%(ids)s::uuid[])
+
 -- name: claimed_tasks
 -- Every task that an agent has, in the shape of a claim (what only the agent needs is left out), and since when.
 SELECT id, attempt, type, '', timeout_seconds, NULL, priority, assigned_agent_id, max_attempts, refunded, refunds, 0,

@@ -8,11 +8,13 @@ import pytest
 from msgspec import Raw
 
 from core.protocol import Done, Gone, Log, Progress, Returned, Started, encode
+from core.store import reading
 from tests.engine import Engine, InlineAgent, RunningAgent, set_agent_environment
 from tests.servers import wait_until
 from worker.agents.pool_config import AgentSpec
 
 DEEP = "[" * 2_000 + "]" * 2_000
+NOBODY = "0190a000-0000-7000-8000-000000000000"
 FAR = f"{(1 << 64) - 1}-{(1 << 64) - 1}"
 
 
@@ -120,6 +122,11 @@ MEMBERS: dict[str, Callable[[Engine, str], object]] = {
         p + "ready:default|demo.echo|", {"0190a000-0000-7000-8000-000000000000": "-inf"}
     ),
     "due": lambda e, p: e.redis.zadd(p + "due", {b"\xff": 0, "a|nan|b": 1, "a|1|b": 2, "||": "-inf", "a| 1|b|c|": 0}),
+    "due, far": lambda e, p: e.redis.zadd(p + "due", {"x": "+inf", f"{NOBODY}|1|default|demo.no|": 1.8e12, "||": 4e9}),
+    "due, no task": lambda e, p: e.redis.zadd(p + "due", {f"{NOBODY}|1|default|demo.echo|": 4e9}),
+    "lane of nobody": lambda e, p: e.redis.zadd(p + "ready:default|demo.no|", {"x": 1, "y" * 5_000: 2, NOBODY: 3}),
+    "lane, far": lambda e, p: e.redis.zadd(p + "ready:default|demo.no|", {NOBODY: "+inf", NOBODY[:-1] + "1": 1.8e12}),
+    "no lane": lambda e, p: e.redis.zadd(p.encode() + b"ready:\xff", {NOBODY: 1}),
     "wake": lambda e, p: [e.redis.xadd(p + "wake", {"m": text}) for text in (b"\xff", "a|b", "x" * 10_000)],
     "wake id": lambda e, p: e.redis.xadd(p + "wake", {"m": ""}, id=FAR),
     "results id": lambda e, p: e.redis.xadd(p + "results", {"m": "[]"}, id=FAR),
@@ -130,11 +137,48 @@ MEMBERS: dict[str, Callable[[Engine, str], object]] = {
 
 @pytest.mark.parametrize("what", MEMBERS)
 def test_an_odd_member_is_removed(engine: Engine, what: str) -> None:
+    """Whenever its time would come, and also where nobody ever looks."""
     engine.worker()
     engine.agent()
     MEMBERS[what](engine, engine.queue.keys.prefix)
     assert_work_goes_on(engine)
     wait_until(lambda: engine.queue.quarantine.count() > 0)
+    wait_until(lambda: not [key for key in engine.redis.keys(engine.queue.keys.prefix + "*") if holds_tasks(key)])
+
+
+def holds_tasks(key: bytes) -> bool:
+    return key.endswith(b":due") or b":ready:" in key
+
+
+@pytest.mark.parametrize("state", ["pending", "scheduled", "cancelled"])
+def test_a_task_waits_where_its_row_says(engine: Engine, state: str) -> None:
+    """Whatever times and lanes Redis has for it; what is over waits nowhere, and that is nothing odd."""
+    engine.worker()
+    engine.define("demo.far", lambda given, context: given)
+    later = {"delay_seconds": 3600} if state == "scheduled" else {}
+    task_id = engine.submit("demo.far", **later)
+    with engine.database.transaction() as tx:
+        [task] = reading.waiting(tx, [task_id])
+    if state == "cancelled":
+        engine.submitter.operators.cancel(task_id, actor="test", reason="test")
+    keys = engine.queue.keys
+    member = engine.queue._due_member(task)
+    engine.redis.zadd(keys.due, {member: 9e9, f"{task_id}|5.0|default|demo.no|": 8e9})
+    engine.redis.zadd(keys.ready("default|demo.far|"), {task_id: 9e9})
+    engine.redis.zadd(keys.ready("default|demo.no|"), {task_id: 5})
+    in_due = [(member.encode(), task.ready)]
+    in_lane = [(task_id.encode(), task.ready)]
+
+    def places() -> list[object]:
+        names = (keys.due, keys.ready("default|demo.far|"), keys.ready("default|demo.no|"))
+        return [engine.redis.zrange(name, 0, -1, withscores=True) for name in names]
+
+    wanted = {"pending": [[], in_lane, []], "scheduled": [in_due, [], []], "cancelled": [[], [], []]}[state]
+    wait_until(lambda: places() == wanted)
+    assert engine.queue.quarantine.count() == 0
+    if state == "pending":
+        engine.agent()
+        assert engine.wait_for(task_id).state == "completed"
 
 
 @pytest.mark.parametrize(

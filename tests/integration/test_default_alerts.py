@@ -14,7 +14,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +24,29 @@ import pytest
 
 from core.alert_rules import DEFAULT_RULES
 from core.clock import Clock
-from core.config import Settings
+from core.config import ENV_PREFIX, Settings
 from core.database import connect_driver
 from core.errors import PermanentError
 from core.quarantine import Odd
 from core.registry import RetryPolicy
 from core.store.rolling import HOUR
-from tests.engine import Engine, Payload, running_engine, set_agent_environment
+from tests.browser.dashboards import free_port
+from tests.engine import Engine, Payload, RunningWorker, running_engine, set_agent_environment
 from tests.servers import wait_until
 from tests.webhooks import Hook, webhook_server
+from worker import dashboard_keeper
 from worker.agents.context import TaskContext
+from worker.agents.pool import Pool
 from worker.agents.pool_config import AgentSpec
+from worker.dashboard_keeper import DashboardKeeper
+from worker.dashboard_process import DashboardProcess
+from worker.dispatcher import Dispatcher
 from worker.duties import Duties
+from worker.health import WorkerHealth
 from worker.monitor import observer
 from worker.monitor.monitor import Monitor
 from worker.monitor.observed import Observed
-from worker.monitor.signals import OwnState
+from worker.prove.faulty_servers import FaultyRedis
 
 SECRET = "not a secret"
 SECRET_ENV = "TASKYARD_TEST_WEBHOOK_SECRET"
@@ -56,6 +63,7 @@ class Watch:
     hook: Hook
     folder: Path
     monitor: Monitor | None = None
+    duties: Duties = field(default_factory=Duties)
 
     def start(self, rule: str, dispatcher: Any = None, **changes: Any) -> None:
         """A monitor with one of the shipped rules, scaled down."""
@@ -76,13 +84,15 @@ class Watch:
         self.monitor.sample()
         self.monitor.evaluate()
 
-    def tell_of_itself(self, **state: Any) -> None:
-        """Has the worker of this monitor say so of itself; without anything, that all is well."""
+    def look_at_itself(self, dispatcher: Dispatcher, pool: Pool | None = None) -> WorkerHealth:
+        """Has the rules see what the health of a worker with these parts says."""
         assert self.monitor is not None
-        well: dict[str, Any] = {"stalled_seconds": 0.0, "waits_for": "", "unwell_agents": {}}
-        well |= {"dashboard_problem": None, "late_duties": {}}
-        own = OwnState(**(well | state))
-        self.monitor._own = lambda: own
+        engine = self.engine
+        pool = pool or Pool((), engine.settings.redis_url, engine.queue, 1.0, engine.settings.data_dir)
+        server_watch = self.monitor.observer.server_watch
+        health = WorkerHealth(dispatcher, self.duties, pool, server_watch, lambda: False)
+        self.monitor.watch(health, self.duties)
+        return health
 
     def wait_for_any(self, event: str) -> dict[str, Any]:
         """Looks again and again until the webhook tells of such an event, whatever its subject."""
@@ -436,46 +446,87 @@ def test_unlike_itself(watch: Watch) -> None:
 
 
 def test_dispatcher_stalled(watch: Watch) -> None:
-    watch.start("dispatcher stalled")
-    watch.tell_of_itself(stalled_seconds=25.0, waits_for="PostgreSQL, to commit a tick")
-    watch.wait_for("firing", "dispatcher")
-    watch.tell_of_itself()
-    watch.wait_for("resolved", "dispatcher")
+    """Redis takes nothing from the one that leads: its disk is full."""
+    with FaultyRedis(watch.engine.settings.redis_url) as faulty:
+        settings = watch.engine.settings.model_copy(update={"redis_url": faulty.url})
+        worker = RunningWorker(settings, watch.engine.registry, "stalled")
+        try:
+            wait_until(lambda: worker.is_leading)
+            watch.start("dispatcher stalled", worker.dispatcher, threshold=4, clear=2)
+            watch.look_at_itself(worker.dispatcher)
+            watch.look()
+            assert watch.hook.requests == []
+            faulty.refuse("MISCONF Redis is configured to save RDB snapshots")
+            told = watch.wait_for("firing", "dispatcher")
+            assert "MISCONF" in told["message"]
+            faulty.allow()
+            watch.wait_for("resolved", "dispatcher")
+        finally:
+            worker.stop()
     assert_told(watch, "dispatcher stalled", "dispatcher")
 
 
-def test_agents_unhealthy(watch: Watch) -> None:
-    watch.start("agents unhealthy")
-    watch.tell_of_itself(unwell_agents={"coder-1": "all its slots are stuck"})
-    watch.wait_for("firing", "coder-1")
-    watch.tell_of_itself()
-    watch.wait_for("resolved", "coder-1")
-    assert_told(watch, "agents unhealthy", "coder-1")
+def test_agents_unhealthy(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent ends, and can't start again: its task module was broken meanwhile."""
+    worker = watch.engine.worker()
+    with watch.engine.pool(AgentSpec("victim", "test", ("diagnostic.*",), (), 1)) as pool:
+        wait_until(lambda: not pool.unwell(), 20)
+        watch.start("agents unhealthy", worker.dispatcher)
+        health = watch.look_at_itself(worker.dispatcher, pool)
+        watch.look()
+        assert watch.hook.requests == []
+        with monkeypatch.context() as broken:
+            broken.setenv("TASKYARD_TASK_MODULES", "tests.no_such_module")
+            [agent] = watch.engine.online()
+            os.kill(agent.pid, signal.SIGKILL)
+            watch.wait_for("firing", "victim")
+            wait_until(lambda: "it ended with code" in health.own_state().unwell_agents.get("victim", ""), 20)
+            assert [e["event"] for e in watch.hook.events(SECRET)] == ["firing"], "it is tried again meanwhile"
+        watch.wait_for("resolved", "victim")
+    assert_told(watch, "agents unhealthy", "victim")
 
 
-def test_dashboard_down(watch: Watch) -> None:
-    watch.start("dashboard down")
-    watch.tell_of_itself(dashboard_problem="it ended with code -9")
-    watch.wait_for("firing", "dashboard")
-    watch.tell_of_itself()
-    watch.wait_for("resolved", "dashboard")
+def test_dashboard_down(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process is stopped, as by a debugger, and answers nobody."""
+    monkeypatch.setattr(dashboard_keeper, "DOWN_SECONDS", 4.0)
+    monkeypatch.setattr(dashboard_keeper, "ASK_SECONDS", 0.2)
+    monkeypatch.setattr(dashboard_keeper, "ANSWER_SECONDS", 1.0)
+    settings = watch.engine.settings
+    names = ("database_url", "redis_url", "namespace")
+    environment = {f"{ENV_PREFIX}{name.upper()}": str(getattr(settings, name)) for name in names}
+    page = DashboardProcess(settings.model_copy(update={"dashboard_port": free_port()}), environment)
+    keeper = DashboardKeeper(page)
+    keeper.start()
+    try:
+        assert keeper.wait_until_ready()
+        worker = watch.engine.worker()
+        watch.start("dashboard down", worker.dispatcher)
+        watch.look_at_itself(worker.dispatcher).dashboard = keeper
+        watch.look()
+        assert watch.hook.requests == []
+        os.kill(page.pid, signal.SIGSTOP)
+        told = watch.wait_for("firing", "dashboard")
+        assert told["message"].startswith(f"the dashboard can't be opened: {page.url} has not answered for ")
+        os.kill(page.pid, signal.SIGCONT)
+        watch.wait_for("resolved", "dashboard")
+    finally:
+        keeper.stop()
+    assert keeper.restarts == 0
     assert_told(watch, "dashboard down", "dashboard")
 
 
 def test_duties_late(watch: Watch) -> None:
-    watch.start("duties late")
-    gate, duties = threading.Event(), Duties()
-    hanging = threading.Thread(target=duties.watched("hang", lambda: gate.wait(WAIT_SECONDS), 0.1), daemon=True)
+    gate = threading.Event()
+    worker = watch.engine.worker()
+    watch.start("duties late", worker.dispatcher)
+    watch.look_at_itself(worker.dispatcher)
+    hanging = threading.Thread(target=watch.duties.watched("hang", lambda: gate.wait(WAIT_SECONDS), 0.5), daemon=True)
     hanging.start()
-
-    def look_at_duties() -> None:
-        watch.tell_of_itself(late_duties=duties.late())
-
-    watch.wait_for("firing", "hang", look_at_duties)
+    watch.wait_for("firing", "hang")
     gate.set()
     hanging.join()
-    duties.watched("hang", lambda: None, WAIT_SECONDS)()
-    watch.wait_for("resolved", "hang", look_at_duties)
+    watch.duties.watched("hang", lambda: None, WAIT_SECONDS)()  # and it is not due again here
+    watch.wait_for("resolved", "hang")
     assert_told(watch, "duties late", "hang")
 
 

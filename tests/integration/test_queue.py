@@ -132,6 +132,26 @@ def test_forgetting_takes_a_task_out(queue: Queue) -> None:
     assert queue.redis.zcard(queue.keys.due) == 0
 
 
+# member by member
+
+
+def test_only_what_is_as_it_was_seen_is_dropped(queue: Queue) -> None:
+    queue.push([waiting(1), waiting(2), waiting(3, ready=NOW + 60, due=True)])
+    seen = [m for place in (f"ready:{WORK}", "due") for m in queue.members(place, b"0", 100)[1]]
+    assert [m.task_id for m in seen] == [task_id(n) for n in (1, 2, 3)]
+    queue.push([waiting(1, ready=NOW + 1)])
+    assert queue.drop(seen) == 2
+    assert ready(queue) == [(task_id(1), NOW + 1)]
+    assert queue.drop(seen) == 0
+
+
+def test_scores_that_no_float_has_are_compared(queue: Queue) -> None:
+    for score_ in ("+inf", "-inf", 1e300, 0.1):
+        queue.redis.zadd(queue.keys.due, {f"x{score_}": score_})
+    _, seen = queue.members("due", b"0", 100)
+    assert queue.drop(seen) == len(seen) == 4
+
+
 # look
 
 

@@ -464,6 +464,15 @@ def test_the_sweep_sees_every_waiting_task_once(tx: DriverTransaction) -> None:
     assert seen == sorted(reading.waiting(tx, expected))
 
 
+def test_how_tasks_wait(tx: DriverTransaction) -> None:
+    for number, state in enumerate(TaskState):
+        insert(tx, state, number)
+    ids = [task_id(n) for n in range(len(TaskState))]
+    found = recovering.how_they_wait(tx, [*ids, task_id(99)])
+    assert set(found) == set(ids)
+    assert sorted(task for task in found.values() if task) == sorted(reading.waiting(tx, ids))
+
+
 def test_the_pairs_that_are_not_held(tx: DriverTransaction) -> None:
     insert(tx, "assigned", 1)
     insert(tx, "cancelled", 2)

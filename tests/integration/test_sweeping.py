@@ -1,0 +1,46 @@
+"""The sweep's way through what Redis holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from core.config import Settings
+from core.models import Lane, Waiting
+from tests.engine import Engine, running_engine
+from tests.unit.ledger_support import task_id
+from worker.sweeping import PAGE, STEPS, Sweeping
+
+LANES = 3 * STEPS
+LARGE = 3 * PAGE
+LIMIT = PAGE + 128  # a small set comes whole
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    with running_engine(settings) as engine:
+        yield engine
+
+
+def test_a_round_sees_every_member_a_page_at_a_time(engine: Engine) -> None:
+    lanes = [Lane("default", f"demo.n{n}") for n in range(LANES)]
+    tasks = [Waiting(task_id(n), lane, 1, 1e9 + n, False) for n, lane in enumerate(lanes)]
+    tasks += [Waiting(task_id(LANES + n), lanes[n % 3], 1, 1e9 + n, n % 2 == 0) for n in range(LARGE)]
+    engine.queue.push(tasks)
+    sweeping = Sweeping(engine.queue)
+    for _ in range(2):
+        seen: set[str] = set()
+        sweeps = 0
+        while sweeps == 0 or sweeping._sets or sweeping._next_sets:
+            page = sweeping._read()
+            assert len(page) <= 2 * LIMIT
+            seen |= {member.task_id for member in page}
+            sweeps += 1
+        assert seen == {task.id for task in tasks}
+        assert sweeps >= 4
+
+
+def test_an_empty_redis_is_a_short_round(engine: Engine) -> None:
+    sweeping = Sweeping(engine.queue)
+    assert [sweeping._read() for _ in range(3)] == [[], [], []]

@@ -210,7 +210,7 @@ def _listed(field: str, value: object, limit: int, of: str) -> list[object]:
 
 
 def _tags(given: object) -> tuple[str, ...]:
-    if given == ():
+    if given is NOTHING:
         return ()
     tags = {check_label(f"requires.{at}", tag) for at, tag in enumerate(_listed("requires", given, TAG_LIMIT, _TAGS))}
     return tuple(sorted(tags))

@@ -327,12 +327,12 @@ def test_a_child_whose_key_is_open_stalls_neither_tick_nor_siblings(running: Eng
     def parent(given: Payload, context: TaskContext) -> Payload:
         started.set()
         go_on.wait(10)
-        return Payload(child=context.submit("demo.echo", {"n": 1}))
+        return Payload(child=context.submit("demo.echo", {"n": 1}, key="mine"))
 
     running.define("demo.parent", parent)
     task_id = running.submit("demo.parent")
     assert started.wait(10)
-    key = f"{task_id}/1"
+    key = f"{task_id}/key/mine"
     insert = (
         "INSERT INTO tasks (id, queue, type, state, priority, input, max_attempts, timeout_seconds, ready_at,"
         " created_at, idempotency_key, content_hash)"

@@ -80,7 +80,7 @@ def test_neighbours_of_a_blocker_are_not_charged_and_everybody_learns_of_it(engi
         ("both", [("stdout", "to output"), ("stderr", "to error\nWARNING acme.client: by a logger")]),
         ("program", [("stdout", "from a program\nand its error")]),
         ("secret", [("stdout", "password=***")]),
-        ("odd", [("stdout", "\\xff\\xfe� odd\nhalf \\ud800")]),
+        ("odd", [("stdout", "\\xff\\xfe\\x00 odd\nhalf \\ud800")]),
     ],
 )
 def test_output_is_in_the_task_s_log(

@@ -39,7 +39,7 @@ def is_broken(engine: Engine) -> dict[str, bool]:
 
 def family(engine: Engine) -> tuple[str, str, str]:
     """A parent that has failed, its child, and a child of that: both cancelled."""
-    parent = engine.submit("demo.flaky")
+    parent = engine.submit("demo.flaky", delay_seconds=0.5)  # until the others are there
     child = engine.submit("demo.echo", after=[parent])
     grandchild = engine.submit("demo.echo", after=[child])
     engine.wait_for(parent, "failed")

@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.models import Lane
@@ -69,6 +69,11 @@ def candidates(count: int, seconds: float = SHORT_SECONDS, queue: str = "default
     return [Candidate(f"{queue}-{i}", Lane(queue, "code.run"), float(i), seconds) for i in range(count)]
 
 
+# a busy machine is no fault of what is tested
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@unhurried
 @given(candidate_lists(), agent_lists(), st.sampled_from(sorted(CHOOSERS)), st.integers(0, 5), st.integers(0, 5))
 def test_what_is_placed_fits(
     waiting: list[Candidate], agents: list[AgentSlots], policy: str, next_agent: int, next_queue: int
@@ -91,6 +96,7 @@ def test_what_is_placed_fits(
         assert (a.open_tasks, a.open_seconds) == (before[a.id].open_tasks, before[a.id].open_seconds)
 
 
+@unhurried
 @given(candidate_lists(), agent_lists(), st.sampled_from(sorted(CHOOSERS)))
 def test_nothing_waits_that_an_agent_has_room_for(
     waiting: list[Candidate], agents: list[AgentSlots], policy: str
@@ -102,6 +108,7 @@ def test_nothing_waits_that_an_agent_has_room_for(
             assert not (a.accepts_work and a.can_take(candidate.lane) and a.has_room(COVER_SECONDS))
 
 
+@unhurried
 @given(candidate_lists(), agent_lists(), st.sampled_from(sorted(CHOOSERS)), st.integers(0, 5))
 def test_within_a_lane_the_lowest_score_goes_first(
     waiting: list[Candidate], agents: list[AgentSlots], policy: str, next_queue: int

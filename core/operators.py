@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 
 from core.database import Database, DriverTransaction
-from core.errors import IllegalTransition, Unavailable
+from core.errors import Busy, IllegalTransition, Unavailable
 from core.hints import Hints
 from core.inputs import refused
 from core.states import Priority
@@ -19,6 +20,8 @@ from core.texts import said
 from core.validation import check_priority
 
 TREE_BATCH = 500  # tasks cancelled in one transaction
+TREE_PATIENCE_SECONDS = 5.0  # with rows that somebody else holds, as all else that operators do
+TREE_PAUSE_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +53,8 @@ class Operators:
         """Cancels a task, if it is open, and all unfinished ones below it; returns how many below.
 
         The task goes first, so that it submits no more; then what it submitted, and theirs, in batches, until none is
-        left that can be cancelled. Raises IllegalTransition if nothing of it is open, and as `cancel` does.
+        left. Rows that somebody else holds are passed over and tried again for 5 s; Busy then says how many are left.
+        Raises IllegalTransition if nothing of it is open, and as `cancel` does.
         """
         below = self.open_below(task_id)
         try:
@@ -58,14 +62,19 @@ class Operators:
         except IllegalTransition:
             if not below:
                 raise
-        count = 0
+        count, give_up_at = 0, time.monotonic() + TREE_PATIENCE_SECONDS
         while below := self.open_below(task_id):
             done = 0
             for first in range(0, len(below), TREE_BATCH):
-                done += self.cancel_many(below[first : first + TREE_BATCH], actor=actor, reason=reason)[0]
+                done += self._cancel_free(below[first : first + TREE_BATCH], actor, reason)
             count += done
-            if not done:
-                break
+            if done:
+                give_up_at = time.monotonic() + TREE_PATIENCE_SECONDS
+            elif time.monotonic() > give_up_at:
+                with locking.naming_holders(self._database):
+                    raise _left(len(below))
+            else:
+                time.sleep(TREE_PAUSE_SECONDS)
         return count
 
     def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
@@ -111,6 +120,14 @@ class Operators:
         with locking.naming_holders(self._database), self._database.transaction() as tx:
             yield tx
 
+    def _cancel_free(self, task_ids: Sequence[str], actor: str, reason: str) -> int:
+        """`cancel_many` of those whose rows nobody else holds; returns how many."""
+        with self._transaction() as tx:
+            cancelled, below = operating.cancel_many(tx, operating.lock_open(tx, task_ids), actor, reason)
+        self._tell_cancelled(cancelled)
+        self._cancel_below(below, actor)
+        return len(cancelled)
+
     def _cancel_below(self, below: Slice, actor: str) -> int:
         """Cancels slice by slice what waits for tasks that are cancelled; returns how many, the first slice included.
 
@@ -137,6 +154,11 @@ class Operators:
         queued = [task for task in changed if task.is_queued]
         self._hints.forget([task.waiting._replace(priority=int(task.earlier)) for task in queued])
         self._hints.push([task.waiting for task in queued])
+
+
+def _left(count: int) -> Busy:
+    text = said("somebody else has locked unfinished tasks below: {left} left, try again", left=count)
+    return Busy(text, is_locked=True)
 
 
 def check_task_id(value: object) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import BaseModel, Field, field_validator
 
 from core.errors import PermanentError
-from core.registry import task_type
+from core.registry import RetryPolicy, task_type
 from worker.agents.context import TaskContext
 from worker.agents.watchdog import HandlerTimedOut
 
@@ -569,3 +569,34 @@ def prints_forever(given: Nothing, context: TaskContext) -> Nothing:
 async def async_prints_forever(given: Nothing, context: TaskContext) -> Nothing:
     while True:
         print("again")
+
+
+@_both("bear", retry=RetryPolicy(backoff_seconds=0.0))
+def bear(given: Case, context: TaskContext) -> Value:
+    """Submits equal children, and is killed in the middle of it in each of its first attempts."""
+    if given.case == "forked":
+        return Value(value=_asked_of_a_fork(context))
+    done = context.last_checkpoint or 0
+    for number in range(done, 4):
+        context.submit(
+            "diagnostic.echo", {"value": "equal"}, after=[], requires=set(), title=f"of {given.case}", max_attempts=2
+        )
+        if context.attempt == number + 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        context.checkpoint(number + 1)
+    return Value(value=context.attempt)
+
+
+def _asked_of_a_fork(context: TaskContext) -> str:
+    """What a forked process is told when it submits."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        try:
+            said = context.submit("diagnostic.echo", {"value": "forked"})
+        except PermanentError as error:
+            said = str(error)
+        os.write(writer, said.encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        return answer.read()

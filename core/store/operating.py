@@ -48,6 +48,11 @@ def cancel_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) ->
     return [Cancelled(Waiting.from_row(row), row[8] if row[1] in CLAIMED else None, row[7]) for row in rows], below
 
 
+def lock_open(tx: Transaction, ids: Sequence[str]) -> list[str]:
+    """Of these tasks, the open ones whose rows nobody else holds; nobody changes them until the transaction's end."""
+    return [row[0] for row in tx.rows(queries("operators")["lock_open"], {"ids": plain(ids)})]
+
+
 def retry_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) -> list[Waiting]:
     """Makes those pending that failed or were cancelled, each with a new budget; returns them.
 

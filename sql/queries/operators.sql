@@ -25,6 +25,10 @@ WITH current AS MATERIALIZED (
 )
 SELECT id, state, queue, type, requires, priority, ready, attempt, assigned_agent_id FROM cancelled
 
+-- name: lock_open
+-- Of these tasks, the open ones whose rows nobody else holds.
+SELECT id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND finished_at IS NULL ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+
 -- name: retry
 -- failed | cancelled → pending, with a whole new budget of attempts; or → scheduled, where its submitter set a time that
 -- is still to come (a time to come after an attempt is a pause before the next one, which a retry ends). One that waited

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from typer.testing import CliRunner
 
-from core.errors import IllegalTransition, PermanentError
+from core import operators
+from core.errors import Busy, IllegalTransition, PermanentError
 from tests.engine import Engine, Payload
 from tests.gates import Gate
 from tests.servers import wait_until
@@ -81,6 +82,29 @@ def test_equal_children_after_a_checkpoint_are_new_ones(engine: Engine) -> None:
     task_id = run_parent(engine, parent)
     assert engine.wait_for(task_id).state == "completed"
     assert children_of(engine, task_id) == ["7"] * 4
+
+
+def test_children_that_are_submitted_while_a_checkpoint_is_saved_are_all_made(engine: Engine) -> None:
+    asked: list[str] = []
+
+    def parent(given: Payload, context: TaskContext) -> Payload:
+        is_over = threading.Event()
+
+        def submit() -> None:
+            while not is_over.is_set():
+                asked.append(context.submit("demo.child", {"n": 1}))
+
+        with ThreadPoolExecutor(1) as threads:
+            submitting = threads.submit(submit)
+            for state in range(30):
+                context.checkpoint(state)
+            is_over.set()
+            submitting.result()
+        return Payload()
+
+    task_id = run_parent(engine, parent)
+    assert engine.wait_for(task_id).state == "completed"
+    assert len(asked) == len(set(asked)) == len(children_of(engine, task_id))
 
 
 def test_the_readmes_example_makes_one_child(engine: Engine) -> None:
@@ -212,6 +236,21 @@ def test_cancel_says_what_lives_on_and_cancels_it_when_asked(engine: Engine, gat
     assert engine.submitter.operators.open_below(task_id) == []
     with pytest.raises(IllegalTransition):
         engine.submitter.operators.cancel_tree(task_id, actor="me")
+
+
+def test_a_row_that_somebody_holds_keeps_only_its_own_task_from_being_cancelled(
+    engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operators, "TREE_PATIENCE_SECONDS", 1.0)
+    task_id, below = tree(engine, gate)
+    with engine.database.transaction() as tx:
+        tx.rows("SELECT id FROM tasks WHERE id = %(id)s FOR UPDATE", {"id": below[1]})
+        with pytest.raises(Busy, match="below: 1 left, try again"):
+            engine.submitter.operators.cancel_tree(task_id, actor="me")
+        states = {id_: engine.task(id_).state for id_ in (task_id, *below)}
+        assert {id_ for id_, state in states.items() if state != "cancelled"} == {below[1]}
+    assert engine.submitter.operators.cancel_tree(task_id, actor="me") == 1
+    assert engine.task(below[1]).state == "cancelled"
 
 
 def test_a_part_of_a_tree_is_cancelled_alone(engine: Engine, gate: Gate) -> None:

@@ -185,3 +185,24 @@ def test_a_class_of_ones_own_runs_what_it_gets_and_is_started_again(engine: Engi
         process.kill()
         wait_until(lambda: pool.starts["own-1"] == 2, 20)
         assert engine.wait_for(submit(2), "completed", timeout_seconds=20).output == {"by": "own-1"}
+
+
+def children_of(engine: Engine, parent: str) -> int:
+    with engine.database.transaction() as tx:
+        rows = tx.rows("SELECT count(*) FROM tasks WHERE workflow_id = %(id)s AND id <> %(id)s", {"id": parent})
+    return int(rows[0][0])
+
+
+def test_a_parent_that_is_killed_again_and_again_bears_each_child_once(shared: Engine) -> None:
+    task_id = shared.submit("process.bear", {"case": "kills"}, max_attempts=6)
+    task = shared.wait_for(task_id)
+    assert (task.state, task.output) == ("completed", {"value": 5})
+    assert children_of(shared, task_id) == 4
+
+
+def test_a_process_that_a_handler_forks_is_told_to_leave_submitting_to_it(shared: Engine) -> None:
+    task_id = shared.submit("process.bear", {"case": "forked"}, max_attempts=1)
+    task = shared.wait_for(task_id)
+    assert task.output is not None
+    assert "expected a call in the handler's own process" in task.output["value"]
+    assert children_of(shared, task_id) == 0

@@ -6,7 +6,7 @@ refuses the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -62,5 +62,6 @@ def _plain(value: object) -> object:
     if isinstance(value, UUID | uuid_utils.UUID):
         return str(value)
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
-        return [_plain(item) for item in islice(value, AFTER_LIMIT + 1)]
+        items = [_plain(item) for item in islice(value, AFTER_LIMIT + 1)]
+        return sorted(items, key=repr) if isinstance(value, Set) else items  # a set's order is another in each process
     return value

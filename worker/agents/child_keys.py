@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import threading
-from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -13,6 +14,21 @@ import orjson
 from core.errors import PermanentError
 
 KEY_LIMIT = 100  # characters
+UNORDERED = ("requires", "after")  # options whose order means nothing, as in `core.same_call`
+
+
+@dataclass(slots=True)
+class _Numbers:
+    """How many of the same children were named, and which of these numbers are free again."""
+
+    last: int = 0
+    free: list[int] = field(default_factory=list)
+
+    def take(self) -> int:
+        if self.free:
+            return heapq.heappop(self.free)
+        self.last += 1
+        return self.last
 
 
 class ChildKeys:
@@ -25,29 +41,38 @@ class ChildKeys:
     """
 
     def __init__(self, children: int) -> None:
-        self._before = children
-        self._since: Counter[str] = Counter()
+        self._before = self._named = children
+        self._since: dict[str, _Numbers] = {}
         self._mutex = threading.Lock()
 
     def key_of(self, *, type: str, input: bytes, options: Mapping[str, Any]) -> str:
         """The next key for such a child; `input` is JSON."""
-        content = [type, orjson.loads(input), options]
+        content = [type, orjson.loads(input), {name: _unordered(name, value) for name, value in options.items()}]
         text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
         digest = hashlib.blake2b(text, digest_size=12).hexdigest()
         with self._mutex:
-            self._since[digest] += 1
-            return f"{self._before}/{digest}/{self._since[digest]}"
+            self._named += 1
+            return f"{self._before}/{digest}/{self._since.setdefault(digest, _Numbers()).take()}"
 
-    def count(self) -> int:
-        """How many children were named until now, in all attempts."""
+    def give_back(self, key: str) -> None:
+        """The child of this key was refused, or its answer was lost: the next one like it is the same."""
+        before, digest, number = key.split("/")
         with self._mutex:
-            return self._before + self._since.total()
+            if int(before) == self._before:
+                heapq.heappush(self._since[digest].free, int(number))
+                self._named -= 1
 
-    def begin_after(self, children: int) -> None:
-        """A checkpoint was saved, or may have been, after so many children: they are told apart anew from there."""
+    def begin_checkpoint(self) -> int:
+        """How many children come before a checkpoint that is about to be saved; from now on they come after it.
+
+        That holds whatever becomes of it: an attempt that comes by here again must name its children alike, and of
+        those that other threads submit meanwhile none may get the name of another.
+        """
         with self._mutex:
-            self._before = children
-            self._since.clear()
+            if self._named != self._before:
+                self._before = self._named
+                self._since = {}
+            return self._before
 
 
 def own_key(key: object) -> str:
@@ -57,3 +82,7 @@ def own_key(key: object) -> str:
         expected = f"a printable text of 1 to {KEY_LIMIT} characters"
         raise PermanentError(f"key: {shown:.100} is not accepted, expected {expected}")
     return f"key/{key}"
+
+
+def _unordered(name: str, value: Any) -> Any:
+    return sorted(value, key=repr) if name in UNORDERED and isinstance(value, list) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any, Protocol
 
 from core.errors import PermanentError, TaskCancelled
@@ -48,6 +49,7 @@ class TaskContext:
         self.last_checkpoint = last_checkpoint
         self._channel = channel
         self._keys = ChildKeys(children)
+        self._process_id = os.getpid()
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Reports how far the task is: 0.0 … 1.0 and what it does now."""
@@ -64,15 +66,8 @@ class TaskContext:
 
         Raises PermanentError for a state that would not come back as it is, with the part that would not.
         """
-        text, children = json_of("checkpoint", state), self._keys.count()
-        try:
-            self._channel.request({"kind": "checkpoint", "state": text, "children": children})
-        except PermanentError:
-            raise  # refused, and so not saved
-        except BaseException:
-            self._keys.begin_after(children)  # nobody knows: another attempt may resume from it
-            raise
-        self._keys.begin_after(children)
+        text = json_of("checkpoint", state)
+        self._request({"kind": "checkpoint", "state": text, "children": self._keys.begin_checkpoint()})
 
     @property
     def cancelled(self) -> bool:
@@ -97,8 +92,14 @@ class TaskContext:
             "input": input_json(input),
             "options": plain_options(options),
         }
-        request["key"] = self._keys.key_of(**request) if key is None else own_key(key)
-        return str(self._channel.request({"kind": "submit", **request}))
+        if key is not None:
+            return str(self._request({"kind": "submit", **request, "key": own_key(key)}))
+        named = self._keys.key_of(**request)
+        try:
+            return str(self._request({"kind": "submit", **request, "key": named}))
+        except BaseException:
+            self._keys.give_back(named)
+            raise
 
     def send(self, agent: str, message: Any) -> None:
         """Sends a JSON-able message to another agent by name; it is delivered at least once.
@@ -106,7 +107,7 @@ class TaskContext:
         Raises PermanentError for a message that would not arrive as it is.
         """
         check_message(message)
-        self._channel.request({"kind": "send", "agent": agent, "message": message})
+        self._request({"kind": "send", "agent": agent, "message": message})
 
     def receive(self, timeout_seconds: float = 0.0) -> Message | None:
         """The next message that was sent to this task's agent, by its name; None if none comes in time.
@@ -118,8 +119,15 @@ class TaskContext:
         if not (isinstance(timeout_seconds, int | float) and 0 <= timeout_seconds <= RECEIVE_LIMIT_SECONDS):
             expected = f"a number of seconds from 0 to {RECEIVE_LIMIT_SECONDS}"
             raise ValueError(f"receive: timeout_seconds {timeout_seconds!r} is not accepted, expected {expected}")
-        found = self._channel.request({"kind": "receive", "timeout_seconds": float(timeout_seconds)})
+        found = self._request({"kind": "receive", "timeout_seconds": float(timeout_seconds)})
         if found is None:
             self.raise_if_cancelled()
             return None
         return Message(**found)
+
+    def _request(self, message: dict[str, Any]) -> Any:
+        """The answer to a request; a process that the handler forked may ask nothing: it would get others' answers."""
+        if os.getpid() != self._process_id:
+            expected = "a call in the handler's own process: its threads may, processes that it forked may not"
+            raise PermanentError(f"{message['kind']}: process {os.getpid()} is not accepted, expected {expected}")
+        return self._channel.request(message)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.slot_bench import Bench, Recorder, Started
 from tests.integration.waiting import eventually
+from tests.servers import wait_until
 from worker.agents import async_slot, loop_watch, watchdog
 from worker.agents.channel import KEPT_FROM_RUNNING
 
@@ -95,8 +96,7 @@ def test_cancelling_a_neighbour_of_a_blocker_ends_it_and_no_process(bench: Bench
     time.sleep(0.2)
     blocker = block(bench, seconds=1.5)
     victim = victim or bench.begin("async.sleep", {"seconds": 30}, slot=1)
-    time.sleep(0.4)
-    assert bench.runners.cancel(*victim.pair)
+    wait_until(lambda: bench.runners.cancel(*victim.pair), 5, "it is there")  # before it is handed back
     assert victim.failure()[0] == "cancelled"
     assert blocker.end() is not None
     assert bench.stuck == bench.hopeless == []
@@ -105,9 +105,12 @@ def test_cancelling_a_neighbour_of_a_blocker_ends_it_and_no_process(bench: Bench
 
 @pytest.mark.parametrize("where", ["callback", "finally"])
 def test_the_blocker_is_stopped_at_its_timeout_and_its_error_says_where(bench: Bench, where: str) -> None:
-    error = bench.done("async.blocks_elsewhere", {"where": where, "seconds": 20}, timeout_seconds=0.5)
-    assert error is not None
-    assert error.failure is not None
+    for _ in range(3):  # on a busy machine the look may come when the blocker was stopped already
+        error = bench.done("async.blocks_elsewhere", {"where": where, "seconds": 20}, timeout_seconds=0.5)
+        assert error is not None
+        assert error.failure is not None
+        if "task_types.py" in error.failure.message:
+            break
     assert error.failure.error_class == "timeout"
     assert error.failure.message.startswith("ran longer than its timeout of 0.5 s; it blocked its event loop for ")
     assert "task_types.py" in error.failure.message
@@ -117,7 +120,7 @@ def test_the_blocker_is_stopped_at_its_timeout_and_its_error_says_where(bench: B
 
 
 def test_a_blocker_that_can_not_be_stopped_says_where(bench: Bench) -> None:
-    assert bench.done("async.blocking_sleep", {"seconds": 2}, timeout_seconds=0.3) is None
+    assert bench.done("async.blocking_sleep", {"seconds": 6}, timeout_seconds=0.3) is None
     [(_, done)] = bench.stuck
     assert done.failure is not None
     assert "; it blocked its event loop for " in done.failure.message

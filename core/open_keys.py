@@ -6,7 +6,6 @@ import contextlib
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from core.connections import LOCK_TIMEOUT_MS
 from core.errors import Busy
@@ -15,11 +14,8 @@ from core.texts import said
 WAITERS = 2  # that may hold a connection of the pool while they wait
 
 
-@dataclass(frozen=True, slots=True)
 class Alone:
-    """Instead of a result: this submission has to wait, and nobody else should have to."""
-
-    submission: object
+    """Instead of a result: the submission has to wait, and nobody else should have to."""
 
 
 class OpenKeys:

@@ -34,8 +34,9 @@ from core.states import TERMINAL
 from core.store import dependants, locking, reading, submitting
 from core.store.reading import Ending
 from core.store.submitting import Inserted
+from core.task_options import OPTIONS
 from core.texts import said
-from core.validation import OPTIONS, Limits, Submission, validate_submission
+from core.validation import Limits, Submission, validate_submission
 
 CHUNK_SIZE = 2_000
 LEAST_POLL_SECONDS = 0.001
@@ -195,8 +196,7 @@ class Submitter:
         try:
             given = dict(item)
         except Exception as error:  # of a mapping of the caller's, or since it is none
-            expected = said("a mapping of submit's arguments")
-            raise refused(f"submissions.{position}", item, expected) from error
+            raise refused(f"submissions.{position}", item, said("a mapping of submit's arguments")) from error
         try:
             return self._validated(given.pop("type", None), given.pop("input", None), given)
         except SubmissionError as error:
@@ -215,7 +215,7 @@ class Submitter:
         """
         open_keys = self._keys.open_ones()
         together = [s for s in submissions if s.idempotency_key not in open_keys] if open_keys else submissions
-        results: dict[str, str | SubmissionError | Alone] = {s.id: Alone(s) for s in submissions}
+        results: dict[str, str | SubmissionError | Alone] = {s.id: Alone() for s in submissions}
         has_keys = any(s.idempotency_key is not None for s in together)
         try:
             results.update(self._insert(together, GROUP_TIMEOUT_MS if has_keys else None))

@@ -35,21 +35,6 @@ _DEFAULT_PRIORITY = Priority.MEDIUM.label
 # Defaults, told by what they are: to compare what a caller gave would run code of the caller's.
 DEFAULT_QUEUE, _NOBODY = "default", ""
 NOTHING: tuple[str, ...] = ()
-OPTIONS = (
-    "title",
-    "queue",
-    "priority",
-    "timeout_seconds",
-    "max_attempts",
-    "delay_seconds",
-    "run_at",
-    "requires",
-    "idempotency_key",
-    "created_by",
-    "creator_agent_id",
-    "parent_id",
-    "after",
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg2.extensions
@@ -20,15 +21,17 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import make_url
 
 from core.clock import Clock
-from core.config import ENV_PREFIX, Settings
+from core.config import ENV_PREFIX, Settings, load_settings
 from core.database import Database, connect_engine, connect_leader
+from core.embedded import Endpoints
 from core.models import AuditEvent, Task
 from core.protocol import AgentInfo, Done, Run
 from core.queue import Queue
 from core.redis_client import connect_redis
-from core.registry import Isolation, Registry, RetryPolicy, TaskType
+from core.registry import Isolation, Registry, RetryPolicy, TaskType, registry
 from core.store import reading
 from core.submission import Submitter
+from tests.databases import Databases
 from tests.servers import REPOSITORY, end_sessions, wait_until
 from worker.agents import heart, inbox
 from worker.agents.base import BaseAgent
@@ -336,6 +339,28 @@ def set_agent_environment(patch: pytest.MonkeyPatch, settings: Settings) -> None
     for name in ("namespace", "agent_ttl_seconds", "grace_seconds", "data_dir"):
         patch.setenv(f"{ENV_PREFIX}{name.upper()}", str(getattr(settings, name)))
     patch.setenv(f"{ENV_PREFIX}TASK_MODULES", "tests.task_types")
+
+
+@contextlib.contextmanager
+def engine_with_agent(
+    server_endpoints: Endpoints, databases: Databases, data_dir: Path, spec: AgentSpec
+) -> Iterator[Engine]:
+    """An engine of the test types with one agent process, for a module whose tests leave it alive."""
+    with databases.copy() as url, pytest.MonkeyPatch.context() as patch:
+        settings = load_settings(
+            database_url=url,
+            redis_url=server_endpoints.redis_url,
+            namespace=f"test-{uuid.uuid4().hex[:12]}",
+            data_dir=data_dir,
+        )
+        set_agent_environment(patch, settings)
+        registry.load(["tests.task_types"])
+        with running_engine(settings, registry) as engine:
+            engine.worker()
+            with engine.pool(spec):
+                patch.undo()
+                yield engine
+            engine.wipe_redis()
 
 
 def _recorder(logs: list[dict[str, Any]]) -> Callable[..., Any]:

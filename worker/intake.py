@@ -97,7 +97,7 @@ class Intake:
                 try:
                     self._take(report, now, batch)
                 except ESCAPES as error:
-                    self._set_aside(entry, _escaped(report, error), batch)
+                    self._set_aside(_escaped(report, error), batch)
             if not self._held_starts.keeps(entry):
                 batch.consumed.append(entry)
 
@@ -105,9 +105,9 @@ class Intake:
         if type(report) is Done:
             self._done(report, batch)
         elif type(report) is Started:
-            self._started(report, now, self._entry, batch)
+            self._started(report, now, batch)
         elif isinstance(report, Unreadable):
-            self._set_aside(self._entry, report, batch)
+            self._set_aside(report, batch)
         else:
             if isinstance(report, Checkpoint | SubmitChild):
                 batch.sources[report.request_id] = self._entry
@@ -127,17 +127,18 @@ class Intake:
         """Whether a start waits to be recorded."""
         return bool(self._held_starts)
 
-    def _set_aside(self, entry: bytes, report: Unreadable, batch: Batch) -> None:
+    def _set_aside(self, report: Unreadable, batch: Batch) -> None:
         """A report that nothing can be done with; `report.kind` says who must not wait for it."""
-        log.error("report.set_aside", entry=entry.decode(), kind=report.kind, reason=report.reason)
+        entry = self._entry.decode()
+        log.error("report.set_aside", entry=entry, kind=report.kind, reason=report.reason)
         ids = (report.task_id, report.attempt, report.agent_id)
-        batch.odd.append(Odd("report", f"results {entry.decode()}", report.reason, report.text, *ids))
+        batch.odd.append(Odd("report", f"results {entry}", report.reason, report.text, *ids))
         if report.kind == "done" and report.task_id is not None and report.attempt is not None:
             claim = self._holders.find("done", report.task_id, report.attempt, report.agent_id or "", batch)
             if claim is not None:
                 self._forget_start_of(claim, batch)
                 batch.reporters[claim.id] = claim.agent_id
-                batch.sources[claim.id] = entry
+                batch.sources[claim.id] = self._entry
                 settle(self._ledger, claim, report.reason, batch)
         elif report.kind in ("checkpoint", "submit") and report.agent_id and report.request_id:
             refusal = f"{report.kind}: it could not be processed: {report.reason}"
@@ -200,7 +201,7 @@ class Intake:
             )
         )
 
-    def _started(self, report: Started, now: float, entry: bytes, batch: Batch) -> None:
+    def _started(self, report: Started, now: float, batch: Batch) -> None:
         for task_id, attempt in report.pairs:
             claim = self._holders.find("started", task_id, attempt, report.agent_id, batch)
             if claim is None or claim.started is not None:
@@ -208,7 +209,7 @@ class Intake:
             if self._held_starts.attempt_of(task_id) is not None:
                 self._forget_start(task_id, batch)  # an earlier attempt's, which is over
             claim.started, claim.started_at = now, _storable_time(report.at)
-            self._held_starts.hold(task_id, HeldStart(attempt, now, claim.started_at, entry))
+            self._held_starts.hold(task_id, HeldStart(attempt, now, claim.started_at, self._entry))
 
     def _forget_start_of(self, claim: Claim, batch: Batch) -> None:
         """Its end was reported: the start that was held back for it is part of that."""

@@ -6,22 +6,10 @@ from core.clock import Clock
 from core.errors import SubmissionError
 from core.protocol import Checkpoint, Reply, SubmitChild
 from core.registry import Registry
+from core.task_options import CHILD_OPTIONS
 from core.validation import Limits, check_output, validate_submission
 from worker.batch import Batch, Child
 from worker.holders import NOT_CURRENT, Holders
-
-# What a task may say of its child. Who its creator, parent and key are is not among it.
-CHILD_OPTIONS = (
-    "title",
-    "queue",
-    "priority",
-    "timeout_seconds",
-    "max_attempts",
-    "delay_seconds",
-    "run_at",
-    "requires",
-    "after",
-)
 
 
 class Requests:

@@ -42,9 +42,13 @@ class Main:
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
+        return self.launch(sys.executable, "-m", "worker", "run", *options)
+
+    def launch(self, *command: str) -> subprocess.Popen[bytes]:
+        """Starts a program in this run's environment; what it writes goes into the run's log."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "worker", "run", *options],
+                command,
                 cwd=ROOT,
                 env=self.environment,
                 stderr=log,

@@ -349,16 +349,8 @@ def test_a_worker_without_descriptors_neither_spins_nor_dies(yard: Yard) -> None
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs a process namespace")
 def test_process_1_buries_orphans_and_a_second_signal_ends_it_while_a_tick_waits_for_a_lock(own_yard: Yard) -> None:
     yard = own_yard
-    with yard.log.open("ab") as log:
-        unshared = subprocess.Popen(
-            ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-m", "worker", "run"],
-            cwd=ROOT,
-            env=yard.environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    yard.processes.append(unshared)
+    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-m", "worker", "run"]
+    unshared = yard.launch(*command)
     wait_until(lambda: yard.get("/readyz")[0] == 200, 60)
     [first] = psutil.Process(unshared.pid).children()
     agents = [p for p in first.children(recursive=True) if "worker.agents.main" in p.cmdline()]
@@ -407,16 +399,7 @@ def test_a_run_whose_output_nobody_reads_works_on(own_yard: Yard) -> None:
 
 
 def test_a_host_of_agents_says_whether_they_work(own_yard: Yard) -> None:
-    with own_yard.log.open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "worker", "agent"],
-            cwd=ROOT,
-            env=own_yard.environment,
-            start_new_session=True,
-            stdout=log,
-            stderr=log,
-        )
-    own_yard.processes.append(process)
+    own_yard.launch(sys.executable, "-m", "worker", "agent")
     wait_until(own_yard.is_well, 20)
     status, text = own_yard.get("/readyz")
     assert (status, text) == (503, "no agent takes work yet\n")  # no worker has welcomed them

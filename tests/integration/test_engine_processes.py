@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from core.config import Settings, load_settings
+from core.config import Settings
 from core.registry import registry
 from tests import servers
 from tests.databases import Databases
-from tests.engine import Engine, running_engine, set_agent_environment
+from tests.engine import Engine, engine_with_agent, running_engine, set_agent_environment
 from tests.servers import wait_until
 from worker.agents.pool_config import AgentSpec
 
@@ -28,21 +27,8 @@ def shared(
     server_endpoints: servers.Endpoints, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
     """An engine with one agent process, for tests that leave it alive."""
-    with databases.copy() as url, pytest.MonkeyPatch.context() as patch:
-        settings = load_settings(
-            database_url=url,
-            redis_url=server_endpoints.redis_url,
-            namespace=f"test-{uuid.uuid4().hex[:12]}",
-            data_dir=tmp_path_factory.mktemp("data"),
-        )
-        set_agent_environment(patch, settings)
-        registry.load(["tests.task_types"])
-        with running_engine(settings, registry) as engine:
-            engine.worker()
-            with engine.pool(SPEC):
-                patch.undo()
-                yield engine
-            engine.wipe_redis()
+    with engine_with_agent(server_endpoints, databases, tmp_path_factory.mktemp("data"), SPEC) as engine:
+        yield engine
 
 
 @pytest.fixture

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
 
 from core import explain
 from core.cache import RedisCache
-from core.config import load_settings
 from core.models import AuditEvent
-from core.registry import registry
 from tests import servers
 from tests.databases import Databases
-from tests.engine import Engine, running_engine, set_agent_environment
+from tests.engine import Engine, engine_with_agent
 from tests.servers import wait_until
 from worker.agents.channel import FIRST_LINES, LAST_LINES
 from worker.agents.pool_config import AgentSpec
@@ -26,21 +23,9 @@ ISOLATIONS = ("thread", "process", "async")
 def engine(
     server_endpoints: servers.Endpoints, databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
-    with databases.copy() as url, pytest.MonkeyPatch.context() as patch:
-        settings = load_settings(
-            database_url=url,
-            redis_url=server_endpoints.redis_url,
-            namespace=f"test-{uuid.uuid4().hex[:12]}",
-            data_dir=tmp_path_factory.mktemp("data"),
-        )
-        set_agent_environment(patch, settings)
-        registry.load(["tests.task_types"])
-        with running_engine(settings, registry) as engine:
-            engine.worker()
-            with engine.pool(AgentSpec("one", "one", ("process.*", "thread.*", "async.*"), (), 3)):
-                patch.undo()
-                yield engine
-            engine.wipe_redis()
+    spec = AgentSpec("one", "one", ("process.*", "thread.*", "async.*"), (), 3)
+    with engine_with_agent(server_endpoints, databases, tmp_path_factory.mktemp("data"), spec) as engine:
+        yield engine
 
 
 def logged(engine: Engine, task_id: str) -> list[tuple[str, str]]:

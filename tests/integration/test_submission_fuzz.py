@@ -21,7 +21,8 @@ from core.bulk_file import read_file
 from core.bulk_rows import check_rows
 from core.errors import SubmissionError
 from core.registry import registry
-from core.validation import OPTIONS, Limits
+from core.task_options import OPTIONS
+from core.validation import Limits
 from tests.engine import Engine
 from tests.odd_values import odd, plain
 from tests.servers import wait_until

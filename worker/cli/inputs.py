@@ -11,23 +11,9 @@ from typing import Any, BinaryIO
 
 from core.errors import SubmissionError
 from core.json_values import read_json
+from core.task_options import LINE_FIELDS
 
 STDIN = Path("-")
-LINE_FIELDS = (
-    "type",
-    "input",
-    "title",
-    "queue",
-    "priority",
-    "timeout_seconds",
-    "max_attempts",
-    "delay_seconds",
-    "run_at",
-    "requires",
-    "idempotency_key",
-    "after",
-    "created_by",
-)
 ESCAPES = 6  # bytes of one that is written as \\u0061
 OTHER_BYTES = 1 << 20  # white space, titles, names
 _POSITION = re.compile(r"^submissions\.(\d+)\.?")

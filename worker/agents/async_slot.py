@@ -131,6 +131,7 @@ class AsyncRunner:
         answered = threading.Event()
         self._loop.call_soon_threadsafe(answered.set)
         answered.wait(NOTICED_SECONDS + 2 * POLL_SECONDS)
+        self._watch.catch_up()
 
     def _withdrawn(self, entry: Entry) -> Done | None:
         """The outcome of a run that need not, or can't, begin; None if it may, or has begun."""

@@ -110,6 +110,8 @@ class LoopWatch:
         self._closed = False
         self._has_work = threading.Event()
         self._noted: Blockage | None = None  # since the last look
+        self._looked_at = monotonic()
+        self._has_looked = threading.Event()
         self._thread = start_thread(
             "loop-watch", self._work, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._closed
         )
@@ -134,6 +136,12 @@ class LoopWatch:
         blockage = self.blockage
         return 0.0 if blockage is None else blockage.seconds
 
+    def catch_up(self) -> None:
+        """Waits for the next look if it is late: whatever kept it from looking kept others from running."""
+        if monotonic() - self._looked_at > POLL_SECONDS + NOTICED_SECONDS:
+            self._has_looked.clear()
+            self._has_looked.wait(POLL_SECONDS + NOTICED_SECONDS)
+
     def close(self) -> None:
         """Ends the thread."""
         self._closed = True
@@ -141,16 +149,16 @@ class LoopWatch:
         self._thread.join()
 
     def _work(self) -> None:
-        looked_at = monotonic()
         while not self._closed:
             if self._noted is None and self._asked_at is None and not self._has_work.is_set():
                 self._has_work.wait()
-                looked_at = monotonic()
+                self._looked_at = monotonic()
             self._ask()
             sleep(POLL_SECONDS)
             now = monotonic()
-            self._look(now, now - looked_at)
-            looked_at = now
+            self._look(now, now - self._looked_at)
+            self._looked_at = now
+            self._has_looked.set()
 
     def _ask(self) -> None:
         if self._asked_at is None:

@@ -10,10 +10,17 @@ import pytest
 from tests.integration.slot_bench import Bench, Recorder, Started
 from tests.integration.waiting import eventually
 from tests.servers import wait_until
+from tests.untraced import untraced
 from worker.agents import async_slot, loop_watch, watchdog
 from worker.agents.channel import KEPT_FROM_RUNNING
 
 SAID = "blocked the event loop"
+
+
+@pytest.fixture
+def _untraced() -> Iterator[None]:
+    with untraced():
+        yield
 
 
 @pytest.fixture
@@ -119,6 +126,7 @@ def test_the_blocker_is_stopped_at_its_timeout_and_its_error_says_where(bench: B
     assert bench.value("async.noop", {"number": 7}) == {"number": 7}
 
 
+@pytest.mark.usefixtures("_untraced")
 def test_a_blocker_that_can_not_be_stopped_says_where(bench: Bench) -> None:
     assert bench.done("async.blocking_sleep", {"seconds": 6}, timeout_seconds=0.3) is None
     [(_, done)] = bench.stuck

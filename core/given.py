@@ -12,6 +12,8 @@ import orjson
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from pydantic_core import PydanticUndefined
 
+from core.set_order import may_hold_sets, with_ordered_sets
+
 # What orjson would write as a text of its own choice is left to the model, or refused.
 _STRICTLY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _LEAVES = (str, int, float, type(None))
@@ -59,11 +61,13 @@ def _comes_back(value: object, text: bytes) -> bool:
 def model_json(instance: BaseModel) -> bytes:
     """The compact JSON of what was given to a model: field names, and no value that the model added as a default.
 
+    Sets are in one order, whatever process writes them.
     What a default factory made differently each time (an id, a time) was made once for this instance and is kept.
     Raises whatever a serializer in the model raises.
     """
     _keep_made(instance)
-    return instance.model_dump_json(by_alias=False, round_trip=True, exclude_unset=True, warnings=False).encode()
+    text = instance.model_dump_json(by_alias=False, round_trip=True, exclude_unset=True, warnings=False).encode()
+    return with_ordered_sets(instance, text) if may_hold_sets(type(instance)) else text
 
 
 def may_be_infinite(text: bytes) -> bool:

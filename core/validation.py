@@ -30,6 +30,7 @@ _LABEL = re.compile(r"[a-z0-9._-]{1,64}")
 _LABEL_TEXT = said("1 to 64 lower-case letters, digits or ._-")
 _TAGS, _IDS = said("tags"), said("task ids")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_OF_A_CHILD = re.compile(rf"{_UUID.pattern}/", re.IGNORECASE)
 _PRIORITIES = {priority.label: int(priority) for priority in Priority}
 _DEFAULT_PRIORITY = Priority.MEDIUM.label
 # Defaults, told by what they are: to compare what a caller gave would run code of the caller's.
@@ -120,7 +121,7 @@ def validate_submission(
         max_attempts=task_type.retry.max_attempts if max_attempts is None else _max_attempts(max_attempts),
         run_at=None if run_at is None else _run_at(run_at, delay_seconds, now),
         delay_seconds=None if delay_seconds is None else _delay(delay_seconds),
-        idempotency_key=None if idempotency_key is None else check_text("idempotency_key", idempotency_key),
+        idempotency_key=None if idempotency_key is None else _key(idempotency_key, parent_id),
         created_by="" if created_by is _NOBODY else check_creator(created_by),
         creator_agent_id=None if creator_agent_id is None else check_text("creator_agent_id", creator_agent_id),
         parent_id=None if parent_id is None else _uuid("parent_id", parent_id),
@@ -263,6 +264,14 @@ def _run_at(run_at: object, delay_seconds: object, now: datetime) -> datetime:
     if due.year < FIRST_YEAR or due > now + timedelta(seconds=MAX_AHEAD_SECONDS):
         raise refused("run_at", run_at, said("a time from the year {year} to 10 years from now", year=FIRST_YEAR))
     return due
+
+
+def _key(value: object, parent_id: str | None) -> str:
+    key = check_text("idempotency_key", value)
+    if _OF_A_CHILD.match(key) and (parent_id is None or not key.startswith(f"{parent_id}/")):
+        expected = said("another key: those that begin with a task's id and a slash are its children's")
+        raise refused("idempotency_key", key, expected)
+    return key
 
 
 def _uuid(field: str, value: object) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +22,7 @@ from pydantic import BaseModel, Field, SecretStr
 from core.errors import SubmissionError
 from core.given import plain_json
 from core.inputs import decode_input, encode_input, encode_json
+from tests.unit import sets
 from tests.unit.validation_support import MODELS, Anything, Numbers, Row, Rows, Small, Strict, submit
 
 LIMIT = 4096
@@ -187,6 +191,23 @@ def test_what_was_made_for_an_instance_is_its_own() -> None:
     assert encode_input(Factory, {}, LIMIT) == "{}"
     inner = Factory(rows=[])
     assert encode_input(Holder, Holder(one=inner), LIMIT) == f'{{"one":{{"made":"{inner.made}","rows":[]}}}}'
+
+
+def test_sets_are_written_in_one_order_by_every_process() -> None:
+    program = (
+        "from tests.unit.sets import Sets, given; from core.inputs import encode_input; "
+        "print(encode_input(Sets, given(), 10_000))"
+    )
+    texts = set()
+    for seed in "123":
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
+        texts.add(done.stdout)
+    (text,) = texts
+    assert decode_input(sets.Sets, text) == sets.given()
+    assert json.loads(text)["tags"] == sorted(sets.given().tags)
+    assert json.loads(text)["order"] == ["z", "a", "m"]
 
 
 def test_what_a_model_keeps_back_is_not_stored() -> None:

@@ -262,6 +262,15 @@ def test_hash_is_the_same_in_another_process() -> None:
     assert re.fullmatch("2:[0-9a-f]{32}", content_hash)
 
 
+@pytest.mark.parametrize("parent_id", [None, "00000000-0000-7000-8000-000000000002"])
+def test_a_key_of_another_task_s_child_is_refused(parent_id: str | None) -> None:
+    with pytest.raises(SubmissionError, match=r"idempotency_key: '.*/3' is not accepted, expected another") as error:
+        submit(idempotency_key=f"{A_TASK}/3", parent_id=parent_id)
+    assert "\n" not in str(error.value)
+    assert submit(idempotency_key=f"{A_TASK}/3", parent_id=A_TASK).idempotency_key == f"{A_TASK}/3"
+    assert submit(idempotency_key=A_TASK).idempotency_key == A_TASK
+
+
 @pytest.mark.parametrize("make", [str, str.encode])
 def test_output_is_checked_like_an_input(make: Callable[[str], Any]) -> None:
     assert check_output(make('{"a":1}'), limits.output_limit_bytes) is None

@@ -16,7 +16,7 @@ run: $(INSTALLED) ## start PostgreSQL, Redis, the worker and the dashboard, with
 	@exec $(RUN) -m worker run --dashboard --demo --migrate $(ARGS)
 
 test: $(INSTALLED) ## run every test, and print the coverage (at least 85 %)
-	@exec $(RUN) -m pytest -n 3 --dist worksteal --cov --cov-report=term --cov-fail-under=85 $(ARGS)
+	@exec $(RUN) -m pytest -n 4 --dist worksteal --cov --cov-report=term --cov-fail-under=85 $(ARGS)
 
 bench: $(INSTALLED) ## measure throughput and latency on this machine
 	@exec $(RUN) -m worker bench $(ARGS)

@@ -60,8 +60,6 @@ class Yard(Main):
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
         self.port = free_port()
-        # in CPython 3.11 a traced thread hangs while an exception is under way to another one
-        self.environment.pop("COVERAGE_PROCESS_CONFIG", None)
         self.environment |= {
             "TASKYARD_TASK_MODULES": "tests.thread_breaker",
             "TASKYARD_METRICS_PORT": str(self.port),

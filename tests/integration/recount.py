@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import uuid
 from collections import defaultdict
 from typing import Any
@@ -15,7 +16,9 @@ from core.histograms import Histogram
 from core.store import rolling
 from core.store.rolling import DAY, HOUR, LEVELS, MINUTE
 
-START = 1_780_000_000 // DAY * DAY + 22 * HOUR  # two hours before midnight
+START = (
+    time.time() // DAY - 2
+) * DAY - 2 * HOUR  # two hours before a midnight, and lately: what comes after is rolled up, too
 SPAN_SECONDS = 5 * HOUR
 EVENTS = 3_000
 MEASURES = ("wait_seconds", "run_seconds", "total_seconds")

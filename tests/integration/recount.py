@@ -16,9 +16,8 @@ from core.histograms import Histogram
 from core.store import rolling
 from core.store.rolling import DAY, HOUR, LEVELS, MINUTE
 
-START = (
-    time.time() // DAY - 2
-) * DAY - 2 * HOUR  # two hours before a midnight, and lately: what comes after is rolled up, too
+# Two hours before a midnight, and not long ago: everything since is rolled up, too.
+START = (time.time() // DAY - 2) * DAY - 2 * HOUR
 SPAN_SECONDS = 5 * HOUR
 EVENTS = 3_000
 MEASURES = ("wait_seconds", "run_seconds", "total_seconds")

@@ -8,7 +8,7 @@ import shutil
 import signal
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,7 @@ from tests.gates import Gate
 # Tests of whole installations: their processes run what those of others run, too, and at full speed. Besides,
 # in CPython 3.11 a traced thread hangs while an exception is under way to another one.
 UNTRACED = frozenset({"acceptance", "browser", "chaos"})
+TRACE_VARIABLE = "COVERAGE_PROCESS_CONFIG"  # which coverage sets for child processes
 TEST_PREFIX = f"{ENV_PREFIX}TEST_"
 
 # A shell's background jobs ignore it, and so would every process that a test starts and then interrupts.
@@ -40,11 +41,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Processes that a test of UNTRACED or its fixtures start are not traced."""
+    is_untraced = item.path.parent.name in UNTRACED
+    traced = os.environ.pop(TRACE_VARIABLE, None) if is_untraced else None
+    try:
+        return (yield)
+    finally:
+        if traced is not None:
+            os.environ[TRACE_VARIABLE] = traced
+
+
 @pytest.fixture(autouse=True)
-def _clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Neither the developer's variables nor their `.env` reach a test."""
-    if request.path.parent.name in UNTRACED:
-        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     for name in list(os.environ):
         if name.upper().startswith(ENV_PREFIX) and not name.startswith(TEST_PREFIX):
             monkeypatch.delenv(name)

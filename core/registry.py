@@ -48,6 +48,7 @@ NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 NAME_LIMIT = 200  # characters
 LEAST_TIMEOUT_SECONDS = 0.001
 MAX_TIMEOUT_SECONDS = 7 * 24 * 3600.0
+LEAST_MEMORY_MIB, MOST_MEMORY_MIB = 16, 1 << 20
 
 
 class Isolation(StrEnum):
@@ -61,7 +62,7 @@ class TaskType:
     """A registered task type. `handler(input, context)` returns an `output_model` (or a coroutine of one).
 
     `declared_version` is what its declaration says of its version. `runs_code`: what it executes comes from its
-    input. `reads_host`: its input says what it reads of the host.
+    input. `reads_host`: its input says what it reads of the host. `memory_limit_mib`: see worker.agents.memory.
     """
 
     name: str
@@ -76,6 +77,7 @@ class TaskType:
     declared_version: str = ""
     runs_code: bool = False
     reads_host: bool = False
+    memory_limit_mib: int | None = None
 
     @property
     def version(self) -> str:
@@ -179,6 +181,7 @@ def task_type(
     version: str = "",
     runs_code: bool = False,
     reads_host: bool = False,
+    memory_limit_mib: int | None = None,
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """Registers the decorated function as the handler of task type `name`.
 
@@ -187,7 +190,8 @@ def task_type(
     unless given. `requires` are tags that an agent must have. Agents of different `version` are told apart
     in a deployment, as those whose input models differ always are. `runs_code` says that code from its input is
     executed: a page submits such tasks only for who may run code here. `reads_host` says that its input names
-    what is read of the host. Raises ConfigurationError with every problem.
+    what is read of the host. `memory_limit_mib` is what an attempt may take, with all processes that it starts,
+    beyond what its process has at the start (isolation "process" only). Raises ConfigurationError with every problem.
     """
     if callable(name):
         check = Checker(f"@task_type ({caller(__file__)})")
@@ -197,7 +201,7 @@ def task_type(
 
     def register(handler: Callable[..., object]) -> Callable[..., object]:
         may = {"runs_code": runs_code, "reads_host": reads_host}
-        declared = _declared(name, handler, timeout_seconds, retry, isolation, requires, version, may)
+        declared = _declared(name, handler, timeout_seconds, retry, isolation, requires, version, may, memory_limit_mib)
         if declared is not None:
             registry.add(declared)
         return handler
@@ -214,6 +218,7 @@ def _declared(
     requires: object,
     version: object,
     may: Mapping[str, bool],
+    memory_limit_mib: object,
 ) -> TaskType | None:
     """The task type of a declaration; None if it has problems, which are collected or raised."""
     check = Checker(_where(name, handler))
@@ -239,6 +244,7 @@ def _declared(
     for name_, value in may.items():
         if not isinstance(value, bool):
             check.refuse(name_, value, said("True or False"))
+    memory_mib = _memory_limit(memory_limit_mib, chosen, check)
     if not check.is_fine() or models is None or chosen is None:
         return None
     return TaskType(
@@ -252,8 +258,19 @@ def _declared(
         requires=tags,
         description=(inspect.getdoc(handler) or "").split("\n\n")[0],
         declared_version=str.__str__(version),  # type: ignore[arg-type]
+        memory_limit_mib=memory_mib,
         **may,
     )
+
+
+def _memory_limit(value: object, isolation: str | None, check: Checker) -> int | None:
+    if value is None:
+        return None
+    limit_mib = check.whole("memory_limit_mib", value, LEAST_MEMORY_MIB, MOST_MEMORY_MIB)
+    if isolation in (Isolation.THREAD, Isolation.ASYNC):
+        expected = said("none with isolation {name!r}: only 'process' can enforce one", name=str(isolation))
+        check.refuse("memory_limit_mib", value, expected)
+    return limit_mib
 
 
 @lru_cache(maxsize=1024)

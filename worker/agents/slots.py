@@ -64,7 +64,7 @@ class Runners:
         if task_type.isolation is Isolation.ASYNC:
             done = self._async_runner().run(slot_index, task_type, run, channel)
         else:
-            done = self._process_slots[slot_index].run(run, channel)
+            done = self._process_slots[slot_index].run(run, channel, task_type.memory_limit_mib)
         was_killed = self._closed and done is not None and done.failure is not None
         return None if was_killed else done
 

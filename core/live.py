@@ -101,6 +101,7 @@ class AgentLive(msgspec.Struct):
     known_types: dict[str, str] | None = None  # versions by name, None: it did not say
     refused: dict[str, str] = {}  # types that it could not run, and why
     unstarted_seconds: float = 0.0  # since when it has a task and a free slot and does not start it
+    agent_class: str = ""  # of a user
 
 
 class DispatcherLive(msgspec.Struct):

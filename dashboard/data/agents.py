@@ -51,6 +51,7 @@ class Agent:
     hold: Hold | None = None
     restart: RestartAsked | None = None
     known_types: Mapping[str, str] | None = None  # versions by name, None: it did not say
+    agent_class: str = ""  # of a user; empty: the shipped one
 
     @property
     def load(self) -> float:
@@ -219,6 +220,7 @@ def _agent(boots: Sequence[_Boot], hold: Hold | None, restarts: Mapping[str, Res
         hold=hold,
         restart=asked[0] if asked else None,
         known_types=first.known_types,
+        agent_class=first.agent_class,
     )
 
 

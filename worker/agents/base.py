@@ -42,6 +42,7 @@ from core.queue import Queue
 from core.redis_client import reaching_redis
 from worker.agents.agent_health import SILENT_SECONDS
 from worker.agents.channel import AgentChannel, Requests
+from worker.agents.foreign import guarded
 from worker.agents.heart import Heart
 from worker.agents.held import Held
 from worker.agents.inbox import DELETE_COUNT, Inbox
@@ -61,6 +62,8 @@ class BaseAgent(abc.ABC):
     """Lifecycle: start → (execute …) → drain → stop; `health` at any time."""
 
     known_types: list[KnownType] | None = None  # what it says it can run; None: its patterns decide alone
+
+    ends_are_sound = False  # whether what `execute` returns need not be checked
 
     def __init__(
         self, info: AgentInfo, queue: Queue, heart_queue: Queue, *, ttl_seconds: float, data_dir: Path, proof: str = ""
@@ -125,7 +128,7 @@ class BaseAgent(abc.ABC):
             time.sleep(0.02)
         # what ended and is still to be reported goes first, and its return counts for nothing then
         unfinished = self._held.pairs() if is_busy else []
-        self.close_execution()
+        guarded(self.close_execution)
         if unfinished:
             log.info("agent.handing_back", agent=self.info.id, tasks=len(unfinished))
             self.hand_back(unfinished)
@@ -258,7 +261,7 @@ class BaseAgent(abc.ABC):
         channel = self._slots.running.get(pair)
         if channel is not None:
             channel.cancelled = True
-            self.stop_execution(pair)
+            guarded(self.stop_execution, pair)
 
     def report_stuck(self, run: Run, done: Done) -> None:
         """An attempt can't be stopped: its end is reported and the process must end after the others."""

@@ -30,9 +30,10 @@ from core.recent_log import RecentLog
 from core.redis_client import connect_redis
 from core.registry import registry
 from core.supervision import OnEscape, start_thread
+from worker.agents.agent_class import make_agent
 from worker.agents.agent_health import HealthTeller, report_of
+from worker.agents.base import BaseAgent
 from worker.agents.descendants import become_subreaper, die_with_parent
-from worker.agents.task_agent import TaskAgent
 from worker.logs import configure_logs
 
 PROOF_LIMIT = 1_000  # characters
@@ -54,6 +55,7 @@ class Launch(msgspec.Struct):
     max_concurrency: int
     parent_pid: int
     health_fd: int | None = None  # the pipe on which it tells its health
+    agent_class: str = ""  # "module:Class"; empty: the shipped one
 
 
 def tell_proof(process: subprocess.Popen[bytes], proof: str) -> None:
@@ -88,18 +90,21 @@ def main(argument: str) -> int:
         tags=launch.tags,
         max_concurrency=launch.max_concurrency,
         version=VERSION,
+        agent_class=launch.agent_class,
     )
     shipper.start(RecentLog(connect_redis(settings.redis_url), Keys(settings.namespace)), f"agent {launch.name}")
-    agent = TaskAgent(
-        info,
-        Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of),
-        Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of),
-        ttl_seconds=settings.agent_ttl_seconds,
-        data_dir=settings.data_dir,
-        registry=registry,
-        modules=settings.task_modules,
-        output_limit_bytes=settings.output_limit_bytes,
-        proof=proof,
+    queues = [Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of) for _ in range(2)]
+    agent = make_agent(
+        launch.agent_class,
+        (info, *queues),
+        {
+            "ttl_seconds": settings.agent_ttl_seconds,
+            "data_dir": settings.data_dir,
+            "registry": registry,
+            "modules": settings.task_modules,
+            "output_limit_bytes": settings.output_limit_bytes,
+            "proof": proof,
+        },
     )
     try:
         return _serve(agent, settings.grace_seconds, launch.health_fd)
@@ -107,7 +112,7 @@ def main(argument: str) -> int:
         shipper.close()
 
 
-def _serve(agent: TaskAgent, grace_seconds: float, health_fd: int | None) -> int:
+def _serve(agent: BaseAgent, grace_seconds: float, health_fd: int | None) -> int:
     told = threading.Event()
 
     def on_term(number: int, frame: FrameType | None) -> None:
@@ -135,7 +140,7 @@ def _serve(agent: TaskAgent, grace_seconds: float, health_fd: int | None) -> int
     return EXIT_REPLACE if agent.must_be_replaced else 0
 
 
-def _started(agent: TaskAgent, told: threading.Event) -> bool:
+def _started(agent: BaseAgent, told: threading.Event) -> bool:
     """Starts the agent once Redis takes its first heartbeat; False if it was told to stop before."""
     while not told.is_set():
         try:

@@ -227,6 +227,7 @@ class Pool:
             max_concurrency=spec.max_concurrency,
             parent_pid=os.getpid(),
             health_fd=health.write_end,
+            agent_class=spec.agent_class,
         )
         # the URL may hold a password, and arguments are public: it goes through the environment
         environment = {**os.environ, "TASKYARD_REDIS_URL": self.redis_url}

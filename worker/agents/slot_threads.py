@@ -15,6 +15,7 @@ from core.protocol import Done, Pair, Run, Started
 from core.supervision import OnEscape, Supervised, count_escape, start_thread
 from worker.agents.channel import AgentChannel, refusal_of
 from worker.agents.execution import failed
+from worker.agents.foreign import checked_end
 from worker.agents.local_queue import LocalQueue, RunTimes
 from worker.log_context import bind_attempt
 
@@ -115,9 +116,12 @@ class SlotThreads:
         began_at, began = time.time(), time.monotonic()
         try:
             done = self._agent.execute(index, run, channel)
+            if not self._agent.ends_are_sound:
+                done = checked_end(run, done)
             self.failed_in_a_row = 0
         except BaseException as error:  # no descriptor, no thread, no memory, or a defect: this attempt's end only
-            self.failed_in_a_row += 1
+            if self._agent.ends_are_sound or isinstance(error, OSError | MemoryError):  # not a class's own failure
+                self.failed_in_a_row += 1
             count_escape("slot")
             log.exception("attempt %d of task %s could not be run", run.attempt, run.task_id)
             done = _crashed(run, error, began_at, time.monotonic() - began)

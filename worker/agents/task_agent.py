@@ -17,6 +17,8 @@ from worker.fleet_types import known_types
 class TaskAgent(BaseAgent):
     """Runs each attempt as isolated as its type asks for."""
 
+    ends_are_sound = True
+
     def __init__(
         self,
         info: AgentInfo,

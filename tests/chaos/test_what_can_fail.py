@@ -205,7 +205,7 @@ def test_heartbeats_do_not_wait_for_the_pool_of_connections(
         held = [pool.get_connection() for _ in range(2)]
         began = time.monotonic()
         with pytest.raises(Unavailable, match="Redis can't be used"):
-            agent.agent.mailbox.send("agent-1", "agent-2", {"hello": 1})
+            agent.agent.mail.request(("t", 1), {"kind": "send", "agent": "agent-2", "message": {"hello": 1}})
         assert time.monotonic() - began < 3, "an error in time, not a hang"
         over = threading.Event()
         threading.Timer(TTL_SECONDS + 1, over.set).start()

@@ -69,6 +69,7 @@ MAY_IMPORT_REDIS = {
     "core.wire": "the hot paths' way to send a command",
     "core.cache": "snapshots and sessions",
     "core.messages": "messages between agents",
+    "core.mail": "the same, for operators",
     "core.recent_log": "the last log lines",
     "core.probes": "asks a server what it is",
     "core.redis_usage": "sizes of keys, for the System page",

@@ -11,7 +11,7 @@ from core.errors import ErrorClass
 from core.protocol import Done, Run
 from core.registry import TaskType
 from core.supervision import OnEscape, start_thread
-from worker.agents.context import Channel
+from worker.agents.context import Channel, CoroutineContext
 from worker.agents.execution import HandlerStopped, context_of, execute_async, failed
 from worker.agents.watchdog import GRACE_SECONDS, Watch, report_stuck
 
@@ -114,7 +114,7 @@ class AsyncRunner:
     async def _guarded(self, entry: _Entry) -> None:
         watch = entry.watch
         try:
-            context = context_of(watch.run, watch)
+            context = context_of(watch.run, watch, CoroutineContext)
             done = await execute_async(entry.task_type, watch.run, context, self._output_limit_bytes)
             if watch.end():
                 entry.done = done

@@ -18,7 +18,6 @@ import structlog
 from msgspec.structs import replace
 
 from core.errors import Unavailable
-from core.messages import Mailbox
 from core.placement import QUEUE_AHEAD_LIMIT
 from core.protocol import (
     AgentInfo,
@@ -41,6 +40,7 @@ from core.protocol import (
 from core.queue import Queue
 from core.redis_client import reaching_redis
 from worker.agents.agent_health import SILENT_SECONDS
+from worker.agents.agent_mail import AgentMail
 from worker.agents.channel import AgentChannel, Requests
 from worker.agents.foreign import guarded
 from worker.agents.heart import Heart
@@ -71,10 +71,10 @@ class BaseAgent(abc.ABC):
         """`heart_queue` has connections of its own; results wait under `data_dir`; `proof` is that of its farewell."""
         self.info = replace(info, farewell=farewell_of(proof)) if proof else info
         self._proof = proof
-        self.mailbox = Mailbox(queue.redis, queue.keys, info.name)
+        self.mail = AgentMail(queue.mailbox(info.name), info.name, lambda pair: pair in self._slots.running)
         self.requests = Requests()
         self._held = Held()
-        self.outbox = Outbox(queue, self._held.forget, Spool(data_dir, info.id))
+        self.outbox = Outbox(queue, (self._held.forget, self.mail.note_arrival), Spool(data_dir, info.id))
         self.welcomed = threading.Event()
         self._run_times = RunTimes()
         self._waiting = LocalQueue(self._run_times.batch_limit)

@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from core.errors import PermanentError, TransientError
 from core.protocol import Checkpoint, Done, Log, Progress, Reply, Run, SubmitChild
-from core.redis_client import reaching_redis
+from worker.agents.agent_mail import MAIL_KINDS
 from worker.log_redaction import redacted_text
 
 if TYPE_CHECKING:
@@ -92,9 +92,8 @@ class AgentChannel:
     def request(self, message: dict[str, Any]) -> Any:
         """Asks and waits; raises PermanentError if it is refused, TransientError without an answer."""
         run, agent = self._run, self._agent
-        if message["kind"] == "send":
-            with reaching_redis():
-                return agent.mailbox.send(agent.info.name, message["agent"], message["message"])
+        if message["kind"] in MAIL_KINDS:
+            return agent.mail.request((run.task_id, run.attempt), message)
         request_id = agent.requests.open()
         try:
             report = self._report(message, request_id)

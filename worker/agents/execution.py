@@ -77,10 +77,10 @@ async def execute_async(task_type: TaskType, run: Run, context: TaskContext, out
         return _failure(run, error, started_at, start, process)
 
 
-def context_of(run: Run, channel: Channel) -> TaskContext:
+def context_of(run: Run, channel: Channel, kind: type[TaskContext] = TaskContext) -> TaskContext:
     """The context that a run's handler gets."""
     checkpoint = None if run.checkpoint is None else msgspec.json.decode(run.checkpoint)
-    return TaskContext(run.task_id, run.task_type, run.attempt, channel, checkpoint, run.children)
+    return kind(run.task_id, run.task_type, run.attempt, channel, checkpoint, run.children)
 
 
 def failed(

@@ -128,6 +128,7 @@ class SlotThreads:
         finally:
             bind_attempt(None)
             self.running.pop(pair, None)
+        self._agent.mail.end(pair, is_success=done is not None and done.failure is None)
         if done is not None and (reason := refusal_of(done)) is not None:
             self._agent.hand_back([pair], run.task_type, reason)
         elif done is not None:
@@ -139,6 +140,7 @@ class SlotThreads:
         for pair in _pairs(slot.runs):
             self._waiting.remove(pair)  # it may be there still, if taking it was cut short
             self.running.pop(pair, None)
+            self._agent.mail.end(pair, is_success=False)
         bind_attempt(None)
         if slot.began_at is not None and slot.runs:
             run = slot.runs[0]

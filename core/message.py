@@ -1,0 +1,16 @@
+"""A message between agents as its reader gets it. Light to import: handlers' processes do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it was delivered, `deliveries` times so far."""
+
+    id: str
+    sender: str
+    body: Any
+    deliveries: int

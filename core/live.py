@@ -129,6 +129,24 @@ class ServerLive(msgspec.Struct):
     problem: str | None = None
 
 
+class MailboxLive(msgspec.Struct):
+    """One agent's mailbox: messages that are not dealt with, since when the oldest waits, and what was given up."""
+
+    agent: str
+    messages: int
+    oldest_seconds: float
+    dead_letters: int
+
+
+class MailLive(msgspec.Struct):
+    """All mailboxes together, and those with the oldest messages or any dead letters."""
+
+    messages: int
+    oldest_seconds: float
+    dead_letters: int
+    boxes: list[MailboxLive]
+
+
 class FiringAlert(msgspec.Struct):
     """An alert that is not resolved."""
 
@@ -157,6 +175,7 @@ class Live(msgspec.Struct):
     servers: list[ServerLive]
     alerts: list[FiringAlert]
     quarantined: int = 0  # items in quarantine
+    mail: MailLive | None = None  # None: a leader of an older release
 
 
 def write_live(cache: RedisCache, live: Live) -> None:

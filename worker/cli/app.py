@@ -14,6 +14,7 @@ from worker.cli import (
     bulk,
     enter,
     holds,
+    mail,
     prune,
     quarantine,
     report,
@@ -94,6 +95,15 @@ app.add_typer(
     help=quarantine_help,
     rich_help_panel=CARE,
     epilog=f"Example: {PROGRAM} quarantine list\n\n{EXIT_CODE_HELP}",
+)
+
+
+app.add_typer(
+    mail.mail,
+    name="mail",
+    help="Messages between agents: list them, send dead letters again, remove them.",
+    rich_help_panel=CARE,
+    epilog=f"Example: {PROGRAM} mail list\n\n{EXIT_CODE_HELP}",
 )
 
 

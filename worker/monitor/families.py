@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from core.histograms import Histogram
 from core.live import AgentLive, Live
+from worker.monitor.mail import mail_families
 from worker.monitor.recent import OTHER, Recent
 
 LABELS_LIMIT = 200
@@ -58,6 +59,8 @@ class Families(Collector):
             yield from _servers(live)
             help_ = "What could not be processed and is in quarantine."
             yield GaugeMetricFamily(f"{PREFIX}quarantined_items", help_, value=live.quarantined)
+            if live.mail is not None:
+                yield from mail_families(PREFIX, live.mail)
 
     def _attempts(self) -> Iterable[Metric]:
         totals = self._recent.totals

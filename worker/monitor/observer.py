@@ -15,6 +15,7 @@ from core.live import (
     FinishedCount,
     FiringAlert,
     Live,
+    MailLive,
     RecentType,
     ServerLive,
     write_live,
@@ -25,6 +26,7 @@ from core.store import watching
 from core.store.rolling import DAY
 from core.store.watching import OpenGroup
 from worker.dispatcher import Dispatcher
+from worker.monitor.mail import mail_live
 from worker.monitor.recent import Recent, TypeCounts
 from worker.monitor.server_watch import ServerWatch
 from worker.monitor.servers import Servers
@@ -59,6 +61,7 @@ class Observer:
         self._servers_after = 0.0
         self._queue = queue
         self._quarantined = 0
+        self._mail: MailLive | None = None
 
     def observe(self, alerts: Sequence[FiringAlert] = ()) -> Live | None:
         """Takes what the ticks left, makes the live state and stores it; None on a worker that does not lead.
@@ -70,6 +73,7 @@ class Observer:
         if now >= self._servers_after:
             self.server_watch.note(self._look_at.look())
             self._quarantined = self._queue.quarantine.count()
+            self._mail = mail_live(self._queue.post_office.boxes())
             self._servers_after = now + SERVERS_EVERY_SECONDS
         term = self._dispatcher.term
         if term is None:
@@ -122,6 +126,7 @@ class Observer:
             servers=list(self.servers or ()),
             alerts=alerts,
             quarantined=self._quarantined,
+            mail=self._mail,
         )
 
     def _dispatcher_live(self, epoch: int) -> DispatcherLive:

@@ -73,6 +73,16 @@ class WrongInit(BaseAgent):
         return None
 
 
+class CannotBeMade(Mine):
+    def __init__(self, *given: Any, **named: Any) -> None:
+        raise RuntimeError("no ledger\nis there")
+
+
+class ForgetsOurs(Mine):
+    def __init__(self, *given: Any, **named: Any) -> None:
+        self.own = given
+
+
 class Another:
     pass
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -27,6 +28,9 @@ ONCE = RetryPolicy(max_attempts=1)
 
 
 def _read(given: Ask, context: TaskContext) -> Got:
+    sends = {"send to nobody": ("", 1), "send nan": ("reader-1", math.nan), "send to a full mailbox": ("full-1", 1)}
+    if given.how in sends:
+        context.send(*sends[given.how])
     if given.how == "too many":
         for _ in range(HELD_LIMIT + 1):
             context.receive(given.seconds)

@@ -109,6 +109,16 @@ def test_an_unacknowledged_message_comes_back_after_the_idle_time(client: redis.
     assert waiting(client, keys) == (0, 0)
 
 
+def test_what_is_held_is_not_delivered_again(post: PostOffice, box: Mailbox) -> None:
+    held = {box.send("ann", "bob", number): 1 for number in range(2)}
+    assert len(box.receive()) == 2
+    assert [box.receive(held=held) for _ in range(5)] == [[]] * 5, "and is not given up meanwhile"
+    assert dead_letters(post) == []
+    first = next(iter(held))
+    box.give_back({first: 1})
+    assert [(message.id, message.deliveries) for message in box.receive(held=[*held][1:])] == [(first, 2)]
+
+
 def test_overdue_messages_go_first_and_do_not_exceed_the_count(box: Mailbox) -> None:
     for number in range(5):
         box.send("ann", "bob", number)

@@ -13,6 +13,7 @@ import pytest
 
 from core.config import load_settings
 from core.mail import PostOffice
+from core.messages import LENGTH_LIMIT
 from core.models import Task
 from core.registry import registry
 from tests import servers
@@ -116,6 +117,27 @@ def test_what_a_failed_attempt_had_is_delivered_again_at_once(engine: Engine, is
     assert ran(engine, isolation, seconds=20).output == {"got": ["tester", how, 2]}
     assert time.monotonic() - began < 15
     wait_until(lambda: waiting(engine) == 0)
+
+
+@pytest.mark.parametrize("isolation", ["process", "thread"])
+@pytest.mark.parametrize(
+    ("how", "error_class", "words"),
+    [
+        ("send to nobody", "permanent", "send: to: '' is not accepted, expected a name"),
+        ("send nan", "permanent", "body"),
+        ("send to a full mailbox", "transient", "the mailbox of agent full-1 is full: 10000 messages wait"),
+    ],
+)
+def test_a_message_that_cannot_be_sent(engine: Engine, isolation: str, how: str, error_class: str, words: str) -> None:
+    stream = engine.queue.keys.messages("full-1")
+    missing = LENGTH_LIMIT - int(engine.redis.xlen(stream))
+    pipeline = engine.redis.pipeline()
+    for _ in range(missing if how == "send to a full mailbox" else 0):
+        pipeline.xadd(stream, {"from": "x", "body": "1"})
+    pipeline.execute()
+    error = ran(engine, isolation, how).error or {}
+    assert error["class"] == error_class
+    assert words in error["message"]
 
 
 def test_what_is_acknowledged_is_gone_even_if_the_attempt_fails(engine: Engine) -> None:

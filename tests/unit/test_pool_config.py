@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigurationError
+from worker.agents.agent_class import NAMED_FOR_TASKS, make_agent
 from worker.agents.pool_config import DEFAULT_POOL, AgentSpec, load_pool
 
 
@@ -174,3 +175,19 @@ def test_a_class_whose_module_hangs_is_named(pool_file: Path, tmp_path: Path, mo
     with pytest.raises(ConfigurationError, match="module 'hangs_x' has no 'Mine'"):
         load_pool(pool_file)
     assert "task module 'hangs_x' (agent_class) is still being imported after" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("CannotBeMade", "it can't be made: RuntimeError: no ledger is there (tests/agent_classes.py:"),
+        ("ForgetsOurs", "its __init__ does not call super().__init__"),
+        ("Nobody", f"module '{CLASSES}' has no 'Nobody'"),
+    ],
+)
+def test_a_class_that_cannot_be_made_is_one_line(name: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make_agent(f"{CLASSES}:{name}", (None, None, None), dict.fromkeys(NAMED_FOR_TASKS))
+    (line,) = caught.value.problems
+    assert line.startswith(f"agent_class '{CLASSES}:{name}': {reason}")
+    assert line.isprintable()

@@ -24,7 +24,7 @@ def nothing_starts(monkeypatch, tmp_path):
     monkeypatch.setenv("TASKYARD_DATA_DIR", str(tmp_path))
     for target in (
         "worker.runtime.run_worker", "worker.agent_host.run_agents", "worker.bench.run_bench",
-        "worker.prove.command.run_prove", "worker.prove.soak.run_soak",
+        "worker.prove.command.run_prove", "worker.prove.command.run_prove_people", "worker.prove.soak.run_soak",
     ):  # fmt: skip
         monkeypatch.setattr(target, lambda *args, **options: 0)
     for target in ("worker.cli.connections.resolve", "worker.doctor.resolve", "core.migrations.migrate"):

@@ -110,6 +110,17 @@ def daemon() -> str:
     return ""
 
 
+PROGRAM = f"import time; held = b'x' * {LIMIT_MIB // 2 * MEBIBYTE}; time.sleep({SLEEP_SECONDS})"
+
+
+def programs() -> str:
+    """Each is below the limit, together they are not."""
+    started = [subprocess.Popen([sys.executable, "-c", PROGRAM]) for _ in range(4)]
+    for program in started:
+        program.wait()
+    return ""
+
+
 def below() -> str:
     return str(len(b"x" * (LIMIT_MIB // 2 * MEBIBYTE)))
 
@@ -143,6 +154,7 @@ WAYS: dict[str, Callable[[], str]] = {
         forks,
         forks_that_share,
         daemon,
+        programs,
         below,
         threads,
         killed,

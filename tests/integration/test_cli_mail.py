@@ -89,6 +89,52 @@ def test_dead_letters_are_sent_again(cli: Callable[..., Result], queue: Queue, o
     assert [one.body for one in office.letters("bob", dead=True, count=9)] == ["{"]
 
 
+def test_a_full_mailbox_keeps_its_dead_letters(
+    cli: Callable[..., Result], queue: Queue, office: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bury(queue, "bob", 1)
+    queue.mailbox("ann").send("ann", "bob", 2)
+    monkeypatch.setattr("core.mail.LENGTH_LIMIT", 1)
+    result = cli("redrive", "--agent", "bob", "--all", "--json")
+    assert result.exit_code == 1
+    (reason,) = json.loads(result.stdout)["refused"]
+    assert reason.endswith("of agent bob: the mailbox of agent bob is full: 1 messages wait")
+    assert [(box.messages, box.dead_letters) for box in office.boxes()] == [(1, 1)]
+
+
+@pytest.mark.parametrize("key", ["messages", "dead_letters"])
+def test_a_key_of_another_type_is_an_empty_mailbox(cli: Callable[..., Result], queue: Queue, key: str) -> None:
+    for arguments in (
+        ("list",),
+        ("list", "--agent", "odd"),
+        ("list", "--agent", "odd", "--dead"),
+        ("redrive", "--agent", "odd", "--all"),
+        ("purge", "--agent", "odd", "--yes"),
+        ("purge", "--agent", "odd", "--dead", "--yes"),
+    ):
+        queue.redis.sadd(queue.keys.mailboxes, "odd")
+        queue.redis.set(getattr(queue.keys, key)("odd"), "no stream")
+        assert cli(*arguments).exit_code == 0, arguments
+
+
+def test_a_dead_letter_is_sent_again_into_a_key_of_another_type(
+    cli: Callable[..., Result], queue: Queue, office: PostOffice
+) -> None:
+    bury(queue, "bob", 1)
+    queue.redis.delete(queue.keys.messages("bob"))
+    queue.redis.set(queue.keys.messages("bob"), "no stream")
+    assert as_json(cli("redrive", "--agent", "bob", "--all", "--json")) == {"sent": 1, "refused": []}
+    assert [(box.messages, box.dead_letters) for box in office.boxes()] == [(1, 0)]
+
+
+def test_the_list_of_mailboxes_makes_room_for_itself(cli: Callable[..., Result], queue: Queue) -> None:
+    queue.redis.set(queue.keys.mailboxes, "no set")
+    assert as_json(cli("list", "--json")) == []
+    queue.redis.set(queue.keys.mailboxes, "no set")
+    queue.mailbox("ann").send("ann", "bob", 1)
+    assert [box["agent"] for box in as_json(cli("list", "--json"))] == ["bob"]  # type: ignore[attr-defined]
+
+
 def test_purge_asks_and_removes_what_is_meant(cli: Callable[..., Result], queue: Queue, office: PostOffice) -> None:
     for agent in ("bob", "eve"):
         for number in range(120):

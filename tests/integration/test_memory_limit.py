@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from core.errors import ErrorClass
 from tests import memory_types
 from tests.integration.slot_bench import Bench
+from tests.integration.waiting import eventually
 from tests.memory_types import LIMIT_MIB
 
 
@@ -19,8 +22,19 @@ def bench() -> Iterator[Bench]:
     bench.runners.close(kill=True)
 
 
+def lasting() -> list[psutil.Process]:
+    """What an attempt started and what is still there."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "time.sleep" in str(child.cmdline()):
+                found.append(child)
+    return found
+
+
 @pytest.mark.parametrize(
-    "how", ["at_once", "bit_by_bit", "private_mapping", "shared_mapping", "caught_by_all", "forks", "daemon"]
+    "how",
+    ["at_once", "bit_by_bit", "private_mapping", "shared_mapping", "caught_by_all", "forks", "daemon", "programs"],
 )
 def test_an_attempt_that_takes_too_much_ends_by_its_limit(bench: Bench, how: str) -> None:
     done = bench.done("memory.limited", {"how": how}, timeout_seconds=20)
@@ -30,6 +44,7 @@ def test_an_attempt_that_takes_too_much_ends_by_its_limit(bench: Bench, how: str
     assert f"{LIMIT_MIB} MiB" in done.failure.message
     assert "\n" not in done.failure.message
     assert done.run_seconds < 15
+    eventually(lambda: not lasting())
     assert bench.value("memory.limited", {"how": "below"}) == {"seen": str(LIMIT_MIB // 2 << 20)}, "the slot works on"
 
 

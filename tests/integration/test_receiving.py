@@ -124,7 +124,7 @@ def test_what_a_failed_attempt_had_is_delivered_again_at_once(engine: Engine, is
     ("how", "error_class", "words"),
     [
         ("send to nobody", "permanent", "send: to: '' is not accepted, expected a name"),
-        ("send nan", "permanent", "body"),
+        ("send nan", "permanent", "message: nan is not accepted, expected a finite number"),
         ("send to a full mailbox", "transient", "the mailbox of agent full-1 is full: 10000 messages wait"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import threading
 import time
 from typing import Any
 
@@ -50,6 +51,8 @@ def _read(given: Ask, context: TaskContext) -> Got:
 def _misbehave(how: str) -> None:
     if how == "fail":
         raise RuntimeError("as it should")
+    if how == "hang":
+        threading.Event().wait()  # within the interpreter's own code, where no exception arrives
     if how == "die":
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -55,3 +55,15 @@ def test_a_time_that_is_none_is_refused(engine: Engine, seconds: object) -> None
     assert error is not None
     assert "expected a number of seconds from 0 to 604800" in error["message"]
     assert error["class"] == ErrorClass.TRANSIENT
+
+
+def test_only_what_was_received_is_acknowledged(engine: Engine) -> None:
+    def answer(given: Payload, context: TaskContext) -> Payload:
+        context.ack("1-1")  # type: ignore[arg-type]
+        return Payload()
+
+    engine.define("demo.answer", answer)
+    engine.agent()
+    error = engine.wait_for(engine.submit("demo.answer", max_attempts=1), "failed").error
+    assert error is not None
+    assert error["message"] == "ValueError: ack: message '1-1' is not accepted, expected what `receive` returned"

@@ -196,6 +196,20 @@ def test_a_key_of_another_type_makes_room(engine: Engine) -> None:
     assert ran(engine, "thread").output == {"got": ["tester", "after", 1]}
 
 
+def test_what_a_stuck_attempt_had_is_delivered_again_at_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_agent_environment(monkeypatch, engine.settings)  # for the process that replaces its agent
+    monkeypatch.setenv("TASKYARD_TASK_MODULES", "tests.mail_types")
+    (before,) = (agent.pid for agent in engine.online())
+    post(engine, "keep me")
+    task = engine.wait_for(engine.submit("mail.thread", {"how": "hang"}, timeout_seconds=1), timeout_seconds=30)
+    assert (task.error or {})["class"] == "timeout"
+    mailbox = engine.queue.mailbox("reader-1")
+    (again,) = wait_until(mailbox.receive)
+    assert (again.body, again.deliveries) == ("keep me", 2)
+    assert mailbox.ack(again)
+    wait_until(lambda: [agent.pid for agent in engine.online()] not in ([], [before]), 30)
+
+
 def test_a_message_whose_agent_dies_comes_to_the_next_boot(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the idle time, which is put back here instead of waited for."""
     set_agent_environment(monkeypatch, engine.settings)

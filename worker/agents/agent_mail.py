@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import structlog
@@ -81,7 +80,7 @@ class AgentMail:
             found = [] if self._mailbox.is_empty() else self._mailbox.receive(count=1, held=held)
         except Unavailable as error:
             return {"message": None, "away": str(error)}
-        return {"message": asdict(self._taken(pair, found[0])) if found else None, "away": ""}
+        return {"message": _fields(self._taken(pair, found[0])) if found else None, "away": ""}
 
     def _taken(self, pair: Pair, message: Message) -> Message:
         with self._lock:
@@ -111,3 +110,8 @@ class AgentMail:
         except Exception:
             count_escape("mail")
             log.exception("mail.unsettled", agent=self._agent)
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    """Its fields as they are: a body may be large, or nested deeply."""
+    return {name: getattr(message, name) for name in ("id", "sender", "body", "deliveries")}

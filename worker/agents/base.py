@@ -71,8 +71,7 @@ class BaseAgent(abc.ABC):
         self.info = replace(info, farewell=farewell_of(proof)) if proof else info
         self._proof = proof
         self.mail = AgentMail(queue.mailbox(info.name), info.name, lambda pair: pair in self._slots.running)
-        self.requests = Requests()
-        self._held = Held()
+        self.requests, self._held = Requests(), Held()
         self.outbox = Outbox(queue, (self._held.forget, self.mail.note_arrival), Spool(data_dir, info.id))
         self.welcomed = threading.Event()
         self._run_times = RunTimes()
@@ -267,6 +266,7 @@ class BaseAgent(abc.ABC):
         pair = (run.task_id, run.attempt)
         if (channel := self._slots.running.pop(pair, None)) is not None:
             channel.close()
+        self.mail.end(pair, is_success=False)
         self.report_end(done, pair, flush_follows=False)
         self._slots.stuck += 1
         self.give_up()

@@ -9,7 +9,7 @@ import time
 from collections.abc import Generator
 from typing import Any, Protocol
 
-from core.errors import PermanentError, TaskCancelled, TransientError
+from core.errors import PermanentError, TaskCancelled, TransientError, shortened
 from core.message import Message
 from worker.agents.asked import check_message, input_json, json_of, plain_options
 from worker.agents.child_keys import ChildKeys, own_key
@@ -133,6 +133,8 @@ class TaskContext:
 
     def ack(self, message: Message) -> bool:
         """Deletes a received message that was dealt with, now; False if it is not this attempt's (any more)."""
+        if not isinstance(message, Message):
+            raise ValueError(f"ack: message {shortened(message)} is not accepted, expected what `receive` returned")
         return bool(self._request({"kind": "ack", "id": message.id}))
 
     def _request(self, message: dict[str, Any]) -> Any:

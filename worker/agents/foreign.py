@@ -13,6 +13,7 @@ from core.declared import one_line
 from core.errors import ErrorClass
 from core.protocol import Done, Run, encode
 from core.supervision import count_escape
+from worker.agents.channel import hindrance_of, refusal_of
 from worker.agents.execution import failed
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,7 @@ def checked_end(run: Run, done: object) -> Done | None:
             raise TypeError(f"expected a Done or None, not {type(done).__name__}")
         if (done.task_id, done.attempt) != (run.task_id, run.attempt):
             raise ValueError(f"it is the end of attempt {done.attempt} of task {done.task_id}")
-        if done.failure is not None:
+        if done.failure is not None and refusal_of(done) is None and hindrance_of(done) is None:
             ErrorClass(done.failure.error_class)
         _decode(encode([done]))
     except Exception as error:

@@ -19,7 +19,6 @@ from core.messages import Mailbox
 from core.protocol import Pair
 from core.supervision import count_escape
 
-MAIL_KINDS = frozenset({"send", "receive", "ack"})
 HELD_LIMIT = 100  # messages that an attempt may have received and not acknowledged
 
 log = structlog.get_logger(__name__)

@@ -13,7 +13,6 @@ from msgspec import Raw
 from core.errors import PermanentError, TransientError
 from core.protocol import TEXT_LIMIT, Checkpoint, Done, Log, Progress, Reply, Run, SubmitChild
 from core.storable import storable
-from worker.agents.agent_mail import MAIL_KINDS
 from worker.log_redaction import redacted_text
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ PROGRESS_INTERVAL_SECONDS = 0.5
 FIRST_LINES, LAST_LINES = 900, 100  # of what one attempt logs: passed on at once, and kept until its end
 FIRST_CHARACTERS = 1 << 20  # of these first lines
 REPLY_TIMEOUT_SECONDS = 30.0
+MAIL_KINDS = frozenset({"send", "receive", "ack"})  # of requests that the agent answers itself
 # In place of an ErrorClass, for an attempt that goes back at no cost: …
 CANNOT_RUN = "cannot_run"  # … to whoever can run it
 KEPT_FROM_RUNNING = "kept_from_running"  # … since another one took the place that it needs

@@ -71,6 +71,8 @@ KINDS: Mapping[str, Kind] = {
         N_("seconds since the last submission of a type that is expected"), expected_hours=6, subject=_TYPE
     ),
     "quarantined": Kind(N_("things that could not be processed and are in quarantine"), is_whole=True),
+    "mail_unread": Kind(N_("seconds that the oldest message in an agent's mailbox has waited")),
+    "dead_letters": Kind(N_("messages to an agent that were given up"), is_whole=True),
     "anomaly": Kind(N_("robust z-score of a type's duration, failure rate or arrival rate against its own past")),
 }
 

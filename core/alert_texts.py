@@ -32,6 +32,8 @@ SHIPPED_NAMES = (  # of the rules in core/default_rules.toml
     N_("expected work is absent"),
     N_("unlike itself"),
     N_("quarantined reports"),
+    N_("messages wait long"),
+    N_("dead letters"),
 )
 NO_LEADER = N_("no worker leads: nothing is scheduled")
 NO_ANSWER = N_("{server} does not answer")
@@ -74,6 +76,11 @@ QUARANTINED = (
     N_("{count} thing could not be processed and is in quarantine: python -m worker quarantine list"),
     N_("{count} things could not be processed and are in quarantine: python -m worker quarantine list"),
 )
+UNREAD = N_("the oldest message to agent {agent} has waited for {seconds} s: python -m worker mail list")
+DEAD_LETTERS = (
+    N_("{count} message to agent {agent} was given up: python -m worker mail list --dead"),
+    N_("{count} messages to agent {agent} were given up: python -m worker mail list --dead"),
+)
 _WORDS = (N_("arrival rate"), N_("failure rate"), N_("duration"), N_("per minute"), N_("s (geometric mean)"))
 _OF_SERVERS = (N_("PostgreSQL can't be reached: {reason}"), N_("Redis can't be used: {reason}"))
 # The order is that in which they are tried: what fits nearly anything comes last.
@@ -96,6 +103,8 @@ _ALL = (
     MEMORY_USED,
     *ABSENT,
     *QUARANTINED,
+    UNREAD,
+    *DEAD_LETTERS,
     UNUSUAL,
     BLOCKED_BY,
     ROW,

@@ -53,6 +53,11 @@ class Keys:
         """The stream of messages for an agent."""
         return f"{self.prefix}messages:{agent}"
 
+    @property
+    def mailboxes(self) -> str:
+        """The names of agents that may have messages or dead letters."""
+        return f"{self.prefix}mailboxes"
+
     def dead_letters(self, agent: str) -> str:
         """The stream of messages that an agent took too often and never acknowledged."""
         return f"{self.prefix}dead:{agent}"

@@ -101,6 +101,7 @@ class AgentLive(msgspec.Struct):
     known_types: dict[str, str] | None = None  # versions by name, None: it did not say
     refused: dict[str, str] = {}  # types that it could not run, and why
     unstarted_seconds: float = 0.0  # since when it has a task and a free slot and does not start it
+    agent_class: str = ""  # of a user
 
 
 class DispatcherLive(msgspec.Struct):
@@ -128,6 +129,24 @@ class ServerLive(msgspec.Struct):
     problem: str | None = None
 
 
+class MailboxLive(msgspec.Struct):
+    """One agent's mailbox: messages that are not dealt with, since when the oldest waits, and what was given up."""
+
+    agent: str
+    messages: int
+    oldest_seconds: float
+    dead_letters: int
+
+
+class MailLive(msgspec.Struct):
+    """All mailboxes together, and those with the oldest messages or any dead letters."""
+
+    messages: int
+    oldest_seconds: float
+    dead_letters: int
+    boxes: list[MailboxLive]
+
+
 class FiringAlert(msgspec.Struct):
     """An alert that is not resolved."""
 
@@ -138,15 +157,6 @@ class FiringAlert(msgspec.Struct):
     state: str
     message: str
     fired_at: float
-
-
-class MailboxLive(msgspec.Struct):
-    """Messages to an agent of this name that wait or are not acknowledged, and its dead letters."""
-
-    agent: str
-    waiting: int
-    oldest_seconds: float
-    dead: int
 
 
 class Live(msgspec.Struct):
@@ -165,7 +175,7 @@ class Live(msgspec.Struct):
     servers: list[ServerLive]
     alerts: list[FiringAlert]
     quarantined: int = 0  # items in quarantine
-    mailboxes: list[MailboxLive] = []  # of agents that are here, where anything is in them
+    mail: MailLive | None = None  # None: a leader of an older release
 
 
 def write_live(cache: RedisCache, live: Live) -> None:

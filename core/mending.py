@@ -97,4 +97,5 @@ _TYPES = {
     "fenced:": "string",
     "messages:": "stream",
     "dead:": "stream",
+    "mailboxes": "set",
 }

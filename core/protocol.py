@@ -248,10 +248,11 @@ class AgentInfo(msgspec.Struct):
     max_concurrency: Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
     version: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
     farewell: Name = ""
+    agent_class: Name = ""  # "module:Class" of a user's; empty: the shipped one
 
     def is_storable(self) -> bool:
         """Whether PostgreSQL can hold it: an agent may be of another version, or nobody of ours."""
-        texts = (self.id, self.name, self.boot_id, self.kind, self.host, *self.types, *self.tags)
+        texts = (self.id, self.name, self.boot_id, self.kind, self.host, self.agent_class, *self.types, *self.tags)
         is_known_range = 0 <= self.pid <= MAX_INTEGER and 0 < self.max_concurrency <= MAX_INTEGER
         return self.id == f"{self.name}:{self.boot_id}" and all(map(is_storable, texts)) and is_known_range
 

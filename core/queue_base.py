@@ -13,7 +13,9 @@ from typing import Any, NamedTuple, TypeVar
 import redis
 
 from core.keys import Keys
+from core.mail import PostOffice
 from core.mending import Mender, is_mendable
+from core.messages import Mailbox
 from core.models import Lane
 from core.quarantine import Odd, Quarantine
 from core.redis_client import reaching_redis
@@ -54,6 +56,15 @@ class QueueBase:
         self.quarantine = Quarantine(client, self.keys, self._scripts["quarantine"])
         self._mender = Mender(client, self.keys, self._wire, self._scripts["renumber"])
         self._odd: deque[Odd] = deque(maxlen=ODD_LIMIT)
+
+    def mailbox(self, agent: str) -> Mailbox:
+        """The messages for an agent of this name."""
+        return Mailbox(self.redis, self.keys, agent, mending=self._mending)
+
+    @property
+    def post_office(self) -> PostOffice:
+        """All mailboxes, for operators."""
+        return PostOffice(self.redis, self.keys, self._mending)
 
     def results_length(self) -> int:
         """How many reports the leader has not consumed; raises Unavailable."""

@@ -48,8 +48,7 @@ NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 NAME_LIMIT = 200  # characters
 LEAST_TIMEOUT_SECONDS = 0.001
 MAX_TIMEOUT_SECONDS = 7 * 24 * 3600.0
-LEAST_MEMORY_MIB = 32  # an interpreter without any module has some 10
-MOST_MEMORY_MIB = 1 << 24
+LEAST_MEMORY_MIB, MOST_MEMORY_MIB = 16, 1 << 20
 
 
 class Isolation(StrEnum):
@@ -62,8 +61,8 @@ class Isolation(StrEnum):
 class TaskType:
     """A registered task type. `handler(input, context)` returns an `output_model` (or a coroutine of one).
 
-    `declared_version` is what its declaration says of its version. `runs_code`: what it executes comes from its input.
-    `reads_host`: its input says what it reads of the host. `memory_limit_mib`: of a process and all that it starts.
+    `declared_version` is what its declaration says of its version. `runs_code`: what it executes comes from its
+    input. `reads_host`: its input says what it reads of the host. `memory_limit_mib`: see worker.agents.memory.
     """
 
     name: str
@@ -191,8 +190,8 @@ def task_type(
     unless given. `requires` are tags that an agent must have. Agents of different `version` are told apart
     in a deployment, as those whose input models differ always are. `runs_code` says that code from its input is
     executed: a page submits such tasks only for who may run code here. `reads_host` says that its input names
-    what is read of the host. `memory_limit_mib` bounds the memory of a process with all that it
-    starts: above it the attempt fails as `resource_limit`. Raises ConfigurationError with every problem.
+    what is read of the host. `memory_limit_mib` is what an attempt may take, with all processes that it starts,
+    beyond what its process has at the start (isolation "process" only). Raises ConfigurationError with every problem.
     """
     if callable(name):
         check = Checker(f"@task_type ({caller(__file__)})")
@@ -239,17 +238,13 @@ def _declared(
         chosen = check.chosen("isolation", isolation, [one.value for one in Isolation])
         if chosen is not None and is_coroutine != (chosen == Isolation.ASYNC):
             check.refuse("isolation", isolation, said("'async' for coroutine handlers, and only for these"))
-    memory = None
-    if memory_limit_mib is not None:
-        memory = check.whole("memory_limit_mib", memory_limit_mib, LEAST_MEMORY_MIB, MOST_MEMORY_MIB)
-        if chosen is not None and chosen != Isolation.PROCESS:
-            check.refuse("memory_limit_mib", memory_limit_mib, said("none: only isolation 'process' can keep to one"))
     tags = check.tags("requires", requires)
     if not isinstance(version, str) or (version and not LABEL.fullmatch(version)):
         check.refuse("version", version, said("1 to 64 lower-case letters, digits or ._-"))
     for name_, value in may.items():
         if not isinstance(value, bool):
             check.refuse(name_, value, said("True or False"))
+    memory_mib = _memory_limit(memory_limit_mib, chosen, check)
     if not check.is_fine() or models is None or chosen is None:
         return None
     return TaskType(
@@ -263,9 +258,19 @@ def _declared(
         requires=tags,
         description=(inspect.getdoc(handler) or "").split("\n\n")[0],
         declared_version=str.__str__(version),  # type: ignore[arg-type]
-        memory_limit_mib=memory,
+        memory_limit_mib=memory_mib,
         **may,
     )
+
+
+def _memory_limit(value: object, isolation: str | None, check: Checker) -> int | None:
+    if value is None:
+        return None
+    limit_mib = check.whole("memory_limit_mib", value, LEAST_MEMORY_MIB, MOST_MEMORY_MIB)
+    if isolation in (Isolation.THREAD, Isolation.ASYNC):
+        expected = said("none with isolation {name!r}: only 'process' can enforce one", name=str(isolation))
+        check.refuse("memory_limit_mib", value, expected)
+    return limit_mib
 
 
 @lru_cache(maxsize=1024)

@@ -36,14 +36,15 @@ class ModuleRefused(Exception):
     """The module does not import; its text is one line."""
 
 
-def import_task_module(name: str, on_slow: Callable[[str], None] | None = None) -> list[str]:
+def import_task_module(name: str, on_slow: Callable[[str], None] | None = None, setting: str = SETTING) -> list[str]:
     """Imports a module and returns a line for each thing that it should not do; raises ModuleRefused.
 
-    An import that takes long is waited for; `on_slow` gets a line about it from another thread (default: the log).
+    An import that takes long is waited for; `on_slow` gets a line about it, which names the `setting`, from another
+    thread (default: the log).
     """
     threads = set(threading.enumerate())
     printed = _Printed(sys.stdout)
-    with _told_when_slow(name, on_slow or log.warning), _no_exit(), printed:
+    with _told_when_slow(name, setting, on_slow or log.warning), _no_exit(), printed:
         try:
             importlib.import_module(name)
         except KeyboardInterrupt:
@@ -87,7 +88,7 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def _told_when_slow(name: str, tell: Callable[[str], None]) -> Iterator[None]:
+def _told_when_slow(name: str, setting: str, tell: Callable[[str], None]) -> Iterator[None]:
     is_over = threading.Event()
     began = time.monotonic()
 
@@ -96,7 +97,7 @@ def _told_when_slow(name: str, tell: Callable[[str], None]) -> Iterator[None]:
         while not is_over.wait(seconds):
             seconds = AGAIN_SECONDS
             waited = time.monotonic() - began
-            tell(f"task module {name!r} ({SETTING}) is still being imported after {waited:.0f} s: is it hanging?")
+            tell(f"task module {name!r} ({setting}) is still being imported after {waited:.0f} s: is it hanging?")
 
     watcher = start_thread("import watch", watch, OnEscape.END_THREAD)
     try:

@@ -1,51 +1,172 @@
-"""Task types with a limit of memory; children load this module by its name."""
+"""Task types that take memory in many ways, each limited; children load this module by its name."""
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 
 from pydantic import BaseModel
 
 from core.registry import task_type
 from worker.agents.context import TaskContext
 
-LIMIT_MIB = 150
-LASTING_SECONDS = 20
+LIMIT_MIB = 96
+MEBIBYTE = 1 << 20
+TOO_MUCH = 400 * MEBIBYTE
+SLEEP_SECONDS = 30.0  # far beyond what a look takes
 
 
-class Use(BaseModel):
-    mebibytes: int
-    how: str = "python"
-    seconds: float = LASTING_SECONDS
+class How(BaseModel):
+    how: str
 
 
-class Used(BaseModel):
-    done: bool = True
+class Seen(BaseModel):
+    seen: str = ""
 
 
-@task_type("memory.limited", memory_limit_mib=LIMIT_MIB)
-def use(given: Use, context: TaskContext) -> Used:
-    """Takes memory in one of several ways, and holds it."""
-    size = given.mebibytes << 20
-    held: list[object] = []
-    if given.how == "python":
-        with contextlib.suppress(MemoryError):
-            held += [b"x" * (1 << 20) for _ in range(given.mebibytes)]
-    elif given.how == "mapped":  # what no allocator of Python knows of
-        mapped = mmap.mmap(-1, size)
-        mapped.write(b"x" * size)
-        held.append(mapped)
-    elif given.how == "children":
-        code = f"import time; kept = b'x' * {size // 4}; time.sleep({LASTING_SECONDS})"
-        held += [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
-    elif given.how == "forked" and os.fork() == 0:
-        held.append(b"x" * size)
-        time.sleep(LASTING_SECONDS)
-        os._exit(0)
-    time.sleep(given.seconds)
-    return Used()
+def at_once() -> str:
+    return str(len(b"x" * TOO_MUCH))
+
+
+def bit_by_bit() -> str:
+    held = []
+    while True:
+        held.append(b"x" * MEBIBYTE)
+
+
+def private_mapping() -> str:
+    mmap.mmap(-1, TOO_MUCH, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return ""
+
+
+def shared_mapping() -> str:
+    held = mmap.mmap(-1, TOO_MUCH)
+    for _ in range(TOO_MUCH // MEBIBYTE):
+        held.write(b"x" * MEBIBYTE)
+    time.sleep(SLEEP_SECONDS)
+    return ""
+
+
+def caught() -> str:
+    try:
+        at_once()
+    except MemoryError:
+        return "went on with less"
+    return "was given it"
+
+
+def caught_by_all() -> str:
+    """Swallows everything, and tries again for ever."""
+    held = []
+    while True:
+        try:
+            held.append(b"x" * MEBIBYTE)
+        except BaseException:
+            continue
+
+
+def forks() -> str:
+    """Each is below the limit, together they are not."""
+    for _ in range(4):
+        if os.fork() == 0:
+            held = b"x" * (LIMIT_MIB // 2 * MEBIBYTE)
+            time.sleep(SLEEP_SECONDS)
+            os._exit(len(held) & 1)
+    time.sleep(SLEEP_SECONDS)
+    return ""
+
+
+def forks_that_share() -> str:
+    """What is there once, however many have it."""
+    held = b"x" * (LIMIT_MIB // 2 * MEBIBYTE)
+    pids = []
+    for _ in range(4):
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(0.5)
+            os._exit(0)
+        pids.append(pid)
+    return str([os.waitpid(pid, 0)[1] for pid in pids] + [len(held) // MEBIBYTE])
+
+
+GRANDCHILD = f"""
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    held = [b"x" * {LIMIT_MIB // 3 * MEBIBYTE} for _ in range(4)]
+    time.sleep({SLEEP_SECONDS})
+"""
+
+
+def daemon() -> str:
+    subprocess.run([sys.executable, "-c", GRANDCHILD], check=True)
+    time.sleep(SLEEP_SECONDS)
+    return ""
+
+
+PROGRAM = f"import time; held = b'x' * {LIMIT_MIB // 2 * MEBIBYTE}; time.sleep({SLEEP_SECONDS})"
+
+
+def programs() -> str:
+    """Each is below the limit, together they are not."""
+    started = [subprocess.Popen([sys.executable, "-c", PROGRAM]) for _ in range(4)]
+    for program in started:
+        program.wait()
+    return ""
+
+
+def below() -> str:
+    return str(len(b"x" * (LIMIT_MIB // 2 * MEBIBYTE)))
+
+
+def threads() -> str:
+    """Stacks are large, and hardly used."""
+    ready = threading.Barrier(7)
+    started = [threading.Thread(target=ready.wait) for _ in range(6)]
+    for thread in started:
+        thread.start()
+    ready.wait()
+    for thread in started:
+        thread.join()
+    return "7"
+
+
+def killed() -> str:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return ""
+
+
+WAYS: dict[str, Callable[[], str]] = {
+    way.__name__: way
+    for way in (
+        at_once,
+        bit_by_bit,
+        private_mapping,
+        shared_mapping,
+        caught,
+        caught_by_all,
+        forks,
+        forks_that_share,
+        daemon,
+        programs,
+        below,
+        threads,
+        killed,
+    )
+}
+
+
+@task_type("memory.limited", timeout_seconds=60, memory_limit_mib=LIMIT_MIB)
+def limited(given: How, context: TaskContext) -> Seen:
+    return Seen(seen=WAYS[given.how]())
+
+
+@task_type("memory.free", timeout_seconds=60)
+def free(given: How, context: TaskContext) -> Seen:
+    return Seen(seen=WAYS[given.how]())

@@ -38,8 +38,8 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
         raise ConfigurationError(["TASKYARD_REDIS_URL: not set: agents on a host of their own need it"])
     if pool_file is not None:
         settings = settings.model_copy(update={"pool_file": pool_file})
-    specs = load_pool(settings.pool_file)
     registry.load(settings.task_modules)
+    specs = load_pool(settings.pool_file)
     unmatched.warn(settings, registry, is_worker=False)
     queue = Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of)
     queue.ping()

@@ -142,6 +142,7 @@ agents = Table(
     Column("registered_at", instant, nullable=False, server_default=text("now()")),
     Column("left_at", instant),
     Column("known_types", JSONB),  # a list of core.protocol.KnownType; NULL: it did not say
+    Column("agent_class", Text, nullable=False, server_default=text("''")),  # a user's; empty: the shipped one
     CheckConstraint("state IN ('online', 'draining', 'left', 'lost')", name="agents_state_known"),
     CheckConstraint("(state IN ('left', 'lost')) = (left_at IS NOT NULL)", name="agents_left_has_time"),
 )

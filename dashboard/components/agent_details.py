@@ -62,6 +62,7 @@ def _show_what_it_is(agent: Agent) -> None:
         known = [f"{name} ({version})" for name, version in sorted((agent.known_types or {}).items())]
         lines = [
             (_("Kind"), agent.kind),
+            *([(_("Class"), agent.agent_class)] if agent.agent_class else []),
             (_("Takes"), ", ".join(agent.types)),
             (_("Knows"), ", ".join(known) or "–"),
             (_("Tags"), ", ".join(agent.tags) or "–"),

@@ -70,6 +70,8 @@ def show_facts(known: TaskType) -> None:
         ngettext("{count} attempt", "{count} attempts", attempts).format(count=attempts),
         _("in {place}").format(place=_(ISOLATIONS[known.isolation])),
     ]
+    if known.memory_limit_mib is not None:
+        facts.append(_("at most {count} MiB of memory").format(count=known.memory_limit_mib))
     if known.requires:
         facts.append(_("only agents with {tags}").format(tags=escaped(", ".join(sorted(known.requires)))))
     st.caption(f"{escaped(_(known.description), 400)}  \n{' · '.join(facts)}")

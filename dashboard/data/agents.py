@@ -52,6 +52,7 @@ class Agent:
     restart: RestartAsked | None = None
     known_types: Mapping[str, str] | None = None  # versions by name, None: it did not say
     namesakes: int = 1  # boots of the name that are all heard of now
+    agent_class: str = ""  # of a user; empty: the shipped one
 
     @property
     def load(self) -> float:
@@ -221,6 +222,7 @@ def _agent(boots: Sequence[_Boot], hold: Hold | None, restarts: Mapping[str, Res
         restart=asked[0] if asked else None,
         known_types=first.known_types,
         namesakes=sum(seconds <= SILENT_AFTER_SECONDS for seconds in silences),
+        agent_class=first.agent_class,
     )
 
 

@@ -52,7 +52,7 @@ SELECT id, state, output::text, error::text FROM tasks WHERE id = ANY(%(ids)s::u
 -- name: agents
 -- Every agent that is known, present ones first.
 SELECT id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state, registered_at, left_at,
-    known_types
+    known_types, agent_class
 FROM agents ORDER BY left_at IS NOT NULL, name, registered_at DESC
 
 -- name: leader

@@ -40,11 +40,14 @@ WHERE NOT coalesce((
 -- name: register_agents
 -- Agents that came; those that are new get an audit row.
 WITH came AS (
-    INSERT INTO agents (id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state, known_types)
+    INSERT INTO agents (id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state, known_types,
+        agent_class)
     SELECT id, name, boot_id, kind, host, pid, ARRAY(SELECT jsonb_array_elements_text(types)),
-        ARRAY(SELECT jsonb_array_elements_text(tags)), max_concurrency, state, nullif(known_types, 'null')
+        ARRAY(SELECT jsonb_array_elements_text(tags)), max_concurrency, state, nullif(known_types, 'null'),
+        coalesce(agent_class, '')
     FROM jsonb_to_recordset(%(agents)s::jsonb) AS a(id text, name text, boot_id text, kind text, host text,
-        pid int, types jsonb, tags jsonb, max_concurrency int, state text, known_types jsonb)
+        pid int, types jsonb, tags jsonb, max_concurrency int, state text, known_types jsonb,
+        agent_class text)
     ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state, left_at = NULL,
         known_types = coalesce(EXCLUDED.known_types, agents.known_types)
     RETURNING id, host, pid, xmax = 0 AS is_new

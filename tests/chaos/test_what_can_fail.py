@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from core import redis_client
 from core.config import Settings
-from core.errors import TaskyardError, Unavailable
+from core.errors import TaskyardError, TransientError
 from core.models import Lane, Waiting
 from core.placement import AgentSlots, Candidate
 from core.protocol import Run, encode
@@ -204,8 +204,8 @@ def test_heartbeats_do_not_wait_for_the_pool_of_connections(
         pool = agent.clients[0].connection_pool
         held = [pool.get_connection() for _ in range(2)]
         began = time.monotonic()
-        with pytest.raises(Unavailable, match="Redis can't be used"):
-            agent.agent.mailbox.send("agent-1", "agent-2", {"hello": 1})
+        with pytest.raises(TransientError, match="Redis can't be used"):
+            agent.agent.mail.request(("t", 1), {"kind": "send", "agent": "agent-2", "message": {"hello": 1}})
         assert time.monotonic() - began < 3, "an error in time, not a hang"
         over = threading.Event()
         threading.Timer(TTL_SECONDS + 1, over.set).start()

@@ -152,6 +152,7 @@ declarations = st.fixed_dictionaries(
         "isolation": mostly(st.sampled_from([*Isolation, "thread"])),
         "requires": tags,
         "version": mostly(st.from_regex(r"[a-z0-9.]{0,8}", fullmatch=True)),
+        "memory_limit_mib": mostly(st.integers(16, 1 << 20)),
     },
 )
 
@@ -214,7 +215,7 @@ def test_a_task_type_is_refused_in_one_line_or_works(
         assert registry.types == {}
         return
     (declared,) = registry.types.values()
-    failing = replace(declared, name="declared.fails", handler=fails, isolation=Isolation.THREAD)
+    failing = replace(declared, name="declared.fails", handler=fails, isolation=Isolation.THREAD, memory_limit_mib=None)
     running.registry.types.clear()
     running.registry.types[declared.name] = declared
     running.registry.add(failing)

@@ -558,6 +558,26 @@ def test_quarantined_reports(watch: Watch) -> None:
     assert_told(watch, "quarantined reports", subject)
 
 
+def test_messages_wait_long(watch: Watch) -> None:
+    watch.start("messages wait long", threshold=0.2)
+    box = watch.engine.queue.mailbox("coder-1")
+    box.send("tester", "coder-1", "nobody reads this")
+    watch.wait_for("firing", "coder-1")
+    watch.engine.queue.post_office.purge("coder-1", dead=False)
+    watch.wait_for("resolved", "coder-1")
+    assert_told(watch, "messages wait long", "coder-1")
+
+
+def test_dead_letters(watch: Watch) -> None:
+    watch.start("dead letters")
+    watch.engine.redis.xadd(watch.engine.queue.keys.messages("coder-1"), {"body": b"{"})
+    assert watch.engine.queue.mailbox("coder-1").receive() == []
+    watch.wait_for("firing", "coder-1")
+    watch.engine.queue.post_office.purge("coder-1", dead=True)
+    watch.wait_for("resolved", "coder-1")
+    assert_told(watch, "dead letters", "coder-1")
+
+
 def test_every_shipped_rule_is_tested_here() -> None:
     """Each test above names its rule."""
     text = Path(__file__).read_text()

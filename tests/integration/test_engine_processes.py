@@ -160,19 +160,6 @@ def test_sigterm_lets_a_short_task_finish_and_hands_a_long_one_back(
     assert psutil.wait_procs(children, timeout=2)[1] == []
 
 
-def test_a_class_of_ones_own_runs_what_it_gets_and_is_started_again(engine: Engine) -> None:
-    def submit(number: int) -> str:
-        return engine.submit("diagnostic.echo", {"value": number}, requires=["mine"])
-
-    engine.worker()
-    with engine.pool(AgentSpec("own-1", "own", ("diagnostic.echo",), ("mine",), 2, "tests.own_agents:Mine")) as pool:
-        assert engine.wait_for(submit(1), "completed").output == {"by": "own-1"}
-        [process] = [member.process for member in pool._members if member.process is not None]
-        process.kill()
-        wait_until(lambda: pool.starts["own-1"] == 2, 20)
-        assert engine.wait_for(submit(2), "completed", timeout_seconds=20).output == {"by": "own-1"}
-
-
 def children_of(engine: Engine, parent: str) -> int:
     with engine.database.transaction() as tx:
         rows = tx.rows("SELECT count(*) FROM tasks WHERE workflow_id = %(id)s AND id <> %(id)s", {"id": parent})

@@ -1,72 +1,74 @@
-"""A limit of memory for a type: kept to, whoever takes the memory and however."""
+"""The memory limit of a task type, with real processes."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import psutil
 import pytest
 
-from core.errors import ConfigurationError
-from core.registry import registry, task_type
+from core.errors import ErrorClass
+from tests import memory_types
 from tests.integration.slot_bench import Bench
 from tests.integration.waiting import eventually
-from tests.memory_types import LIMIT_MIB, Use, Used
-from worker.agents.context import TaskContext
-
-MODULES = ("tests.memory_types",)
+from tests.memory_types import LIMIT_MIB
 
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
-    registry.load(MODULES)
-    bench = Bench(MODULES)
+    bench = Bench((memory_types.__name__,))
     yield bench
     bench.runners.close(kill=True)
 
 
-@pytest.mark.parametrize("how", ["python", "mapped", "children", "forked"])
-def test_an_attempt_above_its_limit_is_killed_with_all_that_it_started(bench: Bench, how: str) -> None:
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
-    error_class, message = bench.failure("memory.limited", {"mebibytes": 2 * LIMIT_MIB, "how": how})
-    assert error_class == "resource_limit"
-    assert message.startswith("its process used ")
-    assert message.endswith(f"MiB of memory, with all that it started: its type allows {LIMIT_MIB} MiB")
-    eventually(lambda: not _lasting(before))
-
-
-def _lasting(before: set[int]) -> list[psutil.Process]:
-    """Processes that the attempt left behind."""
-    found = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
-    return [child for child in found if child.status() != psutil.STATUS_ZOMBIE and "time.sleep" in str(child.cmdline())]
-
-
-def test_below_it_nothing_happens_and_the_next_attempt_has_all_of_it(bench: Bench) -> None:
-    for _ in range(2):
-        assert bench.value("memory.limited", {"mebibytes": 20, "seconds": 0.3}) == {"done": True}
+def lasting() -> list[psutil.Process]:
+    """What an attempt started and what is still there."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "time.sleep" in str(child.cmdline()):
+                found.append(child)
+    return found
 
 
 @pytest.mark.parametrize(
-    ("isolation", "limit", "words"),
+    "how",
+    ["at_once", "bit_by_bit", "private_mapping", "shared_mapping", "caught_by_all", "forks", "daemon", "programs"],
+)
+def test_an_attempt_that_takes_too_much_ends_by_its_limit(bench: Bench, how: str) -> None:
+    done = bench.done("memory.limited", {"how": how}, timeout_seconds=20)
+    assert done is not None
+    assert done.failure is not None
+    assert done.failure.error_class == ErrorClass.RESOURCE_LIMIT, done.failure
+    assert f"{LIMIT_MIB} MiB" in done.failure.message
+    assert "\n" not in done.failure.message
+    assert done.run_seconds < 15
+    eventually(lambda: not lasting())
+    assert bench.value("memory.limited", {"how": "below"}) == {"seen": str(LIMIT_MIB // 2 << 20)}, "the slot works on"
+
+
+@pytest.mark.parametrize(
+    ("how", "seen"),
     [
-        ("thread", 100, "only isolation 'process' can keep to one"),
-        ("process", 31, "from 32 to"),
-        ("process", 100.5, "whole number"),
-        ("process", True, "whole number"),
-        ("process", "1g", "whole number"),
+        ("caught", "went on with less"),
+        ("below", str(LIMIT_MIB // 2 << 20)),
+        ("threads", "7"),
+        ("forks_that_share", str([0, 0, 0, 0, LIMIT_MIB // 2])),
     ],
 )
-def test_a_limit_that_can_not_be_kept_to_is_refused(isolation: str, limit: object, words: str) -> None:
-    def handler(given: Use, context: TaskContext) -> Used:
-        return Used()
-
-    with pytest.raises(ConfigurationError, match=rf"memory_limit_mib.*{words}"):
-        task_type("memory.refused", isolation=isolation, memory_limit_mib=limit)(handler)  # type: ignore[arg-type]
+def test_what_stays_below_its_limit_is_left_alone(bench: Bench, how: str, seen: str) -> None:
+    assert bench.value("memory.limited", {"how": how}) == {"seen": seen}
 
 
-def test_a_coroutine_has_none() -> None:
-    async def handler(given: Use, context: TaskContext) -> Used:
-        return Used()
+def test_a_process_that_is_killed_is_no_matter_of_memory(bench: Bench) -> None:
+    assert bench.failure("memory.limited", {"how": "killed"}) == (
+        "crashed",
+        "the handler's process was killed by SIGKILL",
+    )
 
-    with pytest.raises(ConfigurationError, match="only isolation 'process'"):
-        task_type("memory.refused", memory_limit_mib=100)(handler)
+
+def test_a_limit_ends_with_its_attempt(bench: Bench) -> None:
+    assert bench.value("memory.limited", {"how": "caught"}) == {"seen": "went on with less"}
+    assert bench.value("memory.free", {"how": "at_once"}) == {"seen": str(memory_types.TOO_MUCH)}
+    assert bench.value("memory.limited", {"how": "caught"}) == {"seen": "went on with less"}

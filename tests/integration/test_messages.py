@@ -12,7 +12,9 @@ import redis
 
 from core.errors import SubmissionError, Unavailable
 from core.keys import Keys
-from core.messages import BODY_LIMIT_BYTES, DEAD_LETTER_LIMIT, GROUP, Mailbox, Message
+from core.mail import Letter, PostOffice
+from core.message import Message
+from core.messages import BODY_LIMIT_BYTES, DEAD_LETTER_LIMIT, GROUP, Mailbox
 from core.redis_client import SOCKET_TIMEOUT_SECONDS, connect_redis
 from tests.integration.waiting import eventually
 
@@ -38,6 +40,15 @@ def waiting(client: redis.Redis, keys: Keys) -> tuple[int, int]:
     """How many messages are in Bob's stream, and how many of them are unacknowledged."""
     stream = keys.messages("bob")
     return client.xlen(stream), client.xpending(stream, GROUP)["pending"]
+
+
+@pytest.fixture
+def post(client: redis.Redis, keys: Keys) -> PostOffice:
+    return PostOffice(client, keys)
+
+
+def dead_letters(post: PostOffice, count: int = 100) -> list[Letter]:
+    return post.letters("bob", dead=True, count=count)
 
 
 def test_a_message_arrives_once_and_is_deleted(box: Mailbox, client: redis.Redis, keys: Keys) -> None:
@@ -98,6 +109,16 @@ def test_an_unacknowledged_message_comes_back_after_the_idle_time(client: redis.
     assert waiting(client, keys) == (0, 0)
 
 
+def test_what_is_held_is_not_delivered_again(post: PostOffice, box: Mailbox) -> None:
+    held = {box.send("ann", "bob", number): 1 for number in range(2)}
+    assert len(box.receive()) == 2
+    assert [box.receive(held=held) for _ in range(5)] == [[]] * 5, "and is not given up meanwhile"
+    assert dead_letters(post) == []
+    first = next(iter(held))
+    box.give_back({first: 1})
+    assert [(message.id, message.deliveries) for message in box.receive(held=[*held][1:])] == [(first, 2)]
+
+
 def test_overdue_messages_go_first_and_do_not_exceed_the_count(box: Mailbox) -> None:
     for number in range(5):
         box.send("ann", "bob", number)
@@ -124,27 +145,31 @@ def test_one_message_has_one_reader_at_a_time(client: redis.Redis, keys: Keys) -
     assert sorted(message.body for batch in batches for message in batch) == list(range(100))
 
 
-def test_a_message_that_is_never_acknowledged_is_given_up(box: Mailbox, client: redis.Redis, keys: Keys) -> None:
+def test_a_message_that_is_never_acknowledged_is_given_up(
+    post: PostOffice, box: Mailbox, client: redis.Redis, keys: Keys
+) -> None:
     message_id = box.send("ann", "bob", {"bad": True})
     assert [box.receive()[0].deliveries for _ in range(3)] == [1, 2, 3]
     assert box.receive() == []
-    (letter,) = box.dead_letters("bob")
-    assert (letter.id, letter.sender, letter.body) == (message_id, "ann", '{"bad":true}')
+    (letter,) = dead_letters(post)
+    assert (letter.message_id, letter.sender, letter.body) == (message_id, "ann", '{"bad":true}')
     assert (letter.deliveries, letter.reason) == (3, "delivered 3 times and never acknowledged")
     assert waiting(client, keys) == (0, 0)
 
 
-def test_an_acknowledged_message_never_becomes_a_dead_letter(box: Mailbox) -> None:
+def test_an_acknowledged_message_never_becomes_a_dead_letter(post: PostOffice, box: Mailbox) -> None:
     box.send("ann", "bob", 1)
     for _ in range(2):
         box.receive()
     (message,) = box.receive()
     assert box.ack(message) is True
     assert box.receive() == []
-    assert box.dead_letters("bob") == []
+    assert dead_letters(post) == []
 
 
-def test_dead_letters_are_newest_first_and_bounded(box: Mailbox, client: redis.Redis, keys: Keys) -> None:
+def test_dead_letters_are_newest_first_and_bounded(
+    post: PostOffice, box: Mailbox, client: redis.Redis, keys: Keys
+) -> None:
     pipeline = client.pipeline()
     for _ in range(DEAD_LETTER_LIMIT):
         pipeline.xadd(keys.dead_letters("bob"), {"id": "0-1", "reason": "old", "deliveries": 3})
@@ -152,26 +177,30 @@ def test_dead_letters_are_newest_first_and_bounded(box: Mailbox, client: redis.R
     newest = box.send("ann", "bob", 1)
     for _ in range(4):
         box.receive()
-    assert [letter.id for letter in box.dead_letters("bob", count=2)] == [newest, "0-1"]
+    assert [letter.message_id for letter in dead_letters(post, count=2)] == [newest, "0-1"]
     assert client.xlen(keys.dead_letters("bob")) == DEAD_LETTER_LIMIT
 
 
-def test_a_malformed_entry_does_not_hold_up_the_others(box: Mailbox, client: redis.Redis, keys: Keys) -> None:
+def test_a_malformed_entry_does_not_hold_up_the_others(
+    post: PostOffice, box: Mailbox, client: redis.Redis, keys: Keys
+) -> None:
     client.xadd(keys.messages("bob"), {"body": b"{", "from": "ann"})
     client.xadd(keys.messages("bob"), {"other": b"1"})
     box.send("ann", "bob", "good")
     (message,) = box.receive()
     assert message.body == "good"
-    assert [letter.reason[:10] for letter in box.dead_letters("bob")] == ["malformed:"] * 2
+    assert [letter.reason[:10] for letter in dead_letters(post)] == ["malformed:"] * 2
     assert waiting(client, keys) == (1, 1)
 
 
-def test_an_entry_that_was_deleted_from_outside_is_forgotten(box: Mailbox, client: redis.Redis, keys: Keys) -> None:
+def test_an_entry_that_was_deleted_from_outside_is_forgotten(
+    post: PostOffice, box: Mailbox, client: redis.Redis, keys: Keys
+) -> None:
     message_id = box.send("ann", "bob", 1)
     box.receive()
     client.xdel(keys.messages("bob"), message_id)
     eventually(lambda: box.receive() == [] and waiting(client, keys) == (0, 0))
-    assert box.dead_letters("bob") == []
+    assert dead_letters(post) == []
 
 
 def test_what_was_sent_before_the_first_read_is_read(box: Mailbox, client: redis.Redis, keys: Keys) -> None:
@@ -237,7 +266,7 @@ def test_an_absent_redis_is_unavailable(tmp_path: Path) -> None:
         lambda: box.send("ann", "bob", 1),
         box.receive,
         lambda: box.ack(message),
-        lambda: box.dead_letters("b"),
+        lambda: PostOffice(connect_redis(f"unix://{tmp_path}/nobody.sock"), Keys("nowhere")).boxes(),
     ):
         with pytest.raises(Unavailable, match="Redis can't be used"):
             use()

@@ -11,7 +11,7 @@ from core import alert_texts
 from core.alert_rules import DEFAULT_RULES, KINDS, Rule, load_rules
 from core.alert_texts import SHIPPED_NAMES, recalled_message
 from core.histograms import Histogram
-from core.live import ServerLive
+from core.live import MailboxLive, MailLive, ServerLive
 from core.locks import ROW, TABLE, Blocker
 from core.texts import Said, said
 from dashboard.components import told as told_module
@@ -48,6 +48,7 @@ class Now:
         lanes=[SimpleNamespace(**LANE, ready=1)],
         agents=[SimpleNamespace(**AGENT | more) for more in ({}, {"name": "one"}, {"name": "one", "host": "there"})],
         quarantined=1,
+        mail=MailLive(1, 60.0, 1, [MailboxLive("coder-1", 1, 60.0, 1)]),
     )
 
     def servers(self) -> Any:
@@ -120,6 +121,8 @@ ENGLISH = {
     "memory": ["97% of the memory of here is used"],
     "absence": ["no task of type demo.daily was submitted for 9000 s; in each of the last 6 hours there was one"],
     "quarantined": ["1 thing could not be processed and is in quarantine: python -m worker quarantine list"],
+    "mail_unread": ["the oldest message to agent coder-1 has waited for 60 s: python -m worker mail list"],
+    "dead_letters": ["1 message to agent coder-1 was given up: python -m worker mail list --dead"],
     "anomaly": ["the duration of type demo.slow is 3.21 s (geometric mean), where 1 is usual"],
 }
 

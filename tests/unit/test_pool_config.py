@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from core.errors import ConfigurationError
+from worker.agents.agent_class import NAMED_FOR_TASKS, make_agent
 from worker.agents.pool_config import DEFAULT_POOL, AgentSpec, load_pool
 
 OWN = '[[agents]]\nkind = "a"\ntypes = ["*"]\nagent_class = "{}"'
@@ -37,12 +40,6 @@ def test_a_kind_is_as_many_agents_as_it_counts(pool_file: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["Mine", "Quiet"])
-def test_a_class_of_ones_own(pool_file: Path, name: str) -> None:
-    pool_file.write_text(OWN.format(f"tests.own_agents:{name}"))
-    assert load_pool(pool_file) == [AgentSpec("a-1", "a", ("*",), (), 3, f"tests.own_agents:{name}")]
-
-
 @pytest.mark.parametrize(
     ("content", "problems"),
     [
@@ -69,13 +66,12 @@ def test_a_class_of_ones_own(pool_file: Path, name: str) -> None:
         ('[[agents]]\nkind = "a"\ntypes = [3]', ["agents.0.types.0: 3 is not accepted", "(given: int)"]),
         ('[[agents]]\nkind = "a"\ntypes = ["*"]\ntags = ["GPU"]', ["agents.0.tags.0: 'GPU'", "can ever require"]),
         ('[[agents]]\nkind = "a"\ntypes = ["*"]\ntags = "gpu"', ["agents.0.tags: 'gpu' is not accepted"]),
-        (OWN.format("acme"), ["agents.0.agent_class: 'acme'", 'a module and a class, such as "acme.agents:Mine"']),
-        (OWN.format("acme.none:Mine"), ["agents.0.agent_class", "module acme.none does not import"]),
-        (OWN.format("tests.exits:Mine"), ["agents.0.agent_class", "module tests.exits does not import", "exit"]),
-        (OWN.format("tests.own_agents:None_"), ["module tests.own_agents has no None_"]),
-        (OWN.format("tests.own_agents:NO_CLASS"), ["is no subclass of worker.agents.base.BaseAgent"]),
-        (OWN.format("tests.own_agents:Abstract"), ["does not define execute"]),
-        (OWN.format("tests.own_agents:Wanting"), ["can't be made with (info, queue, heart_queue", "colour"]),
+        (
+            OWN.format("acme"),
+            ["agents.0.agent_class: 'acme'", 'a class in it, such as "acme.agents:Mine"'],
+        ),
+        (OWN.format("acme.a:b.C"), ["agents.0.agent_class: 'acme.a:b.C'", "a module and a class in it"]),
+        ('[[agents]]\nkind = "a"\ntypes = ["*"]\nagent_class = 3', ["agents.0.agent_class: 3", "(given: int)"]),
         ("[[agents]\n", ["not TOML"]),
         ("a = " + "[" * 5000, ["not TOML"]),
         ("a = " + "9" * 5000, ["not TOML"]),
@@ -116,3 +112,86 @@ def test_a_file_that_is_not_there_or_is_no_text(pool_file: Path, tmp_path: Path)
     pool_file.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match="not TOML"):
         load_pool(pool_file)
+
+
+CLASSES = "tests.agent_classes"
+
+
+@pytest.mark.parametrize("name", ["Mine", "OfTasks"])
+def test_a_class_of_a_user(pool_file: Path, name: str) -> None:
+    pool_file.write_text(OWN.format(f"{CLASSES}:{name}"))
+    assert load_pool(pool_file) == [AgentSpec("a-1", "a", ("*",), (), 3, f"{CLASSES}:{name}")]
+
+
+def test_every_class_that_does_not_do_is_told_in_a_line(
+    pool_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    for module, text in {
+        "leaves": "import sys\nsys.exit(3)\n",
+        "ends": "import os\nos._exit(4)\n",
+        "parses": "import argparse\nargparse.ArgumentParser().parse_args(['--odd'])\n",
+        "breaks": "1 / 0\n",
+        "is_no_python": "def:\n",
+        "hides": "def __getattr__(name):\n    raise KeyError(name)\n",
+    }.items():
+        (tmp_path / f"{module}_x.py").write_text(text)
+    expected = {
+        "acme_unknown:Mine": "module 'acme_unknown' does not import: ModuleNotFoundError: No module named",
+        "leaves_x:Mine": "module 'leaves_x' does not import: it ends the program, as sys.exit and argparse do",
+        "ends_x:Mine": "module 'ends_x' does not import: it ends its process by os._exit(4)",
+        "parses_x:Mine": "module 'parses_x' does not import: it ends the program",
+        "breaks_x:Mine": "module 'breaks_x' does not import: ZeroDivisionError: division by zero (",
+        "is_no_python_x:Mine": "module 'is_no_python_x' does not import: SyntaxError",
+        "hides_x:Mine": "module 'hides_x' does not give its 'Mine': KeyError: 'Mine' (",
+        f"{CLASSES}:Nobody": f"module '{CLASSES}' has no 'Nobody'",
+        f"{CLASSES}:Another": "'Another' is another class: expected a subclass of worker.agents.base.BaseAgent",
+        f"{CLASSES}:AN_INSTANCE": "'AN_INSTANCE' is of type Another: expected a subclass",
+        f"{CLASSES}:BaseAgent": "'BaseAgent' does not implement execute",
+        f"{CLASSES}:WithoutExecute": "'WithoutExecute' does not implement execute",
+        f"{CLASSES}:WrongExecute": "'WrongExecute': execute can't be called with (slot, run, channel)",
+        f"{CLASSES}:Coroutine": "'Coroutine': execute must be a plain method",
+        f"{CLASSES}:Wanting": "'Wanting': __init__ can't be called with (info, queue, heart_queue, ttl_seconds=…",
+        f"{CLASSES}:WrongInit": "'WrongInit': __init__ can't be called with (info, queue, heart_queue, ttl_seconds=…",
+    }
+    entries = [
+        f'[[agents]]\nkind = "k{at}"\ntypes = ["*"]\nagent_class = "{name}"\n' for at, name in enumerate(expected)
+    ]
+    pool_file.write_text("".join(entries) + '[[agents]]\nkind = "X"\ntypes = ["*"]\n')
+    with pytest.raises(ConfigurationError) as caught:
+        load_pool(pool_file)
+    first, *lines = caught.value.problems
+    assert f"agents.{len(expected)}.kind: 'X'" in first, "other problems are told, too"
+    for at, (line, (name, reason)) in enumerate(zip(lines, expected.items(), strict=True)):
+        assert line.startswith(f"pool file {pool_file}: agents.{at}.agent_class: '{name}' is not accepted: {reason}")
+        assert line.isprintable()
+
+
+def test_a_class_whose_module_hangs_is_named(pool_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("core.task_modules.SLOW_SECONDS", 0.01)
+    (tmp_path / "hangs_x.py").write_text("import time\nassert time.told.wait(30)\n")
+    told = threading.Event()
+    monkeypatch.setattr(time, "told", told, raising=False)
+    lines: list[str] = []
+    monkeypatch.setattr("core.task_modules.log.warning", lambda line: (lines.append(line), told.set()))
+    pool_file.write_text(OWN.format("hangs_x:Mine"))
+    with pytest.raises(ConfigurationError, match="module 'hangs_x' has no 'Mine'"):
+        load_pool(pool_file)
+    assert "task module 'hangs_x' (agent_class) is still being imported after" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("CannotBeMade", "it can't be made: RuntimeError: no ledger is there (tests/agent_classes.py:"),
+        ("ForgetsOurs", "its __init__ does not call super().__init__"),
+        ("Nobody", f"module '{CLASSES}' has no 'Nobody'"),
+    ],
+)
+def test_a_class_that_cannot_be_made_is_one_line(name: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make_agent(f"{CLASSES}:{name}", (None, None, None), dict.fromkeys(NAMED_FOR_TASKS))
+    (line,) = caught.value.problems
+    assert line.startswith(f"agent_class '{CLASSES}:{name}': {reason}")
+    assert line.isprintable()

@@ -167,6 +167,18 @@ LABEL = "1 to 64 lower-case letters, digits or ._-"
         ({"handler": takes_three}, "must be annotated as"),
         ({"handler": takes_one}, "must be annotated as"),
         ({"handler": takes_a_dict}, "must be annotated as"),
+        ({"memory_limit_mib": 0}, "memory_limit_mib: 0 is not accepted: expected a whole number from 16 to 1048576"),
+        ({"memory_limit_mib": 64.0}, "memory_limit_mib: 64.0 is not accepted: expected a whole number"),
+        ({"memory_limit_mib": True}, "memory_limit_mib: True is not accepted: expected a whole number"),
+        ({"memory_limit_mib": "64"}, "memory_limit_mib: '64' is not accepted: expected a whole number"),
+        (
+            {"memory_limit_mib": 64, "isolation": "thread"},
+            "memory_limit_mib: 64 is not accepted: expected none with isolation 'thread': only 'process' can enforce",
+        ),
+        (
+            {"memory_limit_mib": 64, "handler": greet_slowly},
+            "memory_limit_mib: 64 is not accepted: expected none with isolation 'async': only 'process' can enforce",
+        ),
         ({"handler": returns_a_dict}, "must be annotated as"),
         ({"handler": returns_nothing}, "must be annotated as"),
         ({"handler": refers_to_nothing}, "(its annotations can't be read: ask: NameError: name 'Askk' is not defined)"),

@@ -74,7 +74,7 @@ def test_a_disk_that_refuses_is_no_error_of_the_task(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 300])
 def test_results_wait_on_disk_while_redis_is_away_and_arrive_once(tmp_path: Path, count: int) -> None:
     queue, arrived = FlakyQueue(), []
-    outbox = Outbox(queue, arrived.extend, Spool(tmp_path, AGENT))  # type: ignore[arg-type]
+    outbox = Outbox(queue, [arrived.extend], Spool(tmp_path, AGENT))  # type: ignore[arg-type]
     for number in range(count):
         outbox.add(done(number), (task_id(number), 1))
     assert not outbox.flush()

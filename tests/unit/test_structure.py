@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,7 +64,6 @@ MAY_IMPORT_REDIS = {
     "core.redis_client": "the one way to connect",
     "core.redis_errors": "what the driver's errors mean",
     "core.redis_url": "the driver itself says what a URL means",
-    "core.mail": "looks after the streams of messages",
     "core.queue": "every key and script of the engine",
     "core.queue_base": "the same: how its commands are sent",
     "core.mending": "keys that hold what they should not",
@@ -70,6 +71,7 @@ MAY_IMPORT_REDIS = {
     "core.wire": "the hot paths' way to send a command",
     "core.cache": "snapshots and sessions",
     "core.messages": "messages between agents",
+    "core.mail": "the same, for operators",
     "core.recent_log": "the last log lines",
     "core.probes": "asks a server what it is",
     "core.redis_usage": "sizes of keys, for the System page",
@@ -272,3 +274,10 @@ def test_pages_act_only_as_somebody(module: Module) -> None:
     is_annotation = module.name == "dashboard.data.bulk_runs"  # which is handed one that asks
     found = (named & acts) - ({"Bulk"} if is_annotation else set())
     assert not module.name.startswith("dashboard.") or not found or module.name in MAY_ACT_UNASKED
+
+
+def test_handlers_processes_load_no_driver_of_a_server() -> None:
+    """They start when they are needed, and ask their agent for everything."""
+    code = "import sys, worker.agents.slot_child; print(sorted({'redis', 'psycopg2', 'sqlalchemy'} & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"

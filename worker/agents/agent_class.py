@@ -1,56 +1,106 @@
-"""The class that an agent process runs: the shipped one, or a subclass of BaseAgent that a pool file names."""
+"""Agent classes of a user, named as "module:Class": found, checked and made."""
 
 from __future__ import annotations
 
 import inspect
 import re
 import sys
+import traceback
 from typing import Any
 
+import structlog
+
+from core.declared import one_line, place
 from core.errors import ConfigurationError
 from core.task_modules import ModuleRefused, import_task_module
 from worker.agents.base import BaseAgent
 from worker.agents.task_agent import TaskAgent
 
-_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-# What each is made with: see their constructors.
-OF_BASE = ("ttl_seconds", "data_dir", "proof")
-OF_TASK_AGENT = (*OF_BASE, "registry", "modules", "output_limit_bytes", "raw_output")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", re.A)
+NAME_LIMIT = 200  # characters
+GIVEN = ("info", "queue", "heart_queue")  # by position, and these by name:
+NAMED = ("ttl_seconds", "data_dir", "proof")
+NAMED_FOR_TASKS = (*NAMED, "registry", "modules", "output_limit_bytes", "raw_output")  # for subclasses of TaskAgent
+
+log = structlog.get_logger(__name__)
 
 
-def agent_class(path: str) -> type[BaseAgent]:
-    """The class of "module:Class"; "" is the shipped one. Imports the module. Raises ValueError, which says why not."""
-    if not path:
-        return TaskAgent
-    if not _PATH.fullmatch(path):
-        raise ValueError('expected a module and a class, such as "acme.agents:Mine"')
-    module_name, _, name = path.partition(":")
+class ClassRefused(Exception):
+    """An agent class can't be used; its text is one line that says why."""
+
+
+def find_agent_class(name: str) -> type[BaseAgent]:
+    """The class that "module:Class" names, which may need an import. Raises ClassRefused."""
+    module_name, _, attribute = name.partition(":")
     try:
-        import_task_module(module_name, None)
+        for remark in import_task_module(module_name, setting="agent_class"):
+            log.warning("agent_class.module", reason=remark)
     except ModuleRefused as error:
-        problems = error.__cause__.problems if isinstance(error.__cause__, ConfigurationError) else [str(error)]
-        raise ValueError(f"module {module_name} does not import: {'; '.join(problems)}") from None
-    found = getattr(sys.modules[module_name], name, None)
-    if found is None:
-        raise ValueError(f"module {module_name} has no {name}")
-    return _checked(found, path)
-
-
-def arguments_for(found: type[BaseAgent], given: dict[str, Any]) -> dict[str, Any]:
-    """Of everything that an agent may be made with, what this class takes: that of TaskAgent, or that of BaseAgent."""
-    return {name: given[name] for name in (OF_TASK_AGENT if issubclass(found, TaskAgent) else OF_BASE)}
-
-
-def _checked(found: object, path: str) -> type[BaseAgent]:
-    if not (isinstance(found, type) and issubclass(found, BaseAgent)):
-        raise ValueError(f"{path} is no subclass of worker.agents.base.BaseAgent")
-    if inspect.isabstract(found):
-        missing = ", ".join(sorted(found.__abstractmethods__))
-        raise ValueError(f"{path} does not define {missing}")
-    names = arguments_for(found, dict.fromkeys(OF_TASK_AGENT))
+        raise ClassRefused(f"module {module_name!r} does not import: {error}") from None
     try:
-        inspect.signature(found).bind("info", "queue", "heart_queue", **names)
-    except TypeError as error:
-        expected = f"(info, queue, heart_queue, *, {', '.join(names)})"
-        raise ValueError(f"{path} can't be made with {expected}: {error}") from None
+        found = getattr(sys.modules[module_name], attribute)
+    except AttributeError:
+        raise ClassRefused(f"module {module_name!r} has no {attribute!r}") from None
+    except Exception as error:  # a module's own __getattr__, or it took itself out of sys.modules
+        raise ClassRefused(f"module {module_name!r} does not give its {attribute!r}: {_told(error)}") from None
+    if not isinstance(found, type) or not issubclass(found, BaseAgent):
+        kind = "is another class" if isinstance(found, type) else f"is of type {type(found).__name__}"
+        raise ClassRefused(f"{attribute!r} {kind}: expected a subclass of worker.agents.base.BaseAgent")
+    _check(found)
     return found
+
+
+def make_agent(name: str, given: tuple[Any, ...], named: dict[str, Any]) -> BaseAgent:
+    """An agent of the class of this name, or a TaskAgent without a name. Raises ConfigurationError."""
+    if not name:
+        return TaskAgent(*given, **named)
+    try:
+        agent_class = find_agent_class(name)
+    except ClassRefused as refused:
+        raise ConfigurationError([f"agent_class {name!r}: {refused}"]) from None
+    wanted = NAMED_FOR_TASKS if issubclass(agent_class, TaskAgent) else NAMED
+    try:
+        agent = agent_class(*given, **{key: named[key] for key in wanted})
+    except Exception as error:
+        raise ConfigurationError([f"agent_class {name!r}: it can't be made: {_told(error)}"]) from error
+    if not hasattr(agent, "heart"):
+        raise ConfigurationError([f"agent_class {name!r}: its __init__ does not call super().__init__"])
+    agent.ends_are_sound = False
+    return agent
+
+
+def class_problem(name: str) -> str:
+    """Why the class that "module:Class" names can't be used, in one line; empty if it can."""
+    try:
+        find_agent_class(name)
+    except ClassRefused as refused:
+        return str(refused)
+    return ""
+
+
+def _check(agent_class: type[BaseAgent]) -> None:
+    name = agent_class.__name__
+    missing = sorted(agent_class.__abstractmethods__)
+    if missing:
+        raise ClassRefused(f"{name!r} does not implement {', '.join(missing)}")
+    named = NAMED_FOR_TASKS if issubclass(agent_class, TaskAgent) else NAMED
+    for method, given, by_name in (
+        ("__init__", ("self", *GIVEN), named),
+        ("execute", ("self", "slot", "run", "channel"), ()),
+        ("stop_execution", ("self", "run_pair"), ()),
+        ("close_execution", ("self",), ()),
+    ):
+        function = getattr(agent_class, method)
+        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+            raise ClassRefused(f"{name!r}: {method} must be a plain method, no coroutine or generator")
+        try:
+            inspect.signature(function).bind(*given, **dict.fromkeys(by_name))
+        except (TypeError, ValueError) as error:
+            takes = ", ".join([*given[1:], *(f"{key}=…" for key in by_name)])
+            raise ClassRefused(f"{name!r}: {method} can't be called with ({takes}): {one_line(error)}") from None
+
+
+def _told(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    text = f"{type(error).__name__}: {one_line(error)}".removesuffix(": ")
+    return f"{text} ({place(frames[-1].filename, frames[-1].lineno or 0)})" if frames else text

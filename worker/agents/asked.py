@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from core.errors import PermanentError, SubmissionError
 from core.inputs import encode_input, encode_json
-from core.messages import BODY_LIMIT_BYTES
+from core.message import BODY_LIMIT_BYTES
 from core.states import Priority
 from core.validation import AFTER_LIMIT
 

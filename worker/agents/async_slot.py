@@ -12,7 +12,7 @@ from core.protocol import Done, Run
 from core.registry import TaskType
 from core.supervision import OnEscape, count_escape, start_thread
 from worker.agents.async_entry import Entry
-from worker.agents.context import Channel
+from worker.agents.context import Channel, CoroutineContext
 from worker.agents.execution import HandlerStopped, context_of, execute_async, kept_from_running
 from worker.agents.loop_watch import NOTICED_SECONDS, POLL_SECONDS, Blockage, LoopWatch
 from worker.agents.raw_output import RawOutput
@@ -223,7 +223,7 @@ class AsyncRunner:
         if not entry.begin():
             return
         try:
-            context = context_of(watch.run, watch)
+            context = context_of(watch.run, watch, CoroutineContext)
             bind_output(Outlet(watch.write))
             done = await execute_async(entry.task_type, watch.run, context, self._output_limit_bytes)
             if watch.end():

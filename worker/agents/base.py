@@ -18,7 +18,6 @@ import structlog
 from msgspec.structs import replace
 
 from core.errors import Unavailable
-from core.messages import Mailbox
 from core.placement import QUEUE_AHEAD_LIMIT
 from core.protocol import (
     AgentInfo,
@@ -41,7 +40,9 @@ from core.protocol import (
 from core.queue import Queue
 from core.redis_client import reaching_redis
 from worker.agents.agent_health import SILENT_SECONDS
+from worker.agents.agent_mail import AgentMail
 from worker.agents.channel import AgentChannel, Requests
+from worker.agents.foreign import guarded
 from worker.agents.heart import Heart
 from worker.agents.held import Held
 from worker.agents.inbox import DELETE_COUNT, Inbox
@@ -61,6 +62,7 @@ class BaseAgent(abc.ABC):
     """Lifecycle: start → (execute …) → drain → stop; `health` at any time."""
 
     known_types: list[KnownType] | None = None  # what it says it can run; None: its patterns decide alone
+    ends_are_sound = False  # whether what `execute` returns need not be checked
 
     def __init__(
         self, info: AgentInfo, queue: Queue, heart_queue: Queue, *, ttl_seconds: float, data_dir: Path, proof: str = ""
@@ -68,10 +70,9 @@ class BaseAgent(abc.ABC):
         """`heart_queue` has connections of its own; results wait under `data_dir`; `proof` is that of its farewell."""
         self.info = replace(info, farewell=farewell_of(proof)) if proof else info
         self._proof = proof
-        self.mailbox = Mailbox(queue.redis, queue.keys, info.name)
-        self.requests = Requests()
-        self._held = Held()
-        self.outbox = Outbox(queue, self._held.forget, Spool(data_dir, info.id))
+        self.mail = AgentMail(queue.mailbox(info.name), info.name, lambda pair: pair in self._slots.running)
+        self.requests, self._held = Requests(), Held()
+        self.outbox = Outbox(queue, (self._held.forget, self.mail.note_arrival), Spool(data_dir, info.id))
         self.welcomed = threading.Event()
         self._run_times = RunTimes()
         self._waiting = LocalQueue(self._run_times.batch_limit)
@@ -117,15 +118,14 @@ class BaseAgent(abc.ABC):
         """Hands back what is unstarted, and what does not finish in time: no attempt is burnt. False if any did not."""
         self.is_draining = True
         self.heart.beat_if_possible()
-        waiting = self._waiting.close()
-        if waiting:
+        if waiting := self._waiting.close():
             self.hand_back(waiting)
         deadline = time.monotonic() + grace_seconds
         while (is_busy := self._slots.is_busy()) and time.monotonic() < deadline:
             time.sleep(0.02)
         # what ended and is still to be reported goes first, and its return counts for nothing then
         unfinished = self._held.pairs() if is_busy else []
-        self.close_execution()
+        guarded(self.close_execution)
         if unfinished:
             log.info("agent.handing_back", agent=self.info.id, tasks=len(unfinished))
             self.hand_back(unfinished)
@@ -257,16 +257,16 @@ class BaseAgent(abc.ABC):
     def _cancel(self, pair: Pair) -> None:
         if self._waiting.remove(pair):
             self._held.forget([pair])
-            return
-        if (channel := self._slots.running.get(pair)) is not None:
+        elif (channel := self._slots.running.get(pair)) is not None:
             channel.cancelled = True
-            self.stop_execution(pair)
+            guarded(self.stop_execution, pair)
 
     def report_stuck(self, run: Run, done: Done) -> None:
         """An attempt can't be stopped: its end is reported and the process must end after the others."""
         pair = (run.task_id, run.attempt)
         if (channel := self._slots.running.pop(pair, None)) is not None:
             channel.close()
+        self.mail.end(pair, is_success=False)
         self.report_end(done, pair, flush_follows=False)
         self._slots.stuck += 1
         self.give_up()

@@ -12,9 +12,7 @@ from msgspec import Raw
 
 from core.errors import PermanentError, TransientError
 from core.protocol import TEXT_LIMIT, Checkpoint, Done, Log, Progress, Reply, Run, SubmitChild
-from core.redis_client import reaching_redis
 from core.storable import storable
-from worker.agents.receiving import Receiving
 from worker.log_redaction import redacted_text
 
 if TYPE_CHECKING:
@@ -24,6 +22,7 @@ PROGRESS_INTERVAL_SECONDS = 0.5
 FIRST_LINES, LAST_LINES = 900, 100  # of what one attempt logs: passed on at once, and kept until its end
 FIRST_CHARACTERS = 1 << 20  # of these first lines
 REPLY_TIMEOUT_SECONDS = 30.0
+MAIL_KINDS = frozenset({"send", "receive", "ack"})  # of requests that the agent answers itself
 # In place of an ErrorClass, for an attempt that goes back at no cost: …
 CANNOT_RUN = "cannot_run"  # … to whoever can run it
 KEPT_FROM_RUNNING = "kept_from_running"  # … since another one took the place that it needs
@@ -80,7 +79,6 @@ class AgentChannel:
         "_lock",
         "_logged",
         "_passed_on",
-        "_receiving",
         "_run",
         "agent_id",
         "cancelled",
@@ -95,7 +93,6 @@ class AgentChannel:
         self._characters = 0  # … of these
         self._last_lines: deque[Log] | None = None
         self._last_progress = 0.0
-        self._receiving: Receiving | None = None
         self.cancelled = False
 
     def is_cancelled(self) -> bool:
@@ -117,10 +114,8 @@ class AgentChannel:
         if message["kind"] == "output" or self._is_among_first(line):
             self._agent.outbox.add(line)
 
-    def close(self, *, is_well: bool = False) -> None:
-        """The attempt is over, well or not: passes on the last lines of a log that was too long."""
-        if self._receiving is not None:
-            self._receiving.conclude(is_well=is_well)
+    def close(self) -> None:
+        """The attempt is over: passes on the last lines of a log that was too long."""
         with self._lock:
             kept, self._last_lines = self._last_lines, deque(maxlen=0)
         if kept:
@@ -147,12 +142,8 @@ class AgentChannel:
     def request(self, message: dict[str, Any]) -> Any:
         """Asks and waits; raises PermanentError if it is refused, TransientError without an answer."""
         run, agent = self._run, self._agent
-        if message["kind"] == "receive":
-            self._receiving = self._receiving or Receiving(agent.mailbox)
-            return self._receiving.next(message["timeout_seconds"], self.is_cancelled)
-        if message["kind"] == "send":
-            with reaching_redis():
-                return agent.mailbox.send(agent.info.name, message["agent"], message["message"])
+        if message["kind"] in MAIL_KINDS:
+            return agent.mail.request((run.task_id, run.attempt), message)
         request_id = agent.requests.open()
         agent.outbox.add(self._report(message, request_id))
         reply = agent.requests.wait(request_id, REPLY_TIMEOUT_SECONDS)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
+import time
+from collections.abc import Generator
 from typing import Any, Protocol
 
-from core.errors import PermanentError, TaskCancelled
-from core.messages import Message
+from core.errors import PermanentError, TaskCancelled, TransientError, shortened
+from core.message import Message
 from worker.agents.asked import check_message, input_json, json_of, plain_options
 from worker.agents.child_keys import ChildKeys, own_key
 
-RECEIVE_LIMIT_SECONDS = 86_400
+RECEIVE_LIMIT_SECONDS = 7 * 24 * 3600.0
+FIRST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.02, 0.25  # between two looks into the mailbox
 
 
 class Channel(Protocol):
@@ -104,26 +108,34 @@ class TaskContext:
     def send(self, agent: str, message: Any) -> None:
         """Sends a JSON-able message to another agent by name; it is delivered at least once.
 
-        Raises PermanentError for a message that would not arrive as it is.
+        Raises PermanentError for a message that would not arrive as it is and for what is no agent's name, and
+        TransientError for a full mailbox and while Redis is away.
         """
         check_message(message)
         self._request({"kind": "send", "agent": agent, "message": message})
 
     def receive(self, timeout_seconds: float = 0.0) -> Message | None:
-        """The next message that was sent to this task's agent, by its name; None if none comes in time.
+        """The next message that was sent to this agent; None if none comes within so many seconds.
 
-        It counts as dealt with when the next one is asked for, or when this attempt succeeds; otherwise it is
-        delivered again a minute later, to whoever asks then, and after five times it is a dead letter. Raises
-        TaskCancelled if the task is cancelled while it waits, and ValueError for a time that is none.
+        It is this attempt's until `ack`, or until the attempt has succeeded; if the attempt ends otherwise, the
+        message is delivered again, to whoever asks on this agent: at least once. Messages belong to the agent by its
+        name, not to the task: an attempt that is retried elsewhere finds that agent's. Raises TaskCancelled once the
+        task was cancelled, TransientError if Redis was away until the end, and PermanentError if the attempt has too
+        many messages that it did not acknowledge.
         """
-        if not (isinstance(timeout_seconds, int | float) and 0 <= timeout_seconds <= RECEIVE_LIMIT_SECONDS):
-            expected = f"a number of seconds from 0 to {RECEIVE_LIMIT_SECONDS}"
-            raise ValueError(f"receive: timeout_seconds {timeout_seconds!r} is not accepted, expected {expected}")
-        found = self._request({"kind": "receive", "timeout_seconds": float(timeout_seconds)})
-        if found is None:
-            self.raise_if_cancelled()
-            return None
-        return Message(**found)
+        looks = self._looks(timeout_seconds)
+        try:
+            while True:
+                time.sleep(next(looks))
+        except StopIteration as end:
+            found: Message | None = end.value
+            return found
+
+    def ack(self, message: Message) -> bool:
+        """Deletes a received message that was dealt with, now; False if it is not this attempt's (any more)."""
+        if not isinstance(message, Message):
+            raise ValueError(f"ack: message {shortened(message)} is not accepted, expected what `receive` returned")
+        return bool(self._request({"kind": "ack", "id": message.id}))
 
     def _request(self, message: dict[str, Any]) -> Any:
         """The answer to a request; a process that the handler forked may ask nothing: it would get others' answers."""
@@ -131,3 +143,40 @@ class TaskContext:
             expected = "a call in the handler's own process: its threads may, processes that it forked may not"
             raise PermanentError(f"{message['kind']}: process {os.getpid()} is not accepted, expected {expected}")
         return self._channel.request(message)
+
+    def _looks(self, timeout_seconds: float) -> Generator[float, None, Message | None]:
+        """Looks again and again; yields how many seconds to wait before the next look."""
+        if not (
+            isinstance(timeout_seconds, int | float)
+            and not isinstance(timeout_seconds, bool)
+            and 0 <= timeout_seconds <= RECEIVE_LIMIT_SECONDS
+        ):
+            expected = f"a number of seconds from 0 to {RECEIVE_LIMIT_SECONDS:.0f}"
+            raise ValueError(f"receive: timeout_seconds {timeout_seconds!r} is not accepted, expected {expected}")
+        deadline, pause_seconds = time.monotonic() + timeout_seconds, FIRST_PAUSE_SECONDS
+        while True:
+            self.raise_if_cancelled()
+            answer = self._request({"kind": "receive"})
+            if answer["message"] is not None:
+                return Message(**answer["message"])
+            left = deadline - time.monotonic()
+            if left <= 0:
+                if answer["away"]:
+                    raise TransientError(f"receive: {answer['away']}")
+                return None
+            yield min(pause_seconds, left)
+            pause_seconds = min(MOST_PAUSE_SECONDS, pause_seconds * 1.5)
+
+
+class CoroutineContext(TaskContext):
+    """The context of a coroutine: what waits is awaited."""
+
+    async def receive(self, timeout_seconds: float = 0.0) -> Message | None:  # type: ignore[override]
+        """See TaskContext.receive; other coroutines run while it waits."""
+        looks = self._looks(timeout_seconds)
+        try:
+            while True:
+                await asyncio.sleep(next(looks))
+        except StopIteration as end:
+            found: Message | None = end.value
+            return found

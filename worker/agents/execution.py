@@ -7,9 +7,11 @@ into a thread and which only its runner may answer.
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
 import os
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter, time
 from typing import Any, NoReturn
 
@@ -43,16 +45,24 @@ class UnstorableOutput(HandlerError):
     error_class = ErrorClass.UNSTORABLE
 
 
-def execute(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> Done:
-    """Runs a plain handler to its end and says how it ended. Raises HandlerStopped only."""
+def execute(
+    task_type: TaskType,
+    run: Run,
+    context: TaskContext,
+    output_limit_bytes: int,
+    confined: AbstractContextManager[None] | None = None,
+) -> Done:
+    """Runs a plain handler, `confined`, to its end and says how it ended. Raises HandlerStopped only."""
     started_at, start, process = time(), perf_counter(), os.getpid()
     try:
-        value = task_type.handler(_parse_input(task_type, run), context)
+        given = _parse_input(task_type, run)
+        with confined or nullcontext():
+            value = task_type.handler(given, context)
         return _success(task_type, run, value, output_limit_bytes, started_at, start, process)
     except HandlerStopped:
         raise
     except BaseException as error:  # SystemExit and KeyboardInterrupt must not end the slot either
-        return _failure(run, error, started_at, start, process)
+        return _failure(run, error, started_at, start, process, task_type.memory_limit_mib)
 
 
 async def execute_async(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> Done:
@@ -68,10 +78,10 @@ async def execute_async(task_type: TaskType, run: Run, context: TaskContext, out
         return _failure(run, error, started_at, start, process)
 
 
-def context_of(run: Run, channel: Channel) -> TaskContext:
+def context_of(run: Run, channel: Channel, kind: type[TaskContext] = TaskContext) -> TaskContext:
     """The context that a run's handler gets."""
     checkpoint = None if run.checkpoint is None else msgspec.json.decode(run.checkpoint)
-    return TaskContext(run.task_id, run.task_type, run.attempt, channel, checkpoint, run.children)
+    return kind(run.task_id, run.task_type, run.attempt, channel, checkpoint, run.children)
 
 
 def failed(
@@ -110,10 +120,12 @@ def _success(
     return Done(run.task_id, run.attempt, output, None, started_at, perf_counter() - start)
 
 
-def _failure(run: Run, error: BaseException, started_at: float, start: float, process: int) -> Done:
+def _failure(
+    run: Run, error: BaseException, started_at: float, start: float, process: int, memory_limit_mib: int | None = None
+) -> Done:
     if os.getpid() != process:
         _end_fork(error)
-    error_class, message = _classified(error)
+    error_class, message = _classified(error, memory_limit_mib)
     return failed(run, error_class, message, started_at, perf_counter() - start, _handler_traceback(error))
 
 
@@ -125,14 +137,16 @@ def _end_fork(error: BaseException) -> NoReturn:
     os._exit(1)
 
 
-def _classified(error: BaseException) -> tuple[ErrorClass, str]:
+def _classified(error: BaseException, memory_limit_mib: int | None) -> tuple[ErrorClass, str]:
     if isinstance(error, HandlerError):
         return ErrorClass(error.error_class), _text_of(error)
     text = f"{type(error).__name__}: {_text_of(error)}".removesuffix(": ")
     if isinstance(error, asyncio.CancelledError):  # nobody looks at it if the agent cancelled
         return ErrorClass.TRANSIENT, f"{CANCELLED_BY_OTHERS}: {text}"
-    if isinstance(error, MemoryError):
-        return ErrorClass.RESOURCE_LIMIT, f"out of memory: {text}"
+    is_refused = isinstance(error, OSError) and error.errno == errno.ENOMEM  # as mmap says it
+    if isinstance(error, MemoryError) or (is_refused and memory_limit_mib is not None):
+        limit = "" if memory_limit_mib is None else f" (its memory limit is {memory_limit_mib} MiB)"
+        return ErrorClass.RESOURCE_LIMIT, f"out of memory: {text}{limit}"
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return ErrorClass.CRASHED, f"the handler tried to end its process: {text}"
     return ErrorClass.TRANSIENT, text

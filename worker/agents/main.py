@@ -30,7 +30,7 @@ from core.recent_log import RecentLog
 from core.redis_client import connect_redis
 from core.registry import registry
 from core.supervision import OnEscape, start_thread
-from worker.agents.agent_class import agent_class, arguments_for
+from worker.agents.agent_class import make_agent
 from worker.agents.agent_health import HealthTeller, report_of
 from worker.agents.base import BaseAgent
 from worker.agents.descendants import become_subreaper, die_with_parent
@@ -59,7 +59,7 @@ class Launch(msgspec.Struct):
     max_concurrency: int
     parent_pid: int
     health_fd: int | None = None  # the pipe on which it tells its health
-    agent_class: str = ""  # see worker.agents.agent_class
+    agent_class: str = ""  # "module:Class"; empty: the shipped one
 
     @classmethod
     def of(cls, spec: AgentSpec, boot_id: str, health_fd: int) -> Launch:
@@ -140,23 +140,23 @@ def _run(launch: Launch, proof: str, settings: Settings, shipper: LogShipper, ra
         tags=launch.tags,
         max_concurrency=launch.max_concurrency,
         version=VERSION,
+        agent_class=launch.agent_class,
     )
     shipper.start(RecentLog(connect_redis(settings.redis_url), Keys(settings.namespace)), f"agent {launch.name}")
-    try:
-        made_by = agent_class(launch.agent_class)
-    except ValueError as error:
-        raise ConfigurationError([f"agent_class: {launch.agent_class!r} is not accepted: {error}"]) from error
-    given = {
-        "ttl_seconds": settings.agent_ttl_seconds,
-        "data_dir": settings.data_dir,
-        "registry": registry,
-        "modules": settings.task_modules,
-        "output_limit_bytes": settings.output_limit_bytes,
-        "proof": proof,
-        "raw_output": raw_output,
-    }
     queues = [Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of) for _ in range(2)]
-    agent = made_by(info, *queues, **arguments_for(made_by, given))
+    agent = make_agent(
+        launch.agent_class,
+        (info, *queues),
+        {
+            "ttl_seconds": settings.agent_ttl_seconds,
+            "data_dir": settings.data_dir,
+            "registry": registry,
+            "modules": settings.task_modules,
+            "output_limit_bytes": settings.output_limit_bytes,
+            "proof": proof,
+            "raw_output": raw_output,
+        },
+    )
     try:
         return _serve(agent, settings.grace_seconds, launch.health_fd)
     finally:

@@ -26,12 +26,12 @@ log = structlog.get_logger(__name__)
 class Outbox:
     """Collects reports from all threads of an agent.
 
-    `on_arrival(pairs)` is called for ended pairs once the results stream has them. A flush that
+    `on_arrival` are called, each with the ended pairs, once the results stream has them. A flush that
     Redis did not answer is sent again: a report that comes twice changes nothing. What waits for
     Redis is in the spool too.
     """
 
-    def __init__(self, queue: Queue, on_arrival: Callable[[Sequence[Pair]], None], spool: Spool) -> None:
+    def __init__(self, queue: Queue, on_arrival: Sequence[Callable[[Sequence[Pair]], None]], spool: Spool) -> None:
         self._queue = queue
         self._on_arrival = on_arrival
         self._spool = spool
@@ -103,8 +103,8 @@ class Outbox:
                 raise
             self._refused_since = None
             self._spool.clear()
-        if ended:
-            self._on_arrival(ended)
+        for tell in self._on_arrival if ended else ():
+            tell(ended)
 
     def flush(self) -> bool:
         """Sends what is there; False if Redis did not take it (it stays)."""

@@ -6,7 +6,7 @@ count = 2                           # default 1
 types = ["code.*", "diagnostic.*"]  # patterns of task types
 tags = ["python"]                   # default none
 max_concurrency = 3                 # default 3
-agent_class = "acme.agents:Mine"    # a subclass of BaseAgent; default: the agent that runs registered task types
+agent_class = "acme.agents:Mine"    # default the shipped one; a subclass of worker.agents.base.BaseAgent
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from core.declared import LABEL, TAG_LIMIT, Whole, model_problem, read_toml
 from core.errors import ConfigurationError
 from core.patterns import PATTERN_LIMIT, can_match_type
-from worker.agents.agent_class import agent_class
+from worker.agents.agent_class import NAME as CLASS_NAME
+from worker.agents.agent_class import NAME_LIMIT as CLASS_NAME_LIMIT
+from worker.agents.agent_class import class_problem
 
 DEFAULT_POOL = Path(__file__).resolve().parent.parent / "pool.toml"
 _NAME = r"^[a-z][a-z0-9_-]{0,40}$"
@@ -36,7 +38,7 @@ class AgentSpec:
     types: tuple[str, ...]
     tags: tuple[str, ...]
     max_concurrency: int
-    agent_class: str = ""
+    agent_class: str = ""  # "module:Class"; empty: the shipped one
 
 
 def _pattern(text: str) -> str:
@@ -51,9 +53,10 @@ def _tag(text: str) -> str:
     return text
 
 
-def _agent_class(path: str) -> str:
-    agent_class(path)
-    return path
+def _class_name(text: str) -> str:
+    if len(text) > CLASS_NAME_LIMIT or not CLASS_NAME.fullmatch(text):
+        raise ValueError('expected a module and a class in it, such as "acme.agents:Mine"')
+    return text
 
 
 class _Kind(BaseModel):
@@ -64,7 +67,7 @@ class _Kind(BaseModel):
     types: list[Annotated[str, AfterValidator(_pattern)]] = Field(min_length=1, max_length=1000)
     tags: list[Annotated[str, AfterValidator(_tag)]] = Field([], max_length=TAG_LIMIT)
     max_concurrency: Whole = Field(3, ge=1, le=1024)
-    agent_class: Annotated[str, AfterValidator(_agent_class)] = ""
+    agent_class: Annotated[str, AfterValidator(_class_name)] = ""
 
 
 class _Pool(BaseModel):
@@ -84,6 +87,7 @@ def load_pool(path: Path | None = None) -> list[AgentSpec]:
     except ValidationError as error:
         problems += [model_problem(where, detail, detail["loc"]) for detail in error.errors(include_url=False)]
     problems += [f"{where}: agents: kind {kind!r} is there twice" for kind in _doubled(given.get("agents"))]
+    problems += _class_problems(where, given.get("agents"))
     if problems:
         raise ConfigurationError(problems)
     return [
@@ -98,6 +102,21 @@ def load_pool(path: Path | None = None) -> list[AgentSpec]:
         for kind in pool.agents
         for number in range(1, kind.count + 1)
     ]
+
+
+def _class_problems(where: str, agents: object) -> list[str]:
+    """Why classes that are named as they should be can't be used; each module is imported for that, once."""
+    refused: dict[str, str] = {}
+    problems = []
+    for at, one in enumerate(agents if isinstance(agents, list) else []):
+        name = one.get("agent_class") if isinstance(one, dict) else None
+        if not isinstance(name, str) or len(name) > CLASS_NAME_LIMIT or not CLASS_NAME.fullmatch(name):
+            continue
+        if name not in refused:
+            refused[name] = class_problem(name)
+        if refused[name]:
+            problems.append(f"{where}: agents.{at}.agent_class: {name!r} is not accepted: {refused[name]}")
+    return problems
 
 
 def _doubled(agents: object) -> list[str]:

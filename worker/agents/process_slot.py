@@ -11,16 +11,16 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from core.errors import ErrorClass, HandlerError
+from core.errors import ErrorClass
 from core.protocol import Done, Run
-from core.supervision import OnEscape, start_thread
+from worker.agents.answering import start_answering
 from worker.agents.capture import Capture
 from worker.agents.child import Child, ChildFailed, ModulesRefused
 from worker.agents.context import Channel
 from worker.agents.execution import failed
-from worker.agents.frames import Cancel, Emit, End, FrameStream, Loading, ProtocolError, Ready, Reply, Request, Start
+from worker.agents.frames import Cancel, Emit, End, Loading, ProtocolError, Ready, Request, Start
 from worker.agents.keeper import Keeper, KeeperLost
-from worker.agents.memory_watch import SAMPLE_SECONDS, MemoryWatch
+from worker.agents.memory import SAMPLE_SECONDS, MemoryGuard
 from worker.agents.usage import usage_of_ended
 from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch
 
@@ -41,7 +41,7 @@ class ProcessSlot:
         self.busy = threading.Lock()
 
     def run(self, run: Run, channel: Channel, memory_limit_mib: int | None = None) -> Done:
-        """Runs a task to its end, however it ends."""
+        """Runs a task to its end, however it ends, and with a limit on memory if it has one."""
         with self.busy:
             watch = self._watch = Watch(run, channel, 0, CANCEL_GRACE_SECONDS)
             try:
@@ -56,9 +56,9 @@ class ProcessSlot:
                 message = f"the handler's process could not be started: {error or type(error).__name__}"
                 return failed(run, ErrorClass.CRASHED, message, watch.started_at, 0.0)
             watch.begin()  # starting the child is not the task's time
+            memory = None if memory_limit_mib is None else MemoryGuard(child.pid, memory_limit_mib)
             finished = False
             child.output.sink = watch.output.write
-            memory = None if memory_limit_mib is None else MemoryWatch(child.pid, memory_limit_mib)
             try:
                 if channel.is_cancelled():
                     self.cancel(run.task_id, run.attempt)
@@ -73,11 +73,7 @@ class ProcessSlot:
                 ending = None if finished else self._discard()
             if answer is not None:
                 return answer[0]
-            if memory is not None and memory.problem:
-                seconds = monotonic() - watch.started_monotonic
-                done = failed(run, ErrorClass.RESOURCE_LIMIT, memory.problem, watch.started_at, seconds)
-            else:
-                done = watch.stopped() if watch.stop_class else _crashed(watch, ending)
+            done = watch.stopped() if watch.stop_class else _crashed(watch, ending, memory)
             if used is not None:
                 done.cpu_seconds, done.peak_memory_bytes = used
             return done
@@ -138,7 +134,7 @@ class ProcessSlot:
         if isinstance(frame, Ready) and frame.problem:
             raise ModulesRefused(frame.problem)
 
-    def _converse(self, child: Child, watch: Watch, memory: MemoryWatch | None) -> tuple[Done, bool] | None:
+    def _converse(self, child: Child, watch: Watch, memory: MemoryGuard | None) -> tuple[Done, bool] | None:
         """Answers the child until its task is over; returns how it ended and whether the child ends now.
 
         None if the child has to be killed, or is dead.
@@ -154,8 +150,7 @@ class ProcessSlot:
                     if isinstance(frame, Emit):
                         watch.emit(frame.message)
                     elif isinstance(frame, Request):
-                        # Answering may take long (a commit), and the deadline must be kept meanwhile.
-                        _start_answering(child.stream, watch, frame)
+                        start_answering(child.stream, watch, frame)
                 if watch.is_cancelled() and not told:
                     told = True
                     child.stream.send(Cancel(watch.run.task_id, watch.run.attempt))
@@ -163,11 +158,9 @@ class ProcessSlot:
                 if seconds <= 0:
                     watch.demand_stop()
                     return None
-                if memory is not None:
-                    if memory.is_over():
-                        return None
-                    seconds = min(seconds, SAMPLE_SECONDS)
-                if not child.wait(seconds):
+                if memory is not None and memory.look():
+                    return None
+                if not child.wait(seconds if memory is None else min(seconds, SAMPLE_SECONDS)):
                     return None
         except (OSError, ProtocolError) as error:
             logger.warning("the process of task %s is given up: %s", watch.run.task_id, error)
@@ -180,35 +173,12 @@ class ProcessSlot:
         return child.stop()
 
 
-def _start_answering(stream: FrameStream, watch: Watch, request: Request) -> None:
-    def answer() -> None:
-        _answer(stream, watch, request)
-
-    try:
-        start_thread("answer", answer, OnEscape.END_THREAD)
-    except RuntimeError as error:
-        text = f"the agent has no thread to pass this on: {error}"
-        stream.send(Reply(error_class=ErrorClass.TRANSIENT.value, error_message=text))
-
-
-def _answer(stream: FrameStream, watch: Watch, request: Request) -> None:
-    try:
-        reply = Reply(result=watch.request(request.message))
-    except HandlerError as error:
-        reply = Reply(error_class=error.error_class.value, error_message=str(error))
-    except Exception as error:
-        logger.exception("a request of task %s failed", watch.run.task_id)
-        reply = Reply(error_class=ErrorClass.TRANSIENT.value, error_message=f"{type(error).__name__}: {error}")
-    try:
-        stream.send(reply)
-    except OSError as error:
-        logger.info("task %s ended before its request was answered: %s", watch.run.task_id, error)
-
-
-def _crashed(watch: Watch, ending: tuple[str, bool, str] | None) -> Done:
+def _crashed(watch: Watch, ending: tuple[str, bool, str] | None, memory: MemoryGuard | None) -> Done:
     how, for_lack_of_memory, stacks = ending or ("ended", False, "")
     error_class, message = ErrorClass.CRASHED, f"the handler's process {how}"
     if for_lack_of_memory:
         error_class, message = ErrorClass.RESOURCE_LIMIT, "the kernel killed the handler's process: out of memory"
+    if memory is not None and memory.is_exceeded:
+        error_class, message, stacks = ErrorClass.RESOURCE_LIMIT, memory.verdict, ""
     seconds = monotonic() - watch.started_monotonic
     return failed(watch.run, error_class, message, watch.started_at, seconds, stacks or None)

@@ -27,6 +27,7 @@ from core.storable import storable
 from worker.agents.descendants import become_subreaper, die_with_parent, has_children, kill_children
 from worker.agents.execution import cannot_run, context_of, execute
 from worker.agents.frames import Cancel, Emit, End, FrameStream, Loading, Ready, Reply, Request, Start
+from worker.agents.memory import memory_limit
 from worker.agents.standard_streams import StandardStreams
 from worker.agents.usage import Meter, highest_resident_bytes
 from worker.handlers.kernel import LINUX
@@ -159,8 +160,10 @@ def _run(stream: FrameStream, run: Run, output_limit_bytes: int) -> Done:
         return cannot_run(run, f"its handlers' processes no longer know type {run.task_type}")
     channel = PipeChannel(stream, run)
     bind_attempt(run)
+    limit_mib = task_type.memory_limit_mib
+    confined = None if limit_mib is None else memory_limit(limit_mib)
     try:
-        return execute(task_type, run, context_of(run, channel), output_limit_bytes)
+        return execute(task_type, run, context_of(run, channel), output_limit_bytes, confined)
     finally:
         bind_attempt(None)
         channel.close()

@@ -15,6 +15,7 @@ from core.protocol import Done, Pair, Run, Started
 from core.supervision import OnEscape, Supervised, count_escape, start_thread
 from worker.agents.channel import AgentChannel, hindrance_of, refusal_of
 from worker.agents.execution import failed
+from worker.agents.foreign import checked_end
 from worker.agents.local_queue import LocalQueue, RunTimes
 from worker.log_context import bind_attempt
 
@@ -121,16 +122,20 @@ class SlotThreads:
         done: Done | None = None
         try:
             done = self._agent.execute(index, run, channel)
+            if not self._agent.ends_are_sound:
+                done = checked_end(run, done)
             self.failed_in_a_row = 0
         except BaseException as error:  # no descriptor, no thread, no memory, or a defect: this attempt's end only
-            self.failed_in_a_row += 1
+            if self._agent.ends_are_sound or isinstance(error, OSError | MemoryError):  # not a class's own failure
+                self.failed_in_a_row += 1
             count_escape("slot")
             log.exception("attempt %d of task %s could not be run", run.attempt, run.task_id)
             done = _crashed(run, error, began_at, time.monotonic() - began)
         finally:
             bind_attempt(None)
-            channel.close(is_well=done is not None and done.failure is None)
+            channel.close()
             self.running.pop(pair, None)
+        self._agent.mail.end(pair, is_success=done is not None and done.failure is None)
         if done is not None and (reason := refusal_of(done)) is not None:
             self._agent.hand_back([pair], run.task_type, reason)
         elif done is not None and (reason := hindrance_of(done)) is not None:
@@ -144,6 +149,7 @@ class SlotThreads:
         for pair in _pairs(slot.runs):
             self._waiting.remove(pair)  # it may be there still, if taking it was cut short
             self.running.pop(pair, None)
+            self._agent.mail.end(pair, is_success=False)
         bind_attempt(None)
         if slot.began_at is not None and slot.runs:
             run = slot.runs[0]

@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 class TaskAgent(BaseAgent):
     """Runs each attempt as isolated as its type asks for."""
 
+    ends_are_sound = True
+
     def __init__(
         self,
         info: AgentInfo,

@@ -216,6 +216,28 @@ def _quarantined(rule: Rule, signals: Signals) -> Readings | None:
     return {"quarantine": Reading(float(live.quarantined), counted(alert_texts.QUARANTINED, live.quarantined))}
 
 
+def _mail_unread(rule: Rule, signals: Signals) -> Readings | None:
+    live = signals.live
+    if live is None or live.mail is None:
+        return None
+    text = alert_texts.UNREAD
+    return {
+        box.agent: Reading(box.oldest_seconds, text.format(agent=box.agent, seconds=f"{box.oldest_seconds:.0f}"))
+        for box in live.mail.boxes
+    }
+
+
+def _dead_letters(rule: Rule, signals: Signals) -> Readings | None:
+    live = signals.live
+    if live is None or live.mail is None:
+        return None
+    text = alert_texts.DEAD_LETTERS
+    return {
+        box.agent: Reading(float(box.dead_letters), counted(text, box.dead_letters, agent=box.agent))
+        for box in live.mail.boxes
+    }
+
+
 def _anomaly(rule: Rule, signals: Signals) -> Readings | None:
     anomalies = signals.anomalies()
     if anomalies is None:
@@ -247,5 +269,7 @@ _READERS: Mapping[str, Callable[[Rule, Signals], Readings | None]] = {
     "memory": _memory,
     "absence": _absence,
     "quarantined": _quarantined,
+    "mail_unread": _mail_unread,
+    "dead_letters": _dead_letters,
     "anomaly": _anomaly,
 }

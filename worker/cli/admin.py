@@ -94,6 +94,7 @@ def _summary(task_type: Any) -> dict[str, Any]:
         "timeout_seconds": task_type.timeout_seconds,
         "max_attempts": task_type.retry.max_attempts,
         "requires": sorted(task_type.requires),
+        "memory_limit_mib": task_type.memory_limit_mib,
         "description": _one_line(task_type.description),
     }
 

@@ -2,117 +2,187 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
-from worker.cli.exits import EXIT_CODES
 from worker.cli.output import Column, print_json, print_line, print_table
+from worker.cli.quarantine import EXIT_CODE_HELP
 from worker.cli.show import AsJson
-from worker.cli.text import visible
+from worker.cli.text import duration, visible
 
-if TYPE_CHECKING:
-    from core.mail import Box
-
-EXIT_CODE_HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
-BODY_COLUMN = 200  # characters
+UNITS_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_AGE = re.compile(r"([0-9]{1,6})([smhd])", re.A)
+OLD_SECONDS = 3_600.0  # what the shipped alert takes for long
 
 mail = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
-Agent = Annotated[str, typer.Argument(metavar="AGENT", help="The name of an agent, such as coder-1.")]
-SomeAgent = Annotated[str | None, typer.Argument(metavar="[AGENT]", help="Whose mailbox; without it, all of them.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="How many messages.")]
-Dead = Annotated[bool, typer.Option("--dead", help="Only dead letters: delivered too often, or malformed.")]
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which dead letters; without ids, all.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+OfAgent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Of this agent; without its boot.")]
+Dead = Annotated[bool, typer.Option("--dead", help="Dead letters: messages that were given up.")]
+OlderThan = Annotated[
+    str | None, typer.Option("--older-than", metavar="AGE", help="At least so old: 90s, 30m, 24h, 7d.")
+]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="How many at most.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which; `mail list --dead` shows the ids.")]
+All = Annotated[bool, typer.Option("--all", help="All of them; without --agent, those of every agent.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 
 
-@mail.command("list", epilog=f"Example: python -m worker mail list coder-1 --dead\n\n{EXIT_CODE_HELP}")
-def list_mail(agent: SomeAgent = None, dead: Dead = False, limit: Limit = 50, as_json: AsJson = False) -> None:
-    """Lists mailboxes with what waits in them, or the messages of one."""
-    from core.mail import Mail
+@mail.command("list", epilog=f"Example: python -m worker mail list --agent analyst-1\n\n{EXIT_CODE_HELP}")
+def list_mail(
+    agent: OfAgent = None, dead: Dead = False, older_than: OlderThan = None, limit: Limit = 50, as_json: AsJson = False
+) -> None:
+    """Lists mailboxes; with --agent the messages in one, the oldest first; with --dead what was given up, newest first.
+
+    A message is there until the attempt that received it has succeeded. Looking changes nothing.
+    """
     from worker.cli.connections import opened_queue
 
+    least_seconds = _age_seconds(older_than)
     with opened_queue() as queue:
-        box = Mail(queue.redis, queue.keys)
-        if agent is None:
-            boxes = [one for one in box.boxes() if one.dead or not dead]
-            letters = []
-        else:
-            boxes, letters = [], box.dead(agent, limit) if dead else box.waiting(agent, limit)
-    if as_json:
-        print_json([asdict(one) for one in (letters if agent is not None else boxes)])
-    elif agent is None:
-        _show_boxes(boxes)
-    elif not letters:
-        print_line(f"{visible(agent)} has no {'dead letters' if dead else 'messages'}")
-    else:
-        columns = [Column("id", fixed=True), Column("from"), Column("seconds", fixed=True), Column("deliveries")]
-        rows = [
-            [
-                one.id,
-                visible(one.sender),
-                f"{one.age_seconds:.0f}",
-                str(one.deliveries),
-                visible(one.reason or one.body[:BODY_COLUMN]),
-            ]
-            for one in letters
-        ]
-        print_table([*columns, Column("why" if dead else "body")], rows)
+        office = queue.post_office
+        if agent is None and not dead:
+            boxes = [box for box in office.boxes() if not least_seconds or (box.oldest_seconds or 0.0) >= least_seconds]
+            _tell_boxes(boxes[:limit], len(boxes), as_json)
+            return
+        letters: list[Any] = []
+        for name in _agents(office, agent):
+            found = office.letters(name, dead=dead, count=limit - len(letters), older_than_seconds=least_seconds)
+            letters += found
+            if len(letters) >= limit:
+                break
+    _tell_letters(letters, dead, as_json)
 
 
-@mail.command("redrive", epilog=f"Example: python -m worker mail redrive coder-1\n\n{EXIT_CODE_HELP}")
-def redrive(agent: Agent, ids: Ids = None, as_json: AsJson = False) -> None:
-    """Sends dead letters of an agent again: all, or those named."""
-    from core.errors import ItemNotFound, Unavailable
-    from core.mail import Mail
-    from worker.cli.connections import opened_queue
+@mail.command("redrive", epilog=f"Example: python -m worker mail redrive --agent analyst-1 --all\n\n{EXIT_CODE_HELP}")
+def redrive(ids: Ids = None, agent: OfAgent = None, everything: All = False, as_json: AsJson = False) -> None:
+    """Sends dead letters again: those of these ids of one agent, or all.
 
-    with opened_queue() as queue:
-        count, is_full = Mail(queue.redis, queue.keys).redrive(agent, ids or None)
-    if as_json:
-        print_json({"sent": count, "full": is_full})
-    else:
-        print_line(f"{count} sent again")
-    if is_full:
-        raise Unavailable(f"the mailbox of agent {agent} is full: the rest stays where it is")
-    if ids and not count:
-        raise ItemNotFound(", ".join(ids))
-
-
-@mail.command("purge", epilog=f"Example: python -m worker mail purge coder-1 --dead --yes\n\n{EXIT_CODE_HELP}")
-def purge(agent: Agent, dead: Dead = False, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Removes the messages of an agent for good, dead letters among them, or only these."""
+    They count as new messages. What is malformed, or finds its mailbox full, stays a dead letter and is told.
+    """
     from core.inputs import refused
-    from core.mail import Mail
     from worker.cli.connections import opened_queue
 
-    if not yes:
-        if not sys.stdin.isatty():
-            raise refused("yes", "", "--yes, where nobody can be asked")
-        what = "dead letters" if dead else "messages and dead letters"
-        if not typer.confirm(f"All {what} of {agent} will be removed. Go on?", err=True):
-            raise typer.Abort
+    if everything == bool(ids):
+        raise refused("id", " ".join(ids or ()), "ids of dead letters, or --all")
+    if ids and agent is None:
+        raise refused("agent", "", "--agent NAME, as the ids are those of one agent")
     with opened_queue() as queue:
-        count = Mail(queue.redis, queue.keys).purge(agent, dead_only=dead)
+        office = queue.post_office
+        ended = [office.redrive(name, ids) for name in _agents(office, agent)]
+    sent, reasons = sum(one.sent for one in ended), [reason for one in ended for reason in one.refused]
     if as_json:
-        print_json({"removed": count})
+        print_json({"sent": sent, "refused": reasons})
     else:
-        print_line(f"{count} removed")
+        print_line(f"{sent} sent again")
+        for reason in reasons:
+            print_line(visible(reason), "yellow")
+    if reasons:
+        raise typer.Exit(1 if sent or not ids else 3)
 
 
-def _show_boxes(boxes: Sequence[Box]) -> None:
-    if not boxes:
-        print_line("no message waits")
+@mail.command("purge", epilog=f"Example: python -m worker mail purge --agent gone-1 --yes\n\n{EXIT_CODE_HELP}")
+def purge(
+    agent: OfAgent = None,
+    dead: Dead = False,
+    everything: All = False,
+    older_than: OlderThan = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Removes messages for good: those of one agent or all; with --dead dead letters instead. Asks first.
+
+    Also what an attempt has received and not finished: it goes on, and the message does not come back.
+    """
+    from core.inputs import refused
+    from worker.cli.connections import opened_queue
+
+    if (agent is None) != everything:
+        raise refused("agent", agent or "", "either --agent NAME or --all")
+    least_seconds = _age_seconds(older_than)
+    with opened_queue() as queue:
+        office = queue.post_office
+        names = _agents(office, agent)
+        if not yes:
+            _ask(names, agent, dead)
+        removed = sum(office.purge(name, dead=dead, older_than_seconds=least_seconds) for name in names)
+    if as_json:
+        print_json({"removed": removed})
+    else:
+        print_line(f"{removed} removed")
+
+
+def _ask(names: list[str], agent: str | None, dead: bool) -> None:
+    from core.inputs import refused
+
+    if not sys.stdin.isatty():
+        raise refused("yes", "", "--yes, where nobody can be asked")
+    what = "Dead letters" if dead else "Messages"
+    whose = visible(agent) if agent is not None else f"all agents ({len(names)})"
+    if not typer.confirm(f"{what} of {whose} will be removed for good. Go on?", err=True):
+        raise typer.Abort
+
+
+def _agents(office: Any, agent: str | None) -> list[str]:
+    from core.messages import agent_name
+
+    return [agent_name("agent", agent)] if agent is not None else [box.agent for box in office.boxes()]
+
+
+def _age_seconds(text: str | None) -> float:
+    from core.inputs import refused
+
+    if text is None:
+        return 0.0
+    found = _AGE.fullmatch(text)
+    if found is None or int(found[1]) == 0:
+        raise refused("older_than", text, "an age such as 90s, 30m, 24h or 7d")
+    return float(int(found[1]) * UNITS_SECONDS[found[2]])
+
+
+def _tell_boxes(boxes: list[Any], count: int, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(box) for box in boxes])
         return
-    columns = [
+    if not boxes:
+        print_line("no mail")
+        return
+    headings = [
         Column("agent"),
-        Column("waiting", fixed=True),
-        Column("oldest (s)", fixed=True),
-        Column("dead", fixed=True),
+        *(_number(name) for name in ("messages", "being read", "oldest", "KiB", "dead letters")),
     ]
-    rows = [[visible(one.agent), str(one.waiting), f"{one.oldest_seconds:.0f}", str(one.dead)] for one in boxes]
-    print_table(columns, rows)
+    print_table(headings, [_box_row(box) for box in boxes])
+    if count > len(boxes):
+        print_line(f"{count - len(boxes)} more mailboxes are not shown")
+
+
+def _number(name: str) -> Column:
+    return Column(name, fixed=True, justify="right")
+
+
+def _box_row(box: Any) -> list[str | Text | None]:
+    oldest = box.oldest_seconds
+    age = "" if oldest is None else Text(duration(oldest), "yellow" if oldest >= OLD_SECONDS else "")
+    counts = (f"{box.messages:,}", f"{box.being_read:,}", age, f"{box.bytes / 1024:,.0f}", f"{box.dead_letters:,}")
+    return [visible(box.agent), *counts]
+
+
+def _tell_letters(letters: list[Any], dead: bool, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(letter) for letter in letters])
+        return
+    if not letters:
+        print_line("no dead letters" if dead else "no messages")
+        return
+    headings = [Column("id", fixed=True), Column("agent"), Column("from"), Column("age", fixed=True)]
+    headings += [Column("reason")] if dead else []
+    print_table([*headings, Column("message")], [_letter_row(letter, dead) for letter in letters])
+
+
+def _letter_row(letter: Any, dead: bool) -> list[str | Text | None]:
+    who = [letter.id, visible(letter.agent), visible(letter.sender), duration(letter.age_seconds)]
+    return [*who, *([visible(letter.reason or "")] if dead else []), visible(letter.body[:200])]

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from core.states import TaskState
-from worker.cli.output import Column, is_wide, print_json, print_line, print_table, state_text
+from worker.cli.output import Column, is_wide, print_json, print_line, print_table, stacked, state_text
 from worker.cli.show import AsJson
 from worker.cli.text import age, duration, instant, seconds_since, visible
 
@@ -200,4 +200,5 @@ def _print_agents(found: list[Any]) -> None:
 
 def _agent_row(agent: Any) -> list[str | Text | None]:
     slots = str(agent.max_concurrency)
-    return [agent.name, state_text(agent.state), slots, ", ".join(agent.types), ", ".join(agent.tags)]
+    name = stacked((agent.name, ""), (agent.agent_class, "dim")) if agent.agent_class else agent.name
+    return [name, state_text(agent.state), slots, ", ".join(agent.types), ", ".join(agent.tags)]

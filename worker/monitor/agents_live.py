@@ -53,6 +53,7 @@ def _agent(ledger: Ledger, agent: KnownAgent, claims: list[Claim], now: float, d
         known_types=ledger.fleet.versions_of(info.id),
         refused=dict(agent.slots.refused),
         unstarted_seconds=now - agent.unstarted_since if agent.unstarted is not None else 0.0,
+        agent_class=info.agent_class,
     )
 
 

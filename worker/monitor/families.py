@@ -5,14 +5,15 @@ All sets of labels are bounded: types, queues and agents beyond a limit are coun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from core.histograms import Histogram
-from core.live import AgentLive, Live, MailboxLive
+from core.live import AgentLive, Live
+from worker.monitor.mail import mail_families
 from worker.monitor.recent import OTHER, Recent
 
 LABELS_LIMIT = 200
@@ -58,7 +59,8 @@ class Families(Collector):
             yield from _servers(live)
             help_ = "What could not be processed and is in quarantine."
             yield GaugeMetricFamily(f"{PREFIX}quarantined_items", help_, value=live.quarantined)
-            yield from _mailboxes(live.mailboxes)
+            if live.mail is not None:
+                yield from mail_families(PREFIX, live.mail)
 
     def _attempts(self) -> Iterable[Metric]:
         totals = self._recent.totals
@@ -90,19 +92,6 @@ class Families(Collector):
         yield CounterMetricFamily(f"{PREFIX}dispatcher_tick_seconds", "Time in ticks.", value=ticks.seconds)
         help_ = "Time in commits of ticks."
         yield CounterMetricFamily(f"{PREFIX}dispatcher_commit_seconds", help_, value=ticks.commit_seconds)
-
-
-def _mailboxes(mailboxes: Sequence[MailboxLive]) -> Iterable[Metric]:
-    waiting = GaugeMetricFamily(f"{PREFIX}mailbox_messages", "Messages to an agent that wait.", labels=["agent"])
-    help_ = "How long the oldest message to an agent has waited."
-    oldest = GaugeMetricFamily(f"{PREFIX}mailbox_oldest_seconds", help_, labels=["agent"])
-    dead = GaugeMetricFamily(
-        f"{PREFIX}mailbox_dead_letters", "Messages to an agent that were given up.", labels=["agent"]
-    )
-    for box in sorted(mailboxes, key=lambda box: -box.oldest_seconds)[:LABELS_LIMIT]:
-        for family, value in ((waiting, box.waiting), (oldest, box.oldest_seconds), (dead, box.dead)):
-            family.add_metric([box.agent], value)
-    return [waiting, oldest, dead]
 
 
 def _tasks(live: Live) -> Iterable[Metric]:

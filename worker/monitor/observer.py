@@ -18,18 +18,18 @@ from core.live import (
     FinishedCount,
     FiringAlert,
     Live,
-    MailboxLive,
+    MailLive,
     RecentType,
     ServerLive,
     write_live,
 )
-from core.mail import Mail
 from core.queue import Queue
 from core.states import TaskState
 from core.store import locking, watching
 from core.store.rolling import DAY
 from core.store.watching import OpenGroup
 from worker.dispatcher import Dispatcher
+from worker.monitor.mail import mail_live
 from worker.monitor.recent import Recent, TypeCounts
 from worker.monitor.server_watch import ServerWatch
 from worker.monitor.servers import Servers
@@ -70,8 +70,7 @@ class Observer:
         self._servers_after = 0.0
         self._queue = queue
         self._quarantined = 0
-        self._mail = Mail(queue.redis, queue.keys)
-        self._mailboxes: list[MailboxLive] = []
+        self._mail: MailLive | None = None
 
     def observe(self, alerts: Sequence[FiringAlert] = ()) -> Live | None:
         """Takes what the ticks left, makes the live state and stores it; None on a worker that does not lead.
@@ -83,12 +82,7 @@ class Observer:
         if now >= self._servers_after:
             self.server_watch.note(self._look_at.look())
             self._quarantined = self._queue.quarantine.count()
-            names = sorted({agent.name for agent in self._dispatcher.agents_seen})
-            self._mailboxes = [
-                MailboxLive(box.agent, box.waiting, box.oldest_seconds, box.dead)
-                for box in self._mail.boxes_of(names)
-                if box.waiting or box.dead
-            ]
+            self._mail = mail_live(self._queue.post_office.boxes())
             self._servers_after = now + SERVERS_EVERY_SECONDS
         term = self._dispatcher.term
         self.lock_waits = None if term is None else term.committer.lock_waits.waits
@@ -147,7 +141,7 @@ class Observer:
             servers=list(self.servers or ()),
             alerts=alerts,
             quarantined=self._quarantined,
-            mailboxes=self._mailboxes,
+            mail=self._mail,
         )
 
     def _dispatcher_live(self, epoch: int) -> DispatcherLive:

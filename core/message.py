@@ -1,0 +1,18 @@
+"""A message between agents as its reader gets it. Light to import: handlers' processes do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+BODY_LIMIT_BYTES = 256 << 10  # of its JSON text
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it was delivered, `deliveries` times so far."""
+
+    id: str
+    sender: str
+    body: Any
+    deliveries: int

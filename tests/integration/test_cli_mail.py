@@ -1,0 +1,210 @@
+"""mail list, redrive, purge, on a real Redis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from core.config import Settings
+from core.mail import PostOffice
+from core.messages import BODY_LIMIT_BYTES, BOX_LIMIT_BYTES, DEAD_LIMIT_BYTES, Mailbox
+from core.queue import Queue
+from core.redis_client import connect_redis
+from worker.cli.app import app
+from worker.monitor.mail import mail_families, mail_live
+
+
+@pytest.fixture
+def queue(settings: Settings) -> Iterator[Queue]:
+    with connect_redis(str(settings.redis_url)) as client:
+        yield Queue(client, settings.namespace, settings.placement_of)
+
+
+@pytest.fixture
+def office(queue: Queue) -> PostOffice:
+    return queue.post_office
+
+
+@pytest.fixture
+def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    monkeypatch.setenv("TASKYARD_DATABASE_URL", str(settings.database_url))
+    monkeypatch.setenv("TASKYARD_REDIS_URL", str(settings.redis_url))
+    monkeypatch.setenv("TASKYARD_NAMESPACE", settings.namespace)
+    monkeypatch.setenv("TASKYARD_DATA_DIR", str(settings.data_dir))
+    return lambda *arguments: CliRunner().invoke(app, ["mail", *arguments])
+
+
+def bury(queue: Queue, agent: str, *bodies: object) -> None:
+    box = Mailbox(queue.redis, queue.keys, agent, idle_seconds=0, max_deliveries=1)
+    for body in bodies:
+        box.send("tester", agent, body)
+        box.receive()
+        assert box.receive() == []
+
+
+def as_json(result: Result) -> object:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_mailboxes_messages_and_dead_letters_are_listed(cli: Callable[..., Result], queue: Queue) -> None:
+    assert "no mail" in cli("list").stdout
+    queue.mailbox("ann").send("ann", "bob", {"see": 1})
+    queue.mailbox("ann").send("ann", "bob", "second\x1b[31m")
+    queue.mailbox("bob").receive(count=1)
+    bury(queue, "eve", "given up")
+    (bob, eve) = as_json(cli("list", "--json"))  # type: ignore[misc]
+    assert (bob["agent"], bob["messages"], bob["being_read"], bob["dead_letters"]) == ("bob", 2, 1, 0)
+    assert bob["oldest_seconds"] >= 0 and bob["bytes"] > 0  # noqa: PT018
+    assert (eve["agent"], eve["messages"], eve["oldest_seconds"], eve["dead_letters"]) == ("eve", 0, None, 1)
+    bodies = [one["body"] for one in as_json(cli("list", "--agent", "bob", "--json"))]  # type: ignore[union-attr]
+    assert bodies == ['{"see":1}', '"second\\u001b[31m"']
+    (dead,) = as_json(cli("list", "--dead", "--json"))  # type: ignore[misc]
+    assert (dead["agent"], dead["sender"], dead["reason"]) == (
+        "eve",
+        "tester",
+        "delivered 1 times and never acknowledged",
+    )
+    assert as_json(cli("list", "--older-than", "1h", "--json")) == []
+    shown = cli("list", "--agent", "bob").stdout
+    assert "\x1b" not in shown
+
+
+def test_dead_letters_are_sent_again(cli: Callable[..., Result], queue: Queue, office: PostOffice) -> None:
+    bury(queue, "bob", 1, 2, 3)
+    queue.redis.xadd(queue.keys.dead_letters("bob"), {"id": "1-1", "reason": "malformed: ValueError", "body": b"{"})
+    ids = {one.body: one.id for one in office.letters("bob", dead=True, count=9)}
+    assert as_json(cli("redrive", ids["2"], "--agent", "bob", "--json")) == {"sent": 1, "refused": []}
+    (message,) = queue.mailbox("bob").receive()
+    assert (message.body, message.sender, message.deliveries) == (2, "tester", 1)
+    result = cli("redrive", "--all", "--json")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert told["sent"] == 2
+    assert told["refused"] == [f"dead letter {ids['{']} of agent bob: it is malformed"]
+    assert cli("redrive", ids["2"], "--agent", "bob").exit_code == 3
+    assert [one.body for one in office.letters("bob", dead=True, count=9)] == ["{"]
+
+
+def test_a_full_mailbox_keeps_its_dead_letters(
+    cli: Callable[..., Result], queue: Queue, office: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bury(queue, "bob", 1)
+    queue.mailbox("ann").send("ann", "bob", 2)
+    monkeypatch.setattr("core.mail.LENGTH_LIMIT", 1)
+    result = cli("redrive", "--agent", "bob", "--all", "--json")
+    assert result.exit_code == 1
+    (reason,) = json.loads(result.stdout)["refused"]
+    assert reason.endswith("of agent bob: the mailbox of agent bob is full: 1 messages wait")
+    assert [(box.messages, box.dead_letters) for box in office.boxes()] == [(1, 1)]
+
+
+@pytest.mark.parametrize("key", ["messages", "dead_letters"])
+def test_a_key_of_another_type_is_an_empty_mailbox(cli: Callable[..., Result], queue: Queue, key: str) -> None:
+    for arguments in (
+        ("list",),
+        ("list", "--agent", "odd"),
+        ("list", "--agent", "odd", "--dead"),
+        ("redrive", "--agent", "odd", "--all"),
+        ("purge", "--agent", "odd", "--yes"),
+        ("purge", "--agent", "odd", "--dead", "--yes"),
+    ):
+        queue.redis.sadd(queue.keys.mailboxes, "odd")
+        queue.redis.set(getattr(queue.keys, key)("odd"), "no stream")
+        assert cli(*arguments).exit_code == 0, arguments
+
+
+def test_a_dead_letter_is_sent_again_into_a_key_of_another_type(
+    cli: Callable[..., Result], queue: Queue, office: PostOffice
+) -> None:
+    bury(queue, "bob", 1)
+    queue.redis.delete(queue.keys.messages("bob"))
+    queue.redis.set(queue.keys.messages("bob"), "no stream")
+    assert as_json(cli("redrive", "--agent", "bob", "--all", "--json")) == {"sent": 1, "refused": []}
+    assert [(box.messages, box.dead_letters) for box in office.boxes()] == [(1, 0)]
+
+
+def test_the_list_of_mailboxes_makes_room_for_itself(cli: Callable[..., Result], queue: Queue) -> None:
+    queue.redis.set(queue.keys.mailboxes, "no set")
+    assert as_json(cli("list", "--json")) == []
+    queue.redis.set(queue.keys.mailboxes, "no set")
+    queue.mailbox("ann").send("ann", "bob", 1)
+    assert [box["agent"] for box in as_json(cli("list", "--json"))] == ["bob"]  # type: ignore[attr-defined]
+
+
+def test_purge_asks_and_removes_what_is_meant(cli: Callable[..., Result], queue: Queue, office: PostOffice) -> None:
+    for agent in ("bob", "eve"):
+        for number in range(120):
+            queue.mailbox("ann").send("ann", agent, number)
+    bury(queue, "ann", 1)
+    refused = cli("purge", "--agent", "bob")
+    assert refused.exit_code == 2
+    assert "--yes, where nobody can be asked" in refused.output
+    assert as_json(cli("purge", "--agent", "bob", "--older-than", "1h", "--yes", "--json")) == {"removed": 0}
+    assert as_json(cli("purge", "--agent", "bob", "--yes", "--json")) == {"removed": 120}
+    assert {box.agent for box in office.boxes()} == {"ann", "eve"}
+    assert as_json(cli("purge", "--all", "--dead", "--yes", "--json")) == {"removed": 1}
+    assert as_json(cli("purge", "--all", "--yes", "--json")) == {"removed": 120}
+    assert office.boxes() == []
+    assert queue.redis.exists(queue.keys.mailboxes) == 0, "nothing is left of it"
+    queue.mailbox("ann").send("ann", "bob", "after")
+    assert [one.body for one in queue.mailbox("bob").receive()] == ["after"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("redrive",), "ids of dead letters, or --all"),
+        (("redrive", "1-1", "--all"), "ids of dead letters, or --all"),
+        (("redrive", "1-1"), "--agent NAME, as the ids are those of one agent"),
+        (("redrive", "x", "--agent", "bob"), "expected the id of a dead letter, such as 1690000000000-0"),
+        (("redrive", f"{1 << 64}-0", "--agent", "bob"), "expected the id of a dead letter"),
+        (("purge",), "either --agent NAME or --all"),
+        (("purge", "--agent", "bob", "--all"), "either --agent NAME or --all"),
+        (("purge", "--agent", "a\nb", "--yes"), "a name of 1 to 200 printable characters"),
+        (("list", "--older-than", "soon"), "an age such as 90s, 30m, 24h or 7d"),
+        (("list", "--agent", ""), "a name of 1 to 200 printable characters"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_a_line(
+    cli: Callable[..., Result], arguments: tuple[str, ...], words: str
+) -> None:
+    result = cli(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_mailboxes_and_dead_letters_are_bounded_in_bytes(queue: Queue) -> None:
+    body = "x" * (BODY_LIMIT_BYTES - 2)
+    small = Mailbox(queue.redis, queue.keys, "ann", bytes_limit=2 << 20)
+    for _ in range(20):
+        try:
+            small.send("ann", "bob", body)
+        except Exception as error:
+            assert "the mailbox of agent bob is full: its messages take more than 2 MiB" in str(error)  # noqa: PT017
+            break
+    stream = queue.keys.messages("bob")
+    assert 2 << 20 < queue.redis.memory_usage(stream, samples=0) < (2 << 20) + 2 * BODY_LIMIT_BYTES
+    bury(queue, "eve", *[body] * (DEAD_LIMIT_BYTES // BODY_LIMIT_BYTES + 8))
+    assert queue.redis.memory_usage(queue.keys.dead_letters("eve"), samples=0) <= DEAD_LIMIT_BYTES
+    assert BOX_LIMIT_BYTES > DEAD_LIMIT_BYTES
+
+
+def test_metrics_say_depth_and_age(queue: Queue, office: PostOffice) -> None:
+    queue.mailbox("ann").send("ann", "bob", 1)
+    bury(queue, "eve", 1, 2)
+    queue.redis.sadd(queue.keys.mailboxes, b"\xff odd")
+    live = mail_live(office.boxes())
+    samples = {
+        (sample.name, sample.labels.get("agent")): sample.value
+        for family in mail_families("t_", live)
+        for sample in family.samples
+    }
+    assert samples["t_mail_messages", None] == samples["t_mailbox_messages", "bob"] == 1
+    assert samples["t_mail_dead_letters", None] == samples["t_mailbox_dead_letters", "eve"] == 2
+    assert 0 <= samples["t_mail_oldest_seconds", None] < 60
+    assert samples["t_mailbox_oldest_seconds", "eve"] == 0

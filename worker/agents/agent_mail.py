@@ -1,0 +1,116 @@
+"""The messages of an agent, as its attempts get them: each is one attempt's until that ends.
+
+What an attempt that succeeded had received is acknowledged once its end has arrived at the dispatcher; what any other
+had is delivered again. If this process dies, nothing was acknowledged, and the next boot of the agent gets it once the
+mailbox's idle time is over.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from core.errors import PermanentError, SubmissionError, TransientError, Unavailable
+from core.message import Message
+from core.messages import Mailbox
+from core.protocol import Pair
+from core.supervision import count_escape
+
+HELD_LIMIT = 100  # messages that an attempt may have received and not acknowledged
+
+log = structlog.get_logger(__name__)
+
+
+class AgentMail:
+    """Answers what attempts ask of mail, and settles their messages when they end."""
+
+    def __init__(self, mailbox: Mailbox, agent: str, is_running: Callable[[Pair], bool]) -> None:
+        self._mailbox, self._agent, self._is_running = mailbox, agent, is_running
+        self._lock = threading.Lock()
+        self._held: dict[Pair, dict[str, int]] = {}  # of running attempts: deliveries by id
+        self._succeeded: dict[Pair, dict[str, int]] = {}  # of those whose end is on its way
+
+    def request(self, pair: Pair, message: dict[str, Any]) -> Any:
+        """The answer to a request of an attempt; raises PermanentError if it is refused, TransientError otherwise."""
+        if message["kind"] == "receive":
+            return self._receive(pair)
+        try:
+            if message["kind"] == "ack":
+                return self._ack(pair, message["id"])
+            return self._mailbox.send(self._agent, message["agent"], message["message"])
+        except SubmissionError as error:
+            raise PermanentError(f"send: {error}") from None
+        except Unavailable as error:
+            raise TransientError(f"{message['kind']}: {error}") from None
+
+    def end(self, pair: Pair, *, is_success: bool) -> None:
+        """An attempt has ended: what it received waits for its end's arrival, or goes back at once."""
+        with self._lock:
+            own = self._held.pop(pair, None)
+            if own and is_success:
+                self._succeeded[pair] = own
+                return
+        if own:
+            self._settle(lambda: self._mailbox.give_back(own))
+
+    def note_arrival(self, pairs: Sequence[Pair]) -> None:
+        """The ends of these attempts have arrived: what those that succeeded had received is done with."""
+        for pair in pairs if self._succeeded else ():
+            own = self._succeeded.get(pair)
+            if own:
+                self._settle(lambda own=own: self._mailbox.ack_all(own))  # type: ignore[misc]
+                with self._lock:
+                    self._succeeded.pop(pair, None)
+
+    def _receive(self, pair: Pair) -> dict[str, Any]:
+        with self._lock:
+            if pair not in self._held and not self._is_running(pair):
+                raise TransientError("receive: the attempt is over")
+            if len(self._held.setdefault(pair, {})) >= HELD_LIMIT:
+                raise PermanentError(
+                    f"receive: this attempt has {HELD_LIMIT} messages that it did not acknowledge: "
+                    "call context.ack(message) for what was dealt with"
+                )
+            held = {one for own in (*self._held.values(), *self._succeeded.values()) for one in own}
+        try:
+            found = [] if self._mailbox.is_empty() else self._mailbox.receive(count=1, held=held)
+        except Unavailable as error:
+            return {"message": None, "away": str(error)}
+        return {"message": _fields(self._taken(pair, found[0])) if found else None, "away": ""}
+
+    def _taken(self, pair: Pair, message: Message) -> Message:
+        with self._lock:
+            own = self._held.get(pair)
+            if own is not None:
+                own[message.id] = message.deliveries
+                return message
+        self._settle(lambda: self._mailbox.give_back({message.id: message.deliveries}))
+        raise TransientError("receive: the attempt is over")
+
+    def _ack(self, pair: Pair, message_id: object) -> bool:
+        with self._lock:
+            own = self._held.get(pair, {})
+            if not isinstance(message_id, str) or message_id not in own:
+                return False
+        self._mailbox.ack_all([message_id])
+        with self._lock:
+            own.pop(message_id, None)
+        return True
+
+    def _settle(self, command: Callable[[], object]) -> None:
+        """Runs a command that nobody waits for: a message that it does not reach comes back after the idle time."""
+        try:
+            command()
+        except Unavailable as error:
+            log.warning("mail.unsettled", agent=self._agent, reason=str(error))
+        except Exception:
+            count_escape("mail")
+            log.exception("mail.unsettled", agent=self._agent)
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    """Its fields as they are: a body may be large, or nested deeply."""
+    return {name: getattr(message, name) for name in ("id", "sender", "body", "deliveries")}

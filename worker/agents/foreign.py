@@ -1,0 +1,47 @@
+"""What the code of an agent class may not do to its agent: end a thread, or report what is no end of an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import time
+from typing import Any
+
+import msgspec
+import structlog
+
+from core.declared import one_line
+from core.errors import ErrorClass
+from core.protocol import Done, Run, encode
+from core.supervision import count_escape
+from worker.agents.channel import hindrance_of, refusal_of
+from worker.agents.execution import failed
+
+log = structlog.get_logger(__name__)
+_decode = msgspec.json.Decoder(tuple[Done]).decode
+
+
+def guarded(call: Callable[..., None], *arguments: Any) -> None:
+    """Calls what a subclass may have written; what escapes is counted and logged, and ends nobody's thread."""
+    try:
+        call(*arguments)
+    except Exception:
+        count_escape("agent class")
+        log.exception("agent_class.failed", call=getattr(call, "__qualname__", repr(call)))
+
+
+def checked_end(run: Run, done: object) -> Done | None:
+    """What `execute` returned, if it is an end of this run that can be reported; otherwise a `crashed` one."""
+    if done is None:
+        return None
+    try:
+        if not isinstance(done, Done):
+            raise TypeError(f"expected a Done or None, not {type(done).__name__}")
+        if (done.task_id, done.attempt) != (run.task_id, run.attempt):
+            raise ValueError(f"it is the end of attempt {done.attempt} of task {done.task_id}")
+        if done.failure is not None and refusal_of(done) is None and hindrance_of(done) is None:
+            ErrorClass(done.failure.error_class)
+        _decode(encode([done]))
+    except Exception as error:
+        reason = f"the agent's class returned what is no end of this attempt: {one_line(error)}"
+        return failed(run, ErrorClass.CRASHED, reason, time(), 0.0)
+    return done

@@ -56,7 +56,7 @@ def test_killed_at_its_timeout(bench: Bench) -> None:
     work(bench)
     done = ended(bench.done("process.spin", timeout_seconds=0.4))
     assert done.failure is not None
-    assert 0.1 <= (done.cpu_seconds or 0) < 2.0
+    assert 0 < (done.cpu_seconds or 0) < 2.0
     assert (done.peak_memory_bytes or 0) > MEBIBYTE
 
 

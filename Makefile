@@ -7,16 +7,19 @@ INSTALLED := $(VENV)/installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench prove soak screenshots lint clean
+.PHONY: help run test test-slow bench prove soak screenshots lint clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
 
 run: $(INSTALLED) ## start PostgreSQL, Redis, the worker and the dashboard, with sample work
 	@exec $(RUN) -m worker run --dashboard --demo --migrate $(ARGS)
 
-test: $(INSTALLED) ## run every test, and print the coverage (at least 85 %)
-	@exec $(RUN) -m pytest -n 4 --dist worksteal --cov --cov-report=term --cov-fail-under=85 $(ARGS)
+test: $(INSTALLED) ## run every test that is not slow, and print the coverage (at least 85 %)
+	@exec $(RUN) -m pytest -n 4 --dist worksteal -m "not slow" --cov --cov-report=term --cov-fail-under=85 $(ARGS)
+
+test-slow: $(INSTALLED) ## run the slow tests: long searches of the model, proofs and a soak
+	@exec $(RUN) -m pytest -n 4 --dist worksteal -m slow $(ARGS)
 
 bench: $(INSTALLED) ## measure throughput and latency on this machine
 	@exec $(RUN) -m worker bench $(ARGS)

@@ -8,7 +8,7 @@ import shutil
 import signal
 import tempfile
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,10 +25,6 @@ from tests.databases import Databases
 from tests.engine import Engine, running_engine
 from tests.gates import Gate
 
-# Tests of whole installations: their processes run what those of others run, too, and at full speed. Besides,
-# in CPython 3.11 a traced thread hangs while an exception is under way to another one.
-UNTRACED = frozenset({"acceptance", "browser", "chaos"})
-TRACE_VARIABLE = "COVERAGE_PROCESS_CONFIG"  # which coverage sets for child processes
 TEST_PREFIX = f"{ENV_PREFIX}TEST_"
 
 # A shell's background jobs ignore it, and so would every process that a test starts and then interrupts.
@@ -38,19 +34,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes minutes starts first: at the end, all processes but one would wait for it."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Processes that a test of UNTRACED or its fixtures start are not traced."""
-    is_untraced = item.path.parent.name in UNTRACED
-    traced = os.environ.pop(TRACE_VARIABLE, None) if is_untraced else None
-    try:
-        return (yield)
-    finally:
-        if traced is not None:
-            os.environ[TRACE_VARIABLE] = traced
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(autouse=True)

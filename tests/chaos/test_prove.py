@@ -21,6 +21,7 @@ def environment(data_dir: Path) -> dict[str, str]:
     return {**os.environ, "TASKYARD_DATA_DIR": str(data_dir)}
 
 
+@pytest.mark.slow
 def test_every_kind_of_death_twice(tmp_path: Path, data_dir: Path) -> None:
     found = tmp_path / "found.json"
     command = [sys.executable, "-m", "worker", "prove", "--cycles", str(CYCLES), "--seed", "5", "--json", str(found)]

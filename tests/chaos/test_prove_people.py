@@ -8,11 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.servers import REPOSITORY
 
 ACTS = ("bytes", "code", "freeze", "junk", "redis")
 
 
+@pytest.mark.slow
 def test_some_of_what_people_do(tmp_path: Path, data_dir: Path) -> None:
     found = tmp_path / "found.json"
     command = [sys.executable, "-m", "worker", "prove", "--people", "--cycles", str(len(ACTS)), "--seed", "5"]

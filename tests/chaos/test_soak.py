@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.servers import REPOSITORY
 
 
+@pytest.mark.slow
 def test_a_short_soak_leaves_nothing(data_dir: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "worker", "soak", "--minutes", "0.15", "--rate", "50"],

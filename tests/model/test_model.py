@@ -32,7 +32,7 @@ def _at_full_speed() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.long] * (setting.fault_limit > 1)) for name, setting in SETTINGS.items()],
+    [pytest.param(name, marks=[pytest.mark.slow] * (setting.fault_limit > 1)) for name, setting in SETTINGS.items()],
 )
 def test_with_every_rule_no_promise_is_broken(name: str) -> None:
     found = explore(SETTINGS[name])

@@ -12,6 +12,7 @@ from typing import Any
 
 import redis
 
+from core.errors import LeadershipLost
 from core.models import Lane, Waiting
 from core.placement import score
 from core.protocol import Cancel, Order, Restart, encode
@@ -152,15 +153,21 @@ class Queue(QueueBase):
 
     # the leader
 
-    def lead(self, epoch: int) -> tuple[bool, str, bool]:
+    def lead(self, epoch: int, database: str = "") -> tuple[bool, str, bool]:
         """Announces a term. Returns (accepted, generation in force, whether it is a new one).
 
-        A generation belongs to one start of the server: one that came from an old snapshot counts
-        as wiped.
+        A generation belongs to one start of the server: one that came from an old snapshot counts as wiped.
+        `database` identifies the leader's; raises LeadershipLost if another one's leader is here.
         """
-        arguments = [epoch, self.run_id(), uuid.uuid4().hex]
-        keys = self._names("epoch", "generation", "agents", "inbox")
+        self._database = database
+        arguments = [epoch, self.run_id(), uuid.uuid4().hex, database]
+        keys = self._names("epoch", "generation", "agents", "canary", "inbox")
         accepted, current, is_new, odd = self._run("lead", keys, arguments)
+        if accepted < 0:
+            raise LeadershipLost(
+                f"the namespace {self.keys.namespace!r} of this Redis belongs to another database, whose leader is at "
+                "work: give each installation a namespace (TASKYARD_NAMESPACE) or a Redis of its own"
+            )
         if odd:
             self.set_aside([Odd("key", "epoch", "it held no term's number: it was replaced", odd)])
         return bool(accepted), current.decode(), bool(is_new)
@@ -236,7 +243,7 @@ class Queue(QueueBase):
         generation, epoch, canary, tail, lanes, agents = self._run(
             "roster",
             self._names("generation", "epoch", "canary", "results", "lanes", "agents", "heartbeat", "inbox"),
-            [int(canary_ttl_seconds * 1000), int(revive_canary), HEARTBEAT_LIMIT_BYTES],
+            [int(canary_ttl_seconds * 1000), int(revive_canary), HEARTBEAT_LIMIT_BYTES, self._database],
         )
         return Roster(
             generation=generation.decode(errors="replace") or None,

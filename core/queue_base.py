@@ -56,6 +56,7 @@ class QueueBase:
         self.quarantine = Quarantine(client, self.keys, self._scripts["quarantine"])
         self._mender = Mender(client, self.keys, self._wire, self._scripts["renumber"])
         self._odd: deque[Odd] = deque(maxlen=ODD_LIMIT)
+        self._database = ""  # which one the leader that this is leads
 
     def mailbox(self, agent: str) -> Mailbox:
         """The messages for an agent of this name."""

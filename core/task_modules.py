@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
 
 from core.declared import one_line, place
+from core.process_state import process_state_kept
 from core.supervision import OnEscape, start_thread
 from core.texts import said
 
@@ -44,7 +45,7 @@ def import_task_module(name: str, on_slow: Callable[[str], None] | None = None, 
     """
     threads = set(threading.enumerate())
     printed = _Printed(sys.stdout)
-    with _told_when_slow(name, setting, on_slow or log.warning), _no_exit(), printed:
+    with _told_when_slow(name, setting, on_slow or log.warning), _no_exit(), process_state_kept() as changed, printed:
         try:
             importlib.import_module(name)
         except KeyboardInterrupt:
@@ -52,6 +53,14 @@ def import_task_module(name: str, on_slow: Callable[[str], None] | None = None, 
         except BaseException as error:  # also SystemExit: it would end whoever needs the module
             raise ModuleRefused(_reason(error)) from error
     remarks = []
+    if changed:
+        remarks.append(
+            said(
+                "task module {name!r} changes what is its whole process's when imported, which was undone: {parts}",
+                name=name,
+                parts=", ".join(changed),
+            )
+        )
     if printed.start:
         text = one_line(printed.start, PRINTED_LIMIT)
         remarks.append(said("task module {name!r} prints when it is imported: {text}", name=name, text=text))

@@ -19,6 +19,7 @@ class LeaderConnection:
         self._url = database_url
         self._worker = worker
         self.connection: psycopg2.extensions.connection | None = None
+        self.database = ""  # the identity of the one that it leads
 
     def try_lead(self) -> int | None:
         """The epoch of a new term, or None if somebody else leads; raises Unavailable."""
@@ -29,6 +30,7 @@ class LeaderConnection:
                 tx = DriverTransaction(cursor)
                 is_leader = recovering.try_lead(tx)
                 epoch = recovering.take_term(tx, self._worker) if is_leader else None
+                self.database = recovering.database_identity(tx)
             self.connection.commit()
             return epoch
         except psycopg2.errors.LockNotAvailable as error:

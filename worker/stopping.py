@@ -32,6 +32,7 @@ class StopSignals:
         self._close: Callable[[], object] = lambda: None
         self._code = 1
         self._reader, self._writer = socket.socketpair()
+        self._reader.settimeout(None)
         self._writer.setblocking(False)
         # both threads are there before they are needed: later there may be none to be had
         start_thread("signals", self._listen, OnEscape.GO_ON, is_essential=True)

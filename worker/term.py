@@ -83,7 +83,7 @@ class TermFactory:
         if epoch is None:
             return None
         with reaching_redis():
-            accepted, generation, is_new = self.queue.lead(epoch)
+            accepted, generation, is_new = self.queue.lead(epoch, self._leader.database)
         if not accepted:
             raise LeadershipLost(f"Redis knows a term after {epoch}: do two databases share its namespace?")
         fleet = FleetTypes(self._registry)

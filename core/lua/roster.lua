@@ -1,6 +1,6 @@
 -- What the leader looks at every second, at one instant; keeps the canary alive.
 -- KEYS generation, epoch, canary, results, lanes, agents, then prefixes: agent, inbox
--- ARGV canary TTL in ms, 1 to start the canary anew, most bytes of a heartbeat
+-- ARGV canary TTL in ms, 1 to start the canary anew, most bytes of a heartbeat, whose canary: which database
 local function tail(stream)
     local info = redis.pcall('XINFO', 'STREAM', stream)
     if info.err then return '0-0' end
@@ -11,7 +11,7 @@ end
 local canary
 if ARGV[2] == '1' then
     redis.call('DEL', KEYS[3]) -- a deletion first: a full Redis takes the rest then
-    redis.call('SET', KEYS[3], '1', 'PX', ARGV[1])
+    redis.call('SET', KEYS[3], ARGV[4], 'PX', ARGV[1])
     canary = 1
 else
     canary = redis.call('PEXPIRE', KEYS[3], ARGV[1])

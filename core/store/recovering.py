@@ -37,6 +37,13 @@ def take_term(tx: Transaction, worker: str) -> int:
     return int(tx.rows(queries("recovery")["take_term"], {"worker": worker})[0][0])
 
 
+def database_identity(tx: Transaction) -> str:
+    """Which database of which server this is, as "number/number"; the first is 0 on a server that does not tell."""
+    (oid, is_told), *_ = tx.rows(queries("recovery")["database_number"], {})
+    server = tx.rows(queries("recovery")["server_identity"], {})[0][0] if is_told else "0"
+    return f"{server}/{oid}"
+
+
 def database_time(tx: Transaction) -> float:
     """The database's clock, epoch seconds."""
     return float(tx.rows(queries("recovery")["database_time"], {})[0][0])

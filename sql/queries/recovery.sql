@@ -10,6 +10,15 @@ SELECT FROM holds, agents, tasks LIMIT 0
 -- Takes the leader's lock if nobody has it.
 SELECT pg_try_advisory_lock(hashtext('taskyard leader'))
 
+-- name: database_number
+-- This database's number on its server, and whether the server may be asked who it is.
+SELECT oid::bigint, has_function_privilege('pg_control_system()', 'EXECUTE')
+FROM pg_database WHERE datname = current_database()
+
+-- name: server_identity
+-- The number that initdb gave the server; copies and standbys of it have the same.
+SELECT system_identifier::text FROM pg_control_system()
+
 -- name: database_time
 -- Proves that the connection, and so the lock, is alive; returns the time that decides.
 SELECT extract(epoch FROM clock_timestamp())::float8

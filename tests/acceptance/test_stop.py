@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -31,6 +32,18 @@ def test_a_second_signal_ends_at_once(main: Main, again: signal.Signals) -> None
     assert time.monotonic() - began < 20, "not the five minutes of the grace period"
     wait_until(lambda: not main.leftovers(), 10, "nothing is left running")
     assert "Traceback" not in main.log.read_text()
+
+
+def test_a_thread_that_a_module_started_does_not_keep_the_process(main: Main, tmp_path: Path) -> None:
+    source = "import threading\nthreading.Thread(target=threading.Event().wait, name='for-ever').start()\n"
+    (tmp_path / "never_ending.py").write_text(source)
+    main.environment |= {"TASKYARD_TASK_MODULES": "never_ending", "PYTHONPATH": str(tmp_path)}
+    first = main.start()
+    main.wait_until_up()
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(timeout=STOPPED_SECONDS) == 0
+    wait_until(lambda: not main.leftovers(), 10, "nothing is left running")
+    assert "do not end, and are left: for-ever" in main.log.read_text()
 
 
 @pytest.mark.parametrize("server", ["redis", "postgres"])

@@ -156,7 +156,7 @@ def test_sigterm_lets_a_short_task_finish_and_hands_a_long_one_back(
         task = engine.wait_for(long, "pending")
         assert (task.attempt, task.refunded) == (1, 1)
         assert engine.wait_for(short).state == "completed"
-    assert engine.agent_state(agent.id) == "left"
+    wait_until(lambda: engine.agent_state(agent.id) == "left", 10, "the leader has read its farewell")
     assert psutil.wait_procs(children, timeout=2)[1] == []
 
 

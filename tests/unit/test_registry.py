@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import functools
+import logging
 import math
+import os
 import re
+import signal
+import socket
 import sys
 import textwrap
 import threading
@@ -445,6 +449,30 @@ class Later(BaseModel): ...
     assert list(registry.load(names[:1]).types) == ["user.noop"]
     with pytest.raises(ConfigurationError, match=r"task type 'user.other' .*: input: .*that has a JSON schema"):
         registry.load(names)
+
+
+def test_what_a_module_changes_of_its_process_is_undone_and_said(modules: Callable[..., list[str]]) -> None:
+    source = """
+import logging, os, signal, socket
+socket.setdefaulttimeout(0.001)
+os.chdir("/")
+os.umask(0)
+logging.disable()
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+"""
+    folder, handlers = os.getcwd(), [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGCHLD)]
+    registry.load(modules(source))
+    assert registry.remarks == [
+        "task module 'user_tasks_0' changes what is its whole process's when imported, which was undone: the "
+        "default timeout of sockets, the working folder, the umask, logging.disable, the handler of SIGTERM, the "
+        "handler of SIGCHLD"
+    ]
+    assert socket.getdefaulttimeout() is None
+    assert os.getcwd() == folder
+    assert os.umask(0o022) == 0o022
+    assert logging.root.manager.disable == 0
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGCHLD)] == handlers
 
 
 def test_what_a_module_prints_and_which_threads_it_starts_is_said(

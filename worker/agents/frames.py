@@ -114,6 +114,7 @@ class FrameStream:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
+        connection.settimeout(None)  # whatever default a task has set
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Start | Cancel | Reply | Ready | Loading | Emit | Request | End)
         self._buffer = bytearray()

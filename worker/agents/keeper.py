@@ -54,6 +54,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._closed = False
         self._socket, other_end = socket.socketpair()
+        self._socket.settimeout(None)  # whatever default a task has set
         paths = [os.path.abspath(path) for path in sys.path]
         program = f"import sys; sys.path[:] = {paths!r}; from worker.agents.keeper import main; main()"
         self._mark = uuid.uuid4().hex
@@ -134,6 +135,7 @@ def main() -> None:
         importlib.import_module(module)
     gc.freeze()
     with socket.socket(fileno=descriptor) as connection:
+        connection.settimeout(None)
         _serve(connection, agent_pid, modules, output_limit_bytes)
     kill_children()
 

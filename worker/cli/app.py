@@ -28,6 +28,7 @@ from worker.cli import (
     why,
 )
 from worker.cli.exits import EXIT_CODES, Commands
+from worker.last_threads import ending_despite_threads
 
 PROGRAM = "python -m worker"
 EXIT_CODE_HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
@@ -113,4 +114,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that can't show all characters
-    app(prog_name=PROGRAM)
+    with ending_despite_threads():
+        app(prog_name=PROGRAM)

@@ -1,0 +1,67 @@
+"""What belongs to a whole process and a module may change when it is imported: noticed, and set back."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+SIGNALS = tuple(
+    number for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD") if (number := getattr(signal, name, None)) is not None
+)
+
+
+class _Part(NamedTuple):
+    """One of these things: what it is called, how it is read and how it is set."""
+
+    name: str
+    get: Callable[[], Any]
+    set: Callable[[Any], object]
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _folder() -> str | None:
+    with suppress(OSError):  # it was removed
+        return os.getcwd()
+    return None
+
+
+def _handler_of(number: signal.Signals) -> _Part:
+    def put_back(handler: Any) -> None:
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(number, handler)
+
+    return _Part(f"the handler of {number.name}", lambda: signal.getsignal(number), put_back)
+
+
+_PARTS = (
+    _Part("the default timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
+    _Part("the working folder", _folder, lambda folder: folder is not None and os.chdir(folder)),
+    _Part("the umask", _umask, os.umask),
+    _Part("logging.disable", lambda: logging.root.manager.disable, logging.disable),
+    *(_handler_of(number) for number in SIGNALS),
+)
+
+
+@contextmanager
+def process_state_kept() -> Iterator[list[str]]:
+    """Sets back what the block changed of the process. Yields a list that has the names of that afterwards."""
+    before = [part.get() for part in _PARTS]
+    changed: list[str] = []
+    try:
+        yield changed
+    finally:
+        for part, value in zip(_PARTS, before, strict=True):
+            if part.get() != value:
+                part.set(value)
+                changed.append(part.name)

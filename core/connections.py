@@ -22,6 +22,11 @@ _UUID_AS_TEXT = psycopg2.extensions.new_type((2950,), "UUID_AS_TEXT", lambda val
 # Parsing and planning the hot path's statements costs more than running them on a few rows.
 # No plan depends on the values, which are arrays of any length.
 GENERIC_PLANS = "SET plan_cache_mode = force_generic_plan"
+# What values look like, whatever the role or the database has: with others, times and arrays are read wrongly.
+PLAIN_VALUES = (
+    "SET array_nulls = on; SET bytea_output = hex; SET datestyle = 'ISO, MDY'; SET extra_float_digits = 1; "
+    "SET intervalstyle = postgres; SET transform_null_equals = off"
+)
 
 
 class Connection(psycopg2.extensions.connection):
@@ -99,6 +104,7 @@ def set_up(connection: Connection) -> Connection:
     if not is_behind_pooler(connection):
         with connection.cursor() as cursor:
             cursor.execute(GENERIC_PLANS)
+            cursor.execute(PLAIN_VALUES)
             cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
     elif knows_transactions(connection):
         connection.may_prepare = False

@@ -23,6 +23,7 @@ from core.connections import (
     IDLE_SESSION_TIMEOUT_SINCE,
     LEADER_TIMEOUT_MS,
     NETWORK_TIMEOUT_MS,
+    PLAIN_VALUES,
     Connection,
     connect_driver,
     network_options,
@@ -224,6 +225,7 @@ def connect_leader(url: str) -> psycopg2.extensions.connection:
         refuse_shared_session(url, connection)
     with connection.cursor() as cursor:
         cursor.execute(GENERIC_PLANS)
+        cursor.execute(PLAIN_VALUES)
         cursor.execute(f"SET idle_in_transaction_session_timeout = {LEADER_TIMEOUT_MS}")
         # whatever the role or the database has instead: a role's statement_timeout once ended every term
         cursor.execute(f"SET lock_timeout = {LEADER_LOCK_TIMEOUT_MS}")

@@ -571,6 +571,13 @@ async def async_prints_forever(given: Nothing, context: TaskContext) -> Nothing:
         print("again")
 
 
+@task_type("thread.close_descriptors", isolation="thread")
+def close_descriptors(given: Nothing, context: TaskContext) -> Nothing:
+    """As daemons do it for themselves; these are the agent's."""
+    os.closerange(3, 1024)
+    return Nothing()
+
+
 @_both("bear", retry=RetryPolicy(backoff_seconds=0.0))
 def bear(given: Case, context: TaskContext) -> Value:
     """Submits equal children, and is killed in the middle of it in each of its first attempts."""

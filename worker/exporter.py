@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -22,7 +23,8 @@ from core.supervision import OnEscape, Supervised, start_thread
 from worker.ports import find_port, is_taken, listening_socket, url_of
 
 CLIENT_TIMEOUT_SECONDS = 10
-MOST_AT_ONCE = 64  # requests; who comes beyond is turned away
+MOST_AT_ONCE = 64  # requests; who comes beyond takes the place of one that is slow, or is turned away
+SLOW_SECONDS = 1.0
 HOME_SECONDS = 2.0  # between attempts to get the wanted port
 POLL_SECONDS = 0.5
 LACKING_SECONDS = 0.1  # a pause where descriptors are lacking: the connection that waits would be seen at once again
@@ -64,6 +66,7 @@ class Exporter:
         self._reserve: int | None = None
         self._stopping = threading.Event()
         self._slots = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._began: dict[socket.socket, float] = {}  # when each request that is being answered did
         self._home_at = 0.0  # monotonic seconds of the last attempt to get the wanted port
         self._thread: Supervised | None = None
 
@@ -174,12 +177,13 @@ class Exporter:
             self._reserve = _open_reserve()
 
     def _hand_over(self, connection: socket.socket, address: object) -> None:
-        if not self._slots.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False) and not self._slot_of_the_slowest():
             with connection:
                 _turn_away(connection, f"more than {MOST_AT_ONCE} requests at once\n")
             return
 
         def handle() -> None:
+            self._began[connection] = time.monotonic()
             try:
                 with connection:
                     connection.settimeout(CLIENT_TIMEOUT_SECONDS)
@@ -187,6 +191,7 @@ class Exporter:
             except OSError:
                 log.debug("exporter.client_gone")
             finally:
+                self._began.pop(connection, None)
                 self._slots.release()
 
         try:
@@ -194,6 +199,15 @@ class Exporter:
         except RuntimeError as error:  # the system gives no thread
             log.warning("exporter.lacking", reason=str(error))
             handle()
+
+    def _slot_of_the_slowest(self) -> bool:
+        """Takes the slot of the request that has lasted longest, unless all are quick: some only dribble."""
+        connection, began = min(list(self._began.items()), key=lambda one: one[1], default=(None, 0.0))
+        if connection is None or time.monotonic() - began < SLOW_SECONDS:
+            return False
+        with contextlib.suppress(OSError):  # it has just ended
+            connection.shutdown(socket.SHUT_RDWR)
+        return self._slots.acquire(timeout=POLL_SECONDS)
 
 
 def _open_reserve() -> int | None:

@@ -98,6 +98,19 @@ def test_cancelled_handler_in_a_process_stops(shared: Engine, tmp_path: Path) ->
     assert shared.task(task_id).state == "cancelled"
 
 
+def test_an_agent_whose_descriptors_a_task_closed_is_replaced_before_its_neighbours_are_used_up(engine: Engine) -> None:
+    with engine.pool(AgentSpec("agent-1", "agent", ("process.*", "thread.*"), (), 3)):
+        engine.wait_for(engine.submit("process.noop"))
+        (before,) = (agent.pid for agent in engine.online())
+        others = [engine.submit("process.sleep", {"seconds": 0.5}, max_attempts=3) for _ in range(6)]
+        engine.wait_for(others[0], "in_progress")
+        closer = engine.submit("thread.close_descriptors", max_attempts=1)
+        engine.wait_for(closer, "completed", "failed", timeout_seconds=30)
+        for task_id in others:
+            assert engine.wait_for(task_id, "completed", "failed", timeout_seconds=60).state == "completed"
+        assert [agent.pid for agent in engine.online()] != [before]
+
+
 def test_killed_agents_work_runs_elsewhere_within_two_seconds(engine: Engine) -> None:
     specs = [AgentSpec(f"agent-{n}", "agent", ("process.*", "thread.*"), (), 2) for n in (1, 2)]
     with engine.pool(*specs):

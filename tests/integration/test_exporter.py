@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from core.errors import ConfigurationError, PermanentError
 from tests.engine import Payload, running_engine
 from tests.servers import REPOSITORY, wait_until
 from worker.agents.context import TaskContext
-from worker.exporter import Exporter
+from worker.exporter import MOST_AT_ONCE, SLOW_SECONDS, Exporter
 from worker.monitor import observer as observing
 from worker.monitor.families import LABELS_LIMIT, Families, _bounded
 from worker.monitor.monitor import Monitor
@@ -241,3 +242,18 @@ def test_a_real_prometheus_scrapes_it(served: Served, tmp_path: Path) -> None:
         server.terminate()
         server.wait(20)
         log.close()
+
+
+def test_requests_that_only_dribble_keep_nobody_out(served: Served) -> None:
+    url = urllib.parse.urlsplit(served.exporter.url)
+    assert url.hostname is not None
+    slow = [socket.create_connection((url.hostname, url.port or 0)) for _ in range(MOST_AT_ONCE + 1)]
+    try:
+        for one in slow:
+            one.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
+        time.sleep(SLOW_SECONDS)
+        for _ in range(5):
+            assert served.get("/healthz")[0] == 200
+    finally:
+        for one in slow:
+            one.close()

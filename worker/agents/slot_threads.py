@@ -5,6 +5,7 @@ Whatever goes wrong in one settles its own runs: the one that had begun ends as 
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = 0.2
 HINDERED_SECONDS = 5.0  # how long an agent should get no more tasks of a type that something is in the way of
+DESCRIPTORS_GONE = (errno.EBADF, errno.ENOTSOCK)  # a task has closed what is the agent's: it can't go on
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +130,8 @@ class SlotThreads:
         except BaseException as error:  # no descriptor, no thread, no memory, or a defect: this attempt's end only
             if self._agent.ends_are_sound or isinstance(error, OSError | MemoryError):  # not a class's own failure
                 self.failed_in_a_row += 1
+            if isinstance(error, OSError) and error.errno in DESCRIPTORS_GONE:
+                self._agent.give_up()
             count_escape("slot")
             log.exception("attempt %d of task %s could not be run", run.attempt, run.task_id)
             done = _crashed(run, error, began_at, time.monotonic() - began)

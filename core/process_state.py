@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
+from core.config import ENV_PREFIX
+
 SIGNALS = tuple(
     number for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD") if (number := getattr(signal, name, None)) is not None
 )
@@ -36,6 +38,10 @@ def _folder() -> str | None:
     return None
 
 
+def _variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(ENV_PREFIX)}
+
+
 def _handler_of(number: signal.Signals) -> _Part:
     def put_back(handler: Any) -> None:
         if handler is not None and threading.current_thread() is threading.main_thread():
@@ -48,6 +54,7 @@ _PARTS = (
     _Part("the default timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
     _Part("the working folder", _folder, lambda folder: folder is not None and os.chdir(folder)),
     _Part("the umask", _umask, os.umask),
+    _Part(f"variables {ENV_PREFIX}…", _variables, lambda values: os.environ.update(values)),
     _Part("logging.disable", lambda: logging.root.manager.disable, logging.disable),
     *(_handler_of(number) for number in SIGNALS),
 )

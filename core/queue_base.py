@@ -72,6 +72,11 @@ class QueueBase:
         with reaching_redis():
             return int(self._mending(lambda: self.redis.xlen(self.keys.results)))
 
+    def epoch(self) -> int | None:
+        """The term that this Redis knows of; None if it knows none."""
+        known = self._mending(lambda: self.redis.get(self.keys.epoch))
+        return int(known) if known is not None and known.isdigit() else None
+
     def ping(self) -> None:
         """Raises Unavailable if the server does not answer."""
         with reaching_redis():

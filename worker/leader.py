@@ -20,6 +20,7 @@ class LeaderConnection:
         self._worker = worker
         self.connection: psycopg2.extensions.connection | None = None
         self.database = ""  # the identity of the one that it leads
+        self.epoch = 0  # of the term in force, at the last try
 
     def try_lead(self) -> int | None:
         """The epoch of a new term, or None if somebody else leads; raises Unavailable."""
@@ -29,10 +30,13 @@ class LeaderConnection:
             with self.connection.cursor() as cursor:
                 tx = DriverTransaction(cursor)
                 is_leader = recovering.try_lead(tx)
-                epoch = recovering.take_term(tx, self._worker) if is_leader else None
-                self.database = recovering.database_identity(tx)
+                if is_leader:
+                    self.epoch = recovering.take_term(tx, self._worker)
+                    self.database = recovering.database_identity(tx)
+                else:
+                    self.epoch = recovering.term_in_force(tx)
             self.connection.commit()
-            return epoch
+            return self.epoch if is_leader else None
         except psycopg2.errors.LockNotAvailable as error:
             reason = self.who_is_in_the_way()
             self.close()

@@ -31,6 +31,8 @@ from worker.offspring import Offspring
 from worker.postponed import Postponed
 from worker.recovery import Recovery
 
+APART_SECONDS = 10.0  # a new term is in the database a moment before Redis hears of it
+
 log = structlog.get_logger(__name__)
 
 
@@ -76,12 +78,15 @@ class TermFactory:
         self._leader = LeaderConnection(database_url, worker)
         self._durations = Durations()
         self._breakers = Breakers()
+        self._apart_since: float | None = None
 
     def begin(self) -> Term | None:
         """A new term, or None if another worker leads; raises Unavailable or LeadershipLost."""
         epoch = self._leader.try_lead()
         if epoch is None:
+            self._check_redis()
             return None
+        self._apart_since = None
         with reaching_redis():
             accepted, generation, is_new = self.queue.lead(epoch, self._leader.database)
         if not accepted:
@@ -108,6 +113,18 @@ class TermFactory:
     def abandon(self) -> None:
         """Gives up the lock and its connection."""
         self._leader.close()
+
+    def _check_redis(self) -> None:
+        """Raises LeadershipLost if this Redis has not heard of the term that is in force for APART_SECONDS."""
+        with reaching_redis():
+            is_known = self.queue.epoch() == self._leader.epoch
+        now = self._clock.monotonic()
+        self._apart_since = None if is_known else self._apart_since or now
+        if self._apart_since is not None and now - self._apart_since > APART_SECONDS:
+            raise LeadershipLost(
+                "another worker leads this database through another Redis or namespace, so that agents and submissions "
+                "here wait for nobody: give both the same TASKYARD_REDIS_URL and TASKYARD_NAMESPACE"
+            )
 
     def _load(self, ledger: Ledger) -> float:
         connection = self._leader.required()

@@ -37,6 +37,11 @@ def take_term(tx: Transaction, worker: str) -> int:
     return int(tx.rows(queries("recovery")["take_term"], {"worker": worker})[0][0])
 
 
+def term_in_force(tx: Transaction) -> int:
+    """The epoch of the term that began last."""
+    return int(tx.rows(queries("recovery")["term_in_force"], {})[0][0])
+
+
 def database_identity(tx: Transaction) -> str:
     """Which database of which server this is, as "number/number"; the first is 0 on a server that does not tell."""
     (oid, is_told), *_ = tx.rows(queries("recovery")["database_number"], {})

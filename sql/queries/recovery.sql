@@ -2,6 +2,10 @@
 -- The next term of leadership.
 UPDATE leadership SET epoch = epoch + 1, worker = %(worker)s, since = now() RETURNING epoch
 
+-- name: term_in_force
+-- The term that began last, whoever leads.
+SELECT epoch FROM leadership
+
 -- name: term_tables
 -- Fails if a term could not begin, since somebody has locked what it reads first.
 SELECT FROM holds, agents, tasks LIMIT 0

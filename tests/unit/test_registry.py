@@ -451,12 +451,16 @@ class Later(BaseModel): ...
         registry.load(names)
 
 
-def test_what_a_module_changes_of_its_process_is_undone_and_said(modules: Callable[..., list[str]]) -> None:
+def test_what_a_module_changes_of_its_process_is_undone_and_said(
+    modules: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {**os.environ, "TASKYARD_LOG_LEVEL": "debug"})
     source = """
 import logging, os, signal, socket
 socket.setdefaulttimeout(0.001)
 os.chdir("/")
 os.umask(0)
+os.environ.clear()
 logging.disable()
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -465,11 +469,12 @@ signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     registry.load(modules(source))
     assert registry.remarks == [
         "task module 'user_tasks_0' changes what is its whole process's when imported, which was undone: the "
-        "default timeout of sockets, the working folder, the umask, logging.disable, the handler of SIGTERM, the "
-        "handler of SIGCHLD"
+        "default timeout of sockets, the working folder, the umask, variables TASKYARD_…, logging.disable, "
+        "the handler of SIGTERM, the handler of SIGCHLD"
     ]
     assert socket.getdefaulttimeout() is None
     assert os.getcwd() == folder
+    assert os.environ == {"TASKYARD_LOG_LEVEL": "debug"}
     assert os.umask(0o022) == 0o022
     assert logging.root.manager.disable == 0
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGCHLD)] == handlers

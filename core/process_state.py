@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
-from core.config import ENV_PREFIX
-
+OURS = "TASKYARD_"  # core.config's, which no handler's process loads
 SIGNALS = tuple(
     number for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD") if (number := getattr(signal, name, None)) is not None
 )
@@ -39,7 +38,7 @@ def _folder() -> str | None:
 
 
 def _variables() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith(ENV_PREFIX)}
+    return {name: value for name, value in os.environ.items() if name.startswith(OURS)}
 
 
 def _handler_of(number: signal.Signals) -> _Part:
@@ -54,7 +53,7 @@ _PARTS = (
     _Part("the default timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
     _Part("the working folder", _folder, lambda folder: folder is not None and os.chdir(folder)),
     _Part("the umask", _umask, os.umask),
-    _Part(f"variables {ENV_PREFIX}…", _variables, lambda values: os.environ.update(values)),
+    _Part(f"variables {OURS}…", _variables, lambda values: os.environ.update(values)),
     _Part("logging.disable", lambda: logging.root.manager.disable, logging.disable),
     *(_handler_of(number) for number in SIGNALS),
 )

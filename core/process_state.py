@@ -6,9 +6,11 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import ModuleType
 from typing import Any, NamedTuple
 
 OURS = "TASKYARD_"  # core.config's, which no handler's process loads
@@ -49,12 +51,17 @@ def _handler_of(number: signal.Signals) -> _Part:
     return _Part(f"the handler of {number.name}", lambda: signal.getsignal(number), put_back)
 
 
+def _attribute_of(module: ModuleType, name: str) -> _Part:
+    return _Part(f"{module.__name__}.{name}", lambda: getattr(module, name), lambda value: setattr(module, name, value))
+
+
 _PARTS = (
     _Part("the default timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
     _Part("the working folder", _folder, lambda folder: folder is not None and os.chdir(folder)),
     _Part("the umask", _umask, os.umask),
     _Part(f"variables {OURS}…", _variables, lambda values: os.environ.update(values)),
     _Part("logging.disable", lambda: logging.root.manager.disable, logging.disable),
+    *(_attribute_of(*one) for one in ((threading, "excepthook"), (sys, "excepthook"), (sys, "unraisablehook"))),
     *(_handler_of(number) for number in SIGNALS),
 )
 

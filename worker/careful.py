@@ -90,6 +90,11 @@ def each(
     return each(tx, items[:middle], run, locked) + each(tx, items[middle:], run, locked)
 
 
+def reasons(tx: DriverTransaction, count: int) -> list[str]:
+    """Why the items that `each` refused last, so many, were: one line each."""
+    return [odd.reason for odd in tx.odd[-count:]] if isinstance(tx, Careful) and count else []
+
+
 def _back_to_savepoint(tx: DriverTransaction) -> None:
     tx.cursor.execute("ROLLBACK TO SAVEPOINT part")
     tx.cursor.execute("RELEASE SAVEPOINT part")

@@ -8,13 +8,16 @@ from core.database import DriverTransaction
 from core.errors import ErrorClass
 from core.protocol import Reply
 from core.retry import fingerprint
+from core.storable import storable
 from core.store import ticking
 from core.store.dependants import Ended
 from core.store.ticking import Completion, Settlement, Stale
 from worker.batch import Batch, Committed
-from worker.careful import each
+from worker.careful import each, reasons
 from worker.decisions import error_json
 from worker.holders import NOT_CURRENT
+
+REASON_LIMIT = 300  # bytes of what PostgreSQL says
 
 
 def record(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
@@ -47,12 +50,13 @@ def _complete(
         return set(), []
     completed: set[str] = set()
     refused = each(tx, batch.completions, lambda items: completed.update(ticking.complete(tx, items)))
+    whys = reasons(tx, len(refused))
     unstorable = {item.id for item in refused}
     missing = [c for c in batch.completions if c.id not in completed and c.id not in unstorable]
     held = ticking.still_current(tx, [(c.id, c.attempt) for c in missing]) if missing else {}
     committed.left.completions += [c for c in missing if c.id in held]
     stale += [Stale(c.id, c.attempt, batch.reporters.get(c.id), "completed") for c in missing if c.id not in held]
-    return completed, [_unstorable(item) for item in refused]
+    return completed, [_unstorable(item, why) for item, why in zip(refused, whys, strict=True)]
 
 
 def _settle(
@@ -69,8 +73,9 @@ def _settle(
         committed.waiting.extend(waiting)
         failed.extend(newly_failed)
 
-    for item in each(tx, settlements, run):
-        item.error, item.detail = _unstorable_texts("PostgreSQL refused the text of the error")
+    refused = each(tx, settlements, run)
+    for item, why in zip(refused, reasons(tx, len(refused)), strict=True):
+        item.error, item.detail = _unstorable_texts("PostgreSQL refused the text of the error", why)
         run([item])
     missing = [s for s in settlements if s.id not in settled]
     held = ticking.still_current(tx, [(s.id, s.attempt) for s in missing]) if missing else {}
@@ -83,15 +88,15 @@ def _settle(
     return failed
 
 
-def _unstorable(item: Completion) -> Settlement:
-    error, detail = _unstorable_texts("PostgreSQL refused the output as data")
+def _unstorable(item: Completion, why: str) -> Settlement:
+    error, detail = _unstorable_texts("PostgreSQL refused the output as data", why)
     return Settlement(item.id, item.attempt, "failed", "failed", error=error, detail=detail, started_at=item.started_at)
 
 
-def _unstorable_texts(message: str) -> tuple[str, str]:
+def _unstorable_texts(message: str, why: str) -> tuple[str, str]:
     """The error and the event's detail; the same fingerprint for all types, since the type is not known here."""
     mark = fingerprint("", ErrorClass.UNSTORABLE, message, "")
-    text = error_json(ErrorClass.UNSTORABLE, message, None, mark)
+    text = error_json(ErrorClass.UNSTORABLE, f"{message}: {storable(why, REASON_LIMIT)}", None, mark)
     return text, text
 
 

@@ -228,7 +228,9 @@ def test_output_that_postgresql_refuses_fails_alone_in_its_batch(engine: Engine)
         commit(connection, batch)
     states = [engine.task(task_id).state for task_id in ids]
     assert states == ["completed"] * 13 + ["failed"] + ["completed"] * 7
-    assert engine.task(ids[13]).error["class"] == "unstorable"
+    error = engine.task(ids[13]).error
+    assert error["class"] == "unstorable"
+    assert error["message"].startswith("PostgreSQL refused the output as data: ")
     assert engine.events(ids[13])[-1] == "failed"
 
 

@@ -456,7 +456,8 @@ def test_what_a_module_changes_of_its_process_is_undone_and_said(
 ) -> None:
     monkeypatch.setattr(os, "environ", {**os.environ, "TASKYARD_LOG_LEVEL": "debug"})
     source = """
-import logging, os, signal, socket
+import logging, os, signal, socket, threading
+threading.excepthook = None
 socket.setdefaulttimeout(0.001)
 os.chdir("/")
 os.umask(0)
@@ -470,7 +471,7 @@ signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     assert registry.remarks == [
         "task module 'user_tasks_0' changes what is its whole process's when imported, which was undone: the "
         "default timeout of sockets, the working folder, the umask, variables TASKYARD_…, logging.disable, "
-        "the handler of SIGTERM, the handler of SIGCHLD"
+        "threading.excepthook, the handler of SIGTERM, the handler of SIGCHLD"
     ]
     assert socket.getdefaulttimeout() is None
     assert os.getcwd() == folder

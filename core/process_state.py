@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 OURS = "TASKYARD_"  # core.config's, which no handler's process loads
+_SIGNAL = threading.RLock()
 SIGNALS = tuple(
     number for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD") if (number := getattr(signal, name, None)) is not None
 )
@@ -67,12 +68,32 @@ _PARTS = (
 
 
 @contextmanager
+def _signals_left_alone() -> Iterator[None]:
+    """Outside the main thread, where handlers can't be set: `signal.signal` does nothing instead of raising."""
+    thread, real = threading.current_thread(), signal.signal
+    if thread is threading.main_thread():
+        yield
+        return
+
+    def set_handler(number: int, handler: Any) -> Any:
+        return signal.getsignal(number) if threading.current_thread() is thread else real(number, handler)
+
+    with _SIGNAL:
+        signal.signal = set_handler  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            signal.signal = real
+
+
+@contextmanager
 def process_state_kept() -> Iterator[list[str]]:
     """Sets back what the block changed of the process. Yields a list that has the names of that afterwards."""
     before = [part.get() for part in _PARTS]
     changed: list[str] = []
     try:
-        yield changed
+        with _signals_left_alone():
+            yield changed
     finally:
         for part, value in zip(_PARTS, before, strict=True):
             if part.get() != value:

@@ -481,6 +481,19 @@ signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGCHLD)] == handlers
 
 
+def test_a_module_that_sets_handlers_of_signals_imports_in_any_thread(
+    modules: Callable[..., list[str]],
+) -> None:
+    source = "import signal\nBEFORE = signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    names, before = modules(source), signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=lambda: registry.load(names))
+    thread.start()
+    thread.join(10)
+    assert before == sys.modules[names[0]].BEFORE
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.signal.__module__ == "signal"
+
+
 def test_what_a_module_prints_and_which_threads_it_starts_is_said(
     modules: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,7 +60,7 @@ def test_mailboxes_messages_and_dead_letters_are_listed(cli: Callable[..., Resul
     assert (bob["agent"], bob["messages"], bob["being_read"], bob["dead_letters"]) == ("bob", 2, 1, 0)
     assert bob["oldest_seconds"] >= 0 and bob["bytes"] > 0  # noqa: PT018
     assert (eve["agent"], eve["messages"], eve["oldest_seconds"], eve["dead_letters"]) == ("eve", 0, None, 1)
-    bodies = [one["body"] for one in as_json(cli("list", "--agent", "bob", "--json"))]  # type: ignore[union-attr]
+    bodies = [one["body"] for one in as_json(cli("list", "bob", "--json"))]  # type: ignore[union-attr]
     assert bodies == ['{"see":1}', '"second\\u001b[31m"']
     (dead,) = as_json(cli("list", "--dead", "--json"))  # type: ignore[misc]
     assert (dead["agent"], dead["sender"], dead["reason"]) == (
@@ -69,7 +69,7 @@ def test_mailboxes_messages_and_dead_letters_are_listed(cli: Callable[..., Resul
         "delivered 1 times and never acknowledged",
     )
     assert as_json(cli("list", "--older-than", "1h", "--json")) == []
-    shown = cli("list", "--agent", "bob").stdout
+    shown = cli("list", "bob").stdout
     assert "\x1b" not in shown
 
 
@@ -77,7 +77,7 @@ def test_dead_letters_are_sent_again(cli: Callable[..., Result], queue: Queue, o
     bury(queue, "bob", 1, 2, 3)
     queue.redis.xadd(queue.keys.dead_letters("bob"), {"id": "1-1", "reason": "malformed: ValueError", "body": b"{"})
     ids = {one.body: one.id for one in office.letters("bob", dead=True, count=9)}
-    assert as_json(cli("redrive", ids["2"], "--agent", "bob", "--json")) == {"sent": 1, "refused": []}
+    assert as_json(cli("redrive", "bob", ids["2"], "--json")) == {"sent": 1, "refused": []}
     (message,) = queue.mailbox("bob").receive()
     assert (message.body, message.sender, message.deliveries) == (2, "tester", 1)
     result = cli("redrive", "--all", "--json")
@@ -85,7 +85,7 @@ def test_dead_letters_are_sent_again(cli: Callable[..., Result], queue: Queue, o
     told = json.loads(result.stdout)
     assert told["sent"] == 2
     assert told["refused"] == [f"dead letter {ids['{']} of agent bob: it is malformed"]
-    assert cli("redrive", ids["2"], "--agent", "bob").exit_code == 3
+    assert cli("redrive", "bob", ids["2"]).exit_code == 3
     assert [one.body for one in office.letters("bob", dead=True, count=9)] == ["{"]
 
 
@@ -95,7 +95,7 @@ def test_a_full_mailbox_keeps_its_dead_letters(
     bury(queue, "bob", 1)
     queue.mailbox("ann").send("ann", "bob", 2)
     monkeypatch.setattr("core.mail.LENGTH_LIMIT", 1)
-    result = cli("redrive", "--agent", "bob", "--all", "--json")
+    result = cli("redrive", "bob", "--json")
     assert result.exit_code == 1
     (reason,) = json.loads(result.stdout)["refused"]
     assert reason.endswith("of agent bob: the mailbox of agent bob is full: 1 messages wait")
@@ -106,11 +106,11 @@ def test_a_full_mailbox_keeps_its_dead_letters(
 def test_a_key_of_another_type_is_an_empty_mailbox(cli: Callable[..., Result], queue: Queue, key: str) -> None:
     for arguments in (
         ("list",),
-        ("list", "--agent", "odd"),
-        ("list", "--agent", "odd", "--dead"),
-        ("redrive", "--agent", "odd", "--all"),
-        ("purge", "--agent", "odd", "--yes"),
-        ("purge", "--agent", "odd", "--dead", "--yes"),
+        ("list", "odd"),
+        ("list", "odd", "--dead"),
+        ("redrive", "odd"),
+        ("purge", "odd", "--yes"),
+        ("purge", "odd", "--dead", "--yes"),
     ):
         queue.redis.sadd(queue.keys.mailboxes, "odd")
         queue.redis.set(getattr(queue.keys, key)("odd"), "no stream")
@@ -123,7 +123,7 @@ def test_a_dead_letter_is_sent_again_into_a_key_of_another_type(
     bury(queue, "bob", 1)
     queue.redis.delete(queue.keys.messages("bob"))
     queue.redis.set(queue.keys.messages("bob"), "no stream")
-    assert as_json(cli("redrive", "--agent", "bob", "--all", "--json")) == {"sent": 1, "refused": []}
+    assert as_json(cli("redrive", "bob", "--json")) == {"sent": 1, "refused": []}
     assert [(box.messages, box.dead_letters) for box in office.boxes()] == [(1, 0)]
 
 
@@ -140,11 +140,11 @@ def test_purge_asks_and_removes_what_is_meant(cli: Callable[..., Result], queue:
         for number in range(120):
             queue.mailbox("ann").send("ann", agent, number)
     bury(queue, "ann", 1)
-    refused = cli("purge", "--agent", "bob")
+    refused = cli("purge", "bob")
     assert refused.exit_code == 2
     assert "--yes, where nobody can be asked" in refused.output
-    assert as_json(cli("purge", "--agent", "bob", "--older-than", "1h", "--yes", "--json")) == {"removed": 0}
-    assert as_json(cli("purge", "--agent", "bob", "--yes", "--json")) == {"removed": 120}
+    assert as_json(cli("purge", "bob", "--older-than", "1h", "--yes", "--json")) == {"removed": 0}
+    assert as_json(cli("purge", "bob", "--yes", "--json")) == {"removed": 120}
     assert {box.agent for box in office.boxes()} == {"ann", "eve"}
     assert as_json(cli("purge", "--all", "--dead", "--yes", "--json")) == {"removed": 1}
     assert as_json(cli("purge", "--all", "--yes", "--json")) == {"removed": 120}
@@ -157,16 +157,16 @@ def test_purge_asks_and_removes_what_is_meant(cli: Callable[..., Result], queue:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("redrive",), "ids of dead letters, or --all"),
-        (("redrive", "1-1", "--all"), "ids of dead letters, or --all"),
-        (("redrive", "1-1"), "--agent NAME, as the ids are those of one agent"),
-        (("redrive", "x", "--agent", "bob"), "expected the id of a dead letter, such as 1690000000000-0"),
-        (("redrive", f"{1 << 64}-0", "--agent", "bob"), "expected the id of a dead letter"),
-        (("purge",), "either --agent NAME or --all"),
-        (("purge", "--agent", "bob", "--all"), "either --agent NAME or --all"),
-        (("purge", "--agent", "a\nb", "--yes"), "a name of 1 to 200 printable characters"),
+        (("redrive",), "either an agent's name or --all"),
+        (("redrive", "bob", "1-1", "--all"), "either an agent's name or --all"),
+        (("redrive", "1-1"), "an agent's name before the ids"),
+        (("redrive", "bob", "x"), "expected the id of a dead letter, such as 1690000000000-0"),
+        (("redrive", "bob", f"{1 << 64}-0"), "expected the id of a dead letter"),
+        (("purge",), "either an agent's name or --all"),
+        (("purge", "bob", "--all"), "either an agent's name or --all"),
+        (("purge", "a\nb", "--yes"), "a name of 1 to 200 printable characters"),
         (("list", "--older-than", "soon"), "an age such as 90s, 30m, 24h or 7d"),
-        (("list", "--agent", ""), "a name of 1 to 200 printable characters"),
+        (("list", ""), "a name of 1 to 200 printable characters"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_line(

@@ -17,26 +17,27 @@ from worker.cli.text import duration, visible
 
 UNITS_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _AGE = re.compile(r"([0-9]{1,6})([smhd])", re.A)
+_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}", re.A)
 OLD_SECONDS = 3_600.0  # what the shipped alert takes for long
 
 mail = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
-OfAgent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Of this agent; without its boot.")]
+OfAgent = Annotated[str | None, typer.Argument(metavar="[AGENT]", help="The agent's name, such as analyst-1.")]
 Dead = Annotated[bool, typer.Option("--dead", help="Dead letters: messages that were given up.")]
 OlderThan = Annotated[
     str | None, typer.Option("--older-than", metavar="AGE", help="At least so old: 90s, 30m, 24h, 7d.")
 ]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="How many at most.")]
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which; `mail list --dead` shows the ids.")]
-All = Annotated[bool, typer.Option("--all", help="All of them; without --agent, those of every agent.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which; `mail list --dead` shows them.")]
+All = Annotated[bool, typer.Option("--all", help="Those of every agent.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 
 
-@mail.command("list", epilog=f"Example: python -m worker mail list --agent analyst-1\n\n{EXIT_CODE_HELP}")
+@mail.command("list", epilog=f"Example: python -m worker mail list analyst-1\n\n{EXIT_CODE_HELP}")
 def list_mail(
     agent: OfAgent = None, dead: Dead = False, older_than: OlderThan = None, limit: Limit = 50, as_json: AsJson = False
 ) -> None:
-    """Lists mailboxes; with --agent the messages in one, the oldest first; with --dead what was given up, newest first.
+    """Lists mailboxes; with AGENT the messages in one, the oldest first; with --dead what was given up, newest first.
 
     A message is there until the attempt that received it has succeeded. Looking changes nothing.
     """
@@ -58,19 +59,18 @@ def list_mail(
     _tell_letters(letters, dead, as_json)
 
 
-@mail.command("redrive", epilog=f"Example: python -m worker mail redrive --agent analyst-1 --all\n\n{EXIT_CODE_HELP}")
-def redrive(ids: Ids = None, agent: OfAgent = None, everything: All = False, as_json: AsJson = False) -> None:
-    """Sends dead letters again: those of these ids of one agent, or all.
+@mail.command("redrive", epilog=f"Example: python -m worker mail redrive analyst-1\n\n{EXIT_CODE_HELP}")
+def redrive(agent: OfAgent = None, ids: Ids = None, everything: All = False, as_json: AsJson = False) -> None:
+    """Sends dead letters again: those of one agent, or with --all those of every agent.
 
     They count as new messages. What is malformed, or finds its mailbox full, stays a dead letter and is told.
     """
     from core.inputs import refused
     from worker.cli.connections import opened_queue
 
-    if everything == bool(ids):
-        raise refused("id", " ".join(ids or ()), "ids of dead letters, or --all")
-    if ids and agent is None:
-        raise refused("agent", "", "--agent NAME, as the ids are those of one agent")
+    _check_one_or_all(agent, everything)
+    if agent is not None and not ids and _ID.fullmatch(agent):
+        raise refused("agent", agent, "an agent's name before the ids")
     with opened_queue() as queue:
         office = queue.post_office
         ended = [office.redrive(name, ids) for name in _agents(office, agent)]
@@ -85,7 +85,7 @@ def redrive(ids: Ids = None, agent: OfAgent = None, everything: All = False, as_
         raise typer.Exit(1 if sent or not ids else 3)
 
 
-@mail.command("purge", epilog=f"Example: python -m worker mail purge --agent gone-1 --yes\n\n{EXIT_CODE_HELP}")
+@mail.command("purge", epilog=f"Example: python -m worker mail purge gone-1 --yes\n\n{EXIT_CODE_HELP}")
 def purge(
     agent: OfAgent = None,
     dead: Dead = False,
@@ -98,11 +98,9 @@ def purge(
 
     Also what an attempt has received and not finished: it goes on, and the message does not come back.
     """
-    from core.inputs import refused
     from worker.cli.connections import opened_queue
 
-    if (agent is None) != everything:
-        raise refused("agent", agent or "", "either --agent NAME or --all")
+    _check_one_or_all(agent, everything)
     least_seconds = _age_seconds(older_than)
     with opened_queue() as queue:
         office = queue.post_office
@@ -114,6 +112,13 @@ def purge(
         print_json({"removed": removed})
     else:
         print_line(f"{removed} removed")
+
+
+def _check_one_or_all(agent: str | None, everything: bool) -> None:
+    from core.inputs import refused
+
+    if (agent is None) != everything:
+        raise refused("agent", agent or "", "either an agent's name or --all")
 
 
 def _ask(names: list[str], agent: str | None, dead: bool) -> None:

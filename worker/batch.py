@@ -71,6 +71,7 @@ class Batch:
     fenced: list[str] = field(default_factory=list)
     orders: dict[str, list[Order]] = field(default_factory=dict)
     claims: list[tuple[Candidate, AgentSlots]] = field(default_factory=list)
+    has_unclaimable: bool = False  # whether a claim among them was refused before
     failed: list[Failed] = field(default_factory=list)
     successes: Successes = field(default_factory=dict)
     began: float = 0.0  # monotonic seconds: when what it is made from had been collected
@@ -138,6 +139,7 @@ class Committed:
     """What the transaction returned."""
 
     claimed: Sequence[Claimed] = ()
+    unclaimable: list[str] = field(default_factory=list)  # tasks whose claim was refused, or took too long
     waiting: list[Waiting] = field(default_factory=list)
     replies: list[tuple[str, Order]] = field(default_factory=list)
     orphans: list[Pair] = field(default_factory=list)
@@ -165,7 +167,7 @@ class Committed:
 
     def add(self, other: Committed) -> None:
         """Takes over what another part of the transaction returned."""
-        for name in ("waiting", "replies", "orphans", "joined", "lost"):
+        for name in ("unclaimable", "waiting", "replies", "orphans", "joined", "lost"):
             getattr(self, name).extend(getattr(other, name))
         for name in ("claimed", "sweep_next", "database_time", "holds", "parents_next", "compared"):
             if getattr(other, name):

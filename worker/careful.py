@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
 
-from core.database import DriverTransaction
+from core.database import LEADER_STATEMENT_TIMEOUT_MS, DriverTransaction
 from core.database_errors import is_connection_lost
 from core.quarantine import Odd
 
+SLOW_LIMIT = 3  # of items that take too long by themselves, in one transaction: beyond it is the server that is slow
 TRIES = 40  # of things that somebody's lock keeps back, in one transaction
 LOCKED = (psycopg2.errors.LockNotAvailable, psycopg2.errors.QueryCanceled)
 # What one row may be refused with, by PostgreSQL or by the driver that is to send it.
@@ -44,7 +46,32 @@ class Careful(DriverTransaction):
         self.finds_refused = finds_refused
         self.finds_locked = False
         self.waits = 0
+        self.slow = 0
+        self.is_bounded = False  # in time, so that an item that takes long can be looked for
         self.odd: list[Odd] = []
+
+    def set_aside(self, item: object, reason: str) -> None:
+        """Notes an item that can't be done, and why."""
+        self.odd.append(Odd("row", "commit", reason, repr(item).encode("utf-8", "backslashreplace")))
+
+    def may_be_slow(self, error: BaseException) -> bool:
+        """Whether what ended a statement may be one of its items that takes too long."""
+        return self.is_bounded and isinstance(error, psycopg2.errors.QueryCanceled) and self.slow < SLOW_LIMIT
+
+
+@contextmanager
+def bounded(tx: DriverTransaction, milliseconds: int) -> Iterator[None]:
+    """Within it each statement of a careful transaction that looks for locks takes at most so long."""
+    if not isinstance(tx, Careful) or not tx.finds_locked:
+        yield
+        return
+    tx.cursor.execute(f"SET LOCAL statement_timeout = {milliseconds}")
+    tx.is_bounded = True
+    try:
+        yield  # what is raised ends in a rollback to before it
+    finally:
+        tx.is_bounded = False
+    tx.cursor.execute(f"SET LOCAL statement_timeout = {LEADER_STATEMENT_TIMEOUT_MS}")
 
 
 def each(
@@ -58,7 +85,7 @@ def each(
     Returns the items that are refused; those that wait for somebody's lock go into `locked`.
     """
     careful = tx if isinstance(tx, Careful) else None
-    if careful is None or not (careful.finds_refused or (careful.finds_locked and locked is not None)):
+    if careful is None or not (careful.finds_refused or careful.finds_locked):
         run(items)
         return []
     if locked is not None and careful.waits >= TRIES:
@@ -67,21 +94,25 @@ def each(
     tx.cursor.execute("SAVEPOINT part")
     try:
         run(items)
-    except LOCKED:
+    except LOCKED as error:
         _back_to_savepoint(tx)
         if locked is None:
-            raise
+            if not careful.may_be_slow(error):
+                raise
+            if len(items) == 1:
+                careful.slow += 1
+                careful.set_aside(items[0], "its row takes too long to change")
+                return list(items)
         careful.waits += 1
         if len(items) == 1:
-            locked.extend(items)
+            locked.extend(items)  # type: ignore[union-attr]
             return []
     except REFUSED as error:
         if is_connection_lost(error):
             raise  # it is the server that can't, and no row's fault
         _back_to_savepoint(tx)
         if len(items) == 1:
-            reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            careful.odd.append(Odd("row", "commit", reason, repr(items[0]).encode("utf-8", "backslashreplace")))
+            careful.set_aside(items[0], f"{type(error).__name__}: {error}".strip().splitlines()[0])
             return list(items)
     else:
         tx.cursor.execute("RELEASE SAVEPOINT part")

@@ -147,7 +147,8 @@ class _Attempt:
         self.finds_refused = False
         self._batch = batch
         self._pauses = pauses
-        self._is_locked = False  # a lock was in the way: from here on each part is tried by itself
+        # a lock was in the way, or a row takes too long: from here on each part is tried by itself
+        self._is_locked = batch.has_unclaimable
         now = time.monotonic()
         self._paused = {part.name for part in PARTS if pauses.is_paused(part.name, now)}
         self._failed: set[str] = set()

@@ -241,6 +241,9 @@ class Dispatcher:
         self._queue.set_aside(committed.odd)
         batch.consumed = self._note_left(term, batch, committed)
         self._sweeping.conclude(term, batch, committed)
+        now = self._clock.monotonic()
+        term.unclaimable.note(committed.unclaimable, [row.id for row in committed.claimed], now)
+        committed.waiting = term.unclaimable.without_paused(committed.waiting, now)
         publication, claims = publication_of(term.ledger, batch, committed, self._terms.policy_of)
         term.unpublished += committed.unpublished
         term.ledger.durations.note_inputs(committed.claimed)

@@ -14,11 +14,12 @@ from core.protocol import AgentInfo, Reply
 from core.store import dependants, holding, locking, recovering, submitting, ticking
 from core.store.dependants import NONE
 from worker.batch import LISTS, Batch, Child, Committed
-from worker.careful import LOCKED, Careful, each
+from worker.careful import LOCKED, Careful, bounded, each
 from worker.holders import NOT_CURRENT
 from worker.recording import record
 
 APART_TIMEOUT_MS = 20  # that one thing may wait for a lock when it is tried by itself
+CLAIM_TIMEOUT_MS = 250  # that claims may take once one took too long
 CLAIMS, DEPENDANTS, PARENTS = "claims", "tasks that wait for others", "ended parents"
 RECORD, SWEEP = "ends of attempts", "the sweep"
 
@@ -90,7 +91,9 @@ def _submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) 
 def _claim(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     committed.claimed = claimed = []
     wanted = [(candidate.id, agent.id) for candidate, agent in batch.claims]
-    each(tx, wanted, lambda items: claimed.extend(ticking.claim(tx, *zip(*items, strict=True))))
+    with bounded(tx, CLAIM_TIMEOUT_MS):
+        refused = each(tx, wanted, lambda items: claimed.extend(ticking.claim(tx, *zip(*items, strict=True))))
+    committed.unclaimable += [task_id for task_id, _ in refused]
 
 
 # what changes no task

@@ -67,6 +67,7 @@ class Placing:
         batch.claims += placed
         if len(placed) < len(candidates):
             ledger.hot_lanes.update({candidate.lane for candidate in candidates})
+        batch.has_unclaimable = any(candidate.id in term.unclaimable for candidate, _ in placed)
         for candidate, _ in placed:
             ledger.claiming[candidate.id] = candidate.lane
 

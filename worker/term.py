@@ -30,6 +30,7 @@ from worker.ledger import Durations, Ledger
 from worker.offspring import Offspring
 from worker.postponed import Postponed
 from worker.recovery import Recovery
+from worker.unclaimable import Unclaimable
 
 APART_SECONDS = 10.0  # a new term is in the database a moment before Redis hears of it
 
@@ -54,6 +55,7 @@ class Term:
     cover_seconds: float = 0.01
     has_roster: bool = False  # whether it has looked who is there
     unpublished: list[Unpublished] = field(default_factory=list)  # claims to be settled by the next tick
+    unclaimable: Unclaimable = field(default_factory=Unclaimable)
     offspring: Offspring = field(default_factory=Offspring)
 
     def database_now(self, clock: Clock) -> float:

@@ -19,13 +19,13 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
-from core.border import parse_site
-from core.declared import LABEL, one_line, shown
-from core.env_file import ENCODING, env_file_problems, variable_problems
-from core.errors import ConfigurationError
-from core.expectations import model_says
-from core.redis_url import connection_options
-from core.texts import said
+from taskyard.core.access.request_guard import parse_site
+from taskyard.core.declarations import LABEL, one_line, shown
+from taskyard.core.env_file import ENCODING, env_file_problems, variable_problems
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.i18n import said
+from taskyard.core.payload.pydantic_messages import model_says
+from taskyard.core.redis.url import connection_options
 
 PlacementName = Literal["round_robin", "least_loaded", "priority"]
 ReportPeriod = Literal["daily", "weekly"]
@@ -214,7 +214,9 @@ class Settings(BaseSettings):
     @classmethod
     def _is_postgres(cls, value: str | None) -> str | None:
         if value is not None:
-            from core.database_url import connection_parameters  # a process that needs only Redis needs no libpq
+            from taskyard.core.postgres.url import (
+                connection_parameters,  # a process that needs only Redis needs no libpq
+            )
 
             connection_parameters(value)
         return value

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dotenv.parser import parse_stream
 
-from core.texts import said
+from taskyard.core.i18n import said
 
 LIMIT_BYTES = 1 << 20
 ENCODING = "utf-8-sig"  # UTF-8, with or without the mark that some editors put in front

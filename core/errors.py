@@ -28,11 +28,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from core.texts import listed, said
+from taskyard.core.i18n import listed, said
 
 
 class ErrorClass(StrEnum):
-    """Why an attempt failed. `core.retry` says which classes are worth another attempt."""
+    """Why an attempt failed. `core.scheduling.retry` says which classes are worth another attempt."""
 
     TIMEOUT = "timeout"
     CRASHED = "crashed"

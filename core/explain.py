@@ -7,18 +7,20 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from core.breaker import REASON
-from core.cache import RedisCache
-from core.database import Database
-from core.holds import Holds
-from core.live import AgentLive, Live, OpenBreaker, read_live
-from core.models import Lane, Task
-from core.placement import slots_of
-from core.queue import Queue
-from core.states import TERMINAL, TaskState
-from core.store import holding, locking, reading
-from core.store.reading import Parent
-from core.texts import N_, Said, Word, listed, recalled, said
+from taskyard.core.i18n import N_, Said, Word, listed, recalled, said
+from taskyard.core.models import Lane, Task
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import holds as holds_store
+from taskyard.core.postgres.store import locks as locks_store
+from taskyard.core.postgres.store import tasks
+from taskyard.core.postgres.store.tasks import Parent
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.scheduling.breaker import REASON
+from taskyard.core.scheduling.holds import Holds
+from taskyard.core.scheduling.placement import slots_of
+from taskyard.core.states import TERMINAL, TaskState
+from taskyard.core.telemetry.live_snapshot import AgentLive, Live, OpenBreaker, read_live
 
 RATE_WINDOW_SECONDS = 60.0  # what `Live.recent` covers
 SILENT_AFTER_SECONDS = 5.0
@@ -76,12 +78,12 @@ class Situation:
 def why(database: Database, queue: Queue, cache: RedisCache, task_id: str) -> Explanation:
     """The answer for one task; raises TaskNotFound or Unavailable."""
     with database.transaction() as tx:
-        task = reading.get_task(tx, task_id)
-        parents = reading.unfinished_parents(tx, task_id) if task.state is TaskState.BLOCKED else []
-        holds = holding.holds(tx)
-        now = reading.now(tx)
-        locks = [] if task.state in TERMINAL else [blocker.said for blocker in locking.in_the_way_of(tx, task_id)]
-        returned = reading.last_return(tx, task_id, task.attempt) if task.state is TaskState.SCHEDULED else ""
+        task = tasks.get_task(tx, task_id)
+        parents = tasks.unfinished_parents(tx, task_id) if task.state is TaskState.BLOCKED else []
+        holds = holds_store.holds(tx)
+        now = tasks.now(tx)
+        locks = [] if task.state in TERMINAL else [blocker.said for blocker in locks_store.in_the_way_of(tx, task_id)]
+        returned = tasks.last_return(tx, task_id, task.attempt) if task.state is TaskState.SCHEDULED else ""
     before, depth = queue.place(Lane(task.queue, task.type, task.requires), task.id)
     return explain(task, Situation(read_live(cache), holds, parents, before, depth, now, locks, returned))
 

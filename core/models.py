@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
-from core.states import Priority, TaskState
+from taskyard.core.payload.same_call import Call
+from taskyard.core.states import Priority, TaskState
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +164,36 @@ class Waiting(NamedTuple):
         id_, state, queue, type_, requires, priority, ready = row[:7]
         lane = Lane(queue, type_, tuple(requires or ()))
         return cls(id_, lane, priority, ready, state == TaskState.SCHEDULED)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A task that was checked and has an id, but is not stored yet.
+
+    `input_json` is compact JSON text; `requires` unites the tags of the submission with those of
+    its type; it is due at `run_at` (aware UTC) or `delay_seconds` after it is stored, by the
+    database's clock, or at once.
+    """
+
+    id: str
+    type: str
+    queue: str
+    title: str | None
+    priority: int
+    input_json: str
+    requires: tuple[str, ...]
+    timeout_seconds: float
+    max_attempts: int
+    run_at: datetime | None
+    delay_seconds: float | None
+    idempotency_key: str | None
+    created_by: str
+    creator_agent_id: str | None
+    parent_id: str | None
+    after: tuple[str, ...]
+    pending_limit: int = 0  # of its creator
+    call: Call | None = None  # what the caller gave, where there is an idempotency key
+
+    def size(self) -> int:
+        """About how much memory its input takes, in bytes."""
+        return len(self.input_json)

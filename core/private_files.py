@@ -1,6 +1,6 @@
 """What a process of Taskyard writes, holds in memory and has in its environment is its user's own.
 
-Only the standard library is imported: `worker.handlers.supervisor` needs a quick start.
+Only the standard library is imported: `worker.isolation.sandbox.supervisor` needs a quick start.
 """
 
 from __future__ import annotations

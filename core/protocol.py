@@ -2,7 +2,7 @@
 
 Inputs and outputs travel as raw JSON, so that the dispatcher carries them without parsing them.
 A (task id, attempt) pair names one execution everywhere. Each field has a range, which its decoder
-checks (see also core.decoding): what is read is within what the receiver and PostgreSQL can hold.
+checks (see also core.redis.decoding): what is read is within what the receiver and PostgreSQL can hold.
 
 New fields come last and have defaults, so that a newer agent and an older dispatcher (or the other
 way round) understand each other while a new version is rolled out.

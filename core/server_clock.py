@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from core.clock import Clock
+from taskyard.core.clock import Clock
 
 ASK_AGAIN_SECONDS = 30.0
 

@@ -6,6 +6,8 @@ from enum import IntEnum, StrEnum
 
 
 class TaskState(StrEnum):
+    """Where a task stands; TRANSITIONS says what may follow."""
+
     BLOCKED = "blocked"  # waits for other tasks
     SCHEDULED = "scheduled"  # due later: delayed, or backing off before another attempt
     PENDING = "pending"  # in the ready queue
@@ -52,6 +54,8 @@ def is_legal(from_state: TaskState | None, to_state: TaskState) -> bool:
 
 
 class Priority(IntEnum):
+    """How urgent a task is; a higher one is placed first."""
+
     LOW = 0
     MEDIUM = 1
     HIGH = 2

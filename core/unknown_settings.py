@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from core.config import ENV_PREFIX, Settings
-from core.env_file import unknown_name
+from taskyard.core.config import ENV_PREFIX, Settings
+from taskyard.core.env_file import unknown_name
 
 # Variables of this prefix that are no settings: what processes tell each other.
 OTHER_VARIABLES = frozenset({"TASKYARD_KEEPER", "TASKYARD_FAILPOINTS"})

@@ -1,18 +1,20 @@
 """The server: `streamlit run dashboard/app.py` from the repository's root, or `uvicorn dashboard.app:app`."""
 
+import importlib.util
 import sys
 from pathlib import Path
 
 import streamlit as st
 
-# Streamlit puts this folder on the path, and the packages are beside it.
-FOLDER = Path(__file__).resolve().parent
-if str(FOLDER.parent) not in sys.path:
-    sys.path.insert(0, str(FOLDER.parent))
+FOLDER = Path(__file__).absolute().parent
+# Streamlit puts this folder on the path, where its `data` and `forms` would take the place of users' own modules.
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").absolute() != FOLDER]
+if getattr(importlib.util.find_spec("taskyard"), "origin", None) is None:  # a checkout that is not installed
+    sys.path.insert(0, str(FOLDER.resolve().parent))
 
-from core.errors import ConfigurationError  # noqa: E402
-from core.private_files import keep_files_private, refuse_inspection  # noqa: E402
-from dashboard.server import lifespan, middleware, routes, tell_error  # noqa: E402
+from taskyard.core.errors import ConfigurationError  # noqa: E402
+from taskyard.core.private_files import keep_files_private, refuse_inspection  # noqa: E402
+from taskyard.dashboard.server.app import lifespan, middleware, routes, tell_error  # noqa: E402
 
 keep_files_private()
 refuse_inspection()

@@ -1,22 +1,17 @@
 """The router: draws what surrounds every page, and runs the one that is asked for."""
 
-import sys
-from pathlib import Path
-
 import streamlit as st
 
-# Streamlit puts this folder on the path, and the packages are beside it.
-ROOT = str(Path(__file__).resolve().parent.parent)
-if ROOT not in sys.path:
-    sys.path.insert(0, ROOT)
+from taskyard.core.paths import FILES
+from taskyard.dashboard.components.address import read_for
+from taskyard.dashboard.i18n import _
+from taskyard.dashboard.shell.navigation import SECTIONS
+from taskyard.dashboard.shell.sidebar import show_sidebar
 
-from dashboard.components.address import read_for  # noqa: E402
-from dashboard.i18n import _  # noqa: E402
-from dashboard.pages import SECTIONS  # noqa: E402
-from dashboard.sidebar import show_sidebar  # noqa: E402
+ICON = str(FILES / "dashboard" / "icon.svg")
 
-st.set_page_config(page_title="Taskyard", page_icon=f"{ROOT}/dashboard/icon.svg", layout="wide")
-st.logo(f"{ROOT}/dashboard/icon.svg", size="medium")
+st.set_page_config(page_title="Taskyard", page_icon=ICON, layout="wide")
+st.logo(ICON, size="medium")
 page = st.navigation({_(name): [view.page for view in views] for name, views in SECTIONS.items()}, expanded=True)
 show_sidebar()
 with read_for(page.url_path):

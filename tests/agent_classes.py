@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import orjson
 
-from core.errors import ErrorClass
-from core.protocol import Done, Failure, Pair, Run
-from worker.agents.base import BaseAgent
-from worker.agents.channel import AgentChannel
-from worker.agents.task_agent import TaskAgent
+from taskyard.core.errors import ErrorClass
+from taskyard.core.protocol import Done, Failure, Pair, Run
+from taskyard.worker.agents.base import BaseAgent
+from taskyard.worker.agents.task_agent import TaskAgent
+from taskyard.worker.attempts.channel import AgentChannel
 
 
 class Mine(BaseAgent):

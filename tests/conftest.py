@@ -15,11 +15,11 @@ import pytest
 import redis
 import structlog
 
-from core.config import ENV_PREFIX, Settings, load_settings
-from core.config import settings as process_settings
-from core.embedded import Endpoints
-from core.keys import Keys
-from core.redis_client import connect_redis
+from taskyard.core.config import ENV_PREFIX, Settings, load_settings
+from taskyard.core.config import settings as process_settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.keys import Keys
 from tests import servers
 from tests.databases import Databases
 from tests.engine import Engine, running_engine

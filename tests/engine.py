@@ -20,28 +20,28 @@ import structlog
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import make_url
 
-from core.clock import Clock
-from core.config import ENV_PREFIX, Settings, load_settings
-from core.database import Database, connect_engine, connect_leader
-from core.embedded import Endpoints
-from core.models import AuditEvent, Task
-from core.protocol import AgentInfo, Done, Run
-from core.queue import Queue
-from core.redis_client import connect_redis
-from core.registry import Isolation, Registry, RetryPolicy, TaskType, registry
-from core.store import reading
-from core.submission import Submitter
+from taskyard.core.clock import Clock
+from taskyard.core.config import ENV_PREFIX, Settings, load_settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.models import AuditEvent, Task
+from taskyard.core.postgres.database import Database, connect_engine, connect_leader
+from taskyard.core.postgres.store import tasks
+from taskyard.core.protocol import AgentInfo, Done, Run
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import Isolation, Registry, RetryPolicy, TaskType, registry
+from taskyard.worker.agents import heartbeat, inbox
+from taskyard.worker.agents.base import BaseAgent
+from taskyard.worker.agents.pool import Pool
+from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.attempts.channel import AgentChannel
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.attempts.execution import context_of, execute
+from taskyard.worker.dispatch.dispatcher import ROSTER, SWEEP, Dispatcher
+from taskyard.worker.dispatch.term import TermFactory
 from tests.databases import Databases
 from tests.servers import REPOSITORY, end_sessions, wait_until
-from worker.agents import heart, inbox
-from worker.agents.base import BaseAgent
-from worker.agents.channel import AgentChannel
-from worker.agents.context import TaskContext
-from worker.agents.execution import context_of, execute
-from worker.agents.pool import Pool
-from worker.agents.pool_config import AgentSpec
-from worker.dispatcher import ROSTER, SWEEP, Dispatcher
-from worker.term import TermFactory
 
 ASK_SECONDS = 0.2  # how often a test's scheduler asks for the periodic duties
 HEARTBEAT_SECONDS = 0.2
@@ -219,11 +219,11 @@ class Engine:
 
     def task(self, task_id: str) -> Task:
         with self.database.transaction() as tx:
-            return reading.get_task(tx, task_id)
+            return tasks.get_task(tx, task_id)
 
     def history(self, task_id: str) -> list[AuditEvent]:
         with self.database.transaction() as tx:
-            return reading.history(tx, task_id)
+            return tasks.history(tx, task_id)
 
     def events(self, task_id: str) -> list[str]:
         return [event.event for event in self.history(task_id)]
@@ -246,21 +246,21 @@ class Engine:
 
     def counts(self) -> dict[str, int]:
         with self.database.transaction() as tx:
-            return reading.state_counts(tx)
+            return tasks.state_counts(tx)
 
     def online(self) -> list[Any]:
         """The agents whose end is not recorded."""
         with self.database.transaction() as tx:
-            return [agent for agent in reading.agents(tx) if agent.left_at is None]
+            return [agent for agent in tasks.agents(tx) if agent.left_at is None]
 
     def agent_state(self, agent_id: str) -> str | None:
         with self.database.transaction() as tx:
-            return next((agent.state for agent in reading.agents(tx) if agent.id == agent_id), None)
+            return next((agent.state for agent in tasks.agents(tx) if agent.id == agent_id), None)
 
     def leader(self) -> int:
         """The epoch."""
         with self.database.transaction() as tx:
-            return reading.leader(tx)[0]
+            return tasks.leader(tx)[0]
 
     def kill_leader_connection(self) -> None:
         """Ends the session that holds the leader's lock, as a network would."""
@@ -319,7 +319,7 @@ class Engine:
 def running_engine(settings: Settings, registry: Registry | None = None) -> Iterator[Engine]:
     """An engine without worker and agents; stops what the test starts. Fails if a dispatcher met a defect."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(heart, "INTERVAL_SECONDS", HEARTBEAT_SECONDS)
+        patch.setattr(heartbeat, "INTERVAL_SECONDS", HEARTBEAT_SECONDS)
         patch.setattr(inbox, "READ_BLOCK_MS", READ_BLOCK_MS)
         engine = Engine(settings, registry)
         configured = structlog.get_config()

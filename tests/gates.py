@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from taskyard.worker.attempts.context import TaskContext
 from tests.engine import Payload
-from worker.agents.context import TaskContext
 
 
 class Gate:

@@ -10,9 +10,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from core.database import Transaction
-from core.states import TERMINAL, WAITING, Priority, TaskState
-from core.task_filter import Sort, TaskFilter
+from taskyard.core.filters.search_filter import Sort, TaskFilter
+from taskyard.core.postgres.database import Transaction
+from taskyard.core.states import TERMINAL, WAITING, Priority, TaskState
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 TYPES = ("code.run", "code.metrics", "a.b")

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from core.registry import RetryPolicy, task_type
-from worker.agents.agent_mail import HELD_LIMIT
-from worker.agents.context import CoroutineContext, TaskContext
+from taskyard.core.task_types.registry import RetryPolicy, task_type
+from taskyard.worker.agents.agent_mail import HELD_LIMIT
+from taskyard.worker.attempts.context import AsyncTaskContext, TaskContext
 
 
 class Ask(BaseModel):
@@ -68,7 +68,7 @@ def in_thread(given: Ask, context: TaskContext) -> Got:
 
 
 @task_type("mail.coroutine", retry=ONCE)
-async def in_coroutine(given: Ask, context: CoroutineContext) -> Got:
+async def in_coroutine(given: Ask, context: AsyncTaskContext) -> Got:
     message = await context.receive(given.seconds)
     _misbehave(given.how)
     return Got(got=[] if message is None else [message.sender, message.body, message.deliveries])

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from core.config import Settings, load_settings
-from core.registry import Isolation, Registry, RetryPolicy, TaskType
-from core.submission import open_submitter
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.submission.submit import open_submitter
+from taskyard.core.task_types.registry import Isolation, Registry, RetryPolicy, TaskType
 from tests.engine import Payload
 from tests.servers import REPOSITORY
 

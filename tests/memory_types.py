@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 from pydantic import BaseModel
 
-from core.registry import task_type
-from worker.agents.context import TaskContext
+from taskyard.core.task_types.registry import task_type
+from taskyard.worker.attempts.context import TaskContext
 
 LIMIT_MIB = 96
 MEBIBYTE = 1 << 20

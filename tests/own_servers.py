@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psutil
 
-from core.config import load_settings
-from core.embedded_postgres import PostgresServer
-from core.embedded_redis import RedisServer
-from core.migrations import migrate
-from core.redis_client import connect_redis
+from taskyard.core.config import load_settings
+from taskyard.core.embedded.postgres import PostgresServer
+from taskyard.core.embedded.redis import RedisServer
+from taskyard.core.postgres.migrations import migrate
+from taskyard.core.redis.connection import connect_redis
 from tests.engine import Engine, running_engine
 
 

@@ -23,9 +23,9 @@ import psutil
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from core.database import connect_engine
-from core.embedded import EmbeddedServers, Endpoints
-from core.embedded_postgres import ROLE, PostgresServer
+from taskyard.core.embedded.postgres import ROLE, PostgresServer
+from taskyard.core.embedded.servers import EmbeddedServers, Endpoints
+from taskyard.core.postgres.database import connect_engine
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 POLL_SECONDS = 0.01

@@ -1,6 +1,6 @@
 """The task types that Taskyard brings along: other tests register types of their own in the same registry."""
 
-from core.registry import BUILTIN_MODULES, registry
+from taskyard.core.task_types.registry import BUILTIN_MODULES, registry
 
 SHIPPED_TYPES = sorted(
     (known for known in registry.load().types.values() if known.handler.__module__ in BUILTIN_MODULES),

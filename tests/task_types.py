@@ -19,10 +19,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field, field_validator
 
-from core.errors import PermanentError
-from core.registry import RetryPolicy, task_type
-from worker.agents.context import TaskContext
-from worker.agents.watchdog import HandlerTimedOut
+from taskyard.core.errors import PermanentError
+from taskyard.core.task_types.registry import RetryPolicy, task_type
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.isolation.watchdog import HandlerTimedOut
 
 
 class Nothing(BaseModel):

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from core.registry import RetryPolicy, task_type
-from worker.agents.context import TaskContext
+from taskyard.core.task_types.registry import RetryPolicy, task_type
+from taskyard.worker.attempts.context import TaskContext
 
 FOLDER = "TASKYARD_TEST_BREAK_FOLDER"
 STALLED_SECONDS = 4.0
@@ -32,7 +32,7 @@ class Nothing(BaseModel):
     """No fields."""
 
 
-log = logging.getLogger("worker.test")
+log = logging.getLogger("taskyard.worker.test")
 QUICK = RetryPolicy(max_attempts=10, backoff_seconds=0.1)
 
 
@@ -69,8 +69,8 @@ def _break(folder: Path) -> None:
 
 
 if Path(sys.argv[0]).name in ("__main__.py", "main.py") and os.environ.get(FOLDER):  # no child of a slot
-    from worker import health
-    from worker.agents import base, pool
+    from taskyard.worker.agents import base, pool
+    from taskyard.worker.monitor import health
 
     health.STALLED_SECONDS = STALLED_SECONDS
     base.SILENT_SECONDS = pool.SILENT_SECONDS = pool.ALL_UNWELL_SECONDS = SILENT_SECONDS

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from worker.alerts.webhook import signature
+from taskyard.worker.alerts.webhook import signature
 
 
 @dataclass

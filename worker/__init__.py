@@ -1,1 +1,10 @@
-"""The worker process: ``python -m worker --help``."""
+"""The worker process: queue, scheduler, monitor and agents, and the command line that starts them."""
+
+import sys
+
+if __name__ != "taskyard.worker":
+    if sys.argv[0] != "-m":  # as it is while `python -m worker` looks for what to run
+        raise ImportError("import taskyard.worker instead: this folder is a part of that package")
+    import taskyard.worker
+
+    sys.modules[__name__] = taskyard.worker  # one module, whatever it is called

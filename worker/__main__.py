@@ -1,12 +1,8 @@
-"""`python -m worker`: the command line."""
+"""`python -m worker` in a checkout: the same command line as `taskyard`."""
 
 from __future__ import annotations
 
-from worker.first_process import stand_apart_as_first
+from taskyard.__main__ import main
 
 if __name__ == "__main__":
-    stand_apart_as_first()  # before anything has threads
-
-    from worker.cli.app import main
-
     main()

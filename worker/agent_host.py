@@ -7,22 +7,22 @@ from pathlib import Path
 
 import structlog
 
-from core.config import Settings
-from core.errors import ConfigurationError
-from core.private_files import refuse_inspection
-from core.queue import Queue
-from core.recent_log import RecentLog
-from core.redis_client import connect_redis
-from core.registry import registry
-from core.supervision import OnEscape, start_thread
-from worker import unmatched
-from worker.agents.pool import Pool
-from worker.agents.pool_config import load_pool
-from worker.exporter import Exporter
-from worker.health import AgentHostHealth, HealthLog
-from worker.logs import configure_logs
-from worker.monitor.process_families import ProcessFamilies
-from worker.stopping import StopSignals
+from taskyard.core.config import Settings
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.private_files import refuse_inspection
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.log_tail import RecentLog
+from taskyard.core.task_types.registry import registry
+from taskyard.core.threads import OnEscape, start_thread
+from taskyard.worker.agents import unmatched
+from taskyard.worker.agents.pool import Pool
+from taskyard.worker.agents.pool_config import load_pool
+from taskyard.worker.logging.setup import configure_logs
+from taskyard.worker.monitor.exporter import Exporter
+from taskyard.worker.monitor.health import AgentHostHealth, HealthLog
+from taskyard.worker.monitor.process_families import ProcessFamilies
+from taskyard.worker.process.stopping import StopSignals
 
 log = structlog.get_logger(__name__)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from importlib import import_module
 
-from core.inputs import refused
-from core.reports.gather import gather
-from core.reports.report import Report
-from core.reports.wording import Wording, identity
-from core.texts import N_, said
+from taskyard.core.i18n import N_, said
+from taskyard.core.payload.encode import refused
+from taskyard.core.reports.data.gather import gather
+from taskyard.core.reports.data.report import Report
+from taskyard.core.reports.render.wording import Wording, identity
 
 __all__ = ["FORMATS", "Format", "Report", "Wording", "file_name", "gather", "render"]
 
@@ -52,7 +52,7 @@ def render(
     if format not in FORMATS:
         raise refused("format", format, said("one of {names}", names=", ".join(FORMATS)))
     # only what is needed is loaded: typst and XlsxWriter take a while
-    module = import_module(f"core.reports.{FORMATS[format].module}")
+    module = import_module(f"taskyard.core.reports.render.{FORMATS[format].module}")
     rendered: bytes = module.render(report, Wording(translate, zone, language))
     return rendered
 

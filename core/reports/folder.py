@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from core.inputs import refused
-from core.reports import FORMATS
-from core.texts import said
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.reports import FORMATS
 
 PERIODS = {"daily": timedelta(days=1), "weekly": timedelta(days=7)}
 _NAME = re.compile(r"taskyard-(daily|weekly)-(\d{4}-\d{2}-\d{2})\.(\w{1,8})", re.ASCII)

@@ -13,12 +13,12 @@ from typing import Any
 
 import streamlit as st
 
-from core.errors import SubmissionError
-from dashboard.components import address_values as values
-from dashboard.components.address_values import FLAG, SEPARATOR, Parse
-from dashboard.components.plain import escaped
-from dashboard.components.times import viewer_zone
-from dashboard.components.told import told
+from taskyard.core.errors import SubmissionError
+from taskyard.dashboard.components import address_values as values
+from taskyard.dashboard.components.address_values import FLAG, SEPARATOR, Parse
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.times import viewer_zone
+from taskyard.dashboard.components.translate import told
 
 __all__ = ["FLAG", "SEPARATOR", "choice", "choices", "flag", "here", "moment", "read_for", "text_field"]
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
-from core.errors import SubmissionError, shortened
-from core.inputs import refused
-from core.texts import said
+from taskyard.core.errors import SubmissionError, shortened
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
 
 SEPARATOR = ","
 FLAG = "1"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from core.alert_texts import SHIPPED_NAMES, recalled_message
-from dashboard.components.times import duration
-from dashboard.components.told import told
-from dashboard.i18n import _
+from taskyard.core.alerts.texts import SHIPPED_NAMES, recalled_message
+from taskyard.dashboard.components.times import duration
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.i18n import _
 
-# What the kinds of core.alert_rules measure; the others count things.
+# What the kinds of core.alerts.rules measure; the others count things.
 IN_SECONDS = frozenset({"oldest_waiting", "latency_p99", "absence", "tick_blocked"})
 SHARES = frozenset({"failure_rate", "disk", "memory"})
 PER_MINUTE = frozenset({"retry_storm"})

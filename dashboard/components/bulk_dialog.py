@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
-from core.bulk import Action
-from core.errors import TaskyardError
-from core.texts import N_
-from dashboard.components.plain import escaped
-from dashboard.components.states import PRIORITIES, word
-from dashboard.components.times import duration
-from dashboard.components.told import told
-from dashboard.data import base
-from dashboard.data import bulk_runs as data
-from dashboard.data.base import Reading
-from dashboard.data.texts import REASON_LIMIT
-from dashboard.i18n import _, labelled, ngettext
+from taskyard.core.errors import TaskyardError
+from taskyard.core.i18n import N_
+from taskyard.core.submission.bulk import Action
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.states import PRIORITIES, word
+from taskyard.dashboard.components.times import duration
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.data import base
+from taskyard.dashboard.data import bulk_runs as data
+from taskyard.dashboard.data.base import Reading
+from taskyard.dashboard.data.texts import REASON_LIMIT
+from taskyard.dashboard.i18n import _, labelled, ngettext
 
 ERROR_LIMIT = 500
 TITLES: Mapping[Action, str] = {

@@ -15,10 +15,10 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit import runtime
 
-from dashboard.components.theme import color
-from dashboard.components.times import duration, local_times
-from dashboard.i18n import _, enumerated
-from dashboard.timing import wait
+from taskyard.dashboard.components.theme import color
+from taskyard.dashboard.components.times import duration, local_times
+from taskyard.dashboard.i18n import _, enumerated
+from taskyard.dashboard.timing import wait
 
 HEIGHT_PX = 240
 CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.i18n import _
+from taskyard.dashboard.i18n import _
 
 FIRST_TASK = """\
-from core.submission import submit
+from taskyard import submit
 
 print(submit("diagnostic.echo", {"value": "hello"}, title="My first task"))
 """
@@ -18,7 +18,7 @@ def show_first_steps() -> None:
     with st.container(border=True, key="empty"):
         st.subheader(_("There are no tasks yet"))
         st.markdown(_("Submit one with the form, or from Python in the repository's folder. It appears here at once."))
-        st.page_link("views/submit.py", label=_("Submit a task"), icon=":material/add_task:")
+        st.page_link("pages/submit/page.py", label=_("Submit a task"), icon=":material/add_task:")
         st.code(FIRST_TASK, wrap_lines=True)
         st.caption(_("`make run` starts everything that it takes, with sample work."))
 

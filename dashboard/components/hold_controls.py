@@ -8,13 +8,13 @@ from typing import Any
 
 import streamlit as st
 
-from core.holds import Hold, HoldKind, HoldMode
-from core.texts import N_
-from dashboard.components.asking import ask
-from dashboard.components.plain import escaped
-from dashboard.components.times import shown_time
-from dashboard.data.controls import Action
-from dashboard.i18n import _, labelled
+from taskyard.core.i18n import N_
+from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
+from taskyard.dashboard.components.dialogs import ask
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.times import shown_time
+from taskyard.dashboard.data.controls import Action
+from taskyard.dashboard.i18n import _, labelled
 
 PENDING_KEY = "hold_controls_pending"
 LEAVE_KEY = "hold_controls_leave"

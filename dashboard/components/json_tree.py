@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from core.texts import N_
-from dashboard.i18n import _
+from taskyard.core.i18n import N_
+from taskyard.dashboard.i18n import _
 
 EXACT_LIMIT = 2**53 - 1  # larger integers lose digits in a browser
 TREE_LIMIT = 200_000  # characters of JSON; a larger one is slow to look around in

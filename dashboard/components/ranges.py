@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from dashboard.i18n import _
+from taskyard.dashboard.i18n import _
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 # By names that are the same in every language: Streamlit's binding writes them into the address.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.errors import TaskyardError
-from dashboard.components.plain import escaped
-from dashboard.components.told import told
-from dashboard.data import viewer as data
-from dashboard.i18n import _
+from taskyard.core.errors import TaskyardError
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.data import viewer as data
+from taskyard.dashboard.i18n import _
 
 
 def show_needed() -> None:

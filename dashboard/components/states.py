@@ -7,10 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from core.errors import ErrorClass
-from core.states import Priority, TaskState
-from core.texts import N_
-from dashboard.i18n import _
+from taskyard.core.errors import ErrorClass
+from taskyard.core.i18n import N_
+from taskyard.core.states import Priority, TaskState
+from taskyard.dashboard.i18n import _
 
 # Names of the theme's colours.
 STATE_COLORS: Mapping[str, str] = {

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.cells import neutral
+from taskyard.core.csv_injection import neutral
 
 ROWS_IN_FULL = 15
 SCROLLED_HEIGHT_PX = 560

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.explain import Explanation
-from core.models import Task
-from core.states import TERMINAL, TaskState
-from dashboard.components.plain import one_line
-from dashboard.components.states import PRIORITY_COLORS, show_badge, word
-from dashboard.components.tables import show_table
-from dashboard.components.times import duration, shown_time
-from dashboard.components.told import told
-from dashboard.data.attempts import name_of
-from dashboard.i18n import _, enumerated, ngettext
+from taskyard.core.explain import Explanation
+from taskyard.core.models import Task
+from taskyard.core.states import TERMINAL, TaskState
+from taskyard.dashboard.components.markdown_escape import one_line
+from taskyard.dashboard.components.states import PRIORITY_COLORS, show_badge, word
+from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.components.times import duration, shown_time
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.data.attempts import name_of
+from taskyard.dashboard.i18n import _, enumerated, ngettext
 
 FACT_WIDTH_PX = 150
 

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from core.texts import N_
-from dashboard.i18n import _
+from taskyard.core.i18n import N_
+from taskyard.dashboard.i18n import _
 
 _UNITS = ((N_("{n} d"), 86_400), (N_("{n} h"), 3_600), (N_("{n} min"), 60), (N_("{n} s"), 1))
 

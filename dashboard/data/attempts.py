@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from core.models import AuditEvent, Task
-from core.states import CLAIMED, TaskState
+from taskyard.core.models import AuditEvent, Task
+from taskyard.core.states import CLAIMED, TaskState
 
 RUNNING = "running"
 WAITING = "waiting"

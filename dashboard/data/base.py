@@ -10,20 +10,20 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import streamlit as st
 
-from core.cache import RedisCache
-from core.config import Settings, settings
-from core.database import Database
-from core.embedded import resolve
-from core.errors import Busy, ConfigurationError, Unavailable
-from core.live import Live, read_live
-from core.migrations import migration_state
-from core.queue import Queue
-from core.redis_client import connect_redis
-from core.registry import Registry, registry
-from core.server_clock import ServerClock
-from core.store import reading
-from core.submission import Submitter
-from core.texts import said
+from taskyard.core.config import Settings, settings
+from taskyard.core.embedded.servers import resolve
+from taskyard.core.errors import Busy, ConfigurationError, Unavailable
+from taskyard.core.i18n import said
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.migrations import migration_state
+from taskyard.core.postgres.store import tasks
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.server_clock import ServerClock
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import Registry, registry
+from taskyard.core.telemetry.live_snapshot import Live, read_live
 
 # Viewers who look at the same second share one reading.
 SHARED_SECONDS = 1.0
@@ -100,7 +100,7 @@ def _keep_time(servers: Servers) -> None:
     """Asks the database for its time, if that is due; raises Unavailable."""
     if _clock.is_due:
         with servers.database.transaction() as tx:
-            _clock.set_from(lambda: reading.now(tx))
+            _clock.set_from(lambda: tasks.now(tx))
 
 
 def shared(

@@ -11,20 +11,21 @@ from datetime import datetime
 
 import streamlit as st
 
-from core.access import Permission
-from core.bulk import Action, Bulk, BulkResult, Operation, preview
-from core.errors import SubmissionError, TaskyardError, Unavailable
-from core.inputs import refused
-from core.permitted import Permitted
-from core.store import finding, operating, reading
-from core.store.finding import Matching
-from core.supervision import OnEscape, start_thread
-from core.task_filter import TaskFilter
-from core.texts import said
-from dashboard.data import base
-from dashboard.data.base import connections, forget
-from dashboard.data.texts import checked
-from dashboard.data.viewer import acting
+from taskyard.core.access.identity import Permission
+from taskyard.core.errors import SubmissionError, TaskyardError, Unavailable
+from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.postgres.store import commands, search
+from taskyard.core.postgres.store import tasks as tasks_store
+from taskyard.core.postgres.store.search import Matching
+from taskyard.core.submission.authorized import Permitted
+from taskyard.core.submission.bulk import Action, Bulk, BulkResult, Operation, preview
+from taskyard.core.threads import OnEscape, start_thread
+from taskyard.dashboard.data import base
+from taskyard.dashboard.data.base import connections, forget
+from taskyard.dashboard.data.texts import checked
+from taskyard.dashboard.data.viewer import acting
 
 MOST_AT_ONCE = 4
 MOST_KEPT = 20
@@ -182,11 +183,11 @@ def look_ahead(action: Action, target: Target, priority: str | None = None) -> P
         _check_retried(permitted, operation, target)
     with connections().database.transaction() as tx:
         if target.only is None:
-            tasks = reading.tasks_of(tx, target.ids)
-            held_back = operating.held_back(tx, target.ids) if action is Action.RETRY else set()
+            tasks = tasks_store.tasks_of(tx, target.ids)
+            held_back = commands.held_back(tx, target.ids) if action is Action.RETRY else set()
             changed = sum(_allows(action, task.state) and task.id not in held_back for task in tasks)
             return Preview(len(target.ids), changed, True)
-        meant = finding.count_matching(tx, target.only)
+        meant = search.count_matching(tx, target.only)
         try:
             matching = preview(tx, operation, target.only)
         except SubmissionError:  # the filter asks for none of the states that allow it
@@ -218,18 +219,18 @@ def _check_retried(permitted: Permitted, operation: Operation, target: Target) -
     except SubmissionError:  # it asks for none of the states that allow it
         return
     with connections().database.transaction() as tx:
-        types = meant.types or finding.facets(tx).types
+        types = meant.types or search.facets(tx).types
         guarded = tuple(type_ for type_ in types if permitted.runs_code(type_))
         for type_ in guarded:
-            if finding.count_matching(tx, replace(meant, types=(type_,)), at_most=1).count:
+            if search.count_matching(tx, replace(meant, types=(type_,)), at_most=1).count:
                 permitted.check_types([type_])
 
 
 def _allows(action: Action, state: str) -> bool:
     """Whether an operation changes a task in this state; one with that priority already is given it again."""
     allowed = {
-        Action.CANCEL: operating.CANCELLABLE,
-        Action.RETRY: operating.RETRYABLE,
-        Action.PRIORITY: operating.REPRIORITISABLE,
+        Action.CANCEL: commands.CANCELLABLE,
+        Action.RETRY: commands.RETRYABLE,
+        Action.PRIORITY: commands.REPRIORITISABLE,
     }
     return state in allowed[action]

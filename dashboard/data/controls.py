@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from core.agents_control import restart_agent
-from core.holds import HoldKind, HoldMode
-from core.store import holding
-from dashboard.data.base import connections, forget
-from dashboard.data.texts import checked
-from dashboard.data.viewer import actor
+from taskyard.core.postgres.store import holds
+from taskyard.core.scheduling.holds import HoldKind, HoldMode
+from taskyard.core.submission.agent_commands import restart_agent
+from taskyard.dashboard.data.base import connections, forget
+from taskyard.dashboard.data.texts import checked
+from taskyard.dashboard.data.viewer import actor
 
 
 class Action(StrEnum):
@@ -37,8 +37,8 @@ def act(kind: HoldKind, action: Action, names: Sequence[str], reason: str) -> in
             return _restart(sorted(set(names)), why)
         with connections().database.transaction() as tx:
             if action is Action.RESUME:
-                return sum(holding.release(tx, kind, name, actor(), why) for name in sorted(set(names)))
-            return sum(holding.hold(tx, kind, name, _MODES[action], actor(), why) for name in sorted(set(names)))
+                return sum(holds.release(tx, kind, name, actor(), why) for name in sorted(set(names)))
+            return sum(holds.hold(tx, kind, name, _MODES[action], actor(), why) for name in sorted(set(names)))
     finally:
         forget()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.inputs import refused
-from core.texts import said
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
 
 REASON_LIMIT = 500  # characters
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.access import Actor, Permission
-from core.border import parse_authority
-from core.permitted import Permitted
-from core.store import signing_in
-from dashboard.data.base import Servers, connections, forget, shared
+from taskyard.core.access.identity import Actor, Permission
+from taskyard.core.access.request_guard import parse_authority
+from taskyard.core.postgres.store import sign_ins
+from taskyard.core.submission.authorized import Permitted
+from taskyard.dashboard.data.base import Servers, connections, forget, shared
 
 LINK = "link"
 SEEN_SECONDS = 2.0
@@ -52,8 +52,8 @@ def sign_in(key: str, session: str, address: str) -> str | None:
     None if it has neither; raises Unavailable and ConfigurationError.
     """
     with connections().database.transaction() as tx:
-        made = signing_in.sign_in(tx, key, address)
-        if made is None and signing_in.find_session(tx, session) is not None:
+        made = sign_ins.sign_in(tx, key, address)
+        if made is None and sign_ins.find_session(tx, session) is not None:
             return session
         return made
 
@@ -61,7 +61,7 @@ def sign_in(key: str, session: str, address: str) -> str | None:
 def sign_out() -> None:
     """Ends the viewer's session; raises Unavailable."""
     with connections().database.transaction() as tx:
-        signing_in.sign_out(tx, _session())
+        sign_ins.sign_out(tx, _session())
     forget()
 
 
@@ -70,7 +70,7 @@ def _seen(servers: Servers, session: str) -> tuple[Actor | None]:
     if not session:
         return (None,)
     with servers.database.transaction() as tx:
-        return (signing_in.find_session(tx, session),)
+        return (sign_ins.find_session(tx, session),)
 
 
 def _looked_up(servers: Servers) -> Actor:
@@ -78,7 +78,7 @@ def _looked_up(servers: Servers) -> Actor:
     if not session:
         return _nobody()
     with servers.database.transaction() as tx:
-        return _at_address(signing_in.find_session(tx, session))
+        return _at_address(sign_ins.find_session(tx, session))
 
 
 def _session() -> str:

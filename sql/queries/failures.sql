@@ -1,4 +1,4 @@
--- Failures by fingerprint (core.retry.fingerprint): how often each occurred, by the same levels as the counts of
+-- Failures by fingerprint (taskyard.core.scheduling.retry.fingerprint): how often each occurred, by the same levels as the counts of
 -- metrics.sql, and what is known of each. Failures without a fingerprint belong to no group.
 
 -- name: delete_failures

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.embedded import endpoints
+from taskyard.core.embedded.servers import endpoints
 from tests.acceptance.main import Main
 from tests.servers import wait_until
 

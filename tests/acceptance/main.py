@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 
-from core.database import Database
-from core.embedded import endpoints
-from core.models import Task
-from core.store.reading import get_task
+from taskyard.core.embedded.servers import endpoints
+from taskyard.core.models import Task
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store.tasks import get_task
 from tests.servers import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 
+from taskyard.worker.devtools.sample_files import FOLDER_NAME
 from tests.acceptance.main import Main
 from tests.servers import wait_until
-from worker.sample_files import FOLDER_NAME
 
 
 def test_no_process_of_a_run_lets_others_read_what_it_writes(main: Main) -> None:
@@ -24,7 +24,7 @@ def test_no_process_of_a_run_lets_others_read_what_it_writes(main: Main) -> None
     assert len(tree) >= 5
     for one in tree:
         assert _status(one.pid, "Umask") == "0077", one.cmdline()
-    closed = [one for one in tree if "worker.agents.main" in one.cmdline() or one.pid == process.pid]
+    closed = [one for one in tree if "taskyard.worker.agents.main" in one.cmdline() or one.pid == process.pid]
     assert len(closed) == 3
     assert os.geteuid() == 0 or all(_is_closed(one.pid) for one in closed)
     for path in (main.data_dir, *main.data_dir.rglob("*")):

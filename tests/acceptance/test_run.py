@@ -6,7 +6,7 @@ import json
 import os
 import signal
 
-from core.embedded import endpoints
+from taskyard.core.embedded.servers import endpoints
 from tests.acceptance.main import Main
 from tests.servers import wait_until
 

@@ -23,16 +23,16 @@ import psutil
 import psycopg2
 import pytest
 
-from core.config import load_settings
-from core.database import Database
-from core.embedded import Endpoints
-from core.keys import Keys
-from core.models import Task
-from core.queue import Queue
-from core.redis_client import connect_redis
-from core.registry import registry
-from core.store.reading import get_task
-from core.submission import Submitter
+from taskyard.core.config import load_settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.models import Task
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store.tasks import get_task
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.keys import Keys
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import registry
 from tests.acceptance.main import ROOT, Main
 from tests.databases import Databases
 from tests.integration.test_exporter import free_port
@@ -118,7 +118,7 @@ class Yard(Main):
         found = []
         for child in psutil.Process(self.processes[-1].pid).children():
             with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                if "worker.agents.main" in child.cmdline():
+                if "taskyard.worker.agents.main" in child.cmdline():
                     found.append(child)
         return found
 
@@ -351,7 +351,7 @@ def test_process_1_buries_orphans_and_a_second_signal_ends_it_while_a_tick_waits
     unshared = yard.launch(*command)
     wait_until(lambda: yard.get("/readyz")[0] == 200, 60)
     [first] = psutil.Process(unshared.pid).children()
-    agents = [p for p in first.children(recursive=True) if "worker.agents.main" in p.cmdline()]
+    agents = [p for p in first.children(recursive=True) if "taskyard.worker.agents.main" in p.cmdline()]
     assert len(agents) == 2
     yard.work("broken.process")
     for agent in agents:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from core.config import Settings
+from taskyard.core.config import Settings
 from tests.browser.dashboards import Dashboard, Installation
 from tests.own_servers import OwnServers
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from core.config import Settings, load_settings
-from core.database import Database
-from core.registry import registry
-from core.store import reading, signing_in
-from core.submission import Submitter, open_submitter
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import sign_ins, tasks
+from taskyard.core.submission.submit import Submitter, open_submitter
+from taskyard.core.task_types.registry import registry
 from tests.own_servers import OwnServers
 from tests.servers import REPOSITORY, wait_until
 
@@ -116,7 +116,7 @@ def entry_of(settings: Settings) -> str:
     database = Database(settings.database_url or "")
     try:
         with database.transaction() as tx:
-            key, _until = signing_in.make_link(tx, "ann")
+            key, _until = sign_ins.make_link(tx, "ann")
     finally:
         database.close()
     return f"/enter?key={key}"
@@ -153,6 +153,6 @@ class Installation(_Server):
         database = Database(self.servers.database_url)
         try:
             with database.transaction() as tx:
-                return str(reading.get_task(tx, task_id).state)
+                return str(tasks.get_task(tx, task_id).state)
         finally:
             database.close()

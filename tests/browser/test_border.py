@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from core.config import Settings
-from core.database import Database
-from core.store import reading
+from taskyard.core.config import Settings
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import tasks
 from tests.browser.conftest import CHROMIUM, CHROMIUM_OPTIONS, Watched, open_page
 from tests.browser.dashboards import Dashboard
 from tests.browser.screenshots import IS_DRAWN
@@ -173,7 +173,7 @@ def test_only_a_browser_that_came_by_the_link_submits_code(
     stranger.close()
     database = Database(settings.database_url or "")
     with database.transaction() as tx:
-        [task] = reading.list_tasks(tx)
+        [task] = tasks.list_tasks(tx)
         assert task.created_by.startswith("ann@")
     database.close()
 

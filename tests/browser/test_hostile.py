@@ -10,21 +10,21 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from core.cache import RedisCache
-from core.config import Settings
-from core.database import Database
-from core.holds import HoldKind, HoldMode
-from core.keys import Keys
-from core.live import write_live
-from core.redis_client import connect_redis
-from core.registry import registry
-from core.store import alerting, holding, recovering, ticking
-from core.submission import open_submitter
+from taskyard.core.config import Settings
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import alerts, holds, recovery, tick
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.keys import Keys
+from taskyard.core.scheduling.holds import HoldKind, HoldMode
+from taskyard.core.submission.submit import open_submitter
+from taskyard.core.task_types.registry import registry
+from taskyard.core.telemetry.live_snapshot import write_live
+from taskyard.worker.monitor.rollup import RollUp
 from tests.browser.conftest import Watched, open_page
 from tests.browser.dashboards import Dashboard
 from tests.browser.payloads import PAYLOADS
 from tests.dashboard.snapshots import agent, snapshot
-from worker.monitor.rollup import RollUp
 
 SHOWN_ON = (
     "/", "/tasks", "/tasks?states=failed", "/queues", "/agents", "/agents?view=table", "/failures", "/alerts", "/audit",
@@ -64,15 +64,15 @@ def hostile(settings: Settings) -> list[str]:
     now = time.time()
     with database.transaction() as tx:
         kind = {"kind": PAYLOADS[2], "host": PAYLOADS[3], "pid": 1, "types": ["*"], "tags": [PAYLOADS[4]]}
-        recovering.register_agents(
+        recovery.register_agents(
             tx, [{**kind, "id": agent_id, "name": name, "boot_id": "b1", "max_concurrency": 3, "state": "online"}]
         )
-        ticking.claim(tx, ids, [agent_id] * len(ids))
-        ticking.settle(tx, [_failure(task_id, n, now) for n, task_id in enumerate(ids)])
-        alerting.fire(tx, _alert(now))
-        alerting.silence(tx, payload(8), payload(9), 600, payload(10), payload(11))
-        holding.hold(tx, HoldKind.AGENT, name, HoldMode.PAUSED, payload(12), payload(13))
-        holding.hold(tx, HoldKind.QUEUE, "default", HoldMode.PAUSED, payload(14), payload(15))
+        tick.claim(tx, ids, [agent_id] * len(ids))
+        tick.settle(tx, [_failure(task_id, n, now) for n, task_id in enumerate(ids)])
+        alerts.fire(tx, _alert(now))
+        alerts.silence(tx, payload(8), payload(9), 600, payload(10), payload(11))
+        holds.hold(tx, HoldKind.AGENT, name, HoldMode.PAUSED, payload(12), payload(13))
+        holds.hold(tx, HoldKind.QUEUE, "default", HoldMode.PAUSED, payload(14), payload(15))
     RollUp(database).run(lambda: True)
     database.close()
     with connect_redis(settings.redis_url or "") as client:
@@ -106,14 +106,14 @@ def settled(page: Page) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def _failure(task_id: str, n: int, now: float) -> ticking.Settlement:
+def _failure(task_id: str, n: int, now: float) -> tick.Settlement:
     text = payload(n)
     quoted = json.dumps(text)
     error = f'{{"class": "permanent", "message": {quoted}, "traceback": {quoted}, "fingerprint": "{n:016x}"}}'
     detail = f'{{"class": "permanent", "message": {quoted}, "fingerprint": "{n:016x}"}}'
-    return ticking.Settlement(task_id, 1, "failed", "failed", error=error, detail=detail, started_at=now - 2)
+    return tick.Settlement(task_id, 1, "failed", "failed", error=error, detail=detail, started_at=now - 2)
 
 
-def _alert(now: float) -> alerting.Alert:
+def _alert(now: float) -> alerts.Alert:
     at = datetime.fromtimestamp(now, UTC)
-    return alerting.Alert(str(uuid.uuid4()), payload(5), payload(6), "critical", "firing", payload(7), 1, 1, at)
+    return alerts.Alert(str(uuid.uuid4()), payload(5), payload(6), "critical", "firing", payload(7), 1, 1, at)

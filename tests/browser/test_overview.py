@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from core.config import Settings
-from core.registry import registry
-from core.submission import Submitter, open_submitter
+from taskyard.core.config import Settings
+from taskyard.core.submission.submit import Submitter, open_submitter
+from taskyard.core.task_types.registry import registry
 from tests.browser.conftest import Watched, open_page
 from tests.browser.dashboards import Dashboard
 

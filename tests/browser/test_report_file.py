@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect
 
-from core.reports import render
+from taskyard.core.reports import render
 from tests.browser.conftest import Watched, open_page
 from tests.unit.report_support import HOSTILE, empty_report, hostile_report
 

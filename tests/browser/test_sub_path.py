@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from core.config import Settings, load_settings
-from core.errors import ConfigurationError
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.errors import ConfigurationError
+from taskyard.worker.dashboard_server.process import DashboardProcess, page_url
 from tests.browser.conftest import Watched, open_page
 from tests.browser.dashboards import Dashboard, free_port
 from tests.dashboard.conftest import NOBODY_URLS
-from worker.dashboard_process import DashboardProcess, page_url
 
 PATH = "/yard"
 

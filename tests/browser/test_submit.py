@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from core.config import Settings
-from core.database import Database
-from core.models import Task
-from core.store import reading
+from taskyard.core.config import Settings
+from taskyard.core.models import Task
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import tasks as tasks_store
 from tests.browser.conftest import Watched, open_page
 from tests.browser.dashboards import Dashboard
 
@@ -36,7 +36,7 @@ def form(browser: Browser, dashboard: Dashboard, watched: list[Watched]) -> Page
 
 def tasks(database: Database) -> list[Task]:
     with database.transaction() as tx:
-        return [reading.get_task(tx, task.id) for task in reading.list_tasks(tx)]
+        return [tasks_store.get_task(tx, task.id) for task in tasks_store.list_tasks(tx)]
 
 
 def test_a_task_is_submitted_by_keyboard_alone(form: Page, database: Database) -> None:

@@ -22,20 +22,20 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.config import ENV_PREFIX, load_settings
-from core.database import Database, queries
-from core.embedded_host import package_folder
-from core.embedded_postgres import PostgresServer
-from core.migrations import migrate
-from core.queue import Queue
-from core.redis_client import connect_redis
-from core.registry import registry
-from core.store import reading
-from core.submission import Submitter
+from taskyard.core.config import ENV_PREFIX, load_settings
+from taskyard.core.embedded.host import package_folder
+from taskyard.core.embedded.postgres import PostgresServer
+from taskyard.core.postgres.database import Database, queries
+from taskyard.core.postgres.migrations import migrate
+from taskyard.core.postgres.store import tasks
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.devtools.prove import oracle, records
+from taskyard.worker.devtools.prove.tasks import LEDGER_VARIABLE
 from tests.chaos.links import Carrier, Link, add_namespace, inside, remove_namespaces
 from tests.servers import REPOSITORY, wait_until
-from worker.prove import oracle, records
-from worker.prove.tasks import LEDGER_VARIABLE
 
 WORKERS, AGENT_HOSTS = ("one", "two"), ("three", "four")
 NAMES = (*WORKERS, *AGENT_HOSTS)
@@ -43,7 +43,7 @@ SLOTS = 3
 AGENT_TTL_SECONDS = 3  # the least that is accepted
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
-MODULE = "worker.prove.tasks"
+MODULE = "taskyard.worker.devtools.prove.tasks"
 POOL = """
 [[agents]]
 kind = "{kind}"
@@ -129,7 +129,7 @@ class Hosts:
     def term(self) -> tuple[int, str]:
         """(epoch, worker) of the current term."""
         with self.database.transaction() as tx:
-            return reading.leader(tx)[:2]
+            return tasks.leader(tx)[:2]
 
     def leader(self) -> Host:
         """The host that the current term belongs to; the first one before there is any."""

@@ -12,12 +12,13 @@ from contextlib import suppress
 import psycopg2.extensions
 from msgspec import Raw
 
-from core.clock import Clock
-from core.config import Settings
-from core.database import Database, connect_driver, queries
-from core.errors import ErrorClass, LeadershipLost, Unavailable
-from core.models import AuditEvent, Task
-from core.protocol import (
+from taskyard.core.clock import Clock
+from taskyard.core.config import Settings
+from taskyard.core.errors import ErrorClass, LeadershipLost, Unavailable
+from taskyard.core.models import AuditEvent, Task
+from taskyard.core.postgres.database import Database, connect_driver, queries
+from taskyard.core.postgres.store import tasks as tasks_store
+from taskyard.core.protocol import (
     NULL,
     AgentInfo,
     Cancel,
@@ -34,14 +35,13 @@ from core.protocol import (
     decode_orders,
     encode,
 )
-from core.queue import Publication, Queue, StaleEpoch
-from core.redis_client import connect_redis
-from core.registry import Isolation, Registry, TaskType
-from core.store import reading
-from core.submission import Submitter
+from taskyard.core.redis.broker import Publication, Queue, StaleEpoch
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import Isolation, Registry, TaskType
+from taskyard.worker.dispatch.dispatcher import ROSTER, SWEEP, Dispatcher
+from taskyard.worker.dispatch.term import Term, TermFactory
 from tests.engine import NO_BACKOFF, Payload
-from worker.dispatcher import ROSTER, SWEEP, Dispatcher
-from worker.term import Term, TermFactory
 
 TYPE = "demo.step"
 LONG_SECONDS = 86_400.0
@@ -272,11 +272,11 @@ class Stage:
 
     def tasks(self) -> list[Task]:
         with self.database.transaction() as tx:
-            return reading.list_tasks(tx, limit=1_000)
+            return tasks_store.list_tasks(tx, limit=1_000)
 
     def history(self, task_id: str) -> list[AuditEvent]:
         with self.database.transaction() as tx:
-            return reading.history(tx, task_id)
+            return tasks_store.history(tx, task_id)
 
     def settle_down(self, rounds: int) -> int:
         """Lets everybody go on until nothing is open or left over; returns the rounds that it took."""

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from core.config import Settings
-from core.registry import Registry, registry
-from core.store import reading
-from core.submission import Submitter
+from taskyard.core.config import Settings
+from taskyard.core.postgres.store import tasks as tasks_store
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import Registry, registry
+from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.cli.reasons import Reasons
 from tests.engine import Engine, RunningWorker, running_engine, set_agent_environment
 from tests.servers import wait_until
-from worker.agents.pool_config import AgentSpec
-from worker.cli.reasons import Reasons
 
 COMMON = """
 from pydantic import BaseModel, ConfigDict
-from core.registry import RetryPolicy, task_type
+from taskyard.core.task_types.registry import RetryPolicy, task_type
 
 ONCE = RetryPolicy(max_attempts=1)
 
@@ -130,7 +130,7 @@ def test_with_half_of_the_fleet_deployed_nothing_fails(
         wait_until(lambda: engine.task(waiting).state == "pending", 10)
         with engine.database.transaction() as tx:
             reason = Reasons.read(tx).of_task(engine.task(waiting))
-            known = next(agent.known_types for agent in reading.agents(tx) if agent.left_at is None)
+            known = next(agent.known_types for agent in tasks_store.agents(tx) if agent.left_at is None)
         assert reason == (
             "no registered agent can run type fleet.removed: new-1 do not know it, or not in this version"
         )

@@ -9,16 +9,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.database import Database, connect_leader
-from core.errors import Unavailable
-from core.queue import Queue
-from core.redis_client import connect_redis
-from core.registry import registry
-from core.submission import Submitter
+from taskyard.core.errors import Unavailable
+from taskyard.core.postgres.database import Database, connect_leader
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.devtools.prove import records
 from tests.chaos.hosts import AGENT_HOSTS, NAMES, SLOTS, Hosts, running_hosts
 from tests.chaos.links import IP_PROGRAM, TUN_DEVICE, inside, ip
 from tests.servers import wait_until
-from worker.prove import records
 
 TAKEOVER_SECONDS = 15.0  # P1's timeouts are 3 s; a busy machine gets some more
 LOST_HOST_SECONDS = 15.0

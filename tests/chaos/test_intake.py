@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 from msgspec import Raw
 
-from core.protocol import Done, Gone, Log, Progress, Returned, Started, encode
-from core.store import reading
+from taskyard.core.postgres.store import tasks
+from taskyard.core.protocol import Done, Gone, Log, Progress, Returned, Started, encode
+from taskyard.worker.agents.pool_config import AgentSpec
 from tests.engine import Engine, InlineAgent, RunningAgent, set_agent_environment
 from tests.servers import wait_until
-from worker.agents.pool_config import AgentSpec
 
 DEEP = "[" * 2_000 + "]" * 2_000
 NOBODY = "0190a000-0000-7000-8000-000000000000"
@@ -158,7 +158,7 @@ def test_a_task_waits_where_its_row_says(engine: Engine, state: str) -> None:
     later = {"delay_seconds": 3600} if state == "scheduled" else {}
     task_id = engine.submit("demo.far", **later)
     with engine.database.transaction() as tx:
-        [task] = reading.waiting(tx, [task_id])
+        [task] = tasks.waiting(tx, [task_id])
     if state == "cancelled":
         engine.submitter.operators.cancel(task_id, actor="test", reason="test")
     keys = engine.queue.keys

@@ -16,12 +16,12 @@ from typing import Any
 import orjson
 import redis
 
-from core.errors import IllegalTransition
-from core.mending import is_mendable
-from core.protocol import AgentInfo, Heartbeat, encode
+from taskyard.core.errors import IllegalTransition
+from taskyard.core.protocol import AgentInfo, Heartbeat, encode
+from taskyard.core.redis.key_repair import is_mendable
+from taskyard.worker.attempts.context import TaskContext
 from tests.engine import Engine, Payload, RunningAgent
 from tests.servers import wait_until
-from worker.agents.context import TaskContext
 
 CASES = int(os.environ.get("TASKYARD_TEST_FUZZ_CASES", "1500"))
 SEED = int(os.environ.get("TASKYARD_TEST_FUZZ_SEED", "20"))

@@ -15,16 +15,16 @@ import psutil
 import pytest
 import redis
 
-from core.config import Settings, load_settings
-from core.database import Database
-from core.queue import Queue
-from core.redis_client import connect_redis
-from core.registry import registry
-from core.submission import Submitter
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.postgres.database import Database
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.agents.pool_config import AgentSpec
 from tests.engine import running_engine, set_agent_environment
 from tests.own_servers import OwnServers
 from tests.servers import REPOSITORY, wait_until
-from worker.agents.pool_config import AgentSpec
 
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 TTL_SECONDS = 3.0

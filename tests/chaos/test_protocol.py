@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from core.config import Settings
-from core.protocol import (
+from taskyard.core.config import Settings
+from taskyard.core.postgres.store.tick import Completion
+from taskyard.core.protocol import (
     AgentInfo,
     Done,
     Failure,
@@ -23,16 +24,15 @@ from core.protocol import (
     Started,
     encode,
 )
-from core.queue import Publication
-from core.redis_client import connect_redis
-from core.store.ticking import Completion
+from taskyard.core.redis.broker import Publication
+from taskyard.core.redis.connection import connect_redis
+from taskyard.worker.attempts.channel import AgentChannel
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.dispatch import dispatcher, recovery
+from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.committer import Committer, commit
 from tests.engine import Engine, InlineAgent, Payload, RunningWorker, running_engine
 from tests.servers import wait_until
-from worker import dispatcher, recovery
-from worker.agents.channel import AgentChannel
-from worker.agents.context import TaskContext
-from worker.batch import Batch
-from worker.committer import Committer, commit
 
 
 class Gate:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from taskyard.worker.devtools.prove import plan
 from tests.servers import REPOSITORY, wait_until
-from worker.prove import plan
 
 CYCLES = 2 * len(plan.KINDS)
 

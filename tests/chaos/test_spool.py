@@ -8,13 +8,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.config import load_settings
-from core.store import reading
+from taskyard.core.config import load_settings
+from taskyard.core.postgres.store import tasks
+from taskyard.worker.agents import spool
+from taskyard.worker.devtools.prove import records
+from taskyard.worker.devtools.prove.load import accept
+from taskyard.worker.devtools.prove.world import World
 from tests.servers import kill_all, wait_until
-from worker.agents import spool
-from worker.prove import records
-from worker.prove.load import accept
-from worker.prove.world import World
 
 TASKS = 6
 PATIENCE_SECONDS = 20.0
@@ -28,7 +28,7 @@ def world(data_dir: Path) -> Iterator[World]:
 
 def states(world: World, ids: list[str]) -> list[tuple[str, int]]:
     with world.database.transaction() as tx:
-        return [(task.state.value, task.attempt) for task in (reading.get_task(tx, task_id) for task_id in ids)]
+        return [(task.state.value, task.attempt) for task in (tasks.get_task(tx, task_id) for task_id in ids)]
 
 
 def spooled(world: World) -> int:

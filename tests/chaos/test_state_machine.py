@@ -17,10 +17,10 @@ from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from core.config import Settings
-from core.database import Database
-from core.errors import ErrorClass, IllegalTransition, SubmissionError
-from core.states import TERMINAL
+from taskyard.core.config import Settings
+from taskyard.core.errors import ErrorClass, IllegalTransition, SubmissionError
+from taskyard.core.postgres.database import Database
+from taskyard.core.states import TERMINAL
 from tests.chaos.stage import TYPE, Stage, StepAgent
 
 SEQUENCES = int(os.environ.get("TASKYARD_TEST_SEQUENCES", "40"))

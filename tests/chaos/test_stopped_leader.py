@@ -10,13 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.config import load_settings
-from core.database import queries
-from core.store import reading
+from taskyard.core.config import load_settings
+from taskyard.core.postgres.database import queries
+from taskyard.core.postgres.store import tasks
+from taskyard.worker.devtools.prove import oracle, records, world
+from taskyard.worker.devtools.prove.load import accept
+from taskyard.worker.devtools.prove.world import World
 from tests.servers import wait_until
-from worker.prove import oracle, records, world
-from worker.prove.load import accept
-from worker.prove.world import World
 
 TAKEOVER_SECONDS = 15.0  # P1's timeouts are 3 s; a busy machine gets some more
 
@@ -31,7 +31,7 @@ def three_workers(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
 def term(built: World) -> tuple[int, int]:
     """(epoch, process id of the leader)."""
     with built.database.transaction() as tx:
-        epoch, worker, _ = reading.leader(tx)
+        epoch, worker, _ = tasks.leader(tx)
     return epoch, int(worker.rpartition(":")[2])
 
 

@@ -14,23 +14,23 @@ import psutil
 import pytest
 from msgspec import Raw
 
-from core import redis_client
-from core.config import Settings
-from core.errors import TaskyardError, TransientError
-from core.models import Lane, Waiting
-from core.placement import AgentSlots, Candidate
-from core.protocol import Run, encode
-from core.queue import PAYLOAD
-from core.registry import registry
-from core.store.ticking import Completion
+from taskyard.core.config import Settings
+from taskyard.core.errors import TaskyardError, TransientError
+from taskyard.core.models import Lane, Waiting
+from taskyard.core.postgres.store.tick import Completion
+from taskyard.core.protocol import Run, encode
+from taskyard.core.redis import connection as redis_client
+from taskyard.core.redis.broker import PAYLOAD
+from taskyard.core.scheduling.placement import AgentSlots, Candidate
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.committer import commit
 from tests.engine import Engine, Payload, running_engine, set_agent_environment
 from tests.gates import Gate
 from tests.own_servers import own_engine
 from tests.servers import kill_all, wait_until
-from worker.agents.context import TaskContext
-from worker.agents.pool_config import AgentSpec
-from worker.batch import Batch
-from worker.committer import commit
 
 TTL_SECONDS = 3.0  # the least that may be configured
 FIFTY = 50

@@ -11,15 +11,15 @@ import pytest
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
-from core.cache import RedisCache
-from core.config import Settings
-from core.database import Database
-from core.keys import Keys
-from core.redis_client import connect_redis
-from core.registry import Registry, registry
-from core.store import recovering, signing_in, ticking
-from core.submission import Submitter, open_submitter
-from dashboard.data import base, bulk_runs, viewer
+from taskyard.core.config import Settings
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import recovery, sign_ins, tick
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.keys import Keys
+from taskyard.core.submission.submit import Submitter, open_submitter
+from taskyard.core.task_types.registry import Registry, registry
+from taskyard.dashboard.data import base, bulk_runs, viewer
 from tests.servers import REPOSITORY
 
 ROUTER = REPOSITORY / "dashboard" / "router.py"
@@ -74,8 +74,8 @@ def database(settings: Settings) -> Iterator[Database]:
 
 @pytest.fixture
 def cache(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisCache]:
-    """Where the leader would put its snapshot (core.live.write_live), which outlives a slow test here."""
-    monkeypatch.setattr("core.live.TTL_SECONDS", SNAPSHOT_TTL_SECONDS)
+    """Where the leader puts its snapshot (core.telemetry.live_snapshot.write_live), which outlives a slow test here."""
+    monkeypatch.setattr("taskyard.core.telemetry.live_snapshot.TTL_SECONDS", SNAPSHOT_TTL_SECONDS)
     with connect_redis(settings.redis_url or "") as client:
         yield RedisCache(client, Keys(settings.namespace))
 
@@ -104,8 +104,8 @@ def open_page(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> OpenPage:
 def signed_in(database: Database, monkeypatch: pytest.MonkeyPatch) -> str:
     """The viewer's browser came by the link: what its cookie holds."""
     with database.transaction() as tx:
-        key, _until = signing_in.make_link(tx, "ann")
-        session = signing_in.sign_in(tx, key, "127.0.0.1")
+        key, _until = sign_ins.make_link(tx, "ann")
+        session = sign_ins.sign_in(tx, key, "127.0.0.1")
     assert session is not None
     monkeypatch.setattr(viewer, "_session", lambda: session)
     return session
@@ -135,20 +135,20 @@ def loaded(submitter: Submitter, database: Database) -> dict[str, str]:
     agent = {"name": "builder", "kind": "task", "host": "here", "pid": 1, "types": ["diagnostic.*"], "tags": ["linux"]}
     now = time.time()
     with database.transaction() as tx:
-        recovering.register_agents(
+        recovery.register_agents(
             tx, [{**agent, "id": AGENT_ID, "boot_id": "b1", "max_concurrency": 3, "state": "online"}]
         )
-        attempts = {claim.id: claim.attempt for claim in ticking.claim(tx, given, [AGENT_ID] * len(given))}
-        ticking.start(tx, [(ids["running"], attempts[ids["running"]], now - 90)])
-        ticking.update_progress(tx, [(ids["running"], attempts[ids["running"]], 0.4, "reading")])
-        ticking.complete(tx, [ticking.Completion(ids["completed"], 1, '{"value": "done"}', now - 2, 1.5)])
+        attempts = {claim.id: claim.attempt for claim in tick.claim(tx, given, [AGENT_ID] * len(given))}
+        tick.start(tx, [(ids["running"], attempts[ids["running"]], now - 90)])
+        tick.update_progress(tx, [(ids["running"], attempts[ids["running"]], 0.4, "reading")])
+        tick.complete(tx, [tick.Completion(ids["completed"], 1, '{"value": "done"}', now - 2, 1.5)])
         error = (
             '{"class": "permanent", "message": "no such file", "traceback": "Traceback: line 1",'
             ' "fingerprint": "00aa11bb22cc33dd"}'
         )
         detail = '{"class": "permanent", "message": "no such file", "fingerprint": "00aa11bb22cc33dd"}'
-        ticking.settle(
+        tick.settle(
             tx,
-            [ticking.Settlement(ids["failed"], 1, "failed", "failed", error=error, detail=detail, started_at=now - 2)],
+            [tick.Settlement(ids["failed"], 1, "failed", "failed", error=error, detail=detail, started_at=now - 2)],
         )
     return ids

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from core.config import Settings
-from core.database import connect_engine
-from core.embedded import Endpoints
+from taskyard.core.config import Settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.postgres.database import connect_engine
 from tests.servers import end_sessions
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from streamlit.testing.v1 import AppTest
 
-from core.database import Database
-from core.event_filter import EventFilter
-from core.store import auditing
-from core.store.auditing import AuditEntry
+from taskyard.core.filters.audit_filter import EventFilter
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import audit
+from taskyard.core.postgres.store.audit import AuditEntry
 
 
 def plain_texts(page: AppTest) -> list[str]:
@@ -35,4 +35,4 @@ def table(page: AppTest, column: str) -> pd.DataFrame:
 def audited(database: Database, event: str) -> list[AuditEntry]:
     """What the audit log has of a kind of event, the newest first."""
     with database.transaction() as tx:
-        return list(auditing.find_events(tx, EventFilter(events=(event,)), budget_seconds=5).events)
+        return list(audit.find_events(tx, EventFilter(events=(event,)), budget_seconds=5).events)

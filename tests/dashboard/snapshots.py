@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Sequence
 
-from core.live import (
+from taskyard.core.telemetry.live_snapshot import (
     VERSION,
     AgentLive,
     DispatcherLive,

@@ -12,7 +12,7 @@ from tests.dashboard.seen import plain_texts
 def script() -> None:
     import streamlit as st
 
-    from dashboard.components import address
+    from taskyard.dashboard.components import address
 
     st.segmented_control(
         "Show", ["a", "b"], required=True, format_func=str.upper, **address.choice("show", ["a", "b"], "a")

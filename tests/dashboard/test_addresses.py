@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from dashboard.pages import VIEWS_BY_NAME
+from taskyard.dashboard.shell.navigation import VIEWS_BY_NAME
 from tests.dashboard.conftest import OpenPage
 
 CASES = int(os.environ.get("TASKYARD_TEST_ADDRESS_PAGES", "12"))

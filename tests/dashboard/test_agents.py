@@ -9,19 +9,19 @@ import pytest
 from msgspec.structs import replace
 from streamlit.testing.v1 import AppTest
 
-from core.cache import RedisCache
-from core.config import Settings
-from core.database import Database
-from core.embedded import Endpoints
-from core.holds import HoldKind, HoldMode
-from core.live import AgentLive, OpenBreaker, RunningTask, write_live
-from core.store import holding, recovering
-from core.submission import Submitter
+from taskyard.core.config import Settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import holds, recovery
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.scheduling.holds import HoldKind, HoldMode
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.telemetry.live_snapshot import AgentLive, OpenBreaker, RunningTask, write_live
+from taskyard.worker.monitor.rollup import RollUp
 from tests.dashboard.conftest import AGENT_ID, HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.outages import database_away
 from tests.dashboard.seen import plain_texts, rendered, table, texts
 from tests.dashboard.snapshots import agent, snapshot
-from worker.monitor.rollup import RollUp
 
 
 def names(page: AppTest) -> list[str]:
@@ -97,7 +97,7 @@ def test_a_hold_is_shown_with_who_and_why_before_the_leader_acts(
     open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database, mode: HoldMode
 ) -> None:
     with database.transaction() as tx:
-        holding.hold(tx, HoldKind.AGENT, "builder", mode, HOSTILE, "a new kernel")
+        holds.hold(tx, HoldKind.AGENT, "builder", mode, HOSTILE, "a new kernel")
     lead(cache, [agent()])
 
     page = open_page("agents")
@@ -120,7 +120,7 @@ def test_the_table_has_a_row_and_a_menu_for_each(
     open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database
 ) -> None:
     with database.transaction() as tx:
-        holding.hold(tx, HoldKind.AGENT, "builder", HoldMode.PAUSED, "me", "=1+1")
+        holds.hold(tx, HoldKind.AGENT, "builder", HoldMode.PAUSED, "me", "=1+1")
     lead(cache, [agent(running=3), agent("=other", running=1, slots=4)])
 
     page = open_page("agents", query={"view": "table"})
@@ -283,7 +283,7 @@ def test_those_that_left_are_listed(
     open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database
 ) -> None:
     with database.transaction() as tx:
-        recovering.end_agents(tx, [(AGENT_ID, "lost")])
+        recovery.end_agents(tx, [(AGENT_ID, "lost")])
     lead(cache, [])
     page = open_page("agents")
     page.session_state["agents_gone_open"] = True

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.config import Settings
-from core.database import Database
-from core.embedded import Endpoints
-from core.store import alerting
-from core.store.alerting import Alert
-from dashboard.data import alerts as data
+from taskyard.core.config import Settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import alerts
+from taskyard.core.postgres.store.alerts import Alert
+from taskyard.dashboard.pages.alerts import data
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
 from tests.dashboard.outages import database_away
@@ -52,13 +52,13 @@ def fired(database: Database, rule: str = "tasks wait long", subject: str = "def
     }
     alert = Alert(**{**values, **changes})
     with database.transaction() as tx:
-        assert alerting.fire(tx, alert)
+        assert alerts.fire(tx, alert)
     return alert
 
 
 def stored(database: Database, alert: Alert) -> Alert:
     with database.transaction() as tx:
-        return alerting.find_alert(tx, alert.id)
+        return alerts.find_alert(tx, alert.id)
 
 
 def asks(page: AppTest, what: str, about: object) -> Any:
@@ -94,8 +94,8 @@ def test_what_fires_is_shown_worst_first(open_page: OpenPage, database: Database
 def test_what_others_wrote_is_shown_as_it_is(open_page: OpenPage, database: Database) -> None:
     alert = fired(database, rule=HOSTILE, subject=HOSTILE, message=HOSTILE)
     with database.transaction() as tx:
-        alerting.acknowledge(tx, alert.id, HOSTILE, HOSTILE)
-        alerting.silence(tx, "*", "*", 60, HOSTILE, HOSTILE)
+        alerts.acknowledge(tx, alert.id, HOSTILE, HOSTILE)
+        alerts.silence(tx, "*", "*", 60, HOSTILE, HOSTILE)
 
     page = open_page("alerts", query={"show": "acknowledged"})
 
@@ -149,7 +149,7 @@ def test_an_alert_is_silenced_by_its_own_name(open_page: OpenPage, database: Dat
 
     assert not page.exception
     with database.transaction() as tx:
-        [silence] = alerting.silences(tx)
+        [silence] = alerts.silences(tx)
     assert (silence.rule, silence.subject, silence.reason) == ("tasks wait long", "a[[]1][*]", "maintenance")
     assert silence.until - silence.since == timedelta(hours=1)
     [event] = audited(database, "alerts_silenced")
@@ -169,13 +169,13 @@ def test_a_silence_needs_a_pattern(open_page: OpenPage, database: Database) -> N
     [error] = page.error
     assert "is not accepted, expected a text" in error.value
     with database.transaction() as tx:
-        assert alerting.silences(tx) == []
+        assert alerts.silences(tx) == []
     assert page.text_input(key="ask_reason_silence_*_*").value == "maintenance"
 
 
 def test_a_silence_is_ended(open_page: OpenPage, database: Database) -> None:
     with database.transaction() as tx:
-        silence = alerting.silence(tx, "tasks *", "*", 3600, "somebody", "maintenance")
+        silence = alerts.silence(tx, "tasks *", "*", 3600, "somebody", "maintenance")
     page = open_page("alerts", query={"show": "silences"})
     assert "tasks *" in plain_texts(page)
     page.button(key=f"end_{silence.id}").click().run()
@@ -184,7 +184,7 @@ def test_a_silence_is_ended(open_page: OpenPage, database: Database) -> None:
 
     assert not page.exception
     with database.transaction() as tx:
-        assert alerting.silences(tx) == []
+        assert alerts.silences(tx) == []
     assert len(audited(database, "alerts_unsilenced")) == 1
     assert "Nothing is silenced" in rendered(page)
 
@@ -196,7 +196,7 @@ def test_history_is_filtered_by_rule(open_page: OpenPage, database: Database) ->
     second = fired(database, rule="server down", subject="=redis", severity="critical", value=1.0, threshold=1.0)
     with database.transaction() as tx:
         for alert in (first, second):
-            alerting.resolve(tx, alert.id, alert.fired_at + timedelta(minutes=4))
+            alerts.resolve(tx, alert.id, alert.fired_at + timedelta(minutes=4))
 
     refreshed(page)
 

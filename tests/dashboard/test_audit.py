@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.config import Settings
-from core.database import Database
-from core.embedded import Endpoints
-from core.holds import HoldKind, HoldMode
-from core.store import holding
-from core.submission import Submitter
-from dashboard.data import audit as data
+from taskyard.core.config import Settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import holds
+from taskyard.core.scheduling.holds import HoldKind, HoldMode
+from taskyard.core.submission.submit import Submitter
+from taskyard.dashboard.pages.audit import data
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.outages import database_away
 from tests.dashboard.seen import plain_texts, rendered, table, texts
@@ -44,7 +44,7 @@ def test_nobody_has_done_anything(open_page: OpenPage, database: Database) -> No
 def test_who_did_what(open_page: OpenPage, loaded: dict[str, str], submitter: Submitter, database: Database) -> None:
     submitter.retry(loaded["failed"], actor="ann", reason="the disk is back")
     with database.transaction() as tx:
-        holding.hold(tx, HoldKind.QUEUE, "default", HoldMode.PAUSED, "bob", "maintenance")
+        holds.hold(tx, HoldKind.QUEUE, "default", HoldMode.PAUSED, "bob", "maintenance")
 
     page = open_page("audit")
 
@@ -137,7 +137,7 @@ def test_what_makes_no_sense_is_refused(
 
 def test_what_others_wrote_is_shown_as_it_is(open_page: OpenPage, database: Database) -> None:
     with database.transaction() as tx:
-        holding.hold(tx, HoldKind.QUEUE, HOSTILE, HoldMode.PAUSED, "=ann", HOSTILE)
+        holds.hold(tx, HoldKind.QUEUE, HOSTILE, HoldMode.PAUSED, "=ann", HOSTILE)
 
     page = open_page("audit")
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.clock import Clock
-from core.database import Database
-from core.store import reading
-from dashboard.data import base, viewer
+from taskyard.core.clock import Clock
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import tasks
+from taskyard.dashboard.data import base, viewer
 from tests.dashboard.conftest import OpenPage
 from tests.dashboard.seen import texts
 from tests.servers import REPOSITORY
@@ -36,7 +36,7 @@ def test_pages_and_what_they_submit_go_by_the_databases_time(open_page: OpenPage
     task_id = viewer.acting().submit("diagnostic.noop", {}, delay_seconds=60)
 
     with database.transaction() as tx:
-        task = reading.get_task(tx, task_id)
+        task = tasks.get_task(tx, task_id)
     assert task.run_at is not None
     assert (task.run_at - task.created_at).total_seconds() == pytest.approx(60, abs=3)
     said = re.search(r"As of (\S+ \S+) UTC", texts(open_page("overview")))

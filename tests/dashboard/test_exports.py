@@ -19,13 +19,13 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from core.database import Database
-from core.errors import Unavailable
-from core.event_filter import EventFilter
-from core.store import ticking
-from core.store.auditing import AuditEntry
-from dashboard import exports
-from dashboard.data import audit
+from taskyard.core.errors import Unavailable
+from taskyard.core.filters.audit_filter import EventFilter
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import tick
+from taskyard.core.postgres.store.audit import AuditEntry
+from taskyard.dashboard.pages.audit import data
+from taskyard.dashboard.server import exports
 from tests.dashboard.conftest import NOBODY_URLS, OpenPage
 from tests.servers import wait_until
 
@@ -165,7 +165,7 @@ def endless(gate: threading.Event, failure: Exception | None = None) -> Callable
 def test_an_export_that_breaks_is_not_taken_for_a_whole_one(get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
     gate.set()
-    monkeypatch.setattr(audit, "export", endless(gate, Unavailable("gone")))
+    monkeypatch.setattr(data, "export", endless(gate, Unavailable("gone")))
     for _again in range(exports.MOST_AT_ONCE + 1):  # each gives its place back
         with pytest.raises(http.client.IncompleteRead):
             get("/export/audit.csv")
@@ -175,7 +175,7 @@ def test_too_many_at_once_are_refused_until_one_is_over(
     get: Get, server_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = threading.Event()
-    monkeypatch.setattr(audit, "export", endless(gate))
+    monkeypatch.setattr(data, "export", endless(gate))
     running = [urllib.request.urlopen(f"{server_url}/export/audit.csv") for _number in range(exports.MOST_AT_ONCE)]
 
     status, headers, text = get("/export/audit.csv")
@@ -199,7 +199,7 @@ def test_a_task_s_log_is_downloaded_whole_and_in_order(get: Get, loaded: dict[st
     count = 2 * exports.CHUNK_ROWS + 3
     details = [json.dumps({"level": "info", "message": f"line {n}"}) for n in range(count)]
     with database.transaction() as tx:
-        ticking.add_logs(tx, [(loaded["running"], "log", 1, "agent:a", "a:b", detail) for detail in details])
+        tick.add_logs(tx, [(loaded["running"], "log", 1, "agent:a", "a:b", detail) for detail in details])
     status, headers, text = get(f"/export/log.txt?id={loaded['running']}")
     assert status == 200
     assert headers["content-disposition"].endswith(f'"taskyard-log-{loaded["running"]}.txt"')

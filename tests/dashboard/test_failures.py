@@ -7,21 +7,21 @@ import time
 import orjson
 import pytest
 
-from core.config import Settings
-from core.database import Database
-from core.embedded import Endpoints
-from core.states import TaskState
-from core.store import failures, reading, ticking
-from core.store.failures import FailureGroup
-from core.submission import Submitter
-from dashboard.components.ranges import RANGES_SECONDS
-from dashboard.data import failures as data
+from taskyard.core.config import Settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import failures, tasks, tick
+from taskyard.core.postgres.store.failures import FailureGroup
+from taskyard.core.states import TaskState
+from taskyard.core.submission.submit import Submitter
+from taskyard.dashboard.components.ranges import RANGES_SECONDS
+from taskyard.dashboard.pages.failures import data
+from taskyard.worker.monitor.rollup import RollUp
 from tests.dashboard.conftest import AGENT_ID, HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
 from tests.dashboard.outages import database_away
 from tests.dashboard.seen import audited, plain_texts, rendered, table, texts
 from tests.servers import wait_until
-from worker.monitor.rollup import RollUp
 
 FINGERPRINT = "00aa11bb22cc33dd"  # of the fixture `loaded`
 
@@ -39,10 +39,10 @@ def fail_more(submitter: Submitter, database: Database, message: str, fingerprin
     error = {"class": error_class, "message": message, "traceback": message, "fingerprint": fingerprint}
     text = orjson.dumps(error).decode()
     with database.transaction() as tx:
-        [claim] = ticking.claim(tx, [task_id], [AGENT_ID])
-        ticking.settle(
+        [claim] = tick.claim(tx, [task_id], [AGENT_ID])
+        tick.settle(
             tx,
-            [ticking.Settlement(task_id, claim.attempt, "failed", "failed", error=text, detail=text, started_at=None)],
+            [tick.Settlement(task_id, claim.attempt, "failed", "failed", error=text, detail=text, started_at=None)],
         )
     RollUp(database).run(lambda: True)
     return task_id
@@ -214,7 +214,7 @@ def test_what_is_failed_now_is_retried(open_page: OpenPage, counted: dict[str, s
 
     def state() -> str:
         with database.transaction() as tx:
-            return reading.get_task(tx, counted["failed"]).state
+            return tasks.get_task(tx, counted["failed"]).state
 
     wait_until(lambda: state() == TaskState.PENDING, message="the task is pending again")
     wait_until(lambda: audited(database, "bulk_finished"), message="the end is in the audit log")

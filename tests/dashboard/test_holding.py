@@ -7,18 +7,18 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.cache import RedisCache
-from core.config import Settings
-from core.database import Database
-from core.embedded import Endpoints
-from core.holds import Hold, HoldKind, HoldMode
-from core.live import write_live
-from core.queue import Queue
-from core.redis_client import connect_redis
-from core.store import holding
-from core.submission import Submitter
-from dashboard.components.hold_controls import PENDING_KEY, Wanted, dialog_name
-from dashboard.data.controls import Action
+from taskyard.core.config import Settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import holds
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.telemetry.live_snapshot import write_live
+from taskyard.dashboard.components.hold_controls import PENDING_KEY, Wanted, dialog_name
+from taskyard.dashboard.data.controls import Action
 from tests.dashboard.conftest import AGENT_ID, OpenPage
 from tests.dashboard.dialogs import answered
 from tests.dashboard.outages import database_away
@@ -37,7 +37,7 @@ def led(cache: RedisCache, loaded: dict[str, str]) -> RedisCache:
 
 def hold_of(database: Database, kind: HoldKind, name: str) -> Hold | None:
     with database.transaction() as tx:
-        return holding.holds(tx).by_name.get((kind, name))
+        return holds.holds(tx).by_name.get((kind, name))
 
 
 def asks(page: AppTest, kind: HoldKind, action: Action, *names: str) -> Callable[[], None]:
@@ -199,8 +199,8 @@ def clickable() -> None:
     """A page with a column of menus, and buttons that do what clicks in it do: AppTest can't click in a table."""
     import streamlit as st
 
-    from core.holds import HoldKind
-    from dashboard.components.hold_controls import PENDING_KEY, act_column
+    from taskyard.core.scheduling.holds import HoldKind
+    from taskyard.dashboard.components.hold_controls import PENDING_KEY, act_column
 
     column, cells = act_column(
         HoldKind.QUEUE, [("default", None), ("reports", None)], lambda name: st.text(f"opened {name}"), key="click"

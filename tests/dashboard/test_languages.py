@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.cache import RedisCache
-from core.live import write_live
-from core.registry import registry
-from core.submission import Submitter
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import registry
+from taskyard.core.telemetry.live_snapshot import write_live
 from tests.dashboard.conftest import NOBODY_URLS, OpenPage
 from tests.dashboard.snapshots import agent, snapshot
 from tests.shipped import SHIPPED_NAMES

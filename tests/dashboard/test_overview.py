@@ -8,16 +8,16 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from core.cache import RedisCache
-from core.config import Settings
-from core.database import Database, connect_engine
-from core.embedded import Endpoints
-from core.live import write_live
-from core.submission import Submitter
+from taskyard.core.config import Settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.postgres.database import Database, connect_engine
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.telemetry.live_snapshot import write_live
+from taskyard.worker.monitor.rollup import RollUp
 from tests.dashboard.conftest import NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.snapshots import snapshot
 from tests.servers import end_sessions, wait_until
-from worker.monitor.rollup import RollUp
 
 
 def figures(page) -> dict[str, str]:

@@ -8,19 +8,19 @@ import pytest
 from msgspec.structs import replace
 from streamlit.testing.v1 import AppTest
 
-from core.cache import RedisCache
-from core.config import Settings
-from core.database import Database
-from core.embedded import Endpoints
-from core.holds import HoldKind, HoldMode
-from core.live import LaneDepth, OpenCount, write_live
-from core.store import holding
-from core.submission import Submitter
+from taskyard.core.config import Settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import holds
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.scheduling.holds import HoldKind, HoldMode
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.telemetry.live_snapshot import LaneDepth, OpenCount, write_live
+from taskyard.worker.monitor.rollup import RollUp
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.outages import database_away
 from tests.dashboard.seen import plain_texts, rendered, table, texts
 from tests.dashboard.snapshots import snapshot
-from worker.monitor.rollup import RollUp
 
 
 def figures(page: AppTest) -> dict[str, str]:
@@ -99,8 +99,8 @@ def test_holds_are_shown_with_who_and_why(
     open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database, mode: HoldMode
 ) -> None:
     with database.transaction() as tx:
-        holding.hold(tx, HoldKind.QUEUE, "default", mode, HOSTILE, "the disk is full")
-        holding.hold(tx, HoldKind.TYPE, "diagnostic.sleep", mode, "me", HOSTILE)
+        holds.hold(tx, HoldKind.QUEUE, "default", mode, HOSTILE, "the disk is full")
+        holds.hold(tx, HoldKind.TYPE, "diagnostic.sleep", mode, "me", HOSTILE)
     lead(cache)
 
     page = open_page("queues")

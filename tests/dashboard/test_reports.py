@@ -14,17 +14,17 @@ import pandas as pd
 import pytest
 import streamlit as st
 
-from core.config import Settings
-from core.database import Database
-from core.errors import SubmissionError
-from core.reports.folder import name_of, write_report
-from core.store.rolling import DAY
-from core.submission import Submitter
-from dashboard.components.report.periods import PRESETS, span
-from dashboard.data.reports import next_end
+from taskyard.core.config import Settings
+from taskyard.core.errors import SubmissionError
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store.rollups import DAY
+from taskyard.core.reports.folder import name_of, write_report
+from taskyard.core.submission.submit import Submitter
+from taskyard.dashboard.pages.reports.data import next_end
+from taskyard.dashboard.pages.reports.periods import PRESETS, span
+from taskyard.worker.devtools.seed import seed
+from taskyard.worker.monitor.rollup import RollUp
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
-from worker.monitor.rollup import RollUp
-from worker.seeding import seed
 
 Downloads = dict[str, Callable[[], bytes]]
 

@@ -7,19 +7,20 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.access import Actor, Permission, hashed, new_secret
-from core.bulk import Action
-from core.database import Database
-from core.errors import NotPermitted
-from core.event_filter import EventFilter
-from core.permitted import Permitted
-from core.registry import Registry
-from core.store import reading, signing_in
-from core.store.auditing import find_events
-from core.submission import Submitter
-from core.task_filter import TaskFilter
-from dashboard.data import bulk_runs, viewer
-from dashboard.data.bulk_runs import Target
+from taskyard.core.access.identity import Actor, Permission, hashed, new_secret
+from taskyard.core.errors import NotPermitted
+from taskyard.core.filters.audit_filter import EventFilter
+from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import sign_ins
+from taskyard.core.postgres.store import tasks as tasks_store
+from taskyard.core.postgres.store.audit import find_events
+from taskyard.core.submission.authorized import Permitted
+from taskyard.core.submission.bulk import Action
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import Registry
+from taskyard.dashboard.data import bulk_runs, viewer
+from taskyard.dashboard.data.bulk_runs import Target
 from tests.dashboard.conftest import OpenPage, refreshed
 from tests.dashboard.seen import rendered, texts
 from tests.dashboard.test_submit import field, press, tasks
@@ -41,7 +42,7 @@ def code_task(submitter: Submitter) -> str:
 
 def state(database: Database, task_id: str) -> str:
     with database.transaction() as tx:
-        return str(reading.get_task(tx, task_id).state)
+        return str(tasks_store.get_task(tx, task_id).state)
 
 
 def test_a_form_of_code_says_which_link_to_open_and_submits_nothing(open_page: OpenPage, database: Database) -> None:
@@ -145,7 +146,7 @@ def test_code_is_not_retried(open_page: OpenPage, database: Database, code_task:
 def test_a_batch_is_checked_again_when_it_is_changed(
     submitter: Submitter, database: Database, types: Registry, code_task: str
 ) -> None:
-    from core.bulk import Operation
+    from taskyard.core.submission.bulk import Operation
 
     nobody = Permitted(submitter, types, database, Actor("dashboard@here", "loopback"))
     other = submitter.submit("diagnostic.noop")
@@ -190,7 +191,7 @@ def test_signing_out_ends_the_session(open_page: OpenPage, database: Database, s
 
     assert not page.exception
     with database.transaction() as tx:
-        assert signing_in.find_session(tx, signed_in) is None
+        assert sign_ins.find_session(tx, signed_in) is None
         events = [entry.event for entry in find_events(tx, EventFilter(only_operators=True)).events]
     assert sorted(events) == ["signed_in", "signed_out"]
     assert "Signed in" not in rendered(refreshed(page))
@@ -198,10 +199,10 @@ def test_signing_out_ends_the_session(open_page: OpenPage, database: Database, s
 
 def test_a_link_is_good_once_and_only_its_hash_is_kept(database: Database) -> None:
     with database.transaction() as tx:
-        key, until = signing_in.make_link(tx, "ann")
+        key, until = sign_ins.make_link(tx, "ann")
         stored = tx.rows("SELECT encode(key_hash, 'hex'), made_by FROM sign_in_links", {})
-        session = signing_in.sign_in(tx, key, "127.0.0.1")
-        again = signing_in.sign_in(tx, key, "127.0.0.1")
+        session = sign_ins.sign_in(tx, key, "127.0.0.1")
+        again = sign_ins.sign_in(tx, key, "127.0.0.1")
         sessions = tx.rows("SELECT encode(id_hash, 'hex') FROM sessions", {})
         left = tx.rows("SELECT count(*) FROM sign_in_links", {})[0][0]
 
@@ -216,20 +217,20 @@ def test_a_link_is_good_once_and_only_its_hash_is_kept(database: Database) -> No
 @pytest.mark.parametrize("key", ["", "a", "x" * 43 + "\n", "\x00" * 43, None, "ü" * 43, "x" * 10_000])
 def test_what_is_no_key_signs_nobody_in(database: Database, key: object) -> None:
     with database.transaction() as tx:
-        assert signing_in.sign_in(tx, key, "127.0.0.1") is None
-        assert signing_in.find_session(tx, key) is None
+        assert sign_ins.sign_in(tx, key, "127.0.0.1") is None
+        assert sign_ins.find_session(tx, key) is None
 
 
 def test_an_old_link_signs_nobody_in(database: Database) -> None:
     with database.transaction() as tx:
-        key, _until = signing_in.make_link(tx, "ann", seconds=-1)
-        assert signing_in.sign_in(tx, key, "127.0.0.1") is None
-        assert signing_in.find_session(tx, new_secret()) is None
+        key, _until = sign_ins.make_link(tx, "ann", seconds=-1)
+        assert sign_ins.sign_in(tx, key, "127.0.0.1") is None
+        assert sign_ins.find_session(tx, new_secret()) is None
 
 
 def test_who_signs_in_may_run_code(database: Database, signed_in: str) -> None:
     with database.transaction() as tx:
-        found = signing_in.find_session(tx, signed_in)
+        found = sign_ins.find_session(tx, signed_in)
     assert found == Actor("ann", "link", frozenset({Permission.CODE_SUBMIT}))
 
 

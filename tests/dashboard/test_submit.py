@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.database import Database
-from core.models import Task
-from core.registry import registry
-from core.store import reading
-from core.submission import Submitter
+from taskyard.core.models import Task
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import tasks as tasks_store
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import registry
 from tests.dashboard.conftest import OpenPage
 from tests.shipped import SHIPPED_NAMES
 
@@ -31,7 +31,7 @@ def press(page: AppTest) -> AppTest:
 def tasks(database: Database) -> list[Task]:
     """Every task with its input, oldest first."""
     with database.transaction() as tx:
-        return [reading.get_task(tx, task.id) for task in reversed(reading.list_tasks(tx, limit=100))]
+        return [tasks_store.get_task(tx, task.id) for task in reversed(tasks_store.list_tasks(tx, limit=100))]
 
 
 def said(page: AppTest) -> str:
@@ -85,7 +85,7 @@ def test_who_submitted_is_in_the_audit_log(open_page: OpenPage, database: Databa
     press(open_page("submit", query={"type": "diagnostic.noop"}))
     [task] = tasks(database)
     with database.transaction() as tx:
-        [event] = reading.history(tx, task.id)
+        [event] = tasks_store.history(tx, task.id)
     assert (event.event, event.actor) == ("submitted", task.created_by)
     assert event.actor.startswith("dashboard@")
 

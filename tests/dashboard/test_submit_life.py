@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from core.database import Database, connect_engine
-from core.embedded import Endpoints
-from core.errors import SubmissionError
-from core.store import operating
-from core.submission import Submitter
-from dashboard.components import task_start
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.errors import SubmissionError
+from taskyard.core.postgres.database import Database, connect_engine
+from taskyard.core.postgres.store import commands
+from taskyard.core.submission.submit import Submitter
+from taskyard.dashboard.pages.submit import start_time
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.test_submit import field, press, said, tasks
 from tests.servers import end_sessions
@@ -129,7 +129,7 @@ def test_what_was_submitted_is_followed_to_its_end(
     [task] = tasks(database)
 
     with database.transaction() as tx:
-        operating.cancel(tx, task.id, "test", "")
+        commands.cancel(tx, task.id, "test", "")
     refreshed(page)
 
     assert not page.exception
@@ -145,12 +145,12 @@ def test_a_task_module_that_does_not_import_is_told(open_page: OpenPage) -> None
 
 
 def test_times_are_those_of_the_viewers_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_start, "viewer_zone", lambda: ZoneInfo("Europe/Berlin"))
-    assert task_start.due_at(datetime(2026, 7, 1, 12, 30)) == datetime(2026, 7, 1, 10, 30, tzinfo=UTC)
+    monkeypatch.setattr(start_time, "viewer_zone", lambda: ZoneInfo("Europe/Berlin"))
+    assert start_time.due_at(datetime(2026, 7, 1, 12, 30)) == datetime(2026, 7, 1, 10, 30, tzinfo=UTC)
     with pytest.raises(SubmissionError, match="clocks skip"):
-        task_start.due_at(datetime(2026, 3, 29, 2, 30))
+        start_time.due_at(datetime(2026, 3, 29, 2, 30))
     with pytest.raises(SubmissionError, match="a date and a time"):
-        task_start.due_at(None)
+        start_time.due_at(None)
 
 
 def test_a_task_is_submitted_for_a_time(open_page: OpenPage, database: Database) -> None:

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from streamlit.testing.v1 import AppTest
 
-from core.bulk_rows import row_key
-from core.database import Database, connect_engine
-from core.embedded import Endpoints
-from core.holds import HoldKind, HoldMode
-from core.store import holding, operating, reading
-from core.submission import Submitter
-from dashboard.components import bulk
-from dashboard.data import submitting as data
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.postgres.database import Database, connect_engine
+from taskyard.core.postgres.store import commands, holds
+from taskyard.core.postgres.store import tasks as tasks_store
+from taskyard.core.scheduling.holds import HoldKind, HoldMode
+from taskyard.core.submission.bulk_rows import row_key
+from taskyard.core.submission.submit import Submitter
+from taskyard.dashboard.pages.submit import bulk_file, data
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.test_submit import said, tasks
 from tests.servers import end_sessions
@@ -89,7 +89,7 @@ def test_a_good_file_is_shown_and_submitted_as_the_viewer(many: AppTest, databas
     ]
     assert first.created_by.startswith("dashboard@")
     with database.transaction() as tx:
-        assert [event.actor for event in reading.history(tx, first.id)] == [first.created_by]
+        assert [event.actor for event in tasks_store.history(tx, first.id)] == [first.created_by]
     assert "2 tasks are accepted" in many.success[0].value
 
 
@@ -148,7 +148,7 @@ def test_hostile_texts_in_rows_are_shown_as_they_are(many: AppTest, database: Da
     many.toggle(key="submit_only_valid").set_value(True).run()
     press(many)
     with database.transaction() as tx:
-        operating.cancel(tx, tasks(database)[0].id, "test", "")
+        commands.cancel(tx, tasks(database)[0].id, "test", "")
     refreshed(many)
 
     assert not many.exception
@@ -194,7 +194,7 @@ def test_keys_of_the_file_are_kept_and_a_taken_one_stops_at_its_row(
 def test_a_server_that_goes_away_on_the_way_is_counted_and_gone_on_from(
     many: AppTest, database: Database, server_endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "CHUNK", 10)
+    monkeypatch.setattr(bulk_file, "CHUNK", 10)
     upload(many, b"type\n" + b"diagnostic.noop\n" * 35)
     stored = 0
     submit_rows = data.submit_rows
@@ -248,7 +248,7 @@ def test_an_answer_that_was_lost_on_the_way_submits_nothing_twice(
 
 def test_a_queue_that_drains_is_told(many: AppTest, database: Database) -> None:
     with database.transaction() as tx:
-        holding.hold(tx, HoldKind.QUEUE, "default", HoldMode.DRAINING, "test", "moving")
+        holds.hold(tx, HoldKind.QUEUE, "default", HoldMode.DRAINING, "test", "moving")
     press(upload(many, GOOD))
 
     assert "0 of 2 tasks are accepted" in many.warning[0].value
@@ -281,7 +281,7 @@ def test_a_batch_is_followed_with_counts_and_failures(many: AppTest, database: D
     press(upload(many, GOOD))
     assert "0 of 2 ended" in [bar.text for bar in many.get("progress")] or "2 pending" in said(many)
     with database.transaction() as tx:
-        operating.cancel(tx, tasks(database)[0].id, "test", "")
+        commands.cancel(tx, tasks(database)[0].id, "test", "")
 
     refreshed(many)
 

@@ -11,20 +11,20 @@ import sqlalchemy as sa
 import streamlit as st
 from sqlalchemy.engine import make_url
 
-from core.cache import RedisCache
-from core.config import Settings, load_settings
-from core.database import Database, connect_engine
-from core.embedded import Endpoints
-from core.keys import Keys
-from core.live import write_live
-from core.migrations import migration_state
-from core.recent_log import LogLine, RecentLog
-from core.redis_client import connect_redis
-from core.store import rolling, watching
-from core.store.rolling import Sample
-from dashboard import timing
-from dashboard.components.amounts import shown_bytes
-from dashboard.data.settings import settings_in_force
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.postgres.database import Database, connect_engine
+from taskyard.core.postgres.migrations import migration_state
+from taskyard.core.postgres.store import live_counts, rollups
+from taskyard.core.postgres.store.rollups import Sample
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.keys import Keys
+from taskyard.core.redis.log_tail import LogLine, RecentLog
+from taskyard.core.telemetry.live_snapshot import write_live
+from taskyard.dashboard import timing
+from taskyard.dashboard.components.amounts import shown_bytes
+from taskyard.dashboard.pages.system.settings_data import settings_in_force
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.snapshots import snapshot
 from tests.servers import end_sessions
@@ -50,7 +50,7 @@ def add_samples(database: Database, *samples: tuple[str, str, str, float]) -> No
     """(source, name, metric, value) as measured in the last whole minute."""
     minute = time.time() // 60 * 60 - 60
     with database.transaction() as tx:
-        rolling.add_samples(tx, [Sample(minute, *what, 1, value, value, value) for *what, value in samples])
+        rollups.add_samples(tx, [Sample(minute, *what, 1, value, value, value) for *what, value in samples])
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -215,7 +215,7 @@ def test_versions_of_what_runs(open_page: OpenPage, database: Database) -> None:
     assert versions["Python"] == platform.python_version()
     assert versions["Streamlit"] == st.__version__
     with database.transaction() as tx:
-        assert versions["PostgreSQL"] == watching.server(tx).version
+        assert versions["PostgreSQL"] == live_counts.server(tx).version
     assert versions["Schema"] == migration_state(database.url)[1]
     assert "Redis" in versions
 

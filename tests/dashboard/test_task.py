@@ -10,17 +10,17 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.cache import RedisCache
-from core.config import Settings
-from core.database import Database
-from core.embedded import Endpoints
-from core.live import write_live
-from core.models import Task
-from core.store import reading, submitting, task_logs, ticking
-from core.submission import Submitter
-from dashboard import timing
-from dashboard.components.task_actions import ASKED_KEY
-from dashboard.pages import SUBMIT
+from taskyard.core.config import Settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.models import Task
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import submission, task_logs, tasks, tick
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.telemetry.live_snapshot import write_live
+from taskyard.dashboard import timing
+from taskyard.dashboard.pages.task.actions import ASKED_KEY
+from taskyard.dashboard.shell.navigation import SUBMIT
 from tests.dashboard.conftest import AGENT_ID, HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
 from tests.dashboard.outages import database_away
@@ -43,12 +43,12 @@ def shown(page: AppTest) -> str:
 
 def the_task(database: Database, task_id: str) -> Task:
     with database.transaction() as tx:
-        return reading.get_task(tx, task_id)
+        return tasks.get_task(tx, task_id)
 
 
 def last_event(database: Database, task_id: str):
     with database.transaction() as tx:
-        return reading.history(tx, task_id)[-1]
+        return tasks.history(tx, task_id)[-1]
 
 
 @pytest.mark.parametrize("name", STATES)
@@ -79,8 +79,8 @@ def test_a_failed_task_shows_why_and_who_failed_alike(
     other = submitter.submit("diagnostic.echo", {"value": 1})
     error = '{"class": "permanent", "message": "no such file", "fingerprint": "00aa11bb22cc33dd"}'
     with database.transaction() as tx:
-        ticking.claim(tx, [other], [AGENT_ID])
-        ticking.settle(tx, [ticking.Settlement(other, 1, "failed", "failed", error=error, detail=error)])
+        tick.claim(tx, [other], [AGENT_ID])
+        tick.settle(tx, [tick.Settlement(other, 1, "failed", "failed", error=error, detail=error)])
     page = open_page("task", query={"id": loaded["failed"]})
 
     assert "no such file" in shown(page)
@@ -116,7 +116,7 @@ def test_logs_are_shown_with_the_newest_last(open_page: OpenPage, loaded: dict[s
     with database.transaction() as tx:
         for text in ("first", HOSTILE):
             detail = json.dumps({"level": "warning", "message": text})
-            ticking.add_logs(tx, [(loaded["running"], "log", 1, "agent:builder", AGENT_ID, detail)])
+            tick.add_logs(tx, [(loaded["running"], "log", 1, "agent:builder", AGENT_ID, detail)])
     page = open_page("task", query={"id": loaded["running"]})
 
     [logs] = [frame.value for frame in page.dataframe if "Level" in frame.value.columns]
@@ -155,7 +155,7 @@ def test_what_was_printed_is_shown_line_by_line(
 ) -> None:
     detail = json.dumps({"level": "stdout", "message": "one\ntwo"})
     with database.transaction() as tx:
-        ticking.add_logs(tx, [(loaded["running"], "log", 1, "agent:builder", AGENT_ID, detail)])
+        tick.add_logs(tx, [(loaded["running"], "log", 1, "agent:builder", AGENT_ID, detail)])
     assert log_of(open_page("task", query={"id": loaded["running"]})) == ["one", "two"]
 
 
@@ -263,7 +263,7 @@ def test_children_of_a_task_are_linked(
     parent = loaded["running"]
     child = submitter._validated("diagnostic.noop", None, {"idempotency_key": f"{parent}/1", "parent_id": parent})
     with database.transaction() as tx:
-        [child_id] = submitting.insert(tx, [child]).ids
+        [child_id] = submission.insert(tx, [child]).ids
 
     page = open_page("task", query={"id": parent})
     assert any("**Submitted by it** (1)" in element.value for element in page.markdown)

@@ -8,17 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.config import Settings
-from core.database import Database
-from core.embedded import Endpoints
-from core.store import saving
-from core.submission import Submitter
-from core.task_filter import TaskFilter
-from dashboard.components import saved_filters
-from dashboard.components.task_facts import shortened_id
-from dashboard.components.task_table import CLICK_KEY, open_clicked
-from dashboard.data import tasks as data
-from dashboard.pages import TASK
+from taskyard.core.config import Settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import saved_filters as saved_filters_store
+from taskyard.core.submission.submit import Submitter
+from taskyard.dashboard.components.task_facts import shortened_id
+from taskyard.dashboard.pages.tasks import data, saved_filters
+from taskyard.dashboard.pages.tasks.table import CLICK_KEY, open_clicked
+from taskyard.dashboard.shell.navigation import TASK
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
 from tests.dashboard.outages import database_away
@@ -232,7 +231,7 @@ def test_a_filter_is_saved_used_replaced_and_deleted(
     page.button(key="save_filter_send").click().run()
     assert not page.exception
     with database.transaction() as tx:
-        [saved] = saving.saved_filters(tx)
+        [saved] = saved_filters_store.saved_filters(tx)
     assert (saved.name, saved.filter) == ("broken **ones**", TaskFilter(states=("failed",)))
     assert audited(database, "filter_saved")[0].actor.startswith("dashboard@")
 
@@ -248,7 +247,7 @@ def test_a_filter_is_saved_used_replaced_and_deleted(
     only = TaskFilter(states=("cancelled",))
     answered(page, "overwrite_filter", asks_about(page, "overwrite", "broken **ones**", only))
     with database.transaction() as tx:
-        [saved] = saving.saved_filters(tx)
+        [saved] = saved_filters_store.saved_filters(tx)
     assert saved.filter == only
 
     page = open_page("tasks")
@@ -257,7 +256,7 @@ def test_a_filter_is_saved_used_replaced_and_deleted(
     assert "is removed for everybody" in rendered(page)
     answered(page, "delete_filter", asks_about(page, "delete", "broken **ones**", only))
     with database.transaction() as tx:
-        assert saving.saved_filters(tx) == []
+        assert saved_filters_store.saved_filters(tx) == []
     assert audited(database, "filter_deleted")[0].actor.startswith("dashboard@")
 
 

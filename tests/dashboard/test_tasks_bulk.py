@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.bulk import Action, Bulk, Operation
-from core.database import Database
-from core.errors import SubmissionError, Unavailable
-from core.store import reading
-from core.submission import Submitter
-from core.task_filter import TaskFilter
-from dashboard.data import bulk_runs
-from dashboard.data.bulk_runs import Preview, Run, Runs, Target
+from taskyard.core.errors import SubmissionError, Unavailable
+from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import tasks
+from taskyard.core.submission.bulk import Action, Bulk, Operation
+from taskyard.core.submission.submit import Submitter
+from taskyard.dashboard.data import bulk_runs
+from taskyard.dashboard.data.bulk_runs import Preview, Run, Runs, Target
 from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
 from tests.dashboard.seen import audited, rendered
 from tests.servers import wait_until
@@ -46,7 +46,7 @@ def confirm(page: AppTest, action: Action, target: Target, reason: str) -> None:
 
 def states(database: Database, ids: list[str]) -> set[str]:
     with database.transaction() as tx:
-        return {task.state.value for task in reading.tasks_of(tx, ids)}
+        return {task.state.value for task in tasks.tasks_of(tx, ids)}
 
 
 def test_the_dialog_says_how_many_match_and_how_many_can_be_changed(
@@ -120,8 +120,8 @@ def test_selected_tasks_are_reprioritised(open_page: OpenPage, loaded: dict[str,
     [run] = ended()
     assert (run.done, run.skipped) == (2, 1)
     with database.transaction() as tx:
-        assert reading.get_task(tx, loaded["stuck"]).priority.label == "urgent"
-        assert reading.history(tx, loaded["stuck"])[-1].event == "reprioritised"
+        assert tasks.get_task(tx, loaded["stuck"]).priority.label == "urgent"
+        assert tasks.history(tx, loaded["stuck"])[-1].event == "reprioritised"
 
 
 def test_without_a_reason_nothing_is_done(open_page: OpenPage, loaded: dict[str, str], database: Database) -> None:

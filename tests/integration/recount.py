@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 import pytest
 
-from core.database import Database
-from core.histograms import Histogram
-from core.store import rolling
-from core.store.rolling import DAY, HOUR, LEVELS, MINUTE
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import rollups
+from taskyard.core.postgres.store.rollups import DAY, HOUR, LEVELS, MINUTE
+from taskyard.core.telemetry.histogram import Histogram
 
 # Two hours before a midnight, and not long ago: everything since is rolled up, too.
 START = (time.time() // DAY - 2) * DAY - 2 * HOUR
@@ -114,7 +114,7 @@ def rolled(database: Database, level: int) -> dict[Any, dict[str, Any]]:
 def assert_equal(database: Database, events: list[dict[str, Any]]) -> None:
     """Every level holds what a recount of the events of its whole units gives."""
     with database.transaction() as tx:
-        reached = rolling.levels(tx)
+        reached = rollups.levels(tx)
     assert set(reached) == set(LEVELS)
     for level in LEVELS:
         wanted = recount([e for e in events if level == MINUTE or e["at"] < reached[level]], level)

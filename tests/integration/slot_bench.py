@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import orjson
 
-from core.protocol import Done, Run
-from core.registry import registry
+from taskyard.core.protocol import Done, Run
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.isolation.slots import Runners
 from tests import task_types
 from tests.integration.waiting import eventually
-from worker.agents.slots import Runners
 
 OUTPUT_LIMIT_BYTES = 5_000
 MODULES = (task_types.__name__,)
@@ -151,7 +151,7 @@ def parent_of(pid: int) -> int:
 
 def keeper_of(child: int) -> int:
     keeper = parent_of(child)
-    assert b"worker.agents.keeper" in Path(f"/proc/{keeper}/cmdline").read_bytes()
+    assert b"taskyard.worker.isolation.fork_server" in Path(f"/proc/{keeper}/cmdline").read_bytes()
     return keeper
 
 

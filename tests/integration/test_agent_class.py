@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.config import Settings
-from core.registry import registry
-from core.store import reading
+from taskyard.core.config import Settings
+from taskyard.core.postgres.store import tasks
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.agents.pool_config import AgentSpec
 from tests.engine import Engine, running_engine, set_agent_environment
 from tests.servers import wait_until
-from worker.agents.pool_config import AgentSpec
 
 MINE = AgentSpec("mine-1", "mine", ("diagnostic.echo",), (), 2, "tests.agent_classes:Mine")
 
@@ -34,7 +34,7 @@ def test_the_pool_runs_it_and_starts_the_same_again(engine: Engine) -> None:
         (value, name, kind, pid) = first.output["value"]
         assert (value, name, kind) == (1, "Mine", "mine")
         with engine.database.transaction() as tx:
-            (agent,) = reading.agents(tx)
+            (agent,) = tasks.agents(tx)
         assert (agent.pid, agent.agent_class) == (pid, MINE.agent_class)
         os.kill(pid, signal.SIGKILL)
         second = engine.wait_for(engine.submit("diagnostic.echo", {"value": 2}))

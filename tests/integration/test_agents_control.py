@@ -8,21 +8,21 @@ from collections.abc import Iterator
 import pytest
 from typer.testing import CliRunner
 
-from core.agents_control import restart_agent
-from core.config import Settings
-from core.database import Database
-from core.errors import SubmissionError, Unavailable
-from core.protocol import decode_heartbeat
-from core.queue import Queue
-from core.redis_client import connect_redis
-from core.registry import registry
-from core.store import recovering
+from taskyard.core.config import Settings
+from taskyard.core.errors import SubmissionError, Unavailable
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import recovery
+from taskyard.core.protocol import decode_heartbeat
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.submission.agent_commands import restart_agent
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.cli.app import app
+from taskyard.worker.process.user import user_name
 from tests.engine import Engine, running_engine, set_agent_environment
 from tests.servers import wait_until
 from tests.unit.ledger_support import info
-from worker.agents.pool_config import AgentSpec
-from worker.cli.app import app
-from worker.cli.connections import user_name
 
 SPEC = AgentSpec("agent-1", "agent", ("process.*",), (), 2)
 
@@ -95,8 +95,8 @@ def test_an_agent_that_is_not_there_is_refused(settings: Settings, engine: Engin
     boots = [info("gone:a"), info("there:a")]
     with engine.database.transaction() as tx:
         agents = [{f: getattr(a, f) for f in a.__struct_fields__} | {"state": "online"} for a in boots]
-        recovering.register_agents(tx, agents)
-        recovering.end_agents(tx, [("gone:a", "left")])
+        recovery.register_agents(tx, agents)
+        recovery.end_agents(tx, [("gone:a", "left")])
     for name in ("gone", "unknown", "there:a"):
         with pytest.raises(SubmissionError, match=f"agent: '{name}' is not accepted, expected the name of an agent"):
             restart_agent(engine.database, engine.queue, name, "ann", "")

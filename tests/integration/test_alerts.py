@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from core.alert_rules import RuleFile
-from core.clock import FakeClock
-from core.config import Settings
-from core.database import Database
-from core.store import alerting
+from taskyard.core.alerts.rules import RuleFile
+from taskyard.core.clock import FakeClock
+from taskyard.core.config import Settings
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import alerts
+from taskyard.worker.alerts import engine as engines
+from taskyard.worker.alerts.engine import AlertEngine
+from taskyard.worker.alerts.notification import Notification
+from taskyard.worker.alerts.reading import Reading
+from taskyard.worker.cli.app import app
 from tests.engine import Engine, running_engine
-from worker.alerts import engine as engines
-from worker.alerts.engine import AlertEngine
-from worker.alerts.notification import Notification
-from worker.alerts.reading import Reading
-from worker.cli.app import app
 
 RULES = RuleFile.model_validate(
     {"rules": [{"name": "full", "kind": "disk", "threshold": 0.9, "clear": 0.8, "severity": "critical"}]}
@@ -84,9 +84,9 @@ def desk(database: Database) -> Desk:
     return Desk(database, FakeClock(now))
 
 
-def rows(database: Database) -> list[alerting.Alert]:
+def rows(database: Database) -> list[alerts.Alert]:
     with database.transaction() as tx:
-        return alerting.list_alerts(tx)
+        return alerts.list_alerts(tx)
 
 
 def test_a_life(desk: Desk, database: Database) -> None:
@@ -147,23 +147,23 @@ def test_told_and_stored_later_while_postgresql_is_away(desk: Desk, installation
 
 def test_silenced_alerts_are_recorded_and_told_when_the_silence_ends(desk: Desk, database: Database) -> None:
     with database.transaction() as tx:
-        made = alerting.silence(tx, "fu*", "*", 3600, "ann", "known")
+        made = alerts.silence(tx, "fu*", "*", 3600, "ann", "known")
     assert desk.look(0.95) == []
     assert rows(database)[0].state == "firing"
     with database.transaction() as tx:
-        assert alerting.end_silence(tx, made.id, "ann")
-        assert not alerting.end_silence(tx, made.id, "ann")
-        assert alerting.silences(tx) == []
+        assert alerts.end_silence(tx, made.id, "ann")
+        assert not alerts.end_silence(tx, made.id, "ann")
+        assert alerts.silences(tx) == []
     assert desk.look(0.95) == FIRING
     assert desk.look(0.5) == RESOLVED
 
 
 def test_resolved_in_silence_is_told_to_nobody(desk: Desk, database: Database) -> None:
     with database.transaction() as tx:
-        alerting.silence(tx, "full", "here", 60, "ann", "")
+        alerts.silence(tx, "full", "here", 60, "ann", "")
     assert desk.look(0.95) + desk.look(0.5) == []
     with database.transaction() as tx:
-        alerting.silence(tx, "other", "*", 3600, "ann", "")
+        alerts.silence(tx, "other", "*", 3600, "ann", "")
     desk.clock.advance(100)
     assert desk.look(0.95) == FIRING  # the first silence is over, the other is about something else
 
@@ -189,9 +189,9 @@ def test_retention(desk: Desk, database: Database) -> None:
     desk.look(0.5)
     desk.look(0.95)
     with database.transaction() as tx:
-        alerting.silence(tx, "*", "*", 60, "ann", "")
+        alerts.silence(tx, "*", "*", 60, "ann", "")
         tx.rows("UPDATE alerts SET resolved_at = now() - interval '9 days' WHERE resolved_at IS NOT NULL", {})
-        alerting.prune(tx, 8)
+        alerts.prune(tx, 8)
     assert [alert.state for alert in rows(database)] == ["firing"]
 
 

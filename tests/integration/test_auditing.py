@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.database import Database
-from core.errors import SubmissionError
-from core.event_filter import EventFilter
-from core.store import auditing, recovering, saving
-from core.store.auditing import AuditEntry, EventCursor, EventPage
-from core.task_filter import TaskFilter
+from taskyard.core.errors import SubmissionError
+from taskyard.core.filters.audit_filter import EventFilter
+from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import audit, recovery, saved_filters
+from taskyard.core.postgres.store.audit import AuditEntry, EventCursor, EventPage
 
 EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 UNLIMITED_SECONDS = 60.0
@@ -31,7 +31,7 @@ def database(database_url: str) -> Iterator[Database]:
     """With partitions for some of the days, so that others are in the default one."""
     database = Database(database_url)
     with database.transaction() as tx:
-        recovering.ensure_partitions(tx, NOW.date() - timedelta(1), days_ahead=2)
+        recovery.ensure_partitions(tx, NOW.date() - timedelta(1), days_ahead=2)
     yield database
     database.close()
 
@@ -93,7 +93,7 @@ def fill(database: Database, made: list[dict[str, Any]]) -> None:
 
 def find(database: Database, only: EventFilter, **options: Any) -> EventPage:
     with database.transaction() as tx:
-        return auditing.find_events(tx, only, **options)
+        return audit.find_events(tx, only, **options)
 
 
 def pages(database: Database, only: EventFilter, **options: Any) -> list[EventPage]:
@@ -120,7 +120,7 @@ def test_a_look_finds_what_the_filter_says(database: Database, made: list[dict[s
     assert plain(list(found.events)) == expected(made, only)
     assert (found.next, found.searched_to) == (None, None)
     with database.transaction() as tx:
-        assert plain(list(auditing.export_events(tx, only))) == expected(made, only)
+        assert plain(list(audit.export_events(tx, only))) == expected(made, only)
 
 
 @EXAMPLES
@@ -130,19 +130,19 @@ def test_an_export_reads_little_at_a_time(
 ) -> None:
     fill(database, made)
     read: list[int] = []
-    entries = auditing._entries
+    entries = audit._entries
     with pytest.MonkeyPatch.context() as patch, database.transaction() as tx:
-        patch.setattr(auditing, "EXPORT_EVENTS", most)
-        patch.setattr(auditing, "LEAST_EXPORT_EVENTS", 1)
-        patch.setattr(auditing, "PORTION_BYTES", most_bytes)
+        patch.setattr(audit, "EXPORT_EVENTS", most)
+        patch.setattr(audit, "LEAST_EXPORT_EVENTS", 1)
+        patch.setattr(audit, "PORTION_BYTES", most_bytes)
 
         def counted(*arguments: Any) -> Any:
             rows = entries(*arguments)
             read.append(len(rows))
             return rows
 
-        patch.setattr(auditing, "_entries", counted)
-        assert plain(list(auditing.export_events(tx, only))) == expected(made, only)
+        patch.setattr(audit, "_entries", counted)
+        assert plain(list(audit.export_events(tx, only))) == expected(made, only)
     assert max(read, default=0) <= most
 
 
@@ -154,7 +154,7 @@ def test_pages_go_on_where_they_ended(
     """Without any time each page looks at one span only."""
     fill(database, made)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(auditing, "FIRST_SPAN_SECONDS", 40_000.0)
+        patch.setattr(audit, "FIRST_SPAN_SECONDS", 40_000.0)
         found = pages(database, only, limit=limit, budget_seconds=budget_seconds)
     assert plain([event for page in found for event in page.events]) == expected(made, only)
     assert all(page.searched_to is not None for page in found[:-1] if len(page.events) < limit)
@@ -174,7 +174,7 @@ def test_what_happens_meanwhile_shifts_nothing(database: Database) -> None:
 def test_an_empty_log_has_no_events(database: Database) -> None:
     assert find(database, EventFilter()) == EventPage((), None, None)
     with database.transaction() as tx:
-        assert list(auditing.export_events(tx, EventFilter())) == []
+        assert list(audit.export_events(tx, EventFilter())) == []
 
 
 # saved filters
@@ -184,17 +184,17 @@ FAILED = TaskFilter(states=("failed",), since="24h")  # type: ignore[arg-type]
 
 def test_a_saved_filter_is_there_until_it_is_deleted(database: Database) -> None:
     with database.transaction() as tx:
-        saving.save_filter(tx, " Failed today ", FAILED, "ann")
-        saving.save_filter(tx, "all", TaskFilter(), "bob")
-        found = saving.saved_filters(tx)
+        saved_filters.save_filter(tx, " Failed today ", FAILED, "ann")
+        saved_filters.save_filter(tx, "all", TaskFilter(), "bob")
+        found = saved_filters.saved_filters(tx)
     assert [(saved.name, saved.filter, saved.actor) for saved in found] == [
         ("all", TaskFilter(), "bob"),
         ("Failed today", FAILED, "ann"),
     ]
     with database.transaction() as tx:
-        assert saving.delete_filter(tx, "Failed today", "carl")
-        assert not saving.delete_filter(tx, "Failed today", "carl")
-        assert [saved.name for saved in saving.saved_filters(tx)] == ["all"]
+        assert saved_filters.delete_filter(tx, "Failed today", "carl")
+        assert not saved_filters.delete_filter(tx, "Failed today", "carl")
+        assert [saved.name for saved in saved_filters.saved_filters(tx)] == ["all"]
     events = find(database, EventFilter(only_operators=True)).events
     assert [(entry.event, entry.actor, entry.detail["name"]) for entry in events] == [
         ("filter_deleted", "carl", "Failed today"),
@@ -205,25 +205,25 @@ def test_a_saved_filter_is_there_until_it_is_deleted(database: Database) -> None
 
 def test_a_saved_filter_is_overwritten_only_if_asked_to(database: Database) -> None:
     with database.transaction() as tx:
-        saving.save_filter(tx, "mine", FAILED, "ann")
+        saved_filters.save_filter(tx, "mine", FAILED, "ann")
         with pytest.raises(SubmissionError, match=r"^name: 'mine' .*a filter of this one is saved already"):
-            saving.save_filter(tx, "mine", TaskFilter(), "bob")
-        saving.save_filter(tx, "mine", TaskFilter(), "bob", overwrite=True)
-        [saved] = saving.saved_filters(tx)
+            saved_filters.save_filter(tx, "mine", TaskFilter(), "bob")
+        saved_filters.save_filter(tx, "mine", TaskFilter(), "bob", overwrite=True)
+        [saved] = saved_filters.saved_filters(tx)
     assert (saved.filter, saved.actor) == (TaskFilter(), "bob")
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\nb", "a\x00b", None])
 def test_a_saved_filter_has_a_name(database: Database, name: Any) -> None:
     with database.transaction() as tx, pytest.raises(SubmissionError, match=r"^name: "):
-        saving.save_filter(tx, name, FAILED, "ann")
+        saved_filters.save_filter(tx, name, FAILED, "ann")
 
 
 def test_a_filter_that_can_not_be_read_hides_no_other(database: Database) -> None:
     with database.transaction() as tx:
         tx.rows("INSERT INTO saved_filters (name, filter, actor) VALUES ('old', '{\"colour\": \"red\"}', 'ann')", {})
-        saving.save_filter(tx, "young", FAILED, "ann")
-        old, young = saving.saved_filters(tx)
+        saved_filters.save_filter(tx, "young", FAILED, "ann")
+        old, young = saved_filters.saved_filters(tx)
     assert old.filter is None
     assert old.problem.startswith("colour: 'red' is not accepted")
     assert (young.filter, young.problem) == (FAILED, "")

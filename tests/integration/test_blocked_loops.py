@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from taskyard.worker.attempts.channel import KEPT_FROM_RUNNING
+from taskyard.worker.isolation import async_slot, loop_watch, watchdog
 from tests.integration.slot_bench import Bench, Recorder, Started
 from tests.integration.waiting import eventually
 from tests.servers import wait_until
 from tests.untraced import untraced
-from worker.agents import async_slot, loop_watch, watchdog
-from worker.agents.channel import KEPT_FROM_RUNNING
 
 SAID = "blocked the event loop"
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from core import bulk
-from core.bulk import Action, Bulk, Operation
-from core.database import Database
-from core.errors import Busy, SubmissionError, Unavailable
-from core.states import TaskState
-from core.task_filter import TaskFilter
+from taskyard.core.errors import Busy, SubmissionError, Unavailable
+from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.postgres.database import Database
+from taskyard.core.states import TaskState
+from taskyard.core.submission import bulk
+from taskyard.core.submission.bulk import Action, Bulk, Operation
 from tests.engine import Engine
 from tests.gates import Gate
 from tests.servers import wait_until

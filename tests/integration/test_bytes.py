@@ -7,17 +7,17 @@ import threading
 
 import pytest
 
-from core.portions import PORTION_BYTES
-from core.protocol import Failure
-from core.registry import RetryPolicy
-from core.storable import MESSAGE_LIMIT_BYTES, TRACEBACK_LIMIT_BYTES
-from core.store import finding, reading
-from core.task_filter import TaskFilter
+from taskyard.core.chunks import PORTION_BYTES
+from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.payload.storable_text import MESSAGE_LIMIT_BYTES, TRACEBACK_LIMIT_BYTES
+from taskyard.core.postgres.store import search, tasks
+from taskyard.core.protocol import Failure
+from taskyard.core.task_types.registry import RetryPolicy
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.dispatch.intake import _storable_failure
 from tests.engine import Engine, Payload
 from tests.memory import MEGABYTE, growth_bytes
 from tests.servers import wait_until
-from worker.agents.context import TaskContext
-from worker.intake import _storable_failure
 
 MOST_LARGE = 5  # entries of a megabyte that one reading may take, above its bound of two
 COPIES = 11  # of a portion that the driver and the allocator may have at once
@@ -69,12 +69,12 @@ def test_a_history_has_the_last_of_very_many_events(engine: Engine) -> None:
         tx.rows(
             "INSERT INTO task_events (task_id, at, event, attempt, actor, detail) SELECT %(id)s, now() + n * interval "
             "'1 ms', 'log', 1, 'agent', jsonb_build_object('n', n) FROM generate_series(1, %(count)s) n",
-            {"id": task_id, "count": reading.HISTORY_EVENTS + 100},
+            {"id": task_id, "count": tasks.HISTORY_EVENTS + 100},
         )
     with engine.database.transaction() as tx:
-        found = reading.history(tx, task_id)
-        without = reading.history(tx, task_id, with_log=False)
-    assert [event.detail["n"] for event in found] == list(range(101, reading.HISTORY_EVENTS + 101))
+        found = tasks.history(tx, task_id)
+        without = tasks.history(tx, task_id, with_log=False)
+    assert [event.detail["n"] for event in found] == list(range(101, tasks.HISTORY_EVENTS + 101))
     assert [event.event for event in without] == ["submitted"]
 
 
@@ -88,8 +88,8 @@ def test_lists_leave_out_what_may_be_large(engine: Engine) -> None:
     task = engine.wait_for(engine.submit("demo.fail", {"text": "x" * (MEGABYTE // 2)}))
     assert len(json.dumps(task.error)) < 2 * (MESSAGE_LIMIT_BYTES + TRACEBACK_LIMIT_BYTES)
     with engine.database.transaction() as tx:
-        [listed] = reading.list_tasks(tx)
-        [found] = finding.find(tx, TaskFilter()).tasks
+        [listed] = tasks.list_tasks(tx)
+        [found] = search.find(tx, TaskFilter()).tasks
     for one in (listed, found):
         assert one.error == {name: value for name, value in task.error.items() if name != "traceback"}
         assert (one.input, one.output, one.checkpoint) == (None, None, None)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import redis
 
-from core.cache import RedisCache, RedisSession
-from core.errors import ConfigurationError, SubmissionError, Unavailable
-from core.keys import Keys
-from core.redis_client import connect_redis, reaching_redis
+from taskyard.core.errors import ConfigurationError, SubmissionError, Unavailable
+from taskyard.core.redis.cache import RedisCache, RedisSession
+from taskyard.core.redis.connection import connect_redis, reaching_redis
+from taskyard.core.redis.keys import Keys
 from tests.integration.waiting import eventually
 
 VIEWERS = 12

@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from typer.testing import CliRunner
 
-from core import operators
-from core.errors import Busy, IllegalTransition, PermanentError
+from taskyard.core.errors import Busy, IllegalTransition, PermanentError
+from taskyard.core.submission import commands
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.cli.app import app
 from tests.engine import Engine, Payload
 from tests.gates import Gate
 from tests.servers import wait_until
-from worker.agents.context import TaskContext
-from worker.cli.app import app
 
 
 def echo(given: Payload, context: TaskContext) -> Payload:
@@ -241,7 +241,7 @@ def test_cancel_says_what_lives_on_and_cancels_it_when_asked(engine: Engine, gat
 def test_a_row_that_somebody_holds_keeps_only_its_own_task_from_being_cancelled(
     engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operators, "TREE_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(commands, "TREE_PATIENCE_SECONDS", 1.0)
     task_id, below = tree(engine, gate)
     with engine.database.transaction() as tx:
         tx.rows("SELECT id FROM tasks WHERE id = %(id)s FOR UPDATE", {"id": below[1]})

@@ -15,19 +15,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from core.config import Settings
-from core.database import Database, DriverTransaction, connect_engine, connect_leader
-from core.queue import Queue
-from core.redis_client import connect_redis
-from core.registry import registry
-from core.states import TaskState
-from core.store import reading, recovering, ticking
-from core.submission import Submitter
+from taskyard.core.config import Settings
+from taskyard.core.postgres.database import Database, DriverTransaction, connect_engine, connect_leader
+from taskyard.core.postgres.store import recovery, tasks, tick
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.states import TaskState
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.cli import exits
+from taskyard.worker.cli.app import app
+from taskyard.worker.process.user import user_name
 from tests.integration.waiting import eventually
 from tests.servers import REPOSITORY
-from worker.cli import exits
-from worker.cli.app import app
-from worker.cli.connections import user_name
 
 AGENT = "coder-1:b00t"
 NOBODY = "0199c0de-0000-7000-8000-000000000001"
@@ -67,28 +67,28 @@ def register(database: Database, *, types: list[str], tags: list[str]) -> None:
     agent = {"id": AGENT, "name": name, "boot_id": boot, "kind": "coder", "host": "[b]host[/b]", "pid": 1}
     with database.transaction() as tx:
         offer = {"types": types, "tags": tags, "max_concurrency": 3, "state": "online"}
-        recovering.register_agents(tx, [{**agent, **offer}])
+        recovery.register_agents(tx, [{**agent, **offer}])
 
 
 def complete(database: Database, task_id: str, output: object) -> None:
     with database.transaction() as tx:
-        [claimed] = ticking.claim(tx, [task_id], [AGENT])
-        ticking.start(tx, [(task_id, claimed.attempt, 1_790_000_000.0)])
-        done = ticking.Completion(task_id, claimed.attempt, json.dumps(output), 1_790_000_000.0, 0.25)
-        assert ticking.complete(tx, [done]) == {task_id}
+        [claimed] = tick.claim(tx, [task_id], [AGENT])
+        tick.start(tx, [(task_id, claimed.attempt, 1_790_000_000.0)])
+        done = tick.Completion(task_id, claimed.attempt, json.dumps(output), 1_790_000_000.0, 0.25)
+        assert tick.complete(tx, [done]) == {task_id}
 
 
 def fail(database: Database, task_id: str, message: str) -> None:
     error = json.dumps({"class": "permanent", "message": message, "traceback": f"Traceback\n  {message}"})
     with database.transaction() as tx:
-        [claimed] = ticking.claim(tx, [task_id], [AGENT])
-        end = ticking.Settlement(task_id, claimed.attempt, "failed", "failed", error=error, started_at=1_790_000_000.0)
-        assert ticking.settle(tx, [end])[2] == [task_id]
+        [claimed] = tick.claim(tx, [task_id], [AGENT])
+        end = tick.Settlement(task_id, claimed.attempt, "failed", "failed", error=error, started_at=1_790_000_000.0)
+        assert tick.settle(tx, [end])[2] == [task_id]
 
 
 def stored(database: Database, task_id: str) -> Any:
     with database.transaction() as tx:
-        return reading.get_task(tx, task_id)
+        return tasks.get_task(tx, task_id)
 
 
 def no_controls(text: str) -> bool:
@@ -246,7 +246,7 @@ def test_a_bad_line_is_named_and_what_was_stored_is_told(
     assert told == "2000 tasks are stored"
     assert error.startswith("error: line 2101: max_attempts: 0 is not accepted")
     with database.transaction() as tx:
-        assert reading.state_counts(tx) == {"pending": 2_000}
+        assert tasks.state_counts(tx) == {"pending": 2_000}
 
 
 def test_submissions_without_redis_are_accepted(
@@ -296,8 +296,8 @@ def leading(url: str, worker: str) -> Iterator[None]:
     connection = connect_leader(url)
     with connection.cursor() as cursor:
         tx = DriverTransaction(cursor)
-        assert recovering.try_lead(tx)
-        recovering.take_term(tx, worker)
+        assert recovery.try_lead(tx)
+        recovery.take_term(tx, worker)
     connection.commit()
     yield
     connection.close()
@@ -390,7 +390,7 @@ def test_logs(cli: Callable[..., Result], database: Database, submitter: Submitt
     assert cli("logs", task_id).stdout == "no attempt has logged anything\n"
     details = [json.dumps({"level": "stdout", "message": f"{n}\nline [b]\x1b"}) for n in range(600)]
     with database.transaction() as tx:
-        ticking.add_logs(tx, [(task_id, "log", 1, "agent:a", AGENT, detail) for detail in details])
+        tick.add_logs(tx, [(task_id, "log", 1, "agent:a", AGENT, detail) for detail in details])
     shown = cli("logs", task_id).stdout.splitlines()
     assert shown[0] == "older entries are left out: --all shows them"
     assert shown[1].endswith(" #1 stdout: 100")
@@ -407,7 +407,7 @@ def test_agents(cli: Callable[..., Result], database: Database) -> None:
     register(database, types=["code.*"], tags=["python"])
     assert "coder-1  online      3  code.*  python  [b]host[/b]  1" in cli("agents").stdout
     with database.transaction() as tx:
-        recovering.end_agents(tx, [(AGENT, "left")])
+        recovery.end_agents(tx, [(AGENT, "left")])
 
     assert json.loads(cli("agents", "--json").stdout) == []
     assert [agent["state"] for agent in json.loads(cli("agents", "--all", "--json").stdout)] == ["left"]

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from typer.testing import CliRunner, Result
 
-from core.config import Settings
-from core.database import Database
-from core.store import reading
-from worker.cli import exits
-from worker.cli.app import app
+from taskyard.core.config import Settings
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import tasks
+from taskyard.worker.cli import exits
+from taskyard.worker.cli.app import app
 
 Cli = Callable[..., Result]
 
@@ -38,7 +38,7 @@ def database(settings: Settings, cli: Cli) -> Iterator[Database]:
 
 def states(database: Database) -> dict[str, int]:
     with database.transaction() as tx:
-        return reading.state_counts(tx)
+        return tasks.state_counts(tx)
 
 
 def test_what_fits_is_cancelled_and_retried(cli: Cli, database: Database) -> None:

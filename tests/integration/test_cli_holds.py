@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 from typer.testing import CliRunner, Result
 
-from core.config import Settings
-from core.database import Database
-from core.store import recovering
+from taskyard.core.config import Settings
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import recovery
+from taskyard.worker.cli import exits
+from taskyard.worker.cli.app import app
+from taskyard.worker.process.user import user_name
 from tests.unit.ledger_support import info
-from worker.cli import exits
-from worker.cli.app import app
-from worker.cli.connections import user_name
 
 Cli = Callable[..., Result]
 
@@ -57,7 +57,7 @@ def test_a_held_agent_is_why_tasks_wait(cli: Cli, settings: Settings) -> None:
     database = Database(str(settings.database_url))
     agent = info("coder-1:a", types=["diagnostic.*"])
     with database.transaction() as tx:
-        recovering.register_agents(tx, [{f: getattr(agent, f) for f in agent.__struct_fields__} | {"state": "online"}])
+        recovery.register_agents(tx, [{f: getattr(agent, f) for f in agent.__struct_fields__} | {"state": "online"}])
     database.close()
     cli("submit", "diagnostic.noop")
     assert json.loads(cli("status", "--json").stdout)["lanes"][0]["why"] is None

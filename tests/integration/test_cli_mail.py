@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from typer.testing import CliRunner, Result
 
-from core.config import Settings
-from core.mail import PostOffice
-from core.messages import BODY_LIMIT_BYTES, BOX_LIMIT_BYTES, DEAD_LIMIT_BYTES, Mailbox
-from core.queue import Queue
-from core.redis_client import connect_redis
-from worker.cli.app import app
-from worker.monitor.mail import mail_families, mail_live
+from taskyard.core.config import Settings
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.mailbox import BODY_LIMIT_BYTES, BOX_LIMIT_BYTES, DEAD_LIMIT_BYTES, Mailbox
+from taskyard.core.redis.mailbox_admin import PostOffice
+from taskyard.worker.cli.app import app
+from taskyard.worker.monitor.mail import mail_families, mail_live
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_full_mailbox_keeps_its_dead_letters(
 ) -> None:
     bury(queue, "bob", 1)
     queue.mailbox("ann").send("ann", "bob", 2)
-    monkeypatch.setattr("core.mail.LENGTH_LIMIT", 1)
+    monkeypatch.setattr("taskyard.core.redis.mailbox_admin.LENGTH_LIMIT", 1)
     result = cli("redrive", "bob", "--json")
     assert result.exit_code == 1
     (reason,) = json.loads(result.stdout)["refused"]

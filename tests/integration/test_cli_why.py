@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from core.clock import Clock
-from core.config import Settings
-from core.registry import RetryPolicy
+from taskyard.core.clock import Clock
+from taskyard.core.config import Settings
+from taskyard.core.task_types.registry import RetryPolicy
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.cli.app import app
+from taskyard.worker.monitor import observer
+from taskyard.worker.monitor.monitor import Monitor
 from tests.engine import Engine, Payload, running_engine
 from tests.integration.test_engine_breaker import BrokenAgent
 from tests.servers import wait_until
-from worker.agents.context import TaskContext
-from worker.cli.app import app
-from worker.monitor import observer
-from worker.monitor.monitor import Monitor
 
 
 @pytest.fixture

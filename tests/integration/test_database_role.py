@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from core.connections import connect_driver
-from core.database import connect_engine
-from core.database_roles import prepare_role
-from core.embedded_postgres import DATABASE, ROLE, PostgresServer
-from core.migrations import migrate
+from taskyard.core.embedded.postgres import DATABASE, ROLE, PostgresServer
+from taskyard.core.embedded.postgres_role import prepare_role
+from taskyard.core.postgres.connections import connect_driver
+from taskyard.core.postgres.database import connect_engine
+from taskyard.core.postgres.migrations import migrate
 
 FORBIDDEN = (
     "COPY (SELECT 1) TO PROGRAM 'id'",

@@ -25,20 +25,21 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, RootModel
 
-from core.alert_kinds import KINDS
-from core.alert_rules import load_rules
-from core.config import Settings, load_settings
-from core.errors import ConfigurationError, ErrorClass, IllegalTransition
-from core.patterns import can_match_type
-from core.protocol import AgentInfo, Done, Hello, Run, decode_reports, encode
-from core.registry import Isolation, Registry, RetryPolicy, TaskType, registry, task_type
+from taskyard.core.alerts.kinds import KINDS
+from taskyard.core.alerts.rules import load_rules
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.errors import ConfigurationError, ErrorClass, IllegalTransition
+from taskyard.core.patterns import can_match_type
+from taskyard.core.protocol import AgentInfo, Done, Hello, Run, decode_reports, encode
+from taskyard.core.task_types.registry import Isolation, Registry, RetryPolicy, TaskType, registry, task_type
+from taskyard.worker.agents.known_types import known_types
+from taskyard.worker.agents.pool_config import load_pool
+from taskyard.worker.attempts.channel import AgentChannel
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.attempts.execution import context_of, execute, execute_async
+from taskyard.worker.dispatch.fleet_types import FleetTypes
 from tests.engine import Engine, InlineAgent
 from tests.servers import wait_until
-from worker.agents.channel import AgentChannel
-from worker.agents.context import TaskContext
-from worker.agents.execution import context_of, execute, execute_async
-from worker.agents.pool_config import load_pool
-from worker.fleet_types import FleetTypes, known_types
 
 CASES = int(os.environ.get("TASKYARD_TEST_DECLARATIONS", "25"))
 cases = settings(

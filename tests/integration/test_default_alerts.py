@@ -22,31 +22,31 @@ import orjson
 import psutil
 import pytest
 
-from core.alert_rules import DEFAULT_RULES
-from core.clock import Clock
-from core.config import ENV_PREFIX, Settings
-from core.database import connect_driver
-from core.errors import PermanentError
-from core.quarantine import Odd
-from core.registry import RetryPolicy
-from core.store.rolling import HOUR
+from taskyard.core.alerts.rules import DEFAULT_RULES
+from taskyard.core.clock import Clock
+from taskyard.core.config import ENV_PREFIX, Settings
+from taskyard.core.errors import PermanentError
+from taskyard.core.postgres.database import connect_driver
+from taskyard.core.postgres.store.rollups import HOUR
+from taskyard.core.redis.quarantine import Odd
+from taskyard.core.task_types.registry import RetryPolicy
+from taskyard.worker.agents.pool import Pool
+from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.dashboard_server import supervisor
+from taskyard.worker.dashboard_server.process import DashboardProcess
+from taskyard.worker.dashboard_server.supervisor import DashboardKeeper
+from taskyard.worker.devtools.prove.faulty_servers import FaultyRedis
+from taskyard.worker.dispatch.dispatcher import Dispatcher
+from taskyard.worker.duties.outcomes import Duties
+from taskyard.worker.monitor import observer
+from taskyard.worker.monitor.health import WorkerHealth
+from taskyard.worker.monitor.monitor import Monitor
+from taskyard.worker.monitor.observed import Observed
 from tests.browser.dashboards import free_port
 from tests.engine import Engine, Payload, RunningWorker, running_engine, set_agent_environment
 from tests.servers import wait_until
 from tests.webhooks import Hook, webhook_server
-from worker import dashboard_keeper
-from worker.agents.context import TaskContext
-from worker.agents.pool import Pool
-from worker.agents.pool_config import AgentSpec
-from worker.dashboard_keeper import DashboardKeeper
-from worker.dashboard_process import DashboardProcess
-from worker.dispatcher import Dispatcher
-from worker.duties import Duties
-from worker.health import WorkerHealth
-from worker.monitor import observer
-from worker.monitor.monitor import Monitor
-from worker.monitor.observed import Observed
-from worker.prove.faulty_servers import FaultyRedis
 
 SECRET = "not a secret"
 SECRET_ENV = "TASKYARD_TEST_WEBHOOK_SECRET"
@@ -488,9 +488,9 @@ def test_agents_unhealthy(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_dashboard_down(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its process is stopped, as by a debugger, and answers nobody."""
-    monkeypatch.setattr(dashboard_keeper, "DOWN_SECONDS", 4.0)
-    monkeypatch.setattr(dashboard_keeper, "ASK_SECONDS", 0.2)
-    monkeypatch.setattr(dashboard_keeper, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(supervisor, "DOWN_SECONDS", 4.0)
+    monkeypatch.setattr(supervisor, "ASK_SECONDS", 0.2)
+    monkeypatch.setattr(supervisor, "ANSWER_SECONDS", 1.0)
     settings = watch.engine.settings
     names = ("database_url", "redis_url", "namespace")
     environment = {f"{ENV_PREFIX}{name.upper()}": str(getattr(settings, name)) for name in names}

@@ -14,18 +14,18 @@ import redis
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from core.checks import Check, judge_database, judge_redis
-from core.config import Settings, load_settings
-from core.database import connect_engine
-from core.embedded import EmbeddedServers, Endpoints, resolve
-from core.embedded_postgres import ROLE, SUPERUSER
-from core.errors import ConfigurationError, Unavailable
-from core.migrations import migrate
-from core.pooler import Pooling
-from core.probes import DatabaseFacts, RedisFacts
-from core.redis_client import connect_redis
-from worker import doctor, room
-from worker.doctor import checks, require, server_checks
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.embedded.postgres import ROLE, SUPERUSER
+from taskyard.core.embedded.servers import EmbeddedServers, Endpoints, resolve
+from taskyard.core.errors import ConfigurationError, Unavailable
+from taskyard.core.health.checks import Check, judge_database, judge_redis
+from taskyard.core.health.probes import DatabaseFacts, RedisFacts
+from taskyard.core.postgres.database import connect_engine
+from taskyard.core.postgres.migrations import migrate
+from taskyard.core.postgres.pooler import Pooling
+from taskyard.core.redis.connection import connect_redis
+from taskyard.worker.doctor import report, room
+from taskyard.worker.doctor.report import checks, require, server_checks
 
 PASSWORD = "pa ss/w:rd@ä"
 GOOD_DATABASE = DatabaseFacts("18.1", 180001, "on", "on", False, True, Pooling.NONE)
@@ -311,7 +311,7 @@ def test_everything_is_fine(settings: Settings) -> None:
 def test_data_folder_not_writable(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    found = by_name(list(doctor.local_data_checks(tmp_path / "file" / "below")))
+    found = by_name(list(report.local_data_checks(tmp_path / "file" / "below")))
 
     assert not found["data folder"].ok
     assert "TASKYARD_DATA_DIR" in found["data folder"].advice
@@ -321,7 +321,7 @@ def test_data_folder_not_writable(settings: Settings, tmp_path: Path) -> None:
 def test_data_folder_closed(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
 
-    assert not by_name(list(doctor.local_data_checks(tmp_path / "closed")))["data folder"].ok
+    assert not by_name(list(report.local_data_checks(tmp_path / "closed")))["data folder"].ok
 
 
 def test_little_room_and_low_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,4 +368,4 @@ def test_a_temporary_folder_that_takes_no_file_is_a_problem(tmp_path: Path, monk
 def test_code_execution_for_everybody(host: str, allowed: bool, warned: bool) -> None:
     settings = load_settings(dashboard_host=host, allow_code_execution=allowed)
 
-    assert doctor.code_execution_check(settings).warning is warned
+    assert report.code_execution_check(settings).warning is warned

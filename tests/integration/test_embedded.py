@@ -17,20 +17,20 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from core.config import load_settings
-from core.database import connect_engine
-from core.embedded import EmbeddedServers, Endpoints, endpoints, resolve
-from core.embedded_host import processes_in, socket_folder
-from core.embedded_redis import RedisServer
-from core.errors import Unavailable
-from core.probes import database_answers, redis_answers
-from core.redis_client import connect_redis
+from taskyard.core.config import load_settings
+from taskyard.core.embedded.host import processes_in, socket_folder
+from taskyard.core.embedded.redis import RedisServer
+from taskyard.core.embedded.servers import EmbeddedServers, Endpoints, endpoints, resolve
+from taskyard.core.errors import Unavailable
+from taskyard.core.health.probes import database_answers, redis_answers
+from taskyard.core.postgres.database import connect_engine
+from taskyard.core.redis.connection import connect_redis
 from tests.servers import REPOSITORY, kill_all, wait_until
 
 USER = """
 import sys
 from pathlib import Path
-from core.embedded import EmbeddedServers
+from taskyard.core.embedded.servers import EmbeddedServers
 with EmbeddedServers(Path(sys.argv[1]), durable=False):
     print("started", flush=True)
     sys.stdin.read()

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from core import breaker
-from core.config import Settings
-from core.errors import ErrorClass
-from core.protocol import Done, Run
-from core.registry import RetryPolicy
+from taskyard.core.config import Settings
+from taskyard.core.errors import ErrorClass
+from taskyard.core.protocol import Done, Run
+from taskyard.core.scheduling import breaker
+from taskyard.core.task_types.registry import RetryPolicy
+from taskyard.worker.attempts.channel import AgentChannel
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.attempts.execution import failed
 from tests.engine import Engine, InlineAgent, Payload, running_engine
 from tests.servers import wait_until
-from worker.agents.channel import AgentChannel
-from worker.agents.context import TaskContext
-from worker.agents.execution import failed
 
 PROBE_SECONDS = 1.0
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.config import Settings
-from core.errors import PermanentError
-from core.messages import Mailbox
-from core.registry import RetryPolicy
+from taskyard.core.config import Settings
+from taskyard.core.errors import PermanentError
+from taskyard.core.redis.mailbox import Mailbox
+from taskyard.core.task_types.registry import RetryPolicy
+from taskyard.worker.attempts.context import TaskContext
 from tests.engine import Engine, Payload, running_engine
 from tests.servers import wait_until
-from worker.agents.context import TaskContext
 
 
 @pytest.fixture

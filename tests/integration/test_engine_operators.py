@@ -8,15 +8,15 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from core.config import Settings
-from core.errors import IllegalTransition, PermanentError, TaskNotFound
-from core.protocol import Done, Run, encode
-from core.queue import PAYLOAD
+from taskyard.core.config import Settings
+from taskyard.core.errors import IllegalTransition, PermanentError, TaskNotFound
+from taskyard.core.protocol import Done, Run, encode
+from taskyard.core.redis.broker import PAYLOAD
+from taskyard.worker.attempts.channel import AgentChannel
+from taskyard.worker.attempts.context import TaskContext
 from tests.engine import Engine, InlineAgent, Payload, RunningAgent
 from tests.gates import Gate
 from tests.servers import wait_until
-from worker.agents.channel import AgentChannel
-from worker.agents.context import TaskContext
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.config import Settings
-from core.registry import registry
+from taskyard.core.config import Settings
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.agents.pool_config import AgentSpec
 from tests import servers
 from tests.databases import Databases
 from tests.engine import Engine, engine_with_agent, running_engine, set_agent_environment
 from tests.servers import wait_until
-from worker.agents.pool_config import AgentSpec
 
 SPEC = AgentSpec("shared-1", "shared", ("process.*", "thread.*", "async.*", "diagnostic.*"), (), 3)
 

@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.config import Settings
-from core.database import Database
-from core.errors import IdempotencyConflict, SubmissionError, TaskNotFound, Unavailable
-from core.submission import Submitter, open_submitter
+from taskyard.core.config import Settings
+from taskyard.core.errors import IdempotencyConflict, SubmissionError, TaskNotFound, Unavailable
+from taskyard.core.postgres.database import Database
+from taskyard.core.submission.submit import Submitter, open_submitter
+from taskyard.worker.attempts.context import TaskContext
 from tests.engine import Engine, Payload, running_engine
 from tests.servers import wait_until
-from worker.agents.context import TaskContext
 
 
 def echo(given: Payload, context: TaskContext) -> Payload:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from core.store import finding
-from core.task_filter import TaskFilter
+from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.postgres.store import search
+from taskyard.worker.attempts.context import TaskContext
 from tests.engine import Engine, Payload
-from worker.agents.context import TaskContext
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_an_echo_is_what_was_handed_in_and_is_found_by_it(engine: Engine, value:
     assert ending.state == "completed", ending
     assert json.dumps(ending.output) == json.dumps(engine.task(task_id).input) == json.dumps(given)
     with engine.database.transaction() as tx:
-        found = finding.find(tx, TaskFilter(input_path="$.z == 1", output_path="$.a == 2"))
+        found = search.find(tx, TaskFilter(input_path="$.z == 1", output_path="$.a == 2"))
     assert [task.id for task in found.tasks] == [task_id]
 
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from core.errors import PermanentError, SubmissionError
-from core.json_values import read_json
-from core.messages import Mailbox
+from taskyard.core.errors import PermanentError, SubmissionError
+from taskyard.core.payload.json_literals import read_json
+from taskyard.core.redis.mailbox import Mailbox
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.cli.text import pretty_json
 from tests.engine import Engine, Payload
-from worker.agents.context import TaskContext
-from worker.cli.text import pretty_json
 
 EXAMPLES = int(os.environ.get("TASKYARD_TEST_EXACT_VALUES", "60"))
 NUMBERS = st.one_of(

@@ -18,19 +18,19 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.clock import Clock
-from core.config import Settings
-from core.errors import ConfigurationError, PermanentError
+from taskyard.core.clock import Clock
+from taskyard.core.config import Settings
+from taskyard.core.errors import ConfigurationError, PermanentError
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.dispatch.outcomes import Successes
+from taskyard.worker.dispatch.tick_reports import Tick
+from taskyard.worker.monitor import observer as observing
+from taskyard.worker.monitor.exporter import MOST_AT_ONCE, SLOW_SECONDS, Exporter
+from taskyard.worker.monitor.families import LABELS_LIMIT, Families, _bounded
+from taskyard.worker.monitor.monitor import Monitor
+from taskyard.worker.monitor.recent import OTHER, TYPES_COUNTED, Recent
 from tests.engine import Payload, running_engine
 from tests.servers import REPOSITORY, wait_until
-from worker.agents.context import TaskContext
-from worker.exporter import MOST_AT_ONCE, SLOW_SECONDS, Exporter
-from worker.monitor import observer as observing
-from worker.monitor.families import LABELS_LIMIT, Families, _bounded
-from worker.monitor.monitor import Monitor
-from worker.monitor.outcomes import Successes
-from worker.monitor.recent import OTHER, TYPES_COUNTED, Recent
-from worker.monitor.ticks import Tick
 
 DEPLOY = REPOSITORY / "deploy"
 NAMES = re.compile(r"\b(taskyard_[a-z0-9_]+|process_[a-z0-9_]+)\b")

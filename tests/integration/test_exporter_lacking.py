@@ -14,8 +14,8 @@ from tests.servers import REPOSITORY
 
 SERVER = """
 import os, resource, sys
-from core.config import load_settings
-from worker.exporter import Exporter
+from taskyard.core.config import load_settings
+from taskyard.worker.monitor.exporter import Exporter
 exporter = Exporter(load_settings(metrics_port=int(sys.argv[1])), [], health=list, readiness=list)
 exporter.start()
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))

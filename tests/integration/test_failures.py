@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from core.clock import Clock
-from core.database import Database
-from core.errors import SubmissionError
-from core.store import failures, operating
-from core.store.rolling import DAY, HOUR, LEVELS, MINUTE
+from taskyard.core.clock import Clock
+from taskyard.core.errors import SubmissionError
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import commands, failures
+from taskyard.core.postgres.store.rollups import DAY, HOUR, LEVELS, MINUTE
+from taskyard.worker.monitor.rollup import RollUp
 from tests.engine import Engine
 from tests.integration.recount import SPAN_SECONDS, START, failures_of, random_events, store
-from worker.monitor.rollup import RollUp
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_what_is_failed_now(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> 
         assert found[marks["dog"]].agents == {"a": found[marks["dog"]].attempts}
         assert found[marks["dog"]].tasks == 2
         assert found[marks["dog"]].example_task_id in ids[2:]
-        operating.retry(tx, ids[0], "ann", "")
+        commands.retry(tx, ids[0], "ann", "")
         assert failures.failed_now(tx, list(marks.values())) == {marks["cat"]: 1, marks["dog"]: 2}
         monkeypatch.setattr(failures, "MOST_FAILED", 1)
         assert failures.failed_now(tx, [marks["dog"]]) == {marks["dog"]: 1}

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.database import Database
-from core.errors import Busy, SubmissionError
-from core.store import asking, finding, reading
-from core.store.cursors import Cursor
-from core.store.finding import Found
-from core.task_filter import Sort, TaskFilter
-from core.task_ids import time_of
+from taskyard.core.errors import Busy, SubmissionError
+from taskyard.core.filters.search_filter import Sort, TaskFilter
+from taskyard.core.ids import time_of
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import search, search_query
+from taskyard.core.postgres.store import tasks as tasks_store
+from taskyard.core.postgres.store.cursors import Cursor
+from taskyard.core.postgres.store.search import Found
 from tests import made_tasks
 
 EXAMPLES = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -33,7 +34,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "FIRST_WINDOW", 3)
+    monkeypatch.setattr(search_query, "FIRST_WINDOW", 3)
 
 
 def fill(database: Database, made: list[dict[str, Any]]) -> None:
@@ -44,7 +45,7 @@ def fill(database: Database, made: list[dict[str, Any]]) -> None:
 
 def find(database: Database, only: TaskFilter, sort: Sort = Sort.NEWEST, **options: Any) -> Found:
     with database.transaction() as tx:
-        return finding.find(tx, only, sort=sort, **options)
+        return search.find(tx, only, sort=sort, **options)
 
 
 def pages(database: Database, only: TaskFilter, sort: Sort, **options: Any) -> list[Found]:
@@ -67,8 +68,8 @@ def test_a_search_finds_what_the_filter_says(
     fill(database, made)
     found = find(database, only, sort, limit=1000, budget_seconds=UNLIMITED_SECONDS)
     with database.transaction() as tx:
-        now = reading.now(tx)
-        count = finding.count_matching(tx, only, budget_seconds=UNLIMITED_SECONDS)
+        now = tasks_store.now(tx)
+        count = search.count_matching(tx, only, budget_seconds=UNLIMITED_SECONDS)
     assert ids(found) == made_tasks.expected(made, only, sort, now)
     assert (found.next, found.previous, found.is_complete) == (None, None, True)
     assert (count.count, count.is_exact) == (sum(made_tasks.matches(row, only) for row in made), True)
@@ -82,7 +83,7 @@ def test_pages_go_on_where_they_ended(
     fill(database, made)
     found = pages(database, only, sort, limit=limit, budget_seconds=UNLIMITED_SECONDS)
     with database.transaction() as tx:
-        now = reading.now(tx)
+        now = tasks_store.now(tx)
     assert ids(*found) == made_tasks.expected(made, only, sort, now)
     for earlier, later in itertools.pairwise(found):
         assert later.previous is not None
@@ -102,9 +103,9 @@ def test_a_search_without_time_goes_on_to_the_end(
     fill(database, made)
     found = pages(database, only, sort, limit=limit, budget_seconds=0.0)
     with database.transaction() as tx:
-        now = reading.now(tx)
+        now = tasks_store.now(tx)
     expected = made_tasks.expected(made, only, sort, now)
-    assert ids(*found) == expected if sort in finding.BY_AGE else sorted(ids(*found)) == sorted(expected)
+    assert ids(*found) == expected if sort in search.BY_AGE else sorted(ids(*found)) == sorted(expected)
     assert all(page.next is not None for page in found if not page.is_complete)
 
 
@@ -119,7 +120,7 @@ def test_ids_in_batches_are_those_that_match(
     place: str | None = None
     while True:
         with database.transaction() as tx:
-            batch, place = finding.next_ids(tx, only, after=place, limit=limit, budget_seconds=0.0)
+            batch, place = search.next_ids(tx, only, after=place, limit=limit, budget_seconds=0.0)
         assert len(batch) <= limit
         found += batch
         if place is None:
@@ -162,15 +163,15 @@ def test_a_search_that_has_no_time_says_how_far_it_got(database: Database) -> No
     oldest = find(database, TaskFilter(types=("none",)), Sort.OLDEST, budget_seconds=0.0)
     assert time_of(tasks(20)[2]["id"]) <= oldest.searched_to <= time_of(tasks(20)[3]["id"])
     with database.transaction() as tx:
-        count = finding.count_matching(tx, TaskFilter(types=("t",)), budget_seconds=0.0)
+        count = search.count_matching(tx, TaskFilter(types=("t",)), budget_seconds=0.0)
     assert (count.count, count.is_exact) == (3, False)
 
 
 def test_a_count_ends_where_it_is_to_end(database: Database) -> None:
     fill(database, tasks(5))
     with database.transaction() as tx:
-        assert [finding.count_matching(tx, TaskFilter(), at_most=most).count for most in (3, 5, 6)] == [3, 5, 5]
-        assert [finding.count_matching(tx, TaskFilter(), at_most=most).is_exact for most in (4, 5)] == [False, True]
+        assert [search.count_matching(tx, TaskFilter(), at_most=most).count for most in (3, 5, 6)] == [3, 5, 5]
+        assert [search.count_matching(tx, TaskFilter(), at_most=most).is_exact for most in (4, 5)] == [False, True]
 
 
 def test_a_whole_id_finds_that_task_alone(database: Database) -> None:
@@ -211,7 +212,7 @@ def test_what_fails_only_on_a_task_names_the_field(database: Database) -> None:
 
 def test_a_statement_that_takes_too_long_is_said_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(database, tasks(3000))
-    monkeypatch.setattr(asking, "STATEMENT_SECONDS", 0.001)
+    monkeypatch.setattr(search_query, "STATEMENT_SECONDS", 0.001)
     with pytest.raises(Busy, match="no answer in the time"):
         find(database, TaskFilter(text="x"), Sort.PRIORITY, budget_seconds=60.0)
 
@@ -219,7 +220,7 @@ def test_a_statement_that_takes_too_long_is_said_so(database: Database, monkeypa
 def test_a_limit_of_time_ends_with_the_search(database: Database) -> None:
     with database.transaction() as tx:
         before = tx.rows("SHOW statement_timeout", {})
-        finding.find(tx, TaskFilter())
+        search.find(tx, TaskFilter())
         assert tx.rows("SHOW statement_timeout", {}) == before
 
 
@@ -241,24 +242,24 @@ def test_a_cursor_is_of_its_order(database: Database) -> None:
 def test_facets_are_what_is_there(database: Database) -> None:
     fill(database, tasks(2, type="a.b", queue="reports", created_by="ann"))
     with database.transaction() as tx:
-        found = finding.facets(tx)
-    assert found == finding.Facets(("a.b",), ("reports",), (), ("ann",), ())
+        found = search.facets(tx)
+    assert found == search.Facets(("a.b",), ("reports",), (), ("ann",), ())
 
 
 def test_no_more_than_two_searches_by_path_run_at_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(search_query, "PATIENCE_SECONDS", 0.05)
     by_path = TaskFilter(input_path="$.a")
     with database.transaction() as one, database.transaction() as other:
-        with asking.bounded(one, by_path), asking.bounded(other, by_path):
+        with search_query.bounded(one, by_path), search_query.bounded(other, by_path):
             refused = pytest.raises(Busy, match="2 searches by input_path are running")
-            with database.transaction() as third, refused, asking.bounded(third, by_path, 0.05):
+            with database.transaction() as third, refused, search_query.bounded(third, by_path, 0.05):
                 pass
             assert find(database, TaskFilter(text="x")).tasks == ()  # others are no heavier for it
         for _ in range(3):  # each place is given back, also by one that is refused
             with (
                 database.transaction() as tx,
                 pytest.raises(SubmissionError),
-                asking.bounded(tx, TaskFilter(input_path="$[")),
+                search_query.bounded(tx, TaskFilter(input_path="$[")),
             ):
                 pass
         assert find(database, by_path).tasks == ()

@@ -14,15 +14,15 @@ from contextlib import contextmanager
 import psycopg2.extensions
 import pytest
 
-from core.cache import RedisCache
-from core.database import connect_driver
-from core.errors import Busy
-from core.explain import why
-from core.migrations import migrate
+from taskyard.core.errors import Busy
+from taskyard.core.explain import why
+from taskyard.core.postgres.database import connect_driver
+from taskyard.core.postgres.migrations import migrate
+from taskyard.core.redis.cache import RedisCache
+from taskyard.worker.attempts.context import TaskContext
 from tests.engine import Engine, Payload, RunningWorker
 from tests.gates import Gate
 from tests.servers import wait_until
-from worker.agents.context import TaskContext
 
 LOCK_SECONDS = float(os.environ.get("TASKYARD_TEST_LOCK_SECONDS", "1.5"))
 MODES = (
@@ -279,8 +279,8 @@ def test_why_names_who_holds_the_row(running: Engine, gate: Gate) -> None:
 def test_an_operator_waits_a_bounded_time_and_learns_for_whom(
     running: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.connections.LOCK_TIMEOUT_MS", 300)
-    monkeypatch.setattr("core.store.locking.LOCK_TIMEOUT_MS", 300)
+    monkeypatch.setattr("taskyard.core.postgres.connections.LOCK_TIMEOUT_MS", 300)
+    monkeypatch.setattr("taskyard.core.postgres.store.locks.LOCK_TIMEOUT_MS", 300)
     running.database.engine.dispose()
     task_id = running.submit("demo.gate")
     running.wait_for(task_id, "in_progress")
@@ -388,7 +388,7 @@ def test_a_term_that_can_not_begin_says_for_whom_it_waits(engine: Engine, statem
 
 
 def test_a_migration_gives_up_rather_than_hold_everybody_up(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.migrations.LOCK_TIMEOUT_MS", 300)
+    monkeypatch.setattr("taskyard.core.postgres.migrations.LOCK_TIMEOUT_MS", 300)
     with holding(engine, "DROP TABLE alembic_version", "SELECT 1"), pytest.raises(Busy):
         migrate(engine.settings.database_url)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw
 
-from core.database import queries
-from core.errors import SubmissionError
-from core.holds import HoldKind, HoldMode
-from core.protocol import Drain, Returned, Run, encode
-from core.queue import PAYLOAD
-from core.store import holding
+from taskyard.core.errors import SubmissionError
+from taskyard.core.postgres.database import queries
+from taskyard.core.postgres.store import holds
+from taskyard.core.protocol import Drain, Returned, Run, encode
+from taskyard.core.redis.broker import PAYLOAD
+from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from tests.engine import Engine, RunningWorker
 from tests.gates import Gate
 from tests.servers import wait_until
@@ -21,12 +21,12 @@ LANES = [(HoldKind.QUEUE, "reports"), (HoldKind.TYPE, "demo.gate")]
 
 def hold(engine: Engine, kind: HoldKind, name: str, mode: HoldMode = PAUSED, reason: str = "the disk is full") -> bool:
     with engine.database.transaction() as tx:
-        return holding.hold(tx, kind, name, mode, "somebody", reason)
+        return holds.hold(tx, kind, name, mode, "somebody", reason)
 
 
 def release(engine: Engine, kind: HoldKind, name: str) -> bool:
     with engine.database.transaction() as tx:
-        return holding.release(tx, kind, name, "somebody", "")
+        return holds.release(tx, kind, name, "somebody", "")
 
 
 def until_noticed(worker: RunningWorker) -> None:

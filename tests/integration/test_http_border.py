@@ -14,10 +14,10 @@ import pytest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from core.config import load_settings
+from taskyard.core.config import load_settings
+from taskyard.worker.monitor.exporter import Exporter
 from tests.browser.dashboards import Dashboard, free_port
 from tests.dashboard.conftest import NOBODY_URLS
-from worker.exporter import Exporter
 
 CASES = int(os.environ.get("TASKYARD_TEST_HTTP_CASES", "80"))
 SEED = int(os.environ.get("TASKYARD_TEST_HTTP_SEED", "11"))

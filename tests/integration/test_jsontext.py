@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DataError
 
-from core.jsontext import MAX_SCALE, refusal
+from taskyard.core.payload.storable_json import MAX_SCALE, refusal
 
 LIMIT = 1 << 20
 

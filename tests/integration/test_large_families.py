@@ -12,15 +12,15 @@ import psutil
 import psycopg2.extensions
 import pytest
 
-from core.database import Database, DriverTransaction, connect_leader
-from core.models import Lane
-from core.placement import AgentSlots, Candidate
-from core.store import dependants, recovering, ticking
-from core.store.dependants import Ended
-from core.store.ticking import Settlement
+from taskyard.core.models import Lane
+from taskyard.core.postgres.database import Database, DriverTransaction, connect_leader
+from taskyard.core.postgres.store import dependants, recovery, tick
+from taskyard.core.postgres.store.dependants import Ended
+from taskyard.core.postgres.store.tick import Settlement
+from taskyard.core.scheduling.placement import AgentSlots, Candidate
+from taskyard.worker.dispatch.batch import Batch, Committed
+from taskyard.worker.dispatch.committer import commit
 from tests.engine import Engine
-from worker.batch import Batch, Committed
-from worker.committer import commit
 
 FAMILY = int(os.environ.get("TASKYARD_TEST_FAMILY", "4000"))
 WHOLE_SECONDS = 2.0
@@ -185,10 +185,10 @@ def test_what_a_slice_left_is_found_without_any_memory(
     insert(database, state, 0, 0)
     one_parent(database)
     for _ in range(1 + FAMILY // dependants.SLICE):
-        found = commit(leader(), Batch(parents_after=recovering.NIL)).found_ended
+        found = commit(leader(), Batch(parents_after=recovery.NIL)).found_ended
         commit(leader(), Batch(ended=found))
     assert count(database, to_state) == FAMILY
-    assert not commit(leader(), Batch(parents_after=recovering.NIL)).found_ended
+    assert not commit(leader(), Batch(parents_after=recovery.NIL)).found_ended
 
 
 def test_a_parent_that_is_retried_keeps_the_children_that_are_left(database: Database, leader: Leader) -> None:
@@ -264,8 +264,8 @@ def test_the_look_at_what_agents_hold_is_linear(database: Database, leader: Lead
     watch = Watch(leader)
     with leader().cursor() as cursor:
         tx = DriverTransaction(cursor)
-        assert recovering.not_held(tx, [(task_id(n), 1 + n % 2) for n in range(1, FAMILY + 1)])
-        assert len(ticking.still_current(tx, [(task_id(n), 1) for n in range(1, FAMILY + 1)])) == FAMILY
+        assert recovery.not_held(tx, [(task_id(n), 1 + n % 2) for n in range(1, FAMILY + 1)])
+        assert len(tick.still_current(tx, [(task_id(n), 1) for n in range(1, FAMILY + 1)])) == FAMILY
     leader().commit()
     watch.judge("claims compared")
 

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from core.errors import ErrorClass
+from taskyard.core.errors import ErrorClass
+from taskyard.worker.attempts.context import TaskContext
 from tests.engine import Engine, Payload
 from tests.servers import wait_until
-from worker.agents.context import TaskContext
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from core.errors import ErrorClass
+from taskyard.core.errors import ErrorClass
 from tests import memory_types
 from tests.integration.slot_bench import Bench
 from tests.integration.waiting import eventually

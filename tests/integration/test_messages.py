@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import redis
 
-from core.errors import SubmissionError, Unavailable
-from core.keys import Keys
-from core.mail import Letter, PostOffice
-from core.message import Message
-from core.messages import BODY_LIMIT_BYTES, DEAD_LETTER_LIMIT, GROUP, Mailbox
-from core.redis_client import SOCKET_TIMEOUT_SECONDS, connect_redis
+from taskyard.core.errors import SubmissionError, Unavailable
+from taskyard.core.redis.connection import SOCKET_TIMEOUT_SECONDS, connect_redis
+from taskyard.core.redis.keys import Keys
+from taskyard.core.redis.mailbox import BODY_LIMIT_BYTES, DEAD_LETTER_LIMIT, GROUP, Mailbox
+from taskyard.core.redis.mailbox_admin import Letter, PostOffice
+from taskyard.core.redis.message import Message
 from tests.integration.waiting import eventually
 
 

@@ -8,20 +8,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from core import metrics
-from core.cache import RedisCache
-from core.clock import Clock
-from core.config import Settings
-from core.errors import PermanentError
-from core.live import TTL_SECONDS, Live, read_live
-from core.registry import RetryPolicy
-from core.store.rolling import HOUR
+from taskyard.core.clock import Clock
+from taskyard.core.config import Settings
+from taskyard.core.errors import PermanentError
+from taskyard.core.postgres.store import history
+from taskyard.core.postgres.store.rollups import HOUR
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.task_types.registry import RetryPolicy
+from taskyard.core.telemetry.live_snapshot import TTL_SECONDS, Live, read_live
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.monitor import observer as observing
+from taskyard.worker.monitor.monitor import Monitor
+from taskyard.worker.monitor.observed import Observed
 from tests.engine import Engine, Payload, running_engine
 from tests.servers import wait_until
-from worker.agents.context import TaskContext
-from worker.monitor import observer as observing
-from worker.monitor.monitor import Monitor
-from worker.monitor.observed import Observed
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_samples_reach_the_database(engine: Engine, monitor: Monitor) -> None:
     with engine.database.transaction() as tx:
         now = Clock().now().timestamp()
         found = {
-            source: {(name, metric): mean for _, name, metric, mean, _, _ in metrics.samples(tx, source, 0, now, HOUR)}
+            source: {(name, metric): mean for _, name, metric, mean, _, _ in history.samples(tx, source, 0, now, HOUR)}
             for source in ("host", "process", "postgresql", "redis", "agent", "dispatcher")
         }
         led = tx.rows("SELECT count FROM metric_samples WHERE source = 'service' AND metric = 'led_minutes'", {})

@@ -8,14 +8,14 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from core.cache import RedisCache
-from core.config import Settings
-from core.live import write_live
-from core.queue import Queue
-from core.redis_client import connect_redis
+from taskyard.core.config import Settings
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.telemetry.live_snapshot import write_live
+from taskyard.worker.agents import namesakes
+from taskyard.worker.agents.namesakes import Namesakes
 from tests.dashboard.snapshots import agent, snapshot
-from worker.agents import namesakes
-from worker.agents.namesakes import Namesakes
 
 OWN = {"builder": "builder:b1"}
 

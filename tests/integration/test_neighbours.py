@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from core import explain
-from core.cache import RedisCache
-from core.models import AuditEvent
+from taskyard.core import explain
+from taskyard.core.models import AuditEvent
+from taskyard.core.redis.cache import RedisCache
+from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.attempts.channel import FIRST_LINES, LAST_LINES
 from tests import servers
 from tests.databases import Databases
 from tests.engine import Engine, engine_with_agent
 from tests.servers import wait_until
-from worker.agents.channel import FIRST_LINES, LAST_LINES
-from worker.agents.pool_config import AgentSpec
 
 ISOLATIONS = ("thread", "process", "async")
 

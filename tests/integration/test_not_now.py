@@ -12,23 +12,23 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from core.config import load_settings
-from core.database import Database
-from core.embedded import Endpoints
-from core.errors import Unavailable
-from core.hints import Hints
-from core.protocol import Gone, Progress, Restart
-from core.queue import Queue
-from core.redis_client import connect_redis, reaching_redis
-from core.redis_errors import says_later
-from core.store import reading
-from core.submission import Submitter
+from taskyard.core.config import load_settings
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.errors import Unavailable
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import tasks
+from taskyard.core.protocol import Gone, Progress, Restart
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis, reaching_redis
+from taskyard.core.redis.errors import says_later
+from taskyard.core.submission.queue_notifier import Hints
+from taskyard.core.submission.submit import Submitter
+from taskyard.worker.agents.pool import Pool
+from taskyard.worker.devtools.prove.faulty_servers import FaultyPostgres, FaultyRedis
+from taskyard.worker.dispatch import dispatcher
 from tests.databases import Databases
 from tests.engine import Engine, running_engine
 from tests.servers import wait_until
-from worker import dispatcher
-from worker.agents.pool import Pool
-from worker.prove.faulty_servers import FaultyPostgres, FaultyRedis
 
 SCRIPT_5 = "ERR Error running script (call to f_2aa4): @user_script:4: @user_script: 4: -"
 SCRIPT_6 = "ERR Error running script (call to f_2aa4): @user_script:4: "
@@ -194,10 +194,10 @@ def test_all_that_is_told_after_a_commit_fails_silently(yard: Yard, caplog: pyte
         submitter.operators.retry_many([one], actor="me", reason="r")
         assert proxy.refused > 5
         with engine.database.transaction() as tx:
-            assert reading.get_task(tx, many[0]).state == "cancelled"
+            assert tasks.get_task(tx, many[0]).state == "cancelled"
         proxy.allow()
         submitter.operators.cancel_many([one], actor="me", reason="r")
-    warnings = [record for record in caplog.records if record.name == "core.hints"]
+    warnings = [record for record in caplog.records if record.name == "taskyard.core.submission.queue_notifier"]
     assert len(warnings) == 2, "said once for each kind of trouble"
 
 

@@ -5,10 +5,10 @@ from contextlib import closing
 import pytest
 import sqlalchemy as sa
 
-from core.database import Database, connect_engine
-from core.errors import SubmissionError
-from core.registry import registry
-from core.submission import Submitter
+from taskyard.core.errors import SubmissionError
+from taskyard.core.postgres.database import Database, connect_engine
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import registry
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_scheduled_and_blocked_tasks_count(submitter):
 
 
 def test_without_a_limit_nothing_is_asked(engine, monkeypatch):
-    from core.store import pending_limits
+    from taskyard.core.postgres.store import pending_limits
 
     monkeypatch.setattr(pending_limits, "queries", None)
     with closing(Database(engine.settings.database_url)) as database:

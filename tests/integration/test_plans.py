@@ -13,13 +13,13 @@ from typing import Any
 import psycopg2.extensions
 import pytest
 
-from core.database import Database, DriverTransaction, connect_leader, queries
-from core.event_filter import EventFilter
-from core.registry import registry
-from core.states import TaskState
-from core.store import asking, auditing, seeding, submitting
-from core.task_filter import Sort, TaskFilter
-from core.validation import Limits, validate_submission
+from taskyard.core.filters.audit_filter import EventFilter
+from taskyard.core.filters.search_filter import Sort, TaskFilter
+from taskyard.core.postgres.database import Database, DriverTransaction, connect_leader, queries
+from taskyard.core.postgres.store import audit, search_query, seed, submission
+from taskyard.core.states import TaskState
+from taskyard.core.submission.validate import Limits, validate_submission
+from taskyard.core.task_types.registry import registry
 
 ROWS = 3_000
 VALUES = {
@@ -75,7 +75,7 @@ def leader(database_url: str) -> Iterator[psycopg2.extensions.connection]:
         for _ in range(ROWS)
     ]
     with database.transaction() as tx:
-        submitting.copy(tx, submissions)
+        submission.copy(tx, submissions)
     database.close()
     yield connection
     connection.close()
@@ -118,7 +118,7 @@ def history(database_url: str) -> Iterator[Database]:
     """Tasks that ended, some of them failed; nothing is open."""
     database = Database(database_url)
     with database.transaction() as tx:
-        seeding.seed(tx, HISTORY, datetime.now(UTC).timestamp() - 7200, 3600.0, 0.5)
+        seed.seed(tx, HISTORY, datetime.now(UTC).timestamp() - 7200, 3600.0, 0.5)
         other = "UPDATE tasks SET error = error || '{\"fingerprint\": \"f1\"}' WHERE error->>'class' = 'crashed'"
         tx.rows(other, {})
     yield database
@@ -128,11 +128,11 @@ def history(database_url: str) -> Iterator[Database]:
 @pytest.mark.parametrize("is_analyzed", [True, False])
 @pytest.mark.parametrize("index", INDEXES)
 def test_searches_are_cut_out_of_an_index(history: Database, index: str, is_analyzed: bool):
-    statement = asking.assembled(queries("finding")["edge"]).replace("<direction>", "DESC")
+    statement = search_query.assembled(queries("search")["edge"]).replace("<direction>", "DESC")
     with history.transaction() as tx:
         if is_analyzed:
             tx.rows("ANALYZE tasks", {})
-        asked = asking.parameters_of(INDEXES[index], datetime.now(UTC), Sort.NEWEST)
+        asked = search_query.parameters_of(INDEXES[index], datetime.now(UTC), Sort.NEWEST)
         [(explained,)] = tx.rows(f"EXPLAIN (FORMAT JSON, ANALYZE) {statement}", {**asked, "size": 100})
     plan = explained[0]["Plan"]
     used = {node.get("Index Name") for node in _nodes(plan)} - {None}
@@ -145,7 +145,7 @@ def test_what_people_did_is_found_by_an_index(history: Database, only: EventFilt
     with history.transaction() as tx:
         tx.rows("INSERT INTO task_events (event, actor) VALUES ('paused', 'ann')", {})
         tx.rows("ANALYZE task_events", {})
-        asked, low, high = auditing.asked_of(tx, only, None)
+        asked, low, high = audit.asked_of(tx, only, None)
         parameters = {**asked, "low": low, "high": high, "limit": 100}
         [(explained,)] = tx.rows(f"EXPLAIN (FORMAT JSON, ANALYZE) {queries('auditing')['entries']}", parameters)
     visited = [_rows_of(node) for node in _nodes(explained[0]["Plan"]) if "Relation Name" in node]

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import redis
 
-from core.embedded_redis import RedisServer
-from core.errors import Unavailable
-from core.models import Lane, Waiting
-from core.placement import score
-from core.protocol import Cancel, Welcome, decode_orders, encode
-from core.queue import WAKE_LIMIT, Publication, Queue, StaleEpoch
-from core.redis_client import connect_redis, reaching_redis
-from core.states import Priority
+from taskyard.core.embedded.redis import RedisServer
+from taskyard.core.errors import Unavailable
+from taskyard.core.models import Lane, Waiting
+from taskyard.core.protocol import Cancel, Welcome, decode_orders, encode
+from taskyard.core.redis.broker import WAKE_LIMIT, Publication, Queue, StaleEpoch
+from taskyard.core.redis.connection import connect_redis, reaching_redis
+from taskyard.core.scheduling.placement import score
+from taskyard.core.states import Priority
 from tests.servers import wait_until
 from tests.unit.ledger_support import task_id
 

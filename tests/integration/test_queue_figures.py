@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.config import Settings
-from core.database import Database
-from core.holds import HoldKind, HoldMode
-from core.queue_figures import WINDOWS_MINUTES
-from core.store import holding, queue_figures
+from taskyard.core.config import Settings
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import holds, queue_figures
+from taskyard.core.scheduling.holds import HoldKind, HoldMode
+from taskyard.core.telemetry.queue_figures import WINDOWS_MINUTES
+from taskyard.worker.monitor.rollup import RollUp
 from tests.integration.recount import SPAN_SECONDS, START, random_events, store
-from worker.monitor.rollup import RollUp
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def test_rates_of_every_queue_equal_a_recount(database: Database) -> None:
 def test_holds_and_policies_are_there(database: Database, settings: Settings) -> None:
     chosen = settings.model_copy(update={"placement_by_queue": {"reports": "priority"}})
     with database.transaction() as tx:
-        holding.hold(tx, HoldKind.QUEUE, "ci", HoldMode.PAUSED, "ann", "broken")
-        found = queue_figures.queue_figures(tx, None, chosen, START)
+        holds.hold(tx, HoldKind.QUEUE, "ci", HoldMode.PAUSED, "ann", "broken")
+        found = queue_figures.queue_figures(tx, None, chosen.placement_of, chosen.placement_by_queue, START)
     assert [(one.queue, one.policy, one.hold and one.hold.reason) for one in found] == [
         ("ci", "least_loaded", "broken"),
         ("reports", "priority", None),

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from core.config import load_settings
-from core.mail import PostOffice
-from core.messages import LENGTH_LIMIT
-from core.models import Task
-from core.registry import registry
+from taskyard.core.config import load_settings
+from taskyard.core.models import Task
+from taskyard.core.redis.mailbox import LENGTH_LIMIT
+from taskyard.core.redis.mailbox_admin import PostOffice
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.agents.agent_mail import HELD_LIMIT
+from taskyard.worker.agents.pool_config import AgentSpec
 from tests import servers
 from tests.databases import Databases
 from tests.engine import Engine, running_engine, set_agent_environment
 from tests.servers import wait_until
-from worker.agents.agent_mail import HELD_LIMIT
-from worker.agents.pool_config import AgentSpec
 
 SPEC = AgentSpec("reader-1", "reader", ("mail.*", "diagnostic.*"), (), 3)
 every_isolation = pytest.mark.parametrize("isolation", ["process", "thread", "coroutine"])

@@ -13,22 +13,22 @@ from pathlib import Path
 
 import pytest
 
-from core.config import Settings
-from core.errors import SubmissionError, Unavailable
-from core.keys import Keys
-from core.recent_log import LINES_KEPT, TTL_SECONDS, LogLine, RecentLog
-from core.redis_client import connect_redis
+from taskyard.core.config import Settings
+from taskyard.core.errors import SubmissionError, Unavailable
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.keys import Keys
+from taskyard.core.redis.log_tail import LINES_KEPT, TTL_SECONDS, LogLine, RecentLog
+from taskyard.worker.logging import shipping
+from taskyard.worker.logging.shipping import LogShipper
 from tests.servers import REPOSITORY, wait_until
-from worker import log_shipping
-from worker.log_shipping import LogShipper
 
 PROGRAM = """
 import sys
 import structlog
-from core.keys import Keys
-from core.recent_log import RecentLog
-from core.redis_client import connect_redis
-from worker.logs import configure_logs
+from taskyard.core.redis.keys import Keys
+from taskyard.core.redis.log_tail import RecentLog
+from taskyard.core.redis.connection import connect_redis
+from taskyard.worker.logging.setup import configure_logs
 
 shipper = configure_logs("info")
 log = structlog.get_logger()
@@ -122,7 +122,7 @@ def test_redis_away_holds_nobody_up_and_is_told_later(shipper: LogShipper, recen
 
 
 def test_what_does_not_fit_is_counted(shipper: LogShipper, monkeypatch: pytest.MonkeyPatch, recent: RecentLog) -> None:
-    monkeypatch.setattr(log_shipping, "MOST_WAITING", 3)
+    monkeypatch.setattr(shipping, "MOST_WAITING", 3)
     for number in range(5):
         event = {"event": "demo.line", "level": "info", "number": number}
         assert shipper(None, "info", event) is event

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from core import redis_usage
-from core.keys import Keys
-from core.redis_client import connect_redis
-from core.redis_usage import usage
+from taskyard.core.redis import usage as redis_usage
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.keys import Keys
+from taskyard.core.redis.usage import usage
 
 
 def test_keys_are_summed_up_by_kind(redis_url: str, namespace: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from core.store import relating
+from taskyard.core.postgres.store import related_tasks
+from taskyard.worker.attempts.context import TaskContext
 from tests.engine import Engine, Payload
-from worker.agents.context import TaskContext
 
 
 def test_children_are_what_the_handler_submitted(engine: Engine) -> None:
@@ -17,11 +17,11 @@ def test_children_are_what_the_handler_submitted(engine: Engine) -> None:
     one, other = engine.submit("demo.parent"), engine.submit("demo.parent")
     engine.wait_for_all([one, other])
     with engine.database.transaction() as tx:
-        found = relating.submitted_by(tx, one)
+        found = related_tasks.submitted_by(tx, one)
         assert [child.id for child in found] == engine.task(one).output["children"]
         assert {child.type for child in found} == {"demo.echo"}
-        assert len(relating.submitted_by(tx, one, limit=2)) == 2
-        assert relating.submitted_by(tx, found[0].id) == []
+        assert len(related_tasks.submitted_by(tx, one, limit=2)) == 2
+        assert related_tasks.submitted_by(tx, found[0].id) == []
 
 
 def test_dependants_are_what_waits(engine: Engine) -> None:
@@ -29,9 +29,9 @@ def test_dependants_are_what_waits(engine: Engine) -> None:
     child = engine.submit("demo.echo", after=[parent], title="later")
     grandchild = engine.submit("demo.echo", after=[child])
     with engine.database.transaction() as tx:
-        assert relating.waiting_for(tx, parent) == [(child, "demo.echo", "later", "blocked")]
-        assert [task.id for task in relating.waiting_for(tx, child)] == [grandchild]
-        assert relating.waiting_for(tx, grandchild) == []
+        assert related_tasks.waiting_for(tx, parent) == [(child, "demo.echo", "later", "blocked")]
+        assert [task.id for task in related_tasks.waiting_for(tx, child)] == [grandchild]
+        assert related_tasks.waiting_for(tx, grandchild) == []
 
 
 def test_similar_failures_are_the_newest_of_the_group(engine: Engine) -> None:
@@ -43,7 +43,7 @@ def test_similar_failures_are_the_newest_of_the_group(engine: Engine) -> None:
     with engine.database.transaction() as tx:
         tx.rows(fail, {"ids": ids[:3], "fingerprint": "f1"})
         tx.rows(fail, {"ids": ids[3:], "fingerprint": "f2"})
-        found = relating.similar_failures(tx, "f1", besides=ids[1])
+        found = related_tasks.similar_failures(tx, "f1", besides=ids[1])
         assert [(task.id, task.agent_id) for task in found] == [(ids[2], "coder-1:b"), (ids[0], "coder-1:b")]
-        assert [task.id for task in relating.similar_failures(tx, "f1", limit=1)] == [ids[2]]
-        assert relating.similar_failures(tx, "f3") == []
+        assert [task.id for task in related_tasks.similar_failures(tx, "f1", limit=1)] == [ids[2]]
+        assert related_tasks.similar_failures(tx, "f3") == []

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from core.config import Settings
-from core.database import Database
-from core.reports import FORMATS
-from worker.cli import exits, report
-from worker.cli.app import app
-from worker.seeding import seed
+from taskyard.core.config import Settings
+from taskyard.core.postgres.database import Database
+from taskyard.core.reports import FORMATS
+from taskyard.worker.cli import exits, report
+from taskyard.worker.cli.app import app
+from taskyard.worker.devtools.seed import seed
 
 NOW = datetime(2026, 3, 5, 12, 30, tzinfo=UTC)
 

@@ -15,17 +15,17 @@ import openpyxl
 import pytest
 from structlog.testing import capture_logs
 
-from core.clock import Clock, FakeClock
-from core.config import Settings, load_settings
-from core.database import Database
-from core.errors import ConfigurationError
-from core.reports.folder import list_reports, write_report
-from core.store import rolling
-from core.store.rolling import MINUTE
-from worker.jobs import jobs
-from worker.reporting import Reporting
-from worker.runtime import Worker
-from worker.seeding import seed
+from taskyard.core.clock import Clock, FakeClock
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import rollups
+from taskyard.core.postgres.store.rollups import MINUTE
+from taskyard.core.reports.folder import list_reports, write_report
+from taskyard.worker.app import Worker
+from taskyard.worker.devtools.seed import seed
+from taskyard.worker.maintenance.reporting import Reporting
+from taskyard.worker.schedule import jobs
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 MONDAY = TODAY - timedelta(days=TODAY.weekday())
@@ -47,8 +47,8 @@ def folder(settings: Settings) -> Path:
 
 def counted_until(database: Database, until: datetime) -> None:
     with database.transaction() as tx:
-        rolling.progress(tx, MINUTE)
-        rolling.note_progress(tx, MINUTE, until.timestamp())
+        rollups.progress(tx, MINUTE)
+        rollups.note_progress(tx, MINUTE, until.timestamp())
 
 
 def duty(settings: Settings, database: Database, now: datetime, **changes: Any) -> Reporting:
@@ -163,7 +163,7 @@ def test_the_worker_does_it_only_while_it_leads() -> None:
 
 def test_it_is_one_of_the_duties() -> None:
     worker = MagicMock()
-    [job] = [job for job in jobs(worker) if job.run is worker.write_reports]
+    [job] = [job for job in jobs(worker, worker.dispatcher, worker.monitor) if job.run is worker.write_reports]
     assert job.every_seconds <= 3600
 
 

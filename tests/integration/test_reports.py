@@ -13,17 +13,18 @@ import psycopg2.errors
 import pytest
 from pypdf import PdfReader
 
-from core.clock import Clock
-from core.config import Settings
-from core.database import Database
-from core.errors import SubmissionError
-from core.reports import FORMATS, Report, gather, render
-from core.store import rolling
-from core.store.rolling import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES, Sample
+from taskyard.core.clock import Clock
+from taskyard.core.config import Settings
+from taskyard.core.errors import SubmissionError
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import rollups
+from taskyard.core.postgres.store.rollups import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES, Sample
+from taskyard.core.reports import FORMATS, Report, render
+from taskyard.core.reports.data import gather
+from taskyard.worker.devtools.seed import seed
+from taskyard.worker.monitor.rollup import RollUp
 from tests.integration.recount import SPAN_SECONDS, failures_of, random_events, store
 from tests.unit.report_support import HOSTILE
-from worker.monitor.rollup import RollUp
-from worker.seeding import seed
 
 START = Clock().now().timestamp() // DAY * DAY - 2 * HOUR - DAY  # two hours before midnight
 NOW = START + SPAN_SECONDS
@@ -138,8 +139,8 @@ def test_old_times_are_read_from_what_is_kept_of_them(database: Database) -> Non
     start = START // DAY * DAY - 40 * DAY
     events = counted(database, random_events(random.Random(1), start, start + 40 * DAY))
     with database.transaction() as tx:
-        rolling.prune(tx, MINUTE, start + 33 * DAY)
-        rolling.prune(tx, TEN_MINUTES, start + 30 * DAY)
+        rollups.prune(tx, MINUTE, start + 33 * DAY)
+        rollups.prune(tx, TEN_MINUTES, start + 30 * DAY)
     for since, length, unit in ((39.25, 0.5, MINUTE), (20.26, 1.5, HOUR), (33.5, 2.0, TEN_MINUTES)):
         begin = start + since * DAY
         report = made(database, begin, begin + length * DAY)
@@ -159,7 +160,7 @@ def test_availability_and_load_come_from_samples(database: Database) -> None:
             led = Sample(at, "service", "leader", "led_minutes", 1, 1.0, 1.0, 1.0)
             busy = [("running", 12.0), ("load_ratio", 3.0)]
             loads = [Sample(at, "agent", "coder", metric, 6, total, 0.0, 4.0) for metric, total in busy]
-            rolling.add_samples(tx, [led, *loads])
+            rollups.add_samples(tx, [led, *loads])
     report = made(database, since, end)
     assert report.now.availability == pytest.approx(0.75)
     assert report.before.availability is None, "before the first minute ever nothing was promised"
@@ -167,10 +168,10 @@ def test_availability_and_load_come_from_samples(database: Database) -> None:
     assert made(database, since + HOUR, end).before.availability == pytest.approx(0.5)
     with database.transaction() as tx:
         for below, level in itertools.pairwise(LEVELS):
-            rolling.progress(tx, level)
-            rolling.roll_up(tx, level, below, since // DAY * DAY, end // DAY * DAY + DAY)
-            rolling.note_progress(tx, level, end)
-        rolling.prune(tx, MINUTE, end)
+            rollups.progress(tx, level)
+            rollups.roll_up(tx, level, below, since // DAY * DAY, end // DAY * DAY + DAY)
+            rollups.note_progress(tx, level, end)
+        rollups.prune(tx, MINUTE, end)
     assert made(database, since, end).now.availability == pytest.approx(0.75)
 
 

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from core.config import Settings
-from core.database import Database, connect_driver
-from core.errors import Busy
-from core.states import TERMINAL, TaskState
-from core.store import dependants, pruning, recovering
+from taskyard.core.config import Settings
+from taskyard.core.errors import Busy
+from taskyard.core.postgres.database import Database, connect_driver
+from taskyard.core.postgres.store import dependants, recovery
+from taskyard.core.postgres.store import retention as retention_store
+from taskyard.core.states import TERMINAL, TaskState
+from taskyard.worker.cli import exits
+from taskyard.worker.cli.app import app
+from taskyard.worker.maintenance import retention
+from taskyard.worker.maintenance.retention import Removed, Retention
 from tests.unit.ledger_support import info
-from worker import retention
-from worker.cli import exits
-from worker.cli.app import app
-from worker.retention import Removed, Retention
 
 OLD_DAYS = 100
 NOW = datetime.now(UTC)
@@ -107,7 +108,7 @@ def test_a_row_that_somebody_holds_is_left_for_the_next_time(database: Database,
 def make_partition(database: Database, days_ago: int) -> str:
     day = NOW.date() - timedelta(days=days_ago)
     with database.transaction() as tx:
-        [name] = recovering.ensure_partitions(tx, day, days_ahead=0)
+        [name] = recovery.ensure_partitions(tx, day, days_ahead=0)
         tx.cursor.execute("INSERT INTO task_events (at, event, actor) VALUES (%s, 'x', 'y')", (f"{day} 12:00+00",))
     return name
 
@@ -165,7 +166,7 @@ def test_agents_that_left_are_forgotten(database: Database, keeper: Retention) -
         for name in ("here-1:a", "gone-1:a", "late-1:a"):
             agent = info(name)
             fields = {f: getattr(agent, f) for f in agent.__struct_fields__} | {"state": "online"}
-            recovering.register_agents(tx, [fields])
+            recovery.register_agents(tx, [fields])
         tx.cursor.execute("UPDATE agents SET state = 'left', left_at = %s WHERE id = 'gone-1:a'", (ago(8),))
         tx.cursor.execute("UPDATE agents SET state = 'left', left_at = %s WHERE id = 'late-1:a'", (ago(1),))
     assert prune(keeper)[0] == Removed(agents=1)
@@ -225,5 +226,5 @@ def test_dropping_waits_no_longer_than_it_may(settings: Settings, database: Data
     with other.cursor() as cursor:
         cursor.execute("INSERT INTO task_events (event, actor) VALUES ('x', 'y')")
         with pytest.raises(Busy), database.transaction() as tx:
-            pruning.drop_partition(tx, name, 10)
+            retention_store.drop_partition(tx, name, 10)
     other.close()

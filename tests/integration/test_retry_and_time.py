@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.bulk import Action, Bulk, Operation, preview
-from core.errors import IllegalTransition, PermanentError, TransientError
-from core.retry_policy import RetryPolicy
-from core.task_filter import TaskFilter
+from taskyard.core.errors import IllegalTransition, PermanentError, TransientError
+from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.submission.bulk import Action, Bulk, Operation, preview
+from taskyard.core.task_types.retry_policy import RetryPolicy
+from taskyard.worker.attempts.context import TaskContext
 from tests.engine import Engine, Payload
 from tests.servers import wait_until
-from worker.agents.context import TaskContext
 
 TOMORROW = datetime.now(UTC) + timedelta(days=1)
 ME = {"actor": "me", "reason": "again"}

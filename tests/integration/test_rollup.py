@@ -11,15 +11,14 @@ from typing import Any
 
 import pytest
 
-from core import metrics
-from core.database import Database, connect_driver
-from core.errors import Unavailable
-from core.histograms import Histogram
-from core.store import rolling
-from core.store.rolling import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES, Sample
+from taskyard.core.errors import Unavailable
+from taskyard.core.postgres.database import Database, connect_driver
+from taskyard.core.postgres.store import history, rollups
+from taskyard.core.postgres.store.rollups import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES, Sample
+from taskyard.core.telemetry.histogram import Histogram
+from taskyard.worker.monitor.rollup import RollUp
 from tests.integration.recount import SPAN_SECONDS, START, assert_equal, random_events, recount, rolled, store
 from tests.servers import wait_until
-from worker.monitor.rollup import RollUp
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def test_equals_a_recount_after_random_restarts(database: Database, seed: int, m
     events = random_events(draw, START, START + SPAN_SECONDS)
     store(database, events)
     restarts = 0
-    real = rolling.note_progress
+    real = rollups.note_progress
     left = itertools.count()
 
     def note_progress(*arguments: Any) -> None:
@@ -47,7 +46,7 @@ def test_equals_a_recount_after_random_restarts(database: Database, seed: int, m
             raise Interrupted  # between the counting and the commit
         real(*arguments)
 
-    monkeypatch.setattr(rolling, "note_progress", note_progress)
+    monkeypatch.setattr(rollups, "note_progress", note_progress)
     while True:
         duty = RollUp(database)
         duty._minutes_at_once = draw.randrange(1, 100)
@@ -67,7 +66,7 @@ def test_stops_when_told_and_goes_on_later(database: Database) -> None:
     allowed = iter([True, True, False, False])
     RollUp(database).run(lambda: next(allowed))
     with database.transaction() as tx:
-        assert rolling.levels(tx)[MINUTE] < START + SPAN_SECONDS
+        assert rollups.levels(tx)[MINUTE] < START + SPAN_SECONDS
     RollUp(database).run(lambda: True)
     assert_equal(database, events)
 
@@ -97,7 +96,7 @@ def test_a_minute_waits_for_transactions_that_can_add_to_it(database: Database, 
 
         def settled_until(**patience: float) -> float:
             with database.transaction() as tx:
-                return rolling.settled_until(tx, **patience)
+                return rollups.settled_until(tx, **patience)
 
         wait_until(lambda: settled_until() == pytest.approx(began, abs=1e-5))
         wait_until(lambda: settled_until(patience_seconds=1.0) > began + 0.1)  # it is not waited for for ever
@@ -120,30 +119,30 @@ def test_series_by_any_step_adds_up(database: Database) -> None:
     counted = [e for e in events if e["type"] is not None]
     with database.transaction() as tx:
         for step in (MINUTE, 10 * MINUTE, HOUR, DAY):
-            points = metrics.series(tx, START, until, step)
-            whole = metrics.total(points)
+            points = history.series(tx, START, until, step)
+            whole = history.total(points)
             assert all(point.at % step == 0 for point in points)
             assert whole.submitted == sum(e["event"] == "submitted" for e in counted)
             assert sum(whole.failures.values()) == sum(e["class"] is not None for e in counted)
             runs = Histogram.of(e["run_seconds"] for e in counted if e["run_seconds"] is not None)
             assert whole.run.counts == runs.counts
-        only = metrics.Filter(queue="other", type="a.b", agent="agent-1")
-        some = metrics.total(metrics.series(tx, START, until, HOUR, only, percentiles=False))
+        only = history.Filter(queue="other", type="a.b", agent="agent-1")
+        some = history.total(history.series(tx, START, until, HOUR, only, percentiles=False))
         assert some.completed == sum(
             (e["event"], e["queue"], e["type"], e["agent_id"]) == ("completed", "other", "a.b", "agent-1:boot")
             for e in counted
         )
-        rates = {(r.agent, r.type): r for r in metrics.reliability(tx, START, until)}
+        rates = {(r.agent, r.type): r for r in history.reliability(tx, START, until)}
         one = rates["agent-2", "c.d"]
         ended = [e for e in counted if (e["agent_id"], e["type"]) == ("agent-2:boot", "c.d") and e["run_seconds"]]
         assert one.completed == sum(e["event"] == "completed" for e in ended)
         assert one.failed == sum(e["event"] != "completed" for e in ended)
         assert one.mean_seconds == pytest.approx(sum(e["run_seconds"] for e in ended) / len(ended), rel=1e-5)
         starts = [START + ten * 600.0 for ten in range(SPAN_SECONDS // 600)]
-        slots = metrics.slots(tx, 600, starts)
+        slots = history.slots(tx, 600, starts)
         assert sum(slot.submitted for of_type in slots.values() for slot in of_type.values()) == whole.submitted
         assert sum(slot.ran for of_type in slots.values() for slot in of_type.values()) == runs.count
-        [first] = {metrics.first_seen(tx, START - DAY)["a.b"]}
+        [first] = {history.first_seen(tx, START - DAY)["a.b"]}
         assert first == START
 
 
@@ -153,10 +152,10 @@ def test_samples_are_added_up_and_rolled_up(database: Database) -> None:
         for minute in range(120):
             for value in (1.0, float(minute)):
                 at = START + minute * MINUTE
-                rolling.add_samples(tx, [Sample(at, "host", "here", "load", 1, value, value, value)])
+                rollups.add_samples(tx, [Sample(at, "host", "here", "load", 1, value, value, value)])
     RollUp(database).run(lambda: True)
     with database.transaction() as tx:
-        [first, second] = metrics.samples(tx, "host", START, START + 2 * HOUR, HOUR)
+        [first, second] = history.samples(tx, "host", START, START + 2 * HOUR, HOUR)
         assert first == (START, "here", "load", pytest.approx((60 + sum(range(60))) / 120), 0.0, 59.0)
         assert second[4:] == (1.0, 119.0)
 
@@ -166,17 +165,17 @@ def test_ten_minutes_wait_for_the_samples_of_their_last_minute(database: Databas
     roll_up = RollUp(database)
     with database.transaction() as tx:
         for level in LEVELS:
-            rolling.progress(tx, level)
-            rolling.note_progress(tx, level, until - DAY)
-        rolling.note_progress(tx, MINUTE, until)
+            rollups.progress(tx, level)
+            rollups.note_progress(tx, level, until - DAY)
+        rollups.note_progress(tx, MINUTE, until)
     roll_up._roll_above()
     with database.transaction() as tx:
-        assert rolling.levels(tx)[TEN_MINUTES] < until
-        rolling.add_samples(tx, [Sample(until - MINUTE, "host", "here", "cpu_percent", 6, 60.0, 5.0, 15.0)])
-        rolling.note_progress(tx, MINUTE, until + MINUTE)
+        assert rollups.levels(tx)[TEN_MINUTES] < until
+        rollups.add_samples(tx, [Sample(until - MINUTE, "host", "here", "cpu_percent", 6, 60.0, 5.0, 15.0)])
+        rollups.note_progress(tx, MINUTE, until + MINUTE)
     roll_up._roll_above()
     with database.transaction() as tx:
-        assert rolling.levels(tx)[TEN_MINUTES] == until
+        assert rollups.levels(tx)[TEN_MINUTES] == until
         [(count,)] = tx.rows("SELECT count FROM metric_samples WHERE level_seconds = 600", {})
     assert count == 6
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from core.config import Settings
-from core.errors import Busy, IdempotencyConflict, SubmissionError
-from core.registry import Registry
-from core.store import submitting
-from core.submission import Submitter, open_submitter
+from taskyard.core.config import Settings
+from taskyard.core.errors import Busy, IdempotencyConflict, SubmissionError
+from taskyard.core.postgres.store import submission
+from taskyard.core.submission.submit import Submitter, open_submitter
+from taskyard.core.task_types.registry import Registry
 from tests.engine import Engine
 
 CALL: dict[str, Any] = {"type": "demo.echo", "input": {"n": 1}, "idempotency_key": "k"}
@@ -149,6 +149,6 @@ def test_a_callers_snapshot_is_told_of_a_key_that_it_cannot_see(engine: Engine, 
 
 def test_a_key_is_free_again_when_its_task_is_gone(engine: Engine, first: str) -> None:
     with engine.database.transaction() as tx:
-        assert submitting.find_by_key(tx, "k") is not None
+        assert submission.find_by_key(tx, "k") is not None
         tx.rows("DELETE FROM tasks", {})
     assert engine.submitter.submit(**CALL) != first

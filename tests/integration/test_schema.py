@@ -1,4 +1,4 @@
-"""The migrations and `core.schema` describe the same tables, and the audit log's partitions are made ahead."""
+"""The migrations and `core.postgres.schema` describe the same tables, and the audit log's partitions are made ahead."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from core.database import Database, connect_engine
-from core.migrations import alembic_config, migrate, migration_state
-from core.schema import metadata
-from core.store import recovering
+from taskyard.core.postgres.database import Database, connect_engine
+from taskyard.core.postgres.migrations import alembic_config, migrate, migration_state
+from taskyard.core.postgres.schema import metadata
+from taskyard.core.postgres.store import recovery
 from tests.unit.ledger_support import task_id
 
 TODAY = date(2026, 3, 1)
@@ -117,7 +117,7 @@ def test_down_and_up_again(engine: sa.Engine, database_url: str) -> None:
 
 def ensured(database: Database, today: date) -> list[str]:
     with database.transaction() as tx:
-        return recovering.ensure_partitions(tx, today)
+        return recovery.ensure_partitions(tx, today)
 
 
 def add_event(database: Database, at: datetime) -> str:

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 import pytest
 from typer.testing import CliRunner
 
-from core import metrics
-from core.clock import Clock
-from core.config import Settings
-from core.database import Database
-from core.store import reading
-from core.store.rolling import DAY, HOUR
-from worker.cli.app import app
-from worker.seeding import seed
+from taskyard.core.clock import Clock
+from taskyard.core.config import Settings
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import history, tasks
+from taskyard.core.postgres.store.rollups import DAY, HOUR
+from taskyard.worker.cli.app import app
+from taskyard.worker.devtools.seed import seed
 
 TASKS = 3_000
 
@@ -33,8 +32,8 @@ def test_seeded_history(database: Database) -> None:
     seed(database, TASKS, 2, lambda what, count: told.append((what, count)))
     now = Clock().now().timestamp()
     with database.transaction() as tx:
-        counts = reading.state_counts(tx)
-        whole = metrics.total(metrics.series(tx, now - 3 * DAY, now, HOUR))
+        counts = tasks.state_counts(tx)
+        whole = history.total(history.series(tx, now - 3 * DAY, now, HOUR))
         [(in_default,)] = tx.rows("SELECT count(*) FROM task_events_default", {})
     assert sum(counts.values()) == TASKS
     assert counts["completed"] > 0.9 * TASKS

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from core.config import Settings
-from core.database import connect_leader
-from core.store import recovering
+from taskyard.core.config import Settings
+from taskyard.core.postgres.database import connect_leader
+from taskyard.core.postgres.store import recovery
 from tests.databases import Databases
 from tests.engine import Engine, running_engine
 
@@ -44,7 +44,7 @@ def test_tasks_run_and_times_are_right(odd: Engine) -> None:
     odd.worker()
     odd.agent()
     with odd.database.transaction() as tx:
-        assert abs(recovering.database_time(tx) - time.time()) < 60
+        assert abs(recovery.database_time(tx) - time.time()) < 60
     text = "back\\slash 'quoted' \u00e9"
     task_id = odd.submit("demo.echo", {"value": text}, requires=[], delay_seconds=0.2)
     task = odd.wait_for(task_id)

@@ -15,12 +15,12 @@ from unittest.mock import ANY
 
 import pytest
 
-from core.errors import PermanentError
+from taskyard.core.errors import PermanentError
+from taskyard.worker.attempts.channel import CANNOT_RUN
+from taskyard.worker.isolation import process_slot, watchdog
 from tests.integration.slot_bench import Bench, Recorder, is_dead, keeper_of, lasting, parent_of, pid_in
 from tests.integration.waiting import eventually
 from tests.untraced import untraced
-from worker.agents import process_slot, watchdog
-from worker.agents.channel import CANNOT_RUN
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -338,7 +338,7 @@ def test_module_that_hangs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "hanging_tasks.py").write_text("import time; time.sleep(3600)")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(process_slot, "START_SECONDS", 3.0)
-    (tmp_path / "sitecustomize.py").write_text("import core.task_modules as m; m.SLOW_SECONDS = 0.1")
+    (tmp_path / "sitecustomize.py").write_text("import taskyard.core.task_types.modules as m; m.SLOW_SECONDS = 0.1")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{REPOSITORY}")
     bench = Bench(modules=("hanging_tasks",))
     try:
@@ -379,7 +379,7 @@ def test_close_without_kill_waits() -> None:
 AGENT = """
 import sys, threading
 from tests.integration.slot_bench import Bench
-from worker.agents.descendants import become_subreaper
+from taskyard.worker.isolation.descendants import become_subreaper
 become_subreaper()
 bench = Bench()
 bench.begin("process.leave_grandchild", {"path": sys.argv[1]})

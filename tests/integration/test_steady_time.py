@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from core.clock import FakeClock
-from core.config import Settings
-from core.database import Database
-from core.store import recovering, rolling
-from core.store.rolling import DAY, HOUR, MINUTE
-from worker.monitor.rollup import RollUp
-from worker.steady_time import GAP_SECONDS, SteadyTime
+from taskyard.core.clock import FakeClock
+from taskyard.core.config import Settings
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import recovery, rollups
+from taskyard.core.postgres.store.rollups import DAY, HOUR, MINUTE
+from taskyard.worker.maintenance.steady_time import GAP_SECONDS, SteadyTime
+from taskyard.worker.monitor.rollup import RollUp
 
 YEARS = 3 * 365 * DAY
 
@@ -33,8 +33,8 @@ def database(settings: Settings) -> Iterator[Database]:
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> Now:
-    told, real = Now(), recovering.database_time
-    monkeypatch.setattr(recovering, "database_time", lambda tx: real(tx) + told.ahead)
+    told, real = Now(), recovery.database_time
+    monkeypatch.setattr(recovery, "database_time", lambda tx: real(tx) + told.ahead)
     return told
 
 
@@ -61,7 +61,7 @@ def test_time_that_passes_is_no_step(database: Database, now: Now) -> None:
 
 def test_a_clock_that_was_wrong_at_the_start_is_watched_for_a_day(database: Database, now: Now) -> None:
     with database.transaction() as tx:
-        rolling.progress(tx, MINUTE)  # something was counted just now
+        rollups.progress(tx, MINUTE)  # something was counted just now
     now.ahead = YEARS
     clock = FakeClock()
     steady = SteadyTime(clock)
@@ -78,8 +78,8 @@ def test_roll_ups_do_not_delete_when_a_clock_was_set_forward(database: Database,
     steady = SteadyTime(clock)
     with database.transaction() as tx:
         steady.begin(tx)
-        at = recovering.database_time(tx) // MINUTE * MINUTE
-        rolling.add_samples(tx, [rolling.Sample(at, "host", "here", "cpu", 1, 1.0, 1.0, 1.0)])
+        at = recovery.database_time(tx) // MINUTE * MINUTE
+        rollups.add_samples(tx, [rollups.Sample(at, "host", "here", "cpu", 1, 1.0, 1.0, 1.0)])
     now.ahead = YEARS
     RollUp(database, clock, steady=steady).prune({MINUTE: 7, 600: 30, HOUR: 90, DAY: 1095})
     with database.transaction() as tx:
@@ -88,14 +88,14 @@ def test_roll_ups_do_not_delete_when_a_clock_was_set_forward(database: Database,
 
 def test_counting_goes_on_when_the_clock_was_set_back(database: Database) -> None:
     with database.transaction() as tx:
-        ahead = recovering.database_time(tx) // DAY * DAY + YEARS
+        ahead = recovery.database_time(tx) // DAY * DAY + YEARS
         for level in (MINUTE, 600, HOUR, DAY):
-            rolling.progress(tx, level)
-            rolling.note_progress(tx, level, ahead)
+            rollups.progress(tx, level)
+            rollups.note_progress(tx, level, ahead)
     RollUp(database).run(lambda: True)
     RollUp(database).run(lambda: True)
     with database.transaction() as tx:
-        real = recovering.database_time(tx)
-        reached = rolling.levels(tx)
+        real = recovery.database_time(tx)
+        reached = rollups.levels(tx)
     assert all(real - 2 * level - 900 < reached[level] <= real for level in reached), reached
     assert datetime.fromtimestamp(real) - datetime.fromtimestamp(reached[MINUTE]) < timedelta(minutes=15)

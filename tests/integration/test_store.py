@@ -12,18 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.database import Database, DriverTransaction, Transaction, connect_leader
-from core.errors import IllegalTransition, TaskNotFound
-from core.models import Task, Waiting
-from core.states import CLAIMED, TERMINAL, WAITING, Priority, TaskState, is_legal
-from core.store import dependants, operating, reading, recovering, ticking
-from core.store.arrays import plain, quoted
-from core.store.dependants import Ended
-from core.store.ticking import Completion, Settlement, Stale
+from taskyard.core.errors import IllegalTransition, TaskNotFound
+from taskyard.core.models import Task, Waiting
+from taskyard.core.postgres.arrays import plain, quoted
+from taskyard.core.postgres.database import Database, DriverTransaction, Transaction, connect_leader
+from taskyard.core.postgres.store import commands, dependants, recovery, tasks, tick
+from taskyard.core.postgres.store.dependants import Ended
+from taskyard.core.postgres.store.tick import Completion, Settlement, Stale
+from taskyard.core.states import CLAIMED, TERMINAL, WAITING, Priority, TaskState, is_legal
+from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.committer import commit
 from tests.databases import Databases
 from tests.unit.ledger_support import info, task_id
-from worker.batch import Batch
-from worker.committer import commit
 
 AGENT = "coder-1:a"
 ATTEMPT = 3
@@ -103,11 +103,11 @@ def settle(tx: Transaction, to_state: str, **changes: Any) -> set[str]:
     error = ERROR if to_state == "failed" else None
     fields = {"error": error, "delay_seconds": delay, "detail": '{"reason":"test"}'} | changes
     settlement = Settlement(TASK, fields.pop("attempt", ATTEMPT), to_state, "settled", **fields)
-    return ticking.settle(tx, [settlement])[0]
+    return tick.settle(tx, [settlement])[0]
 
 
 def complete(tx: Transaction, attempt: int = ATTEMPT) -> set[str]:
-    return ticking.complete(tx, [Completion(TASK, attempt, '{"n":1}', PAST.timestamp(), 1.5)])
+    return tick.complete(tx, [Completion(TASK, attempt, '{"n":1}', PAST.timestamp(), 1.5)])
 
 
 def refusable(operation: Callable[[Transaction], object]) -> Callable[[Transaction], object]:
@@ -123,7 +123,7 @@ def refusable(operation: Callable[[Transaction], object]) -> Callable[[Transacti
 def unblock(tx: Transaction, *parents: str) -> list[Waiting]:
     """What the tick does once these tasks are completed."""
     for parent in parents:
-        if reading.find_task(tx, parent) is None:
+        if tasks.find_task(tx, parent) is None:
             insert(tx, "completed", int(parent[-12:]))
     return dependants.settle(tx, Ended(list(parents), []), "test").waiting
 
@@ -133,17 +133,17 @@ OPERATIONS: dict[str, Callable[[Transaction], object]] = {
     "fail": lambda tx: settle(tx, "failed"),
     "try again later": lambda tx: settle(tx, "scheduled"),
     "hand back": lambda tx: settle(tx, "pending", refund=1, agent_id=AGENT),
-    "start": lambda tx: ticking.start(tx, [(TASK, ATTEMPT, PAST.timestamp())]),
-    "claim": lambda tx: ticking.claim(tx, [TASK], ["coder-2:b"]),
+    "start": lambda tx: tick.start(tx, [(TASK, ATTEMPT, PAST.timestamp())]),
+    "claim": lambda tx: tick.claim(tx, [TASK], ["coder-2:b"]),
     "unblock": lambda tx: unblock(tx, PARENT),
     "cancel descendants": lambda tx: dependants.cancel_below(tx, [PARENT], "test"),
-    "cancel": refusable(lambda tx: operating.cancel(tx, TASK, "test", "why")),
-    "retry": refusable(lambda tx: operating.retry(tx, TASK, "test", "why")),
-    "reprioritise": refusable(lambda tx: operating.reprioritise(tx, TASK, Priority.URGENT, "test")),
-    "progress": lambda tx: ticking.update_progress(tx, [(TASK, ATTEMPT, 0.5, "half")]),
-    "checkpoint": lambda tx: ticking.save_checkpoints(tx, [(TASK, ATTEMPT, "{}", 0)]),
-    "log": lambda tx: ticking.add_logs(tx, [(TASK, "log", ATTEMPT, "agent:a", AGENT, "{}")]),
-    "note stale": lambda tx: ticking.note_stale(tx, [Stale(TASK, ATTEMPT, AGENT, "completed")]),
+    "cancel": refusable(lambda tx: commands.cancel(tx, TASK, "test", "why")),
+    "retry": refusable(lambda tx: commands.retry(tx, TASK, "test", "why")),
+    "reprioritise": refusable(lambda tx: commands.reprioritise(tx, TASK, Priority.URGENT, "test")),
+    "progress": lambda tx: tick.update_progress(tx, [(TASK, ATTEMPT, 0.5, "half")]),
+    "checkpoint": lambda tx: tick.save_checkpoints(tx, [(TASK, ATTEMPT, "{}", 0)]),
+    "log": lambda tx: tick.add_logs(tx, [(TASK, "log", ATTEMPT, "agent:a", AGENT, "{}")]),
+    "note stale": lambda tx: tick.note_stale(tx, [Stale(TASK, ATTEMPT, AGENT, "completed")]),
 }
 CLAIMED_TO = {"complete": "completed", "fail": "failed", "try again later": "scheduled", "hand back": "pending"}
 EXPECTED: dict[tuple[str, str], str] = {
@@ -172,9 +172,9 @@ def test_what_an_operation_does_in_a_state(tx: DriverTransaction, operation: str
     OPERATIONS[operation](tx)
     is_touched = (operation, state) in EXPECTED or (operation, state) in CHANGES_NO_STATE
     assert (whole_row(tx) != before) == is_touched
-    task = reading.get_task(tx, TASK)
+    task = tasks.get_task(tx, TASK)
     assert task.state == EXPECTED.get((operation, state), state)
-    changes = [event for event in reading.history(tx, TASK) if event.from_state != event.to_state]
+    changes = [event for event in tasks.history(tx, TASK) if event.from_state != event.to_state]
     if task.state == state:
         assert changes == []
         return
@@ -193,11 +193,11 @@ def test_another_attempts_reports_change_nothing(tx: DriverTransaction, state: s
     assert complete(tx, attempt) == set()
     for to_state in ("failed", "scheduled", "pending"):
         assert settle(tx, to_state, attempt=attempt) == set()
-    ticking.start(tx, [(TASK, attempt, 1.0)])
-    ticking.update_progress(tx, [(TASK, attempt, 0.5, "half")])
-    assert ticking.save_checkpoints(tx, [(TASK, attempt, "{}", 0)]) == set()
+    tick.start(tx, [(TASK, attempt, 1.0)])
+    tick.update_progress(tx, [(TASK, attempt, 0.5, "half")])
+    assert tick.save_checkpoints(tx, [(TASK, attempt, "{}", 0)]) == set()
     assert whole_row(tx) == before
-    assert reading.history(tx, TASK) == []
+    assert tasks.history(tx, TASK) == []
 
 
 def test_another_boots_claim_is_not_settled(tx: DriverTransaction) -> None:
@@ -215,26 +215,26 @@ def test_a_result_counts_once(tx: DriverTransaction) -> None:
     assert complete(tx) == set()
     assert settle(tx, "failed") == set()
     assert whole_row(tx) == before
-    assert len(reading.history(tx, TASK)) == 1
+    assert len(tasks.history(tx, TASK)) == 1
 
 
 def test_a_fast_task_gets_its_start_from_its_end(tx: DriverTransaction) -> None:
     insert(tx, "assigned")
     complete(tx)
-    task = reading.get_task(tx, TASK)
+    task = tasks.get_task(tx, TASK)
     assert task.output == {"n": 1}
     assert task.started_at == PAST
     assert task.finished_at is not None
-    [event] = reading.history(tx, TASK)
+    [event] = tasks.history(tx, TASK)
     assert (event.detail, event.run_seconds) == (None, 1.5)
     assert event.agent_id == AGENT
 
 
 def test_progress_and_checkpoints_of_the_current_attempt(tx: DriverTransaction) -> None:
     insert(tx, "in_progress")
-    ticking.update_progress(tx, [(TASK, ATTEMPT, 0.5, 'half "way"')])
-    assert ticking.save_checkpoints(tx, [(TASK, ATTEMPT, '{"step":3}', 0)]) == {TASK}
-    task = reading.get_task(tx, TASK)
+    tick.update_progress(tx, [(TASK, ATTEMPT, 0.5, 'half "way"')])
+    assert tick.save_checkpoints(tx, [(TASK, ATTEMPT, '{"step":3}', 0)]) == {TASK}
+    task = tasks.get_task(tx, TASK)
     assert (task.progress, task.progress_message, task.checkpoint) == (0.5, 'half "way"', {"step": 3})
 
 
@@ -266,12 +266,12 @@ def test_more_refunds_than_attempts_are_impossible(tx: DriverTransaction) -> Non
 
 def test_an_operators_retry_gives_a_whole_budget(tx: DriverTransaction) -> None:
     insert(tx, "failed", attempt=5, progress=0.5, checkpoint='{"step":3}', waiting_on=2)
-    waiting = operating.retry(tx, TASK, "ann", "fixed")
+    waiting = commands.retry(tx, TASK, "ann", "fixed")
     assert budget(tx) == (5, 5, 0)
-    task = reading.get_task(tx, TASK)
+    task = tasks.get_task(tx, TASK)
     assert (task.error, task.finished_at, task.started_at, task.assigned_agent_id) == (None, None, None, None)
     assert (task.progress, task.waiting_on, task.checkpoint) == (None, 0, {"step": 3})
-    assert reading.waiting(tx, [TASK]) == [waiting]
+    assert tasks.waiting(tx, [TASK]) == [waiting]
 
 
 # waiting
@@ -279,16 +279,16 @@ def test_an_operators_retry_gives_a_whole_budget(tx: DriverTransaction) -> None:
 
 def test_a_task_that_is_not_due_is_not_claimed(tx: DriverTransaction) -> None:
     insert(tx, "scheduled", run_at=FUTURE)
-    assert ticking.claim(tx, [TASK], [AGENT]) == []
-    assert reading.get_task(tx, TASK).state == "scheduled"
+    assert tick.claim(tx, [TASK], [AGENT]) == []
+    assert tasks.get_task(tx, TASK).state == "scheduled"
 
 
 def test_a_claim_returns_what_must_be_published(tx: DriverTransaction) -> None:
     insert(tx, "pending", input='{"a": [1]}', checkpoint='{"step":3}', started_at=PAST)
-    [row] = ticking.claim(tx, [TASK, task_id(9)], [AGENT, AGENT])
+    [row] = tick.claim(tx, [TASK, task_id(9)], [AGENT, AGENT])
     assert (row.id, row.attempt, row.agent_id, row.timeout_seconds) == (TASK, ATTEMPT + 1, AGENT, 60.0)
     assert (row.input, row.checkpoint, row.refunded, row.refunds) == ('{"a": [1]}', '{"step":3}', 1, 1)
-    assert reading.get_task(tx, TASK).started_at is None
+    assert tasks.get_task(tx, TASK).started_at is None
 
 
 def test_a_row_that_somebody_holds_is_skipped(database: Database) -> None:
@@ -297,7 +297,7 @@ def test_a_row_that_somebody_holds_is_skipped(database: Database) -> None:
         insert(tx, "pending", 2)
     with database.transaction() as holder, database.transaction() as claimer:
         holder.rows("SELECT FROM tasks WHERE id = %(id)s FOR UPDATE", {"id": task_id(1)})
-        rows = ticking.claim(claimer, [task_id(1), task_id(2)], [AGENT, AGENT])
+        rows = tick.claim(claimer, [task_id(1), task_id(2)], [AGENT, AGENT])
         assert [row.id for row in rows] == [task_id(2)]
 
 
@@ -309,10 +309,10 @@ def test_the_last_parent_decides(tx: DriverTransaction, run_at: datetime | None,
     assert unblock(tx, PARENT) == []
     assert unblock(tx, PARENT) == []
     [waiting] = unblock(tx, task_id(101))
-    task = reading.get_task(tx, TASK)
+    task = tasks.get_task(tx, TASK)
     assert (task.state, task.waiting_on) == (state, 0)
     assert waiting.is_due_later == (state == "scheduled")
-    assert reading.waiting(tx, [TASK]) == [waiting]
+    assert tasks.waiting(tx, [TASK]) == [waiting]
 
 
 def test_both_parents_at_once(tx: DriverTransaction) -> None:
@@ -320,7 +320,7 @@ def test_both_parents_at_once(tx: DriverTransaction) -> None:
     other = {"parent": task_id(101), "child": TASK}
     tx.rows("INSERT INTO task_dependencies (parent_id, child_id) VALUES (%(parent)s, %(child)s)", other)
     assert [waiting.id for waiting in unblock(tx, PARENT, task_id(101))] == [TASK]
-    assert len(reading.history(tx, TASK)) == 1
+    assert len(tasks.history(tx, TASK)) == 1
 
 
 def test_everything_below_is_cancelled(tx: DriverTransaction) -> None:
@@ -339,22 +339,22 @@ def test_everything_below_is_cancelled(tx: DriverTransaction) -> None:
 def test_a_cancelled_task_is_known_as_the_queue_has_it(tx: DriverTransaction, state: str) -> None:
     """With another ready time its member among the due ones would stay there."""
     insert(tx, state)
-    [queued] = reading.waiting(tx, [TASK])
-    (was, agent_id, attempt), _ = operating.cancel(tx, TASK, "ann", "")
+    [queued] = tasks.waiting(tx, [TASK])
+    (was, agent_id, attempt), _ = commands.cancel(tx, TASK, "ann", "")
     assert (was, agent_id, attempt) == (queued, None, ATTEMPT)
 
 
 @pytest.mark.parametrize("state", sorted(CLAIMED))
 def test_cancelling_names_the_agent_that_runs_it(tx: DriverTransaction, state: str) -> None:
     insert(tx, state)
-    assert operating.cancel(tx, TASK, "ann", "")[0][1:] == (AGENT, ATTEMPT)
+    assert commands.cancel(tx, TASK, "ann", "")[0][1:] == (AGENT, ATTEMPT)
 
 
 def test_a_changed_priority_is_audited(tx: DriverTransaction) -> None:
     insert(tx, "pending")
-    waiting, is_queued, was = operating.reprioritise(tx, TASK, Priority.URGENT, "ann")
+    waiting, is_queued, was = commands.reprioritise(tx, TASK, Priority.URGENT, "ann")
     assert (waiting.priority, is_queued, was) == (3, True, Priority.MEDIUM)
-    [event] = reading.history(tx, TASK)
+    [event] = tasks.history(tx, TASK)
     assert (event.event, event.actor, event.detail) == ("reprioritised", "ann", {"from": 1, "to": 3})
 
 
@@ -373,9 +373,9 @@ def test_a_refusal_names_the_state_and_what_is_needed(
 ) -> None:
     insert(tx, state)
     actions: dict[str, Callable[[], object]] = {
-        "cancel": lambda: operating.cancel(tx, TASK, "ann", ""),
-        "retry": lambda: operating.retry(tx, TASK, "ann", ""),
-        "reprioritise": lambda: operating.reprioritise(tx, TASK, Priority.LOW, "ann"),
+        "cancel": lambda: commands.cancel(tx, TASK, "ann", ""),
+        "retry": lambda: commands.retry(tx, TASK, "ann", ""),
+        "reprioritise": lambda: commands.reprioritise(tx, TASK, Priority.LOW, "ann"),
     }
     with pytest.raises(IllegalTransition, match=f"task {TASK} {problem}"):
         actions[operation]()
@@ -383,15 +383,15 @@ def test_a_refusal_names_the_state_and_what_is_needed(
 
 def test_a_task_that_does_not_exist(tx: DriverTransaction) -> None:
     for operation in (
-        lambda: operating.cancel(tx, TASK, "ann", ""),
-        lambda: operating.retry(tx, TASK, "ann", ""),
-        lambda: operating.reprioritise(tx, TASK, Priority.LOW, "ann"),
-        lambda: reading.get_task(tx, TASK),
+        lambda: commands.cancel(tx, TASK, "ann", ""),
+        lambda: commands.retry(tx, TASK, "ann", ""),
+        lambda: commands.reprioritise(tx, TASK, Priority.LOW, "ann"),
+        lambda: tasks.get_task(tx, TASK),
     ):
         with pytest.raises(TaskNotFound, match=TASK):
             operation()
-    ticking.note_stale(tx, [Stale(TASK, 1, None, "completed")])
-    assert reading.history(tx, TASK) == []
+    tick.note_stale(tx, [Stale(TASK, 1, None, "completed")])
+    assert tasks.history(tx, TASK) == []
 
 
 # constraints
@@ -440,8 +440,8 @@ def test_a_key_belongs_to_one_task(database: Database) -> None:
 def test_a_new_leader_finds_what_agents_have(tx: DriverTransaction) -> None:
     for number, state in enumerate(TaskState):
         insert(tx, state, number)
-    claims = recovering.claimed_tasks(tx)
-    states = {reading.get_task(tx, claim.row.id).state: claim for claim in claims}
+    claims = recovery.claimed_tasks(tx)
+    states = {tasks.get_task(tx, claim.row.id).state: claim for claim in claims}
     assert set(states) == CLAIMED
     assert states[TaskState.ASSIGNED].started_at is None
     row, ready, started_at = states[TaskState.IN_PROGRESS]
@@ -453,44 +453,44 @@ def test_a_new_leader_finds_what_agents_have(tx: DriverTransaction) -> None:
 def test_the_sweep_sees_every_waiting_task_once(tx: DriverTransaction) -> None:
     for number in range(40):
         insert(tx, list(TaskState)[number % len(TaskState)], number)
-    seen, after, slices = [], recovering.NIL, 0
+    seen, after, slices = [], recovery.NIL, 0
     while after is not None:
-        waiting, after = recovering.open_slice(tx, after, 7)
+        waiting, after = recovery.open_slice(tx, after, 7)
         seen += waiting
         slices += 1
     expected = [task_id(n) for n in range(40) if list(TaskState)[n % 8] in ("pending", "scheduled")]
     assert [task.id for task in seen] == expected
     assert slices == 4  # 25 open rows in slices of 7
-    assert seen == sorted(reading.waiting(tx, expected))
+    assert seen == sorted(tasks.waiting(tx, expected))
 
 
 def test_how_tasks_wait(tx: DriverTransaction) -> None:
     for number, state in enumerate(TaskState):
         insert(tx, state, number)
     ids = [task_id(n) for n in range(len(TaskState))]
-    found = recovering.how_they_wait(tx, [*ids, task_id(99)])
+    found = recovery.how_they_wait(tx, [*ids, task_id(99)])
     assert set(found) == set(ids)
-    assert sorted(task for task in found.values() if task) == sorted(reading.waiting(tx, ids))
+    assert sorted(task for task in found.values() if task) == sorted(tasks.waiting(tx, ids))
 
 
 def test_the_pairs_that_are_not_held(tx: DriverTransaction) -> None:
     insert(tx, "assigned", 1)
     insert(tx, "cancelled", 2)
     pairs = [(task_id(1), ATTEMPT), (task_id(1), ATTEMPT - 1), (task_id(2), ATTEMPT), (task_id(3), 1)]
-    assert sorted(recovering.not_held(tx, pairs)) == sorted(pairs[1:])
+    assert sorted(recovery.not_held(tx, pairs)) == sorted(pairs[1:])
 
 
 def test_a_term_is_one_more(tx: DriverTransaction) -> None:
-    assert reading.leader(tx)[:2] == (0, "")
-    assert [recovering.take_term(tx, "here:1"), recovering.take_term(tx, "there:2")] == [1, 2]
-    assert reading.leader(tx)[:2] == (2, "there:2")
+    assert tasks.leader(tx)[:2] == (0, "")
+    assert [recovery.take_term(tx, "here:1"), recovery.take_term(tx, "there:2")] == [1, 2]
+    assert tasks.leader(tx)[:2] == (2, "there:2")
 
 
 def test_one_session_holds_the_lock(database: Database) -> None:
     with database.transaction() as one, database.transaction() as other:
-        assert recovering.try_lead(one)
-        assert recovering.try_lead(one)
-        assert not recovering.try_lead(other)
+        assert recovery.try_lead(one)
+        assert recovery.try_lead(one)
+        assert not recovery.try_lead(other)
 
 
 def agent_fields(agent_id: str) -> dict[str, Any]:
@@ -499,17 +499,17 @@ def agent_fields(agent_id: str) -> dict[str, Any]:
 
 
 def test_agents_come_and_go(tx: DriverTransaction) -> None:
-    recovering.register_agents(tx, [agent_fields("coder-1:a"), agent_fields("coder-2:b")])
-    recovering.register_agents(tx, [agent_fields("coder-1:a")])
-    assert sorted(recovering.online_agents(tx)) == ["coder-1:a", "coder-2:b"]
-    recovering.end_agents(tx, [("coder-1:a", "lost"), ("nobody:x", "left")])
-    assert recovering.online_agents(tx) == ["coder-2:b"]
-    recovering.end_agents(tx, [("coder-1:a", "left")])
-    lost = {agent.id: agent for agent in reading.agents(tx)}["coder-1:a"]
+    recovery.register_agents(tx, [agent_fields("coder-1:a"), agent_fields("coder-2:b")])
+    recovery.register_agents(tx, [agent_fields("coder-1:a")])
+    assert sorted(recovery.online_agents(tx)) == ["coder-1:a", "coder-2:b"]
+    recovery.end_agents(tx, [("coder-1:a", "lost"), ("nobody:x", "left")])
+    assert recovery.online_agents(tx) == ["coder-2:b"]
+    recovery.end_agents(tx, [("coder-1:a", "left")])
+    lost = {agent.id: agent for agent in tasks.agents(tx)}["coder-1:a"]
     assert (lost.state, lost.types) == ("lost", ("a.*", 'odd "one"'))
-    recovering.register_agents(tx, [agent_fields("coder-1:c")])
-    recovering.forget_boots(tx, ["coder-1:c"])
-    assert {agent.id for agent in reading.agents(tx)} == {"coder-1:c", "coder-2:b"}
+    recovery.register_agents(tx, [agent_fields("coder-1:c")])
+    recovery.forget_boots(tx, ["coder-1:c"])
+    assert {agent.id for agent in tasks.agents(tx)} == {"coder-1:c", "coder-2:b"}
 
 
 def test_boots_that_come_and_go_within_one_tick_are_forgotten_but_for_the_last(database_url: str) -> None:
@@ -518,7 +518,7 @@ def test_boots_that_come_and_go_within_one_tick_are_forgotten_but_for_the_last(d
         commit(connection, Batch(arrivals=boots[:1]))
         commit(connection, Batch(arrivals=boots[1:], endings=[("coder-1:a", "left"), ("coder-1:b", "lost")]))
         with connection.cursor() as cursor:
-            assert [(a.id, a.state) for a in reading.agents(DriverTransaction(cursor))] == [("coder-1:c", "online")]
+            assert [(a.id, a.state) for a in tasks.agents(DriverTransaction(cursor))] == [("coder-1:c", "online")]
 
 
 # arrays
@@ -538,9 +538,9 @@ def test_arrays_arrive_as_they_were(
 
 def test_a_task_reads_back_whole(tx: DriverTransaction) -> None:
     insert(tx, "in_progress", title="A title", created_by="ann", workflow_id=PARENT)
-    task = reading.get_task(tx, TASK)
+    task = tasks.get_task(tx, TASK)
     assert isinstance(task, Task)
     assert (task.id, task.title, task.created_by, task.workflow_id) == (TASK, "A title", "ann", PARENT)
     assert (task.requires, task.priority, task.assigned_at) == (("gpu",), Priority.MEDIUM, PAST)
-    assert [listed.id for listed in reading.list_tasks(tx, state="in_progress", type="demo.work")] == [TASK]
-    assert reading.list_tasks(tx, queue="other") == []
+    assert [listed.id for listed in tasks.list_tasks(tx, state="in_progress", type="demo.work")] == [TASK]
+    assert tasks.list_tasks(tx, queue="other") == []

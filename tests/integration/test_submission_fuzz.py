@@ -17,12 +17,12 @@ from typing import Any
 import orjson
 import pytest
 
-from core.bulk_file import read_file
-from core.bulk_rows import check_rows
-from core.errors import SubmissionError
-from core.registry import registry
-from core.task_options import OPTIONS
-from core.validation import Limits
+from taskyard.core.errors import SubmissionError
+from taskyard.core.submission.bulk_file import read_file
+from taskyard.core.submission.bulk_rows import check_rows
+from taskyard.core.submission.options import OPTIONS
+from taskyard.core.submission.validate import Limits
+from taskyard.core.task_types.registry import registry
 from tests.engine import Engine
 from tests.odd_values import odd, plain
 from tests.servers import wait_until

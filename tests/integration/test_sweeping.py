@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.config import Settings
-from core.models import Lane, Waiting
+from taskyard.core.config import Settings
+from taskyard.core.models import Lane, Waiting
+from taskyard.worker.dispatch.sweep import PAGE, STEPS, Sweeping
 from tests.engine import Engine, running_engine
 from tests.unit.ledger_support import task_id
-from worker.sweeping import PAGE, STEPS, Sweeping
 
 LANES = 3 * STEPS
 LARGE = 3 * PAGE

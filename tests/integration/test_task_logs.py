@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.store import reading, task_logs
+from taskyard.core.postgres.store import task_logs, tasks
 from tests.engine import Engine
 
 SIZE_BYTES = 40_000_000
@@ -50,7 +50,7 @@ def test_pages_go_back_to_the_beginning_without_a_gap(engine: Engine, task_id: s
                 break
         assert found == list(range(1, 1_001))
         assert numbers(task_logs.whole(tx, task_id)) == found
-        assert len(reading.history(tx, task_id, with_log=False)) == 1
+        assert len(tasks.history(tx, task_id, with_log=False)) == 1
 
 
 def test_one_entry_that_is_too_large_is_a_page(engine: Engine, task_id: str) -> None:
@@ -69,7 +69,7 @@ def test_forty_megabytes_stay_quick(engine: Engine, task_id: str, characters: in
         began = time.monotonic()
         with engine.database.transaction() as tx:
             page = task_logs.newest(tx, task_id)
-            reading.history(tx, task_id, with_log=False)
+            tasks.history(tx, task_id, with_log=False)
         seconds.append(time.monotonic() - began)
     assert sum(len(entry.message) for entry in page.entries) <= task_logs.PAGE_BYTES
     assert page.older is not None

@@ -11,13 +11,13 @@ from itertools import product
 
 import pytest
 
+from taskyard.worker.agents import main
+from taskyard.worker.attempts.capture import HEAD_BYTES, TAIL_BYTES
+from taskyard.worker.isolation.streams import route_streams
 from tests.integration.slot_bench import Bench, Recorder
 from tests.integration.waiting import eventually
 from tests.servers import REPOSITORY
 from tests.untraced import untraced
-from worker.agents import main
-from worker.agents.capture import HEAD_BYTES, TAIL_BYTES
-from worker.agents.streams import route_streams
 
 ISOLATIONS = ("thread", "process", "async")
 every_isolation = pytest.mark.parametrize("isolation", ISOLATIONS)
@@ -134,11 +134,11 @@ def test_a_handler_that_prints_without_end_is_stopped_at_its_timeout(bench: Benc
 
 RAW = """
 import json, os, subprocess, sys
-from worker.agents import main
-from worker.agents.capture import Capture
-from worker.agents.raw_output import RawOutput
-from worker.agents.streams import route_streams
-from worker.logs import configure_logs
+from taskyard.worker.agents import main
+from taskyard.worker.attempts.capture import Capture
+from taskyard.worker.isolation.raw_output import RawOutput
+from taskyard.worker.isolation.streams import route_streams
+from taskyard.worker.logging.setup import configure_logs
 
 raw = RawOutput()
 sys.stderr = raw.log_stream

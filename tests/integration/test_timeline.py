@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from core.database import Database
-from core.store import timeline
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import timeline
 from tests.engine import Engine
 from tests.integration.recount import SPAN_SECONDS, START, random_events, store
 

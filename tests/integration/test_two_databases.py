@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from taskyard.worker.dispatch import term
 from tests.databases import Databases
 from tests.engine import Engine, RunningWorker, running_engine
 from tests.servers import wait_until
-from worker import term
 
 SAID = "belongs to another database"
 

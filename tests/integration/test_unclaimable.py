@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from core.models import Waiting
+from taskyard.core.models import Waiting
+from taskyard.worker.dispatch.unclaimable import MOST_PAUSE_SECONDS, Unclaimable
 from tests.engine import Engine
-from worker.unclaimable import MOST_PAUSE_SECONDS, Unclaimable
 
 TRIGGER = """
 CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

@@ -14,20 +14,20 @@ from urllib.parse import quote
 import psycopg2
 import pytest
 
-from core.config import Settings, load_settings
-from core.connections import connect_driver, pooling_of
-from core.database import Database, connect_leader
-from core.database_url import connection_parameters
-from core.errors import ConfigurationError, Unavailable
-from core.pooler import Pooling
-from core.queue import Queue
-from core.redis_client import connect_redis
-from core.submission import Submitter
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.errors import ConfigurationError, Unavailable
+from taskyard.core.postgres.connections import connect_driver, pooling_of
+from taskyard.core.postgres.database import Database, connect_leader
+from taskyard.core.postgres.pooler import Pooling
+from taskyard.core.postgres.url import connection_parameters
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.submission.submit import Submitter
+from taskyard.worker.devtools.prove.faulty_servers import FaultyPostgres
+from taskyard.worker.dispatch.leader import LeaderConnection
+from taskyard.worker.doctor import report
 from tests.engine import Engine
 from tests.servers import wait_until
-from worker import doctor
-from worker.leader import LeaderConnection
-from worker.prove.faulty_servers import FaultyPostgres
 
 SECRET = "s3cr3t"
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
@@ -52,7 +52,7 @@ def check_everywhere(url: str, settings: Settings) -> None:
     leader = LeaderConnection(url, "test")
     assert leader.try_lead() is not None
     leader.close()
-    assert [check for check in doctor.server_checks(chosen) if not check.ok] == []
+    assert [check for check in report.server_checks(chosen) if not check.ok] == []
 
 
 @pytest.mark.parametrize(
@@ -232,12 +232,12 @@ def test_a_pooler_that_shares_sessions_is_refused_where_the_session_matters(
         second = LeaderConnection(url, "other")
         assert second.try_lead() is None
         second.close()
-        doctor.require(chosen)
+        report.require(chosen)
     else:
         with pytest.raises(Unavailable, match=f"pooler in {mode} mode"):
             leader.try_lead()
         with pytest.raises(ConfigurationError, match=f"pooler (in|answers, in) {mode} mode"):
-            doctor.require(chosen)
+            report.require(chosen)
     leader.close()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.protocol import Done
+from taskyard.core.protocol import Done
 from tests.integration.slot_bench import Bench
 
 MEBIBYTE = 1 << 20

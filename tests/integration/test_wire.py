@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from core.redis_client import connect_redis
-from core.wire import Script, Wire
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.raw_commands import Script, Wire
 from tests.servers import wait_until
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.errors import TaskCancelled
+from taskyard.core.errors import TaskCancelled
 
 
 class FakeContext:

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from click.testing import CliRunner, Result
 
-from worker.cli.app import app
+from taskyard.worker.cli.app import app
 
 # Commands that start, kill or fill things by themselves: only their usage is tried.
 STARTING = frozenset({"run", "agent", "prove", "soak", "bench", "seed", "migrate", "doctor"})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.models import Lane
-from core.placement import AgentSlots, Candidate
-from core.protocol import AgentInfo, Heartbeat, Pair, encode
-from core.queue import Roster
-from core.store.ticking import Claimed
-from worker.ledger import Claim, Ledger
+from taskyard.core.models import Lane
+from taskyard.core.postgres.store.tick import Claimed
+from taskyard.core.protocol import AgentInfo, Heartbeat, Pair, encode
+from taskyard.core.redis.broker import Roster
+from taskyard.core.scheduling.placement import AgentSlots, Candidate
+from taskyard.worker.dispatch.leader_state import Claim, Ledger
 
 GENERATION = "run:mark"
 TTL_SECONDS = 10.0

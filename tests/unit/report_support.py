@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from core.histograms import Histogram
-from core.metrics import Point
-from core.reports.build import AgentRuns, Facts, Load, Peak, Presence, Side, build, moment
-from core.reports.report import FailureLine, Report, Scope
-from core.store.rolling import HOUR, MINUTE
+from taskyard.core.postgres.store.history import Point
+from taskyard.core.postgres.store.rollups import HOUR, MINUTE
+from taskyard.core.reports.data.build import AgentRuns, Facts, Load, Peak, Presence, Side, build, moment
+from taskyard.core.reports.data.report import FailureLine, Report, Scope
+from taskyard.core.telemetry.histogram import Histogram
 
 START = 1_790_000_000 // HOUR * HOUR
 HOSTILE = (

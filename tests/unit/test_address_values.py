@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from core.errors import SubmissionError
-from dashboard.components import address_values as values
+from taskyard.core.errors import SubmissionError
+from taskyard.dashboard.components import address_values as values
 
 CASES = int(os.environ.get("TASKYARD_TEST_ADDRESS_CASES", "300"))
 OPTIONS = ("a", "b")

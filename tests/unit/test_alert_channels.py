@@ -12,14 +12,14 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from core.alert_rules import EmailChannel, LogChannel, WebhookChannel
+from taskyard.core.alerts.rules import EmailChannel, LogChannel, WebhookChannel
+from taskyard.worker.alerts import delivery
+from taskyard.worker.alerts.delivery import Deliveries
+from taskyard.worker.alerts.mail import Mail
+from taskyard.worker.alerts.notification import DeliveryFailed, Notification
+from taskyard.worker.alerts.webhook import Webhook, is_public
 from tests.servers import wait_until
 from tests.webhooks import Hook, webhook_server
-from worker.alerts import delivery
-from worker.alerts.delivery import Deliveries
-from worker.alerts.mail import Mail
-from worker.alerts.notification import DeliveryFailed, Notification
-from worker.alerts.webhook import Webhook, is_public
 
 SECRET = "key"
 NOTE = Notification("firing", "1", "queue grows", "default", "warning", "it grew", 5.0, 3.0, "then", None, "main")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.alert_rules import KINDS, load_rules
-from core.errors import ConfigurationError
+from taskyard.core.alerts.rules import KINDS, load_rules
+from taskyard.core.errors import ConfigurationError
 
 CHANNELS = '[channels.ops]\nkind = "webhook"\nurl = "https://ops.example.com/x"\nsecret_env = "KEY"\n'
 ENVIRONMENT = {"KEY": "k"}

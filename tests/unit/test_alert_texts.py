@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 
-from core import alert_texts
-from core.alert_rules import DEFAULT_RULES, KINDS, Rule, load_rules
-from core.alert_texts import SHIPPED_NAMES, recalled_message
-from core.histograms import Histogram
-from core.live import MailboxLive, MailLive, ServerLive
-from core.locks import ROW, TABLE, Blocker
-from core.texts import Said, said
-from dashboard.components import told as told_module
-from dashboard.components.told import told
-from dashboard.i18n import catalogue
-from worker.alerts.conditions import read
-from worker.monitor.signals import Anomaly, AttemptCounts, HostUsage, LockWait, OwnState
+from taskyard.core.alerts import texts
+from taskyard.core.alerts.rules import DEFAULT_RULES, KINDS, Rule, load_rules
+from taskyard.core.alerts.texts import SHIPPED_NAMES, recalled_message
+from taskyard.core.i18n import Said, said
+from taskyard.core.postgres.locks import ROW, TABLE, Blocker
+from taskyard.core.telemetry.histogram import Histogram
+from taskyard.core.telemetry.live_snapshot import MailboxLive, MailLive, ServerLive
+from taskyard.dashboard.components import translate as told_module
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.i18n import catalogue
+from taskyard.worker.alerts.conditions import read
+from taskyard.worker.alerts.signals import Anomaly, AttemptCounts, HostUsage, OwnState
+from taskyard.worker.dispatch.lock_waits import LockWait
 
 LANE = {"queue": "mail", "type": "demo.lonely", "requires": ["gpu"], "oldest_ready_at": 100.0}
 AGENT = {
@@ -167,5 +168,5 @@ def test_the_shipped_names_can_be_translated() -> None:
 
 
 def test_a_count_is_told_in_the_right_number() -> None:
-    assert alert_texts.counted(alert_texts.LOST, 1.0, agent="a", window="4") == "agent a was lost 1 time in 4 s"
-    assert alert_texts.counted(alert_texts.REPEATED, 0.2, type="t").startswith("0 attempts")
+    assert texts.counted(texts.LOST, 1.0, agent="a", window="4") == "agent a was lost 1 time in 4 s"
+    assert texts.counted(texts.REPEATED, 0.2, type="t").startswith("0 attempts")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.anomaly import (
+from taskyard.core.telemetry.anomaly import (
     DAYS,
     LEAST_SLOTS,
     RECENT_SLOTS,

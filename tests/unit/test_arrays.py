@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.store.arrays import plain, quoted
+from taskyard.core.postgres.arrays import plain, quoted
 
 
 def parsed(literal: str) -> list[str | None]:

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
-from core.errors import PermanentError
-from core.inputs import encode_json
-from core.states import Priority
-from core.storable import storable
-from worker.agents.asked import check_message, input_json, json_of, plain_options
+from taskyard.core.errors import PermanentError
+from taskyard.core.payload.encode import encode_json
+from taskyard.core.payload.storable_text import storable
+from taskyard.core.states import Priority
+from taskyard.worker.attempts.asked import check_message, input_json, json_of, plain_options
 
 ID = UUID("0199c0de-0000-7000-8000-000000000001")
 

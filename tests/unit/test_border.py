@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from core.border import (
+from taskyard.core.access.request_guard import (
     Border,
     Passed,
     Refusal,

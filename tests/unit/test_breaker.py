@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.breaker import FAILURES, MOST_OPEN_SECONDS, OPEN_SECONDS, WINDOW_SECONDS, Breakers
-from core.models import Lane
-from core.placement import Candidate, Rotation, place
+from taskyard.core.models import Lane
+from taskyard.core.scheduling.breaker import FAILURES, MOST_OPEN_SECONDS, OPEN_SECONDS, WINDOW_SECONDS, Breakers
+from taskyard.core.scheduling.placement import Candidate, Rotation, place
+from taskyard.worker.dispatch.leader_state import Durations, Ledger
 from tests.unit.ledger_support import claimed, give, info
-from worker.ledger import Durations, Ledger
 
 TYPE = "demo.work"
 

@@ -13,11 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.bulk_file import FIELDS, MAX_ROWS, decoded, read_file
-from core.bulk_rows import Checked, check_rows, in_chunks, rekeyed, row_key, template_csv, template_json_lines
-from core.errors import SubmissionError
-from core.registry import registry
-from core.validation import Limits
+from taskyard.core.errors import SubmissionError
+from taskyard.core.submission.bulk_file import FIELDS, MAX_ROWS, decoded, read_file
+from taskyard.core.submission.bulk_rows import (
+    Checked,
+    check_rows,
+    in_chunks,
+    rekeyed,
+    row_key,
+    template_csv,
+    template_json_lines,
+)
+from taskyard.core.submission.validate import Limits
+from taskyard.core.task_types.registry import registry
 from tests.shipped import SHIPPED_NAMES
 
 TYPES = registry.load()

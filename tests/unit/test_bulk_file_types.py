@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from core.bulk_file import FIELDS, read_file
-from core.bulk_rows import Checked, check_rows
-from core.errors import SubmissionError
-from core.registry import registry
-from core.validation import Limits
+from taskyard.core.errors import SubmissionError
+from taskyard.core.submission.bulk_file import FIELDS, read_file
+from taskyard.core.submission.bulk_rows import Checked, check_rows
+from taskyard.core.submission.validate import Limits
+from taskyard.core.task_types.registry import registry
 
 CASES = int(os.environ.get("TASKYARD_TEST_BULK_CASES", "300"))
 LIMITS = Limits(1 << 20, 1 << 20)

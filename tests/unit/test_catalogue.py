@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.i18n import DEFAULT, LANGUAGES
+from taskyard.dashboard.i18n import DEFAULT, LANGUAGES
 from tests.catalogue import FOLDERS, KEYWORDS, catalogue, messages, placeholders, texts
 from tests.servers import REPOSITORY
 

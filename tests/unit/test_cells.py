@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.cells import neutral
+from taskyard.core.csv_injection import neutral
 
 SIGNS = "=+-@＝＋－＠﹢﹣﹦﹫"
 BLANKS = " \t\r\n\u00a0\u3000\u2028\u200b\ufeff\u202e\x00\x1b"

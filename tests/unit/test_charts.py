@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 import pytest
 
-from dashboard.components.charts import Line, bar_spec, in_words, plain, time_spec
+from taskyard.dashboard.components.charts import Line, bar_spec, in_words, plain, time_spec
 
 AT = [1_750_000_000.0 + 60 * n for n in range(3)]
 LINES = [Line("p50 <b>&</b> %{x}", "blue", [0.1, None, 0.3]), Line("p99", "red", [1.0, 2.0, 0.5])]

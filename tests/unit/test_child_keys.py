@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from core.errors import PermanentError, TransientError
-from worker.agents.child_keys import ChildKeys
-from worker.agents.context import TaskContext
+from taskyard.core.errors import PermanentError, TransientError
+from taskyard.worker.attempts.child_keys import ChildKeys
+from taskyard.worker.attempts.context import TaskContext
 
 CHILD: dict[str, Any] = {"type": "a.b", "input": b'{"x":1,"y":2}', "options": {}}
 

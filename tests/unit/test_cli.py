@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from core.errors import (
+from taskyard.core.errors import (
     ConfigurationError,
     IllegalTransition,
     LeadershipLost,
@@ -22,11 +22,12 @@ from core.errors import (
     Unavailable,
     UnknownTaskType,
 )
-from worker.cli import exits
-from worker.cli.app import COMMANDS, app
-from worker.cli.inputs import LINE_FIELDS, JsonLines, by_line
-from worker.cli.output import Column, print_fields, print_table
-from worker.cli.text import duration, instant, pretty_json, task_id, visible, visible_lines
+from taskyard.core.payload.printable_text import visible, visible_lines
+from taskyard.worker.cli import exits
+from taskyard.worker.cli.app import COMMANDS, app
+from taskyard.worker.cli.output import Column, print_fields, print_table
+from taskyard.worker.cli.payload import LINE_FIELDS, JsonLines, by_line
+from taskyard.worker.cli.text import duration, instant, pretty_json, task_id
 
 NAMES = [command[0] for command in COMMANDS]
 ID = "0199c0de-0000-7000-8000-000000000001"
@@ -262,8 +263,8 @@ def test_types_are_listed_and_their_schemas_printed() -> None:
 
 def test_start_is_light() -> None:
     """Quick answers depend on what is not imported."""
-    heavy = ("pandas", "streamlit", "sqlalchemy", "alembic", "redis", "psycopg2", "worker.runtime")
-    code = f"import sys, worker.cli.app; print([name for name in {heavy!r} if name in sys.modules])"
+    heavy = ("pandas", "streamlit", "sqlalchemy", "alembic", "redis", "psycopg2", "taskyard.worker.app")
+    code = f"import sys, taskyard.worker.cli.app; print([name for name in {heavy!r} if name in sys.modules])"
 
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
 

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from core.errors import Unavailable
+from taskyard.core.errors import Unavailable
+from taskyard.worker.cli.exits import BAD_INPUT, EXIT_CODES, UNAVAILABLE
 from tests.unit.fuzz_arguments import STARTING, arguments, invoke, parameters_of
 from tests.unit.fuzzing import CASES
-from worker.cli.exits import BAD_INPUT, EXIT_CODES, UNAVAILABLE
 
 
 def away(*arguments, **options):
@@ -23,11 +23,15 @@ def nothing_starts(monkeypatch, tmp_path):
     monkeypatch.setenv("TASKYARD_REDIS_URL", f"unix://{tmp_path}/none.sock")
     monkeypatch.setenv("TASKYARD_DATA_DIR", str(tmp_path))
     for target in (
-        "worker.runtime.run_worker", "worker.agent_host.run_agents", "worker.bench.run_bench",
-        "worker.prove.command.run_prove", "worker.prove.command.run_prove_people", "worker.prove.soak.run_soak",
+        "app.run_worker", "agent_host.run_agents", "devtools.bench.run_bench", "devtools.prove.command.run_prove",
+        "devtools.prove.command.run_prove_people", "devtools.soak.run_soak",
     ):  # fmt: skip
-        monkeypatch.setattr(target, lambda *args, **options: 0)
-    for target in ("worker.cli.connections.resolve", "worker.doctor.resolve", "core.migrations.migrate"):
+        monkeypatch.setattr(f"taskyard.worker.{target}", lambda *args, **options: 0)
+    for target in (
+        "taskyard.worker.cli.connections.resolve",
+        "taskyard.worker.doctor.report.resolve",
+        "taskyard.core.postgres.migrations.migrate",
+    ):
         if importlib.util.find_spec(target.rpartition(".")[0]):
             monkeypatch.setattr(target, away, raising=False)
 

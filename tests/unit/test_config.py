@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from core.config import Settings, load_settings
-from core.errors import ConfigurationError
-from core.unknown_settings import unknown_settings
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.unknown_settings import unknown_settings
 
 
 def test_defaults_need_no_environment() -> None:

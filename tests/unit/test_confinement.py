@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from core.config import load_settings
-from core.errors import PermanentError, ResourceLimitError
-from core.private_files import keep_files_private
+from taskyard.core.config import load_settings
+from taskyard.core.errors import PermanentError, ResourceLimitError
+from taskyard.core.private_files import keep_files_private
+from taskyard.worker.handlers import code
+from taskyard.worker.handlers.code import Script, run_script
+from taskyard.worker.isolation.sandbox import confinement, landlock, uids
+from taskyard.worker.isolation.sandbox.confinement import LANDLOCK, NAMESPACES
 from tests.unit.fakes import FakeContext
-from worker.handlers import code, confinement, landlock, uids
-from worker.handlers.code import Script, run_script
-from worker.handlers.confinement import LANDLOCK, NAMESPACES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Tries one thing after the other and prints what came of it, as JSON.
@@ -118,7 +119,7 @@ def a_worker(folder):
         server.listen()
         os.chmod(path, 0o600)
         environment = {**os.environ, "TASKYARD_DATABASE_URL": "postgresql://u:hunter2@h/d"}
-        program = "from core.private_files import refuse_inspection as r; r(); print(flush=True); input()"
+        program = "from taskyard.core.private_files import refuse_inspection as r; r(); print(flush=True); input()"
         with subprocess.Popen(
             [sys.executable, "-c", program],
             env=environment,
@@ -329,7 +330,7 @@ def test_nothing_runs_where_nothing_can_be_locked_in(monkeypatch):
 
 def test_memory_of_this_process_is_closed_to_others_of_its_user():
     ask = "import ctypes; print(ctypes.CDLL(None).prctl(3))"
-    program = f"from core.private_files import refuse_inspection as r; r(); {ask}"
+    program = f"from taskyard.core.private_files import refuse_inspection as r; r(); {ask}"
     told = subprocess.run(
         [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
     ).stdout

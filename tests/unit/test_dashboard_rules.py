@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.pages import VIEWS_BY_NAME
+from taskyard.dashboard.shell.navigation import VIEWS_BY_NAME
 from tests.servers import REPOSITORY
 
 DASHBOARD = REPOSITORY / "dashboard"
 SOURCES = sorted(DASHBOARD.rglob("*.py"))
 # What opens connections, asks servers or keeps caches.
 ASKING = (
-    "core.store",
-    "core.database",
-    "core.queue",
-    "core.cache",
-    "core.redis_client",
-    "core.submission",
-    "core.bulk",
+    "taskyard.core.postgres.store",
+    "taskyard.core.postgres.database",
+    "taskyard.core.redis.broker",
+    "taskyard.core.redis.cache",
+    "taskyard.core.redis.connection",
+    "taskyard.core.submission.submit",
+    "taskyard.core.submission.bulk",
 )
 UNSAFE = (
     "unsafe_allow_html",
@@ -45,9 +45,14 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+def is_data(path: Path) -> bool:
+    """Whether a module reads for pages."""
+    return path.parent.name == "data" or path.stem == "data" or path.stem.endswith("_data")
+
+
 @each_source
 def test_only_data_asks_the_servers(path: Path) -> None:
-    if path.parent.name == "data" or path.name in ("exports.py", "entrance.py"):
+    if is_data(path) or path.name in ("exports.py", "entrance.py"):
         return
     modules = {
         name for name in imports(path) if not name.rpartition(".")[2][:1].isupper()
@@ -58,7 +63,7 @@ def test_only_data_asks_the_servers(path: Path) -> None:
 
 @each_source
 def test_only_data_keeps_caches(path: Path) -> None:
-    if path.parent.name != "data":
+    if not is_data(path):
         assert "st.cache_" not in path.read_text()
 
 
@@ -76,6 +81,6 @@ def test_every_table_is_made_harmless_to_spreadsheets(path: Path) -> None:
 
 
 def test_every_page_is_known_and_has_a_key_of_its_own() -> None:
-    assert {path.stem for path in (DASHBOARD / "views").glob("*.py")} == set(VIEWS_BY_NAME)
+    assert {path.parent.name for path in (DASHBOARD / "pages").glob("*/page.py")} == set(VIEWS_BY_NAME)
     keys = [view.key for view in VIEWS_BY_NAME.values() if view.key]
     assert len(keys) == len(set(keys)) == len(VIEWS_BY_NAME) - 1  # a task is reached from others

@@ -7,13 +7,13 @@ from typing import Any
 import orjson
 import pytest
 
-from core.errors import ErrorClass
-from core.protocol import NULL, Done, Failure
-from core.registry import Registry, RetryPolicy
-from core.retry import MAX_REFUNDS
+from taskyard.core.errors import ErrorClass
+from taskyard.core.protocol import NULL, Done, Failure
+from taskyard.core.scheduling.retry import MAX_REFUNDS
+from taskyard.core.task_types.registry import Registry, RetryPolicy
+from taskyard.worker.dispatch.decisions import DEFAULT_POLICY, error_json, hand_back, judge, policy_of
+from taskyard.worker.dispatch.leader_state import Claim
 from tests.unit.ledger_support import claimed, task_id
-from worker.decisions import DEFAULT_POLICY, error_json, hand_back, judge, policy_of
-from worker.ledger import Claim
 
 POLICY = RetryPolicy(max_attempts=3, backoff_seconds=4.0, max_backoff_seconds=60.0)
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.decoding import Unreadable, elements, read_orders, read_reports
-from core.protocol import Gone, encode
+from taskyard.core.protocol import Gone, encode
+from taskyard.core.redis.decoding import Unreadable, elements, read_orders, read_reports
 from tests.unit.ledger_support import task_id
 
 GOOD = b'["gone","a:1","left"]'

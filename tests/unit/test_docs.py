@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core.config import ENV_PREFIX, Settings
-from worker.cli.app import COMMANDS
+from taskyard.core.config import ENV_PREFIX, Settings
+from taskyard.worker.cli.app import COMMANDS
 
 README = Path(__file__).resolve().parent.parent.parent / "README.md"
 ROW = re.compile(rf"^\| *`({ENV_PREFIX}[A-Z_]+)` *\|([^|]*)\|(.+)\|$", re.MULTILINE)

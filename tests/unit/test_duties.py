@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.clock import FakeClock
-from worker.duties import Duties
-from worker.progress import STEADY_SECONDS, Progress
+from taskyard.core.clock import FakeClock
+from taskyard.worker.dispatch.progress import STEADY_SECONDS, Progress
+from taskyard.worker.duties.outcomes import Duties
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), MemoryError(), SystemExit(2)])

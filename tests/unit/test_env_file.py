@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import Settings, load_settings
-from core.env_file import LIMIT_BYTES, env_file_problems
-from core.errors import ConfigurationError
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.env_file import LIMIT_BYTES, env_file_problems
+from taskyard.core.errors import ConfigurationError
+from taskyard.worker.cli.app import COMMANDS
 from tests.unit.fuzzing import CASES
-from worker.cli.app import COMMANDS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SECRET = "hunter2"

@@ -9,11 +9,9 @@ import msgspec
 import orjson
 import pytest
 
-from core.protocol import NULL, Done, Run
-from core.registry import registry
-from tests import task_types
-from worker.agents import descendants
-from worker.agents.execution import (
+from taskyard.core.protocol import NULL, Done, Run
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.attempts.execution import (
     MESSAGE_LIMIT_BYTES,
     TRACEBACK_LIMIT_BYTES,
     HandlerStopped,
@@ -21,6 +19,8 @@ from worker.agents.execution import (
     execute,
     execute_async,
 )
+from taskyard.worker.isolation import descendants
+from tests import task_types
 
 OUTPUT_LIMIT_BYTES = 2_000
 

@@ -25,10 +25,10 @@ from pydantic import (
     field_validator,
 )
 
-from core.errors import SubmissionError
-from core.expectations import OURS, PREFIX, TEMPLATES, model_expects, model_says
-from core.inputs import encode_input, input_problems
-from core.texts import Said, said
+from taskyard.core.errors import SubmissionError
+from taskyard.core.i18n import Said, said
+from taskyard.core.payload.encode import encode_input, input_problems
+from taskyard.core.payload.pydantic_messages import OURS, PREFIX, TEMPLATES, model_expects, model_says
 
 
 class Colour(enum.Enum):

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from core.explain import Situation, explain
-from core.holds import Hold, HoldKind, HoldMode, Holds
-from core.live import VERSION, AgentLive, DispatcherLive, Live, OpenBreaker, RecentType
-from core.models import Task
-from core.states import Priority, TaskState
-from core.store.reading import Parent
+from taskyard.core.explain import Situation, explain
+from taskyard.core.models import Task
+from taskyard.core.postgres.store.tasks import Parent
+from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
+from taskyard.core.states import Priority, TaskState
+from taskyard.core.telemetry.live_snapshot import VERSION, AgentLive, DispatcherLive, Live, OpenBreaker, RecentType
 from tests.unit.ledger_support import task_id
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)

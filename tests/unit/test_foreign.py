@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from core.errors import ErrorClass
-from core.protocol import NULL, Done, Failure, Run
-from worker.agents.execution import cannot_run, kept_from_running
-from worker.agents.foreign import checked_end
+from taskyard.core.errors import ErrorClass
+from taskyard.core.protocol import NULL, Done, Failure, Run
+from taskyard.worker.agents.foreign import checked_end
+from taskyard.worker.attempts.execution import cannot_run, kept_from_running
 
 RUN = Run("0190a1b2-0000-7000-8000-000000000000", 1, "demo.one", msgspec.Raw(b"{}"), 60.0, None, 1)
 GOOD = Done(RUN.task_id, RUN.attempt, NULL, None, 1.0, 0.5)

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
-from core.errors import SubmissionError
-from core.form_fields import UNSET, FormField, Kind, form_fields, label_of
-from core.form_values import EXTRA, collect, fill, presence
-from core.inputs import decode_input, encode_input, input_problems
-from core.registry import TaskType
+from taskyard.core.errors import SubmissionError
+from taskyard.core.payload.encode import decode_input, encode_input, input_problems
+from taskyard.core.submission.form_values import EXTRA, collect, fill, presence
+from taskyard.core.submission.input_schema import UNSET, FormField, Kind, form_fields, label_of
+from taskyard.core.task_types.registry import TaskType
 from tests.shipped import SHIPPED_TYPES
 
 every_type = pytest.mark.parametrize("known", SHIPPED_TYPES, ids=lambda known: known.name)

@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from core.grouping import BATCH_LIMIT, GroupCommitter
-from core.portions import PORTION_BYTES
+from taskyard.core.chunks import PORTION_BYTES
+from taskyard.core.submission.group_commit import BATCH_LIMIT, GroupCommitter
 from tests.servers import wait_until
 
 THREADS = 16

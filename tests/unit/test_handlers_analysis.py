@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from core.errors import PermanentError
+from taskyard.core.errors import PermanentError
+from taskyard.worker.handlers.analysis import Table, profile
 from tests.unit.fakes import FakeContext
-from worker.handlers.analysis import Table, profile
 
 
 @pytest.fixture(autouse=True)

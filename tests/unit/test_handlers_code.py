@@ -14,14 +14,16 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from core.config import load_settings
-from core.errors import HandlerCrashed, PermanentError, ResourceLimitError, TaskCancelled
-from core.private_files import keep_files_private
+from taskyard.core.config import load_settings
+from taskyard.core.errors import HandlerCrashed, PermanentError, ResourceLimitError, TaskCancelled
+from taskyard.core.private_files import keep_files_private
+from taskyard.worker.handlers import code
+from taskyard.worker.handlers.code import Script, run_script
+from taskyard.worker.isolation import process_tree
+from taskyard.worker.isolation.process_tree import descendants
+from taskyard.worker.isolation.sandbox import sandbox
+from taskyard.worker.isolation.sandbox.workdir import DIRECTORY_PREFIX, remove_tree, work_directory
 from tests.unit.fakes import FakeContext
-from worker.handlers import code, proctree, sandbox
-from worker.handlers.code import Script, run_script
-from worker.handlers.proctree import descendants
-from worker.handlers.workdir import DIRECTORY_PREFIX, remove_tree, work_directory
 
 LEAVES_A_GRANDCHILD = """
     import os, time
@@ -80,7 +82,7 @@ class Interfering(FakeContext):
     def progress(self, fraction, message=None):
         super().progress(fraction, message)
         if len(self.progress_reports) == 2:
-            (supervisor,) = (pid for pid in proctree.children_of(os.getpid()) if is_supervisor(pid))
+            (supervisor,) = (pid for pid in process_tree.children_of(os.getpid()) if is_supervisor(pid))
             os.kill(supervisor, self._number)
 
 
@@ -268,7 +270,7 @@ def test_process_table_without_proc_tells_the_same(monkeypatch):
         deadline = time.monotonic() + 10
         while len(found := descendants(process.pid)) < 1 and time.monotonic() < deadline:
             os.sched_yield()
-        monkeypatch.setattr(proctree, "LINUX", False)
+        monkeypatch.setattr(process_tree, "LINUX", False)
         assert descendants(process.pid) == found != set()
         assert process.pid in descendants()
         process.communicate(b"\n")

@@ -12,19 +12,21 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from core.config import settings
-from core.errors import PermanentError, ResourceLimitError, TransientError
-from core.registry import Isolation, registry
+from taskyard.core.config import settings
+from taskyard.core.errors import PermanentError, ResourceLimitError, TransientError
+from taskyard.core.task_types.registry import Isolation, registry
+from taskyard.worker.handlers import diagnostic
+from taskyard.worker.handlers.diagnostic import Crash, Echo, Empty, Fail, Flaky, Sleep, SleepAsync, Spin
 from tests.unit.fakes import FakeContext
-from worker.handlers import diagnostic
-from worker.handlers.diagnostic import Crash, Echo, Empty, Fail, Flaky, Sleep, SleepAsync, Spin
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def start(statement):
     """Runs a statement with the module as `d` and a context as `c` in a process of its own."""
-    imports = "import worker.handlers.diagnostic as d\nfrom tests.unit.fakes import FakeContext\nc = FakeContext()\n"
+    imports = (
+        "import taskyard.worker.handlers.diagnostic as d\nfrom tests.unit.fakes import FakeContext\nc = FakeContext()\n"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", imports + statement], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
     )
@@ -43,7 +45,7 @@ def test_all_types_are_registered_with_their_isolation():
 
 
 def test_loading_the_types_imports_nothing_heavy():
-    program = "import sys; from core.registry import registry; registry.load(); print(*sys.modules)"
+    program = "import sys; from taskyard.core.task_types.registry import registry; registry.load(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert {"pandas", "numpy", "pyarrow", "radon", "pytest"}.isdisjoint(loaded.stdout.split())
 

@@ -10,10 +10,10 @@ from radon.complexity import cc_visit
 from radon.metrics import h_visit, mi_visit
 from radon.raw import analyze
 
-from core.errors import PermanentError, TaskCancelled
+from taskyard.core.errors import PermanentError, TaskCancelled
+from taskyard.worker.handlers import metrics
+from taskyard.worker.handlers.metrics import Sources, measure
 from tests.unit.fakes import FakeContext
-from worker.handlers import metrics
-from worker.handlers.metrics import Sources, measure
 
 BRANCHY = '''"""A module."""
 

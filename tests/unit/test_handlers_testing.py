@@ -3,12 +3,12 @@
 import pytest
 from pydantic import ValidationError
 
-from core.config import load_settings
-from core.errors import PermanentError, ResourceLimitError, TaskCancelled
-from core.private_files import keep_files_private
+from taskyard.core.config import load_settings
+from taskyard.core.errors import PermanentError, ResourceLimitError, TaskCancelled
+from taskyard.core.private_files import keep_files_private
+from taskyard.worker.handlers import testing
+from taskyard.worker.handlers.testing import Suite, run_tests
 from tests.unit.fakes import FakeContext
-from worker.handlers import testing
-from worker.handlers.testing import Suite, run_tests
 
 ALL_OUTCOMES = """
 import pytest, time

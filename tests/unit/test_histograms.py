@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.histograms import LEAST_SECONDS, RELATIVE_ERROR, Histogram, bucket_of, upper_bound_of, value_of
+from taskyard.core.telemetry.histogram import (
+    LEAST_SECONDS,
+    RELATIVE_ERROR,
+    Histogram,
+    bucket_of,
+    upper_bound_of,
+    value_of,
+)
 
 durations = st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=200)
 percents = st.sampled_from([0.1, 1, 25, 50, 75, 90, 95, 99, 99.9, 100])

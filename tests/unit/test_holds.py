@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from core.holds import Hold, HoldKind, HoldMode, Holds
-from core.models import Lane
+from taskyard.core.models import Lane
+from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
+from taskyard.worker.dispatch.leader_state import Durations, Ledger
 from tests.unit.ledger_support import info
-from worker.ledger import Durations, Ledger
 
 SINCE = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 LANE = Lane("reports", "demo.work")

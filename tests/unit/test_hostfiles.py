@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import PermanentError
-from core.registry import registry
+from taskyard.core.errors import PermanentError
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.handlers import hostfiles
+from taskyard.worker.handlers.analysis import Table, profile
+from taskyard.worker.handlers.metrics import Sources, measure
 from tests.unit.fakes import FakeContext
-from worker.handlers import hostfiles
-from worker.handlers.analysis import Table, profile
-from worker.handlers.metrics import Sources, measure
 
 SECRET = "name,key\nadmin,hunter2\n"
 
@@ -195,7 +195,8 @@ def test_odd_paths_are_refused_in_one_line(allowed, path):
 def test_every_shipped_type_says_what_it_reaches():
     """Fields that name files or hold code are those of types that say so."""
     registry.load()
-    shipped = {name: found for name, found in registry.types.items() if found.handler.__module__.startswith("worker.")}
+    is_ours = "taskyard.worker."
+    shipped = {name: found for name, found in registry.types.items() if found.handler.__module__.startswith(is_ours)}
     assert {name for name, found in shipped.items() if found.runs_code} == {"code.run", "testing.pytest"}
     reading = {"analysis.profile", "code.metrics", "testing.pytest"}
     assert {name for name, found in shipped.items() if found.reads_host} == reading

@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr
 
-from core.errors import SubmissionError
-from core.given import plain_json
-from core.inputs import decode_input, encode_input, encode_json
+from taskyard.core.errors import SubmissionError
+from taskyard.core.payload.encode import decode_input, encode_input, encode_json
+from taskyard.core.payload.given import plain_json
 from tests.unit import sets
 from tests.unit.validation_support import MODELS, Anything, Numbers, Row, Rows, Small, Strict, submit
 
@@ -195,7 +195,7 @@ def test_what_was_made_for_an_instance_is_its_own() -> None:
 
 def test_sets_are_written_in_one_order_by_every_process() -> None:
     program = (
-        "from tests.unit.sets import Sets, given; from core.inputs import encode_input; "
+        "from tests.unit.sets import Sets, given; from taskyard.core.payload.encode import encode_input; "
         "print(encode_input(Sets, given(), 10_000))"
     )
     texts = set()

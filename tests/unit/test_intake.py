@@ -8,8 +8,9 @@ import orjson
 import pytest
 from msgspec import Raw
 
-from core.clock import FakeClock
-from core.protocol import (
+from taskyard.core.clock import FakeClock
+from taskyard.core.postgres.store.tick import Completion, Stale
+from taskyard.core.protocol import (
     NULL,
     Checkpoint,
     Done,
@@ -26,17 +27,16 @@ from core.protocol import (
     Welcome,
     encode,
 )
-from core.registry import registry
-from core.store.ticking import Completion, Stale
-from core.validation import Limits
+from taskyard.core.submission.validate import Limits
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.decisions import policy_of
+from taskyard.worker.dispatch.held_starts import START_DELAY_SECONDS
+from taskyard.worker.dispatch.intake import LATEST_SECONDS, Intake
+from taskyard.worker.dispatch.leader_state import Durations, Ledger
+from taskyard.worker.dispatch.postponed import Postponed
+from taskyard.worker.dispatch.recovery import Recovery
 from tests.unit.ledger_support import TTL_SECONDS, claimed, give, info, task_id
-from worker.batch import Batch
-from worker.decisions import policy_of
-from worker.held_starts import START_DELAY_SECONDS
-from worker.intake import LATEST_SECONDS, Intake
-from worker.ledger import Durations, Ledger
-from worker.postponed import Postponed
-from worker.recovery import Recovery
 
 AGENT = "coder-1:a"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.jsontext import MAX_DEPTH, MAX_INTEGER, MAX_SCALE, MIN_INTEGER, is_deeper, refusal
+from taskyard.core.payload.storable_json import MAX_DEPTH, MAX_INTEGER, MAX_SCALE, MIN_INTEGER, is_deeper, refusal
 
 LIMIT = 1 << 20
 

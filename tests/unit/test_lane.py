@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.models import Lane, Waiting
+from taskyard.core.models import Lane, Waiting
 
 labels = st.from_regex(r"[a-z0-9._-]{1,64}", fullmatch=True)
 types = st.from_regex(r"[a-z][a-z0-9_]{0,8}(\.[a-z][a-z0-9_]{0,8}){0,3}", fullmatch=True)

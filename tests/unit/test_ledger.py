@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.models import Lane
-from core.store.recovering import OpenClaim
+from taskyard.core.models import Lane
+from taskyard.core.postgres.store.recovery import OpenClaim
+from taskyard.worker.dispatch.leader_state import LEAST_SECONDS, UNKNOWN_SECONDS, Durations, Ledger
 from tests.unit.ledger_support import claimed, give, info, task_id
-from worker.ledger import LEAST_SECONDS, UNKNOWN_SECONDS, Durations, Ledger
 
 COVER_SECONDS = 0.05
 WORK = Lane("default", "demo.work")

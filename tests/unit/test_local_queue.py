@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from core.protocol import Run
-from core.states import Priority
+from taskyard.core.protocol import Run
+from taskyard.core.states import Priority
+from taskyard.worker.agents.local_queue import LocalQueue
 from tests.unit.ledger_support import task_id
-from worker.agents.local_queue import LocalQueue
 
 runs_of = st.lists(st.tuples(st.sampled_from(Priority), st.sampled_from(["demo.short", "demo.long"])), max_size=30)
 

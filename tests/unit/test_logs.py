@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from worker.log_flood import EVENTS_REMEMBERED, FloodLimit
-from worker.log_redaction import redacted
+from taskyard.worker.logging.flood import EVENTS_REMEMBERED, FloodLimit
+from taskyard.worker.logging.redaction import redacted
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = """
 import sys
 import structlog
-from worker.logs import configure_logs
+from taskyard.worker.logging.setup import configure_logs
 
 configure_logs(sys.argv[1])
 log = structlog.get_logger("demo")
@@ -87,10 +87,10 @@ def test_a_terminal_gets_text_without_passwords() -> None:
 STORM = """
 import logging, sys, threading, warnings
 import structlog
-from core.protocol import NULL, Run
-from worker import log_flood
-from worker.log_context import bind_attempt
-from worker.logs import configure_logs
+from taskyard.core.protocol import NULL, Run
+from taskyard.worker.logging import flood as log_flood
+from taskyard.worker.logging.context import bind_attempt
+from taskyard.worker.logging.setup import configure_logs
 
 log_flood.PERIOD_SECONDS = 0.5
 configure_logs("info")
@@ -104,7 +104,7 @@ for number in range(100):
 log.info("demo.other", text="a\\nb \x1b[31mred\x1b[0m")
 bind_attempt(Run("task-1", 3, "demo.work", NULL, 1.0, None, 1))
 log.info("demo.bound")
-logging.getLogger("core.demo").info("from the %s library", "standard")
+logging.getLogger("taskyard.core.demo").info("from the %s library", "standard")
 logging.getLogger("somebody.else").info("not of interest")
 logging.getLogger("somebody.else").error("of interest")
 bind_attempt(None)
@@ -142,7 +142,7 @@ def test_lines_bear_their_attempt_and_libraries_go_the_same_way() -> None:
 
 CONTROLS = """
 import structlog
-from worker.logs import configure_logs
+from taskyard.worker.logging.setup import configure_logs
 configure_logs("info")
 structlog.get_logger().info("demo.controls", text="a\\nb \x1b[31mred\x1b[0m", items=["\x07", "c\\nd"])
 """

@@ -7,7 +7,17 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.metrics import DAY, HOUR, MINUTE, STEPS_SECONDS, Point, covering, spans, step_for, total
+from taskyard.core.postgres.store.history import (
+    DAY,
+    HOUR,
+    MINUTE,
+    STEPS_SECONDS,
+    Point,
+    covering,
+    spans,
+    step_for,
+    total,
+)
 
 times = st.integers(0, 60 * DAY).map(float)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.store.dependants import NONE, Ended
-from worker.offspring import MOST_PAUSE_SECONDS, Offspring
+from taskyard.core.postgres.store.dependants import NONE, Ended
+from taskyard.worker.dispatch.unsettled_parents import MOST_PAUSE_SECONDS, Offspring
 
 
 def test_what_moved_goes_on_at_once_and_what_did_not_waits_longer_and_longer() -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.declared import LABEL
-from core.patterns import can_match_label, can_match_type
-from core.registry import NAME_PATTERN
+from taskyard.core.declarations import LABEL
+from taskyard.core.patterns import can_match_label, can_match_type
+from taskyard.core.task_types.registry import NAME_PATTERN
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.models import Lane
-from core.placement import (
+from taskyard.core.models import Lane
+from taskyard.core.scheduling.placement import (
     CHOOSERS,
     QUEUE_AHEAD_LIMIT,
     AgentSlots,
@@ -21,8 +21,8 @@ from core.placement import (
     score,
     unplaceable_reason,
 )
-from core.states import HEAD_START_SECONDS, Priority
-from worker.ledger import LEAST_SECONDS, UNKNOWN_SECONDS
+from taskyard.core.states import HEAD_START_SECONDS, Priority
+from taskyard.worker.dispatch.leader_state import LEAST_SECONDS, UNKNOWN_SECONDS
 
 COVER_SECONDS = 0.05
 SHORT_SECONDS = 0.001

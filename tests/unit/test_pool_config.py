@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ConfigurationError
-from worker.agents.agent_class import NAMED_FOR_TASKS, make_agent
-from worker.agents.pool_config import DEFAULT_POOL, AgentSpec, load_pool
+from taskyard.core.errors import ConfigurationError
+from taskyard.worker.agents.agent_class import NAMED_FOR_TASKS, make_agent
+from taskyard.worker.agents.pool_config import DEFAULT_POOL, AgentSpec, load_pool
 
 OWN = '[[agents]]\nkind = "a"\ntypes = ["*"]\nagent_class = "{}"'
 
@@ -145,7 +145,8 @@ def test_every_class_that_does_not_do_is_told_in_a_line(
         "is_no_python_x:Mine": "module 'is_no_python_x' does not import: SyntaxError",
         "hides_x:Mine": "module 'hides_x' does not give its 'Mine': KeyError: 'Mine' (",
         f"{CLASSES}:Nobody": f"module '{CLASSES}' has no 'Nobody'",
-        f"{CLASSES}:Another": "'Another' is another class: expected a subclass of worker.agents.base.BaseAgent",
+        f"{CLASSES}:Another": "'Another' is another class: "
+        "expected a subclass of taskyard.worker.agents.base.BaseAgent",
         f"{CLASSES}:AN_INSTANCE": "'AN_INSTANCE' is of type Another: expected a subclass",
         f"{CLASSES}:BaseAgent": "'BaseAgent' does not implement execute",
         f"{CLASSES}:WithoutExecute": "'WithoutExecute' does not implement execute",
@@ -169,12 +170,12 @@ def test_every_class_that_does_not_do_is_told_in_a_line(
 
 def test_a_class_whose_module_hangs_is_named(pool_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("core.task_modules.SLOW_SECONDS", 0.01)
+    monkeypatch.setattr("taskyard.core.task_types.modules.SLOW_SECONDS", 0.01)
     (tmp_path / "hangs_x.py").write_text("import time\nassert time.told.wait(30)\n")
     told = threading.Event()
     monkeypatch.setattr(time, "told", told, raising=False)
     lines: list[str] = []
-    monkeypatch.setattr("core.task_modules.log.warning", lambda line: (lines.append(line), told.set()))
+    monkeypatch.setattr("taskyard.core.task_types.modules.log.warning", lambda line: (lines.append(line), told.set()))
     pool_file.write_text(OWN.format("hangs_x:Mine"))
     with pytest.raises(ConfigurationError, match="module 'hangs_x' has no 'Mine'"):
         load_pool(pool_file)

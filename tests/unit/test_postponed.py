@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.store.ticking import Completion, Settlement, Stale
-from worker.batch import Batch
-from worker.postponed import FIRST_PAUSE_SECONDS, MOST_PAUSE_SECONDS, SLICE, Postponed
+from taskyard.core.postgres.store.tick import Completion, Settlement, Stale
+from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.postponed import FIRST_PAUSE_SECONDS, MOST_PAUSE_SECONDS, SLICE, Postponed
 
 
 def completion(name: str) -> Completion:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import protocol
-from core.protocol import (
+from taskyard.core import protocol
+from taskyard.core.protocol import (
     NULL,
     Done,
     Failure,

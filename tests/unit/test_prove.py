@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 
-from core.queue import Queue
-from worker import failpoints
-from worker.prove import oracle, plan, records, report
-from worker.prove.load import Probing
-from worker.prove.oracle import Outcome
-from worker.prove.run import Death, Findings
-from worker.prove.world import World
+from taskyard.core.redis.broker import Queue
+from taskyard.worker import failpoints
+from taskyard.worker.devtools.prove import oracle, plan, records, report
+from taskyard.worker.devtools.prove.load import Probing
+from taskyard.worker.devtools.prove.oracle import Outcome
+from taskyard.worker.devtools.prove.run import Death, Findings
+from taskyard.worker.devtools.prove.world import World
 
 GOOD = {"a": Outcome("completed", 1, 1), "b": Outcome("failed", 1, 1), "c": Outcome("completed", 3, 1)}
 ACCEPTED: dict[str, dict[str, Any]] = {"a": {}, "b": {"hopeless": True}, "c": {"failures": 1}}

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from worker.prove import faulty_servers
-from worker.prove.faulty_servers import FaultyPostgres, FaultyRedis
-from worker.prove.people import faults, plan
-from worker.prove.people.health import Answer, HealthWatch
-from worker.prove.people.run import Done
+from taskyard.worker.devtools.prove import faulty_servers
+from taskyard.worker.devtools.prove.faulty_servers import FaultyPostgres, FaultyRedis
+from taskyard.worker.devtools.prove.people import faults, plan
+from taskyard.worker.devtools.prove.people.health import Answer, HealthWatch
+from taskyard.worker.devtools.prove.people.run import Done
 
 ACT = plan.Act(plan.REDIS, "MISCONF", 40.0, 0.5, 0.1, ("agents",))
 

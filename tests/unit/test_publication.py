@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from core.models import Lane, Waiting
-from core.protocol import Cancel, Reply, Run, Welcome, decode_orders
-from core.queue import Publication
+from taskyard.core.models import Lane, Waiting
+from taskyard.core.protocol import Cancel, Reply, Run, Welcome, decode_orders
+from taskyard.core.redis.broker import Publication
+from taskyard.worker.dispatch.batch import Batch, Committed
+from taskyard.worker.dispatch.leader_state import Claim, Durations, Ledger
+from taskyard.worker.dispatch.publication import publication_of
 from tests.unit.ledger_support import claimed, give, heartbeat, info, placed, task_id
-from worker.batch import Batch, Committed
-from worker.ledger import Claim, Durations, Ledger
-from worker.publication import publication_of
 
 AGENT = "coder-1:a"
 WORK = Lane("default", "demo.work")

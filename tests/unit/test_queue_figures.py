@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.holds import Hold, HoldKind, HoldMode, Holds
-from core.live import DispatcherLive, LaneDepth, Live, OpenCount
-from core.queue_figures import GROWS, NOTHING_RUNS, PAUSED, STEADY, Rates, drain_estimate, figures
+from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
+from taskyard.core.telemetry.live_snapshot import DispatcherLive, LaneDepth, Live, OpenCount
+from taskyard.core.telemetry.queue_figures import GROWS, NOTHING_RUNS, PAUSED, STEADY, Rates, drain_estimate, figures
 
 depths = st.integers(0, 10**9)
 rates = st.floats(0, 1e6, allow_nan=False)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from worker.monitor.recent import Recent
+from taskyard.worker.monitor.recent import Recent
 
 NOTED = 5_000
 

@@ -8,7 +8,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.recent_log import LINE_LIMIT_BYTES, LogLine
+from taskyard.core.redis.log_tail import LINE_LIMIT_BYTES, LogLine
 
 
 class Odd:

@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.holds import Hold, HoldKind, HoldMode, Holds
-from core.protocol import Cancel, Drain, Heartbeat
-from core.registry import RetryPolicy
-from core.store.recovering import NIL
-from tests.unit.ledger_support import TTL_SECONDS, claimed, give, heartbeat, info, roster, task_id
-from worker.batch import Batch
-from worker.ledger import Claim, Durations, Ledger
-from worker.recovery import (
+from taskyard.core.postgres.store.recovery import NIL
+from taskyard.core.protocol import Cancel, Drain, Heartbeat
+from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
+from taskyard.core.task_types.registry import RetryPolicy
+from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.leader_state import Claim, Durations, Ledger
+from taskyard.worker.dispatch.recovery import (
     DEAF_AFTER_SECONDS,
     OVERDUE_GRACE_SECONDS,
     REBUILD_SLICE,
@@ -21,6 +20,7 @@ from worker.recovery import (
     Recovery,
     position,
 )
+from tests.unit.ledger_support import TTL_SECONDS, claimed, give, heartbeat, info, roster, task_id
 
 AGENT = "coder-1:a"
 GENERATION = "run:mark"

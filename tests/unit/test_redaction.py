@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import ErrorClass
-from core.protocol import Run
-from worker.agents.execution import failed
-from worker.alerts.notification import DeliveryFailed
-from worker.alerts.reading import Reading
-from worker.log_redaction import redacted, redacted_text
+from taskyard.core.errors import ErrorClass
+from taskyard.core.protocol import Run
+from taskyard.worker.alerts.notification import DeliveryFailed
+from taskyard.worker.alerts.reading import Reading
+from taskyard.worker.attempts.execution import failed
+from taskyard.worker.logging.redaction import redacted, redacted_text
 
 NAMES = (
     "password", "passwd", "pwd", "passphrase", "db_password", "PGPASSWORD", "dbPassword", "secret", "client_secret",

@@ -5,31 +5,20 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from core.clock import FakeClock
-from core.models import Lane
-from core.placement import unplaceable_reason
-from core.protocol import (
-    NULL,
-    Done,
-    Failure,
-    Hello,
-    KnownType,
-    Reply,
-    Report,
-    Returned,
-    SubmitChild,
-    encode,
-)
-from core.registry import Registry, registry
-from core.validation import Limits
+from taskyard.core.clock import FakeClock
+from taskyard.core.models import Lane
+from taskyard.core.protocol import NULL, Done, Failure, Hello, KnownType, Reply, Report, Returned, SubmitChild, encode
+from taskyard.core.scheduling.placement import unplaceable_reason
+from taskyard.core.submission.validate import Limits
+from taskyard.core.task_types.registry import Registry, registry
+from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.decisions import policy_of
+from taskyard.worker.dispatch.fleet_types import FleetTypes, is_readable
+from taskyard.worker.dispatch.intake import Intake
+from taskyard.worker.dispatch.leader_state import SHUNNED_SECONDS, Durations, Ledger
+from taskyard.worker.dispatch.postponed import Postponed
+from taskyard.worker.dispatch.recovery import Recovery
 from tests.unit.ledger_support import TTL_SECONDS, claimed, give, info, task_id
-from worker.batch import Batch
-from worker.decisions import policy_of
-from worker.fleet_types import FleetTypes, is_readable
-from worker.intake import Intake
-from worker.ledger import SHUNNED_SECONDS, Durations, Ledger
-from worker.postponed import Postponed
-from worker.recovery import Recovery
 
 WORK = "demo.work"
 LANE = Lane("default", WORK)

@@ -23,9 +23,9 @@ import numpy
 import pytest
 from pydantic import BaseModel
 
-from core.errors import ConfigurationError, ErrorClass, UnknownTaskType
-from core.registry import MAX_TIMEOUT_SECONDS, Isolation, RetryPolicy, registry, task_type
-from worker.agents.context import TaskContext
+from taskyard.core.errors import ConfigurationError, ErrorClass, UnknownTaskType
+from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, Isolation, RetryPolicy, registry, task_type
+from taskyard.worker.attempts.context import TaskContext
 
 
 class Ask(BaseModel):
@@ -323,7 +323,7 @@ def test_an_unknown_type_lists_the_known_ones(name: Any) -> None:
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[str]]]:
     """Writes importable modules and returns their names; forgets them afterwards."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr("core.registry.BUILTIN_MODULES", ())
+    monkeypatch.setattr("taskyard.core.task_types.registry.BUILTIN_MODULES", ())
     names: list[str] = []
 
     def write(*sources: str) -> list[str]:
@@ -339,7 +339,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 USER_MODULE = """
 from pydantic import BaseModel
-from core.registry import task_type
+from taskyard.core.task_types.registry import task_type
 
 class Nothing(BaseModel):
     pass
@@ -403,7 +403,7 @@ def test_all_problems_of_a_module_are_told_and_again_when_it_is_asked_for_again(
         USER_MODULE
         + textwrap.dedent(
             """
-            from core.registry import RetryPolicy
+            from taskyard.core.task_types.registry import RetryPolicy
             POLICY = RetryPolicy(backoff_seconds="soon", max_attempts=0)
 
             @task_type("user.first", retry=POLICY, requires="abc")
@@ -435,7 +435,7 @@ def test_a_model_that_is_never_completed_is_refused_once_its_module_is_imported(
     later = """
 from __future__ import annotations
 from pydantic import BaseModel
-from core.registry import task_type
+from taskyard.core.task_types.registry import task_type
 
 class Nothing(BaseModel):
     of: LATER | None = None
@@ -517,8 +517,8 @@ threading.Thread(target=event.wait, name="mine", daemon=True).start()
 
 
 def test_an_import_that_takes_long_is_named(modules: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.task_modules.SLOW_SECONDS", 0.01)
-    monkeypatch.setattr("core.task_modules.AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("taskyard.core.task_types.modules.SLOW_SECONDS", 0.01)
+    monkeypatch.setattr("taskyard.core.task_types.modules.AGAIN_SECONDS", 0.01)
     told: list[str] = []
     gate = threading.Event()
 

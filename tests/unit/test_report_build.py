@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.histograms import RELATIVE_ERROR, Histogram
-from core.metrics import Point
-from core.reports.build import AgentRuns, Facts, Load, Peak, Presence, Side, aligned, build, unit_for
-from core.reports.report import Report, Scope, change, most_failing, slowest
-from core.store.rolling import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES
+from taskyard.core.postgres.store.history import Point
+from taskyard.core.postgres.store.rollups import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES
+from taskyard.core.reports.data.build import AgentRuns, Facts, Load, Peak, Presence, Side, aligned, build, unit_for
+from taskyard.core.reports.data.report import Report, Scope, change, most_failing, slowest
+from taskyard.core.telemetry.histogram import RELATIVE_ERROR, Histogram
 from tests.unit.report_support import START, empty_report, hostile_report, point
 
 durations = st.lists(st.floats(0.001, 1_000), max_size=20)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import SubmissionError
-from core.reports.folder import list_reports, missing, name_of, read_report, remove_older, write_report
+from taskyard.core.errors import SubmissionError
+from taskyard.core.reports.folder import list_reports, missing, name_of, read_report, remove_older, write_report
 
 DAY = date(2026, 3, 2)  # a Monday
 

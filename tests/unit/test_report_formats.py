@@ -14,11 +14,11 @@ import openpyxl
 import pytest
 from pypdf import PdfReader
 
-from core.cells import neutral
-from core.errors import SubmissionError
-from core.reports import FORMATS, file_name, render
-from core.reports.tables import tables
-from core.reports.wording import Wording
+from taskyard.core.csv_injection import neutral
+from taskyard.core.errors import SubmissionError
+from taskyard.core.reports import FORMATS, file_name, render
+from taskyard.core.reports.render.tables import tables
+from taskyard.core.reports.render.wording import Wording
 from tests.unit.report_support import HOSTILE, empty_report, hostile_report
 
 TOKYO = ZoneInfo("Asia/Tokyo")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.reports.scales import TIME_TICKS_MOST, floor_of, ticks, time_ticks
-from core.reports.wording import Kind, Wording, number, one_line, percent
+from taskyard.core.reports.render.scales import TIME_TICKS_MOST, floor_of, ticks, time_ticks
+from taskyard.core.reports.render.wording import Kind, Wording, number, one_line, percent
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

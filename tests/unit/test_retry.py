@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import ErrorClass
-from core.retry import MAX_REFUNDS, Decision, backoff_seconds, decide, fingerprint
-from core.retry_policy import RETRYABLE, RetryPolicy
+from taskyard.core.errors import ErrorClass
+from taskyard.core.scheduling.retry import MAX_REFUNDS, Decision, backoff_seconds, decide, fingerprint
+from taskyard.core.task_types.retry_policy import RETRYABLE, RetryPolicy
 
 DEFAULT = RetryPolicy()
 draws = st.floats(0, 1, exclude_max=True)

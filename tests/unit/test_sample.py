@@ -1,28 +1,26 @@
 """The sample workload fits the input models of the types that it names, and its good part works."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from core.config import load_settings
-from core.registry import registry
+from taskyard.core.config import load_settings
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.devtools import sample
+from taskyard.worker.devtools.sample_files import make_samples
+from taskyard.worker.handlers import code, testing
+from taskyard.worker.handlers.analysis import Table, profile
+from taskyard.worker.handlers.code import Script, run_script
+from taskyard.worker.handlers.metrics import Sources, measure
+from taskyard.worker.handlers.testing import Suite, run_tests
 from tests.unit.fakes import FakeContext
-from worker import sample
-from worker.handlers import code, testing
-from worker.handlers.analysis import Table, profile
-from worker.handlers.code import Script, run_script
-from worker.handlers.metrics import Sources, measure
-from worker.handlers.testing import Suite, run_tests
-from worker.sample_files import make_samples
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 OPTIONS = {"type", "input", "title", "priority", "timeout_seconds", "max_attempts", "delay_seconds", "created_by"}
 
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
-    return make_samples(tmp_path_factory.mktemp("data"), REPOSITORY)
+    return make_samples(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(params=[True, False])

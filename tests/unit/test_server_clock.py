@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from core.clock import Clock
-from core.server_clock import ASK_AGAIN_SECONDS, ServerClock
+from taskyard.core.clock import Clock
+from taskyard.core.server_clock import ASK_AGAIN_SECONDS, ServerClock
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

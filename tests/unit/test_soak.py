@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.prove.soak import MOST_GROWTH_MIB_PER_HOUR, Sample, Watched, slope
+from taskyard.worker.devtools.soak import MOST_GROWTH_MIB_PER_HOUR, Sample, Watched, slope
 
 TIMES = [2.0 * n for n in range(200)]
 

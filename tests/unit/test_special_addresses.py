@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.special_addresses import GLOBAL_V6, SPECIAL_V4, SPECIAL_V6, special_purpose
-from worker.alerts import webhook
-from worker.alerts.notification import DeliveryFailed
+from taskyard.core.access.ip_addresses import GLOBAL_V6, SPECIAL_V4, SPECIAL_V6, special_purpose
+from taskyard.worker.alerts import webhook
+from taskyard.worker.alerts.notification import DeliveryFailed
 
 PUBLIC_V4, PRIVATE_V4 = "93.184.216.34", "10.1.2.3"
 V4 = st.ip_addresses(v=4)

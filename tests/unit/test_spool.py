@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import redis
 
-from core.protocol import NULL, Done, Gone, Log, decode_reports
+from taskyard.core.protocol import NULL, Done, Gone, Log, decode_reports
+from taskyard.worker.agents import spool
+from taskyard.worker.agents.outbox import Outbox
+from taskyard.worker.agents.pool import Pool
+from taskyard.worker.agents.spool import Spool
 from tests.unit.ledger_support import task_id
-from worker.agents import spool
-from worker.agents.outbox import Outbox
-from worker.agents.pool import Pool
-from worker.agents.spool import Spool
 
 AGENT = "coder-1:abc"
 

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from core.states import TRANSITIONS, WAITING, TaskState
-from dashboard.components.state_diagram import BENDS, BOX, PLACES, curve_of, numbers_of
+from taskyard.core.states import TRANSITIONS, WAITING, TaskState
+from taskyard.dashboard.pages.task.state_diagram import BENDS, BOX, PLACES, curve_of, numbers_of
 
 LEGAL = [(None, state) for state in sorted(WAITING)] + [(a, b) for a, ends in TRANSITIONS.items() for b in sorted(ends)]
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from core.states import (
+from taskyard.core.states import (
     CLAIMED,
     HEAD_START_SECONDS,
     TERMINAL,

@@ -11,14 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from core import supervision
-from core.supervision import OnEscape, call_later, start_thread
+from taskyard.core import threads
+from taskyard.core.threads import OnEscape, call_later, start_thread
 from tests.servers import REPOSITORY, wait_until
 
 TABLE = REPOSITORY / "docs" / "design" / "faults" / "00-three-rules.md"
-TOOLS = ("worker/bench/", "worker/prove/")  # programs of minutes that people watch
+TOOLS = ("worker/devtools/",)  # programs of minutes that people watch
 STARTERS = {"Thread", "Timer", "ThreadPoolExecutor", "start_new_thread"}
-BUILT_IN = {"worker/scheduler.py": {"ThreadPoolExecutor"}}  # APScheduler's own, whose jobs are all `Duties.watched`
+BUILT_IN = {
+    "worker/duties/scheduler.py": {"ThreadPoolExecutor"}
+}  # APScheduler's own, whose jobs are all `Duties.watched`
 SOURCES = sorted(p for folder in ("core", "worker", "dashboard") for p in (REPOSITORY / folder).rglob("*.py"))
 
 
@@ -43,7 +45,7 @@ def test_every_thread_is_in_the_table_with_its_choice() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
 def test_no_thread_is_started_in_another_way(path: Path) -> None:
     name = path.relative_to(REPOSITORY).as_posix()
-    if name == "core/supervision.py" or name.startswith(TOOLS):
+    if name == "core/threads.py" or name.startswith(TOOLS):
         return
     called = {
         ast.unparse(node.func).rpartition(".")[2]
@@ -57,7 +59,7 @@ def test_no_thread_is_started_in_another_way(path: Path) -> None:
     "error", [OSError(24, "Too many open files"), MemoryError(), SystemExit(3), KeyboardInterrupt()]
 )
 def test_a_loop_goes_on_after_whatever_escapes(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
-    rounds, stop, before = [], threading.Event(), supervision.escapes().get("demo", 0)
+    rounds, stop, before = [], threading.Event(), threads.escapes().get("demo", 0)
 
     def work() -> None:
         rounds.append(1)
@@ -70,7 +72,7 @@ def test_a_loop_goes_on_after_whatever_escapes(error: BaseException, caplog: pyt
     stop.set()
     thread.join(5)
     assert not thread.is_alive()
-    assert supervision.escapes()["demo"] == before + 1
+    assert threads.escapes()["demo"] == before + 1
     assert "demo-1" in caplog.text
     assert "Traceback" in caplog.text
 
@@ -97,7 +99,7 @@ def test_what_was_left_half_done_is_mended_even_if_that_fails() -> None:
 
 
 def test_an_essential_thread_that_keeps_failing_is_named_until_it_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervision, "MOST_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(threads, "MOST_PAUSE_SECONDS", 0.2)
     is_broken, stop = threading.Event(), threading.Event()
     is_broken.set()
 
@@ -107,27 +109,27 @@ def test_an_essential_thread_that_keeps_failing_is_named_until_it_recovers(monke
         stop.wait()
 
     thread = start_thread("demo failing", work, OnEscape.GO_ON, is_essential=True)
-    wait_until(lambda: any("demo failing" in p and "no descriptor" in p for p in supervision.problems()))
+    wait_until(lambda: any("demo failing" in p and "no descriptor" in p for p in threads.problems()))
     is_broken.clear()
-    wait_until(lambda: not any("demo failing" in problem for problem in supervision.problems()))
+    wait_until(lambda: not any("demo failing" in problem for problem in threads.problems()))
     stop.set()
     thread.join(5)
-    wait_until(lambda: "thread demo failing: it has ended" in supervision.problems())
-    supervision.retire(thread)
+    wait_until(lambda: "thread demo failing: it has ended" in threads.problems())
+    threads.retire(thread)
 
 
 def test_a_process_is_replaced_when_a_thread_keeps_failing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervision, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(threads, "PATIENCE_SECONDS", 0.3)
     stop = threading.Event()
 
     def work() -> None:
         raise OSError("for ever")
 
     thread = start_thread("demo spent", work, OnEscape.END_PROCESS, is_over=stop.is_set)
-    wait_until(supervision.must_end_process)
+    wait_until(threads.must_end_process)
     stop.set()
     thread.join(5)
-    wait_until(lambda: not supervision.must_end_process())
+    wait_until(lambda: not threads.must_end_process())
 
 
 def test_calls_come_later_in_their_order_and_one_that_fails_harms_no_other() -> None:
@@ -152,4 +154,4 @@ def test_a_thread_that_the_system_refuses_is_an_error_at_once(monkeypatch: pytes
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(RuntimeError, match="can't start new thread"):
         start_thread("demo refused", lambda: None, OnEscape.GO_ON, is_essential=True)
-    assert not any("refused" in thread.name for thread in supervision.threads())
+    assert not any("refused" in thread.name for thread in threads.threads())

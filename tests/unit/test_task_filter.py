@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import ErrorClass, SubmissionError
-from core.event_filter import EVENT_PARAMS, EventFilter
-from core.states import Priority, TaskState
-from core.store.auditing import EventCursor
-from core.store.cursors import Cursor
-from core.task_filter import PARAMS, TaskFilter
-from core.task_ids import first_id_at, time_of
+from taskyard.core.errors import ErrorClass, SubmissionError
+from taskyard.core.filters.audit_filter import EVENT_PARAMS, EventFilter
+from taskyard.core.filters.search_filter import PARAMS, TaskFilter
+from taskyard.core.ids import first_id_at, time_of
+from taskyard.core.postgres.store.audit import EventCursor
+from taskyard.core.postgres.store.cursors import Cursor
+from taskyard.core.states import Priority, TaskState
 
 LETTERS = st.characters(codec="utf-8", exclude_characters="\x00")
 TEXTS = st.none() | st.text(LETTERS, min_size=1, max_size=200)

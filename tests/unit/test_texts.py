@@ -9,14 +9,20 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from core.breaker import REASON
-from core.errors import ConfigurationError, IllegalTransition, SubmissionError, TaskNotFound, TaskyardError
-from core.holds import Hold, HoldKind, HoldMode
-from core.states import TaskState
-from core.texts import Said, Word, either, listed, recalled, said
-from dashboard.components import told as told_module
-from dashboard.components.told import told
-from dashboard.i18n import catalogue
+from taskyard.core.errors import (
+    ConfigurationError,
+    IllegalTransition,
+    SubmissionError,
+    TaskNotFound,
+    TaskyardError,
+)
+from taskyard.core.i18n import Said, Word, either, listed, recalled, said
+from taskyard.core.scheduling.breaker import REASON
+from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
+from taskyard.core.states import TaskState
+from taskyard.dashboard.components import translate as told_module
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.i18n import catalogue
 
 SINCE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOLD = Hold(HoldKind.QUEUE, "mail", HoldMode.PAUSED, "ann", "", SINCE)

@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.live import AgentLive, RunningTask
-from core.timeline import RUNNING, AttemptEnd, Span, spans
+from taskyard.core.telemetry.live_snapshot import AgentLive, RunningTask
+from taskyard.core.telemetry.timeline import RUNNING, AttemptEnd, Span, spans
 
 NOW = 1_000.0
 times = st.integers(0, 1_000).map(float)

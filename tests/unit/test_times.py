@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.components.times import age, duration
+from taskyard.dashboard.components.times import age, duration
 
 
 @pytest.mark.parametrize(

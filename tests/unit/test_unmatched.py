@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from core.alert_rules import Rule
-from core.config import load_settings
-from core.registry import BUILTIN_MODULES, Isolation, RetryPolicy, TaskType, registry
-from worker import doctor
-from worker.agents.pool_config import AgentSpec
-from worker.unmatched import pool_remarks, rule_remarks
+from taskyard.core.alerts.rules import Rule
+from taskyard.core.config import load_settings
+from taskyard.core.task_types.registry import BUILTIN_MODULES, Isolation, RetryPolicy, TaskType, registry
+from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.agents.unmatched import pool_remarks, rule_remarks
+from taskyard.worker.doctor import report
 
 
 class Nothing(BaseModel):
@@ -36,7 +36,7 @@ def _only_shipped_types(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_shipped_pool_and_rules_fit_the_shipped_types() -> None:
-    found = [check for check in doctor.local_checks(load_settings()) if check.name == "declarations"]
+    found = [check for check in report.local_checks(load_settings()) if check.name == "declarations"]
     assert found == []
 
 
@@ -66,7 +66,7 @@ def test_the_doctor_tells_of_slips(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     pool.write_text('[[agents]]\nkind = "all"\ntypes = ["*", "cod.*"]\ntags = ["python", "pandas", "pytest"]\n')
     monkeypatch.setenv("TASKYARD_POOL_FILE", str(pool))
     monkeypatch.setenv("TASKYARD_NAMESPCE", "x")
-    found = [check for check in doctor.local_checks(load_settings()) if check.name == "declarations"]
+    found = [check for check in report.local_checks(load_settings()) if check.name == "declarations"]
     assert [check.found for check in found] == [
         "TASKYARD_NAMESPCE is not a setting: did you mean TASKYARD_NAMESPACE?",
         f"pool file {pool}: agents of kind 'all': types: 'cod.*' fits no task type that is known here",

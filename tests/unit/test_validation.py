@@ -16,10 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import SubmissionError, UnknownTaskType
-from core.registry import MAX_TIMEOUT_SECONDS
-from core.states import Priority
-from core.validation import Submission, check_output
+from taskyard.core.errors import SubmissionError, UnknownTaskType
+from taskyard.core.models import Submission
+from taskyard.core.states import Priority
+from taskyard.core.submission.validate import check_output
+from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS
 from tests.unit.validation_support import NOW, limits, submit
 
 A_TASK = "0199a0b1-1111-7222-8333-444455556666"

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from core.protocol import Run
+from taskyard.core.protocol import Run
+from taskyard.worker.attempts.execution import HandlerStopped
+from taskyard.worker.isolation.watchdog import CANCEL_GRACE_SECONDS, Watch
 from tests.untraced import untraced
-from worker.agents.execution import HandlerStopped
-from worker.agents.watchdog import CANCEL_GRACE_SECONDS, Watch
 
 
 class Silence:

@@ -13,7 +13,7 @@ import runpy
 import sys
 import tempfile
 
-from worker.handlers.kernel import CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_REC, mount, syscall
+from taskyard.worker.isolation.kernel import CLONE_NEWNS, MS_BIND, MS_PRIVATE, MS_REC, mount, syscall
 
 NOBODY = 65534
 UNSHARE = {"x86_64": 272, "aarch64": 97}

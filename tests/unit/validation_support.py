@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, computed_field, field_validator
 
-from core.registry import Isolation, Registry, RetryPolicy, TaskType
-from core.validation import Limits, Submission, validate_submission
+from taskyard.core.models import Submission
+from taskyard.core.submission.validate import Limits, validate_submission
+from taskyard.core.task_types.registry import Isolation, Registry, RetryPolicy, TaskType
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 limits = Limits(input_limit_bytes=4096, output_limit_bytes=4096)

@@ -10,11 +10,11 @@ from typing import Any
 
 import structlog
 
-from core.declared import one_line, place
-from core.errors import ConfigurationError
-from core.task_modules import ModuleRefused, import_task_module
-from worker.agents.base import BaseAgent
-from worker.agents.task_agent import TaskAgent
+from taskyard.core.declarations import one_line, place
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.task_types.modules import ModuleRefused, import_task_module
+from taskyard.worker.agents.base import BaseAgent
+from taskyard.worker.agents.task_agent import TaskAgent
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", re.A)
 NAME_LIMIT = 200  # characters
@@ -45,7 +45,7 @@ def find_agent_class(name: str) -> type[BaseAgent]:
         raise ClassRefused(f"module {module_name!r} does not give its {attribute!r}: {_told(error)}") from None
     if not isinstance(found, type) or not issubclass(found, BaseAgent):
         kind = "is another class" if isinstance(found, type) else f"is of type {type(found).__name__}"
-        raise ClassRefused(f"{attribute!r} {kind}: expected a subclass of worker.agents.base.BaseAgent")
+        raise ClassRefused(f"{attribute!r} {kind}: expected a subclass of taskyard.worker.agents.base.BaseAgent")
     _check(found)
     return found
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from core import supervision
-from core.supervision import OnEscape, start_thread
+from taskyard.core import threads
+from taskyard.core.threads import OnEscape, start_thread
 
 INTERVAL_SECONDS = 1.0
 SILENT_SECONDS = 10.0  # without a line to its pool, reading its inbox or being heard: it does no work
@@ -96,5 +96,5 @@ class HealthHearer:
 
 def report_of(problems: list[str], takes_work: bool) -> AgentReport:
     """A report with what this process's threads say as well."""
-    found = [*problems, *supervision.problems()]
-    return AgentReport(found, takes_work and not found, supervision.escapes())
+    found = [*problems, *threads.problems()]
+    return AgentReport(found, takes_work and not found, threads.escapes())

@@ -13,11 +13,11 @@ from typing import Any
 
 import structlog
 
-from core.errors import PermanentError, SubmissionError, TransientError, Unavailable
-from core.message import Message
-from core.messages import Mailbox
-from core.protocol import Pair
-from core.supervision import count_escape
+from taskyard.core.errors import PermanentError, SubmissionError, TransientError, Unavailable
+from taskyard.core.protocol import Pair
+from taskyard.core.redis.mailbox import Mailbox
+from taskyard.core.redis.message import Message
+from taskyard.core.threads import count_escape
 
 HELD_LIMIT = 100  # messages that an attempt may have received and not acknowledged
 

@@ -1,7 +1,6 @@
 """BaseAgent: one boot of one agent. It reads orders, runs them in slots, and reports.
 
-Subclass it and implement `execute` for an agent of another kind; `worker.agents.task_agent` runs registered types.
-
+Subclass it and implement `execute` for another kind of agent; `worker.agents.task_agent` runs registered types.
 Threads: the caller of `run` reads the inbox; one per slot executes (`slot_threads`); one beats; one flushes late.
 """
 
@@ -17,9 +16,8 @@ from pathlib import Path
 import structlog
 from msgspec.structs import replace
 
-from core.errors import Unavailable
-from core.placement import QUEUE_AHEAD_LIMIT
-from core.protocol import (
+from taskyard.core.errors import Unavailable
+from taskyard.core.protocol import (
     AgentInfo,
     Cancel,
     Done,
@@ -37,19 +35,21 @@ from core.protocol import (
     Welcome,
     farewell_of,
 )
-from core.queue import Queue
-from core.redis_client import reaching_redis
-from worker.agents.agent_health import SILENT_SECONDS
-from worker.agents.agent_mail import AgentMail
-from worker.agents.channel import AgentChannel, Requests
-from worker.agents.foreign import guarded
-from worker.agents.heart import Heart
-from worker.agents.held import Held
-from worker.agents.inbox import DELETE_COUNT, Inbox
-from worker.agents.local_queue import LocalQueue, RunTimes
-from worker.agents.outbox import Outbox
-from worker.agents.slot_threads import SlotThreads
-from worker.agents.spool import Spool
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.scheduling.placement import QUEUE_AHEAD_LIMIT
+from taskyard.worker.agents.agent_health import SILENT_SECONDS
+from taskyard.worker.agents.agent_mail import AgentMail
+from taskyard.worker.agents.foreign import guarded
+from taskyard.worker.agents.heartbeat import Heart
+from taskyard.worker.agents.held import Held
+from taskyard.worker.agents.inbox import DELETE_COUNT, Inbox
+from taskyard.worker.agents.local_queue import LocalQueue, RunTimes
+from taskyard.worker.agents.outbox import Outbox
+from taskyard.worker.agents.slot_threads import SlotThreads
+from taskyard.worker.agents.spool import Spool
+from taskyard.worker.attempts.channel import AgentChannel
+from taskyard.worker.attempts.requests import Requests
 
 RETRY_SECONDS = 0.2
 UNABLE_AFTER = 3  # attempts in a row that it could not begin for lack of descriptors, threads, memory, disk

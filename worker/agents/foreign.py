@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import structlog
 
-from core.declared import one_line
-from core.errors import ErrorClass
-from core.protocol import Done, Run, encode
-from core.supervision import count_escape
-from worker.agents.channel import hindrance_of, refusal_of
-from worker.agents.execution import failed
+from taskyard.core.declarations import one_line
+from taskyard.core.errors import ErrorClass
+from taskyard.core.protocol import Done, Run, encode
+from taskyard.core.threads import count_escape
+from taskyard.worker.attempts.channel import hindrance_of, refusal_of
+from taskyard.worker.attempts.execution import failed
 
 log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder(tuple[Done]).decode

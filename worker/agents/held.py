@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.protocol import Pair
+from taskyard.core.protocol import Pair
 
 
 class Held:

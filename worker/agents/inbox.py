@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import structlog
 
-from core.decoding import Unreadable, read_orders
-from core.protocol import Order
-from core.quarantine import Odd
-from core.queue import Queue
+from taskyard.core.protocol import Order
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.decoding import Unreadable, read_orders
+from taskyard.core.redis.quarantine import Odd
 
 log = structlog.get_logger(__name__)
 

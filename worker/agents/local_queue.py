@@ -6,8 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from core.protocol import Pair, Run
-from core.states import Priority
+from taskyard.core.protocol import Pair, Run
+from taskyard.core.states import Priority
 
 SHORT_SECONDS = 0.001  # runs shorter than this are taken many at a time …
 BATCH_SECONDS = 0.005  # … as many as fit in this

@@ -1,4 +1,4 @@
-"""The process of one agent: `python -m worker.agents.main SPEC`, started by the pool.
+"""The process of one agent: `python -m taskyard.worker.agents.main SPEC`, started by the pool.
 
 Ends with 0 after a drain, EXIT_REPLACE if it must be replaced: it was fenced, a thread is stuck, or an
 operator asked for a restart, which drains like SIGTERM. A second SIGTERM ends at once; SIGINT is left
@@ -19,26 +19,26 @@ from types import FrameType
 import msgspec
 import structlog
 
-from core import supervision
-from core.config import Settings, load_settings
-from core.errors import ConfigurationError, TaskyardError, Unavailable
-from core.keys import Keys
-from core.private_files import keep_files_private, refuse_inspection
-from core.protocol import VERSION, AgentInfo
-from core.queue import Queue
-from core.recent_log import RecentLog
-from core.redis_client import connect_redis
-from core.registry import registry
-from core.supervision import OnEscape, start_thread
-from worker.agents.agent_class import make_agent
-from worker.agents.agent_health import HealthTeller, report_of
-from worker.agents.base import BaseAgent
-from worker.agents.descendants import become_subreaper, die_with_parent
-from worker.agents.pool_config import AgentSpec
-from worker.agents.raw_output import RawOutput
-from worker.agents.streams import route_streams
-from worker.log_shipping import LogShipper
-from worker.logs import configure_logs
+from taskyard.core import threads
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.errors import ConfigurationError, TaskyardError, Unavailable
+from taskyard.core.private_files import keep_files_private, refuse_inspection
+from taskyard.core.protocol import VERSION, AgentInfo
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.keys import Keys
+from taskyard.core.redis.log_tail import RecentLog
+from taskyard.core.task_types.registry import registry
+from taskyard.core.threads import OnEscape, start_thread
+from taskyard.worker.agents.agent_class import make_agent
+from taskyard.worker.agents.agent_health import HealthTeller, report_of
+from taskyard.worker.agents.base import BaseAgent
+from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.isolation.descendants import become_subreaper, die_with_parent
+from taskyard.worker.isolation.raw_output import RawOutput
+from taskyard.worker.isolation.streams import route_streams, take_line
+from taskyard.worker.logging.setup import configure_logs
+from taskyard.worker.logging.shipping import LogShipper
 
 PROOF_LIMIT = 1_000  # characters
 EXIT_REPLACE = 75  # EX_TEMPFAIL: start another one
@@ -114,12 +114,12 @@ def _divide_output(log_level: str) -> tuple[LogShipper, RawOutput | None]:
     try:
         raw_output = RawOutput()
     except OSError as error:
-        shipper = configure_logs(log_level)
+        shipper = configure_logs(log_level, take_line)
         log.warning("agent.output_unbounded", reason=f"descriptors 1 and 2 are left as they are: {error}")
         route_streams()
         return shipper, None
     sys.stderr = raw_output.log_stream  # for what is logged, and that alone
-    shipper = configure_logs(log_level)
+    shipper = configure_logs(log_level, take_line)
     sys.stderr = sys.__stderr__
     raw_output.take_over()
     route_streams()
@@ -180,8 +180,8 @@ def _serve(agent: BaseAgent, grace_seconds: float, health_fd: int | None) -> int
     log.info("agent.started", agent=agent.info.id, types=",".join(agent.info.types), by=type(agent).__qualname__)
     start_thread("inbox", agent.run, OnEscape.END_PROCESS, is_essential=True, is_over=lambda: agent.is_given_up)
     while not (told.is_set() or agent.must_be_replaced):
-        if supervision.must_end_process() or agent.is_unable():
-            log.error("agent.unable", agent=agent.info.id, reason="; ".join(supervision.problems()) or UNABLE)
+        if threads.must_end_process() or agent.is_unable():
+            log.error("agent.unable", agent=agent.info.id, reason="; ".join(threads.problems()) or UNABLE)
             agent.must_be_replaced = True
         told.wait(0.2)
     log.info("agent.draining", agent=agent.info.id, grace_seconds=grace_seconds, will_restart=agent.must_be_replaced)

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Set
 
 import structlog
 
-from core.cache import RedisCache
-from core.errors import Unavailable
-from core.live import read_live
-from core.queue import Queue
+from taskyard.core.errors import Unavailable
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.telemetry.live_snapshot import read_live
 
 LOOK_SECONDS = 15.0
 

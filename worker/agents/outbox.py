@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
-from core.errors import Unavailable
-from core.protocol import Pair, Report, encode
-from core.queue import Queue
-from core.redis_client import reaching_redis
-from core.supervision import OnEscape, start_thread
-from worker.agents.spool import Spool
+from taskyard.core.errors import Unavailable
+from taskyard.core.protocol import Pair, Report, encode
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.threads import OnEscape, start_thread
+from taskyard.worker.agents.spool import Spool
 
 FLUSH_COUNT = 128
 ENTRY_BYTES = 1 << 20  # of one entry of the results, unless one report alone has more

@@ -18,15 +18,15 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from core.errors import Unavailable
-from core.protocol import Gone, encode
-from core.queue import Queue
-from core.redis_client import reaching_redis
-from worker.agents import spool
-from worker.agents.agent_health import SILENT_SECONDS, HealthHearer
-from worker.agents.main import EXIT_REPLACE, Launch, tell_proof
-from worker.agents.namesakes import Namesakes
-from worker.agents.pool_config import AgentSpec
+from taskyard.core.errors import Unavailable
+from taskyard.core.protocol import Gone, encode
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import reaching_redis
+from taskyard.worker.agents import spool
+from taskyard.worker.agents.agent_health import SILENT_SECONDS, HealthHearer
+from taskyard.worker.agents.main import EXIT_REPLACE, Launch, tell_proof
+from taskyard.worker.agents.namesakes import Namesakes
+from taskyard.worker.agents.pool_config import AgentSpec
 
 LEAST_BACKOFF_SECONDS = 0.1
 MOST_BACKOFF_SECONDS = 5.0  # so that agents are back soon after what kept them from starting is over
@@ -225,7 +225,7 @@ class Pool:
         launch = Launch.of(spec, boot_id, health.write_end)
         # the URL may hold a password, and arguments are public: it goes through the environment
         environment = {**os.environ, "TASKYARD_REDIS_URL": self.redis_url}
-        command = [sys.executable, "-m", "worker.agents.main", msgspec.json.encode(launch).decode()]
+        command = [sys.executable, "-m", "taskyard.worker.agents.main", msgspec.json.encode(launch).decode()]
         try:
             member.process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.PIPE, pass_fds=[health.write_end]

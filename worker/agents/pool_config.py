@@ -18,14 +18,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from core.declared import LABEL, TAG_LIMIT, Whole, model_problem, read_toml
-from core.errors import ConfigurationError
-from core.patterns import PATTERN_LIMIT, can_match_type
-from worker.agents.agent_class import NAME as CLASS_NAME
-from worker.agents.agent_class import NAME_LIMIT as CLASS_NAME_LIMIT
-from worker.agents.agent_class import class_problem
+from taskyard.core.declarations import LABEL, TAG_LIMIT, Whole, model_problem, read_toml
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.paths import FILES
+from taskyard.core.patterns import PATTERN_LIMIT, can_match_type
+from taskyard.worker.agents.agent_class import NAME as CLASS_NAME
+from taskyard.worker.agents.agent_class import NAME_LIMIT as CLASS_NAME_LIMIT
+from taskyard.worker.agents.agent_class import class_problem
 
-DEFAULT_POOL = Path(__file__).resolve().parent.parent / "pool.toml"
+DEFAULT_POOL = FILES / "worker" / "pool.toml"
 _NAME = r"^[a-z][a-z0-9_-]{0,40}$"
 
 

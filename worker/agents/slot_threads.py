@@ -8,26 +8,52 @@ from __future__ import annotations
 import errno
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from core.errors import ErrorClass, Unavailable
-from core.protocol import Done, Pair, Run, Started
-from core.supervision import OnEscape, Supervised, count_escape, start_thread
-from worker.agents.channel import AgentChannel, hindrance_of, refusal_of
-from worker.agents.execution import failed
-from worker.agents.foreign import checked_end
-from worker.agents.local_queue import LocalQueue, RunTimes
-from worker.log_context import bind_attempt
-
-if TYPE_CHECKING:
-    from worker.agents.base import BaseAgent
+from taskyard.core.errors import ErrorClass, Unavailable
+from taskyard.core.protocol import Done, Pair, Run, Started
+from taskyard.core.threads import OnEscape, Supervised, count_escape, start_thread
+from taskyard.worker.agents.agent_mail import AgentMail
+from taskyard.worker.agents.foreign import checked_end
+from taskyard.worker.agents.heartbeat import Heart
+from taskyard.worker.agents.local_queue import LocalQueue, RunTimes
+from taskyard.worker.agents.outbox import Outbox
+from taskyard.worker.attempts.channel import AgentChannel, hindrance_of, refusal_of
+from taskyard.worker.attempts.execution import failed
+from taskyard.worker.attempts.ports import AgentPort
+from taskyard.worker.logging.context import bind_attempt
 
 RETRY_SECONDS = 0.2
 HINDERED_SECONDS = 5.0  # how long an agent should get no more tasks of a type that something is in the way of
 DESCRIPTORS_GONE = (errno.EBADF, errno.ENOTSOCK)  # a task has closed what is the agent's: it can't go on
 
 log = logging.getLogger(__name__)
+
+
+class SlotOwner(AgentPort, Protocol):
+    """An agent, as its slots see it; what each does is said at BaseAgent."""
+
+    is_draining: bool
+    ends_are_sound: bool
+    heart: Heart
+    mail: AgentMail
+    outbox: Outbox
+
+    def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None: ...
+
+    def boot_of(self, pair: Pair) -> str: ...
+
+    def report_end(self, done: Done, pair: Pair, *, flush_follows: bool) -> None: ...
+
+    def drop(self, pairs: Sequence[Pair]) -> None: ...
+
+    def hand_back(
+        self, pairs: Sequence[Pair], task_type: str | None = None, reason: str = "", pause_seconds: float = 0.0
+    ) -> None: ...
+
+    def give_up(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -42,7 +68,7 @@ class _Slot:
 class SlotThreads:
     """All slots of an agent; `running` has the channels of what they run."""
 
-    def __init__(self, agent: BaseAgent, waiting: LocalQueue, run_times: RunTimes, count: int) -> None:
+    def __init__(self, agent: SlotOwner, waiting: LocalQueue, run_times: RunTimes, count: int) -> None:
         self._agent, self._waiting, self._run_times = agent, waiting, run_times
         self._slots = [_Slot(index) for index in range(count)]
         self._threads: list[Supervised] = []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from core.protocol import Done, Pair, Report, decode_reports, encode
+from taskyard.core.protocol import Done, Pair, Report, decode_reports, encode
 
 FOLDER = "spool"
 SUFFIX = ".results.jsonl"

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import structlog
 
-from core.placement import AgentSlots
-from core.protocol import AgentInfo, Done, Pair, Run
-from core.queue import Queue
-from core.registry import Registry
-from worker.agents.base import UNABLE_AFTER, BaseAgent
-from worker.agents.channel import AgentChannel
-from worker.agents.raw_output import RawOutput
-from worker.agents.slots import Runners
-from worker.fleet_types import known_types
+from taskyard.core.protocol import AgentInfo, Done, Pair, Run
+from taskyard.core.redis.broker import Queue
+from taskyard.core.scheduling.placement import AgentSlots
+from taskyard.core.task_types.registry import Registry
+from taskyard.worker.agents.base import UNABLE_AFTER, BaseAgent
+from taskyard.worker.agents.known_types import known_types
+from taskyard.worker.attempts.channel import AgentChannel
+from taskyard.worker.isolation.raw_output import RawOutput
+from taskyard.worker.isolation.slots import Runners
 
 log = structlog.get_logger(__name__)
 

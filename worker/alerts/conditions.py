@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from core import alert_texts
-from core.alert_rules import Rule
-from core.alert_texts import counted
-from core.models import Lane
-from core.placement import slots_of, unplaceable_reason
-from worker.alerts.own_conditions import OF_THE_WORKER
-from worker.alerts.reading import Reading, Readings
-from worker.monitor.signals import Signals
+from taskyard.core.alerts import texts
+from taskyard.core.alerts.rules import Rule
+from taskyard.core.alerts.texts import counted
+from taskyard.core.models import Lane
+from taskyard.core.scheduling.placement import slots_of, unplaceable_reason
+from taskyard.worker.alerts.own_conditions import OF_THE_WORKER
+from taskyard.worker.alerts.reading import Reading, Readings
+from taskyard.worker.alerts.signals import Signals
 
 
 def read(rule: Rule, signals: Signals) -> Readings | None:
@@ -26,23 +26,21 @@ def read(rule: Rule, signals: Signals) -> Readings | None:
 def _leader_missing(rule: Rule, signals: Signals) -> Readings | None:
     if signals.is_led is None:
         return None
-    return {"leader": Reading(float(not signals.is_led), alert_texts.NO_LEADER)}
+    return {"leader": Reading(float(not signals.is_led), texts.NO_LEADER)}
 
 
 def _server_down(rule: Rule, signals: Signals) -> Readings | None:
     servers = signals.servers()
     if servers is None:
         return None
-    return {
-        s.name: Reading(float(not s.is_up), s.problem or alert_texts.NO_ANSWER.format(server=s.name)) for s in servers
-    }
+    return {s.name: Reading(float(not s.is_up), s.problem or texts.NO_ANSWER.format(server=s.name)) for s in servers}
 
 
 def _not_started(rule: Rule, signals: Signals) -> Readings | None:
     live = signals.live
     if live is None:
         return None
-    text = alert_texts.NOT_STARTED
+    text = texts.NOT_STARTED
     return {
         agent.name: Reading(
             agent.unstarted_seconds, text.format(agent=agent.name, seconds=f"{agent.unstarted_seconds:.0f}")
@@ -70,7 +68,7 @@ def _no_agent(rule: Rule, signals: Signals) -> Readings | None:
     for lane in live.lanes:
         reason = unplaceable_reason(Lane(lane.queue, lane.type, tuple(lane.requires)), agents)
         if reason is not None:
-            text = counted(alert_texts.NOBODY_TAKES, lane.ready, type=lane.type, reason=reason)
+            text = counted(texts.NOBODY_TAKES, lane.ready, type=lane.type, reason=reason)
             found[lane.type] = Reading(1.0, text)
     return found
 
@@ -85,7 +83,7 @@ def _oldest_waiting(rule: Rule, signals: Signals) -> Readings | None:
             continue
         seconds = max(0.0, live.open_at - lane.oldest_ready_at)
         if lane.queue not in found or found[lane.queue].value < seconds:
-            text = alert_texts.WAITED.format(queue=lane.queue, type=lane.type, seconds=f"{seconds:.0f}")
+            text = texts.WAITED.format(queue=lane.queue, type=lane.type, seconds=f"{seconds:.0f}")
             found[lane.queue] = Reading(seconds, text)
     return found
 
@@ -97,7 +95,7 @@ def _queue_growth(rule: Rule, signals: Signals) -> Readings | None:
     return {
         queue: Reading(
             float(now - then),
-            alert_texts.GREW.format(queue=queue, then=then, now=now, window=f"{rule.window_seconds:g}"),
+            texts.GREW.format(queue=queue, then=then, now=now, window=f"{rule.window_seconds:g}"),
         )
         for queue, (then, now) in depths.items()
     }
@@ -113,7 +111,7 @@ def _failure_rate(rule: Rule, signals: Signals) -> Readings | None:
         if ended >= rule.least_count:
             share = counts.failed / ended
             window = f"{rule.window_seconds:g}"
-            text = alert_texts.FAILED.format(failed=counts.failed, ended=ended, type=name, window=window)
+            text = texts.FAILED.format(failed=counts.failed, ended=ended, type=name, window=window)
             found[name] = Reading(share, text)
     return found
 
@@ -125,7 +123,7 @@ def _retry_storm(rule: Rule, signals: Signals) -> Readings | None:
     found = {}
     for name, counts in attempts.items():
         per_minute = counts.retried * 60 / rule.window_seconds
-        found[name] = Reading(per_minute, counted(alert_texts.REPEATED, per_minute, type=name))
+        found[name] = Reading(per_minute, counted(texts.REPEATED, per_minute, type=name))
     return found
 
 
@@ -137,7 +135,7 @@ def _latency_p99(rule: Rule, signals: Signals) -> Readings | None:
     for name, histogram in waits.items():
         if histogram.count >= rule.least_count:
             seconds = histogram.percentile(99) or 0.0
-            found[name] = Reading(seconds, alert_texts.SLOW_START.format(type=name, seconds=f"{seconds:.1f}"))
+            found[name] = Reading(seconds, texts.SLOW_START.format(type=name, seconds=f"{seconds:.1f}"))
     return found
 
 
@@ -146,9 +144,7 @@ def _agent_lost(rule: Rule, signals: Signals) -> Readings | None:
     if lost is None:
         return None
     window = f"{rule.window_seconds:g}"
-    return {
-        name: Reading(float(n), counted(alert_texts.LOST, n, agent=name, window=window)) for name, n in lost.items()
-    }
+    return {name: Reading(float(n), counted(texts.LOST, n, agent=name, window=window)) for name, n in lost.items()}
 
 
 def _agent_flapping(rule: Rule, signals: Signals) -> Readings | None:
@@ -157,8 +153,7 @@ def _agent_flapping(rule: Rule, signals: Signals) -> Readings | None:
         return None
     window = f"{rule.window_seconds:g}"
     return {
-        name: Reading(float(n), counted(alert_texts.STARTED, n, agent=name, window=window))
-        for name, n in started.items()
+        name: Reading(float(n), counted(texts.STARTED, n, agent=name, window=window)) for name, n in started.items()
     }
 
 
@@ -172,7 +167,7 @@ def _name_shared(rule: Rule, signals: Signals) -> Readings | None:
     return {
         name: Reading(
             float(len(hosts) - 1),
-            alert_texts.SHARED.format(count=len(hosts), hosts=", ".join(dict.fromkeys(hosts)), agent=name),
+            texts.SHARED.format(count=len(hosts), hosts=", ".join(dict.fromkeys(hosts)), agent=name),
         )
         for name, hosts in hosts_by_name.items()
         if len(hosts) > 1
@@ -184,7 +179,7 @@ def _disk(rule: Rule, signals: Signals) -> Readings | None:
     if hosts is None:
         return None
     return {
-        f"{host} {path}": Reading(share, alert_texts.DISK_FULL.format(path=path, host=host, share=f"{share:.0%}"))
+        f"{host} {path}": Reading(share, texts.DISK_FULL.format(path=path, host=host, share=f"{share:.0%}"))
         for host, usage in hosts.items()
         for path, share in usage.disks.items()
     }
@@ -194,7 +189,7 @@ def _memory(rule: Rule, signals: Signals) -> Readings | None:
     hosts = signals.hosts()
     if hosts is None:
         return None
-    text = alert_texts.MEMORY_USED
+    text = texts.MEMORY_USED
     return {host: Reading(u.memory, text.format(share=f"{u.memory:.0%}", host=host)) for host, u in hosts.items()}
 
 
@@ -202,7 +197,7 @@ def _absence(rule: Rule, signals: Signals) -> Readings | None:
     silent = signals.silent_types(rule.expected_hours)
     if silent is None:
         return None
-    text = alert_texts.ABSENT[rule.expected_hours != 1]
+    text = texts.ABSENT[rule.expected_hours != 1]
     return {
         name: Reading(seconds, text.format(type=name, seconds=f"{seconds:.0f}", hours=rule.expected_hours))
         for name, seconds in silent.items()
@@ -213,14 +208,14 @@ def _quarantined(rule: Rule, signals: Signals) -> Readings | None:
     live = signals.live
     if live is None:
         return None
-    return {"quarantine": Reading(float(live.quarantined), counted(alert_texts.QUARANTINED, live.quarantined))}
+    return {"quarantine": Reading(float(live.quarantined), counted(texts.QUARANTINED, live.quarantined))}
 
 
 def _mail_unread(rule: Rule, signals: Signals) -> Readings | None:
     live = signals.live
     if live is None or live.mail is None:
         return None
-    text = alert_texts.UNREAD
+    text = texts.UNREAD
     return {
         box.agent: Reading(box.oldest_seconds, text.format(agent=box.agent, seconds=f"{box.oldest_seconds:.0f}"))
         for box in live.mail.boxes
@@ -231,7 +226,7 @@ def _dead_letters(rule: Rule, signals: Signals) -> Readings | None:
     live = signals.live
     if live is None or live.mail is None:
         return None
-    text = alert_texts.DEAD_LETTERS
+    text = texts.DEAD_LETTERS
     return {
         box.agent: Reading(float(box.dead_letters), counted(text, box.dead_letters, agent=box.agent))
         for box in live.mail.boxes
@@ -245,7 +240,7 @@ def _anomaly(rule: Rule, signals: Signals) -> Readings | None:
     found: dict[str, Reading] = {}
     for a in anomalies:
         value, usual = f"{a.value:.3g}", f"{a.expected:.3g}"
-        text = alert_texts.UNUSUAL.format(measure=a.measure, type=a.type, value=value, unit=a.unit, usual=usual)
+        text = texts.UNUSUAL.format(measure=a.measure, type=a.type, value=value, unit=a.unit, usual=usual)
         found[f"{a.type} {a.measure}"] = Reading(abs(a.score), text)
     return found
 

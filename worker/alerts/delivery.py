@@ -10,11 +10,11 @@ from typing import Protocol
 
 import structlog
 
-from core.alert_rules import ChannelConfig, EmailChannel, WebhookChannel
-from core.supervision import OnEscape, start_thread
-from worker.alerts.mail import Mail
-from worker.alerts.notification import DeliveryFailed, Notification
-from worker.alerts.webhook import Webhook
+from taskyard.core.alerts.rules import ChannelConfig, EmailChannel, WebhookChannel
+from taskyard.core.threads import OnEscape, start_thread
+from taskyard.worker.alerts.mail import Mail
+from taskyard.worker.alerts.notification import DeliveryFailed, Notification
+from taskyard.worker.alerts.webhook import Webhook
 
 QUEUE_LIMIT = 1_000
 FIRST_RETRY_SECONDS = 1.0

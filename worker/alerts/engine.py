@@ -14,18 +14,18 @@ from fnmatch import fnmatchcase
 
 import structlog
 
-from core.alert_rules import Rule, RuleFile
-from core.database import Database
-from core.errors import Unavailable
-from core.live import FiringAlert
-from core.store import alerting
-from core.store.alerting import Alert, Silence
-from worker.alerts.conditions import read
-from worker.alerts.delivery import Deliveries
-from worker.alerts.lifecycle import Change, Condition, Key, Lifecycle
-from worker.alerts.notification import Notification
-from worker.alerts.reading import Reading
-from worker.monitor.signals import Signals
+from taskyard.core.alerts.rules import Rule, RuleFile
+from taskyard.core.errors import Unavailable
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import alerts
+from taskyard.core.postgres.store.alerts import Alert, Silence
+from taskyard.core.telemetry.live_snapshot import FiringAlert
+from taskyard.worker.alerts.conditions import read
+from taskyard.worker.alerts.delivery import Deliveries
+from taskyard.worker.alerts.lifecycle import Change, Condition, Key, Lifecycle
+from taskyard.worker.alerts.notification import Notification
+from taskyard.worker.alerts.reading import Reading
+from taskyard.worker.alerts.signals import Signals
 
 log = structlog.get_logger(__name__)
 
@@ -94,18 +94,18 @@ class AlertEngine:
         """Reads what others did to alerts and silences, and stores what could not be stored before."""
         try:
             with self._database.transaction() as tx:
-                stored = {(alert.rule, alert.subject): alert for alert in alerting.open_alerts(tx)}
-                self._silences = alerting.silences(tx)
+                stored = {(alert.rule, alert.subject): alert for alert in alerts.open_alerts(tx)}
+                self._silences = alerts.silences(tx)
                 for key in sorted(self._unsaved):
-                    if key not in stored and alerting.fire(tx, self._open[key]):
+                    if key not in stored and alerts.fire(tx, self._open[key]):
                         stored[key] = self._open[key]
                 for alert_id, at in self._to_resolve.items():
-                    alerting.resolve(tx, alert_id, at)
+                    alerts.resolve(tx, alert_id, at)
                     stored = {key: alert for key, alert in stored.items() if alert.id != alert_id}
                 for key, alert in stored.items():
                     mine = self._open.get(key)
                     if mine is not None and (mine.message, mine.value) != (alert.message, alert.value):
-                        alerting.update(tx, alert.id, mine.message, mine.value or 0.0)
+                        alerts.update(tx, alert.id, mine.message, mine.value or 0.0)
         except Unavailable as error:
             log.debug("alerts.waiting", reason=str(error))  # the monitor's duties say it
             return
@@ -142,7 +142,7 @@ class AlertEngine:
         self._open[key] = alert
         try:
             with self._database.transaction() as tx:
-                is_first = alerting.fire(tx, alert)
+                is_first = alerts.fire(tx, alert)
         except Unavailable:
             self._unsaved.add(key)
             is_first = True
@@ -162,7 +162,7 @@ class AlertEngine:
         else:
             try:
                 with self._database.transaction() as tx:
-                    alerting.resolve(tx, alert.id, now)
+                    alerts.resolve(tx, alert.id, now)
             except Unavailable:
                 self._to_resolve[alert.id] = now
         if was_told and not self._is_silenced(key, now):

@@ -8,8 +8,8 @@ import ssl
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
-from core.alert_rules import EmailChannel
-from worker.alerts.notification import DeliveryFailed, Notification
+from taskyard.core.alerts.rules import EmailChannel
+from taskyard.worker.alerts.notification import DeliveryFailed, Notification
 
 
 class Mail:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from worker.log_redaction import redacted_text
+from taskyard.worker.logging.redaction import redacted_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from core import alert_texts
-from core.alert_rules import Rule
-from worker.alerts.reading import Reading, Readings
-from worker.monitor.signals import OwnState, Signals
+from taskyard.core.alerts import texts
+from taskyard.core.alerts.rules import Rule
+from taskyard.worker.alerts.reading import Reading, Readings
+from taskyard.worker.alerts.signals import OwnState, Signals
 
 Reader = Callable[[Rule, Signals], Readings | None]
 
@@ -18,14 +18,14 @@ def _of_own_state(read: Callable[[OwnState], Readings]) -> Reader:
 
 
 def _dispatcher_stalled(own: OwnState) -> Readings:
-    text = alert_texts.STALLED.format(seconds=f"{own.stalled_seconds:.0f}", what=own.waits_for)
+    text = texts.STALLED.format(seconds=f"{own.stalled_seconds:.0f}", what=own.waits_for)
     return {"dispatcher": Reading(own.stalled_seconds, text)}
 
 
 def _dashboard_down(own: OwnState) -> Readings:
     if own.dashboard_problem is None:
         return {}
-    return {"dashboard": Reading(1.0, alert_texts.DASHBOARD_DOWN.format(reason=own.dashboard_problem))}
+    return {"dashboard": Reading(1.0, texts.DASHBOARD_DOWN.format(reason=own.dashboard_problem))}
 
 
 def _named(text: str, reasons: Mapping[str, str]) -> Readings:
@@ -34,7 +34,7 @@ def _named(text: str, reasons: Mapping[str, str]) -> Readings:
 
 OF_THE_WORKER: Mapping[str, Reader] = {
     "dispatcher_stalled": _of_own_state(_dispatcher_stalled),
-    "agent_unhealthy": _of_own_state(lambda own: _named(alert_texts.UNHEALTHY, own.unwell_agents)),
+    "agent_unhealthy": _of_own_state(lambda own: _named(texts.UNHEALTHY, own.unwell_agents)),
     "dashboard_down": _of_own_state(_dashboard_down),
-    "duty_late": _of_own_state(lambda own: _named(alert_texts.DUTY_LATE, own.late_duties)),
+    "duty_late": _of_own_state(lambda own: _named(texts.DUTY_LATE, own.late_duties)),
 }

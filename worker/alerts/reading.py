@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from worker.log_redaction import redacted_text
+from taskyard.worker.logging.redaction import redacted_text
 
 
 @dataclass(frozen=True, slots=True)

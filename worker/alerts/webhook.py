@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from core.alert_rules import WebhookChannel
-from core.special_addresses import special_purpose
-from core.supervision import call_later
-from worker.alerts.notification import DeliveryFailed, Notification
+from taskyard.core.access.ip_addresses import special_purpose
+from taskyard.core.alerts.rules import WebhookChannel
+from taskyard.core.threads import call_later
+from taskyard.worker.alerts.notification import DeliveryFailed, Notification
 
 ANSWER_LIMIT_BYTES = 4096
 TIMEOUTS_IN_ALL = 3  # of the channel's own: a server that answers byte by byte is cut off

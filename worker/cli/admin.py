@@ -8,10 +8,19 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from worker.cli import exits
-from worker.cli.output import Column, is_wide, print_document, print_json, print_line, print_table, stacked, state_text
-from worker.cli.show import AsJson
-from worker.cli.text import duration
+from taskyard.worker.cli import exits
+from taskyard.worker.cli.output import (
+    Column,
+    is_wide,
+    print_document,
+    print_json,
+    print_line,
+    print_table,
+    stacked,
+    state_text,
+)
+from taskyard.worker.cli.show import AsJson
+from taskyard.worker.cli.text import duration
 
 
 def run(
@@ -24,8 +33,8 @@ def run(
     Starts PostgreSQL and Redis of its own where no URL is configured. The first signal lets running tasks
     finish within the grace period, a second one ends at once.
     """
-    from core.config import load_settings
-    from worker.runtime import run_worker
+    from taskyard.core.config import load_settings
+    from taskyard.worker.app import run_worker
 
     raise typer.Exit(run_worker(load_settings(), dashboard=dashboard, demo=demo, migrate=migrate))
 
@@ -34,8 +43,8 @@ def agent(
     pool: Annotated[Path | None, typer.Option(metavar="FILE", help="The pool's TOML file.")] = None,
 ) -> None:
     """Runs agents alone on this host; they need only TASKYARD_REDIS_URL, a worker runs elsewhere."""
-    from core.config import load_settings
-    from worker.agent_host import run_agents
+    from taskyard.core.config import load_settings
+    from taskyard.worker.agent_host import run_agents
 
     raise typer.Exit(run_agents(load_settings(), pool))
 
@@ -45,8 +54,8 @@ def types(
     as_json: AsJson = False,
 ) -> None:
     """Lists the task types, or prints the JSON schemas of one type's input and output."""
-    from core.config import load_settings
-    from core.registry import registry
+    from taskyard.core.config import load_settings
+    from taskyard.core.task_types.registry import registry
 
     registry.load(load_settings().task_modules)
     if name is not None:
@@ -111,10 +120,10 @@ def migrate() -> None:
     """Brings the database to this version of Taskyard; without a configured URL, the embedded one."""
     from contextlib import ExitStack
 
-    from core import migrations
-    from core.config import load_settings
-    from core.embedded import EmbeddedServers
-    from worker.cli.connections import refusals_told
+    from taskyard.core.config import load_settings
+    from taskyard.core.embedded.servers import EmbeddedServers
+    from taskyard.core.postgres import migrations
+    from taskyard.worker.cli.connections import refusals_told
 
     settings = load_settings()
     with ExitStack() as stack:
@@ -130,7 +139,7 @@ def migrate() -> None:
 
 def doctor(as_json: AsJson = False) -> None:
     """Looks at everything Taskyard depends on, and says what to do about what is wrong."""
-    from worker.doctor import checks
+    from taskyard.worker.doctor.report import checks
 
     found = checks()
     are_fine = all(check.ok for check in found)
@@ -155,8 +164,8 @@ def bench(
     ] = None,
 ) -> None:
     """Measures throughput and latency on this machine, on servers of its own."""
-    from core.config import load_settings
-    from worker.bench import run_bench
+    from taskyard.core.config import load_settings
+    from taskyard.worker.devtools.bench import run_bench
 
     raise typer.Exit(run_bench(load_settings(), tuple(names or ()), json_file))
 
@@ -181,9 +190,9 @@ def prove(
     task modules broken, half a fleet deployed, junk left in Redis. It also fails if work does not go on after
     such an act, or if /healthz is not red within 30 s of an outage that lasts, and green within 10 s after it.
     """
-    from core.config import load_settings
-    from core.errors import ConfigurationError
-    from worker.prove.command import run_prove, run_prove_people
+    from taskyard.core.config import load_settings
+    from taskyard.core.errors import ConfigurationError
+    from taskyard.worker.devtools.prove.command import run_prove, run_prove_people
 
     if not cycles and not minutes:
         raise ConfigurationError(["prove: neither --cycles nor --minutes sets an end"])
@@ -207,7 +216,7 @@ def soak(
 
     On servers of its own. The first quarter is a warm-up. Exits with 1 if something grew or was left.
     """
-    from core.config import load_settings
-    from worker.prove.soak import run_soak
+    from taskyard.core.config import load_settings
+    from taskyard.worker.devtools.soak import run_soak
 
     raise typer.Exit(run_soak(load_settings(), minutes=minutes, rate=rate))

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from worker.cli.output import Column, print_json, print_line, print_table, stacked
-from worker.cli.show import AsJson
-from worker.cli.tasks import Reason
-from worker.cli.text import instant, visible
+from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.output import Column, print_json, print_line, print_table, stacked
+from taskyard.worker.cli.show import AsJson
+from taskyard.worker.cli.tasks import Reason
+from taskyard.worker.cli.text import instant
 
 SEVERITY_STYLES = {"critical": "red", "warning": "yellow", "info": "cyan"}
 AlertId = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id.")]
@@ -23,11 +24,11 @@ def alerts(
     as_json: AsJson = False,
 ) -> None:
     """Lists the alerts that are not resolved, newest first."""
-    from core.store import alerting
-    from worker.cli.connections import opened_reading
+    from taskyard.core.postgres.store import alerts as alerts_store
+    from taskyard.worker.cli.connections import opened_reading
 
     with opened_reading() as tx:
-        found = alerting.list_alerts(tx, is_open=not every, limit=limit)
+        found = alerts_store.list_alerts(tx, is_open=not every, limit=limit)
     if as_json:
         print_json([alert.as_json() for alert in found])
     elif not found:
@@ -52,12 +53,13 @@ def alerts(
 
 def ack(alert: AlertId, reason: Reason = "", as_json: AsJson = False) -> None:
     """Acknowledges a firing alert: somebody looks after it. It still resolves by itself."""
-    from core.store import alerting
-    from worker.cli.connections import opened_servers, user_name
+    from taskyard.core.postgres.store import alerts as alerts_store
+    from taskyard.worker.cli.connections import opened_servers
+    from taskyard.worker.process.user import user_name
 
     with opened_servers() as (database, _), database.transaction() as tx:
-        found = alerting.find_alert(tx, alert)
-        is_changed = alerting.acknowledge(tx, alert, user_name(), reason)
+        found = alerts_store.find_alert(tx, alert)
+        is_changed = alerts_store.acknowledge(tx, alert, user_name(), reason)
     if as_json:
         print_json({"alert": found.id, "changed": is_changed})
     else:
@@ -75,11 +77,12 @@ def silence(
 
     What still fires when the silence ends is told then.
     """
-    from core.store import alerting
-    from worker.cli.connections import opened_servers, user_name
+    from taskyard.core.postgres.store import alerts as alerts_store
+    from taskyard.worker.cli.connections import opened_servers
+    from taskyard.worker.process.user import user_name
 
     with opened_servers() as (database, _), database.transaction() as tx:
-        made = alerting.silence(tx, rule, subject, minutes * 60, user_name(), reason)
+        made = alerts_store.silence(tx, rule, subject, minutes * 60, user_name(), reason)
     if as_json:
         print_json(made.as_json())
     else:
@@ -90,11 +93,12 @@ def unsilence(
     silence: Annotated[str, typer.Argument(metavar="SILENCE", help="The silence's id.")], as_json: AsJson = False
 ) -> None:
     """Ends a silence now."""
-    from core.store import alerting
-    from worker.cli.connections import opened_servers, user_name
+    from taskyard.core.postgres.store import alerts as alerts_store
+    from taskyard.worker.cli.connections import opened_servers
+    from taskyard.worker.process.user import user_name
 
     with opened_servers() as (database, _), database.transaction() as tx:
-        is_changed = alerting.end_silence(tx, silence, user_name())
+        is_changed = alerts_store.end_silence(tx, silence, user_name())
     if as_json:
         print_json({"silence": silence, "changed": is_changed})
     else:
@@ -103,11 +107,11 @@ def unsilence(
 
 def silences(as_json: AsJson = False) -> None:
     """Lists what is silenced now."""
-    from core.store import alerting
-    from worker.cli.connections import opened_reading
+    from taskyard.core.postgres.store import alerts as alerts_store
+    from taskyard.worker.cli.connections import opened_reading
 
     with opened_reading() as tx:
-        found = alerting.silences(tx)
+        found = alerts_store.silences(tx)
     if as_json:
         print_json([silence.as_json() for silence in found])
     elif not found:
@@ -131,8 +135,8 @@ def rules(
     as_json: AsJson = False,
 ) -> None:
     """Shows the alert rules as the worker reads them, or every problem in their file."""
-    from core.alert_rules import KINDS, load_rules
-    from core.config import load_settings
+    from taskyard.core.alerts.rules import KINDS, load_rules
+    from taskyard.core.config import load_settings
 
     loaded = load_rules(file or load_settings().alerts_file)
     if as_json:

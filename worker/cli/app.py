@@ -7,8 +7,8 @@ import sys
 
 import typer
 
-from core.private_files import keep_files_private
-from worker.cli import (
+from taskyard.core.private_files import keep_files_private
+from taskyard.worker.cli import (
     admin,
     alerts,
     bulk,
@@ -27,8 +27,8 @@ from worker.cli import (
     tasks,
     why,
 )
-from worker.cli.exits import EXIT_CODES, Commands
-from worker.last_threads import ending_despite_threads
+from taskyard.worker.cli.exits import EXIT_CODES, Commands
+from taskyard.worker.process.last_threads import ending_despite_threads
 
 PROGRAM = "python -m worker"
 EXIT_CODE_HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.states import TaskState
-from worker.cli.output import print_json, print_line
-from worker.cli.show import AsJson
+from taskyard.core.states import TaskState
+from taskyard.worker.cli.output import print_json, print_line
+from taskyard.worker.cli.show import AsJson
 
 if TYPE_CHECKING:
-    from core.bulk import Bulk, BulkResult, Operation
-    from core.store.finding import Matching
-    from core.task_filter import TaskFilter
+    from taskyard.core.filters.search_filter import TaskFilter
+    from taskyard.core.postgres.store.search import Matching
+    from taskyard.core.submission.bulk import Bulk, BulkResult, Operation
 
 DONE = {"retry": "retried", "cancel": "cancelled", "priority": "given another priority"}
 Texts = list[str] | None
@@ -52,7 +52,7 @@ def bulk(
     Only tasks whose state allows it, and none that is submitted meanwhile. It works in small
     transactions; Ctrl-C is safe at any time, and doing it again does the rest.
     """
-    from core.task_filter import TaskFilter
+    from taskyard.core.filters.search_filter import TaskFilter
 
     only = TaskFilter(
         states=tuple(state or ()),
@@ -75,9 +75,9 @@ def bulk(
 
 
 def _operation(action: str, reason: str, to: str | None) -> Operation:
-    from core.bulk import Action, Operation
-    from core.inputs import refused
-    from worker.cli.connections import user_name
+    from taskyard.core.payload.encode import refused
+    from taskyard.core.submission.bulk import Action, Operation
+    from taskyard.worker.process.user import user_name
 
     if action not in set(Action):
         raise refused("action", action, f"one of {', '.join(Action)}")
@@ -85,9 +85,9 @@ def _operation(action: str, reason: str, to: str | None) -> Operation:
 
 
 def _do(operation: Operation, only: TaskFilter, *, everything: bool, yes: bool, dry_run: bool, as_json: bool) -> None:
-    from core.bulk import Bulk, preview
-    from core.inputs import refused
-    from worker.cli.connections import opened_submitter
+    from taskyard.core.payload.encode import refused
+    from taskyard.core.submission.bulk import Bulk, preview
+    from taskyard.worker.cli.connections import opened_submitter
 
     if only.is_empty != everything:
         raise refused("all", everything, "either --all or something that the tasks have in common, such as --type")
@@ -103,7 +103,7 @@ def _do(operation: Operation, only: TaskFilter, *, everything: bool, yes: bool, 
 
 
 def _is_confirmed(operation: Operation, matching: Matching) -> bool:
-    from core.inputs import refused
+    from taskyard.core.payload.encode import refused
 
     if not sys.stdin.isatty():
         raise refused("yes", "", "--yes, where nobody can be asked")

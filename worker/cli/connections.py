@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,14 +9,14 @@ import psycopg2
 import psycopg2.errors
 import sqlalchemy.exc
 
-from core.config import load_settings
-from core.database import Database, DriverTransaction
-from core.embedded import resolve
-from core.errors import ConfigurationError, Unavailable
-from core.queue import Queue
-from core.redis_client import connect_redis
-from core.registry import registry
-from core.submission import Submitter
+from taskyard.core.config import load_settings
+from taskyard.core.embedded.servers import resolve
+from taskyard.core.errors import ConfigurationError, Unavailable
+from taskyard.core.postgres.database import Database, DriverTransaction
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import registry
 
 
 @contextmanager
@@ -70,14 +68,6 @@ def refusals_told() -> Iterator[None]:
         raise Unavailable(f"PostgreSQL refuses: {str(error).splitlines()[0]}") from None
     except sqlalchemy.exc.ProgrammingError as error:
         raise Unavailable(f"PostgreSQL refuses: {str(error.orig).splitlines()[0]}") from None
-
-
-def user_name() -> str:
-    """Who runs this command: the name the system knows, or the number if it knows none."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"uid {os.getuid()}"
 
 
 @contextmanager

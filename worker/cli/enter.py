@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.output import print_json, print_line
-from worker.cli.show import AsJson
+from taskyard.worker.cli.output import print_json, print_line
+from taskyard.worker.cli.show import AsJson
 
 
 def enter(
@@ -20,10 +20,11 @@ def enter(
 
     Whoever has it may submit tasks that run code. It is good for 24 hours, and so is the session that it begins.
     """
-    from core.config import load_settings
-    from worker import entry_link
-    from worker.cli.connections import opened_servers, user_name
-    from worker.dashboard_process import page_url
+    from taskyard.core.config import load_settings
+    from taskyard.worker.cli.connections import opened_servers
+    from taskyard.worker.dashboard_server import entry_link
+    from taskyard.worker.dashboard_server.process import page_url
+    from taskyard.worker.process.user import user_name
 
     settings = load_settings()
     known = url or entry_link.noted_url(settings)

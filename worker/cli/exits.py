@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from core.errors import (
+from taskyard.core.errors import (
     ConfigurationError,
     IllegalTransition,
     ItemNotFound,
@@ -18,7 +18,7 @@ from core.errors import (
     Unavailable,
     shortened,
 )
-from worker.cli.text import visible
+from taskyard.core.payload.printable_text import visible
 
 OK = 0
 FAILED = 1

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from core.holds import HoldKind, HoldMode
-from worker.cli.output import Column, print_json, print_line, print_table
-from worker.cli.show import AsJson
-from worker.cli.tasks import Reason
-from worker.cli.text import instant, visible
+from taskyard.core.payload.printable_text import visible
+from taskyard.core.scheduling.holds import HoldKind, HoldMode
+from taskyard.worker.cli.output import Column, print_json, print_line, print_table
+from taskyard.worker.cli.show import AsJson
+from taskyard.worker.cli.tasks import Reason
+from taskyard.worker.cli.text import instant
 
 Kind = Annotated[HoldKind, typer.Argument(help="What: queue, type or agent.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name; an agent's is without the boot.")]
@@ -35,11 +36,12 @@ def drain(kind: Kind, name: Name, reason: Reason = "", as_json: AsJson = False) 
 
 def resume(kind: Kind, name: Name, reason: Reason = "", as_json: AsJson = False) -> None:
     """Ends a pause or drain."""
-    from core.store import holding
-    from worker.cli.connections import opened_submitter, user_name
+    from taskyard.core.postgres.store import holds as holds_store
+    from taskyard.worker.cli.connections import opened_submitter
+    from taskyard.worker.process.user import user_name
 
     with opened_submitter() as (_, database), database.transaction() as tx:
-        is_changed = holding.release(tx, kind, name, user_name(), reason)
+        is_changed = holds_store.release(tx, kind, name, user_name(), reason)
     if as_json:
         print_json({"kind": kind.value, "name": name, "mode": None, "changed": is_changed})
     else:
@@ -48,11 +50,11 @@ def resume(kind: Kind, name: Name, reason: Reason = "", as_json: AsJson = False)
 
 def holds(as_json: AsJson = False) -> None:
     """Lists what is paused or draining, by whom and why."""
-    from core.store import holding
-    from worker.cli.connections import opened_reading
+    from taskyard.core.postgres.store import holds as holds_store
+    from taskyard.worker.cli.connections import opened_reading
 
     with opened_reading() as tx:
-        found = list(holding.holds(tx).by_name.values())
+        found = list(holds_store.holds(tx).by_name.values())
     if as_json:
         print_json([hold.as_json() for hold in found])
         return
@@ -75,10 +77,11 @@ def holds(as_json: AsJson = False) -> None:
 
 
 def _hold(kind: HoldKind, name: str, mode: HoldMode, reason: str, as_json: bool) -> None:
-    from core.registry import registry
-    from core.store import holding
-    from core.validation import check_label
-    from worker.cli.connections import opened_submitter, user_name
+    from taskyard.core.postgres.store import holds as holds_store
+    from taskyard.core.submission.validate import check_label
+    from taskyard.core.task_types.registry import registry
+    from taskyard.worker.cli.connections import opened_submitter
+    from taskyard.worker.process.user import user_name
 
     with opened_submitter(load_types=kind is HoldKind.TYPE) as (_, database):
         if kind is HoldKind.TYPE:
@@ -86,7 +89,7 @@ def _hold(kind: HoldKind, name: str, mode: HoldMode, reason: str, as_json: bool)
         elif kind is HoldKind.QUEUE:
             check_label("queue", name)
         with database.transaction() as tx:
-            is_changed = holding.hold(tx, kind, name, mode, user_name(), reason)
+            is_changed = holds_store.hold(tx, kind, name, mode, user_name(), reason)
     if as_json:
         print_json({"kind": kind.value, "name": name, "mode": mode.value, "changed": is_changed})
     else:

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from worker.cli.output import Column, print_json, print_line, print_table
-from worker.cli.quarantine import EXIT_CODE_HELP
-from worker.cli.show import AsJson
-from worker.cli.text import duration, visible
+from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.output import Column, print_json, print_line, print_table
+from taskyard.worker.cli.quarantine import EXIT_CODE_HELP
+from taskyard.worker.cli.show import AsJson
+from taskyard.worker.cli.text import duration
 
 UNITS_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _AGE = re.compile(r"([0-9]{1,6})([smhd])", re.A)
@@ -41,7 +42,7 @@ def list_mail(
 
     A message is there until the attempt that received it has succeeded. Looking changes nothing.
     """
-    from worker.cli.connections import opened_queue
+    from taskyard.worker.cli.connections import opened_queue
 
     least_seconds = _age_seconds(older_than)
     with opened_queue() as queue:
@@ -65,8 +66,8 @@ def redrive(agent: OfAgent = None, ids: Ids = None, everything: All = False, as_
 
     They count as new messages. What is malformed, or finds its mailbox full, stays a dead letter and is told.
     """
-    from core.inputs import refused
-    from worker.cli.connections import opened_queue
+    from taskyard.core.payload.encode import refused
+    from taskyard.worker.cli.connections import opened_queue
 
     _check_one_or_all(agent, everything)
     if agent is not None and not ids and _ID.fullmatch(agent):
@@ -98,7 +99,7 @@ def purge(
 
     Also what an attempt has received and not finished: it goes on, and the message does not come back.
     """
-    from worker.cli.connections import opened_queue
+    from taskyard.worker.cli.connections import opened_queue
 
     _check_one_or_all(agent, everything)
     least_seconds = _age_seconds(older_than)
@@ -115,14 +116,14 @@ def purge(
 
 
 def _check_one_or_all(agent: str | None, everything: bool) -> None:
-    from core.inputs import refused
+    from taskyard.core.payload.encode import refused
 
     if (agent is None) != everything:
         raise refused("agent", agent or "", "either an agent's name or --all")
 
 
 def _ask(names: list[str], agent: str | None, dead: bool) -> None:
-    from core.inputs import refused
+    from taskyard.core.payload.encode import refused
 
     if not sys.stdin.isatty():
         raise refused("yes", "", "--yes, where nobody can be asked")
@@ -133,13 +134,13 @@ def _ask(names: list[str], agent: str | None, dead: bool) -> None:
 
 
 def _agents(office: Any, agent: str | None) -> list[str]:
-    from core.messages import agent_name
+    from taskyard.core.redis.mailbox import agent_name
 
     return [agent_name("agent", agent)] if agent is not None else [box.agent for box in office.boxes()]
 
 
 def _age_seconds(text: str | None) -> float:
-    from core.inputs import refused
+    from taskyard.core.payload.encode import refused
 
     if text is None:
         return 0.0

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.text import pretty_json, visible
+from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.text import pretty_json
 
 WIDE_COLUMNS = 120
 UNLIMITED_COLUMNS = 10_000

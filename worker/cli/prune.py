@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.output import Column, print_json, print_line, print_table
-from worker.cli.show import AsJson
+from taskyard.worker.cli.output import Column, print_json, print_line, print_table
+from taskyard.worker.cli.show import AsJson
 
 NAMES = {
     "tasks": "finished tasks",
@@ -26,9 +26,10 @@ def prune(
 
     The worker does the same once an hour. It works in small transactions; Ctrl-C is safe at any time.
     """
-    from core.config import load_settings
-    from worker.cli.connections import opened_submitter, user_name
-    from worker.retention import Retention
+    from taskyard.core.config import load_settings
+    from taskyard.worker.cli.connections import opened_submitter
+    from taskyard.worker.maintenance.retention import Retention
+    from taskyard.worker.process.user import user_name
 
     with opened_submitter() as (_, database):
         retention = Retention(load_settings(), database)

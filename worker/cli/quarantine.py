@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.exits import EXIT_CODES
-from worker.cli.output import Column, print_document, print_fields, print_json, print_line, print_table
-from worker.cli.show import AsJson
-from worker.cli.text import visible
+from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.exits import EXIT_CODES
+from taskyard.worker.cli.output import Column, print_document, print_fields, print_json, print_line, print_table
+from taskyard.worker.cli.show import AsJson
 
 EXIT_CODE_HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 LATEST_SECONDS = 253_402_300_799.0  # the end of the year 9999
@@ -27,7 +27,7 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="How
 @quarantine.command("list", epilog=f"Example: python -m worker quarantine list --json\n\n{EXIT_CODE_HELP}")
 def list_items(limit: Limit = 50, as_json: AsJson = False) -> None:
     """Lists what was set aside: reports, orders, members of the queue, heartbeats, keys and rows."""
-    from worker.cli.connections import opened_queue
+    from taskyard.worker.cli.connections import opened_queue
 
     with opened_queue() as queue:
         found, count = queue.quarantine.newest(limit), queue.quarantine.count()
@@ -50,7 +50,7 @@ def list_items(limit: Limit = 50, as_json: AsJson = False) -> None:
 @quarantine.command("show", epilog=f"Example: python -m worker quarantine show 1764150000000-0\n\n{EXIT_CODE_HELP}")
 def show_item(item: Item, as_json: AsJson = False) -> None:
     """Shows one item with the beginning of its text."""
-    from worker.cli.connections import opened_queue
+    from taskyard.worker.cli.connections import opened_queue
 
     with opened_queue() as queue:
         found = queue.quarantine.get(item)
@@ -77,8 +77,8 @@ def show_item(item: Item, as_json: AsJson = False) -> None:
 @quarantine.command("drop", epilog=f"Example: python -m worker quarantine drop --all\n\n{EXIT_CODE_HELP}")
 def drop_items(items: Items = None, everything: Everything = False, as_json: AsJson = False) -> None:
     """Removes items for good, by their ids or all; the alert about them resolves with the last."""
-    from core.errors import SubmissionError
-    from worker.cli.connections import opened_queue
+    from taskyard.core.errors import SubmissionError
+    from taskyard.worker.cli.connections import opened_queue
 
     if everything == bool(items):
         raise SubmissionError("id", " ".join(items or ()), "ids of items, or --all")
@@ -93,7 +93,7 @@ def drop_items(items: Items = None, everything: Everything = False, as_json: AsJ
 
 
 def _missing(item: str) -> Exception:
-    from core.errors import ItemNotFound
+    from taskyard.core.errors import ItemNotFound
 
     return ItemNotFound(item)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from core.database import Transaction
-from core.holds import Holds
-from core.models import AgentRecord, Lane, Task
-from core.placement import slots_of, unplaceable_reason
-from core.states import TaskState
-from core.store import holding, reading
+from taskyard.core.models import AgentRecord, Lane, Task
+from taskyard.core.postgres.database import Transaction
+from taskyard.core.postgres.store import holds as holds_store
+from taskyard.core.postgres.store import tasks
+from taskyard.core.scheduling.holds import Holds
+from taskyard.core.scheduling.placement import slots_of, unplaceable_reason
+from taskyard.core.states import TaskState
 
 
 class Reasons:
@@ -22,7 +23,7 @@ class Reasons:
     @classmethod
     def read(cls, tx: Transaction) -> Reasons:
         """By the agents and holds that PostgreSQL knows now."""
-        return cls(reading.agents(tx), holding.holds(tx))
+        return cls(tasks.agents(tx), holds_store.holds(tx))
 
     def of_lane(self, lane: Lane) -> str | None:
         """Why nobody takes a task of this lane; None if somebody can."""

@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from core.errors import SubmissionError
-from core.inputs import refused
-from worker.cli.output import print_line
+from taskyard.core.errors import SubmissionError
+from taskyard.core.payload.encode import refused
+from taskyard.worker.cli.output import print_line
 
 _AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -45,8 +45,9 @@ def report(
 
     Times without an offset are UTC. A date alone is its midnight: --from 2026-01-05 --to 2026-01-06 is one day.
     """
-    from core.reports import file_name, gather, render
-    from worker.cli.connections import opened_reading
+    from taskyard.core.reports import file_name, render
+    from taskyard.core.reports.data import gather
+    from taskyard.worker.cli.connections import opened_reading
 
     now = datetime.now(UTC)
     begin, end = moment("from", since, now), moment("to", until, now) if until else now
@@ -85,7 +86,7 @@ def target(output: str | None, name: str) -> Path:
 
 def save(path: Path, content: bytes) -> None:
     """Writes the file and its folders; raises SubmissionError if that can't be done."""
-    from core.reports.folder import write_report
+    from taskyard.core.reports.folder import write_report
 
     try:
         write_report(path.parent, path.name, content)

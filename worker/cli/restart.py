@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.output import print_json, print_line
-from worker.cli.show import AsJson
-from worker.cli.tasks import Reason
-from worker.cli.text import visible
+from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.output import print_json, print_line
+from taskyard.worker.cli.show import AsJson
+from taskyard.worker.cli.tasks import Reason
 
 
 class RestartKind(StrEnum):
@@ -29,8 +29,9 @@ def restart(
 
     What it has not finished or not started goes back without burning an attempt.
     """
-    from core.agents_control import restart_agent
-    from worker.cli.connections import opened_servers, user_name
+    from taskyard.core.submission.agent_commands import restart_agent
+    from taskyard.worker.cli.connections import opened_servers
+    from taskyard.worker.process.user import user_name
 
     with opened_servers() as (database, queue):
         boots = restart_agent(database, queue, name, user_name(), reason)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.output import print_line
+from taskyard.worker.cli.output import print_line
 
 
 def seed(
@@ -21,14 +21,14 @@ def seed(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from core.errors import ConfigurationError
-    from core.store import seeding
-    from worker.cli.connections import opened_servers
-    from worker.seeding import seed as seeded
+    from taskyard.core.errors import ConfigurationError
+    from taskyard.core.postgres.store import seed as seed_store
+    from taskyard.worker.cli.connections import opened_servers
+    from taskyard.worker.devtools.seed import seed as seeded
 
     with opened_servers() as (database, _):
         with database.transaction() as tx:
-            if not force and seeding.has_real_tasks(tx):
+            if not force and seed_store.has_real_tasks(tx):
                 raise ConfigurationError(["seed: there are tasks of your own here: --force adds to them all the same"])
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True)) as bar:

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from core.states import TERMINAL, TaskState
-from worker.cli.output import (
+from taskyard.core.payload.printable_text import visible_lines
+from taskyard.core.states import TERMINAL, TaskState
+from taskyard.worker.cli.output import (
     Column,
     is_wide,
     print_document,
@@ -20,7 +21,7 @@ from worker.cli.output import (
     stacked,
     state_text,
 )
-from worker.cli.text import age, duration, instant, task_id, visible_lines
+from taskyard.worker.cli.text import age, duration, instant, task_id
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 TaskId = Annotated[str, typer.Argument(metavar="TASK", help="The task's full id.")]
@@ -36,12 +37,12 @@ def list_tasks(
     as_json: AsJson = False,
 ) -> None:
     """Lists the newest tasks, and why some of them wait for an agent that does not exist."""
-    from core.store import reading
-    from worker.cli.connections import opened_reading
-    from worker.cli.reasons import Reasons
+    from taskyard.core.postgres.store import tasks as tasks_store
+    from taskyard.worker.cli.connections import opened_reading
+    from taskyard.worker.cli.reasons import Reasons
 
     with opened_reading() as tx:
-        tasks = reading.list_tasks(tx, state=state, type=type, queue=queue, limit=limit)
+        tasks = tasks_store.list_tasks(tx, state=state, type=type, queue=queue, limit=limit)
         reasons = Reasons.read(tx)
     if as_json:
         unread = ("input", "output", "checkpoint")
@@ -76,12 +77,12 @@ def _narrow_row(task: Any, why: str | None) -> list[str | Text | None]:
 
 def show(task: TaskId, as_json: AsJson = False) -> None:
     """Shows one task: its fields, input, output and error."""
-    from core.store import reading
-    from worker.cli.connections import opened_reading
-    from worker.cli.reasons import Reasons
+    from taskyard.core.postgres.store import tasks as tasks_store
+    from taskyard.worker.cli.connections import opened_reading
+    from taskyard.worker.cli.reasons import Reasons
 
     with opened_reading() as tx:
-        found = reading.get_task(tx, task_id(task))
+        found = tasks_store.get_task(tx, task_id(task))
         why = Reasons.read(tx).of_task(found)
     if as_json:
         print_json({**found.as_json(), "why": why})
@@ -127,14 +128,14 @@ def show(task: TaskId, as_json: AsJson = False) -> None:
 
 def history(task: TaskId, as_json: AsJson = False) -> None:
     """Shows a task's life: every event, when it was, and who caused it. What was logged is shown by `logs`."""
-    from core.store import reading
-    from worker.cli.connections import opened_reading
+    from taskyard.core.postgres.store import tasks as tasks_store
+    from taskyard.worker.cli.connections import opened_reading
 
     with opened_reading() as tx:
         wanted = task_id(task)
-        events = reading.history(tx, wanted, with_log=False)
+        events = tasks_store.history(tx, wanted, with_log=False)
         if not events:
-            reading.get_task(tx, wanted)
+            tasks_store.get_task(tx, wanted)
     if as_json:
         print_json([event.as_json() for event in events])
         return

@@ -7,25 +7,27 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from core.states import TaskState
-from worker.cli.output import Column, is_wide, print_json, print_line, print_table, stacked, state_text
-from worker.cli.show import AsJson
-from worker.cli.text import age, duration, instant, seconds_since, visible
+from taskyard.core.payload.printable_text import visible
+from taskyard.core.states import TaskState
+from taskyard.worker.cli.output import Column, is_wide, print_json, print_line, print_table, stacked, state_text
+from taskyard.worker.cli.show import AsJson
+from taskyard.worker.cli.text import age, duration, instant, seconds_since
 
 
 def status(as_json: AsJson = False) -> None:
     """Shows how many tasks are in each state, what waits and why, the agents, and who leads."""
-    from core.store import holding, reading
-    from worker.cli.connections import opened_reading
-    from worker.cli.reasons import Reasons
+    from taskyard.core.postgres.store import holds as holds_store
+    from taskyard.core.postgres.store import tasks as tasks_store
+    from taskyard.worker.cli.connections import opened_reading
+    from taskyard.worker.cli.reasons import Reasons
 
     with opened_reading() as tx:
-        counted = reading.state_counts(tx)
-        lanes = reading.waiting_lanes(tx)
-        present = [agent for agent in reading.agents(tx) if agent.left_at is None]
-        epoch, leader, since = reading.leader(tx)
-        is_led = reading.is_led(tx)
-        holds = holding.holds(tx)
+        counted = tasks_store.state_counts(tx)
+        lanes = tasks_store.waiting_lanes(tx)
+        present = [agent for agent in tasks_store.agents(tx) if agent.left_at is None]
+        epoch, leader, since = tasks_store.leader(tx)
+        is_led = tasks_store.is_led(tx)
+        holds = holds_store.holds(tx)
     reasons = Reasons(present, holds)
     counts = {state.value: counted.get(state, 0) for state in TaskState}
     if as_json:
@@ -94,16 +96,16 @@ def agents(
     as_json: AsJson = False,
 ) -> None:
     """Lists the registered agents: what they take, where they run, how they did in the last 24 hours."""
-    from core import metrics
-    from core.store import reading
-    from core.store.rolling import DAY
-    from worker.cli.connections import opened_servers
+    from taskyard.core.postgres.store import history
+    from taskyard.core.postgres.store import tasks as tasks_store
+    from taskyard.core.postgres.store.rollups import DAY
+    from taskyard.worker.cli.connections import opened_servers
 
     with opened_servers() as (database, queue):
         with database.transaction() as tx:
-            found = [agent for agent in reading.agents(tx) if every or agent.left_at is None]
-            now = reading.now(tx).timestamp()
-            did = metrics.reliability(tx, now - DAY, now)
+            found = [agent for agent in tasks_store.agents(tx) if every or agent.left_at is None]
+            now = tasks_store.now(tx).timestamp()
+            did = history.reliability(tx, now - DAY, now)
         breakers = _open_breakers(queue)
     names = {agent.name for agent in found}
     did = [row for row in did if row.agent in names]
@@ -150,9 +152,9 @@ def _open_breakers(queue: Any) -> dict[str, list[dict[str, Any]]]:
     """What the leader keeps from agents, by agent name; nothing without a leader or without Redis."""
     import msgspec
 
-    from core.cache import RedisCache
-    from core.errors import Unavailable
-    from core.live import read_live
+    from taskyard.core.errors import Unavailable
+    from taskyard.core.redis.cache import RedisCache
+    from taskyard.core.telemetry.live_snapshot import read_live
 
     try:
         live = read_live(RedisCache(queue.redis, queue.keys))

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli import exits
-from worker.cli.inputs import STDIN, JsonLines, by_line, read_input
-from worker.cli.output import print_json, print_line
-from worker.cli.show import AsJson
-from worker.cli.text import pretty_json
+from taskyard.worker.cli import exits
+from taskyard.worker.cli.output import print_json, print_line
+from taskyard.worker.cli.payload import STDIN, JsonLines, by_line, read_input
+from taskyard.worker.cli.show import AsJson
+from taskyard.worker.cli.text import pretty_json
 
 if TYPE_CHECKING:
-    from core.models import Task
+    from taskyard.core.models import Task
 
 EXAMPLES = """Examples:
 
@@ -59,8 +59,8 @@ def submit(
     max_attempts, delay_seconds, run_at, requires, idempotency_key, after and created_by; options of the
     command line hold for lines without them.
     """
-    from core.config import load_settings
-    from worker.cli.connections import user_name
+    from taskyard.core.config import load_settings
+    from taskyard.worker.process.user import user_name
 
     waits = wait or wait_seconds is not None
     alone = {
@@ -101,7 +101,7 @@ def _check_usage(alone: dict[str, Any], *, has_file: bool) -> None:
 def _submit_one(
     type: str, content: Any, options: dict[str, Any], *, follows: bool, timeout_seconds: float | None, as_json: bool
 ) -> None:
-    from worker.cli.connections import opened_submitter
+    from taskyard.worker.cli.connections import opened_submitter
 
     with opened_submitter(load_types=True) as (submitter, database):
         task_id = submitter.submit(type, content, **options)
@@ -111,7 +111,7 @@ def _submit_one(
             else:
                 print_line(task_id)
             return
-        from worker.cli.following import follow
+        from taskyard.worker.cli.follow import follow
 
         task = follow(database, task_id, timeout_seconds)
     _tell_end(task, timeout_seconds, as_json)
@@ -119,7 +119,7 @@ def _submit_one(
 
 def _tell_end(task: Task, timeout_seconds: float | None, as_json: bool) -> None:
     """Prints what became of a task that was followed; raises Exit unless it completed."""
-    from core.states import TERMINAL, TaskState
+    from taskyard.core.states import TERMINAL, TaskState
 
     if as_json:
         print_json({"id": task.id, "state": task.state.value, "output": task.output, "error": task.error})
@@ -139,9 +139,9 @@ def _submit_file(file: Path, defaults: dict[str, Any], as_json: bool) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from core.config import load_settings
-    from core.errors import SubmissionError
-    from worker.cli.connections import opened_submitter
+    from taskyard.core.config import load_settings
+    from taskyard.core.errors import SubmissionError
+    from taskyard.worker.cli.connections import opened_submitter
 
     lines = JsonLines(file, defaults, load_settings().input_limit_bytes)
     total = lines.count()

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.output import print_line, print_plain
-from worker.cli.show import TaskId
-from worker.cli.text import task_id, visible, visible_lines
+from taskyard.core.payload.printable_text import visible, visible_lines
+from taskyard.worker.cli.output import print_line, print_plain
+from taskyard.worker.cli.show import TaskId
+from taskyard.worker.cli.text import task_id
 
 if TYPE_CHECKING:
-    from core.store.task_logs import LogEntry
+    from taskyard.core.postgres.store.task_logs import LogEntry
 
 AsLines = Annotated[bool, typer.Option("--json", help="Print JSON, one entry on each line.")]
 Whole = Annotated[bool, typer.Option("--all", help="The whole log, however long it is.")]
@@ -20,12 +21,13 @@ Whole = Annotated[bool, typer.Option("--all", help="The whole log, however long 
 
 def logs(task: TaskId, whole: Whole = False, as_json: AsLines = False) -> None:
     """Shows what a task's attempts logged and printed: the newest 500 entries or 128 KiB, or the whole log."""
-    from core.store import reading, task_logs
-    from worker.cli.connections import opened_reading
+    from taskyard.core.postgres.store import task_logs
+    from taskyard.core.postgres.store import tasks as tasks_store
+    from taskyard.worker.cli.connections import opened_reading
 
     wanted = task_id(task)
     with opened_reading() as tx:
-        reading.get_task(tx, wanted)
+        tasks_store.get_task(tx, wanted)
         if whole:
             for entry in task_logs.whole(tx, wanted):
                 _show(entry, as_json)

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.exits import tell_error
-from worker.cli.output import print_json, print_line
-from worker.cli.show import AsJson, TaskId
-from worker.cli.text import visible
+from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.exits import tell_error
+from taskyard.worker.cli.output import print_json, print_line
+from taskyard.worker.cli.show import AsJson, TaskId
 
 TaskIds = Annotated[list[str], typer.Argument(metavar="TASK...", help="Full ids of tasks.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the task's history.")]
@@ -26,7 +26,8 @@ def cancel(
 
     Tasks that they submitted live on, which is said; with --tree they are cancelled as well.
     """
-    from worker.cli.connections import opened_submitter, user_name
+    from taskyard.worker.cli.connections import opened_submitter
+    from taskyard.worker.process.user import user_name
 
     with opened_submitter() as (submitter, _):
         actor, operators = user_name(), submitter.operators
@@ -49,7 +50,8 @@ def cancel(
 
 def retry(tasks: TaskIds, reason: Reason = "", as_json: AsJson = False) -> None:
     """Makes failed or cancelled tasks pending again, with a new budget of attempts."""
-    from worker.cli.connections import opened_submitter, user_name
+    from taskyard.worker.cli.connections import opened_submitter
+    from taskyard.worker.process.user import user_name
 
     with opened_submitter() as (submitter, _):
         actor = user_name()
@@ -62,7 +64,8 @@ def priority(
     as_json: AsJson = False,
 ) -> None:
     """Changes the priority of a task that no agent has yet."""
-    from worker.cli.connections import opened_submitter, user_name
+    from taskyard.worker.cli.connections import opened_submitter
+    from taskyard.worker.process.user import user_name
 
     with opened_submitter() as (submitter, _):
         submitter.reprioritise(task, level, actor=user_name())
@@ -83,7 +86,7 @@ def _each(
 
     A server that can't be reached ends it: the rest would fail alike. `besides` goes into the JSON.
     """
-    from core.errors import TaskyardError, Unavailable
+    from taskyard.core.errors import TaskyardError, Unavailable
 
     succeeded: list[str] = []
     failed: list[dict[str, object]] = []

@@ -6,19 +6,7 @@ import json
 import uuid
 from datetime import UTC, datetime
 
-from core.errors import SubmissionError
-
-
-def visible(text: str) -> str:
-    """`text` on one line: everything that is not printable (controls, line ends, direction marks) as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def visible_lines(text: str) -> str:
-    """`text` with its line ends, everything else that is not printable as an escape."""
-    return "\n".join(visible(line) for line in text.split("\n"))
+from taskyard.core.errors import SubmissionError
 
 
 def pretty_json(value: object) -> str:

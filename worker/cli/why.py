@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from worker.cli.output import Column, print_fields, print_json, print_line, print_table, state_text
-from worker.cli.show import AsJson, TaskId
-from worker.cli.text import duration, task_id, visible
+from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.output import Column, print_fields, print_json, print_line, print_table, state_text
+from taskyard.worker.cli.show import AsJson, TaskId
+from taskyard.worker.cli.text import duration, task_id
 
 
 def why(task: TaskId, as_json: AsJson = False) -> None:
@@ -14,9 +15,9 @@ def why(task: TaskId, as_json: AsJson = False) -> None:
 
     The estimate rests on how many attempts of its type ended in the last minute.
     """
-    from core.cache import RedisCache
-    from core.explain import why as explained
-    from worker.cli.connections import opened_servers
+    from taskyard.core.explain import why as explained
+    from taskyard.core.redis.cache import RedisCache
+    from taskyard.worker.cli.connections import opened_servers
 
     with opened_servers() as (database, queue):
         found = explained(database, queue, RedisCache(queue.redis, queue.keys), task_id(task))

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.config import settings
-from core.errors import PermanentError
-from core.registry import task_type
-from worker.agents.context import TaskContext
-from worker.handlers.sandbox import Ended, Limits, run
-from worker.handlers.workdir import work_directory
+from taskyard.core.config import settings
+from taskyard.core.errors import PermanentError
+from taskyard.core.task_types.registry import task_type
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.isolation.sandbox.sandbox import Ended, Limits, run
+from taskyard.worker.isolation.sandbox.workdir import work_directory
 
 MEBIBYTE = 1 << 20
 

@@ -14,10 +14,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from core.config import settings
-from core.errors import HandlerCrashed, PermanentError, ResourceLimitError, TransientError
-from core.registry import RetryPolicy, task_type
-from worker.agents.context import TaskContext
+from taskyard.core.config import settings
+from taskyard.core.errors import HandlerCrashed, PermanentError, ResourceLimitError, TransientError
+from taskyard.core.task_types.registry import RetryPolicy, task_type
+from taskyard.worker.attempts.context import TaskContext
 
 MAX_SECONDS = 24 * 3600.0
 MEBIBYTE = 1 << 20

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from core.config import Settings, settings
-from core.errors import PermanentError, shortened
+from taskyard.core.config import Settings, settings
+from taskyard.core.errors import PermanentError, shortened
 
 SETTING = "TASKYARD_DATA_FOLDERS"
 NEVER_READ_NAMES = frozenset({".env"})

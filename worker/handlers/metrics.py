@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from core.errors import PermanentError, shortened
-from core.registry import task_type
-from worker.agents.context import TaskContext
-from worker.handlers.hostfiles import allowed_folder, is_allowed, opened, require_allowed
-from worker.handlers.text import printable
+from taskyard.core.errors import PermanentError, shortened
+from taskyard.core.payload.printable_text import printable
+from taskyard.core.task_types.registry import task_type
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.handlers.hostfiles import allowed_folder, is_allowed, opened, require_allowed
 
 MAX_FILE_BYTES = 2 << 20
 CHECKPOINT_SECONDS = 2.0

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from worker.handlers.analysis import Bin, Column, Correlation, Outliers, Table, TopValue
-from worker.handlers.text import printable
+from taskyard.core.payload.printable_text import printable
+from taskyard.worker.handlers.analysis_models import Bin, Column, Correlation, Outliers, Table, TopValue
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 MAX_TEXT = 200

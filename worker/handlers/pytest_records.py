@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from core.errors import PermanentError
+from taskyard.core.errors import PermanentError
 
 MAX_RECORDS_BYTES = 64 << 20
 

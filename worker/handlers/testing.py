@@ -10,15 +10,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from core.config import settings
-from core.errors import PermanentError, shortened
-from core.registry import task_type
-from worker.agents.context import TaskContext
-from worker.handlers.hostfiles import allowed_folder, folder_of
-from worker.handlers.pytest_records import Records
-from worker.handlers.sandbox import Ended, Limits, run
-from worker.handlers.text import printable
-from worker.handlers.workdir import work_directory
+from taskyard.core.config import settings
+from taskyard.core.errors import PermanentError, shortened
+from taskyard.core.payload.printable_text import printable
+from taskyard.core.task_types.registry import task_type
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.handlers.hostfiles import allowed_folder, folder_of
+from taskyard.worker.handlers.pytest_records import Records
+from taskyard.worker.isolation.sandbox.sandbox import Ended, Limits, run
+from taskyard.worker.isolation.sandbox.workdir import work_directory
 
 RUNNER = Path(__file__).with_name("pytest_runner.py")
 MEBIBYTE = 1 << 20

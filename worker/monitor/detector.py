@@ -1,11 +1,13 @@
-"""Looks for types that are unlike their own past, in the roll-ups; see core.anomaly."""
+"""Looks for types that are unlike their own past, in the roll-ups; see core.telemetry.anomaly."""
 
 from __future__ import annotations
 
 import math
 
-from core import metrics
-from core.anomaly import (
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import history
+from taskyard.core.postgres.store.rollups import DAY, MINUTE, TEN_MINUTES
+from taskyard.core.telemetry.anomaly import (
     DAYS,
     SLOT_MINUTES,
     WINDOWS_MINUTES,
@@ -15,9 +17,7 @@ from core.anomaly import (
     recent_starts,
     seasonal_starts,
 )
-from core.database import Database
-from core.store.rolling import DAY, MINUTE, TEN_MINUTES
-from worker.monitor.signals import Anomaly
+from taskyard.worker.alerts.signals import Anomaly
 
 assert SLOT_MINUTES * MINUTE == TEN_MINUTES  # the past is read from that level
 
@@ -26,9 +26,9 @@ def anomalies(database: Database, now: float) -> list[Anomaly]:
     """What is unlike its own past in the minutes before `now` (epoch seconds); raises Unavailable."""
     end = math.floor(now / MINUTE) * MINUTE
     with database.transaction() as tx:
-        past = metrics.slots(tx, TEN_MINUTES, [*seasonal_starts(end), *recent_starts(end)])
-        present = metrics.slots(tx, MINUTE, [float(end - back * MINUTE) for back in range(1, max(WINDOWS_MINUTES) + 1)])
-        first_seen = metrics.first_seen(tx, end - (DAYS + 1) * DAY)
+        past = history.slots(tx, TEN_MINUTES, [*seasonal_starts(end), *recent_starts(end)])
+        present = history.slots(tx, MINUTE, [float(end - back * MINUTE) for back in range(1, max(WINDOWS_MINUTES) + 1)])
+        first_seen = history.first_seen(tx, end - (DAYS + 1) * DAY)
     found = []
     for type_, since in sorted(first_seen.items()):
         minutes = present.get(type_, {})

@@ -11,10 +11,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from core.histograms import Histogram
-from core.live import AgentLive, Live
-from worker.monitor.mail import mail_families
-from worker.monitor.recent import OTHER, Recent
+from taskyard.core.telemetry.histogram import Histogram
+from taskyard.core.telemetry.live_snapshot import AgentLive, Live
+from taskyard.worker.monitor.mail import mail_families
+from taskyard.worker.monitor.recent import OTHER, Recent
 
 LABELS_LIMIT = 200
 BOUNDS_SECONDS = (

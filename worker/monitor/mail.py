@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from core.live import MailboxLive, MailLive
-from core.mail import Box
+from taskyard.core.redis.mailbox_admin import Box
+from taskyard.core.telemetry.live_snapshot import MailboxLive, MailLive
 
 BOXES_SHOWN = 100  # each is a series of its own
 

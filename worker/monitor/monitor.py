@@ -12,31 +12,31 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from core.alert_rules import load_rules
-from core.cache import RedisCache
-from core.clock import Clock
-from core.config import Settings
-from core.database import Database
-from core.errors import Unavailable
-from core.queue import Queue
-from core.store import alerting
-from core.store.rolling import DAY, HOUR, MINUTE, TEN_MINUTES
-from core.supervision import OnEscape, start_thread
-from worker.alerts.delivery import Deliveries
-from worker.alerts.engine import AlertEngine
-from worker.alerts.notification import Notification
-from worker.dispatcher import Dispatcher
-from worker.duties import Duties
-from worker.monitor.detector import anomalies
-from worker.monitor.observed import Observed
-from worker.monitor.observer import Observer
-from worker.monitor.rollup import RollUp
-from worker.monitor.sampler import Sampler
-from worker.monitor.signals import Anomaly, OwnState
-from worker.steady_time import SteadyTime
+from taskyard.core.alerts.rules import load_rules
+from taskyard.core.clock import Clock
+from taskyard.core.config import Settings
+from taskyard.core.errors import Unavailable
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import alerts
+from taskyard.core.postgres.store.rollups import DAY, HOUR, MINUTE, TEN_MINUTES
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.threads import OnEscape, start_thread
+from taskyard.worker.alerts.delivery import Deliveries
+from taskyard.worker.alerts.engine import AlertEngine
+from taskyard.worker.alerts.notification import Notification
+from taskyard.worker.alerts.signals import Anomaly, OwnState
+from taskyard.worker.dispatch.dispatcher import Dispatcher
+from taskyard.worker.duties.outcomes import Duties
+from taskyard.worker.maintenance.steady_time import SteadyTime
+from taskyard.worker.monitor.detector import anomalies
+from taskyard.worker.monitor.observed import Observed
+from taskyard.worker.monitor.observer import Observer
+from taskyard.worker.monitor.rollup import RollUp
+from taskyard.worker.monitor.sampler import Sampler
 
 if TYPE_CHECKING:
-    from worker.health import WorkerHealth
+    from taskyard.worker.monitor.health import WorkerHealth
 
 JUDGING = "judge the alert rules"
 JUDGING_LATE_SECONDS = 20.0
@@ -164,7 +164,7 @@ class Monitor:
         if self._alerts_days:
             extra = self._steady.extra_days(self._database)
             with self._database.transaction() as tx:
-                alerting.prune(tx, self._alerts_days + extra)
+                alerts.prune(tx, self._alerts_days + extra)
 
     def _may_roll(self) -> bool:
         return self._dispatcher.is_leading.is_set() and not self._is_stopping.is_set()

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from core.clock import Clock
-from core.database import Database
-from core.errors import Unavailable
-from core.histograms import Histogram
-from core.live import Live, ServerLive
-from core.store import reading, watching
-from core.store.rolling import HOUR
-from worker.monitor.observer import Observer
-from worker.monitor.sampler import Sampler
-from worker.monitor.signals import Anomaly, AttemptCounts, HostUsage, LockWait, OwnState
+from taskyard.core.clock import Clock
+from taskyard.core.errors import Unavailable
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import live_counts, tasks
+from taskyard.core.postgres.store.rollups import HOUR
+from taskyard.core.telemetry.histogram import Histogram
+from taskyard.core.telemetry.live_snapshot import Live, ServerLive
+from taskyard.worker.alerts.signals import Anomaly, AttemptCounts, HostUsage, OwnState
+from taskyard.worker.dispatch.lock_waits import LockWait
+from taskyard.worker.monitor.observer import Observer
+from taskyard.worker.monitor.sampler import Sampler
 
 
 class Observed:
-    """See worker.monitor.signals.Signals. What PostgreSQL would tell is None while it is away."""
+    """See worker.alerts.signals.Signals. What PostgreSQL would tell is None while it is away."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class Observed:
             return True
         try:
             with self._database.transaction() as tx:
-                return reading.is_led(tx)
+                return tasks.is_led(tx)
         except Unavailable:
             return None  # a server that is down has a rule of its own
 
@@ -92,7 +93,7 @@ class Observed:
         hour = now // HOUR * HOUR
         try:
             with self._database.transaction() as tx:
-                before = watching.last_submissions(tx, hour - expected_hours * HOUR, hour)
+                before = live_counts.last_submissions(tx, hour - expected_hours * HOUR, hour)
         except Unavailable:
             return None
         return {

@@ -7,11 +7,16 @@ from collections.abc import Sequence
 
 import structlog
 
-from core.cache import RedisCache
-from core.clock import Clock
-from core.database import Database
-from core.errors import Busy
-from core.live import (
+from taskyard.core.clock import Clock
+from taskyard.core.errors import Busy
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import live_counts, locks
+from taskyard.core.postgres.store.live_counts import OpenGroup
+from taskyard.core.postgres.store.rollups import DAY
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.cache import RedisCache
+from taskyard.core.states import TaskState
+from taskyard.core.telemetry.live_snapshot import (
     VERSION,
     AgentLive,
     DispatcherLive,
@@ -23,17 +28,12 @@ from core.live import (
     ServerLive,
     write_live,
 )
-from core.queue import Queue
-from core.states import TaskState
-from core.store import locking, watching
-from core.store.rolling import DAY
-from core.store.watching import OpenGroup
-from worker.dispatcher import Dispatcher
-from worker.monitor.mail import mail_live
-from worker.monitor.recent import Recent, TypeCounts
-from worker.monitor.server_watch import ServerWatch
-from worker.monitor.servers import Servers
-from worker.monitor.signals import LockWait
+from taskyard.worker.dispatch.dispatcher import Dispatcher
+from taskyard.worker.dispatch.lock_waits import LockWait
+from taskyard.worker.monitor.mail import mail_live
+from taskyard.worker.monitor.recent import Recent, TypeCounts
+from taskyard.worker.monitor.server_watch import ServerWatch
+from taskyard.worker.monitor.servers import Servers
 
 # Share of the time that PostgreSQL may spend on counting what is open.
 COUNT_SHARE = 0.02
@@ -112,9 +112,9 @@ class Observer:
     def _count(self, now: float, database_now: float) -> None:
         began = time.perf_counter()
         with self._database.transaction() as tx:
-            locking.wait_at_most(tx, COUNT_LOCK_TIMEOUT_MS)
-            self._open = watching.open_groups(tx)
-            finished = watching.finished_counts(tx, database_now - DAY, database_now)
+            locks.wait_at_most(tx, COUNT_LOCK_TIMEOUT_MS)
+            self._open = live_counts.open_groups(tx)
+            finished = live_counts.finished_counts(tx, database_now - DAY, database_now)
         self._count_after = now + (time.perf_counter() - began) / COUNT_SHARE
         self._finished = [FinishedCount(*row) for row in finished]
         self._counted_at = database_now
@@ -132,8 +132,8 @@ class Observer:
             at=database_now,
             dispatcher=self._dispatcher_live(epoch),
             open_at=self._counted_at,
-            open=watching.open_counts(self._open),
-            lanes=watching.lane_depths(self._open),
+            open=live_counts.open_counts(self._open),
+            lanes=live_counts.lane_depths(self._open),
             finished_at=self._counted_at,
             finished=self._finished,
             recent=[_recent_type(name, recent[name]) for name in sorted(recent)],

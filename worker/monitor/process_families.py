@@ -8,11 +8,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from core import supervision
-from worker.agents.pool import Pool
-from worker.duties import Duties
-from worker.logs import lost_lines
-from worker.monitor.families import PREFIX
+from taskyard.core import threads
+from taskyard.worker.agents.pool import Pool
+from taskyard.worker.duties.outcomes import Duties
+from taskyard.worker.logging.setup import lost_lines
+from taskyard.worker.monitor.families import PREFIX
 
 
 class ProcessFamilies(Collector):
@@ -26,7 +26,7 @@ class ProcessFamilies(Collector):
         escapes = CounterMetricFamily(
             f"{PREFIX}thread_escapes", "Exceptions that escaped from a thread's work.", labels=["process", "thread"]
         )
-        for process, counts in (("self", supervision.escapes()), ("agents", self._pool.escapes())):
+        for process, counts in (("self", threads.escapes()), ("agents", self._pool.escapes())):
             for thread, count in counts.items():
                 escapes.add_metric([process, thread], count)
         yield escapes

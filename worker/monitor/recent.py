@@ -6,9 +6,9 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from core.histograms import Histogram
-from worker.monitor.outcomes import Failed
-from worker.monitor.ticks import Tick
+from taskyard.core.telemetry.histogram import Histogram
+from taskyard.worker.dispatch.outcomes import Failed
+from taskyard.worker.dispatch.tick_reports import Tick
 
 KEPT_SECONDS = 900.0
 SMOOTHING = 0.05

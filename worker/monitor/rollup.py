@@ -12,12 +12,12 @@ import math
 import time
 from collections.abc import Callable
 
-from core.clock import Clock
-from core.database import Database, Transaction
-from core.errors import Busy
-from core.store import recovering, rolling
-from core.store.rolling import DAY, LEVELS, MINUTE
-from worker.steady_time import SteadyTime
+from taskyard.core.clock import Clock
+from taskyard.core.errors import Busy
+from taskyard.core.postgres.database import Database, Transaction
+from taskyard.core.postgres.store import recovery, rollups
+from taskyard.core.postgres.store.rollups import DAY, LEVELS, MINUTE
+from taskyard.worker.maintenance.steady_time import SteadyTime
 
 # Share of the time that it may keep PostgreSQL busy: one of its processes.
 SHARE = 0.1
@@ -48,7 +48,7 @@ class RollUp:
     def run(self, may_go_on: Callable[[], bool]) -> None:
         """Rolls up everything that is complete, then the minutes that are not. Raises Unavailable."""
         with contextlib.suppress(Busy), self._database.transaction() as tx:
-            rolling.summarise_times(tx)
+            rollups.summarise_times(tx)
         while may_go_on() and self._roll_some():
             pass
         if may_go_on() and self._clock.monotonic() >= self._provisional_after:
@@ -61,16 +61,16 @@ class RollUp:
         """One transaction for each level that has something complete; whether the minutes have more."""
         began = time.perf_counter()
         with self._database.transaction() as tx:
-            since = rolling.progress(tx, MINUTE)
-            settled = math.floor(rolling.settled_until(tx) / MINUTE) * MINUTE
+            since = rollups.progress(tx, MINUTE)
+            settled = math.floor(rollups.settled_until(tx) / MINUTE) * MINUTE
             if since > settled + SET_BACK_SECONDS:  # the clock was set back: what happens now is counted again
                 self._go_back(tx, settled)
                 since = settled
             until = min(settled, since + self._minutes_at_once * MINUTE)
             if until <= since:
                 return False
-            rolling.roll_minutes(tx, since, until)
-            rolling.note_progress(tx, MINUTE, until)
+            rollups.roll_minutes(tx, since, until)
+            rollups.note_progress(tx, MINUTE, until)
         self._roll_above()
         seconds = time.perf_counter() - began
         if seconds < STEP_SECONDS / 2:
@@ -86,23 +86,23 @@ class RollUp:
         """Has every level that has come further count on from here; what was counted before stays."""
         for level in LEVELS:
             here = math.floor(settled / level) * level
-            if rolling.progress(tx, level) > here:
-                rolling.note_progress(tx, level, here)
+            if rollups.progress(tx, level) > here:
+                rollups.note_progress(tx, level, here)
 
     def _roll_above(self) -> None:
         for below, level in itertools.pairwise(LEVELS):
             with self._database.transaction() as tx:
-                since = rolling.progress(tx, level)
+                since = rollups.progress(tx, level)
                 patience = SAMPLES_SECONDS if below == MINUTE else 0.0
-                until = math.floor((rolling.levels(tx)[below] - patience) / level) * level
+                until = math.floor((rollups.levels(tx)[below] - patience) / level) * level
                 if until > since:
-                    rolling.roll_up(tx, level, below, since, until)
-                    rolling.note_progress(tx, level, until)
+                    rollups.roll_up(tx, level, below, since, until)
+                    rollups.note_progress(tx, level, until)
 
     def _roll_provisionally(self) -> None:
         with self._database.transaction() as tx:
-            since = rolling.progress(tx, MINUTE)
-            rolling.roll_minutes(tx, since, math.inf)
+            since = rollups.progress(tx, MINUTE)
+            rollups.roll_minutes(tx, since, math.inf)
 
     def prune(self, days_by_level: dict[int, int]) -> None:
         """Forgets what is older than each level's retention in days (0: nothing). Raises Unavailable.
@@ -114,8 +114,8 @@ class RollUp:
             days = days_by_level[level]
             if days:
                 with self._database.transaction() as tx:
-                    rolling.prune(tx, level, recovering.database_time(tx) - (days + extra) * DAY)
+                    rollups.prune(tx, level, recovery.database_time(tx) - (days + extra) * DAY)
         if all(days_by_level.values()):
             with self._database.transaction() as tx:
                 days = max(days_by_level.values()) + extra
-                rolling.prune_failure_groups(tx, recovering.database_time(tx) - days * DAY)
+                rollups.prune_failure_groups(tx, recovery.database_time(tx) - days * DAY)

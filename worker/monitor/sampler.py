@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psutil
 
-from core.database import Database
-from core.live import Live
-from core.store import rolling
-from core.store.rolling import MINUTE, Sample
-from worker.monitor.signals import HostUsage
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import rollups
+from taskyard.core.postgres.store.rollups import MINUTE, Sample
+from taskyard.core.telemetry.live_snapshot import Live
+from taskyard.worker.alerts.signals import HostUsage
 
 KEPT_SAMPLES = 20_000  # while PostgreSQL is away
 COUNTERS = frozenset({"commits", "rollbacks", "deadlocks", "temp_bytes", "commands", "evicted_keys"})
@@ -48,7 +48,7 @@ class Sampler:
             return
         try:
             with self._database.transaction() as tx:
-                rolling.add_samples(tx, over)
+                rollups.add_samples(tx, over)
         finally:
             while len(self._samples) > KEPT_SAMPLES:
                 del self._samples[next(iter(self._samples))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from core.live import ServerLive
+from taskyard.core.telemetry.live_snapshot import ServerLive
 
 UNSEEN_SECONDS = 25.0  # without a look
 

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from core.database import Database
-from core.errors import Unavailable
-from core.live import ServerLive
-from core.queue import Queue
-from core.redis_usage import check_writable
-from core.store import watching
-from core.texts import said
+from taskyard.core.errors import Unavailable
+from taskyard.core.i18n import said
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import live_counts
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.usage import check_writable
+from taskyard.core.telemetry.live_snapshot import ServerLive
 
 READ_ONLY = said("PostgreSQL can't be reached: {reason}", reason="it is read-only")
 SIZE_EVERY_SECONDS = 60.0  # it looks at every file of the database
@@ -37,12 +37,12 @@ class Servers:
 
     def _postgresql(self) -> tuple[str, dict[str, float]]:
         with self._database.transaction() as tx:
-            found = watching.server(tx)
+            found = live_counts.server(tx)
             if found.read_only:
                 raise Unavailable(READ_ONLY)
             now = self._monotonic()
             if self._size_at is None or now - self._size_at > SIZE_EVERY_SECONDS:
-                self._size_bytes, self._size_at = float(watching.database_size_bytes(tx)), now
+                self._size_bytes, self._size_at = float(live_counts.database_size_bytes(tx)), now
         read = found.blocks_hit + found.blocks_read
         return found.version.split()[0], {
             "connections": found.connections,

@@ -1,0 +1,67 @@
+"""Who acts and what they may do, and the secrets by which a browser shows who it is."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+
+from taskyard.core.errors import NotPermitted
+from taskyard.core.i18n import said
+
+SECRET_BYTES = 32
+_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
+# A session ends so long after it was used last, and so long after it began.
+SESSION_IDLE_SECONDS = 8 * 3600.0
+SESSION_SECONDS = 24 * 3600.0
+LINK_SECONDS = 24 * 3600.0
+
+
+class Permission(StrEnum):
+    """What not everybody may do who sees the dashboard."""
+
+    CODE_SUBMIT = "code.submit"  # have code run that comes with a task
+
+
+ALL_PERMISSIONS = frozenset(Permission)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something: `name` as the audit log has it, `via` how they came (loopback, link)."""
+
+    name: str
+    via: str
+    permissions: frozenset[Permission] = frozenset()
+
+    def may(self, permission: Permission) -> bool:
+        """Whether this is allowed."""
+        return permission in self.permissions
+
+    def require_code(self, type_: str) -> None:
+        """Raises NotPermitted if this one may not have tasks run that bring their own code."""
+        if not self.may(Permission.CODE_SUBMIT):
+            raise NotPermitted(
+                said(
+                    "tasks of type {type} run code: open the link that the worker printed when it started, or a new "
+                    "one from `python -m worker enter`, and try again",
+                    type=type_,
+                )
+            )
+
+
+def new_secret() -> str:
+    """256 random bits as a text for a URL or a cookie."""
+    return secrets.token_urlsafe(SECRET_BYTES)
+
+
+def hashed(secret: str) -> str:
+    """What is stored of a secret: the hexadecimal text of its SHA-256."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def is_secret(text: object) -> bool:
+    """Whether a text looks like one that `new_secret` made."""
+    return isinstance(text, str) and _SECRET.fullmatch(text) is not None

@@ -1,0 +1,217 @@
+"""The file of alert rules: its shape, and every problem in it at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from taskyard.core.alerts.kinds import KINDS, kind_problems
+from taskyard.core.declarations import Number, Whole, YesOrNo, is_number, model_problem, read_toml
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.i18n import said
+
+DEFAULT_RULES = Path(__file__).resolve().parent / "default_rules.toml"
+CLEAR_SHARE = 0.8  # of the threshold, if a rule names no `clear`
+Severity = Literal["info", "warning", "critical"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Rule(_Strict):
+    """One rule. `subjects` are patterns as in fnmatch; `channels` None: all."""
+
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
+    kind: str
+    severity: Severity = "warning"
+    threshold: Number = 1.0
+    clear: Number = 1.0
+    for_seconds: Number = Field(0.0, ge=0, le=86_400)
+    window_seconds: Number = Field(0.0, ge=0)
+    least_count: Whole = Field(1, ge=1, le=1_000_000_000)
+    expected_hours: Whole = Field(1, ge=1, le=168)
+    subjects: tuple[str, ...] = Field(("*",), min_length=1)
+    channels: tuple[str, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_kind(cls, given: Any) -> Any:
+        """Fills in what the kind says; what it refuses, `kind_problems` tells."""
+        kind = KINDS.get(given["kind"]) if isinstance(given, dict) and isinstance(given.get("kind"), str) else None
+        if kind is None:
+            return given
+        values = dict(given)
+        for name in ("window_seconds", "least_count", "expected_hours"):
+            default = getattr(kind, name)
+            if default is not None:
+                values.setdefault(name, default)
+        threshold = values.get("threshold")
+        if "clear" not in values and is_number(threshold):
+            values["clear"] = threshold if kind.is_whole else threshold * CLEAR_SHARE
+        return values
+
+    @model_validator(mode="after")
+    def _is_sensible(self) -> Self:
+        if self.clear > self.threshold:
+            raise ValueError(
+                said(
+                    "clear: {clear:g} is not accepted: expected at most the threshold, {threshold:g}",
+                    clear=self.clear,
+                    threshold=self.threshold,
+                )
+            )
+        if self.threshold <= 0:
+            raise ValueError(
+                said("threshold: {threshold:g} is not accepted: expected more than 0", threshold=self.threshold)
+            )
+        if self.kind in KINDS and KINDS[self.kind].window_seconds is not None and not 1 <= self.window_seconds <= 900:
+            raise ValueError(
+                said("window_seconds: {seconds:g} is not accepted: expected 1 to 900", seconds=self.window_seconds)
+            )
+        return self
+
+    def covers(self, subject: str) -> bool:
+        """Whether the rule is about this subject."""
+        return any(fnmatchcase(subject, pattern) for pattern in self.subjects)
+
+
+class LogChannel(_Strict):
+    """Alerts as lines of the worker's log."""
+
+    kind: Literal["log"]
+
+
+class WebhookChannel(_Strict):
+    """Alerts as signed JSON to a URL; `secret_env` names the environment variable with the key."""
+
+    kind: Literal["webhook"]
+    url: str
+    secret_env: str = Field(min_length=1)
+    allow_private_addresses: YesOrNo = False
+    timeout_seconds: Number = Field(5.0, gt=0, le=60)
+    attempts: Whole = Field(5, ge=1, le=20)
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if not url.isprintable() or " " in url:
+            raise ValueError(said("expected no spaces and no control characters in it"))
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(said("expected a URL such as https://host/path"))
+        if parts.username or parts.password:
+            raise ValueError(said("expected no user or password in it: the signature proves who sends"))
+        _ = parts.port  # raises ValueError for one that is none
+        return url
+
+
+class EmailChannel(_Strict):
+    """Alerts by SMTP; `password_env` names the environment variable with the password."""
+
+    kind: Literal["email"]
+    host: str = Field(pattern=r"^[A-Za-z0-9._:-]+$")
+    port: Whole = Field(587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+    recipients: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")], ...] = Field(min_length=1)
+    username: str | None = None
+    password_env: str | None = None
+    timeout_seconds: Number = Field(10.0, gt=0, le=60)
+    attempts: Whole = Field(5, ge=1, le=20)
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.username is None) != (self.password_env is None):
+            raise ValueError(said("username: expected together with password_env, or neither"))
+        return self
+
+
+ChannelConfig = Annotated[LogChannel | WebhookChannel | EmailChannel, Field(discriminator="kind")]
+
+
+class RuleFile(_Strict):
+    """Everything in the file."""
+
+    evaluate_every_seconds: Number = Field(5.0, ge=0.1, le=300)
+    channels: dict[Annotated[str, Field(min_length=1, max_length=100)], ChannelConfig] = Field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+
+    def problems(self, environment: Mapping[str, str] | None) -> Iterable[str]:
+        """What only shows when the parts are looked at together; without `environment` secrets are not looked for."""
+        seen: set[str] = set()
+        for rule in self.rules:
+            if rule.name in seen:
+                yield said("rules: the name {name!r} is there twice: expected names that differ", name=rule.name)
+            seen.add(rule.name)
+            for channel in sorted(set(rule.channels or ()) - self.channels.keys()):
+                yield said(
+                    "rule {rule!r}: channels: {channel!r} is not configured: expected one of {names}",
+                    rule=rule.name,
+                    channel=channel,
+                    names=", ".join(sorted(self.channels)) or said("none, as the file has no channels"),
+                )
+        for name, channel in self.channels.items() if environment is not None else ():
+            for field in ("secret_env", "password_env"):
+                variable = getattr(channel, field, None)
+                if variable is not None and not environment.get(variable):
+                    yield said(
+                        "channel {name!r}: {field}: the environment variable {variable} is not set",
+                        name=name,
+                        field=field,
+                        variable=variable,
+                    )
+
+
+def load_rules(path: Path | None, environment: Mapping[str, str] | None = os.environ) -> RuleFile:
+    """The rules of a file, the shipped ones if `path` is None; raises ConfigurationError with every problem in it.
+
+    Who only shows them needs none of the channels' secrets, and gives None for the environment.
+    """
+    source = path or DEFAULT_RULES
+    data = read_toml(str(source), source)
+    problems = [_line(source, problem) for problem in _problems_by_kind(data.get("rules"))]
+    try:
+        rules = RuleFile.model_validate(data)
+    except ValidationError as error:
+        problems += [_problem(source, detail, data) for detail in error.errors(include_url=False)]
+        raise ConfigurationError(problems) from None
+    problems += [_line(source, problem) for problem in rules.problems(environment)]
+    if problems:
+        raise ConfigurationError(problems)
+    return rules
+
+
+def _problems_by_kind(rules: object) -> Iterable[str]:
+    for number, given in enumerate(rules if isinstance(rules, list) else ()):
+        if isinstance(given, dict):
+            yield from (_line(_rule_name(number, given), problem) for problem in kind_problems(given))
+
+
+def _problem(source: Path, detail: Any, data: Mapping[str, Any]) -> str:
+    """One line that names the rule or channel, the field, the value and what was expected."""
+    first, *rest = detail["loc"]
+    where = str(source)
+    if first == "rules" and rest and isinstance(rest[0], int):
+        given = data["rules"][rest[0]]
+        where, path = _line(where, _rule_name(rest[0], given if isinstance(given, dict) else {})), rest[1:]
+    elif first == "channels" and rest:
+        where, path = _line(where, said("channel {name!r}", name=rest[0])), rest[2:]
+    else:
+        path = [first, *rest]
+    return model_problem(where, detail, path, secrets=("url",))  # a URL may hold a password
+
+
+def _rule_name(number: int, given: Mapping[str, Any]) -> str:
+    name = given.get("name")
+    return said("rule {name!r}", name=name) if name else said("rule number {number}", number=number + 1)
+
+
+def _line(where: object, problem: str) -> str:
+    return said("{label}: {text}", label=where, text=problem)

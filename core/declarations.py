@@ -1,0 +1,226 @@
+"""What users declare, checked: every problem of a declaration is found, each in one line.
+
+A line names where the declaration is, the field, its value and type, and what was expected. Files are read by
+pydantic models, whose errors become such lines in `model_problem`; what is declared in Python is looked at by a
+`Checker`. While a task module is imported, problems are collected instead of raised, so that all of it is told at once.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import reprlib
+import sys
+import tomllib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, TypeGuard
+
+from pydantic import AllowInfNan, Strict
+from pydantic_core import ErrorDetails
+
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.i18n import said
+from taskyard.core.payload.pydantic_messages import model_says
+
+LABEL = re.compile(r"[a-z0-9._-]{1,64}")  # names of queues and tags
+TAG_LIMIT = 32
+VALUE_LIMIT = 80  # characters of a refused value that are shown
+
+# Fields of files, in which pydantic would take "3" and true for numbers, and NaN for one that fits any bounds.
+Number = Annotated[float, Strict(), AllowInfNan(False)]
+Whole = Annotated[int, Strict()]
+YesOrNo = Annotated[bool, Strict()]
+
+_collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
+
+
+class Checker:
+    """Looks at the fields of one declaration; `where` names it in every problem."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.problems: list[str] = []
+
+    def refuse(self, field: str, value: object, expected: str) -> None:
+        """Notes that a value does not do."""
+        self.problems.append(refusal(self.where, field, value, expected))
+
+    def number(self, field: str, value: object, least: float, most: float) -> float:
+        """A finite number of these bounds as a float."""
+        if not is_number(value) or not least <= value <= most:
+            self.refuse(field, value, said("a number from {least:.15g} to {most:.15g}", least=least, most=most))
+            return least
+        return float(value)
+
+    def whole(self, field: str, value: object, least: int, most: int) -> int:
+        """A whole number of these bounds."""
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            self.refuse(field, value, said("a whole number from {least} to {most}", least=least, most=most))
+            return least
+        return int(value)
+
+    def chosen(self, field: str, value: object, choices: Collection[str]) -> str | None:
+        """One of some texts; None if it is none of them."""
+        text = str.__str__(value) if isinstance(value, str) else None
+        if text not in choices:
+            self.refuse(field, value, said("one of {names}", names=", ".join(sorted(choices))))
+            return None
+        return text
+
+    def each(self, field: str, value: object, limit: int, of: str) -> list[object]:
+        """The items of a list (or another collection, or a generator, but no text) of at most `limit`."""
+        if isinstance(value, str | bytes | bytearray | Mapping) or not isinstance(value, Iterable):
+            self.refuse(field, value, said("a list of {things}", things=of))
+            return []
+        try:
+            items = list(islice(value, limit + 1))
+        except Exception as error:  # a generator of the user may fail in any way
+            self.refuse(field, value, said("a list of {things}: {reason}", things=of, reason=one_line(error)))
+            return []
+        if len(items) > limit:
+            self.refuse(field, value, said("at most {limit} {things}", limit=limit, things=of))
+        return items[:limit]
+
+    def tags(self, field: str, value: object) -> frozenset[str]:
+        """Tags that an agent has or must have."""
+        tags = set()
+        for at, tag in enumerate(self.each(field, value, TAG_LIMIT, said("tags"))):
+            if isinstance(tag, str) and LABEL.fullmatch(tag):
+                tags.add(str.__str__(tag))
+            else:
+                self.refuse(f"{field}.{at}", tag, said("1 to 64 lower-case letters, digits or ._-"))
+        return frozenset(tags)
+
+    def is_fine(self) -> bool:
+        """Whether there is no problem; otherwise raises ConfigurationError, or False while problems are collected."""
+        return settle(self.problems)
+
+
+def settle(problems: list[str]) -> bool:
+    """True without problems; with some raises ConfigurationError, or returns False while they are collected."""
+    if not problems:
+        return True
+    collected = _collected.get()
+    if collected is None:
+        raise ConfigurationError(problems)
+    collected += problems
+    return False
+
+
+@contextmanager
+def collecting() -> Iterator[list[str]]:
+    """Within it the problems of declarations are collected in the list, and what has some is left out."""
+    problems: list[str] = []
+    token = _collected.set(problems)
+    try:
+        yield problems
+    finally:
+        _collected.reset(token)
+
+
+def refusal(where: str, field: str, value: object, expected: str) -> str:
+    """The line about a value that is not accepted."""
+    return said(
+        "{where}: {field}: {value} is not accepted: expected {expected} (given: {type})",
+        where=where,
+        field=field,
+        value=shown(value),
+        expected=expected,
+        type=type(value).__name__,
+    )
+
+
+def model_problem(where: str, detail: ErrorDetails, path: Iterable[object], secrets: Collection[str] = ()) -> str:
+    """The line about what a model refused; `path` leads to the value, fields in `secrets` are not shown."""
+    parts = [part if isinstance(part, str) else str(part) for part in path]
+    reason = one_line(model_says(detail))
+    if not parts:
+        return said("{label}: {text}", label=where, text=reason)
+    field = ".".join(shown(part) if not part.isprintable() else part for part in parts)
+    if detail["type"] == "missing":
+        return said("{where}: {field}: missing", where=where, field=field)
+    if detail["type"] == "extra_forbidden":
+        return said("{where}: {field}: is not a field that it has", where=where, field=field)
+    is_secret = parts[-1] in secrets
+    return said(
+        "{where}: {field}: {value} is not accepted: {reason} (given: {type})",
+        where=where,
+        field=field,
+        value=said("the given value (not shown)") if is_secret else shown(detail["input"]),
+        reason=reason,
+        type=type(detail["input"]).__name__,
+    )
+
+
+def read_toml(where: str, path: Path) -> dict[str, Any]:
+    """A TOML file; raises ConfigurationError with one line that begins with `where`."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = said("can't be read: {reason}", reason=error.strerror or one_line(error))
+        raise ConfigurationError([said("{label}: {text}", label=where, text=reason)]) from None
+    except (ValueError, RecursionError) as error:  # also of numbers too long and lists too deep for Python
+        reason = said("not TOML: {reason}", reason=one_line(error))
+        raise ConfigurationError([said("{label}: {text}", label=where, text=reason)]) from None
+
+
+def shown(value: object) -> str:
+    """`value` as a short printable text, also if it is huge, deep, cyclic or misbehaves."""
+    try:
+        text = ascii(value) if isinstance(value, str) else _brief.repr(value)
+    except Exception:  # e.g. an integer of more digits than Python prints, or a `__repr__` of the user
+        text = f"<a {type(value).__name__} that can't be shown>"
+    text = _PASSWORD.sub(r"\1***@", " ".join(text.encode("ascii", "backslashreplace").decode().split()))
+    return text if len(text) <= VALUE_LIMIT else f"{text[:VALUE_LIMIT]}… ({len(text)} characters)"
+
+
+def one_line(message: object, limit: int = 300) -> str:
+    """A message, or what an exception says, as one line of at most `limit` characters."""
+    if not isinstance(message, BaseException):
+        text = message
+    else:
+        try:
+            text = str(message)
+        except Exception:  # an exception of the user may do anything in `__str__`
+            text = type(message).__name__
+    if isinstance(text, str) and "\n" not in text and len(text) <= limit and text.isprintable():
+        return text  # as it is: it may be one that can be said in other languages
+    text = " ".join(str(text).encode("utf-8", "backslashreplace").decode().split())
+    text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text[: limit + 1])
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def caller(*skipped: str) -> str:
+    """`file:line` of the innermost caller outside this module and the files in `skipped`."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and (
+        frame.f_code.co_filename in {__file__, *skipped} or frame.f_code.co_filename.startswith("<")
+    ):
+        frame = frame.f_back
+    return place(frame.f_code.co_filename, frame.f_lineno)
+
+
+def place(file: str, line: int) -> str:
+    """`file:line`, the file relative to the working folder if it is below it."""
+    with suppress(ValueError, OSError):  # elsewhere, or the working folder is gone
+        file = str(Path(file).relative_to(Path.cwd()))
+    return f"{file}:{line}"
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is an int or float, and finite as a float; True and False are no numbers."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
+_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")  # of a URL
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = _brief.maxlong = VALUE_LIMIT

@@ -1,0 +1,100 @@
+"""Checks that filters share: texts, names, choices and bounds of time, from a URL or from stored JSON (pure)."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import check_text, refused
+
+CHOICES_LIMIT = 100  # values of one field
+MOST_SECONDS = 100 * 366 * 86_400
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+_RELATIVE = re.compile(r"(\d{1,10})([smhdw])")
+_TIME_TEXT = said('a time with a time zone such as 2030-01-31T12:00:00+00:00, or an age such as "30m", "24h" or "7d"')
+Choice = TypeVar("Choice")
+
+
+def check_choices(name: str, values: object, known: Mapping[object, Choice]) -> tuple[Choice, ...]:
+    """Each of some known values once, in the order in which they are known, so that equal filters are equal."""
+    unknown = [value for value in listed(name, values) if value not in known]
+    if unknown:
+        texts = (key for key in known if type(key) is str)
+        raise refused(name, unknown[0], said("one of {names}", names=", ".join(map(str, texts))))
+    wanted = {known[value] for value in listed(name, values)}
+    return tuple(choice for choice in dict.fromkeys(known.values()) if choice in wanted)
+
+
+def check_names(name: str, values: object) -> tuple[str, ...]:
+    """Names, each once and in order; they have no commas."""
+    names = sorted({check_text(name, value) for value in listed(name, values)})
+    if unfit := [value for value in names if "," in value]:
+        raise refused(name, unfit[0], said("a name without a comma"))
+    return tuple(names)
+
+
+def listed(name: str, values: object) -> list[Any]:
+    """A field's values, which are texts or numbers."""
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise refused(name, values, said("a list"))
+    items = list(values)
+    if len(items) > CHOICES_LIMIT:
+        raise refused(name, items, said("at most {limit} values", limit=CHOICES_LIMIT))
+    if unfit := [item for item in items if not isinstance(item, str | int)]:
+        raise refused(name, unfit[0], said("a text"))
+    return items
+
+
+def check_uuid(name: str, value: object) -> str:
+    """The id of a task."""
+    text = str(value).lower() if isinstance(value, str | uuid.UUID) else ""
+    if not UUID.fullmatch(text):
+        raise refused(name, value, said("a task id (a UUID)"))
+    return text
+
+
+def check_bound(name: str, value: object) -> datetime | str:
+    """An aware time, as UTC, or an age."""
+    if isinstance(value, str) and _RELATIVE.fullmatch(value):
+        if _age_seconds(value) > MOST_SECONDS:
+            raise refused(name, value, said("an age of at most 100 years"))
+        return value
+    at = value
+    if isinstance(value, str):
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            raise refused(name, value, _TIME_TEXT) from None
+    # The ends of the calendar can't be converted to UTC.
+    if not isinstance(at, datetime) or at.utcoffset() is None or not 1970 < at.year < 9999:
+        raise refused(name, value, _TIME_TEXT)
+    return at.astimezone(UTC)
+
+
+def instant(bound: datetime | str | None, now: datetime) -> datetime | None:
+    """A bound as a time."""
+    return now - timedelta(seconds=_age_seconds(bound)) if isinstance(bound, str) else bound
+
+
+def like_pattern(text: str) -> str:
+    """What LIKE and ILIKE take for a part of a text."""
+    return "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
+
+
+def check_known(names: Iterable[str], given: Mapping[Any, object]) -> None:
+    """Raises SubmissionError for a field that a filter does not have."""
+    known = tuple(names)
+    for name, value in given.items():
+        if name not in known:
+            raise refused(str(name), value, said("no such field, but one of {names}", names=", ".join(known)))
+
+
+def _age_seconds(text: str) -> int:
+    found = _RELATIVE.fullmatch(text)
+    return int(found[1]) * UNIT_SECONDS[found[2]] if found else MOST_SECONDS + 1

@@ -1,0 +1,153 @@
+"""What a search for tasks asks for, as a value: from and to the parameters of a URL and stored JSON (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from taskyard.core.errors import ErrorClass
+from taskyard.core.filters.fields import UUID, check_bound, check_choices, check_known, check_names, check_uuid, instant
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import check_text, refused
+from taskyard.core.states import Priority, TaskState
+
+PATH_LIMIT = 1000  # characters
+_LISTS = ("states", "types", "queues", "priorities")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Which tasks: those that fit every field that says anything.
+
+    `agent` is the name of the one that has a task, or had it last; `tag` is one that it requires;
+    `since` (inclusive) and `until` (exclusive) bound when it was submitted, each an aware datetime or
+    an age such as "24h" that counts from the time of the search. `text` is part of the title, the
+    type, the id or the error's message, whatever the case; the full id of a task finds that one alone.
+    `input_path` and `output_path` are SQL/JSON paths (`$.rows[*].a > 3`, `$.rows[*] ? (@.a > 3)`): what
+    the path finds first must be something else than false or null; no path that fails on a task
+    fits it. Raises SubmissionError, which names the field.
+    """
+
+    states: tuple[TaskState, ...] = ()
+    types: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    priorities: tuple[Priority, ...] = ()
+    agent: str | None = None
+    error_class: str | None = None
+    fingerprint: str | None = None
+    tag: str | None = None
+    created_by: str | None = None
+    since: datetime | str | None = None
+    until: datetime | str | None = None
+    text: str | None = None
+    input_path: str | None = None
+    output_path: str | None = None
+    workflow_id: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, check in _CHECKS.items():
+            value = getattr(self, name)
+            if value is not None and value != ():
+                object.__setattr__(self, name, check(name, value))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it fits every task."""
+        return self == TaskFilter()
+
+    @property
+    def task_id(self) -> str | None:
+        """The only task that `text` finds, if that is a full id."""
+        text = (self.text or "").lower()
+        return text if UUID.fullmatch(text) else None
+
+    def span(self, now: datetime) -> tuple[datetime | None, datetime | None]:
+        """`since` and `until` as times; None for one that is not bounded."""
+        return instant(self.since, now), instant(self.until, now)
+
+    def as_params(self) -> dict[str, str]:
+        """Its fields that say anything, as flat texts: lists joined by commas, times in ISO 8601."""
+        return {name: ",".join(v) if isinstance(v, list) else v for name, v in self.as_json().items()}
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, str]) -> Self:
+        """The reverse of `as_params`; an empty text says nothing. `PARAMS` are the names that it knows."""
+        given = {name: value for name, value in params.items() if value != ""}
+        for name, value in given.items():
+            if not isinstance(value, str):
+                raise refused(name, value, said("a text"))
+        return cls.from_json({k: v.split(",") if k in _LISTS else v for k, v in given.items()})
+
+    def as_json(self) -> dict[str, Any]:
+        """Its fields that say anything: texts and lists of texts."""
+        return {field.name: _plain(value) for field in fields(self) if (value := getattr(self, field.name))}
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """The reverse of `as_json`."""
+        if not isinstance(document, Mapping):
+            raise refused("filter", document, said("an object with the fields of a filter"))
+        check_known(PARAMS, document)
+        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in document.items()})
+
+
+PARAMS = tuple(field.name for field in fields(TaskFilter))
+
+
+def _plain(value: Any) -> str | list[str]:
+    if isinstance(value, tuple):
+        return [item.label if isinstance(item, Priority) else str(item) for item in value]
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _states(name: str, values: object) -> tuple[TaskState, ...]:
+    return check_choices(name, values, {state.value: state for state in TaskState})
+
+
+def _priorities(name: str, values: object) -> tuple[Priority, ...]:
+    known: dict[object, Priority] = {priority.label: priority for priority in Priority}
+    return check_choices(name, values, known | {priority: priority for priority in Priority})
+
+
+def _path(name: str, value: object) -> str:
+    return check_text(name, value, PATH_LIMIT)
+
+
+def _error_class(name: str, value: object) -> str:
+    classes = [error_class.value for error_class in ErrorClass]
+    if value not in classes:
+        raise refused(name, value, said("one of {names}", names=", ".join(classes)))
+    return str(value)
+
+
+_CHECKS: dict[str, Any] = {
+    "states": _states,
+    "types": check_names,
+    "queues": check_names,
+    "priorities": _priorities,
+    "agent": check_text,
+    "error_class": _error_class,
+    "fingerprint": check_text,
+    "tag": check_text,
+    "created_by": check_text,
+    "since": check_bound,
+    "until": check_bound,
+    "text": check_text,
+    "input_path": _path,
+    "output_path": _path,
+    "workflow_id": check_uuid,
+}
+
+
+class Sort(StrEnum):
+    """The order of a search. All but the first two leave out tasks that have nothing to be ordered by."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    PRIORITY = "priority"  # the most urgent first, the newest of them first
+    WAITING = "waiting"  # waiting tasks, the one that is ready the longest first
+    LONGEST = "longest"  # running and ended tasks, the longest run first
+    FINISHED = "finished"  # ended tasks, the latest first

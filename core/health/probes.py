@@ -1,0 +1,204 @@
+"""Small questions to PostgreSQL and Redis: who answers, which version, which settings, which rights.
+
+They connect with short timeouts and without retries, so that an answer comes soon. No password
+appears in an error.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import quote
+
+import psycopg2
+import redis
+import sqlalchemy as sa
+
+from taskyard.core.errors import ConfigurationError, Unavailable
+from taskyard.core.i18n import said
+from taskyard.core.postgres.connections import connect_driver, pooling_of, set_up
+from taskyard.core.postgres.pooler import Pooling
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.keys import Keys
+from taskyard.core.redis.url import passwords
+
+
+class Failure(StrEnum):
+    """Why a server gave no answer."""
+
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"  # the user, the password or the rights
+    NO_DATABASE = "no_database"
+    OTHER = "other"
+
+    @property
+    def label(self) -> str:
+        return LABELS[self]
+
+
+LABELS = {
+    Failure.UNREACHABLE: said("not reachable"),
+    Failure.REFUSED: said("access refused"),
+    Failure.NO_DATABASE: said("database missing"),
+    Failure.OTHER: said("no connection"),
+}
+
+
+class ProbeFailed(Unavailable):
+    """A server gave no answer; `failure` says why, the text is the server's or the driver's own."""
+
+    def __init__(self, failure: Failure, message: str) -> None:
+        self.failure = failure
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """What a PostgreSQL server says about itself."""
+
+    version: str  # "18.1"
+    version_number: int  # 180001
+    synchronous_commit: str
+    fsync: str
+    read_only: bool
+    may_create_tables: bool
+    pooling: Pooling  # how a connection pooler that stands between shares sessions
+
+
+@dataclass(frozen=True, slots=True)
+class RedisFacts:
+    """What a Redis server says about itself."""
+
+    version: str
+    maxmemory_policy: str
+    refused: tuple[str, ...]  # commands that this user may not use, with the reason
+
+
+def database_facts(url: str) -> DatabaseFacts:
+    """Asks the PostgreSQL server at `url`; raises ProbeFailed."""
+    with _database(url) as connection:
+        row = connection.execute(
+            sa.text(
+                "SELECT current_setting('server_version') AS version,"
+                " current_setting('server_version_num')::int AS version_number,"
+                " current_setting('synchronous_commit') AS synchronous_commit,"
+                " current_setting('fsync') AS fsync,"
+                " current_setting('transaction_read_only') = 'on' AS read_only,"
+                " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create_tables"
+            )
+        ).one()
+        shared = pooling_of(url)
+    return DatabaseFacts(**row._mapping, pooling=shared)
+
+
+def database_answers(url: str) -> bool:
+    """Whether the PostgreSQL server at `url` accepts a connection to its database now."""
+    try:
+        with _database(url):
+            return True
+    except ProbeFailed:
+        return False
+
+
+def redis_facts(url: str, namespace: str) -> RedisFacts:
+    """Asks the Redis server at `url`, trying what the engine needs on a key of its own; raises ProbeFailed."""
+    with _redis(url) as client:
+        info: dict[str, Any] = client.info()  # type: ignore[assignment]
+        refused = _refused_commands(client, f"{Keys(namespace).prefix}doctor:{uuid.uuid4().hex}")
+    return RedisFacts(str(info["redis_version"]), str(info.get("maxmemory_policy", "unknown")), refused)
+
+
+def redis_answers(url: str) -> bool:
+    """Whether the Redis server at `url` answers now."""
+    try:
+        with _redis(url) as client:
+            return bool(client.ping())
+    except ProbeFailed:
+        return False
+
+
+def without_password(text: str, url: str) -> str:
+    """`text` with every form of every password in `url` replaced by `***`."""
+    text = text.replace(url, "the URL")
+    for form in passwords(url):
+        for written in (form, quote(form, safe="")):
+            text = text.replace(written, "***")
+    return text
+
+
+@contextmanager
+def _database(url: str) -> Iterator[sa.Connection]:
+    try:
+        engine = sa.create_engine(
+            "postgresql+psycopg2://",
+            creator=lambda: set_up(connect_driver(url)),
+            poolclass=sa.NullPool,
+            isolation_level="AUTOCOMMIT",
+        )
+        with engine.connect() as connection:
+            yield connection
+    except ProbeFailed:
+        raise
+    except (ConfigurationError, Unavailable) as error:  # the URL makes no sense, or a pooler is no server
+        raise ProbeFailed(Failure.OTHER, _one_line(error, url)) from None
+    except (sa.exc.DBAPIError, psycopg2.Error) as error:
+        text = _one_line(getattr(error, "orig", None) or error, url)
+        raise ProbeFailed(_database_failure(text), text) from None
+
+
+def _database_failure(text: str) -> Failure:
+    # The driver hands out no code for a refused connection, only the text.
+    if "authentication failed" in text or "no password supplied" in text or "pg_hba.conf" in text:
+        return Failure.REFUSED
+    if "role" in text and "does not exist" in text:
+        return Failure.REFUSED
+    if "database" in text and "does not exist" in text:
+        return Failure.NO_DATABASE
+    return Failure.OTHER if "FATAL:" in text else Failure.UNREACHABLE
+
+
+@contextmanager
+def _redis(url: str) -> Iterator[redis.Redis]:
+    try:
+        with connect_redis(url) as client:
+            yield client
+    except (
+        redis.AuthenticationError,
+        redis.exceptions.AuthorizationError,
+        redis.exceptions.NoPermissionError,
+    ) as error:
+        raise ProbeFailed(Failure.REFUSED, _one_line(error, url)) from None
+    except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+        raise ProbeFailed(Failure.UNREACHABLE, _one_line(error, url)) from None
+    except (redis.RedisError, ConfigurationError) as error:
+        failure = Failure.REFUSED if "NOAUTH" in str(error) else Failure.OTHER
+        raise ProbeFailed(failure, _one_line(error, url)) from None
+
+
+def _refused_commands(client: redis.Redis, key: str) -> tuple[str, ...]:
+    commands: dict[str, Callable[[], object]] = {
+        "XADD": lambda: client.xadd(key, {"a": 1}, maxlen=10),
+        "XREAD": lambda: client.xread({key: "0-0"}, count=1),
+        "XTRIM": lambda: client.xtrim(key, maxlen=0),
+        "DEL": lambda: client.delete(key),
+        "ZADD": lambda: client.zadd(key, {"a": 1}),
+        "ZRANGE": lambda: client.zrange(key, 0, 0),
+        "HSET": lambda: client.hset(f"{key}:hash", "a", "1"),
+        "PEXPIRE": lambda: client.pexpire(f"{key}:hash", 1000),
+        "EVAL": lambda: client.eval("return redis.call('DEL', KEYS[1], KEYS[2])", 2, key, f"{key}:hash"),
+    }
+    refused = []
+    for name, command in commands.items():
+        try:
+            command()
+        except redis.ResponseError as error:
+            refused.append(f"{name} ({error})")
+    return tuple(refused)
+
+
+def _one_line(error: object, url: str) -> str:
+    return without_password(" ".join(str(error).split()), url)

@@ -1,0 +1,139 @@
+"""The first part of a value that can't be stored, and the error that shows it on one line (pure)."""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import is_dataclass
+
+from pydantic import BaseModel, RootModel
+from pydantic_core import to_json
+
+from taskyard.core.errors import SubmissionError
+from taskyard.core.i18n import said
+from taskyard.core.payload.given import written_json
+from taskyard.core.payload.storable_json import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER
+
+_FIELD_LIMIT = 200
+_SEQUENCES = (list, tuple, set, frozenset, deque)
+_FINITE = said("a finite number")
+_NO_NUL = said("text without NUL characters, which PostgreSQL can't store")
+_NO_HALVES = said("text without halves of surrogate pairs")
+_TEXT = said("text")
+NOT_JSON = said("a value that JSON has: text, number, true, false, null, a list or an object with texts as keys")
+_PLAIN = (str, int, float, type(None))
+
+
+def refused(field: str, value: object, expected: str) -> SubmissionError:
+    """A SubmissionError that shows `value` on one short line, whatever it is."""
+    error = SubmissionError(field, value if isinstance(value, str) else Brief(value), expected)
+    error.value = value
+    return error
+
+
+class Brief:
+    """Has a short printable repr, also for deep, cyclic, huge or misbehaving values."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        try:
+            text = reprlib.repr(self._value)
+        except Exception:  # e.g. an integer of more digits than Python prints
+            text = f"<{type(self._value).__name__} that can't be shown>"
+        return " ".join(text.encode("ascii", "backslashreplace").decode().split())
+
+
+def culprit_in(
+    field: str, root: object, *, is_plain: bool = False, fits: Callable[[object], str | None] | None = None
+) -> SubmissionError | None:
+    """The first part of `root`, depth first, that can't be stored; walks without recursion.
+
+    With `is_plain` no model is there that knows more values than JSON. `fits` is asked instead of `unfit_of`.
+    """
+    unfit = fits or unfit_of
+    unvisited: list[tuple[tuple, object, int]] = [((field,), root, 1)]
+    while unvisited:
+        path, value, depth = unvisited.pop()
+        while isinstance(value, RootModel):
+            value = value.root
+        children = _children(value)
+        if children is None or (is_plain and not isinstance(value, dict | list | tuple)):
+            is_known = not is_plain or (isinstance(value, _PLAIN) and written_json(value) is not None)
+            expected = unfit(value) or (None if is_known else NOT_JSON)
+        elif depth > MAX_DEPTH:
+            expected = said("at most {limit} levels of nesting", limit=MAX_DEPTH)
+        else:
+            found = list(children)
+            for key, _child in found:
+                if is_plain and isinstance(value, dict) and not isinstance(key, str):
+                    return refused(field_of(_parts(path)), key, said("a key that is {expected}", expected=_TEXT))
+                if isinstance(key, str) and (expected := unfit(key)):
+                    return refused(field_of(_parts(path)), key, said("a key that is {expected}", expected=expected))
+            unvisited.extend(((path, key), child, depth + 1) for key, child in reversed(found))
+            continue
+        if expected is not None:
+            return refused(field_of(_parts(path)), value, expected)
+    return None
+
+
+def _children(value: object) -> Iterable[tuple[object, object]] | None:
+    """The keys and values inside a container, or None if `value` is not one."""
+    if isinstance(value, dict):
+        return dict.items(value)  # whatever a class of the caller's makes of it
+    if isinstance(value, BaseModel):
+        return [*value.__dict__.items(), *(value.__pydantic_extra__ or {}).items()]
+    if isinstance(value, _SEQUENCES):
+        return enumerate(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return [(name, getattr(value, name, None)) for name in value.__dataclass_fields__]
+    return None
+
+
+def unfit_of(value: object) -> str | None:
+    """What a single value should have been to be stored, or None if it can be."""
+    if isinstance(value, str):
+        if "\x00" in value:
+            return _NO_NUL
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            return _NO_HALVES
+    elif isinstance(value, float):
+        return None if math.isfinite(value) else _FINITE
+    elif isinstance(value, int):
+        return None if MIN_INTEGER <= value <= MAX_INTEGER else said("an integer of at most 64 bits")
+    elif isinstance(value, bytes) and b"\x00" in value:
+        return _NO_NUL
+    return None
+
+
+def writable(value: object) -> str | None:
+    """What should have been there instead of what nothing but a serializer of its own could write."""
+    try:
+        to_json(value)
+    except Exception:  # pydantic's, or that of a class of the caller's
+        return NOT_JSON
+    return None
+
+
+def once(value: object) -> str | None:
+    """What should have been there instead of what can be read only once, and may have no end."""
+    return said("a list, which can be read twice") if isinstance(value, Iterator) else None
+
+
+def _parts(path: tuple) -> list[object]:
+    """("input", "rows", 3) for the linked path ((("input",), "rows"), 3)."""
+    parts: list[object] = []
+    while len(path) == 2:
+        path, key = path
+        parts.append(key)
+    return [*path, *reversed(parts)]
+
+
+def field_of(parts: Iterable[object]) -> str:
+    """`input.rows.3.name` for ("input", "rows", 3, "name"), printable and not too long."""
+    texts = [part if isinstance(part, str) and part.isprintable() else repr(Brief(part)) for part in parts]
+    field = ".".join(texts)
+    return field if len(field) <= _FIELD_LIMIT else f"{field[:_FIELD_LIMIT]}…"

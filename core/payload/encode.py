@@ -1,0 +1,199 @@
+"""What users hand in, between their Python values, their model and the stored JSON text (pure).
+
+What is stored is what was given, checked by reading it as the handler's model will: defaults are
+applied where it runs. Finding out which part of a value can't be stored is slow and happens only
+once it is known that some part can't.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from taskyard.core.errors import SubmissionError
+from taskyard.core.i18n import said
+from taskyard.core.payload.culprits import NOT_JSON, Brief, culprit_in, field_of, once, refused, unfit_of, writable
+from taskyard.core.payload.given import (
+    first_difference,
+    keeps_back,
+    may_be_infinite,
+    model_json,
+    plain_json,
+    written_json,
+)
+from taskyard.core.payload.pydantic_messages import PREFIX, model_expects
+from taskyard.core.payload.storable_json import refusal
+
+_MESSAGE_LIMIT = 300
+TEXT_LIMIT = 200  # characters of names, keys and what filters look for
+
+
+def encode_input(model: type[BaseModel], given: object, limit_bytes: int) -> str:
+    """The compact JSON of `given` (a dict, an instance, or None for {}), which its model reads.
+
+    A dict of JSON's own values is kept as it is: names or aliases, order, shapes of numbers; tuples
+    become lists. Of anything else the model writes what was given to it. Raises SubmissionError,
+    which names the first part that does not fit the model, that would come back as something else,
+    or that can't be stored within `limit_bytes`.
+    """
+    given = {} if given is None else given
+    text = None if isinstance(given, BaseModel) or keeps_back(model) else plain_json(given)
+    instance = None
+    if text is None:
+        if (culprit := culprit_in("input", given, fits=once)) is not None:
+            raise culprit
+        instance = _validated(model, given)
+        try:
+            text = model_json(instance)
+        except Exception as error:  # pydantic's, or that of a serializer in the model
+            raise _unwritable("input", given, error) from error
+    _check_text("input", given, text, limit_bytes)
+    read = _read(model, given, text)
+    if may_be_infinite(text) and (culprit := culprit_in("input", read)) is not None:
+        raise culprit
+    if type(read) is type(instance):
+        _check_same(instance, read)
+    return text.decode()
+
+
+def input_problems(model: type[BaseModel], given: object) -> list[SubmissionError]:
+    """Everything about `given` that does not fit the model, each with its field; empty if it fits.
+
+    Whether it can be stored, too, only `encode_input` says.
+    """
+    try:
+        model.model_validate(given, by_alias=True, by_name=True)
+    except ValidationError as error:
+        return [_problem(detail) for detail in error.errors(include_url=False)]
+    except Exception as error:  # a validator in the model may raise anything
+        return [_uncheckable(model, given, error)]
+    return []
+
+
+def decode_input(model: type[BaseModel], text: str | bytes) -> BaseModel:
+    """The instance that `encode_input` stored as `text`, with defaults; raises pydantic.ValidationError."""
+    return model.model_validate_json(text, by_alias=True, by_name=True)
+
+
+def encode_json(field: str, value: object, limit_bytes: int) -> bytes:
+    """The compact JSON of any value that reads back as the same, but for tuples, which become lists.
+
+    `field` is what the value is called in an error. Raises SubmissionError, which names the first part that has none.
+    """
+    text = plain_json(value)
+    if text is None:
+        text = written_json(value)
+        if (culprit := culprit_in(field, value, is_plain=True)) is not None or text is None:
+            raise culprit or refused(field, value, NOT_JSON)
+    _check_text(field, value, text, limit_bytes)
+    return text
+
+
+def check_text(field: str, value: object, limit: int = TEXT_LIMIT) -> str:
+    """A text of 1 to `limit` characters that PostgreSQL takes; raises SubmissionError naming the field."""
+    text = exact(value) if isinstance(value, str) else None
+    if text is None or not 1 <= len(text) <= limit:
+        raise refused(field, value, said("a text of 1 to {limit} characters", limit=limit))
+    unfit = unfit_of(text)
+    if unfit is not None:
+        raise refused(field, value, unfit)
+    return text
+
+
+def exact(text: str) -> str:
+    """The text itself of a value of a class derived from `str`, such as an enum, which may format otherwise."""
+    return str.__str__(text)
+
+
+def _unwritable(field: str, value: object, error: Exception) -> SubmissionError:
+    return (
+        culprit_in(field, value)
+        or culprit_in(field, value, fits=writable)
+        or refused(field, value, said("values that JSON can hold: {reason}", reason=_one_line(error)))
+    )
+
+
+def _check_text(field: str, value: object, text: bytes, limit_bytes: int) -> None:
+    problem = refusal(text, limit_bytes)
+    # A NaN or an infinity was written as null; a text without null holds none.
+    if problem is None and b"null" not in text:
+        return
+    culprit = culprit_in(field, value)
+    if culprit is not None:
+        raise culprit
+    if problem is not None:
+        raise refused(field, value, said("JSON that can be stored: this {problem}", problem=problem))
+
+
+def _validated(model: type[BaseModel], given: object) -> BaseModel:
+    try:
+        return model.model_validate(given, by_alias=True, by_name=True)
+    except ValidationError as error:
+        raise _first_problem(error) from None
+    except Exception as error:  # a validator in the model may raise anything
+        raise _uncheckable(model, given, error) from error
+
+
+def _read(model: type[BaseModel], given: object, text: bytes) -> BaseModel:
+    """What a handler will read; its problems are told as those of the value that was given, if that has any."""
+    try:
+        return decode_input(model, text)
+    except ValidationError as error:
+        _validated(model, given)
+        raise _first_problem(error) from None
+    except Exception as error:  # a validator in the model may raise anything
+        _validated(model, given)
+        raise _uncheckable(model, given, error) from error
+
+
+def _check_same(instance: BaseModel, read: BaseModel) -> None:
+    """Refuses what JSON has no value for and the model does not know: a set where anything may be comes back a list."""
+    before, after = _parts(instance), _parts(read)
+    with suppress(Exception):  # a class of the caller's may raise anything when it is compared
+        if before == after:
+            return
+    path, given, got = first_difference(before, after)
+    raise refused(
+        field_of(["input", *path]),
+        given,
+        said("a value that JSON keeps: this comes back as {other}", other=repr(Brief(got))),
+    )
+
+
+def _parts(instance: BaseModel) -> dict[str, object]:
+    try:
+        return instance.model_dump(round_trip=True)
+    except Exception:  # a serializer's own, or that of a set of models, which would become dicts
+        return dict(instance)
+
+
+def _uncheckable(model: type[BaseModel], given: object, error: Exception) -> SubmissionError:
+    return refused(
+        "input",
+        given,
+        said("a value that {model} can check: {reason}", model=model.__name__, reason=_one_line(error)),
+    )
+
+
+def _first_problem(error: ValidationError) -> SubmissionError:
+    details = error.errors(include_url=False)
+    return _problem(details[0], len(details) - 1)
+
+
+def _problem(detail: ErrorDetails, others: int = 0) -> SubmissionError:
+    value = None if detail["type"] == "missing" else detail["input"]
+    text = model_expects(detail) or detail["msg"].removeprefix(PREFIX)
+    line = _one_line(text)
+    expected = text if text == line else line
+    if others:
+        expected = said("{problem} (and {count} more problems)", problem=expected, count=others)
+    return refused(field_of(["input", *detail["loc"]]), value, expected)
+
+
+def _one_line(message: object) -> str:
+    text = f"{type(message).__name__}: {message}" if isinstance(message, Exception) else str(message)
+    words = " ".join(text.split())
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+    return text if len(text) <= _MESSAGE_LIMIT else f"{text[:_MESSAGE_LIMIT]}…"

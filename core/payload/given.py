@@ -1,0 +1,133 @@
+"""What callers hand in, as the JSON text of exactly that: no defaults, order and numbers as they are (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
+from pydantic_core import PydanticUndefined
+
+from taskyard.core.payload.set_order import may_hold_sets, with_ordered_sets
+
+# What orjson would write as a text of its own choice is left to the model, or refused.
+_STRICTLY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_LEAVES = (str, int, float, type(None))
+_SECRETS = (Secret, SecretBytes, SecretStr)
+_INFINITE = re.compile(rb'"\s*[+-]?(?:inf|nan)', re.IGNORECASE)
+
+
+def plain_json(value: object) -> bytes | None:
+    """The compact JSON of what consists of JSON's own values, tuples among them; None for anything else.
+
+    NaN and infinities are written as null.
+    """
+    text = written_json(value)
+    return text if text is not None and _comes_back(value, text) else None
+
+
+def written_json(value: object) -> bytes | None:
+    """The same of values of classes derived from these, too, and of what orjson writes as another (UUID, Enum)."""
+    try:
+        return orjson.dumps(value, option=_STRICTLY)
+    except (orjson.JSONEncodeError, RecursionError):
+        return None
+
+
+def _comes_back(value: object, text: bytes) -> bool:
+    """Whether JSON's text of a value reads back as the same, but for tuples and what is no number.
+
+    Only where it does not at the first look, every part is looked at.
+    """
+    with suppress(Exception):  # the caller's classes may raise anything when they are compared
+        if orjson.loads(text) == value:
+            return True
+    unseen: list[object] = [value]
+    while unseen:
+        part = unseen.pop()
+        if isinstance(part, dict):
+            unseen.extend(part.values())
+        elif isinstance(part, list | tuple):
+            unseen.extend(part)
+        elif not isinstance(part, _LEAVES):
+            return False
+    return True
+
+
+def model_json(instance: BaseModel) -> bytes:
+    """The compact JSON of what was given to a model: field names, and no value that the model added as a default.
+
+    Sets are in one order, whatever process writes them.
+    What a default factory made differently each time (an id, a time) was made once for this instance and is kept.
+    Raises whatever a serializer in the model raises.
+    """
+    _keep_made(instance)
+    text = instance.model_dump_json(by_alias=False, round_trip=True, exclude_unset=True, warnings=False).encode()
+    return with_ordered_sets(instance, text) if may_hold_sets(type(instance)) else text
+
+
+def may_be_infinite(text: bytes) -> bool:
+    """Whether JSON holds a text that a model may read as a number that is none ("nan", "-Infinity")."""
+    return _INFINITE.search(text) is not None
+
+
+@lru_cache(maxsize=1024)
+def keeps_back(model: type[BaseModel]) -> bool:
+    """Whether a model has fields that it excludes from its JSON, or secrets: these must not be stored as given."""
+    unseen: list[Any] = [model.__pydantic_core_schema__]
+    while unseen:
+        part = unseen.pop()
+        if isinstance(part, dict):
+            if part.get("serialization_exclude") or part.get("serialization_exclude_if"):
+                return True
+            unseen.extend(part.values())
+        elif isinstance(part, list | tuple):
+            unseen.extend(part)
+        elif isinstance(part, type) and issubclass(part, _SECRETS):
+            return True
+    return False
+
+
+def first_difference(given: object, read: object, path: tuple[object, ...] = ()) -> tuple[tuple[object, ...], Any, Any]:
+    """Where two values of which one was read back differ first: the path, and both values there."""
+    if isinstance(given, Mapping) and isinstance(read, Mapping) and list(given) == list(read):
+        for key, value in given.items():
+            if _differs(value, read[key]):
+                return first_difference(value, read[key], (*path, key))
+    if isinstance(given, list) and isinstance(read, list) and len(given) == len(read):
+        for at, (one, other) in enumerate(zip(given, read, strict=True)):
+            if _differs(one, other):
+                return first_difference(one, other, (*path, at))
+    return path, given, read
+
+
+def _differs(one: object, other: object) -> bool:
+    with suppress(Exception):  # a class of the caller's may raise anything when it is compared
+        return type(one) is not type(other) or bool(one != other)
+    return True
+
+
+def _keep_made(instance: BaseModel) -> None:
+    """Counts what a default factory made as given, in an instance and those in it, unless it always makes the same."""
+    unseen: list[object] = [instance]
+    seen: set[int] = set()
+    while unseen:
+        part = unseen.pop()
+        if id(part) in seen:
+            continue  # it holds itself
+        seen.add(id(part))
+        if isinstance(part, BaseModel):
+            for name, field in type(part).model_fields.items():
+                if name not in part.model_fields_set and field.default_factory is not None:
+                    made = field.get_default(call_default_factory=True, validated_data=part.__dict__)
+                    if made is not PydanticUndefined and made != getattr(part, name, made):
+                        part.model_fields_set.add(name)
+            unseen.extend(part.__dict__.values())
+        elif isinstance(part, Mapping):
+            unseen.extend(part.values())
+        elif isinstance(part, list | tuple | set | frozenset):
+            unseen.extend(part)

@@ -1,0 +1,29 @@
+"""JSON that people write, read as exactly the value that it says, or refused (pure)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.payload.storable_json import refusal
+
+_KEY_CHARACTERS = 80  # of a key in an error's field
+
+
+def read_json(field: str, text: str, limit_bytes: int) -> Any:
+    """The value of a JSON text that can be stored; raises SubmissionError, which names `field` or a key in it."""
+    problem = refusal(text, limit_bytes)
+    if problem is not None:
+        raise refused(field, text, said("JSON: this {problem}", problem=problem))
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            doubled = Counter(key for key, _value in pairs).most_common(1)[0][0]
+            raise refused(f"{field}.{doubled[:_KEY_CHARACTERS]}", doubled, said("each key only once"))
+        return values
+
+    return json.loads(text, object_pairs_hook=unique)

@@ -1,0 +1,101 @@
+"""Whether a JSON text may be stored: what PostgreSQL's jsonb or our limits would refuse.
+
+Every input and every result passes through `refusal`, so the usual case is a parse and a few
+substring screens; an exact look happens only where a screen hits. Measured: 0.7 µs for 30 bytes.
+"""
+
+from __future__ import annotations
+
+import re
+
+import orjson
+
+from taskyard.core.i18n import Said, said
+
+MAX_DEPTH = 64
+MIN_INTEGER, MAX_INTEGER = -(1 << 63), (1 << 64) - 1  # what orjson reads back exactly
+MAX_SCALE = 16383  # digits after the point of PostgreSQL's numeric, which holds the numbers of jsonb
+
+# All digits become "0", and "E" becomes "e", so that one substring finds long runs of digits.
+_FLATTENED = bytes.maketrans(b"123456789E", b"000000000e")
+_LONG_DIGITS = b"0" * 19
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_NUMBER = re.compile(rb"(-?[0-9]++)(?:\.([0-9]++))?+(?:[eE]([+-]?[0-9]++))?+")
+_NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
+_CURLY_AS_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NOT_SQUARE = bytes(byte for byte in range(256) if byte not in b"[]")
+_LITERALS = (b"NaN", b"Infinity")
+
+
+def refusal(text: bytes | str, limit_bytes: int) -> Said | None:
+    """Why `text` can't be stored as JSON of at most `limit_bytes` (UTF-8), or None if it can.
+
+    The answer continues a sentence: "holds a NUL character …". Integers must fit 64 bits, other
+    numbers a double and jsonb's 16383 digits after the point, so that every reader gets what was
+    written.
+    """
+    if isinstance(text, str):
+        try:
+            text = text.encode()
+        except UnicodeEncodeError:
+            return said("holds half of a surrogate pair, which is no character")
+    if len(text) > limit_bytes:
+        return said("is {size} bytes of JSON, more than the limit of {limit}", size=len(text), limit=limit_bytes)
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return _why_not_json(text, error)
+    if b"\\u0000" in text and _NUL_ESCAPE.search(text):
+        return said("holds a NUL character (\\u0000), which PostgreSQL can't store")
+    if len(text) > 2 * MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH and is_deeper(text, MAX_DEPTH):
+        return said("is nested deeper than {limit} levels", limit=MAX_DEPTH)
+    flat = text.translate(_FLATTENED)
+    if _LONG_DIGITS in flat or b"e-000" in flat:
+        return _number_refusal(text)
+    return None
+
+
+def is_deeper(text: bytes, depth: int) -> bool:
+    """Whether valid JSON `text` nests containers deeper than `depth`.
+
+    Leaves only the brackets, then removes the innermost pairs once per level: linear in C,
+    where a walk over the parsed value would take Python code for each element.
+    """
+    brackets = _STRING.sub(b"", text).translate(_CURLY_AS_SQUARE).translate(None, _NOT_SQUARE)
+    for _ in range(depth):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
+
+
+def _number_refusal(text: bytes) -> Said | None:
+    for match in _NUMBER.finditer(_STRING.sub(b'""', text)):
+        whole, fraction, exponent = match.groups()
+        if fraction is None and exponent is None:
+            # Twenty digits and a sign hold every accepted integer; longer ones need no parsing.
+            if len(whole) > 21 or not MIN_INTEGER <= int(whole) <= MAX_INTEGER:
+                digits = len(whole.lstrip(b"-"))
+                return said("holds an integer of {digits} digits that does not fit 64 bits", digits=digits)
+            continue
+        places = len(fraction or b"")
+        if exponent is not None:
+            places -= int(exponent) if len(exponent) <= 10 else (-1 if exponent.startswith(b"-") else 1) * 10**10
+        if places > MAX_SCALE:
+            return said("holds a number with more than {limit} digits after the point", limit=MAX_SCALE)
+    return None
+
+
+def _why_not_json(text: bytes, error: orjson.JSONDecodeError) -> Said:
+    reason = error.msg
+    if "depth limit" in reason:
+        return said("is nested deeper than {limit} levels", limit=MAX_DEPTH)
+    if "infinity" in reason:
+        return said("holds a number that is too large for a double (1.8e308)")
+    if "surrogate in string" in reason:
+        return said("holds half of a surrogate pair, which is no character")
+    outside_strings = _STRING.sub(b"", text).partition(b'"')[0]
+    for literal in _LITERALS:
+        if literal in outside_strings:
+            return said("holds {literal}, which JSON does not know", literal=literal.decode())
+    return said("is not valid JSON: {reason}", reason=reason)

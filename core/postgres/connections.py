@@ -1,0 +1,122 @@
+"""Single connections to PostgreSQL: how every one of them is made, and what a pooler before it allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+
+from taskyard.core.errors import ConfigurationError, Unavailable
+from taskyard.core.i18n import said
+from taskyard.core.postgres.pooler import Pooling, is_behind_pooler, knows_transactions, pooling
+from taskyard.core.postgres.url import connection_parameters
+
+APPLICATION_NAME = "taskyard"
+CONNECT_TIMEOUT_SECONDS = 5
+NETWORK_TIMEOUT_MS = 5_000  # without a sign of life from the server's host; a slow server gives some
+LEADER_TIMEOUT_MS = 3_000
+LOCK_TIMEOUT_MS = 5_000  # everybody's but the leader's, unless a transaction says otherwise
+IDLE_SESSION_TIMEOUT_SINCE = 140_000  # as libpq gives server versions
+_UUID_AS_TEXT = psycopg2.extensions.new_type((2950,), "UUID_AS_TEXT", lambda value, cursor: value)
+# Parsing and planning the hot path's statements costs more than running them on a few rows.
+# No plan depends on the values, which are arrays of any length.
+GENERIC_PLANS = "SET plan_cache_mode = force_generic_plan"
+# What values look like, whatever the role or the database has: with others, times and arrays are read wrongly.
+PLAIN_VALUES = (
+    "SET array_nulls = on; SET bytea_output = hex; SET datestyle = 'ISO, MDY'; SET extra_float_digits = 1; "
+    "SET intervalstyle = postgres; SET transform_null_equals = off"
+)
+
+
+class Connection(psycopg2.extensions.connection):
+    """A connection that knows which statements it has prepared, and since when it is as it is.
+
+    Through a pooler nothing is prepared: the session of the next transaction may be another one.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.prepared: set[str] = set()
+        self.may_prepare = True
+        self.made_in = 0  # the pool's era
+
+
+def connect_driver(url: str, **parameters: Any) -> Connection:
+    """A psycopg2 connection of its own, outside any pool; `parameters` are libpq's. Raises ConfigurationError."""
+    given = {"connect_timeout": str(CONNECT_TIMEOUT_SECONDS), **parameters_of(url), **parameters}
+    connection: Connection = psycopg2.connect(connection_factory=Connection, **given)
+    return connection
+
+
+def pooling_of(url: str) -> Pooling:
+    """Whether a connection pooler answers at `url`, and how it shares sessions; raises the driver's errors."""
+    return pooling(lambda: connect_driver(url))
+
+
+def refuse_shared_session(url: str, connection: psycopg2.extensions.connection) -> None:
+    """Closes a connection through a pooler that shares its session, and raises Unavailable."""
+    mode = pooling_of(url)
+    if mode in (Pooling.TRANSACTION, Pooling.STATEMENT):
+        connection.close()
+        raise Unavailable(
+            said(
+                "a connection pooler in {mode} mode stands before PostgreSQL: a worker can't lead through it, "
+                "since its lock belongs to a session: connect past it or in session mode",
+                mode=mode,
+            )
+        )
+
+
+def parameters_of(url: str) -> dict[str, str]:
+    """libpq's parameters for the configured URL; raises ConfigurationError."""
+    try:
+        return connection_parameters(url)
+    except ValueError as error:
+        text = said(
+            "TASKYARD_DATABASE_URL: the given value (not shown) is not accepted: {reason}", reason=error.args[0]
+        )
+        raise ConfigurationError([text]) from None
+
+
+def network_options(timeout_ms: int) -> dict[str, int]:
+    """libpq's parameters for a connection that breaks when the network has been lost for so long.
+
+    Without them a statement on a cut link hangs for a quarter of an hour, and one that waits for its
+    answer for two hours.
+    """
+    count = 3  # probes without an answer, one a second, after the silence before the first
+    return {
+        "keepalives": 1,
+        "keepalives_idle": max(1, timeout_ms // 1000 - count),
+        "keepalives_interval": 1,
+        "keepalives_count": count,
+        "tcp_user_timeout": timeout_ms,
+    }
+
+
+def set_up(connection: Connection) -> Connection:
+    """Sets a new connection's session up and returns it; one that a pooler may share with others is left as it is.
+
+    Raises Unavailable if transactions can't be had, and the driver's errors.
+    """
+    connection.autocommit = True
+    if not is_behind_pooler(connection):
+        with connection.cursor() as cursor:
+            cursor.execute(GENERIC_PLANS)
+            cursor.execute(PLAIN_VALUES)
+            cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
+    elif knows_transactions(connection):
+        connection.may_prepare = False
+    else:
+        connection.close()
+        raise Unavailable(
+            said("a connection pooler in statement mode answers, which knows no transactions: connect past it")
+        )
+    connection.autocommit = False
+    return connection
+
+
+def read_ids_as_text(connection: Connection, record: object) -> None:
+    """Has UUIDs read as text on a connection of SQLAlchemy's, which would make objects of them."""
+    psycopg2.extensions.register_type(_UUID_AS_TEXT, connection)

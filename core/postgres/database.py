@@ -1,0 +1,273 @@
+"""Connections to PostgreSQL, transactions, named statements from `sql/queries`."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+import psycopg2
+import psycopg2.extensions
+import sqlalchemy
+from sqlalchemy.engine import Engine
+
+from taskyard.core.connection_era import Era
+from taskyard.core.paths import FILES
+from taskyard.core.postgres.connections import (
+    APPLICATION_NAME,
+    CONNECT_TIMEOUT_SECONDS,
+    GENERIC_PLANS,
+    IDLE_SESSION_TIMEOUT_SINCE,
+    LEADER_TIMEOUT_MS,
+    NETWORK_TIMEOUT_MS,
+    PLAIN_VALUES,
+    Connection,
+    connect_driver,
+    network_options,
+    parameters_of,
+    read_ids_as_text,
+    refuse_shared_session,
+    set_up,
+)
+from taskyard.core.postgres.errors import POOL_TIMEOUT_SECONDS, has_turned, unavailable_when_unreachable
+from taskyard.core.postgres.pooler import is_behind_pooler
+
+SQL_DIR = FILES / "sql"
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+PREPARED_TOPICS = frozenset({"tick", "submission", "dependants", "recovery"})
+# No statement of the leader waits longer for a table, or takes longer at all; what was cut short is tried in parts.
+LEADER_LOCK_TIMEOUT_MS = 400
+LEADER_STATEMENT_TIMEOUT_MS = 5_000
+TRANSACTION_TIMEOUT_SINCE = 170_000  # as libpq gives server versions
+_NAME = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
+
+
+class Query(str):
+    """A named statement; on our own connections a hot one is prepared when it is first used."""
+
+    __slots__ = ("execution", "handle", "preparation")
+
+    @classmethod
+    def named(cls, topic: str, name: str, text: str) -> Query:
+        """A statement of `sql/queries/<topic>.sql`."""
+        query = cls(text)
+        names = list(dict.fromkeys(_PARAMETER.findall(text)))
+        numbered = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", text)
+        is_whole = "{" not in text  # nothing has to be filled in first
+        query.handle = f"{topic}_{name}" if topic in PREPARED_TOPICS and is_whole else None
+        query.preparation = f"PREPARE {query.handle} AS {numbered}"
+        arguments = ", ".join(f"%({parameter})s" for parameter in names)
+        query.execution = f"EXECUTE {query.handle} ({arguments})" if names else f"EXECUTE {query.handle}"
+        return query
+
+
+class Transaction(Protocol):
+    """Where statements run: ours on the driver, or the caller's SQLAlchemy connection."""
+
+    def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        """Runs one statement and returns its rows (empty if it returns none)."""
+
+
+class DriverTransaction:
+    """A transaction on a psycopg2 cursor: the hot path."""
+
+    def __init__(self, cursor: psycopg2.extensions.cursor, lock_timeout_ms: int | None = None) -> None:
+        self.cursor = cursor
+        # sent with each statement: several statements in one message are one transaction
+        self._first = "" if lock_timeout_ms is None else f"SET LOCAL lock_timeout = {lock_timeout_ms}; "
+
+    def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        handle = statement.handle if isinstance(statement, Query) else None
+        if handle is None or not self.cursor.connection.may_prepare:
+            self.cursor.execute(self._first + statement, parameters)
+        else:
+            prepared = self.cursor.connection.prepared
+            if handle not in prepared:
+                self.cursor.execute(statement.preparation)
+                prepared.add(handle)
+            self.cursor.execute(self._first + statement.execution, parameters)
+        return self.cursor.fetchall() if self.cursor.description else ()
+
+    def copy(self, table: str, columns: Sequence[str], lines: Sequence[str]) -> None:
+        """COPY of lines in its text format into a table."""
+        encoding = psycopg2.extensions.encodings[self.cursor.connection.encoding]
+        file = io.BytesIO("".join(lines).encode(encoding))  # a StringIO has four bytes for each character
+        self.cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", file)
+
+
+class CallerTransaction:
+    """The caller's own SQLAlchemy connection: what we write appears if and only if they commit.
+
+    Statements raise Unavailable, Busy for a transaction that must be begun anew, and SQLAlchemy's errors for values.
+    """
+
+    def __init__(self, connection: sqlalchemy.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        with unavailable_when_unreachable():
+            result = self._connection.exec_driver_sql(statement, dict(parameters))
+        if not result.returns_rows:
+            return ()
+        return [tuple(str(value) if isinstance(value, uuid.UUID) else value for value in row) for row in result]
+
+
+class Database:
+    """A pool of connections to one database."""
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        self.url = url
+        self._era = Era()
+        self.engine = connect_engine(url, pool_size=pool_size, era=self._era)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[DriverTransaction]:
+        """One transaction: commits at the end, rolls back on an error; raises Unavailable.
+
+        A statement that waits for a lock for longer than LOCK_TIMEOUT_MS ends it in Busy.
+        """
+        with self._connection() as connection, connection.cursor() as cursor:
+            yield DriverTransaction(cursor)
+            connection.commit()
+
+    @contextlib.contextmanager
+    def statements(self, lock_timeout_ms: int | None = None) -> Iterator[DriverTransaction]:
+        """Each statement is a transaction of its own, for one round trip instead of three; raises Unavailable.
+
+        `lock_timeout_ms`: how long each may wait for a lock before it ends in Busy, if not LOCK_TIMEOUT_MS.
+        """
+        with self._connection() as connection, connection.cursor() as cursor:
+            connection.dbapi_connection.autocommit = True
+            try:
+                yield DriverTransaction(cursor, lock_timeout_ms)
+            finally:
+                if not cursor.connection.closed:
+                    connection.dbapi_connection.autocommit = False
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlalchemy.PoolProxiedConnection]:
+        """A pooled connection; rolls back on an error, and drops one that broke. Raises Unavailable.
+
+        When the server is found to be gone or to be another (restarted, demoted), every connection
+        that was made before is dropped, so that one call fails and not one for each of them.
+        """
+        with unavailable_when_unreachable():
+            connection = self.engine.raw_connection()
+        driver: Any = connection.driver_connection
+        try:
+            with unavailable_when_unreachable():
+                yield connection
+        except BaseException as error:
+            if driver.closed or has_turned(error.__cause__ or error):
+                self._era.end(driver.made_in)
+            _rolled_back(connection, error)
+            raise
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Closes every pooled connection."""
+        self.engine.dispose()
+
+
+def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> Engine:
+    """An SQLAlchemy engine for a `postgresql://` URL; connects when first used.
+
+    Connections of an `era` that is over are replaced before they are used. Raises ConfigurationError.
+    """
+    parameters = {
+        "connect_timeout": str(CONNECT_TIMEOUT_SECONDS),
+        "application_name": APPLICATION_NAME,
+        **network_options(NETWORK_TIMEOUT_MS),
+        **parameters_of(url),
+    }
+    current = era or Era()
+
+    def connect() -> Connection:
+        made_in = current.number
+        connection: Connection = psycopg2.connect(connection_factory=Connection, **parameters)
+        connection.made_in = made_in
+        return set_up(connection)
+
+    def check(connection: Connection, record: object, proxy: object) -> None:
+        if connection.made_in != current.number:
+            raise sqlalchemy.exc.DisconnectionError("what is behind this connection has changed since it was made")
+
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg2://",
+        creator=connect,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        pool_pre_ping=False,
+    )
+    sqlalchemy.event.listen(engine, "connect", read_ids_as_text)
+    sqlalchemy.event.listen(engine, "checkout", check)
+    return engine
+
+
+def connect_leader(url: str) -> psycopg2.extensions.connection:
+    """The connection that holds the leader's lock and commits its ticks.
+
+    Its session, and so the lock, ends LEADER_TIMEOUT_MS after its process is stopped or cut off
+    (PostgreSQL 14 and newer; older ones notice only a lost network). Raises Unavailable if a pooler
+    shares the session with others, and the driver's errors.
+    """
+    options = network_options(LEADER_TIMEOUT_MS)
+    name = f"{parameters_of(url).get('application_name', APPLICATION_NAME)} leader"
+    connection = connect_driver(url, application_name=name, **options)
+    connection.autocommit = True
+    if is_behind_pooler(connection):
+        refuse_shared_session(url, connection)
+    with connection.cursor() as cursor:
+        cursor.execute(GENERIC_PLANS)
+        cursor.execute(PLAIN_VALUES)
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {LEADER_TIMEOUT_MS}")
+        # whatever the role or the database has instead: a role's statement_timeout once ended every term
+        cursor.execute(f"SET lock_timeout = {LEADER_LOCK_TIMEOUT_MS}")
+        cursor.execute(f"SET statement_timeout = {LEADER_STATEMENT_TIMEOUT_MS}")
+        cursor.execute("SET default_transaction_isolation = 'read committed'")
+        if connection.server_version >= TRANSACTION_TIMEOUT_SINCE:
+            cursor.execute("SET transaction_timeout = 0")
+        # The server's end has to notice a lost network as soon as ours: it holds the lock.
+        for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"):
+            cursor.execute(f"SET {name} = {options[name.replace('tcp_keepalives', 'keepalives')]}")
+        if connection.server_version >= IDLE_SESSION_TIMEOUT_SINCE:
+            cursor.execute(f"SET idle_session_timeout = {LEADER_TIMEOUT_MS}")
+        # Every statement of a tick finds its rows by their ids. Statistics that are out of date,
+        # as they always are for a queue, must not talk the planner into anything else.
+        for plan in ("seqscan", "hashjoin", "mergejoin", "bitmapscan"):
+            cursor.execute(f"SET enable_{plan} = off")
+    connection.autocommit = False
+    return connection
+
+
+@lru_cache
+def queries(topic: str) -> Mapping[str, Query]:
+    """The statements of `sql/queries/<topic>.sql` by their names.
+
+    Each statement stands under `-- name: <name>` and at least one line that describes it.
+    """
+    content = (SQL_DIR / "queries" / f"{topic}.sql").read_text()
+    heads = list(_NAME.finditer(content))
+    ends = [head.start() for head in heads[1:]] + [len(content)]
+    return {
+        head[1]: Query.named(topic, head[1], content[head.end() : end].strip())
+        for head, end in zip(heads, ends, strict=True)
+    }
+
+
+def _rolled_back(connection: sqlalchemy.PoolProxiedConnection, error: BaseException) -> None:
+    """Rolls a pooled connection back after an error, or drops it if it is broken."""
+    cause = error if isinstance(error, Exception) else None
+    if connection.dbapi_connection is None or connection.dbapi_connection.closed:
+        connection.invalidate(cause)
+        return
+    try:
+        connection.rollback()
+    except psycopg2.Error:  # it broke just now; `error` is what the caller has to learn
+        connection.invalidate(cause)

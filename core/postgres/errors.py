@@ -1,0 +1,107 @@
+"""What the driver's errors mean: a server that is away, one that is busy, values that it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
+import sqlalchemy
+
+from taskyard.core.errors import Busy, Unavailable
+from taskyard.core.i18n import said
+
+POOL_TIMEOUT_SECONDS = 10  # until a connection of the pool is free
+_OF_VALUES = (psycopg2.DataError, psycopg2.ProgrammingError, psycopg2.NotSupportedError)
+# SQLSTATEs (or their first characters) by which the server says that it can't do it now, and may later: it is
+# away or starts or stops, has no room, reads only (a standby, or recovery), or the user's rights were changed.
+_LATER = ("08", "53", "55", "57", "58", "25006", "25P03", "25P04", "42501")
+# What is behind a connection that answers so is not what it was when the connection was made.
+_TURNED = ("08", "57P", "25006", "25P03", "25P04")
+# A statement that was prepared on this connection is gone, or does not fit the tables any more.
+_STALE_STATEMENT = ("26000", "42P05")
+_STALE_PLAN = "cached plan must not change"
+
+
+@contextlib.contextmanager
+def unavailable_when_unreachable() -> Iterator[None]:
+    """Turns what the driver or the server says of "not now", and an exhausted pool, into Unavailable.
+
+    A lock or an answer not had in time, and a deadlock, are Busy.
+    """
+    try:
+        yield
+    except (psycopg2.Error, sqlalchemy.exc.DBAPIError) as error:
+        cause = getattr(error, "orig", None) or error
+        meaning = _meaning_of(cause)
+        if meaning is None:
+            raise
+        raise meaning from error
+    except sqlalchemy.exc.TimeoutError as error:
+        text = said("no database connection became free within {seconds} s", seconds=POOL_TIMEOUT_SECONDS)
+        raise Unavailable(text) from error
+
+
+def _meaning_of(cause: BaseException) -> Unavailable | None:
+    if isinstance(cause, psycopg2.errors.LockNotAvailable):
+        text = said("somebody else has locked what this needs, for longer than it may wait: try again")
+        return Busy(text, is_locked=True)
+    if isinstance(cause, psycopg2.extensions.TransactionRollbackError):
+        reason = first_line(cause)
+        return Busy(said("somebody changed the same rows at the same moment ({reason}): try again", reason=reason))
+    if isinstance(cause, psycopg2.errors.QueryCanceled):
+        return Busy(said("PostgreSQL had no answer in the time that it was given: ask for less, or try again"))
+    if is_connection_lost(cause):
+        return Unavailable(explained(cause))
+    return None
+
+
+@contextlib.contextmanager
+def values_refused(explained: Callable[[str], Exception]) -> Iterator[None]:
+    """Turns what PostgreSQL refuses of a statement's values into what `explained` makes of its one-line reason."""
+    try:
+        yield
+    except (*_OF_VALUES, sqlalchemy.exc.DBAPIError) as error:
+        cause = getattr(error, "orig", None) or error
+        if not isinstance(cause, _OF_VALUES) or is_connection_lost(cause):
+            raise
+        raise explained(first_line(cause)) from None
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    """Whether the server is away, or says that it can't do this now but may later; not that it refused something.
+
+    A connection that breaks in the middle of an answer is a bare DatabaseError, of no subclass.
+    """
+    if isinstance(error, psycopg2.extensions.TransactionRollbackError) or not isinstance(error, psycopg2.Error):
+        return False
+    if error.pgcode is None:
+        return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or (
+            type(error) is psycopg2.DatabaseError
+        )
+    return error.pgcode.startswith(_LATER) or _is_stale(error)
+
+
+def has_turned(error: BaseException) -> bool:
+    """Whether the connection must be given up, and all that were made before this answer."""
+    if not isinstance(error, psycopg2.Error) or not is_connection_lost(error):
+        return False
+    return error.pgcode is None or error.pgcode.startswith(_TURNED) or _is_stale(error)
+
+
+def first_line(error: BaseException) -> str:
+    """The driver's text without its details, or the error's name if it has none."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def explained(error: BaseException) -> str:
+    """What the user is told of an error that says that the server is away or can't do it now."""
+    if isinstance(error, psycopg2.Error) and error.pgcode is not None and not error.pgcode.startswith(("08", "57P")):
+        return said("PostgreSQL can't be used: {reason}", reason=first_line(error))
+    return said("PostgreSQL can't be reached: {reason}", reason=first_line(error))
+
+
+def _is_stale(error: psycopg2.Error) -> bool:
+    return error.pgcode in _STALE_STATEMENT or (error.pgcode == "0A000" and _STALE_PLAN in str(error))

@@ -1,0 +1,55 @@
+"""Who holds what somebody else waits for, in words (pure)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from taskyard.core.i18n import N_, Said, said
+
+QUERY_LIMIT = 160  # characters
+BLOCKED_BY = N_("{what} is locked by process {pid} ({who}, {state}, its transaction is {age} s old): {query}")
+TABLE = N_("table {name}")
+ROW = N_("the row of task {id}")
+# What a statement names by value stays with whoever wrote it: a value may be a secret.
+_LITERALS = re.compile(r"""\$(\w*)\$.*?(?:\$\1\$|\Z)|(?:\b[eEbBxXnN])?'(?:[^']|'')*(?:'|\Z)""", re.DOTALL)
+_COMMENTS = re.compile(r"--[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_WORDS_OF_SECRETS = re.compile(
+    r"(?i)\b([\w-]*(?:pass|pwd|secret|token|key|credential)[\w-]*\s*[=:]\s*)[^\s,;)]+|(://[^\s/:@]*:)[^\s@]*@"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A session that holds a lock in somebody's way. `seconds` is the age of its transaction."""
+
+    what: str
+    pid: int
+    application: str
+    user: str
+    client: str
+    state: str
+    seconds: float
+    query: str
+
+    @property
+    def said(self) -> Said:
+        """It in one line."""
+        return said(
+            BLOCKED_BY,
+            what=self.what,
+            pid=self.pid,
+            who=", ".join(filter(None, (self.application or "no application name", self.user, self.client))),
+            state=self.state or "unknown",
+            age=f"{self.seconds:.0f}",
+            query=self.query or "?",
+        )
+
+
+def shown_query(text: str | None) -> str:
+    """A query in one short line, without its literals, comments and whatever looks like a secret."""
+    bare = _COMMENTS.sub(" ", _LITERALS.sub("'…'", text or ""))
+    bare = " ".join(
+        _WORDS_OF_SECRETS.sub(lambda found: f"{found[1] or found[2]}…{'@' if found[2] else ''}", bare).split()
+    )
+    return bare if len(bare) <= QUERY_LIMIT else f"{bare[: QUERY_LIMIT - 1]}…"

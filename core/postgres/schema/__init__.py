@@ -1,0 +1,6 @@
+"""The tables. `sql/migrations` creates them; a test compares the two."""
+
+from taskyard.core.postgres.schema import engine, monitor, sign_ins
+from taskyard.core.postgres.schema.base import metadata
+
+__all__ = ["engine", "metadata", "monitor", "sign_ins"]

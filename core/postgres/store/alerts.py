@@ -1,0 +1,148 @@
+"""Alerts and silences as rows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import check_text, refused
+from taskyard.core.postgres.database import Transaction, queries
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A condition that was met: firing → acknowledged → resolved."""
+
+    id: str
+    rule: str
+    subject: str
+    severity: str
+    state: str
+    message: str
+    value: float | None
+    threshold: float | None
+    fired_at: datetime
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    resolved_at: datetime | None = None
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        return cls(*row)
+
+    def as_json(self) -> dict[str, Any]:
+        """Times in ISO 8601."""
+        return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nobody is told of alerts whose rule and subject match these patterns, until a time."""
+
+    id: str
+    rule: str
+    subject: str
+    until: datetime
+    actor: str
+    reason: str
+    since: datetime
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        return cls(*row)
+
+    def as_json(self) -> dict[str, Any]:
+        """Times in ISO 8601."""
+        return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(self).items()}
+
+
+def open_alerts(tx: Transaction) -> list[Alert]:
+    """Everything that is not resolved, oldest first."""
+    return [Alert.from_row(row) for row in tx.rows(queries("alerts")["open_alerts"], {})]
+
+
+def list_alerts(
+    tx: Transaction, *, is_open: bool = False, state: str | None = None, rule: str | None = None, limit: int = 100
+) -> list[Alert]:
+    """The newest alerts that match."""
+    parameters = {"is_open": is_open, "state": state, "rule": rule, "limit": limit}
+    return [Alert.from_row(row) for row in tx.rows(queries("alerts")["list_alerts"], parameters)]
+
+
+def find_alert(tx: Transaction, alert_id: str) -> Alert:
+    """The alert with this id; raises SubmissionError if there is none."""
+    rows = tx.rows(queries("alerts")["alert"], {"id": _known_id("alert", alert_id)})
+    if not rows:
+        raise refused("alert", alert_id, said("the id of an alert"))
+    return Alert.from_row(rows[0])
+
+
+def fire(tx: Transaction, alert: Alert) -> bool:
+    """Stores a new alert; False if the same condition has an open one already."""
+    parameters = {
+        "id": alert.id,
+        "rule": alert.rule,
+        "subject": alert.subject,
+        "severity": alert.severity,
+        "message": alert.message,
+        "value": alert.value,
+        "threshold": alert.threshold,
+        "fired_at": alert.fired_at.timestamp(),
+    }
+    return bool(tx.rows(queries("alerts")["fire"], parameters))
+
+
+def update(tx: Transaction, alert_id: str, message: str, value: float) -> None:
+    """Stores what an open alert says now."""
+    tx.rows(queries("alerts")["update_alert"], {"id": alert_id, "message": message, "value": value})
+
+
+def resolve(tx: Transaction, alert_id: str, at: datetime) -> bool:
+    """Ends an alert; False if it was not open."""
+    return bool(tx.rows(queries("alerts")["resolve"], {"id": alert_id, "at": at.timestamp()}))
+
+
+def acknowledge(tx: Transaction, alert_id: str, actor: str, reason: str) -> bool:
+    """Takes note of a firing alert, with an audit row; False if it was not firing. Raises SubmissionError."""
+    parameters = {"id": _known_id("alert", alert_id), "actor": actor, "reason": reason}
+    return bool(tx.rows(queries("alerts")["acknowledge"], parameters))
+
+
+def silence(tx: Transaction, rule: str, subject: str, seconds: float, actor: str, reason: str) -> Silence:
+    """Silences what matches the patterns, with an audit row. Raises SubmissionError."""
+    parameters = {
+        "id": str(uuid.uuid4()),
+        "rule": check_text("rule", rule),
+        "subject": check_text("subject", subject),
+        "seconds": seconds,
+        "actor": actor,
+        "reason": reason and check_text("reason", reason),
+    }
+    return Silence.from_row(tx.rows(queries("alerts")["silence"], parameters)[0])
+
+
+def end_silence(tx: Transaction, silence_id: str, actor: str) -> bool:
+    """Ends a silence now, with an audit row; False if it had ended. Raises SubmissionError."""
+    parameters = {"id": _known_id("silence", silence_id), "actor": actor}
+    return bool(tx.rows(queries("alerts")["end_silence"], parameters))
+
+
+def silences(tx: Transaction) -> list[Silence]:
+    """What is silenced now."""
+    return [Silence.from_row(row) for row in tx.rows(queries("alerts")["silences"], {})]
+
+
+def prune(tx: Transaction, days: int) -> None:
+    """Forgets what was over more than `days` ago."""
+    tx.rows(queries("alerts")["prune_alerts"], {"days": days})
+
+
+def _known_id(field: str, value: str) -> str:
+    try:
+        return str(uuid.UUID(value))
+    except ValueError:
+        raise refused(field, value, said("an id (a UUID)")) from None

@@ -1,0 +1,195 @@
+"""Reading the audit log: what happened and who did it, the newest first, however many events there are.
+
+What no index finds is looked for in one span of time after another, each as far back as what the
+ones before cost allows. Pages go on behind the place of the last event; the log is append-only, so
+a place stays where it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, Self
+
+import orjson
+
+from taskyard.core.chunks import PORTION_BYTES
+from taskyard.core.filters.audit_filter import EventFilter
+from taskyard.core.filters.fields import check_bound, like_pattern
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.postgres.database import Transaction, queries
+from taskyard.core.postgres.store import tasks
+from taskyard.core.postgres.store.retention import day_of
+from taskyard.core.postgres.store.search_query import Pace, limited_time
+
+PAGE_LIMIT = 1000
+BUDGET_SECONDS = 0.15
+FIRST_SPAN_SECONDS = 4.0
+FIRST_OPERATORS_SPAN_SECONDS = 86_400.0  # there is an index, and they are few
+EXPORT_EVENTS = 2_000  # that a statement of an export reads at most
+LEAST_EXPORT_EVENTS = 100
+LEAST_SPAN_SECONDS = 0.001
+MARGIN_SECONDS = 1.0  # an event of a transaction that began before this one may be later than its now()
+TICK = timedelta(microseconds=1)
+_PLACE = re.compile(r"\((\d{1,10}),(\d{1,5})\)")
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One event; without a task it is something that happened to something else."""
+
+    task_id: str | None
+    at: datetime
+    event: str
+    from_state: str | None
+    to_state: str | None
+    attempt: int | None
+    actor: str
+    agent_id: str | None
+    detail: dict[str, Any] | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "at": self.at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
+class EventCursor:
+    """What lies before a time; with a `place` also what has that time and is stored before it."""
+
+    at: datetime
+    place: str | None = None
+
+    def __str__(self) -> str:
+        return self.at.isoformat() + ("" if self.place is None else "~" + self.place.strip("()").replace(",", "."))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The reverse of `str`; raises SubmissionError."""
+        at, _, place = text.partition("~")
+        stored = f"({place.replace('.', ',')})" if place else None
+        checked = check_bound("before", at)
+        if not isinstance(checked, datetime) or (stored is not None and not _PLACE.fullmatch(stored)):
+            raise refused("before", text, said("what an earlier page gave"))
+        return cls(checked, stored)
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some events, the newest first. `next` is None at the end of the log; `searched_to` is set if time was spent
+    before the page was full, and `next` searches further."""
+
+    events: tuple[AuditEntry, ...]
+    next: EventCursor | None
+    searched_to: datetime | None
+
+
+class _Span(NamedTuple):
+    low: datetime
+    high: datetime
+
+
+def find_events(
+    tx: Transaction,
+    only: EventFilter,
+    *,
+    before: EventCursor | None = None,
+    limit: int = 100,
+    budget_seconds: float = BUDGET_SECONDS,
+) -> EventPage:
+    """The newest events that fit, of all or before a cursor; raises SubmissionError, Busy or Unavailable."""
+    if not 1 <= limit <= PAGE_LIMIT:
+        raise refused("limit", limit, said("a number from 1 to {limit}", limit=PAGE_LIMIT))
+    with limited_time(tx):
+        asked, low, high = asked_of(tx, only, before)
+        pace = Pace(budget_seconds, _first_span_seconds(only))
+        rows: list[Sequence[Any]] = []
+        edge = high
+        while edge > low and len(rows) <= limit and (size_seconds := pace.next_size()) > 0:
+            span = _span_below(edge, low, size_seconds)
+            rows += _entries(tx, asked, span, limit + 1 - len(rows))
+            edge = span.low
+    found = tuple(_entry(row) for row in rows[:limit])
+    if len(rows) > limit:
+        return EventPage(found, EventCursor(found[-1].at, rows[limit - 1][-1]), None)
+    return EventPage(found, EventCursor(edge), edge) if edge > low else EventPage(found, None, None)
+
+
+def export_events(tx: Transaction, only: EventFilter) -> Iterator[AuditEntry]:
+    """Every event that fits, the newest first; raises Busy or Unavailable.
+
+    A statement reads at most EXPORT_EVENTS, fewer after large ones, however many a moment holds.
+    """
+    asked, low, edge = asked_of(tx, only, None)
+    size_seconds, limit = _first_span_seconds(only), EXPORT_EVENTS
+    while edge > low:
+        span = _span_below(edge, low, size_seconds)
+        rows = _entries(tx, asked, span, limit)
+        yield from map(_entry, rows)
+        if len(rows) == limit:  # the span goes on behind the last of them
+            last = _entry(rows[-1])
+            asked |= {"place_at": last.at, "place": rows[-1][-1]}
+            edge, size_seconds = min(edge, last.at + TICK), max(size_seconds / 2, LEAST_SPAN_SECONDS)
+        else:
+            edge, size_seconds = span.low, size_seconds * 2
+        limit = _next_limit(rows, limit)
+
+
+def _next_limit(rows: Sequence[Sequence[Any]], limit: int) -> int:
+    """How many events may be read next, so that they are about PORTION_BYTES if they are as large as these."""
+    if not rows:
+        return limit
+    mean_bytes = sum(len(orjson.dumps(row[8])) for row in rows) / len(rows)
+    return max(LEAST_EXPORT_EVENTS, min(EXPORT_EVENTS, int(PORTION_BYTES / max(mean_bytes, 1.0))))
+
+
+def asked_of(
+    tx: Transaction, only: EventFilter, before: EventCursor | None
+) -> tuple[dict[str, Any], datetime, datetime]:
+    """The parameters of a filter, the time that nothing is before, and the time that nothing asked for is after."""
+    now = tasks.now(tx)
+    since, until = only.span(now)
+    first = _first_time(tx)
+    low = first if since is None else max(since, first)
+    high = now + timedelta(seconds=MARGIN_SECONDS) if until is None else until
+    if before is not None:
+        high = min(high, before.at if before.place is None else before.at + TICK)
+    asked = {
+        "place_at": before.at if before else None,
+        "place": before.place if before else None,
+        "task_id": only.task_id,
+        "only_operators": only.only_operators,
+        "events": list(only.events) or None,
+        "actor": only.actor,
+        "agent": only.agent,
+        "pattern": like_pattern(only.text) if only.text else None,
+    }
+    return asked, low, high
+
+
+def _first_time(tx: Transaction) -> datetime:
+    """A time that no event is before."""
+    in_default = tx.rows(queries("audit")["first_in_default"], {})[0][0]
+    days = [day for (name,) in tx.rows(queries("recovery")["partitions"], {}) if (day := day_of(name)) is not None]
+    midnights = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in days]
+    return min([*midnights, *([in_default] if in_default else [])], default=datetime.now(UTC))
+
+
+def _first_span_seconds(only: EventFilter) -> float:
+    return FIRST_OPERATORS_SPAN_SECONDS if only.only_operators or only.task_id else FIRST_SPAN_SECONDS
+
+
+def _span_below(edge: datetime, low: datetime, seconds: float) -> _Span:
+    reachable_seconds = (edge - low).total_seconds()
+    return _Span(low if seconds >= reachable_seconds else edge - timedelta(seconds=seconds), edge)
+
+
+def _entries(tx: Transaction, asked: dict[str, Any], span: _Span, limit: int | None) -> Sequence[Sequence[Any]]:
+    parameters = {**asked, "low": span.low, "high": span.high, "limit": limit}
+    return tx.rows(queries("audit")["entries"], parameters)
+
+
+def _entry(row: Sequence[Any]) -> AuditEntry:
+    return AuditEntry(*row[:-1])

@@ -1,0 +1,99 @@
+"""What becomes of tasks that wait for others once those have ended, in slices of a bounded size.
+
+A row of `task_dependencies` whose parent has ended is work that is left to do. Nobody has to remember it: whoever looks
+for such rows finds it again after a crash, a lock in the way, or a child that was inserted while its parent ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from taskyard.core.models import Waiting
+from taskyard.core.postgres.arrays import plain
+from taskyard.core.postgres.database import Transaction, queries
+from taskyard.core.states import TERMINAL, TaskState
+
+SLICE = 1_000  # children in one transaction: some 40 ms
+PARENTS_SLICE = 1_000
+
+
+class Ended(NamedTuple):
+    """Tasks that ended and that others may wait for: `completed` ones, and `failed` ones, which will never be."""
+
+    completed: Sequence[str]
+    failed: Sequence[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.completed or self.failed)
+
+    def __add__(self, other: Ended) -> Ended:  # type: ignore[override]
+        return Ended([*self.completed, *other.completed], [*self.failed, *other.failed])
+
+
+NONE = Ended((), ())
+
+
+class Slice(NamedTuple):
+    """What one slice did: tasks that wait for an agent now, tasks that were cancelled, and what is left to do."""
+
+    waiting: list[Waiting]
+    cancelled: list[str]
+    left: Ended
+
+
+def settle(tx: Transaction, ended: Ended, actor: str, limit: int = SLICE) -> Slice:
+    """Releases children of completed tasks and cancels what waits for failed ones, `limit` of each at most.
+
+    Rows that somebody else holds are passed over; `left` names the parents that still have children then.
+    """
+    if not ended or not tx.rows(queries("dependants")["has_any"], {})[0][0]:
+        return Slice([], [], NONE)  # a child that is inserted beside this is its inserter's: see look_again
+    waiting, completed = _unblock(tx, ended.completed, limit)
+    cancelled, failed = _cancel(tx, ended.failed, actor, limit)
+    return Slice(waiting, cancelled, Ended(completed, failed))
+
+
+def cancel_below(tx: Transaction, parents: Sequence[str], actor: str, limit: int = SLICE) -> Slice:
+    """`settle` for tasks that were not completed."""
+    return settle(tx, Ended([], list(parents)), actor, limit)
+
+
+def look_again(tx: Transaction, children: Iterable[str]) -> list[Waiting]:
+    """For children just inserted: settles those whose parents ended meanwhile; returns what waits for an agent now."""
+    rows = tx.rows(queries("dependants")["parents_of"], {"ids": plain(children)})
+    return settle(tx, _ended(rows), "dispatcher").waiting  # what is left is the sweep's
+
+
+def ended_parents(tx: Transaction, after: str, limit: int = PARENTS_SLICE) -> tuple[Ended, str | None]:
+    """A slice of all parents: those that have ended, and where the next slice begins (None: it was the last)."""
+    rows = tx.rows(queries("dependants")["parents_after"], {"after": after, "limit": limit})
+    return _ended(rows), rows[-1][0] if len(rows) == limit else None
+
+
+def _ended(rows: Sequence[tuple[str, str | None]]) -> Ended:
+    completed = [id_ for id_, state in rows if state == TaskState.COMPLETED]
+    failed = [id_ for id_, state in rows if state is None or (state in TERMINAL and state != TaskState.COMPLETED)]
+    return Ended(completed, failed)
+
+
+def _unblock(tx: Transaction, parents: Sequence[str], limit: int) -> tuple[list[Waiting], list[str]]:
+    if not parents:
+        return [], []
+    rows = tx.rows(queries("dependants")["unblock"], {"ids": plain(parents), "limit": limit})
+    return [Waiting.from_row(row) for row in rows if row[1] != TaskState.BLOCKED], _left(tx, parents, bool(rows), limit)
+
+
+def _cancel(tx: Transaction, parents: Sequence[str], actor: str, limit: int) -> tuple[list[str], list[str]]:
+    if not parents:
+        return [], []
+    parameters = {"ids": plain(parents), "actor": actor, "limit": limit}
+    cancelled = [row[0] for row in tx.rows(queries("dependants")["cancel_below"], parameters)]
+    return cancelled, _left(tx, [*parents, *cancelled], bool(cancelled), limit)
+
+
+def _left(tx: Transaction, parents: Sequence[str], has_changed: bool, limit: int) -> list[str]:
+    left = [row[0] for row in tx.rows(queries("dependants")["with_children"], {"ids": plain(parents)})]
+    if left and not has_changed:
+        tx.rows(queries("dependants")["cut_useless"], {"ids": plain(left), "limit": limit})
+    return left

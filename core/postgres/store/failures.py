@@ -1,0 +1,112 @@
+"""Failures that are probably the same one, as groups: how often, since when, where; and which are muted.
+
+A group is counted by the roll-up (core.postgres.store.rollups), some seconds after its failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.postgres.database import Transaction, queries
+from taskyard.core.postgres.store import history
+
+MOST_FAILED = 500  # tasks of one group that `failed_now` looks at
+MOST_MUTE_SECONDS = 366 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """One of them in a range of time: failed `attempts`, the `tasks` that ended so, and attempts by agent's name.
+
+    `first_seen`, `last_seen`, the message and the example are those of all time; an agent without a
+    name is that of attempts that no agent had. The last three are None unless it is muted now.
+    """
+
+    fingerprint: str
+    type: str
+    error_class: str
+    message: str
+    attempts: int
+    tasks: int
+    agents: dict[str, int]
+    first_seen: datetime
+    last_seen: datetime
+    example_task_id: str
+    muted_until: datetime | None = None
+    muted_by: str | None = None
+    mute_reason: str | None = None
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        return cls(*row)
+
+    def as_json(self) -> dict[str, Any]:
+        """Times in ISO 8601."""
+        return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(self).items()}
+
+
+def groups(
+    tx: Transaction,
+    since: float,
+    until: float,
+    *,
+    type: str | None = None,
+    fingerprint: str | None = None,
+    include_muted: bool = False,
+    limit: int = 100,
+) -> list[FailureGroup]:
+    """What failed in a range (epoch seconds), the most frequent first; of a `type`, or one group alone.
+
+    The range begins with a whole step of `core.postgres.store.history.step_for`, as charts of it do.
+    """
+    range_ = history.range_parameters(tx, since, until, history.step_for(until - since))
+    parameters = {**range_, "type": type, "fingerprint": fingerprint, "include_muted": include_muted, "limit": limit}
+    return [FailureGroup.from_row(row) for row in tx.rows(queries("failures")["groups"], parameters)]
+
+
+def trend(
+    tx: Transaction, fingerprints: Sequence[str], since: float, until: float, step_seconds: int
+) -> dict[str, list[tuple[float, int]]]:
+    """By fingerprint: (start in epoch seconds, failed attempts) of the steps of a range in which there were any."""
+    parameters = {
+        **history.range_parameters(tx, since, until, step_seconds),
+        "fingerprints": list(fingerprints),
+    }
+    found: dict[str, list[tuple[float, int]]] = {fingerprint: [] for fingerprint in fingerprints}
+    for fingerprint, start, attempts in tx.rows(queries("failures")["trend"], parameters):
+        found[fingerprint].append((start, attempts))
+    return found
+
+
+def failed_now(tx: Transaction, fingerprints: Sequence[str]) -> dict[str, int]:
+    """By fingerprint: how many tasks are failed with it now; MOST_FAILED means that many or more."""
+    parameters = {"fingerprints": list(fingerprints), "limit": MOST_FAILED}
+    return dict(tx.rows(queries("failures")["failed_now"], parameters))  # type: ignore[arg-type]
+
+
+def mute(tx: Transaction, fingerprint: str, seconds: float, actor: str, reason: str) -> datetime:
+    """Hides a group from lists for a while, with an audit row; returns until when.
+
+    It does nothing else: its failures are counted, retried and alerted on as before. Raises
+    SubmissionError for a group that is not known, or a time that makes no sense.
+    """
+    if not 0 < seconds <= MOST_MUTE_SECONDS:
+        raise refused(
+            "seconds", seconds, said("more than 0 and at most {most:.0f}, which is a year", most=MOST_MUTE_SECONDS)
+        )
+    parameters = {"fingerprint": fingerprint, "seconds": seconds, "actor": actor, "reason": reason}
+    rows = tx.rows(queries("failures")["mute"], parameters)
+    if not rows:
+        raise refused("fingerprint", fingerprint, said("that of a group of failures"))
+    until: datetime = rows[0][0]
+    return until
+
+
+def unmute(tx: Transaction, fingerprint: str, actor: str) -> bool:
+    """Shows a group again, with an audit row; False if it was not muted."""
+    return bool(tx.rows(queries("failures")["unmute"], {"fingerprint": fingerprint, "actor": actor}))

@@ -1,0 +1,35 @@
+"""Holds on queues, task types and agents, each change with its audit row."""
+
+from __future__ import annotations
+
+from taskyard.core.errors import SubmissionError
+from taskyard.core.i18n import said
+from taskyard.core.postgres.database import Transaction, queries
+from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
+
+
+def holds(tx: Transaction) -> Holds:
+    """All that are in force."""
+    return Holds.of(_hold(row) for row in tx.rows(queries("holds")["all_holds"], {}))
+
+
+def hold(tx: Transaction, kind: HoldKind, name: str, mode: HoldMode, actor: str, reason: str) -> bool:
+    """Holds something, or changes how it is held; False if it was held like this already.
+
+    Raises SubmissionError for an agent that was never registered.
+    """
+    if kind is HoldKind.AGENT and not tx.rows(queries("holds")["agent_is_known"], {"name": name})[0][0]:
+        raise SubmissionError("agent", name, said("the name of an agent that was registered once"))
+    parameters = {"kind": kind.value, "name": name, "mode": mode.value, "actor": actor, "reason": reason}
+    return bool(tx.rows(queries("holds")["hold"], parameters))
+
+
+def release(tx: Transaction, kind: HoldKind, name: str, actor: str, reason: str) -> bool:
+    """Lets go; False if it was not held."""
+    parameters = {"kind": kind.value, "name": name, "actor": actor, "reason": reason}
+    return bool(tx.rows(queries("holds")["release"], parameters))
+
+
+def _hold(row: tuple[object, ...]) -> Hold:
+    kind, name, mode, actor, reason, since = row
+    return Hold(HoldKind(kind), name, HoldMode(mode), actor, reason, since)  # type: ignore[arg-type]

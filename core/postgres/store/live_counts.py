@@ -1,0 +1,101 @@
+"""What the monitor asks every few seconds; see sql/queries/live_counts.sql."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from taskyard.core.models import Lane
+from taskyard.core.postgres.database import Transaction, queries
+from taskyard.core.postgres.store import rollups
+from taskyard.core.postgres.store.history import spans
+from taskyard.core.postgres.store.rollups import HOUR
+from taskyard.core.states import Priority, TaskState
+from taskyard.core.telemetry.live_snapshot import LaneDepth, OpenCount
+
+
+class OpenGroup(NamedTuple):
+    """Unfinished tasks of one lane, state and priority; `oldest_ready_at` is in epoch seconds."""
+
+    lane: Lane
+    state: str
+    priority: int
+    count: int
+    oldest_ready_at: float
+
+
+class ServerFigures(NamedTuple):
+    """PostgreSQL's figures; counters since its statistics were last reset."""
+
+    version: str
+    connections: int
+    max_connections: int
+    commits: int
+    rollbacks: int
+    blocks_hit: int
+    blocks_read: int
+    deadlocks: int
+    temp_bytes: int
+    read_only: bool
+
+
+def open_groups(tx: Transaction) -> list[OpenGroup]:
+    """All unfinished tasks, counted."""
+    return [
+        OpenGroup(Lane(queue, type_, tuple(requires)), state, priority, count, oldest)
+        for queue, type_, requires, state, priority, count, oldest in tx.rows(queries("live_counts")["open_counts"], {})
+    ]
+
+
+def open_counts(groups: Iterable[OpenGroup]) -> list[OpenCount]:
+    """The same by queue, type and state (pure)."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for group in groups:
+        key = (group.lane.queue, group.lane.type, group.state)
+        counts[key] = counts.get(key, 0) + group.count
+    return [OpenCount(*key, count) for key, count in sorted(counts.items())]
+
+
+def lane_depths(groups: Iterable[OpenGroup]) -> list[LaneDepth]:
+    """What is ready lane by lane, the deepest first (pure)."""
+    lanes: dict[object, LaneDepth] = {}
+    for group in groups:
+        if group.state != TaskState.PENDING:
+            continue
+        lane = group.lane
+        depth = lanes.get(lane)
+        if depth is None:
+            depth = lanes[lane] = LaneDepth(lane.queue, lane.type, list(lane.requires), 0, None, {})
+        depth.ready += group.count
+        depth.by_priority[Priority(group.priority).label] = group.count
+        oldest = depth.oldest_ready_at
+        depth.oldest_ready_at = group.oldest_ready_at if oldest is None else min(oldest, group.oldest_ready_at)
+    return sorted(lanes.values(), key=lambda depth: (-depth.ready, depth.queue, depth.type, depth.requires))
+
+
+def finished_counts(tx: Transaction, since: float, until: float) -> list[tuple[str, int, int, int]]:
+    """(type, completed, failed, cancelled) tasks that ended in a range (epoch seconds), as far as it is rolled up."""
+    chosen = spans(since, until, HOUR, rollups.levels(tx))
+    names = ("levels", "sinces", "untils")
+    parameters = {name: [span[position] for span in chosen] for position, name in enumerate(names)}
+    return [tuple(row) for row in tx.rows(queries("live_counts")["finished_counts"], parameters)]  # type: ignore[misc]
+
+
+def last_submissions(tx: Transaction, since: float, hour: float) -> dict[str, tuple[float | None, int]]:
+    """What was submitted since a time, by type (times in epoch seconds).
+
+    Returns the end of the minute of the last submission, and in how many of the hours before `hour`
+    there was any.
+    """
+    rows = tx.rows(queries("live_counts")["last_submissions"], {"since": since, "hour": hour})
+    return {type_: (last, hours) for type_, last, hours in rows}
+
+
+def server(tx: Transaction) -> ServerFigures:
+    """What PostgreSQL says of itself."""
+    return ServerFigures(*tx.rows(queries("live_counts")["server"], {})[0])
+
+
+def database_size_bytes(tx: Transaction) -> int:
+    """How much disk our database takes."""
+    return int(tx.rows(queries("live_counts")["database_size"], {})[0][0])

@@ -1,0 +1,70 @@
+"""Who holds what somebody else waits for, and how long a transaction may wait for it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from taskyard.core.errors import Busy, Unavailable
+from taskyard.core.i18n import said
+from taskyard.core.postgres.arrays import plain
+from taskyard.core.postgres.connections import LOCK_TIMEOUT_MS
+from taskyard.core.postgres.database import Database, Transaction, queries
+from taskyard.core.postgres.locks import ROW, TABLE, Blocker, shown_query
+
+ROWS_LIMIT = 20  # rows whose holders are asked for at a time
+NEEDED_BY_TASKS = ("tasks", "task_events")  # by each of their transitions
+SURE_SECONDS = 1.0  # a table lock younger than this is everyday business
+
+
+def of_tables(tx: Transaction, tables: Iterable[str]) -> list[Blocker]:
+    """Sessions whose locks keep us from writing to these tables, the oldest transaction first."""
+    rows = tx.rows(queries("locks")["of_tables"], {"tables": plain(tables)})
+    return [_blocker(said(TABLE, name=row[0]), row[1:]) for row in rows]
+
+
+def of_rows(tx: Transaction, task_ids: Sequence[str]) -> dict[str, Blocker]:
+    """The sessions that hold the rows of these tasks, the oldest one for each; ids whose rows are free are left out."""
+    found: dict[str, Blocker] = {}
+    for row in tx.rows(queries("locks")["of_rows"], {"ids": plain(task_ids[:ROWS_LIMIT])}):
+        found.setdefault(row[0], _blocker(said(ROW, id=row[0]), row[1:]))
+    return found
+
+
+def in_the_way_of(tx: Transaction, task_id: str) -> list[Blocker]:
+    """Sessions that keep the tick from changing this task now, for more than SURE_SECONDS."""
+    found = [*of_rows(tx, [task_id]).values(), *of_tables(tx, NEEDED_BY_TASKS)]
+    return [blocker for blocker in found if blocker.seconds >= SURE_SECONDS]
+
+
+def holders(tx: Transaction, least_seconds: float) -> list[Blocker]:
+    """Sessions with a transaction of at least this age that changed or locked something of ours, the oldest first."""
+    rows = tx.rows(queries("locks")["oldest_holders"], {"seconds": least_seconds})
+    return [_blocker(said(TABLE, name=row[0]), row[1:]) for row in rows]
+
+
+def wait_at_most(tx: Transaction, milliseconds: int) -> None:
+    """How long each later statement of this transaction may wait for a lock; it ends in Busy then."""
+    tx.rows(queries("retention")["lock_timeout"], {"milliseconds": str(milliseconds)})
+
+
+@contextlib.contextmanager
+def naming_holders(database: Database) -> Iterator[None]:
+    """Adds to a Busy that is due to a lock who may be in the way: the oldest transaction that holds any of ours."""
+    try:
+        yield
+    except Busy as error:
+        if not error.is_locked:
+            raise
+        found: list[Blocker] = []
+        with contextlib.suppress(Unavailable), database.transaction() as tx:
+            found = holders(tx, 0.9 * LOCK_TIMEOUT_MS / 1000)
+        if not found:
+            raise
+        raise Busy(said("{text}; {holder}", text=error.said, holder=found[0].said), is_locked=True) from error
+
+
+def _blocker(what: str, row: Sequence[Any]) -> Blocker:
+    pid, application, user, client, state, seconds, query = row
+    return Blocker(what, pid, application or "", user or "", client, state or "", seconds or 0.0, shown_query(query))

@@ -1,0 +1,70 @@
+"""What has to do with a task: what it submitted, what waits for it, who failed like it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from taskyard.core.postgres.database import Transaction, queries
+from taskyard.core.postgres.store.recovery import NIL
+
+SLICE = 10_000  # tasks of a workflow read at a time
+
+
+class Related(NamedTuple):
+    """Another task, shortly."""
+
+    id: str
+    type: str
+    title: str | None
+    state: str
+
+
+class SimilarFailure(NamedTuple):
+    """A task that failed by the same failure."""
+
+    id: str
+    type: str
+    title: str | None
+    state: str
+    agent_id: str | None
+    finished_at: datetime
+
+
+def submitted_by(tx: Transaction, task_id: str, limit: int = 100) -> list[Related]:
+    """The first tasks that a task's handler submitted."""
+    rows = tx.rows(queries("related_tasks")["submitted_by"], {"id": task_id, "limit": limit})
+    return [Related(*row) for row in rows]
+
+
+def open_below(tx: Transaction, task_id: str) -> list[str]:
+    """The ids of all unfinished tasks that a task's handler submitted, or theirs, and so on; the nearest first."""
+    children: dict[str, list[str]] = {}
+    is_open: dict[str, bool] = {}
+    after = NIL
+    while True:
+        rows = tx.rows(queries("related_tasks")["whole_tree"], {"id": task_id, "after": after, "limit": SLICE})
+        for id_, parent, has_not_ended in rows:
+            children.setdefault(parent, []).append(id_)
+            is_open[id_] = has_not_ended
+        if len(rows) < SLICE:
+            break
+        after = rows[-1][0]
+    below = list(children.pop(task_id, ()))
+    for id_ in below:  # grows while it is walked
+        below += children.pop(id_, ())
+    return [id_ for id_ in below if is_open[id_]]
+
+
+def waiting_for(tx: Transaction, task_id: str, limit: int = 100) -> list[Related]:
+    """The first tasks that wait for a task; nothing waits for one that has ended."""
+    rows = tx.rows(queries("related_tasks")["waiting_for"], {"id": task_id, "limit": limit})
+    return [Related(*row) for row in rows]
+
+
+def similar_failures(
+    tx: Transaction, fingerprint: str, *, besides: str | None = None, limit: int = 20
+) -> list[SimilarFailure]:
+    """The newest failed tasks with this fingerprint (core.scheduling.retry.fingerprint), without the task `besides`."""
+    parameters = {"fingerprint": fingerprint, "besides": besides, "limit": limit}
+    return [SimilarFailure(*row) for row in tx.rows(queries("related_tasks")["similar_failures"], parameters)]

@@ -1,0 +1,64 @@
+"""Filters that operators saved under a name, each change with its audit row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from taskyard.core.errors import SubmissionError
+from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.postgres.database import Transaction, queries
+
+NAME_LIMIT = 100  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFilter:
+    """One of them; without a `filter`, `problem` says why this version can't read it."""
+
+    name: str
+    filter: TaskFilter | None
+    actor: str
+    saved_at: datetime
+    problem: str = ""
+
+
+def saved_filters(tx: Transaction) -> list[SavedFilter]:
+    """All of them by name."""
+    return [_read(*row) for row in tx.rows(queries("saved_filters")["saved_filters"], {})]
+
+
+def save_filter(tx: Transaction, name: str, only: TaskFilter, actor: str, *, overwrite: bool = False) -> None:
+    """Saves a filter; raises SubmissionError for a name that makes no sense, or is taken and not to be overwritten."""
+    parameters = {
+        "name": _checked(name),
+        "filter": orjson.dumps(only.as_json()).decode(),
+        "actor": actor,
+        "overwrite": overwrite,
+    }
+    if not tx.rows(queries("saved_filters")["save_filter"], parameters):
+        raise refused("name", name, said("a new name: a filter of this one is saved already"))
+
+
+def delete_filter(tx: Transaction, name: str, actor: str) -> bool:
+    """Removes one; False if there is none of this name."""
+    return bool(tx.rows(queries("saved_filters")["delete_filter"], {"name": _checked(name), "actor": actor}))
+
+
+def _checked(name: object) -> str:
+    text = name.strip() if isinstance(name, str) else ""
+    if not 1 <= len(text) <= NAME_LIMIT or not text.isprintable():
+        raise refused("name", name, said("a text of 1 to {limit} printable characters", limit=NAME_LIMIT))
+    return text
+
+
+def _read(name: str, document: Any, actor: str, saved_at: datetime) -> SavedFilter:
+    try:
+        return SavedFilter(name, TaskFilter.from_json(document), actor, saved_at)
+    except SubmissionError as error:
+        return SavedFilter(name, None, actor, saved_at, error.said)

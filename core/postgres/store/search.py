@@ -1,0 +1,264 @@
+"""Searching tasks: any filter, a page at a time, within a budget of time however many tasks there are.
+
+Pages are found by keyset (the place of the last row, not an offset), so that what is submitted
+meanwhile shifts nothing: https://use-the-index-luke.com/no-offset. What no index finds is looked
+for in one window of ids after another; windows grow with what the ones before have cost. A search
+whose time is spent says how far it got, and its `next` goes on from there.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from taskyard.core.filters.search_filter import Sort, TaskFilter
+from taskyard.core.i18n import said
+from taskyard.core.ids import time_of
+from taskyard.core.models import Task
+from taskyard.core.payload.encode import refused
+from taskyard.core.postgres.database import Transaction, queries
+from taskyard.core.postgres.store import tasks as tasks_store
+from taskyard.core.postgres.store.cursors import Cursor
+from taskyard.core.postgres.store.search_query import assembled, bounded, parameters_of, windows
+
+PAGE_LIMIT = 1000
+BUDGET_SECONDS = 0.15
+COUNT_SECONDS = 1.0
+OPERATION_PATIENCE_SECONDS = 60.0  # an operation on many tasks would otherwise end half-done
+NEWEST_LOOKED_AT = 2_000
+BY_AGE = (Sort.NEWEST, Sort.OLDEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of a search: tasks without inputs, outputs and checkpoints, and where to go on.
+
+    `next` is None at the end of the search, `previous` at its start. `searched_to` is set if time was
+    spent before the page was full: tasks up to there (by when they were submitted) were looked at, and
+    `next` searches further. For an order by something else than age it bounds what was ordered.
+    """
+
+    tasks: tuple[Task, ...]
+    next: Cursor | None
+    previous: Cursor | None
+    searched_to: datetime | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is what unlimited time would have found."""
+        return self.searched_to is None
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """How many tasks match, `as_of` the database's time; at least so many if it is not exact."""
+
+    count: int
+    is_exact: bool
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What tasks can be searched by; creators are those of the newest tasks."""
+
+    types: tuple[str, ...]
+    queues: tuple[str, ...]
+    agents: tuple[str, ...]
+    creators: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+def find(
+    tx: Transaction,
+    only: TaskFilter,
+    *,
+    sort: Sort = Sort.NEWEST,
+    after: Cursor | None = None,
+    limit: int = 50,
+    budget_seconds: float = BUDGET_SECONDS,
+) -> Found:
+    """The tasks that match, from the start or from a cursor that an earlier page of this search gave.
+
+    An order that is not by age holds within what was searched; `next` then begins a new, older
+    range once that is shown. Raises SubmissionError, Busy or Unavailable.
+    """
+    if not 1 <= limit <= PAGE_LIMIT:
+        raise refused("limit", limit, said("a number from 1 to {limit}", limit=PAGE_LIMIT))
+    place = after or Cursor()
+    if place != Cursor() and not _is_place_of(place, sort):
+        raise refused(
+            "after", str(place), said("what an earlier page of this search gave in this order ({sort})", sort=sort)
+        )
+    with bounded(tx, only):
+        now = tasks_store.now(tx)
+        asked = parameters_of(only, now, sort)
+        if sort in BY_AGE:
+            return _find_by_age(tx, asked, sort, place, limit, budget_seconds)
+        asked["as_of"] = now.timestamp() if place.as_of is None else place.as_of
+        return _find_by_key(tx, asked, place, limit, budget_seconds)
+
+
+def count_matching(
+    tx: Transaction,
+    only: TaskFilter,
+    *,
+    can_start: bool = False,
+    at_most: int = 1_000_000,
+    budget_seconds: float = COUNT_SECONDS,
+) -> Matching:
+    """How many tasks match, as far as that can be counted in time; raises SubmissionError, Busy or Unavailable.
+
+    `can_start` leaves out those that waited for tasks which have not completed.
+    """
+    with bounded(tx, only):
+        now = tasks_store.now(tx)
+        asked = parameters_of(only, now, Sort.NEWEST, can_start=can_start)
+        count, is_exact = 0, False
+        for window in windows(tx, asked, goes_down=True, budget_seconds=budget_seconds):
+            limit = at_most + 1 - count
+            parameters = {**asked, "low": window.low, "high": window.high, "limit": limit}
+            count += tx.rows(assembled(queries("search")["count"]), parameters)[0][0]
+            is_exact = window.is_last
+            if count > at_most:
+                return Matching(at_most, False, now)
+        return Matching(count, is_exact, now)
+
+
+def next_ids(
+    tx: Transaction,
+    only: TaskFilter,
+    *,
+    after: str | None,
+    limit: int,
+    can_start: bool = False,
+    budget_seconds: float = COUNT_SECONDS,
+) -> tuple[list[str], str | None]:
+    """At most `limit` ids that match behind an id, the oldest first, and the id to go on behind (None: that was all).
+
+    `can_start` leaves out those that waited for tasks which have not completed when they are looked at.
+    Fewer than `limit` are no sign of the end. Raises SubmissionError, Busy or Unavailable.
+    """
+    with bounded(tx, only, OPERATION_PATIENCE_SECONDS):
+        asked = parameters_of(only, tasks_store.now(tx), Sort.OLDEST, can_start=can_start)
+        if after is not None:
+            asked["low"] = _greatest(asked["low"], _following(after))
+        ids: list[str] = []
+        for window in windows(tx, asked, goes_down=False, budget_seconds=budget_seconds):
+            parameters = {**asked, "low": window.low, "high": window.high, "limit": limit - len(ids)}
+            ids += [row[0] for row in tx.rows(assembled(queries("search")["ids"]), parameters)]
+            if len(ids) == limit:
+                return ids, ids[-1]
+            if window.is_last:
+                return ids, None
+        return ids, _before(str(window.high))
+
+
+def facets(tx: Transaction) -> Facets:
+    """The known types, queues, agents, creators and tags, each in order."""
+    found: dict[str, list[str]] = {}
+    for kind, name in tx.rows(queries("search")["facets"], {"newest": NEWEST_LOOKED_AT}):
+        found.setdefault(kind, []).append(name)
+    return Facets(*(tuple(found.get(kind, ())) for kind in ("type", "queue", "agent", "creator", "tag")))
+
+
+def _find_by_age(
+    tx: Transaction, asked: dict[str, Any], sort: Sort, place: Cursor, limit: int, budget_seconds: float
+) -> Found:
+    goes_down = (sort is Sort.NEWEST) != place.is_back
+    if place.id is not None:
+        if goes_down:
+            asked["high"] = _least(asked["high"], place.id)
+        else:
+            asked["low"] = _greatest(asked["low"], _following(place.id))
+    statement = _page("DESC" if goes_down else "ASC")
+    rows: list[Sequence[Any]] = []
+    edge: str | None = None  # as far as was searched; None: to the end
+    for window in windows(tx, asked, goes_down=goes_down, budget_seconds=budget_seconds):
+        parameters = {**asked, "low": window.low, "high": window.high, "limit": limit + 1 - len(rows)}
+        rows += tx.rows(statement, parameters)
+        edge = None if window.is_last else window.low if goes_down else _before(str(window.high))
+        if len(rows) > limit:
+            break
+    tasks = [Task.from_row(row[:-1]) for row in rows[:limit]]
+    is_full = len(rows) > limit
+    if is_full:
+        edge = tasks[-1].id
+    onwards = None if edge is None else Cursor(is_back=place.is_back, id=edge)
+    backwards = None
+    if place.id is not None:
+        near = tasks[0].id if tasks else _before(place.id) if goes_down else _following(place.id)
+        backwards = Cursor(is_back=not place.is_back, id=near)
+    return _found(tasks, onwards, backwards, place, None if is_full else edge)
+
+
+def _find_by_key(tx: Transaction, asked: dict[str, Any], place: Cursor, limit: int, budget_seconds: float) -> Found:
+    rows: list[Sequence[Any]] = []
+    if place.id is None:
+        low, high = None, place.high
+        asked["high"] = _least(asked["high"], high)
+        statement = _page("DESC")
+        for window in windows(tx, asked, goes_down=True, budget_seconds=budget_seconds):
+            parameters = {**asked, "low": window.low, "high": window.high, "limit": limit + 1}
+            rows += tx.rows(statement, parameters)
+            rows = sorted(rows, key=lambda row: (row[-1], row[0]), reverse=True)[: limit + 1]
+            low = None if window.is_last else window.low
+    else:
+        low, high = place.low, place.high
+        asked.update(low=_greatest(asked["low"], low), high=_least(asked["high"], high), limit=limit + 1)
+        asked.update(place_key=place.key, place_id=place.id)
+        rows += tx.rows(_page("ASC" if place.is_back else "DESC"), asked)
+    tasks = [Task.from_row(row[:-1]) for row in rows[:limit]]
+
+    def beside(row: Sequence[Any], is_back: bool) -> Cursor:
+        return Cursor(is_back, row[0], row[-1], low, high, asked["as_of"])
+
+    onwards = beside(rows[limit - 1], place.is_back) if len(rows) > limit else None
+    if onwards is None and not place.is_back and low is not None:
+        onwards = Cursor(high=low)
+    backwards = None
+    if place.id is not None:
+        backwards = beside(rows[0] if rows else [place.id, place.key], not place.is_back)
+    return _found(tasks, onwards, backwards, place, low)
+
+
+def _found(
+    tasks: list[Task], onwards: Cursor | None, backwards: Cursor | None, place: Cursor, edge: str | None
+) -> Found:
+    """A page as it is shown: one that was searched backwards is turned round."""
+    searched_to = None if edge is None else time_of(edge)
+    if place.is_back:
+        return Found(tuple(reversed(tasks)), backwards, onwards, searched_to)
+    return Found(tuple(tasks), onwards, backwards, searched_to)
+
+
+def _is_place_of(place: Cursor, sort: Sort) -> bool:
+    if sort in BY_AGE:
+        return place.id is not None and place.key is None and place.high is None
+    return place.high is not None if place.id is None else place.key is not None
+
+
+def _page(direction: str) -> str:
+    behind = "<" if direction == "DESC" else ">"
+    return assembled(queries("search")["page"]).replace("<direction>", direction).replace("<behind>", behind)
+
+
+def _following(task_id: str) -> str:
+    """The least id that is greater."""
+    return str(uuid.UUID(int=min(uuid.UUID(task_id).int + 1, (1 << 128) - 1)))
+
+
+def _before(task_id: str) -> str:
+    """The greatest id that is less."""
+    return str(uuid.UUID(int=max(uuid.UUID(task_id).int - 1, 0)))
+
+
+def _greatest(*ids: str | None) -> str | None:
+    return max((id_ for id_ in ids if id_ is not None), default=None)
+
+
+def _least(*ids: str | None) -> str | None:
+    return min((id_ for id_ in ids if id_ is not None), default=None)

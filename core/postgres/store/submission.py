@@ -1,0 +1,210 @@
+"""New tasks: by one INSERT for few, by COPY for many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from taskyard.core.errors import IdempotencyConflict, SubmissionError
+from taskyard.core.i18n import said
+from taskyard.core.models import Lane, Submission, Waiting
+from taskyard.core.payload.same_call import Stored
+from taskyard.core.postgres.arrays import plain, quoted
+from taskyard.core.postgres.database import DriverTransaction, Transaction, queries
+from taskyard.core.postgres.store import holds as holds_store
+from taskyard.core.postgres.store.pending_limits import over_limit
+from taskyard.core.scheduling.holds import Holds
+from taskyard.core.states import TaskState
+
+COPIED_COLUMNS = (
+    "id",
+    "queue",
+    "type",
+    "title",
+    "state",
+    "priority",
+    "input",
+    "requires",
+    "max_attempts",
+    "timeout_seconds",
+    "ready_at",
+    "creator_agent_id",
+    "created_by",
+    "created_at",
+)
+EVENT_COLUMNS = ("task_id", "at", "event", "to_state", "attempt", "actor", "agent_id", "queue", "type")
+
+
+class Inserted(NamedTuple):
+    """`ids` parallels the submissions: the task's id, or why there is none. `waiting` are the new ones to queue.
+
+    `blocked` wait for others, which may end before this is committed: `dependants.look_again` is for after that.
+    """
+
+    ids: list[str | SubmissionError]
+    waiting: list[Waiting]
+    blocked: Sequence[str] = ()
+
+
+def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
+    """Stores new tasks. A known idempotency key gives the first task's id, or a conflict if content differs."""
+    refused, unfinished = _read_parents(tx, submissions)
+    refused |= over_limit(tx, [s for s in submissions if s.id not in refused])
+    accepted = [s for s in submissions if s.id not in refused]
+    rows = tx.rows(queries("submission")["insert_tasks"], _columns(accepted, unfinished)) if accepted else ()
+    new = {row[0]: row for row in rows}
+    edges = [(parent, child) for child, parents in unfinished.items() if child in new for parent in parents]
+    if edges:
+        parents, children = zip(*edges, strict=True)
+        tx.rows(queries("submission")["add_dependencies"], {"parents": plain(parents), "children": plain(children)})
+    missing = [s for s in submissions if s.id not in new]
+    taken = _taken_keys(tx, missing)
+    draining = holds_store.holds(tx) if missing else Holds()
+    waiting = [
+        Waiting(s.id, Lane(s.queue, s.type, s.requires), s.priority, row[2], row[1] == TaskState.SCHEDULED)
+        for s in accepted
+        if (row := new.get(s.id)) and row[1] != TaskState.BLOCKED
+    ]
+    ids = [s.id if s.id in new else _first(s, taken, draining, refused.get(s.id)) for s in submissions]
+    return Inserted(ids, waiting, list({child for _, child in edges}))
+
+
+def is_copyable(submission: Submission) -> bool:
+    """Whether COPY will do: nothing to look up, nothing to wait for."""
+    return (
+        submission.idempotency_key is None
+        and not submission.after
+        and submission.parent_id is None
+        and submission.run_at is None
+        and submission.delay_seconds is None
+    )
+
+
+def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
+    """Stores many new tasks that are all `is_copyable`; those whose queue or type drains are refused."""
+    holds = holds_store.holds(tx)
+    refused = {s.id: refusal for s in submissions if (refusal := _refusal(s, holds))} if holds.by_name else {}
+    refused |= over_limit(tx, [s for s in submissions if s.id not in refused])
+    now, ready = tx.rows(queries("submission")["transaction_time"], {})[0]
+    tasks, events, waiting = [], [], []
+    lanes: dict[tuple[str, str, tuple[str, ...]], Lane] = {}
+    for s in submissions:
+        if s.id in refused:
+            continue
+        title = _escaped(s.title) if s.title is not None else "\\N"
+        creator = _escaped(s.creator_agent_id) if s.creator_agent_id is not None else "\\N"
+        by = _escaped(s.created_by)
+        body = s.input_json.replace("\\", "\\\\")
+        tasks.append(
+            f"{s.id}\t{s.queue}\t{s.type}\t{title}\tpending\t{s.priority}\t{body}\t{{{','.join(s.requires)}}}\t"
+            f"{s.max_attempts}\t{s.timeout_seconds}\t{now}\t{creator}\t{by}\t{now}\n"
+        )
+        events.append(f"{s.id}\t{now}\tsubmitted\tpending\t0\t{by}\t{creator}\t{s.queue}\t{s.type}\n")
+        key = (s.queue, s.type, s.requires)
+        lane = lanes.get(key) or lanes.setdefault(key, Lane(*key))
+        waiting.append(Waiting(s.id, lane, s.priority, ready, False))
+    tx.copy("tasks", COPIED_COLUMNS, tasks)
+    tx.copy("task_events", EVENT_COLUMNS, events)
+    return Inserted([refused.get(s.id) or s.id for s in submissions], waiting)
+
+
+def _read_parents(
+    tx: Transaction, submissions: Sequence[Submission]
+) -> tuple[dict[str, SubmissionError], dict[str, list[str]]]:
+    """(Why a submission is refused, the parents that it waits for), by id.
+
+    Parents are read, not locked: nobody waits for a submission that stays open. One that ends before it is committed is
+    found afterwards, by the row that says who waits for whom.
+    """
+    asked = list(dict.fromkeys(parent for s in submissions for parent in s.after))
+    if not asked:
+        return {}, {}
+    states: dict[str, str] = dict(tx.rows(queries("submission")["parents"], {"ids": plain(asked)}))  # type: ignore[arg-type]
+    refused, unfinished = {}, {}
+    for submission in submissions:
+        if submission.after:
+            try:
+                unfinished[submission.id] = _unfinished(submission, states)
+            except SubmissionError as error:
+                refused[submission.id] = error
+    return refused, unfinished
+
+
+def _unfinished(submission: Submission, states: dict[str, str]) -> list[str]:
+    for parent in submission.after:
+        state = states.get(parent)
+        if state is None:
+            raise SubmissionError("after", parent, said("the id of an existing task"))
+        if state in (TaskState.FAILED, TaskState.CANCELLED):
+            raise SubmissionError(
+                "after", parent, said("a task that can still complete, but it is {state}", state=TaskState(state))
+            )
+    return [parent for parent in dict.fromkeys(submission.after) if states[parent] != TaskState.COMPLETED]
+
+
+def _columns(submissions: Sequence[Submission], unfinished: dict[str, list[str]]) -> dict[str, str]:
+    return {
+        "ids": plain(s.id for s in submissions),
+        "queues": plain(s.queue for s in submissions),
+        "types": plain(s.type for s in submissions),
+        "titles": quoted(s.title for s in submissions),
+        "priorities": plain(s.priority for s in submissions),
+        "inputs": quoted(s.input_json for s in submissions),
+        "requires": quoted(",".join(s.requires) for s in submissions),
+        "max_attempts": plain(s.max_attempts for s in submissions),
+        "timeouts": plain(s.timeout_seconds for s in submissions),
+        "run_ats": quoted(s.run_at.isoformat() if s.run_at else None for s in submissions),
+        "delays": plain(s.delay_seconds for s in submissions),
+        "keys": quoted(s.idempotency_key for s in submissions),
+        "hashes": quoted(None if s.call is None else s.call.content_hash for s in submissions),
+        "parents": plain(s.parent_id for s in submissions),
+        "waiting_on": plain(len(unfinished.get(s.id, ())) for s in submissions),
+        "creators": quoted(s.creator_agent_id for s in submissions),
+        "created_by": quoted(s.created_by for s in submissions),
+    }
+
+
+def find_by_key(tx: Transaction, key: str) -> Stored | None:
+    """The task that holds an idempotency key."""
+    return _find_by_keys(tx, [key]).get(key)
+
+
+def _taken_keys(tx: Transaction, submissions: Sequence[Submission]) -> dict[str, Stored]:
+    keys = [s.idempotency_key for s in submissions if s.idempotency_key is not None]
+    return _find_by_keys(tx, keys) if keys else {}
+
+
+def _find_by_keys(tx: Transaction, keys: Sequence[str]) -> dict[str, Stored]:
+    rows = tx.rows(queries("submission")["find_by_keys"], {"keys": list(keys)})
+    return {row[0]: Stored(*row[1:]) for row in rows}
+
+
+def _first(
+    submission: Submission, taken: dict[str, Stored], holds: Holds, refusal: SubmissionError | None
+) -> str | SubmissionError:
+    key, call = submission.idempotency_key, submission.call
+    if key is None or call is None or key not in taken:
+        return refusal or _refusal(submission, holds) or _unseen(submission)
+    first = taken[key]
+    return first.id if call.is_of(first) else IdempotencyConflict(key, first.id, call.difference(first))
+
+
+def _unseen(submission: Submission) -> SubmissionError:
+    """What kept the task out can't be seen: it ended between two statements, or this transaction sees nothing newer."""
+    key = submission.idempotency_key
+    if key is None:
+        return SubmissionError("queue", submission.queue, said("one that takes new tasks: it drained until just now"))
+    expected = said("a new key, or a READ COMMITTED transaction: another transaction has just taken this one")
+    return SubmissionError("idempotency_key", key, expected)
+
+
+def _refusal(submission: Submission, holds: Holds) -> SubmissionError | None:
+    hold = holds.against(submission.queue, submission.type)
+    if hold is None:
+        return None
+    return SubmissionError(hold.kind.value, hold.name, said("one that takes new tasks: {hold}", hold=hold.said))
+
+
+def _escaped(text: str) -> str:
+    """`text` for COPY's text format."""
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

@@ -1,0 +1,204 @@
+"""The transitions that the dispatcher's tick makes, many tasks at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from taskyard.core.models import Waiting
+from taskyard.core.postgres.arrays import plain, quoted
+from taskyard.core.postgres.database import Transaction, queries
+
+
+class Completion(NamedTuple):
+    """A success to be recorded; `output` is JSON text."""
+
+    id: str
+    attempt: int
+    output: str
+    started_at: float
+    run_seconds: float
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+@dataclass(slots=True)
+class Settlement:
+    """Another end of an attempt: it failed for good, will be tried again, or goes back.
+
+    `agent_id` also guards: set, the row must still be with that boot. `error` and `detail` are
+    JSON texts. `to_state` is failed, scheduled (after `delay_seconds`) or pending.
+    """
+
+    id: str
+    attempt: int
+    to_state: str
+    event: str
+    agent_id: str | None = None
+    error: str | None = None
+    detail: str | None = None
+    delay_seconds: float | None = None
+    refund: int = 0
+    started_at: float | None = None
+    run_seconds: float | None = None
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+class Claimed(NamedTuple):
+    """A row that a claim returned: what the agent needs, and what the dispatcher must remember."""
+
+    id: str
+    attempt: int
+    type: str
+    input: str
+    timeout_seconds: float
+    checkpoint: str | None
+    priority: int
+    agent_id: str
+    max_attempts: int
+    refunded: int
+    refunds: int
+    checkpoint_children: int  # submitted before the checkpoint
+
+
+class Stale(NamedTuple):
+    """A report that matched no current attempt."""
+
+    id: str
+    attempt: int
+    agent_id: str | None
+    reported: str
+
+
+def complete(tx: Transaction, completions: Sequence[Completion]) -> set[str]:
+    """Records successes; returns the ids of those that were: the attempt is current, and nobody else has the row."""
+    ids, attempts, outputs, started, run_seconds, cpu_seconds, peaks = zip(*completions, strict=True)
+    rows = tx.rows(
+        queries("tick")["settle_completed"],
+        {
+            "ids": plain(ids),
+            "attempts": plain(attempts),
+            "outputs": quoted(outputs),
+            "started": plain(started),
+            "run_seconds": plain(run_seconds),
+            "cpu_seconds": plain(cpu_seconds),
+            "peaks": plain(peaks),
+        },
+    )
+    return {row[0] for row in rows}
+
+
+def settle(tx: Transaction, settlements: Sequence[Settlement]) -> tuple[set[str], list[Waiting], list[str]]:
+    """Records the other ends. Returns (ids that were settled, tasks that wait again, ids that failed)."""
+    rows = tx.rows(
+        queries("tick")["settle"],
+        {
+            "ids": plain(s.id for s in settlements),
+            "attempts": plain(s.attempt for s in settlements),
+            "agents": quoted(s.agent_id for s in settlements),
+            "to_states": plain(s.to_state for s in settlements),
+            "errors": quoted(s.error for s in settlements),
+            "delays": plain(s.delay_seconds for s in settlements),
+            "refunds": plain(s.refund for s in settlements),
+            "started": plain(s.started_at for s in settlements),
+            "events": plain(s.event for s in settlements),
+            "details": quoted(s.detail for s in settlements),
+            "run_seconds": plain(s.run_seconds for s in settlements),
+            "cpu_seconds": plain(s.cpu_seconds for s in settlements),
+            "peaks": plain(s.peak_memory_bytes for s in settlements),
+        },
+    )
+    waiting = [Waiting.from_row(row) for row in rows if row[1] != "failed"]
+    return {row[0] for row in rows}, waiting, [row[0] for row in rows if row[1] == "failed"]
+
+
+def start(tx: Transaction, started: Sequence[tuple[str, int, float]]) -> set[str]:
+    """Records (id, attempt, epoch seconds) of attempts that an agent began; returns the ids that were recorded."""
+    ids, attempts, times = zip(*started, strict=True)
+    parameters = {"ids": plain(ids), "attempts": plain(attempts), "started": plain(times)}
+    return {row[0] for row in tx.rows(queries("tick")["start"], parameters)}
+
+
+def lock_current(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> set[tuple[str, int]]:
+    """Of these (id, attempt) pairs, those that are a task's current claim, and stay it until the transaction's end.
+
+    A cancellation waits for that end. Tasks whose rows somebody else holds are not among them: see `still_current`.
+    """
+    ids, attempts = zip(*pairs, strict=True)
+    rows = tx.rows(queries("tick")["lock_current"], {"ids": plain(ids), "attempts": plain(attempts)})
+    return {(row[0], row[1]) for row in rows}
+
+
+def still_current(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> dict[str, str]:
+    """Of these (id, attempt) pairs, those that are a task's current claim: id → state.
+
+    What a statement passed over and is found here, somebody else holds; what is not, is over for ever.
+    """
+    ids, attempts = zip(*pairs, strict=True)
+    return dict(tx.rows(queries("tick")["still_current"], {"ids": plain(ids), "attempts": plain(attempts)}))  # type: ignore[arg-type]
+
+
+def note_stale(tx: Transaction, stale: Sequence[Stale]) -> None:
+    """Records reports that came too late, twice, or from a fenced agent."""
+    ids, attempts, agents, reported = zip(*stale, strict=True)
+    tx.rows(
+        queries("tick")["note_stale"],
+        {"ids": plain(ids), "attempts": plain(attempts), "agents": quoted(agents), "reported": quoted(reported)},
+    )
+
+
+def update_progress(tx: Transaction, progress: Sequence[tuple[str, int, float, str]]) -> None:
+    """Stores the last (id, attempt, fraction, message) of running attempts, one per task.
+
+    A row that somebody else holds keeps what it has: there will be newer progress.
+    """
+    ids, attempts, fractions, messages = zip(*progress, strict=True)
+    tx.rows(
+        queries("tick")["update_progress"],
+        {"ids": plain(ids), "attempts": plain(attempts), "fractions": plain(fractions), "messages": quoted(messages)},
+    )
+
+
+def save_checkpoints(tx: Transaction, checkpoints: Sequence[tuple[str, int, str, int]]) -> set[str]:
+    """Stores the last (id, attempt, JSON, children before it) of running attempts, one per task.
+
+    Returns the ids that were saved.
+    """
+    ids, attempts, states, children = zip(*checkpoints, strict=True)
+    rows = tx.rows(
+        queries("tick")["save_checkpoints"],
+        {
+            "ids": plain(ids),
+            "attempts": plain(attempts),
+            "checkpoints": quoted(states),
+            "children": plain(children),
+        },
+    )
+    return {row[0] for row in rows}
+
+
+def add_logs(tx: Transaction, logs: Sequence[tuple[str | None, str, int | None, str, str, str]]) -> None:
+    """Appends (id, event, attempt, actor, agent id, detail JSON) lines that are no transitions.
+
+    Id and attempt are None for what happened to no task.
+    """
+    ids, events, attempts, actors, agents, details = zip(*logs, strict=True)
+    tx.rows(
+        queries("tick")["add_logs"],
+        {
+            "ids": plain(ids),
+            "events": quoted(events),
+            "attempts": plain(attempts),
+            "actors": quoted(actors),
+            "agents": quoted(agents),
+            "details": quoted(details),
+        },
+    )
+
+
+def claim(tx: Transaction, ids: Sequence[str], agents: Sequence[str]) -> list[Claimed]:
+    """Gives tasks to agents (parallel lists); only the returned rows were claimed."""
+    rows = tx.rows(queries("tick")["claim"], {"ids": plain(ids), "agents": quoted(agents)})
+    return [Claimed._make(row) for row in rows]

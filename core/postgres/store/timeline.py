@@ -1,0 +1,41 @@
+"""What agents ran in the last minutes, from the audit log."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+from taskyard.core.postgres.database import Transaction, queries
+from taskyard.core.telemetry.timeline import AttemptEnd
+
+MOST_ENDS = 2_000
+ENDS_LOOKED_AT = 10_000
+FIRST_WINDOW_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The longest of the attempts that ended from `since` (epoch seconds) on, and how many ended in all."""
+
+    attempts: list[AttemptEnd]
+    total: int
+    since: float
+
+
+def ends(tx: Transaction, since: float, until: float, limit: int = MOST_ENDS) -> Ends:
+    """The `limit` longest attempts that ended in a range (epoch seconds).
+
+    A busy range is cut short at its beginning, where about ENDS_LOOKED_AT ends have been seen: it is
+    read backwards in windows, each twice as long as the one behind it.
+    """
+    found: list[tuple[float, AttemptEnd]] = []
+    total, end, window = 0, until, FIRST_WINDOW_SECONDS
+    while end > since and total < ENDS_LOOKED_AT:
+        start = max(since, end - window)
+        parameters = {"since": start, "until": end, "limit": limit}
+        rows = tx.rows(queries("agents")["ends"], parameters)
+        found += [(seconds, AttemptEnd(*attempt)) for *attempt, seconds, _ in rows]
+        total += rows[0][-1] if rows else 0
+        found = heapq.nlargest(limit, found, key=lambda one: one[0])
+        end, window = start, 2 * window
+    return Ends([attempt for _, attempt in found], total, end)

@@ -1,0 +1,299 @@
+"""The ready queue, agents' inboxes, results and wake-ups: every Redis key and script of the engine.
+
+Everything here can be rebuilt from PostgreSQL, and every write can be repeated.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+
+from taskyard.core.errors import LeadershipLost
+from taskyard.core.models import Lane, Waiting
+from taskyard.core.protocol import Cancel, Order, Restart, encode
+from taskyard.core.redis.errors import says_later
+from taskyard.core.redis.namespace import DUE, Member, QueueBase
+from taskyard.core.redis.quarantine import Odd
+from taskyard.core.scheduling.placement import score
+
+WAKE_LIMIT = 1_000
+PUSH_BATCH = 1_000
+PAYLOAD = b"m"
+HEARTBEAT_LIMIT_BYTES = 4 << 20
+GENERATION_LIMIT_BYTES = 200  # of what may be one, as in lead.lua
+INBOX_READ = 100  # entries at a time
+INBOX_SECONDS = 3600  # after its last order, should its agent be gone and nobody live to delete it; also in publish.lua
+
+
+@dataclass(slots=True)
+class Publication:
+    """What one tick tells Redis after its commit."""
+
+    consumed: list[bytes] = field(default_factory=list)  # ids of results entries
+    removed: dict[Lane, list[str]] = field(default_factory=dict)  # claimed and unclaimable ids
+    waiting: list[Waiting] = field(default_factory=list)  # retries, unblocked and swept tasks
+    orders: dict[str, bytes] = field(default_factory=dict)  # agent id → encoded orders
+    ended_agents: list[str] = field(default_factory=list)
+    fenced_agents: list[str] = field(default_factory=list)
+
+    def is_empty(self) -> bool:
+        return not (
+            self.consumed or self.removed or self.waiting or self.orders or self.ended_agents or self.fenced_agents
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """What the leader looks at every second, read at one instant.
+
+    `agents` maps the id of each agent with a heartbeat to (heartbeat JSON, the last id that its
+    inbox ever had); `results_tail` is the id of the last result that is there.
+    """
+
+    generation: str | None
+    epoch: int | None
+    canary_lives: bool
+    results_tail: bytes
+    lanes: list[Lane]
+    agents: dict[str, tuple[bytes, bytes]]
+
+
+class StaleEpoch(Exception):
+    """Redis knows a newer leader, or none: a publication was refused."""
+
+
+class Refused(Exception):
+    """Redis does not take what it was told, now or later; some of it may have been taken."""
+
+
+class Queue(QueueBase):
+    """One namespace of a Redis server, as submitters, agents and the leader use it.
+
+    `policy_of(queue)` names a queue's placement policy, which decides the order in its lanes.
+    """
+
+    # submitters
+
+    def push(self, waiting: Sequence[Waiting]) -> None:
+        """Puts tasks into their lanes, or among the due ones, and wakes the dispatcher."""
+        for start in range(0, len(waiting), PUSH_BATCH):
+            lanes, due = self._sorted_out(waiting[start : start + PUSH_BATCH])
+            arguments: list[Any] = [WAKE_LIMIT, len(lanes)]
+            for lane, members in lanes.items():
+                arguments += [lane, len(members), *members]
+            self._run("push", self._names("lanes", "due", "wake", "ready"), [*arguments, *due])
+
+    def forget(self, waiting: Iterable[Waiting]) -> None:
+        """Takes tasks out of their lanes and the due ones (a hint: the claim's guard decides)."""
+        tasks = list(waiting)
+
+        def forget() -> None:
+            pipeline = self.redis.pipeline(transaction=False)
+            for task in tasks:
+                pipeline.zrem(self.keys.ready(str(task.lane)), task.id)
+                pipeline.zrem(self.keys.due, self._due_member(task))
+            pipeline.execute()
+
+        self._mending(forget)
+
+    def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None:
+        """Tells an agent to stop an attempt (a hint: the tick finds it too)."""
+        self._send(agent_id, Cancel(task_id, attempt))
+
+    def send_restart(self, agent_id: str) -> None:
+        """Tells an agent to drain and to let its pool start it anew (lost if Redis is wiped before it reads)."""
+        self._send(agent_id, Restart())
+
+    def _send(self, agent_id: str, order: Order) -> None:
+        inbox = self.keys.inbox(agent_id)
+
+        def send() -> None:
+            pipeline = self.redis.pipeline(transaction=False)
+            pipeline.xadd(inbox, {PAYLOAD: encode([order])})
+            pipeline.expire(inbox, INBOX_SECONDS)
+            pipeline.execute()
+
+        self._mending(send)
+
+    # agents
+
+    def report(self, reports: bytes) -> bytes:
+        """Adds reports to the results; they have arrived when this returns."""
+        return bytes(self._run("report", [self.keys.results, self.keys.nothing], [reports]))
+
+    def beat(self, agent_id: str, heartbeat: bytes, ttl_seconds: float) -> tuple[str, bool]:
+        """Writes a heartbeat; returns the generation and whether this boot is fenced."""
+        generation, fenced = self._run(
+            "beat",
+            [self.keys.heartbeat(agent_id), self.keys.agents, self.keys.generation, self.keys.fenced(agent_id)],
+            [agent_id, heartbeat, int(ttl_seconds * 1000)],
+        )
+        return (generation or b"")[:GENERATION_LIMIT_BYTES].decode(errors="replace"), bool(fenced)
+
+    def read_inbox(self, agent_id: str, after: bytes, block_ms: int | None) -> list[tuple[bytes, bytes]]:
+        """(entry id, encoded orders) after a position; waits for the first unless `block_ms` is None."""
+        return self._read({self.keys.inbox(agent_id): after}, block_ms, INBOX_READ)[0]
+
+    def inbox_tail(self, agent_id: str) -> bytes:
+        """The last id that an inbox ever had; b"0-0" if it does not exist."""
+        try:
+            return bytes(self.redis.xinfo_stream(self.keys.inbox(agent_id))["last-generated-id"])
+        except redis.ResponseError as error:
+            if "no such key" not in str(error):
+                raise
+            return b"0-0"
+
+    def delete_orders(self, agent_id: str, entry_ids: Sequence[bytes]) -> None:
+        """Deletes inbox entries that were read."""
+        self._mending(lambda: self._wire.command("XDEL", self.keys.inbox(agent_id), *entry_ids))
+
+    # the leader
+
+    def lead(self, epoch: int, database: str = "") -> tuple[bool, str, bool]:
+        """Announces a term. Returns (accepted, generation in force, whether it is a new one).
+
+        A generation belongs to one start of the server: one that came from an old snapshot counts as wiped.
+        `database` identifies the leader's; raises LeadershipLost if another one's leader is here.
+        """
+        self._database = database
+        arguments = [epoch, self.run_id(), uuid.uuid4().hex, database]
+        keys = self._names("epoch", "generation", "agents", "canary", "inbox")
+        accepted, current, is_new, odd = self._run("lead", keys, arguments)
+        if accepted < 0:
+            raise LeadershipLost(
+                f"the namespace {self.keys.namespace!r} of this Redis belongs to another database, whose leader is at "
+                "work: give each installation a namespace (TASKYARD_NAMESPACE) or a Redis of its own"
+            )
+        if odd:
+            self.set_aside([Odd("key", "epoch", "it held no term's number: it was replaced", odd)])
+        return bool(accepted), current.decode(), bool(is_new)
+
+    def collect(
+        self, results_after: bytes, wake_after: bytes, block_ms: int | None, count: int
+    ) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, str]]]:
+        """New results and wake-ups as (entry id, payload); waits for the first unless `block_ms` is None.
+
+        A wake-up names a lane, or nothing for one of the due tasks; what names none is set aside.
+        """
+        streams = {self.keys.results: results_after, self.keys.wake: wake_after}
+        results, wakes = self._read(streams, block_ms, count)
+        return results, [(entry, name) for entry, payload in wakes if (name := self._woken(entry, payload)) is not None]
+
+    def _woken(self, entry: bytes, payload: bytes) -> str | None:
+        try:
+            name = payload.decode()
+            return str(Lane.parse(name)) if name else ""
+        except ValueError as error:
+            self.set_aside([Odd("wake-up", f"wake {entry.decode()}", str(error), payload)])
+            self._mending(lambda: self.redis.xdel(self.keys.wake, entry))  # the next leader would find it again
+            return None
+
+    def look(self, now: float, wanted: Mapping[Lane, int]) -> tuple[list[Lane], float | None, dict[Lane, list[Any]]]:
+        """Moves due tasks to their lanes and reads the heads of some lanes.
+
+        Returns the lanes that tasks were moved to, the time of the next due one, and per lane a
+        flat list: id, score, id, score …
+        """
+        arguments: list[Any] = [now, len(wanted)]
+        for lane, count in wanted.items():
+            arguments += [str(lane), count]
+        moved, next_due, heads, odd = self._run("look", self._names("lanes", "due", "ready"), arguments)
+        self.set_aside(Odd("member", "due", "not as id|score|lane", member) for member in odd)
+        return (
+            self._lanes(moved),
+            float(next_due) if next_due is not None else None,
+            dict(zip(wanted, heads, strict=True)),
+        )
+
+    def publish(self, epoch: int, publication: Publication) -> None:
+        """Tells Redis what a tick committed.
+
+        Raises StaleEpoch if this is not the leader's term, and Refused for what no later try would change.
+        """
+        lanes, due = self._sorted_out(publication.waiting)
+        arguments: list[Any] = [epoch, len(publication.consumed), *publication.consumed, len(publication.removed)]
+        for lane, ids in publication.removed.items():
+            arguments += [str(lane), len(ids), *ids]
+        arguments.append(len(lanes))
+        for name, members in lanes.items():
+            arguments += [name, len(members), *members]
+        arguments += [len(due), *due, len(publication.orders)]
+        for agent_id, orders in publication.orders.items():
+            arguments += [agent_id, orders]
+        arguments += [len(publication.ended_agents), *publication.ended_agents]
+        arguments += [len(publication.fenced_agents), *publication.fenced_agents]
+        keys = self._names("epoch", "results", "lanes", "due", "agents", "ready", "inbox", "heartbeat", "fenced")
+        try:
+            accepted = self._run("publish", keys, arguments)
+        except (redis.DataError, ValueError, TypeError) as error:
+            raise Refused(f"{type(error).__name__}: {error}") from error
+        except redis.ResponseError as error:
+            if says_later(error):
+                raise
+            raise Refused(str(error)) from error
+        if not accepted:
+            raise StaleEpoch(f"epoch {epoch} is over")
+
+    def roster(self, canary_ttl_seconds: float, *, revive_canary: bool) -> Roster:
+        """Reads the roster and keeps the canary alive (starts it anew if `revive_canary`)."""
+        generation, epoch, canary, tail, lanes, agents = self._run(
+            "roster",
+            self._names("generation", "epoch", "canary", "results", "lanes", "agents", "heartbeat", "inbox"),
+            [int(canary_ttl_seconds * 1000), int(revive_canary), HEARTBEAT_LIMIT_BYTES, self._database],
+        )
+        return Roster(
+            generation=generation.decode(errors="replace") or None,
+            epoch=int(epoch) if epoch.isdigit() else None,
+            canary_lives=bool(canary),
+            results_tail=tail,
+            lanes=self._lanes(lanes),
+            agents={
+                name: (beat, inbox_tail)
+                for agent_id, beat, inbox_tail in agents
+                if (name := self._agent(agent_id, beat)) is not None
+            },
+        )
+
+    def is_at_its_place(self, member: Member, task: Waiting) -> tuple[bool, bool]:
+        """Whether a member is how this task waits, and whether its score is right, too.
+
+        A task whose time came may still be among the due ones, already in its lane, or both.
+        """
+        if member.place == DUE:
+            is_right = task.is_due_later and member.text == self._due_member(task).encode()
+            return is_right, float(member.score) == task.ready
+        has_score = float(member.score) == self._score(task)
+        is_right = member.place == f"ready:{task.lane}" and member.text == task.id.encode()
+        return is_right and (has_score or not task.is_due_later), has_score
+
+    def drop_heartbeat(self, agent_id: str) -> None:
+        """Forgets a heartbeat that is none; an agent that lives writes another one within a second."""
+        self._forget(self.keys.agents, agent_id, self.keys.heartbeat(agent_id))
+
+    def drop_members(self, lane: Lane, members: Sequence[bytes]) -> None:
+        """Takes members that are no tasks out of a lane."""
+        self._mending(lambda: self.redis.zrem(self.keys.ready(str(lane)), *members))
+
+    # ours
+
+    def _sorted_out(self, waiting: Iterable[Waiting]) -> tuple[dict[str, list[Any]], list[Any]]:
+        lanes: dict[str, list[Any]] = {}
+        due: list[Any] = []
+        names: dict[Lane, str] = {}
+        for task in waiting:
+            if task.is_due_later:
+                due += [task.ready, self._due_member(task)]
+                continue
+            name = names.get(task.lane) or names.setdefault(task.lane, str(task.lane))
+            lanes.setdefault(name, []).extend((self._score(task), task.id))
+        return lanes, due
+
+    def _score(self, task: Waiting) -> float:
+        return score(task.ready, task.priority, self._policy_of(task.lane.queue))
+
+    def _due_member(self, task: Waiting) -> str:
+        return f"{task.id}|{self._score(task)!r}|{task.lane}"

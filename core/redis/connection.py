@@ -1,0 +1,118 @@
+"""How every part of Taskyard talks to Redis: one way to connect, one error when it is away or says "not now"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.retry import Retry
+
+from taskyard.core.connection_era import Era
+from taskyard.core.errors import ConfigurationError, Unavailable
+from taskyard.core.i18n import said
+from taskyard.core.redis.errors import has_turned, says_later
+from taskyard.core.redis.url import connection_options
+
+SOCKET_TIMEOUT_SECONDS = 5.0
+MAX_BLOCK_SECONDS = 2.0  # a blocking read must return well before its socket times out
+POOL_SIZE = 50
+POOL_TIMEOUT_SECONDS = 5.0
+HEALTH_CHECK_SECONDS = 15
+
+
+class _Dated:
+    """A connection that knows the era it was made in, and connects anew once that is over."""
+
+    def __init__(self, *arguments: Any, era: Era, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._era = era
+        self._made_in = era.number
+        self._is_ready = False
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether what is behind it has changed since it was made."""
+        return self._made_in != self._era.number
+
+    def connect_check_health(self, *arguments: Any, **options: Any) -> None:
+        if self.is_connected and self.is_outdated:  # type: ignore[attr-defined]
+            self.disconnect()  # type: ignore[attr-defined]
+        if not self.is_connected:  # type: ignore[attr-defined]
+            self._made_in, self._is_ready = self._era.number, False
+            super().connect_check_health(*arguments, **options)  # type: ignore[misc]
+            self._is_ready = True
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().read_response(*arguments, **options)  # type: ignore[misc]
+        except redis.RedisError as error:
+            if self._is_ready and has_turned(error):
+                self._era.end(self._made_in)
+                self.disconnect()  # type: ignore[attr-defined]
+            raise
+
+
+class _TcpConnection(_Dated, Connection):
+    pass
+
+
+class _TlsConnection(_Dated, SSLConnection):
+    pass
+
+
+class _UnixConnection(_Dated, UnixDomainSocketConnection):
+    pass
+
+
+_CLASSES = {
+    Connection: _TcpConnection,
+    SSLConnection: _TlsConnection,
+    UnixDomainSocketConnection: _UnixConnection,
+}
+
+
+def connect_redis(url: str) -> redis.Redis:
+    """A client with a pool of at most POOL_SIZE connections; connects when it is first used.
+
+    Replies are bytes in RESP2 shapes, which Redis 5 speaks too. Commands are never repeated
+    behind the caller's back: an XADD whose answer was lost would be there twice. A pooled
+    connection that the server closed is replaced before a command is sent on it; so are all that
+    were made before the server said that it is no longer what it was (a replica, another cluster's
+    node, one that wants another password). Raises ConfigurationError if the URL makes no sense.
+    """
+    try:
+        options = connection_options(url)
+    except ValueError as error:
+        text = said("the Redis URL is not accepted: {reason}", reason=error.args[0])
+        raise ConfigurationError([text]) from None
+    defaults = {
+        "max_connections": POOL_SIZE,
+        "timeout": POOL_TIMEOUT_SECONDS,
+        "socket_timeout": SOCKET_TIMEOUT_SECONDS,
+        "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,
+        "health_check_interval": HEALTH_CHECK_SECONDS,
+    }
+    pool = redis.BlockingConnectionPool(
+        **{**defaults, **options, "connection_class": _CLASSES[options["connection_class"]]},
+        protocol=2,
+        decode_responses=False,
+        retry=Retry(NoBackoff(), 0),
+        driver_info=None,
+        era=Era(),
+    )
+    return redis.Redis.from_pool(pool)
+
+
+@contextmanager
+def reaching_redis() -> Iterator[None]:
+    """Turns redis-py's errors for a server that is away, or that says "not now", into Unavailable."""
+    try:
+        yield
+    except redis.RedisError as error:
+        if not says_later(error):
+            raise
+        raise Unavailable(said("Redis can't be used: {reason}", reason=str(error))) from error

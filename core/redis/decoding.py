@@ -1,0 +1,132 @@
+"""What can be read of an entry, message by message: one that can't be read does not take its neighbours with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import msgspec
+
+from taskyard.core.protocol import MAX_INTEGER, Order, Report, Run, decode_orders, decode_reports, encode, is_task_id
+
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{},]', re.DOTALL)
+# What each kind of message has, in its order.
+_FIELDS: dict[type, dict[str, tuple[str, ...]]] = {
+    union: {str(kind.__struct_config__.tag): kind.__struct_fields__ for kind in get_args(union)}
+    for union in (Report, Order)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A message that is none, or holds a value out of range; what could be told of it all the same.
+
+    `kind` is its tag, "" for none; an id is None where it is missing or is none itself.
+    """
+
+    text: bytes
+    reason: str
+    kind: str = ""
+    task_id: str | None = None
+    attempt: int | None = None
+    agent_id: str | None = None
+    request_id: str | None = None
+
+
+def read_reports(payload: bytes) -> Sequence[Report | Unreadable]:
+    """The reports of one entry of the results, each that is none as Unreadable. Raises nothing."""
+    return _read(payload, decode_reports, Report)
+
+
+def read_orders(payload: bytes) -> Sequence[Order | Unreadable]:
+    """The orders of one entry of an inbox, likewise."""
+    return [_with_checkpoint(order) for order in _read(payload, decode_orders, Order)]
+
+
+def _with_checkpoint(order: Order | Unreadable) -> Order | Unreadable:
+    """The order, unless it brings a checkpoint that is no JSON: it would fail where nobody expects it."""
+    if type(order) is Run and order.checkpoint is not None:
+        try:
+            msgspec.json.decode(order.checkpoint)
+        except (ValueError, RecursionError) as error:
+            return Unreadable(encode(order), f"checkpoint: {error}", "run", order.task_id, order.attempt)
+    return order
+
+
+def _read(payload: bytes, decode: Callable[[bytes], list[Any]], union: Any) -> Sequence[Any]:
+    try:
+        return decode(payload)
+    except ValueError as error:
+        pieces = elements(payload)
+        if pieces is None:
+            return [Unreadable(payload, str(error))]
+    found: list[Any] = []
+    for piece in pieces:
+        try:
+            found += decode(b"[" + piece + b"]")
+        except ValueError as error:
+            found.append(_unreadable(piece, str(error), union))
+    return found
+
+
+def elements(text: bytes) -> list[bytes] | None:
+    """The elements of a JSON array as texts, however deep or odd they are; None if it is no whole array.
+
+    Reads brackets, commas and strings only, and does not recurse.
+    """
+    found: list[bytes] = []
+    depth, start, end = 0, 0, None
+    for token in _TOKEN.finditer(text):
+        sign = token.group()[:1]
+        if sign in b"[{":
+            if depth == 0 and (sign != b"[" or text[: token.start()].strip()):
+                return None
+            depth += 1
+            start = token.end() if depth == 1 else start
+        elif depth == 0:
+            return None
+        elif sign in b"]}":
+            depth -= 1
+            if depth == 0:
+                end = token.end()
+                break
+        elif sign == b"," and depth == 1:
+            found.append(text[start : token.start()])
+            start = token.end()
+    if end is None or text[end:].strip():
+        return None
+    last = text[start : end - 1]
+    return [*found, last] if found or last.strip() else []
+
+
+def _unreadable(piece: bytes, reason: str, union: Any) -> Unreadable:
+    """`reason` without where in the entry it is: every message is decoded alone."""
+    values = [_scalar(text) for text in elements(piece) or ()]
+    kind = values[0] if values and isinstance(values[0], str) else ""
+    named = dict(zip(_FIELDS[union].get(kind, ()), values[1:], strict=False))
+    task_id, attempt = named.get("task_id"), named.get("attempt")
+    return Unreadable(
+        piece,
+        reason,
+        kind if kind in _FIELDS[union] else "",
+        task_id if isinstance(task_id, str) and is_task_id(task_id) else None,
+        attempt if type(attempt) is int and 1 <= attempt <= MAX_INTEGER else None,
+        _name(named.get("agent_id")),
+        _name(named.get("request_id")),
+    )
+
+
+def _scalar(text: bytes) -> object:
+    """A number or a short text; None for everything else."""
+    if len(text) > 2_000 or text.lstrip()[:1] in (b"[", b"{"):
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except ValueError:
+        return None
+
+
+def _name(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= 1_000 and "\x00" not in value else None

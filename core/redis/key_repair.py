@@ -1,0 +1,101 @@
+"""Keys of the engine that somebody else's value took the place of: set aside, so that the engine's own fits again.
+
+Redis holds only what can be rebuilt from PostgreSQL, so what does not belong there may go.
+"""
+
+from __future__ import annotations
+
+import redis
+
+from taskyard.core.redis.keys import Keys
+from taskyard.core.redis.quarantine import Odd
+from taskyard.core.redis.raw_commands import Script, Wire
+
+FIRST_ODD_MS = 1 << 62  # a stream's entry with such a time got its id from no clock
+SAMPLE_BYTES = 1_000
+_PAGE = 1_000
+_MENDABLE = ("WRONGTYPE", "exhausted the last possible ID", "smaller than the target stream top item")
+
+
+def is_mendable(error: redis.ResponseError) -> bool:
+    """Whether a command was refused for what a key holds."""
+    return any(sign in str(error) for sign in _MENDABLE)
+
+
+class Mender:
+    """Looks through one installation's keys. Raises redis-py's errors."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, wire: Wire, renumber: Script) -> None:
+        self._redis = client
+        self._keys = keys
+        self._wire = wire
+        self._renumber = renumber
+
+    def mend(self) -> list[Odd]:
+        """Removes every key whose type is not that of its name, and makes streams take entries again."""
+        found = []
+        for key in self._redis.scan_iter(f"{self._keys.prefix}*", count=_PAGE):
+            wanted = self._wanted(key)
+            if wanted is None:
+                continue
+            try:
+                found += self._mended(key, wanted)
+            except redis.ResponseError as error:
+                # it changed between two commands: whoever still meets it looks again
+                if not is_mendable(error) and "no such key" not in str(error):
+                    raise
+        return found
+
+    def _mended(self, key: bytes, wanted: str) -> list[Odd]:
+        kind = self._redis.type(key)
+        if kind == wanted.encode():
+            return [self._renumbered(key)] if wanted == "stream" and self._is_full(key) else []
+        return [] if kind == b"none" else [self._removed(key, kind.decode(), wanted)]
+
+    def renumber(self, key: str) -> Odd:
+        """Gives entries of a stream whose ids are no times new ids."""
+        return self._renumbered(key.encode())
+
+    def _wanted(self, key: bytes) -> str | None:
+        """The type that a key of this name has; None if it is none of those that the engine works with."""
+        name = key.decode(errors="replace").removeprefix(self._keys.prefix)
+        return _TYPES.get(name.partition(":")[0] + (":" if ":" in name else ""))
+
+    def _is_full(self, key: bytes) -> bool:
+        info = self._wire.command("XINFO", "STREAM", key)
+        last = dict(zip(info[::2], info[1::2], strict=True))[b"last-generated-id"]
+        return int(last.partition(b"-")[0]) >= FIRST_ODD_MS
+
+    def _renumbered(self, key: bytes) -> Odd:
+        self._renumber(keys=[key, self._keys.nothing], args=[f"{FIRST_ODD_MS}-0"])  # type: ignore[list-item]
+        return Odd("key", self._name(key), "its last entry's id was no time of a server: it got new ids")
+
+    def _removed(self, key: bytes, kind: str, wanted: str) -> Odd:
+        text = b""
+        if kind == "string":
+            text = self._redis.getrange(key, 0, SAMPLE_BYTES - 1)
+        self._redis.delete(key)
+        return Odd("key", self._name(key), f"it held a {kind} and not a {wanted}: it was removed", text)
+
+    def _name(self, key: bytes) -> str:
+        return key.decode(errors="backslashreplace").removeprefix(self._keys.prefix)
+
+
+_TYPES = {
+    "lanes": "set",
+    "due": "zset",
+    "results": "stream",
+    "wake": "stream",
+    "agents": "set",
+    "canary": "string",
+    "epoch": "string",
+    "generation": "string",
+    "quarantine": "stream",
+    "ready:": "zset",
+    "inbox:": "stream",
+    "agent:": "string",
+    "fenced:": "string",
+    "messages:": "stream",
+    "dead:": "stream",
+    "mailboxes": "set",
+}

@@ -1,0 +1,102 @@
+"""The last log lines of all workers and agents, on whatever host: one capped stream in Redis.
+
+Each entry is one line as JSON, secrets taken out by who wrote it (worker.logging.setup). It is gone a day after
+the last line. Lines are lost while Redis is away; the complete log is what the processes write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+import redis
+
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.redis.keys import Keys
+
+LINES_KEPT = 2_000  # about so many
+LINE_LIMIT_BYTES = 4_096
+TTL_SECONDS = 86_400
+LEVELS = ("debug", "info", "warning", "error", "critical")
+_VALUE_LIMITS = (2_500, 800, 200)  # characters of a value in a line that is too long: what is tried in turn
+_LINE = b"l"
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line. `at` is in epoch seconds by the writer's clock; `process` is such as "agent coder-1"."""
+
+    at: float
+    level: str
+    event: str
+    process: str
+    host: str
+    fields: dict[str, Any]
+
+    def encoded(self) -> bytes:
+        """As JSON of at most LINE_LIMIT_BYTES: a longer line has its values cut, or left out if that is not enough."""
+        try:
+            text = orjson.dumps(self, default=str)
+            if len(text) <= LINE_LIMIT_BYTES:
+                return text
+        except TypeError:
+            pass  # a number of more than 64 bits, or text that is no Unicode: as text that can be read
+        for limit in _VALUE_LIMITS:
+            fields = {_cut(name, limit): _cut(value, limit) for name, value in self.fields.items()}
+            text = orjson.dumps(replace(self, event=_cut(self.event, limit), fields=fields))
+            if len(text) <= LINE_LIMIT_BYTES:
+                return text
+        names = _cut(", ".join(self.fields), _VALUE_LIMITS[-1])
+        return orjson.dumps(replace(self, event=_cut(self.event, _VALUE_LIMITS[-1]), fields={"left_out": names}))
+
+
+class RecentLog:
+    """Writes and reads the lines of one installation. Every method raises Unavailable if Redis is away."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._redis = client
+        self._key = keys.log
+
+    def add(self, lines: Sequence[bytes]) -> None:
+        """Adds encoded lines, in one round trip."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for line in lines:
+            pipeline.xadd(self._key, {_LINE: line}, maxlen=LINES_KEPT, approximate=True)
+        pipeline.expire(self._key, TTL_SECONDS)
+        with reaching_redis():
+            pipeline.execute()
+
+    def recent_lines(self, limit: int = 200, level: str = "debug", text: str = "") -> list[LogLine]:
+        """The newest lines of at least this level in which a text occurs, whatever its case; newest first.
+
+        Raises SubmissionError for a level that is none.
+        """
+        if level not in LEVELS:
+            raise refused("level", level, said("one of {names}", names=", ".join(LEVELS)))
+        wanted, least = text.casefold(), LEVELS.index(level)
+        with reaching_redis():
+            entries = self._redis.xrevrange(self._key)
+        lines = [LogLine(**orjson.loads(fields[_LINE])) for _, fields in entries]
+        found = [line for line in lines if _rank(line.level) >= least and _contains(line, wanted)]
+        return sorted(found, key=lambda line: line.at, reverse=True)[:limit]
+
+
+def _rank(level: str) -> int:
+    return LEVELS.index(level) if level in LEVELS else len(LEVELS)
+
+
+def _contains(line: LogLine, wanted: str) -> bool:
+    if not wanted:
+        return True
+    values = (line.event, line.process, line.host, *(f"{name}={value}" for name, value in line.fields.items()))
+    return any(wanted in value.casefold() for value in values)
+
+
+def _cut(value: Any, limit: int) -> str:
+    text = str(value).encode("utf-8", "backslashreplace").decode()
+    # a traceback ends with what matters
+    return text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}"

@@ -1,0 +1,288 @@
+"""Messages between agents, over Redis Streams: delivered at least once, then deleted.
+
+A message that its reader does not acknowledge in time is delivered again, and becomes a dead
+letter when that happened too often. Works with Redis 5.0: no XAUTOCLAIM, no XPENDING IDLE.
+Mailboxes are bounded in messages and bytes, and so are dead letters and the number of mailboxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+import orjson
+import redis
+
+from taskyard.core.clock import Clock
+from taskyard.core.errors import SubmissionError, Unavailable
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import encode_json, refused
+from taskyard.core.redis.connection import MAX_BLOCK_SECONDS, reaching_redis
+from taskyard.core.redis.keys import Keys
+from taskyard.core.redis.message import BODY_LIMIT_BYTES, Message
+
+GROUP = "agent"
+LENGTH_LIMIT = 10_000  # messages that may wait for one agent …
+BOX_LIMIT_BYTES = 64 << 20  # … and what they may take of Redis's memory
+BOXES_LIMIT = 10_000
+DEAD_LETTER_LIMIT = 1_000  # the oldest dead letters go first …
+DEAD_LIMIT_BYTES = 16 << 20  # … also of those of one agent that take more
+IDLE_SECONDS = 60.0
+MAX_DELIVERIES = 5
+NAME_LIMIT = 200
+_PAGE = 100
+_GROUP_IS_GONE = ("NOGROUP", "UNBLOCKED")  # the second: while a read was waiting
+_GROUP_TRIES = 3
+FULL = ("messages", "bytes", "mailboxes")  # what a mailbox may have too many of
+
+_Answer = TypeVar("_Answer")
+
+# Whether a stream takes more memory than it may; measured only where its length allows that.
+OVER = f"""
+local function over(stream, length, limit)
+    return length * {BODY_LIMIT_BYTES} > limit and redis.call('MEMORY', 'USAGE', stream, 'SAMPLES', 0) > limit
+end
+"""
+
+# KEYS stream, mailboxes; ARGV limit of messages, of bytes, of mailboxes, agent, sender, body.
+# A full mailbox refuses: dropping an old message would lose it silently.
+PUT = f"""
+{OVER}
+local length = redis.call('XLEN', KEYS[1])
+if length >= tonumber(ARGV[1]) then return 'messages' end
+if over(KEYS[1], length, tonumber(ARGV[2])) then return 'bytes' end
+if redis.call('SISMEMBER', KEYS[2], ARGV[4]) == 0 then
+    if redis.call('SCARD', KEYS[2]) >= tonumber(ARGV[3]) then return 'mailboxes' end
+    redis.call('SADD', KEYS[2], ARGV[4])
+end
+return redis.call('XADD', KEYS[1], '*', 'from', ARGV[5], 'body', ARGV[6])
+"""
+
+# KEYS stream, dead letters, mailboxes; ARGV group, id, reason, deliveries, limit, limit of bytes, agent.
+# Moves a message unless it was acknowledged meanwhile; of one that is none, what is kept is bounded.
+_BURY = f"""
+{OVER}
+local found = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1]
+if found then
+    local letter = {{'id', ARGV[2], 'reason', ARGV[3], 'deliveries', ARGV[4]}}
+    for at = 1, #found[2], 2 do
+        if found[2][at] == 'from' or found[2][at] == 'body' then
+            letter[#letter + 1] = found[2][at]
+            letter[#letter + 1] = string.sub(found[2][at + 1], 1, {BODY_LIMIT_BYTES})
+        end
+        if #letter >= 10 then break end
+    end
+    redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[5], '*', unpack(letter))
+    redis.call('SADD', KEYS[3], ARGV[7])
+    local length = redis.call('XLEN', KEYS[2])
+    while length > 1 and over(KEYS[2], length, tonumber(ARGV[6])) do
+        length = length - math.ceil(length / 8)
+        redis.call('XTRIM', KEYS[2], 'MAXLEN', length)
+    end
+end
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
+return redis.call('XDEL', KEYS[1], ARGV[2])
+"""
+
+
+def at_once(command: Callable[[], _Answer]) -> _Answer:
+    """What `command` returns."""
+    return command()
+
+
+class Mailbox:
+    """Sends messages to any agent and reads those for `agent`.
+
+    Several readers may share one mailbox. Every method raises Unavailable if Redis is away. `mending` runs
+    commands, and again once a key that held something else was set aside.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: Keys,
+        agent: str,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        max_deliveries: int = MAX_DELIVERIES,
+        length_limit: int = LENGTH_LIMIT,
+        bytes_limit: int = BOX_LIMIT_BYTES,
+        clock: Clock | None = None,
+        mending: Callable[[Callable[[], Any]], Any] = at_once,
+    ) -> None:
+        self._redis = client
+        self._keys = keys
+        self._agent = agent_name("agent", agent)
+        self._stream = keys.messages(agent)
+        self._dead = keys.dead_letters(agent)
+        self._idle_milliseconds = round(idle_seconds * 1000)
+        self._max_deliveries = max_deliveries
+        self._length_limit, self._bytes_limit = length_limit, bytes_limit
+        self._mending = mending
+        self._clock = clock or Clock()
+        self._send = client.register_script(PUT)
+        self._bury = client.register_script(_BURY)
+
+    def send(self, sender: str, to: str, body: Any) -> str:
+        """Puts JSON-able `body` into the mailbox of agent `to`; returns the message's id.
+
+        Raises SubmissionError for a body that JSON can't hold or above BODY_LIMIT_BYTES, and
+        Unavailable if the mailbox is full. If the answer is lost, the message may have been sent.
+        """
+        text = encode_json("body", body, BODY_LIMIT_BYTES)
+        keys = [self._keys.messages(agent_name("to", to)), self._keys.mailboxes]
+        limits = [self._length_limit, self._bytes_limit, BOXES_LIMIT]
+        arguments = [*limits, to, agent_name("sender", sender), text]
+        with reaching_redis():
+            message_id = self._mending(lambda: self._send(keys=keys, args=arguments)).decode()
+        if message_id in FULL:
+            raise Unavailable(full_text(message_id, to, self._length_limit, self._bytes_limit))
+        return message_id
+
+    def is_empty(self) -> bool:
+        """Whether there is no message, neither unread nor in anybody's hands; the quickest question."""
+        with reaching_redis():
+            return self._mending(lambda: self._redis.xlen(self._stream)) == 0
+
+    def receive(
+        self, block_seconds: float = 0.0, count: int = 10, held: Collection[str] = frozenset()
+    ) -> list[Message]:
+        """Up to `count` messages; waits at most `block_seconds` for the first.
+
+        Those that came back unacknowledged after the idle time go first, without those that are still `held`
+        (by id). Acknowledge each once it is dealt with.
+        """
+        deadline = self._clock.monotonic() + block_seconds
+        while True:
+            left = deadline - self._clock.monotonic()
+            with reaching_redis():
+                read = partial(self._collected_by_group, count, min(left, MAX_BLOCK_SECONDS), held)
+                messages = self._mending(read)
+            if messages or left <= 0:
+                return messages
+
+    def ack(self, message: Message) -> bool:
+        """Deletes a message that was dealt with; False if it had been given up or acknowledged before."""
+        return self.ack_all([message.id]) == 1
+
+    def ack_all(self, message_ids: Collection[str]) -> int:
+        """Deletes messages by their ids; returns how many were there."""
+        with reaching_redis():
+            pipeline = self._redis.pipeline(transaction=True)  # XACK alone would leave them in the stream
+            pipeline.xack(self._stream, GROUP, *message_ids)
+            pipeline.xdel(self._stream, *message_ids)
+            return int(pipeline.execute()[1])
+
+    def give_back(self, messages: Mapping[str, int]) -> None:
+        """Has messages, deliveries by id, delivered again at once, as if their idle time were over."""
+        with reaching_redis():
+            for message_id, deliveries in messages.items():
+                idle = {"idle": self._idle_milliseconds, "retrycount": deliveries, "justid": True}
+                self._redis.xclaim(self._stream, GROUP, self._agent, 0, [message_id], **idle)
+
+    def _collected_by_group(self, count: int, block_seconds: float, held: Collection[str]) -> list[Message]:
+        """Reads; makes the group when there is none, because it is new or was wiped with Redis."""
+        for _ in range(_GROUP_TRIES):
+            try:
+                return self._collected(count, block_seconds, held)
+            except redis.ResponseError as error:
+                if not str(error).startswith(_GROUP_IS_GONE):
+                    raise
+            self._create_group()
+        raise Unavailable(
+            said(
+                "Redis lost the mailbox of agent {agent} {tries} times in a row",
+                agent=self._agent,
+                tries=_GROUP_TRIES,
+            )
+        )
+
+    def _create_group(self) -> None:
+        try:
+            # From the start, so that what was sent before the group existed is read too.
+            self._redis.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
+        except redis.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):  # another reader was quicker
+                raise
+
+    def _collected(self, count: int, block_seconds: float, held: Collection[str]) -> list[Message]:
+        messages = self._redelivered(count, held)
+        if len(messages) < count:
+            # Redis takes BLOCK 0 for "for ever".
+            block = None if messages or block_seconds <= 0 else max(1, int(block_seconds * 1000))
+            reply = self._redis.xreadgroup(
+                GROUP, self._agent, {self._stream: ">"}, count=count - len(messages), block=block
+            )
+            entries = reply[0][1] if reply else []
+            messages += self._parsed((entry_id, fields, 1) for entry_id, fields in entries)
+        return messages
+
+    def _redelivered(self, count: int, held: Collection[str]) -> list[Message]:
+        """Takes over messages that were delivered too long ago; gives up those delivered too often."""
+        overdue: dict[bytes, int] = {}
+        start = "-"
+        while len(overdue) < count:
+            page = self._redis.xpending_range(self._stream, GROUP, min=start, max="+", count=_PAGE)
+            for entry in page:
+                if entry["time_since_delivered"] < self._idle_milliseconds or entry["message_id"].decode() in held:
+                    continue
+                if entry["times_delivered"] >= self._max_deliveries:
+                    reason = f"delivered {entry['times_delivered']} times and never acknowledged"
+                    self._give_up(entry["message_id"], reason, entry["times_delivered"])
+                elif len(overdue) < count:
+                    overdue[entry["message_id"]] = entry["times_delivered"] + 1
+            if len(page) < _PAGE:
+                break
+            start = next_id(page[-1]["message_id"])
+        if not overdue:
+            return []
+        # The idle time again: of two readers only the first takes a message over.
+        claimed = self._redis.xclaim(self._stream, GROUP, self._agent, self._idle_milliseconds, list(overdue))
+        return self._parsed((entry_id, fields, overdue[entry_id]) for entry_id, fields in claimed if entry_id)
+
+    def _parsed(self, entries: Iterable[tuple[bytes, Mapping[bytes, bytes], int]]) -> list[Message]:
+        messages = []
+        for entry_id, fields, deliveries in entries:
+            try:
+                body, sender = parsed(fields)
+            except (KeyError, ValueError, SubmissionError) as error:
+                self._give_up(entry_id, f"malformed: {type(error).__name__}", deliveries)
+                continue
+            messages.append(Message(entry_id.decode(), sender, body, deliveries))
+        return messages
+
+    def _give_up(self, entry_id: bytes, reason: str, deliveries: int) -> None:
+        arguments = [GROUP, entry_id, reason, deliveries, DEAD_LETTER_LIMIT, DEAD_LIMIT_BYTES, self._agent]
+        self._bury(keys=[self._stream, self._dead, self._keys.mailboxes], args=arguments)
+
+
+def parsed(fields: Mapping[bytes, bytes]) -> tuple[Any, str]:
+    """Body and sender of an entry; raises KeyError, ValueError or SubmissionError if it is no message."""
+    text = fields[b"body"]
+    if len(text) > BODY_LIMIT_BYTES:
+        raise ValueError("above the limit")
+    return orjson.loads(text), agent_name("sender", fields[b"from"].decode())
+
+
+def full_text(what: str, agent: str, length_limit: int, bytes_limit: int) -> str:
+    """Why a mailbox takes no more; `what` is one of FULL."""
+    if what == "messages":
+        return said("the mailbox of agent {to} is full: {count} messages wait", to=agent, count=length_limit)
+    if what == "bytes":
+        size = bytes_limit >> 20
+        return said("the mailbox of agent {to} is full: its messages take more than {size} MiB", to=agent, size=size)
+    return said("agent {to} gets no mailbox: there are {count}, as many as may be", to=agent, count=BOXES_LIMIT)
+
+
+def next_id(entry_id: bytes) -> str:
+    """The least id of an entry that is greater."""
+    milliseconds, sequence = entry_id.decode().split("-")
+    return f"{milliseconds}-{int(sequence) + 1}"
+
+
+def agent_name(field: str, value: object) -> str:
+    """The name of an agent; raises SubmissionError for what can't be one."""
+    if not isinstance(value, str) or not 1 <= len(value) <= NAME_LIMIT or not value.isprintable():
+        raise refused(field, value, said("a name of 1 to {limit} printable characters", limit=NAME_LIMIT))
+    return value

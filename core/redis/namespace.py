@@ -1,0 +1,229 @@
+"""One namespace of a Redis server: how every command of the engine reaches it, and what everybody may ask of it.
+
+A key that holds somebody else's value is set aside on the way (core.redis.key_repair), and the command runs again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import redis
+
+from taskyard.core.models import Lane
+from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.redis.key_repair import Mender, is_mendable
+from taskyard.core.redis.keys import Keys
+from taskyard.core.redis.mailbox import Mailbox
+from taskyard.core.redis.mailbox_admin import PostOffice
+from taskyard.core.redis.quarantine import Odd, Quarantine
+from taskyard.core.redis.raw_commands import Script, Wire
+from taskyard.core.redis.stream_reading import Entry, read_streams
+
+SCRIPTS_DIR = Path(__file__).resolve().parent / "lua"
+MENDING_TRIES = 5  # somebody may spoil a key again meanwhile
+ODD_LIMIT = 1_000  # kept for `take_odd`
+MEMBER_LIMIT_BYTES = 4_000  # of a member of a sorted set; also in look.lua
+DUE = "due"
+_READY = "ready:"
+_Answer = TypeVar("_Answer")
+
+
+class Member(NamedTuple):
+    """A member of a sorted set, as it was seen. `place` is the set: "due", or "ready:" and a lane."""
+
+    place: str
+    text: bytes
+    score: bytes
+
+    @property
+    def task_id(self) -> str:
+        """The id of the task that it stands for; anything, if it stands for none."""
+        return (self.text.partition(b"|")[0] if self.place == DUE else self.text).decode(errors="replace")
+
+
+class QueueBase:
+    """See Queue. `policy_of(queue)` names a queue's placement policy, which decides the order in its lanes."""
+
+    def __init__(self, client: redis.Redis, namespace: str, policy_of: Callable[[str], str]) -> None:
+        self.redis = client
+        self.keys = Keys(namespace)
+        self._policy_of = policy_of
+        self._wire = Wire(client.connection_pool)
+        self._scripts = {path.stem: Script(self._wire, path.read_text()) for path in SCRIPTS_DIR.glob("*.lua")}
+        self.quarantine = Quarantine(client, self.keys, self._scripts["quarantine"])
+        self._mender = Mender(client, self.keys, self._wire, self._scripts["renumber"])
+        self._odd: deque[Odd] = deque(maxlen=ODD_LIMIT)
+        self._database = ""  # which one the leader that this is leads
+
+    def mailbox(self, agent: str) -> Mailbox:
+        """The messages for an agent of this name."""
+        return Mailbox(self.redis, self.keys, agent, mending=self._mending)
+
+    @property
+    def post_office(self) -> PostOffice:
+        """All mailboxes, for operators."""
+        return PostOffice(self.redis, self.keys, self._mending)
+
+    def results_length(self) -> int:
+        """How many reports the leader has not consumed; raises Unavailable."""
+        with reaching_redis():
+            return int(self._mending(lambda: self.redis.xlen(self.keys.results)))
+
+    def epoch(self) -> int | None:
+        """The term that this Redis knows of; None if it knows none."""
+        known = self._mending(lambda: self.redis.get(self.keys.epoch))
+        return int(known) if known is not None and known.isdigit() else None
+
+    def ping(self) -> None:
+        """Raises Unavailable if the server does not answer."""
+        with reaching_redis():
+            self.redis.ping()
+
+    def run_id(self) -> str:
+        """Which start of the server this is; a restart from an old snapshot shows here."""
+        return str(self.redis.info("server")["run_id"])
+
+    def place(self, lane: Lane, task_id: str) -> tuple[int | None, int]:
+        """How many tasks of its lane are before this one (None: it is not in it), and how many are in the lane.
+
+        Raises Unavailable.
+        """
+        name = self.keys.ready(str(lane))
+        with reaching_redis():
+            pipeline = self.redis.pipeline(transaction=False)
+            pipeline.zrank(name, task_id)
+            pipeline.zcard(name)
+            before, count = pipeline.execute()
+        return before, int(count)
+
+    def server_info(self) -> dict[str, Any]:
+        """What the server says of itself (INFO); raises Unavailable."""
+        with reaching_redis():
+            return dict(self.redis.info())
+
+    def depths(self) -> dict[Lane, int]:
+        """How many tasks are ready in each lane."""
+        lanes = self._lanes(self._mending(lambda: self.redis.smembers(self.keys.lanes)))
+
+        def counted() -> list[int]:
+            pipeline = self.redis.pipeline(transaction=False)
+            for lane in lanes:
+                pipeline.zcard(self.keys.ready(str(lane)))
+            return pipeline.execute()
+
+        return dict(zip(lanes, self._mending(counted), strict=True))
+
+    def leftovers(self) -> dict[str, int]:
+        """What is there that idle engines don't have: entries of results and inboxes, waiting tasks; by name."""
+        inboxes = list(self.redis.scan_iter(f"{self.keys.inbox('')}*", count=1000))
+        return {
+            "results": int(self.redis.xlen(self.keys.results)),
+            "inbox entries": sum(int(self.redis.xlen(inbox)) for inbox in inboxes),
+            "ready tasks": sum(self.depths().values()),
+            "due tasks": int(self.redis.zcard(self.keys.due)),
+        }
+
+    # sorted sets, member by member
+
+    def sorted_sets(self, cursor: int) -> tuple[int, list[str]]:
+        """Some of the sets that order tasks, and where to go on: 0, where it also begins, is the end.
+
+        What is not named after a lane is removed.
+        """
+        cursor, names = self.redis.scan(cursor, match=f"{self.keys.ready('')}*", count=1_000)
+        found = []
+        for name in names:
+            lane = name.removeprefix(self.keys.ready("").encode())
+            try:
+                found.append(f"{_READY}{Lane.parse(lane.decode())}")
+            except ValueError as error:
+                self.set_aside([Odd("key", name.removeprefix(self.keys.prefix.encode()).decode(errors="replace"),
+                                    str(error), lane)])  # fmt: skip
+                self.redis.delete(name)
+        return cursor, found
+
+    def members(self, place: str, cursor: bytes, count: int) -> tuple[bytes, list[Member]]:
+        """About so many members of a set, and where to go on: b"0", where it also begins, is the end."""
+        arguments = [cursor, count, MEMBER_LIMIT_BYTES]
+        cursor, flat, large = self._run("members", [f"{self.keys.prefix}{place}"], arguments)
+        self.set_aside(Odd("member", place, "too large", text) for text in large)
+        values = iter(flat)
+        return cursor, [Member(place, text, score) for text, score in zip(values, values, strict=True)]
+
+    def drop(self, members: Iterable[Member]) -> int:
+        """Removes members, if they are still as they were seen; returns how many."""
+        arguments: dict[str, list[bytes]] = {}
+        for member in members:
+            arguments.setdefault(member.place, []).extend((member.score, member.text))
+        return sum(int(self._run("drop", [f"{self.keys.prefix}{place}"], given)) for place, given in arguments.items())
+
+    # what does not belong there
+
+    def set_aside(self, odd: Iterable[Odd]) -> None:
+        """Puts what can't be processed into the quarantine; `take_odd` tells of it."""
+        items = list(odd)
+        if items:
+            self.quarantine.add(items)
+            self._odd += items
+
+    def take_odd(self) -> list[Odd]:
+        """What was set aside since the last call."""
+        return [self._odd.popleft() for _ in range(len(self._odd))]
+
+    # ours
+
+    def _names(self, *names: str) -> list[str]:
+        return [f"{self.keys.prefix}{name}" if name != "heartbeat" else f"{self.keys.prefix}agent" for name in names]
+
+    def _read(self, streams: Mapping[str, bytes], block_ms: int | None, count: int) -> list[list[Entry]]:
+        """(entry id, payload) of each stream, in the order of the streams."""
+        found, odd = self._mending(lambda: read_streams(self._wire, streams, block_ms, count))
+        if odd:
+            self.set_aside(self._mending(lambda: [self._mender.renumber(name) for name in odd]))
+        return found
+
+    def _run(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        """Runs a script; each can be repeated."""
+        return self._mending(lambda: self._scripts[name](keys, arguments))
+
+    def _mending(self, command: Callable[[], _Answer]) -> _Answer:
+        """What `command` returns; if a key holds what it should not, again after that was set aside.
+
+        A pipeline is made inside of `command`: it has no commands left once it was executed.
+        """
+        for _ in range(MENDING_TRIES):
+            try:
+                return command()
+            except redis.ResponseError as error:
+                if not is_mendable(error):
+                    raise
+            self.set_aside(self._mender.mend())
+        return command()
+
+    def _lanes(self, names: Iterable[bytes]) -> list[Lane]:
+        """Lanes by their names; what is none leaves the set of lanes, with its tasks."""
+        lanes = []
+        for name in names:
+            try:
+                lanes.append(Lane.parse(name.decode()))
+            except ValueError as error:
+                self.set_aside([Odd("member", "lanes", str(error), name)])
+                self._forget(self.keys.lanes, name, self.keys.ready("").encode() + name)
+        return lanes
+
+    def _agent(self, agent_id: bytes, beat: bytes) -> str | None:
+        """An agent's id; one that is no text is forgotten with its heartbeat."""
+        try:
+            return agent_id.decode()
+        except ValueError as error:
+            self.set_aside([Odd("heartbeat", "agents", str(error), agent_id + b" " + beat)])
+            self._forget(self.keys.agents, agent_id, self.keys.heartbeat("").encode() + agent_id)
+            return None
+
+    def _forget(self, members: str, member: str | bytes, key: str | bytes) -> None:
+        """Takes a member out of a set, with the key that it stands for."""
+        self._mending(lambda: self.redis.srem(members, member))
+        self.redis.delete(key)

@@ -1,0 +1,71 @@
+"""Redis commands of the hot paths, sent on redis-py's connections without its client's layers.
+
+A script costs 28 µs of CPU this way and 67 µs through the client (redis-py 8.0, hiredis, Unix
+socket), and a task on its way takes six commands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+from redis.exceptions import NoScriptError, ResponseError
+
+
+class Wire:
+    """As many connections as threads use it at a time; each belongs to `pool`, which closes them."""
+
+    def __init__(self, pool: redis.ConnectionPool) -> None:
+        self._pool = pool
+        self._idle: list[Any] = []  # the last one back goes first; append and pop are atomic
+        self._process = os.getpid()
+
+    def command(self, *words: Any) -> Any:
+        """Sends one command and returns its raw answer; raises redis-py's errors. Never sends it twice."""
+        connection = self._take()
+        try:
+            connection.send_command(*words)
+            answer = connection.read_response()
+        except ResponseError:  # the connection is as it was, or was given up (core.redis.connection)
+            self._idle.append(connection)
+            raise
+        except BaseException:
+            connection.disconnect()  # an answer that was not read must not meet the next command
+            self._idle.append(connection)
+            raise
+        self._idle.append(connection)
+        return answer
+
+    def _take(self) -> Any:
+        if self._process != os.getpid():  # forked: the connections are the parent's
+            self._idle, self._process = [], os.getpid()
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            return self._pool.make_connection()
+        try:
+            is_unusable = connection.is_connected and (connection.is_outdated or connection.can_read(timeout=0))
+        except (redis.ConnectionError, redis.TimeoutError, OSError):
+            is_unusable = True
+        if is_unusable:  # the server closed it while it was idle, or is not what it was
+            connection.disconnect()
+        return connection
+
+
+class Script:
+    """A Lua script that the server runs by its digest, and gets once if it does not know it."""
+
+    def __init__(self, wire: Wire, text: str) -> None:
+        self._wire = wire
+        self._text = text
+        self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    def __call__(self, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
+        """Runs it; raises redis-py's errors."""
+        try:
+            return self._wire.command("EVALSHA", self._digest, len(keys), *keys, *args)
+        except NoScriptError:
+            return self._wire.command("EVAL", self._text, len(keys), *keys, *args)

@@ -1,0 +1,139 @@
+"""Reading TASKYARD_REDIS_URL: what it may hold, checked before anything connects. No error shows a password."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+import redis
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
+
+from taskyard.core.i18n import said
+
+SCHEMES = ("redis", "rediss", "unix")
+MIN_SOCKET_TIMEOUT_SECONDS = 3.0  # a blocking read of 2 s must return before
+_ANYWHERE = frozenset(
+    {"db", "username", "password", "client_name", "socket_timeout", "socket_connect_timeout", "health_check_interval",
+     "max_connections", "timeout"}
+)  # fmt: skip
+_TCP = frozenset({"socket_keepalive"})
+_TLS = frozenset(
+    {"ssl_keyfile", "ssl_certfile", "ssl_password", "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_ca_data",
+     "ssl_check_hostname", "ssl_min_version", "ssl_ciphers"}
+)  # fmt: skip
+# How a program talks to its client library: ours decides that itself.
+_LIBRARY = frozenset(
+    {"decode_responses", "protocol", "encoding", "encoding_errors", "retry_on_timeout", "retry_on_error",
+     "legacy_responses", "socket_read_size"}
+)  # fmt: skip
+_KNOWN = {
+    "redis": _ANYWHERE | _TCP,
+    "rediss": _ANYWHERE | _TCP | _TLS,
+    "unix": _ANYWHERE,
+}
+_CLASSES: Mapping[str, type[Any]] = {
+    "redis": Connection,
+    "rediss": SSLConnection,
+    "unix": UnixDomainSocketConnection,
+}
+
+_UNREADABLE = said("the host or the port can't be read: are special characters of the password percent-encoded?")
+_SEVERAL = said(
+    "several hosts are not supported, expected the URL of one server, or of a name that follows the primary"
+)
+
+
+def connection_options(url: str) -> dict[str, Any]:
+    """redis-py's options of a connection to `url`, with `connection_class`; raises ValueError with one line.
+
+    Options that say how a program talks to its client library (decode_responses, protocol …) have no effect.
+    """
+    parts = _split(url)
+    for name, _ in parse_qsl(parts.query, keep_blank_values=True):
+        if name not in _KNOWN[parts.scheme] | _LIBRARY:
+            if name in _TLS:
+                raise ValueError(said("the option {name} needs a URL that starts with rediss://", name=repr(name)))
+            names = ", ".join(sorted(_KNOWN[parts.scheme]))
+            raise ValueError(said("unknown option {name}, expected one of {names}", name=repr(name), names=names))
+    try:
+        options = parse_url(url)
+    except ValueError as error:
+        raise ValueError(_explained(error)) from None
+    options = {name: value for name, value in options.items() if name not in _LIBRARY}
+    options["connection_class"] = _CLASSES[parts.scheme]
+    _check_values(options)
+    return options
+
+
+def passwords(url: str) -> set[str]:
+    """Every password in the URL, as it is written and as it is meant."""
+    try:
+        parts = urlsplit(url)
+        found = {parts.password or ""}
+    except ValueError:
+        return set()
+    for pair in parts.query.split("&"):
+        name, _, value = pair.partition("=")
+        if name in ("password", "ssl_password", "sslpassword"):
+            found.add(value)
+    return {form for text in found if text for form in (text, unquote(text))}
+
+
+def _split(url: str) -> SplitResult:
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
+    if any(word in scheme for word in ("sentinel", "cluster")):
+        raise ValueError(
+            said(
+                "Sentinel and Cluster are not supported, expected the URL of one server, "
+                "or of a name that follows the primary"
+            )
+        )
+    if scheme not in SCHEMES:
+        raise ValueError(said("expected a URL that starts with redis://, rediss:// or unix://"))
+    try:
+        parts = urlsplit(url)
+        if "," in parts.netloc.rpartition("@")[2]:
+            raise ValueError(_SEVERAL)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(_SEVERAL if _SEVERAL in error.args else _UNREADABLE) from None
+    if scheme == "unix" and not parts.path.strip("/"):
+        raise ValueError(said("expected the path of a socket, as in unix:///run/redis.sock"))
+    if scheme == "unix" and host:
+        raise ValueError(said("expected three slashes before the path of the socket, as in unix:///run/redis.sock"))
+    database = parts.path.strip("/")
+    if scheme != "unix" and database and not (database.isascii() and database.isdigit()):
+        raise ValueError(said("the path is not accepted, expected the number of a database, as in redis://host/0"))
+    if parts.fragment:
+        raise ValueError(_UNREADABLE)
+    return parts
+
+
+def _explained(error: ValueError) -> str:
+    text = str(error)
+    if text.startswith("Invalid value for '"):
+        return said("the value of the option {name} is not accepted", name=repr(text.split("'")[1]))
+    return _UNREADABLE
+
+
+def _check_values(options: dict[str, Any]) -> None:
+    least = {
+        "socket_timeout": MIN_SOCKET_TIMEOUT_SECONDS,
+        "socket_connect_timeout": 0.001,
+        "timeout": 0.001,
+        "max_connections": 1,
+        "db": 0,
+        "health_check_interval": 0,
+    }
+    for name, bound in least.items():
+        if name in options and not bound <= options[name] < 1e9:
+            raise ValueError(
+                said("the option {name} is not accepted, expected {least} or more", name=repr(name), least=f"{bound:g}")
+            )
+    chosen = {name: value for name, value in options.items() if name not in ("connection_class", "max_connections")}
+    chosen.pop("timeout", None)
+    try:
+        options["connection_class"](**chosen)  # does not connect
+    except (TypeError, ValueError, redis.RedisError) as error:
+        raise ValueError(said("an option is not accepted: {reason}", reason=" ".join(str(error).split()))) from None

@@ -1,0 +1,164 @@
+"""Reads a report from the roll-ups, all of it as of one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.postgres.database import Transaction, queries
+from taskyard.core.postgres.store import history
+from taskyard.core.postgres.store.history import Filter, Point
+from taskyard.core.postgres.store.rollups import DAY, LEVELS, MINUTE
+from taskyard.core.reports.data.build import (
+    AgentRuns,
+    Facts,
+    Load,
+    Peak,
+    Presence,
+    Side,
+    aligned,
+    build,
+    moment,
+    unit_for,
+)
+from taskyard.core.reports.data.report import FailureLine, Report, Scope
+from taskyard.core.telemetry.histogram import Histogram
+
+MOST_FAILURES = 50  # groups in a report
+MOST_UNITS = 12_000  # of a level that the peak is looked for in: eight days of minutes
+LONGEST_SECONDS = 3 * 366 * 86_400.0
+
+
+def gather(tx: Transaction, since: float, until: float, queue: str | None = None, type: str | None = None) -> Report:
+    """The report of a range (epoch seconds), of one queue or type or of all.
+
+    Must be the first thing in its transaction, which it makes read-only. The range is brought to
+    whole minutes, or to whole units of what is still kept of it, and ends with the last whole one that is
+    over. Raises SubmissionError for a range that makes no sense.
+    """
+    tx.rows(queries("reports")["snapshot"], {})
+    oldest, now = _held(tx)
+    if not 0 <= since < until:
+        raise refused("until", until, said("a time after the range's beginning, {since}", since=since))
+    if until - since > LONGEST_SECONDS:
+        raise refused("since", since, said("a time at most three years before the range's end"))
+    if since >= now:
+        raise refused("since", since, said("a time in the past"))
+    until = min(until, now)
+    unit = unit_for(since - (until - since), oldest)
+    since, until = aligned(since, until, unit)
+    step = max(history.step_for(until - since), unit)
+    only = Filter(queue, type)
+    side = _side(tx, since, until, step, only)
+    before = _side(tx, since - (until - since), since, DAY, only)  # as a whole: the coarser the cheaper
+    parameters = _parameters(tx, since, until, DAY, only)
+    failures, left_out = _failures(tx, parameters, sorted(side.types) if queue or type else None)
+    return build(
+        Facts(
+            scope=Scope(queue, type),
+            made_at=now,
+            step_seconds=step,
+            unit_seconds=unit,
+            now=side,
+            before=before,
+            first_led=_first_led(tx),
+            agents=[AgentRuns(*row) for row in tx.rows(queries("reports")["agents"], parameters)],
+            presence=_presence(tx, since, until),
+            failures=_with_attempts_before(tx, failures, _parameters(tx, before.since, before.until, DAY, only)),
+            failures_left_out=left_out,
+            peaks=_peaks(tx, since, until, only),
+        )
+    )
+
+
+def _held(tx: Transaction) -> tuple[dict[int, float | None], float]:
+    rows = tx.rows(queries("reports")["held"], {"levels": list(LEVELS)})
+    return {level: oldest for level, oldest, _ in rows}, float(rows[0][2])
+
+
+def _side(tx: Transaction, since: float, until: float, step: int, only: Filter) -> Side:
+    whole = _parameters(tx, since, until, DAY, only)
+    return Side(
+        since=since,
+        until=until,
+        points=history.series(tx, since, until, step, only, whole_steps=False),
+        types=_types(tx, whole),
+        loads=[Load(*row) for row in tx.rows(queries("reports")["loads"], _parameters(tx, since, until, step, only))],
+        led_minutes=int(tx.rows(queries("reports")["led_minutes"], whole)[0][0]),
+    )
+
+
+def _parameters(tx: Transaction, since: float, until: float, step: int, only: Filter) -> dict[str, Any]:
+    range_ = history.range_parameters(tx, since, until, step, whole_steps=False)
+    return {**range_, "queue": only.queue, "type": only.type}
+
+
+def _types(tx: Transaction, parameters: Mapping[str, Any]) -> dict[str, Point]:
+    found = {}
+    for type_, *counts, cpu, wait, run, total in tx.rows(queries("reports")["types"], parameters):
+        found[type_] = Point(0.0, *counts, cpu, {}, *(Histogram({}, seconds) for seconds in (wait, run, total)))
+    for type_, measure, buckets, counts in tx.rows(queries("reports")["type_histograms"], parameters):
+        point = found[type_]
+        (point.wait, point.run, point.total)[measure - 1].merge_counts(dict(zip(buckets, counts, strict=True)))
+    return found
+
+
+def _presence(tx: Transaction, since: float, until: float) -> dict[str, Presence]:
+    rows = tx.rows(queries("reports")["presence"], {"since": since, "until": until})
+    return {name: Presence(slots, slot_seconds) for name, slots, slot_seconds in rows}
+
+
+def _first_led(tx: Transaction) -> float | None:
+    """When a leader was first seen at work, as exactly as is still known.
+
+    What a coarse unit has fewer of than minutes is taken to be missing at its beginning.
+    """
+    found: float | None = None
+    coarser = 0
+    oldest = {
+        level: (at, count) for level, at, count in tx.rows(queries("reports")["first_led"], {"levels": list(LEVELS)})
+    }
+    for level in sorted(oldest, reverse=True):
+        at, count = oldest[level]
+        begin = at + max(0, level - count * MINUTE)
+        if found is not None and at // coarser * coarser > found // coarser * coarser:
+            break
+        found, coarser = begin, level
+    return found
+
+
+def _peaks(tx: Transaction, since: float, until: float, only: Filter) -> list[Peak]:
+    parameters = {"every_level": list(LEVELS), "since": since, "until": until, "most": MOST_UNITS}
+    parameters |= {"queue": only.queue, "type": only.type}
+    return [Peak(*row) for row in tx.rows(queries("reports")["peaks"], parameters)]
+
+
+def _failures(
+    tx: Transaction, parameters: Mapping[str, Any], types: Sequence[str] | None
+) -> tuple[list[FailureLine], int]:
+    """The groups with most failed attempts, and how many more there are."""
+    rows = tx.rows(queries("reports")["failures"], {**parameters, "types": types, "limit": MOST_FAILURES})
+    lines = [
+        FailureLine(fingerprint, type_, error_class, message, attempts, 0, tasks, first, last, is_muted)
+        for fingerprint, type_, error_class, message, attempts, tasks, first, last, is_muted, _ in rows
+    ]
+    return lines, (rows[0][-1] - len(rows) if rows else 0)
+
+
+def _with_attempts_before(
+    tx: Transaction, lines: Sequence[FailureLine], parameters: Mapping[str, Any]
+) -> list[FailureLine]:
+    fingerprints = [line.fingerprint for line in lines]
+    before = dict(tx.rows(queries("reports")["failures_of"], {**parameters, "fingerprints": fingerprints}))  # type: ignore[arg-type]
+    return [
+        replace(
+            line,
+            attempts_before=before.get(line.fingerprint, 0),
+            first_seen=moment(line.first_seen.timestamp()),
+            last_seen=moment(line.last_seen.timestamp()),
+        )
+        for line in lines
+    ]

@@ -1,0 +1,213 @@
+"""A performance report as data: what happened in a period, beside the period directly before it.
+
+Shares are from 0 to 1, durations in seconds, moments aware and in UTC. None stands for what nobody
+can know: the success rate of no tasks, the utilisation of an agent that nobody watched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from taskyard.core.telemetry.histogram import Histogram
+
+TARGET_SECONDS = 0.1  # a task that waited no longer was scheduled in time
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a report is about; None: all."""
+
+    queue: str | None = None
+    type: str | None = None
+
+    @property
+    def is_all(self) -> bool:
+        return self.queue is None and self.type is None
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Durations in seconds: how many there were, their mean, and percentiles to 5 % (core.telemetry.histogram)."""
+
+    count: int
+    mean: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+    @classmethod
+    def of(cls, histogram: Histogram) -> Times:
+        p50, p95, p99 = (histogram.percentile(percent) for percent in (50, 95, 99))
+        return cls(histogram.count, histogram.mean, p50, p95, p99)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What happened to tasks, and how long it took.
+
+    `failed` tasks ended so; `retried` counts attempts that failed and were followed by another.
+    `success_rate` is the share of completed tasks among those that completed or failed. `in_time` is
+    the share of starts that waited at most TARGET_SECONDS, from ready to started.
+    """
+
+    submitted: int
+    completed: int
+    failed: int
+    retried: int
+    timed_out: int
+    cancelled: int
+    cpu_seconds: float
+    success_rate: float | None
+    in_time: float | None
+    wait: Times
+    run: Times
+    total: Times
+
+    @property
+    def failed_attempts(self) -> int:
+        return self.failed + self.retried
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.submitted or self.completed or self.failed or self.retried or self.cancelled)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A stretch of time as a whole.
+
+    `availability` is the share of its minutes in which a leading worker was seen at work, of those
+    that are over and came after the first such minute ever. `utilisation` is the mean share of all
+    agents' slots that were busy, whatever the scope.
+    """
+
+    since: datetime
+    until: datetime
+    counts: Counts
+    completed_per_minute: float
+    availability: float | None
+    utilisation: float | None
+
+    @property
+    def seconds(self) -> float:
+        return (self.until - self.since).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a period that began at `at` and lasted `seconds`."""
+
+    at: datetime
+    seconds: float
+    counts: Counts
+    utilisation: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TypeLine:
+    """One task type, in the period and in the one before."""
+
+    type: str
+    counts: Counts
+    before: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLine:
+    """How one agent, by its name, did with tasks of the scope.
+
+    `success_rate` is of attempts. `utilisation` is the mean share of its slots that tasks of the scope kept busy
+    while it was there.
+    """
+
+    agent: str
+    completed: int
+    failed_attempts: int
+    timed_out: int
+    run_seconds: float
+    mean_run: float | None
+    success_rate: float | None
+    slots: int | None
+    utilisation: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureLine:
+    """Failures that are probably the same one; `first_seen` and `last_seen` are of all time."""
+
+    fingerprint: str
+    type: str
+    error_class: str
+    message: str
+    attempts: int
+    attempts_before: int
+    tasks: int
+    first_seen: datetime
+    last_seen: datetime
+    is_muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How much was done, and how much more could be.
+
+    The peak is the busiest unit of `peak_unit_seconds` that is on record: a minute of the last 8 days,
+    as long as minutes are kept, or a longer unit before. `full_per_minute` is an estimate: what would be
+    completed at full utilisation with the same mix of tasks, from the minutes in which a leader was seen at
+    work; None when only a part of all tasks is looked at.
+    """
+
+    peak_per_minute: float | None
+    peak_at: datetime | None
+    peak_unit_seconds: int
+    mean_per_minute: float
+    headroom: float | None
+    full_per_minute: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything. `steps` cover the period without gaps; types, agents and failures have the busiest first."""
+
+    scope: Scope
+    made_at: datetime
+    now: Period
+    before: Period
+    step_seconds: int
+    unit_seconds: int
+    steps: tuple[Step, ...]
+    types: tuple[TypeLine, ...]
+    agents: tuple[AgentLine, ...]
+    failures: tuple[FailureLine, ...]
+    failures_left_out: int
+    error_classes: tuple[tuple[str, int, int], ...]  # class, failed attempts, those before
+    capacity: Capacity
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing happened in the period."""
+        return self.now.counts.is_empty
+
+    def as_json(self) -> bytes:
+        """The report as a JSON document, moments in ISO 8601."""
+        return orjson.dumps(self, option=orjson.OPT_INDENT_2)
+
+
+def change(now: float | None, before: float | None) -> float | None:
+    """The growth from before to now as a share of before; None if there was nothing to grow from."""
+    return (now - before) / before if now is not None and before else None
+
+
+def slowest(lines: tuple[TypeLine, ...]) -> list[TypeLine]:
+    """The types that ran, the one with the longest p95 first."""
+    ran = [line for line in lines if line.counts.run.p95 is not None]
+    return sorted(ran, key=lambda line: (-(line.counts.run.p95 or 0.0), line.type))
+
+
+def most_failing(lines: tuple[TypeLine, ...]) -> list[TypeLine]:
+    """The types with failed attempts, the one with most first."""
+    failing = [line for line in lines if line.counts.failed_attempts]
+    return sorted(failing, key=lambda line: (-line.counts.failed_attempts, line.type))

@@ -1,0 +1,4 @@
+"""Reports as files: every format from the same tables.
+
+May import: reports.data.
+"""

@@ -1,0 +1,114 @@
+"""What a report says of itself: what it is about, and how its figures were measured."""
+
+from __future__ import annotations
+
+from taskyard.core.i18n import N_
+from taskyard.core.postgres.store.rollups import MINUTE
+from taskyard.core.reports.data.report import Report
+from taskyard.core.reports.render.wording import Wording
+
+
+def title(report: Report, words: Wording) -> str:
+    return words(N_("Performance report"))
+
+
+def range_line(report: Report, words: Wording) -> str:
+    """The period in one line."""
+    return words(
+        N_("{since} to {until} ({zone}), {length}"),
+        since=words.moment(report.now.since),
+        until=words.moment(report.now.until),
+        zone=words.zone_name(report.now.until),
+        length=words.duration(report.now.seconds),
+    )
+
+
+def scope_line(report: Report, words: Wording) -> str:
+    """What tasks it is about, in one line."""
+    scope = report.scope
+    if scope.queue is not None and scope.type is not None:
+        return words(N_("Tasks of type {type} in queue {queue}"), type=scope.type, queue=scope.queue)
+    if scope.queue is not None:
+        return words(N_("Tasks in queue {queue}"), queue=scope.queue)
+    if scope.type is not None:
+        return words(N_("Tasks of type {type}"), type=scope.type)
+    return words(N_("All tasks"))
+
+
+def empty_line(words: Wording) -> str:
+    return words(N_("Nothing happened in this time: no task was submitted, run or cancelled."))
+
+
+def notes(report: Report, words: Wording) -> list[tuple[str, str]]:
+    """(heading, text) of everything that is worth knowing about the figures."""
+    before = words(
+        N_("{since} to {until}, directly before and as long"),
+        since=words.moment(report.before.since),
+        until=words.moment(report.before.until),
+    )
+    found = [
+        (words(N_("Period")), range_line(report, words)),
+        (words(N_("Period before")), before),
+        (words(N_("Tasks")), scope_line(report, words)),
+        (words(N_("Made")), f"{words.moment(report.made_at)} {words.zone_name(report.made_at)}"),
+    ]
+    if report.is_empty:
+        found.append((words(N_("Nothing to report")), empty_line(words)))
+    if report.unit_seconds > MINUTE:
+        text = words(
+            N_("Of times so long ago only units of {unit} are kept, so the period was brought to whole ones."),
+            unit=words.duration(report.unit_seconds),
+        )
+        found.append((words(N_("Whole units")), text))
+    found += [(words(heading), words(text)) for heading, text in _METHODS]
+    if report.scope.queue is not None:
+        found.append((words(N_("Groups of failures")), words(_BY_TYPE)))
+    if report.failures_left_out:
+        text = words(N_("{count} rarer groups are left out."), count=report.failures_left_out)
+        found.append((words(N_("Groups of failures")), text))
+    return found
+
+
+_BY_TYPE = N_(
+    "They are not counted by queue: those of the types that this queue had are listed, with their failures in all"
+    " queues."
+)
+_METHODS = (
+    (
+        N_("Success rate"),
+        N_("Completed tasks among those that completed or failed. Retries and cancelled tasks do not count."),
+    ),
+    (
+        N_("Percentiles"),
+        N_("From histograms with a relative error of at most 5 %. Means, counts and sums are exact."),
+    ),
+    (
+        N_("Scheduled within 100 ms"),
+        N_("The share of starts that came at most 100 ms after the task was ready, to the 5 % of the histograms."),
+    ),
+    (
+        N_("Availability"),
+        N_(
+            "The share of minutes in which a leading worker was seen at work: it leads only while PostgreSQL keeps its"
+            " lock, and looks every 10 seconds. Minutes before the first such one ever do not count. To within a minute"
+            " for each restart or change of the leader."
+        ),
+    ),
+    (
+        N_("Utilisation"),
+        N_(
+            "The mean share of agents' slots that were busy, sampled every 10 seconds by the leader while the agents"
+            " were there. For a queue or a type an agent's share is divided by run time."
+        ),
+    ),
+    (N_("Reliability"), N_("The share of an agent's attempts that succeeded.")),
+    (
+        N_("Capacity"),
+        N_(
+            "The peak is the busiest unit on record: of the minutes of the period's last 8 days, as long as minutes are"
+            " kept, and of longer units before. What would be completed at"
+            " full use is the mean of the minutes with a leader, divided by the utilisation: an estimate for the same"
+            " mix of tasks."
+        ),
+    ),
+)

@@ -1,0 +1,67 @@
+"""Axes of charts: ticks at round numbers and at round times (pure)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime, timedelta, tzinfo
+
+from taskyard.core.reports.render.wording import Kind, Wording
+
+TICKS_WANTED = 5
+TIME_TICKS_MOST = 8
+FLOORS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.995, 0.999)
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_TIME_STEPS = (
+    *(_MINUTE * n for n in (1, 2, 5, 10, 15, 30)),
+    *(_HOUR * n for n in (1, 2, 3, 6, 12)),
+    *(_DAY * n for n in (1, 2, 7, 14, 28, 56, 112, 224)),
+)
+
+
+def ticks(most: float, wanted: int = TICKS_WANTED, *, whole: bool = False) -> list[float]:
+    """Round numbers from 0 to `most` or a little more; steps are 1, 2 or 5 times a power of ten, whole on demand.
+
+    After Heckbert, "Nice numbers for graph labels", Graphics Gems, 1990.
+    """
+    if not most > 0 or not math.isfinite(most):
+        return [0.0, 1.0]
+    rough = most / wanted
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
+    if whole:
+        step = max(1.0, step)
+    return [step * number for number in range(math.ceil(most / step - 1e-9) + 1)]
+
+
+def floor_of(shares: Iterable[float | None]) -> float:
+    """Where the axis of shares that are near to all begins: at a round share below the least."""
+    least = min((share for share in shares if share is not None), default=0.0)
+    return max((floor for floor in FLOORS if floor < least), default=0.0)
+
+
+def time_ticks(since: datetime, until: datetime, zone: tzinfo) -> list[tuple[datetime, str]]:
+    """Round moments of the zone's clock within a range, with their labels."""
+    seconds = (until - since).total_seconds()
+    step = next((step for step in _TIME_STEPS if seconds / step <= TIME_TICKS_MOST), _TIME_STEPS[-1])
+    local = since.astimezone(zone)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    if step > _DAY:  # the same ticks wherever the range begins
+        midnight -= timedelta(days=midnight.toordinal() % (step // _DAY))
+    shape = "%m-%d" if step >= _DAY else "%H:%M" if seconds <= 1.5 * _DAY else "%m-%d %H:%M"
+    found = []
+    # by the clock on the wall, so that midnight stays midnight when it is put forward
+    for number in range(math.ceil(((until - midnight).total_seconds() + _HOUR) / step) + 1):
+        at = midnight + timedelta(seconds=number * step)
+        if since <= at <= until:
+            found.append((at, at.strftime(shape)))
+    return found
+
+
+def tick_label(value: float, kind: Kind, words: Wording) -> str:
+    """A number on an axis."""
+    if kind is Kind.SHARE:
+        return f"{100 * value:.6g}%"
+    if kind is Kind.SECONDS:
+        return words.duration(value) if value else "0"
+    return f"{value:,.10g}"

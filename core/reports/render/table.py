@@ -1,0 +1,46 @@
+"""One table of a report, for any format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from taskyard.core.reports.render.wording import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name in files, its heading in the report's language, what its values are."""
+
+    name: str
+    title: str
+    kind: Kind = Kind.NUMBER
+
+    @property
+    def heading(self) -> str:
+        """The heading where values are raw numbers: it names their unit."""
+        return f"{self.title} (s)" if self.kind is Kind.SECONDS else self.title
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its name in files, its title in the report's language, raw values in rows."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    def column(self, name: str) -> tuple[Any, ...]:
+        """The values of one column."""
+        position = self.position(name)
+        return tuple(row[position] for row in self.rows)
+
+    def position(self, name: str) -> int:
+        return [column.name for column in self.columns].index(name)
+
+    def without(self, *names: str) -> Table:
+        """The table without some of its columns."""
+        kept = [i for i, column in enumerate(self.columns) if column.name not in names]
+        rows = tuple(tuple(row[i] for i in kept) for row in self.rows)
+        return Table(self.name, self.title, tuple(self.columns[i] for i in kept), rows)

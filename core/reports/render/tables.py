@@ -1,0 +1,264 @@
+"""A report as tables, the same for every format: names, headings and raw values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from taskyard.core.i18n import N_
+from taskyard.core.postgres.store.rollups import MINUTE
+from taskyard.core.reports.data.report import Counts, Period, Report, Times, change
+from taskyard.core.reports.render.notes import notes
+from taskyard.core.reports.render.table import Column, Table
+from taskyard.core.reports.render.wording import Kind, Wording
+
+
+def tables(report: Report, words: Wording) -> list[Table]:
+    """All tables of a report."""
+    return [
+        _totals(report, words),
+        _service(report, words),
+        _durations(report, words),
+        _over_time(report, words),
+        _types(report, words),
+        _agents(report, words),
+        _failures(report, words),
+        _error_classes(report, words),
+        _capacity(report, words),
+        _about(report, words),
+    ]
+
+
+def _columns(words: Wording, *columns: tuple[str, str] | tuple[str, str, Kind]) -> tuple[Column, ...]:
+    return tuple(Column(name, words(title), *kind) for name, title, *kind in columns)
+
+
+def _totals(report: Report, words: Wording) -> Table:
+    now, before = report.now, report.before
+
+    def values(period: Period) -> list[tuple[str, float]]:
+        counts = period.counts
+        return [
+            (N_("Submitted tasks"), counts.submitted),
+            (N_("Completed tasks"), counts.completed),
+            (N_("Failed tasks"), counts.failed),
+            (N_("Cancelled tasks"), counts.cancelled),
+            (N_("Retried attempts"), counts.retried),
+            (N_("Timed-out attempts"), counts.timed_out),
+            (N_("Completed tasks a minute"), period.completed_per_minute),
+            (N_("CPU seconds"), counts.cpu_seconds),
+        ]
+
+    columns = _columns(
+        words,
+        ("what", N_("What"), Kind.TEXT),
+        ("now", N_("This period")),
+        ("before", N_("Period before")),
+        ("change", N_("Change"), Kind.CHANGE),
+    )
+    rows = tuple(
+        (words(name), new, old, change(new, old))
+        for (name, new), (_, old) in zip(values(now), values(before), strict=True)
+    )
+    return Table("totals", words(N_("Totals")), columns, rows)
+
+
+def _service(report: Report, words: Wording) -> Table:
+    now, before = report.now, report.before
+    lines = (
+        (N_("Success rate of tasks"), now.counts.success_rate, before.counts.success_rate),
+        (N_("Scheduled within 100 ms"), now.counts.in_time, before.counts.in_time),
+        (N_("Availability"), now.availability, before.availability),
+        (N_("Utilisation of agents"), now.utilisation, before.utilisation),
+    )
+    columns = _columns(
+        words,
+        ("what", N_("What"), Kind.TEXT),
+        ("now", N_("This period"), Kind.SHARE),
+        ("before", N_("Period before"), Kind.SHARE),
+        ("change", N_("Change"), Kind.POINTS),
+    )
+    rows = tuple((words(name), new, old, None if new is None or old is None else new - old) for name, new, old in lines)
+    return Table("service_level", words(N_("Service level")), columns, rows)
+
+
+def _durations(report: Report, words: Wording) -> Table:
+    now, before = report.now.counts, report.before.counts
+    lines = (
+        (N_("Waiting, from ready to started"), now.wait, before.wait),
+        (N_("Running, from started to ended"), now.run, before.run),
+        (N_("Total, from submitted to ended"), now.total, before.total),
+    )
+    columns = _columns(
+        words,
+        ("what", N_("What"), Kind.TEXT),
+        ("count", N_("Measured")),
+        ("mean", N_("Mean"), Kind.SECONDS),
+        ("p50", N_("p50"), Kind.SECONDS),
+        ("p95", N_("p95"), Kind.SECONDS),
+        ("p99", N_("p99"), Kind.SECONDS),
+        ("p50_before", N_("p50 before"), Kind.SECONDS),
+        ("p95_before", N_("p95 before"), Kind.SECONDS),
+        ("p99_before", N_("p99 before"), Kind.SECONDS),
+    )
+    rows = tuple((words(name), new.count, new.mean, *_percentiles(new), *_percentiles(old)) for name, new, old in lines)
+    return Table("durations", words(N_("Durations")), columns, rows)
+
+
+_COUNT_COLUMNS = (
+    ("submitted", N_("Submitted")),
+    ("completed", N_("Completed")),
+    ("failed", N_("Failed")),
+    ("retried", N_("Retried")),
+    ("timed_out", N_("Timed out")),
+    ("cancelled", N_("Cancelled")),
+    ("success_rate", N_("Success rate"), Kind.SHARE),
+)
+_TIME_COLUMNS = (
+    ("in_time", N_("Within 100 ms"), Kind.SHARE),
+    ("wait_p50", N_("Wait p50"), Kind.SECONDS),
+    ("wait_p95", N_("Wait p95"), Kind.SECONDS),
+    ("wait_p99", N_("Wait p99"), Kind.SECONDS),
+    ("run_p50", N_("Run p50"), Kind.SECONDS),
+    ("run_p95", N_("Run p95"), Kind.SECONDS),
+    ("run_p99", N_("Run p99"), Kind.SECONDS),
+    ("total_p50", N_("Total p50"), Kind.SECONDS),
+    ("total_p95", N_("Total p95"), Kind.SECONDS),
+    ("total_p99", N_("Total p99"), Kind.SECONDS),
+)
+
+
+def _measured(counts: Counts) -> Iterator[Any]:
+    """The values of _COUNT_COLUMNS and _TIME_COLUMNS."""
+    yield from (counts.submitted, counts.completed, counts.failed, counts.retried, counts.timed_out, counts.cancelled)
+    yield from (counts.success_rate, counts.in_time)
+    for times in (counts.wait, counts.run, counts.total):
+        yield from _percentiles(times)
+
+
+def _percentiles(times: Times) -> tuple[float | None, ...]:
+    return times.p50, times.p95, times.p99
+
+
+def _over_time(report: Report, words: Wording) -> Table:
+    columns = _columns(
+        words,
+        ("at", N_("From"), Kind.MOMENT),
+        ("seconds", N_("Length"), Kind.SECONDS),
+        ("submitted_per_minute", N_("Submitted a minute")),
+        ("completed_per_minute", N_("Completed a minute")),
+        *_COUNT_COLUMNS,
+        *_TIME_COLUMNS,
+        ("utilisation", N_("Utilisation"), Kind.SHARE),
+    )
+    rows = tuple(
+        (
+            step.at,
+            step.seconds,
+            step.counts.submitted / step.seconds * MINUTE,
+            step.counts.completed / step.seconds * MINUTE,
+            *_measured(step.counts),
+            step.utilisation,
+        )
+        for step in report.steps
+    )
+    return Table("over_time", words(N_("Over time")), columns, rows)
+
+
+def _types(report: Report, words: Wording) -> Table:
+    columns = _columns(
+        words,
+        ("type", N_("Type"), Kind.TEXT),
+        *_COUNT_COLUMNS,
+        *_TIME_COLUMNS,
+        ("completed_before", N_("Completed before")),
+        ("success_rate_before", N_("Success rate before"), Kind.SHARE),
+        ("run_p95_before", N_("Run p95 before"), Kind.SECONDS),
+    )
+    rows = tuple(
+        (
+            line.type,
+            *_measured(line.counts),
+            line.before.completed,
+            line.before.success_rate,
+            line.before.run.p95,
+        )
+        for line in report.types
+    )
+    return Table("types", words(N_("Task types")), columns, rows)
+
+
+def _agents(report: Report, words: Wording) -> Table:
+    columns = _columns(
+        words,
+        ("agent", N_("Agent"), Kind.TEXT),
+        ("completed", N_("Completed")),
+        ("failed_attempts", N_("Failed attempts")),
+        ("timed_out", N_("Timed out")),
+        ("success_rate", N_("Reliability"), Kind.SHARE),
+        ("mean_run", N_("Mean run time"), Kind.SECONDS),
+        ("run_seconds", N_("Run time"), Kind.SECONDS),
+        ("slots", N_("Slots")),
+        ("utilisation", N_("Utilisation"), Kind.SHARE),
+    )
+    rows = tuple(tuple(getattr(line, column.name) for column in columns) for line in report.agents)
+    return Table("agents", words(N_("Agents")), columns, rows)
+
+
+def _failures(report: Report, words: Wording) -> Table:
+    columns = _columns(
+        words,
+        ("type", N_("Type"), Kind.TEXT),
+        ("error_class", N_("Error class"), Kind.TEXT),
+        ("message", N_("Latest message"), Kind.TEXT),
+        ("attempts", N_("Failed attempts")),
+        ("attempts_before", N_("Attempts before")),
+        ("tasks", N_("Failed tasks")),
+        ("first_seen", N_("First seen"), Kind.MOMENT),
+        ("last_seen", N_("Last seen"), Kind.MOMENT),
+        ("muted", N_("Muted"), Kind.TEXT),
+        ("fingerprint", N_("Fingerprint"), Kind.TEXT),
+    )
+    rows = tuple(
+        (
+            *(getattr(line, column.name) for column in columns[:8]),
+            words(N_("yes")) if line.is_muted else "",
+            line.fingerprint,
+        )
+        for line in report.failures
+    )
+    return Table("failures", words(N_("Failures")), columns, rows)
+
+
+def _error_classes(report: Report, words: Wording) -> Table:
+    columns = _columns(
+        words,
+        ("error_class", N_("Error class"), Kind.TEXT),
+        ("attempts", N_("Failed attempts")),
+        ("attempts_before", N_("Attempts before")),
+        ("change", N_("Change"), Kind.CHANGE),
+    )
+    rows = tuple((name, now, before, change(now, before)) for name, now, before in report.error_classes)
+    return Table("error_classes", words(N_("Error classes")), columns, rows)
+
+
+def _capacity(report: Report, words: Wording) -> Table:
+    found = report.capacity
+    columns = _columns(
+        words,
+        ("peak_per_minute", N_("Peak, completed a minute")),
+        ("peak_at", N_("Peak at"), Kind.MOMENT),
+        ("peak_unit_seconds", N_("Measured over"), Kind.SECONDS),
+        ("mean_per_minute", N_("Mean, completed a minute")),
+        ("headroom", N_("Head-room of slots"), Kind.SHARE),
+        ("full_per_minute", N_("Completed a minute if fully used, estimated")),
+    )
+    return Table(
+        "capacity", words(N_("Capacity")), columns, (tuple(getattr(found, column.name) for column in columns),)
+    )
+
+
+def _about(report: Report, words: Wording) -> Table:
+    columns = _columns(words, ("what", N_("What"), Kind.TEXT), ("value", N_("Value"), Kind.TEXT))
+    rows: Sequence[tuple[str, str]] = notes(report, words)
+    return Table("about", words(N_("About this report")), columns, tuple(rows))

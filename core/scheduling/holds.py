@@ -1,0 +1,105 @@
+"""What operators hold back: a queue, a task type or an agent, paused or draining (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from taskyard.core.i18n import N_, Said, said
+from taskyard.core.models import Lane
+
+
+class HoldKind(StrEnum):
+    """What can be held; an agent by its name, whatever its boot."""
+
+    QUEUE = "queue"
+    TYPE = "type"
+    AGENT = "agent"
+
+
+class HoldMode(StrEnum):
+    """Paused: accepted, but not started. Draining: no new ones are accepted, what is there is worked off.
+
+    An agent gets nothing new in both; a draining one also hands back what it has not started.
+    """
+
+    PAUSED = "paused"
+    DRAINING = "draining"
+
+
+_NAMED = {
+    HoldKind.QUEUE: N_("queue {name}"),
+    HoldKind.TYPE: N_("type {name}"),
+    HoldKind.AGENT: N_("agent {name}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One of them, who did it, why and when."""
+
+    kind: HoldKind
+    name: str
+    mode: HoldMode
+    actor: str
+    reason: str
+    since: datetime
+
+    def __str__(self) -> str:
+        return str(self.said)
+
+    @property
+    def said(self) -> Said:
+        """It in one line."""
+        text = said(
+            "{held} is {mode} by {actor} since {since}",
+            held=said(_NAMED[self.kind], name=self.name),
+            mode=self.mode,
+            actor=self.actor,
+            since=f"{self.since:%Y-%m-%d %H:%M:%S %Z}",
+        )
+        return said("{text}: {reason}", text=text, reason=self.reason) if self.reason else text
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind.value,
+            "name": self.name,
+            "mode": self.mode.value,
+            "actor": self.actor,
+            "reason": self.reason,
+            "since": self.since.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """All that are in force."""
+
+    by_name: Mapping[tuple[HoldKind, str], Hold] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, holds: Iterable[Hold]) -> Holds:
+        return cls({(hold.kind, hold.name): hold for hold in holds})
+
+    def of_lane(self, lane: Lane) -> Hold | None:
+        """What keeps the tasks of a lane from being started."""
+        for key in ((HoldKind.QUEUE, lane.queue), (HoldKind.TYPE, lane.type)):
+            hold = self.by_name.get(key)
+            if hold is not None and hold.mode is HoldMode.PAUSED:
+                return hold
+        return None
+
+    def of_agent(self, name: str) -> Hold | None:
+        """What keeps an agent from getting work."""
+        return self.by_name.get((HoldKind.AGENT, name))
+
+    def against(self, queue: str, task_type: str) -> Hold | None:
+        """What keeps new tasks of a queue and type from being accepted."""
+        for key in ((HoldKind.QUEUE, queue), (HoldKind.TYPE, task_type)):
+            hold = self.by_name.get(key)
+            if hold is not None and hold.mode is HoldMode.DRAINING:
+                return hold
+        return None

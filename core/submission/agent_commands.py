@@ -1,0 +1,27 @@
+"""What operators do to agents beside holding them (core.postgres.store.holds)."""
+
+from __future__ import annotations
+
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.postgres.database import Database, queries
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import reaching_redis
+
+
+def restart_agent(database: Database, queue: Queue, name: str, actor: str, reason: str) -> list[str]:
+    """Asks every present boot of an agent to restart, with an audit row; returns their ids.
+
+    It drains as on SIGTERM: what runs finishes within the grace period, the rest goes back without
+    burning an attempt. Then its pool replaces the process. Raises SubmissionError if no boot of that
+    name is present, and Unavailable if one of the servers is away: nothing is recorded then.
+    """
+    with database.transaction() as tx:
+        rows = tx.rows(queries("agents")["restart_agent"], {"name": name, "actor": actor, "reason": reason})
+        if not rows:
+            raise refused("agent", name, said("the name of an agent that is present"))
+        ids = [row[0] for row in rows]
+        with reaching_redis():
+            for agent_id in ids:
+                queue.send_restart(agent_id)
+    return ids

@@ -1,0 +1,229 @@
+"""One operation on many tasks: a list of them, or everything that matches a filter.
+
+It goes in batches, each a transaction of its own, so that a tick never waits long for a row and a
+stop loses nothing. Each task is changed like a single one, under the same guard; doing the same
+again is harmless.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from taskyard.core.errors import Busy, Unavailable
+from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.i18n import either, said
+from taskyard.core.payload.encode import refused
+from taskyard.core.postgres.database import Database, DriverTransaction
+from taskyard.core.postgres.store import commands, search
+from taskyard.core.postgres.store.search import Matching
+from taskyard.core.states import Priority, TaskState
+from taskyard.core.submission.commands import Operators, check_task_ids
+from taskyard.core.submission.validate import check_priority
+
+BATCH_SIZE = 500
+REASON_LIMIT = 500  # characters
+IDS_LIMIT = 100_000
+TRIES = 5  # of a batch that met a deadlock
+PAUSE_SECONDS = 0.05
+
+
+class Action(StrEnum):
+    CANCEL = "cancel"
+    RETRY = "retry"
+    PRIORITY = "priority"
+
+
+_ALLOWED: dict[Action, frozenset[TaskState]] = {
+    Action.CANCEL: commands.CANCELLABLE,
+    Action.RETRY: commands.RETRYABLE,
+    Action.PRIORITY: commands.REPRIORITISABLE,
+}
+Progress = Callable[[int, int, int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What is done, by whom and why; `priority` is the new one. Raises SubmissionError, which names the field."""
+
+    action: Action
+    actor: str
+    reason: str
+    priority: str | None = None
+
+    def __post_init__(self) -> None:
+        check_reason(self.reason)
+        if self.action is Action.PRIORITY:
+            check_priority(self.priority)
+        elif self.priority is not None:
+            raise refused("priority", self.priority, said("none: {action} does not change it", action=self.action))
+
+    def narrowed(self, only: TaskFilter) -> TaskFilter:
+        """The filter with the states that allow this; raises SubmissionError if it asks for none of them."""
+        allowed = _ALLOWED[self.action]
+        states = tuple(state for state in TaskState if state in allowed and state in (only.states or allowed))
+        if not states:
+            names = either(state for state in TaskState if state in allowed)
+            raise refused(
+                "states",
+                ", ".join(only.states),
+                said("{states}, the only ones that {action} is for", states=names, action=self.action),
+            )
+        if self.action is not Action.PRIORITY:
+            return replace(only, states=states)
+        level = Priority(check_priority(self.priority))
+        others = tuple(other for other in Priority if other is not level and other in (only.priorities or Priority))
+        if not others:
+            raise refused("priorities", level.label, said("another one than the tasks are to get"))
+        return replace(only, states=states, priorities=others)
+
+
+@dataclass(frozen=True, slots=True)
+class BulkResult:
+    """What became of it: tasks `done`, `skipped` since their states or parents did not allow it, and `dependants`,
+    which were cancelled because they waited for one of them; `is_stopped` if it was ended before all were done."""
+
+    id: str
+    done: int
+    skipped: int
+    dependants: int
+    is_stopped: bool
+
+
+def check_reason(reason: object) -> str:
+    """The reason of an operation on many tasks; raises SubmissionError if it is none."""
+    if not isinstance(reason, str) or not reason.strip() or len(reason) > REASON_LIMIT or "\x00" in reason:
+        raise refused("reason", reason, said("why, as a text of 1 to {limit} characters", limit=REASON_LIMIT))
+    return reason
+
+
+def preview(tx: DriverTransaction, operation: Operation, only: TaskFilter, *, budget_seconds: float = 2.0) -> Matching:
+    """How many tasks `run_matching` would change; raises SubmissionError, Busy or Unavailable."""
+    narrowed, can_start = operation.narrowed(only), operation.action is Action.RETRY
+    return search.count_matching(tx, narrowed, can_start=can_start, budget_seconds=budget_seconds)
+
+
+class Bulk:
+    """Runs operations on many tasks."""
+
+    def __init__(self, database: Database, operators: Operators) -> None:
+        self._database = database
+        self._operators = operators
+
+    def run_matching(
+        self,
+        operation: Operation,
+        only: TaskFilter,
+        *,
+        matching: Matching | None = None,
+        progress: Progress | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> BulkResult:
+        """Does it to everything that matches, but to nothing that was submitted after the preview `matching`.
+
+        `progress(done, skipped, total)` and `should_stop()` are called between batches; total is what
+        was counted before. Raises SubmissionError, Busy or Unavailable.
+        """
+        narrowed = operation.narrowed(only)
+        if matching is None:
+            with self._database.transaction() as tx:
+                matching = preview(tx, operation, only)
+        fixed = _fixed(narrowed, matching.as_of)
+        target = {"filter": fixed.as_json()}
+        return self._run(operation, self._matching(fixed, operation), target, matching.count, progress, should_stop)
+
+    def run_listed(
+        self,
+        operation: Operation,
+        task_ids: Sequence[str],
+        *,
+        progress: Progress | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> BulkResult:
+        """Does it to these tasks; those that don't exist are skipped. Raises SubmissionError, Busy or Unavailable."""
+        if len(task_ids) > IDS_LIMIT:
+            raise refused("tasks", len(task_ids), said("at most {limit} ids: a filter is for more", limit=IDS_LIMIT))
+        ids = sorted(set(check_task_ids(task_ids)))
+        batches = (ids[start : start + BATCH_SIZE] for start in range(0, len(ids), BATCH_SIZE))
+        return self._run(operation, batches, {"tasks": len(ids)}, len(ids), progress, should_stop)
+
+    # ours
+
+    def _matching(self, only: TaskFilter, operation: Operation) -> Iterator[list[str]]:
+        """Ids in batches, the oldest first; an empty one while none is found for a while."""
+        can_start = operation.action is Action.RETRY
+        position = None
+        while True:
+            with self._database.transaction() as tx:
+                ids, position = search.next_ids(tx, only, after=position, limit=BATCH_SIZE, can_start=can_start)
+            yield ids
+            if position is None:
+                return
+
+    def _run(
+        self,
+        operation: Operation,
+        batches: Iterator[list[str]],
+        target: dict[str, Any],
+        total: int,
+        progress: Progress | None,
+        should_stop: Callable[[], bool],
+    ) -> BulkResult:
+        counts = {"done": 0, "skipped": 0, "dependants": 0}
+        detail = {"bulk": str(uuid.uuid4()), "action": operation.action.value, "priority": operation.priority, **target}
+        detail["reason"] = operation.reason
+        self._note("bulk_started", operation.actor, {**detail, "total": total})
+        ended = "completed"
+        try:
+            for ids in batches:
+                if ids:
+                    done, dependants = self._change(operation, ids)
+                    counts["done"] += done
+                    counts["skipped"] += len(ids) - done
+                    counts["dependants"] += dependants
+                if progress is not None:
+                    progress(counts["done"], counts["skipped"], total)
+                if should_stop():
+                    ended = "stopped"
+                    break
+        except BaseException:
+            with suppress(Unavailable):  # what ended it is what the caller has to learn
+                self._note("bulk_finished", operation.actor, {**detail, **counts, "ended": "interrupted"})
+            raise
+        self._note("bulk_finished", operation.actor, {**detail, **counts, "ended": ended})
+        return BulkResult(str(detail["bulk"]), **counts, is_stopped=ended == "stopped")
+
+    def _change(self, operation: Operation, ids: list[str]) -> tuple[int, int]:
+        """One batch; (how many were changed, how many dependants besides). A deadlock is worth another try."""
+        for _ in range(TRIES - 1):
+            try:
+                return self._change_once(operation, ids)
+            except Busy as error:
+                if error.is_locked:  # that was waited for already
+                    raise
+            time.sleep(PAUSE_SECONDS)
+        return self._change_once(operation, ids)
+
+    def _change_once(self, operation: Operation, ids: list[str]) -> tuple[int, int]:
+        who = {"actor": operation.actor, "reason": operation.reason}
+        if operation.action is Action.CANCEL:
+            return self._operators.cancel_many(ids, **who)
+        if operation.action is Action.RETRY:
+            return self._operators.retry_many(ids, **who), 0
+        return self._operators.reprioritise_many(ids, str(operation.priority), **who), 0
+
+    def _note(self, event: str, actor: str, detail: dict[str, Any]) -> None:
+        with self._database.transaction() as tx:
+            commands.note_bulk(tx, event, actor, {name: value for name, value in detail.items() if value is not None})
+
+
+def _fixed(only: TaskFilter, as_of: datetime) -> TaskFilter:
+    """The filter with its ages as times, and nothing that was submitted after `as_of`."""
+    since, until = only.span(as_of)
+    return replace(only, since=since, until=min(until or as_of, as_of))

@@ -1,0 +1,237 @@
+"""Files of many tasks, CSV or JSON lines, read into rows (pure).
+
+A row is a mapping of `submit`'s arguments. In CSV every cell is text: what a cell means is up to its column,
+and for `input.<field>` up to the type's model (`core.submission.bulk_rows`). An empty cell is no value.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from taskyard.core.errors import SubmissionError
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.payload.json_literals import read_json
+
+MAX_ROWS = 50_000
+MAX_CELL_CHARACTERS = 1 << 20
+FIELDS = (
+    "type",
+    "input",
+    "title",
+    "priority",
+    "queue",
+    "timeout_seconds",
+    "delay_seconds",
+    "run_at",
+    "requires",
+    "idempotency_key",
+    "max_attempts",
+)
+INPUT_PREFIX = "input."
+DELIMITERS = (",", ";", "\t", "|")
+KNOWN = said("one of {names} or input.<field>", names=", ".join(FIELDS))
+_BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"))
+_BOMS_16 = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+
+csv.field_size_limit(MAX_CELL_CHARACTERS)  # the module's own limit is less than an input may be long
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One task as the file has it; `number` is the spreadsheet's row or the line. `is_text` if it is from CSV."""
+
+    number: int
+    values: dict[str, Any]
+    is_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """What is wrong with a row: the field, its value on one line, and what was expected."""
+
+    row: int
+    field: str
+    value: str
+    expected: str
+
+    @classmethod
+    def of(cls, row: int, error: SubmissionError) -> RowProblem:
+        """The problem that an error tells."""
+        value = error.value if isinstance(error.value, str) else repr(error.value)
+        return cls(row, error.field, value[:200].encode("utf-8", "replace").decode(), error.expected)
+
+
+@dataclass(frozen=True, slots=True)
+class BulkFile:
+    """What a file holds: the rows that can be read, and what can't be; `digest` is of its content."""
+
+    digest: str
+    rows: tuple[Row, ...]
+    problems: tuple[RowProblem, ...]
+
+
+def read_file(content: bytes, name: str = "") -> BulkFile:
+    """The rows of a file; its format is told by the name's ending, or else by how it begins.
+
+    Raises SubmissionError if the file as a whole can't be read: not text, no known or doubled columns, nothing
+    in it, or more than MAX_ROWS rows.
+    """
+    text = decoded(content)
+    if not text.strip():
+        raise refused("file", name, said("rows: it is empty"))
+    rows: list[Row] = []
+    problems: list[RowProblem] = []
+    for found in _json_lines(text) if _is_json(text, name) else _csv_rows(text):
+        if isinstance(found, Row):
+            rows.append(found)
+        else:
+            problems.append(found)
+        if len(rows) + len(problems) > MAX_ROWS:
+            raise refused("file", name, said("at most {limit:,} rows: split it", limit=MAX_ROWS))
+    if not rows and not problems:
+        raise refused("file", name, said("rows below the header"))
+    return BulkFile(hashlib.blake2b(content, digest_size=16).hexdigest(), tuple(rows), tuple(problems))
+
+
+def decoded(content: bytes) -> str:
+    """The text of a file in UTF-8, or in UTF-16 or UTF-32 if it says so; raises SubmissionError."""
+    encoding, begin = _encoding(content)
+    try:
+        text = content[begin:].decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, begin + error.start) + 1
+        expected = said(
+            "text in UTF-8: line {line} has bytes that are not ({reason}). Save it as CSV UTF-8",
+            line=line,
+            reason=error.reason,
+        )
+        raise refused("file", content[begin + error.start :][:20], expected) from None
+    at = text.find("\x00")
+    if at >= 0:
+        line = text.count("\n", 0, at) + 1
+        raise refused(
+            "file", text[max(0, at - 20) : at + 20], said("text without NUL characters: line {line} has one", line=line)
+        )
+    return text.removeprefix("\ufeff")
+
+
+def _encoding(content: bytes) -> tuple[str, int]:
+    """The encoding by its byte order mark and that mark's length; without one UTF-8, unless every other byte is 0."""
+    for mark, encoding in _BOMS:
+        if content.startswith(mark):
+            return encoding, 0 if encoding == "utf-32" else len(mark)
+    for mark, encoding in _BOMS_16:
+        if content.startswith(mark):
+            return encoding, len(mark)
+    head = content[:64]
+    if len(head) >= 4 and not len(content) % 2:
+        if not any(head[1::2]) and all(head[::2]):
+            return "utf-16-le", 0
+        if not any(head[::2]) and all(head[1::2]):
+            return "utf-16-be", 0
+    return "utf-8", 0
+
+
+def _is_json(text: str, name: str) -> bool:
+    ending = name.rpartition(".")[2].lower()
+    if ending in ("jsonl", "ndjson", "json"):
+        return True
+    return ending not in ("csv", "tsv") and text.lstrip()[:1] in ("{", "[")
+
+
+def _json_lines(text: str) -> Iterator[Row | RowProblem]:
+    if text.lstrip().startswith("["):
+        raise refused("file", text.lstrip()[:20], said("JSON lines: an object on each line, not one list"))
+    for number, line in enumerate(text.split("\n"), 1):  # not splitlines: JSON strings may hold its other separators
+        if not line.strip():
+            continue
+        try:
+            yield Row(number, _json_row(line.strip()), is_text=False)
+        except SubmissionError as error:
+            yield RowProblem.of(number, error)
+
+
+def _json_row(line: str) -> dict[str, Any]:
+    values = read_json("line", line, MAX_CELL_CHARACTERS * 4)
+    if not isinstance(values, dict):
+        raise refused(
+            "line",
+            line[:80],
+            said("a JSON object such as {example}", example='{"type": "diagnostic.noop", "input": {}}'),
+        )
+    for key in values:
+        if not _is_known(key):
+            raise refused(key[:80], values[key], said("a key that is {known}", known=KNOWN))
+    if "type" not in values:
+        raise refused("type", None, said("the name of a task type"))
+    return values
+
+
+def _csv_rows(text: str) -> Iterator[Row | RowProblem]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    header: list[str] = []
+    number = 0
+    while True:
+        number += 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            # What follows can't be told from the inside of a cell, so nothing of the file is used.
+            raise refused(
+                "file",
+                f"row {number}",
+                said("CSV: from line {line} on, {reason}", line=reader.line_num, reason=_shown(error)),
+            ) from None
+        if not any(cell.strip() for cell in cells):
+            continue
+        if not header:
+            header = _header(cells)
+        elif len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
+            surplus = ", ".join(cells[len(header) :])
+            yield RowProblem.of(
+                number, refused("row", surplus, said("{count} cells, as the header has", count=len(header)))
+            )
+        else:
+            # zip: a short row lacks its last cells, as spreadsheets write it
+            values = {key: cell for key, cell in zip(header, cells, strict=False) if cell.strip()}
+            yield Row(number, values, is_text=True)
+
+
+def _shown(error: csv.Error) -> str:
+    return str(error).replace("\t", "\\t")
+
+
+def _delimiter(text: str) -> str:
+    """What the header is cut by: the candidate that it has most of, outside quotes."""
+    head = re.sub(r'"[^"]*"', "", text.lstrip("\r\n").partition("\n")[0])
+    return max(DELIMITERS, key=head.count)
+
+
+def _header(cells: Sequence[str]) -> list[str]:
+    names = [cell.strip() for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    for name, count in Counter(names).items():
+        if not _is_known(name):
+            raise refused("header", name, said("a first row with the columns' names, each {known}", known=KNOWN))
+        if count > 1:
+            raise refused("header", name, said("each column only once"))
+    if "type" not in names:
+        raise refused("header", ", ".join(names), said("a column named type"))
+    if "input" in names and any(name.startswith(INPUT_PREFIX) for name in names):
+        raise refused("header", ", ".join(names), said("either a column input with JSON, or columns input.<field>"))
+    return names
+
+
+def _is_known(name: str) -> bool:
+    return name in FIELDS or (name.startswith(INPUT_PREFIX) and all(name.split(".")))

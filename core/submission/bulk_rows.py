@@ -1,0 +1,191 @@
+"""Rows of a file as submissions: what each cell means, and whether each row would be accepted (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+
+from taskyard.core.chunks import portions
+from taskyard.core.errors import SubmissionError
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.submission.bulk_file import INPUT_PREFIX, BulkFile, Row, RowProblem
+from taskyard.core.submission.form_values import parse_json
+from taskyard.core.submission.input_schema import FormField, Kind, form_fields
+from taskyard.core.submission.validate import Limits, validate_submission
+from taskyard.core.task_types.registry import Registry
+
+AS_IT_IS = frozenset({Kind.TEXT, Kind.LONG_TEXT})
+WHOLE = re.compile(r"[+-]?\d{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class Submittable:
+    """A row that would be accepted: `submit`'s arguments, with an idempotency key always; `size_bytes` of its input."""
+
+    row: int
+    arguments: dict[str, Any]
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file after every row was checked."""
+
+    digest: str
+    submittable: tuple[Submittable, ...]
+    problems: tuple[RowProblem, ...]
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.submittable) + len(self.problems)
+
+
+def check_rows(file: BulkFile, registry: Registry, limits: Limits, now: datetime) -> Checked:
+    """What each row of a file would submit, and what is wrong with the others.
+
+    A row without an idempotency key gets one of the file's content and the row's number, so that the same file
+    is never submitted twice by mistake.
+    """
+    problems = list(file.problems)
+    good: list[Submittable] = []
+    rows_by_key: dict[str, int] = {}
+    for row in file.rows:
+        try:
+            arguments = _arguments(row, registry)
+            arguments.setdefault("idempotency_key", row_key(file.digest, row.number))
+            size_bytes = validate_submission(**arguments, registry=registry, limits=limits, now=now).size()
+            key = str(arguments["idempotency_key"])
+            first = rows_by_key.setdefault(key, row.number)
+            if first != row.number:
+                raise refused("idempotency_key", key, said("each key only once: row {first} has it too", first=first))
+        except SubmissionError as error:
+            problems.append(RowProblem.of(row.number, error))
+        else:
+            good.append(Submittable(row.number, arguments, size_bytes))
+    return Checked(file.digest, tuple(good), tuple(sorted(problems, key=lambda problem: problem.row)))
+
+
+def row_key(digest: str, row: int) -> str:
+    """The idempotency key of a row that has none of its own."""
+    return f"file-{digest}-{row}"
+
+
+def rekeyed(rows: Iterable[Submittable], digest: str, again: str) -> list[Submittable]:
+    """The rows under new keys, so that they are new tasks; keys that the file has are kept."""
+    return [
+        replace(row, arguments={**row.arguments, "idempotency_key": f"{row_key(digest, row.row)}-{again}"})
+        if row.arguments["idempotency_key"] == row_key(digest, row.row)
+        else row
+        for row in rows
+    ]
+
+
+def template_csv(registry: Registry, name: str) -> str:
+    """A CSV file with one row for a task type: its fields as columns, and their defaults."""
+    fields = form_fields(registry.get(name).input_model) or ()
+    columns = [f"{INPUT_PREFIX}{field.name}" for field in fields]
+    values = ["" if field.default in (None, "") else _cell(field.default) for field in fields]
+    header = ["type", *columns, "title", "priority", "queue"]
+    row = [name, *values, f"My {name}", "medium", "default"]
+    return f"{','.join(header)}\r\n{','.join(map(_quoted, row))}\r\n"
+
+
+def template_json_lines(registry: Registry, name: str) -> str:
+    """A file of JSON lines with one task of a type, with its defaults."""
+    fields = form_fields(registry.get(name).input_model) or ()
+    defaults = {field.name: _default(field.default) for field in fields if _default(field.default) is not None}
+    row = {"type": name, "input": defaults, "title": f"My {name}", "priority": "medium", "queue": "default"}
+    return orjson.dumps(row).decode() + "\n"
+
+
+def _default(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | list | dict) else None
+
+
+def _cell(value: Any) -> str:
+    usable = _default(value)
+    return "" if usable is None else usable if isinstance(usable, str) else orjson.dumps(usable).decode()
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if re.search(r'[",;\r\n]', cell) else cell
+
+
+def _arguments(row: Row, registry: Registry) -> dict[str, Any]:
+    given = {name: value for name, value in row.values.items() if value is not None}
+    fields = {name: given.pop(name) for name in list(given) if name.startswith(INPUT_PREFIX)}
+    if not isinstance(given.get("type"), str):
+        raise refused("type", given.get("type"), said("the name of a task type"))
+    if fields and "input" in given:
+        raise refused("input", given["input"], said("either input or input.<field>, not both"))
+    if row.is_text:
+        given = {name: _meant(name, value) for name, value in given.items()}
+    if fields:
+        known = _fields_by_path(registry.get(given["type"]).input_model)
+        given["input"] = _nested({name: _input(name, value, known, row.is_text) for name, value in fields.items()})
+    if isinstance(given.get("requires"), str):
+        given["requires"] = [tag for tag in re.split(r"[\s,;]+", given["requires"]) if tag]
+    return given
+
+
+def _meant(name: str, cell: str) -> Any:
+    """What a CSV cell means in the column `name`. What is no number stays text: it is refused with its value."""
+    if name == "input":
+        return parse_json(name, cell)
+    if name in ("title", "idempotency_key"):
+        return cell
+    text = cell.strip()
+    if name == "max_attempts":
+        return int(text) if WHOLE.fullmatch(text) else text
+    if name in ("timeout_seconds", "delay_seconds"):
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return text
+
+
+@lru_cache
+def _fields_by_path(model: type[BaseModel]) -> Mapping[str, FormField]:
+    return {inner.path: inner for field in form_fields(model) or () for inner in field.each()}
+
+
+def _input(name: str, value: Any, known: Mapping[str, FormField], is_text: bool) -> Any:
+    """A part of an input. A cell is taken for JSON where the model does not want a text, if it is JSON."""
+    field = known.get(name.removeprefix(INPUT_PREFIX))
+    if not is_text or (field and (field.kind in AS_IT_IS or value in field.choices)):
+        return value
+    try:
+        return parse_json(name, value)
+    except SubmissionError:
+        return value
+
+
+def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """{"a": {"b": 1}} for {"input.a.b": 1}."""
+    value: dict[str, Any] = {}
+    for name, part in fields.items():
+        *outer, last = name.removeprefix(INPUT_PREFIX).split(".")
+        inner = value
+        for key in outer:
+            inner = inner.setdefault(key, {})
+            if not isinstance(inner, dict):
+                raise refused(name, part, said("a field of its own: the row gives what it is in, too"))
+        if last in inner:
+            raise refused(name, part, said("a field of its own: the row gives what is in it, too"))
+        inner[last] = part
+    return value
+
+
+def in_chunks(rows: Sequence[Submittable], most: int) -> Iterable[Sequence[Submittable]]:
+    """The rows in pieces of at most `most`, each of which `submit_many` commits at once (see core.chunks)."""
+    return portions(rows, lambda row: row.size_bytes, most)

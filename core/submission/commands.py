@@ -1,0 +1,174 @@
+"""What operators do to tasks, one or several at once: a guarded transition, its commit, then a hint to Redis."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+
+from taskyard.core.errors import Busy, IllegalTransition, Unavailable
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.postgres.database import Database, DriverTransaction
+from taskyard.core.postgres.store import commands, dependants, locks, related_tasks
+from taskyard.core.postgres.store.commands import Cancelled, Reprioritised
+from taskyard.core.postgres.store.dependants import Slice
+from taskyard.core.states import Priority
+from taskyard.core.submission.queue_notifier import Hints
+from taskyard.core.submission.validate import check_priority
+
+TREE_BATCH = 500  # tasks cancelled in one transaction
+TREE_PATIENCE_SECONDS = 5.0  # with rows that somebody else holds, as all else that operators do
+TREE_PAUSE_SECONDS = 0.1
+
+log = logging.getLogger(__name__)
+
+
+class Operators:
+    """Every method may be called from any thread; `actor` and `reason` are kept in the tasks' histories.
+
+    Those for several tasks are one transaction that leaves out tasks whose state does not allow it,
+    and raise SubmissionError, Busy or Unavailable.
+    """
+
+    def __init__(self, database: Database, hints: Hints) -> None:
+        self._database = database
+        self._hints = hints
+
+    def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
+        """See `Submitter.cancel`."""
+        with self._transaction() as tx:
+            cancelled, below = commands.cancel(tx, check_task_id(task_id), actor, reason)
+        self._tell_cancelled([cancelled])
+        self._cancel_below(below, actor)
+
+    def open_below(self, task_id: str) -> list[str]:
+        """The unfinished tasks that this one's handler submitted, or theirs; they live on when it is cancelled."""
+        with self._database.transaction() as tx:
+            return related_tasks.open_below(tx, check_task_id(task_id))
+
+    def cancel_tree(self, task_id: str, *, actor: str, reason: str = "") -> int:
+        """Cancels a task, if it is open, and all unfinished ones below it; returns how many below.
+
+        The task goes first, so that it submits no more; then what it submitted, and theirs, in batches, until none is
+        left. Rows that somebody else holds are passed over and tried again for 5 s; Busy then says how many are left.
+        Raises IllegalTransition if nothing of it is open, and as `cancel` does.
+        """
+        below = self.open_below(task_id)
+        try:
+            self.cancel(task_id, actor=actor, reason=reason)
+        except IllegalTransition:
+            if not below:
+                raise
+        count, give_up_at = 0, time.monotonic() + TREE_PATIENCE_SECONDS
+        while below := self.open_below(task_id):
+            done = 0
+            for first in range(0, len(below), TREE_BATCH):
+                done += self._cancel_free(below[first : first + TREE_BATCH], actor, reason)
+            count += done
+            if done:
+                give_up_at = time.monotonic() + TREE_PATIENCE_SECONDS
+            elif time.monotonic() > give_up_at:
+                with locks.naming_holders(self._database):
+                    raise _left(len(below))
+            else:
+                time.sleep(TREE_PAUSE_SECONDS)
+        return count
+
+    def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
+        """See `Submitter.retry`."""
+        with self._transaction() as tx:
+            waiting = commands.retry(tx, check_task_id(task_id), actor, reason)
+        self._hints.push([waiting])
+
+    def reprioritise(self, task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
+        """See `Submitter.reprioritise`."""
+        level = Priority(check_priority(priority))
+        with self._transaction() as tx:
+            changed = commands.reprioritise(tx, check_task_id(task_id), level, actor, reason)
+        self._tell_reprioritised([changed])
+
+    def cancel_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> tuple[int, int]:
+        """Cancels those that are open; returns how many, and how many more that waited for them."""
+        with self._transaction() as tx:
+            cancelled, below = commands.cancel_many(tx, check_task_ids(task_ids), actor, reason)
+        self._tell_cancelled(cancelled)
+        return len(cancelled), self._cancel_below(below, actor)
+
+    def retry_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> int:
+        """Makes those pending again that failed or were cancelled; returns how many."""
+        with self._transaction() as tx:
+            waiting = commands.retry_many(tx, check_task_ids(task_ids), actor, reason)
+        self._hints.push(waiting)
+        return len(waiting)
+
+    def reprioritise_many(self, task_ids: Sequence[str], priority: str, *, actor: str, reason: str) -> int:
+        """Changes the priority of those that no agent has yet; returns how many."""
+        level = Priority(check_priority(priority))
+        with self._transaction() as tx:
+            changed = commands.reprioritise_many(tx, check_task_ids(task_ids), level, actor, reason)
+        self._tell_reprioritised(changed)
+        return len(changed)
+
+    # ours
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[DriverTransaction]:
+        """One transaction; a Busy names who may be in the way."""
+        with locks.naming_holders(self._database), self._database.transaction() as tx:
+            yield tx
+
+    def _cancel_free(self, task_ids: Sequence[str], actor: str, reason: str) -> int:
+        """`cancel_many` of those whose rows nobody else holds; returns how many."""
+        with self._transaction() as tx:
+            cancelled, below = commands.cancel_many(tx, commands.lock_open(tx, task_ids), actor, reason)
+        self._tell_cancelled(cancelled)
+        self._cancel_below(below, actor)
+        return len(cancelled)
+
+    def _cancel_below(self, below: Slice, actor: str) -> int:
+        """Cancels slice by slice what waits for tasks that are cancelled; returns how many, the first slice included.
+
+        What somebody else holds, and what an error cuts off, is left to the leader.
+        """
+        count = len(below.cancelled)
+        while below.cancelled and below.left:
+            try:
+                with self._database.transaction() as tx:
+                    below = dependants.cancel_below(tx, below.left.failed, actor)
+            except Unavailable as error:
+                log.warning("what waits for cancelled tasks is left to the leader: %s", error)
+                break
+            count += len(below.cancelled)
+        return count
+
+    def _tell_cancelled(self, cancelled: Sequence[Cancelled]) -> None:
+        self._hints.forget([task.was for task in cancelled])
+        for task in cancelled:
+            if task.agent_id is not None:
+                self._hints.send_cancel(task.agent_id, task.was.id, task.attempt)
+
+    def _tell_reprioritised(self, changed: Sequence[Reprioritised]) -> None:
+        queued = [task for task in changed if task.is_queued]
+        self._hints.forget([task.waiting._replace(priority=int(task.earlier)) for task in queued])
+        self._hints.push([task.waiting for task in queued])
+
+
+def _left(count: int) -> Busy:
+    text = said("somebody else has locked unfinished tasks below: {left} left, try again", left=count)
+    return Busy(text, is_locked=True)
+
+
+def check_task_id(value: object) -> str:
+    """The id of a task; raises SubmissionError."""
+    try:
+        return str(uuid.UUID(value))  # type: ignore[arg-type]
+    except (ValueError, AttributeError, TypeError):
+        raise refused("task", value, said("a task id (a UUID)")) from None
+
+
+def check_task_ids(values: Sequence[object]) -> list[str]:
+    """The ids of tasks; raises SubmissionError for the first that is none."""
+    return [check_task_id(value) for value in values]

@@ -1,0 +1,255 @@
+"""Between a JSON value and what the widgets of a form hold (pure).
+
+`fill` never loses anything: what a widget can't show exactly is put into the form as JSON, and `collect`
+makes the same value of it again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from taskyard.core.errors import SubmissionError
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.payload.json_literals import read_json
+from taskyard.core.submission.input_schema import UNSET, FormField, Kind
+
+EXTRA = "*"  # the path of what the model has no field for
+MAX_BROWSER_INTEGER = (1 << 53) - 1
+LIMIT_BYTES = 64 << 20  # the largest that any installation accepts: its own limit is checked when all is together
+LEFT_OUT: Final = UNSET
+
+
+@dataclass(slots=True)
+class FormState:
+    """What a form holds: by path what its widget has, and which paths are given as JSON text instead."""
+
+    states: dict[str, Any] = field(default_factory=dict)
+    raw: set[str] = field(default_factory=set)
+
+
+class _Unfit(Exception):
+    """The widget can't show this value."""
+
+
+def fill(fields: Sequence[FormField], value: Mapping[str, Any]) -> FormState:
+    """A form that holds `value`; what is missing in it is as the model's defaults are."""
+    form = FormState()
+    for one in fields:
+        _fill(one, value.get(one.name, LEFT_OUT), form)
+    extra = {key: kept for key, kept in value.items() if key not in {one.name for one in fields}}
+    if extra:
+        form.states[EXTRA] = written(extra)
+        form.raw.add(EXTRA)
+    return form
+
+
+def collect(fields: Sequence[FormField], form: FormState) -> tuple[dict[str, Any], list[SubmissionError]]:
+    """What the form holds, and what is wrong with JSON texts in it; fields with those are left out."""
+    problems: list[SubmissionError] = []
+    value: dict[str, Any] = {}
+    for one in fields:
+        found = _collect(one, form, problems)
+        if found is not LEFT_OUT:
+            value[one.name] = found
+    if EXTRA in form.raw:
+        extra = _parsed_or_noted("", str(form.states.get(EXTRA, "")), problems)
+        if isinstance(extra, dict):
+            value = {**extra, **value}
+        elif extra is not LEFT_OUT:
+            problems.append(refused("input", extra, said("an object of further fields")))
+    return value, problems
+
+
+def is_optional_group(one: FormField) -> bool:
+    """Whether a nested model may be left out, so that the form asks whether it is given."""
+    return one.kind is Kind.GROUP and (one.is_nullable or (not one.is_required and one.default is UNSET))
+
+
+def is_toggle(one: FormField) -> bool:
+    """Whether a boolean is always either."""
+    return one.kind is Kind.BOOLEAN and not one.is_nullable and isinstance(one.default, bool)
+
+
+def presence(path: str) -> str:
+    """Where the state of the question is whether a nested model is given."""
+    return f"{path}?"
+
+
+def parse_json(name: str, text: str) -> Any:
+    """The value of a JSON text that can be stored; raises SubmissionError."""
+    return read_json(name, text, LIMIT_BYTES)
+
+
+def written(value: Any) -> str:
+    """A JSON value as text that people read and change."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _fill(one: FormField, value: Any, form: FormState) -> None:
+    if one.kind is Kind.GROUP:
+        _fill_group(one, value, form)
+        return
+    given = one.default if value is LEFT_OUT else value
+    try:
+        form.states[one.path] = _state(one, given)
+    except (_Unfit, OverflowError):
+        form.raw.add(one.path)
+        form.states[one.path] = written(given)
+
+
+def _fill_group(one: FormField, value: Any, form: FormState) -> None:
+    given = one.default if value is LEFT_OUT else value
+    is_absent = given is LEFT_OUT or (given is None and one.is_nullable)
+    names = {inner.name for inner in one.fields}
+    if not is_absent and (not isinstance(given, Mapping) or not names.issuperset(given)):
+        form.raw.add(one.path)
+        form.states[one.path] = written(given)
+        return
+    if is_optional_group(one):
+        form.states[presence(one.path)] = not is_absent
+    for inner in one.fields:
+        _fill(inner, LEFT_OUT if is_absent else given.get(inner.name, LEFT_OUT), form)
+
+
+def _state(one: FormField, value: Any) -> Any:
+    """What the widget has to hold to mean `value`; raises _Unfit."""
+    if value is LEFT_OUT or (value is None and (one.is_nullable or (one.kind is Kind.JSON and one.default is None))):
+        if value is None and _blank(one) is LEFT_OUT and one.default is not None:
+            raise _Unfit
+        return _blank_state(one)
+    state = _shown(one, value)
+    if not _is_same(one, _value(one, state), value):
+        raise _Unfit
+    return state
+
+
+def _blank_state(one: FormField) -> Any:
+    if one.kind is Kind.CHOICES:
+        return []
+    return "" if one.kind in (Kind.TEXT, Kind.LONG_TEXT, Kind.LINES, Kind.JSON) else None
+
+
+def _shown(one: FormField, value: Any) -> Any:
+    if one.kind is Kind.JSON:
+        return written(value)
+    if one.kind in (Kind.TEXT, Kind.LONG_TEXT):
+        return _text(one, value)
+    if one.kind in (Kind.INTEGER, Kind.NUMBER):
+        return _number(one, value)
+    if one.kind is Kind.LINES:
+        if not isinstance(value, list):
+            raise _Unfit
+        texts = [item if isinstance(item, str) else written(item) for item in value]
+        if any("\r" in text for text in texts):
+            raise _Unfit
+        return "\n".join(texts)
+    if one.kind is Kind.CHOICE and value not in one.choices:
+        raise _Unfit
+    if one.kind is Kind.CHOICES and not _is_selection(value, one.choices):
+        raise _Unfit
+    if one.kind is Kind.BOOLEAN and not isinstance(value, bool):
+        raise _Unfit
+    return value
+
+
+def _text(one: FormField, value: Any) -> str:
+    if not isinstance(value, str) or (one.most_length is not None and len(value) > one.most_length):
+        raise _Unfit
+    # A browser makes one kind of line end of all, and none in a text on one line.
+    if "\r" in value or (one.kind is Kind.TEXT and "\n" in value):
+        raise _Unfit
+    return value
+
+
+def _number(one: FormField, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Unfit
+    number = value if one.kind is Kind.INTEGER else float(value)
+    if one.kind is Kind.INTEGER and (isinstance(number, float) or abs(number) > MAX_BROWSER_INTEGER):
+        raise _Unfit
+    least = one.minimum if one.minimum is not None else number
+    most = one.maximum if one.maximum is not None else number
+    if not least <= number <= most:
+        raise _Unfit
+    return number
+
+
+def _is_selection(value: Any, choices: Sequence[Any]) -> bool:
+    return (
+        isinstance(value, list)
+        and all(item in choices for item in value)
+        and len(value) == len({str(item) for item in value})
+    )
+
+
+def _collect(one: FormField, form: FormState, problems: list[SubmissionError]) -> Any:
+    if one.path in form.raw:
+        return _parsed_or_noted(one.path, str(form.states.get(one.path, "")), problems)
+    if one.kind is Kind.GROUP:
+        if is_optional_group(one) and not form.states.get(presence(one.path)):
+            return _blank(one)
+        inner = {field.name: _collect(field, form, problems) for field in one.fields}
+        return {name: value for name, value in inner.items() if value is not LEFT_OUT}
+    try:
+        return _value(one, form.states.get(one.path))
+    except SubmissionError as error:
+        problems.append(error)
+        return LEFT_OUT
+
+
+def _parsed_or_noted(path: str, text: str, problems: list[SubmissionError]) -> Any:
+    try:
+        return parse_json(f"input.{path}" if path else "input", text) if text.strip() else LEFT_OUT
+    except SubmissionError as error:
+        problems.append(error)
+        return LEFT_OUT
+
+
+def _value(one: FormField, state: Any) -> Any:
+    """What the widget's state means; raises SubmissionError for a JSON text that is none."""
+    is_spaced = one.kind in (Kind.JSON, Kind.LINES)  # where white space means nothing
+    if state is None or (isinstance(state, str) and (state.strip() if is_spaced else state) == ""):
+        return _blank(one)
+    if one.kind is Kind.JSON:
+        return parse_json(f"input.{one.path}", state)
+    if one.kind is Kind.LINES:
+        return [_item(one.item, line) for line in state.split("\n") if line.strip()]
+    if one.kind is Kind.CHOICES:
+        return list(state) if state or not one.is_nullable else _blank(one)
+    if one.kind is Kind.INTEGER:
+        return int(state)
+    return state
+
+
+def _blank(one: FormField) -> Any:
+    """What it means that a field is empty."""
+    if one.is_nullable:
+        return LEFT_OUT if one.default is None or (one.default is UNSET and not one.is_required) else None
+    if one.kind in (Kind.TEXT, Kind.LONG_TEXT) and isinstance(one.default, str):
+        return ""
+    return [] if one.kind in (Kind.LINES, Kind.CHOICES) else LEFT_OUT
+
+
+def _item(kind: Kind, line: str) -> Any:
+    """A line's value. What is no number is left a text, which the model refuses with its place."""
+    if kind is Kind.TEXT:
+        return line
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return line
+    return value if isinstance(value, int | float) else line
+
+
+def _is_same(one: FormField, made: Any, value: Any) -> bool:
+    if made is LEFT_OUT:
+        return value is None and one.default is None
+    if one.kind is Kind.NUMBER and not isinstance(value, bool):
+        return bool(made == value)
+    return orjson.dumps(made) == orjson.dumps(value)

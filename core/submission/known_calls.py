@@ -1,0 +1,63 @@
+"""Calls that are made again and would be refused now: what was accepted once is accepted still.
+
+Between two equal calls a type may have got another model or be gone, a limit may be lower. The key of the call decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from taskyard.core.errors import SubmissionError
+from taskyard.core.payload.given import model_json
+from taskyard.core.payload.same_call import Call
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import submission
+from taskyard.core.submission.validate import Limits, validate_submission
+from taskyard.core.task_types.registry import Isolation, Registry, TaskType
+from taskyard.core.task_types.retry_policy import RetryPolicy
+
+_NO_LIMITS = Limits(1 << 62, 1 << 62)
+
+
+class _Anything(BaseModel):
+    """Takes every JSON object as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class _EveryType(Registry):
+    def get(self, name: str) -> TaskType:
+        return TaskType(name, _never_run, _Anything, _Anything, 1.0, RetryPolicy(), Isolation.THREAD, frozenset(), "")
+
+
+def _never_run(given: BaseModel, context: object) -> BaseModel:
+    raise NotImplementedError("this type only reads inputs")
+
+
+def find_first(database: Database, type: Any, given: Any, options: Mapping[str, Any], now: datetime) -> str | None:
+    """The id of the task that the same call made, `type`, `given` and `options` being those of `Submitter.submit`.
+
+    None without a key, or if there is no such task. Raises Unavailable.
+    """
+    call = _call_of(type, given, options, now)
+    if call is None:
+        return None
+    with database.transaction() as tx:
+        first = submission.find_by_key(tx, str(options["idempotency_key"]))
+    return first.id if first is not None and call.is_of(first) else None
+
+
+def _call_of(type: Any, given: Any, options: Mapping[str, Any], now: datetime) -> Call | None:
+    """What a caller gave, whatever type and limits there are; None without a key, or if it could never be accepted."""
+    if not isinstance(options.get("idempotency_key"), str):
+        return None
+    try:
+        plain = orjson.loads(model_json(given)) if isinstance(given, BaseModel) else given
+        return validate_submission(type, plain, **options, registry=_EveryType(), limits=_NO_LIMITS, now=now).call
+    except (SubmissionError, TypeError, ValueError):
+        return None

@@ -1,0 +1,280 @@
+"""Submit, cancel, retry: validate → persist → enqueue.
+
+Redis is notified after the commit; while it is away tasks are accepted all the same, and the sweep finds them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import psycopg2
+import sqlalchemy
+
+from taskyard.core.chunks import portions
+from taskyard.core.clock import Clock
+from taskyard.core.config import Settings
+from taskyard.core.errors import Busy, SubmissionError, TaskNotFound, Unavailable
+from taskyard.core.i18n import said
+from taskyard.core.models import Submission
+from taskyard.core.payload.encode import refused
+from taskyard.core.postgres.database import CallerTransaction, Database, DriverTransaction
+from taskyard.core.postgres.store import dependants, locks, tasks
+from taskyard.core.postgres.store import submission as submission_store
+from taskyard.core.postgres.store.submission import Inserted
+from taskyard.core.postgres.store.tasks import Ending
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.states import TERMINAL
+from taskyard.core.submission import known_calls
+from taskyard.core.submission.commands import Operators, check_task_id
+from taskyard.core.submission.group_commit import GroupCommitter
+from taskyard.core.submission.open_keys import Alone, OpenKeys
+from taskyard.core.submission.options import OPTIONS
+from taskyard.core.submission.queue_notifier import Hints
+from taskyard.core.submission.validate import Limits, validate_submission
+from taskyard.core.task_types.registry import Registry
+
+CHUNK_SIZE = 2_000
+LEAST_POLL_SECONDS = 0.001
+MOST_POLL_SECONDS = 0.2
+GROUP_TIMEOUT_MS = 50  # that a group of submissions waits for a lock before those without a key go first
+Progress = Callable[[int], None]
+
+log = logging.getLogger(__name__)
+
+
+class Submitter:
+    """The way in. One per process is enough; every method may be called from any thread."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, database: Database, queue: Queue, clock: Clock | None = None
+    ) -> None:
+        self._registry = registry
+        self._limits = Limits(
+            settings.input_limit_bytes, settings.output_limit_bytes, settings.pending_limit_per_creator
+        )
+        self._database = database
+        self._hints = Hints(queue)
+        self.operators = Operators(database, self._hints)
+        self._clock = clock or Clock()
+        self._keys = OpenKeys()
+        self._group: GroupCommitter[Submission, str | SubmissionError | Alone] = GroupCommitter(
+            self._insert_together, Submission.size
+        )
+
+    def submit(
+        self,
+        type: str,
+        input: Any = None,
+        *,
+        connection: sqlalchemy.Connection | None = None,
+        **options: Any,
+    ) -> str:
+        """Submits one task and returns its id; it is committed then.
+
+        `options` are title, queue, priority (low, medium, high, urgent), timeout_seconds,
+        max_attempts, delay_seconds or run_at, requires (tags), idempotency_key, created_by and
+        after (ids of tasks to wait for). With `connection` the task joins the caller's
+        transaction and exists if and only if that commits; it starts when the sweep finds it, or
+        at once if the caller then calls `wake`. An idempotency key used before returns the first
+        task's id. Raises SubmissionError, IdempotencyConflict or Unavailable.
+        """
+        checked = self._validated(type, input, options)
+        if connection is not None and not isinstance(connection, sqlalchemy.Connection):
+            raise refused("connection", connection, said("a connection of SQLAlchemy"))
+        if isinstance(checked, str):
+            return checked
+        if connection is not None:
+            result = submission_store.insert(CallerTransaction(connection), [checked]).ids[0]
+        else:
+            result = self._submit_together(checked)
+        if isinstance(result, SubmissionError):
+            raise result
+        return result
+
+    def submit_many(self, submissions: Iterable[Mapping[str, Any]], *, progress: Progress | None = None) -> list[str]:
+        """Submits many tasks, each a mapping of `submit`'s arguments; returns their ids in order.
+
+        They are stored in chunks of CHUNK_SIZE, or of PORTION_BYTES of inputs if that is less, each
+        committed by itself, with bounded memory besides the ids; `progress` is called with the
+        number stored so far. Raises SubmissionError for the first bad one, naming its position:
+        chunks before it are stored, its own chunk and those behind are not.
+        """
+        if not isinstance(submissions, Iterable):
+            raise refused("submissions", submissions, said("mappings of submit's arguments"))
+        if progress is not None and not callable(progress):
+            raise refused("progress", progress, said("a function"))
+        ids: list[str] = []
+        checked = (self._validated_item(position, item) for position, item in enumerate(submissions))
+        for chunk in portions(checked, lambda one: 0 if isinstance(one, str) else one.size(), CHUNK_SIZE):
+            with locks.naming_holders(self._database), self._database.transaction() as tx:
+                inserted = self._store(tx, [one for one in chunk if isinstance(one, Submission)])
+                stored = iter(inserted.ids)
+                results = [one if isinstance(one, str) else next(stored) for one in chunk]
+                for offset, result in enumerate(results):
+                    if isinstance(result, SubmissionError):
+                        raise _positioned(result, len(ids) + offset)
+            self._after_commit(inserted)
+            ids += results  # type: ignore[arg-type]
+            if progress is not None:
+                progress(len(ids))
+        return ids
+
+    def wake(self, task_ids: Sequence[str]) -> None:
+        """Queues tasks that were submitted in a caller's transaction, once that is committed."""
+        ids = [check_task_id(task_id) for task_id in task_ids]
+        with self._database.transaction() as tx:
+            dependants.look_again(tx, ids)
+            waiting = tasks.waiting(tx, ids)
+        self._hints.push(waiting)
+
+    def result(self, task_id: str, timeout_seconds: float) -> Ending:
+        """Waits for a task's end and returns its state with its output or error.
+
+        Returns how it stands if it has not ended in time. Raises TaskNotFound or Unavailable.
+        """
+        id_ = check_task_id(task_id)
+        deadline = self._clock.monotonic() + timeout_seconds
+        pause = LEAST_POLL_SECONDS
+        while True:
+            with self._database.transaction() as tx:
+                ending = tasks.endings(tx, [id_]).get(id_)
+            if ending is None:
+                raise TaskNotFound(task_id)
+            if ending.state in TERMINAL or self._clock.monotonic() >= deadline:
+                return ending
+            time.sleep(pause)
+            pause = min(pause * 1.3, MOST_POLL_SECONDS)
+
+    def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
+        """Cancels an open task, at once and for good; a running one is told to stop.
+
+        Tasks that wait for it are cancelled too. Raises TaskNotFound, IllegalTransition, Unavailable.
+        """
+        self.operators.cancel(task_id, actor=actor, reason=reason)
+
+    def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
+        """Makes a failed or cancelled task pending again with a new budget of attempts; history stays.
+
+        Raises TaskNotFound, IllegalTransition, Unavailable.
+        """
+        self.operators.retry(task_id, actor=actor, reason=reason)
+
+    def reprioritise(self, task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
+        """Changes the priority of a task that no agent has yet.
+
+        Raises SubmissionError, TaskNotFound, IllegalTransition, Unavailable.
+        """
+        self.operators.reprioritise(task_id, priority, actor=actor, reason=reason)
+
+    # ours
+
+    def _submit_together(self, submission: Submission) -> str | SubmissionError:
+        with locks.naming_holders(self._database):
+            result = self._group.run(submission)
+        return self._wait_alone(submission) if isinstance(result, Alone) else result
+
+    def _validated(self, type: str, input: Any, options: Mapping[str, Any]) -> Submission | str:
+        """The submission, or the id of the task that the same call made before it came to be refused."""
+        for name in options:
+            if name not in OPTIONS:
+                raise refused("options", name, said("one of {names}", names=", ".join(OPTIONS)))
+        now = self._clock.now()
+        try:
+            return validate_submission(type, input, **options, registry=self._registry, limits=self._limits, now=now)
+        except SubmissionError:
+            first_id = known_calls.find_first(self._database, type, input, options, now)
+            if first_id is None:
+                raise
+            return first_id
+
+    def _validated_item(self, position: int, item: Mapping[str, Any]) -> Submission | str:
+        try:
+            given = dict(item)
+        except Exception as error:  # of a mapping of the caller's, or since it is none
+            raise refused(f"submissions.{position}", item, said("a mapping of submit's arguments")) from error
+        try:
+            return self._validated(given.pop("type", None), given.pop("input", None), given)
+        except SubmissionError as error:
+            raise _positioned(error, position) from None
+
+    def _store(self, tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
+        if all(map(submission_store.is_copyable, submissions)):
+            return submission_store.copy(tx, submissions)
+        return submission_store.insert(tx, submissions)
+
+    def _insert_together(self, submissions: Sequence[Submission]) -> list[str | SubmissionError | Alone]:
+        """One commit for what several threads submit at the same moment.
+
+        Nobody in it waits for another one's idempotency key: one that an open transaction has used is for its own
+        caller to wait for.
+        """
+        open_keys = self._keys.open_ones()
+        together = [s for s in submissions if s.idempotency_key not in open_keys] if open_keys else submissions
+        results: dict[str, str | SubmissionError | Alone] = {s.id: Alone() for s in submissions}
+        has_keys = any(s.idempotency_key is not None for s in together)
+        try:
+            results.update(self._insert(together, GROUP_TIMEOUT_MS if has_keys else None))
+        except Busy as error:
+            if not (has_keys and error.is_locked):
+                raise
+            keyless = [s for s in together if s.idempotency_key is None]
+            results.update(self._insert(keyless, None))
+        return [results[s.id] for s in submissions]
+
+    def _insert(
+        self, submissions: Sequence[Submission], lock_timeout_ms: int | None
+    ) -> dict[str, str | SubmissionError | Alone]:
+        """Stores them in one commit; raises Busy or Unavailable."""
+        if not submissions:
+            return {}
+        # a task and what it waits for are one transaction; without any, one statement does it all
+        try:
+            if any(submission.after for submission in submissions):
+                with self._database.transaction() as tx:
+                    if lock_timeout_ms is not None:
+                        locks.wait_at_most(tx, lock_timeout_ms)
+                    inserted = submission_store.insert(tx, submissions)
+            else:
+                with self._database.statements(lock_timeout_ms) as tx:
+                    inserted = submission_store.insert(tx, submissions)
+        except psycopg2.DataError as error:
+            if len(submissions) == 1:
+                text = said("what PostgreSQL can store ({reason})", reason=str(error))
+                return {submissions[0].id: SubmissionError("input", submissions[0].input_json, text)}
+            # validation should have refused it: store the others without the culprit
+            return {id_: one for s in submissions for id_, one in self._insert([s], lock_timeout_ms).items()}
+        self._after_commit(inserted)
+        return {s.id: result for s, result in zip(submissions, inserted.ids, strict=True)}
+
+    def _after_commit(self, inserted: Inserted) -> None:
+        """Tells Redis. What waits for others whose end came while it was not yet committed is settled here.
+
+        Nothing of it is needed: the leader's sweep finds what this misses.
+        """
+        waiting = inserted.waiting
+        if inserted.blocked:
+            try:
+                with self._database.transaction() as tx:
+                    waiting = [*waiting, *dependants.look_again(tx, inserted.blocked)]
+            except Unavailable as error:
+                log.warning("what new tasks wait for is looked at by the leader: %s", error)
+        self._hints.push(waiting)
+
+    def _wait_alone(self, submission: Submission) -> str | SubmissionError:
+        """Stores one whose key another transaction has taken and not yet committed; raises Busy."""
+        with locks.naming_holders(self._database), self._keys.waiting_for(str(submission.idempotency_key)):
+            return self._insert([submission], None)[submission.id]  # type: ignore[return-value]
+
+
+def open_submitter(settings: Settings, registry: Registry, database_url: str, redis_url: str) -> Submitter:
+    """A submitter with connections of its own."""
+    queue = Queue(connect_redis(redis_url), settings.namespace, settings.placement_of)
+    return Submitter(settings, registry, Database(database_url), queue)
+
+
+def _positioned(error: SubmissionError, position: int) -> SubmissionError:
+    return refused(f"submissions.{position}.{error.field}", error.value, error.expected)

@@ -1,0 +1,52 @@
+"""Submit, cancel, retry in one call: with the submitter of this process, by the settings of its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from taskyard.core.config import settings
+from taskyard.core.embedded.servers import resolve
+from taskyard.core.postgres.store.tasks import Ending
+from taskyard.core.submission.submit import Progress, Submitter, open_submitter
+from taskyard.core.task_types.registry import registry
+
+
+@lru_cache
+def default_submitter() -> Submitter:
+    """Returns the submitter of this process; connects at the first call."""
+    current = settings()
+    endpoints = resolve(current)
+    types = registry.load(current.task_modules)
+    return open_submitter(current, types, endpoints.database_url, endpoints.redis_url)
+
+
+def submit(type: str, input: Any = None, **options: Any) -> str:
+    """Submits one task and returns its id; see Submitter.submit for the options and errors."""
+    return default_submitter().submit(type, input, **options)
+
+
+def submit_many(submissions: Iterable[Mapping[str, Any]], *, progress: Progress | None = None) -> list[str]:
+    """Submits many tasks and returns their ids in order; see Submitter.submit_many."""
+    return default_submitter().submit_many(submissions, progress=progress)
+
+
+def result(task_id: str, timeout_seconds: float) -> Ending:
+    """Waits until a task has ended, and returns how; see Submitter.result."""
+    return default_submitter().result(task_id, timeout_seconds)
+
+
+def cancel(task_id: str, *, actor: str, reason: str = "") -> None:
+    """Cancels an unfinished task; see Submitter.cancel."""
+    default_submitter().cancel(task_id, actor=actor, reason=reason)
+
+
+def retry(task_id: str, *, actor: str, reason: str = "") -> None:
+    """Makes a failed or cancelled task pending again; see Submitter.retry."""
+    default_submitter().retry(task_id, actor=actor, reason=reason)
+
+
+def reprioritise(task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
+    """Changes the priority of a task that has not started; see Submitter.reprioritise."""
+    default_submitter().reprioritise(task_id, priority, actor=actor, reason=reason)

@@ -1,0 +1,259 @@
+"""A submission, checked completely before anything else sees it (pure; time is an argument)."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+import uuid_utils
+from pydantic import BaseModel
+
+from taskyard.core.i18n import said
+from taskyard.core.models import Submission
+from taskyard.core.payload.encode import check_text, encode_input, exact, refused
+from taskyard.core.payload.same_call import Call
+from taskyard.core.payload.storable_json import refusal
+from taskyard.core.states import Priority
+from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, Registry, TaskType
+
+TITLE_LIMIT = 200
+TAG_LIMIT = 32
+AFTER_LIMIT = 1000
+ATTEMPTS_LIMIT = 100
+MAX_AHEAD_SECONDS = 10 * 366 * 24 * 3600
+FIRST_YEAR = 2000
+
+_LABEL = re.compile(r"[a-z0-9._-]{1,64}")
+_LABEL_TEXT = said("1 to 64 lower-case letters, digits or ._-")
+_TAGS, _IDS = said("tags"), said("task ids")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_OF_A_CHILD = re.compile(rf"{_UUID.pattern}/", re.IGNORECASE)
+_PRIORITIES = {priority.label: int(priority) for priority in Priority}
+_DEFAULT_PRIORITY = Priority.MEDIUM.label
+# Defaults, told by what they are: to compare what a caller gave would run code of the caller's.
+DEFAULT_QUEUE, _NOBODY = "default", ""
+NOTHING: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Largest input and output of a task in bytes of JSON, and how many tasks of a creator may wait (0: any number)."""
+
+    input_limit_bytes: int
+    output_limit_bytes: int
+    pending_limit_per_creator: int = 0
+
+
+def validate_submission(
+    type: str,
+    input: Mapping[str, object] | BaseModel | None = None,
+    *,
+    title: str | None = None,
+    queue: str = DEFAULT_QUEUE,
+    priority: str | Priority = _DEFAULT_PRIORITY,
+    timeout_seconds: float | None = None,
+    max_attempts: int | None = None,
+    delay_seconds: float | None = None,
+    run_at: datetime | str | None = None,
+    requires: Iterable[str] = NOTHING,
+    idempotency_key: str | None = None,
+    created_by: str = _NOBODY,
+    creator_agent_id: str | None = None,
+    parent_id: str | None = None,
+    after: Iterable[str] = NOTHING,
+    registry: Registry,
+    limits: Limits,
+    now: datetime,
+) -> Submission:
+    """Checks every part of a submission and gives it an id (UUIDv7).
+
+    What is None comes from the task type. `run_at` is an aware datetime or its ISO 8601 text;
+    `after` are the ids of tasks to wait for. Raises SubmissionError (UnknownTaskType for `type`),
+    which names the field, its value and what was expected.
+    """
+    task_type = _task_type(type, registry)
+    own_tags = _tags(requires)
+    submission = Submission(
+        id=str(uuid_utils.uuid7()),
+        type=task_type.name,
+        queue="default" if queue is DEFAULT_QUEUE else check_label("queue", queue),
+        title=None if title is None else _title(title),
+        priority=_PRIORITIES[_DEFAULT_PRIORITY] if priority is _DEFAULT_PRIORITY else check_priority(priority),
+        input_json=encode_input(task_type.input_model, input, limits.input_limit_bytes),
+        requires=own_tags if not task_type.requires else _with_those_of(task_type, own_tags),
+        timeout_seconds=task_type.timeout_seconds if timeout_seconds is None else _timeout(timeout_seconds),
+        max_attempts=task_type.retry.max_attempts if max_attempts is None else _max_attempts(max_attempts),
+        run_at=None if run_at is None else _run_at(run_at, delay_seconds, now),
+        delay_seconds=None if delay_seconds is None else _delay(delay_seconds),
+        idempotency_key=None if idempotency_key is None else _key(idempotency_key, parent_id),
+        created_by="" if created_by is _NOBODY else check_creator(created_by),
+        creator_agent_id=None if creator_agent_id is None else check_text("creator_agent_id", creator_agent_id),
+        parent_id=None if parent_id is None else _uuid("parent_id", parent_id),
+        after=() if after is NOTHING else _after(after),
+        pending_limit=limits.pending_limit_per_creator,
+    )
+    if idempotency_key is not None:
+        call = _call(
+            submission, own_tags, has_timeout=timeout_seconds is not None, has_attempts=max_attempts is not None
+        )
+        object.__setattr__(submission, "call", call)
+    return submission
+
+
+def check_output(output_json: bytes | str, limit_bytes: int) -> str | None:
+    """Why a task's output can't be stored (one line), or None if it can be."""
+    problem = refusal(output_json, limit_bytes)
+    return None if problem is None else f"the output {problem}"
+
+
+def _call(submission: Submission, own_tags: tuple[str, ...], *, has_timeout: bool, has_attempts: bool) -> Call:
+    return Call(
+        submission.type,
+        submission.input_json,
+        submission.queue,
+        submission.title,
+        submission.priority,
+        own_tags,
+        submission.timeout_seconds if has_timeout else None,
+        submission.max_attempts if has_attempts else None,
+        submission.delay_seconds,
+        submission.run_at,
+        submission.parent_id,
+        submission.after,
+    )
+
+
+def _task_type(name: object, registry: Registry) -> TaskType:
+    if not isinstance(name, str):
+        raise refused("type", name, said("the name of a task type"))
+    return registry.get(exact(name))
+
+
+def _title(value: object) -> str:
+    if isinstance(value, str) and not exact(value).strip():
+        raise refused("title", value, said("a text that is not blank, or none at all"))
+    return check_text("title", value, TITLE_LIMIT)
+
+
+def check_label(field: str, value: object) -> str:
+    """A name of a queue or tag; raises SubmissionError naming the field."""
+    if not isinstance(value, str) or not _LABEL.fullmatch(value):
+        raise refused(field, value, _LABEL_TEXT)
+    return exact(value)
+
+
+def check_creator(value: object) -> str:
+    """Who submits: a text that is stored, or an empty one; raises SubmissionError."""
+    return "" if isinstance(value, str) and not exact(value) else check_text("created_by", value)
+
+
+def _listed(field: str, value: object, limit: int, of: str) -> list[object]:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise refused(field, value, said("a list of {things}", things=of))
+    try:
+        items = list(islice(value, limit + 1))
+    except Exception as error:  # of the caller's own iterable
+        raise refused(field, value, said("a list of {things}", things=of)) from error
+    if len(items) > limit:
+        raise refused(field, value, said("at most {limit} {things}", limit=limit, things=of))
+    return items
+
+
+def _tags(given: object) -> tuple[str, ...]:
+    if given is NOTHING:
+        return ()
+    tags = {check_label(f"requires.{at}", tag) for at, tag in enumerate(_listed("requires", given, TAG_LIMIT, _TAGS))}
+    return tuple(sorted(tags))
+
+
+def _with_those_of(task_type: TaskType, own: tuple[str, ...]) -> tuple[str, ...]:
+    tags = sorted({*own, *task_type.requires})
+    if len(tags) > TAG_LIMIT:
+        raise refused(
+            "requires", tags, said("at most {limit} tags together with those of the task type", limit=TAG_LIMIT)
+        )
+    return tuple(tags)
+
+
+def check_priority(value: object) -> int:
+    """A priority or its name, as a number; raises SubmissionError."""
+    if isinstance(value, Priority):
+        return int(value)
+    if isinstance(value, str) and exact(value) in _PRIORITIES:
+        return _PRIORITIES[exact(value)]
+    raise refused("priority", value, said("one of {names}", names=", ".join(_PRIORITIES)))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _timeout(value: float) -> float:
+    if not _is_number(value) or not 0 < value <= MAX_TIMEOUT_SECONDS:
+        raise refused(
+            "timeout_seconds", value, said("a number above 0 and at most {most:.0f}", most=MAX_TIMEOUT_SECONDS)
+        )
+    return float(value)
+
+
+def _max_attempts(value: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= ATTEMPTS_LIMIT:
+        raise refused("max_attempts", value, said("a whole number from 1 to {limit}", limit=ATTEMPTS_LIMIT))
+    return int(value)
+
+
+def _delay(delay_seconds: object) -> float | None:
+    if not _is_number(delay_seconds) or not 0 <= delay_seconds <= MAX_AHEAD_SECONDS:
+        raise refused(
+            "delay_seconds", delay_seconds, said("a number from 0 to {most} (10 years)", most=MAX_AHEAD_SECONDS)
+        )
+    return float(delay_seconds) or None
+
+
+def _run_at(run_at: object, delay_seconds: object, now: datetime) -> datetime:
+    if delay_seconds is not None:
+        raise refused("run_at", run_at, said("either delay_seconds or run_at, not both"))
+    due = run_at
+    if isinstance(due, str):
+        try:
+            due = datetime.fromisoformat(due)
+        except ValueError:
+            raise refused("run_at", run_at, said("an ISO 8601 time such as 2030-01-31T12:00:00+00:00")) from None
+    if not isinstance(due, datetime) or due.utcoffset() is None:
+        raise refused("run_at", run_at, said("a time with a time zone"))
+    # The year first: the ends of the calendar can't be converted to UTC.
+    if not FIRST_YEAR <= due.year <= now.year + 11:
+        raise refused("run_at", run_at, said("a time from the year {year} to 10 years from now", year=FIRST_YEAR))
+    due = due.astimezone(UTC)
+    if due.year < FIRST_YEAR or due > now + timedelta(seconds=MAX_AHEAD_SECONDS):
+        raise refused("run_at", run_at, said("a time from the year {year} to 10 years from now", year=FIRST_YEAR))
+    return due
+
+
+def _key(value: object, parent_id: str | None) -> str:
+    key = check_text("idempotency_key", value)
+    if _OF_A_CHILD.match(key) and (parent_id is None or not key.startswith(f"{parent_id}/")):
+        expected = said("another key: those that begin with a task's id and a slash are its children's")
+        raise refused("idempotency_key", key, expected)
+    return key
+
+
+def _uuid(field: str, value: object) -> str:
+    text = str(value) if isinstance(value, uuid.UUID | uuid_utils.UUID) else value
+    if not isinstance(text, str) or not _UUID.fullmatch(exact(text).lower()):
+        raise refused(field, value, said("the id of a task (a UUID)"))
+    return exact(text).lower()
+
+
+def _after(given: object) -> tuple[str, ...]:
+    ids: dict[str, None] = {}
+    for at, value in enumerate(_listed("after", given, AFTER_LIMIT, _IDS)):
+        task_id = _uuid(f"after.{at}", value)
+        if task_id in ids:
+            raise refused(f"after.{at}", value, said("each id only once"))
+        ids[task_id] = None
+    return tuple(ids)

@@ -1,0 +1,298 @@
+"""Task types: the `@task_type` decorator and the registry that it fills.
+
+A handler is a function of its validated input and a context; its annotations are its models:
+
+    class Greeting(BaseModel):
+        name: str
+
+    class Greeted(BaseModel):
+        text: str
+
+    @task_type("demo.greet", timeout_seconds=10)
+    def greet(greeting: Greeting, context: TaskContext) -> Greeted:
+        return Greeted(text=f"Hello, {greeting.name}")
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel
+
+from taskyard.core.declarations import LABEL, Checker, caller, collecting, place, settle
+from taskyard.core.errors import ConfigurationError, UnknownTaskType
+from taskyard.core.i18n import said
+from taskyard.core.task_types.modules import SETTING, ModuleRefused, import_task_module
+from taskyard.core.task_types.retry_policy import RetryPolicy
+from taskyard.core.task_types.signatures import check_models, is_complete, models_of
+
+BUILTIN_MODULES = (
+    "taskyard.worker.handlers.analysis",
+    "taskyard.worker.handlers.code",
+    "taskyard.worker.handlers.diagnostic",
+    "taskyard.worker.handlers.metrics",
+    "taskyard.worker.handlers.testing",
+)
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+NAME_LIMIT = 200  # characters
+LEAST_TIMEOUT_SECONDS = 0.001
+MAX_TIMEOUT_SECONDS = 7 * 24 * 3600.0
+LEAST_MEMORY_MIB, MOST_MEMORY_MIB = 16, 1 << 20
+
+
+class Isolation(StrEnum):
+    PROCESS = "process"  # a child process, killed with everything it started when it must stop
+    THREAD = "thread"  # trusted and light
+    ASYNC = "async"  # a coroutine on the agent's loop
+
+
+@dataclass(frozen=True, slots=True)
+class TaskType:
+    """A registered task type. `handler(input, context)` returns an `output_model` (or a coroutine of one).
+
+    `declared_version` is what its declaration says of its version. `runs_code`: what it executes comes from its
+    input. `reads_host`: its input says what it reads of the host. `memory_limit_mib`: see worker.isolation.memory.
+    """
+
+    name: str
+    handler: Callable[..., object]
+    input_model: type[BaseModel]
+    output_model: type[BaseModel]
+    timeout_seconds: float
+    retry: RetryPolicy
+    isolation: Isolation
+    requires: frozenset[str]
+    description: str
+    declared_version: str = ""
+    runs_code: bool = False
+    reads_host: bool = False
+    memory_limit_mib: int | None = None
+
+    @property
+    def version(self) -> str:
+        """12 hex digits that change with the input model's JSON schema and the declared version."""
+        return _version(self.input_model, self.declared_version)
+
+
+@dataclass(slots=True)
+class Registry:
+    """Task types by name. One per process is filled by the decorator: `registry`.
+
+    `remarks` are lines about what loaded modules should not do.
+    """
+
+    types: dict[str, TaskType] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    _refused: dict[str, tuple[ModuleType, list[str]]] = field(default_factory=dict)
+
+    def add(self, task_type: TaskType) -> None:
+        """Adds a type; raises ConfigurationError if its values do not do, or another function already has the name."""
+        known = self.types.get(task_type.name)
+        if known is not None and _is_another(known.handler, task_type.handler):
+            settle(
+                [
+                    said(
+                        "task type {name!r} is defined twice: in {first} and in {second}",
+                        name=task_type.name,
+                        first=_origin(known.handler),
+                        second=_origin(task_type.handler),
+                    )
+                ]
+            )
+            return
+        if not isinstance(task_type.retry, RetryPolicy):
+            check = Checker(said("task type {name!r}", name=task_type.name))
+            check.refuse("retry", task_type.retry, said("a RetryPolicy"))
+            check.is_fine()
+            return
+        # once more: whoever went around the constructor must not bring what no tick can calculate with
+        policy = RetryPolicy(*(getattr(task_type.retry, each.name) for each in fields(RetryPolicy)))
+        self.types[task_type.name] = task_type if policy == task_type.retry else replace(task_type, retry=policy)
+
+    def get(self, name: str) -> TaskType:
+        """The type of this name; raises UnknownTaskType."""
+        try:
+            return self.types[name]
+        except (KeyError, TypeError):
+            raise UnknownTaskType(name, self.types) from None
+
+    def load(self, modules: Iterable[str] = (), on_slow: Callable[[str], None] | None = None) -> Registry:
+        """Imports the shipped modules and `modules`; raises ConfigurationError with every problem of all of them.
+
+        `on_slow` gets a line about an import that takes long, from another thread (default: the log).
+        """
+        problems: list[str] = []
+        for module in BUILTIN_MODULES:
+            importlib.import_module(module)
+        for module in modules:
+            problems += [
+                said("{setting}: task module {name!r}: {problem}", setting=SETTING, name=module, problem=problem)
+                for problem in self._import(module, on_slow)
+            ]
+        if problems:
+            raise ConfigurationError(problems)
+        return self
+
+    def _import(self, name: str, on_slow: Callable[[str], None] | None) -> Sequence[str]:
+        """The problems of a module. One that was refused is refused again, as long as it stays imported."""
+        refused = self._refused.get(name)
+        if refused is not None and sys.modules.get(name) is refused[0]:
+            return refused[1]
+        before = set(self.types)
+        with collecting() as problems:
+            try:
+                self.remarks += import_task_module(name, on_slow)
+            except ModuleRefused as error:
+                if isinstance(error.__cause__, ConfigurationError):
+                    problems += error.__cause__.problems
+                else:
+                    problems.append(said("does not import: {reason}", reason=str(error)))
+            for new in sorted(self.types.keys() - before):
+                known = self.types[new]
+                check = Checker(_where(known.name, known.handler))
+                check_models((known.input_model, known.output_model), check)
+                problems += check.problems
+        if problems and name in sys.modules:
+            self._refused[name] = sys.modules[name], problems
+        return problems
+
+
+registry = Registry()
+
+
+def task_type(
+    name: str,
+    *,
+    timeout_seconds: float = 300.0,
+    retry: RetryPolicy = RetryPolicy(),
+    isolation: Isolation | str | None = None,
+    requires: Iterable[str] = (),
+    version: str = "",
+    runs_code: bool = False,
+    reads_host: bool = False,
+    memory_limit_mib: int | None = None,
+) -> Callable[[Callable[..., object]], Callable[..., object]]:
+    """Registers the decorated function as the handler of task type `name`.
+
+    The first parameter's annotation is the input model, the return annotation the output model
+    (both pydantic). `isolation` is "process" for plain functions and "async" for coroutines
+    unless given. `requires` are tags that an agent must have. Agents of different `version` are told apart
+    in a deployment, as those whose input models differ always are. `runs_code` says that code from its input is
+    executed: a page submits such tasks only for who may run code here. `reads_host` says that its input names
+    what is read of the host. `memory_limit_mib` is what an attempt may take, with all processes that it starts,
+    beyond what its process has at the start (isolation "process" only). Raises ConfigurationError with every problem.
+    """
+    if callable(name):
+        check = Checker(f"@task_type ({caller(__file__)})")
+        check.refuse("name", name, said('a name, as in @task_type("acme.book")'))
+        check.is_fine()
+        return name  # type: ignore[return-value]
+
+    def register(handler: Callable[..., object]) -> Callable[..., object]:
+        may = {"runs_code": runs_code, "reads_host": reads_host}
+        declared = _declared(name, handler, timeout_seconds, retry, isolation, requires, version, may, memory_limit_mib)
+        if declared is not None:
+            registry.add(declared)
+        return handler
+
+    return register
+
+
+def _declared(
+    name: str,
+    handler: Callable[..., object],
+    timeout_seconds: object,
+    retry: object,
+    isolation: object,
+    requires: object,
+    version: object,
+    may: Mapping[str, bool],
+    memory_limit_mib: object,
+) -> TaskType | None:
+    """The task type of a declaration; None if it has problems, which are collected or raised."""
+    check = Checker(_where(name, handler))
+    models = models_of(handler, check)
+    if models is not None and is_complete(models):  # others once their module is imported
+        check_models(models, check)
+    if not isinstance(name, str) or len(name) > NAME_LIMIT or not NAME_PATTERN.fullmatch(name):
+        check.refuse(
+            "name", name, said("lower-case words joined by dots, {limit} characters at most", limit=NAME_LIMIT)
+        )
+    seconds = check.number("timeout_seconds", timeout_seconds, LEAST_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS)
+    if not isinstance(retry, RetryPolicy):
+        check.refuse("retry", retry, said("a RetryPolicy"))
+    is_coroutine = inspect.iscoroutinefunction(handler)
+    chosen: str | None = Isolation.ASYNC if is_coroutine else Isolation.PROCESS
+    if isolation is not None:
+        chosen = check.chosen("isolation", isolation, [one.value for one in Isolation])
+        if chosen is not None and is_coroutine != (chosen == Isolation.ASYNC):
+            check.refuse("isolation", isolation, said("'async' for coroutine handlers, and only for these"))
+    tags = check.tags("requires", requires)
+    if not isinstance(version, str) or (version and not LABEL.fullmatch(version)):
+        check.refuse("version", version, said("1 to 64 lower-case letters, digits or ._-"))
+    for name_, value in may.items():
+        if not isinstance(value, bool):
+            check.refuse(name_, value, said("True or False"))
+    memory_mib = _memory_limit(memory_limit_mib, chosen, check)
+    if not check.is_fine() or models is None or chosen is None:
+        return None
+    return TaskType(
+        name=str.__str__(name),
+        handler=handler,
+        input_model=models[0],
+        output_model=models[1],
+        timeout_seconds=seconds,
+        retry=retry,  # type: ignore[arg-type]
+        isolation=Isolation(chosen),
+        requires=tags,
+        description=(inspect.getdoc(handler) or "").split("\n\n")[0],
+        declared_version=str.__str__(version),  # type: ignore[arg-type]
+        memory_limit_mib=memory_mib,
+        **may,
+    )
+
+
+def _memory_limit(value: object, isolation: str | None, check: Checker) -> int | None:
+    if value is None:
+        return None
+    limit_mib = check.whole("memory_limit_mib", value, LEAST_MEMORY_MIB, MOST_MEMORY_MIB)
+    if isolation in (Isolation.THREAD, Isolation.ASYNC):
+        expected = said("none with isolation {name!r}: only 'process' can enforce one", name=str(isolation))
+        check.refuse("memory_limit_mib", value, expected)
+    return limit_mib
+
+
+@lru_cache(maxsize=1024)
+def _version(model: type[BaseModel], declared: str) -> str:
+    schema = json.dumps(model.model_json_schema(), sort_keys=True, default=str)
+    return hashlib.blake2b(f"{declared}\n{schema}".encode("utf-8", "backslashreplace"), digest_size=6).hexdigest()
+
+
+def _is_another(known: Any, new: Any) -> bool:
+    """Whether these are different functions, and not one whose module was imported again."""
+    if _origin(known) != _origin(new):
+        return True
+    module = sys.modules.get(getattr(new, "__module__", ""))
+    is_first_import = getattr(getattr(module, "__spec__", None), "_initializing", False)
+    return is_first_import and known.__globals__ is new.__globals__ and known.__code__ is not new.__code__
+
+
+def _where(name: object, handler: object) -> str:
+    code = getattr(inspect.unwrap(handler) if callable(handler) else handler, "__code__", None)
+    line = place(code.co_filename, code.co_firstlineno) if code is not None else caller(__file__)
+    return said("task type {name!r} ({place})", name=name if isinstance(name, str) else type(name).__name__, place=line)
+
+
+def _origin(handler: Callable[..., object]) -> str:
+    return f"{handler.__module__}.{handler.__qualname__}"

@@ -1,0 +1,53 @@
+"""How often and when a failed task is tried again, as its type declares it (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from taskyard.core.declarations import Checker, caller
+from taskyard.core.errors import ErrorClass
+from taskyard.core.i18n import said
+
+RETRYABLE = frozenset({ErrorClass.TIMEOUT, ErrorClass.CRASHED, ErrorClass.TRANSIENT, ErrorClass.AGENT_LOST})
+MAX_BACKOFF_SECONDS = 366 * 24 * 3600.0
+ATTEMPTS_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and when a failed task is tried again.
+
+    The delay before retry n is drawn from 0 … min(max_backoff_seconds, backoff_seconds · 2ⁿ⁻¹):
+    see `core.scheduling.retry`. Raises ConfigurationError with every problem of its values.
+    """
+
+    max_attempts: int = 3
+    backoff_seconds: float = 1.0
+    max_backoff_seconds: float = 300.0
+    retry_on: frozenset[ErrorClass] = RETRYABLE  # classes or their names
+
+    def __post_init__(self) -> None:
+        check = Checker("RetryPolicy")
+        values = {
+            "max_attempts": check.whole("max_attempts", self.max_attempts, 1, ATTEMPTS_LIMIT),
+            "backoff_seconds": check.number("backoff_seconds", self.backoff_seconds, 0, MAX_BACKOFF_SECONDS),
+            "max_backoff_seconds": check.number(
+                "max_backoff_seconds", self.max_backoff_seconds, 0, MAX_BACKOFF_SECONDS
+            ),
+            "retry_on": _error_classes(self.retry_on, check),
+        }
+        if check.problems:
+            check.problems = [f"{problem} ({caller(__file__)})" for problem in check.problems]
+            check.is_fine()
+            values = {each.name: each.default for each in fields(self)}  # the problems are told by who collects them
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+
+def _error_classes(value: object, check: Checker) -> frozenset[ErrorClass]:
+    classes = []
+    for at, name in enumerate(check.each("retry_on", value, 100, said("classes of errors"))):
+        known = check.chosen(f"retry_on.{at}", name, [one.value for one in ErrorClass])
+        if known is not None:
+            classes.append(ErrorClass(known))
+    return frozenset(classes)

@@ -1,0 +1,83 @@
+"""The models of a handler, read off its annotations (pure)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, cast
+
+from pydantic import BaseModel
+from pydantic.errors import PydanticUserError
+
+from taskyard.core.declarations import Checker, one_line
+from taskyard.core.i18n import said
+
+Models = tuple[type[BaseModel], type[BaseModel]]
+Handler = Callable[..., object]
+
+
+def models_of(handler: Handler, check: Checker) -> Models | None:
+    """Its input and output model; None, with the problem noted, if it has none or can't be called as handlers are."""
+    shape = said("(input: a pydantic model, context: TaskContext) -> a pydantic model")
+    if not inspect.isfunction(handler):
+        check.refuse("handler", handler, said("a function annotated as {shape}", shape=shape))
+        return None
+    label = f"{handler.__module__}.{handler.__qualname__}"
+    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+        check.problems.append(
+            said("{where}: the handler {handler} must return its output, not yield", where=check.where, handler=label)
+        )
+        return None
+    parameters = list(inspect.signature(handler, follow_wrapped=False).parameters.values())
+    if all(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters):  # a decorator's wrapper
+        parameters = list(inspect.signature(handler).parameters.values())
+    positional = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    hints, unresolved = {}, []
+    first = next(iter(inspect.signature(handler).parameters), "")  # of the function that a decorator wrapped
+    for name in (first, "return"):
+        try:
+            hints[name] = _hint(handler, name)
+        except Exception as error:  # an annotation may be any expression
+            unresolved.append(f"{name}: {type(error).__name__}: {one_line(error)}")
+    found = tuple(hints.values())
+    if len(parameters) == len(positional) == 2 and len(found) == 2 and all(map(_is_model, found)):
+        return cast(Models, found)
+    problem = said(
+        "{where}: the handler {handler} must be annotated as {shape}", where=check.where, handler=label, shape=shape
+    )
+    if unresolved:
+        reason = ", ".join(unresolved)
+        problem = said("{problem} (its annotations can't be read: {reason})", problem=problem, reason=reason)
+    check.problems.append(problem)
+    return None
+
+
+def check_models(models: Models, check: Checker) -> None:
+    """Whether JSON can be read into the input model and written from the output model, by their JSON schemas."""
+    for field, model, mode in (("input", models[0], "validation"), ("output", models[1], "serialization")):
+        if model is BaseModel:
+            check.refuse(field, model, said("a model of your own, derived from BaseModel"))
+            continue
+        try:
+            if model.model_rebuild() is False:
+                raise PydanticUserError("it is not fully defined", code=None)
+            model.model_json_schema(mode=mode)  # type: ignore[arg-type]
+        except Exception as error:  # pydantic's, or that of a schema in the model
+            reason = one_line(str(error).split("\n", 1)[0])
+            check.refuse(field, model, said("a model that has a JSON schema: {reason}", reason=reason))
+
+
+def is_complete(models: Models) -> bool:
+    """Whether all that the models refer to is defined by now."""
+    return all(model is BaseModel or model.__pydantic_complete__ for model in models)
+
+
+def _hint(handler: Handler, name: str) -> Any:
+    """One annotation, resolved without the others: those may be known to type checkers only."""
+    unwrapped = inspect.unwrap(handler)
+    annotation = getattr(unwrapped, "__annotations__", {}).get(name)
+    return eval(annotation, unwrapped.__globals__) if isinstance(annotation, str) else annotation  # type: ignore[attr-defined]
+
+
+def _is_model(hint: object) -> bool:
+    return inspect.isclass(hint) and issubclass(hint, BaseModel)

@@ -1,0 +1,191 @@
+"""The live state: what the leader sees now, as one snapshot in Redis that all viewers share.
+
+The leader writes it every second under the cache name `live`, with a time to live of a few
+seconds: without a leader there is none. Times are epoch seconds by the database's clock.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from taskyard.core.redis.cache import RedisCache
+
+SNAPSHOT = "live"
+VERSION = 1
+TTL_SECONDS = 5.0
+
+
+class OpenCount(msgspec.Struct):
+    """How many unfinished tasks of one queue and type are in one state."""
+
+    queue: str
+    type: str
+    state: str
+    count: int
+
+
+class LaneDepth(msgspec.Struct):
+    """What waits in one lane for an agent, and since when the oldest of it is ready."""
+
+    queue: str
+    type: str
+    requires: list[str]
+    ready: int
+    oldest_ready_at: float | None
+    by_priority: dict[str, int]
+
+
+class FinishedCount(msgspec.Struct):
+    """How many tasks of one type ended in each way in the last 24 hours."""
+
+    type: str
+    completed: int
+    failed: int
+    cancelled: int
+
+
+class RecentType(msgspec.Struct):
+    """What became of the attempts of one type in the last minute; percentiles in seconds, None without any."""
+
+    type: str
+    succeeded: int
+    failed: int
+    retried: int
+    failures: dict[str, int]  # by error class
+    wait_p50: float | None
+    wait_p99: float | None
+    run_p50: float | None
+    run_p99: float | None
+
+
+class RunningTask(msgspec.Struct):
+    """An attempt that an agent has begun."""
+
+    task_id: str
+    attempt: int
+    type: str
+    started_at: float
+
+
+class OpenBreaker(msgspec.Struct):
+    """A type that an agent gets no tasks of, or one at a time to try (`state` "open" or "probing")."""
+
+    type: str
+    state: str
+    reason: str
+    since: float
+    retry_at: float | None
+
+
+class AgentLive(msgspec.Struct):
+    """One boot of an agent. `state` is online, draining or paused; at `read_at` it had read its whole inbox."""
+
+    id: str
+    name: str
+    kind: str
+    host: str
+    pid: int
+    types: list[str]
+    tags: list[str]
+    max_concurrency: int
+    state: str
+    running: int
+    held: int
+    mean_seconds: float | None
+    cpu_percent: float
+    memory_bytes: int
+    heartbeat_at: float
+    read_at: float | None
+    tasks: list[RunningTask]
+    breakers: list[OpenBreaker]
+    known_types: dict[str, str] | None = None  # versions by name, None: it did not say
+    refused: dict[str, str] = {}  # types that it could not run, and why
+    unstarted_seconds: float = 0.0  # since when it has a task and a free slot and does not start it
+    agent_class: str = ""  # of a user
+
+
+class DispatcherLive(msgspec.Struct):
+    """The leader's ticks during the last second: how many, how long they and their commits took, tasks in each."""
+
+    worker: str
+    epoch: int
+    since: float
+    ticks_per_second: float
+    tick_seconds_mean: float
+    tick_seconds_max: float
+    commit_seconds_mean: float
+    batch_size_mean: float
+    batch_size_max: int
+
+
+class ServerLive(msgspec.Struct):
+    """PostgreSQL or Redis as the leader reaches it. `figures` are named with their units."""
+
+    name: str
+    is_up: bool
+    version: str
+    latency_seconds: float | None
+    figures: dict[str, float]
+    problem: str | None = None
+
+
+class MailboxLive(msgspec.Struct):
+    """One agent's mailbox: messages that are not dealt with, since when the oldest waits, and what was given up."""
+
+    agent: str
+    messages: int
+    oldest_seconds: float
+    dead_letters: int
+
+
+class MailLive(msgspec.Struct):
+    """All mailboxes together, and those with the oldest messages or any dead letters."""
+
+    messages: int
+    oldest_seconds: float
+    dead_letters: int
+    boxes: list[MailboxLive]
+
+
+class FiringAlert(msgspec.Struct):
+    """An alert that is not resolved."""
+
+    id: str
+    rule: str
+    subject: str
+    severity: str
+    state: str
+    message: str
+    fired_at: float
+
+
+class Live(msgspec.Struct):
+    """The snapshot. `open_at` and `finished_at` are when those counts were read: large ones are read less often."""
+
+    version: int
+    at: float
+    dispatcher: DispatcherLive
+    open_at: float
+    open: list[OpenCount]
+    lanes: list[LaneDepth]
+    finished_at: float
+    finished: list[FinishedCount]
+    recent: list[RecentType]
+    agents: list[AgentLive]
+    servers: list[ServerLive]
+    alerts: list[FiringAlert]
+    quarantined: int = 0  # items in quarantine
+    mail: MailLive | None = None  # None: a leader of an older release
+
+
+def write_live(cache: RedisCache, live: Live) -> None:
+    """Stores the snapshot; raises Unavailable."""
+    cache.set(SNAPSHOT, msgspec.to_builtins(live), TTL_SECONDS)
+
+
+def read_live(cache: RedisCache) -> Live | None:
+    """The snapshot, in one round trip; None if nobody leads or the leader is of another release. Raises Unavailable."""
+    found = cache.get(SNAPSHOT)
+    if found is None or found.get("version") != VERSION:
+        return None
+    return msgspec.convert(found, Live)

@@ -1,0 +1,75 @@
+"""What each agent ran when, as spans on rows of a chart (pure)."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from taskyard.core.telemetry.live_snapshot import AgentLive
+
+RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnd:
+    """An attempt that ended; `agent` is its agent's name, `outcome` the event: completed, failed or attempt_failed.
+
+    `start` and `end` are epoch seconds.
+    """
+
+    agent: str
+    task_id: str
+    attempt: int
+    type: str
+    start: float
+    end: float
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """An attempt on a row of its agent, counted from 0; `outcome` is RUNNING for one that goes on."""
+
+    agent: str
+    row: int
+    task_id: str
+    attempt: int
+    type: str
+    start: float
+    end: float
+    outcome: str
+
+
+def spans(ended: Iterable[AttemptEnd], agents: Sequence[AgentLive], now: float) -> list[Span]:
+    """Everything that ended and, from the live state, what runs until `now` (epoch seconds), by agent and start.
+
+    Attempts of one agent that overlap are put on different rows, each on the first that is free
+    (interval partitioning: Kleinberg, Tardos, "Algorithm Design", 2005, 4.1), so there are as many
+    rows as ran at once. An attempt that is in both has ended.
+    """
+    found = list(ended)
+    known = {(end.task_id, end.attempt) for end in found}
+    found += [
+        AttemptEnd(
+            agent.name, task.task_id, task.attempt, task.type, task.started_at, max(now, task.started_at), RUNNING
+        )
+        for agent in agents
+        for task in agent.tasks
+        if (task.task_id, task.attempt) not in known
+    ]
+    found.sort(key=lambda end: (end.agent, end.start, end.end, end.task_id, end.attempt))
+    placed: list[Span] = []
+    agent: str | None = None
+    for end in found:
+        if end.agent != agent:
+            agent, busy, free, rows = end.agent, [], [], 0  # type: ignore[var-annotated]
+        while busy and busy[0][0] <= end.start:
+            heapq.heappush(free, heapq.heappop(busy)[1])
+        if free:
+            row = heapq.heappop(free)
+        else:
+            row, rows = rows, rows + 1
+        heapq.heappush(busy, (end.end, row))
+        placed.append(Span(end.agent, row, end.task_id, end.attempt, end.type, end.start, end.end, end.outcome))
+    return placed

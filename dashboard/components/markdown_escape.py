@@ -1,0 +1,26 @@
+"""Texts that somebody else wrote, where Streamlit would take them for Markdown."""
+
+from __future__ import annotations
+
+import re
+
+from taskyard.core.errors import shortened
+
+LIMIT = 200  # characters
+# Addresses become links even where every character is escaped; a word joiner, which has no width, parts them.
+_ADDRESS = re.compile(r"(https?://|www|@)(?=\S)", re.IGNORECASE)
+_JOINER = "\u2060"
+# What begins any Markdown, a directive (:red[…], :material/…:), LaTeX or HTML; each may be escaped by a backslash.
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:&@/^=])")
+
+
+def escaped(text: str, limit: int = LIMIT) -> str:
+    """`text` on one line, as Markdown that shows just it; cut after `limit` characters."""
+    line = " ".join(text.split())
+    cut = line if len(line) <= limit else f"{line[:limit]}…"
+    return _SPECIAL.sub(r"\\\1", _ADDRESS.sub(rf"\1{_JOINER}", cut))
+
+
+def one_line(value: object, limit: int = LIMIT) -> str:
+    """Any value as one short printable line, for elements that know no Markdown."""
+    return " ".join(value.split())[:limit] if isinstance(value, str) else shortened(value, limit)

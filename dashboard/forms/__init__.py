@@ -1,0 +1,4 @@
+"""Forms for pydantic models.
+
+May import: components.
+"""

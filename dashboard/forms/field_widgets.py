@@ -1,0 +1,115 @@
+"""One field of a form: its widget, its label and help, and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from taskyard.core.errors import SubmissionError, shortened
+from taskyard.core.submission.form_values import MAX_BROWSER_INTEGER, is_toggle
+from taskyard.core.submission.input_schema import FormField, Kind
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.i18n import _
+
+Problems = Mapping[str, Sequence[SubmissionError]]  # by the path of a field
+
+FEW_CHOICES, SHORT_CHOICES = 5, 44  # so many choices, of so many characters in all, stand side by side
+SCRIPT_HEIGHT_PX, JSON_HEIGHT_PX = 260, 110
+
+
+def show_widget(field: FormField, key: str) -> None:
+    """The widget of a field, its state under `key`; groups and JSON are the form's."""
+    common: dict[str, Any] = {
+        "label": label_of(field),
+        "key": key,
+        "help": help_of(field),
+        "persist_state": "session",
+    }
+    if field.kind is Kind.TEXT:
+        st.text_input(**common, max_chars=field.most_length, autocomplete="off")
+    elif field.kind is Kind.LONG_TEXT:
+        height = SCRIPT_HEIGHT_PX if field.is_required else JSON_HEIGHT_PX
+        st.text_area(**common, max_chars=field.most_length, height=height)
+    elif field.kind is Kind.LINES:
+        st.text_area(**common, height=JSON_HEIGHT_PX, placeholder=_("One a line"))
+    elif field.kind in (Kind.INTEGER, Kind.NUMBER):
+        _show_number(field, common)
+    elif field.kind is Kind.CHOICES:
+        st.multiselect(**common, options=field.choices)
+    elif is_toggle(field):
+        st.toggle(**common)
+    else:
+        choices: Sequence[Any] = field.choices or (True, False)
+        must = not field.is_nullable and field.default is not None and st.session_state[key] is not None
+        if is_side_by_side(field):
+            st.segmented_control(**common, options=choices, required=must, format_func=_shown_choice)
+        else:
+            st.selectbox(**common, options=choices, index=0 if must else None, format_func=_shown_choice)
+
+
+def show_problem(problem: SubmissionError) -> None:
+    """What is wrong with a field, in red under it."""
+    st.markdown(f":red[:material/error: {escaped(told_problem(problem), 400)}]")
+
+
+def told_problem(problem: SubmissionError) -> str:
+    """What was expected of a field, and in place of what."""
+    if problem.value is None:
+        return _("Expected {expected}").format(expected=told(problem.expected))
+    return _("{value} is not accepted, expected {expected}").format(
+        value=shortened(problem.value), expected=told(problem.expected)
+    )
+
+
+def label_of(field: FormField) -> str:
+    """The label, as it is: it is the accessible name, too, in which Markdown would be read out."""
+    return f"{_(field.label)} *" if field.is_required else _(field.label)
+
+
+def help_of(field: FormField) -> str:
+    """Description, limits and the field's exact name."""
+    low, high = field.minimum, field.maximum
+    limits = []
+    if low is not None:
+        limits.append((_("above {n}") if field.is_minimum_open else _("at least {n}")).format(n=f"{low:,}"))
+    if high is not None:
+        limits.append((_("below {n}") if field.is_maximum_open else _("at most {n}")).format(n=f"{high:,}"))
+    if field.kind is Kind.JSON:
+        limits.append(_("given as JSON"))
+    return "  \n".join(part for part in (_(field.description), _(", ").join(limits), f"`{field.path}`") if part)
+
+
+def _show_number(field: FormField, common: Mapping[str, Any]) -> None:
+    is_whole = field.kind is Kind.INTEGER
+    number = int if is_whole else float
+    low, high = field.minimum, field.maximum
+    if is_whole:
+        low = None if low is None else max(low, -MAX_BROWSER_INTEGER)
+        high = None if high is None else min(high, MAX_BROWSER_INTEGER)
+    has_default = isinstance(field.default, int | float)
+    st.number_input(
+        **common,
+        value=None,
+        min_value=None if low is None else number(low),
+        max_value=None if high is None else number(high),
+        step=1 if is_whole else 0.1 if high is not None and high <= 1 else 1.0,
+        format="%d" if is_whole else "%g",
+        placeholder=f"{field.default:g}" if has_default else None,
+    )
+
+
+def is_side_by_side(field: FormField) -> bool:
+    """Whether the choices are few and short enough to be seen all at once."""
+    shown = [str(choice) for choice in field.choices or (True, False)]
+    return (
+        field.kind in (Kind.CHOICE, Kind.BOOLEAN) and len(shown) <= FEW_CHOICES and len("".join(shown)) <= SHORT_CHOICES
+    )
+
+
+def _shown_choice(choice: Any) -> str:
+    if isinstance(choice, bool):
+        return _("yes") if choice else _("no")
+    return str(choice)

@@ -1,0 +1,211 @@
+"""A form for a pydantic model: a widget for each field, or the whole value as JSON.
+
+What is typed is kept in the session under the form's prefix, also while the form is not drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from taskyard.core.errors import SubmissionError
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.submission.form_values import (
+    EXTRA,
+    FormState,
+    collect,
+    fill,
+    is_optional_group,
+    parse_json,
+    presence,
+    written,
+)
+from taskyard.core.submission.input_schema import FormField, Kind
+from taskyard.dashboard.forms.field_widgets import (
+    JSON_HEIGHT_PX,
+    Problems,
+    help_of,
+    is_side_by_side,
+    label_of,
+    show_problem,
+    show_widget,
+)
+from taskyard.dashboard.i18n import _
+
+SMALL_WIDTH_PX = 210
+ONE_LINE_CHARACTERS = 200  # a text that may be longer gets the whole width
+LINE_HEIGHT_PX, EDITOR_HEIGHT_PX = 68, 320
+
+
+class ModelForm:
+    """The form of a model's fields, under a prefix of its own in the session."""
+
+    def __init__(self, prefix: str, fields: Sequence[FormField] | None) -> None:
+        self._prefix = prefix
+        self._fields = fields or ()
+        self._only_json = fields is None
+        if self._key("#raw") not in st.session_state:
+            self.fill({})
+
+    @property
+    def is_expert(self) -> bool:
+        """Whether the whole value is edited as JSON."""
+        return self._only_json or bool(st.session_state.get(self._key("#expert")))
+
+    @property
+    def paths(self) -> list[str]:
+        """Where problems can be shown; the paths of all fields."""
+        return [] if self.is_expert else [inner.path for field in self._fields for inner in field.each()]
+
+    def fill(self, value: Any) -> None:
+        """Has the form hold `value`; one that is no object can only be shown as JSON."""
+        state = st.session_state
+        is_object = isinstance(value, Mapping)
+        form = fill(self._fields, value if is_object else {})
+        for path, held in form.states.items():
+            state[self._key(path)] = held
+        state[self._key("#raw")] = form.raw
+        state[self._key("#json")] = written(value if not is_object or self._only_json else self._collect(form))
+        state[self._key("#expert")] = bool(state.get(self._key("#expert"))) or not is_object
+
+    def value(self) -> tuple[dict[str, Any] | None, list[SubmissionError]]:
+        """What the form holds, and what is wrong with JSON in it; None if nothing can be made of it."""
+        if not self.is_expert:
+            return collect(self._fields, self._form())
+        try:
+            return self._edited(), []
+        except SubmissionError as error:
+            return None, [error]
+
+    def show(self, problems: Problems) -> None:
+        """The switch between form and JSON, and the one that is on; `problems` are shown at their fields."""
+        if not self._only_json and (self._fields or self._key(EXTRA) in st.session_state or self.is_expert):
+            st.toggle(
+                _("Expert mode: the whole input as JSON"),
+                key=self._key("#expert"),
+                on_change=self._switch,
+                persist_state="session",
+            )
+        if self.is_expert:
+            st.text_area(_("Input as JSON"), key=self._key("#json"), height=EDITOR_HEIGHT_PX, persist_state="session")
+            for refusal in st.session_state.pop(self._key("#refusal"), ()):
+                show_problem(refusal)
+            return
+        for refusal in st.session_state.pop(self._key("#refusal"), ()):
+            show_problem(refusal)
+        self._show_fields(self._fields, problems)
+        if EXTRA in st.session_state[self._key("#raw")]:
+            self._show_json(EXTRA, _("Other fields, as JSON"), None, problems.get(EXTRA, ()))
+        if not self._fields:
+            st.caption(_("This task type needs no input."))
+
+    # ours
+
+    def _key(self, part: str) -> str:
+        return f"{self._prefix}.{part}"
+
+    def _form(self) -> FormState:
+        raw = set(st.session_state[self._key("#raw")])
+        start = f"{self._prefix}."
+        held = {key.removeprefix(start): st.session_state[key] for key in st.session_state if _starts(key, start)}
+        return FormState(held, raw)
+
+    def _collect(self, form: FormState) -> dict[str, Any]:
+        return collect(self._fields, form)[0]
+
+    def _edited(self) -> dict[str, Any]:
+        text = str(st.session_state.get(self._key("#json")) or "{}")
+        value = parse_json("input", text)
+        if not isinstance(value, dict):
+            raise refused("input", value, said("a JSON object"))
+        return value
+
+    def _switch(self) -> None:
+        """Takes what was typed along; if it is no JSON the switch goes back."""
+        state = st.session_state
+        wants_json = state[self._key("#expert")]
+        if wants_json:
+            value, problems = collect(self._fields, self._form())
+            if problems:
+                state[self._key("#expert")] = False
+                state[self._key("#refusal")] = problems
+            else:
+                state[self._key("#json")] = written(value)
+            return
+        try:
+            self.fill(self._edited())
+        except SubmissionError as error:
+            state[self._key("#expert")] = True
+            state[self._key("#refusal")] = [error]
+
+    def _show_fields(self, fields: Sequence[FormField], problems: Problems) -> None:
+        """Fields in order; neighbours that need little room share rows."""
+        small: list[FormField] = []
+        for field in (*fields, None):
+            if field is not None and self._is_small(field):
+                small.append(field)
+                continue
+            if small:
+                with st.grid(3, min_column_width=SMALL_WIDTH_PX, vertical_alignment="top"):
+                    for one in small:
+                        with st.container(gap="xsmall"):
+                            self._show_field(one, problems)
+                small = []
+            if field is not None:
+                self._show_field(field, problems)
+
+    def _is_small(self, field: FormField) -> bool:
+        if field.path in st.session_state[self._key("#raw")]:
+            return False
+        if field.kind is Kind.TEXT:
+            return field.most_length is not None and field.most_length <= ONE_LINE_CHARACTERS
+        return field.kind in (Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN) or (
+            field.kind is Kind.CHOICE and not is_side_by_side(field)
+        )
+
+    def _show_field(self, field: FormField, problems: Problems) -> None:
+        is_raw = field.path in st.session_state[self._key("#raw")]
+        if is_raw or field.kind is Kind.JSON:
+            label = _("{label}, as JSON").format(label=label_of(field)) if is_raw else label_of(field)
+            self._show_json(field.path, label, help_of(field), problems.get(field.path, ()))
+            return
+        if field.kind is Kind.GROUP:
+            self._show_group(field, problems)
+            return
+        show_widget(field, self._key(field.path))
+        for problem in problems.get(field.path, ()):
+            show_problem(problem)
+
+    def _show_json(self, path: str, label: str, help_: str | None, problems: Sequence[SubmissionError]) -> None:
+        is_short = "\n" not in str(st.session_state.get(self._key(path)) or "\n")
+        st.text_area(
+            label,
+            key=self._key(path),
+            help=help_,
+            height=LINE_HEIGHT_PX if is_short and path in st.session_state[self._key("#raw")] else JSON_HEIGHT_PX,
+            placeholder="JSON",
+            persist_state="session",
+        )
+        for problem in problems:
+            show_problem(problem)
+
+    def _show_group(self, field: FormField, problems: Problems) -> None:
+        with st.container(border=True):
+            is_given = True
+            if is_optional_group(field):
+                is_given = st.toggle(
+                    label_of(field), key=self._key(presence(field.path)), help=help_of(field), persist_state="session"
+                )
+            else:
+                st.markdown(f"**{label_of(field)}**", help=help_of(field))
+            for problem in problems.get(field.path, ()):
+                show_problem(problem)
+            if is_given:
+                self._show_fields(field.fields, problems)
+
+
+def _starts(key: object, start: str) -> bool:
+    return isinstance(key, str) and key.startswith(start)

@@ -1,0 +1,105 @@
+"""One agent: what it is and runs, and what it took over time."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from taskyard.core.scheduling.holds import HoldKind
+from taskyard.dashboard.components import states
+from taskyard.dashboard.components.amounts import MEBIBYTE, percent, shown_bytes
+from taskyard.dashboard.components.charts import Line, time_chart
+from taskyard.dashboard.components.hold_controls import show_menu
+from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.components.times import age, duration, shown_time, time_column, time_of
+from taskyard.dashboard.i18n import _, labelled
+from taskyard.dashboard.pages.agents.cards import CARD_WIDTH_PX, heartbeat, show_notes
+from taskyard.dashboard.pages.agents.data import Agent, Record, Usage
+
+FIGURE_WIDTH_PX = 130
+ROWS_IN_FULL = 5
+TABLE_HEIGHT_PX = 215
+
+
+def show_agent(agent: Agent, record: Record, at: float) -> None:
+    """How it is now; durations count to `at` (epoch seconds)."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        states.show_badge(agent.state, states.AGENT_COLORS)
+        show_menu(HoldKind.AGENT, agent.name, agent.hold, key="act_details")
+    running = "–" if agent.running is None else agent.running
+    figures = [
+        (_("Slots in use"), f"{running} / {agent.slots}"),
+        (_("Success"), percent(record.success_rate, 1)),
+        (_("Mean run"), duration(record.mean_seconds)),
+        (_("CPU"), "–" if agent.cpu_percent is None else f"{agent.cpu_percent:.0f}%"),
+        (_("Memory"), shown_bytes(agent.memory_bytes)),
+        (_("Last heartbeat"), heartbeat(agent)),
+    ]
+    with st.grid(6, min_column_width=FIGURE_WIDTH_PX):
+        for label, value in figures:
+            st.metric(label, value, border=True)
+    show_notes(agent, at)
+    with st.grid(2, min_column_width=CARD_WIDTH_PX):
+        _show_what_it_is(agent)
+        _show_running(agent, at)
+
+
+def show_usage(usage: Usage) -> None:
+    """What it took over the range."""
+    with st.grid(3, min_column_width=CARD_WIDTH_PX):
+        time_chart(_("CPU, %"), usage.at, [Line(_("CPU"), "blue", usage.cpu_percent)], key="agent_cpu", unit="%")
+        memory = [None if value is None else value / MEBIBYTE for value in usage.memory_bytes]
+        time_chart(_("Memory, MiB"), usage.at, [Line(_("memory"), "violet", memory)], key="agent_memory", unit="MiB")
+        load = [None if value is None else 100 * value for value in usage.load_ratio]
+        time_chart(
+            _("Slots in use, %"), usage.at, [Line(_("slots in use"), "green", load)], key="agent_slots", unit="%"
+        )
+
+
+def _show_what_it_is(agent: Agent) -> None:
+    with st.container(border=True, height="stretch"):
+        st.markdown(f"**{_('What it is')}**")
+        known = [f"{name} ({version})" for name, version in sorted((agent.known_types or {}).items())]
+        lines = [
+            (_("Kind"), agent.kind),
+            *([(_("Class"), agent.agent_class)] if agent.agent_class else []),
+            (_("Takes"), ", ".join(agent.types)),
+            (_("Knows"), ", ".join(known) or "–"),
+            (_("Tags"), ", ".join(agent.tags) or "–"),
+            (_("Host"), agent.host),
+            (_("Processes"), ", ".join(str(pid) for pid in agent.pids)),
+            (_("Boots"), ", ".join(agent.boots)),
+            (_("Registered"), shown_time(agent.since) if agent.since else "–"),
+        ]
+        st.text("\n".join(labelled(name, value) for name, value in lines))
+
+
+def _show_running(agent: Agent, at: float) -> None:
+    with st.container(border=True, height="stretch"):
+        st.markdown(f"**{_('What it runs')}**")
+        if not agent.tasks:
+            st.caption(_("Nothing is known to run."))
+            return
+        rows = [
+            {
+                "Type": task.type,
+                "For": age(max(0.0, at - task.started_at)),
+                "Started": time_of(task.started_at),
+                "Attempt": task.attempt,
+                "Task": f"task?id={task.task_id}",
+            }
+            for task in agent.tasks
+        ]
+        show_table(
+            pd.DataFrame(rows),
+            alt=_("What it runs"),
+            columns={
+                "Type": st.column_config.TextColumn(_("Type"), pinned=True),
+                "For": _("For"),
+                "Started": time_column(_("Started")),
+                "Attempt": _("Attempt"),
+                "Task": st.column_config.LinkColumn(_("Task"), display_text=_("Open")),
+            },
+            key="agent_runs",
+            height="content" if len(rows) <= ROWS_IN_FULL else TABLE_HEIGHT_PX,
+        )

@@ -1,0 +1,279 @@
+"""Who runs what, how well; pause, drain or restart one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from taskyard.core.i18n import N_
+from taskyard.core.scheduling.holds import HoldKind
+from taskyard.dashboard.components import address, hold_controls
+from taskyard.dashboard.components.dialogs import tell
+from taskyard.dashboard.components.empty import show_nothing
+from taskyard.dashboard.components.list_controls import pick_sort, pick_text, pick_view
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.ranges import pick_range
+from taskyard.dashboard.components.states import word
+from taskyard.dashboard.data import controls
+from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.pages.agents import data
+from taskyard.dashboard.pages.agents.cards import show_cards
+from taskyard.dashboard.pages.agents.data import Agent
+from taskyard.dashboard.pages.agents.detail import show_agent, show_usage
+from taskyard.dashboard.pages.agents.gantt import show_gantt
+from taskyard.dashboard.pages.agents.table import show_gone, show_reliability, show_rows
+from taskyard.dashboard.pages.agents.timeline_data import Timeline, timeline
+from taskyard.dashboard.shell import frame
+
+PAGE_SIZE = 12
+STATES = ("online", "paused", "draining", "silent")
+SORTS: dict[str, tuple[str, Callable[[Agent], object]]] = {
+    "name": (N_("Name"), lambda agent: agent.name),
+    "load": (N_("Load"), lambda agent: -agent.load),
+    "cpu": (N_("CPU"), lambda agent: -(agent.cpu_percent or 0.0)),
+    "memory": (N_("Memory"), lambda agent: -(agent.memory_bytes or 0)),
+    "heartbeat": (N_("Heartbeat"), lambda agent: -(agent.heartbeat_seconds or 0.0)),
+}
+MINUTES = ("5", "15", "60")
+TIMELINE_AGENTS = 20
+RECORD_SECONDS = 86_400
+START_ONE = "python -m worker run"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which agents the viewer wants to see, and how."""
+
+    view: str
+    text: str
+    state: str | None
+    type: str | None
+    sort: str
+
+    def fits(self, agent: Agent) -> bool:
+        """Whether the agent is one of them."""
+        known = " ".join((agent.name, agent.kind, agent.host, *agent.tags)).lower()
+        return (
+            self.text.lower() in known
+            and self.state in (None, agent.state)
+            and (self.type is None or agent.takes(self.type))
+        )
+
+
+def pick() -> Choice:
+    """The controls over the list."""
+    types = data.task_types().value or ()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        view = pick_view()
+        text = pick_text(_("Name, kind, host or tag"))
+        with st.popover(_("Filter and sort"), icon=":material/tune:"):
+            state = st.selectbox(
+                _("State"),
+                STATES,
+                index=None,
+                placeholder=_("Any"),
+                format_func=word,
+                **address.choice("state", STATES),
+            )
+            task_type = st.selectbox(
+                _("Takes type"), types, index=None, placeholder=_("Any"), **address.choice("type", types)
+            )
+            sort = pick_sort(SORTS, "name")
+    return Choice(view, text, state, task_type, sort)
+
+
+def show_now(now: data.Now, records: data.Records, choice: Choice) -> None:
+    """The agents that are there."""
+    hold_controls.leave_section()
+    warn_if_not_led(now)
+    if not now.agents:
+        show_no_agents()
+        return
+    found = sorted((agent for agent in now.agents if choice.fits(agent)), key=SORTS[choice.sort][1])
+    show_summary(now.agents, found)
+    if not found:
+        show_nothing(_("No agent fits the filter."), "filter_alt_off")
+    elif choice.view == "table":
+        show_rows(found, overalls(records), open_agent, key="agents_table")
+    else:
+        show_cards(page_of(found), overalls(records), now.at)
+    if found:
+        st.caption(_("Success and mean run time are those of the last 24 h."))
+
+
+def warn_if_not_led(now: data.Now) -> None:
+    """Says what can't be known without a leader."""
+    if not now.is_led:
+        st.warning(
+            _("The agents are shown as PostgreSQL knows them: what they run, their load and heartbeats are not known."),
+            title=_("No worker leads"),
+            icon=":material/person_off:",
+        )
+
+
+def overalls(records: data.Records) -> dict[str, data.Record]:
+    """By agent: how it did with all types together."""
+    return {name: data.overall(by_type.values()) for name, by_type in records.items()}
+
+
+def show_summary(agents: Sequence[Agent], found: Sequence[Agent]) -> None:
+    """How many there are, and a menu for all of those that fit."""
+    running, slots = sum(agent.running or 0 for agent in found), sum(agent.slots for agent in found)
+    count = ngettext("{count} agent", "{count} agents", len(found)).format(count=len(found))
+    of_all = _(" of {count}").format(count=len(agents)) if len(found) < len(agents) else ""
+    load = _("{running} of {slots} slots in use").format(running=running, slots=slots)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{count}{of_all}**, {load}")
+        if len(found) > 1:
+            hold_controls.show_bulk_menu(HoldKind.AGENT, [agent.name for agent in found], key="agents_bulk")
+
+
+def page_of(agents: Sequence[Agent]) -> Sequence[Agent]:
+    """One page of the cards; the viewer turns them."""
+    pages = -(-len(agents) // PAGE_SIZE)
+    if pages <= 1:
+        return agents
+    if st.session_state.get("agents_page", 1) > pages:  # there were more
+        del st.session_state["agents_page"]
+    number = st.pagination(pages, key="agents_page")
+    return agents[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
+
+
+def show_no_agents() -> None:
+    """How to start one."""
+    with st.container(border=True, key="no_agents"):
+        st.subheader(_("No agent is registered"))
+        st.markdown(_("A worker starts the agents of its pool. Tasks are accepted meanwhile and wait."))
+        st.code(START_ONE, language="shell")
+        st.caption(_("Agents on other hosts need only Redis: `python -m worker agent --help` says how."))
+
+
+def close_agent() -> None:
+    """Has the page show all of them again."""
+    del st.query_params["agent"]
+
+
+def open_agent(name: str) -> None:
+    """Has the page show one agent."""
+    st.query_params["agent"] = name
+
+
+def show_one(now: data.Now, records: data.Records, name: str) -> None:
+    """One agent as it is now."""
+    hold_controls.leave_section()
+    warn_if_not_led(now)
+    agent = next((agent for agent in now.agents if agent.name == name), None)
+    if agent is None:
+        show_nothing(_("No agent of this name is there now. What it ran before is below."), "smart_toy")
+        return
+    show_agent(agent, overalls(records).get(name, data.Record()), now.at)
+
+
+def show_timeline(timeline: Timeline, name: str | None) -> None:
+    """What the agents ran, or one of them; without a name those that ran anything or are there."""
+    now = data.now().value
+    there = {agent.name for agent in now.agents} if now else set()
+    names = [name] if name else sorted({span.agent for span in timeline.spans} | there)
+    show_gantt(timeline, names[:TIMELINE_AGENTS], key="agents_timeline")
+    if len(names) > TIMELINE_AGENTS:
+        st.caption(_("The first {count} agents by name are shown.").format(count=TIMELINE_AGENTS))
+
+
+def pick_minutes() -> int:
+    """How far the timeline goes back, in minutes."""
+    chosen = st.segmented_control(
+        _("Timeline of the last"),
+        list(MINUTES),
+        required=True,
+        format_func=lambda minutes: _("{n} min").format(n=minutes),
+        **address.choice("minutes", MINUTES, "15"),
+    )
+    return int(chosen or "15")
+
+
+def list_page() -> None:
+    """All agents."""
+    frame.header(_("Agents"))
+    choice = pick()
+    frame.live(
+        "agents_now",
+        lambda: data.now_and_records(RECORD_SECONDS),
+        lambda found: show_now(*found, choice),
+        height_px=400,
+    )
+    minutes = pick_minutes()
+    frame.live(
+        "agents_timeline",
+        lambda: timeline(60 * minutes),
+        lambda found: show_timeline(found, None),
+        tells_time=False,
+        height_px=300,
+    )
+    by_type = st.expander(_("By type"), icon=":material/fact_check:", key="agents_by_type_open", on_change="rerun")
+    if by_type.open:
+        with by_type:
+            show_by_type()
+    gone = st.expander(
+        _("Left or lost in the last day"), icon=":material/logout:", key="agents_gone_open", on_change="rerun"
+    )
+    if gone.open:
+        with gone:
+            frame.live("agents_gone", data.now, lambda now: show_gone(now.gone), every_seconds=5.0, tells_time=False)
+
+
+def show_by_type() -> None:
+    """How each agent did with each type over a range."""
+    range_seconds = pick_range(default="24h")
+    frame.live(
+        "agents_records",
+        lambda: data.records(range_seconds),
+        lambda records: show_reliability(records, key="agents_by_type"),
+        every_seconds=5.0,
+        tells_time=False,
+    )
+
+
+def agent_page(name: str) -> None:
+    """One agent."""
+    st.query_params["agent"] = name  # a link to the same page leaves the browser's address as it was
+    st.button(_("All agents"), icon=":material/arrow_back:", type="tertiary", key="agents_back", on_click=close_agent)
+    frame.header(escaped(name))
+    range_seconds = pick_range(default="1h")
+    frame.live(
+        "agent_now",
+        lambda: data.now_and_records(range_seconds),
+        lambda found: show_one(*found, name),
+        height_px=300,
+    )
+    frame.live(
+        "agent_usage",
+        lambda: data.usage(name, range_seconds),
+        show_usage,
+        about=name,
+        every_seconds=5.0,
+        tells_time=False,
+        height_px=300,
+    )
+    minutes = pick_minutes()
+    frame.live(
+        "agent_timeline",
+        lambda: timeline(60 * minutes),
+        lambda found: show_timeline(found, name),
+        tells_time=False,
+    )
+    st.subheader(_("By type"))
+    frame.live(
+        "agent_records",
+        lambda: data.records(range_seconds),
+        lambda records: show_reliability({n: r for n, r in records.items() if n == name}, key="agent_by_type"),
+        every_seconds=5.0,
+        tells_time=False,
+    )
+
+
+tell()
+hold_controls.ask_pending(controls.act)
+if st.query_params.get("agent"):
+    agent_page(st.query_params["agent"])
+else:
+    list_page()

@@ -1,0 +1,143 @@
+"""Agents as tables: those that are there with a menu each, those that are gone, and how each did with each type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from taskyard.core.models import AgentRecord
+from taskyard.core.scheduling.holds import HoldKind
+from taskyard.dashboard.components import states
+from taskyard.dashboard.components.amounts import percent, shown_bytes
+from taskyard.dashboard.components.hold_controls import act_column
+from taskyard.dashboard.components.states import badge_column, word
+from taskyard.dashboard.components.tables import show_table, table_height
+from taskyard.dashboard.components.times import duration, time_column
+from taskyard.dashboard.i18n import _
+from taskyard.dashboard.pages.agents.cards import heartbeat
+from taskyard.dashboard.pages.agents.data import Agent, Record
+
+
+def show_rows(
+    agents: Sequence[Agent], records: Mapping[str, Record], open_agent: Callable[[str], None], *, key: str
+) -> None:
+    """A row for each, with what can be done; `open_agent` is called back when its details are wanted."""
+    column, acts = act_column(
+        HoldKind.AGENT, [(agent.name, agent.hold) for agent in agents], open_agent, key=f"{key}_click"
+    )
+    rows = [_row(agent, records.get(agent.name, Record()), act) for agent, act in zip(agents, acts, strict=True)]
+    show_table(
+        pd.DataFrame(rows, columns=list(rows[0])),
+        alt=_("Agents with their state, load and figures"),
+        columns={
+            "Agent": st.column_config.TextColumn(_("Agent"), pinned=True, width=150),
+            "Act": column,
+            "State": badge_column(_("State"), states.AGENT_COLORS),
+            "Load": st.column_config.ProgressColumn(_("Load"), min_value=0, max_value=100, format="%d%%", width=110),
+            "Slots": st.column_config.TextColumn(_("Slots"), help=_("What it runs, of what it could"), width=70),
+            "Success": st.column_config.TextColumn(_("Success"), width=80),
+            "Mean": st.column_config.TextColumn(_("Mean run"), width=90),
+            "CPU": st.column_config.NumberColumn(_("CPU"), format="%.0f%%", width=70),
+            "Memory": st.column_config.TextColumn(_("Memory"), width=90),
+            "Heartbeat": st.column_config.TextColumn(_("Heartbeat"), help=_("Time since the last one"), width=90),
+            "Breakers": st.column_config.TextColumn(_("Breakers"), help=_("Types that it gets no tasks of")),
+            "Held": st.column_config.TextColumn(_("Held")),
+            "Kind": st.column_config.TextColumn(_("Kind"), width=90),
+            "Host": st.column_config.TextColumn(_("Host"), width=90),
+        },
+        key=key,
+        height=table_height(len(rows)),
+    )
+
+
+def show_gone(gone: Sequence[AgentRecord]) -> None:
+    """Those that left or were lost."""
+    if not gone:
+        st.caption(_("No agent left or was lost in the last day without coming back."))
+        return
+    frame = pd.DataFrame(
+        [
+            {
+                "Agent": agent.name,
+                "State": [word(agent.state)],
+                "When": agent.left_at,
+                "Registered": agent.registered_at,
+                "Kind": agent.kind,
+                "Host": agent.host,
+                "Process": agent.pid,
+                "Boot": agent.boot_id,
+            }
+            for agent in gone
+        ]
+    )
+    show_table(
+        frame,
+        alt=_("Agents that left or were lost in the last day"),
+        columns={
+            "Agent": st.column_config.TextColumn(_("Agent"), pinned=True),
+            "State": badge_column(_("State"), states.AGENT_COLORS),
+            "When": time_column(_("When")),
+            "Registered": time_column(_("Registered")),
+            "Kind": _("Kind"),
+            "Host": _("Host"),
+            "Process": st.column_config.NumberColumn(_("Process"), format="%d"),
+            "Boot": _("Boot"),
+        },
+        key="agents_gone",
+    )
+
+
+def show_reliability(records: Mapping[str, Mapping[str, Record]], *, key: str) -> None:
+    """How each agent did with each type; `records` by agent and type."""
+    if not records:
+        st.caption(_("Nothing was attempted in this time."))
+        return
+    frame = pd.DataFrame(
+        [
+            {
+                "Agent": agent,
+                "Type": type_,
+                "Success": None if record.success_rate is None else 100 * record.success_rate,
+                "Attempts": record.completed + record.failed,
+                "Failed": record.failed,
+                "Mean": record.mean_seconds,
+            }
+            for agent, by_type in sorted(records.items())
+            for type_, record in sorted(by_type.items())
+        ]
+    )
+    show_table(
+        frame,
+        alt=_("How each agent did with each type"),
+        columns={
+            "Agent": st.column_config.TextColumn(_("Agent"), pinned=True),
+            "Type": st.column_config.TextColumn(_("Type"), pinned=True),
+            "Success": st.column_config.ProgressColumn(_("Success"), min_value=0, max_value=100, format="%.1f%%"),
+            "Attempts": st.column_config.NumberColumn(_("Attempts"), format="localized"),
+            "Failed": st.column_config.NumberColumn(_("Failed"), format="localized"),
+            "Mean": st.column_config.NumberColumn(_("Mean run"), format="%.3f s"),
+        },
+        key=key,
+        height=table_height(len(frame)),
+    )
+
+
+def _row(agent: Agent, record: Record, act: list[str]) -> dict[str, object]:
+    return {
+        "Agent": agent.name,
+        "Act": act,
+        "State": [word(agent.state)],
+        "Load": round(100 * agent.load),
+        "Slots": f"{'–' if agent.running is None else agent.running} / {agent.slots}",
+        "Success": percent(record.success_rate, 1),
+        "Mean": duration(record.mean_seconds),
+        "CPU": agent.cpu_percent,
+        "Memory": shown_bytes(agent.memory_bytes),
+        "Heartbeat": heartbeat(agent),
+        "Breakers": ", ".join(breaker.type for breaker in agent.breakers),
+        "Held": str(agent.hold) if agent.hold else "",
+        "Kind": agent.kind,
+        "Host": agent.host,
+    }

@@ -1,0 +1,43 @@
+"""What each agent ran in the last minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from taskyard.core.postgres.store import timeline as store
+from taskyard.core.telemetry.timeline import Span, spans
+from taskyard.dashboard.data import base
+from taskyard.dashboard.data.base import Servers, live, shared
+
+SHARED_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The spans of attempts between two times (epoch seconds).
+
+    `ended` counts all that ended from `known_since` on; of very many only the longest are among the spans.
+    """
+
+    since: float
+    until: float
+    known_since: float
+    spans: Sequence[Span]
+    ended: int
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether something that ended is not shown."""
+        return self.known_since > self.since or self.ended > len(self.spans)
+
+
+@shared(ttl_seconds=SHARED_SECONDS)
+def timeline(servers: Servers, seconds: int) -> Timeline:
+    """What was run in the last seconds, and what runs now if somebody leads."""
+    snapshot = live(servers)
+    until = snapshot.at if snapshot else base.now().timestamp()
+    with servers.database.transaction() as tx:
+        ended = store.ends(tx, until - seconds, until)
+    found = spans(ended.attempts, snapshot.agents if snapshot else (), until)
+    return Timeline(until - seconds, until, ended.since, tuple(found), ended.total)

@@ -1,0 +1,92 @@
+"""Alerts and silences, a card each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import streamlit as st
+
+from taskyard.dashboard.components import states
+from taskyard.dashboard.components.alert_values import compared, rule_word, told_message
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.times import duration, shown_time
+from taskyard.dashboard.data import base
+from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.pages.alerts.data import ShownAlert, Silence
+
+CARDS_LIMIT = 50
+
+
+def show_alerts(
+    alerts: Sequence[ShownAlert], acknowledge: Callable[[ShownAlert], None], silence: Callable[[ShownAlert], None]
+) -> None:
+    """A card for each alert, with buttons that hand it to these functions."""
+    for shown in alerts[:CARDS_LIMIT]:
+        with st.container(border=True, gap="xsmall", key=f"alert_{shown.alert.id}"):
+            _show_alert(shown)
+            with st.container(horizontal=True):
+                if shown.alert.state == "firing" and st.button(
+                    _("Acknowledge"), icon=":material/visibility:", key=f"ack_{shown.alert.id}"
+                ):
+                    acknowledge(shown)
+                if st.button(_("Silence"), icon=":material/notifications_off:", key=f"silence_{shown.alert.id}"):
+                    silence(shown)
+    hidden = len(alerts) - CARDS_LIMIT
+    if hidden > 0:
+        st.caption(ngettext("{count} more is not shown.", "{count} more are not shown.", hidden).format(count=hidden))
+
+
+def _show_alert(shown: ShownAlert) -> None:
+    alert = shown.alert
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        states.show_badge(alert.severity, states.SEVERITY_COLORS)
+        st.markdown(f"**{escaped(rule_word(alert.rule))}**", width="content")
+        st.text(alert.subject, width="content")
+    st.text(told_message(alert.message))
+    facts = [
+        _("since {duration} ({time})").format(
+            duration=duration(_seconds_since(alert.fired_at)), time=escaped(shown_time(alert.fired_at))
+        ),
+        escaped(compared(shown.kind, alert.value, alert.threshold)),
+    ]
+    st.caption(" · ".join(fact for fact in facts if fact))
+    if alert.acknowledged_at:
+        text = _("Acknowledged by {actor} at {time}").format(
+            actor=escaped(alert.acknowledged_by or ""), time=escaped(shown_time(alert.acknowledged_at))
+        )
+        st.caption(f":material/visibility: {text}")
+    if shown.silence:
+        text = _("Silenced until {time} by {actor}: {reason}").format(
+            time=escaped(shown_time(shown.silence.until)),
+            actor=escaped(shown.silence.actor),
+            reason=escaped(shown.silence.reason) or _("no reason given"),
+        )
+        st.caption(f":material/notifications_off: {text}")
+
+
+def show_silences(silences: Sequence[Silence], end: Callable[[Silence], None]) -> None:
+    """A card for each silence, with a button that hands it to `end`."""
+    for silence in silences[:CARDS_LIMIT]:
+        with st.container(border=True, gap="xsmall", key=f"silenced_{silence.id}"):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.badge(_("silenced"), icon=":material/notifications_off:", color="gray")
+                st.code(silence.rule, language=None, width="content")
+                st.text(_("about"), width="content")
+                st.code(silence.subject, language=None, width="content")
+            st.text(silence.reason or _("no reason given"))
+            text = _("for another {duration}, until {time} · by {actor}").format(
+                duration=duration(max(0.0, -_seconds_since(silence.until))),
+                time=escaped(shown_time(silence.until)),
+                actor=escaped(silence.actor),
+            )
+            st.caption(text)
+            if st.button(_("End now"), icon=":material/notifications_active:", key=f"end_{silence.id}"):
+                end(silence)
+    hidden = len(silences) - CARDS_LIMIT
+    if hidden > 0:
+        st.caption(ngettext("{count} more is not shown.", "{count} more are not shown.", hidden).format(count=hidden))
+
+
+def _seconds_since(moment: datetime) -> float:
+    return (base.now() - moment).total_seconds()

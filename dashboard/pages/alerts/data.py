@@ -1,0 +1,203 @@
+"""What the Alerts page shows and does: alerts, silences, and the rules that the worker judges by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
+
+from taskyard.core.alerts.rules import (
+    DEFAULT_RULES,
+    KINDS,
+    ChannelConfig,
+    EmailChannel,
+    RuleFile,
+    WebhookChannel,
+    load_rules,
+)
+from taskyard.core.config import Settings
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.postgres.store import alerts, tasks
+from taskyard.core.postgres.store.alerts import Alert, Silence
+from taskyard.dashboard.data.base import Servers, connections, forget, shared
+from taskyard.dashboard.data.texts import checked
+from taskyard.dashboard.data.viewer import actor
+
+HISTORY_LIMIT = 500
+PATTERN_LIMIT = 200  # characters
+MOST_SILENCE_SECONDS = 366 * 86_400.0
+SEVERITIES = ("critical", "warning", "info")
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAlert:
+    """An alert, the kind of its rule (None: no rule of the file has its name), and until when nobody is told of it."""
+
+    alert: Alert
+    kind: str | None
+    silence: Silence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """What is not resolved, the worst first, what is silenced, and whether a worker judges now."""
+
+    open: Sequence[ShownAlert]
+    silences: Sequence[Silence]
+    is_judged: bool
+
+    def in_state(self, state: str) -> list[ShownAlert]:
+        """The open alerts that are firing, or acknowledged."""
+        return [shown for shown in self.open if shown.alert.state == state]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRule:
+    """A rule as the worker reads it. `threshold` and `clear` are None for a kind that is yes or no."""
+
+    name: str
+    kind: str
+    severity: str
+    measures: str
+    threshold: float | None
+    clear: float | None
+    for_seconds: float
+    window_seconds: float | None
+    subjects: Sequence[str]
+    channels: Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownChannel:
+    """Where alerts are sent, without what is secret in it: of a URL only the host."""
+
+    name: str
+    kind: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of the file `source`, or one line for each problem in it."""
+
+    source: str
+    is_shipped: bool
+    rules: Sequence[ShownRule] = ()
+    channels: Sequence[ShownChannel] = ()
+    every_seconds: float = 0.0
+    problems: Sequence[str] = ()
+
+
+@shared()
+def now(servers: Servers) -> Alerts:
+    """What fires, what somebody looks after, and what is silenced."""
+    with servers.database.transaction() as tx:
+        found = alerts.open_alerts(tx)
+        silences = alerts.silences(tx)
+        is_judged = tasks.is_led(tx)
+    kinds = _kinds(servers.settings)
+    shown = [ShownAlert(a, kinds.get(a.rule), _silence_of(a, silences)) for a in found]
+    shown.sort(key=lambda s: (SEVERITIES.index(s.alert.severity), -s.alert.fired_at.timestamp()))
+    return Alerts(shown, silences, is_judged)
+
+
+@shared(ttl_seconds=5.0)
+def history(servers: Servers, rule: str | None) -> Sequence[ShownAlert]:
+    """The newest HISTORY_LIMIT alerts that are resolved, of one rule or of all."""
+    with servers.database.transaction() as tx:
+        found = alerts.list_alerts(tx, state="resolved", rule=rule, limit=HISTORY_LIMIT)
+    kinds = _kinds(servers.settings)
+    return [ShownAlert(alert, kinds.get(alert.rule)) for alert in found]
+
+
+@shared(ttl_seconds=5.0)
+def rules(servers: Servers) -> Rules:
+    """The rules as a worker with the same settings reads them when it starts."""
+    path = servers.settings.alerts_file
+    source, is_shipped = str(path or DEFAULT_RULES), path is None
+    try:
+        loaded = _load(servers.settings)
+    except ConfigurationError as error:
+        return Rules(source, is_shipped, problems=error.problems)
+    return Rules(
+        source,
+        is_shipped,
+        list(_shown_rules(loaded)),
+        [ShownChannel(name, channel.kind, _target(channel)) for name, channel in loaded.channels.items()],
+        loaded.evaluate_every_seconds,
+    )
+
+
+def acknowledge(alert_id: str, reason: str) -> bool:
+    """Takes note of a firing alert; False if it was not firing any more. Raises SubmissionError or Unavailable."""
+    with connections().database.transaction() as tx:
+        is_changed = alerts.acknowledge(tx, alert_id, actor(), checked("reason", reason))
+    forget()
+    return is_changed
+
+
+def silence(rule: str, subject: str, seconds: float, reason: str) -> Silence:
+    """Has nobody told of what matches the patterns; raises SubmissionError or Unavailable."""
+    if not 0 < seconds <= MOST_SILENCE_SECONDS:
+        raise refused(
+            "seconds", seconds, said("more than 0 and at most {most:.0f}, which is a year", most=MOST_SILENCE_SECONDS)
+        )
+    patterns = checked("rule", rule, PATTERN_LIMIT), checked("subject", subject, PATTERN_LIMIT)
+    with connections().database.transaction() as tx:
+        made = alerts.silence(tx, *patterns, seconds, actor(), checked("reason", reason))
+    forget()
+    return made
+
+
+def end_silence(silence_id: str) -> bool:
+    """Ends a silence now; False if it had ended. Raises SubmissionError or Unavailable."""
+    with connections().database.transaction() as tx:
+        is_changed = alerts.end_silence(tx, silence_id, actor())
+    forget()
+    return is_changed
+
+
+def _load(settings: Settings) -> RuleFile:
+    return load_rules(settings.alerts_file, environment=None)
+
+
+def _kinds(settings: Settings) -> dict[str, str]:
+    """The kind of each rule by its name; none if the file can't be read, which `rules` tells."""
+    try:
+        return {rule.name: rule.kind for rule in _load(settings).rules}
+    except ConfigurationError:
+        return {}
+
+
+def _silence_of(alert: Alert, silences: Sequence[Silence]) -> Silence | None:
+    """The silence of this alert that lasts longest; patterns match as they do for the worker."""
+    matching = [s for s in silences if fnmatchcase(alert.rule, s.rule) and fnmatchcase(alert.subject, s.subject)]
+    return max(matching, key=lambda s: s.until, default=None)
+
+
+def _shown_rules(loaded: RuleFile) -> Iterable[ShownRule]:
+    for rule in loaded.rules:
+        kind = KINDS[rule.kind]
+        yield ShownRule(
+            name=rule.name,
+            kind=rule.kind,
+            severity=rule.severity,
+            measures=kind.measures,
+            threshold=rule.threshold if kind.has_threshold else None,
+            clear=rule.clear if kind.has_threshold else None,
+            for_seconds=rule.for_seconds,
+            window_seconds=rule.window_seconds if kind.window_seconds is not None else None,
+            subjects=rule.subjects,
+            channels=rule.channels,
+        )
+
+
+def _target(channel: ChannelConfig) -> str:
+    if isinstance(channel, WebhookChannel):
+        return urlsplit(channel.url).hostname or ""
+    if isinstance(channel, EmailChannel):
+        return f"{', '.join(channel.recipients)} ({channel.host})"
+    return ""

@@ -1,0 +1,292 @@
+"""What fires, what fired, silences and rules."""
+
+import glob
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from taskyard.core.i18n import N_
+from taskyard.dashboard.components import address, states
+from taskyard.dashboard.components.alert_values import compared, rule_word, shown_value, told_message
+from taskyard.dashboard.components.dialogs import ask, tell
+from taskyard.dashboard.components.empty import show_nothing
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.states import word
+from taskyard.dashboard.components.tables import show_table, table_height
+from taskyard.dashboard.components.times import duration, shown_time, time_column
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.i18n import _, labelled, ngettext
+from taskyard.dashboard.pages.alerts import cards, data
+from taskyard.dashboard.shell import frame
+
+SECTIONS = {
+    "firing": N_("Firing"),
+    "acknowledged": N_("Acknowledged"),
+    "history": N_("History"),
+    "silences": N_("Silences"),
+    "rules": N_("Rules"),
+}
+DURATIONS_SECONDS = (1800, 3600, 4 * 3600, 86_400, 3 * 86_400, 7 * 86_400, 30 * 86_400)
+# What a button in a live section asks for: the dialog belongs to the whole page, which outlives a refresh.
+ASKED_KEY = "alerts_asked"
+
+
+def show_firing(alerts: data.Alerts) -> None:
+    """What needs somebody."""
+    show_summary(alerts)
+    firing = alerts.in_state("firing")
+    if not firing:
+        show_nothing(_("Nothing fires."), "check_circle")
+    cards.show_alerts(firing, ask_later("acknowledge"), ask_later("silence"))
+
+
+def show_acknowledged(alerts: data.Alerts) -> None:
+    """What somebody looks after; it still resolves by itself."""
+    show_summary(alerts)
+    acknowledged = alerts.in_state("acknowledged")
+    if not acknowledged:
+        show_nothing(_("No alert is acknowledged. One that is stays here until it resolves."), "visibility")
+    cards.show_alerts(acknowledged, ask_later("acknowledge"), ask_later("silence"))
+
+
+def show_silences(alerts: data.Alerts) -> None:
+    """What nobody is told of."""
+    show_summary(alerts)
+    if not alerts.silences:
+        show_nothing(_("Nothing is silenced: each alert is told to its rule's channels."), "notifications_active")
+    cards.show_silences(alerts.silences, ask_later("end"))
+
+
+def show_summary(alerts: data.Alerts) -> None:
+    """How many there are of each, and whether anybody looks."""
+    if not alerts.is_judged:
+        st.warning(
+            _("Alerts stay as they are until a worker leads; none can fire or resolve."),
+            title=_("No worker leads"),
+            icon=":material/person_off:",
+        )
+    firing, acknowledged = len(alerts.in_state("firing")), len(alerts.in_state("acknowledged"))
+    silences = len(alerts.silences)
+    with st.container(horizontal=True, gap="small"):
+        st.badge(_("{count} firing").format(count=firing), color="red" if firing else "green")
+        st.badge(_("{count} acknowledged").format(count=acknowledged), color="blue" if acknowledged else "gray")
+        text = ngettext("{count} silence", "{count} silences", silences).format(count=silences)
+        st.badge(text, color="violet" if silences else "gray")
+
+
+def show_history(history: list[data.ShownAlert]) -> None:
+    """What is over."""
+    if not history:
+        show_nothing(_("No alert has resolved yet."), "history")
+        return
+    rows = [
+        {
+            "severity": [word(shown.alert.severity)],
+            "rule": rule_word(shown.alert.rule),
+            "subject": shown.alert.subject,
+            "fired": shown.alert.fired_at,
+            "lasted": duration((shown.alert.resolved_at - shown.alert.fired_at).total_seconds()),
+            "message": told_message(shown.alert.message),
+            "value": compared(shown.kind, shown.alert.value, shown.alert.threshold),
+            "by": shown.alert.acknowledged_by or "",
+            "resolved": shown.alert.resolved_at,
+        }
+        for shown in history
+        if shown.alert.resolved_at
+    ]
+    show_table(
+        pd.DataFrame(rows),
+        alt=_("Alerts that are resolved, the newest first"),
+        columns={
+            "severity": states.badge_column(_("Severity"), states.SEVERITY_COLORS, width=90),
+            "rule": _("Rule"),
+            "subject": _("Subject"),
+            "fired": time_column(_("Fired")),
+            "lasted": _("Lasted"),
+            "message": st.column_config.TextColumn(_("Message"), width=320),
+            "value": _("Last value"),
+            "by": _("Acknowledged by"),
+            "resolved": time_column(_("Resolved")),
+        },
+        key="alerts_history",
+        height=table_height(len(rows)),
+    )
+    if len(history) == data.HISTORY_LIMIT:
+        st.caption(_("The newest {count} are shown.").format(count=len(history)))
+
+
+def show_rules(rules: data.Rules) -> None:
+    """The rules, or what is wrong with their file."""
+    st.text(
+        _("The shipped rules; TASKYARD_ALERTS_FILE names a file of your own.")
+        if rules.is_shipped
+        else _("Read from {file}").format(file=rules.source)
+    )
+    st.caption(_("A worker reads the file when it starts."))
+    if rules.problems:
+        st.warning(
+            _("A worker that starts with this file says the same and ends. One that runs goes by what it read then."),
+            title=_("The file of rules can't be used"),
+            icon=":material/rule:",
+        )
+        for problem in rules.problems:
+            st.text(told(problem))
+        return
+    show_rule_table(rules.rules)
+    st.subheader(_("Channels"))
+    if rules.channels:
+        show_table(
+            pd.DataFrame([{"channel": c.name, "kind": c.kind, "to": c.target} for c in rules.channels]),
+            alt=_("Channels"),
+            columns={"channel": _("Channel"), "kind": _("Kind"), "to": _("Sent to")},
+            key="alerts_channels",
+            width="content",
+        )
+    else:
+        show_nothing(_("No channel is configured: alerts are only shown here."), "notifications_off")
+    st.caption(_("Rules are judged every {duration}.").format(duration=duration(rules.every_seconds)))
+
+
+def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
+    """A row for each rule."""
+    if not rules:
+        show_nothing(_("The file has no rules, so nothing can fire."), "rule")
+        return
+    rows = [
+        {
+            "rule": rule_word(rule.name),
+            "severity": [word(rule.severity)],
+            "fires_at": _("yes") if rule.threshold is None else shown_value(rule.kind, rule.threshold),
+            "clears_below": _("no") if rule.clear is None else shown_value(rule.kind, rule.clear),
+            "for": duration(rule.for_seconds) if rule.for_seconds else _("at once"),
+            "window": "" if rule.window_seconds is None else duration(rule.window_seconds),
+            "measures": _(rule.measures),
+            "subjects": ", ".join(rule.subjects),
+            "channels": _("all") if rule.channels is None else ", ".join(rule.channels) or _("none"),
+        }
+        for rule in rules
+    ]
+    show_table(
+        pd.DataFrame(rows),
+        alt=_("Rules"),
+        columns={
+            "rule": _("Rule"),
+            "severity": states.badge_column(_("Severity"), states.SEVERITY_COLORS, width=90),
+            "fires_at": _("Fires at"),
+            "clears_below": _("Clears below"),
+            "for": _("For"),
+            "window": _("Window"),
+            "measures": st.column_config.TextColumn(_("Measures"), width=380),
+            "subjects": _("Subjects"),
+            "channels": _("Channels"),
+        },
+        key="alerts_rules",
+        height="content",
+    )
+
+
+def ask_later(what: str):
+    """What a button of a card does: has the whole page open a dialog."""
+
+    def asked(about) -> None:
+        st.session_state[ASKED_KEY] = (what, about)
+        st.rerun()
+
+    return asked
+
+
+def open_dialog() -> None:
+    """The dialog that a button asked for, if one did."""
+    what, about = st.session_state.pop(ASKED_KEY, (None, None))
+    if what == "acknowledge":
+        ask_to_acknowledge(about)
+    elif what == "silence":
+        ask_to_silence(glob.escape(about.alert.rule), glob.escape(about.alert.subject))
+    elif what == "new":
+        ask_to_silence("*", "*")
+    elif what == "end":
+        ask_to_end(about)
+
+
+def ask_to_acknowledge(shown: data.ShownAlert) -> None:
+    def fields() -> None:
+        st.text(labelled(rule_word(shown.alert.rule), shown.alert.subject))
+        st.caption(_("The others see that you look after it. It resolves by itself when its condition is over."))
+
+    def act(_answer: None, reason: str) -> str:
+        is_changed = data.acknowledge(shown.alert.id, reason)
+        return _("Acknowledged") if is_changed else _("It was not firing any more: nothing was changed")
+
+    ask(f"ack_{shown.alert.id}", _("Acknowledge an alert"), fields, act, label=_("Acknowledge"))
+
+
+def ask_to_silence(rule: str, subject: str) -> None:
+    name = f"silence_{rule}_{subject}"
+
+    def fields() -> tuple[str, str, int]:
+        st.caption(_("Nobody is told of what matches; it is recorded all the same. What still fires then is told."))
+        chosen_rule = st.text_input(
+            _("Rule"), rule, max_chars=data.PATTERN_LIMIT, key=f"{name}_rule", help=_("`*` stands for anything.")
+        )
+        chosen_subject = st.text_input(
+            _("Subject"),
+            subject,
+            max_chars=data.PATTERN_LIMIT,
+            key=f"{name}_subject",
+            help=_("`*` stands for anything, `?` for one character."),
+        )
+        seconds = st.selectbox(_("For"), DURATIONS_SECONDS, index=1, format_func=duration, key=f"{name}_seconds")
+        return chosen_rule or "", chosen_subject or "", seconds or DURATIONS_SECONDS[1]
+
+    def act(answer: tuple[str, str, int], reason: str) -> str:
+        made = data.silence(*answer, reason)
+        return _("Silenced until {time}").format(time=escaped(shown_time(made.until)))
+
+    ask(name, _("Silence alerts"), fields, act, label=_("Silence"))
+
+
+def ask_to_end(silence: data.Silence) -> None:
+    def fields() -> None:
+        st.text(labelled(silence.rule, silence.subject))
+        st.caption(_("What matches and still fires is told at once."))
+
+    def act(_answer: None, _reason: str) -> str:
+        is_changed = data.end_silence(silence.id)
+        return _("The silence is over") if is_changed else _("The silence had ended already")
+
+    ask(f"end_{silence.id}", _("End a silence"), fields, act, label=_("End it"), has_reason=False)
+
+
+frame.header(_("Alerts"), _("Conditions that need somebody: what the worker noticed by its rules."))
+tell()
+with st.container(horizontal=True, vertical_alignment="center"):
+    section = st.segmented_control(
+        _("Which alerts"),
+        list(SECTIONS),
+        required=True,
+        format_func=lambda name: _(SECTIONS[name]),
+        label_visibility="collapsed",
+        **address.choice("show", list(SECTIONS), "firing"),
+    )
+    if st.button(_("New silence"), icon=":material/notifications_off:", key="new_silence", shortcut="Shift+N"):
+        ask_later("new")(None)
+open_dialog()
+if section == "history":
+    rules = data.rules().value
+    names = [rule.name for rule in rules.rules] if rules else []
+    rule = st.selectbox(
+        _("Rule"),
+        names,
+        index=None,
+        placeholder=_("All rules"),
+        width=320,
+        format_func=rule_word,
+        **address.choice("rule", names),
+    )
+    frame.live("alerts_history", lambda: data.history(rule), show_history, every_seconds=5.0)
+elif section == "rules":
+    frame.live("alerts_rules", data.rules, show_rules, every_seconds=10.0, height_px=400)
+else:
+    show = {"firing": show_firing, "acknowledged": show_acknowledged, "silences": show_silences}
+    frame.live("alerts", data.now, show[section or "firing"], height_px=300)

@@ -1,0 +1,83 @@
+"""What the Audit page shows and hands out: events of the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from taskyard.core.filters.audit_filter import EventFilter
+from taskyard.core.filters.fields import check_known
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+from taskyard.core.postgres.store import audit
+from taskyard.core.postgres.store.audit import AuditEntry, EventCursor, EventPage
+from taskyard.dashboard.data.base import Servers, connections, shared
+
+PAGE_EVENTS = 100
+# What the page's address has, and what the exports take.
+PARAMS = ("show", "time", "since", "until", "events", "actor", "agent", "task_id", "text")
+SHOWS = ("operators", "everything")
+TIMES = ("all", "1h", "24h", "7d", "30d", "90d", "between")
+# Kinds of events to choose from: what people did, then what became of tasks and agents.
+EVENTS = (
+    "retried",
+    "cancelled",
+    "reprioritised",
+    "bulk_started",
+    "bulk_finished",
+    "paused",
+    "draining",
+    "resumed",
+    "agent_restarted",
+    "alert_acknowledged",
+    "alerts_silenced",
+    "alerts_unsilenced",
+    "failures_muted",
+    "failures_unmuted",
+    "pruned",
+    "signed_in",
+    "signed_out",
+    "submitted",
+    "assigned",
+    "started",
+    "completed",
+    "failed",
+    "attempt_failed",
+    "handed_back",
+    "unblocked",
+    "stale_result",
+    "quarantined",
+    "log",
+    "agent_joined",
+    "agent_left",
+    "agent_lost",
+)
+
+
+def filter_of(params: Mapping[str, str]) -> EventFilter:
+    """The filter that parameters of the page's address stand for; raises SubmissionError, which names one of them."""
+    check_known(PARAMS, params)
+    values = {name: params.get(name, "").strip() for name in PARAMS}
+    show, time = values.pop("show") or SHOWS[0], values.pop("time") or TIMES[0]
+    if show not in SHOWS:
+        raise refused("show", show, said("one of {names}", names=", ".join(SHOWS)))
+    if time not in TIMES:
+        raise refused("time", time, said("one of {names}", names=", ".join(TIMES)))
+    if time != "between":
+        values |= {"since": "" if time == "all" else time, "until": ""}
+    return EventFilter.from_params({**values, "only_operators": "yes" if show == "operators" else ""})
+
+
+@shared(ttl_seconds=2.0)
+def page(servers: Servers, only: EventFilter, before: EventCursor | None) -> EventPage:
+    """The newest events that fit, or those before a place that an earlier page gave."""
+    with servers.database.transaction() as tx:
+        return audit.find_events(tx, only, before=before, limit=PAGE_EVENTS)
+
+
+def export(only: EventFilter) -> Iterator[AuditEntry]:
+    """Every event that fits, the newest first, some thousand in memory; raises Unavailable, Busy or ConfigurationError.
+
+    It holds a connection until it is closed.
+    """
+    with connections().database.transaction() as tx:
+        yield from audit.export_events(tx, only)

@@ -1,0 +1,241 @@
+"""Who did what, and when."""
+
+from urllib.parse import urlencode
+
+import orjson
+import pandas as pd
+import streamlit as st
+
+from taskyard.core.errors import SubmissionError
+from taskyard.core.i18n import N_
+from taskyard.dashboard.components import address
+from taskyard.dashboard.components.empty import show_nothing
+from taskyard.dashboard.components.markdown_escape import escaped, one_line
+from taskyard.dashboard.components.states import event_word, word
+from taskyard.dashboard.components.tables import show_table, table_height
+from taskyard.dashboard.components.times import shown_time, time_column
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.pages.audit import data
+from taskyard.dashboard.shell import frame
+
+SHOWS = {"operators": N_("What people did"), "everything": N_("Everything")}
+TIMES = {
+    "all": N_("All times"),
+    "1h": N_("1 h"),
+    "24h": N_("24 h"),
+    "7d": N_("7 days"),
+    "30d": N_("30 days"),
+    "90d": N_("90 days"),
+    "between": N_("Between two times"),
+}
+FILTER_WIDTH_PX = 150
+DETAIL_LIMIT = 2000  # characters
+BEFORE = "before"  # in the address
+EARLIER_KEY = "audit_earlier"
+FILTERS_KEY = "audit_filters"
+ERROR_LIMIT = 500  # characters
+
+
+def pick_filters() -> None:
+    """The filters, all in the address."""
+    st.segmented_control(
+        _("Which events"),
+        list(SHOWS),
+        required=True,
+        format_func=lambda name: _(SHOWS[name]),
+        label_visibility="collapsed",
+        **address.choice("show", list(SHOWS), data.SHOWS[0]),
+    )
+    with st.grid(3, min_column_width=FILTER_WIDTH_PX):
+        st.multiselect(
+            _("Events"),
+            data.EVENTS,
+            placeholder=_("All"),
+            accept_new_options=True,
+            format_func=event_word,
+            **address.choices("events"),
+        )
+        time = st.selectbox(
+            _("Time"),
+            data.TIMES,
+            format_func=lambda name: _(TIMES[name]),
+            **address.choice("time", data.TIMES, data.TIMES[0]),
+        )
+        st.text_input(_("By"), max_chars=200, placeholder=_("Anybody"), **address.text_field("actor"))
+        st.text_input(_("Agent"), max_chars=200, placeholder=_("Any"), **address.text_field("agent"))
+        st.text_input(_("Task"), max_chars=36, placeholder=_("Any id"), **address.text_field("task_id"))
+        st.text_input(_("Text"), max_chars=200, placeholder=_("In reason or detail"), **address.text_field("text"))
+        if time == "between":
+            st.datetime_input(_("From"), **address.moment("since"))
+            st.datetime_input(_("Until"), **address.moment("until"))
+
+
+def wanted() -> dict[str, str]:
+    """What the address asks for."""
+    return {name: st.query_params[name] for name in data.PARAMS if st.query_params.get(name)}
+
+
+def show_exports(params: dict[str, str]) -> None:
+    """Links that download what is filtered."""
+    query = f"?{urlencode(params)}" if params else ""
+    with st.container(horizontal=True):
+        st.link_button(_("Export CSV"), f"export/audit.csv{query}", icon=":material/download:", shortcut="Shift+E")
+        st.link_button(_("Export JSON lines"), f"export/audit.jsonl{query}", icon=":material/download:")
+
+
+def show_page(found: data.EventPage, before: str | None, is_narrowed: bool) -> None:
+    """The events of a page, or that there are none, and the ways to others."""
+    if st.query_params.get(BEFORE) != before:
+        st.rerun()  # one of the buttons below was pressed
+    if found.events:
+        show_events(found.events)
+        count = ngettext("{count} event", "{count} events", len(found.events)).format(count=len(found.events))
+        st.caption(
+            _("{count}, from {first} back to {last}").format(
+                count=count,
+                first=escaped(shown_time(found.events[0].at)),
+                last=escaped(shown_time(found.events[-1].at)),
+            )
+        )
+    elif found.searched_to is None:
+        if before is not None:
+            show_nothing(_("No older event fits."), "history")
+        elif is_narrowed:
+            show_nothing(_("No event fits the filters."), "filter_alt")
+        else:
+            show_nothing(_("Nobody has done anything yet. What operators do appears here."), "history")
+    if found.searched_to is not None:
+        text = _("Searched back to {time} so far.").format(time=escaped(shown_time(found.searched_to)))
+        st.caption(f":material/manage_search: {text}")
+    show_paging(found)
+
+
+def show_events(events: tuple[data.AuditEntry, ...]) -> None:
+    """A row for each event."""
+    rows = [
+        {
+            "time": event.at,
+            "actor": one_line(event.actor),
+            "event": event_word(event.event),
+            "about": about(event.detail),
+            "reason": one_line(str((event.detail or {}).get("reason") or "")),
+            "states": in_states(event.from_state, event.to_state),
+            "task": f"task?id={event.task_id}" if event.task_id else None,
+            "agent": (event.agent_id or "").rpartition(":")[0] or event.agent_id or "",
+            "attempt": event.attempt,
+            "detail": orjson.dumps(event.detail).decode()[:DETAIL_LIMIT] if event.detail else "",
+        }
+        for event in events
+    ]
+    show_table(
+        pd.DataFrame(rows),
+        alt=_("Events, the newest first"),
+        columns={
+            "time": time_column(_("Time")),
+            "actor": st.column_config.TextColumn(_("By"), width=150),
+            "event": st.column_config.TextColumn(_("Event"), width=130),
+            "about": st.column_config.TextColumn(_("About"), width=170),
+            "reason": st.column_config.TextColumn(_("Reason"), width=220),
+            "states": st.column_config.TextColumn(_("States"), width=150),
+            "task": st.column_config.LinkColumn(_("Task"), display_text=_("Open task"), width=90),
+            "agent": st.column_config.TextColumn(_("Agent"), width=100),
+            "attempt": st.column_config.NumberColumn(_("Attempt"), width=70),
+            "detail": st.column_config.TextColumn(_("Detail"), width=400),
+        },
+        key="audit_events",
+        height=table_height(len(rows)),
+    )
+
+
+def show_paging(found: data.EventPage) -> None:
+    """Buttons to older and newer events; they know the page that is shown, which a refresh may change."""
+    with st.container(horizontal=True):
+        st.button(
+            _("Newest"),
+            icon=":material/first_page:",
+            key="audit_newest",
+            disabled=BEFORE not in st.query_params,
+            on_click=go_to,
+            args=(None,),
+        )
+        st.button(
+            _("Newer"),
+            icon=":material/chevron_left:",
+            key="audit_newer",
+            disabled=BEFORE not in st.query_params,
+            on_click=go_back,
+        )
+        onwards = None if found.next is None else str(found.next)
+        st.button(
+            _("Older") if found.searched_to is None else _("Search further"),
+            icon=":material/chevron_right:",
+            key="audit_older",
+            disabled=onwards is None,
+            on_click=go_to,
+            args=(onwards,),
+        )
+
+
+def go_to(before: str | None) -> None:
+    """Has the page show what lies before a place; the newest events for None."""
+    if before is None:
+        st.session_state.pop(EARLIER_KEY, None)
+        st.query_params.pop(BEFORE, None)
+        return
+    st.session_state.setdefault(EARLIER_KEY, []).append(st.query_params.get(BEFORE))
+    st.query_params[BEFORE] = before
+
+
+def go_back() -> None:
+    """Has the page show what was shown before this, the newest events if that is not known."""
+    earlier = st.session_state.get(EARLIER_KEY) or [None]
+    before = earlier.pop()
+    if before is None:
+        go_to(None)
+    else:
+        st.query_params[BEFORE] = before
+
+
+def in_states(from_state: str | None, to_state: str | None) -> str:
+    """From which state to which."""
+    if from_state == to_state or to_state is None:
+        return word(from_state) if from_state else ""
+    return f"{word(from_state) if from_state else ''} → {word(to_state)}".strip()
+
+
+def about(detail: dict | None) -> str:
+    """What an operator's action was about, if not a task: an alert, a queue, an agent, a group of failures …"""
+    found = [
+        str(detail[name]) for name in ("kind", "name", "action", "rule", "subject", "type") if (detail or {}).get(name)
+    ]
+    return one_line(" ".join(found))
+
+
+def show_log(params: dict[str, str]) -> None:
+    """The events that are asked for, or what is wrong with what is asked for."""
+    before = st.query_params.get(BEFORE)
+    try:
+        only = data.filter_of(params)
+        place = data.EventCursor.parse(before) if before else None
+    except SubmissionError as error:
+        st.error(escaped(told(error), ERROR_LIMIT))
+        return
+    show_exports(params)
+    frame.live(
+        "audit",
+        lambda: data.page(only, place),
+        lambda page: show_page(page, before, bool(params)),
+        about=(params, before),
+        every_seconds=5.0 if place is None else None,  # older events stay as they are
+        height_px=500,
+    )
+
+
+frame.header(_("Audit"), _("Who did what, and when. The log is kept and can't be changed."))
+pick_filters()
+wanted_params = wanted()
+if st.session_state.get(FILTERS_KEY, wanted_params) != wanted_params:
+    go_to(None)  # other filters begin at the newest event
+st.session_state[FILTERS_KEY] = wanted_params
+show_log(wanted_params)

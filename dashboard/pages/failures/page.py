@@ -1,0 +1,209 @@
+"""Failures that are probably the same one, together."""
+
+import streamlit as st
+
+from taskyard.core.errors import ErrorClass
+from taskyard.core.i18n import N_
+from taskyard.core.submission.bulk import Action
+from taskyard.dashboard.components import address
+from taskyard.dashboard.components.bulk_dialog import ask_many, read_runs, show_runs
+from taskyard.dashboard.components.dialogs import ask, tell
+from taskyard.dashboard.components.empty import show_nothing
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.ranges import pick_range
+from taskyard.dashboard.components.states import word
+from taskyard.dashboard.components.times import duration, shown_time
+from taskyard.dashboard.data.bulk_runs import Target
+from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.pages.failures import data, groups
+from taskyard.dashboard.shell import frame
+
+SORTS = {"count": N_("Most frequent"), "last": N_("Last seen"), "new": N_("Newest")}
+CLASSES = [error_class.value for error_class in ErrorClass]
+MUTE_SECONDS = (3600, 4 * 3600, 86_400, 7 * 86_400, 30 * 86_400, 90 * 86_400)
+GROUP = "group"  # in the address
+FILTER_WIDTH_PX = 150
+
+
+def show_list(range_seconds: int) -> None:
+    """Every group that fits what was chosen."""
+    choice = pick_groups(range_seconds)
+    frame.live(
+        "failures",
+        lambda: data.find(range_seconds, choice),
+        lambda found: show_found(found, choice),
+        about=(range_seconds, choice),
+        every_seconds=5.0,
+        height_px=400,
+    )
+
+
+def pick_groups(range_seconds: int) -> data.Choice:
+    """The filters above the list, all in the address."""
+    known = data.groups(range_seconds).value or ()
+    types = sorted({group.type for group in known} | {st.query_params.get("type", "")} - {""})
+    with st.grid(3, min_column_width=FILTER_WIDTH_PX):
+        type_ = st.selectbox(_("Type"), types, index=None, placeholder=_("All"), **address.choice("type", types))
+        error_class = st.selectbox(
+            _("Class"),
+            CLASSES,
+            index=None,
+            placeholder=_("All"),
+            format_func=word,
+            **address.choice("class", CLASSES),
+        )
+        text = st.text_input(
+            _("Text"), placeholder=_("Part of the message"), max_chars=200, **address.text_field("text")
+        )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        sort = st.segmented_control(
+            _("Order"),
+            list(SORTS),
+            required=True,
+            format_func=lambda name: _(SORTS[name]),
+            label_visibility="collapsed",
+            **address.choice("sort", list(SORTS), "count"),
+        )
+        has_muted = st.toggle(_("Show muted"), **address.flag("muted"))
+    return data.Choice(type_, error_class, (text or "").strip(), has_muted, sort or "count")
+
+
+def show_found(found: data.Failures, choice: data.Choice) -> None:
+    """What was found, or that nothing was and why that may be."""
+    if GROUP in st.query_params:
+        st.rerun()  # a button of the table has opened one
+    if not found.groups:
+        is_narrowed = choice != data.Choice(has_muted=choice.has_muted, sort=choice.sort)
+        if is_narrowed:
+            show_nothing(_("No failure in this time range fits the filters."), "filter_alt")
+        else:
+            show_nothing(_("No failures in this time range."), "check_circle")
+    else:
+        parts = [
+            ngettext("{count} group", "{count} groups", found.matching).format(count=f"{found.matching:,}"),
+            ngettext("{count} failed attempt", "{count} failed attempts", found.attempts).format(
+                count=f"{found.attempts:,}"
+            ),
+            ngettext("{count} failed task", "{count} failed tasks", found.tasks).format(count=f"{found.tasks:,}"),
+        ]
+        st.markdown(" · ".join(parts))
+        groups.show_groups(found.groups, open_group)
+    if found.muted:
+        text = ngettext("{count} more is muted.", "{count} more are muted.", found.muted).format(count=found.muted)
+        st.caption(f":material/volume_off: {text}")
+    if found.matching > len(found.groups):
+        st.caption(_("The first {count} are shown: narrow the filters.").format(count=len(found.groups)))
+    if found.is_cut:
+        text = _("There are more groups than are looked at: only the {count} most frequent are.")
+        st.caption(text.format(count=f"{data.GROUPS_LIMIT:,}"))
+
+
+def open_group(fingerprint: str) -> None:
+    """Has the page show one group."""
+    st.query_params[GROUP] = fingerprint
+
+
+def close_group() -> None:
+    """Has the page show all of them again."""
+    del st.query_params[GROUP]
+
+
+def show_one(fingerprint: str, range_seconds: int) -> None:
+    """One group: what it is, and what can be done."""
+    is_known = data.FINGERPRINT.fullmatch(fingerprint) is not None
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(_("All failures"), icon=":material/arrow_back:", key="failures_back", on_click=close_group)
+        one = data.one_group(fingerprint, range_seconds).value if is_known else None
+        if one is not None:
+            show_actions(fingerprint, one)
+    if not is_known:
+        show_nothing(_("The address names no group: a fingerprint has 16 hexadecimal digits."), "link_off")
+        return
+    frame.live("failures_runs", read_runs, show_runs, every_seconds=1.0, tells_time=False, height_px=1)
+    frame.live(
+        "failure_group",
+        lambda: data.one_group(fingerprint, range_seconds),
+        lambda read: show_group(fingerprint, read),
+        about=fingerprint,
+        every_seconds=5.0,
+        height_px=500,
+    )
+
+
+def show_group(fingerprint: str, one: data.OneGroup) -> None:
+    """Everything that is known of a group."""
+    if one.group is None:
+        show_nothing(_("It did not happen in this time range."), "check_circle")
+    else:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            color = groups.CLASS_COLORS.get(one.group.error_class, "gray")
+            st.badge(escaped(word(one.group.error_class)), color=color)  # type: ignore[arg-type]
+            st.text(one.group.type, width="content")
+            st.code(fingerprint, language=None, width="content")
+        seen = _("First seen {first}, last seen {last}").format(
+            first=escaped(shown_time(one.group.first_seen)), last=escaped(shown_time(one.group.last_seen))
+        )
+        st.caption(seen)
+        groups.show_mute(one)
+    groups.show_figures(one)
+    if one.group is not None:
+        groups.show_charts(one)
+        groups.show_example(one)
+    groups.show_latest(one.latest)
+
+
+def show_actions(fingerprint: str, one: data.OneGroup) -> None:
+    """What can be done with a group, outside of what refreshes itself."""
+    if st.button(
+        _("Retry what is failed now ({count})").format(count=groups.failed_in_words(one.failed_now)),
+        icon=":material/replay:",
+        key="retry_group",
+        disabled=not one.failed_now,
+    ):
+        ask_many(Action.RETRY, Target(only=data.failed_with(fingerprint)))
+    if one.group is not None:
+        if one.group.muted_until is None:
+            if st.button(_("Mute"), icon=":material/volume_off:", key="mute"):
+                ask_to_mute(one.group)
+        elif st.button(_("Unmute"), icon=":material/volume_up:", key="unmute"):
+            ask_to_unmute(one.group)
+    st.page_link(
+        "pages/tasks/page.py",
+        label=_("Its failed tasks"),
+        icon=":material/list:",
+        query_params=data.failed_with(fingerprint).as_params(),
+    )
+
+
+def ask_to_mute(group: data.FailureGroup) -> None:
+    def fields() -> int:
+        st.text(group.message[:200])
+        st.caption(_("It is left out of this list for a while. It is counted, retried and alerted on as before."))
+        chosen = st.selectbox(_("For"), MUTE_SECONDS, index=2, format_func=duration, key="mute_seconds")
+        return chosen or MUTE_SECONDS[2]
+
+    def act(seconds: int, reason: str) -> str:
+        until = data.mute(group.fingerprint, seconds, reason)
+        return _("Muted until {time}").format(time=escaped(shown_time(until)))
+
+    ask(f"mute_{group.fingerprint}", _("Mute a group of failures"), fields, act, label=_("Mute"))
+
+
+def ask_to_unmute(group: data.FailureGroup) -> None:
+    def fields() -> None:
+        st.text(group.message[:200])
+
+    def act(_answer: None, _reason: str) -> str:
+        return _("Shown again") if data.unmute(group.fingerprint) else _("It was not muted any more")
+
+    ask(f"unmute_{group.fingerprint}", _("Show it in the list again"), fields, act, label=_("Unmute"), has_reason=False)
+
+
+frame.header(_("Failures"), _("Failures that are probably the same one, together: by type, class, message and place."))
+tell()
+chosen_range = pick_range()
+opened = st.query_params.get(GROUP)
+if opened is None:
+    show_list(chosen_range)
+else:
+    show_one(opened, chosen_range)

@@ -1,0 +1,164 @@
+"""Queues as cards and as a table: how deep, how fast, until when, and who holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from taskyard.core.i18n import N_
+from taskyard.core.scheduling.holds import HoldKind
+from taskyard.core.telemetry.queue_figures import GROWS, NOTHING_RUNS, PAUSED, STEADY
+from taskyard.dashboard.components import states
+from taskyard.dashboard.components.address import here
+from taskyard.dashboard.components.hold_controls import act_column, show_hold, show_menu
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.states import badge_column, word
+from taskyard.dashboard.components.tables import show_table, table_height
+from taskyard.dashboard.components.times import age
+from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.pages.queues.data import NO_LEADER, NOBODY_TAKES, Queue
+
+CARD_WIDTH_PX = 330
+POLICIES: Mapping[str, str] = {
+    "least_loaded": N_("to the least loaded agent"),
+    "round_robin": N_("to the agents in turn"),
+    "priority": N_("strictly by priority"),
+}
+REASONS: Mapping[str, str] = {
+    PAUSED: N_("paused"),
+    NOTHING_RUNS: N_("nothing ends"),
+    GROWS: N_("grows by {rate}/min"),
+    STEADY: N_("does not shrink"),
+    NO_LEADER: N_("no leader"),
+    NOBODY_TAKES: N_("nobody takes it"),
+}
+
+
+def show_queue_cards(queues: Sequence[Queue]) -> None:
+    """One card for each."""
+    with st.grid(min_column_width=CARD_WIDTH_PX):
+        for queue in queues:
+            with st.container(border=True, height="stretch", gap="small", key=f"queue_{queue.name}"):
+                _show_head(queue)
+                _show_figures(queue)
+                _show_priorities(queue)
+                show_queue_notes(queue)
+
+
+def _show_figures(queue: Queue) -> None:
+    """Its depth and pace, small."""
+    figures = [
+        (_("ready"), f"{queue.ready:,}"),
+        (_("running"), f"{queue.running:,}"),
+        (_("scheduled"), f"{queue.scheduled:,}"),
+        (_("blocked"), f"{queue.blocked:,}"),
+        (_("oldest"), oldest(queue)),
+        (_("in"), per_minute(queue.recent.arrived)),
+        (_("out"), per_minute(queue.recent.ended)),
+        (_("done in"), drain_text(queue)),
+    ]
+    with st.grid(4, min_column_width=66, gap="xsmall"):
+        for label, value in figures:
+            st.markdown(f":small[:gray[{label}]]  \n**{value}**")
+
+
+def show_queue_notes(queue: Queue) -> None:
+    """Whatever is not as usual."""
+    if queue.hold is not None:
+        show_hold(queue.hold)
+    stuck = sum(lane.ready for lane in queue.lanes if lane.is_stuck)
+    if stuck:
+        text = ngettext("No agent can take {count} task", "No agent can take {count} tasks", stuck)
+        st.markdown(f":red[:material/block: {text.format(count=f'{stuck:,}')}]")
+
+
+def show_queue_rows(queues: Sequence[Queue], open_queue: Callable[[str], None], *, key: str) -> None:
+    """A row for each, with what can be done; `open_queue` is called back when its details are wanted."""
+    column, acts = act_column(HoldKind.QUEUE, [(q.name, q.hold) for q in queues], open_queue, key=f"{key}_click")
+    rows = [_row(queue, act) for queue, act in zip(queues, acts, strict=True)]
+    show_table(
+        pd.DataFrame(rows, columns=list(rows[0])),
+        alt=_("Queues with their depth, pace and state"),
+        columns={
+            "Queue": st.column_config.TextColumn(_("Queue"), pinned=True, width=150),
+            "Act": column,
+            "State": badge_column(_("State"), states.QUEUE_COLORS),
+            "Ready": st.column_config.NumberColumn(_("Ready"), format="localized", width=80),
+            "Oldest": st.column_config.TextColumn(_("Oldest"), width=100),
+            "In": st.column_config.NumberColumn(_("In per min"), format="%.1f", width=90),
+            "Out": st.column_config.NumberColumn(_("Out per min"), format="%.1f", width=90),
+            "Done": st.column_config.TextColumn(_("Done in"), width=140),
+            "Running": st.column_config.NumberColumn(_("Running"), format="localized", width=80),
+            "Scheduled": st.column_config.NumberColumn(_("Scheduled"), format="localized", width=90),
+            "Blocked": st.column_config.NumberColumn(_("Blocked"), format="localized", width=80),
+            "Policy": st.column_config.TextColumn(_("Placement")),
+            "Held": st.column_config.TextColumn(_("Held")),
+        },
+        key=key,
+        height=table_height(len(rows)),
+    )
+
+
+def oldest(queue: Queue) -> str:
+    """How long its oldest ready task has waited."""
+    return "–" if queue.figures.oldest_seconds is None else age(queue.figures.oldest_seconds)
+
+
+def per_minute(rate: float) -> str:
+    """A rate as a short text."""
+    return _("{n}/min").format(n=f"{rate:,.0f}" if rate >= 10 or rate == 0 else f"{rate:.1f}")
+
+
+def drain_text(queue: Queue) -> str:
+    """When it will be empty, or why that can't be told."""
+    seconds, reason = queue.drain.seconds, queue.drain.reason
+    if seconds is not None:
+        return age(seconds) if seconds else _("empty")
+    return _(REASONS[str(reason)]).format(rate=f"{queue.recent.arrived - queue.recent.ended:,.3g}")
+
+
+def _show_head(queue: Queue) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
+        with st.container(gap=None):
+            st.page_link(
+                "pages/queues/page.py",
+                label=f"**{escaped(queue.name, 60)}**",
+                icon=":material/low_priority:",
+                query_params=here(queue=queue.name),
+                help=_("Its lanes and its figures over time"),
+            )
+        states.show_badge(queue.state, states.QUEUE_COLORS)
+        show_menu(HoldKind.QUEUE, queue.name, queue.hold, key=f"act_{queue.name}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(_("Goes {policy}").format(policy=_(POLICIES[queue.figures.policy])))
+
+
+def _show_priorities(queue: Queue) -> None:
+    """How many are ready of each priority, and the way to them."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        for name, count in reversed(queue.by_priority.items()):
+            if count:
+                st.badge(f"{word(name)} {count:,}", color=states.PRIORITY_COLORS[name])  # type: ignore[arg-type]
+        st.page_link(
+            "pages/tasks/page.py", label=_("Its tasks"), icon=":material/list:", query_params={"queues": queue.name}
+        )
+
+
+def _row(queue: Queue, act: list[str]) -> dict[str, object]:
+    return {
+        "Queue": queue.name,
+        "Act": act,
+        "State": [word(queue.state)],
+        "Ready": queue.ready,
+        "Oldest": oldest(queue),
+        "In": queue.recent.arrived,
+        "Out": queue.recent.ended,
+        "Done": drain_text(queue),
+        "Running": queue.running,
+        "Scheduled": queue.scheduled,
+        "Blocked": queue.blocked,
+        "Policy": _(POLICIES[queue.figures.policy]),
+        "Held": str(queue.hold) if queue.hold else "",
+    }

@@ -1,0 +1,106 @@
+"""One queue: its depth, pace and lanes now, and over time."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from taskyard.core.scheduling.holds import HoldKind
+from taskyard.core.telemetry.queue_figures import WINDOWS_MINUTES
+from taskyard.dashboard.components import states
+from taskyard.dashboard.components.charts import Line, time_chart
+from taskyard.dashboard.components.hold_controls import show_menu
+from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.i18n import _
+from taskyard.dashboard.pages.queues.cards import POLICIES, drain_text, oldest, show_queue_notes
+from taskyard.dashboard.pages.queues.data import Charts, Queue
+from taskyard.dashboard.pages.queues.lanes import lane_label, show_depths, show_lanes
+
+FIGURE_WIDTH_PX = 130
+CHART_WIDTH_PX = 420
+SMALL_CHART_WIDTH_PX = 330
+
+
+def show_queue(queue: Queue) -> None:
+    """How it is now."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        states.show_badge(queue.state, states.QUEUE_COLORS)
+        st.caption(_("Goes {policy}").format(policy=_(POLICIES[queue.figures.policy])))
+        show_menu(HoldKind.QUEUE, queue.name, queue.hold, key="act_details")
+        st.page_link(
+            "pages/tasks/page.py", label=_("Its tasks"), icon=":material/list:", query_params={"queues": queue.name}
+        )
+    figures = [
+        (_("Ready"), f"{queue.ready:,}"),
+        (_("Oldest"), oldest(queue)),
+        (_("Done in"), "–" if queue.drain.seconds is None else drain_text(queue)),
+        (_("Running"), f"{queue.running:,}"),
+        (_("Scheduled"), f"{queue.scheduled:,}"),
+        (_("Blocked"), f"{queue.blocked:,}"),
+    ]
+    with st.grid(6, min_column_width=FIGURE_WIDTH_PX):
+        for label, value in figures:
+            st.metric(label, value, border=True)
+    if queue.drain.seconds is None:
+        st.caption(_("When it will be done can't be told: {reason}").format(reason=drain_text(queue)))
+    show_queue_notes(queue)
+    with st.grid(2, min_column_width=CHART_WIDTH_PX):
+        depths = [(lane_label(lane), lane.by_priority) for lane in queue.lanes]
+        show_depths(_("Ready tasks by type and tags"), depths, key="queue_depth")
+        _show_pace(queue)
+    if queue.lanes:
+        st.markdown(f"**{_('What waits for an agent')}**")
+        show_lanes(queue.lanes, key="queue_lanes")
+
+
+def show_charts(charts: Charts) -> None:
+    """How it went over the range."""
+    with st.grid(3, min_column_width=SMALL_CHART_WIDTH_PX):
+        time_chart(
+            _("In and out"),
+            charts.at,
+            [Line(_("in"), "gray", charts.arrived), Line(_("out"), "green", charts.ended)],
+            key="queue_pace",
+            unit=_("per min"),
+        )
+        time_chart(
+            _("Ready tasks"),
+            charts.at,
+            [Line(_("ready"), "orange", charts.waiting)],
+            key="queue_ready",
+            unit=_("tasks"),
+        )
+        time_chart(
+            _("Oldest ready task"),
+            charts.at,
+            [Line(_("oldest"), "red", charts.oldest_seconds)],
+            key="queue_oldest",
+            is_seconds=True,
+        )
+
+
+def _show_pace(queue: Queue) -> None:
+    """How many came and ended per minute, by window."""
+    with st.container(border=True, height="stretch"):
+        st.markdown(f"**{_('Tasks per minute')}**")
+        rates = queue.figures.rates
+        rows = [
+            {
+                "Over": _("last {n} min").format(n=minutes),
+                "In": rates[minutes].arrived,
+                "Out": rates[minutes].ended,
+                "Grows": rates[minutes].arrived - rates[minutes].ended,
+            }
+            for minutes in WINDOWS_MINUTES
+        ]
+        show_table(
+            pd.DataFrame(rows),
+            alt=_("Tasks that came and ended per minute"),
+            columns={
+                "Over": _("Over"),
+                "In": st.column_config.NumberColumn(_("In"), format="%.2f", help=_("Submitted")),
+                "Out": st.column_config.NumberColumn(_("Out"), format="%.2f", help=_("Completed, failed or cancelled")),
+                "Grows": st.column_config.NumberColumn(_("Grows by"), format="%+.2f"),
+            },
+            key="queue_rates",
+        )

@@ -1,0 +1,79 @@
+"""What waits for an agent, lane by lane: as bars by priority, and as a table that says why nobody takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from taskyard.dashboard.components import states
+from taskyard.dashboard.components.charts import Line, bar_chart
+from taskyard.dashboard.components.states import word
+from taskyard.dashboard.components.tables import show_table, table_height
+from taskyard.dashboard.components.times import age
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.pages.queues.data import LaneNow
+
+BARS_SHOWN = 15
+BAR_PX = 26
+LEAST_HEIGHT_PX = 150
+
+
+def show_depths(title: str, depths: Sequence[tuple[str, Mapping[str, int]]], *, key: str) -> None:
+    """Bars of ready tasks by priority, the longest first; `depths` are labels with the counts of each priority."""
+    deepest = sorted(depths, key=lambda depth: -sum(depth[1].values()))[:BARS_SHOWN]
+    lines = [
+        Line(word(name), states.PRIORITY_COLORS[name], [counts.get(name, 0) for _label, counts in deepest])
+        for name in states.PRIORITIES[::-1]
+    ]
+    height = max(LEAST_HEIGHT_PX, 70 + BAR_PX * len(deepest))
+    bar_chart(title, [label for label, _counts in deepest], lines, key=key, unit=_("tasks"), height_px=height)
+    left = len(depths) - len(deepest)
+    if left:
+        st.caption(
+            ngettext("{count} shorter one is left out.", "{count} shorter ones are left out.", left).format(count=left)
+        )
+
+
+def lane_label(lane: LaneNow) -> str:
+    """The type, and the tags that it requires."""
+    return " ".join([lane.lane.type, *(f"+{tag}" for tag in lane.lane.requires)])
+
+
+def show_lanes(lanes: Sequence[LaneNow], *, key: str) -> None:
+    """A row for each lane, those that nobody can take first."""
+    ordered = sorted(lanes, key=lambda lane: (not lane.is_stuck, not lane.reason, -lane.ready))
+    rows = [
+        {
+            "Type": lane.lane.type,
+            "Ready": lane.ready,
+            "Oldest": "–" if lane.oldest_seconds is None else age(lane.oldest_seconds),
+            "Why": told(lane.reason),
+            "Queue": lane.lane.queue,
+            "Tags": ", ".join(lane.lane.requires),
+            **{name: lane.by_priority.get(name, 0) for name in states.PRIORITIES[::-1]},
+        }
+        for lane in ordered
+    ]
+    show_table(
+        pd.DataFrame(rows),
+        alt=_("What waits for an agent, by queue, type and tags"),
+        columns={
+            "Type": st.column_config.TextColumn(_("Type"), pinned=True, width=170),
+            "Ready": st.column_config.NumberColumn(_("Ready"), format="localized", width=80),
+            "Oldest": st.column_config.TextColumn(_("Oldest"), help=_("How long the oldest has waited"), width=100),
+            "Why": st.column_config.TextColumn(
+                _("Why nobody takes it"), help=_("Empty: it waits for a free slot"), width=320
+            ),
+            "Queue": st.column_config.TextColumn(_("Queue"), width=120),
+            "Tags": st.column_config.TextColumn(_("Requires tags"), width=120),
+            **{
+                name: st.column_config.NumberColumn(word(name), format="localized", width=80)
+                for name in states.PRIORITIES
+            },
+        },
+        key=key,
+        height=table_height(len(rows)),
+    )

@@ -1,0 +1,59 @@
+"""Performance reports: of a range, read here, and of days and weeks, written by the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+from taskyard.core.config import settings
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.reports import Report
+from taskyard.core.reports.data import gather
+from taskyard.core.reports.data.gather import LONGEST_SECONDS
+from taskyard.core.reports.folder import PERIODS, ReportFile, list_reports, read_report
+from taskyard.dashboard.data import base
+from taskyard.dashboard.data.base import Reading, Servers, shared
+from taskyard.dashboard.pages.tasks.data import facets
+
+__all__ = ["LONGEST_SECONDS", "Written", "facets", "file_content", "next_end", "report", "written"]
+
+REPORT_SECONDS = 60.0  # what is counted is some seconds old anyway
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Reports in the worker's folder, the latest first, and when the periods that run now end, by their names."""
+
+    files: Sequence[ReportFile]
+    due: Mapping[str, datetime]
+
+
+@shared(ttl_seconds=REPORT_SECONDS, max_entries=50)
+def report(servers: Servers, since: float, until: float, queue: str | None, type: str | None) -> Report:
+    """The report of a range (epoch seconds), of one queue or type or of all; raises SubmissionError for a bad range."""
+    with servers.database.transaction() as tx:
+        return gather(tx, since, until, queue, type)
+
+
+def written() -> Reading[Written]:
+    """What the worker wrote, as far as its folder can be read from here."""
+    now = base.now()
+    try:
+        current = settings()
+        files = list_reports(current.reports_folder)
+    except (OSError, ConfigurationError) as error:
+        return Reading(None, now, (error.said if isinstance(error, ConfigurationError) else str(error),))
+    return Reading(Written(files, {period: next_end(period, now) for period in current.reports}), now)
+
+
+def file_content(name: str) -> bytes:
+    """One of the files; raises SubmissionError if it is gone."""
+    return read_report(settings().reports_folder, name)
+
+
+def next_end(period: str, now: datetime) -> datetime:
+    """When the day or week (UTC) that runs now ends: its report is written soon after."""
+    midnight = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
+    first = midnight if period == "daily" else midnight - timedelta(days=midnight.weekday())
+    return first + PERIODS[period]

@@ -1,0 +1,99 @@
+"""Performance reports: one of any range to look at and to download, and those that the worker wrote."""
+
+import streamlit as st
+
+from taskyard.core.i18n import N_
+from taskyard.core.reports import Report, Wording
+from taskyard.dashboard.components.address import choice
+from taskyard.dashboard.components.times import viewer_zone
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.data import base
+from taskyard.dashboard.data.base import Reading
+from taskyard.dashboard.i18n import _, language, translator
+from taskyard.dashboard.pages.reports import data, files, periods, preview
+from taskyard.dashboard.shell import frame
+
+PARTS = {"range": N_("Any range"), "written": N_("Daily and weekly")}
+FIELD_WIDTH_PX = 220
+REFRESH_SECONDS = 60.0
+
+
+def show_range() -> None:
+    """A report of what the viewer picks."""
+    preset, since, until = periods.pick_period()
+    queue, type_ = pick_scope()
+    zone = viewer_zone()
+    if since is not None and until is not None:
+        problem = periods.problem_of(since, until, base.now().astimezone(zone))
+        if problem:
+            st.info(problem, icon=":material/date_range:")
+            return
+
+    def read() -> Reading[Report]:
+        begin, end = (since, until) if since and until else periods.span(preset, base.now().astimezone(zone))
+        return data.report(begin.timestamp(), end.timestamp(), queue or None, type_ or None)
+
+    revision = preset if since is None or until is None else f"{since:%Y%m%d%H%M}_{until:%Y%m%d%H%M}"
+    words = Wording(translator(), zone, language())
+    frame.live(
+        "report",
+        read,
+        lambda report: show_report(report, words, revision),
+        about=(revision, queue, type_),
+        every_seconds=REFRESH_SECONDS,
+        height_px=600,
+    )
+
+
+def pick_scope() -> tuple[str, str]:
+    """Lets the viewer narrow it down to a queue and a type; empty: all."""
+    known = data.facets().value
+    queues, types = (["", *known.queues], ["", *known.types]) if known else ([""], [""])
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        queue = st.selectbox(
+            _("Queue"),
+            queues,
+            format_func=lambda n: n or _("All queues"),
+            width=FIELD_WIDTH_PX,
+            **choice("queue", queues, ""),
+        )
+        type_ = st.selectbox(
+            _("Type"),
+            types,
+            format_func=lambda n: n or _("All types"),
+            width=FIELD_WIDTH_PX,
+            **choice("type", types, ""),
+        )
+    return queue or "", type_ or ""
+
+
+def show_report(report: Report, words: Wording, revision: str) -> None:
+    """Its files, and what is in them."""
+    files.show_downloads(report, words)
+    preview.show_report(report, words, revision)
+
+
+def show_written() -> None:
+    """Days and weeks."""
+    reading = data.written()
+    if reading.value is None:
+        st.warning(_("The folder of reports can't be read from here."), icon=":material/folder_off:")
+        for problem in reading.problems:
+            st.text(told(problem))
+        return
+    files.show_written(reading.value, data.file_content)
+
+
+frame.header(_("Reports"))
+part = st.segmented_control(
+    _("Part"),
+    list(PARTS),
+    required=True,
+    format_func=lambda name: _(PARTS[name]),
+    label_visibility="collapsed",
+    **choice("part", list(PARTS), "range"),
+)
+if part == "written":
+    show_written()
+else:
+    show_range()

@@ -1,0 +1,257 @@
+"""A file of tasks that was read: what is in it, what is wrong with it, and submitting it, also in several goes."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+import streamlit as st
+
+from taskyard.core.csv_injection import neutral
+from taskyard.core.errors import SubmissionError, TaskyardError
+from taskyard.core.submission.bulk_file import RowProblem
+from taskyard.core.submission.bulk_rows import Checked, Submittable, in_chunks, rekeyed
+from taskyard.dashboard.components.markdown_escape import escaped, one_line
+from taskyard.dashboard.components.sign_in import show_needed
+from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.pages.submit import data, follow
+
+CHUNK = 1_000
+PREVIEW_ROWS, PROBLEM_ROWS = 20, 500
+ONLY_VALID = "submit_only_valid"
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A file that was read, and how much of it is submitted.
+
+    `known` is how many of its rows were tasks already when it was read, None if nobody could say.
+    """
+
+    name: str
+    checked: Checked
+    known: int | None
+    rows: list[Submittable]
+    ids: list[str] = field(default_factory=list)
+    left_out: list[RowProblem] = field(default_factory=list)
+    stopped: str = ""
+    stopped_at: RowProblem | None = None
+
+    @property
+    def left(self) -> list[Submittable]:
+        """The rows that are still to be submitted, in order."""
+        return self.rows[len(self.ids) :]
+
+
+def show_loaded(loaded: Loaded, discard: Callable[[], None] | None) -> None:
+    """What was read, and the buttons to submit it; `discard` is called to have it put away."""
+    checked = loaded.checked
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"**{escaped(loaded.name, 80)}**")
+            if discard is not None:
+                st.button(_("Put it away"), on_click=discard, type="tertiary", icon=":material/close:")
+        with st.container(horizontal=True, gap="small"):
+            st.badge(_rows(checked.count), color="gray")
+            st.badge(_("{count} valid").format(count=f"{len(checked.submittable):,}"), color="green")
+            if checked.problems:
+                st.badge(_("{count} not valid").format(count=f"{len(checked.problems):,}"), color="red")
+        if checked.problems:
+            _show_problems(checked.problems)
+        if checked.submittable:
+            _show_preview(checked.submittable)
+        if any(data.types().get(one.arguments["type"]).runs_code for one in loaded.left):
+            show_needed()
+        _show_submit(loaded)
+
+
+def _show_problems(problems: Sequence[RowProblem]) -> None:
+    table = _table(problems)
+    show_table(
+        table.head(PROBLEM_ROWS),
+        alt=_("Rows that are not accepted"),
+        columns={
+            "row": st.column_config.NumberColumn(_("Row"), width=60, pinned=True),
+            "field": st.column_config.TextColumn(_("Field")),
+            "value": st.column_config.TextColumn(_("Value")),
+            "expected": st.column_config.TextColumn(_("Expected"), width="large"),
+        },
+        key="submit_problems",
+        height="auto" if len(problems) < 8 else 280,
+    )
+    if len(problems) > PROBLEM_ROWS:
+        st.caption(_("The first {count} are shown; the download has them all.").format(count=PROBLEM_ROWS))
+    st.download_button(
+        _("Download what is wrong (CSV)"),
+        table.map(neutral).to_csv(index=False).encode("utf-8-sig"),
+        file_name="problems.csv",
+        mime="text/csv",
+        key="submit_problems_csv",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+    )
+
+
+def _table(problems: Sequence[RowProblem]) -> pd.DataFrame:
+    rows = [(one.row, one.field, one.value, told(one.expected)) for one in problems]
+    return pd.DataFrame(rows, columns=["row", "field", "value", "expected"])
+
+
+def _show_preview(rows: Sequence[Submittable]) -> None:
+    first = rows[:PREVIEW_ROWS]
+    table = pd.DataFrame(
+        {
+            "row": [one.row for one in first],
+            "type": [one.arguments["type"] for one in first],
+            "title": [one_line(one.arguments.get("title") or "", 80) for one in first],
+            "input": [one_line(one.arguments.get("input") or {}, 120) for one in first],
+            "priority": [one.arguments.get("priority", "medium") for one in first],
+            "queue": [one.arguments.get("queue", "default") for one in first],
+        }
+    )
+    label = ngettext("The first {count} valid row", "The first {count} valid rows", len(first))
+    with st.expander(label.format(count=len(first)), icon=":material/table_rows:", expanded=len(rows) <= PREVIEW_ROWS):
+        show_table(
+            table,
+            alt=_("The first rows"),
+            columns={
+                "row": st.column_config.NumberColumn(_("Row"), width=60, pinned=True),
+                "type": st.column_config.TextColumn(_("Type")),
+                "title": st.column_config.TextColumn(_("Title")),
+                "input": st.column_config.TextColumn(_("Input"), width="large"),
+                "priority": st.column_config.TextColumn(_("Priority")),
+                "queue": st.column_config.TextColumn(_("Queue")),
+            },
+            key="submit_preview",
+        )
+
+
+def _show_submit(loaded: Loaded) -> None:
+    """The buttons that are due: submit, go on, or once more."""
+    if not loaded.checked.submittable:
+        return
+    only_valid = True
+    if loaded.checked.problems and not loaded.ids:
+        only_valid = st.toggle(_("Leave out the rows that are not valid, and submit the others"), key=ONLY_VALID)
+    if loaded.stopped:
+        _tell_stop(loaded)
+    elif not loaded.left:
+        _tell_done(loaded)
+        return
+    elif loaded.known:
+        st.info(_told_known(loaded), icon=":material/history:")
+        st.button(_("Submit all rows as new tasks"), on_click=_renew, args=(loaded,), icon=":material/add:")
+    label = (
+        ngettext("Go on with the other {count} task", "Go on with the other {count} tasks", len(loaded.left))
+        if loaded.stopped
+        else ngettext("Submit {count} task", "Submit {count} tasks", len(loaded.left))
+    )
+    with st.container(horizontal=True):
+        if st.button(
+            label.format(count=f"{len(loaded.left):,}"),
+            type="primary",
+            icon=":material/send:",
+            key="submit_many",
+            shortcut="Mod+Enter",
+            disabled=not only_valid,
+        ):
+            store(loaded)
+            st.rerun()
+        if loaded.stopped_at is not None:
+            st.button(_("Leave out row {row}").format(row=loaded.stopped_at.row), on_click=_leave_out, args=(loaded,))
+    if not only_valid:
+        st.caption(_("Nothing is submitted while there are rows that are not valid."))
+
+
+def store(loaded: Loaded) -> None:
+    """Submits what is left, piece by piece; each piece is committed by itself, and kept account of."""
+    loaded.stopped, loaded.stopped_at = "", None
+    total = len(loaded.rows)
+    bar = st.progress(len(loaded.ids) / total, text=_progress(loaded))
+    for chunk in in_chunks(loaded.left, CHUNK):
+        try:
+            ids = data.submit_rows(chunk)
+        except SubmissionError as error:
+            loaded.stopped, loaded.stopped_at = error.said, _positioned(error, chunk)
+            return
+        except TaskyardError as error:
+            loaded.stopped = error.said
+            return
+        loaded.ids += ids
+        follow.note(loaded.ids, loaded.name)
+        bar.progress(len(loaded.ids) / total, text=_progress(loaded))
+
+
+def _positioned(error: SubmissionError, chunk: Sequence[Submittable]) -> RowProblem | None:
+    """The row that an error of `submit_many` is about."""
+    start, _dot, rest = error.field.partition(".")
+    position, _dot, name = rest.partition(".")
+    if start != "submissions" or not position.isdecimal():
+        return None
+    return RowProblem.of(chunk[int(position)].row, SubmissionError(name, error.value, error.expected))
+
+
+def _tell_stop(loaded: Loaded) -> None:
+    done, total = f"{len(loaded.ids):,}", f"{len(loaded.rows):,}"
+    st.warning(
+        _("{done} of {total} tasks are accepted, the others are not. Going on submits nothing twice.").format(
+            done=done, total=total
+        ),
+        title=_("It stopped on the way"),
+        icon=":material/cloud_off:",
+    )
+    at = loaded.stopped_at
+    if at is None:
+        st.text(told(loaded.stopped))
+    else:
+        text = _("Row {row}: {field}: {value} → {expected}")
+        st.text(text.format(row=at.row, field=at.field, value=one_line(at.value), expected=told(at.expected)))
+
+
+def _tell_done(loaded: Loaded) -> None:
+    done = ngettext("{count} task is accepted.", "{count} tasks are accepted.", len(loaded.ids))
+    left_out = len(loaded.checked.problems) + len(loaded.left_out)
+    more = ngettext(" {count} row was left out.", " {count} rows were left out.", left_out) if left_out else ""
+    st.success(
+        done.format(count=f"{len(loaded.ids):,}") + more.format(count=f"{left_out:,}"), icon=":material/check_circle:"
+    )
+    st.button(_("Submit all rows once more"), on_click=_renew, args=(loaded,), icon=":material/replay:")
+
+
+def _told_known(loaded: Loaded) -> str:
+    known, total = loaded.known or 0, len(loaded.rows)
+    if known >= total:
+        return _("Every row of this was submitted before and is a task already: submitting it again adds nothing.")
+    return _("{known} of {total} rows are tasks already: submitting adds the others.").format(
+        known=f"{known:,}", total=f"{total:,}"
+    )
+
+
+def _renew(loaded: Loaded) -> None:
+    """Gives the rows new keys, so that they become new tasks."""
+    loaded.rows = rekeyed(loaded.checked.submittable, loaded.checked.digest, uuid.uuid4().hex[:8])
+    loaded.ids, loaded.left_out, loaded.known = [], [], None
+    loaded.stopped, loaded.stopped_at = "", None
+
+
+def _leave_out(loaded: Loaded) -> None:
+    """Goes without the row that stopped it."""
+    at = loaded.stopped_at
+    if at is not None:
+        loaded.left_out.append(at)
+        loaded.rows = [row for row in loaded.rows if row.row != at.row]
+        loaded.stopped_at = None
+
+
+def _rows(count: int) -> str:
+    return ngettext("{count} row", "{count} rows", count).format(count=f"{count:,}")
+
+
+def _progress(loaded: Loaded) -> str:
+    done, total = f"{len(loaded.ids):,}", f"{len(loaded.rows):,}"
+    return _("{done} of {total} tasks are stored").format(done=done, total=total)

@@ -1,0 +1,217 @@
+"""What the Submit page asks and does: task types, submitting by form and from files, how that stands."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from taskyard.core.config import settings
+from taskyard.core.errors import SubmissionError, Unavailable
+from taskyard.core.i18n import said
+from taskyard.core.postgres.store import submission_status, tasks
+from taskyard.core.postgres.store.submission_status import Standing, Unsuccessful
+from taskyard.core.states import TERMINAL
+from taskyard.core.submission.bulk_file import read_file
+from taskyard.core.submission.bulk_rows import Checked, Submittable, check_rows
+from taskyard.core.submission.validate import Limits
+from taskyard.core.task_types.registry import Registry, registry
+from taskyard.dashboard.data import base
+from taskyard.dashboard.data.base import Reading, Servers, connections, forget, live, shared
+from taskyard.dashboard.data.viewer import acting
+
+OUTPUT_BYTES = 20_000  # longer outputs are left to the task's own page
+FAILURES_SHOWN = 50
+# For how long what is known of a batch is used: of a small one, of a large one (0.2 s for 50,000), of one that ended.
+SMALL_SECONDS, LARGE_SECONDS, SETTLED_SECONDS = 2.0, 10.0, 30.0
+LARGE_TASKS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What may be typed where a queue or a tag is asked for: those in use now."""
+
+    queues: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A task as a form is filled with it. What is as the type has it anyway is None."""
+
+    id: str
+    type: str
+    input: Any
+    title: str | None
+    queue: str
+    priority: str
+    timeout_seconds: float | None
+    max_attempts: int | None
+    run_at: datetime | None
+    requires: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStanding:
+    """How many of a batch's tasks are in each state, and the first that did not succeed."""
+
+    by_state: Mapping[str, int]
+    unsuccessful: Sequence[Unsuccessful]
+
+    @property
+    def ended(self) -> int:
+        return sum(self.by_state.get(state, 0) for state in TERMINAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """How everything stands that is followed: single tasks by id, batches by their joined ids."""
+
+    standings: Mapping[str, Standing]
+    batches: Mapping[str, BatchStanding]
+
+
+def types() -> Registry:
+    """The task types; needs no server. Raises ConfigurationError."""
+    return registry.load(settings().task_modules)
+
+
+@shared(ttl_seconds=5.0)
+def names(servers: Servers) -> Names:
+    """Queues and tags that are in use now."""
+    snapshot = live(servers)
+    queues = {"default", *servers.settings.placement_by_queue}
+    tags: set[str] = set()
+    if snapshot:
+        queues |= {lane.queue for lane in snapshot.lanes} | {count.queue for count in snapshot.open}
+        tags = {tag for agent in snapshot.agents for tag in agent.tags}
+    return Names(tuple(sorted(queues)), tuple(sorted(tags)))
+
+
+def form_key(fill: str, type: str, given: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    """The idempotency key of what a form holds: the same content, submitted twice, is the same task.
+
+    `fill` is new for each filling of the form, so that the same content can be submitted again on purpose.
+    """
+    content = [fill, type, given, {name: str(value) for name, value in options.items()}]
+    text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return f"form-{hashlib.blake2b(text, digest_size=12).hexdigest()}"
+
+
+def submit(type: str, given: Mapping[str, Any], options: Mapping[str, Any], key: str) -> str:
+    """Submits a task as the viewer and returns its id; `key` holds if `options` have no key.
+
+    Raises SubmissionError, NotPermitted, ConfigurationError, Unavailable.
+    """
+    arguments = {"idempotency_key": key, **options}
+    with _reaching():
+        task_id = acting().submit(type, given, **arguments)
+    forget()
+    return task_id
+
+
+def copied(task_id: str) -> Copied:
+    """A task to be submitted again; raises SubmissionError for no id, TaskNotFound, Unavailable."""
+    try:
+        id_ = str(uuid.UUID(task_id))
+    except ValueError:
+        raise SubmissionError("copy", task_id, said("the id of a task (a UUID)")) from None
+    with _reaching() as servers, servers.database.transaction() as tx:
+        task = tasks.get_task(tx, id_)
+    known = types().types.get(task.type)
+    is_ahead = task.run_at is not None and task.run_at > base.now()
+    return Copied(
+        id=task.id,
+        type=task.type,
+        input=task.input,
+        title=task.title,
+        queue=task.queue,
+        priority=task.priority.label,
+        timeout_seconds=None if known and task.timeout_seconds == known.timeout_seconds else task.timeout_seconds,
+        max_attempts=None if known and task.max_attempts == known.retry.max_attempts else task.max_attempts,
+        run_at=task.run_at if is_ahead else None,
+        requires=tuple(tag for tag in task.requires if not known or tag not in known.requires),
+    )
+
+
+def check_file(content: bytes, name: str) -> Checked:
+    """A file's rows, each checked; needs no server. Raises SubmissionError if it can't be read as a whole."""
+    current = settings()
+    limits = Limits(current.input_limit_bytes, current.output_limit_bytes, current.pending_limit_per_creator)
+    return check_rows(read_file(content, name), types(), limits, base.now())
+
+
+def count_known(rows: Sequence[Submittable]) -> int:
+    """How many of these rows are tasks already; raises Unavailable."""
+    keys = [row.arguments["idempotency_key"] for row in rows]
+    with _reaching() as servers, servers.database.transaction() as tx:
+        return submission_status.known_keys(tx, keys)
+
+
+def submit_rows(rows: Sequence[Submittable]) -> list[str]:
+    """Submits a few rows as the viewer, all or none, and returns their ids.
+
+    Raises SubmissionError (`submissions.<position>.<field>`), NotPermitted, ConfigurationError, Unavailable.
+    """
+    with _reaching():
+        ids = acting().submit_many([row.arguments for row in rows])
+    forget()
+    return ids
+
+
+def follow(ones: Sequence[str], batches: Sequence[tuple[str, bool]]) -> Reading[Following]:
+    """How single tasks and batches stand.
+
+    A batch is its ids joined by commas, and whether it had ended when it was last seen: those are asked rarely.
+    """
+    parts: list[Reading[Any]] = [_standings(tuple(ones))] if ones else []
+    parts += [_batch(ids, is_settled) for ids, is_settled in batches]
+    problems = tuple(dict.fromkeys(problem for part in parts for problem in part.problems))
+    at = min((part.at for part in parts), default=base.now())
+    if any(part.value is None for part in parts):
+        return Reading(None, at, problems)
+    values = [part.value for part in parts]
+    found = zip([ids for ids, _is_settled in batches], values[1 if ones else 0 :], strict=True)
+    return Reading(Following(values[0] if ones else {}, dict(found)), at, problems)
+
+
+@shared()
+def _standings(servers: Servers, ids: tuple[str, ...]) -> dict[str, Standing]:
+    with servers.database.transaction() as tx:
+        return submission_status.standings(tx, ids, OUTPUT_BYTES)
+
+
+def _read_batch(servers: Servers, ids: str) -> BatchStanding:
+    listed = ids.split(",")
+    with servers.database.transaction() as tx:
+        by_state = submission_status.states_of(tx, listed)
+        has_some = by_state.get("failed", 0) + by_state.get("cancelled", 0)
+        return BatchStanding(by_state, submission_status.unsuccessful(tx, listed, FAILURES_SHOWN) if has_some else [])
+
+
+_batch_small = shared(ttl_seconds=SMALL_SECONDS, max_entries=50)(_read_batch)
+_batch_large = shared(ttl_seconds=LARGE_SECONDS, max_entries=50)(_read_batch)
+_batch_settled = shared(ttl_seconds=SETTLED_SECONDS, max_entries=50)(_read_batch)
+
+
+def _batch(ids: str, is_settled: bool) -> Reading[BatchStanding]:
+    if is_settled:
+        return _batch_settled(ids)
+    return (_batch_large if ids.count(",") >= LARGE_TASKS else _batch_small)(ids)
+
+
+@contextmanager
+def _reaching() -> Iterator[Servers]:
+    """The connections, for what is not shared; a pool that leads to a server that is gone is closed."""
+    servers = connections()
+    try:
+        yield servers
+    except Unavailable:
+        servers.database.close()
+        raise

@@ -1,0 +1,249 @@
+"""Everything about a task that is not its input: title, queue, priority, when, how often, after what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from taskyard.core.errors import SubmissionError
+from taskyard.core.i18n import N_
+from taskyard.core.payload.encode import TEXT_LIMIT
+from taskyard.core.states import Priority
+from taskyard.core.submission.validate import ATTEMPTS_LIMIT, TAG_LIMIT, TITLE_LIMIT
+from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, TaskType
+from taskyard.dashboard.components.states import word
+from taskyard.dashboard.components.times import duration, viewer_zone
+from taskyard.dashboard.forms.field_widgets import Problems, show_problem
+from taskyard.dashboard.i18n import _
+from taskyard.dashboard.pages.submit import start_time
+from taskyard.dashboard.pages.submit.data import Copied, Names
+
+PREFIX = "submit_option"
+PRIORITIES = tuple(priority.label for priority in Priority)
+CELL_WIDTH_PX = 210
+BASIC = ("title", "queue", "priority")
+ADVANCED = ("timeout_seconds", "max_attempts", "delay_seconds", "run_at", "requires", "idempotency_key", "after")
+FIELDS = (*BASIC, *ADVANCED)
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the widgets hold in an untouched form."""
+
+    title: str = ""
+    queue: str = "default"
+    priority: str = Priority.MEDIUM.label
+    timeout_seconds: float | None = None
+    max_attempts: int | None = None
+    requires: tuple[str, ...] = ()
+    idempotency_key: str = ""
+    after: str = ""
+
+
+def ensure() -> None:
+    """Gives each widget a state, unless it has one."""
+    for name in Defaults.__dataclass_fields__:
+        value = getattr(Defaults(), name)
+        st.session_state.setdefault(_key(name), list(value) if isinstance(value, tuple) else value)
+    start_time.ensure()
+
+
+def clear() -> None:
+    """The options of an untouched form."""
+    for name in Defaults.__dataclass_fields__:
+        st.session_state.pop(_key(name), None)
+    start_time.clear()
+    ensure()
+
+
+def fill(task: Copied) -> None:
+    """The options of another task."""
+    clear()
+    start_time.fill(task.run_at)
+    values = {
+        "title": task.title or "",
+        "queue": task.queue,
+        "priority": task.priority,
+        "timeout_seconds": task.timeout_seconds,
+        "max_attempts": task.max_attempts,
+        "requires": list(task.requires),
+    }
+    for name, value in values.items():
+        st.session_state[_key(name)] = value
+
+
+def options() -> tuple[dict[str, Any], list[SubmissionError]]:
+    """`submit`'s options as they are chosen, without those that are as the type has them; and what is wrong."""
+    state = {name: st.session_state[_key(name)] for name in Defaults.__dataclass_fields__}
+    chosen: dict[str, Any] = {name: state[name] for name in (*BASIC, "timeout_seconds", "max_attempts") if state[name]}
+    for name in ("timeout_seconds", "max_attempts"):
+        if state[name] is not None:
+            chosen[name] = state[name]
+    problems: list[SubmissionError] = []
+    try:
+        chosen |= start_time.options()
+    except SubmissionError as error:
+        problems.append(error)
+    if state["requires"]:
+        chosen["requires"] = tuple(state["requires"])
+    if state["idempotency_key"]:
+        chosen["idempotency_key"] = state["idempotency_key"]
+    after = re.split(r"[\s,;]+", state["after"].strip())
+    if after != [""]:
+        chosen["after"] = tuple(after)
+    return chosen, problems
+
+
+def show(known: TaskType, names: Names, problems: Problems) -> None:
+    """The widgets: what is often changed in sight, the rest folded."""
+    with _field("title", problems):
+        st.text_input(
+            _("Title"),
+            key=_key("title"),
+            max_chars=TITLE_LIMIT,
+            placeholder=_("What people call it"),
+            autocomplete="off",
+            persist_state="session",
+        )
+    with st.grid(2, min_column_width=CELL_WIDTH_PX):
+        with _field("priority", problems):
+            st.segmented_control(
+                _("Priority"),
+                PRIORITIES,
+                key=_key("priority"),
+                required=True,
+                format_func=word,
+                persist_state="session",
+            )
+        with _field("queue", problems):
+            st.selectbox(
+                _("Queue"),
+                sorted({*names.queues, st.session_state[_key("queue")] or "default"}),
+                key=_key("queue"),
+                accept_new_options=True,
+                help=_("Pick one that is in use, or type a new name"),
+                persist_state="session",
+            )
+    has_problem = any(problems.get(name) for name in ADVANCED)
+    with st.expander(_summary(), icon=":material/tune:", expanded=has_problem, key="submit_more"):
+        _show_advanced(known, names, problems)
+
+
+def _show_advanced(known: TaskType, names: Names, problems: Problems) -> None:
+    start_time.show(problems)
+    with st.grid(2, min_column_width=CELL_WIDTH_PX):
+        with _field("timeout_seconds", problems):
+            st.number_input(
+                _("Timeout (seconds)"),
+                value=None,
+                min_value=0.0,
+                max_value=MAX_TIMEOUT_SECONDS,
+                step=1.0,
+                format="%g",
+                key=_key("timeout_seconds"),
+                placeholder=f"{known.timeout_seconds:g}",
+                help=_("How long one attempt may run. Empty: as the type has it"),
+                persist_state="session",
+            )
+        with _field("max_attempts", problems):
+            st.number_input(
+                _("Attempts at most"),
+                value=None,
+                min_value=1,
+                max_value=ATTEMPTS_LIMIT,
+                step=1,
+                key=_key("max_attempts"),
+                placeholder=f"{known.retry.max_attempts}",
+                help=_("How often it is tried if it fails. Empty: as the type has it"),
+                persist_state="session",
+            )
+    _show_relations(known, names, problems)
+
+
+def _show_relations(known: TaskType, names: Names, problems: Problems) -> None:
+    """What the task needs, waits for, and is told apart by."""
+    with _field("requires", problems):
+        st.multiselect(
+            _("Tags that the agent must have"),
+            sorted({*names.tags, *st.session_state[_key("requires")]}),
+            key=_key("requires"),
+            max_selections=TAG_LIMIT,
+            accept_new_options=True,
+            select_all=False,
+            placeholder=_("Any agent"),
+            help=_needs(known.requires),
+            persist_state="session",
+        )
+    with _field("after", problems):
+        st.text_area(
+            _("After these tasks"),
+            key=_key("after"),
+            height=68,
+            placeholder=_("Ids, one a line"),
+            help=_("It waits until all of them have completed, and is cancelled if one of them does not"),
+            persist_state="session",
+        )
+    with _field("idempotency_key", problems):
+        st.text_input(
+            _("Idempotency key"),
+            key=_key("idempotency_key"),
+            max_chars=TEXT_LIMIT,
+            autocomplete="off",
+            placeholder=_("Made by the form"),
+            help=_(
+                "The same key again is the same task, and not another one. Without one the form uses a key of its own, "
+                "so that pressing twice submits once"
+            ),
+            persist_state="session",
+        )
+
+
+def _summary() -> str:
+    """The heading of what is folded: what in it is not as in an untouched form."""
+    chosen = options()[0]
+    parts = []
+    if "delay_seconds" in chosen:
+        parts.append(_("in {time}").format(time=duration(chosen["delay_seconds"])))
+    if "run_at" in chosen:
+        parts.append(f"{chosen['run_at'].astimezone(viewer_zone()):%Y-%m-%d %H\\:%M}")
+    if "timeout_seconds" in chosen:
+        parts.append(_("timeout {time}").format(time=duration(chosen["timeout_seconds"])))
+    for name, text in (
+        ("max_attempts", N_("attempts")),
+        ("requires", N_("tags")),
+        ("after", N_("after others")),
+        ("idempotency_key", N_("own key")),
+    ):
+        if name in chosen:
+            parts.append(_(text))
+    title = _("When, limits, tags, key")
+    return f"{title} · {', '.join(parts)}" if parts else title
+
+
+def _needs(tags: frozenset[str]) -> str:
+    always = _("The type itself needs {tags}").format(tags=", ".join(sorted(tags))) if tags else ""
+    return always or _("Only agents with all of them take the task")
+
+
+class _field:
+    """A cell: what is drawn inside, and under it what is wrong with it."""
+
+    def __init__(self, name: str, problems: Problems) -> None:
+        self._problems: Sequence[SubmissionError] = problems.get(name, ())
+        self._cell = st.container(gap="xsmall")
+
+    def __enter__(self) -> None:
+        self._cell.__enter__()
+
+    def __exit__(self, *raised: Any) -> None:
+        for problem in self._problems:
+            show_problem(problem)
+        self._cell.__exit__(*raised)
+
+
+def _key(name: str) -> str:
+    return f"{PREFIX}_{name}"

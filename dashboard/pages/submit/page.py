@@ -1,0 +1,256 @@
+"""Submit a task by form, or many from a file, and watch what becomes of them."""
+
+import uuid
+
+import streamlit as st
+
+from taskyard.core.errors import NotPermitted, SubmissionError, TaskyardError
+from taskyard.core.i18n import N_
+from taskyard.core.payload.encode import input_problems
+from taskyard.core.submission.input_schema import form_fields
+from taskyard.core.task_types.registry import Registry, TaskType
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.sign_in import show_needed
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.forms.field_widgets import told_problem
+from taskyard.dashboard.forms.model_form import ModelForm
+from taskyard.dashboard.i18n import _, labelled, ngettext
+from taskyard.dashboard.pages.submit import data, follow
+from taskyard.dashboard.pages.submit import options as task_options
+from taskyard.dashboard.pages.submit.task_types import pick_type, show_facts
+from taskyard.dashboard.pages.submit.upload import show_upload
+from taskyard.dashboard.shell import frame
+
+ONE, MANY = "one", "many"
+MODES = {ONE: N_("One task"), MANY: N_("Many from a file")}
+TYPE, MODE, FILL, PRESSED = "submit_type", "submit_mode", "submit_fill", "submit_pressed"
+# What is said of the present filling of the form.
+TRIED, FAILED, AWAY, BARRED, DONE, NOTE, SOURCE = SAID = tuple(
+    f"submit_{name}" for name in ("tried", "failed", "away", "barred", "done", "note", "source")
+)
+WIDE, NARROW = 5, 3
+
+
+def arrive(types: Registry) -> None:
+    """Does once what the address asks for: a type to begin with, or a task to begin from."""
+    wanted, source = st.query_params.get("type"), st.query_params.get("copy")
+    for name in ("type", "copy"):
+        st.query_params.pop(name, None)
+    st.session_state.setdefault(FILL, uuid.uuid4().hex)
+    task_options.ensure()
+    if wanted is None and source is None:
+        return
+    begin_anew()
+    st.session_state[MODE] = ONE
+    try:
+        if source is not None:
+            copy(types, source)
+        else:
+            st.session_state[TYPE] = types.get(wanted).name
+    except TaskyardError as error:
+        st.session_state[NOTE] = error.said
+
+
+def copy(types: Registry, task_id: str) -> None:
+    """Fills the form from a task; raises TaskNotFound, UnknownTaskType, SubmissionError, Unavailable."""
+    task = data.copied(task_id)
+    known = types.get(task.type)
+    st.session_state[TYPE] = known.name
+    form_of(known).fill(task.input)
+    task_options.fill(task)
+    st.session_state[SOURCE] = task.id
+
+
+def begin_anew() -> None:
+    """What is submitted from now on is new, and nothing is said about what was before."""
+    st.session_state[FILL] = uuid.uuid4().hex
+    for name in SAID:
+        st.session_state.pop(name, None)
+
+
+def form_of(known: TaskType) -> ModelForm:
+    """The form of a type, with what was typed into it."""
+    return ModelForm(f"submit_input_{known.name}", form_fields(known.input_model))
+
+
+def show_arrival() -> None:
+    """Where the form's content is from, or why it could not be had."""
+    note, source = st.session_state.get(NOTE), st.session_state.get(SOURCE)
+    if note:
+        st.warning(escaped(told(note), 500), icon=":material/link_off:")
+    if source:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(_("Copied from a task, all but its idempotency key and what it waited for:"))
+            st.page_link(
+                "pages/task/page.py", label=source, query_params={"id": source}, icon=":material/content_copy:"
+            )
+
+
+@st.fragment
+def show_form(types: Registry) -> None:
+    """The form of one task. What is typed here touches nothing else on the page."""
+    known = pick_type(types, TYPE)
+    if known is None:
+        return
+    show_facts(known)
+    if known.runs_code:
+        show_needed()
+    form = form_of(known)
+    given, options, problems = collect(known, form)
+    placed, others = place(problems, [*form.paths, *task_options.FIELDS], known.name)
+    with st.container(border=True, key="submit_input"):
+        form.show(placed)
+    with st.container(border=True, key="submit_options"):
+        task_options.show(known, data.names().value or data.Names(("default",), ()), placed)
+    for problem in others:
+        st.error(escaped(told_whole(problem), 600), icon=":material/error:")
+    if placed:
+        count = len(placed)
+        text = ngettext("{count} field is not right yet.", "{count} fields are not right yet.", count)
+        st.error(text.format(count=count), icon=":material/error:")
+    key = data.form_key(st.session_state[FILL], known.name, given or {}, options)
+    show_buttons(known, form, "" if problems else key)
+
+
+def collect(known: TaskType, form: ModelForm) -> tuple[dict | None, dict, list[SubmissionError]]:
+    """What the form holds now: input, options, and, once it was tried, what is wrong with them."""
+    given, problems = form.value()
+    options, more = task_options.options()
+    tried = st.session_state.get(TRIED) == known.name
+    if tried and given is not None and not problems:
+        problems = input_problems(known.input_model, given)
+    failed = st.session_state.get(FAILED)
+    if failed and not problems and failed[0] == content_of(known, given, options):
+        problems = [failed[1]]
+    return given, options, [*problems, *(more if tried else ())]
+
+
+def content_of(known: TaskType, given: dict | None, options: dict) -> str:
+    """The same text for the same content."""
+    return data.form_key("", known.name, given or {}, options)
+
+
+def place(
+    problems: list[SubmissionError], paths: list[str], name: str
+) -> tuple[dict[str, list[SubmissionError]], list[SubmissionError]]:
+    """Problems by the field that they are shown at, and those that belong to none."""
+    placed: dict[str, list[SubmissionError]] = {}
+    others = []
+    for problem in problems:
+        at = problem.field.removeprefix("input.")
+        while at and at not in paths:
+            at = at.rpartition(".")[0]
+        if at:
+            placed.setdefault(at, []).append(problem)
+        else:
+            others.append(problem)
+    return placed, others
+
+
+def told_whole(problem: SubmissionError) -> str:
+    """A problem with its field, for where no field is beside it."""
+    return labelled(problem.field, told_problem(problem))
+
+
+def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
+    """Submit and clear, and what came of the last press; `key` is that of the content, if it can be submitted."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        is_pressed = st.button(
+            _("Submit"), type="primary", icon=":material/send:", key="submit_one", shortcut="Mod+Enter"
+        )
+        st.button(_("Clear"), icon=":material/backspace:", key="submit_clear", on_click=clear, args=(form,))
+    if st.session_state.pop(PRESSED, False) or is_pressed:
+        send(known, form)
+    barred = st.session_state.get(BARRED)
+    if barred and known.runs_code:
+        st.error(escaped(told(barred), 600), icon=":material/key_off:")
+    away = st.session_state.get(AWAY)
+    if away:
+        st.warning(
+            _("Nothing was lost: everything is still in the form. Press Submit again in a moment."),
+            title=_("It could not be submitted"),
+            icon=":material/cloud_off:",
+        )
+        st.text(told(away))
+    done = st.session_state.get(DONE)
+    if done and done[1] == key:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.badge(_("Accepted"), icon=":material/check:", color="green")
+            st.page_link(
+                "pages/task/page.py", label=done[0], query_params={"id": done[0]}, icon=":material/open_in_new:"
+            )
+            st.button(
+                _("Submit the same once more"),
+                icon=":material/replay:",
+                key="submit_once_more",
+                type="tertiary",
+                on_click=once_more,
+            )
+
+
+def send(known: TaskType, form: ModelForm) -> None:
+    """Submits what the form holds, unless something is wrong with it; then the page is drawn anew."""
+    state = st.session_state
+    state[TRIED] = known.name
+    for name in (FAILED, AWAY, BARRED):
+        state.pop(name, None)
+    given, options, problems = collect(known, form)
+    if given is None or problems:
+        st.rerun()
+    key = data.form_key(state[FILL], known.name, given, options)
+    try:
+        task_id = data.submit(known.name, given, options, key)
+    except SubmissionError as error:
+        state[FAILED] = (content_of(known, given, options), error)
+        st.rerun()
+    except NotPermitted as error:
+        state[BARRED] = error.said
+        st.rerun()
+    except TaskyardError as error:
+        state[AWAY] = error.said
+        st.rerun()
+    state.pop(TRIED, None)
+    state[DONE] = (task_id, key)
+    follow.note([task_id])
+    st.rerun()
+
+
+def once_more() -> None:
+    """The same content as another task: under another key of the form."""
+    begin_anew()
+    st.session_state[PRESSED] = True
+
+
+def clear(form: ModelForm) -> None:
+    """An untouched form."""
+    begin_anew()
+    form.fill({})
+    task_options.clear()
+
+
+frame.header(_("Submit"), _("Hand in work, and watch what becomes of it."))
+try:
+    registry = data.types()
+except TaskyardError as error:
+    st.error(escaped(told(error), 1000), title=_("The task types can't be loaded"), icon=":material/error:")
+    st.stop()
+arrive(registry)
+left, right = st.columns([WIDE, NARROW], gap="medium")
+with left:
+    mode = st.segmented_control(
+        _("What to submit"),
+        tuple(MODES),
+        default=ONE if MODE not in st.session_state else None,
+        required=True,
+        format_func=lambda name: _(MODES[name]),
+        key=MODE,
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    show_arrival()
+    if mode == MANY:
+        show_upload(registry)
+    else:
+        show_form(registry)
+with right:
+    follow.show_following()

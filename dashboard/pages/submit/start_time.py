@@ -1,0 +1,124 @@
+"""When a task starts: at once, after a while, or at a time on the viewer's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import streamlit as st
+
+from taskyard.core.errors import SubmissionError
+from taskyard.core.i18n import N_, said
+from taskyard.core.submission.validate import MAX_AHEAD_SECONDS
+from taskyard.dashboard.components.times import viewer_zone
+from taskyard.dashboard.data import base
+from taskyard.dashboard.forms.field_widgets import Problems, show_problem
+from taskyard.dashboard.i18n import _
+
+PREFIX = "submit_start"
+NOW, IN, AT = "now", "in", "at"
+WHEN = {NOW: N_("Now"), IN: N_("In …"), AT: N_("At …")}
+UNITS: Mapping[str, tuple[str, int]] = {
+    "s": (N_("seconds"), 1),
+    "min": (N_("minutes"), 60),
+    "h": (N_("hours"), 3600),
+    "d": (N_("days"), 86_400),
+}
+DEFAULTS: Mapping[str, Any] = {"when": NOW, "delay": 5.0, "unit": "min", "run_at": None}
+LEAST_STEP_SECONDS = 60
+
+
+def ensure() -> None:
+    """Gives each widget a state, unless it has one."""
+    for name, value in DEFAULTS.items():
+        st.session_state.setdefault(_key(name), value)
+
+
+def clear() -> None:
+    """At once."""
+    for name, value in DEFAULTS.items():
+        st.session_state[_key(name)] = value
+
+
+def fill(due: datetime | None) -> None:
+    """At this time, or at once."""
+    clear()
+    if due is not None:
+        st.session_state[_key("when")] = AT
+        st.session_state[_key("run_at")] = due.astimezone(viewer_zone()).replace(tzinfo=None, second=0, microsecond=0)
+
+
+def options() -> dict[str, Any]:
+    """`delay_seconds`, `run_at` or neither, as chosen; raises SubmissionError."""
+    when = st.session_state[_key("when")]
+    if when == IN:
+        return {"delay_seconds": float(st.session_state[_key("delay")] or 0) * UNITS[st.session_state[_key("unit")]][1]}
+    return {"run_at": due_at(st.session_state[_key("run_at")])} if when == AT else {}
+
+
+def due_at(local: datetime | None) -> datetime:
+    """The moment of a time on the viewer's clock, in UTC; raises SubmissionError for none, or one that is skipped."""
+    if local is None:
+        raise SubmissionError("run_at", None, said("a date and a time"))
+    due = local.replace(tzinfo=viewer_zone()).astimezone(UTC)
+    if due.astimezone(viewer_zone()).replace(tzinfo=None) != local:
+        raise SubmissionError("run_at", f"{local:%Y-%m-%d %H:%M}", said("a time that there is: clocks skip this one"))
+    return due
+
+
+def show(problems: Problems) -> None:
+    """The choice, and the delay or time if it takes one."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        when = st.segmented_control(
+            _("Start"),
+            tuple(WHEN),
+            key=_key("when"),
+            required=True,
+            format_func=lambda name: _(WHEN[name]),
+            persist_state="session",
+        )
+        if when == IN:
+            st.number_input(
+                _("Delay"),
+                0.0,
+                value=None,
+                step=1.0,
+                format="%g",
+                key=_key("delay"),
+                width=130,
+                persist_state="session",
+            )
+            st.segmented_control(
+                _("Unit"),
+                tuple(UNITS),
+                key=_key("unit"),
+                required=True,
+                format_func=lambda name: _(UNITS[name][0]),
+                label_visibility="collapsed",
+                persist_state="session",
+            )
+        if when == AT:
+            _show_time()
+    for name in ("delay_seconds", "run_at"):
+        for problem in problems.get(name, ()):
+            show_problem(problem)
+
+
+def _show_time() -> None:
+    now = base.now().astimezone(viewer_zone()).replace(tzinfo=None)
+    st.datetime_input(
+        _("Time ({zone})").format(zone=viewer_zone()),
+        value=None,
+        min_value=now - timedelta(days=366),
+        max_value=now + timedelta(seconds=MAX_AHEAD_SECONDS),
+        key=_key("run_at"),
+        format="YYYY-MM-DD",
+        step=60,
+        width=220,
+        persist_state="session",
+    )
+
+
+def _key(name: str) -> str:
+    return f"{PREFIX}_{name}"

@@ -1,0 +1,77 @@
+"""Picking a task type, and what is known of the one that was picked."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from taskyard.core.i18n import N_
+from taskyard.core.task_types.registry import Isolation, Registry, TaskType
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.components.times import duration
+from taskyard.dashboard.i18n import _, ngettext
+
+ISOLATIONS = {
+    Isolation.PROCESS: N_("a process of its own"),
+    Isolation.THREAD: N_("a thread of the agent"),
+    Isolation.ASYNC: N_("a coroutine of the agent"),
+}
+
+
+def pick_type(types: Registry, key: str) -> TaskType | None:
+    """Lets the viewer pick a type; without one, shows what there is."""
+    names = sorted(types.types)
+    if st.session_state.get(key) not in names:
+        st.session_state[key] = None
+    name = st.selectbox(
+        _("Task type"),
+        names,
+        index=None,
+        key=key,
+        placeholder=_("Choose what is to be done"),
+        persist_state="session",
+    )
+    if name is not None:
+        return types.get(name)
+    table = pd.DataFrame(
+        {
+            "type": names,
+            "does": [_(types.get(known).description).replace("\n", " ") for known in names],
+            "timeout": [duration(types.get(known).timeout_seconds) for known in names],
+        }
+    )
+
+    def take() -> None:
+        rows = st.session_state[f"{key}_table"].selection.rows
+        if rows:
+            st.session_state[key] = names[rows[0]]
+
+    show_table(
+        table,
+        alt=_("The task types"),
+        columns={
+            "type": st.column_config.TextColumn(_("Type"), pinned=True),
+            "does": st.column_config.TextColumn(_("What it does"), width="large"),
+            "timeout": st.column_config.TextColumn(_("Timeout")),
+        },
+        key=f"{key}_table",
+        on_select=take,
+        selection_mode="single-row",
+    )
+    return None
+
+
+def show_facts(known: TaskType) -> None:
+    """What a type does, and how it is run unless the submission says otherwise."""
+    attempts = known.retry.max_attempts
+    facts = [
+        _("at most {time}").format(time=duration(known.timeout_seconds)),
+        ngettext("{count} attempt", "{count} attempts", attempts).format(count=attempts),
+        _("in {place}").format(place=_(ISOLATIONS[known.isolation])),
+    ]
+    if known.memory_limit_mib is not None:
+        facts.append(_("at most {count} MiB of memory").format(count=known.memory_limit_mib))
+    if known.requires:
+        facts.append(_("only agents with {tags}").format(tags=escaped(", ".join(sorted(known.requires)))))
+    st.caption(f"{escaped(_(known.description), 400)}  \n{' · '.join(facts)}")

@@ -1,0 +1,195 @@
+"""What the System page shows of servers, leadership and hosts: now, and over a range."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from taskyard.core.embedded.servers import resolve
+from taskyard.core.errors import Unavailable
+from taskyard.core.health.checks import Check, code_execution_check, database_checks, redis_checks
+from taskyard.core.postgres.store import history, live_counts, system, tasks
+from taskyard.core.postgres.store.rollups import HOUR, MINUTE
+from taskyard.core.telemetry.live_snapshot import DispatcherLive
+from taskyard.dashboard.data import base
+from taskyard.dashboard.data.base import Reading, Servers, live, shared
+
+CHECKS_SECONDS = 30.0  # each opens a connection of its own
+LATEST_SECONDS = 5 * MINUTE  # a host that was not sampled for so long is not there
+
+
+@dataclass(frozen=True, slots=True)
+class ServerNow:
+    """One server as the dashboard reaches it; without a `problem` it is up.
+
+    `latency_seconds` is one question and its answer. `figures` are named with their units.
+    """
+
+    version: str = ""
+    started_at: datetime | None = None
+    latency_seconds: float | None = None
+    figures: Mapping[str, float] | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServersNow:
+    """Both servers."""
+
+    postgresql: ServerNow
+    redis: ServerNow
+
+
+@dataclass(frozen=True, slots=True)
+class Leadership:
+    """Who leads, and the last second's ticks; `dispatcher` is None if nobody published any.
+
+    `epoch`, `worker` and `since` are of the last term; it lasts if `is_led`. Epoch 0: there was none yet.
+    """
+
+    is_led: bool
+    epoch: int
+    worker: str
+    since: datetime
+    agents: int
+    dispatcher: DispatcherLive | None
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Means of what was measured, in steps.
+
+    `values` has, by (source, metric) and then by name, one for each of `at` (epoch seconds): None where
+    nothing was measured.
+    """
+
+    at: Sequence[float]
+    values: Mapping[tuple[str, str], Mapping[str, Sequence[float | None]]]
+
+    def of(self, source: str, metric: str) -> Mapping[str, Sequence[float | None]]:
+        """One metric's values by name."""
+        return self.values.get((source, metric), {})
+
+    def one(self, source: str, metric: str) -> Sequence[float | None]:
+        """The values of a metric that has one name."""
+        return next(iter(self.of(source, metric).values()), [None] * len(self.at))
+
+
+@shared(ttl_seconds=2.0)
+def servers_now(servers: Servers) -> ServersNow:
+    """Both servers; one that is away is a finding."""
+    return ServersNow(_found(lambda: _postgresql(servers), servers.database.close), _found(lambda: _redis(servers)))
+
+
+@shared(ttl_seconds=CHECKS_SECONDS)
+def server_versions(servers: Servers) -> dict[str, str]:
+    """What the servers are, and the revision of our schema, by name."""
+    with servers.database.statements() as tx:
+        found = {"PostgreSQL": live_counts.server(tx).version, "Schema": system.schema_version(tx)}
+    return {**found, "Redis": str(servers.queue.server_info()["redis_version"])}
+
+
+@shared(ttl_seconds=CHECKS_SECONDS)
+def checks(servers: Servers) -> list[Check]:
+    """What the doctor would say about the servers, and about who could run code here."""
+    endpoints = resolve(servers.settings)
+    return [
+        *database_checks(endpoints.database_url),
+        *redis_checks(endpoints.redis_url, servers.settings.namespace),
+        code_execution_check(servers.settings),
+    ]
+
+
+@shared()
+def leadership(servers: Servers) -> Leadership:
+    """Who leads now, or led last."""
+    snapshot = live(servers)
+    with servers.database.transaction() as tx:
+        epoch, worker, since = tasks.leader(tx)
+        is_led = tasks.is_led(tx)
+    agents = len(snapshot.agents) if snapshot else 0
+    return Leadership(is_led, epoch, worker, since, agents, snapshot.dispatcher if snapshot else None)
+
+
+@shared(ttl_seconds=5.0)
+def hosts_now(servers: Servers) -> Samples:
+    """The last minutes of hosts and of our processes on them."""
+    return _read_samples(servers, LATEST_SECONDS, ("host", "process"))
+
+
+def samples(range_seconds: int, *sources: str) -> Reading[Samples]:
+    """What was sampled of some sources in a range; longer ranges are shared for longer."""
+    return (_samples_fast if range_seconds <= HOUR else _samples_slow)(range_seconds, sources)
+
+
+def _read_samples(servers: Servers, range_seconds: int, sources: Sequence[str]) -> Samples:
+    until = base.now().timestamp()
+    step = history.step_for(range_seconds)
+    first = (until - range_seconds) // step * step
+    at = [first + step * n for n in range(int((until - first) // step) + 1)]
+    found: dict[tuple[str, str], dict[str, dict[float, float]]] = {}
+    with servers.database.transaction() as tx:
+        for source in sources:
+            for start, name, metric, mean, _least, _most in history.samples(tx, source, first, until, step):
+                found.setdefault((source, metric), {}).setdefault(name, {})[start] = mean
+    return Samples(
+        at,
+        {
+            key: {name: [steps.get(t) for t in at] for name, steps in sorted(names.items())}
+            for key, names in found.items()
+        },
+    )
+
+
+_samples_fast = shared(ttl_seconds=5.0)(_read_samples)
+_samples_slow = shared(ttl_seconds=30.0)(_read_samples)
+
+
+def _found(look: Callable[[], ServerNow], forget_connections: Callable[[], object] | None = None) -> ServerNow:
+    try:
+        return look()
+    except Unavailable as error:
+        if forget_connections is not None:
+            forget_connections()  # what is left in the pool leads to a server that is gone
+        return ServerNow(problem=error.said)
+
+
+def _postgresql(servers: Servers) -> ServerNow:
+    with servers.database.statements() as tx:
+        latency = _timed(lambda: tasks.now(tx))
+        found = live_counts.server(tx)
+        size_bytes = live_counts.database_size_bytes(tx)
+        started_at = system.started(tx)
+    read = found.blocks_hit + found.blocks_read
+    figures = {
+        "connections": float(found.connections),
+        "max_connections": float(found.max_connections),
+        "cache_hit_ratio": found.blocks_hit / read if read else 1.0,
+        "size_bytes": float(size_bytes),
+        "deadlocks": float(found.deadlocks),
+    }
+    return ServerNow(found.version.split()[0], started_at, latency, figures)
+
+
+def _redis(servers: Servers) -> ServerNow:
+    latency = _timed(servers.queue.ping)
+    found: dict[str, Any] = servers.queue.server_info()
+    figures = {
+        "clients": float(found["connected_clients"]),
+        "memory_bytes": float(found["used_memory"]),
+        "memory_peak_bytes": float(found["used_memory_peak"]),
+        "memory_limit_bytes": float(found["maxmemory"]),
+        "commands_per_second": float(found["instantaneous_ops_per_sec"]),
+        "evicted_keys": float(found["evicted_keys"]),
+    }
+    started_at = datetime.fromtimestamp(base.now().timestamp() - float(found["uptime_in_seconds"]), UTC)
+    return ServerNow(str(found["redis_version"]), started_at, latency, figures)
+
+
+def _timed(ask: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    ask()
+    return time.perf_counter() - began

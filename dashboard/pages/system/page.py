@@ -1,0 +1,134 @@
+"""What the installation stands on: servers, leadership, hosts, sizes, settings, the dashboard itself, the log."""
+
+import streamlit as st
+
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.i18n import N_
+from taskyard.dashboard import timing
+from taskyard.dashboard.components.address import choice
+from taskyard.dashboard.components.ranges import pick_range
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.i18n import _
+from taskyard.dashboard.pages.system import (
+    data,
+    hosts,
+    leadership,
+    refreshes,
+    servers,
+    settings,
+    settings_data,
+    storage,
+    storage_data,
+    worker_log,
+)
+from taskyard.dashboard.pages.system import worker_log_data as log_data
+from taskyard.dashboard.shell import frame
+
+PARTS = {
+    "servers": N_("Servers"),
+    "leader": N_("Leader"),
+    "hosts": N_("Hosts"),
+    "storage": N_("Storage"),
+    "settings": N_("Settings"),
+    "dashboard": N_("Dashboard"),
+    "log": N_("Log"),
+}
+CHARTS_SECONDS = 10.0
+STORAGE_SECONDS = 30.0
+
+
+def show_servers() -> None:
+    """PostgreSQL and Redis."""
+    frame.live("system_servers", data.servers_now, servers.show_servers, every_seconds=5.0, height_px=180)
+    frame.live(
+        "system_checks",
+        data.checks,
+        servers.show_checks,
+        every_seconds=data.CHECKS_SECONDS,
+        tells_time=False,
+        height_px=60,
+    )
+    _charts("system_server_charts", ("postgresql", "redis"), servers.show_charts)
+
+
+def show_leader() -> None:
+    """The worker that leads."""
+    frame.live("system_leader", data.leadership, leadership.show_leadership, height_px=200)
+    _charts("system_leader_charts", ("dispatcher",), leadership.show_charts)
+
+
+def show_hosts() -> None:
+    """Machines and processes."""
+    frame.live("system_hosts", data.hosts_now, hosts.show_hosts, every_seconds=CHARTS_SECONDS, height_px=300)
+    _charts("system_host_charts", ("host", "process"), hosts.show_charts)
+
+
+def show_storage() -> None:
+    """Sizes and retention."""
+    frame.live(
+        "system_storage", storage_data.storage, storage.show_storage, every_seconds=STORAGE_SECONDS, height_px=600
+    )
+
+
+def show_settings() -> None:
+    """Settings and versions: they are there without any server."""
+    try:
+        settings.show_settings(settings_data.settings_in_force())
+    except ConfigurationError as error:
+        st.error(_("The settings can't be read."), icon=":material/error:")
+        for problem in error.problems:
+            st.text(told(problem))
+    of_servers = data.server_versions().value or {}
+    settings.show_versions({**settings_data.versions(), **of_servers})
+    if not of_servers:
+        st.caption(_("The servers can't be asked for theirs now."))
+
+
+def show_dashboard() -> None:
+    """The dashboard's own refresh times."""
+    refreshes.show_refreshes(timing.refreshes())
+
+
+def show_log() -> None:
+    """What workers and agents logged."""
+    level, text = worker_log.pick_lines()
+    frame.live(
+        "system_log",
+        lambda: log_data.lines(level, text),
+        lambda lines: worker_log.show_lines(lines, level, text),
+        height_px=worker_log.TABLE_HEIGHT_PX,
+    )
+
+
+def _charts(name: str, sources: tuple[str, ...], show: object) -> None:
+    range_seconds = pick_range()
+    frame.live(
+        name,
+        lambda: data.samples(range_seconds, *sources),
+        show,  # type: ignore[arg-type]
+        every_seconds=CHARTS_SECONDS,
+        tells_time=False,
+        height_px=520,
+    )
+
+
+SHOW = {
+    "servers": show_servers,
+    "leader": show_leader,
+    "hosts": show_hosts,
+    "storage": show_storage,
+    "settings": show_settings,
+    "dashboard": show_dashboard,
+    "log": show_log,
+}
+
+frame.header(_("System"))
+part = st.segmented_control(
+    _("Part"),
+    list(PARTS),
+    required=True,
+    format_func=lambda name: _(PARTS[name]),
+    label_visibility="collapsed",
+    **choice("part", list(PARTS), "servers"),
+)
+SHOW[part]()

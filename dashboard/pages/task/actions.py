@@ -1,0 +1,137 @@
+"""What a viewer may do to one task, each asked for in a dialog."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from taskyard.core.errors import TaskyardError
+from taskyard.core.models import Task
+from taskyard.core.states import TERMINAL, WAITING, TaskState
+from taskyard.dashboard.components.dialogs import ERROR_LIMIT, ask
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.states import PRIORITIES, word
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.pages.task import data
+from taskyard.dashboard.shell import navigation
+
+ASKED_KEY = "task_asked"
+RETRYABLE = (TaskState.FAILED, TaskState.CANCELLED)
+
+
+def show_actions(task: Task) -> None:
+    """A button for each action; those that the task's state does not allow can't be pressed."""
+    with st.container(horizontal=True, gap="small"):
+        if st.button(
+            _("Retry"),
+            icon=":material/replay:",
+            key="retry",
+            disabled=task.state not in RETRYABLE,
+            help=_("Failed and cancelled tasks can be retried: they get a new budget of attempts."),
+        ):
+            _ask("retry", task)
+        if st.button(
+            _("Cancel"),
+            icon=":material/block:",
+            key="cancel",
+            disabled=task.state in TERMINAL,
+            help=_("Open tasks can be cancelled, at once and for good."),
+        ):
+            _ask("cancel", task)
+        if st.button(
+            _("Priority"),
+            icon=":material/priority_high:",
+            key="priority",
+            disabled=task.state not in WAITING,
+            help=_("Tasks that no agent has yet can get another priority."),
+        ):
+            _ask("priority", task)
+        if st.button(
+            _("Duplicate and edit"),
+            icon=":material/content_copy:",
+            key="duplicate",
+            help=_("Opens the form with what this task was submitted with."),
+        ):
+            st.switch_page(navigation.SUBMIT.path, query_params={"copy": task.id})
+
+
+def show_asked() -> None:
+    """Opens the dialog that a button asked for: outside of the section that refreshes itself."""
+    asked, task = st.session_state.pop(ASKED_KEY, ("", None))
+    if task is not None:
+        {"retry": _ask_retry, "cancel": _ask_cancel, "priority": _ask_priority}[asked](task)
+
+
+def _ask(action: str, task: Task) -> None:
+    st.session_state[ASKED_KEY] = (action, task)
+    st.rerun()
+
+
+def _ask_retry(task: Task) -> None:
+    def fields() -> None:
+        _tell_which(task)
+        st.markdown(_("It becomes pending with a new budget of attempts; its history stays."))
+
+    def act(answer: None, reason: str) -> str:
+        data.retry(task.id, reason)
+        return _("The task is pending again.")
+
+    ask(f"retry_{task.id}", _("Retry the task?"), fields, act, label=_("Retry"), is_reason_required=False)
+
+
+def _ask_cancel(task: Task) -> None:
+    def fields() -> bool:
+        _tell_which(task)
+        st.markdown(_("It ends at once; if it runs, its agent is told to stop it. What waits for it is cancelled too."))
+        try:
+            count = data.count_open_below(task.id)
+        except TaskyardError as error:
+            st.error(escaped(told(error), ERROR_LIMIT))
+            return False
+        if not count:
+            return False
+        text = ngettext(
+            "Also cancel the {count} unfinished task that it submitted",
+            "Also cancel the {count} unfinished tasks that it or its children submitted",
+            count,
+        )
+        return st.checkbox(text.format(count=f"{count:,}"), key=f"ask_tree_{task.id}", help=_("Otherwise they go on."))
+
+    def act(is_tree: bool, reason: str) -> str:
+        if not is_tree:
+            data.cancel(task.id, reason)
+            return _("The task is cancelled.")
+        count = data.cancel_tree(task.id, reason)
+        text = ngettext(
+            "The task is cancelled, and {count} that it submitted.",
+            "The task is cancelled, and {count} that it or its children submitted.",
+            count,
+        )
+        return text.format(count=f"{count:,}")
+
+    ask(f"cancel_{task.id}", _("Cancel the task?"), fields, act, label=_("Cancel it"), is_reason_required=False)
+
+
+def _ask_priority(task: Task) -> None:
+    def fields() -> str:
+        _tell_which(task)
+        chosen = st.segmented_control(
+            _("Priority"),
+            PRIORITIES,
+            default=task.priority.label,
+            required=True,
+            format_func=word,
+            key=f"ask_priority_{task.id}",
+        )
+        return chosen or task.priority.label
+
+    def act(priority: str, reason: str) -> str:
+        data.reprioritise(task.id, priority, reason)
+        return _("The priority is {priority} now.").format(priority=word(priority))
+
+    ask(f"priority_{task.id}", _("Change the priority?"), fields, act, label=_("Change it"), is_reason_required=False)
+
+
+def _tell_which(task: Task) -> None:
+    st.markdown(f"**{escaped(task.title or task.type)}**")
+    st.code(task.id, language=None)

@@ -1,0 +1,60 @@
+"""The tasks that belong to one, as links."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.states import show_badge
+from taskyard.dashboard.components.task_facts import shortened_id
+from taskyard.dashboard.components.times import shown_time
+from taskyard.dashboard.data.attempts import name_of
+from taskyard.dashboard.i18n import _
+from taskyard.dashboard.pages.task.data import Related, Relatives, SimilarFailure
+
+SHOWN = 20
+
+
+def show_relatives(found: Relatives) -> None:
+    """Who submitted it, what it submitted, what it waits for, what waits for it, and its workflow."""
+    if found.is_alone:
+        st.caption(_("It belongs to no other task."))
+        return
+    _show(_("Submitted by the task"), found.parents)
+    _show(_("Waits for"), found.awaited)
+    _show(_("Submitted by it"), found.children)
+    _show(_("Wait for it"), found.dependants)
+    if found.workflow_id:
+        st.page_link(
+            "pages/tasks/page.py",
+            label=_("All tasks of its workflow"),
+            icon=":material/account_tree:",
+            query_params={"workflow_id": found.workflow_id},
+        )
+
+
+def show_failures(tasks: Sequence[SimilarFailure]) -> None:
+    """Tasks that failed, where and when."""
+    for task in tasks:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            _link(task.id, task.title or task.type)
+            st.text(f"{shown_time(task.finished_at)}  {name_of(task.agent_id)}", width="content")
+
+
+def _show(title: str, tasks: Sequence[Related]) -> None:
+    if not tasks:
+        return
+    st.markdown(f"**{title}** ({len(tasks)})")
+    for task in tasks[:SHOWN]:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            show_badge(task.state)
+            _link(task.id, task.title or task.type)
+    if len(tasks) > SHOWN:
+        st.caption(_("and {count} more").format(count=len(tasks) - SHOWN))
+
+
+def _link(task_id: str, name: str) -> None:
+    label = escaped(f"{name} {shortened_id(task_id)}", 80)
+    st.page_link("pages/task/page.py", label=label, query_params={"id": task_id})

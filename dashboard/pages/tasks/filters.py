@@ -1,0 +1,206 @@
+"""What a search for tasks asks for: widgets for every field of a TaskFilter, each kept in the page's address.
+
+The address is what counts: the filter is read from it, the widgets only show and change it. So a
+link that makes no sense is told, and not silently taken for another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from taskyard.core.errors import ErrorClass, SubmissionError
+from taskyard.core.filters.search_filter import PARAMS, Sort, TaskFilter
+from taskyard.core.i18n import N_
+from taskyard.dashboard.components.address import SEPARATOR, choice, choices, moment, text_field
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.states import PRIORITIES, STATES, word
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.i18n import _, labelled
+from taskyard.dashboard.pages.tasks.data import Facets
+
+AFTER, SORT = "after", "sort"
+FIELD_WIDTH_PX = 150
+VALUE_LIMIT = 40  # characters of a value on a chip
+AGES: Mapping[str, str] = {
+    "15m": N_("Last 15 min"),
+    "1h": N_("Last hour"),
+    "6h": N_("Last 6 h"),
+    "24h": N_("Last 24 h"),
+    "7d": N_("Last 7 days"),
+    "30d": N_("Last 30 days"),
+}
+LABELS: Mapping[str, str] = {
+    "states": N_("State"),
+    "types": N_("Type"),
+    "queues": N_("Queue"),
+    "priorities": N_("Priority"),
+    "agent": N_("Agent"),
+    "error_class": N_("Error class"),
+    "fingerprint": N_("Failure"),
+    "tag": N_("Tag"),
+    "created_by": N_("Submitted by"),
+    "since": N_("Submitted since"),
+    "until": N_("Submitted before"),
+    "text": N_("Search"),
+    "input_path": N_("Input path"),
+    "output_path": N_("Output path"),
+    "workflow_id": N_("Workflow"),
+}
+SORTS: Mapping[str, str] = {
+    Sort.NEWEST: N_("Newest first"),
+    Sort.OLDEST: N_("Oldest first"),
+    Sort.PRIORITY: N_("Most urgent first"),
+    Sort.WAITING: N_("Waiting longest first"),
+    Sort.LONGEST: N_("Longest run first"),
+    Sort.FINISHED: N_("Ended last first"),
+}
+IN_BAR = ("text", "states", "types", "queues", "since")
+BEHIND = tuple(name for name in PARAMS if name not in IN_BAR)
+
+
+def asked() -> tuple[TaskFilter, str]:
+    """The filter that the address names, and what of it is refused (then the filter asks for nothing)."""
+    given = {name: st.query_params[name] for name in PARAMS if name in st.query_params}
+    try:
+        return TaskFilter.from_params(given), ""
+    except SubmissionError as error:
+        return TaskFilter(), told(error)
+
+
+def asked_sort() -> Sort:
+    """The order that the address names, the newest first if it names none that there is."""
+    given = st.query_params.get(SORT, "")
+    return Sort(given) if given in list(Sort) else Sort.NEWEST  # the field that shows it says that there is none
+
+
+def show_bar(facets: Facets) -> None:
+    """The fields that are asked for most, in a row."""
+    with st.grid(5, min_column_width=FIELD_WIDTH_PX, gap="small"):
+        st.text_input(
+            _(LABELS["text"]),
+            type="search",
+            placeholder=_("Title, type, error or id"),
+            **_first_page(text_field("text")),
+        )
+        _pick_some("states", STATES, format_func=word)
+        _pick_some("types", facets.types)
+        _pick_some("queues", facets.queues)
+        ages = _with_asked("since", tuple(AGES))
+        st.selectbox(
+            _(LABELS["since"]),
+            ages,
+            index=None,
+            placeholder=_("Any time"),
+            accept_new_options=True,
+            format_func=lambda age: _(AGES[age]) if age in AGES else age,
+            help=_("An age such as 45m, 12h or 3d, or a time such as 2030-01-31T12:00:00+00:00"),
+            **_first_page(choice("since", ages)),
+        )
+
+
+def show_more(facets: Facets) -> None:
+    """The other fields, behind a button that says how many of them are set."""
+    count = sum(name in st.query_params for name in BEHIND)
+    label = _("More filters ({count})").format(count=count) if count else _("More filters")
+    with st.popover(label, icon=":material/tune:", key="more_filters"), st.grid(2, min_column_width=FIELD_WIDTH_PX):
+        _pick_some("priorities", PRIORITIES, format_func=word)
+        _pick("agent", facets.agents)
+        _pick("error_class", tuple(ErrorClass), is_open=False, format_func=word)
+        _pick("tag", facets.tags)
+        _pick("created_by", facets.creators)
+        st.datetime_input(_(LABELS["until"]), **_first_page(moment("until")))
+        path_help = _("An SQL/JSON path that finds something, such as `{example}`")
+        for name, example in (("input_path", "$.rows[*].a > 3"), ("output_path", '$.status == "ok"')):
+            st.text_input(
+                _(LABELS[name]),
+                placeholder=example,
+                help=path_help.format(example=example),
+                **_first_page(text_field(name)),
+            )
+        st.text_input(_(LABELS["fingerprint"]), **_first_page(text_field("fingerprint")))
+        st.text_input(_(LABELS["workflow_id"]), **_first_page(text_field("workflow_id")))
+
+
+def show_sort() -> None:
+    """The order."""
+    options = list(Sort)
+    st.selectbox(
+        _("Order"),
+        options,
+        format_func=lambda sort: _(SORTS[sort]),
+        label_visibility="collapsed",
+        width=190,
+        **_first_page(choice(SORT, options, Sort.NEWEST)),
+    )
+
+
+def show_chips() -> None:
+    """A chip for each set field that is behind a button; a click takes it away."""
+    for name in BEHIND:
+        if name in st.query_params:
+            value = word(st.query_params[name]) if name == "error_class" else st.query_params[name]
+            text = labelled(_(LABELS[name]), escaped(value, VALUE_LIMIT))
+            st.button(text, icon=":material/close:", key=f"drop_{name}", on_click=drop, args=([name],))
+
+
+def show_clear() -> None:
+    """Takes every filter away."""
+    if any(name in st.query_params for name in PARAMS):
+        icon = ":material/filter_alt_off:"
+        st.button(_("Clear all"), icon=icon, key="clear", type="tertiary", on_click=drop, args=(PARAMS,))
+
+
+def drop(names: Sequence[str]) -> None:
+    """Takes fields out of the address, and goes to the first page."""
+    for name in (*names, AFTER):
+        if name in st.query_params:
+            del st.query_params[name]
+
+
+def put(only: TaskFilter) -> None:
+    """Has the address name this filter and no other."""
+    drop(PARAMS)
+    for name, value in only.as_params().items():
+        st.query_params[name] = value
+
+
+def _pick_some(name: str, known: Sequence[str], format_func: Callable[[str], str] = str) -> None:
+    """A field with several values: those that are known, and whatever else the address names."""
+    options = _with_asked(name, known)
+    st.multiselect(
+        _(LABELS[name]), options, format_func=format_func, placeholder=_("Any"), **_first_page(choices(name))
+    )
+
+
+def _pick(name: str, known: Sequence[str], *, is_open: bool = True, format_func: Callable[[str], str] = str) -> None:
+    """A field with one value: one of those that are known, or if it `is_open` any other."""
+    options = _with_asked(name, known) if is_open else list(known)
+    st.selectbox(
+        _(LABELS[name]),
+        options,
+        index=None,
+        placeholder=_("Any"),
+        accept_new_options=is_open,
+        format_func=format_func,
+        **_first_page(choice(name, options)),
+    )
+
+
+def _with_asked(name: str, known: Sequence[str]) -> list[str]:
+    """The known values, and those that the address names."""
+    given = st.query_params.get(name, "")
+    return list(dict.fromkeys([*known, *(value for value in given.split(SEPARATOR) if value)]))
+
+
+def _first_page(arguments: dict[str, Any]) -> dict[str, Any]:
+    """A widget's arguments, with a change of it leading to the first page."""
+    write: Callable[[], None] = arguments["on_change"]
+
+    def change() -> None:
+        write()
+        drop(())
+
+    return {**arguments, "on_change": change}

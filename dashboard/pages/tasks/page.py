@@ -1,0 +1,165 @@
+"""Search tasks, and act on those that are selected or on everything that matches."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.i18n import N_
+from taskyard.core.submission.bulk import Action
+from taskyard.dashboard.components.bulk_dialog import ask_many, read_runs, show_runs
+from taskyard.dashboard.components.dialogs import tell
+from taskyard.dashboard.components.empty import show_first_steps
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.times import shown_time
+from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.data.base import Reading
+from taskyard.dashboard.data.bulk_runs import Target
+from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.pages.tasks import data, filters, saved_filters
+from taskyard.dashboard.pages.tasks.table import selected_ids, show_tasks, shown_ids, table_key, unselect
+from taskyard.dashboard.shell import frame
+
+NOTHING_KNOWN = data.Facets((), (), (), (), ())
+ASKED_KEY, PAGE_KEY = "bulk_asked", "page_of_tasks"
+ACTIONS = (
+    (Action.RETRY, N_("Retry"), "replay"),
+    (Action.CANCEL, N_("Cancel"), "block"),
+    (Action.PRIORITY, N_("Priority"), "priority_high"),
+)
+
+
+def show_filters(only: TaskFilter) -> None:
+    """The bar, and what is behind it."""
+    facets = data.facets().value or NOTHING_KNOWN
+    filters.show_bar(facets)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        filters.show_more(facets)
+        saved_filters.show_saved(data.saved_filters().value or (), only)
+        filters.show_sort()
+        filters.show_chips()
+        filters.show_clear()
+
+
+def show_page(page: data.Page, key: str, only: TaskFilter, after: str) -> None:
+    """The tasks of a page, what can be done with them, and the way to other pages."""
+    if page.problem:
+        show_refused(told(page.problem))
+        return
+    st.session_state[PAGE_KEY] = page
+    if page.tasks:
+        show_actions(key, only)
+        show_tasks(page.tasks, page.now, key)
+    elif page.searched_to is None:
+        show_none(only, after)
+    show_pager(page, after)
+
+
+def show_actions(key: str, only: TaskFilter) -> None:
+    """What can be done with the selected tasks, or with all that match if none is selected."""
+    selected = selected_ids(key)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if selected:
+            count = len(selected)
+            text = ngettext("{count} task is selected:", "{count} tasks are selected:", count).format(count=count)
+        else:
+            text = _matching_text(only)
+        st.text(text, width="content")
+        for action, label, icon in ACTIONS:
+            if st.button(_(label), icon=f":material/{icon}:", key=f"bulk_{action}", type="tertiary"):
+                st.session_state[ASKED_KEY] = (action, Target(None, tuple(selected)) if selected else Target(only))
+                st.rerun()
+        if selected and st.button(_("Unselect"), icon=":material/deselect:", key="unselect", type="tertiary"):
+            unselect()
+            st.rerun()
+
+
+def _matching_text(only: TaskFilter) -> str:
+    found = data.matching(data.params_of(only)).value
+    if found is None:
+        return _("All that match:")
+    if only.is_empty:
+        text = ngettext("{count} task:", "{count} tasks:", found.count)
+    else:
+        text = ngettext("{count} task matches:", "{count} tasks match:", found.count)
+    return text.format(count=f"{found.count:,}" + ("" if found.is_exact else "+"))
+
+
+def show_none(only: TaskFilter, after: str) -> None:
+    """That there is no task, or that none matches."""
+    if only.is_empty and not after:
+        show_first_steps()
+        return
+    with st.container(border=True, key="nothing"):
+        st.markdown(f":material/search_off: {_('No task matches.')}" if not after else _("There are no more tasks."))
+        if st.button(_("Show all tasks"), key="show_all"):
+            filters.drop(filters.PARAMS)
+            st.rerun()
+
+
+def show_pager(page: data.Page, after: str) -> None:
+    """How far was searched, and buttons to the pages beside this one."""
+    if page.searched_to is not None:
+        text = _("Searched back to {time}.") if page.tasks else _("No match so far. Searched back to {time}.")
+        st.caption(text.format(time=escaped(shown_time(page.searched_to))))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        onwards = _("Search further") if page.searched_to is not None else _("Next page")
+        for label, icon, place, is_there in (
+            (_("First page"), "first_page", "", bool(after)),
+            (_("Previous page"), "chevron_left", page.previous, bool(page.previous)),
+            (onwards, "chevron_right", page.next, bool(page.next)),
+        ):
+            if (is_there or after or page.next) and st.button(
+                label, icon=f":material/{icon}:", key=f"page_{icon}", disabled=not is_there
+            ):
+                filters.drop(())
+                if place:
+                    st.query_params[filters.AFTER] = place
+                st.rerun()
+
+
+def show_refused(problem: str) -> None:
+    """That the filter makes no sense."""
+    st.error(escaped(problem, 500), title=_("These filters are not accepted"), icon=":material/filter_alt_off:")
+
+
+def read_page(key: str, only: TaskFilter, after: str) -> Reading[data.Page]:
+    """The page as it is now; while rows are selected, the same tasks in the same order."""
+    last = st.session_state.get(PAGE_KEY)
+    if last is None or not selected_ids(key):
+        return data.page(data.params_of(only), filters.asked_sort().value, after)
+    reading = data.listed(shown_ids(key))
+    if reading.value is None:
+        return reading
+    return replace(reading, value=replace(last, tasks=reading.value.tasks, now=reading.value.now))
+
+
+def show_search() -> None:
+    """The filters, and what they find."""
+    only, problem = filters.asked()
+    show_filters(only)
+    if problem:
+        show_refused(problem)
+        return
+    after = st.query_params.get(filters.AFTER, "")
+    key = table_key(f"{data.params_of(only)} {filters.asked_sort()} {after}")
+    if st.session_state.get("key_of_tasks") != key:
+        st.session_state["key_of_tasks"] = key
+        st.session_state.pop(PAGE_KEY, None)  # what was read last is another search's
+    frame.live(
+        "tasks",
+        lambda: read_page(key, only, after),
+        lambda page: show_page(page, key, only, after),
+        about=key,
+        every_seconds=None if after else frame.REFRESH_SECONDS,
+        height_px=600,
+    )
+
+
+frame.header(_("Tasks"))
+tell()
+frame.live("bulk_runs", read_runs, show_runs, every_seconds=1.0, tells_time=False, height_px=1)
+show_search()
+saved_filters.show_asked()
+if ASKED_KEY in st.session_state:
+    ask_many(*st.session_state.pop(ASKED_KEY), then=unselect)

@@ -1,0 +1,90 @@
+"""What the server offers beside the pages: health, metrics, exports, headers, and what a broken page says."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import streamlit as st
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from taskyard.core.config import settings
+from taskyard.core.errors import TaskyardError
+from taskyard.dashboard import timing
+from taskyard.dashboard.i18n import _
+from taskyard.dashboard.server import entrance, exports
+from taskyard.dashboard.server.gate import Gate, base_path, dashboard_border
+from taskyard.dashboard.server.late_refreshes import refuse_late_refreshes
+
+# Loaded before there is a viewer: of two who come at once, one would find them half loaded by the other, and
+# plotly takes a pandas that is only half there for a whole one.
+SLOW_MODULES = ("pandas", "plotly.graph_objects")
+
+log = logging.getLogger(__name__)
+
+
+async def health(request: Request) -> Response:
+    """200 as long as the process serves; what it depends on is told by its pages."""
+    return PlainTextResponse("ok\n")
+
+
+async def metrics(request: Request) -> Response:
+    """Prometheus metrics of the pages."""
+    return Response(generate_latest(timing.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def overview(request: Request) -> Response:
+    """The first page has the root's address only; this is where one would look for it."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"./{query}")
+
+
+def routes() -> Sequence[BaseRoute]:
+    """Everything that is no page, below the path of the pages; probes find theirs at the root, too."""
+    base = base_path()
+    probes = [Route("/healthz", health), Route("/metrics", metrics)]
+    ours = [Route("/overview", overview), *exports.routes(), *probes]
+    below = [Route(f"{base}{route.path}", route.endpoint) for route in ours]
+    return [entrance.route(base), *below, *(probes if base else ())]
+
+
+def middleware() -> Sequence[Middleware]:
+    """What every response passes."""
+    return [Middleware(Gate, border=dashboard_border(settings()))]
+
+
+@asynccontextmanager
+async def lifespan(app: Any) -> AsyncIterator[dict[str, Any] | None]:
+    """Connects before the first viewer does; if a server is away, the pages say so."""
+    from taskyard.dashboard.data.base import connections  # its caches need the runtime
+
+    refuse_late_refreshes()
+    for name in SLOW_MODULES:
+        await anyio.to_thread.run_sync(importlib.import_module, name)
+    try:
+        await anyio.to_thread.run_sync(connections)
+    except TaskyardError as error:
+        log.warning("the dashboard starts without its servers: %s", error)
+    gc.freeze()  # what is loaded by now stays: collections that looked through it would hold viewers up
+    yield None
+
+
+def tell_error(error: Exception) -> bool:
+    """What a page says that has a bug; the log has the rest."""
+    log.error("a page failed", exc_info=error)
+    st.error(
+        _("This page could not be shown: {kind}. The dashboard's log has the details.").format(
+            kind=type(error).__name__
+        ),
+        icon=":material/error:",
+    )
+    return True

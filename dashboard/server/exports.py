@@ -1,0 +1,162 @@
+"""What is downloaded in one piece, however large it is: the audit log as CSV and as JSON lines, a task's log as text.
+
+Rows are read, written and sent some hundreds at a time. An export that can't go on breaks the
+connection off, so that nobody takes a part for the whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import orjson
+from starlette.concurrency import iterate_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from taskyard.core.csv_injection import neutral
+from taskyard.core.errors import SubmissionError, TaskyardError
+from taskyard.core.i18n import said
+from taskyard.core.payload.encode import refused
+
+if TYPE_CHECKING:
+    from taskyard.core.postgres.store.audit import AuditEntry
+    from taskyard.core.postgres.store.task_logs import LogEntry
+
+BYTE_ORDER_MARK = "\ufeff".encode()  # without it spreadsheets take UTF-8 for the machine's old encoding
+CHUNK_ROWS = 500
+MOST_AT_ONCE = 2  # each holds a connection to PostgreSQL
+COLUMNS = ("at", "actor", "event", "task_id", "agent_id", "from_state", "to_state", "attempt", "reason", "detail")
+
+_running = threading.BoundedSemaphore(MOST_AT_ONCE)
+Writer = Callable[[Iterable["AuditEntry"]], bytes]
+
+
+def routes() -> list[BaseRoute]:
+    """The exports. Those of the audit log have the parameters of its page's address, a task's log its `id`."""
+    return [
+        Route("/export/audit.csv", audit_csv),
+        Route("/export/audit.jsonl", audit_jsonl),
+        Route("/export/log.txt", log_txt),
+    ]
+
+
+async def audit_csv(request: Request) -> Response:
+    """Events as CSV; what a spreadsheet would take for a formula is made a text."""
+    return await _exported(
+        request, "csv", "text/csv; charset=utf-8", _csv_lines, BYTE_ORDER_MARK + _csv_lines_of([COLUMNS])
+    )
+
+
+async def audit_jsonl(request: Request) -> Response:
+    """Events as JSON, one on each line."""
+    return await _exported(request, "jsonl", "application/x-ndjson", _json_lines, b"")
+
+
+async def _exported(request: Request, ending: str, media_type: str, write: Writer, head: bytes) -> Response:
+    """400 for parameters that make no sense, 503 if it can't be begun, or else the events that fit."""
+    from taskyard.dashboard.data import base  # their caches need the runtime
+    from taskyard.dashboard.pages.audit import data as audit
+
+    try:
+        given = request.query_params.multi_items()
+        if twice := [name for name, _value in given if len(request.query_params.getlist(name)) > 1]:
+            raise refused(twice[0], "given twice", said("each parameter once"))
+        only = audit.filter_of(dict(given))
+    except SubmissionError as error:
+        return PlainTextResponse(f"{error}\n", 400)
+    name = f"taskyard-audit-{base.now():%Y%m%d-%H%M%S}.{ending}"
+    return await _streamed(audit.export(only), write, head, media_type, name)
+
+
+async def log_txt(request: Request) -> Response:
+    """A task's log: time, attempt, level and message of each entry. 400 for what is no task's id."""
+    from taskyard.dashboard.pages.task import data as task
+
+    given = request.query_params.getlist("id")
+    task_id = task.parsed_id(given[0]) if len(given) == 1 and len(request.query_params.multi_items()) == 1 else None
+    if task_id is None:
+        return PlainTextResponse(f"{refused('id', ', '.join(given), said('the id of one task'))}\n", 400)
+    media_type = "text/plain; charset=utf-8"
+    return await _streamed(task.whole_log(task_id), _log_lines, b"", media_type, f"taskyard-log-{task_id}.txt")
+
+
+async def _streamed(
+    rows: Iterator[Any], write: Callable[[Iterable[Any]], bytes], head: bytes, media_type: str, name: str
+) -> Response:
+    """503 if it can't be begun, or else all rows."""
+    if not _running.acquire(blocking=False):
+        return PlainTextResponse(
+            "other exports are running: try again when they are done\n", 503, {"retry-after": "10"}
+        )
+    chunks = _chunks(rows, write, head)
+    try:
+        first = await anyio.to_thread.run_sync(next, chunks)
+    except TaskyardError as error:
+        return PlainTextResponse(f"{error}\n", 503, {"retry-after": "10"})
+    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    return StreamingResponse(_sent(first, chunks), media_type=media_type, headers=headers)
+
+
+def _chunks(entries: Iterator[Any], write: Callable[[Iterable[Any]], bytes], head: bytes) -> Iterator[bytes]:
+    """The head and the entries as bytes, CHUNK_ROWS at a time, at least one piece; its end lets another export run."""
+    try:
+        first = list(itertools.islice(entries, CHUNK_ROWS))
+        yield head + write(first)
+        while rows := list(itertools.islice(entries, CHUNK_ROWS)):
+            yield write(rows)
+    finally:
+        entries.close()  # type: ignore[attr-defined]
+        _running.release()
+
+
+async def _sent(first: bytes, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces, made in a thread; who goes away in between leaves nothing open."""
+    try:
+        yield first
+        async for chunk in iterate_in_threadpool(chunks):
+            yield chunk
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(chunks.close)  # type: ignore[attr-defined]
+
+
+def _csv_lines(entries: Iterable[AuditEntry]) -> bytes:
+    return _csv_lines_of(
+        [
+            entry.at.isoformat(),
+            entry.actor,
+            entry.event,
+            entry.task_id,
+            entry.agent_id,
+            entry.from_state,
+            entry.to_state,
+            entry.attempt,
+            (entry.detail or {}).get("reason"),
+            None if entry.detail is None else orjson.dumps(entry.detail).decode(),
+        ]
+        for entry in entries
+    )
+
+
+def _csv_lines_of(rows: Iterable[Iterable[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows([neutral(cell) for cell in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def _json_lines(entries: Iterable[AuditEntry]) -> bytes:
+    return b"".join(orjson.dumps(entry.as_json(), option=orjson.OPT_APPEND_NEWLINE) for entry in entries)
+
+
+def _log_lines(entries: Iterable[LogEntry]) -> bytes:
+    return b"".join(
+        f"{entry.at.isoformat()} #{entry.attempt} {entry.level}: {entry.message}\n".encode("utf-8", "backslashreplace")
+        for entry in entries
+    )

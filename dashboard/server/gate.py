@@ -1,0 +1,122 @@
+"""What every request passes before anything else of this server sees it, websockets among them.
+
+Streamlit's own check of a websocket's origin comes later, asks the internet for this machine's address when it
+meets a foreign one, and lets in who names a host that leads here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping
+from typing import Any
+from urllib.parse import unquote
+
+import streamlit as st
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from taskyard.core.access.request_guard import Border, Passed, Refusal, Request, border_of, is_any_address
+from taskyard.core.config import Settings
+from taskyard.core.errors import ConfigurationError
+from taskyard.dashboard.server import entrance, policy
+
+PLAIN = b"text/plain; charset=utf-8"
+CLOSED_BY_POLICY = 1008
+SCHEMES = {"ws": "http", "wss": "https"}
+NOTED_AT_MOST = 100
+FILES = "/media/"  # what a page offers for download, and may be opened by itself
+
+log = logging.getLogger(__name__)
+
+
+def base_path() -> str:
+    """Where below its host the dashboard is: empty, or "/yard"."""
+    path = str(st.config.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{path}" if path else ""
+
+
+def dashboard_border(settings: Settings) -> Border:
+    """The border of this server; raises ConfigurationError if nothing says by which names browsers come."""
+    host = str(st.config.get_option("server.address") or settings.dashboard_host)
+    if is_any_address(host) and not settings.dashboard_hosts:
+        raise ConfigurationError(
+            [
+                f"TASKYARD_DASHBOARD_HOSTS: not set: a dashboard that listens on {host} needs the names by which "
+                "browsers reach it, e.g. yard.example.com"
+            ]
+        )
+    return border_of(host, settings.dashboard_hosts, "TASKYARD_DASHBOARD_HOSTS")
+
+
+class Gate:
+    """Answers only requests of the dashboard's own pages and of who opens them, and adds the headers of each answer."""
+
+    def __init__(self, app: ASGIApp, border: Border) -> None:
+        self._app = app
+        self._border = border
+        self._noted: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        answer = self._border.check(_request_of(scope))
+        if isinstance(answer, Refusal):
+            self._note(answer)
+            await _refuse(answer, scope, receive, send)
+            return
+        _set_target(scope, answer)
+        entrance.take_key(scope, base_path())
+        is_page = not scope["path"].startswith(f"{base_path()}{FILES}")
+        await self._app(scope, receive, _with_headers(send, answer.origin, is_page))
+
+    def _note(self, refusal: Refusal) -> None:
+        """Logs a refusal, each text once: who is refused may ask again and again."""
+        if refusal.text not in self._noted and len(self._noted) < NOTED_AT_MOST:
+            self._noted.add(refusal.text)
+            log.warning("refused a request: %s", refusal.text)
+
+
+def _request_of(scope: Scope) -> Request:
+    raw_path = scope.get("raw_path") or scope["path"].encode()
+    query = scope.get("query_string") or b""
+    server = scope.get("server") or ("", None)
+    return Request(
+        method=scope.get("method", "GET"),
+        target=(raw_path + (b"?" + query if query else b"")).decode("latin-1"),
+        scheme=SCHEMES.get(scope["scheme"], scope["scheme"]),
+        headers=[(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]],
+        arrived_at=str(server[0]),
+        is_websocket=scope["type"] == "websocket",
+    )
+
+
+def _set_target(scope: MutableMapping[str, Any], answer: Passed) -> None:
+    """Has the request ask for the path, if its target was a whole address."""
+    scope[entrance.ORIGIN_KEY] = answer.origin
+    if not scope["path"].startswith("/"):
+        path = answer.target.partition("?")[0]
+        scope["path"], scope["raw_path"] = unquote(path), path.encode("latin-1")
+
+
+def _with_headers(send: Send, origin: str, is_page: bool) -> Send:
+    async def send_safely(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            there = {name.lower() for name, _value in message.get("headers", ())}
+            ours = [header for header in policy.headers(origin, is_page) if header[0] not in there]
+            message["headers"] = [*message.get("headers", ()), *ours]
+        await send(message)
+
+    return send_safely
+
+
+async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the refusal's status and text; a websocket is not accepted, which is a 403 without a text."""
+    if scope["type"] == "websocket":
+        await receive()  # its connect
+        await send({"type": "websocket.close", "code": CLOSED_BY_POLICY})
+        return
+    body = b"" if scope["method"] == "HEAD" else f"{refusal.text}\n".encode()
+    sent = [(b"content-type", PLAIN), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    ours = policy.headers("http://refused.invalid", False)
+    await send({"type": "http.response.start", "status": refusal.status, "headers": [*sent, *ours]})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,4 @@
+"""What surrounds every page: navigation, sidebar, the frame of a page.
+
+May import: components, data.
+"""

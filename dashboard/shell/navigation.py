@@ -1,0 +1,91 @@
+"""Every page of the dashboard: where it is, what it is called, which key leads to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from taskyard.core.i18n import N_
+from taskyard.core.paths import FILES
+from taskyard.dashboard.i18n import _
+
+PAGES = FILES / "dashboard" / "pages"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A page. `title` and `help` are in English; `key` leads to it from the help.
+
+    `shortcuts` are the page's own: (keys, what they do in English).
+    """
+
+    name: str
+    title: str
+    icon: str
+    help: str
+    key: str = ""
+    is_hidden: bool = False
+    shortcuts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def page(self) -> Any:
+        """The page for `st.navigation`, in the viewer's language."""
+        return st.Page(
+            self.path,
+            title=_(self.title),
+            icon=f":material/{self.icon}:",
+            url_path=self.name,
+            default=self.name == "overview",
+            visibility="hidden" if self.is_hidden else "visible",
+            help=_(self.help),
+        )
+
+    @property
+    def path(self) -> Path:
+        """For `st.switch_page` and `st.page_link`."""
+        return PAGES / self.name / "page.py"
+
+
+OVERVIEW = View("overview", N_("Overview"), "monitoring", N_("How the installation does now, and how it did."), "1")
+TASKS = View("tasks", N_("Tasks"), "list", N_("Search tasks, and act on one or on everything that matches."), "2")
+TASK = View("task", N_("Task"), "description", N_("One task with its whole history."), is_hidden=True)
+SUBMIT = View(
+    "submit",
+    N_("Submit"),
+    "add_task",
+    N_("Submit a task by form, or many from a file."),
+    "3",
+    shortcuts=(("Ctrl+Enter", N_("Submit")),),
+)
+QUEUES = View("queues", N_("Queues"), "low_priority", N_("What waits, and when it will be done; pause a queue."), "4")
+AGENTS = View("agents", N_("Agents"), "smart_toy", N_("Who runs what, how well; pause, drain or restart one."), "5")
+FAILURES = View("failures", N_("Failures"), "error", N_("Failures that are probably the same one, together."), "6")
+ALERTS = View(
+    "alerts",
+    N_("Alerts"),
+    "notifications",
+    N_("What fires, what fired, silences and rules."),
+    "7",
+    shortcuts=(("Shift+N", N_("New silence")),),
+)
+AUDIT = View(
+    "audit",
+    N_("Audit"),
+    "history",
+    N_("Who did what, and when."),
+    "8",
+    shortcuts=(("Shift+E", N_("Export CSV")),),
+)
+REPORTS = View("reports", N_("Reports"), "summarize", N_("Performance reports to look at and to download."), "9")
+SYSTEM = View("system", N_("System"), "dns", N_("Servers, leadership, sizes, settings and the worker's log."), "0")
+
+SECTIONS: Mapping[str, tuple[View, ...]] = {
+    N_("Work"): (OVERVIEW, TASKS, TASK, SUBMIT, QUEUES),
+    N_("Watch"): (AGENTS, FAILURES, ALERTS),
+    N_("Look back"): (AUDIT, REPORTS, SYSTEM),
+}
+VIEWS_BY_NAME = {view.name: view for views in SECTIONS.values() for view in views}

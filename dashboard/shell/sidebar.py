@@ -1,0 +1,64 @@
+"""What stands beside every page: live or paused, the language, and the keyboard's shortcuts."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from taskyard.dashboard.components.sign_in import show_signed_in
+from taskyard.dashboard.i18n import LANGUAGE_KEY, LANGUAGES, _, browser_language, labelled
+from taskyard.dashboard.shell.frame import LIVE_KEY, REFRESH_SECONDS
+from taskyard.dashboard.shell.navigation import VIEWS_BY_NAME
+
+HELP_KEYS = "Shift+H"
+BUTTON_WIDTH_PX = 160
+
+
+def show_sidebar() -> None:
+    """The controls under the navigation."""
+    with st.sidebar:
+        st.toggle(
+            _("Live"),
+            value=True,
+            key=LIVE_KEY,
+            persist_state="session",
+            help=_("Pages refresh themselves every {seconds:g} s").format(seconds=REFRESH_SECONDS),
+        )
+        codes = list(LANGUAGES)
+        st.selectbox(
+            _("Language"),
+            codes,
+            index=codes.index(browser_language()),
+            format_func=LANGUAGES.__getitem__,
+            key=LANGUAGE_KEY,
+            bind="query-params",
+        )
+        if st.button(_("Go to …"), icon=":material/keyboard:", shortcut=HELP_KEYS, key="help", width="stretch"):
+            _show_help()
+        show_signed_in()
+
+
+def _show_help() -> None:
+    """A dialog that leads to each page by one more key, and lists the pages' own."""
+
+    @st.dialog(_("Go to …"), icon=":material/keyboard:")
+    def show() -> None:
+        st.caption(_("{keys} opens this; then a page's key leads to it.").format(keys=HELP_KEYS.replace("+", " + ")))
+        with st.grid(2, min_column_width=BUTTON_WIDTH_PX):
+            for view in VIEWS_BY_NAME.values():
+                if view.key and st.button(
+                    _(view.title),
+                    icon=f":material/{view.icon}:",
+                    key=f"go_{view.name}",
+                    shortcut=view.key,
+                    width="stretch",
+                ):
+                    st.switch_page(view.path)
+        own = [(keys, view, what) for view in VIEWS_BY_NAME.values() for keys, what in view.shortcuts]
+        if own:
+            st.table(
+                {keys.replace("+", " + "): labelled(_(view.title), _(what)) for keys, view, what in own},
+                border="horizontal",
+                alt=_("Keyboard shortcuts of pages"),
+            )
+
+    show()

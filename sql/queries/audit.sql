@@ -1,0 +1,21 @@
+-- Reading the audit log, the newest events first. It has no index by time but BRIN, so a look goes through one span of time
+-- after another (taskyard.core.postgres.store.audit). Events of one transaction bear the same time; where they are stored tells them apart.
+
+-- name: entries
+-- The newest events of a span, before a place (a NULL bounds nothing).
+SELECT task_id, at, event, from_state, to_state, attempt, actor, agent_id, detail, ctid::text AS place
+FROM task_events
+WHERE at >= %(low)s::timestamptz AND at < %(high)s::timestamptz
+    AND (%(place)s::tid IS NULL OR (at, ctid) < (%(place_at)s::timestamptz, %(place)s::tid))
+    AND (%(task_id)s::uuid IS NULL OR task_id = %(task_id)s::uuid)
+    AND (NOT %(only_operators)s OR ((task_id IS NULL OR event IN ('cancelled', 'reprioritised', 'retried'))
+        AND actor <> 'dispatcher'))
+    AND (%(events)s::text[] IS NULL OR event = ANY(%(events)s::text[]))
+    AND (%(actor)s::text IS NULL OR actor = %(actor)s)
+    AND (%(agent)s::text IS NULL OR left(agent_id, -strpos(reverse(agent_id), ':')) = %(agent)s)
+    AND (%(pattern)s::text IS NULL OR detail::text ILIKE %(pattern)s)
+ORDER BY at DESC, ctid DESC LIMIT %(limit)s
+
+-- name: first_in_default
+-- The first event in the default partition.
+SELECT min(at) FROM task_events_default

@@ -1,0 +1,91 @@
+-- Searching tasks. Their ids are the only order that an index has, so a search looks at one window of ids after another
+-- until its page is full or its time is spent (taskyard.core.postgres.store.search). Words in angle brackets are put together there.
+-- NULL asks nothing; the values are there when a statement is planned, so what asks nothing costs nothing.
+
+-- name: narrowed
+-- A condition: what an index finds at once. Windows are cut out of these tasks.
+(%(low)s::uuid IS NULL OR id >= %(low)s::uuid) AND (%(high)s::uuid IS NULL OR id < %(high)s::uuid)
+    AND (%(id)s::uuid IS NULL OR id = %(id)s::uuid)
+    AND (NOT %(is_open)s OR finished_at IS NULL)
+    AND (NOT %(has_error)s OR error IS NOT NULL)
+    AND (%(fingerprint)s::text IS NULL OR error->>'fingerprint' = %(fingerprint)s)
+    AND (%(workflow_id)s::uuid IS NULL OR workflow_id = %(workflow_id)s::uuid)
+
+-- name: fitting
+-- A condition: what a filter asks besides. A path that fails on a task finds nothing there.
+(%(states)s::text[] IS NULL OR state = ANY(%(states)s::text[]))
+    AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s::text[]))
+    AND (%(queues)s::text[] IS NULL OR queue = ANY(%(queues)s::text[]))
+    AND (%(priorities)s::int[] IS NULL OR priority = ANY(%(priorities)s::int[]))
+    AND (%(agent)s::text IS NULL OR left(assigned_agent_id, -strpos(reverse(assigned_agent_id), ':')) = %(agent)s)
+    AND (%(error_class)s::text IS NULL OR error->>'class' = %(error_class)s)
+    AND (%(tag)s::text IS NULL OR %(tag)s = ANY(requires))
+    AND (%(created_by)s::text IS NULL OR created_by = %(created_by)s)
+    AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s::timestamptz)
+    AND (%(until)s::timestamptz IS NULL OR created_at < %(until)s::timestamptz)
+    AND (%(pattern)s::text IS NULL OR title ILIKE %(pattern)s OR type ILIKE %(pattern)s
+        OR error->>'message' ILIKE %(pattern)s OR id::text ILIKE %(pattern)s)
+    AND (%(input_path)s::text IS NULL
+        OR jsonb_path_query_first(input::jsonb, %(input_path)s::jsonpath, '{}', true) NOT IN ('false', 'null'))
+    AND (%(output_path)s::text IS NULL
+        OR jsonb_path_query_first(output::jsonb, %(output_path)s::jsonpath, '{}', true) NOT IN ('false', 'null'))
+    AND (NOT %(can_start)s OR unmet_parents IS NULL OR NOT EXISTS (
+        SELECT FROM unnest(unmet_parents) AS u(id)
+        WHERE (SELECT p.state FROM tasks p WHERE p.id = u.id) IS DISTINCT FROM 'completed'
+    ))
+
+-- name: key
+-- A value: what tasks are ordered by before their ids; one without is left out.
+CASE %(sort)s
+    WHEN 'priority' THEN priority::float8
+    WHEN 'waiting' THEN CASE WHEN state IN ('blocked', 'scheduled', 'pending') THEN -date_part('epoch', ready_at) END
+    WHEN 'longest' THEN CASE WHEN state = 'in_progress' THEN %(as_of)s::float8 - date_part('epoch', started_at)
+        WHEN finished_at IS NOT NULL THEN date_part('epoch', finished_at - started_at) END
+    WHEN 'finished' THEN date_part('epoch', finished_at)
+    ELSE 0::float8
+END
+
+-- name: edge
+-- Where the next window of so many tasks ends: it begins with this id, or ends before it if the search goes up.
+SELECT id FROM tasks WHERE <narrowed> ORDER BY id <direction> OFFSET %(size)s LIMIT 1
+
+-- name: page
+-- The first tasks of a window, behind a place, without inputs, outputs, checkpoints and tracebacks.
+SELECT id, queue, type, title, state, priority, NULL, NULL, error - 'traceback', requires, attempt, refunded, max_attempts,
+    timeout_seconds, run_at, ready_at, idempotency_key, workflow_id, waiting_on, creator_agent_id, created_by,
+    assigned_agent_id, progress, progress_message, NULL, created_at, assigned_at, started_at, finished_at,
+    <key> AS key
+FROM tasks
+WHERE <narrowed> AND <fitting> AND <key> IS NOT NULL
+    AND (%(place_key)s::float8 IS NULL OR (<key>, id) <behind> (%(place_key)s::float8, %(place_id)s::uuid))
+ORDER BY key <direction>, id <direction> LIMIT %(limit)s
+
+-- name: ids
+-- The same, only the ids, the oldest first.
+SELECT id FROM tasks WHERE <narrowed> AND <fitting> ORDER BY id LIMIT %(limit)s
+
+-- name: count
+-- How many tasks of a window fit, as far as they are counted.
+SELECT count(*) FROM (SELECT FROM tasks WHERE <narrowed> AND <fitting> LIMIT %(limit)s) AS counted
+
+-- name: check_path
+-- Refused by PostgreSQL if a path makes no sense.
+SELECT jsonb_path_query_first('null', %(path)s::jsonpath, '{}', true)
+
+-- name: limit_time
+-- Ends every statement of this transaction that takes longer; returns the limit before.
+SELECT current_setting('statement_timeout'), set_config('statement_timeout', %(limit)s, true)
+
+-- name: facets
+-- What tasks can be searched by, as kinds and names: what was counted lately, and the newest tasks.
+WITH newest AS MATERIALIZED (
+    SELECT type, queue, created_by FROM tasks ORDER BY id DESC LIMIT %(newest)s
+), counted AS MATERIALIZED (
+    SELECT DISTINCT type, queue FROM metric_counts WHERE level_seconds >= 3600
+)
+SELECT 'type', type FROM counted UNION SELECT 'type', type FROM newest
+UNION SELECT 'queue', queue FROM counted UNION SELECT 'queue', queue FROM newest
+UNION SELECT 'creator', created_by FROM newest WHERE created_by <> ''
+UNION SELECT 'agent', name FROM agents
+UNION SELECT 'tag', unnest(tags) FROM agents
+ORDER BY 1, 2

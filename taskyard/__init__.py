@@ -1,0 +1,82 @@
+"""Taskyard: a task execution engine for pools of agents, with an operations dashboard.
+
+What programs of users import is all here; `docs/reference/python.md` describes it. Each name is imported when it is
+first used: a process that only runs handlers never loads the drivers of the servers.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.2.0"
+
+if TYPE_CHECKING:
+    from taskyard.core.errors import Busy as Busy
+    from taskyard.core.errors import ConfigurationError as ConfigurationError
+    from taskyard.core.errors import IdempotencyConflict as IdempotencyConflict
+    from taskyard.core.errors import IllegalTransition as IllegalTransition
+    from taskyard.core.errors import PermanentError as PermanentError
+    from taskyard.core.errors import ResourceLimitError as ResourceLimitError
+    from taskyard.core.errors import SubmissionError as SubmissionError
+    from taskyard.core.errors import TaskNotFound as TaskNotFound
+    from taskyard.core.errors import TaskyardError as TaskyardError
+    from taskyard.core.errors import TransientError as TransientError
+    from taskyard.core.errors import Unavailable as Unavailable
+    from taskyard.core.errors import UnknownTaskType as UnknownTaskType
+    from taskyard.core.postgres.store.tasks import Ending as Ending
+    from taskyard.core.protocol import AgentInfo as AgentInfo
+    from taskyard.core.protocol import Done as Done
+    from taskyard.core.protocol import Failure as Failure
+    from taskyard.core.protocol import Run as Run
+    from taskyard.core.redis.message import Message as Message
+    from taskyard.core.states import Priority as Priority
+    from taskyard.core.states import TaskState as TaskState
+    from taskyard.core.submission.submit import Submitter as Submitter
+    from taskyard.core.submission.this_process import cancel as cancel
+    from taskyard.core.submission.this_process import reprioritise as reprioritise
+    from taskyard.core.submission.this_process import result as result
+    from taskyard.core.submission.this_process import retry as retry
+    from taskyard.core.submission.this_process import submit as submit
+    from taskyard.core.submission.this_process import submit_many as submit_many
+    from taskyard.core.task_types.registry import task_type as task_type
+    from taskyard.core.task_types.retry_policy import RetryPolicy as RetryPolicy
+    from taskyard.worker.agents.base import BaseAgent as BaseAgent
+    from taskyard.worker.attempts.channel import AgentChannel as AgentChannel
+    from taskyard.worker.attempts.context import AsyncTaskContext as AsyncTaskContext
+    from taskyard.worker.attempts.context import TaskContext as TaskContext
+
+_ERRORS = (
+    "Busy", "ConfigurationError", "IdempotencyConflict", "IllegalTransition", "PermanentError", "ResourceLimitError",
+    "SubmissionError", "TaskNotFound", "TaskyardError", "TransientError", "Unavailable", "UnknownTaskType",
+)  # fmt: skip
+_HOMES = {
+    "core.errors": _ERRORS,
+    "core.postgres.store.tasks": ("Ending",),
+    "core.protocol": ("AgentInfo", "Done", "Failure", "Run"),
+    "core.redis.message": ("Message",),
+    "core.states": ("Priority", "TaskState"),
+    "core.submission.submit": ("Submitter",),
+    "core.submission.this_process": ("cancel", "reprioritise", "result", "retry", "submit", "submit_many"),
+    "core.task_types.registry": ("task_type",),
+    "core.task_types.retry_policy": ("RetryPolicy",),
+    "worker.agents.base": ("BaseAgent",),
+    "worker.attempts.channel": ("AgentChannel",),
+    "worker.attempts.context": ("AsyncTaskContext", "TaskContext"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'taskyard' has no attribute {name!r}")
+    value = getattr(import_module(f"taskyard.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,143 @@
+"""An agent's heartbeat: every second, from a thread and a connection of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Protocol
+
+import psutil
+import structlog
+
+from taskyard.core.errors import Unavailable
+from taskyard.core.protocol import AgentInfo, Heartbeat, encode
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.threads import OnEscape, Supervised, start_thread
+
+INTERVAL_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Beating(Protocol):
+    """An agent, as its heartbeat sees it."""
+
+    @property
+    def info(self) -> AgentInfo: ...
+
+    def health(self) -> Heartbeat:
+        """What the heartbeat tells."""
+
+    def renew(self) -> None:
+        """Takes a new boot id: the old one counts as dead."""
+
+    def forget_orders(self) -> None:
+        """Redis was emptied: what was ordered is ordered again."""
+
+    def give_up(self) -> None:
+        """Somebody else counts as this agent."""
+
+
+class Heart:
+    """Beats, and tells the agent what the answer means."""
+
+    def __init__(self, agent: Beating, queue: Queue, ttl_seconds: float) -> None:
+        self._agent = agent
+        self._queue = queue
+        self._ttl_seconds = ttl_seconds
+        self._process = psutil.Process()
+        self._stop = threading.Event()
+        self._beating = threading.Lock()
+        self._last_answer = time.monotonic()
+        self._last_trouble = ""
+        self._thread: Supervised | None = None
+        self._usage = (0.0, 0)
+        self._is_blind = False  # /proc could not be read
+        self._number = 0
+        self.generation = ""
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether a heartbeat was answered within the last TTL."""
+        return self.silence_seconds < self._ttl_seconds
+
+    @property
+    def silence_seconds(self) -> float:
+        """For how long no heartbeat was answered."""
+        return time.monotonic() - self._last_answer
+
+    def is_heard_lately(self, seconds: float) -> bool:
+        """Whether one was answered within that time, or the last TTL if that is shorter."""
+        return self.silence_seconds < min(seconds, self._ttl_seconds)
+
+    @property
+    def reason(self) -> str:
+        """What keeps the agent from its servers, as the end of a sentence; empty if nothing is known."""
+        return f": {self._last_trouble}" if self._last_trouble else ""
+
+    def start(self) -> None:
+        """Begins to beat. Raises RuntimeError if the system gives no thread."""
+        if self._thread is None:
+            self._thread = start_thread(
+                "heart", self._run, OnEscape.END_PROCESS, is_essential=True, is_over=self._stop.is_set
+            )
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=INTERVAL_SECONDS)
+
+    def beat(self) -> None:
+        """One heartbeat; raises Unavailable."""
+        with self._beating:
+            agent = self._agent
+            sent = time.monotonic()
+            if not self.is_heard:
+                agent.renew()
+            health = agent.health()
+            self._number += 1
+            health.number = self._number
+            with reaching_redis():
+                generation, is_fenced = self._queue.beat(agent.info.id, encode(health), self._ttl_seconds)
+            self._last_answer = sent
+            if self._last_trouble:
+                log.info("agent.reconnected", agent=agent.info.id)
+                self._last_trouble = ""
+            if generation != self.generation:
+                if self.generation:
+                    with reaching_redis():
+                        agent.forget_orders()
+                self.generation = generation
+            if is_fenced:
+                log.warning("agent.fenced", agent=agent.info.id)
+                agent.give_up()
+
+    def beat_if_possible(self) -> None:
+        """The same, or a log line about what keeps it from arriving."""
+        try:
+            self.beat()
+        except Unavailable as error:
+            self.note_trouble(str(error))
+
+    def usage(self) -> tuple[float, int]:
+        """CPU percent since the last call and resident bytes of this process; the ones before if it can't see."""
+        try:
+            with self._process.oneshot():
+                self._usage = (self._process.cpu_percent(), self._process.memory_info().rss)
+            self._is_blind = False
+        except (OSError, psutil.Error) as error:  # no descriptor is left: that must not silence the heart
+            if not self._is_blind:
+                log.warning("agent.blind", agent=self._agent.info.id, reason=str(error))
+            self._is_blind = True
+        return self._usage
+
+    def note_trouble(self, trouble: str) -> None:
+        """Says once what keeps the agent from its servers."""
+        if trouble != self._last_trouble:
+            log.warning("agent.waiting", agent=self._agent.info.id, reason=trouble)
+            self._last_trouble = trouble
+
+    def _run(self) -> None:
+        while not self._stop.wait(INTERVAL_SECONDS):
+            self.beat_if_possible()

@@ -1,0 +1,27 @@
+"""What an agent tells the leader of the task types that it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from taskyard.core.protocol import KnownType
+from taskyard.core.task_types.registry import Registry
+from taskyard.core.task_types.retry_policy import RETRYABLE
+
+
+def known_types(registry: Registry, matches: Callable[[str], bool]) -> list[KnownType]:
+    """What an agent says of the types of its process that its patterns fit."""
+    return [
+        KnownType(
+            name=one.name,
+            version=one.version,
+            max_attempts=one.retry.max_attempts,
+            backoff_seconds=one.retry.backoff_seconds,
+            max_backoff_seconds=one.retry.max_backoff_seconds,
+            retry_on=None if one.retry.retry_on == RETRYABLE else sorted(one.retry.retry_on),
+            timeout_seconds=one.timeout_seconds,
+            requires=sorted(one.requires),
+        )
+        for one in registry.types.values()
+        if matches(one.name)
+    ]

@@ -1,0 +1,73 @@
+"""Declarations that fit nothing now: each is right by itself, but the other half is missing. Said, not refused:
+the other half may be on another host, or come with the next deployment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import structlog
+
+from taskyard.core.alerts.kinds import KINDS, Subject
+from taskyard.core.alerts.rules import Rule, load_rules
+from taskyard.core.config import Settings
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.task_types.registry import Registry, TaskType
+from taskyard.core.unknown_settings import unknown_settings
+from taskyard.worker.agents.pool_config import AgentSpec, load_pool
+
+log = structlog.get_logger(__name__)
+
+
+def warn(settings: Settings, registry: Registry, *, is_worker: bool) -> None:
+    """Says at the start what fits nothing; only the worker reads alert rules."""
+    for line in remarks(settings, registry, is_worker=is_worker):
+        log.warning("declaration.unmatched", reason=line)
+
+
+def remarks(settings: Settings, registry: Registry, *, is_worker: bool = True) -> list[str]:
+    """One line for each thing that fits nothing; files that are refused are somebody else's to tell."""
+    lines = [*unknown_settings(), *registry.remarks]
+    try:
+        specs = load_pool(settings.pool_file)
+    except ConfigurationError:
+        specs = []
+    lines += pool_remarks(settings.pool_file, specs, registry.types.values())
+    if is_worker:
+        try:
+            rules: Sequence[Rule] = load_rules(settings.alerts_file, environment=None).rules
+        except ConfigurationError:
+            rules = ()
+        lines += rule_remarks(rules, registry.types)
+    return lines
+
+
+def pool_remarks(file: Path | None, specs: Sequence[AgentSpec], types: Iterable[TaskType]) -> Iterator[str]:
+    """Patterns of a pool that fit no known type, and types that none of its agents takes."""
+    known = sorted(types, key=lambda one: one.name)
+    where = f"pool file {file}" if file else "the shipped pool"
+    for kind in {spec.kind: spec for spec in specs}.values():
+        for pattern in kind.types:
+            if not any(fnmatchcase(one.name, pattern) for one in known):
+                yield f"{where}: agents of kind {kind.kind!r}: types: {pattern!r} fits no task type that is known here"
+    for one in known if specs else ():
+        takers = [spec for spec in specs if any(fnmatchcase(one.name, pattern) for pattern in spec.types)]
+        if not takers:
+            yield f"task type {one.name!r}: no agent of {where} takes it: its tasks wait for agents elsewhere"
+        elif not any(one.requires <= set(spec.tags) for spec in takers):
+            tags = ", ".join(sorted(one.requires))
+            yield (
+                f"task type {one.name!r}: requires: no agent of {where} that takes it has the tags {tags}: "
+                "its tasks wait for agents elsewhere"
+            )
+
+
+def rule_remarks(rules: Iterable[Rule], types: Iterable[str]) -> Iterator[str]:
+    """Alert rules about task types that are not known."""
+    names = list(types)
+    for rule in rules:
+        for pattern in rule.subjects if KINDS[rule.kind].subject is Subject.TYPE else ():
+            if not any(fnmatchcase(name, pattern) for name in names):
+                yield f"alert rule {rule.name!r}: subjects: {pattern!r} fits no task type that is known here"

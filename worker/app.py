@@ -1,0 +1,255 @@
+"""Wires the worker: what starts and stops in which order, and what signals do."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import sys
+import time
+from dataclasses import asdict
+from datetime import UTC
+
+import structlog
+
+from taskyard.core.clock import DatabaseClock
+from taskyard.core.config import Settings
+from taskyard.core.embedded.servers import EmbeddedServers, Endpoints
+from taskyard.core.errors import Busy, Unavailable
+from taskyard.core.postgres import migrations
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import recovery
+from taskyard.core.private_files import refuse_inspection
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.keys import Keys
+from taskyard.core.redis.log_tail import RecentLog
+from taskyard.core.task_types.registry import registry
+from taskyard.core.threads import OnEscape, Supervised, start_thread
+from taskyard.worker.agents import unmatched
+from taskyard.worker.agents.pool import Pool
+from taskyard.worker.agents.pool_config import load_pool
+from taskyard.worker.dashboard_server import entry_link
+from taskyard.worker.dashboard_server.process import DashboardProcess
+from taskyard.worker.dashboard_server.supervisor import DashboardKeeper
+from taskyard.worker.devtools.demo import submit_sample, with_code_execution, with_samples
+from taskyard.worker.dispatch.dispatcher import Dispatcher
+from taskyard.worker.dispatch.term import TermFactory
+from taskyard.worker.doctor import report
+from taskyard.worker.duties.outcomes import Duties
+from taskyard.worker.logging.setup import configure_logs
+from taskyard.worker.maintenance.reporting import Reporting
+from taskyard.worker.maintenance.retention import Retention
+from taskyard.worker.maintenance.steady_time import SteadyTime
+from taskyard.worker.monitor.exporter import Exporter
+from taskyard.worker.monitor.families import Families
+from taskyard.worker.monitor.health import HealthLog, WorkerHealth
+from taskyard.worker.monitor.monitor import Monitor
+from taskyard.worker.monitor.process_families import ProcessFamilies
+from taskyard.worker.process.ports import check_ports
+from taskyard.worker.process.stopping import StopSignals
+from taskyard.worker.schedule import jobs, schedule
+
+# The dispatcher's two threads take turns; Python's default of 5 ms would be most of a tick.
+SWITCH_INTERVAL_SECONDS = 0.0005
+# A busy tick makes thousands of objects that are gone by the next one, and hardly any in circles.
+GC_THRESHOLD = 20_000
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Dispatcher, agent pool and scheduler of one process."""
+
+    def __init__(self, settings: Settings, endpoints: Endpoints, servers: EmbeddedServers | None = None) -> None:
+        self.settings = settings
+        self._servers = servers
+        self.database = Database(endpoints.database_url)
+        self.queue = Queue(connect_redis(endpoints.redis_url), settings.namespace, settings.placement_of)
+        self._clock = DatabaseClock()
+        self._steady = SteadyTime(self._clock)
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        terms = TermFactory(settings, registry, endpoints.database_url, self.queue, name, self._clock)
+        self.dispatcher = Dispatcher(terms, self._clock)
+        self.pool = Pool(
+            load_pool(settings.pool_file), endpoints.redis_url, self.queue, settings.grace_seconds, settings.data_dir
+        )
+        self._retention = Retention(settings, self.database, self._steady)
+        self._reporting = Reporting(settings, self.database, self._clock, self._steady)
+        self.monitor = Monitor(settings, self.database, self.queue, self.dispatcher, name, self._clock, self._steady)
+        self._is_stopping = False
+        self.duties = Duties(self._clock.monotonic)
+        servers_seen = self.monitor.observer.server_watch
+        self.health = WorkerHealth(self.dispatcher, self.duties, self.pool, servers_seen, lambda: self._is_stopping)
+        self.monitor.watch(self.health, self.duties)
+        recent, is_leading = self.monitor.observer.recent, self.dispatcher.is_leading.is_set
+        self._exporter = Exporter(
+            settings,
+            [
+                Families(recent, lambda: self.monitor.observer.live, is_leading),
+                ProcessFamilies(self.pool, self.health.problems, self.duties),
+            ],
+            health=self.health.problems,
+            readiness=self.health.unready,
+        )
+        self._health_log = HealthLog(self.health.problems, self.monitor.tell_directly)
+        self._scheduler = schedule(jobs(self, self.dispatcher, self.monitor), self.duties, self._clock)
+        self._dispatching: Supervised | None = None
+        self._supervising: Supervised | None = None
+
+    def start(self) -> None:
+        """Starts everything; returns at once."""
+        sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+        gc.collect()
+        gc.freeze()  # modules and settings: they stay, and need not be looked at again and again
+        gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
+        self.read_time()
+        self.ensure_partitions()
+        if self.settings.metrics_port:
+            self._exporter.start()
+        self._dispatching = start_thread(
+            "dispatcher", self.dispatcher.run, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._is_stopping
+        )
+        # begun anew it goes on with its agents, also with draining them
+        self._supervising = start_thread("pool", self.pool.run, OnEscape.GO_ON, is_essential=True)
+        self.duties.restart()
+        self._scheduler.start()
+        self.monitor.start_judging()
+        self._health_log.start()
+
+    def stop(self) -> None:
+        """Drains the agents, records what they report, gives up leadership."""
+        self._is_stopping = True
+        self._health_log.stop()
+        self.pool.stop()
+        if self._supervising is not None:
+            self._supervising.join()
+        self._wait_for_reports()
+        self.monitor.close()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        self._exporter.stop()
+        self.dispatcher.stop()
+        if self._dispatching is not None:
+            self._dispatching.join()
+        self.database.close()
+
+    def hurry(self) -> None:
+        """Makes a `stop` under way end at once, as far as nothing hangs in it."""
+        self.pool.kill()
+        self.dispatcher.stop()
+
+    # duties
+
+    def read_time(self) -> None:
+        """Has everything in this worker go by the database's time."""
+        try:
+            with self.database.transaction() as tx:
+                self._steady.begin(tx)
+                self._clock.note(recovery.database_time(tx))
+        except (Unavailable, Busy) as error:  # what waits for PostgreSQL says so
+            log.debug("time.waiting", reason=str(error))
+
+    def ensure_partitions(self) -> None:
+        """Makes the audit log's partitions of the next days."""
+        try:
+            with self.database.transaction() as tx:
+                made = recovery.ensure_partitions(tx, self._clock.now().astimezone(UTC).date())
+        except Unavailable as error:
+            log.warning("partitions.waiting", reason=str(error))
+        else:
+            if made:
+                log.info("partitions.made", first=made[0], count=len(made))
+
+    def prune(self) -> None:
+        """Removes what is older than its retention, if this worker leads."""
+        if not self.dispatcher.is_leading.is_set():
+            return
+        try:
+            removed = self._retention.prune("worker", may_go_on=self._may_go_on, progress=lambda what, count: None)
+        except Unavailable as error:
+            log.warning("retention.waiting", reason=str(error))
+        else:
+            if removed:
+                log.info("retention.pruned", **asdict(removed))
+
+    def write_reports(self) -> None:
+        """Writes the reports of the last day and week that are missing, if this worker leads."""
+        if self.dispatcher.is_leading.is_set():
+            self._reporting.write_due(self._may_go_on)
+
+    def _may_go_on(self) -> bool:
+        return self.dispatcher.is_leading.is_set() and not self._is_stopping
+
+    def keep_servers(self) -> None:
+        """Starts embedded servers again that died; raises Unavailable if one does not start, and is called again."""
+        if self._servers is not None and not self._is_stopping:
+            for name in self._servers.keep():
+                log.error("server.restarted", server=name)
+
+    def _wait_for_reports(self, timeout_seconds: float = 5.0) -> None:
+        """Lets the dispatcher record what the agents reported last."""
+        deadline = time.monotonic() + timeout_seconds
+        while self.dispatcher.is_leading.is_set() and time.monotonic() < deadline:
+            try:
+                if self.queue.results_length() == 0:
+                    return
+            except Unavailable:
+                return
+            time.sleep(0.02)
+
+
+def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool) -> int:
+    """The main job: servers, worker, dashboard, until a signal; returns the exit code.
+
+    Raises ConfigurationError or Unavailable if something it needs is wrong or missing.
+    """
+    refuse_inspection()
+    shipper = configure_logs(settings.log_level)
+    if demo:
+        settings = with_samples(with_code_execution(settings))
+    check_ports(settings, dashboard=dashboard)
+    signals = StopSignals()
+    with EmbeddedServers.missing_from(settings) as servers:
+        endpoints = Endpoints(settings.database_url or servers.database_url, settings.redis_url or servers.redis_url)
+        if migrate or settings.database_url is None:
+            migrations.migrate(endpoints.database_url)
+        report.require(settings, endpoints)
+        registry.load(settings.task_modules)
+        unmatched.warn(settings, registry, is_worker=True)
+        recent_log = RecentLog(connect_redis(endpoints.redis_url), Keys(settings.namespace))
+        shipper.start(recent_log, f"worker {socket.gethostname()}")
+        worker = Worker(settings, endpoints, servers)
+        page = DashboardKeeper(DashboardProcess(settings)) if dashboard else None
+        worker.health.dashboard = page
+        signals.on_hurry(worker.hurry, servers.stop)
+        try:
+            worker.start()
+            if page is not None:
+                page.start()
+            if demo:
+                submit_sample(worker.settings, worker.database, worker.queue)
+            if page is not None and page.wait_until_ready():
+                _invite(page.page, settings, worker.database)
+            signals.told.wait()
+            log.info("worker.draining", grace_seconds=settings.grace_seconds, hint="again ends at once")
+        finally:
+            worker.stop()
+            if page is not None:
+                page.stop()
+            log.info("worker.stopped")
+            signals.note_stopped()
+            shipper.close()
+    signals.note_closed()
+    return 0
+
+
+def _invite(page: DashboardProcess, settings: Settings, database: Database) -> None:
+    """Says where the page is and which link signs in, on standard output if somebody reads that."""
+    if page.port != settings.dashboard_port:
+        log.warning("dashboard.moved", wanted=settings.dashboard_port, url=page.url, fix_by="TASKYARD_DASHBOARD_PORT")
+    lines = entry_link.invitation(settings, database, page.url)
+    try:
+        print("".join(f"\n  {line}" for line in lines), "\n", flush=True)
+    except OSError as error:
+        log.warning("dashboard.started", url=page.url, unsaid_because=str(error))

@@ -1,0 +1,67 @@
+"""What a handler hands to the engine while it runs, as the JSON of exactly that, or refused (pure).
+
+It is checked where the handler calls, before any process or server sees it, so that every isolation keeps and
+refuses the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from datetime import datetime
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import orjson
+import uuid_utils
+from pydantic import BaseModel
+
+from taskyard.core.errors import PermanentError, SubmissionError
+from taskyard.core.payload.encode import encode_input, encode_json
+from taskyard.core.redis.message import BODY_LIMIT_BYTES
+from taskyard.core.states import Priority
+from taskyard.core.submission.validate import AFTER_LIMIT
+
+LIMIT_BYTES = 64 << 20  # the largest that any installation accepts; the dispatcher knows its own limit
+OPTIONS_LIMIT_BYTES = 1 << 20
+
+
+def json_of(field: str, value: object, limit_bytes: int = LIMIT_BYTES) -> bytes:
+    """The JSON text that reads back as `value`; raises PermanentError, which names the part that has none."""
+    try:
+        return encode_json(field, value, limit_bytes)
+    except SubmissionError as error:
+        raise PermanentError(str(error)) from None
+
+
+def input_json(value: object) -> bytes:
+    """The JSON text of a child's input: a dict, an instance of a model or None; raises PermanentError."""
+    if not isinstance(value, BaseModel):
+        return json_of("input", {} if value is None else value)
+    try:
+        return encode_input(type(value), value, LIMIT_BYTES).encode()
+    except SubmissionError as error:
+        raise PermanentError(str(error)) from None
+
+
+def check_message(value: object) -> None:
+    """Raises PermanentError for what an agent's mailbox would not give back as it was."""
+    json_of("message", value, BODY_LIMIT_BYTES)
+
+
+def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of `submit` as JSON values; raises PermanentError."""
+    return {name: orjson.loads(json_of(name, _plain(value), OPTIONS_LIMIT_BYTES)) for name, value in options.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Priority):
+        return value.label
+    if isinstance(value, UUID | uuid_utils.UUID):
+        return str(value)
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+        items = [_plain(item) for item in islice(value, AFTER_LIMIT + 1)]
+        return sorted(items, key=repr) if isinstance(value, Set) else items  # a set's order is another in each process
+    return value

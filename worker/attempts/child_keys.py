@@ -1,0 +1,88 @@
+"""What tells a task's children apart, so that another attempt finds those that were submitted and makes the others."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from taskyard.core.errors import PermanentError
+
+KEY_LIMIT = 100  # characters
+UNORDERED = ("requires", "after")  # options whose order means nothing, as in `core.payload.same_call`
+
+
+@dataclass(slots=True)
+class _Numbers:
+    """How many of the same children were named, and which of these numbers are free again."""
+
+    last: int = 0
+    free: list[int] = field(default_factory=list)
+
+    def take(self) -> int:
+        if self.free:
+            return heapq.heappop(self.free)
+        self.last += 1
+        return self.last
+
+
+class ChildKeys:
+    """Names a child by what is submitted, and which one of these it is since the last checkpoint.
+
+    So it does not matter in which order several threads submit theirs, and an attempt that resumes from a
+    checkpoint makes new children, even if they equal the ones from before it. A checkpoint is told from others by how
+    many children were submitted before it, so that one that is saved again is the same; `children` is that
+    number for the one that this attempt resumes from.
+    """
+
+    def __init__(self, children: int) -> None:
+        self._before = self._named = children
+        self._since: dict[str, _Numbers] = {}
+        self._mutex = threading.Lock()
+
+    def key_of(self, *, type: str, input: bytes, options: Mapping[str, Any]) -> str:
+        """The next key for such a child; `input` is JSON."""
+        content = [type, orjson.loads(input), {name: _unordered(name, value) for name, value in options.items()}]
+        text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        digest = hashlib.blake2b(text, digest_size=12).hexdigest()
+        with self._mutex:
+            self._named += 1
+            return f"{self._before}/{digest}/{self._since.setdefault(digest, _Numbers()).take()}"
+
+    def give_back(self, key: str) -> None:
+        """The child of this key was refused, or its answer was lost: the next one like it is the same."""
+        before, digest, number = key.split("/")
+        with self._mutex:
+            if int(before) == self._before:
+                heapq.heappush(self._since[digest].free, int(number))
+                self._named -= 1
+
+    def begin_checkpoint(self) -> int:
+        """How many children come before a checkpoint that is about to be saved; from now on they come after it.
+
+        That holds whatever becomes of it: an attempt that comes by here again must name its children alike, and of
+        those that other threads submit meanwhile none may get the name of another.
+        """
+        with self._mutex:
+            if self._named != self._before:
+                self._before = self._named
+                self._since = {}
+            return self._before
+
+
+def own_key(key: object) -> str:
+    """A child's key that the handler gave; raises PermanentError."""
+    if not isinstance(key, str) or not 1 <= len(key) <= KEY_LIMIT or not key.isprintable():
+        shown = key if isinstance(key, str) and key.isprintable() else type(key).__name__
+        expected = f"a printable text of 1 to {KEY_LIMIT} characters"
+        raise PermanentError(f"key: {shown:.100} is not accepted, expected {expected}")
+    return f"key/{key}"
+
+
+def _unordered(name: str, value: Any) -> Any:
+    return sorted(value, key=repr) if name in UNORDERED and isinstance(value, list) else value

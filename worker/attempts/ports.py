@@ -1,0 +1,40 @@
+"""What an attempt needs of the agent that runs it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from taskyard.core.protocol import AgentInfo, Report
+from taskyard.worker.attempts.requests import Requests
+
+Pair = tuple[str, int]
+
+
+class Outbox(Protocol):
+    """Takes reports for the dispatcher."""
+
+    def add(self, report: Report) -> None:
+        """Sends it with the next ones."""
+
+
+class Mail(Protocol):
+    """The agent's mailbox."""
+
+    def request(self, pair: Pair, message: dict[str, Any]) -> Any:
+        """Does what the attempt asks of the mailbox, and returns the answer."""
+
+
+class AgentPort(Protocol):
+    """An agent, as its attempts see it."""
+
+    @property
+    def info(self) -> AgentInfo: ...
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    @property
+    def mail(self) -> Mail: ...
+
+    @property
+    def requests(self) -> Requests: ...

@@ -1,0 +1,59 @@
+"""The link by which a browser signs in as the local admin, and where the dashboard of this machine was last."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from taskyard.core.config import Settings
+from taskyard.core.errors import Unavailable
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import sign_ins
+from taskyard.worker.process.user import user_name
+
+log = structlog.get_logger(__name__)
+
+FILE = "dashboard-url"  # in the data folder: the port may be another one than the settings say
+
+
+def make(database: Database, url: str, made_by: str) -> tuple[str, datetime]:
+    """A new link to the dashboard at `url`, and until when it is good; raises Unavailable."""
+    with database.transaction() as tx:
+        key, until = sign_ins.make_link(tx, made_by)
+    return f"{url}/enter?key={key}", until
+
+
+def invitation(settings: Settings, database: Database, url: str) -> list[str]:
+    """Where the dashboard is and a link that signs a browser in: lines for the terminal, not for any log."""
+    lines = [f"Taskyard is up: {url}   (Ctrl-C stops it)"]
+    try:
+        note_url(settings, url)
+        link, _until = make(database, url, user_name())
+    except (Unavailable, OSError) as error:
+        log.warning("entry_link.failed", reason=str(error), hint="python -m worker enter")
+        return lines
+    return [*lines, f"To submit code from a browser, open this once: {link}"]
+
+
+def note_url(settings: Settings, url: str) -> None:
+    """Remembers where the dashboard is, for commands."""
+    path = _file(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.write_text(f"{url}\n")
+    fresh.replace(path)
+
+
+def noted_url(settings: Settings) -> str | None:
+    """Where it was last; None if that was never noted."""
+    try:
+        return _file(settings).read_text().strip() or None
+    except OSError:
+        return None
+
+
+def _file(settings: Settings) -> Path:
+    return settings.data_dir / FILE

@@ -1,0 +1,108 @@
+"""Keeps the dashboard's process running: watches it, starts it again with a growing pause, and says so."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+
+from taskyard.core.threads import OnEscape, Supervised, start_thread
+from taskyard.worker.dashboard_server.process import READY_TIMEOUT_SECONDS, DashboardProcess
+
+WATCH_SECONDS = 0.2
+ASK_SECONDS = 2.0  # between questions whether it answers
+ANSWER_SECONDS = 3.0
+DOWN_SECONDS = 10.0  # without an answer: it is down
+HANGS_SECONDS = 60.0  # without an answer: it is killed and started again
+STEADY_SECONDS = 30.0
+MOST_BACKOFF_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class DashboardKeeper:
+    """One dashboard and the thread that looks after it."""
+
+    def __init__(self, page: DashboardProcess) -> None:
+        self.page = page
+        self.restarts = 0
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+        self._thread: Supervised | None = None
+        self._answered_at = time.monotonic()
+        self._started_at: float | None = None
+        self._failures = 0
+        self._reason = "it is starting"
+        self._is_down = False
+
+    def start(self) -> None:
+        """Starts the dashboard. The kernel ends it with the thread that started it: one thread does both."""
+        self._thread = start_thread(
+            "dashboard", self._run, OnEscape.GO_ON, is_essential=True, is_over=self._stopping.is_set
+        )
+
+    def wait_until_ready(self) -> bool:
+        """Whether the page can be opened; waits for that."""
+        return self._ready.wait(READY_TIMEOUT_SECONDS)
+
+    @property
+    def problem(self) -> str | None:
+        """Why nobody can open the page, if so; a restart may take DOWN_SECONDS."""
+        silent = time.monotonic() - self._answered_at
+        if silent < DOWN_SECONDS or self._stopping.is_set():
+            return None
+        return f"{self.page.url} has not answered for {silent:.0f} s: {self._reason}"
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._stopping.set()
+        self.page.stop()
+
+    def _run(self) -> None:
+        asked_at = 0.0
+        while not self._stopping.wait(WATCH_SECONDS):
+            code = self.page.exit_code
+            if self._started_at is None or code is not None:
+                self._restart(code)
+                continue
+            if time.monotonic() - asked_at < ASK_SECONDS and self._ready.is_set() and not self._is_down:
+                continue
+            asked_at = time.monotonic()
+            self._ask()
+
+    def _restart(self, code: int | None) -> None:
+        if self._started_at is not None:
+            lived = time.monotonic() - self._started_at
+            self._failures = 1 if lived > STEADY_SECONDS else self._failures + 1
+            backoff = 0.0 if self._failures == 1 else min(MOST_BACKOFF_SECONDS, 0.25 * 2 ** min(10, self._failures))
+            self._reason = f"its process ended with code {code}"
+            self._is_down = True
+            log.error("dashboard.exited", code=code, lived_seconds=round(lived, 1), restart_seconds=backoff)
+            if self._stopping.wait(backoff):
+                return
+            self.restarts += 1
+        self._started_at = time.monotonic()
+        try:
+            self.page.start()
+        except (OSError, MemoryError) as error:
+            self._failures += 1
+            self._reason = f"its process could not be started: {error or type(error).__name__}"
+            log.error("dashboard.not_started", reason=self._reason)
+            self._stopping.wait(MOST_BACKOFF_SECONDS)
+
+    def _ask(self) -> None:
+        if self.page.answers(ANSWER_SECONDS):
+            if self._is_down:
+                log.warning("dashboard.is_back", url=self.page.url)
+            self._answered_at, self._is_down = time.monotonic(), False
+            self._reason = "its process runs and does not answer"
+            self._ready.set()
+            return
+        silent = time.monotonic() - max(self._answered_at, self._started_at or 0.0)
+        if silent > DOWN_SECONDS and not self._is_down:
+            self._is_down = True
+            log.error("dashboard.silent", url=self.page.url, seconds=round(silent))
+        if silent > HANGS_SECONDS:
+            log.error("dashboard.hangs", url=self.page.url, seconds=round(silent))
+            self.page.stop()

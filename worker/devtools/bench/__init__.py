@@ -1,0 +1,61 @@
+"""`make bench`: what this machine does with Taskyard, on servers, worker and agents of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from taskyard.core.config import Settings
+from taskyard.core.errors import ConfigurationError
+from taskyard.worker.devtools.bench.anomalies import measure_anomalies
+from taskyard.worker.devtools.bench.dashboard import measure_dashboard
+from taskyard.worker.devtools.bench.drains import measure_drain, measure_drain_process
+from taskyard.worker.devtools.bench.environment import Environment
+from taskyard.worker.devtools.bench.history import measure_history
+from taskyard.worker.devtools.bench.latencies import measure_agents, measure_latency, measure_roundtrip
+from taskyard.worker.devtools.bench.results import Result
+from taskyard.worker.devtools.bench.searches import measure_search
+from taskyard.worker.devtools.bench.submissions import measure_bulk, measure_single
+
+MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
+    "bulk": measure_bulk,
+    "submit": measure_single,
+    "drain": measure_drain,
+    "drain_process": measure_drain_process,
+    "latency": measure_latency,
+    "roundtrip": measure_roundtrip,
+    "agents": measure_agents,
+    "history": measure_history,
+    "search": measure_search,
+    "anomalies": measure_anomalies,
+    "dashboard": measure_dashboard,
+}
+
+
+def run_bench(settings: Settings, names: tuple[str, ...], json_file: Path | None) -> int:
+    """Runs the named measures (all if none is named), prints a table, writes the results as JSON.
+
+    Starts embedded servers with fsync on in a folder of its own under the data folder, and
+    removes it. Raises ConfigurationError for an unknown name.
+    """
+    unknown = sorted(set(names) - set(MEASURES))
+    if unknown:
+        raise ConfigurationError([f"bench {name!r}: expected one of {', '.join(MEASURES)}" for name in unknown])
+    console = Console(stderr=True)
+    results: list[Result] = []
+    for name in names or tuple(MEASURES):
+        with console.status(f"measuring {name} …"), Environment(settings) as environment:
+            results += MEASURES[name](environment)
+    table = Table(title="Taskyard on this machine", title_justify="left")
+    for column, justify in (("name", "left"), ("value", "right"), ("unit", "left"), ("what", "left")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for result in results:
+        table.add_row(result.name, f"{result.value:,.2f}", result.unit, result.what)
+    Console().print(table)
+    if json_file is not None:
+        json_file.write_text(json.dumps([result.as_json() for result in results], indent=1) + "\n")
+    return 0

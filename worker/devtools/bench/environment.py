@@ -1,0 +1,157 @@
+"""Servers, worker and agents that belong to one measurement, as separate processes like in real use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.embedded.servers import EmbeddedServers
+from taskyard.core.errors import Unavailable
+from taskyard.core.postgres.database import Database, queries
+from taskyard.core.postgres.migrations import migrate
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import registry
+
+START_TIMEOUT_SECONDS = 30.0
+AGENTS = 2
+POOL = """
+[[agents]]
+kind = "bench"
+count = {count}
+types = ["diagnostic.*"]
+max_concurrency = 3
+"""
+
+
+class Environment:
+    """A migrated database, an empty Redis, a submitter; worker and agents on demand."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix="bench-", dir=settings.data_dir)).absolute()
+        self.servers = EmbeddedServers(self.folder)
+        self._processes: list[psutil.Process] = []
+
+    def __enter__(self) -> Self:
+        self.servers.start()
+        migrate(self.servers.database_url)
+        registry.load()
+        self.settings = load_settings(
+            database_url=self.servers.database_url, redis_url=self.servers.redis_url, data_dir=self.folder
+        )
+        self.database = Database(self.servers.database_url, pool_size=20)
+        self.queue = Queue(connect_redis(self.servers.redis_url), self.settings.namespace, self.settings.placement_of)
+        self.submitter = Submitter(self.settings, registry, self.database, self.queue)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.database.close()
+        self.servers.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @contextmanager
+    def worker(self) -> Iterator[psutil.Process]:
+        """A worker without agents of its own, until the block ends."""
+        with self._process("run", 0) as process:
+            yield process
+
+    @contextmanager
+    def agents(self, count: int = AGENTS) -> Iterator[psutil.Process]:
+        """Agents, once all of them send heartbeats, until the block ends."""
+        with self._process("agent", count) as process:
+            self.wait(lambda: len(self.agent_processes(process)) == count and self._beating() >= count, "agents")
+            yield process
+
+    @staticmethod
+    def agent_processes(supervisor: psutil.Process) -> list[psutil.Process]:
+        return [p for p in supervisor.children() if "taskyard.worker.agents.main" in " ".join(p.cmdline())]
+
+    def server_processes(self) -> dict[str, list[psutil.Process]]:
+        """The processes of PostgreSQL and of Redis."""
+        found: dict[str, list[psutil.Process]] = {"postgres": [], "redis": []}
+        pid = int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
+        postmaster = psutil.Process(pid)
+        found["postgres"] = [postmaster, *postmaster.children()]
+        found["redis"] = [psutil.Process(int(self.queue.redis.info("server")["process_id"]))]
+        return found
+
+    def wait(self, condition: Callable[[], bool], what: str, timeout_seconds: float = START_TIMEOUT_SECONDS) -> None:
+        """Waits for a condition; raises Unavailable if it does not come."""
+        deadline = time.monotonic() + timeout_seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise Unavailable(f"bench: {what} did not come within {timeout_seconds:g} s")
+            time.sleep(0.01)
+
+    def open_tasks(self) -> bool:
+        """Whether any task has not ended."""
+        with self.database.transaction() as tx:
+            return bool(tx.rows(queries("bench")["has_open_tasks"], {})[0][0])
+
+    def is_drained(self) -> bool:
+        """Whether all tasks have ended; asks PostgreSQL only once Redis has none, not to disturb."""
+        if any(self.queue.depths().values()) or self.queue.results_length():
+            time.sleep(0.1)
+            return False
+        return not self.open_tasks()
+
+    def settle(self) -> None:
+        """Leaves nothing to autovacuum."""
+        with self.database.statements() as tx:
+            tx.rows(queries("bench")["vacuum"], {})
+
+    def empty(self) -> None:
+        """Removes every task and its traces, between repetitions.
+
+        Redis gets a generation again, as if a leader had been there: the next worker would
+        otherwise put everything into the queue a second time, because Redis looks wiped.
+        """
+        with self.database.transaction() as tx:
+            tx.rows(queries("bench")["empty"], {})
+        self.queue.redis.flushall()
+        self.queue.lead(0)
+
+    def variables(self) -> dict[str, str]:
+        """The settings of this environment's processes, as environment variables."""
+        return {
+            "TASKYARD_DATABASE_URL": self.servers.database_url,
+            "TASKYARD_REDIS_URL": self.servers.redis_url,
+            "TASKYARD_DATA_DIR": str(self.folder),
+            "TASKYARD_LOG_LEVEL": "warning",
+        }
+
+    def _beating(self) -> int:
+        return int(self.queue.redis.scard(self.queue.keys.agents))
+
+    @contextmanager
+    def _process(self, command: str, count: int) -> Iterator[psutil.Process]:
+        pool = self.folder / f"pool-{count}.toml"
+        pool.write_text(POOL.format(count=count))
+        environment = {**os.environ, **self.variables(), "TASKYARD_POOL_FILE": str(pool)}
+        process = subprocess.Popen([sys.executable, "-m", "taskyard", command], env=environment)
+        try:
+            yield psutil.Process(process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

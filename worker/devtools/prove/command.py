@@ -1,0 +1,94 @@
+"""The command `prove`: one run with its progress, its tables and its exit code."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from taskyard.core.config import Settings
+from taskyard.core.errors import ConfigurationError
+from taskyard.worker.devtools.prove import report
+from taskyard.worker.devtools.prove.people import plan as people_plan
+from taskyard.worker.devtools.prove.people import report as people_report
+from taskyard.worker.devtools.prove.people.run import prove_people
+from taskyard.worker.devtools.prove.people.yard import Yard
+from taskyard.worker.devtools.prove.run import prove
+from taskyard.worker.devtools.prove.world import World
+
+Note = Callable[[str], None]
+
+
+def run_prove(
+    settings: Settings, *, cycles: int, minutes: float, seed: int | None, json_file: Path | None, keep: bool
+) -> int:
+    """Kills, and prints what was found; returns 0 if the promise was kept, else 1."""
+    world = World(settings)
+
+    def proved(chosen: int, note: Note) -> tuple[bool, Any, dict[str, Any]]:
+        findings = prove(
+            world, chosen, cycles, 60 * minutes, lambda death: note(f"{death.kill.kind} ({death.kill.way})")
+        )
+        return findings.is_kept, report.tables(findings), report.as_json(findings)
+
+    return _run(world, "killing", proved, cycles=cycles, seed=seed, json_file=json_file, keep=keep)
+
+
+def run_prove_people(
+    settings: Settings,
+    *,
+    cycles: int,
+    minutes: float,
+    seed: int | None,
+    kinds: list[str],
+    json_file: Path | None,
+    keep: bool,
+) -> int:
+    """Does what people do, and prints what was found; returns 0 if the promise was kept, else 1."""
+    unknown = sorted(set(kinds) - set(people_plan.KINDS))
+    if unknown:
+        raise ConfigurationError(
+            [f"prove: --act: {unknown[0]!r} is not accepted, expected one of {', '.join(people_plan.KINDS)}"]
+        )
+    yard = Yard(settings)
+    if not yard.clock.can_be_set:
+        Console(stderr=True).print("Clocks are not set: that needs a C compiler (cc)")
+
+    def proved(chosen: int, note: Note) -> tuple[bool, Any, dict[str, Any]]:
+        findings = prove_people(
+            yard, chosen, cycles, 60 * minutes, lambda act: note(f"{act.kind} ({act.way})"), frozenset(kinds)
+        )
+        return findings.is_kept, people_report.tables(findings), people_report.as_json(findings)
+
+    return _run(yard, "acting", proved, cycles=cycles, seed=seed, json_file=json_file, keep=keep)
+
+
+def _run(
+    world: World,
+    what: str,
+    proved: Callable[[int, Note], tuple[bool, Any, dict[str, Any]]],
+    *,
+    cycles: int,
+    seed: int | None,
+    json_file: Path | None,
+    keep: bool,
+) -> int:
+    chosen = random.SystemRandom().randrange(1 << 31) if seed is None else seed
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with world, Progress(*columns, console=console) as progress:
+        bar = progress.add_task(f"{what}, seed {chosen}", total=cycles or None)
+        is_kept, tables, found = proved(chosen, lambda text: progress.update(bar, advance=1, description=text))
+    Console().print(tables)
+    if json_file is not None:
+        json_file.write_text(json.dumps(found, indent=1) + "\n")
+    if keep or not is_kept:
+        console.print(f"What the processes said and what was recorded is in {world.folder}", highlight=False)
+    else:
+        world.remove()
+    return 0 if is_kept else 1

@@ -1,0 +1,81 @@
+"""Whether the promise was kept: pure arithmetic on what was accepted, executed and recorded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from taskyard.core.states import TERMINAL
+
+
+class Outcome(NamedTuple):
+    """A task as PostgreSQL has it at the end: its state, its attempt, and how often its log says that it ended."""
+
+    state: str
+    attempt: int
+    endings: int
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What became of everything that was accepted. The lists hold task ids; all of them must be empty."""
+
+    accepted: int
+    completed: int
+    failed: int
+    expected_failures: int
+    executions: int
+    extra_executions: int
+    extra_bound: int
+    lost: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+    double_accepted: list[str] = field(default_factory=list)
+    wrongly_ended: list[str] = field(default_factory=list)
+    run_twice: list[str] = field(default_factory=list)
+    never_run: list[str] = field(default_factory=list)
+
+    @property
+    def is_kept(self) -> bool:
+        broken = self.lost or self.stuck or self.double_accepted or self.wrongly_ended or self.run_twice
+        return not (broken or self.never_run) and self.extra_executions <= self.extra_bound
+
+
+def judge(
+    accepted: Mapping[str, Mapping[str, object]],
+    outcomes: Mapping[str, Outcome],
+    ledger: Iterable[Sequence[object]],
+    *,
+    kills: int,
+    slots: int,
+) -> Verdict:
+    """Compares three independent records.
+
+    `accepted`: task id → the input that was submitted; `outcomes`: what PostgreSQL says; `ledger`:
+    (task, attempt, process) of each execution, as handlers wrote it. An execution is extra if it
+    is neither one that was meant to fail nor the one that counts; each kill may cost one a slot.
+    """
+    attempts: Counter[tuple[object, object]] = Counter((line[0], line[1]) for line in ledger)
+    executed = Counter(task_id for task_id, _ in attempts)
+    verdict = Verdict(len(accepted), 0, 0, 0, attempts.total(), 0, kills * slots)
+    for task_id, work in accepted.items():
+        outcome = outcomes.get(task_id)
+        if outcome is None:
+            verdict.lost.append(task_id)
+            continue
+        verdict.completed += outcome.state == "completed"
+        verdict.failed += outcome.state == "failed"
+        verdict.expected_failures += bool(work.get("hopeless"))
+        if outcome.state not in TERMINAL:
+            verdict.stuck.append(task_id)
+            continue
+        if outcome.endings != 1:
+            verdict.double_accepted.append(task_id)
+        if outcome.state != ("failed" if work.get("hopeless") else "completed"):
+            verdict.wrongly_ended.append(task_id)
+        if not attempts[task_id, outcome.attempt]:
+            verdict.never_run.append(task_id)
+        verdict.extra_executions += max(0, executed[task_id] - 1 - int(work.get("failures", 0)))  # type: ignore[call-overload]
+    verdict.run_twice = sorted({str(task_id) for (task_id, _), count in attempts.items() if count > 1})
+    return verdict

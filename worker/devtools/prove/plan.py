@@ -1,0 +1,63 @@
+"""What is killed, how and when: decided by a seed alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from taskyard.worker.failpoints import PLACES
+
+AGENT, HANDLER, WORKER, REDIS, POSTGRES = "agent", "handler", "worker", "redis", "postgres"
+WAYS = {
+    AGENT: ("SIGKILL",),
+    HANDLER: ("SIGKILL",),
+    WORKER: ("SIGKILL", *PLACES),
+    REDIS: ("SIGKILL", "FLUSHALL"),
+    POSTGRES: ("fast", "immediate"),
+}
+KINDS = tuple(WAYS)
+LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.3, 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One death: of what, how, how long to wait before, and a draw in [0, 1) for which one of several."""
+
+    kind: str
+    way: str
+    pause_seconds: float
+    which: float
+
+
+def kills(seed: int) -> Iterator[Kill]:
+    """Kills without end, every kind once in each round, in an order that the seed decides."""
+    random_ = random.Random(seed)
+    turns = dict.fromkeys(KINDS, 0)
+    while True:
+        for kind in random_.sample(KINDS, len(KINDS)):
+            ways = WAYS[kind]
+            way = ways[turns[kind] % len(ways)]
+            turns[kind] += 1
+            yield Kill(kind, way, random_.uniform(LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS), random_.random())
+
+
+def tasks(seed: int) -> Iterator[dict[str, Any]]:
+    """Submissions without end: short and longer, in processes and threads, some delayed, retried or hopeless."""
+    random_ = random.Random(seed ^ 0x7A5C)
+    while True:
+        work: dict[str, Any] = {"seconds": round(random_.choice((0.0, 0.0, 0.01, 0.1, 1.0)) * random_.random(), 3)}
+        kind = random_.random()
+        if kind < 0.1:
+            work["failures"] = random_.randint(1, 2)
+        elif kind < 0.15:
+            work["hopeless"] = True
+        task: dict[str, Any] = {
+            "type": random_.choice(("prove.process", "prove.thread")),
+            "input": work,
+            "priority": random_.choice(("low", "medium", "medium", "high", "urgent")),
+        }
+        if random_.random() < 0.1:
+            task["delay_seconds"] = round(random_.uniform(0.1, 2.0), 2)
+        yield task

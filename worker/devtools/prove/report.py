@@ -1,0 +1,137 @@
+"""The tables at the end of a run, and the same as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from taskyard.worker.devtools.bench.results import percentile
+from taskyard.worker.devtools.prove import plan
+from taskyard.worker.devtools.prove.run import Count, Death, Findings
+
+SHOWN = 10
+
+
+def tables(findings: Findings) -> Group:
+    """What was found, for people."""
+    parts: list[Any] = [_counts(findings), _recoveries(findings), *_problems(findings), headline(findings.is_kept)]
+    return Group(*parts)
+
+
+def headline(is_kept: bool) -> Text:
+    """The last line."""
+    return Text(
+        "The promise was kept." if is_kept else "THE PROMISE WAS BROKEN.", "bold green" if is_kept else "bold red"
+    )
+
+
+def as_json(findings: Findings) -> dict[str, Any]:
+    """What was found, for programs."""
+    verdict = findings.verdict
+    return {
+        "seed": findings.seed,
+        "kept": findings.is_kept,
+        "seconds": round(findings.seconds, 1),
+        "kills": {kind: len(_of(findings, kind)) for kind in plan.KINDS},
+        "recovery_seconds": {kind: _percentiles(findings, kind) for kind in plan.KINDS},
+        "counts": {row[0]: row[1] for row in count_rows(findings)},
+        "availability": availability(findings),
+        "leftovers": findings.leftovers,
+        "orphans": findings.orphans,
+        "trouble": findings.trouble,
+        "broken": {name: ids for name, ids in broken(findings).items() if ids} if verdict else {},
+    }
+
+
+def _counts(findings: Findings) -> Table:
+    table = counted(findings, f"{len(findings.deaths)} kills in {findings.seconds:.0f} s, seed {findings.seed}")
+    table.add_row("availability (a client that waits 5 s)", _share(availability(findings)["patient"]), "≥ 99 %")
+    table.add_row("failed probes that no death explains", f"{len(findings.unexplained):,}", "0")
+    return table
+
+
+def counted(findings: Count, title: str) -> Table:
+    """The table of what was counted."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("what")
+    table.add_column("count", justify="right")
+    table.add_column("must be")
+    for name, count, bound in count_rows(findings):
+        table.add_row(name, f"{count:,}", bound)
+    table.add_row("availability (first try)", _share(availability(findings)["first_try"]), "")
+    return table
+
+
+def count_rows(findings: Count) -> list[tuple[str, int, str]]:
+    """What was counted: name, count, what it must be."""
+    rows = [("submissions refused", findings.refused, "")]
+    verdict = findings.verdict
+    if verdict is not None:
+        rows += [
+            ("tasks accepted", verdict.accepted, ""),
+            ("completed", verdict.completed, str(verdict.accepted - verdict.expected_failures)),
+            ("failed", verdict.failed, f"{verdict.expected_failures} that were meant to"),
+            ("executions", verdict.executions, ""),
+            ("extra executions", verdict.extra_executions, f"≤ {verdict.extra_bound}"),
+            *((name.replace("_", " "), len(ids), "0") for name, ids in broken(findings).items()),
+        ]
+    rows += [(f"left: {name}", count, "0") for name, count in findings.leftovers.items()]
+    return [*rows, ("left: processes", len(findings.orphans), "0")]
+
+
+def _recoveries(findings: Findings) -> Table:
+    table = Table(title="Seconds until work went on", title_justify="left")
+    for column in ("kind", "kills", "p50", "p99", "longest", "not at all"):
+        table.add_column(column, justify="left" if column == "kind" else "right")
+    for kind in plan.KINDS:
+        deaths = _of(findings, kind)
+        p = _percentiles(findings, kind)
+        figures = [f"{p[name]:.2f}" if name in p else "" for name in ("p50", "p99", "longest")]
+        table.add_row(kind, str(len(deaths)), *figures, str(sum(d.recovery_seconds is None for d in deaths)))
+    return table
+
+
+def _problems(findings: Findings) -> list[Text]:
+    return problems(findings, [f"unavailable: {probing.reason}" for probing in findings.unexplained[:SHOWN]])
+
+
+def problems(findings: Count, more: Sequence[str] = ()) -> list[Text]:
+    """What went wrong, a line each."""
+    lines = [findings.trouble] if findings.trouble else []
+    lines += [f"{name}: {', '.join(ids[:SHOWN])}" for name, ids in broken(findings).items() if ids]
+    lines += [f"still running: {orphan}" for orphan in findings.orphans]
+    return [Text(line, "red") for line in (*lines, *more)]
+
+
+def broken(findings: Count) -> dict[str, list[str]]:
+    """The tasks that break the promise, by how they do."""
+    names = ("lost", "stuck", "double_accepted", "wrongly_ended", "run_twice", "never_run")
+    return {name: getattr(findings.verdict, name) for name in names} if findings.verdict else {}
+
+
+def _of(findings: Findings, kind: str) -> list[Death]:
+    return [death for death in findings.deaths if death.kill.kind == kind]
+
+
+def _percentiles(findings: Findings, kind: str) -> dict[str, float]:
+    found = [d.recovery_seconds for d in _of(findings, kind) if d.recovery_seconds is not None]
+    if not found:
+        return {}
+    return {"p50": percentile(found, 0.5), "p99": percentile(found, 0.99), "longest": max(found)}
+
+
+def availability(findings: Count) -> dict[str, float | None]:
+    """Shares of the probes, None if there was none."""
+    total = len(findings.probings)
+    return {
+        "patient": sum(p.succeeded for p in findings.probings) / total if total else None,
+        "first_try": sum(p.first_try for p in findings.probings) / total if total else None,
+    }
+
+
+def _share(share: float | None) -> str:
+    return "not asked" if share is None else f"{100 * share:.2f} %"

@@ -1,0 +1,64 @@
+"""The task types of `prove`: each execution leaves a line in a ledger outside both servers."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from taskyard.core.errors import PermanentError, TransientError
+from taskyard.core.task_types.registry import RetryPolicy, task_type
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.devtools.prove import records
+
+LEDGER_VARIABLE = "TASKYARD_PROVE_LEDGER"
+LINE = "some handlers print without end\n"
+# So many that no task runs out of attempts by what is killed under it.
+MANY = RetryPolicy(max_attempts=50, backoff_seconds=0.2, max_backoff_seconds=1.0)
+
+
+class Work(BaseModel):
+    """How long to work, how many attempts fail first, whether it fails for good, and how much it carries and says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: float = Field(0.0, ge=0, le=60)
+    failures: int = Field(0, ge=0, le=5)
+    hopeless: bool = False
+    output_bytes: int = Field(0, ge=0)
+    printed_bytes: int = Field(0, ge=0)
+    padding: str = ""
+
+
+class Worked(BaseModel):
+    """Which attempt did it."""
+
+    attempt: int
+    padding: str = ""
+
+
+def work(given: Work, context: TaskContext) -> Worked:
+    """Writes a line into the ledger and does as the input says."""
+    records.append(Path(os.environ[LEDGER_VARIABLE]), [context.task_id, context.attempt, os.getpid()])
+    time.sleep(given.seconds)
+    if given.hopeless:
+        raise PermanentError("meant to fail")
+    if context.attempt <= given.failures:
+        raise TransientError("meant to fail at first")
+    for _ in range(given.printed_bytes // len(LINE)):
+        print(LINE, end="")
+    return Worked(attempt=context.attempt, padding="x" * given.output_bytes)
+
+
+@task_type("prove.process", retry=MANY, timeout_seconds=60)
+def in_process(given: Work, context: TaskContext) -> Worked:
+    """Works in a child process."""
+    return work(given, context)
+
+
+@task_type("prove.thread", isolation="thread", retry=MANY, timeout_seconds=60)
+def in_thread(given: Work, context: TaskContext) -> Worked:
+    """Works in a thread of the agent."""
+    return work(given, context)

@@ -1,0 +1,283 @@
+"""Servers, two workers and a host of agents as real processes, and every way to kill them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import psutil
+
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.embedded.postgres import PostgresServer
+from taskyard.core.embedded.redis import RedisServer
+from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.errors import Unavailable
+from taskyard.core.postgres.database import Database, queries
+from taskyard.core.postgres.migrations import migrate
+from taskyard.core.postgres.store import tasks
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import connect_redis
+from taskyard.core.submission.submit import open_submitter
+from taskyard.core.task_types.registry import registry
+from taskyard.worker import failpoints
+from taskyard.worker.agents.main import Launch
+from taskyard.worker.devtools.prove import plan
+from taskyard.worker.devtools.prove.tasks import LEDGER_VARIABLE
+
+WORKERS, AGENTS, SLOTS = 2, 3, 3
+PATIENCE_SECONDS = 60.0
+CLEARING_SECONDS = 10.0  # what agents have read is removed once they have said so, by heartbeat
+POLL_SECONDS = 0.01
+MODULE = "taskyard.worker.devtools.prove.tasks"
+POOL = """
+[[agents]]
+kind = "{kind}"
+count = {count}
+types = ["prove.*", "diagnostic.*"]
+max_concurrency = {slots}
+"""
+
+
+class World:
+    """Everything that may die, in a folder of its own. `ledger` and `journal` lie outside both servers."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix="prove-", dir=settings.data_dir)).absolute()
+        self.ledger, self.journal = self.folder / "ledger.jsonl", self.folder / "accepted.jsonl"
+        self._failpoints = self.folder / "failpoints"
+        self._log = self.folder / "processes.log"
+        self._postgres, self._redis = PostgresServer(self.folder), RedisServer(self.folder)
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._supervisor: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._failpoints.mkdir()
+        self._postgres.start()
+        self._redis.start()
+        migrate(self._postgres.url)
+        registry.load((MODULE,))
+        self.endpoints = self.doors()
+        self.settings = load_settings(
+            database_url=self._postgres.url, redis_url=self._redis.url, data_dir=self.folder, task_modules=MODULE
+        )
+        self.database = Database(self._postgres.url)
+        self.queue = Queue(connect_redis(self._redis.url), self.settings.namespace, self.settings.placement_of)
+        self.submitter = open_submitter(self.settings, registry, self.endpoints.database_url, self.endpoints.redis_url)
+        self._supervisor = self.start_process("agent", AGENTS)
+        self.tend()
+        self.wait(lambda: len(self._agents()) == AGENTS and self._leader() is not None, "workers and agents")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self.database.close()
+        self.queue.redis.close()
+        self._redis.stop()
+        self._postgres.stop()
+
+    def doors(self) -> Endpoints:
+        """The URLs by which everybody but the one who counts reaches the servers, once these run."""
+        return Endpoints(self._postgres.url, self._redis.url)
+
+    def variables(self, command: str) -> dict[str, str]:
+        """What else a process of `command` (run or agent) finds in its environment."""
+        return {}
+
+    def stop(self) -> list[str]:
+        """Ends workers and agents as an operator would; returns what still runs of them afterwards."""
+        processes = [process for process in (self._supervisor, *self._workers) if process is not None]
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            try:
+                process.wait(timeout=PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._supervisor, self._workers = None, []
+        return self._orphans()
+
+    def remove(self) -> None:
+        """Removes the folder with everything that was recorded."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # what is there
+
+    def wait(self, condition: Callable[[], bool], what: str, timeout_seconds: float = PATIENCE_SECONDS) -> float:
+        """Seconds until a condition holds, tending the workers meanwhile; raises Unavailable after the timeout."""
+        began = time.monotonic()
+        while True:
+            with suppress(Unavailable):
+                if condition():
+                    return time.monotonic() - began
+            if time.monotonic() - began > timeout_seconds:
+                raise Unavailable(f"{what} did not come within {timeout_seconds:g} s")
+            self.tend()
+            time.sleep(POLL_SECONDS)
+
+    def tend(self) -> None:
+        """Starts workers anew that have died."""
+        self._workers = [worker for worker in self._workers if worker.poll() is None]
+        while len(self._workers) < WORKERS:
+            self._workers.append(self.start_process("run", 0))
+
+    def leftovers(self) -> dict[str, int]:
+        """What is left in Redis once everything had time to go, by name; raises Unavailable."""
+        with suppress(Unavailable):
+            self.wait(lambda: not any(self.queue.leftovers().values()), "an empty Redis", CLEARING_SECONDS)
+        return self.queue.leftovers()
+
+    def open_tasks(self, agent_id: str | None = None) -> int:
+        """How many tasks have not ended, or how many of them an agent's boot has; raises Unavailable."""
+        statement = queries("prove")["open_tasks"] if agent_id is None else queries("prove")["open_of_agent"]
+        with self.database.transaction() as tx:
+            return int(tx.rows(statement, {"agent": agent_id})[0][0])
+
+    def processes(self) -> dict[str, list[psutil.Process]]:
+        """What runs, by kind."""
+        assert self._supervisor is not None
+        postmaster = psutil.Process(int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0]))
+        return {
+            "workers": [psutil.Process(worker.pid) for worker in self._workers],
+            "supervisor": [psutil.Process(self._supervisor.pid)],
+            "agents": self._agents(),
+            "redis": [psutil.Process(int(self.queue.redis.info("server")["process_id"]))],
+            "postgres": [postmaster, *postmaster.children()],
+        }
+
+    # what may die
+
+    def kill(self, kill: plan.Kill) -> str:
+        """Kills as planned; what does not come back by itself is started again. Returns who died."""
+        actions = {
+            plan.AGENT: self._kill_agent,
+            plan.HANDLER: self._kill_handler,
+            plan.WORKER: self._kill_worker,
+            plan.REDIS: self._kill_redis,
+            plan.POSTGRES: self._kill_postgres,
+        }
+        return actions[kill.kind](kill)
+
+    def _kill_agent(self, kill: plan.Kill) -> str:
+        agents = self._agents()
+        if not agents:
+            return ""
+        victim = agents[int(kill.which * len(agents))]
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            launch = msgspec.json.decode(victim.cmdline()[-1], type=Launch)
+            victim.kill()
+            return f"{launch.name}:{launch.boot_id}"
+        return ""
+
+    def _kill_handler(self, kill: plan.Kill) -> str:
+        children = []
+        for agent in self._agents():
+            with suppress(psutil.NoSuchProcess):
+                children += [child for keeper in agent.children() for child in keeper.children()]
+        if not children:
+            return ""
+        victim = children[int(kill.which * len(children))]
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
+        return f"process {victim.pid}"
+
+    def _kill_worker(self, kill: plan.Kill) -> str:
+        if kill.way in failpoints.PLACES:
+            failpoints.arm(self._failpoints, kill.way)
+            deadline = time.monotonic() + 5
+            while time.monotonic() < deadline:
+                dead = [worker.pid for worker in self._workers if worker.poll() is not None]
+                if dead:
+                    return f"worker {dead[0]}"
+                time.sleep(POLL_SECONDS)
+            failpoints.disarm(self._failpoints)
+        pid = self._leader() or self._workers[0].pid
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        return f"worker {pid}"
+
+    def _kill_redis(self, kill: plan.Kill) -> str:
+        if kill.way == "FLUSHALL":
+            self.queue.redis.flushall()
+            return "redis"
+        process = psutil.Process(int(self.queue.redis.info("server")["process_id"]))
+        process.kill()
+        self._redis.start()
+        return f"process {process.pid}"
+
+    def _kill_postgres(self, kill: plan.Kill) -> str:
+        pid = int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
+        server = psutil.Process(pid)
+        server.send_signal(signal.SIGINT if kill.way == "fast" else signal.SIGQUIT)
+        with suppress(psutil.TimeoutExpired):
+            server.wait(timeout=PATIENCE_SECONDS)
+        self._postgres.start()
+        return f"process {pid}"
+
+    # ours
+
+    def _agents(self) -> list[psutil.Process]:
+        assert self._supervisor is not None
+        agents = []
+        for process in psutil.Process(self._supervisor.pid).children():
+            with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                if "taskyard.worker.agents.main" in process.cmdline():
+                    agents.append(process)
+        return sorted(agents, key=lambda process: process.cmdline()[-1])
+
+    def _leader(self) -> int | None:
+        with suppress(Unavailable), self.database.transaction() as tx:
+            pid = int(tasks.leader(tx)[1].rpartition(":")[2] or 0)
+            return pid if pid in {worker.pid for worker in self._workers if worker.poll() is None} else None
+        return None
+
+    def start_process(self, command: str, agents: int, kind: str = "prove") -> subprocess.Popen[bytes]:
+        """Starts a worker (run), or a host of agents (agent) that are called after their kind."""
+        pool = self.folder / f"pool-{kind}-{agents}.toml"
+        if not pool.exists():
+            pool.write_text(POOL.format(kind=kind, count=agents, slots=SLOTS))
+        environment = {
+            **os.environ,
+            "TASKYARD_DATABASE_URL": self.endpoints.database_url,
+            "TASKYARD_REDIS_URL": self.endpoints.redis_url,
+            "TASKYARD_DATA_DIR": str(self.folder),
+            "TASKYARD_POOL_FILE": str(pool),
+            "TASKYARD_TASK_MODULES": MODULE,
+            "TASKYARD_LOG_LEVEL": "info",
+            failpoints.VARIABLE: str(self._failpoints) if command == "run" else "",
+            LEDGER_VARIABLE: str(self.ledger),
+            **self.variables(command),
+        }
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "taskyard", command],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def _orphans(self) -> list[str]:
+        """Processes that our workers and agents started and that still run: the servers are not among them."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                is_ours = process.environ().get(LEDGER_VARIABLE) == str(self.ledger)
+                if is_ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(f"{process.pid} {' '.join(process.cmdline())[:80]}")
+        return found

@@ -1,0 +1,73 @@
+"""The agents as the leader's ledger has them, for the live state."""
+
+from __future__ import annotations
+
+from taskyard.core.scheduling.holds import HoldMode
+from taskyard.core.telemetry.live_snapshot import AgentLive, OpenBreaker, RunningTask
+from taskyard.worker.dispatch.leader_state import Claim, KnownAgent, Ledger
+
+TASKS_LISTED = 50  # of each agent
+
+
+def agents_live(ledger: Ledger, now: float, database_now: float) -> list[AgentLive]:
+    """Every agent. `now` is monotonic, `database_now` epoch seconds. Called by the thread that owns the ledger."""
+    claims: dict[str, list[Claim]] = {}
+    for claim in ledger.claims.values():
+        claims.setdefault(claim.agent_id, []).append(claim)
+    return [_agent(ledger, agent, claims.get(id_, []), now, database_now) for id_, agent in ledger.agents.items()]
+
+
+def _agent(ledger: Ledger, agent: KnownAgent, claims: list[Claim], now: float, database_now: float) -> AgentLive:
+    info, beat = agent.info, agent.heartbeat
+    begun = [claim for claim in claims if claim.started_at is not None]
+    unread_since = agent.unread_since
+    _note_unstarted(agent, claims, len(begun), now)
+    return AgentLive(
+        id=info.id,
+        name=info.name,
+        kind=info.kind,
+        host=info.host,
+        pid=info.pid,
+        types=list(info.types),
+        tags=list(info.tags),
+        max_concurrency=info.max_concurrency,
+        state=_state(ledger, agent),
+        running=beat.running if beat is not None else len(begun),
+        held=len(claims),
+        mean_seconds=None,
+        cpu_percent=beat.cpu_percent if beat is not None else 0.0,
+        memory_bytes=beat.memory_bytes if beat is not None else 0,
+        heartbeat_at=database_now - (now - (agent.beat_at or now)),
+        read_at=database_now if unread_since is None else database_now - (now - unread_since),
+        tasks=[RunningTask(c.id, c.attempt, c.row.type, c.started_at or 0.0) for c in begun[:TASKS_LISTED]],
+        breakers=[
+            OpenBreaker(
+                breaker.type,
+                "probing" if breaker.is_probing else "open",
+                breaker.reason,
+                database_now - (now - breaker.since),
+                database_now + (breaker.retry_at - now),
+            )
+            for breaker in ledger.breakers.of_agent(info.name)
+        ],
+        known_types=ledger.fleet.versions_of(info.id),
+        refused=dict(agent.slots.refused),
+        unstarted_seconds=now - agent.unstarted_since if agent.unstarted is not None else 0.0,
+        agent_class=info.agent_class,
+    )
+
+
+def _note_unstarted(agent: KnownAgent, claims: list[Claim], begun: int, now: float) -> None:
+    """Keeps the oldest claim that the agent could have started and did not."""
+    waiting = [claim.pair for claim in claims if claim.started_at is None and claim.is_published]
+    if not waiting or begun >= agent.info.max_concurrency:
+        agent.unstarted = None
+    elif agent.unstarted not in waiting:
+        agent.unstarted, agent.unstarted_since = waiting[0], now
+
+
+def _state(ledger: Ledger, agent: KnownAgent) -> str:
+    hold = ledger.holds.of_agent(agent.info.name)
+    if (agent.heartbeat is not None and agent.heartbeat.draining) or (hold and hold.mode is HoldMode.DRAINING):
+        return "draining"
+    return "paused" if hold else "online"

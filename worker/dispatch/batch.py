@@ -1,0 +1,186 @@
+"""One tick's transaction: what is to be committed, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from taskyard.core.models import Lane, Submission, Waiting
+from taskyard.core.postgres.store.dependants import NONE, Ended
+from taskyard.core.postgres.store.tick import Claimed, Completion, Settlement, Stale
+from taskyard.core.protocol import AgentInfo, Checkpoint, Order, Pair
+from taskyard.core.redis.namespace import Member
+from taskyard.core.redis.quarantine import Odd
+from taskyard.core.scheduling.holds import Holds
+from taskyard.core.scheduling.placement import AgentSlots, Candidate
+from taskyard.worker.dispatch.leader_state import Claim
+from taskyard.worker.dispatch.outcomes import Failed, Successes
+
+# What of a batch can be left for later (see worker.dispatch.postponed). Not progress: only the newest counts.
+LISTS = (
+    "completions",
+    "settlements",
+    "started",
+    "checkpoints",
+    "children",
+    "stale",
+    "logs",
+    "arrivals",
+    "endings",
+    "claims",
+)
+
+
+@dataclass(slots=True)
+class Child:
+    """A task that a running task submits, and who waits for the answer."""
+
+    agent_id: str
+    request_id: str
+    submission: Submission
+    parent: Pair
+
+
+@dataclass(slots=True)
+class Sweep:
+    """A slice of the open rows to be compared with Redis."""
+
+    after: str
+    limit: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """Everything that one tick decided."""
+
+    consumed: list[bytes] = field(default_factory=list)
+    completions: list[Completion] = field(default_factory=list)
+    settlements: list[Settlement] = field(default_factory=list)
+    started: list[tuple[str, int, float]] = field(default_factory=list)
+    stale: list[Stale] = field(default_factory=list)
+    reporters: dict[str, str] = field(default_factory=dict)  # task id → agent that reported its end
+    progress: dict[str, tuple[str, int, float, str]] = field(default_factory=dict)
+    logs: list[tuple[str | None, str, int | None, str, str, str]] = field(default_factory=list)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    children: list[Child] = field(default_factory=list)
+    arrivals: list[AgentInfo] = field(default_factory=list)
+    known_types: dict[str, Any] = field(default_factory=dict)  # what those that say so know, to be stored
+    endings: list[tuple[str, str]] = field(default_factory=list)
+    fenced: list[str] = field(default_factory=list)
+    orders: dict[str, list[Order]] = field(default_factory=dict)
+    claims: list[tuple[Candidate, AgentSlots]] = field(default_factory=list)
+    has_unclaimable: bool = False  # whether a claim among them was refused before
+    failed: list[Failed] = field(default_factory=list)
+    successes: Successes = field(default_factory=dict)
+    began: float = 0.0  # monotonic seconds: when what it is made from had been collected
+    sweep: Sweep | None = None
+    members: list[Member] = field(default_factory=list)  # of Redis, to be compared with their rows (with a sweep)
+    held: list[Pair] = field(default_factory=list)  # pairs to be compared with their rows
+    ping: bool = False
+    odd: list[Odd] = field(default_factory=list)  # what could not be processed
+    ended: Ended = NONE  # parents whose children earlier ticks left
+    parents_after: str | None = None  # where a look for such parents goes on
+    sources: dict[str, bytes] = field(default_factory=dict)  # whose end, start or request → its entry of the results
+    retried: list[tuple[str, str]] = field(default_factory=list)  # what is here again (see worker.dispatch.postponed)
+
+    def order(self, agent_id: str, order: Order) -> None:
+        self.orders.setdefault(agent_id, []).append(order)
+
+    def has_statements(self) -> bool:
+        """Whether there is anything for PostgreSQL."""
+        return bool(
+            self.completions
+            or self.settlements
+            or self.claims
+            or self.started
+            or self.stale
+            or self.progress
+            or self.logs
+            or self.checkpoints
+            or self.children
+            or self.arrivals
+            or self.endings
+            or self.sweep
+            or self.held
+            or self.ping
+            or self.ended
+            or self.parents_after
+        )
+
+    def size(self) -> int:
+        """How many tasks it changes, roughly."""
+        return len(self.completions) + len(self.claims) + len(self.settlements)
+
+    def add(self, other: Batch) -> None:
+        """Takes over the lists of another batch."""
+        for name in LISTS:
+            getattr(self, name).extend(getattr(other, name))
+
+    def is_empty(self) -> bool:
+        return not (self.consumed or self.orders or self.fenced or self.odd or self.has_statements())
+
+
+@dataclass(frozen=True, slots=True)
+class Unpublished:
+    """A claim that was committed and can't be told its agent; it is settled by the next tick.
+
+    `goes_back`: nothing is wrong with the task, only with the place in the queue that it came from.
+    """
+
+    claim: Claim
+    reason: str
+    goes_back: bool = False
+
+
+@dataclass(slots=True)
+class Committed:
+    """What the transaction returned."""
+
+    claimed: Sequence[Claimed] = ()
+    unclaimable: list[str] = field(default_factory=list)  # tasks whose claim was refused, or took too long
+    waiting: list[Waiting] = field(default_factory=list)
+    replies: list[tuple[str, Order]] = field(default_factory=list)
+    orphans: list[Pair] = field(default_factory=list)
+    joined: list[str] = field(default_factory=list)  # ids of new boots of agents
+    lost: list[str] = field(default_factory=list)
+    sweep_next: str | None = None
+    compared: dict[str, Waiting | None] = field(default_factory=dict)  # tasks of `members`; None: it does not wait
+    database_time: float | None = None
+    holds: Holds | None = None
+    odd: list[Odd] = field(default_factory=list)  # what PostgreSQL refused
+    unpublished: list[Unpublished] = field(default_factory=list)
+    seconds: float = 0.0
+    ended: Ended = NONE  # parents whose children are not all settled
+    cancelled: int = 0  # tasks that waited for one that will never be completed
+    found_ended: Ended = NONE  # parents that the sweep found
+    parents_next: str | None = None
+    left: Batch = field(default_factory=Batch)  # what could not be done, since somebody else holds its rows or tables
+    left_parts: set[str] = field(default_factory=set)  # parts of the transaction of which nothing was done
+
+    def by_agent(self) -> Mapping[str, list[Claimed]]:
+        agents: dict[str, list[Claimed]] = {}
+        for row in self.claimed:
+            agents.setdefault(row.agent_id, []).append(row)
+        return agents
+
+    def add(self, other: Committed) -> None:
+        """Takes over what another part of the transaction returned."""
+        for name in ("unclaimable", "waiting", "replies", "orphans", "joined", "lost"):
+            getattr(self, name).extend(getattr(other, name))
+        for name in ("claimed", "sweep_next", "database_time", "holds", "parents_next", "compared"):
+            if getattr(other, name):
+                setattr(self, name, getattr(other, name))
+        self.ended += other.ended
+        self.found_ended += other.found_ended
+        self.cancelled += other.cancelled
+        self.left_parts |= other.left_parts
+        self.left.add(other.left)
+
+
+def lanes_of(batch: Batch) -> dict[Lane, list[str]]:
+    """The ids that a batch tried to claim, by lane: claimed or not, they leave the ready queue."""
+    lanes: dict[Lane, list[str]] = {}
+    for candidate, _ in batch.claims:
+        lanes.setdefault(candidate.lane, []).append(candidate.id)
+    return lanes

@@ -1,0 +1,62 @@
+"""Whose word counts for an attempt: that of the agent and boot that hold its claim, and nobody else's."""
+
+from __future__ import annotations
+
+import structlog
+
+from taskyard.core.postgres.store.tick import Stale
+from taskyard.core.protocol import is_storable, is_task_id
+from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.leader_state import Claim, Ledger
+
+UNNAMED = ("done", "progress")  # what bears no name from agents of version 0
+NOT_CURRENT = "this attempt is no longer the current one"
+NOTED_LIMIT = 10_000  # what was said in vain, remembered so that it is recorded once
+
+log = structlog.get_logger(__name__)
+
+
+class Holders:
+    """Finds the claim that a report is about, and notes what counts for nothing."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._noted: dict[tuple[str, int, str, str], None] = {}
+
+    def holds(self, claim: Claim, agent_id: str) -> bool:
+        """Whether a report of this boot counts for a claim.
+
+        One that bears no name, as those of agents of version 0, counts unless its agent is known to sign.
+        """
+        if agent_id:
+            return agent_id == claim.agent_id
+        agent = self._ledger.agents.get(claim.agent_id)
+        return agent is None or agent.info.version == 0
+
+    def find(self, reported: str, task_id: str, attempt: int, agent_id: str, batch: Batch) -> Claim | None:
+        """The open claim that a report is about, if it comes from the holder.
+
+        Of what somebody else says about it a stale event is written, once; what comes late, for an
+        attempt that is over, is no news.
+        """
+        claim = self._ledger.find(task_id, attempt)
+        may_count = bool(agent_id) or reported in UNNAMED
+        if claim is None or (may_count and self.holds(claim, agent_id)):
+            return claim
+        self.note_stale(reported, task_id, attempt, agent_id, batch)
+        return None
+
+    def note_stale(
+        self, reported: str, task_id: str, attempt: int, agent_id: str, batch: Batch, *, always: bool = False
+    ) -> None:
+        """Has a report that counts for nothing recorded: once, or `always`."""
+        if not is_task_id(task_id):
+            raise ValueError("no task's id")
+        key = (task_id, attempt, agent_id, reported)
+        if key in self._noted and not always:
+            return
+        self._noted[key] = None
+        while len(self._noted) > NOTED_LIMIT:
+            del self._noted[next(iter(self._noted))]
+        agent = agent_id if agent_id and is_storable(agent_id) else None
+        batch.stale.append(Stale(task_id, attempt, agent, reported))

@@ -1,0 +1,203 @@
+"""The commit of a tick: one transaction on the leader's connection, in a thread of its own.
+
+While PostgreSQL works on one tick, the dispatcher collects and decides the next one. Rows that somebody else holds are
+passed over. A table that somebody else holds can't be: the part of the transaction that needs it is left out, tried
+again after a growing pause, and everything else goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from queue import SimpleQueue
+
+import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
+import structlog
+
+from taskyard.core.errors import LeadershipLost
+from taskyard.core.postgres.database import LEADER_LOCK_TIMEOUT_MS, DriverTransaction
+from taskyard.core.postgres.errors import is_connection_lost
+from taskyard.core.postgres.store import locks
+from taskyard.core.threads import OnEscape, start_thread
+from taskyard.worker.dispatch.batch import Batch, Committed
+from taskyard.worker.dispatch.lock_waits import LockWaits
+from taskyard.worker.dispatch.parts import PARTS, Part, apart
+from taskyard.worker.dispatch.pauses import Pauses
+from taskyard.worker.dispatch.postponed import Postponed
+from taskyard.worker.dispatch.savepoints import LOCKED, REFUSED, Careful
+
+RERUNS = 20
+
+log = structlog.get_logger(__name__)
+
+
+class Committer:
+    """Commits batches one after the other. Any doubt about a commit's outcome is LeadershipLost (P14)."""
+
+    def __init__(self, connection: psycopg2.extensions.connection, postponed: Postponed) -> None:
+        self._connection = connection
+        self.pauses = Pauses()
+        self.lock_waits = LockWaits(postponed, self.pauses)
+        self._batches: SimpleQueue[Batch | None] = SimpleQueue()
+        self._outcomes: SimpleQueue[Committed | Exception] = SimpleQueue()
+        self._started = self._ended = 0  # batches
+        self._is_closed = False
+        self._thread = start_thread(
+            "committer", self._run, OnEscape.GO_ON, mend=self._give_up, is_over=lambda: self._is_closed
+        )
+
+    def start(self, batch: Batch) -> None:
+        """Hands a batch over; exactly one `wait` must follow."""
+        self._started += 1
+        self._batches.put(batch)
+
+    def wait(self) -> Committed:
+        """The outcome of the oldest batch that was started; raises LeadershipLost."""
+        outcome = self._outcomes.get()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def commit(self, batch: Batch) -> Committed:
+        """Commits a batch in the caller's thread, while none is in flight; raises LeadershipLost."""
+        committed = commit(self._connection, batch, self.pauses)
+        self._look_for_holders()
+        return committed
+
+    def close(self) -> None:
+        """Ends the thread once it has committed what it was given."""
+        self._is_closed = True
+        self._batches.put(None)
+        self._thread.join()
+
+    def _look_for_holders(self) -> None:
+        """Names who is in the way, now and then, while somebody is."""
+        if not self.lock_waits.is_time(time.monotonic()):
+            return
+        try:
+            with self._connection.cursor() as cursor:
+                self.lock_waits.look(DriverTransaction(cursor), time.monotonic())
+            self._connection.commit()
+        except psycopg2.Error as error:
+            if is_connection_lost(error) and not isinstance(error, LOCKED):
+                raise _lost(error) from error
+            self._connection.rollback()
+            log.warning("tick.blocked", reason=f"who blocks it can't be told: {_first_line(error)}")
+
+    def _run(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            try:
+                outcome: Committed | Exception = self.commit(batch)
+            except Exception as error:  # handed to whoever waits
+                outcome = error
+            self._outcomes.put(outcome)
+            self._ended += 1
+
+    def _give_up(self, error: BaseException) -> None:
+        """Tells whoever waits that the thread failed: whether the batch was committed is not known."""
+        if self._started > self._ended:
+            self._outcomes.put(LeadershipLost(f"the thread that commits failed: {type(error).__name__}: {error}"))
+            self._ended += 1
+
+
+def commit(connection: psycopg2.extensions.connection, batch: Batch, pauses: Pauses | None = None) -> Committed:
+    """Runs a batch as one transaction.
+
+    A deadlock or serialization failure runs it again; a row that PostgreSQL or its driver refuses is found
+    by halving under savepoints and set aside (`Committed.odd`), an end of an attempt is settled `unstorable`;
+    what needs a table that somebody else holds is left. Raises LeadershipLost.
+    """
+    began = time.perf_counter()
+    if not batch.has_statements():
+        return Committed()
+    attempt = _Attempt(batch, Pauses() if pauses is None else pauses)
+    for _ in range(RERUNS):
+        try:
+            with connection.cursor() as cursor:
+                committed = attempt.run(cursor)
+                connection.commit()
+            attempt.conclude()
+            committed.seconds = time.perf_counter() - began
+            return committed
+        except LOCKED as error:
+            connection.rollback()
+            attempt.note_locked(error)
+        except psycopg2.extensions.TransactionRollbackError as error:
+            connection.rollback()
+            log.info("tick.rerun", reason=_first_line(error))
+        except REFUSED as error:
+            if is_connection_lost(error):  # of these classes, too: a server that is read-only now
+                raise _lost(error) from error
+            connection.rollback()
+            if attempt.finds_refused:
+                raise
+            attempt.finds_refused = True
+        except psycopg2.Error as error:
+            if not is_connection_lost(error):
+                raise
+            raise _lost(error) from error
+    raise LeadershipLost(f"a tick met a deadlock or serialization failure {RERUNS} times in a row")
+
+
+class _Attempt:
+    """What is known of a batch's transaction from one run of it to the next."""
+
+    def __init__(self, batch: Batch, pauses: Pauses) -> None:
+        self.finds_refused = False
+        self._batch = batch
+        self._pauses = pauses
+        # a lock was in the way, or a row takes too long: from here on each part is tried by itself
+        self._is_locked = batch.has_unclaimable
+        now = time.monotonic()
+        self._paused = {part.name for part in PARTS if pauses.is_paused(part.name, now)}
+        self._failed: set[str] = set()
+        self._done: set[str] = set()
+
+    def run(self, cursor: psycopg2.extensions.cursor) -> Committed:
+        """The statements in the order of P6."""
+        committed = Committed()
+        self._failed, self._done = set(), set()
+        is_careful = self.finds_refused or self._is_locked or bool(self._pauses)
+        tx = Careful(cursor, finds_refused=self.finds_refused) if is_careful else DriverTransaction(cursor)
+        for part in PARTS:
+            if not part.has(self._batch, committed):
+                continue
+            if part.name in self._paused:
+                part.leave(self._batch, committed)
+            elif isinstance(tx, Careful) and (self._is_locked or self._pauses.is_known(part.name)):
+                self._run_apart(tx, part, committed)
+            else:
+                part.run(tx, self._batch, committed)
+        if isinstance(tx, Careful):
+            committed.odd = tx.odd
+        return committed
+
+    def note_locked(self, error: psycopg2.Error) -> None:
+        """Something had to wait too long."""
+        if self._is_locked:
+            log.info("tick.rerun", reason=_first_line(error))
+        self._is_locked = True
+
+    def conclude(self) -> None:
+        """After the commit: parts that could not be done pause, those that could go on."""
+        now = time.monotonic()
+        for name in self._failed:
+            self._pauses.note(name, now)
+        for name in self._done:
+            self._pauses.clear(name)
+
+    def _run_apart(self, tx: Careful, part: Part, committed: Committed) -> None:
+        tx.finds_locked = True
+        is_done = apart(tx, part, self._batch, committed)
+        tx.finds_locked = False
+        locks.wait_at_most(tx, LEADER_LOCK_TIMEOUT_MS)
+        (self._done if is_done else self._failed).add(part.name)
+
+
+def _lost(error: BaseException) -> LeadershipLost:
+    return LeadershipLost(f"the leader's connection broke: {_first_line(error)}")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

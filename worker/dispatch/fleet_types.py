@@ -1,0 +1,122 @@
+"""What agents say of the task types that they know: the leader's memory of it.
+
+While a new version is deployed, agents know types, or versions of types, that the leader's own process does not, and
+the other way round. Placement asks what an agent knows; a type that only agents know is taken from what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import structlog
+from pydantic import RootModel
+
+from taskyard.core.declarations import LABEL, collecting
+from taskyard.core.errors import UnknownTaskType
+from taskyard.core.protocol import KnownType
+from taskyard.core.task_types.registry import (
+    MAX_TIMEOUT_SECONDS,
+    NAME_LIMIT,
+    NAME_PATTERN,
+    Isolation,
+    Registry,
+    RetryPolicy,
+    TaskType,
+)
+from taskyard.core.task_types.retry_policy import RETRYABLE
+
+KNOWN_LIMIT = 10_000  # types of one agent
+
+log = structlog.get_logger(__name__)
+
+
+class AnyObject(RootModel[dict[str, Any]]):
+    """Any JSON object: the input of a type whose model only agents have."""
+
+
+class FleetTypes(Registry):
+    """The types of this process, and behind them those that agents say they know."""
+
+    def __init__(self, own: Registry) -> None:
+        super().__init__(own.types)
+        self._by_agent: dict[str, dict[str, KnownType]] = {}
+
+    def learn(self, agent_id: str, known: Iterable[KnownType]) -> None:
+        """Remembers what an agent knows."""
+        readable = {one.name: one for one in list(known)[:KNOWN_LIMIT] if is_readable(one)}
+        self._by_agent.pop(agent_id, None)
+        self._by_agent[agent_id] = readable  # the last one that came speaks for a type
+
+    def forget(self, agent_id: str) -> None:
+        """The agent is gone."""
+        self._by_agent.pop(agent_id, None)
+
+    def known_by(self, agent_id: str) -> Mapping[str, KnownType] | None:
+        """What an agent said it knows; None if it did not say."""
+        return self._by_agent.get(agent_id)
+
+    def get(self, name: str) -> TaskType:
+        """The type of this name, the newest agent's if only agents know it; raises UnknownTaskType."""
+        own = self.types.get(name) if isinstance(name, str) else None
+        if own is not None:
+            return own
+        for known in reversed(self._by_agent.values()):
+            if isinstance(name, str) and name in known:
+                return _stand_in(known[name])
+        raise UnknownTaskType(name, {*self.types, *(one for known in self._by_agent.values() for one in known)})
+
+    def versions_of(self, agent_id: str) -> dict[str, str] | None:
+        """The versions of what an agent said it knows, by type; None if it did not say."""
+        known = self._by_agent.get(agent_id)
+        return None if known is None else {one.name: one.version for one in known.values()}
+
+    def version_at(self, agent_id: str, name: str) -> str | None:
+        """The version of a type that an agent has, if it said so."""
+        known = self._by_agent.get(agent_id, {}).get(name)
+        return None if known is None else known.version
+
+    def differs(self, agent_id: str, name: str) -> bool:
+        """Whether somebody else, an agent or this process, has another version of the type than this agent."""
+        version = self.version_at(agent_id, name)
+        if version is None:
+            return False
+        versions = {one[name].version for one in self._by_agent.values() if name in one}
+        if name in self.types:
+            versions.add(self.types[name].version)
+        return versions != {version}
+
+
+def is_readable(known: KnownType) -> bool:
+    """Whether what an agent says of a type can be stored and calculated with; said if not."""
+    is_named = len(known.name) <= NAME_LIMIT and NAME_PATTERN.fullmatch(known.name) and LABEL.fullmatch(known.version)
+    if is_named and 0 < known.timeout_seconds <= MAX_TIMEOUT_SECONDS and all(map(LABEL.fullmatch, known.requires)):
+        with collecting() as problems:
+            _policy(known)
+        if not problems:
+            return True
+    log.error("agent.type_unreadable", type=repr(known.name)[:100])
+    return False
+
+
+def _stand_in(known: KnownType) -> TaskType:
+    return TaskType(
+        name=known.name,
+        handler=_elsewhere,
+        input_model=AnyObject,
+        output_model=AnyObject,
+        timeout_seconds=known.timeout_seconds,
+        retry=_policy(known),
+        isolation=Isolation.PROCESS,
+        requires=frozenset(known.requires),
+        description="",
+    )
+
+
+def _policy(known: KnownType) -> RetryPolicy:
+    retry_on: Sequence[str] | frozenset[str] = RETRYABLE if known.retry_on is None else known.retry_on
+    return RetryPolicy(known.max_attempts, known.backoff_seconds, known.max_backoff_seconds, retry_on)  # type: ignore[arg-type]
+
+
+def _elsewhere(*_: object) -> NoReturn:
+    raise NotImplementedError("only agents have this handler")

@@ -1,0 +1,299 @@
+"""What arrives from agents, turned into the tick's decisions: one method per kind of report."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+
+import orjson
+import structlog
+from msgspec import to_builtins
+
+from taskyard.core.clock import Clock
+from taskyard.core.errors import ErrorClass
+from taskyard.core.payload.storable_text import MESSAGE_LIMIT_BYTES, TRACEBACK_LIMIT_BYTES, storable
+from taskyard.core.postgres.store.tick import Completion
+from taskyard.core.protocol import (
+    Checkpoint,
+    Done,
+    Failure,
+    Gone,
+    Hello,
+    Log,
+    Progress,
+    Reply,
+    Report,
+    Returned,
+    Started,
+    SubmitChild,
+    Welcome,
+    encode,
+    is_storable,
+)
+from taskyard.core.redis.decoding import Unreadable, read_reports
+from taskyard.core.redis.quarantine import Odd
+from taskyard.core.submission.validate import Limits, check_output
+from taskyard.core.task_types.registry import Registry
+from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.claim_holders import Holders
+from taskyard.worker.dispatch.decisions import hand_back, judge, known_class, policy_of
+from taskyard.worker.dispatch.held_starts import HeldStart, HeldStarts
+from taskyard.worker.dispatch.leader_state import Claim, Ledger
+from taskyard.worker.dispatch.outcome_events import note_failure, note_for_breaker
+from taskyard.worker.dispatch.outcomes import note_success
+from taskyard.worker.dispatch.postponed import Postponed
+from taskyard.worker.dispatch.recovery import Recovery
+from taskyard.worker.dispatch.refusals import is_sent_elsewhere, take_back, take_hindered
+from taskyard.worker.dispatch.requests import Requests
+from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle, settle_escaped
+
+LATEST_SECONDS = 253_402_300_799.0  # the end of the year 9999
+
+log = structlog.get_logger(__name__)
+
+
+class Intake:
+    """Reads reports into a batch. Starts that are held back keep their entries in the results stream.
+
+    A report that can't be read or processed is set aside, whatever it is, and nothing else suffers: its
+    attempt ends `unprocessable` if it was to end by it, and whoever waits for an answer gets one.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        recovery: Recovery,
+        registry: Registry,
+        limits: Limits,
+        clock: Clock,
+        postponed: Postponed,
+    ) -> None:
+        self._ledger = ledger
+        self._recovery = recovery
+        self._registry = registry
+        self._limits = limits
+        self._clock = clock
+        self._postponed = postponed
+        self._entry = b""  # that is being read
+        self._held_starts = HeldStarts()
+        self._holders = Holders(ledger)
+        requests = Requests(self._holders, registry, limits, clock)
+        self._handlers: dict[type, Callable[..., None]] = {
+            Returned: self._returned,
+            Progress: self._progress,
+            Log: self._log,
+            Checkpoint: requests.checkpoint,
+            SubmitChild: requests.submit_child,
+            Hello: self._hello,
+            Gone: self._gone,
+        }
+
+    def read(self, entries: Iterable[tuple[bytes, bytes]], batch: Batch) -> None:
+        """Takes everything from some entries of the results stream."""
+        now = self._clock.monotonic()
+        for entry, payload in entries:
+            self._entry = entry
+            for report in read_reports(payload):
+                try:
+                    self._take(report, now, batch)
+                except ESCAPES as error:
+                    self._set_aside(_escaped(report, error), batch)
+            if not self._held_starts.keeps(entry):
+                batch.consumed.append(entry)
+
+    def _take(self, report: Report | Unreadable, now: float, batch: Batch) -> None:
+        if type(report) is Done:
+            self._done(report, batch)
+        elif type(report) is Started:
+            self._started(report, now, batch)
+        elif isinstance(report, Unreadable):
+            self._set_aside(report, batch)
+        else:
+            if isinstance(report, Checkpoint | SubmitChild):
+                batch.sources[report.request_id] = self._entry
+            self._handlers[type(report)](report, batch)
+
+    def release_starts(self, batch: Batch) -> None:
+        """Records starts whose end did not follow at once."""
+        now = self._clock.monotonic()
+        for task_id in self._held_starts.due(now):
+            start = self._forget_start(task_id, batch)
+            if self._ledger.find(task_id, start.attempt) is not None:
+                batch.started.append((task_id, start.attempt, start.at))
+                batch.sources[f"start {task_id}"] = start.entry
+
+    @property
+    def holds_starts(self) -> bool:
+        """Whether a start waits to be recorded."""
+        return bool(self._held_starts)
+
+    def _set_aside(self, report: Unreadable, batch: Batch) -> None:
+        """A report that nothing can be done with; `report.kind` says who must not wait for it."""
+        entry = self._entry.decode()
+        log.error("report.set_aside", entry=entry, kind=report.kind, reason=report.reason)
+        ids = (report.task_id, report.attempt, report.agent_id)
+        batch.odd.append(Odd("report", f"results {entry}", report.reason, report.text, *ids))
+        if report.kind == "done" and report.task_id is not None and report.attempt is not None:
+            claim = self._holders.find("done", report.task_id, report.attempt, report.agent_id or "", batch)
+            if claim is not None:
+                self._forget_start_of(claim, batch)
+                batch.reporters[claim.id] = claim.agent_id
+                batch.sources[claim.id] = self._entry
+                settle(self._ledger, claim, report.reason, batch)
+        elif report.kind in ("checkpoint", "submit") and report.agent_id and report.request_id:
+            refusal = f"{report.kind}: it could not be processed: {report.reason}"
+            batch.order(report.agent_id, Reply(report.request_id, None, refusal))
+
+    def _done(self, done: Done, batch: Batch) -> None:
+        claim, failure = self._ledger.find(done.task_id, done.attempt), done.failure
+        if claim is None and self._postponed.holds_end(done.task_id, done.attempt):
+            return
+        if claim is None or not self._holders.holds(claim, done.agent_id):
+            reported = "completed" if failure is None else str(known_class(failure.error_class))
+            self._holders.note_stale(reported, done.task_id, done.attempt, done.agent_id, batch, always=True)
+            return
+        output = bytes(done.output).decode() if failure is None else ""
+        self._forget_start_of(claim, batch)
+        batch.sources[claim.id] = self._entry
+        done.started_at = _storable_time(done.started_at)
+        batch.reporters[claim.id] = claim.agent_id
+        if failure is None:
+            problem = check_output(output, self._limits.output_limit_bytes)
+            if problem is None:
+                self._ledger.close(claim)
+                self._completed(claim, done, output, batch)
+                return
+            failure = Failure(ErrorClass.UNSTORABLE, problem)
+        if is_sent_elsewhere(self._ledger, claim, failure, self._clock.monotonic(), batch):
+            self._ledger.close(claim)
+            return
+        policy = policy_of(self._registry, claim.row.type)
+        settlement = judge(claim, _storable_failure(failure), policy, random.random(), done=done)
+        self._ledger.close(claim)
+        batch.settlements.append(settlement)
+        note_failure(
+            self._ledger,
+            batch,
+            claim,
+            known_class(failure.error_class),
+            self._clock.monotonic(),
+            will_retry=settlement.to_state != "failed",
+            started_at=done.started_at,
+            run_seconds=done.run_seconds,
+        )
+
+    def _completed(self, claim: Claim, done: Done, output: str, batch: Batch) -> None:
+        row, ledger = claim.row, self._ledger
+        ledger.durations.note(row.type, done.run_seconds)
+        wait_seconds = max(0.0, done.started_at - claim.ready)
+        note_success(batch.successes, row.type, claim.agent_id, wait_seconds, done.run_seconds)
+        if ledger.breakers.watches(row.type):
+            note_for_breaker(ledger, batch, claim, None, self._clock.monotonic())
+        batch.completions.append(
+            Completion(
+                claim.id,
+                claim.attempt,
+                output,
+                done.started_at,
+                done.run_seconds,
+                done.cpu_seconds,
+                done.peak_memory_bytes,
+            )
+        )
+
+    def _started(self, report: Started, now: float, batch: Batch) -> None:
+        for task_id, attempt in report.pairs:
+            claim = self._holders.find("started", task_id, attempt, report.agent_id, batch)
+            if claim is None or claim.started is not None:
+                continue
+            if self._held_starts.attempt_of(task_id) is not None:
+                self._forget_start(task_id, batch)  # an earlier attempt's, which is over
+            claim.started, claim.started_at = now, _storable_time(report.at)
+            self._held_starts.hold(task_id, HeldStart(attempt, now, claim.started_at, self._entry))
+
+    def _forget_start_of(self, claim: Claim, batch: Batch) -> None:
+        """Its end was reported: the start that was held back for it is part of that."""
+        if self._held_starts.attempt_of(claim.id) == claim.attempt:
+            self._forget_start(claim.id, batch)
+
+    def _forget_start(self, task_id: str, batch: Batch) -> HeldStart:
+        start, is_free = self._held_starts.release(task_id)
+        if is_free:
+            batch.consumed.append(start.entry)
+        return start
+
+    def _returned(self, report: Returned, batch: Batch) -> None:
+        if report.task_type is not None:
+            batch.sources.update((task_id, self._entry) for task_id, _ in report.pairs)
+            take_back(self._ledger, report, report.task_type, batch)
+            return
+        agent = self._ledger.agents.get(report.agent_id)
+        if agent is not None and not report.pause_seconds:
+            agent.slots.accepts_work = False  # it drains, as its next heartbeat will say
+        for task_id, attempt in report.pairs:
+            claim = self._holders.find("returned", task_id, attempt, report.agent_id, batch)
+            if claim is not None:
+                batch.sources[task_id] = self._entry
+                try:
+                    if report.pause_seconds:
+                        take_hindered(self._ledger, report, claim, self._clock.monotonic(), batch)
+                    else:
+                        policy = policy_of(self._registry, claim.row.type)
+                        batch.settlements.append(hand_back(claim, policy, "its agent handed it back", random.random()))
+                except ESCAPES as error:
+                    settle_escaped(self._ledger, claim, error, batch)
+                self._ledger.close(claim)
+
+    def _progress(self, report: Progress, batch: Batch) -> None:
+        if self._holders.find("progress", report.task_id, report.attempt, report.agent_id, batch) is not None:
+            batch.progress[report.task_id] = (report.task_id, report.attempt, report.fraction, report.message)
+
+    def _log(self, report: Log, batch: Batch) -> None:
+        claim = self._holders.find("log", report.task_id, report.attempt, report.agent_id, batch)
+        if claim is not None:
+            detail = orjson.dumps({"level": report.level, "message": report.message}).decode()
+            batch.logs.append((claim.id, "log", claim.attempt, f"agent:{claim.agent_id}", claim.agent_id, detail))
+
+    def _hello(self, report: Hello, batch: Batch) -> None:
+        agent_id = report.agent.id
+        if not report.agent.is_storable():
+            raise ValueError("no agent: a name can't be stored, or the id is not name:boot")
+        if agent_id in self._ledger.ended:
+            return
+        is_new = agent_id not in self._ledger.agents
+        if report.known_types is not None:
+            self._ledger.learn_types(agent_id, report.known_types)
+            batch.known_types[agent_id] = to_builtins(list((self._ledger.fleet.known_by(agent_id) or {}).values()))
+        if is_new:
+            self._ledger.add_agent(report.agent)
+        if (is_new or report.known_types is not None) and all(one.id != agent_id for one in batch.arrivals):
+            batch.arrivals.append(report.agent)
+        batch.order(agent_id, Welcome())
+
+    def _gone(self, report: Gone, batch: Batch) -> None:
+        if report.state not in ("left", "lost") or not is_storable(report.agent_id):
+            raise ValueError("no end of an agent")
+        agent = self._ledger.agents.get(report.agent_id)
+        if agent is not None and not agent.info.accepts_farewell(report.proof):
+            raise ValueError("neither this boot nor its supervisor says that it is gone")
+        if report.agent_id not in self._ledger.ended:
+            self._recovery.reap(report.agent_id, report.state, batch)
+
+
+def _storable_time(at: float) -> float:
+    """An agent's time within what PostgreSQL can store: its clock may say anything."""
+    return at if 0.0 <= at <= LATEST_SECONDS else min(max(at, 0.0), LATEST_SECONDS)
+
+
+def _storable_failure(failure: Failure) -> Failure:
+    """A failure whose texts PostgreSQL can hold, and pages can show many of."""
+    traceback = failure.traceback and storable(failure.traceback, TRACEBACK_LIMIT_BYTES, keep_end=True)
+    return Failure(failure.error_class, storable(failure.message, MESSAGE_LIMIT_BYTES), traceback)
+
+
+def _escaped(report: Report | Unreadable, error: BaseException) -> Unreadable:
+    """A report at which something was raised, as one that can't be processed."""
+    if isinstance(report, Unreadable):
+        return report
+    ids = [getattr(report, name, None) for name in ("task_id", "attempt", "agent_id", "request_id")]
+    return Unreadable(encode(report), reason_of(error), str(type(report).__struct_config__.tag), *ids)

@@ -1,0 +1,70 @@
+"""Leadership: a session advisory lock on one connection, and an epoch that everybody can compare (P1)."""
+
+from __future__ import annotations
+
+import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
+
+from taskyard.core.errors import LeadershipLost, Unavailable
+from taskyard.core.postgres.database import LEADER_LOCK_TIMEOUT_MS, DriverTransaction, connect_leader
+from taskyard.core.postgres.errors import explained
+from taskyard.core.postgres.store import locks, recovery
+
+
+class LeaderConnection:
+    """The connection that holds the lock, and on which every tick commits."""
+
+    def __init__(self, database_url: str, worker: str) -> None:
+        self._url = database_url
+        self._worker = worker
+        self.connection: psycopg2.extensions.connection | None = None
+        self.database = ""  # the identity of the one that it leads
+        self.epoch = 0  # of the term in force, at the last try
+
+    def try_lead(self) -> int | None:
+        """The epoch of a new term, or None if somebody else leads; raises Unavailable."""
+        try:
+            if self.connection is None or self.connection.closed:
+                self.connection = connect_leader(self._url)
+            with self.connection.cursor() as cursor:
+                tx = DriverTransaction(cursor)
+                is_leader = recovery.try_lead(tx)
+                if is_leader:
+                    self.epoch = recovery.take_term(tx, self._worker)
+                    self.database = recovery.database_identity(tx)
+                else:
+                    self.epoch = recovery.term_in_force(tx)
+            self.connection.commit()
+            return self.epoch if is_leader else None
+        except psycopg2.errors.LockNotAvailable as error:
+            reason = self.who_is_in_the_way()
+            self.close()
+            raise Unavailable(f"no term can begin: {reason}") from error
+        except psycopg2.Error as error:
+            self.close()
+            raise Unavailable(explained(error)) from error
+
+    def who_is_in_the_way(self) -> str:
+        """One line about the oldest session with a lock of ours, after a wait for a lock was given up."""
+        connection = self.required()
+        try:
+            connection.rollback()
+            with connection.cursor() as cursor:
+                found = locks.holders(DriverTransaction(cursor), LEADER_LOCK_TIMEOUT_MS / 1000)
+            connection.rollback()
+        except psycopg2.Error as error:
+            return f"somebody holds a lock, and who can't be told: {str(error).strip()}"
+        return str(found[0].said) if found else "somebody has locked what it begins with"
+
+    def close(self) -> None:
+        """Gives the lock up with its session."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def required(self) -> psycopg2.extensions.connection:
+        """The open connection; raises LeadershipLost."""
+        if self.connection is None:
+            raise LeadershipLost("the leader's connection is closed")
+        return self.connection

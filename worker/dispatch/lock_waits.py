@@ -1,0 +1,87 @@
+"""What the tick waits for, and who is in its way: said once in the log, told to alerts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from taskyard.core.postgres.database import Transaction
+from taskyard.core.postgres.locks import Blocker
+from taskyard.core.postgres.store import locks
+from taskyard.worker.dispatch.parts import PARTS
+from taskyard.worker.dispatch.pauses import Pauses
+from taskyard.worker.dispatch.postponed import Postponed
+
+LOOK_EVERY_SECONDS = 1.0
+SURE_SECONDS = 1.0  # a wait shorter than this is everyday business
+_TABLES = {part.name: part.tables for part in PARTS}
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LockWait:
+    """Somebody's lock that the tick waits for, on a table or on a task's row.
+
+    `subject` is the table, `text` names the session `pid`, `seconds` is how long the wait has lasted.
+    """
+
+    subject: str
+    text: str
+    pid: int
+    seconds: float
+
+
+class LockWaits:
+    """What the leader waits for. `is_time` and `look` are called by whichever thread commits; `waits` may be read."""
+
+    def __init__(self, postponed: Postponed, pauses: Pauses) -> None:
+        self._postponed = postponed
+        self._pauses = pauses
+        self._looked = 0.0
+        self._said: set[tuple[str, int]] = set()
+        self.waits: tuple[LockWait, ...] = ()  # replaced, never changed
+
+    def is_time(self, now: float) -> bool:
+        """Whether something waits, or did a moment ago, and nobody was looked for lately."""
+        return bool(self._pauses or len(self._postponed) or self.waits) and now - self._looked >= LOOK_EVERY_SECONDS
+
+    def problems(self, now: float, least_seconds: float) -> list[str]:
+        """What the tick could not do for so long since a table is locked, and by whom. Any thread may ask."""
+        late = {part: now - since for part, since in self._pauses.since().items() if now - since > least_seconds}
+        who = "; ".join(dict.fromkeys(wait.text for wait in self.waits)) or "somebody holds a table that it needs"
+        return [
+            f"dispatcher: it waits for a lock: {part} not done for {age:.0f} s: {who}" for part, age in late.items()
+        ]
+
+    def look(self, tx: Transaction, now: float) -> None:
+        """Asks PostgreSQL who is in the way of what has waited for a while, and says what is new or over."""
+        self._looked = now
+        found: list[tuple[str, float, Blocker]] = []
+        parts = self._pauses.since()
+        since = min(parts.values(), default=now)
+        if now - since >= SURE_SECONDS:
+            tables = sorted({table for name in parts for table in _TABLES[name]})
+            blockers = [b for b in locks.of_tables(tx, tables) if b.seconds >= locks.SURE_SECONDS]
+            found += [(_table_of(blocker), now - since, blocker) for blocker in blockers]
+        rows = {task_id: at for task_id, at in self._postponed.waiting_since() if now - at >= SURE_SECONDS}
+        held = locks.of_rows(tx, sorted(rows, key=rows.__getitem__)) if rows else {}
+        found += [("tasks", now - rows[task_id], blocker) for task_id, blocker in held.items()]
+        found.sort(key=lambda one: one[1])  # of several waits for one session the longest is told
+        waits = {
+            (subject, blocker.pid): LockWait(subject, str(blocker.said), blocker.pid, seconds)
+            for subject, seconds, blocker in found
+        }
+        for key, wait in waits.items():
+            if key not in self._said:
+                log.warning("tick.blocked", reason=wait.text, waited_seconds=round(wait.seconds, 1), pid=wait.pid)
+        for key in sorted(self._said - waits.keys()):
+            log.info("tick.unblocked", table=key[0], pid=key[1])
+        self._said = set(waits)
+        self.waits = tuple(waits.values())
+
+
+def _table_of(blocker: Blocker) -> str:
+    values = getattr(blocker.what, "values", {})
+    return str(values.get("name", "tasks"))

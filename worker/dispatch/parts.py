@@ -1,0 +1,198 @@
+"""The parts of a tick's transaction, in the order of P6: settle → dependants → children → claim, then the rest.
+
+Each names the tables that it needs, so that one that cannot have them is left out, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from taskyard.core.errors import SubmissionError
+from taskyard.core.postgres.database import DriverTransaction
+from taskyard.core.postgres.store import dependants, holds, locks, recovery, submission, tick
+from taskyard.core.postgres.store.dependants import NONE
+from taskyard.core.protocol import AgentInfo, Reply
+from taskyard.worker.dispatch.batch import LISTS, Batch, Child, Committed
+from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
+from taskyard.worker.dispatch.recording import record
+from taskyard.worker.dispatch.savepoints import LOCKED, Careful, bounded, each
+
+APART_TIMEOUT_MS = 20  # that one thing may wait for a lock when it is tried by itself
+CLAIM_TIMEOUT_MS = 250  # that claims may take once one took too long
+CLAIMS, DEPENDANTS, PARENTS = "claims", "tasks that wait for others", "ended parents"
+RECORD, SWEEP = "ends of attempts", "the sweep"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of them. `takes` names the lists of the batch that it does, `tables` what it writes or reads."""
+
+    name: str
+    takes: tuple[str, ...]
+    tables: tuple[str, ...]
+    has: Callable[[Batch, Committed], object]
+    run: Callable[[DriverTransaction, Batch, Committed], None]
+
+    def leave(self, batch: Batch, committed: Committed) -> None:
+        """Leaves all of it for later."""
+        committed.left_parts.add(self.name)
+        for name in self.takes:
+            getattr(committed.left, name).extend(getattr(batch, name))
+        if self.name == DEPENDANTS:
+            committed.ended += batch.ended
+
+
+# what follows from ends
+
+
+def _has_ended(batch: Batch, committed: Committed) -> object:
+    return batch.ended or committed.ended
+
+
+def _tell_dependants(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    done = dependants.settle(tx, batch.ended + committed.ended, "dispatcher")
+    committed.waiting += done.waiting
+    committed.cancelled += len(done.cancelled)
+    committed.ended = done.left
+
+
+# children, claims
+
+
+def _submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    pairs = list({child.parent for child in batch.children})
+    locked = tick.lock_current(tx, pairs)
+    missing = [pair for pair in pairs if pair not in locked]
+    held = tick.still_current(tx, missing) if missing else {}
+    current = [child for child in batch.children if child.parent in locked]
+    for child in batch.children:
+        if child.parent in missing and child.parent[0] in held:
+            committed.left.children.append(child)
+        elif child.parent in missing:
+            committed.replies.append((child.agent_id, Reply(child.request_id, None, f"submit: {NOT_CURRENT}")))
+    results: dict[str, str | SubmissionError] = {}
+
+    def run(items: Sequence[Child]) -> None:
+        inserted = submission.insert(tx, [child.submission for child in items])
+        committed.waiting.extend(inserted.waiting)
+        results.update(zip((child.request_id for child in items), inserted.ids, strict=True))
+
+    for child in each(tx, current, run, committed.left.children):
+        results[child.request_id] = SubmissionError("input", child, "what PostgreSQL can store")
+    for child in current:
+        result = results.get(child.request_id)
+        if result is not None:
+            refusal = str(result) if isinstance(result, SubmissionError) else None
+            reply = Reply(child.request_id, None if refusal else result, refusal)
+            committed.replies.append((child.agent_id, reply))
+
+
+def _claim(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    committed.claimed = claimed = []
+    wanted = [(candidate.id, agent.id) for candidate, agent in batch.claims]
+    with bounded(tx, CLAIM_TIMEOUT_MS):
+        refused = each(tx, wanted, lambda items: claimed.extend(tick.claim(tx, *zip(*items, strict=True))))
+    committed.unclaimable += [task_id for task_id, _ in refused]
+
+
+# what changes no task
+
+
+def _note(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    if batch.stale:
+        each(tx, batch.stale, lambda items: tick.note_stale(tx, items))
+    if batch.logs:
+        each(tx, batch.logs, lambda items: tick.add_logs(tx, items))
+
+
+def _keep_agents(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    def register(arrivals: Sequence[AgentInfo]) -> None:
+        agents = [
+            {f: getattr(a, f) for f in a.__struct_fields__}
+            | {"state": "online", "known_types": batch.known_types.get(a.id)}
+            for a in arrivals
+        ]
+        committed.joined += recovery.register_agents(tx, agents)
+
+    def end(endings: Sequence[tuple[str, str]]) -> None:
+        committed.lost += recovery.end_agents(tx, endings)
+
+    if batch.arrivals:
+        each(tx, batch.arrivals, register, committed.left.arrivals)
+    if batch.endings:
+        each(tx, batch.endings, end, committed.left.endings)
+    if batch.arrivals:  # last, since the boot that an agent follows often ends in the same tick
+        recovery.forget_boots(tx, list({agent.name: agent.id for agent in batch.arrivals}.values()))
+
+
+def _sweep(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    if batch.sweep is not None:
+        waiting, committed.sweep_next = recovery.open_slice(tx, batch.sweep.after, batch.sweep.limit)
+        committed.waiting += waiting
+        if batch.members:
+            committed.compared = recovery.how_they_wait(tx, list({member.task_id for member in batch.members}))
+
+
+def _find_parents(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    if batch.parents_after is not None:
+        committed.found_ended, committed.parents_next = dependants.ended_parents(tx, batch.parents_after)
+
+
+def _compare_held(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    each(tx, batch.held, lambda items: committed.orphans.extend(recovery.not_held(tx, items)))
+
+
+def _ping(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    committed.database_time = recovery.database_time(tx)
+
+
+def _read_holds(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    committed.holds = holds.holds(tx)
+
+
+_TASKS = ("tasks", "task_events")
+PARTS = (
+    Part(
+        RECORD,
+        ("completions", "settlements", "started", "checkpoints"),
+        _TASKS,
+        lambda b, c: b.completions or b.settlements or b.started or b.progress or b.checkpoints,
+        record,
+    ),
+    Part(DEPENDANTS, (), (*_TASKS, "task_dependencies"), _has_ended, _tell_dependants),
+    Part("children", ("children",), (*_TASKS, "task_dependencies", "holds"), lambda b, c: b.children, _submit_children),
+    Part(CLAIMS, ("claims",), _TASKS, lambda b, c: b.claims, _claim),
+    Part("log lines", ("stale", "logs"), ("tasks", "task_events"), lambda b, c: b.stale or b.logs, _note),
+    Part(
+        "agents", ("arrivals", "endings"), ("agents", "task_events"), lambda b, c: b.arrivals or b.endings, _keep_agents
+    ),
+    Part(SWEEP, (), ("tasks",), lambda b, c: b.sweep, _sweep),
+    Part(PARENTS, (), ("tasks", "task_dependencies"), lambda b, c: b.parents_after, _find_parents),
+    Part("what agents hold", (), ("tasks",), lambda b, c: b.held, _compare_held),
+    Part("the time", (), (), lambda b, c: b.ping, _ping),
+    Part("holds", (), ("holds",), lambda b, c: b.ping, _read_holds),
+)
+
+
+def apart(tx: Careful, part: Part, batch: Batch, committed: Committed) -> bool:
+    """Runs a part by itself, with hardly any patience; False if it could not have what it needs, and is left."""
+    found, refused_before = Committed(ended=committed.ended), len(tx.odd)
+    tx.cursor.execute("SAVEPOINT apart")
+    try:
+        locks.wait_at_most(tx, APART_TIMEOUT_MS)
+        part.run(tx, batch, found)
+    except LOCKED:
+        tx.cursor.execute("ROLLBACK TO SAVEPOINT apart")
+        tx.cursor.execute("RELEASE SAVEPOINT apart")
+        del tx.odd[refused_before:]  # found again when the part is
+        part.leave(batch, committed)
+        return False
+    tx.cursor.execute("RELEASE SAVEPOINT apart")
+    ended, found.ended = found.ended, NONE
+    committed.add(found)
+    committed.ended = ended
+    return True
+
+
+assert {name for part in PARTS for name in part.takes} == set(LISTS)

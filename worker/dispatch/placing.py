@@ -1,0 +1,106 @@
+"""What waits, given to agents: reads the heads of the lanes, and lets `core.scheduling.placement` decide."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from taskyard.core.clock import Clock
+from taskyard.core.models import Lane
+from taskyard.core.protocol import is_task_id
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.quarantine import Odd
+from taskyard.core.scheduling.placement import SCORE_LIMIT, AgentSlots, Candidate, Rotation, place
+from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.parts import CLAIMS
+from taskyard.worker.dispatch.term import Term
+from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of
+
+LOOK_LIMIT = 2_000  # ids of a lane in one tick
+INPUTS_LIMIT_BYTES = 8 << 20  # of a lane in one tick, by the largest inputs of its type
+LANES_LIMIT = 1_000  # in one tick
+
+Placed = list[tuple[Candidate, AgentSlots]]
+
+
+class Placing:
+    """Places what waits. `policy_of(queue)` names a queue's placement policy."""
+
+    def __init__(self, queue: Queue, clock: Clock, policy_of: Callable[[str], str]) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._policy_of = policy_of
+        self._rotation = Rotation()
+
+    def place(self, term: Term, batch: Batch) -> None:
+        """Adds to a batch the claims of what can be placed now. Raises redis-py's errors."""
+        ledger = term.ledger
+        if term.committer.pauses.is_paused(CLAIMS, self._clock.monotonic()):
+            return  # nothing could be claimed
+        now = term.database_now(self._clock)
+        wanted = dict(islice(ledger.wanted(term.cover_seconds, LOOK_LIMIT).items(), LANES_LIMIT))
+        claiming = Counter(ledger.claiming.values())  # still at the head of their lanes
+        wanted = {
+            lane: min(count, ledger.durations.at_once(lane.type, INPUTS_LIMIT_BYTES) + claiming[lane])
+            for lane, count in wanted.items()
+        }
+        if not wanted and (term.next_due is None or term.next_due > now):
+            return
+        moved, term.next_due, heads = self._queue.look(now, wanted)
+        ledger.hot_lanes.update(moved)
+        candidates: list[Candidate] = []
+        size = 0.0
+        for lane, flat in heads.items():
+            if len(flat) < 2 * wanted[lane]:
+                ledger.hot_lanes.discard(lane)
+            if size > INPUTS_LIMIT_BYTES:
+                ledger.hot_lanes.add(lane)  # the next tick's
+                continue
+            found = self._candidates(term, lane, flat)
+            candidates += found
+            size += len(found) * ledger.durations.sizes.get(lane.type, 0.0)
+        if not candidates:
+            return
+        agents = [agent.slots for agent in ledger.agents.values()]
+        placed = self._placed(term, candidates, agents, batch)
+        batch.claims += placed
+        if len(placed) < len(candidates):
+            ledger.hot_lanes.update({candidate.lane for candidate in candidates})
+        batch.has_unclaimable = any(candidate.id in term.unclaimable for candidate, _ in placed)
+        for candidate, _ in placed:
+            ledger.claiming[candidate.id] = candidate.lane
+
+    def _candidates(self, term: Term, lane: Lane, flat: Sequence[bytes]) -> list[Candidate]:
+        """The tasks at the head of a lane; a member that is none leaves it."""
+        expected = term.ledger.durations.expected(lane.type)
+        scores = iter(flat)
+        found, odd = [], []
+        for member, place_in_lane in zip(scores, scores, strict=True):
+            task_id, score = member.decode(errors="replace"), float(place_in_lane)
+            if not is_task_id(task_id) or not -SCORE_LIMIT < score < SCORE_LIMIT:
+                odd.append(member)
+            elif task_id not in term.ledger.claiming:
+                found.append(Candidate(task_id, lane, score, expected))
+        if odd:
+            self._queue.set_aside(Odd("member", f"ready:{lane}", "no task's id, or no time", member) for member in odd)
+            self._queue.drop_members(lane, odd)
+            term.ledger.hot_lanes.add(lane)  # what is behind them was not looked at
+        return found
+
+    def _placed(self, term: Term, candidates: list[Candidate], agents: list[AgentSlots], batch: Batch) -> Placed:
+        """What agents get; if that can't be decided, in halves: a task that it can't be decided for is set aside."""
+        before = [(agent, agent.open_tasks, agent.open_seconds) for agent in agents]
+        try:
+            return place(candidates, agents, self._policy_of, self._rotation, term.cover_seconds)
+        except ESCAPES as error:
+            for agent, open_tasks, open_seconds in before:
+                agent.open_tasks, agent.open_seconds = open_tasks, open_seconds
+            if len(candidates) == 1:
+                [candidate] = candidates
+                batch.odd.append(Odd("member", f"ready:{candidate.lane}", reason_of(error), candidate.id.encode()))
+                self._queue.drop_members(candidate.lane, [candidate.id.encode()])
+                return []
+        middle = len(candidates) // 2
+        halves = candidates[:middle], candidates[middle:]
+        return [pair for half in halves for pair in self._placed(term, half, agents, batch)]

@@ -1,0 +1,162 @@
+"""What a committed tick tells Redis: pure bookkeeping on the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+
+from msgspec import Raw
+
+from taskyard.core.postgres.store.tick import Claimed
+from taskyard.core.protocol import Cancel, Order, Run, encode
+from taskyard.core.redis.broker import Publication, Refused
+from taskyard.core.redis.quarantine import Odd
+from taskyard.core.scheduling.placement import ready_of
+from taskyard.worker.dispatch.batch import Batch, Committed, Unpublished, lanes_of
+from taskyard.worker.dispatch.decisions import DEFAULT_POLICY, hand_back
+from taskyard.worker.dispatch.leader_state import Claim, Ledger
+from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle
+
+
+def publication_of(
+    ledger: Ledger, batch: Batch, committed: Committed, policy_of: Callable[[str], str]
+) -> tuple[Publication, list[Claim]]:
+    """The publication of a tick, and the claims that it opened (published once it is sent).
+
+    What an agent can't be told is left in `committed.unpublished`. `policy_of(queue)` names a queue's placement policy.
+    """
+    orders: dict[str, list[Order]] = batch.orders
+    claims = _open_claims(ledger, batch, committed, orders, policy_of)
+    for agent_id, reply in committed.replies:
+        orders.setdefault(agent_id, []).append(reply)
+    for task_id, attempt in committed.orphans:
+        _cancel_orphan(ledger, task_id, attempt, orders)
+    publication = Publication(
+        consumed=batch.consumed,
+        removed={} if committed.left.claims else lanes_of(batch),  # not even tried: they stay where they are
+        waiting=committed.waiting,
+        # one that ended meanwhile, or that nobody knows, has no inbox
+        orders={agent_id: encode(listed) for agent_id, listed in orders.items() if agent_id in ledger.agents},
+        ended_agents=sorted({agent_id for agent_id, _ in batch.endings}),
+        fenced_agents=batch.fenced,
+    )
+    return publication, claims
+
+
+def _open_claims(
+    ledger: Ledger,
+    batch: Batch,
+    committed: Committed,
+    orders: dict[str, list[Order]],
+    policy_of: Callable[[str], str],
+) -> list[Claim]:
+    placed = {candidate.id: (candidate, agent) for candidate, agent in batch.claims}
+    claims: list[Claim] = []
+    for row in committed.claimed:
+        candidate, _ = placed.pop(row.id)
+        claim = ledger.open(row, candidate.expected_seconds)
+        if row.type != candidate.lane.type:
+            reason = f"it was in the queue as a task of type {candidate.lane.type}"
+            committed.unpublished.append(Unpublished(claim, reason, goes_back=True))
+            continue
+        try:
+            claim.ready = ready_of(candidate.score, row.priority, policy_of(candidate.lane.queue))
+            orders.setdefault(row.agent_id, []).append(_run_of(row))
+            claims.append(claim)
+        except ESCAPES as error:
+            committed.unpublished.append(Unpublished(claim, reason_of(error)))
+    # a row that somebody else holds, or that is not waiting any more: its agent has room after all
+    for candidate, agent in placed.values():
+        agent.take_back(candidate.expected_seconds)
+    return claims
+
+
+def _run_of(row: Claimed) -> Run:
+    return Run(
+        row.id,
+        row.attempt,
+        row.type,
+        Raw(row.input),
+        row.timeout_seconds,
+        row.checkpoint,
+        row.priority,
+        row.checkpoint_children,
+    )
+
+
+def settle_unpublished(ledger: Ledger, unpublished: Unpublished, batch: Batch) -> None:
+    """Ends a claim that its agent was never told of: back into the queue, or for good."""
+    claim = unpublished.claim
+    if ledger.find(*claim.pair) is not claim:
+        return
+    if unpublished.goes_back:
+        batch.settlements.append(hand_back(claim, DEFAULT_POLICY, unpublished.reason, 0.0))
+        ledger.close(claim)
+    else:
+        ids = (claim.id, claim.attempt, claim.agent_id)
+        batch.odd.append(Odd("row", "tasks", unpublished.reason, b"", *ids))
+        settle(ledger, claim, unpublished.reason, batch)
+
+
+def publish_apart(publish: Callable[[Publication], None], publication: Publication) -> list[tuple[Publication, str]]:
+    """Publishes; if Redis refuses it, in halves: returns the smallest parts that it refuses, each with why.
+
+    What was told already is told again then, which changes nothing.
+    """
+    try:
+        publish(publication)
+    except Refused as error:
+        halves = _halved(publication)
+        if halves is None:
+            return [(publication, str(error))]
+        return publish_apart(publish, halves[0]) + publish_apart(publish, halves[1])
+    return []
+
+
+def _halved(publication: Publication) -> tuple[Publication, Publication] | None:
+    """Two publications that are this one together; None if it is one thing."""
+    units = [(f.name, unit) for f in fields(publication) for unit in _units(getattr(publication, f.name))]
+    if len(units) < 2:
+        return None
+    middle = len(units) // 2
+    return _composed(units[:middle]), _composed(units[middle:])
+
+
+def _units(value: object) -> list[object]:
+    if not isinstance(value, dict):
+        return list(value)  # type: ignore[call-overload]
+    if value and all(isinstance(ids, list) for ids in value.values()):
+        return [(lane, id_) for lane, ids in value.items() for id_ in ids]
+    return list(value.items())
+
+
+def _composed(units: list[tuple[str, object]]) -> Publication:
+    publication = Publication()
+    for name, unit in units:
+        whole = getattr(publication, name)
+        if name == "removed":
+            lane, id_ = unit  # type: ignore[misc]
+            whole.setdefault(lane, []).append(id_)
+        elif isinstance(whole, dict):
+            whole.update([unit])
+        else:
+            whole.append(unit)
+    return publication
+
+
+def odd_of(part: Publication, reason: str) -> Odd:
+    """A part of a publication that Redis refuses, for the quarantine."""
+    for agent_id, orders in part.orders.items():
+        return Odd("order", f"inbox:{agent_id}", reason, orders, agent_id=agent_id)
+    [(name, unit)] = [(f.name, unit) for f in fields(part) for unit in _units(getattr(part, f.name))]
+    return Odd("publication", name, reason, repr(unit).encode("utf-8", "backslashreplace"))
+
+
+def _cancel_orphan(ledger: Ledger, task_id: str, attempt: int, orders: dict[str, list[Order]]) -> None:
+    """P11: an agent holds a pair that the row does not match; an operator cancelled it, or it came late."""
+    claim = ledger.find(task_id, attempt)
+    if claim is not None:
+        ledger.close(claim)
+    for agent in ledger.agents.values():
+        if (task_id, attempt) in agent.held_before:
+            orders.setdefault(agent.info.id, []).append(Cancel(task_id, attempt))

@@ -1,0 +1,63 @@
+"""What a running task asks of the dispatcher: to keep a checkpoint, to submit a child. Each is answered."""
+
+from __future__ import annotations
+
+from taskyard.core.clock import Clock
+from taskyard.core.errors import SubmissionError
+from taskyard.core.protocol import Checkpoint, Reply, SubmitChild
+from taskyard.core.submission.options import CHILD_OPTIONS
+from taskyard.core.submission.validate import Limits, check_output, validate_submission
+from taskyard.core.task_types.registry import Registry
+from taskyard.worker.dispatch.batch import Batch, Child
+from taskyard.worker.dispatch.claim_holders import NOT_CURRENT, Holders
+
+
+class Requests:
+    """Turns requests into what the batch stores, or into refusals."""
+
+    def __init__(self, holders: Holders, registry: Registry, limits: Limits, clock: Clock) -> None:
+        self._holders = holders
+        self._registry = registry
+        self._limits = limits
+        self._clock = clock
+
+    def checkpoint(self, report: Checkpoint, batch: Batch) -> None:
+        """Keeps a state for the next attempt."""
+        holder = report.holder or report.agent_id
+        problem = check_output(bytes(report.state), self._limits.output_limit_bytes)
+        if self._holders.find("checkpoint", report.task_id, report.attempt, holder, batch) is None:
+            problem = NOT_CURRENT
+        if problem is not None:
+            batch.order(report.agent_id, Reply(report.request_id, None, f"checkpoint: {problem}"))
+        else:
+            batch.checkpoints.append(report)
+
+    def submit_child(self, report: SubmitChild, batch: Batch) -> None:
+        """Submits a child of a running task."""
+        holder = report.holder or report.agent_id
+        if self._holders.find("submit", report.task_id, report.attempt, holder, batch) is None:
+            batch.order(report.agent_id, Reply(report.request_id, None, f"submit: {NOT_CURRENT}"))
+            return
+        unknown = sorted(set(report.options) - set(CHILD_OPTIONS))
+        if unknown:
+            refusal = f"submit: {unknown[0]!r} is not accepted, expected one of {', '.join(CHILD_OPTIONS)}"
+            batch.order(report.agent_id, Reply(report.request_id, None, refusal))
+            return
+        try:
+            submission = validate_submission(
+                report.child_type,
+                report.input,
+                **report.options,
+                created_by=f"task:{report.task_id}",
+                idempotency_key=f"{report.task_id}/{report.key or report.ordinal}",
+                creator_agent_id=holder,
+                parent_id=report.task_id,
+                registry=self._registry,
+                limits=self._limits,
+                now=self._clock.now(),
+            )
+        except SubmissionError as error:
+            batch.order(report.agent_id, Reply(report.request_id, None, str(error)))
+        else:
+            pair = (report.task_id, report.attempt)
+            batch.children.append(Child(report.agent_id, report.request_id, submission, pair))

@@ -1,0 +1,131 @@
+"""Statements over many items, halved under savepoints until what can't be done stands alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
+
+from taskyard.core.postgres.database import LEADER_STATEMENT_TIMEOUT_MS, DriverTransaction
+from taskyard.core.postgres.errors import is_connection_lost
+from taskyard.core.redis.quarantine import Odd
+
+SLOW_LIMIT = 3  # of items that take too long by themselves, in one transaction: beyond it is the server that is slow
+TRIES = 40  # of things that somebody's lock keeps back, in one transaction
+LOCKED = (psycopg2.errors.LockNotAvailable, psycopg2.errors.QueryCanceled)
+# What one row may be refused with, by PostgreSQL or by the driver that is to send it.
+REFUSED = (
+    psycopg2.DataError,
+    psycopg2.IntegrityError,
+    psycopg2.InternalError,
+    psycopg2.NotSupportedError,
+    psycopg2.ProgrammingError,
+    psycopg2.errors.ProgramLimitExceeded,
+    psycopg2.errors.StatementTooComplex,  # jsonb that is nested too deep for the server's stack
+    ValueError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+)
+Item = TypeVar("Item")
+
+
+class Careful(DriverTransaction):
+    """A transaction in which lists of items are run under savepoints.
+
+    `finds_refused`: PostgreSQL or its driver refused one of them; `finds_locked`: somebody else holds what one of them
+    needs. `odd` is what was refused.
+    """
+
+    def __init__(self, cursor: psycopg2.extensions.cursor, *, finds_refused: bool) -> None:
+        super().__init__(cursor)
+        self.finds_refused = finds_refused
+        self.finds_locked = False
+        self.waits = 0
+        self.slow = 0
+        self.is_bounded = False  # in time, so that an item that takes long can be looked for
+        self.odd: list[Odd] = []
+
+    def set_aside(self, item: object, reason: str) -> None:
+        """Notes an item that can't be done, and why."""
+        self.odd.append(Odd("row", "commit", reason, repr(item).encode("utf-8", "backslashreplace")))
+
+    def may_be_slow(self, error: BaseException) -> bool:
+        """Whether what ended a statement may be one of its items that takes too long."""
+        return self.is_bounded and isinstance(error, psycopg2.errors.QueryCanceled) and self.slow < SLOW_LIMIT
+
+
+@contextmanager
+def bounded(tx: DriverTransaction, milliseconds: int) -> Iterator[None]:
+    """Within it each statement of a careful transaction that looks for locks takes at most so long."""
+    if not isinstance(tx, Careful) or not tx.finds_locked:
+        yield
+        return
+    tx.cursor.execute(f"SET LOCAL statement_timeout = {milliseconds}")
+    tx.is_bounded = True
+    try:
+        yield  # what is raised ends in a rollback to before it
+    finally:
+        tx.is_bounded = False
+    tx.cursor.execute(f"SET LOCAL statement_timeout = {LEADER_STATEMENT_TIMEOUT_MS}")
+
+
+def each(
+    tx: DriverTransaction,
+    items: Sequence[Item],
+    run: Callable[[Sequence[Item]], object],
+    locked: list[Item] | None = None,
+) -> list[Item]:
+    """Runs a statement over many items, halved under savepoints if that is asked for.
+
+    Returns the items that are refused; those that wait for somebody's lock go into `locked`.
+    """
+    careful = tx if isinstance(tx, Careful) else None
+    if careful is None or not (careful.finds_refused or careful.finds_locked):
+        run(items)
+        return []
+    if locked is not None and careful.waits >= TRIES:
+        locked.extend(items)
+        return []
+    tx.cursor.execute("SAVEPOINT part")
+    try:
+        run(items)
+    except LOCKED as error:
+        _back_to_savepoint(tx)
+        if locked is None:
+            if not careful.may_be_slow(error):
+                raise
+            if len(items) == 1:
+                careful.slow += 1
+                careful.set_aside(items[0], "its row takes too long to change")
+                return list(items)
+        careful.waits += 1
+        if len(items) == 1:
+            locked.extend(items)  # type: ignore[union-attr]
+            return []
+    except REFUSED as error:
+        if is_connection_lost(error):
+            raise  # it is the server that can't, and no row's fault
+        _back_to_savepoint(tx)
+        if len(items) == 1:
+            careful.set_aside(items[0], f"{type(error).__name__}: {error}".strip().splitlines()[0])
+            return list(items)
+    else:
+        tx.cursor.execute("RELEASE SAVEPOINT part")
+        return []
+    middle = len(items) // 2
+    return each(tx, items[:middle], run, locked) + each(tx, items[middle:], run, locked)
+
+
+def reasons(tx: DriverTransaction, count: int) -> list[str]:
+    """Why the items that `each` refused last, so many, were: one line each."""
+    return [odd.reason for odd in tx.odd[-count:]] if isinstance(tx, Careful) and count else []
+
+
+def _back_to_savepoint(tx: DriverTransaction) -> None:
+    tx.cursor.execute("ROLLBACK TO SAVEPOINT part")
+    tx.cursor.execute("RELEASE SAVEPOINT part")

@@ -1,0 +1,107 @@
+"""The sweep (P8): a slice of the open rows into Redis again, and some of what is in Redis compared with its rows.
+
+What a sorted set holds at a time that never comes would otherwise be there for ever: nobody looks at it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import structlog
+
+from taskyard.core.models import Waiting
+from taskyard.core.protocol import is_task_id
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.namespace import DUE, Member
+from taskyard.core.redis.quarantine import Odd
+from taskyard.core.scheduling.placement import SCORE_LIMIT
+from taskyard.worker.dispatch.batch import Batch, Committed
+from taskyard.worker.dispatch.parts import SWEEP
+from taskyard.worker.dispatch.term import Term
+
+PAGE = 500  # members in one sweep, more or less
+STEPS = 10  # sets in one sweep
+
+log = structlog.get_logger(__name__)
+
+
+class Sweeping:
+    """Goes through the rows and through the members of Redis' sets, round and round. Raises redis-py's errors."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._sets: list[str] = []  # that were found and not yet gone through
+        self._next_sets = 0
+        self._next_members = b"0"
+
+    def begin(self, term: Term, batch: Batch) -> None:
+        """Has a batch sweep the next slice."""
+        batch.sweep = term.recovery.next_sweep()
+        batch.parents_after = term.offspring.next_sweep()
+        if not term.recovery.is_rebuilding:
+            in_flight = term.ledger.claiming
+            batch.members = [m for m in self._taken(self._read()) if m.task_id not in in_flight]
+
+    def conclude(self, term: Term, batch: Batch, committed: Committed) -> None:
+        """After the commit, and before it is published: notes where the next slice begins, and tidies Redis."""
+        if batch.sweep is None or SWEEP in committed.left_parts:
+            return
+        term.recovery.note_sweep(committed.sweep_next)
+        if not batch.members:
+            return
+        leftover: list[Member] = []
+        again: dict[str, Waiting] = {}
+        for member in batch.members:
+            if member.task_id in term.ledger.claiming:
+                continue  # this batch's own: its publication takes it out
+            task = committed.compared.get(member.task_id)
+            is_right, is_in_order = self._queue.is_at_its_place(member, task) if task is not None else (False, False)
+            if not is_right:
+                leftover.append(member)
+            if task is not None and not (is_right and is_in_order):
+                again[task.id] = task
+        committed.waiting += again.values()
+        if leftover:
+            self._set_aside_unknown([member for member in leftover if member.task_id not in committed.compared])
+            log.info(
+                "sweep.tidied", removed=self._queue.drop(leftover), first=leftover[0].text.decode(errors="replace")
+            )
+
+    def _set_aside_unknown(self, members: list[Member]) -> None:
+        """Says of each set that there were members for tasks that do not exist: a restored database has many."""
+        counts = Counter(member.place for member in members)
+        firsts = {member.place: member.text for member in reversed(members)}
+        self._queue.set_aside(
+            Odd("member", place, f"no such task ({count} members; this is the first)", firsts[place])
+            for place, count in counts.items()
+        )
+
+    def _read(self) -> list[Member]:
+        """The next members; at the end of a round no more."""
+        found: list[Member] = []
+        for _ in range(STEPS):
+            if not self._sets:
+                is_begin = self._next_sets == 0
+                self._next_sets, self._sets = self._queue.sorted_sets(self._next_sets)
+                self._sets += [DUE] if is_begin else []
+            if self._sets:
+                self._next_members, members = self._queue.members(self._sets[-1], self._next_members, PAGE)
+                found += members
+                if self._next_members == b"0":
+                    self._sets.pop()
+            if len(found) >= PAGE or not (self._sets or self._next_sets):
+                break
+        return found
+
+    def _taken(self, members: list[Member]) -> list[Member]:
+        """Those that may stand for a task; what can't is removed."""
+        good, odd = [], []
+        for member in members:
+            is_one = is_task_id(member.task_id) and -SCORE_LIMIT < float(member.score) < SCORE_LIMIT
+            (good if is_one else odd).append(member)
+        self._queue.set_aside(
+            Odd("member", member.place, f"no task's id, or no time: {member.score.decode()}", member.text)
+            for member in odd
+        )
+        self._queue.drop(odd)
+        return good

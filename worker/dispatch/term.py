@@ -1,0 +1,156 @@
+"""One term of leadership: how it begins, and everything that belongs to it and goes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+import psycopg2
+import psycopg2.errors
+import structlog
+
+from taskyard.core.clock import Clock
+from taskyard.core.config import Settings
+from taskyard.core.errors import LeadershipLost
+from taskyard.core.postgres.database import DriverTransaction
+from taskyard.core.postgres.store import holds
+from taskyard.core.postgres.store import recovery as recovery_store
+from taskyard.core.protocol import KnownType
+from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.scheduling.breaker import Breakers
+from taskyard.core.submission.validate import Limits
+from taskyard.core.task_types.registry import Registry
+from taskyard.worker.dispatch.batch import Unpublished
+from taskyard.worker.dispatch.committer import Committer
+from taskyard.worker.dispatch.decisions import policy_of
+from taskyard.worker.dispatch.fleet_types import FleetTypes
+from taskyard.worker.dispatch.intake import Intake
+from taskyard.worker.dispatch.leader import LeaderConnection
+from taskyard.worker.dispatch.leader_state import Durations, Ledger
+from taskyard.worker.dispatch.postponed import Postponed
+from taskyard.worker.dispatch.recovery import Recovery
+from taskyard.worker.dispatch.unclaimable import Unclaimable
+from taskyard.worker.dispatch.unsettled_parents import Offspring
+
+APART_SECONDS = 10.0  # a new term is in the database a moment before Redis hears of it
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Term:
+    """A leader's memory and connections. `database_offset` is the database's clock less our monotonic one."""
+
+    epoch: int
+    generation: str
+    committer: Committer
+    ledger: Ledger
+    recovery: Recovery
+    intake: Intake
+    postponed: Postponed
+    database_offset: float
+    results_after: bytes = b"0-0"
+    wake_after: bytes = b"0-0"
+    next_due: float | None = None
+    cover_seconds: float = 0.01
+    has_roster: bool = False  # whether it has looked who is there
+    unpublished: list[Unpublished] = field(default_factory=list)  # claims to be settled by the next tick
+    unclaimable: Unclaimable = field(default_factory=Unclaimable)
+    offspring: Offspring = field(default_factory=Offspring)
+
+    def database_now(self, clock: Clock) -> float:
+        """The time that decides, epoch seconds."""
+        return clock.monotonic() + self.database_offset
+
+
+class TermFactory:
+    """Begins terms when the lock can be had."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, database_url: str, queue: Queue, worker: str, clock: Clock
+    ) -> None:
+        self.queue = queue
+        self.ttl_seconds = settings.agent_ttl_seconds
+        self.policy_of = settings.placement_of
+        self._limits = Limits(
+            settings.input_limit_bytes, settings.output_limit_bytes, settings.pending_limit_per_creator
+        )
+        self._registry = registry
+        self._clock = clock
+        self._leader = LeaderConnection(database_url, worker)
+        self._durations = Durations()
+        self._breakers = Breakers()
+        self._apart_since: float | None = None
+
+    def begin(self) -> Term | None:
+        """A new term, or None if another worker leads; raises Unavailable or LeadershipLost."""
+        epoch = self._leader.try_lead()
+        if epoch is None:
+            self._check_redis()
+            return None
+        self._apart_since = None
+        with reaching_redis():
+            accepted, generation, is_new = self.queue.lead(epoch, self._leader.database)
+        if not accepted:
+            raise LeadershipLost(f"Redis knows a term after {epoch}: do two databases share its namespace?")
+        fleet = FleetTypes(self._registry)
+        ledger = Ledger(self._durations, self._breakers, fleet)
+        database_now = self._load(ledger)
+        recovery = Recovery(ledger, lambda name: policy_of(fleet, name), self.ttl_seconds)
+        postponed = Postponed()
+        if is_new:
+            recovery.rebuild()
+        log.info("leader.elected", epoch=epoch, new_generation=is_new, open_claims=len(ledger.claims))
+        return Term(
+            epoch=epoch,
+            generation=generation,
+            committer=Committer(self._leader.required(), postponed),
+            postponed=postponed,
+            ledger=ledger,
+            recovery=recovery,
+            intake=Intake(ledger, recovery, fleet, self._limits, self._clock, postponed),
+            database_offset=database_now - self._clock.monotonic(),
+        )
+
+    def abandon(self) -> None:
+        """Gives up the lock and its connection."""
+        self._leader.close()
+
+    def _check_redis(self) -> None:
+        """Raises LeadershipLost if this Redis has not heard of the term that is in force for APART_SECONDS."""
+        with reaching_redis():
+            is_known = self.queue.epoch() == self._leader.epoch
+        now = self._clock.monotonic()
+        self._apart_since = None if is_known else self._apart_since or now
+        if self._apart_since is not None and now - self._apart_since > APART_SECONDS:
+            raise LeadershipLost(
+                "another worker leads this database through another Redis or namespace, so that agents and submissions "
+                "here wait for nobody: give both the same TASKYARD_REDIS_URL and TASKYARD_NAMESPACE"
+            )
+
+    def _load(self, ledger: Ledger) -> float:
+        connection = self._leader.required()
+        try:
+            with connection.cursor() as cursor:
+                tx = DriverTransaction(cursor)
+                database_now = recovery_store.database_time(tx)
+                ledger.hold(holds.holds(tx))
+                ledger.inherited.update(recovery_store.online_agents(tx))
+                for agent_id, known in recovery_store.known_types(tx):
+                    _learn(ledger, agent_id, known)
+                ledger.load(recovery_store.claimed_tasks(tx), self._clock.monotonic(), database_now)
+            connection.commit()
+        except psycopg2.errors.LockNotAvailable as error:
+            raise LeadershipLost(f"no term can begin: {self._leader.who_is_in_the_way()}") from error
+        except psycopg2.Error as error:
+            raise LeadershipLost(f"the leader's connection broke: {str(error).strip()}") from error
+        return database_now
+
+
+def _learn(ledger: Ledger, agent_id: str, known: object) -> None:
+    """What an agent told an earlier leader; nothing, and it is said, if that was of another version of Taskyard."""
+    try:
+        ledger.learn_types(agent_id, msgspec.convert(known, list[KnownType]))
+    except msgspec.ValidationError as error:
+        log.warning("agent.types_unreadable", agent=agent_id, reason=str(error))

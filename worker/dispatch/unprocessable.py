@@ -1,0 +1,78 @@
+"""What the tick can't process: set aside with its text, and its attempt settled, so that the tick goes on."""
+
+from __future__ import annotations
+
+import orjson
+
+from taskyard.core.errors import ErrorClass
+from taskyard.core.payload.storable_text import storable
+from taskyard.core.postgres.store.tick import Settlement
+from taskyard.core.redis.quarantine import Odd
+from taskyard.core.scheduling.retry import fingerprint
+from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.decisions import error_json
+from taskyard.worker.dispatch.leader_state import Claim, Ledger
+from taskyard.worker.dispatch.outcomes import Failed
+
+# What code that is not ours may raise, an exit among it: it fails what it was called for, and nothing else.
+ESCAPES = (Exception, SystemExit, KeyboardInterrupt)
+AUDIT_LIMIT = 100  # events of one tick
+TEXT_LIMIT_BYTES = 1_000  # of a reason
+
+
+def reason_of(error: BaseException) -> str:
+    """One line that says what went wrong."""
+    lines = str(error).strip().splitlines()
+    name = type(error).__name__
+    return f"{name}: {lines[0]}"[:TEXT_LIMIT_BYTES] if lines else name
+
+
+def settle(ledger: Ledger, claim: Claim, reason: str, batch: Batch) -> None:
+    """Ends a claim for good, without its type's retry policy, which may be what went wrong.
+
+    Whatever the batch has for this attempt already is taken back.
+    """
+    ledger.close(claim)
+    batch.completions = [c for c in batch.completions if c.id != claim.id]
+    batch.settlements = [s for s in batch.settlements if s.id != claim.id]
+    message = f"what its agent reported could not be processed: {reason}"
+    mark = fingerprint(claim.row.type, ErrorClass.UNPROCESSABLE, message, "")
+    detail = {"class": ErrorClass.UNPROCESSABLE, "message": message, "fingerprint": mark, "reason": "it is set aside"}
+    batch.settlements.append(
+        Settlement(
+            claim.id,
+            claim.attempt,
+            to_state="failed",
+            event="failed",
+            error=error_json(ErrorClass.UNPROCESSABLE, message, None, mark),
+            detail=orjson.dumps(detail).decode(),
+            started_at=claim.started_at,
+        )
+    )
+    batch.failed.append(Failed(claim.row.type, claim.agent_id, ErrorClass.UNPROCESSABLE, False, None, None))
+
+
+def settle_escaped(ledger: Ledger, claim: Claim, error: BaseException, batch: Batch) -> None:
+    """The same for a claim that a decision of our own about it could not be made for."""
+    reason = reason_of(error)
+    batch.odd.append(Odd("row", "tasks", reason, b"", claim.id, claim.attempt, claim.agent_id))
+    settle(ledger, claim, reason, batch)
+
+
+def audit(odd: list[Odd], batch: Batch) -> None:
+    """Records what was set aside; of very much in one tick the first, and how many more."""
+    for item in odd[:AUDIT_LIMIT]:
+        detail = {"source": item.source, "place": item.place, "reason": item.reason, "size_bytes": len(item.text)}
+        batch.logs.append(_event(item.task_id, item.attempt, item.agent_id, detail))
+    if len(odd) > AUDIT_LIMIT:
+        batch.logs.append(_event(None, None, None, {"source": "more", "count": len(odd) - AUDIT_LIMIT}))
+
+
+def _event(
+    task_id: str | None, attempt: int | None, agent_id: str | None, detail: dict[str, object]
+) -> tuple[str | None, str, int | None, str, str, str]:
+    printable = {
+        name: storable(value, TEXT_LIMIT_BYTES) if isinstance(value, str) else value for name, value in detail.items()
+    }
+    agent = storable(agent_id or "", TEXT_LIMIT_BYTES)
+    return (task_id, "quarantined", attempt, "dispatcher", agent, orjson.dumps(printable).decode())

@@ -1,0 +1,62 @@
+"""Parents that ended while their children are not all settled: the leader's short list of what the sweep would find."""
+
+from __future__ import annotations
+
+from taskyard.core.postgres.store.dependants import NONE, PARENTS_SLICE, Ended
+from taskyard.core.postgres.store.recovery import NIL
+
+LIMIT = 10 * PARENTS_SLICE
+FIRST_PAUSE_SECONDS = 0.02
+MOST_PAUSE_SECONDS = 1.0
+
+
+class Offspring:
+    """Times are monotonic seconds. What is forgotten here, or with this process, the sweep finds by the rows."""
+
+    def __init__(self) -> None:
+        self._completed: dict[str, None] = {}
+        self._failed: dict[str, None] = {}
+        self._due = 0.0
+        self._pause = 0.0
+        self._cursor = NIL
+
+    def __bool__(self) -> bool:
+        return bool(self._completed or self._failed)
+
+    def next_due(self) -> float | None:
+        """When the next slice is due; None if nothing is left."""
+        return self._due if self else None
+
+    def take(self, now: float) -> Ended:
+        """What the next slice is about, if it is due."""
+        if not self or now < self._due:
+            return NONE
+        taken = Ended(list(self._completed), list(self._failed))
+        self._completed, self._failed = {}, {}
+        return taken
+
+    def note(self, left: Ended, now: float, *, has_moved: bool) -> None:
+        """What a slice left; without any progress the next one waits longer."""
+        if not left:
+            return
+        is_new = not self
+        self._remember(left)
+        self._pause = 0.0 if has_moved else min(MOST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, 2 * self._pause))
+        due = now + self._pause
+        self._due = due if is_new else min(self._due, due)
+
+    def note_found(self, ended: Ended, next_after: str | None, now: float) -> None:
+        """What the sweep found, and where it goes on; None: it came to the end, and begins again."""
+        if ended and not self:
+            self._due = now
+        self._remember(ended)
+        self._cursor = next_after or NIL
+
+    def _remember(self, ended: Ended) -> None:
+        for mine, theirs in ((self._completed, ended.completed), (self._failed, ended.failed)):
+            for parent in theirs[: LIMIT - len(mine)]:
+                mine[parent] = None
+
+    def next_sweep(self) -> str:
+        """Where the sweep goes on."""
+        return self._cursor

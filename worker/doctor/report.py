@@ -1,0 +1,114 @@
+"""Looks at everything Taskyard depends on, and says what to do about what is wrong.
+
+`checks` is for people, `require` for programs. No password appears in either.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from taskyard.core.config import Settings, load_settings
+from taskyard.core.embedded.servers import Endpoints, resolve, running_urls
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.health.checks import (
+    Check,
+    code_execution_check,
+    database_checks,
+    fine,
+    problem,
+    redis_checks,
+    warning,
+)
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.doctor.room import room_checks
+
+
+def checks(settings: Settings | None = None) -> list[Check]:
+    """Looks at everything; reads the settings itself unless they are given."""
+    if settings is None:
+        try:
+            settings = load_settings()
+        except ConfigurationError as error:
+            return [problem("settings", text, "correct it in the environment or in .env") for text in error.problems]
+    return [fine("settings", "readable"), *server_checks(settings), *local_checks(settings)]
+
+
+def require(settings: Settings, endpoints: Endpoints | None = None) -> None:
+    """Raises ConfigurationError with one line for each problem; warnings pass.
+
+    `endpoints` are looked up unless given; raises Unavailable if an embedded server is needed and not running.
+    """
+    endpoints = endpoints or resolve(settings)
+    found = [*server_checks(settings, endpoints), *local_checks(settings)]
+    problems = [f"{check.name}: {check.found}: {check.advice}" for check in found if not check.ok]
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def server_checks(settings: Settings, endpoints: Endpoints | None = None) -> list[Check]:
+    """Asks PostgreSQL and Redis. An embedded server that is not running is a warning: `make run` starts it."""
+    if endpoints:
+        database_url, redis_url = endpoints.database_url, endpoints.redis_url
+    else:
+        running_database, running_redis = running_urls(settings.data_dir)
+        database_url = settings.database_url or running_database
+        redis_url = settings.redis_url or running_redis
+    return [
+        *(database_checks(database_url) if database_url else [_not_running("PostgreSQL")]),
+        *(redis_checks(redis_url, settings.namespace) if redis_url else [_not_running("Redis")]),
+    ]
+
+
+def local_checks(settings: Settings) -> list[Check]:
+    """Looks at this machine and at the files and modules that the settings name."""
+    return [
+        *_module_checks(settings),
+        _pool_check(settings),
+        *_unmatched_checks(settings),
+        *local_data_checks(settings.data_dir),
+        *room_checks(settings.data_dir),
+        code_execution_check(settings),
+    ]
+
+
+def _module_checks(settings: Settings) -> list[Check]:
+    try:
+        types = registry.load(settings.task_modules).types
+    except ConfigurationError as error:
+        return [problem("task types", text, "correct the module, or TASKYARD_TASK_MODULES") for text in error.problems]
+    return [fine("task types", f"{len(types)} registered")]
+
+
+def _pool_check(settings: Settings) -> Check:
+    from taskyard.worker.agents.pool_config import load_pool  # task modules must have been tried first
+
+    try:
+        load_pool(settings.pool_file)
+    except ConfigurationError as error:
+        return problem("agent pool", str(error), "correct the file, or TASKYARD_POOL_FILE")
+    return fine("agent pool", str(settings.pool_file or "the shipped one"))
+
+
+def _unmatched_checks(settings: Settings) -> Iterator[Check]:
+    from taskyard.worker.agents.unmatched import remarks  # which reads task modules and files that were tried before
+
+    for line in remarks(settings, registry):
+        yield warning("declarations", line, "correct it, unless its other half is on another host")
+
+
+def local_data_checks(data_dir: Path) -> Iterator[Check]:
+    """Whether the data folder, or the folder it will be made in, is writable."""
+    folder = data_dir.expanduser().absolute()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            yield fine("data folder", str(folder))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        yield problem("data folder", f"{existing} is not writable: {reason}", "set TASKYARD_DATA_DIR to one that is")
+
+
+def _not_running(name: str) -> Check:
+    return warning(name, "embedded, not running now", "start it with `make run`")

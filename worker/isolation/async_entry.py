@@ -1,0 +1,93 @@
+"""One coroutine on the event loop, and the slot's thread that waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from time import monotonic
+
+from taskyard.core.errors import ErrorClass
+from taskyard.core.protocol import Done
+from taskyard.core.task_types.registry import TaskType
+from taskyard.worker.attempts.execution import CANCELLED_BY_OTHERS, failed
+from taskyard.worker.isolation.loop_watch import Blockage
+from taskyard.worker.isolation.watchdog import Watch
+
+_LOOP, _SLOT = "loop", "slot"
+STACK_LIMIT_CHARACTERS = 3_000  # of a blocker's stack in its task's log
+
+
+class Entry:
+    """A run on the loop. Whether it begins or is withdrawn is decided once, by whichever thread comes first."""
+
+    def __init__(self, task_type: TaskType, watch: Watch) -> None:
+        self.task_type = task_type
+        self.watch = watch
+        self.task: asyncio.Task[None] | None = None
+        self.done: Done | None = None
+        self.poked = threading.Event()  # it is over, it was cancelled, or its loop is blocked
+        self.is_over = False
+        self.hindrance: Blockage | None = None  # the last time that another one kept it from running
+        self.blocked: Blockage | None = None  # the longest time that it kept others from running
+        self._taken: dict[str, str] = {}
+
+    def begin(self) -> bool:
+        """Its first step on the loop: from here its time counts. False if it was withdrawn."""
+        if self._taken.setdefault("by", _LOOP) is not _LOOP:
+            return False
+        self.watch.begin()
+        self.poked.set()
+        return True
+
+    def withdraw(self) -> bool:
+        """Sees to it that it never begins; False if it has."""
+        return self._taken.setdefault("by", _SLOT) is _SLOT
+
+    @property
+    def has_begun(self) -> bool:
+        return self._taken.get("by") is _LOOP
+
+    @property
+    def is_withdrawn(self) -> bool:
+        return self._taken.get("by") is _SLOT
+
+    def note_lost(self, seconds: float, blockage: Blockage | None) -> None:
+        """The loop was blocked for so long: by this run, or by another one, whose time is not this one's."""
+        if blockage is None or not blockage.blames(self.watch.run):
+            self.hindrance = blockage or self.hindrance
+            self.watch.lost_seconds += min(seconds, monotonic() - self.watch.started_monotonic)
+        elif self.blocked is None or blockage.seconds > self.blocked.seconds:
+            self.blocked = blockage
+
+    def tell(self, blockage: Blockage, is_over: bool) -> None:
+        """Says in the task's own log that it blocks the loop."""
+        place = blockage.place
+        blockage.is_end_told = blockage.is_end_told or is_over
+        so_far = "" if is_over else " so far"
+        message = (
+            f"this task blocked its agent's event loop for {blockage.seconds:.1f} s{so_far}, so that "
+            f"{blockage.others} other tasks could not run: {place.where}\n{place.stack[-STACK_LIMIT_CHARACTERS:]}"
+        )
+        self.watch.emit({"kind": "log", "level": "warning", "message": message})
+
+    def tell_end(self) -> None:
+        """The run is over: says what was not said yet."""
+        if self.blocked is not None and self.blocked.is_told and not self.blocked.is_end_told:
+            self.tell(self.blocked, True)
+
+    def blame(self) -> str:
+        """What the text of the run's own failure adds, if it blocked the loop."""
+        if self.blocked is None:
+            return ""
+        return f"; it blocked its event loop for {self.blocked.seconds:.1f} s, at {self.blocked.place.where}"
+
+    def verdict(self) -> Done:
+        """The outcome of a run that is over."""
+        if self.done is None and self.watch.stop_class is None:
+            seconds = monotonic() - self.watch.started_monotonic
+            return failed(self.watch.run, ErrorClass.TRANSIENT, CANCELLED_BY_OTHERS, self.watch.started_at, seconds)
+        done = self.watch.verdict(self.done)
+        if self.watch.stop_class is not None and done.failure is not None and self.blocked is not None:
+            done.failure.message += self.blame()
+            done.failure.traceback = done.failure.traceback or self.blocked.place.stack
+        return done

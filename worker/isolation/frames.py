@@ -1,0 +1,166 @@
+"""What an agent and a slot's child say to each other: length-prefixed MessagePack over a socket pair."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from taskyard.core.protocol import Done, Run, encode
+
+T = TypeVar("T")
+MAX_FRAME_BYTES = 160 << 20  # above the largest input or output (64 MB) with room for its escapes
+_PREFIX_BYTES = 4
+_READ_BYTES = 1 << 16
+
+
+class Frame(msgspec.Struct, array_like=True, tag=True, gc=False):
+    """The root of what is sent."""
+
+
+class Start(Frame):
+    """To the child: run this. JSON in MessagePack, because the input is JSON text that nobody decodes."""
+
+    run_json: bytes
+
+    @classmethod
+    def of(cls, run: Run) -> Start:
+        """The frame of a run."""
+        return cls(encode(run))
+
+    @property
+    def run(self) -> Run:
+        """What is to be run. Raises ProtocolError."""
+        return _decoded(_decode_run, self.run_json)
+
+
+class Cancel(Frame):
+    """To the child: this task was cancelled."""
+
+    task_id: str
+    attempt: int
+
+
+class Reply(Frame):
+    """To the child: the answer to its request, or the error."""
+
+    result: Any = None
+    error_class: str | None = None
+    error_message: str = ""
+
+
+class Ready(Frame):
+    """From the child: its task types are loaded; `problem` says why not."""
+
+    problem: str | None = None
+
+
+class Loading(Frame):
+    """From the child: what it still waits for before it is ready."""
+
+    remark: str
+
+
+class Emit(Frame):
+    """From the child: a report of the handler."""
+
+    message: dict[str, Any]
+
+
+class Request(Frame):
+    """From the child: the handler waits for a reply."""
+
+    message: dict[str, Any]
+
+
+class End(Frame):
+    """From the child: the task is over; if `retiring`, the child ends now. `cpu_seconds` is what it used in all."""
+
+    done_json: bytes
+    retiring: bool
+    cpu_seconds: float
+
+    @classmethod
+    def of(cls, done: Done, retiring: bool, cpu_seconds: float) -> End:
+        """The frame of an outcome."""
+        return cls(encode(done), retiring, cpu_seconds)
+
+    @property
+    def done(self) -> Done:
+        """The outcome. Raises ProtocolError."""
+        return _decoded(_decode_done, self.done_json)
+
+
+class ProtocolError(Exception):
+    """The other side sent what is no frame."""
+
+
+_decode_run = msgspec.json.Decoder(Run).decode
+_decode_done = msgspec.json.Decoder(Done).decode
+
+
+def _decoded(decode: Callable[[bytes | memoryview], T], data: bytes | memoryview) -> T:
+    try:
+        return decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"a frame could not be read: {error}") from error
+
+
+class FrameStream:
+    """One end of the socket pair. Sending is safe from several threads, reading is not."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        connection.settimeout(None)  # whatever default a task has set
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(Start | Cancel | Reply | Ready | Loading | Emit | Request | End)
+        self._buffer = bytearray()
+        self._send_lock = threading.Lock()
+
+    def send(self, frame: Frame) -> None:
+        """Sends a frame whole.
+
+        Raises OSError if the other side is gone, TypeError or ValueError if it can't be encoded.
+        """
+        data = self._encoder.encode(frame)
+        if len(data) > MAX_FRAME_BYTES:
+            raise ValueError(f"a message of {len(data)} bytes is over the limit of {MAX_FRAME_BYTES}")
+        with self._send_lock:
+            self.connection.sendall(len(data).to_bytes(_PREFIX_BYTES, "big") + data)
+
+    def fill(self, wait: bool = True) -> bool:
+        """Reads what has arrived. False at the end of the stream, or if nothing is there and `wait` is false."""
+        try:
+            data = self.connection.recv(_READ_BYTES, 0 if wait else socket.MSG_DONTWAIT)
+        except (BlockingIOError, ConnectionResetError):
+            return False
+        self._buffer += data
+        return bool(data)
+
+    def next(self) -> Frame | None:
+        """The next frame that has arrived whole, or None. Raises ProtocolError."""
+        buffer = self._buffer
+        if len(buffer) < _PREFIX_BYTES:
+            return None
+        end = _PREFIX_BYTES + int.from_bytes(buffer[:_PREFIX_BYTES], "big")
+        if end > MAX_FRAME_BYTES + _PREFIX_BYTES:
+            raise ProtocolError(f"a frame of {end} bytes was announced")
+        if len(buffer) < end:
+            return None
+        frame = _decoded(self._decoder.decode, memoryview(buffer)[_PREFIX_BYTES:end])
+        del buffer[:end]
+        return frame
+
+    def receive(self) -> Frame | None:
+        """Waits for the next frame; None at the end of the stream."""
+        while (frame := self.next()) is None:
+            if not self.fill():
+                return None
+        return frame
+
+    def close(self) -> None:
+        """Closes this end."""
+        self.connection.close()

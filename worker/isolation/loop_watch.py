@@ -1,0 +1,227 @@
+"""Notices who blocks the event loop of coroutine handlers, and where, so that nobody else has to answer for it.
+
+A thread of its own asks the loop for a sign of life every POLL_SECONDS. While none comes, the callback that the loop
+is in tells by its context (contextvars) whose it is: also one of a task or timer that the handler started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import Context
+from dataclasses import dataclass
+from time import monotonic, sleep
+from types import FrameType
+from typing import NamedTuple
+
+from taskyard.core.protocol import Pair, Run
+from taskyard.core.threads import OnEscape, start_thread
+from taskyard.worker.logging.context import attempt_in
+
+POLL_SECONDS = 0.1
+NOTICED_SECONDS = 0.25  # a loop that is silent for less is only busy
+TOLD_SECONDS = 1.0  # from here on it is said
+UNOWNED_SECONDS = 10.0  # of a loop that no running attempt blocks: nobody's timeout ends that
+STACK_LIMIT = 20  # innermost frames that are shown
+OURS = (
+    "taskyard.worker.isolation.async_slot",
+    "taskyard.worker.attempts.execution",
+)  # what calls handlers is not where they block
+_HANDLE_CODE = asyncio.Handle._run.__code__
+
+log = logging.getLogger(__name__)
+
+
+class Place(NamedTuple):
+    """What the loop's thread is in: whose code (None: nobody's that is known), its place in one line, the stack.
+
+    `is_idle`: it runs nothing at all.
+    """
+
+    run: Run | None
+    where: str
+    stack: str
+    is_idle: bool = False
+
+
+NOWHERE = Place(None, "a place that is not known", "")
+
+
+@dataclass(slots=True)
+class Blockage:
+    """One time that the loop gave no sign of life."""
+
+    since: float  # monotonic seconds
+    seen: dict[Pair | None, int]  # how often who was seen in it
+    place: Place = NOWHERE  # of who was seen most
+    seconds: float = 0.0
+    others: int = 0  # how many runs could not run at most
+    is_told: bool = False
+    is_end_told: bool = False  # in the blocker's own log
+
+    def note(self, place: Place) -> None:
+        """Adds one look at it."""
+        pair = pair_of(place.run)
+        self.seen[pair] = self.seen.get(pair, 0) + 1
+        if pair == max(self.seen, key=self.seen.__getitem__):
+            self.place = place
+
+    def blames(self, run: Run) -> bool:
+        """Whether it is this attempt that blocks."""
+        return pair_of(self.place.run) == pair_of(run)
+
+    def told(self) -> str:
+        """What is said to those who suffer: who, for how long, where."""
+        run = self.place.run
+        by = "code of no running task" if run is None else f"task {run.task_id} of type {run.task_type}"
+        return f"its event loop was blocked for {self.seconds:.1f} s by {by}, at {self.place.where}"
+
+
+def pair_of(run: Run | None) -> Pair | None:
+    """The pair that names an attempt."""
+    return None if run is None else (run.task_id, run.attempt)
+
+
+class LoopWatch:
+    """Watches one loop while somebody uses it.
+
+    `on_lost(seconds, blockage)` is called for each look at a blocked loop with the time that passed since the look
+    before; the blockage is None if the whole process stood still. `on_told(blockage)` is called once it has lasted
+    TOLD_SECONDS and again at its end. `is_owned(run)` says whether a timeout will end that run; if not, `on_hopeless`
+    is called after UNOWNED_SECONDS.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        loop_thread: threading.Thread,
+        *,
+        on_lost: Callable[[float, Blockage | None], None],
+        on_told: Callable[[Blockage, bool], None],
+        is_owned: Callable[[Run], bool],
+        on_hopeless: Callable[[str], None],
+    ) -> None:
+        self._loop, self._loop_thread = loop, loop_thread
+        self._on_lost, self._on_told, self._is_owned, self._on_hopeless = on_lost, on_told, is_owned, on_hopeless
+        self._asked_at: float | None = None
+        self._is_hopeless = False
+        self._closed = False
+        self._has_work = threading.Event()
+        self._noted: Blockage | None = None  # since the last look
+        self._looked_at = monotonic()
+        self._has_looked = threading.Event()
+        self._thread = start_thread(
+            "loop-watch", self._work, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._closed
+        )
+
+    def begin(self) -> None:
+        """Somebody uses the loop from now on."""
+        if not self._has_work.is_set():
+            self._has_work.set()
+
+    def rest(self) -> None:
+        """Nobody uses the loop any more."""
+        self._has_work.clear()
+
+    @property
+    def blockage(self) -> Blockage | None:
+        """The blockage that lasts now."""
+        noted = self._noted
+        return noted if noted is not None and noted.since == self._asked_at else None
+
+    def blocked_seconds(self) -> float:
+        """For how long the loop has been blocked now; 0 if it is not."""
+        blockage = self.blockage
+        return 0.0 if blockage is None else blockage.seconds
+
+    def catch_up(self) -> None:
+        """Waits for the next look if it is late: whatever kept it from looking kept others from running."""
+        if monotonic() - self._looked_at > POLL_SECONDS + NOTICED_SECONDS:
+            self._has_looked.clear()
+            self._has_looked.wait(POLL_SECONDS + NOTICED_SECONDS)
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._closed = True
+        self._has_work.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._closed:
+            if self._noted is None and self._asked_at is None and not self._has_work.is_set():
+                self._has_work.wait()
+                self._looked_at = monotonic()
+            self._ask()
+            sleep(POLL_SECONDS)
+            now = monotonic()
+            self._look(now, now - self._looked_at)
+            self._looked_at = now
+            self._has_looked.set()
+
+    def _ask(self) -> None:
+        if self._asked_at is None:
+            self._asked_at = monotonic()
+            with suppress(RuntimeError):  # the loop is closed, and this thread will be told
+                self._loop.call_soon_threadsafe(self._answer)
+
+    def _answer(self) -> None:
+        self._asked_at = None
+
+    def _look(self, now: float, passed_seconds: float) -> None:
+        asked_at = self._asked_at
+        is_silent = asked_at is not None and now - asked_at >= NOTICED_SECONDS
+        place = place_of(self._loop_thread.ident) if is_silent else NOWHERE
+        if self._noted is not None and self._noted.since != asked_at:
+            self._end(self._noted)
+        if asked_at is not None and is_silent and not place.is_idle:
+            self._note(place, now, asked_at, passed_seconds)
+        elif passed_seconds > POLL_SECONDS + NOTICED_SECONDS:
+            self._on_lost(passed_seconds - POLL_SECONDS, None)  # nobody ran, this thread neither
+
+    def _note(self, place: Place, now: float, asked_at: float, passed_seconds: float) -> None:
+        blockage = self._noted
+        if blockage is None:
+            blockage, passed_seconds = Blockage(asked_at, {}), now - asked_at
+        blockage.note(place)
+        blockage.seconds = now - asked_at
+        self._noted = blockage
+        self._on_lost(passed_seconds, blockage)
+        if blockage.seconds >= TOLD_SECONDS and not blockage.is_told:
+            blockage.is_told = True
+            self._on_told(blockage, False)
+        run = blockage.place.run
+        if blockage.seconds >= UNOWNED_SECONDS and (run is None or not self._is_owned(run)) and not self._is_hopeless:
+            self._is_hopeless = True
+            self._on_hopeless(
+                f"the event loop has been blocked for {blockage.seconds:.0f} s by code of no running task"
+            )
+
+    def _end(self, blockage: Blockage) -> None:
+        self._noted = None
+        if blockage.is_told:
+            self._on_told(blockage, True)
+
+
+def place_of(thread_id: int | None) -> Place:
+    """Where the loop's thread is now, and in whose code."""
+    frame = sys._current_frames().get(thread_id or 0)
+    if frame is None:
+        return NOWHERE
+    frames: list[FrameType] = []
+    at: FrameType | None = frame
+    while at is not None and at.f_code is not _HANDLE_CODE:
+        if at.f_globals.get("__name__") not in OURS:
+            frames.append(at)
+        at = at.f_back
+    context = None if at is None else getattr(at.f_locals.get("self"), "_context", None)
+    run = attempt_in(context) if isinstance(context, Context) else None
+    lines = traceback.StackSummary.extract((one, one.f_lineno) for one in reversed(frames[:STACK_LIMIT]))
+    if at is None or not lines:
+        return Place(None, "the event loop itself", "", is_idle=True)
+    last = lines[-1]
+    return Place(run, f"{last.filename}:{last.lineno} in {last.name}", "".join(lines.format()))

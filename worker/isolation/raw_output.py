@@ -1,0 +1,101 @@
+"""What reaches the descriptors 1 and 2 of an agent's process past Python's streams, kept out of the structured log.
+
+Programs that handlers start in threads, code in C, threads of nobody. They lead to a file without a name, not to a
+pipe: whoever writes never waits for a reader, who may need the interpreter that the writer keeps. What is there is
+read soon, the newest CHUNK_BYTES at a time, and the file made empty. It is the output of the attempt that runs, if
+one alone runs in this process, and otherwise a line of the agent's own log, where floods are cut short.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+from typing import TextIO
+
+import structlog
+
+from taskyard.core.threads import OnEscape, start_thread
+from taskyard.worker.attempts.capture import STDOUT, Capture
+
+POLL_SECONDS = 0.2
+CHUNK_BYTES = 64 << 10
+EMPTIED_BYTES = 1 << 20  # what has been read is given back to the disk from here on …
+MOST_BYTES = 64 << 20  # … and from here on even while somebody writes
+LINE_CHARACTERS = 2_000  # of one line of the agent's log
+
+log = structlog.get_logger(__name__)
+
+
+class RawOutput:
+    """Takes over descriptors 1 and 2; `log_stream` is where they led before, for the structured log alone."""
+
+    def __init__(self) -> None:
+        """Opens the file. Raises OSError if there is no room, or no descriptor, for it."""
+        self._reading, path = tempfile.mkstemp(prefix="taskyard-output-")
+        try:
+            # appending, so that what is written after the file was emptied is at its beginning
+            self._writing = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        finally:
+            os.unlink(path)
+        self.log_stream: TextIO = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace")
+        self._read_bytes = 0
+        self._lock = threading.Lock()
+        self._users: list[Capture] = []
+        self._is_over = threading.Event()
+
+    def take_over(self) -> None:
+        """From here on what is written to the descriptors is read here."""
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        for number in (1, 2):
+            os.dup2(self._writing, number, inheritable=True)
+        start_thread("raw-output", self._read_on, OnEscape.GO_ON, is_over=self._is_over.is_set)
+
+    def begin(self, capture: Capture) -> None:
+        """An attempt runs in this process from here on."""
+        self.read()
+        with self._lock:
+            self._users.append(capture)
+
+    def end(self, capture: Capture) -> None:
+        """It runs no more; what it wrote has been read when this returns."""
+        self.read()
+        with self._lock:
+            self._users.remove(capture)
+
+    def read(self) -> None:
+        """Passes on what is new."""
+        with self._lock:
+            size = os.fstat(self._reading).st_size
+            new_bytes = size - self._read_bytes
+            if new_bytes <= 0:
+                return
+            start = max(self._read_bytes, size - CHUNK_BYTES)
+            data = os.pread(self._reading, size - start, start)
+            left_out_bytes = start - self._read_bytes
+            self._read_bytes = size
+            is_quiet = os.fstat(self._reading).st_size == size  # what comes in between would be lost
+            if size >= (EMPTIED_BYTES if is_quiet else MOST_BYTES):
+                os.ftruncate(self._reading, 0)
+                self._read_bytes = 0
+            users = list(self._users)
+        if len(users) == 1:
+            users[0].leave_out(left_out_bytes)
+            users[0].write(STDOUT, data)
+        else:
+            text = data.decode("utf-8", "backslashreplace")
+            left_out_bytes += len(text[:-LINE_CHARACTERS])
+            log.info("agent.output", text=text[-LINE_CHARACTERS:], left_out_bytes=left_out_bytes, attempts=len(users))
+
+    def close(self) -> None:
+        """Reads what is left."""
+        self._is_over.set()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        self.read()
+
+    def _read_on(self) -> None:
+        while not self._is_over.wait(POLL_SECONDS):
+            self.read()

@@ -1,0 +1,4 @@
+"""Commands that were submitted, under limits and out of reach of everything else.
+
+May import: isolation.
+"""

@@ -1,0 +1,165 @@
+"""Runs tasks isolated as their types ask for: in a child process, in the slot's thread, or on a loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import thread_time
+
+from taskyard.core.errors import UnknownTaskType
+from taskyard.core.protocol import Done, Run
+from taskyard.core.task_types.registry import Isolation, Registry, TaskType
+from taskyard.worker.attempts.context import Channel
+from taskyard.worker.attempts.execution import HandlerStopped, cannot_run, context_of, execute
+from taskyard.worker.isolation.async_slot import AsyncRunner
+from taskyard.worker.isolation.fork_server import Keeper, KeeperLost
+from taskyard.worker.isolation.process_slot import ProcessSlot
+from taskyard.worker.isolation.raw_output import RawOutput
+from taskyard.worker.isolation.streams import Outlet, bind_output
+from taskyard.worker.isolation.watchdog import CANCEL_GRACE_SECONDS, Watch, Watchdog
+
+MEASURED_SECONDS = 0.001  # what is shorter costs more to measure than to run
+
+
+class Runners:
+    """Everything an agent runs handlers with.
+
+    `modules` are the task modules that a child process imports besides the shipped ones.
+    `on_stuck(run, done)` is called once for a run whose thread can't be
+    stopped; the agent should report `done` and replace itself. It comes from another thread.
+    `on_hopeless(reason)` likewise if there is nothing to report, but coroutines can't be run any more.
+    `raw_output` is what reads this process's descriptors 1 and 2, if anything does.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        slots: int,
+        output_limit_bytes: int,
+        modules: tuple[str, ...],
+        on_stuck: Callable[[Run, Done], None],
+        on_hopeless: Callable[[str], None],
+        raw_output: RawOutput | None = None,
+    ) -> None:
+        self._registry = registry
+        self._slots = slots
+        self._output_limit_bytes = output_limit_bytes
+        self._modules = modules
+        self._on_stuck = on_stuck
+        self._on_hopeless = on_hopeless
+        self._raw_output = raw_output
+        self._lock = threading.Lock()
+        self._closed = False
+        self._keeper: Keeper | None = None
+        self._async: AsyncRunner | None = None
+        self._watchdog = Watchdog(slots, on_stuck)
+        self._process_slots = [ProcessSlot(self._living_keeper) for _ in range(slots)]
+        if any(task_type.isolation is Isolation.PROCESS for task_type in registry.types.values()):
+            self._living_keeper()  # it imports while the agent goes on starting
+
+    def run(self, slot_index: int, run: Run, channel: Channel) -> Done | None:
+        """Runs a task until it is over. A slot runs one task at a time, always in the same thread or another.
+
+        None means that the outcome does not count: the run was given up and reported by `on_stuck`,
+        or it was killed by `close`.
+        """
+        try:
+            task_type = self._registry.get(run.task_type)
+        except UnknownTaskType:
+            return cannot_run(run, f"it does not know type {run.task_type}")
+        if task_type.isolation is Isolation.THREAD:
+            return self._run_inline(slot_index, task_type, run, channel)
+        if task_type.isolation is Isolation.ASYNC:
+            done = self._async_runner().run(slot_index, task_type, run, channel)
+        else:
+            done = self._process_slots[slot_index].run(run, channel, task_type.memory_limit_mib)
+        was_killed = self._closed and done is not None and done.failure is not None
+        return None if was_killed else done
+
+    @property
+    def failed_starts(self) -> int:
+        """How many processes for handlers could not be started, in a row."""
+        return sum(slot.failed_starts for slot in self._process_slots)
+
+    def cancel(self, task_id: str, attempt: int) -> bool:
+        """Stops a run, from any thread; returns at once. False if it is not running here.
+
+        A handler in a thread or process has CANCEL_GRACE_SECONDS to see `context.cancelled`; a
+        coroutine gets a CancelledError at once.
+        """
+        for watch in self._watchdog.watches:
+            if watch is not None and watch.matches(task_id, attempt):
+                watch.cancel()
+                self._watchdog.wake()
+                return True
+        if any(slot.cancel(task_id, attempt) for slot in self._process_slots):
+            return True
+        return self._async is not None and self._async.cancel(task_id, attempt)
+
+    def close(self, kill: bool) -> None:
+        """Ends all processes and threads. Without `kill` it first waits for tasks in processes.
+
+        With `kill`, `run` returns None for them. A handler in a thread can't be killed and is left.
+        """
+        if kill:
+            self._closed = True
+        else:
+            for slot in self._process_slots:
+                with slot.busy:
+                    slot.close()
+            self._closed = True
+        with self._lock:
+            keeper, runner = self._keeper, self._async
+        if keeper is not None:
+            keeper.close()
+        for slot in self._process_slots:
+            with slot.busy:
+                slot.close()
+        if runner is not None:
+            runner.close()
+        self._watchdog.close()
+
+    def _run_inline(self, slot_index: int, task_type: TaskType, run: Run, channel: Channel) -> Done | None:
+        watch = Watch(run, channel, threading.get_ident(), CANCEL_GRACE_SECONDS)
+        done = None
+        counts = True
+        bind_output(Outlet(watch.write))
+        if self._raw_output is not None:
+            self._raw_output.begin(watch.output)
+        # See `watchdog`: the one exception that may be sent arrives inside this `try`, or never.
+        try:
+            self._watchdog.watches[slot_index] = watch
+            if channel.is_cancelled():
+                watch.cancel()
+            cpu_start = thread_time()
+            done = execute(task_type, run, context_of(run, watch), self._output_limit_bytes)
+            counts = watch.end()
+            if done.run_seconds >= MEASURED_SECONDS:
+                done.cpu_seconds = thread_time() - cpu_start
+        except HandlerStopped:
+            counts = watch.end()
+        self._watchdog.watches[slot_index] = None
+        bind_output(None)
+        if self._raw_output is not None:
+            self._raw_output.end(watch.output)
+        watch.output.close()
+        return watch.verdict(done) if counts else None
+
+    def _async_runner(self) -> AsyncRunner:
+        if self._async is None:
+            with self._lock:
+                if self._async is None:
+                    self._async = AsyncRunner(
+                        self._slots, self._output_limit_bytes, self._on_stuck, self._on_hopeless, self._raw_output
+                    )
+        return self._async
+
+    def _living_keeper(self) -> Keeper:
+        with self._lock:
+            if self._closed:
+                raise KeeperLost("the agent is stopping")
+            if self._keeper is None or not self._keeper.is_alive():
+                if self._keeper is not None:
+                    self._keeper.close()
+                self._keeper = Keeper(self._modules, self._output_limit_bytes)
+            return self._keeper

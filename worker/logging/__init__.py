@@ -1,0 +1,4 @@
+"""Log lines: rendered, bounded, without secrets, shipped to Redis.
+
+May import: core.
+"""

@@ -1,0 +1,69 @@
+"""Every periodic duty of the worker, one line each, owned by APScheduler.
+
+Duties that change tasks only ask the tick for them (P15), so that they happen in one place and
+only on the leader. They go by elapsed time, whatever becomes of the clock (worker.duties.elapsed_time).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from taskyard.core.clock import Clock
+from taskyard.worker.dispatch.dispatcher import ROSTER, SWEEP, Dispatcher
+from taskyard.worker.duties.elapsed_time import ElapsedScheduler
+from taskyard.worker.duties.outcomes import Duties
+from taskyard.worker.monitor.monitor import Monitor
+
+
+class Chores(Protocol):
+    """What a worker does from time to time, beside what its dispatcher and its monitor do."""
+
+    def read_time(self) -> None: ...
+
+    def ensure_partitions(self) -> None: ...
+
+    def prune(self) -> None: ...
+
+    def keep_servers(self) -> None: ...
+
+    def write_reports(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A duty, how often it is due, and when it counts as late or hanging."""
+
+    name: str
+    every_seconds: float
+    late_after_seconds: float
+    run: Callable[[], object]
+
+
+def jobs(chores: Chores, dispatcher: Dispatcher, monitor: Monitor) -> list[Job]:
+    """The table. The alert rules are not in it: they are judged by a thread of their own, which watches these."""
+    return [
+        Job("read the roster: reconcile, reap, find orphans", 1, 20, lambda: dispatcher.ask(ROSTER)),
+        Job("sweep a slice of open tasks", 1, 20, lambda: dispatcher.ask(SWEEP)),
+        Job("read the database's time", 10, 120, chores.read_time),
+        Job("make the audit log's partitions", 3600, 7500, chores.ensure_partitions),
+        Job("remove what is older than its retention", 3600, 14400, chores.prune),
+        Job("keep the embedded servers running", 2, 60, chores.keep_servers),
+        Job("make the live state", 1, 20, monitor.observe),
+        Job("sample host, processes and servers", 10, 40, monitor.sample),
+        Job("look for anomalies", 60, 600, monitor.detect),
+        Job("roll up the audit log", 5, 600, monitor.roll_up),
+        Job("write the reports that are due", 300, 3600, chores.write_reports),
+        Job("forget roll-ups that are older than their retention", 3600, 14400, monitor.prune),
+    ]
+
+
+def schedule(table: Sequence[Job], duties: Duties, clock: Clock) -> ElapsedScheduler:
+    """A scheduler with every duty of the table, not started; what becomes of them is told to `duties`."""
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a late duty is no news: the next one is due soon
+    scheduler = ElapsedScheduler(clock, len(table))
+    for job in table:
+        scheduler.add_duty(job.name, job.every_seconds, duties.watched(job.name, job.run, job.late_after_seconds))
+    return scheduler

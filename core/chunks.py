@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 PORTION_BYTES = 8 << 20
 
 
-def portions(
+def chunked(
     items: Iterable[Item], size_of: Callable[[Item], int], most: int, limit_bytes: int = PORTION_BYTES
 ) -> Iterator[list[Item]]:
     """The items in order, in lists that end with `most` items or with the item that reaches `limit_bytes`.

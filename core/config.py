@@ -23,7 +23,7 @@ from taskyard.core.access.request_guard import parse_site
 from taskyard.core.declarations import LABEL, one_line, shown
 from taskyard.core.env_file import ENCODING, env_file_problems, variable_problems
 from taskyard.core.errors import ConfigurationError
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.pydantic_messages import model_says
 from taskyard.core.redis.url import connection_options
 
@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         doubled = sorted(name for name, count in Counter(names).items() if count > 1)
         if doubled:
-            raise ValueError(said("expected each only once: {names}", names=", ".join(doubled)))
+            raise ValueError(msg("expected each only once: {names}", names=", ".join(doubled)))
         return names
 
     @field_validator("task_modules")
@@ -153,7 +153,7 @@ class Settings(BaseSettings):
     def _are_modules(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         wrong = [name for name in names if not _MODULE.fullmatch(name)]
         if wrong:
-            raise ValueError(said("expected names of modules such as acme.tasks: {names}", names=", ".join(wrong)))
+            raise ValueError(msg("expected names of modules such as acme.tasks: {names}", names=", ".join(wrong)))
         return names
 
     @field_validator("placement_by_queue", mode="before")
@@ -164,30 +164,28 @@ class Settings(BaseSettings):
         try:
             return json.loads(value or "{}", object_pairs_hook=_each_key_once)
         except (ValueError, RecursionError) as error:
-            raise ValueError(said("expected JSON: {reason}", reason=one_line(error))) from None
+            raise ValueError(msg("expected JSON: {reason}", reason=one_line(error))) from None
 
     @field_validator("placement_by_queue")
     @classmethod
     def _are_queues(cls, by_queue: dict[str, PlacementName]) -> dict[str, PlacementName]:
         wrong = sorted(shown(name) for name in by_queue if not LABEL.fullmatch(name))
         if wrong:
-            raise ValueError(
-                said("expected names of queues, which these can never be: {names}", names=", ".join(wrong))
-            )
+            raise ValueError(msg("expected names of queues, which these can never be: {names}", names=", ".join(wrong)))
         return by_queue
 
     @field_validator("dashboard_host", "metrics_host")
     @classmethod
     def _is_host(cls, host: str) -> str:
         if not _HOST.fullmatch(host):
-            raise ValueError(said("expected an address or a host name"))
+            raise ValueError(msg("expected an address or a host name"))
         return host
 
     @field_validator("data_dir", mode="before")
     @classmethod
     def _is_folder(cls, value: object) -> object:
         if value == "":
-            raise ValueError(said("expected a folder"))
+            raise ValueError(msg("expected a folder"))
         return value
 
     @field_validator("data_folders", mode="before")
@@ -202,7 +200,7 @@ class Settings(BaseSettings):
     @classmethod
     def _are_absolute(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         if relative := [str(path) for path in value if not path.is_absolute()]:
-            raise ValueError(said("{folder} is not accepted, expected absolute paths", folder=shown(relative[0])))
+            raise ValueError(msg("{folder} is not accepted, expected absolute paths", folder=shown(relative[0])))
         return value
 
     @field_validator("database_url", "redis_url", "pool_file", "alerts_file", "reports_dir", mode="before")
@@ -240,9 +238,9 @@ class Settings(BaseSettings):
     def _events_outlive_tasks(cls, events: int, info: ValidationInfo) -> int:
         tasks = info.data.get("retention_tasks_days", 1)
         if events and (not tasks or events < tasks):
-            kept = said("for {days} days", days=tasks) if tasks else said("for ever")
+            kept = msg("for {days} days", days=tasks) if tasks else msg("for ever")
             raise ValueError(
-                said("expected 0 (for ever) or not less than the tasks' own, which are kept {kept}", kept=kept)
+                msg("expected 0 (for ever) or not less than the tasks' own, which are kept {kept}", kept=kept)
             )
         return events
 
@@ -270,8 +268,8 @@ def load_settings(**overrides: object) -> Settings:
     except (SettingsError, RecursionError) as error:  # such as a table that is no JSON
         reason = " ".join(str(error.__cause__ or error).split())
         field = str(error).partition('"')[2].partition('"')[0]
-        name = f"{ENV_PREFIX}{field.upper()}" if field in Settings.model_fields else said("a setting")
-        raise ConfigurationError([said("{name}: expected JSON: {reason}", name=name, reason=reason)]) from None
+        name = f"{ENV_PREFIX}{field.upper()}" if field in Settings.model_fields else msg("a setting")
+        raise ConfigurationError([msg("{name}: expected JSON: {reason}", name=name, reason=reason)]) from None
     except ValidationError as error:
         raise ConfigurationError(_problem(detail) for detail in error.errors()) from None
 
@@ -285,16 +283,16 @@ def settings() -> Settings:
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     doubled = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
     if doubled:
-        raise ValueError(said("expected each only once: {names}", names=", ".join(doubled)))
+        raise ValueError(msg("expected each only once: {names}", names=", ".join(doubled)))
     return dict(pairs)
 
 
 def _problem(detail: ErrorDetails) -> str:
     name, *rest = map(str, detail["loc"])
     parts = [f"{ENV_PREFIX}{name.upper()}", *(part for part in rest if not part.isdecimal() and part != "[key]")]
-    return said(
+    return msg(
         "{name}: {value} is not accepted: {reason}",
         name=".".join(parts),
-        value=said("the given value (not shown)") if name in SECRET_FIELDS else shown(detail["input"]),
+        value=msg("the given value (not shown)") if name in SECRET_FIELDS else shown(detail["input"]),
         reason=one_line(model_says(detail)),
     )

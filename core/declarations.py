@@ -23,12 +23,12 @@ from pydantic import AllowInfNan, Strict
 from pydantic_core import ErrorDetails
 
 from taskyard.core.errors import ConfigurationError
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.pydantic_messages import model_says
 
 LABEL = re.compile(r"[a-z0-9._-]{1,64}")  # names of queues and tags
-TAG_LIMIT = 32
-VALUE_LIMIT = 80  # characters of a refused value that are shown
+MAX_TAGS = 32
+MAX_VALUE_LENGTH = 80  # characters of a refused value that are shown
 
 # Fields of files, in which pydantic would take "3" and true for numbers, and NaN for one that fits any bounds.
 Number = Annotated[float, Strict(), AllowInfNan(False)]
@@ -52,14 +52,14 @@ class Checker:
     def number(self, field: str, value: object, least: float, most: float) -> float:
         """A finite number of these bounds as a float."""
         if not is_number(value) or not least <= value <= most:
-            self.refuse(field, value, said("a number from {least:.15g} to {most:.15g}", least=least, most=most))
+            self.refuse(field, value, msg("a number from {least:.15g} to {most:.15g}", least=least, most=most))
             return least
         return float(value)
 
     def whole(self, field: str, value: object, least: int, most: int) -> int:
         """A whole number of these bounds."""
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            self.refuse(field, value, said("a whole number from {least} to {most}", least=least, most=most))
+            self.refuse(field, value, msg("a whole number from {least} to {most}", least=least, most=most))
             return least
         return int(value)
 
@@ -67,32 +67,32 @@ class Checker:
         """One of some texts; None if it is none of them."""
         text = str.__str__(value) if isinstance(value, str) else None
         if text not in choices:
-            self.refuse(field, value, said("one of {names}", names=", ".join(sorted(choices))))
+            self.refuse(field, value, msg("one of {names}", names=", ".join(sorted(choices))))
             return None
         return text
 
     def each(self, field: str, value: object, limit: int, of: str) -> list[object]:
         """The items of a list (or another collection, or a generator, but no text) of at most `limit`."""
         if isinstance(value, str | bytes | bytearray | Mapping) or not isinstance(value, Iterable):
-            self.refuse(field, value, said("a list of {things}", things=of))
+            self.refuse(field, value, msg("a list of {things}", things=of))
             return []
         try:
             items = list(islice(value, limit + 1))
         except Exception as error:  # a generator of the user may fail in any way
-            self.refuse(field, value, said("a list of {things}: {reason}", things=of, reason=one_line(error)))
+            self.refuse(field, value, msg("a list of {things}: {reason}", things=of, reason=one_line(error)))
             return []
         if len(items) > limit:
-            self.refuse(field, value, said("at most {limit} {things}", limit=limit, things=of))
+            self.refuse(field, value, msg("at most {limit} {things}", limit=limit, things=of))
         return items[:limit]
 
     def tags(self, field: str, value: object) -> frozenset[str]:
         """Tags that an agent has or must have."""
         tags = set()
-        for at, tag in enumerate(self.each(field, value, TAG_LIMIT, said("tags"))):
+        for at, tag in enumerate(self.each(field, value, MAX_TAGS, msg("tags"))):
             if isinstance(tag, str) and LABEL.fullmatch(tag):
                 tags.add(str.__str__(tag))
             else:
-                self.refuse(f"{field}.{at}", tag, said("1 to 64 lower-case letters, digits or ._-"))
+                self.refuse(f"{field}.{at}", tag, msg("1 to 64 lower-case letters, digits or ._-"))
         return frozenset(tags)
 
     def is_fine(self) -> bool:
@@ -124,7 +124,7 @@ def collecting() -> Iterator[list[str]]:
 
 def refusal(where: str, field: str, value: object, expected: str) -> str:
     """The line about a value that is not accepted."""
-    return said(
+    return msg(
         "{where}: {field}: {value} is not accepted: expected {expected} (given: {type})",
         where=where,
         field=field,
@@ -139,18 +139,18 @@ def model_problem(where: str, detail: ErrorDetails, path: Iterable[object], secr
     parts = [part if isinstance(part, str) else str(part) for part in path]
     reason = one_line(model_says(detail))
     if not parts:
-        return said("{label}: {text}", label=where, text=reason)
+        return msg("{label}: {text}", label=where, text=reason)
     field = ".".join(shown(part) if not part.isprintable() else part for part in parts)
     if detail["type"] == "missing":
-        return said("{where}: {field}: missing", where=where, field=field)
+        return msg("{where}: {field}: missing", where=where, field=field)
     if detail["type"] == "extra_forbidden":
-        return said("{where}: {field}: is not a field that it has", where=where, field=field)
+        return msg("{where}: {field}: is not a field that it has", where=where, field=field)
     is_secret = parts[-1] in secrets
-    return said(
+    return msg(
         "{where}: {field}: {value} is not accepted: {reason} (given: {type})",
         where=where,
         field=field,
-        value=said("the given value (not shown)") if is_secret else shown(detail["input"]),
+        value=msg("the given value (not shown)") if is_secret else shown(detail["input"]),
         reason=reason,
         type=type(detail["input"]).__name__,
     )
@@ -161,11 +161,11 @@ def read_toml(where: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        reason = said("can't be read: {reason}", reason=error.strerror or one_line(error))
-        raise ConfigurationError([said("{label}: {text}", label=where, text=reason)]) from None
+        reason = msg("can't be read: {reason}", reason=error.strerror or one_line(error))
+        raise ConfigurationError([msg("{label}: {text}", label=where, text=reason)]) from None
     except (ValueError, RecursionError) as error:  # also of numbers too long and lists too deep for Python
-        reason = said("not TOML: {reason}", reason=one_line(error))
-        raise ConfigurationError([said("{label}: {text}", label=where, text=reason)]) from None
+        reason = msg("not TOML: {reason}", reason=one_line(error))
+        raise ConfigurationError([msg("{label}: {text}", label=where, text=reason)]) from None
 
 
 def shown(value: object) -> str:
@@ -175,7 +175,7 @@ def shown(value: object) -> str:
     except Exception:  # e.g. an integer of more digits than Python prints, or a `__repr__` of the user
         text = f"<a {type(value).__name__} that can't be shown>"
     text = _PASSWORD.sub(r"\1***@", " ".join(text.encode("ascii", "backslashreplace").decode().split()))
-    return text if len(text) <= VALUE_LIMIT else f"{text[:VALUE_LIMIT]}… ({len(text)} characters)"
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}… ({len(text)} characters)"
 
 
 def one_line(message: object, limit: int = 300) -> str:
@@ -223,4 +223,4 @@ def is_number(value: object) -> TypeGuard[float]:
 
 _PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+@")  # of a URL
 _brief = reprlib.Repr()
-_brief.maxstring = _brief.maxother = _brief.maxlong = VALUE_LIMIT
+_brief.maxstring = _brief.maxother = _brief.maxlong = MAX_VALUE_LENGTH

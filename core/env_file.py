@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dotenv.parser import parse_stream
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 
 LIMIT_BYTES = 1 << 20
 ENCODING = "utf-8-sig"  # UTF-8, with or without the mark that some editors put in front
@@ -23,7 +23,7 @@ def variable_problems(prefix: str, names: Iterable[str], environment: Mapping[st
     """One line for each variable of a setting that is no UTF-8, which nothing that reads it could tell of."""
     variables = [f"{prefix}{name}".upper() for name in names]
     return [
-        said("{name}: is not UTF-8", name=variable)
+        msg("{name}: is not UTF-8", name=variable)
         for variable in variables
         if any("\ud800" <= character <= "\udfff" for character in environment.get(variable, ""))
     ]
@@ -39,11 +39,11 @@ def env_file_problems(path: Path, prefix: str, known: Collection[str]) -> list[s
     except FileNotFoundError:
         return []
     except _Unreadable as error:
-        return [said("{path}: {reason}", path=str(path), reason=str(error))]
+        return [msg("{path}: {reason}", path=str(path), reason=str(error))]
     except OSError as error:
-        return [said("{path}: can't be read: {reason}", path=str(path), reason=error.strerror or str(error))]
+        return [msg("{path}: can't be read: {reason}", path=str(path), reason=error.strerror or str(error))]
     return [
-        said("{path}, line {line}: {reason}", path=str(path), line=line, reason=reason)
+        msg("{path}, line {line}: {reason}", path=str(path), line=line, reason=reason)
         for line, reason in _line_problems(text, prefix, known)
     ]
 
@@ -56,16 +56,16 @@ def _text_of(path: Path) -> str:
     """Raises _Unreadable or OSError. What blocks when it is opened, such as a pipe, is not opened."""
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
-        raise _Unreadable(said("is not a regular file"))
+        raise _Unreadable(msg("is not a regular file"))
     if found.st_size > LIMIT_BYTES:
-        raise _Unreadable(said("has {size:,} bytes, expected at most {limit:,}", size=found.st_size, limit=LIMIT_BYTES))
+        raise _Unreadable(msg("has {size:,} bytes, expected at most {limit:,}", size=found.st_size, limit=LIMIT_BYTES))
     try:
         text = path.read_bytes().decode(ENCODING)
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise _Unreadable(said("is not UTF-8 (line {line})", line=line)) from None
+        raise _Unreadable(msg("is not UTF-8 (line {line})", line=line)) from None
     if "\0" in text:
-        raise _Unreadable(said("holds a NUL character (line {line})", line=text[: text.index("\0")].count("\n") + 1))
+        raise _Unreadable(msg("holds a NUL character (line {line})", line=text[: text.index("\0")].count("\n") + 1))
     return text
 
 
@@ -75,11 +75,11 @@ def _line_problems(text: str, prefix: str, known: Collection[str]) -> list[tuple
         blank = binding.original.string[: -len(binding.original.string.lstrip()) or None]
         line = binding.original.line + blank.count("\n")
         if binding.error:
-            problems.append((line, said("is not of the form NAME=value; are all quotes closed?")))
+            problems.append((line, msg("is not of the form NAME=value; are all quotes closed?")))
         elif binding.key is not None and binding.value is None:
-            problems.append((line, said("has no =, expected NAME=value")))
+            problems.append((line, msg("has no =, expected NAME=value")))
         elif binding.key is not None and not _NAME.fullmatch(binding.key):
-            problems.append((line, said("is not of the form NAME=value: the name has other characters than letters")))
+            problems.append((line, msg("is not of the form NAME=value: the name has other characters than letters")))
         elif binding.key is not None and binding.key.upper().startswith(prefix):
             problems += [(line, reason) for reason in unknown_name(binding.key, prefix, known)]
     return problems
@@ -93,5 +93,5 @@ def unknown_name(name: str, prefix: str, known: Collection[str]) -> list[str]:
         return []
     near = get_close_matches(rest, names, 1)
     if near:
-        return [said("{name} is not a setting: did you mean {near}?", name=name, near=f"{prefix}{near[0]}")]
-    return [said("{name} is not a setting", name=name)]
+        return [msg("{name} is not a setting: did you mean {near}?", name=name, near=f"{prefix}{near[0]}")]
+    return [msg("{name} is not a setting", name=name)]

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from taskyard.core.i18n import listed, said
+from taskyard.core.i18n import listed, msg
 
 
 class ErrorClass(StrEnum):
@@ -51,8 +51,8 @@ class TaskyardError(Exception):
     """The root of the tree. Its text is one line, fit to be shown to a user."""
 
     @property
-    def said(self) -> str:
-        """The text as it was given: a `Said` can be said in the reader's language, too."""
+    def text(self) -> str:
+        """The text as it was given: a `TranslatableText` can be shown in the reader's language."""
         return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
 
 
@@ -90,7 +90,7 @@ class SubmissionError(TaskyardError):
         self.field = field
         self.value = value
         self.expected = expected
-        text = said(
+        text = msg(
             "{field}: {value} is not accepted, expected {expected}",
             field=field,
             value=shortened(value),
@@ -104,7 +104,7 @@ class UnknownTaskType(SubmissionError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         names = ", ".join(sorted(known))
-        expected = said("one of {names}", names=names) if names else said("one of no types: none is registered")
+        expected = msg("one of {names}", names=names) if names else msg("one of no types: none is registered")
         super().__init__("type", name, expected)
 
 
@@ -114,9 +114,9 @@ class IdempotencyConflict(SubmissionError):
     def __init__(self, key: str, task_id: str, differs: str | None = None) -> None:
         self.task_id = task_id
         if differs is None:
-            expected = said("a new key: task {id} already uses it with different content", id=task_id)
+            expected = msg("a new key: task {id} already uses it with different content", id=task_id)
         else:
-            expected = said("a new key: task {id} already uses it with another {field}", id=task_id, field=differs)
+            expected = msg("a new key: task {id} already uses it with another {field}", id=task_id, field=differs)
         super().__init__("idempotency_key", key, expected)
 
 
@@ -128,14 +128,14 @@ class TaskNotFound(TaskyardError):
     """No task has this id."""
 
     def __init__(self, task_id: object) -> None:
-        super().__init__(said("task {id} does not exist", id=task_id))
+        super().__init__(msg("task {id} does not exist", id=task_id))
 
 
 class ItemNotFound(TaskyardError):
     """Nothing of this id is in quarantine."""
 
     def __init__(self, item_id: object) -> None:
-        super().__init__(said("nothing with the id {id} is in quarantine", id=item_id))
+        super().__init__(msg("nothing with the id {id} is in quarantine", id=item_id))
 
 
 class IllegalTransition(TaskyardError):
@@ -143,7 +143,7 @@ class IllegalTransition(TaskyardError):
 
     def __init__(self, task_id: object, state: str, needs: str) -> None:
         self.state = state
-        super().__init__(said("task {id} is {state}: {needs}", id=task_id, state=state, needs=needs))
+        super().__init__(msg("task {id} is {state}: {needs}", id=task_id, state=state, needs=needs))
 
 
 class HandlerError(TaskyardError):

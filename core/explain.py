@@ -7,22 +7,22 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from taskyard.core.i18n import N_, Said, Word, listed, recalled, said
+from taskyard.core.i18n import N_, TranslatableText, Word, listed, msg, recalled
 from taskyard.core.models import Lane, Task
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import holds as holds_store
 from taskyard.core.postgres.store import locks as locks_store
 from taskyard.core.postgres.store import tasks
 from taskyard.core.postgres.store.tasks import Parent
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.scheduling.breaker import REASON
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.scheduling.placement import slots_of
 from taskyard.core.states import TERMINAL, TaskState
-from taskyard.core.telemetry.live_snapshot import AgentLive, Live, OpenBreaker, read_live
+from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot, OpenBreaker, read_live
 
-RATE_WINDOW_SECONDS = 60.0  # what `Live.recent` covers
+RATE_WINDOW_SECONDS = 60.0  # what `LiveSnapshot.recent` covers
 SILENT_AFTER_SECONDS = 5.0
 _DUE = N_("it is due in {seconds:.1f} s, at {time}")
 _DUE_AGAIN = N_("attempt {attempt} failed and the next one is due in {seconds:.1f} s, at {time}")
@@ -32,7 +32,7 @@ _DUE_RETURNED = N_(
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Eligibility:
     """Whether one agent would take the task now (`takes`), could later (`can`), and why not."""
 
     agent: str
@@ -54,7 +54,7 @@ class Explanation:
     holds: list[str] = field(default_factory=list)
     before: int | None = None
     lane_depth: int | None = None
-    agents: list[Verdict] = field(default_factory=list)
+    agents: list[Eligibility] = field(default_factory=list)
     starts_in_seconds: float | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Explanation:
 class Situation:
     """Everything that the answer rests on, as it is now. `returned` is why the last attempt was handed back, or ""."""
 
-    live: Live | None
+    live: LiveSnapshot | None
     holds: Holds
     parents: Sequence[Parent]
     before: int | None
@@ -75,14 +75,14 @@ class Situation:
     returned: str = ""
 
 
-def why(database: Database, queue: Queue, cache: RedisCache, task_id: str) -> Explanation:
+def why(database: Database, queue: Broker, cache: RedisCache, task_id: str) -> Explanation:
     """The answer for one task; raises TaskNotFound or Unavailable."""
     with database.transaction() as tx:
         task = tasks.get_task(tx, task_id)
         parents = tasks.unfinished_parents(tx, task_id) if task.state is TaskState.BLOCKED else []
         holds = holds_store.holds(tx)
         now = tasks.now(tx)
-        locks = [] if task.state in TERMINAL else [blocker.said for blocker in locks_store.in_the_way_of(tx, task_id)]
+        locks = [] if task.state in TERMINAL else [blocker.text for blocker in locks_store.in_the_way_of(tx, task_id)]
         returned = tasks.last_return(tx, task_id, task.attempt) if task.state is TaskState.SCHEDULED else ""
     before, depth = queue.place(Lane(task.queue, task.type, task.requires), task.id)
     return explain(task, Situation(read_live(cache), holds, parents, before, depth, now, locks, returned))
@@ -91,7 +91,7 @@ def why(database: Database, queue: Queue, cache: RedisCache, task_id: str) -> Ex
 def explain(task: Task, situation: Situation) -> Explanation:
     """The answer (pure)."""
     if task.state in TERMINAL:
-        return Explanation(task.id, task.state, said("it does not wait: it is {state}", state=task.state))
+        return Explanation(task.id, task.state, msg("it does not wait: it is {state}", state=task.state))
     if task.state in (TaskState.ASSIGNED, TaskState.IN_PROGRESS):
         return _with_its_agent(task, situation)
     held = _held(task, situation)
@@ -108,9 +108,9 @@ def _with_its_agent(task: Task, situation: Situation) -> Explanation:
     if locks:
         return Explanation(task.id, task.state, _first_of(locks), locks)
     if task.state is TaskState.IN_PROGRESS:
-        return Explanation(task.id, task.state, said("it does not wait: agent {agent} runs it", agent=agent))
+        return Explanation(task.id, task.state, msg("it does not wait: agent {agent} runs it", agent=agent))
     since = (situation.now - task.assigned_at).total_seconds() if task.assigned_at else 0.0
-    summary = said(
+    summary = msg(
         "agent {agent} has had it for {seconds:.1f} s and begins it as soon as a slot is free",
         agent=agent,
         seconds=max(0.0, since),
@@ -122,7 +122,7 @@ def _held(task: Task, situation: Situation) -> list[str]:
     """What keeps it from its lane, or its lane from being served, whatever the agents do."""
     held: list[str] = list(situation.locks)
     held += [
-        said("waits for {type} {id}, which is {state}", type=parent.type, id=parent.id, state=TaskState(parent.state))
+        msg("waits for {type} {id}, which is {state}", type=parent.type, id=parent.id, state=TaskState(parent.state))
         for parent in situation.parents
     ]
     if task.state is TaskState.SCHEDULED and task.run_at is not None:
@@ -131,59 +131,59 @@ def _held(task: Task, situation: Situation) -> list[str]:
             values = {"seconds": seconds, "time": task.run_at.isoformat(timespec="seconds"), "attempt": task.attempt}
             values["reason"] = situation.returned
             again = _DUE_RETURNED if situation.returned else _DUE_AGAIN
-            held.append(Said(again if task.attempt else _DUE, values))
+            held.append(TranslatableText(again if task.attempt else _DUE, values))
     hold = situation.holds.of_lane(Lane(task.queue, task.type, task.requires))
     if hold is not None:
-        held.append(hold.said)
+        held.append(hold.text)
     if situation.live is None:
-        held.append(said("no worker leads: nothing is scheduled until one does"))
+        held.append(msg("no worker leads: nothing is scheduled until one does"))
     return held
 
 
-def _verdicts(task: Task, situation: Situation) -> list[Verdict]:
+def _verdicts(task: Task, situation: Situation) -> list[Eligibility]:
     if situation.live is None:
         return []
     verdicts = [_verdict(task, agent, situation.live) for agent in situation.live.agents]
     return sorted(verdicts, key=lambda verdict: (not verdict.takes, not verdict.can, verdict.agent))
 
 
-def _verdict(task: Task, agent: AgentLive, live: Live) -> Verdict:
+def _verdict(task: Task, agent: AgentLive, live: LiveSnapshot) -> Eligibility:
     slots = slots_of(agent)
     if not slots.matches(task.type):
-        only = said("does not take type {type}, only {types}", type=task.type, types=", ".join(agent.types))
-        return Verdict(agent.name, False, False, only)
+        only = msg("does not take type {type}, only {types}", type=task.type, types=", ".join(agent.types))
+        return Eligibility(agent.name, False, False, only)
     if task.type in agent.refused:
-        reason = said("can't run type {type}: {reason}", type=task.type, reason=agent.refused[task.type])
-        return Verdict(agent.name, False, False, reason)
+        reason = msg("can't run type {type}: {reason}", type=task.type, reason=agent.refused[task.type])
+        return Eligibility(agent.name, False, False, reason)
     if agent.known_types is not None and task.type not in agent.known_types:
-        return Verdict(agent.name, False, False, said("does not know type {type}", type=task.type))
+        return Eligibility(agent.name, False, False, msg("does not know type {type}", type=task.type))
     missing = sorted(set(task.requires) - slots.tags)
     if missing:
-        return Verdict(agent.name, False, False, said("lacks the tags {tags}", tags=", ".join(missing)))
+        return Eligibility(agent.name, False, False, msg("lacks the tags {tags}", tags=", ".join(missing)))
     if agent.state != "online":
-        return Verdict(agent.name, False, False, said("is {state}", state=Word(agent.state)))
+        return Eligibility(agent.name, False, False, msg("is {state}", state=Word(agent.state)))
     silent_seconds = live.at - agent.heartbeat_at
     if silent_seconds > SILENT_AFTER_SECONDS:
-        silent = said("has sent no heartbeat for {seconds:.0f} s", seconds=silent_seconds)
-        return Verdict(agent.name, False, False, silent)
+        silent = msg("has sent no heartbeat for {seconds:.0f} s", seconds=silent_seconds)
+        return Eligibility(agent.name, False, False, silent)
     for breaker in agent.breakers:
         if breaker.type == task.type:
-            return Verdict(agent.name, False, False, _broken(breaker, live))
+            return Eligibility(agent.name, False, False, _broken(breaker, live))
     if agent.held >= agent.max_concurrency:
-        full = said("is full: has {held} tasks for {slots} slots", held=agent.held, slots=agent.max_concurrency)
-        return Verdict(agent.name, False, True, full)
-    return Verdict(agent.name, True, True, said("has {count} free slots", count=agent.max_concurrency - agent.held))
+        full = msg("is full: has {held} tasks for {slots} slots", held=agent.held, slots=agent.max_concurrency)
+        return Eligibility(agent.name, False, True, full)
+    return Eligibility(agent.name, True, True, msg("has {count} free slots", count=agent.max_concurrency - agent.held))
 
 
-def _broken(breaker: OpenBreaker, live: Live) -> str:
+def _broken(breaker: OpenBreaker, live: LiveSnapshot) -> str:
     template = N_("its breaker for this type is open, one is tried in {seconds:.0f} s: {reason}")
     if breaker.state == "probing":
         template = N_("its breaker for this type is open, one task is being tried: {reason}")
     seconds = max(0.0, (breaker.retry_at or live.at) - live.at)
-    return Said(template, {"seconds": seconds, "reason": recalled(breaker.reason, [REASON])})
+    return TranslatableText(template, {"seconds": seconds, "reason": recalled(breaker.reason, [REASON])})
 
 
-def _starts_in(task: Task, situation: Situation, held: Sequence[str], verdicts: Sequence[Verdict]) -> float | None:
+def _starts_in(task: Task, situation: Situation, held: Sequence[str], verdicts: Sequence[Eligibility]) -> float | None:
     """Seconds until it starts by the rate at which attempts of its type ended in the last minute.
 
     An estimate: other lanes share the agents, and urgent tasks overtake.
@@ -204,29 +204,29 @@ def _starts_in(task: Task, situation: Situation, held: Sequence[str], verdicts: 
 
 
 def _first_of(held: Sequence[str]) -> str:
-    return said("{first} (and {count} more)", first=held[0], count=len(held) - 1) if len(held) > 1 else held[0]
+    return msg("{first} (and {count} more)", first=held[0], count=len(held) - 1) if len(held) > 1 else held[0]
 
 
 def _summary(
-    task: Task, situation: Situation, held: Sequence[str], verdicts: Sequence[Verdict], starts_in: float | None
+    task: Task, situation: Situation, held: Sequence[str], verdicts: Sequence[Eligibility], starts_in: float | None
 ) -> str:
     if held:
         return _first_of(held)
     if not verdicts:
-        return said("no agent is registered")
+        return msg("no agent is registered")
     if not any(verdict.can for verdict in verdicts):
-        reasons = sorted({said("{agent} {reason}", agent=one.agent, reason=one.reason) for one in verdicts})
-        return said(
+        reasons = sorted({msg("{agent} {reason}", agent=one.agent, reason=one.reason) for one in verdicts})
+        return msg(
             "no agent can take it now: {reasons}", reasons=listed(reasons[:3] + (["…"] if len(reasons) > 3 else []))
         )
     if situation.before == 0 and any(verdict.takes for verdict in verdicts):
-        return said("it is the next of its lane, and an agent has room: the next tick places it")
+        return msg("it is the next of its lane, and an agent has room: the next tick places it")
     if situation.before is None:
-        place = said("it is on its way into its lane, where the next sweep puts it")
+        place = msg("it is on its way into its lane, where the next sweep puts it")
     elif situation.before:
-        place = said("{count} tasks of its lane go first", count=situation.before)
+        place = msg("{count} tasks of its lane go first", count=situation.before)
     else:
-        place = said("it is the next of its lane, and all agents that can take it are full")
+        place = msg("it is the next of its lane, and all agents that can take it are full")
     if starts_in is None:
         return place
-    return said("{place}; it may start in about {seconds:.0f} s", place=place, seconds=starts_in)
+    return msg("{place}; it may start in about {seconds:.0f} s", place=place, seconds=starts_in)

@@ -1,7 +1,7 @@
 """Texts that are translated where they are shown, not where they are written.
 
-Core says everything in English, as a `Said`: an ordinary text for logs and the command line, which the dashboard
-can say again in its viewer's language. `N_` marks what is translated by itself, such as a heading or a word.
+Core writes everything in English, as a `TranslatableText`: an ordinary text for logs and the command line, which
+the dashboard can translate for its viewer. `N_` marks what is translated by itself, such as a heading or a word.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Self
 
 
-class Said(str):
+class TranslatableText(str):
     """An English text that remembers what it was made of: a template and the values that fill it.
 
     Values may be such texts themselves. It equals, and is stored and sent as, the text.
@@ -34,28 +34,30 @@ class Said(str):
 
 
 class Word(str):
-    """A value in a `Said` that is a word of the interface, such as the state of an agent; so is a member of an enum."""
+    """A value in a `TranslatableText` that is a word of the interface, such as a state; so is an enum's member."""
 
     __slots__ = ()
 
 
-def said(template: str, /, **values: object) -> Said:
+def msg(template: str, /, **values: object) -> TranslatableText:
     """`template.format(**values)`, which can be said in another language; catalogues know the template by this call.
 
     For what is said seldom: it takes much longer than an f-string.
     """
-    return Said(template, values)
+    return TranslatableText(template, values)
 
 
 def recalled(text: str, templates: Collection[str]) -> str:
-    """A text as the Said that one of the templates made it; itself, if none of them did.
+    """A text as the TranslatableText that one of the templates made it; itself, if none of them did.
 
     For what was stored or sent as a plain text. Its values are texts, and recalled likewise.
     """
     for template in templates:
         found = _pattern(template).fullmatch(text)
         if found is not None:
-            return Said(template, {name: recalled(value, templates) for name, value in found.groupdict().items()})
+            return TranslatableText(
+                template, {name: recalled(value, templates) for name, value in found.groupdict().items()}
+            )
     return text
 
 
@@ -63,7 +65,7 @@ def either(texts: Iterable[str]) -> str:
     """`a or b or c`; there is one at least."""
     *others, text = texts
     for one in reversed(others):
-        text = said("{one} or {others}", one=one, others=text)
+        text = msg("{one} or {others}", one=one, others=text)
     return text
 
 
@@ -71,7 +73,7 @@ def listed(texts: Iterable[str]) -> str:
     """`a; b; c`; an empty text for none."""
     *others, text = list(texts) or [""]
     for one in reversed(others):
-        text = said("{one}; {others}", one=one, others=text)
+        text = msg("{one}; {others}", one=one, others=text)
     return text
 
 

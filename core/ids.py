@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_MOST_MILLISECONDS = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MILLISECOND
+_MAX_MILLISECONDS = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 def first_id_at(at: datetime) -> str:
@@ -21,5 +21,5 @@ def first_id_at(at: datetime) -> str:
 
 def time_of(task_id: str) -> datetime:
     """When an id was made (UTC, to the millisecond); the end of the calendar for what is beyond it."""
-    milliseconds = min(uuid.UUID(task_id).int >> 80, _MOST_MILLISECONDS)
+    milliseconds = min(uuid.UUID(task_id).int >> 80, _MAX_MILLISECONDS)
     return _EPOCH + milliseconds * _MILLISECOND

@@ -123,7 +123,7 @@ class AgentRecord:
         return {**asdict(self), "registered_at": self.registered_at.isoformat(), "left_at": left}
 
 
-LANE_LIMIT = 4_000  # characters of a lane's name: 32 tags of 64, a queue, a type
+MAX_LANE_LENGTH = 4_000  # characters of a lane's name: 32 tags of 64, a queue, a type
 
 
 class Lane(NamedTuple):
@@ -143,7 +143,7 @@ class Lane(NamedTuple):
     def parse(cls, text: str) -> Self:
         """The reverse of `str`; none of the parts can contain a `|` or a comma. Raises ValueError for another text."""
         parts = text.split("|")
-        if len(parts) != 3 or not parts[0] or not parts[1] or len(text) > LANE_LIMIT or not text.isprintable():
+        if len(parts) != 3 or not parts[0] or not parts[1] or len(text) > MAX_LANE_LENGTH or not text.isprintable():
             raise ValueError("not as queue|type|tags")
         queue, type_, requires = parts
         return cls(queue, type_, tuple(requires.split(",")) if requires else ())

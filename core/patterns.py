@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 
-PATTERN_LIMIT = 200  # characters
+MAX_PATTERN_LENGTH = 200  # characters
 _LETTERS, _MORE, _DIGITS = "abcdefghijklmnopqrstuvwxyz", "_", "0123456789"
 _START, _WORD = "start", "word"  # of a name: where a word begins, and inside or behind one
 

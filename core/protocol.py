@@ -22,14 +22,14 @@ VERSION = 1  # what an agent of this version says in its AgentInfo; 0: one that 
 MAX_INTEGER = (1 << 31) - 1  # PostgreSQL's
 MAX_BYTES = (1 << 63) - 1
 MAX_SECONDS = 1e9  # some 30 years
-NAME_LIMIT = 1_000  # characters
-TEXT_LIMIT = 10_000  # characters of a progress text or a line of a handler's log
-FAILURE_LIMIT = 1 << 20  # characters of a failure's message or traceback
-LIST_LIMIT = 10_000  # patterns of types, tags
+MAX_NAME_LENGTH = 1_000  # characters
+MAX_TEXT_LENGTH = 10_000  # characters of a progress text or a line of a handler's log
+MAX_FAILURE_LENGTH = 1 << 20  # characters of a failure's message or traceback
+MAX_LISTED = 10_000  # patterns of types, tags
 
-Name = Annotated[str, Meta(max_length=NAME_LIMIT)]
-Text = Annotated[str, Meta(max_length=TEXT_LIMIT, pattern=r"\A[^\x00]*\Z")]
-LongText = Annotated[str, Meta(max_length=FAILURE_LIMIT)]
+Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH, pattern=r"\A[^\x00]*\Z")]
+LongText = Annotated[str, Meta(max_length=MAX_FAILURE_LENGTH)]
 TaskId = Annotated[str, Meta(min_length=36, max_length=36)]  # see is_task_id
 Attempt = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
 Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
@@ -47,7 +47,7 @@ def is_task_id(text: str) -> bool:
 
 def is_storable(name: str) -> bool:
     """Whether a name that came from outside can be stored as text."""
-    return "\x00" not in name and len(name) <= NAME_LIMIT
+    return "\x00" not in name and len(name) <= MAX_NAME_LENGTH
 
 
 class Failure(msgspec.Struct, array_like=True, gc=False):
@@ -120,7 +120,7 @@ class KnownType(msgspec.Struct, omit_defaults=True):
     timeout_seconds: float = 300.0
 
 
-class Hello(msgspec.Struct, array_like=True, tag="hello", gc=False):
+class Register(msgspec.Struct, array_like=True, tag="hello", gc=False):
     """A new boot of an agent, and the types that it knows; None from agents that don't say."""
 
     agent: AgentInfo
@@ -152,7 +152,7 @@ class Done(msgspec.Struct, array_like=True, tag="done", gc=False):
     agent_id: Name = ""
 
 
-class Returned(msgspec.Struct, array_like=True, tag="returned", gc=False):
+class Released(msgspec.Struct, array_like=True, tag="returned", gc=False):
     """Attempts that the agent hands back without having started or finished them.
 
     Because it drains, or, if a type is named, since it can't run that one, for the reason given. With
@@ -216,7 +216,7 @@ class SubmitChild(msgspec.Struct, array_like=True, tag="submit", gc=False):
     key: Name = ""  # what tells it from the parent's other children; agents of version 0 have only the ordinal
 
 
-class Gone(msgspec.Struct, array_like=True, tag="gone", gc=False):
+class Deregister(msgspec.Struct, array_like=True, tag="gone", gc=False):
     """A boot ended: it said so itself (`state` "left") or its supervisor saw it exit ("lost").
 
     `proof` is the secret that both have had since its start; see AgentInfo.farewell.
@@ -227,7 +227,7 @@ class Gone(msgspec.Struct, array_like=True, tag="gone", gc=False):
     proof: Name = ""
 
 
-Report = Hello | Started | Done | Returned | Progress | Log | Checkpoint | SubmitChild | Gone
+Report = Register | Started | Done | Released | Progress | Log | Checkpoint | SubmitChild | Deregister
 
 
 class AgentInfo(msgspec.Struct):
@@ -243,8 +243,8 @@ class AgentInfo(msgspec.Struct):
     kind: Name
     host: Name
     pid: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
-    types: Annotated[list[Name], Meta(max_length=LIST_LIMIT)]  # patterns such as "analysis.*"
-    tags: Annotated[list[Name], Meta(max_length=LIST_LIMIT)]
+    types: Annotated[list[Name], Meta(max_length=MAX_LISTED)]  # patterns such as "analysis.*"
+    tags: Annotated[list[Name], Meta(max_length=MAX_LISTED)]
     max_concurrency: Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
     version: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
     farewell: Name = ""

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 FIRST_PAUSE_SECONDS = 0.1
-MOST_PAUSE_SECONDS = 3.0
+MAX_PAUSE_SECONDS = 3.0
 STEADY_SECONDS = 10.0  # a loop that ran this long has recovered
 FAILING_ROUNDS = 3  # escapes in a row from which on a thread counts as dead
 PATIENCE_SECONDS = 60.0  # of END_PROCESS
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 class OnEscape(StrEnum):
     """What an exception that nobody caught means to its thread."""
 
-    GO_ON = "goes on"  # its work begins anew after a pause, which grows to MOST_PAUSE_SECONDS
+    GO_ON = "goes on"  # its work begins anew after a pause, which grows to MAX_PAUSE_SECONDS
     END_PROCESS = "goes on for a while"  # the same, but after PATIENCE_SECONDS of it the process has to be replaced
     END_THREAD = "ends"  # it was to be short; whoever waits for it is told by other means
 
@@ -73,7 +73,7 @@ class Supervised(threading.Thread):
         """Why this thread counts as dead, if it does."""
         if self._is_done:
             return f"thread {self.name}: it has ended"
-        if self._streak >= FAILING_ROUNDS and (self._is_pausing or self._lived() < MOST_PAUSE_SECONDS):
+        if self._streak >= FAILING_ROUNDS and (self._is_pausing or self._lived() < MAX_PAUSE_SECONDS):
             return f"thread {self.name}: it failed {self._streak} times in a row, last with {self._last_escape}"
         return None
 
@@ -119,7 +119,7 @@ class Supervised(threading.Thread):
     def _pause(self) -> None:
         self._is_pausing = True
         try:
-            seconds = min(MOST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(self._streak - 1, 10))
+            seconds = min(MAX_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(self._streak - 1, 10))
             until = time.monotonic() + seconds
             while not self._is_over() and (rest := until - time.monotonic()) > 0:
                 time.sleep(min(rest, POLL_SECONDS))

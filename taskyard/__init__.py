@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from taskyard.core.errors import TransientError as TransientError
     from taskyard.core.errors import Unavailable as Unavailable
     from taskyard.core.errors import UnknownTaskType as UnknownTaskType
-    from taskyard.core.postgres.store.tasks import Ending as Ending
+    from taskyard.core.postgres.store.tasks import TaskResult as TaskResult
     from taskyard.core.protocol import AgentInfo as AgentInfo
     from taskyard.core.protocol import Done as Done
     from taskyard.core.protocol import Failure as Failure
@@ -52,7 +52,7 @@ _ERRORS = (
 )  # fmt: skip
 _HOMES = {
     "core.errors": _ERRORS,
-    "core.postgres.store.tasks": ("Ending",),
+    "core.postgres.store.tasks": ("TaskResult",),
     "core.protocol": ("AgentInfo", "Done", "Failure", "Run"),
     "core.redis.message": ("Message",),
     "core.states": ("Priority", "TaskState"),

@@ -76,7 +76,7 @@ class WrongInit(BaseAgent):
 class Wanting(Mine):
     """Wants more than agents get."""
 
-    def __init__(self, info: object, queue: object, heart_queue: object, *, colour: str, **others: object) -> None:
+    def __init__(self, info: object, queue: object, heartbeat_broker: object, *, colour: str, **others: object) -> None:
         pass
 
 

@@ -21,7 +21,7 @@ from taskyard.core.task_types.registry import BUILTIN_MODULES, registry
 from taskyard.dashboard.i18n import DEFAULT, LANGUAGES, LOCALE
 from tests.servers import REPOSITORY
 
-KEYWORDS = {"_": 1, "N_": 1, "said": 1, "ngettext": 2}  # the functions, and how many texts each takes
+KEYWORDS = {"_": 1, "N_": 1, "msg": 1, "ngettext": 2}  # the functions, and how many texts each takes
 FOLDERS = ("dashboard", "core")
 WIDTH = 110
 WHENEVER = datetime(2026, 1, 1, tzinfo=UTC)  # so that a catalogue changes only if its texts do

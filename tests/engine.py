@@ -27,7 +27,7 @@ from taskyard.core.models import AuditEvent, Task
 from taskyard.core.postgres.database import Database, connect_engine, connect_leader
 from taskyard.core.postgres.store import tasks
 from taskyard.core.protocol import AgentInfo, Done, Run
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Isolation, Registry, RetryPolicy, TaskType, registry
@@ -62,8 +62,12 @@ Handler = Callable[[Payload, TaskContext], Payload]
 class InlineAgent(BaseAgent):
     """An agent whose handlers run in its slots' threads, without a watchdog."""
 
-    def __init__(self, info: AgentInfo, queue: Queue, heart_queue: Queue, settings: Settings, types: Registry) -> None:
-        super().__init__(info, queue, heart_queue, ttl_seconds=settings.agent_ttl_seconds, data_dir=settings.data_dir)
+    def __init__(
+        self, info: AgentInfo, queue: Broker, heartbeat_broker: Broker, settings: Settings, types: Registry
+    ) -> None:
+        super().__init__(
+            info, queue, heartbeat_broker, ttl_seconds=settings.agent_ttl_seconds, data_dir=settings.data_dir
+        )
         self._types = types
         self.ran: list[tuple[str, int]] = []
 
@@ -94,7 +98,7 @@ class RunningAgent:
 
     def vanish(self) -> None:
         """Stops heartbeats and reading without a word, as if the host were gone; what runs goes on."""
-        self.agent.heart.stop()
+        self.agent.heartbeat.stop()
         self.agent._stop_reading.set()
         self._reader.join()
 
@@ -115,7 +119,7 @@ class RunningWorker:
 
     def __init__(self, settings: Settings, registry: Registry, name: str) -> None:
         self._client = connect_redis(settings.redis_url)
-        self.queue = Queue(self._client, settings.namespace, settings.placement_of)
+        self.queue = Broker(self._client, settings.namespace, settings.placement_of)
         clock = Clock()
         self.terms = TermFactory(settings, registry, settings.database_url, self.queue, name, clock)
         self.dispatcher = Dispatcher(self.terms, clock)
@@ -150,7 +154,7 @@ class Engine:
         self.registry = registry or Registry()
         self.database = Database(settings.database_url)
         self.redis = connect_redis(settings.redis_url)
-        self.queue = Queue(self.redis, settings.namespace, settings.placement_of)
+        self.queue = Broker(self.redis, settings.namespace, settings.placement_of)
         self.submitter = Submitter(settings, self.registry, self.database, self.queue)
         self.logs: list[dict[str, Any]] = []
         self._running = contextlib.ExitStack()
@@ -179,7 +183,7 @@ class Engine:
             f"{name}:{boot_id}", name, boot_id, "test", "here", os.getpid(), list(types), list(tags), max_concurrency
         )
         clients = [connect_redis(self.settings.redis_url) for _ in range(2)]
-        queues = [Queue(client, self.settings.namespace, self.settings.placement_of) for client in clients]
+        queues = [Broker(client, self.settings.namespace, self.settings.placement_of) for client in clients]
         running = RunningAgent(agent_class(info, *queues, self.settings, self.registry), clients)
         self._running.callback(running.stop)
         wait_until(running.agent.welcomed.is_set, message="the agent was not welcomed")

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from taskyard.core.task_types.registry import RetryPolicy, task_type
-from taskyard.worker.agents.agent_mail import HELD_LIMIT
+from taskyard.worker.agents.mail import MAX_HELD
 from taskyard.worker.attempts.context import AsyncTaskContext, TaskContext
 
 
@@ -33,7 +33,7 @@ def _read(given: Ask, context: TaskContext) -> Got:
     if given.how in sends:
         context.send(*sends[given.how])
     if given.how == "too many":
-        for _ in range(HELD_LIMIT + 1):
+        for _ in range(MAX_HELD + 1):
             context.receive(given.seconds)
     if given.how == "all, acknowledged":
         bodies = []

@@ -10,9 +10,9 @@ import structlog
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.private_files import refuse_inspection
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
-from taskyard.core.redis.log_tail import RecentLog
+from taskyard.core.redis.log_tail import LogTail
 from taskyard.core.task_types.registry import registry
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.agents import unmatched
@@ -41,7 +41,7 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     registry.load(settings.task_modules)
     specs = load_pool(settings.pool_file)
     unmatched.warn(settings, registry, is_worker=False)
-    queue = Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of)
+    queue = Broker(connect_redis(settings.redis_url), settings.namespace, settings.placement_of)
     queue.ping()
     signals = StopSignals()
     pool = Pool(specs, settings.redis_url, queue, settings.grace_seconds, settings.data_dir)
@@ -54,7 +54,7 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     )
     if settings.metrics_port:
         exporter.start()
-    shipper.start(RecentLog(queue.redis, queue.keys), f"pool {socket.gethostname()}")
+    shipper.start(LogTail(queue.redis, queue.keys), f"pool {socket.gethostname()}")
     signals.on_hurry(pool.kill, lambda: None)
     supervising = start_thread("pool", pool.run, OnEscape.GO_ON, is_essential=True)
     health_log = HealthLog(health.problems)

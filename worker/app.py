@@ -20,10 +20,10 @@ from taskyard.core.postgres import migrations
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import recovery
 from taskyard.core.private_files import refuse_inspection
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
-from taskyard.core.redis.log_tail import RecentLog
+from taskyard.core.redis.log_tail import LogTail
 from taskyard.core.task_types.registry import registry
 from taskyard.core.threads import OnEscape, Supervised, start_thread
 from taskyard.worker.agents import unmatched
@@ -31,7 +31,7 @@ from taskyard.worker.agents.pool import Pool
 from taskyard.worker.agents.pool_config import load_pool
 from taskyard.worker.dashboard_server import entry_link
 from taskyard.worker.dashboard_server.process import DashboardProcess
-from taskyard.worker.dashboard_server.supervisor import DashboardKeeper
+from taskyard.worker.dashboard_server.supervisor import DashboardSupervisor
 from taskyard.worker.devtools.demo import submit_sample, with_code_execution, with_samples
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.dispatch.term import TermFactory
@@ -65,7 +65,7 @@ class Worker:
         self.settings = settings
         self._servers = servers
         self.database = Database(endpoints.database_url)
-        self.queue = Queue(connect_redis(endpoints.redis_url), settings.namespace, settings.placement_of)
+        self.queue = Broker(connect_redis(endpoints.redis_url), settings.namespace, settings.placement_of)
         self._clock = DatabaseClock()
         self._steady = SteadyTime(self._clock)
         name = f"{socket.gethostname()}:{os.getpid()}"
@@ -217,10 +217,10 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
         report.require(settings, endpoints)
         registry.load(settings.task_modules)
         unmatched.warn(settings, registry, is_worker=True)
-        recent_log = RecentLog(connect_redis(endpoints.redis_url), Keys(settings.namespace))
+        recent_log = LogTail(connect_redis(endpoints.redis_url), Keys(settings.namespace))
         shipper.start(recent_log, f"worker {socket.gethostname()}")
         worker = Worker(settings, endpoints, servers)
-        page = DashboardKeeper(DashboardProcess(settings)) if dashboard else None
+        page = DashboardSupervisor(DashboardProcess(settings)) if dashboard else None
         worker.health.dashboard = page
         signals.on_hurry(worker.hurry, servers.stop)
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from taskyard.core.errors import NotPermitted
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 
 SECRET_BYTES = 32
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -44,7 +44,7 @@ class Actor:
         """Raises NotPermitted if this one may not have tasks run that bring their own code."""
         if not self.may(Permission.CODE_SUBMIT):
             raise NotPermitted(
-                said(
+                msg(
                     "tasks of type {type} run code: open the link that the worker printed when it started, or a new "
                     "one from `python -m worker enter`, and try again",
                     type=type_,

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from taskyard.core.errors import shortened
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
-AUTHORITY_LIMIT = 300  # characters; a name in the DNS has at most 253
+MAX_AUTHORITY_LENGTH = 300  # characters; a name in the DNS has at most 253
 BAD_REQUEST, FORBIDDEN = 400, 403
 _AUTHORITY = re.compile(r"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?)\.?)(?::([0-9]{1,5}))?", re.A)
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.A)
@@ -101,7 +101,7 @@ class Passed:
     origin: str
 
 
-class Border:
+class RequestGuard:
     """The check that a server makes of each request before it does anything else."""
 
     def __init__(self, sites: Iterable[Site], setting: str) -> None:
@@ -144,7 +144,7 @@ class Border:
 
 def parse_authority(text: str) -> Authority | None:
     """`name`, `name:port`, `1.2.3.4`, `[::1]:80` …, whatever the case; None for anything else."""
-    found = _AUTHORITY.fullmatch(text.lower()) if len(text) <= AUTHORITY_LIMIT else None
+    found = _AUTHORITY.fullmatch(text.lower()) if len(text) <= MAX_AUTHORITY_LENGTH else None
     if found is None:
         return None
     bracketed, name, port = found.groups()
@@ -165,7 +165,7 @@ def parse_site(text: str) -> Site:
     authority = parse_authority(rest.removesuffix("/") if separator else rest)
     if authority is None or (separator and scheme.lower() not in DEFAULT_PORTS):
         raise ValueError(
-            said("{text}: expected a name such as yard.example.com, or https://yard.example.com", text=shortened(text))
+            msg("{text}: expected a name such as yard.example.com, or https://yard.example.com", text=shortened(text))
         )
     return Site(authority.host, scheme.lower() or None, authority.port)
 
@@ -176,14 +176,14 @@ def is_any_address(host: str) -> bool:
     return host == "" or (address is not None and address.is_unspecified)
 
 
-def border_of(host: str, names: Iterable[str], setting: str) -> Border:
+def border_of(host: str, names: Iterable[str], setting: str) -> RequestGuard:
     """The border of a server that listens on `host` and also goes by `names`, which `setting` holds.
 
     Raises ValueError for a name that is none.
     """
     sites = [parse_site(name) for name in names]
     own = None if is_any_address(host) else parse_authority(f"[{host}]" if ":" in host else host)
-    return Border([*sites, *([] if own is None else [Site(own.host)])], setting)
+    return RequestGuard([*sites, *([] if own is None else [Site(own.host)])], setting)
 
 
 def origin_of(scheme: str, authority: Authority) -> str:

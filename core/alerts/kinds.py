@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from taskyard.core.declarations import shown
-from taskyard.core.i18n import N_, said
+from taskyard.core.i18n import N_, msg
 from taskyard.core.patterns import can_match_label, can_match_type
 
 SERVERS = ("PostgreSQL", "Redis")
@@ -84,16 +84,16 @@ def kind_problems(given: Mapping[str, Any]) -> Iterator[str]:
         return
     kind = KINDS.get(name)
     if kind is None:
-        yield said("kind: {value} is not accepted: expected one of {names}", value=shown(name), names=", ".join(KINDS))
+        yield msg("kind: {value} is not accepted: expected one of {names}", value=shown(name), names=", ".join(KINDS))
         return
     yield from _threshold_problems(name, kind, given)
     for field in ("window_seconds", "least_count", "expected_hours"):
         if getattr(kind, field) is None and field in given:
-            yield said("{name}: does not apply to a rule of kind {kind}", name=field, kind=name)
+            yield msg("{name}: does not apply to a rule of kind {kind}", name=field, kind=name)
     subjects = given.get("subjects")
     for pattern in subjects if isinstance(subjects, list) else ():
         if isinstance(pattern, str) and not _can_match(kind.subject, pattern):
-            yield said(
+            yield msg(
                 "subjects: {value} is not accepted: no subject of a rule of kind {kind} can ever match it",
                 value=shown(pattern),
                 kind=name,
@@ -103,14 +103,14 @@ def kind_problems(given: Mapping[str, Any]) -> Iterator[str]:
 def _threshold_problems(name: str, kind: Kind, given: Mapping[str, Any]) -> Iterator[str]:
     if not kind.has_threshold:
         if {"threshold", "clear"} & given.keys():
-            yield said("threshold: a rule of kind {kind} has none: it asks {asks}", kind=name, asks=said(kind.measures))
+            yield msg("threshold: a rule of kind {kind} has none: it asks {asks}", kind=name, asks=msg(kind.measures))
     elif "threshold" not in given:
-        yield said("threshold: missing: expected a number: {measures}", measures=said(kind.measures))
+        yield msg("threshold: missing: expected a number: {measures}", measures=msg(kind.measures))
     elif kind.is_share and isinstance(given["threshold"], int | float) and given["threshold"] > 1:
-        yield said(
+        yield msg(
             "threshold: {threshold} is not accepted: expected at most 1, as it measures a {measures}",
             threshold=shown(given["threshold"]),
-            measures=said(kind.measures),
+            measures=msg(kind.measures),
         )
 
 

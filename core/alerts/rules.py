@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from taskyard.core.alerts.kinds import KINDS, kind_problems
 from taskyard.core.declarations import Number, Whole, YesOrNo, is_number, model_problem, read_toml
 from taskyard.core.errors import ConfigurationError
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 
 DEFAULT_RULES = Path(__file__).resolve().parent / "default_rules.toml"
 CLEAR_SHARE = 0.8  # of the threshold, if a rule names no `clear`
@@ -61,7 +61,7 @@ class Rule(_Strict):
     def _is_sensible(self) -> Self:
         if self.clear > self.threshold:
             raise ValueError(
-                said(
+                msg(
                     "clear: {clear:g} is not accepted: expected at most the threshold, {threshold:g}",
                     clear=self.clear,
                     threshold=self.threshold,
@@ -69,11 +69,11 @@ class Rule(_Strict):
             )
         if self.threshold <= 0:
             raise ValueError(
-                said("threshold: {threshold:g} is not accepted: expected more than 0", threshold=self.threshold)
+                msg("threshold: {threshold:g} is not accepted: expected more than 0", threshold=self.threshold)
             )
         if self.kind in KINDS and KINDS[self.kind].window_seconds is not None and not 1 <= self.window_seconds <= 900:
             raise ValueError(
-                said("window_seconds: {seconds:g} is not accepted: expected 1 to 900", seconds=self.window_seconds)
+                msg("window_seconds: {seconds:g} is not accepted: expected 1 to 900", seconds=self.window_seconds)
             )
         return self
 
@@ -103,11 +103,11 @@ class WebhookChannel(_Strict):
     def _is_http(cls, url: str) -> str:
         parts = urlsplit(url)
         if not url.isprintable() or " " in url:
-            raise ValueError(said("expected no spaces and no control characters in it"))
+            raise ValueError(msg("expected no spaces and no control characters in it"))
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(said("expected a URL such as https://host/path"))
+            raise ValueError(msg("expected a URL such as https://host/path"))
         if parts.username or parts.password:
-            raise ValueError(said("expected no user or password in it: the signature proves who sends"))
+            raise ValueError(msg("expected no user or password in it: the signature proves who sends"))
         _ = parts.port  # raises ValueError for one that is none
         return url
 
@@ -129,7 +129,7 @@ class EmailChannel(_Strict):
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:
         if (self.username is None) != (self.password_env is None):
-            raise ValueError(said("username: expected together with password_env, or neither"))
+            raise ValueError(msg("username: expected together with password_env, or neither"))
         return self
 
 
@@ -148,20 +148,20 @@ class RuleFile(_Strict):
         seen: set[str] = set()
         for rule in self.rules:
             if rule.name in seen:
-                yield said("rules: the name {name!r} is there twice: expected names that differ", name=rule.name)
+                yield msg("rules: the name {name!r} is there twice: expected names that differ", name=rule.name)
             seen.add(rule.name)
             for channel in sorted(set(rule.channels or ()) - self.channels.keys()):
-                yield said(
+                yield msg(
                     "rule {rule!r}: channels: {channel!r} is not configured: expected one of {names}",
                     rule=rule.name,
                     channel=channel,
-                    names=", ".join(sorted(self.channels)) or said("none, as the file has no channels"),
+                    names=", ".join(sorted(self.channels)) or msg("none, as the file has no channels"),
                 )
         for name, channel in self.channels.items() if environment is not None else ():
             for field in ("secret_env", "password_env"):
                 variable = getattr(channel, field, None)
                 if variable is not None and not environment.get(variable):
-                    yield said(
+                    yield msg(
                         "channel {name!r}: {field}: the environment variable {variable} is not set",
                         name=name,
                         field=field,
@@ -202,7 +202,7 @@ def _problem(source: Path, detail: Any, data: Mapping[str, Any]) -> str:
         given = data["rules"][rest[0]]
         where, path = _line(where, _rule_name(rest[0], given if isinstance(given, dict) else {})), rest[1:]
     elif first == "channels" and rest:
-        where, path = _line(where, said("channel {name!r}", name=rest[0])), rest[2:]
+        where, path = _line(where, msg("channel {name!r}", name=rest[0])), rest[2:]
     else:
         path = [first, *rest]
     return model_problem(where, detail, path, secrets=("url",))  # a URL may hold a password
@@ -210,8 +210,8 @@ def _problem(source: Path, detail: Any, data: Mapping[str, Any]) -> str:
 
 def _rule_name(number: int, given: Mapping[str, Any]) -> str:
     name = given.get("name")
-    return said("rule {name!r}", name=name) if name else said("rule number {number}", number=number + 1)
+    return msg("rule {name!r}", name=name) if name else msg("rule number {number}", number=number + 1)
 
 
 def _line(where: object, problem: str) -> str:
-    return said("{label}: {text}", label=where, text=problem)
+    return msg("{label}: {text}", label=where, text=problem)

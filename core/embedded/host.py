@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from taskyard.core.errors import Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 
 MAX_SOCKET_PATH_BYTES = 100  # the system's limit is 107 on Linux, 103 on macOS
 STOP_TIMEOUT_SECONDS = 5
@@ -29,7 +29,7 @@ def package_folder(package: str) -> Path:
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
         raise Unavailable(
-            said(
+            msg(
                 "the package {package} is not installed: run `make run`, "
                 "or set TASKYARD_DATABASE_URL and TASKYARD_REDIS_URL",
                 package=package,
@@ -61,7 +61,7 @@ def make_socket_folder(folder: Path) -> None:
     found = parent.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise Unavailable(
-            said("{parent} is needed for the servers' sockets, but belongs to somebody else: remove it", parent=parent)
+            msg("{parent} is needed for the servers' sockets, but belongs to somebody else: remove it", parent=parent)
         )
     folder.mkdir(mode=0o700, exist_ok=True)
 

@@ -33,7 +33,7 @@ from taskyard.core.embedded.host import (
 from taskyard.core.embedded.postgres_role import prepare_role
 from taskyard.core.errors import Unavailable
 from taskyard.core.health.probes import database_answers
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ class PostgresServer:
                 return False
             if time.monotonic() > deadline:
                 raise Unavailable(
-                    said(
+                    msg(
                         "the PostgreSQL server under {folder} does not answer: end it, and start again",
                         folder=self._folder,
                     )
@@ -192,7 +192,7 @@ class PostgresServer:
                 os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
             elif found != wanted:
                 raise Unavailable(
-                    said(
+                    msg(
                         "{path} belongs to another user (id {found}): "
                         "run as that user, or set TASKYARD_DATA_DIR to a folder of your own",
                         path=path,
@@ -237,7 +237,7 @@ class PostgresServer:
         if result.returncode != 0:
             reason = f"{' '.join(result.stderr.split())} {self._last_words()}"
             raise Unavailable(
-                said(
+                msg(
                     "PostgreSQL under {folder}: {program} failed: {reason}",
                     folder=self._folder,
                     program=program,
@@ -265,7 +265,7 @@ def _system_user() -> pwd.struct_passwd | None:
         with suppress(KeyError):
             return pwd.getpwnam(SYSTEM_USER)  # another process has just created it
         raise Unavailable(
-            said(
+            msg(
                 "PostgreSQL does not run as root, and its system user {user!r} can't be created ({reason}): "
                 "start Taskyard as another user, or set TASKYARD_DATABASE_URL",
                 user=SYSTEM_USER,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from taskyard.core.errors import Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 
 _CONNECT_TIMEOUT_SECONDS = 5
 # Everything in the schema that is somebody else's: what was made before there was this role.
@@ -73,7 +73,7 @@ def prepare_role(url: str, role: str, database: str) -> None:
     except sa.exc.DBAPIError as error:
         reason = " ".join(str(error.orig).split())
         raise Unavailable(
-            said("the role {role} of the embedded PostgreSQL can't be prepared: {reason}", role=role, reason=reason)
+            msg("the role {role} of the embedded PostgreSQL can't be prepared: {reason}", role=role, reason=reason)
         ) from None
 
 

@@ -18,7 +18,7 @@ from taskyard.core.embedded.host import (
 )
 from taskyard.core.errors import Unavailable
 from taskyard.core.health.probes import redis_answers
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 
 SOCKET_NAME = "redis.sock"
 START_TIMEOUT_SECONDS = 30
@@ -84,7 +84,7 @@ class RedisServer:
                 return
             time.sleep(0.01)
         reason = result.stdout.strip() or result.stderr.strip() or last_words(self._log_file)
-        raise Unavailable(said("Redis under {folder} did not start: {reason}", folder=self._folder, reason=reason))
+        raise Unavailable(msg("Redis under {folder} did not start: {reason}", folder=self._folder, reason=reason))
 
     def stop(self) -> None:
         """Ends the server if it runs."""

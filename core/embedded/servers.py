@@ -21,7 +21,7 @@ from taskyard.core.config import Settings
 from taskyard.core.embedded.postgres import PostgresServer
 from taskyard.core.embedded.redis import RedisServer
 from taskyard.core.errors import Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +79,7 @@ class EmbeddedServers:
         except OSError as error:
             self.stop()
             raise Unavailable(
-                said(
-                    "the embedded servers can't start under {folder}: {reason}", folder=self._folder, reason=str(error)
-                )
+                msg("the embedded servers can't start under {folder}: {reason}", folder=self._folder, reason=str(error))
             ) from error
         except BaseException:
             self.stop()
@@ -167,7 +165,7 @@ def resolve(settings: Settings) -> Endpoints:
     database_url, redis_url = settings.database_url or running_database, settings.redis_url or running_redis
     if not (database_url and redis_url):
         raise Unavailable(
-            said(
+            msg(
                 "no server is running under {data_dir}: start one with `make run`, "
                 "or set TASKYARD_DATABASE_URL and TASKYARD_REDIS_URL",
                 data_dir=settings.data_dir,

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from taskyard.core.filters.fields import check_bound, check_known, check_names, check_uuid, instant
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import check_text, refused
 
 
@@ -53,7 +53,7 @@ class EventFilter:
         if "events" in given:
             given["events"] = tuple(check_text("events", given["events"], 4000).split(","))
         if given.get("only_operators", "yes") != "yes":
-            raise refused("only_operators", given["only_operators"], said("yes, or nothing"))
+            raise refused("only_operators", given["only_operators"], msg("yes, or nothing"))
         return cls(**{**given, "only_operators": "only_operators" in given})
 
 

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import check_text, refused
 
-CHOICES_LIMIT = 100  # values of one field
-MOST_SECONDS = 100 * 366 * 86_400
+MAX_CHOICES = 100  # values of one field
+MAX_SECONDS = 100 * 366 * 86_400
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _RELATIVE = re.compile(r"(\d{1,10})([smhdw])")
-_TIME_TEXT = said('a time with a time zone such as 2030-01-31T12:00:00+00:00, or an age such as "30m", "24h" or "7d"')
+_TIME_TEXT = msg('a time with a time zone such as 2030-01-31T12:00:00+00:00, or an age such as "30m", "24h" or "7d"')
 Choice = TypeVar("Choice")
 
 
@@ -26,7 +26,7 @@ def check_choices(name: str, values: object, known: Mapping[object, Choice]) -> 
     unknown = [value for value in listed(name, values) if value not in known]
     if unknown:
         texts = (key for key in known if type(key) is str)
-        raise refused(name, unknown[0], said("one of {names}", names=", ".join(map(str, texts))))
+        raise refused(name, unknown[0], msg("one of {names}", names=", ".join(map(str, texts))))
     wanted = {known[value] for value in listed(name, values)}
     return tuple(choice for choice in dict.fromkeys(known.values()) if choice in wanted)
 
@@ -35,19 +35,19 @@ def check_names(name: str, values: object) -> tuple[str, ...]:
     """Names, each once and in order; they have no commas."""
     names = sorted({check_text(name, value) for value in listed(name, values)})
     if unfit := [value for value in names if "," in value]:
-        raise refused(name, unfit[0], said("a name without a comma"))
+        raise refused(name, unfit[0], msg("a name without a comma"))
     return tuple(names)
 
 
 def listed(name: str, values: object) -> list[Any]:
     """A field's values, which are texts or numbers."""
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        raise refused(name, values, said("a list"))
+        raise refused(name, values, msg("a list"))
     items = list(values)
-    if len(items) > CHOICES_LIMIT:
-        raise refused(name, items, said("at most {limit} values", limit=CHOICES_LIMIT))
+    if len(items) > MAX_CHOICES:
+        raise refused(name, items, msg("at most {limit} values", limit=MAX_CHOICES))
     if unfit := [item for item in items if not isinstance(item, str | int)]:
-        raise refused(name, unfit[0], said("a text"))
+        raise refused(name, unfit[0], msg("a text"))
     return items
 
 
@@ -55,15 +55,15 @@ def check_uuid(name: str, value: object) -> str:
     """The id of a task."""
     text = str(value).lower() if isinstance(value, str | uuid.UUID) else ""
     if not UUID.fullmatch(text):
-        raise refused(name, value, said("a task id (a UUID)"))
+        raise refused(name, value, msg("a task id (a UUID)"))
     return text
 
 
 def check_bound(name: str, value: object) -> datetime | str:
     """An aware time, as UTC, or an age."""
     if isinstance(value, str) and _RELATIVE.fullmatch(value):
-        if _age_seconds(value) > MOST_SECONDS:
-            raise refused(name, value, said("an age of at most 100 years"))
+        if _age_seconds(value) > MAX_SECONDS:
+            raise refused(name, value, msg("an age of at most 100 years"))
         return value
     at = value
     if isinstance(value, str):
@@ -92,9 +92,9 @@ def check_known(names: Iterable[str], given: Mapping[Any, object]) -> None:
     known = tuple(names)
     for name, value in given.items():
         if name not in known:
-            raise refused(str(name), value, said("no such field, but one of {names}", names=", ".join(known)))
+            raise refused(str(name), value, msg("no such field, but one of {names}", names=", ".join(known)))
 
 
 def _age_seconds(text: str) -> int:
     found = _RELATIVE.fullmatch(text)
-    return int(found[1]) * UNIT_SECONDS[found[2]] if found else MOST_SECONDS + 1
+    return int(found[1]) * UNIT_SECONDS[found[2]] if found else MAX_SECONDS + 1

@@ -10,11 +10,11 @@ from typing import Any, Self
 
 from taskyard.core.errors import ErrorClass
 from taskyard.core.filters.fields import UUID, check_bound, check_choices, check_known, check_names, check_uuid, instant
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import check_text, refused
 from taskyard.core.states import Priority, TaskState
 
-PATH_LIMIT = 1000  # characters
+MAX_PATH_LENGTH = 1000  # characters
 _LISTS = ("states", "types", "queues", "priorities")
 
 
@@ -78,7 +78,7 @@ class TaskFilter:
         given = {name: value for name, value in params.items() if value != ""}
         for name, value in given.items():
             if not isinstance(value, str):
-                raise refused(name, value, said("a text"))
+                raise refused(name, value, msg("a text"))
         return cls.from_json({k: v.split(",") if k in _LISTS else v for k, v in given.items()})
 
     def as_json(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class TaskFilter:
     def from_json(cls, document: object) -> Self:
         """The reverse of `as_json`."""
         if not isinstance(document, Mapping):
-            raise refused("filter", document, said("an object with the fields of a filter"))
+            raise refused("filter", document, msg("an object with the fields of a filter"))
         check_known(PARAMS, document)
         return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in document.items()})
 
@@ -113,13 +113,13 @@ def _priorities(name: str, values: object) -> tuple[Priority, ...]:
 
 
 def _path(name: str, value: object) -> str:
-    return check_text(name, value, PATH_LIMIT)
+    return check_text(name, value, MAX_PATH_LENGTH)
 
 
 def _error_class(name: str, value: object) -> str:
     classes = [error_class.value for error_class in ErrorClass]
     if value not in classes:
-        raise refused(name, value, said("one of {names}", names=", ".join(classes)))
+        raise refused(name, value, msg("one of {names}", names=", ".join(classes)))
     return str(value)
 
 

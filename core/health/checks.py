@@ -13,14 +13,14 @@ from taskyard.core.config import Settings
 from taskyard.core.errors import Unavailable
 from taskyard.core.health.probes import (
     DatabaseFacts,
-    Failure,
     ProbeFailed,
+    ProbeFailure,
     RedisFacts,
     database_facts,
     redis_facts,
     without_password,
 )
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.postgres.migrations import migration_state
 from taskyard.core.postgres.pooler import Pooling
 
@@ -29,15 +29,15 @@ POSTGRES_WITH_SESSION_TIMEOUT = 140000
 OLDEST_REDIS = (5, 0)
 
 DATABASE_ADVICE = {
-    Failure.UNREACHABLE: said("start PostgreSQL, or correct host and port in TASKYARD_DATABASE_URL"),
-    Failure.REFUSED: said("correct user and password in TASKYARD_DATABASE_URL, or the server's pg_hba.conf"),
-    Failure.NO_DATABASE: said("create the database (`createdb`), or correct its name in TASKYARD_DATABASE_URL"),
-    Failure.OTHER: said("correct TASKYARD_DATABASE_URL, or the server as its answer says"),
+    ProbeFailure.UNREACHABLE: msg("start PostgreSQL, or correct host and port in TASKYARD_DATABASE_URL"),
+    ProbeFailure.REFUSED: msg("correct user and password in TASKYARD_DATABASE_URL, or the server's pg_hba.conf"),
+    ProbeFailure.NO_DATABASE: msg("create the database (`createdb`), or correct its name in TASKYARD_DATABASE_URL"),
+    ProbeFailure.OTHER: msg("correct TASKYARD_DATABASE_URL, or the server as its answer says"),
 }
 REDIS_ADVICE = {
-    Failure.UNREACHABLE: said("start Redis, or correct host and port in TASKYARD_REDIS_URL"),
-    Failure.REFUSED: said("correct user and password in TASKYARD_REDIS_URL"),
-    Failure.OTHER: said("correct TASKYARD_REDIS_URL, or the server as its answer says"),
+    ProbeFailure.UNREACHABLE: msg("start Redis, or correct host and port in TASKYARD_REDIS_URL"),
+    ProbeFailure.REFUSED: msg("correct user and password in TASKYARD_REDIS_URL"),
+    ProbeFailure.OTHER: msg("correct TASKYARD_REDIS_URL, or the server as its answer says"),
 }
 
 
@@ -59,26 +59,26 @@ def database_checks(url: str) -> Iterator[Check]:
     """Asks the PostgreSQL server at `url`; one that does not answer is a finding, not an error."""
     try:
         facts = database_facts(url)
-        yield fine("PostgreSQL", said("reachable"))
+        yield fine("PostgreSQL", msg("reachable"))
         yield from judge_database(facts)
         current, head = migration_state(url)
     except ProbeFailed as error:
         yield problem(
             "PostgreSQL",
-            said("{failure}: {reason}", failure=error.failure.label, reason=str(error)),
+            msg("{failure}: {reason}", failure=error.failure.label, reason=str(error)),
             DATABASE_ADVICE[error.failure],
         )
         return
     except Unavailable as error:
-        yield problem("PostgreSQL", without_password(str(error), url), DATABASE_ADVICE[Failure.UNREACHABLE])
+        yield problem("PostgreSQL", without_password(str(error), url), DATABASE_ADVICE[ProbeFailure.UNREACHABLE])
         return
     if current != head:
-        found = said("no tables yet")
+        found = msg("no tables yet")
         if current:
-            found = said("at {current}, this version needs {head}", current=current, head=head)
-        yield problem(said("PostgreSQL migrations"), found, said("run `python -m worker migrate`"))
+            found = msg("at {current}, this version needs {head}", current=current, head=head)
+        yield problem(msg("PostgreSQL migrations"), found, msg("run `python -m worker migrate`"))
     else:
-        yield fine(said("PostgreSQL migrations"), said("at {head}", head=head))
+        yield fine(msg("PostgreSQL migrations"), msg("at {head}", head=head))
 
 
 def redis_checks(url: str, namespace: str) -> Iterator[Check]:
@@ -88,61 +88,61 @@ def redis_checks(url: str, namespace: str) -> Iterator[Check]:
     except ProbeFailed as error:
         yield problem(
             "Redis",
-            said("{failure}: {reason}", failure=error.failure.label, reason=str(error)),
+            msg("{failure}: {reason}", failure=error.failure.label, reason=str(error)),
             REDIS_ADVICE[error.failure],
         )
         return
-    yield fine("Redis", said("reachable"))
+    yield fine("Redis", msg("reachable"))
     yield from judge_redis(facts)
 
 
 def judge_database(facts: DatabaseFacts) -> Iterator[Check]:
     """What a PostgreSQL server's facts mean."""
     if facts.version_number < OLDEST_POSTGRES:
-        yield problem(said("PostgreSQL version"), facts.version, said("use PostgreSQL 12 or newer"))
+        yield problem(msg("PostgreSQL version"), facts.version, msg("use PostgreSQL 12 or newer"))
     elif facts.version_number < POSTGRES_WITH_SESSION_TIMEOUT:
         yield warning(
-            said("PostgreSQL version"),
+            msg("PostgreSQL version"),
             facts.version,
-            said("use 14 or newer: on older servers a frozen worker keeps the leadership until it is killed"),
+            msg("use 14 or newer: on older servers a frozen worker keeps the leadership until it is killed"),
         )
     else:
-        yield fine(said("PostgreSQL version"), facts.version)
+        yield fine(msg("PostgreSQL version"), facts.version)
     if facts.synchronous_commit == "off":
         yield problem(
-            said("PostgreSQL synchronous_commit"),
+            msg("PostgreSQL synchronous_commit"),
             "off",
-            said("set it to on: a crash could lose tasks that were accepted"),
+            msg("set it to on: a crash could lose tasks that were accepted"),
         )
     else:
-        yield fine(said("PostgreSQL synchronous_commit"), facts.synchronous_commit)
+        yield fine(msg("PostgreSQL synchronous_commit"), facts.synchronous_commit)
     if facts.fsync != "on":
         yield warning(
-            said("PostgreSQL fsync"), facts.fsync, said("set it to on: a power failure could destroy the database")
+            msg("PostgreSQL fsync"), facts.fsync, msg("set it to on: a power failure could destroy the database")
         )
     if facts.read_only:
         yield problem(
-            said("PostgreSQL rights"),
-            said("read-only"),
-            said("connect to the primary server, with a user who may write"),
+            msg("PostgreSQL rights"),
+            msg("read-only"),
+            msg("connect to the primary server, with a user who may write"),
         )
     elif not facts.may_create_tables:
         yield warning(
-            said("PostgreSQL rights"),
-            said("no CREATE in its schema"),
-            said("grant it to the user who runs `python -m worker migrate`"),
+            msg("PostgreSQL rights"),
+            msg("no CREATE in its schema"),
+            msg("grant it to the user who runs `python -m worker migrate`"),
         )
     if facts.pooling is Pooling.SESSION:
         yield warning(
-            said("PostgreSQL pooler"),
-            said("a connection pooler answers, in {mode} mode", mode=facts.pooling),
-            said("let the worker connect past it if you can: the leader's lock belongs to a session"),
+            msg("PostgreSQL pooler"),
+            msg("a connection pooler answers, in {mode} mode", mode=facts.pooling),
+            msg("let the worker connect past it if you can: the leader's lock belongs to a session"),
         )
     elif facts.pooling is not Pooling.NONE:
         yield problem(
-            said("PostgreSQL pooler"),
-            said("a connection pooler answers, in {mode} mode", mode=facts.pooling),
-            said(
+            msg("PostgreSQL pooler"),
+            msg("a connection pooler answers, in {mode} mode", mode=facts.pooling),
+            msg(
                 "let the worker connect past it, or in session mode: the leader's lock belongs to a session "
                 "(what only submits or reads works in transaction mode, too)"
             ),
@@ -153,22 +153,22 @@ def judge_redis(facts: RedisFacts) -> Iterator[Check]:
     """What a Redis server's facts mean."""
     numbers = tuple(int(part) for part in facts.version.split(".")[:2])
     if numbers < OLDEST_REDIS:
-        yield problem(said("Redis version"), facts.version, said("use Redis 5.0 or newer"))
+        yield problem(msg("Redis version"), facts.version, msg("use Redis 5.0 or newer"))
     else:
-        yield fine(said("Redis version"), facts.version)
+        yield fine(msg("Redis version"), facts.version)
     if facts.maxmemory_policy != "noeviction":
         yield problem(
-            said("Redis maxmemory-policy"),
+            msg("Redis maxmemory-policy"),
             facts.maxmemory_policy,
-            said("set it to noeviction: Redis would drop queued tasks"),
+            msg("set it to noeviction: Redis would drop queued tasks"),
         )
     else:
-        yield fine(said("Redis maxmemory-policy"), facts.maxmemory_policy)
+        yield fine(msg("Redis maxmemory-policy"), facts.maxmemory_policy)
     if facts.refused:
         yield problem(
-            said("Redis rights"),
-            said("refused: {commands}", commands=", ".join(facts.refused)),
-            said("allow the user all commands on keys taskyard:*"),
+            msg("Redis rights"),
+            msg("refused: {commands}", commands=", ".join(facts.refused)),
+            msg("allow the user all commands on keys taskyard:*"),
         )
 
 
@@ -176,11 +176,11 @@ def code_execution_check(settings: Settings) -> Check:
     """Whether strangers could run code through the dashboard."""
     if settings.allow_code_execution and not _is_loopback(settings.dashboard_host):
         return warning(
-            said("code execution"),
-            said("allowed, and the dashboard listens on {host}", host=settings.dashboard_host),
-            said("whoever reaches the dashboard can run programs here: set TASKYARD_DASHBOARD_HOST to 127.0.0.1"),
+            msg("code execution"),
+            msg("allowed, and the dashboard listens on {host}", host=settings.dashboard_host),
+            msg("whoever reaches the dashboard can run programs here: set TASKYARD_DASHBOARD_HOST to 127.0.0.1"),
         )
-    return fine(said("code execution"), said("allowed") if settings.allow_code_execution else said("not allowed"))
+    return fine(msg("code execution"), msg("allowed") if settings.allow_code_execution else msg("not allowed"))
 
 
 def fine(name: str, found: str) -> Check:

@@ -19,7 +19,7 @@ import redis
 import sqlalchemy as sa
 
 from taskyard.core.errors import ConfigurationError, Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.postgres.connections import connect_driver, pooling_of, set_up
 from taskyard.core.postgres.pooler import Pooling
 from taskyard.core.redis.connection import connect_redis
@@ -27,7 +27,7 @@ from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.url import passwords
 
 
-class Failure(StrEnum):
+class ProbeFailure(StrEnum):
     """Why a server gave no answer."""
 
     UNREACHABLE = "unreachable"
@@ -41,17 +41,17 @@ class Failure(StrEnum):
 
 
 LABELS = {
-    Failure.UNREACHABLE: said("not reachable"),
-    Failure.REFUSED: said("access refused"),
-    Failure.NO_DATABASE: said("database missing"),
-    Failure.OTHER: said("no connection"),
+    ProbeFailure.UNREACHABLE: msg("not reachable"),
+    ProbeFailure.REFUSED: msg("access refused"),
+    ProbeFailure.NO_DATABASE: msg("database missing"),
+    ProbeFailure.OTHER: msg("no connection"),
 }
 
 
 class ProbeFailed(Unavailable):
     """A server gave no answer; `failure` says why, the text is the server's or the driver's own."""
 
-    def __init__(self, failure: Failure, message: str) -> None:
+    def __init__(self, failure: ProbeFailure, message: str) -> None:
         self.failure = failure
         super().__init__(message)
 
@@ -144,21 +144,21 @@ def _database(url: str) -> Iterator[sa.Connection]:
     except ProbeFailed:
         raise
     except (ConfigurationError, Unavailable) as error:  # the URL makes no sense, or a pooler is no server
-        raise ProbeFailed(Failure.OTHER, _one_line(error, url)) from None
+        raise ProbeFailed(ProbeFailure.OTHER, _one_line(error, url)) from None
     except (sa.exc.DBAPIError, psycopg2.Error) as error:
         text = _one_line(getattr(error, "orig", None) or error, url)
         raise ProbeFailed(_database_failure(text), text) from None
 
 
-def _database_failure(text: str) -> Failure:
+def _database_failure(text: str) -> ProbeFailure:
     # The driver hands out no code for a refused connection, only the text.
     if "authentication failed" in text or "no password supplied" in text or "pg_hba.conf" in text:
-        return Failure.REFUSED
+        return ProbeFailure.REFUSED
     if "role" in text and "does not exist" in text:
-        return Failure.REFUSED
+        return ProbeFailure.REFUSED
     if "database" in text and "does not exist" in text:
-        return Failure.NO_DATABASE
-    return Failure.OTHER if "FATAL:" in text else Failure.UNREACHABLE
+        return ProbeFailure.NO_DATABASE
+    return ProbeFailure.OTHER if "FATAL:" in text else ProbeFailure.UNREACHABLE
 
 
 @contextmanager
@@ -171,11 +171,11 @@ def _redis(url: str) -> Iterator[redis.Redis]:
         redis.exceptions.AuthorizationError,
         redis.exceptions.NoPermissionError,
     ) as error:
-        raise ProbeFailed(Failure.REFUSED, _one_line(error, url)) from None
+        raise ProbeFailed(ProbeFailure.REFUSED, _one_line(error, url)) from None
     except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-        raise ProbeFailed(Failure.UNREACHABLE, _one_line(error, url)) from None
+        raise ProbeFailed(ProbeFailure.UNREACHABLE, _one_line(error, url)) from None
     except (redis.RedisError, ConfigurationError) as error:
-        failure = Failure.REFUSED if "NOAUTH" in str(error) else Failure.OTHER
+        failure = ProbeFailure.REFUSED if "NOAUTH" in str(error) else ProbeFailure.OTHER
         raise ProbeFailed(failure, _one_line(error, url)) from None
 
 

@@ -12,17 +12,17 @@ from pydantic import BaseModel, RootModel
 from pydantic_core import to_json
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.i18n import said
-from taskyard.core.payload.given import written_json
+from taskyard.core.i18n import msg
+from taskyard.core.payload.exact_json import written_json
 from taskyard.core.payload.storable_json import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER
 
-_FIELD_LIMIT = 200
+_MAX_FIELD_LENGTH = 200
 _SEQUENCES = (list, tuple, set, frozenset, deque)
-_FINITE = said("a finite number")
-_NO_NUL = said("text without NUL characters, which PostgreSQL can't store")
-_NO_HALVES = said("text without halves of surrogate pairs")
-_TEXT = said("text")
-NOT_JSON = said("a value that JSON has: text, number, true, false, null, a list or an object with texts as keys")
+_FINITE = msg("a finite number")
+_NO_NUL = msg("text without NUL characters, which PostgreSQL can't store")
+_NO_HALVES = msg("text without halves of surrogate pairs")
+_TEXT = msg("text")
+NOT_JSON = msg("a value that JSON has: text, number, true, false, null, a list or an object with texts as keys")
 _PLAIN = (str, int, float, type(None))
 
 
@@ -65,14 +65,14 @@ def culprit_in(
             is_known = not is_plain or (isinstance(value, _PLAIN) and written_json(value) is not None)
             expected = unfit(value) or (None if is_known else NOT_JSON)
         elif depth > MAX_DEPTH:
-            expected = said("at most {limit} levels of nesting", limit=MAX_DEPTH)
+            expected = msg("at most {limit} levels of nesting", limit=MAX_DEPTH)
         else:
             found = list(children)
             for key, _child in found:
                 if is_plain and isinstance(value, dict) and not isinstance(key, str):
-                    return refused(field_of(_parts(path)), key, said("a key that is {expected}", expected=_TEXT))
+                    return refused(field_of(_parts(path)), key, msg("a key that is {expected}", expected=_TEXT))
                 if isinstance(key, str) and (expected := unfit(key)):
-                    return refused(field_of(_parts(path)), key, said("a key that is {expected}", expected=expected))
+                    return refused(field_of(_parts(path)), key, msg("a key that is {expected}", expected=expected))
             unvisited.extend(((path, key), child, depth + 1) for key, child in reversed(found))
             continue
         if expected is not None:
@@ -103,7 +103,7 @@ def unfit_of(value: object) -> str | None:
     elif isinstance(value, float):
         return None if math.isfinite(value) else _FINITE
     elif isinstance(value, int):
-        return None if MIN_INTEGER <= value <= MAX_INTEGER else said("an integer of at most 64 bits")
+        return None if MIN_INTEGER <= value <= MAX_INTEGER else msg("an integer of at most 64 bits")
     elif isinstance(value, bytes) and b"\x00" in value:
         return _NO_NUL
     return None
@@ -120,7 +120,7 @@ def writable(value: object) -> str | None:
 
 def once(value: object) -> str | None:
     """What should have been there instead of what can be read only once, and may have no end."""
-    return said("a list, which can be read twice") if isinstance(value, Iterator) else None
+    return msg("a list, which can be read twice") if isinstance(value, Iterator) else None
 
 
 def _parts(path: tuple) -> list[object]:
@@ -136,4 +136,4 @@ def field_of(parts: Iterable[object]) -> str:
     """`input.rows.3.name` for ("input", "rows", 3, "name"), printable and not too long."""
     texts = [part if isinstance(part, str) and part.isprintable() else repr(Brief(part)) for part in parts]
     field = ".".join(texts)
-    return field if len(field) <= _FIELD_LIMIT else f"{field[:_FIELD_LIMIT]}…"
+    return field if len(field) <= _MAX_FIELD_LENGTH else f"{field[:_MAX_FIELD_LENGTH]}…"

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import NOT_JSON, Brief, culprit_in, field_of, once, refused, unfit_of, writable
-from taskyard.core.payload.given import (
+from taskyard.core.payload.exact_json import (
     first_difference,
     keeps_back,
     may_be_infinite,
@@ -26,8 +26,8 @@ from taskyard.core.payload.given import (
 from taskyard.core.payload.pydantic_messages import PREFIX, model_expects
 from taskyard.core.payload.storable_json import refusal
 
-_MESSAGE_LIMIT = 300
-TEXT_LIMIT = 200  # characters of names, keys and what filters look for
+_MAX_MESSAGE_LENGTH = 300
+MAX_TEXT_LENGTH = 200  # characters of names, keys and what filters look for
 
 
 def encode_input(model: type[BaseModel], given: object, limit_bytes: int) -> str:
@@ -91,11 +91,11 @@ def encode_json(field: str, value: object, limit_bytes: int) -> bytes:
     return text
 
 
-def check_text(field: str, value: object, limit: int = TEXT_LIMIT) -> str:
+def check_text(field: str, value: object, limit: int = MAX_TEXT_LENGTH) -> str:
     """A text of 1 to `limit` characters that PostgreSQL takes; raises SubmissionError naming the field."""
     text = exact(value) if isinstance(value, str) else None
     if text is None or not 1 <= len(text) <= limit:
-        raise refused(field, value, said("a text of 1 to {limit} characters", limit=limit))
+        raise refused(field, value, msg("a text of 1 to {limit} characters", limit=limit))
     unfit = unfit_of(text)
     if unfit is not None:
         raise refused(field, value, unfit)
@@ -111,7 +111,7 @@ def _unwritable(field: str, value: object, error: Exception) -> SubmissionError:
     return (
         culprit_in(field, value)
         or culprit_in(field, value, fits=writable)
-        or refused(field, value, said("values that JSON can hold: {reason}", reason=_one_line(error)))
+        or refused(field, value, msg("values that JSON can hold: {reason}", reason=_one_line(error)))
     )
 
 
@@ -124,7 +124,7 @@ def _check_text(field: str, value: object, text: bytes, limit_bytes: int) -> Non
     if culprit is not None:
         raise culprit
     if problem is not None:
-        raise refused(field, value, said("JSON that can be stored: this {problem}", problem=problem))
+        raise refused(field, value, msg("JSON that can be stored: this {problem}", problem=problem))
 
 
 def _validated(model: type[BaseModel], given: object) -> BaseModel:
@@ -158,7 +158,7 @@ def _check_same(instance: BaseModel, read: BaseModel) -> None:
     raise refused(
         field_of(["input", *path]),
         given,
-        said("a value that JSON keeps: this comes back as {other}", other=repr(Brief(got))),
+        msg("a value that JSON keeps: this comes back as {other}", other=repr(Brief(got))),
     )
 
 
@@ -173,7 +173,7 @@ def _uncheckable(model: type[BaseModel], given: object, error: Exception) -> Sub
     return refused(
         "input",
         given,
-        said("a value that {model} can check: {reason}", model=model.__name__, reason=_one_line(error)),
+        msg("a value that {model} can check: {reason}", model=model.__name__, reason=_one_line(error)),
     )
 
 
@@ -188,7 +188,7 @@ def _problem(detail: ErrorDetails, others: int = 0) -> SubmissionError:
     line = _one_line(text)
     expected = text if text == line else line
     if others:
-        expected = said("{problem} (and {count} more problems)", problem=expected, count=others)
+        expected = msg("{problem} (and {count} more problems)", problem=expected, count=others)
     return refused(field_of(["input", *detail["loc"]]), value, expected)
 
 
@@ -196,4 +196,4 @@ def _one_line(message: object) -> str:
     text = f"{type(message).__name__}: {message}" if isinstance(message, Exception) else str(message)
     words = " ".join(text.split())
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
-    return text if len(text) <= _MESSAGE_LIMIT else f"{text[:_MESSAGE_LIMIT]}…"
+    return text if len(text) <= _MAX_MESSAGE_LENGTH else f"{text[:_MAX_MESSAGE_LENGTH]}…"

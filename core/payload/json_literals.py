@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import Any
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.payload.storable_json import refusal
 
@@ -17,13 +17,13 @@ def read_json(field: str, text: str, limit_bytes: int) -> Any:
     """The value of a JSON text that can be stored; raises SubmissionError, which names `field` or a key in it."""
     problem = refusal(text, limit_bytes)
     if problem is not None:
-        raise refused(field, text, said("JSON: this {problem}", problem=problem))
+        raise refused(field, text, msg("JSON: this {problem}", problem=problem))
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(pairs)
         if len(values) < len(pairs):
             doubled = Counter(key for key, _value in pairs).most_common(1)[0][0]
-            raise refused(f"{field}.{doubled[:_KEY_CHARACTERS]}", doubled, said("each key only once"))
+            raise refused(f"{field}.{doubled[:_KEY_CHARACTERS]}", doubled, msg("each key only once"))
         return values
 
     return json.loads(text, object_pairs_hook=unique)

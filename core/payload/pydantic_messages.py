@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from pydantic_core import ErrorDetails
 
-from taskyard.core.i18n import N_, Said, said
+from taskyard.core.i18n import N_, TranslatableText, msg
 
 PREFIX = "Input should be "  # of most of its sentences; what follows continues "expected …"
 TEMPLATES: Mapping[str, tuple[str, ...]] = {
@@ -91,13 +91,13 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
 OURS = frozenset({"missing", "extra_forbidden", "string_unicode"})  # better words than pydantic's
 
 
-def model_expects(detail: ErrorDetails) -> Said | None:
+def model_expects(detail: ErrorDetails) -> TranslatableText | None:
     """What the error says, if it is one of those above: in English it is what pydantic says, word by word."""
     values = {name: _shown(value) for name, value in detail.get("ctx", {}).items()}
     values["first"], _, values["last"] = values.get("expected", "").rpartition(" or ")
     for template in TEMPLATES.get(detail["type"], ()):
         try:
-            text = Said(template, values)
+            text = TranslatableText(template, values)
         except KeyError:  # another version of pydantic gives other values
             continue
         if detail["type"] in OURS or text == detail["msg"].removeprefix(PREFIX):
@@ -112,10 +112,10 @@ def model_says(detail: ErrorDetails) -> str:
     known = None if detail["type"] in OURS else model_expects(detail)
     if known is None:
         return detail["msg"]
-    return said("Input should be {expected}", expected=known) if detail["msg"].startswith(PREFIX) else known
+    return msg("Input should be {expected}", expected=known) if detail["msg"].startswith(PREFIX) else known
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, Exception) and value.args and isinstance(value.args[0], Said):
+    if isinstance(value, Exception) and value.args and isinstance(value.args[0], TranslatableText):
         return value.args[0]
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

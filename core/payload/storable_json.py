@@ -10,7 +10,7 @@ import re
 
 import orjson
 
-from taskyard.core.i18n import Said, said
+from taskyard.core.i18n import TranslatableText, msg
 
 MAX_DEPTH = 64
 MIN_INTEGER, MAX_INTEGER = -(1 << 63), (1 << 64) - 1  # what orjson reads back exactly
@@ -27,7 +27,7 @@ _NOT_SQUARE = bytes(byte for byte in range(256) if byte not in b"[]")
 _LITERALS = (b"NaN", b"Infinity")
 
 
-def refusal(text: bytes | str, limit_bytes: int) -> Said | None:
+def refusal(text: bytes | str, limit_bytes: int) -> TranslatableText | None:
     """Why `text` can't be stored as JSON of at most `limit_bytes` (UTF-8), or None if it can.
 
     The answer continues a sentence: "holds a NUL character …". Integers must fit 64 bits, other
@@ -38,17 +38,17 @@ def refusal(text: bytes | str, limit_bytes: int) -> Said | None:
         try:
             text = text.encode()
         except UnicodeEncodeError:
-            return said("holds half of a surrogate pair, which is no character")
+            return msg("holds half of a surrogate pair, which is no character")
     if len(text) > limit_bytes:
-        return said("is {size} bytes of JSON, more than the limit of {limit}", size=len(text), limit=limit_bytes)
+        return msg("is {size} bytes of JSON, more than the limit of {limit}", size=len(text), limit=limit_bytes)
     try:
         orjson.loads(text)
     except orjson.JSONDecodeError as error:
         return _why_not_json(text, error)
     if b"\\u0000" in text and _NUL_ESCAPE.search(text):
-        return said("holds a NUL character (\\u0000), which PostgreSQL can't store")
+        return msg("holds a NUL character (\\u0000), which PostgreSQL can't store")
     if len(text) > 2 * MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH and is_deeper(text, MAX_DEPTH):
-        return said("is nested deeper than {limit} levels", limit=MAX_DEPTH)
+        return msg("is nested deeper than {limit} levels", limit=MAX_DEPTH)
     flat = text.translate(_FLATTENED)
     if _LONG_DIGITS in flat or b"e-000" in flat:
         return _number_refusal(text)
@@ -69,33 +69,33 @@ def is_deeper(text: bytes, depth: int) -> bool:
     return bool(brackets)
 
 
-def _number_refusal(text: bytes) -> Said | None:
+def _number_refusal(text: bytes) -> TranslatableText | None:
     for match in _NUMBER.finditer(_STRING.sub(b'""', text)):
         whole, fraction, exponent = match.groups()
         if fraction is None and exponent is None:
             # Twenty digits and a sign hold every accepted integer; longer ones need no parsing.
             if len(whole) > 21 or not MIN_INTEGER <= int(whole) <= MAX_INTEGER:
                 digits = len(whole.lstrip(b"-"))
-                return said("holds an integer of {digits} digits that does not fit 64 bits", digits=digits)
+                return msg("holds an integer of {digits} digits that does not fit 64 bits", digits=digits)
             continue
         places = len(fraction or b"")
         if exponent is not None:
             places -= int(exponent) if len(exponent) <= 10 else (-1 if exponent.startswith(b"-") else 1) * 10**10
         if places > MAX_SCALE:
-            return said("holds a number with more than {limit} digits after the point", limit=MAX_SCALE)
+            return msg("holds a number with more than {limit} digits after the point", limit=MAX_SCALE)
     return None
 
 
-def _why_not_json(text: bytes, error: orjson.JSONDecodeError) -> Said:
+def _why_not_json(text: bytes, error: orjson.JSONDecodeError) -> TranslatableText:
     reason = error.msg
     if "depth limit" in reason:
-        return said("is nested deeper than {limit} levels", limit=MAX_DEPTH)
+        return msg("is nested deeper than {limit} levels", limit=MAX_DEPTH)
     if "infinity" in reason:
-        return said("holds a number that is too large for a double (1.8e308)")
+        return msg("holds a number that is too large for a double (1.8e308)")
     if "surrogate in string" in reason:
-        return said("holds half of a surrogate pair, which is no character")
+        return msg("holds half of a surrogate pair, which is no character")
     outside_strings = _STRING.sub(b"", text).partition(b'"')[0]
     for literal in _LITERALS:
         if literal in outside_strings:
-            return said("holds {literal}, which JSON does not know", literal=literal.decode())
-    return said("is not valid JSON: {reason}", reason=reason)
+            return msg("holds {literal}, which JSON does not know", literal=literal.decode())
+    return msg("is not valid JSON: {reason}", reason=reason)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-MESSAGE_LIMIT_BYTES = 4096  # of what went wrong with an attempt
-TRACEBACK_LIMIT_BYTES = 16384
+MAX_MESSAGE_BYTES = 4096  # of what went wrong with an attempt
+MAX_TRACEBACK_BYTES = 16384
 CUT = "…"
 _CUT_BYTES = len(CUT.encode())
 

@@ -8,7 +8,7 @@ import psycopg2
 import psycopg2.extensions
 
 from taskyard.core.errors import ConfigurationError, Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.postgres.pooler import Pooling, is_behind_pooler, knows_transactions, pooling
 from taskyard.core.postgres.url import connection_parameters
 
@@ -60,7 +60,7 @@ def refuse_shared_session(url: str, connection: psycopg2.extensions.connection) 
     if mode in (Pooling.TRANSACTION, Pooling.STATEMENT):
         connection.close()
         raise Unavailable(
-            said(
+            msg(
                 "a connection pooler in {mode} mode stands before PostgreSQL: a worker can't lead through it, "
                 "since its lock belongs to a session: connect past it or in session mode",
                 mode=mode,
@@ -73,9 +73,7 @@ def parameters_of(url: str) -> dict[str, str]:
     try:
         return connection_parameters(url)
     except ValueError as error:
-        text = said(
-            "TASKYARD_DATABASE_URL: the given value (not shown) is not accepted: {reason}", reason=error.args[0]
-        )
+        text = msg("TASKYARD_DATABASE_URL: the given value (not shown) is not accepted: {reason}", reason=error.args[0])
         raise ConfigurationError([text]) from None
 
 
@@ -111,7 +109,7 @@ def set_up(connection: Connection) -> Connection:
     else:
         connection.close()
         raise Unavailable(
-            said("a connection pooler in statement mode answers, which knows no transactions: connect past it")
+            msg("a connection pooler in statement mode answers, which knows no transactions: connect past it")
         )
     connection.autocommit = False
     return connection

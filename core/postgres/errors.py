@@ -11,7 +11,7 @@ import psycopg2.extensions
 import sqlalchemy
 
 from taskyard.core.errors import Busy, Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 
 POOL_TIMEOUT_SECONDS = 10  # until a connection of the pool is free
 _OF_VALUES = (psycopg2.DataError, psycopg2.ProgrammingError, psycopg2.NotSupportedError)
@@ -40,19 +40,19 @@ def unavailable_when_unreachable() -> Iterator[None]:
             raise
         raise meaning from error
     except sqlalchemy.exc.TimeoutError as error:
-        text = said("no database connection became free within {seconds} s", seconds=POOL_TIMEOUT_SECONDS)
+        text = msg("no database connection became free within {seconds} s", seconds=POOL_TIMEOUT_SECONDS)
         raise Unavailable(text) from error
 
 
 def _meaning_of(cause: BaseException) -> Unavailable | None:
     if isinstance(cause, psycopg2.errors.LockNotAvailable):
-        text = said("somebody else has locked what this needs, for longer than it may wait: try again")
+        text = msg("somebody else has locked what this needs, for longer than it may wait: try again")
         return Busy(text, is_locked=True)
     if isinstance(cause, psycopg2.extensions.TransactionRollbackError):
         reason = first_line(cause)
-        return Busy(said("somebody changed the same rows at the same moment ({reason}): try again", reason=reason))
+        return Busy(msg("somebody changed the same rows at the same moment ({reason}): try again", reason=reason))
     if isinstance(cause, psycopg2.errors.QueryCanceled):
-        return Busy(said("PostgreSQL had no answer in the time that it was given: ask for less, or try again"))
+        return Busy(msg("PostgreSQL had no answer in the time that it was given: ask for less, or try again"))
     if is_connection_lost(cause):
         return Unavailable(explained(cause))
     return None
@@ -99,8 +99,8 @@ def first_line(error: BaseException) -> str:
 def explained(error: BaseException) -> str:
     """What the user is told of an error that says that the server is away or can't do it now."""
     if isinstance(error, psycopg2.Error) and error.pgcode is not None and not error.pgcode.startswith(("08", "57P")):
-        return said("PostgreSQL can't be used: {reason}", reason=first_line(error))
-    return said("PostgreSQL can't be reached: {reason}", reason=first_line(error))
+        return msg("PostgreSQL can't be used: {reason}", reason=first_line(error))
+    return msg("PostgreSQL can't be reached: {reason}", reason=first_line(error))
 
 
 def _is_stale(error: psycopg2.Error) -> bool:

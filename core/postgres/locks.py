@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from taskyard.core.i18n import N_, Said, said
+from taskyard.core.i18n import N_, TranslatableText, msg
 
-QUERY_LIMIT = 160  # characters
+MAX_QUERY_LENGTH = 160  # characters
 BLOCKED_BY = N_("{what} is locked by process {pid} ({who}, {state}, its transaction is {age} s old): {query}")
 TABLE = N_("table {name}")
 ROW = N_("the row of task {id}")
@@ -33,9 +33,9 @@ class Blocker:
     query: str
 
     @property
-    def said(self) -> Said:
+    def text(self) -> TranslatableText:
         """It in one line."""
-        return said(
+        return msg(
             BLOCKED_BY,
             what=self.what,
             pid=self.pid,
@@ -52,4 +52,4 @@ def shown_query(text: str | None) -> str:
     bare = " ".join(
         _WORDS_OF_SECRETS.sub(lambda found: f"{found[1] or found[2]}…{'@' if found[2] else ''}", bare).split()
     )
-    return bare if len(bare) <= QUERY_LIMIT else f"{bare[: QUERY_LIMIT - 1]}…"
+    return bare if len(bare) <= MAX_QUERY_LENGTH else f"{bare[: MAX_QUERY_LENGTH - 1]}…"

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import psycopg2
 import psycopg2.extensions
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 
 _SCHEME = re.compile(r"(?:postgres|postgresql|postgresql\+psycopg2)://")
 _WHOLE_NUMBERS = (
@@ -22,7 +22,7 @@ _UNKNOWN_OPTION = re.compile(r'invalid URI query parameter: "([^"]*)"')
 _NOWHERE = "/"
 _LOOKED_FOR_SERVER = "connection to server"
 _HOST = "host="
-_UNREADABLE = said("the host or the port can't be read: are special characters of the password percent-encoded?")
+_UNREADABLE = msg("the host or the port can't be read: are special characters of the password percent-encoded?")
 
 
 def connection_parameters(url: str) -> dict[str, str]:
@@ -32,7 +32,7 @@ def connection_parameters(url: str) -> dict[str, str]:
     port of its own after a colon.
     """
     if not _SCHEME.match(url):
-        raise ValueError(said("expected a URL that starts with postgresql://"))
+        raise ValueError(msg("expected a URL that starts with postgresql://"))
     rest = url.partition("://")[2]
     rest, hosts = _without_repeated_hosts(rest)
     try:
@@ -81,14 +81,14 @@ def _check(parameters: dict[str, str]) -> None:
         raise ValueError(_UNREADABLE)
     for port in ports:
         if port and not 1 <= int(port) <= 65535:
-            raise ValueError(said("{option} {value} is not accepted, expected 1 to 65535", option="port", value=port))
+            raise ValueError(msg("{option} {value} is not accepted, expected 1 to 65535", option="port", value=port))
     for name in _WHOLE_NUMBERS:
         value = parameters.get(name, "0")
         if not (value.isascii() and value.isdigit() and int(value) < 1 << 31):
-            text = said("{option} {value} is not accepted, expected a whole number", option=name, value=repr(value))
+            text = msg("{option} {value} is not accepted, expected a whole number", option=name, value=repr(value))
             raise ValueError(text)
     if "replication" in parameters:
-        raise ValueError(said("{option} is not accepted: expected an ordinary connection", option="replication"))
+        raise ValueError(msg("{option} is not accepted: expected an ordinary connection", option="replication"))
     if reason := _refused_by_libpq(parameters):
         raise ValueError(reason)
 
@@ -109,5 +109,5 @@ def _refused_by_libpq(parameters: dict[str, str]) -> str:
 def _explained(reason: str) -> str:
     unknown = _UNKNOWN_OPTION.search(reason)
     if unknown is not None:
-        return said("unknown option {name}, expected one of libpq's", name=repr(unknown[1]))
+        return msg("unknown option {name}, expected one of libpq's", name=repr(unknown[1]))
     return _UNREADABLE

@@ -16,15 +16,15 @@ from taskyard.core.errors import LeadershipLost
 from taskyard.core.models import Lane, Waiting
 from taskyard.core.protocol import Cancel, Order, Restart, encode
 from taskyard.core.redis.errors import says_later
-from taskyard.core.redis.namespace import DUE, Member, QueueBase
+from taskyard.core.redis.namespace import DUE, Member, RedisNamespace
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.placement import score
 
-WAKE_LIMIT = 1_000
+MAX_WAKES = 1_000
 PUSH_BATCH = 1_000
 PAYLOAD = b"m"
-HEARTBEAT_LIMIT_BYTES = 4 << 20
-GENERATION_LIMIT_BYTES = 200  # of what may be one, as in lead.lua
+MAX_HEARTBEAT_BYTES = 4 << 20
+MAX_GENERATION_BYTES = 200  # of what may be one, as in lead.lua
 INBOX_READ = 100  # entries at a time
 INBOX_SECONDS = 3600  # after its last order, should its agent be gone and nobody live to delete it; also in publish.lua
 
@@ -70,7 +70,7 @@ class Refused(Exception):
     """Redis does not take what it was told, now or later; some of it may have been taken."""
 
 
-class Queue(QueueBase):
+class Broker(RedisNamespace):
     """One namespace of a Redis server, as submitters, agents and the leader use it.
 
     `policy_of(queue)` names a queue's placement policy, which decides the order in its lanes.
@@ -82,7 +82,7 @@ class Queue(QueueBase):
         """Puts tasks into their lanes, or among the due ones, and wakes the dispatcher."""
         for start in range(0, len(waiting), PUSH_BATCH):
             lanes, due = self._sorted_out(waiting[start : start + PUSH_BATCH])
-            arguments: list[Any] = [WAKE_LIMIT, len(lanes)]
+            arguments: list[Any] = [MAX_WAKES, len(lanes)]
             for lane, members in lanes.items():
                 arguments += [lane, len(members), *members]
             self._run("push", self._names("lanes", "due", "wake", "ready"), [*arguments, *due])
@@ -125,14 +125,14 @@ class Queue(QueueBase):
         """Adds reports to the results; they have arrived when this returns."""
         return bytes(self._run("report", [self.keys.results, self.keys.nothing], [reports]))
 
-    def beat(self, agent_id: str, heartbeat: bytes, ttl_seconds: float) -> tuple[str, bool]:
+    def heartbeat(self, agent_id: str, heartbeat: bytes, ttl_seconds: float) -> tuple[str, bool]:
         """Writes a heartbeat; returns the generation and whether this boot is fenced."""
         generation, fenced = self._run(
-            "beat",
+            "heartbeat",
             [self.keys.heartbeat(agent_id), self.keys.agents, self.keys.generation, self.keys.fenced(agent_id)],
             [agent_id, heartbeat, int(ttl_seconds * 1000)],
         )
-        return (generation or b"")[:GENERATION_LIMIT_BYTES].decode(errors="replace"), bool(fenced)
+        return (generation or b"")[:MAX_GENERATION_BYTES].decode(errors="replace"), bool(fenced)
 
     def read_inbox(self, agent_id: str, after: bytes, block_ms: int | None) -> list[tuple[bytes, bytes]]:
         """(entry id, encoded orders) after a position; waits for the first unless `block_ms` is None."""
@@ -149,7 +149,7 @@ class Queue(QueueBase):
 
     def delete_orders(self, agent_id: str, entry_ids: Sequence[bytes]) -> None:
         """Deletes inbox entries that were read."""
-        self._mending(lambda: self._wire.command("XDEL", self.keys.inbox(agent_id), *entry_ids))
+        self._mending(lambda: self._raw_commands.command("XDEL", self.keys.inbox(agent_id), *entry_ids))
 
     # the leader
 
@@ -192,7 +192,7 @@ class Queue(QueueBase):
             self._mending(lambda: self.redis.xdel(self.keys.wake, entry))  # the next leader would find it again
             return None
 
-    def look(self, now: float, wanted: Mapping[Lane, int]) -> tuple[list[Lane], float | None, dict[Lane, list[Any]]]:
+    def peek(self, now: float, wanted: Mapping[Lane, int]) -> tuple[list[Lane], float | None, dict[Lane, list[Any]]]:
         """Moves due tasks to their lanes and reads the heads of some lanes.
 
         Returns the lanes that tasks were moved to, the time of the next due one, and per lane a
@@ -201,7 +201,7 @@ class Queue(QueueBase):
         arguments: list[Any] = [now, len(wanted)]
         for lane, count in wanted.items():
             arguments += [str(lane), count]
-        moved, next_due, heads, odd = self._run("look", self._names("lanes", "due", "ready"), arguments)
+        moved, next_due, heads, odd = self._run("peek", self._names("lanes", "due", "ready"), arguments)
         self.set_aside(Odd("member", "due", "not as id|score|lane", member) for member in odd)
         return (
             self._lanes(moved),
@@ -243,7 +243,7 @@ class Queue(QueueBase):
         generation, epoch, canary, tail, lanes, agents = self._run(
             "roster",
             self._names("generation", "epoch", "canary", "results", "lanes", "agents", "heartbeat", "inbox"),
-            [int(canary_ttl_seconds * 1000), int(revive_canary), HEARTBEAT_LIMIT_BYTES, self._database],
+            [int(canary_ttl_seconds * 1000), int(revive_canary), MAX_HEARTBEAT_BYTES, self._database],
         )
         return Roster(
             generation=generation.decode(errors="replace") or None,

@@ -13,12 +13,12 @@ import redis
 
 from taskyard.core.clock import Clock
 from taskyard.core.errors import Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import encode_json, refused
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.keys import Keys
 
-SESSION_LIMIT_BYTES = 64 << 10
+MAX_SESSION_BYTES = 64 << 10
 SESSION_TTL_SECONDS = 12 * 3600.0
 LOCK_TTL_SECONDS = 30.0
 POLL_SECONDS = 0.02
@@ -84,7 +84,7 @@ class RedisCache:
                 if self._redis.set(lock, token, nx=True, px=_milliseconds(lock_ttl_seconds)):
                     break
             if self._clock.monotonic() > deadline:
-                raise Unavailable(said("snapshot {name} is not ready: computing it takes too long", name=name))
+                raise Unavailable(msg("snapshot {name} is not ready: computing it takes too long", name=name))
             time.sleep(POLL_SECONDS)
         try:
             return self._computed(name, compute, ttl_seconds)
@@ -119,10 +119,10 @@ class RedisSession:
         keys: Keys,
         session_id: str,
         ttl_seconds: float = SESSION_TTL_SECONDS,
-        limit_bytes: int = SESSION_LIMIT_BYTES,
+        limit_bytes: int = MAX_SESSION_BYTES,
     ) -> None:
         if not _SESSION_ID.fullmatch(session_id):
-            raise refused("session_id", session_id, said("1 to 128 letters, digits, _ or -"))
+            raise refused("session_id", session_id, msg("1 to 128 letters, digits, _ or -"))
         self._redis = client
         self._key = keys.session(session_id)
         self._ttl_milliseconds = _milliseconds(ttl_seconds)
@@ -148,7 +148,7 @@ class RedisSession:
             with reaching_redis():
                 if self._swap(keys=[self._key], args=[before, after, self._ttl_milliseconds]):
                     return orjson.loads(after)
-        raise Unavailable(said("the session was changed by others {tries} times in a row", tries=UPDATE_TRIES))
+        raise Unavailable(msg("the session was changed by others {tries} times in a row", tries=UPDATE_TRIES))
 
     def clear(self) -> None:
         """Forgets the session."""

@@ -13,7 +13,7 @@ from redis.retry import Retry
 
 from taskyard.core.connection_era import Era
 from taskyard.core.errors import ConfigurationError, Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.redis.errors import has_turned, says_later
 from taskyard.core.redis.url import connection_options
 
@@ -87,7 +87,7 @@ def connect_redis(url: str) -> redis.Redis:
     try:
         options = connection_options(url)
     except ValueError as error:
-        text = said("the Redis URL is not accepted: {reason}", reason=error.args[0])
+        text = msg("the Redis URL is not accepted: {reason}", reason=error.args[0])
         raise ConfigurationError([text]) from None
     defaults = {
         "max_connections": POOL_SIZE,
@@ -115,4 +115,4 @@ def reaching_redis() -> Iterator[None]:
     except redis.RedisError as error:
         if not says_later(error):
             raise
-        raise Unavailable(said("Redis can't be used: {reason}", reason=str(error))) from error
+        raise Unavailable(msg("Redis can't be used: {reason}", reason=str(error))) from error

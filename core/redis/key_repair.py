@@ -9,7 +9,7 @@ import redis
 
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.quarantine import Odd
-from taskyard.core.redis.raw_commands import Script, Wire
+from taskyard.core.redis.raw_commands import RawCommands, Script
 
 FIRST_ODD_MS = 1 << 62  # a stream's entry with such a time got its id from no clock
 SAMPLE_BYTES = 1_000
@@ -22,13 +22,13 @@ def is_mendable(error: redis.ResponseError) -> bool:
     return any(sign in str(error) for sign in _MENDABLE)
 
 
-class Mender:
+class KeyRepair:
     """Looks through one installation's keys. Raises redis-py's errors."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, wire: Wire, renumber: Script) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys, raw_commands: RawCommands, renumber: Script) -> None:
         self._redis = client
         self._keys = keys
-        self._wire = wire
+        self._raw_commands = raw_commands
         self._renumber = renumber
 
     def mend(self) -> list[Odd]:
@@ -62,7 +62,7 @@ class Mender:
         return _TYPES.get(name.partition(":")[0] + (":" if ":" in name else ""))
 
     def _is_full(self, key: bytes) -> bool:
-        info = self._wire.command("XINFO", "STREAM", key)
+        info = self._raw_commands.command("XINFO", "STREAM", key)
         last = dict(zip(info[::2], info[1::2], strict=True))[b"last-generated-id"]
         return int(last.partition(b"-")[0]) >= FIRST_ODD_MS
 

@@ -13,13 +13,13 @@ from typing import Any
 import orjson
 import redis
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.keys import Keys
 
 LINES_KEPT = 2_000  # about so many
-LINE_LIMIT_BYTES = 4_096
+MAX_LINE_BYTES = 4_096
 TTL_SECONDS = 86_400
 LEVELS = ("debug", "info", "warning", "error", "critical")
 _VALUE_LIMITS = (2_500, 800, 200)  # characters of a value in a line that is too long: what is tried in turn
@@ -38,23 +38,23 @@ class LogLine:
     fields: dict[str, Any]
 
     def encoded(self) -> bytes:
-        """As JSON of at most LINE_LIMIT_BYTES: a longer line has its values cut, or left out if that is not enough."""
+        """As JSON of at most MAX_LINE_BYTES: a longer line has its values cut, or left out if that is not enough."""
         try:
             text = orjson.dumps(self, default=str)
-            if len(text) <= LINE_LIMIT_BYTES:
+            if len(text) <= MAX_LINE_BYTES:
                 return text
         except TypeError:
             pass  # a number of more than 64 bits, or text that is no Unicode: as text that can be read
         for limit in _VALUE_LIMITS:
             fields = {_cut(name, limit): _cut(value, limit) for name, value in self.fields.items()}
             text = orjson.dumps(replace(self, event=_cut(self.event, limit), fields=fields))
-            if len(text) <= LINE_LIMIT_BYTES:
+            if len(text) <= MAX_LINE_BYTES:
                 return text
         names = _cut(", ".join(self.fields), _VALUE_LIMITS[-1])
         return orjson.dumps(replace(self, event=_cut(self.event, _VALUE_LIMITS[-1]), fields={"left_out": names}))
 
 
-class RecentLog:
+class LogTail:
     """Writes and reads the lines of one installation. Every method raises Unavailable if Redis is away."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
@@ -76,7 +76,7 @@ class RecentLog:
         Raises SubmissionError for a level that is none.
         """
         if level not in LEVELS:
-            raise refused("level", level, said("one of {names}", names=", ".join(LEVELS)))
+            raise refused("level", level, msg("one of {names}", names=", ".join(LEVELS)))
         wanted, least = text.casefold(), LEVELS.index(level)
         with reaching_redis():
             entries = self._redis.xrevrange(self._key)

@@ -16,21 +16,21 @@ import redis
 
 from taskyard.core.clock import Clock
 from taskyard.core.errors import SubmissionError, Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import encode_json, refused
 from taskyard.core.redis.connection import MAX_BLOCK_SECONDS, reaching_redis
 from taskyard.core.redis.keys import Keys
-from taskyard.core.redis.message import BODY_LIMIT_BYTES, Message
+from taskyard.core.redis.message import MAX_BODY_BYTES, Message
 
 GROUP = "agent"
-LENGTH_LIMIT = 10_000  # messages that may wait for one agent …
-BOX_LIMIT_BYTES = 64 << 20  # … and what they may take of Redis's memory
-BOXES_LIMIT = 10_000
-DEAD_LETTER_LIMIT = 1_000  # the oldest dead letters go first …
-DEAD_LIMIT_BYTES = 16 << 20  # … also of those of one agent that take more
+MAX_LENGTH = 10_000  # messages that may wait for one agent …
+MAX_BOX_BYTES = 64 << 20  # … and what they may take of Redis's memory
+MAX_MAILBOXES = 10_000
+MAX_DEAD_LETTERS = 1_000  # the oldest dead letters go first …
+MAX_DEAD_BYTES = 16 << 20  # … also of those of one agent that take more
 IDLE_SECONDS = 60.0
 MAX_DELIVERIES = 5
-NAME_LIMIT = 200
+MAX_NAME_LENGTH = 200
 _PAGE = 100
 _GROUP_IS_GONE = ("NOGROUP", "UNBLOCKED")  # the second: while a read was waiting
 _GROUP_TRIES = 3
@@ -41,7 +41,7 @@ _Answer = TypeVar("_Answer")
 # Whether a stream takes more memory than it may; measured only where its length allows that.
 OVER = f"""
 local function over(stream, length, limit)
-    return length * {BODY_LIMIT_BYTES} > limit and redis.call('MEMORY', 'USAGE', stream, 'SAMPLES', 0) > limit
+    return length * {MAX_BODY_BYTES} > limit and redis.call('MEMORY', 'USAGE', stream, 'SAMPLES', 0) > limit
 end
 """
 
@@ -69,7 +69,7 @@ if found then
     for at = 1, #found[2], 2 do
         if found[2][at] == 'from' or found[2][at] == 'body' then
             letter[#letter + 1] = found[2][at]
-            letter[#letter + 1] = string.sub(found[2][at + 1], 1, {BODY_LIMIT_BYTES})
+            letter[#letter + 1] = string.sub(found[2][at + 1], 1, {MAX_BODY_BYTES})
         end
         if #letter >= 10 then break end
     end
@@ -106,8 +106,8 @@ class Mailbox:
         *,
         idle_seconds: float = IDLE_SECONDS,
         max_deliveries: int = MAX_DELIVERIES,
-        length_limit: int = LENGTH_LIMIT,
-        bytes_limit: int = BOX_LIMIT_BYTES,
+        length_limit: int = MAX_LENGTH,
+        bytes_limit: int = MAX_BOX_BYTES,
         clock: Clock | None = None,
         mending: Callable[[Callable[[], Any]], Any] = at_once,
     ) -> None:
@@ -130,9 +130,9 @@ class Mailbox:
         Raises SubmissionError for a body that JSON can't hold or above BODY_LIMIT_BYTES, and
         Unavailable if the mailbox is full. If the answer is lost, the message may have been sent.
         """
-        text = encode_json("body", body, BODY_LIMIT_BYTES)
+        text = encode_json("body", body, MAX_BODY_BYTES)
         keys = [self._keys.messages(agent_name("to", to)), self._keys.mailboxes]
-        limits = [self._length_limit, self._bytes_limit, BOXES_LIMIT]
+        limits = [self._length_limit, self._bytes_limit, MAX_MAILBOXES]
         arguments = [*limits, to, agent_name("sender", sender), text]
         with reaching_redis():
             message_id = self._mending(lambda: self._send(keys=keys, args=arguments)).decode()
@@ -191,7 +191,7 @@ class Mailbox:
                     raise
             self._create_group()
         raise Unavailable(
-            said(
+            msg(
                 "Redis lost the mailbox of agent {agent} {tries} times in a row",
                 agent=self._agent,
                 tries=_GROUP_TRIES,
@@ -253,14 +253,14 @@ class Mailbox:
         return messages
 
     def _give_up(self, entry_id: bytes, reason: str, deliveries: int) -> None:
-        arguments = [GROUP, entry_id, reason, deliveries, DEAD_LETTER_LIMIT, DEAD_LIMIT_BYTES, self._agent]
+        arguments = [GROUP, entry_id, reason, deliveries, MAX_DEAD_LETTERS, MAX_DEAD_BYTES, self._agent]
         self._bury(keys=[self._stream, self._dead, self._keys.mailboxes], args=arguments)
 
 
 def parsed(fields: Mapping[bytes, bytes]) -> tuple[Any, str]:
     """Body and sender of an entry; raises KeyError, ValueError or SubmissionError if it is no message."""
     text = fields[b"body"]
-    if len(text) > BODY_LIMIT_BYTES:
+    if len(text) > MAX_BODY_BYTES:
         raise ValueError("above the limit")
     return orjson.loads(text), agent_name("sender", fields[b"from"].decode())
 
@@ -268,11 +268,11 @@ def parsed(fields: Mapping[bytes, bytes]) -> tuple[Any, str]:
 def full_text(what: str, agent: str, length_limit: int, bytes_limit: int) -> str:
     """Why a mailbox takes no more; `what` is one of FULL."""
     if what == "messages":
-        return said("the mailbox of agent {to} is full: {count} messages wait", to=agent, count=length_limit)
+        return msg("the mailbox of agent {to} is full: {count} messages wait", to=agent, count=length_limit)
     if what == "bytes":
         size = bytes_limit >> 20
-        return said("the mailbox of agent {to} is full: its messages take more than {size} MiB", to=agent, size=size)
-    return said("agent {to} gets no mailbox: there are {count}, as many as may be", to=agent, count=BOXES_LIMIT)
+        return msg("the mailbox of agent {to} is full: its messages take more than {size} MiB", to=agent, size=size)
+    return msg("agent {to} gets no mailbox: there are {count}, as many as may be", to=agent, count=MAX_MAILBOXES)
 
 
 def next_id(entry_id: bytes) -> str:
@@ -283,6 +283,6 @@ def next_id(entry_id: bytes) -> str:
 
 def agent_name(field: str, value: object) -> str:
     """The name of an agent; raises SubmissionError for what can't be one."""
-    if not isinstance(value, str) or not 1 <= len(value) <= NAME_LIMIT or not value.isprintable():
-        raise refused(field, value, said("a name of 1 to {limit} printable characters", limit=NAME_LIMIT))
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_NAME_LENGTH or not value.isprintable():
+        raise refused(field, value, msg("a name of 1 to {limit} printable characters", limit=MAX_NAME_LENGTH))
     return value

@@ -15,16 +15,16 @@ from typing import Any
 import redis
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.mailbox import (
-    BOX_LIMIT_BYTES,
-    BOXES_LIMIT,
     FULL,
     GROUP,
-    LENGTH_LIMIT,
+    MAX_BOX_BYTES,
+    MAX_LENGTH,
+    MAX_MAILBOXES,
     PUT,
     agent_name,
     at_once,
@@ -74,7 +74,7 @@ return #found
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class MailboxSummary:
     """One agent's mailbox: messages that are not dealt with, how many of them somebody reads just now, seconds since
     the oldest was sent (None: there is none), about how many bytes they take, and how many were given up."""
 
@@ -109,7 +109,7 @@ class Redriven:
     refused: list[str]
 
 
-class PostOffice:
+class MailboxAdmin:
     """All mailboxes of an installation. Every method raises Unavailable if Redis is away."""
 
     def __init__(self, client: redis.Redis, keys: Keys, mending: Callable[[Callable[[], Any]], Any] = at_once) -> None:
@@ -118,12 +118,12 @@ class PostOffice:
         self._put = client.register_script(PUT)
         self._remove = client.register_script(_REMOVE)
 
-    def boxes(self) -> list[Box]:
+    def boxes(self) -> list[MailboxSummary]:
         """Mailboxes that are not empty or have dead letters, the one with the oldest message first."""
-        found: list[Box] = []
+        found: list[MailboxSummary] = []
         with reaching_redis():
             now = self._now_ms()
-            names = self._mending(lambda: list(islice(self._redis.sscan_iter(self._keys.mailboxes), BOXES_LIMIT)))
+            names = self._mending(lambda: list(islice(self._redis.sscan_iter(self._keys.mailboxes), MAX_MAILBOXES)))
             for at in range(0, len(names), PAGE_BOXES):
                 page = names[at : at + PAGE_BOXES]
                 keys = [key for name in page for key in (self._named(self._keys.messages, name), self._dead(name))]
@@ -184,14 +184,14 @@ class PostOffice:
         try:
             parsed(fields)
         except (KeyError, ValueError, SubmissionError):
-            return said("dead letter {id} of agent {agent}: it is malformed", id=shown, agent=agent)
+            return msg("dead letter {id} of agent {agent}: it is malformed", id=shown, agent=agent)
         keys = [self._keys.messages(agent), self._keys.mailboxes]
-        limits = [LENGTH_LIMIT, BOX_LIMIT_BYTES, BOXES_LIMIT]
+        limits = [MAX_LENGTH, MAX_BOX_BYTES, MAX_MAILBOXES]
         arguments = [*limits, agent, fields[b"from"], fields[b"body"]]
         put = self._mending(lambda: self._put(keys=keys, args=arguments)).decode()
         if put in FULL:
-            reason = full_text(put, agent, LENGTH_LIMIT, BOX_LIMIT_BYTES)
-            return said("dead letter {id} of agent {agent}: {reason}", id=shown, agent=agent, reason=reason)
+            reason = full_text(put, agent, MAX_LENGTH, MAX_BOX_BYTES)
+            return msg("dead letter {id} of agent {agent}: {reason}", id=shown, agent=agent, reason=reason)
         self._redis.xdel(dead, entry_id)
         return None
 
@@ -203,7 +203,7 @@ class PostOffice:
             if found:
                 yield found[0]
             else:
-                reasons.append(said("dead letter {id}: there is none", id=one))
+                reasons.append(msg("dead letter {id}: there is none", id=one))
 
     def _entries(
         self, stream: str, last: str, *, newest_first: bool = False
@@ -243,10 +243,10 @@ class PostOffice:
         return key("").encode() + name  # a name may be any bytes, if somebody else put it there
 
 
-def _box(row: Sequence[Any], now_ms: int) -> Box:
+def _box(row: Sequence[Any], now_ms: int) -> MailboxSummary:
     name, count, read, first, size, buried = row
     oldest = max(0.0, (now_ms - int(first.partition(b"-")[0])) / 1000) if first else None
-    return Box(name.decode(errors="backslashreplace"), int(count), int(read), oldest, int(size), int(buried))
+    return MailboxSummary(name.decode(errors="backslashreplace"), int(count), int(read), oldest, int(size), int(buried))
 
 
 def _letter(agent: str, entry_id: bytes, fields: Mapping[bytes, bytes], now_ms: int, *, dead: bool) -> Letter:
@@ -273,5 +273,5 @@ def _id_before(entry_id: bytes) -> str:
 
 def _checked(entry_id: str) -> str:
     if not _ID.fullmatch(entry_id) or any(int(part) >= 1 << 64 for part in entry_id.split("-")):
-        raise refused("id", entry_id, said("the id of a dead letter, such as 1690000000000-0"))
+        raise refused("id", entry_id, msg("the id of a dead letter, such as 1690000000000-0"))
     return entry_id

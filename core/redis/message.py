@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-BODY_LIMIT_BYTES = 256 << 10  # of its JSON text
+MAX_BODY_BYTES = 256 << 10  # of its JSON text
 
 
 @dataclass(frozen=True, slots=True)

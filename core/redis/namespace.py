@@ -14,18 +14,18 @@ import redis
 
 from taskyard.core.models import Lane
 from taskyard.core.redis.connection import reaching_redis
-from taskyard.core.redis.key_repair import Mender, is_mendable
+from taskyard.core.redis.key_repair import KeyRepair, is_mendable
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.mailbox import Mailbox
-from taskyard.core.redis.mailbox_admin import PostOffice
+from taskyard.core.redis.mailbox_admin import MailboxAdmin
 from taskyard.core.redis.quarantine import Odd, Quarantine
-from taskyard.core.redis.raw_commands import Script, Wire
+from taskyard.core.redis.raw_commands import RawCommands, Script
 from taskyard.core.redis.stream_reading import Entry, read_streams
 
 SCRIPTS_DIR = Path(__file__).resolve().parent / "lua"
 MENDING_TRIES = 5  # somebody may spoil a key again meanwhile
-ODD_LIMIT = 1_000  # kept for `take_odd`
-MEMBER_LIMIT_BYTES = 4_000  # of a member of a sorted set; also in look.lua
+MAX_ODD = 1_000  # kept for `take_odd`
+MAX_MEMBER_BYTES = 4_000  # of a member of a sorted set; also in peek.lua
 DUE = "due"
 _READY = "ready:"
 _Answer = TypeVar("_Answer")
@@ -44,18 +44,18 @@ class Member(NamedTuple):
         return (self.text.partition(b"|")[0] if self.place == DUE else self.text).decode(errors="replace")
 
 
-class QueueBase:
+class RedisNamespace:
     """See Queue. `policy_of(queue)` names a queue's placement policy, which decides the order in its lanes."""
 
     def __init__(self, client: redis.Redis, namespace: str, policy_of: Callable[[str], str]) -> None:
         self.redis = client
         self.keys = Keys(namespace)
         self._policy_of = policy_of
-        self._wire = Wire(client.connection_pool)
-        self._scripts = {path.stem: Script(self._wire, path.read_text()) for path in SCRIPTS_DIR.glob("*.lua")}
+        self._raw_commands = RawCommands(client.connection_pool)
+        self._scripts = {path.stem: Script(self._raw_commands, path.read_text()) for path in SCRIPTS_DIR.glob("*.lua")}
         self.quarantine = Quarantine(client, self.keys, self._scripts["quarantine"])
-        self._mender = Mender(client, self.keys, self._wire, self._scripts["renumber"])
-        self._odd: deque[Odd] = deque(maxlen=ODD_LIMIT)
+        self._mender = KeyRepair(client, self.keys, self._raw_commands, self._scripts["renumber"])
+        self._odd: deque[Odd] = deque(maxlen=MAX_ODD)
         self._database = ""  # which one the leader that this is leads
 
     def mailbox(self, agent: str) -> Mailbox:
@@ -63,9 +63,9 @@ class QueueBase:
         return Mailbox(self.redis, self.keys, agent, mending=self._mending)
 
     @property
-    def post_office(self) -> PostOffice:
+    def mailbox_admin(self) -> MailboxAdmin:
         """All mailboxes, for operators."""
-        return PostOffice(self.redis, self.keys, self._mending)
+        return MailboxAdmin(self.redis, self.keys, self._mending)
 
     def results_length(self) -> int:
         """How many reports the leader has not consumed; raises Unavailable."""
@@ -147,7 +147,7 @@ class QueueBase:
 
     def members(self, place: str, cursor: bytes, count: int) -> tuple[bytes, list[Member]]:
         """About so many members of a set, and where to go on: b"0", where it also begins, is the end."""
-        arguments = [cursor, count, MEMBER_LIMIT_BYTES]
+        arguments = [cursor, count, MAX_MEMBER_BYTES]
         cursor, flat, large = self._run("members", [f"{self.keys.prefix}{place}"], arguments)
         self.set_aside(Odd("member", place, "too large", text) for text in large)
         values = iter(flat)
@@ -180,7 +180,7 @@ class QueueBase:
 
     def _read(self, streams: Mapping[str, bytes], block_ms: int | None, count: int) -> list[list[Entry]]:
         """(entry id, payload) of each stream, in the order of the streams."""
-        found, odd = self._mending(lambda: read_streams(self._wire, streams, block_ms, count))
+        found, odd = self._mending(lambda: read_streams(self._raw_commands, streams, block_ms, count))
         if odd:
             self.set_aside(self._mending(lambda: [self._mender.renumber(name) for name in odd]))
         return found

@@ -12,15 +12,15 @@ from typing import Any, Self
 
 import redis
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.raw_commands import Script
 
-ITEMS_LIMIT = 1_000
-TEXT_LIMIT_BYTES = 16 << 10  # of the text that is kept; the whole is at most 16 MiB
-REASON_LIMIT = 500  # characters
+MAX_ITEMS = 1_000
+MAX_TEXT_BYTES = 16 << 10  # of the text that is kept; the whole is at most 16 MiB
+MAX_REASON_LENGTH = 500  # characters
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 _NUMBERS = ("attempt", "size_bytes")
 
@@ -82,23 +82,23 @@ class Quarantine:
         self._add = script
 
     def add(self, items: Iterable[Odd]) -> None:
-        """Sets items aside, each cut to TEXT_LIMIT_BYTES."""
+        """Sets items aside, each cut to MAX_TEXT_BYTES."""
         with reaching_redis():
             for item in items:
                 given = {
                     b"source": item.source,
-                    b"place": item.place[:REASON_LIMIT],
-                    b"reason": item.reason[:REASON_LIMIT],
-                    b"text": item.text[:TEXT_LIMIT_BYTES],
+                    b"place": item.place[:MAX_REASON_LENGTH],
+                    b"reason": item.reason[:MAX_REASON_LENGTH],
+                    b"text": item.text[:MAX_TEXT_BYTES],
                     b"size_bytes": str(len(item.text)),
                     b"task_id": item.task_id or "",
                     b"attempt": "" if item.attempt is None else str(item.attempt),
                     b"agent_id": item.agent_id or "",
                 }
                 arguments = [part for pair in given.items() if pair[1] for part in (pair[0], _bytes(pair[1]))]
-                self._add(keys=[self._keys.quarantine, self._keys.nothing], args=[ITEMS_LIMIT, *arguments])
+                self._add(keys=[self._keys.quarantine, self._keys.nothing], args=[MAX_ITEMS, *arguments])
 
-    def newest(self, count: int = ITEMS_LIMIT) -> list[Quarantined]:
+    def newest(self, count: int = MAX_ITEMS) -> list[Quarantined]:
         """The newest items, the newest first."""
         with reaching_redis():
             if not self._exists():
@@ -141,5 +141,5 @@ def _bytes(value: str | bytes) -> bytes:
 
 def _checked(item_id: str) -> str:
     if not _ID.fullmatch(item_id) or any(int(part) >= 1 << 64 for part in item_id.split("-")):
-        raise refused("id", item_id, said("the id of an item, such as 1690000000000-0"))
+        raise refused("id", item_id, msg("the id of an item, such as 1690000000000-0"))
     return item_id

@@ -15,7 +15,7 @@ import redis
 from redis.exceptions import NoScriptError, ResponseError
 
 
-class Wire:
+class RawCommands:
     """As many connections as threads use it at a time; each belongs to `pool`, which closes them."""
 
     def __init__(self, pool: redis.ConnectionPool) -> None:
@@ -58,14 +58,14 @@ class Wire:
 class Script:
     """A Lua script that the server runs by its digest, and gets once if it does not know it."""
 
-    def __init__(self, wire: Wire, text: str) -> None:
-        self._wire = wire
+    def __init__(self, raw_commands: RawCommands, text: str) -> None:
+        self._raw_commands = raw_commands
         self._text = text
         self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(self, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
         """Runs it; raises redis-py's errors."""
         try:
-            return self._wire.command("EVALSHA", self._digest, len(keys), *keys, *args)
+            return self._raw_commands.command("EVALSHA", self._digest, len(keys), *keys, *args)
         except NoScriptError:
-            return self._wire.command("EVAL", self._text, len(keys), *keys, *args)
+            return self._raw_commands.command("EVAL", self._text, len(keys), *keys, *args)

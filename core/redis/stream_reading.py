@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from taskyard.core.redis.key_repair import FIRST_ODD_MS
-from taskyard.core.redis.raw_commands import Wire
+from taskyard.core.redis.raw_commands import RawCommands
 
 Entry = tuple[bytes, bytes]  # id, the value of its first field
 FIRST_PIECE = 3  # entries of each stream in the first round trip; a writer keeps one below some megabytes
 PIECE = 64  # in a later one, fewer where those before were large
-READ_LIMIT_BYTES = 2 << 20  # after so much a reader goes on with what it has
+MAX_READ_BYTES = 2 << 20  # after so much a reader goes on with what it has
 
 
 def read_streams(
-    wire: Wire, streams: Mapping[str, bytes], block_ms: int | None, count: int
+    raw_commands: RawCommands, streams: Mapping[str, bytes], block_ms: int | None, count: int
 ) -> tuple[list[list[Entry]], list[str]]:
     """Entries after a position in each stream, in their order, and the streams with ids that are no times.
 
@@ -25,10 +25,10 @@ def read_streams(
     positions = dict(streams)
     size, odd = 0, []
     piece = FIRST_PIECE
-    while positions and size < READ_LIMIT_BYTES:
+    while positions and size < MAX_READ_BYTES:
         block = () if block_ms is None or size else ("BLOCK", block_ms)
         asked = min(piece, *(count - len(found[name]) for name in positions))
-        answer = wire.command("XREAD", "COUNT", asked, *block, "STREAMS", *positions, *positions.values())
+        answer = raw_commands.command("XREAD", "COUNT", asked, *block, "STREAMS", *positions, *positions.values())
         block_ms = None
         arrived = {name.decode(): entries for name, entries in answer or ()}
         for name in list(positions):
@@ -49,4 +49,4 @@ def read_streams(
 
 def _next_piece(size: int, entries: int) -> int:
     """How many more entries fit, if they are as large as those before: one at least."""
-    return max(1, min(PIECE, (READ_LIMIT_BYTES - size) * entries // max(size, 1)))
+    return max(1, min(PIECE, (MAX_READ_BYTES - size) * entries // max(size, 1)))

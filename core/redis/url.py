@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 import redis
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 
 SCHEMES = ("redis", "rediss", "unix")
 MIN_SOCKET_TIMEOUT_SECONDS = 3.0  # a blocking read of 2 s must return before
@@ -38,10 +38,8 @@ _CLASSES: Mapping[str, type[Any]] = {
     "unix": UnixDomainSocketConnection,
 }
 
-_UNREADABLE = said("the host or the port can't be read: are special characters of the password percent-encoded?")
-_SEVERAL = said(
-    "several hosts are not supported, expected the URL of one server, or of a name that follows the primary"
-)
+_UNREADABLE = msg("the host or the port can't be read: are special characters of the password percent-encoded?")
+_SEVERAL = msg("several hosts are not supported, expected the URL of one server, or of a name that follows the primary")
 
 
 def connection_options(url: str) -> dict[str, Any]:
@@ -53,9 +51,9 @@ def connection_options(url: str) -> dict[str, Any]:
     for name, _ in parse_qsl(parts.query, keep_blank_values=True):
         if name not in _KNOWN[parts.scheme] | _LIBRARY:
             if name in _TLS:
-                raise ValueError(said("the option {name} needs a URL that starts with rediss://", name=repr(name)))
+                raise ValueError(msg("the option {name} needs a URL that starts with rediss://", name=repr(name)))
             names = ", ".join(sorted(_KNOWN[parts.scheme]))
-            raise ValueError(said("unknown option {name}, expected one of {names}", name=repr(name), names=names))
+            raise ValueError(msg("unknown option {name}, expected one of {names}", name=repr(name), names=names))
     try:
         options = parse_url(url)
     except ValueError as error:
@@ -84,13 +82,13 @@ def _split(url: str) -> SplitResult:
     scheme = url.partition("://")[0].lower() if "://" in url else ""
     if any(word in scheme for word in ("sentinel", "cluster")):
         raise ValueError(
-            said(
+            msg(
                 "Sentinel and Cluster are not supported, expected the URL of one server, "
                 "or of a name that follows the primary"
             )
         )
     if scheme not in SCHEMES:
-        raise ValueError(said("expected a URL that starts with redis://, rediss:// or unix://"))
+        raise ValueError(msg("expected a URL that starts with redis://, rediss:// or unix://"))
     try:
         parts = urlsplit(url)
         if "," in parts.netloc.rpartition("@")[2]:
@@ -99,12 +97,12 @@ def _split(url: str) -> SplitResult:
     except ValueError as error:
         raise ValueError(_SEVERAL if _SEVERAL in error.args else _UNREADABLE) from None
     if scheme == "unix" and not parts.path.strip("/"):
-        raise ValueError(said("expected the path of a socket, as in unix:///run/redis.sock"))
+        raise ValueError(msg("expected the path of a socket, as in unix:///run/redis.sock"))
     if scheme == "unix" and host:
-        raise ValueError(said("expected three slashes before the path of the socket, as in unix:///run/redis.sock"))
+        raise ValueError(msg("expected three slashes before the path of the socket, as in unix:///run/redis.sock"))
     database = parts.path.strip("/")
     if scheme != "unix" and database and not (database.isascii() and database.isdigit()):
-        raise ValueError(said("the path is not accepted, expected the number of a database, as in redis://host/0"))
+        raise ValueError(msg("the path is not accepted, expected the number of a database, as in redis://host/0"))
     if parts.fragment:
         raise ValueError(_UNREADABLE)
     return parts
@@ -113,7 +111,7 @@ def _split(url: str) -> SplitResult:
 def _explained(error: ValueError) -> str:
     text = str(error)
     if text.startswith("Invalid value for '"):
-        return said("the value of the option {name} is not accepted", name=repr(text.split("'")[1]))
+        return msg("the value of the option {name} is not accepted", name=repr(text.split("'")[1]))
     return _UNREADABLE
 
 
@@ -129,11 +127,11 @@ def _check_values(options: dict[str, Any]) -> None:
     for name, bound in least.items():
         if name in options and not bound <= options[name] < 1e9:
             raise ValueError(
-                said("the option {name} is not accepted, expected {least} or more", name=repr(name), least=f"{bound:g}")
+                msg("the option {name} is not accepted, expected {least} or more", name=repr(name), least=f"{bound:g}")
             )
     chosen = {name: value for name, value in options.items() if name not in ("connection_class", "max_connections")}
     chosen.pop("timeout", None)
     try:
         options["connection_class"](**chosen)  # does not connect
     except (TypeError, ValueError, redis.RedisError) as error:
-        raise ValueError(said("an option is not accepted: {reason}", reason=" ".join(str(error).split()))) from None
+        raise ValueError(msg("an option is not accepted: {reason}", reason=" ".join(str(error).split()))) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import redis
 
 from taskyard.core.errors import Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.keys import Keys
 
@@ -30,14 +30,14 @@ class KeyKind:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class RedisMemory:
     """An installation's keys by kind. Not `is_complete`: there were too many keys to look at all."""
 
     kinds: tuple[KeyKind, ...]
     is_complete: bool
 
 
-def usage(client: redis.Redis, keys: Keys) -> Usage:
+def usage(client: redis.Redis, keys: Keys) -> RedisMemory:
     """Looks at the keys of one installation, at most ROUNDS × ROUND_KEYS of the server's; raises Unavailable."""
     with reaching_redis():
         found, is_complete = _scan(client, keys)
@@ -48,7 +48,7 @@ def usage(client: redis.Redis, keys: Keys) -> Usage:
         total = totals.setdefault(kind, [0, 0, 0])
         for position, value in enumerate((1, entries, size)):
             total[position] += value
-    return Usage(tuple(KeyKind(kind, *total) for kind, total in sorted(totals.items())), is_complete)
+    return RedisMemory(tuple(KeyKind(kind, *total) for kind, total in sorted(totals.items())), is_complete)
 
 
 def _scan(client: redis.Redis, keys: Keys) -> tuple[list[bytes], bool]:
@@ -82,4 +82,4 @@ def check_writable(client: redis.Redis, keys: Keys) -> None:
         with reaching_redis():
             client.set(f"{keys.prefix}writable", b"1", px=1000)
     except redis.ResponseError as error:
-        raise Unavailable(said("Redis can't be used: {reason}", reason=str(error))) from error
+        raise Unavailable(msg("Redis can't be used: {reason}", reason=str(error))) from error

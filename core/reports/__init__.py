@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from importlib import import_module
 
-from taskyard.core.i18n import N_, said
+from taskyard.core.i18n import N_, msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.reports.data.gather import gather
 from taskyard.core.reports.data.report import Report
@@ -50,7 +50,7 @@ def render(
     English; moments are those of `zone`'s clock.
     """
     if format not in FORMATS:
-        raise refused("format", format, said("one of {names}", names=", ".join(FORMATS)))
+        raise refused("format", format, msg("one of {names}", names=", ".join(FORMATS)))
     # only what is needed is loaded: typst and XlsxWriter take a while
     module = import_module(f"taskyard.core.reports.render.{FORMATS[format].module}")
     rendered: bytes = module.render(report, Wording(translate, zone, language))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.reports import FORMATS
 
@@ -52,7 +52,7 @@ def read_report(folder: Path, name: str) -> bytes:
     if _NAME.fullmatch(name) is not None:
         with suppress(OSError), open(folder / name, "rb", opener=_no_link) as file:
             return file.read()
-    raise refused("name", name, said("that of a report in the folder"))
+    raise refused("name", name, msg("that of a report in the folder"))
 
 
 def write_report(folder: Path, name: str, content: bytes) -> None:

@@ -19,7 +19,7 @@ WINDOW_SECONDS = 600.0
 OTHERS_SUCCESSES = 3  # that other agents must have had, and more than they had failures
 REMEMBERED = 50  # outcomes of an agent and type
 OPEN_SECONDS = 30.0
-MOST_OPEN_SECONDS = 600.0
+MAX_OPEN_SECONDS = 600.0
 # What says nothing about the agent.
 BLAMELESS = frozenset({ErrorClass.CANCELLED, ErrorClass.INVALID_INPUT})
 REASON = N_("its last {failures} attempts failed ({classes}), while {successes} of {others} by other agents succeeded")
@@ -97,7 +97,7 @@ class Breakers:
             return breaker
         if breaker.is_probing:
             breaker.is_probing = False
-            breaker.open_seconds = min(MOST_OPEN_SECONDS, 2 * breaker.open_seconds)
+            breaker.open_seconds = min(MAX_OPEN_SECONDS, 2 * breaker.open_seconds)
             breaker.retry_at = now + breaker.open_seconds
         return None
 

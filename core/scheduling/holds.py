@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from taskyard.core.i18n import N_, Said, said
+from taskyard.core.i18n import N_, TranslatableText, msg
 from taskyard.core.models import Lane
 
 
@@ -49,19 +49,19 @@ class Hold:
     since: datetime
 
     def __str__(self) -> str:
-        return str(self.said)
+        return str(self.text)
 
     @property
-    def said(self) -> Said:
+    def text(self) -> TranslatableText:
         """It in one line."""
-        text = said(
+        text = msg(
             "{held} is {mode} by {actor} since {since}",
-            held=said(_NAMED[self.kind], name=self.name),
+            held=msg(_NAMED[self.kind], name=self.name),
             mode=self.mode,
             actor=self.actor,
             since=f"{self.since:%Y-%m-%d %H:%M:%S %Z}",
         )
-        return said("{text}: {reason}", text=text, reason=self.reason) if self.reason else text
+        return msg("{text}: {reason}", text=text, reason=self.reason) if self.reason else text
 
     def as_json(self) -> dict[str, Any]:
         return {

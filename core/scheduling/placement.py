@@ -8,17 +8,17 @@ from fnmatch import fnmatchcase
 from itertools import chain, zip_longest
 from typing import NamedTuple, Protocol
 
-from taskyard.core.i18n import N_, Said, said
+from taskyard.core.i18n import N_, TranslatableText, msg
 from taskyard.core.models import Lane
 from taskyard.core.states import HEAD_START_SECONDS, Priority
 
 # A strict queue keeps priorities apart by more than any age: about 32 years each.
 STRICT_HEAD_START_SECONDS = 1e9
-SCORE_LIMIT = 3e11  # no time's score is beyond it: the year 9999, more or less all head starts; also in look.lua
+MAX_SCORE = 3e11  # no time's score is beyond it: the year 9999, more or less all head starts; also in peek.lua
 _HEAD_STARTS = [HEAD_START_SECONDS[priority] for priority in sorted(Priority)]
-QUEUE_AHEAD_LIMIT = 1_000
+MAX_QUEUE_AHEAD = 1_000
 NAMES_SHOWN = 5
-AHEAD_LIMIT_BYTES = 16 << 20  # of inputs that an agent has, if it is to get more than it can run
+MAX_AHEAD_BYTES = 16 << 20  # of inputs that an agent has, if it is to get more than it can run
 # Why no agent could ever take a task.
 NO_AGENT = N_("no agent is registered")
 NO_TYPE = N_("no registered agent takes type {type}")
@@ -90,18 +90,18 @@ class AgentSlots:
         """
         if self.open_tasks < self.max_concurrency:
             return True
-        if self.open_bytes > AHEAD_LIMIT_BYTES:
+        if self.open_bytes > MAX_AHEAD_BYTES:
             return False
-        return self.open_tasks < QUEUE_AHEAD_LIMIT and self.open_seconds <= cover_seconds * self.max_concurrency
+        return self.open_tasks < MAX_QUEUE_AHEAD and self.open_seconds <= cover_seconds * self.max_concurrency
 
     def free(self, expected_seconds: float, cover_seconds: float) -> int:
         """How many tasks of this expected run time it may be given now (infinite: never run before)."""
         slots = max(0, self.max_concurrency - self.open_tasks)
-        if self.open_bytes > AHEAD_LIMIT_BYTES:
+        if self.open_bytes > MAX_AHEAD_BYTES:
             return slots
         spare_seconds = cover_seconds * self.max_concurrency - self.open_seconds
         ahead = int(spare_seconds / expected_seconds) if spare_seconds > 0 else 0
-        return max(slots, min(ahead, QUEUE_AHEAD_LIMIT - self.open_tasks))
+        return max(slots, min(ahead, MAX_QUEUE_AHEAD - self.open_tasks))
 
     def give(self, expected_seconds: float) -> None:
         self.open_tasks += 1
@@ -225,19 +225,19 @@ def _in_turns(candidates: Iterable[Candidate], rotation: Rotation) -> Iterable[C
     return (c for c in chain.from_iterable(zip_longest(*turns)) if c is not None)
 
 
-def unplaceable_reason(lane: Lane, agents: Iterable[AgentSlots]) -> Said | None:
+def unplaceable_reason(lane: Lane, agents: Iterable[AgentSlots]) -> TranslatableText | None:
     """Why no registered agent could ever take a task of this lane; None if one could."""
     known = list(agents)
     if any(agent.can_take(lane) for agent in known):
         return None
     if not known:
-        return said(NO_AGENT)
+        return msg(NO_AGENT)
     by_type = [a for a in known if a.can_take(Lane(lane.queue, lane.type))]
     if not by_type:
         ignorant = sorted({agent.id.partition(":")[0] for agent in known if agent.matches(lane.type)})
         if not ignorant:
-            return said(NO_TYPE, type=lane.type)
+            return msg(NO_TYPE, type=lane.type)
         names = ", ".join(ignorant[:NAMES_SHOWN] + ["…"] * (len(ignorant) > NAMES_SHOWN))
-        return said(NO_KNOWLEDGE, type=lane.type, agents=names)
+        return msg(NO_KNOWLEDGE, type=lane.type, agents=names)
     missing = min((sorted(set(lane.requires) - a.tags) for a in by_type), key=len)
-    return said(NO_TAGS, type=lane.type, tags=", ".join(lane.requires), missing=", ".join(missing))
+    return msg(NO_TAGS, type=lane.type, tags=", ".join(lane.requires), missing=", ".join(missing))

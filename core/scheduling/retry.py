@@ -11,7 +11,7 @@ from taskyard.core.errors import ErrorClass
 from taskyard.core.task_types.registry import RetryPolicy
 
 MAX_REFUNDS = 10
-_MESSAGE_LIMIT = 20_000  # characters of a message that are looked at
+_MAX_MESSAGE_LENGTH = 20_000  # characters of a message that are looked at
 _FRAMES = 5  # innermost functions of a traceback that are looked at
 
 
@@ -95,7 +95,7 @@ def fingerprint(task_type: str, error_class: str, message: str, traceback: str) 
     Of the traceback only the innermost functions' names count, a recursion as one: lines move
     with every release.
     """
-    words = _VARIABLE.sub(lambda match: f"<{match.lastgroup}>", message[:_MESSAGE_LIMIT])
+    words = _VARIABLE.sub(lambda match: f"<{match.lastgroup}>", message[:_MAX_MESSAGE_LENGTH])
     functions = [name for name, _repeats in groupby(_FRAME.findall(traceback))][-_FRAMES:]
     content = "\x1f".join([task_type, error_class, " ".join(words.split()), *functions])
     return hashlib.blake2b(content.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()

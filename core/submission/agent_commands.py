@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.postgres.database import Database, queries
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import reaching_redis
 
 
-def restart_agent(database: Database, queue: Queue, name: str, actor: str, reason: str) -> list[str]:
+def restart_agent(database: Database, queue: Broker, name: str, actor: str, reason: str) -> list[str]:
     """Asks every present boot of an agent to restart, with an audit row; returns their ids.
 
     It drains as on SIGTERM: what runs finishes within the grace period, the rest goes back without
@@ -19,7 +19,7 @@ def restart_agent(database: Database, queue: Queue, name: str, actor: str, reaso
     with database.transaction() as tx:
         rows = tx.rows(queries("agents")["restart_agent"], {"name": name, "actor": actor, "reason": reason})
         if not rows:
-            raise refused("agent", name, said("the name of an agent that is present"))
+            raise refused("agent", name, msg("the name of an agent that is present"))
         ids = [row[0] for row in rows]
         with reaching_redis():
             for agent_id in ids:

@@ -13,12 +13,12 @@ from taskyard.core.access.identity import Actor, Permission
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
 from taskyard.core.submission.bulk import Bulk
-from taskyard.core.submission.commands import Operators, check_task_ids
+from taskyard.core.submission.commands import TaskCommands, check_task_ids
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry
 
 
-class Permitted:
+class Authorized:
     """A submitter's operations as one actor does them; all raise NotPermitted beside what the submitter raises."""
 
     def __init__(self, submitter: Submitter, registry: Registry, database: Database, actor: Actor) -> None:
@@ -47,8 +47,8 @@ class Permitted:
         self._submitter.cancel(task_id, actor=self.actor.name, reason=reason)
 
     def cancel_tree(self, task_id: str, reason: str) -> int:
-        """See `Operators.cancel_tree`."""
-        return self._submitter.operators.cancel_tree(task_id, actor=self.actor.name, reason=reason)
+        """See `TaskCommands.cancel_tree`."""
+        return self._submitter.commands.cancel_tree(task_id, actor=self.actor.name, reason=reason)
 
     def reprioritise(self, task_id: str, priority: str, reason: str) -> None:
         """See `Submitter.reprioritise`."""
@@ -56,7 +56,7 @@ class Permitted:
 
     def bulk(self) -> Bulk:
         """Operations on many tasks under the same check, which is made of each batch before it is changed."""
-        return Bulk(self._database, _PermittedOperators(self._submitter.operators, self))
+        return Bulk(self._database, _AuthorizedCommands(self._submitter.commands, self))
 
     def runs_code(self, type_: object) -> bool:
         """Whether tasks of a type may run code of their own; one that is not known here may."""
@@ -82,20 +82,20 @@ class Permitted:
         self.check_types(type_ for type_ in types if isinstance(type_, str) and type_ in self._registry.types)
 
 
-class _PermittedOperators(Operators):
-    """Operators that check before they have tasks run once more."""
+class _AuthorizedCommands(TaskCommands):
+    """TaskCommands that check before they have tasks run once more."""
 
-    def __init__(self, operators: Operators, permitted: Permitted) -> None:
+    def __init__(self, commands: TaskCommands, permitted: Authorized) -> None:
         # the connections are the other's
-        self.__dict__.update(operators.__dict__)
+        self.__dict__.update(commands.__dict__)
         self._permitted = permitted
 
     def retry_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> int:
-        """See `Operators.retry_many`; raises NotPermitted."""
+        """See `TaskCommands.retry_many`; raises NotPermitted."""
         self._permitted.check_retried(task_ids)
         return super().retry_many(task_ids, actor=actor, reason=reason)
 
     def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
-        """See `Operators.retry`; raises NotPermitted."""
+        """See `TaskCommands.retry`; raises NotPermitted."""
         self._permitted.check_retried([task_id])
         super().retry(task_id, actor=actor, reason=reason)

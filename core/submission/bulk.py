@@ -18,18 +18,18 @@ from typing import Any
 
 from taskyard.core.errors import Busy, Unavailable
 from taskyard.core.filters.search_filter import TaskFilter
-from taskyard.core.i18n import either, said
+from taskyard.core.i18n import either, msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, search
 from taskyard.core.postgres.store.search import Matching
 from taskyard.core.states import Priority, TaskState
-from taskyard.core.submission.commands import Operators, check_task_ids
+from taskyard.core.submission.commands import TaskCommands, check_task_ids
 from taskyard.core.submission.validate import check_priority
 
 BATCH_SIZE = 500
-REASON_LIMIT = 500  # characters
-IDS_LIMIT = 100_000
+MAX_REASON_LENGTH = 500  # characters
+MAX_IDS = 100_000
 TRIES = 5  # of a batch that met a deadlock
 PAUSE_SECONDS = 0.05
 
@@ -42,10 +42,10 @@ class Action(StrEnum):
 
 _ALLOWED: dict[Action, frozenset[TaskState]] = {
     Action.CANCEL: commands.CANCELLABLE,
-    Action.RETRY: commands.RETRYABLE,
+    Action.RETRY: commands.RETRYABLE_STATES,
     Action.PRIORITY: commands.REPRIORITISABLE,
 }
-Progress = Callable[[int, int, int], object]
+ProgressCallback = Callable[[int, int, int], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Operation:
         if self.action is Action.PRIORITY:
             check_priority(self.priority)
         elif self.priority is not None:
-            raise refused("priority", self.priority, said("none: {action} does not change it", action=self.action))
+            raise refused("priority", self.priority, msg("none: {action} does not change it", action=self.action))
 
     def narrowed(self, only: TaskFilter) -> TaskFilter:
         """The filter with the states that allow this; raises SubmissionError if it asks for none of them."""
@@ -73,14 +73,14 @@ class Operation:
             raise refused(
                 "states",
                 ", ".join(only.states),
-                said("{states}, the only ones that {action} is for", states=names, action=self.action),
+                msg("{states}, the only ones that {action} is for", states=names, action=self.action),
             )
         if self.action is not Action.PRIORITY:
             return replace(only, states=states)
         level = Priority(check_priority(self.priority))
         others = tuple(other for other in Priority if other is not level and other in (only.priorities or Priority))
         if not others:
-            raise refused("priorities", level.label, said("another one than the tasks are to get"))
+            raise refused("priorities", level.label, msg("another one than the tasks are to get"))
         return replace(only, states=states, priorities=others)
 
 
@@ -98,8 +98,8 @@ class BulkResult:
 
 def check_reason(reason: object) -> str:
     """The reason of an operation on many tasks; raises SubmissionError if it is none."""
-    if not isinstance(reason, str) or not reason.strip() or len(reason) > REASON_LIMIT or "\x00" in reason:
-        raise refused("reason", reason, said("why, as a text of 1 to {limit} characters", limit=REASON_LIMIT))
+    if not isinstance(reason, str) or not reason.strip() or len(reason) > MAX_REASON_LENGTH or "\x00" in reason:
+        raise refused("reason", reason, msg("why, as a text of 1 to {limit} characters", limit=MAX_REASON_LENGTH))
     return reason
 
 
@@ -112,9 +112,9 @@ def preview(tx: DriverTransaction, operation: Operation, only: TaskFilter, *, bu
 class Bulk:
     """Runs operations on many tasks."""
 
-    def __init__(self, database: Database, operators: Operators) -> None:
+    def __init__(self, database: Database, commands: TaskCommands) -> None:
         self._database = database
-        self._operators = operators
+        self._commands = commands
 
     def run_matching(
         self,
@@ -122,7 +122,7 @@ class Bulk:
         only: TaskFilter,
         *,
         matching: Matching | None = None,
-        progress: Progress | None = None,
+        progress: ProgressCallback | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> BulkResult:
         """Does it to everything that matches, but to nothing that was submitted after the preview `matching`.
@@ -143,12 +143,12 @@ class Bulk:
         operation: Operation,
         task_ids: Sequence[str],
         *,
-        progress: Progress | None = None,
+        progress: ProgressCallback | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> BulkResult:
         """Does it to these tasks; those that don't exist are skipped. Raises SubmissionError, Busy or Unavailable."""
-        if len(task_ids) > IDS_LIMIT:
-            raise refused("tasks", len(task_ids), said("at most {limit} ids: a filter is for more", limit=IDS_LIMIT))
+        if len(task_ids) > MAX_IDS:
+            raise refused("tasks", len(task_ids), msg("at most {limit} ids: a filter is for more", limit=MAX_IDS))
         ids = sorted(set(check_task_ids(task_ids)))
         batches = (ids[start : start + BATCH_SIZE] for start in range(0, len(ids), BATCH_SIZE))
         return self._run(operation, batches, {"tasks": len(ids)}, len(ids), progress, should_stop)
@@ -172,7 +172,7 @@ class Bulk:
         batches: Iterator[list[str]],
         target: dict[str, Any],
         total: int,
-        progress: Progress | None,
+        progress: ProgressCallback | None,
         should_stop: Callable[[], bool],
     ) -> BulkResult:
         counts = {"done": 0, "skipped": 0, "dependants": 0}
@@ -213,10 +213,10 @@ class Bulk:
     def _change_once(self, operation: Operation, ids: list[str]) -> tuple[int, int]:
         who = {"actor": operation.actor, "reason": operation.reason}
         if operation.action is Action.CANCEL:
-            return self._operators.cancel_many(ids, **who)
+            return self._commands.cancel_many(ids, **who)
         if operation.action is Action.RETRY:
-            return self._operators.retry_many(ids, **who), 0
-        return self._operators.reprioritise_many(ids, str(operation.priority), **who), 0
+            return self._commands.retry_many(ids, **who), 0
+        return self._commands.reprioritise_many(ids, str(operation.priority), **who), 0
 
     def _note(self, event: str, actor: str, detail: dict[str, Any]) -> None:
         with self._database.transaction() as tx:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.payload.json_literals import read_json
 
@@ -37,7 +37,7 @@ FIELDS = (
 )
 INPUT_PREFIX = "input."
 DELIMITERS = (",", ";", "\t", "|")
-KNOWN = said("one of {names} or input.<field>", names=", ".join(FIELDS))
+KNOWN = msg("one of {names} or input.<field>", names=", ".join(FIELDS))
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"))
 _BOMS_16 = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
@@ -86,7 +86,7 @@ def read_file(content: bytes, name: str = "") -> BulkFile:
     """
     text = decoded(content)
     if not text.strip():
-        raise refused("file", name, said("rows: it is empty"))
+        raise refused("file", name, msg("rows: it is empty"))
     rows: list[Row] = []
     problems: list[RowProblem] = []
     for found in _json_lines(text) if _is_json(text, name) else _csv_rows(text):
@@ -95,9 +95,9 @@ def read_file(content: bytes, name: str = "") -> BulkFile:
         else:
             problems.append(found)
         if len(rows) + len(problems) > MAX_ROWS:
-            raise refused("file", name, said("at most {limit:,} rows: split it", limit=MAX_ROWS))
+            raise refused("file", name, msg("at most {limit:,} rows: split it", limit=MAX_ROWS))
     if not rows and not problems:
-        raise refused("file", name, said("rows below the header"))
+        raise refused("file", name, msg("rows below the header"))
     return BulkFile(hashlib.blake2b(content, digest_size=16).hexdigest(), tuple(rows), tuple(problems))
 
 
@@ -108,7 +108,7 @@ def decoded(content: bytes) -> str:
         text = content[begin:].decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, begin + error.start) + 1
-        expected = said(
+        expected = msg(
             "text in UTF-8: line {line} has bytes that are not ({reason}). Save it as CSV UTF-8",
             line=line,
             reason=error.reason,
@@ -118,7 +118,7 @@ def decoded(content: bytes) -> str:
     if at >= 0:
         line = text.count("\n", 0, at) + 1
         raise refused(
-            "file", text[max(0, at - 20) : at + 20], said("text without NUL characters: line {line} has one", line=line)
+            "file", text[max(0, at - 20) : at + 20], msg("text without NUL characters: line {line} has one", line=line)
         )
     return text.removeprefix("\ufeff")
 
@@ -149,7 +149,7 @@ def _is_json(text: str, name: str) -> bool:
 
 def _json_lines(text: str) -> Iterator[Row | RowProblem]:
     if text.lstrip().startswith("["):
-        raise refused("file", text.lstrip()[:20], said("JSON lines: an object on each line, not one list"))
+        raise refused("file", text.lstrip()[:20], msg("JSON lines: an object on each line, not one list"))
     for number, line in enumerate(text.split("\n"), 1):  # not splitlines: JSON strings may hold its other separators
         if not line.strip():
             continue
@@ -165,13 +165,13 @@ def _json_row(line: str) -> dict[str, Any]:
         raise refused(
             "line",
             line[:80],
-            said("a JSON object such as {example}", example='{"type": "diagnostic.noop", "input": {}}'),
+            msg("a JSON object such as {example}", example='{"type": "diagnostic.noop", "input": {}}'),
         )
     for key in values:
         if not _is_known(key):
-            raise refused(key[:80], values[key], said("a key that is {known}", known=KNOWN))
+            raise refused(key[:80], values[key], msg("a key that is {known}", known=KNOWN))
     if "type" not in values:
-        raise refused("type", None, said("the name of a task type"))
+        raise refused("type", None, msg("the name of a task type"))
     return values
 
 
@@ -190,7 +190,7 @@ def _csv_rows(text: str) -> Iterator[Row | RowProblem]:
             raise refused(
                 "file",
                 f"row {number}",
-                said("CSV: from line {line} on, {reason}", line=reader.line_num, reason=_shown(error)),
+                msg("CSV: from line {line} on, {reason}", line=reader.line_num, reason=_shown(error)),
             ) from None
         if not any(cell.strip() for cell in cells):
             continue
@@ -199,7 +199,7 @@ def _csv_rows(text: str) -> Iterator[Row | RowProblem]:
         elif len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
             surplus = ", ".join(cells[len(header) :])
             yield RowProblem.of(
-                number, refused("row", surplus, said("{count} cells, as the header has", count=len(header)))
+                number, refused("row", surplus, msg("{count} cells, as the header has", count=len(header)))
             )
         else:
             # zip: a short row lacks its last cells, as spreadsheets write it
@@ -223,13 +223,13 @@ def _header(cells: Sequence[str]) -> list[str]:
         names.pop()
     for name, count in Counter(names).items():
         if not _is_known(name):
-            raise refused("header", name, said("a first row with the columns' names, each {known}", known=KNOWN))
+            raise refused("header", name, msg("a first row with the columns' names, each {known}", known=KNOWN))
         if count > 1:
-            raise refused("header", name, said("each column only once"))
+            raise refused("header", name, msg("each column only once"))
     if "type" not in names:
-        raise refused("header", ", ".join(names), said("a column named type"))
+        raise refused("header", ", ".join(names), msg("a column named type"))
     if "input" in names and any(name.startswith(INPUT_PREFIX) for name in names):
-        raise refused("header", ", ".join(names), said("either a column input with JSON, or columns input.<field>"))
+        raise refused("header", ", ".join(names), msg("either a column input with JSON, or columns input.<field>"))
     return names
 
 

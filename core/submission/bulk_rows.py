@@ -12,17 +12,17 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from taskyard.core.chunks import portions
+from taskyard.core.chunks import chunked
 from taskyard.core.errors import SubmissionError
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.submission.bulk_file import INPUT_PREFIX, BulkFile, Row, RowProblem
 from taskyard.core.submission.form_values import parse_json
-from taskyard.core.submission.input_schema import FormField, Kind, form_fields
+from taskyard.core.submission.input_schema import FieldKind, FormField, form_fields
 from taskyard.core.submission.validate import Limits, validate_submission
 from taskyard.core.task_types.registry import Registry
 
-AS_IT_IS = frozenset({Kind.TEXT, Kind.LONG_TEXT})
+AS_IT_IS = frozenset({FieldKind.TEXT, FieldKind.LONG_TEXT})
 WHOLE = re.compile(r"[+-]?\d{1,18}")
 
 
@@ -66,7 +66,7 @@ def check_rows(file: BulkFile, registry: Registry, limits: Limits, now: datetime
             key = str(arguments["idempotency_key"])
             first = rows_by_key.setdefault(key, row.number)
             if first != row.number:
-                raise refused("idempotency_key", key, said("each key only once: row {first} has it too", first=first))
+                raise refused("idempotency_key", key, msg("each key only once: row {first} has it too", first=first))
         except SubmissionError as error:
             problems.append(RowProblem.of(row.number, error))
         else:
@@ -124,9 +124,9 @@ def _arguments(row: Row, registry: Registry) -> dict[str, Any]:
     given = {name: value for name, value in row.values.items() if value is not None}
     fields = {name: given.pop(name) for name in list(given) if name.startswith(INPUT_PREFIX)}
     if not isinstance(given.get("type"), str):
-        raise refused("type", given.get("type"), said("the name of a task type"))
+        raise refused("type", given.get("type"), msg("the name of a task type"))
     if fields and "input" in given:
-        raise refused("input", given["input"], said("either input or input.<field>, not both"))
+        raise refused("input", given["input"], msg("either input or input.<field>, not both"))
     if row.is_text:
         given = {name: _meant(name, value) for name, value in given.items()}
     if fields:
@@ -179,13 +179,13 @@ def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
         for key in outer:
             inner = inner.setdefault(key, {})
             if not isinstance(inner, dict):
-                raise refused(name, part, said("a field of its own: the row gives what it is in, too"))
+                raise refused(name, part, msg("a field of its own: the row gives what it is in, too"))
         if last in inner:
-            raise refused(name, part, said("a field of its own: the row gives what is in it, too"))
+            raise refused(name, part, msg("a field of its own: the row gives what is in it, too"))
         inner[last] = part
     return value
 
 
 def in_chunks(rows: Sequence[Submittable], most: int) -> Iterable[Sequence[Submittable]]:
     """The rows in pieces of at most `most`, each of which `submit_many` commits at once (see core.chunks)."""
-    return portions(rows, lambda row: row.size_bytes, most)
+    return chunked(rows, lambda row: row.size_bytes, most)

@@ -9,14 +9,14 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from taskyard.core.errors import Busy, IllegalTransition, Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, dependants, locks, related_tasks
 from taskyard.core.postgres.store.commands import Cancelled, Reprioritised
 from taskyard.core.postgres.store.dependants import Slice
 from taskyard.core.states import Priority
-from taskyard.core.submission.queue_notifier import Hints
+from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.validate import check_priority
 
 TREE_BATCH = 500  # tasks cancelled in one transaction
@@ -26,16 +26,16 @@ TREE_PAUSE_SECONDS = 0.1
 log = logging.getLogger(__name__)
 
 
-class Operators:
+class TaskCommands:
     """Every method may be called from any thread; `actor` and `reason` are kept in the tasks' histories.
 
     Those for several tasks are one transaction that leaves out tasks whose state does not allow it,
     and raise SubmissionError, Busy or Unavailable.
     """
 
-    def __init__(self, database: Database, hints: Hints) -> None:
+    def __init__(self, database: Database, notifier: QueueNotifier) -> None:
         self._database = database
-        self._hints = hints
+        self._notifier = notifier
 
     def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
         """See `Submitter.cancel`."""
@@ -81,7 +81,7 @@ class Operators:
         """See `Submitter.retry`."""
         with self._transaction() as tx:
             waiting = commands.retry(tx, check_task_id(task_id), actor, reason)
-        self._hints.push([waiting])
+        self._notifier.push([waiting])
 
     def reprioritise(self, task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
         """See `Submitter.reprioritise`."""
@@ -101,7 +101,7 @@ class Operators:
         """Makes those pending again that failed or were cancelled; returns how many."""
         with self._transaction() as tx:
             waiting = commands.retry_many(tx, check_task_ids(task_ids), actor, reason)
-        self._hints.push(waiting)
+        self._notifier.push(waiting)
         return len(waiting)
 
     def reprioritise_many(self, task_ids: Sequence[str], priority: str, *, actor: str, reason: str) -> int:
@@ -145,19 +145,19 @@ class Operators:
         return count
 
     def _tell_cancelled(self, cancelled: Sequence[Cancelled]) -> None:
-        self._hints.forget([task.was for task in cancelled])
+        self._notifier.forget([task.was for task in cancelled])
         for task in cancelled:
             if task.agent_id is not None:
-                self._hints.send_cancel(task.agent_id, task.was.id, task.attempt)
+                self._notifier.send_cancel(task.agent_id, task.was.id, task.attempt)
 
     def _tell_reprioritised(self, changed: Sequence[Reprioritised]) -> None:
         queued = [task for task in changed if task.is_queued]
-        self._hints.forget([task.waiting._replace(priority=int(task.earlier)) for task in queued])
-        self._hints.push([task.waiting for task in queued])
+        self._notifier.forget([task.waiting._replace(priority=int(task.earlier)) for task in queued])
+        self._notifier.push([task.waiting for task in queued])
 
 
 def _left(count: int) -> Busy:
-    text = said("somebody else has locked unfinished tasks below: {left} left, try again", left=count)
+    text = msg("somebody else has locked unfinished tasks below: {left} left, try again", left=count)
     return Busy(text, is_locked=True)
 
 
@@ -166,7 +166,7 @@ def check_task_id(value: object) -> str:
     try:
         return str(uuid.UUID(value))  # type: ignore[arg-type]
     except (ValueError, AttributeError, TypeError):
-        raise refused("task", value, said("a task id (a UUID)")) from None
+        raise refused("task", value, msg("a task id (a UUID)")) from None
 
 
 def check_task_ids(values: Sequence[object]) -> list[str]:

@@ -14,10 +14,10 @@ from typing import Any, Final
 import orjson
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.payload.json_literals import read_json
-from taskyard.core.submission.input_schema import UNSET, FormField, Kind
+from taskyard.core.submission.input_schema import UNSET, FieldKind, FormField
 
 EXTRA = "*"  # the path of what the model has no field for
 MAX_BROWSER_INTEGER = (1 << 53) - 1
@@ -62,18 +62,18 @@ def collect(fields: Sequence[FormField], form: FormState) -> tuple[dict[str, Any
         if isinstance(extra, dict):
             value = {**extra, **value}
         elif extra is not LEFT_OUT:
-            problems.append(refused("input", extra, said("an object of further fields")))
+            problems.append(refused("input", extra, msg("an object of further fields")))
     return value, problems
 
 
 def is_optional_group(one: FormField) -> bool:
     """Whether a nested model may be left out, so that the form asks whether it is given."""
-    return one.kind is Kind.GROUP and (one.is_nullable or (not one.is_required and one.default is UNSET))
+    return one.kind is FieldKind.GROUP and (one.is_nullable or (not one.is_required and one.default is UNSET))
 
 
 def is_toggle(one: FormField) -> bool:
     """Whether a boolean is always either."""
-    return one.kind is Kind.BOOLEAN and not one.is_nullable and isinstance(one.default, bool)
+    return one.kind is FieldKind.BOOLEAN and not one.is_nullable and isinstance(one.default, bool)
 
 
 def presence(path: str) -> str:
@@ -92,7 +92,7 @@ def written(value: Any) -> str:
 
 
 def _fill(one: FormField, value: Any, form: FormState) -> None:
-    if one.kind is Kind.GROUP:
+    if one.kind is FieldKind.GROUP:
         _fill_group(one, value, form)
         return
     given = one.default if value is LEFT_OUT else value
@@ -119,7 +119,9 @@ def _fill_group(one: FormField, value: Any, form: FormState) -> None:
 
 def _state(one: FormField, value: Any) -> Any:
     """What the widget has to hold to mean `value`; raises _Unfit."""
-    if value is LEFT_OUT or (value is None and (one.is_nullable or (one.kind is Kind.JSON and one.default is None))):
+    if value is LEFT_OUT or (
+        value is None and (one.is_nullable or (one.kind is FieldKind.JSON and one.default is None))
+    ):
         if value is None and _blank(one) is LEFT_OUT and one.default is not None:
             raise _Unfit
         return _blank_state(one)
@@ -130,30 +132,30 @@ def _state(one: FormField, value: Any) -> Any:
 
 
 def _blank_state(one: FormField) -> Any:
-    if one.kind is Kind.CHOICES:
+    if one.kind is FieldKind.CHOICES:
         return []
-    return "" if one.kind in (Kind.TEXT, Kind.LONG_TEXT, Kind.LINES, Kind.JSON) else None
+    return "" if one.kind in (FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.LINES, FieldKind.JSON) else None
 
 
 def _shown(one: FormField, value: Any) -> Any:
-    if one.kind is Kind.JSON:
+    if one.kind is FieldKind.JSON:
         return written(value)
-    if one.kind in (Kind.TEXT, Kind.LONG_TEXT):
+    if one.kind in (FieldKind.TEXT, FieldKind.LONG_TEXT):
         return _text(one, value)
-    if one.kind in (Kind.INTEGER, Kind.NUMBER):
+    if one.kind in (FieldKind.INTEGER, FieldKind.NUMBER):
         return _number(one, value)
-    if one.kind is Kind.LINES:
+    if one.kind is FieldKind.LINES:
         if not isinstance(value, list):
             raise _Unfit
         texts = [item if isinstance(item, str) else written(item) for item in value]
         if any("\r" in text for text in texts):
             raise _Unfit
         return "\n".join(texts)
-    if one.kind is Kind.CHOICE and value not in one.choices:
+    if one.kind is FieldKind.CHOICE and value not in one.choices:
         raise _Unfit
-    if one.kind is Kind.CHOICES and not _is_selection(value, one.choices):
+    if one.kind is FieldKind.CHOICES and not _is_selection(value, one.choices):
         raise _Unfit
-    if one.kind is Kind.BOOLEAN and not isinstance(value, bool):
+    if one.kind is FieldKind.BOOLEAN and not isinstance(value, bool):
         raise _Unfit
     return value
 
@@ -162,7 +164,7 @@ def _text(one: FormField, value: Any) -> str:
     if not isinstance(value, str) or (one.most_length is not None and len(value) > one.most_length):
         raise _Unfit
     # A browser makes one kind of line end of all, and none in a text on one line.
-    if "\r" in value or (one.kind is Kind.TEXT and "\n" in value):
+    if "\r" in value or (one.kind is FieldKind.TEXT and "\n" in value):
         raise _Unfit
     return value
 
@@ -170,8 +172,8 @@ def _text(one: FormField, value: Any) -> str:
 def _number(one: FormField, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Unfit
-    number = value if one.kind is Kind.INTEGER else float(value)
-    if one.kind is Kind.INTEGER and (isinstance(number, float) or abs(number) > MAX_BROWSER_INTEGER):
+    number = value if one.kind is FieldKind.INTEGER else float(value)
+    if one.kind is FieldKind.INTEGER and (isinstance(number, float) or abs(number) > MAX_BROWSER_INTEGER):
         raise _Unfit
     least = one.minimum if one.minimum is not None else number
     most = one.maximum if one.maximum is not None else number
@@ -191,7 +193,7 @@ def _is_selection(value: Any, choices: Sequence[Any]) -> bool:
 def _collect(one: FormField, form: FormState, problems: list[SubmissionError]) -> Any:
     if one.path in form.raw:
         return _parsed_or_noted(one.path, str(form.states.get(one.path, "")), problems)
-    if one.kind is Kind.GROUP:
+    if one.kind is FieldKind.GROUP:
         if is_optional_group(one) and not form.states.get(presence(one.path)):
             return _blank(one)
         inner = {field.name: _collect(field, form, problems) for field in one.fields}
@@ -213,16 +215,16 @@ def _parsed_or_noted(path: str, text: str, problems: list[SubmissionError]) -> A
 
 def _value(one: FormField, state: Any) -> Any:
     """What the widget's state means; raises SubmissionError for a JSON text that is none."""
-    is_spaced = one.kind in (Kind.JSON, Kind.LINES)  # where white space means nothing
+    is_spaced = one.kind in (FieldKind.JSON, FieldKind.LINES)  # where white space means nothing
     if state is None or (isinstance(state, str) and (state.strip() if is_spaced else state) == ""):
         return _blank(one)
-    if one.kind is Kind.JSON:
+    if one.kind is FieldKind.JSON:
         return parse_json(f"input.{one.path}", state)
-    if one.kind is Kind.LINES:
+    if one.kind is FieldKind.LINES:
         return [_item(one.item, line) for line in state.split("\n") if line.strip()]
-    if one.kind is Kind.CHOICES:
+    if one.kind is FieldKind.CHOICES:
         return list(state) if state or not one.is_nullable else _blank(one)
-    if one.kind is Kind.INTEGER:
+    if one.kind is FieldKind.INTEGER:
         return int(state)
     return state
 
@@ -231,14 +233,14 @@ def _blank(one: FormField) -> Any:
     """What it means that a field is empty."""
     if one.is_nullable:
         return LEFT_OUT if one.default is None or (one.default is UNSET and not one.is_required) else None
-    if one.kind in (Kind.TEXT, Kind.LONG_TEXT) and isinstance(one.default, str):
+    if one.kind in (FieldKind.TEXT, FieldKind.LONG_TEXT) and isinstance(one.default, str):
         return ""
-    return [] if one.kind in (Kind.LINES, Kind.CHOICES) else LEFT_OUT
+    return [] if one.kind in (FieldKind.LINES, FieldKind.CHOICES) else LEFT_OUT
 
 
-def _item(kind: Kind, line: str) -> Any:
+def _item(kind: FieldKind, line: str) -> Any:
     """A line's value. What is no number is left a text, which the model refuses with its place."""
-    if kind is Kind.TEXT:
+    if kind is FieldKind.TEXT:
         return line
     try:
         value = orjson.loads(line)
@@ -250,6 +252,6 @@ def _item(kind: Kind, line: str) -> Any:
 def _is_same(one: FormField, made: Any, value: Any) -> bool:
     if made is LEFT_OUT:
         return value is None and one.default is None
-    if one.kind is Kind.NUMBER and not isinstance(value, bool):
+    if one.kind is FieldKind.NUMBER and not isinstance(value, bool):
         return bool(made == value)
     return orjson.dumps(made) == orjson.dumps(value)

@@ -11,11 +11,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from taskyard.core.chunks import portions
+from taskyard.core.chunks import chunked
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-BATCH_LIMIT = 500
+MAX_BATCH = 500
 
 
 class _Call(Generic[Item, Result]):
@@ -64,7 +64,7 @@ class GroupCommitter(Generic[Item, Result]):
 
     def _lead(self) -> None:
         with self._mutex:
-            batch = next(portions(self._queue, lambda call: self._size_of(call.item), BATCH_LIMIT))
+            batch = next(chunked(self._queue, lambda call: self._size_of(call.item), MAX_BATCH))
             del self._queue[: len(batch)]
         try:
             results = self._commit([call.item for call in batch])

@@ -60,7 +60,7 @@ UNITS = frozenset(
 )
 
 
-class Kind(StrEnum):
+class FieldKind(StrEnum):
     """How a field is asked for."""
 
     TEXT = "text"  # one line
@@ -95,7 +95,7 @@ class FormField:
 
     name: str
     path: str
-    kind: Kind
+    kind: FieldKind
     label: str
     description: str = ""
     is_required: bool = False
@@ -108,7 +108,7 @@ class FormField:
     least_length: int | None = None
     most_length: int | None = None
     choices: tuple[Any, ...] = ()
-    item: Kind = Kind.TEXT
+    item: FieldKind = FieldKind.TEXT
     fields: tuple[FormField, ...] = ()
 
     def each(self) -> Iterator[FormField]:
@@ -165,13 +165,13 @@ def _field(
     here = (*path, name)
     nested = _model_in(info.annotation)
     if nested is not None and nested not in outer and len(outer) <= MAX_GROUP_DEPTH:
-        kind, fields = Kind.GROUP, _fields_of(nested, here, outer)
+        kind, fields = FieldKind.GROUP, _fields_of(nested, here, outer)
     else:
         kind, fields = _kind(name, plain, definitions), ()
-    items = _resolved(plain.get("items", {}), definitions) if kind in (Kind.LINES, Kind.CHOICES) else {}
+    items = _resolved(plain.get("items", {}), definitions) if kind in (FieldKind.LINES, FieldKind.CHOICES) else {}
     minimum, is_minimum_open = _limit(plain, "minimum", "exclusiveMinimum", kind, 1)
     maximum, is_maximum_open = _limit(plain, "maximum", "exclusiveMaximum", kind, -1)
-    is_listed = kind in (Kind.LINES, Kind.CHOICES)
+    is_listed = kind in (FieldKind.LINES, FieldKind.CHOICES)
     return FormField(
         name=name,
         path=".".join(here),
@@ -187,8 +187,8 @@ def _field(
         is_maximum_open=is_maximum_open,
         least_length=plain.get("minItems" if is_listed else "minLength"),
         most_length=plain.get("maxItems" if is_listed else "maxLength"),
-        choices=_choices(items if kind is Kind.CHOICES else plain),
-        item=_scalar(items) or Kind.TEXT,
+        choices=_choices(items if kind is FieldKind.CHOICES else plain),
+        item=_scalar(items) or FieldKind.TEXT,
         fields=fields,
     )
 
@@ -212,20 +212,29 @@ def _without_null(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> 
     return {**schema, "anyOf": others}, True
 
 
-def _kind(name: str, schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Kind:
+def _kind(name: str, schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> FieldKind:
     if _choices(schema):
-        return Kind.CHOICE
+        return FieldKind.CHOICE
     if schema.get("type") == "array" and "prefixItems" not in schema:
         items = _resolved(schema.get("items", {}), definitions)
         if _choices(items):
-            return Kind.CHOICES
-        return Kind.LINES if _scalar(items) in (Kind.TEXT, Kind.INTEGER, Kind.NUMBER) else Kind.JSON
+            return FieldKind.CHOICES
+        return (
+            FieldKind.LINES
+            if _scalar(items) in (FieldKind.TEXT, FieldKind.INTEGER, FieldKind.NUMBER)
+            else FieldKind.JSON
+        )
     kind = _scalar(schema)
-    return Kind.LONG_TEXT if kind is Kind.TEXT and _is_long(name, schema) else kind or Kind.JSON
+    return FieldKind.LONG_TEXT if kind is FieldKind.TEXT and _is_long(name, schema) else kind or FieldKind.JSON
 
 
-def _scalar(schema: Mapping[str, Any]) -> Kind | None:
-    kinds = {"string": Kind.TEXT, "integer": Kind.INTEGER, "number": Kind.NUMBER, "boolean": Kind.BOOLEAN}
+def _scalar(schema: Mapping[str, Any]) -> FieldKind | None:
+    kinds = {
+        "string": FieldKind.TEXT,
+        "integer": FieldKind.INTEGER,
+        "number": FieldKind.NUMBER,
+        "boolean": FieldKind.BOOLEAN,
+    }
     return kinds.get(str(schema.get("type")))
 
 
@@ -247,16 +256,16 @@ def _choices(schema: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _limit(
-    schema: Mapping[str, Any], closed: str, open_: str, kind: Kind, step: int
+    schema: Mapping[str, Any], closed: str, open_: str, kind: FieldKind, step: int
 ) -> tuple[int | float | None, bool]:
     """A limit, and whether it is not had itself; an integer's is always had."""
     if open_ in schema:
-        if kind is Kind.INTEGER:
+        if kind is FieldKind.INTEGER:
             whole = math.floor(schema[open_]) if step > 0 else math.ceil(schema[open_])
             return whole + step, False
         return schema[open_], True
     found = schema.get(closed)
-    if found is not None and kind is Kind.INTEGER:
+    if found is not None and kind is FieldKind.INTEGER:
         return (math.ceil(found) if step > 0 else math.floor(found)), False
     return found, False
 

@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.payload.given import model_json
+from taskyard.core.payload.exact_json import model_json
 from taskyard.core.payload.same_call import Call
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import submission

@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence
 
 from taskyard.core.errors import Unavailable
 from taskyard.core.models import Waiting
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import reaching_redis
 
 log = logging.getLogger(__name__)
 
 
-class Hints:
+class QueueNotifier:
     """Tells a queue; says once what keeps it from that."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Broker) -> None:
         self._queue = queue
         self._trouble = ""
 

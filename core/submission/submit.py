@@ -13,35 +13,35 @@ from typing import Any
 import psycopg2
 import sqlalchemy
 
-from taskyard.core.chunks import portions
+from taskyard.core.chunks import chunked
 from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.errors import Busy, SubmissionError, TaskNotFound, Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
 from taskyard.core.payload.encode import refused
 from taskyard.core.postgres.database import CallerTransaction, Database, DriverTransaction
 from taskyard.core.postgres.store import dependants, locks, tasks
 from taskyard.core.postgres.store import submission as submission_store
 from taskyard.core.postgres.store.submission import Inserted
-from taskyard.core.postgres.store.tasks import Ending
-from taskyard.core.redis.broker import Queue
+from taskyard.core.postgres.store.tasks import TaskResult
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.states import TERMINAL
 from taskyard.core.submission import known_calls
-from taskyard.core.submission.commands import Operators, check_task_id
+from taskyard.core.submission.commands import TaskCommands, check_task_id
 from taskyard.core.submission.group_commit import GroupCommitter
 from taskyard.core.submission.open_keys import Alone, OpenKeys
 from taskyard.core.submission.options import OPTIONS
-from taskyard.core.submission.queue_notifier import Hints
+from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.validate import Limits, validate_submission
 from taskyard.core.task_types.registry import Registry
 
 CHUNK_SIZE = 2_000
-LEAST_POLL_SECONDS = 0.001
-MOST_POLL_SECONDS = 0.2
+MIN_POLL_SECONDS = 0.001
+MAX_POLL_SECONDS = 0.2
 GROUP_TIMEOUT_MS = 50  # that a group of submissions waits for a lock before those without a key go first
-Progress = Callable[[int], None]
+ProgressCallback = Callable[[int], None]
 
 log = logging.getLogger(__name__)
 
@@ -50,15 +50,15 @@ class Submitter:
     """The way in. One per process is enough; every method may be called from any thread."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, database: Database, queue: Queue, clock: Clock | None = None
+        self, settings: Settings, registry: Registry, database: Database, queue: Broker, clock: Clock | None = None
     ) -> None:
         self._registry = registry
         self._limits = Limits(
             settings.input_limit_bytes, settings.output_limit_bytes, settings.pending_limit_per_creator
         )
         self._database = database
-        self._hints = Hints(queue)
-        self.operators = Operators(database, self._hints)
+        self._notifier = QueueNotifier(queue)
+        self.commands = TaskCommands(database, self._notifier)
         self._clock = clock or Clock()
         self._keys = OpenKeys()
         self._group: GroupCommitter[Submission, str | SubmissionError | Alone] = GroupCommitter(
@@ -84,7 +84,7 @@ class Submitter:
         """
         checked = self._validated(type, input, options)
         if connection is not None and not isinstance(connection, sqlalchemy.Connection):
-            raise refused("connection", connection, said("a connection of SQLAlchemy"))
+            raise refused("connection", connection, msg("a connection of SQLAlchemy"))
         if isinstance(checked, str):
             return checked
         if connection is not None:
@@ -95,7 +95,9 @@ class Submitter:
             raise result
         return result
 
-    def submit_many(self, submissions: Iterable[Mapping[str, Any]], *, progress: Progress | None = None) -> list[str]:
+    def submit_many(
+        self, submissions: Iterable[Mapping[str, Any]], *, progress: ProgressCallback | None = None
+    ) -> list[str]:
         """Submits many tasks, each a mapping of `submit`'s arguments; returns their ids in order.
 
         They are stored in chunks of CHUNK_SIZE, or of PORTION_BYTES of inputs if that is less, each
@@ -104,12 +106,12 @@ class Submitter:
         chunks before it are stored, its own chunk and those behind are not.
         """
         if not isinstance(submissions, Iterable):
-            raise refused("submissions", submissions, said("mappings of submit's arguments"))
+            raise refused("submissions", submissions, msg("mappings of submit's arguments"))
         if progress is not None and not callable(progress):
-            raise refused("progress", progress, said("a function"))
+            raise refused("progress", progress, msg("a function"))
         ids: list[str] = []
         checked = (self._validated_item(position, item) for position, item in enumerate(submissions))
-        for chunk in portions(checked, lambda one: 0 if isinstance(one, str) else one.size(), CHUNK_SIZE):
+        for chunk in chunked(checked, lambda one: 0 if isinstance(one, str) else one.size(), CHUNK_SIZE):
             with locks.naming_holders(self._database), self._database.transaction() as tx:
                 inserted = self._store(tx, [one for one in chunk if isinstance(one, Submission)])
                 stored = iter(inserted.ids)
@@ -129,16 +131,16 @@ class Submitter:
         with self._database.transaction() as tx:
             dependants.look_again(tx, ids)
             waiting = tasks.waiting(tx, ids)
-        self._hints.push(waiting)
+        self._notifier.push(waiting)
 
-    def result(self, task_id: str, timeout_seconds: float) -> Ending:
+    def result(self, task_id: str, timeout_seconds: float) -> TaskResult:
         """Waits for a task's end and returns its state with its output or error.
 
         Returns how it stands if it has not ended in time. Raises TaskNotFound or Unavailable.
         """
         id_ = check_task_id(task_id)
         deadline = self._clock.monotonic() + timeout_seconds
-        pause = LEAST_POLL_SECONDS
+        pause = MIN_POLL_SECONDS
         while True:
             with self._database.transaction() as tx:
                 ending = tasks.endings(tx, [id_]).get(id_)
@@ -147,28 +149,28 @@ class Submitter:
             if ending.state in TERMINAL or self._clock.monotonic() >= deadline:
                 return ending
             time.sleep(pause)
-            pause = min(pause * 1.3, MOST_POLL_SECONDS)
+            pause = min(pause * 1.3, MAX_POLL_SECONDS)
 
     def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
         """Cancels an open task, at once and for good; a running one is told to stop.
 
         Tasks that wait for it are cancelled too. Raises TaskNotFound, IllegalTransition, Unavailable.
         """
-        self.operators.cancel(task_id, actor=actor, reason=reason)
+        self.commands.cancel(task_id, actor=actor, reason=reason)
 
     def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
         """Makes a failed or cancelled task pending again with a new budget of attempts; history stays.
 
         Raises TaskNotFound, IllegalTransition, Unavailable.
         """
-        self.operators.retry(task_id, actor=actor, reason=reason)
+        self.commands.retry(task_id, actor=actor, reason=reason)
 
     def reprioritise(self, task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
         """Changes the priority of a task that no agent has yet.
 
         Raises SubmissionError, TaskNotFound, IllegalTransition, Unavailable.
         """
-        self.operators.reprioritise(task_id, priority, actor=actor, reason=reason)
+        self.commands.reprioritise(task_id, priority, actor=actor, reason=reason)
 
     # ours
 
@@ -181,7 +183,7 @@ class Submitter:
         """The submission, or the id of the task that the same call made before it came to be refused."""
         for name in options:
             if name not in OPTIONS:
-                raise refused("options", name, said("one of {names}", names=", ".join(OPTIONS)))
+                raise refused("options", name, msg("one of {names}", names=", ".join(OPTIONS)))
         now = self._clock.now()
         try:
             return validate_submission(type, input, **options, registry=self._registry, limits=self._limits, now=now)
@@ -195,7 +197,7 @@ class Submitter:
         try:
             given = dict(item)
         except Exception as error:  # of a mapping of the caller's, or since it is none
-            raise refused(f"submissions.{position}", item, said("a mapping of submit's arguments")) from error
+            raise refused(f"submissions.{position}", item, msg("a mapping of submit's arguments")) from error
         try:
             return self._validated(given.pop("type", None), given.pop("input", None), given)
         except SubmissionError as error:
@@ -243,7 +245,7 @@ class Submitter:
                     inserted = submission_store.insert(tx, submissions)
         except psycopg2.DataError as error:
             if len(submissions) == 1:
-                text = said("what PostgreSQL can store ({reason})", reason=str(error))
+                text = msg("what PostgreSQL can store ({reason})", reason=str(error))
                 return {submissions[0].id: SubmissionError("input", submissions[0].input_json, text)}
             # validation should have refused it: store the others without the culprit
             return {id_: one for s in submissions for id_, one in self._insert([s], lock_timeout_ms).items()}
@@ -262,7 +264,7 @@ class Submitter:
                     waiting = [*waiting, *dependants.look_again(tx, inserted.blocked)]
             except Unavailable as error:
                 log.warning("what new tasks wait for is looked at by the leader: %s", error)
-        self._hints.push(waiting)
+        self._notifier.push(waiting)
 
     def _wait_alone(self, submission: Submission) -> str | SubmissionError:
         """Stores one whose key another transaction has taken and not yet committed; raises Busy."""
@@ -272,7 +274,7 @@ class Submitter:
 
 def open_submitter(settings: Settings, registry: Registry, database_url: str, redis_url: str) -> Submitter:
     """A submitter with connections of its own."""
-    queue = Queue(connect_redis(redis_url), settings.namespace, settings.placement_of)
+    queue = Broker(connect_redis(redis_url), settings.namespace, settings.placement_of)
     return Submitter(settings, registry, Database(database_url), queue)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from taskyard.core.config import settings
 from taskyard.core.embedded.servers import resolve
-from taskyard.core.postgres.store.tasks import Ending
-from taskyard.core.submission.submit import Progress, Submitter, open_submitter
+from taskyard.core.postgres.store.tasks import TaskResult
+from taskyard.core.submission.submit import ProgressCallback, Submitter, open_submitter
 from taskyard.core.task_types.registry import registry
 
 
@@ -27,12 +27,12 @@ def submit(type: str, input: Any = None, **options: Any) -> str:
     return default_submitter().submit(type, input, **options)
 
 
-def submit_many(submissions: Iterable[Mapping[str, Any]], *, progress: Progress | None = None) -> list[str]:
+def submit_many(submissions: Iterable[Mapping[str, Any]], *, progress: ProgressCallback | None = None) -> list[str]:
     """Submits many tasks and returns their ids in order; see Submitter.submit_many."""
     return default_submitter().submit_many(submissions, progress=progress)
 
 
-def result(task_id: str, timeout_seconds: float) -> Ending:
+def result(task_id: str, timeout_seconds: float) -> TaskResult:
     """Waits until a task has ended, and returns how; see Submitter.result."""
     return default_submitter().result(task_id, timeout_seconds)
 

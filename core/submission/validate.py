@@ -12,7 +12,7 @@ from itertools import islice
 import uuid_utils
 from pydantic import BaseModel
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
 from taskyard.core.payload.encode import check_text, encode_input, exact, refused
 from taskyard.core.payload.same_call import Call
@@ -20,16 +20,16 @@ from taskyard.core.payload.storable_json import refusal
 from taskyard.core.states import Priority
 from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, Registry, TaskType
 
-TITLE_LIMIT = 200
-TAG_LIMIT = 32
-AFTER_LIMIT = 1000
-ATTEMPTS_LIMIT = 100
+MAX_TITLE_LENGTH = 200
+MAX_TAGS = 32
+MAX_PARENTS = 1000
+MAX_ATTEMPTS = 100
 MAX_AHEAD_SECONDS = 10 * 366 * 24 * 3600
 FIRST_YEAR = 2000
 
 _LABEL = re.compile(r"[a-z0-9._-]{1,64}")
-_LABEL_TEXT = said("1 to 64 lower-case letters, digits or ._-")
-_TAGS, _IDS = said("tags"), said("task ids")
+_LABEL_TEXT = msg("1 to 64 lower-case letters, digits or ._-")
+_TAGS, _IDS = msg("tags"), msg("task ids")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OF_A_CHILD = re.compile(rf"{_UUID.pattern}/", re.IGNORECASE)
 _PRIORITIES = {priority.label: int(priority) for priority in Priority}
@@ -129,14 +129,14 @@ def _call(submission: Submission, own_tags: tuple[str, ...], *, has_timeout: boo
 
 def _task_type(name: object, registry: Registry) -> TaskType:
     if not isinstance(name, str):
-        raise refused("type", name, said("the name of a task type"))
+        raise refused("type", name, msg("the name of a task type"))
     return registry.get(exact(name))
 
 
 def _title(value: object) -> str:
     if isinstance(value, str) and not exact(value).strip():
-        raise refused("title", value, said("a text that is not blank, or none at all"))
-    return check_text("title", value, TITLE_LIMIT)
+        raise refused("title", value, msg("a text that is not blank, or none at all"))
+    return check_text("title", value, MAX_TITLE_LENGTH)
 
 
 def check_label(field: str, value: object) -> str:
@@ -153,28 +153,28 @@ def check_creator(value: object) -> str:
 
 def _listed(field: str, value: object, limit: int, of: str) -> list[object]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        raise refused(field, value, said("a list of {things}", things=of))
+        raise refused(field, value, msg("a list of {things}", things=of))
     try:
         items = list(islice(value, limit + 1))
     except Exception as error:  # of the caller's own iterable
-        raise refused(field, value, said("a list of {things}", things=of)) from error
+        raise refused(field, value, msg("a list of {things}", things=of)) from error
     if len(items) > limit:
-        raise refused(field, value, said("at most {limit} {things}", limit=limit, things=of))
+        raise refused(field, value, msg("at most {limit} {things}", limit=limit, things=of))
     return items
 
 
 def _tags(given: object) -> tuple[str, ...]:
     if given is NOTHING:
         return ()
-    tags = {check_label(f"requires.{at}", tag) for at, tag in enumerate(_listed("requires", given, TAG_LIMIT, _TAGS))}
+    tags = {check_label(f"requires.{at}", tag) for at, tag in enumerate(_listed("requires", given, MAX_TAGS, _TAGS))}
     return tuple(sorted(tags))
 
 
 def _with_those_of(task_type: TaskType, own: tuple[str, ...]) -> tuple[str, ...]:
     tags = sorted({*own, *task_type.requires})
-    if len(tags) > TAG_LIMIT:
+    if len(tags) > MAX_TAGS:
         raise refused(
-            "requires", tags, said("at most {limit} tags together with those of the task type", limit=TAG_LIMIT)
+            "requires", tags, msg("at most {limit} tags together with those of the task type", limit=MAX_TAGS)
         )
     return tuple(tags)
 
@@ -185,7 +185,7 @@ def check_priority(value: object) -> int:
         return int(value)
     if isinstance(value, str) and exact(value) in _PRIORITIES:
         return _PRIORITIES[exact(value)]
-    raise refused("priority", value, said("one of {names}", names=", ".join(_PRIORITIES)))
+    raise refused("priority", value, msg("one of {names}", names=", ".join(_PRIORITIES)))
 
 
 def _is_number(value: object) -> bool:
@@ -195,49 +195,49 @@ def _is_number(value: object) -> bool:
 def _timeout(value: float) -> float:
     if not _is_number(value) or not 0 < value <= MAX_TIMEOUT_SECONDS:
         raise refused(
-            "timeout_seconds", value, said("a number above 0 and at most {most:.0f}", most=MAX_TIMEOUT_SECONDS)
+            "timeout_seconds", value, msg("a number above 0 and at most {most:.0f}", most=MAX_TIMEOUT_SECONDS)
         )
     return float(value)
 
 
 def _max_attempts(value: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= ATTEMPTS_LIMIT:
-        raise refused("max_attempts", value, said("a whole number from 1 to {limit}", limit=ATTEMPTS_LIMIT))
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_ATTEMPTS:
+        raise refused("max_attempts", value, msg("a whole number from 1 to {limit}", limit=MAX_ATTEMPTS))
     return int(value)
 
 
 def _delay(delay_seconds: object) -> float | None:
     if not _is_number(delay_seconds) or not 0 <= delay_seconds <= MAX_AHEAD_SECONDS:
         raise refused(
-            "delay_seconds", delay_seconds, said("a number from 0 to {most} (10 years)", most=MAX_AHEAD_SECONDS)
+            "delay_seconds", delay_seconds, msg("a number from 0 to {most} (10 years)", most=MAX_AHEAD_SECONDS)
         )
     return float(delay_seconds) or None
 
 
 def _run_at(run_at: object, delay_seconds: object, now: datetime) -> datetime:
     if delay_seconds is not None:
-        raise refused("run_at", run_at, said("either delay_seconds or run_at, not both"))
+        raise refused("run_at", run_at, msg("either delay_seconds or run_at, not both"))
     due = run_at
     if isinstance(due, str):
         try:
             due = datetime.fromisoformat(due)
         except ValueError:
-            raise refused("run_at", run_at, said("an ISO 8601 time such as 2030-01-31T12:00:00+00:00")) from None
+            raise refused("run_at", run_at, msg("an ISO 8601 time such as 2030-01-31T12:00:00+00:00")) from None
     if not isinstance(due, datetime) or due.utcoffset() is None:
-        raise refused("run_at", run_at, said("a time with a time zone"))
+        raise refused("run_at", run_at, msg("a time with a time zone"))
     # The year first: the ends of the calendar can't be converted to UTC.
     if not FIRST_YEAR <= due.year <= now.year + 11:
-        raise refused("run_at", run_at, said("a time from the year {year} to 10 years from now", year=FIRST_YEAR))
+        raise refused("run_at", run_at, msg("a time from the year {year} to 10 years from now", year=FIRST_YEAR))
     due = due.astimezone(UTC)
     if due.year < FIRST_YEAR or due > now + timedelta(seconds=MAX_AHEAD_SECONDS):
-        raise refused("run_at", run_at, said("a time from the year {year} to 10 years from now", year=FIRST_YEAR))
+        raise refused("run_at", run_at, msg("a time from the year {year} to 10 years from now", year=FIRST_YEAR))
     return due
 
 
 def _key(value: object, parent_id: str | None) -> str:
     key = check_text("idempotency_key", value)
     if _OF_A_CHILD.match(key) and (parent_id is None or not key.startswith(f"{parent_id}/")):
-        expected = said("another key: those that begin with a task's id and a slash are its children's")
+        expected = msg("another key: those that begin with a task's id and a slash are its children's")
         raise refused("idempotency_key", key, expected)
     return key
 
@@ -245,15 +245,15 @@ def _key(value: object, parent_id: str | None) -> str:
 def _uuid(field: str, value: object) -> str:
     text = str(value) if isinstance(value, uuid.UUID | uuid_utils.UUID) else value
     if not isinstance(text, str) or not _UUID.fullmatch(exact(text).lower()):
-        raise refused(field, value, said("the id of a task (a UUID)"))
+        raise refused(field, value, msg("the id of a task (a UUID)"))
     return exact(text).lower()
 
 
 def _after(given: object) -> tuple[str, ...]:
     ids: dict[str, None] = {}
-    for at, value in enumerate(_listed("after", given, AFTER_LIMIT, _IDS)):
+    for at, value in enumerate(_listed("after", given, MAX_PARENTS, _IDS)):
         task_id = _uuid(f"after.{at}", value)
         if task_id in ids:
-            raise refused(f"after.{at}", value, said("each id only once"))
+            raise refused(f"after.{at}", value, msg("each id only once"))
         ids[task_id] = None
     return tuple(ids)

@@ -20,14 +20,14 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
 
 from taskyard.core.declarations import one_line, place
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.task_types.process_state import process_state_kept
 from taskyard.core.threads import OnEscape, start_thread
 
 SETTING = "TASKYARD_TASK_MODULES"
 SLOW_SECONDS = 5.0  # an import that takes longer is named …
 AGAIN_SECONDS = 30.0  # … and then so often
-PRINTED_LIMIT = 200  # characters of what is printed that are shown
+MAX_PRINTED_LENGTH = 200  # characters of what is printed that are shown
 _EXITS = threading.Lock()
 
 log = logging.getLogger(__name__)
@@ -55,21 +55,19 @@ def import_task_module(name: str, on_slow: Callable[[str], None] | None = None, 
     remarks = []
     if changed:
         remarks.append(
-            said(
+            msg(
                 "task module {name!r} changes what is its whole process's when imported, which was undone: {parts}",
                 name=name,
                 parts=", ".join(changed),
             )
         )
     if printed.start:
-        text = one_line(printed.start, PRINTED_LIMIT)
-        remarks.append(said("task module {name!r} prints when it is imported: {text}", name=name, text=text))
+        text = one_line(printed.start, MAX_PRINTED_LENGTH)
+        remarks.append(msg("task module {name!r} prints when it is imported: {text}", name=name, text=text))
     started = sorted(thread.name for thread in set(threading.enumerate()) - threads if thread.is_alive())
     if started:
         remarks.append(
-            said(
-                "task module {name!r} starts threads when it is imported: {names}", name=name, names=", ".join(started)
-            )
+            msg("task module {name!r} starts threads when it is imported: {names}", name=name, names=", ".join(started))
         )
     return remarks
 
@@ -80,10 +78,10 @@ class _Ended(BaseException):
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, _Ended):
-        return said("it ends its process by os._exit({code})", code=error.args[0])
+        return msg("it ends its process by os._exit({code})", code=error.args[0])
     if isinstance(error, SystemExit):
         code = one_line(str(error.code))
-        return said("it ends the program, as sys.exit and argparse do (SystemExit: {code})", code=code)
+        return msg("it ends the program, as sys.exit and argparse do (SystemExit: {code})", code=code)
     text = f"{type(error).__name__}: {one_line(error)}".removesuffix(": ")
     ours = (__file__, importlib.__file__)
     frames = [
@@ -157,7 +155,7 @@ class _Printed(io.TextIOBase):
     def write(self, text: str) -> int:
         if not self._is_on:
             return self._real.write(text)
-        self.start += text[: PRINTED_LIMIT + 1 - len(self.start)]
+        self.start += text[: MAX_PRINTED_LENGTH + 1 - len(self.start)]
         return sys.stderr.write(text)
 
     def flush(self) -> None:

@@ -32,7 +32,7 @@ from pydantic import BaseModel
 
 from taskyard.core.declarations import LABEL, Checker, caller, collecting, place, settle
 from taskyard.core.errors import ConfigurationError, UnknownTaskType
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.task_types.modules import SETTING, ModuleRefused, import_task_module
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.core.task_types.signatures import check_models, is_complete, models_of
@@ -45,10 +45,10 @@ BUILTIN_MODULES = (
     "taskyard.worker.handlers.testing",
 )
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
-NAME_LIMIT = 200  # characters
-LEAST_TIMEOUT_SECONDS = 0.001
+MAX_NAME_LENGTH = 200  # characters
+MIN_TIMEOUT_SECONDS = 0.001
 MAX_TIMEOUT_SECONDS = 7 * 24 * 3600.0
-LEAST_MEMORY_MIB, MOST_MEMORY_MIB = 16, 1 << 20
+MIN_MEMORY_MIB, MAX_MEMORY_MIB = 16, 1 << 20
 
 
 class Isolation(StrEnum):
@@ -102,7 +102,7 @@ class Registry:
         if known is not None and _is_another(known.handler, task_type.handler):
             settle(
                 [
-                    said(
+                    msg(
                         "task type {name!r} is defined twice: in {first} and in {second}",
                         name=task_type.name,
                         first=_origin(known.handler),
@@ -112,8 +112,8 @@ class Registry:
             )
             return
         if not isinstance(task_type.retry, RetryPolicy):
-            check = Checker(said("task type {name!r}", name=task_type.name))
-            check.refuse("retry", task_type.retry, said("a RetryPolicy"))
+            check = Checker(msg("task type {name!r}", name=task_type.name))
+            check.refuse("retry", task_type.retry, msg("a RetryPolicy"))
             check.is_fine()
             return
         # once more: whoever went around the constructor must not bring what no tick can calculate with
@@ -137,7 +137,7 @@ class Registry:
             importlib.import_module(module)
         for module in modules:
             problems += [
-                said("{setting}: task module {name!r}: {problem}", setting=SETTING, name=module, problem=problem)
+                msg("{setting}: task module {name!r}: {problem}", setting=SETTING, name=module, problem=problem)
                 for problem in self._import(module, on_slow)
             ]
         if problems:
@@ -157,7 +157,7 @@ class Registry:
                 if isinstance(error.__cause__, ConfigurationError):
                     problems += error.__cause__.problems
                 else:
-                    problems.append(said("does not import: {reason}", reason=str(error)))
+                    problems.append(msg("does not import: {reason}", reason=str(error)))
             for new in sorted(self.types.keys() - before):
                 known = self.types[new]
                 check = Checker(_where(known.name, known.handler))
@@ -195,7 +195,7 @@ def task_type(
     """
     if callable(name):
         check = Checker(f"@task_type ({caller(__file__)})")
-        check.refuse("name", name, said('a name, as in @task_type("acme.book")'))
+        check.refuse("name", name, msg('a name, as in @task_type("acme.book")'))
         check.is_fine()
         return name  # type: ignore[return-value]
 
@@ -225,25 +225,25 @@ def _declared(
     models = models_of(handler, check)
     if models is not None and is_complete(models):  # others once their module is imported
         check_models(models, check)
-    if not isinstance(name, str) or len(name) > NAME_LIMIT or not NAME_PATTERN.fullmatch(name):
+    if not isinstance(name, str) or len(name) > MAX_NAME_LENGTH or not NAME_PATTERN.fullmatch(name):
         check.refuse(
-            "name", name, said("lower-case words joined by dots, {limit} characters at most", limit=NAME_LIMIT)
+            "name", name, msg("lower-case words joined by dots, {limit} characters at most", limit=MAX_NAME_LENGTH)
         )
-    seconds = check.number("timeout_seconds", timeout_seconds, LEAST_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS)
+    seconds = check.number("timeout_seconds", timeout_seconds, MIN_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS)
     if not isinstance(retry, RetryPolicy):
-        check.refuse("retry", retry, said("a RetryPolicy"))
+        check.refuse("retry", retry, msg("a RetryPolicy"))
     is_coroutine = inspect.iscoroutinefunction(handler)
     chosen: str | None = Isolation.ASYNC if is_coroutine else Isolation.PROCESS
     if isolation is not None:
         chosen = check.chosen("isolation", isolation, [one.value for one in Isolation])
         if chosen is not None and is_coroutine != (chosen == Isolation.ASYNC):
-            check.refuse("isolation", isolation, said("'async' for coroutine handlers, and only for these"))
+            check.refuse("isolation", isolation, msg("'async' for coroutine handlers, and only for these"))
     tags = check.tags("requires", requires)
     if not isinstance(version, str) or (version and not LABEL.fullmatch(version)):
-        check.refuse("version", version, said("1 to 64 lower-case letters, digits or ._-"))
+        check.refuse("version", version, msg("1 to 64 lower-case letters, digits or ._-"))
     for name_, value in may.items():
         if not isinstance(value, bool):
-            check.refuse(name_, value, said("True or False"))
+            check.refuse(name_, value, msg("True or False"))
     memory_mib = _memory_limit(memory_limit_mib, chosen, check)
     if not check.is_fine() or models is None or chosen is None:
         return None
@@ -266,9 +266,9 @@ def _declared(
 def _memory_limit(value: object, isolation: str | None, check: Checker) -> int | None:
     if value is None:
         return None
-    limit_mib = check.whole("memory_limit_mib", value, LEAST_MEMORY_MIB, MOST_MEMORY_MIB)
+    limit_mib = check.whole("memory_limit_mib", value, MIN_MEMORY_MIB, MAX_MEMORY_MIB)
     if isolation in (Isolation.THREAD, Isolation.ASYNC):
-        expected = said("none with isolation {name!r}: only 'process' can enforce one", name=str(isolation))
+        expected = msg("none with isolation {name!r}: only 'process' can enforce one", name=str(isolation))
         check.refuse("memory_limit_mib", value, expected)
     return limit_mib
 
@@ -291,7 +291,7 @@ def _is_another(known: Any, new: Any) -> bool:
 def _where(name: object, handler: object) -> str:
     code = getattr(inspect.unwrap(handler) if callable(handler) else handler, "__code__", None)
     line = place(code.co_filename, code.co_firstlineno) if code is not None else caller(__file__)
-    return said("task type {name!r} ({place})", name=name if isinstance(name, str) else type(name).__name__, place=line)
+    return msg("task type {name!r} ({place})", name=name if isinstance(name, str) else type(name).__name__, place=line)
 
 
 def _origin(handler: Callable[..., object]) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, fields
 
 from taskyard.core.declarations import Checker, caller
 from taskyard.core.errors import ErrorClass
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 
-RETRYABLE = frozenset({ErrorClass.TIMEOUT, ErrorClass.CRASHED, ErrorClass.TRANSIENT, ErrorClass.AGENT_LOST})
+RETRYABLE_CLASSES = frozenset({ErrorClass.TIMEOUT, ErrorClass.CRASHED, ErrorClass.TRANSIENT, ErrorClass.AGENT_LOST})
 MAX_BACKOFF_SECONDS = 366 * 24 * 3600.0
-ATTEMPTS_LIMIT = 100
+MAX_ATTEMPTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,12 @@ class RetryPolicy:
     max_attempts: int = 3
     backoff_seconds: float = 1.0
     max_backoff_seconds: float = 300.0
-    retry_on: frozenset[ErrorClass] = RETRYABLE  # classes or their names
+    retry_on: frozenset[ErrorClass] = RETRYABLE_CLASSES  # classes or their names
 
     def __post_init__(self) -> None:
         check = Checker("RetryPolicy")
         values = {
-            "max_attempts": check.whole("max_attempts", self.max_attempts, 1, ATTEMPTS_LIMIT),
+            "max_attempts": check.whole("max_attempts", self.max_attempts, 1, MAX_ATTEMPTS),
             "backoff_seconds": check.number("backoff_seconds", self.backoff_seconds, 0, MAX_BACKOFF_SECONDS),
             "max_backoff_seconds": check.number(
                 "max_backoff_seconds", self.max_backoff_seconds, 0, MAX_BACKOFF_SECONDS
@@ -46,7 +46,7 @@ class RetryPolicy:
 
 def _error_classes(value: object, check: Checker) -> frozenset[ErrorClass]:
     classes = []
-    for at, name in enumerate(check.each("retry_on", value, 100, said("classes of errors"))):
+    for at, name in enumerate(check.each("retry_on", value, 100, msg("classes of errors"))):
         known = check.chosen(f"retry_on.{at}", name, [one.value for one in ErrorClass])
         if known is not None:
             classes.append(ErrorClass(known))

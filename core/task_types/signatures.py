@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
 from taskyard.core.declarations import Checker, one_line
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 
 Models = tuple[type[BaseModel], type[BaseModel]]
 Handler = Callable[..., object]
@@ -18,14 +18,14 @@ Handler = Callable[..., object]
 
 def models_of(handler: Handler, check: Checker) -> Models | None:
     """Its input and output model; None, with the problem noted, if it has none or can't be called as handlers are."""
-    shape = said("(input: a pydantic model, context: TaskContext) -> a pydantic model")
+    shape = msg("(input: a pydantic model, context: TaskContext) -> a pydantic model")
     if not inspect.isfunction(handler):
-        check.refuse("handler", handler, said("a function annotated as {shape}", shape=shape))
+        check.refuse("handler", handler, msg("a function annotated as {shape}", shape=shape))
         return None
     label = f"{handler.__module__}.{handler.__qualname__}"
     if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
         check.problems.append(
-            said("{where}: the handler {handler} must return its output, not yield", where=check.where, handler=label)
+            msg("{where}: the handler {handler} must return its output, not yield", where=check.where, handler=label)
         )
         return None
     parameters = list(inspect.signature(handler, follow_wrapped=False).parameters.values())
@@ -42,12 +42,12 @@ def models_of(handler: Handler, check: Checker) -> Models | None:
     found = tuple(hints.values())
     if len(parameters) == len(positional) == 2 and len(found) == 2 and all(map(_is_model, found)):
         return cast(Models, found)
-    problem = said(
+    problem = msg(
         "{where}: the handler {handler} must be annotated as {shape}", where=check.where, handler=label, shape=shape
     )
     if unresolved:
         reason = ", ".join(unresolved)
-        problem = said("{problem} (its annotations can't be read: {reason})", problem=problem, reason=reason)
+        problem = msg("{problem} (its annotations can't be read: {reason})", problem=problem, reason=reason)
     check.problems.append(problem)
     return None
 
@@ -56,7 +56,7 @@ def check_models(models: Models, check: Checker) -> None:
     """Whether JSON can be read into the input model and written from the output model, by their JSON schemas."""
     for field, model, mode in (("input", models[0], "validation"), ("output", models[1], "serialization")):
         if model is BaseModel:
-            check.refuse(field, model, said("a model of your own, derived from BaseModel"))
+            check.refuse(field, model, msg("a model of your own, derived from BaseModel"))
             continue
         try:
             if model.model_rebuild() is False:
@@ -64,7 +64,7 @@ def check_models(models: Models, check: Checker) -> None:
             model.model_json_schema(mode=mode)  # type: ignore[arg-type]
         except Exception as error:  # pydantic's, or that of a schema in the model
             reason = one_line(str(error).split("\n", 1)[0])
-            check.refuse(field, model, said("a model that has a JSON schema: {reason}", reason=reason))
+            check.refuse(field, model, msg("a model that has a JSON schema: {reason}", reason=reason))
 
 
 def is_complete(models: Models) -> bool:

@@ -22,18 +22,18 @@ SLOT_MINUTES = 10  # of the past
 WINDOWS_MINUTES = (5, 20)  # of the present: a short one for large changes, a longer one for small ones
 DAYS = 14
 SLOTS_AROUND = 2  # before and after the same time of day
-LEAST_DAYS = 3  # fewer: the last hours stand in for the same time of day
+MIN_DAYS = 3  # fewer: the last hours stand in for the same time of day
 RECENT_SLOTS = 18
 RECENT_GAP_SLOTS = 2  # the very last ones may be part of what is to be found
-LEAST_SLOTS = 12
-LEAST_ATTEMPTS = 10
-LEAST_ARRIVALS = 5.0  # usual or present in a window; rarer work has no rate to speak of
+MIN_SLOTS = 12
+MIN_ATTEMPTS = 10
+MIN_ARRIVALS = 5.0  # usual or present in a window; rarer work has no rate to speak of
 MAD_SCALE = 1.4826  # of a normal distribution's median absolute deviation
-LEAST_LOG_SPREAD = 0.1
+MIN_LOG_SPREAD = 0.1
 # Changes that are smaller than these are of no use to anybody, however certain.
-LEAST_RATIO = 1.2  # of durations
-LEAST_ARRIVAL_RATIO = 1.5
-LEAST_SHARE = 0.05  # of attempts that fail, more than usual
+MIN_RATIO = 1.2  # of durations
+MIN_ARRIVAL_RATIO = 1.5
+MIN_SHARE = 0.05  # of attempts that fail, more than usual
 REPORTED_SCORE = 4.0
 
 
@@ -48,7 +48,7 @@ class Slot(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Comparison:
     """A measure that is off by `score` deviations. `value` and `expected` are in `unit`."""
 
     measure: str
@@ -58,15 +58,15 @@ class Verdict:
     unit: str
 
 
-def judge(presents: Mapping[int, Slot], past: Sequence[Slot]) -> list[Verdict]:
+def judge(presents: Mapping[int, Slot], past: Sequence[Slot]) -> list[Comparison]:
     """What is unlike the past now, the worst of each measure; nothing while too little is known.
 
     `presents` holds what happened in the last minutes, by their number; each slot of the past covers
     SLOT_MINUTES.
     """
-    if len(past) < LEAST_SLOTS:
+    if len(past) < MIN_SLOTS:
         return []
-    worst: dict[str, Verdict] = {}
+    worst: dict[str, Comparison] = {}
     for minutes, present in presents.items():
         for verdict in (_arrivals(present, past, minutes), _failures(present, past), _durations(present, past)):
             if verdict is not None and abs(verdict.score) >= REPORTED_SCORE:
@@ -76,47 +76,47 @@ def judge(presents: Mapping[int, Slot], past: Sequence[Slot]) -> list[Verdict]:
     return list(worst.values())
 
 
-def _arrivals(present: Slot, past: Sequence[Slot], minutes: int) -> Verdict | None:
+def _arrivals(present: Slot, past: Sequence[Slot], minutes: int) -> Comparison | None:
     expected = median(slot.submitted for slot in past) * minutes / SLOT_MINUTES
-    if max(expected, present.submitted) < LEAST_ARRIVALS or expected == 0:
+    if max(expected, present.submitted) < MIN_ARRIVALS or expected == 0:
         return None
     past_values = [_anscombe(slot.submitted) for slot in past]
     # chance alone is 1 after the transform, however long the window
     spread = max(1.0, _deviation(past_values, median(past_values)))
     score = (_anscombe(present.submitted) - _anscombe(expected)) / spread
     ratio = (present.submitted + 1) / (expected + 1)
-    if 1 / LEAST_ARRIVAL_RATIO < ratio < LEAST_ARRIVAL_RATIO:
+    if 1 / MIN_ARRIVAL_RATIO < ratio < MIN_ARRIVAL_RATIO:
         return None
-    return Verdict("arrival rate", score, present.submitted / minutes, expected / minutes, "per minute")
+    return Comparison("arrival rate", score, present.submitted / minutes, expected / minutes, "per minute")
 
 
-def _failures(present: Slot, past: Sequence[Slot]) -> Verdict | None:
+def _failures(present: Slot, past: Sequence[Slot]) -> Comparison | None:
     """Only more failures than usual are worth a word."""
     known = [slot for slot in past if slot.ended]
-    if present.ended < LEAST_ATTEMPTS or sum(slot.ended for slot in known) < LEAST_ATTEMPTS:
+    if present.ended < MIN_ATTEMPTS or sum(slot.ended for slot in known) < MIN_ATTEMPTS:
         return None
     expected = sum(slot.failed for slot in known) / sum(slot.ended for slot in known)
     share = present.failed / present.ended
-    if share < expected + LEAST_SHARE:
+    if share < expected + MIN_SHARE:
         return None
     centre = 2 * math.asin(math.sqrt(expected))
     residuals = [_failure_score(slot, centre) for slot in known]
     spread = max(1.0, _deviation(residuals, median(residuals)))
-    return Verdict("failure rate", _failure_score(present, centre) / spread, 100 * share, 100 * expected, "%")
+    return Comparison("failure rate", _failure_score(present, centre) / spread, 100 * share, 100 * expected, "%")
 
 
-def _durations(present: Slot, past: Sequence[Slot]) -> Verdict | None:
+def _durations(present: Slot, past: Sequence[Slot]) -> Comparison | None:
     known = [slot for slot in past if slot.ran]
-    if present.ran < LEAST_ATTEMPTS or len(known) < LEAST_SLOTS:
+    if present.ran < MIN_ATTEMPTS or len(known) < MIN_SLOTS:
         return None
     centre = median(slot.mean_log for slot in known)
     change = present.mean_log - centre
-    if abs(change) < math.log(LEAST_RATIO):
+    if abs(change) < math.log(MIN_RATIO):
         return None
     residuals = [(slot.mean_log - centre) * math.sqrt(slot.ran) for slot in known]
-    spread = max(LEAST_LOG_SPREAD, _deviation(residuals, 0.0))
+    spread = max(MIN_LOG_SPREAD, _deviation(residuals, 0.0))
     score = change * math.sqrt(present.ran) / spread
-    return Verdict("duration", score, math.exp(present.mean_log), math.exp(centre), "s (geometric mean)")
+    return Comparison("duration", score, math.exp(present.mean_log), math.exp(centre), "s (geometric mean)")
 
 
 def _anscombe(count: float) -> float:
@@ -157,6 +157,6 @@ def past_of(found: dict[float, Slot], now: float, known_since: float) -> list[Sl
     known (epoch seconds) count as empty.
     """
     seasonal = [start for start in seasonal_starts(now) if start >= known_since]
-    if len(seasonal) >= LEAST_DAYS * (2 * SLOTS_AROUND + 1):
+    if len(seasonal) >= MIN_DAYS * (2 * SLOTS_AROUND + 1):
         return [found.get(start, Slot()) for start in seasonal]
     return [found.get(start, Slot()) for start in recent_starts(now) if start >= known_since]

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from typing import Self
 
 RELATIVE_ERROR = 0.05
-LEAST_SECONDS = 1e-6
+MIN_SECONDS = 1e-6
 GROWTH = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
 _LOG_GROWTH = math.log(GROWTH)
 
 
 def bucket_of(seconds: float) -> int:
     """The bucket that a duration falls into."""
-    return math.ceil(math.log(max(seconds, LEAST_SECONDS)) / _LOG_GROWTH)
+    return math.ceil(math.log(max(seconds, MIN_SECONDS)) / _LOG_GROWTH)
 
 
 def value_of(bucket: int) -> float:
@@ -80,7 +80,7 @@ class Histogram:
         """Counts many durations, for a third of the cost of one by one."""
         counts, log, ceil = self.counts, math.log, math.ceil
         for seconds in durations:
-            bucket = ceil(log(seconds if seconds > LEAST_SECONDS else LEAST_SECONDS) / _LOG_GROWTH)
+            bucket = ceil(log(seconds if seconds > MIN_SECONDS else MIN_SECONDS) / _LOG_GROWTH)
             counts[bucket] = counts.get(bucket, 0) + 1
         self.total_seconds += sum(durations)
 

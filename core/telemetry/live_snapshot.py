@@ -159,7 +159,7 @@ class FiringAlert(msgspec.Struct):
     fired_at: float
 
 
-class Live(msgspec.Struct):
+class LiveSnapshot(msgspec.Struct):
     """The snapshot. `open_at` and `finished_at` are when those counts were read: large ones are read less often."""
 
     version: int
@@ -178,14 +178,14 @@ class Live(msgspec.Struct):
     mail: MailLive | None = None  # None: a leader of an older release
 
 
-def write_live(cache: RedisCache, live: Live) -> None:
+def write_live(cache: RedisCache, live: LiveSnapshot) -> None:
     """Stores the snapshot; raises Unavailable."""
     cache.set(SNAPSHOT, msgspec.to_builtins(live), TTL_SECONDS)
 
 
-def read_live(cache: RedisCache) -> Live | None:
+def read_live(cache: RedisCache) -> LiveSnapshot | None:
     """The snapshot, in one round trip; None if nobody leads or the leader is of another release. Raises Unavailable."""
     found = cache.get(SNAPSHOT)
     if found is None or found.get("version") != VERSION:
         return None
-    return msgspec.convert(found, Live)
+    return msgspec.convert(found, LiveSnapshot)

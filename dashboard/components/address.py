@@ -18,13 +18,13 @@ from taskyard.dashboard.components import address_values as values
 from taskyard.dashboard.components.address_values import FLAG, SEPARATOR, Parse
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.times import viewer_zone
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 
 __all__ = ["FLAG", "SEPARATOR", "choice", "choices", "flag", "here", "moment", "read_for", "text_field"]
 
 NOTES_KEY = "address_notes"  # what is wrong with the address: by this run of the page, by name
 DROPPED_KEY = "address_dropped"  # the page, and what was taken out of its address
-NOTE_LIMIT = 400  # characters
+MAX_NOTE_LENGTH = 400  # characters
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def read_for(page: str) -> Iterator[None]:
         yield
     finally:
         for problem in {**dropped, **st.session_state[NOTES_KEY]}.values():
-            slot.warning(escaped(told(problem), NOTE_LIMIT), icon=":material/link_off:")
+            slot.warning(escaped(translate(problem), MAX_NOTE_LENGTH), icon=":material/link_off:")
 
 
 def _drop_unusable() -> dict[str, SubmissionError]:

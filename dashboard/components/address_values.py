@@ -10,14 +10,14 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from taskyard.core.errors import SubmissionError, shortened
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 
 SEPARATOR = ","
 FLAG = "1"
-CHOICES_LIMIT = 50
-VALUE_LIMIT = 8_000  # characters
-NAME_LIMIT = 100
+MAX_CHOICES = 50
+MAX_VALUE_LENGTH = 8_000  # characters
+MAX_NAME_LENGTH = 100
 SHOWN_OPTIONS = 12
 EARLIEST_YEAR, LATEST_YEAR = 1970, 9998  # with a zone's offset they stay in the calendar
 
@@ -26,15 +26,15 @@ Parse = Callable[[str], Any]
 
 def usable(name: str, values: Sequence[str]) -> str:
     """The value of a parameter, of which an address may have several; raises SubmissionError."""
-    if len(name) > NAME_LIMIT or not name.isprintable():
-        raise refused(shortened(name), values[-1], said("a parameter that pages have"))
+    if len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise refused(shortened(name), values[-1], msg("a parameter that pages have"))
     if len(values) > 1:
-        raise refused(name, values[-1], said("one value: it is given {count} times", count=len(values)))
+        raise refused(name, values[-1], msg("one value: it is given {count} times", count=len(values)))
     [value] = values
-    if len(value) > VALUE_LIMIT:
-        raise refused(name, value, said("at most {limit} characters", limit=VALUE_LIMIT))
+    if len(value) > MAX_VALUE_LENGTH:
+        raise refused(name, value, msg("at most {limit} characters", limit=MAX_VALUE_LENGTH))
     if any(_is_unfit(character) for character in value):
-        raise refused(name, value, said("a text without control characters"))
+        raise refused(name, value, msg("a text without control characters"))
     return value
 
 
@@ -50,7 +50,7 @@ def choice(name: str, options: Sequence[str]) -> Parse:
         if value not in options and options:
             names = ", ".join(str(option) for option in options[:SHOWN_OPTIONS])
             more = "" if len(options) <= SHOWN_OPTIONS else ", …"
-            raise refused(name, value, said("one of {names}", names=names + more))
+            raise refused(name, value, msg("one of {names}", names=names + more))
         return value if value in options else None
 
     return parse
@@ -61,8 +61,8 @@ def choices(name: str) -> Parse:
 
     def parse(value: str) -> list[str]:
         found = list(dict.fromkeys(one for one in value.split(SEPARATOR) if one))
-        if len(found) > CHOICES_LIMIT:
-            raise refused(name, value, said("at most {limit} values", limit=CHOICES_LIMIT))
+        if len(found) > MAX_CHOICES:
+            raise refused(name, value, msg("at most {limit} values", limit=MAX_CHOICES))
         return found
 
     return parse
@@ -72,7 +72,7 @@ def moment(name: str, zone: tzinfo) -> Parse:
     """A date and time as the clock of `zone` shows it, without its zone."""
 
     def parse(value: str) -> datetime:
-        expected = said("a date and time such as 2030-01-31T12:00+00:00")
+        expected = msg("a date and time such as 2030-01-31T12:00+00:00")
         try:
             at = datetime.fromisoformat(value)
             if not EARLIEST_YEAR <= at.year <= LATEST_YEAR:
@@ -89,7 +89,7 @@ def flag(name: str) -> Parse:
 
     def parse(value: str) -> bool:
         if value != FLAG:
-            raise refused(name, value, said("{value}, or nothing", value=FLAG))
+            raise refused(name, value, msg("{value}, or nothing", value=FLAG))
         return True
 
     return parse

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskyard.core.alerts.texts import SHIPPED_NAMES, recalled_message
 from taskyard.dashboard.components.times import duration
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
 
 # What the kinds of core.alerts.rules measure; the others count things.
@@ -34,7 +34,7 @@ def rule_word(name: str) -> str:
 
 def told_message(message: str) -> str:
     """What an alert says, in the viewer's language."""
-    return told(recalled_message(message))
+    return translate(recalled_message(message))
 
 
 def compared(kind: str | None, value: float | None, threshold: float | None) -> str:

@@ -12,14 +12,14 @@ from taskyard.core.submission.bulk import Action
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import PRIORITIES, word
 from taskyard.dashboard.components.times import duration
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data import bulk_runs as data
 from taskyard.dashboard.data.base import Reading
-from taskyard.dashboard.data.texts import REASON_LIMIT
+from taskyard.dashboard.data.texts import MAX_REASON_LENGTH
 from taskyard.dashboard.i18n import _, labelled, ngettext
 
-ERROR_LIMIT = 500
+MAX_ERROR_LENGTH = 500
 TITLES: Mapping[Action, str] = {
     Action.RETRY: N_("Retry tasks?"),
     Action.CANCEL: N_("Cancel tasks?"),
@@ -53,14 +53,14 @@ def ask_many(action: Action, target: data.Target, then: Callable[[], None] = lam
             with st.spinner(_("Counting…")):
                 seen = data.look_ahead(action, target, priority)
         except TaskyardError as error:
-            st.error(escaped(told(error), ERROR_LIMIT))
+            st.error(escaped(translate(error), MAX_ERROR_LENGTH))
             return
         st.markdown(f"**{in_words(action, target, seen)}**")
         if not seen.changed:
             return
         with st.form("bulk", border=False):
             reason = st.text_input(
-                _("Reason"), max_chars=REASON_LIMIT, key="bulk_reason", help=_("It is kept in the audit log.")
+                _("Reason"), max_chars=MAX_REASON_LENGTH, key="bulk_reason", help=_("It is kept in the audit log.")
             )
             is_sent = st.form_submit_button(_label(action, seen), type="primary", key="bulk_send")
         if is_sent and _starts(action, target, seen, reason, priority):
@@ -113,7 +113,7 @@ def _starts(action: Action, target: data.Target, seen: data.Preview, reason: str
     try:
         data.start(action, target, seen, reason, priority)
     except TaskyardError as error:
-        st.error(escaped(told(error), ERROR_LIMIT))
+        st.error(escaped(translate(error), MAX_ERROR_LENGTH))
         return False
     return True
 
@@ -146,7 +146,7 @@ def show_runs(runs: Sequence[data.Run]) -> None:
             if run.ended_at is None:
                 st.progress(min(1.0, (run.done + run.skipped) / run.total) if run.total else 0.0)
             elif run.problem:
-                st.error(escaped(told(run.problem), ERROR_LIMIT))
+                st.error(escaped(translate(run.problem), MAX_ERROR_LENGTH))
 
 
 def _said(run: data.Run) -> str:

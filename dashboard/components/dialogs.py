@@ -9,11 +9,11 @@ import streamlit as st
 
 from taskyard.core.errors import TaskyardError
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.translate import told
-from taskyard.dashboard.data.texts import REASON_LIMIT
+from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.data.texts import MAX_REASON_LENGTH
 from taskyard.dashboard.i18n import _
 
-ERROR_LIMIT = 500
+MAX_ERROR_LENGTH = 500
 _TOLD_KEY = "asking_told"
 
 Answer = TypeVar("Answer")
@@ -50,7 +50,7 @@ def ask(
         try:
             st.session_state[_TOLD_KEY] = act(answer, reason)
         except TaskyardError as error:
-            st.error(escaped(told(error), ERROR_LIMIT))
+            st.error(escaped(translate(error), MAX_ERROR_LENGTH))
             return
         st.rerun()
 
@@ -60,7 +60,7 @@ def ask(
 def _ask_why(name: str, is_required: bool) -> str:
     reason = st.text_input(
         _("Reason"),
-        max_chars=REASON_LIMIT,
+        max_chars=MAX_REASON_LENGTH,
         key=f"ask_reason_{name}",
         help=_("It is kept in the audit log."),
         placeholder=None if is_required else _("not needed"),

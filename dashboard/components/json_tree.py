@@ -10,9 +10,9 @@ import streamlit as st
 from taskyard.core.i18n import N_
 from taskyard.dashboard.i18n import _
 
-EXACT_LIMIT = 2**53 - 1  # larger integers lose digits in a browser
-TREE_LIMIT = 200_000  # characters of JSON; a larger one is slow to look around in
-TEXT_LIMIT = 50_000
+MAX_EXACT_INTEGER = 2**53 - 1  # larger integers lose digits in a browser
+MAX_TREE_LENGTH = 200_000  # characters of JSON; a larger one is slow to look around in
+MAX_TEXT_LENGTH = 50_000
 EXPANDED_LEVELS = 2
 TREE, TEXT = N_("Tree"), N_("Text")
 
@@ -40,7 +40,7 @@ def show_json(value: Any, *, name: str, file_name: str) -> None:
             type="tertiary",
             on_click="ignore",
         )
-    if form == TREE and len(text) <= TREE_LIMIT:
+    if form == TREE and len(text) <= MAX_TREE_LENGTH:
         shown, rounded = as_shown(value)
         st.json(shown, expanded=EXPANDED_LEVELS)
         if rounded:
@@ -48,13 +48,13 @@ def show_json(value: Any, *, name: str, file_name: str) -> None:
         return
     if form == TREE:
         st.caption(_("It is too large for a tree."))
-    if len(text) > TEXT_LIMIT:
+    if len(text) > MAX_TEXT_LENGTH:
         st.caption(
             _("The first {shown} of {total} characters; the download has them all.").format(
-                shown=f"{TEXT_LIMIT:,}", total=f"{len(text):,}"
+                shown=f"{MAX_TEXT_LENGTH:,}", total=f"{len(text):,}"
             )
         )
-    st.code(text[:TEXT_LIMIT], language="json", wrap_lines=True, height=min(480, 60 + 20 * text.count("\n")))
+    st.code(text[:MAX_TEXT_LENGTH], language="json", wrap_lines=True, height=min(480, 60 + 20 * text.count("\n")))
 
 
 def as_text(value: Any, *, indent: int | None = None) -> str:
@@ -67,7 +67,7 @@ def as_shown(value: Any) -> tuple[Any, bool]:
     if isinstance(value, bool) or not isinstance(value, int | list | dict):
         return value, False
     if isinstance(value, int):
-        return (str(value), True) if abs(value) > EXACT_LIMIT else (value, False)
+        return (str(value), True) if abs(value) > MAX_EXACT_INTEGER else (value, False)
     if isinstance(value, list):
         items = [as_shown(item) for item in value]
         return [item for item, _is in items], any(is_rounded for _item, is_rounded in items)

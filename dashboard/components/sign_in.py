@@ -6,7 +6,7 @@ import streamlit as st
 
 from taskyard.core.errors import TaskyardError
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data import viewer as data
 from taskyard.dashboard.i18n import _
 
@@ -35,6 +35,6 @@ def show_signed_in() -> None:
         try:
             data.sign_out()
         except TaskyardError as error:
-            st.error(escaped(told(error), 300))
+            st.error(escaped(translate(error), 300))
         else:
             st.rerun()

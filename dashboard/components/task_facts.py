@@ -12,7 +12,7 @@ from taskyard.dashboard.components.markdown_escape import one_line
 from taskyard.dashboard.components.states import PRIORITY_COLORS, show_badge, word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.times import duration, shown_time
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.attempts import name_of
 from taskyard.dashboard.i18n import _, enumerated, ngettext
 
@@ -70,9 +70,9 @@ def show_why(why: Explanation) -> None:
     """Why it waits: in one line, then what holds it and what each agent says."""
     with st.container(border=True, gap="small"):
         st.markdown(f":material/help: **{_('Why is it waiting?')}**")
-        st.text(told(why.summary))
+        st.text(translate(why.summary))
         for hold in why.holds[1:]:
-            st.text(f"• {told(hold)}")
+            st.text(f"• {translate(hold)}")
         facts = []
         if why.before is not None and why.lane_depth is not None:
             text = ngettext("its lane holds {depth} task", "its lane holds {depth} tasks", why.lane_depth)
@@ -87,7 +87,7 @@ def show_why(why: Explanation) -> None:
                 {
                     _("Agent"): verdict.agent,
                     _("Takes it"): _("now") if verdict.takes else _("later") if verdict.can else _("no"),
-                    _("Reason"): told(verdict.reason),
+                    _("Reason"): translate(verdict.reason),
                 }
                 for verdict in why.agents
             ]

@@ -6,25 +6,25 @@ from collections.abc import Callable
 from enum import Enum
 
 from taskyard.core.errors import TaskyardError
-from taskyard.core.i18n import Said, Word
+from taskyard.core.i18n import TranslatableText, Word
 from taskyard.dashboard.components.states import WORDS
 from taskyard.dashboard.i18n import translator
 
 
-def told(text: object) -> str:
-    """An error, or a text that core made, for the viewer; what is no `Said` is already as it can be."""
-    return _told(text.said if isinstance(text, TaskyardError) else text, translator())
+def translate(text: object) -> str:
+    """An error, or a text that core made, for the viewer; what is no `TranslatableText` is already as it can be."""
+    return _translated(text.text if isinstance(text, TaskyardError) else text, translator())
 
 
-def _told(text: object, translate: Callable[[str], str]) -> str:
-    if not isinstance(text, Said):
+def _translated(text: object, gettext: Callable[[str], str]) -> str:
+    if not isinstance(text, TranslatableText):
         return str(text)
-    values = {name: _value(value, translate) for name, value in text.values.items()}
-    return translate(text.template).format(**values)
+    values = {name: _value(value, gettext) for name, value in text.values.items()}
+    return gettext(text.template).format(**values)
 
 
-def _value(value: object, translate: Callable[[str], str]) -> object:
+def _value(value: object, gettext: Callable[[str], str]) -> object:
     """A value as it fills a translated template: numbers stay numbers, which the template formats."""
     if isinstance(value, Enum | Word):
-        return translate(WORDS[str(value)]) if str(value) in WORDS else str(value)
-    return _told(value, translate) if isinstance(value, Said) else value
+        return gettext(WORDS[str(value)]) if str(value) in WORDS else str(value)
+    return _translated(value, gettext) if isinstance(value, TranslatableText) else value

@@ -13,17 +13,17 @@ import streamlit as st
 from taskyard.core.config import Settings, settings
 from taskyard.core.embedded.servers import resolve
 from taskyard.core.errors import Busy, ConfigurationError, Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.migrations import migration_state
 from taskyard.core.postgres.store import tasks
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.server_clock import ServerClock
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry, registry
-from taskyard.core.telemetry.live_snapshot import Live, read_live
+from taskyard.core.telemetry.live_snapshot import LiveSnapshot, read_live
 
 # Viewers who look at the same second share one reading.
 SHARED_SECONDS = 1.0
@@ -42,7 +42,7 @@ class Servers:
 
     settings: Settings
     database: Database
-    queue: Queue
+    queue: Broker
     cache: RedisCache
     submitter: Submitter
     registry: Registry
@@ -72,16 +72,16 @@ def connections() -> Servers:
     version, newest = migration_state(endpoints.database_url)
     if version != newest:
         raise Unavailable(
-            said(
+            msg(
                 "the database's schema is at version {version}, this dashboard needs {newest}: "
                 "a worker of the same release migrates it when it starts",
-                version=version or said("none"),
+                version=version or msg("none"),
                 newest=newest,
             )
         )
     types = registry.load(current.task_modules)
     database = Database(endpoints.database_url, pool_size=POOL_SIZE)
-    queue = Queue(connect_redis(endpoints.redis_url), current.namespace, current.placement_of)
+    queue = Broker(connect_redis(endpoints.redis_url), current.namespace, current.placement_of)
     cache = RedisCache(queue.redis, queue.keys)
     servers = Servers(current, database, queue, cache, Submitter(current, types, database, queue, _clock), types)
     _keep_time(servers)
@@ -135,7 +135,7 @@ def shared(
             try:
                 return kept(*args, **kwargs)  # type: ignore[no-any-return]
             except (Unavailable, ConfigurationError) as error:
-                return Reading(None, now(), (error.said,))
+                return Reading(None, now(), (error.text,))
 
         def cached(function: Callable[Arguments, Reading[Value]], seconds: float) -> Any:
             # Streamlit tells caches apart by these names.
@@ -157,6 +157,6 @@ def forget() -> None:
         cache.clear()
 
 
-def live(servers: Servers) -> Live | None:
+def live(servers: Servers) -> LiveSnapshot | None:
     """The leader's snapshot; None if nobody leads. Raises Unavailable."""
     return read_live(servers.cache)

@@ -14,12 +14,12 @@ import streamlit as st
 from taskyard.core.access.identity import Permission
 from taskyard.core.errors import SubmissionError, TaskyardError, Unavailable
 from taskyard.core.filters.search_filter import TaskFilter
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.postgres.store import commands, search
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.search import Matching
-from taskyard.core.submission.authorized import Permitted
+from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.bulk import Action, Bulk, BulkResult, Operation, preview
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.dashboard.data import base
@@ -27,8 +27,8 @@ from taskyard.dashboard.data.base import connections, forget
 from taskyard.dashboard.data.texts import checked
 from taskyard.dashboard.data.viewer import acting
 
-MOST_AT_ONCE = 4
-MOST_KEPT = 20
+MAX_AT_ONCE = 4
+MAX_KEPT = 20
 STOP_SECONDS = 5.0
 PREVIEW_REASON = "preview"  # nothing is written with it
 
@@ -90,21 +90,21 @@ class Runs:
 
         def give_up(error: BaseException) -> None:
             kind = type(error).__name__
-            self._end(run.id, problem=said("{kind}: the dashboard's log has the details", kind=kind))
+            self._end(run.id, problem=msg("{kind}: the dashboard's log has the details", kind=kind))
 
         with self._lock:
-            if len(self._threads) >= MOST_AT_ONCE:
+            if len(self._threads) >= MAX_AT_ONCE:
                 raise refused(
                     "operation",
                     operation.action.value,
-                    said("at most {count} at once: wait for one", count=MOST_AT_ONCE),
+                    msg("at most {count} at once: wait for one", count=MAX_AT_ONCE),
                 )
             try:
                 thread = start_thread(f"bulk {operation.action}", work, OnEscape.END_THREAD, mend=give_up)
             except RuntimeError as error:
-                text = said("the dashboard's process gets no thread for it: {reason}", reason=str(error))
+                text = msg("the dashboard's process gets no thread for it: {reason}", reason=str(error))
                 raise Unavailable(text) from None
-            self._runs = dict([(run.id, run), *self._runs.items()][:MOST_KEPT])
+            self._runs = dict([(run.id, run), *self._runs.items()][:MAX_KEPT])
             self._threads[run.id], self._stops[run.id] = thread, stop
         begun.set()
         return run.id
@@ -150,10 +150,10 @@ class Runs:
                     operation, target.only, matching=matching, progress=progress, should_stop=stop.is_set
                 )
         except TaskyardError as error:
-            self._end(run_id, problem=error.said)
+            self._end(run_id, problem=error.text)
         except Exception as error:
             log.exception("an operation on many tasks failed")
-            self._end(run_id, problem=said("{kind}: the dashboard's log has the details", kind=type(error).__name__))
+            self._end(run_id, problem=msg("{kind}: the dashboard's log has the details", kind=type(error).__name__))
         else:
             self._end(run_id, result=result, done=result.done, skipped=result.skipped)
 
@@ -207,7 +207,7 @@ def start(action: Action, target: Target, seen: Preview, reason: str, priority: 
     return run_id
 
 
-def _check_retried(permitted: Permitted, operation: Operation, target: Target) -> None:
+def _check_retried(permitted: Authorized, operation: Operation, target: Target) -> None:
     """Raises NotPermitted if the viewer may not have all of these run once more; batches are checked again."""
     if permitted.actor.may(Permission.CODE_SUBMIT):
         return
@@ -230,7 +230,7 @@ def _allows(action: Action, state: str) -> bool:
     """Whether an operation changes a task in this state; one with that priority already is given it again."""
     allowed = {
         Action.CANCEL: commands.CANCELLABLE,
-        Action.RETRY: commands.RETRYABLE,
+        Action.RETRY: commands.RETRYABLE_STATES,
         Action.PRIORITY: commands.REPRIORITISABLE,
     }
     return state in allowed[action]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 
-REASON_LIMIT = 500  # characters
+MAX_REASON_LENGTH = 500  # characters
 
 
-def checked(field: str, text: str, limit: int = REASON_LIMIT, *, is_required: bool = True) -> str:
+def checked(field: str, text: str, limit: int = MAX_REASON_LENGTH, *, is_required: bool = True) -> str:
     """`text` without white space around it; raises SubmissionError if it can't be stored, is too long or missing."""
     stripped = text.strip()
     if is_required and not stripped:
-        raise refused(field, text, said("a text"))
+        raise refused(field, text, msg("a text"))
     if len(stripped) > limit:
-        raise refused(field, stripped, said("at most {limit} characters", limit=limit))
+        raise refused(field, stripped, msg("at most {limit} characters", limit=limit))
     if "\x00" in stripped or any("\ud800" <= character <= "\udfff" for character in stripped):
-        raise refused(field, stripped, said("text without NUL characters and halves of surrogate pairs"))
+        raise refused(field, stripped, msg("text without NUL characters and halves of surrogate pairs"))
     return stripped

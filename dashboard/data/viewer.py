@@ -10,7 +10,7 @@ import streamlit as st
 from taskyard.core.access.identity import Actor, Permission
 from taskyard.core.access.request_guard import parse_authority
 from taskyard.core.postgres.store import sign_ins
-from taskyard.core.submission.authorized import Permitted
+from taskyard.core.submission.authorized import Authorized
 from taskyard.dashboard.data.base import Servers, connections, forget, shared
 
 LINK = "link"
@@ -35,10 +35,10 @@ def actor() -> str:
     return viewer().name
 
 
-def acting() -> Permitted:
+def acting() -> Authorized:
     """What the viewer may do, looked up now. Raises Unavailable and ConfigurationError."""
     servers = connections()
-    return Permitted(servers.submitter, servers.registry, servers.database, _looked_up(servers))
+    return Authorized(servers.submitter, servers.registry, servers.database, _looked_up(servers))
 
 
 def may_run_code() -> bool:

@@ -9,9 +9,9 @@ import streamlit as st
 
 from taskyard.core.errors import SubmissionError, shortened
 from taskyard.core.submission.form_values import MAX_BROWSER_INTEGER, is_toggle
-from taskyard.core.submission.input_schema import FormField, Kind
+from taskyard.core.submission.input_schema import FieldKind, FormField
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
 
 Problems = Mapping[str, Sequence[SubmissionError]]  # by the path of a field
@@ -28,16 +28,16 @@ def show_widget(field: FormField, key: str) -> None:
         "help": help_of(field),
         "persist_state": "session",
     }
-    if field.kind is Kind.TEXT:
+    if field.kind is FieldKind.TEXT:
         st.text_input(**common, max_chars=field.most_length, autocomplete="off")
-    elif field.kind is Kind.LONG_TEXT:
+    elif field.kind is FieldKind.LONG_TEXT:
         height = SCRIPT_HEIGHT_PX if field.is_required else JSON_HEIGHT_PX
         st.text_area(**common, max_chars=field.most_length, height=height)
-    elif field.kind is Kind.LINES:
+    elif field.kind is FieldKind.LINES:
         st.text_area(**common, height=JSON_HEIGHT_PX, placeholder=_("One a line"))
-    elif field.kind in (Kind.INTEGER, Kind.NUMBER):
+    elif field.kind in (FieldKind.INTEGER, FieldKind.NUMBER):
         _show_number(field, common)
-    elif field.kind is Kind.CHOICES:
+    elif field.kind is FieldKind.CHOICES:
         st.multiselect(**common, options=field.choices)
     elif is_toggle(field):
         st.toggle(**common)
@@ -58,9 +58,9 @@ def show_problem(problem: SubmissionError) -> None:
 def told_problem(problem: SubmissionError) -> str:
     """What was expected of a field, and in place of what."""
     if problem.value is None:
-        return _("Expected {expected}").format(expected=told(problem.expected))
+        return _("Expected {expected}").format(expected=translate(problem.expected))
     return _("{value} is not accepted, expected {expected}").format(
-        value=shortened(problem.value), expected=told(problem.expected)
+        value=shortened(problem.value), expected=translate(problem.expected)
     )
 
 
@@ -77,13 +77,13 @@ def help_of(field: FormField) -> str:
         limits.append((_("above {n}") if field.is_minimum_open else _("at least {n}")).format(n=f"{low:,}"))
     if high is not None:
         limits.append((_("below {n}") if field.is_maximum_open else _("at most {n}")).format(n=f"{high:,}"))
-    if field.kind is Kind.JSON:
+    if field.kind is FieldKind.JSON:
         limits.append(_("given as JSON"))
     return "  \n".join(part for part in (_(field.description), _(", ").join(limits), f"`{field.path}`") if part)
 
 
 def _show_number(field: FormField, common: Mapping[str, Any]) -> None:
-    is_whole = field.kind is Kind.INTEGER
+    is_whole = field.kind is FieldKind.INTEGER
     number = int if is_whole else float
     low, high = field.minimum, field.maximum
     if is_whole:
@@ -105,7 +105,9 @@ def is_side_by_side(field: FormField) -> bool:
     """Whether the choices are few and short enough to be seen all at once."""
     shown = [str(choice) for choice in field.choices or (True, False)]
     return (
-        field.kind in (Kind.CHOICE, Kind.BOOLEAN) and len(shown) <= FEW_CHOICES and len("".join(shown)) <= SHORT_CHOICES
+        field.kind in (FieldKind.CHOICE, FieldKind.BOOLEAN)
+        and len(shown) <= FEW_CHOICES
+        and len("".join(shown)) <= SHORT_CHOICES
     )
 
 

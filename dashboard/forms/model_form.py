@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.submission.form_values import (
     EXTRA,
@@ -23,7 +23,7 @@ from taskyard.core.submission.form_values import (
     presence,
     written,
 )
-from taskyard.core.submission.input_schema import FormField, Kind
+from taskyard.core.submission.input_schema import FieldKind, FormField
 from taskyard.dashboard.forms.field_widgets import (
     JSON_HEIGHT_PX,
     Problems,
@@ -120,7 +120,7 @@ class ModelForm:
         text = str(st.session_state.get(self._key("#json")) or "{}")
         value = parse_json("input", text)
         if not isinstance(value, dict):
-            raise refused("input", value, said("a JSON object"))
+            raise refused("input", value, msg("a JSON object"))
         return value
 
     def _switch(self) -> None:
@@ -160,19 +160,19 @@ class ModelForm:
     def _is_small(self, field: FormField) -> bool:
         if field.path in st.session_state[self._key("#raw")]:
             return False
-        if field.kind is Kind.TEXT:
+        if field.kind is FieldKind.TEXT:
             return field.most_length is not None and field.most_length <= ONE_LINE_CHARACTERS
-        return field.kind in (Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN) or (
-            field.kind is Kind.CHOICE and not is_side_by_side(field)
+        return field.kind in (FieldKind.INTEGER, FieldKind.NUMBER, FieldKind.BOOLEAN) or (
+            field.kind is FieldKind.CHOICE and not is_side_by_side(field)
         )
 
     def _show_field(self, field: FormField, problems: Problems) -> None:
         is_raw = field.path in st.session_state[self._key("#raw")]
-        if is_raw or field.kind is Kind.JSON:
+        if is_raw or field.kind is FieldKind.JSON:
             label = _("{label}, as JSON").format(label=label_of(field)) if is_raw else label_of(field)
             self._show_json(field.path, label, help_of(field), problems.get(field.path, ()))
             return
-        if field.kind is Kind.GROUP:
+        if field.kind is FieldKind.GROUP:
             self._show_group(field, problems)
             return
         show_widget(field, self._key(field.path))

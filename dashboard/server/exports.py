@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Route
 
 from taskyard.core.csv_injection import neutral
 from taskyard.core.errors import SubmissionError, TaskyardError
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 BYTE_ORDER_MARK = "\ufeff".encode()  # without it spreadsheets take UTF-8 for the machine's old encoding
 CHUNK_ROWS = 500
-MOST_AT_ONCE = 2  # each holds a connection to PostgreSQL
+MAX_AT_ONCE = 2  # each holds a connection to PostgreSQL
 COLUMNS = ("at", "actor", "event", "task_id", "agent_id", "from_state", "to_state", "attempt", "reason", "detail")
 
-_running = threading.BoundedSemaphore(MOST_AT_ONCE)
+_running = threading.BoundedSemaphore(MAX_AT_ONCE)
 Writer = Callable[[Iterable["AuditEntry"]], bytes]
 
 
@@ -67,7 +67,7 @@ async def _exported(request: Request, ending: str, media_type: str, write: Write
     try:
         given = request.query_params.multi_items()
         if twice := [name for name, _value in given if len(request.query_params.getlist(name)) > 1]:
-            raise refused(twice[0], "given twice", said("each parameter once"))
+            raise refused(twice[0], "given twice", msg("each parameter once"))
         only = audit.filter_of(dict(given))
     except SubmissionError as error:
         return PlainTextResponse(f"{error}\n", 400)
@@ -82,7 +82,7 @@ async def log_txt(request: Request) -> Response:
     given = request.query_params.getlist("id")
     task_id = task.parsed_id(given[0]) if len(given) == 1 and len(request.query_params.multi_items()) == 1 else None
     if task_id is None:
-        return PlainTextResponse(f"{refused('id', ', '.join(given), said('the id of one task'))}\n", 400)
+        return PlainTextResponse(f"{refused('id', ', '.join(given), msg('the id of one task'))}\n", 400)
     media_type = "text/plain; charset=utf-8"
     return await _streamed(task.whole_log(task_id), _log_lines, b"", media_type, f"taskyard-log-{task_id}.txt")
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import streamlit as st
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from taskyard.core.access.request_guard import Border, Passed, Refusal, Request, border_of, is_any_address
+from taskyard.core.access.request_guard import Passed, Refusal, Request, RequestGuard, border_of, is_any_address
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
 from taskyard.dashboard.server import entrance, policy
@@ -34,7 +34,7 @@ def base_path() -> str:
     return f"/{path}" if path else ""
 
 
-def dashboard_border(settings: Settings) -> Border:
+def dashboard_border(settings: Settings) -> RequestGuard:
     """The border of this server; raises ConfigurationError if nothing says by which names browsers come."""
     host = str(st.config.get_option("server.address") or settings.dashboard_host)
     if is_any_address(host) and not settings.dashboard_hosts:
@@ -50,7 +50,7 @@ def dashboard_border(settings: Settings) -> Border:
 class Gate:
     """Answers only requests of the dashboard's own pages and of who opens them, and adds the headers of each answer."""
 
-    def __init__(self, app: ASGIApp, border: Border) -> None:
+    def __init__(self, app: ASGIApp, border: RequestGuard) -> None:
         self._app = app
         self._border = border
         self._noted: set[str] = set()

@@ -8,7 +8,7 @@ from typing import TypeVar
 import streamlit as st
 
 from taskyard.dashboard.components.times import shown_time
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.timing import timed
@@ -86,7 +86,7 @@ def tell_problems(problems: Sequence[str], last: Reading[Value] | None) -> None:
     )
     st.warning(f"{known}{ahead}", title=_("Not everything can be reached"), icon=":material/cloud_off:")
     for problem in problems:
-        st.text(told(problem))
+        st.text(translate(problem))
 
 
 def _last(name: str, about: object, reading: Reading[Value]) -> Reading[Value] | None:

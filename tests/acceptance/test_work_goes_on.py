@@ -28,7 +28,7 @@ from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.models import Task
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store.tasks import get_task
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.submission.submit import Submitter
@@ -72,7 +72,7 @@ class Yard(Main):
             self.environment[f"TASKYARD_{name.upper()}"] = getattr(self.settings, name)
         registry.load(("tests.thread_breaker",))
         self.database = Database(database_url)
-        queue = Queue(connect_redis(redis_url), self.settings.namespace, self.settings.placement_of)
+        queue = Broker(connect_redis(redis_url), self.settings.namespace, self.settings.placement_of)
         self.submitter = Submitter(self.settings, registry, self.database, queue)
 
     def task(self, task_id: str) -> Task:

@@ -28,7 +28,7 @@ from taskyard.core.embedded.postgres import PostgresServer
 from taskyard.core.postgres.database import Database, queries
 from taskyard.core.postgres.migrations import migrate
 from taskyard.core.postgres.store import tasks
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
@@ -78,10 +78,10 @@ class Host:
 
 
 class Hosts:
-    """The topology, and what tests ask of it. `journal` and `ledger` lie outside both servers."""
+    """The topology, and what tests ask of it. `journal` and `leader's state` lie outside both servers."""
 
     def __init__(self, folder: Path, hosts: dict[str, Host], database_url: str, redis_url: str) -> None:
-        self.journal, self.ledger = folder / "accepted.jsonl", folder / "ledger.jsonl"
+        self.journal, self.leader_state = folder / "accepted.jsonl", folder / "ledger.jsonl"
         self.cuts = 0
         self._folder = folder
         self._hosts = hosts
@@ -89,7 +89,7 @@ class Hosts:
             _env_file=None, database_url=database_url, redis_url=redis_url, data_dir=folder, task_modules=MODULE
         )
         self.database = Database(database_url)
-        self.queue = Queue(connect_redis(redis_url), self.settings.namespace, self.settings.placement_of)
+        self.queue = Broker(connect_redis(redis_url), self.settings.namespace, self.settings.placement_of)
         self.submitter = Submitter(self.settings, registry, self.database, self.queue)
 
     def __getitem__(self, name: str) -> Host:
@@ -180,8 +180,8 @@ class Hosts:
         with self.database.transaction() as tx:
             rows = tx.rows(queries("prove")["outcomes"], {})
         outcomes = {row[0]: oracle.Outcome(*row[1:]) for row in rows}
-        ledger = records.read(self.ledger)
-        return oracle.judge(dict(records.read(self.journal)), outcomes, ledger, kills=self.cuts, slots=SLOTS)
+        leader_state = records.read(self.leader_state)
+        return oracle.judge(dict(records.read(self.journal)), outcomes, leader_state, kills=self.cuts, slots=SLOTS)
 
     # ours
 
@@ -199,7 +199,7 @@ class Hosts:
             "TASKYARD_TASK_MODULES": MODULE,
             "TASKYARD_AGENT_TTL_SECONDS": str(AGENT_TTL_SECONDS),
             "TASKYARD_GRACE_SECONDS": "3",
-            LEDGER_VARIABLE: str(self.ledger),
+            LEDGER_VARIABLE: str(self.leader_state),
         }
         command = [
             "ip",

@@ -22,20 +22,20 @@ from taskyard.core.protocol import (
     NULL,
     AgentInfo,
     Cancel,
+    Deregister,
     Done,
     Failure,
-    Gone,
     Heartbeat,
-    Hello,
     Pair,
+    Register,
+    Released,
     Report,
-    Returned,
     Run,
     Started,
     decode_orders,
     encode,
 )
-from taskyard.core.redis.broker import Publication, Queue, StaleEpoch
+from taskyard.core.redis.broker import Broker, Publication, StaleEpoch
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Isolation, Registry, TaskType
@@ -90,7 +90,7 @@ class StepWorker:
         self._client.close()
 
 
-class _BreakableQueue(Queue):
+class _BreakableQueue(Broker):
     """Loses the next publication if it is told to."""
 
     breaks = False
@@ -105,7 +105,7 @@ class _BreakableQueue(Queue):
 class StepAgent:
     """An agent by the rules of the protocol (P9, P12), one step at a time."""
 
-    def __init__(self, queue: Queue, name: str, ttl_seconds: float) -> None:
+    def __init__(self, queue: Broker, name: str, ttl_seconds: float) -> None:
         self._queue = queue
         self._name = name
         self._ttl_seconds = ttl_seconds
@@ -124,7 +124,7 @@ class StepAgent:
         self.running: list[Pair] = []
         self._is_heard = True
         self.beat()
-        self.report(Hello(self._info))
+        self.report(Register(self._info))
 
     def report(self, *reports: Report) -> None:
         self._queue.report(encode(list(reports)))
@@ -137,7 +137,7 @@ class StepAgent:
             self.running = running
         held = [*self._waiting, *self.running]
         beat = Heartbeat(self._info, self._generation, self._position.decode(), held, len(self.running), False, 0.0, 0)
-        generation, is_fenced = self._queue.beat(self.id, encode(beat), self._ttl_seconds)
+        generation, is_fenced = self._queue.heartbeat(self.id, encode(beat), self._ttl_seconds)
         if is_fenced:
             self.crash(is_reported=False)
         elif generation != self._generation:
@@ -182,12 +182,12 @@ class StepAgent:
 
     def hand_back(self) -> None:
         if self._waiting:
-            self.report(Returned(self.id, self._waiting))
+            self.report(Released(self.id, self._waiting))
             self._waiting = []
 
     def crash(self, *, is_reported: bool) -> None:
         if is_reported:
-            self.report(Gone(self.id, "lost"))
+            self.report(Deregister(self.id, "lost"))
         else:
             self.silent_boots.append(self.id)
         self._boot()
@@ -222,7 +222,7 @@ class Stage:
         self.database = database
         self._somebody: psycopg2.extensions.connection | None = None
         self._held: set[str] = set()
-        self.queue = Queue(self._client, settings.namespace, settings.placement_of)
+        self.queue = Broker(self._client, settings.namespace, settings.placement_of)
         self.empty()
         self.submitter = Submitter(settings, registry, database, self.queue)
         self.workers = [StepWorker(settings, registry, name, self._clock) for name in ("one", "two")]

@@ -11,7 +11,7 @@ import pytest
 
 from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database, connect_leader
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
@@ -134,7 +134,7 @@ def test_on_slow_links_nobody_is_declared_dead(hosts: Hosts) -> None:
 def test_a_submission_from_a_cut_off_host_is_refused_in_time(hosts: Hosts, way: dict[str, bool]) -> None:
     host = hosts[AGENT_HOSTS[0]]
     database = Database(host.database_url, pool_size=1)
-    queue = Queue(connect_redis(host.redis_url), hosts.settings.namespace, hosts.settings.placement_of)
+    queue = Broker(connect_redis(host.redis_url), hosts.settings.namespace, hosts.settings.placement_of)
     submitter = Submitter(hosts.settings, registry, database, queue)
     try:
         inside(host.namespace, lambda: submitter.submit("prove.thread", {}))  # its connections are open now
@@ -176,7 +176,7 @@ def begun_on(hosts: Hosts, agent_id: str) -> set[str]:
 
     An agent that has announced a start and does not get the answer begins nothing, and has nothing to report.
     """
-    return running_on(hosts, agent_id) & {task_id for task_id, _, _ in records.read(hosts.ledger)}
+    return running_on(hosts, agent_id) & {task_id for task_id, _, _ in records.read(hosts.leader_state)}
 
 
 def running_on(hosts: Hosts, agent_id: str) -> set[str]:

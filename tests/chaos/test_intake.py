@@ -8,7 +8,7 @@ import pytest
 from msgspec import Raw
 
 from taskyard.core.postgres.store import tasks
-from taskyard.core.protocol import Done, Gone, Log, Progress, Returned, Started, encode
+from taskyard.core.protocol import Deregister, Done, Log, Progress, Released, Started, encode
 from taskyard.worker.agents.pool_config import AgentSpec
 from tests.engine import Engine, InlineAgent, RunningAgent, set_agent_environment
 from tests.servers import wait_until
@@ -160,7 +160,7 @@ def test_a_task_waits_where_its_row_says(engine: Engine, state: str) -> None:
     with engine.database.transaction() as tx:
         [task] = tasks.waiting(tx, [task_id])
     if state == "cancelled":
-        engine.submitter.operators.cancel(task_id, actor="test", reason="test")
+        engine.submitter.commands.cancel(task_id, actor="test", reason="test")
     keys = engine.queue.keys
     member = engine.queue._due_member(task)
     engine.redis.zadd(keys.due, {member: 9e9, f"{task_id}|5.0|default|demo.no|": 8e9})
@@ -211,7 +211,7 @@ def test_a_report_counts_only_from_who_holds_the_claim(engine: Engine) -> None:
         Done(task_id, 1, Raw(b"{}"), None, 1.0, 0.1, agent_id=thief),
         Progress(task_id, 1, 0.9, "stolen", thief),
         Log(thief, task_id, 1, "info", "stolen"),
-        Returned(thief, [(task_id, 1)]),
+        Released(thief, [(task_id, 1)]),
         Started(thief, [(task_id, 1)], 1.0),
     ]
     engine.queue.report(encode(reports))
@@ -232,7 +232,7 @@ def test_a_farewell_without_its_secret_counts_for_nothing(
     engine.worker()
     with engine.pool(AgentSpec("real", "test", ("nothing.*",), (), 1)):
         [agent] = engine.online()
-        engine.queue.report(encode([Gone(agent.id, "lost", proof)]))
+        engine.queue.report(encode([Deregister(agent.id, "lost", proof)]))
         wait_until(lambda: engine.queue.quarantine.count() == 1)
         assert engine.agent_state(agent.id) == "online"
     wait_until(lambda: engine.agent_state(agent.id) == "left", 10)

@@ -17,7 +17,7 @@ import redis
 
 from taskyard.core.config import Settings, load_settings
 from taskyard.core.postgres.database import Database
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
@@ -143,7 +143,7 @@ def test_a_clock_that_is_set_stops_no_duty(faked: tuple[subprocess.Popen[bytes],
     registry.load([])
     database = Database(str(settings.database_url))
     with connect_redis(str(settings.redis_url)) as client:
-        queue = Queue(client, settings.namespace, settings.placement_of)
+        queue = Broker(client, settings.namespace, settings.placement_of)
         submitter = Submitter(settings, registry, database, queue)
 
         def runs() -> None:

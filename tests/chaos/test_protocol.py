@@ -12,14 +12,14 @@ from taskyard.core.config import Settings
 from taskyard.core.postgres.store.tick import Completion
 from taskyard.core.protocol import (
     AgentInfo,
+    Deregister,
     Done,
     Failure,
-    Gone,
     Heartbeat,
-    Hello,
     Log,
     Progress,
-    Returned,
+    Register,
+    Released,
     Run,
     Started,
     encode,
@@ -103,12 +103,12 @@ def test_late_result_of_a_fenced_attempt_changes_nothing(engine: Engine, gate: G
     task_id = engine.submit("demo.gate")
     engine.wait_for(task_id, "in_progress")
     first.vanish()
-    report(engine, Gone(first.id, "lost"))
+    report(engine, Deregister(first.id, "lost"))
     second = engine.agent("second")
     wait_until(lambda: engine.task(task_id).attempt == 2 and engine.task(task_id).state == "in_progress")
     before = engine.task(task_id)
     report(engine, Started(first.id, [(task_id, 1)], 1.0), done(task_id, 1), done(task_id, 9))
-    report(engine, Returned(first.id, [(task_id, 1)]), Progress(task_id, 1, 0.9, "late"))
+    report(engine, Released(first.id, [(task_id, 1)]), Progress(task_id, 1, 0.9, "late"))
     assert engine.task(task_id) == before
     assert engine.events(task_id).count("stale_result") == 2
     (stale, _) = [e for e in engine.history(task_id) if e.event == "stale_result"]
@@ -138,7 +138,7 @@ def test_start_reported_by_two_attempts_at_once_leaves_no_entry_behind(engine: E
     for _ in range(20):  # the second start must come while the first is held back
         task_id = engine.submit("demo.gate")
         wait_until(lambda task_id=task_id: (task_id, 1) in agent.ran)
-        engine.queue.report(encode([Returned(agent.id, [(task_id, 1)])]))
+        engine.queue.report(encode([Released(agent.id, [(task_id, 1)])]))
         wait_until(lambda task_id=task_id: (task_id, 2) in agent.ran)
         engine.queue.report(encode([done(task_id, 2)]))
         assert engine.wait_for(task_id).state == "completed"
@@ -156,15 +156,15 @@ FORGED = [
     encode([done("0190a000-0000-7000-8000-000000000000", 1, Failure(f"a{NUL}b", f"a{NUL}b"))]),
     encode([Progress("no-uuid", 1, 0.5, "x"), Progress("0190a000-0000-7000-8000-000000000000", 1 << 40, 0.5, "x")]),
     encode([Log("nobody", "no-uuid", 1, "info", "x"), Log(f"a{NUL}", "no-uuid", 1 << 40, f"a{NUL}", f"a{NUL}")]),
-    encode([Started("nobody", [("no-uuid", 1 << 40)], 1.0), Returned("nobody", [("no-uuid", 1 << 40)])]),
+    encode([Started("nobody", [("no-uuid", 1 << 40)], 1.0), Released("nobody", [("no-uuid", 1 << 40)])]),
     b'[["checkpoint","nobody","r","no-uuid",1,{"a":1}]]',
     b'[["checkpoint","nobody","r","0190a000-0000-7000-8000-000000000000",1099511627776,{"a":1}]]',
     b'[["submit","nobody","r","no-uuid",1,1,"demo.echo",{},{}]]',
     b'[["submit","nobody","r","0190a000-0000-7000-8000-000000000000",1,1,"demo.echo",{},{"after":[1]}]]',
-    encode([Gone("nobody", "left"), Gone("nobody:1", "lost")]),
-    encode([Gone(f"a{NUL}b", "left"), Gone("nobody:1", "bored")]),
-    encode([Hello(AgentInfo(f"a{NUL}:1", f"a{NUL}", "1", "x", "here", 1, [], [], 1))]),
-    encode([Hello(AgentInfo("a:1", "a", "1", "x", "here", 1 << 40, [], [], 1))]),
+    encode([Deregister("nobody", "left"), Deregister("nobody:1", "lost")]),
+    encode([Deregister(f"a{NUL}b", "left"), Deregister("nobody:1", "bored")]),
+    encode([Register(AgentInfo(f"a{NUL}:1", f"a{NUL}", "1", "x", "here", 1, [], [], 1))]),
+    encode([Register(AgentInfo("a:1", "a", "1", "x", "here", 1 << 40, [], [], 1))]),
 ]
 HEARTBEATS = [
     b"not JSON",
@@ -189,7 +189,7 @@ def test_forged_report_does_not_stop_the_tick(engine: Engine, payload: bytes) ->
 @pytest.mark.parametrize("beat", HEARTBEATS, ids=range(len(HEARTBEATS)))
 def test_forged_heartbeat_is_said_once_and_does_not_stop_the_tick(engine: Engine, beat: bytes) -> None:
     engine.worker()
-    engine.queue.beat("forged:1", beat, 60)
+    engine.queue.heartbeat("forged:1", beat, 60)
     engine.agent()
     for _ in range(2):
         assert engine.wait_for(engine.submit("demo.echo", delay_seconds=0.5)).state == "completed"
@@ -265,7 +265,7 @@ def test_silence_proves_nothing_while_the_canary_is_young(settings: Settings, ga
         agent = engine.agent()
         task_id = engine.submit("demo.gate")
         engine.wait_for(task_id, "in_progress")
-        with agent.agent.heart._beating:  # no heartbeat comes in here
+        with agent.agent.heartbeat._beating:  # no heartbeat comes in here
             engine.redis.delete(engine.queue.keys.canary, engine.queue.keys.heartbeat(agent.id))
             ticks = worker.dispatcher.ticks
             wait_until(lambda: worker.dispatcher.ticks > ticks + 5)
@@ -280,7 +280,7 @@ def test_deaf_agent_is_replaced(engine: Engine, gate: Gate, monkeypatch: pytest.
     monkeypatch.setattr(recovery, "DEAF_AFTER_SECONDS", 0.8)
     engine.worker()
     deaf = engine.agent("deaf")
-    deaf.agent._stop_reading.set()  # its heart beats on
+    deaf.agent._stop_reading.set()  # its heartbeat beats on
     deaf._reader.join()
     task_id = engine.submit("demo.gate")
     engine.wait_for(task_id, "assigned")
@@ -323,7 +323,7 @@ def test_claim_that_was_under_way_to_an_agent_that_ended_goes_back_at_once(
         if batch.claims and not ended.is_set():
             ended.set()
             agent.vanish()
-            engine.queue.report(encode([Gone(agent.id, "lost")]))
+            engine.queue.report(encode([Deregister(agent.id, "lost")]))
         start(committer, batch)
 
     monkeypatch.setattr(Committer, "start", end_before)
@@ -486,15 +486,15 @@ def test_order_read_before_the_agent_learns_of_a_new_generation_leaves_it_hearin
     monkeypatch.setattr(recovery, "DEAF_AFTER_SECONDS", 0.5)
     engine.worker()
     agent = engine.agent(max_concurrency=1)
-    heart, may_beat = agent.agent.heart, threading.Event()
-    wait_until(lambda: heart.generation)
-    old, beat = heart.generation, heart.beat
+    heartbeat, may_beat = agent.agent.heartbeat, threading.Event()
+    wait_until(lambda: heartbeat.generation)
+    old, beat = heartbeat.generation, heartbeat.send
 
     def beat_when_allowed() -> None:
         may_beat.wait()
         beat()
 
-    monkeypatch.setattr(heart, "beat", beat_when_allowed)
+    monkeypatch.setattr(heartbeat, "send", beat_when_allowed)
     engine.redis.set(engine.queue.keys.generation, "another-start:mark")
     wait_until(lambda: engine.redis.get(engine.queue.keys.epoch) == b"2")
     task_id = engine.submit("demo.gate")
@@ -502,7 +502,7 @@ def test_order_read_before_the_agent_learns_of_a_new_generation_leaves_it_hearin
     inbox = engine.queue.keys.inbox(agent.id)
     wait_until(lambda: engine.redis.exists(inbox) and engine.redis.xlen(inbox) == 0)
     may_beat.set()
-    wait_until(lambda: heart.generation not in ("", old))
+    wait_until(lambda: heartbeat.generation not in ("", old))
     ended = threading.Event()
     threading.Timer(2, ended.set).start()  # longer than a deaf agent is suffered
     wait_until(ended.is_set)
@@ -549,5 +549,5 @@ def test_unknown_agent_says_hello_after_a_takeover(engine: Engine) -> None:
     engine.kill_leader_connection()
     wait_until(lambda: engine.leader() == 3)
     assert engine.wait_for(engine.submit("demo.echo")).state == "completed"
-    report(engine, Hello(agent.agent.info))
+    report(engine, Register(agent.agent.info))
     assert [row.id for row in engine.online()] == [agent.id]

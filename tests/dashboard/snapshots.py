@@ -12,7 +12,7 @@ from taskyard.core.telemetry.live_snapshot import (
     DispatcherLive,
     FiringAlert,
     LaneDepth,
-    Live,
+    LiveSnapshot,
     RunningTask,
     ServerLive,
 )
@@ -53,10 +53,10 @@ def snapshot(
     alerts: Sequence[str] = (),
     agents: Sequence[AgentLive] | None = None,
     queue: str = "default",
-) -> Live:
+) -> LiveSnapshot:
     """The live state of an installation with a leader and, unless others are named, one agent."""
     now = time.time()
-    return Live(
+    return LiveSnapshot(
         version=VERSION,
         at=now,
         dispatcher=DispatcherLive("here:1", 1, now - 60, 10.0, 0.002, 0.004, 0.001, 3.0, 9),

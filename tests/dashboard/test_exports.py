@@ -166,7 +166,7 @@ def test_an_export_that_breaks_is_not_taken_for_a_whole_one(get: Get, monkeypatc
     gate = threading.Event()
     gate.set()
     monkeypatch.setattr(data, "export", endless(gate, Unavailable("gone")))
-    for _again in range(exports.MOST_AT_ONCE + 1):  # each gives its place back
+    for _again in range(exports.MAX_AT_ONCE + 1):  # each gives its place back
         with pytest.raises(http.client.IncompleteRead):
             get("/export/audit.csv")
 
@@ -176,7 +176,7 @@ def test_too_many_at_once_are_refused_until_one_is_over(
 ) -> None:
     gate = threading.Event()
     monkeypatch.setattr(data, "export", endless(gate))
-    running = [urllib.request.urlopen(f"{server_url}/export/audit.csv") for _number in range(exports.MOST_AT_ONCE)]
+    running = [urllib.request.urlopen(f"{server_url}/export/audit.csv") for _number in range(exports.MAX_AT_ONCE)]
 
     status, headers, text = get("/export/audit.csv")
     assert status == 503
@@ -189,9 +189,9 @@ def test_too_many_at_once_are_refused_until_one_is_over(
             answer.close()  # who goes away in the middle gives the place back
     monkeypatch.undo()
 
-    for _number in range(exports.MOST_AT_ONCE):
+    for _number in range(exports.MAX_AT_ONCE):
         wait_until(lambda: exports._running.acquire(blocking=False), message="both places are free again")
-    for _number in range(exports.MOST_AT_ONCE):
+    for _number in range(exports.MAX_AT_ONCE):
         exports._running.release()
 
 

@@ -11,7 +11,7 @@ from taskyard.core.config import Settings
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import holds
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
@@ -127,7 +127,7 @@ def test_a_restart_is_ordered_and_shown_until_it_is_done(
     assert "it leaks" in shown
     assert [toast.value for toast in page.toast] == ["Draining, then restarting: builder"]
     with connect_redis(settings.redis_url or "") as client:
-        assert Queue(client, settings.namespace, settings.placement_of).leftovers()["inbox entries"] == 1
+        assert Broker(client, settings.namespace, settings.placement_of).leftovers()["inbox entries"] == 1
 
 
 def test_all_that_fit_the_filter_are_held_together(

@@ -15,7 +15,7 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import sign_ins
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.audit import find_events
-from taskyard.core.submission.authorized import Permitted
+from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.bulk import Action
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry
@@ -148,7 +148,7 @@ def test_a_batch_is_checked_again_when_it_is_changed(
 ) -> None:
     from taskyard.core.submission.bulk import Operation
 
-    nobody = Permitted(submitter, types, database, Actor("dashboard@here", "loopback"))
+    nobody = Authorized(submitter, types, database, Actor("dashboard@here", "loopback"))
     other = submitter.submit("diagnostic.noop")
     submitter.cancel(other, actor="test")
 
@@ -171,7 +171,7 @@ def test_code_is_retried_by_who_may(open_page: OpenPage, database: Database, cod
 def test_a_type_that_is_not_known_here_may_run_code(
     submitter: Submitter, database: Database, types: Registry, code_task: str
 ) -> None:
-    nobody = Permitted(submitter, Registry(), database, Actor("dashboard@here", "loopback"))
+    nobody = Authorized(submitter, Registry(), database, Actor("dashboard@here", "loopback"))
     other = submitter.submit("diagnostic.noop")
     submitter.cancel(other, actor="test")
 

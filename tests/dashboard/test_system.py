@@ -20,7 +20,7 @@ from taskyard.core.postgres.store.rollups import Sample
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
-from taskyard.core.redis.log_tail import LogLine, RecentLog
+from taskyard.core.redis.log_tail import LogLine, LogTail
 from taskyard.core.telemetry.live_snapshot import write_live
 from taskyard.dashboard import timing
 from taskyard.dashboard.components.amounts import shown_bytes
@@ -268,7 +268,7 @@ def test_bytes_are_shown_in_the_unit_that_fits(count: int | None, shown: str) ->
 
 def log(settings: Settings, *lines: LogLine) -> None:
     with connect_redis(settings.redis_url or "") as client:
-        RecentLog(client, Keys(settings.namespace)).add([line.encoded() for line in lines])
+        LogTail(client, Keys(settings.namespace)).add([line.encoded() for line in lines])
 
 
 def test_the_workers_log(open_page: OpenPage, settings: Settings) -> None:

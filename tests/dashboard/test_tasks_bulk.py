@@ -194,17 +194,17 @@ def test_one_that_fails_says_why(open_page: OpenPage, loaded: dict[str, str]) ->
 
 def test_only_so_many_run_at_once_and_are_kept() -> None:
     bulk = Held()
-    for _ in range(bulk_runs.MOST_AT_ONCE):
+    for _ in range(bulk_runs.MAX_AT_ONCE):
         begun(bulk)
     with pytest.raises(SubmissionError, match="at most"):
         begun(bulk)
     bulk.may_go_on.set()
     ended()
-    for _ in range(bulk_runs.MOST_KEPT):
+    for _ in range(bulk_runs.MAX_KEPT):
         begun(bulk)
         ended()
 
-    assert len(bulk_runs.runs().all()) == bulk_runs.MOST_KEPT
+    assert len(bulk_runs.runs().all()) == bulk_runs.MAX_KEPT
 
 
 def test_closing_ends_what_runs() -> None:

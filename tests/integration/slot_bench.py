@@ -18,7 +18,7 @@ from taskyard.worker.isolation.slots import Runners
 from tests import task_types
 from tests.integration.waiting import eventually
 
-OUTPUT_LIMIT_BYTES = 5_000
+MAX_OUTPUT_BYTES = 5_000
 MODULES = (task_types.__name__,)
 NO_TIMEOUT_SECONDS = 60.0
 
@@ -52,7 +52,7 @@ class Bench:
         self.runners = Runners(
             registry,
             2,
-            OUTPUT_LIMIT_BYTES,
+            MAX_OUTPUT_BYTES,
             modules,
             on_stuck=lambda run, done: self.stuck.append((run, done)),
             on_hopeless=self.hopeless.append,
@@ -150,9 +150,9 @@ def parent_of(pid: int) -> int:
 
 
 def keeper_of(child: int) -> int:
-    keeper = parent_of(child)
-    assert b"taskyard.worker.isolation.fork_server" in Path(f"/proc/{keeper}/cmdline").read_bytes()
-    return keeper
+    fork_server = parent_of(child)
+    assert b"taskyard.worker.isolation.fork_server" in Path(f"/proc/{fork_server}/cmdline").read_bytes()
+    return fork_server
 
 
 @contextmanager

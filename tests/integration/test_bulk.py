@@ -29,7 +29,7 @@ URGENT = Operation(Action.PRIORITY, "ann", "month's end", "urgent")
 def operations(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Bulk:
     """In batches of three."""
     monkeypatch.setattr(bulk, "BATCH_SIZE", 3)
-    return Bulk(engine.database, engine.submitter.operators)
+    return Bulk(engine.database, engine.submitter.commands)
 
 
 def fail(engine: Engine, ids: Sequence[str]) -> None:
@@ -200,7 +200,7 @@ def test_a_deadlock_that_stays_is_busy(engine: Engine, operations: Bulk, monkeyp
         tries.append(given)
         raise Busy("a deadlock")
 
-    monkeypatch.setattr(engine.submitter.operators, "retry_many", busy)
+    monkeypatch.setattr(engine.submitter.commands, "retry_many", busy)
     with pytest.raises(Busy):
         operations.run_listed(RETRY, submit(engine, 1))
     assert len(tries) == bulk.TRIES

@@ -9,7 +9,7 @@ import pytest
 
 from taskyard.core.chunks import PORTION_BYTES
 from taskyard.core.filters.search_filter import TaskFilter
-from taskyard.core.payload.storable_text import MESSAGE_LIMIT_BYTES, TRACEBACK_LIMIT_BYTES
+from taskyard.core.payload.storable_text import MAX_MESSAGE_BYTES, MAX_TRACEBACK_BYTES
 from taskyard.core.postgres.store import search, tasks
 from taskyard.core.protocol import Failure
 from taskyard.core.task_types.registry import RetryPolicy
@@ -19,7 +19,7 @@ from tests.engine import Engine, Payload
 from tests.memory import MEGABYTE, growth_bytes
 from tests.servers import wait_until
 
-MOST_LARGE = 5  # entries of a megabyte that one reading may take, above its bound of two
+MAX_LARGE = 5  # entries of a megabyte that one reading may take, above its bound of two
 COPIES = 11  # of a portion that the driver and the allocator may have at once
 
 
@@ -48,7 +48,7 @@ def test_a_tick_takes_few_large_outputs_and_goes_on(engine: Engine) -> None:
     opened.set()
     engine.wait_for_all(ids, timeout_seconds=60)
     sizes = [tick.size for tick in worker.dispatcher.log.take()]
-    assert max(sizes) <= MOST_LARGE
+    assert max(sizes) <= MAX_LARGE
 
 
 def test_a_reader_takes_few_large_entries_and_many_small_ones(engine: Engine) -> None:
@@ -59,7 +59,7 @@ def test_a_reader_takes_few_large_entries_and_many_small_ones(engine: Engine) ->
         found.append([len(payload) for _, payload in read])
         after = read[-1][0]
     assert [size for sizes in found for size in sizes] == [MEGABYTE] * 9 + [10] * 200 + [MEGABYTE] * 3
-    assert max(map(sum, found)) <= MOST_LARGE * MEGABYTE
+    assert max(map(sum, found)) <= MAX_LARGE * MEGABYTE
     assert len(found) < 12
 
 
@@ -86,7 +86,7 @@ def test_lists_leave_out_what_may_be_large(engine: Engine) -> None:
     engine.worker()
     engine.agent()
     task = engine.wait_for(engine.submit("demo.fail", {"text": "x" * (MEGABYTE // 2)}))
-    assert len(json.dumps(task.error)) < 2 * (MESSAGE_LIMIT_BYTES + TRACEBACK_LIMIT_BYTES)
+    assert len(json.dumps(task.error)) < 2 * (MAX_MESSAGE_BYTES + MAX_TRACEBACK_BYTES)
     with engine.database.transaction() as tx:
         [listed] = tasks.list_tasks(tx)
         [found] = search.find(tx, TaskFilter()).tasks
@@ -98,7 +98,7 @@ def test_lists_leave_out_what_may_be_large(engine: Engine) -> None:
 def test_what_another_agent_says_of_a_failure_is_cut() -> None:
     failure = Failure("permanent", "m\x00" + "x" * MEGABYTE, "t" * MEGABYTE + "\x00end")
     kept = _storable_failure(failure)
-    assert len(kept.message.encode()) <= MESSAGE_LIMIT_BYTES
-    assert len(kept.traceback.encode()) <= TRACEBACK_LIMIT_BYTES
+    assert len(kept.message.encode()) <= MAX_MESSAGE_BYTES
+    assert len(kept.traceback.encode()) <= MAX_TRACEBACK_BYTES
     assert kept.message.startswith("m\\x00x")
     assert kept.traceback.endswith("t\\x00end")

@@ -223,19 +223,19 @@ def tree(engine: Engine, gate: Gate) -> tuple[str, list[str]]:
     engine.define("demo.parent", parent)
     engine.agent("coder-1", types=("demo.parent", "demo.middle"), max_concurrency=4)
     task_id = engine.submit("demo.parent")
-    wait_until(lambda: len(engine.submitter.operators.open_below(task_id)) == 4, 20)
-    return task_id, engine.submitter.operators.open_below(task_id)
+    wait_until(lambda: len(engine.submitter.commands.open_below(task_id)) == 4, 20)
+    return task_id, engine.submitter.commands.open_below(task_id)
 
 
 def test_cancel_says_what_lives_on_and_cancels_it_when_asked(engine: Engine, gate: Gate) -> None:
     task_id, below = tree(engine, gate)
     engine.submitter.cancel(task_id, actor="me")
-    assert engine.submitter.operators.open_below(task_id) == below
-    assert engine.submitter.operators.cancel_tree(task_id, actor="me", reason="all of it") == 4
+    assert engine.submitter.commands.open_below(task_id) == below
+    assert engine.submitter.commands.cancel_tree(task_id, actor="me", reason="all of it") == 4
     assert {engine.task(id_).state for id_ in (task_id, *below)} == {"cancelled"}
-    assert engine.submitter.operators.open_below(task_id) == []
+    assert engine.submitter.commands.open_below(task_id) == []
     with pytest.raises(IllegalTransition):
-        engine.submitter.operators.cancel_tree(task_id, actor="me")
+        engine.submitter.commands.cancel_tree(task_id, actor="me")
 
 
 def test_a_row_that_somebody_holds_keeps_only_its_own_task_from_being_cancelled(
@@ -246,19 +246,19 @@ def test_a_row_that_somebody_holds_keeps_only_its_own_task_from_being_cancelled(
     with engine.database.transaction() as tx:
         tx.rows("SELECT id FROM tasks WHERE id = %(id)s FOR UPDATE", {"id": below[1]})
         with pytest.raises(Busy, match="below: 1 left, try again"):
-            engine.submitter.operators.cancel_tree(task_id, actor="me")
+            engine.submitter.commands.cancel_tree(task_id, actor="me")
         states = {id_: engine.task(id_).state for id_ in (task_id, *below)}
         assert {id_ for id_, state in states.items() if state != "cancelled"} == {below[1]}
-    assert engine.submitter.operators.cancel_tree(task_id, actor="me") == 1
+    assert engine.submitter.commands.cancel_tree(task_id, actor="me") == 1
     assert engine.task(below[1]).state == "cancelled"
 
 
 def test_a_part_of_a_tree_is_cancelled_alone(engine: Engine, gate: Gate) -> None:
     task_id, below = tree(engine, gate)
     middle = next(id_ for id_ in below if engine.task(id_).type == "demo.middle")
-    assert engine.submitter.operators.cancel_tree(middle, actor="me") == 1
+    assert engine.submitter.commands.cancel_tree(middle, actor="me") == 1
     assert engine.task(task_id).state in ("assigned", "in_progress")
-    assert len(engine.submitter.operators.open_below(task_id)) == 2
+    assert len(engine.submitter.commands.open_below(task_id)) == 2
 
 
 def test_the_command_says_it_too(engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database, DriverTransaction, connect_engine, connect_leader
 from taskyard.core.postgres.store import recovery, tasks, tick
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.states import TaskState
 from taskyard.core.submission.submit import Submitter
@@ -59,7 +59,7 @@ def database(settings: Settings) -> Iterator[Database]:
 def submitter(settings: Settings, database: Database) -> Iterator[Submitter]:
     with connect_redis(str(settings.redis_url)) as client:
         registry.load()
-        yield Submitter(settings, registry, database, Queue(client, settings.namespace, settings.placement_of))
+        yield Submitter(settings, registry, database, Broker(client, settings.namespace, settings.placement_of))
 
 
 def register(database: Database, *, types: list[str], tags: list[str]) -> None:

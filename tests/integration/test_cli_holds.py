@@ -14,7 +14,7 @@ from taskyard.core.postgres.store import recovery
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.app import app
 from taskyard.worker.process.user import user_name
-from tests.unit.ledger_support import info
+from tests.unit.leader_state_support import info
 
 Cli = Callable[..., Result]
 

@@ -9,23 +9,23 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from taskyard.core.config import Settings
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
-from taskyard.core.redis.mailbox import BODY_LIMIT_BYTES, BOX_LIMIT_BYTES, DEAD_LIMIT_BYTES, Mailbox
-from taskyard.core.redis.mailbox_admin import PostOffice
+from taskyard.core.redis.mailbox import MAX_BODY_BYTES, MAX_BOX_BYTES, MAX_DEAD_BYTES, Mailbox
+from taskyard.core.redis.mailbox_admin import MailboxAdmin
 from taskyard.worker.cli.app import app
 from taskyard.worker.monitor.mail import mail_families, mail_live
 
 
 @pytest.fixture
-def queue(settings: Settings) -> Iterator[Queue]:
+def queue(settings: Settings) -> Iterator[Broker]:
     with connect_redis(str(settings.redis_url)) as client:
-        yield Queue(client, settings.namespace, settings.placement_of)
+        yield Broker(client, settings.namespace, settings.placement_of)
 
 
 @pytest.fixture
-def office(queue: Queue) -> PostOffice:
-    return queue.post_office
+def office(queue: Broker) -> MailboxAdmin:
+    return queue.mailbox_admin
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Re
     return lambda *arguments: CliRunner().invoke(app, ["mail", *arguments])
 
 
-def bury(queue: Queue, agent: str, *bodies: object) -> None:
+def bury(queue: Broker, agent: str, *bodies: object) -> None:
     box = Mailbox(queue.redis, queue.keys, agent, idle_seconds=0, max_deliveries=1)
     for body in bodies:
         box.send("tester", agent, body)
@@ -50,7 +50,7 @@ def as_json(result: Result) -> object:
     return json.loads(result.stdout)
 
 
-def test_mailboxes_messages_and_dead_letters_are_listed(cli: Callable[..., Result], queue: Queue) -> None:
+def test_mailboxes_messages_and_dead_letters_are_listed(cli: Callable[..., Result], queue: Broker) -> None:
     assert "no mail" in cli("list").stdout
     queue.mailbox("ann").send("ann", "bob", {"see": 1})
     queue.mailbox("ann").send("ann", "bob", "second\x1b[31m")
@@ -73,7 +73,7 @@ def test_mailboxes_messages_and_dead_letters_are_listed(cli: Callable[..., Resul
     assert "\x1b" not in shown
 
 
-def test_dead_letters_are_sent_again(cli: Callable[..., Result], queue: Queue, office: PostOffice) -> None:
+def test_dead_letters_are_sent_again(cli: Callable[..., Result], queue: Broker, office: MailboxAdmin) -> None:
     bury(queue, "bob", 1, 2, 3)
     queue.redis.xadd(queue.keys.dead_letters("bob"), {"id": "1-1", "reason": "malformed: ValueError", "body": b"{"})
     ids = {one.body: one.id for one in office.letters("bob", dead=True, count=9)}
@@ -90,11 +90,11 @@ def test_dead_letters_are_sent_again(cli: Callable[..., Result], queue: Queue, o
 
 
 def test_a_full_mailbox_keeps_its_dead_letters(
-    cli: Callable[..., Result], queue: Queue, office: PostOffice, monkeypatch: pytest.MonkeyPatch
+    cli: Callable[..., Result], queue: Broker, office: MailboxAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bury(queue, "bob", 1)
     queue.mailbox("ann").send("ann", "bob", 2)
-    monkeypatch.setattr("taskyard.core.redis.mailbox_admin.LENGTH_LIMIT", 1)
+    monkeypatch.setattr("taskyard.core.redis.mailbox_admin.MAX_LENGTH", 1)
     result = cli("redrive", "bob", "--json")
     assert result.exit_code == 1
     (reason,) = json.loads(result.stdout)["refused"]
@@ -103,7 +103,7 @@ def test_a_full_mailbox_keeps_its_dead_letters(
 
 
 @pytest.mark.parametrize("key", ["messages", "dead_letters"])
-def test_a_key_of_another_type_is_an_empty_mailbox(cli: Callable[..., Result], queue: Queue, key: str) -> None:
+def test_a_key_of_another_type_is_an_empty_mailbox(cli: Callable[..., Result], queue: Broker, key: str) -> None:
     for arguments in (
         ("list",),
         ("list", "odd"),
@@ -118,7 +118,7 @@ def test_a_key_of_another_type_is_an_empty_mailbox(cli: Callable[..., Result], q
 
 
 def test_a_dead_letter_is_sent_again_into_a_key_of_another_type(
-    cli: Callable[..., Result], queue: Queue, office: PostOffice
+    cli: Callable[..., Result], queue: Broker, office: MailboxAdmin
 ) -> None:
     bury(queue, "bob", 1)
     queue.redis.delete(queue.keys.messages("bob"))
@@ -127,7 +127,7 @@ def test_a_dead_letter_is_sent_again_into_a_key_of_another_type(
     assert [(box.messages, box.dead_letters) for box in office.boxes()] == [(1, 0)]
 
 
-def test_the_list_of_mailboxes_makes_room_for_itself(cli: Callable[..., Result], queue: Queue) -> None:
+def test_the_list_of_mailboxes_makes_room_for_itself(cli: Callable[..., Result], queue: Broker) -> None:
     queue.redis.set(queue.keys.mailboxes, "no set")
     assert as_json(cli("list", "--json")) == []
     queue.redis.set(queue.keys.mailboxes, "no set")
@@ -135,7 +135,7 @@ def test_the_list_of_mailboxes_makes_room_for_itself(cli: Callable[..., Result],
     assert [box["agent"] for box in as_json(cli("list", "--json"))] == ["bob"]  # type: ignore[attr-defined]
 
 
-def test_purge_asks_and_removes_what_is_meant(cli: Callable[..., Result], queue: Queue, office: PostOffice) -> None:
+def test_purge_asks_and_removes_what_is_meant(cli: Callable[..., Result], queue: Broker, office: MailboxAdmin) -> None:
     for agent in ("bob", "eve"):
         for number in range(120):
             queue.mailbox("ann").send("ann", agent, number)
@@ -178,8 +178,8 @@ def test_what_makes_no_sense_is_refused_in_a_line(
     assert result.stderr.count("\n") == 1
 
 
-def test_mailboxes_and_dead_letters_are_bounded_in_bytes(queue: Queue) -> None:
-    body = "x" * (BODY_LIMIT_BYTES - 2)
+def test_mailboxes_and_dead_letters_are_bounded_in_bytes(queue: Broker) -> None:
+    body = "x" * (MAX_BODY_BYTES - 2)
     small = Mailbox(queue.redis, queue.keys, "ann", bytes_limit=2 << 20)
     for _ in range(20):
         try:
@@ -188,13 +188,13 @@ def test_mailboxes_and_dead_letters_are_bounded_in_bytes(queue: Queue) -> None:
             assert "the mailbox of agent bob is full: its messages take more than 2 MiB" in str(error)  # noqa: PT017
             break
     stream = queue.keys.messages("bob")
-    assert 2 << 20 < queue.redis.memory_usage(stream, samples=0) < (2 << 20) + 2 * BODY_LIMIT_BYTES
-    bury(queue, "eve", *[body] * (DEAD_LIMIT_BYTES // BODY_LIMIT_BYTES + 8))
-    assert queue.redis.memory_usage(queue.keys.dead_letters("eve"), samples=0) <= DEAD_LIMIT_BYTES
-    assert BOX_LIMIT_BYTES > DEAD_LIMIT_BYTES
+    assert 2 << 20 < queue.redis.memory_usage(stream, samples=0) < (2 << 20) + 2 * MAX_BODY_BYTES
+    bury(queue, "eve", *[body] * (MAX_DEAD_BYTES // MAX_BODY_BYTES + 8))
+    assert queue.redis.memory_usage(queue.keys.dead_letters("eve"), samples=0) <= MAX_DEAD_BYTES
+    assert MAX_BOX_BYTES > MAX_DEAD_BYTES
 
 
-def test_metrics_say_depth_and_age(queue: Queue, office: PostOffice) -> None:
+def test_metrics_say_depth_and_age(queue: Broker, office: MailboxAdmin) -> None:
     queue.mailbox("ann").send("ann", "bob", 1)
     bury(queue, "eve", 1, 2)
     queue.redis.sadd(queue.keys.mailboxes, b"\xff odd")

@@ -30,7 +30,7 @@ from taskyard.core.alerts.rules import load_rules
 from taskyard.core.config import Settings, load_settings
 from taskyard.core.errors import ConfigurationError, ErrorClass, IllegalTransition
 from taskyard.core.patterns import can_match_type
-from taskyard.core.protocol import AgentInfo, Done, Hello, Run, decode_reports, encode
+from taskyard.core.protocol import AgentInfo, Done, Register, Run, decode_reports, encode
 from taskyard.core.task_types.registry import Isolation, Registry, RetryPolicy, TaskType, registry, task_type
 from taskyard.worker.agents.known_types import known_types
 from taskyard.worker.agents.pool_config import load_pool
@@ -192,7 +192,7 @@ def running(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     agent = engine.agent(agent_class=AnyAgent)
     term = worker.dispatcher.term
     assert term is not None
-    term.ledger.agents[agent.id].slots.tags = EveryTag()
+    term.leader_state.agents[agent.id].slots.tags = EveryTag()
     monkeypatch.setattr(registry, "types", {})
     return engine
 
@@ -235,7 +235,7 @@ def test_a_task_type_is_refused_in_one_line_or_works(
 
 def _is_known_to_a_fleet(declared: TaskType) -> None:
     """What an agent says of the type, after its way over the wire, is the type to a leader that does not have it."""
-    hello = Hello(AgentInfo("a:1", "a", "1", "k", "h", 1, ["*"], [], 1), known_types(registry, lambda name: True))
+    hello = Register(AgentInfo("a:1", "a", "1", "k", "h", 1, ["*"], [], 1), known_types(registry, lambda name: True))
     (heard,) = decode_reports(encode([hello]))
     fleet = FleetTypes(Registry())
     fleet.learn("a:1", heard.known_types)

@@ -35,7 +35,7 @@ from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.dashboard_server import supervisor
 from taskyard.worker.dashboard_server.process import DashboardProcess
-from taskyard.worker.dashboard_server.supervisor import DashboardKeeper
+from taskyard.worker.dashboard_server.supervisor import DashboardSupervisor
 from taskyard.worker.devtools.prove.faulty_servers import FaultyRedis
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.duties.outcomes import Duties
@@ -495,7 +495,7 @@ def test_dashboard_down(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("database_url", "redis_url", "namespace")
     environment = {f"{ENV_PREFIX}{name.upper()}": str(getattr(settings, name)) for name in names}
     page = DashboardProcess(settings.model_copy(update={"dashboard_port": free_port()}), environment)
-    keeper = DashboardKeeper(page)
+    keeper = DashboardSupervisor(page)
     keeper.start()
     try:
         assert keeper.wait_until_ready()
@@ -563,7 +563,7 @@ def test_messages_wait_long(watch: Watch) -> None:
     box = watch.engine.queue.mailbox("coder-1")
     box.send("tester", "coder-1", "nobody reads this")
     watch.wait_for("firing", "coder-1")
-    watch.engine.queue.post_office.purge("coder-1", dead=False)
+    watch.engine.queue.mailbox_admin.purge("coder-1", dead=False)
     watch.wait_for("resolved", "coder-1")
     assert_told(watch, "messages wait long", "coder-1")
 
@@ -573,7 +573,7 @@ def test_dead_letters(watch: Watch) -> None:
     watch.engine.redis.xadd(watch.engine.queue.keys.messages("coder-1"), {"body": b"{"})
     assert watch.engine.queue.mailbox("coder-1").receive() == []
     watch.wait_for("firing", "coder-1")
-    watch.engine.queue.post_office.purge("coder-1", dead=True)
+    watch.engine.queue.mailbox_admin.purge("coder-1", dead=True)
     watch.wait_for("resolved", "coder-1")
     assert_told(watch, "dead letters", "coder-1")
 

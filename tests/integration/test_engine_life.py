@@ -277,5 +277,5 @@ def test_an_agents_late_heartbeat_leaves_nothing_behind(engine: Engine) -> None:
     agent = engine.agent()
     agent.stop()
     wait_until(lambda: engine.agent_state(agent.id) == "left")
-    engine.queue.beat(agent.id, b"{}", 0.05)
+    engine.queue.heartbeat(agent.id, b"{}", 0.05)
     wait_until(lambda: not engine.redis.sismember(engine.queue.keys.agents, agent.id))

@@ -60,7 +60,7 @@ def test_idempotency_key_from_eight_threads_makes_one_task(engine: Engine) -> No
         ids = set(threads.map(submit, range(8)))
     for other in others:
         other._database.close()
-        other._hints._queue.redis.close()
+        other._notifier._queue.redis.close()
     assert len(ids) == 1
     assert engine.counts() == {"pending": 1}
 

@@ -25,8 +25,8 @@ from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.dispatch.outcomes import Successes
 from taskyard.worker.dispatch.tick_reports import Tick
 from taskyard.worker.monitor import observer as observing
-from taskyard.worker.monitor.exporter import MOST_AT_ONCE, SLOW_SECONDS, Exporter
-from taskyard.worker.monitor.families import LABELS_LIMIT, Families, _bounded
+from taskyard.worker.monitor.exporter import MAX_AT_ONCE, SLOW_SECONDS, Exporter
+from taskyard.worker.monitor.families import MAX_LABELS, Families, _bounded
 from taskyard.worker.monitor.monitor import Monitor
 from taskyard.worker.monitor.recent import OTHER, TYPES_COUNTED, Recent
 from tests.engine import Payload, running_engine
@@ -162,9 +162,9 @@ def test_labels_are_bounded() -> None:
         recent.add([Tick(1, 0.1, 0.1, [], successes)], 1.0)
     assert len(recent.totals) == TYPES_COUNTED + 1
     assert recent.totals[OTHER].succeeded == 100
-    values = {(f"queue-{number}", "pending"): float(number) for number in range(LABELS_LIMIT + 10)}
+    values = {(f"queue-{number}", "pending"): float(number) for number in range(MAX_LABELS + 10)}
     bounded = _bounded(values, keep=(1,))
-    assert len(bounded) == LABELS_LIMIT + 1
+    assert len(bounded) == MAX_LABELS + 1
     assert sum(bounded.values()) == sum(values.values())
     assert bounded[OTHER, "pending"] == sum(range(10))
 
@@ -247,7 +247,7 @@ def test_a_real_prometheus_scrapes_it(served: Served, tmp_path: Path) -> None:
 def test_requests_that_only_dribble_keep_nobody_out(served: Served) -> None:
     url = urllib.parse.urlsplit(served.exporter.url)
     assert url.hostname is not None
-    slow = [socket.create_connection((url.hostname, url.port or 0)) for _ in range(MOST_AT_ONCE + 1)]
+    slow = [socket.create_connection((url.hostname, url.port or 0)) for _ in range(MAX_AT_ONCE + 1)]
     try:
         for one in slow:
             one.sendall(b"GET /healthz HTTP/1.1\r\nX: ")

@@ -162,5 +162,5 @@ def test_what_is_failed_now(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> 
         assert found[marks["dog"]].example_task_id in ids[2:]
         commands.retry(tx, ids[0], "ann", "")
         assert failures.failed_now(tx, list(marks.values())) == {marks["cat"]: 1, marks["dog"]: 2}
-        monkeypatch.setattr(failures, "MOST_FAILED", 1)
+        monkeypatch.setattr(failures, "MAX_FAILED", 1)
         assert failures.failed_now(tx, [marks["dog"]]) == {marks["dog"]: 1}

@@ -287,7 +287,7 @@ def test_an_operator_waits_a_bounded_time_and_learns_for_whom(
     with holding(running, "SELECT 1 FROM tasks WHERE id = %(id)s FOR UPDATE", id=task_id):
         for act in (
             lambda: running.submitter.cancel(task_id, actor="ann"),
-            lambda: running.submitter.operators.cancel_many([task_id], actor="ann", reason="why"),
+            lambda: running.submitter.commands.cancel_many([task_id], actor="ann", reason="why"),
         ):
             began = time.monotonic()
             with pytest.raises(Busy, match=r"somebody else has locked what this needs.*somebody"):

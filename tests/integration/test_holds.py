@@ -8,7 +8,7 @@ from msgspec import Raw
 from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import queries
 from taskyard.core.postgres.store import holds
-from taskyard.core.protocol import Drain, Returned, Run, encode
+from taskyard.core.protocol import Drain, Released, Run, encode
 from taskyard.core.redis.broker import PAYLOAD
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from tests.engine import Engine, RunningWorker
@@ -119,7 +119,7 @@ def test_an_agent_that_is_told_to_drain_hands_back_what_waits(
     monkeypatch.setattr(agent.agent.outbox, "send", lambda *reports: sent.extend(reports) or send(*reports))
     waiting = Run("0190a000-0000-7000-8000-000000000000", 1, "demo.gate", Raw(b"{}"), 60.0, None, 1)
     engine.redis.xadd(engine.queue.keys.inbox(agent.id), {PAYLOAD: encode([waiting, Drain()])})
-    wait_until(lambda: Returned(agent.id, [(waiting.task_id, 1)]) in sent)
+    wait_until(lambda: Released(agent.id, [(waiting.task_id, 1)]) in sent)
     assert agent.agent.health().running == 1
 
 

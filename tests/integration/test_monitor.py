@@ -15,7 +15,7 @@ from taskyard.core.postgres.store import history
 from taskyard.core.postgres.store.rollups import HOUR
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.task_types.registry import RetryPolicy
-from taskyard.core.telemetry.live_snapshot import TTL_SECONDS, Live, read_live
+from taskyard.core.telemetry.live_snapshot import TTL_SECONDS, LiveSnapshot, read_live
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.monitor import observer as observing
 from taskyard.worker.monitor.monitor import Monitor
@@ -42,8 +42,8 @@ def cache_of(engine: Engine) -> RedisCache:
     return RedisCache(engine.redis, engine.queue.keys)
 
 
-def live_when(engine: Engine, monitor: Monitor, is_there: object) -> Live:
-    def look() -> Live | None:
+def live_when(engine: Engine, monitor: Monitor, is_there: object) -> LiveSnapshot:
+    def look() -> LiveSnapshot | None:
         monitor.observe()
         live = read_live(cache_of(engine))
         return live if live is not None and is_there(live) else None  # type: ignore[operator]

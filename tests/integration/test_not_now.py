@@ -17,11 +17,11 @@ from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
-from taskyard.core.protocol import Gone, Progress, Restart
-from taskyard.core.redis.broker import Queue
+from taskyard.core.protocol import Deregister, Progress, Restart
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis, reaching_redis
 from taskyard.core.redis.errors import says_later
-from taskyard.core.submission.queue_notifier import Hints
+from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.submit import Submitter
 from taskyard.worker.agents.pool import Pool
 from taskyard.worker.devtools.prove.faulty_servers import FaultyPostgres, FaultyRedis
@@ -86,7 +86,7 @@ class Yard:
         return [
             *self.worker._threads,
             self.agent._reader,
-            agent.heart._thread,
+            agent.heartbeat._thread,
             agent.outbox._thread,
             *agent._slots._threads,
         ]
@@ -109,7 +109,7 @@ def yard(databases: Databases, server_endpoints: Endpoints, tmp_path_factory: py
             engine.define("demo.echo", lambda given, context: given)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(dispatcher, "RETRY_SECONDS", 0.1)
-                patch.setattr(dispatcher, "MOST_RETRY_SECONDS", 0.1)
+                patch.setattr(dispatcher, "MAX_RETRY_SECONDS", 0.1)
                 yield Yard(engine, redis_proxy, postgres_proxy)
             for key in engine.redis.scan_iter(f"{engine.queue.keys.prefix}*"):
                 engine.redis.delete(key)
@@ -119,13 +119,13 @@ def yard(databases: Databases, server_endpoints: Endpoints, tmp_path_factory: py
 def test_what_says_later_is_told_from_its_text(text: str, redis_url: str) -> None:
     with FaultyRedis(redis_url) as proxy, connect_redis(proxy.url) as client:
         proxy.refuse(text)
-        queue = Queue(client, "test-later", lambda name: "least_loaded")
+        queue = Broker(client, "test-later", lambda name: "least_loaded")
         for reach in (client.ping, lambda: queue.report(b"[]"), lambda: queue._send("a", Restart())):
             with pytest.raises(Unavailable, match="Redis can't be used"), reaching_redis():
                 reach()
         proxy.allow()
         assert client.ping()
-        assert queue._wire.command("PING") == b"PONG"
+        assert queue._raw_commands.command("PING") == b"PONG"
 
 
 @pytest.mark.parametrize("text", NOT_LATER)
@@ -186,17 +186,17 @@ def test_all_that_is_told_after_a_commit_fails_silently(yard: Yard, caplog: pyte
         one = engine.submit("demo.echo", {}, delay_seconds=3600)
         many = submitter.submit_many({"type": "demo.echo", "delay_seconds": 3600} for _ in range(3))
         submitter.reprioritise(one, "urgent", actor="me")
-        submitter.operators.reprioritise_many(many, "high", actor="me", reason="r")
+        submitter.commands.reprioritise_many(many, "high", actor="me", reason="r")
         submitter.cancel(one, actor="me")
         submitter.retry(one, actor="me")
         submitter.wake(many)
-        submitter.operators.cancel_many([one, *many], actor="me", reason="r")
-        submitter.operators.retry_many([one], actor="me", reason="r")
+        submitter.commands.cancel_many([one, *many], actor="me", reason="r")
+        submitter.commands.retry_many([one], actor="me", reason="r")
         assert proxy.refused > 5
         with engine.database.transaction() as tx:
             assert tasks.get_task(tx, many[0]).state == "cancelled"
         proxy.allow()
-        submitter.operators.cancel_many([one], actor="me", reason="r")
+        submitter.commands.cancel_many([one], actor="me", reason="r")
     warnings = [record for record in caplog.records if record.name == "taskyard.core.submission.queue_notifier"]
     assert len(warnings) == 2, "said once for each kind of trouble"
 
@@ -206,14 +206,14 @@ def test_a_hint_that_is_a_defect_does_not_reach_who_submitted() -> None:
         def push(self, waiting: object) -> None:
             raise AttributeError("a defect")
 
-    Hints(Broken()).push([object()])  # type: ignore[arg-type,list-item]
+    QueueNotifier(Broken()).push([object()])  # type: ignore[arg-type,list-item]
 
 
 def test_a_pool_reports_its_lost_agents_later(yard: Yard, tmp_path: Path) -> None:
     engine, proxy = yard.engine, yard.redis
     pool = Pool([], proxy.url, engine.queue, 1.0, tmp_path)
     for text in SAYINGS.values():
-        pool._lost.append(Gone("nobody:0", "lost"))
+        pool._lost.append(Deregister("nobody:0", "lost"))
         proxy.refuse(text)
         pool._report_lost()
         assert pool._lost, text
@@ -224,22 +224,22 @@ def test_a_pool_reports_its_lost_agents_later(yard: Yard, tmp_path: Path) -> Non
 def test_a_connection_that_turned_takes_all_like_it_along(redis_url: str) -> None:
     """A primary that became a replica: every connection is made anew, so that a name that moved is followed."""
     with FaultyRedis(redis_url) as proxy, connect_redis(proxy.url) as client:
-        queue = Queue(client, "test-turned", lambda name: "least_loaded")
+        queue = Broker(client, "test-turned", lambda name: "least_loaded")
         idle = [client.connection_pool.get_connection() for _ in range(4)]
         for connection in idle:
             client.connection_pool.release(connection)
-        wires = [queue._wire._take() for _ in range(3)]
-        for wire in wires:
-            wire.connect()
-            queue._wire._idle.append(wire)
+        wires = [queue._raw_commands._take() for _ in range(3)]
+        for raw_commands in wires:
+            raw_commands.connect()
+            queue._raw_commands._idle.append(raw_commands)
         before = proxy.connections
         proxy.refuse(SAYINGS["READONLY"])
         with pytest.raises(Unavailable), reaching_redis():
-            queue._wire.command("PING")
+            queue._raw_commands.command("PING")
         proxy.allow()
 
         for _ in range(3):
-            assert queue._wire.command("PING") == b"PONG"
+            assert queue._raw_commands.command("PING") == b"PONG"
         assert client.ping()
 
         assert proxy.connections >= before + 2, "new connections"
@@ -399,7 +399,7 @@ def test_an_error_of_the_caller_on_a_dying_connection_stays_the_callers(database
 
 def test_a_submitter_without_redis_is_told_nothing_of_it(yard: Yard) -> None:
     engine = yard.engine
-    lonely = Submitter(engine.settings, engine.registry, engine.database, Queue(_nowhere(), "x", lambda q: "priority"))
+    lonely = Submitter(engine.settings, engine.registry, engine.database, Broker(_nowhere(), "x", lambda q: "priority"))
     task_id = lonely.submit("demo.echo", {})
     assert engine.wait_for(task_id, timeout_seconds=20).state == "completed"
 

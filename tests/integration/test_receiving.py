@@ -13,10 +13,10 @@ import pytest
 
 from taskyard.core.config import load_settings
 from taskyard.core.models import Task
-from taskyard.core.redis.mailbox import LENGTH_LIMIT
-from taskyard.core.redis.mailbox_admin import PostOffice
+from taskyard.core.redis.mailbox import MAX_LENGTH
+from taskyard.core.redis.mailbox_admin import MailboxAdmin
 from taskyard.core.task_types.registry import registry
-from taskyard.worker.agents.agent_mail import HELD_LIMIT
+from taskyard.worker.agents.mail import MAX_HELD
 from taskyard.worker.agents.pool_config import AgentSpec
 from tests import servers
 from tests.databases import Databases
@@ -53,7 +53,7 @@ def shared(
 def engine(shared: Engine) -> Iterator[Engine]:
     yield shared
     for dead in (False, True):
-        shared.queue.post_office.purge("reader-1", dead=dead)
+        shared.queue.mailbox_admin.purge("reader-1", dead=dead)
 
 
 def post(engine: Engine, *bodies: Any) -> None:
@@ -65,8 +65,8 @@ def waiting(engine: Engine) -> int:
     return sum(box.messages for box in office(engine).boxes() if box.agent == "reader-1")
 
 
-def office(engine: Engine) -> PostOffice:
-    return engine.queue.post_office
+def office(engine: Engine) -> MailboxAdmin:
+    return engine.queue.mailbox_admin
 
 
 def ran(engine: Engine, isolation: str, how: str = "read", seconds: float = 5.0) -> Task:
@@ -130,7 +130,7 @@ def test_what_a_failed_attempt_had_is_delivered_again_at_once(engine: Engine, is
 )
 def test_a_message_that_cannot_be_sent(engine: Engine, isolation: str, how: str, error_class: str, words: str) -> None:
     stream = engine.queue.keys.messages("full-1")
-    missing = LENGTH_LIMIT - int(engine.redis.xlen(stream))
+    missing = MAX_LENGTH - int(engine.redis.xlen(stream))
     pipeline = engine.redis.pipeline()
     for _ in range(missing if how == "send to a full mailbox" else 0):
         pipeline.xadd(stream, {"from": "x", "body": "1"})
@@ -148,11 +148,11 @@ def test_what_is_acknowledged_is_gone_even_if_the_attempt_fails(engine: Engine) 
 
 
 def test_an_attempt_holds_only_so_many(engine: Engine) -> None:
-    post(engine, *range(HELD_LIMIT + 1))
+    post(engine, *range(MAX_HELD + 1))
     task = ran(engine, "thread", "too many")
     assert (task.error or {})["class"] == "permanent"
     assert "call context.ack(message)" in (task.error or {})["message"]
-    assert waiting(engine) == HELD_LIMIT + 1, "none is lost"
+    assert waiting(engine) == MAX_HELD + 1, "none is lost"
 
 
 def test_a_message_is_one_attempt_s(engine: Engine) -> None:

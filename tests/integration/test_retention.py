@@ -20,7 +20,7 @@ from taskyard.worker.cli import exits
 from taskyard.worker.cli.app import app
 from taskyard.worker.maintenance import retention
 from taskyard.worker.maintenance.retention import Removed, Retention
-from tests.unit.ledger_support import info
+from tests.unit.leader_state_support import info
 
 OLD_DAYS = 100
 NOW = datetime.now(UTC)

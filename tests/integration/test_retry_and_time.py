@@ -95,7 +95,7 @@ def test_a_parent_that_is_gone_is_said(engine: Engine, is_broken: dict[str, bool
 
 def test_bulk_retries_what_can_start_and_counts_it_so(engine: Engine, is_broken: dict[str, bool]) -> None:
     parent, child, grandchild = family(engine)
-    bulk, operation = Bulk(engine.database, engine.submitter.operators), Operation(Action.RETRY, "me", "again")
+    bulk, operation = Bulk(engine.database, engine.submitter.commands), Operation(Action.RETRY, "me", "again")
     with engine.database.transaction() as tx:
         seen = preview(tx, operation, TaskFilter())
     assert seen.count == 1

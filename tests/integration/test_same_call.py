@@ -38,7 +38,7 @@ def later(engine: Engine, settings: Settings) -> Iterator[Submitter]:
     submitter = open_submitter(settings, types, settings.database_url, settings.redis_url)
     yield submitter
     submitter._database.close()
-    submitter._hints._queue.redis.close()
+    submitter._notifier._queue.redis.close()
 
 
 def change(submitter: Submitter, **changes: Any) -> None:

@@ -17,7 +17,7 @@ from taskyard.core.postgres.database import Database, connect_engine
 from taskyard.core.postgres.migrations import alembic_config, migrate, migration_state
 from taskyard.core.postgres.schema import metadata
 from taskyard.core.postgres.store import recovery
-from tests.unit.ledger_support import task_id
+from tests.unit.leader_state_support import task_id
 
 TODAY = date(2026, 3, 1)
 ALEMBIC_TABLE = "alembic_version"

@@ -310,9 +310,9 @@ def test_lost_keeper_is_replaced_and_nothing_of_it_is_left(own: Bench, tmp_path:
     path = tmp_path / "wait"
     started = own.begin("process.leave_grandchild", {"path": str(path)})
     grandchild = pid_in(path)
-    keeper = keeper_of(own.value("process.pid", slot=1)["number"])
-    assert parent_of(keeper) == os.getpid()
-    os.kill(keeper, signal.SIGKILL)
+    fork_server = keeper_of(own.value("process.pid", slot=1)["number"])
+    assert parent_of(fork_server) == os.getpid()
+    os.kill(fork_server, signal.SIGKILL)
     assert started.failure() == ("crashed", "the handler's process was lost together with its keeper")
     assert own.value("process.noop", {"number": 2}) == {"number": 2}
     eventually(lambda: is_dead(grandchild))
@@ -400,8 +400,8 @@ def test_nothing_outlives_a_killed_agent(tmp_path: Path) -> None:
             grandchild = pid_in(path)
             assert not is_dead(child)
             assert not is_dead(grandchild)
-            keeper = keeper_of(child)
+            fork_server = keeper_of(child)
         finally:
             agent.kill()
-    for pid in (child, grandchild, keeper):
+    for pid in (child, grandchild, fork_server):
         eventually(lambda pid=pid: is_dead(pid))

@@ -23,7 +23,7 @@ from taskyard.core.states import CLAIMED, TERMINAL, WAITING, Priority, TaskState
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.committer import commit
 from tests.databases import Databases
-from tests.unit.ledger_support import info, task_id
+from tests.unit.leader_state_support import info, task_id
 
 AGENT = "coder-1:a"
 ATTEMPT = 3

@@ -177,7 +177,7 @@ class Border:
     def _note(self, error: SubmissionError) -> None:
         self.refused += 1
         line = str(error)
-        assert line == error.said
+        assert line == error.text
         assert len(line.splitlines()) == 1, line
         assert line.isprintable(), line
         assert len(line) < 2_000, line

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from taskyard.core.models import Waiting
-from taskyard.worker.dispatch.unclaimable import MOST_PAUSE_SECONDS, Unclaimable
+from taskyard.worker.dispatch.unclaimable import MAX_PAUSE_SECONDS, Unclaimable
 from tests.engine import Engine
 
 TRIGGER = """
@@ -49,6 +49,6 @@ def test_pauses_grow_and_end() -> None:
         pauses.append(known._tasks["a"][0])
         now += pauses[-1]
         assert known.without_paused([task], now) == [task]
-    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, MOST_PAUSE_SECONDS]
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, MAX_PAUSE_SECONDS]
     known.note([], ["a"], now)
     assert "a" not in known

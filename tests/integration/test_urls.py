@@ -20,7 +20,7 @@ from taskyard.core.postgres.connections import connect_driver, pooling_of
 from taskyard.core.postgres.database import Database, connect_leader
 from taskyard.core.postgres.pooler import Pooling
 from taskyard.core.postgres.url import connection_parameters
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import Submitter
 from taskyard.worker.devtools.prove.faulty_servers import FaultyPostgres
@@ -173,7 +173,7 @@ def test_a_wrong_address_is_one_line_that_names_the_setting_and_no_password(
 def test_redis_works_by_any_valid_address(options: str, redis_url: str, namespace: str) -> None:
     separator = "&" if "?" in redis_url else "?"
     with connect_redis(f"{redis_url}{separator}{options}") as client:
-        queue = Queue(client, namespace, lambda name: "least_loaded")
+        queue = Broker(client, namespace, lambda name: "least_loaded")
         assert queue.lead(1)[0] is True
         queue.report(b"[]")
         assert queue.collect(b"0-0", b"0-0", None, 10)[0][0][1] == b"[]"

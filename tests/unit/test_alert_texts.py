@@ -10,12 +10,12 @@ import pytest
 from taskyard.core.alerts import texts
 from taskyard.core.alerts.rules import DEFAULT_RULES, KINDS, Rule, load_rules
 from taskyard.core.alerts.texts import SHIPPED_NAMES, recalled_message
-from taskyard.core.i18n import Said, said
+from taskyard.core.i18n import TranslatableText, msg
 from taskyard.core.postgres.locks import ROW, TABLE, Blocker
 from taskyard.core.telemetry.histogram import Histogram
 from taskyard.core.telemetry.live_snapshot import MailboxLive, MailLive, ServerLive
 from taskyard.dashboard.components import translate as told_module
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import catalogue
 from taskyard.worker.alerts.conditions import read
 from taskyard.worker.alerts.signals import Anomaly, AttemptCounts, HostUsage, OwnState
@@ -57,10 +57,10 @@ class Now:
         return [ServerLive("postgresql", False, "", None, {}, away), ServerLive("redis", False, "", None, {})]
 
     def lock_waits(self) -> Any:
-        row = Blocker(said(ROW, id="0198"), 41, "psql", "ann", "10.0.0.7", "idle in transaction", 61.4, "SELECT 1")
-        table = Blocker(said(TABLE, name="holds"), 42, "", "ann", "", "active", 9.0, "LOCK TABLE holds")
+        row = Blocker(msg(ROW, id="0198"), 41, "psql", "ann", "10.0.0.7", "idle in transaction", 61.4, "SELECT 1")
+        table = Blocker(msg(TABLE, name="holds"), 42, "", "ann", "", "active", 9.0, "LOCK TABLE holds")
         return [
-            LockWait(name, str(blocker.said), blocker.pid, 7.0) for name, blocker in (("tasks", row), ("holds", table))
+            LockWait(name, str(blocker.text), blocker.pid, 7.0) for name, blocker in (("tasks", row), ("holds", table))
         ]
 
     def attempts(self, window_seconds: float) -> Any:
@@ -147,8 +147,8 @@ def test_each_message_is_said_in_other_languages(kind: str, monkeypatch: pytest.
     for message in messages(kind):
         text = recalled_message(message)
         assert text == message
-        assert isinstance(text, Said)
-        shown = told(text)
+        assert isinstance(text, TranslatableText)
+        shown = translate(text)
         assert "task" not in shown
         assert any("\u4e00" <= character <= "\u9fff" for character in shown)
 
@@ -156,11 +156,11 @@ def test_each_message_is_said_in_other_languages(kind: str, monkeypatch: pytest.
 def test_the_reason_in_a_message_is_said_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(told_module, "translator", lambda: catalogue("zh").gettext)
     (message,) = messages("no_agent")
-    assert "都不具备标签 gpu" in told(recalled_message(message))
+    assert "都不具备标签 gpu" in translate(recalled_message(message))
 
 
 def test_what_somebody_else_wrote_stays() -> None:
-    assert not isinstance(recalled_message("the roof leaks"), Said)
+    assert not isinstance(recalled_message("the roof leaks"), TranslatableText)
 
 
 def test_the_shipped_names_can_be_translated() -> None:

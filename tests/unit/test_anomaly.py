@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from taskyard.core.telemetry.anomaly import (
     DAYS,
-    LEAST_SLOTS,
+    MIN_SLOTS,
     RECENT_SLOTS,
+    Comparison,
     Slot,
-    Verdict,
     judge,
     past_of,
     recent_starts,
@@ -38,7 +38,7 @@ def windows(submitted: int = 100, failed: int = 2, seconds: float = 2.0, ended: 
     return {5: Slot(submitted, ended, failed, ended, math.log(seconds))}
 
 
-def only(verdicts: list[Verdict]) -> Verdict:
+def only(verdicts: list[Comparison]) -> Comparison:
     [verdict] = verdicts
     return verdict
 
@@ -78,7 +78,7 @@ def test_certain_but_small_changes_are_of_no_use() -> None:
 
 
 def test_little_is_no_verdict() -> None:
-    assert judge(windows(0), past(slots=LEAST_SLOTS - 1)) == []
+    assert judge(windows(0), past(slots=MIN_SLOTS - 1)) == []
     assert judge({5: Slot(3, 3, 3, 3, math.log(100))}, past(submitted=4)) == []
     assert judge(windows(100), [Slot()] * 70) == []
 
@@ -122,4 +122,4 @@ def test_the_last_hours_stand_in_for_days_that_are_not_known() -> None:
     slots = past_of(found, NOW, NOW - 86_400)
     assert [slot.submitted for slot in slots] == [5] * RECENT_SLOTS
     assert recent_starts(NOW)[0] <= NOW - 3 * SLOT_SECONDS
-    assert len(past_of(found, NOW, NOW - 7200)) < LEAST_SLOTS
+    assert len(past_of(found, NOW, NOW - 7200)) < MIN_SLOTS

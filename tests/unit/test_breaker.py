@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskyard.core.models import Lane
-from taskyard.core.scheduling.breaker import FAILURES, MOST_OPEN_SECONDS, OPEN_SECONDS, WINDOW_SECONDS, Breakers
+from taskyard.core.scheduling.breaker import FAILURES, MAX_OPEN_SECONDS, OPEN_SECONDS, WINDOW_SECONDS, Breakers
 from taskyard.core.scheduling.placement import Candidate, Rotation, place
-from taskyard.worker.dispatch.leader_state import Durations, Ledger
-from tests.unit.ledger_support import claimed, give, info
+from taskyard.worker.dispatch.leader_state import Durations, LeaderState
+from tests.unit.leader_state_support import claimed, give, info
 
 TYPE = "demo.work"
 
@@ -78,7 +78,7 @@ def test_success_of_a_probe_closes_and_a_failure_waits_longer() -> None:
         now, breaker.is_probing = breaker.retry_at, True
         assert breakers.note("bad", TYPE, "crashed", "probe", now) is None
         waits.append(breaker.retry_at - now)
-    assert waits == [60, 120, 240, 480, *[MOST_OPEN_SECONDS] * 4]
+    assert waits == [60, 120, 240, 480, *[MAX_OPEN_SECONDS] * 4]
     assert breakers.note("bad", TYPE, None, "probe", breaker.retry_at) is breaker
     assert breakers.open == {}
     assert breakers.note("bad", TYPE, "crashed", "later", breaker.retry_at) is None
@@ -99,56 +99,56 @@ def test_never_opens_for_all(outcomes: list[tuple[str, str | None]]) -> None:
 # placement
 
 
-def ledger_with_open_breaker() -> Ledger:
-    ledger = Ledger(Durations({TYPE: 1.0}), failing([None] * 5))
-    ledger.add_agent(info("bad:1"))
-    ledger.add_agent(info("good:1"))
-    return ledger
+def ledger_with_open_breaker() -> LeaderState:
+    leader_state = LeaderState(Durations({TYPE: 1.0}), failing([None] * 5))
+    leader_state.add_agent(info("bad:1"))
+    leader_state.add_agent(info("good:1"))
+    return leader_state
 
 
-def placed_on(ledger: Ledger, count: int) -> list[str]:
+def placed_on(leader_state: LeaderState, count: int) -> list[str]:
     lane = Lane("default", TYPE)
     candidates = [Candidate(f"task-{number}", lane, 0.0, 1.0) for number in range(count)]
-    agents = [agent.slots for agent in ledger.agents.values()]
+    agents = [agent.slots for agent in leader_state.agents.values()]
     return [slots.id for _, slots in place(candidates, agents, lambda queue: "least_loaded", Rotation(), 0.01)]
 
 
 def test_an_open_breaker_takes_the_agent_out_for_this_type_only() -> None:
-    ledger = ledger_with_open_breaker()
-    assert placed_on(ledger, 4) == ["good:1"] * 3
-    assert ledger.agents["bad:1"].slots.is_let_in(Lane("default", "demo.other"))
-    ledger.hot_lanes = {Lane("default", TYPE), Lane("default", "demo.other")}
-    ledger.agents["good:1"].slots.take_back(1.0)
-    assert ledger.wanted(0.01, 100)[Lane("default", TYPE)] == 1
+    leader_state = ledger_with_open_breaker()
+    assert placed_on(leader_state, 4) == ["good:1"] * 3
+    assert leader_state.agents["bad:1"].slots.is_let_in(Lane("default", "demo.other"))
+    leader_state.hot_lanes = {Lane("default", TYPE), Lane("default", "demo.other")}
+    leader_state.agents["good:1"].slots.take_back(1.0)
+    assert leader_state.wanted(0.01, 100)[Lane("default", TYPE)] == 1
 
 
 def test_exactly_one_probe_is_let_through() -> None:
-    ledger = ledger_with_open_breaker()
-    ledger.send_probes(OPEN_SECONDS - 1)
-    assert "bad:1" not in placed_on(ledger, 6)
-    ledger.send_probes(OPEN_SECONDS)
-    assert placed_on(ledger, 6) == ["bad:1"]
-    assert placed_on(ledger, 6) == []
+    leader_state = ledger_with_open_breaker()
+    leader_state.send_probes(OPEN_SECONDS - 1)
+    assert "bad:1" not in placed_on(leader_state, 6)
+    leader_state.send_probes(OPEN_SECONDS)
+    assert placed_on(leader_state, 6) == ["bad:1"]
+    assert placed_on(leader_state, 6) == []
 
 
 def test_no_second_probe_while_the_first_runs() -> None:
-    ledger = ledger_with_open_breaker()
-    ledger.send_probes(OPEN_SECONDS)
-    claim = give(ledger, claimed(1, agent_id="bad:1"))
-    ledger.agents["bad:1"].slots.probes.clear()
-    ledger.agents["bad:1"].slots.barred.add(TYPE)
-    ledger.send_probes(OPEN_SECONDS + 1)
-    assert ledger.agents["bad:1"].slots.probes == set()
-    ledger.close(claim)  # handed back: it said nothing about the agent
-    ledger.send_probes(OPEN_SECONDS + 2)
-    assert ledger.agents["bad:1"].slots.probes == {TYPE}
+    leader_state = ledger_with_open_breaker()
+    leader_state.send_probes(OPEN_SECONDS)
+    claim = give(leader_state, claimed(1, agent_id="bad:1"))
+    leader_state.agents["bad:1"].slots.probes.clear()
+    leader_state.agents["bad:1"].slots.barred.add(TYPE)
+    leader_state.send_probes(OPEN_SECONDS + 1)
+    assert leader_state.agents["bad:1"].slots.probes == set()
+    leader_state.close(claim)  # handed back: it said nothing about the agent
+    leader_state.send_probes(OPEN_SECONDS + 2)
+    assert leader_state.agents["bad:1"].slots.probes == {TYPE}
 
 
 def test_closing_lets_it_in_again_and_a_new_boot_inherits() -> None:
-    ledger = ledger_with_open_breaker()
-    ledger.add_agent(info("bad:2"))
-    assert ledger.agents["bad:2"].slots.barred == {TYPE}
-    claim = give(ledger, claimed(1, agent_id="bad:1"))
-    breaker = ledger.note_outcome(claim, None, 1.0)
+    leader_state = ledger_with_open_breaker()
+    leader_state.add_agent(info("bad:2"))
+    assert leader_state.agents["bad:2"].slots.barred == {TYPE}
+    claim = give(leader_state, claimed(1, agent_id="bad:1"))
+    breaker = leader_state.note_outcome(claim, None, 1.0)
     assert breaker is not None
-    assert [agent.slots.barred for agent in ledger.agents.values()] == [set()] * 3
+    assert [agent.slots.barred for agent in leader_state.agents.values()] == [set()] * 3

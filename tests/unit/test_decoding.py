@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskyard.core.protocol import Gone, encode
+from taskyard.core.protocol import Deregister, encode
 from taskyard.core.redis.decoding import Unreadable, elements, read_orders, read_reports
-from tests.unit.ledger_support import task_id
+from tests.unit.leader_state_support import task_id
 
 GOOD = b'["gone","a:1","left"]'
 DEEP = b"[" * 2_000 + b"]" * 2_000
@@ -30,7 +30,7 @@ ID = task_id(1).encode()
 )
 def test_neighbours_are_read(bad: bytes, kind: str, pair: tuple[str | None, int | None]) -> None:
     first, odd, last = read_reports(b"[" + GOOD + b"," + bad + b" , " + GOOD + b"]")
-    assert first == last == Gone("a:1", "left")
+    assert first == last == Deregister("a:1", "left")
     assert isinstance(odd, Unreadable)
     assert (odd.kind, odd.task_id, odd.attempt) == (kind, *pair)
     assert odd.text.strip() == bad

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskyard.core.clock import FakeClock
-from taskyard.worker.dispatch.progress import STEADY_SECONDS, Progress
+from taskyard.worker.dispatch.progress import STEADY_SECONDS, LoopProgress
 from taskyard.worker.duties.outcomes import Duties
 
 
@@ -44,7 +44,7 @@ def test_a_duty_that_hangs_and_one_that_nobody_runs_are_late() -> None:
 def test_rounds_between_failures_are_no_progress() -> None:
     """A term that ends right after its first tick, again and again, schedules nothing."""
     clock = FakeClock()
-    progress = Progress(clock.monotonic)
+    progress = LoopProgress(clock.monotonic)
     for _ in range(30):
         progress.complete()
         clock.advance(0.5)

@@ -12,8 +12,8 @@ import pytest
 from taskyard.core.protocol import NULL, Done, Run
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.attempts.execution import (
-    MESSAGE_LIMIT_BYTES,
-    TRACEBACK_LIMIT_BYTES,
+    MAX_MESSAGE_BYTES,
+    MAX_TRACEBACK_BYTES,
     HandlerStopped,
     context_of,
     execute,
@@ -22,7 +22,7 @@ from taskyard.worker.attempts.execution import (
 from taskyard.worker.isolation import descendants
 from tests import task_types
 
-OUTPUT_LIMIT_BYTES = 2_000
+MAX_OUTPUT_BYTES = 2_000
 
 
 class Silence:
@@ -45,7 +45,7 @@ def run_of(task_type: str, given: object = None, checkpoint: str | None = None) 
 
 def executed(task_type: str, given: object = None) -> Done:
     run = run_of(task_type, given)
-    done = execute(registry.get(task_type), run, context_of(run, Silence()), OUTPUT_LIMIT_BYTES)
+    done = execute(registry.get(task_type), run, context_of(run, Silence()), MAX_OUTPUT_BYTES)
     assert (done.task_id, done.attempt) == ("a-task", 3)
     return done
 
@@ -119,7 +119,7 @@ def test_dict_becomes_the_output_model() -> None:
         ("bytes", "utf-8"),
         ("object", "can't be written"),
         ("cycle", "can't be written"),
-        ("big", f"more than the limit of {OUTPUT_LIMIT_BYTES}"),
+        ("big", f"more than the limit of {MAX_OUTPUT_BYTES}"),
         ("deep 100", "nested deeper than 64"),
         ("deep 500", "can't be written"),
     ],
@@ -157,8 +157,8 @@ def test_texts_are_cut_and_hold_neither_passwords_nor_what_cannot_be_stored() ->
     assert done.failure is not None
     assert done.failure.traceback is not None
     for text, limit in (
-        (done.failure.message, MESSAGE_LIMIT_BYTES),
-        (done.failure.traceback, TRACEBACK_LIMIT_BYTES),
+        (done.failure.message, MAX_MESSAGE_BYTES),
+        (done.failure.traceback, MAX_TRACEBACK_BYTES),
     ):
         assert len(text.encode()) <= limit
         assert "hunter2" not in text
@@ -181,7 +181,7 @@ def test_long_traceback_keeps_its_end() -> None:
     failure = executed("thread.recurse").failure
     assert failure is not None
     assert failure.traceback is not None
-    assert len(failure.traceback.encode()) <= TRACEBACK_LIMIT_BYTES
+    assert len(failure.traceback.encode()) <= MAX_TRACEBACK_BYTES
     assert failure.traceback.startswith("…")
     assert failure.traceback.rstrip().endswith("ValueError: the innermost")
 

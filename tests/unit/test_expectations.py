@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.i18n import Said, said
+from taskyard.core.i18n import TranslatableText, msg
 from taskyard.core.payload.encode import encode_input, input_problems
 from taskyard.core.payload.pydantic_messages import OURS, PREFIX, TEMPLATES, model_expects, model_says
 
@@ -118,7 +118,7 @@ def test_it_is_what_pydantic_says(kind: str, type_: Any, value: object) -> None:
 
     text = model_expects(detail)
 
-    assert isinstance(text, Said)
+    assert isinstance(text, TranslatableText)
     assert text == detail["msg"].removeprefix(PREFIX)
 
 
@@ -137,7 +137,7 @@ def test_a_problem_of_an_input_can_be_said_in_other_languages(given: dict[str, i
     problems = input_problems(Model, given)
 
     assert [problem.expected for problem in problems] == [expected]
-    assert isinstance(problems[0].expected, Said)
+    assert isinstance(problems[0].expected, TranslatableText)
 
 
 def test_several_problems_are_one_text() -> None:
@@ -149,7 +149,7 @@ def test_several_problems_are_one_text() -> None:
         encode_input(Model, {"first": "x"}, 1000)
 
     assert raised.value.expected == ("a valid integer, unable to parse string as an integer (and 1 more problems)")
-    assert isinstance(raised.value.expected, Said)
+    assert isinstance(raised.value.expected, TranslatableText)
 
 
 def test_what_is_not_known_is_pydantics_text() -> None:
@@ -159,7 +159,7 @@ def test_what_is_not_known_is_pydantics_text() -> None:
     (problem,) = input_problems(Model, {"data": b"x"})
 
     assert problem.expected == "Data should have at least 2 bytes"
-    assert not isinstance(problem.expected, Said)
+    assert not isinstance(problem.expected, TranslatableText)
 
 
 def test_every_template_is_tried_here() -> None:
@@ -178,7 +178,7 @@ def test_a_date_of_json_and_the_words_of_a_validator() -> None:
 
     (problem,) = input_problems(Model, {"day": "2030-01-31"})
     assert problem.expected == "Value error, not today"
-    assert isinstance(problem.expected, Said)
+    assert isinstance(problem.expected, TranslatableText)
     with pytest.raises(ValidationError) as raised:
         TypeAdapter(date).validate_json('"x"', strict=True)
     detail = raised.value.errors()[0]
@@ -200,11 +200,11 @@ def test_a_validator_of_ours_is_said_in_its_own_words() -> None:
         @field_validator("day")
         @classmethod
         def _never(cls, day: int) -> int:
-            raise ValueError(said("not on day {day}", day=day))
+            raise ValueError(msg("not on day {day}", day=day))
 
     with pytest.raises(ValidationError) as raised:
         Model(day=3)
 
     text = model_says(raised.value.errors()[0])
     assert text == "not on day 3"
-    assert isinstance(text, Said)
+    assert isinstance(text, TranslatableText)

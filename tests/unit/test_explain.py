@@ -13,8 +13,15 @@ from taskyard.core.models import Task
 from taskyard.core.postgres.store.tasks import Parent
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
 from taskyard.core.states import Priority, TaskState
-from taskyard.core.telemetry.live_snapshot import VERSION, AgentLive, DispatcherLive, Live, OpenBreaker, RecentType
-from tests.unit.ledger_support import task_id
+from taskyard.core.telemetry.live_snapshot import (
+    VERSION,
+    AgentLive,
+    DispatcherLive,
+    LiveSnapshot,
+    OpenBreaker,
+    RecentType,
+)
+from tests.unit.leader_state_support import task_id
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 AT = NOW.timestamp()
@@ -29,10 +36,10 @@ def agent(name: str = "coder-1", **fields: Any) -> AgentLive:
     return AgentLive(**{**given, **fields})
 
 
-def live(*agents: AgentLive, ended: int = 0) -> Live:
+def live(*agents: AgentLive, ended: int = 0) -> LiveSnapshot:
     dispatcher = DispatcherLive("w", 1, AT, 1.0, 0.0, 0.0, 0.0, 0.0, 0)
     recent = [RecentType("code.run", ended, 0, 0, {}, None, None, None, None)] if ended else []
-    return Live(VERSION, AT, dispatcher, AT, [], [], AT, [], recent, list(agents), [], [])
+    return LiveSnapshot(VERSION, AT, dispatcher, AT, [], [], AT, [], recent, list(agents), [], [])
 
 
 def task(**fields: Any) -> Task:
@@ -47,7 +54,7 @@ def task(**fields: Any) -> Task:
     return Task(**{**given, **fields})
 
 
-def situation(seen: Live | None, **fields: Any) -> Situation:
+def situation(seen: LiveSnapshot | None, **fields: Any) -> Situation:
     return replace(Situation(seen, Holds(), (), 0, 1, NOW), **fields)
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 from taskyard.core.errors import SubmissionError
 from taskyard.core.payload.encode import decode_input, encode_input, input_problems
 from taskyard.core.submission.form_values import EXTRA, collect, fill, presence
-from taskyard.core.submission.input_schema import UNSET, FormField, Kind, form_fields, label_of
+from taskyard.core.submission.input_schema import UNSET, FieldKind, FormField, form_fields, label_of
 from taskyard.core.task_types.registry import TaskType
 from tests.shipped import SHIPPED_TYPES
 
@@ -95,7 +95,7 @@ def test_every_shipped_type_has_a_form_in_the_models_order(known: TaskType) -> N
     for field in fields:
         assert field.label
         assert field.description
-        assert field.kind is not Kind.JSON or field.name in ("value", "rows", "files", "sources")
+        assert field.kind is not FieldKind.JSON or field.name in ("value", "rows", "files", "sources")
 
 
 @every_type
@@ -115,31 +115,31 @@ def test_each_kind_of_field_is_told_apart() -> None:
     fields = by_path(Wide)
     kinds = {path: field.kind for path, field in fields.items()}
     assert kinds == {
-        "path": Kind.TEXT,
-        "script": Kind.LONG_TEXT,
-        "note": Kind.TEXT,
-        "count": Kind.INTEGER,
-        "huge": Kind.INTEGER,
-        "ratio": Kind.NUMBER,
-        "is_on": Kind.BOOLEAN,
-        "maybe": Kind.BOOLEAN,
-        "color": Kind.CHOICE,
-        "level": Kind.CHOICE,
-        "colors": Kind.CHOICES,
-        "args": Kind.LINES,
-        "numbers": Kind.LINES,
-        "inner": Kind.GROUP,
-        "inner.depth": Kind.NUMBER,
-        "inner.name": Kind.TEXT,
-        "other": Kind.GROUP,
-        "other.depth": Kind.NUMBER,
-        "other.name": Kind.TEXT,
-        "given": Kind.GROUP,
-        "given.depth": Kind.NUMBER,
-        "given.name": Kind.TEXT,
-        "table": Kind.JSON,
-        "cell": Kind.JSON,
-        "anything": Kind.JSON,
+        "path": FieldKind.TEXT,
+        "script": FieldKind.LONG_TEXT,
+        "note": FieldKind.TEXT,
+        "count": FieldKind.INTEGER,
+        "huge": FieldKind.INTEGER,
+        "ratio": FieldKind.NUMBER,
+        "is_on": FieldKind.BOOLEAN,
+        "maybe": FieldKind.BOOLEAN,
+        "color": FieldKind.CHOICE,
+        "level": FieldKind.CHOICE,
+        "colors": FieldKind.CHOICES,
+        "args": FieldKind.LINES,
+        "numbers": FieldKind.LINES,
+        "inner": FieldKind.GROUP,
+        "inner.depth": FieldKind.NUMBER,
+        "inner.name": FieldKind.TEXT,
+        "other": FieldKind.GROUP,
+        "other.depth": FieldKind.NUMBER,
+        "other.name": FieldKind.TEXT,
+        "given": FieldKind.GROUP,
+        "given.depth": FieldKind.NUMBER,
+        "given.name": FieldKind.TEXT,
+        "table": FieldKind.JSON,
+        "cell": FieldKind.JSON,
+        "anything": FieldKind.JSON,
     }
     assert [path for path, field in fields.items() if field.is_required] == [
         "path",
@@ -148,7 +148,7 @@ def test_each_kind_of_field_is_told_apart() -> None:
         "given.name",
     ]
     assert fields["path"].label == "Where"
-    assert fields["numbers"].item is Kind.INTEGER
+    assert fields["numbers"].item is FieldKind.INTEGER
     assert fields["level"].choices == (1, 2, "three")
     assert fields["color"].default == "red"
     assert fields["args"].default == ["-v"]
@@ -165,12 +165,15 @@ def test_limits_are_those_that_the_model_checks() -> None:
 
 
 def test_a_model_that_holds_itself_ends_in_json() -> None:
-    assert by_path(Node)["child"].kind is Kind.JSON
+    assert by_path(Node)["child"].kind is FieldKind.JSON
     assert through(Node, {"child": {"child": None}}) == {"child": {"child": None}}
 
 
 def test_what_no_form_can_show_is_json() -> None:
-    assert {path: field.kind for path, field in by_path(Odd).items()} == {"made": Kind.JSON, "number": Kind.TEXT}
+    assert {path: field.kind for path, field in by_path(Odd).items()} == {
+        "made": FieldKind.JSON,
+        "number": FieldKind.TEXT,
+    }
     assert form_fields(RootModel[list[int]]) is None
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from taskyard.core.models import Lane
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
-from taskyard.worker.dispatch.leader_state import Durations, Ledger
-from tests.unit.ledger_support import info
+from taskyard.worker.dispatch.leader_state import Durations, LeaderState
+from tests.unit.leader_state_support import info
 
 SINCE = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 LANE = Lane("reports", "demo.work")
@@ -46,10 +46,10 @@ def test_a_hold_says_who_why_and_since_when() -> None:
 
 
 def test_a_paused_lane_is_not_looked_at() -> None:
-    ledger = Ledger(Durations())
-    ledger.add_agent(info())
-    ledger.hot_lanes.add(LANE)
-    assert ledger.wanted(0.01, 10) == {LANE: 3}
-    ledger.hold(Holds.of([hold(HoldKind.QUEUE, "reports", HoldMode.PAUSED)]))
-    assert ledger.wanted(0.01, 10) == {}
-    assert LANE in ledger.hot_lanes, "it is looked at again once it is resumed"
+    leader_state = LeaderState(Durations())
+    leader_state.add_agent(info())
+    leader_state.hot_lanes.add(LANE)
+    assert leader_state.wanted(0.01, 10) == {LANE: 3}
+    leader_state.hold(Holds.of([hold(HoldKind.QUEUE, "reports", HoldMode.PAUSED)]))
+    assert leader_state.wanted(0.01, 10) == {}
+    assert LANE in leader_state.hot_lanes, "it is looked at again once it is resumed"

@@ -13,15 +13,15 @@ from taskyard.core.postgres.store.tick import Completion, Stale
 from taskyard.core.protocol import (
     NULL,
     Checkpoint,
+    Deregister,
     Done,
     Failure,
-    Gone,
-    Hello,
     Log,
     Progress,
+    Register,
+    Released,
     Reply,
     Report,
-    Returned,
     Started,
     SubmitChild,
     Welcome,
@@ -33,23 +33,23 @@ from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.decisions import policy_of
 from taskyard.worker.dispatch.held_starts import START_DELAY_SECONDS
 from taskyard.worker.dispatch.intake import LATEST_SECONDS, Intake
-from taskyard.worker.dispatch.leader_state import Durations, Ledger
+from taskyard.worker.dispatch.leader_state import Durations, LeaderState
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
-from tests.unit.ledger_support import TTL_SECONDS, claimed, give, info, task_id
+from tests.unit.leader_state_support import TTL_SECONDS, claimed, give, info, task_id
 
 AGENT = "coder-1:a"
 
 
 class Desk:
-    """An intake, its ledger with one agent, and entries numbered as they come."""
+    """An intake, its leader's state with one agent, and entries numbered as they come."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.ledger = Ledger(Durations())
-        recovery = Recovery(self.ledger, lambda name: policy_of(registry, name), TTL_SECONDS)
-        self.intake = Intake(self.ledger, recovery, registry, Limits(1000, 1000), self.clock, Postponed())
-        self.ledger.add_agent(info())
+        self.leader_state = LeaderState(Durations())
+        recovery = Recovery(self.leader_state, lambda name: policy_of(registry, name), TTL_SECONDS)
+        self.intake = Intake(self.leader_state, recovery, registry, Limits(1000, 1000), self.clock, Postponed())
+        self.leader_state.add_agent(info())
         self._entries = 0
 
     def read(self, *reports: Report | bytes, batch: Batch | None = None) -> Batch:
@@ -80,26 +80,26 @@ def started(*numbers: int, attempt: int = 1) -> Started:
 
 
 def test_a_success_is_a_completion(desk: Desk) -> None:
-    give(desk.ledger, claimed(1))
+    give(desk.leader_state, claimed(1))
     batch = desk.read(succeeded(output=b'{"n": 1.0}'))
     assert batch.completions == [Completion(task_id(1), 1, '{"n": 1.0}', 100.0, 0.25)]
     assert batch.consumed == [b"1-0"]
     assert batch.reporters == {task_id(1): AGENT}
-    assert not desk.ledger.claims
-    assert desk.ledger.durations.expected("demo.work") == pytest.approx(0.25, abs=0.001)
+    assert not desk.leader_state.claims
+    assert desk.leader_state.durations.expected("demo.work") == pytest.approx(0.25, abs=0.001)
 
 
 def test_a_failure_is_judged(desk: Desk) -> None:
-    give(desk.ledger, claimed(1))
+    give(desk.leader_state, claimed(1))
     batch = desk.read(Done(task_id(1), 1, NULL, Failure("permanent", "no use"), 100.0, 0.25))
     [settlement] = batch.settlements
     assert (settlement.to_state, settlement.agent_id, settlement.started_at) == ("failed", None, 100.0)
-    assert desk.ledger.durations.means == {}
+    assert desk.leader_state.durations.means == {}
 
 
 @pytest.mark.parametrize("output", [b'"\\u0000"', b'"' + b"x" * 1000 + b'"', b"[" * 80 + b"]" * 80])
 def test_an_output_that_cannot_be_stored(desk: Desk, output: bytes) -> None:
-    give(desk.ledger, claimed(1))
+    give(desk.leader_state, claimed(1))
     [settlement] = desk.read(succeeded(output=output)).settlements
     assert settlement.to_state == "failed"
     assert orjson.loads(settlement.error or "")["class"] == "unstorable"
@@ -107,16 +107,16 @@ def test_an_output_that_cannot_be_stored(desk: Desk, output: bytes) -> None:
 
 @pytest.mark.parametrize(("number", "attempt"), [(2, 1), (1, 1), (1, 3)])
 def test_a_late_or_foreign_result_is_stale(desk: Desk, number: int, attempt: int) -> None:
-    claim = give(desk.ledger, claimed(1, attempt=2))
+    claim = give(desk.leader_state, claimed(1, attempt=2))
     batch = desk.read(succeeded(number, attempt))
     assert batch.stale == [Stale(task_id(number), attempt, None, "completed")]
     assert batch.consumed == [b"1-0"]
     assert not batch.completions
-    assert desk.ledger.find(task_id(1), 2) is claim
+    assert desk.leader_state.find(task_id(1), 2) is claim
 
 
 def test_a_doubled_result_counts_once(desk: Desk) -> None:
-    give(desk.ledger, claimed(1))
+    give(desk.leader_state, claimed(1))
     batch = desk.read(succeeded())
     desk.read(succeeded(), batch=batch)
     assert len(batch.completions) == 1
@@ -124,7 +124,7 @@ def test_a_doubled_result_counts_once(desk: Desk) -> None:
 
 
 def test_a_start_waits_for_its_end(desk: Desk) -> None:
-    give(desk.ledger, claimed(1))
+    give(desk.leader_state, claimed(1))
     batch = desk.read(started(1))
     assert (batch.consumed, batch.started) == ([], [])
     assert desk.intake.holds_starts
@@ -136,8 +136,8 @@ def test_a_start_waits_for_its_end(desk: Desk) -> None:
 
 
 def test_a_start_whose_end_does_not_follow_is_recorded(desk: Desk) -> None:
-    give(desk.ledger, claimed(1))
-    give(desk.ledger, claimed(2))
+    give(desk.leader_state, claimed(1))
+    give(desk.leader_state, claimed(2))
     desk.read(started(1, 2))
     desk.clock.advance(START_DELAY_SECONDS / 2)
     assert desk.release().is_empty()
@@ -149,8 +149,8 @@ def test_a_start_whose_end_does_not_follow_is_recorded(desk: Desk) -> None:
 
 
 def test_an_entry_is_kept_until_all_of_its_starts_are_recorded(desk: Desk) -> None:
-    give(desk.ledger, claimed(1))
-    give(desk.ledger, claimed(2))
+    give(desk.leader_state, claimed(1))
+    give(desk.leader_state, claimed(2))
     desk.read(started(1, 2))
     assert desk.read(succeeded(1)).consumed == [b"2-0"]
     desk.clock.advance(1)
@@ -160,7 +160,7 @@ def test_an_entry_is_kept_until_all_of_its_starts_are_recorded(desk: Desk) -> No
 
 
 def test_a_stale_end_does_not_swallow_the_start_of_another_attempt(desk: Desk) -> None:
-    give(desk.ledger, claimed(1, attempt=2))
+    give(desk.leader_state, claimed(1, attempt=2))
     desk.read(started(1, attempt=2))
     batch = desk.read(succeeded(1, attempt=1))
     assert len(batch.stale) == 1
@@ -171,10 +171,10 @@ def test_a_stale_end_does_not_swallow_the_start_of_another_attempt(desk: Desk) -
 
 
 def test_every_entry_is_consumed_when_a_task_starts_again_at_once(desk: Desk) -> None:
-    give(desk.ledger, claimed(1))
+    give(desk.leader_state, claimed(1))
     batch = desk.read(started(1))
-    desk.read(Returned(AGENT, [(task_id(1), 1)]), batch=batch)
-    give(desk.ledger, claimed(1, attempt=2))
+    desk.read(Released(AGENT, [(task_id(1), 1)]), batch=batch)
+    give(desk.leader_state, claimed(1, attempt=2))
     desk.read(started(1, attempt=2), batch=batch)
     desk.clock.advance(1)
     desk.intake.release_starts(batch)
@@ -184,45 +184,45 @@ def test_every_entry_is_consumed_when_a_task_starts_again_at_once(desk: Desk) ->
 
 @pytest.mark.parametrize("attempt", [1, 3])
 def test_a_start_of_another_attempt_is_nothing(desk: Desk, attempt: int) -> None:
-    claim = give(desk.ledger, claimed(1, attempt=2))
+    claim = give(desk.leader_state, claimed(1, attempt=2))
     assert desk.read(started(1, attempt=attempt)).consumed == [b"1-0"]
     assert claim.started is None
 
 
 def test_a_doubled_start_counts_once(desk: Desk) -> None:
-    give(desk.ledger, claimed(1))
+    give(desk.leader_state, claimed(1))
     desk.read(started(1))
     assert desk.read(started(1)).consumed == [b"2-0"]
 
 
 def test_returned_work_is_handed_back(desk: Desk) -> None:
-    give(desk.ledger, claimed(1))
-    batch = desk.read(Returned(AGENT, [(task_id(1), 1), (task_id(2), 1)]))
+    give(desk.leader_state, claimed(1))
+    batch = desk.read(Released(AGENT, [(task_id(1), 1), (task_id(2), 1)]))
     [settlement] = batch.settlements
     assert (settlement.to_state, settlement.refund, settlement.event) == ("pending", 1, "handed_back")
-    assert not desk.ledger.claims
+    assert not desk.leader_state.claims
 
 
 def test_an_agent_that_hands_back_gets_nothing_more(desk: Desk) -> None:
-    desk.read(Returned(AGENT, []), Returned("nobody:x", []))
-    assert not desk.ledger.agents[AGENT].slots.accepts_work
+    desk.read(Released(AGENT, []), Released("nobody:x", []))
+    assert not desk.leader_state.agents[AGENT].slots.accepts_work
 
 
 def test_the_last_progress_counts(desk: Desk) -> None:
-    give(desk.ledger, claimed(1))
+    give(desk.leader_state, claimed(1))
     batch = desk.read(Progress(task_id(1), 1, 0.25, "a quarter"), Progress(task_id(1), 1, 0.5, "half"))
     assert list(batch.progress.values()) == [(task_id(1), 1, 0.5, "half")]
 
 
 def test_a_line_of_the_handlers_log(desk: Desk) -> None:
-    give(desk.ledger, claimed(1))
+    give(desk.leader_state, claimed(1))
     [line] = desk.read(Log(AGENT, task_id(1), 1, "info", 'a "quoted" line')).logs
     assert line[:5] == (task_id(1), "log", 1, f"agent:{AGENT}", AGENT)
     assert orjson.loads(line[5]) == {"level": "info", "message": 'a "quoted" line'}
 
 
 def test_an_attempt_that_is_over_has_no_say(desk: Desk) -> None:
-    give(desk.ledger, claimed(1, attempt=2))
+    give(desk.leader_state, claimed(1, attempt=2))
     batch = desk.read(
         Progress(task_id(1), 1, 0.25, "a quarter"),
         Log(AGENT, task_id(1), 1, "info", "a line"),
@@ -236,7 +236,7 @@ def test_an_attempt_that_is_over_has_no_say(desk: Desk) -> None:
 def test_a_clock_that_is_wrong_spoils_nothing(desk: Desk, at: float) -> None:
     """PostgreSQL knows no such time, and the whole tick would be refused."""
     for number in (1, 2, 3):
-        give(desk.ledger, claimed(number))
+        give(desk.leader_state, claimed(number))
     desk.read(
         Started(AGENT, [(task_id(1), 1)], at),
         Done(task_id(2), 1, NULL, None, at, 0.1),
@@ -258,7 +258,7 @@ def test_what_can_be_no_task_is_not_even_stale(desk: Desk, report: Done) -> None
 
 
 def test_a_checkpoint_that_cannot_be_stored_is_refused(desk: Desk) -> None:
-    give(desk.ledger, claimed(1))
+    give(desk.leader_state, claimed(1))
     good = Checkpoint(AGENT, "r1", task_id(1), 1, Raw(b'{"step":1}'))
     batch = desk.read(good, Checkpoint(AGENT, "r2", task_id(1), 1, Raw(b'"\\u0000"')))
     assert batch.checkpoints == [good]
@@ -274,7 +274,7 @@ def child(options: dict[str, Any], ordinal: int = 1, child_type: str = "code.met
 
 def test_a_child_gets_a_key_of_its_own(desk: Desk) -> None:
     registry.load()
-    give(desk.ledger, claimed(1))
+    give(desk.leader_state, claimed(1))
     [asked] = desk.read(child({"queue": "nightly"}, ordinal=3)).children
     submission = asked.submission
     assert submission.idempotency_key == f"{task_id(1)}/3"
@@ -298,7 +298,7 @@ def test_a_child_gets_a_key_of_its_own(desk: Desk) -> None:
 )
 def test_a_child_that_is_refused(desk: Desk, report: SubmitChild, reason: str) -> None:
     registry.load()
-    give(desk.ledger, claimed(1))
+    give(desk.leader_state, claimed(1))
     batch = desk.read(report)
     assert not batch.children
     [reply] = batch.orders[AGENT]
@@ -307,26 +307,26 @@ def test_a_child_that_is_refused(desk: Desk, report: SubmitChild, reason: str) -
 
 
 def test_a_new_agent_is_welcomed_and_recorded_once(desk: Desk) -> None:
-    hello = Hello(info("coder-2:b"))
+    hello = Register(info("coder-2:b"))
     batch = desk.read(hello, hello)
     assert batch.arrivals == [hello.agent]
     assert batch.orders == {"coder-2:b": [Welcome(), Welcome()]}
-    assert "coder-2:b" in desk.ledger.agents
+    assert "coder-2:b" in desk.leader_state.agents
 
 
 def test_a_boot_that_ended_does_not_come_back(desk: Desk) -> None:
-    give(desk.ledger, claimed(1))
-    batch = desk.read(Gone(AGENT, "left"), Gone(AGENT, "lost"), Hello(info()))
+    give(desk.leader_state, claimed(1))
+    batch = desk.read(Deregister(AGENT, "left"), Deregister(AGENT, "lost"), Register(info()))
     assert batch.endings == [(AGENT, "left")]
     assert batch.fenced == [], "it is gone for certain: a mark that it must end would only be left behind"
     assert batch.arrivals == []
     assert [s.event for s in batch.settlements] == ["handed_back"]
-    assert AGENT not in desk.ledger.agents
+    assert AGENT not in desk.leader_state.agents
 
 
 @pytest.mark.parametrize("payload", [b"", b"not json", b'[["unknown"]]', b'{"a":1}', b"\xff\xfe"])
 def test_garbage_is_deleted_and_stops_nothing(desk: Desk, payload: bytes) -> None:
-    give(desk.ledger, claimed(1))
+    give(desk.leader_state, claimed(1))
     batch = desk.read(payload)
     desk.read(succeeded(), batch=batch)
     assert batch.consumed == [b"1-0", b"2-0"]

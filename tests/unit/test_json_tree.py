@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskyard.dashboard.components.json_tree import EXACT_LIMIT, as_shown, as_text
+from taskyard.dashboard.components.json_tree import MAX_EXACT_INTEGER, as_shown, as_text
 
 leaves = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text()
 values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
@@ -26,8 +26,8 @@ def integers_of(value: Any) -> list[int]:
 def test_what_a_browser_would_round_is_text(value: Any) -> None:
     shown, is_changed = as_shown(value)
 
-    assert all(abs(number) <= EXACT_LIMIT for number in integers_of(shown))
-    assert is_changed == any(abs(number) > EXACT_LIMIT for number in integers_of(value))
+    assert all(abs(number) <= MAX_EXACT_INTEGER for number in integers_of(shown))
+    assert is_changed == any(abs(number) > MAX_EXACT_INTEGER for number in integers_of(value))
     assert is_changed or shown == value
 
 

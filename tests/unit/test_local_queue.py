@@ -12,7 +12,7 @@ from msgspec import Raw
 from taskyard.core.protocol import Run
 from taskyard.core.states import Priority
 from taskyard.worker.agents.local_queue import LocalQueue
-from tests.unit.ledger_support import task_id
+from tests.unit.leader_state_support import task_id
 
 runs_of = st.lists(st.tuples(st.sampled_from(Priority), st.sampled_from(["demo.short", "demo.long"])), max_size=30)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from taskyard.core.models import Lane
 from taskyard.core.scheduling.placement import (
     CHOOSERS,
-    QUEUE_AHEAD_LIMIT,
+    MAX_QUEUE_AHEAD,
     AgentSlots,
     Candidate,
     Rotation,
@@ -22,7 +22,7 @@ from taskyard.core.scheduling.placement import (
     unplaceable_reason,
 )
 from taskyard.core.states import HEAD_START_SECONDS, Priority
-from taskyard.worker.dispatch.leader_state import LEAST_SECONDS, UNKNOWN_SECONDS
+from taskyard.worker.dispatch.leader_state import MIN_SECONDS, UNKNOWN_SECONDS
 
 COVER_SECONDS = 0.05
 SHORT_SECONDS = 0.001
@@ -35,7 +35,7 @@ lanes = st.builds(
     st.sampled_from(TYPES),
     st.sets(st.sampled_from(TAGS)).map(lambda tags: tuple(sorted(tags))),
 )
-expectations = st.sampled_from([LEAST_SECONDS, SHORT_SECONDS, 0.02, 1.0, UNKNOWN_SECONDS])
+expectations = st.sampled_from([MIN_SECONDS, SHORT_SECONDS, 0.02, 1.0, UNKNOWN_SECONDS])
 
 
 @st.composite
@@ -146,9 +146,9 @@ def test_a_short_type_is_queued_ahead_up_to_the_cover(seconds: float) -> None:
 
 def test_queueing_ahead_has_an_end() -> None:
     mine = agent()
-    place(candidates(2000, LEAST_SECONDS), [mine], lambda queue: "least_loaded", Rotation(), 1.0)
-    assert mine.open_tasks == QUEUE_AHEAD_LIMIT
-    assert mine.free(LEAST_SECONDS, 1.0) == 0
+    place(candidates(2000, MIN_SECONDS), [mine], lambda queue: "least_loaded", Rotation(), 1.0)
+    assert mine.open_tasks == MAX_QUEUE_AHEAD
+    assert mine.free(MIN_SECONDS, 1.0) == 0
 
 
 def test_more_slots_than_the_limit_ahead_are_all_used() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from taskyard.core.postgres.store.tick import Completion, Settlement, Stale
 from taskyard.worker.dispatch.batch import Batch
-from taskyard.worker.dispatch.postponed import FIRST_PAUSE_SECONDS, MOST_PAUSE_SECONDS, SLICE, Postponed
+from taskyard.worker.dispatch.postponed import FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS, SLICE, Postponed
 
 
 def completion(name: str) -> Completion:
@@ -67,7 +67,7 @@ def test_pauses_grow_to_a_second() -> None:
         postponed.settle(batch, left("a"), now)
     rounded = [round(pause, 6) for pause in pauses]
     assert rounded == sorted(rounded)
-    assert (rounded[0], rounded[-1]) == (FIRST_PAUSE_SECONDS, MOST_PAUSE_SECONDS)
+    assert (rounded[0], rounded[-1]) == (FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS)
 
 
 def test_what_is_more_than_a_tick_may_do_waits_for_the_next() -> None:
@@ -102,7 +102,7 @@ def test_no_entry_is_deleted_early_twice_or_never(ticks: list[tuple[set[int], se
     """Ticks with new ends, and with what somebody's locks keep back in each."""
     postponed, open_ends, deleted, now = Postponed(), {}, [], 0.0
     for number, (new, locked) in enumerate([*ticks, (set(), set()), (set(), set())]):
-        now += 2 * MOST_PAUSE_SECONDS
+        now += 2 * MAX_PAUSE_SECONDS
         entry = f"{number}-0".encode()
         batch = ended(*(f"{number}/{n}" for n in new), entry=entry)
         open_ends.update({f"{number}/{n}": entry for n in new})

@@ -21,7 +21,7 @@ from taskyard.core.protocol import (
     decode_reports,
     encode,
 )
-from tests.unit.ledger_support import heartbeat, task_id
+from tests.unit.leader_state_support import heartbeat, task_id
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -141,7 +141,7 @@ def test_what_is_no_report(payload: bytes) -> None:
 
 def test_a_newer_agent_may_say_more() -> None:
     longer = encode([["gone", "a:1", "left", "", "something new"]])
-    assert decode_reports(longer) == [protocol.Gone("a:1", "left")]
+    assert decode_reports(longer) == [protocol.Deregister("a:1", "left")]
     document = msgspec.json.decode(encode(heartbeat())) | {"new": 1}
     assert decode_heartbeat(encode(document)) == heartbeat()
 
@@ -160,6 +160,6 @@ def test_agents_and_leaders_of_before_and_after_known_types_understand_each_othe
         agent: protocol.AgentInfo
 
     known = [protocol.KnownType("a.b", "1", [])]
-    new = encode([protocol.Hello(hello.agent, known), protocol.Returned("a:1", [(task_id(1), 1)], "a.b", "why")])
+    new = encode([protocol.Register(hello.agent, known), protocol.Released("a:1", [(task_id(1), 1)], "a.b", "why")])
     old_hello, old_returned = msgspec.json.decode(new, type=list[OldHello | OldReturned])
     assert (old_hello.agent, old_returned.pairs) == (hello.agent, [(task_id(1), 1)])

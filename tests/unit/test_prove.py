@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.worker import failpoints
 from taskyard.worker.devtools.prove import oracle, plan, records, report
 from taskyard.worker.devtools.prove.load import Probing
@@ -22,8 +22,10 @@ ACCEPTED: dict[str, dict[str, Any]] = {"a": {}, "b": {"hopeless": True}, "c": {"
 LEDGER = [["a", 1, 10], ["b", 1, 10], ["c", 1, 11], ["c", 3, 11]]
 
 
-def verdict(outcomes: dict[str, Outcome] = GOOD, ledger: list[list[Any]] = LEDGER, kills: int = 1) -> oracle.Verdict:
-    return oracle.judge(ACCEPTED, outcomes, ledger, kills=kills, slots=2)
+def verdict(
+    outcomes: dict[str, Outcome] = GOOD, leader_state: list[list[Any]] = LEDGER, kills: int = 1
+) -> oracle.Verdict:
+    return oracle.judge(ACCEPTED, outcomes, leader_state, kills=kills, slots=2)
 
 
 def test_a_kept_promise() -> None:
@@ -53,16 +55,16 @@ def test_the_oracle_sees_what_is_wrong_in_the_database(changed: dict[str, Outcom
 
 
 def test_the_oracle_sees_an_attempt_that_ran_twice() -> None:
-    found = verdict(ledger=[*LEDGER, ["a", 1, 99]])
+    found = verdict(leader_state=[*LEDGER, ["a", 1, 99]])
     assert not found.is_kept
     assert found.run_twice == ["a"]
 
 
 def test_the_oracle_counts_executions_beyond_what_the_kills_explain() -> None:
     more = [["a", attempt, 10] for attempt in range(2, 5)]
-    found = verdict(ledger=[*LEDGER, *more], kills=1)
+    found = verdict(leader_state=[*LEDGER, *more], kills=1)
     assert (found.extra_executions, found.extra_bound, found.is_kept) == (3, 2, False)
-    assert verdict(ledger=[*LEDGER, *more], kills=2).is_kept
+    assert verdict(leader_state=[*LEDGER, *more], kills=2).is_kept
 
 
 def test_a_seed_repeats_the_decisions() -> None:
@@ -121,6 +123,6 @@ def test_what_is_left_has_time_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
     left = SimpleNamespace(leftovers=lambda: {"inbox entries": counts.pop(0) if counts else 0})
     monkeypatch.setattr(World, "tend", lambda world: None)
     world = World.__new__(World)
-    world.queue = cast(Queue, left)
+    world.queue = cast(Broker, left)
     assert world.leftovers() == {"inbox entries": 0}
     assert counts == []

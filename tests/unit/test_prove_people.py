@@ -17,7 +17,7 @@ from taskyard.worker.devtools.prove import faulty_servers
 from taskyard.worker.devtools.prove.faulty_servers import FaultyPostgres, FaultyRedis
 from taskyard.worker.devtools.prove.people import faults, plan
 from taskyard.worker.devtools.prove.people.health import Answer, HealthWatch
-from taskyard.worker.devtools.prove.people.run import Done
+from taskyard.worker.devtools.prove.people.run import ActDone
 
 ACT = plan.Act(plan.REDIS, "MISCONF", 40.0, 0.5, 0.1, ("agents",))
 
@@ -49,7 +49,7 @@ def test_every_kind_and_way_has_its_turn_and_one_in_sixteen_lasts() -> None:
 def test_what_is_said_of_an_outage_that_lasted(
     recovery: float | None, red: float | None, green: float | None, complaint: str | None
 ) -> None:
-    problems = Done(ACT, recovery, {"agents": red}, green, ("agents: no answer",)).problems
+    problems = ActDone(ACT, recovery, {"agents": red}, green, ("agents: no answer",)).problems
     assert len(problems) == (complaint is not None)
     assert complaint is None or complaint in problems[0]
 

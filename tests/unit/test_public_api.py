@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # A name that is added, renamed or taken away is a change for users: CHANGELOG.md tells of it.
 PUBLIC = {
     "AgentChannel", "AgentInfo", "AsyncTaskContext", "BaseAgent", "Busy", "ConfigurationError", "Done",
-    "Ending", "Failure", "IdempotencyConflict", "IllegalTransition", "Message", "PermanentError", "Priority",
+    "TaskResult", "Failure", "IdempotencyConflict", "IllegalTransition", "Message", "PermanentError", "Priority",
     "ResourceLimitError", "RetryPolicy", "Run", "SubmissionError", "Submitter", "TaskContext", "TaskNotFound",
     "TaskState", "TaskyardError", "TransientError", "Unavailable", "UnknownTaskType", "cancel", "reprioritise",
     "result", "retry", "submit", "submit_many", "task_type",

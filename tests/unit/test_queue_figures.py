@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
-from taskyard.core.telemetry.live_snapshot import DispatcherLive, LaneDepth, Live, OpenCount
+from taskyard.core.telemetry.live_snapshot import DispatcherLive, LaneDepth, LiveSnapshot, OpenCount
 from taskyard.core.telemetry.queue_figures import GROWS, NOTHING_RUNS, PAUSED, STEADY, Rates, drain_estimate, figures
 
 depths = st.integers(0, 10**9)
@@ -18,11 +18,11 @@ rates = st.floats(0, 1e6, allow_nan=False)
 modes = st.none() | st.sampled_from(HoldMode)
 
 
-def live(*lanes: LaneDepth, open: list[OpenCount] | None = None) -> Live:
+def live(*lanes: LaneDepth, open: list[OpenCount] | None = None) -> LiveSnapshot:
     dispatcher = DispatcherLive("w", 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0)
     empty = {name: [] for name in ("finished", "recent", "agents", "servers", "alerts")}
     values = {"version": 1, "at": 1_000.0, "open_at": 1_000.0, "finished_at": 1_000.0, **empty}
-    return msgspec.convert({**values, "dispatcher": dispatcher, "open": open or [], "lanes": list(lanes)}, Live)
+    return msgspec.convert({**values, "dispatcher": dispatcher, "open": open or [], "lanes": list(lanes)}, LiveSnapshot)
 
 
 def held(name: str, mode: HoldMode) -> Holds:

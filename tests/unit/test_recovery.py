@@ -11,7 +11,7 @@ from taskyard.core.protocol import Cancel, Drain, Heartbeat
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
 from taskyard.core.task_types.registry import RetryPolicy
 from taskyard.worker.dispatch.batch import Batch
-from taskyard.worker.dispatch.leader_state import Claim, Durations, Ledger
+from taskyard.worker.dispatch.leader_state import Claim, Durations, LeaderState
 from taskyard.worker.dispatch.recovery import (
     DEAF_AFTER_SECONDS,
     OVERDUE_GRACE_SECONDS,
@@ -20,7 +20,7 @@ from taskyard.worker.dispatch.recovery import (
     Recovery,
     position,
 )
-from tests.unit.ledger_support import TTL_SECONDS, claimed, give, heartbeat, info, roster, task_id
+from tests.unit.leader_state_support import TTL_SECONDS, claimed, give, heartbeat, info, roster, task_id
 
 AGENT = "coder-1:a"
 GENERATION = "run:mark"
@@ -30,8 +30,8 @@ class Watch:
     """A recovery that looks at rosters second by second."""
 
     def __init__(self) -> None:
-        self.ledger = Ledger(Durations())
-        self.recovery = Recovery(self.ledger, lambda name: RetryPolicy(), TTL_SECONDS)
+        self.leader_state = LeaderState(Durations())
+        self.recovery = Recovery(self.leader_state, lambda name: RetryPolicy(), TTL_SECONDS)
         self.now = 100.0
         self.beats = 0
 
@@ -55,9 +55,9 @@ class Watch:
         return batch
 
     def give(self, number: int = 1, attempt: int = 1) -> Claim:
-        if AGENT not in self.ledger.agents:
-            self.ledger.add_agent(info())
-        return give(self.ledger, claimed(number, attempt))
+        if AGENT not in self.leader_state.agents:
+            self.leader_state.add_agent(info())
+        return give(self.leader_state, claimed(number, attempt))
 
 
 @pytest.fixture
@@ -73,9 +73,9 @@ def test_an_agent_is_learnt_from_its_heartbeat(watch: Watch) -> None:
     batch = watch.look(heartbeat())
     assert [agent.id for agent in batch.arrivals] == [AGENT]
     assert watch.look(heartbeat()).arrivals == []
-    assert watch.ledger.agents[AGENT].slots.accepts_work
+    assert watch.leader_state.agents[AGENT].slots.accepts_work
     watch.look(heartbeat(draining=True))
-    assert not watch.ledger.agents[AGENT].slots.accepts_work
+    assert not watch.leader_state.agents[AGENT].slots.accepts_work
 
 
 def held(mode: HoldMode) -> Holds:
@@ -84,7 +84,7 @@ def held(mode: HoldMode) -> Holds:
 
 def test_a_draining_agent_is_told_to_hand_back_what_it_has_not_started(watch: Watch) -> None:
     claim = watch.give()
-    watch.ledger.hold(held(HoldMode.DRAINING))
+    watch.leader_state.hold(held(HoldMode.DRAINING))
     holding_it = heartbeat(read="5-0", held=[claim.pair])
     assert watch.look(holding_it, inbox_tail="5-0").orders == {AGENT: [Drain()]}
     claim.started = watch.now
@@ -92,12 +92,12 @@ def test_a_draining_agent_is_told_to_hand_back_what_it_has_not_started(watch: Wa
 
 
 def test_a_held_agent_gets_no_work_until_it_is_released(watch: Watch) -> None:
-    watch.ledger.hold(held(HoldMode.PAUSED))
-    slots = watch.ledger.add_agent(info()).slots
+    watch.leader_state.hold(held(HoldMode.PAUSED))
+    slots = watch.leader_state.add_agent(info()).slots
     assert not slots.accepts_work
     assert watch.look(heartbeat()).orders == {}
     assert not slots.accepts_work
-    watch.ledger.hold(Holds())
+    watch.leader_state.hold(Holds())
     assert slots.accepts_work
 
 
@@ -110,7 +110,7 @@ def test_a_claim_that_its_agent_does_not_hold_goes_back(watch: Watch) -> None:
     claim = watch.give()
     [settlement] = watch.look(heartbeat(read="5-0", held=[(task_id(1), 9)]), inbox_tail="5-0").settlements
     assert (settlement.id, settlement.attempt, settlement.refund, settlement.agent_id) == (task_id(1), 1, 1, AGENT)
-    assert watch.ledger.find(claim.id, 1) is None
+    assert watch.leader_state.find(claim.id, 1) is None
 
 
 def test_what_the_agent_has_not_read_yet_is_not_missing(watch: Watch) -> None:
@@ -135,7 +135,7 @@ def test_nothing_is_concluded_before_the_results_were_read(watch: Watch) -> None
     for cursor in (b"0-0", b"69-9", b"70-1"):
         watch.recovery.conclude(cursor, batch)
         assert batch.settlements == []
-    watch.ledger.close(claim)  # its result was among them
+    watch.leader_state.close(claim)  # its result was among them
     watch.recovery.conclude(b"70-2", batch)
     assert batch.settlements == []
 
@@ -200,11 +200,11 @@ def test_a_canary_that_died_begins_anew(watch: Watch) -> None:
 
 def test_an_agent_that_only_rows_know_is_lost_too(watch: Watch) -> None:
     watch.give()
-    del watch.ledger.agents[AGENT]
+    del watch.leader_state.agents[AGENT]
     for _ in range(int(TTL_SECONDS)):
         assert watch.look().endings == []
     assert watch.look().endings == [(AGENT, "lost")]
-    assert not watch.ledger.claims
+    assert not watch.leader_state.claims
 
 
 def test_the_lost_pay_only_for_what_they_had_started(watch: Watch) -> None:
@@ -215,15 +215,15 @@ def test_the_lost_pay_only_for_what_they_had_started(watch: Watch) -> None:
     watch.recovery.reap(AGENT, "lost", batch)
     refunds = {settlement.id: settlement.refund for settlement in batch.settlements}
     assert refunds == {task_id(1): 1, task_id(2): 0}
-    assert not watch.ledger.claims
-    assert AGENT not in watch.ledger.agents
+    assert not watch.leader_state.claims
+    assert AGENT not in watch.leader_state.agents
 
 
 def test_a_heartbeat_of_a_lost_boot_does_not_bring_it_back(watch: Watch) -> None:
     watch.look(heartbeat())
     watch.recovery.reap(AGENT, "lost", Batch())
     assert watch.look(heartbeat()).arrivals == []
-    assert AGENT not in watch.ledger.agents
+    assert AGENT not in watch.leader_state.agents
 
 
 def test_a_pair_held_twice_is_compared_with_its_row(watch: Watch) -> None:

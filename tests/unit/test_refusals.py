@@ -7,7 +7,18 @@ import pytest
 
 from taskyard.core.clock import FakeClock
 from taskyard.core.models import Lane
-from taskyard.core.protocol import NULL, Done, Failure, Hello, KnownType, Reply, Report, Returned, SubmitChild, encode
+from taskyard.core.protocol import (
+    NULL,
+    Done,
+    Failure,
+    KnownType,
+    Register,
+    Released,
+    Reply,
+    Report,
+    SubmitChild,
+    encode,
+)
 from taskyard.core.scheduling.placement import unplaceable_reason
 from taskyard.core.submission.validate import Limits
 from taskyard.core.task_types.registry import Registry, registry
@@ -15,10 +26,10 @@ from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.decisions import policy_of
 from taskyard.worker.dispatch.fleet_types import FleetTypes, is_readable
 from taskyard.worker.dispatch.intake import Intake
-from taskyard.worker.dispatch.leader_state import SHUNNED_SECONDS, Durations, Ledger
+from taskyard.worker.dispatch.leader_state import SHUNNED_SECONDS, Durations, LeaderState
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
-from tests.unit.ledger_support import TTL_SECONDS, claimed, give, info, task_id
+from tests.unit.leader_state_support import TTL_SECONDS, claimed, give, info, task_id
 
 WORK = "demo.work"
 LANE = Lane("default", WORK)
@@ -30,13 +41,15 @@ def known(name: str = WORK, version: str = "1", **fields: object) -> KnownType:
 
 
 class Desk:
-    """An intake with a ledger whose agents said what they know."""
+    """An intake with a leader's state whose agents said what they know."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.ledger = Ledger(Durations(), fleet=FleetTypes(registry))
-        recovery = Recovery(self.ledger, lambda name: policy_of(self.ledger.fleet, name), TTL_SECONDS)
-        self.intake = Intake(self.ledger, recovery, self.ledger.fleet, Limits(1000, 1000), self.clock, Postponed())
+        self.leader_state = LeaderState(Durations(), fleet=FleetTypes(registry))
+        recovery = Recovery(self.leader_state, lambda name: policy_of(self.leader_state.fleet, name), TTL_SECONDS)
+        self.intake = Intake(
+            self.leader_state, recovery, self.leader_state.fleet, Limits(1000, 1000), self.clock, Postponed()
+        )
         self._entries = 0
 
     def read(self, *reports: Report) -> Batch:
@@ -46,10 +59,10 @@ class Desk:
         return batch
 
     def hello(self, agent_id: str, *types: KnownType) -> Batch:
-        return self.read(Hello(info(agent_id), list(types)))
+        return self.read(Register(info(agent_id), list(types)))
 
     def takes(self, agent_id: str, lane: Lane = LANE) -> bool:
-        return self.ledger.agents[agent_id].slots.can_take(lane)
+        return self.leader_state.agents[agent_id].slots.can_take(lane)
 
 
 @pytest.fixture
@@ -67,12 +80,12 @@ def test_an_agent_gets_only_types_that_it_says_it_knows(desk: Desk) -> None:
     assert [arrival.id for arrival in batch.arrivals] == [OLD]
     assert not desk.takes(OLD)
     assert desk.takes(OLD, Lane("default", "demo.other"))
-    desk.read(Hello(info("silent-1:a")))
+    desk.read(Register(info("silent-1:a")))
     assert desk.takes("silent-1:a"), "of before, and taken by its patterns"
 
 
 def test_a_hello_that_comes_after_the_first_heartbeat_is_recorded(desk: Desk) -> None:
-    desk.ledger.add_agent(info(OLD))
+    desk.leader_state.add_agent(info(OLD))
     assert desk.takes(OLD)
     batch = desk.hello(OLD, known("demo.other"))
     assert [arrival.id for arrival in batch.arrivals] == [OLD]
@@ -82,41 +95,41 @@ def test_a_hello_that_comes_after_the_first_heartbeat_is_recorded(desk: Desk) ->
 def test_a_boot_gets_no_type_again_that_it_can_not_run(desk: Desk) -> None:
     for agent_id in (OLD, NEW):
         desk.hello(agent_id, known())
-    give(desk.ledger, claimed(1, agent_id=OLD))
-    batch = desk.read(Returned(OLD, [(task_id(1), 1)], WORK, "it does not know type demo.work"))
+    give(desk.leader_state, claimed(1, agent_id=OLD))
+    batch = desk.read(Released(OLD, [(task_id(1), 1)], WORK, "it does not know type demo.work"))
     (settlement,) = batch.settlements
     assert (settlement.to_state, settlement.refund, settlement.event) == ("pending", 1, "handed_back")
     assert (desk.takes(OLD), desk.takes(NEW)) == (False, True)
-    assert desk.ledger.agents[OLD].slots.accepts_work, "it can run everything else"
-    desk.ledger.forget_refusals(1e9)
+    assert desk.leader_state.agents[OLD].slots.accepts_work, "it can run everything else"
+    desk.leader_state.forget_refusals(1e9)
     assert not desk.takes(OLD)
 
 
 def test_work_that_is_returned_by_another_agent_than_its_own_stays(desk: Desk) -> None:
     for agent_id in (OLD, NEW):
         desk.hello(agent_id, known())
-    give(desk.ledger, claimed(1, agent_id=OLD))
-    assert desk.read(Returned(NEW, [(task_id(1), 1)], WORK, "\x00")).settlements == []
+    give(desk.leader_state, claimed(1, agent_id=OLD))
+    assert desk.read(Released(NEW, [(task_id(1), 1)], WORK, "\x00")).settlements == []
 
 
 def test_an_input_that_one_version_refuses_goes_to_the_other(desk: Desk) -> None:
     desk.hello(OLD, known(version="1"))
     desk.hello(OTHER, known(version="1"))
     desk.hello(NEW, known(version="2"))
-    give(desk.ledger, claimed(1, agent_id=OLD))
+    give(desk.leader_state, claimed(1, agent_id=OLD))
     (settlement,) = desk.read(refused_input()).settlements
     assert (settlement.to_state, settlement.refund, settlement.error) == ("pending", 1, None)
     assert [desk.takes(agent_id) for agent_id in (OLD, OTHER, NEW)] == [False, False, True]
-    desk.ledger.forget_refusals(desk.clock.monotonic() + SHUNNED_SECONDS + 1)
+    desk.leader_state.forget_refusals(desk.clock.monotonic() + SHUNNED_SECONDS + 1)
     assert desk.takes(OLD), "it may run other inputs of the type"
 
 
 def test_an_input_that_nobody_here_accepts_waits_and_stops_nobody_else(desk: Desk) -> None:
     desk.hello(OLD, known(version="1"))
     desk.hello(NEW, known(version="2"))
-    give(desk.ledger, claimed(1, agent_id=OLD))
+    give(desk.leader_state, claimed(1, agent_id=OLD))
     desk.read(refused_input())
-    give(desk.ledger, claimed(2, agent_id=NEW)._replace(refunds=3))
+    give(desk.leader_state, claimed(2, agent_id=NEW)._replace(refunds=3))
     (settlement,) = desk.read(refused_input(2)).settlements
     assert (settlement.to_state, settlement.delay_seconds, settlement.refund) == ("scheduled", 8.0, 1)
     assert desk.takes(NEW)
@@ -124,20 +137,20 @@ def test_an_input_that_nobody_here_accepts_waits_and_stops_nobody_else(desk: Des
 
 def test_an_input_fails_where_all_have_one_version_or_after_the_last_refund(desk: Desk) -> None:
     desk.hello(OLD, known(version="1"))
-    give(desk.ledger, claimed(1, agent_id=OLD))
+    give(desk.leader_state, claimed(1, agent_id=OLD))
     (settlement,) = desk.read(refused_input()).settlements
     assert settlement.to_state == "failed"
     desk.hello(NEW, known(version="2"))
-    give(desk.ledger, claimed(2, agent_id=OLD)._replace(refunds=10))
+    give(desk.leader_state, claimed(2, agent_id=OLD)._replace(refunds=10))
     (settlement,) = desk.read(refused_input(2)).settlements
     assert settlement.to_state == "failed"
 
 
 def test_a_leader_takes_from_agents_what_it_does_not_know(desk: Desk) -> None:
     desk.hello(NEW, known("acme.new", max_attempts=7, backoff_seconds=2.5, retry_on=["timeout"]))
-    policy = policy_of(desk.ledger.fleet, "acme.new")
+    policy = policy_of(desk.leader_state.fleet, "acme.new")
     assert (policy.max_attempts, policy.backoff_seconds, set(policy.retry_on)) == (7, 2.5, {"timeout"})
-    give(desk.ledger, claimed(1, agent_id=NEW))
+    give(desk.leader_state, claimed(1, agent_id=NEW))
     child = SubmitChild(NEW, "r", task_id(1), 1, 1, "acme.new", {"any": [1]}, {})
     (accepted,) = desk.read(child).children
     assert accepted.submission.max_attempts == 7
@@ -147,8 +160,8 @@ def test_a_leader_takes_from_agents_what_it_does_not_know(desk: Desk) -> None:
     assert "acme.newer" in (reply.refused or "")
     too_large = desk.read(SubmitChild(NEW, "r", task_id(1), 1, 3, "acme.new", {"a": "x" * 2000}, {}))
     assert too_large.children == []
-    desk.ledger.remove_agent(NEW)
-    assert policy_of(desk.ledger.fleet, "acme.new").max_attempts == 3
+    desk.leader_state.remove_agent(NEW)
+    assert policy_of(desk.leader_state.fleet, "acme.new").max_attempts == 3
 
 
 @pytest.mark.parametrize(
@@ -175,7 +188,7 @@ def test_what_can_be_no_type_is_not_remembered(desk: Desk, field: dict[str, obje
 
 def test_why_nobody_can_take_a_type_names_who_does_not_know_it(desk: Desk) -> None:
     desk.hello(OLD, known("demo.other"))
-    reason = unplaceable_reason(LANE, [agent.slots for agent in desk.ledger.agents.values()])
+    reason = unplaceable_reason(LANE, [agent.slots for agent in desk.leader_state.agents.values()])
     assert reason == "no registered agent can run type demo.work: old-1 do not know it, or not in this version"
 
 
@@ -189,23 +202,23 @@ def test_a_fleet_knows_the_types_of_its_own_process_first() -> None:
 def test_what_something_is_in_the_way_of_goes_to_others_at_once_and_not_here_for_a_while(desk: Desk) -> None:
     for agent_id in (OLD, NEW):
         desk.hello(agent_id, known(), known("demo.other"))
-    give(desk.ledger, claimed(1, agent_id=OLD))
-    batch = desk.read(Returned(OLD, [(task_id(1), 1)], reason="its loop was blocked", pause_seconds=5.0))
+    give(desk.leader_state, claimed(1, agent_id=OLD))
+    batch = desk.read(Released(OLD, [(task_id(1), 1)], reason="its loop was blocked", pause_seconds=5.0))
     (settlement,) = batch.settlements
     assert (settlement.to_state, settlement.refund, settlement.event) == ("pending", 1, "handed_back")
     assert settlement.detail == '{"reason":"its loop was blocked"}'
     assert (desk.takes(OLD), desk.takes(NEW)) == (False, True)
     assert desk.takes(OLD, Lane("default", "demo.other"))
-    assert desk.ledger.agents[OLD].slots.accepts_work
-    assert desk.ledger.find(task_id(1), 1) is None
-    desk.ledger.forget_refusals(desk.clock.monotonic() + 6.0)
+    assert desk.leader_state.agents[OLD].slots.accepts_work
+    assert desk.leader_state.find(task_id(1), 1) is None
+    desk.leader_state.forget_refusals(desk.clock.monotonic() + 6.0)
     assert desk.takes(OLD)
 
 
 def test_without_others_it_comes_back_later_and_later(desk: Desk) -> None:
     desk.hello(OLD, known())
-    give(desk.ledger, claimed(1, agent_id=OLD)._replace(refunds=2))
-    (settlement,) = desk.read(Returned(OLD, [(task_id(1), 1)], reason="\x00", pause_seconds=5.0)).settlements
+    give(desk.leader_state, claimed(1, agent_id=OLD)._replace(refunds=2))
+    (settlement,) = desk.read(Released(OLD, [(task_id(1), 1)], reason="\x00", pause_seconds=5.0)).settlements
     assert (settlement.to_state, settlement.delay_seconds, settlement.refund) == ("scheduled", 4.0, 1)
     assert settlement.detail == '{"reason":"it gave no reason that can be stored"}'
 
@@ -213,7 +226,7 @@ def test_without_others_it_comes_back_later_and_later(desk: Desk) -> None:
 def test_a_shorter_pause_does_not_end_a_longer_one(desk: Desk) -> None:
     desk.hello(OLD, known())
     for number, seconds in ((1, 60.0), (2, 5.0)):
-        give(desk.ledger, claimed(number, agent_id=OLD))
-        desk.read(Returned(OLD, [(task_id(number), 1)], reason="blocked", pause_seconds=seconds))
-    desk.ledger.forget_refusals(desk.clock.monotonic() + 30.0)
+        give(desk.leader_state, claimed(number, agent_id=OLD))
+        desk.read(Released(OLD, [(task_id(number), 1)], reason="blocked", pause_seconds=seconds))
+    desk.leader_state.forget_refusals(desk.clock.monotonic() + 30.0)
     assert not desk.takes(OLD)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskyard.core.reports.render.scales import TIME_TICKS_MOST, floor_of, ticks, time_ticks
-from taskyard.core.reports.render.wording import Kind, Wording, number, one_line, percent
+from taskyard.core.reports.render.wording import ValueKind, Wording, number, one_line, percent
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -71,19 +71,19 @@ def test_percent(share: float, wanted: str) -> None:
 @pytest.mark.parametrize(
     ("value", "kind", "wanted"),
     [
-        (None, Kind.SHARE, "–"),
-        (1234567, Kind.NUMBER, "1,234,567"),
-        (7.481, Kind.NUMBER, "7.48"),
-        (0.0042, Kind.SECONDS, "4.2 ms"),
-        (75.0, Kind.SECONDS, "1 min 15 s"),
-        (90_000.0, Kind.SECONDS, "1 d 1 h"),
-        (0.125, Kind.CHANGE, "+12.5%"),
-        (-0.004, Kind.POINTS, "-0.40 points"),
-        (datetime(2026, 7, 1, 12, tzinfo=UTC), Kind.MOMENT, "2026-07-01 14:00"),
-        ("{0}", Kind.TEXT, "{0}"),
+        (None, ValueKind.SHARE, "–"),
+        (1234567, ValueKind.NUMBER, "1,234,567"),
+        (7.481, ValueKind.NUMBER, "7.48"),
+        (0.0042, ValueKind.SECONDS, "4.2 ms"),
+        (75.0, ValueKind.SECONDS, "1 min 15 s"),
+        (90_000.0, ValueKind.SECONDS, "1 d 1 h"),
+        (0.125, ValueKind.CHANGE, "+12.5%"),
+        (-0.004, ValueKind.POINTS, "-0.40 points"),
+        (datetime(2026, 7, 1, 12, tzinfo=UTC), ValueKind.MOMENT, "2026-07-01 14:00"),
+        ("{0}", ValueKind.TEXT, "{0}"),
     ],
 )
-def test_values_in_words(value: object, kind: Kind, wanted: str) -> None:
+def test_values_in_words(value: object, kind: ValueKind, wanted: str) -> None:
     assert Wording(zone=BERLIN).shown(value, kind) == wanted
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from taskyard.core.errors import ErrorClass
 from taskyard.core.scheduling.retry import MAX_REFUNDS, Decision, backoff_seconds, decide, fingerprint
-from taskyard.core.task_types.retry_policy import RETRYABLE, RetryPolicy
+from taskyard.core.task_types.retry_policy import RETRYABLE_CLASSES, RetryPolicy
 
 DEFAULT = RetryPolicy()
 draws = st.floats(0, 1, exclude_max=True)
@@ -59,7 +59,7 @@ def test_refunded_attempts_do_not_count() -> None:
     assert not decide(DEFAULT, ErrorClass.TIMEOUT, attempt=9, refunded=6, max_attempts=3, draw=0.5).retry
 
 
-@pytest.mark.parametrize("error_class", sorted(set(ErrorClass) - RETRYABLE))
+@pytest.mark.parametrize("error_class", sorted(set(ErrorClass) - RETRYABLE_CLASSES))
 def test_other_classes_fail_at_once(error_class: ErrorClass) -> None:
     decision = decide(DEFAULT, error_class, attempt=1, refunded=0, max_attempts=100, draw=0.5)
     assert decision == Decision(False, 0.0, False, f"{error_class} is not worth another attempt")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskyard.worker.devtools.soak import MOST_GROWTH_MIB_PER_HOUR, Sample, Watched, slope
+from taskyard.worker.devtools.soak import MAX_GROWTH_MIB_PER_HOUR, Sample, Watched, slope
 
 TIMES = [2.0 * n for n in range(200)]
 
@@ -49,7 +49,7 @@ def watched(per_hour: float, files: list[int] | None = None) -> Watched:
 
 def test_growth_is_seen_and_noise_is_not_growth() -> None:
     assert watched(0.0).is_flat
-    assert not watched(3 * MOST_GROWTH_MIB_PER_HOUR).is_flat
+    assert not watched(3 * MAX_GROWTH_MIB_PER_HOUR).is_flat
 
 
 def test_files_that_are_never_closed_are_seen() -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import redis
 
-from taskyard.core.protocol import NULL, Done, Gone, Log, decode_reports
+from taskyard.core.protocol import NULL, Deregister, Done, Log, decode_reports
 from taskyard.worker.agents import spool
 from taskyard.worker.agents.outbox import Outbox
 from taskyard.worker.agents.pool import Pool
 from taskyard.worker.agents.spool import Spool
-from tests.unit.ledger_support import task_id
+from tests.unit.leader_state_support import task_id
 
 AGENT = "coder-1:abc"
 
@@ -93,9 +93,9 @@ def test_what_a_dead_agent_left_is_handed_in_before_its_death_is_reported(tmp_pa
     Spool(tmp_path, AGENT).keep([done(1), done(2)])
     Spool(tmp_path, "coder-2:x").keep([done(3)])
     pool._spooled = [*spool.spooled_by(tmp_path, "coder-2:x"), tmp_path / "taken by its agent meanwhile"]
-    pool._lost = [Gone(AGENT, "lost")]
+    pool._lost = [Deregister(AGENT, "lost")]
     pool._report_lost()
-    assert (len(pool._spooled), pool._lost) == (2, [Gone(AGENT, "lost")]), "Redis is away: asked again"
+    assert (len(pool._spooled), pool._lost) == (2, [Deregister(AGENT, "lost")]), "Redis is away: asked again"
     queue.is_there = True
     pool._report_lost()
     assert [getattr(report, "task_id", "gone") for report in queue.arrived] == [

@@ -17,7 +17,7 @@ from taskyard.worker.agents.base import BaseAgent
 from taskyard.worker.agents.task_agent import TaskAgent
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", re.A)
-NAME_LIMIT = 200  # characters
+MAX_NAME_LENGTH = 200  # characters
 GIVEN = ("info", "queue", "heart_queue")  # by position, and these by name:
 NAMED = ("ttl_seconds", "data_dir", "proof")
 NAMED_FOR_TASKS = (*NAMED, "registry", "modules", "output_limit_bytes", "raw_output")  # for subclasses of TaskAgent

@@ -1,7 +1,7 @@
 """BaseAgent: one boot of one agent. It reads orders, runs them in slots, and reports.
 
 Subclass it and implement `execute` for another kind of agent; `worker.agents.task_agent` runs registered types.
-Threads: the caller of `run` reads the inbox; one per slot executes (`slot_threads`); one beats; one flushes late.
+Threads: the caller of `run` reads the inbox; one per slot executes; one sends heartbeats; one flushes late.
 """
 
 from __future__ import annotations
@@ -20,40 +20,41 @@ from taskyard.core.errors import Unavailable
 from taskyard.core.protocol import (
     AgentInfo,
     Cancel,
+    Deregister,
     Done,
     Drain,
-    Gone,
     Heartbeat,
-    Hello,
     KnownType,
     Order,
     Pair,
+    Register,
+    Released,
     Reply,
     Restart,
-    Returned,
     Run,
     Welcome,
     farewell_of,
 )
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import reaching_redis
-from taskyard.core.scheduling.placement import QUEUE_AHEAD_LIMIT
-from taskyard.worker.agents.agent_health import SILENT_SECONDS
-from taskyard.worker.agents.agent_mail import AgentMail
-from taskyard.worker.agents.foreign import guarded
-from taskyard.worker.agents.heartbeat import Heart
-from taskyard.worker.agents.held import Held
+from taskyard.core.scheduling.placement import MAX_QUEUE_AHEAD
+from taskyard.worker.agents.class_guard import guarded
+from taskyard.worker.agents.health import SILENT_SECONDS
+from taskyard.worker.agents.heartbeat import HeartbeatSender
+from taskyard.worker.agents.held_orders import HeldOrders
 from taskyard.worker.agents.inbox import DELETE_COUNT, Inbox
 from taskyard.worker.agents.local_queue import LocalQueue, RunTimes
+from taskyard.worker.agents.mail import AgentMail
 from taskyard.worker.agents.outbox import Outbox
+from taskyard.worker.agents.problems import problems_of
 from taskyard.worker.agents.slot_threads import SlotThreads
 from taskyard.worker.agents.spool import Spool
 from taskyard.worker.attempts.channel import AgentChannel
-from taskyard.worker.attempts.requests import Requests
+from taskyard.worker.attempts.requests import PendingRequests
 
 RETRY_SECONDS = 0.2
 UNABLE_AFTER = 3  # attempts in a row that it could not begin for lack of descriptors, threads, memory, disk
-SEEN_LIMIT = DELETE_COUNT * QUEUE_AHEAD_LIMIT  # as many runs as the inbox may still hold when it is read again
+MAX_SEEN = DELETE_COUNT * MAX_QUEUE_AHEAD  # as many runs as the inbox may still hold when it is read again
 
 log = structlog.get_logger(__name__)
 
@@ -65,18 +66,25 @@ class BaseAgent(abc.ABC):
     ends_are_sound = False  # whether what `execute` returns need not be checked
 
     def __init__(
-        self, info: AgentInfo, queue: Queue, heart_queue: Queue, *, ttl_seconds: float, data_dir: Path, proof: str = ""
+        self,
+        info: AgentInfo,
+        queue: Broker,
+        heartbeat_broker: Broker,
+        *,
+        ttl_seconds: float,
+        data_dir: Path,
+        proof: str = "",
     ) -> None:
-        """`heart_queue` has connections of its own; results wait under `data_dir`; `proof` is that of its farewell."""
+        """`heartbeat_broker` has its own connections; results wait in `data_dir`; `proof` is that of its farewell."""
         self.info = replace(info, farewell=farewell_of(proof)) if proof else info
         self._proof = proof
         self.mail = AgentMail(queue.mailbox(info.name), info.name, lambda pair: pair in self._slots.running)
-        self.requests, self._held = Requests(), Held()
+        self.requests, self._held = PendingRequests(), HeldOrders()
         self.outbox = Outbox(queue, (self._held.forget, self.mail.note_arrival), Spool(data_dir, info.id))
         self.welcomed = threading.Event()
         self._run_times = RunTimes()
         self._waiting = LocalQueue(self._run_times.batch_limit)
-        self.heart = Heart(self, heart_queue, ttl_seconds)
+        self.heartbeat = HeartbeatSender(self, heartbeat_broker, ttl_seconds)
         self._seen: dict[str, int] = {}
         self._inbox = Inbox(queue)
         self.is_draining = False
@@ -98,10 +106,10 @@ class BaseAgent(abc.ABC):
     # lifecycle
 
     def start(self) -> None:
-        """Registers: heartbeat and hello are on their way then. Raises Unavailable, and may be called again."""
-        self.heart.beat()
-        self.outbox.send(Hello(self.info, self.known_types))
-        self.heart.start()
+        """Registers: heartbeat and registration are on their way then. Raises Unavailable; may be called again."""
+        self.heartbeat.send()
+        self.outbox.send(Register(self.info, self.known_types))
+        self.heartbeat.start()
         self._slots.start()
 
     def run(self) -> None:
@@ -111,13 +119,13 @@ class BaseAgent(abc.ABC):
                 self._read()
                 self._read_at = time.monotonic()
             except Unavailable as error:
-                self.heart.note_trouble(str(error))
+                self.heartbeat.note_trouble(str(error))
                 self._stop_reading.wait(RETRY_SECONDS)
 
     def drain(self, grace_seconds: float) -> bool:
         """Hands back what is unstarted, and what does not finish in time: no attempt is burnt. False if any did not."""
         self.is_draining = True
-        self.heart.beat_if_possible()
+        self.heartbeat.send_if_possible()
         if waiting := self._waiting.close():
             self.hand_back(waiting)
         deadline = time.monotonic() + grace_seconds
@@ -134,18 +142,18 @@ class BaseAgent(abc.ABC):
     def stop(self) -> None:
         """Leaves: everything is reported, then the agent is gone."""
         self._stop_reading.set()
-        self.heart.stop()  # before the farewell, which a late heartbeat would undo
-        self.outbox.add(Gone(self.info.id, "left", self._proof))
+        self.heartbeat.stop()  # before the farewell, which a late heartbeat would undo
+        self.outbox.add(Deregister(self.info.id, "left", self._proof))
         if not self.outbox.close(timeout_seconds=5):
             log.warning("agent.unreported", agent=self.info.id)
 
     def health(self) -> Heartbeat:
         """What the next heartbeat says."""
         position = self._inbox.position  # before `held`: what was read up to here is in it
-        cpu_percent, memory_bytes = self.heart.usage()
+        cpu_percent, memory_bytes = self.heartbeat.usage()
         return Heartbeat(
             agent=self.info,
-            generation=self.heart.generation,
+            generation=self.heartbeat.generation,
             read_position=position.decode(),
             held=self._held.pairs(),
             running=len(self._slots.running),
@@ -166,24 +174,14 @@ class BaseAgent(abc.ABC):
 
     def is_unable(self) -> bool:
         """Whether this process can't run anything any more, as far as it has tried: it has to be replaced."""
-        is_mute = self.outbox.refused_seconds > SILENT_SECONDS and self.heart.is_heard_lately(SILENT_SECONDS)
+        is_mute = self.outbox.refused_seconds > SILENT_SECONDS and self.heartbeat.is_heard_lately(SILENT_SECONDS)
         return is_mute or self._slots.failed_in_a_row >= UNABLE_AFTER
 
     def problems(self) -> list[str]:
-        """Why this agent does no work, one line each; none if it reads its inbox, beats and has a slot."""
-        found = []
-        unread = time.monotonic() - self._read_at
-        if unread > SILENT_SECONDS:
-            found.append(f"its inbox was last read {unread:.0f} s ago{self.heart.reason}")
-        if not self.heart.is_heard_lately(SILENT_SECONDS):
-            found.append(f"no heartbeat of it was answered for {self.heart.silence_seconds:.0f} s{self.heart.reason}")
-        if self.outbox.refused_seconds > SILENT_SECONDS:
-            found.append(f"no report of it could be sent for {self.outbox.refused_seconds:.0f} s{self.heart.reason}")
-        if not self._slots.usable:
-            found.append("all its slots are stuck")
-        return found
+        """Why this agent does no work, one line each; none if it reads its inbox, is heard and has a slot."""
+        return problems_of(time.monotonic() - self._read_at, self.heartbeat, self.outbox, self._slots.usable)
 
-    # what the heart tells
+    # what the heartbeat tells
 
     def forget_orders(self) -> None:
         """Redis was wiped: the inbox begins anew. Raises redis-py's errors."""
@@ -199,7 +197,7 @@ class BaseAgent(abc.ABC):
         log.warning("agent.renewed", agent=self.info.id, boot_id=boot_id)
         self.info = replace(self.info, boot_id=boot_id, id=f"{self.info.name}:{boot_id}")
         self._inbox.restart()
-        self.outbox.add(Hello(self.info, self.known_types))
+        self.outbox.add(Register(self.info, self.known_types))
 
     def give_up(self) -> None:
         """This boot was fenced: the process must end."""
@@ -251,7 +249,7 @@ class BaseAgent(abc.ABC):
                 self._waiting.remove(pair)
             self.drop(pairs)
             raise
-        while len(self._seen) > SEEN_LIMIT:
+        while len(self._seen) > MAX_SEEN:
             del self._seen[next(iter(self._seen))]
 
     def _cancel(self, pair: Pair) -> None:
@@ -291,10 +289,10 @@ class BaseAgent(abc.ABC):
     def hand_back(
         self, pairs: Sequence[Pair], task_type: str | None = None, reason: str = "", pause_seconds: float = 0.0
     ) -> None:
-        """Gives attempts back at no cost; `task_type` is one that this agent can't run; see Returned."""
+        """Gives attempts back at no cost; `task_type` is one that this agent can't run; see Released."""
         for agent_id, returned in self._held.by_boot(pairs, self.info.id).items():
             try:
-                self.outbox.send(report := Returned(agent_id, returned, task_type, reason, pause_seconds))
+                self.outbox.send(report := Released(agent_id, returned, task_type, reason, pause_seconds))
             except Unavailable:
                 self.outbox.add(report)
         self._held.forget(pairs)

@@ -11,7 +11,7 @@ import structlog
 
 from taskyard.core.errors import Unavailable
 from taskyard.core.protocol import AgentInfo, Heartbeat, encode
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.threads import OnEscape, Supervised, start_thread
 
@@ -20,7 +20,7 @@ INTERVAL_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
-class Beating(Protocol):
+class HeartbeatOwner(Protocol):
     """An agent, as its heartbeat sees it."""
 
     @property
@@ -39,10 +39,10 @@ class Beating(Protocol):
         """Somebody else counts as this agent."""
 
 
-class Heart:
+class HeartbeatSender:
     """Beats, and tells the agent what the answer means."""
 
-    def __init__(self, agent: Beating, queue: Queue, ttl_seconds: float) -> None:
+    def __init__(self, agent: HeartbeatOwner, queue: Broker, ttl_seconds: float) -> None:
         self._agent = agent
         self._queue = queue
         self._ttl_seconds = ttl_seconds
@@ -88,7 +88,7 @@ class Heart:
         if self._thread is not None:
             self._thread.join(timeout=INTERVAL_SECONDS)
 
-    def beat(self) -> None:
+    def send(self) -> None:
         """One heartbeat; raises Unavailable."""
         with self._beating:
             agent = self._agent
@@ -99,7 +99,7 @@ class Heart:
             self._number += 1
             health.number = self._number
             with reaching_redis():
-                generation, is_fenced = self._queue.beat(agent.info.id, encode(health), self._ttl_seconds)
+                generation, is_fenced = self._queue.heartbeat(agent.info.id, encode(health), self._ttl_seconds)
             self._last_answer = sent
             if self._last_trouble:
                 log.info("agent.reconnected", agent=agent.info.id)
@@ -113,10 +113,10 @@ class Heart:
                 log.warning("agent.fenced", agent=agent.info.id)
                 agent.give_up()
 
-    def beat_if_possible(self) -> None:
+    def send_if_possible(self) -> None:
         """The same, or a log line about what keeps it from arriving."""
         try:
-            self.beat()
+            self.send()
         except Unavailable as error:
             self.note_trouble(str(error))
 
@@ -126,7 +126,7 @@ class Heart:
             with self._process.oneshot():
                 self._usage = (self._process.cpu_percent(), self._process.memory_info().rss)
             self._is_blind = False
-        except (OSError, psutil.Error) as error:  # no descriptor is left: that must not silence the heart
+        except (OSError, psutil.Error) as error:  # no descriptor is left: that must not silence the heartbeat
             if not self._is_blind:
                 log.warning("agent.blind", agent=self._agent.info.id, reason=str(error))
             self._is_blind = True
@@ -140,4 +140,4 @@ class Heart:
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL_SECONDS):
-            self.beat_if_possible()
+            self.send_if_possible()

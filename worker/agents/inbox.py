@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from taskyard.core.protocol import Order
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.decoding import Unreadable, read_orders
 from taskyard.core.redis.quarantine import Odd
 
@@ -21,7 +21,7 @@ BEGINNING = b"0-0"
 class Inbox:
     """Reads entries from where it stands; `position` is the last one that was obeyed."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Broker) -> None:
         self.position = BEGINNING
         self._queue = queue
         self._obeyed: list[bytes] = []
@@ -52,7 +52,7 @@ class Inbox:
             self.position = entries[-1][0]
             self._obeyed += [entry for entry, _ in entries]
         # a round trip for many, when there are many or nothing else is to do
-        obeyed = list(self._obeyed)  # the heart's thread may begin anew meanwhile
+        obeyed = list(self._obeyed)  # the heartbeat's thread may begin anew meanwhile
         if obeyed and (not entries or len(obeyed) >= DELETE_COUNT):
             self._queue.delete_orders(agent_id, obeyed)
             del self._obeyed[: len(obeyed)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from taskyard.core.protocol import KnownType
 from taskyard.core.task_types.registry import Registry
-from taskyard.core.task_types.retry_policy import RETRYABLE
+from taskyard.core.task_types.retry_policy import RETRYABLE_CLASSES
 
 
 def known_types(registry: Registry, matches: Callable[[str], bool]) -> list[KnownType]:
@@ -18,7 +18,7 @@ def known_types(registry: Registry, matches: Callable[[str], bool]) -> list[Know
             max_attempts=one.retry.max_attempts,
             backoff_seconds=one.retry.backoff_seconds,
             max_backoff_seconds=one.retry.max_backoff_seconds,
-            retry_on=None if one.retry.retry_on == RETRYABLE else sorted(one.retry.retry_on),
+            retry_on=None if one.retry.retry_on == RETRYABLE_CLASSES else sorted(one.retry.retry_on),
             timeout_seconds=one.timeout_seconds,
             requires=sorted(one.requires),
         )

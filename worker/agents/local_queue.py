@@ -11,7 +11,7 @@ from taskyard.core.states import Priority
 
 SHORT_SECONDS = 0.001  # runs shorter than this are taken many at a time …
 BATCH_SECONDS = 0.005  # … as many as fit in this
-BATCH_LIMIT = 256
+MAX_BATCH = 256
 SMOOTHING = 0.1
 
 
@@ -93,4 +93,4 @@ class RunTimes:
         mean = self._means.get(run.task_type)
         if mean is None or mean > SHORT_SECONDS:
             return 1
-        return min(BATCH_LIMIT, int(BATCH_SECONDS / max(mean, 1e-6)))
+        return min(MAX_BATCH, int(BATCH_SECONDS / max(mean, 1e-6)))

@@ -24,15 +24,15 @@ from taskyard.core.config import Settings, load_settings
 from taskyard.core.errors import ConfigurationError, TaskyardError, Unavailable
 from taskyard.core.private_files import keep_files_private, refuse_inspection
 from taskyard.core.protocol import VERSION, AgentInfo
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
-from taskyard.core.redis.log_tail import RecentLog
+from taskyard.core.redis.log_tail import LogTail
 from taskyard.core.task_types.registry import registry
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.agents.agent_class import make_agent
-from taskyard.worker.agents.agent_health import HealthTeller, report_of
 from taskyard.worker.agents.base import BaseAgent
+from taskyard.worker.agents.health import HealthSender, report_of
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.isolation.descendants import become_subreaper, die_with_parent
 from taskyard.worker.isolation.raw_output import RawOutput
@@ -40,7 +40,7 @@ from taskyard.worker.isolation.streams import route_streams, take_line
 from taskyard.worker.logging.setup import configure_logs
 from taskyard.worker.logging.shipping import LogShipper
 
-PROOF_LIMIT = 1_000  # characters
+MAX_PROOF_LENGTH = 1_000  # characters
 EXIT_REPLACE = 75  # EX_TEMPFAIL: start another one
 START_RETRY_SECONDS = 0.5
 UNABLE = "attempts could not be begun, or reports not be sent, for lack of descriptors, processes, memory or disk"
@@ -89,7 +89,7 @@ def main(argument: str) -> int:
     keep_files_private()
     refuse_inspection()
     launch = msgspec.json.decode(argument, type=Launch)
-    proof = sys.stdin.readline(PROOF_LIMIT).strip()  # neither arguments nor the environment hide a secret
+    proof = sys.stdin.readline(MAX_PROOF_LENGTH).strip()  # neither arguments nor the environment hide a secret
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(launch.parent_pid)
     become_subreaper()
@@ -142,8 +142,8 @@ def _run(launch: Launch, proof: str, settings: Settings, shipper: LogShipper, ra
         version=VERSION,
         agent_class=launch.agent_class,
     )
-    shipper.start(RecentLog(connect_redis(settings.redis_url), Keys(settings.namespace)), f"agent {launch.name}")
-    queues = [Queue(connect_redis(settings.redis_url), settings.namespace, settings.placement_of) for _ in range(2)]
+    shipper.start(LogTail(connect_redis(settings.redis_url), Keys(settings.namespace)), f"agent {launch.name}")
+    queues = [Broker(connect_redis(settings.redis_url), settings.namespace, settings.placement_of) for _ in range(2)]
     agent = make_agent(
         launch.agent_class,
         (info, *queues),
@@ -173,7 +173,7 @@ def _serve(agent: BaseAgent, grace_seconds: float, health_fd: int | None) -> int
 
     signal.signal(signal.SIGTERM, on_term)
     if health_fd is not None:
-        teller = HealthTeller(health_fd, lambda: report_of(agent.problems(), agent.takes_work))
+        teller = HealthSender(health_fd, lambda: report_of(agent.problems(), agent.takes_work))
         teller.start()
     if not _started(agent, told):
         return 0
@@ -198,7 +198,7 @@ def _started(agent: BaseAgent, told: threading.Event) -> bool:
             agent.start()
             return True
         except Unavailable as error:
-            agent.heart.note_trouble(str(error))
+            agent.heartbeat.note_trouble(str(error))
             told.wait(START_RETRY_SECONDS)
     return False
 

@@ -19,17 +19,17 @@ import msgspec
 import structlog
 
 from taskyard.core.errors import Unavailable
-from taskyard.core.protocol import Gone, encode
-from taskyard.core.redis.broker import Queue
+from taskyard.core.protocol import Deregister, encode
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.worker.agents import spool
-from taskyard.worker.agents.agent_health import SILENT_SECONDS, HealthHearer
+from taskyard.worker.agents.duplicate_names import DuplicateNames
+from taskyard.worker.agents.health import SILENT_SECONDS, HealthReceiver
 from taskyard.worker.agents.main import EXIT_REPLACE, Launch, tell_proof
-from taskyard.worker.agents.namesakes import Namesakes
 from taskyard.worker.agents.pool_config import AgentSpec
 
-LEAST_BACKOFF_SECONDS = 0.1
-MOST_BACKOFF_SECONDS = 5.0  # so that agents are back soon after what kept them from starting is over
+MIN_BACKOFF_SECONDS = 0.1
+MAX_BACKOFF_SECONDS = 5.0  # so that agents are back soon after what kept them from starting is over
 STEADY_SECONDS = 30.0  # an agent that lived this long starts again without backoff
 CRASH_LOOP = 5  # ends in a row that are said to be one
 SILENT_KILL_SECONDS = 60.0  # an agent process that says nothing for so long hangs, and is replaced
@@ -46,7 +46,7 @@ class _Member:
 
     spec: AgentSpec
     process: subprocess.Popen[bytes] | None = None
-    health: HealthHearer | None = None
+    health: HealthReceiver | None = None
     agent_id: str = ""
     proof: str = ""  # lets us say that it is gone; see AgentInfo.farewell
     started: float = 0.0
@@ -73,12 +73,12 @@ class Pool:
 
     specs: Sequence[AgentSpec]
     redis_url: str
-    queue: Queue
+    queue: Broker
     grace_seconds: float
     data_dir: Path
     starts: Counter[str] = field(default_factory=Counter)  # of each agent's name
     _members: list[_Member] = field(default_factory=list)
-    _lost: list[Gone] = field(default_factory=list)
+    _lost: list[Deregister] = field(default_factory=list)
     _spooled: list[Path] = field(default_factory=list)
     _started: set[str] = field(default_factory=set)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -95,7 +95,7 @@ class Pool:
         if not self._members:
             self._members = [_Member(spec) for spec in self.specs]
             self._spooled = spool.left_behind(self.data_dir)
-        namesakes = Namesakes(self.queue)
+        namesakes = DuplicateNames(self.queue)
         while not self._stop.is_set():
             for member in self._members:
                 self._watch(member)
@@ -173,12 +173,12 @@ class Pool:
             return
         lived = now - member.started
         member.failures = 0 if lived > STEADY_SECONDS else member.failures + 1
-        backoff = min(MOST_BACKOFF_SECONDS, LEAST_BACKOFF_SECONDS * 2 ** min(10, max(0, member.failures - 1)))
+        backoff = min(MAX_BACKOFF_SECONDS, MIN_BACKOFF_SECONDS * 2 ** min(10, max(0, member.failures - 1)))
         if code == EXIT_REPLACE or member.failures <= 1:
             backoff = 0.0
         self._bury(member, f"it ended with code {code} after {lived:.1f} s")
         member.start_at = now + backoff
-        self._lost.append(Gone(member.agent_id, "lost", member.proof))
+        self._lost.append(Deregister(member.agent_id, "lost", member.proof))
         log.warning(
             "agent.exited", agent=member.agent_id, code=code, lived_seconds=round(lived, 1), restart_seconds=backoff
         )
@@ -212,7 +212,7 @@ class Pool:
         except (OSError, MemoryError) as error:
             member.failures += 1
             member.last_end = f"no process could be started: {error or type(error).__name__}"
-            member.start_at = time.monotonic() + MOST_BACKOFF_SECONDS
+            member.start_at = time.monotonic() + MAX_BACKOFF_SECONDS
             log.error("agent.not_started", name=member.spec.name, reason=member.last_end)
             self._say_if_looping(member)
         else:
@@ -221,7 +221,7 @@ class Pool:
     def _spawn(self, member: _Member) -> None:
         boot_id = uuid.uuid4().hex[:12]
         spec = member.spec
-        health = HealthHearer()
+        health = HealthReceiver()
         launch = Launch.of(spec, boot_id, health.write_end)
         # the URL may hold a password, and arguments are public: it goes through the environment
         environment = {**os.environ, "TASKYARD_REDIS_URL": self.redis_url}
@@ -287,5 +287,5 @@ class Pool:
         for member in self._members:
             left_results = bool(spool.spooled_by(self.data_dir, member.agent_id))
             if member.process is not None and (member.process.returncode != 0 or left_results):
-                self._lost.append(Gone(member.agent_id, "lost", member.proof))
+                self._lost.append(Deregister(member.agent_id, "lost", member.proof))
         self._report_lost()

@@ -18,12 +18,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from taskyard.core.declarations import LABEL, TAG_LIMIT, Whole, model_problem, read_toml
+from taskyard.core.declarations import LABEL, MAX_TAGS, Whole, model_problem, read_toml
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.paths import FILES
-from taskyard.core.patterns import PATTERN_LIMIT, can_match_type
+from taskyard.core.patterns import MAX_PATTERN_LENGTH, can_match_type
+from taskyard.worker.agents.agent_class import MAX_NAME_LENGTH as MAX_CLASS_NAME_LENGTH
 from taskyard.worker.agents.agent_class import NAME as CLASS_NAME
-from taskyard.worker.agents.agent_class import NAME_LIMIT as CLASS_NAME_LIMIT
 from taskyard.worker.agents.agent_class import class_problem
 
 DEFAULT_POOL = FILES / "worker" / "pool.toml"
@@ -43,7 +43,7 @@ class AgentSpec:
 
 
 def _pattern(text: str) -> str:
-    if len(text) > PATTERN_LIMIT or not can_match_type(text):
+    if len(text) > MAX_PATTERN_LENGTH or not can_match_type(text):
         raise ValueError("expected a pattern such as code.*: no task type can ever match this one")
     return text
 
@@ -55,7 +55,7 @@ def _tag(text: str) -> str:
 
 
 def _class_name(text: str) -> str:
-    if len(text) > CLASS_NAME_LIMIT or not CLASS_NAME.fullmatch(text):
+    if len(text) > MAX_CLASS_NAME_LENGTH or not CLASS_NAME.fullmatch(text):
         raise ValueError('expected a module and a class in it, such as "acme.agents:Mine"')
     return text
 
@@ -66,7 +66,7 @@ class _Kind(BaseModel):
     kind: str = Field(pattern=_NAME)
     count: Whole = Field(1, ge=0, le=256)
     types: list[Annotated[str, AfterValidator(_pattern)]] = Field(min_length=1, max_length=1000)
-    tags: list[Annotated[str, AfterValidator(_tag)]] = Field([], max_length=TAG_LIMIT)
+    tags: list[Annotated[str, AfterValidator(_tag)]] = Field([], max_length=MAX_TAGS)
     max_concurrency: Whole = Field(3, ge=1, le=1024)
     agent_class: Annotated[str, AfterValidator(_class_name)] = ""
 
@@ -111,7 +111,7 @@ def _class_problems(where: str, agents: object) -> list[str]:
     problems = []
     for at, one in enumerate(agents if isinstance(agents, list) else []):
         name = one.get("agent_class") if isinstance(one, dict) else None
-        if not isinstance(name, str) or len(name) > CLASS_NAME_LIMIT or not CLASS_NAME.fullmatch(name):
+        if not isinstance(name, str) or len(name) > MAX_CLASS_NAME_LENGTH or not CLASS_NAME.fullmatch(name):
             continue
         if name not in refused:
             refused[name] = class_problem(name)

@@ -15,10 +15,10 @@ from typing import Protocol
 from taskyard.core.errors import ErrorClass, Unavailable
 from taskyard.core.protocol import Done, Pair, Run, Started
 from taskyard.core.threads import OnEscape, Supervised, count_escape, start_thread
-from taskyard.worker.agents.agent_mail import AgentMail
-from taskyard.worker.agents.foreign import checked_end
-from taskyard.worker.agents.heartbeat import Heart
+from taskyard.worker.agents.class_guard import checked_end
+from taskyard.worker.agents.heartbeat import HeartbeatSender
 from taskyard.worker.agents.local_queue import LocalQueue, RunTimes
+from taskyard.worker.agents.mail import AgentMail
 from taskyard.worker.agents.outbox import Outbox
 from taskyard.worker.attempts.channel import AgentChannel, hindrance_of, refusal_of
 from taskyard.worker.attempts.execution import failed
@@ -37,7 +37,7 @@ class SlotOwner(AgentPort, Protocol):
 
     is_draining: bool
     ends_are_sound: bool
-    heart: Heart
+    heartbeat: HeartbeatSender
     mail: AgentMail
     outbox: Outbox
 
@@ -115,7 +115,7 @@ class SlotThreads:
         agent_id = agent.info.id
         pairs = [(run.task_id, run.attempt) for run in runs]
         while not agent.is_draining:
-            if not agent.heart.is_heard or agent_id != agent.info.id:
+            if not agent.heartbeat.is_heard or agent_id != agent.info.id:
                 agent.drop(pairs)
                 return False
             try:
@@ -123,7 +123,7 @@ class SlotThreads:
                 self._last_trouble = ""
                 return True
             except Unavailable as error:
-                if str(error) != self._last_trouble:  # said once; the heart's own answers are another matter
+                if str(error) != self._last_trouble:  # said once; the heartbeat's own answers are another matter
                     self._last_trouble = str(error)
                     log.warning("starts can't be reported: %s", error)
                 time.sleep(RETRY_SECONDS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from taskyard.core.protocol import AgentInfo, Done, Pair, Run
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.scheduling.placement import AgentSlots
 from taskyard.core.task_types.registry import Registry
 from taskyard.worker.agents.base import UNABLE_AFTER, BaseAgent
@@ -27,8 +27,8 @@ class TaskAgent(BaseAgent):
     def __init__(
         self,
         info: AgentInfo,
-        queue: Queue,
-        heart_queue: Queue,
+        queue: Broker,
+        heartbeat_broker: Broker,
         *,
         ttl_seconds: float,
         data_dir: Path,
@@ -38,7 +38,7 @@ class TaskAgent(BaseAgent):
         proof: str = "",
         raw_output: RawOutput | None = None,
     ) -> None:
-        super().__init__(info, queue, heart_queue, ttl_seconds=ttl_seconds, data_dir=data_dir, proof=proof)
+        super().__init__(info, queue, heartbeat_broker, ttl_seconds=ttl_seconds, data_dir=data_dir, proof=proof)
         patterns = AgentSlots(info.id, tuple(info.types), frozenset(info.tags), info.max_concurrency)
         self.known_types = known_types(registry, patterns.matches)
         self._runners = Runners(

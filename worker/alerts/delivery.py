@@ -16,9 +16,9 @@ from taskyard.worker.alerts.mail import Mail
 from taskyard.worker.alerts.notification import DeliveryFailed, Notification
 from taskyard.worker.alerts.webhook import Webhook
 
-QUEUE_LIMIT = 1_000
+MAX_QUEUE = 1_000
 FIRST_RETRY_SECONDS = 1.0
-MOST_RETRY_SECONDS = 60.0
+MAX_RETRY_SECONDS = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +72,7 @@ class _Line:
         self._name = name
         self._channel = channel
         self._attempts = attempts
-        self._waiting: queue.Queue[Notification | None] = queue.Queue(QUEUE_LIMIT)
+        self._waiting: queue.Queue[Notification | None] = queue.Queue(MAX_QUEUE)
         self._is_ending = threading.Event()
         self._thread = start_thread(
             f"channel {name}", self._run, OnEscape.GO_ON, is_essential=True, is_over=self._is_ending.is_set
@@ -121,7 +121,7 @@ class _Line:
             if is_last:
                 return
             self._is_ending.wait(seconds)
-            seconds = min(2 * seconds, MOST_RETRY_SECONDS)
+            seconds = min(2 * seconds, MAX_RETRY_SECONDS)
 
 
 def _channel(config: ChannelConfig) -> Channel:

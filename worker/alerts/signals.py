@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from taskyard.core.telemetry.histogram import Histogram
-from taskyard.core.telemetry.live_snapshot import Live, ServerLive
+from taskyard.core.telemetry.live_snapshot import LiveSnapshot, ServerLive
 from taskyard.worker.dispatch.lock_waits import LockWait
 
 
@@ -58,7 +58,7 @@ class Signals(Protocol):
     """Everything that can be asked at one evaluation. Windows end now."""
 
     @property
-    def live(self) -> Live | None:
+    def live(self) -> LiveSnapshot | None:
         """The live state; None while this worker does not lead."""
         ...
 

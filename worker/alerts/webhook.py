@@ -18,7 +18,7 @@ from taskyard.core.alerts.rules import WebhookChannel
 from taskyard.core.threads import call_later
 from taskyard.worker.alerts.notification import DeliveryFailed, Notification
 
-ANSWER_LIMIT_BYTES = 4096
+MAX_ANSWER_BYTES = 4096
 TIMEOUTS_IN_ALL = 3  # of the channel's own: a server that answers byte by byte is cut off
 RETRIED_STATUSES = frozenset({408, 425, 429})
 
@@ -54,7 +54,7 @@ class Webhook:
         try:
             connection.request("POST", path, body, headers)
             answer = connection.getresponse()
-            answer.read(ANSWER_LIMIT_BYTES)
+            answer.read(MAX_ANSWER_BYTES)
             status = answer.status
         except (OSError, http.client.HTTPException) as error:
             raise DeliveryFailed(f"{type(error).__name__}: {error}", may_retry=True) from None

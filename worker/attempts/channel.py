@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from taskyard.core.errors import PermanentError, TransientError
 from taskyard.core.payload.storable_text import storable
-from taskyard.core.protocol import TEXT_LIMIT, Checkpoint, Done, Log, Progress, Run, SubmitChild
+from taskyard.core.protocol import MAX_TEXT_LENGTH, Checkpoint, Done, Log, Progress, Run, SubmitChild
 from taskyard.worker.attempts.ports import AgentPort
 from taskyard.worker.logging.redaction import redacted_text
 
@@ -148,4 +148,4 @@ class AgentChannel:
 
 def _kept(text: str) -> str:
     """`text` without secrets, as it can be stored."""
-    return storable(redacted_text(text), 4 * TEXT_LIMIT)[:TEXT_LIMIT]
+    return storable(redacted_text(text), 4 * MAX_TEXT_LENGTH)[:MAX_TEXT_LENGTH]

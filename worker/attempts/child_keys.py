@@ -13,7 +13,7 @@ import orjson
 
 from taskyard.core.errors import PermanentError
 
-KEY_LIMIT = 100  # characters
+MAX_KEY_LENGTH = 100  # characters
 UNORDERED = ("requires", "after")  # options whose order means nothing, as in `core.payload.same_call`
 
 
@@ -77,9 +77,9 @@ class ChildKeys:
 
 def own_key(key: object) -> str:
     """A child's key that the handler gave; raises PermanentError."""
-    if not isinstance(key, str) or not 1 <= len(key) <= KEY_LIMIT or not key.isprintable():
+    if not isinstance(key, str) or not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
         shown = key if isinstance(key, str) and key.isprintable() else type(key).__name__
-        expected = f"a printable text of 1 to {KEY_LIMIT} characters"
+        expected = f"a printable text of 1 to {MAX_KEY_LENGTH} characters"
         raise PermanentError(f"key: {shown:.100} is not accepted, expected {expected}")
     return f"key/{key}"
 

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 from taskyard.core.errors import PermanentError, TaskCancelled, TransientError, shortened
 from taskyard.core.redis.message import Message
-from taskyard.worker.attempts.asked import check_message, input_json, json_of, plain_options
 from taskyard.worker.attempts.child_keys import ChildKeys, own_key
+from taskyard.worker.attempts.context_payload import check_message, input_json, json_of, plain_options
 
-RECEIVE_LIMIT_SECONDS = 7 * 24 * 3600.0
-FIRST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.02, 0.25  # between two looks into the mailbox
+MAX_RECEIVE_SECONDS = 7 * 24 * 3600.0
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.25  # between two looks into the mailbox
 
 
 class Channel(Protocol):
@@ -149,9 +149,9 @@ class TaskContext:
         if not (
             isinstance(timeout_seconds, int | float)
             and not isinstance(timeout_seconds, bool)
-            and 0 <= timeout_seconds <= RECEIVE_LIMIT_SECONDS
+            and 0 <= timeout_seconds <= MAX_RECEIVE_SECONDS
         ):
-            expected = f"a number of seconds from 0 to {RECEIVE_LIMIT_SECONDS:.0f}"
+            expected = f"a number of seconds from 0 to {MAX_RECEIVE_SECONDS:.0f}"
             raise ValueError(f"receive: timeout_seconds {timeout_seconds!r} is not accepted, expected {expected}")
         deadline, pause_seconds = time.monotonic() + timeout_seconds, FIRST_PAUSE_SECONDS
         while True:
@@ -165,7 +165,7 @@ class TaskContext:
                     raise TransientError(f"receive: {answer['away']}")
                 return None
             yield min(pause_seconds, left)
-            pause_seconds = min(MOST_PAUSE_SECONDS, pause_seconds * 1.5)
+            pause_seconds = min(MAX_PAUSE_SECONDS, pause_seconds * 1.5)
 
 
 class AsyncTaskContext(TaskContext):

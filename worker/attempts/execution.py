@@ -21,7 +21,7 @@ from pydantic_core import PydanticSerializationError
 
 from taskyard.core.errors import ErrorClass, HandlerError, InvalidInputError, InvalidOutputError, shortened
 from taskyard.core.payload.encode import decode_input
-from taskyard.core.payload.storable_text import MESSAGE_LIMIT_BYTES, TRACEBACK_LIMIT_BYTES, storable
+from taskyard.core.payload.storable_text import MAX_MESSAGE_BYTES, MAX_TRACEBACK_BYTES, storable
 from taskyard.core.protocol import NULL, Done, Failure, Run
 from taskyard.core.submission.validate import check_output
 from taskyard.core.task_types.registry import TaskType
@@ -30,7 +30,7 @@ from taskyard.worker.attempts.context import Channel, TaskContext
 from taskyard.worker.logging.context import bind_attempt
 from taskyard.worker.logging.redaction import redacted_text
 
-PROBLEM_LIMIT = 5
+MAX_PROBLEMS = 5
 CANCELLED_BY_OTHERS = "its coroutine was cancelled, but not by the agent: by another one on its event loop or by itself"
 LOOKED_THROUGH = 65536  # characters of an error's text that are searched for secrets; fewer are kept
 
@@ -90,8 +90,8 @@ def failed(
     """The outcome of an attempt that its runner ended or lost; `details` take the traceback's place."""
     failure = Failure(
         error_class.value,
-        _kept(message, MESSAGE_LIMIT_BYTES),
-        _kept(details, TRACEBACK_LIMIT_BYTES, keep_end=True) if details else None,
+        _kept(message, MAX_MESSAGE_BYTES),
+        _kept(details, MAX_TRACEBACK_BYTES, keep_end=True) if details else None,
     )
     return Done(run.task_id, run.attempt, NULL, failure, started_at, run_seconds)
 
@@ -107,7 +107,7 @@ def kept_from_running(run: Run, reason: str) -> Done:
 
 
 def _given_back(run: Run, kind: str, reason: str) -> Done:
-    failure = Failure(kind, _kept(reason, MESSAGE_LIMIT_BYTES))
+    failure = Failure(kind, _kept(reason, MAX_MESSAGE_BYTES))
     return Done(run.task_id, run.attempt, NULL, failure, time(), 0.0)
 
 
@@ -206,12 +206,12 @@ def _non_finite(root: object) -> str | None:
 def _one_line(root: str, error: ValidationError) -> str:
     details = error.errors(include_url=False, include_context=False)
     problems = []
-    for detail in details[:PROBLEM_LIMIT]:
+    for detail in details[:MAX_PROBLEMS]:
         field = ".".join([root, *map(str, detail["loc"])])
         given = "missing" if detail["type"] == "missing" else f"{shortened(detail['input'])} is not accepted"
         problems.append(f"{field}: {given}: {' '.join(detail['msg'].split())}")
-    if len(details) > PROBLEM_LIMIT:
-        problems.append(f"and {len(details) - PROBLEM_LIMIT} more problems")
+    if len(details) > MAX_PROBLEMS:
+        problems.append(f"and {len(details) - MAX_PROBLEMS} more problems")
     return "; ".join(problems)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from taskyard.core.protocol import AgentInfo, Report
-from taskyard.worker.attempts.requests import Requests
+from taskyard.worker.attempts.requests import PendingRequests
 
 Pair = tuple[str, int]
 
@@ -37,4 +37,4 @@ class AgentPort(Protocol):
     def mail(self) -> Mail: ...
 
     @property
-    def requests(self) -> Requests: ...
+    def requests(self) -> PendingRequests: ...

@@ -8,7 +8,7 @@ import uuid
 from taskyard.core.protocol import Reply
 
 
-class Requests:
+class PendingRequests:
     """Questions to the dispatcher that wait for their answers."""
 
     def __init__(self) -> None:

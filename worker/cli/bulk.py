@@ -98,7 +98,7 @@ def _do(operation: Operation, only: TaskFilter, *, everything: bool, yes: bool, 
         if not dry_run and (matching.count or not matching.is_exact):
             if not yes and not _is_confirmed(operation, matching):
                 raise typer.Abort
-            result = _run(Bulk(database, submitter.operators), operation, only, matching)
+            result = _run(Bulk(database, submitter.commands), operation, only, matching)
     _tell(operation, matching, result, as_json)
 
 

@@ -13,7 +13,7 @@ from taskyard.core.config import load_settings
 from taskyard.core.embedded.servers import resolve
 from taskyard.core.errors import ConfigurationError, Unavailable
 from taskyard.core.postgres.database import Database, DriverTransaction
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
@@ -33,20 +33,20 @@ def opened_submitter(*, load_types: bool = False) -> Iterator[tuple[Submitter, D
 
 
 @contextmanager
-def opened_servers() -> Iterator[tuple[Database, Queue]]:
+def opened_servers() -> Iterator[tuple[Database, Broker]]:
     """Both servers, by the settings of the environment; raises ConfigurationError or Unavailable."""
     settings = load_settings()
     endpoints = resolve(settings)
     with _opened_database(endpoints.database_url) as database, connect_redis(endpoints.redis_url) as client:
-        yield database, Queue(client, settings.namespace, settings.placement_of)
+        yield database, Broker(client, settings.namespace, settings.placement_of)
 
 
 @contextmanager
-def opened_queue() -> Iterator[Queue]:
+def opened_queue() -> Iterator[Broker]:
     """Redis alone, by the settings of the environment; raises ConfigurationError or Unavailable."""
     settings = load_settings()
     with connect_redis(resolve(settings).redis_url) as client:
-        yield Queue(client, settings.namespace, settings.placement_of)
+        yield Broker(client, settings.namespace, settings.placement_of)
 
 
 @contextmanager

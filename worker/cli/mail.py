@@ -46,7 +46,7 @@ def list_mail(
 
     least_seconds = _age_seconds(older_than)
     with opened_queue() as queue:
-        office = queue.post_office
+        office = queue.mailbox_admin
         if agent is None and not dead:
             boxes = [box for box in office.boxes() if not least_seconds or (box.oldest_seconds or 0.0) >= least_seconds]
             _tell_boxes(boxes[:limit], len(boxes), as_json)
@@ -73,7 +73,7 @@ def redrive(agent: OfAgent = None, ids: Ids = None, everything: All = False, as_
     if agent is not None and not ids and _ID.fullmatch(agent):
         raise refused("agent", agent, "an agent's name before the ids")
     with opened_queue() as queue:
-        office = queue.post_office
+        office = queue.mailbox_admin
         ended = [office.redrive(name, ids) for name in _agents(office, agent)]
     sent, reasons = sum(one.sent for one in ended), [reason for one in ended for reason in one.refused]
     if as_json:
@@ -104,7 +104,7 @@ def purge(
     _check_one_or_all(agent, everything)
     least_seconds = _age_seconds(older_than)
     with opened_queue() as queue:
-        office = queue.post_office
+        office = queue.mailbox_admin
         names = _agents(office, agent)
         if not yes:
             _ask(names, agent, dead)

@@ -30,15 +30,15 @@ def cancel(
     from taskyard.worker.process.user import user_name
 
     with opened_submitter() as (submitter, _):
-        actor, operators = user_name(), submitter.operators
+        actor, commands = user_name(), submitter.commands
         below: dict[str, int] = {}
 
         def run(task: str) -> None:
             if tree:
-                below[task] = operators.cancel_tree(task, actor=actor, reason=reason)
+                below[task] = commands.cancel_tree(task, actor=actor, reason=reason)
                 return
-            operators.cancel(task, actor=actor, reason=reason)
-            below[task] = len(operators.open_below(task))
+            commands.cancel(task, actor=actor, reason=reason)
+            below[task] = len(commands.open_below(task))
 
         _each(tasks, "cancelled", as_json, run, {"cancelled_below" if tree else "open_below": below})
     for task, count in below.items():

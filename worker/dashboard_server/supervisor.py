@@ -16,12 +16,12 @@ ANSWER_SECONDS = 3.0
 DOWN_SECONDS = 10.0  # without an answer: it is down
 HANGS_SECONDS = 60.0  # without an answer: it is killed and started again
 STEADY_SECONDS = 30.0
-MOST_BACKOFF_SECONDS = 5.0
+MAX_BACKOFF_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
 
-class DashboardKeeper:
+class DashboardSupervisor:
     """One dashboard and the thread that looks after it."""
 
     def __init__(self, page: DashboardProcess) -> None:
@@ -75,7 +75,7 @@ class DashboardKeeper:
         if self._started_at is not None:
             lived = time.monotonic() - self._started_at
             self._failures = 1 if lived > STEADY_SECONDS else self._failures + 1
-            backoff = 0.0 if self._failures == 1 else min(MOST_BACKOFF_SECONDS, 0.25 * 2 ** min(10, self._failures))
+            backoff = 0.0 if self._failures == 1 else min(MAX_BACKOFF_SECONDS, 0.25 * 2 ** min(10, self._failures))
             self._reason = f"its process ended with code {code}"
             self._is_down = True
             log.error("dashboard.exited", code=code, lived_seconds=round(lived, 1), restart_seconds=backoff)
@@ -89,7 +89,7 @@ class DashboardKeeper:
             self._failures += 1
             self._reason = f"its process could not be started: {error or type(error).__name__}"
             log.error("dashboard.not_started", reason=self._reason)
-            self._stopping.wait(MOST_BACKOFF_SECONDS)
+            self._stopping.wait(MAX_BACKOFF_SECONDS)
 
     def _ask(self) -> None:
         if self.page.answers(ANSWER_SECONDS):

@@ -14,8 +14,8 @@ from taskyard.core.postgres.store.rollups import DAY, HOUR
 from taskyard.worker.monitor.rollup import RollUp
 
 NIGHT_SHARE = 0.3  # of the traffic at noon
-LEAST_AGE_SECONDS = 3600.0  # the longest task has ended by then
-MOST_IN_TRANSACTION = 20_000
+MIN_AGE_SECONDS = 3600.0  # the longest task has ended by then
+MAX_IN_TRANSACTION = 20_000
 
 
 def seed(database: Database, tasks: int, days: int, progress: Callable[[str, int], object]) -> None:
@@ -23,7 +23,7 @@ def seed(database: Database, tasks: int, days: int, progress: Callable[[str, int
 
     `progress(what, count)` is called after each transaction.
     """
-    end = Clock().now().timestamp() - LEAST_AGE_SECONDS
+    end = Clock().now().timestamp() - MIN_AGE_SECONDS
     since = math.floor((end - days * DAY) / HOUR) * HOUR
     with database.transaction() as tx:
         first = datetime.fromtimestamp(since, UTC).date()
@@ -34,7 +34,7 @@ def seed(database: Database, tasks: int, days: int, progress: Callable[[str, int
     for position, (start, seconds) in enumerate(hours):
         goal = round(tasks * sum(weights[: position + 1]) / sum(weights))
         while done < goal:
-            count = min(goal - done, MOST_IN_TRANSACTION)
+            count = min(goal - done, MAX_IN_TRANSACTION)
             with database.transaction() as tx:
                 seed_store.seed(tx, count, start, seconds, math.sin(done + 1))
             done += count

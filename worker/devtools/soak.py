@@ -22,7 +22,7 @@ from taskyard.worker.devtools.prove.world import World
 SUBMITTERS = 8
 SAMPLE_SECONDS = 2.0
 WARM_UP_SHARE = 0.25  # of the run: caches fill, PostgreSQL touches its shared buffers
-MOST_GROWTH_MIB_PER_HOUR = 10.0  # below this, minutes don't tell growth from what allocators do
+MAX_GROWTH_MIB_PER_HOUR = 10.0  # below this, minutes don't tell growth from what allocators do
 # Student's t for a two-sided 95 % interval and many degrees of freedom.
 T_95 = 1.96
 
@@ -58,7 +58,7 @@ class Watched:
     def is_flat(self) -> bool:
         """Whether the samples prove no growth worth the name."""
         found = self.memory
-        return found.per_hour - found.margin <= MOST_GROWTH_MIB_PER_HOUR
+        return found.per_hour - found.margin <= MAX_GROWTH_MIB_PER_HOUR
 
     @property
     def grew(self) -> list[str]:

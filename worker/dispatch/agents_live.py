@@ -1,24 +1,29 @@
-"""The agents as the leader's ledger has them, for the live state."""
+"""The agents as the leader's leader's state has them, for the live state."""
 
 from __future__ import annotations
 
 from taskyard.core.scheduling.holds import HoldMode
 from taskyard.core.telemetry.live_snapshot import AgentLive, OpenBreaker, RunningTask
-from taskyard.worker.dispatch.leader_state import Claim, KnownAgent, Ledger
+from taskyard.worker.dispatch.leader_state import Claim, KnownAgent, LeaderState
 
 TASKS_LISTED = 50  # of each agent
 
 
-def agents_live(ledger: Ledger, now: float, database_now: float) -> list[AgentLive]:
-    """Every agent. `now` is monotonic, `database_now` epoch seconds. Called by the thread that owns the ledger."""
+def agents_live(leader_state: LeaderState, now: float, database_now: float) -> list[AgentLive]:
+    """Every agent. `now` is monotonic, `database_now` epoch seconds. Called by the dispatcher's thread."""
     claims: dict[str, list[Claim]] = {}
-    for claim in ledger.claims.values():
+    for claim in leader_state.claims.values():
         claims.setdefault(claim.agent_id, []).append(claim)
-    return [_agent(ledger, agent, claims.get(id_, []), now, database_now) for id_, agent in ledger.agents.items()]
+    return [
+        _agent(leader_state, agent, claims.get(id_, []), now, database_now)
+        for id_, agent in leader_state.agents.items()
+    ]
 
 
-def _agent(ledger: Ledger, agent: KnownAgent, claims: list[Claim], now: float, database_now: float) -> AgentLive:
-    info, beat = agent.info, agent.heartbeat
+def _agent(
+    leader_state: LeaderState, agent: KnownAgent, claims: list[Claim], now: float, database_now: float
+) -> AgentLive:
+    info, heartbeat = agent.info, agent.heartbeat
     begun = [claim for claim in claims if claim.started_at is not None]
     unread_since = agent.unread_since
     _note_unstarted(agent, claims, len(begun), now)
@@ -31,12 +36,12 @@ def _agent(ledger: Ledger, agent: KnownAgent, claims: list[Claim], now: float, d
         types=list(info.types),
         tags=list(info.tags),
         max_concurrency=info.max_concurrency,
-        state=_state(ledger, agent),
-        running=beat.running if beat is not None else len(begun),
+        state=_state(leader_state, agent),
+        running=heartbeat.running if heartbeat is not None else len(begun),
         held=len(claims),
         mean_seconds=None,
-        cpu_percent=beat.cpu_percent if beat is not None else 0.0,
-        memory_bytes=beat.memory_bytes if beat is not None else 0,
+        cpu_percent=heartbeat.cpu_percent if heartbeat is not None else 0.0,
+        memory_bytes=heartbeat.memory_bytes if heartbeat is not None else 0,
         heartbeat_at=database_now - (now - (agent.beat_at or now)),
         read_at=database_now if unread_since is None else database_now - (now - unread_since),
         tasks=[RunningTask(c.id, c.attempt, c.row.type, c.started_at or 0.0) for c in begun[:TASKS_LISTED]],
@@ -48,9 +53,9 @@ def _agent(ledger: Ledger, agent: KnownAgent, claims: list[Claim], now: float, d
                 database_now - (now - breaker.since),
                 database_now + (breaker.retry_at - now),
             )
-            for breaker in ledger.breakers.of_agent(info.name)
+            for breaker in leader_state.breakers.of_agent(info.name)
         ],
-        known_types=ledger.fleet.versions_of(info.id),
+        known_types=leader_state.fleet.versions_of(info.id),
         refused=dict(agent.slots.refused),
         unstarted_seconds=now - agent.unstarted_since if agent.unstarted is not None else 0.0,
         agent_class=info.agent_class,
@@ -66,8 +71,8 @@ def _note_unstarted(agent: KnownAgent, claims: list[Claim], begun: int, now: flo
         agent.unstarted, agent.unstarted_since = waiting[0], now
 
 
-def _state(ledger: Ledger, agent: KnownAgent) -> str:
-    hold = ledger.holds.of_agent(agent.info.name)
+def _state(leader_state: LeaderState, agent: KnownAgent) -> str:
+    hold = leader_state.holds.of_agent(agent.info.name)
     if (agent.heartbeat is not None and agent.heartbeat.draining) or (hold and hold.mode is HoldMode.DRAINING):
         return "draining"
     return "paused" if hold else "online"

@@ -7,20 +7,20 @@ import structlog
 from taskyard.core.postgres.store.tick import Stale
 from taskyard.core.protocol import is_storable, is_task_id
 from taskyard.worker.dispatch.batch import Batch
-from taskyard.worker.dispatch.leader_state import Claim, Ledger
+from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 
 UNNAMED = ("done", "progress")  # what bears no name from agents of version 0
 NOT_CURRENT = "this attempt is no longer the current one"
-NOTED_LIMIT = 10_000  # what was said in vain, remembered so that it is recorded once
+MAX_NOTED = 10_000  # what was said in vain, remembered so that it is recorded once
 
 log = structlog.get_logger(__name__)
 
 
-class Holders:
+class ClaimHolders:
     """Finds the claim that a report is about, and notes what counts for nothing."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, leader_state: LeaderState) -> None:
+        self._leader_state = leader_state
         self._noted: dict[tuple[str, int, str, str], None] = {}
 
     def holds(self, claim: Claim, agent_id: str) -> bool:
@@ -30,7 +30,7 @@ class Holders:
         """
         if agent_id:
             return agent_id == claim.agent_id
-        agent = self._ledger.agents.get(claim.agent_id)
+        agent = self._leader_state.agents.get(claim.agent_id)
         return agent is None or agent.info.version == 0
 
     def find(self, reported: str, task_id: str, attempt: int, agent_id: str, batch: Batch) -> Claim | None:
@@ -39,7 +39,7 @@ class Holders:
         Of what somebody else says about it a stale event is written, once; what comes late, for an
         attempt that is over, is no news.
         """
-        claim = self._ledger.find(task_id, attempt)
+        claim = self._leader_state.find(task_id, attempt)
         may_count = bool(agent_id) or reported in UNNAMED
         if claim is None or (may_count and self.holds(claim, agent_id)):
             return claim
@@ -56,7 +56,7 @@ class Holders:
         if key in self._noted and not always:
             return
         self._noted[key] = None
-        while len(self._noted) > NOTED_LIMIT:
+        while len(self._noted) > MAX_NOTED:
             del self._noted[next(iter(self._noted))]
         agent = agent_id if agent_id and is_storable(agent_id) else None
         batch.stale.append(Stale(task_id, attempt, agent, reported))

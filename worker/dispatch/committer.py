@@ -22,10 +22,10 @@ from taskyard.core.postgres.store import locks
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.dispatch.batch import Batch, Committed
 from taskyard.worker.dispatch.lock_waits import LockWaits
-from taskyard.worker.dispatch.parts import PARTS, Part, apart
 from taskyard.worker.dispatch.pauses import Pauses
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.savepoints import LOCKED, REFUSED, Careful
+from taskyard.worker.dispatch.transaction_parts import PARTS, Part, apart
 
 RERUNS = 20
 

@@ -19,25 +19,25 @@ from taskyard.core.telemetry.live_snapshot import AgentLive
 from taskyard.core.threads import count_escape
 from taskyard.worker.dispatch.agents_live import agents_live
 from taskyard.worker.dispatch.batch import Batch, Committed
-from taskyard.worker.dispatch.parts import CLAIMS, PARENTS, RECORD
-from taskyard.worker.dispatch.placing import Placing
+from taskyard.worker.dispatch.placement_pass import Placing
 from taskyard.worker.dispatch.postponed import SLICE
-from taskyard.worker.dispatch.progress import Progress
+from taskyard.worker.dispatch.progress import LoopProgress
 from taskyard.worker.dispatch.publication import odd_of, publication_of, publish_apart, settle_unpublished
-from taskyard.worker.dispatch.sweep import Sweeping
+from taskyard.worker.dispatch.sweep import Sweeper
 from taskyard.worker.dispatch.term import Term, TermFactory
 from taskyard.worker.dispatch.tick_reports import Tick, TickLog
+from taskyard.worker.dispatch.transaction_parts import CLAIMS, PARENTS, RECORD
 from taskyard.worker.dispatch.unprocessable import audit
 from taskyard.worker.failpoints import COLLECTED, COMMITTED, PUBLISHED, failpoint
 
 BLOCK_SECONDS = 0.25  # between duties; arrivals end the wait
 HELD_BLOCK_SECONDS = 0.02
 RETRY_SECONDS = 0.5
-MOST_RETRY_SECONDS = 2.0  # while a server stays away
+MAX_RETRY_SECONDS = 2.0  # while a server stays away
 LARGE_BATCH = 50  # tasks
-COLLECT_LIMIT = 1_000  # entries of a stream in one tick
-LEAST_COVER_SECONDS = 0.01
-MOST_COVER_SECONDS = 0.1
+MAX_COLLECTED = 1_000  # entries of a stream in one tick
+MIN_COVER_SECONDS = 0.01
+MAX_COVER_SECONDS = 0.1
 ROSTER = "roster"
 SWEEP = "sweep"
 # What it may have to wait for, as its progress says it.
@@ -57,7 +57,7 @@ class Dispatcher:
         self._queue = terms.queue
         self._clock = clock
         self._placing = Placing(terms.queue, clock, terms.policy_of)
-        self._sweeping = Sweeping(terms.queue)
+        self._sweeping = Sweeper(terms.queue)
         self._asked: set[str] = set()
         self._stop = threading.Event()
         self._last_trouble = ""
@@ -65,7 +65,7 @@ class Dispatcher:
         self.term: Term | None = None  # while it leads
         self.agents_seen: list[AgentLive] = []  # at the last roster; replaced, never changed
         self.log = TickLog()
-        self.progress = Progress(clock.monotonic)
+        self.progress = LoopProgress(clock.monotonic)
         self.ticks = 0
         self.committed_seconds = 0.0
 
@@ -86,7 +86,7 @@ class Dispatcher:
                 self._note_trouble(str(error))
                 self.progress.fail(str(error))
                 self._terms.abandon()
-                pause = min(2 * pause, MOST_RETRY_SECONDS)
+                pause = min(2 * pause, MAX_RETRY_SECONDS)
             except Exception as error:  # a defect: said with its traceback, and a new term begins
                 log.exception("dispatcher.failed")
                 count_escape("dispatcher")
@@ -175,19 +175,19 @@ class Dispatcher:
             self._decide(term, batch)
             audit([*batch.odd, *self._queue.take_odd()], batch)
             term.postponed.add_due(batch, batch.began)
-            batch.ended = term.offspring.take(batch.began)
+            batch.ended = term.unsettled_parents.take(batch.began)
         return batch
 
     def _collect(self, term: Term, batch: Batch, *, may_block: bool) -> None:
         block_ms = self._block_ms(term) if may_block else None
-        results, wakes = self._queue.collect(term.results_after, term.wake_after, block_ms, COLLECT_LIMIT)
+        results, wakes = self._queue.collect(term.results_after, term.wake_after, block_ms, MAX_COLLECTED)
         if results:
             term.results_after = results[-1][0]
             term.intake.read(results, batch)
         if wakes:
             term.wake_after = wakes[-1][0]
             lanes = {lane for _, lane in wakes}
-            term.ledger.hot_lanes.update(Lane.parse(lane) for lane in lanes if lane)
+            term.leader_state.hot_lanes.update(Lane.parse(lane) for lane in lanes if lane)
             if "" in lanes:
                 term.next_due = 0.0
 
@@ -196,10 +196,10 @@ class Dispatcher:
         if self._asked or term.recovery.is_rebuilding:
             return None
         now = self._clock.monotonic()
-        if not term.committer.pauses.is_paused(CLAIMS, now) and term.ledger.wanted(term.cover_seconds, 1):
+        if not term.committer.pauses.is_paused(CLAIMS, now) and term.leader_state.wanted(term.cover_seconds, 1):
             return None
         seconds = HELD_BLOCK_SECONDS if term.intake.holds_starts else BLOCK_SECONDS
-        for due in (term.postponed.next_due(), term.offspring.next_due()):
+        for due in (term.postponed.next_due(), term.unsettled_parents.next_due()):
             if due is not None:
                 seconds = min(seconds, due - now)
         if term.next_due is not None:
@@ -208,7 +208,7 @@ class Dispatcher:
 
     def _decide(self, term: Term, batch: Batch) -> None:
         for unpublished in term.unpublished:
-            settle_unpublished(term.ledger, unpublished, batch)
+            settle_unpublished(term.leader_state, unpublished, batch)
         term.unpublished.clear()
         term.intake.release_starts(batch)
         if ROSTER in self._asked:
@@ -227,12 +227,12 @@ class Dispatcher:
         if roster.epoch != term.epoch:
             raise StaleEpoch(f"epoch {term.epoch} is over: {roster.epoch} leads")
         batch.ping = True
-        term.ledger.hot_lanes.update(roster.lanes)
+        term.leader_state.hot_lanes.update(roster.lanes)
         now = self._clock.monotonic()
         for agent_id in term.recovery.inspect(roster, term.generation, now, batch):
             self._queue.drop_heartbeat(agent_id)
         term.has_roster = True
-        self.agents_seen = agents_live(term.ledger, now, term.database_now(self._clock))
+        self.agents_seen = agents_live(term.leader_state, now, term.database_now(self._clock))
 
     def _publish(self, term: Term, batch: Batch, committed: Committed) -> None:
         failpoint(COMMITTED)
@@ -244,32 +244,32 @@ class Dispatcher:
         now = self._clock.monotonic()
         term.unclaimable.note(committed.unclaimable, [row.id for row in committed.claimed], now)
         committed.waiting = term.unclaimable.without_paused(committed.waiting, now)
-        publication, claims = publication_of(term.ledger, batch, committed, self._terms.policy_of)
+        publication, claims = publication_of(term.leader_state, batch, committed, self._terms.policy_of)
         term.unpublished += committed.unpublished
-        term.ledger.durations.note_inputs(committed.claimed)
+        term.leader_state.durations.note_inputs(committed.claimed)
         if not publication.is_empty():
             refused = publish_apart(lambda part: self._queue.publish(term.epoch, part), publication)
             self._queue.set_aside(odd_of(part, reason) for part, reason in refused)
         self.progress.begin(COMMITTING)
         failpoint(PUBLISHED)
         for candidate, _ in batch.claims:
-            term.ledger.claiming.pop(candidate.id, None)
+            term.leader_state.claiming.pop(candidate.id, None)
         for claim in claims:
             claim.is_published = True
         for task in committed.waiting:
             if not task.is_due_later:
-                term.ledger.hot_lanes.add(task.lane)
+                term.leader_state.hot_lanes.add(task.lane)
             elif term.next_due is None or task.ready < term.next_due:
                 term.next_due = task.ready
         if committed.holds is not None:
-            term.ledger.hold(committed.holds)
+            term.leader_state.hold(committed.holds)
         if committed.database_time is not None:
             term.database_offset = committed.database_time - self._clock.monotonic()
         # long enough ahead for a commit, a publication and the way back, so that agents don't run dry
-        cover = min(MOST_COVER_SECONDS, max(LEAST_COVER_SECONDS, 3 * committed.seconds))
+        cover = min(MAX_COVER_SECONDS, max(MIN_COVER_SECONDS, 3 * committed.seconds))
         term.cover_seconds += 0.2 * (cover - term.cover_seconds)
         if committed.left.claims:
-            term.ledger.hot_lanes.update(candidate.lane for candidate, _ in batch.claims)
+            term.leader_state.hot_lanes.update(candidate.lane for candidate, _ in batch.claims)
         self.ticks += 1
         self.committed_seconds += committed.seconds
         seconds = self._clock.monotonic() - batch.began
@@ -293,7 +293,7 @@ class Dispatcher:
             postponed.cap = max(1, postponed.cap // 2)
         elif postponed.cap < SLICE:
             postponed.cap = min(SLICE, 2 * postponed.cap)
-        term.offspring.note(committed.ended, now, has_moved=bool(committed.waiting or committed.cancelled))
+        term.unsettled_parents.note(committed.ended, now, has_moved=bool(committed.waiting or committed.cancelled))
         if batch.parents_after is not None and PARENTS not in committed.left_parts:
-            term.offspring.note_found(committed.found_ended, committed.parents_next, now)
+            term.unsettled_parents.note_found(committed.found_ended, committed.parents_next, now)
         return postponed.settle(batch, committed.left, now)

@@ -16,17 +16,17 @@ from taskyard.core.declarations import LABEL, collecting
 from taskyard.core.errors import UnknownTaskType
 from taskyard.core.protocol import KnownType
 from taskyard.core.task_types.registry import (
+    MAX_NAME_LENGTH,
     MAX_TIMEOUT_SECONDS,
-    NAME_LIMIT,
     NAME_PATTERN,
     Isolation,
     Registry,
     RetryPolicy,
     TaskType,
 )
-from taskyard.core.task_types.retry_policy import RETRYABLE
+from taskyard.core.task_types.retry_policy import RETRYABLE_CLASSES
 
-KNOWN_LIMIT = 10_000  # types of one agent
+MAX_KNOWN_TYPES = 10_000  # types of one agent
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ class FleetTypes(Registry):
 
     def learn(self, agent_id: str, known: Iterable[KnownType]) -> None:
         """Remembers what an agent knows."""
-        readable = {one.name: one for one in list(known)[:KNOWN_LIMIT] if is_readable(one)}
+        readable = {one.name: one for one in list(known)[:MAX_KNOWN_TYPES] if is_readable(one)}
         self._by_agent.pop(agent_id, None)
         self._by_agent[agent_id] = readable  # the last one that came speaks for a type
 
@@ -89,7 +89,9 @@ class FleetTypes(Registry):
 
 def is_readable(known: KnownType) -> bool:
     """Whether what an agent says of a type can be stored and calculated with; said if not."""
-    is_named = len(known.name) <= NAME_LIMIT and NAME_PATTERN.fullmatch(known.name) and LABEL.fullmatch(known.version)
+    is_named = (
+        len(known.name) <= MAX_NAME_LENGTH and NAME_PATTERN.fullmatch(known.name) and LABEL.fullmatch(known.version)
+    )
     if is_named and 0 < known.timeout_seconds <= MAX_TIMEOUT_SECONDS and all(map(LABEL.fullmatch, known.requires)):
         with collecting() as problems:
             _policy(known)
@@ -114,7 +116,7 @@ def _stand_in(known: KnownType) -> TaskType:
 
 
 def _policy(known: KnownType) -> RetryPolicy:
-    retry_on: Sequence[str] | frozenset[str] = RETRYABLE if known.retry_on is None else known.retry_on
+    retry_on: Sequence[str] | frozenset[str] = RETRYABLE_CLASSES if known.retry_on is None else known.retry_on
     return RetryPolicy(known.max_attempts, known.backoff_seconds, known.max_backoff_seconds, retry_on)  # type: ignore[arg-type]
 
 

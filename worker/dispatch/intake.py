@@ -11,19 +11,19 @@ from msgspec import to_builtins
 
 from taskyard.core.clock import Clock
 from taskyard.core.errors import ErrorClass
-from taskyard.core.payload.storable_text import MESSAGE_LIMIT_BYTES, TRACEBACK_LIMIT_BYTES, storable
+from taskyard.core.payload.storable_text import MAX_MESSAGE_BYTES, MAX_TRACEBACK_BYTES, storable
 from taskyard.core.postgres.store.tick import Completion
 from taskyard.core.protocol import (
     Checkpoint,
+    Deregister,
     Done,
     Failure,
-    Gone,
-    Hello,
     Log,
     Progress,
+    Register,
+    Released,
     Reply,
     Report,
-    Returned,
     Started,
     SubmitChild,
     Welcome,
@@ -34,17 +34,17 @@ from taskyard.core.redis.decoding import Unreadable, read_reports
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.submission.validate import Limits, check_output
 from taskyard.core.task_types.registry import Registry
+from taskyard.worker.dispatch.attempt_requests import AttemptRequests
 from taskyard.worker.dispatch.batch import Batch
-from taskyard.worker.dispatch.claim_holders import Holders
+from taskyard.worker.dispatch.claim_holders import ClaimHolders
 from taskyard.worker.dispatch.decisions import hand_back, judge, known_class, policy_of
 from taskyard.worker.dispatch.held_starts import HeldStart, HeldStarts
-from taskyard.worker.dispatch.leader_state import Claim, Ledger
+from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 from taskyard.worker.dispatch.outcome_events import note_failure, note_for_breaker
 from taskyard.worker.dispatch.outcomes import note_success
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
 from taskyard.worker.dispatch.refusals import is_sent_elsewhere, take_back, take_hindered
-from taskyard.worker.dispatch.requests import Requests
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle, settle_escaped
 
 LATEST_SECONDS = 253_402_300_799.0  # the end of the year 9999
@@ -61,14 +61,14 @@ class Intake:
 
     def __init__(
         self,
-        ledger: Ledger,
+        leader_state: LeaderState,
         recovery: Recovery,
         registry: Registry,
         limits: Limits,
         clock: Clock,
         postponed: Postponed,
     ) -> None:
-        self._ledger = ledger
+        self._leader_state = leader_state
         self._recovery = recovery
         self._registry = registry
         self._limits = limits
@@ -76,16 +76,16 @@ class Intake:
         self._postponed = postponed
         self._entry = b""  # that is being read
         self._held_starts = HeldStarts()
-        self._holders = Holders(ledger)
-        requests = Requests(self._holders, registry, limits, clock)
+        self._holders = ClaimHolders(leader_state)
+        requests = AttemptRequests(self._holders, registry, limits, clock)
         self._handlers: dict[type, Callable[..., None]] = {
-            Returned: self._returned,
+            Released: self._released,
             Progress: self._progress,
             Log: self._log,
             Checkpoint: requests.checkpoint,
             SubmitChild: requests.submit_child,
-            Hello: self._hello,
-            Gone: self._gone,
+            Register: self._register,
+            Deregister: self._deregister,
         }
 
     def read(self, entries: Iterable[tuple[bytes, bytes]], batch: Batch) -> None:
@@ -118,7 +118,7 @@ class Intake:
         now = self._clock.monotonic()
         for task_id in self._held_starts.due(now):
             start = self._forget_start(task_id, batch)
-            if self._ledger.find(task_id, start.attempt) is not None:
+            if self._leader_state.find(task_id, start.attempt) is not None:
                 batch.started.append((task_id, start.attempt, start.at))
                 batch.sources[f"start {task_id}"] = start.entry
 
@@ -139,13 +139,13 @@ class Intake:
                 self._forget_start_of(claim, batch)
                 batch.reporters[claim.id] = claim.agent_id
                 batch.sources[claim.id] = self._entry
-                settle(self._ledger, claim, report.reason, batch)
+                settle(self._leader_state, claim, report.reason, batch)
         elif report.kind in ("checkpoint", "submit") and report.agent_id and report.request_id:
             refusal = f"{report.kind}: it could not be processed: {report.reason}"
             batch.order(report.agent_id, Reply(report.request_id, None, refusal))
 
     def _done(self, done: Done, batch: Batch) -> None:
-        claim, failure = self._ledger.find(done.task_id, done.attempt), done.failure
+        claim, failure = self._leader_state.find(done.task_id, done.attempt), done.failure
         if claim is None and self._postponed.holds_end(done.task_id, done.attempt):
             return
         if claim is None or not self._holders.holds(claim, done.agent_id):
@@ -160,19 +160,19 @@ class Intake:
         if failure is None:
             problem = check_output(output, self._limits.output_limit_bytes)
             if problem is None:
-                self._ledger.close(claim)
+                self._leader_state.close(claim)
                 self._completed(claim, done, output, batch)
                 return
             failure = Failure(ErrorClass.UNSTORABLE, problem)
-        if is_sent_elsewhere(self._ledger, claim, failure, self._clock.monotonic(), batch):
-            self._ledger.close(claim)
+        if is_sent_elsewhere(self._leader_state, claim, failure, self._clock.monotonic(), batch):
+            self._leader_state.close(claim)
             return
         policy = policy_of(self._registry, claim.row.type)
         settlement = judge(claim, _storable_failure(failure), policy, random.random(), done=done)
-        self._ledger.close(claim)
+        self._leader_state.close(claim)
         batch.settlements.append(settlement)
         note_failure(
-            self._ledger,
+            self._leader_state,
             batch,
             claim,
             known_class(failure.error_class),
@@ -183,12 +183,12 @@ class Intake:
         )
 
     def _completed(self, claim: Claim, done: Done, output: str, batch: Batch) -> None:
-        row, ledger = claim.row, self._ledger
-        ledger.durations.note(row.type, done.run_seconds)
+        row, leader_state = claim.row, self._leader_state
+        leader_state.durations.note(row.type, done.run_seconds)
         wait_seconds = max(0.0, done.started_at - claim.ready)
         note_success(batch.successes, row.type, claim.agent_id, wait_seconds, done.run_seconds)
-        if ledger.breakers.watches(row.type):
-            note_for_breaker(ledger, batch, claim, None, self._clock.monotonic())
+        if leader_state.breakers.watches(row.type):
+            note_for_breaker(leader_state, batch, claim, None, self._clock.monotonic())
         batch.completions.append(
             Completion(
                 claim.id,
@@ -222,12 +222,12 @@ class Intake:
             batch.consumed.append(start.entry)
         return start
 
-    def _returned(self, report: Returned, batch: Batch) -> None:
+    def _released(self, report: Released, batch: Batch) -> None:
         if report.task_type is not None:
             batch.sources.update((task_id, self._entry) for task_id, _ in report.pairs)
-            take_back(self._ledger, report, report.task_type, batch)
+            take_back(self._leader_state, report, report.task_type, batch)
             return
-        agent = self._ledger.agents.get(report.agent_id)
+        agent = self._leader_state.agents.get(report.agent_id)
         if agent is not None and not report.pause_seconds:
             agent.slots.accepts_work = False  # it drains, as its next heartbeat will say
         for task_id, attempt in report.pairs:
@@ -236,13 +236,13 @@ class Intake:
                 batch.sources[task_id] = self._entry
                 try:
                     if report.pause_seconds:
-                        take_hindered(self._ledger, report, claim, self._clock.monotonic(), batch)
+                        take_hindered(self._leader_state, report, claim, self._clock.monotonic(), batch)
                     else:
                         policy = policy_of(self._registry, claim.row.type)
                         batch.settlements.append(hand_back(claim, policy, "its agent handed it back", random.random()))
                 except ESCAPES as error:
-                    settle_escaped(self._ledger, claim, error, batch)
-                self._ledger.close(claim)
+                    settle_escaped(self._leader_state, claim, error, batch)
+                self._leader_state.close(claim)
 
     def _progress(self, report: Progress, batch: Batch) -> None:
         if self._holders.find("progress", report.task_id, report.attempt, report.agent_id, batch) is not None:
@@ -254,29 +254,30 @@ class Intake:
             detail = orjson.dumps({"level": report.level, "message": report.message}).decode()
             batch.logs.append((claim.id, "log", claim.attempt, f"agent:{claim.agent_id}", claim.agent_id, detail))
 
-    def _hello(self, report: Hello, batch: Batch) -> None:
+    def _register(self, report: Register, batch: Batch) -> None:
         agent_id = report.agent.id
         if not report.agent.is_storable():
             raise ValueError("no agent: a name can't be stored, or the id is not name:boot")
-        if agent_id in self._ledger.ended:
+        if agent_id in self._leader_state.ended:
             return
-        is_new = agent_id not in self._ledger.agents
+        is_new = agent_id not in self._leader_state.agents
         if report.known_types is not None:
-            self._ledger.learn_types(agent_id, report.known_types)
-            batch.known_types[agent_id] = to_builtins(list((self._ledger.fleet.known_by(agent_id) or {}).values()))
+            self._leader_state.learn_types(agent_id, report.known_types)
+            known = self._leader_state.fleet.known_by(agent_id) or {}
+            batch.known_types[agent_id] = to_builtins(list(known.values()))
         if is_new:
-            self._ledger.add_agent(report.agent)
+            self._leader_state.add_agent(report.agent)
         if (is_new or report.known_types is not None) and all(one.id != agent_id for one in batch.arrivals):
             batch.arrivals.append(report.agent)
         batch.order(agent_id, Welcome())
 
-    def _gone(self, report: Gone, batch: Batch) -> None:
+    def _deregister(self, report: Deregister, batch: Batch) -> None:
         if report.state not in ("left", "lost") or not is_storable(report.agent_id):
             raise ValueError("no end of an agent")
-        agent = self._ledger.agents.get(report.agent_id)
+        agent = self._leader_state.agents.get(report.agent_id)
         if agent is not None and not agent.info.accepts_farewell(report.proof):
             raise ValueError("neither this boot nor its supervisor says that it is gone")
-        if report.agent_id not in self._ledger.ended:
+        if report.agent_id not in self._leader_state.ended:
             self._recovery.reap(report.agent_id, report.state, batch)
 
 
@@ -287,8 +288,8 @@ def _storable_time(at: float) -> float:
 
 def _storable_failure(failure: Failure) -> Failure:
     """A failure whose texts PostgreSQL can hold, and pages can show many of."""
-    traceback = failure.traceback and storable(failure.traceback, TRACEBACK_LIMIT_BYTES, keep_end=True)
-    return Failure(failure.error_class, storable(failure.message, MESSAGE_LIMIT_BYTES), traceback)
+    traceback = failure.traceback and storable(failure.traceback, MAX_TRACEBACK_BYTES, keep_end=True)
+    return Failure(failure.error_class, storable(failure.message, MAX_MESSAGE_BYTES), traceback)
 
 
 def _escaped(report: Report | Unreadable, error: BaseException) -> Unreadable:

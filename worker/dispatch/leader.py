@@ -55,7 +55,7 @@ class LeaderConnection:
             connection.rollback()
         except psycopg2.Error as error:
             return f"somebody holds a lock, and who can't be told: {str(error).strip()}"
-        return str(found[0].said) if found else "somebody has locked what it begins with"
+        return str(found[0].text) if found else "somebody has locked what it begins with"
 
     def close(self) -> None:
         """Gives the lock up with its session."""

@@ -17,9 +17,9 @@ from taskyard.core.task_types.registry import Registry
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 
 # What a task costs at least on its way through an agent, whatever its handler takes.
-LEAST_SECONDS = 25e-6
+MIN_SECONDS = 25e-6
 SMOOTHING = 0.05
-KEPT_INPUT_LIMIT = 1_000  # characters
+MAX_KEPT_INPUT_LENGTH = 1_000  # characters
 FIRST_CLAIMS = 16  # of a type whose inputs nobody has seen
 SIZE_FADING = 0.9  # of the largest input, with each tick that claims the type
 UNKNOWN_SECONDS = 3600.0
@@ -50,7 +50,7 @@ class Claim:
         self.ready = ready
         self.input_bytes = len(row.input)
         # what only the agent needs is not kept for as long as it runs
-        self.row = row if self.input_bytes <= KEPT_INPUT_LIMIT else row._replace(input="")
+        self.row = row if self.input_bytes <= MAX_KEPT_INPUT_LENGTH else row._replace(input="")
         self.id = row.id
         self.attempt = row.attempt
         self.agent_id = row.agent_id
@@ -113,7 +113,7 @@ class Durations:
 
     def note(self, task_type: str, run_seconds: float) -> None:
         mean = self.means.get(task_type)
-        seconds = run_seconds + LEAST_SECONDS
+        seconds = run_seconds + MIN_SECONDS
         self.means[task_type] = seconds if mean is None else mean + SMOOTHING * (seconds - mean)
 
 
@@ -122,7 +122,7 @@ def name_of(agent_id: str) -> str:
     return agent_id.rpartition(":")[0]
 
 
-class Ledger:
+class LeaderState:
     """Open claims and agents, and the room that placement has."""
 
     def __init__(self, durations: Durations, breakers: Breakers | None = None, fleet: FleetTypes | None = None) -> None:

@@ -9,9 +9,9 @@ import structlog
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.locks import Blocker
 from taskyard.core.postgres.store import locks
-from taskyard.worker.dispatch.parts import PARTS
 from taskyard.worker.dispatch.pauses import Pauses
 from taskyard.worker.dispatch.postponed import Postponed
+from taskyard.worker.dispatch.transaction_parts import PARTS
 
 LOOK_EVERY_SECONDS = 1.0
 SURE_SECONDS = 1.0  # a wait shorter than this is everyday business
@@ -70,7 +70,7 @@ class LockWaits:
         found += [("tasks", now - rows[task_id], blocker) for task_id, blocker in held.items()]
         found.sort(key=lambda one: one[1])  # of several waits for one session the longest is told
         waits = {
-            (subject, blocker.pid): LockWait(subject, str(blocker.said), blocker.pid, seconds)
+            (subject, blocker.pid): LockWait(subject, str(blocker.text), blocker.pid, seconds)
             for subject, seconds, blocker in found
         }
         for key, wait in waits.items():

@@ -7,14 +7,14 @@ import structlog
 
 from taskyard.core.scheduling.breaker import Breaker
 from taskyard.worker.dispatch.batch import Batch
-from taskyard.worker.dispatch.leader_state import Claim, Ledger
+from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 from taskyard.worker.dispatch.outcomes import Failed
 
 log = structlog.get_logger(__name__)
 
 
 def note_failure(
-    ledger: Ledger,
+    leader_state: LeaderState,
     batch: Batch,
     claim: Claim,
     error_class: str,
@@ -27,18 +27,20 @@ def note_failure(
     """Notes that a claim's attempt failed. `now` is monotonic, `started_at` epoch seconds."""
     wait_seconds = None if started_at is None else max(0.0, started_at - claim.ready)
     batch.failed.append(Failed(claim.row.type, claim.agent_id, error_class, will_retry, wait_seconds, run_seconds))
-    note_for_breaker(ledger, batch, claim, error_class, now)
+    note_for_breaker(leader_state, batch, claim, error_class, now)
 
 
-def note_for_breaker(ledger: Ledger, batch: Batch, claim: Claim, error_class: str | None, now: float) -> None:
+def note_for_breaker(
+    leader_state: LeaderState, batch: Batch, claim: Claim, error_class: str | None, now: float
+) -> None:
     """Tells the agent's breaker how a claim's attempt ended (None: well), and the world if that opened or closed it."""
-    breaker = ledger.note_outcome(claim, error_class, now)
+    breaker = leader_state.note_outcome(claim, error_class, now)
     if breaker is not None:
-        _tell(ledger, batch, claim, breaker)
+        _tell(leader_state, batch, claim, breaker)
 
 
-def _tell(ledger: Ledger, batch: Batch, claim: Claim, breaker: Breaker) -> None:
-    is_open = (breaker.agent, breaker.type) in ledger.breakers.open
+def _tell(leader_state: LeaderState, batch: Batch, claim: Claim, breaker: Breaker) -> None:
+    is_open = (breaker.agent, breaker.type) in leader_state.breakers.open
     event = "breaker_opened" if is_open else "breaker_closed"
     detail = {"type": breaker.type, "reason": breaker.reason if is_open else "its probe succeeded"}
     log.warning(f"agent.{event}", agent=breaker.agent, **detail)

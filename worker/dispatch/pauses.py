@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FIRST_PAUSE_SECONDS = 0.1
-MOST_PAUSE_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Pauses:
         if pause is None:
             self._parts[part] = _Pause(now, now + FIRST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS)
             return
-        pause.seconds = min(MOST_PAUSE_SECONDS, 2 * pause.seconds)
+        pause.seconds = min(MAX_PAUSE_SECONDS, 2 * pause.seconds)
         pause.due = now + pause.seconds
 
     def clear(self, part: str) -> None:

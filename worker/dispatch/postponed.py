@@ -15,9 +15,9 @@ from typing import Any
 from taskyard.worker.dispatch.batch import Batch, Child
 
 FIRST_PAUSE_SECONDS = 0.02
-MOST_PAUSE_SECONDS = 1.0
-BACKLOG_LIMIT = 20_000  # things: from then on nothing more is read from the results stream
-BACKLOG_LIMIT_BYTES = 64 << 20  # of their outputs, states and inputs
+MAX_PAUSE_SECONDS = 1.0
+MAX_BACKLOG = 20_000  # things: from then on nothing more is read from the results stream
+MAX_BACKLOG_BYTES = 64 << 20  # of their outputs, states and inputs
 SLICE = 2_000  # ends of attempts that one transaction settles: some 100 ms
 Key = tuple[str, str]  # kind, and a name that is unique in it
 
@@ -62,7 +62,7 @@ class Postponed:
     @property
     def is_full(self) -> bool:
         """Whether so much is left undone that nothing more should be read."""
-        return len(self._things) >= BACKLOG_LIMIT or self._bytes >= BACKLOG_LIMIT_BYTES
+        return len(self._things) >= MAX_BACKLOG or self._bytes >= MAX_BACKLOG_BYTES
 
     def holds_end(self, task_id: str, attempt: int) -> bool:
         """Whether the end of this attempt is known and only not yet recorded."""
@@ -123,7 +123,7 @@ class Postponed:
             self._add(key, payload, entries, now, FIRST_PAUSE_SECONDS)
             return
         known.payload = payload
-        known.pause = min(MOST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, 2 * known.pause))
+        known.pause = min(MAX_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, 2 * known.pause))
         heapq.heappush(self._due, (now + known.pause, next(self._order), key))
 
     def _add(self, key: Key, payload: Any, entries: Iterable[bytes], now: float, pause: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 STEADY_SECONDS = 5.0  # rounds that complete between failures are no progress until there was none for so long
 
 
-class Progress:
+class LoopProgress:
     """Written by the loop's thread, read by any other."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:

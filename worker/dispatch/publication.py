@@ -1,4 +1,4 @@
-"""What a committed tick tells Redis: pure bookkeeping on the ledger."""
+"""What a committed tick tells Redis: pure bookkeeping on the leader's state."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.placement import ready_of
 from taskyard.worker.dispatch.batch import Batch, Committed, Unpublished, lanes_of
 from taskyard.worker.dispatch.decisions import DEFAULT_POLICY, hand_back
-from taskyard.worker.dispatch.leader_state import Claim, Ledger
+from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle
 
 
 def publication_of(
-    ledger: Ledger, batch: Batch, committed: Committed, policy_of: Callable[[str], str]
+    leader_state: LeaderState, batch: Batch, committed: Committed, policy_of: Callable[[str], str]
 ) -> tuple[Publication, list[Claim]]:
     """The publication of a tick, and the claims that it opened (published once it is sent).
 
     What an agent can't be told is left in `committed.unpublished`. `policy_of(queue)` names a queue's placement policy.
     """
     orders: dict[str, list[Order]] = batch.orders
-    claims = _open_claims(ledger, batch, committed, orders, policy_of)
+    claims = _open_claims(leader_state, batch, committed, orders, policy_of)
     for agent_id, reply in committed.replies:
         orders.setdefault(agent_id, []).append(reply)
     for task_id, attempt in committed.orphans:
-        _cancel_orphan(ledger, task_id, attempt, orders)
+        _cancel_orphan(leader_state, task_id, attempt, orders)
     publication = Publication(
         consumed=batch.consumed,
         removed={} if committed.left.claims else lanes_of(batch),  # not even tried: they stay where they are
         waiting=committed.waiting,
         # one that ended meanwhile, or that nobody knows, has no inbox
-        orders={agent_id: encode(listed) for agent_id, listed in orders.items() if agent_id in ledger.agents},
+        orders={agent_id: encode(listed) for agent_id, listed in orders.items() if agent_id in leader_state.agents},
         ended_agents=sorted({agent_id for agent_id, _ in batch.endings}),
         fenced_agents=batch.fenced,
     )
@@ -44,7 +44,7 @@ def publication_of(
 
 
 def _open_claims(
-    ledger: Ledger,
+    leader_state: LeaderState,
     batch: Batch,
     committed: Committed,
     orders: dict[str, list[Order]],
@@ -54,7 +54,7 @@ def _open_claims(
     claims: list[Claim] = []
     for row in committed.claimed:
         candidate, _ = placed.pop(row.id)
-        claim = ledger.open(row, candidate.expected_seconds)
+        claim = leader_state.open(row, candidate.expected_seconds)
         if row.type != candidate.lane.type:
             reason = f"it was in the queue as a task of type {candidate.lane.type}"
             committed.unpublished.append(Unpublished(claim, reason, goes_back=True))
@@ -84,18 +84,18 @@ def _run_of(row: Claimed) -> Run:
     )
 
 
-def settle_unpublished(ledger: Ledger, unpublished: Unpublished, batch: Batch) -> None:
+def settle_unpublished(leader_state: LeaderState, unpublished: Unpublished, batch: Batch) -> None:
     """Ends a claim that its agent was never told of: back into the queue, or for good."""
     claim = unpublished.claim
-    if ledger.find(*claim.pair) is not claim:
+    if leader_state.find(*claim.pair) is not claim:
         return
     if unpublished.goes_back:
         batch.settlements.append(hand_back(claim, DEFAULT_POLICY, unpublished.reason, 0.0))
-        ledger.close(claim)
+        leader_state.close(claim)
     else:
         ids = (claim.id, claim.attempt, claim.agent_id)
         batch.odd.append(Odd("row", "tasks", unpublished.reason, b"", *ids))
-        settle(ledger, claim, unpublished.reason, batch)
+        settle(leader_state, claim, unpublished.reason, batch)
 
 
 def publish_apart(publish: Callable[[Publication], None], publication: Publication) -> list[tuple[Publication, str]]:
@@ -152,11 +152,11 @@ def odd_of(part: Publication, reason: str) -> Odd:
     return Odd("publication", name, reason, repr(unit).encode("utf-8", "backslashreplace"))
 
 
-def _cancel_orphan(ledger: Ledger, task_id: str, attempt: int, orders: dict[str, list[Order]]) -> None:
+def _cancel_orphan(leader_state: LeaderState, task_id: str, attempt: int, orders: dict[str, list[Order]]) -> None:
     """P11: an agent holds a pair that the row does not match; an operator cancelled it, or it came late."""
-    claim = ledger.find(task_id, attempt)
+    claim = leader_state.find(task_id, attempt)
     if claim is not None:
-        ledger.close(claim)
-    for agent in ledger.agents.values():
+        leader_state.close(claim)
+    for agent in leader_state.agents.values():
         if (task_id, attempt) in agent.held_before:
             orders.setdefault(agent.info.id, []).append(Cancel(task_id, attempt))

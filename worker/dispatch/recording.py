@@ -17,7 +17,7 @@ from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
 from taskyard.worker.dispatch.decisions import error_json
 from taskyard.worker.dispatch.savepoints import each, reasons
 
-REASON_LIMIT = 300  # bytes of what PostgreSQL says
+MAX_REASON_LENGTH = 300  # bytes of what PostgreSQL says
 
 
 def record(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
@@ -96,7 +96,7 @@ def _unstorable(item: Completion, why: str) -> Settlement:
 def _unstorable_texts(message: str, why: str) -> tuple[str, str]:
     """The error and the event's detail; the same fingerprint for all types, since the type is not known here."""
     mark = fingerprint("", ErrorClass.UNSTORABLE, message, "")
-    text = error_json(ErrorClass.UNSTORABLE, f"{message}: {storable(why, REASON_LIMIT)}", None, mark)
+    text = error_json(ErrorClass.UNSTORABLE, f"{message}: {storable(why, MAX_REASON_LENGTH)}", None, mark)
     return text, text
 
 

@@ -22,13 +22,13 @@ from taskyard.core.scheduling.holds import HoldMode
 from taskyard.core.task_types.registry import RetryPolicy
 from taskyard.worker.dispatch.batch import Batch, Sweep
 from taskyard.worker.dispatch.decisions import hand_back, judge
-from taskyard.worker.dispatch.leader_state import Claim, KnownAgent, Ledger
+from taskyard.worker.dispatch.leader_state import Claim, KnownAgent, LeaderState
 from taskyard.worker.dispatch.outcome_events import note_failure
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle_escaped
 
 DEAF_AFTER_SECONDS = 10.0
 OVERDUE_GRACE_SECONDS = 15.0
-MOST_WATCHED_SECONDS = 2.0  # between two rosters; what this leader did not see for longer is held against nobody
+MAX_WATCHED_SECONDS = 2.0  # between two rosters; what this leader did not see for longer is held against nobody
 SWEEP_SLICE = 2_000
 REBUILD_SLICE = 10_000
 
@@ -47,8 +47,8 @@ class Suspects:
 class Recovery:
     """The leader's second look at everything that is open."""
 
-    def __init__(self, ledger: Ledger, policy_for: Callable[[str], RetryPolicy], ttl_seconds: float) -> None:
-        self._ledger = ledger
+    def __init__(self, leader_state: LeaderState, policy_for: Callable[[str], RetryPolicy], ttl_seconds: float) -> None:
+        self._leader_state = leader_state
         self._policy_for = policy_for
         self._ttl_seconds = ttl_seconds
         self._suspects: Suspects | None = None
@@ -72,43 +72,43 @@ class Recovery:
         """
         if not roster.canary_lives or self._canary_since is None:
             self._canary_since = now if roster.canary_lives else None
-        watched = min(max(0.0, now - self._now), MOST_WATCHED_SECONDS) if self._now else 0.0
+        watched = min(max(0.0, now - self._now), MAX_WATCHED_SECONDS) if self._now else 0.0
         self._now = now
         suspects = Suspects(position(roster.results_tail))
-        for agent in self._ledger.agents.values():
+        for agent in self._leader_state.agents.values():
             agent.unheard_seconds += watched
-        for agent_id, (beat, inbox_tail) in roster.agents.items():
-            if agent_id in self._ledger.ended:
+        for agent_id, (encoded, inbox_tail) in roster.agents.items():
+            if agent_id in self._leader_state.ended:
                 continue
             try:
-                heartbeat = self._decoded(agent_id, beat)
+                heartbeat = self._decoded(agent_id, encoded)
                 self._inspect_agent(agent_id, heartbeat, inbox_tail, generation, now, batch, suspects)
                 self._unreadable.pop(agent_id, None)
             except ESCAPES as error:
-                self._note_unreadable(agent_id, beat, error, now, batch)
+                self._note_unreadable(agent_id, encoded, error, now, batch)
         self._suspect_silent(roster, now, suspects)
-        self._ledger.send_probes(now)
-        self._ledger.forget_refusals(now)
+        self._leader_state.send_probes(now)
+        self._leader_state.forget_refusals(now)
         if suspects.unheld or suspects.lost_agents:
             self._suspects = suspects
         self._settle_overdue(now, batch)
         return self._forgettable(roster, now)
 
-    def _decoded(self, agent_id: str, beat: bytes) -> Heartbeat:
+    def _decoded(self, agent_id: str, encoded: bytes) -> Heartbeat:
         """A heartbeat; raises ValueError if it is of another version or from nobody of ours."""
-        heartbeat = decode_heartbeat(beat)
+        heartbeat = decode_heartbeat(encoded)
         if heartbeat.agent.id != agent_id or not heartbeat.agent.is_storable():
             raise ValueError("its agent is another one, or can't be stored")
         if not all(is_task_id(task_id) for task_id, _ in heartbeat.held):
             raise ValueError("it holds what is no task")
         return heartbeat
 
-    def _note_unreadable(self, agent_id: str, beat: bytes, error: BaseException, now: float, batch: Batch) -> None:
+    def _note_unreadable(self, agent_id: str, encoded: bytes, error: BaseException, now: float, batch: Batch) -> None:
         """Says once of a heartbeat that it is none. Its agent is heard for a TTL all the same: it may write another."""
         if agent_id not in self._unreadable:
             self._unreadable[agent_id] = now
             log.error("agent.unreadable", agent=agent_id, reason=reason_of(error))
-            batch.odd.append(Odd("heartbeat", f"agent:{agent_id}", reason_of(error), beat, agent_id=agent_id))
+            batch.odd.append(Odd("heartbeat", f"agent:{agent_id}", reason_of(error), encoded, agent_id=agent_id))
 
     def _forgettable(self, roster: Roster, now: float) -> list[str]:
         for agent_id in self._unreadable.keys() - roster.agents.keys():
@@ -118,31 +118,31 @@ class Recovery:
     def _inspect_agent(
         self,
         agent_id: str,
-        beat: Heartbeat,
+        heartbeat: Heartbeat,
         inbox_tail: bytes,
         generation: str,
         now: float,
         batch: Batch,
         suspects: Suspects,
     ) -> None:
-        agent = self._ledger.agents.get(agent_id)
+        agent = self._leader_state.agents.get(agent_id)
         if agent is None:
-            agent = self._ledger.add_agent(beat.agent)
-            batch.arrivals.append(beat.agent)
-        if agent.heartbeat is None or agent.heartbeat.number != beat.number:
+            agent = self._leader_state.add_agent(heartbeat.agent)
+            batch.arrivals.append(heartbeat.agent)
+        if agent.heartbeat is None or agent.heartbeat.number != heartbeat.number:
             agent.beat_at, agent.unheard_seconds = now, 0.0
-        agent.heartbeat = beat
-        hold = self._ledger.holds.of_agent(beat.agent.name)
-        agent.slots.accepts_work = not beat.draining and hold is None
-        if hold is not None and hold.mode is HoldMode.DRAINING and not beat.draining:
+        agent.heartbeat = heartbeat
+        hold = self._leader_state.holds.of_agent(heartbeat.agent.name)
+        agent.slots.accepts_work = not heartbeat.draining and hold is None
+        if hold is not None and hold.mode is HoldMode.DRAINING and not heartbeat.draining:
             self._call_back(agent_id, batch)
-        held = frozenset(beat.held)
+        held = frozenset(heartbeat.held)
         batch.held += held & agent.held_before
         agent.held_before = held
-        if beat.generation != generation:
+        if heartbeat.generation != generation:
             return
-        read, tail = position(beat.read_position.encode()), position(inbox_tail)
-        published = frozenset(claim.pair for claim in self._ledger.claims_of(agent_id) if claim.is_published)
+        read, tail = position(heartbeat.read_position.encode()), position(inbox_tail)
+        published = frozenset(claim.pair for claim in self._leader_state.claims_of(agent_id) if claim.is_published)
         # a busy agent never catches up with this reading's tail, but with that of the one before
         if read >= tail:
             suspects.unheld += sorted(published - held)
@@ -164,34 +164,36 @@ class Recovery:
 
     def _call_back(self, agent_id: str, batch: Batch) -> None:
         """Has a draining agent hand back what it has not started."""
-        if any(claim.started is None and claim.is_published for claim in self._ledger.claims_of(agent_id)):
+        if any(claim.started is None and claim.is_published for claim in self._leader_state.claims_of(agent_id)):
             batch.order(agent_id, Drain())
 
     def _suspect_silent(self, roster: Roster, now: float, suspects: Suspects) -> None:
-        holders = {claim.agent_id for claim in self._ledger.claims.values()}
+        holders = {claim.agent_id for claim in self._leader_state.claims.values()}
         # a claim that was being committed when its agent's end was read
-        suspects.lost_agents += sorted(holders & self._ledger.ended)
+        suspects.lost_agents += sorted(holders & self._leader_state.ended)
         if self._canary_since is None or now - self._canary_since < self._ttl_seconds:
             return  # silence proves nothing yet: heartbeats may have been lost with time, not with agents
-        known = (self._ledger.agents.keys() | self._ledger.inherited | holders) - self._ledger.ended
+        known = (self._leader_state.agents.keys() | self._leader_state.inherited | holders) - self._leader_state.ended
         unheard = {agent_id for agent_id, since in self._unreadable.items() if now - since >= self._ttl_seconds}
         # Redis ends a heartbeat by its own clock, and late if that was set back: one that is no longer renewed counts
         # for nothing either.
-        unheard |= {id_ for id_, agent in self._ledger.agents.items() if agent.unheard_seconds > self._ttl_seconds + 1}
+        unheard |= {
+            id_ for id_, agent in self._leader_state.agents.items() if agent.unheard_seconds > self._ttl_seconds + 1
+        }
         suspects.lost_agents += sorted(known - (roster.agents.keys() - unheard))
 
     def _settle_overdue(self, now: float, batch: Batch) -> None:
-        for claim in list(self._ledger.claims.values()):
+        for claim in list(self._leader_state.claims.values()):
             if claim.started is None or now < claim.started + claim.row.timeout_seconds + OVERDUE_GRACE_SECONDS:
                 continue
-            if claim.agent_id not in self._ledger.agents:
+            if claim.agent_id not in self._leader_state.agents:
                 continue  # the reaper's
             message = (
                 f"its agent did not report the end of an attempt with a timeout of {claim.row.timeout_seconds:g} s"
             )
             self._fail(claim, Failure(ErrorClass.TIMEOUT, message), now, batch)
             batch.order(claim.agent_id, Cancel(claim.id, claim.attempt))
-            self._ledger.close(claim)
+            self._leader_state.close(claim)
 
     # the verdict
 
@@ -202,7 +204,7 @@ class Recovery:
             return
         self._suspects = None
         for task_id, attempt in suspects.unheld:
-            claim = self._ledger.find(task_id, attempt)
+            claim = self._leader_state.find(task_id, attempt)
             if claim is not None:
                 self._requeue(claim, "its agent does not have it", batch)
         for agent_id in suspects.lost_agents:
@@ -210,7 +212,7 @@ class Recovery:
 
     def reap(self, agent_id: str, state: str, batch: Batch, *, may_live: bool = False) -> None:
         """Takes back everything from a boot that is gone; one that may live after all is fenced."""
-        claims = self._ledger.claims_of(agent_id)
+        claims = self._leader_state.claims_of(agent_id)
         if state == "lost":
             log.warning("agent.lost", agent=agent_id, open_tasks=len(claims))
         for claim in claims:
@@ -219,8 +221,8 @@ class Recovery:
                 continue
             failure = Failure(ErrorClass.AGENT_LOST, "its agent was lost while it ran")
             self._fail(claim, failure, max(self._now, claim.started), batch)
-            self._ledger.close(claim)
-        self._ledger.remove_agent(agent_id)
+            self._leader_state.close(claim)
+        self._leader_state.remove_agent(agent_id)
         batch.endings.append((agent_id, state))
         if may_live:
             batch.fenced.append(agent_id)
@@ -229,20 +231,26 @@ class Recovery:
         try:
             settlement = judge(claim, failure, self._policy_for(claim.row.type), random.random())
         except ESCAPES as error:
-            settle_escaped(self._ledger, claim, error, batch)
+            settle_escaped(self._leader_state, claim, error, batch)
             return
         batch.settlements.append(settlement)
         will_retry = settlement.to_state != "failed"
         note_failure(
-            self._ledger, batch, claim, failure.error_class, now, will_retry=will_retry, started_at=claim.started_at
+            self._leader_state,
+            batch,
+            claim,
+            failure.error_class,
+            now,
+            will_retry=will_retry,
+            started_at=claim.started_at,
         )
 
     def _requeue(self, claim: Claim, reason: str, batch: Batch) -> None:
         try:
             batch.settlements.append(hand_back(claim, self._policy_for(claim.row.type), reason, random.random()))
         except ESCAPES as error:
-            settle_escaped(self._ledger, claim, error, batch)
-        self._ledger.close(claim)
+            settle_escaped(self._leader_state, claim, error, batch)
+        self._leader_state.close(claim)
 
     # the sweep
 

@@ -7,44 +7,44 @@ import random
 import structlog
 
 from taskyard.core.errors import ErrorClass
-from taskyard.core.protocol import Failure, Returned, is_storable
+from taskyard.core.protocol import Failure, Released, is_storable
 from taskyard.core.scheduling.retry import MAX_REFUNDS
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.decisions import send_elsewhere
-from taskyard.worker.dispatch.leader_state import Claim, Ledger
+from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 
 log = structlog.get_logger(__name__)
 
 
-def take_back(ledger: Ledger, report: Returned, task_type: str, batch: Batch) -> None:
+def take_back(leader_state: LeaderState, report: Released, task_type: str, batch: Batch) -> None:
     """The boot can't run the type: it gets none of it again, and others can have what it had."""
     why = _reason_of(report)
     log.warning("agent.cannot_run", agent=report.agent_id, type=task_type, reason=why)
-    ledger.bar_type(report.agent_id, task_type, why)
+    leader_state.bar_type(report.agent_id, task_type, why)
     for task_id, attempt in report.pairs:
-        claim = ledger.find(task_id, attempt)
+        claim = leader_state.find(task_id, attempt)
         if claim is not None and claim.agent_id == report.agent_id:
             reason = f"its agent can't run it: {why}"
             batch.settlements.append(send_elsewhere(claim, reason, random.random(), has_takers=True))
-            ledger.close(claim)
+            leader_state.close(claim)
 
 
-def take_hindered(ledger: Ledger, report: Returned, claim: Claim, now: float, batch: Batch) -> None:
+def take_hindered(leader_state: LeaderState, report: Released, claim: Claim, now: float, batch: Batch) -> None:
     """Something on the agent is in the way of tasks like this: others can have it, and this one none for a while.
 
     `now` is monotonic seconds. The caller closes the claim then.
     """
     why = _reason_of(report)
     log.warning("agent.hindered", agent=report.agent_id, task=claim.id, type=claim.row.type, reason=why)
-    has_takers = ledger.pause_type(report.agent_id, claim.row.type, why, now + report.pause_seconds)
+    has_takers = leader_state.pause_type(report.agent_id, claim.row.type, why, now + report.pause_seconds)
     batch.settlements.append(send_elsewhere(claim, why, random.random(), has_takers=has_takers))
 
 
-def _reason_of(report: Returned) -> str:
+def _reason_of(report: Released) -> str:
     return report.reason if is_storable(report.reason) else "it gave no reason that can be stored"
 
 
-def is_sent_elsewhere(ledger: Ledger, claim: Claim, failure: Failure, now: float, batch: Batch) -> bool:
+def is_sent_elsewhere(leader_state: LeaderState, claim: Claim, failure: Failure, now: float, batch: Batch) -> bool:
     """Whether the failure was that another version of the model refused the input: then the task goes back.
 
     Where everybody has the same version, or after the last refund, an input that is refused is a failure. `now` is
@@ -53,10 +53,10 @@ def is_sent_elsewhere(ledger: Ledger, claim: Claim, failure: Failure, now: float
     if failure.error_class != ErrorClass.INVALID_INPUT or claim.row.refunds >= MAX_REFUNDS:
         return False
     name, agent_id = claim.row.type, claim.agent_id
-    if not ledger.fleet.differs(agent_id, name):
+    if not leader_state.fleet.differs(agent_id, name):
         return False
-    why = f"its version {ledger.fleet.version_at(agent_id, name)} of {name} refuses the input: {failure.message}"
-    has_takers = ledger.shun_version(agent_id, name, why, now)
+    why = f"its version {leader_state.fleet.version_at(agent_id, name)} of {name} refuses the input: {failure.message}"
+    has_takers = leader_state.shun_version(agent_id, name, why, now)
     log.warning("agent.cannot_run", agent=agent_id, type=name, reason=why)
     batch.settlements.append(send_elsewhere(claim, why, random.random(), has_takers=has_takers))
     return True

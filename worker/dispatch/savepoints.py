@@ -14,7 +14,7 @@ from taskyard.core.postgres.database import LEADER_STATEMENT_TIMEOUT_MS, DriverT
 from taskyard.core.postgres.errors import is_connection_lost
 from taskyard.core.redis.quarantine import Odd
 
-SLOW_LIMIT = 3  # of items that take too long by themselves, in one transaction: beyond it is the server that is slow
+MAX_SLOW = 3  # of items that take too long by themselves, in one transaction: beyond it is the server that is slow
 TRIES = 40  # of things that somebody's lock keeps back, in one transaction
 LOCKED = (psycopg2.errors.LockNotAvailable, psycopg2.errors.QueryCanceled)
 # What one row may be refused with, by PostgreSQL or by the driver that is to send it.
@@ -56,7 +56,7 @@ class Careful(DriverTransaction):
 
     def may_be_slow(self, error: BaseException) -> bool:
         """Whether what ended a statement may be one of its items that takes too long."""
-        return self.is_bounded and isinstance(error, psycopg2.errors.QueryCanceled) and self.slow < SLOW_LIMIT
+        return self.is_bounded and isinstance(error, psycopg2.errors.QueryCanceled) and self.slow < MAX_SLOW
 
 
 @contextmanager

@@ -11,13 +11,13 @@ import structlog
 
 from taskyard.core.models import Waiting
 from taskyard.core.protocol import is_task_id
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.namespace import DUE, Member
 from taskyard.core.redis.quarantine import Odd
-from taskyard.core.scheduling.placement import SCORE_LIMIT
+from taskyard.core.scheduling.placement import MAX_SCORE
 from taskyard.worker.dispatch.batch import Batch, Committed
-from taskyard.worker.dispatch.parts import SWEEP
 from taskyard.worker.dispatch.term import Term
+from taskyard.worker.dispatch.transaction_parts import SWEEP
 
 PAGE = 500  # members in one sweep, more or less
 STEPS = 10  # sets in one sweep
@@ -25,10 +25,10 @@ STEPS = 10  # sets in one sweep
 log = structlog.get_logger(__name__)
 
 
-class Sweeping:
+class Sweeper:
     """Goes through the rows and through the members of Redis' sets, round and round. Raises redis-py's errors."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Broker) -> None:
         self._queue = queue
         self._sets: list[str] = []  # that were found and not yet gone through
         self._next_sets = 0
@@ -37,9 +37,9 @@ class Sweeping:
     def begin(self, term: Term, batch: Batch) -> None:
         """Has a batch sweep the next slice."""
         batch.sweep = term.recovery.next_sweep()
-        batch.parents_after = term.offspring.next_sweep()
+        batch.parents_after = term.unsettled_parents.next_sweep()
         if not term.recovery.is_rebuilding:
-            in_flight = term.ledger.claiming
+            in_flight = term.leader_state.claiming
             batch.members = [m for m in self._taken(self._read()) if m.task_id not in in_flight]
 
     def conclude(self, term: Term, batch: Batch, committed: Committed) -> None:
@@ -52,7 +52,7 @@ class Sweeping:
         leftover: list[Member] = []
         again: dict[str, Waiting] = {}
         for member in batch.members:
-            if member.task_id in term.ledger.claiming:
+            if member.task_id in term.leader_state.claiming:
                 continue  # this batch's own: its publication takes it out
             task = committed.compared.get(member.task_id)
             is_right, is_in_order = self._queue.is_at_its_place(member, task) if task is not None else (False, False)
@@ -97,7 +97,7 @@ class Sweeping:
         """Those that may stand for a task; what can't is removed."""
         good, odd = [], []
         for member in members:
-            is_one = is_task_id(member.task_id) and -SCORE_LIMIT < float(member.score) < SCORE_LIMIT
+            is_one = is_task_id(member.task_id) and -MAX_SCORE < float(member.score) < MAX_SCORE
             (good if is_one else odd).append(member)
         self._queue.set_aside(
             Odd("member", member.place, f"no task's id, or no time: {member.score.decode()}", member.text)

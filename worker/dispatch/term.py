@@ -16,7 +16,7 @@ from taskyard.core.postgres.database import DriverTransaction
 from taskyard.core.postgres.store import holds
 from taskyard.core.postgres.store import recovery as recovery_store
 from taskyard.core.protocol import KnownType
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.scheduling.breaker import Breakers
 from taskyard.core.submission.validate import Limits
@@ -27,11 +27,11 @@ from taskyard.worker.dispatch.decisions import policy_of
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 from taskyard.worker.dispatch.intake import Intake
 from taskyard.worker.dispatch.leader import LeaderConnection
-from taskyard.worker.dispatch.leader_state import Durations, Ledger
+from taskyard.worker.dispatch.leader_state import Durations, LeaderState
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
 from taskyard.worker.dispatch.unclaimable import Unclaimable
-from taskyard.worker.dispatch.unsettled_parents import Offspring
+from taskyard.worker.dispatch.unsettled_parents import UnsettledParents
 
 APART_SECONDS = 10.0  # a new term is in the database a moment before Redis hears of it
 
@@ -45,7 +45,7 @@ class Term:
     epoch: int
     generation: str
     committer: Committer
-    ledger: Ledger
+    leader_state: LeaderState
     recovery: Recovery
     intake: Intake
     postponed: Postponed
@@ -57,7 +57,7 @@ class Term:
     has_roster: bool = False  # whether it has looked who is there
     unpublished: list[Unpublished] = field(default_factory=list)  # claims to be settled by the next tick
     unclaimable: Unclaimable = field(default_factory=Unclaimable)
-    offspring: Offspring = field(default_factory=Offspring)
+    unsettled_parents: UnsettledParents = field(default_factory=UnsettledParents)
 
     def database_now(self, clock: Clock) -> float:
         """The time that decides, epoch seconds."""
@@ -68,7 +68,7 @@ class TermFactory:
     """Begins terms when the lock can be had."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, database_url: str, queue: Queue, worker: str, clock: Clock
+        self, settings: Settings, registry: Registry, database_url: str, queue: Broker, worker: str, clock: Clock
     ) -> None:
         self.queue = queue
         self.ttl_seconds = settings.agent_ttl_seconds
@@ -95,21 +95,21 @@ class TermFactory:
         if not accepted:
             raise LeadershipLost(f"Redis knows a term after {epoch}: do two databases share its namespace?")
         fleet = FleetTypes(self._registry)
-        ledger = Ledger(self._durations, self._breakers, fleet)
-        database_now = self._load(ledger)
-        recovery = Recovery(ledger, lambda name: policy_of(fleet, name), self.ttl_seconds)
+        leader_state = LeaderState(self._durations, self._breakers, fleet)
+        database_now = self._load(leader_state)
+        recovery = Recovery(leader_state, lambda name: policy_of(fleet, name), self.ttl_seconds)
         postponed = Postponed()
         if is_new:
             recovery.rebuild()
-        log.info("leader.elected", epoch=epoch, new_generation=is_new, open_claims=len(ledger.claims))
+        log.info("leader.elected", epoch=epoch, new_generation=is_new, open_claims=len(leader_state.claims))
         return Term(
             epoch=epoch,
             generation=generation,
             committer=Committer(self._leader.required(), postponed),
             postponed=postponed,
-            ledger=ledger,
+            leader_state=leader_state,
             recovery=recovery,
-            intake=Intake(ledger, recovery, fleet, self._limits, self._clock, postponed),
+            intake=Intake(leader_state, recovery, fleet, self._limits, self._clock, postponed),
             database_offset=database_now - self._clock.monotonic(),
         )
 
@@ -129,17 +129,17 @@ class TermFactory:
                 "here wait for nobody: give both the same TASKYARD_REDIS_URL and TASKYARD_NAMESPACE"
             )
 
-    def _load(self, ledger: Ledger) -> float:
+    def _load(self, leader_state: LeaderState) -> float:
         connection = self._leader.required()
         try:
             with connection.cursor() as cursor:
                 tx = DriverTransaction(cursor)
                 database_now = recovery_store.database_time(tx)
-                ledger.hold(holds.holds(tx))
-                ledger.inherited.update(recovery_store.online_agents(tx))
+                leader_state.hold(holds.holds(tx))
+                leader_state.inherited.update(recovery_store.online_agents(tx))
                 for agent_id, known in recovery_store.known_types(tx):
-                    _learn(ledger, agent_id, known)
-                ledger.load(recovery_store.claimed_tasks(tx), self._clock.monotonic(), database_now)
+                    _learn(leader_state, agent_id, known)
+                leader_state.load(recovery_store.claimed_tasks(tx), self._clock.monotonic(), database_now)
             connection.commit()
         except psycopg2.errors.LockNotAvailable as error:
             raise LeadershipLost(f"no term can begin: {self._leader.who_is_in_the_way()}") from error
@@ -148,9 +148,9 @@ class TermFactory:
         return database_now
 
 
-def _learn(ledger: Ledger, agent_id: str, known: object) -> None:
+def _learn(leader_state: LeaderState, agent_id: str, known: object) -> None:
     """What an agent told an earlier leader; nothing, and it is said, if that was of another version of Taskyard."""
     try:
-        ledger.learn_types(agent_id, msgspec.convert(known, list[KnownType]))
+        leader_state.learn_types(agent_id, msgspec.convert(known, list[KnownType]))
     except msgspec.ValidationError as error:
         log.warning("agent.types_unreadable", agent=agent_id, reason=str(error))

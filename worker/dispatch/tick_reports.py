@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from taskyard.worker.dispatch.outcomes import Failed, Successes
 
-UNREAD_LIMIT = 20_000  # ticks; the oldest are forgotten if nobody reads them
+MAX_UNREAD = 20_000  # ticks; the oldest are forgotten if nobody reads them
 
 
 class Tick(NamedTuple):
@@ -27,7 +27,7 @@ class TickLog:
     """Written by the dispatcher's thread, read by the monitor's."""
 
     def __init__(self) -> None:
-        self._ticks: deque[Tick] = deque(maxlen=UNREAD_LIMIT)
+        self._ticks: deque[Tick] = deque(maxlen=MAX_UNREAD)
 
     def add(self, tick: Tick) -> None:
         self._ticks.append(tick)

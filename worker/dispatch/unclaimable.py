@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from taskyard.core.models import Waiting
 
 FIRST_PAUSE_SECONDS = 1.0
-MOST_PAUSE_SECONDS = 60.0
-TASKS_LIMIT = 10_000  # the oldest are forgotten beyond it, and tried again
+MAX_PAUSE_SECONDS = 60.0
+MAX_TASKS = 10_000  # the oldest are forgotten beyond it, and tried again
 
 
 class Unclaimable:
@@ -24,12 +24,12 @@ class Unclaimable:
         """Learns what a commit refused and what it claimed."""
         for task_id in refused:
             last, _ = self._tasks.pop(task_id, (FIRST_PAUSE_SECONDS / 2, 0.0))
-            seconds = min(2 * last, MOST_PAUSE_SECONDS)
+            seconds = min(2 * last, MAX_PAUSE_SECONDS)
             self._tasks[task_id] = seconds, now + seconds
         if self._tasks:
             for task_id in claimed:
                 self._tasks.pop(task_id, None)
-            while len(self._tasks) > TASKS_LIMIT:
+            while len(self._tasks) > MAX_TASKS:
                 del self._tasks[next(iter(self._tasks))]
 
     def without_paused(self, waiting: list[Waiting], now: float) -> list[Waiting]:

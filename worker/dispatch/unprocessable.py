@@ -11,28 +11,28 @@ from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.retry import fingerprint
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.decisions import error_json
-from taskyard.worker.dispatch.leader_state import Claim, Ledger
+from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 from taskyard.worker.dispatch.outcomes import Failed
 
 # What code that is not ours may raise, an exit among it: it fails what it was called for, and nothing else.
 ESCAPES = (Exception, SystemExit, KeyboardInterrupt)
-AUDIT_LIMIT = 100  # events of one tick
-TEXT_LIMIT_BYTES = 1_000  # of a reason
+MAX_AUDIT_EVENTS = 100  # events of one tick
+MAX_TEXT_BYTES = 1_000  # of a reason
 
 
 def reason_of(error: BaseException) -> str:
     """One line that says what went wrong."""
     lines = str(error).strip().splitlines()
     name = type(error).__name__
-    return f"{name}: {lines[0]}"[:TEXT_LIMIT_BYTES] if lines else name
+    return f"{name}: {lines[0]}"[:MAX_TEXT_BYTES] if lines else name
 
 
-def settle(ledger: Ledger, claim: Claim, reason: str, batch: Batch) -> None:
+def settle(leader_state: LeaderState, claim: Claim, reason: str, batch: Batch) -> None:
     """Ends a claim for good, without its type's retry policy, which may be what went wrong.
 
     Whatever the batch has for this attempt already is taken back.
     """
-    ledger.close(claim)
+    leader_state.close(claim)
     batch.completions = [c for c in batch.completions if c.id != claim.id]
     batch.settlements = [s for s in batch.settlements if s.id != claim.id]
     message = f"what its agent reported could not be processed: {reason}"
@@ -52,27 +52,27 @@ def settle(ledger: Ledger, claim: Claim, reason: str, batch: Batch) -> None:
     batch.failed.append(Failed(claim.row.type, claim.agent_id, ErrorClass.UNPROCESSABLE, False, None, None))
 
 
-def settle_escaped(ledger: Ledger, claim: Claim, error: BaseException, batch: Batch) -> None:
+def settle_escaped(leader_state: LeaderState, claim: Claim, error: BaseException, batch: Batch) -> None:
     """The same for a claim that a decision of our own about it could not be made for."""
     reason = reason_of(error)
     batch.odd.append(Odd("row", "tasks", reason, b"", claim.id, claim.attempt, claim.agent_id))
-    settle(ledger, claim, reason, batch)
+    settle(leader_state, claim, reason, batch)
 
 
 def audit(odd: list[Odd], batch: Batch) -> None:
     """Records what was set aside; of very much in one tick the first, and how many more."""
-    for item in odd[:AUDIT_LIMIT]:
+    for item in odd[:MAX_AUDIT_EVENTS]:
         detail = {"source": item.source, "place": item.place, "reason": item.reason, "size_bytes": len(item.text)}
         batch.logs.append(_event(item.task_id, item.attempt, item.agent_id, detail))
-    if len(odd) > AUDIT_LIMIT:
-        batch.logs.append(_event(None, None, None, {"source": "more", "count": len(odd) - AUDIT_LIMIT}))
+    if len(odd) > MAX_AUDIT_EVENTS:
+        batch.logs.append(_event(None, None, None, {"source": "more", "count": len(odd) - MAX_AUDIT_EVENTS}))
 
 
 def _event(
     task_id: str | None, attempt: int | None, agent_id: str | None, detail: dict[str, object]
 ) -> tuple[str | None, str, int | None, str, str, str]:
     printable = {
-        name: storable(value, TEXT_LIMIT_BYTES) if isinstance(value, str) else value for name, value in detail.items()
+        name: storable(value, MAX_TEXT_BYTES) if isinstance(value, str) else value for name, value in detail.items()
     }
-    agent = storable(agent_id or "", TEXT_LIMIT_BYTES)
+    agent = storable(agent_id or "", MAX_TEXT_BYTES)
     return (task_id, "quarantined", attempt, "dispatcher", agent, orjson.dumps(printable).decode())

@@ -7,10 +7,10 @@ from taskyard.core.postgres.store.recovery import NIL
 
 LIMIT = 10 * PARENTS_SLICE
 FIRST_PAUSE_SECONDS = 0.02
-MOST_PAUSE_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 1.0
 
 
-class Offspring:
+class UnsettledParents:
     """Times are monotonic seconds. What is forgotten here, or with this process, the sweep finds by the rows."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Offspring:
             return
         is_new = not self
         self._remember(left)
-        self._pause = 0.0 if has_moved else min(MOST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, 2 * self._pause))
+        self._pause = 0.0 if has_moved else min(MAX_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, 2 * self._pause))
         due = now + self._pause
         self._due = due if is_new else min(self._due, due)
 

@@ -11,7 +11,7 @@ from taskyard.core.config import settings
 from taskyard.core.errors import PermanentError
 from taskyard.core.task_types.registry import task_type
 from taskyard.worker.attempts.context import TaskContext
-from taskyard.worker.isolation.sandbox.sandbox import Ended, Limits, run
+from taskyard.worker.isolation.sandbox.sandbox import CommandResult, Limits, run
 from taskyard.worker.isolation.sandbox.workdir import work_directory
 
 MEBIBYTE = 1 << 20
@@ -119,7 +119,7 @@ def run_script(script: Script, context: TaskContext) -> ScriptResult:
     )
 
 
-def _unexpected_end(ended: Ended, expected: int) -> str:
+def _unexpected_end(ended: CommandResult, expected: int) -> str:
     if ended.signal is not None:
         return f"the script was ended by {ended.signal}{ended.last_words()}"
     return f"the script exited with code {ended.exit_code}, expected {expected}{ended.last_words()}"

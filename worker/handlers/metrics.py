@@ -96,7 +96,7 @@ class Totals(BaseModel):
     mean_maintainability: float | None
 
 
-class Report(BaseModel):
+class MetricsReport(BaseModel):
     """All measures."""
 
     totals: Totals
@@ -122,7 +122,7 @@ class Progress(BaseModel):
 
 
 @task_type("code.metrics", timeout_seconds=600, reads_host=True)
-def measure(wanted: Sources, context: TaskContext) -> Report:
+def measure(wanted: Sources, context: TaskContext) -> MetricsReport:
     """Measures the size, cyclomatic complexity, Halstead numbers and maintainability of Python source.
 
     A file that can't be read or parsed is reported with its error. A retry goes on after the files that
@@ -142,7 +142,7 @@ def measure(wanted: Sources, context: TaskContext) -> Report:
             context.checkpoint(so_far.model_dump(mode="json"))
             saved = time.monotonic()
     context.progress(1.0, f"{len(readers)} files")
-    return Report(
+    return MetricsReport(
         totals=_totals(so_far), files=so_far.files, worst_functions=so_far.worst_functions, truncated=truncated
     )
 

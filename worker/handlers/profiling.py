@@ -17,7 +17,7 @@ MAX_TEXT = 200
 MAX_CORRELATED_COLUMNS, MAX_CORRELATIONS = 100, 50
 TUKEY_FENCE = 1.5  # Tukey, Exploratory Data Analysis, 1977
 # Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993: modified z-score, 0.6745 · (x − median) / MAD
-MODIFIED_Z, MODIFIED_Z_LIMIT = 0.6745, 3.5
+MODIFIED_Z, MAX_MODIFIED_Z = 0.6745, 3.5
 
 
 def normalized(frame: pd.DataFrame) -> pd.DataFrame:
@@ -96,7 +96,7 @@ def _outliers(finite: np.ndarray, method: str) -> Outliers:
         low, high = first - TUKEY_FENCE * (third - first), third + TUKEY_FENCE * (third - first)
     else:
         median = np.median(finite)
-        reach = MODIFIED_Z_LIMIT / MODIFIED_Z * np.median(np.abs(finite - median))
+        reach = MAX_MODIFIED_Z / MODIFIED_Z * np.median(np.abs(finite - median))
         # More than half of the values are equal: the score is undefined, so nothing counts as an outlier.
         low, high = (median - reach, median + reach) if reach > 0 else (finite.min(), finite.max())
     outside = finite[(finite < low) | (finite > high)]

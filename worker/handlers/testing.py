@@ -17,7 +17,7 @@ from taskyard.core.task_types.registry import task_type
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.handlers.hostfiles import allowed_folder, folder_of
 from taskyard.worker.handlers.pytest_records import Records
-from taskyard.worker.isolation.sandbox.sandbox import Ended, Limits, run
+from taskyard.worker.isolation.sandbox.sandbox import CommandResult, Limits, run
 from taskyard.worker.isolation.sandbox.workdir import work_directory
 
 RUNNER = Path(__file__).with_name("pytest_runner.py")
@@ -94,7 +94,7 @@ class SlowTest(BaseModel):
     seconds: float
 
 
-class Failure(BaseModel):
+class FailedTest(BaseModel):
     """A test, or the collection of a file, that went wrong."""
 
     name: str
@@ -115,7 +115,7 @@ class SuiteResult(BaseModel):
     xpassed: int
     duration_seconds: float
     slowest: list[SlowTest]
-    failures: list[Failure] = Field(description=f"At most {MAX_FAILURES}")
+    failures: list[FailedTest] = Field(description=f"At most {MAX_FAILURES}")
     output: str = Field(description="First and last part of pytest's output")
 
 
@@ -209,7 +209,7 @@ def _command(suite: Suite, directory: Path) -> list[str]:
     return [*runner, *options, *(suite.tests or ["."])]
 
 
-def _raise_if_unfinished(ended: Ended, records: Records, limits: Limits) -> None:
+def _raise_if_unfinished(ended: CommandResult, records: Records, limits: Limits) -> None:
     """Raises the error that says why there is no result, unless there is one."""
     where = f" in {records.running}" if records.running else ""
     if ended.limit is not None:
@@ -227,7 +227,7 @@ def _raise_if_unfinished(ended: Ended, records: Records, limits: Limits) -> None
         raise PermanentError(f"pytest stopped with code {records.exit_code}{ended.last_words()}")
 
 
-def _result(suite: Suite, records: Records, ended: Ended) -> SuiteResult:
+def _result(suite: Suite, records: Records, ended: CommandResult) -> SuiteResult:
     counts = Counter(test["outcome"] for test in records.tests)
     wrong = [
         ("collection", (error["text"].strip().splitlines() or [""])[-1], error) for error in records.collection_errors
@@ -247,7 +247,7 @@ def _result(suite: Suite, records: Records, ended: Ended) -> SuiteResult:
         duration_seconds=ended.wall_seconds,
         slowest=[SlowTest(name=printable(test["name"]), seconds=round(test["seconds"], 4)) for test in slowest],
         failures=[
-            Failure(
+            FailedTest(
                 name=printable(found["name"]),
                 kind=kind,
                 message=printable(message)[:500],

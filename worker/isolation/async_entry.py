@@ -14,7 +14,7 @@ from taskyard.worker.isolation.loop_watch import Blockage
 from taskyard.worker.isolation.watchdog import Watch
 
 _LOOP, _SLOT = "loop", "slot"
-STACK_LIMIT_CHARACTERS = 3_000  # of a blocker's stack in its task's log
+MAX_STACK_CHARACTERS = 3_000  # of a blocker's stack in its task's log
 
 
 class Entry:
@@ -66,7 +66,7 @@ class Entry:
         so_far = "" if is_over else " so far"
         message = (
             f"this task blocked its agent's event loop for {blockage.seconds:.1f} s{so_far}, so that "
-            f"{blockage.others} other tasks could not run: {place.where}\n{place.stack[-STACK_LIMIT_CHARACTERS:]}"
+            f"{blockage.others} other tasks could not run: {place.where}\n{place.stack[-MAX_STACK_CHARACTERS:]}"
         )
         self.watch.emit({"kind": "log", "level": "warning", "message": message})
 

@@ -11,7 +11,7 @@ import struct
 import tempfile
 from pathlib import Path
 
-from taskyard.worker.isolation.fork_server import UNKNOWN_STATUS, Keeper, KeeperLost
+from taskyard.worker.isolation.fork_server import UNKNOWN_STATUS, ForkServer, ForkServerLost
 from taskyard.worker.isolation.frames import FrameStream
 from taskyard.worker.isolation.output_pipes import OutputPipes
 
@@ -30,9 +30,9 @@ class ModulesRefused(ChildFailed):
 class Child:
     """A child process and the three things its slot waits for: frames, its death, and a wake-up."""
 
-    def __init__(self, keeper: Keeper) -> None:
-        """Starts it. Raises KeeperLost, or OSError if a descriptor, a process or room for its crash file is lacking."""
-        self._keeper = keeper
+    def __init__(self, fork_server: ForkServer) -> None:
+        """Starts it. Raises ForkServerLost, or OSError without a descriptor, a process or room for its crash file."""
+        self._fork_server = fork_server
         self._oom_kills = _oom_kills()
         self.cpu_seconds = 0.0  # what it had used at the end of its last task
         self._pidfd: int | None = None
@@ -50,7 +50,7 @@ class Child:
                     os.set_blocking(descriptor, False)
                 own_end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", SEND_SECONDS, 0))
                 self.stream = FrameStream(own_end)
-                self.pid = keeper.fork(other_end, self._crash_file.fileno(), *self.output.write_ends)
+                self.pid = fork_server.fork(other_end, self._crash_file.fileno(), *self.output.write_ends)
             self.output.close_write_ends()
             self.output.register(self._poll)
             # A process that the handler forked may hold the socket open, so its end alone does not tell of a death.
@@ -83,8 +83,8 @@ class Child:
     def stop(self) -> tuple[str, bool, str]:
         """Kills it with all that it started. Returns how it ended, whether for lack of memory, and its last stacks."""
         try:
-            status = self._keeper.stop(self.pid)
-        except KeeperLost:
+            status = self._fork_server.stop(self.pid)
+        except ForkServerLost:
             status = UNKNOWN_STATUS
         stacks = ""
         try:

@@ -1,7 +1,7 @@
 """The process between an agent and the children of its slots.
 
 An agent has many threads, so it must not fork, and a new interpreter with everything imported
-takes a few hundred milliseconds. The keeper has one thread and imports what is light once; a child
+takes a few hundred milliseconds. The fork server has one thread and imports what is light once; a child
 forked from it is ready in a few milliseconds. It is also the parent and subreaper of all of them:
 it alone reaps, so a process id stays valid until it is killed, and what a dead child leaves behind
 comes to it. When its agent ends, in whatever way, it reads the end of its socket and kills all.
@@ -34,7 +34,7 @@ from taskyard.worker.isolation.descendants import become_subreaper, kill_childre
 
 CLOSE_SECONDS = 10.0
 logger = logging.getLogger(__name__)
-MARK = "TASKYARD_KEEPER"  # in the environment of all that a keeper starts
+MARK = "TASKYARD_KEEPER"  # in the environment of all that a fork server starts
 FORK, STOP = b"F", b"S"
 DESCRIPTORS = 4  # of a fork: the connection, the crash file, standard output and error
 UNKNOWN_STATUS = -1
@@ -42,12 +42,12 @@ _REQUEST = struct.Struct("=cI")
 _ANSWER = struct.Struct("=q")
 
 
-class KeeperLost(Exception):
-    """The keeper has ended; everything below it is dead or dying."""
+class ForkServerLost(Exception):
+    """The fork server has ended; everything below it is dead or dying."""
 
 
-class Keeper:
-    """An agent's handle on its keeper. Methods may be called from any thread."""
+class ForkServer:
+    """An agent's handle on its fork server. Methods may be called from any thread."""
 
     def __init__(self, modules: Sequence[str], output_limit_bytes: int) -> None:
         """Starts it. Raises OSError if a descriptor or a process is lacking."""
@@ -77,7 +77,7 @@ class Keeper:
         return self._process.poll() is None
 
     def fork(self, connection: socket.socket, crash_file: int, output: int, errors: int) -> int:
-        """Starts a child that talks over `connection`; returns its process id. Raises KeeperLost, or OSError.
+        """Starts a child that talks over `connection`; returns its process id. Raises ForkServerLost, or OSError.
 
         `crash_file` is a descriptor for the stacks that a fatal signal leaves, `output` and `errors` become its
         standard streams.
@@ -88,14 +88,14 @@ class Keeper:
         return pid
 
     def stop(self, pid: int) -> int:
-        """Kills and reaps a child and all that it started; returns its wait status. Raises KeeperLost.
+        """Kills and reaps a child and all that it started; returns its wait status. Raises ForkServerLost.
 
         The status is the child's own if it was dead already, and UNKNOWN_STATUS if it can't be had.
         """
         return self._ask(STOP, pid)
 
     def close(self) -> None:
-        """Ends the keeper, which kills everything below it first."""
+        """Ends the fork server, which kills everything below it first."""
         with self._lock:
             self._closed = True
             self._socket.close()
@@ -112,19 +112,19 @@ class Keeper:
     def _ask(self, request: bytes, pid: int, descriptors: Sequence[int] = ()) -> int:
         with self._lock:
             if self._closed:
-                raise KeeperLost("the keeper was closed")
+                raise ForkServerLost("the keeper was closed")
             try:
                 socket.send_fds(self._socket, [_REQUEST.pack(request, pid)], descriptors)
                 answer = self._socket.recv(_ANSWER.size, socket.MSG_WAITALL)
             except OSError as error:
-                raise KeeperLost(f"the keeper of the slots' processes has ended: {error}") from error
+                raise ForkServerLost(f"the keeper of the slots' processes has ended: {error}") from error
         if len(answer) < _ANSWER.size:
-            raise KeeperLost("the keeper of the slots' processes has ended")
+            raise ForkServerLost("the keeper of the slots' processes has ended")
         return int(_ANSWER.unpack(answer)[0])
 
 
 def main() -> None:
-    """The keeper's own program; its only argument is JSON: agent, descriptor, modules, output limit."""
+    """The fork server's own program; its only argument is JSON: agent, descriptor, modules, output limit."""
     keep_files_private()
     agent_pid, descriptor, modules, output_limit_bytes = json.loads(sys.argv[1])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -173,7 +173,7 @@ def _fork(connection: socket.socket, descriptors: list[int], modules: list[str],
 
     if len(descriptors) < DESCRIPTORS:  # the kernel drops what there is no number for
         return -errno.EMFILE
-    keeper_pid = os.getpid()
+    fork_server_pid = os.getpid()
     try:
         pid = os.fork()
     except OSError as error:
@@ -182,7 +182,7 @@ def _fork(connection: socket.socket, descriptors: list[int], modules: list[str],
         return -errno.ENOMEM
     if pid == 0:
         connection.close()
-        slot_child.main(keeper_pid, *descriptors, modules, output_limit_bytes)
+        slot_child.main(fork_server_pid, *descriptors, modules, output_limit_bytes)
     return pid
 
 

@@ -27,7 +27,7 @@ POLL_SECONDS = 0.1
 NOTICED_SECONDS = 0.25  # a loop that is silent for less is only busy
 TOLD_SECONDS = 1.0  # from here on it is said
 UNOWNED_SECONDS = 10.0  # of a loop that no running attempt blocks: nobody's timeout ends that
-STACK_LIMIT = 20  # innermost frames that are shown
+MAX_STACK_FRAMES = 20  # innermost frames that are shown
 OURS = (
     "taskyard.worker.isolation.async_slot",
     "taskyard.worker.attempts.execution",
@@ -220,7 +220,7 @@ def place_of(thread_id: int | None) -> Place:
         at = at.f_back
     context = None if at is None else getattr(at.f_locals.get("self"), "_context", None)
     run = attempt_in(context) if isinstance(context, Context) else None
-    lines = traceback.StackSummary.extract((one, one.f_lineno) for one in reversed(frames[:STACK_LIMIT]))
+    lines = traceback.StackSummary.extract((one, one.f_lineno) for one in reversed(frames[:MAX_STACK_FRAMES]))
     if at is None or not lines:
         return Place(None, "the event loop itself", "", is_idle=True)
     last = lines[-1]

@@ -18,7 +18,7 @@ from taskyard.worker.attempts.context import Channel
 from taskyard.worker.attempts.execution import failed
 from taskyard.worker.isolation.answering import start_answering
 from taskyard.worker.isolation.child import Child, ChildFailed, ModulesRefused
-from taskyard.worker.isolation.fork_server import Keeper, KeeperLost
+from taskyard.worker.isolation.fork_server import ForkServer, ForkServerLost
 from taskyard.worker.isolation.frames import Cancel, Emit, End, Loading, ProtocolError, Ready, Request, Start
 from taskyard.worker.isolation.memory import SAMPLE_SECONDS, MemoryGuard
 from taskyard.worker.isolation.usage import usage_of_ended
@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 class ProcessSlot:
     """Runs one task at a time in a child that is started when it is needed and reused."""
 
-    def __init__(self, keeper: Callable[[], Keeper]) -> None:
-        self._keeper = keeper
+    def __init__(self, fork_server: Callable[[], ForkServer]) -> None:
+        self._fork_server = fork_server
         self._child: Child | None = None
         self._watch: Watch | None = None
         self.failed_starts = 0  # in a row
@@ -50,7 +50,7 @@ class ProcessSlot:
             except ModulesRefused as error:
                 watch.end()
                 return failed(run, ErrorClass.CRASHED, str(error), watch.started_at, 0.0)
-            except (ChildFailed, KeeperLost, OSError, RuntimeError, MemoryError) as error:
+            except (ChildFailed, ForkServerLost, OSError, RuntimeError, MemoryError) as error:
                 watch.end()
                 self.failed_starts += 1
                 message = f"the handler's process could not be started: {error or type(error).__name__}"
@@ -98,7 +98,7 @@ class ProcessSlot:
         if self._child is not None and not self._child.is_alive():
             self._discard()  # it died between two tasks
         if self._child is None:
-            child = Child(self._keeper())
+            child = Child(self._fork_server())
             with self._guard:
                 self._child = child
             try:

@@ -23,7 +23,7 @@ from taskyard.worker.isolation.kernel import (
 
 PAGE_BYTES = resource.getpagesize()
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-LEAST_FILE_BYTES = 4096  # that an entry counts, so that empty files are bounded too
+MIN_FILE_BYTES = 4096  # that an entry counts, so that empty files are bounded too
 
 
 def descendants(root: int | None = None, enough: float = float("inf")) -> set[int]:
@@ -137,7 +137,7 @@ def disk_bytes(directory: str, enough: float) -> int:
         try:
             with os.scandir(unvisited.pop()) as entries:
                 for entry in entries:
-                    total += max(entry.stat(follow_symlinks=False).st_blocks * 512, LEAST_FILE_BYTES)
+                    total += max(entry.stat(follow_symlinks=False).st_blocks * 512, MIN_FILE_BYTES)
                     if entry.is_dir(follow_symlinks=False):
                         unvisited.append(entry.path)
         except OSError:
@@ -162,7 +162,7 @@ def unlinked_bytes(pids: set[int], directory: str) -> int:
                     with contextlib.suppress(OSError):
                         seen = os.stat(f"/proc/{pid}/{kind}/{entry}")
                         if seen.st_nlink == 0 and seen.st_dev == device:
-                            found[seen.st_ino] = max(seen.st_blocks * 512, LEAST_FILE_BYTES)
+                            found[seen.st_ino] = max(seen.st_blocks * 512, MIN_FILE_BYTES)
     return sum(found.values())
 
 

@@ -22,7 +22,7 @@ from taskyard.worker.attempts.capture import STDOUT, Capture
 POLL_SECONDS = 0.2
 CHUNK_BYTES = 64 << 10
 EMPTIED_BYTES = 1 << 20  # what has been read is given back to the disk from here on …
-MOST_BYTES = 64 << 20  # … and from here on even while somebody writes
+MAX_BYTES = 64 << 20  # … and from here on even while somebody writes
 LINE_CHARACTERS = 2_000  # of one line of the agent's log
 
 log = structlog.get_logger(__name__)
@@ -77,7 +77,7 @@ class RawOutput:
             left_out_bytes = start - self._read_bytes
             self._read_bytes = size
             is_quiet = os.fstat(self._reading).st_size == size  # what comes in between would be lost
-            if size >= (EMPTIED_BYTES if is_quiet else MOST_BYTES):
+            if size >= (EMPTIED_BYTES if is_quiet else MAX_BYTES):
                 os.ftruncate(self._reading, 0)
                 self._read_bytes = 0
             users = list(self._users)

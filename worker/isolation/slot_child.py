@@ -22,7 +22,7 @@ from taskyard.core.errors import (
 )
 from taskyard.core.payload.storable_text import storable
 from taskyard.core.private_files import refuse_inspection
-from taskyard.core.protocol import TEXT_LIMIT, Done, Run
+from taskyard.core.protocol import MAX_TEXT_LENGTH, Done, Run
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.attempts.execution import cannot_run, context_of, execute
 from taskyard.worker.isolation.descendants import become_subreaper, die_with_parent, has_children, kill_children
@@ -41,7 +41,7 @@ _ERRORS = {error.error_class.value: error for error in (HandlerError, *HandlerEr
 
 
 def main(
-    keeper_pid: int,
+    fork_server_pid: int,
     connection: int,
     crash_file: int,
     output: int,
@@ -54,7 +54,7 @@ def main(
     try:
         streams = StandardStreams(output, errors)
         streams.renew()
-        _prepare(keeper_pid, crash_file)
+        _prepare(fork_server_pid, crash_file)
         stream = FrameStream(socket.socket(fileno=connection))
         try:
             registry.load(modules, on_slow=lambda remark: stream.send(Loading(remark)))
@@ -72,7 +72,7 @@ def main(
         with suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()
-        os._exit(status)  # not through the keeper's frames, nor its exit handlers
+        os._exit(status)  # not through the fork server's frames, nor its exit handlers
 
 
 class PipeChannel:
@@ -87,7 +87,7 @@ class PipeChannel:
 
     def emit(self, message: dict[str, Any]) -> None:
         """Sends a report, its texts as they can be stored."""
-        texts = {key: storable(value, 4 * TEXT_LIMIT) for key, value in message.items() if type(value) is str}
+        texts = {key: storable(value, 4 * MAX_TEXT_LENGTH) for key, value in message.items() if type(value) is str}
         self._send(Emit(message | texts))
 
     def request(self, message: dict[str, Any]) -> Any:
@@ -174,8 +174,8 @@ def _is_bigger(limit_bytes: int) -> bool:
     return highest_resident_bytes() > limit_bytes and resident_bytes(os.getpid()) > limit_bytes
 
 
-def _prepare(keeper_pid: int, crash_file: int) -> None:
-    die_with_parent(keeper_pid)
+def _prepare(fork_server_pid: int, crash_file: int) -> None:
+    die_with_parent(fork_server_pid)
     become_subreaper()
     faulthandler.enable(crash_file)
     # A handler that forks without exec gets the usual meaning of signals back.

@@ -12,7 +12,7 @@ from taskyard.core.task_types.registry import Isolation, Registry, TaskType
 from taskyard.worker.attempts.context import Channel
 from taskyard.worker.attempts.execution import HandlerStopped, cannot_run, context_of, execute
 from taskyard.worker.isolation.async_slot import AsyncRunner
-from taskyard.worker.isolation.fork_server import Keeper, KeeperLost
+from taskyard.worker.isolation.fork_server import ForkServer, ForkServerLost
 from taskyard.worker.isolation.process_slot import ProcessSlot
 from taskyard.worker.isolation.raw_output import RawOutput
 from taskyard.worker.isolation.streams import Outlet, bind_output
@@ -50,7 +50,7 @@ class Runners:
         self._raw_output = raw_output
         self._lock = threading.Lock()
         self._closed = False
-        self._keeper: Keeper | None = None
+        self._fork_server: ForkServer | None = None
         self._async: AsyncRunner | None = None
         self._watchdog = Watchdog(slots, on_stuck)
         self._process_slots = [ProcessSlot(self._living_keeper) for _ in range(slots)]
@@ -109,9 +109,9 @@ class Runners:
                     slot.close()
             self._closed = True
         with self._lock:
-            keeper, runner = self._keeper, self._async
-        if keeper is not None:
-            keeper.close()
+            fork_server, runner = self._fork_server, self._async
+        if fork_server is not None:
+            fork_server.close()
         for slot in self._process_slots:
             with slot.busy:
                 slot.close()
@@ -154,12 +154,12 @@ class Runners:
                     )
         return self._async
 
-    def _living_keeper(self) -> Keeper:
+    def _living_keeper(self) -> ForkServer:
         with self._lock:
             if self._closed:
-                raise KeeperLost("the agent is stopping")
-            if self._keeper is None or not self._keeper.is_alive():
-                if self._keeper is not None:
-                    self._keeper.close()
-                self._keeper = Keeper(self._modules, self._output_limit_bytes)
-            return self._keeper
+                raise ForkServerLost("the agent is stopping")
+            if self._fork_server is None or not self._fork_server.is_alive():
+                if self._fork_server is not None:
+                    self._fork_server.close()
+                self._fork_server = ForkServer(self._modules, self._output_limit_bytes)
+            return self._fork_server

@@ -37,7 +37,7 @@ GRACE_SECONDS = 2.0  # between the demand to stop and giving up
 CANCEL_GRACE_SECONDS = 2.0  # for a handler that looks at `context.cancelled`
 POLL_SECONDS = 0.1  # how late the watchdog may notice a new run; only timeouts below it suffer
 RETRY_SECONDS = 0.01
-STACK_LIMIT = 20  # frames of what can't be stopped that are shown
+MAX_STACK_FRAMES = 20  # frames of what can't be stopped that are shown
 STOOD_STILL_SECONDS = 0.5  # a watchdog that is so late was kept from running, and so were all
 MAX_EXTENSION_SECONDS = 10.0  # of a deadline; below what the leader waits before it settles an attempt by itself
 
@@ -293,4 +293,4 @@ def report_stuck(on_stuck: Callable[[Run, Done], None], watch: Watch, blame: str
 def stack_of(thread_id: int) -> str | None:
     """Where a thread is now, as a traceback is written; None if it has ended."""
     frame = sys._current_frames().get(thread_id)
-    return None if frame is None else "".join(traceback.format_stack(frame, STACK_LIMIT))
+    return None if frame is None else "".join(traceback.format_stack(frame, MAX_STACK_FRAMES))

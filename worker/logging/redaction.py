@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 HIDDEN = "***"
-_MOST_DEPTH = 6
+_MAX_DEPTH = 6
 # The words of a name that make it a secret's: whole words of it, or its end where words are run together.
 _SECRET_WORDS = frozenset(
     {"pass", "pwd", "secret", "secrets", "authorization", "cookie", "cookies", "credential", "credentials", "passwords"}
@@ -80,7 +80,7 @@ def redacted(name: str, value: Any, depth: int = 0) -> Any:
     if isinstance(value, int | float):
         return value
     if isinstance(value, dict | list | tuple | set | frozenset):
-        if depth >= _MOST_DEPTH:
+        if depth >= _MAX_DEPTH:
             return redacted_text(str(value))
         if isinstance(value, dict):
             return {key: redacted(str(key), item, depth + 1) for key, item in value.items()}

@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import MutableMapping
 from typing import Any
 
-from taskyard.core.redis.log_tail import LogLine, RecentLog
+from taskyard.core.redis.log_tail import LogLine, LogTail
 from taskyard.core.threads import OnEscape, Supervised, start_thread
 
-MOST_WAITING = 1_000  # lines
+MAX_WAITING = 1_000  # lines
 BATCH = 200
 AWAY_SECONDS = 1.0  # between attempts while Redis is away
 CLOSE_SECONDS = 1.0
@@ -38,7 +38,7 @@ class LogShipper:
         self.dropped = 0  # lines, since the last that arrived
 
     def __call__(self, logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        if len(self._waiting) < MOST_WAITING:
+        if len(self._waiting) < MAX_WAITING:
             self._waiting.append((time.time(), dict(event)))
             if not self._wake.is_set():
                 self._wake.set()
@@ -46,7 +46,7 @@ class LogShipper:
             self._count_dropped(1)
         return event
 
-    def start(self, recent: RecentLog, process: str) -> None:
+    def start(self, recent: LogTail, process: str) -> None:
         """Begins to send, what was logged before included; `process` is what these lines are from."""
         self._process = process
         self._thread = start_thread(
@@ -60,7 +60,7 @@ class LogShipper:
         if self._thread is not None:
             self._thread.join(CLOSE_SECONDS)
 
-    def _run(self, recent: RecentLog) -> None:
+    def _run(self, recent: LogTail) -> None:
         while True:
             self._wake.wait()
             self._wake.clear()
@@ -70,7 +70,7 @@ class LogShipper:
             if self._closing.is_set():
                 return
 
-    def _send(self, recent: RecentLog) -> bool:
+    def _send(self, recent: LogTail) -> bool:
         """Sends a batch or drops it; whether it arrived."""
         batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
         dropped = self.dropped

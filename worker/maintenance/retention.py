@@ -18,7 +18,7 @@ from taskyard.worker.maintenance.steady_time import SteadyTime
 BATCH = 1_000  # rows in a transaction
 PAUSE_SECONDS = 0.02  # between transactions, for everybody else
 LOCK_TIMEOUT_MS = 200  # a tick may wait this long behind the dropping of a partition
-Progress = Callable[[str, int], object]
+ProgressCallback = Callable[[str, int], object]
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,7 @@ class Retention:
                 found.agents = retention.old_agents(tx, self._agents_days + extra)
         return found
 
-    def prune(self, actor: str, *, may_go_on: Callable[[], bool], progress: Progress) -> Removed:
+    def prune(self, actor: str, *, may_go_on: Callable[[], bool], progress: ProgressCallback) -> Removed:
         """Removes it in small transactions while `may_go_on()`; what is left is found the next time.
 
         `progress(what, count)` is called after each. Raises Unavailable.
@@ -82,7 +82,9 @@ class Retention:
     def _extra_days(self) -> int:
         return self._steady.extra_days(self._database) if self._steady is not None else 0
 
-    def _prune_tasks(self, days: int, removed: Removed, may_go_on: Callable[[], bool], progress: Progress) -> None:
+    def _prune_tasks(
+        self, days: int, removed: Removed, may_go_on: Callable[[], bool], progress: ProgressCallback
+    ) -> None:
         after = None
         while may_go_on():
             with self._database.transaction() as tx:
@@ -93,7 +95,9 @@ class Retention:
                 return
             time.sleep(PAUSE_SECONDS)
 
-    def _prune_events(self, days: int, removed: Removed, may_go_on: Callable[[], bool], progress: Progress) -> None:
+    def _prune_events(
+        self, days: int, removed: Removed, may_go_on: Callable[[], bool], progress: ProgressCallback
+    ) -> None:
         with self._database.transaction() as tx:
             names = retention.old_partitions(tx, days, _now(tx).date())
         for name in names:

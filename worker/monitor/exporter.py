@@ -23,7 +23,7 @@ from taskyard.core.threads import OnEscape, Supervised, start_thread
 from taskyard.worker.process.ports import find_port, is_taken, listening_socket, url_of
 
 CLIENT_TIMEOUT_SECONDS = 10
-MOST_AT_ONCE = 64  # requests; who comes beyond takes the place of one that is slow, or is turned away
+MAX_AT_ONCE = 64  # requests; who comes beyond takes the place of one that is slow, or is turned away
 SLOW_SECONDS = 1.0
 HOME_SECONDS = 2.0  # between attempts to get the wanted port
 POLL_SECONDS = 0.5
@@ -65,7 +65,7 @@ class Exporter:
         self._listeners: list[socket.socket] = []
         self._reserve: int | None = None
         self._stopping = threading.Event()
-        self._slots = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._slots = threading.BoundedSemaphore(MAX_AT_ONCE)
         self._began: dict[socket.socket, float] = {}  # when each request that is being answered did
         self._home_at = 0.0  # monotonic seconds of the last attempt to get the wanted port
         self._thread: Supervised | None = None
@@ -179,7 +179,7 @@ class Exporter:
     def _hand_over(self, connection: socket.socket, address: object) -> None:
         if not self._slots.acquire(blocking=False) and not self._slot_of_the_slowest():
             with connection:
-                _turn_away(connection, f"more than {MOST_AT_ONCE} requests at once\n")
+                _turn_away(connection, f"more than {MAX_AT_ONCE} requests at once\n")
             return
 
         def handle() -> None:

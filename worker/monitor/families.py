@@ -12,11 +12,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from taskyard.core.telemetry.histogram import Histogram
-from taskyard.core.telemetry.live_snapshot import AgentLive, Live
+from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot
 from taskyard.worker.monitor.mail import mail_families
 from taskyard.worker.monitor.recent import OTHER, Recent
 
-LABELS_LIMIT = 200
+MAX_LABELS = 200
 BOUNDS_SECONDS = (
     0.001,
     0.005,
@@ -42,7 +42,7 @@ PREFIX = "taskyard_"
 class Families(Collector):
     """What `/metrics` shows of the engine. `is_leading` and `live` are asked at each scrape."""
 
-    def __init__(self, recent: Recent, live: Callable[[], Live | None], is_leading: Callable[[], bool]) -> None:
+    def __init__(self, recent: Recent, live: Callable[[], LiveSnapshot | None], is_leading: Callable[[], bool]) -> None:
         self._recent = recent
         self._live = live
         self._is_leading = is_leading
@@ -94,7 +94,7 @@ class Families(Collector):
         yield CounterMetricFamily(f"{PREFIX}dispatcher_commit_seconds", help_, value=ticks.commit_seconds)
 
 
-def _tasks(live: Live) -> Iterable[Metric]:
+def _tasks(live: LiveSnapshot) -> Iterable[Metric]:
     tasks = GaugeMetricFamily(f"{PREFIX}tasks_open", "Unfinished tasks.", labels=["queue", "type", "state"])
     counts: dict[tuple[str, ...], float] = {}
     for group in live.open:
@@ -110,7 +110,7 @@ def _tasks(live: Live) -> Iterable[Metric]:
         if lane.oldest_ready_at is not None:
             seconds = max(0.0, live.open_at - lane.oldest_ready_at)
             ages[(lane.queue,)] = max(ages.get((lane.queue,), 0.0), seconds)
-    for labels, seconds in sorted(ages.items(), key=lambda item: -item[1])[:LABELS_LIMIT]:
+    for labels, seconds in sorted(ages.items(), key=lambda item: -item[1])[:MAX_LABELS]:
         oldest.add_metric(list(labels), seconds)
     yield oldest
     alerts = GaugeMetricFamily(f"{PREFIX}alerts_firing", "Alerts that are not resolved.", labels=["severity"])
@@ -142,7 +142,7 @@ def _agents(agents: Iterable[AgentLive]) -> Iterable[Metric]:
         yield family
 
 
-def _servers(live: Live) -> Iterable[Metric]:
+def _servers(live: LiveSnapshot) -> Iterable[Metric]:
     ages = [live.at - agent.heartbeat_at for agent in live.agents]
     text = "Age of the oldest last heartbeat."
     yield GaugeMetricFamily(f"{PREFIX}agent_heartbeat_age_seconds_max", text, value=max([0.0, *ages]))
@@ -166,10 +166,10 @@ def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
 
 
 def _bounded(values: Mapping[tuple[str, ...], float], keep: tuple[int, ...] = ()) -> dict[tuple[str, ...], float]:
-    """The values of at most LABELS_LIMIT sets of labels; the smallest are summed up as "other" (but for `keep`)."""
+    """The values of at most MAX_LABELS sets of labels; the smallest are summed up as "other" (but for `keep`)."""
     ordered = sorted(values.items(), key=lambda item: -item[1])
-    found = dict(ordered[:LABELS_LIMIT])
-    for labels, value in ordered[LABELS_LIMIT:]:
+    found = dict(ordered[:MAX_LABELS])
+    for labels, value in ordered[MAX_LABELS:]:
         other = tuple(label if position in keep else OTHER for position, label in enumerate(labels))
         found[other] = found.get(other, 0.0) + value
     return found

@@ -11,7 +11,7 @@ from taskyard.core import threads
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.agents.pool import Pool
 from taskyard.worker.alerts.signals import OwnState
-from taskyard.worker.dashboard_server.supervisor import DashboardKeeper
+from taskyard.worker.dashboard_server.supervisor import DashboardSupervisor
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.duties.outcomes import Duties
 from taskyard.worker.monitor.server_watch import ServerWatch
@@ -37,7 +37,7 @@ class WorkerHealth:
         self._dispatcher, self._progress = dispatcher, dispatcher.progress
         self._duties, self._pool, self._servers = duties, pool, servers
         self._is_stopping = is_stopping
-        self.dashboard: DashboardKeeper | None = None
+        self.dashboard: DashboardSupervisor | None = None
 
     def problems(self) -> list[str]:
         """Why this worker does not work; none while it is stopping."""
@@ -57,12 +57,12 @@ class WorkerHealth:
 
     def own_state(self) -> OwnState:
         """The same for the alert rules."""
-        keeper = self.dashboard
+        supervisor = self.dashboard
         return OwnState(
             stalled_seconds=self._progress.stalled_seconds,
             waits_for=self._progress.waits_for,
             unwell_agents={name: "; ".join(found) for name, found in self._pool.unwell().items()},
-            dashboard_problem=keeper.problem if keeper is not None else None,
+            dashboard_problem=supervisor.problem if supervisor is not None else None,
             late_duties=self._duties.late(),
         )
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from taskyard.core.redis.mailbox_admin import Box
+from taskyard.core.redis.mailbox_admin import MailboxSummary
 from taskyard.core.telemetry.live_snapshot import MailboxLive, MailLive
 
 BOXES_SHOWN = 100  # each is a series of its own
 
 
-def mail_live(boxes: Sequence[Box]) -> MailLive:
+def mail_live(boxes: Sequence[MailboxSummary]) -> MailLive:
     """Mailboxes, the one with the oldest message first, as the live state has them."""
     shown = [*boxes[:BOXES_SHOWN], *sorted(boxes[BOXES_SHOWN:], key=lambda box: -box.dead_letters)[:BOXES_SHOWN]]
     return MailLive(

@@ -19,7 +19,7 @@ from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import alerts
 from taskyard.core.postgres.store.rollups import DAY, HOUR, MINUTE, TEN_MINUTES
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.alerts.delivery import Deliveries
@@ -54,7 +54,7 @@ class Monitor:
         self,
         settings: Settings,
         database: Database,
-        queue: Queue,
+        queue: Broker,
         dispatcher: Dispatcher,
         worker: str,
         clock: Clock,

@@ -10,7 +10,7 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import live_counts, tasks
 from taskyard.core.postgres.store.rollups import HOUR
 from taskyard.core.telemetry.histogram import Histogram
-from taskyard.core.telemetry.live_snapshot import Live, ServerLive
+from taskyard.core.telemetry.live_snapshot import LiveSnapshot, ServerLive
 from taskyard.worker.alerts.signals import Anomaly, AttemptCounts, HostUsage, OwnState
 from taskyard.worker.dispatch.lock_waits import LockWait
 from taskyard.worker.monitor.observer import Observer
@@ -42,7 +42,7 @@ class Observed:
         self._anomalies = anomalies
 
     @property
-    def live(self) -> Live | None:
+    def live(self) -> LiveSnapshot | None:
         return self._live
 
     @property

@@ -1,4 +1,4 @@
-"""Makes the live state: every second, on the leader, from the ledger, the ticks, PostgreSQL and the servers."""
+"""Makes the live state: every second, on the leader, from the leader's state, the ticks, PostgreSQL and the servers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import live_counts, locks
 from taskyard.core.postgres.store.live_counts import OpenGroup
 from taskyard.core.postgres.store.rollups import DAY
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.states import TaskState
 from taskyard.core.telemetry.live_snapshot import (
@@ -22,7 +22,7 @@ from taskyard.core.telemetry.live_snapshot import (
     DispatcherLive,
     FinishedCount,
     FiringAlert,
-    Live,
+    LiveSnapshot,
     MailLive,
     RecentType,
     ServerLive,
@@ -49,7 +49,7 @@ class Observer:
     """Reads everything and writes the snapshot."""
 
     def __init__(
-        self, database: Database, queue: Queue, cache: RedisCache, dispatcher: Dispatcher, worker: str, clock: Clock
+        self, database: Database, queue: Broker, cache: RedisCache, dispatcher: Dispatcher, worker: str, clock: Clock
     ) -> None:
         self._database = database
         self._cache = cache
@@ -58,7 +58,7 @@ class Observer:
         self._clock = clock
         self._look_at = Servers(database, queue, clock.monotonic)
         self.recent = Recent(clock.monotonic())
-        self.live: Live | None = None
+        self.live: LiveSnapshot | None = None
         self._epoch: int | None = None
         self._since = 0.0
         self._open: list[OpenGroup] = []
@@ -72,7 +72,7 @@ class Observer:
         self._quarantined = 0
         self._mail: MailLive | None = None
 
-    def observe(self, alerts: Sequence[FiringAlert] = ()) -> Live | None:
+    def observe(self, alerts: Sequence[FiringAlert] = ()) -> LiveSnapshot | None:
         """Takes what the ticks left, makes the live state and stores it; None on a worker that does not lead.
 
         Raises Unavailable if PostgreSQL or Redis is away.
@@ -82,7 +82,7 @@ class Observer:
         if now >= self._servers_after:
             self.server_watch.note(self._look_at.look())
             self._quarantined = self._queue.quarantine.count()
-            self._mail = mail_live(self._queue.post_office.boxes())
+            self._mail = mail_live(self._queue.mailbox_admin.boxes())
             self._servers_after = now + SERVERS_EVERY_SECONDS
         term = self._dispatcher.term
         self.lock_waits = None if term is None else term.committer.lock_waits.waits
@@ -122,12 +122,12 @@ class Observer:
 
     def _compose(
         self, epoch: int, database_now: float, now: float, agents: Sequence[AgentLive], alerts: list[FiringAlert]
-    ) -> Live:
+    ) -> LiveSnapshot:
         self.recent.forget_agents([agent.id for agent in agents])
         for agent in agents:
             agent.mean_seconds = self.recent.mean_seconds.get(agent.id)
         recent = self.recent.by_type(RECENT_SECONDS, now)
-        return Live(
+        return LiveSnapshot(
             version=VERSION,
             at=database_now,
             dispatcher=self._dispatcher_live(epoch),

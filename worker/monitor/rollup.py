@@ -23,7 +23,7 @@ from taskyard.worker.maintenance.steady_time import SteadyTime
 SHARE = 0.1
 CATCH_UP_SHARE = 0.5
 STEP_SECONDS = 1.0  # that a transaction should not last longer than
-MOST_MINUTES = 1440  # in one transaction
+MAX_MINUTES = 1440  # in one transaction
 SET_BACK_SECONDS = 120.0  # that counted minutes may be ahead of the database's clock
 SAMPLES_SECONDS = 60.0  # that the samples of a minute may come after its events
 
@@ -74,7 +74,7 @@ class RollUp:
         self._roll_above()
         seconds = time.perf_counter() - began
         if seconds < STEP_SECONDS / 2:
-            self._minutes_at_once = min(MOST_MINUTES, 2 * self._minutes_at_once)
+            self._minutes_at_once = min(MAX_MINUTES, 2 * self._minutes_at_once)
         elif seconds > STEP_SECONDS:
             self._minutes_at_once = max(1, self._minutes_at_once // 2)
         if until >= settled:

@@ -12,7 +12,7 @@ import psutil
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import rollups
 from taskyard.core.postgres.store.rollups import MINUTE, Sample
-from taskyard.core.telemetry.live_snapshot import Live
+from taskyard.core.telemetry.live_snapshot import LiveSnapshot
 from taskyard.worker.alerts.signals import HostUsage
 
 KEPT_SAMPLES = 20_000  # while PostgreSQL is away
@@ -33,7 +33,7 @@ class Sampler:
         psutil.cpu_percent()  # the first call has nothing to compare with
         self._process.cpu_percent()
 
-    def sample(self, live: Live | None, now: float) -> None:
+    def sample(self, live: LiveSnapshot | None, now: float) -> None:
         """Measures everything once; `now` is in epoch seconds. What only the leader sees comes from the live state."""
         self._sample_host(now)
         self._sample_process(now)
@@ -89,7 +89,7 @@ class Sampler:
         for metric, value in figures.items():
             self._note(now, "process", f"worker {self._host}", metric, value)
 
-    def _sample_live(self, live: Live, now: float) -> None:
+    def _sample_live(self, live: LiveSnapshot, now: float) -> None:
         led = (_minute(now), "service", "leader", "led_minutes")  # once a minute: reports count these
         self._samples.setdefault(led, Sample(*led, 1, 1.0, 1.0, 1.0))
         for agent in live.agents:

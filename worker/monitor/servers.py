@@ -7,21 +7,21 @@ from collections.abc import Callable
 from typing import Any
 
 from taskyard.core.errors import Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import live_counts
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.usage import check_writable
 from taskyard.core.telemetry.live_snapshot import ServerLive
 
-READ_ONLY = said("PostgreSQL can't be reached: {reason}", reason="it is read-only")
+READ_ONLY = msg("PostgreSQL can't be reached: {reason}", reason="it is read-only")
 SIZE_EVERY_SECONDS = 60.0  # it looks at every file of the database
 
 
 class Servers:
     """Looks at both; one that is away is a finding, not an error."""
 
-    def __init__(self, database: Database, queue: Queue, monotonic: Callable[[], float]) -> None:
+    def __init__(self, database: Database, queue: Broker, monotonic: Callable[[], float]) -> None:
         self._database = database
         self._queue = queue
         self._monotonic = monotonic

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import check_text, refused
 from taskyard.core.postgres.database import Transaction, queries
 
@@ -77,7 +77,7 @@ def find_alert(tx: Transaction, alert_id: str) -> Alert:
     """The alert with this id; raises SubmissionError if there is none."""
     rows = tx.rows(queries("alerts")["alert"], {"id": _known_id("alert", alert_id)})
     if not rows:
-        raise refused("alert", alert_id, said("the id of an alert"))
+        raise refused("alert", alert_id, msg("the id of an alert"))
     return Alert.from_row(rows[0])
 
 
@@ -145,4 +145,4 @@ def _known_id(field: str, value: str) -> str:
     try:
         return str(uuid.UUID(value))
     except ValueError:
-        raise refused(field, value, said("an id (a UUID)")) from None
+        raise refused(field, value, msg("an id (a UUID)")) from None

@@ -18,20 +18,20 @@ import orjson
 from taskyard.core.chunks import PORTION_BYTES
 from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.filters.fields import check_bound, like_pattern
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import tasks
 from taskyard.core.postgres.store.retention import day_of
 from taskyard.core.postgres.store.search_query import Pace, limited_time
 
-PAGE_LIMIT = 1000
+MAX_PAGE_SIZE = 1000
 BUDGET_SECONDS = 0.15
 FIRST_SPAN_SECONDS = 4.0
 FIRST_OPERATORS_SPAN_SECONDS = 86_400.0  # there is an index, and they are few
 EXPORT_EVENTS = 2_000  # that a statement of an export reads at most
-LEAST_EXPORT_EVENTS = 100
-LEAST_SPAN_SECONDS = 0.001
+MIN_EXPORT_EVENTS = 100
+MIN_SPAN_SECONDS = 0.001
 MARGIN_SECONDS = 1.0  # an event of a transaction that began before this one may be later than its now()
 TICK = timedelta(microseconds=1)
 _PLACE = re.compile(r"\((\d{1,10}),(\d{1,5})\)")
@@ -72,7 +72,7 @@ class EventCursor:
         stored = f"({place.replace('.', ',')})" if place else None
         checked = check_bound("before", at)
         if not isinstance(checked, datetime) or (stored is not None and not _PLACE.fullmatch(stored)):
-            raise refused("before", text, said("what an earlier page gave"))
+            raise refused("before", text, msg("what an earlier page gave"))
         return cls(checked, stored)
 
 
@@ -100,8 +100,8 @@ def find_events(
     budget_seconds: float = BUDGET_SECONDS,
 ) -> EventPage:
     """The newest events that fit, of all or before a cursor; raises SubmissionError, Busy or Unavailable."""
-    if not 1 <= limit <= PAGE_LIMIT:
-        raise refused("limit", limit, said("a number from 1 to {limit}", limit=PAGE_LIMIT))
+    if not 1 <= limit <= MAX_PAGE_SIZE:
+        raise refused("limit", limit, msg("a number from 1 to {limit}", limit=MAX_PAGE_SIZE))
     with limited_time(tx):
         asked, low, high = asked_of(tx, only, before)
         pace = Pace(budget_seconds, _first_span_seconds(only))
@@ -131,7 +131,7 @@ def export_events(tx: Transaction, only: EventFilter) -> Iterator[AuditEntry]:
         if len(rows) == limit:  # the span goes on behind the last of them
             last = _entry(rows[-1])
             asked |= {"place_at": last.at, "place": rows[-1][-1]}
-            edge, size_seconds = min(edge, last.at + TICK), max(size_seconds / 2, LEAST_SPAN_SECONDS)
+            edge, size_seconds = min(edge, last.at + TICK), max(size_seconds / 2, MIN_SPAN_SECONDS)
         else:
             edge, size_seconds = span.low, size_seconds * 2
         limit = _next_limit(rows, limit)
@@ -142,7 +142,7 @@ def _next_limit(rows: Sequence[Sequence[Any]], limit: int) -> int:
     if not rows:
         return limit
     mean_bytes = sum(len(orjson.dumps(row[8])) for row in rows) / len(rows)
-    return max(LEAST_EXPORT_EVENTS, min(EXPORT_EVENTS, int(PORTION_BYTES / max(mean_bytes, 1.0))))
+    return max(MIN_EXPORT_EVENTS, min(EXPORT_EVENTS, int(PORTION_BYTES / max(mean_bytes, 1.0))))
 
 
 def asked_of(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import orjson
 
 from taskyard.core.errors import IllegalTransition, TaskNotFound
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.models import Task, Waiting
 from taskyard.core.postgres.arrays import plain
 from taskyard.core.postgres.database import Transaction, queries
@@ -17,7 +17,7 @@ from taskyard.core.postgres.store.dependants import Slice
 from taskyard.core.states import CLAIMED, TERMINAL, Priority, TaskState
 
 CANCELLABLE = frozenset(TaskState) - TERMINAL
-RETRYABLE = frozenset({TaskState.FAILED, TaskState.CANCELLED})
+RETRYABLE_STATES = frozenset({TaskState.FAILED, TaskState.CANCELLED})
 REPRIORITISABLE = frozenset({TaskState.BLOCKED, TaskState.SCHEDULED, TaskState.PENDING})
 
 
@@ -82,7 +82,7 @@ def cancel(tx: Transaction, task_id: str, actor: str, reason: str) -> tuple[Canc
     """`cancel_many` for one task; raises TaskNotFound or IllegalTransition."""
     done, below = cancel_many(tx, [task_id], actor, reason)
     if not done:
-        raise _refusal(tx, task_id, said("cancel needs open"))
+        raise _refusal(tx, task_id, msg("cancel needs open"))
     return done[0], below
 
 
@@ -92,7 +92,7 @@ def retry(tx: Transaction, task_id: str, actor: str, reason: str) -> Waiting:
     if not done:
         for parent, state in tx.rows(queries("commands")["unmet_parents"], {"id": task_id}):
             raise _refusal(tx, task_id, _needs_parent(parent, state))
-        raise _refusal(tx, task_id, said("retry needs failed or cancelled"))
+        raise _refusal(tx, task_id, msg("retry needs failed or cancelled"))
     return done[0]
 
 
@@ -100,7 +100,7 @@ def reprioritise(tx: Transaction, task_id: str, priority: Priority, actor: str, 
     """Changes the priority of a waiting task; raises TaskNotFound or IllegalTransition."""
     done = reprioritise_many(tx, [task_id], priority, actor, reason)
     if not done:
-        needs = said("a change of priority needs blocked or scheduled or pending")
+        needs = msg("a change of priority needs blocked or scheduled or pending")
         raise _refusal(tx, task_id, needs)
     return done[0]
 
@@ -112,8 +112,8 @@ def note_bulk(tx: Transaction, event: str, actor: str, detail: dict[str, object]
 
 def _needs_parent(parent: str, state: str | None) -> str:
     if state is None:
-        return said("it waited for task {parent}, which does not exist any more: submit it anew", parent=parent)
-    return said(
+        return msg("it waited for task {parent}, which does not exist any more: submit it anew", parent=parent)
+    return msg(
         "it waits for task {parent}, which is {state}: retry needs that one to be completed",
         parent=parent,
         state=TaskState(state),

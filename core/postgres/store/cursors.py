@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_EXPECTED = said("what an earlier page of this search gave")
+_EXPECTED = msg("what an earlier page of this search gave")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import history
 
-MOST_FAILED = 500  # tasks of one group that `failed_now` looks at
-MOST_MUTE_SECONDS = 366 * 86_400.0
+MAX_FAILED = 500  # tasks of one group that `failed_now` looks at
+MAX_MUTE_SECONDS = 366 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ def trend(
 
 
 def failed_now(tx: Transaction, fingerprints: Sequence[str]) -> dict[str, int]:
-    """By fingerprint: how many tasks are failed with it now; MOST_FAILED means that many or more."""
-    parameters = {"fingerprints": list(fingerprints), "limit": MOST_FAILED}
+    """By fingerprint: how many tasks are failed with it now; MAX_FAILED means that many or more."""
+    parameters = {"fingerprints": list(fingerprints), "limit": MAX_FAILED}
     return dict(tx.rows(queries("failures")["failed_now"], parameters))  # type: ignore[arg-type]
 
 
@@ -95,14 +95,14 @@ def mute(tx: Transaction, fingerprint: str, seconds: float, actor: str, reason: 
     It does nothing else: its failures are counted, retried and alerted on as before. Raises
     SubmissionError for a group that is not known, or a time that makes no sense.
     """
-    if not 0 < seconds <= MOST_MUTE_SECONDS:
+    if not 0 < seconds <= MAX_MUTE_SECONDS:
         raise refused(
-            "seconds", seconds, said("more than 0 and at most {most:.0f}, which is a year", most=MOST_MUTE_SECONDS)
+            "seconds", seconds, msg("more than 0 and at most {most:.0f}, which is a year", most=MAX_MUTE_SECONDS)
         )
     parameters = {"fingerprint": fingerprint, "seconds": seconds, "actor": actor, "reason": reason}
     rows = tx.rows(queries("failures")["mute"], parameters)
     if not rows:
-        raise refused("fingerprint", fingerprint, said("that of a group of failures"))
+        raise refused("fingerprint", fingerprint, msg("that of a group of failures"))
     until: datetime = rows[0][0]
     return until
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
 
@@ -19,7 +19,7 @@ def hold(tx: Transaction, kind: HoldKind, name: str, mode: HoldMode, actor: str,
     Raises SubmissionError for an agent that was never registered.
     """
     if kind is HoldKind.AGENT and not tx.rows(queries("holds")["agent_is_known"], {"name": name})[0][0]:
-        raise SubmissionError("agent", name, said("the name of an agent that was registered once"))
+        raise SubmissionError("agent", name, msg("the name of an agent that was registered once"))
     parameters = {"kind": kind.value, "name": name, "mode": mode.value, "actor": actor, "reason": reason}
     return bool(tx.rows(queries("holds")["hold"], parameters))
 

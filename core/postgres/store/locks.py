@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from taskyard.core.errors import Busy, Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.postgres.arrays import plain
 from taskyard.core.postgres.connections import LOCK_TIMEOUT_MS
 from taskyard.core.postgres.database import Database, Transaction, queries
 from taskyard.core.postgres.locks import ROW, TABLE, Blocker, shown_query
 
-ROWS_LIMIT = 20  # rows whose holders are asked for at a time
+MAX_ROWS = 20  # rows whose holders are asked for at a time
 NEEDED_BY_TASKS = ("tasks", "task_events")  # by each of their transitions
 SURE_SECONDS = 1.0  # a table lock younger than this is everyday business
 
@@ -21,14 +21,14 @@ SURE_SECONDS = 1.0  # a table lock younger than this is everyday business
 def of_tables(tx: Transaction, tables: Iterable[str]) -> list[Blocker]:
     """Sessions whose locks keep us from writing to these tables, the oldest transaction first."""
     rows = tx.rows(queries("locks")["of_tables"], {"tables": plain(tables)})
-    return [_blocker(said(TABLE, name=row[0]), row[1:]) for row in rows]
+    return [_blocker(msg(TABLE, name=row[0]), row[1:]) for row in rows]
 
 
 def of_rows(tx: Transaction, task_ids: Sequence[str]) -> dict[str, Blocker]:
     """The sessions that hold the rows of these tasks, the oldest one for each; ids whose rows are free are left out."""
     found: dict[str, Blocker] = {}
-    for row in tx.rows(queries("locks")["of_rows"], {"ids": plain(task_ids[:ROWS_LIMIT])}):
-        found.setdefault(row[0], _blocker(said(ROW, id=row[0]), row[1:]))
+    for row in tx.rows(queries("locks")["of_rows"], {"ids": plain(task_ids[:MAX_ROWS])}):
+        found.setdefault(row[0], _blocker(msg(ROW, id=row[0]), row[1:]))
     return found
 
 
@@ -41,7 +41,7 @@ def in_the_way_of(tx: Transaction, task_id: str) -> list[Blocker]:
 def holders(tx: Transaction, least_seconds: float) -> list[Blocker]:
     """Sessions with a transaction of at least this age that changed or locked something of ours, the oldest first."""
     rows = tx.rows(queries("locks")["oldest_holders"], {"seconds": least_seconds})
-    return [_blocker(said(TABLE, name=row[0]), row[1:]) for row in rows]
+    return [_blocker(msg(TABLE, name=row[0]), row[1:]) for row in rows]
 
 
 def wait_at_most(tx: Transaction, milliseconds: int) -> None:
@@ -62,7 +62,7 @@ def naming_holders(database: Database) -> Iterator[None]:
             found = holders(tx, 0.9 * LOCK_TIMEOUT_MS / 1000)
         if not found:
             raise
-        raise Busy(said("{text}; {holder}", text=error.said, holder=found[0].said), is_locked=True) from error
+        raise Busy(msg("{text}; {holder}", text=error.text, holder=found[0].text), is_locked=True) from error
 
 
 def _blocker(what: str, row: Sequence[Any]) -> Blocker:

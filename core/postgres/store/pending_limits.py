@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
 from taskyard.core.postgres.database import Transaction, queries
 
@@ -27,7 +27,7 @@ def over_limit(tx: Transaction, submissions: Sequence[Submission]) -> dict[str, 
         if count < limit:
             waiting[name] = count + 1
         else:
-            expected = said(
+            expected = msg(
                 "a creator with fewer than {limit:,} waiting tasks, but this one has {count:,}: wait until some have "
                 "started, or raise TASKYARD_PENDING_LIMIT_PER_CREATOR",
                 limit=limit,

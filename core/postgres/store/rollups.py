@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 import orjson
 
 from taskyard.core.postgres.database import Transaction, queries
-from taskyard.core.telemetry.histogram import GROWTH, LEAST_SECONDS
+from taskyard.core.telemetry.histogram import GROWTH, MIN_SECONDS
 
 MINUTE, TEN_MINUTES, HOUR, DAY = 60, 600, 3600, 86400
 LEVELS = (MINUTE, TEN_MINUTES, HOUR, DAY)
 PATIENCE_SECONDS = 600.0  # for transactions that stay open
 SUMMARISE_TIMEOUT_MS = 100  # less than PostgreSQL's deadlock_timeout
-MESSAGE_LIMIT = 2_000  # characters of a failure's message that its group keeps
+MAX_MESSAGE_LENGTH = 2_000  # characters of a failure's message that its group keeps
 
 
 @dataclass(slots=True)
@@ -66,10 +66,10 @@ def roll_minutes(tx: Transaction, since: float, until: float) -> None:
     """Counts the events of whole minutes, and failures by fingerprint, in place of what was counted of them before."""
     span = {"level": MINUTE, "since": since, "until": until}
     tx.rows(queries("rollups")["delete_counts"], span)
-    buckets = {"least": LEAST_SECONDS, "log_growth": math.log(GROWTH)}
+    buckets = {"least": MIN_SECONDS, "log_growth": math.log(GROWTH)}
     tx.rows(queries("rollups")["count_events"], {**span, **buckets})
     tx.rows(queries("failures")["delete_failures"], span)
-    tx.rows(queries("failures")["count_failures"], {**span, "message_limit": MESSAGE_LIMIT})
+    tx.rows(queries("failures")["count_failures"], {**span, "message_limit": MAX_MESSAGE_LENGTH})
 
 
 def roll_up(tx: Transaction, level_seconds: int, below_seconds: int, since: float, until: float) -> None:

@@ -10,11 +10,11 @@ import orjson
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.filters.search_filter import TaskFilter
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.postgres.database import Transaction, queries
 
-NAME_LIMIT = 100  # characters
+MAX_NAME_LENGTH = 100  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def save_filter(tx: Transaction, name: str, only: TaskFilter, actor: str, *, ove
         "overwrite": overwrite,
     }
     if not tx.rows(queries("saved_filters")["save_filter"], parameters):
-        raise refused("name", name, said("a new name: a filter of this one is saved already"))
+        raise refused("name", name, msg("a new name: a filter of this one is saved already"))
 
 
 def delete_filter(tx: Transaction, name: str, actor: str) -> bool:
@@ -52,8 +52,8 @@ def delete_filter(tx: Transaction, name: str, actor: str) -> bool:
 
 def _checked(name: object) -> str:
     text = name.strip() if isinstance(name, str) else ""
-    if not 1 <= len(text) <= NAME_LIMIT or not text.isprintable():
-        raise refused("name", name, said("a text of 1 to {limit} printable characters", limit=NAME_LIMIT))
+    if not 1 <= len(text) <= MAX_NAME_LENGTH or not text.isprintable():
+        raise refused("name", name, msg("a text of 1 to {limit} printable characters", limit=MAX_NAME_LENGTH))
     return text
 
 
@@ -61,4 +61,4 @@ def _read(name: str, document: Any, actor: str, saved_at: datetime) -> SavedFilt
     try:
         return SavedFilter(name, TaskFilter.from_json(document), actor, saved_at)
     except SubmissionError as error:
-        return SavedFilter(name, None, actor, saved_at, error.said)
+        return SavedFilter(name, None, actor, saved_at, error.text)

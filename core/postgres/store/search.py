@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from taskyard.core.filters.search_filter import Sort, TaskFilter
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.ids import time_of
 from taskyard.core.models import Task
 from taskyard.core.payload.encode import refused
@@ -24,7 +24,7 @@ from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.cursors import Cursor
 from taskyard.core.postgres.store.search_query import assembled, bounded, parameters_of, windows
 
-PAGE_LIMIT = 1000
+MAX_PAGE_SIZE = 1000
 BUDGET_SECONDS = 0.15
 COUNT_SECONDS = 1.0
 OPERATION_PATIENCE_SECONDS = 60.0  # an operation on many tasks would otherwise end half-done
@@ -86,12 +86,12 @@ def find(
     An order that is not by age holds within what was searched; `next` then begins a new, older
     range once that is shown. Raises SubmissionError, Busy or Unavailable.
     """
-    if not 1 <= limit <= PAGE_LIMIT:
-        raise refused("limit", limit, said("a number from 1 to {limit}", limit=PAGE_LIMIT))
+    if not 1 <= limit <= MAX_PAGE_SIZE:
+        raise refused("limit", limit, msg("a number from 1 to {limit}", limit=MAX_PAGE_SIZE))
     place = after or Cursor()
     if place != Cursor() and not _is_place_of(place, sort):
         raise refused(
-            "after", str(place), said("what an earlier page of this search gave in this order ({sort})", sort=sort)
+            "after", str(place), msg("what an earlier page of this search gave in this order ({sort})", sort=sort)
         )
     with bounded(tx, only):
         now = tasks_store.now(tx)

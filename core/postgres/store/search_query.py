@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from taskyard.core.errors import Busy, SubmissionError
 from taskyard.core.filters.fields import like_pattern
 from taskyard.core.filters.search_filter import Sort, TaskFilter
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.ids import first_id_at
 from taskyard.core.payload.encode import refused
 from taskyard.core.postgres.database import Transaction, queries
@@ -21,7 +21,7 @@ from taskyard.core.states import TERMINAL, TaskState
 
 FIRST_WINDOW = 2_000  # tasks
 GROWTH = 8
-LEAST_SHARE = 0.2  # of the last look
+MIN_SHARE = 0.2  # of the last look
 # A single statement that takes longer was planned wrongly, or the machine is overloaded.
 STATEMENT_SECONDS = 5.0
 # Submitters make the ids by their own clocks. One that is off by more may be missed by a filter's times.
@@ -91,7 +91,7 @@ def bounded(tx: Transaction, only: TaskFilter, patience_seconds: float = PATIENC
 def _one_of_few(paths: dict[str, str], patience_seconds: float) -> Iterator[None]:
     if not _by_path.acquire(timeout=patience_seconds):
         raise Busy(
-            said(
+            msg(
                 "{count} searches by {fields} are running: they read whole inputs and outputs, so no more run at once. "
                 "Try again in a moment",
                 count=PATH_SEARCHES,
@@ -118,7 +118,7 @@ def _path_refused(paths: dict[str, str]) -> AbstractContextManager[None]:
 
     def explained(reason: str) -> SubmissionError:
         return refused(
-            " or ".join(paths), " or ".join(paths.values()), said("an SQL/JSON path ({reason})", reason=reason)
+            " or ".join(paths), " or ".join(paths.values()), msg("an SQL/JSON path ({reason})", reason=reason)
         )
 
     return values_refused(explained)
@@ -165,7 +165,7 @@ class Pace:
         now = time.monotonic()
         if self._began is not None:
             affordable = (self._deadline - now) / (now - self._began)  # in looks like the last one
-            self._size = self._size * min(affordable, GROWTH) if affordable > LEAST_SHARE else 0
+            self._size = self._size * min(affordable, GROWTH) if affordable > MIN_SHARE else 0
         self._began = now
         return self._size
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from taskyard.core.errors import IdempotencyConflict, SubmissionError
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.models import Lane, Submission, Waiting
 from taskyard.core.payload.same_call import Stored
 from taskyard.core.postgres.arrays import plain, quoted
@@ -134,10 +134,10 @@ def _unfinished(submission: Submission, states: dict[str, str]) -> list[str]:
     for parent in submission.after:
         state = states.get(parent)
         if state is None:
-            raise SubmissionError("after", parent, said("the id of an existing task"))
+            raise SubmissionError("after", parent, msg("the id of an existing task"))
         if state in (TaskState.FAILED, TaskState.CANCELLED):
             raise SubmissionError(
-                "after", parent, said("a task that can still complete, but it is {state}", state=TaskState(state))
+                "after", parent, msg("a task that can still complete, but it is {state}", state=TaskState(state))
             )
     return [parent for parent in dict.fromkeys(submission.after) if states[parent] != TaskState.COMPLETED]
 
@@ -193,8 +193,8 @@ def _unseen(submission: Submission) -> SubmissionError:
     """What kept the task out can't be seen: it ended between two statements, or this transaction sees nothing newer."""
     key = submission.idempotency_key
     if key is None:
-        return SubmissionError("queue", submission.queue, said("one that takes new tasks: it drained until just now"))
-    expected = said("a new key, or a READ COMMITTED transaction: another transaction has just taken this one")
+        return SubmissionError("queue", submission.queue, msg("one that takes new tasks: it drained until just now"))
+    expected = msg("a new key, or a READ COMMITTED transaction: another transaction has just taken this one")
     return SubmissionError("idempotency_key", key, expected)
 
 
@@ -202,7 +202,7 @@ def _refusal(submission: Submission, holds: Holds) -> SubmissionError | None:
     hold = holds.against(submission.queue, submission.type)
     if hold is None:
         return None
-    return SubmissionError(hold.kind.value, hold.name, said("one that takes new tasks: {hold}", hold=hold.said))
+    return SubmissionError(hold.kind.value, hold.name, msg("one that takes new tasks: {hold}", hold=hold.text))
 
 
 def _escaped(text: str) -> str:

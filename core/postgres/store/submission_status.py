@@ -14,7 +14,7 @@ from taskyard.core.postgres.database import Transaction, queries
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SubmissionStatus:
     """How one task stands. `output` is None if there is none, or if it is longer than was asked for."""
 
     id: str
@@ -47,11 +47,11 @@ class Unsuccessful:
     message: str | None
 
 
-def standings(tx: Transaction, ids: Sequence[str], output_bytes: int) -> dict[str, Standing]:
+def standings(tx: Transaction, ids: Sequence[str], output_bytes: int) -> dict[str, SubmissionStatus]:
     """How these tasks stand, by id, with outputs of at most `output_bytes` of JSON; unknown ones are left out."""
     rows = tx.rows(queries("submission_status")["standings"], {"ids": plain(ids), "output_bytes": output_bytes})
     return {
-        row[0]: Standing(
+        row[0]: SubmissionStatus(
             *row[:13],
             error=orjson.loads(row[13]) if row[13] else None,
             output=orjson.loads(row[14]) if row[14] else None,

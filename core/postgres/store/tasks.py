@@ -30,7 +30,7 @@ class Parent(NamedTuple):
     state: str
 
 
-class Ending(NamedTuple):
+class TaskResult(NamedTuple):
     """How a task stands: its state, and its output or error once it has one."""
 
     state: str
@@ -79,11 +79,11 @@ def last_return(tx: Transaction, task_id: str, attempt: int) -> str:
     return str(rows[0][0] or "") if rows else ""
 
 
-def endings(tx: Transaction, ids: Sequence[str]) -> dict[str, Ending]:
+def endings(tx: Transaction, ids: Sequence[str]) -> dict[str, TaskResult]:
     """How these tasks stand."""
     rows = tx.rows(queries("tasks")["outputs"], {"ids": plain(ids)})
     return {
-        id_: Ending(state, orjson.loads(output) if output else None, orjson.loads(error) if error else None)
+        id_: TaskResult(state, orjson.loads(output) if output else None, orjson.loads(error) if error else None)
         for id_, state, output, error in rows
     }
 

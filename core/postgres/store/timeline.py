@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.telemetry.timeline import AttemptEnd
 
-MOST_ENDS = 2_000
+MAX_ENDS = 2_000
 ENDS_LOOKED_AT = 10_000
 FIRST_WINDOW_SECONDS = 2.0
 
@@ -22,7 +22,7 @@ class Ends:
     since: float
 
 
-def ends(tx: Transaction, since: float, until: float, limit: int = MOST_ENDS) -> Ends:
+def ends(tx: Transaction, since: float, until: float, limit: int = MAX_ENDS) -> Ends:
     """The `limit` longest attempts that ended in a range (epoch seconds).
 
     A busy range is cut short at its beginning, where about ENDS_LOOKED_AT ends have been seen: it is

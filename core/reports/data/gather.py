@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import history
@@ -27,8 +27,8 @@ from taskyard.core.reports.data.build import (
 from taskyard.core.reports.data.report import FailureLine, Report, Scope
 from taskyard.core.telemetry.histogram import Histogram
 
-MOST_FAILURES = 50  # groups in a report
-MOST_UNITS = 12_000  # of a level that the peak is looked for in: eight days of minutes
+MAX_FAILURES = 50  # groups in a report
+MAX_UNITS = 12_000  # of a level that the peak is looked for in: eight days of minutes
 LONGEST_SECONDS = 3 * 366 * 86_400.0
 
 
@@ -42,11 +42,11 @@ def gather(tx: Transaction, since: float, until: float, queue: str | None = None
     tx.rows(queries("reports")["snapshot"], {})
     oldest, now = _held(tx)
     if not 0 <= since < until:
-        raise refused("until", until, said("a time after the range's beginning, {since}", since=since))
+        raise refused("until", until, msg("a time after the range's beginning, {since}", since=since))
     if until - since > LONGEST_SECONDS:
-        raise refused("since", since, said("a time at most three years before the range's end"))
+        raise refused("since", since, msg("a time at most three years before the range's end"))
     if since >= now:
-        raise refused("since", since, said("a time in the past"))
+        raise refused("since", since, msg("a time in the past"))
     until = min(until, now)
     unit = unit_for(since - (until - since), oldest)
     since, until = aligned(since, until, unit)
@@ -131,7 +131,7 @@ def _first_led(tx: Transaction) -> float | None:
 
 
 def _peaks(tx: Transaction, since: float, until: float, only: Filter) -> list[Peak]:
-    parameters = {"every_level": list(LEVELS), "since": since, "until": until, "most": MOST_UNITS}
+    parameters = {"every_level": list(LEVELS), "since": since, "until": until, "most": MAX_UNITS}
     parameters |= {"queue": only.queue, "type": only.type}
     return [Peak(*row) for row in tx.rows(queries("reports")["peaks"], parameters)]
 
@@ -140,7 +140,7 @@ def _failures(
     tx: Transaction, parameters: Mapping[str, Any], types: Sequence[str] | None
 ) -> tuple[list[FailureLine], int]:
     """The groups with most failed attempts, and how many more there are."""
-    rows = tx.rows(queries("reports")["failures"], {**parameters, "types": types, "limit": MOST_FAILURES})
+    rows = tx.rows(queries("reports")["failures"], {**parameters, "types": types, "limit": MAX_FAILURES})
     lines = [
         FailureLine(fingerprint, type_, error_class, message, attempts, 0, tasks, first, last, is_muted)
         for fingerprint, type_, error_class, message, attempts, tasks, first, last, is_muted, _ in rows

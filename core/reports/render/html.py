@@ -20,7 +20,7 @@ from plotly.offline import get_plotlyjs
 from taskyard.core.i18n import N_
 from taskyard.core.reports.data.report import Report
 from taskyard.core.reports.render.page import Drawing, page
-from taskyard.core.reports.render.wording import Kind, Wording
+from taskyard.core.reports.render.wording import ValueKind, Wording
 
 FOLDER = Path(__file__).parent
 HEIGHT_PX = 260
@@ -111,7 +111,7 @@ def _figure(drawing: Drawing, words: Wording) -> dict[str, Any]:
     return {"data": [_trace(drawing, number, words) for number in range(len(drawing.lines))], "layout": layout}
 
 
-_NUMBERS = {Kind.SHARE: {"tickformat": ".4~%"}, Kind.SECONDS: {"ticksuffix": " s"}}
+_NUMBERS = {ValueKind.SHARE: {"tickformat": ".4~%"}, ValueKind.SECONDS: {"ticksuffix": " s"}}
 
 
 def _trace(drawing: Drawing, number: int, words: Wording) -> dict[str, Any]:

@@ -13,9 +13,12 @@ from taskyard.core.reports.render.charts import Chart, charts
 from taskyard.core.reports.render.scales import floor_of
 from taskyard.core.reports.render.table import Column, Table
 from taskyard.core.reports.render.tables import tables
-from taskyard.core.reports.render.wording import Kind, Wording, one_line
+from taskyard.core.reports.render.wording import ValueKind, Wording, one_line
 
-TEXT_LIMIT, NAME_LIMIT = 300, 80  # characters of a message and of any other cell; spreadsheets have all of them
+MAX_TEXT_LENGTH, MAX_NAME_LENGTH = (
+    300,
+    80,
+)  # characters of a message and of any other cell; spreadsheets have all of them
 NOTABLE, NOTABLE_POINTS = 0.02, 0.001  # changes that are not just noise
 Tone = Literal["good", "bad", "flat"]
 
@@ -60,7 +63,7 @@ class Drawing:
     name: str
     title: str
     kind: Literal["lines", "stacks", "bars"]
-    value_kind: Kind
+    value_kind: ValueKind
     floor: float
     labels: tuple[Any, ...]
     lengths: tuple[float, ...]
@@ -137,13 +140,15 @@ def page(report: Report, words: Wording) -> Page:
 
 def _text_table(table: Table, words: Wording) -> TextTable:
     def text(value: Any, column: Column) -> str:
-        return one_line(words.shown(value, column.kind), TEXT_LIMIT if column.name == "message" else NAME_LIMIT)
+        return one_line(
+            words.shown(value, column.kind), MAX_TEXT_LENGTH if column.name == "message" else MAX_NAME_LENGTH
+        )
 
     return TextTable(
         name=table.name,
         title=table.title,
         headings=tuple(column.title for column in table.columns),
-        is_text=tuple(column.kind is Kind.TEXT for column in table.columns),
+        is_text=tuple(column.kind is ValueKind.TEXT for column in table.columns),
         rows=tuple(
             tuple(text(value, column) for value, column in zip(row, table.columns, strict=True)) for row in table.rows
         ),
@@ -177,15 +182,15 @@ def _drawing(chart: Chart, table: Table) -> Drawing:
 
 def _cards(report: Report, words: Wording) -> tuple[Card, ...]:
     now, before = report.now, report.before
-    growth: Mapping[str, tuple[float | None, float | None, Kind, int]] = {
-        N_("Completed tasks"): (now.counts.completed, before.counts.completed, Kind.NUMBER, 1),
-        N_("Completed a minute"): (now.completed_per_minute, before.completed_per_minute, Kind.NUMBER, 1),
-        N_("Success rate"): (now.counts.success_rate, before.counts.success_rate, Kind.SHARE, 1),
-        N_("Scheduled within 100 ms"): (now.counts.in_time, before.counts.in_time, Kind.SHARE, 1),
-        N_("Waiting, p95"): (now.counts.wait.p95, before.counts.wait.p95, Kind.SECONDS, -1),
-        N_("Running, p95"): (now.counts.run.p95, before.counts.run.p95, Kind.SECONDS, -1),
-        N_("Availability"): (now.availability, before.availability, Kind.SHARE, 1),
-        N_("Utilisation"): (now.utilisation, before.utilisation, Kind.SHARE, 0),
+    growth: Mapping[str, tuple[float | None, float | None, ValueKind, int]] = {
+        N_("Completed tasks"): (now.counts.completed, before.counts.completed, ValueKind.NUMBER, 1),
+        N_("Completed a minute"): (now.completed_per_minute, before.completed_per_minute, ValueKind.NUMBER, 1),
+        N_("Success rate"): (now.counts.success_rate, before.counts.success_rate, ValueKind.SHARE, 1),
+        N_("Scheduled within 100 ms"): (now.counts.in_time, before.counts.in_time, ValueKind.SHARE, 1),
+        N_("Waiting, p95"): (now.counts.wait.p95, before.counts.wait.p95, ValueKind.SECONDS, -1),
+        N_("Running, p95"): (now.counts.run.p95, before.counts.run.p95, ValueKind.SECONDS, -1),
+        N_("Availability"): (now.availability, before.availability, ValueKind.SHARE, 1),
+        N_("Utilisation"): (now.utilisation, before.utilisation, ValueKind.SHARE, 0),
     }
     return tuple(
         Card(words(label), words.shown(new, kind), *_changed(new, old, kind, better, words))
@@ -193,17 +198,17 @@ def _cards(report: Report, words: Wording) -> tuple[Card, ...]:
     )
 
 
-def _changed(new: float | None, old: float | None, kind: Kind, better: int, words: Wording) -> tuple[str, Tone]:
+def _changed(new: float | None, old: float | None, kind: ValueKind, better: int, words: Wording) -> tuple[str, Tone]:
     """How a figure changed, in words, and whether that is good; `better` is 1 if more is, -1 if less is."""
     if new is None or old is None:
         return words(N_("nothing to compare with")), "flat"
-    difference = new - old if kind is Kind.SHARE else change(new, old)
+    difference = new - old if kind is ValueKind.SHARE else change(new, old)
     if difference is None:
         return words(N_("none before")), "flat"
     if difference == 0:
         return words(N_("unchanged")), "flat"
-    shown = words.shown(difference, Kind.POINTS if kind is Kind.SHARE else Kind.CHANGE)
-    notable = NOTABLE_POINTS if kind is Kind.SHARE else NOTABLE
+    shown = words.shown(difference, ValueKind.POINTS if kind is ValueKind.SHARE else ValueKind.CHANGE)
+    notable = NOTABLE_POINTS if kind is ValueKind.SHARE else NOTABLE
     if abs(difference) < notable or better == 0:
         return shown, "flat"
     return shown, "good" if difference * better > 0 else "bad"

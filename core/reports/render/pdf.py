@@ -19,7 +19,7 @@ from taskyard.core.i18n import N_
 from taskyard.core.reports.data.report import Report
 from taskyard.core.reports.render.page import Drawing, Page, TextTable, page
 from taskyard.core.reports.render.scales import tick_label, ticks, time_ticks
-from taskyard.core.reports.render.wording import Kind, Wording
+from taskyard.core.reports.render.wording import ValueKind, Wording
 
 TEMPLATE = Path(__file__).with_name("report.typ")
 FONT_PACKAGES = ("fontpkg_noto_sans", "manimgx_fonts_cjk")  # Latin, Greek, Cyrillic; Chinese, Japanese, Korean
@@ -124,8 +124,8 @@ def _over_time(drawing: Drawing, report: Report, words: Wording) -> dict[str, An
     stacked = drawing.kind == "stacks"
     columns = list(zip(*(line.values for line in drawing.lines), strict=True))
     heights = [sum(value or 0 for value in column) if stacked else max(v or 0 for v in column) for column in columns]
-    low, scale = drawing.floor, ticks(max(heights, default=0), whole=drawing.value_kind is Kind.NUMBER and stacked)
-    if drawing.value_kind is Kind.SHARE:
+    low, scale = drawing.floor, ticks(max(heights, default=0), whole=drawing.value_kind is ValueKind.NUMBER and stacked)
+    if drawing.value_kind is ValueKind.SHARE:
         scale = [low + (1 - low) * part for part in (0, 0.25, 0.5, 0.75, 1)]
     starts = [(x(at), length / report.now.seconds) for at, length in zip(drawing.labels, drawing.lengths, strict=True)]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
 
-from taskyard.core.reports.render.wording import Kind, Wording
+from taskyard.core.reports.render.wording import ValueKind, Wording
 
 TICKS_WANTED = 5
 TIME_TICKS_MOST = 8
@@ -58,10 +58,10 @@ def time_ticks(since: datetime, until: datetime, zone: tzinfo) -> list[tuple[dat
     return found
 
 
-def tick_label(value: float, kind: Kind, words: Wording) -> str:
+def tick_label(value: float, kind: ValueKind, words: Wording) -> str:
     """A number on an axis."""
-    if kind is Kind.SHARE:
+    if kind is ValueKind.SHARE:
         return f"{100 * value:.6g}%"
-    if kind is Kind.SECONDS:
+    if kind is ValueKind.SECONDS:
         return words.duration(value) if value else "0"
     return f"{value:,.10g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from taskyard.core.reports.render.wording import Kind
+from taskyard.core.reports.render.wording import ValueKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +14,12 @@ class Column:
 
     name: str
     title: str
-    kind: Kind = Kind.NUMBER
+    kind: ValueKind = ValueKind.NUMBER
 
     @property
     def heading(self) -> str:
         """The heading where values are raw numbers: it names their unit."""
-        return f"{self.title} (s)" if self.kind is Kind.SECONDS else self.title
+        return f"{self.title} (s)" if self.kind is ValueKind.SECONDS else self.title
 
 
 @dataclass(frozen=True, slots=True)

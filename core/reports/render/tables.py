@@ -10,7 +10,7 @@ from taskyard.core.postgres.store.rollups import MINUTE
 from taskyard.core.reports.data.report import Counts, Period, Report, Times, change
 from taskyard.core.reports.render.notes import notes
 from taskyard.core.reports.render.table import Column, Table
-from taskyard.core.reports.render.wording import Kind, Wording
+from taskyard.core.reports.render.wording import ValueKind, Wording
 
 
 def tables(report: Report, words: Wording) -> list[Table]:
@@ -29,7 +29,7 @@ def tables(report: Report, words: Wording) -> list[Table]:
     ]
 
 
-def _columns(words: Wording, *columns: tuple[str, str] | tuple[str, str, Kind]) -> tuple[Column, ...]:
+def _columns(words: Wording, *columns: tuple[str, str] | tuple[str, str, ValueKind]) -> tuple[Column, ...]:
     return tuple(Column(name, words(title), *kind) for name, title, *kind in columns)
 
 
@@ -51,10 +51,10 @@ def _totals(report: Report, words: Wording) -> Table:
 
     columns = _columns(
         words,
-        ("what", N_("What"), Kind.TEXT),
+        ("what", N_("What"), ValueKind.TEXT),
         ("now", N_("This period")),
         ("before", N_("Period before")),
-        ("change", N_("Change"), Kind.CHANGE),
+        ("change", N_("Change"), ValueKind.CHANGE),
     )
     rows = tuple(
         (words(name), new, old, change(new, old))
@@ -73,10 +73,10 @@ def _service(report: Report, words: Wording) -> Table:
     )
     columns = _columns(
         words,
-        ("what", N_("What"), Kind.TEXT),
-        ("now", N_("This period"), Kind.SHARE),
-        ("before", N_("Period before"), Kind.SHARE),
-        ("change", N_("Change"), Kind.POINTS),
+        ("what", N_("What"), ValueKind.TEXT),
+        ("now", N_("This period"), ValueKind.SHARE),
+        ("before", N_("Period before"), ValueKind.SHARE),
+        ("change", N_("Change"), ValueKind.POINTS),
     )
     rows = tuple((words(name), new, old, None if new is None or old is None else new - old) for name, new, old in lines)
     return Table("service_level", words(N_("Service level")), columns, rows)
@@ -91,15 +91,15 @@ def _durations(report: Report, words: Wording) -> Table:
     )
     columns = _columns(
         words,
-        ("what", N_("What"), Kind.TEXT),
+        ("what", N_("What"), ValueKind.TEXT),
         ("count", N_("Measured")),
-        ("mean", N_("Mean"), Kind.SECONDS),
-        ("p50", N_("p50"), Kind.SECONDS),
-        ("p95", N_("p95"), Kind.SECONDS),
-        ("p99", N_("p99"), Kind.SECONDS),
-        ("p50_before", N_("p50 before"), Kind.SECONDS),
-        ("p95_before", N_("p95 before"), Kind.SECONDS),
-        ("p99_before", N_("p99 before"), Kind.SECONDS),
+        ("mean", N_("Mean"), ValueKind.SECONDS),
+        ("p50", N_("p50"), ValueKind.SECONDS),
+        ("p95", N_("p95"), ValueKind.SECONDS),
+        ("p99", N_("p99"), ValueKind.SECONDS),
+        ("p50_before", N_("p50 before"), ValueKind.SECONDS),
+        ("p95_before", N_("p95 before"), ValueKind.SECONDS),
+        ("p99_before", N_("p99 before"), ValueKind.SECONDS),
     )
     rows = tuple((words(name), new.count, new.mean, *_percentiles(new), *_percentiles(old)) for name, new, old in lines)
     return Table("durations", words(N_("Durations")), columns, rows)
@@ -112,19 +112,19 @@ _COUNT_COLUMNS = (
     ("retried", N_("Retried")),
     ("timed_out", N_("Timed out")),
     ("cancelled", N_("Cancelled")),
-    ("success_rate", N_("Success rate"), Kind.SHARE),
+    ("success_rate", N_("Success rate"), ValueKind.SHARE),
 )
 _TIME_COLUMNS = (
-    ("in_time", N_("Within 100 ms"), Kind.SHARE),
-    ("wait_p50", N_("Wait p50"), Kind.SECONDS),
-    ("wait_p95", N_("Wait p95"), Kind.SECONDS),
-    ("wait_p99", N_("Wait p99"), Kind.SECONDS),
-    ("run_p50", N_("Run p50"), Kind.SECONDS),
-    ("run_p95", N_("Run p95"), Kind.SECONDS),
-    ("run_p99", N_("Run p99"), Kind.SECONDS),
-    ("total_p50", N_("Total p50"), Kind.SECONDS),
-    ("total_p95", N_("Total p95"), Kind.SECONDS),
-    ("total_p99", N_("Total p99"), Kind.SECONDS),
+    ("in_time", N_("Within 100 ms"), ValueKind.SHARE),
+    ("wait_p50", N_("Wait p50"), ValueKind.SECONDS),
+    ("wait_p95", N_("Wait p95"), ValueKind.SECONDS),
+    ("wait_p99", N_("Wait p99"), ValueKind.SECONDS),
+    ("run_p50", N_("Run p50"), ValueKind.SECONDS),
+    ("run_p95", N_("Run p95"), ValueKind.SECONDS),
+    ("run_p99", N_("Run p99"), ValueKind.SECONDS),
+    ("total_p50", N_("Total p50"), ValueKind.SECONDS),
+    ("total_p95", N_("Total p95"), ValueKind.SECONDS),
+    ("total_p99", N_("Total p99"), ValueKind.SECONDS),
 )
 
 
@@ -143,13 +143,13 @@ def _percentiles(times: Times) -> tuple[float | None, ...]:
 def _over_time(report: Report, words: Wording) -> Table:
     columns = _columns(
         words,
-        ("at", N_("From"), Kind.MOMENT),
-        ("seconds", N_("Length"), Kind.SECONDS),
+        ("at", N_("From"), ValueKind.MOMENT),
+        ("seconds", N_("Length"), ValueKind.SECONDS),
         ("submitted_per_minute", N_("Submitted a minute")),
         ("completed_per_minute", N_("Completed a minute")),
         *_COUNT_COLUMNS,
         *_TIME_COLUMNS,
-        ("utilisation", N_("Utilisation"), Kind.SHARE),
+        ("utilisation", N_("Utilisation"), ValueKind.SHARE),
     )
     rows = tuple(
         (
@@ -168,12 +168,12 @@ def _over_time(report: Report, words: Wording) -> Table:
 def _types(report: Report, words: Wording) -> Table:
     columns = _columns(
         words,
-        ("type", N_("Type"), Kind.TEXT),
+        ("type", N_("Type"), ValueKind.TEXT),
         *_COUNT_COLUMNS,
         *_TIME_COLUMNS,
         ("completed_before", N_("Completed before")),
-        ("success_rate_before", N_("Success rate before"), Kind.SHARE),
-        ("run_p95_before", N_("Run p95 before"), Kind.SECONDS),
+        ("success_rate_before", N_("Success rate before"), ValueKind.SHARE),
+        ("run_p95_before", N_("Run p95 before"), ValueKind.SECONDS),
     )
     rows = tuple(
         (
@@ -191,15 +191,15 @@ def _types(report: Report, words: Wording) -> Table:
 def _agents(report: Report, words: Wording) -> Table:
     columns = _columns(
         words,
-        ("agent", N_("Agent"), Kind.TEXT),
+        ("agent", N_("Agent"), ValueKind.TEXT),
         ("completed", N_("Completed")),
         ("failed_attempts", N_("Failed attempts")),
         ("timed_out", N_("Timed out")),
-        ("success_rate", N_("Reliability"), Kind.SHARE),
-        ("mean_run", N_("Mean run time"), Kind.SECONDS),
-        ("run_seconds", N_("Run time"), Kind.SECONDS),
+        ("success_rate", N_("Reliability"), ValueKind.SHARE),
+        ("mean_run", N_("Mean run time"), ValueKind.SECONDS),
+        ("run_seconds", N_("Run time"), ValueKind.SECONDS),
         ("slots", N_("Slots")),
-        ("utilisation", N_("Utilisation"), Kind.SHARE),
+        ("utilisation", N_("Utilisation"), ValueKind.SHARE),
     )
     rows = tuple(tuple(getattr(line, column.name) for column in columns) for line in report.agents)
     return Table("agents", words(N_("Agents")), columns, rows)
@@ -208,16 +208,16 @@ def _agents(report: Report, words: Wording) -> Table:
 def _failures(report: Report, words: Wording) -> Table:
     columns = _columns(
         words,
-        ("type", N_("Type"), Kind.TEXT),
-        ("error_class", N_("Error class"), Kind.TEXT),
-        ("message", N_("Latest message"), Kind.TEXT),
+        ("type", N_("Type"), ValueKind.TEXT),
+        ("error_class", N_("Error class"), ValueKind.TEXT),
+        ("message", N_("Latest message"), ValueKind.TEXT),
         ("attempts", N_("Failed attempts")),
         ("attempts_before", N_("Attempts before")),
         ("tasks", N_("Failed tasks")),
-        ("first_seen", N_("First seen"), Kind.MOMENT),
-        ("last_seen", N_("Last seen"), Kind.MOMENT),
-        ("muted", N_("Muted"), Kind.TEXT),
-        ("fingerprint", N_("Fingerprint"), Kind.TEXT),
+        ("first_seen", N_("First seen"), ValueKind.MOMENT),
+        ("last_seen", N_("Last seen"), ValueKind.MOMENT),
+        ("muted", N_("Muted"), ValueKind.TEXT),
+        ("fingerprint", N_("Fingerprint"), ValueKind.TEXT),
     )
     rows = tuple(
         (
@@ -233,10 +233,10 @@ def _failures(report: Report, words: Wording) -> Table:
 def _error_classes(report: Report, words: Wording) -> Table:
     columns = _columns(
         words,
-        ("error_class", N_("Error class"), Kind.TEXT),
+        ("error_class", N_("Error class"), ValueKind.TEXT),
         ("attempts", N_("Failed attempts")),
         ("attempts_before", N_("Attempts before")),
-        ("change", N_("Change"), Kind.CHANGE),
+        ("change", N_("Change"), ValueKind.CHANGE),
     )
     rows = tuple((name, now, before, change(now, before)) for name, now, before in report.error_classes)
     return Table("error_classes", words(N_("Error classes")), columns, rows)
@@ -247,10 +247,10 @@ def _capacity(report: Report, words: Wording) -> Table:
     columns = _columns(
         words,
         ("peak_per_minute", N_("Peak, completed a minute")),
-        ("peak_at", N_("Peak at"), Kind.MOMENT),
-        ("peak_unit_seconds", N_("Measured over"), Kind.SECONDS),
+        ("peak_at", N_("Peak at"), ValueKind.MOMENT),
+        ("peak_unit_seconds", N_("Measured over"), ValueKind.SECONDS),
         ("mean_per_minute", N_("Mean, completed a minute")),
-        ("headroom", N_("Head-room of slots"), Kind.SHARE),
+        ("headroom", N_("Head-room of slots"), ValueKind.SHARE),
         ("full_per_minute", N_("Completed a minute if fully used, estimated")),
     )
     return Table(
@@ -259,6 +259,6 @@ def _capacity(report: Report, words: Wording) -> Table:
 
 
 def _about(report: Report, words: Wording) -> Table:
-    columns = _columns(words, ("what", N_("What"), Kind.TEXT), ("value", N_("Value"), Kind.TEXT))
+    columns = _columns(words, ("what", N_("What"), ValueKind.TEXT), ("value", N_("Value"), ValueKind.TEXT))
     rows: Sequence[tuple[str, str]] = notes(report, words)
     return Table("about", words(N_("About this report")), columns, tuple(rows))

@@ -15,7 +15,7 @@ UNKNOWN = "–"
 _UNITS = ((N_("{n} d"), 86_400), (N_("{n} h"), 3_600), (N_("{n} min"), 60), (N_("{n} s"), 1))
 
 
-class Kind(StrEnum):
+class ValueKind(StrEnum):
     """What the values of a column are."""
 
     TEXT = "text"
@@ -45,21 +45,21 @@ class Wording:
         translated = self.translate(text)
         return translated.format(**values) if values else translated
 
-    def shown(self, value: Any, kind: Kind) -> str:
+    def shown(self, value: Any, kind: ValueKind) -> str:
         """A value for people; UNKNOWN for None."""
         if value is None:
             return UNKNOWN
-        if kind is Kind.TEXT:
+        if kind is ValueKind.TEXT:
             return str(value)
-        if kind is Kind.MOMENT:
+        if kind is ValueKind.MOMENT:
             return self.moment(value)
-        if kind is Kind.SECONDS:
+        if kind is ValueKind.SECONDS:
             return self.duration(value)
-        if kind is Kind.NUMBER:
+        if kind is ValueKind.NUMBER:
             return number(value)
-        if kind is Kind.SHARE:
+        if kind is ValueKind.SHARE:
             return percent(value)
-        if kind is Kind.CHANGE:
+        if kind is ValueKind.CHANGE:
             return f"{value:+,.1%}" if abs(value) < 10 else f"{value:+,.0%}"
         return self(N_("{n} points"), n=f"{100 * value:+.2f}")
 

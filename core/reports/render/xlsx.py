@@ -20,19 +20,19 @@ from taskyard.core.reports.render.charts import Chart, charts
 from taskyard.core.reports.render.scales import floor_of
 from taskyard.core.reports.render.table import Column, Table
 from taskyard.core.reports.render.tables import tables
-from taskyard.core.reports.render.wording import Kind, Wording
+from taskyard.core.reports.render.wording import ValueKind, Wording
 
-SHEET_NAME_LIMIT = 31
-CELL_LIMIT = 32_767  # characters, Excel's
+MAX_SHEET_NAME_LENGTH = 31
+MAX_CELL_LENGTH = 32_767  # characters, Excel's
 TEXT_WIDTHS = {"message": 70, "value": 110, "what": 32, "type": 26, "agent": 22, "error_class": 18, "fingerprint": 20}
 NUMBER_FORMATS = {
-    Kind.TEXT: "@",
-    Kind.NUMBER: "#,##0.##",
-    Kind.SECONDS: "#,##0.000",
-    Kind.SHARE: "0.00%",
-    Kind.CHANGE: "+0.0%;-0.0%;0.0%",
-    Kind.POINTS: "+0.00%;-0.00%;0.00%",
-    Kind.MOMENT: "yyyy-mm-dd hh:mm",
+    ValueKind.TEXT: "@",
+    ValueKind.NUMBER: "#,##0.##",
+    ValueKind.SECONDS: "#,##0.000",
+    ValueKind.SHARE: "0.00%",
+    ValueKind.CHANGE: "+0.0%;-0.0%;0.0%",
+    ValueKind.POINTS: "+0.00%;-0.00%;0.00%",
+    ValueKind.MOMENT: "yyyy-mm-dd hh:mm",
 }
 WHOLE = "#,##0"
 SUMMARY = ("totals", "service_level", "durations", "capacity")  # tables of the first sheet
@@ -97,11 +97,11 @@ class _Writer:
 
     def _sheet(self, title: str) -> Worksheet:
         """A sheet with a name that Excel accepts."""
-        plain = re.sub(r"[\[\]:*?/\\]", " ", title).strip("' ")[:SHEET_NAME_LIMIT] or "Sheet"
+        plain = re.sub(r"[\[\]:*?/\\]", " ", title).strip("' ")[:MAX_SHEET_NAME_LENGTH] or "Sheet"
         name, number = plain, 1
         while name.lower() in self._taken:
             number += 1
-            name = f"{plain[: SHEET_NAME_LIMIT - 4]} {number}"
+            name = f"{plain[: MAX_SHEET_NAME_LENGTH - 4]} {number}"
         self._taken.add(name.lower())
         return self._book.add_worksheet(name)
 
@@ -130,12 +130,12 @@ class _Writer:
     def _cell(self, sheet: Worksheet, row: int, number: int, column: Column, value: Any) -> None:
         if value is None:
             return
-        if column.kind is Kind.MOMENT:
+        if column.kind is ValueKind.MOMENT:
             # Excel knows no time zones: the cell has the report's own clock
             local = value.astimezone(self._words.zone).replace(tzinfo=None)
             sheet.write_datetime(row, number, local, self._format(NUMBER_FORMATS[column.kind]))
-        elif column.kind is Kind.TEXT:
-            sheet.write_string(row, number, str(neutral(value))[:CELL_LIMIT], self._format("@", wraps=True))
+        elif column.kind is ValueKind.TEXT:
+            sheet.write_string(row, number, str(neutral(value))[:MAX_CELL_LENGTH], self._format("@", wraps=True))
         else:
             shown = WHOLE if isinstance(value, int) else NUMBER_FORMATS[column.kind]
             sheet.write_number(row, number, value, self._format(shown))
@@ -151,7 +151,9 @@ class _Writer:
     def _set_widths(self, sheet: Worksheet, table: Table) -> None:
         for number, column in enumerate(table.columns):
             wide = max(11, min(20, len(column.heading) + 4))
-            sheet.set_column(number, number, TEXT_WIDTHS.get(column.name, 17 if column.kind is Kind.MOMENT else wide))
+            sheet.set_column(
+                number, number, TEXT_WIDTHS.get(column.name, 17 if column.kind is ValueKind.MOMENT else wide)
+            )
 
     def _set_print(self, sheet: Worksheet) -> None:
         sheet.set_landscape()
@@ -193,7 +195,7 @@ class _Writer:
         kind = table.columns[table.position(chart.series[0].column)].kind
         shown = [value for series in chart.series for value in table.column(series.column)]
         axis = {
-            "num_format": {Kind.SHARE: "0.#%", Kind.SECONDS: '0.### "s"'}.get(kind, WHOLE),
+            "num_format": {ValueKind.SHARE: "0.#%", ValueKind.SECONDS: '0.### "s"'}.get(kind, WHOLE),
             "major_gridlines": {"visible": True, "line": {"color": "#e2e8f0"}},
             "min": floor_of(shown) if chart.is_near_all else 0,
         }

@@ -18,7 +18,7 @@ from taskyard.dashboard.components.hold_controls import show_hold, show_menu
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.times import age as shown_age
 from taskyard.dashboard.components.times import duration, shown_time
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, labelled, ngettext
 from taskyard.dashboard.pages.agents.data import Agent, Record
 
@@ -133,7 +133,8 @@ def _show_breaker(breaker: OpenBreaker, at: float) -> None:
         text = _("Gets no {type} for {time}").format(type=kind, time=shown_age(at - breaker.since))
         if breaker.retry_at is not None and breaker.retry_at > at:
             text += _(", next try in {time}").format(time=shown_age(breaker.retry_at - at))
-    st.markdown(f":orange[:material/electrical_services: {text}:] {escaped(told(recalled(breaker.reason, [REASON])))}")
+    reason = escaped(translate(recalled(breaker.reason, [REASON])))
+    st.markdown(f":orange[:material/electrical_services: {text}:] {reason}")
 
 
 def _show_tasks(agent: Agent, at: float) -> None:

@@ -15,7 +15,7 @@ from taskyard.core.postgres.store.history import Reliability
 from taskyard.core.postgres.store.restarts import RestartAsked, restarts_asked
 from taskyard.core.scheduling.holds import Hold, HoldMode
 from taskyard.core.scheduling.placement import AgentSlots
-from taskyard.core.telemetry.live_snapshot import AgentLive, Live, OpenBreaker, RunningTask
+from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot, OpenBreaker, RunningTask
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading, Servers, live, shared
 
@@ -68,7 +68,7 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class AgentsNow:
     """The agents that are there, by name, and those that left or were lost within GONE_WITHIN, the last one first.
 
     `at` is the time (epoch seconds) that durations count to; `agents` is by PostgreSQL only unless `is_led`.
@@ -99,7 +99,7 @@ Records = Mapping[str, Mapping[str, Record]]  # by agent and type
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class AgentUsage:
     """What one agent took over a range; every series has one value for each of `at` (epoch seconds)."""
 
     at: Sequence[float]
@@ -109,7 +109,7 @@ class Usage:
 
 
 @shared()
-def now(servers: Servers) -> Now:
+def now(servers: Servers) -> AgentsNow:
     """The agents as they are now."""
     snapshot = live(servers)
     with servers.database.transaction() as tx:
@@ -122,7 +122,7 @@ def now(servers: Servers) -> Now:
     by_name: dict[str, list[_Boot]] = {}
     for id_ in sorted(boots):
         by_name.setdefault(boots[id_].info.name, []).append(boots[id_])
-    return Now(
+    return AgentsNow(
         at=snapshot.at if snapshot else database_now.timestamp(),
         is_led=snapshot is not None,
         agents=[_agent(by_name[name], holds.of_agent(name), restarts) for name in sorted(by_name)],
@@ -134,7 +134,7 @@ def now(servers: Servers) -> Now:
     )
 
 
-def now_and_records(range_seconds: int) -> Reading[tuple[Now, Records]]:
+def now_and_records(range_seconds: int) -> Reading[tuple[AgentsNow, Records]]:
     """The agents as they are now, and how they did over a range until now."""
     current, past = now(), records(range_seconds)
     if current.value is None or past.value is None:
@@ -159,7 +159,7 @@ def overall(records: Iterable[Record]) -> Record:
     )
 
 
-def usage(name: str, range_seconds: int) -> Reading[Usage]:
+def usage(name: str, range_seconds: int) -> Reading[AgentUsage]:
     """What an agent took over a range until now."""
     return _usage_fast(name, range_seconds) if range_seconds <= HOUR_SECONDS else _usage_slow(name, range_seconds)
 
@@ -180,7 +180,7 @@ class _Boot:
     since: datetime | None
 
 
-def _boots(snapshot: Live | None, records: Sequence[AgentRecord]) -> dict[str, _Boot]:
+def _boots(snapshot: LiveSnapshot | None, records: Sequence[AgentRecord]) -> dict[str, _Boot]:
     """By id: the boots that are there. Who left by PostgreSQL is gone, whatever the snapshot says."""
     known = {record.id: record for record in records}
     boots = {record.id: _Boot(record, None, None, record.registered_at) for record in records if not record.left_at}
@@ -246,7 +246,7 @@ def _read_records(servers: Servers, range_seconds: int) -> Records:
     return by_agent
 
 
-def _read_usage(servers: Servers, name: str, range_seconds: int) -> Usage:
+def _read_usage(servers: Servers, name: str, range_seconds: int) -> AgentUsage:
     until = base.now().timestamp()
     step = history.step_for(range_seconds)
     first = (until - range_seconds) // step * step
@@ -258,7 +258,7 @@ def _read_usage(servers: Servers, name: str, range_seconds: int) -> Usage:
             for start, of, metric, mean, _least, _most in history.samples(tx, source, first, until, step)
             if of == sampled
         }
-    return Usage(
+    return AgentUsage(
         at, *([found.get((metric, t)) for t in at] for metric in ("cpu_percent", "memory_bytes", "load_ratio"))
     )
 

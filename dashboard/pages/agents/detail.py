@@ -14,7 +14,7 @@ from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.times import age, duration, shown_time, time_column, time_of
 from taskyard.dashboard.i18n import _, labelled
 from taskyard.dashboard.pages.agents.cards import CARD_WIDTH_PX, heartbeat, show_notes
-from taskyard.dashboard.pages.agents.data import Agent, Record, Usage
+from taskyard.dashboard.pages.agents.data import Agent, AgentUsage, Record
 
 FIGURE_WIDTH_PX = 130
 ROWS_IN_FULL = 5
@@ -44,7 +44,7 @@ def show_agent(agent: Agent, record: Record, at: float) -> None:
         _show_running(agent, at)
 
 
-def show_usage(usage: Usage) -> None:
+def show_usage(usage: AgentUsage) -> None:
     """What it took over the range."""
     with st.grid(3, min_column_width=CARD_WIDTH_PX):
         time_chart(_("CPU, %"), usage.at, [Line(_("CPU"), "blue", usage.cpu_percent)], key="agent_cpu", unit="%")

@@ -21,7 +21,7 @@ from taskyard.dashboard.i18n import _, enumerated, ngettext
 from taskyard.dashboard.pages.agents.timeline_data import Timeline
 
 ROW_PX = 22
-LEAST_PX, MOST_PX = 120, 900
+MIN_PX, MAX_PX = 120, 900
 SHORT_SHARE = 0.005  # of the time that is shown
 TABLE_ROWS = 500
 TABLE_HEIGHT_PX = 320
@@ -58,7 +58,7 @@ def show_gantt(timeline: Timeline, agents: Sequence[str], *, key: str) -> None:
         },
     }
     figure = go.Figure({"data": data, "layout": layout}, _validate=False)
-    height = min(MOST_PX, max(LEAST_PX, ROW_PX * len(rows) + 70))
+    height = min(MAX_PX, max(MIN_PX, ROW_PX * len(rows) + 70))
     draw(title, figure, alt=_in_words(title, spans), key=key, height_px=height)
     if timeline.is_cut:
         st.caption(_("There was more than can be shown: these are the longest, and the newest."))

@@ -82,7 +82,7 @@ def pick() -> Choice:
     return Choice(view, text, state, task_type, sort)
 
 
-def show_now(now: data.Now, records: data.Records, choice: Choice) -> None:
+def show_now(now: data.AgentsNow, records: data.Records, choice: Choice) -> None:
     """The agents that are there."""
     hold_controls.leave_section()
     warn_if_not_led(now)
@@ -101,7 +101,7 @@ def show_now(now: data.Now, records: data.Records, choice: Choice) -> None:
         st.caption(_("Success and mean run time are those of the last 24 h."))
 
 
-def warn_if_not_led(now: data.Now) -> None:
+def warn_if_not_led(now: data.AgentsNow) -> None:
     """Says what can't be known without a leader."""
     if not now.is_led:
         st.warning(
@@ -158,7 +158,7 @@ def open_agent(name: str) -> None:
     st.query_params["agent"] = name
 
 
-def show_one(now: data.Now, records: data.Records, name: str) -> None:
+def show_one(now: data.AgentsNow, records: data.Records, name: str) -> None:
     """One agent as it is now."""
     hold_controls.leave_section()
     warn_if_not_led(now)

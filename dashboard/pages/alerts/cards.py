@@ -15,14 +15,14 @@ from taskyard.dashboard.data import base
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.alerts.data import ShownAlert, Silence
 
-CARDS_LIMIT = 50
+MAX_CARDS = 50
 
 
 def show_alerts(
     alerts: Sequence[ShownAlert], acknowledge: Callable[[ShownAlert], None], silence: Callable[[ShownAlert], None]
 ) -> None:
     """A card for each alert, with buttons that hand it to these functions."""
-    for shown in alerts[:CARDS_LIMIT]:
+    for shown in alerts[:MAX_CARDS]:
         with st.container(border=True, gap="xsmall", key=f"alert_{shown.alert.id}"):
             _show_alert(shown)
             with st.container(horizontal=True):
@@ -32,7 +32,7 @@ def show_alerts(
                     acknowledge(shown)
                 if st.button(_("Silence"), icon=":material/notifications_off:", key=f"silence_{shown.alert.id}"):
                     silence(shown)
-    hidden = len(alerts) - CARDS_LIMIT
+    hidden = len(alerts) - MAX_CARDS
     if hidden > 0:
         st.caption(ngettext("{count} more is not shown.", "{count} more are not shown.", hidden).format(count=hidden))
 
@@ -67,7 +67,7 @@ def _show_alert(shown: ShownAlert) -> None:
 
 def show_silences(silences: Sequence[Silence], end: Callable[[Silence], None]) -> None:
     """A card for each silence, with a button that hands it to `end`."""
-    for silence in silences[:CARDS_LIMIT]:
+    for silence in silences[:MAX_CARDS]:
         with st.container(border=True, gap="xsmall", key=f"silenced_{silence.id}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.badge(_("silenced"), icon=":material/notifications_off:", color="gray")
@@ -83,7 +83,7 @@ def show_silences(silences: Sequence[Silence], end: Callable[[Silence], None]) -
             st.caption(text)
             if st.button(_("End now"), icon=":material/notifications_active:", key=f"end_{silence.id}"):
                 end(silence)
-    hidden = len(silences) - CARDS_LIMIT
+    hidden = len(silences) - MAX_CARDS
     if hidden > 0:
         st.caption(ngettext("{count} more is not shown.", "{count} more are not shown.", hidden).format(count=hidden))
 

@@ -18,7 +18,7 @@ from taskyard.core.alerts.rules import (
 )
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.postgres.store import alerts, tasks
 from taskyard.core.postgres.store.alerts import Alert, Silence
@@ -26,9 +26,9 @@ from taskyard.dashboard.data.base import Servers, connections, forget, shared
 from taskyard.dashboard.data.texts import checked
 from taskyard.dashboard.data.viewer import actor
 
-HISTORY_LIMIT = 500
-PATTERN_LIMIT = 200  # characters
-MOST_SILENCE_SECONDS = 366 * 86_400.0
+MAX_HISTORY = 500
+MAX_PATTERN_LENGTH = 200  # characters
+MAX_SILENCE_SECONDS = 366 * 86_400.0
 SEVERITIES = ("critical", "warning", "info")
 
 
@@ -106,9 +106,9 @@ def now(servers: Servers) -> Alerts:
 
 @shared(ttl_seconds=5.0)
 def history(servers: Servers, rule: str | None) -> Sequence[ShownAlert]:
-    """The newest HISTORY_LIMIT alerts that are resolved, of one rule or of all."""
+    """The newest MAX_HISTORY alerts that are resolved, of one rule or of all."""
     with servers.database.transaction() as tx:
-        found = alerts.list_alerts(tx, state="resolved", rule=rule, limit=HISTORY_LIMIT)
+        found = alerts.list_alerts(tx, state="resolved", rule=rule, limit=MAX_HISTORY)
     kinds = _kinds(servers.settings)
     return [ShownAlert(alert, kinds.get(alert.rule)) for alert in found]
 
@@ -141,11 +141,11 @@ def acknowledge(alert_id: str, reason: str) -> bool:
 
 def silence(rule: str, subject: str, seconds: float, reason: str) -> Silence:
     """Has nobody told of what matches the patterns; raises SubmissionError or Unavailable."""
-    if not 0 < seconds <= MOST_SILENCE_SECONDS:
+    if not 0 < seconds <= MAX_SILENCE_SECONDS:
         raise refused(
-            "seconds", seconds, said("more than 0 and at most {most:.0f}, which is a year", most=MOST_SILENCE_SECONDS)
+            "seconds", seconds, msg("more than 0 and at most {most:.0f}, which is a year", most=MAX_SILENCE_SECONDS)
         )
-    patterns = checked("rule", rule, PATTERN_LIMIT), checked("subject", subject, PATTERN_LIMIT)
+    patterns = checked("rule", rule, MAX_PATTERN_LENGTH), checked("subject", subject, MAX_PATTERN_LENGTH)
     with connections().database.transaction() as tx:
         made = alerts.silence(tx, *patterns, seconds, actor(), checked("reason", reason))
     forget()

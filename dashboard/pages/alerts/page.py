@@ -15,7 +15,7 @@ from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.times import duration, shown_time, time_column
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, labelled, ngettext
 from taskyard.dashboard.pages.alerts import cards, data
 from taskyard.dashboard.shell import frame
@@ -112,7 +112,7 @@ def show_history(history: list[data.ShownAlert]) -> None:
         key="alerts_history",
         height=table_height(len(rows)),
     )
-    if len(history) == data.HISTORY_LIMIT:
+    if len(history) == data.MAX_HISTORY:
         st.caption(_("The newest {count} are shown.").format(count=len(history)))
 
 
@@ -131,7 +131,7 @@ def show_rules(rules: data.Rules) -> None:
             icon=":material/rule:",
         )
         for problem in rules.problems:
-            st.text(told(problem))
+            st.text(translate(problem))
         return
     show_rule_table(rules.rules)
     st.subheader(_("Channels"))
@@ -227,12 +227,12 @@ def ask_to_silence(rule: str, subject: str) -> None:
     def fields() -> tuple[str, str, int]:
         st.caption(_("Nobody is told of what matches; it is recorded all the same. What still fires then is told."))
         chosen_rule = st.text_input(
-            _("Rule"), rule, max_chars=data.PATTERN_LIMIT, key=f"{name}_rule", help=_("`*` stands for anything.")
+            _("Rule"), rule, max_chars=data.MAX_PATTERN_LENGTH, key=f"{name}_rule", help=_("`*` stands for anything.")
         )
         chosen_subject = st.text_input(
             _("Subject"),
             subject,
-            max_chars=data.PATTERN_LIMIT,
+            max_chars=data.MAX_PATTERN_LENGTH,
             key=f"{name}_subject",
             help=_("`*` stands for anything, `?` for one character."),
         )

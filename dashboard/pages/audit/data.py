@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.filters.fields import check_known
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.postgres.store import audit
 from taskyard.core.postgres.store.audit import AuditEntry, EventCursor, EventPage
@@ -59,9 +59,9 @@ def filter_of(params: Mapping[str, str]) -> EventFilter:
     values = {name: params.get(name, "").strip() for name in PARAMS}
     show, time = values.pop("show") or SHOWS[0], values.pop("time") or TIMES[0]
     if show not in SHOWS:
-        raise refused("show", show, said("one of {names}", names=", ".join(SHOWS)))
+        raise refused("show", show, msg("one of {names}", names=", ".join(SHOWS)))
     if time not in TIMES:
-        raise refused("time", time, said("one of {names}", names=", ".join(TIMES)))
+        raise refused("time", time, msg("one of {names}", names=", ".join(TIMES)))
     if time != "between":
         values |= {"since": "" if time == "all" else time, "until": ""}
     return EventFilter.from_params({**values, "only_operators": "yes" if show == "operators" else ""})

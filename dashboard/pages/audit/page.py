@@ -14,7 +14,7 @@ from taskyard.dashboard.components.markdown_escape import escaped, one_line
 from taskyard.dashboard.components.states import event_word, word
 from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.times import shown_time, time_column
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.audit import data
 from taskyard.dashboard.shell import frame
@@ -30,11 +30,11 @@ TIMES = {
     "between": N_("Between two times"),
 }
 FILTER_WIDTH_PX = 150
-DETAIL_LIMIT = 2000  # characters
+MAX_DETAIL_LENGTH = 2000  # characters
 BEFORE = "before"  # in the address
 EARLIER_KEY = "audit_earlier"
 FILTERS_KEY = "audit_filters"
-ERROR_LIMIT = 500  # characters
+MAX_ERROR_LENGTH = 500  # characters
 
 
 def pick_filters() -> None:
@@ -124,7 +124,7 @@ def show_events(events: tuple[data.AuditEntry, ...]) -> None:
             "task": f"task?id={event.task_id}" if event.task_id else None,
             "agent": (event.agent_id or "").rpartition(":")[0] or event.agent_id or "",
             "attempt": event.attempt,
-            "detail": orjson.dumps(event.detail).decode()[:DETAIL_LIMIT] if event.detail else "",
+            "detail": orjson.dumps(event.detail).decode()[:MAX_DETAIL_LENGTH] if event.detail else "",
         }
         for event in events
     ]
@@ -219,7 +219,7 @@ def show_log(params: dict[str, str]) -> None:
         only = data.filter_of(params)
         place = data.EventCursor.parse(before) if before else None
     except SubmissionError as error:
-        st.error(escaped(told(error), ERROR_LIMIT))
+        st.error(escaped(translate(error), MAX_ERROR_LENGTH))
         return
     show_exports(params)
     frame.live(

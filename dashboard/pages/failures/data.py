@@ -20,13 +20,13 @@ from taskyard.dashboard.data.base import Reading, Servers, connections, forget, 
 from taskyard.dashboard.data.texts import checked
 from taskyard.dashboard.data.viewer import actor
 
-GROUPS_LIMIT = 1_000  # that are looked at
-SHOWN_LIMIT = 100  # that are shown
+MAX_GROUPS = 1_000  # that are looked at
+MAX_SHOWN = 100  # that are shown
 TREND_STEPS = 30
-LATEST_LIMIT = 20
+MAX_LATEST = 20
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 SORTS = ("count", "last", "new")
-MOST_FAILED = store.MOST_FAILED
+MAX_FAILED = store.MAX_FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def find(range_seconds: int, choice: Choice) -> Reading[Failures]:
     matching = [group for group in fitting if choice.has_muted or group.muted_until is None]
     if choice.sort != "count":
         matching.sort(key=lambda g: g.last_seen if choice.sort == "last" else g.first_seen, reverse=True)
-    chosen = matching[:SHOWN_LIMIT]
+    chosen = matching[:MAX_SHOWN]
     details = _details(range_seconds, tuple(group.fingerprint for group in chosen))
     if details.value is None:
         return Reading(None, details.at, details.problems)
@@ -107,7 +107,7 @@ def find(range_seconds: int, choice: Choice) -> Reading[Failures]:
         muted=len(fitting) - len(matching),
         attempts=sum(group.attempts for group in matching),
         tasks=sum(group.tasks for group in matching),
-        is_cut=len(every.value) == GROUPS_LIMIT,
+        is_cut=len(every.value) == MAX_GROUPS,
     )
     return Reading(found, details.at)
 
@@ -146,7 +146,7 @@ def failed_with(fingerprint: str) -> TaskFilter:
 def _read_groups(servers: Servers, range_seconds: int) -> Sequence[FailureGroup]:
     until = base.now().timestamp()
     with servers.database.transaction() as tx:
-        return store.groups(tx, until - range_seconds, until, include_muted=True, limit=GROUPS_LIMIT)
+        return store.groups(tx, until - range_seconds, until, include_muted=True, limit=MAX_GROUPS)
 
 
 _groups_fast = shared(ttl_seconds=2.0)(_read_groups)
@@ -178,7 +178,7 @@ def _read_one(servers: Servers, fingerprint: str, range_seconds: int) -> OneGrou
             failed_now=store.failed_now(tx, [fingerprint])[fingerprint],
             at=[since + step * n for n in range(len(counts[fingerprint]))],
             counts=counts[fingerprint],
-            latest=search.find(tx, TaskFilter(fingerprint=fingerprint), limit=LATEST_LIMIT).tasks,
+            latest=search.find(tx, TaskFilter(fingerprint=fingerprint), limit=MAX_LATEST).tasks,
             example=tasks_store.find_task(tx, group.example_task_id) if group else None,
         )
 

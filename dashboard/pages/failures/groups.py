@@ -18,7 +18,7 @@ from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.times import shown_time, time_column
 from taskyard.dashboard.i18n import _, ngettext
-from taskyard.dashboard.pages.failures.data import MOST_FAILED, OneGroup, ShownGroup
+from taskyard.dashboard.pages.failures.data import MAX_FAILED, OneGroup, ShownGroup
 
 OPEN_KEY = "failures_open"
 CLASS_COLORS: Mapping[str, str] = {
@@ -34,7 +34,7 @@ CLASS_COLORS: Mapping[str, str] = {
     ErrorClass.UNSTORABLE: "violet",
     ErrorClass.UNPROCESSABLE: "violet",
 }
-MESSAGE_LIMIT = 200
+MAX_MESSAGE_LENGTH = 200
 CHART_WIDTH_PX = 420
 CARD_WIDTH_PX = 150
 
@@ -86,7 +86,7 @@ def _row(shown: ShownGroup) -> dict[str, Any]:
     marks = [_("muted")] if group.muted_until else [_("new")] if shown.is_new else []
     return {
         "open": ":material/open_in_full:",
-        "message": one_line(group.message, MESSAGE_LIMIT),
+        "message": one_line(group.message, MAX_MESSAGE_LENGTH),
         "class": [word(group.error_class), *marks],
         "type": group.type,
         "attempts": group.attempts,
@@ -108,7 +108,7 @@ def agents_in_words(agents: Mapping[str, int]) -> str:
 
 def failed_in_words(count: int) -> str:
     """How many tasks are failed now, as far as that was counted."""
-    return f"{MOST_FAILED:,}+" if count >= MOST_FAILED else f"{count:,}"
+    return f"{MAX_FAILED:,}+" if count >= MAX_FAILED else f"{count:,}"
 
 
 def show_figures(one: OneGroup) -> None:
@@ -179,12 +179,12 @@ def show_latest(tasks: Sequence[Task]) -> None:
         {
             "task": f"task?id={task.id}",
             "state": [word(task.state)],
-            "title": one_line(task.title or "", MESSAGE_LIMIT),
+            "title": one_line(task.title or "", MAX_MESSAGE_LENGTH),
             "submitted": task.created_at,
             "ended": task.finished_at,
             "attempt": task.attempt,
             "agent": (task.assigned_agent_id or "").rpartition(":")[0],
-            "message": one_line(str((task.error or {}).get("message", "")), MESSAGE_LIMIT),
+            "message": one_line(str((task.error or {}).get("message", "")), MAX_MESSAGE_LENGTH),
         }
         for task in tasks
     ]

@@ -95,7 +95,7 @@ def show_found(found: data.Failures, choice: data.Choice) -> None:
         st.caption(_("The first {count} are shown: narrow the filters.").format(count=len(found.groups)))
     if found.is_cut:
         text = _("There are more groups than are looked at: only the {count} most frequent are.")
-        st.caption(text.format(count=f"{data.GROUPS_LIMIT:,}"))
+        st.caption(text.format(count=f"{data.MAX_GROUPS:,}"))
 
 
 def open_group(fingerprint: str) -> None:

@@ -9,7 +9,7 @@ from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import history, tasks
 from taskyard.core.postgres.store.history import Point
 from taskyard.core.postgres.store.rollups import HOUR, MINUTE
-from taskyard.core.telemetry.live_snapshot import Live
+from taskyard.core.telemetry.live_snapshot import LiveSnapshot
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading, Servers, live, shared
 
@@ -17,13 +17,13 @@ SPARK_MINUTES = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class OverviewNow:
     """The installation at this moment; `live` is None if no worker leads.
 
     `minutes` are the last SPARK_MINUTES, oldest first: (submitted, ended, failed attempts).
     """
 
-    live: Live | None
+    live: LiveSnapshot | None
     has_tasks: bool
     waiting: Mapping[str, int]
     oldest_seconds: float | None
@@ -52,7 +52,7 @@ class Charts:
 
 
 @shared()
-def now(servers: Servers) -> Now:
+def now(servers: Servers) -> OverviewNow:
     """The live state and the last minutes."""
     snapshot = live(servers)
     until = base.now().timestamp()
@@ -66,7 +66,7 @@ def now(servers: Servers) -> Now:
     for lane in snapshot.lanes if snapshot else ():
         for priority, count in lane.by_priority.items():
             waiting[priority] = waiting.get(priority, 0) + count
-    return Now(
+    return OverviewNow(
         live=snapshot,
         has_tasks=has_tasks,
         waiting=waiting,
@@ -153,7 +153,7 @@ def _percentiles(
     return [getattr(_point(points, t), measure).percentile(percent) for t in at]
 
 
-def _oldest(snapshot: Live | None) -> float | None:
+def _oldest(snapshot: LiveSnapshot | None) -> float | None:
     """How long the oldest ready task has waited; None if none waits, or nobody knows."""
     ready = [lane.oldest_ready_at for lane in snapshot.lanes if lane.oldest_ready_at is not None] if snapshot else []
     return max(0.0, snapshot.at - min(ready)) if snapshot and ready else None

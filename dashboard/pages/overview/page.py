@@ -21,7 +21,7 @@ MANY_COLORS = ("blue", "green", "orange", "violet", "red", "yellow", "gray")
 CLASS_COLORS = ("red", "orange", "violet", "yellow", "blue", "gray", "green")
 
 
-def show_now(now: data.Now) -> None:
+def show_now(now: data.OverviewNow) -> None:
     """The figures of this moment."""
     if now.live is None:
         st.warning(
@@ -38,7 +38,7 @@ def show_now(now: data.Now) -> None:
         show_agents(now)
 
 
-def show_figures(now: data.Now) -> None:
+def show_figures(now: data.OverviewNow) -> None:
     """One card for each figure, the last minutes in it."""
     submitted, ended, failed = (list(series) for series in zip(*now.minutes, strict=True))
     recent = now.recent
@@ -62,7 +62,7 @@ def show_figures(now: data.Now) -> None:
             st.metric(label, value, border=True, height="stretch", help=help_, chart_data=series, chart_type="area")
 
 
-def show_alerts(now: data.Now) -> None:
+def show_alerts(now: data.OverviewNow) -> None:
     """What fires, one line each."""
     for alert in now.live.alerts[:5] if now.live else []:
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -72,7 +72,7 @@ def show_alerts(now: data.Now) -> None:
             st.page_link("pages/alerts/page.py", label=_("Look at alerts"), icon=":material/arrow_forward:")
 
 
-def show_depth(now: data.Now) -> None:
+def show_depth(now: data.OverviewNow) -> None:
     """What is ready and waits, by priority."""
     names = states.PRIORITIES[::-1]
     lines = [
@@ -85,7 +85,7 @@ def show_depth(now: data.Now) -> None:
     bar_chart(title, labels, lines, key="depth", unit=_("tasks"), has_legend=False, height_px=180)
 
 
-def show_agents(now: data.Now) -> None:
+def show_agents(now: data.OverviewNow) -> None:
     """What each agent runs, of what it could."""
     agents = now.live.agents if now.live else []
     free = [max(0, agent.max_concurrency - agent.running) for agent in agents]

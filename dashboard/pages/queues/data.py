@@ -95,7 +95,7 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class QueuesNow:
     """All queues with anything open, held, configured or done in the last hour, by name.
 
     `type_holds` are those on task types, `types` the names of all types that are known.
@@ -128,7 +128,7 @@ class Counts:
 
 
 @shared()
-def now(servers: Servers) -> Now:
+def now(servers: Servers) -> QueuesNow:
     """The queues as they are now: by the leader's counts, or counted here if nobody leads."""
     snapshot = live(servers)
     with servers.database.transaction() as tx:
@@ -145,7 +145,7 @@ def now(servers: Servers) -> Now:
         Queue(each, lanes.get(each.queue, ()), _drain(each, lanes.get(each.queue, ()), is_led=snapshot is not None))
         for each in sorted(figures, key=lambda each: each.queue)
     ]
-    return Now(
+    return QueuesNow(
         is_led=snapshot is not None,
         queues=queues,
         type_holds=[hold for hold in holds.by_name.values() if hold.kind is HoldKind.TYPE],
@@ -167,9 +167,9 @@ class Reasons:
         if stuck is not None:
             return stuck, True
         if hold is not None:
-            return hold.said, False
+            return hold.text, False
         verdicts = [self._holds.of_agent(name) for name, slots in self._agents if slots.can_take(lane)]
-        return listed(hold.said for hold in verdicts if hold) if all(verdicts) else "", False
+        return listed(hold.text for hold in verdicts if hold) if all(verdicts) else "", False
 
 
 def _counts(tx: Transaction) -> Counts:

@@ -12,13 +12,13 @@ from taskyard.dashboard.components.charts import Line, bar_chart
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.times import age
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.queues.data import LaneNow
 
 BARS_SHOWN = 15
 BAR_PX = 26
-LEAST_HEIGHT_PX = 150
+MIN_HEIGHT_PX = 150
 
 
 def show_depths(title: str, depths: Sequence[tuple[str, Mapping[str, int]]], *, key: str) -> None:
@@ -28,7 +28,7 @@ def show_depths(title: str, depths: Sequence[tuple[str, Mapping[str, int]]], *, 
         Line(word(name), states.PRIORITY_COLORS[name], [counts.get(name, 0) for _label, counts in deepest])
         for name in states.PRIORITIES[::-1]
     ]
-    height = max(LEAST_HEIGHT_PX, 70 + BAR_PX * len(deepest))
+    height = max(MIN_HEIGHT_PX, 70 + BAR_PX * len(deepest))
     bar_chart(title, [label for label, _counts in deepest], lines, key=key, unit=_("tasks"), height_px=height)
     left = len(depths) - len(deepest)
     if left:
@@ -50,7 +50,7 @@ def show_lanes(lanes: Sequence[LaneNow], *, key: str) -> None:
             "Type": lane.lane.type,
             "Ready": lane.ready,
             "Oldest": "–" if lane.oldest_seconds is None else age(lane.oldest_seconds),
-            "Why": told(lane.reason),
+            "Why": translate(lane.reason),
             "Queue": lane.lane.queue,
             "Tags": ", ".join(lane.lane.requires),
             **{name: lane.by_priority.get(name, 0) for name in states.PRIORITIES[::-1]},

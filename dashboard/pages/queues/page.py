@@ -60,7 +60,7 @@ def pick() -> Choice:
     return Choice(view, text, state, sort)
 
 
-def show_now(now: data.Now, choice: Choice) -> None:
+def show_now(now: data.QueuesNow, choice: Choice) -> None:
     """All queues."""
     hold_controls.leave_section()
     warn_if_not_led(now)
@@ -83,7 +83,7 @@ def show_now(now: data.Now, choice: Choice) -> None:
     show_lanes(lanes, key="queues_lanes")
 
 
-def warn_if_not_led(now: data.Now) -> None:
+def warn_if_not_led(now: data.QueuesNow) -> None:
     """Says what that means for the queues."""
     if not now.is_led:
         st.warning(
@@ -130,7 +130,7 @@ def open_queue(name: str) -> None:
     st.query_params["queue"] = name
 
 
-def show_types(now: data.Now) -> None:
+def show_types(now: data.QueuesNow) -> None:
     """The task types that are held, each with its menu."""
     hold_controls.leave_section()
     if not now.type_holds:
@@ -169,7 +169,7 @@ def list_page() -> None:
     hold_type()
 
 
-def show_one(now: data.Now, name: str) -> None:
+def show_one(now: data.QueuesNow, name: str) -> None:
     """One queue as it is now."""
     hold_controls.leave_section()
     warn_if_not_led(now)

@@ -43,7 +43,7 @@ def written() -> Reading[Written]:
         current = settings()
         files = list_reports(current.reports_folder)
     except (OSError, ConfigurationError) as error:
-        return Reading(None, now, (error.said if isinstance(error, ConfigurationError) else str(error),))
+        return Reading(None, now, (error.text if isinstance(error, ConfigurationError) else str(error),))
     return Reading(Written(files, {period: next_end(period, now) for period in current.reports}), now)
 
 

@@ -6,7 +6,7 @@ from taskyard.core.i18n import N_
 from taskyard.core.reports import Report, Wording
 from taskyard.dashboard.components.address import choice
 from taskyard.dashboard.components.times import viewer_zone
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.i18n import _, language, translator
@@ -79,7 +79,7 @@ def show_written() -> None:
     if reading.value is None:
         st.warning(_("The folder of reports can't be read from here."), icon=":material/folder_off:")
         for problem in reading.problems:
-            st.text(told(problem))
+            st.text(translate(problem))
         return
     files.show_written(reading.value, data.file_content)
 

@@ -13,7 +13,7 @@ from taskyard.core.reports.render import charts as core_charts
 from taskyard.core.reports.render.page import Card, Drawing, Page, page
 from taskyard.core.reports.render.table import Column, Table
 from taskyard.core.reports.render.tables import tables
-from taskyard.core.reports.render.wording import Kind
+from taskyard.core.reports.render.wording import ValueKind
 from taskyard.dashboard.components.charts import Line, bar_spec, draw, in_words, time_spec
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -92,7 +92,7 @@ def _show_sections(shown: Page, by_name: dict[str, Table], revision: str) -> Non
 
 
 def _draw(drawing: Drawing, key: str) -> None:
-    is_share, is_seconds = drawing.value_kind is Kind.SHARE, drawing.value_kind is Kind.SECONDS
+    is_share, is_seconds = drawing.value_kind is ValueKind.SHARE, drawing.value_kind is ValueKind.SECONDS
     lines = [
         Line(
             line.name,
@@ -124,9 +124,9 @@ def _show_table(table: Table, *, has_title: bool = True) -> None:
     # columns that may be None are objects otherwise, and sorted as texts
     frame = pd.DataFrame(list(table.rows), columns=names)
     for column in table.columns:
-        if column.kind is Kind.MOMENT:
+        if column.kind is ValueKind.MOMENT:
             frame[column.name] = pd.to_datetime(frame[column.name], utc=True)
-        elif column.kind is not Kind.TEXT:
+        elif column.kind is not ValueKind.TEXT:
             frame[column.name] = pd.to_numeric(frame[column.name])
     show_table(
         frame,
@@ -137,14 +137,14 @@ def _show_table(table: Table, *, has_title: bool = True) -> None:
 
 
 def _configured(column: Column, *, is_first: bool) -> Any:
-    if column.kind is Kind.TEXT:
+    if column.kind is ValueKind.TEXT:
         return st.column_config.TextColumn(column.title, pinned=is_first)
-    if column.kind is Kind.MOMENT:
+    if column.kind is ValueKind.MOMENT:
         return st.column_config.DatetimeColumn(
             column.title, format="MMM DD YYYY, HH:mm", timezone=str(viewer_zone()), pinned=is_first
         )
-    if column.kind is Kind.SECONDS:
+    if column.kind is ValueKind.SECONDS:
         return st.column_config.NumberColumn(column.title, format=SECONDS_FORMAT)
-    if column.kind in (Kind.SHARE, Kind.CHANGE, Kind.POINTS):
+    if column.kind in (ValueKind.SHARE, ValueKind.CHANGE, ValueKind.POINTS):
         return st.column_config.NumberColumn(column.title, format="percent")
     return st.column_config.NumberColumn(column.title, format="localized")

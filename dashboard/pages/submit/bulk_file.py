@@ -16,7 +16,7 @@ from taskyard.core.submission.bulk_rows import Checked, Submittable, in_chunks, 
 from taskyard.dashboard.components.markdown_escape import escaped, one_line
 from taskyard.dashboard.components.sign_in import show_needed
 from taskyard.dashboard.components.tables import show_table
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.submit import data, follow
 
@@ -98,7 +98,7 @@ def _show_problems(problems: Sequence[RowProblem]) -> None:
 
 
 def _table(problems: Sequence[RowProblem]) -> pd.DataFrame:
-    rows = [(one.row, one.field, one.value, told(one.expected)) for one in problems]
+    rows = [(one.row, one.field, one.value, translate(one.expected)) for one in problems]
     return pd.DataFrame(rows, columns=["row", "field", "value", "expected"])
 
 
@@ -177,10 +177,10 @@ def store(loaded: Loaded) -> None:
         try:
             ids = data.submit_rows(chunk)
         except SubmissionError as error:
-            loaded.stopped, loaded.stopped_at = error.said, _positioned(error, chunk)
+            loaded.stopped, loaded.stopped_at = error.text, _positioned(error, chunk)
             return
         except TaskyardError as error:
-            loaded.stopped = error.said
+            loaded.stopped = error.text
             return
         loaded.ids += ids
         follow.note(loaded.ids, loaded.name)
@@ -207,10 +207,10 @@ def _tell_stop(loaded: Loaded) -> None:
     )
     at = loaded.stopped_at
     if at is None:
-        st.text(told(loaded.stopped))
+        st.text(translate(loaded.stopped))
     else:
         text = _("Row {row}: {field}: {value} → {expected}")
-        st.text(text.format(row=at.row, field=at.field, value=one_line(at.value), expected=told(at.expected)))
+        st.text(text.format(row=at.row, field=at.field, value=one_line(at.value), expected=translate(at.expected)))
 
 
 def _tell_done(loaded: Loaded) -> None:

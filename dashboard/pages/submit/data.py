@@ -14,9 +14,9 @@ import orjson
 
 from taskyard.core.config import settings
 from taskyard.core.errors import SubmissionError, Unavailable
-from taskyard.core.i18n import said
+from taskyard.core.i18n import msg
 from taskyard.core.postgres.store import submission_status, tasks
-from taskyard.core.postgres.store.submission_status import Standing, Unsuccessful
+from taskyard.core.postgres.store.submission_status import SubmissionStatus, Unsuccessful
 from taskyard.core.states import TERMINAL
 from taskyard.core.submission.bulk_file import read_file
 from taskyard.core.submission.bulk_rows import Checked, Submittable, check_rows
@@ -58,7 +58,7 @@ class Copied:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchStanding:
+class BatchStatus:
     """How many of a batch's tasks are in each state, and the first that did not succeed."""
 
     by_state: Mapping[str, int]
@@ -73,8 +73,8 @@ class BatchStanding:
 class Following:
     """How everything stands that is followed: single tasks by id, batches by their joined ids."""
 
-    standings: Mapping[str, Standing]
-    batches: Mapping[str, BatchStanding]
+    standings: Mapping[str, SubmissionStatus]
+    batches: Mapping[str, BatchStatus]
 
 
 def types() -> Registry:
@@ -121,7 +121,7 @@ def copied(task_id: str) -> Copied:
     try:
         id_ = str(uuid.UUID(task_id))
     except ValueError:
-        raise SubmissionError("copy", task_id, said("the id of a task (a UUID)")) from None
+        raise SubmissionError("copy", task_id, msg("the id of a task (a UUID)")) from None
     with _reaching() as servers, servers.database.transaction() as tx:
         task = tasks.get_task(tx, id_)
     known = types().types.get(task.type)
@@ -182,17 +182,17 @@ def follow(ones: Sequence[str], batches: Sequence[tuple[str, bool]]) -> Reading[
 
 
 @shared()
-def _standings(servers: Servers, ids: tuple[str, ...]) -> dict[str, Standing]:
+def _standings(servers: Servers, ids: tuple[str, ...]) -> dict[str, SubmissionStatus]:
     with servers.database.transaction() as tx:
         return submission_status.standings(tx, ids, OUTPUT_BYTES)
 
 
-def _read_batch(servers: Servers, ids: str) -> BatchStanding:
+def _read_batch(servers: Servers, ids: str) -> BatchStatus:
     listed = ids.split(",")
     with servers.database.transaction() as tx:
         by_state = submission_status.states_of(tx, listed)
         has_some = by_state.get("failed", 0) + by_state.get("cancelled", 0)
-        return BatchStanding(by_state, submission_status.unsuccessful(tx, listed, FAILURES_SHOWN) if has_some else [])
+        return BatchStatus(by_state, submission_status.unsuccessful(tx, listed, FAILURES_SHOWN) if has_some else [])
 
 
 _batch_small = shared(ttl_seconds=SMALL_SECONDS, max_entries=50)(_read_batch)
@@ -200,7 +200,7 @@ _batch_large = shared(ttl_seconds=LARGE_SECONDS, max_entries=50)(_read_batch)
 _batch_settled = shared(ttl_seconds=SETTLED_SECONDS, max_entries=50)(_read_batch)
 
 
-def _batch(ids: str, is_settled: bool) -> Reading[BatchStanding]:
+def _batch(ids: str, is_settled: bool) -> Reading[BatchStatus]:
     if is_settled:
         return _batch_settled(ids)
     return (_batch_large if ids.count(",") >= LARGE_TASKS else _batch_small)(ids)

@@ -129,7 +129,7 @@ def _show_output(task: data.Standing, is_newest: bool) -> None:
         st.json(as_shown(task.output)[0], expanded=2)
 
 
-def _show_batch(one: Submitted, standing: data.BatchStanding, position: int) -> None:
+def _show_batch(one: Submitted, standing: data.BatchStatus, position: int) -> None:
     known = sum(standing.by_state.values())
     title = ngettext("{count} task", "{count} tasks", one.count).format(count=f"{one.count:,}")
     with st.container(border=True, key=f"followed_batch_{position}", gap="small"):
@@ -149,7 +149,7 @@ def _show_batch(one: Submitted, standing: data.BatchStanding, position: int) -> 
             _show_unsuccessful(standing, position)
 
 
-def _show_unsuccessful(standing: data.BatchStanding, position: int) -> None:
+def _show_unsuccessful(standing: data.BatchStatus, position: int) -> None:
     count = sum(standing.by_state.get(state, 0) for state in TERMINAL if state != TaskState.COMPLETED)
     rows: Sequence[data.Unsuccessful] = standing.unsuccessful
     if count > len(rows):

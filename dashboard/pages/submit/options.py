@@ -11,9 +11,9 @@ import streamlit as st
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import N_
-from taskyard.core.payload.encode import TEXT_LIMIT
+from taskyard.core.payload.encode import MAX_TEXT_LENGTH
 from taskyard.core.states import Priority
-from taskyard.core.submission.validate import ATTEMPTS_LIMIT, TAG_LIMIT, TITLE_LIMIT
+from taskyard.core.submission.validate import MAX_ATTEMPTS, MAX_TAGS, MAX_TITLE_LENGTH
 from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, TaskType
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.times import duration, viewer_zone
@@ -104,7 +104,7 @@ def show(known: TaskType, names: Names, problems: Problems) -> None:
         st.text_input(
             _("Title"),
             key=_key("title"),
-            max_chars=TITLE_LIMIT,
+            max_chars=MAX_TITLE_LENGTH,
             placeholder=_("What people call it"),
             autocomplete="off",
             persist_state="session",
@@ -154,7 +154,7 @@ def _show_advanced(known: TaskType, names: Names, problems: Problems) -> None:
                 _("Attempts at most"),
                 value=None,
                 min_value=1,
-                max_value=ATTEMPTS_LIMIT,
+                max_value=MAX_ATTEMPTS,
                 step=1,
                 key=_key("max_attempts"),
                 placeholder=f"{known.retry.max_attempts}",
@@ -171,7 +171,7 @@ def _show_relations(known: TaskType, names: Names, problems: Problems) -> None:
             _("Tags that the agent must have"),
             sorted({*names.tags, *st.session_state[_key("requires")]}),
             key=_key("requires"),
-            max_selections=TAG_LIMIT,
+            max_selections=MAX_TAGS,
             accept_new_options=True,
             select_all=False,
             placeholder=_("Any agent"),
@@ -191,7 +191,7 @@ def _show_relations(known: TaskType, names: Names, problems: Problems) -> None:
         st.text_input(
             _("Idempotency key"),
             key=_key("idempotency_key"),
-            max_chars=TEXT_LIMIT,
+            max_chars=MAX_TEXT_LENGTH,
             autocomplete="off",
             placeholder=_("Made by the form"),
             help=_(

@@ -11,7 +11,7 @@ from taskyard.core.submission.input_schema import form_fields
 from taskyard.core.task_types.registry import Registry, TaskType
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.sign_in import show_needed
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.forms.field_widgets import told_problem
 from taskyard.dashboard.forms.model_form import ModelForm
 from taskyard.dashboard.i18n import _, labelled, ngettext
@@ -48,7 +48,7 @@ def arrive(types: Registry) -> None:
         else:
             st.session_state[TYPE] = types.get(wanted).name
     except TaskyardError as error:
-        st.session_state[NOTE] = error.said
+        st.session_state[NOTE] = error.text
 
 
 def copy(types: Registry, task_id: str) -> None:
@@ -77,7 +77,7 @@ def show_arrival() -> None:
     """Where the form's content is from, or why it could not be had."""
     note, source = st.session_state.get(NOTE), st.session_state.get(SOURCE)
     if note:
-        st.warning(escaped(told(note), 500), icon=":material/link_off:")
+        st.warning(escaped(translate(note), 500), icon=":material/link_off:")
     if source:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(_("Copied from a task, all but its idempotency key and what it waited for:"))
@@ -163,7 +163,7 @@ def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
         send(known, form)
     barred = st.session_state.get(BARRED)
     if barred and known.runs_code:
-        st.error(escaped(told(barred), 600), icon=":material/key_off:")
+        st.error(escaped(translate(barred), 600), icon=":material/key_off:")
     away = st.session_state.get(AWAY)
     if away:
         st.warning(
@@ -171,7 +171,7 @@ def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
             title=_("It could not be submitted"),
             icon=":material/cloud_off:",
         )
-        st.text(told(away))
+        st.text(translate(away))
     done = st.session_state.get(DONE)
     if done and done[1] == key:
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -204,10 +204,10 @@ def send(known: TaskType, form: ModelForm) -> None:
         state[FAILED] = (content_of(known, given, options), error)
         st.rerun()
     except NotPermitted as error:
-        state[BARRED] = error.said
+        state[BARRED] = error.text
         st.rerun()
     except TaskyardError as error:
-        state[AWAY] = error.said
+        state[AWAY] = error.text
         st.rerun()
     state.pop(TRIED, None)
     state[DONE] = (task_id, key)
@@ -232,7 +232,7 @@ frame.header(_("Submit"), _("Hand in work, and watch what becomes of it."))
 try:
     registry = data.types()
 except TaskyardError as error:
-    st.error(escaped(told(error), 1000), title=_("The task types can't be loaded"), icon=":material/error:")
+    st.error(escaped(translate(error), 1000), title=_("The task types can't be loaded"), icon=":material/error:")
     st.stop()
 arrive(registry)
 left, right = st.columns([WIDE, NARROW], gap="medium")

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.i18n import N_, said
+from taskyard.core.i18n import N_, msg
 from taskyard.core.submission.validate import MAX_AHEAD_SECONDS
 from taskyard.dashboard.components.times import viewer_zone
 from taskyard.dashboard.data import base
@@ -26,7 +26,7 @@ UNITS: Mapping[str, tuple[str, int]] = {
     "d": (N_("days"), 86_400),
 }
 DEFAULTS: Mapping[str, Any] = {"when": NOW, "delay": 5.0, "unit": "min", "run_at": None}
-LEAST_STEP_SECONDS = 60
+MIN_STEP_SECONDS = 60
 
 
 def ensure() -> None:
@@ -60,10 +60,10 @@ def options() -> dict[str, Any]:
 def due_at(local: datetime | None) -> datetime:
     """The moment of a time on the viewer's clock, in UTC; raises SubmissionError for none, or one that is skipped."""
     if local is None:
-        raise SubmissionError("run_at", None, said("a date and a time"))
+        raise SubmissionError("run_at", None, msg("a date and a time"))
     due = local.replace(tzinfo=viewer_zone()).astimezone(UTC)
     if due.astimezone(viewer_zone()).replace(tzinfo=None) != local:
-        raise SubmissionError("run_at", f"{local:%Y-%m-%d %H:%M}", said("a time that there is: clocks skip this one"))
+        raise SubmissionError("run_at", f"{local:%Y-%m-%d %H:%M}", msg("a time that there is: clocks skip this one"))
     return due
 
 

@@ -9,7 +9,7 @@ from taskyard.core.submission.bulk_file import MAX_ROWS
 from taskyard.core.submission.bulk_rows import template_csv, template_json_lines
 from taskyard.core.task_types.registry import Registry
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.submit import data
 from taskyard.dashboard.pages.submit.bulk_file import ONLY_VALID, Loaded, show_loaded
@@ -46,7 +46,7 @@ def show_upload(types: Registry) -> None:
         st.button(_("Read what is pasted"), on_click=_take_paste, icon=":material/check:")
     refused = st.session_state.get(f"{KEY}_refused")
     if refused:
-        st.error(escaped(told(refused), 600), title=_("This can't be read"), icon=":material/error:")
+        st.error(escaped(translate(refused), 600), title=_("This can't be read"), icon=":material/error:")
     loaded: Loaded | None = st.session_state.get(KEY)
     if loaded is not None:
         show_loaded(loaded, None if uploaded is not None else discard)  # the uploader has an X of its own
@@ -100,7 +100,7 @@ def load(content: bytes, name: str) -> None:
     try:
         checked = data.check_file(content, "" if name == PASTED else name)
     except TaskyardError as error:
-        st.session_state[f"{KEY}_refused"] = error.said
+        st.session_state[f"{KEY}_refused"] = error.text
         return
     try:
         known = data.count_known(checked.submittable)

@@ -154,7 +154,7 @@ def _found(look: Callable[[], ServerNow], forget_connections: Callable[[], objec
     except Unavailable as error:
         if forget_connections is not None:
             forget_connections()  # what is left in the pool leads to a server that is gone
-        return ServerNow(problem=error.said)
+        return ServerNow(problem=error.text)
 
 
 def _postgresql(servers: Servers) -> ServerNow:

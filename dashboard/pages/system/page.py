@@ -7,7 +7,7 @@ from taskyard.core.i18n import N_
 from taskyard.dashboard import timing
 from taskyard.dashboard.components.address import choice
 from taskyard.dashboard.components.ranges import pick_range
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.system import (
     data,
@@ -77,7 +77,7 @@ def show_settings() -> None:
     except ConfigurationError as error:
         st.error(_("The settings can't be read."), icon=":material/error:")
         for problem in error.problems:
-            st.text(told(problem))
+            st.text(translate(problem))
     of_servers = data.server_versions().value or {}
     settings.show_versions({**settings_data.versions(), **of_servers})
     if not of_servers:

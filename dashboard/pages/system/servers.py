@@ -10,7 +10,7 @@ from taskyard.core.health.checks import Check
 from taskyard.dashboard.components.amounts import MEBIBYTE, percent, shown_bytes
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.times import duration, shown_time
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, labelled, ngettext
 from taskyard.dashboard.pages.system.data import Samples, ServerNow, ServersNow
 
@@ -37,7 +37,7 @@ def show_checks(checks: Sequence[Check]) -> None:
                 else:
                     st.badge(_("does not work"), color="red", icon=":material/error:")
                 st.text(_shown(check), width="stretch")
-            st.text(told(check.advice))
+            st.text(translate(check.advice))
     fine = [check for check in checks if check not in troubles]
     title = ngettext("{count} check passed", "{count} checks passed", len(fine)).format(count=len(fine))
     with st.expander(title, icon=":material/check_circle:", expanded=False):
@@ -96,7 +96,7 @@ def show_charts(samples: Samples) -> None:
 
 
 def _shown(check: Check) -> str:
-    return labelled(told(check.name), told(check.found))
+    return labelled(translate(check.name), translate(check.found))
 
 
 def _show_server(name: str, server: ServerNow, figures: Sequence[tuple[str, str, str]]) -> None:
@@ -110,7 +110,7 @@ def _show_server(name: str, server: ServerNow, figures: Sequence[tuple[str, str,
             st.space("stretch")
             st.caption(server.version, width="content")
         if server.problem is not None:
-            st.text(told(server.problem))
+            st.text(translate(server.problem))
             return
         with st.grid(4, min_column_width=FIGURE_WIDTH_PX, gap="small"):
             for label, value, help_ in figures:

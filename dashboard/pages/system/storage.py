@@ -10,7 +10,7 @@ import streamlit as st
 from taskyard.core.config import ENV_PREFIX
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.system import Index, Relation
-from taskyard.core.redis.usage import Usage
+from taskyard.core.redis.usage import RedisMemory
 from taskyard.dashboard.components.amounts import KIBIBYTE, MEBIBYTE, shown_bytes
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.times import viewer_zone
@@ -118,7 +118,7 @@ def _show_indexes(indexes: Sequence[Index]) -> None:
     )
 
 
-def _show_redis(usage: Usage) -> None:
+def _show_redis(usage: RedisMemory) -> None:
     rows = [
         {
             "name": kind.name,

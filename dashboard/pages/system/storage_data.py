@@ -10,7 +10,7 @@ from taskyard.core.i18n import N_
 from taskyard.core.postgres.store import live_counts, retention, system
 from taskyard.core.postgres.store.rollups import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES
 from taskyard.core.postgres.store.system import Index, Relation
-from taskyard.core.redis.usage import Usage, usage
+from taskyard.core.redis.usage import RedisMemory, usage
 from taskyard.dashboard.data.base import Servers, shared
 
 STORAGE_SECONDS = 30.0  # it looks at every file of the database
@@ -50,7 +50,7 @@ class Storage:
     tables: Sequence[Relation]
     partitions: Sequence[Relation]
     indexes: Sequence[Index]
-    redis: Usage
+    redis: RedisMemory
     kept: Sequence[Kept]
 
 

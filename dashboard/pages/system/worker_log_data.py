@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskyard.core.redis.log_tail import LogLine, RecentLog
+from taskyard.core.redis.log_tail import LogLine, LogTail
 from taskyard.dashboard.data.base import Servers, shared
 
 LINES_SHOWN = 200
@@ -11,5 +11,5 @@ LINES_SHOWN = 200
 @shared()
 def lines(servers: Servers, level: str, text: str) -> list[LogLine]:
     """At most LINES_SHOWN lines of at least a level in which a text occurs, newest first."""
-    log = RecentLog(servers.queue.redis, servers.queue.keys)
+    log = LogTail(servers.queue.redis, servers.queue.keys)
     return log.recent_lines(LINES_SHOWN, level, text)

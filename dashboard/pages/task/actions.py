@@ -7,16 +7,16 @@ import streamlit as st
 from taskyard.core.errors import TaskyardError
 from taskyard.core.models import Task
 from taskyard.core.states import TERMINAL, WAITING, TaskState
-from taskyard.dashboard.components.dialogs import ERROR_LIMIT, ask
+from taskyard.dashboard.components.dialogs import MAX_ERROR_LENGTH, ask
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import PRIORITIES, word
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.task import data
 from taskyard.dashboard.shell import navigation
 
 ASKED_KEY = "task_asked"
-RETRYABLE = (TaskState.FAILED, TaskState.CANCELLED)
+RETRYABLE_STATES = (TaskState.FAILED, TaskState.CANCELLED)
 
 
 def show_actions(task: Task) -> None:
@@ -26,7 +26,7 @@ def show_actions(task: Task) -> None:
             _("Retry"),
             icon=":material/replay:",
             key="retry",
-            disabled=task.state not in RETRYABLE,
+            disabled=task.state not in RETRYABLE_STATES,
             help=_("Failed and cancelled tasks can be retried: they get a new budget of attempts."),
         ):
             _ask("retry", task)
@@ -86,7 +86,7 @@ def _ask_cancel(task: Task) -> None:
         try:
             count = data.count_open_below(task.id)
         except TaskyardError as error:
-            st.error(escaped(told(error), ERROR_LIMIT))
+            st.error(escaped(translate(error), MAX_ERROR_LENGTH))
             return False
         if not count:
             return False

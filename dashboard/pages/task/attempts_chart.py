@@ -19,9 +19,9 @@ from taskyard.dashboard.data.attempts import RUNNING, WAITING, Attempt
 from taskyard.dashboard.i18n import _, enumerated
 
 ATTEMPTS_SHOWN = 30
-LEAST_ROWS = 5  # room for so many, so that a single bar is not a block
-ROW_PX, REST_PX, LEAST_PX = 26, 90, 250
-LEAST_SHARE = 0.004  # of the chart's width, so that the shortest bar can be seen
+MIN_ROWS = 5  # room for so many, so that a single bar is not a block
+ROW_PX, REST_PX, MIN_PX = 26, 90, 250
+MIN_SHARE = 0.004  # of the chart's width, so that the shortest bar can be seen
 PHASES = (("wait", N_("waiting"), "gray"), ("run", N_("running"), "blue"), ("backoff", N_("backing off"), "violet"))
 OUTCOMES = {
     "completed": N_("completed"),
@@ -55,7 +55,7 @@ def show_timeline(attempts: Sequence[Attempt], now: datetime) -> None:
         figure.add_bar(
             y=[row for row, _start, _seconds in own],
             base=[_local(start) for _row, start, _seconds in own],
-            x=[1000 * max(seconds, whole * LEAST_SHARE) for _row, _start, seconds in own],
+            x=[1000 * max(seconds, whole * MIN_SHARE) for _row, _start, seconds in own],
             name=_(name),
             orientation="h",
             marker={"color": color(paint)},
@@ -74,14 +74,14 @@ def show_timeline(attempts: Sequence[Attempt], now: datetime) -> None:
     )
     figure.update_layout(barmode="overlay", bargap=0.35)
     figure.update_xaxes(type="date")
-    rows = max(LEAST_ROWS, len(shown))
+    rows = max(MIN_ROWS, len(shown))
     figure.update_yaxes(type="category", categoryarray=[row_of(one) for one in shown], range=[rows - 0.5, -0.5])
     draw(
         _("Attempts over time"),
         figure,
         alt=_in_words(shown, now),
         key="attempts_over_time",
-        height_px=max(LEAST_PX, REST_PX + ROW_PX * len(shown)),
+        height_px=max(MIN_PX, REST_PX + ROW_PX * len(shown)),
     )
 
 

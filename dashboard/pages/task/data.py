@@ -98,7 +98,7 @@ def details(servers: Servers, task_id: str) -> Details | None:
         try:
             why = explain.why(servers.database, servers.queue, servers.cache, task_id)
         except Unavailable as error:
-            problem = error.said
+            problem = error.text
     return Details(task, events, attempts_of(task, events), now, why, problem)
 
 
@@ -132,7 +132,7 @@ def similar(servers: Servers, fingerprint: str, besides: str) -> Similar:
     with servers.database.transaction() as tx:
         count = failures.failed_now(tx, [fingerprint]).get(fingerprint, 0)
         newest = related_tasks.similar_failures(tx, fingerprint, besides=besides, limit=SIMILAR_SHOWN)
-    return Similar(count, count < failures.MOST_FAILED, tuple(newest))
+    return Similar(count, count < failures.MAX_FAILED, tuple(newest))
 
 
 @shared(ttl_seconds=2.0)

@@ -7,7 +7,7 @@ from taskyard.dashboard.components import task_facts
 from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.json_tree import show_json
 from taskyard.dashboard.components.markdown_escape import escaped, one_line
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.attempts import path_of
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.task import actions, data
@@ -36,7 +36,7 @@ def show_head(details: data.Details | None) -> None:
     if details.why is not None:
         task_facts.show_why(details.why)
     elif details.why_problem:
-        st.caption(escaped(told(details.why_problem)))
+        st.caption(escaped(translate(details.why_problem)))
     if task.error:
         show_error(task.error, task.id)
 

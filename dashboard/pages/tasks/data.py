@@ -13,12 +13,12 @@ from taskyard.core.postgres.store import saved_filters as saved_filters_store
 from taskyard.core.postgres.store import search
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.cursors import Cursor
-from taskyard.core.postgres.store.saved_filters import NAME_LIMIT, SavedFilter
+from taskyard.core.postgres.store.saved_filters import MAX_NAME_LENGTH, SavedFilter
 from taskyard.core.postgres.store.search import Facets, Matching
 from taskyard.dashboard.data.base import Servers, connections, forget, shared
 from taskyard.dashboard.data.viewer import actor
 
-__all__ = ["NAME_LIMIT", "Facets", "Matching", "SavedFilter"]  # what pages show of the store
+__all__ = ["MAX_NAME_LENGTH", "Facets", "Matching", "SavedFilter"]  # what pages show of the store
 
 PAGE_SIZE = 25
 # The first page is read again and again by everybody who looks; later ones when somebody asks.
@@ -67,7 +67,7 @@ def page(servers: Servers, params: Params, sort: str, after: str) -> Page:
                 budget_seconds=LATER_BUDGET_SECONDS if after else FIRST_BUDGET_SECONDS,
             )
         except SubmissionError as error:
-            return Page((), now, problem=error.said)
+            return Page((), now, problem=error.text)
     return Page(found.tasks, now, str(found.next or ""), str(found.previous or ""), found.searched_to)
 
 

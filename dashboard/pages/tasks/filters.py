@@ -17,13 +17,13 @@ from taskyard.core.i18n import N_
 from taskyard.dashboard.components.address import SEPARATOR, choice, choices, moment, text_field
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import PRIORITIES, STATES, word
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, labelled
 from taskyard.dashboard.pages.tasks.data import Facets
 
 AFTER, SORT = "after", "sort"
 FIELD_WIDTH_PX = 150
-VALUE_LIMIT = 40  # characters of a value on a chip
+MAX_VALUE_LENGTH = 40  # characters of a value on a chip
 AGES: Mapping[str, str] = {
     "15m": N_("Last 15 min"),
     "1h": N_("Last hour"),
@@ -67,7 +67,7 @@ def asked() -> tuple[TaskFilter, str]:
     try:
         return TaskFilter.from_params(given), ""
     except SubmissionError as error:
-        return TaskFilter(), told(error)
+        return TaskFilter(), translate(error)
 
 
 def asked_sort() -> Sort:
@@ -142,7 +142,7 @@ def show_chips() -> None:
     for name in BEHIND:
         if name in st.query_params:
             value = word(st.query_params[name]) if name == "error_class" else st.query_params[name]
-            text = labelled(_(LABELS[name]), escaped(value, VALUE_LIMIT))
+            text = labelled(_(LABELS[name]), escaped(value, MAX_VALUE_LENGTH))
             st.button(text, icon=":material/close:", key=f"drop_{name}", on_click=drop, args=([name],))
 
 

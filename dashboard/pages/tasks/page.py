@@ -12,7 +12,7 @@ from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_first_steps
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.times import shown_time
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.data.bulk_runs import Target
 from taskyard.dashboard.i18n import _, ngettext
@@ -44,7 +44,7 @@ def show_filters(only: TaskFilter) -> None:
 def show_page(page: data.Page, key: str, only: TaskFilter, after: str) -> None:
     """The tasks of a page, what can be done with them, and the way to other pages."""
     if page.problem:
-        show_refused(told(page.problem))
+        show_refused(translate(page.problem))
         return
     st.session_state[PAGE_KEY] = page
     if page.tasks:

@@ -10,10 +10,10 @@ from taskyard.core.errors import TaskyardError
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.dashboard.components.dialogs import ask
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.tasks import data, filters
-from taskyard.dashboard.pages.tasks.data import NAME_LIMIT, SavedFilter
+from taskyard.dashboard.pages.tasks.data import MAX_NAME_LENGTH, SavedFilter
 
 NAME_KEY, PICKED_KEY, ASKED_KEY = "filter_name", "filter_picked", "filter_asked"
 
@@ -46,7 +46,7 @@ def _show_pick(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
     if picked is None:
         return
     if picked.filter is None:
-        st.error(escaped(told(picked.problem), 500))
+        st.error(escaped(translate(picked.problem), 500))
     st.caption(_("Saved by {actor}").format(actor=escaped(picked.actor)))
     if st.button(_("Delete it"), icon=":material/delete:", key="delete_filter"):
         st.session_state[ASKED_KEY] = ("delete", picked.name, only)
@@ -57,7 +57,7 @@ def _show_save(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
         st.caption(_("Set some filters, then save them here."))
         return
     with st.form("save_filter", border=False):
-        name = st.text_input(_("Save the present filters as"), max_chars=NAME_LIMIT, key=NAME_KEY)
+        name = st.text_input(_("Save the present filters as"), max_chars=MAX_NAME_LENGTH, key=NAME_KEY)
         is_sent = st.form_submit_button(_("Save"), icon=":material/bookmark_add:", key="save_filter_send")
     if not is_sent:
         return
@@ -67,7 +67,7 @@ def _show_save(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
     try:
         data.save_filter(name, only, overwrite=False)
     except TaskyardError as error:
-        st.error(escaped(told(error), 500))
+        st.error(escaped(translate(error), 500))
         return
     st.toast(_("Saved."), icon=":material/check:")
     st.rerun()

@@ -22,7 +22,7 @@ from taskyard.dashboard.shell import navigation
 CLICK_KEY = "clicked_task"
 SHOWN_KEY = "shown_tasks"
 ROUND_KEY = "rounds_of_selection"
-TITLE_LIMIT = 200
+MAX_TITLE_LENGTH = 200
 
 
 def table_key(asked: str) -> str:
@@ -100,7 +100,7 @@ def frame_of(tasks: Sequence[Task], now: datetime) -> pd.DataFrame:
             _("Task"): shortened_id(task.id),
             _("State"): [word(task.state)],
             _("Type"): task.type,
-            _("Title"): one_line(task.title or "", TITLE_LIMIT),
+            _("Title"): one_line(task.title or "", MAX_TITLE_LENGTH),
             _("Queue"): task.queue,
             _("Priority"): [word(task.priority.label)],
             _("Attempts"): _("{used} of {most}").format(used=task.attempt - task.refunded, most=task.max_attempts),

@@ -29,7 +29,7 @@ SAMPLE_SECONDS = 0.1
 def measure_drain(environment: Environment) -> list[Result]:
     """Tasks submitted before, from the first claim to the last committed result, and the limit beside it."""
     runs, limits, batches = [], [], []
-    usage = Usage()
+    usage = CpuUsage()
     for _ in range(REPEATS):
         rate, batch = drain(environment, "diagnostic.noop", TASKS, usage)
         runs.append(rate)
@@ -48,11 +48,11 @@ def measure_drain(environment: Environment) -> list[Result]:
 
 def measure_drain_process(environment: Environment) -> list[Result]:
     """The same with a child process around each handler."""
-    rate, _ = drain(environment, "diagnostic.noop_process", PROCESS_TASKS, Usage())
+    rate, _ = drain(environment, "diagnostic.noop_process", PROCESS_TASKS, CpuUsage())
     return [Result("drain_process", rate, "tasks/s", f"{PROCESS_TASKS:,} no-op tasks in child processes")]
 
 
-class Usage:
+class CpuUsage:
     """Peak memory and CPU time of every process that takes part, by kind."""
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ def _cpu(processes: Iterable[psutil.Process]) -> float:
 
 
 def drain(
-    environment: Environment, task_type: str, count: int, usage: Usage, *, keep: bool = False
+    environment: Environment, task_type: str, count: int, usage: CpuUsage, *, keep: bool = False
 ) -> tuple[float, float]:
     """(tasks per second, tasks per tick), with what is there before removed unless it is to `keep`.
 

@@ -22,7 +22,7 @@ from taskyard.core.embedded.servers import EmbeddedServers
 from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database, queries
 from taskyard.core.postgres.migrations import migrate
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
@@ -55,7 +55,7 @@ class Environment:
             database_url=self.servers.database_url, redis_url=self.servers.redis_url, data_dir=self.folder
         )
         self.database = Database(self.servers.database_url, pool_size=20)
-        self.queue = Queue(connect_redis(self.servers.redis_url), self.settings.namespace, self.settings.placement_of)
+        self.queue = Broker(connect_redis(self.servers.redis_url), self.settings.namespace, self.settings.placement_of)
         self.submitter = Submitter(self.settings, registry, self.database, self.queue)
         return self
 

@@ -11,7 +11,7 @@ from taskyard.core.postgres.store import history, live_counts
 from taskyard.core.postgres.store.rollups import DAY
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.telemetry.live_snapshot import SNAPSHOT
-from taskyard.worker.devtools.bench.drains import TASKS, Usage, drain
+from taskyard.worker.devtools.bench.drains import TASKS, CpuUsage, drain
 from taskyard.worker.devtools.bench.environment import Environment
 from taskyard.worker.devtools.bench.results import Result
 from taskyard.worker.devtools.seed import seed
@@ -32,9 +32,9 @@ def measure_history(environment: Environment) -> list[Result]:
     shares, rolls = [], []
     with Environment(environment.settings) as empty:
         for _ in range(PAIRS):
-            rate, _ = drain(empty, "diagnostic.noop", TASKS, Usage())
+            rate, _ = drain(empty, "diagnostic.noop", TASKS, CpuUsage())
             environment.settle()
-            with_history, _ = drain(environment, "diagnostic.noop", TASKS, Usage(), keep=True)
+            with_history, _ = drain(environment, "diagnostic.noop", TASKS, CpuUsage(), keep=True)
             shares.append(with_history / rate)
             rolls.append(_roll_up_seconds(empty))
     return [

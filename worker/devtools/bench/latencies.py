@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from taskyard.core.postgres.database import queries
 from taskyard.core.postgres.store import tasks
 from taskyard.core.protocol import NULL, AgentInfo, Done, Run
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.worker.agents.base import BaseAgent
 from taskyard.worker.attempts.channel import AgentChannel
@@ -105,9 +105,9 @@ def _idle_agent(environment: Environment) -> _IdleAgent:
     )
 
 
-def _own_queue(environment: Environment) -> Queue:
+def _own_queue(environment: Environment) -> Broker:
     settings = environment.settings
-    return Queue(connect_redis(environment.servers.redis_url), settings.namespace, settings.placement_of)
+    return Broker(connect_redis(environment.servers.redis_url), settings.namespace, settings.placement_of)
 
 
 def _leads(environment: Environment) -> bool:

@@ -90,7 +90,7 @@ def _bulk_rate(environment: Environment) -> float:
     with environment.database.transaction() as tx:
         tx.rows(queries("bench")["fail_some"], {"count": BULK_TASKS})
     environment.settle()
-    bulk = Bulk(environment.database, environment.submitter.operators)
+    bulk = Bulk(environment.database, environment.submitter.commands)
     began = time.perf_counter()
     result = bulk.run_matching(Operation(Action.RETRY, "bench", "measured"), TaskFilter(fingerprint="benchmark"))
     seconds = time.perf_counter() - began

@@ -18,7 +18,7 @@ WAYS = {
     POSTGRES: ("fast", "immediate"),
 }
 KINDS = tuple(WAYS)
-LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 0.3, 1.5
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.3, 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def kills(seed: int) -> Iterator[Kill]:
             ways = WAYS[kind]
             way = ways[turns[kind] % len(ways)]
             turns[kind] += 1
-            yield Kill(kind, way, random_.uniform(LEAST_PAUSE_SECONDS, MOST_PAUSE_SECONDS), random_.random())
+            yield Kill(kind, way, random_.uniform(MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS), random_.random())
 
 
 def tasks(seed: int) -> Iterator[dict[str, Any]]:

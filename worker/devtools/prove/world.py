@@ -26,7 +26,7 @@ from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database, queries
 from taskyard.core.postgres.migrations import migrate
 from taskyard.core.postgres.store import tasks
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import open_submitter
 from taskyard.core.task_types.registry import registry
@@ -73,7 +73,7 @@ class World:
             database_url=self._postgres.url, redis_url=self._redis.url, data_dir=self.folder, task_modules=MODULE
         )
         self.database = Database(self._postgres.url)
-        self.queue = Queue(connect_redis(self._redis.url), self.settings.namespace, self.settings.placement_of)
+        self.queue = Broker(connect_redis(self._redis.url), self.settings.namespace, self.settings.placement_of)
         self.submitter = open_submitter(self.settings, registry, self.endpoints.database_url, self.endpoints.redis_url)
         self._supervisor = self.start_process("agent", AGENTS)
         self.tend()

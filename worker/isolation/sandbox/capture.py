@@ -9,7 +9,7 @@ from typing import IO
 from taskyard.core.payload.printable_text import printable
 
 
-class Capture(threading.Thread):
+class CommandOutput(threading.Thread):
     """Reads a pipe to its end and keeps the first and the last bytes, so that the writer never blocks."""
 
     def __init__(self, pipe: IO[bytes], keep_bytes: int) -> None:

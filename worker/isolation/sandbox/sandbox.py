@@ -22,7 +22,7 @@ from taskyard.core.errors import HandlerCrashed, PermanentError, ResourceLimitEr
 from taskyard.core.paths import IMPORT_ROOT
 from taskyard.worker.isolation.process_tree import children_of, descendants, kill_groups, send_kill, set_subreaper
 from taskyard.worker.isolation.sandbox import confinement
-from taskyard.worker.isolation.sandbox.capture import Capture
+from taskyard.worker.isolation.sandbox.capture import CommandOutput
 from taskyard.worker.isolation.sandbox.confinement import MAX_IN_MEMORY_BYTES, Confinement, programs
 from taskyard.worker.isolation.sandbox.uids import reserved_uid
 
@@ -66,7 +66,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CommandResult:
     """How a command ended. `limit` names the field of Limits that stopped it, if one did."""
 
     exit_code: int | None
@@ -110,7 +110,7 @@ def run(
     writable: Sequence[Path] = (),
     reads_all: bool = False,
     on_sample: Callable[[dict[str, Any]], None] = lambda sample: None,
-) -> Ended:
+) -> CommandResult:
     """Runs `command` and returns how it ended; afterwards none of the processes that it started is alive.
 
     `directory` comes from `workdir.work_directory()`; what is below it counts against `disk_bytes`. The command can
@@ -155,10 +155,10 @@ def run(
     return _ended(end, stdout, stderr)
 
 
-def _ended(end: dict[str, Any], stdout: Capture, stderr: Capture) -> Ended:
+def _ended(end: dict[str, Any], stdout: CommandOutput, stderr: CommandOutput) -> CommandResult:
     exit_code = None if end["status"] is None else os.waitstatus_to_exitcode(end["status"])
     died_of = signal.Signals(-exit_code).name if exit_code is not None and exit_code < 0 else None
-    return Ended(
+    return CommandResult(
         exit_code=None if died_of else exit_code,
         signal=died_of,
         stdout=stdout.text,
@@ -200,7 +200,7 @@ def _supervise(
     directory: Path,
     stdin: IO[bytes],
     on_sample: Callable[[dict[str, Any]], None],
-) -> tuple[dict[str, Any] | None, Capture, Capture]:
+) -> tuple[dict[str, Any] | None, CommandOutput, CommandOutput]:
     """Runs the supervisor to its end; its last report is None if it was killed or stopped from outside."""
     adopted_before = set_subreaper(True)  # if the supervisor is killed, its processes come to this one
     children_before = children_of(os.getpid())
@@ -220,7 +220,7 @@ def _supervise(
         os.close(control_reader)
         os.close(report_writer)
     end = None
-    stdout, stderr = (Capture(pipe, limits.output_bytes) for pipe in (process.stdout, process.stderr))  # type: ignore[arg-type]
+    stdout, stderr = (CommandOutput(pipe, limits.output_bytes) for pipe in (process.stdout, process.stderr))  # type: ignore[arg-type]
     try:
         _write_all(control_writer, json.dumps(order).encode() + b"\n")
         end = _follow(report_reader, limits.wall_seconds + SUPERVISOR_GRACE_SECONDS, on_sample)

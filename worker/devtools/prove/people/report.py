@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 
 from taskyard.worker.devtools.prove.people import plan
-from taskyard.worker.devtools.prove.people.run import Done, PeopleFindings
+from taskyard.worker.devtools.prove.people.run import ActDone, PeopleFindings
 from taskyard.worker.devtools.prove.report import availability, broken, count_rows, counted, headline, problems
 
 
@@ -68,5 +68,5 @@ def _seconds(seconds: float | None) -> str:
     return "never" if seconds is None else f"{seconds:.1f}"
 
 
-def _of(findings: PeopleFindings, kind: str) -> list[Done]:
+def _of(findings: PeopleFindings, kind: str) -> list[ActDone]:
     return [done for done in findings.done if done.act.kind == kind]

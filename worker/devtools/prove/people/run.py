@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class ActDone:
     """An act as it went: seconds until work went on after it, and, of one that lasted, what health said.
 
     `recovery_seconds` and `green_seconds` count from its end, `red_seconds` from its beginning; None is never.
@@ -60,7 +60,7 @@ class Done:
 class PeopleFindings(Count):
     """Everything that a run of acts found out."""
 
-    done: list[Done] = field(default_factory=list)
+    done: list[ActDone] = field(default_factory=list)
 
     @property
     def problems(self) -> list[str]:
@@ -104,7 +104,7 @@ def prove_people(
     return findings
 
 
-def _do(yard: Yard, act: plan.Act, health: HealthWatch) -> Done:
+def _do(yard: Yard, act: plan.Act, health: HealthWatch) -> ActDone:
     began = time.monotonic()
     with acting(yard, act):
         pause(yard, act.seconds)
@@ -117,11 +117,11 @@ def _do(yard: Yard, act: plan.Act, health: HealthWatch) -> Done:
         log.error("prove.no_recovery", kind=act.kind, way=act.way, reason=str(error))
         recovery = None
     if not act.red:
-        return Done(act, recovery)
+        return ActDone(act, recovery)
     while (green := health.green_since(ended)) is None and time.monotonic() - ended < GREEN_PATIENCE_SECONDS:
         pause(yard, 0.2)
     words = health.words(ended + GREEN_WITHIN_SECONDS if green is None else began)
-    return Done(act, recovery, {name: _red(health, name, began) for name in act.red}, green, tuple(words[:5]))
+    return ActDone(act, recovery, {name: _red(health, name, began) for name in act.red}, green, tuple(words[:5]))
 
 
 def _red(health: HealthWatch, name: str, began: float) -> float | None:

@@ -8,7 +8,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskyard.core.redis.log_tail import LINE_LIMIT_BYTES, LogLine
+from taskyard.core.redis.log_tail import MAX_LINE_BYTES, LogLine
 
 
 class Odd:
@@ -25,7 +25,7 @@ values: st.SearchStrategy[Any] = (
 @given(st.text(max_size=5_000), st.dictionaries(st.text(max_size=300), values, max_size=40))
 def test_a_line_is_json_and_never_too_long(event: str, fields: dict[str, Any]) -> None:
     text = LogLine(1.0, "info", event, "worker here", "here", fields).encoded()
-    assert len(text) <= LINE_LIMIT_BYTES
+    assert len(text) <= MAX_LINE_BYTES
     read = LogLine(**orjson.loads(text))
     assert (read.at, read.level, read.process, read.host) == (1.0, "info", "worker here", "here")
 

@@ -13,7 +13,7 @@ from taskyard.core.errors import SubmissionError, Unavailable
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import recovery
 from taskyard.core.protocol import decode_heartbeat
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.agent_commands import restart_agent
 from taskyard.core.task_types.registry import registry
@@ -22,7 +22,7 @@ from taskyard.worker.cli.app import app
 from taskyard.worker.process.user import user_name
 from tests.engine import Engine, running_engine, set_agent_environment
 from tests.servers import wait_until
-from tests.unit.ledger_support import info
+from tests.unit.leader_state_support import info
 
 SPEC = AgentSpec("agent-1", "agent", ("process.*",), (), 2)
 
@@ -101,7 +101,7 @@ def test_an_agent_that_is_not_there_is_refused(settings: Settings, engine: Engin
         with pytest.raises(SubmissionError, match=f"agent: '{name}' is not accepted, expected the name of an agent"):
             restart_agent(engine.database, engine.queue, name, "ann", "")
     with connect_redis("redis://127.0.0.1:1") as away, pytest.raises(Unavailable):
-        restart_agent(engine.database, Queue(away, "main", settings.placement_of), "there", "ann", "")
+        restart_agent(engine.database, Broker(away, "main", settings.placement_of), "there", "ann", "")
     assert audit(engine.database) == []
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from taskyard.core.chunks import PORTION_BYTES
-from taskyard.core.submission.group_commit import BATCH_LIMIT, GroupCommitter
+from taskyard.core.submission.group_commit import MAX_BATCH, GroupCommitter
 from tests.servers import wait_until
 
 THREADS = 16
@@ -129,7 +129,7 @@ def test_nothing_is_a_result_too(gate: Gate) -> None:
 
 
 def test_a_batch_has_a_limit(gate: Gate) -> None:
-    count = BATCH_LIMIT + 20
+    count = MAX_BATCH + 20
     threads = [threading.Thread(target=gate.group.run, args=(number,), daemon=True) for number in range(count)]
     threads[0].start()
     wait_until(lambda: gate.batches)
@@ -141,7 +141,7 @@ def test_a_batch_has_a_limit(gate: Gate) -> None:
     for thread in threads:
         thread.join(10)
         assert not thread.is_alive()
-    assert [len(batch) for batch in gate.batches] == [1, BATCH_LIMIT, 19]
+    assert [len(batch) for batch in gate.batches] == [1, MAX_BATCH, 19]
 
 
 def test_a_batch_is_bounded_in_bytes_too(gate: Gate) -> None:

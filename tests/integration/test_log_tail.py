@@ -17,7 +17,7 @@ from taskyard.core.config import Settings
 from taskyard.core.errors import SubmissionError, Unavailable
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
-from taskyard.core.redis.log_tail import LINES_KEPT, TTL_SECONDS, LogLine, RecentLog
+from taskyard.core.redis.log_tail import LINES_KEPT, TTL_SECONDS, LogLine, LogTail
 from taskyard.worker.logging import shipping
 from taskyard.worker.logging.shipping import LogShipper
 from tests.servers import REPOSITORY, wait_until
@@ -46,9 +46,9 @@ AWAY = "redis://127.0.0.1:1"
 
 
 @pytest.fixture
-def recent(redis_url: str, namespace: str) -> Iterator[RecentLog]:
+def recent(redis_url: str, namespace: str) -> Iterator[LogTail]:
     with connect_redis(redis_url) as client:
-        yield RecentLog(client, Keys(namespace))
+        yield LogTail(client, Keys(namespace))
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def numbers(lines: list[LogLine]) -> list[int]:
     return [found.fields["number"] for found in lines]
 
 
-def test_newest_first_by_level_and_text(recent: RecentLog) -> None:
+def test_newest_first_by_level_and_text(recent: LogTail) -> None:
     assert recent.recent_lines() == []
     recent.add([line(1, "info"), line(2, "warning", who="Ann"), line(3, "error", "demo.other"), line(4, "debug")])
     assert numbers(recent.recent_lines()) == [4, 3, 2, 1]
@@ -80,7 +80,7 @@ def test_newest_first_by_level_and_text(recent: RecentLog) -> None:
         recent.recent_lines(level="loud")
 
 
-def test_only_so_many_are_kept_and_for_a_day(recent: RecentLog, redis_url: str, namespace: str) -> None:
+def test_only_so_many_are_kept_and_for_a_day(recent: LogTail, redis_url: str, namespace: str) -> None:
     for start in range(0, 2 * LINES_KEPT, 500):
         recent.add([line(number) for number in range(start, start + 500)])
     found = numbers(recent.recent_lines(limit=10 * LINES_KEPT))
@@ -90,7 +90,7 @@ def test_only_so_many_are_kept_and_for_a_day(recent: RecentLog, redis_url: str, 
         assert TTL_SECONDS - 60 < client.ttl(Keys(namespace).log) <= TTL_SECONDS
 
 
-def test_a_process_sends_what_it_logs_without_secrets(recent: RecentLog, redis_url: str, namespace: str) -> None:
+def test_a_process_sends_what_it_logs_without_secrets(recent: LogTail, redis_url: str, namespace: str) -> None:
     command = [sys.executable, "-W", "error", "-c", PROGRAM, redis_url, namespace]
     subprocess.run(command, cwd=REPOSITORY, capture_output=True, timeout=60, check=True)
     failed, url, early = recent.recent_lines()
@@ -100,9 +100,9 @@ def test_a_process_sends_what_it_logs_without_secrets(recent: RecentLog, redis_u
     assert "ValueError: can't reach postgresql://ann:***@host/db" in failed.fields["exception"]
 
 
-def test_redis_away_holds_nobody_up_and_is_told_later(shipper: LogShipper, recent: RecentLog) -> None:
+def test_redis_away_holds_nobody_up_and_is_told_later(shipper: LogShipper, recent: LogTail) -> None:
     with connect_redis(AWAY) as away:
-        gone = RecentLog(away, Keys("main"))
+        gone = LogTail(away, Keys("main"))
         with pytest.raises(Unavailable):
             gone.add([line(1)])
         with pytest.raises(Unavailable):
@@ -121,8 +121,8 @@ def test_redis_away_holds_nobody_up_and_is_told_later(shipper: LogShipper, recen
     assert dropped.fields == {"lines": 30}
 
 
-def test_what_does_not_fit_is_counted(shipper: LogShipper, monkeypatch: pytest.MonkeyPatch, recent: RecentLog) -> None:
-    monkeypatch.setattr(shipping, "MOST_WAITING", 3)
+def test_what_does_not_fit_is_counted(shipper: LogShipper, monkeypatch: pytest.MonkeyPatch, recent: LogTail) -> None:
+    monkeypatch.setattr(shipping, "MAX_WAITING", 3)
     for number in range(5):
         event = {"event": "demo.line", "level": "info", "number": number}
         assert shipper(None, "info", event) is event
@@ -133,7 +133,7 @@ def test_what_does_not_fit_is_counted(shipper: LogShipper, monkeypatch: pytest.M
     assert sorted(numbers(recent.recent_lines(text="demo.line"))) == [0, 1, 2]
 
 
-def test_a_line_that_can_not_be_sent_stops_nothing(shipper: LogShipper, recent: RecentLog) -> None:
+def test_a_line_that_can_not_be_sent_stops_nothing(shipper: LogShipper, recent: LogTail) -> None:
     class Broken:
         def __str__(self) -> str:
             raise RuntimeError("no text")
@@ -146,7 +146,7 @@ def test_a_line_that_can_not_be_sent_stops_nothing(shipper: LogShipper, recent: 
     assert recent.recent_lines(text="log.dropped")[0].fields == {"lines": 1}
 
 
-def test_a_worker_and_its_agents(settings: Settings, recent: RecentLog, tmp_path: Path) -> None:
+def test_a_worker_and_its_agents(settings: Settings, recent: LogTail, tmp_path: Path) -> None:
     pool = tmp_path / "pool.toml"
     pool.write_text('[[agents]]\nkind = "coder"\ncount = 1\ntypes = ["diagnostic.*"]\n')
     names = ("database_url", "redis_url", "namespace", "data_dir")
@@ -176,9 +176,9 @@ def test_a_worker_and_its_agents(settings: Settings, recent: RecentLog, tmp_path
 
 
 class Switch:
-    """A RecentLog that can be exchanged."""
+    """A LogTail that can be exchanged."""
 
-    def __init__(self, to: RecentLog) -> None:
+    def __init__(self, to: LogTail) -> None:
         self.to = to
 
     def add(self, lines: list[bytes]) -> None:

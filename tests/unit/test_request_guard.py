@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from taskyard.core.access.request_guard import (
-    Border,
     Passed,
     Refusal,
     Request,
+    RequestGuard,
     Site,
     border_of,
     is_any_address,
@@ -32,7 +32,7 @@ def request(
     return Request(method, target, scheme, headers, **others)  # type: ignore[arg-type]
 
 
-def passes(border: Border, *headers: tuple[str, str], **others: object) -> bool:
+def passes(border: RequestGuard, *headers: tuple[str, str], **others: object) -> bool:
     return isinstance(border.check(request(*headers, **others)), Passed)  # type: ignore[arg-type]
 
 

@@ -133,7 +133,7 @@ def test_an_export_reads_little_at_a_time(
     entries = audit._entries
     with pytest.MonkeyPatch.context() as patch, database.transaction() as tx:
         patch.setattr(audit, "EXPORT_EVENTS", most)
-        patch.setattr(audit, "LEAST_EXPORT_EVENTS", 1)
+        patch.setattr(audit, "MIN_EXPORT_EVENTS", 1)
         patch.setattr(audit, "PORTION_BYTES", most_bytes)
 
         def counted(*arguments: Any) -> Any:

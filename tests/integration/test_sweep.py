@@ -8,9 +8,9 @@ import pytest
 
 from taskyard.core.config import Settings
 from taskyard.core.models import Lane, Waiting
-from taskyard.worker.dispatch.sweep import PAGE, STEPS, Sweeping
+from taskyard.worker.dispatch.sweep import PAGE, STEPS, Sweeper
 from tests.engine import Engine, running_engine
-from tests.unit.ledger_support import task_id
+from tests.unit.leader_state_support import task_id
 
 LANES = 3 * STEPS
 LARGE = 3 * PAGE
@@ -28,7 +28,7 @@ def test_a_round_sees_every_member_a_page_at_a_time(engine: Engine) -> None:
     tasks = [Waiting(task_id(n), lane, 1, 1e9 + n, False) for n, lane in enumerate(lanes)]
     tasks += [Waiting(task_id(LANES + n), lanes[n % 3], 1, 1e9 + n, n % 2 == 0) for n in range(LARGE)]
     engine.queue.push(tasks)
-    sweeping = Sweeping(engine.queue)
+    sweeping = Sweeper(engine.queue)
     for _ in range(2):
         seen: set[str] = set()
         sweeps = 0
@@ -42,5 +42,5 @@ def test_a_round_sees_every_member_a_page_at_a_time(engine: Engine) -> None:
 
 
 def test_an_empty_redis_is_a_short_round(engine: Engine) -> None:
-    sweeping = Sweeping(engine.queue)
+    sweeping = Sweeper(engine.queue)
     assert [sweeping._read() for _ in range(3)] == [[], [], []]

@@ -9,7 +9,7 @@ from taskyard.core.postgres.store.tick import Claimed
 from taskyard.core.protocol import AgentInfo, Heartbeat, Pair, encode
 from taskyard.core.redis.broker import Roster
 from taskyard.core.scheduling.placement import AgentSlots, Candidate
-from taskyard.worker.dispatch.leader_state import Claim, Ledger
+from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 
 GENERATION = "run:mark"
 TTL_SECONDS = 10.0
@@ -29,10 +29,10 @@ def claimed(number: int, attempt: int = 1, agent_id: str = "coder-1:a", task_typ
     return Claimed(task_id(number), attempt, task_type, "{}", 60.0, None, 1, agent_id, 3, 0, 0, 0)
 
 
-def give(ledger: Ledger, row: Claimed, expected_seconds: float = 1.0) -> Claim:
+def give(leader_state: LeaderState, row: Claimed, expected_seconds: float = 1.0) -> Claim:
     """Opens a claim the way a tick does: charged when placed, opened when committed, then published."""
-    ledger.agents[row.agent_id].slots.give(expected_seconds)
-    claim = ledger.open(row, expected_seconds)
+    leader_state.agents[row.agent_id].slots.give(expected_seconds)
+    claim = leader_state.open(row, expected_seconds)
     claim.is_published = True
     return claim
 

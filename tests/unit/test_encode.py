@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.payload.encode import decode_input, encode_input, encode_json
-from taskyard.core.payload.given import plain_json
+from taskyard.core.payload.exact_json import plain_json
 from tests.unit import sets
 from tests.unit.validation_support import MODELS, Anything, Numbers, Row, Rows, Small, Strict, submit
 

@@ -9,17 +9,17 @@ from itertools import islice
 from taskyard.core.clock import Clock
 from taskyard.core.models import Lane
 from taskyard.core.protocol import is_task_id
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.quarantine import Odd
-from taskyard.core.scheduling.placement import SCORE_LIMIT, AgentSlots, Candidate, Rotation, place
+from taskyard.core.scheduling.placement import MAX_SCORE, AgentSlots, Candidate, Rotation, place
 from taskyard.worker.dispatch.batch import Batch
-from taskyard.worker.dispatch.parts import CLAIMS
 from taskyard.worker.dispatch.term import Term
+from taskyard.worker.dispatch.transaction_parts import CLAIMS
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of
 
-LOOK_LIMIT = 2_000  # ids of a lane in one tick
-INPUTS_LIMIT_BYTES = 8 << 20  # of a lane in one tick, by the largest inputs of its type
-LANES_LIMIT = 1_000  # in one tick
+MAX_LOOKED_AT = 2_000  # ids of a lane in one tick
+MAX_INPUTS_BYTES = 8 << 20  # of a lane in one tick, by the largest inputs of its type
+MAX_LANES = 1_000  # in one tick
 
 Placed = list[tuple[Candidate, AgentSlots]]
 
@@ -27,7 +27,7 @@ Placed = list[tuple[Candidate, AgentSlots]]
 class Placing:
     """Places what waits. `policy_of(queue)` names a queue's placement policy."""
 
-    def __init__(self, queue: Queue, clock: Clock, policy_of: Callable[[str], str]) -> None:
+    def __init__(self, queue: Broker, clock: Clock, policy_of: Callable[[str], str]) -> None:
         self._queue = queue
         self._clock = clock
         self._policy_of = policy_of
@@ -35,57 +35,57 @@ class Placing:
 
     def place(self, term: Term, batch: Batch) -> None:
         """Adds to a batch the claims of what can be placed now. Raises redis-py's errors."""
-        ledger = term.ledger
+        leader_state = term.leader_state
         if term.committer.pauses.is_paused(CLAIMS, self._clock.monotonic()):
             return  # nothing could be claimed
         now = term.database_now(self._clock)
-        wanted = dict(islice(ledger.wanted(term.cover_seconds, LOOK_LIMIT).items(), LANES_LIMIT))
-        claiming = Counter(ledger.claiming.values())  # still at the head of their lanes
+        wanted = dict(islice(leader_state.wanted(term.cover_seconds, MAX_LOOKED_AT).items(), MAX_LANES))
+        claiming = Counter(leader_state.claiming.values())  # still at the head of their lanes
         wanted = {
-            lane: min(count, ledger.durations.at_once(lane.type, INPUTS_LIMIT_BYTES) + claiming[lane])
+            lane: min(count, leader_state.durations.at_once(lane.type, MAX_INPUTS_BYTES) + claiming[lane])
             for lane, count in wanted.items()
         }
         if not wanted and (term.next_due is None or term.next_due > now):
             return
-        moved, term.next_due, heads = self._queue.look(now, wanted)
-        ledger.hot_lanes.update(moved)
+        moved, term.next_due, heads = self._queue.peek(now, wanted)
+        leader_state.hot_lanes.update(moved)
         candidates: list[Candidate] = []
         size = 0.0
         for lane, flat in heads.items():
             if len(flat) < 2 * wanted[lane]:
-                ledger.hot_lanes.discard(lane)
-            if size > INPUTS_LIMIT_BYTES:
-                ledger.hot_lanes.add(lane)  # the next tick's
+                leader_state.hot_lanes.discard(lane)
+            if size > MAX_INPUTS_BYTES:
+                leader_state.hot_lanes.add(lane)  # the next tick's
                 continue
             found = self._candidates(term, lane, flat)
             candidates += found
-            size += len(found) * ledger.durations.sizes.get(lane.type, 0.0)
+            size += len(found) * leader_state.durations.sizes.get(lane.type, 0.0)
         if not candidates:
             return
-        agents = [agent.slots for agent in ledger.agents.values()]
+        agents = [agent.slots for agent in leader_state.agents.values()]
         placed = self._placed(term, candidates, agents, batch)
         batch.claims += placed
         if len(placed) < len(candidates):
-            ledger.hot_lanes.update({candidate.lane for candidate in candidates})
+            leader_state.hot_lanes.update({candidate.lane for candidate in candidates})
         batch.has_unclaimable = any(candidate.id in term.unclaimable for candidate, _ in placed)
         for candidate, _ in placed:
-            ledger.claiming[candidate.id] = candidate.lane
+            leader_state.claiming[candidate.id] = candidate.lane
 
     def _candidates(self, term: Term, lane: Lane, flat: Sequence[bytes]) -> list[Candidate]:
         """The tasks at the head of a lane; a member that is none leaves it."""
-        expected = term.ledger.durations.expected(lane.type)
+        expected = term.leader_state.durations.expected(lane.type)
         scores = iter(flat)
         found, odd = [], []
         for member, place_in_lane in zip(scores, scores, strict=True):
             task_id, score = member.decode(errors="replace"), float(place_in_lane)
-            if not is_task_id(task_id) or not -SCORE_LIMIT < score < SCORE_LIMIT:
+            if not is_task_id(task_id) or not -MAX_SCORE < score < MAX_SCORE:
                 odd.append(member)
-            elif task_id not in term.ledger.claiming:
+            elif task_id not in term.leader_state.claiming:
                 found.append(Candidate(task_id, lane, score, expected))
         if odd:
             self._queue.set_aside(Odd("member", f"ready:{lane}", "no task's id, or no time", member) for member in odd)
             self._queue.drop_members(lane, odd)
-            term.ledger.hot_lanes.add(lane)  # what is behind them was not looked at
+            term.leader_state.hot_lanes.add(lane)  # what is behind them was not looked at
         return found
 
     def _placed(self, term: Term, candidates: list[Candidate], agents: list[AgentSlots], batch: Batch) -> Placed:

@@ -9,13 +9,13 @@ from taskyard.core.submission.options import CHILD_OPTIONS
 from taskyard.core.submission.validate import Limits, check_output, validate_submission
 from taskyard.core.task_types.registry import Registry
 from taskyard.worker.dispatch.batch import Batch, Child
-from taskyard.worker.dispatch.claim_holders import NOT_CURRENT, Holders
+from taskyard.worker.dispatch.claim_holders import NOT_CURRENT, ClaimHolders
 
 
-class Requests:
+class AttemptRequests:
     """Turns requests into what the batch stores, or into refusals."""
 
-    def __init__(self, holders: Holders, registry: Registry, limits: Limits, clock: Clock) -> None:
+    def __init__(self, holders: ClaimHolders, registry: Registry, limits: Limits, clock: Clock) -> None:
         self._holders = holders
         self._registry = registry
         self._limits = limits

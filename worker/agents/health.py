@@ -29,7 +29,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(AgentReport).decode
 
 
-class HealthTeller:
+class HealthSender:
     """The agent's side: tells what `look` finds until it is closed."""
 
     def __init__(self, descriptor: int, look: Callable[[], AgentReport]) -> None:
@@ -58,7 +58,7 @@ class HealthTeller:
                 return
 
 
-class HealthHearer:
+class HealthReceiver:
     """The pool's side for one process: the last report, and when it came (monotonic seconds)."""
 
     def __init__(self) -> None:

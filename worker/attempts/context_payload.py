@@ -18,12 +18,12 @@ from pydantic import BaseModel
 
 from taskyard.core.errors import PermanentError, SubmissionError
 from taskyard.core.payload.encode import encode_input, encode_json
-from taskyard.core.redis.message import BODY_LIMIT_BYTES
+from taskyard.core.redis.message import MAX_BODY_BYTES
 from taskyard.core.states import Priority
-from taskyard.core.submission.validate import AFTER_LIMIT
+from taskyard.core.submission.validate import MAX_PARENTS
 
 LIMIT_BYTES = 64 << 20  # the largest that any installation accepts; the dispatcher knows its own limit
-OPTIONS_LIMIT_BYTES = 1 << 20
+MAX_OPTIONS_BYTES = 1 << 20
 
 
 def json_of(field: str, value: object, limit_bytes: int = LIMIT_BYTES) -> bytes:
@@ -46,12 +46,12 @@ def input_json(value: object) -> bytes:
 
 def check_message(value: object) -> None:
     """Raises PermanentError for what an agent's mailbox would not give back as it was."""
-    json_of("message", value, BODY_LIMIT_BYTES)
+    json_of("message", value, MAX_BODY_BYTES)
 
 
 def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of `submit` as JSON values; raises PermanentError."""
-    return {name: orjson.loads(json_of(name, _plain(value), OPTIONS_LIMIT_BYTES)) for name, value in options.items()}
+    return {name: orjson.loads(json_of(name, _plain(value), MAX_OPTIONS_BYTES)) for name, value in options.items()}
 
 
 def _plain(value: object) -> object:
@@ -62,6 +62,6 @@ def _plain(value: object) -> object:
     if isinstance(value, UUID | uuid_utils.UUID):
         return str(value)
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
-        items = [_plain(item) for item in islice(value, AFTER_LIMIT + 1)]
+        items = [_plain(item) for item in islice(value, MAX_PARENTS + 1)]
         return sorted(items, key=repr) if isinstance(value, Set) else items  # a set's order is another in each process
     return value

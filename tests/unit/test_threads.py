@@ -99,7 +99,7 @@ def test_what_was_left_half_done_is_mended_even_if_that_fails() -> None:
 
 
 def test_an_essential_thread_that_keeps_failing_is_named_until_it_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "MOST_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(threads, "MAX_PAUSE_SECONDS", 0.2)
     is_broken, stop = threading.Event(), threading.Event()
     is_broken.set()
 

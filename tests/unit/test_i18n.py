@@ -16,12 +16,12 @@ from taskyard.core.errors import (
     TaskNotFound,
     TaskyardError,
 )
-from taskyard.core.i18n import Said, Word, either, listed, recalled, said
+from taskyard.core.i18n import TranslatableText, Word, either, listed, msg, recalled
 from taskyard.core.scheduling.breaker import REASON
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
 from taskyard.core.states import TaskState
 from taskyard.dashboard.components import translate as told_module
-from taskyard.dashboard.components.translate import told
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import catalogue
 
 SINCE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -39,7 +39,7 @@ def in_english(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_said_text_is_its_filled_template() -> None:
-    text = said("at most {limit:,} rows: {why}", limit=50_000, why=said("split {what}", what="it"))
+    text = msg("at most {limit:,} rows: {why}", limit=50_000, why=msg("split {what}", what="it"))
 
     assert text == "at most 50,000 rows: split it"
     assert isinstance(text, str)
@@ -52,18 +52,18 @@ def test_a_said_text_is_its_filled_template() -> None:
     "again", [lambda text: pickle.loads(pickle.dumps(text)), copy.copy, copy.deepcopy], ids=["pickle", "copy", "deep"]
 )
 def test_it_survives_copies(again) -> None:
-    text = said("task {id} is {state}", id=7, state=said("waiting"))
+    text = msg("task {id} is {state}", id=7, state=msg("waiting"))
 
     copied = again(text)
 
     assert copied == text
-    assert isinstance(copied, Said)
+    assert isinstance(copied, TranslatableText)
     assert (copied.template, copied.values) == (text.template, text.values)
-    assert isinstance(copied.values["state"], Said)
+    assert isinstance(copied.values["state"], TranslatableText)
 
 
 def test_it_is_a_text_in_json() -> None:
-    assert orjson.dumps({"problem": said("task {id} does not exist", id="x")}) == b'{"problem":"task x does not exist"}'
+    assert orjson.dumps({"problem": msg("task {id} does not exist", id="x")}) == b'{"problem":"task x does not exist"}'
 
 
 def test_texts_are_joined_like_texts() -> None:
@@ -74,12 +74,12 @@ def test_texts_are_joined_like_texts() -> None:
 
 
 def test_an_error_keeps_how_it_was_said() -> None:
-    assert isinstance(TaskNotFound("x").said, Said)
+    assert isinstance(TaskNotFound("x").text, TranslatableText)
     assert str(TaskNotFound("x")) == "task x does not exist"
     assert type(str(TaskNotFound("x"))) is str
-    assert TaskyardError("as it is").said == "as it is"
-    assert TaskyardError().said == ""
-    assert str(ConfigurationError(["one", said("two {n}", n=2)])) == "one; two 2"
+    assert TaskyardError("as it is").text == "as it is"
+    assert TaskyardError().text == ""
+    assert str(ConfigurationError(["one", msg("two {n}", n=2)])) == "one; two 2"
 
 
 @pytest.mark.usefixtures("in_english")
@@ -87,16 +87,16 @@ def test_an_error_keeps_how_it_was_said() -> None:
     "text",
     [
         TaskNotFound("x"),
-        SubmissionError("title", 3, said("a text of 1 to {limit} characters", limit=200)),
-        IllegalTransition("x", TaskState.IN_PROGRESS, said("retry needs failed or cancelled")),
-        HOLD.said,
+        SubmissionError("title", 3, msg("a text of 1 to {limit} characters", limit=200)),
+        IllegalTransition("x", TaskState.IN_PROGRESS, msg("retry needs failed or cancelled")),
+        HOLD.text,
         "anything else",
     ],
     ids=str,
 )
 def test_english_viewers_read_what_logs_say(text: object) -> None:
     # Words of the interface differ from identifiers: "in progress", "in_progress".
-    assert told(text) == str(text).replace("in_progress", "in progress")
+    assert translate(text) == str(text).replace("in_progress", "in progress")
 
 
 @pytest.mark.usefixtures("in_chinese")
@@ -105,26 +105,26 @@ def test_english_viewers_read_what_logs_say(text: object) -> None:
     [
         (TaskNotFound("x"), "任务 x 不存在"),
         (
-            SubmissionError("title", 3, said("a text of 1 to {limit} characters", limit=200)),
+            SubmissionError("title", 3, msg("a text of 1 to {limit} characters", limit=200)),
             "title：不接受 3，要求：1 到 200 个字符的文本",
         ),
         (SubmissionError("title", 3, "what a model wants"), "title：不接受 3，要求：what a model wants"),
         (
-            IllegalTransition("x", TaskState.COMPLETED, said("retry needs failed or cancelled")),
+            IllegalTransition("x", TaskState.COMPLETED, msg("retry needs failed or cancelled")),
             "任务 x 的状态为“已完成”：只有失败或已取消的任务才能重试",
         ),
-        (HOLD.said, "队列 mail 已暂停，操作者 ann，自 2026-03-01 12:00:00 UTC 起"),
-        (said("is {state}", state=Word("draining")), "状态为“排空中”"),
-        (said("is {state}", state="draining"), "状态为“draining”"),
-        (said("has {count} free slots", count=2), "有 2 个空闲槽位"),
-        (ConfigurationError([said("a list"), "other"]), "列表；other"),
+        (HOLD.text, "队列 mail 已暂停，操作者 ann，自 2026-03-01 12:00:00 UTC 起"),
+        (msg("is {state}", state=Word("draining")), "状态为“排空中”"),
+        (msg("is {state}", state="draining"), "状态为“draining”"),
+        (msg("has {count} free slots", count=2), "有 2 个空闲槽位"),
+        (ConfigurationError([msg("a list"), "other"]), "列表；other"),
         ("anything else", "anything else"),
         (None, "None"),
     ],
     ids=str,
 )
 def test_viewers_read_their_language(text: object, expected: str) -> None:
-    assert told(text) == expected
+    assert translate(text) == expected
 
 
 def test_a_sent_text_is_recalled_with_its_values() -> None:
@@ -133,17 +133,17 @@ def test_a_sent_text_is_recalled_with_its_values() -> None:
     text = recalled(sent, [REASON])
 
     assert text == sent
-    assert isinstance(text, Said)
+    assert isinstance(text, TranslatableText)
     assert text.values == {"failures": "5", "classes": "timeout, crashed", "successes": "4", "others": "6"}
 
 
 def test_what_no_template_made_stays_as_it_is() -> None:
-    assert not isinstance(recalled("its probe failed", [REASON]), Said)
+    assert not isinstance(recalled("its probe failed", [REASON]), TranslatableText)
 
 
 def test_values_are_recalled_too() -> None:
     text = recalled("3 tasks wait: nobody takes a+b", ["{n} tasks wait: {reason}", "nobody takes {type}"])
 
-    assert isinstance(text, Said)
-    assert isinstance(text.values["reason"], Said)
+    assert isinstance(text, TranslatableText)
+    assert isinstance(text.values["reason"], TranslatableText)
     assert text.values["reason"].values == {"type": "a+b"}

@@ -20,7 +20,7 @@ from taskyard.core.errors import PermanentError
 from taskyard.core.payload.encode import encode_json
 from taskyard.core.payload.storable_text import storable
 from taskyard.core.states import Priority
-from taskyard.worker.attempts.asked import check_message, input_json, json_of, plain_options
+from taskyard.worker.attempts.context_payload import check_message, input_json, json_of, plain_options
 
 ID = UUID("0199c0de-0000-7000-8000-000000000001")
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskyard.core.telemetry.histogram import (
-    LEAST_SECONDS,
+    MIN_SECONDS,
     RELATIVE_ERROR,
     Histogram,
     bucket_of,
@@ -55,7 +55,7 @@ def test_a_bucket_holds_what_it_says(seconds: float) -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 1e-12])
 def test_what_is_too_short_counts_as_the_least(seconds: float) -> None:
-    assert bucket_of(seconds) == bucket_of(LEAST_SECONDS)
+    assert bucket_of(seconds) == bucket_of(MIN_SECONDS)
 
 
 def test_empty() -> None:

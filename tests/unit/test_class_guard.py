@@ -7,7 +7,7 @@ import pytest
 
 from taskyard.core.errors import ErrorClass
 from taskyard.core.protocol import NULL, Done, Failure, Run
-from taskyard.worker.agents.foreign import checked_end
+from taskyard.worker.agents.class_guard import checked_end
 from taskyard.worker.attempts.execution import cannot_run, kept_from_running
 
 RUN = Run("0190a1b2-0000-7000-8000-000000000000", 1, "demo.one", msgspec.Raw(b"{}"), 60.0, None, 1)

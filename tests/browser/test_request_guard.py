@@ -46,7 +46,7 @@ ATTACKS = """async (address) => {
         image: await loaded('img', '/favicon.png'),
     }
 }"""
-MOST_READ = 200  # characters of a refusal
+MAX_READ = 200  # characters of a refusal
 REFUSED = dict.fromkeys(("socket", "page", "health", "csv", "upload", "form", "script", "image"), "refused")
 
 
@@ -113,7 +113,7 @@ def test_a_rebound_name_gets_nothing(browser: Browser, dashboard: Dashboard) -> 
         misled.close()
     # what answers is the refusal: its one line is all that can be read
     assert found["socket"] == "refused"
-    assert all(int(said.split()[1]) < MOST_READ for said in found.values() if said.startswith("read "))
+    assert all(int(said.split()[1]) < MAX_READ for said in found.values() if said.startswith("read "))
     assert "loaded" not in found.values()
 
 

@@ -19,7 +19,7 @@ from taskyard.core.redis.mailbox import Mailbox
 from taskyard.core.redis.message import Message
 from taskyard.core.threads import count_escape
 
-HELD_LIMIT = 100  # messages that an attempt may have received and not acknowledged
+MAX_HELD = 100  # messages that an attempt may have received and not acknowledged
 
 log = structlog.get_logger(__name__)
 
@@ -69,9 +69,9 @@ class AgentMail:
         with self._lock:
             if pair not in self._held and not self._is_running(pair):
                 raise TransientError("receive: the attempt is over")
-            if len(self._held.setdefault(pair, {})) >= HELD_LIMIT:
+            if len(self._held.setdefault(pair, {})) >= MAX_HELD:
                 raise PermanentError(
-                    f"receive: this attempt has {HELD_LIMIT} messages that it did not acknowledge: "
+                    f"receive: this attempt has {MAX_HELD} messages that it did not acknowledge: "
                     "call context.ack(message) for what was dealt with"
                 )
             held = {one for own in (*self._held.values(), *self._succeeded.values()) for one in own}

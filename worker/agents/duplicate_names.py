@@ -11,7 +11,7 @@ from collections.abc import Mapping, Set
 import structlog
 
 from taskyard.core.errors import Unavailable
-from taskyard.core.redis.broker import Queue
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.telemetry.live_snapshot import read_live
 
@@ -20,10 +20,10 @@ LOOK_SECONDS = 15.0
 log = structlog.get_logger(__name__)
 
 
-class Namesakes:
+class DuplicateNames:
     """What one pool has seen of others."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Broker) -> None:
         self._cache = RedisCache(queue.redis, queue.keys)
         self._seen: frozenset[str] = frozenset()
         self._told: set[str] = set()

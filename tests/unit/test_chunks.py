@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskyard.core.chunks import portions
+from taskyard.core.chunks import chunked
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(1, 5), st.integers(1, 60))
 def test_portions_are_everything_within_their_bounds(sizes: list[int], most: int, limit: int) -> None:
-    found = list(portions(sizes, lambda size: size, most, limit))
+    found = list(chunked(sizes, lambda size: size, most, limit))
     assert [size for portion in found for size in portion] == sizes
     for portion in found:
         assert 1 <= len(portion) <= most
@@ -36,6 +36,6 @@ def test_what_was_handed_out_is_not_kept() -> None:
             yield thing
             del thing
 
-    for portion in portions(things(), lambda thing: 1, 3):
+    for portion in chunked(things(), lambda thing: 1, 3):
         assert sum(ref() is not None for ref in made) <= len(portion)
         del portion

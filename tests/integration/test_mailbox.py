@@ -13,8 +13,8 @@ import redis
 from taskyard.core.errors import SubmissionError, Unavailable
 from taskyard.core.redis.connection import SOCKET_TIMEOUT_SECONDS, connect_redis
 from taskyard.core.redis.keys import Keys
-from taskyard.core.redis.mailbox import BODY_LIMIT_BYTES, DEAD_LETTER_LIMIT, GROUP, Mailbox
-from taskyard.core.redis.mailbox_admin import Letter, PostOffice
+from taskyard.core.redis.mailbox import GROUP, MAX_BODY_BYTES, MAX_DEAD_LETTERS, Mailbox
+from taskyard.core.redis.mailbox_admin import Letter, MailboxAdmin
 from taskyard.core.redis.message import Message
 from tests.integration.waiting import eventually
 
@@ -43,11 +43,11 @@ def waiting(client: redis.Redis, keys: Keys) -> tuple[int, int]:
 
 
 @pytest.fixture
-def post(client: redis.Redis, keys: Keys) -> PostOffice:
-    return PostOffice(client, keys)
+def post(client: redis.Redis, keys: Keys) -> MailboxAdmin:
+    return MailboxAdmin(client, keys)
 
 
-def dead_letters(post: PostOffice, count: int = 100) -> list[Letter]:
+def dead_letters(post: MailboxAdmin, count: int = 100) -> list[Letter]:
     return post.letters("bob", dead=True, count=count)
 
 
@@ -109,7 +109,7 @@ def test_an_unacknowledged_message_comes_back_after_the_idle_time(client: redis.
     assert waiting(client, keys) == (0, 0)
 
 
-def test_what_is_held_is_not_delivered_again(post: PostOffice, box: Mailbox) -> None:
+def test_what_is_held_is_not_delivered_again(post: MailboxAdmin, box: Mailbox) -> None:
     held = {box.send("ann", "bob", number): 1 for number in range(2)}
     assert len(box.receive()) == 2
     assert [box.receive(held=held) for _ in range(5)] == [[]] * 5, "and is not given up meanwhile"
@@ -146,7 +146,7 @@ def test_one_message_has_one_reader_at_a_time(client: redis.Redis, keys: Keys) -
 
 
 def test_a_message_that_is_never_acknowledged_is_given_up(
-    post: PostOffice, box: Mailbox, client: redis.Redis, keys: Keys
+    post: MailboxAdmin, box: Mailbox, client: redis.Redis, keys: Keys
 ) -> None:
     message_id = box.send("ann", "bob", {"bad": True})
     assert [box.receive()[0].deliveries for _ in range(3)] == [1, 2, 3]
@@ -157,7 +157,7 @@ def test_a_message_that_is_never_acknowledged_is_given_up(
     assert waiting(client, keys) == (0, 0)
 
 
-def test_an_acknowledged_message_never_becomes_a_dead_letter(post: PostOffice, box: Mailbox) -> None:
+def test_an_acknowledged_message_never_becomes_a_dead_letter(post: MailboxAdmin, box: Mailbox) -> None:
     box.send("ann", "bob", 1)
     for _ in range(2):
         box.receive()
@@ -168,21 +168,21 @@ def test_an_acknowledged_message_never_becomes_a_dead_letter(post: PostOffice, b
 
 
 def test_dead_letters_are_newest_first_and_bounded(
-    post: PostOffice, box: Mailbox, client: redis.Redis, keys: Keys
+    post: MailboxAdmin, box: Mailbox, client: redis.Redis, keys: Keys
 ) -> None:
     pipeline = client.pipeline()
-    for _ in range(DEAD_LETTER_LIMIT):
+    for _ in range(MAX_DEAD_LETTERS):
         pipeline.xadd(keys.dead_letters("bob"), {"id": "0-1", "reason": "old", "deliveries": 3})
     pipeline.execute()
     newest = box.send("ann", "bob", 1)
     for _ in range(4):
         box.receive()
     assert [letter.message_id for letter in dead_letters(post, count=2)] == [newest, "0-1"]
-    assert client.xlen(keys.dead_letters("bob")) == DEAD_LETTER_LIMIT
+    assert client.xlen(keys.dead_letters("bob")) == MAX_DEAD_LETTERS
 
 
 def test_a_malformed_entry_does_not_hold_up_the_others(
-    post: PostOffice, box: Mailbox, client: redis.Redis, keys: Keys
+    post: MailboxAdmin, box: Mailbox, client: redis.Redis, keys: Keys
 ) -> None:
     client.xadd(keys.messages("bob"), {"body": b"{", "from": "ann"})
     client.xadd(keys.messages("bob"), {"other": b"1"})
@@ -194,7 +194,7 @@ def test_a_malformed_entry_does_not_hold_up_the_others(
 
 
 def test_an_entry_that_was_deleted_from_outside_is_forgotten(
-    post: PostOffice, box: Mailbox, client: redis.Redis, keys: Keys
+    post: MailboxAdmin, box: Mailbox, client: redis.Redis, keys: Keys
 ) -> None:
     message_id = box.send("ann", "bob", 1)
     box.receive()
@@ -247,7 +247,7 @@ def test_a_full_mailbox_refuses_and_loses_nothing(client: redis.Redis, keys: Key
         ("ann", "x" * 201, 1, "to"),
         ("ann", "bob", float("nan"), "body"),
         ("ann", "bob", {"a": [object()]}, "body.a.0"),
-        ("ann", "bob", "x" * BODY_LIMIT_BYTES, "body"),
+        ("ann", "bob", "x" * MAX_BODY_BYTES, "body"),
     ],
 )
 def test_refuses_what_cannot_be_sent(
@@ -266,7 +266,7 @@ def test_an_absent_redis_is_unavailable(tmp_path: Path) -> None:
         lambda: box.send("ann", "bob", 1),
         box.receive,
         lambda: box.ack(message),
-        lambda: PostOffice(connect_redis(f"unix://{tmp_path}/nobody.sock"), Keys("nowhere")).boxes(),
+        lambda: MailboxAdmin(connect_redis(f"unix://{tmp_path}/nobody.sock"), Keys("nowhere")).boxes(),
     ):
         with pytest.raises(Unavailable, match="Redis can't be used"):
             use()

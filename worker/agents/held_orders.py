@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from taskyard.core.protocol import Pair
 
 
-class Held:
+class HeldOrders:
     """The pairs, each with the boot of this agent that got its order. For all threads: each step is one of a dict."""
 
     def __init__(self) -> None:

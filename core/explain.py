@@ -75,7 +75,7 @@ class Situation:
     returned: str = ""
 
 
-def why(database: Database, queue: Broker, cache: RedisCache, task_id: str) -> Explanation:
+def why(database: Database, broker: Broker, cache: RedisCache, task_id: str) -> Explanation:
     """The answer for one task; raises TaskNotFound or Unavailable."""
     with database.transaction() as tx:
         task = tasks.get_task(tx, task_id)
@@ -84,7 +84,7 @@ def why(database: Database, queue: Broker, cache: RedisCache, task_id: str) -> E
         now = tasks.now(tx)
         locks = [] if task.state in TERMINAL else [blocker.text for blocker in locks_store.in_the_way_of(tx, task_id)]
         returned = tasks.last_return(tx, task_id, task.attempt) if task.state is TaskState.SCHEDULED else ""
-    before, depth = queue.place(Lane(task.queue, task.type, task.requires), task.id)
+    before, depth = broker.place(Lane(task.queue, task.type, task.requires), task.id)
     return explain(task, Situation(read_live(cache), holds, parents, before, depth, now, locks, returned))
 
 

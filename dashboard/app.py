@@ -24,5 +24,9 @@ try:
 except ConfigurationError as error:
     raise SystemExit(f"the dashboard can't start: {error}") from None
 app = st.App(
-    FOLDER / "router.py", routes=routes(), middleware=passed_first, lifespan=lifespan, on_script_error=tell_error
+    FOLDER / "shell" / "router.py",
+    routes=routes(),
+    middleware=passed_first,
+    lifespan=lifespan,
+    on_script_error=tell_error,
 )

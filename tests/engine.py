@@ -63,10 +63,10 @@ class InlineAgent(BaseAgent):
     """An agent whose handlers run in its slots' threads, without a watchdog."""
 
     def __init__(
-        self, info: AgentInfo, queue: Broker, heartbeat_broker: Broker, settings: Settings, types: Registry
+        self, info: AgentInfo, broker: Broker, heartbeat_broker: Broker, settings: Settings, types: Registry
     ) -> None:
         super().__init__(
-            info, queue, heartbeat_broker, ttl_seconds=settings.agent_ttl_seconds, data_dir=settings.data_dir
+            info, broker, heartbeat_broker, ttl_seconds=settings.agent_ttl_seconds, data_dir=settings.data_dir
         )
         self._types = types
         self.ran: list[tuple[str, int]] = []
@@ -119,9 +119,9 @@ class RunningWorker:
 
     def __init__(self, settings: Settings, registry: Registry, name: str) -> None:
         self._client = connect_redis(settings.redis_url)
-        self.queue = Broker(self._client, settings.namespace, settings.placement_of)
+        self.broker = Broker(self._client, settings.namespace, settings.placement_of)
         clock = Clock()
-        self.terms = TermFactory(settings, registry, settings.database_url, self.queue, name, clock)
+        self.terms = TermFactory(settings, registry, settings.database_url, self.broker, name, clock)
         self.dispatcher = Dispatcher(self.terms, clock)
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self.dispatcher.run, self._ask)]
@@ -154,8 +154,8 @@ class Engine:
         self.registry = registry or Registry()
         self.database = Database(settings.database_url)
         self.redis = connect_redis(settings.redis_url)
-        self.queue = Broker(self.redis, settings.namespace, settings.placement_of)
-        self.submitter = Submitter(settings, self.registry, self.database, self.queue)
+        self.broker = Broker(self.redis, settings.namespace, settings.placement_of)
+        self.submitter = Submitter(settings, self.registry, self.database, self.broker)
         self.logs: list[dict[str, Any]] = []
         self._running = contextlib.ExitStack()
 
@@ -165,7 +165,7 @@ class Engine:
         """Starts a dispatcher; the first one leads when this returns."""
         running = RunningWorker(self.settings, self.registry, name)
         self._running.callback(running.stop)
-        wait_until(lambda: self.leader() > 0 and self.queue.keys.epoch and self.redis.exists(self.queue.keys.epoch))
+        wait_until(lambda: self.leader() > 0 and self.broker.keys.epoch and self.redis.exists(self.broker.keys.epoch))
         return running
 
     def agent(
@@ -192,7 +192,7 @@ class Engine:
     @contextlib.contextmanager
     def pool(self, *specs: AgentSpec, grace_seconds: float = 5.0) -> Iterator[Pool]:
         """Agent processes kept running by the product's pool; all are registered when it is entered."""
-        pool = Pool(specs, self.settings.redis_url, self.queue, grace_seconds, self.settings.data_dir)
+        pool = Pool(specs, self.settings.redis_url, self.broker, grace_seconds, self.settings.data_dir)
         thread = threading.Thread(target=pool.run, name="pool", daemon=True)
         thread.start()
         try:
@@ -309,13 +309,13 @@ class Engine:
         self.redis.eval(
             "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end",
             0,
-            f"{self.queue.keys.prefix}*",
+            f"{self.broker.keys.prefix}*",
         )
         self.redis.script_flush()
 
     def keys(self) -> set[str]:
         """The installation's keys in Redis, without their prefix."""
-        prefix = self.queue.keys.prefix
+        prefix = self.broker.keys.prefix
         return {key.decode().removeprefix(prefix) for key in self.redis.scan_iter(f"{prefix}*", count=1000)}
 
 

@@ -41,10 +41,10 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     registry.load(settings.task_modules)
     specs = load_pool(settings.pool_file)
     unmatched.warn(settings, registry, is_worker=False)
-    queue = Broker(connect_redis(settings.redis_url), settings.namespace, settings.placement_of)
-    queue.ping()
+    broker = Broker(connect_redis(settings.redis_url), settings.namespace, settings.placement_of)
+    broker.ping()
     signals = StopSignals()
-    pool = Pool(specs, settings.redis_url, queue, settings.grace_seconds, settings.data_dir)
+    pool = Pool(specs, settings.redis_url, broker, settings.grace_seconds, settings.data_dir)
     health = AgentHostHealth(pool, signals.told.is_set)
     exporter = Exporter(
         settings,
@@ -54,7 +54,7 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     )
     if settings.metrics_port:
         exporter.start()
-    shipper.start(LogTail(queue.redis, queue.keys), f"pool {socket.gethostname()}")
+    shipper.start(LogTail(broker.redis, broker.keys), f"pool {socket.gethostname()}")
     signals.on_hurry(pool.kill, lambda: None)
     supervising = start_thread("pool", pool.run, OnEscape.GO_ON, is_essential=True)
     health_log = HealthLog(health.problems)

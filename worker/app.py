@@ -65,18 +65,18 @@ class Worker:
         self.settings = settings
         self._servers = servers
         self.database = Database(endpoints.database_url)
-        self.queue = Broker(connect_redis(endpoints.redis_url), settings.namespace, settings.placement_of)
+        self.broker = Broker(connect_redis(endpoints.redis_url), settings.namespace, settings.placement_of)
         self._clock = DatabaseClock()
         self._steady = SteadyTime(self._clock)
         name = f"{socket.gethostname()}:{os.getpid()}"
-        terms = TermFactory(settings, registry, endpoints.database_url, self.queue, name, self._clock)
+        terms = TermFactory(settings, registry, endpoints.database_url, self.broker, name, self._clock)
         self.dispatcher = Dispatcher(terms, self._clock)
         self.pool = Pool(
-            load_pool(settings.pool_file), endpoints.redis_url, self.queue, settings.grace_seconds, settings.data_dir
+            load_pool(settings.pool_file), endpoints.redis_url, self.broker, settings.grace_seconds, settings.data_dir
         )
         self._retention = Retention(settings, self.database, self._steady)
         self._reporting = Reporting(settings, self.database, self._clock, self._steady)
-        self.monitor = Monitor(settings, self.database, self.queue, self.dispatcher, name, self._clock, self._steady)
+        self.monitor = Monitor(settings, self.database, self.broker, self.dispatcher, name, self._clock, self._steady)
         self._is_stopping = False
         self.duties = Duties(self._clock.monotonic)
         servers_seen = self.monitor.observer.server_watch
@@ -192,7 +192,7 @@ class Worker:
         deadline = time.monotonic() + timeout_seconds
         while self.dispatcher.is_leading.is_set() and time.monotonic() < deadline:
             try:
-                if self.queue.results_length() == 0:
+                if self.broker.results_length() == 0:
                     return
             except Unavailable:
                 return
@@ -228,7 +228,7 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
             if page is not None:
                 page.start()
             if demo:
-                submit_sample(worker.settings, worker.database, worker.queue)
+                submit_sample(worker.settings, worker.database, worker.broker)
             if page is not None and page.wait_until_ready():
                 _invite(page.page, settings, worker.database)
             signals.told.wait()

@@ -9,7 +9,7 @@ from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import reaching_redis
 
 
-def restart_agent(database: Database, queue: Broker, name: str, actor: str, reason: str) -> list[str]:
+def restart_agent(database: Database, broker: Broker, name: str, actor: str, reason: str) -> list[str]:
     """Asks every present boot of an agent to restart, with an audit row; returns their ids.
 
     It drains as on SIGTERM: what runs finishes within the grace period, the rest goes back without
@@ -23,5 +23,5 @@ def restart_agent(database: Database, queue: Broker, name: str, actor: str, reas
         ids = [row[0] for row in rows]
         with reaching_redis():
             for agent_id in ids:
-                queue.send_restart(agent_id)
+                broker.send_restart(agent_id)
     return ids

@@ -19,23 +19,23 @@ log = logging.getLogger(__name__)
 class QueueNotifier:
     """Tells a queue; says once what keeps it from that."""
 
-    def __init__(self, queue: Broker) -> None:
-        self._queue = queue
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
         self._trouble = ""
 
     def push(self, waiting: Sequence[Waiting]) -> None:
         """Tasks that wait from now on."""
         if waiting:
-            self._tell(lambda: self._queue.push(waiting))
+            self._tell(lambda: self._broker.push(waiting))
 
     def forget(self, waiting: Sequence[Waiting]) -> None:
         """Tasks that don't wait any more, or no longer like this."""
         if waiting:
-            self._tell(lambda: self._queue.forget(waiting))
+            self._tell(lambda: self._broker.forget(waiting))
 
     def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None:
         """An attempt that an agent is to stop."""
-        self._tell(lambda: self._queue.send_cancel(agent_id, task_id, attempt))
+        self._tell(lambda: self._broker.send_cancel(agent_id, task_id, attempt))
 
     def _tell(self, tell: Callable[[], object]) -> None:
         try:

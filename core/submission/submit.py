@@ -50,14 +50,14 @@ class Submitter:
     """The way in. One per process is enough; every method may be called from any thread."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, database: Database, queue: Broker, clock: Clock | None = None
+        self, settings: Settings, registry: Registry, database: Database, broker: Broker, clock: Clock | None = None
     ) -> None:
         self._registry = registry
         self._limits = Limits(
             settings.input_limit_bytes, settings.output_limit_bytes, settings.pending_limit_per_creator
         )
         self._database = database
-        self._notifier = QueueNotifier(queue)
+        self._notifier = QueueNotifier(broker)
         self.commands = TaskCommands(database, self._notifier)
         self._clock = clock or Clock()
         self._keys = OpenKeys()
@@ -274,8 +274,8 @@ class Submitter:
 
 def open_submitter(settings: Settings, registry: Registry, database_url: str, redis_url: str) -> Submitter:
     """A submitter with connections of its own."""
-    queue = Broker(connect_redis(redis_url), settings.namespace, settings.placement_of)
-    return Submitter(settings, registry, Database(database_url), queue)
+    broker = Broker(connect_redis(redis_url), settings.namespace, settings.placement_of)
+    return Submitter(settings, registry, Database(database_url), broker)
 
 
 def _positioned(error: SubmissionError, position: int) -> SubmissionError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from taskyard.dashboard.i18n import _
+from taskyard.dashboard.navigation import SUBMIT
 
 FIRST_TASK = """\
 from taskyard import submit
@@ -18,7 +19,7 @@ def show_first_steps() -> None:
     with st.container(border=True, key="empty"):
         st.subheader(_("There are no tasks yet"))
         st.markdown(_("Submit one with the form, or from Python in the repository's folder. It appears here at once."))
-        st.page_link("pages/submit/page.py", label=_("Submit a task"), icon=":material/add_task:")
+        st.page_link(SUBMIT.path, label=_("Submit a task"), icon=":material/add_task:")
         st.code(FIRST_TASK, wrap_lines=True)
         st.caption(_("`make run` starts everything that it takes, with sample work."))
 

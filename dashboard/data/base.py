@@ -42,14 +42,14 @@ class Servers:
 
     settings: Settings
     database: Database
-    queue: Broker
+    broker: Broker
     cache: RedisCache
     submitter: Submitter
     registry: Registry
 
     def close(self) -> None:
         self.database.close()
-        self.queue.redis.close()
+        self.broker.redis.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,9 @@ def connections() -> Servers:
         )
     types = registry.load(current.task_modules)
     database = Database(endpoints.database_url, pool_size=POOL_SIZE)
-    queue = Broker(connect_redis(endpoints.redis_url), current.namespace, current.placement_of)
-    cache = RedisCache(queue.redis, queue.keys)
-    servers = Servers(current, database, queue, cache, Submitter(current, types, database, queue, _clock), types)
+    broker = Broker(connect_redis(endpoints.redis_url), current.namespace, current.placement_of)
+    cache = RedisCache(broker.redis, broker.keys)
+    servers = Servers(current, database, broker, cache, Submitter(current, types, database, broker, _clock), types)
     _keep_time(servers)
     return servers
 

@@ -46,5 +46,5 @@ def act(kind: HoldKind, action: Action, names: Sequence[str], reason: str) -> in
 def _restart(names: Sequence[str], reason: str) -> int:
     servers = connections()
     for name in names:
-        restart_agent(servers.database, servers.queue, name, actor(), reason)
+        restart_agent(servers.database, servers.broker, name, actor(), reason)
     return len(names)

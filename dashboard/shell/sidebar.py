@@ -6,8 +6,8 @@ import streamlit as st
 
 from taskyard.dashboard.components.sign_in import show_signed_in
 from taskyard.dashboard.i18n import LANGUAGE_KEY, LANGUAGES, _, browser_language, labelled
+from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from taskyard.dashboard.shell.frame import LIVE_KEY, REFRESH_SECONDS
-from taskyard.dashboard.shell.navigation import VIEWS_BY_NAME
 
 HELP_KEYS = "Shift+H"
 BUTTON_WIDTH_PX = 160

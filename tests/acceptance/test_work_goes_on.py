@@ -72,8 +72,8 @@ class Yard(Main):
             self.environment[f"TASKYARD_{name.upper()}"] = getattr(self.settings, name)
         registry.load(("tests.thread_breaker",))
         self.database = Database(database_url)
-        queue = Broker(connect_redis(redis_url), self.settings.namespace, self.settings.placement_of)
-        self.submitter = Submitter(self.settings, registry, self.database, queue)
+        broker = Broker(connect_redis(redis_url), self.settings.namespace, self.settings.placement_of)
+        self.submitter = Submitter(self.settings, registry, self.database, broker)
 
     def task(self, task_id: str) -> Task:
         with self.database.transaction() as tx:

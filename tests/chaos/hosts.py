@@ -89,8 +89,8 @@ class Hosts:
             _env_file=None, database_url=database_url, redis_url=redis_url, data_dir=folder, task_modules=MODULE
         )
         self.database = Database(database_url)
-        self.queue = Broker(connect_redis(redis_url), self.settings.namespace, self.settings.placement_of)
-        self.submitter = Submitter(self.settings, registry, self.database, self.queue)
+        self.broker = Broker(connect_redis(redis_url), self.settings.namespace, self.settings.placement_of)
+        self.submitter = Submitter(self.settings, registry, self.database, self.broker)
 
     def __getitem__(self, name: str) -> Host:
         return self._hosts[name]
@@ -115,7 +115,7 @@ class Hosts:
                 process.kill()
                 process.wait()
         self.database.close()
-        self.queue.redis.close()
+        self.broker.redis.close()
 
     def settle(self) -> None:
         """Restores every link; returns once one worker leads, the other stands by, and both agents are heard."""
@@ -151,8 +151,8 @@ class Hosts:
         """The boot ids of the agents that the leader counts among the living and hears, by agent name."""
         with self.database.transaction() as tx:
             rows = tx.rows("SELECT name, boot_id, id FROM agents WHERE left_at IS NULL", {})
-        heartbeats = self.queue.redis.exists
-        return {name: boot for name, boot, id_ in rows if heartbeats(self.queue.keys.heartbeat(id_))}
+        heartbeats = self.broker.redis.exists
+        return {name: boot for name, boot, id_ in rows if heartbeats(self.broker.keys.heartbeat(id_))}
 
     def open_tasks(self) -> int:
         """How many tasks have not ended."""

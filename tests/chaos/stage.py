@@ -61,8 +61,8 @@ class StepWorker:
 
     def __init__(self, settings: Settings, registry: Registry, name: str, clock: Clock) -> None:
         self._client = connect_redis(settings.redis_url)
-        self.queue = _BreakableQueue(self._client, settings.namespace, settings.placement_of)
-        self.terms = TermFactory(settings, registry, settings.database_url, self.queue, name, clock)
+        self.broker = _BreakableBroker(self._client, settings.namespace, settings.placement_of)
+        self.terms = TermFactory(settings, registry, settings.database_url, self.broker, name, clock)
         self._dispatcher = Dispatcher(self.terms, clock)
         self._term: Term | None = None
 
@@ -90,7 +90,7 @@ class StepWorker:
         self._client.close()
 
 
-class _BreakableQueue(Broker):
+class _BreakableBroker(Broker):
     """Loses the next publication if it is told to."""
 
     breaks = False
@@ -105,8 +105,8 @@ class _BreakableQueue(Broker):
 class StepAgent:
     """An agent by the rules of the protocol (P9, P12), one step at a time."""
 
-    def __init__(self, queue: Broker, name: str, ttl_seconds: float) -> None:
-        self._queue = queue
+    def __init__(self, broker: Broker, name: str, ttl_seconds: float) -> None:
+        self._broker = broker
         self._name = name
         self._ttl_seconds = ttl_seconds
         self.executed: list[Pair] = []
@@ -127,7 +127,7 @@ class StepAgent:
         self.report(Register(self._info))
 
     def report(self, *reports: Report) -> None:
-        self._queue.report(encode(list(reports)))
+        self._broker.report(encode(list(reports)))
 
     def beat(self) -> None:
         if not self._is_heard:
@@ -137,16 +137,16 @@ class StepAgent:
             self.running = running
         held = [*self._waiting, *self.running]
         beat = Heartbeat(self._info, self._generation, self._position.decode(), held, len(self.running), False, 0.0, 0)
-        generation, is_fenced = self._queue.heartbeat(self.id, encode(beat), self._ttl_seconds)
+        generation, is_fenced = self._broker.heartbeat(self.id, encode(beat), self._ttl_seconds)
         if is_fenced:
             self.crash(is_reported=False)
         elif generation != self._generation:
-            if self._generation and self._queue.inbox_tail(self.id) < self._position:
+            if self._generation and self._broker.inbox_tail(self.id) < self._position:
                 self._position = b"0-0"
             self._generation = generation
 
     def read(self) -> None:
-        entries = self._queue.read_inbox(self.id, self._position, None)
+        entries = self._broker.read_inbox(self.id, self._position, None)
         for entry, payload in entries:
             for order in decode_orders(payload):
                 if isinstance(order, Run) and self._seen.get(order.task_id, 0) < order.attempt:
@@ -156,7 +156,7 @@ class StepAgent:
                     self._cancel((order.task_id, order.attempt))
             self._position = entry
         if entries:
-            self._queue.delete_orders(self.id, [entry for entry, _ in entries])
+            self._broker.delete_orders(self.id, [entry for entry, _ in entries])
 
     def _cancel(self, pair: Pair) -> None:
         if pair in self._waiting:
@@ -222,11 +222,11 @@ class Stage:
         self.database = database
         self._somebody: psycopg2.extensions.connection | None = None
         self._held: set[str] = set()
-        self.queue = Broker(self._client, settings.namespace, settings.placement_of)
+        self.broker = Broker(self._client, settings.namespace, settings.placement_of)
         self.empty()
-        self.submitter = Submitter(settings, registry, database, self.queue)
+        self.submitter = Submitter(settings, registry, database, self.broker)
         self.workers = [StepWorker(settings, registry, name, self._clock) for name in ("one", "two")]
-        self.agents = [StepAgent(self.queue, name, self._ttl_seconds) for name in ("a", "b")]
+        self.agents = [StepAgent(self.broker, name, self._ttl_seconds) for name in ("a", "b")]
 
     def empty(self) -> None:
         """No task, no key."""
@@ -236,7 +236,7 @@ class Stage:
 
     def wipe(self) -> None:
         """What FLUSHALL does, to this installation."""
-        keys = list(self._client.scan_iter(f"{self.queue.keys.prefix}*", count=1000))
+        keys = list(self._client.scan_iter(f"{self.broker.keys.prefix}*", count=1000))
         if keys:
             self._client.delete(*keys)
 
@@ -249,7 +249,7 @@ class Stage:
             else:
                 agent.beat()
             for boot in agent.silent_boots:
-                self._client.delete(self.queue.keys.heartbeat(boot))
+                self._client.delete(self.broker.keys.heartbeat(boot))
         self._clock.skipped_seconds += self._ttl_seconds + 0.1
 
     def hold_row(self, task_id: str, mode: str) -> None:
@@ -302,9 +302,9 @@ class Stage:
 
     def leftovers(self) -> dict[str, int]:
         """What is there that should not be. The inbox of a boot that is gone may stay, if it will expire."""
-        found = {name: count for name, count in self.queue.leftovers().items() if count and name != "inbox entries"}
-        living = {self.queue.keys.inbox(agent.id).encode() for agent in self.agents}
-        for key in self._client.scan_iter(f"{self.queue.keys.inbox('')}*", count=1000):
+        found = {name: count for name, count in self.broker.leftovers().items() if count and name != "inbox entries"}
+        living = {self.broker.keys.inbox(agent.id).encode() for agent in self.agents}
+        for key in self._client.scan_iter(f"{self.broker.keys.inbox('')}*", count=1000):
             if self._client.ttl(key) < 0 or (key in living and self._client.xlen(key)):
                 found[key.decode()] = int(self._client.xlen(key))
         return found

@@ -102,7 +102,7 @@ def test_with_half_of_the_fleet_deployed_nothing_fails(
     leading = RunningWorker(engine.settings, registries[leader], leader)
     engine._running.callback(leading.stop)
     submitters = {
-        version: Submitter(engine.settings, types, engine.database, engine.queue)
+        version: Submitter(engine.settings, types, engine.database, engine.broker)
         for version, types in registries.items()
     }
     new, old = submitters["new"], submitters["old"]
@@ -153,11 +153,11 @@ def test_an_input_that_every_version_refuses_fails_and_its_type_goes_on(
 ) -> None:
     leading = RunningWorker(engine.settings, registries["old"], "old")
     engine._running.callback(leading.stop)
-    old = Submitter(engine.settings, registries["old"], engine.database, engine.queue)
+    old = Submitter(engine.settings, registries["old"], engine.database, engine.broker)
     with agents(engine, "old", tmp_path, monkeypatch):
         tasks = old.submit_many([{"type": "fleet.changed", "input": {"n": n}} for n in range(5)])
         engine.wait_for_all(tasks, timeout_seconds=30)
-        bad = Submitter(engine.settings, registries["new"], engine.database, engine.queue).submit(
+        bad = Submitter(engine.settings, registries["new"], engine.database, engine.broker).submit(
             "fleet.changed", {"n": 1, "mode": "slow"}
         )
         failed = engine.wait_for(bad, timeout_seconds=20)

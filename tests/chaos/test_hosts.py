@@ -134,8 +134,8 @@ def test_on_slow_links_nobody_is_declared_dead(hosts: Hosts) -> None:
 def test_a_submission_from_a_cut_off_host_is_refused_in_time(hosts: Hosts, way: dict[str, bool]) -> None:
     host = hosts[AGENT_HOSTS[0]]
     database = Database(host.database_url, pool_size=1)
-    queue = Broker(connect_redis(host.redis_url), hosts.settings.namespace, hosts.settings.placement_of)
-    submitter = Submitter(hosts.settings, registry, database, queue)
+    broker = Broker(connect_redis(host.redis_url), hosts.settings.namespace, hosts.settings.placement_of)
+    submitter = Submitter(hosts.settings, registry, database, broker)
     try:
         inside(host.namespace, lambda: submitter.submit("prove.thread", {}))  # its connections are open now
         host.link.cut(**way)
@@ -148,7 +148,7 @@ def test_a_submission_from_a_cut_off_host_is_refused_in_time(hosts: Hosts, way: 
         host.link.restore()
     finally:
         database.close()
-        queue.redis.close()
+        broker.redis.close()
     finish(hosts)
 
 

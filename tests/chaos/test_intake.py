@@ -41,7 +41,7 @@ def assert_work_goes_on(engine: Engine, epoch: int = 1) -> None:
 
 
 def places(engine: Engine) -> list[str]:
-    return [item.place for item in engine.queue.quarantine.newest()]
+    return [item.place for item in engine.broker.quarantine.newest()]
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def places(engine: Engine) -> list[str]:
 def test_an_end_that_cannot_be_read_is_the_end_of_its_task_alone(engine: Engine, end: bytes) -> None:
     engine.worker()
     _, task_id = running(engine)
-    engine.queue.report(b'[["done","%s",1,%s]]' % (task_id.encode(), end))
+    engine.broker.report(b'[["done","%s",1,%s]]' % (task_id.encode(), end))
     task = engine.wait_for(task_id)
     assert (task.state, task.error["class"]) == ("failed", "unprocessable")
     assert "quarantined" in engine.events(task_id)
-    wait_until(lambda: engine.queue.results_length() == 0)
-    [item] = engine.queue.quarantine.newest()
+    wait_until(lambda: engine.broker.results_length() == 0)
+    [item] = engine.broker.quarantine.newest()
     assert (item.source, item.task_id, item.attempt) == ("report", task_id, 1)
     assert_work_goes_on(engine)
 
@@ -86,9 +86,9 @@ def test_what_an_attempt_says_meanwhile_does_not_end_it(engine: Engine, report: 
     engine.worker()
     _, task_id = running(engine)
     good = encode(Done(task_id, 1, Raw(b"{}"), None, 1.0, 0.1))
-    engine.queue.report(b"[" + report % task_id.encode() + b"," + good + b"]")
+    engine.broker.report(b"[" + report % task_id.encode() + b"," + good + b"]")
     assert engine.wait_for(task_id).state == "completed"
-    assert engine.queue.quarantine.count() == 1
+    assert engine.broker.quarantine.count() == 1
     assert_work_goes_on(engine)
 
 
@@ -97,7 +97,7 @@ def test_a_policy_that_can_not_decide_fails_its_task_alone(engine: Engine) -> No
     policy = engine.registry.get("demo.gate").retry
     object.__setattr__(policy, "backoff_seconds", "soon")
     _, task_id = running(engine)
-    engine.queue.report(b'[["done","%s",1,null,["transient","x"],1.0,0.1]]' % task_id.encode())
+    engine.broker.report(b'[["done","%s",1,null,["transient","x"],1.0,0.1]]' % task_id.encode())
     assert engine.wait_for(task_id).error["class"] == "unprocessable"
     object.__setattr__(policy, "backoff_seconds", 0.0)
     assert_work_goes_on(engine)
@@ -109,7 +109,7 @@ def test_a_policy_that_can_not_decide_fails_its_task_alone(engine: Engine) -> No
 def test_a_key_of_another_type_makes_room(engine: Engine, key: str) -> None:
     engine.worker()
     engine.agent()
-    name = engine.queue.keys.prefix + key
+    name = engine.broker.keys.prefix + key
     engine.redis.delete(name)
     engine.redis.hset(name, "a", "b")
     assert_work_goes_on(engine)
@@ -140,10 +140,10 @@ def test_an_odd_member_is_removed(engine: Engine, what: str) -> None:
     """Whenever its time would come, and also where nobody ever looks."""
     engine.worker()
     engine.agent()
-    MEMBERS[what](engine, engine.queue.keys.prefix)
+    MEMBERS[what](engine, engine.broker.keys.prefix)
     assert_work_goes_on(engine)
-    wait_until(lambda: engine.queue.quarantine.count() > 0)
-    wait_until(lambda: not [key for key in engine.redis.keys(engine.queue.keys.prefix + "*") if holds_tasks(key)])
+    wait_until(lambda: engine.broker.quarantine.count() > 0)
+    wait_until(lambda: not [key for key in engine.redis.keys(engine.broker.keys.prefix + "*") if holds_tasks(key)])
 
 
 def holds_tasks(key: bytes) -> bool:
@@ -161,8 +161,8 @@ def test_a_task_waits_where_its_row_says(engine: Engine, state: str) -> None:
         [task] = tasks.waiting(tx, [task_id])
     if state == "cancelled":
         engine.submitter.commands.cancel(task_id, actor="test", reason="test")
-    keys = engine.queue.keys
-    member = engine.queue._due_member(task)
+    keys = engine.broker.keys
+    member = engine.broker._due_member(task)
     engine.redis.zadd(keys.due, {member: 9e9, f"{task_id}|5.0|default|demo.no|": 8e9})
     engine.redis.zadd(keys.ready("default|demo.far|"), {task_id: 9e9})
     engine.redis.zadd(keys.ready("default|demo.no|"), {task_id: 5})
@@ -175,7 +175,7 @@ def test_a_task_waits_where_its_row_says(engine: Engine, state: str) -> None:
 
     wanted = {"pending": [[], in_lane, []], "scheduled": [in_due, [], []], "cancelled": [[], [], []]}[state]
     wait_until(lambda: places() == wanted)
-    assert engine.queue.quarantine.count() == 0
+    assert engine.broker.quarantine.count() == 0
     if state == "pending":
         engine.agent()
         assert engine.wait_for(task_id).state == "completed"
@@ -186,7 +186,7 @@ def test_a_task_waits_where_its_row_says(engine: Engine, state: str) -> None:
 )
 def test_a_term_s_number_that_is_none_ends_one_term(engine: Engine, key: str, value: str | bytes) -> None:
     engine.worker()
-    engine.redis.set(engine.queue.keys.prefix + key, value)
+    engine.redis.set(engine.broker.keys.prefix + key, value)
     wait_until(lambda: engine.leader() == 2)
     assert_work_goes_on(engine, epoch=2)
 
@@ -197,8 +197,8 @@ def test_a_term_s_number_that_is_none_ends_one_term(engine: Engine, key: str, va
 def test_an_order_that_is_none_does_not_end_the_agent(engine: Engine, payload: bytes) -> None:
     engine.worker()
     agent = engine.agent()
-    engine.redis.xadd(engine.queue.keys.inbox(agent.id), {"m": payload})
-    wait_until(lambda: engine.queue.quarantine.count() == 1)
+    engine.redis.xadd(engine.broker.keys.inbox(agent.id), {"m": payload})
+    wait_until(lambda: engine.broker.quarantine.count() == 1)
     assert engine.wait_for(engine.submit("demo.echo")).state == "completed"
     assert agent._reader.is_alive()
 
@@ -214,12 +214,12 @@ def test_a_report_counts_only_from_who_holds_the_claim(engine: Engine) -> None:
         Released(thief, [(task_id, 1)]),
         Started(thief, [(task_id, 1)], 1.0),
     ]
-    engine.queue.report(encode(reports))
+    engine.broker.report(encode(reports))
     wait_until(lambda: engine.events(task_id).count("stale_result") == 5)
     task = engine.task(task_id)
     assert (task.state, task.progress, task.attempt) == ("in_progress", None, 1)
     assert "log" not in engine.events(task_id)
-    engine.queue.report(encode([Done(task_id, 1, Raw(b"{}"), None, 1.0, 0.1, agent_id=agent.id)]))
+    engine.broker.report(encode([Done(task_id, 1, Raw(b"{}"), None, 1.0, 0.1, agent_id=agent.id)]))
     assert engine.wait_for(task_id).state == "completed"
 
 
@@ -232,8 +232,8 @@ def test_a_farewell_without_its_secret_counts_for_nothing(
     engine.worker()
     with engine.pool(AgentSpec("real", "test", ("nothing.*",), (), 1)):
         [agent] = engine.online()
-        engine.queue.report(encode([Deregister(agent.id, "lost", proof)]))
-        wait_until(lambda: engine.queue.quarantine.count() == 1)
+        engine.broker.report(encode([Deregister(agent.id, "lost", proof)]))
+        wait_until(lambda: engine.broker.quarantine.count() == 1)
         assert engine.agent_state(agent.id) == "online"
     wait_until(lambda: engine.agent_state(agent.id) == "left", 10)
-    assert engine.queue.quarantine.count() == 1, "its own farewell is believed"
+    assert engine.broker.quarantine.count() == 1, "its own farewell is believed"

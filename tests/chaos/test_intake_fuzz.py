@@ -59,7 +59,7 @@ class Vandal:
     def __init__(self, engine: Engine, agent: RunningAgent, seed: int) -> None:
         self._random = random.Random(seed)
         self._redis: redis.Redis = engine.redis
-        self._keys = engine.queue.keys
+        self._keys = engine.broker.keys
         self._agent = agent
         self.pairs: list[tuple[str, int]] = []
         self._acts = [
@@ -207,7 +207,7 @@ def test_whatever_is_put_into_redis_scheduling_goes_on(engine: Engine) -> None:
         for task_id in open_ids:
             with contextlib.suppress(IllegalTransition):  # some report ended it
                 engine.submitter.cancel(task_id, actor="test")
-    assert engine.queue.quarantine.count() > 0
+    assert engine.broker.quarantine.count() > 0
     with engine.database.transaction() as tx:
         states = {state for (state,) in tx.rows("SELECT DISTINCT state FROM tasks WHERE finished_at IS NOT NULL", {})}
         assert states <= {"completed", "failed", "cancelled"}

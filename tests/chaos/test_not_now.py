@@ -143,8 +143,8 @@ def test_a_clock_that_is_set_stops_no_duty(faked: tuple[subprocess.Popen[bytes],
     registry.load([])
     database = Database(str(settings.database_url))
     with connect_redis(str(settings.redis_url)) as client:
-        queue = Broker(client, settings.namespace, settings.placement_of)
-        submitter = Submitter(settings, registry, database, queue)
+        broker = Broker(client, settings.namespace, settings.placement_of)
+        submitter = Submitter(settings, registry, database, broker)
 
         def runs() -> None:
             """A task that only the sweep can find, and so one that needs the scheduler's duties."""
@@ -152,7 +152,7 @@ def test_a_clock_that_is_set_stops_no_duty(faked: tuple[subprocess.Popen[bytes],
                 task_id = submitter.submit("diagnostic.noop", connection=connection)
             wait_until(lambda: submitter.result(task_id, 0).state == "completed", 20, "nobody swept")
 
-        wait_until(lambda: process.poll() is not None or (queue.keys and client.exists(queue.keys.epoch)), 30)
+        wait_until(lambda: process.poll() is not None or (broker.keys and client.exists(broker.keys.epoch)), 30)
         runs()
         memory = psutil.Process(process.pid).memory_info().rss
         for offset in (-HOUR, 3 * YEAR):

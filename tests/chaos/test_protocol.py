@@ -57,8 +57,8 @@ def completions_of(engine: Engine, task_id: str) -> int:
 
 def report(engine: Engine, *reports: Any) -> None:
     """What an agent would send; waits until the dispatcher has consumed it."""
-    engine.queue.report(encode(list(reports)))
-    wait_until(lambda: engine.queue.results_length() == 0)
+    engine.broker.report(encode(list(reports)))
+    wait_until(lambda: engine.broker.results_length() == 0)
 
 
 def done(task_id: str, attempt: int, failure: Failure | None = None) -> Done:
@@ -138,11 +138,11 @@ def test_start_reported_by_two_attempts_at_once_leaves_no_entry_behind(engine: E
     for _ in range(20):  # the second start must come while the first is held back
         task_id = engine.submit("demo.gate")
         wait_until(lambda task_id=task_id: (task_id, 1) in agent.ran)
-        engine.queue.report(encode([Released(agent.id, [(task_id, 1)])]))
+        engine.broker.report(encode([Released(agent.id, [(task_id, 1)])]))
         wait_until(lambda task_id=task_id: (task_id, 2) in agent.ran)
-        engine.queue.report(encode([done(task_id, 2)]))
+        engine.broker.report(encode([done(task_id, 2)]))
         assert engine.wait_for(task_id).state == "completed"
-    wait_until(lambda: engine.queue.results_length() == 0, 3)
+    wait_until(lambda: engine.broker.results_length() == 0, 3)
 
 
 NUL = "\x00"
@@ -179,9 +179,9 @@ HEARTBEATS = [
 def test_forged_report_does_not_stop_the_tick(engine: Engine, payload: bytes) -> None:
     worker = engine.worker()
     engine.agent()
-    engine.queue.report(payload)
+    engine.broker.report(payload)
     assert engine.wait_for(engine.submit("demo.echo"), timeout_seconds=5).state == "completed"
-    wait_until(lambda: engine.queue.results_length() == 0)
+    wait_until(lambda: engine.broker.results_length() == 0)
     assert worker.is_leading
     assert engine.leader() == 1
 
@@ -189,7 +189,7 @@ def test_forged_report_does_not_stop_the_tick(engine: Engine, payload: bytes) ->
 @pytest.mark.parametrize("beat", HEARTBEATS, ids=range(len(HEARTBEATS)))
 def test_forged_heartbeat_is_said_once_and_does_not_stop_the_tick(engine: Engine, beat: bytes) -> None:
     engine.worker()
-    engine.queue.heartbeat("forged:1", beat, 60)
+    engine.broker.heartbeat("forged:1", beat, 60)
     engine.agent()
     for _ in range(2):
         assert engine.wait_for(engine.submit("demo.echo", delay_seconds=0.5)).state == "completed"
@@ -266,7 +266,7 @@ def test_silence_proves_nothing_while_the_canary_is_young(settings: Settings, ga
         task_id = engine.submit("demo.gate")
         engine.wait_for(task_id, "in_progress")
         with agent.agent.heartbeat._beating:  # no heartbeat comes in here
-            engine.redis.delete(engine.queue.keys.canary, engine.queue.keys.heartbeat(agent.id))
+            engine.redis.delete(engine.broker.keys.canary, engine.broker.keys.heartbeat(agent.id))
             ticks = worker.dispatcher.ticks
             wait_until(lambda: worker.dispatcher.ticks > ticks + 5)
         gate.open.set()
@@ -323,7 +323,7 @@ def test_claim_that_was_under_way_to_an_agent_that_ended_goes_back_at_once(
         if batch.claims and not ended.is_set():
             ended.set()
             agent.vanish()
-            engine.queue.report(encode([Deregister(agent.id, "lost")]))
+            engine.broker.report(encode([Deregister(agent.id, "lost")]))
         start(committer, batch)
 
     monkeypatch.setattr(Committer, "start", end_before)
@@ -334,7 +334,7 @@ def test_claim_that_was_under_way_to_an_agent_that_ended_goes_back_at_once(
     for task_id in ids:
         task = engine.wait_for(task_id, timeout_seconds=3)
         assert (task.state, task.attempt, task.refunded) == ("completed", 2, 1)
-    wait_until(lambda: not engine.redis.exists(engine.queue.keys.inbox(agent.id)))
+    wait_until(lambda: not engine.redis.exists(engine.broker.keys.inbox(agent.id)))
 
 
 # the leader
@@ -342,7 +342,7 @@ def test_claim_that_was_under_way_to_an_agent_that_ended_goes_back_at_once(
 
 def _break_publish_once(worker: RunningWorker, error: Exception) -> threading.Event:
     """Makes the next publication that carries orders fail after its commit."""
-    broke, publish = threading.Event(), worker.queue.publish
+    broke, publish = threading.Event(), worker.broker.publish
 
     def fail(epoch: int, publication: Publication) -> None:
         if any(b'"run"' in orders for orders in publication.orders.values()) and not broke.is_set():
@@ -350,7 +350,7 @@ def _break_publish_once(worker: RunningWorker, error: Exception) -> threading.Ev
             raise error
         publish(epoch, publication)
 
-    worker.queue.publish = fail
+    worker.broker.publish = fail
     return broke
 
 
@@ -358,7 +358,7 @@ def _break_publish_once(worker: RunningWorker, error: Exception) -> threading.Ev
 def test_crash_between_commit_and_publish(engine: Engine) -> None:
     worker = engine.worker()
     agent = engine.agent()
-    wait_until(lambda: engine.queue.results_length() == 0)
+    wait_until(lambda: engine.broker.results_length() == 0)
     broke = _break_publish_once(worker, dispatcher.LeadershipLost("cut off after the commit"))
     task_id = engine.submit("demo.echo")
     task = engine.wait_for(task_id, timeout_seconds=5)
@@ -417,8 +417,8 @@ def test_superseded_leader_publishes_nothing(engine: Engine) -> None:
     worker = engine.worker()
     engine.agent()
     with pytest.raises(dispatcher.StaleEpoch):
-        engine.queue.publish(99, Publication(consumed=[b"0-1"]))
-    engine.redis.set(engine.queue.keys.epoch, 7)  # another database's leader in the same namespace
+        engine.broker.publish(99, Publication(consumed=[b"0-1"]))
+    engine.redis.set(engine.broker.keys.epoch, 7)  # another database's leader in the same namespace
     task_id = engine.submit("demo.echo")
     wait_until(lambda: not worker.is_leading)
     wait_until(lambda: engine.leader() >= 7, 15)  # it tries on, and each try is a new term
@@ -442,7 +442,7 @@ def test_redis_wiped_while_tasks_run_and_wait(engine: Engine, gate: Gate) -> Non
     assert all(completions_of(engine, task_id) == 1 for task_id in [*running, *later])
     assert all(engine.task(task_id).attempt == 1 for task_id in running)
     assert {row.id for row in engine.online()} == {agent.id for agent in agents}
-    wait_until(lambda: engine.queue.results_length() == 0)
+    wait_until(lambda: engine.broker.results_length() == 0)
 
 
 @pytest.mark.what_can_fail(5)
@@ -453,7 +453,7 @@ def test_redis_wiped_again_and_again(engine: Engine) -> None:
     ids = engine.submitter.submit_many([{"type": "demo.echo", "input": {"n": n}} for n in range(3_000)])
     for epoch in (1, 2, 3):
         wait_until(lambda epoch=epoch: engine.leader() == epoch)
-        wait_until(lambda: engine.redis.exists(engine.queue.keys.generation))
+        wait_until(lambda: engine.redis.exists(engine.broker.keys.generation))
         engine.wipe_redis()
     wait_until(lambda: engine.counts() == {"completed": len(ids)}, 20)
     with engine.database.transaction() as tx:
@@ -468,7 +468,7 @@ def test_redis_restored_from_an_old_snapshot(engine: Engine, gate: Gate, monkeyp
     agent = engine.agent()
     task_id = engine.submit("demo.gate")
     engine.wait_for(task_id, "in_progress")
-    engine.redis.set(engine.queue.keys.generation, "another-start:mark")
+    engine.redis.set(engine.broker.keys.generation, "another-start:mark")
     wait_until(lambda: engine.leader() == 2)
     ended = threading.Event()
     timer = threading.Timer(1.5, ended.set)  # longer than a deaf agent is suffered
@@ -495,11 +495,11 @@ def test_order_read_before_the_agent_learns_of_a_new_generation_leaves_it_hearin
         beat()
 
     monkeypatch.setattr(heartbeat, "send", beat_when_allowed)
-    engine.redis.set(engine.queue.keys.generation, "another-start:mark")
-    wait_until(lambda: engine.redis.get(engine.queue.keys.epoch) == b"2")
+    engine.redis.set(engine.broker.keys.generation, "another-start:mark")
+    wait_until(lambda: engine.redis.get(engine.broker.keys.epoch) == b"2")
     task_id = engine.submit("demo.gate")
     engine.wait_for(task_id, "in_progress")
-    inbox = engine.queue.keys.inbox(agent.id)
+    inbox = engine.broker.keys.inbox(agent.id)
     wait_until(lambda: engine.redis.exists(inbox) and engine.redis.xlen(inbox) == 0)
     may_beat.set()
     wait_until(lambda: heartbeat.generation not in ("", old))
@@ -520,7 +520,7 @@ def test_postgresql_away_and_back(engine: Engine, gate: Gate) -> None:
     with engine.postgresql_away():
         wait_until(lambda: not worker.is_leading)
         gate.open.set()  # its result waits in Redis
-        wait_until(lambda: engine.queue.results_length() > 0)
+        wait_until(lambda: engine.broker.results_length() > 0)
     task = engine.wait_for(running, timeout_seconds=5)
     assert (task.state, task.attempt) == ("completed", 1)
     assert engine.wait_for(engine.submit("demo.echo")).state == "completed"
@@ -532,17 +532,17 @@ def test_agent_that_died_while_nobody_led_is_recorded_as_lost(settings: Settings
         agent = engine.agent()
         first.stop()
         agent.vanish()
-        engine.redis.delete(engine.queue.keys.heartbeat(agent.id))
+        engine.redis.delete(engine.broker.keys.heartbeat(agent.id))
         engine.worker("second")
         wait_until(lambda: engine.agent_state(agent.id) == "lost")
-        wait_until(lambda: not engine.redis.exists(engine.queue.keys.inbox(agent.id)))
+        wait_until(lambda: not engine.redis.exists(engine.broker.keys.inbox(agent.id)))
 
 
 def test_unknown_agent_says_hello_after_a_takeover(engine: Engine) -> None:
     """A new leader learns of agents from their heartbeats, without a hello."""
     engine.worker("first").stop()
     with connect_redis(engine.settings.redis_url) as client:
-        assert client.get(engine.queue.keys.epoch) == b"1"
+        assert client.get(engine.broker.keys.epoch) == b"1"
     worker = engine.worker("second")
     wait_until(lambda: worker.is_leading)
     agent = engine.agent()

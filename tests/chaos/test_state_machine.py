@@ -95,9 +95,9 @@ class Sequence(RuleBasedStateMachine):
     @rule(which=EITHER)
     def worker_dies_between_commit_and_publication(self, which: int) -> None:
         worker = self.stage.workers[which]
-        worker.queue.breaks = True
+        worker.broker.breaks = True
         worker.tick()
-        worker.queue.breaks = False
+        worker.broker.breaks = False
 
     # agents
 

@@ -84,8 +84,8 @@ def test_same_message_five_times_to_fifty_agents_is_one_claim(engine: Engine, ga
     waiting = Waiting(task_id, Lane("default", "demo.gate", ()), int(task.priority), task.ready_at.timestamp(), False)
     order = encode([Run(task_id, 1, "demo.gate", Raw(b"{}"), 60.0, None, 1)])
     for _ in range(5):
-        engine.queue.push([waiting])
-        engine.redis.xadd(engine.queue.keys.inbox(str(task.assigned_agent_id)), {PAYLOAD: order})
+        engine.broker.push([waiting])
+        engine.redis.xadd(engine.broker.keys.inbox(str(task.assigned_agent_id)), {PAYLOAD: order})
     later = engine.submit("demo.gate")  # behind all of that, in the same lane
     engine.wait_for(later, "in_progress")
     gate.open.set()
@@ -93,7 +93,7 @@ def test_same_message_five_times_to_fifty_agents_is_one_claim(engine: Engine, ga
     ran = [pair for agent in agents for pair in agent.ran]
     assert sorted(ran) == sorted([(task_id, 1), (later, 1)])
     assert engine.events(task_id) == ["submitted", "assigned", "started", "completed"]
-    wait_until(lambda: not any(engine.queue.leftovers().values()))
+    wait_until(lambda: not any(engine.broker.leftovers().values()))
 
 
 @pytest.mark.what_can_fail(4)
@@ -244,7 +244,7 @@ def test_slow_servers_delay_and_lose_nothing(data_dir: Path) -> None:
             with suspended(frozen):
                 ids += _submitted_meanwhile(engine)
         engine.wait_for_all(ids, timeout_seconds=30)
-        wait_until(lambda: not any(engine.queue.leftovers().values()))
+        wait_until(lambda: not any(engine.broker.leftovers().values()))
 
 
 def _submitted_meanwhile(engine: Engine) -> list[str]:

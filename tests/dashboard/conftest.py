@@ -10,6 +10,7 @@ from typing import Protocol
 import pytest
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
@@ -22,7 +23,7 @@ from taskyard.core.task_types.registry import Registry, registry
 from taskyard.dashboard.data import base, bulk_runs, viewer
 from tests.servers import REPOSITORY
 
-ROUTER = REPOSITORY / "dashboard" / "router.py"
+ROUTER = REPOSITORY / "dashboard" / "shell" / "router.py"
 RUN_TIMEOUT_SECONDS = 30
 SNAPSHOT_TTL_SECONDS = 300.0
 NOBODY_URLS = {"database_url": "postgresql://nobody@127.0.0.1:1/none", "redis_url": "redis://127.0.0.1:1/0"}
@@ -95,7 +96,8 @@ def open_page(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> OpenPage:
         page.context = {"timezone": "UTC", "locale": locale, "theme": "light"}
         for name, value in (query or {}).items():
             page.query_params[name] = value
-        return page.switch_page(f"views/{view}.py").run()
+        page._page_hash = calc_hash(view)  # `switch_page` knows pages by their addresses only after a first run
+        return page.run()
 
     return open_
 

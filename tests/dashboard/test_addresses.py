@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from taskyard.dashboard.shell.navigation import VIEWS_BY_NAME
+from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from tests.dashboard.conftest import OpenPage
 
 CASES = int(os.environ.get("TASKYARD_TEST_ADDRESS_PAGES", "12"))
@@ -90,5 +90,5 @@ def test_a_note_goes_with_the_address_that_it_is_about(open_page: OpenPage) -> N
     page.run()
     assert page.warning  # a page may be run again before somebody has read it
 
-    other = page.switch_page("views/agents.py").run()
+    other = page.switch_page("../pages/agents/page.py").run()
     assert not [warning.value for warning in other.warning if "not accepted" in warning.value]

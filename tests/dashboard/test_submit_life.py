@@ -66,8 +66,8 @@ def test_what_was_typed_outlives_leaving_the_page(open_page: OpenPage, database:
     page.text_area(key=field("script", "code.run")).set_value("print(2)")
     page.text_input(key="submit_option_title").set_value("Kept").run()
 
-    page.switch_page("views/overview.py").run()
-    page.switch_page("views/submit.py").run()
+    page.switch_page("../pages/overview/page.py").run()
+    page.switch_page("../pages/submit/page.py").run()
 
     assert not page.exception
     assert page.text_area(key=field("script", "code.run")).value == "print(2)"

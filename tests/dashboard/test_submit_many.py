@@ -266,8 +266,8 @@ def test_with_servers_away_a_file_is_checked_and_kept(open_page: OpenPage) -> No
 
 def test_a_file_outlives_leaving_the_page_until_it_is_put_away(many: AppTest, database: Database) -> None:
     upload(many, GOOD)
-    many.switch_page("views/overview.py").run()
-    many.switch_page("views/submit.py").run()
+    many.switch_page("../pages/overview/page.py").run()
+    many.switch_page("../pages/submit/page.py").run()
     assert not many.exception
     assert many.button(key="submit_many").label == "Submit 2 tasks"
 

@@ -19,8 +19,8 @@ from taskyard.core.redis.cache import RedisCache
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.telemetry.live_snapshot import write_live
 from taskyard.dashboard import timing
+from taskyard.dashboard.navigation import SUBMIT
 from taskyard.dashboard.pages.task.actions import ASKED_KEY
-from taskyard.dashboard.shell.navigation import SUBMIT
 from tests.dashboard.conftest import AGENT_ID, HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
 from tests.dashboard.outages import database_away

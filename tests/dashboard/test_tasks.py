@@ -15,9 +15,9 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import saved_filters as saved_filters_store
 from taskyard.core.submission.submit import Submitter
 from taskyard.dashboard.components.task_facts import shortened_id
+from taskyard.dashboard.navigation import TASK
 from taskyard.dashboard.pages.tasks import data, saved_filters
 from taskyard.dashboard.pages.tasks.table import CLICK_KEY, open_clicked
-from taskyard.dashboard.shell.navigation import TASK
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
 from tests.dashboard.outages import database_away

@@ -43,7 +43,7 @@ def audit(database: Database) -> list[tuple[str, str, dict[str, object]]]:
 
 
 def is_draining(engine: Engine, agent_id: str) -> bool:
-    beat = engine.queue.roster(10.0, revive_canary=False).agents.get(agent_id)
+    beat = engine.broker.roster(10.0, revive_canary=False).agents.get(agent_id)
     return beat is not None and decode_heartbeat(beat[0]).draining
 
 
@@ -56,7 +56,7 @@ def test_what_runs_finishes_and_what_waits_is_handed_back_unharmed(engine: Engin
         running = [task_id for task_id in ids if engine.task(task_id).state == "in_progress"]
         queued = [task_id for task_id in ids if task_id not in running]
         [before] = engine.online()
-        assert restart_agent(engine.database, engine.queue, "agent-1", "ann", "new libraries") == [before.id]
+        assert restart_agent(engine.database, engine.broker, "agent-1", "ann", "new libraries") == [before.id]
         wait_until(lambda: is_draining(engine, before.id), 2)
         after = wait_until(lambda: [agent for agent in engine.online() if agent.id != before.id], 15)[0]
         assert after.name == "agent-1"
@@ -81,7 +81,7 @@ def test_what_runs_longer_than_the_grace_goes_back_unharmed(engine: Engine, monk
         task_id = engine.submit("process.sleep", {"seconds": 60})
         engine.wait_for(task_id, "in_progress")
         [before] = engine.online()
-        restart_agent(engine.database, engine.queue, "agent-1", "ann", "")
+        restart_agent(engine.database, engine.broker, "agent-1", "ann", "")
         again = wait_until(
             lambda: (task := engine.task(task_id)).state == "in_progress" and task.attempt == 2 and task, 20
         )
@@ -99,7 +99,7 @@ def test_an_agent_that_is_not_there_is_refused(settings: Settings, engine: Engin
         recovery.end_agents(tx, [("gone:a", "left")])
     for name in ("gone", "unknown", "there:a"):
         with pytest.raises(SubmissionError, match=f"agent: '{name}' is not accepted, expected the name of an agent"):
-            restart_agent(engine.database, engine.queue, name, "ann", "")
+            restart_agent(engine.database, engine.broker, name, "ann", "")
     with connect_redis("redis://127.0.0.1:1") as away, pytest.raises(Unavailable):
         restart_agent(engine.database, Broker(away, "main", settings.placement_of), "there", "ann", "")
     assert audit(engine.database) == []

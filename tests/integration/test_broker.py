@@ -37,10 +37,10 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def queue(client: redis.Redis, namespace: str) -> Broker:
-    queue = Broker(client, namespace, policy_of)
-    assert queue.lead(EPOCH)[0]
-    return queue
+def broker(client: redis.Redis, namespace: str) -> Broker:
+    broker = Broker(client, namespace, policy_of)
+    assert broker.lead(EPOCH)[0]
+    return broker
 
 
 @pytest.fixture
@@ -59,18 +59,18 @@ def waiting(number: int, lane: Lane = WORK, priority: int = 1, ready: float = NO
     return Waiting(task_id(number), lane, priority, ready, due)
 
 
-def ready(queue: Broker, lane: Lane = WORK) -> list[tuple[str, float]]:
-    found = queue.redis.zrange(queue.keys.ready(lane), 0, -1, withscores=True)
+def ready(broker: Broker, lane: Lane = WORK) -> list[tuple[str, float]]:
+    found = broker.redis.zrange(broker.keys.ready(lane), 0, -1, withscores=True)
     return [(member.decode(), place) for member, place in found]
 
 
-def snapshot(queue: Broker) -> dict[bytes, Any]:
+def snapshot(broker: Broker) -> dict[bytes, Any]:
     """Every key of the namespace with what it holds, apart from the canary's and heartbeats' time to live."""
-    return {key: queue.redis.dump(key) for key in sorted(queue.redis.scan_iter(f"{queue.keys.prefix}*", count=1000))}
+    return {key: broker.redis.dump(key) for key in sorted(broker.redis.scan_iter(f"{broker.keys.prefix}*", count=1000))}
 
 
-def orders(queue: Broker, agent_id: str) -> list[Any]:
-    return [order for _, payload in queue.read_inbox(agent_id, b"0-0", 1) for order in decode_orders(payload)]
+def orders(broker: Broker, agent_id: str) -> list[Any]:
+    return [order for _, payload in broker.read_inbox(agent_id, b"0-0", 1) for order in decode_orders(payload)]
 
 
 def fill(client: redis.Redis) -> None:
@@ -84,93 +84,95 @@ def fill(client: redis.Redis) -> None:
 # push
 
 
-def test_lanes_are_ordered_by_time_and_priority(queue: Broker) -> None:
-    queue.push([waiting(n, priority=p, ready=NOW + n) for n, p in enumerate([1, 3, 0, 2, 1])])
-    assert [member for member, _ in ready(queue)] == [task_id(n) for n in (1, 3, 0, 4, 2)]
-    assert dict(ready(queue))[task_id(3)] == score(NOW + 3, Priority.HIGH, "least_loaded")
+def test_lanes_are_ordered_by_time_and_priority(broker: Broker) -> None:
+    broker.push([waiting(n, priority=p, ready=NOW + n) for n, p in enumerate([1, 3, 0, 2, 1])])
+    assert [member for member, _ in ready(broker)] == [task_id(n) for n in (1, 3, 0, 4, 2)]
+    assert dict(ready(broker))[task_id(3)] == score(NOW + 3, Priority.HIGH, "least_loaded")
 
 
-def test_a_strict_queue_has_its_own_scores(queue: Broker) -> None:
-    queue.push([waiting(1, OTHER, Priority.MEDIUM, NOW - 10**8), waiting(2, OTHER, Priority.URGENT, NOW)])
-    assert [member for member, _ in ready(queue, OTHER)] == [task_id(2), task_id(1)]
+def test_a_strict_queue_has_its_own_scores(broker: Broker) -> None:
+    broker.push([waiting(1, OTHER, Priority.MEDIUM, NOW - 10**8), waiting(2, OTHER, Priority.URGENT, NOW)])
+    assert [member for member, _ in ready(broker, OTHER)] == [task_id(2), task_id(1)]
 
 
-def test_pushing_again_changes_nothing_but_wakes(queue: Broker) -> None:
+def test_pushing_again_changes_nothing_but_wakes(broker: Broker) -> None:
     tasks = [waiting(1), waiting(2, OTHER), waiting(3, ready=NOW + 60, due=True)]
-    queue.push(tasks)
-    before = snapshot(queue)
-    queue.push(tasks)
-    after = snapshot(queue)
-    wake = queue.keys.wake.encode()
+    broker.push(tasks)
+    before = snapshot(broker)
+    broker.push(tasks)
+    after = snapshot(broker)
+    wake = broker.keys.wake.encode()
     assert {key for key in after if after[key] != before.get(key)} == {wake}
 
 
-def test_a_push_wakes_with_its_lanes(queue: Broker) -> None:
-    queue.push([waiting(1), waiting(2), waiting(3, OTHER), waiting(4, ready=NOW + 60, due=True)])
-    results, wakes = queue.collect(b"0-0", b"0-0", None, 100)
+def test_a_push_wakes_with_its_lanes(broker: Broker) -> None:
+    broker.push([waiting(1), waiting(2), waiting(3, OTHER), waiting(4, ready=NOW + 60, due=True)])
+    results, wakes = broker.collect(b"0-0", b"0-0", None, 100)
     assert results == []
     assert [lane for _, lane in wakes] == [str(WORK), str(OTHER), ""]
 
 
-def test_wake_ups_do_not_pile_up(queue: Broker) -> None:
+def test_wake_ups_do_not_pile_up(broker: Broker) -> None:
     for number in range(3 * MAX_WAKES):
-        queue.push([waiting(number)])
-    assert queue.redis.xlen(queue.keys.wake) < 2 * MAX_WAKES
+        broker.push([waiting(number)])
+    assert broker.redis.xlen(broker.keys.wake) < 2 * MAX_WAKES
 
 
-def test_a_large_push_arrives_whole(queue: Broker) -> None:
-    queue.push([waiting(n) for n in range(9_500)] + [waiting(n, ready=NOW + n, due=True) for n in range(9_500, 12_000)])
-    assert queue.depths() == {WORK: 9_500}
-    assert queue.redis.zcard(queue.keys.due) == 2_500
+def test_a_large_push_arrives_whole(broker: Broker) -> None:
+    broker.push(
+        [waiting(n) for n in range(9_500)] + [waiting(n, ready=NOW + n, due=True) for n in range(9_500, 12_000)]
+    )
+    assert broker.depths() == {WORK: 9_500}
+    assert broker.redis.zcard(broker.keys.due) == 2_500
 
 
-def test_forgetting_takes_a_task_out(queue: Broker) -> None:
+def test_forgetting_takes_a_task_out(broker: Broker) -> None:
     later = waiting(2, OTHER, ready=NOW + 60, due=True)
-    queue.push([waiting(1), later])
-    queue.forget([waiting(1), later])
-    assert ready(queue) == []
-    assert queue.redis.zcard(queue.keys.due) == 0
+    broker.push([waiting(1), later])
+    broker.forget([waiting(1), later])
+    assert ready(broker) == []
+    assert broker.redis.zcard(broker.keys.due) == 0
 
 
 # member by member
 
 
-def test_only_what_is_as_it_was_seen_is_dropped(queue: Broker) -> None:
-    queue.push([waiting(1), waiting(2), waiting(3, ready=NOW + 60, due=True)])
-    seen = [m for place in (f"ready:{WORK}", "due") for m in queue.members(place, b"0", 100)[1]]
+def test_only_what_is_as_it_was_seen_is_dropped(broker: Broker) -> None:
+    broker.push([waiting(1), waiting(2), waiting(3, ready=NOW + 60, due=True)])
+    seen = [m for place in (f"ready:{WORK}", "due") for m in broker.members(place, b"0", 100)[1]]
     assert [m.task_id for m in seen] == [task_id(n) for n in (1, 2, 3)]
-    queue.push([waiting(1, ready=NOW + 1)])
-    assert queue.drop(seen) == 2
-    assert ready(queue) == [(task_id(1), NOW + 1)]
-    assert queue.drop(seen) == 0
+    broker.push([waiting(1, ready=NOW + 1)])
+    assert broker.drop(seen) == 2
+    assert ready(broker) == [(task_id(1), NOW + 1)]
+    assert broker.drop(seen) == 0
 
 
-def test_scores_that_no_float_has_are_compared(queue: Broker) -> None:
+def test_scores_that_no_float_has_are_compared(broker: Broker) -> None:
     for score_ in ("+inf", "-inf", 1e300, 0.1):
-        queue.redis.zadd(queue.keys.due, {f"x{score_}": score_})
-    _, seen = queue.members("due", b"0", 100)
-    assert queue.drop(seen) == len(seen) == 4
+        broker.redis.zadd(broker.keys.due, {f"x{score_}": score_})
+    _, seen = broker.members("due", b"0", 100)
+    assert broker.drop(seen) == len(seen) == 4
 
 
 # look
 
 
-def test_due_tasks_move_to_their_lanes(queue: Broker) -> None:
+def test_due_tasks_move_to_their_lanes(broker: Broker) -> None:
     early = waiting(1, OTHER, Priority.URGENT, NOW - 1, due=True)
-    queue.push([early, waiting(2, ready=NOW, due=True), waiting(3, ready=NOW + 5, due=True)])
-    moved, next_due, heads = queue.peek(NOW, {})
+    broker.push([early, waiting(2, ready=NOW, due=True), waiting(3, ready=NOW + 5, due=True)])
+    moved, next_due, heads = broker.peek(NOW, {})
     assert set(moved) == {OTHER, WORK}
     assert next_due == NOW + 5
     assert heads == {}
-    assert ready(queue, OTHER) == [(task_id(1), score(NOW - 1, Priority.URGENT, "priority"))]
-    assert ready(queue) == [(task_id(2), NOW)]
-    assert set(queue.depths()) == {OTHER, WORK}
-    assert queue.peek(NOW, {}) == ([], NOW + 5, {})
+    assert ready(broker, OTHER) == [(task_id(1), score(NOW - 1, Priority.URGENT, "priority"))]
+    assert ready(broker) == [(task_id(2), NOW)]
+    assert set(broker.depths()) == {OTHER, WORK}
+    assert broker.peek(NOW, {}) == ([], NOW + 5, {})
 
 
-def test_a_look_reads_the_heads_that_are_wanted(queue: Broker) -> None:
-    queue.push([waiting(n, ready=NOW + n) for n in range(5)] + [waiting(9, OTHER)])
-    moved, next_due, heads = queue.peek(NOW, {WORK: 2, OTHER: 5, Lane("default", "demo.empty"): 3})
+def test_a_look_reads_the_heads_that_are_wanted(broker: Broker) -> None:
+    broker.push([waiting(n, ready=NOW + n) for n in range(5)] + [waiting(9, OTHER)])
+    moved, next_due, heads = broker.peek(NOW, {WORK: 2, OTHER: 5, Lane("default", "demo.empty"): 3})
     assert (moved, next_due) == ([], None)
     assert [member.decode() for member in heads[WORK][::2]] == [task_id(0), task_id(1)]
     assert [float(place) for place in heads[WORK][1::2]] == [NOW, NOW + 1]
@@ -178,21 +180,21 @@ def test_a_look_reads_the_heads_that_are_wanted(queue: Broker) -> None:
     assert heads[Lane("default", "demo.empty")] == []
 
 
-def test_what_was_moved_at_once_is_ready_in_the_same_look(queue: Broker) -> None:
-    queue.push([waiting(1, ready=NOW, due=True)])
-    assert queue.peek(NOW, {WORK: 1})[2][WORK][0] == task_id(1).encode()
+def test_what_was_moved_at_once_is_ready_in_the_same_look(broker: Broker) -> None:
+    broker.push([waiting(1, ready=NOW, due=True)])
+    assert broker.peek(NOW, {WORK: 1})[2][WORK][0] == task_id(1).encode()
 
 
 # publish
 
 
-def full_publication(queue: Broker) -> Publication:
+def full_publication(broker: Broker) -> Publication:
     """A publication with something of every kind; what it deletes is there."""
-    entry = queue.report(encode([]))
-    queue.push([waiting(1), waiting(2, OTHER)])
+    entry = broker.report(encode([]))
+    broker.push([waiting(1), waiting(2, OTHER)])
     for agent_id in ("gone-1:a", "coder-1:a"):
-        queue.heartbeat(agent_id, b"{}", 60)
-    queue.send_cancel("gone-1:a", task_id(1), 1)
+        broker.heartbeat(agent_id, b"{}", 60)
+    broker.send_cancel("gone-1:a", task_id(1), 1)
     return Publication(
         consumed=[entry],
         removed={WORK: [task_id(1)], OTHER: [task_id(2), task_id(99)]},
@@ -203,70 +205,70 @@ def full_publication(queue: Broker) -> Publication:
     )
 
 
-def test_a_publication_does_all_that_it_says(queue: Broker) -> None:
-    queue.publish(EPOCH, full_publication(queue))
-    assert queue.results_length() == 0
-    assert ready(queue) == [(task_id(3), NOW)]
-    assert [member for member, _ in ready(queue, OTHER)] == [task_id(4)]
-    assert queue.peek(NOW, {})[1] == NOW + 9
-    assert orders(queue, "coder-1:a") == [Welcome(), Cancel(task_id(8), 1)]
-    assert queue.redis.smembers(queue.keys.agents) == {b"coder-1:a"}
-    assert not queue.redis.exists(queue.keys.heartbeat("gone-1:a"), queue.keys.inbox("gone-1:a"))
-    assert queue.heartbeat("gone-1:a", b"{}", 60)[1]
-    assert not queue.heartbeat("coder-1:a", b"{}", 60)[1]
+def test_a_publication_does_all_that_it_says(broker: Broker) -> None:
+    broker.publish(EPOCH, full_publication(broker))
+    assert broker.results_length() == 0
+    assert ready(broker) == [(task_id(3), NOW)]
+    assert [member for member, _ in ready(broker, OTHER)] == [task_id(4)]
+    assert broker.peek(NOW, {})[1] == NOW + 9
+    assert orders(broker, "coder-1:a") == [Welcome(), Cancel(task_id(8), 1)]
+    assert broker.redis.smembers(broker.keys.agents) == {b"coder-1:a"}
+    assert not broker.redis.exists(broker.keys.heartbeat("gone-1:a"), broker.keys.inbox("gone-1:a"))
+    assert broker.heartbeat("gone-1:a", b"{}", 60)[1]
+    assert not broker.heartbeat("coder-1:a", b"{}", 60)[1]
 
 
-def test_inbox_of_an_agent_that_nobody_deletes_expires(queue: Broker) -> None:
-    queue.lead(EPOCH)
-    queue.publish(EPOCH, Publication(orders={"agent-1:a": b"[]"}))
-    queue.send_cancel("agent-2:b", task_id(1), 1)
+def test_inbox_of_an_agent_that_nobody_deletes_expires(broker: Broker) -> None:
+    broker.lead(EPOCH)
+    broker.publish(EPOCH, Publication(orders={"agent-1:a": b"[]"}))
+    broker.send_cancel("agent-2:b", task_id(1), 1)
     for agent_id in ("agent-1:a", "agent-2:b"):
-        assert 0 < queue.redis.ttl(queue.keys.inbox(agent_id)) <= 3600
+        assert 0 < broker.redis.ttl(broker.keys.inbox(agent_id)) <= 3600
 
 
-def test_publishing_twice_is_harmless(queue: Broker) -> None:
-    publication = full_publication(queue)
-    queue.publish(EPOCH, publication)
-    before = snapshot(queue)
-    queue.publish(EPOCH, publication)
-    after = snapshot(queue)
-    inbox = queue.keys.inbox("coder-1:a").encode()
+def test_publishing_twice_is_harmless(broker: Broker) -> None:
+    publication = full_publication(broker)
+    broker.publish(EPOCH, publication)
+    before = snapshot(broker)
+    broker.publish(EPOCH, publication)
+    after = snapshot(broker)
+    inbox = broker.keys.inbox("coder-1:a").encode()
     assert {key for key in after | before if after.get(key) != before.get(key)} == {inbox}  # agents skip what they saw
-    assert orders(queue, "coder-1:a") == [Welcome(), Cancel(task_id(8), 1)] * 2
+    assert orders(broker, "coder-1:a") == [Welcome(), Cancel(task_id(8), 1)] * 2
 
 
 @pytest.mark.parametrize("known", [None, EPOCH - 1, EPOCH + 1])
-def test_a_stale_leader_changes_nothing(queue: Broker, known: int | None) -> None:
-    publication = full_publication(queue)
+def test_a_stale_leader_changes_nothing(broker: Broker, known: int | None) -> None:
+    publication = full_publication(broker)
     if known is None:
-        queue.redis.delete(queue.keys.epoch)
+        broker.redis.delete(broker.keys.epoch)
     else:
-        queue.redis.set(queue.keys.epoch, known)
-    before = snapshot(queue)
+        broker.redis.set(broker.keys.epoch, known)
+    before = snapshot(broker)
     with pytest.raises(StaleEpoch):
-        queue.publish(EPOCH, publication)
-    assert snapshot(queue) == before
+        broker.publish(EPOCH, publication)
+    assert snapshot(broker) == before
 
 
-def test_more_ids_than_luas_stack_takes(queue: Broker) -> None:
+def test_more_ids_than_luas_stack_takes(broker: Broker) -> None:
     count = 9_001
     entries = []
     for start in range(0, count, 1000):
-        pipeline = queue.redis.pipeline(transaction=False)
+        pipeline = broker.redis.pipeline(transaction=False)
         for _ in range(min(1000, count - start)):
-            pipeline.xadd(queue.keys.results, {"m": "[]"})
+            pipeline.xadd(broker.keys.results, {"m": "[]"})
         entries += pipeline.execute()
-    queue.push([waiting(n) for n in range(count)])
+    broker.push([waiting(n) for n in range(count)])
     later = [waiting(n, ready=NOW + n, due=True) for n in range(2 * count, 3 * count)]
     publication = Publication(
         consumed=entries,
         removed={WORK: [task_id(n) for n in range(count)]},
         waiting=[waiting(n, OTHER) for n in range(count, 2 * count)] + later,
     )
-    queue.publish(EPOCH, publication)
-    assert queue.results_length() == 0
-    assert queue.depths() == {WORK: 0, OTHER: count}
-    assert queue.redis.zcard(queue.keys.due) == count
+    broker.publish(EPOCH, publication)
+    assert broker.results_length() == 0
+    assert broker.depths() == {WORK: 0, OTHER: count}
+    assert broker.redis.zcard(broker.keys.due) == count
 
 
 # a full server
@@ -275,10 +277,10 @@ def test_more_ids_than_luas_stack_takes(queue: Broker) -> None:
 @pytest.fixture
 def full(own_server: redis.Redis) -> Broker:
     """A queue that was in use when its server became full."""
-    queue = Broker(own_server, "full", policy_of)
-    queue.lead(EPOCH)
-    queue.roster(10, revive_canary=True)
-    return queue
+    broker = Broker(own_server, "full", policy_of)
+    broker.lead(EPOCH)
+    broker.roster(10, revive_canary=True)
+    return broker
 
 
 def test_a_full_server_takes_publications(full: Broker) -> None:
@@ -325,39 +327,39 @@ def test_a_full_server_takes_reports(full: Broker) -> None:
 # leading
 
 
-def test_an_older_term_is_refused(queue: Broker) -> None:
-    before = snapshot(queue)
-    assert queue.lead(EPOCH - 1)[0] is False
-    assert snapshot(queue) == before
-    assert queue.lead(EPOCH)[0]
-    assert queue.lead(EPOCH + 1)[0]
+def test_an_older_term_is_refused(broker: Broker) -> None:
+    before = snapshot(broker)
+    assert broker.lead(EPOCH - 1)[0] is False
+    assert snapshot(broker) == before
+    assert broker.lead(EPOCH)[0]
+    assert broker.lead(EPOCH + 1)[0]
 
 
 def test_the_generation_lasts_until_a_wipe(own_server: redis.Redis) -> None:
-    queue = Broker(own_server, "wiped", policy_of)
-    _, first, is_new = queue.lead(1)
+    broker = Broker(own_server, "wiped", policy_of)
+    _, first, is_new = broker.lead(1)
     assert is_new
-    assert queue.lead(2)[1:] == (first, False)
-    assert queue.heartbeat("coder-1:a", b"{}", 60) == (first, False)
+    assert broker.lead(2)[1:] == (first, False)
+    assert broker.heartbeat("coder-1:a", b"{}", 60) == (first, False)
     own_server.flushall()
-    assert queue.heartbeat("coder-1:a", b"{}", 60) == ("", False)
+    assert broker.heartbeat("coder-1:a", b"{}", 60) == ("", False)
     with pytest.raises(StaleEpoch):
-        queue.publish(2, Publication(waiting=[waiting(1)]))
-    queue.heartbeat("coder-1:a", b"{}", 60)
-    queue.send_cancel("coder-1:a", task_id(1), 1)
-    _, second, is_new = queue.lead(2)
+        broker.publish(2, Publication(waiting=[waiting(1)]))
+    broker.heartbeat("coder-1:a", b"{}", 60)
+    broker.send_cancel("coder-1:a", task_id(1), 1)
+    _, second, is_new = broker.lead(2)
     assert is_new
     assert second != first
-    assert orders(queue, "coder-1:a") == []  # it was meant for what was wiped
+    assert orders(broker, "coder-1:a") == []  # it was meant for what was wiped
 
 
-def test_a_lane_without_tasks_is_forgotten(queue: Broker) -> None:
-    queue.push([waiting(1)])
-    queue.publish(EPOCH, Publication(removed={WORK: [task_id(1)]}))
-    queue.peek(NOW, {WORK: 1})
-    assert queue.depths() == {}
-    queue.push([waiting(2)])
-    assert queue.depths() == {WORK: 1}
+def test_a_lane_without_tasks_is_forgotten(broker: Broker) -> None:
+    broker.push([waiting(1)])
+    broker.publish(EPOCH, Publication(removed={WORK: [task_id(1)]}))
+    broker.peek(NOW, {WORK: 1})
+    assert broker.depths() == {}
+    broker.push([waiting(2)])
+    assert broker.depths() == {WORK: 1}
 
 
 def test_a_server_restarted_from_a_snapshot_counts_as_wiped(tmp_path: Path) -> None:
@@ -365,20 +367,20 @@ def test_a_server_restarted_from_a_snapshot_counts_as_wiped(tmp_path: Path) -> N
     server.start()
     try:
         with connect_redis(server.url) as client:
-            queue = Broker(client, "restored", policy_of)
-            _, first, _ = queue.lead(1)
-            queue.push([waiting(1)])
+            broker = Broker(client, "restored", policy_of)
+            _, first, _ = broker.lead(1)
+            broker.push([waiting(1)])
             client.save()
         server.stop()
         server.start()
         with connect_redis(server.url) as client:
-            queue = Broker(client, "restored", policy_of)
-            assert queue.depths() == {WORK: 1}  # it is the snapshot indeed
-            assert queue.roster(10, revive_canary=False).generation == first
-            _, second, is_new = queue.lead(1)
+            broker = Broker(client, "restored", policy_of)
+            assert broker.depths() == {WORK: 1}  # it is the snapshot indeed
+            assert broker.roster(10, revive_canary=False).generation == first
+            _, second, is_new = broker.lead(1)
             assert is_new
             assert second != first
-            assert second.startswith(queue.run_id())
+            assert second.startswith(broker.run_id())
     finally:
         server.stop()
 
@@ -392,54 +394,54 @@ def test_the_roster_of_an_empty_namespace(client: redis.Redis, namespace: str) -
     assert (roster.results_tail, roster.lanes, roster.agents) == (b"0-0", [], {})
 
 
-def test_the_roster_is_read_at_one_instant(queue: Broker) -> None:
-    entry, newest = queue.report(b"[]"), queue.report(b"[]")
-    queue.redis.xdel(queue.keys.results, newest)
-    queue.push([waiting(1, OTHER)])
-    queue.heartbeat("coder-1:a", b"{}", 60)
-    queue.heartbeat("coder-2:b", b"{}", 60)
-    queue.redis.delete(queue.keys.heartbeat("coder-2:b"))
-    queue.send_cancel("coder-1:a", task_id(1), 1)
-    [(order, _)] = queue.read_inbox("coder-1:a", b"0-0", 1)
-    queue.delete_orders("coder-1:a", [order])
-    roster = queue.roster(10, revive_canary=True)
+def test_the_roster_is_read_at_one_instant(broker: Broker) -> None:
+    entry, newest = broker.report(b"[]"), broker.report(b"[]")
+    broker.redis.xdel(broker.keys.results, newest)
+    broker.push([waiting(1, OTHER)])
+    broker.heartbeat("coder-1:a", b"{}", 60)
+    broker.heartbeat("coder-2:b", b"{}", 60)
+    broker.redis.delete(broker.keys.heartbeat("coder-2:b"))
+    broker.send_cancel("coder-1:a", task_id(1), 1)
+    [(order, _)] = broker.read_inbox("coder-1:a", b"0-0", 1)
+    broker.delete_orders("coder-1:a", [order])
+    roster = broker.roster(10, revive_canary=True)
     assert roster.epoch == EPOCH
     assert roster.results_tail == entry  # the last that is there
     assert roster.lanes == [OTHER]
     assert roster.agents == {"coder-1:a": (b"{}", order)}  # the last that ever was there, and only who is heard
 
 
-def test_the_canary_is_only_revived_when_told(queue: Broker) -> None:
-    assert not queue.roster(10, revive_canary=False).canary_lives
-    assert queue.roster(0.02, revive_canary=True).canary_lives
-    wait_until(lambda: not queue.redis.exists(queue.keys.canary))
-    assert not queue.roster(10, revive_canary=False).canary_lives
-    assert queue.roster(5, revive_canary=True).canary_lives
-    assert queue.roster(10, revive_canary=False).canary_lives
-    assert 5_000 < queue.redis.pttl(queue.keys.canary) <= 10_000
+def test_the_canary_is_only_revived_when_told(broker: Broker) -> None:
+    assert not broker.roster(10, revive_canary=False).canary_lives
+    assert broker.roster(0.02, revive_canary=True).canary_lives
+    wait_until(lambda: not broker.redis.exists(broker.keys.canary))
+    assert not broker.roster(10, revive_canary=False).canary_lives
+    assert broker.roster(5, revive_canary=True).canary_lives
+    assert broker.roster(10, revive_canary=False).canary_lives
+    assert 5_000 < broker.redis.pttl(broker.keys.canary) <= 10_000
 
 
-def test_a_heartbeat_ends_by_itself(queue: Broker) -> None:
-    queue.heartbeat("coder-1:a", b"{}", 0.02)
-    wait_until(lambda: queue.roster(10, revive_canary=True).agents == {})
-    assert queue.redis.smembers(queue.keys.agents) == set()
+def test_a_heartbeat_ends_by_itself(broker: Broker) -> None:
+    broker.heartbeat("coder-1:a", b"{}", 0.02)
+    wait_until(lambda: broker.roster(10, revive_canary=True).agents == {})
+    assert broker.redis.smembers(broker.keys.agents) == set()
 
 
-def test_results_come_in_order_from_a_cursor(queue: Broker) -> None:
-    first, second = queue.report(b"[1]"), queue.report(b"[2]")
-    assert queue.collect(b"0-0", b"0-0", None, 1)[0] == [(first, b"[1]")]
-    assert queue.collect(first, b"0-0", 1000, 10)[0] == [(second, b"[2]")]
-    assert queue.collect(second, b"0-0", 1, 10) == ([], [])
+def test_results_come_in_order_from_a_cursor(broker: Broker) -> None:
+    first, second = broker.report(b"[1]"), broker.report(b"[2]")
+    assert broker.collect(b"0-0", b"0-0", None, 1)[0] == [(first, b"[1]")]
+    assert broker.collect(first, b"0-0", 1000, 10)[0] == [(second, b"[2]")]
+    assert broker.collect(second, b"0-0", 1, 10) == ([], [])
 
 
-def test_what_met_a_key_of_another_type_is_done_all_the_same(queue: Broker, client: redis.Redis) -> None:
+def test_what_met_a_key_of_another_type_is_done_all_the_same(broker: Broker, client: redis.Redis) -> None:
     good, spoilt = Lane("default", "demo.good"), Lane("default", "demo.spoilt")
     tasks = [Waiting(f"00000000-0000-7000-8000-{number:012d}", good, 1, 1.0, False) for number in range(2)]
-    queue.push(tasks)
-    client.sadd(queue.keys.lanes, str(spoilt))
-    client.set(queue.keys.ready(str(spoilt)), "somebody's value")
-    assert queue.depths() == {good: 2, spoilt: 0}
-    client.set(queue.keys.ready(str(spoilt)), "somebody's value")
-    queue.forget([Waiting(tasks[0].id, spoilt, 1, 1.0, False), tasks[1]])
-    assert queue.depths()[good] == 1
-    assert [item.source for item in queue.take_odd()] == ["key", "key"]
+    broker.push(tasks)
+    client.sadd(broker.keys.lanes, str(spoilt))
+    client.set(broker.keys.ready(str(spoilt)), "somebody's value")
+    assert broker.depths() == {good: 2, spoilt: 0}
+    client.set(broker.keys.ready(str(spoilt)), "somebody's value")
+    broker.forget([Waiting(tasks[0].id, spoilt, 1, 1.0, False), tasks[1]])
+    assert broker.depths()[good] == 1
+    assert [item.source for item in broker.take_odd()] == ["key", "key"]

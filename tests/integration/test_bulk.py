@@ -71,7 +71,7 @@ def test_everything_that_matches_is_retried(engine: Engine, operations: Bulk) ->
     event = engine.history(failed[0])[-1]
     assert (event.event, event.actor, event.from_state, event.to_state) == ("retried", "ann", "failed", "pending")
     assert event.detail == {"reason": "the disk is back"}
-    assert engine.queue.leftovers()["ready tasks"] == 10
+    assert engine.broker.leftovers()["ready tasks"] == 10
 
 
 def test_the_operation_itself_is_audited(engine: Engine, operations: Bulk) -> None:
@@ -110,7 +110,7 @@ def test_cancelling_takes_what_waits_along_and_tells_agents(engine: Engine, oper
     assert states(engine, [running, *waiting, child, grandchild]) == ["cancelled"] * 6
     assert gate.saw_cancel.wait(5)
     gate.open.set()
-    wait_until(lambda: engine.queue.leftovers()["ready tasks"] == 0)
+    wait_until(lambda: engine.broker.leftovers()["ready tasks"] == 0)
 
 
 def test_another_priority_is_given_and_queued(engine: Engine, operations: Bulk) -> None:
@@ -123,9 +123,9 @@ def test_another_priority_is_given_and_queued(engine: Engine, operations: Bulk) 
     assert "reprioritised" not in engine.events(already[0])
     event = engine.history(ids[0])[-1]
     assert event.detail == {"from": 1, "to": 3, "reason": "month's end"}
-    lane = engine.queue.keys.ready("default|demo.echo|")
+    lane = engine.broker.keys.ready("default|demo.echo|")
     assert len({round(score) for _, score in engine.redis.zrange(lane, 0, -1, withscores=True)}) <= 2
-    assert engine.redis.zcard(engine.queue.keys.due) == 1
+    assert engine.redis.zcard(engine.broker.keys.due) == 1
 
 
 def test_listed_tasks_whose_state_does_not_allow_it_are_skipped(engine: Engine, operations: Bulk) -> None:

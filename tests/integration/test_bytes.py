@@ -53,9 +53,9 @@ def test_a_tick_takes_few_large_outputs_and_goes_on(engine: Engine) -> None:
 
 def test_a_reader_takes_few_large_entries_and_many_small_ones(engine: Engine) -> None:
     for size in [MEGABYTE] * 9 + [10] * 200 + [MEGABYTE] * 3:
-        engine.queue.report(b"x" * size)
+        engine.broker.report(b"x" * size)
     after, found = b"0-0", []
-    while read := engine.queue.collect(after, b"0-0", None, 1_000)[0]:
+    while read := engine.broker.collect(after, b"0-0", None, 1_000)[0]:
         found.append([len(payload) for _, payload in read])
         after = read[-1][0]
     assert [size for sizes in found for size in sizes] == [MEGABYTE] * 9 + [10] * 200 + [MEGABYTE] * 3

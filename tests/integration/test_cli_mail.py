@@ -18,14 +18,14 @@ from taskyard.worker.monitor.mail import mail_families, mail_live
 
 
 @pytest.fixture
-def queue(settings: Settings) -> Iterator[Broker]:
+def broker(settings: Settings) -> Iterator[Broker]:
     with connect_redis(str(settings.redis_url)) as client:
         yield Broker(client, settings.namespace, settings.placement_of)
 
 
 @pytest.fixture
-def office(queue: Broker) -> MailboxAdmin:
-    return queue.mailbox_admin
+def office(broker: Broker) -> MailboxAdmin:
+    return broker.mailbox_admin
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Re
     return lambda *arguments: CliRunner().invoke(app, ["mail", *arguments])
 
 
-def bury(queue: Broker, agent: str, *bodies: object) -> None:
-    box = Mailbox(queue.redis, queue.keys, agent, idle_seconds=0, max_deliveries=1)
+def bury(broker: Broker, agent: str, *bodies: object) -> None:
+    box = Mailbox(broker.redis, broker.keys, agent, idle_seconds=0, max_deliveries=1)
     for body in bodies:
         box.send("tester", agent, body)
         box.receive()
@@ -50,12 +50,12 @@ def as_json(result: Result) -> object:
     return json.loads(result.stdout)
 
 
-def test_mailboxes_messages_and_dead_letters_are_listed(cli: Callable[..., Result], queue: Broker) -> None:
+def test_mailboxes_messages_and_dead_letters_are_listed(cli: Callable[..., Result], broker: Broker) -> None:
     assert "no mail" in cli("list").stdout
-    queue.mailbox("ann").send("ann", "bob", {"see": 1})
-    queue.mailbox("ann").send("ann", "bob", "second\x1b[31m")
-    queue.mailbox("bob").receive(count=1)
-    bury(queue, "eve", "given up")
+    broker.mailbox("ann").send("ann", "bob", {"see": 1})
+    broker.mailbox("ann").send("ann", "bob", "second\x1b[31m")
+    broker.mailbox("bob").receive(count=1)
+    bury(broker, "eve", "given up")
     (bob, eve) = as_json(cli("list", "--json"))  # type: ignore[misc]
     assert (bob["agent"], bob["messages"], bob["being_read"], bob["dead_letters"]) == ("bob", 2, 1, 0)
     assert bob["oldest_seconds"] >= 0 and bob["bytes"] > 0  # noqa: PT018
@@ -73,12 +73,12 @@ def test_mailboxes_messages_and_dead_letters_are_listed(cli: Callable[..., Resul
     assert "\x1b" not in shown
 
 
-def test_dead_letters_are_sent_again(cli: Callable[..., Result], queue: Broker, office: MailboxAdmin) -> None:
-    bury(queue, "bob", 1, 2, 3)
-    queue.redis.xadd(queue.keys.dead_letters("bob"), {"id": "1-1", "reason": "malformed: ValueError", "body": b"{"})
+def test_dead_letters_are_sent_again(cli: Callable[..., Result], broker: Broker, office: MailboxAdmin) -> None:
+    bury(broker, "bob", 1, 2, 3)
+    broker.redis.xadd(broker.keys.dead_letters("bob"), {"id": "1-1", "reason": "malformed: ValueError", "body": b"{"})
     ids = {one.body: one.id for one in office.letters("bob", dead=True, count=9)}
     assert as_json(cli("redrive", "bob", ids["2"], "--json")) == {"sent": 1, "refused": []}
-    (message,) = queue.mailbox("bob").receive()
+    (message,) = broker.mailbox("bob").receive()
     assert (message.body, message.sender, message.deliveries) == (2, "tester", 1)
     result = cli("redrive", "--all", "--json")
     assert result.exit_code == 1
@@ -90,10 +90,10 @@ def test_dead_letters_are_sent_again(cli: Callable[..., Result], queue: Broker, 
 
 
 def test_a_full_mailbox_keeps_its_dead_letters(
-    cli: Callable[..., Result], queue: Broker, office: MailboxAdmin, monkeypatch: pytest.MonkeyPatch
+    cli: Callable[..., Result], broker: Broker, office: MailboxAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bury(queue, "bob", 1)
-    queue.mailbox("ann").send("ann", "bob", 2)
+    bury(broker, "bob", 1)
+    broker.mailbox("ann").send("ann", "bob", 2)
     monkeypatch.setattr("taskyard.core.redis.mailbox_admin.MAX_LENGTH", 1)
     result = cli("redrive", "bob", "--json")
     assert result.exit_code == 1
@@ -103,7 +103,7 @@ def test_a_full_mailbox_keeps_its_dead_letters(
 
 
 @pytest.mark.parametrize("key", ["messages", "dead_letters"])
-def test_a_key_of_another_type_is_an_empty_mailbox(cli: Callable[..., Result], queue: Broker, key: str) -> None:
+def test_a_key_of_another_type_is_an_empty_mailbox(cli: Callable[..., Result], broker: Broker, key: str) -> None:
     for arguments in (
         ("list",),
         ("list", "odd"),
@@ -112,34 +112,34 @@ def test_a_key_of_another_type_is_an_empty_mailbox(cli: Callable[..., Result], q
         ("purge", "odd", "--yes"),
         ("purge", "odd", "--dead", "--yes"),
     ):
-        queue.redis.sadd(queue.keys.mailboxes, "odd")
-        queue.redis.set(getattr(queue.keys, key)("odd"), "no stream")
+        broker.redis.sadd(broker.keys.mailboxes, "odd")
+        broker.redis.set(getattr(broker.keys, key)("odd"), "no stream")
         assert cli(*arguments).exit_code == 0, arguments
 
 
 def test_a_dead_letter_is_sent_again_into_a_key_of_another_type(
-    cli: Callable[..., Result], queue: Broker, office: MailboxAdmin
+    cli: Callable[..., Result], broker: Broker, office: MailboxAdmin
 ) -> None:
-    bury(queue, "bob", 1)
-    queue.redis.delete(queue.keys.messages("bob"))
-    queue.redis.set(queue.keys.messages("bob"), "no stream")
+    bury(broker, "bob", 1)
+    broker.redis.delete(broker.keys.messages("bob"))
+    broker.redis.set(broker.keys.messages("bob"), "no stream")
     assert as_json(cli("redrive", "bob", "--json")) == {"sent": 1, "refused": []}
     assert [(box.messages, box.dead_letters) for box in office.boxes()] == [(1, 0)]
 
 
-def test_the_list_of_mailboxes_makes_room_for_itself(cli: Callable[..., Result], queue: Broker) -> None:
-    queue.redis.set(queue.keys.mailboxes, "no set")
+def test_the_list_of_mailboxes_makes_room_for_itself(cli: Callable[..., Result], broker: Broker) -> None:
+    broker.redis.set(broker.keys.mailboxes, "no set")
     assert as_json(cli("list", "--json")) == []
-    queue.redis.set(queue.keys.mailboxes, "no set")
-    queue.mailbox("ann").send("ann", "bob", 1)
+    broker.redis.set(broker.keys.mailboxes, "no set")
+    broker.mailbox("ann").send("ann", "bob", 1)
     assert [box["agent"] for box in as_json(cli("list", "--json"))] == ["bob"]  # type: ignore[attr-defined]
 
 
-def test_purge_asks_and_removes_what_is_meant(cli: Callable[..., Result], queue: Broker, office: MailboxAdmin) -> None:
+def test_purge_asks_and_removes_what_is_meant(cli: Callable[..., Result], broker: Broker, office: MailboxAdmin) -> None:
     for agent in ("bob", "eve"):
         for number in range(120):
-            queue.mailbox("ann").send("ann", agent, number)
-    bury(queue, "ann", 1)
+            broker.mailbox("ann").send("ann", agent, number)
+    bury(broker, "ann", 1)
     refused = cli("purge", "bob")
     assert refused.exit_code == 2
     assert "--yes, where nobody can be asked" in refused.output
@@ -149,9 +149,9 @@ def test_purge_asks_and_removes_what_is_meant(cli: Callable[..., Result], queue:
     assert as_json(cli("purge", "--all", "--dead", "--yes", "--json")) == {"removed": 1}
     assert as_json(cli("purge", "--all", "--yes", "--json")) == {"removed": 120}
     assert office.boxes() == []
-    assert queue.redis.exists(queue.keys.mailboxes) == 0, "nothing is left of it"
-    queue.mailbox("ann").send("ann", "bob", "after")
-    assert [one.body for one in queue.mailbox("bob").receive()] == ["after"]
+    assert broker.redis.exists(broker.keys.mailboxes) == 0, "nothing is left of it"
+    broker.mailbox("ann").send("ann", "bob", "after")
+    assert [one.body for one in broker.mailbox("bob").receive()] == ["after"]
 
 
 @pytest.mark.parametrize(
@@ -178,26 +178,26 @@ def test_what_makes_no_sense_is_refused_in_a_line(
     assert result.stderr.count("\n") == 1
 
 
-def test_mailboxes_and_dead_letters_are_bounded_in_bytes(queue: Broker) -> None:
+def test_mailboxes_and_dead_letters_are_bounded_in_bytes(broker: Broker) -> None:
     body = "x" * (MAX_BODY_BYTES - 2)
-    small = Mailbox(queue.redis, queue.keys, "ann", bytes_limit=2 << 20)
+    small = Mailbox(broker.redis, broker.keys, "ann", bytes_limit=2 << 20)
     for _ in range(20):
         try:
             small.send("ann", "bob", body)
         except Exception as error:
             assert "the mailbox of agent bob is full: its messages take more than 2 MiB" in str(error)  # noqa: PT017
             break
-    stream = queue.keys.messages("bob")
-    assert 2 << 20 < queue.redis.memory_usage(stream, samples=0) < (2 << 20) + 2 * MAX_BODY_BYTES
-    bury(queue, "eve", *[body] * (MAX_DEAD_BYTES // MAX_BODY_BYTES + 8))
-    assert queue.redis.memory_usage(queue.keys.dead_letters("eve"), samples=0) <= MAX_DEAD_BYTES
+    stream = broker.keys.messages("bob")
+    assert 2 << 20 < broker.redis.memory_usage(stream, samples=0) < (2 << 20) + 2 * MAX_BODY_BYTES
+    bury(broker, "eve", *[body] * (MAX_DEAD_BYTES // MAX_BODY_BYTES + 8))
+    assert broker.redis.memory_usage(broker.keys.dead_letters("eve"), samples=0) <= MAX_DEAD_BYTES
     assert MAX_BOX_BYTES > MAX_DEAD_BYTES
 
 
-def test_metrics_say_depth_and_age(queue: Broker, office: MailboxAdmin) -> None:
-    queue.mailbox("ann").send("ann", "bob", 1)
-    bury(queue, "eve", 1, 2)
-    queue.redis.sadd(queue.keys.mailboxes, b"\xff odd")
+def test_metrics_say_depth_and_age(broker: Broker, office: MailboxAdmin) -> None:
+    broker.mailbox("ann").send("ann", "bob", 1)
+    bury(broker, "eve", 1, 2)
+    broker.redis.sadd(broker.keys.mailboxes, b"\xff odd")
     live = mail_live(office.boxes())
     samples = {
         (sample.name, sample.labels.get("agent")): sample.value

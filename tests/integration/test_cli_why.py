@@ -46,7 +46,7 @@ def test_a_task_behind_others(engine: Engine, why: Callable[..., Result]) -> Non
     engine.define("demo.wait", wait)
     worker = engine.worker()
     engine.agent("only", max_concurrency=1)
-    monitor = Monitor(engine.settings, engine.database, engine.queue, worker.dispatcher, "test", Clock())
+    monitor = Monitor(engine.settings, engine.database, engine.broker, worker.dispatcher, "test", Clock())
     running = engine.submit("demo.wait")
     engine.wait_for(running, "in_progress")
     waiting = [engine.submit("demo.wait") for _ in range(3)]
@@ -90,7 +90,7 @@ def test_agents_show_reliability_and_open_breakers(engine: Engine) -> None:
     worker = engine.worker()
     engine.agent("good")
     engine.agent("bad", agent_class=BrokenAgent)
-    monitor = Monitor(engine.settings, engine.database, engine.queue, worker.dispatcher, "test", Clock())
+    monitor = Monitor(engine.settings, engine.database, engine.broker, worker.dispatcher, "test", Clock())
 
     def agents(*arguments: str) -> Result:
         return CliRunner().invoke(app, ["agents", *arguments], prog_name="python -m worker")

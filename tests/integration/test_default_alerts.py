@@ -76,7 +76,7 @@ class Watch:
         settings = self.engine.settings.model_copy(update={"alerts_file": file})
         if dispatcher is None:
             dispatcher = self.engine.worker().dispatcher
-        self.monitor = Monitor(settings, self.engine.database, self.engine.queue, dispatcher, "test", Clock())
+        self.monitor = Monitor(settings, self.engine.database, self.engine.broker, dispatcher, "test", Clock())
 
     def look(self) -> None:
         assert self.monitor is not None
@@ -88,7 +88,7 @@ class Watch:
         """Has the rules see what the health of a worker with these parts says."""
         assert self.monitor is not None
         engine = self.engine
-        pool = pool or Pool((), engine.settings.redis_url, engine.queue, 1.0, engine.settings.data_dir)
+        pool = pool or Pool((), engine.settings.redis_url, engine.broker, 1.0, engine.settings.data_dir)
         server_watch = self.monitor.observer.server_watch
         health = WorkerHealth(dispatcher, self.duties, pool, server_watch, lambda: False)
         self.monitor.watch(health, self.duties)
@@ -550,7 +550,7 @@ def test_tasks_assigned_but_not_started(watch: Watch, monkeypatch: pytest.Monkey
 
 def test_quarantined_reports(watch: Watch) -> None:
     watch.start("quarantined reports")
-    quarantine = watch.engine.queue.quarantine
+    quarantine = watch.engine.broker.quarantine
     quarantine.add([Odd("report", "results 1-1", "not JSON", b"{")])
     (subject,) = {event["subject"] for event in [watch.wait_for_any("firing")]}
     quarantine.drop_all()
@@ -560,20 +560,20 @@ def test_quarantined_reports(watch: Watch) -> None:
 
 def test_messages_wait_long(watch: Watch) -> None:
     watch.start("messages wait long", threshold=0.2)
-    box = watch.engine.queue.mailbox("coder-1")
+    box = watch.engine.broker.mailbox("coder-1")
     box.send("tester", "coder-1", "nobody reads this")
     watch.wait_for("firing", "coder-1")
-    watch.engine.queue.mailbox_admin.purge("coder-1", dead=False)
+    watch.engine.broker.mailbox_admin.purge("coder-1", dead=False)
     watch.wait_for("resolved", "coder-1")
     assert_told(watch, "messages wait long", "coder-1")
 
 
 def test_dead_letters(watch: Watch) -> None:
     watch.start("dead letters")
-    watch.engine.redis.xadd(watch.engine.queue.keys.messages("coder-1"), {"body": b"{"})
-    assert watch.engine.queue.mailbox("coder-1").receive() == []
+    watch.engine.redis.xadd(watch.engine.broker.keys.messages("coder-1"), {"body": b"{"})
+    assert watch.engine.broker.mailbox("coder-1").receive() == []
     watch.wait_for("firing", "coder-1")
-    watch.engine.queue.mailbox_admin.purge("coder-1", dead=True)
+    watch.engine.broker.mailbox_admin.purge("coder-1", dead=True)
     watch.wait_for("resolved", "coder-1")
     assert_told(watch, "dead letters", "coder-1")
 

@@ -21,34 +21,34 @@ OWN = {"builder": "builder:b1"}
 
 
 @pytest.fixture
-def queue(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
+def broker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
     monkeypatch.setattr(namesakes, "LOOK_SECONDS", 0.0)
     with connect_redis(settings.redis_url or "") as client:
         yield Broker(client, settings.namespace, settings.placement_of)
 
 
-def told(queue: Broker, *ids: str, looks: int = 3, started: frozenset[str] = frozenset({"builder:b1"})) -> list[str]:
+def told(broker: Broker, *ids: str, looks: int = 3, started: frozenset[str] = frozenset({"builder:b1"})) -> list[str]:
     """The others that are logged in some looks, while the leader sees these boots."""
     seen = [msgspec.structs.replace(agent(id_.partition(":")[0]), id=id_, host="there") for id_ in ids]
-    write_live(RedisCache(queue.redis, queue.keys), snapshot(agents=seen))
-    looking = DuplicateNames(queue)
+    write_live(RedisCache(broker.redis, broker.keys), snapshot(agents=seen))
+    looking = DuplicateNames(broker)
     with capture_logs() as lines:
         for _ in range(looks):
             looking.look(OWN, started)
     return [line["other"] for line in lines if line["event"] == "agent.name_used_twice"]
 
 
-def test_another_pools_agent_of_the_same_name_is_told_once(queue: Broker) -> None:
-    assert told(queue, "builder:b1", "builder:b2", "other:b3") == ["builder:b2"]
+def test_another_pools_agent_of_the_same_name_is_told_once(broker: Broker) -> None:
+    assert told(broker, "builder:b1", "builder:b2", "other:b3") == ["builder:b2"]
 
 
-def test_own_boots_and_those_that_are_gone_at_the_next_look_are_none(queue: Broker) -> None:
-    assert told(queue, "builder:b1", "builder:b0", started=frozenset({"builder:b0", "builder:b1"})) == []
-    assert told(queue, "builder:b1", "builder:b2", looks=1) == []
+def test_own_boots_and_those_that_are_gone_at_the_next_look_are_none(broker: Broker) -> None:
+    assert told(broker, "builder:b1", "builder:b0", started=frozenset({"builder:b0", "builder:b1"})) == []
+    assert told(broker, "builder:b1", "builder:b2", looks=1) == []
 
 
-def test_without_a_leader_nothing_is_told(queue: Broker) -> None:
-    looking = DuplicateNames(queue)
+def test_without_a_leader_nothing_is_told(broker: Broker) -> None:
+    looking = DuplicateNames(broker)
     with capture_logs() as lines:
         looking.look(OWN, frozenset())
         looking.look(OWN, frozenset())

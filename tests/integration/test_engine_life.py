@@ -233,7 +233,7 @@ def test_message_from_a_task_arrives_in_another_agents_mailbox(engine: Engine) -
     engine.define("demo.send", send)
     engine.agent("agent-1")
     assert engine.wait_for(engine.submit("demo.send", {"name": "you"})).state == "completed"
-    mailbox = Mailbox(engine.redis, engine.queue.keys, "agent-2")
+    mailbox = Mailbox(engine.redis, engine.broker.keys, "agent-2")
     (message,) = mailbox.receive(block_seconds=2)
     assert (message.sender, message.body) == ("agent-1", {"hello": "you"})
     assert mailbox.ack(message)
@@ -262,20 +262,20 @@ def test_nothing_is_left_in_redis_when_all_is_done(engine: Engine) -> None:
     ids = engine.submitter.submit_many([{"type": "demo.echo", "input": {"n": n}} for n in range(300)])
     engine.wait_for_all(ids)
     for agent in agents:
-        wait_until(lambda agent=agent: engine.redis.xlen(engine.queue.keys.inbox(agent.id)) == 0)
-    wait_until(lambda: engine.queue.results_length() == 0)
-    wait_until(lambda: engine.queue.depths() == {}, message="empty lanes are kept")
+        wait_until(lambda agent=agent: engine.redis.xlen(engine.broker.keys.inbox(agent.id)) == 0)
+    wait_until(lambda: engine.broker.results_length() == 0)
+    wait_until(lambda: engine.broker.depths() == {}, message="empty lanes are kept")
     for agent in agents:
         agent.stop()
         wait_until(lambda agent=agent: engine.agent_state(agent.id) == "left")
     lasting = {"epoch", "generation", "canary", "wake", "results", *(f"fenced:{agent.id}" for agent in agents)}
     wait_until(lambda: engine.keys() <= lasting, message=str(engine.keys()))
-    assert engine.queue.results_length() == 0
+    assert engine.broker.results_length() == 0
 
 
 def test_an_agents_late_heartbeat_leaves_nothing_behind(engine: Engine) -> None:
     agent = engine.agent()
     agent.stop()
     wait_until(lambda: engine.agent_state(agent.id) == "left")
-    engine.queue.heartbeat(agent.id, b"{}", 0.05)
-    wait_until(lambda: not engine.redis.sismember(engine.queue.keys.agents, agent.id))
+    engine.broker.heartbeat(agent.id, b"{}", 0.05)
+    wait_until(lambda: not engine.redis.sismember(engine.broker.keys.agents, agent.id))

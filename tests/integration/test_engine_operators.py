@@ -57,7 +57,7 @@ def test_cancelled_running_task_stops_and_stays_cancelled(engine: Engine, gate: 
 
 
 def test_cancel_reaches_the_agent_without_the_hint(engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine.queue, "send_cancel", lambda *given: None)
+    monkeypatch.setattr(engine.broker, "send_cancel", lambda *given: None)
     engine.agent()
     task_id = engine.submit("demo.gate")
     engine.wait_for(task_id, "in_progress")
@@ -268,7 +268,7 @@ def test_order_that_reaches_a_draining_agent_goes_back_at_once(engine: Engine, g
     stopping.start()
     wait_until(lambda: agent.agent.health().draining)
     late = Run("0190a000-0000-7000-8000-000000000000", 1, "demo.gate", Raw(b"{}"), 60.0, None, 1)
-    entry = engine.redis.xadd(engine.queue.keys.inbox(agent.id), {PAYLOAD: encode([late])})
+    entry = engine.redis.xadd(engine.broker.keys.inbox(agent.id), {PAYLOAD: encode([late])})
     wait_until(lambda: agent.agent.health().read_position == entry.decode())
     assert agent.agent.health().held == [(running, 1)]
     gate.open.set()

@@ -60,7 +60,7 @@ def test_idempotency_key_from_eight_threads_makes_one_task(engine: Engine) -> No
         ids = set(threads.map(submit, range(8)))
     for other in others:
         other._database.close()
-        other._notifier._queue.redis.close()
+        other._notifier._broker.redis.close()
     assert len(ids) == 1
     assert engine.counts() == {"pending": 1}
 
@@ -83,9 +83,9 @@ def test_submission_joins_the_callers_transaction(engine: Engine) -> None:
 def test_wake_starts_a_task_of_a_callers_transaction_without_a_sweep(engine: Engine) -> None:
     with engine.database.engine.begin() as connection:
         task_id = engine.submit("demo.echo", connection=connection)
-    assert engine.queue.depths() == {}
+    assert engine.broker.depths() == {}
     engine.submitter.wake([task_id])
-    assert list(engine.queue.depths().values()) == [1]
+    assert list(engine.broker.depths().values()) == [1]
 
 
 def test_five_thousand_tasks_with_progress(engine: Engine) -> None:
@@ -125,13 +125,13 @@ def test_task_submitted_while_redis_is_away_is_found_by_the_sweep(engine: Engine
 
 def test_submission_while_postgresql_is_away_is_refused(engine: Engine, closed_port: int) -> None:
     database = Database(f"postgresql://nobody@127.0.0.1:{closed_port}/none")
-    submitter = Submitter(engine.settings, engine.registry, database, engine.queue)
+    submitter = Submitter(engine.settings, engine.registry, database, engine.broker)
     with pytest.raises(Unavailable, match=r"^PostgreSQL can't be reached: "):
         submitter.submit("demo.echo")
     with pytest.raises(Unavailable, match=r"^PostgreSQL can't be reached: "):
         submitter.submit_many([{"type": "demo.echo"}])
     database.close()
-    assert engine.queue.depths() == {}
+    assert engine.broker.depths() == {}
 
 
 def test_delayed_task_starts_when_it_is_due(engine: Engine) -> None:

@@ -59,7 +59,7 @@ class Ways:
         engine.define("demo.bad", self._hand_on_bad)
         engine.worker()
         engine.agent(max_concurrency=4)
-        self.mailbox = Mailbox(engine.redis, engine.queue.keys, "reader")
+        self.mailbox = Mailbox(engine.redis, engine.broker.keys, "reader")
         self.bad: Any = None
         self.told: list[str] = []
 

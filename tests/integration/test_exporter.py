@@ -75,7 +75,7 @@ def served(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serv
         engine.define("demo.nobody", fail)
         worker = engine.worker()
         engine.agent("coder", types=["demo.echo", "demo.fail"])
-        monitor = Monitor(settings, engine.database, engine.queue, worker.dispatcher, "test", Clock())
+        monitor = Monitor(settings, engine.database, engine.broker, worker.dispatcher, "test", Clock())
         ids = [engine.submit("demo.echo") for _ in range(5)] + [engine.submit("demo.fail")]
         for task_id in ids:
             engine.wait_for(task_id)

@@ -95,10 +95,10 @@ def test_a_locked_row_keeps_back_its_own_task_only(running: Engine, gate: Gate, 
         assert running.task(task_id).state == "in_progress"
         [line] = wait_until(lambda: blocked_lines(running))
         assert all(part in line for part in (f"row of task {task_id}", "somebody", "SELECT"))
-        assert running.queue.results_length() >= 1, "its report is kept where the next leader would find it"
+        assert running.broker.results_length() >= 1, "its report is kept where the next leader would find it"
         run_some(running)
     running.wait_for(task_id, "completed", timeout_seconds=PROMPT_SECONDS)
-    wait_until(lambda: running.queue.results_length() == 0)
+    wait_until(lambda: running.broker.results_length() == 0)
     assert running.events(task_id) == ["submitted", "assigned", "started", "completed"]
     assert len(blocked_lines(running)) == 1, "said once"
     wait_until(lambda: [entry for entry in running.logs if entry["event"] == "tick.unblocked"])
@@ -238,7 +238,7 @@ def test_a_standstill_is_named_and_costs_no_leader(running: Engine, gate: Gate, 
 
 
 def why_text(engine: Engine, task_id: str) -> str:
-    found = why(engine.database, engine.queue, RedisCache(engine.queue.redis, engine.queue.keys), task_id)
+    found = why(engine.database, engine.broker, RedisCache(engine.broker.redis, engine.broker.keys), task_id)
     return f"{found.summary} {found.holds}"
 
 

@@ -47,8 +47,8 @@ def test_a_paused_lane_starts_nothing_until_it_is_resumed(
     free = engine.submit("demo.echo", {"n": 2})
     engine.wait_for(free, "completed")
     collections: list[int] = []
-    collect = worker.queue.collect
-    monkeypatch.setattr(worker.queue, "collect", lambda *a: collections.append(1) or collect(*a))
+    collect = worker.broker.collect
+    monkeypatch.setattr(worker.broker, "collect", lambda *a: collections.append(1) or collect(*a))
     until_noticed(worker)
     assert engine.task(held).state == "pending"
     assert gate.order == []
@@ -118,7 +118,7 @@ def test_an_agent_that_is_told_to_drain_hands_back_what_waits(
     send = agent.agent.outbox.send
     monkeypatch.setattr(agent.agent.outbox, "send", lambda *reports: sent.extend(reports) or send(*reports))
     waiting = Run("0190a000-0000-7000-8000-000000000000", 1, "demo.gate", Raw(b"{}"), 60.0, None, 1)
-    engine.redis.xadd(engine.queue.keys.inbox(agent.id), {PAYLOAD: encode([waiting, Drain()])})
+    engine.redis.xadd(engine.broker.keys.inbox(agent.id), {PAYLOAD: encode([waiting, Drain()])})
     wait_until(lambda: Released(agent.id, [(waiting.task_id, 1)]) in sent)
     assert agent.agent.health().running == 1
 

@@ -40,7 +40,7 @@ def test_one_agents_task_tells_anothers(engine: Engine) -> None:
     assert engine.wait_for(asked, timeout_seconds=30).output == {"said": 42, "by": "answerer"}
     output = engine.wait_for(answered, timeout_seconds=30).output
     assert json.dumps(output) == json.dumps({"heard": {"question": 6, "z": 1e16, "a": None}, "times": 1})
-    wait_until(lambda: engine.queue.mailbox_admin.boxes() == [])
+    wait_until(lambda: engine.broker.mailbox_admin.boxes() == [])
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), "5", True, 604_801])

@@ -35,11 +35,11 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engi
 @pytest.fixture
 def monitor(engine: Engine) -> Monitor:
     worker = engine.worker()
-    return Monitor(engine.settings, engine.database, engine.queue, worker.dispatcher, "test", Clock())
+    return Monitor(engine.settings, engine.database, engine.broker, worker.dispatcher, "test", Clock())
 
 
 def cache_of(engine: Engine) -> RedisCache:
-    return RedisCache(engine.redis, engine.queue.keys)
+    return RedisCache(engine.redis, engine.broker.keys)
 
 
 def live_when(engine: Engine, monitor: Monitor, is_there: object) -> LiveSnapshot:
@@ -103,9 +103,9 @@ def test_live_state(engine: Engine, monitor: Monitor) -> None:
 
 def test_without_a_leader_there_is_none(engine: Engine, monitor: Monitor) -> None:
     live_when(engine, monitor, lambda live: True)
-    assert 0 < engine.redis.pttl(engine.queue.keys.cache("live")) <= TTL_SECONDS * 1000
+    assert 0 < engine.redis.pttl(engine.broker.keys.cache("live")) <= TTL_SECONDS * 1000
     standby = engine.worker("standby")
-    other = Monitor(engine.settings, engine.database, engine.queue, standby.dispatcher, "standby", Clock())
+    other = Monitor(engine.settings, engine.database, engine.broker, standby.dispatcher, "standby", Clock())
     other.observe()
     assert other.observer.live is None
 

@@ -111,7 +111,7 @@ def yard(databases: Databases, server_endpoints: Endpoints, tmp_path_factory: py
                 patch.setattr(dispatcher, "RETRY_SECONDS", 0.1)
                 patch.setattr(dispatcher, "MAX_RETRY_SECONDS", 0.1)
                 yield Yard(engine, redis_proxy, postgres_proxy)
-            for key in engine.redis.scan_iter(f"{engine.queue.keys.prefix}*"):
+            for key in engine.redis.scan_iter(f"{engine.broker.keys.prefix}*"):
                 engine.redis.delete(key)
 
 
@@ -119,13 +119,13 @@ def yard(databases: Databases, server_endpoints: Endpoints, tmp_path_factory: py
 def test_what_says_later_is_told_from_its_text(text: str, redis_url: str) -> None:
     with FaultyRedis(redis_url) as proxy, connect_redis(proxy.url) as client:
         proxy.refuse(text)
-        queue = Broker(client, "test-later", lambda name: "least_loaded")
-        for reach in (client.ping, lambda: queue.report(b"[]"), lambda: queue._send("a", Restart())):
+        broker = Broker(client, "test-later", lambda name: "least_loaded")
+        for reach in (client.ping, lambda: broker.report(b"[]"), lambda: broker._send("a", Restart())):
             with pytest.raises(Unavailable, match="Redis can't be used"), reaching_redis():
                 reach()
         proxy.allow()
         assert client.ping()
-        assert queue._raw_commands.command("PING") == b"PONG"
+        assert broker._raw_commands.command("PING") == b"PONG"
 
 
 @pytest.mark.parametrize("text", NOT_LATER)
@@ -211,7 +211,7 @@ def test_a_hint_that_is_a_defect_does_not_reach_who_submitted() -> None:
 
 def test_a_pool_reports_its_lost_agents_later(yard: Yard, tmp_path: Path) -> None:
     engine, proxy = yard.engine, yard.redis
-    pool = Pool([], proxy.url, engine.queue, 1.0, tmp_path)
+    pool = Pool([], proxy.url, engine.broker, 1.0, tmp_path)
     for text in SAYINGS.values():
         pool._lost.append(Deregister("nobody:0", "lost"))
         proxy.refuse(text)
@@ -224,22 +224,22 @@ def test_a_pool_reports_its_lost_agents_later(yard: Yard, tmp_path: Path) -> Non
 def test_a_connection_that_turned_takes_all_like_it_along(redis_url: str) -> None:
     """A primary that became a replica: every connection is made anew, so that a name that moved is followed."""
     with FaultyRedis(redis_url) as proxy, connect_redis(proxy.url) as client:
-        queue = Broker(client, "test-turned", lambda name: "least_loaded")
+        broker = Broker(client, "test-turned", lambda name: "least_loaded")
         idle = [client.connection_pool.get_connection() for _ in range(4)]
         for connection in idle:
             client.connection_pool.release(connection)
-        wires = [queue._raw_commands._take() for _ in range(3)]
+        wires = [broker._raw_commands._take() for _ in range(3)]
         for raw_commands in wires:
             raw_commands.connect()
-            queue._raw_commands._idle.append(raw_commands)
+            broker._raw_commands._idle.append(raw_commands)
         before = proxy.connections
         proxy.refuse(SAYINGS["READONLY"])
         with pytest.raises(Unavailable), reaching_redis():
-            queue._raw_commands.command("PING")
+            broker._raw_commands.command("PING")
         proxy.allow()
 
         for _ in range(3):
-            assert queue._raw_commands.command("PING") == b"PONG"
+            assert broker._raw_commands.command("PING") == b"PONG"
         assert client.ping()
 
         assert proxy.connections >= before + 2, "new connections"

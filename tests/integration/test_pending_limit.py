@@ -17,7 +17,7 @@ def submitter(engine):
     registry.load()
     limited = engine.settings.model_copy(update={"pending_limit_per_creator": 3})
     with closing(Database(engine.settings.database_url)) as database:
-        yield Submitter(limited, registry, database, engine.queue)
+        yield Submitter(limited, registry, database, engine.broker)
 
 
 def submit(submitter, count=1, by="ann", **options):
@@ -73,6 +73,6 @@ def test_without_a_limit_nothing_is_asked(engine, monkeypatch):
 
     monkeypatch.setattr(pending_limits, "queries", None)
     with closing(Database(engine.settings.database_url)) as database:
-        submitter = Submitter(engine.settings, registry.load(), database, engine.queue)
+        submitter = Submitter(engine.settings, registry.load(), database, engine.broker)
         submit(submitter, 10)
         submitter.submit_many([{"type": "diagnostic.noop"}] * 10)

@@ -147,6 +147,6 @@ def test_what_people_did_is_found_by_an_index(history: Database, only: EventFilt
         tx.rows("ANALYZE task_events", {})
         asked, low, high = audit.asked_of(tx, only, None)
         parameters = {**asked, "low": low, "high": high, "limit": 100}
-        [(explained,)] = tx.rows(f"EXPLAIN (FORMAT JSON, ANALYZE) {queries('auditing')['entries']}", parameters)
+        [(explained,)] = tx.rows(f"EXPLAIN (FORMAT JSON, ANALYZE) {queries('audit')['entries']}", parameters)
     visited = [_rows_of(node) for node in _nodes(explained[0]["Plan"]) if "Relation Name" in node]
     assert sum(visited) < HISTORY / 10, explained

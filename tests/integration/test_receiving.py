@@ -58,7 +58,7 @@ def engine(shared: Engine) -> Iterator[Engine]:
 
 def post(engine: Engine, *bodies: Any) -> None:
     for body in bodies:
-        engine.queue.mailbox("tester").send("tester", "reader-1", body)
+        engine.broker.mailbox("tester").send("tester", "reader-1", body)
 
 
 def waiting(engine: Engine) -> int:
@@ -66,7 +66,7 @@ def waiting(engine: Engine) -> int:
 
 
 def office(engine: Engine) -> MailboxAdmin:
-    return engine.queue.mailbox_admin
+    return engine.broker.mailbox_admin
 
 
 def ran(engine: Engine, isolation: str, how: str = "read", seconds: float = 5.0) -> Task:
@@ -129,7 +129,7 @@ def test_what_a_failed_attempt_had_is_delivered_again_at_once(engine: Engine, is
     ],
 )
 def test_a_message_that_cannot_be_sent(engine: Engine, isolation: str, how: str, error_class: str, words: str) -> None:
-    stream = engine.queue.keys.messages("full-1")
+    stream = engine.broker.keys.messages("full-1")
     missing = MAX_LENGTH - int(engine.redis.xlen(stream))
     pipeline = engine.redis.pipeline()
     for _ in range(missing if how == "send to a full mailbox" else 0):
@@ -175,7 +175,7 @@ def test_a_message_that_fails_again_and_again_becomes_a_dead_letter(engine: Engi
 
 
 def test_a_malformed_message_is_set_aside_and_ends_nobody(engine: Engine) -> None:
-    stream = engine.queue.keys.messages("reader-1")
+    stream = engine.broker.keys.messages("reader-1")
     engine.redis.xadd(stream, {"body": b"{", "from": "x"})
     engine.redis.xadd(stream, {f"f{n}": b"x" for n in range(10_000)})
     engine.redis.xadd(stream, {"body": b'"' + b"x" * (2 << 20) + b'"', "from": "x"})
@@ -184,13 +184,13 @@ def test_a_malformed_message_is_set_aside_and_ends_nobody(engine: Engine) -> Non
     assert ran(engine, "process").output == {"got": ["tester", "good", 1]}
     letters = office(engine).letters("reader-1", dead=True, count=9)
     assert [(letter.reason or "")[:9] for letter in letters] == ["malformed"] * 4
-    assert engine.redis.memory_usage(engine.queue.keys.dead_letters("reader-1"), samples=0) < 1 << 20
+    assert engine.redis.memory_usage(engine.broker.keys.dead_letters("reader-1"), samples=0) < 1 << 20
     redriven = office(engine).redrive("reader-1")
     assert (redriven.sent, len(redriven.refused)) == (0, 4)
 
 
 def test_a_key_of_another_type_makes_room(engine: Engine) -> None:
-    engine.redis.set(engine.queue.keys.messages("reader-1"), "no stream")
+    engine.redis.set(engine.broker.keys.messages("reader-1"), "no stream")
     assert ran(engine, "thread", seconds=0.0).output == {"got": []}
     post(engine, "after")
     assert ran(engine, "thread").output == {"got": ["tester", "after", 1]}
@@ -203,7 +203,7 @@ def test_what_a_stuck_attempt_had_is_delivered_again_at_once(engine: Engine, mon
     post(engine, "keep me")
     task = engine.wait_for(engine.submit("mail.thread", {"how": "hang"}, timeout_seconds=1), timeout_seconds=30)
     assert (task.error or {})["class"] == "timeout"
-    mailbox = engine.queue.mailbox("reader-1")
+    mailbox = engine.broker.mailbox("reader-1")
     (again,) = wait_until(mailbox.receive)
     assert (again.body, again.deliveries) == ("keep me", 2)
     assert mailbox.ack(again)
@@ -223,5 +223,5 @@ def test_a_message_whose_agent_dies_comes_to_the_next_boot(engine: Engine, monke
     wait_until(lambda: [agent.pid for agent in engine.online()] not in ([], [pid]), 30)
     wait_until(lambda: engine.task(task_id).state == "in_progress" and engine.task(task_id).attempt == 2, 30)
     assert office(engine).boxes()[0].being_read == 1, "it is the dead one's for now"
-    engine.queue.mailbox("reader-1").give_back({message.id: 1})
+    engine.broker.mailbox("reader-1").give_back({message.id: 1})
     assert engine.wait_for(task_id).output == {"got": ["tester", "survivor", 2]}

@@ -19,8 +19,7 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import rollups
 from taskyard.core.postgres.store.rollups import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES, Sample
-from taskyard.core.reports import FORMATS, Report, render
-from taskyard.core.reports.data import gather
+from taskyard.core.reports import FORMATS, Report, gather, render
 from taskyard.worker.devtools.seed import seed
 from taskyard.worker.monitor.rollup import RollUp
 from tests.integration.recount import SPAN_SECONDS, failures_of, random_events, store

@@ -38,7 +38,7 @@ def later(engine: Engine, settings: Settings) -> Iterator[Submitter]:
     submitter = open_submitter(settings, types, settings.database_url, settings.redis_url)
     yield submitter
     submitter._database.close()
-    submitter._notifier._queue.redis.close()
+    submitter._notifier._broker.redis.close()
 
 
 def change(submitter: Submitter, **changes: Any) -> None:
@@ -65,7 +65,7 @@ def test_a_type_that_refuses_the_input_now_or_is_gone_does_not_count(first: str,
 
 def test_a_lower_limit_does_not_count(engine: Engine, first: str, settings: Settings) -> None:
     limited = Submitter(
-        settings.model_copy(update={"input_limit_bytes": 3}), engine.registry, engine.database, engine.queue
+        settings.model_copy(update={"input_limit_bytes": 3}), engine.registry, engine.database, engine.broker
     )
     assert limited.submit(**CALL) == first
 

@@ -27,8 +27,8 @@ def test_a_round_sees_every_member_a_page_at_a_time(engine: Engine) -> None:
     lanes = [Lane("default", f"demo.n{n}") for n in range(LANES)]
     tasks = [Waiting(task_id(n), lane, 1, 1e9 + n, False) for n, lane in enumerate(lanes)]
     tasks += [Waiting(task_id(LANES + n), lanes[n % 3], 1, 1e9 + n, n % 2 == 0) for n in range(LARGE)]
-    engine.queue.push(tasks)
-    sweeping = Sweeper(engine.queue)
+    engine.broker.push(tasks)
+    sweeping = Sweeper(engine.broker)
     for _ in range(2):
         seen: set[str] = set()
         sweeps = 0
@@ -42,5 +42,5 @@ def test_a_round_sees_every_member_a_page_at_a_time(engine: Engine) -> None:
 
 
 def test_an_empty_redis_is_a_short_round(engine: Engine) -> None:
-    sweeping = Sweeper(engine.queue)
+    sweeping = Sweeper(engine.broker)
     assert [sweeping._read() for _ in range(3)] == [[], [], []]

@@ -31,7 +31,7 @@ def test_one_row_that_cannot_be_claimed_stops_no_other(engine: Engine, does: str
     while time.monotonic() - began < 6:
         engine.wait_for(engine.submit("demo.echo", {"n": 1}), timeout_seconds=20)
     assert engine.task(odd).state == "pending"
-    items = [item for item in engine.queue.quarantine.newest(1_000) if odd in item.text]
+    items = [item for item in engine.broker.quarantine.newest(1_000) if odd in item.text]
     assert 1 <= len(items) <= 5, "it is tried again less and less often"
     assert "takes too long" in items[0].reason or "not this one" in items[0].reason
     with engine.database.transaction() as tx:

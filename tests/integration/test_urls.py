@@ -173,12 +173,12 @@ def test_a_wrong_address_is_one_line_that_names_the_setting_and_no_password(
 def test_redis_works_by_any_valid_address(options: str, redis_url: str, namespace: str) -> None:
     separator = "&" if "?" in redis_url else "?"
     with connect_redis(f"{redis_url}{separator}{options}") as client:
-        queue = Broker(client, namespace, lambda name: "least_loaded")
-        assert queue.lead(1)[0] is True
-        queue.report(b"[]")
-        assert queue.collect(b"0-0", b"0-0", None, 10)[0][0][1] == b"[]"
-        assert isinstance(client.get(queue.keys.epoch), bytes)
-        client.delete(queue.keys.epoch, queue.keys.results, queue.keys.generation)
+        broker = Broker(client, namespace, lambda name: "least_loaded")
+        assert broker.lead(1)[0] is True
+        broker.report(b"[]")
+        assert broker.collect(b"0-0", b"0-0", None, 10)[0][0][1] == b"[]"
+        assert isinstance(client.get(broker.keys.epoch), bytes)
+        client.delete(broker.keys.epoch, broker.keys.results, broker.keys.generation)
 
 
 @contextmanager
@@ -259,7 +259,7 @@ def test_who_submits_works_through_a_pooler_of_transactions(engine: Engine, sett
     engine.agent()
     with pgbouncer(str(settings.database_url), "transaction", data_dir.parent) as url:
         database = Database(url)
-        submitter = Submitter(settings, engine.registry, database, engine.queue)
+        submitter = Submitter(settings, engine.registry, database, engine.broker)
         ids = []
         for number in range(20):  # one statement each, in sessions that change
             ids.append(submitter.submit("demo.echo", {"n": number}))
@@ -285,7 +285,7 @@ def test_who_submits_through_a_pooler_of_statements_is_told_so(
 ) -> None:
     with pgbouncer(str(settings.database_url), "statement", data_dir.parent) as url:
         database = Database(url)
-        submitter = Submitter(settings, engine.registry, database, engine.queue)
+        submitter = Submitter(settings, engine.registry, database, engine.broker)
         with pytest.raises(Unavailable, match="statement mode"):
             submitter.submit("demo.echo", {})
         database.close()

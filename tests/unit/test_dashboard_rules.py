@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from taskyard.dashboard.shell.navigation import VIEWS_BY_NAME
+from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from tests.servers import REPOSITORY
 
 DASHBOARD = REPOSITORY / "dashboard"

@@ -123,6 +123,6 @@ def test_what_is_left_has_time_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
     left = SimpleNamespace(leftovers=lambda: {"inbox entries": counts.pop(0) if counts else 0})
     monkeypatch.setattr(World, "tend", lambda world: None)
     world = World.__new__(World)
-    world.queue = cast(Broker, left)
+    world.broker = cast(Broker, left)
     assert world.leftovers() == {"inbox entries": 0}
     assert counts == []

@@ -68,7 +68,7 @@ class BaseAgent(abc.ABC):
     def __init__(
         self,
         info: AgentInfo,
-        queue: Broker,
+        broker: Broker,
         heartbeat_broker: Broker,
         *,
         ttl_seconds: float,
@@ -78,15 +78,15 @@ class BaseAgent(abc.ABC):
         """`heartbeat_broker` has its own connections; results wait in `data_dir`; `proof` is that of its farewell."""
         self.info = replace(info, farewell=farewell_of(proof)) if proof else info
         self._proof = proof
-        self.mail = AgentMail(queue.mailbox(info.name), info.name, lambda pair: pair in self._slots.running)
+        self.mail = AgentMail(broker.mailbox(info.name), info.name, lambda pair: pair in self._slots.running)
         self.requests, self._held = PendingRequests(), HeldOrders()
-        self.outbox = Outbox(queue, (self._held.forget, self.mail.note_arrival), Spool(data_dir, info.id))
+        self.outbox = Outbox(broker, (self._held.forget, self.mail.note_arrival), Spool(data_dir, info.id))
         self.welcomed = threading.Event()
         self._run_times = RunTimes()
         self._waiting = LocalQueue(self._run_times.batch_limit)
         self.heartbeat = HeartbeatSender(self, heartbeat_broker, ttl_seconds)
         self._seen: dict[str, int] = {}
-        self._inbox = Inbox(queue)
+        self._inbox = Inbox(broker)
         self.is_draining = False
         self._stop_reading = threading.Event()
         self._slots = SlotThreads(self, self._waiting, self._run_times, info.max_concurrency)

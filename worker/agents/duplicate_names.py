@@ -23,8 +23,8 @@ log = structlog.get_logger(__name__)
 class DuplicateNames:
     """What one pool has seen of others."""
 
-    def __init__(self, queue: Broker) -> None:
-        self._cache = RedisCache(queue.redis, queue.keys)
+    def __init__(self, broker: Broker) -> None:
+        self._cache = RedisCache(broker.redis, broker.keys)
         self._seen: frozenset[str] = frozenset()
         self._told: set[str] = set()
         self._look_at = time.monotonic() + LOOK_SECONDS

@@ -42,9 +42,9 @@ class HeartbeatOwner(Protocol):
 class HeartbeatSender:
     """Beats, and tells the agent what the answer means."""
 
-    def __init__(self, agent: HeartbeatOwner, queue: Broker, ttl_seconds: float) -> None:
+    def __init__(self, agent: HeartbeatOwner, broker: Broker, ttl_seconds: float) -> None:
         self._agent = agent
-        self._queue = queue
+        self._broker = broker
         self._ttl_seconds = ttl_seconds
         self._process = psutil.Process()
         self._stop = threading.Event()
@@ -99,7 +99,7 @@ class HeartbeatSender:
             self._number += 1
             health.number = self._number
             with reaching_redis():
-                generation, is_fenced = self._queue.heartbeat(agent.info.id, encode(health), self._ttl_seconds)
+                generation, is_fenced = self._broker.heartbeat(agent.info.id, encode(health), self._ttl_seconds)
             self._last_answer = sent
             if self._last_trouble:
                 log.info("agent.reconnected", agent=agent.info.id)

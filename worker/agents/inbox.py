@@ -21,14 +21,14 @@ BEGINNING = b"0-0"
 class Inbox:
     """Reads entries from where it stands; `position` is the last one that was obeyed."""
 
-    def __init__(self, queue: Broker) -> None:
+    def __init__(self, broker: Broker) -> None:
         self.position = BEGINNING
-        self._queue = queue
+        self._broker = broker
         self._obeyed: list[bytes] = []
 
     def read(self, agent_id: str) -> list[Entry]:
         """Waits for entries, at most READ_BLOCK_MS. Raises redis-py's errors."""
-        return self._queue.read_inbox(agent_id, self.position, READ_BLOCK_MS)
+        return self._broker.read_inbox(agent_id, self.position, READ_BLOCK_MS)
 
     def orders(self, agent_id: str, entry: bytes, payload: bytes) -> list[Order]:
         """The orders of an entry. What is none is set aside: it would be none at the next start, too.
@@ -41,7 +41,7 @@ class Inbox:
                 log.error("order.set_aside", agent=agent_id, entry=entry.decode(), reason=order.reason)
                 place = f"inbox:{agent_id} {entry.decode()}"
                 odd = Odd("order", place, order.reason, order.text, order.task_id, order.attempt, agent_id)
-                self._queue.set_aside([odd])
+                self._broker.set_aside([odd])
             else:
                 orders.append(order)
         return orders
@@ -54,7 +54,7 @@ class Inbox:
         # a round trip for many, when there are many or nothing else is to do
         obeyed = list(self._obeyed)  # the heartbeat's thread may begin anew meanwhile
         if obeyed and (not entries or len(obeyed) >= DELETE_COUNT):
-            self._queue.delete_orders(agent_id, obeyed)
+            self._broker.delete_orders(agent_id, obeyed)
             del self._obeyed[: len(obeyed)]
 
     def restart(self) -> None:
@@ -70,7 +70,7 @@ class Inbox:
         Raises redis-py's errors.
         """
         position = self.position  # before the tail, which only grows
-        if _order(self._queue.inbox_tail(agent_id)) < _order(position):
+        if _order(self._broker.inbox_tail(agent_id)) < _order(position):
             self.restart()
 
 

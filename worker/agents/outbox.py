@@ -31,8 +31,8 @@ class Outbox:
     Redis is in the spool too.
     """
 
-    def __init__(self, queue: Broker, on_arrival: Sequence[Callable[[Sequence[Pair]], None]], spool: Spool) -> None:
-        self._queue = queue
+    def __init__(self, broker: Broker, on_arrival: Sequence[Callable[[Sequence[Pair]], None]], spool: Spool) -> None:
+        self._broker = broker
         self._on_arrival = on_arrival
         self._spool = spool
         self._mutex = threading.Lock()
@@ -93,7 +93,7 @@ class Outbox:
             try:
                 with reaching_redis():
                     for entry in _entries([*reports, *extra]):
-                        self._queue.report(entry)
+                        self._broker.report(entry)
             except BaseException:
                 self._refused_since = self._refused_since or time.monotonic()
                 with self._mutex:

@@ -73,7 +73,7 @@ class Pool:
 
     specs: Sequence[AgentSpec]
     redis_url: str
-    queue: Broker
+    broker: Broker
     grace_seconds: float
     data_dir: Path
     starts: Counter[str] = field(default_factory=Counter)  # of each agent's name
@@ -95,7 +95,7 @@ class Pool:
         if not self._members:
             self._members = [_Member(spec) for spec in self.specs]
             self._spooled = spool.left_behind(self.data_dir)
-        namesakes = DuplicateNames(self.queue)
+        namesakes = DuplicateNames(self.broker)
         while not self._stop.is_set():
             for member in self._members:
                 self._watch(member)
@@ -254,7 +254,7 @@ class Pool:
                 while self._lost:
                     for path in spool.spooled_by(self.data_dir, self._lost[0].agent_id):
                         self._hand_in(path)
-                    self.queue.report(encode([self._lost[0]]))
+                    self.broker.report(encode([self._lost[0]]))
                     del self._lost[0]
         except Unavailable:
             return  # asked again in WATCH_SECONDS
@@ -263,7 +263,7 @@ class Pool:
         results = 0
         try:
             for reports in spool.read(path):
-                self.queue.report(encode(reports))
+                self.broker.report(encode(reports))
                 results += len(reports)
             path.unlink()
         except OSError as error:  # its agent lives after all and was quicker, or the disk refuses

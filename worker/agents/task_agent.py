@@ -27,7 +27,7 @@ class TaskAgent(BaseAgent):
     def __init__(
         self,
         info: AgentInfo,
-        queue: Broker,
+        broker: Broker,
         heartbeat_broker: Broker,
         *,
         ttl_seconds: float,
@@ -38,7 +38,7 @@ class TaskAgent(BaseAgent):
         proof: str = "",
         raw_output: RawOutput | None = None,
     ) -> None:
-        super().__init__(info, queue, heartbeat_broker, ttl_seconds=ttl_seconds, data_dir=data_dir, proof=proof)
+        super().__init__(info, broker, heartbeat_broker, ttl_seconds=ttl_seconds, data_dir=data_dir, proof=proof)
         patterns = AgentSlots(info.id, tuple(info.types), frozenset(info.tags), info.max_concurrency)
         self.known_types = known_types(registry, patterns.matches)
         self._runners = Runners(

@@ -28,8 +28,8 @@ def opened_submitter(*, load_types: bool = False) -> Iterator[tuple[Submitter, D
     settings = load_settings()
     if load_types:
         registry.load(settings.task_modules)
-    with opened_servers() as (database, queue):
-        yield Submitter(settings, registry, database, queue), database
+    with opened_servers() as (database, broker):
+        yield Submitter(settings, registry, database, broker), database
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def opened_servers() -> Iterator[tuple[Database, Broker]]:
 
 
 @contextmanager
-def opened_queue() -> Iterator[Broker]:
+def opened_broker() -> Iterator[Broker]:
     """Redis alone, by the settings of the environment; raises ConfigurationError or Unavailable."""
     settings = load_settings()
     with connect_redis(resolve(settings).redis_url) as client:

@@ -42,11 +42,11 @@ def list_mail(
 
     A message is there until the attempt that received it has succeeded. Looking changes nothing.
     """
-    from taskyard.worker.cli.connections import opened_queue
+    from taskyard.worker.cli.connections import opened_broker
 
     least_seconds = _age_seconds(older_than)
-    with opened_queue() as queue:
-        office = queue.mailbox_admin
+    with opened_broker() as broker:
+        office = broker.mailbox_admin
         if agent is None and not dead:
             boxes = [box for box in office.boxes() if not least_seconds or (box.oldest_seconds or 0.0) >= least_seconds]
             _tell_boxes(boxes[:limit], len(boxes), as_json)
@@ -67,13 +67,13 @@ def redrive(agent: OfAgent = None, ids: Ids = None, everything: All = False, as_
     They count as new messages. What is malformed, or finds its mailbox full, stays a dead letter and is told.
     """
     from taskyard.core.payload.encode import refused
-    from taskyard.worker.cli.connections import opened_queue
+    from taskyard.worker.cli.connections import opened_broker
 
     _check_one_or_all(agent, everything)
     if agent is not None and not ids and _ID.fullmatch(agent):
         raise refused("agent", agent, "an agent's name before the ids")
-    with opened_queue() as queue:
-        office = queue.mailbox_admin
+    with opened_broker() as broker:
+        office = broker.mailbox_admin
         ended = [office.redrive(name, ids) for name in _agents(office, agent)]
     sent, reasons = sum(one.sent for one in ended), [reason for one in ended for reason in one.refused]
     if as_json:
@@ -99,12 +99,12 @@ def purge(
 
     Also what an attempt has received and not finished: it goes on, and the message does not come back.
     """
-    from taskyard.worker.cli.connections import opened_queue
+    from taskyard.worker.cli.connections import opened_broker
 
     _check_one_or_all(agent, everything)
     least_seconds = _age_seconds(older_than)
-    with opened_queue() as queue:
-        office = queue.mailbox_admin
+    with opened_broker() as broker:
+        office = broker.mailbox_admin
         names = _agents(office, agent)
         if not yes:
             _ask(names, agent, dead)

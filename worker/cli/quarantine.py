@@ -26,11 +26,11 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="How
 
 @quarantine.command("list", epilog=f"Example: python -m worker quarantine list --json\n\n{EXIT_CODE_HELP}")
 def list_items(limit: Limit = 50, as_json: AsJson = False) -> None:
-    """Lists what was set aside: reports, orders, members of the queue, heartbeats, keys and rows."""
-    from taskyard.worker.cli.connections import opened_queue
+    """Lists what was set aside: reports, orders, queue entries, heartbeats, keys and rows."""
+    from taskyard.worker.cli.connections import opened_broker
 
-    with opened_queue() as queue:
-        found, count = queue.quarantine.newest(limit), queue.quarantine.count()
+    with opened_broker() as broker:
+        found, count = broker.quarantine.newest(limit), broker.quarantine.count()
     if as_json:
         print_json([asdict(item) for item in found])
         return
@@ -50,10 +50,10 @@ def list_items(limit: Limit = 50, as_json: AsJson = False) -> None:
 @quarantine.command("show", epilog=f"Example: python -m worker quarantine show 1764150000000-0\n\n{EXIT_CODE_HELP}")
 def show_item(item: Item, as_json: AsJson = False) -> None:
     """Shows one item with the beginning of its text."""
-    from taskyard.worker.cli.connections import opened_queue
+    from taskyard.worker.cli.connections import opened_broker
 
-    with opened_queue() as queue:
-        found = queue.quarantine.get(item)
+    with opened_broker() as broker:
+        found = broker.quarantine.get(item)
     if found is None:
         raise _missing(item)
     if as_json:
@@ -78,12 +78,12 @@ def show_item(item: Item, as_json: AsJson = False) -> None:
 def drop_items(items: Items = None, everything: Everything = False, as_json: AsJson = False) -> None:
     """Removes items for good, by their ids or all; the alert about them resolves with the last."""
     from taskyard.core.errors import SubmissionError
-    from taskyard.worker.cli.connections import opened_queue
+    from taskyard.worker.cli.connections import opened_broker
 
     if everything == bool(items):
         raise SubmissionError("id", " ".join(items or ()), "ids of items, or --all")
-    with opened_queue() as queue:
-        dropped = queue.quarantine.drop_all() if everything else queue.quarantine.drop(items or [])
+    with opened_broker() as broker:
+        dropped = broker.quarantine.drop_all() if everything else broker.quarantine.drop(items or [])
     if not everything and not dropped:
         raise _missing(", ".join(items or ()))
     if as_json:

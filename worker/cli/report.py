@@ -45,8 +45,7 @@ def report(
 
     Times without an offset are UTC. A date alone is its midnight: --from 2026-01-05 --to 2026-01-06 is one day.
     """
-    from taskyard.core.reports import file_name, render
-    from taskyard.core.reports.data import gather
+    from taskyard.core.reports import file_name, gather, render
     from taskyard.worker.cli.connections import opened_reading
 
     now = datetime.now(UTC)

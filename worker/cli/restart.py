@@ -33,8 +33,8 @@ def restart(
     from taskyard.worker.cli.connections import opened_servers
     from taskyard.worker.process.user import user_name
 
-    with opened_servers() as (database, queue):
-        boots = restart_agent(database, queue, name, user_name(), reason)
+    with opened_servers() as (database, broker):
+        boots = restart_agent(database, broker, name, user_name(), reason)
     if as_json:
         print_json({"kind": kind.value, "name": name, "boots": boots})
     else:

@@ -101,12 +101,12 @@ def agents(
     from taskyard.core.postgres.store.rollups import DAY
     from taskyard.worker.cli.connections import opened_servers
 
-    with opened_servers() as (database, queue):
+    with opened_servers() as (database, broker):
         with database.transaction() as tx:
             found = [agent for agent in tasks_store.agents(tx) if every or agent.left_at is None]
             now = tasks_store.now(tx).timestamp()
             did = history.reliability(tx, now - DAY, now)
-        breakers = _open_breakers(queue)
+        breakers = _open_breakers(broker)
     names = {agent.name for agent in found}
     did = [row for row in did if row.agent in names]
     if as_json:
@@ -148,7 +148,7 @@ def _print_differing(found: list[Any]) -> None:
             print_line(visible(f"type {name} is there in {len(by_version)} versions: {listed}"), "yellow")
 
 
-def _open_breakers(queue: Any) -> dict[str, list[dict[str, Any]]]:
+def _open_breakers(broker: Any) -> dict[str, list[dict[str, Any]]]:
     """What the leader keeps from agents, by agent name; nothing without a leader or without Redis."""
     import msgspec
 
@@ -157,7 +157,7 @@ def _open_breakers(queue: Any) -> dict[str, list[dict[str, Any]]]:
     from taskyard.core.telemetry.live_snapshot import read_live
 
     try:
-        live = read_live(RedisCache(queue.redis, queue.keys))
+        live = read_live(RedisCache(broker.redis, broker.keys))
     except Unavailable as error:
         print_line(str(error), "yellow", stderr=True)
         return {}

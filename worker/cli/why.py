@@ -19,8 +19,8 @@ def why(task: TaskId, as_json: AsJson = False) -> None:
     from taskyard.core.redis.cache import RedisCache
     from taskyard.worker.cli.connections import opened_servers
 
-    with opened_servers() as (database, queue):
-        found = explained(database, queue, RedisCache(queue.redis, queue.keys), task_id(task))
+    with opened_servers() as (database, broker):
+        found = explained(database, broker, RedisCache(broker.redis, broker.keys), task_id(task))
     if as_json:
         print_json(found.as_json())
         return

@@ -42,11 +42,11 @@ def with_samples(settings: Settings) -> Settings:
     return settings.model_copy(update={"data_folders": (folder,)})
 
 
-def submit_sample(settings: Settings, database: Database, queue: Broker) -> None:
+def submit_sample(settings: Settings, database: Database, broker: Broker) -> None:
     """Submits the sample workload, unless there are tasks already."""
     with database.transaction() as tx:
         if tasks.has_tasks(tx):
             return
-    submitter = Submitter(settings, registry, database, queue)
+    submitter = Submitter(settings, registry, database, broker)
     count = len(submitter.submit_many(sample_workload(samples_folder(settings.data_dir))))
     log.info("sample.submitted", tasks=count)

@@ -54,10 +54,10 @@ class Dispatcher:
 
     def __init__(self, terms: TermFactory, clock: Clock) -> None:
         self._terms = terms
-        self._queue = terms.queue
+        self._broker = terms.broker
         self._clock = clock
-        self._placing = Placing(terms.queue, clock, terms.policy_of)
-        self._sweeping = Sweeper(terms.queue)
+        self._placing = Placing(terms.broker, clock, terms.policy_of)
+        self._sweeping = Sweeper(terms.broker)
         self._asked: set[str] = set()
         self._stop = threading.Event()
         self._last_trouble = ""
@@ -127,7 +127,7 @@ class Dispatcher:
     def _stand_by(self) -> None:
         """Another worker leads; this one could take over if both servers answer. Raises Unavailable."""
         with reaching_redis():
-            self._queue.ping()
+            self._broker.ping()
         self.progress.complete()
         self._note_trouble("another worker leads: standing by")
 
@@ -173,14 +173,14 @@ class Dispatcher:
                 self._collect(term, batch, may_block=may_block)
             batch.began = self._clock.monotonic()
             self._decide(term, batch)
-            audit([*batch.odd, *self._queue.take_odd()], batch)
+            audit([*batch.odd, *self._broker.take_odd()], batch)
             term.postponed.add_due(batch, batch.began)
             batch.ended = term.unsettled_parents.take(batch.began)
         return batch
 
     def _collect(self, term: Term, batch: Batch, *, may_block: bool) -> None:
         block_ms = self._block_ms(term) if may_block else None
-        results, wakes = self._queue.collect(term.results_after, term.wake_after, block_ms, MAX_COLLECTED)
+        results, wakes = self._broker.collect(term.results_after, term.wake_after, block_ms, MAX_COLLECTED)
         if results:
             term.results_after = results[-1][0]
             term.intake.read(results, batch)
@@ -221,8 +221,8 @@ class Dispatcher:
         self._placing.place(term, batch)
 
     def _inspect(self, term: Term, batch: Batch) -> None:
-        roster = self._queue.roster(self._terms.ttl_seconds, revive_canary=term.recovery.canary_is_dead)
-        if roster.generation != term.generation or not term.generation.startswith(self._queue.run_id()):
+        roster = self._broker.roster(self._terms.ttl_seconds, revive_canary=term.recovery.canary_is_dead)
+        if roster.generation != term.generation or not term.generation.startswith(self._broker.run_id()):
             raise LeadershipLost("Redis was wiped or restarted: a new term rebuilds it")
         if roster.epoch != term.epoch:
             raise StaleEpoch(f"epoch {term.epoch} is over: {roster.epoch} leads")
@@ -230,15 +230,15 @@ class Dispatcher:
         term.leader_state.hot_lanes.update(roster.lanes)
         now = self._clock.monotonic()
         for agent_id in term.recovery.inspect(roster, term.generation, now, batch):
-            self._queue.drop_heartbeat(agent_id)
+            self._broker.drop_heartbeat(agent_id)
         term.has_roster = True
         self.agents_seen = agents_live(term.leader_state, now, term.database_now(self._clock))
 
     def _publish(self, term: Term, batch: Batch, committed: Committed) -> None:
         failpoint(COMMITTED)
         self.progress.begin(PUBLISHING)
-        self._queue.quarantine.add(batch.odd)
-        self._queue.set_aside(committed.odd)
+        self._broker.quarantine.add(batch.odd)
+        self._broker.set_aside(committed.odd)
         batch.consumed = self._note_left(term, batch, committed)
         self._sweeping.conclude(term, batch, committed)
         now = self._clock.monotonic()
@@ -248,8 +248,8 @@ class Dispatcher:
         term.unpublished += committed.unpublished
         term.leader_state.durations.note_inputs(committed.claimed)
         if not publication.is_empty():
-            refused = publish_apart(lambda part: self._queue.publish(term.epoch, part), publication)
-            self._queue.set_aside(odd_of(part, reason) for part, reason in refused)
+            refused = publish_apart(lambda part: self._broker.publish(term.epoch, part), publication)
+            self._broker.set_aside(odd_of(part, reason) for part, reason in refused)
         self.progress.begin(COMMITTING)
         failpoint(PUBLISHED)
         for candidate, _ in batch.claims:

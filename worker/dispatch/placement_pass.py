@@ -27,8 +27,8 @@ Placed = list[tuple[Candidate, AgentSlots]]
 class Placing:
     """Places what waits. `policy_of(queue)` names a queue's placement policy."""
 
-    def __init__(self, queue: Broker, clock: Clock, policy_of: Callable[[str], str]) -> None:
-        self._queue = queue
+    def __init__(self, broker: Broker, clock: Clock, policy_of: Callable[[str], str]) -> None:
+        self._broker = broker
         self._clock = clock
         self._policy_of = policy_of
         self._rotation = Rotation()
@@ -47,7 +47,7 @@ class Placing:
         }
         if not wanted and (term.next_due is None or term.next_due > now):
             return
-        moved, term.next_due, heads = self._queue.peek(now, wanted)
+        moved, term.next_due, heads = self._broker.peek(now, wanted)
         leader_state.hot_lanes.update(moved)
         candidates: list[Candidate] = []
         size = 0.0
@@ -83,8 +83,8 @@ class Placing:
             elif task_id not in term.leader_state.claiming:
                 found.append(Candidate(task_id, lane, score, expected))
         if odd:
-            self._queue.set_aside(Odd("member", f"ready:{lane}", "no task's id, or no time", member) for member in odd)
-            self._queue.drop_members(lane, odd)
+            self._broker.set_aside(Odd("member", f"ready:{lane}", "no task's id, or no time", member) for member in odd)
+            self._broker.drop_members(lane, odd)
             term.leader_state.hot_lanes.add(lane)  # what is behind them was not looked at
         return found
 
@@ -99,7 +99,7 @@ class Placing:
             if len(candidates) == 1:
                 [candidate] = candidates
                 batch.odd.append(Odd("member", f"ready:{candidate.lane}", reason_of(error), candidate.id.encode()))
-                self._queue.drop_members(candidate.lane, [candidate.id.encode()])
+                self._broker.drop_members(candidate.lane, [candidate.id.encode()])
                 return []
         middle = len(candidates) // 2
         halves = candidates[:middle], candidates[middle:]

@@ -28,8 +28,8 @@ log = structlog.get_logger(__name__)
 class Sweeper:
     """Goes through the rows and through the members of Redis' sets, round and round. Raises redis-py's errors."""
 
-    def __init__(self, queue: Broker) -> None:
-        self._queue = queue
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
         self._sets: list[str] = []  # that were found and not yet gone through
         self._next_sets = 0
         self._next_members = b"0"
@@ -55,7 +55,7 @@ class Sweeper:
             if member.task_id in term.leader_state.claiming:
                 continue  # this batch's own: its publication takes it out
             task = committed.compared.get(member.task_id)
-            is_right, is_in_order = self._queue.is_at_its_place(member, task) if task is not None else (False, False)
+            is_right, is_in_order = self._broker.is_at_its_place(member, task) if task is not None else (False, False)
             if not is_right:
                 leftover.append(member)
             if task is not None and not (is_right and is_in_order):
@@ -64,14 +64,14 @@ class Sweeper:
         if leftover:
             self._set_aside_unknown([member for member in leftover if member.task_id not in committed.compared])
             log.info(
-                "sweep.tidied", removed=self._queue.drop(leftover), first=leftover[0].text.decode(errors="replace")
+                "sweep.tidied", removed=self._broker.drop(leftover), first=leftover[0].text.decode(errors="replace")
             )
 
     def _set_aside_unknown(self, members: list[Member]) -> None:
         """Says of each set that there were members for tasks that do not exist: a restored database has many."""
         counts = Counter(member.place for member in members)
         firsts = {member.place: member.text for member in reversed(members)}
-        self._queue.set_aside(
+        self._broker.set_aside(
             Odd("member", place, f"no such task ({count} members; this is the first)", firsts[place])
             for place, count in counts.items()
         )
@@ -82,10 +82,10 @@ class Sweeper:
         for _ in range(STEPS):
             if not self._sets:
                 is_begin = self._next_sets == 0
-                self._next_sets, self._sets = self._queue.sorted_sets(self._next_sets)
+                self._next_sets, self._sets = self._broker.sorted_sets(self._next_sets)
                 self._sets += [DUE] if is_begin else []
             if self._sets:
-                self._next_members, members = self._queue.members(self._sets[-1], self._next_members, PAGE)
+                self._next_members, members = self._broker.members(self._sets[-1], self._next_members, PAGE)
                 found += members
                 if self._next_members == b"0":
                     self._sets.pop()
@@ -99,9 +99,9 @@ class Sweeper:
         for member in members:
             is_one = is_task_id(member.task_id) and -MAX_SCORE < float(member.score) < MAX_SCORE
             (good if is_one else odd).append(member)
-        self._queue.set_aside(
+        self._broker.set_aside(
             Odd("member", member.place, f"no task's id, or no time: {member.score.decode()}", member.text)
             for member in odd
         )
-        self._queue.drop(odd)
+        self._broker.drop(odd)
         return good

@@ -68,9 +68,9 @@ class TermFactory:
     """Begins terms when the lock can be had."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, database_url: str, queue: Broker, worker: str, clock: Clock
+        self, settings: Settings, registry: Registry, database_url: str, broker: Broker, worker: str, clock: Clock
     ) -> None:
-        self.queue = queue
+        self.broker = broker
         self.ttl_seconds = settings.agent_ttl_seconds
         self.policy_of = settings.placement_of
         self._limits = Limits(
@@ -91,7 +91,7 @@ class TermFactory:
             return None
         self._apart_since = None
         with reaching_redis():
-            accepted, generation, is_new = self.queue.lead(epoch, self._leader.database)
+            accepted, generation, is_new = self.broker.lead(epoch, self._leader.database)
         if not accepted:
             raise LeadershipLost(f"Redis knows a term after {epoch}: do two databases share its namespace?")
         fleet = FleetTypes(self._registry)
@@ -120,7 +120,7 @@ class TermFactory:
     def _check_redis(self) -> None:
         """Raises LeadershipLost if this Redis has not heard of the term that is in force for APART_SECONDS."""
         with reaching_redis():
-            is_known = self.queue.epoch() == self._leader.epoch
+            is_known = self.broker.epoch() == self._leader.epoch
         now = self._clock.monotonic()
         self._apart_since = None if is_known else self._apart_since or now
         if self._apart_since is not None and now - self._apart_since > APART_SECONDS:

@@ -13,8 +13,7 @@ from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import rollups
 from taskyard.core.postgres.store.rollups import MINUTE
-from taskyard.core.reports import Report, render
-from taskyard.core.reports.data import gather
+from taskyard.core.reports import Report, gather, render
 from taskyard.core.reports.folder import PERIODS, missing, name_of, remove_older, write_report
 from taskyard.worker.maintenance.steady_time import SteadyTime
 

@@ -54,7 +54,7 @@ class Monitor:
         self,
         settings: Settings,
         database: Database,
-        queue: Broker,
+        broker: Broker,
         dispatcher: Dispatcher,
         worker: str,
         clock: Clock,
@@ -63,8 +63,8 @@ class Monitor:
         self._dispatcher = dispatcher
         self._clock = clock
         self._host = socket.gethostname()
-        cache = RedisCache(queue.redis, queue.keys, clock)
-        self.observer = Observer(database, queue, cache, dispatcher, worker, clock)
+        cache = RedisCache(broker.redis, broker.keys, clock)
+        self.observer = Observer(database, broker, cache, dispatcher, worker, clock)
         self._sampler = Sampler(database, settings.data_dir)
         self._rollup = RollUp(database, clock, steady=steady)
         self._retention_days = {

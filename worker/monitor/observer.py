@@ -49,14 +49,14 @@ class Observer:
     """Reads everything and writes the snapshot."""
 
     def __init__(
-        self, database: Database, queue: Broker, cache: RedisCache, dispatcher: Dispatcher, worker: str, clock: Clock
+        self, database: Database, broker: Broker, cache: RedisCache, dispatcher: Dispatcher, worker: str, clock: Clock
     ) -> None:
         self._database = database
         self._cache = cache
         self._dispatcher = dispatcher
         self._worker = worker
         self._clock = clock
-        self._look_at = Servers(database, queue, clock.monotonic)
+        self._look_at = Servers(database, broker, clock.monotonic)
         self.recent = Recent(clock.monotonic())
         self.live: LiveSnapshot | None = None
         self._epoch: int | None = None
@@ -68,7 +68,7 @@ class Observer:
         self.server_watch = ServerWatch()
         self.lock_waits: Sequence[LockWait] | None = None  # of the leader's tick; None on a worker that does not lead
         self._servers_after = 0.0
-        self._queue = queue
+        self._broker = broker
         self._quarantined = 0
         self._mail: MailLive | None = None
 
@@ -81,8 +81,8 @@ class Observer:
         self.recent.add(self._dispatcher.log.take(), now)
         if now >= self._servers_after:
             self.server_watch.note(self._look_at.look())
-            self._quarantined = self._queue.quarantine.count()
-            self._mail = mail_live(self._queue.mailbox_admin.boxes())
+            self._quarantined = self._broker.quarantine.count()
+            self._mail = mail_live(self._broker.mailbox_admin.boxes())
             self._servers_after = now + SERVERS_EVERY_SECONDS
         term = self._dispatcher.term
         self.lock_waits = None if term is None else term.committer.lock_waits.waits

@@ -21,9 +21,9 @@ SIZE_EVERY_SECONDS = 60.0  # it looks at every file of the database
 class Servers:
     """Looks at both; one that is away is a finding, not an error."""
 
-    def __init__(self, database: Database, queue: Broker, monotonic: Callable[[], float]) -> None:
+    def __init__(self, database: Database, broker: Broker, monotonic: Callable[[], float]) -> None:
         self._database = database
-        self._queue = queue
+        self._broker = broker
         self._monotonic = monotonic
         self._size_bytes = 0.0
         self._size_at: float | None = None
@@ -56,8 +56,8 @@ class Servers:
         }
 
     def _redis(self) -> tuple[str, dict[str, float]]:
-        check_writable(self._queue.redis, self._queue.keys)
-        found: dict[str, Any] = self._queue.server_info()
+        check_writable(self._broker.redis, self._broker.keys)
+        found: dict[str, Any] = self._broker.server_info()
         return str(found["redis_version"]), {
             "memory_bytes": float(found["used_memory"]),
             "memory_limit_bytes": float(found["maxmemory"]),

@@ -20,6 +20,7 @@ from taskyard.dashboard.components.times import age as shown_age
 from taskyard.dashboard.components.times import duration, shown_time
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, labelled, ngettext
+from taskyard.dashboard.navigation import AGENTS, TASK, TASKS
 from taskyard.dashboard.pages.agents.data import Agent, Record
 
 CARD_WIDTH_PX = 330
@@ -55,7 +56,7 @@ def _show_head(agent: Agent) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
         with st.container(gap=None):
             st.page_link(
-                "pages/agents/page.py",
+                AGENTS.path,
                 label=f"**{escaped(agent.name, 60)}**",
                 icon=":material/smart_toy:",
                 query_params=here(agent=agent.name),
@@ -145,7 +146,7 @@ def _show_tasks(agent: Agent, at: float) -> None:
         st.caption(_("Runs tasks too short to be listed.") if agent.running else _("Idle"))
     for task in agent.tasks[:TASKS_SHOWN]:
         st.page_link(
-            "pages/task/page.py",
+            TASK.path,
             label=_("{type}, for {time}").format(
                 type=escaped(task.type, 60), time=shown_age(max(0.0, at - task.started_at))
             ),
@@ -155,7 +156,7 @@ def _show_tasks(agent: Agent, at: float) -> None:
     more = agent.running - min(len(agent.tasks), TASKS_SHOWN)
     if agent.tasks and more > 0:
         st.page_link(
-            "pages/tasks/page.py",
+            TASKS.path,
             label=ngettext("{count} more", "{count} more", more).format(count=more),
             icon=":material/more_horiz:",
             query_params={"agent": agent.name, "states": "in_progress"},

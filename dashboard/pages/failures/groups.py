@@ -18,6 +18,7 @@ from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.times import shown_time, time_column
 from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.navigation import TASK
 from taskyard.dashboard.pages.failures.data import MAX_FAILED, OneGroup, ShownGroup
 
 OPEN_KEY = "failures_open"
@@ -154,7 +155,7 @@ def show_example(one: OneGroup) -> None:
     st.subheader(_("Traceback of an example"))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
-            "pages/task/page.py",
+            TASK.path,
             label=_("Open the task"),
             icon=":material/arrow_forward:",
             query_params={"id": group.example_task_id},

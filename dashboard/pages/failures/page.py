@@ -15,6 +15,7 @@ from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.times import duration, shown_time
 from taskyard.dashboard.data.bulk_runs import Target
 from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.navigation import TASKS
 from taskyard.dashboard.pages.failures import data, groups
 from taskyard.dashboard.shell import frame
 
@@ -168,7 +169,7 @@ def show_actions(fingerprint: str, one: data.OneGroup) -> None:
         elif st.button(_("Unmute"), icon=":material/volume_up:", key="unmute"):
             ask_to_unmute(one.group)
     st.page_link(
-        "pages/tasks/page.py",
+        TASKS.path,
         label=_("Its failed tasks"),
         icon=":material/list:",
         query_params=data.failed_with(fingerprint).as_params(),

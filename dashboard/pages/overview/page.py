@@ -12,6 +12,7 @@ from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.times import duration
 from taskyard.dashboard.i18n import _, labelled, ngettext
+from taskyard.dashboard.navigation import ALERTS
 from taskyard.dashboard.pages.overview import data
 from taskyard.dashboard.shell import frame
 
@@ -69,7 +70,7 @@ def show_alerts(now: data.OverviewNow) -> None:
             states.show_badge(alert.severity, states.SEVERITY_COLORS)
             text = labelled(rule_word(alert.rule), told_message(alert.message))
             st.text(text, width="stretch")
-            st.page_link("pages/alerts/page.py", label=_("Look at alerts"), icon=":material/arrow_forward:")
+            st.page_link(ALERTS.path, label=_("Look at alerts"), icon=":material/arrow_forward:")
 
 
 def show_depth(now: data.OverviewNow) -> None:

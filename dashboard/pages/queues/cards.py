@@ -18,6 +18,7 @@ from taskyard.dashboard.components.states import badge_column, word
 from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.times import age
 from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.navigation import QUEUES, TASKS
 from taskyard.dashboard.pages.queues.data import NO_LEADER, NOBODY_TAKES, Queue
 
 CARD_WIDTH_PX = 330
@@ -123,7 +124,7 @@ def _show_head(queue: Queue) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", wrap=False):
         with st.container(gap=None):
             st.page_link(
-                "pages/queues/page.py",
+                QUEUES.path,
                 label=f"**{escaped(queue.name, 60)}**",
                 icon=":material/low_priority:",
                 query_params=here(queue=queue.name),
@@ -141,9 +142,7 @@ def _show_priorities(queue: Queue) -> None:
         for name, count in reversed(queue.by_priority.items()):
             if count:
                 st.badge(f"{word(name)} {count:,}", color=states.PRIORITY_COLORS[name])  # type: ignore[arg-type]
-        st.page_link(
-            "pages/tasks/page.py", label=_("Its tasks"), icon=":material/list:", query_params={"queues": queue.name}
-        )
+        st.page_link(TASKS.path, label=_("Its tasks"), icon=":material/list:", query_params={"queues": queue.name})
 
 
 def _row(queue: Queue, act: list[str]) -> dict[str, object]:

@@ -12,6 +12,7 @@ from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.hold_controls import show_menu
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.i18n import _
+from taskyard.dashboard.navigation import TASKS
 from taskyard.dashboard.pages.queues.cards import POLICIES, drain_text, oldest, show_queue_notes
 from taskyard.dashboard.pages.queues.data import Charts, Queue
 from taskyard.dashboard.pages.queues.lanes import lane_label, show_depths, show_lanes
@@ -27,9 +28,7 @@ def show_queue(queue: Queue) -> None:
         states.show_badge(queue.state, states.QUEUE_COLORS)
         st.caption(_("Goes {policy}").format(policy=_(POLICIES[queue.figures.policy])))
         show_menu(HoldKind.QUEUE, queue.name, queue.hold, key="act_details")
-        st.page_link(
-            "pages/tasks/page.py", label=_("Its tasks"), icon=":material/list:", query_params={"queues": queue.name}
-        )
+        st.page_link(TASKS.path, label=_("Its tasks"), icon=":material/list:", query_params={"queues": queue.name})
     figures = [
         (_("Ready"), f"{queue.ready:,}"),
         (_("Oldest"), oldest(queue)),

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from taskyard.core.config import settings
 from taskyard.core.errors import ConfigurationError
-from taskyard.core.reports import Report
-from taskyard.core.reports.data import gather
+from taskyard.core.reports import Report, gather
 from taskyard.core.reports.data.gather import LONGEST_SECONDS
 from taskyard.core.reports.folder import PERIODS, ReportFile, list_reports, read_report
 from taskyard.dashboard.data import base

@@ -19,6 +19,7 @@ from taskyard.dashboard.components.times import duration, shown_time
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.i18n import _, labelled, ngettext
+from taskyard.dashboard.navigation import TASK
 from taskyard.dashboard.pages.submit import data
 from taskyard.dashboard.shell import frame
 
@@ -89,7 +90,7 @@ def _show_one(one: Submitted, task: data.Standing | None, position: int) -> None
                 states.show_badge(task.state)
             name = (task.title or task.type) if task is not None else one.ids
             st.page_link(
-                "pages/task/page.py",
+                TASK.path,
                 label=escaped(name, 60),
                 query_params={"id": one.ids},
                 icon=":material/open_in_new:",

@@ -15,6 +15,7 @@ from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.forms.field_widgets import told_problem
 from taskyard.dashboard.forms.model_form import ModelForm
 from taskyard.dashboard.i18n import _, labelled, ngettext
+from taskyard.dashboard.navigation import TASK
 from taskyard.dashboard.pages.submit import data, follow
 from taskyard.dashboard.pages.submit import options as task_options
 from taskyard.dashboard.pages.submit.task_types import pick_type, show_facts
@@ -81,9 +82,7 @@ def show_arrival() -> None:
     if source:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(_("Copied from a task, all but its idempotency key and what it waited for:"))
-            st.page_link(
-                "pages/task/page.py", label=source, query_params={"id": source}, icon=":material/content_copy:"
-            )
+            st.page_link(TASK.path, label=source, query_params={"id": source}, icon=":material/content_copy:")
 
 
 @st.fragment
@@ -176,9 +175,7 @@ def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
     if done and done[1] == key:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.badge(_("Accepted"), icon=":material/check:", color="green")
-            st.page_link(
-                "pages/task/page.py", label=done[0], query_params={"id": done[0]}, icon=":material/open_in_new:"
-            )
+            st.page_link(TASK.path, label=done[0], query_params={"id": done[0]}, icon=":material/open_in_new:")
             st.button(
                 _("Submit the same once more"),
                 icon=":material/replay:",

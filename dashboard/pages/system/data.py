@@ -89,7 +89,7 @@ def server_versions(servers: Servers) -> dict[str, str]:
     """What the servers are, and the revision of our schema, by name."""
     with servers.database.statements() as tx:
         found = {"PostgreSQL": live_counts.server(tx).version, "Schema": system.schema_version(tx)}
-    return {**found, "Redis": str(servers.queue.server_info()["redis_version"])}
+    return {**found, "Redis": str(servers.broker.server_info()["redis_version"])}
 
 
 @shared(ttl_seconds=CHECKS_SECONDS)
@@ -175,8 +175,8 @@ def _postgresql(servers: Servers) -> ServerNow:
 
 
 def _redis(servers: Servers) -> ServerNow:
-    latency = _timed(servers.queue.ping)
-    found: dict[str, Any] = servers.queue.server_info()
+    latency = _timed(servers.broker.ping)
+    found: dict[str, Any] = servers.broker.server_info()
     figures = {
         "clients": float(found["connected_clients"]),
         "memory_bytes": float(found["used_memory"]),

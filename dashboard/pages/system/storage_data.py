@@ -71,7 +71,7 @@ def storage(servers: Servers) -> Storage:
         tables=sorted(tables, key=lambda r: r.bytes, reverse=True),
         partitions=partitions,
         indexes=indexes,
-        redis=usage(servers.queue.redis, servers.queue.keys),
+        redis=usage(servers.broker.redis, servers.broker.keys),
         kept=_kept(servers, oldest, _oldest_day(partitions), metrics),
     )
 

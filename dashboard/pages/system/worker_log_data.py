@@ -11,5 +11,5 @@ LINES_SHOWN = 200
 @shared()
 def lines(servers: Servers, level: str, text: str) -> list[LogLine]:
     """At most LINES_SHOWN lines of at least a level in which a text occurs, newest first."""
-    log = LogTail(servers.queue.redis, servers.queue.keys)
+    log = LogTail(servers.broker.redis, servers.broker.keys)
     return log.recent_lines(LINES_SHOWN, level, text)

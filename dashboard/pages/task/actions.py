@@ -7,13 +7,13 @@ import streamlit as st
 from taskyard.core.errors import TaskyardError
 from taskyard.core.models import Task
 from taskyard.core.states import TERMINAL, WAITING, TaskState
+from taskyard.dashboard import navigation
 from taskyard.dashboard.components.dialogs import MAX_ERROR_LENGTH, ask
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import PRIORITIES, word
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.task import data
-from taskyard.dashboard.shell import navigation
 
 ASKED_KEY = "task_asked"
 RETRYABLE_STATES = (TaskState.FAILED, TaskState.CANCELLED)

@@ -96,7 +96,7 @@ def details(servers: Servers, task_id: str) -> Details | None:
     why, problem = None, ""
     if task.state in WAITING:
         try:
-            why = explain.why(servers.database, servers.queue, servers.cache, task_id)
+            why = explain.why(servers.database, servers.broker, servers.cache, task_id)
         except Unavailable as error:
             problem = error.text
     return Details(task, events, attempts_of(task, events), now, why, problem)

@@ -10,6 +10,7 @@ from taskyard.dashboard.components.markdown_escape import escaped, one_line
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.attempts import path_of
 from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.navigation import FAILURES, TASKS
 from taskyard.dashboard.pages.task import actions, data
 from taskyard.dashboard.pages.task.attempts_chart import show_attempts, show_timeline
 from taskyard.dashboard.pages.task.logs import show_events, show_logs
@@ -68,13 +69,13 @@ def show_similar(mark: str, task_id: str) -> None:
             )
             st.text(text.format(count=count), width="content")
         st.page_link(
-            "pages/tasks/page.py",
+            TASKS.path,
             label=_("Show them"),
             icon=":material/list:",
             query_params={"fingerprint": mark},
         )
         st.page_link(
-            "pages/failures/page.py",
+            FAILURES.path,
             label=_("The failure"),
             icon=":material/error:",
             query_params={"group": mark},
@@ -139,12 +140,12 @@ def show_door(text: str, problem: str) -> None:
         st.rerun()
     if text:
         st.page_link(
-            "pages/tasks/page.py",
+            TASKS.path,
             label=_("Search the tasks for it"),
             icon=":material/search:",
             query_params={"text": text},
         )
-    st.page_link("pages/tasks/page.py", label=_("All tasks"), icon=":material/list:")
+    st.page_link(TASKS.path, label=_("All tasks"), icon=":material/list:")
 
 
 def show_page() -> None:

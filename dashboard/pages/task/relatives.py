@@ -12,6 +12,7 @@ from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.data.attempts import name_of
 from taskyard.dashboard.i18n import _
+from taskyard.dashboard.navigation import TASK, TASKS
 from taskyard.dashboard.pages.task.data import Related, Relatives, SimilarFailure
 
 SHOWN = 20
@@ -28,7 +29,7 @@ def show_relatives(found: Relatives) -> None:
     _show(_("Wait for it"), found.dependants)
     if found.workflow_id:
         st.page_link(
-            "pages/tasks/page.py",
+            TASKS.path,
             label=_("All tasks of its workflow"),
             icon=":material/account_tree:",
             query_params={"workflow_id": found.workflow_id},
@@ -57,4 +58,4 @@ def _show(title: str, tasks: Sequence[Related]) -> None:
 
 def _link(task_id: str, name: str) -> None:
     label = escaped(f"{name} {shortened_id(task_id)}", 80)
-    st.page_link("pages/task/page.py", label=label, query_params={"id": task_id})
+    st.page_link(TASK.path, label=label, query_params={"id": task_id})

@@ -33,7 +33,7 @@ def measure_dashboard(environment: Environment) -> list[Result]:
     """Pages one by one, then ten viewers at once, then a thousand refreshes of one page."""
     seed(environment.database, HISTORY, HISTORY_DAYS, lambda what, count: None)
     with environment.agents(), environment.worker():
-        environment.wait(lambda: environment.queue.redis.exists(environment.queue.keys.cache("live")) > 0, "a leader")
+        environment.wait(lambda: environment.broker.redis.exists(environment.broker.keys.cache("live")) > 0, "a leader")
         process = DashboardProcess(environment.settings, environment.variables())
         process.start()
         try:

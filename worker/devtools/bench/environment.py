@@ -55,8 +55,8 @@ class Environment:
             database_url=self.servers.database_url, redis_url=self.servers.redis_url, data_dir=self.folder
         )
         self.database = Database(self.servers.database_url, pool_size=20)
-        self.queue = Broker(connect_redis(self.servers.redis_url), self.settings.namespace, self.settings.placement_of)
-        self.submitter = Submitter(self.settings, registry, self.database, self.queue)
+        self.broker = Broker(connect_redis(self.servers.redis_url), self.settings.namespace, self.settings.placement_of)
+        self.submitter = Submitter(self.settings, registry, self.database, self.broker)
         return self
 
     def __exit__(
@@ -89,7 +89,7 @@ class Environment:
         pid = int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
         postmaster = psutil.Process(pid)
         found["postgres"] = [postmaster, *postmaster.children()]
-        found["redis"] = [psutil.Process(int(self.queue.redis.info("server")["process_id"]))]
+        found["redis"] = [psutil.Process(int(self.broker.redis.info("server")["process_id"]))]
         return found
 
     def wait(self, condition: Callable[[], bool], what: str, timeout_seconds: float = START_TIMEOUT_SECONDS) -> None:
@@ -107,7 +107,7 @@ class Environment:
 
     def is_drained(self) -> bool:
         """Whether all tasks have ended; asks PostgreSQL only once Redis has none, not to disturb."""
-        if any(self.queue.depths().values()) or self.queue.results_length():
+        if any(self.broker.depths().values()) or self.broker.results_length():
             time.sleep(0.1)
             return False
         return not self.open_tasks()
@@ -125,8 +125,8 @@ class Environment:
         """
         with self.database.transaction() as tx:
             tx.rows(queries("bench")["empty"], {})
-        self.queue.redis.flushall()
-        self.queue.lead(0)
+        self.broker.redis.flushall()
+        self.broker.lead(0)
 
     def variables(self) -> dict[str, str]:
         """The settings of this environment's processes, as environment variables."""
@@ -138,7 +138,7 @@ class Environment:
         }
 
     def _beating(self) -> int:
-        return int(self.queue.redis.scard(self.queue.keys.agents))
+        return int(self.broker.redis.scard(self.broker.keys.agents))
 
     @contextmanager
     def _process(self, command: str, count: int) -> Iterator[psutil.Process]:

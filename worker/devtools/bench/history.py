@@ -47,7 +47,7 @@ def measure_history(environment: Environment) -> list[Result]:
 
 def _charts(environment: Environment) -> list[Result]:
     database = environment.database
-    cache = RedisCache(environment.queue.redis, environment.queue.keys)
+    cache = RedisCache(environment.broker.redis, environment.broker.keys)
 
     def snapshot() -> None:
         now = Clock().now().timestamp()

@@ -98,7 +98,7 @@ def _idle_agent(environment: Environment) -> _IdleAgent:
     settings = environment.settings
     return _IdleAgent(
         info,
-        environment.queue,
+        environment.broker,
         _own_queue(environment),
         ttl_seconds=settings.agent_ttl_seconds,
         data_dir=settings.data_dir,

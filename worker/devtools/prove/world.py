@@ -73,7 +73,7 @@ class World:
             database_url=self._postgres.url, redis_url=self._redis.url, data_dir=self.folder, task_modules=MODULE
         )
         self.database = Database(self._postgres.url)
-        self.queue = Broker(connect_redis(self._redis.url), self.settings.namespace, self.settings.placement_of)
+        self.broker = Broker(connect_redis(self._redis.url), self.settings.namespace, self.settings.placement_of)
         self.submitter = open_submitter(self.settings, registry, self.endpoints.database_url, self.endpoints.redis_url)
         self._supervisor = self.start_process("agent", AGENTS)
         self.tend()
@@ -85,7 +85,7 @@ class World:
     ) -> None:
         self.stop()
         self.database.close()
-        self.queue.redis.close()
+        self.broker.redis.close()
         self._redis.stop()
         self._postgres.stop()
 
@@ -138,8 +138,8 @@ class World:
     def leftovers(self) -> dict[str, int]:
         """What is left in Redis once everything had time to go, by name; raises Unavailable."""
         with suppress(Unavailable):
-            self.wait(lambda: not any(self.queue.leftovers().values()), "an empty Redis", CLEARING_SECONDS)
-        return self.queue.leftovers()
+            self.wait(lambda: not any(self.broker.leftovers().values()), "an empty Redis", CLEARING_SECONDS)
+        return self.broker.leftovers()
 
     def open_tasks(self, agent_id: str | None = None) -> int:
         """How many tasks have not ended, or how many of them an agent's boot has; raises Unavailable."""
@@ -155,7 +155,7 @@ class World:
             "workers": [psutil.Process(worker.pid) for worker in self._workers],
             "supervisor": [psutil.Process(self._supervisor.pid)],
             "agents": self._agents(),
-            "redis": [psutil.Process(int(self.queue.redis.info("server")["process_id"]))],
+            "redis": [psutil.Process(int(self.broker.redis.info("server")["process_id"]))],
             "postgres": [postmaster, *postmaster.children()],
         }
 
@@ -212,9 +212,9 @@ class World:
 
     def _kill_redis(self, kill: plan.Kill) -> str:
         if kill.way == "FLUSHALL":
-            self.queue.redis.flushall()
+            self.broker.redis.flushall()
             return "redis"
-        process = psutil.Process(int(self.queue.redis.info("server")["process_id"]))
+        process = psutil.Process(int(self.broker.redis.info("server")["process_id"]))
         process.kill()
         self._redis.start()
         return f"process {process.pid}"

@@ -39,51 +39,51 @@ def leave_junk(yard: Yard, act: plan.Act) -> Iterator[None]:
 
 
 def _results(yard: Yard, random_: random.Random) -> None:
-    yard.queue.redis.xadd(yard.queue.keys.results, {random_.choice((b"m", b"x")): random_.choice(PAYLOADS)})
+    yard.broker.redis.xadd(yard.broker.keys.results, {random_.choice((b"m", b"x")): random_.choice(PAYLOADS)})
 
 
 def _ready(yard: Yard, random_: random.Random) -> None:
     lane = random_.choice(_lanes(yard) or [b"default|prove.thread|"]).decode("utf-8", "replace")
-    yard.queue.redis.zadd(yard.queue.keys.ready(lane), {random_.choice(MEMBERS): random_.choice((-1e300, 0, 1e300))})
-    yard.queue.redis.sadd(yard.queue.keys.lanes, lane)
+    yard.broker.redis.zadd(yard.broker.keys.ready(lane), {random_.choice(MEMBERS): random_.choice((-1e300, 0, 1e300))})
+    yard.broker.redis.sadd(yard.broker.keys.lanes, lane)
 
 
 def _due(yard: Yard, random_: random.Random) -> None:
-    yard.queue.redis.zadd(yard.queue.keys.due, {random_.choice(MEMBERS): random_.choice((0, -1e300))})
+    yard.broker.redis.zadd(yard.broker.keys.due, {random_.choice(MEMBERS): random_.choice((0, -1e300))})
 
 
 def _lane(yard: Yard, random_: random.Random) -> None:
-    yard.queue.redis.sadd(yard.queue.keys.lanes, random_.choice(MEMBERS))
+    yard.broker.redis.sadd(yard.broker.keys.lanes, random_.choice(MEMBERS))
 
 
 def _wake(yard: Yard, random_: random.Random) -> None:
-    yard.queue.redis.xadd(yard.queue.keys.wake, {random_.choice((b"m", b"lane", b"x")): random_.choice(MEMBERS)})
+    yard.broker.redis.xadd(yard.broker.keys.wake, {random_.choice((b"m", b"lane", b"x")): random_.choice(MEMBERS)})
 
 
 def _heartbeat(yard: Yard, random_: random.Random) -> None:
     name = random_.choice(("odd", "odd:", ":", "a\x00b:c", "x" * 300, "odd:boot"))
-    yard.queue.redis.sadd(yard.queue.keys.agents, name)
-    yard.queue.redis.set(yard.queue.keys.heartbeat(name), random_.choice(PAYLOADS), ex=5)
+    yard.broker.redis.sadd(yard.broker.keys.agents, name)
+    yard.broker.redis.set(yard.broker.keys.heartbeat(name), random_.choice(PAYLOADS), ex=5)
 
 
 def _inbox(yard: Yard, random_: random.Random) -> None:
     for agent_id in yard.agent_ids()[:1]:
         field = random_.choice((b"m", b"x"))
-        yard.queue.redis.xadd(yard.queue.keys.inbox(agent_id), {field: random_.choice(PAYLOADS)})
+        yard.broker.redis.xadd(yard.broker.keys.inbox(agent_id), {field: random_.choice(PAYLOADS)})
 
 
 def _wrong_type(yard: Yard, random_: random.Random) -> None:
     key = random_.choice(
-        (yard.queue.keys.wake, yard.queue.keys.due, yard.queue.keys.lanes, yard.queue.keys.ready("odd"))
+        (yard.broker.keys.wake, yard.broker.keys.due, yard.broker.keys.lanes, yard.broker.keys.ready("odd"))
     )
-    pipeline = yard.queue.redis.pipeline(transaction=True)
+    pipeline = yard.broker.redis.pipeline(transaction=True)
     pipeline.delete(key)
     pipeline.set(key, "somebody's value")
     pipeline.execute()
 
 
 def _lanes(yard: Yard) -> list[bytes]:
-    return sorted(yard.queue.redis.smembers(yard.queue.keys.lanes))
+    return sorted(yard.broker.redis.smembers(yard.broker.keys.lanes))
 
 
 _PLACES: dict[str, Callable[[Yard, random.Random], None]] = {

@@ -67,11 +67,11 @@ def disturb_redis(yard: Yard, act: plan.Act) -> Iterator[None]:
         yard.redis_proxy.cut()
         yield
     elif act.way == "full":
-        yard.queue.redis.config_set("maxmemory", 1)
+        yard.broker.redis.config_set("maxmemory", 1)
         try:
             yield
         finally:
-            yard.queue.redis.config_set("maxmemory", 0)
+            yard.broker.redis.config_set("maxmemory", 0)
     else:
         fault = faults.REDIS[act.way]
         yard.redis_proxy.refuse(fault.reply, only=fault.strikes)

@@ -5,7 +5,7 @@ import streamlit as st
 from taskyard.core.paths import FILES
 from taskyard.dashboard.components.address import read_for
 from taskyard.dashboard.i18n import _
-from taskyard.dashboard.shell.navigation import SECTIONS
+from taskyard.dashboard.navigation import SECTIONS
 from taskyard.dashboard.shell.sidebar import show_sidebar
 
 ICON = str(FILES / "dashboard" / "icon.svg")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from taskyard.core.i18n import msg
 from taskyard.core.payload.encode import refused
 from taskyard.core.postgres.database import Database, queries
-from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.redis.ports import SubmitterPort
 
 
-def restart_agent(database: Database, broker: Broker, name: str, actor: str, reason: str) -> list[str]:
+def restart_agent(database: Database, broker: SubmitterPort, name: str, actor: str, reason: str) -> list[str]:
     """Asks every present boot of an agent to restart, with an audit row; returns their ids.
 
     It drains as on SIGTERM: what runs finishes within the grace period, the rest goes back without

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 from taskyard.core.errors import Unavailable
 from taskyard.core.models import Waiting
-from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.redis.ports import SubmitterPort
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class QueueNotifier:
     """Tells a queue; says once what keeps it from that."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: SubmitterPort) -> None:
         self._broker = broker
         self._trouble = ""
 

@@ -27,6 +27,7 @@ from taskyard.core.postgres.store.submission import Inserted
 from taskyard.core.postgres.store.tasks import TaskResult
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.ports import SubmitterPort
 from taskyard.core.states import TERMINAL
 from taskyard.core.submission import known_calls
 from taskyard.core.submission.commands import TaskCommands, check_task_id
@@ -50,7 +51,12 @@ class Submitter:
     """The way in. One per process is enough; every method may be called from any thread."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, database: Database, broker: Broker, clock: Clock | None = None
+        self,
+        settings: Settings,
+        registry: Registry,
+        database: Database,
+        broker: SubmitterPort,
+        clock: Clock | None = None,
     ) -> None:
         self._registry = registry
         self._limits = Limits(

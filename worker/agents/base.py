@@ -35,8 +35,8 @@ from taskyard.core.protocol import (
     Welcome,
     farewell_of,
 )
-from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.redis.ports import AgentPort
 from taskyard.core.scheduling.placement import MAX_QUEUE_AHEAD
 from taskyard.worker.agents.class_guard import guarded
 from taskyard.worker.agents.health import SILENT_SECONDS
@@ -68,8 +68,8 @@ class BaseAgent(abc.ABC):
     def __init__(
         self,
         info: AgentInfo,
-        broker: Broker,
-        heartbeat_broker: Broker,
+        broker: AgentPort,
+        heartbeat_broker: AgentPort,
         *,
         ttl_seconds: float,
         data_dir: Path,

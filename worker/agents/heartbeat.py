@@ -11,8 +11,8 @@ import structlog
 
 from taskyard.core.errors import Unavailable
 from taskyard.core.protocol import AgentInfo, Heartbeat, encode
-from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.redis.ports import AgentPort
 from taskyard.core.threads import OnEscape, Supervised, start_thread
 
 INTERVAL_SECONDS = 1.0
@@ -42,7 +42,7 @@ class HeartbeatOwner(Protocol):
 class HeartbeatSender:
     """Beats, and tells the agent what the answer means."""
 
-    def __init__(self, agent: HeartbeatOwner, broker: Broker, ttl_seconds: float) -> None:
+    def __init__(self, agent: HeartbeatOwner, broker: AgentPort, ttl_seconds: float) -> None:
         self._agent = agent
         self._broker = broker
         self._ttl_seconds = ttl_seconds

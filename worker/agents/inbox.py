@@ -5,8 +5,8 @@ from __future__ import annotations
 import structlog
 
 from taskyard.core.protocol import Order
-from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.decoding import Unreadable, read_orders
+from taskyard.core.redis.ports import AgentPort
 from taskyard.core.redis.quarantine import Odd
 
 log = structlog.get_logger(__name__)
@@ -21,7 +21,7 @@ BEGINNING = b"0-0"
 class Inbox:
     """Reads entries from where it stands; `position` is the last one that was obeyed."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: AgentPort) -> None:
         self.position = BEGINNING
         self._broker = broker
         self._obeyed: list[bytes] = []

@@ -10,8 +10,8 @@ import structlog
 
 from taskyard.core.errors import Unavailable
 from taskyard.core.protocol import Pair, Report, encode
-from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.redis.ports import AgentPort
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.agents.spool import Spool
 
@@ -31,7 +31,7 @@ class Outbox:
     Redis is in the spool too.
     """
 
-    def __init__(self, broker: Broker, on_arrival: Sequence[Callable[[Sequence[Pair]], None]], spool: Spool) -> None:
+    def __init__(self, broker: AgentPort, on_arrival: Sequence[Callable[[Sequence[Pair]], None]], spool: Spool) -> None:
         self._broker = broker
         self._on_arrival = on_arrival
         self._spool = spool

@@ -22,7 +22,7 @@ from taskyard.worker.agents.mail import AgentMail
 from taskyard.worker.agents.outbox import Outbox
 from taskyard.worker.attempts.channel import AgentChannel, hindrance_of, refusal_of
 from taskyard.worker.attempts.execution import failed
-from taskyard.worker.attempts.ports import AgentPort
+from taskyard.worker.attempts.ports import AttemptOwner
 from taskyard.worker.logging.context import bind_attempt
 
 RETRY_SECONDS = 0.2
@@ -32,7 +32,7 @@ DESCRIPTORS_GONE = (errno.EBADF, errno.ENOTSOCK)  # a task has closed what is th
 log = logging.getLogger(__name__)
 
 
-class SlotOwner(AgentPort, Protocol):
+class SlotOwner(AttemptOwner, Protocol):
     """An agent, as its slots see it; what each does is said at BaseAgent."""
 
     is_draining: bool

@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from taskyard.core.protocol import AgentInfo, Done, Pair, Run
-from taskyard.core.redis.broker import Broker
+from taskyard.core.redis.ports import AgentPort
 from taskyard.core.scheduling.placement import AgentSlots
 from taskyard.core.task_types.registry import Registry
 from taskyard.worker.agents.base import UNABLE_AFTER, BaseAgent
@@ -27,8 +27,8 @@ class TaskAgent(BaseAgent):
     def __init__(
         self,
         info: AgentInfo,
-        broker: Broker,
-        heartbeat_broker: Broker,
+        broker: AgentPort,
+        heartbeat_broker: AgentPort,
         *,
         ttl_seconds: float,
         data_dir: Path,

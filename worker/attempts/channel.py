@@ -12,7 +12,7 @@ from msgspec import Raw
 from taskyard.core.errors import PermanentError, TransientError
 from taskyard.core.payload.storable_text import storable
 from taskyard.core.protocol import MAX_TEXT_LENGTH, Checkpoint, Done, Log, Progress, Run, SubmitChild
-from taskyard.worker.attempts.ports import AgentPort
+from taskyard.worker.attempts.ports import AttemptOwner
 from taskyard.worker.logging.redaction import redacted_text
 
 PROGRESS_INTERVAL_SECONDS = 0.5
@@ -55,7 +55,7 @@ class AgentChannel:
         "cancelled",
     )
 
-    def __init__(self, agent: AgentPort, run: Run, agent_id: str) -> None:
+    def __init__(self, agent: AttemptOwner, run: Run, agent_id: str) -> None:
         self._agent = agent
         self._run = run
         self.agent_id = agent_id

@@ -24,7 +24,7 @@ class Mail(Protocol):
         """Does what the attempt asks of the mailbox, and returns the answer."""
 
 
-class AgentPort(Protocol):
+class AttemptOwner(Protocol):
     """An agent, as its attempts see it."""
 
     @property

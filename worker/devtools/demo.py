@@ -9,7 +9,7 @@ import structlog
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
-from taskyard.core.redis.broker import Broker
+from taskyard.core.redis.ports import SubmitterPort
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.devtools.sample import sample_workload
@@ -42,7 +42,7 @@ def with_samples(settings: Settings) -> Settings:
     return settings.model_copy(update={"data_folders": (folder,)})
 
 
-def submit_sample(settings: Settings, database: Database, broker: Broker) -> None:
+def submit_sample(settings: Settings, database: Database, broker: SubmitterPort) -> None:
     """Submits the sample workload, unless there are tasks already."""
     with database.transaction() as tx:
         if tasks.has_tasks(tx):

@@ -9,7 +9,7 @@ from itertools import islice
 from taskyard.core.clock import Clock
 from taskyard.core.models import Lane
 from taskyard.core.protocol import is_task_id
-from taskyard.core.redis.broker import Broker
+from taskyard.core.redis.ports import LeaderPort
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.placement import MAX_SCORE, AgentSlots, Candidate, Rotation, place
 from taskyard.worker.dispatch.batch import Batch
@@ -27,7 +27,7 @@ Placed = list[tuple[Candidate, AgentSlots]]
 class Placing:
     """Places what waits. `policy_of(queue)` names a queue's placement policy."""
 
-    def __init__(self, broker: Broker, clock: Clock, policy_of: Callable[[str], str]) -> None:
+    def __init__(self, broker: LeaderPort, clock: Clock, policy_of: Callable[[str], str]) -> None:
         self._broker = broker
         self._clock = clock
         self._policy_of = policy_of

@@ -11,8 +11,8 @@ import structlog
 
 from taskyard.core.models import Waiting
 from taskyard.core.protocol import is_task_id
-from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.namespace import DUE, Member
+from taskyard.core.redis.ports import LeaderPort
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.placement import MAX_SCORE
 from taskyard.worker.dispatch.batch import Batch, Committed
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 class Sweeper:
     """Goes through the rows and through the members of Redis' sets, round and round. Raises redis-py's errors."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: LeaderPort) -> None:
         self._broker = broker
         self._sets: list[str] = []  # that were found and not yet gone through
         self._next_sets = 0

@@ -16,8 +16,8 @@ from taskyard.core.postgres.database import DriverTransaction
 from taskyard.core.postgres.store import holds
 from taskyard.core.postgres.store import recovery as recovery_store
 from taskyard.core.protocol import KnownType
-from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.redis.ports import LeaderPort
 from taskyard.core.scheduling.breaker import Breakers
 from taskyard.core.submission.validate import Limits
 from taskyard.core.task_types.registry import Registry
@@ -68,7 +68,7 @@ class TermFactory:
     """Begins terms when the lock can be had."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, database_url: str, broker: Broker, worker: str, clock: Clock
+        self, settings: Settings, registry: Registry, database_url: str, broker: LeaderPort, worker: str, clock: Clock
     ) -> None:
         self.broker = broker
         self.ttl_seconds = settings.agent_ttl_seconds

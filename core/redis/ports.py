@@ -1,0 +1,89 @@
+"""What a submitter, an agent and the leader may do with the broker: a narrow view of it for each.
+
+`Broker` does all of it; who is handed one of these can't do another's work by mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from taskyard.core.models import Lane, Waiting
+
+if TYPE_CHECKING:
+    from taskyard.core.redis.broker import Publication, Roster
+    from taskyard.core.redis.mailbox import Mailbox
+    from taskyard.core.redis.namespace import Member
+    from taskyard.core.redis.quarantine import Odd, Quarantine
+
+
+class SubmitterPort(Protocol):
+    """What is told to the engine after a commit; the leader's sweep finds what did not arrive."""
+
+    def push(self, waiting: Sequence[Waiting]) -> None: ...
+
+    def forget(self, waiting: Iterable[Waiting]) -> None: ...
+
+    def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None: ...
+
+    def send_restart(self, agent_id: str) -> None: ...
+
+
+class AgentPort(Protocol):
+    """What an agent reads and reports."""
+
+    def report(self, reports: bytes) -> bytes: ...
+
+    def heartbeat(self, agent_id: str, heartbeat: bytes, ttl_seconds: float) -> tuple[str, bool]: ...
+
+    def read_inbox(self, agent_id: str, after: bytes, block_ms: int | None) -> list[tuple[bytes, bytes]]: ...
+
+    def inbox_tail(self, agent_id: str) -> bytes: ...
+
+    def delete_orders(self, agent_id: str, entry_ids: Sequence[bytes]) -> None: ...
+
+    def mailbox(self, agent: str) -> Mailbox: ...
+
+    def set_aside(self, odd: Iterable[Odd]) -> None: ...
+
+
+class LeaderPort(Protocol):
+    """What the dispatcher collects, publishes and repairs."""
+
+    quarantine: Quarantine
+
+    def lead(self, epoch: int, database: str = "") -> tuple[bool, str, bool]: ...
+
+    def epoch(self) -> int | None: ...
+
+    def run_id(self) -> str: ...
+
+    def ping(self) -> None: ...
+
+    def collect(
+        self, results_after: bytes, wake_after: bytes, block_ms: int | None, count: int
+    ) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, str]]]: ...
+
+    def peek(
+        self, now: float, wanted: Mapping[Lane, int]
+    ) -> tuple[list[Lane], float | None, dict[Lane, list[Any]]]: ...
+
+    def publish(self, epoch: int, publication: Publication) -> None: ...
+
+    def roster(self, canary_ttl_seconds: float, *, revive_canary: bool) -> Roster: ...
+
+    def is_at_its_place(self, member: Member, task: Waiting) -> tuple[bool, bool]: ...
+
+    def sorted_sets(self, cursor: int) -> tuple[int, list[str]]: ...
+
+    def members(self, place: str, cursor: bytes, count: int) -> tuple[bytes, list[Member]]: ...
+
+    def drop(self, members: Iterable[Member]) -> int: ...
+
+    def drop_heartbeat(self, agent_id: str) -> None: ...
+
+    def drop_members(self, lane: Lane, members: Sequence[bytes]) -> None: ...
+
+    def set_aside(self, odd: Iterable[Odd]) -> None: ...
+
+    def take_odd(self) -> list[Odd]: ...

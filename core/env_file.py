@@ -70,7 +70,7 @@ def _text_of(path: Path) -> str:
 
 
 def _line_problems(text: str, prefix: str, known: Collection[str]) -> list[tuple[int, str]]:
-    problems = []
+    problems: list[tuple[int, str]] = []
     for binding in parse_stream(io.StringIO(text)):
         blank = binding.original.string[: -len(binding.original.string.lstrip()) or None]
         line = binding.original.line + blank.count("\n")

@@ -34,17 +34,18 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     """
     refuse_inspection()
     shipper = configure_logs(settings.log_level)
-    if settings.redis_url is None:
+    redis_url = settings.redis_url
+    if redis_url is None:
         raise ConfigurationError(["TASKYARD_REDIS_URL: not set: agents on a host of their own need it"])
     if pool_file is not None:
         settings = settings.model_copy(update={"pool_file": pool_file})
     registry.load(settings.task_modules)
     specs = load_pool(settings.pool_file)
     unmatched.warn(settings, registry, is_worker=False)
-    broker = Broker(connect_redis(settings.redis_url), settings.namespace, settings.placement_of)
+    broker = Broker(connect_redis(redis_url), settings.namespace, settings.placement_of)
     broker.ping()
     signals = StopSignals()
-    pool = Pool(specs, settings.redis_url, broker, settings.grace_seconds, settings.data_dir)
+    pool = Pool(specs, redis_url, broker, settings.grace_seconds, settings.data_dir)
     health = AgentHostHealth(pool, signals.told.is_set)
     exporter = Exporter(
         settings,

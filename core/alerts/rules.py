@@ -150,17 +150,17 @@ class RuleFile(_Strict):
             if rule.name in seen:
                 yield msg("rules: the name {name!r} is there twice: expected names that differ", name=rule.name)
             seen.add(rule.name)
-            for channel in sorted(set(rule.channels or ()) - self.channels.keys()):
+            for missing in sorted(set(rule.channels or ()) - self.channels.keys()):
                 yield msg(
                     "rule {rule!r}: channels: {channel!r} is not configured: expected one of {names}",
                     rule=rule.name,
-                    channel=channel,
+                    channel=missing,
                     names=", ".join(sorted(self.channels)) or msg("none, as the file has no channels"),
                 )
-        for name, channel in self.channels.items() if environment is not None else ():
+        for name, channel in () if environment is None else self.channels.items():
             for field in ("secret_env", "password_env"):
                 variable = getattr(channel, field, None)
-                if variable is not None and not environment.get(variable):
+                if environment is not None and variable is not None and not environment.get(variable):
                     yield msg(
                         "channel {name!r}: {field}: the environment variable {variable} is not set",
                         name=name,

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from taskyard.core.filters.fields import check_bound, check_known, check_names, check_uuid, instant
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import check_text, refused
+from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.encode import check_text
 
 
 @dataclass(frozen=True, slots=True)

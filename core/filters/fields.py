@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import check_text, refused
+from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.encode import check_text
 
 MAX_CHOICES = 100  # values of one field
 MAX_SECONDS = 100 * 366 * 86_400

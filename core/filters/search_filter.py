@@ -11,7 +11,8 @@ from typing import Any, Self
 from taskyard.core.errors import ErrorClass
 from taskyard.core.filters.fields import UUID, check_bound, check_choices, check_known, check_names, check_uuid, instant
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import check_text, refused
+from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.encode import check_text
 from taskyard.core.states import Priority, TaskState
 
 MAX_PATH_LENGTH = 1000  # characters
@@ -91,7 +92,8 @@ class TaskFilter:
         if not isinstance(document, Mapping):
             raise refused("filter", document, msg("an object with the fields of a filter"))
         check_known(PARAMS, document)
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in document.items()})
+        given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in document.items()}
+        return cls(**given)
 
 
 PARAMS = tuple(field.name for field in fields(TaskFilter))

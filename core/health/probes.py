@@ -22,7 +22,7 @@ from taskyard.core.errors import ConfigurationError, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.connections import connect_driver, pooling_of, set_up
 from taskyard.core.postgres.pooler import Pooling
-from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.connection import Client, connect_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.url import passwords
 
@@ -107,7 +107,7 @@ def database_answers(url: str) -> bool:
 def redis_facts(url: str, namespace: str) -> RedisFacts:
     """Asks the Redis server at `url`, trying what the engine needs on a key of its own; raises ProbeFailed."""
     with _redis(url) as client:
-        info: dict[str, Any] = client.info()  # type: ignore[assignment]
+        info: dict[str, Any] = client.info()
         refused = _refused_commands(client, f"{Keys(namespace).prefix}doctor:{uuid.uuid4().hex}")
     return RedisFacts(str(info["redis_version"]), str(info.get("maxmemory_policy", "unknown")), refused)
 
@@ -162,7 +162,7 @@ def _database_failure(text: str) -> ProbeFailure:
 
 
 @contextmanager
-def _redis(url: str) -> Iterator[redis.Redis]:
+def _redis(url: str) -> Iterator[Client]:
     try:
         with connect_redis(url) as client:
             yield client
@@ -179,7 +179,7 @@ def _redis(url: str) -> Iterator[redis.Redis]:
         raise ProbeFailed(failure, _one_line(error, url)) from None
 
 
-def _refused_commands(client: redis.Redis, key: str) -> tuple[str, ...]:
+def _refused_commands(client: Client, key: str) -> tuple[str, ...]:
     commands: dict[str, Callable[[], object]] = {
         "XADD": lambda: client.xadd(key, {"a": 1}, maxlen=10),
         "XREAD": lambda: client.xread({key: "0-0"}, count=1),

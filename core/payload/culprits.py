@@ -7,6 +7,7 @@ import reprlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import is_dataclass
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, RootModel
 from pydantic_core import to_json
@@ -24,6 +25,10 @@ _NO_HALVES = msg("text without halves of surrogate pairs")
 _TEXT = msg("text")
 NOT_JSON = msg("a value that JSON has: text, number, true, false, null, a list or an object with texts as keys")
 _PLAIN = (str, int, float, type(None))
+
+
+# Where a part is, linked from its end: ((("input",), "rows"), 3).
+Path: TypeAlias = tuple[Any, ...]
 
 
 def refused(field: str, value: object, expected: str) -> SubmissionError:
@@ -55,7 +60,7 @@ def culprit_in(
     With `is_plain` no model is there that knows more values than JSON. `fits` is asked instead of `unfit_of`.
     """
     unfit = fits or unfit_of
-    unvisited: list[tuple[tuple, object, int]] = [((field,), root, 1)]
+    unvisited: list[tuple[Path, object, int]] = [((field,), root, 1)]
     while unvisited:
         path, value, depth = unvisited.pop()
         while isinstance(value, RootModel):
@@ -123,7 +128,7 @@ def once(value: object) -> str | None:
     return msg("a list, which can be read twice") if isinstance(value, Iterator) else None
 
 
-def _parts(path: tuple) -> list[object]:
+def _parts(path: Path) -> list[object]:
     """("input", "rows", 3) for the linked path ((("input",), "rows"), 3)."""
     parts: list[object] = []
     while len(path) == 2:

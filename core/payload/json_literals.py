@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.storable_json import refusal
 
 _KEY_CHARACTERS = 80  # of a key in an error's field

@@ -50,6 +50,9 @@ class Query(str):
     """A named statement; on our own connections a hot one is prepared when it is first used."""
 
     __slots__ = ("execution", "handle", "preparation")
+    execution: str
+    handle: str | None
+    preparation: str
 
     @classmethod
     def named(cls, topic: str, name: str, text: str) -> Query:
@@ -75,14 +78,14 @@ class Transaction(Protocol):
 class DriverTransaction:
     """A transaction on a psycopg2 cursor: the hot path."""
 
-    def __init__(self, cursor: psycopg2.extensions.cursor, lock_timeout_ms: int | None = None) -> None:
-        self.cursor = cursor
+    def __init__(self, cursor: Any, lock_timeout_ms: int | None = None) -> None:
+        self.cursor = cursor  # psycopg2's, of a Connection of ours
         # sent with each statement: several statements in one message are one transaction
         self._first = "" if lock_timeout_ms is None else f"SET LOCAL lock_timeout = {lock_timeout_ms}; "
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         handle = statement.handle if isinstance(statement, Query) else None
-        if handle is None or not self.cursor.connection.may_prepare:
+        if not isinstance(statement, Query) or handle is None or not self.cursor.connection.may_prepare:
             self.cursor.execute(self._first + statement, parameters)
         else:
             prepared = self.cursor.connection.prepared
@@ -149,7 +152,7 @@ class Database:
                     connection.dbapi_connection.autocommit = False
 
     @contextlib.contextmanager
-    def _connection(self) -> Iterator[sqlalchemy.PoolProxiedConnection]:
+    def _connection(self) -> Iterator[Any]:
         """A pooled connection; rolls back on an error, and drops one that broke. Raises Unavailable.
 
         When the server is found to be gone or to be another (restarted, demoted), every connection
@@ -189,7 +192,7 @@ def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> E
 
     def connect() -> Connection:
         made_in = current.number
-        connection: Connection = psycopg2.connect(connection_factory=Connection, **parameters)
+        connection: Connection = psycopg2.connect(connection_factory=Connection, **parameters)  # type: ignore[call-overload]
         connection.made_in = made_in
         return set_up(connection)
 

@@ -99,7 +99,7 @@ def _refused_by_libpq(parameters: dict[str, str]) -> str:
     count = max(1, parameters.get("host", parameters.get("hostaddr", "")).count(",") + 1)
     nowhere["host"] = ",".join([_NOWHERE] * count)
     try:
-        psycopg2.connect(**nowhere).close()
+        psycopg2.connect(**nowhere).close()  # type: ignore[call-overload]
     except psycopg2.Error as error:
         reason = " ".join(str(error).split())
         return "" if reason.startswith(_LOOKED_FOR_SERVER) else reason

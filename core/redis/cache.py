@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-import redis
 
 from taskyard.core.clock import Clock
 from taskyard.core.errors import Unavailable
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import encode_json, refused
-from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.encode import encode_json
+from taskyard.core.redis.connection import Client, reaching_redis
 from taskyard.core.redis.keys import Keys
 
 MAX_SESSION_BYTES = 64 << 10
@@ -43,7 +43,7 @@ class RedisCache:
     Every method raises Unavailable if Redis is away, and TypeError for a value that JSON can't hold.
     """
 
-    def __init__(self, client: redis.Redis, keys: Keys, clock: Clock | None = None) -> None:
+    def __init__(self, client: Client, keys: Keys, clock: Clock | None = None) -> None:
         self._redis = client
         self._keys = keys
         self._clock = clock or Clock()
@@ -115,7 +115,7 @@ class RedisSession:
 
     def __init__(
         self,
-        client: redis.Redis,
+        client: Client,
         keys: Keys,
         session_id: str,
         ttl_seconds: float = SESSION_TTL_SECONDS,
@@ -147,7 +147,8 @@ class RedisSession:
             after = encode_json("session", session, self._limit_bytes)
             with reaching_redis():
                 if self._swap(keys=[self._key], args=[before, after, self._ttl_milliseconds]):
-                    return orjson.loads(after)
+                    stored: dict[str, Any] = orjson.loads(after)
+                    return stored
         raise Unavailable(msg("the session was changed by others {tries} times in a row", tries=UPDATE_TRIES))
 
     def clear(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import redis
 from redis.backoff import NoBackoff
@@ -16,6 +16,9 @@ from taskyard.core.errors import ConfigurationError, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.redis.errors import has_turned, says_later
 from taskyard.core.redis.url import connection_options
+
+# redis-py annotates every answer for each setting of a client at once, bytes or texts; ours always gives bytes.
+Client: TypeAlias = Any
 
 SOCKET_TIMEOUT_SECONDS = 5.0
 MAX_BLOCK_SECONDS = 2.0  # a blocking read must return well before its socket times out
@@ -75,7 +78,7 @@ _CLASSES = {
 }
 
 
-def connect_redis(url: str) -> redis.Redis:
+def connect_redis(url: str) -> Client:
     """A client with a pool of at most POOL_SIZE connections; connects when it is first used.
 
     Replies are bytes in RESP2 shapes, which Redis 5 speaks too. Commands are never repeated
@@ -96,7 +99,7 @@ def connect_redis(url: str) -> redis.Redis:
         "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,
         "health_check_interval": HEALTH_CHECK_SECONDS,
     }
-    pool = redis.BlockingConnectionPool(
+    pool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
         **{**defaults, **options, "connection_class": _CLASSES[options["connection_class"]]},
         protocol=2,
         decode_responses=False,

@@ -13,7 +13,7 @@ from taskyard.core.protocol import MAX_INTEGER, Order, Report, Run, decode_order
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{},]', re.DOTALL)
 # What each kind of message has, in its order.
-_FIELDS: dict[type, dict[str, tuple[str, ...]]] = {
+_FIELDS: dict[Any, dict[str, tuple[str, ...]]] = {
     union: {str(kind.__struct_config__.tag): kind.__struct_fields__ for kind in get_args(union)}
     for union in (Report, Order)
 }

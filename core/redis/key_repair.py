@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import redis
 
+from taskyard.core.redis.connection import Client
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.redis.raw_commands import RawCommands, Script
@@ -25,7 +26,7 @@ def is_mendable(error: redis.ResponseError) -> bool:
 class KeyRepair:
     """Looks through one installation's keys. Raises redis-py's errors."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, raw_commands: RawCommands, renumber: Script) -> None:
+    def __init__(self, client: Client, keys: Keys, raw_commands: RawCommands, renumber: Script) -> None:
         self._redis = client
         self._keys = keys
         self._raw_commands = raw_commands

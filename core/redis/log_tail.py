@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-import redis
 
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
-from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.payload.culprits import refused
+from taskyard.core.redis.connection import Client, reaching_redis
 from taskyard.core.redis.keys import Keys
 
 LINES_KEPT = 2_000  # about so many
@@ -57,7 +56,7 @@ class LogLine:
 class LogTail:
     """Writes and reads the lines of one installation. Every method raises Unavailable if Redis is away."""
 
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+    def __init__(self, client: Client, keys: Keys) -> None:
         self._redis = client
         self._key = keys.log
 

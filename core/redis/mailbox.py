@@ -17,8 +17,9 @@ import redis
 from taskyard.core.clock import Clock
 from taskyard.core.errors import SubmissionError, Unavailable
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import encode_json, refused
-from taskyard.core.redis.connection import MAX_BLOCK_SECONDS, reaching_redis
+from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.encode import encode_json
+from taskyard.core.redis.connection import MAX_BLOCK_SECONDS, Client, reaching_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.message import MAX_BODY_BYTES, Message
 
@@ -100,7 +101,7 @@ class Mailbox:
 
     def __init__(
         self,
-        client: redis.Redis,
+        client: Client,
         keys: Keys,
         agent: str,
         *,
@@ -135,7 +136,7 @@ class Mailbox:
         limits = [self._length_limit, self._bytes_limit, MAX_MAILBOXES]
         arguments = [*limits, to, agent_name("sender", sender), text]
         with reaching_redis():
-            message_id = self._mending(lambda: self._send(keys=keys, args=arguments)).decode()
+            message_id: str = self._mending(lambda: self._send(keys=keys, args=arguments)).decode()
         if message_id in FULL:
             raise Unavailable(full_text(message_id, to, self._length_limit, self._bytes_limit))
         return message_id
@@ -143,7 +144,7 @@ class Mailbox:
     def is_empty(self) -> bool:
         """Whether there is no message, neither unread nor in anybody's hands; the quickest question."""
         with reaching_redis():
-            return self._mending(lambda: self._redis.xlen(self._stream)) == 0
+            return bool(self._mending(lambda: self._redis.xlen(self._stream)) == 0)
 
     def receive(
         self, block_seconds: float = 0.0, count: int = 10, held: Collection[str] = frozenset()
@@ -158,7 +159,7 @@ class Mailbox:
             left = deadline - self._clock.monotonic()
             with reaching_redis():
                 read = partial(self._collected_by_group, count, min(left, MAX_BLOCK_SECONDS), held)
-                messages = self._mending(read)
+                messages: list[Message] = self._mending(read)
             if messages or left <= 0:
                 return messages
 

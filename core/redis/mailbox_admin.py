@@ -12,12 +12,10 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-import redis
-
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
-from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.payload.culprits import refused
+from taskyard.core.redis.connection import Client, reaching_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.mailbox import (
     FULL,
@@ -112,7 +110,7 @@ class Redriven:
 class MailboxAdmin:
     """All mailboxes of an installation. Every method raises Unavailable if Redis is away."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, mending: Callable[[Callable[[], Any]], Any] = at_once) -> None:
+    def __init__(self, client: Client, keys: Keys, mending: Callable[[Callable[[], Any]], Any] = at_once) -> None:
         self._redis, self._keys, self._mending = client, keys, mending
         self._figures = client.register_script(_FIGURES)
         self._put = client.register_script(PUT)
@@ -150,7 +148,8 @@ class MailboxAdmin:
         They count as new; what is malformed or finds its mailbox full stays. Raises SubmissionError for what is no id.
         """
         dead = self._keys.dead_letters(agent_name("agent", agent))
-        sent, reasons = 0, []
+        sent = 0
+        reasons: list[str] = []
         with reaching_redis():
             if ids is None:
                 entries: Iterator[tuple[bytes, Mapping[bytes, bytes]]] = self._entries(

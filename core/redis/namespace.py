@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import redis
 
 from taskyard.core.models import Lane
-from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.redis.connection import Client, reaching_redis
 from taskyard.core.redis.key_repair import KeyRepair, is_mendable
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.mailbox import Mailbox
@@ -47,7 +47,7 @@ class Member(NamedTuple):
 class RedisNamespace:
     """See Queue. `policy_of(queue)` names a queue's placement policy, which decides the order in its lanes."""
 
-    def __init__(self, client: redis.Redis, namespace: str, policy_of: Callable[[str], str]) -> None:
+    def __init__(self, client: Client, namespace: str, policy_of: Callable[[str], str]) -> None:
         self.redis = client
         self.keys = Keys(namespace)
         self._policy_of = policy_of
@@ -112,7 +112,7 @@ class RedisNamespace:
             pipeline = self.redis.pipeline(transaction=False)
             for lane in lanes:
                 pipeline.zcard(self.keys.ready(str(lane)))
-            return pipeline.execute()
+            return list(pipeline.execute())
 
         return dict(zip(lanes, self._mending(counted), strict=True))
 

@@ -10,11 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-import redis
-
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
-from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.payload.culprits import refused
+from taskyard.core.redis.connection import Client, reaching_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.raw_commands import Script
 
@@ -76,7 +74,7 @@ class Quarantined:
 class Quarantine:
     """Writes and reads the items of one installation. Every method raises Unavailable if Redis is away."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, script: Script) -> None:
+    def __init__(self, client: Client, keys: Keys, script: Script) -> None:
         self._redis = client
         self._keys = keys
         self._add = script
@@ -85,7 +83,7 @@ class Quarantine:
         """Sets items aside, each cut to MAX_TEXT_BYTES."""
         with reaching_redis():
             for item in items:
-                given = {
+                given: dict[bytes, str | bytes] = {
                     b"source": item.source,
                     b"place": item.place[:MAX_REASON_LENGTH],
                     b"reason": item.reason[:MAX_REASON_LENGTH],
@@ -95,7 +93,7 @@ class Quarantine:
                     b"attempt": "" if item.attempt is None else str(item.attempt),
                     b"agent_id": item.agent_id or "",
                 }
-                arguments = [part for pair in given.items() if pair[1] for part in (pair[0], _bytes(pair[1]))]
+                arguments = [part for name, value in given.items() if value for part in (name, _bytes(value))]
                 self._add(keys=[self._keys.quarantine, self._keys.nothing], args=[MAX_ITEMS, *arguments])
 
     def newest(self, count: int = MAX_ITEMS) -> list[Quarantined]:
@@ -132,7 +130,7 @@ class Quarantine:
             return int(self._redis.xlen(self._keys.quarantine)) if self._exists() else 0
 
     def _exists(self) -> bool:
-        return self._redis.type(self._keys.quarantine) == b"stream"
+        return bool(self._redis.type(self._keys.quarantine) == b"stream")
 
 
 def _bytes(value: str | bytes) -> bytes:

@@ -55,7 +55,7 @@ def connection_options(url: str) -> dict[str, Any]:
             names = ", ".join(sorted(_KNOWN[parts.scheme]))
             raise ValueError(msg("unknown option {name}, expected one of {names}", name=repr(name), names=names))
     try:
-        options = parse_url(url)
+        options = parse_url(url)  # type: ignore[no-untyped-call]
     except ValueError as error:
         raise ValueError(_explained(error)) from None
     options = {name: value for name, value in options.items() if name not in _LIBRARY}

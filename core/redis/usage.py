@@ -8,7 +8,7 @@ import redis
 
 from taskyard.core.errors import Unavailable
 from taskyard.core.i18n import msg
-from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.redis.connection import Client, reaching_redis
 from taskyard.core.redis.keys import Keys
 
 ROUNDS = 20  # of SCAN, so that a server full of other people's keys is not walked to its end
@@ -37,7 +37,7 @@ class RedisMemory:
     is_complete: bool
 
 
-def usage(client: redis.Redis, keys: Keys) -> RedisMemory:
+def usage(client: Client, keys: Keys) -> RedisMemory:
     """Looks at the keys of one installation, at most ROUNDS × ROUND_KEYS of the server's; raises Unavailable."""
     with reaching_redis():
         found, is_complete = _scan(client, keys)
@@ -51,7 +51,7 @@ def usage(client: redis.Redis, keys: Keys) -> RedisMemory:
     return RedisMemory(tuple(KeyKind(kind, *total) for kind, total in sorted(totals.items())), is_complete)
 
 
-def _scan(client: redis.Redis, keys: Keys) -> tuple[list[bytes], bool]:
+def _scan(client: Client, keys: Keys) -> tuple[list[bytes], bool]:
     found: dict[bytes, None] = {}  # SCAN may name a key twice
     cursor = 0
     for _ in range(ROUNDS):
@@ -62,7 +62,7 @@ def _scan(client: redis.Redis, keys: Keys) -> tuple[list[bytes], bool]:
     return list(found), False
 
 
-def _sizes(client: redis.Redis, names: list[bytes]) -> list[tuple[int, int]]:
+def _sizes(client: Client, names: list[bytes]) -> list[tuple[int, int]]:
     """(entries, bytes) of each key; zeros of one that expired meanwhile."""
     pipeline = client.pipeline(transaction=False)
     for name in names:
@@ -73,10 +73,14 @@ def _sizes(client: redis.Redis, names: list[bytes]) -> list[tuple[int, int]]:
         pipeline.execute_command(command, name) if command else pipeline.exists(name)
         pipeline.memory_usage(name)
     answers = iter(pipeline.execute(raise_on_error=False))  # a key may have become one of another type
-    return [tuple(n if isinstance(n, int) else 0 for n in pair) for pair in zip(answers, answers, strict=True)]
+    return [(_number(length), _number(size)) for length, size in zip(answers, answers, strict=True)]
 
 
-def check_writable(client: redis.Redis, keys: Keys) -> None:
+def _number(answer: object) -> int:
+    return answer if isinstance(answer, int) else 0
+
+
+def check_writable(client: Client, keys: Keys) -> None:
     """Raises Unavailable if the server takes no writes now, whatever it says the reason is."""
     try:
         with reaching_redis():

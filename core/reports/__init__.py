@@ -8,7 +8,7 @@ from datetime import UTC, tzinfo
 from importlib import import_module
 
 from taskyard.core.i18n import N_, msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.reports.data.gather import gather
 from taskyard.core.reports.data.report import Report
 from taskyard.core.reports.render.wording import Wording, identity

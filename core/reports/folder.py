@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.reports import FORMATS
 
 PERIODS = {"daily": timedelta(days=1), "weekly": timedelta(days=7)}

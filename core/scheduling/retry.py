@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from taskyard.core.errors import ErrorClass
-from taskyard.core.task_types.registry import RetryPolicy
+from taskyard.core.task_types.retry_policy import RetryPolicy
 
 MAX_REFUNDS = 10
 _MAX_MESSAGE_LENGTH = 20_000  # characters of a message that are looked at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database, queries
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.ports import SubmitterPort

@@ -19,7 +19,7 @@ from typing import Any
 from taskyard.core.errors import Busy, Unavailable
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import either, msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, search
 from taskyard.core.postgres.store.search import Matching

@@ -17,7 +17,7 @@ from typing import Any
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.json_literals import read_json
 
 MAX_ROWS = 50_000

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from taskyard.core.chunks import chunked
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.submission.bulk_file import INPUT_PREFIX, BulkFile, Row, RowProblem
 from taskyard.core.submission.form_values import parse_json
 from taskyard.core.submission.input_schema import FieldKind, FormField, form_fields

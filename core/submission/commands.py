@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from taskyard.core.errors import Busy, IllegalTransition, Unavailable
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, dependants, locks, related_tasks
 from taskyard.core.postgres.store.commands import Cancelled, Reprioritised

@@ -15,7 +15,7 @@ import orjson
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.json_literals import read_json
 from taskyard.core.submission.input_schema import UNSET, FieldKind, FormField
 

@@ -244,7 +244,7 @@ def _is_long(name: str, schema: Mapping[str, Any]) -> bool:
     if words & ONE_LINE_NAMES or "format" in schema:
         return False
     if most is not None:
-        return most >= LONG_TEXT_CHARACTERS
+        return bool(most >= LONG_TEXT_CHARACTERS)
     return bool(words & LONG_TEXT_NAMES) or "\n" in str(schema.get("default", ""))
 
 

@@ -19,7 +19,7 @@ from taskyard.core.config import Settings
 from taskyard.core.errors import Busy, SubmissionError, TaskNotFound, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import CallerTransaction, Database, DriverTransaction
 from taskyard.core.postgres.store import dependants, locks, tasks
 from taskyard.core.postgres.store import submission as submission_store

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Any
 
 import uuid_utils
 from pydantic import BaseModel
 
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
-from taskyard.core.payload.encode import check_text, encode_input, exact, refused
+from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.encode import check_text, encode_input, exact
 from taskyard.core.payload.same_call import Call
 from taskyard.core.payload.storable_json import refusal
 from taskyard.core.states import Priority
@@ -206,7 +208,7 @@ def _max_attempts(value: int) -> int:
     return int(value)
 
 
-def _delay(delay_seconds: object) -> float | None:
+def _delay(delay_seconds: Any) -> float | None:
     if not _is_number(delay_seconds) or not 0 <= delay_seconds <= MAX_AHEAD_SECONDS:
         raise refused(
             "delay_seconds", delay_seconds, msg("a number from 0 to {most} (10 years)", most=MAX_AHEAD_SECONDS)

@@ -52,7 +52,7 @@ def import_task_module(name: str, on_slow: Callable[[str], None] | None = None, 
             raise
         except BaseException as error:  # also SystemExit: it would end whoever needs the module
             raise ModuleRefused(_reason(error)) from error
-    remarks = []
+    remarks: list[str] = []
     if changed:
         remarks.append(
             msg(
@@ -144,7 +144,7 @@ class _Printed(io.TextIOBase):
         self.start = ""
 
     def __enter__(self) -> _Printed:
-        self._is_on, sys.stdout = True, self  # type: ignore[assignment]
+        self._is_on, sys.stdout = True, self
         return self
 
     def __exit__(self, *_: object) -> None:

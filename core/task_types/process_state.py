@@ -56,9 +56,14 @@ def _attribute_of(module: ModuleType, name: str) -> _Part:
     return _Part(f"{module.__name__}.{name}", lambda: getattr(module, name), lambda value: setattr(module, name, value))
 
 
+def _go_to(folder: str | None) -> None:
+    if folder is not None:
+        os.chdir(folder)
+
+
 _PARTS = (
     _Part("the default timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
-    _Part("the working folder", _folder, lambda folder: folder is not None and os.chdir(folder)),
+    _Part("the working folder", _folder, _go_to),
     _Part("the umask", _umask, os.umask),
     _Part(f"variables {OURS}…", _variables, lambda values: os.environ.update(values)),
     _Part("logging.disable", lambda: logging.root.manager.disable, logging.disable),

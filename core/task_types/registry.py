@@ -197,7 +197,7 @@ def task_type(
         check = Checker(f"@task_type ({caller(__file__)})")
         check.refuse("name", name, msg('a name, as in @task_type("acme.book")'))
         check.is_fine()
-        return name  # type: ignore[return-value]
+        return name
 
     def register(handler: Callable[..., object]) -> Callable[..., object]:
         may = {"runs_code": runs_code, "reads_host": reads_host}
@@ -257,7 +257,7 @@ def _declared(
         isolation=Isolation(chosen),
         requires=tags,
         description=(inspect.getdoc(handler) or "").split("\n\n")[0],
-        declared_version=str.__str__(version),  # type: ignore[arg-type]
+        declared_version=str.__str__(version),
         memory_limit_mib=memory_mib,
         **may,
     )

@@ -76,7 +76,7 @@ def _hint(handler: Handler, name: str) -> Any:
     """One annotation, resolved without the others: those may be known to type checkers only."""
     unwrapped = inspect.unwrap(handler)
     annotation = getattr(unwrapped, "__annotations__", {}).get(name)
-    return eval(annotation, unwrapped.__globals__) if isinstance(annotation, str) else annotation  # type: ignore[attr-defined]
+    return eval(annotation, unwrapped.__globals__) if isinstance(annotation, str) else annotation
 
 
 def _is_model(hint: object) -> bool:

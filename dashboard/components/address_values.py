@@ -11,7 +11,7 @@ from typing import Any
 
 from taskyard.core.errors import SubmissionError, shortened
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 
 SEPARATOR = ","
 FLAG = "1"

@@ -43,7 +43,7 @@ def neutralised(frame: pd.DataFrame) -> pd.DataFrame:
     safe = frame.rename(columns=_harmless)
     for position, kind in enumerate(safe.dtypes):
         if pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind):
-            safe.isetitem(position, safe.iloc[:, position].map(_harmless))
+            safe.isetitem(position, safe.iloc[:, position].map(_harmless).array)
     return safe
 
 

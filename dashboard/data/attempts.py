@@ -62,7 +62,9 @@ def attempts_of(task: Task, events: Sequence[AuditEvent]) -> list[Attempt]:
     current = found.get(task.attempt)
     if current is not None and task.state in CLAIMED:
         started_at = task.started_at if task.state is TaskState.IN_PROGRESS else None
-        found[task.attempt] = replace(current, ready_at=min(task.ready_at, current.ready_at), started_at=started_at)
+        found[task.attempt] = replace(
+            current, ready_at=min(task.ready_at, current.ready_at or task.ready_at), started_at=started_at
+        )
     if task.state in (TaskState.PENDING, TaskState.SCHEDULED):
         found[task.attempt + 1] = Attempt(task.attempt + 1, WAITING, ready_at=task.ready_at)
     return [found[number] for number in sorted(found)]

@@ -141,7 +141,8 @@ def shared(
             # Streamlit tells caches apart by these names.
             function.__module__ = read.__module__
             function.__qualname__ = f"{read.__qualname__}.{function.__name__}.{ttl_seconds:g}"
-            return st.cache_data(function, ttl=seconds, max_entries=max_entries, show_spinner=False)
+            cache: Any = st.cache_data  # its overloads know no parameters of a function
+            return cache(function, ttl=seconds, max_entries=max_entries, show_spinner=False)
 
         kept = cached(good, ttl_seconds)
         answer = cached(good_or_not, SHARED_SECONDS)

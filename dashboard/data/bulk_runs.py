@@ -15,7 +15,7 @@ from taskyard.core.access.identity import Permission
 from taskyard.core.errors import SubmissionError, TaskyardError, Unavailable
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.store import commands, search
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.search import Matching

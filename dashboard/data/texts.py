@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 
 MAX_REASON_LENGTH = 500  # characters
 

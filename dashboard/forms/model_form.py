@@ -12,7 +12,7 @@ import streamlit as st
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.submission.form_values import (
     EXTRA,
     FormState,

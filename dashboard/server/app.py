@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from taskyard.core.config import settings
 from taskyard.core.errors import TaskyardError
@@ -48,7 +48,7 @@ async def overview(request: Request) -> Response:
     return RedirectResponse(f"./{query}")
 
 
-def routes() -> Sequence[BaseRoute]:
+def routes() -> Sequence[Route]:
     """Everything that is no page, below the path of the pages; probes find theirs at the root, too."""
     base = base_path()
     probes = [Route("/healthz", health), Route("/metrics", metrics)]

@@ -18,12 +18,12 @@ import orjson
 from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from taskyard.core.csv_injection import neutral
 from taskyard.core.errors import SubmissionError, TaskyardError
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 
 if TYPE_CHECKING:
     from taskyard.core.postgres.store.audit import AuditEntry
@@ -38,7 +38,7 @@ _running = threading.BoundedSemaphore(MAX_AT_ONCE)
 Writer = Callable[[Iterable["AuditEntry"]], bytes]
 
 
-def routes() -> list[BaseRoute]:
+def routes() -> list[Route]:
     """The exports. Those of the audit log have the parameters of its page's address, a task's log its `id`."""
     return [
         Route("/export/audit.csv", audit_csv),

@@ -83,7 +83,7 @@ def _request_of(scope: Scope) -> Request:
     return Request(
         method=scope.get("method", "GET"),
         target=(raw_path + (b"?" + query if query else b"")).decode("latin-1"),
-        scheme=SCHEMES.get(scope["scheme"], scope["scheme"]),
+        scheme=SCHEMES.get(scope["scheme"]) or scope["scheme"],
         headers=[(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]],
         arrived_at=str(server[0]),
         is_websocket=scope["type"] == "websocket",

@@ -27,4 +27,4 @@ def refuse_late_refreshes() -> None:
         if not (rerun_data.is_auto_rerun and asking and shown and asking != shown):
             run(runner, rerun_data)
 
-    ScriptRunner._run_script = run_unless_late  # type: ignore[method-assign]
+    ScriptRunner._run_script = run_unless_late  # type: ignore[method-assign, assignment]

@@ -200,9 +200,11 @@ class Pool:
             log.error("agent.crash_loop", name=member.spec.name, ends=member.failures, last=member.last_end)
 
     def _kill_if_silent(self, member: _Member, process: subprocess.Popen[bytes]) -> None:
-        has_spoken = member.health is not None and member.health.report is not None  # it is not still importing
-        if has_spoken and member.health.silence_seconds > SILENT_KILL_SECONDS:
-            log.error("agent.hangs", agent=member.agent_id, silent_seconds=round(member.health.silence_seconds))
+        health = member.health
+        if health is None or health.report is None:
+            return  # it may still be importing
+        if health.silence_seconds > SILENT_KILL_SECONDS:
+            log.error("agent.hangs", agent=member.agent_id, silent_seconds=round(health.silence_seconds))
             process.kill()
 
     def _start(self, member: _Member) -> None:

@@ -135,7 +135,8 @@ def rules(
     as_json: AsJson = False,
 ) -> None:
     """Shows the alert rules as the worker reads them, or every problem in their file."""
-    from taskyard.core.alerts.rules import KINDS, load_rules
+    from taskyard.core.alerts.kinds import KINDS
+    from taskyard.core.alerts.rules import load_rules
     from taskyard.core.config import load_settings
 
     loaded = load_rules(file or load_settings().alerts_file)

@@ -75,7 +75,7 @@ def bulk(
 
 
 def _operation(action: str, reason: str, to: str | None) -> Operation:
-    from taskyard.core.payload.encode import refused
+    from taskyard.core.payload.culprits import refused
     from taskyard.core.submission.bulk import Action, Operation
     from taskyard.worker.process.user import user_name
 
@@ -85,7 +85,7 @@ def _operation(action: str, reason: str, to: str | None) -> Operation:
 
 
 def _do(operation: Operation, only: TaskFilter, *, everything: bool, yes: bool, dry_run: bool, as_json: bool) -> None:
-    from taskyard.core.payload.encode import refused
+    from taskyard.core.payload.culprits import refused
     from taskyard.core.submission.bulk import Bulk, preview
     from taskyard.worker.cli.connections import opened_submitter
 
@@ -103,7 +103,7 @@ def _do(operation: Operation, only: TaskFilter, *, everything: bool, yes: bool, 
 
 
 def _is_confirmed(operation: Operation, matching: Matching) -> bool:
-    from taskyard.core.payload.encode import refused
+    from taskyard.core.payload.culprits import refused
 
     if not sys.stdin.isatty():
         raise refused("yes", "", "--yes, where nobody can be asked")

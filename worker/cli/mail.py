@@ -66,7 +66,7 @@ def redrive(agent: OfAgent = None, ids: Ids = None, everything: All = False, as_
 
     They count as new messages. What is malformed, or finds its mailbox full, stays a dead letter and is told.
     """
-    from taskyard.core.payload.encode import refused
+    from taskyard.core.payload.culprits import refused
     from taskyard.worker.cli.connections import opened_broker
 
     _check_one_or_all(agent, everything)
@@ -116,14 +116,14 @@ def purge(
 
 
 def _check_one_or_all(agent: str | None, everything: bool) -> None:
-    from taskyard.core.payload.encode import refused
+    from taskyard.core.payload.culprits import refused
 
     if (agent is None) != everything:
         raise refused("agent", agent or "", "either an agent's name or --all")
 
 
 def _ask(names: list[str], agent: str | None, dead: bool) -> None:
-    from taskyard.core.payload.encode import refused
+    from taskyard.core.payload.culprits import refused
 
     if not sys.stdin.isatty():
         raise refused("yes", "", "--yes, where nobody can be asked")
@@ -140,7 +140,7 @@ def _agents(office: Any, agent: str | None) -> list[str]:
 
 
 def _age_seconds(text: str | None) -> float:
-    from taskyard.core.payload.encode import refused
+    from taskyard.core.payload.culprits import refused
 
     if text is None:
         return 0.0

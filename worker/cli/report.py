@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.worker.cli.output import print_line
 
 _AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)

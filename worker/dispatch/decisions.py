@@ -8,7 +8,8 @@ from taskyard.core.errors import ErrorClass, UnknownTaskType
 from taskyard.core.postgres.store.tick import Settlement
 from taskyard.core.protocol import Done, Failure
 from taskyard.core.scheduling.retry import decide, fingerprint
-from taskyard.core.task_types.registry import Registry, RetryPolicy
+from taskyard.core.task_types.registry import Registry
+from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.dispatch.leader_state import Claim
 
 DEFAULT_POLICY = RetryPolicy()
@@ -49,7 +50,12 @@ def judge(
     )
     mark = fingerprint(claim.row.type, error_class, failure.message, failure.traceback or "")
     error = error_json(error_class, failure.message, failure.traceback, mark)
-    detail = {"class": error_class, "message": failure.message, "fingerprint": mark, "reason": decision.reason}
+    detail: dict[str, str | float] = {
+        "class": error_class,
+        "message": failure.message,
+        "fingerprint": mark,
+        "reason": decision.reason,
+    }
     if decision.retry:
         detail["delay_seconds"] = round(decision.delay_seconds, 3)
     return Settlement(

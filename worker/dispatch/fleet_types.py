@@ -21,10 +21,9 @@ from taskyard.core.task_types.registry import (
     NAME_PATTERN,
     Isolation,
     Registry,
-    RetryPolicy,
     TaskType,
 )
-from taskyard.core.task_types.retry_policy import RETRYABLE_CLASSES
+from taskyard.core.task_types.retry_policy import RETRYABLE_CLASSES, RetryPolicy
 
 MAX_KNOWN_TYPES = 10_000  # types of one agent
 

@@ -211,7 +211,7 @@ class LeaderState:
         False, and nothing changes, without agents of another version: one bad input must not stop its type.
         """
         version = self.fleet.version_at(agent_id, task_type)
-        same, others = [], []
+        same, others = list[KnownAgent](), list[KnownAgent]()
         for agent in self.agents.values():
             found = self.fleet.version_at(agent.info.id, task_type)
             if found is not None and task_type not in agent.slots.refused and agent.slots.matches(task_type):

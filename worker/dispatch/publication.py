@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from typing import Any
 
 from msgspec import Raw
 
@@ -122,20 +123,20 @@ def _halved(publication: Publication) -> tuple[Publication, Publication] | None:
     return _composed(units[:middle]), _composed(units[middle:])
 
 
-def _units(value: object) -> list[object]:
+def _units(value: Any) -> list[Any]:
     if not isinstance(value, dict):
-        return list(value)  # type: ignore[call-overload]
+        return list(value)
     if value and all(isinstance(ids, list) for ids in value.values()):
         return [(lane, id_) for lane, ids in value.items() for id_ in ids]
     return list(value.items())
 
 
-def _composed(units: list[tuple[str, object]]) -> Publication:
+def _composed(units: list[tuple[str, Any]]) -> Publication:
     publication = Publication()
     for name, unit in units:
         whole = getattr(publication, name)
         if name == "removed":
-            lane, id_ = unit  # type: ignore[misc]
+            lane, id_ = unit
             whole.setdefault(lane, []).append(id_)
         elif isinstance(whole, dict):
             whole.update([unit])

@@ -19,7 +19,7 @@ from taskyard.core.protocol import Cancel, Drain, Failure, Heartbeat, Pair, deco
 from taskyard.core.redis.broker import Roster
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.holds import HoldMode
-from taskyard.core.task_types.registry import RetryPolicy
+from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.dispatch.batch import Batch, Sweep
 from taskyard.worker.dispatch.decisions import hand_back, judge
 from taskyard.worker.dispatch.leader_state import Claim, KnownAgent, LeaderState

@@ -95,7 +95,8 @@ class Sweeper:
 
     def _taken(self, members: list[Member]) -> list[Member]:
         """Those that may stand for a task; what can't is removed."""
-        good, odd = [], []
+        good: list[Member] = []
+        odd: list[Member] = []
         for member in members:
             is_one = is_task_id(member.task_id) and -MAX_SCORE < float(member.score) < MAX_SCORE
             (good if is_one else odd).append(member)

@@ -49,12 +49,9 @@ def require(settings: Settings, endpoints: Endpoints | None = None) -> None:
 
 def server_checks(settings: Settings, endpoints: Endpoints | None = None) -> list[Check]:
     """Asks PostgreSQL and Redis. An embedded server that is not running is a warning: `make run` starts it."""
-    if endpoints:
-        database_url, redis_url = endpoints.database_url, endpoints.redis_url
-    else:
-        running_database, running_redis = running_urls(settings.data_dir)
-        database_url = settings.database_url or running_database
-        redis_url = settings.redis_url or running_redis
+    running_database, running_redis = (None, None) if endpoints else running_urls(settings.data_dir)
+    database_url = endpoints.database_url if endpoints else settings.database_url or running_database
+    redis_url = endpoints.redis_url if endpoints else settings.redis_url or running_redis
     return [
         *(database_checks(database_url) if database_url else [_not_running("PostgreSQL")]),
         *(redis_checks(redis_url, settings.namespace) if redis_url else [_not_running("Redis")]),

@@ -19,7 +19,7 @@ from taskyard.worker.duties.scheduler import SupervisedScheduler
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class Every(BaseTrigger):
+class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no annotations
     """A beat every so many seconds, on the scheduler's elapsed time; beats that were missed are left out."""
 
     def __init__(self, seconds: float, clock: Clock) -> None:
@@ -63,7 +63,7 @@ class ElapsedScheduler(SupervisedScheduler):
             times = [time for store in self._jobstores.values() if (time := store.get_next_run_time()) is not None]
         if not times:
             return None
-        return max(0.0, (min(times) - elapsed(self._clock)).total_seconds())
+        return float(max(0.0, (min(times) - elapsed(self._clock)).total_seconds()))
 
 
 def elapsed(clock: Clock) -> datetime:

@@ -12,7 +12,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from taskyard.core.threads import OnEscape, start_thread
 
 
-class SupervisedScheduler(BlockingScheduler):
+class SupervisedScheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no annotations
     """As APScheduler's BackgroundScheduler, but its loop goes on whatever escapes from it."""
 
     def __init__(self, duties: int, **options: Any) -> None:

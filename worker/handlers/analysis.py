@@ -126,4 +126,6 @@ def _read_parquet(file: BinaryIO, rows: int) -> pandas.DataFrame:
             count += batch.num_rows
             if count >= rows:
                 break
-        return pyarrow.Table.from_batches(batches, schema=table.schema_arrow).slice(0, rows).to_pandas()
+        whole = pyarrow.Table.from_batches(batches, schema=table.schema_arrow)
+        frame: pandas.DataFrame = whole.slice(0, rows).to_pandas()
+        return frame

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from taskyard.core.config import settings
 from taskyard.core.errors import HandlerCrashed, PermanentError, ResourceLimitError, TransientError
-from taskyard.core.task_types.registry import RetryPolicy, task_type
+from taskyard.core.task_types.registry import task_type
+from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.attempts.context import TaskContext
 
 MAX_SECONDS = 24 * 3600.0

@@ -8,6 +8,7 @@ import time
 import tokenize
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -213,18 +214,20 @@ def _classes(classes: list[Any]) -> Iterator[Any]:
 def _readers(wanted: Sources) -> tuple[dict[str, Callable[[], str]], bool]:
     """By name, functions that return the source; and whether some were left out."""
     if wanted.sources is not None:
-        return {name: lambda text=text: text for name, text in wanted.sources.items()}, False  # type: ignore[misc]
+        return {name: partial(str, text) for name, text in wanted.sources.items()}, False
     if wanted.files is not None:
         for name in wanted.files:
             require_allowed(name, "files")
-        return {name: lambda path=Path(name): _read(path) for name in wanted.files}, False  # type: ignore[misc]
+        return {name: partial(_read, Path(name)) for name in wanted.files}, False
     folder = allowed_folder(str(wanted.folder), "folder")
     found = (path for path in folder.glob(wanted.pattern) if path.is_file() and not _skipped(path, folder))
     paths = sorted(path for path in found if is_allowed(path))
     if not paths:
         raise PermanentError(f"folder: {shortened(wanted.folder)} has no files that match {wanted.pattern!r}")
     chosen = paths[: wanted.max_files]
-    readers = {printable(path.relative_to(folder).as_posix()): lambda path=path: _read(path) for path in chosen}  # type: ignore[misc]
+    readers: dict[str, Callable[[], str]] = {
+        printable(path.relative_to(folder).as_posix()): partial(_read, path) for path in chosen
+    }
     return readers, len(paths) > len(chosen)
 
 

@@ -17,7 +17,8 @@ from time import monotonic, sleep
 
 import psutil
 
-from taskyard.worker.isolation.process_tree import LINUX, children_of, set_subreaper
+from taskyard.worker.isolation.kernel import LINUX
+from taskyard.worker.isolation.process_tree import children_of, set_subreaper
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 KILL_SECONDS = 5.0  # a killed process that is still there then hangs in the kernel

@@ -182,7 +182,8 @@ def _fork(connection: socket.socket, descriptors: list[int], modules: list[str],
         return -errno.ENOMEM
     if pid == 0:
         connection.close()
-        slot_child.main(fork_server_pid, *descriptors, modules, output_limit_bytes)
+        talk, crash_file, output, errors = descriptors[:DESCRIPTORS]
+        slot_child.main(fork_server_pid, talk, crash_file, output, errors, modules, output_limit_bytes)
     return pid
 
 

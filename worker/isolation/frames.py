@@ -150,7 +150,7 @@ class FrameStream:
             raise ProtocolError(f"a frame of {end} bytes was announced")
         if len(buffer) < end:
             return None
-        frame = _decoded(self._decoder.decode, memoryview(buffer)[_PREFIX_BYTES:end])
+        frame: Frame = _decoded(self._decoder.decode, memoryview(buffer)[_PREFIX_BYTES:end])
         del buffer[:end]
         return frame
 

@@ -17,7 +17,8 @@ from time import monotonic
 
 import psutil
 
-from taskyard.worker.isolation.process_tree import LINUX, descendants
+from taskyard.worker.isolation.kernel import LINUX
+from taskyard.worker.isolation.process_tree import descendants
 
 SAMPLE_SECONDS = 0.05
 STACKS_BYTES = 64 << 20  # the stacks of some threads, which are hardly ever used up to their size

@@ -37,7 +37,8 @@ from taskyard.worker.logging.context import bind_attempt
 MAX_TASKS = 1000
 MAX_GROWTH_BYTES = 256 << 20
 OOM_SCORE = 500  # of 1000: when memory runs out, handlers go before agents and databases
-_ERRORS = {error.error_class.value: error for error in (HandlerError, *HandlerError.__subclasses__())}
+_KINDS: list[type[HandlerError]] = [HandlerError, *HandlerError.__subclasses__()]
+_ERRORS = {kind.error_class.value: kind for kind in _KINDS}
 
 
 def main(

@@ -89,7 +89,7 @@ class RoutedStream(io.TextIOBase):
 
     def __init__(self, name: str, otherwise: TextIO) -> None:
         self._name, self._otherwise = name, otherwise
-        self.buffer = _Bytes(self)  # type: ignore[misc]
+        self.buffer = _Bytes(self)
 
     encoding = "utf-8"
     errors = "backslashreplace"
@@ -106,11 +106,11 @@ class RoutedStream(io.TextIOBase):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         outlet = _bound.get()
         if outlet is None:
-            return self._otherwise.write(text)
+            return int(self._otherwise.write(text))
         other = outlet.replaced.get(self._name, self)
         if other is self:
             if not outlet.write(self._name, text.encode("utf-8", "backslashreplace")):
-                return self._otherwise.write(text)
+                return int(self._otherwise.write(text))
         elif other is not None:
             other.write(text)
         return len(text)
@@ -179,7 +179,7 @@ def route_streams() -> Callable[[], None]:
     for name, stream in before.items():
         sys.__dict__[name] = RoutedStream(name, stream)
     sys.__class__ = _Sys
-    threading.Thread.start = start_in_context  # type: ignore[method-assign]
+    threading.Thread.start = start_in_context  # type: ignore[method-assign, assignment]
 
     def undo() -> None:
         threading.Thread.start = start  # type: ignore[method-assign]

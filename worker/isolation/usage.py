@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from taskyard.core.protocol import Done
-from taskyard.worker.isolation.process_tree import LINUX
+from taskyard.worker.isolation.kernel import LINUX
 
 _RSS_UNIT_BYTES = 1024 if LINUX else 1  # of ru_maxrss, see getrusage(2)
 _FORGET_PEAK = "5"  # for /proc/self/clear_refs, see proc(5)

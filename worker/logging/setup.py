@@ -55,7 +55,7 @@ def configure_logs(level: str, takes_line: Callable[[bytes], bool] = lambda line
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(log_stream()),
+        logger_factory=structlog.WriteLoggerFactory(log_stream()),  # type: ignore[arg-type]  # it only writes and flushes,
     )
     root = logging.getLogger()
     root.handlers = [_Forward(takes_line)]

@@ -42,5 +42,10 @@ def _joined(minutes: dict[float, Slot], since: float) -> Slot:
     parts = [slot for start, slot in minutes.items() if start >= since]
     ran = sum(slot.ran for slot in parts)
     mean_log = sum(slot.mean_log * slot.ran for slot in parts) / ran if ran else 0.0
-    submitted, ended, failed = (sum(slot[position] for slot in parts) for position in range(3))
-    return Slot(submitted, ended, failed, ran, mean_log)
+    return Slot(
+        submitted=sum(slot.submitted for slot in parts),
+        ended=sum(slot.ended for slot in parts),
+        failed=sum(slot.failed for slot in parts),
+        ran=ran,
+        mean_log=mean_log,
+    )

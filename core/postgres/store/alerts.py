@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any, Self
 
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import check_text, refused
+from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.encode import check_text
 from taskyard.core.postgres.database import Transaction, queries
 
 

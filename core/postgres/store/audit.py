@@ -19,7 +19,7 @@ from taskyard.core.chunks import PORTION_BYTES
 from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.filters.fields import check_bound, like_pattern
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import tasks
 from taskyard.core.postgres.store.retention import day_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EXPECTED = msg("what an earlier page of this search gave")

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import history
 
@@ -86,7 +86,7 @@ def trend(
 def failed_now(tx: Transaction, fingerprints: Sequence[str]) -> dict[str, int]:
     """By fingerprint: how many tasks are failed with it now; MAX_FAILED means that many or more."""
     parameters = {"fingerprints": list(fingerprints), "limit": MAX_FAILED}
-    return dict(tx.rows(queries("failures")["failed_now"], parameters))  # type: ignore[arg-type]
+    return dict(tx.rows(queries("failures")["failed_now"], parameters))
 
 
 def mute(tx: Transaction, fingerprint: str, seconds: float, actor: str, reason: str) -> datetime:

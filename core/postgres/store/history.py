@@ -130,7 +130,7 @@ def series(
     points = {}
     for start, *counts, cpu, wait, run, total in tx.rows(queries("rollups")["series"], parameters):
         histograms = [Histogram({}, seconds) for seconds in (wait, run, total)]
-        points[start] = Point(start, *counts, cpu, {}, *histograms)
+        points[start] = Point(start, *counts, cpu, {}, *histograms)  # type: ignore[call-arg]  # as many as it has
     for start, error_class, count in tx.rows(queries("rollups")["series_failures"], parameters):
         points[start].failures[error_class] = count
     if percentiles:
@@ -162,7 +162,7 @@ def samples(
 ) -> list[tuple[float, str, str, float, float, float]]:
     """(start, name, metric, mean, least, most) of what was measured of a source, by step, name and metric."""
     parameters = {**range_parameters(tx, since, until, step_seconds), "source": source, "metric": metric}
-    return [tuple(row) for row in tx.rows(queries("rollups")["samples"], parameters)]  # type: ignore[misc]
+    return [tuple(row) for row in tx.rows(queries("rollups")["samples"], parameters)]
 
 
 def slots(tx: Transaction, level_seconds: int, starts: Sequence[float]) -> dict[str, dict[float, Slot]]:
@@ -179,7 +179,7 @@ def slots(tx: Transaction, level_seconds: int, starts: Sequence[float]) -> dict[
 
 def first_seen(tx: Transaction, since: float) -> dict[str, float]:
     """When each type was first seen since a time, to the hour; epoch seconds."""
-    return dict(tx.rows(queries("rollups")["first_seen"], {"since": since}))  # type: ignore[arg-type]
+    return dict(tx.rows(queries("rollups")["first_seen"], {"since": since}))
 
 
 def range_parameters(

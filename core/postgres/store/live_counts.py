@@ -20,7 +20,7 @@ class OpenGroup(NamedTuple):
     lane: Lane
     state: str
     priority: int
-    count: int
+    count: int  # type: ignore[assignment]  # in place of the method that every tuple has
     oldest_ready_at: float
 
 
@@ -78,7 +78,7 @@ def finished_counts(tx: Transaction, since: float, until: float) -> list[tuple[s
     chosen = spans(since, until, HOUR, rollups.levels(tx))
     names = ("levels", "sinces", "untils")
     parameters = {name: [span[position] for span in chosen] for position, name in enumerate(names)}
-    return [tuple(row) for row in tx.rows(queries("live_counts")["finished_counts"], parameters)]  # type: ignore[misc]
+    return [tuple(row) for row in tx.rows(queries("live_counts")["finished_counts"], parameters)]
 
 
 def last_submissions(tx: Transaction, since: float, hour: float) -> dict[str, tuple[float | None, int]]:

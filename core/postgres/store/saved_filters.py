@@ -11,7 +11,7 @@ import orjson
 from taskyard.core.errors import SubmissionError
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Transaction, queries
 
 MAX_NAME_LENGTH = 100  # characters

@@ -18,7 +18,7 @@ from taskyard.core.filters.search_filter import Sort, TaskFilter
 from taskyard.core.i18n import msg
 from taskyard.core.ids import time_of
 from taskyard.core.models import Task
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.cursors import Cursor

@@ -14,7 +14,7 @@ from taskyard.core.filters.fields import like_pattern
 from taskyard.core.filters.search_filter import Sort, TaskFilter
 from taskyard.core.i18n import msg
 from taskyard.core.ids import first_id_at
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.errors import values_refused
 from taskyard.core.states import TERMINAL, TaskState

@@ -119,7 +119,7 @@ def _read_parents(
     asked = list(dict.fromkeys(parent for s in submissions for parent in s.after))
     if not asked:
         return {}, {}
-    states: dict[str, str] = dict(tx.rows(queries("submission")["parents"], {"ids": plain(asked)}))  # type: ignore[arg-type]
+    states: dict[str, str] = dict(tx.rows(queries("submission")["parents"], {"ids": plain(asked)}))
     refused, unfinished = {}, {}
     for submission in submissions:
         if submission.after:

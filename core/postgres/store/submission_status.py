@@ -51,19 +51,16 @@ def standings(tx: Transaction, ids: Sequence[str], output_bytes: int) -> dict[st
     """How these tasks stand, by id, with outputs of at most `output_bytes` of JSON; unknown ones are left out."""
     rows = tx.rows(queries("submission_status")["standings"], {"ids": plain(ids), "output_bytes": output_bytes})
     return {
-        row[0]: SubmissionStatus(
-            *row[:13],
-            error=orjson.loads(row[13]) if row[13] else None,
-            output=orjson.loads(row[14]) if row[14] else None,
-            has_output=row[15],
+        id_: SubmissionStatus(  # type: ignore[call-arg]  # as many as it has
+            id_, *rest, orjson.loads(error or "null"), orjson.loads(output or "null"), has_output
         )
-        for row in rows
+        for id_, *rest, error, output, has_output in rows
     }
 
 
 def states_of(tx: Transaction, ids: Sequence[str]) -> dict[str, int]:
     """How many of these tasks are in each state."""
-    return dict(tx.rows(queries("submission_status")["states_of"], {"ids": plain(ids)}))  # type: ignore[arg-type]
+    return dict(tx.rows(queries("submission_status")["states_of"], {"ids": plain(ids)}))
 
 
 def unsuccessful(tx: Transaction, ids: Sequence[str], limit: int) -> list[Unsuccessful]:

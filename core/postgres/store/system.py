@@ -59,7 +59,7 @@ def oldest(tx: Transaction) -> Oldest:
 
 def oldest_metrics(tx: Transaction, levels: Sequence[int]) -> dict[int, datetime | None]:
     """The oldest counts and samples of each level (seconds)."""
-    return dict(tx.rows(queries("system")["oldest_metrics"], {"levels": list(levels)}))  # type: ignore[arg-type]
+    return dict(tx.rows(queries("system")["oldest_metrics"], {"levels": list(levels)}))
 
 
 def schema_version(tx: Transaction) -> str:

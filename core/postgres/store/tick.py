@@ -137,7 +137,7 @@ def still_current(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> dict[str
     What a statement passed over and is found here, somebody else holds; what is not, is over for ever.
     """
     ids, attempts = zip(*pairs, strict=True)
-    return dict(tx.rows(queries("tick")["still_current"], {"ids": plain(ids), "attempts": plain(attempts)}))  # type: ignore[arg-type]
+    return dict(tx.rows(queries("tick")["still_current"], {"ids": plain(ids), "attempts": plain(attempts)}))
 
 
 def note_stale(tx: Transaction, stale: Sequence[Stale]) -> None:

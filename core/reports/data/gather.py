@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import history
 from taskyard.core.postgres.store.history import Filter, Point
@@ -99,7 +99,8 @@ def _parameters(tx: Transaction, since: float, until: float, step: int, only: Fi
 def _types(tx: Transaction, parameters: Mapping[str, Any]) -> dict[str, Point]:
     found = {}
     for type_, *counts, cpu, wait, run, total in tx.rows(queries("reports")["types"], parameters):
-        found[type_] = Point(0.0, *counts, cpu, {}, *(Histogram({}, seconds) for seconds in (wait, run, total)))
+        histograms = [Histogram({}, seconds) for seconds in (wait, run, total)]
+        found[type_] = Point(0.0, *counts, cpu, {}, *histograms)  # type: ignore[call-arg]  # as many as it has
     for type_, measure, buckets, counts in tx.rows(queries("reports")["type_histograms"], parameters):
         point = found[type_]
         (point.wait, point.run, point.total)[measure - 1].merge_counts(dict(zip(buckets, counts, strict=True)))
@@ -152,7 +153,7 @@ def _with_attempts_before(
     tx: Transaction, lines: Sequence[FailureLine], parameters: Mapping[str, Any]
 ) -> list[FailureLine]:
     fingerprints = [line.fingerprint for line in lines]
-    before = dict(tx.rows(queries("reports")["failures_of"], {**parameters, "fingerprints": fingerprints}))  # type: ignore[arg-type]
+    before = dict(tx.rows(queries("reports")["failures_of"], {**parameters, "fingerprints": fingerprints}))
     return [
         replace(
             line,

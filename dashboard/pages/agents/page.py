@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -27,7 +28,7 @@ from taskyard.dashboard.shell import frame
 
 PAGE_SIZE = 12
 STATES = ("online", "paused", "draining", "silent")
-SORTS: dict[str, tuple[str, Callable[[Agent], object]]] = {
+SORTS: dict[str, tuple[str, Callable[[Agent], Any]]] = {
     "name": (N_("Name"), lambda agent: agent.name),
     "load": (N_("Load"), lambda agent: -agent.load),
     "cpu": (N_("CPU"), lambda agent: -(agent.cpu_percent or 0.0)),

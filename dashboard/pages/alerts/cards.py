@@ -7,13 +7,14 @@ from datetime import datetime
 
 import streamlit as st
 
+from taskyard.core.postgres.store.alerts import Silence
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.alert_values import compared, rule_word, told_message
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.times import duration, shown_time
 from taskyard.dashboard.data import base
 from taskyard.dashboard.i18n import _, ngettext
-from taskyard.dashboard.pages.alerts.data import ShownAlert, Silence
+from taskyard.dashboard.pages.alerts.data import ShownAlert
 
 MAX_CARDS = 50
 

@@ -7,19 +7,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
-from taskyard.core.alerts.rules import (
-    DEFAULT_RULES,
-    KINDS,
-    ChannelConfig,
-    EmailChannel,
-    RuleFile,
-    WebhookChannel,
-    load_rules,
-)
+from taskyard.core.alerts.kinds import KINDS
+from taskyard.core.alerts.rules import DEFAULT_RULES, ChannelConfig, EmailChannel, RuleFile, WebhookChannel, load_rules
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.store import alerts, tasks
 from taskyard.core.postgres.store.alerts import Alert, Silence
 from taskyard.dashboard.data.base import Servers, connections, forget, shared

@@ -1,12 +1,15 @@
 """What fires, what fired, silences and rules."""
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from taskyard.core.i18n import N_
+from taskyard.core.postgres.store.alerts import Silence
 from taskyard.dashboard.components import address, states
 from taskyard.dashboard.components.alert_values import compared, rule_word, shown_value, told_message
 from taskyard.dashboard.components.dialogs import ask, tell
@@ -75,7 +78,7 @@ def show_summary(alerts: data.Alerts) -> None:
         st.badge(text, color="violet" if silences else "gray")
 
 
-def show_history(history: list[data.ShownAlert]) -> None:
+def show_history(history: Sequence[data.ShownAlert]) -> None:
     """What is over."""
     if not history:
         show_nothing(_("No alert has resolved yet."), "history")
@@ -186,10 +189,10 @@ def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
     )
 
 
-def ask_later(what: str):
+def ask_later(what: str) -> Callable[[Any], None]:
     """What a button of a card does: has the whole page open a dialog."""
 
-    def asked(about) -> None:
+    def asked(about: Any) -> None:
         st.session_state[ASKED_KEY] = (what, about)
         st.rerun()
 
@@ -246,7 +249,7 @@ def ask_to_silence(rule: str, subject: str) -> None:
     ask(name, _("Silence alerts"), fields, act, label=_("Silence"))
 
 
-def ask_to_end(silence: data.Silence) -> None:
+def ask_to_end(silence: Silence) -> None:
     def fields() -> None:
         st.text(labelled(silence.rule, silence.subject))
         st.caption(_("What matches and still fires is told at once."))
@@ -273,9 +276,9 @@ with st.container(horizontal=True, vertical_alignment="center"):
         ask_later("new")(None)
 open_dialog()
 if section == "history":
-    rules = data.rules().value
-    names = [rule.name for rule in rules.rules] if rules else []
-    rule = st.selectbox(
+    found = data.rules().value
+    names = [rule.name for rule in found.rules] if found else []
+    chosen_rule = st.selectbox(
         _("Rule"),
         names,
         index=None,
@@ -284,7 +287,7 @@ if section == "history":
         format_func=rule_word,
         **address.choice("rule", names),
     )
-    frame.live("alerts_history", lambda: data.history(rule), show_history, every_seconds=5.0)
+    frame.live("alerts_history", partial(data.history, chosen_rule), show_history, every_seconds=5.0)
 elif section == "rules":
     frame.live("alerts_rules", data.rules, show_rules, every_seconds=10.0, height_px=400)
 else:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.filters.fields import check_known
 from taskyard.core.i18n import msg
-from taskyard.core.payload.encode import refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.store import audit
 from taskyard.core.postgres.store.audit import AuditEntry, EventCursor, EventPage
 from taskyard.dashboard.data.base import Servers, connections, shared

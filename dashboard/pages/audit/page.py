@@ -1,5 +1,7 @@
 """Who did what, and when."""
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 import orjson
@@ -8,6 +10,7 @@ import streamlit as st
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import N_
+from taskyard.core.postgres.store.audit import AuditEntry, EventCursor, EventPage
 from taskyard.dashboard.components import address
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped, one_line
@@ -84,7 +87,7 @@ def show_exports(params: dict[str, str]) -> None:
         st.link_button(_("Export JSON lines"), f"export/audit.jsonl{query}", icon=":material/download:")
 
 
-def show_page(found: data.EventPage, before: str | None, is_narrowed: bool) -> None:
+def show_page(found: EventPage, before: str | None, is_narrowed: bool) -> None:
     """The events of a page, or that there are none, and the ways to others."""
     if st.query_params.get(BEFORE) != before:
         st.rerun()  # one of the buttons below was pressed
@@ -111,7 +114,7 @@ def show_page(found: data.EventPage, before: str | None, is_narrowed: bool) -> N
     show_paging(found)
 
 
-def show_events(events: tuple[data.AuditEntry, ...]) -> None:
+def show_events(events: tuple[AuditEntry, ...]) -> None:
     """A row for each event."""
     rows = [
         {
@@ -148,7 +151,7 @@ def show_events(events: tuple[data.AuditEntry, ...]) -> None:
     )
 
 
-def show_paging(found: data.EventPage) -> None:
+def show_paging(found: EventPage) -> None:
     """Buttons to older and newer events; they know the page that is shown, which a refresh may change."""
     with st.container(horizontal=True):
         st.button(
@@ -204,11 +207,10 @@ def in_states(from_state: str | None, to_state: str | None) -> str:
     return f"{word(from_state) if from_state else ''} → {word(to_state)}".strip()
 
 
-def about(detail: dict | None) -> str:
+def about(detail: Mapping[str, Any] | None) -> str:
     """What an operator's action was about, if not a task: an alert, a queue, an agent, a group of failures …"""
-    found = [
-        str(detail[name]) for name in ("kind", "name", "action", "rule", "subject", "type") if (detail or {}).get(name)
-    ]
+    known = detail or {}
+    found = [str(known[name]) for name in ("kind", "name", "action", "rule", "subject", "type") if known.get(name)]
     return one_line(" ".join(found))
 
 
@@ -217,7 +219,7 @@ def show_log(params: dict[str, str]) -> None:
     before = st.query_params.get(BEFORE)
     try:
         only = data.filter_of(params)
-        place = data.EventCursor.parse(before) if before else None
+        place = EventCursor.parse(before) if before else None
     except SubmissionError as error:
         st.error(escaped(translate(error), MAX_ERROR_LENGTH))
         return

@@ -4,6 +4,7 @@ import streamlit as st
 
 from taskyard.core.errors import ErrorClass
 from taskyard.core.i18n import N_
+from taskyard.core.postgres.store.failures import FailureGroup
 from taskyard.core.submission.bulk import Action
 from taskyard.dashboard.components import address
 from taskyard.dashboard.components.bulk_dialog import ask_many, read_runs, show_runs
@@ -176,7 +177,7 @@ def show_actions(fingerprint: str, one: data.OneGroup) -> None:
     )
 
 
-def ask_to_mute(group: data.FailureGroup) -> None:
+def ask_to_mute(group: FailureGroup) -> None:
     def fields() -> int:
         st.text(group.message[:200])
         st.caption(_("It is left out of this list for a while. It is counted, retried and alerted on as before."))
@@ -190,7 +191,7 @@ def ask_to_mute(group: data.FailureGroup) -> None:
     ask(f"mute_{group.fingerprint}", _("Mute a group of failures"), fields, act, label=_("Mute"))
 
 
-def ask_to_unmute(group: data.FailureGroup) -> None:
+def ask_to_unmute(group: FailureGroup) -> None:
     def fields() -> None:
         st.text(group.message[:200])
 

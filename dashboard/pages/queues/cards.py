@@ -139,7 +139,7 @@ def _show_head(queue: Queue) -> None:
 def _show_priorities(queue: Queue) -> None:
     """How many are ready of each priority, and the way to them."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        for name, count in reversed(queue.by_priority.items()):
+        for name, count in reversed(list(queue.by_priority.items())):
             if count:
                 st.badge(f"{word(name)} {count:,}", color=states.PRIORITY_COLORS[name])  # type: ignore[arg-type]
         st.page_link(TASKS.path, label=_("Its tasks"), icon=":material/list:", query_params={"queues": queue.name})

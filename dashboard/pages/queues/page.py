@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -25,7 +26,7 @@ from taskyard.dashboard.shell import frame
 
 PAGE_SIZE = 12
 FIGURE_WIDTH_PX = 140
-SORTS: dict[str, tuple[str, Callable[[Queue], object]]] = {
+SORTS: dict[str, tuple[str, Callable[[Queue], Any]]] = {
     "name": (N_("Name"), lambda queue: queue.name),
     "ready": (N_("Ready"), lambda queue: -queue.ready),
     "oldest": (N_("Oldest"), lambda queue: -(queue.figures.oldest_seconds or 0.0)),

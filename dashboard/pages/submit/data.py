@@ -176,7 +176,7 @@ def follow(ones: Sequence[str], batches: Sequence[tuple[str, bool]]) -> Reading[
     at = min((part.at for part in parts), default=base.now())
     if any(part.value is None for part in parts):
         return Reading(None, at, problems)
-    values = [part.value for part in parts]
+    values: list[Any] = [part.value for part in parts]
     found = zip([ids for ids, _is_settled in batches], values[1 if ones else 0 :], strict=True)
     return Reading(Following(values[0] if ones else {}, dict(found)), at, problems)
 

@@ -9,6 +9,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.postgres.store.submission_status import SubmissionStatus, Unsuccessful
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.json_tree import as_shown
@@ -83,7 +84,7 @@ def _show(found: data.Following) -> None:
     st.session_state[KEY] = shown
 
 
-def _show_one(one: Submitted, task: data.Standing | None, position: int) -> None:
+def _show_one(one: Submitted, task: SubmissionStatus | None, position: int) -> None:
     with st.container(border=True, key=f"followed_{one.ids}", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if task is not None:
@@ -108,7 +109,7 @@ def _show_one(one: Submitted, task: data.Standing | None, position: int) -> None
             _show_output(task, position == 0)
 
 
-def _facts(task: data.Standing) -> str:
+def _facts(task: SubmissionStatus) -> str:
     """What is known of its times, in one line."""
     now = base.now()
     parts = [escaped(task.type), _("submitted {time}").format(time=shown_time(task.created_at))]
@@ -122,7 +123,7 @@ def _facts(task: data.Standing) -> str:
     return " · ".join(part.replace(":", "\\:") if part is not parts[0] else part for part in parts)
 
 
-def _show_output(task: data.Standing, is_newest: bool) -> None:
+def _show_output(task: SubmissionStatus, is_newest: bool) -> None:
     if task.output is None:
         st.caption(_("The output is long: the task's page has it."))
         return
@@ -152,7 +153,7 @@ def _show_batch(one: Submitted, standing: data.BatchStatus, position: int) -> No
 
 def _show_unsuccessful(standing: data.BatchStatus, position: int) -> None:
     count = sum(standing.by_state.get(state, 0) for state in TERMINAL if state != TaskState.COMPLETED)
-    rows: Sequence[data.Unsuccessful] = standing.unsuccessful
+    rows: Sequence[Unsuccessful] = standing.unsuccessful
     if count > len(rows):
         st.caption(_("The first {shown} of {count} that did not complete:").format(shown=len(rows), count=f"{count:,}"))
     show_table(

@@ -1,6 +1,7 @@
 """Submit a task by form, or many from a file, and watch what becomes of them."""
 
 import uuid
+from typing import Any
 
 import streamlit as st
 
@@ -46,7 +47,7 @@ def arrive(types: Registry) -> None:
     try:
         if source is not None:
             copy(types, source)
-        else:
+        elif wanted is not None:
             st.session_state[TYPE] = types.get(wanted).name
     except TaskyardError as error:
         st.session_state[NOTE] = error.text
@@ -111,7 +112,7 @@ def show_form(types: Registry) -> None:
     show_buttons(known, form, "" if problems else key)
 
 
-def collect(known: TaskType, form: ModelForm) -> tuple[dict | None, dict, list[SubmissionError]]:
+def collect(known: TaskType, form: ModelForm) -> tuple[dict[str, Any] | None, dict[str, Any], list[SubmissionError]]:
     """What the form holds now: input, options, and, once it was tried, what is wrong with them."""
     given, problems = form.value()
     options, more = task_options.options()
@@ -124,7 +125,7 @@ def collect(known: TaskType, form: ModelForm) -> tuple[dict | None, dict, list[S
     return given, options, [*problems, *(more if tried else ())]
 
 
-def content_of(known: TaskType, given: dict | None, options: dict) -> str:
+def content_of(known: TaskType, given: dict[str, Any] | None, options: dict[str, Any]) -> str:
     """The same text for the same content."""
     return data.form_key("", known.name, given or {}, options)
 

@@ -80,8 +80,15 @@ def _whole(parent: str, partitions: Sequence[Relation]) -> Relation:
     """A partitioned table as the sum of its partitions."""
     parts = [r for r in partitions if r.parent == parent]
     vacuumed = [r.vacuumed_at for r in parts if r.vacuumed_at]
-    sums = [sum(getattr(r, name) for r in parts) for name in ("table_bytes", "index_bytes", "rows", "dead_rows")]
-    return Relation(parent, None, *sums, max(vacuumed, default=None))
+    return Relation(
+        parent,
+        None,
+        table_bytes=sum(r.table_bytes for r in parts),
+        index_bytes=sum(r.index_bytes for r in parts),
+        rows=sum(r.rows for r in parts),
+        dead_rows=sum(r.dead_rows for r in parts),
+        vacuumed_at=max(vacuumed, default=None),
+    )
 
 
 def _oldest_day(partitions: Sequence[Relation]) -> datetime | None:

@@ -58,7 +58,8 @@ def show_logs(task_id: str) -> None:
             icon=":material/arrow_downward:",
             disabled=not places,
             key="log_newer",
-            on_click=lambda: places.pop() if places else None,
+            on_click=_newer,
+            args=(places,),
         )
         st.link_button(_("Download the whole log"), f"export/log.txt?id={task_id}", icon=":material/download:")
     if page.older is not None:
@@ -76,6 +77,11 @@ def show_logs(task_id: str) -> None:
             _("Message"): st.column_config.TextColumn(width="large"),
         },
     )
+
+
+def _newer(places: list[str]) -> None:
+    if places:
+        places.pop()
 
 
 def _rows_of(entry: LogEntry) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.filters.search_filter import PARAMS, TaskFilter
 from taskyard.core.i18n import N_
 from taskyard.core.submission.bulk import Action
 from taskyard.dashboard.components.bulk_dialog import ask_many, read_runs, show_runs
@@ -93,7 +93,7 @@ def show_none(only: TaskFilter, after: str) -> None:
     with st.container(border=True, key="nothing"):
         st.markdown(f":material/search_off: {_('No task matches.')}" if not after else _("There are no more tasks."))
         if st.button(_("Show all tasks"), key="show_all"):
-            filters.drop(filters.PARAMS)
+            filters.drop(PARAMS)
             st.rerun()
 
 
@@ -162,4 +162,5 @@ frame.live("bulk_runs", read_runs, show_runs, every_seconds=1.0, tells_time=Fals
 show_search()
 saved_filters.show_asked()
 if ASKED_KEY in st.session_state:
-    ask_many(*st.session_state.pop(ASKED_KEY), then=unselect)
+    action, target = st.session_state.pop(ASKED_KEY)
+    ask_many(action, target, then=unselect)

@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from taskyard.core.postgres.database import queries
 from taskyard.core.postgres.store import tasks
@@ -76,7 +77,7 @@ def measure_agents(environment: Environment) -> list[Result]:
             began = time.perf_counter()
             agent.drain(0)
             agent.stop()
-            environment.wait(lambda agent=agent: _has_left(environment, agent.info.id), "the end of an agent")
+            environment.wait(partial(_has_left, environment, agent.info.id), "the end of an agent")
             leaving.append(time.perf_counter() - began)
             reader.join()
     return [

@@ -13,7 +13,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from taskyard.core.postgres.url import connection_parameters
 from taskyard.core.redis.url import connection_options
@@ -210,13 +210,13 @@ class FaultyPostgres(FaultyServer):
         return not statement.upper().startswith("ROLLBACK") and self._picks(statement)
 
 
-def _command(file: object) -> tuple[bytes, list[bytes]]:
+def _command(file: BinaryIO) -> tuple[bytes, list[bytes]]:
     """One command as it was sent, and its words; raises ConnectionError at the end."""
     head = _line(file)
     raw, words = [head], []
     for _ in range(int(head[1:])):
         size = _line(file)
-        word = file.read(int(size[1:]) + 2)  # type: ignore[attr-defined]
+        word = file.read(int(size[1:]) + 2)
         if not word.endswith(b"\r\n"):
             raise ConnectionError("closed")
         raw += [size, word]
@@ -224,19 +224,19 @@ def _command(file: object) -> tuple[bytes, list[bytes]]:
     return b"".join(raw), words
 
 
-def _answer(file: object) -> bytes:
+def _answer(file: BinaryIO) -> bytes:
     """One answer of any depth, as it came."""
     head = _line(file)
     kind, size = head[:1], head[1:-2]
     if kind == b"$" and int(size) >= 0:
-        return head + file.read(int(size) + 2)  # type: ignore[attr-defined]
+        return head + file.read(int(size) + 2)
     if kind == b"*" and int(size) > 0:
         return head + b"".join(_answer(file) for _ in range(int(size)))
     return head
 
 
-def _line(file: object) -> bytes:
-    line: bytes = file.readline()  # type: ignore[attr-defined]
+def _line(file: BinaryIO) -> bytes:
+    line: bytes = file.readline()
     if not line.endswith(b"\r\n"):
         raise ConnectionError("closed")
     return line

@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from taskyard.core.errors import PermanentError, TransientError
-from taskyard.core.task_types.registry import RetryPolicy, task_type
+from taskyard.core.task_types.registry import task_type
+from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.devtools.prove import records
 

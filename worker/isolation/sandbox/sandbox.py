@@ -265,9 +265,9 @@ def _follow(report: int, seconds: float, on_sample: Callable[[dict[str, Any]], N
         if not part:
             break
         *lines, text = (text + part).split(b"\n")
-        for message in map(json.loads, lines):
-            if message.get("end"):
-                return message
+        for line in lines:
+            if (message := json.loads(line)).get("end"):
+                return dict(message)
             on_sample(message)
     return None
 

@@ -211,7 +211,8 @@ def read_order(control: int) -> dict[str, Any]:
         if not part:
             sys.exit("the caller went away")
         text += part
-    return json.loads(text)
+    order: dict[str, Any] = json.loads(text)
+    return order
 
 
 def say(report: int, message: dict[str, Any]) -> None:

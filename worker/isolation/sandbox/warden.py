@@ -48,7 +48,8 @@ class Started:
 
 def start(order: dict[str, Any]) -> Started:
     """Starts the command in the best way that this system offers; raises NotStarted. The caller has one thread."""
-    confinement = Confinement(**{key: _frozen(value) for key, value in order["confinement"].items()})
+    given: dict[str, Any] = {key: _frozen(value) for key, value in order["confinement"].items()}
+    confinement = Confinement(**given)
     reasons = []
     for way in order["ways"]:
         ended_reader, ended_writer = os.pipe()

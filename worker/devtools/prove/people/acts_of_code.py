@@ -46,7 +46,7 @@ def deploy_half_a_fleet(yard: Yard, act: plan.Act) -> Iterator[None]:
 
 def _submit_newer(yard: Yard) -> list[str]:
     lines = yard.folder / "newer.jsonl"
-    tasks = [
+    tasks: list[dict[str, object]] = [
         {"type": ("prove.new", "prove.changing")[number % 2], "input": {}, "title": f"newer {number}"}
         for number in range(NEW_TASKS)
     ]

@@ -143,7 +143,7 @@ class IllegalTransition(TaskyardError):
 
     def __init__(self, task_id: object, state: str, needs: str) -> None:
         self.state = state
-        super().__init__(msg("task {id} is {state}: {needs}", id=task_id, state=state, needs=needs))
+        super().__init__(msg("task {id} is {state}; {needs}", id=task_id, state=state, needs=needs))
 
 
 class HandlerError(TaskyardError):

@@ -159,7 +159,7 @@ def _verdict(task: Task, agent: AgentLive, live: LiveSnapshot) -> Eligibility:
         return Eligibility(agent.name, False, False, msg("does not know type {type}", type=task.type))
     missing = sorted(set(task.requires) - slots.tags)
     if missing:
-        return Eligibility(agent.name, False, False, msg("lacks the tags {tags}", tags=", ".join(missing)))
+        return Eligibility(agent.name, False, False, msg("missing tag: {tags}", tags=", ".join(missing)))
     if agent.state != "online":
         return Eligibility(agent.name, False, False, msg("is {state}", state=Word(agent.state)))
     silent_seconds = live.at - agent.heartbeat_at
@@ -215,7 +215,7 @@ def _summary(
     if not verdicts:
         return msg("no agent is registered")
     if not any(verdict.can for verdict in verdicts):
-        reasons = sorted({msg("{agent} {reason}", agent=one.agent, reason=one.reason) for one in verdicts})
+        reasons = sorted({msg("{agent}: {reason}", agent=one.agent, reason=one.reason) for one in verdicts})
         return msg(
             "no agent can take it now: {reasons}", reasons=listed(reasons[:3] + (["…"] if len(reasons) > 3 else []))
         )

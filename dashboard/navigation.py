@@ -50,25 +50,25 @@ class View:
         return PAGES / self.name / "page.py"
 
 
-OVERVIEW = View("overview", N_("Overview"), "monitoring", N_("How the installation does now, and how it did."), "1")
-TASKS = View("tasks", N_("Tasks"), "list", N_("Search tasks, and act on one or on everything that matches."), "2")
-TASK = View("task", N_("Task"), "description", N_("One task with its whole history."), is_hidden=True)
+OVERVIEW = View("overview", N_("Overview"), "monitoring", N_("Current state and recent history"), "1")
+TASKS = View("tasks", N_("Tasks"), "list", N_("Search tasks, and act on a selection or on all matches"), "2")
+TASK = View("task", N_("Task"), "description", N_("One task and its whole history"), is_hidden=True)
 SUBMIT = View(
     "submit",
     N_("Submit"),
     "add_task",
-    N_("Submit a task by form, or many from a file."),
+    N_("Submit one task with a form, or many from a file"),
     "3",
     shortcuts=(("Ctrl+Enter", N_("Submit")),),
 )
-QUEUES = View("queues", N_("Queues"), "low_priority", N_("What waits, and when it will be done; pause a queue."), "4")
-AGENTS = View("agents", N_("Agents"), "smart_toy", N_("Who runs what, how well; pause, drain or restart one."), "5")
-FAILURES = View("failures", N_("Failures"), "error", N_("Failures that are probably the same one, together."), "6")
+QUEUES = View("queues", N_("Queues"), "low_priority", N_("Backlog and time to drain of each queue; pause a queue"), "4")
+AGENTS = View("agents", N_("Agents"), "smart_toy", N_("Load and success of each agent; pause, drain or restart"), "5")
+FAILURES = View("failures", N_("Failures"), "error", N_("Failures grouped by cause"), "6")
 ALERTS = View(
     "alerts",
     N_("Alerts"),
     "notifications",
-    N_("What fires, what fired, silences and rules."),
+    N_("Firing and past alerts, silences and rules"),
     "7",
     shortcuts=(("Shift+N", N_("New silence")),),
 )
@@ -76,16 +76,16 @@ AUDIT = View(
     "audit",
     N_("Audit"),
     "history",
-    N_("Who did what, and when."),
+    N_("All changes: who, what and when"),
     "8",
     shortcuts=(("Shift+E", N_("Export CSV")),),
 )
-REPORTS = View("reports", N_("Reports"), "summarize", N_("Performance reports to look at and to download."), "9")
+REPORTS = View("reports", N_("Reports"), "summarize", N_("Performance reports to view and download"), "9")
 SYSTEM = View("system", N_("System"), "dns", N_("Servers, leadership, sizes, settings and the worker's log."), "0")
 
 SECTIONS: Mapping[str, tuple[View, ...]] = {
-    N_("Work"): (OVERVIEW, TASKS, TASK, SUBMIT, QUEUES),
-    N_("Watch"): (AGENTS, FAILURES, ALERTS),
-    N_("Look back"): (AUDIT, REPORTS, SYSTEM),
+    N_("Operate"): (OVERVIEW, TASKS, TASK, SUBMIT, QUEUES),
+    N_("Monitor"): (AGENTS, FAILURES, ALERTS),
+    N_("History"): (AUDIT, REPORTS, SYSTEM),
 }
 VIEWS_BY_NAME = {view.name: view for views in SECTIONS.values() for view in views}

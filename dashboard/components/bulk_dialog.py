@@ -26,8 +26,8 @@ TITLES: Mapping[Action, str] = {
     Action.PRIORITY: N_("Change the priority of tasks?"),
 }
 EFFECTS: Mapping[Action, str] = {
-    Action.RETRY: N_("Failed and cancelled tasks become pending with a new budget of attempts."),
-    Action.CANCEL: N_("Open tasks end at once, and so does what waits for them; running ones are told to stop."),
+    Action.RETRY: N_("Tasks return to pending and their attempts are reset."),
+    Action.CANCEL: N_("Unfinished tasks and their dependants are cancelled; running ones are stopped."),
     Action.PRIORITY: N_("Tasks that no agent has yet get another priority."),
 }
 DOING: Mapping[Action, str] = {
@@ -108,7 +108,7 @@ def _count(count: int, is_exact: bool) -> str:
 def _starts(action: Action, target: data.Target, seen: data.Preview, reason: str, priority: str | None) -> bool:
     """Begins it, or says why not."""
     if not reason.strip():
-        st.error(_("Say why: the reason is missing."))
+        st.error(_("Enter a reason"))
         return False
     try:
         data.start(action, target, seen, reason, priority)

@@ -45,7 +45,7 @@ def ask(
         if not is_sent:
             return
         if has_reason and is_reason_required and not reason:
-            st.error(_("Say why: the reason is missing."))
+            st.error(_("Enter a reason"))
             return
         try:
             st.session_state[_TOLD_KEY] = act(answer, reason)

@@ -115,7 +115,7 @@ def show_menu(kind: HoldKind, name: str, hold: Hold | None, *, key: str) -> None
             want(kind, action, [name])
 
     st.menu_button(
-        _("Act"),
+        _("Actions"),
         actions_of(kind, hold),
         format_func=label,
         key=key,
@@ -134,7 +134,7 @@ def show_bulk_menu(kind: HoldKind, names: Sequence[str], *, key: str) -> None:
             want(kind, action, names)
 
     st.menu_button(
-        _("Act on all {count}").format(count=len(names)),
+        _("All {count}").format(count=len(names)),
         [action for action in Action if (kind, action) in TITLES],
         format_func=label,
         key=key,
@@ -165,7 +165,7 @@ def act_column(
 
     details = f":material/monitoring: {_('Details')}"
     column = st.column_config.ButtonColumn(
-        _("Act"), type="tertiary", on_click=clicked, key=key, width=ACT_WIDTH_PX, pinned=True
+        _("Actions"), type="tertiary", on_click=clicked, key=key, width=ACT_WIDTH_PX, pinned=True
     )
     return column, [[details, *(label(action) for action in actions_of(kind, hold))] for _name, hold in held]
 
@@ -191,7 +191,7 @@ def ask_pending(act: Act) -> None:
 
     def do(_fields: None, reason: str) -> str:
         if not act(wanted.kind, wanted.action, wanted.names, reason):
-            return _("It was so already: nothing was changed")
+            return _("No change: already in that state")
         return _(TOLD[wanted.action]).format(names=escaped(", ".join(wanted.names)))
 
     ask(

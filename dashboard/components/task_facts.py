@@ -26,7 +26,7 @@ def show_facts(task: Task) -> None:
         _("Type"): task.type,
         _("Queue"): task.queue,
         _("Priority"): word(task.priority.label),
-        _("Attempts used"): _("{used} of {most}").format(used=task.attempt - task.refunded, most=task.max_attempts),
+        _("Attempts"): _("{used} of {most}").format(used=task.attempt - task.refunded, most=task.max_attempts),
         _("Agent"): agent,
         _("Needs tags"): ", ".join(task.requires),
         _("Timeout"): duration(task.timeout_seconds),
@@ -35,7 +35,7 @@ def show_facts(task: Task) -> None:
         _("Due"): shown_time(task.run_at) if task.run_at and task.state is TaskState.SCHEDULED else "",
         _("Started"): shown_time(task.started_at) if task.started_at else "",
         _("Ended"): shown_time(task.finished_at) if task.finished_at else "",
-        _("In all"): duration((task.finished_at - task.created_at).total_seconds()) if task.finished_at else "",
+        _("Total time"): duration((task.finished_at - task.created_at).total_seconds()) if task.finished_at else "",
         _("Idempotency key"): task.idempotency_key or "",
         _("Waits for"): ngettext("{count} task", "{count} tasks", task.waiting_on).format(count=task.waiting_on)
         if task.waiting_on and task.state not in TERMINAL
@@ -75,9 +75,9 @@ def show_why(why: Explanation) -> None:
             st.text(f"• {translate(hold)}")
         facts = []
         if why.before is not None and why.lane_depth is not None:
-            text = ngettext("its lane holds {depth} task", "its lane holds {depth} tasks", why.lane_depth)
-            place = _("it is the next") if why.before == 0 else _("{before} go first").format(before=f"{why.before:,}")
-            facts.append(_(", ").join([text.format(depth=f"{why.lane_depth:,}"), place]))
+            position = f"{why.before + 1:,}"
+            text = _("position {position} of {depth} in its lane")
+            facts.append(text.format(position=position, depth=f"{why.lane_depth:,}"))
         if why.starts_in_seconds is not None:
             facts.append(_("it may start in about {duration}").format(duration=duration(why.starts_in_seconds)))
         if facts:
@@ -86,7 +86,7 @@ def show_why(why: Explanation) -> None:
             rows = [
                 {
                     _("Agent"): verdict.agent,
-                    _("Takes it"): _("now") if verdict.takes else _("later") if verdict.can else _("no"),
+                    _("Eligible"): _("now") if verdict.takes else _("later") if verdict.can else _("no"),
                     _("Reason"): translate(verdict.reason),
                 }
                 for verdict in why.agents

@@ -71,7 +71,7 @@ def live(
 def tell_time(reading: Reading[Value]) -> None:
     """When what is shown was read."""
     paused = "" if is_live() else _(", paused")
-    st.caption(_("As of {time}").format(time=shown_time(reading.at)) + paused)
+    st.caption(_("Updated {time}").format(time=shown_time(reading.at)) + paused)
 
 
 def tell_problems(problems: Sequence[str], last: Reading[Value] | None) -> None:

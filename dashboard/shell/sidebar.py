@@ -32,7 +32,7 @@ def show_sidebar() -> None:
             key=LANGUAGE_KEY,
             bind="query-params",
         )
-        if st.button(_("Go to …"), icon=":material/keyboard:", shortcut=HELP_KEYS, key="help", width="stretch"):
+        if st.button(_("Jump to"), icon=":material/keyboard:", shortcut=HELP_KEYS, key="help", width="stretch"):
             _show_help()
         show_signed_in()
 
@@ -40,7 +40,7 @@ def show_sidebar() -> None:
 def _show_help() -> None:
     """A dialog that leads to each page by one more key, and lists the pages' own."""
 
-    @st.dialog(_("Go to …"), icon=":material/keyboard:")
+    @st.dialog(_("Jump to"), icon=":material/keyboard:")
     def show() -> None:
         st.caption(_("{keys} opens this; then a page's key leads to it.").format(keys=HELP_KEYS.replace("+", " + ")))
         with st.grid(2, min_column_width=BUTTON_WIDTH_PX):

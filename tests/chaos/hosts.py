@@ -81,7 +81,7 @@ class Hosts:
     """The topology, and what tests ask of it. `journal` and `leader's state` lie outside both servers."""
 
     def __init__(self, folder: Path, hosts: dict[str, Host], database_url: str, redis_url: str) -> None:
-        self.journal, self.leader_state = folder / "accepted.jsonl", folder / "ledger.jsonl"
+        self.journal, self.ledger = folder / "accepted.jsonl", folder / "ledger.jsonl"
         self.cuts = 0
         self._folder = folder
         self._hosts = hosts
@@ -180,8 +180,8 @@ class Hosts:
         with self.database.transaction() as tx:
             rows = tx.rows(queries("prove")["outcomes"], {})
         outcomes = {row[0]: oracle.Outcome(*row[1:]) for row in rows}
-        leader_state = records.read(self.leader_state)
-        return oracle.judge(dict(records.read(self.journal)), outcomes, leader_state, kills=self.cuts, slots=SLOTS)
+        ledger = records.read(self.ledger)
+        return oracle.judge(dict(records.read(self.journal)), outcomes, ledger, kills=self.cuts, slots=SLOTS)
 
     # ours
 
@@ -199,7 +199,7 @@ class Hosts:
             "TASKYARD_TASK_MODULES": MODULE,
             "TASKYARD_AGENT_TTL_SECONDS": str(AGENT_TTL_SECONDS),
             "TASKYARD_GRACE_SECONDS": "3",
-            LEDGER_VARIABLE: str(self.leader_state),
+            LEDGER_VARIABLE: str(self.ledger),
         }
         command = [
             "ip",

@@ -176,7 +176,7 @@ def begun_on(hosts: Hosts, agent_id: str) -> set[str]:
 
     An agent that has announced a start and does not get the answer begins nothing, and has nothing to report.
     """
-    return running_on(hosts, agent_id) & {task_id for task_id, _, _ in records.read(hosts.leader_state)}
+    return running_on(hosts, agent_id) & {task_id for task_id, _, _ in records.read(hosts.ledger)}
 
 
 def running_on(hosts: Hosts, agent_id: str) -> set[str]:

@@ -46,4 +46,4 @@ def test_results_outlive_redis_and_their_agents(world: World) -> None:
     world._redis.start()
     wait_until(lambda: states(world, ids) == [("completed", 1)] * TASKS, PATIENCE_SECONDS)
     wait_until(lambda: spool.left_behind(world.folder) == [], PATIENCE_SECONDS)
-    assert len(records.read(world.leader_state)) == TASKS, "each was executed once"
+    assert len(records.read(world.ledger)) == TASKS, "each was executed once"

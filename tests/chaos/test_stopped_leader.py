@@ -70,4 +70,4 @@ def verdict_of(built: World) -> oracle.Verdict:
         rows = tx.rows(queries("prove")["outcomes"], {})
     accepted = dict(records.read(built.journal))
     outcomes = {row[0]: oracle.Outcome(*row[1:]) for row in rows}
-    return oracle.judge(accepted, outcomes, records.read(built.leader_state), kills=2, slots=world.AGENTS * world.SLOTS)
+    return oracle.judge(accepted, outcomes, records.read(built.ledger), kills=2, slots=world.AGENTS * world.SLOTS)

@@ -88,7 +88,7 @@ def test_what_is_not_as_usual_is_said(open_page: OpenPage, loaded: dict[str, str
     shown = rendered(page).replace("\\", "")
     assert "silent" in shown
     assert "Heartbeat 30 s ago" in shown
-    assert "Gets no code.run for 20 s, next try in 40 s:] 5 of 5 attempts failed" in shown
+    assert "Circuit breaker open for code.run (20 s); probe in 40 s:] 5 of 5 attempts failed" in shown
     assert "Tries one task of code.lint" in shown
 
 

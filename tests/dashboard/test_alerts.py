@@ -121,7 +121,7 @@ def test_an_alert_is_acknowledged(open_page: OpenPage, database: Database) -> No
     ask = asks(page, "acknowledge", data.ShownAlert(alert, "oldest_waiting"))
 
     answered(page, name, ask, "  ")
-    assert [error.value for error in page.error] == ["Say why: the reason is missing."]
+    assert [error.value for error in page.error] == ["Enter a reason"]
     assert stored(database, alert).state == "firing"
 
     answered(page, name, ask, "I look after it")

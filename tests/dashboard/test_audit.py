@@ -38,7 +38,7 @@ def test_nobody_has_done_anything(open_page: OpenPage, database: Database) -> No
     page = open_page("audit")
 
     assert not page.exception
-    assert "Nobody has done anything yet." in rendered(page)
+    assert "No user actions yet" in rendered(page)
 
 
 def test_who_did_what(open_page: OpenPage, loaded: dict[str, str], submitter: Submitter, database: Database) -> None:

@@ -39,7 +39,7 @@ def test_pages_and_what_they_submit_go_by_the_databases_time(open_page: OpenPage
         task = tasks.get_task(tx, task_id)
     assert task.run_at is not None
     assert (task.run_at - task.created_at).total_seconds() == pytest.approx(60, abs=3)
-    said = re.search(r"As of (\S+ \S+) UTC", texts(open_page("overview")))
+    said = re.search(r"Updated (\S+ \S+) UTC", texts(open_page("overview")))
     assert said is not None
     assert abs(datetime.fromisoformat(f"{said[1]}+00:00").timestamp() - time.time()) < 5
 

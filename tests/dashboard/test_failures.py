@@ -120,7 +120,7 @@ def test_one_group(open_page: OpenPage, counted: dict[str, str]) -> None:
     assert {m.label: m.value for m in page.metric} == {
         "Failed attempts": "1",
         "Failed tasks": "1",
-        "Failed now": "1",
+        "Still failed": "1",
         "Agents": "1",
     }
     assert {"no such file", "Traceback: line 1", FINGERPRINT} <= set(plain_texts(page))
@@ -177,7 +177,7 @@ def test_a_group_is_muted_and_shown_again(open_page: OpenPage, counted: dict[str
     page = open_page("failures", query={"group": FINGERPRINT})
 
     answered(page, f"mute_{FINGERPRINT}", lambda: page.button(key="mute").click(), "")
-    assert [error.value for error in page.error] == ["Say why: the reason is missing."]
+    assert [error.value for error in page.error] == ["Enter a reason"]
     assert group_of(database).muted_until is None
 
     answered(page, f"mute_{FINGERPRINT}", lambda: page.button(key="mute").click(), "known, fixed next week")

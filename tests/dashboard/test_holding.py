@@ -108,7 +108,7 @@ def test_holding_and_letting_go(
     assert [toast.value for toast in page.toast] == [f"Resumed: {name}".replace(".", "\\.")]
 
     act(page, kind, Action.RESUME, name, reason="")
-    assert [toast.value for toast in page.toast] == ["It was so already: nothing was changed"]
+    assert [toast.value for toast in page.toast] == ["No change: already in that state"]
     assert len(audited(database, "resumed")) == 1
 
 
@@ -164,7 +164,7 @@ def test_a_reason_is_needed(open_page: OpenPage, led: RedisCache, database: Data
 
     act(page, HoldKind.AGENT, action, "builder", reason="  ")
 
-    assert [error.value for error in page.error] == ["Say why: the reason is missing."]
+    assert [error.value for error in page.error] == ["Enter a reason"]
     assert hold_of(database, HoldKind.AGENT, "builder") is None
     assert audited(database, EVENTS[action]) == []
 

@@ -89,7 +89,7 @@ def test_why_a_task_waits_is_said_in_chinese(open_page: OpenPage, submitter: Sub
     texts = "\n".join(text.value for text in page.text)
     assert "目前没有智能体可以接收：" in texts
     verdicts = next(table.value for table in page.dataframe if "原因" in table.value.columns)
-    assert "缺少标签 gpu" in list(verdicts["原因"])
+    assert "缺少标签：gpu" in list(verdicts["原因"])
 
 
 def test_what_is_wrong_with_an_input_is_said_in_chinese(open_page: OpenPage) -> None:

@@ -39,7 +39,7 @@ def test_the_live_state_and_the_last_minutes_are_shown(
     assert shown["Alerts firing"] == "1"
     assert shown["Failed attempts"] == "50.0%"
     assert any("queue <b>grows</b>" in text.value for text in page.get("text"))
-    assert any("4 tasks wait" in text.value for text in page.markdown)
+    assert any("4 tasks pending" in text.value for text in page.markdown)
 
 
 def test_an_empty_installation_says_how_to_begin(open_page: OpenPage, submitter: Submitter, cache: RedisCache) -> None:

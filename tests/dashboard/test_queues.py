@@ -64,14 +64,14 @@ def test_every_queue_has_a_card(open_page: OpenPage, loaded: dict[str, str], cac
         "Running": "2",
         "Scheduled": "4",
         "Blocked": "1",
-        "Held": "0",
+        "On hold": "0",
     }
     shown = rendered(page)
     assert "**2 min 5 s**" in shown
     assert "urgent 2" in shown
     assert "No agent can take 3 tasks" in shown
-    assert "**nobody takes it**" in shown
-    assert ("Its tasks", "queues=reports") in [(link.value, link.proto.query_string) for link in page.get("page_link")]
+    assert "**No eligible agent**" in shown
+    assert ("View tasks", "queues=reports") in [(link.value, link.proto.query_string) for link in page.get("page_link")]
     rows = table(page, "Why")
     assert list(rows["Type"]) == ["diagnostic.sleep", "diagnostic.echo"]  # the stuck one first
     assert list(rows["Why"]) == [
@@ -91,7 +91,7 @@ def test_the_table_has_a_row_for_each(open_page: OpenPage, loaded: dict[str, str
     assert list(rows["Queue"]) == ["default", "reports"]
     assert list(rows["Ready"]) == [7, 3]
     assert list(rows["State"]) == [["open"], ["open"]]
-    assert list(rows["Policy"]) == ["to the least loaded agent"] * 2
+    assert list(rows["Policy"]) == ["least loaded"] * 2
 
 
 @pytest.mark.parametrize("mode", list(HoldMode))
@@ -106,7 +106,7 @@ def test_holds_are_shown_with_who_and_why(
     page = open_page("queues")
 
     assert not page.exception
-    assert figures(page)["Held"] == "1"
+    assert figures(page)["On hold"] == "1"
     shown = rendered(page)
     assert mode.value in shown
     assert "the disk is full" in shown
@@ -187,7 +187,7 @@ def test_an_empty_installation_has_its_default_queue(
     assert not page.exception
     assert names(page) == ["default"]
     assert "Nothing waits for an agent." in rendered(page)
-    assert "**empty**" in rendered(page)
+    assert "**Empty**" in rendered(page)
 
 
 def test_without_a_leader_postgresql_counts(open_page: OpenPage, loaded: dict[str, str]) -> None:

@@ -271,7 +271,7 @@ def test_a_file_outlives_leaving_the_page_until_it_is_put_away(many: AppTest, da
     assert not many.exception
     assert many.button(key="submit_many").label == "Submit 2 tasks"
 
-    button(many, "Put it away")
+    button(many, "Discard file")
 
     with pytest.raises(KeyError):
         many.button(key="submit_many")

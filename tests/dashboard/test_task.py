@@ -85,14 +85,14 @@ def test_a_failed_task_shows_why_and_who_failed_alike(
 
     assert "no such file" in shown(page)
     assert "Traceback: line 1" in shown(page)
-    assert "2 tasks are failed by this failure" in shown(page)
+    assert "2 tasks failed with this error" in shown(page)
 
 
 def test_what_keeps_a_task_waiting_is_explained(open_page: OpenPage, loaded: dict[str, str], cache: RedisCache) -> None:
     write_live(cache, snapshot(agents=[agent("builder")]))
     page = open_page("task", query={"id": loaded["stuck"]})
 
-    assert "no agent can take it now: builder lacks the tags gpu" in shown(page)
+    assert "no agent can take it now: builder: missing tag: gpu" in shown(page)
     assert any("Reason" in frame.value.columns for frame in page.dataframe)
 
 
@@ -230,7 +230,7 @@ def test_what_its_state_no_longer_allows_is_refused_clearly(
     answered(page, f"cancel_{pending}", ask(page, database, "cancel", pending), "too late")
 
     assert not page.exception
-    assert "is cancelled: cancel needs open" in page.error[0].value.replace("\\", "")
+    assert "is cancelled; only unfinished tasks can be cancelled" in page.error[0].value.replace("\\", "")
     assert page.text_input(key=f"ask_reason_cancel_{pending}").value == "too late"
 
 

@@ -129,7 +129,7 @@ def test_without_a_reason_nothing_is_done(open_page: OpenPage, loaded: dict[str,
 
     confirm(page, Action.RETRY, Target(TaskFilter()), "   ")
 
-    assert [error.value for error in page.error] == ["Say why: the reason is missing."]
+    assert [error.value for error in page.error] == ["Enter a reason"]
     assert bulk_runs.runs().all() == ()
     assert states(database, [loaded["failed"]]) == {"failed"}
 

@@ -425,7 +425,7 @@ def test_cancel_and_retry(cli: Callable[..., Result], database: Database, submit
     assert {stored(database, task).state for task in (first, second, child)} == {TaskState.CANCELLED}
     again = cli("cancel", first)
     assert again.exit_code == exits.ILLEGAL_STATE
-    assert again.stderr == f"error: task {first} is cancelled: cancel needs open\n"
+    assert again.stderr == f"error: task {first} is cancelled; only unfinished tasks can be cancelled\n"
 
     retried = cli("retry", first, second, "--reason", "try again", "--json")
     assert retried.exit_code == 0

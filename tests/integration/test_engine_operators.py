@@ -117,13 +117,13 @@ def test_operations_that_the_state_forbids_are_refused(engine: Engine, gate: Gat
     engine.agent()
     running = engine.submit("demo.gate")
     engine.wait_for(running, "in_progress")
-    with pytest.raises(IllegalTransition, match="is in_progress: retry needs failed or cancelled"):
+    with pytest.raises(IllegalTransition, match="is in_progress; only failed or cancelled tasks can be retried"):
         engine.submitter.retry(running, actor="me")
-    with pytest.raises(IllegalTransition, match="a change of priority needs"):
+    with pytest.raises(IllegalTransition, match="can change their priority"):
         engine.submitter.reprioritise(running, "high", actor="me")
     gate.open.set()
     engine.wait_for(running, "completed")
-    with pytest.raises(IllegalTransition, match="is completed: cancel needs open"):
+    with pytest.raises(IllegalTransition, match="is completed; only unfinished tasks can be cancelled"):
         engine.submitter.cancel(running, actor="me")
     with pytest.raises(TaskNotFound):
         engine.submitter.cancel("01890000-0000-7000-8000-000000000000", actor="me")

@@ -26,14 +26,14 @@ PROGRAM = """
 import sys
 import structlog
 from taskyard.core.redis.keys import Keys
-from taskyard.core.redis.log_tail import RecentLog
+from taskyard.core.redis.log_tail import LogTail
 from taskyard.core.redis.connection import connect_redis
 from taskyard.worker.logging.setup import configure_logs
 
 shipper = configure_logs("info")
 log = structlog.get_logger()
 log.info("demo.early", tasks=3)
-shipper.start(RecentLog(connect_redis(sys.argv[1]), Keys(sys.argv[2])), "demo here")
+shipper.start(LogTail(connect_redis(sys.argv[1]), Keys(sys.argv[2])), "demo here")
 log.debug("demo.debug")
 log.warning("demo.url", url="postgresql://ann:s3cret@host/db", password="s3cret")
 try:

@@ -53,7 +53,7 @@ def shared(
 def engine(shared: Engine) -> Iterator[Engine]:
     yield shared
     for dead in (False, True):
-        shared.queue.mailbox_admin.purge("reader-1", dead=dead)
+        shared.broker.mailbox_admin.purge("reader-1", dead=dead)
 
 
 def post(engine: Engine, *bodies: Any) -> None:

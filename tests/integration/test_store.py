@@ -361,11 +361,11 @@ def test_a_changed_priority_is_audited(tx: DriverTransaction) -> None:
 @pytest.mark.parametrize(
     ("state", "operation", "problem"),
     [
-        ("completed", "cancel", "is completed: cancel needs open"),
-        ("cancelled", "cancel", "is cancelled: cancel needs open"),
-        ("pending", "retry", "is pending: retry needs failed or cancelled"),
-        ("completed", "retry", "is completed: retry needs failed or cancelled"),
-        ("assigned", "reprioritise", "is assigned: a change of priority needs blocked or scheduled or pending"),
+        ("completed", "cancel", "is completed; only unfinished tasks can be cancelled"),
+        ("cancelled", "cancel", "is cancelled; only unfinished tasks can be cancelled"),
+        ("pending", "retry", "is pending; only failed or cancelled tasks can be retried"),
+        ("completed", "retry", "is completed; only failed or cancelled tasks can be retried"),
+        ("assigned", "reprioritise", "is assigned; only blocked, scheduled or pending tasks can change their priority"),
     ],
 )
 def test_a_refusal_names_the_state_and_what_is_needed(

@@ -214,7 +214,7 @@ def test_agents_alone_need_redis() -> None:
         (SubmissionError("input", 1, "2"), 2),
         (UnknownTaskType("x", []), 2),
         (TaskNotFound(ID), 3),
-        (IllegalTransition(ID, "failed", "cancel needs open"), 4),
+        (IllegalTransition(ID, "failed", "only unfinished tasks can be cancelled"), 4),
         (Unavailable("away"), 5),
         (LeadershipLost("lost"), 1),
     ],

@@ -91,8 +91,8 @@ def test_verdicts(seen: AgentLive, verdict: tuple[bool, bool, str]) -> None:
 
 def test_missing_tags() -> None:
     found = explain(task(requires=("gpu", "linux")), situation(live(agent(tags=["linux"]))))
-    assert found.agents[0].reason == "lacks the tags gpu"
-    assert found.summary == "no agent can take it now: coder-1 lacks the tags gpu"
+    assert found.agents[0].reason == "missing tag: gpu"
+    assert found.summary == "no agent can take it now: coder-1: missing tag: gpu"
     assert found.starts_in_seconds is None
 
 

@@ -88,7 +88,7 @@ def test_an_error_keeps_how_it_was_said() -> None:
     [
         TaskNotFound("x"),
         SubmissionError("title", 3, msg("a text of 1 to {limit} characters", limit=200)),
-        IllegalTransition("x", TaskState.IN_PROGRESS, msg("retry needs failed or cancelled")),
+        IllegalTransition("x", TaskState.IN_PROGRESS, msg("only failed or cancelled tasks can be retried")),
         HOLD.text,
         "anything else",
     ],
@@ -110,8 +110,8 @@ def test_english_viewers_read_what_logs_say(text: object) -> None:
         ),
         (SubmissionError("title", 3, "what a model wants"), "title：不接受 3，要求：what a model wants"),
         (
-            IllegalTransition("x", TaskState.COMPLETED, msg("retry needs failed or cancelled")),
-            "任务 x 的状态为“已完成”：只有失败或已取消的任务才能重试",
+            IllegalTransition("x", TaskState.COMPLETED, msg("only failed or cancelled tasks can be retried")),
+            "任务 x 的状态为“已完成”；只有失败或已取消的任务才能重试",
         ),
         (HOLD.text, "队列 mail 已暂停，操作者 ann，自 2026-03-01 12:00:00 UTC 起"),
         (msg("is {state}", state=Word("draining")), "状态为“排空中”"),

@@ -63,7 +63,7 @@ def make_agent(name: str, given: tuple[Any, ...], named: dict[str, Any]) -> Base
         agent = agent_class(*given, **{key: named[key] for key in wanted})
     except Exception as error:
         raise ConfigurationError([f"agent_class {name!r}: it can't be made: {_told(error)}"]) from error
-    if not hasattr(agent, "heart"):
+    if not hasattr(agent, "heartbeat"):
         raise ConfigurationError([f"agent_class {name!r}: its __init__ does not call super().__init__"])
     agent.ends_are_sound = False
     return agent

@@ -82,7 +82,7 @@ def cancel(tx: Transaction, task_id: str, actor: str, reason: str) -> tuple[Canc
     """`cancel_many` for one task; raises TaskNotFound or IllegalTransition."""
     done, below = cancel_many(tx, [task_id], actor, reason)
     if not done:
-        raise _refusal(tx, task_id, msg("cancel needs open"))
+        raise _refusal(tx, task_id, msg("only unfinished tasks can be cancelled"))
     return done[0], below
 
 
@@ -92,7 +92,7 @@ def retry(tx: Transaction, task_id: str, actor: str, reason: str) -> Waiting:
     if not done:
         for parent, state in tx.rows(queries("commands")["unmet_parents"], {"id": task_id}):
             raise _refusal(tx, task_id, _needs_parent(parent, state))
-        raise _refusal(tx, task_id, msg("retry needs failed or cancelled"))
+        raise _refusal(tx, task_id, msg("only failed or cancelled tasks can be retried"))
     return done[0]
 
 
@@ -100,7 +100,7 @@ def reprioritise(tx: Transaction, task_id: str, priority: Priority, actor: str, 
     """Changes the priority of a waiting task; raises TaskNotFound or IllegalTransition."""
     done = reprioritise_many(tx, [task_id], priority, actor, reason)
     if not done:
-        needs = msg("a change of priority needs blocked or scheduled or pending")
+        needs = msg("only blocked, scheduled or pending tasks can change their priority")
         raise _refusal(tx, task_id, needs)
     return done[0]
 
@@ -114,7 +114,7 @@ def _needs_parent(parent: str, state: str | None) -> str:
     if state is None:
         return msg("it waited for task {parent}, which does not exist any more: submit it anew", parent=parent)
     return msg(
-        "it waits for task {parent}, which is {state}: retry needs that one to be completed",
+        "it depends on task {parent}, which is {state}; only after that has completed can it be retried",
         parent=parent,
         state=TaskState(state),
     )

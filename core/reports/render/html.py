@@ -54,7 +54,7 @@ def render(report: Report, words: Wording) -> bytes:
 
 _TEXTS = {
     "before": N_("Changes are against the period before."),
-    "made": N_("Made {at}"),
+    "made": N_("Generated {at}"),
     "about": N_("About this report"),
     "steps": N_("All steps as a table"),
     "no_script": N_("Charts need JavaScript; the tables do not."),

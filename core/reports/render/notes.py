@@ -50,7 +50,7 @@ def notes(report: Report, words: Wording) -> list[tuple[str, str]]:
         (words(N_("Period")), range_line(report, words)),
         (words(N_("Period before")), before),
         (words(N_("Tasks")), scope_line(report, words)),
-        (words(N_("Made")), f"{words.moment(report.made_at)} {words.zone_name(report.made_at)}"),
+        (words(N_("Generated")), f"{words.moment(report.made_at)} {words.zone_name(report.made_at)}"),
     ]
     if report.is_empty:
         found.append((words(N_("Nothing to report")), empty_line(words)))
@@ -83,7 +83,7 @@ _METHODS = (
         N_("From histograms with a relative error of at most 5 %. Means, counts and sums are exact."),
     ),
     (
-        N_("Scheduled within 100 ms"),
+        N_("Started within 100 ms"),
         N_("The share of starts that came at most 100 ms after the task was ready, to the 5 % of the histograms."),
     ),
     (

@@ -184,9 +184,9 @@ def _cards(report: Report, words: Wording) -> tuple[Card, ...]:
     now, before = report.now, report.before
     growth: Mapping[str, tuple[float | None, float | None, ValueKind, int]] = {
         N_("Completed tasks"): (now.counts.completed, before.counts.completed, ValueKind.NUMBER, 1),
-        N_("Completed a minute"): (now.completed_per_minute, before.completed_per_minute, ValueKind.NUMBER, 1),
+        N_("Throughput (tasks/min)"): (now.completed_per_minute, before.completed_per_minute, ValueKind.NUMBER, 1),
         N_("Success rate"): (now.counts.success_rate, before.counts.success_rate, ValueKind.SHARE, 1),
-        N_("Scheduled within 100 ms"): (now.counts.in_time, before.counts.in_time, ValueKind.SHARE, 1),
+        N_("Started within 100 ms"): (now.counts.in_time, before.counts.in_time, ValueKind.SHARE, 1),
         N_("Waiting, p95"): (now.counts.wait.p95, before.counts.wait.p95, ValueKind.SECONDS, -1),
         N_("Running, p95"): (now.counts.run.p95, before.counts.run.p95, ValueKind.SECONDS, -1),
         N_("Availability"): (now.availability, before.availability, ValueKind.SHARE, 1),
@@ -201,7 +201,7 @@ def _cards(report: Report, words: Wording) -> tuple[Card, ...]:
 def _changed(new: float | None, old: float | None, kind: ValueKind, better: int, words: Wording) -> tuple[str, Tone]:
     """How a figure changed, in words, and whether that is good; `better` is 1 if more is, -1 if less is."""
     if new is None or old is None:
-        return words(N_("nothing to compare with")), "flat"
+        return words(N_("no earlier data")), "flat"
     difference = new - old if kind is ValueKind.SHARE else change(new, old)
     if difference is None:
         return words(N_("none before")), "flat"

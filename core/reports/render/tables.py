@@ -67,7 +67,7 @@ def _service(report: Report, words: Wording) -> Table:
     now, before = report.now, report.before
     lines = (
         (N_("Success rate of tasks"), now.counts.success_rate, before.counts.success_rate),
-        (N_("Scheduled within 100 ms"), now.counts.in_time, before.counts.in_time),
+        (N_("Started within 100 ms"), now.counts.in_time, before.counts.in_time),
         (N_("Availability"), now.availability, before.availability),
         (N_("Utilisation of agents"), now.utilisation, before.utilisation),
     )
@@ -146,7 +146,7 @@ def _over_time(report: Report, words: Wording) -> Table:
         ("at", N_("From"), ValueKind.MOMENT),
         ("seconds", N_("Length"), ValueKind.SECONDS),
         ("submitted_per_minute", N_("Submitted a minute")),
-        ("completed_per_minute", N_("Completed a minute")),
+        ("completed_per_minute", N_("Throughput (tasks/min)")),
         *_COUNT_COLUMNS,
         *_TIME_COLUMNS,
         ("utilisation", N_("Utilisation"), ValueKind.SHARE),
@@ -251,7 +251,7 @@ def _capacity(report: Report, words: Wording) -> Table:
         ("peak_unit_seconds", N_("Measured over"), ValueKind.SECONDS),
         ("mean_per_minute", N_("Mean, completed a minute")),
         ("headroom", N_("Head-room of slots"), ValueKind.SHARE),
-        ("full_per_minute", N_("Completed a minute if fully used, estimated")),
+        ("full_per_minute", N_("Throughput at full load (tasks/min), estimated")),
     )
     return Table(
         "capacity", words(N_("Capacity")), columns, (tuple(getattr(found, column.name) for column in columns),)

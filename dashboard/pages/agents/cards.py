@@ -131,9 +131,9 @@ def _show_breaker(breaker: OpenBreaker, at: float) -> None:
     if breaker.state == "probing":
         text = _("Tries one task of {type}").format(type=kind)
     else:
-        text = _("Gets no {type} for {time}").format(type=kind, time=shown_age(at - breaker.since))
+        text = _("Circuit breaker open for {type} ({time})").format(type=kind, time=shown_age(at - breaker.since))
         if breaker.retry_at is not None and breaker.retry_at > at:
-            text += _(", next try in {time}").format(time=shown_age(breaker.retry_at - at))
+            text += _("; probe in {time}").format(time=shown_age(breaker.retry_at - at))
     reason = escaped(translate(recalled(breaker.reason, [REASON])))
     st.markdown(f":orange[:material/electrical_services: {text}:] {reason}")
 
@@ -143,7 +143,7 @@ def _show_tasks(agent: Agent, at: float) -> None:
     if agent.running is None:
         return
     if not agent.tasks and (agent.running or agent.state != "draining"):
-        st.caption(_("Runs tasks too short to be listed.") if agent.running else _("Idle"))
+        st.caption(_("Only short tasks running") if agent.running else _("Idle"))
     for task in agent.tasks[:TASKS_SHOWN]:
         st.page_link(
             TASK.path,

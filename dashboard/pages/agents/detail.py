@@ -92,7 +92,7 @@ def _show_running(agent: Agent, at: float) -> None:
         ]
         show_table(
             pd.DataFrame(rows),
-            alt=_("What it runs"),
+            alt=_("Running now"),
             columns={
                 "Type": st.column_config.TextColumn(_("Type"), pinned=True),
                 "For": _("For"),

@@ -25,7 +25,7 @@ MIN_PX, MAX_PX = 120, 900
 SHORT_SHARE = 0.005  # of the time that is shown
 TABLE_ROWS = 500
 TABLE_HEIGHT_PX = 320
-RETRIED = N_("failed, tried again")
+RETRIED = N_("failed, retried")
 # Outcome → its word and colour, as tasks of that state have it.
 OUTCOMES: Mapping[str, tuple[str, str]] = {
     RUNNING: (TaskState.IN_PROGRESS, STATE_COLORS[TaskState.IN_PROGRESS]),
@@ -61,7 +61,7 @@ def show_gantt(timeline: Timeline, agents: Sequence[str], *, key: str) -> None:
     height = min(MAX_PX, max(MIN_PX, ROW_PX * len(rows) + 70))
     draw(title, figure, alt=_in_words(title, spans), key=key, height_px=height)
     if timeline.is_cut:
-        st.caption(_("There was more than can be shown: these are the longest, and the newest."))
+        st.caption(_("Showing only the longest and newest attempts"))
     if spans:
         _show_as_table(spans, key)
 

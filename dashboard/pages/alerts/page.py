@@ -228,7 +228,12 @@ def ask_to_silence(rule: str, subject: str) -> None:
     name = f"silence_{rule}_{subject}"
 
     def fields() -> tuple[str, str, int]:
-        st.caption(_("Nobody is told of what matches; it is recorded all the same. What still fires then is told."))
+        st.caption(
+            _(
+                "Matching alerts send no notifications. They are still recorded, "
+                "and alerts still firing at the end are sent."
+            )
+        )
         chosen_rule = st.text_input(
             _("Rule"), rule, max_chars=data.MAX_PATTERN_LENGTH, key=f"{name}_rule", help=_("`*` stands for anything.")
         )
@@ -258,10 +263,10 @@ def ask_to_end(silence: Silence) -> None:
         is_changed = data.end_silence(silence.id)
         return _("The silence is over") if is_changed else _("The silence had ended already")
 
-    ask(f"end_{silence.id}", _("End a silence"), fields, act, label=_("End it"), has_reason=False)
+    ask(f"end_{silence.id}", _("End a silence"), fields, act, label=_("End silence"), has_reason=False)
 
 
-frame.header(_("Alerts"), _("Conditions that need somebody: what the worker noticed by its rules."))
+frame.header(_("Alerts"), _("Conditions that need attention"))
 tell()
 with st.container(horizontal=True, vertical_alignment="center"):
     section = st.segmented_control(

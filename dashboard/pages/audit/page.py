@@ -22,7 +22,7 @@ from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.audit import data
 from taskyard.dashboard.shell import frame
 
-SHOWS = {"operators": N_("What people did"), "everything": N_("Everything")}
+SHOWS = {"operators": N_("User actions"), "everything": N_("Everything")}
 TIMES = {
     "all": N_("All times"),
     "1h": N_("1 h"),
@@ -107,7 +107,7 @@ def show_page(found: EventPage, before: str | None, is_narrowed: bool) -> None:
         elif is_narrowed:
             show_nothing(_("No event fits the filters."), "filter_alt")
         else:
-            show_nothing(_("Nobody has done anything yet. What operators do appears here."), "history")
+            show_nothing(_("No user actions yet"), "history")
     if found.searched_to is not None:
         text = _("Searched back to {time} so far.").format(time=escaped(shown_time(found.searched_to)))
         st.caption(f":material/manage_search: {text}")

@@ -69,7 +69,7 @@ def show_groups(groups: Sequence[ShownGroup], open_group: Callable[[str], None])
                 _("Tasks"), format="localized", help=_("Tasks that ended failed in this time range")
             ),
             "failed_now": st.column_config.NumberColumn(
-                _("Failed now"), format="localized", help=_("Tasks that are failed with it at this moment")
+                _("Still failed"), format="localized", help=_("Tasks that are failed with it at this moment")
             ),
             "trend": st.column_config.BarChartColumn(_("Trend"), y_min=0, width=100, color="red"),
             "last_seen": time_column(_("Last seen")),
@@ -118,7 +118,7 @@ def show_figures(one: OneGroup) -> None:
     cards = [
         (_("Failed attempts"), f"{group.attempts:,}" if group else "0", _("In this time range")),
         (_("Failed tasks"), f"{group.tasks:,}" if group else "0", _("Tasks that ended so in this time range")),
-        (_("Failed now"), failed_in_words(one.failed_now), _("Tasks that a retry would begin anew")),
+        (_("Still failed"), failed_in_words(one.failed_now), _("Tasks that a retry would begin anew")),
         (_("Agents"), f"{len([name for name in group.agents if name]):,}" if group else "0", _("That it happened to")),
     ]
     with st.grid(4, min_column_width=CARD_WIDTH_PX):

@@ -157,7 +157,7 @@ def show_group(fingerprint: str, one: data.OneGroup) -> None:
 def show_actions(fingerprint: str, one: data.OneGroup) -> None:
     """What can be done with a group, outside of what refreshes itself."""
     if st.button(
-        _("Retry what is failed now ({count})").format(count=groups.failed_in_words(one.failed_now)),
+        _("Retry all still failed ({count})").format(count=groups.failed_in_words(one.failed_now)),
         icon=":material/replay:",
         key="retry_group",
         disabled=not one.failed_now,
@@ -171,7 +171,7 @@ def show_actions(fingerprint: str, one: data.OneGroup) -> None:
             ask_to_unmute(one.group)
     st.page_link(
         TASKS.path,
-        label=_("Its failed tasks"),
+        label=_("View failed tasks"),
         icon=":material/list:",
         query_params=data.failed_with(fingerprint).as_params(),
     )
@@ -201,7 +201,7 @@ def ask_to_unmute(group: FailureGroup) -> None:
     ask(f"unmute_{group.fingerprint}", _("Show it in the list again"), fields, act, label=_("Unmute"), has_reason=False)
 
 
-frame.header(_("Failures"), _("Failures that are probably the same one, together: by type, class, message and place."))
+frame.header(_("Failures"), _("Failures grouped by cause: type, class, message and place"))
 tell()
 chosen_range = pick_range()
 opened = st.query_params.get(GROUP)

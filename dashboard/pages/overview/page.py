@@ -49,14 +49,19 @@ def show_figures(now: data.OverviewNow) -> None:
     running, slots = sum(a.running for a in agents), sum(a.max_concurrency for a in agents)
     alerts = len([alert for alert in now.live.alerts if alert.state == "firing"]) if now.live else 0
     cards = [
-        (_("Ended last minute"), f"{ended[-2]:,}", ended[:-1], _("Tasks that completed, failed or were cancelled")),
-        (_("Submitted last minute"), f"{submitted[-2]:,}", submitted[:-1], _("Tasks that were accepted")),
-        (_("Waiting, p50 / p99"), _pair(recent.wait), None, _("From ready to started, last 5 minutes")),
-        (_("Running, p50 / p99"), _pair(recent.run), None, _("Run time of attempts, last 5 minutes")),
-        (_("Oldest waiting"), duration(now.oldest_seconds or 0.0), None, _("Age of the oldest task that is ready")),
+        (_("Finished / min"), f"{ended[-2]:,}", ended[:-1], _("Tasks that completed, failed or were cancelled")),
+        (_("Enqueued / min"), f"{submitted[-2]:,}", submitted[:-1], _("Tasks that were accepted")),
+        (_("Queue latency p50 / p99"), _pair(recent.wait), None, _("From ready to started, last 5 minutes")),
+        (_("Run time p50 / p99"), _pair(recent.run), None, _("Run time of attempts, last 5 minutes")),
+        (
+            _("Oldest pending task"),
+            duration(now.oldest_seconds or 0.0),
+            None,
+            _("Age of the oldest task that is ready"),
+        ),
         (_("Slots in use"), f"{running:,} / {slots:,}", None, _("What the agents run, of what they could")),
         (_("Failed attempts"), "–" if share is None else f"{share:.1%}", failed[:-1], _("Share of the last 5 minutes")),
-        (_("Alerts firing"), f"{alerts:,}", None, _("Conditions that need somebody")),
+        (_("Alerts firing"), f"{alerts:,}", None, _("Conditions that need attention")),
     ]
     with st.grid(4, min_column_width=CARD_WIDTH_PX):
         for label, value, series, help_ in cards:
@@ -70,7 +75,7 @@ def show_alerts(now: data.OverviewNow) -> None:
             states.show_badge(alert.severity, states.SEVERITY_COLORS)
             text = labelled(rule_word(alert.rule), told_message(alert.message))
             st.text(text, width="stretch")
-            st.page_link(ALERTS.path, label=_("Look at alerts"), icon=":material/arrow_forward:")
+            st.page_link(ALERTS.path, label=_("View alerts"), icon=":material/arrow_forward:")
 
 
 def show_depth(now: data.OverviewNow) -> None:
@@ -81,7 +86,7 @@ def show_depth(now: data.OverviewNow) -> None:
         for name in names
     ]
     total = sum(now.waiting.values())
-    title = ngettext("{count} task waits", "{count} tasks wait", total).format(count=f"{total:,}")
+    title = ngettext("{count} task pending", "{count} tasks pending", total).format(count=f"{total:,}")
     labels = [word(name) for name in names]
     bar_chart(title, labels, lines, key="depth", unit=_("tasks"), has_legend=False, height_px=180)
 

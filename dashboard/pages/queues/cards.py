@@ -23,9 +23,9 @@ from taskyard.dashboard.pages.queues.data import NO_LEADER, NOBODY_TAKES, Queue
 
 CARD_WIDTH_PX = 330
 POLICIES: Mapping[str, str] = {
-    "least_loaded": N_("to the least loaded agent"),
-    "round_robin": N_("to the agents in turn"),
-    "priority": N_("strictly by priority"),
+    "least_loaded": N_("least loaded"),
+    "round_robin": N_("round robin"),
+    "priority": N_("strict priority"),
 }
 REASONS: Mapping[str, str] = {
     PAUSED: N_("paused"),
@@ -33,7 +33,7 @@ REASONS: Mapping[str, str] = {
     GROWS: N_("grows by {rate}/min"),
     STEADY: N_("does not shrink"),
     NO_LEADER: N_("no leader"),
-    NOBODY_TAKES: N_("nobody takes it"),
+    NOBODY_TAKES: N_("No eligible agent"),
 }
 
 
@@ -56,9 +56,9 @@ def _show_figures(queue: Queue) -> None:
         (_("scheduled"), f"{queue.scheduled:,}"),
         (_("blocked"), f"{queue.blocked:,}"),
         (_("oldest"), oldest(queue)),
-        (_("in"), per_minute(queue.recent.arrived)),
-        (_("out"), per_minute(queue.recent.ended)),
-        (_("done in"), drain_text(queue)),
+        (_("Enqueued/min"), per_minute(queue.recent.arrived)),
+        (_("Completed/min"), per_minute(queue.recent.ended)),
+        (_("Time to drain"), drain_text(queue)),
     ]
     with st.grid(4, min_column_width=66, gap="xsmall"):
         for label, value in figures:
@@ -90,12 +90,12 @@ def show_queue_rows(queues: Sequence[Queue], open_queue: Callable[[str], None], 
             "Oldest": st.column_config.TextColumn(_("Oldest"), width=100),
             "In": st.column_config.NumberColumn(_("In per min"), format="%.1f", width=90),
             "Out": st.column_config.NumberColumn(_("Out per min"), format="%.1f", width=90),
-            "Done": st.column_config.TextColumn(_("Done in"), width=140),
+            "Done": st.column_config.TextColumn(_("Time to drain"), width=140),
             "Running": st.column_config.NumberColumn(_("Running"), format="localized", width=80),
             "Scheduled": st.column_config.NumberColumn(_("Scheduled"), format="localized", width=90),
             "Blocked": st.column_config.NumberColumn(_("Blocked"), format="localized", width=80),
             "Policy": st.column_config.TextColumn(_("Placement")),
-            "Held": st.column_config.TextColumn(_("Held")),
+            "Held": st.column_config.TextColumn(_("On hold")),
         },
         key=key,
         height=table_height(len(rows)),
@@ -116,7 +116,7 @@ def drain_text(queue: Queue) -> str:
     """When it will be empty, or why that can't be told."""
     seconds, reason = queue.drain.seconds, queue.drain.reason
     if seconds is not None:
-        return age(seconds) if seconds else _("empty")
+        return age(seconds) if seconds else _("Empty")
     return _(REASONS[str(reason)]).format(rate=f"{queue.recent.arrived - queue.recent.ended:,.3g}")
 
 
@@ -133,7 +133,7 @@ def _show_head(queue: Queue) -> None:
         states.show_badge(queue.state, states.QUEUE_COLORS)
         show_menu(HoldKind.QUEUE, queue.name, queue.hold, key=f"act_{queue.name}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(_("Goes {policy}").format(policy=_(POLICIES[queue.figures.policy])))
+        st.caption(_("Placement: {policy}").format(policy=_(POLICIES[queue.figures.policy])))
 
 
 def _show_priorities(queue: Queue) -> None:
@@ -142,7 +142,7 @@ def _show_priorities(queue: Queue) -> None:
         for name, count in reversed(list(queue.by_priority.items())):
             if count:
                 st.badge(f"{word(name)} {count:,}", color=states.PRIORITY_COLORS[name])  # type: ignore[arg-type]
-        st.page_link(TASKS.path, label=_("Its tasks"), icon=":material/list:", query_params={"queues": queue.name})
+        st.page_link(TASKS.path, label=_("View tasks"), icon=":material/list:", query_params={"queues": queue.name})
 
 
 def _row(queue: Queue, act: list[str]) -> dict[str, object]:

@@ -26,13 +26,13 @@ def show_queue(queue: Queue) -> None:
     """How it is now."""
     with st.container(horizontal=True, vertical_alignment="center"):
         states.show_badge(queue.state, states.QUEUE_COLORS)
-        st.caption(_("Goes {policy}").format(policy=_(POLICIES[queue.figures.policy])))
+        st.caption(_("Placement: {policy}").format(policy=_(POLICIES[queue.figures.policy])))
         show_menu(HoldKind.QUEUE, queue.name, queue.hold, key="act_details")
-        st.page_link(TASKS.path, label=_("Its tasks"), icon=":material/list:", query_params={"queues": queue.name})
+        st.page_link(TASKS.path, label=_("View tasks"), icon=":material/list:", query_params={"queues": queue.name})
     figures = [
         (_("Ready"), f"{queue.ready:,}"),
         (_("Oldest"), oldest(queue)),
-        (_("Done in"), "–" if queue.drain.seconds is None else drain_text(queue)),
+        (_("Time to drain"), "–" if queue.drain.seconds is None else drain_text(queue)),
         (_("Running"), f"{queue.running:,}"),
         (_("Scheduled"), f"{queue.scheduled:,}"),
         (_("Blocked"), f"{queue.blocked:,}"),
@@ -58,7 +58,7 @@ def show_charts(charts: Charts) -> None:
         time_chart(
             _("In and out"),
             charts.at,
-            [Line(_("in"), "gray", charts.arrived), Line(_("out"), "green", charts.ended)],
+            [Line(_("Enqueued/min"), "gray", charts.arrived), Line(_("Completed/min"), "green", charts.ended)],
             key="queue_pace",
             unit=_("per min"),
         )

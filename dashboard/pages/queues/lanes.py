@@ -59,14 +59,12 @@ def show_lanes(lanes: Sequence[LaneNow], *, key: str) -> None:
     ]
     show_table(
         pd.DataFrame(rows),
-        alt=_("What waits for an agent, by queue, type and tags"),
+        alt=_("Unassigned tasks by queue, type and tags"),
         columns={
             "Type": st.column_config.TextColumn(_("Type"), pinned=True, width=170),
             "Ready": st.column_config.NumberColumn(_("Ready"), format="localized", width=80),
             "Oldest": st.column_config.TextColumn(_("Oldest"), help=_("How long the oldest has waited"), width=100),
-            "Why": st.column_config.TextColumn(
-                _("Why nobody takes it"), help=_("Empty: it waits for a free slot"), width=320
-            ),
+            "Why": st.column_config.TextColumn(_("Reason"), help=_("Empty: waiting for a free slot"), width=320),
             "Queue": st.column_config.TextColumn(_("Queue"), width=120),
             "Tags": st.column_config.TextColumn(_("Requires tags"), width=120),
             **{

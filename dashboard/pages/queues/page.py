@@ -80,7 +80,7 @@ def show_now(now: data.QueuesNow, choice: Choice) -> None:
         show_nothing(_("Nothing waits for an agent."), "task_alt")
         return
     show_depths(_("Ready tasks by queue"), [(queue.name, queue.by_priority) for queue in found], key="queues_depth")
-    st.subheader(_("What waits for an agent"))
+    st.subheader(_("Unassigned tasks"))
     show_lanes(lanes, key="queues_lanes")
 
 
@@ -103,7 +103,7 @@ def show_figures(queues: Sequence[Queue]) -> None:
         (_("Running"), sum(queue.running for queue in queues), _("Given to an agent")),
         (_("Scheduled"), sum(queue.scheduled for queue in queues), _("Due later")),
         (_("Blocked"), sum(queue.blocked for queue in queues), _("Wait for other tasks")),
-        (_("Held"), held, _("Paused or draining queues")),
+        (_("On hold"), held, _("Paused or draining queues")),
     ]
     with st.grid(6, min_column_width=FIGURE_WIDTH_PX):
         for label, count, help_ in figures:
@@ -164,7 +164,7 @@ def list_page() -> None:
     frame.header(_("Queues"))
     choice = pick()
     frame.live("queues_now", data.now, lambda now: show_now(now, choice), height_px=500)
-    st.subheader(_("Held task types"))
+    st.subheader(_("Task types on hold"))
     st.caption(_("A task type is held in all queues."))
     frame.live("queues_types", data.now, show_types, tells_time=False, height_px=60)
     hold_type()

@@ -20,7 +20,7 @@ PRESETS = {
     "this_week": N_("This week"),
     "last_week": N_("Last week"),
     "30d": N_("Last 30 days"),
-    CUSTOM: N_("From … to …"),
+    CUSTOM: N_("Custom range"),
 }
 DEFAULT = "24h"
 FIELD_WIDTH_PX = 220

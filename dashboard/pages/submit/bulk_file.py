@@ -54,7 +54,7 @@ def show_loaded(loaded: Loaded, discard: Callable[[], None] | None) -> None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"**{escaped(loaded.name, 80)}**")
             if discard is not None:
-                st.button(_("Put it away"), on_click=discard, type="tertiary", icon=":material/close:")
+                st.button(_("Discard file"), on_click=discard, type="tertiary", icon=":material/close:")
         with st.container(horizontal=True, gap="small"):
             st.badge(_rows(checked.count), color="gray")
             st.badge(_("{count} valid").format(count=f"{len(checked.submittable):,}"), color="green")

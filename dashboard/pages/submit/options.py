@@ -105,7 +105,7 @@ def show(known: TaskType, names: Names, problems: Problems) -> None:
             _("Title"),
             key=_key("title"),
             max_chars=MAX_TITLE_LENGTH,
-            placeholder=_("What people call it"),
+            placeholder=_("Display name (optional)"),
             autocomplete="off",
             persist_state="session",
         )
@@ -220,7 +220,7 @@ def _summary() -> str:
     ):
         if name in chosen:
             parts.append(_(text))
-    title = _("When, limits, tags, key")
+    title = _("Advanced options")
     return f"{title} · {', '.join(parts)}" if parts else title
 
 

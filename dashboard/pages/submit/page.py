@@ -226,7 +226,7 @@ def clear(form: ModelForm) -> None:
     task_options.clear()
 
 
-frame.header(_("Submit"), _("Hand in work, and watch what becomes of it."))
+frame.header(_("Submit"), _("Submit tasks and follow their progress"))
 try:
     registry = data.types()
 except TaskyardError as error:

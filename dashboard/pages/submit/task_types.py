@@ -29,7 +29,7 @@ def pick_type(types: Registry, key: str) -> TaskType | None:
         names,
         index=None,
         key=key,
-        placeholder=_("Choose what is to be done"),
+        placeholder=_("Select a task type"),
         persist_state="session",
     )
     if name is not None:

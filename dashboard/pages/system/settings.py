@@ -42,7 +42,7 @@ def show_settings(settings: Sequence[Setting]) -> None:
             "value": st.column_config.TextColumn(_("Value")),
             "changed": st.column_config.MultiselectColumn("", options=[_("changed")], color=["orange"], width="small"),
             "default": st.column_config.TextColumn(_("Default")),
-            "description": st.column_config.TextColumn(_("What it is"), width="large"),
+            "description": st.column_config.TextColumn(_("Details"), width="large"),
         },
         key="settings",
         height="content",

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import platform
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
+import taskyard
 from taskyard.core.config import ENV_PREFIX, SECRET_FIELDS, Settings, settings
 
-PYPROJECT = Path(__file__).resolve().parent.parent.parent / "pyproject.toml"
 LIBRARIES = {
     "Streamlit": "streamlit",
     "SQLAlchemy": "sqlalchemy",
@@ -76,9 +74,8 @@ def shown(value: object) -> str:
 
 def versions() -> Mapping[str, str]:
     """What this process runs on, by name."""
-    own = tomllib.loads(PYPROJECT.read_text())["project"]["version"]
     return {
-        "Taskyard": own,
+        "Taskyard": taskyard.__version__,
         "Python": platform.python_version(),
         **{name: version(package) for name, package in LIBRARIES.items()},
         platform.system(): platform.release(),

@@ -137,7 +137,7 @@ def _show_redis(usage: RedisMemory) -> None:
             "keys": st.column_config.NumberColumn(_("Keys"), format="localized"),
             "entries": st.column_config.NumberColumn(_("Entries"), format="localized"),
             "size": st.column_config.NumberColumn(_("Memory"), format="%,.1f KiB"),
-            "what": st.column_config.TextColumn(_("What it is")),
+            "what": st.column_config.TextColumn(_("Details")),
         },
         key="redis_keys",
     )

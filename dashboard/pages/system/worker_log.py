@@ -32,7 +32,7 @@ def pick_lines() -> tuple[str, str]:
     """Lets the viewer say which lines: the least level, and a text that occurs in them."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         level = st.selectbox(
-            _("Level, or worse"),
+            _("Minimum level"),
             LEVELS,
             format_func=lambda name: _(LEVEL_WORDS[name]),
             width=160,

@@ -27,7 +27,7 @@ def show_actions(task: Task) -> None:
             icon=":material/replay:",
             key="retry",
             disabled=task.state not in RETRYABLE_STATES,
-            help=_("Failed and cancelled tasks can be retried: they get a new budget of attempts."),
+            help=_("Failed and cancelled tasks can be retried; their attempts are reset."),
         ):
             _ask("retry", task)
         if st.button(
@@ -70,7 +70,7 @@ def _ask(action: str, task: Task) -> None:
 def _ask_retry(task: Task) -> None:
     def fields() -> None:
         _tell_which(task)
-        st.markdown(_("It becomes pending with a new budget of attempts; its history stays."))
+        st.markdown(_("The task returns to pending and its attempts are reset. Its history stays."))
 
     def act(answer: None, reason: str) -> str:
         data.retry(task.id, reason)
@@ -82,7 +82,7 @@ def _ask_retry(task: Task) -> None:
 def _ask_cancel(task: Task) -> None:
     def fields() -> bool:
         _tell_which(task)
-        st.markdown(_("It ends at once; if it runs, its agent is told to stop it. What waits for it is cancelled too."))
+        st.markdown(_("The task ends at once and is stopped if it runs. Tasks that depend on it are cancelled, too."))
         try:
             count = data.count_open_below(task.id)
         except TaskyardError as error:
@@ -109,7 +109,7 @@ def _ask_cancel(task: Task) -> None:
         )
         return text.format(count=f"{count:,}")
 
-    ask(f"cancel_{task.id}", _("Cancel the task?"), fields, act, label=_("Cancel it"), is_reason_required=False)
+    ask(f"cancel_{task.id}", _("Cancel the task?"), fields, act, label=_("Cancel task"), is_reason_required=False)
 
 
 def _ask_priority(task: Task) -> None:
@@ -129,7 +129,7 @@ def _ask_priority(task: Task) -> None:
         data.reprioritise(task.id, priority, reason)
         return _("The priority is {priority} now.").format(priority=word(priority))
 
-    ask(f"priority_{task.id}", _("Change the priority?"), fields, act, label=_("Change it"), is_reason_required=False)
+    ask(f"priority_{task.id}", _("Change the priority?"), fields, act, label=_("Change"), is_reason_required=False)
 
 
 def _tell_which(task: Task) -> None:

@@ -26,7 +26,7 @@ PHASES = (("wait", N_("waiting"), "gray"), ("run", N_("running"), "blue"), ("bac
 OUTCOMES = {
     "completed": N_("completed"),
     "failed": N_("failed"),
-    "attempt_failed": N_("failed, tried again"),
+    "attempt_failed": N_("failed, retried"),
     "handed_back": N_("handed back"),
     "cancelled": N_("cancelled"),
     RUNNING: N_("with its agent"),

@@ -64,24 +64,22 @@ def show_similar(mark: str, task_id: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if found is not None:
             count = f"{found.count:,}" + ("" if found.is_exact else "+")
-            text = ngettext(
-                "{count} task is failed by this failure", "{count} tasks are failed by this failure", found.count
-            )
+            text = ngettext("{count} task failed with this error", "{count} tasks failed with this error", found.count)
             st.text(text.format(count=count), width="content")
         st.page_link(
             TASKS.path,
-            label=_("Show them"),
+            label=_("View tasks"),
             icon=":material/list:",
             query_params={"fingerprint": mark},
         )
         st.page_link(
             FAILURES.path,
-            label=_("The failure"),
+            label=_("Error group"),
             icon=":material/error:",
             query_params={"group": mark},
         )
     if found is not None and found.newest:
-        with st.expander(_("The newest of the others")):
+        with st.expander(_("Other recent failures")):
             show_failures(found.newest)
 
 
@@ -153,7 +151,7 @@ def show_page() -> None:
     given = one_line(str(st.query_params.get("id") or ""))
     task_id = data.parsed_id(given)
     if task_id is None:
-        show_door(given, _("“{text}” is no id of a task.").format(text=escaped(given)) if given else "")
+        show_door(given, _("“{text}” is not a valid task ID").format(text=escaped(given)) if given else "")
         return
     reading = data.details(task_id)
     if reading.value is None and not reading.problems:

@@ -22,7 +22,7 @@ SHOWN = 20
 def show_relatives(found: Relatives) -> None:
     """Who submitted it, what it submitted, what it waits for, what waits for it, and its workflow."""
     if found.is_alone:
-        st.caption(_("It belongs to no other task."))
+        st.caption(_("No related tasks"))
         return
     _show(_("Submitted by the task"), found.parents)
     _show(_("Waits for"), found.awaited)

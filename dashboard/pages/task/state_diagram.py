@@ -57,7 +57,7 @@ BENDS: Mapping[Step, Point] = {
 
 def show_diagram(path: Sequence[Step], current: str) -> None:
     """All states and legal transitions; those of `path` stand out and bear their places in it."""
-    draw(_("Way through the states"), figure_of(path, current), alt=in_words(path), key="states", height_px=HEIGHT_PX)
+    draw(_("State history"), figure_of(path, current), alt=in_words(path), key="states", height_px=HEIGHT_PX)
 
 
 def in_words(path: Sequence[Step]) -> str:

@@ -48,7 +48,7 @@ def _show_pick(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
     if picked.filter is None:
         st.error(escaped(translate(picked.problem), 500))
     st.caption(_("Saved by {actor}").format(actor=escaped(picked.actor)))
-    if st.button(_("Delete it"), icon=":material/delete:", key="delete_filter"):
+    if st.button(_("Delete"), icon=":material/delete:", key="delete_filter"):
         st.session_state[ASKED_KEY] = ("delete", picked.name, only)
 
 

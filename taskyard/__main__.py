@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 
 def main() -> None:
     """Runs the command line, and ends the process with its exit code."""
+    find_modules_here()
+
     from taskyard.worker.process.first_process import stand_apart_as_first
 
     stand_apart_as_first()  # before anything has threads
@@ -12,6 +17,12 @@ def main() -> None:
     from taskyard.worker.cli.app import main as run
 
     run()
+
+
+def find_modules_here() -> None:
+    """Has imports look into the current folder first, as `python -m` does: users' task modules may be there."""
+    if not sys.flags.safe_path and not {"", os.getcwd()} & set(sys.path):
+        sys.path.insert(0, os.getcwd())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,13 @@ from taskyard.core.postgres.database import connect_engine
 REPOSITORY = Path(__file__).resolve().parent.parent
 POLL_SECONDS = 0.01
 Result = TypeVar("Result")
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], Result], timeout_seconds: float = 10, message: str = "") -> Result:

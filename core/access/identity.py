@@ -46,7 +46,7 @@ class Actor:
             raise NotPermitted(
                 msg(
                     "tasks of type {type} run code: open the link that the worker printed when it started, or a new "
-                    "one from `python -m worker enter`, and try again",
+                    "one from `taskyard enter`, and try again",
                     type=type_,
                 )
             )

@@ -73,13 +73,13 @@ ABSENT = (
 )
 UNUSUAL = N_("the {measure} of type {type} is {value} {unit}, where {usual} is usual")
 QUARANTINED = (
-    N_("{count} thing could not be processed and is in quarantine: python -m worker quarantine list"),
-    N_("{count} things could not be processed and are in quarantine: python -m worker quarantine list"),
+    N_("{count} thing could not be processed and is in quarantine: taskyard quarantine list"),
+    N_("{count} things could not be processed and are in quarantine: taskyard quarantine list"),
 )
-UNREAD = N_("the oldest message to agent {agent} has waited for {seconds} s: python -m worker mail list")
+UNREAD = N_("the oldest message to agent {agent} has waited for {seconds} s: taskyard mail list")
 DEAD_LETTERS = (
-    N_("{count} message to agent {agent} was given up: python -m worker mail list --dead"),
-    N_("{count} messages to agent {agent} were given up: python -m worker mail list --dead"),
+    N_("{count} message to agent {agent} was given up: taskyard mail list --dead"),
+    N_("{count} messages to agent {agent} were given up: taskyard mail list --dead"),
 )
 _WORDS = (N_("arrival rate"), N_("failure rate"), N_("duration"), N_("per minute"), N_("s (geometric mean)"))
 _OF_SERVERS = (N_("PostgreSQL can't be reached: {reason}"), N_("Redis can't be used: {reason}"))

@@ -76,7 +76,7 @@ def database_checks(url: str) -> Iterator[Check]:
         found = msg("no tables yet")
         if current:
             found = msg("at {current}, this version needs {head}", current=current, head=head)
-        yield problem(msg("PostgreSQL migrations"), found, msg("run `python -m worker migrate`"))
+        yield problem(msg("PostgreSQL migrations"), found, msg("run `taskyard migrate`"))
     else:
         yield fine(msg("PostgreSQL migrations"), msg("at {head}", head=head))
 
@@ -130,7 +130,7 @@ def judge_database(facts: DatabaseFacts) -> Iterator[Check]:
         yield warning(
             msg("PostgreSQL rights"),
             msg("no CREATE in its schema"),
-            msg("grant it to the user who runs `python -m worker migrate`"),
+            msg("grant it to the user who runs `taskyard migrate`"),
         )
     if facts.pooling is Pooling.SESSION:
         yield warning(

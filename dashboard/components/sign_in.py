@@ -18,7 +18,7 @@ def show_needed() -> None:
     st.info(
         _(
             "Tasks of this type run code that comes with them. To submit one from this browser, open the link that "
-            "the worker printed when it started (…/enter?key=…), or a new one from `python -m worker enter`."
+            "the worker printed when it started (…/enter?key=…), or a new one from `taskyard enter`."
         ),
         title=_("This browser is not signed in"),
         icon=":material/key:",

@@ -25,7 +25,7 @@ KEY_KEY = "taskyard.key"  # in a request's scope: the key that was in its addres
 NO_TRACE = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
 USED = (
     "This link signs nobody in: it was used before, is too old or is not whole.\n"
-    "A new one comes from this command, on the worker's machine: python -m worker enter\n"
+    "A new one comes from this command, on the worker's machine: taskyard enter\n"
 )
 
 

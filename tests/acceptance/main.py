@@ -27,7 +27,7 @@ max_concurrency = 2
 
 
 class Main:
-    """`python -m worker run` in a process group of its own, as a terminal would start it."""
+    """`taskyard run` in a process group of its own, as a terminal would start it."""
 
     def __init__(self, folder: Path) -> None:
         self.data_dir = folder / "data"

@@ -54,7 +54,7 @@ def dashboard(settings: Settings, tmp_path: Path) -> Iterator[Dashboard]:
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
-    """`python -m worker run --dashboard` on servers of its own, for the tests of one module."""
+    """`taskyard run --dashboard` on servers of its own, for the tests of one module."""
     # not pytest's own folder: PostgreSQL's user may not pass through that
     folder = Path(tempfile.mkdtemp(prefix="taskyard-browser-"))
     (folder / "servers").mkdir()

@@ -1,9 +1,8 @@
-"""Dashboards as their users start them: `streamlit run`, and `python -m worker run --dashboard`."""
+"""Dashboards as their users start them: `streamlit run`, and `taskyard run --dashboard`."""
 
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -17,7 +16,7 @@ from taskyard.core.postgres.store import sign_ins, tasks
 from taskyard.core.submission.submit import Submitter, open_submitter
 from taskyard.core.task_types.registry import registry
 from tests.own_servers import OwnServers
-from tests.servers import REPOSITORY, wait_until
+from tests.servers import REPOSITORY, free_port, wait_until
 
 START_SECONDS = 60
 STOP_SECONDS = 30
@@ -28,13 +27,6 @@ count = 2
 types = ["diagnostic.*", "analysis.*"]
 max_concurrency = 2
 """
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class _Server:
@@ -123,7 +115,7 @@ def entry_of(settings: Settings) -> str:
 
 
 class Installation(_Server):
-    """`python -m worker run --dashboard` with two agents, on servers that the test may kill."""
+    """`taskyard run --dashboard` with two agents, on servers that the test may kill."""
 
     def __init__(self, folder: Path, servers: OwnServers) -> None:
         port = free_port()

@@ -20,7 +20,7 @@ STEPS = 300  # half a minute each, nine at a time
 
 
 class Scenery(_Server):
-    """`python -m worker run --dashboard --demo --migrate`, on embedded servers below `folder`."""
+    """`taskyard run --dashboard --demo --migrate`, on embedded servers below `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""`python -m worker prove`, in short: every kind of death, and the promise is kept."""
+"""`taskyard prove`, in short: every kind of death, and the promise is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m worker prove --people`, in short: some of what people do, and the promise is kept."""
+"""`taskyard prove --people`, in short: some of what people do, and the promise is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m worker soak`, in short: it works, and its table says what was seen."""
+"""`taskyard soak`, in short: it works, and its table says what was seen."""
 
 from __future__ import annotations
 

@@ -231,7 +231,7 @@ def test_without_agents_it_says_how_to_start_one(open_page: OpenPage, submitter:
     page = open_page("agents")
 
     assert not page.exception
-    assert "python -m worker run" in plain_texts(page)
+    assert "taskyard run" in plain_texts(page)
 
 
 def test_without_a_leader_it_shows_what_postgresql_knows(open_page: OpenPage, loaded: dict[str, str]) -> None:

@@ -48,7 +48,7 @@ def state(database: Database, task_id: str) -> str:
 def test_a_form_of_code_says_which_link_to_open_and_submits_nothing(open_page: OpenPage, database: Database) -> None:
     page = open_page("submit", query={"type": "code.run"})
     assert "enter?key=" in page.info[0].value
-    assert "`python -m worker enter`" in page.info[0].value
+    assert "`taskyard enter`" in page.info[0].value
     page.text_area(key=field("script", "code.run")).set_value("print(1)").run()
 
     press(page)

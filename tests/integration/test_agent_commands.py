@@ -112,7 +112,7 @@ def test_command(engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyP
     wait_until(lambda: engine.online())
 
     def run(*arguments: str) -> object:
-        return CliRunner().invoke(app, ["restart", *arguments], prog_name="python -m worker")
+        return CliRunner().invoke(app, ["restart", *arguments], prog_name="taskyard")
 
     assert run("agent", "agent-1").stdout == f"agent agent-1 was asked to restart: {agent.id}\n"
     told = json.loads(run("agent", "agent-1", "--reason", "x", "--json").stdout)

@@ -200,7 +200,7 @@ def test_retention(desk: Desk, database: Database) -> None:
 
 @pytest.fixture
 def cli(installation: Engine) -> Callable[..., Result]:
-    return lambda *arguments: CliRunner().invoke(app, list(arguments), prog_name="python -m worker")
+    return lambda *arguments: CliRunner().invoke(app, list(arguments), prog_name="taskyard")
 
 
 def audit(database: Database) -> list[tuple[str, dict[str, Any]]]:

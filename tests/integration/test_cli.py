@@ -43,7 +43,7 @@ def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Re
     monkeypatch.delenv("COLUMNS", raising=False)
 
     def run(*arguments: str, stdin: str | None = None) -> Result:
-        return CliRunner().invoke(app, list(arguments), input=stdin, prog_name="python -m worker")
+        return CliRunner().invoke(app, list(arguments), input=stdin, prog_name="taskyard")
 
     return run
 
@@ -470,9 +470,7 @@ def test_migrate_and_what_is_said_before(
 
     before = cli("status")
     assert before.exit_code == exits.BAD_INPUT
-    assert before.stderr == (
-        "error: the database does not have this version's tables: run `python -m worker migrate`\n"
-    )
+    assert before.stderr == ("error: the database does not have this version's tables: run `taskyard migrate`\n")
     assert cli("submit", "diagnostic.noop").exit_code == exits.BAD_INPUT
     assert cli("doctor").exit_code == exits.FAILED
 
@@ -495,7 +493,7 @@ def test_doctor(cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_program_itself(cli: Callable[..., Result], submitter: Submitter) -> None:
-    """`python -m worker` on a terminal that knows no character beyond ASCII, and into a pipe that closes."""
+    """`taskyard` on a terminal that knows no character beyond ASCII, and into a pipe that closes."""
     submitter.submit_many([{"type": "diagnostic.noop", "title": "漢" * 100} for _ in range(2_000)])
     command = [sys.executable, "-m", "worker", "list"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}

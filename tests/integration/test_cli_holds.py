@@ -24,7 +24,7 @@ def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Runs a command on this test's servers."""
     for name in ("database_url", "redis_url", "namespace", "data_dir"):
         monkeypatch.setenv(f"TASKYARD_{name.upper()}", str(getattr(settings, name)))
-    return lambda *arguments: CliRunner().invoke(app, list(arguments), prog_name="python -m worker")
+    return lambda *arguments: CliRunner().invoke(app, list(arguments), prog_name="taskyard")
 
 
 def test_a_queue_is_paused_listed_and_resumed(cli: Cli) -> None:

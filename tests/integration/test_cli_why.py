@@ -33,7 +33,7 @@ def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engi
 
 @pytest.fixture
 def why() -> Callable[..., Result]:
-    return lambda *arguments: CliRunner().invoke(app, ["why", *arguments], prog_name="python -m worker")
+    return lambda *arguments: CliRunner().invoke(app, ["why", *arguments], prog_name="taskyard")
 
 
 def test_a_task_behind_others(engine: Engine, why: Callable[..., Result]) -> None:
@@ -93,7 +93,7 @@ def test_agents_show_reliability_and_open_breakers(engine: Engine) -> None:
     monitor = Monitor(engine.settings, engine.database, engine.broker, worker.dispatcher, "test", Clock())
 
     def agents(*arguments: str) -> Result:
-        return CliRunner().invoke(app, ["agents", *arguments], prog_name="python -m worker")
+        return CliRunner().invoke(app, ["agents", *arguments], prog_name="taskyard")
 
     def opened() -> list[dict[str, Any]] | None:
         engine.wait_for_all([engine.submit("demo.work", max_attempts=50) for _ in range(6)])

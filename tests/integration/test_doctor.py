@@ -151,7 +151,7 @@ def test_migrations_missing_then_done(settings: Settings, own_servers: EmbeddedS
     check = by_name(server_checks(configured))["PostgreSQL migrations"]
     assert not check.ok
     assert check.found == "no tables yet"
-    assert "python -m worker migrate" in check.advice
+    assert "taskyard migrate" in check.advice
 
     migrate(own_servers.database_url)
 

@@ -31,7 +31,7 @@ def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.chdir(tmp_path / "here")
 
     def run(*arguments: str) -> Result:
-        return CliRunner().invoke(app, ["report", *arguments], prog_name="python -m worker")
+        return CliRunner().invoke(app, ["report", *arguments], prog_name="taskyard")
 
     return run
 

@@ -208,7 +208,7 @@ def test_the_command_says_what_it_would_do_and_does_it(
     insert(database, TaskState.COMPLETED, 1, created_days=OLD_DAYS, ended_days=OLD_DAYS)
 
     def run(*arguments: str) -> str:
-        result = CliRunner().invoke(app, ["prune", *arguments], prog_name="python -m worker")
+        result = CliRunner().invoke(app, ["prune", *arguments], prog_name="taskyard")
         assert result.exit_code == exits.OK, result.output
         return result.stdout
 

@@ -49,9 +49,7 @@ def test_seeded_history(database: Database) -> None:
 
 def test_command_refuses_beside_real_tasks(database: Database) -> None:
     def run(*arguments: str) -> object:
-        return CliRunner().invoke(
-            app, ["seed", "--tasks", "50", "--days", "1", *arguments], prog_name="python -m worker"
-        )
+        return CliRunner().invoke(app, ["seed", "--tasks", "50", "--days", "1", *arguments], prog_name="taskyard")
 
     first = run()
     assert first.exit_code == 0, first.output

@@ -117,7 +117,7 @@ GROUP = typer.main.get_command(app)  # made once: it takes longer than most comm
 
 
 def invoke(words: list[str]) -> Result:
-    return CliRunner().invoke(GROUP, words, prog_name="python -m worker")
+    return CliRunner().invoke(GROUP, words, prog_name="taskyard")
 
 
 def parameters_of() -> dict[str, list[Any]]:

@@ -121,9 +121,9 @@ ENGLISH = {
     "disk": ["the disk of /data on here is 96% full"],
     "memory": ["97% of the memory of here is used"],
     "absence": ["no task of type demo.daily was submitted for 9000 s; in each of the last 6 hours there was one"],
-    "quarantined": ["1 thing could not be processed and is in quarantine: python -m worker quarantine list"],
-    "mail_unread": ["the oldest message to agent coder-1 has waited for 60 s: python -m worker mail list"],
-    "dead_letters": ["1 message to agent coder-1 was given up: python -m worker mail list --dead"],
+    "quarantined": ["1 thing could not be processed and is in quarantine: taskyard quarantine list"],
+    "mail_unread": ["the oldest message to agent coder-1 has waited for 60 s: taskyard mail list"],
+    "dead_letters": ["1 message to agent coder-1 was given up: taskyard mail list --dead"],
     "anomaly": ["the duration of type demo.slow is 3.21 s (geometric mean), where 1 is usual"],
 }
 

@@ -34,7 +34,7 @@ ID = "0199c0de-0000-7000-8000-000000000001"
 
 
 def invoke(*arguments: str, stdin: str | bytes | None = None) -> Result:
-    return CliRunner().invoke(app, list(arguments), input=stdin, prog_name="python -m worker")
+    return CliRunner().invoke(app, list(arguments), input=stdin, prog_name="taskyard")
 
 
 def plain(text: str) -> str:
@@ -65,8 +65,8 @@ def test_help_of_each_command_has_an_example(name: str) -> None:
 
     assert result.exit_code == 0
     usage, example = plain(result.stdout).split("Example")
-    assert f"python -m worker {name} " in usage
-    assert f"python -m worker {name}" in example
+    assert f"taskyard {name} " in usage
+    assert f"taskyard {name}" in example
     assert "Exit codes" in example
 
 
@@ -80,7 +80,7 @@ def test_no_command_shows_the_help() -> None:
     result = invoke()
 
     assert result.exit_code == exits.BAD_INPUT
-    assert "Usage: python -m worker" in plain(result.output)
+    assert "Usage: taskyard" in plain(result.output)
 
 
 @pytest.mark.parametrize(

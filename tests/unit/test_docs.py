@@ -54,4 +54,4 @@ def test_no_other_variable_is_named() -> None:
 @pytest.mark.parametrize("command", [name for name, *_ in COMMANDS])
 def test_every_command_is_named(command: str) -> None:
     """In the words of a shell, or as code."""
-    assert re.search(rf"(python -m worker |`){command}\b", README.read_text())
+    assert re.search(rf"(taskyard |`){command}\b", README.read_text())

@@ -1,1 +1,1 @@
-"""The command line of `python -m worker`: one file for each group of commands."""
+"""The command line of `taskyard`: one file for each group of commands."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import Annotated
 
 import typer
 
+import taskyard
 from taskyard.core.private_files import keep_files_private
 from taskyard.worker.cli import (
     admin,
@@ -28,9 +30,10 @@ from taskyard.worker.cli import (
     why,
 )
 from taskyard.worker.cli.exits import EXIT_CODES, Commands
+from taskyard.worker.cli.output import print_line
 from taskyard.worker.process.last_threads import ending_despite_threads
 
-PROGRAM = "python -m worker"
+PROGRAM = "taskyard"
 EXIT_CODE_HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
 app = typer.Typer(
@@ -83,6 +86,22 @@ COMMANDS = (
     ("soak", admin.soak, CARE, "soak --minutes 15 --rate 500"),
     ("bench", admin.bench, CARE, "bench --json results.json"),
 )
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print_line(f"taskyard {taskyard.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Taskyard: runs tasks on a pool of agents."""
+
 
 for name, function, panel, example in COMMANDS:
     shown = example if "\n" in example else f"Example: {PROGRAM} {example}"

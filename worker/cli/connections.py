@@ -62,7 +62,7 @@ def refusals_told() -> Iterator[None]:
     try:
         yield
     except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn):
-        problem = "the database does not have this version's tables: run `python -m worker migrate`"
+        problem = "the database does not have this version's tables: run `taskyard migrate`"
         raise ConfigurationError([problem]) from None
     except psycopg2.errors.InsufficientPrivilege as error:
         raise Unavailable(f"PostgreSQL refuses: {str(error).splitlines()[0]}") from None

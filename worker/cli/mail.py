@@ -34,7 +34,7 @@ All = Annotated[bool, typer.Option("--all", help="Those of every agent.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 
 
-@mail.command("list", epilog=f"Example: python -m worker mail list analyst-1\n\n{EXIT_CODE_HELP}")
+@mail.command("list", epilog=f"Example: taskyard mail list analyst-1\n\n{EXIT_CODE_HELP}")
 def list_mail(
     agent: OfAgent = None, dead: Dead = False, older_than: OlderThan = None, limit: Limit = 50, as_json: AsJson = False
 ) -> None:
@@ -60,7 +60,7 @@ def list_mail(
     _tell_letters(letters, dead, as_json)
 
 
-@mail.command("redrive", epilog=f"Example: python -m worker mail redrive analyst-1\n\n{EXIT_CODE_HELP}")
+@mail.command("redrive", epilog=f"Example: taskyard mail redrive analyst-1\n\n{EXIT_CODE_HELP}")
 def redrive(agent: OfAgent = None, ids: Ids = None, everything: All = False, as_json: AsJson = False) -> None:
     """Sends dead letters again: those of one agent, or with --all those of every agent.
 
@@ -86,7 +86,7 @@ def redrive(agent: OfAgent = None, ids: Ids = None, everything: All = False, as_
         raise typer.Exit(1 if sent or not ids else 3)
 
 
-@mail.command("purge", epilog=f"Example: python -m worker mail purge gone-1 --yes\n\n{EXIT_CODE_HELP}")
+@mail.command("purge", epilog=f"Example: taskyard mail purge gone-1 --yes\n\n{EXIT_CODE_HELP}")
 def purge(
     agent: OfAgent = None,
     dead: Dead = False,

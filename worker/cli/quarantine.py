@@ -24,7 +24,7 @@ Everything = Annotated[bool, typer.Option("--all", help="All items.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="How many, the newest first.")]
 
 
-@quarantine.command("list", epilog=f"Example: python -m worker quarantine list --json\n\n{EXIT_CODE_HELP}")
+@quarantine.command("list", epilog=f"Example: taskyard quarantine list --json\n\n{EXIT_CODE_HELP}")
 def list_items(limit: Limit = 50, as_json: AsJson = False) -> None:
     """Lists what was set aside: reports, orders, queue entries, heartbeats, keys and rows."""
     from taskyard.worker.cli.connections import opened_broker
@@ -47,7 +47,7 @@ def list_items(limit: Limit = 50, as_json: AsJson = False) -> None:
         print_line(f"{count - len(found)} older ones are not shown")
 
 
-@quarantine.command("show", epilog=f"Example: python -m worker quarantine show 1764150000000-0\n\n{EXIT_CODE_HELP}")
+@quarantine.command("show", epilog=f"Example: taskyard quarantine show 1764150000000-0\n\n{EXIT_CODE_HELP}")
 def show_item(item: Item, as_json: AsJson = False) -> None:
     """Shows one item with the beginning of its text."""
     from taskyard.worker.cli.connections import opened_broker
@@ -74,7 +74,7 @@ def show_item(item: Item, as_json: AsJson = False) -> None:
     print_document("text", found.text)
 
 
-@quarantine.command("drop", epilog=f"Example: python -m worker quarantine drop --all\n\n{EXIT_CODE_HELP}")
+@quarantine.command("drop", epilog=f"Example: taskyard quarantine drop --all\n\n{EXIT_CODE_HELP}")
 def drop_items(items: Items = None, everything: Everything = False, as_json: AsJson = False) -> None:
     """Removes items for good, by their ids or all; the alert about them resolves with the last."""
     from taskyard.core.errors import SubmissionError

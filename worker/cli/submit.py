@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = """Examples:
 
-python -m worker submit diagnostic.echo --input '{"value": 1}' --wait
+taskyard submit diagnostic.echo --input '{"value": 1}' --wait
 
-python -m worker submit diagnostic.sleep - --priority high < input.json
+taskyard submit diagnostic.sleep - --priority high < input.json
 
-python -m worker submit --file tasks.jsonl --queue nightly"""
+taskyard submit --file tasks.jsonl --queue nightly"""
 
 
 def submit(

@@ -33,7 +33,7 @@ def invitation(settings: Settings, database: Database, url: str) -> list[str]:
         note_url(settings, url)
         link, _until = make(database, url, user_name())
     except (Unavailable, OSError) as error:
-        log.warning("entry_link.failed", reason=str(error), hint="python -m worker enter")
+        log.warning("entry_link.failed", reason=str(error), hint="taskyard enter")
         return lines
     return [*lines, f"To submit code from a browser, open this once: {link}"]
 

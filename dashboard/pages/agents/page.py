@@ -38,7 +38,7 @@ SORTS: dict[str, tuple[str, Callable[[Agent], Any]]] = {
 MINUTES = ("5", "15", "60")
 TIMELINE_AGENTS = 20
 RECORD_SECONDS = 86_400
-START_ONE = "python -m worker run"
+START_ONE = "taskyard run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def show_no_agents() -> None:
         st.subheader(_("No agent is registered"))
         st.markdown(_("A worker starts the agents of its pool. Tasks are accepted meanwhile and wait."))
         st.code(START_ONE, language="shell")
-        st.caption(_("Agents on other hosts need only Redis: `python -m worker agent --help` says how."))
+        st.caption(_("Agents on other hosts need only Redis: `taskyard agent --help` says how."))
 
 
 def close_agent() -> None:

@@ -43,7 +43,7 @@ def show_checks(checks: Sequence[Check]) -> None:
     with st.expander(title, icon=":material/check_circle:", expanded=False):
         for check in fine:
             st.text(_shown(check))
-        st.caption(_("`python -m worker doctor` looks at the worker's machine too."))
+        st.caption(_("`taskyard doctor` looks at the worker's machine too."))
 
 
 def show_charts(samples: Samples) -> None:

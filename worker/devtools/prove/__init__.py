@@ -1,1 +1,1 @@
-"""`python -m worker prove`: real work under real kills, and an independent count of what came of it."""
+"""`taskyard prove`: real work under real kills, and an independent count of what came of it."""

@@ -1,0 +1,156 @@
+"""The wheel, as its user has it: in an environment without the checkout, in an empty folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import free_port, wait_until
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TASKS = """
+from pydantic import BaseModel
+from taskyard import TaskContext, task_type
+
+
+class Number(BaseModel):
+    number: int
+
+
+@task_type("mine.double")
+def double(given: Number, context: TaskContext) -> Number:
+    return Number(number=2 * given.number)
+"""
+POOL = """
+[[agents]]
+kind = "all"
+count = 2
+types = ["*"]
+max_concurrency = 3
+"""
+
+
+def run(*command: object, cwd: Path, **options: object) -> subprocess.CompletedProcess[str]:
+    words = [str(word) for word in command]
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=120, **options)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the wheel and the source distribution."""
+    folder = tmp_path_factory.mktemp("dist")
+    done = run(sys.executable, "-m", "hatchling", "build", "-d", folder, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def program(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`taskyard` in an environment that has the wheel, and this one's other packages without the checkout."""
+    folder = tmp_path_factory.mktemp("environment")
+    assert run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder).returncode == 0
+    python = folder / "bin" / "python"
+    [wheel] = built.glob("*.whl")
+    uv = Path(sys.executable).parent / "uv"
+    done = run(uv, "pip", "install", "--offline", "--no-deps", "--python", python, wheel, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).stdout.strip())
+    (site / "others.pth").write_text(sysconfig.get_path("purelib"))  # what .pth files there say is not read again
+    return folder / "bin" / "taskyard"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """An empty folder that the user of the embedded PostgreSQL may pass through, whatever other test runs do."""
+    with tempfile.TemporaryDirectory(prefix="taskyard-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """A user's variables: none of this run's."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("TASKYARD_", "PYTHON", "COV_"))}
+    return {
+        **ours,
+        "TASKYARD_DASHBOARD_PORT": str(free_port()),
+        "TASKYARD_METRICS_PORT": str(free_port()),
+        "TASKYARD_TASK_MODULES": "my_tasks",
+        "TASKYARD_POOL_FILE": "pool.toml",
+    }
+
+
+@pytest.fixture
+def running(program: Path, environment: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`taskyard run --dashboard --demo` in a folder with nothing but a module and a pool; it writes into `log`."""
+    (folder / "my_tasks.py").write_text(TASKS)
+    (folder / "pool.toml").write_text(POOL)
+    with (folder / "log").open("wb") as log:
+        command = [program, "run", "--dashboard", "--demo"]
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    yield process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_it_runs_in_an_empty_folder(
+    running: subprocess.Popen[bytes], program: Path, environment: dict[str, str], folder: Path
+) -> None:
+    log = folder / "log"
+    wait_until(lambda: "Taskyard is up" in log.read_text() or running.poll() is not None, 90, "it is up")
+    assert running.poll() is None, log.read_text()
+    assert (folder / ".data").is_dir()
+    url = re.search(r"up: (\S+)", log.read_text())
+    assert url is not None
+    with urllib.request.urlopen(url[1], timeout=10) as page:
+        assert page.status == 200
+
+    done = run(
+        program, "submit", "mine.double", "--input", '{"number": 21}', "--wait", "--json", cwd=folder, env=environment
+    )
+    assert done.returncode == 0, done.stderr + log.read_text()
+    assert json.loads(done.stdout)["output"] == {"number": 42}
+
+    def unfinished() -> int:
+        answer = run(program, "status", "--json", cwd=folder, env=environment)
+        states = json.loads(answer.stdout)["states"]
+        return sum(states.get(name, 0) for name in ("blocked", "scheduled", "pending", "assigned", "in_progress"))
+
+    wait_until(lambda: unfinished() == 0, 120, "the sample is done")
+    assert run(program, "doctor", cwd=folder, env=environment).returncode == 0
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.wait(timeout=60) == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def test_nothing_of_the_checkout_is_used(program: Path, tmp_path: Path) -> None:
+    code = "import taskyard.core.config, taskyard.worker.cli.app, taskyard.dashboard.navigation as n; print(n.__file__)"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    found = run(program.parent / "python", "-c", code, cwd=tmp_path, env=environment)
+    assert found.stdout.startswith(str(program.parent.parent)), found.stdout + found.stderr
+    [version] = run(program, "--version", cwd=tmp_path, env=environment).stdout.splitlines()
+    assert re.fullmatch(r"taskyard \d+\.\d+\.\d+", version)
+
+
+def test_the_source_distribution_holds_all_that_the_wheel_does(built: Path) -> None:
+    [wheel], [source] = built.glob("*.whl"), built.glob("*.tar.gz")
+    files = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    with tarfile.open(source) as archive:
+        beside = {name.partition("/")[2] for name in archive.getnames()}
+    assert files <= beside
+    assert {"taskyard/py.typed", "taskyard/worker/pool.toml", "taskyard/dashboard/.streamlit/config.toml"} <= files
+    assert not {name for name in files if "screenshots" in name or name.startswith(("core/", "worker/", "tests/"))}

@@ -4,6 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 INSTALLED := $(VENV)/installed
+UNIT_TESTS := tests/unit
 # More arguments for the program that a target runs, e.g. make test ARGS=tests/unit
 ARGS ?=
 
@@ -42,7 +43,7 @@ check: $(INSTALLED) ## check style, types and imports, and run the unit tests: w
 	@exec $(RUN) -m pytest -n 2 -q -m "not slow" $(UNIT_TESTS) $(ARGS)
 
 lock: $(INSTALLED) ## write requirements.txt anew from pyproject.toml
-	@$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+	@$(UV) pip compile --system-certs pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 	  --output-file requirements.txt
 	@sed -i '1i # What `make` installs: exact versions with their hashes, made from pyproject.toml by `make lock`. Not edited by hand.' requirements.txt
 
@@ -58,6 +59,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 	  echo "Python can't make a virtual environment: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing what requirements.txt lists …"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.txt)"
-	@$(UV) pip install --quiet --python $(RUN) --no-deps --require-hashes --compile-bytecode -r requirements.txt
-	@$(UV) pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable .
+	@$(UV) pip install --quiet --system-certs --python $(RUN) --no-deps --require-hashes --compile-bytecode -r requirements.txt \
+	  || $(RUN) -m pip install --quiet --no-deps --require-hashes -r requirements.txt  # by pip's own settings, e.g. a mirror
+	@$(UV) pip install --quiet --python $(RUN) --no-deps --no-build-isolation --offline --editable .
 	@touch $@

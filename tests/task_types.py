@@ -360,6 +360,7 @@ OUTPUTS: dict[str, Any] = {
     "huge integer": 1 << 70,
     "bytes": b"\xff",
     "object": object(),
+    "nested object": {"a": [1, {"b": object()}, object()]},
     "cycle": [],
 }
 OUTPUTS["cycle"].append(OUTPUTS["cycle"])

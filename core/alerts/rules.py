@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -15,6 +15,7 @@ from taskyard.core.alerts.kinds import KINDS, kind_problems
 from taskyard.core.declarations import Number, Whole, YesOrNo, is_number, model_problem, read_toml
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.i18n import msg
+from taskyard.core.payload.culprits import refused
 
 DEFAULT_RULES = Path(__file__).resolve().parent / "default_rules.toml"
 CLEAR_SHARE = 0.8  # of the threshold, if a rule names no `clear`
@@ -186,6 +187,20 @@ def load_rules(path: Path | None, environment: Mapping[str, str] | None = os.env
     if problems:
         raise ConfigurationError(problems)
     return rules
+
+
+def check_rule_pattern(pattern: str, path: Path | None, fired: Collection[str]) -> None:
+    """Raises SubmissionError for a pattern that fits no rule of the file, and none of those that have `fired`.
+
+    Whatever it is, while the file can't be read.
+    """
+    try:
+        names = {rule.name for rule in load_rules(path, environment=None).rules}.union(fired)
+    except ConfigurationError:
+        return
+    if not any(fnmatchcase(name, pattern) for name in names):
+        expected = msg("the name of a rule, or a pattern that fits one: {names}", names=", ".join(sorted(names)))
+        raise refused("rule", pattern, expected)
 
 
 def _problems_by_kind(rules: object) -> Iterable[str]:

@@ -75,13 +75,13 @@ def culprit_in(
             found = list(children)
             for key, _child in found:
                 if is_plain and isinstance(value, dict) and not isinstance(key, str):
-                    return refused(field_of(_parts(path)), key, msg("a key that is {expected}", expected=_TEXT))
+                    return refused(field_of(parts_of(path)), key, msg("a key that is {expected}", expected=_TEXT))
                 if isinstance(key, str) and (expected := unfit(key)):
-                    return refused(field_of(_parts(path)), key, msg("a key that is {expected}", expected=expected))
+                    return refused(field_of(parts_of(path)), key, msg("a key that is {expected}", expected=expected))
             unvisited.extend(((path, key), child, depth + 1) for key, child in reversed(found))
             continue
         if expected is not None:
-            return refused(field_of(_parts(path)), value, expected)
+            return refused(field_of(parts_of(path)), value, expected)
     return None
 
 
@@ -128,7 +128,7 @@ def once(value: object) -> str | None:
     return msg("a list, which can be read twice") if isinstance(value, Iterator) else None
 
 
-def _parts(path: Path) -> list[object]:
+def parts_of(path: Path) -> list[object]:
     """("input", "rows", 3) for the linked path ((("input",), "rows"), 3)."""
     parts: list[object] = []
     while len(path) == 2:

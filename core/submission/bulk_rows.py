@@ -17,6 +17,7 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.submission.bulk_file import INPUT_PREFIX, BulkFile, Row, RowProblem
+from taskyard.core.submission.every_problem import every_problem, other_problems
 from taskyard.core.submission.form_values import parse_json
 from taskyard.core.submission.input_schema import FieldKind, FormField, form_fields
 from taskyard.core.submission.validate import Limits, validate_submission
@@ -46,11 +47,16 @@ class Checked:
     @property
     def count(self) -> int:
         """How many rows there are."""
-        return len(self.submittable) + len(self.problems)
+        return len(self.submittable) + self.refused
+
+    @property
+    def refused(self) -> int:
+        """How many rows have problems."""
+        return len({problem.row for problem in self.problems})
 
 
 def check_rows(file: BulkFile, registry: Registry, limits: Limits, now: datetime) -> Checked:
-    """What each row of a file would submit, and what is wrong with the others.
+    """What each row of a file would submit, and all that is wrong with the others.
 
     A row without an idempotency key gets one of the file's content and the row's number, so that the same file
     is never submitted twice by mistake.
@@ -59,6 +65,7 @@ def check_rows(file: BulkFile, registry: Registry, limits: Limits, now: datetime
     good: list[Submittable] = []
     rows_by_key: dict[str, int] = {}
     for row in file.rows:
+        arguments: dict[str, Any] = {}
         try:
             arguments = _arguments(row, registry)
             arguments.setdefault("idempotency_key", row_key(file.digest, row.number))
@@ -68,7 +75,11 @@ def check_rows(file: BulkFile, registry: Registry, limits: Limits, now: datetime
             if first != row.number:
                 raise refused("idempotency_key", key, msg("each key only once: row {first} has it too", first=first))
         except SubmissionError as error:
-            problems.append(RowProblem.of(row.number, error))
+            if arguments:
+                found = every_problem(arguments, registry, limits, now) or [error]
+            else:
+                found = [error, *other_problems(_options(row), limits, now)]
+            problems += [RowProblem.of(row.number, one) for one in found]
         else:
             good.append(Submittable(row.number, arguments, size_bytes))
     return Checked(file.digest, tuple(good), tuple(sorted(problems, key=lambda problem: problem.row)))
@@ -132,6 +143,20 @@ def _arguments(row: Row, registry: Registry) -> dict[str, Any]:
     if fields:
         known = _fields_by_path(registry.get(given["type"]).input_model)
         given["input"] = _nested({name: _input(name, value, known, row.is_text) for name, value in fields.items()})
+    return _with_tags(given)
+
+
+def _options(row: Row) -> dict[str, Any]:
+    """What a row says besides its type and input."""
+    given = {
+        name: value
+        for name, value in row.values.items()
+        if value is not None and name not in ("type", "input") and not name.startswith(INPUT_PREFIX)
+    }
+    return _with_tags({name: _meant(name, value) for name, value in given.items()} if row.is_text else given)
+
+
+def _with_tags(given: dict[str, Any]) -> dict[str, Any]:
     if isinstance(given.get("requires"), str):
         given["requires"] = [tag for tag in re.split(r"[\s,;]+", given["requires"]) if tag]
     return given

@@ -31,6 +31,7 @@ from taskyard.core.redis.ports import SubmitterPort
 from taskyard.core.states import TERMINAL
 from taskyard.core.submission import known_calls
 from taskyard.core.submission.commands import TaskCommands, check_task_id
+from taskyard.core.submission.every_problem import every_problem
 from taskyard.core.submission.group_commit import GroupCommitter
 from taskyard.core.submission.open_keys import Alone, OpenKeys
 from taskyard.core.submission.options import OPTIONS
@@ -130,6 +131,13 @@ class Submitter:
             if progress is not None:
                 progress(len(ids))
         return ids
+
+    def problems_of(self, submission: Mapping[str, Any]) -> list[SubmissionError]:
+        """All that is wrong with a mapping of `submit`'s arguments, one error for each part; nothing is stored."""
+        unknown = [name for name in submission if name not in ("type", "input", *OPTIONS)]
+        known = {name: value for name, value in submission.items() if name not in unknown}
+        found = [refused("options", name, msg("one of {names}", names=", ".join(OPTIONS))) for name in unknown]
+        return found + every_problem(known, self._registry, self._limits, self._clock.now())
 
     def wake(self, task_ids: Sequence[str]) -> None:
         """Queues tasks that were submitted in a caller's transaction, once that is committed."""

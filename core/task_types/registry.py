@@ -30,12 +30,20 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from taskyard.core.declarations import LABEL, Checker, caller, collecting, place, settle
+from taskyard.core.declarations import LABEL, Checker, caller, collecting, settle
 from taskyard.core.errors import ConfigurationError, UnknownTaskType
 from taskyard.core.i18n import msg
 from taskyard.core.task_types.modules import SETTING, ModuleRefused, import_task_module
 from taskyard.core.task_types.retry_policy import RetryPolicy
-from taskyard.core.task_types.signatures import check_models, is_complete, models_of
+from taskyard.core.task_types.signatures import (
+    check_models,
+    defined_twice,
+    is_complete,
+    line_of,
+    models_of,
+    origin,
+    wrong_isolation,
+)
 
 BUILTIN_MODULES = (
     "taskyard.worker.handlers.analysis",
@@ -100,16 +108,7 @@ class Registry:
         """Adds a type; raises ConfigurationError if its values do not do, or another function already has the name."""
         known = self.types.get(task_type.name)
         if known is not None and _is_another(known.handler, task_type.handler):
-            settle(
-                [
-                    msg(
-                        "task type {name!r} is defined twice: in {first} and in {second}",
-                        name=task_type.name,
-                        first=_origin(known.handler),
-                        second=_origin(task_type.handler),
-                    )
-                ]
-            )
+            settle([defined_twice(task_type.name, known.handler, task_type.handler)])
             return
         if not isinstance(task_type.retry, RetryPolicy):
             check = Checker(msg("task type {name!r}", name=task_type.name))
@@ -237,7 +236,7 @@ def _declared(
     if isolation is not None:
         chosen = check.chosen("isolation", isolation, [one.value for one in Isolation])
         if chosen is not None and is_coroutine != (chosen == Isolation.ASYNC):
-            check.refuse("isolation", isolation, msg("'async' for coroutine handlers, and only for these"))
+            check.problems.append(wrong_isolation(check.where, chosen, is_coroutine))
     tags = check.tags("requires", requires)
     if not isinstance(version, str) or (version and not LABEL.fullmatch(version)):
         check.refuse("version", version, msg("1 to 64 lower-case letters, digits or ._-"))
@@ -281,7 +280,7 @@ def _version(model: type[BaseModel], declared: str) -> str:
 
 def _is_another(known: Any, new: Any) -> bool:
     """Whether these are different functions, and not one whose module was imported again."""
-    if _origin(known) != _origin(new):
+    if origin(known) != origin(new):
         return True
     module = sys.modules.get(getattr(new, "__module__", ""))
     is_first_import = getattr(getattr(module, "__spec__", None), "_initializing", False)
@@ -289,10 +288,5 @@ def _is_another(known: Any, new: Any) -> bool:
 
 
 def _where(name: object, handler: object) -> str:
-    code = getattr(inspect.unwrap(handler) if callable(handler) else handler, "__code__", None)
-    line = place(code.co_filename, code.co_firstlineno) if code is not None else caller(__file__)
+    line = line_of(handler) or caller(__file__)
     return msg("task type {name!r} ({place})", name=name if isinstance(name, str) else type(name).__name__, place=line)
-
-
-def _origin(handler: Callable[..., object]) -> str:
-    return f"{handler.__module__}.{handler.__qualname__}"

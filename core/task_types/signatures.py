@@ -1,4 +1,4 @@
-"""The models of a handler, read off its annotations (pure)."""
+"""What is read off a handler: its models, by its annotations, where it is written, and how it may run (pure)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
-from taskyard.core.declarations import Checker, one_line
+from taskyard.core.declarations import Checker, one_line, place
 from taskyard.core.i18n import msg
 
 Models = tuple[type[BaseModel], type[BaseModel]]
@@ -70,6 +70,50 @@ def check_models(models: Models, check: Checker) -> None:
 def is_complete(models: Models) -> bool:
     """Whether all that the models refer to is defined by now."""
     return all(model is BaseModel or model.__pydantic_complete__ for model in models)
+
+
+def origin(handler: Handler) -> str:
+    """Its module and name."""
+    return f"{handler.__module__}.{handler.__qualname__}"
+
+
+def line_of(handler: object) -> str:
+    """`file:line` of it, or of what its decorators wrap; empty if it is not written in Python."""
+    code = getattr(inspect.unwrap(handler) if callable(handler) else handler, "__code__", None)
+    return place(code.co_filename, code.co_firstlineno) if code is not None else ""
+
+
+def defined_twice(name: str, first: Handler, second: Handler) -> str:
+    """The line about two handlers of one name."""
+    if origin(first) != origin(second):
+        return msg(
+            "task type {name!r} is defined twice: in {first} and in {second}",
+            name=name,
+            first=origin(first),
+            second=origin(second),
+        )
+    return msg(
+        "task type {name!r} is defined twice in module {module}: at {first} and at {second}",
+        name=name,
+        module=second.__module__,
+        first=line_of(first),
+        second=line_of(second),
+    )
+
+
+def wrong_isolation(where: str, isolation: str, is_coroutine: bool) -> str:
+    """The line about a handler that can't run so."""
+    if is_coroutine:
+        return msg(
+            "{where}: isolation {name!r} can't run a coroutine: leave isolation out, or write the handler with `def`"
+            " instead of `async def`",
+            where=where,
+            name=str(isolation),
+        )
+    return msg(
+        "{where}: isolation 'async' runs coroutines only: leave isolation out, or write the handler with `async def`",
+        where=where,
+    )
 
 
 def _hint(handler: Handler, name: str) -> Any:

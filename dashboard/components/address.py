@@ -20,7 +20,7 @@ from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.times import viewer_zone
 from taskyard.dashboard.components.translate import translate
 
-__all__ = ["FLAG", "SEPARATOR", "choice", "choices", "flag", "here", "moment", "read_for", "text_field"]
+__all__ = ["FLAG", "SEPARATOR", "choice", "choices", "flag", "here", "is_refused", "moment", "read_for", "text_field"]
 
 NOTES_KEY = "address_notes"  # what is wrong with the address: by this run of the page, by name
 DROPPED_KEY = "address_dropped"  # the page, and what was taken out of its address
@@ -55,6 +55,11 @@ def _drop_unusable() -> dict[str, SubmissionError]:
             problems[name] = error
             del st.query_params[name]
     return problems
+
+
+def is_refused(name: str) -> bool:
+    """Whether a widget of this run of the page could not read its value in the address, and has its default."""
+    return name in st.session_state.get(NOTES_KEY, {})
 
 
 def here(**changes: str | None) -> dict[str, str]:

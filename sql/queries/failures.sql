@@ -58,7 +58,29 @@ WHERE last_seen < to_timestamp(%(until)s) AND (muted_until IS NULL OR muted_unti
 
 -- name: groups
 -- What failed most often in a range (a NULL type or fingerprint matches all). Levels and spans as in metrics.sql.
-SELECT g.fingerprint, g.type, g.class, g.message, s.attempts, s.tasks, s.agents, g.first_seen, g.last_seen,
+-- A task that somebody retried and that failed so again is one task: what it failed more than once is taken off.
+WITH retried AS MATERIALIZED (
+    SELECT DISTINCT task_id FROM (
+        SELECT task_id FROM task_events
+        WHERE (task_id IS NULL OR event IN ('cancelled', 'reprioritised', 'retried'))
+            AND event = 'retried' AND from_state = 'failed'
+            AND at >= (SELECT to_timestamp(min(since)) FROM unnest(%(sinces)s::float8[]) AS l(since))
+            AND at < (SELECT to_timestamp(max(until)) FROM unnest(%(untils)s::float8[]) AS l(until))
+        ORDER BY at DESC LIMIT %(max_retried)s
+    ) newest
+), again AS MATERIALIZED (
+    SELECT fingerprint, sum(times - 1)::bigint AS tasks FROM (
+        SELECT e.detail->>'fingerprint' AS fingerprint, count(*) AS times
+        FROM retried r CROSS JOIN LATERAL (
+            SELECT detail, task_id FROM task_events f WHERE f.task_id = r.task_id AND f.event = 'failed'
+                AND f.at >= (SELECT to_timestamp(min(since)) FROM unnest(%(sinces)s::float8[]) AS l(since))
+                AND f.at < (SELECT to_timestamp(max(until)) FROM unnest(%(untils)s::float8[]) AS l(until))
+        ) e
+        GROUP BY e.task_id, fingerprint
+    ) by_task GROUP BY fingerprint
+)
+SELECT g.fingerprint, g.type, g.class, g.message, s.attempts,
+    greatest(s.tasks - coalesce(a.tasks, 0), least(s.tasks, 1)) AS tasks, s.agents, g.first_seen, g.last_seen,
     g.example_task_id, m.until, m.actor, m.reason
 FROM (
     SELECT fingerprint, sum(attempts)::bigint AS attempts, sum(tasks)::bigint AS tasks,
@@ -73,6 +95,7 @@ FROM (
     ) by_agent GROUP BY fingerprint
 ) s
 JOIN failure_groups g USING (fingerprint)
+LEFT JOIN again a USING (fingerprint)
 LEFT JOIN LATERAL (SELECT g.muted_until AS until, g.muted_by AS actor, g.mute_reason AS reason
     WHERE g.muted_until > now()) m ON true
 WHERE (%(type)s::text IS NULL OR g.type = %(type)s) AND (%(include_muted)s OR m.until IS NULL)

@@ -8,6 +8,10 @@ SELECT kind, name, mode, actor, reason, since FROM holds ORDER BY kind, name
 -- Whether an agent of this name was ever registered.
 SELECT EXISTS (SELECT FROM agents WHERE name = %(name)s)
 
+-- name: queue_is_known
+-- Whether a task is in a queue of this name.
+SELECT EXISTS (SELECT FROM tasks WHERE queue = %(name)s)
+
 -- name: hold
 -- Pauses or drains; nothing happens if it is held like this already.
 WITH held AS (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -290,6 +291,29 @@ def test_deaf_agent_is_replaced(engine: Engine, gate: Gate, monkeypatch: pytest.
     assert (task.state, task.attempt, task.refunded) == ("completed", 2, 1)
     wait_until(lambda: deaf.agent.must_be_replaced)
     assert engine.agent_state(deaf.id) == "lost"
+
+
+def test_a_boot_that_was_given_up_says_so_once_and_ends_what_counts_no_more(
+    engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it still runs is run again by another one."""
+    monkeypatch.setattr(recovery, "DEAF_AFTER_SECONDS", 0.8)
+    engine.worker()
+    deaf = engine.agent("deaf")
+    task_id = engine.submit("demo.gate")
+    engine.wait_for(task_id, "in_progress")
+    deaf.agent._stop_reading.set()
+    deaf._reader.join()
+    engine.submit("demo.gate")  # which it does not read
+    wait_until(lambda: deaf.agent.must_be_replaced)
+    beats = deaf.agent.heartbeat._number
+    wait_until(lambda: deaf.agent.heartbeat._number > beats + 3)
+    [fenced] = [entry for entry in engine.logs if entry["event"] == "agent.fenced"]
+    assert fenced["reason"].startswith("its tasks were given to others: ")
+    began = time.monotonic()
+    assert not deaf.agent.drain(30.0)
+    assert time.monotonic() - began < 10
+    gate.open.set()
 
 
 def test_busy_agent_is_not_deaf(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

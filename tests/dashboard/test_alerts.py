@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from taskyard.core.config import Settings
 from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import alerts
 from taskyard.core.postgres.store.alerts import Alert
@@ -171,6 +172,14 @@ def test_a_silence_needs_a_pattern(open_page: OpenPage, database: Database) -> N
     with database.transaction() as tx:
         assert alerts.silences(tx) == []
     assert page.text_input(key="ask_reason_silence_*_*").value == "maintenance"
+
+
+def test_a_silence_is_of_a_rule_that_there_is(open_page: OpenPage, database: Database) -> None:
+    open_page("alerts")
+
+    with pytest.raises(SubmissionError, match=r"rule: 'disk full\*' is not accepted, expected the name of a rule"):
+        data.silence("disk full*", "*", 60, "maintenance")
+    assert data.silence("disk * full", "*", 60, "maintenance").rule == "disk * full"
 
 
 def test_a_silence_is_ended(open_page: OpenPage, database: Database) -> None:

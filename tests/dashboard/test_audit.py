@@ -135,6 +135,31 @@ def test_what_makes_no_sense_is_refused(
     assert not page.dataframe
 
 
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ({"time": "xx"}, "time"),
+        ({"show": "nobody"}, "show"),
+        ({"time": "between", "since": "yesterday"}, "since"),
+        ({"events": ",".join(f"event_{number}" for number in range(60))}, "events"),
+    ],
+)
+def test_what_can_not_be_read_is_told_and_dropped(
+    open_page: OpenPage, loaded: dict[str, str], database: Database, query: dict[str, str], name: str
+) -> None:
+    with database.transaction() as tx:
+        holds.hold(tx, HoldKind.QUEUE, "default", HoldMode.PAUSED, "bob", "maintenance")
+
+    page = open_page("audit", query=query)
+
+    assert not page.exception
+    assert not page.error
+    [warning] = page.warning
+    assert warning.value.replace("\\", "").startswith(f"{name}: ")
+    assert "maintenance" in reasons(page)
+    assert not any(f"{name}=" in link.proto.url for link in page.get("link_button"))
+
+
 def test_what_others_wrote_is_shown_as_it_is(open_page: OpenPage, database: Database) -> None:
     with database.transaction() as tx:
         holds.hold(tx, HoldKind.QUEUE, HOSTILE, HoldMode.PAUSED, "=ann", HOSTILE)

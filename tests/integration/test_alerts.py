@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from taskyard.core.alerts.rules import RuleFile
-from taskyard.core.clock import FakeClock
+from taskyard.core.clock import Clock, FakeClock
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import alerts
+from taskyard.core.postgres.store.alerts import Alert
 from taskyard.worker.alerts import engine as engines
 from taskyard.worker.alerts.engine import AlertEngine
 from taskyard.worker.alerts.notification import Notification
@@ -229,12 +232,30 @@ def test_alerts_and_ack(desk: Desk, database: Database, cli: Callable[..., Resul
 
 def test_silences(database: Database, cli: Callable[..., Result]) -> None:
     assert "nothing is silenced" in cli("silences").stdout
-    made = json.loads(cli("silence", "full", "--minutes", "5", "--reason", "[b]x[/b]", "--json").stdout)
+    made = json.loads(cli("silence", "disk * full", "--minutes", "5", "--reason", "[b]x[/b]", "--json").stdout)
     assert "[b]x[/b]" in cli("silences").stdout
     assert "ended" in cli("unsilence", made["id"]).stdout
     assert "was not in force" in cli("unsilence", made["id"]).stdout
     assert [event for event, _ in audit(database)] == ["alerts_silenced", "alerts_unsilenced"]
-    assert cli("silence", "full", "--minutes", "0").exit_code == 2
+    assert cli("silence", "disk nearly full", "--minutes", "0").exit_code == 2
+
+
+def test_a_silence_is_of_a_rule_that_there_is(
+    database: Database, cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for unknown in ("disk full", "disk full*", "Disk nearly full"):
+        refused = cli("silence", unknown)
+        assert refused.exit_code == 2
+        told = refused.output.replace("\n", " ")
+        assert f"rule: {unknown!r} is not accepted, expected the name of a rule, or a pattern that fits one: " in told
+        assert "disk nearly full, " in told
+    assert audit(database) == []
+    fired = Alert(str(uuid.uuid4()), "of another file", "x", "warning", "firing", "m", 1.0, 1.0, Clock().now())
+    with database.transaction() as tx:
+        assert alerts.fire(tx, fired)
+    assert cli("silence", "of another file").exit_code == 0
+    monkeypatch.setenv("TASKYARD_ALERTS_FILE", str(tmp_path / "not there.toml"))
+    assert cli("silence", "whatever").exit_code == 0, "in need, with a file that is broken"
 
 
 def test_rules(cli: Callable[..., Result], tmp_path: Any) -> None:

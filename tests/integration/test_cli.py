@@ -249,6 +249,19 @@ def test_a_bad_line_is_named_and_what_was_stored_is_told(
         assert tasks.state_counts(tx) == {"pending": 2_000}
 
 
+def test_all_that_is_wrong_with_a_line_is_told(cli: Callable[..., Result], tmp_path: Path) -> None:
+    file = tmp_path / "tasks.jsonl"
+    file.write_text(
+        '{"type": "diagnostic.noop"}\n{"type": "diagnostic.sleep", "input": {"seconds": "x"}, "priority": "hi"}\n'
+    )
+    result = cli("submit", "--file", str(file))
+    assert result.exit_code == exits.BAD_INPUT
+    assert [line.partition(" is not")[0] for line in result.stderr.splitlines()] == [
+        "error: line 2: priority: 'hi'",
+        "error: line 2: input.seconds: 'x'",
+    ]
+
+
 def test_submissions_without_redis_are_accepted(
     cli: Callable[..., Result], database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -83,3 +83,17 @@ def test_what_makes_no_sense_is_said(cli: Cli, database: Database, arguments: tu
     assert told.exit_code == exits.BAD_INPUT
     assert message in told.stderr
     assert states(database) == {"pending": 5}
+
+
+def test_all_that_makes_no_sense_is_said_at_once(cli: Cli, database: Database) -> None:
+    told = cli("bulk", "retry")
+    assert told.exit_code == exits.BAD_INPUT
+    assert [line.partition(" is not")[0] for line in told.stderr.splitlines()] == [
+        "error: reason: ''",
+        "error: all: False",
+    ]
+    told = cli("bulk", "priority", "--to", "huge", "--since", "soon")
+    found = [line.split(": ")[1] for line in told.stderr.splitlines()]
+    assert found == ["reason", "since", "priority"]
+    assert "Required: why" in cli("bulk", "--help").stdout
+    assert states(database) == {"pending": 5}

@@ -44,6 +44,15 @@ def test_a_queue_is_paused_listed_and_resumed(cli: Cli) -> None:
     assert cli("resume", "queue", "reports").stdout == "queue reports was not held\n"
 
 
+def test_a_queue_that_nobody_uses_is_asked_about(cli: Cli) -> None:
+    paused = cli("pause", "queue", "reprots")
+    assert (paused.exit_code, paused.stdout) == (exits.OK, "queue reprots is paused\n")
+    assert "no task is, or was lately, in a queue reprots: is that its name?" in paused.stderr
+    assert json.loads(cli("drain", "queue", "reprots", "--json").stdout)["mode"] == "draining"
+    assert cli("submit", "diagnostic.noop", "--queue", "reports").exit_code == exits.OK
+    assert cli("pause", "queue", "reports").stderr == ""
+
+
 def test_a_draining_type_refuses_submissions_with_the_reason(cli: Cli) -> None:
     assert cli("drain", "type", "diagnostic.noop", "--reason", "a new version comes").exit_code == exits.OK
     refused = cli("submit", "diagnostic.noop")

@@ -89,6 +89,13 @@ def test_dead_letters_are_sent_again(cli: Callable[..., Result], broker: Broker,
     assert [one.body for one in office.letters("bob", dead=True, count=9)] == ["{"]
 
 
+def test_nothing_to_send_again_is_said(cli: Callable[..., Result], broker: Broker) -> None:
+    assert cli("redrive", "--all").stdout.startswith("0 sent again: there are no dead letters; ")
+    bury(broker, "bob", 1)
+    assert cli("redrive", "nobody").stdout.startswith("0 sent again: agent nobody has no dead letters; ")
+    assert cli("redrive", "bob").stdout == "1 sent again\n"
+
+
 def test_a_full_mailbox_keeps_its_dead_letters(
     cli: Callable[..., Result], broker: Broker, office: MailboxAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:

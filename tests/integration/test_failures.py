@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from taskyard.core.clock import Clock
-from taskyard.core.errors import SubmissionError
+from taskyard.core.errors import PermanentError, SubmissionError
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import commands, failures
 from taskyard.core.postgres.store.rollups import DAY, HOUR, LEVELS, MINUTE
 from taskyard.worker.monitor.rollup import RollUp
 from tests.engine import Engine
 from tests.integration.recount import SPAN_SECONDS, START, failures_of, random_events, store
+from tests.servers import wait_until
 
 
 @pytest.fixture
@@ -139,6 +140,27 @@ def test_groups_go_with_the_last_of_their_counts(database: Database, events: lis
             assert {row[0] for row in tx.rows("SELECT fingerprint FROM failure_groups", {})} == left
     with database.transaction() as tx:
         assert tx.rows("SELECT count(*) FROM failure_counts", {}) == [(0,)]
+
+
+def test_a_task_that_is_retried_and_fails_again_is_one(engine: Engine) -> None:
+    def fail(given: Any, context: Any) -> Any:
+        raise PermanentError(f"no {given.what}")
+
+    engine.define("demo.fail", fail)
+    engine.worker()
+    engine.agent("a")
+    ids = [engine.submit("demo.fail", {"what": what}) for what in ("cat", "cat", "dog")]
+    engine.wait_for_all(ids, "failed")
+    for times in (2, 3):
+        for task_id in (ids[0], ids[2]):
+            engine.submitter.retry(task_id, actor="ann")
+            wait_until(lambda id_=task_id, n=times: engine.events(id_).count("failed") == n)
+    RollUp(engine.database).run(lambda: True)
+    now = Clock().now().timestamp()
+    for seconds in (600, HOUR, 30 * DAY):
+        with engine.database.transaction() as tx:
+            found = {group.message[-3:]: group for group in failures.groups(tx, now - seconds, now + 60)}
+        assert {name: (g.attempts, g.tasks) for name, g in found.items()} == {"cat": (4, 2), "dog": (3, 1)}
 
 
 def test_what_is_failed_now(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

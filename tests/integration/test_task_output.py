@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
+from pathlib import Path
 
 import pytest
 
 from taskyard.worker.agents import main
-from taskyard.worker.attempts.capture import HEAD_BYTES, TAIL_BYTES
+from taskyard.worker.attempts.capture import HEAD_BYTES, TAIL_BYTES, Capture
+from taskyard.worker.isolation.raw_output import RawOutput
 from taskyard.worker.isolation.streams import route_streams
 from tests.integration.slot_bench import Bench, Recorder
 from tests.integration.waiting import eventually
@@ -76,7 +80,7 @@ def test_bytes_that_are_no_text(bench: Bench, isolation: str) -> None:
 
 @every_isolation
 @pytest.mark.parametrize("case", ["long line", "flood"])
-def test_of_a_flood_the_newest_is_kept_and_the_rest_counted(bench: Bench, isolation: str, case: str) -> None:
+def test_of_a_flood_both_ends_are_kept_and_the_rest_counted(bench: Bench, isolation: str, case: str) -> None:
     found = printed(bench, isolation, case)
     assert found[-1][1].endswith("the end")
     assert sum(len(text) for _, text in found) < LIMIT
@@ -84,7 +88,30 @@ def test_of_a_flood_the_newest_is_kept_and_the_rest_counted(bench: Bench, isolat
     told = [text for level, text in found if level == "warning"]
     left_out = sum(int(text.partition("(")[2].partition(" ")[0].replace(",", "")) for text in told)
     assert size - LIMIT < left_out < size
+    [(place, _)] = [(place, level) for place, (level, _) in enumerate(found) if level == "warning"]
     assert told[-1].endswith(" bytes) of output were left out here")
+    assert HEAD_BYTES - 100 < sum(len(text) + 1 for _, text in found[:place]) < HEAD_BYTES + 100
+    if case == "flood":
+        lines = "\n".join(text for level, text in found if level != "warning").split("\n")
+        assert set(lines) == {"y" * 99, "the end"}
+
+
+def test_the_beginning_of_what_is_written_past_python_is_kept_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept: list[tuple[str, str]] = []
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    raw_output, capture = RawOutput(), Capture(lambda message: kept.append((message["level"], message["message"])))
+    raw_output.begin(capture)
+    lines = b"".join(b"%06d\n" % number for number in range(100_000))
+    os.write(raw_output._writing, lines)
+    raw_output.end(capture)
+    capture.close()
+    raw_output.log_stream.close()
+    told = [text for level, text in kept if level == "warning"]
+    found = "\n".join(text for level, text in kept if level == "stdout").split("\n")
+    assert (found[0], found[-1], {len(line) for line in found}) == ("000000", "099999", {6})
+    assert told == [f"0 lines ({len(lines) - 7 * len(found):,} bytes) of output were left out here"]
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,38 @@ def test_every_bad_row_is_told_with_its_number_field_value_and_what_was_expected
     assert found.count == 8
 
 
+def test_all_that_is_wrong_with_a_row_is_told() -> None:
+    text = "\n".join(
+        [
+            "type,input.seconds,input.nonsense,priority,max_attempts,requires",
+            "diagnostic.sleep,-1,1,huge,0,gpu",
+            "diagnostic.nope,1,,huge,1,GPU",
+            ",1,,huge,1,",
+            "diagnostic.sleep,1,,high,1,gpu linux",
+        ]
+    )
+    found = checked(text)
+    assert told(found) == [
+        (2, "priority"),
+        (2, "input.seconds"),
+        (2, "input.nonsense"),
+        (2, "max_attempts"),
+        (3, "type"),
+        (3, "requires.0"),
+        (3, "priority"),
+        (4, "type"),
+        (4, "priority"),
+    ]
+    assert (found.count, found.refused, [good.row for good in found.submittable]) == (4, 3, [5])
+
+
+def test_all_that_is_wrong_with_a_line_is_told() -> None:
+    lines = [
+        '{"type": "diagnostic.sleep", "input": {"seconds": "x"}, "priority": "hi", "title": " ", "run_at": "soon"}'
+    ]
+    assert told(checked("\n".join(lines))) == [(1, "title"), (1, "priority"), (1, "input.seconds"), (1, "run_at")]
+
+
 def test_bad_lines_do_not_hide_the_good_ones() -> None:
     lines = [
         '{"type": "diagnostic.noop"}',

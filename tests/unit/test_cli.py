@@ -363,9 +363,21 @@ def test_lines_that_are_no_tasks(tmp_path: Path, content: bytes, field: str, exp
 
 
 def test_positions_become_lines() -> None:
-    assert by_line(SubmissionError("submissions.6.input.x", 1, "2")).field == "line 7: input.x"
-    assert by_line(SubmissionError("submissions.6", 1, "2")).field == "line 7"
-    assert by_line(SubmissionError("line 3", 1, "2")).field == "line 3"
+    assert [one.field for one in by_line(SubmissionError("submissions.6.input.x", 1, "2"), None, list)] == [
+        "line 7: input.x"
+    ]
+    assert [one.field for one in by_line(SubmissionError("submissions.6", 1, "2"), None, list)] == ["line 7"]
+    assert [one.field for one in by_line(SubmissionError("line 3", 1, "2"), None, list)] == ["line 3"]
+
+
+def test_all_that_is_wrong_with_a_line_is_told_if_it_is_the_one_that_was_refused() -> None:
+    refused, others = SubmissionError("submissions.1.priority", 1, "2"), SubmissionError("input.x", 3, "4")
+    same = SubmissionError("priority", 1, "2")
+    assert [one.field for one in by_line(refused, {}, lambda task: [same, others])] == [
+        "line 2: priority",
+        "line 2: input.x",
+    ]
+    assert [one.field for one in by_line(refused, {}, lambda task: [others])] == ["line 2: priority"]
 
 
 def test_instants() -> None:

@@ -147,11 +147,17 @@ LABEL = "1 to 64 lower-case letters, digits or ._-"
         ({"retry": 3}, "retry: 3 is not accepted: expected a RetryPolicy (given: int)"),
         ({"retry": None}, "retry: None is not accepted: expected a RetryPolicy (given: NoneType)"),
         ({"retry": {"max_attempts": 3}}, "is not accepted: expected a RetryPolicy (given: dict)"),
-        ({"isolation": "async"}, "isolation: 'async' is not accepted: expected 'async' for coroutine handlers"),
+        (
+            {"isolation": "async"},
+            "isolation 'async' runs coroutines only: leave isolation out, or write the handler with `async def`",
+        ),
         ({"isolation": "Process"}, "isolation: 'Process' is not accepted: expected one of async, process, thread"),
         ({"isolation": ""}, "isolation: '' is not accepted: expected one of async, process, thread"),
         ({"isolation": ["thread"]}, "isolation: ['thread'] is not accepted: expected one of async, process, thread"),
-        ({"isolation": "process", "handler": greet_slowly}, "expected 'async' for coroutine handlers"),
+        (
+            {"isolation": "process", "handler": greet_slowly},
+            "isolation 'process' can't run a coroutine: leave isolation",
+        ),
         ({"requires": "abc"}, f"requires: 'abc' is not accepted: expected {TAGS} (given: str)"),
         ({"requires": b"abc"}, f"requires: b'abc' is not accepted: expected {TAGS} (given: bytes)"),
         ({"requires": {"gpu": 1}}, f"requires: {{'gpu': 1}} is not accepted: expected {TAGS} (given: dict)"),
@@ -425,8 +431,13 @@ def test_all_problems_of_a_module_are_told_and_again_when_it_is_asked_for_again(
 
 def test_a_type_that_is_declared_twice_in_one_module_is_refused(modules: Callable[..., list[str]]) -> None:
     twice = USER_MODULE + USER_MODULE[USER_MODULE.index("@task_type") :]
-    with pytest.raises(ConfigurationError, match=r"task type 'user\.noop' is defined twice"):
+    told = r"task type 'user\.noop' is defined twice in module \S+: at (\S+\.py):(\d+) and at (\S+\.py):(\d+)"
+    with pytest.raises(ConfigurationError) as caught:
         registry.load(modules(twice))
+    found = re.search(told, str(caught.value))
+    assert found is not None
+    assert found[1] == found[3]
+    assert int(found[2]) < int(found[4])
 
 
 def test_a_model_that_is_never_completed_is_refused_once_its_module_is_imported(

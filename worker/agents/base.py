@@ -129,12 +129,14 @@ class BaseAgent(abc.ABC):
         if waiting := self._waiting.close():
             self.hand_back(waiting)
         deadline = time.monotonic() + grace_seconds
-        while (is_busy := self._slots.is_busy()) and time.monotonic() < deadline:
+        while (is_busy := self._slots.is_busy()) and time.monotonic() < deadline and not self.heartbeat.is_fenced:
+            self._slots.stuck.tell_due()
             time.sleep(0.02)
         # what ended and is still to be reported goes first, and its return counts for nothing then
         unfinished = self._held.pairs() if is_busy else []
         guarded(self.close_execution)
-        if unfinished:
+        stuck = self._slots.stuck.tell_all()
+        if unfinished := [pair for pair in unfinished if pair not in stuck]:
             log.info("agent.handing_back", agent=self.info.id, tasks=len(unfinished))
             self.hand_back(unfinished)
         return not unfinished
@@ -200,7 +202,7 @@ class BaseAgent(abc.ABC):
         self.outbox.add(Register(self.info, self.known_types))
 
     def give_up(self) -> None:
-        """This boot was fenced: the process must end."""
+        """This boot was fenced, or can't read any more: the process must end."""
         self.must_be_replaced = True
         self._stop_reading.set()
 
@@ -260,14 +262,10 @@ class BaseAgent(abc.ABC):
             guarded(self.stop_execution, pair)
 
     def report_stuck(self, run: Run, done: Done) -> None:
-        """An attempt can't be stopped: its end is reported and the process must end after the others."""
-        pair = (run.task_id, run.attempt)
-        if (channel := self._slots.running.pop(pair, None)) is not None:
-            channel.close()
-        self.mail.end(pair, is_success=False)
-        self.report_end(done, pair, flush_follows=False)
-        self._slots.stuck += 1
-        self.give_up()
+        """An attempt can't be stopped: the process must end after the others, and its end is reported by then."""
+        log.warning("agent.stuck", agent=self.info.id, task=run.task_id, attempt=run.attempt, type=run.task_type)
+        self._slots.abandon(run, done)
+        self.must_be_replaced = True
 
     # held pairs
 

@@ -36,7 +36,10 @@ class HeartbeatOwner(Protocol):
         """Redis was emptied: what was ordered is ordered again."""
 
     def give_up(self) -> None:
-        """Somebody else counts as this agent."""
+        """Its tasks were given to others."""
+
+    def problems(self) -> list[str]:
+        """Why it does no work."""
 
 
 class HeartbeatSender:
@@ -56,6 +59,7 @@ class HeartbeatSender:
         self._is_blind = False  # /proc could not be read
         self._number = 0
         self.generation = ""
+        self.is_fenced = False  # the leader has given this boot up: nothing that it does counts any more
 
     @property
     def is_heard(self) -> bool:
@@ -109,8 +113,10 @@ class HeartbeatSender:
                     with reaching_redis():
                         agent.forget_orders()
                 self.generation = generation
-            if is_fenced:
-                log.warning("agent.fenced", agent=agent.info.id)
+            if is_fenced and not self.is_fenced:
+                self.is_fenced = True
+                reason = "; ".join(agent.problems()) or "the leader had not heard of it in time"
+                log.warning("agent.fenced", agent=agent.info.id, reason=f"its tasks were given to others: {reason}")
                 agent.give_up()
 
     def send_if_possible(self) -> None:

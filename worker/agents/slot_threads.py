@@ -20,6 +20,7 @@ from taskyard.worker.agents.heartbeat import HeartbeatSender
 from taskyard.worker.agents.local_queue import LocalQueue, RunTimes
 from taskyard.worker.agents.mail import AgentMail
 from taskyard.worker.agents.outbox import Outbox
+from taskyard.worker.agents.stuck_attempts import StuckAttempts
 from taskyard.worker.attempts.channel import AgentChannel, hindrance_of, refusal_of
 from taskyard.worker.attempts.execution import failed
 from taskyard.worker.attempts.ports import AttemptOwner
@@ -73,14 +74,14 @@ class SlotThreads:
         self._slots = [_Slot(index) for index in range(count)]
         self._threads: list[Supervised] = []
         self.running: dict[Pair, AgentChannel] = {}
+        self.stuck = StuckAttempts(lambda done, pair: agent.report_end(done, pair, flush_follows=False))
         self.failed_in_a_row = 0  # attempts that could not be run at all
-        self.stuck = 0  # slots whose thread can't be stopped
         self._last_trouble = ""
 
     @property
     def usable(self) -> int:
         """How many slots could run something."""
-        return len(self._slots) - self.stuck
+        return len(self._slots) - len(self.stuck)
 
     def start(self) -> None:
         """Starts the threads. Raises RuntimeError if the system gives too few."""
@@ -89,7 +90,17 @@ class SlotThreads:
 
     def is_busy(self) -> bool:
         """Whether a slot works. Asked once the queue is closed: a slot's thread ends then, unless it is stuck."""
-        return sum(thread.is_alive() for thread in self._threads) > self.stuck
+        return sum(thread.is_alive() for thread in self._threads) > len(self.stuck)
+
+    def abandon(self, run: Run, done: Done) -> None:
+        """Goes on without an attempt that can't be stopped; comes from another thread than its slot's."""
+        pair = (run.task_id, run.attempt)
+        self.stuck.add(run, done)
+        if (channel := self.running.pop(pair, None)) is not None:
+            channel.close()
+        else:  # it has come back meanwhile
+            self.stuck.leave(pair)
+        self._agent.mail.end(pair, is_success=False)
 
     def _start(self, slot: _Slot) -> Supervised:
         return start_thread(
@@ -165,6 +176,7 @@ class SlotThreads:
             bind_attempt(None)
             channel.close()
             self.running.pop(pair, None)
+            self.stuck.leave(pair)
         self._agent.mail.end(pair, is_success=done is not None and done.failure is None)
         if done is not None and (reason := refusal_of(done)) is not None:
             self._agent.hand_back([pair], run.task_type, reason)

@@ -60,7 +60,7 @@ class TaskAgent(BaseAgent):
     def _lose_loop(self, reason: str) -> None:
         """Coroutines can't be run here any more: the process must end after what else it runs."""
         log.error("agent.loop_lost", agent=self.info.id, reason=reason)
-        self.give_up()
+        self.must_be_replaced = True
 
     def stop_execution(self, run_pair: Pair) -> None:
         self._runners.cancel(*run_pair)

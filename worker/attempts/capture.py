@@ -1,50 +1,60 @@
-"""What one attempt writes to its standard output and error, on its way into its task's log: bounded, the newest kept.
+"""What one attempt writes to its standard output and error, on its way into its task's log: bounded, both ends kept.
 
-The first HEAD_BYTES are passed on while it runs. Of the rest the newest TAIL_BYTES are kept until the attempt ends;
-what is left out between them is counted and said.
+The first HEAD_BYTES, and the line that they end in, are passed on while it runs. Of the rest the newest TAIL_BYTES are
+kept until the attempt ends; what is left out between them is counted and said. Lines stay whole, whatever pieces they
+are written in: of what a stream has begun and not ended, nothing is taken until its end comes or it is too long.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from taskyard.core.payload.storable_text import CUT
 from taskyard.core.threads import call_later
 
 HEAD_BYTES = 16 << 10
 TAIL_BYTES = 64 << 10
+LINE_BYTES = 16 << 10  # of a line that stays whole in memory
 LIVE_SECONDS = 0.5  # between what is passed on
-MESSAGE_CHARACTERS = 4_000  # of one entry of the task's log
+MESSAGE_CHARACTERS = 4_000  # of one entry of the task's log, …
+LINE_CHARACTERS = 9_000  # … but for one line that is longer; what is longer than this becomes several entries
 PIECE_BYTES = 4 << 10  # that writes are joined to
 
 STDOUT, STDERR = "stdout", "stderr"
+
+Pieces = deque[tuple[str, bytearray]]
 
 
 class Capture:
     """The output of one attempt. Any thread may write; `emit` gets messages as of a handler's log."""
 
     __slots__ = (
+        "_begun",
         "_cancel_timer",
         "_emit",
+        "_head",
         "_head_left",
         "_is_closed",
         "_left_out_bytes",
         "_left_out_lines",
         "_lock",
         "_passing",
-        "_pieces",
-        "_size",
+        "_tail",
+        "_tail_bytes",
     )
 
     def __init__(self, emit: Callable[[dict[str, Any]], object]) -> None:
         self._emit = emit
         self._lock = threading.Lock()
         self._passing = threading.Lock()  # so that what is passed on stays in order
-        self._pieces: deque[tuple[str, bytearray]] | None = None  # most attempts write nothing
-        self._size = 0
+        self._begun: dict[str, bytearray] | None = None  # a line of each stream; most attempts write nothing
+        self._head: Pieces = deque()
+        self._tail: Pieces = deque()
         self._head_left = HEAD_BYTES
+        self._tail_bytes = 0
         self._left_out_bytes = self._left_out_lines = 0
         self._cancel_timer: Callable[[], None] | None = None
         self._is_closed = False
@@ -56,50 +66,72 @@ class Capture:
                 return False
             if not data:
                 return True
-            if self._pieces is None:
-                self._pieces = deque()
-            self._add(self._pieces, stream, memoryview(data).cast("B"))
-            if self._cancel_timer is None and self._head_left > 0:
+            if self._begun is None:
+                self._begun = {}
+            begun = self._begun.setdefault(stream, bytearray())
+            begun += data
+            end = len(begun) if len(begun) - (end := begun.rfind(b"\n") + 1) > LINE_BYTES else end
+            if end:
+                self._begun[stream] = begun[end:]
+                self._add(stream, begun[:end])
+            if self._cancel_timer is None and self._head:
                 self._arm()
             return True
 
     def leave_out(self, size_bytes: int) -> None:
-        """Counts output that nobody has read."""
+        """Counts output that nobody has read: what comes from here on is not the beginning."""
+        if size_bytes <= 0:
+            return
         with self._lock:
+            self._end_lines()
+            self._head_left = 0
             self._left_out_bytes += size_bytes
 
     def close(self) -> None:
         """Passes on what is left; what comes later is another's."""
-        if self._pieces is None:
+        if self._begun is None and not self._left_out_bytes:
             self._is_closed = True
             return
         with self._lock:
             self._is_closed = True
+            self._end_lines()
             cancel, self._cancel_timer = self._cancel_timer, None
         if cancel is not None:
             cancel()
-        self._pass_on(None)
+        self._pass_on(everything=True)
 
-    def _add(self, pieces: deque[tuple[str, bytearray]], stream: str, data: memoryview) -> None:
+    def _end_lines(self) -> None:
+        """Takes lines that have no end yet."""
+        for stream, data in (self._begun or {}).items():
+            if data:
+                self._add(stream, data)
+        self._begun = {}
+
+    def _add(self, stream: str, data: bytearray) -> None:
+        if self._head_left > 0:
+            end = _line_end(data, self._head_left)
+            _append(self._head, stream, data[:end])
+            self._head_left -= end
+            data = data[end:]
         if len(data) > TAIL_BYTES:
-            self._leave_out(bytes(data[:-TAIL_BYTES]))
-            data = data[-TAIL_BYTES:]
-        if pieces and pieces[-1][0] == stream and len(pieces[-1][1]) < PIECE_BYTES:
-            pieces[-1][1].extend(data)
-        else:
-            pieces.append((stream, bytearray(data)))
-        self._size += len(data)
-        while self._size > TAIL_BYTES:
-            _, oldest = pieces[0]
-            excess = self._size - TAIL_BYTES
-            if excess >= len(oldest):
-                pieces.popleft()
-                excess = len(oldest)
-            self._leave_out(oldest[:excess])
-            del oldest[:excess]
-            self._size -= excess
+            start = _line_end(data, len(data) - TAIL_BYTES)
+            self._leave_out(data[:start])
+            data = data[start:]
+        if not data:
+            return
+        _append(self._tail, stream, data)
+        self._tail_bytes += len(data)
+        while (excess := self._tail_bytes - TAIL_BYTES) > 0:
+            _, oldest = self._tail[0]
+            start = _line_end(oldest, excess)
+            self._leave_out(oldest[:start])
+            self._tail_bytes -= start
+            if start == len(oldest):
+                self._tail.popleft()
+            else:
+                del oldest[:start]
 
-    def _leave_out(self, data: bytes | bytearray) -> None:
+    def _leave_out(self, data: bytearray) -> None:
         self._left_out_bytes += len(data)
         self._left_out_lines += data.count(b"\n")
 
@@ -110,53 +142,77 @@ class Capture:
             self._cancel_timer = None
 
     def _pass_on_live(self) -> None:
-        self._pass_on(self._head_left)
+        self._pass_on(everything=False)
         with self._lock:
             self._cancel_timer = None
-            if not self._is_closed and self._size and self._head_left > 0:
+            if not self._is_closed and self._head:
                 self._arm()
 
-    def _pass_on(self, limit_bytes: int | None) -> None:
-        """Passes on the oldest whole lines, or everything."""
+    def _pass_on(self, everything: bool) -> None:
+        """Passes on the beginning, or all that there is."""
         with self._passing:
             with self._lock:
+                taken, self._head = self._head, deque()
+                last: Pieces = deque()
+                if everything:
+                    last, self._tail = self._tail, deque()
                 lines, size = self._left_out_lines, self._left_out_bytes
-                self._left_out_lines = self._left_out_bytes = 0
-                taken = list(self._taken(limit_bytes))
-            if size:
+            if not (everything and size):
+                taken += last
+                last = deque()
+            self._emit_all(taken)
+            if everything and size:
                 text = f"{lines:,} lines ({size:,} bytes) of output were left out here"
                 self._emit({"kind": "output", "level": "warning", "message": text})
-            for stream, data in taken:
-                text = data.decode("utf-8", "backslashreplace")
-                for start in range(0, len(text), MESSAGE_CHARACTERS):
-                    message = text[start : start + MESSAGE_CHARACTERS].removesuffix("\n")
-                    self._emit({"kind": "output", "level": stream, "message": message})
+            self._emit_all(last)
 
-    def _taken(self, limit_bytes: int | None) -> Iterator[tuple[str, bytearray]]:
-        """Takes pieces out, those of one stream that follow each other as one."""
-        pieces = self._pieces
-        joined: tuple[str, bytearray] | None = None
-        while pieces:
-            stream, data = pieces[0]
-            if limit_bytes is not None:
-                end = data.rfind(b"\n", 0, limit_bytes) + 1
-                is_whole = end == len(data)
-                data, rest = data[:end], data[end:]
-                limit_bytes -= end
-                self._head_left -= end
-                pieces[0] = (stream, rest)
-            else:
-                is_whole = True
-            self._size -= len(data)
-            if is_whole:
-                pieces.popleft()
-            if data and joined is not None and joined[0] == stream:
-                joined[1].extend(data)
-            elif data:
-                if joined is not None:
-                    yield joined
-                joined = (stream, data)
-            if not is_whole:
-                break
+    def _emit_all(self, pieces: Pieces) -> None:
+        for stream, data in _joined(pieces):
+            for message in _messages(data.decode("utf-8", "backslashreplace")):
+                self._emit({"kind": "output", "level": stream, "message": message})
+
+
+def _append(pieces: Pieces, stream: str, data: bytearray) -> None:
+    if pieces and pieces[-1][0] == stream and len(pieces[-1][1]) < PIECE_BYTES:
+        pieces[-1][1].extend(data)
+    else:
+        pieces.append((stream, data))
+
+
+def _line_end(data: bytearray, least: int) -> int:
+    """The end of the line that place `least` is in, or that place if the line is too long."""
+    if least >= len(data):
+        return len(data)
+    end = data.find(b"\n", least - 1, least + LINE_BYTES) + 1
+    if end:
+        return end
+    return least if len(data) - least > LINE_BYTES else len(data)
+
+
+def _joined(pieces: Iterable[tuple[str, bytearray]]) -> Iterator[tuple[str, bytearray]]:
+    """Pieces of one stream that follow each other as one."""
+    joined: tuple[str, bytearray] | None = None
+    for stream, data in pieces:
+        if joined is not None and joined[0] == stream:
+            joined[1].extend(data)
+            continue
         if joined is not None:
             yield joined
+        joined = (stream, data)
+    if joined is not None:
+        yield joined
+
+
+def _messages(text: str) -> Iterator[str]:
+    """Entries of the task's log: some lines, or a part of one that is too long, which says where it goes on."""
+    start = 0
+    while start < len(text):
+        end = text.rfind("\n", start, start + MESSAGE_CHARACTERS) + 1 or text.find("\n", start) + 1 or len(text)
+        if len(text) - start <= MESSAGE_CHARACTERS:
+            end = len(text)
+        if end - start > LINE_CHARACTERS:
+            end = start + LINE_CHARACTERS
+            yield text[start:end] + CUT
+        else:
+            yield text[start:end].removesuffix("\n")
+        start = end

@@ -11,15 +11,17 @@ import errno
 import math
 import os
 import traceback
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter, time
 from typing import Any, NoReturn
 
 import msgspec
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, SchemaSerializer
 
 from taskyard.core.errors import ErrorClass, HandlerError, InvalidInputError, InvalidOutputError, shortened
+from taskyard.core.payload.culprits import field_of, parts_of, writable
 from taskyard.core.payload.encode import decode_input
 from taskyard.core.payload.storable_text import MAX_MESSAGE_BYTES, MAX_TRACEBACK_BYTES, storable
 from taskyard.core.protocol import NULL, Done, Failure, Run
@@ -176,31 +178,39 @@ def _output_json(task_type: TaskType, value: object, limit_bytes: int) -> bytes:
         reason = " ".join(str(error).split())
         if reason.startswith("Pydantic serializer warnings"):
             raise InvalidOutputError(f"output: {reason}") from None
-        raise UnstorableOutput(f"the output can't be written as JSON: {reason}") from None
+        place = _place(serializer, value, lambda part: writable(part) is not None)
+        raise UnstorableOutput(f"the output can't be written as JSON{place}: {reason}") from None
     except (ValueError, RecursionError) as error:  # pydantic's, for what contains itself or is too deep
         raise UnstorableOutput(f"the output can't be written as JSON: {error}") from None
     problem = check_output(output, limit_bytes)
     if problem is not None:
         raise UnstorableOutput(problem)
     # pydantic writes NaN and infinities as null; a text without null holds none.
-    if b"null" in output and (path := _non_finite(serializer.to_python(value))) is not None:
-        raise UnstorableOutput(f"the output holds NaN or an infinity at {path}, which JSON does not know")
+    if b"null" in output and (place := _place(serializer, value, _is_not_finite)):
+        raise UnstorableOutput(f"the output holds NaN or an infinity{place}, which JSON does not know")
     return output
 
 
-def _non_finite(root: object) -> str | None:
-    """The path of a float in plain containers that is not finite, or None."""
-    unvisited: list[tuple[str, Any]] = [("output", root)]
+def _is_not_finite(part: object) -> bool:
+    return isinstance(part, float) and not math.isfinite(part)
+
+
+def _place(serializer: SchemaSerializer, value: object, is_wrong: Callable[[object], bool]) -> str:
+    """Where the first wrong part of an output is, as it is written: " at output.rows.3", or nothing."""
+    try:
+        root = serializer.to_python(value, warnings=False)
+    except Exception:  # that of a serializer in the model
+        return ""
+    unvisited: list[tuple[tuple[Any, ...], Any]] = [(("output",), root)]
     while unvisited:
-        path, value = unvisited.pop()
-        if isinstance(value, float):
-            if not math.isfinite(value):
-                return path
-        elif isinstance(value, dict):
-            unvisited += [(f"{path}.{key}", item) for key, item in value.items()]
-        elif isinstance(value, list | tuple | set | frozenset):
-            unvisited += [(f"{path}.{index}", item) for index, item in enumerate(value)]
-    return None
+        path, part = unvisited.pop()
+        if isinstance(part, dict):
+            unvisited += [((path, key), item) for key, item in reversed(part.items())]
+        elif isinstance(part, list | tuple | set | frozenset):
+            unvisited += [((path, index), item) for index, item in reversed(list(enumerate(part)))]
+        elif is_wrong(part):
+            return f" at {field_of(parts_of(path))}"
+    return ""
 
 
 def _one_line(root: str, error: ValidationError) -> str:

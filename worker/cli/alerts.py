@@ -67,7 +67,7 @@ def ack(alert: AlertId, reason: Reason = "", as_json: AsJson = False) -> None:
 
 
 def silence(
-    rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule's name; * stands for anything.")],
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule's name, as in `rules`; * stands for anything.")],
     subject: Annotated[str, typer.Option(help="Only this subject; * stands for anything.")] = "*",
     minutes: Annotated[float, typer.Option(min=1, max=60 * 24 * 365, help="For how long.")] = 60,
     reason: Reason = "",
@@ -77,11 +77,15 @@ def silence(
 
     What still fires when the silence ends is told then.
     """
+    from taskyard.core.alerts.rules import check_rule_pattern
+    from taskyard.core.config import load_settings
     from taskyard.core.postgres.store import alerts as alerts_store
     from taskyard.worker.cli.connections import opened_servers
     from taskyard.worker.process.user import user_name
 
     with opened_servers() as (database, _), database.transaction() as tx:
+        fired = {alert.rule for alert in alerts_store.open_alerts(tx)}  # by rules of a worker with another file, too
+        check_rule_pattern(rule, load_settings().alerts_file, fired)
         made = alerts_store.silence(tx, rule, subject, minutes * 60, user_name(), reason)
     if as_json:
         print_json(made.as_json())

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from taskyard.core.errors import SubmissionError
 from taskyard.core.states import TaskState
+from taskyard.worker.cli.exits import BAD_INPUT, tell_error
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.show import AsJson
 
 if TYPE_CHECKING:
     from taskyard.core.filters.search_filter import TaskFilter
     from taskyard.core.postgres.store.search import Matching
-    from taskyard.core.submission.bulk import Bulk, BulkResult, Operation
+    from taskyard.core.submission.bulk import Action, Bulk, BulkResult, Operation
 
 DONE = {"retry": "retried", "cancel": "cancelled", "priority": "given another priority"}
 Texts = list[str] | None
@@ -23,8 +28,10 @@ Path = "An SQL/JSON path that is to find something in the"
 
 def bulk(
     action: Annotated[str, typer.Argument(metavar="ACTION", help="retry, cancel or priority.")],
-    reason: Annotated[str, typer.Option(help="Why; kept in every task's history.")] = "",
-    to: Annotated[str | None, typer.Option("--to", metavar="LEVEL", help="priority: the new one.")] = None,
+    reason: Annotated[
+        str, typer.Option(help="Required: why; kept in every task's history.", show_default=False)
+    ] = "",  # with its own message, beside what else is wrong
+    to: Annotated[str | None, typer.Option("--to", metavar="LEVEL", help="priority: the new one; required.")] = None,
     state: Annotated[
         list[TaskState] | None, typer.Option(metavar="STATE", help=f"In one of these: {', '.join(TaskState)}.")
     ] = None,
@@ -54,7 +61,8 @@ def bulk(
     """
     from taskyard.core.filters.search_filter import TaskFilter
 
-    only = TaskFilter(
+    wanted = partial(
+        TaskFilter,
         states=tuple(state or ()),
         types=tuple(type or ()),
         queues=tuple(queue or ()),
@@ -71,26 +79,66 @@ def bulk(
         output_path=output_path,
         workflow_id=workflow,
     )
-    _do(_operation(action, reason, to), only, everything=everything, yes=yes, dry_run=dry_run, as_json=as_json)
+    operation, only = _checked(action, reason, to, wanted, everything)
+    _do(operation, only, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
-def _operation(action: str, reason: str, to: str | None) -> Operation:
-    from taskyard.core.payload.culprits import refused
-    from taskyard.core.submission.bulk import Action, Operation
+def _checked(
+    action: str, reason: str, to: str | None, wanted: Callable[[], TaskFilter], everything: bool
+) -> tuple[Operation, TaskFilter]:
+    """What is to be done, and to which tasks; tells all that is wrong with it at once and ends the command."""
+    from taskyard.core.submission.bulk import Operation, check_reason
     from taskyard.worker.process.user import user_name
 
-    if action not in set(Action):
-        raise refused("action", action, f"one of {', '.join(Action)}")
-    return Operation(Action(action), user_name(), reason, to)
+    problems: list[SubmissionError] = []
+    kind = only = None
+    with _noted(problems):
+        kind = _action(action)
+    with _noted(problems):
+        check_reason(reason)
+    with _noted(problems):
+        only = _chosen(wanted(), everything)
+    if kind is not None:
+        with _noted(problems):
+            sound = Operation(kind, user_name(), "stands for one that is sound", to)
+            if only is not None:
+                sound.narrowed(only)
+    if problems or kind is None or only is None:
+        for problem in problems:
+            tell_error(problem)
+        raise typer.Exit(BAD_INPUT)
+    return Operation(kind, user_name(), reason, to), only
 
 
-def _do(operation: Operation, only: TaskFilter, *, everything: bool, yes: bool, dry_run: bool, as_json: bool) -> None:
+@contextmanager
+def _noted(problems: list[SubmissionError]) -> Iterator[None]:
+    try:
+        yield
+    except SubmissionError as error:
+        problems.append(error)
+
+
+def _action(name: str) -> Action:
     from taskyard.core.payload.culprits import refused
-    from taskyard.core.submission.bulk import Bulk, preview
-    from taskyard.worker.cli.connections import opened_submitter
+    from taskyard.core.submission.bulk import Action
+
+    if name not in set(Action):
+        raise refused("action", name, f"one of {', '.join(Action)}")
+    return Action(name)
+
+
+def _chosen(only: TaskFilter, everything: bool) -> TaskFilter:
+    from taskyard.core.payload.culprits import refused
 
     if only.is_empty != everything:
         raise refused("all", everything, "either --all or something that the tasks have in common, such as --type")
+    return only
+
+
+def _do(operation: Operation, only: TaskFilter, *, yes: bool, dry_run: bool, as_json: bool) -> None:
+    from taskyard.core.submission.bulk import Bulk, preview
+    from taskyard.worker.cli.connections import opened_submitter
+
     with opened_submitter() as (submitter, database):
         with database.transaction() as tx:
             matching = preview(tx, operation, only)

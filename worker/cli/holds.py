@@ -90,7 +90,10 @@ def _hold(kind: HoldKind, name: str, mode: HoldMode, reason: str, as_json: bool)
             check_label("queue", name)
         with database.transaction() as tx:
             is_changed = holds_store.hold(tx, kind, name, mode, user_name(), reason)
+            is_known = kind is not HoldKind.QUEUE or holds_store.is_queue_known(tx, name)
     if as_json:
         print_json({"kind": kind.value, "name": name, "mode": mode.value, "changed": is_changed})
     else:
         print_line(f"{kind.value} {visible(name)} is {mode.value}" + ("" if is_changed else " already"))
+    if not is_known:
+        print_line(f"no task is, or was lately, in a queue {visible(name)}: is that its name?", "yellow", stderr=True)

@@ -79,7 +79,8 @@ def redrive(agent: OfAgent = None, ids: Ids = None, everything: All = False, as_
     if as_json:
         print_json({"sent": sent, "refused": reasons})
     else:
-        print_line(f"{sent} sent again")
+        nothing = "" if sent or reasons else f": {_whose(agent)} no dead letters; `mail list` shows what there is"
+        print_line(f"{sent} sent again{nothing}")
         for reason in reasons:
             print_line(visible(reason), "yellow")
     if reasons:
@@ -113,6 +114,10 @@ def purge(
         print_json({"removed": removed})
     else:
         print_line(f"{removed} removed")
+
+
+def _whose(agent: str | None) -> str:
+    return "there are" if agent is None else f"agent {visible(agent)} has"
 
 
 def _check_one_or_all(agent: str | None, everything: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +16,7 @@ from taskyard.core.submission.options import LINE_FIELDS
 STDIN = Path("-")
 ESCAPES = 6  # bytes of one that is written as \\u0061
 OTHER_BYTES = 1 << 20  # white space, titles, names
+Problems = list[SubmissionError]
 _POSITION = re.compile(r"^submissions\.(\d+)\.?")
 
 
@@ -46,6 +47,7 @@ class JsonLines:
         self._file = file
         self._defaults = defaults
         self._limit_bytes = limit_bytes
+        self.last: dict[str, Any] | None = None  # that was read
 
     def count(self) -> int | None:
         """How many tasks there are; None if that can't be known before they are read. Raises SubmissionError."""
@@ -61,7 +63,8 @@ class JsonLines:
             elif blank:
                 raise SubmissionError(f"line {blank}", "", "a task: blank lines may only be at the end")
             else:
-                yield {**self._defaults, **_task(f"line {number}", line.strip(), self._limit_bytes)}
+                self.last = {**self._defaults, **_task(f"line {number}", line.strip(), self._limit_bytes)}
+                yield self.last
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         most = most_written(self._limit_bytes)
@@ -74,14 +77,22 @@ class JsonLines:
                 yield number, line
 
 
-def by_line(error: SubmissionError) -> SubmissionError:
-    """An error of `submit_many` with the number of its line in place of its position."""
+def by_line(
+    error: SubmissionError, task: Mapping[str, Any] | None, problems_of: Callable[[Mapping[str, Any]], Problems]
+) -> Problems:
+    """An error of `submit_many` with the number of its line in place of its position, and what else is wrong there.
+
+    `task` is the last that was read, and so the one that was refused, unless it is for what is stored.
+    """
     found = _POSITION.match(error.field)
     if found is None:
-        return error
-    rest = error.field[found.end() :]
-    field = f"line {int(found[1]) + 1}" + (f": {rest}" if rest else "")
-    return SubmissionError(field, error.value, error.expected)
+        return [error]
+    refused = SubmissionError(error.field[found.end() :], error.value, error.expected)
+    problems = [] if task is None else problems_of(task)
+    if refused.field.partition(".")[0] not in [problem.field.partition(".")[0] for problem in problems]:
+        problems = [refused]
+    line = f"line {int(found[1]) + 1}"
+    return [SubmissionError(f"{line}: {one.field}" if one.field else line, one.value, one.expected) for one in problems]
 
 
 def _task(field: str, line: bytes, limit_bytes: int) -> dict[str, Any]:

@@ -145,7 +145,8 @@ def _submit_file(file: Path, defaults: dict[str, Any], as_json: bool) -> None:
 
     lines = JsonLines(file, defaults, load_settings().input_limit_bytes)
     total = lines.count()
-    stored = 0
+    stored, ids = 0, []
+    problems: list[SubmissionError] = []
     columns = [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     with opened_submitter(load_types=True) as (submitter, _):
         bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
@@ -160,10 +161,14 @@ def _submit_file(file: Path, defaults: dict[str, Any], as_json: bool) -> None:
 
                 ids = submitter.submit_many(lines, progress=advance)
         except SubmissionError as error:
-            raise by_line(error) from None
+            problems = by_line(error, lines.last, submitter.problems_of)
         finally:
             if stored and (total is None or stored < total):
                 exits.say(f"{stored} tasks are stored")
+    if problems:
+        for problem in problems:
+            exits.tell_error(problem)
+        raise typer.Exit(exits.BAD_INPUT)
     if as_json:
         print_json({"ids": ids})
     else:

@@ -107,6 +107,9 @@ class AsyncRunner:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CLOSE_SECONDS)
         self._watch.close()
+        for entry in self._entries:
+            if entry is not None:
+                entry.poked.set()
 
     # what a slot's thread waits for
 
@@ -185,6 +188,9 @@ class AsyncRunner:
         if not watch.give_up():
             return True
         report_stuck(self._on_stuck, watch, entry.blame())
+        while not (entry.is_over or self._closed):  # its slot is free when nothing of it runs any more
+            entry.poked.wait()
+            entry.poked.clear()
         return False
 
     def _leave(self, entry: Entry) -> bool:

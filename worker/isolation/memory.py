@@ -9,6 +9,7 @@ tree killed that holds more. Files that are mapped or cached, also those on file
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import resource
 from collections.abc import Iterator
@@ -55,9 +56,10 @@ class MemoryGuard:
     @property
     def verdict(self) -> str:
         """One line about an attempt that took too much."""
+        taken_mib = math.ceil(self._highest_bytes / MEBIBYTE * 10) / 10  # rounded up: more than the limit, also as text
         return (
             f"the memory limit of {self._limit_bytes // MEBIBYTE} MiB was exceeded: the handler's process and what it "
-            f"started took {self._highest_bytes / MEBIBYTE:.0f} MiB"
+            f"started took {taken_mib:.1f} MiB"
         )
 
     def _taken_bytes(self) -> int:

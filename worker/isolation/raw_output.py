@@ -2,8 +2,9 @@
 
 Programs that handlers start in threads, code in C, threads of nobody. They lead to a file without a name, not to a
 pipe: whoever writes never waits for a reader, who may need the interpreter that the writer keeps. What is there is
-read soon, the newest CHUNK_BYTES at a time, and the file made empty. It is the output of the attempt that runs, if
-one alone runs in this process, and otherwise a line of the agent's own log, where floods are cut short.
+read soon, both ends of what is more than CHUNK_BYTES at a time, and the file made empty. It is the output of the
+attempt that runs, if one alone runs in this process, and otherwise a line of the agent's own log, where floods are cut
+short.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TextIO
 import structlog
 
 from taskyard.core.threads import OnEscape, start_thread
-from taskyard.worker.attempts.capture import STDOUT, Capture
+from taskyard.worker.attempts.capture import HEAD_BYTES, LINE_BYTES, STDOUT, Capture
 
 POLL_SECONDS = 0.2
 CHUNK_BYTES = 64 << 10
@@ -72,9 +73,13 @@ class RawOutput:
             new_bytes = size - self._read_bytes
             if new_bytes <= 0:
                 return
-            start = max(self._read_bytes, size - CHUNK_BYTES)
+            first = os.pread(self._reading, min(HEAD_BYTES, new_bytes), self._read_bytes)
+            start = max(self._read_bytes + len(first), size - CHUNK_BYTES)
             data = os.pread(self._reading, size - start, start)
-            left_out_bytes = start - self._read_bytes
+            if left_out_bytes := start - self._read_bytes - len(first):
+                first = first[: first.rfind(b"\n") + 1 or None]  # whole lines
+                data = data[data.find(b"\n", 0, LINE_BYTES) + 1 :]
+                left_out_bytes = new_bytes - len(first) - len(data)
             self._read_bytes = size
             is_quiet = os.fstat(self._reading).st_size == size  # what comes in between would be lost
             if size >= (EMPTIED_BYTES if is_quiet else MAX_BYTES):
@@ -82,11 +87,13 @@ class RawOutput:
                 self._read_bytes = 0
             users = list(self._users)
         if len(users) == 1:
+            users[0].write(STDOUT, first)
             users[0].leave_out(left_out_bytes)
             users[0].write(STDOUT, data)
         else:
-            text = data.decode("utf-8", "backslashreplace")
-            left_out_bytes += len(text[:-LINE_CHARACTERS])
+            newest = data if left_out_bytes else first + data
+            text = newest.decode("utf-8", "backslashreplace")
+            left_out_bytes = new_bytes - len(newest) + len(text[:-LINE_CHARACTERS])
             log.info("agent.output", text=text[-LINE_CHARACTERS:], left_out_bytes=left_out_bytes, attempts=len(users))
 
     def close(self) -> None:

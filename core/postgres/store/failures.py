@@ -16,12 +16,13 @@ from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import history
 
 MAX_FAILED = 500  # tasks of one group that `failed_now` looks at
+MAX_RETRIED = 10_000  # tasks that people retried in a range, the newest, that `groups` counts once each
 MAX_MUTE_SECONDS = 366 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """One of them in a range of time: failed `attempts`, the `tasks` that ended so, and attempts by agent's name.
+    """One of them in a range of time: failed `attempts`, the `tasks` that ended so (each once), and attempts by agent.
 
     `first_seen`, `last_seen`, the message and the example are those of all time; an agent without a
     name is that of attempts that no agent had. The last three are None unless it is muted now.
@@ -65,7 +66,8 @@ def groups(
     The range begins with a whole step of `core.postgres.store.history.step_for`, as charts of it do.
     """
     range_ = history.range_parameters(tx, since, until, history.step_for(until - since))
-    parameters = {**range_, "type": type, "fingerprint": fingerprint, "include_muted": include_muted, "limit": limit}
+    wanted = {"type": type, "fingerprint": fingerprint, "include_muted": include_muted, "limit": limit}
+    parameters = {**range_, **wanted, "max_retried": MAX_RETRIED}
     return [FailureGroup.from_row(row) for row in tx.rows(queries("failures")["groups"], parameters)]
 
 

@@ -24,6 +24,11 @@ def hold(tx: Transaction, kind: HoldKind, name: str, mode: HoldMode, actor: str,
     return bool(tx.rows(queries("holds")["hold"], parameters))
 
 
+def is_queue_known(tx: Transaction, name: str) -> bool:
+    """Whether any task is in a queue of this name, ended ones too as long as they are kept."""
+    return bool(tx.rows(queries("holds")["queue_is_known"], {"name": name})[0][0])
+
+
 def release(tx: Transaction, kind: HoldKind, name: str, actor: str, reason: str) -> bool:
     """Lets go; False if it was not held."""
     parameters = {"kind": kind.value, "name": name, "actor": actor, "reason": reason}

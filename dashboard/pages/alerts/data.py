@@ -8,7 +8,15 @@ from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
 from taskyard.core.alerts.kinds import KINDS
-from taskyard.core.alerts.rules import DEFAULT_RULES, ChannelConfig, EmailChannel, RuleFile, WebhookChannel, load_rules
+from taskyard.core.alerts.rules import (
+    DEFAULT_RULES,
+    ChannelConfig,
+    EmailChannel,
+    RuleFile,
+    WebhookChannel,
+    check_rule_pattern,
+    load_rules,
+)
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.i18n import msg
@@ -140,6 +148,8 @@ def silence(rule: str, subject: str, seconds: float, reason: str) -> Silence:
         )
     patterns = checked("rule", rule, MAX_PATTERN_LENGTH), checked("subject", subject, MAX_PATTERN_LENGTH)
     with connections().database.transaction() as tx:
+        fired = {alert.rule for alert in alerts.open_alerts(tx)}
+        check_rule_pattern(patterns[0], connections().settings.alerts_file, fired)
         made = alerts.silence(tx, *patterns, seconds, actor(), checked("reason", reason))
     forget()
     return made

@@ -75,8 +75,9 @@ def pick_filters() -> None:
 
 
 def wanted() -> dict[str, str]:
-    """What the address asks for."""
-    return {name: st.query_params[name] for name in data.PARAMS if st.query_params.get(name)}
+    """What the address asks for, as far as the widgets could read it: they have told the rest."""
+    given = {name: st.query_params.get(name) for name in data.PARAMS}
+    return {name: value for name, value in given.items() if value and not address.is_refused(name)}
 
 
 def show_exports(params: dict[str, str]) -> None:

@@ -59,7 +59,7 @@ def show_loaded(loaded: Loaded, discard: Callable[[], None] | None) -> None:
             st.badge(_rows(checked.count), color="gray")
             st.badge(_("{count} valid").format(count=f"{len(checked.submittable):,}"), color="green")
             if checked.problems:
-                st.badge(_("{count} not valid").format(count=f"{len(checked.problems):,}"), color="red")
+                st.badge(_("{count} not valid").format(count=f"{checked.refused:,}"), color="red")
         if checked.problems:
             _show_problems(checked.problems)
         if checked.submittable:
@@ -215,7 +215,7 @@ def _tell_stop(loaded: Loaded) -> None:
 
 def _tell_done(loaded: Loaded) -> None:
     done = ngettext("{count} task is accepted.", "{count} tasks are accepted.", len(loaded.ids))
-    left_out = len(loaded.checked.problems) + len(loaded.left_out)
+    left_out = loaded.checked.refused + len(loaded.left_out)
     more = ngettext(" {count} row was left out.", " {count} rows were left out.", left_out) if left_out else ""
     st.success(
         done.format(count=f"{len(loaded.ids):,}") + more.format(count=f"{left_out:,}"), icon=":material/check_circle:"

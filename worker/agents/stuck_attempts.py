@@ -1,0 +1,64 @@
+"""Attempts that can't be stopped. Their ends are told when nothing of them runs any more, or the agent ends.
+
+Told at once, such an attempt could be started again elsewhere while its thread still goes on here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from taskyard.core.protocol import Done, Pair, Run
+
+# How long after its timeout the end of one is told at the latest: before the leader settles it by itself.
+TOLD_AFTER_SECONDS = 12.0
+
+
+class StuckAttempts:
+    """The attempts of an agent whose threads do not come back, for all threads; `report` tells the end of one."""
+
+    def __init__(self, report: Callable[[Done, Pair], None]) -> None:
+        self._report = report
+        self._lock = threading.Lock()
+        self._running: set[Pair] = set()
+        self._untold: dict[Pair, tuple[Done, float]] = {}  # with when it is due (monotonic seconds)
+
+    def __len__(self) -> int:
+        """How many of their threads still run."""
+        return len(self._running)
+
+    def add(self, run: Run, done: Done) -> None:
+        """Keeps the end of an attempt, `done.run_seconds` after its start."""
+        pair = (run.task_id, run.attempt)
+        due_at = time.monotonic() + max(0.0, run.timeout_seconds + TOLD_AFTER_SECONDS - done.run_seconds)
+        with self._lock:
+            self._running.add(pair)
+            self._untold[pair] = (done, due_at)
+
+    def leave(self, pair: Pair) -> None:
+        """Its thread came back after all; nothing happens if it was not stuck."""
+        with self._lock:
+            self._running.discard(pair)
+        self._tell([pair])
+
+    def tell_due(self) -> None:
+        """Tells the ends that can't wait any longer."""
+        now = time.monotonic()
+        with self._lock:
+            due = [pair for pair, (_, due_at) in self._untold.items() if now >= due_at]
+        self._tell(due)
+
+    def tell_all(self) -> list[Pair]:
+        """Tells every end that was not told, as the process ends now; returns all that still run."""
+        with self._lock:
+            running, untold = list(self._running), list(self._untold)
+        self._tell(untold)
+        return running
+
+    def _tell(self, pairs: list[Pair]) -> None:
+        for pair in pairs:
+            with self._lock:
+                done, _ = self._untold.pop(pair, (None, 0.0))
+            if done is not None:
+                self._report(done, pair)

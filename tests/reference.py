@@ -89,7 +89,7 @@ def _command(command: Any, path: str, heading: str) -> Iterator[str]:
         yield ""
     shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
     if shown:
-        yield "| | |"
+        yield "| argument or option | meaning |"
         yield "|---|---|"
         for parameter in shown:
             yield f"| {_parameter(parameter)} | {_cell(parameter.help or '')}{_default(parameter)} |"
@@ -256,9 +256,8 @@ def alert_facts(kind: str) -> Iterator[str]:
             fires, clears = f"{rule.threshold:g} or more", f"below {rule.clear:g}"
         if rule.for_seconds:
             fires += f", for {rule.for_seconds:g} s"
-        yield "| | |"
-        yield "|---|---|"
         yield f"| Rule | `{rule.name}` |"
+        yield "|---|---|"
         yield f"| Kind | `{kind}` |"
         yield f"| Severity | {rule.severity} |"
         yield f"| Measures | {known.measures} |"

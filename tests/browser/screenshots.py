@@ -23,7 +23,7 @@ from tests.browser.scenery import Scenery
 from tests.servers import REPOSITORY
 
 DEFAULT_FOLDER = REPOSITORY / ".data" / "screenshots"
-README_FOLDER = REPOSITORY / "dashboard" / "screenshots"
+README_FOLDER = REPOSITORY / "docs" / "assets"
 README_PICTURES = (
     "overview-light-wide",
     "overview-dark-wide",

@@ -51,7 +51,7 @@ def test_two_writers_and_an_insert_are_safe_by_their_locks() -> None:
 def test_without_a_rule_a_promise_is_broken_as_the_table_says(rule: str) -> None:
     row = without(rule)
     assert row.wrong
-    lines = (REPOSITORY / "ARCHITECTURE.md").read_text().splitlines()
+    lines = (REPOSITORY / "docs" / "design" / "protocol.md").read_text().splitlines()
     assert row.markdown() in lines, "print the table anew with: python -m tests.model"
 
 

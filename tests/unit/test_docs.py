@@ -1,4 +1,4 @@
-"""README.md names every setting with its default, and every command."""
+"""The reference pages name every setting with its default, and every command."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import pytest
 from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.worker.cli.app import COMMANDS
 
-README = Path(__file__).resolve().parent.parent.parent / "README.md"
+REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference"
+SETTINGS, CLI = REFERENCE / "settings.md", REFERENCE / "cli.md"
 ROW = re.compile(rf"^\| *`({ENV_PREFIX}[A-Z_]+)` *\|([^|]*)\|(.+)\|$", re.MULTILINE)
 
 
 def rows() -> list[tuple[str, str, str]]:
     """Name, default and description of each setting in the table."""
-    found = ROW.findall(README.read_text())
+    found = ROW.findall(SETTINGS.read_text())
     return [(name, default.strip().strip("`"), description.strip()) for name, default, description in found]
 
 
@@ -48,10 +49,10 @@ def test_a_setting_is_in_the_table_once_and_described() -> None:
 
 def test_no_other_variable_is_named() -> None:
     known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
-    assert set(re.findall(rf"\b{ENV_PREFIX}[A-Z_]*[A-Z]\b", README.read_text())) <= known
+    assert set(re.findall(rf"\b{ENV_PREFIX}[A-Z_]*[A-Z]\b", SETTINGS.read_text())) <= known
 
 
 @pytest.mark.parametrize("command", [name for name, *_ in COMMANDS])
 def test_every_command_is_named(command: str) -> None:
     """In the words of a shell, or as code."""
-    assert re.search(rf"(taskyard |`){command}\b", README.read_text())
+    assert re.search(rf"(taskyard |`){command}\b", CLI.read_text())

@@ -1,4 +1,4 @@
-"""The table "What can fail" in ARCHITECTURE.md and the tests that are marked with its lines are the same."""
+"""Every line of the table of what can fail has tests that are marked with it; see docs/design/what-can-fail.md."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def marked_tests() -> set[tuple[int, str]]:
 
 
 def documented_tests() -> set[tuple[int, str]]:
-    text = (REPOSITORY / "ARCHITECTURE.md").read_text().partition("## What can fail\n")[2].partition("\n## ")[0]
+    page = (REPOSITORY / "docs" / "design" / "what-can-fail.md").read_text()
+    text = page.partition("## What can fail\n")[2].partition("\n## ")[0]
     return {(int(line), name) for line, _, names in ROW.findall(text) for name in re.findall(r"`(test_\w+)`", names)}
 
 

@@ -364,6 +364,7 @@ OUTPUTS: dict[str, Any] = {
     "cycle": [],
 }
 OUTPUTS["cycle"].append(OUTPUTS["cycle"])
+OUTPUTS["cycle beside an object"] = [OUTPUTS["cycle"], object(), OUTPUTS["cycle"]]
 
 
 @_both("output")

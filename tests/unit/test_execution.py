@@ -120,6 +120,7 @@ def test_dict_becomes_the_output_model() -> None:
         ("nested object", "can't be written as JSON at output.value.a.1.b: "),
         ("bytes", "can't be written as JSON at output.value: "),
         ("cycle", "can't be written"),
+        ("cycle beside an object", "can't be written as JSON: "),
         ("big", f"more than the limit of {MAX_OUTPUT_BYTES}"),
         ("deep 100", "nested deeper than 64"),
         ("deep 500", "can't be written"),

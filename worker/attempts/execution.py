@@ -178,7 +178,8 @@ def _output_json(task_type: TaskType, value: object, limit_bytes: int) -> bytes:
         reason = " ".join(str(error).split())
         if reason.startswith("Pydantic serializer warnings"):
             raise InvalidOutputError(f"output: {reason}") from None
-        place = _place(serializer, value, lambda part: writable(part) is not None)
+        is_circle = "Circular reference" in reason  # which no part of it alone is
+        place = "" if is_circle else _place(serializer, value, lambda part: writable(part) is not None)
         raise UnstorableOutput(f"the output can't be written as JSON{place}: {reason}") from None
     except (ValueError, RecursionError) as error:  # pydantic's, for what contains itself or is too deep
         raise UnstorableOutput(f"the output can't be written as JSON: {error}") from None
@@ -202,8 +203,13 @@ def _place(serializer: SchemaSerializer, value: object, is_wrong: Callable[[obje
     except Exception:  # that of a serializer in the model
         return ""
     unvisited: list[tuple[tuple[Any, ...], Any]] = [(("output",), root)]
+    seen: set[int] = set()  # containers, one of which may be part of itself
     while unvisited:
         path, part = unvisited.pop()
+        if isinstance(part, dict | list | tuple | set | frozenset):
+            if id(part) in seen:
+                continue
+            seen.add(id(part))
         if isinstance(part, dict):
             unvisited += [((path, key), item) for key, item in reversed(part.items())]
         elif isinstance(part, list | tuple | set | frozenset):

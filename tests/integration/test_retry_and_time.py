@@ -49,9 +49,9 @@ def family(engine: Engine) -> tuple[str, str, str]:
 
 def test_a_child_is_not_run_without_its_parent(engine: Engine, is_broken: dict[str, bool]) -> None:
     parent, child, grandchild = family(engine)
-    with pytest.raises(IllegalTransition, match=f"waits for task {parent}, which is failed"):
+    with pytest.raises(IllegalTransition, match=f"depends on task {parent}, which is failed"):
         engine.submitter.retry(child, **ME)
-    with pytest.raises(IllegalTransition, match=f"waits for task {child}, which is cancelled"):
+    with pytest.raises(IllegalTransition, match=f"depends on task {child}, which is cancelled"):
         engine.submitter.retry(grandchild, **ME)
     assert [engine.task(id_).state for id_ in (child, grandchild)] == ["cancelled"] * 2
     is_broken["now"] = False
@@ -64,7 +64,7 @@ def test_a_parent_that_failed_again_has_not_completed(engine: Engine, is_broken:
     parent, child, _ = family(engine)
     engine.submitter.retry(parent, **ME)
     engine.wait_for(parent, "failed")
-    with pytest.raises(IllegalTransition, match=f"waits for task {parent}"):
+    with pytest.raises(IllegalTransition, match=f"depends on task {parent}"):
         engine.submitter.retry(child, **ME)
 
 
@@ -73,7 +73,7 @@ def test_of_several_parents_the_one_in_the_way_is_named(engine: Engine, is_broke
     child = engine.submit("demo.echo", after=[good, bad])
     engine.wait_for(child, "cancelled")
     assert engine.task(good).state == "completed"
-    with pytest.raises(IllegalTransition, match=f"waits for task {bad}"):
+    with pytest.raises(IllegalTransition, match=f"depends on task {bad}"):
         engine.submitter.retry(child, **ME)
 
 
@@ -81,7 +81,7 @@ def test_what_an_operator_cancelled_waits_for_its_parent_too(engine: Engine) -> 
     parent = engine.submit("demo.echo", delay_seconds=3600)
     child = engine.submit("demo.echo", after=[parent])
     engine.submitter.cancel(child, actor="me")
-    with pytest.raises(IllegalTransition, match=f"waits for task {parent}, which is scheduled"):
+    with pytest.raises(IllegalTransition, match=f"depends on task {parent}, which is scheduled"):
         engine.submitter.retry(child, **ME)
 
 

@@ -1,0 +1,108 @@
+"""Messages that are stored and sent as an id and parameters, and rendered where they are shown.
+
+A `TranslatableText` can be translated as long as it is one; what was stored or sent is a plain text by then. So a
+message that outlives its process is made by a `MessageTemplate`: its id stays when its words change, and the id and
+the parameters go beside the English text, which remains for logs, for readers of SQL and for other releases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from taskyard.core.durations import duration
+from taskyard.core.i18n import TranslatableText
+
+
+@dataclass(frozen=True, slots=True)
+class MessageTemplate:
+    """The words of one message, with named parameters; its place in a catalogue is found by the N_ around them.
+
+    `one` are the words where the parameter `counted` is 1. The parameters in `durations` are seconds.
+    """
+
+    id: str
+    text: str
+    one: str = ""
+    counted: str = "count"
+    durations: tuple[str, ...] = ()
+
+    def __call__(self, **parameters: object) -> IdentifiedText:
+        """Returns the message with these parameters."""
+        return IdentifiedText(self, parameters)
+
+    def words(self, parameters: Mapping[str, object]) -> str:
+        """Returns the template that fits the count."""
+        return self.one if self.one and f"{parameters[self.counted]:.0f}" == "1" else self.text
+
+    def shown(self, parameters: Mapping[str, object]) -> dict[str, object]:
+        """Returns the parameters as they fill the template."""
+        return {
+            name: duration(value) if name in self.durations and isinstance(value, int | float) else value
+            for name, value in parameters.items()
+        }
+
+
+class IdentifiedText(TranslatableText):
+    """An English text that also knows which message it is, and its parameters, numbers as numbers."""
+
+    __slots__ = ("message", "parameters")
+    message: MessageTemplate
+    parameters: Mapping[str, object]
+
+    def __new__(cls, message: MessageTemplate, parameters: Mapping[str, object]) -> Self:
+        text = super().__new__(cls, message.words(parameters), message.shown(parameters))
+        text.message = message
+        text.parameters = parameters
+        return text
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
+        return type(self), (self.message, self.parameters)
+
+
+def identity(text: str) -> tuple[str | None, dict[str, Any] | None]:
+    """Returns the id and the parameters of a message, ready for JSON; None and None for any other text."""
+    if not isinstance(text, IdentifiedText):
+        return None, None
+    return text.message.id, {name: _stored(value) for name, value in text.parameters.items()}
+
+
+def identified(text: str, templates: Collection[MessageTemplate]) -> str:
+    """Returns the text as the message of the template that it was made of; itself, if it is none of these."""
+    if not isinstance(text, TranslatableText) or isinstance(text, IdentifiedText):
+        return text
+    for template in templates:
+        if template.text == text.template:
+            values = {
+                name: identified(value, templates) if isinstance(value, str) else value
+                for name, value in text.values.items()
+            }
+            return template(**values)
+    return text
+
+
+def rendered(
+    templates: Mapping[str, MessageTemplate], text: str, message_id: str | None, parameters: Mapping[str, Any] | None
+) -> str:
+    """Returns a stored message so that it can be translated; `text` if its id or its parameters are not known here."""
+    template = templates.get(message_id) if message_id is not None else None
+    if template is None or parameters is None:
+        return text
+    try:
+        return template(**{name: _read(templates, value) for name, value in parameters.items()})
+    except (LookupError, TypeError, ValueError):  # another release has other parameters
+        return text
+
+
+def _stored(value: object) -> Any:
+    if isinstance(value, IdentifiedText):
+        message_id, parameters = identity(value)
+        return {"id": message_id, "parameters": parameters, "text": str(value)}
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def _read(templates: Mapping[str, MessageTemplate], value: Any) -> object:
+    if isinstance(value, dict):
+        return rendered(templates, str(value.get("text", "")), value.get("id"), value.get("parameters"))
+    return value

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from taskyard.core.i18n import N_, TranslatableText, Word, listed, msg, recalled
+from taskyard.core.i18n import N_, TranslatableText, Word, listed, msg
 from taskyard.core.models import Lane, Task
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import holds as holds_store
@@ -16,7 +16,7 @@ from taskyard.core.postgres.store import tasks
 from taskyard.core.postgres.store.tasks import Parent
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
-from taskyard.core.scheduling.breaker import REASON
+from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.scheduling.placement import slots_of
 from taskyard.core.states import TERMINAL, TaskState
@@ -180,7 +180,8 @@ def _broken(breaker: OpenBreaker, live: LiveSnapshot) -> str:
     if breaker.state == "probing":
         template = N_("its breaker for this type is open, one task is being tried: {reason}")
     seconds = max(0.0, (breaker.retry_at or live.at) - live.at)
-    return TranslatableText(template, {"seconds": seconds, "reason": recalled(breaker.reason, [REASON])})
+    reason = breaker_reason(breaker.reason, breaker.reason_id, breaker.reason_parameters)
+    return TranslatableText(template, {"seconds": seconds, "reason": reason})
 
 
 def _starts_in(task: Task, situation: Situation, held: Sequence[str], verdicts: Sequence[Eligibility]) -> float | None:

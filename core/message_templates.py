@@ -86,8 +86,8 @@ def rendered(
     templates: Mapping[str, MessageTemplate], text: str, message_id: str | None, parameters: Mapping[str, Any] | None
 ) -> str:
     """Returns a stored message so that it can be translated; `text` if its id or its parameters are not known here."""
-    template = templates.get(message_id) if message_id is not None else None
-    if template is None or parameters is None:
+    template = templates.get(message_id) if isinstance(message_id, str) else None
+    if template is None or not isinstance(parameters, Mapping):
         return text
     try:
         return template(**{name: _read(templates, value) for name, value in parameters.items()})

@@ -7,11 +7,13 @@ What is new is the comparison: failures that all agents have are the tasks' faul
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from taskyard.core.errors import ErrorClass
 from taskyard.core.i18n import N_
+from taskyard.core.message_templates import MessageTemplate, rendered
 
 FAILURES = 5  # in a row
 FAILED_TASKS = 3  # different ones among them: one bad task is not the agent's fault
@@ -22,7 +24,12 @@ OPEN_SECONDS = 30.0
 MAX_OPEN_SECONDS = 600.0
 # What says nothing about the agent.
 BLAMELESS = frozenset({ErrorClass.CANCELLED, ErrorClass.INVALID_INPUT})
-REASON = N_("its last {failures} attempts failed ({classes}), while {successes} of {others} by other agents succeeded")
+FAILING = MessageTemplate(
+    "breaker.failing",
+    N_("its last {failures} attempts failed ({classes}), while {successes} of {others} by other agents succeeded"),
+)
+PROBE_SUCCEEDED = MessageTemplate("breaker.probe_succeeded", N_("its probe succeeded"))
+_REASONS = {template.id: template for template in (FAILING, PROBE_SUCCEEDED)}
 
 Outcomes = deque[tuple[float, str | None, str]]  # (monotonic seconds, error class or None, task id)
 
@@ -113,7 +120,7 @@ class Breakers:
         if successes < OTHERS_SUCCESSES or successes <= len(others) - successes:
             return None
         classes = sorted({str(error) for _, error, _ in last})
-        return REASON.format(failures=FAILURES, classes=", ".join(classes), successes=successes, others=len(others))
+        return FAILING(failures=FAILURES, classes=", ".join(classes), successes=successes, others=len(others))
 
 
 def _errors(agents: dict[str, Outcomes], but: str, now: float) -> Iterable[str | None]:
@@ -121,3 +128,8 @@ def _errors(agents: dict[str, Outcomes], but: str, now: float) -> Iterable[str |
     for name, outcomes in agents.items():
         if name != but:
             yield from (error for at, error, _ in outcomes if at >= now - WINDOW_SECONDS)
+
+
+def breaker_reason(text: str, reason_id: str | None, parameters: Mapping[str, Any] | None) -> str:
+    """Returns a reason that was sent or stored so that it can be translated; `text` if it came without a known id."""
+    return rendered(_REASONS, text, reason_id, parameters)

@@ -6,6 +6,8 @@ seconds: without a leader there is none. Times are epoch seconds by the database
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from taskyard.core.redis.cache import RedisCache
@@ -68,13 +70,18 @@ class RunningTask(msgspec.Struct):
 
 
 class OpenBreaker(msgspec.Struct):
-    """A type that an agent gets no tasks of, or one at a time to try (`state` "open" or "probing")."""
+    """A type that an agent gets no tasks of, or one at a time to try (`state` "open" or "probing").
+
+    `reason` is in English; its id and parameters are those of core.scheduling.breaker (None: an older leader).
+    """
 
     type: str
     state: str
     reason: str
     since: float
     retry_at: float | None
+    reason_id: str | None = None
+    reason_parameters: dict[str, Any] | None = None
 
 
 class AgentLive(msgspec.Struct):
@@ -157,6 +164,8 @@ class FiringAlert(msgspec.Struct):
     state: str
     message: str
     fired_at: float
+    message_id: str | None = None  # None: of an older leader, or no message of ours
+    message_parameters: dict[str, Any] | None = None
 
 
 class LiveSnapshot(msgspec.Struct):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -11,9 +12,11 @@ from streamlit.testing.v1 import AppTest
 
 from taskyard.core.config import Settings
 from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.message_templates import IdentifiedText, identity
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import holds, recovery
 from taskyard.core.redis.cache import RedisCache
+from taskyard.core.scheduling.breaker import FAILING
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.telemetry.live_snapshot import AgentLive, OpenBreaker, RunningTask, write_live
@@ -37,6 +40,11 @@ def links(page: AppTest) -> list[tuple[str, str]]:
 
 def bars(page: AppTest) -> list[str]:
     return [bar.proto.text for bar in page.get("progress")]
+
+
+def named(reason: IdentifiedText) -> dict[str, Any]:
+    """The fields that a breaker's reason fills beside its text."""
+    return dict(zip(("reason_id", "reason_parameters"), identity(reason), strict=True))
 
 
 def lead(cache: RedisCache, agents: Sequence[AgentLive]) -> None:
@@ -90,6 +98,22 @@ def test_what_is_not_as_usual_is_said(open_page: OpenPage, loaded: dict[str, str
     assert "Heartbeat 30 s ago" in shown
     assert "Circuit breaker open for code.run (20 s); probe in 40 s:] 5 of 5 attempts failed" in shown
     assert "Tries one task of code.lint" in shown
+
+
+def test_why_a_breaker_is_open_is_said_in_the_viewer_s_language(
+    open_page: OpenPage, loaded: dict[str, str], cache: RedisCache
+) -> None:
+    now = time.time()
+    reason = FAILING(failures=5, classes="crashed", successes=4, others=6)
+    old = OpenBreaker("code.run", "open", str(reason), now - 20.1, None)
+    lead(cache, [replace(agent(), breakers=[old, replace(old, type="code.lint", **named(reason))])])
+
+    page = open_page("agents", locale="zh-CN")
+
+    assert not page.exception
+    shown = rendered(page).replace("\\", "")
+    assert f":] {reason}" in shown  # of a leader of an older release
+    assert "最近 5 次尝试均失败" in shown
 
 
 @pytest.mark.parametrize("mode", list(HoldMode))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -21,6 +22,12 @@ INSERT INTO task_events (at, event, actor, detail)
 SELECT now() - make_interval(mins => n / 2), 'paused', 'ann',
     jsonb_build_object('name', 'q' || n, 'reason', 'number ' || n)
 FROM generate_series(1, %(count)s) n
+"""
+
+
+ADD_BREAKER = """
+INSERT INTO task_events (at, event, actor, detail)
+VALUES (now(), 'breaker_closed', 'dispatcher', %(detail)s::jsonb)
 """
 
 
@@ -56,6 +63,21 @@ def test_who_did_what(open_page: OpenPage, loaded: dict[str, str], submitter: Su
     assert events["states"].tolist()[1:] == ["failed → pending", "pending → cancelled"]
     assert events["task"].tolist()[1] == f"task?id={loaded['failed']}"
     assert events["about"].tolist()[0] == "queue default"
+
+
+def test_why_a_breaker_opened_is_said_in_the_viewer_s_language(open_page: OpenPage, database: Database) -> None:
+    with database.transaction() as tx:
+        for detail in (
+            {"reason": "its probe succeeded"},  # of an older release
+            {"reason": "its probe succeeded", "reason_id": "breaker.probe_succeeded", "reason_parameters": {}},
+            {"reason": HOSTILE, "reason_id": ["odd"], "reason_parameters": "odd"},
+        ):
+            tx.rows(ADD_BREAKER, {"detail": orjson.dumps(detail).decode()})
+
+    page = open_page("audit", query={"show": "everything"}, locale="zh-CN")
+
+    assert not page.exception
+    assert set(reasons(page)) >= {"its probe succeeded", "探测成功"}
 
 
 def test_everything_and_filters_in_the_address(open_page: OpenPage, loaded: dict[str, str]) -> None:

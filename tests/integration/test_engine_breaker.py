@@ -42,12 +42,14 @@ def work(given: Payload, context: TaskContext) -> Payload:
     return given
 
 
-def breaker_events(engine: Engine) -> list[tuple[str, str]]:
+def breaker_events(engine: Engine) -> list[tuple[str, str, str]]:
     with engine.database.transaction() as tx:
         return [
             tuple(row)
             for row in tx.rows(
-                "SELECT event, detail->>'reason' FROM task_events WHERE event LIKE 'breaker%%' ORDER BY at", {}
+                "SELECT event, detail->>'reason', detail->>'reason_id' FROM task_events"
+                " WHERE event LIKE 'breaker%%' ORDER BY at",
+                {},
             )
         ]
 
@@ -62,8 +64,8 @@ def test_breaker_opens_probes_and_closes(engine: Engine) -> None:
         return bool(breaker_events(engine))
 
     wait_until(opened, 20)
-    [(event, reason)] = breaker_events(engine)
-    assert event == "breaker_opened"
+    [(event, reason, reason_id)] = breaker_events(engine)
+    assert (event, reason_id) == ("breaker_opened", "breaker.failing")
     assert "its last 5 attempts failed (crashed)" in reason
     bad.agent.is_mended = True
 
@@ -72,6 +74,6 @@ def test_breaker_opens_probes_and_closes(engine: Engine) -> None:
         return len(breaker_events(engine)) > 1
 
     wait_until(closed, 20)
-    assert breaker_events(engine)[1] == ("breaker_closed", "its probe succeeded")
+    assert breaker_events(engine)[1] == ("breaker_closed", "its probe succeeded", "breaker.probe_succeeded")
     ran = len(bad.ran)
     wait_until(lambda: closed() and len(bad.ran) > ran + 3, 20)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskyard.core.i18n import TranslatableText
+from taskyard.core.message_templates import identity
 from taskyard.core.models import Lane
-from taskyard.core.scheduling.breaker import FAILURES, MAX_OPEN_SECONDS, OPEN_SECONDS, WINDOW_SECONDS, Breakers
+from taskyard.core.scheduling.breaker import (
+    FAILURES,
+    MAX_OPEN_SECONDS,
+    OPEN_SECONDS,
+    WINDOW_SECONDS,
+    Breakers,
+    breaker_reason,
+)
 from taskyard.core.scheduling.placement import Candidate, Rotation, place
+from taskyard.core.telemetry.live_snapshot import OpenBreaker
 from taskyard.worker.dispatch.leader_state import Durations, LeaderState
 from tests.unit.leader_state_support import claimed, give, info
 
@@ -33,6 +44,38 @@ def test_opens_when_others_succeed() -> None:
     [breaker] = breakers.of_agent("bad")
     assert breaker.reason == "its last 5 attempts failed (crashed), while 5 of 5 by other agents succeeded"
     assert breakers.of_agent("good") == []
+
+
+def test_the_reason_goes_with_an_id_and_numbers() -> None:
+    [breaker] = failing([None] * 5).of_agent("bad")
+    reason_id, parameters = identity(breaker.reason)
+
+    again = breaker_reason(str(breaker.reason), reason_id, parameters)
+
+    assert reason_id == "breaker.failing"
+    assert parameters == {"failures": 5, "classes": "crashed", "successes": 5, "others": 5}
+    assert isinstance(again, TranslatableText)
+    assert again == breaker.reason
+
+
+class OldBreaker(msgspec.Struct):
+    """As releases before the ids wrote and read it."""
+
+    type: str
+    state: str
+    reason: str
+    since: float
+    retry_at: float | None
+
+
+def test_a_leader_and_a_viewer_of_other_releases_read_each_other() -> None:
+    old = OldBreaker("demo.work", "open", "its last 5 attempts failed", 1.0, 2.0)
+    read = msgspec.convert(msgspec.to_builtins(old), OpenBreaker)
+    text = breaker_reason(read.reason, read.reason_id, read.reason_parameters)
+    assert text == old.reason
+    assert not isinstance(text, TranslatableText)
+    new = OpenBreaker("demo.work", "open", old.reason, 1.0, 2.0, "breaker.failing", {"failures": 5})
+    assert msgspec.convert(msgspec.to_builtins(new), OldBreaker) == old
 
 
 def test_stays_closed_when_others_fail_too() -> None:

@@ -16,8 +16,7 @@ from taskyard.core.errors import (
     TaskNotFound,
     TaskyardError,
 )
-from taskyard.core.i18n import TranslatableText, Word, either, listed, msg, recalled
-from taskyard.core.scheduling.breaker import REASON
+from taskyard.core.i18n import TranslatableText, Word, either, listed, msg
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
 from taskyard.core.states import TaskState
 from taskyard.dashboard.components import translate as told_module
@@ -125,25 +124,3 @@ def test_english_viewers_read_what_logs_say(text: object) -> None:
 )
 def test_viewers_read_their_language(text: object, expected: str) -> None:
     assert translate(text) == expected
-
-
-def test_a_sent_text_is_recalled_with_its_values() -> None:
-    sent = REASON.format(failures=5, classes="timeout, crashed", successes=4, others=6)
-
-    text = recalled(sent, [REASON])
-
-    assert text == sent
-    assert isinstance(text, TranslatableText)
-    assert text.values == {"failures": "5", "classes": "timeout, crashed", "successes": "4", "others": "6"}
-
-
-def test_what_no_template_made_stays_as_it_is() -> None:
-    assert not isinstance(recalled("its probe failed", [REASON]), TranslatableText)
-
-
-def test_values_are_recalled_too() -> None:
-    text = recalled("3 tasks wait: nobody takes a+b", ["{n} tasks wait: {reason}", "nobody takes {type}"])
-
-    assert isinstance(text, TranslatableText)
-    assert isinstance(text.values["reason"], TranslatableText)
-    assert text.values["reason"].values == {"type": "a+b"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from taskyard.core.message_templates import identity
+from taskyard.core.scheduling.breaker import Breaker
 from taskyard.core.scheduling.holds import HoldMode
 from taskyard.core.telemetry.live_snapshot import AgentLive, OpenBreaker, RunningTask
 from taskyard.worker.dispatch.leader_state import Claim, KnownAgent, LeaderState
@@ -45,20 +47,22 @@ def _agent(
         heartbeat_at=database_now - (now - (agent.beat_at or now)),
         read_at=database_now if unread_since is None else database_now - (now - unread_since),
         tasks=[RunningTask(c.id, c.attempt, c.row.type, c.started_at or 0.0) for c in begun[:TASKS_LISTED]],
-        breakers=[
-            OpenBreaker(
-                breaker.type,
-                "probing" if breaker.is_probing else "open",
-                breaker.reason,
-                database_now - (now - breaker.since),
-                database_now + (breaker.retry_at - now),
-            )
-            for breaker in leader_state.breakers.of_agent(info.name)
-        ],
+        breakers=[_breaker(breaker, now, database_now) for breaker in leader_state.breakers.of_agent(info.name)],
         known_types=leader_state.fleet.versions_of(info.id),
         refused=dict(agent.slots.refused),
         unstarted_seconds=now - agent.unstarted_since if agent.unstarted is not None else 0.0,
         agent_class=info.agent_class,
+    )
+
+
+def _breaker(breaker: Breaker, now: float, database_now: float) -> OpenBreaker:
+    return OpenBreaker(
+        breaker.type,
+        "probing" if breaker.is_probing else "open",
+        str(breaker.reason),
+        database_now - (now - breaker.since),
+        database_now + (breaker.retry_at - now),
+        *identity(breaker.reason),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import orjson
 import structlog
 
-from taskyard.core.scheduling.breaker import Breaker
+from taskyard.core.message_templates import identity
+from taskyard.core.scheduling.breaker import PROBE_SUCCEEDED, Breaker
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 from taskyard.worker.dispatch.outcomes import Failed
@@ -42,6 +43,8 @@ def note_for_breaker(
 def _tell(leader_state: LeaderState, batch: Batch, claim: Claim, breaker: Breaker) -> None:
     is_open = (breaker.agent, breaker.type) in leader_state.breakers.open
     event = "breaker_opened" if is_open else "breaker_closed"
-    detail = {"type": breaker.type, "reason": breaker.reason if is_open else "its probe succeeded"}
-    log.warning(f"agent.{event}", agent=breaker.agent, **detail)
+    reason = breaker.reason if is_open else PROBE_SUCCEEDED()
+    log.warning(f"agent.{event}", agent=breaker.agent, type=breaker.type, reason=str(reason))
+    reason_id, parameters = identity(reason)
+    detail = {"type": breaker.type, "reason": reason, "reason_id": reason_id, "reason_parameters": parameters}
     batch.logs.append((None, event, None, "dispatcher", claim.agent_id, orjson.dumps(detail).decode()))

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from taskyard.core.explain import SILENT_AFTER_SECONDS
-from taskyard.core.i18n import recalled
-from taskyard.core.scheduling.breaker import REASON
+from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.core.scheduling.holds import HoldKind
 from taskyard.core.telemetry.live_snapshot import OpenBreaker
 from taskyard.dashboard.components import states
@@ -134,7 +133,7 @@ def _show_breaker(breaker: OpenBreaker, at: float) -> None:
         text = _("Circuit breaker open for {type} ({time})").format(type=kind, time=shown_age(at - breaker.since))
         if breaker.retry_at is not None and breaker.retry_at > at:
             text += _("; probe in {time}").format(time=shown_age(breaker.retry_at - at))
-    reason = escaped(translate(recalled(breaker.reason, [REASON])))
+    reason = escaped(translate(breaker_reason(breaker.reason, breaker.reason_id, breaker.reason_parameters)))
     st.markdown(f":orange[:material/electrical_services: {text}:] {reason}")
 
 

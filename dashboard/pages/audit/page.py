@@ -11,6 +11,7 @@ import streamlit as st
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.audit import AuditEntry, EventCursor, EventPage
+from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.dashboard.components import address
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped, one_line
@@ -123,7 +124,7 @@ def show_events(events: tuple[AuditEntry, ...]) -> None:
             "actor": one_line(event.actor),
             "event": event_word(event.event),
             "about": about(event.detail),
-            "reason": one_line(str((event.detail or {}).get("reason") or "")),
+            "reason": one_line(translate(reason(event.detail or {}))),
             "states": in_states(event.from_state, event.to_state),
             "task": f"task?id={event.task_id}" if event.task_id else None,
             "agent": (event.agent_id or "").rpartition(":")[0] or event.agent_id or "",
@@ -206,6 +207,11 @@ def in_states(from_state: str | None, to_state: str | None) -> str:
     if from_state == to_state or to_state is None:
         return word(from_state) if from_state else ""
     return f"{word(from_state) if from_state else ''} → {word(to_state)}".strip()
+
+
+def reason(detail: dict[str, Any]) -> str:
+    """What somebody gave as the reason, or why an agent's breaker opened or closed."""
+    return breaker_reason(str(detail.get("reason") or ""), detail.get("reason_id"), detail.get("reason_parameters"))
 
 
 def about(detail: Mapping[str, Any] | None) -> str:

@@ -6,10 +6,7 @@ the dashboard can translate for its viewer. `N_` marks what is translated by its
 
 from __future__ import annotations
 
-import re
-import string
-from collections.abc import Collection, Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 
@@ -47,20 +44,6 @@ def msg(template: str, /, **values: object) -> TranslatableText:
     return TranslatableText(template, values)
 
 
-def recalled(text: str, templates: Collection[str]) -> str:
-    """A text as the TranslatableText that one of the templates made it; itself, if none of them did.
-
-    For what was stored or sent as a plain text. Its values are texts, and recalled likewise.
-    """
-    for template in templates:
-        found = _pattern(template).fullmatch(text)
-        if found is not None:
-            return TranslatableText(
-                template, {name: recalled(value, templates) for name, value in found.groupdict().items()}
-            )
-    return text
-
-
 def either(texts: Iterable[str]) -> str:
     """`a or b or c`; there is one at least."""
     *others, text = texts
@@ -75,15 +58,6 @@ def listed(texts: Iterable[str]) -> str:
     for one in reversed(others):
         text = msg("{one}; {others}", one=one, others=text)
     return text
-
-
-@lru_cache
-def _pattern(template: str) -> re.Pattern[str]:
-    parts = string.Formatter().parse(template)
-    return re.compile(
-        "".join(re.escape(fixed) + ("" if name is None else f"(?P<{name}>.+?)") for fixed, name, _, _ in parts),
-        re.DOTALL,
-    )
 
 
 def N_(text: str) -> str:

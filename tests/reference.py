@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import Metric
 from pydantic import BaseModel
 
 from taskyard.core.alerts.kinds import KINDS
-from taskyard.core.alerts.rules import DEFAULT_RULES, load_rules
+from taskyard.core.alerts.rules import load_rules
 from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.core.submission.bulk_file import FIELDS
 from taskyard.core.task_types.registry import BUILTIN_MODULES, Registry, TaskType, registry
@@ -233,7 +233,7 @@ def _json(value: object) -> str:
 
 def alert_rules() -> Iterator[str]:
     """Every kind of rule with the shipped rule of it."""
-    shipped_by_kind = {rule.kind: rule for rule in load_rules(DEFAULT_RULES, None).rules}
+    shipped_by_kind = {rule.kind: rule for rule in load_rules(None, None).rules}
     yield "| kind | measures | shipped rule | severity | fires at | clears below | for |"
     yield "|---|---|---|---|---|---|---|"
     for name, kind in KINDS.items():
@@ -248,7 +248,7 @@ def alert_rules() -> Iterator[str]:
 def alert_facts(kind: str) -> Iterator[str]:
     """The shipped rules of a kind, as its runbook page shows them."""
     known = KINDS[kind]
-    for rule in load_rules(DEFAULT_RULES, None).rules:
+    for rule in load_rules(None, None).rules:
         if rule.kind != kind:
             continue
         fires, clears = "as soon as it is so", "it is no longer so"

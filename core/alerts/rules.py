@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,13 +12,16 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from taskyard.core.alerts.kinds import KINDS, kind_problems
+from taskyard.core.alerts.default_rules import default_rules_file
+from taskyard.core.alerts.kinds import KINDS
+from taskyard.core.alerts.rule_checks import BY_KIND, kind_problems
+from taskyard.core.alerts.rule_titles import rule_name
 from taskyard.core.declarations import Number, Whole, YesOrNo, is_number, model_problem, read_toml
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 
-DEFAULT_RULES = Path(__file__).resolve().parent / "default_rules.toml"
+SHIPPED = "the shipped rules"
 CLEAR_SHARE = 0.8  # of the threshold, if a rule names no `clear`
 Severity = Literal["info", "warning", "critical"]
 
@@ -49,13 +53,15 @@ class Rule(_Strict):
         if kind is None:
             return given
         values = dict(given)
-        for name in ("window_seconds", "least_count", "expected_hours"):
+        for name in BY_KIND:
             default = getattr(kind, name)
             if default is not None:
                 values.setdefault(name, default)
         threshold = values.get("threshold")
         if "clear" not in values and is_number(threshold):
             values["clear"] = threshold if kind.is_whole else threshold * CLEAR_SHARE
+        if isinstance(values.get("subjects"), list):
+            values["subjects"] = [kind.subject.normal(s) if isinstance(s, str) else s for s in values["subjects"]]
         return values
 
     @model_validator(mode="after")
@@ -175,8 +181,8 @@ def load_rules(path: Path | None, environment: Mapping[str, str] | None = os.env
 
     Who only shows them needs none of the channels' secrets, and gives None for the environment.
     """
-    source = path or DEFAULT_RULES
-    data = read_toml(str(source), source)
+    source = SHIPPED if path is None else str(path)
+    data = tomllib.loads(default_rules_file()) if path is None else read_toml(source, path)
     problems = [_line(source, problem) for problem in _problems_by_kind(data.get("rules"))]
     try:
         rules = RuleFile.model_validate(data)
@@ -189,18 +195,21 @@ def load_rules(path: Path | None, environment: Mapping[str, str] | None = os.env
     return rules
 
 
-def check_rule_pattern(pattern: str, path: Path | None, fired: Collection[str]) -> None:
-    """Raises SubmissionError for a pattern that fits no rule of the file, and none of those that have `fired`.
+def checked_rule_pattern(pattern: str, path: Path | None, fired: Collection[str]) -> str:
+    """Returns the pattern; the name, if it is the title of a shipped rule.
 
-    Whatever it is, while the file can't be read.
+    Raises SubmissionError if it fits no rule of the file, and none of those that have `fired`; accepts whatever it is
+    while the file can't be read.
     """
     try:
         names = {rule.name for rule in load_rules(path, environment=None).rules}.union(fired)
     except ConfigurationError:
-        return
-    if not any(fnmatchcase(name, pattern) for name in names):
-        expected = msg("the name of a rule, or a pattern that fits one: {names}", names=", ".join(sorted(names)))
-        raise refused("rule", pattern, expected)
+        return pattern
+    for wanted in (pattern, rule_name(pattern)):
+        if any(fnmatchcase(name, wanted) for name in names):
+            return wanted
+    expected = msg("the name of a rule, or a pattern that fits one: {names}", names=", ".join(sorted(names)))
+    raise refused("rule", pattern, expected)
 
 
 def _problems_by_kind(rules: object) -> Iterable[str]:
@@ -209,10 +218,10 @@ def _problems_by_kind(rules: object) -> Iterable[str]:
             yield from (_line(_rule_name(number, given), problem) for problem in kind_problems(given))
 
 
-def _problem(source: Path, detail: Any, data: Mapping[str, Any]) -> str:
+def _problem(source: str, detail: Any, data: Mapping[str, Any]) -> str:
     """One line that names the rule or channel, the field, the value and what was expected."""
     first, *rest = detail["loc"]
-    where = str(source)
+    where = source
     if first == "rules" and rest and isinstance(rest[0], int):
         given = data["rules"][rest[0]]
         where, path = _line(where, _rule_name(rest[0], given if isinstance(given, dict) else {})), rest[1:]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from taskyard.core.i18n import N_, TranslatableText, msg
 
 MAX_QUERY_LENGTH = 160  # characters
-BLOCKED_BY = N_("{what} is locked by process {pid} ({who}, {state}, its transaction is {age} s old): {query}")
+BLOCKED_BY = N_("{what} is locked by process {pid} ({who}, {state}, its transaction is {age:.0f} s old): {query}")
 TABLE = N_("table {name}")
 ROW = N_("the row of task {id}")
 # What a statement names by value stays with whoever wrote it: a value may be a secret.
@@ -41,9 +41,22 @@ class Blocker:
             pid=self.pid,
             who=", ".join(filter(None, (self.application or "no application name", self.user, self.client))),
             state=self.state or "unknown",
-            age=f"{self.seconds:.0f}",
+            age=self.seconds,
             query=self.query or "?",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class LockWait:
+    """Somebody's lock that the tick waits for, on a table or on a task's row.
+
+    `subject` is the table, `text` names the session `pid`, `seconds` is how long the wait has lasted.
+    """
+
+    subject: str
+    text: str
+    pid: int
+    seconds: float
 
 
 def shown_query(text: str | None) -> str:

@@ -189,7 +189,14 @@ class LiveSnapshot(msgspec.Struct):
 
 def write_live(cache: RedisCache, live: LiveSnapshot) -> None:
     """Stores the snapshot; raises Unavailable."""
-    cache.set(SNAPSHOT, msgspec.to_builtins(live), TTL_SECONDS)
+    cache.set(SNAPSHOT, msgspec.to_builtins(live, enc_hook=_plain), TTL_SECONDS)
+
+
+def _plain(value: object) -> str:
+    """Returns a text that can be translated as the English text that it is."""
+    if isinstance(value, str):
+        return str(value)
+    raise NotImplementedError(type(value).__name__)
 
 
 def read_live(cache: RedisCache) -> LiveSnapshot | None:

@@ -3,13 +3,13 @@
 -- name: open_alerts
 -- Everything that is not resolved.
 SELECT id, rule, subject, severity, state, message, value, threshold, fired_at, acknowledged_at, acknowledged_by,
-    resolved_at
+    resolved_at, message_id, message_parameters
 FROM alerts WHERE resolved_at IS NULL ORDER BY fired_at
 
 -- name: list_alerts
 -- The newest alerts that match (a NULL filter matches all).
 SELECT id, rule, subject, severity, state, message, value, threshold, fired_at, acknowledged_at, acknowledged_by,
-    resolved_at
+    resolved_at, message_id, message_parameters
 FROM alerts
 WHERE (%(state)s::text IS NULL OR state = %(state)s) AND (%(rule)s::text IS NULL OR rule = %(rule)s)
     AND (NOT %(is_open)s OR resolved_at IS NULL)
@@ -17,14 +17,17 @@ ORDER BY fired_at DESC, id LIMIT %(limit)s
 
 -- name: fire
 -- A new alert, unless the same is open already.
-INSERT INTO alerts (id, rule, subject, severity, state, message, value, threshold, fired_at)
+INSERT INTO alerts (id, rule, subject, severity, state, message, value, threshold, fired_at, message_id,
+    message_parameters)
 VALUES (%(id)s::uuid, %(rule)s, %(subject)s, %(severity)s, 'firing', %(message)s, %(value)s, %(threshold)s,
-    to_timestamp(%(fired_at)s))
+    to_timestamp(%(fired_at)s), %(message_id)s, %(message_parameters)s::jsonb)
 ON CONFLICT DO NOTHING RETURNING id
 
 -- name: update_alert
 -- What an open alert says now.
-UPDATE alerts SET message = %(message)s, value = %(value)s WHERE id = %(id)s::uuid AND resolved_at IS NULL
+UPDATE alerts SET message = %(message)s, value = %(value)s, message_id = %(message_id)s,
+    message_parameters = %(message_parameters)s::jsonb
+WHERE id = %(id)s::uuid AND resolved_at IS NULL
 
 -- name: resolve
 -- The condition is over.
@@ -47,7 +50,7 @@ SELECT id FROM changed
 -- name: alert
 -- One alert.
 SELECT id, rule, subject, severity, state, message, value, threshold, fired_at, acknowledged_at, acknowledged_by,
-    resolved_at
+    resolved_at, message_id, message_parameters
 FROM alerts WHERE id = %(id)s::uuid
 
 -- name: silence

@@ -88,8 +88,39 @@ def test_what_fires_is_shown_worst_first(open_page: OpenPage, database: Database
     messages = [text for text in plain_texts(page) if text in ("no answer", "the oldest task has waited for 400 s")]
     assert messages == ["no answer", "the oldest task has waited for 400 s"]
     assert "2 firing" in rendered(page)
-    assert "6 min 40 s, fires at 5 min" in rendered(page)
+    assert "6 min 40 s (threshold 5 min)" in rendered(page).replace("\\", "")
     assert "since 5 min" in rendered(page)
+
+
+def test_messages_are_in_the_viewer_s_language(open_page: OpenPage, database: Database) -> None:
+    parameters = {"queue": "mail", "type": "demo.x", "seconds": 400.0}
+    fired(database, message="in former words", message_id="oldest_waiting.waited", message_parameters=parameters)
+    fired(database, subject="of an older release", message="the oldest task has waited for 400 s")
+    fired(database, subject="of a newer release", message="in newer words", message_id="x.y", message_parameters={})
+    fired(
+        database,
+        rule="unlike itself",
+        message="as it was",
+        value=27.77,
+        threshold=6.0,
+        message_id="anomaly.duration",
+        message_parameters={"type": "demo.x", "value": 0.321, "usual": 1.98},
+    )
+
+    english = open_page("alerts")
+    chinese = open_page("alerts", locale="zh-CN")
+
+    assert not english.exception
+    assert not chinese.exception
+    others = {"the oldest task has waited for 400 s", "in newer words"}
+    waited = "the oldest pending task of queue mail, of type demo.x, has waited for 6 min 40 s"
+    assert {waited, "typical duration of type demo.x 0.32 s, normally 1.98 s"} | others <= set(plain_texts(english))
+    assert {"**Queue latency high**", "**Anomaly**"} <= set(rendered(english).split("\n"))
+    assert "deviation 27.8 σ (threshold 6)" in rendered(english).replace("\\", "")
+    waited = "队列 mail 中最早的待处理任务（类型 demo.x）已等待 6 分 40 秒"
+    assert {waited, "类型 demo.x 的典型时长为 0.32 秒，正常为 1.98 秒"} | others <= set(plain_texts(chinese))
+    assert "偏差 27.8 σ（阈值 6）" in rendered(chinese)
+    assert "in former words" not in plain_texts(english) + plain_texts(chinese)
 
 
 def test_what_others_wrote_is_shown_as_it_is(open_page: OpenPage, database: Database) -> None:
@@ -221,9 +252,9 @@ def test_the_shipped_rules(open_page: OpenPage) -> None:
 
     assert not page.exception
     rules = table(page, "rule").set_index("rule")
-    assert rules.loc["leader missing", "fires_at"] == "yes"
-    assert rules.loc["tasks wait long", "fires_at"] == "5 min"
-    assert rules.loc["failure rate", "clears_below"] == "10%"
+    assert rules.loc["No leader", "fires_at"] == "yes"
+    assert rules.loc["Queue latency high", "fires_at"] == "5 min"
+    assert rules.loc["Failure rate high", "clears_below"] == "10%"
     assert table(page, "channel")["channel"].tolist() == ["log"]
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from taskyard.core.alerts.rules import RuleFile
+from taskyard.core.alerts.reading import Reading
+from taskyard.core.alerts.rules import RuleFile, load_rules
 from taskyard.core.clock import Clock, FakeClock
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
@@ -21,7 +22,6 @@ from taskyard.core.postgres.store.alerts import Alert
 from taskyard.worker.alerts import engine as engines
 from taskyard.worker.alerts.engine import AlertEngine
 from taskyard.worker.alerts.notification import Notification
-from taskyard.worker.alerts.reading import Reading
 from taskyard.worker.cli.app import app
 from tests.engine import Engine, running_engine
 
@@ -243,7 +243,7 @@ def test_silences(database: Database, cli: Callable[..., Result]) -> None:
 def test_a_silence_is_of_a_rule_that_there_is(
     database: Database, cli: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for unknown in ("disk full", "disk full*", "Disk nearly full"):
+    for unknown in ("disk full", "disk full*", "Disk Nearly full"):
         refused = cli("silence", unknown)
         assert refused.exit_code == 2
         told = refused.output.replace("\n", " ")
@@ -254,6 +254,8 @@ def test_a_silence_is_of_a_rule_that_there_is(
     with database.transaction() as tx:
         assert alerts.fire(tx, fired)
     assert cli("silence", "of another file").exit_code == 0
+    titled = cli("silence", "Disk nearly full", "--json")
+    assert json.loads(titled.stdout)["rule"] == "disk nearly full", "as pages call it"
     monkeypatch.setenv("TASKYARD_ALERTS_FILE", str(tmp_path / "not there.toml"))
     assert cli("silence", "whatever").exit_code == 0, "in need, with a file that is broken"
 
@@ -261,6 +263,12 @@ def test_a_silence_is_of_a_rule_that_there_is(
 def test_rules(cli: Callable[..., Result], tmp_path: Any) -> None:
     assert "disk nearly full" in cli("rules").stdout
     assert {rule["name"] for rule in json.loads(cli("rules", "--json").stdout)["rules"]} >= {"leader missing"}
+    assert "Disk nearly full:" in cli("rules").stdout
+    copied = tmp_path / "copied.toml"
+    copied.write_text(cli("rules", "--toml").stdout)
+    assert load_rules(copied, {}) == load_rules(None, {})
+    assert cli("rules", "--file", str(copied)).exit_code == 0
+    assert cli("rules", "--toml", "--file", str(copied)).exit_code == cli("rules", "--toml", "--json").exit_code == 2
     file = tmp_path / "bad.toml"
     file.write_text('[[rules]]\nname = "a"\nkind = "x"\n[[rules]]\nname = "b"\nkind = "y"\n')
     refused = cli("rules", "--file", str(file))

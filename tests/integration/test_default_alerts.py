@@ -22,7 +22,7 @@ import orjson
 import psutil
 import pytest
 
-from taskyard.core.alerts.rules import DEFAULT_RULES
+from taskyard.core.alerts.default_rules import default_rules_file
 from taskyard.core.clock import Clock
 from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.core.errors import PermanentError
@@ -52,7 +52,7 @@ SECRET = "not a secret"
 SECRET_ENV = "TASKYARD_TEST_WEBHOOK_SECRET"
 WAIT_SECONDS = 20.0
 SOME = 0.08  # of the memory: more than what runs beside this test takes or gives back meanwhile
-DEFAULTS = {rule["name"]: rule for rule in tomllib.loads(DEFAULT_RULES.read_text())["rules"]}
+DEFAULTS = {rule["name"]: rule for rule in tomllib.loads(default_rules_file())["rules"]}
 
 
 @dataclass
@@ -155,9 +155,11 @@ def assert_told(watch: Watch, rule: str, subject: str) -> None:
     assert {e["rule"] for e in events} == {rule}
     assert {e["severity"] for e in events} == {DEFAULTS[rule]["severity"]}
     with watch.engine.database.transaction() as tx:
-        rows = tx.rows("SELECT state, message FROM alerts WHERE rule = %(rule)s AND subject = %(s)s",
+        rows = tx.rows("SELECT state, message_id FROM alerts WHERE rule = %(rule)s AND subject = %(s)s",
                        {"rule": rule, "s": subject})  # fmt: skip
-    assert [row[0] for row in rows] == ["resolved"]
+    [(state, message_id)] = rows
+    assert state == "resolved"
+    assert message_id.split(".")[0] == DEFAULTS[rule]["kind"]
 
 
 def test_leader_missing(watch: Watch) -> None:
@@ -211,7 +213,7 @@ def test_no_agent_for_a_type(watch: Watch) -> None:
     watch.engine.agent("other", types=["demo.other"])
     watch.engine.submit("demo.lonely")
     told = watch.wait_for("firing", "demo.lonely")
-    assert told["message"].startswith("1 task of type demo.lonely waits: no ")
+    assert told["message"].startswith("1 task of type demo.lonely is pending: no ")
     watch.engine.agent("right", types=["demo.lonely"])
     watch.wait_for("resolved", "demo.lonely")
     assert_told(watch, "no agent for a type", "demo.lonely")
@@ -318,7 +320,7 @@ def test_agent_lost(watch: Watch) -> None:
     with agent_processes(watch) as kill:
         kill()
         told = watch.wait_for("firing", "victim")
-        assert told["message"] == "agent victim was lost 1 time in 4 s"
+        assert told["message"] == "agent victim was lost once in the last 4 s"
         watch.wait_for("resolved", "victim")
     assert_told(watch, "agent lost", "victim")
 
@@ -436,7 +438,7 @@ def test_unlike_itself(watch: Watch) -> None:
                 " WHERE level_seconds = 60", {"m": minute})  # fmt: skip
     store(minute - 25 * 60, 25, 5, 20, 4.0)
     told = watch.wait_for("firing", "demo.slow duration", detected)
-    assert "the duration of type demo.slow is" in told["message"]
+    assert "typical duration of type demo.slow" in told["message"]
     with watch.engine.database.transaction() as tx:
         tx.rows("UPDATE task_events SET run_seconds = run_seconds / 4 WHERE type = 'demo.slow'"
                 " AND at >= to_timestamp(%(m)s) - interval '25 minutes'", {"m": minute})  # fmt: skip

@@ -185,7 +185,7 @@ def mail_config(port: int, **fields: object) -> EmailChannel:
 def test_mail(mail_server: type[MailServer]) -> None:
     Mail(mail_config(mail_server.port)).deliver(NOTE)  # type: ignore[attr-defined]
     [text] = mail_server.received
-    assert b"Subject: Taskyard [firing] warning: queue grows (default)" in text
+    assert b"Subject: Taskyard [firing] warning: Queue grows (default)" in text
     assert b"To: ops@example.com" in text
     assert b"it grew" in text
 

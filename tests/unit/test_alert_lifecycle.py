@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskyard.core.alerts.reading import Reading
 from taskyard.core.alerts.rules import Rule
 from taskyard.worker.alerts.lifecycle import Change, Lifecycle
-from taskyard.worker.alerts.reading import Reading
 
 RULE = Rule(name="r", kind="disk", threshold=10.0, clear=5.0, for_seconds=20.0)
 KEY = ("r", "s")

@@ -157,7 +157,7 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
             'kind = "oldest_waiting"\nthreshold = 5\nsubjects = ["a b"]',
             "no subject of a rule of kind oldest",
         ),
-        ('kind = "server_down"\nsubjects = ["redis"]', "no subject of a rule of kind server_down can ever match it"),
+        ('kind = "server_down"\nsubjects = ["mysql"]', "no subject of a rule of kind server_down can ever match it"),
         (
             'kind = "leader_missing"\nsubjects = ["worker"]',
             "no subject of a rule of kind leader_missing can",
@@ -171,6 +171,14 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
 def test_what_a_rule_can_never_do_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     (found,) = problems(tmp_path, f'[[rules]]\nname = "r"\n{text}\n')
     assert problem in found
+
+
+@pytest.mark.parametrize("written_as", ["redis", "Redis", "REDIS", "red*"])
+def test_a_server_is_meant_however_its_name_is_spelled(tmp_path: Path, written_as: str) -> None:
+    text = f'[[rules]]\nname = "r"\nkind = "server_down"\nsubjects = ["{written_as}"]\n'
+    (rule,) = load_rules(written(tmp_path, text), {}).rules
+    assert rule.covers("redis")
+    assert not rule.covers("postgresql")
 
 
 def test_all_problems_of_one_rule_are_told(tmp_path: Path) -> None:

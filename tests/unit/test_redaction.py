@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from taskyard.core.alerts.reading import Reading
 from taskyard.core.errors import ErrorClass
 from taskyard.core.protocol import Run
+from taskyard.worker.alerts.conditions import told
 from taskyard.worker.alerts.notification import DeliveryFailed
-from taskyard.worker.alerts.reading import Reading
 from taskyard.worker.attempts.execution import failed
 from taskyard.worker.logging.redaction import redacted, redacted_text
 
@@ -133,4 +134,4 @@ def test_stored_errors_tracebacks_and_alerts_are_clean():
     done = failed(run, ErrorClass.TRANSIENT, said, 0.0, 0.0, details=f"Traceback:\n{said}")
     assert secret not in done.failure.message + done.failure.traceback
     assert secret not in str(DeliveryFailed(said, may_retry=False))
-    assert secret not in Reading(1.0, said).message
+    assert secret not in told(Reading(1.0, said)).message

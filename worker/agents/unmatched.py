@@ -10,7 +10,8 @@ from pathlib import Path
 
 import structlog
 
-from taskyard.core.alerts.kinds import KINDS, Subject
+from taskyard.core.alerts.kind import Subject
+from taskyard.core.alerts.kinds import KINDS
 from taskyard.core.alerts.rules import Rule, load_rules
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError

@@ -11,11 +11,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from typing import Any
 
 import structlog
 
+from taskyard.core.alerts.reading import Reading
 from taskyard.core.alerts.rules import Rule, RuleFile
+from taskyard.core.alerts.signals import Signals
 from taskyard.core.errors import Unavailable
+from taskyard.core.message_templates import identity
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import alerts
 from taskyard.core.postgres.store.alerts import Alert, Silence
@@ -24,8 +28,6 @@ from taskyard.worker.alerts.conditions import read
 from taskyard.worker.alerts.delivery import Deliveries
 from taskyard.worker.alerts.lifecycle import Change, Condition, Key, Lifecycle
 from taskyard.worker.alerts.notification import Notification
-from taskyard.worker.alerts.reading import Reading
-from taskyard.worker.alerts.signals import Signals
 
 log = structlog.get_logger(__name__)
 
@@ -58,14 +60,24 @@ class AlertEngine:
                 elif change is Change.RESOLVED:
                     self._resolve(key, now)
                 else:
-                    self._open[key] = replace(self._open[key], message=reading.message, value=reading.value)
+                    self._open[key] = replace(self._open[key], value=reading.value, **_message(reading))
         for key in sorted(self._untold):
             if not self._is_silenced(key, now):
                 self._untold.discard(key)
                 self._tell(key, "firing")
         self.firing = [
-            FiringAlert(a.id, a.rule, a.subject, a.severity, a.state, a.message, a.fired_at.timestamp())
-            for a in self._open.values()
+            FiringAlert(
+                alert.id,
+                alert.rule,
+                alert.subject,
+                alert.severity,
+                alert.state,
+                alert.message,
+                alert.fired_at.timestamp(),
+                alert.message_id,
+                alert.message_parameters,
+            )
+            for alert in self._open.values()
         ]
 
     def forget(self) -> None:
@@ -104,8 +116,8 @@ class AlertEngine:
                     stored = {key: alert for key, alert in stored.items() if alert.id != alert_id}
                 for key, alert in stored.items():
                     mine = self._open.get(key)
-                    if mine is not None and (mine.message, mine.value) != (alert.message, alert.value):
-                        alerts.update(tx, alert.id, mine.message, mine.value or 0.0)
+                    if mine is not None and _says(mine) != _says(alert):
+                        alerts.update(tx, mine)
         except Unavailable as error:
             log.debug("alerts.waiting", reason=str(error))  # the monitor's duties say it
             return
@@ -117,7 +129,7 @@ class AlertEngine:
         """Takes over the stored alerts; at first also what they mean for the conditions."""
         for key, alert in stored.items():
             mine = self._open.get(key)
-            self._open[key] = alert if mine is None else replace(alert, message=mine.message, value=mine.value)
+            self._open[key] = alert if mine is None else replace(alert, **_says(mine))
             if key not in self._lifecycle.conditions:
                 reading = Reading(alert.value or 0.0, alert.message)
                 self._lifecycle.conditions[key] = Condition(0.0, reading, is_firing=True)
@@ -134,10 +146,10 @@ class AlertEngine:
             key[1],
             rule.severity,
             "firing",
-            reading.message,
-            reading.value,
-            rule.threshold,
-            now,
+            value=reading.value,
+            threshold=rule.threshold,
+            fired_at=now,
+            **_message(reading),
         )
         self._open[key] = alert
         try:
@@ -197,3 +209,14 @@ class AlertEngine:
             silence.until > now and fnmatchcase(key[0], silence.rule) and fnmatchcase(key[1], silence.subject)
             for silence in self._silences
         )
+
+
+def _message(reading: Reading) -> dict[str, Any]:
+    """Returns the fields of an alert that say what a reading says."""
+    message_id, parameters = identity(reading.message)
+    return {"message": str(reading.message), "message_id": message_id, "message_parameters": parameters}
+
+
+def _says(alert: Alert) -> dict[str, Any]:
+    """Returns the fields of an alert that change while it is open."""
+    return {name: getattr(alert, name) for name in ("message", "message_id", "message_parameters", "value")}

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from taskyard.core.alerts.reading import Reading, Readings
 from taskyard.core.alerts.rules import Rule
-from taskyard.worker.alerts.reading import Reading, Readings
 
 Key = tuple[str, str]  # rule, subject
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from taskyard.core.alerts.rule_titles import rule_title
 from taskyard.worker.logging.redaction import redacted_text
 
 
@@ -30,7 +31,7 @@ class Notification:
     @property
     def title(self) -> str:
         """One line: what, how bad, about what."""
-        return f"[{self.event}] {self.severity}: {self.rule} ({self.subject})"
+        return f"[{self.event}] {self.severity}: {rule_title(self.rule)} ({self.subject})"
 
 
 class DeliveryFailed(Exception):

@@ -24,6 +24,7 @@ def alerts(
     as_json: AsJson = False,
 ) -> None:
     """Lists the alerts that are not resolved, newest first."""
+    from taskyard.core.alerts.messages import message_of
     from taskyard.core.postgres.store import alerts as alerts_store
     from taskyard.worker.cli.connections import opened_reading
 
@@ -42,7 +43,9 @@ def alerts(
                     Text(alert.severity, SEVERITY_STYLES[alert.severity]),
                     alert.state,
                     stacked(
-                        (visible(f"{alert.rule}: {alert.subject}"), ""), (visible(alert.message), ""), (alert.id, "dim")
+                        (visible(f"{alert.rule}: {alert.subject}"), ""),
+                        (visible(message_of(alert)), ""),
+                        (alert.id, "dim"),
                     ),
                     instant(alert.fired_at),
                 ]
@@ -77,7 +80,7 @@ def silence(
 
     What still fires when the silence ends is told then.
     """
-    from taskyard.core.alerts.rules import check_rule_pattern
+    from taskyard.core.alerts.rules import checked_rule_pattern
     from taskyard.core.config import load_settings
     from taskyard.core.postgres.store import alerts as alerts_store
     from taskyard.worker.cli.connections import opened_servers
@@ -85,8 +88,8 @@ def silence(
 
     with opened_servers() as (database, _), database.transaction() as tx:
         fired = {alert.rule for alert in alerts_store.open_alerts(tx)}  # by rules of a worker with another file, too
-        check_rule_pattern(rule, load_settings().alerts_file, fired)
-        made = alerts_store.silence(tx, rule, subject, minutes * 60, user_name(), reason)
+        pattern = checked_rule_pattern(rule, load_settings().alerts_file, fired)
+        made = alerts_store.silence(tx, pattern, subject, minutes * 60, user_name(), reason)
     if as_json:
         print_json(made.as_json())
     else:
@@ -136,13 +139,21 @@ def silences(as_json: AsJson = False) -> None:
 
 def rules(
     file: Annotated[Path | None, typer.Option(metavar="FILE", help="Check this file instead.")] = None,
+    as_file: Annotated[bool, typer.Option("--toml", help="Print the shipped rules as a file to copy.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Shows the alert rules as the worker reads them, or every problem in their file."""
+    from taskyard.core.alerts.default_rules import default_rules_file
     from taskyard.core.alerts.kinds import KINDS
+    from taskyard.core.alerts.rule_titles import TITLES
     from taskyard.core.alerts.rules import load_rules
     from taskyard.core.config import load_settings
 
+    if as_file:
+        if file is not None or as_json:
+            raise typer.BadParameter("it prints the shipped rules alone", param_hint="--toml")
+        typer.echo(default_rules_file(), nl=False)
+        return
     loaded = load_rules(file or load_settings().alerts_file)
     if as_json:
         print_json(loaded.model_dump(mode="json"))
@@ -155,7 +166,9 @@ def rules(
         measures = kind.measures + (f" ({rule.window_seconds:g} s)" if kind.window_seconds else "")
         levels = [f"{rule.threshold:g}", f"{rule.clear:g}"] if kind.has_threshold else ["yes", "no"]
         severity = Text(rule.severity, SEVERITY_STYLES[rule.severity])
-        name = stacked((visible(rule.name), ""), (measures, "dim"))
+        title = TITLES.get(rule.name)
+        shown = f"{title}: {measures}" if title else measures
+        name = stacked((visible(rule.name), ""), (shown, "dim"))
         rows.append([name, severity, *levels, f"{rule.for_seconds:g} s"])
     print_table(columns, rows)
     channels = ", ".join(f"{visible(name)} ({channel.kind})" for name, channel in loaded.channels.items())

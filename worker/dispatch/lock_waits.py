@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import structlog
 
 from taskyard.core.postgres.database import Transaction
-from taskyard.core.postgres.locks import Blocker
+from taskyard.core.postgres.locks import Blocker, LockWait
 from taskyard.core.postgres.store import locks
 from taskyard.worker.dispatch.pauses import Pauses
 from taskyard.worker.dispatch.postponed import Postponed
@@ -18,19 +16,6 @@ SURE_SECONDS = 1.0  # a wait shorter than this is everyday business
 _TABLES = {part.name: part.tables for part in PARTS}
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LockWait:
-    """Somebody's lock that the tick waits for, on a table or on a task's row.
-
-    `subject` is the table, `text` names the session `pid`, `seconds` is how long the wait has lasted.
-    """
-
-    subject: str
-    text: str
-    pid: int
-    seconds: float
 
 
 class LockWaits:
@@ -70,12 +55,12 @@ class LockWaits:
         found += [("tasks", now - rows[task_id], blocker) for task_id, blocker in held.items()]
         found.sort(key=lambda one: one[1])  # of several waits for one session the longest is told
         waits = {
-            (subject, blocker.pid): LockWait(subject, str(blocker.text), blocker.pid, seconds)
+            (subject, blocker.pid): LockWait(subject, blocker.text, blocker.pid, seconds)
             for subject, seconds, blocker in found
         }
         for key, wait in waits.items():
             if key not in self._said:
-                log.warning("tick.blocked", reason=wait.text, waited_seconds=round(wait.seconds, 1), pid=wait.pid)
+                log.warning("tick.blocked", reason=str(wait.text), waited_seconds=round(wait.seconds, 1), pid=wait.pid)
         for key in sorted(self._said - waits.keys()):
             log.info("tick.unblocked", table=key[0], pid=key[1])
         self._said = set(waits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from taskyard.core.alerts.signals import Anomaly
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import history
 from taskyard.core.postgres.store.rollups import DAY, MINUTE, TEN_MINUTES
@@ -17,7 +18,6 @@ from taskyard.core.telemetry.anomaly import (
     recent_starts,
     seasonal_starts,
 )
-from taskyard.worker.alerts.signals import Anomaly
 
 assert SLOT_MINUTES * MINUTE == TEN_MINUTES  # the past is read from that level
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import structlog
 
 from taskyard.core import threads
+from taskyard.core.alerts.signals import OwnState
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.agents.pool import Pool
-from taskyard.worker.alerts.signals import OwnState
 from taskyard.worker.dashboard_server.supervisor import DashboardSupervisor
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.duties.outcomes import Duties

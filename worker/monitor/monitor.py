@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from taskyard.core.alerts.rules import load_rules
+from taskyard.core.alerts.signals import Anomaly, OwnState
 from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.errors import Unavailable
@@ -25,7 +26,6 @@ from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.alerts.delivery import Deliveries
 from taskyard.worker.alerts.engine import AlertEngine
 from taskyard.worker.alerts.notification import Notification
-from taskyard.worker.alerts.signals import Anomaly, OwnState
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.duties.outcomes import Duties
 from taskyard.worker.maintenance.steady_time import SteadyTime

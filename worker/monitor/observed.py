@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from taskyard.core.alerts.signals import Anomaly, AttemptCounts, HostUsage, OwnState
 from taskyard.core.clock import Clock
 from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.locks import LockWait
 from taskyard.core.postgres.store import live_counts, tasks
 from taskyard.core.postgres.store.rollups import HOUR
 from taskyard.core.telemetry.histogram import Histogram
 from taskyard.core.telemetry.live_snapshot import LiveSnapshot, ServerLive
-from taskyard.worker.alerts.signals import Anomaly, AttemptCounts, HostUsage, OwnState
-from taskyard.worker.dispatch.lock_waits import LockWait
 from taskyard.worker.monitor.observer import Observer
 from taskyard.worker.monitor.sampler import Sampler
 

@@ -10,6 +10,7 @@ import structlog
 from taskyard.core.clock import Clock
 from taskyard.core.errors import Busy
 from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.locks import LockWait
 from taskyard.core.postgres.store import live_counts, locks
 from taskyard.core.postgres.store.live_counts import OpenGroup
 from taskyard.core.postgres.store.rollups import DAY
@@ -29,7 +30,6 @@ from taskyard.core.telemetry.live_snapshot import (
     write_live,
 )
 from taskyard.worker.dispatch.dispatcher import Dispatcher
-from taskyard.worker.dispatch.lock_waits import LockWait
 from taskyard.worker.monitor.mail import mail_live
 from taskyard.worker.monitor.recent import Recent, TypeCounts
 from taskyard.worker.monitor.server_watch import ServerWatch

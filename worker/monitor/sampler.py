@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psutil
 
+from taskyard.core.alerts.signals import HostUsage
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import rollups
 from taskyard.core.postgres.store.rollups import MINUTE, Sample
 from taskyard.core.telemetry.live_snapshot import LiveSnapshot
-from taskyard.worker.alerts.signals import HostUsage
 
 KEPT_SAMPLES = 20_000  # while PostgreSQL is away
 COUNTERS = frozenset({"commits", "rollbacks", "deadlocks", "temp_bytes", "commands", "evicted_keys"})

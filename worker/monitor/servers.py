@@ -73,5 +73,5 @@ def _timed(name: str, look: Callable[[], tuple[str, dict[str, float]]]) -> Serve
     try:
         version, figures = look()
     except Unavailable as error:
-        return ServerLive(name, False, "", None, {}, str(error))
+        return ServerLive(name, False, "", None, {}, error.text)
     return ServerLive(name, True, version, time.perf_counter() - began, figures)

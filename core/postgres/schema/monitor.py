@@ -106,6 +106,8 @@ alerts = Table(
     Column("acknowledged_at", instant),
     Column("acknowledged_by", Text),
     Column("resolved_at", instant),
+    Column("message_id", Text),  # of core.alerts.kinds; NULL: of an older release, or no message of ours
+    Column("message_parameters", JSONB),
     CheckConstraint("severity IN ('critical', 'info', 'warning')", name="alerts_severity_known"),
     CheckConstraint("state IN ('acknowledged', 'firing', 'resolved')", name="alerts_state_known"),
     CheckConstraint("state <> 'acknowledged' OR acknowledged_at IS NOT NULL", name="alerts_acknowledged_has_time"),

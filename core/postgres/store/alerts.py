@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Self
 
+import orjson
+
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.encode import check_text
@@ -16,7 +18,10 @@ from taskyard.core.postgres.database import Transaction, queries
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A condition that was met: firing → acknowledged → resolved."""
+    """A condition that was met: firing → acknowledged → resolved.
+
+    `message` is in English; its id and parameters are those of core.alerts.kinds, None if they are not known.
+    """
 
     id: str
     rule: str
@@ -30,6 +35,8 @@ class Alert:
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     resolved_at: datetime | None = None
+    message_id: str | None = None
+    message_parameters: dict[str, Any] | None = None
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
@@ -93,13 +100,22 @@ def fire(tx: Transaction, alert: Alert) -> bool:
         "value": alert.value,
         "threshold": alert.threshold,
         "fired_at": alert.fired_at.timestamp(),
+        "message_id": alert.message_id,
+        "message_parameters": _json(alert.message_parameters),
     }
     return bool(tx.rows(queries("alerts")["fire"], parameters))
 
 
-def update(tx: Transaction, alert_id: str, message: str, value: float) -> None:
+def update(tx: Transaction, alert: Alert) -> None:
     """Stores what an open alert says now."""
-    tx.rows(queries("alerts")["update_alert"], {"id": alert_id, "message": message, "value": value})
+    parameters = {
+        "id": alert.id,
+        "message": alert.message,
+        "value": alert.value or 0.0,
+        "message_id": alert.message_id,
+        "message_parameters": _json(alert.message_parameters),
+    }
+    tx.rows(queries("alerts")["update_alert"], parameters)
 
 
 def resolve(tx: Transaction, alert_id: str, at: datetime) -> bool:
@@ -140,6 +156,10 @@ def silences(tx: Transaction) -> list[Silence]:
 def prune(tx: Transaction, days: int) -> None:
     """Forgets what was over more than `days` ago."""
     tx.rows(queries("alerts")["prune_alerts"], {"days": days})
+
+
+def _json(parameters: dict[str, Any] | None) -> str | None:
+    return None if parameters is None else orjson.dumps(parameters).decode()
 
 
 def _known_id(field: str, value: str) -> str:

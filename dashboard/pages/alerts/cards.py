@@ -44,7 +44,7 @@ def _show_alert(shown: ShownAlert) -> None:
         states.show_badge(alert.severity, states.SEVERITY_COLORS)
         st.markdown(f"**{escaped(rule_word(alert.rule))}**", width="content")
         st.text(alert.subject, width="content")
-    st.text(told_message(alert.message))
+    st.text(told_message(alert))
     facts = [
         _("since {duration} ({time})").format(
             duration=duration(_seconds_since(alert.fired_at)), time=escaped(shown_time(alert.fired_at))

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 from taskyard.core.alerts.kinds import KINDS
 from taskyard.core.alerts.rules import (
-    DEFAULT_RULES,
+    SHIPPED,
     ChannelConfig,
     EmailChannel,
     RuleFile,
     WebhookChannel,
-    check_rule_pattern,
+    checked_rule_pattern,
     load_rules,
 )
 from taskyard.core.config import Settings
@@ -118,7 +118,7 @@ def history(servers: Servers, rule: str | None) -> Sequence[ShownAlert]:
 def rules(servers: Servers) -> Rules:
     """The rules as a worker with the same settings reads them when it starts."""
     path = servers.settings.alerts_file
-    source, is_shipped = str(path or DEFAULT_RULES), path is None
+    source, is_shipped = SHIPPED if path is None else str(path), path is None
     try:
         loaded = _load(servers.settings)
     except ConfigurationError as error:
@@ -146,11 +146,11 @@ def silence(rule: str, subject: str, seconds: float, reason: str) -> Silence:
         raise refused(
             "seconds", seconds, msg("more than 0 and at most {most:.0f}, which is a year", most=MAX_SILENCE_SECONDS)
         )
-    patterns = checked("rule", rule, MAX_PATTERN_LENGTH), checked("subject", subject, MAX_PATTERN_LENGTH)
+    rule, subject = checked("rule", rule, MAX_PATTERN_LENGTH), checked("subject", subject, MAX_PATTERN_LENGTH)
     with connections().database.transaction() as tx:
         fired = {alert.rule for alert in alerts.open_alerts(tx)}
-        check_rule_pattern(patterns[0], connections().settings.alerts_file, fired)
-        made = alerts.silence(tx, *patterns, seconds, actor(), checked("reason", reason))
+        pattern = checked_rule_pattern(rule, connections().settings.alerts_file, fired)
+        made = alerts.silence(tx, pattern, subject, seconds, actor(), checked("reason", reason))
     forget()
     return made
 

@@ -90,7 +90,7 @@ def show_history(history: Sequence[data.ShownAlert]) -> None:
             "subject": shown.alert.subject,
             "fired": shown.alert.fired_at,
             "lasted": duration((shown.alert.resolved_at - shown.alert.fired_at).total_seconds()),
-            "message": told_message(shown.alert.message),
+            "message": told_message(shown.alert),
             "value": compared(shown.kind, shown.alert.value, shown.alert.threshold),
             "by": shown.alert.acknowledged_by or "",
             "resolved": shown.alert.resolved_at,

@@ -73,7 +73,7 @@ def show_alerts(now: data.OverviewNow) -> None:
     for alert in now.live.alerts[:5] if now.live else []:
         with st.container(horizontal=True, vertical_alignment="center"):
             states.show_badge(alert.severity, states.SEVERITY_COLORS)
-            text = labelled(rule_word(alert.rule), told_message(alert.message))
+            text = labelled(rule_word(alert.rule), told_message(alert))
             st.text(text, width="stretch")
             st.page_link(ALERTS.path, label=_("View alerts"), icon=":material/arrow_forward:")
 

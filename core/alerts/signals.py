@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from taskyard.core.postgres.locks import LockWait
 from taskyard.core.telemetry.histogram import Histogram
 from taskyard.core.telemetry.live_snapshot import LiveSnapshot, ServerLive
-from taskyard.worker.dispatch.lock_waits import LockWait
 
 
 @dataclass(frozen=True, slots=True)

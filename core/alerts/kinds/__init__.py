@@ -1,0 +1,67 @@
+"""The kinds of alert rules, a module each: its reader, its messages, its shipped rules, and how its values are shown.
+
+A new kind is a new module here, a line in `_MODULES`, its case in tests/unit/test_alert_kinds.py and its page
+docs/operations/alerts/<kind>.md. May import: the modules of core.alerts beside this folder, which know no kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from taskyard.core.alerts.kind import Kind
+from taskyard.core.alerts.kinds import (
+    absence,
+    agent_flapping,
+    agent_lost,
+    agent_unhealthy,
+    anomaly,
+    dashboard_down,
+    dead_letters,
+    disk,
+    dispatcher_stalled,
+    duty_late,
+    failure_rate,
+    latency_p99,
+    leader_missing,
+    mail_unread,
+    memory,
+    name_shared,
+    no_agent,
+    not_started,
+    oldest_waiting,
+    quarantined,
+    queue_growth,
+    retry_storm,
+    server_down,
+    tick_blocked,
+)
+from taskyard.core.message_templates import MessageTemplate
+
+_MODULES = (  # in the order of the shipped rules
+    leader_missing,
+    server_down,
+    tick_blocked,
+    dispatcher_stalled,
+    not_started,
+    agent_unhealthy,
+    dashboard_down,
+    duty_late,
+    no_agent,
+    oldest_waiting,
+    queue_growth,
+    failure_rate,
+    retry_storm,
+    latency_p99,
+    agent_lost,
+    agent_flapping,
+    name_shared,
+    disk,
+    memory,
+    absence,
+    anomaly,
+    quarantined,
+    mail_unread,
+    dead_letters,
+)
+KINDS: Mapping[str, Kind] = {module.KIND.name: module.KIND for module in _MODULES}
+MESSAGES: Mapping[str, MessageTemplate] = {one.id: one for kind in KINDS.values() for one in kind.messages}

@@ -1,0 +1,26 @@
+"""Why tasks of a lane have no agent, as messages (pure): the reasons of core.scheduling.placement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from taskyard.core.message_templates import MessageTemplate, identified
+from taskyard.core.models import Lane
+from taskyard.core.scheduling import placement
+from taskyard.core.telemetry.live_snapshot import LaneDepth, LiveSnapshot
+
+REASONS = (
+    MessageTemplate("placement.no_agent", placement.NO_AGENT),
+    MessageTemplate("placement.no_type", placement.NO_TYPE),
+    MessageTemplate("placement.no_knowledge", placement.NO_KNOWLEDGE),
+    MessageTemplate("placement.no_tags", placement.NO_TAGS),
+)
+
+
+def lanes_without_agent(live: LiveSnapshot) -> Iterator[tuple[LaneDepth, str]]:
+    """Yields the lanes with tasks that no registered agent could ever take, each with the reason."""
+    agents = [placement.slots_of(agent) for agent in live.agents]
+    for lane in live.lanes:
+        reason = placement.unplaceable_reason(Lane(lane.queue, lane.type, tuple(lane.requires)), agents)
+        if reason is not None:
+            yield lane, identified(reason, REASONS)

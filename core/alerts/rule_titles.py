@@ -1,0 +1,22 @@
+"""What shipped rules are called on pages (pure).
+
+A rule's name stands in stored alerts, silences, notifications and files of users, so that it stays; its title may
+change.
+"""
+
+from __future__ import annotations
+
+from taskyard.core.alerts.kinds import KINDS
+
+TITLES = {rule.name: kind.title for kind in KINDS.values() for rule in kind.default_rules}
+_NAMES = {title: name for name, title in TITLES.items()}
+
+
+def rule_title(name: str) -> str:
+    """Returns the title of a rule that is called as a shipped one; the name of any other."""
+    return TITLES.get(name, name)
+
+
+def rule_name(title: str) -> str:
+    """Returns the name of the shipped rule with this title; any other text as it is."""
+    return _NAMES.get(title, title)

@@ -184,6 +184,7 @@ def test_server_down(watch: Watch) -> None:
     watch.wait_for("resolved", "postgresql")
     events = [e["event"] for e in watch.hook.events(SECRET)]
     assert events == ["firing", "resolved"]
+    assert_told(watch, "server down", "postgresql")
 
 
 def test_tick_blocked_by_a_lock(watch: Watch) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pickle
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from taskyard.core.durations import duration
 from taskyard.core.i18n import TranslatableText, msg
 from taskyard.core.message_templates import IdentifiedText, MessageTemplate, identified, identity, rendered
+from taskyard.core.telemetry.live_snapshot import ServerLive, write_live
+from tests.dashboard.snapshots import snapshot
 
 LOST = MessageTemplate(
     "lost", "{agent} was lost {count} times in {window}", one="{agent} was lost once in {window}", durations=("window",)
@@ -102,6 +106,19 @@ def test_a_text_is_identified_by_its_template() -> None:
     )
     assert identity(identified(msg("{n} of another", n=1), ALL.values())) == (None, None)
     assert identity(identified("nobody takes x", ALL.values())) == (None, None)
+
+
+def test_the_live_snapshot_is_written_with_texts_that_can_be_translated() -> None:
+    written: dict[str, Any] = {}
+    cache = SimpleNamespace(set=lambda name, value, ttl_seconds: written.update(orjson.loads(orjson.dumps(value))))
+    problem = msg("PostgreSQL can't be reached: {reason}", reason="it is away")
+    live = replace(snapshot(), servers=[ServerLive("postgresql", False, "", None, {}, problem)])
+
+    write_live(cache, live)  # type: ignore[arg-type]
+
+    assert written["servers"][0]["problem"] == str(problem)
+    with pytest.raises(NotImplementedError, match="object"):
+        write_live(cache, replace(live, quarantined=object()))  # type: ignore[arg-type]
 
 
 def test_it_can_be_copied_and_is_a_text_in_json() -> None:

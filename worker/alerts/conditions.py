@@ -23,15 +23,20 @@ def told(reading: Reading) -> Reading:
     message = reading.message
     if isinstance(message, IdentifiedText):
         message = _without_secrets(message)
-    text = redacted_text(str(message))
-    return replace(reading, message=message if text == message else text)  # what only shows in the whole has no id
+    text = redacted_text(message)
+    if text == message:
+        return reading if message is reading.message else replace(reading, message=message)
+    return replace(reading, message=text)  # what only shows in the whole has no id
 
 
 def _without_secrets(message: IdentifiedText) -> IdentifiedText:
-    parameters = {
-        name: _without_secrets(value)
-        if isinstance(value, IdentifiedText)
-        else (redacted_text(str(value)) if isinstance(value, str) else value)
-        for name, value in message.parameters.items()
-    }
-    return message.message(**parameters)
+    """Returns the message itself if it holds none: most are read again and again, and told to nobody."""
+    told = {name: _told(value) for name, value in message.parameters.items()}
+    is_same = all(told[name] is value for name, value in message.parameters.items())
+    return message if is_same else message.message(**told)
+
+
+def _told(value: object) -> object:
+    if isinstance(value, IdentifiedText):
+        return _without_secrets(value)
+    return redacted_text(value) if isinstance(value, str) else value

@@ -5,11 +5,13 @@ RUN := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 INSTALLED := $(VENV)/installed
 UNIT_TESTS := tests/unit
+# With what docs/requirements.in lists.
+DOCS_PYTHON ?= $(RUN)
 # More arguments for the program that a target runs, e.g. make test ARGS=tests/unit
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-slow bench prove soak screenshots lock clean
+.PHONY: help run check test test-slow bench prove soak screenshots docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -41,6 +43,11 @@ check: $(INSTALLED) ## check style, types and imports, and run the unit tests: w
 	@$(VENV)/bin/lint-imports --no-cache --no-logo
 	@$(RUN) -m mypy
 	@exec $(RUN) -m pytest -n 2 -q -m "not slow" $(UNIT_TESTS) $(ARGS)
+
+docs: $(INSTALLED) ## build the documentation into site/; a broken link or a missing page fails
+	@$(RUN) -m tests.reference --check
+	@$(RUN) -m pytest -q --no-header tests/unit/test_docs.py -k "navigation or links"
+	@$(DOCS_PYTHON) -m zensical build --strict --clean
 
 lock: $(INSTALLED) ## write requirements.txt anew from pyproject.toml
 	@$(UV) pip compile --system-certs pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --quiet \

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from taskyard.core.postgres.database import connect_engine
 from taskyard.core.postgres.migrations import migrate
-from tests.servers import end_sessions
+from tests.outages import shut
 
 _TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
 # Everything that a test may change and TRUNCATE does not undo, as one text.
@@ -95,7 +95,7 @@ class Databases:
     def _take_back(self, name: str) -> None:
         self._cut_off(name)
         spare = f"taskyard_spare_{uuid.uuid4().hex[:12]}"
-        self._run(f"ALTER DATABASE {name} RENAME TO {spare}")  # waits up to 5 s for the ended sessions to be gone
+        self._run(f"ALTER DATABASE {name} RENAME TO {spare}")
         self._run(f"ALTER DATABASE {spare} ALLOW_CONNECTIONS true")
         if self._empty(spare):
             self._spare.append(spare)
@@ -103,8 +103,8 @@ class Databases:
             self._run(f"DROP DATABASE {spare}")
 
     def _cut_off(self, name: str) -> None:
-        self._run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        self._run(end_sessions(name))
+        with self._engine.connect() as connection:
+            shut(connection, name)
 
     def _empty(self, name: str) -> bool:
         """Whether the database is as the template again."""

@@ -24,7 +24,7 @@ from taskyard.core.clock import Clock
 from taskyard.core.config import ENV_PREFIX, Settings, load_settings
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.models import AuditEvent, Task
-from taskyard.core.postgres.database import Database, connect_engine, connect_leader
+from taskyard.core.postgres.database import Database, connect_leader
 from taskyard.core.postgres.store import tasks
 from taskyard.core.protocol import AgentInfo, Done, Run
 from taskyard.core.redis.broker import Broker
@@ -41,7 +41,8 @@ from taskyard.worker.attempts.execution import context_of, execute
 from taskyard.worker.dispatch.dispatcher import ROSTER, SWEEP, Dispatcher
 from taskyard.worker.dispatch.term import TermFactory
 from tests.databases import Databases
-from tests.servers import REPOSITORY, end_sessions, wait_until
+from tests.outages import database_away
+from tests.servers import REPOSITORY, wait_until
 
 ASK_SECONDS = 0.2  # how often a test's scheduler asks for the periodic duties
 HEARTBEAT_SECONDS = 0.2
@@ -288,20 +289,10 @@ class Engine:
 
     @contextlib.contextmanager
     def postgresql_away(self) -> Iterator[None]:
-        """Nobody gets into this engine's database, and whoever was in is thrown out."""
+        """This engine's database refuses connections, and those that there were are broken off."""
         url = make_url(self.settings.database_url)
-        name = url.database
-        server = connect_engine(url.set(database="postgres").render_as_string(hide_password=False)).execution_options(
-            isolation_level="AUTOCOMMIT"
-        )
-        with server.connect() as connection:
-            connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-            connection.exec_driver_sql(end_sessions(name))
-            try:
-                yield
-            finally:
-                connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-        server.dispose()
+        with database_away(self.settings.database_url, url.set(database="postgres").render_as_string(False)):
+            yield
         self.database.engine.dispose()
 
     def wipe_redis(self) -> None:

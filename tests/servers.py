@@ -52,14 +52,6 @@ def wait_until(condition: Callable[[], Result], timeout_seconds: float = 10, mes
         time.sleep(POLL_SECONDS)
 
 
-def end_sessions(database: str) -> str:
-    """The statement that ends all sessions of clients in a database; a vacuum is not the role's to end."""
-    return (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        f"WHERE backend_type = 'client backend' AND datname = '{database}'"
-    )
-
-
 def kill_all(processes: Iterable[psutil.Process]) -> None:
     """Kills all that still live; some end by themselves, as PostgreSQL's do with their parent."""
     for process in processes:

@@ -73,7 +73,7 @@ def test_a_group_of_failures_is_retried_and_completes(
     expect(page.get_by_text("1 group · 3 failed attempts")).to_be_visible()
     page.get_by_test_id("stDataFrame").first.click(position=FIRST_BUTTON)
 
-    page.get_by_role("button", name="Retry what is failed now (3)").click()
+    page.get_by_role("button", name="Retry all still failed (3)").click()
     give_reason(page, "the disk is back", re.compile("^Retry 3"))
     expect(page.get_by_text("Retried 3")).to_be_visible()
 

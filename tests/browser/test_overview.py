@@ -34,7 +34,7 @@ def test_a_new_task_is_counted_without_a_reload(page: Page, submitter: Submitter
 
 
 def test_paused_it_stands_still_until_it_is_live_again(page: Page, submitter: Submitter) -> None:
-    as_of = page.get_by_text("As of")
+    as_of = page.get_by_text("Updated 20")
     expect(as_of).to_be_visible()
 
     page.get_by_test_id("stSidebar").get_by_text("Live", exact=True).click()

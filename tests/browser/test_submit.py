@@ -69,7 +69,7 @@ def test_a_refresh_does_not_touch_what_is_being_typed(form: Page) -> None:
     script = form.get_by_role("textbox", name="Script")
     script.fill("print(3)")
     script.press("Control+Enter")
-    as_of = form.get_by_text("As of")
+    as_of = form.get_by_text("Updated 20")
     expect(as_of).to_be_visible()
     before = as_of.inner_text()
     script.focus()

@@ -17,10 +17,10 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import alerts
 from taskyard.core.postgres.store.alerts import Alert
 from taskyard.dashboard.pages.alerts import data
-from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
-from tests.dashboard.outages import database_away
 from tests.dashboard.seen import audited, plain_texts, rendered, table, texts
+from tests.outages import database_away
 
 ASKED_KEY = "alerts_asked"
 RULES = """
@@ -292,19 +292,12 @@ def test_a_file_of_rules_that_can_not_be_used(
     assert any(expected in text for text in plain_texts(page))
 
 
-def test_with_servers_away_a_banner(open_page: OpenPage) -> None:
-    page = open_page("alerts", **NOBODY_URLS)
-
-    assert not page.exception
-    assert "PostgreSQL can't be reached" in texts(page)
-
-
 def test_without_its_database_what_was_known_stays(
     open_page: OpenPage, settings: Settings, database: Database, server_endpoints: Endpoints
 ) -> None:
     alert = fired(database)
     page = open_page("alerts")
-    with database_away(settings, server_endpoints):
+    with database_away(settings.database_url, server_endpoints.database_url):
         refreshed(page)
         assert "was known at" in page.warning[0].value
         assert alert.message in plain_texts(page)

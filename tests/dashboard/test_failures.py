@@ -17,10 +17,10 @@ from taskyard.core.submission.submit import Submitter
 from taskyard.dashboard.components.ranges import RANGES_SECONDS
 from taskyard.dashboard.pages.failures import data
 from taskyard.worker.monitor.rollup import RollUp
-from tests.dashboard.conftest import AGENT_ID, HOSTILE, NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.conftest import AGENT_ID, HOSTILE, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
-from tests.dashboard.outages import database_away
-from tests.dashboard.seen import audited, plain_texts, rendered, table, texts
+from tests.dashboard.seen import audited, plain_texts, rendered, table
+from tests.outages import database_away
 from tests.servers import wait_until
 
 FINGERPRINT = "00aa11bb22cc33dd"  # of the fixture `loaded`
@@ -230,18 +230,11 @@ def test_what_is_failed_now_is_retried(open_page: OpenPage, counted: dict[str, s
     assert "That task has been retried since" in rendered(page)
 
 
-def test_with_servers_away_a_banner(open_page: OpenPage) -> None:
-    for query in ({}, {"group": FINGERPRINT}):
-        page = open_page("failures", query=query, **NOBODY_URLS)
-        assert not page.exception
-        assert "PostgreSQL can't be reached" in texts(page)
-
-
 def test_without_its_database_what_was_known_stays(
     open_page: OpenPage, settings: Settings, counted: dict[str, str], server_endpoints: Endpoints
 ) -> None:
     page = open_page("failures")
-    with database_away(settings, server_endpoints):
+    with database_away(settings.database_url, server_endpoints.database_url):
         refreshed(page)
 
         assert not page.exception

@@ -21,9 +21,9 @@ from taskyard.dashboard.components.hold_controls import PENDING_KEY, Wanted, dia
 from taskyard.dashboard.data.controls import Action
 from tests.dashboard.conftest import AGENT_ID, OpenPage
 from tests.dashboard.dialogs import answered
-from tests.dashboard.outages import database_away
 from tests.dashboard.seen import audited, rendered, texts
 from tests.dashboard.snapshots import agent, snapshot
+from tests.outages import database_away
 
 EVENTS = {Action.PAUSE: "paused", Action.DRAIN: "draining", Action.RESUME: "resumed", Action.RESTART: "agent_restarted"}
 
@@ -188,7 +188,7 @@ def test_with_the_database_away_nothing_is_lost_silently(
     open_page: OpenPage, led: RedisCache, settings: Settings, server_endpoints: Endpoints
 ) -> None:
     page = open_page("queues")
-    with database_away(settings, server_endpoints):
+    with database_away(settings.database_url, server_endpoints.database_url):
         act(page, HoldKind.QUEUE, Action.PAUSE, "default", reason="a try")
 
         assert not page.exception

@@ -16,7 +16,7 @@ from taskyard.core.redis.cache import RedisCache
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.core.telemetry.live_snapshot import write_live
-from tests.dashboard.conftest import NOBODY_URLS, OpenPage
+from tests.dashboard.conftest import OpenPage
 from tests.dashboard.snapshots import agent, snapshot
 from tests.shipped import SHIPPED_NAMES
 
@@ -112,14 +112,6 @@ def test_the_doctors_advice_is_said_in_chinese(open_page: OpenPage) -> None:
     assert not page.exception
     assert sentences(page) == []
     assert any("可以访问" in text.value for text in page.text)
-
-
-@pytest.mark.parametrize("view", ["overview", "tasks"])
-def test_a_server_that_is_away_is_told_in_chinese(open_page: OpenPage, view: str) -> None:
-    page = open_page(view, locale=CHINESE, **NOBODY_URLS)
-
-    assert not page.exception
-    assert any("无法访问 PostgreSQL" in text.value for text in page.text)
 
 
 def test_a_wrong_file_of_rules_is_told_in_chinese(open_page: OpenPage, tmp_path: Path) -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import ast
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from taskyard.core.config import Settings
 from taskyard.core.embedded.servers import Endpoints
-from taskyard.core.postgres.database import Database, connect_engine
+from taskyard.core.postgres.database import Database
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.telemetry.live_snapshot import write_live
 from taskyard.worker.monitor.rollup import RollUp
-from tests.dashboard.conftest import NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.conftest import OpenPage, refreshed
 from tests.dashboard.snapshots import snapshot
-from tests.servers import end_sessions, wait_until
+from tests.outages import database_away
+from tests.servers import wait_until
 
 
 def figures(page) -> dict[str, str]:
@@ -75,15 +75,6 @@ def test_every_range_has_its_charts(open_page: OpenPage, loaded: dict[str, str],
     assert len(page.get("plotly_chart")) == 8
 
 
-def test_with_servers_away_a_banner_and_no_error(open_page: OpenPage) -> None:
-    page = open_page("overview", **NOBODY_URLS)
-
-    assert not page.exception
-    assert len(page.warning) == 1
-    assert not page.metric
-    assert "PostgreSQL can't be reached" in page.get("text")[0].value
-
-
 def test_without_any_server_it_says_how_to_start_one(open_page: OpenPage) -> None:
     page = open_page("overview", database_url="", redis_url="")
 
@@ -107,19 +98,12 @@ def test_it_recovers_by_itself(
 ) -> None:
     write_live(cache, snapshot(running=2, slots=3))
     page = open_page("overview")
-    name = make_url(settings.database_url or "").database
-    admin = connect_engine(server_endpoints.database_url).execution_options(isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-        connection.execute(sa.text(end_sessions(name)))
+    with database_away(settings.database_url, server_endpoints.database_url):
         refreshed(page)
 
         assert not page.exception
         assert "was known at" in page.warning[0].value
         assert figures(page)["Slots in use"] == "2 / 3"
-
-        connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
-    admin.dispose()
 
     def is_back() -> bool:
         write_live(cache, snapshot(running=1, slots=3))

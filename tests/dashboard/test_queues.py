@@ -17,10 +17,10 @@ from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.telemetry.live_snapshot import LaneDepth, OpenCount, write_live
 from taskyard.worker.monitor.rollup import RollUp
-from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
-from tests.dashboard.outages import database_away
-from tests.dashboard.seen import plain_texts, rendered, table, texts
+from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
+from tests.dashboard.seen import plain_texts, rendered, table
 from tests.dashboard.snapshots import snapshot
+from tests.outages import database_away
 
 
 def figures(page: AppTest) -> dict[str, str]:
@@ -201,20 +201,12 @@ def test_without_a_leader_postgresql_counts(open_page: OpenPage, loaded: dict[st
     assert list(table(page, "Why")["Type"]) == ["diagnostic.sleep", "diagnostic.echo"]
 
 
-def test_with_servers_away_a_banner_and_no_error(open_page: OpenPage) -> None:
-    for query in ({}, {"queue": "default"}):
-        page = open_page("queues", query=query, **NOBODY_URLS)
-
-        assert not page.exception
-        assert "PostgreSQL can't be reached" in texts(page)
-
-
 def test_a_server_lost_later_leaves_what_was_known(
     open_page: OpenPage, loaded: dict[str, str], settings: Settings, cache: RedisCache, server_endpoints: Endpoints
 ) -> None:
     lead(cache)
     page = open_page("queues")
-    with database_away(settings, server_endpoints):
+    with database_away(settings.database_url, server_endpoints.database_url):
         refreshed(page)
 
         assert not page.exception

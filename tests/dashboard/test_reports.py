@@ -198,14 +198,6 @@ def test_presets_are_days_of_the_viewers_zone() -> None:
     assert [(b - a).total_seconds() for a, b in (span("24h", now), span("30d", now))] == [DAY, 30 * DAY]
 
 
-def test_with_servers_away_a_banner_and_no_error(open_page: OpenPage) -> None:
-    page = open_page("reports", **NOBODY_URLS)
-
-    assert not page.exception
-    assert len(page.warning) == 1
-    assert not page.metric
-
-
 # reports that the worker wrote
 
 

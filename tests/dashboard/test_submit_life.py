@@ -7,18 +7,16 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy.engine import make_url
 
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.errors import SubmissionError
-from taskyard.core.postgres.database import Database, connect_engine
+from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import commands
 from taskyard.core.submission.submit import Submitter
 from taskyard.dashboard.pages.submit import start_time
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.test_submit import field, press, said, tasks
-from tests.servers import end_sessions
+from tests.outages import database_away
 
 
 def test_a_task_is_copied_to_be_changed_and_submitted_again(
@@ -101,16 +99,10 @@ def test_it_works_again_once_the_server_is_back(
     open_page: OpenPage, database: Database, server_endpoints: Endpoints
 ) -> None:
     page = open_page("submit", query={"type": "diagnostic.noop"})
-    name = make_url(database.url).database
-    admin = connect_engine(server_endpoints.database_url).execution_options(isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-        connection.execute(sa.text(end_sessions(name)))
+    with database_away(database.url, server_endpoints.database_url):
         press(page)
         assert not page.exception
         assert "Nothing was lost" in page.warning[0].value
-        connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
-    admin.dispose()
     database.close()
 
     press(page)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy.engine import make_url
 from streamlit.testing.v1 import AppTest
 
 from taskyard.core.embedded.servers import Endpoints
-from taskyard.core.postgres.database import Database, connect_engine
+from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import commands, holds
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
@@ -21,10 +17,9 @@ from taskyard.core.submission.submit import Submitter
 from taskyard.dashboard.pages.submit import bulk_file, data
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.test_submit import said, tasks
-from tests.servers import end_sessions
+from tests.outages import switch_for
 
 GOOD = b"type,input.value,title,priority\r\ndiagnostic.echo,1,One,high\r\ndiagnostic.echo,2,Two,low\r\n"
-Away = Callable[[], None]
 
 
 @pytest.fixture
@@ -57,22 +52,6 @@ def button(page: AppTest, label: str) -> AppTest:
     found.click().run()
     assert not page.exception
     return page
-
-
-@contextmanager
-def switched_off(url: str, admin_url: str) -> Iterator[Away]:
-    """Yields what makes this database refuse everybody, until the end of the block."""
-    name = make_url(url).database
-    admin = connect_engine(admin_url).execution_options(isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-
-        def away() -> None:
-            connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-            connection.execute(sa.text(end_sessions(name)))
-
-        yield away
-        connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
-    admin.dispose()
 
 
 def test_a_good_file_is_shown_and_submitted_as_the_viewer(many: AppTest, database: Database) -> None:
@@ -199,7 +178,7 @@ def test_a_server_that_goes_away_on_the_way_is_counted_and_gone_on_from(
     stored = 0
     submit_rows = data.submit_rows
 
-    with switched_off(database.url, server_endpoints.database_url) as away:
+    with switch_for(database.url, server_endpoints.database_url) as away:
 
         def then_away(rows: object) -> list[str]:
             nonlocal stored

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 import streamlit as st
-from sqlalchemy.engine import make_url
 
 from taskyard.core.config import Settings, load_settings
 from taskyard.core.embedded.servers import Endpoints
@@ -25,9 +24,9 @@ from taskyard.core.telemetry.live_snapshot import write_live
 from taskyard.dashboard import timing
 from taskyard.dashboard.components.amounts import shown_bytes
 from taskyard.dashboard.pages.system.settings_data import settings_in_force
-from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
 from tests.dashboard.snapshots import snapshot
-from tests.servers import end_sessions
+from tests.outages import database_away
 
 PARTS = ("servers", "leader", "hosts", "storage", "settings", "dashboard", "log")
 PASSWORD = "hunter2-of-the-test"
@@ -61,16 +60,6 @@ def test_each_part_is_there_in_an_empty_installation(open_page: OpenPage, part: 
     assert not page.error
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_with_servers_away_a_banner_and_no_error(open_page: OpenPage, part: str) -> None:
-    page = open_page("system", query={"part": part}, **NOBODY_URLS)
-
-    assert not page.exception
-    assert not page.error
-    needs_servers = part not in ("settings", "dashboard")
-    assert bool(page.warning) is needs_servers
-
-
 def test_both_servers_are_up(open_page: OpenPage) -> None:
     page = open_page("system")
 
@@ -87,14 +76,8 @@ def test_one_server_away_is_told_beside_the_other(
     open_page: OpenPage, settings: Settings, server_endpoints: Endpoints
 ) -> None:
     page = open_page("system")
-    name = make_url(settings.database_url or "").database
-    admin = connect_engine(server_endpoints.database_url).execution_options(isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-        connection.execute(sa.text(end_sessions(name)))
+    with database_away(settings.database_url, server_endpoints.database_url):
         refreshed(page)
-        connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
-    admin.dispose()
 
     assert not page.exception
     assert "PostgreSQL can't be reached" in texts(page)

@@ -18,10 +18,10 @@ from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.navigation import TASK
 from taskyard.dashboard.pages.tasks import data, saved_filters
 from taskyard.dashboard.pages.tasks.table import CLICK_KEY, open_clicked
-from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
-from tests.dashboard.outages import database_away
 from tests.dashboard.seen import audited, rendered, table, texts
+from tests.outages import database_away
 from tests.servers import wait_until
 
 EVERYTHING = 9  # tasks of the fixture `loaded`
@@ -260,19 +260,11 @@ def test_a_filter_is_saved_used_replaced_and_deleted(
     assert audited(database, "filter_deleted")[0].actor.startswith("dashboard@")
 
 
-def test_with_servers_away_a_banner_and_no_error(open_page: OpenPage) -> None:
-    page = open_page("tasks", query={"states": "failed"}, **NOBODY_URLS)
-
-    assert not page.exception
-    assert len(page.warning) == 1
-    assert not page.dataframe
-
-
 def test_it_outlives_the_database(
     open_page: OpenPage, loaded: dict[str, str], settings: Settings, server_endpoints: Endpoints
 ) -> None:
     page = open_page("tasks", query={"states": "failed"})
-    with database_away(settings, server_endpoints):
+    with database_away(settings.database_url, server_endpoints.database_url):
         refreshed(page)
         assert not page.exception
         assert "was known at" in page.warning[0].value

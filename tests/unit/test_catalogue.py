@@ -10,10 +10,11 @@ import pytest
 
 from taskyard.dashboard.i18n import DEFAULT, LANGUAGES
 from tests.catalogue import FOLDERS, KEYWORDS, catalogue, messages, placeholders, texts
-from tests.servers import REPOSITORY
+from tests.each import for_each
+from tests.sources import name_of, nodes_of, sources_of
 
-SOURCES = sorted((REPOSITORY / "dashboard").rglob("*.py"))
-SOURCES_OF_TEXTS = sorted(path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*.py"))
+SOURCES = sources_of("dashboard")
+SOURCES_OF_TEXTS = sources_of(*FOLDERS)
 # Elements whose first argument is a text for people.
 SHOWN = {
     "button", "caption", "checkbox", "download_button", "error", "expander", "form_submit_button", "header", "info",
@@ -47,7 +48,7 @@ def test_translations_fill_in_the_same_values(code: str) -> None:
             assert translation.startswith("\n") == originals[0].startswith("\n")
 
 
-@pytest.mark.parametrize("path", SOURCES_OF_TEXTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+@for_each("path", SOURCES_OF_TEXTS, name_of)
 def test_texts_can_be_found(path: Path) -> None:
     """A translator's call has literal arguments, or names a constant that N_ marked."""
     wrong = []
@@ -57,7 +58,7 @@ def test_texts_can_be_found(path: Path) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+@for_each("path", SOURCES, name_of)
 def test_nothing_is_shown_untranslated(path: Path) -> None:
     wrong = []
     for call in _calls(path):
@@ -68,7 +69,7 @@ def test_nothing_is_shown_untranslated(path: Path) -> None:
 
 
 def _calls(path: Path) -> list[ast.Call]:
-    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    return [node for node in nodes_of(path) if isinstance(node, ast.Call)]
 
 
 def _name(call: ast.Call) -> str:

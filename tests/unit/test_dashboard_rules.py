@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
-
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
+from tests.each import for_each
 from tests.servers import REPOSITORY
+from tests.sources import name_of, nodes_of, sources_of, text_of
 
 DASHBOARD = REPOSITORY / "dashboard"
-SOURCES = sorted(DASHBOARD.rglob("*.py"))
+SOURCES = sources_of("dashboard")
 # What opens connections, asks servers or keeps caches.
 ASKING = (
     "taskyard.core.postgres.store",
@@ -31,13 +31,13 @@ UNSAFE = (
     "components.v1",
     "st.components",
 )
-each_source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+each_source = for_each("path", SOURCES, name_of)
 
 
 def imports(path: Path) -> set[str]:
     """The modules whose code this one runs, types left aside."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -64,20 +64,20 @@ def test_only_data_asks_the_servers(path: Path) -> None:
 @each_source
 def test_only_data_keeps_caches(path: Path) -> None:
     if not is_data(path):
-        assert "st.cache_" not in path.read_text()
+        assert "st.cache_" not in text_of(path)
 
 
 @each_source
 def test_nothing_bypasses_escaping(path: Path) -> None:
-    text = path.read_text()
+    text = text_of(path)
     assert [unsafe for unsafe in UNSAFE if unsafe in text] == []
 
 
 @each_source
 def test_every_table_is_made_harmless_to_spreadsheets(path: Path) -> None:
     if path.name != "tables.py":
-        assert "st.dataframe(" not in path.read_text()
-        assert "st.data_editor(" not in path.read_text()
+        assert "st.dataframe(" not in text_of(path)
+        assert "st.data_editor(" not in text_of(path)
 
 
 def test_every_page_is_known_and_has_a_key_of_its_own() -> None:

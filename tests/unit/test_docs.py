@@ -11,6 +11,7 @@ import pytest
 from taskyard.core.alerts.kinds import KINDS
 from taskyard.dashboard.pages.audit.data import EVENTS
 from tests import reference
+from tests.each import for_each
 from tests.servers import REPOSITORY
 from tests.unit.docs_support import ALL, CODE, DOCS, FRONT, GUIDES, LINK, PAGES, blocks, name_of, prose, text_of
 
@@ -63,7 +64,7 @@ def test_every_page_is_in_the_navigation_once() -> None:
     assert sorted(navigation()) == sorted(str(page.relative_to(DOCS)) for page in PAGES)
 
 
-@pytest.mark.parametrize("page", ALL, ids=name_of)
+@for_each("page", ALL, name_of)
 def test_links_lead_to_files_and_headings(page: Path) -> None:
     for target in LINK.findall(prose(page)):
         if target.startswith(("http:", "https:", "mailto:")):
@@ -93,7 +94,7 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
 # files
 
 
-@pytest.mark.parametrize("page", ALL, ids=name_of)
+@for_each("page", ALL, name_of)
 def test_paths_in_backticks_exist(page: Path) -> None:
     missing = [path for path in paths_of(page) if not exists(path)]
     assert missing == []
@@ -148,7 +149,7 @@ def test_audit_events_are_all_described() -> None:
 # words
 
 
-@pytest.mark.parametrize("page", [*FRONT, *GUIDES], ids=name_of)
+@for_each("page", [*FRONT, *GUIDES], name_of)
 def test_words_are_those_of_the_field(page: Path) -> None:
     assert PRIVATE_WORDS.findall(prose(page).replace(page_made(page), "")) == []
 

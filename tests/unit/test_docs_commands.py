@@ -16,14 +16,16 @@ from taskyard.core.alerts.rules import load_rules
 from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.worker.agents.pool_config import load_pool
 from taskyard.worker.cli.app import app
+from tests.each import for_each
 from tests.servers import REPOSITORY
 from tests.unit.docs_support import ALL, CODE, DOCS, FRONT, GUIDES, blocks, name_of, prose, text_of
 
+CLI: Any = typer.main.get_command(app)
 # By itself, or after variables, a path or a program that runs it.
 COMMAND = re.compile(r"^(?:(?:[A-Z_]+=\S+|runuser|env|-u|--|taskyard(?= --)) )*(?:\S*/)?taskyard ([a-z].*)$")
 
 
-@pytest.mark.parametrize("page", ALL, ids=name_of)
+@for_each("page", ALL, name_of)
 def test_no_unknown_setting_is_named(page: Path) -> None:
     known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
     named = set(re.findall(rf"\b{ENV_PREFIX}(?!TEST_)[A-Z_]*[A-Z]\b", text_of(page)))
@@ -44,7 +46,7 @@ def commands(page: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("page", ALL, ids=name_of)
+@for_each("page", ALL, name_of)
 def test_commands_parse(page: Path) -> None:
     wrong = {line: problem for line in commands(page) if (problem := problem_of(line))}
     assert wrong == {}
@@ -55,7 +57,7 @@ def problem_of(line: str) -> str:
     words = [word for word in shlex.split(line) if word != "…"]
     if "<" in words:
         words = words[: words.index("<")]
-    command: Any = typer.main.get_command(app)
+    command: Any = CLI
     while hasattr(command, "commands"):
         if not words or words[0].startswith("--"):
             return ""
@@ -77,14 +79,14 @@ def test_commands_are_found() -> None:
     assert problem_of("list --state failed") == ""
 
 
-@pytest.mark.parametrize("command", sorted(typer.main.get_command(app).commands))  # type: ignore[attr-defined]
+@for_each("command", sorted(CLI.commands))
 def test_a_guide_shows_every_command(command: str) -> None:
     reference_pages = {DOCS / "reference" / "cli.md"}
     shown = [line for page in GUIDES if page not in reference_pages for line in commands(page)]
     assert any(line.split()[0] == command for line in shown)
 
 
-@pytest.mark.parametrize("page", ALL, ids=name_of)
+@for_each("page", ALL, name_of)
 def test_targets_of_make_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     lines = [line for block in blocks(page, "sh") for line in block.splitlines()] + CODE.findall(prose(page))
@@ -92,20 +94,20 @@ def test_targets_of_make_exist(page: Path) -> None:
     assert named <= targets
 
 
-@pytest.mark.parametrize("page", ALL, ids=name_of)
+@for_each("page", ALL, name_of)
 def test_modules_that_are_run_exist(page: Path) -> None:
     for module in re.findall(r"python -m ((?:tests|taskyard|worker)[\w.]*)", text_of(page)):
         path = REPOSITORY / module.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
 
 
-@pytest.mark.parametrize("page", [*FRONT, *GUIDES], ids=name_of)
+@for_each("page", [*FRONT, *GUIDES], name_of)
 def test_examples_are_python(page: Path) -> None:
     for code in blocks(page, "python"):
         ast.parse(code)
 
 
-@pytest.mark.parametrize("page", [*FRONT, *GUIDES], ids=name_of)
+@for_each("page", [*FRONT, *GUIDES], name_of)
 def test_examples_are_toml(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And pool files and alert rules among them are accepted, but for classes and secrets of users."""
     for code in blocks(page, "toml"):

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import pytest
-
 from taskyard.core.postgres.database import queries
+from tests.each import for_each
+from tests.sources import nodes_of, text_of, tree_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("core", "worker", "dashboard")
@@ -55,12 +55,12 @@ class Module:
 
     @cached_property
     def tree(self) -> ast.Module:
-        return ast.parse(self.path.read_text(), str(self.path))
+        return tree_of(self.path)
 
     def imports(self) -> set[str]:
         """The dotted names that are imported anywhere."""
         found: set[str] = set()
-        for node in ast.walk(self.tree):
+        for node in nodes_of(self.path):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
@@ -73,7 +73,7 @@ class Module:
         """The lines where the built-in `name` is called."""
         return [
             node.lineno
-            for node in ast.walk(self.tree)
+            for node in nodes_of(self.path)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
         ]
 
@@ -82,10 +82,10 @@ class Module:
         documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
         docstrings = {
             id(node.body[0].value)
-            for node in ast.walk(self.tree)
+            for node in nodes_of(self.path)
             if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
         }
-        for node in ast.walk(self.tree):
+        for node in nodes_of(self.path):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
                 yield node
 
@@ -101,7 +101,7 @@ def _modules() -> list[Module]:
 
 MODULES = _modules()
 NAMES = {module.name for module in MODULES}
-every_module = pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+every_module = for_each("module", MODULES, lambda module: module.name)
 
 
 def top(name: str) -> str:
@@ -142,8 +142,8 @@ def test_nothing_is_pickled(module: Module) -> None:
 
 @every_module
 def test_nothing_is_too_long(module: Module) -> None:
-    assert len(module.path.read_text().splitlines()) <= MODULE_LINES
-    functions = [n for n in ast.walk(module.tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert len(text_of(module.path).splitlines()) <= MODULE_LINES
+    functions = [n for n in nodes_of(module.path) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     long = {f.name: f.end_lineno - f.lineno + 1 for f in functions if f.end_lineno - f.lineno >= FUNCTION_LINES}  # type: ignore[operator]
     assert long == {}
 
@@ -154,7 +154,7 @@ QUERY_FILES = sorted((ROOT / "sql" / "queries").glob("*.sql"))
 STATEMENTS = [(path.stem, name) for path in QUERY_FILES for name in queries(path.stem)]
 
 
-@pytest.mark.parametrize("path", QUERY_FILES, ids=lambda path: path.stem)
+@for_each("path", QUERY_FILES, lambda path: path.stem)
 def test_every_statement_is_named_once_and_described(path: Path) -> None:
     lines = path.read_text().splitlines()
     heads = [number for number, line in enumerate(lines) if line.startswith("-- name:")]
@@ -165,19 +165,13 @@ def test_every_statement_is_named_once_and_described(path: Path) -> None:
         assert description[0].isupper() or "→" in description, lines[number]
 
 
-@pytest.mark.parametrize(("topic", "name"), STATEMENTS)
-def test_every_statement_is_used(topic: str, name: str) -> None:
-    use = re.compile(rf'queries\("{topic}"\)\["{name}"\]')
-    assert any(use.search(module.path.read_text()) for module in MODULES)
-
-
-def test_every_statement_that_is_used_exists() -> None:
+def test_every_statement_is_used_and_every_one_that_is_used_exists() -> None:
     use = re.compile(r'queries\("(\w+)"\)\["(\w+)"\]')
-    used = {(topic, name) for module in MODULES for topic, name in use.findall(module.path.read_text())}
+    used = {(topic, name) for module in MODULES for topic, name in use.findall(text_of(module.path))}
     assert used == set(STATEMENTS)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "core" / "redis" / "lua").glob("*.lua")), ids=lambda path: path.stem)
+@for_each("path", sorted((ROOT / "core" / "redis" / "lua").glob("*.lua")), lambda path: path.stem)
 def test_every_script_names_its_keys(path: Path) -> None:
     comments = [line.removeprefix("-- ") for line in path.read_text().splitlines() if line.startswith("-- ")]
     assert comments[0][0].isupper()
@@ -195,8 +189,8 @@ MAY_ACT_UNASKED = {"dashboard.data.base": "holds the connections", "dashboard.da
 @every_module
 def test_pages_act_only_as_somebody(module: Module) -> None:
     acts = {"submitter", "operators", "Operators", "Submitter", "Bulk"}
-    named = {node.attr for node in ast.walk(module.tree) if isinstance(node, ast.Attribute)}
-    named |= {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
+    named = {node.attr for node in nodes_of(module.path) if isinstance(node, ast.Attribute)}
+    named |= {node.id for node in nodes_of(module.path) if isinstance(node, ast.Name)}
     is_annotation = module.name == "dashboard.data.bulk_runs"  # which is handed one that asks
     found = (named & acts) - ({"Bulk"} if is_annotation else set())
     assert not module.name.startswith("dashboard.") or not found or module.name in MAY_ACT_UNASKED

@@ -13,7 +13,9 @@ import pytest
 
 from taskyard.core import threads
 from taskyard.core.threads import OnEscape, call_later, start_thread
+from tests.each import for_each
 from tests.servers import REPOSITORY, wait_until
+from tests.sources import name_of, nodes_of, sources_of
 
 TABLE = REPOSITORY / "docs" / "design" / "faults" / "00-three-rules.md"
 TOOLS = ("worker/devtools/",)  # programs of minutes that people watch
@@ -21,13 +23,13 @@ STARTERS = {"Thread", "Timer", "ThreadPoolExecutor", "start_new_thread"}
 BUILT_IN = {
     "worker/duties/scheduler.py": {"ThreadPoolExecutor"}
 }  # APScheduler's own, whose jobs are all `Duties.watched`
-SOURCES = sorted(p for folder in ("core", "worker", "dashboard") for p in (REPOSITORY / folder).rglob("*.py"))
+SOURCES = sources_of("core", "worker", "dashboard")
 
 
 def starts() -> Iterator[tuple[str, str, str, str]]:
     """(file, name, what an escape does, "essential" or "") of each thread that the source starts."""
     for path in SOURCES:
-        for call in ast.walk(ast.parse(path.read_text())):
+        for call in nodes_of(path):
             if isinstance(call, ast.Call) and ast.unparse(call.func) == "start_thread" and len(call.args) >= 3:
                 name = re.sub(r"\{.*?\}", "…", ast.unparse(call.args[0]).lstrip("f").strip("'\""))
                 policy = ast.unparse(call.args[2]).rpartition(".")[2]
@@ -42,16 +44,12 @@ def test_every_thread_is_in_the_table_with_its_choice() -> None:
     assert listed == sorted(starts())
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+@for_each("path", SOURCES, name_of)
 def test_no_thread_is_started_in_another_way(path: Path) -> None:
     name = path.relative_to(REPOSITORY).as_posix()
     if name == "core/threads.py" or name.startswith(TOOLS):
         return
-    called = {
-        ast.unparse(node.func).rpartition(".")[2]
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call)
-    }
+    called = {ast.unparse(node.func).rpartition(".")[2] for node in nodes_of(path) if isinstance(node, ast.Call)}
     assert called & STARTERS <= BUILT_IN.get(name, set())
 
 

@@ -11,7 +11,7 @@ DOCS_PYTHON ?= $(RUN)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-slow bench prove soak screenshots docs lock clean
+.PHONY: help run check lint unit test test-slow bench prove soak screenshots docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -38,10 +38,15 @@ screenshots: $(INSTALLED) ## take pictures of every page, of an installation wit
 	@exec $(RUN) -m tests.browser.screenshots $(ARGS)
 
 check: $(INSTALLED) ## check style, types and imports, and run the unit tests: within a minute
+	@$(MAKE) --no-print-directory -j2 lint unit
+
+lint: $(INSTALLED)
 	@$(RUN) -m ruff check --quiet .
 	@$(RUN) -m ruff format --check --quiet .
 	@$(VENV)/bin/lint-imports --no-cache --no-logo
 	@$(RUN) -m mypy
+
+unit: $(INSTALLED)
 	@exec $(RUN) -m pytest -n 2 -q -m "not slow" $(UNIT_TESTS) $(ARGS)
 
 docs: $(INSTALLED) ## build the documentation into site/; a broken link or a missing page fails

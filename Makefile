@@ -5,8 +5,6 @@ RUN := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 INSTALLED := $(VENV)/installed
 UNIT_TESTS := tests/unit
-# With what docs/requirements.in lists.
-DOCS_PYTHON ?= $(RUN)
 # More arguments for the program that a target runs, e.g. make test ARGS=tests/unit
 ARGS ?=
 
@@ -52,10 +50,10 @@ unit: $(INSTALLED)
 docs: $(INSTALLED) ## build the documentation into site/; a broken link or a missing page fails
 	@$(RUN) -m tests.reference --check
 	@$(RUN) -m pytest -q --no-header tests/unit/test_docs.py -k "navigation or links"
-	@$(DOCS_PYTHON) -m zensical build --strict --clean
+	@$(RUN) -m zensical build --strict --clean
 
 lock: $(INSTALLED) ## write requirements.txt anew from pyproject.toml
-	@$(UV) pip compile --system-certs pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+	@$(UV) pip compile --system-certs pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 	  --output-file requirements.txt
 	@sed -i '1i # What `make` installs: exact versions with their hashes, made from pyproject.toml by `make lock`. Not edited by hand.' requirements.txt
 

@@ -98,7 +98,25 @@ class Yard(Main):
             try:
                 wait_until(lambda task_id=task_id: self.task(task_id).state == "completed", seconds)
             except AssertionError:
-                raise AssertionError(f"not completed in {seconds} s: {self.task(task_id)}") from None
+                raise AssertionError(
+                    f"not completed in {seconds} s: {self.task(task_id)}\n{self.processes_now()}\n{self.last_lines()}"
+                ) from None
+
+    def processes_now(self) -> str:
+        """What runs below the worker, a line each: process, parent, state, threads, what it waits for, command."""
+        lines = []
+        for child in psutil.Process(self.processes[-1].pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error, OSError):
+                waits_for = Path(f"/proc/{child.pid}/wchan").read_text()
+                command = " ".join(child.cmdline())[-200:]
+                lines.append(
+                    f"{child.pid} of {child.ppid()} {child.status()} {child.num_threads()} {waits_for} {command}"
+                )
+        return "\n".join(lines)
+
+    def last_lines(self) -> str:
+        """The end of the log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-60:])
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and text of a page of the exporter; 0 if it gives no answer."""

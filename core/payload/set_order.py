@@ -34,7 +34,7 @@ def may_hold_sets(model: type[BaseModel]) -> bool:
 
 
 def with_ordered_sets(instance: BaseModel, text: bytes) -> bytes:
-    """Returns the JSON `text` of an instance, by field names; arrays made from sets are sorted by their items' texts."""
+    """Returns the JSON `text` of an instance, by field names; arrays from sets are sorted by their items' texts."""
     return _text(_ordered(instance, json.loads(text), 0)).encode()
 
 

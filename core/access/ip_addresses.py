@@ -68,7 +68,7 @@ def special_purpose(address: str) -> str | None:
 
 
 def _inside(address: ipaddress.IPv6Address) -> Iterator[ipaddress.IPv4Address]:
-    """Returns the IPv4 addresses that an IPv6 address leads to."""
+    """Yields the IPv4 addresses that an IPv6 address leads to."""
     number = int(address)
     if address.teredo is not None:
         yield from address.teredo

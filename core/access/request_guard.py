@@ -110,7 +110,7 @@ class RequestGuard:
         self._setting = setting
 
     def check(self, request: Request) -> Passed | Refusal:
-        """Returns whether the request may be answered."""
+        """Returns the accepted request, or its refusal."""
         hosts = request.values("host")
         authority = parse_authority(hosts[0]) if len(hosts) == 1 else None
         if authority is None:

@@ -151,7 +151,7 @@ class RuleFile(_Strict):
     rules: tuple[Rule, ...] = ()
 
     def problems(self, environment: Mapping[str, str] | None) -> Iterable[str]:
-        """Returns problems across parts of the file; secrets are not checked without `environment`."""
+        """Yields problems across parts of the file; secrets are not checked without `environment`."""
         seen: set[str] = set()
         for rule in self.rules:
             if rule.name in seen:

@@ -125,7 +125,7 @@ class Breakers:
 
 
 def _errors(agents: dict[str, Outcomes], but: str, now: float) -> Iterable[str | None]:
-    """Returns the error class of every outcome of other agents in the window, None for a success."""
+    """Yields the error class of every outcome of other agents in the window, None for a success."""
     for name, outcomes in agents.items():
         if name != but:
             yield from (error for at, error, _ in outcomes if at >= now - WINDOW_SECONDS)

@@ -214,5 +214,5 @@ def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def in_chunks(rows: Sequence[Submittable], most: int) -> Iterable[Sequence[Submittable]]:
-    """Yields the rows in pieces of at most `most`; `submit_many` commits each at once (see core.chunks)."""
+    """Splits the rows into pieces of at most `most`; `submit_many` commits each at once (see core.chunks)."""
     return chunked(rows, lambda row: row.size_bytes, most)

@@ -64,7 +64,7 @@ class LocalQueue:
         return False
 
     def clear(self) -> list[Pair]:
-        """Removes everything."""
+        """Removes and returns everything."""
         with self._condition:
             runs = [run for waiting in self._waiting.values() for run in waiting]
             for waiting in self._waiting.values():

@@ -47,7 +47,7 @@ def remarks(settings: Settings, registry: Registry, *, is_worker: bool = True) -
 
 
 def pool_remarks(file: Path | None, specs: Sequence[AgentSpec], types: Iterable[TaskType]) -> Iterator[str]:
-    """Returns patterns of a pool that match no known type, and types that none of its agents takes."""
+    """Yields patterns of a pool that match no known type, and types that none of its agents takes."""
     known = sorted(types, key=lambda one: one.name)
     where = f"pool file {file}" if file else "the shipped pool"
     for kind in {spec.kind: spec for spec in specs}.values():
@@ -67,7 +67,7 @@ def pool_remarks(file: Path | None, specs: Sequence[AgentSpec], types: Iterable[
 
 
 def rule_remarks(rules: Iterable[Rule], types: Iterable[str]) -> Iterator[str]:
-    """Returns alert rules about unknown task types."""
+    """Yields alert rules about unknown task types."""
     names = list(types)
     for rule in rules:
         for pattern in rule.subjects if KINDS[rule.kind].subject is Subject.TYPE else ():

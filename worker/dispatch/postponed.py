@@ -76,7 +76,7 @@ class Postponed:
         return self._due[0][0] if self._due else None
 
     def waiting_since(self) -> Iterator[tuple[str, float]]:
-        """Returns the tasks whose ends or starts could not be recorded, and since when. Thread-safe."""
+        """Yields the tasks whose ends or starts could not be recorded, and since when. Thread-safe."""
         for (kind, name), thing in list(self._things.items()):
             if kind in ("completions", "settlements", "started"):
                 yield name, thing.since

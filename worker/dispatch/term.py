@@ -149,7 +149,7 @@ class TermFactory:
 
 
 def _learn(leader_state: LeaderState, agent_id: str, known: object) -> None:
-    """Returns an agent's declaration to an earlier leader; logs and ignores one of another version of Taskyard."""
+    """Restores an agent's declaration to an earlier leader; logs and ignores one of another version of Taskyard."""
     try:
         leader_state.learn_types(agent_id, msgspec.convert(known, list[KnownType]))
     except msgspec.ValidationError as error:

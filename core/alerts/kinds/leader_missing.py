@@ -12,7 +12,7 @@ NO_LEADER = MessageTemplate("leader_missing.no_leader", N_("no worker leads; not
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns whether a leader is missing."""
+    """Returns a reading if no worker leads."""
     if signals.is_led is None:
         return None
     return {LEADER: Reading(float(not signals.is_led), NO_LEADER())}

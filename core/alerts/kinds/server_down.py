@@ -17,7 +17,7 @@ PROBLEMS = (
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns whether each server is down, as this worker reaches it."""
+    """Returns a reading for each server that is down, as this worker reaches it."""
     servers = signals.servers()
     if servers is None:
         return None

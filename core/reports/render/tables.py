@@ -129,7 +129,7 @@ _TIME_COLUMNS = (
 
 
 def _measured(counts: Counts) -> Iterator[Any]:
-    """Returns the values of _COUNT_COLUMNS and _TIME_COLUMNS."""
+    """Yields the values of _COUNT_COLUMNS and _TIME_COLUMNS."""
     yield from (counts.submitted, counts.completed, counts.failed, counts.retried, counts.timed_out, counts.cancelled)
     yield from (counts.success_rate, counts.in_time)
     for times in (counts.wait, counts.run, counts.total):

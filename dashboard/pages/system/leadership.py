@@ -1,4 +1,4 @@
-"""Which worker leads, and how its ticks go."""
+"""Draws the leading worker and its ticks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHART_WIDTH_PX = 420
 
 
 def show_leadership(found: Leadership) -> None:
-    """Who leads, since when, and the last second's ticks."""
+    """Shows who leads, since when, and the ticks of the last second."""
     if not found.is_led:
         st.warning(
             _("Nothing is scheduled until a worker leads. Tasks are accepted and wait."),

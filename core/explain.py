@@ -33,7 +33,7 @@ _DUE_RETURNED = N_(
 
 @dataclass(frozen=True, slots=True)
 class Eligibility:
-    """Whether one agent would take the task now (`takes`) or could later (`can`), and why not."""
+    """One agent's eligibility: whether it would take the task now (`takes`) or could later (`can`), and why not."""
 
     agent: str
     takes: bool

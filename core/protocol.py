@@ -51,7 +51,7 @@ def is_storable(name: str) -> bool:
 
 
 class Failure(msgspec.Struct, array_like=True, gc=False):
-    """How an attempt failed: an ErrorClass, one line for users, and the traceback if there is one."""
+    """A failure of an attempt: an ErrorClass, one line for users, and the traceback if there is one."""
 
     error_class: Name
     message: LongText

@@ -12,7 +12,7 @@ ASK_AGAIN_SECONDS = 30.0
 
 
 class ServerClock(Clock):
-    """Returns the database's time as last read, advanced by elapsed time; this host's time until the first reading.
+    """The database's time as last read, advanced by elapsed time; this host's time until the first reading.
 
     Changes of the host's clock have no effect. Every method is thread-safe.
     """

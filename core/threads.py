@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class OnEscape(StrEnum):
-    """What an uncaught exception does to its thread."""
+    """The effect of an uncaught exception on its thread."""
 
     GO_ON = "goes on"  # its work begins anew after a pause, which grows to MAX_PAUSE_SECONDS
     END_PROCESS = "goes on for a while"  # the same, but after PATIENCE_SECONDS of it the process has to be replaced

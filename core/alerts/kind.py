@@ -20,7 +20,7 @@ LEADER = "leader"
 
 
 class Subject(Enum):
-    """What the subjects of a kind are."""
+    """The kinds of subjects."""
 
     OTHER = "other"  # any text
     TYPE = "type"

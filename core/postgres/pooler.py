@@ -17,7 +17,7 @@ _ROUNDS = 3  # a pooler that hands out sessions in turn shows it in the second
 
 
 class Pooling(StrEnum):
-    """How long one client keeps a session."""
+    """For how long one client keeps a session."""
 
     NONE = "none"  # no pooler answers
     SESSION = "session"

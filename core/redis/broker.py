@@ -31,7 +31,7 @@ INBOX_SECONDS = 3600  # after its last order, should its agent be gone and nobod
 
 @dataclass(slots=True)
 class Publication:
-    """What one tick writes to Redis after its commit."""
+    """The writes of one tick to Redis after its commit."""
 
     consumed: list[bytes] = field(default_factory=list)  # ids of results entries
     removed: dict[Lane, list[str]] = field(default_factory=dict)  # claimed and unclaimable ids

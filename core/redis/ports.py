@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SubmitterPort(Protocol):
-    """What submitters tell the engine after a commit; the leader's sweep repairs what did not arrive."""
+    """The writes of submitters after a commit; the leader's sweep repairs what did not arrive."""
 
     def push(self, waiting: Sequence[Waiting]) -> None: ...
 
@@ -30,7 +30,7 @@ class SubmitterPort(Protocol):
 
 
 class AgentPort(Protocol):
-    """What an agent reads and reports."""
+    """The reads and reports of an agent."""
 
     def report(self, reports: bytes) -> bytes: ...
 
@@ -48,7 +48,7 @@ class AgentPort(Protocol):
 
 
 class LeaderPort(Protocol):
-    """What the dispatcher collects, publishes and repairs."""
+    """The reads, publications and repairs of the dispatcher."""
 
     quarantine: Quarantine
 

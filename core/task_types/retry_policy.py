@@ -15,7 +15,7 @@ MAX_ATTEMPTS = 100
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and when a failed task is retried.
+    """A type's rule for how often and when a failed task is retried.
 
     The delay before retry n is drawn from 0 … min(max_backoff_seconds, backoff_seconds · 2ⁿ⁻¹): see
     `core.scheduling.retry`. Raises ConfigurationError with every problem of its values.

@@ -45,7 +45,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """How many tasks are selected, and how many of them the operation would change; lower bounds if not exact."""
+    """The number of selected tasks, and of those that the operation would change; lower bounds if not exact."""
 
     meant: int
     changed: int

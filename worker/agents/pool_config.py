@@ -1,4 +1,4 @@
-"""The agent pool as a TOML file; every problem in it is reported at once.
+"""Reads the agent pool from a TOML file; every problem in it is reported at once.
 
 [[agents]]
 kind = "coder"                      # also the name's first part

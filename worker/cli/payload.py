@@ -37,7 +37,7 @@ def most_written(limit_bytes: int) -> int:
 
 
 class JsonLines:
-    """Yields the tasks of a JSON Lines file, one at a time; `defaults` apply to lines without them.
+    """The tasks of a JSON Lines file, read one at a time; `defaults` apply to lines without them.
 
     Line n is task n - 1, so blank lines may only be at the end. Iterating raises SubmissionError, also for a line
     that is too long for an input of `limit_bytes`.

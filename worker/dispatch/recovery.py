@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Suspects:
-    """What looked lost at one reading of the roster; judged once results are read up to `tail`."""
+    """Claims that looked lost at one reading of the roster; judged once results are read up to `tail`."""
 
     tail: tuple[int, int]
     unheld: list[Pair] = field(default_factory=list)

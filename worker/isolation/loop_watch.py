@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class Place(NamedTuple):
-    """What the loop's thread executes: whose code (None: unknown), its place in one line, the stack.
+    """The code that the loop's thread runs: whose it is (None: unknown), its place in one line, the stack.
 
     `is_idle`: it runs nothing at all.
     """

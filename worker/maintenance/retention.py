@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Removed:
-    """How many of each were deleted, or would be."""
+    """The numbers of deleted items by kind, or of those that would be deleted."""
 
     tasks: int = 0
     event_days: int = 0

@@ -17,7 +17,7 @@ PROBLEMS = (
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns a reading for each server that is down, as this worker reaches it."""
+    """Returns a reading of 1 for each server that is down, as this worker reaches it, and of 0 for others."""
     servers = signals.servers()
     if servers is None:
         return None

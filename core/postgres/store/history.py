@@ -63,7 +63,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """How reliably one agent ran one type. `mean_seconds` is its mean run time, None if nothing ran."""
+    """The results of one agent with one type. `mean_seconds` is its mean run time, None if nothing ran."""
 
     agent: str
     type: str

@@ -60,7 +60,7 @@ def show_leadership(found: Leadership) -> None:
 
 
 def show_charts(samples: Samples) -> None:
-    """The leader's ticks over the range; gaps are times without a leader."""
+    """Shows the leader's ticks over the range; gaps are times without a leader."""
     with st.grid(2, min_column_width=CHART_WIDTH_PX):
         time_chart(
             _("Time of a tick"),

@@ -52,7 +52,7 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Similar:
-    """How many tasks have failed with the same error (a lower bound if not exact), and the newest others."""
+    """The number of tasks failed with the same error (a lower bound if not exact), and the newest others."""
 
     count: int
     is_exact: bool

@@ -49,7 +49,7 @@ LANDLOCK_WRITABLE = tuple(f"/dev/{name}" for name in private_root.DEVICES)
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What a command may access. `uid` is the user that it gets, None for the current one."""
+    """The resources that a command may access. `uid` is the user that it gets, None for the current one."""
 
     uid: int | None
     readable: tuple[str, ...]

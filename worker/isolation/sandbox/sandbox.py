@@ -67,7 +67,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a command ended. `limit` names the field of Limits that stopped it, if one did."""
+    """The end of a command. `limit` names the field of Limits that stopped it, if one did."""
 
     exit_code: int | None
     signal: str | None

@@ -1,4 +1,4 @@
-"""Many things in portions that are bounded in bytes as well as in number (pure)."""
+"""Splits items into portions that are bounded in bytes as well as in number (pure)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ PORTION_BYTES = 8 << 20
 def chunked(
     items: Iterable[Item], size_of: Callable[[Item], int], most: int, limit_bytes: int = PORTION_BYTES
 ) -> Iterator[list[Item]]:
-    """The items in order, in lists that end with `most` items or with the item that reaches `limit_bytes`.
+    """Yields the items in order, in lists that end with `most` items or with the item that reaches `limit_bytes`.
 
-    Nothing is kept of what was handed out, so whoever drops it has one portion in memory.
+    Keeps no reference to yielded lists, so a caller that drops each has one portion in memory.
     """
     portion: list[Item] = []
     size = 0

@@ -1,4 +1,4 @@
-"""Time, so that nobody else asks the system for it and tests can hold it still."""
+"""Provides the time, so that all other code takes it as an argument and tests can freeze it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class Clock:
 
 
 class DatabaseClock(Clock):
-    """The database's time, carried on by elapsed time since it was last read: this host's clock may say anything.
+    """The database's time, advanced by elapsed time since it was last read, independent of this host's clock.
 
-    Until it is read for the first time, `now` is this host's.
+    Until the first reading, `now` is this host's time.
     """
 
     def __init__(self) -> None:
         self._read: tuple[float, float] | None = None  # the database's epoch seconds, and our monotonic ones then
 
     def note(self, database_now: float) -> None:
-        """Takes the database's time over, in epoch seconds."""
+        """Sets the database's time in epoch seconds."""
         self._read = (database_now, self.monotonic())
 
     def now(self) -> datetime:
@@ -37,7 +37,7 @@ class DatabaseClock(Clock):
 
 
 class FakeClock(Clock):
-    """A clock that stands still until it is told to advance."""
+    """A clock that moves only by `advance`."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._now = start

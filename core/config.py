@@ -1,7 +1,7 @@
-"""Settings, from the environment or a `.env` file; every problem is reported at once.
+"""Reads settings from the environment or a `.env` file; every problem is reported at once.
 
-Each setting is the environment variable `TASKYARD_` + its name in capitals. Lists are
-comma-separated, tables are JSON.
+Each setting is the environment variable `TASKYARD_` + its name in capitals. Lists are comma-separated, tables are
+JSON.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
 
 class Settings(BaseSettings):
-    """Everything that can be configured."""
+    """Holds every setting."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, env_file=".env", env_file_encoding=ENCODING, extra="ignore", frozen=True
@@ -191,7 +191,7 @@ class Settings(BaseSettings):
     @field_validator("data_folders", mode="before")
     @classmethod
     def _split_folders(cls, value: object) -> object:
-        """Folders are joined as in PATH, or by commas."""
+        """Splits folders joined as in PATH, or by commas."""
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.replace(os.pathsep, ",").split(",") if part.strip())
@@ -246,11 +246,11 @@ class Settings(BaseSettings):
 
     @property
     def reports_folder(self) -> Path:
-        """Where the worker writes reports."""
+        """Returns the folder where the worker writes reports."""
         return self.reports_dir or self.data_dir / "reports"
 
     def placement_of(self, queue: str) -> PlacementName:
-        """The placement policy of a queue."""
+        """Returns the placement policy of a queue."""
         return self.placement_by_queue.get(queue, self.placement)
 
 
@@ -258,7 +258,7 @@ SECRET_FIELDS = frozenset({"database_url", "redis_url"})
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Reads the settings; raises ConfigurationError with one line for each that is wrong."""
+    """Reads the settings; raises ConfigurationError with one line for each invalid one."""
     file = Settings.model_config.get("env_file")
     problems = variable_problems(ENV_PREFIX, Settings.model_fields)
     if problems := problems + (env_file_problems(Path(str(file)), ENV_PREFIX, Settings.model_fields) if file else []):
@@ -276,7 +276,7 @@ def load_settings(**overrides: object) -> Settings:
 
 @lru_cache
 def settings() -> Settings:
-    """The settings of this process, read once."""
+    """Returns the settings of this process, read once."""
     return load_settings()
 
 

@@ -1,4 +1,4 @@
-"""Cells of tables that leave the product: what a spreadsheet would take for a formula is made a text."""
+"""Protects exported tables from CSV injection: cells that look like a formula become text."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _INVISIBLE = ("Cc", "Cf")  # controls; marks of direction and zero width
 
 
 def neutral(value: Any) -> Any:
-    """`value`, with an apostrophe in front if it is a text that a spreadsheet might run; anything else as it is.
+    """Returns `value` with an apostrophe in front if it is a text that a spreadsheet might run; anything else
+    unchanged.
 
-    Neither white space and invisible characters in front of the sign hide it nor its full-width forms.
+    Leading white space, invisible characters and full-width signs are seen through.
     """
     if not isinstance(value, str):
         return value

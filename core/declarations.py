@@ -1,8 +1,9 @@
-"""What users declare, checked: every problem of a declaration is found, each in one line.
+"""Checks users' declarations, and reports every problem of a declaration in one line each.
 
-A line names where the declaration is, the field, its value and type, and what was expected. Files are read by
-pydantic models, whose errors become such lines in `model_problem`; what is declared in Python is looked at by a
-`Checker`. While a task module is imported, problems are collected instead of raised, so that all of it is told at once.
+A line names the place of the declaration, the field, its value and type, and what was expected. Files are read by
+pydantic models, whose errors `model_problem` turns into such lines; declarations in Python are checked by a
+`Checker`. While a task module is imported, problems are collected instead of raised, so that all of them are
+reported at once.
 """
 
 from __future__ import annotations
@@ -39,32 +40,32 @@ _collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
 
 
 class Checker:
-    """Looks at the fields of one declaration; `where` names it in every problem."""
+    """Checks the fields of one declaration; `where` names it in every problem."""
 
     def __init__(self, where: str) -> None:
         self.where = where
         self.problems: list[str] = []
 
     def refuse(self, field: str, value: object, expected: str) -> None:
-        """Notes that a value does not do."""
+        """Records an unacceptable value."""
         self.problems.append(refusal(self.where, field, value, expected))
 
     def number(self, field: str, value: object, least: float, most: float) -> float:
-        """A finite number of these bounds as a float."""
+        """Returns a finite number within these bounds as a float."""
         if not is_number(value) or not least <= value <= most:
             self.refuse(field, value, msg("a number from {least:.15g} to {most:.15g}", least=least, most=most))
             return least
         return float(value)
 
     def whole(self, field: str, value: object, least: int, most: int) -> int:
-        """A whole number of these bounds."""
+        """Returns a whole number within these bounds."""
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             self.refuse(field, value, msg("a whole number from {least} to {most}", least=least, most=most))
             return least
         return int(value)
 
     def chosen(self, field: str, value: object, choices: Collection[str]) -> str | None:
-        """One of some texts; None if it is none of them."""
+        """Returns one of some texts; None if it is none of them."""
         text = str.__str__(value) if isinstance(value, str) else None
         if text not in choices:
             self.refuse(field, value, msg("one of {names}", names=", ".join(sorted(choices))))
@@ -72,7 +73,7 @@ class Checker:
         return text
 
     def each(self, field: str, value: object, limit: int, of: str) -> list[object]:
-        """The items of a list (or another collection, or a generator, but no text) of at most `limit`."""
+        """Returns the items of a list (or another collection or generator, but no text) of at most `limit` items."""
         if isinstance(value, str | bytes | bytearray | Mapping) or not isinstance(value, Iterable):
             self.refuse(field, value, msg("a list of {things}", things=of))
             return []
@@ -86,7 +87,7 @@ class Checker:
         return items[:limit]
 
     def tags(self, field: str, value: object) -> frozenset[str]:
-        """Tags that an agent has or must have."""
+        """Returns tags that an agent has or must have."""
         tags = set()
         for at, tag in enumerate(self.each(field, value, MAX_TAGS, msg("tags"))):
             if isinstance(tag, str) and LABEL.fullmatch(tag):
@@ -96,12 +97,14 @@ class Checker:
         return frozenset(tags)
 
     def is_fine(self) -> bool:
-        """Whether there is no problem; otherwise raises ConfigurationError, or False while problems are collected."""
+        """Returns True without problems; otherwise raises ConfigurationError, or returns False while they are
+        collected.
+        """
         return settle(self.problems)
 
 
 def settle(problems: list[str]) -> bool:
-    """True without problems; with some raises ConfigurationError, or returns False while they are collected."""
+    """Returns True without problems; otherwise raises ConfigurationError, or returns False while they are collected."""
     if not problems:
         return True
     collected = _collected.get()
@@ -113,7 +116,7 @@ def settle(problems: list[str]) -> bool:
 
 @contextmanager
 def collecting() -> Iterator[list[str]]:
-    """Within it the problems of declarations are collected in the list, and what has some is left out."""
+    """Collects the problems of declarations within the block in the list; declarations with problems are left out."""
     problems: list[str] = []
     token = _collected.set(problems)
     try:
@@ -123,7 +126,7 @@ def collecting() -> Iterator[list[str]]:
 
 
 def refusal(where: str, field: str, value: object, expected: str) -> str:
-    """The line about a value that is not accepted."""
+    """Returns the line about a value that is not accepted."""
     return msg(
         "{where}: {field}: {value} is not accepted: expected {expected} (given: {type})",
         where=where,
@@ -135,7 +138,7 @@ def refusal(where: str, field: str, value: object, expected: str) -> str:
 
 
 def model_problem(where: str, detail: ErrorDetails, path: Iterable[object], secrets: Collection[str] = ()) -> str:
-    """The line about what a model refused; `path` leads to the value, fields in `secrets` are not shown."""
+    """Returns the line about a value that a model refused, at `path`; fields in `secrets` are not shown."""
     parts = [part if isinstance(part, str) else str(part) for part in path]
     reason = one_line(model_says(detail))
     if not parts:
@@ -157,7 +160,7 @@ def model_problem(where: str, detail: ErrorDetails, path: Iterable[object], secr
 
 
 def read_toml(where: str, path: Path) -> dict[str, Any]:
-    """A TOML file; raises ConfigurationError with one line that begins with `where`."""
+    """Reads a TOML file; raises ConfigurationError with one line that begins with `where`."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -169,7 +172,7 @@ def read_toml(where: str, path: Path) -> dict[str, Any]:
 
 
 def shown(value: object) -> str:
-    """`value` as a short printable text, also if it is huge, deep, cyclic or misbehaves."""
+    """Returns `value` as a short printable text, also if it is huge, deep, cyclic or misbehaving."""
     try:
         text = ascii(value) if isinstance(value, str) else _brief.repr(value)
     except Exception:  # e.g. an integer of more digits than Python prints, or a `__repr__` of the user
@@ -179,7 +182,7 @@ def shown(value: object) -> str:
 
 
 def one_line(message: object, limit: int = 300) -> str:
-    """A message, or what an exception says, as one line of at most `limit` characters."""
+    """Returns a message, or an exception's text, as one line of at most `limit` characters."""
     if not isinstance(message, BaseException):
         text = message
     else:
@@ -195,7 +198,7 @@ def one_line(message: object, limit: int = 300) -> str:
 
 
 def caller(*skipped: str) -> str:
-    """`file:line` of the innermost caller outside this module and the files in `skipped`."""
+    """Returns `file:line` of the innermost caller outside this module and the files in `skipped`."""
     frame = sys._getframe(1)
     while frame.f_back is not None and (
         frame.f_code.co_filename in {__file__, *skipped} or frame.f_code.co_filename.startswith("<")
@@ -205,14 +208,14 @@ def caller(*skipped: str) -> str:
 
 
 def place(file: str, line: int) -> str:
-    """`file:line`, the file relative to the working folder if it is below it."""
+    """Returns `file:line`, with a relative path if the file is below the working folder."""
     with suppress(ValueError, OSError):  # elsewhere, or the working folder is gone
         file = str(Path(file).relative_to(Path.cwd()))
     return f"{file}:{line}"
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is an int or float, and finite as a float; True and False are no numbers."""
+    """Returns True for an int or float that is finite as a float; booleans are no numbers."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     try:

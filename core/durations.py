@@ -1,4 +1,4 @@
-"""Spans of time as people read them, in any language (pure)."""
+"""Formats durations for users, in any language (pure)."""
 
 from __future__ import annotations
 

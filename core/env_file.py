@@ -1,4 +1,4 @@
-"""The `.env` file: whether it can be read as one, before its values are taken for settings."""
+"""Checks the `.env` file for syntax before its values are used as settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
 def variable_problems(prefix: str, names: Iterable[str], environment: Mapping[str, str] = os.environ) -> list[str]:
-    """One line for each variable of a setting that is no UTF-8, which nothing that reads it could tell of."""
+    """Returns one line for each setting's variable that is not UTF-8, which no other reader reports."""
     variables = [f"{prefix}{name}".upper() for name in names]
     return [
         msg("{name}: is not UTF-8", name=variable)
@@ -30,9 +30,9 @@ def variable_problems(prefix: str, names: Iterable[str], environment: Mapping[st
 
 
 def env_file_problems(path: Path, prefix: str, known: Collection[str]) -> list[str]:
-    """One line for each thing that is wrong; values are not shown, for they may be secrets.
+    """Returns one line for each problem; values are not shown, since they may be secrets.
 
-    A file that does not exist is fine. `known` are the names after `prefix`; any other name is another program's.
+    A missing file is fine. `known` are the names after `prefix`; any other name is another program's.
     """
     try:
         text = _text_of(path)
@@ -49,11 +49,13 @@ def env_file_problems(path: Path, prefix: str, known: Collection[str]) -> list[s
 
 
 class _Unreadable(Exception):
-    """The file is none that could be read."""
+    """Raised if the file can't be read."""
 
 
 def _text_of(path: Path) -> str:
-    """Raises _Unreadable or OSError. What blocks when it is opened, such as a pipe, is not opened."""
+    """Returns the file's text. Raises _Unreadable or OSError. A file whose opening blocks, such as a pipe, is not
+    opened.
+    """
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         raise _Unreadable(msg("is not a regular file"))
@@ -86,7 +88,7 @@ def _line_problems(text: str, prefix: str, known: Collection[str]) -> list[tuple
 
 
 def unknown_name(name: str, prefix: str, known: Collection[str]) -> list[str]:
-    """One line if a name that begins with `prefix` is no setting and no switch of tests; what it may have meant."""
+    """Returns one line if a name with `prefix` is no setting and no switch of tests, with the likely intended name."""
     rest = name.upper().removeprefix(prefix)
     names = [each.upper() for each in known]
     if rest in names or rest.startswith("TEST_"):

@@ -32,7 +32,7 @@ from taskyard.core.i18n import listed, msg
 
 
 class ErrorClass(StrEnum):
-    """Why an attempt failed. `core.scheduling.retry` says which classes are worth another attempt."""
+    """Why an attempt failed. `core.scheduling.retry` defines which classes are retried."""
 
     TIMEOUT = "timeout"
     CRASHED = "crashed"
@@ -48,16 +48,16 @@ class ErrorClass(StrEnum):
 
 
 class TaskyardError(Exception):
-    """The root of the tree. Its text is one line, fit to be shown to a user."""
+    """The base of all our errors. Its text is one line that can be shown to a user."""
 
     @property
     def text(self) -> str:
-        """The text as it was given: a `TranslatableText` can be shown in the reader's language."""
+        """Returns the original text: a `TranslatableText` can be shown in the reader's language."""
         return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
 
 
 class ConfigurationError(TaskyardError):
-    """Something in the configuration is wrong; `problems` holds one line for each."""
+    """Raised for an invalid configuration; `problems` holds one line for each problem."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = list(problems)
@@ -65,13 +65,13 @@ class ConfigurationError(TaskyardError):
 
 
 class Unavailable(TaskyardError):
-    """A server can't be reached. The operation was not accepted; nothing half-done is left."""
+    """Raised if a server can't be reached. The operation was not accepted and left no partial result."""
 
 
 class Busy(Unavailable):
-    """Somebody else holds what the operation needs, for longer than it may wait; nothing was done.
+    """Raised if what the operation needs stays in use for longer than it may wait; nothing was done.
 
-    `is_locked`: a lock was in the way.
+    `is_locked`: a lock was the cause.
     """
 
     def __init__(self, text: str, *, is_locked: bool = False) -> None:
@@ -80,11 +80,11 @@ class Busy(Unavailable):
 
 
 class LeadershipLost(TaskyardError):
-    """This worker no longer leads, or can't prove that it does."""
+    """Raised if this worker no longer leads, or can't prove that it does."""
 
 
 class SubmissionError(TaskyardError):
-    """Bad input to an operation, with the field that is wrong and what was expected of it."""
+    """Raised for invalid input to an operation, with the field and what was expected."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         self.field = field
@@ -100,7 +100,7 @@ class SubmissionError(TaskyardError):
 
 
 class UnknownTaskType(SubmissionError):
-    """No registered task type has this name."""
+    """Raised if no registered task type has this name."""
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         names = ", ".join(sorted(known))
@@ -109,7 +109,7 @@ class UnknownTaskType(SubmissionError):
 
 
 class IdempotencyConflict(SubmissionError):
-    """The idempotency key belongs to a task with different content."""
+    """Raised if the idempotency key belongs to a task with different content."""
 
     def __init__(self, key: str, task_id: str, differs: str | None = None) -> None:
         self.task_id = task_id
@@ -121,25 +121,25 @@ class IdempotencyConflict(SubmissionError):
 
 
 class NotPermitted(TaskyardError):
-    """Who asks may not do this; nothing was done."""
+    """Raised if the actor lacks a permission; nothing was done."""
 
 
 class TaskNotFound(TaskyardError):
-    """No task has this id."""
+    """Raised if no task has this id."""
 
     def __init__(self, task_id: object) -> None:
         super().__init__(msg("task {id} does not exist", id=task_id))
 
 
 class ItemNotFound(TaskyardError):
-    """Nothing of this id is in quarantine."""
+    """Raised if no item in quarantine has this id."""
 
     def __init__(self, item_id: object) -> None:
         super().__init__(msg("nothing with the id {id} is in quarantine", id=item_id))
 
 
 class IllegalTransition(TaskyardError):
-    """The task's state does not allow the operation."""
+    """Raised if the task's state does not allow the operation."""
 
     def __init__(self, task_id: object, state: str, needs: str) -> None:
         self.state = state
@@ -147,59 +147,59 @@ class IllegalTransition(TaskyardError):
 
 
 class HandlerError(TaskyardError):
-    """An attempt failed; `error_class` says how."""
+    """A failed attempt; `error_class` says how it failed."""
 
     error_class = ErrorClass.TRANSIENT
 
 
 class TransientError(HandlerError):
-    """Raise it in a handler for a failure that another attempt may not have."""
+    """Raise it in a handler for a failure that another attempt may avoid."""
 
 
 class PermanentError(HandlerError):
-    """Raise it in a handler for a failure that every attempt will have."""
+    """Raise it in a handler for a failure that every attempt would have."""
 
     error_class = ErrorClass.PERMANENT
 
 
 class ResourceLimitError(HandlerError):
-    """A limit on CPU, memory, processes, files or output was hit."""
+    """Raised if a limit on CPU, memory, processes, files or output was hit."""
 
     error_class = ErrorClass.RESOURCE_LIMIT
 
 
 class InvalidInputError(HandlerError):
-    """The stored input does not fit the type's input model."""
+    """Raised if the stored input does not fit the type's input model."""
 
     error_class = ErrorClass.INVALID_INPUT
 
 
 class InvalidOutputError(HandlerError):
-    """The returned value does not fit the type's output model or the limits on outputs."""
+    """Raised if the returned value does not fit the type's output model or the limits on outputs."""
 
     error_class = ErrorClass.INVALID_OUTPUT
 
 
 class TaskTimeout(HandlerError):
-    """The attempt ran longer than its timeout."""
+    """Raised if the attempt ran longer than its timeout."""
 
     error_class = ErrorClass.TIMEOUT
 
 
 class HandlerCrashed(HandlerError):
-    """The process that ran the handler died without an answer."""
+    """Raised if the process that ran the handler died without an answer."""
 
     error_class = ErrorClass.CRASHED
 
 
 class TaskCancelled(HandlerError):
-    """Raised inside a handler that asks its context whether it was cancelled."""
+    """Raised in a handler that asks its context whether it was cancelled."""
 
     error_class = ErrorClass.CANCELLED
 
 
 def shortened(value: object, limit: int = 80) -> str:
-    """`value` as a short printable text for an error message."""
+    """Returns `value` as a short printable text for an error message."""
     try:
         text = ascii(value) if isinstance(value, str) else repr(value)
     except Exception:  # whatever a class of the caller's raises, or too many levels or digits

@@ -1,4 +1,4 @@
-"""Why a task waits: what holds it, its place in its lane, each agent's verdict, and when it may start."""
+"""Explains why a task waits: its holds, its place in its lane, each agent's eligibility, and its estimated start."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _DUE_RETURNED = N_(
 
 @dataclass(frozen=True, slots=True)
 class Eligibility:
-    """Whether one agent would take the task now (`takes`), could later (`can`), and why not."""
+    """One agent's eligibility: whether it would take the task now (`takes`) or could later (`can`), and why not."""
 
     agent: str
     takes: bool
@@ -43,9 +43,9 @@ class Eligibility:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The answer. `summary` is one line; times are in seconds, None if they can't be told.
+    """The explanation. `summary` is one line; times are in seconds, None if unknown.
 
-    `before` counts the tasks of the same lane that go first, `lane_depth` all that are in it.
+    `before` counts the tasks of the same lane that go first, `lane_depth` all tasks in it.
     """
 
     task_id: str
@@ -63,7 +63,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Everything that the answer rests on, as it is now. `returned` is why the last attempt was handed back, or ""."""
+    """The current facts that an explanation rests on. `returned` is why the last attempt was handed back, or ""."""
 
     live: LiveSnapshot | None
     holds: Holds
@@ -76,7 +76,7 @@ class Situation:
 
 
 def why(database: Database, broker: Broker, cache: RedisCache, task_id: str) -> Explanation:
-    """The answer for one task; raises TaskNotFound or Unavailable."""
+    """Returns the explanation for one task; raises TaskNotFound or Unavailable."""
     with database.transaction() as tx:
         task = tasks.get_task(tx, task_id)
         parents = tasks.unfinished_parents(tx, task_id) if task.state is TaskState.BLOCKED else []
@@ -89,7 +89,7 @@ def why(database: Database, broker: Broker, cache: RedisCache, task_id: str) -> 
 
 
 def explain(task: Task, situation: Situation) -> Explanation:
-    """The answer (pure)."""
+    """Returns the explanation (pure)."""
     if task.state in TERMINAL:
         return Explanation(task.id, task.state, msg("it does not wait: it is {state}", state=task.state))
     if task.state in (TaskState.ASSIGNED, TaskState.IN_PROGRESS):
@@ -119,7 +119,7 @@ def _with_its_agent(task: Task, situation: Situation) -> Explanation:
 
 
 def _held(task: Task, situation: Situation) -> list[str]:
-    """What keeps it from its lane, or its lane from being served, whatever the agents do."""
+    """Returns what keeps a task from its lane, or its lane from being served, regardless of the agents."""
     held: list[str] = list(situation.locks)
     held += [
         msg("waits for {type} {id}, which is {state}", type=parent.type, id=parent.id, state=TaskState(parent.state))
@@ -185,9 +185,9 @@ def _broken(breaker: OpenBreaker, live: LiveSnapshot) -> str:
 
 
 def _starts_in(task: Task, situation: Situation, held: Sequence[str], verdicts: Sequence[Eligibility]) -> float | None:
-    """Seconds until it starts by the rate at which attempts of its type ended in the last minute.
+    """Estimates the seconds until it starts from the last minute's attempts of its type.
 
-    An estimate: other lanes share the agents, and urgent tasks overtake.
+    Only an estimate: other lanes share the agents, and urgent tasks overtake.
     """
     if situation.live is None or not any(verdict.can for verdict in verdicts):
         return None

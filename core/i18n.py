@@ -1,7 +1,7 @@
-"""Texts that are translated where they are shown, not where they are written.
+"""Marks texts that are translated where they are shown, not where they are written.
 
 Core writes everything in English, as a `TranslatableText`: an ordinary text for logs and the command line, which
-the dashboard can translate for its viewer. `N_` marks what is translated by itself, such as a heading or a word.
+the dashboard can translate for its viewer. `N_` marks single texts to translate, such as a heading or a word.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Self
 
 
 class TranslatableText(str):
-    """An English text that remembers what it was made of: a template and the values that fill it.
+    """An English text that keeps its template and the values that fill it.
 
-    Values may be such texts themselves. It equals, and is stored and sent as, the text.
+    Values may be such texts themselves. It equals the plain text, and is stored and sent as it.
     """
 
     __slots__ = ("template", "values")
@@ -31,21 +31,21 @@ class TranslatableText(str):
 
 
 class Word(str):
-    """A value in a `TranslatableText` that is a word of the interface, such as a state; so is an enum's member."""
+    """A value in a `TranslatableText` that is a translatable word, such as a state; enum members are too."""
 
     __slots__ = ()
 
 
 def msg(template: str, /, **values: object) -> TranslatableText:
-    """`template.format(**values)`, which can be said in another language; catalogues know the template by this call.
+    """Returns `template.format(**values)` in translatable form; catalogues find the template by this call.
 
-    For what is said seldom: it takes much longer than an f-string.
+    For rare texts only: it takes much longer than an f-string.
     """
     return TranslatableText(template, values)
 
 
 def either(texts: Iterable[str]) -> str:
-    """`a or b or c`; there is one at least."""
+    """Returns `a or b or c`; needs at least one text."""
     *others, text = texts
     for one in reversed(others):
         text = msg("{one} or {others}", one=one, others=text)
@@ -53,7 +53,7 @@ def either(texts: Iterable[str]) -> str:
 
 
 def listed(texts: Iterable[str]) -> str:
-    """`a; b; c`; an empty text for none."""
+    """Returns `a; b; c`; an empty text for none."""
     *others, text = list(texts) or [""]
     for one in reversed(others):
         text = msg("{one}; {others}", one=one, others=text)
@@ -61,5 +61,5 @@ def listed(texts: Iterable[str]) -> str:
 
 
 def N_(text: str) -> str:
-    """The text itself; its place in a catalogue is found by this call's name, as by gettext's convention."""
+    """Returns the text unchanged; catalogues find it by this call's name, a convention of gettext."""
     return text

@@ -1,8 +1,8 @@
-"""Messages that are stored and sent as an id and parameters, and rendered where they are shown.
+"""Represents messages that are stored and sent as an id and parameters, and rendered where they are shown.
 
-A `TranslatableText` can be translated as long as it is one; what was stored or sent is a plain text by then. So a
-message that outlives its process is made by a `MessageTemplate`: its id stays when its words change, and the id and
-the parameters go beside the English text, which remains for logs, for readers of SQL and for other releases.
+A `TranslatableText` loses its template when it is stored or sent. A message that outlives its process is therefore
+made by a `MessageTemplate`: its id stays when its words change, and the id and the parameters accompany the English
+text, which remains for logs, for readers of SQL and for other releases.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from taskyard.core.i18n import TranslatableText
 
 @dataclass(frozen=True, slots=True)
 class MessageTemplate:
-    """The words of one message, with named parameters; its place in a catalogue is found by the N_ around them.
+    """The words of one message, with named parameters; catalogues find them by the N_ around them.
 
     `one` are the words where the parameter `counted` is 1. The parameters in `durations` are seconds.
     """
@@ -37,7 +37,7 @@ class MessageTemplate:
         return self.one if self.one and f"{parameters[self.counted]:.0f}" == "1" else self.text
 
     def shown(self, parameters: Mapping[str, object]) -> dict[str, object]:
-        """Returns the parameters as they fill the template."""
+        """Returns the parameters in display form."""
         return {
             name: duration(value) if name in self.durations and isinstance(value, int | float) else value
             for name, value in parameters.items()
@@ -45,7 +45,7 @@ class MessageTemplate:
 
 
 class IdentifiedText(TranslatableText):
-    """An English text that also knows which message it is, and its parameters, numbers as numbers."""
+    """An English text with its message id and parameters, numbers as numbers."""
 
     __slots__ = ("message", "parameters")
     message: MessageTemplate
@@ -69,7 +69,7 @@ def identity(text: str) -> tuple[str | None, dict[str, Any] | None]:
 
 
 def identified(text: str, templates: Collection[MessageTemplate]) -> str:
-    """Returns the text as the message of the template that it was made of; itself, if it is none of these."""
+    """Returns the text as the message of the template it was made from; unchanged, if it matches none of them."""
     if not isinstance(text, TranslatableText) or isinstance(text, IdentifiedText):
         return text
     for template in templates:
@@ -85,7 +85,7 @@ def identified(text: str, templates: Collection[MessageTemplate]) -> str:
 def rendered(
     templates: Mapping[str, MessageTemplate], text: str, message_id: str | None, parameters: Mapping[str, Any] | None
 ) -> str:
-    """Returns a stored message so that it can be translated; `text` if its id or its parameters are not known here."""
+    """Returns a stored message in translatable form; `text` if its id or its parameters are unknown."""
     template = templates.get(message_id) if isinstance(message_id, str) else None
     if template is None or not isinstance(parameters, Mapping):
         return text

@@ -1,4 +1,4 @@
-"""What the store hands out: frozen values made from rows."""
+"""Defines the frozen values that the store makes from rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taskyard.core.states import Priority, TaskState
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task with everything that its row holds."""
+    """Holds one task's row."""
 
     id: str
     queue: str
@@ -54,14 +54,14 @@ class Task:
         return cls(*values)
 
     def as_json(self) -> dict[str, Any]:
-        """The task as JSON-able values: times in ISO 8601, the priority by its name."""
+        """Returns the task as JSON-able values: times in ISO 8601, the priority by its name."""
         values = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(self).items()}
         return {**values, "priority": self.priority.label, "requires": list(self.requires)}
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """One line of a task's history. The end of an attempt says what it took; None is what is not known."""
+    """An event of a task's history. The end of an attempt has its resource usage; None is unknown."""
 
     at: datetime
     event: str
@@ -83,7 +83,7 @@ class AuditEvent:
 
     @property
     def usage(self) -> dict[str, float]:
-        """What is known of what it took, by name."""
+        """Returns the known resource usage by name."""
         names = ("wait_seconds", "run_seconds", "total_seconds", "cpu_seconds", "peak_memory_bytes")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
@@ -93,7 +93,7 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
-    """An agent as PostgreSQL knows it: one boot of one name."""
+    """An agent in PostgreSQL: one boot of one name."""
 
     id: str
     name: str
@@ -127,7 +127,7 @@ MAX_LANE_LENGTH = 4_000  # characters of a lane's name: 32 tags of 64, a queue, 
 
 
 class Lane(NamedTuple):
-    """What an agent must offer to take a task. Lanes keep a task that nobody can take out of the others' way.
+    """The properties that an agent needs to take a task; separate lanes keep blocked tasks out of the others' way.
 
     A tuple, because it is hashed several times for every task.
     """
@@ -141,7 +141,7 @@ class Lane(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The reverse of `str`; none of the parts can contain a `|` or a comma. Raises ValueError for another text."""
+        """Parses the text form; none of the parts can contain a `|` or a comma. Raises ValueError for another text."""
         parts = text.split("|")
         if len(parts) != 3 or not parts[0] or not parts[1] or len(text) > MAX_LANE_LENGTH or not text.isprintable():
             raise ValueError("not as queue|type|tags")
@@ -150,7 +150,7 @@ class Lane(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A task that waits: in the ready queue, or for its time (`due`). `ready` is in epoch seconds."""
+    """A waiting task, in the ready queue or until it is `due`. `ready` is in epoch seconds."""
 
     id: str
     lane: Lane
@@ -160,7 +160,7 @@ class Waiting(NamedTuple):
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
-        """From (id, state, queue, type, requires, priority, ready)."""
+        """Reads (id, state, queue, type, requires, priority, ready)."""
         id_, state, queue, type_, requires, priority, ready = row[:7]
         lane = Lane(queue, type_, tuple(requires or ()))
         return cls(id_, lane, priority, ready, state == TaskState.SCHEDULED)
@@ -168,11 +168,10 @@ class Waiting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A task that was checked and has an id, but is not stored yet.
+    """A validated task with an id that is not stored yet.
 
-    `input_json` is compact JSON text; `requires` unites the tags of the submission with those of
-    its type; it is due at `run_at` (aware UTC) or `delay_seconds` after it is stored, by the
-    database's clock, or at once.
+    `input_json` is compact JSON text; `requires` unites the tags of the submission with those of its type; it is
+    due at `run_at` (aware UTC) or `delay_seconds` after it is stored, by the database's clock, or at once.
     """
 
     id: str
@@ -195,5 +194,5 @@ class Submission:
     call: Call | None = None  # what the caller gave, where there is an idempotency key
 
     def size(self) -> int:
-        """About how much memory its input takes, in bytes."""
+        """Returns the approximate memory of its input in bytes."""
         return len(self.input_json)

@@ -1,4 +1,4 @@
-"""Where the files are that belong to Taskyard, in a checkout and in an installed package alike."""
+"""Locates Taskyard's files in a checkout and in an installed package alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patterns as in fnmatch, and whether one can match any name at all (pure)."""
+"""Handles fnmatch patterns, and decides whether one can match any name at all (pure)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Step = Callable[[str, str], "str | None"]
 
 
 def can_match_type(pattern: str) -> bool:
-    """Whether some name of a task type could match: lower-case words joined by dots."""
+    """Returns True if some name of a task type could match: lower-case words joined by dots."""
 
     def step(state: str, character: str) -> str | None:
         if character in _LETTERS:
@@ -26,12 +26,12 @@ def can_match_type(pattern: str) -> bool:
 
 
 def can_match_label(pattern: str) -> bool:
-    """Whether some name of a queue could match: lower-case letters, digits and ._-"""
+    """Returns True if some name of a queue could match: lower-case letters, digits and ._-"""
     return _can_match(pattern, lambda state, character: _WORD, _LETTERS + _DIGITS + "._-")
 
 
 def _can_match(pattern: str, step: Step, alphabet: str) -> bool:
-    """Runs the pattern over all names at once: the states in which a name may be after each of its parts."""
+    """Runs the pattern over all names at once, as a set of states after each of its parts."""
     states = {_START}
     for part in _parts(pattern):
         fitting = [character for character in alphabet if part == "*" or fnmatchcase(character, part)]
@@ -50,7 +50,7 @@ def _stepped(states: set[str], characters: list[str], step: Step) -> set[str]:
 
 
 def _parts(pattern: str) -> Iterator[str]:
-    """`*`, `?`, classes such as `[a-c]` or `[!x]`, and single characters, read as fnmatch reads them."""
+    """Splits a pattern as fnmatch does: `*`, `?`, classes such as `[a-c]` or `[!x]`, and single characters."""
     at = 0
     while at < len(pattern):
         end = at + 1

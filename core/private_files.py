@@ -1,4 +1,4 @@
-"""What a process of Taskyard writes, holds in memory and has in its environment is its user's own.
+"""Keeps a process's files, memory and environment private to its user.
 
 Only the standard library is imported: `worker.isolation.sandbox.supervisor` needs a quick start.
 """
@@ -14,15 +14,15 @@ PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 def keep_files_private() -> None:
-    """From now on nobody else may read or write what this process, and what it starts, creates.
+    """Makes all files that this process and its children create from now on private to its user.
 
-    Called first in every program of Taskyard; a library does not change the umask of who uses it.
+    Called first in every program of Taskyard; a library does not change its caller's umask.
     """
     os.umask(OWNER_ONLY)
 
 
 def refuse_inspection() -> None:
-    """No other process of this user may look into this one: not its memory, nor its environment in /proc.
+    """Keeps other processes of this user from inspecting this one: its memory, or its environment in /proc.
 
     A program that it starts is open again; a process that it forks is not. Linux only; raises OSError.
     """

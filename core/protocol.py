@@ -1,11 +1,11 @@
-"""What dispatcher and agents say to each other: JSON arrays, several messages to a stream entry.
+"""Defines the messages between dispatcher and agents: JSON arrays, several messages to a stream entry.
 
-Inputs and outputs travel as raw JSON, so that the dispatcher carries them without parsing them.
-A (task id, attempt) pair names one execution everywhere. Each field has a range, which its decoder
-checks (see also core.redis.decoding): what is read is within what the receiver and PostgreSQL can hold.
+Inputs and outputs travel as raw JSON, so that the dispatcher carries them without parsing them. A (task id,
+attempt) pair names one execution everywhere. Each field has a range that its decoder checks (see also
+core.redis.decoding), within what the receiver and PostgreSQL can hold.
 
-New fields come last and have defaults, so that a newer agent and an older dispatcher (or the other
-way round) understand each other while a new version is rolled out.
+New fields come last and have defaults, so that newer agents and older dispatchers understand each other during an
+upgrade, and the other way round.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ _TASK_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def is_task_id(text: str) -> bool:
-    """Whether a text that came from outside is written as the id of a task; decoders look at its length only."""
+    """Returns True if an external text has the form of a task id; decoders check its length only."""
     return _TASK_ID.fullmatch(text) is not None
 
 
 def is_storable(name: str) -> bool:
-    """Whether a name that came from outside can be stored as text."""
+    """Returns True if an external name can be stored as text."""
     return "\x00" not in name and len(name) <= MAX_NAME_LENGTH
 
 
 class Failure(msgspec.Struct, array_like=True, gc=False):
-    """How an attempt failed: an ErrorClass, one line for people, and the traceback if there is one."""
+    """A failure of an attempt: an ErrorClass, one line for users, and the traceback if there is one."""
 
     error_class: Name
     message: LongText
@@ -62,7 +62,7 @@ class Failure(msgspec.Struct, array_like=True, gc=False):
 
 
 class Run(msgspec.Struct, array_like=True, tag="run", gc=False):
-    """One attempt to be run. `checkpoint` is JSON text that an earlier attempt saved after so many `children`."""
+    """Runs an attempt. `checkpoint` is JSON text that an earlier attempt saved after this many `children`."""
 
     task_id: TaskId
     attempt: Attempt
@@ -75,14 +75,14 @@ class Run(msgspec.Struct, array_like=True, tag="run", gc=False):
 
 
 class Cancel(msgspec.Struct, array_like=True, tag="cancel", gc=False):
-    """Stop this attempt if it still runs, and forget it if it does not."""
+    """Stops this attempt if it still runs, and discards it if it does not."""
 
     task_id: TaskId
     attempt: Attempt
 
 
 class Welcome(msgspec.Struct, array_like=True, tag="welcome", gc=False):
-    """The dispatcher knows this boot from now on."""
+    """Confirms that the dispatcher has registered this boot."""
 
 
 class Reply(msgspec.Struct, array_like=True, tag="reply", gc=False):
@@ -94,11 +94,11 @@ class Reply(msgspec.Struct, array_like=True, tag="reply", gc=False):
 
 
 class Drain(msgspec.Struct, array_like=True, tag="drain", gc=False):
-    """Hand back what has not been started."""
+    """Asks the agent to hand back tasks it has not started."""
 
 
 class Restart(msgspec.Struct, array_like=True, tag="restart", gc=False):
-    """Drain as on SIGTERM, then end the process, which its pool replaces."""
+    """Asks the agent to drain as on SIGTERM and end its process, which its pool replaces."""
 
 
 Order = Run | Cancel | Welcome | Reply | Drain | Restart
@@ -108,7 +108,7 @@ Order = Run | Cancel | Welcome | Reply | Drain | Restart
 
 
 class KnownType(msgspec.Struct, omit_defaults=True):
-    """A task type as the agent that says it knows it: its version, and what its declaration says."""
+    """A task type that an agent declares: its version, and details of its declaration."""
 
     name: str
     version: str
@@ -121,7 +121,7 @@ class KnownType(msgspec.Struct, omit_defaults=True):
 
 
 class Register(msgspec.Struct, array_like=True, tag="hello", gc=False):
-    """A new boot of an agent, and the types that it knows; None from agents that don't say."""
+    """A new boot of an agent, and the types that it declares; None from older agents."""
 
     agent: AgentInfo
     known_types: list[KnownType] | None = None
@@ -136,7 +136,7 @@ class Started(msgspec.Struct, array_like=True, tag="started", gc=False):
 
 
 class Done(msgspec.Struct, array_like=True, tag="done", gc=False):
-    """An attempt ended: `failure` is None for a success. What it used is None where that can't be told.
+    """An attempt ended: `failure` is None for a success. Unknown resource usage is None.
 
     `agent_id` is the boot that got the order; empty only from agents of version 0.
     """
@@ -167,7 +167,7 @@ class Released(msgspec.Struct, array_like=True, tag="returned", gc=False):
 
 
 class Progress(msgspec.Struct, array_like=True, tag="progress", gc=False):
-    """How far an attempt is. `agent_id` as in Done."""
+    """The progress of an attempt. `agent_id` as in Done."""
 
     task_id: TaskId
     attempt: Attempt
@@ -202,7 +202,7 @@ class Checkpoint(msgspec.Struct, array_like=True, tag="checkpoint", gc=False):
 
 
 class SubmitChild(msgspec.Struct, array_like=True, tag="submit", gc=False):
-    """A running task submits another one; answered with the child's id once it is committed. See Checkpoint."""
+    """A running task submits a child; answered with the child's id once it is committed. See Checkpoint."""
 
     agent_id: Name
     request_id: Name
@@ -217,7 +217,7 @@ class SubmitChild(msgspec.Struct, array_like=True, tag="submit", gc=False):
 
 
 class Deregister(msgspec.Struct, array_like=True, tag="gone", gc=False):
-    """A boot ended: it said so itself (`state` "left") or its supervisor saw it exit ("lost").
+    """The end of a boot: reported by itself (`state` "left") or by its supervisor ("lost").
 
     `proof` is the secret that both have had since its start; see AgentInfo.farewell.
     """
@@ -231,10 +231,10 @@ Report = Register | Started | Done | Released | Progress | Log | Checkpoint | Su
 
 
 class AgentInfo(msgspec.Struct):
-    """Who an agent is; part of its hello and of every heartbeat.
+    """An agent's identity; part of its registration and of every heartbeat.
 
-    `version` says what its reports carry (see VERSION). `farewell` is the SHA-256 of a secret that only
-    the boot and its supervisor know: who shows the secret may say that this boot is gone. Empty: anybody may.
+    `version` says what its reports carry (see VERSION). `farewell` is the SHA-256 of a secret that only the boot
+    and its supervisor know: the secret proves the right to report this boot's end. Empty: no proof is needed.
     """
 
     id: Name  # name:boot_id
@@ -251,23 +251,23 @@ class AgentInfo(msgspec.Struct):
     agent_class: Name = ""  # "module:Class" of a user's; empty: the shipped one
 
     def is_storable(self) -> bool:
-        """Whether PostgreSQL can hold it: an agent may be of another version, or nobody of ours."""
+        """Returns True if PostgreSQL can hold it: it may come from another version, or from another program."""
         texts = (self.id, self.name, self.boot_id, self.kind, self.host, self.agent_class, *self.types, *self.tags)
         is_known_range = 0 <= self.pid <= MAX_INTEGER and 0 < self.max_concurrency <= MAX_INTEGER
         return self.id == f"{self.name}:{self.boot_id}" and all(map(is_storable, texts)) and is_known_range
 
     def accepts_farewell(self, proof: str) -> bool:
-        """Whether `proof` shows that whoever says that this boot is gone must know it."""
+        """Returns True if `proof` entitles the sender to report this boot's end."""
         return not self.farewell or farewell_of(proof) == self.farewell
 
 
 def farewell_of(secret: str) -> str:
-    """What an agent tells everybody of the secret that its supervisor gave it."""
+    """Returns the public hash of the secret that an agent got from its supervisor."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class Heartbeat(msgspec.Struct):
-    """Written every second with a TTL; what the dispatcher reconciles its claims against."""
+    """An agent's state, written every second with a TTL; the dispatcher reconciles its claims against it."""
 
     agent: AgentInfo
     generation: Name
@@ -281,7 +281,7 @@ class Heartbeat(msgspec.Struct):
 
 
 def _reader(shape: Any) -> Callable[[bytes], Any]:
-    """A decoder that raises ValueError, and nothing else, for whatever is not of this shape."""
+    """Returns a decoder that raises ValueError, and nothing else, for data of another shape."""
     decode = msgspec.json.Decoder(shape).decode
 
     def read(payload: bytes) -> Any:

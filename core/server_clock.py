@@ -1,4 +1,4 @@
-"""The database's time on a host whose own clock may be wrong: what was asked last, and what has passed since."""
+"""Keeps the database's time on a host whose own clock may be wrong."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ ASK_AGAIN_SECONDS = 30.0
 
 
 class ServerClock(Clock):
-    """Tells the database's time as last asked, carried on by elapsed time; this host's own until it was asked once.
+    """The database's time as last read, advanced by elapsed time; this host's time until the first reading.
 
-    A host clock that is stepped changes nothing of it. Every method may be called from any thread.
+    Changes of the host's clock have no effect. Every method is thread-safe.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -23,7 +23,7 @@ class ServerClock(Clock):
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to ask again."""
+        """Returns True if the time should be read again."""
         return self._known is None or self._elapsed() - self._known[1] >= ASK_AGAIN_SECONDS
 
     def now(self) -> datetime:
@@ -33,7 +33,7 @@ class ServerClock(Clock):
         return known[0] + timedelta(seconds=self._elapsed() - known[1])
 
     def set_from(self, ask: Callable[[], datetime]) -> None:
-        """Asks for the database's time; it is taken to be that of the middle of the question."""
+        """Reads the database's time, assumed to be that of the middle of the query."""
         began = self._elapsed()
         answer = ask()
         self._known = answer.astimezone(UTC), (began + self._elapsed()) / 2

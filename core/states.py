@@ -1,4 +1,4 @@
-"""The states of a task, its priorities, and the one table of legal transitions."""
+"""Defines the states of a task, its priorities, and the one table of legal transitions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 
 
 class TaskState(StrEnum):
-    """Where a task stands; TRANSITIONS says what may follow."""
+    """The state of a task; TRANSITIONS defines what may follow."""
 
     BLOCKED = "blocked"  # waits for other tasks
     SCHEDULED = "scheduled"  # due later: delayed, or backing off before another attempt
@@ -47,14 +47,14 @@ TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
 
 
 def is_legal(from_state: TaskState | None, to_state: TaskState) -> bool:
-    """Whether a task may go from one state to another; `None` stands for a task being created."""
+    """Returns True if a task may go from one state to another; `None` stands for a task being created."""
     if from_state is None:
         return to_state in WAITING
     return to_state in TRANSITIONS[from_state]
 
 
 class Priority(IntEnum):
-    """How urgent a task is; a higher one is placed first."""
+    """The urgency of a task; a higher one is placed first."""
 
     LOW = 0
     MEDIUM = 1

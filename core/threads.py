@@ -1,7 +1,7 @@
-"""How every thread of ours is started: what escapes from one is logged and counted, and none dies unnoticed.
+"""Starts all of our threads; uncaught exceptions are logged and counted, and no thread dies unnoticed.
 
-`start_thread` takes the choice of what an escape does (OnEscape); docs/design/faults/00-three-rules.md lists all
-threads with theirs, and a test compares that table with the source. Nobody else starts threads or timers.
+`start_thread` takes the effect of an uncaught exception (OnEscape); docs/design/faults/00-three-rules.md lists all
+threads with theirs, and a test compares that table with the source. No other code starts threads or timers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class OnEscape(StrEnum):
-    """What an exception that nobody caught means to its thread."""
+    """The effect of an uncaught exception on its thread."""
 
     GO_ON = "goes on"  # its work begins anew after a pause, which grows to MAX_PAUSE_SECONDS
     END_PROCESS = "goes on for a while"  # the same, but after PATIENCE_SECONDS of it the process has to be replaced
@@ -34,7 +34,7 @@ class OnEscape(StrEnum):
 
 
 class Supervised(threading.Thread):
-    """One thread of ours; `escapes` counts what escaped from it so far."""
+    """One of our threads; `escapes` counts its uncaught exceptions so far."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Supervised(threading.Thread):
         self._is_pausing = False
 
     def run(self) -> None:
-        """Works until the work returns, or is over, or has ended by an escape that ends it."""
+        """Runs the work until it returns, is over, or is ended by an uncaught exception."""
         while not self._is_done:
             try:
                 self._round()
@@ -70,7 +70,7 @@ class Supervised(threading.Thread):
 
     @property
     def problem(self) -> str | None:
-        """Why this thread counts as dead, if it does."""
+        """Returns why this thread counts as dead, if it does."""
         if self._is_done:
             return f"thread {self.name}: it has ended"
         if self._streak >= FAILING_ROUNDS and (self._is_pausing or self._lived() < MAX_PAUSE_SECONDS):
@@ -79,7 +79,7 @@ class Supervised(threading.Thread):
 
     @property
     def is_told(self) -> bool:
-        """Whether it was told to end."""
+        """Returns True if it was asked to end."""
         return self._is_over()
 
     def _lived(self) -> float:
@@ -143,9 +143,9 @@ def start_thread(
 ) -> Supervised:
     """Starts `work` in a daemon thread of that name and returns the thread.
 
-    An essential one is part of the process's health: `problems` names it when it has ended or keeps failing.
-    `mend` is called with what escaped, to settle what was left half done. `work` is not begun anew once `is_over`.
-    Raises RuntimeError if the system gives no thread.
+    An essential one is part of the process's health: `problems` names it when it has ended or keeps failing. `mend`
+    is called with an uncaught exception, to settle what was left half done. `work` is not restarted once `is_over`.
+    Raises RuntimeError if the system can't start a thread.
     """
     thread = Supervised(name, work, on_escape, is_essential=is_essential, mend=mend, is_over=is_over)
     with _lock:
@@ -159,35 +159,35 @@ def start_thread(
 
 
 def threads() -> list[Supervised]:
-    """Those that run, and the essential ones that have ended."""
+    """Returns the running threads, and the essential ones that have ended."""
     with _lock:
         return sorted(_threads, key=lambda thread: thread.name)
 
 
 def problems() -> list[str]:
-    """One line for each essential thread of this process that is dead or keeps failing."""
+    """Returns one line for each essential thread of this process that is dead or keeps failing."""
     return [found for thread in threads() if thread.is_essential and (found := thread.problem)]
 
 
 def must_end_process() -> bool:
-    """Whether a thread failed for longer than its patience: the process has to be replaced."""
+    """Returns True if a thread has failed for longer than allowed, so that the process must be replaced."""
     return any(thread.is_exhausted for thread in threads())
 
 
 def escapes() -> dict[str, int]:
-    """How many exceptions escaped from threads since the start of the process, by the thread's name without number."""
+    """Returns the uncaught exceptions since the start of the process, by the thread's name without its number."""
     with _lock:
         return dict(_escapes)
 
 
 def count_escape(family: str) -> None:
-    """Counts one that was caught elsewhere, as the last line before its thread would have died."""
+    """Counts an exception that was caught elsewhere just before its thread would have died."""
     with _lock:
         _escapes[family] += 1
 
 
 def retire(thread: Supervised) -> None:
-    """Leaves a thread that was told to end out of the process's health."""
+    """Excludes a thread that was asked to end from the process's health."""
     with _lock:
         _threads.discard(thread)
 
@@ -198,7 +198,7 @@ def _forget(thread: Supervised) -> None:
 
 
 class _Timers:
-    """Calls functions later, all from one thread that is started when it is first needed."""
+    """Calls functions later, from one thread that is started on first use."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -233,9 +233,9 @@ _timers = _Timers()
 
 
 def call_later(seconds: float, call: Callable[[], object]) -> Callable[[], None]:
-    """Has `call`, which must be short, called in about that time; returns what prevents it.
+    """Schedules `call`, which must be short, in about that time; returns a function that cancels it.
 
-    Raises RuntimeError if the system gives no thread.
+    Raises RuntimeError if the system can't start a thread.
     """
     number = _timers.add(seconds, call)
     return lambda: _timers.cancel(number)

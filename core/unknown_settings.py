@@ -1,4 +1,4 @@
-"""Variables that look like settings and are none."""
+"""Finds environment variables that look like settings and are none."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ OTHER_VARIABLES = frozenset({"TASKYARD_KEEPER", "TASKYARD_FAILPOINTS"})
 
 
 def unknown_settings(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """One line for each variable that looks like a setting and is none: probably a slip of the pen."""
+    """Returns one line for each variable that looks like a setting and is none: probably a typing error."""
     names = sorted(name for name in environment if name.startswith(ENV_PREFIX) and name not in OTHER_VARIABLES)
     return [line for name in names for line in unknown_name(name, ENV_PREFIX, Settings.model_fields)]

@@ -1,4 +1,4 @@
-"""The server: `streamlit run dashboard/app.py` from the repository's root, or `uvicorn dashboard.app:app`."""
+"""Runs the server: `streamlit run dashboard/app.py` from the repository's root, or `uvicorn dashboard.app:app`."""
 
 import importlib.util
 import sys

@@ -1,7 +1,7 @@
-"""The interface's languages: English in the source, others from gettext catalogues in `dashboard/locale`.
+"""Provides the interface's languages: English in the source, others from gettext catalogues in `dashboard/locale`.
 
-The viewer's language is the switch's, or else the browser's. A text with values in it is translated
-first and filled in then: `_("{count} tasks").format(count=3)`.
+The viewer's language is that of the switch, or else the browser's. A text with values is translated first and
+filled in then: `_("{count} tasks").format(count=3)`.
 """
 
 from __future__ import annotations
@@ -23,46 +23,46 @@ DEFAULT = "en"
 
 
 def language() -> str:
-    """The viewer's language, a key of LANGUAGES."""
+    """Returns the viewer's language, a key of LANGUAGES."""
     chosen = st.session_state.get(LANGUAGE_KEY)
     return chosen if chosen in LANGUAGES else browser_language()
 
 
 def browser_language() -> str:
-    """The language that the browser asks for, if it is one of ours."""
+    """Returns the browser's preferred language, if it is one of ours."""
     spoken = (st.context.locale or DEFAULT).partition("-")[0].lower()
     return spoken if spoken in LANGUAGES else DEFAULT
 
 
 def _(text: str) -> str:
-    """The text in the viewer's language."""
+    """Returns the text in the viewer's language."""
     return catalogue(language()).gettext(text) if text else ""
 
 
 def translator() -> Callable[[str], str]:
-    """What translates into the viewer's language, wherever it runs: other threads don't know the viewer."""
+    """Returns a translator into the viewer's language for use in other threads, which don't know the viewer."""
     texts = catalogue(language())
     return lambda text: texts.gettext(text) if text else ""
 
 
 def ngettext(one: str, many: str, count: int) -> str:
-    """The text for one or many, in the viewer's language."""
+    """Returns the text for one or many, in the viewer's language."""
     return catalogue(language()).ngettext(one, many, count)
 
 
 def labelled(label: str, text: object) -> str:
-    """`label: text`, with the colon of the viewer's language."""
+    """Returns `label: text`, with the colon of the viewer's language."""
     return _("{label}: {text}").format(label=label, text=text)
 
 
 def enumerated(texts: Iterable[str]) -> str:
-    """`a; b; c`, with the semicolons of the viewer's language."""
+    """Returns `a; b; c`, with the semicolons of the viewer's language."""
     return _("; ").join(texts)
 
 
 @lru_cache
 def catalogue(code: str) -> gettext.NullTranslations:
-    """The texts of one language."""
+    """Returns the texts of one language."""
     path = LOCALE / code / "LC_MESSAGES" / "taskyard.po"
     if not path.exists():
         return gettext.NullTranslations()

@@ -1,4 +1,4 @@
-"""Every page of the dashboard: where it is, what it is called, which key leads to it."""
+"""Lists every page of the dashboard: its address, title and keyboard shortcut."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ PAGES = FILES / "dashboard" / "pages"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A page. `title` and `help` are in English; `key` leads to it from the help.
+    """A page. `title` and `help` are in English; `key` is its keyboard shortcut.
 
-    `shortcuts` are the page's own: (keys, what they do in English).
+    `shortcuts` are the page's own: (keys, their effect in English).
     """
 
     name: str
@@ -33,7 +33,7 @@ class View:
 
     @property
     def page(self) -> Any:
-        """The page for `st.navigation`, in the viewer's language."""
+        """Returns the page for `st.navigation`, in the viewer's language."""
         return st.Page(
             self.path,
             title=_(self.title),
@@ -46,7 +46,7 @@ class View:
 
     @property
     def path(self) -> Path:
-        """For `st.switch_page` and `st.page_link`."""
+        """Returns the path for `st.switch_page` and `st.page_link`."""
         return PAGES / self.name / "page.py"
 
 

@@ -1,4 +1,4 @@
-"""How long the server takes for what viewers see, as Prometheus metrics of the dashboard's own."""
+"""Measures the server's refresh times, as Prometheus metrics of the dashboard."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def timed(section: str) -> Iterator[None]:
 
 
 def wait(seconds: float) -> None:
-    """Waits on purpose, which is no part of the time that a refresh takes."""
+    """Waits on purpose, without adding to the refresh time."""
     time.sleep(seconds)
     _waits.seconds = getattr(_waits, "seconds", 0.0) + seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshes:
-    """How often a section was refreshed since this process began, and how long that took."""
+    """The number and durations of a section's refreshes since this process began."""
 
     section: str
     count: int
@@ -52,7 +52,7 @@ class Refreshes:
 
 
 def refreshes() -> list[Refreshes]:
-    """Every section that was refreshed, the slowest first; percentiles are interpolated within BUCKETS."""
+    """Returns every section that was refreshed, slowest first; percentiles are interpolated within BUCKETS."""
     upto: dict[str, list[float]] = {}
     sums: dict[str, float] = {}
     for family in _refresh_seconds.collect():
@@ -71,7 +71,9 @@ def refreshes() -> list[Refreshes]:
 
 
 def _quantile(upto: Sequence[float], share: float) -> float:
-    """As Prometheus's histogram_quantile: linear within a bucket, and the highest bound for what is above it."""
+    """Interpolates like Prometheus's histogram_quantile: linear within a bucket, and the highest bound for values
+    above it.
+    """
     rank = share * upto[-1]
     position = next(n for n, count in enumerate(upto) if count >= rank)
     if position == len(BUCKETS):

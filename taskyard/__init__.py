@@ -1,7 +1,7 @@
 """Taskyard: a task execution engine for pools of agents, with an operations dashboard.
 
-What programs of users import is all here; `docs/reference/python.md` describes it. Each name is imported when it is
-first used: a process that only runs handlers never loads the drivers of the servers.
+Users' programs import everything from here; `docs/reference/python.md` describes it. Each name is imported on first
+use: a process that only runs handlers never loads the drivers of the servers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command line: `taskyard`, or `python -m taskyard`."""
+"""Runs the command line: `taskyard`, or `python -m taskyard`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def find_modules_here() -> None:
-    """Has imports look into the current folder first, as `python -m` does: users' task modules may be there."""
+    """Makes imports search the current folder first, as `python -m` does: users' task modules may be there."""
     if not sys.flags.safe_path and not {"", os.getcwd()} & set(sys.path):
         sys.path.insert(0, os.getcwd())
 

@@ -1,4 +1,4 @@
-"""The worker process: queue, scheduler, monitor and agents, and the command line that starts them."""
+"""Holds the worker process (queue, scheduler, monitor and agents) and the command line that starts it."""
 
 import sys
 

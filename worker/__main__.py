@@ -1,4 +1,4 @@
-"""`python -m worker` in a checkout: the same command line as `taskyard`."""
+"""Runs `python -m worker` in a checkout: the same command line as `taskyard`."""
 
 from __future__ import annotations
 

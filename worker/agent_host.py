@@ -1,4 +1,4 @@
-"""Agents alone, on a host that reaches only Redis: what starts and stops, with metrics and health of its own."""
+"""Runs agents alone, on a host that reaches only Redis, with metrics and health of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wires the worker: what starts and stops in which order, and what signals do."""
+"""Wires the worker: the order of its start and stop, and its signals."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ log = structlog.get_logger(__name__)
 
 
 class Worker:
-    """Dispatcher, agent pool and scheduler of one process."""
+    """The dispatcher, agent pool and scheduler of one process."""
 
     def __init__(self, settings: Settings, endpoints: Endpoints, servers: EmbeddedServers | None = None) -> None:
         self.settings = settings
@@ -118,7 +118,7 @@ class Worker:
         self._health_log.start()
 
     def stop(self) -> None:
-        """Drains the agents, records what they report, gives up leadership."""
+        """Drains the agents, records their reports, gives up leadership."""
         self._is_stopping = True
         self._health_log.stop()
         self.pool.stop()
@@ -135,14 +135,14 @@ class Worker:
         self.database.close()
 
     def hurry(self) -> None:
-        """Makes a `stop` under way end at once, as far as nothing hangs in it."""
+        """Makes a `stop` under way end at once, unless something hangs."""
         self.pool.kill()
         self.dispatcher.stop()
 
     # duties
 
     def read_time(self) -> None:
-        """Has everything in this worker go by the database's time."""
+        """Reads the database's time, which everything in this worker uses."""
         try:
             with self.database.transaction() as tx:
                 self._steady.begin(tx)
@@ -151,7 +151,7 @@ class Worker:
             log.debug("time.waiting", reason=str(error))
 
     def ensure_partitions(self) -> None:
-        """Makes the audit log's partitions of the next days."""
+        """Creates the audit log's partitions of the next days."""
         try:
             with self.database.transaction() as tx:
                 made = recovery.ensure_partitions(tx, self._clock.now().astimezone(UTC).date())
@@ -162,7 +162,7 @@ class Worker:
                 log.info("partitions.made", first=made[0], count=len(made))
 
     def prune(self) -> None:
-        """Removes what is older than its retention, if this worker leads."""
+        """Deletes data older than its retention, if this worker leads."""
         if not self.dispatcher.is_leading.is_set():
             return
         try:
@@ -174,7 +174,7 @@ class Worker:
                 log.info("retention.pruned", **asdict(removed))
 
     def write_reports(self) -> None:
-        """Writes the reports of the last day and week that are missing, if this worker leads."""
+        """Writes missing reports of the last day and week, if this worker leads."""
         if self.dispatcher.is_leading.is_set():
             self._reporting.write_due(self._may_go_on)
 
@@ -182,13 +182,13 @@ class Worker:
         return self.dispatcher.is_leading.is_set() and not self._is_stopping
 
     def keep_servers(self) -> None:
-        """Starts embedded servers again that died; raises Unavailable if one does not start, and is called again."""
+        """Restarts embedded servers that died; raises Unavailable if one does not start, and is called again."""
         if self._servers is not None and not self._is_stopping:
             for name in self._servers.keep():
                 log.error("server.restarted", server=name)
 
     def _wait_for_reports(self, timeout_seconds: float = 5.0) -> None:
-        """Lets the dispatcher record what the agents reported last."""
+        """Waits until the dispatcher has recorded the agents' last reports."""
         deadline = time.monotonic() + timeout_seconds
         while self.dispatcher.is_leading.is_set() and time.monotonic() < deadline:
             try:
@@ -200,7 +200,7 @@ class Worker:
 
 
 def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool) -> int:
-    """The main job: servers, worker, dashboard, until a signal; returns the exit code.
+    """Runs servers, worker and dashboard until a signal; returns the exit code.
 
     Raises ConfigurationError or Unavailable if something it needs is wrong or missing.
     """
@@ -245,7 +245,7 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
 
 
 def _invite(page: DashboardProcess, settings: Settings, database: Database) -> None:
-    """Says where the page is and which link signs in, on standard output if somebody reads that."""
+    """Prints the page's address and a sign-in link, if standard output is read by a user."""
     if page.port != settings.dashboard_port:
         log.warning("dashboard.moved", wanted=settings.dashboard_port, url=page.url, fix_by="TASKYARD_DASHBOARD_PORT")
     lines = entry_link.invitation(settings, database, page.url)

@@ -1,7 +1,7 @@
-"""Named places at which a process may be made to die, for `prove`: costs nothing unless it is asked for.
+"""Defines named places at which `prove` can make a process die; they cost nothing otherwise.
 
-With TASKYARD_FAILPOINTS naming a folder, a process that comes to a place dies there, at once, if
-the folder holds a file of the place's name; the file is gone then, so that it kills once.
+With TASKYARD_FAILPOINTS naming a folder, a process that reaches a place dies there at once if the folder holds a
+file of the place's name; the file is deleted then, so that it kills once.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _folder = Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None
 
 
 def failpoint(place: str) -> None:
-    """Dies here if that was asked for."""
+    """Dies here if requested."""
     if _folder is not None and _fires(_folder / place):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def arm(folder: Path, place: str) -> None:
-    """Makes the next process that comes to `place` die there."""
+    """Makes the next process that reaches `place` die there."""
     (folder / place).touch()
 
 
 def disarm(folder: Path) -> None:
-    """Takes back what nobody came to."""
+    """Removes requests that no process has reached."""
     for place in PLACES:
         (folder / place).unlink(missing_ok=True)
 

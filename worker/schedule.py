@@ -1,7 +1,7 @@
-"""Every periodic duty of the worker, one line each, owned by APScheduler.
+"""Schedules every periodic duty of the worker, one line each, with APScheduler.
 
-Duties that change tasks only ask the tick for them (P15), so that they happen in one place and
-only on the leader. They go by elapsed time, whatever becomes of the clock (worker.duties.elapsed_time).
+Duties that change tasks only ask the tick for them (P15), so that they happen in one place and only on the leader.
+They go by elapsed time, independent of the clock (worker.duties.elapsed_time).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from taskyard.worker.monitor.monitor import Monitor
 
 
 class Chores(Protocol):
-    """What a worker does from time to time, beside what its dispatcher and its monitor do."""
+    """The worker's periodic chores apart from those of its dispatcher and its monitor."""
 
     def read_time(self) -> None: ...
 
@@ -34,7 +34,7 @@ class Chores(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A duty, how often it is due, and when it counts as late or hanging."""
+    """A duty, its interval, and when it counts as late or hanging."""
 
     name: str
     every_seconds: float
@@ -43,7 +43,7 @@ class Job:
 
 
 def jobs(chores: Chores, dispatcher: Dispatcher, monitor: Monitor) -> list[Job]:
-    """The table. The alert rules are not in it: they are judged by a thread of their own, which watches these."""
+    """Returns the table. The alert rules are not in it: they are evaluated by their own thread, which watches these."""
     return [
         Job("read the roster: reconcile, reap, find orphans", 1, 20, lambda: dispatcher.ask(ROSTER)),
         Job("sweep a slice of open tasks", 1, 20, lambda: dispatcher.ask(SWEEP)),
@@ -61,7 +61,7 @@ def jobs(chores: Chores, dispatcher: Dispatcher, monitor: Monitor) -> list[Job]:
 
 
 def schedule(table: Sequence[Job], duties: Duties, clock: Clock) -> ElapsedScheduler:
-    """A scheduler with every duty of the table, not started; what becomes of them is told to `duties`."""
+    """Returns a scheduler with every duty of the table, not started; outcomes are recorded in `duties`."""
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a late duty is no news: the next one is due soon
     scheduler = ElapsedScheduler(clock, len(table))
     for job in table:

@@ -1,4 +1,4 @@
-"""Who acts and what they may do, and the secrets by which a browser shows who it is."""
+"""Defines identities and their permissions, and the secrets that identify a browser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LINK_SECONDS = 24 * 3600.0
 
 
 class Permission(StrEnum):
-    """What not everybody may do who sees the dashboard."""
+    """Permissions that not every user of the dashboard has."""
 
     CODE_SUBMIT = "code.submit"  # have code run that comes with a task
 
@@ -30,18 +30,18 @@ ALL_PERMISSIONS = frozenset(Permission)
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something: `name` as the audit log has it, `via` how they came (loopback, link)."""
+    """Who performs an action: `name` as the audit log has it, `via` how they signed in (loopback, link)."""
 
     name: str
     via: str
     permissions: frozenset[Permission] = frozenset()
 
     def may(self, permission: Permission) -> bool:
-        """Whether this is allowed."""
+        """Returns True if this is permitted."""
         return permission in self.permissions
 
     def require_code(self, type_: str) -> None:
-        """Raises NotPermitted if this one may not have tasks run that bring their own code."""
+        """Raises NotPermitted if this actor may not run tasks that bring their own code."""
         if not self.may(Permission.CODE_SUBMIT):
             raise NotPermitted(
                 msg(
@@ -53,15 +53,15 @@ class Actor:
 
 
 def new_secret() -> str:
-    """256 random bits as a text for a URL or a cookie."""
+    """Returns 256 random bits as a text for a URL or a cookie."""
     return secrets.token_urlsafe(SECRET_BYTES)
 
 
 def hashed(secret: str) -> str:
-    """What is stored of a secret: the hexadecimal text of its SHA-256."""
+    """Returns the stored form of a secret: its SHA-256 in hexadecimal."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def is_secret(text: object) -> bool:
-    """Whether a text looks like one that `new_secret` made."""
+    """Returns True if a text looks like a secret of `new_secret`."""
     return isinstance(text, str) and _SECRET.fullmatch(text) is not None

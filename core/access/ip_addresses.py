@@ -1,14 +1,13 @@
-"""Which IP addresses lead to a server of the public internet, and which are special (pure).
+"""Classifies IP addresses as public internet or special (pure).
 
-The tables are IANA's registries of special-purpose addresses, as of October 2025: everything there that is not
-"globally reachable", with what is multicast or reserved beside it:
+The tables are IANA's registries of special-purpose addresses, as of October 2025: all entries that are not
+"globally reachable", and multicast and reserved addresses:
 https://www.iana.org/assignments/iana-ipv4-special-registry (RFC 6890 and its successors),
-https://www.iana.org/assignments/iana-ipv6-special-registry,
-https://www.iana.org/assignments/ipv6-address-space (only 2000::/3 is given out as global unicast),
-https://www.iana.org/assignments/multicast-addresses.
+https://www.iana.org/assignments/iana-ipv6-special-registry, https://www.iana.org/assignments/ipv6-address-space
+(only 2000::/3 is allocated as global unicast), https://www.iana.org/assignments/multicast-addresses.
 
-An IPv6 address that holds an IPv4 one (mapped, compatible, translated, 6to4, Teredo, ISATAP) leads to that one, so it
-is special if that is, and also if what it is wrapped in is.
+An IPv6 address that embeds an IPv4 one (mapped, compatible, translated, 6to4, Teredo, ISATAP) leads to that one, so
+it is special if either of them is.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
 def special_purpose(address: str) -> str | None:
-    """What an IP address is kept for, or None if it is one of the public internet. Raises ValueError if it is none."""
+    """Returns the special purpose of an IP address; None if it is public. Raises ValueError if it is no address."""
     parsed: Address = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv4Address):
         return next((name for network, name in _SPECIAL_V4 if parsed in network), None)
@@ -69,7 +68,7 @@ def special_purpose(address: str) -> str | None:
 
 
 def _inside(address: ipaddress.IPv6Address) -> Iterator[ipaddress.IPv4Address]:
-    """The IPv4 addresses that an IPv6 one leads to."""
+    """Yields the IPv4 addresses that an IPv6 address leads to."""
     number = int(address)
     if address.teredo is not None:
         yield from address.teredo

@@ -1,10 +1,10 @@
-"""Which requests a server of ours answers, by who sends them to which name (pure).
+"""Decides which requests our servers answer, by their sender and the host name they use (pure).
 
-A browser sends what any page on the web tells it to, also to servers that listen on loopback. Two headers that no
-page can forge tell its requests apart: `Host` is the name that the browser looked up, so a foreign one means that a
-stranger's name was made to lead here; `Origin` is where the page comes from, so a foreign one means that another
-page asks. `Sec-Fetch-Site` says the same of requests that carry no origin. What proxies add
-(`X-Forwarded-Host`, `Forwarded`) is what a page may add, too, and is not looked at.
+A browser sends what any web page tells it to, also to servers that listen on loopback. Two headers that no page can
+forge tell its requests apart: `Host` is the name that the browser looked up, so a foreign one means that another
+site's name was made to resolve to this server; `Origin` is where the page comes from, so a foreign one means a
+request by another site's page. `Sec-Fetch-Site` says the same for requests without an origin. Headers of proxies
+(`X-Forwarded-Host`, `Forwarded`) could also be set by a page, and are ignored.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Authority:
 
     @property
     def address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-        """The host if it is an address, not a name."""
+        """Returns the host if it is an address, not a name."""
         return _address(self.host)
 
     @property
     def is_loopback(self) -> bool:
-        """Whether this leads to the machine itself, whatever a name server says."""
+        """Returns True if this is the machine itself, whatever a name server says."""
         address = self.address
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
@@ -57,7 +57,7 @@ class Site:
     port: int | None = None
 
     def is_of(self, authority: Authority) -> bool:
-        """Whether a request to `authority` may have been meant for this."""
+        """Returns True if a request to `authority` may be meant for this site."""
         if self.host != authority.host:
             return False
         if self.port is None and self.scheme is None:
@@ -68,9 +68,9 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is looked at of a request. Headers are (lower-case name, value); texts are latin-1 if they were bytes.
+    """The examined parts of a request. Headers are (lower-case name, value); texts are latin-1 if they were bytes.
 
-    `arrived_at` is the address of this machine by which it came, empty if that is not known.
+    `arrived_at` is the address of this machine that received it, empty if unknown.
     """
 
     method: str
@@ -81,13 +81,13 @@ class Request:
     is_websocket: bool = False
 
     def values(self, name: str) -> list[str]:
-        """All values of a header."""
+        """Returns all values of a header."""
         return [value for known, value in self.headers if known == name]
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is not answered: an HTTP status and one line for who sent it."""
+    """A refusal of a request: an HTTP status and one line for the sender."""
 
     status: int
     text: str
@@ -95,22 +95,22 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A request that may be answered: its path (with a query, if it has one) and the origin of its own pages."""
+    """An accepted request: its path (with its query) and the origin of our own pages."""
 
     target: str
     origin: str
 
 
 class RequestGuard:
-    """The check that a server makes of each request before it does anything else."""
+    """Checks each request to a server before anything else."""
 
     def __init__(self, sites: Iterable[Site], setting: str) -> None:
-        """`sites` are allowed beside loopback; `setting` is the name of the one that allows more, for refusals."""
+        """Allows `sites` in addition to loopback; `setting` names the setting that allows more, for refusals."""
         self._sites = tuple(sites)
         self._setting = setting
 
     def check(self, request: Request) -> Passed | Refusal:
-        """Whether the request may be answered."""
+        """Returns the accepted request, or its refusal."""
         hosts = request.values("host")
         authority = parse_authority(hosts[0]) if len(hosts) == 1 else None
         if authority is None:
@@ -133,7 +133,7 @@ class RequestGuard:
         return Passed(target, origin_of(scheme, authority))
 
     def _scheme_for(self, authority: Authority, request: Request) -> str | None:
-        """How the browser reached this host; None if the host is not one of ours."""
+        """Returns the scheme by which the browser reached this host; None if the host is not one of ours."""
         for site in self._sites:
             if site.is_of(authority):
                 return site.scheme or request.scheme
@@ -143,7 +143,7 @@ class RequestGuard:
 
 
 def parse_authority(text: str) -> Authority | None:
-    """`name`, `name:port`, `1.2.3.4`, `[::1]:80` …, whatever the case; None for anything else."""
+    """Parses `name`, `name:port`, `1.2.3.4`, `[::1]:80` …, in any case; None for anything else."""
     found = _AUTHORITY.fullmatch(text.lower()) if len(text) <= MAX_AUTHORITY_LENGTH else None
     if found is None:
         return None
@@ -160,7 +160,7 @@ def parse_authority(text: str) -> Authority | None:
 
 
 def parse_site(text: str) -> Site:
-    """`name`, `name:port`, or either behind http:// or https://; raises ValueError."""
+    """Parses `name`, `name:port`, or either after http:// or https://; raises ValueError."""
     scheme, separator, rest = text.strip().rpartition("://")
     authority = parse_authority(rest.removesuffix("/") if separator else rest)
     if authority is None or (separator and scheme.lower() not in DEFAULT_PORTS):
@@ -171,15 +171,16 @@ def parse_site(text: str) -> Site:
 
 
 def is_any_address(host: str) -> bool:
-    """Whether a server that listens on `host` listens on all addresses of its machine."""
+    """Returns True if a server that listens on `host` listens on all addresses of its machine."""
     address = _address(host.strip("[]"))
     return host == "" or (address is not None and address.is_unspecified)
 
 
 def border_of(host: str, names: Iterable[str], setting: str) -> RequestGuard:
-    """The border of a server that listens on `host` and also goes by `names`, which `setting` holds.
+    """Returns the guard of a server that listens on `host` and is also known by `names`, from the setting
+    `setting`.
 
-    Raises ValueError for a name that is none.
+    Raises ValueError for an invalid name.
     """
     sites = [parse_site(name) for name in names]
     own = None if is_any_address(host) else parse_authority(f"[{host}]" if ":" in host else host)
@@ -187,14 +188,14 @@ def border_of(host: str, names: Iterable[str], setting: str) -> RequestGuard:
 
 
 def origin_of(scheme: str, authority: Authority) -> str:
-    """`https://name:port`, without the port if it is the scheme's own: as browsers write origins."""
+    """Returns `https://name:port` in browsers' form: without the scheme's default port."""
     host = f"[{authority.host}]" if ":" in authority.host else authority.host
     port = authority.port
     return f"{scheme}://{host}" + ("" if port is None or port == DEFAULT_PORTS[scheme] else f":{port}")
 
 
 def _foreign(request: Request, scheme: str, authority: Authority) -> str:
-    """Why a request must come from another page than our own; empty if nothing says so."""
+    """Returns why a request must come from another site's page; empty if nothing indicates that."""
     own = origin_of(scheme, authority)
     changes = request.is_websocket or request.method not in SAFE_METHODS
     origins = request.values("origin")
@@ -218,7 +219,7 @@ def _normal_origin(text: str) -> str | None:
 
 
 def _own_target(target: str, authority: Authority) -> str | None:
-    """The path of a request's target, which may also be the whole address; None if that is another host's."""
+    """Returns the path of a request's target, which may be a full URL; None if that is another host's."""
     if target.startswith("/"):
         return target
     found = _ABSOLUTE.fullmatch(target)

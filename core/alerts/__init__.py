@@ -1,4 +1,4 @@
-"""Alert rules: their file, the kinds of rules, and the texts of alerts.
+"""Defines alert rules: their file, the kinds of rules, and the texts of alerts.
 
 May import: payload, declarations, and what those may.
 """

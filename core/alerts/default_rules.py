@@ -1,4 +1,6 @@
-"""The rules that a worker goes by if TASKYARD_ALERTS_FILE names no file: those of all kinds, as a TOML file (pure)."""
+"""Writes a worker's rules for the case that TASKYARD_ALERTS_FILE is unset: those of all kinds, as a TOML file
+(pure).
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,7 @@ kind = "log"
 
 
 def default_rules_file() -> str:
-    """Returns the file as people copy it."""
+    """Returns the file for users to copy."""
     rules = (_rule(kind, rule) for kind in KINDS.values() for rule in kind.default_rules)
     return "\n".join([_HEAD, *rules])
 

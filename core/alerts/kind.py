@@ -1,4 +1,4 @@
-"""What a kind of alert rule is: each module of core.alerts.kinds defines one (pure)."""
+"""Defines a kind of alert rule: each module of core.alerts.kinds provides one (pure)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEADER = "leader"
 
 
 class Subject(Enum):
-    """What the subjects of a kind are."""
+    """The kinds of subjects."""
 
     OTHER = "other"  # any text
     TYPE = "type"
@@ -29,11 +29,11 @@ class Subject(Enum):
     LEADER = "leader"
 
     def normal(self, pattern: str) -> str:
-        """Returns a pattern as subjects are spelled: servers in small letters, however the file has them."""
+        """Returns a pattern spelled as subjects are: servers in lower case."""
         return pattern.lower() if self is Subject.SERVER else pattern
 
     def can_match(self, pattern: str) -> bool:
-        """Tells whether some subject could match the pattern."""
+        """Returns True if some subject could match the pattern."""
         if self is Subject.TYPE:
             return can_match_type(pattern)
         if self is Subject.QUEUE:
@@ -45,7 +45,7 @@ class Subject(Enum):
 
 
 class Unit(Enum):
-    """How the values and thresholds of a kind are shown."""
+    """The format of a kind's values and thresholds."""
 
     YES_OR_NO = "yes or no"
     COUNT = "count"
@@ -66,7 +66,7 @@ class Unit(Enum):
 
 
 class Limits(Protocol):
-    """What a reader asks of its rule."""
+    """The limits that a reader takes from its rule."""
 
     @property
     def window_seconds(self) -> float: ...
@@ -84,7 +84,7 @@ Reader = Callable[[Limits, Signals], Readings | None]
 
 @dataclass(frozen=True, slots=True)
 class DefaultRule:
-    """A shipped rule, beside what its kind says. Its name stands in stored alerts, silences and notifications."""
+    """A shipped rule, in addition to its kind. Its name is stored in alerts, silences and notifications."""
 
     name: str
     severity: str = "warning"
@@ -95,8 +95,10 @@ class DefaultRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of rule. `title` is what its shipped rules are called on pages; `window_seconds`, `least_count` and
-    `expected_hours` are defaults of fields that only rules of kinds with such a field may set.
+    """A kind of rule. `title` is its shipped rules' name on pages.
+
+    `window_seconds`, `least_count` and `expected_hours` are defaults of fields that only rules of kinds with such a
+    field may set.
     """
 
     name: str
@@ -115,21 +117,21 @@ class Kind:
 
     @property
     def has_threshold(self) -> bool:
-        """Whether it measures; others are yes or no."""
+        """Returns True if it measures a value; other kinds are yes or no."""
         return self.unit is not Unit.YES_OR_NO
 
     @property
     def is_share(self) -> bool:
-        """Whether its values are never above 1."""
+        """Returns True if its values are never above 1."""
         return self.unit is Unit.SHARE
 
     @property
     def runbook(self) -> str:
-        """The page that says what to do, below docs/ and without its ending."""
+        """Returns the path of its runbook below docs/, without the file ending."""
         return f"operations/alerts/{self.name}"
 
     def compared(self, value: float | None, threshold: float | None) -> str:
-        """Returns how a value stands to its threshold; an empty text for what is yes or no."""
+        """Compares a value with its threshold in words; returns an empty text for a yes-or-no kind."""
         if value is None or not self.has_threshold:
             return ""
         if threshold is None:

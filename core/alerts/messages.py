@@ -1,4 +1,4 @@
-"""What stored and sent alerts say, so that it can be translated (pure)."""
+"""Makes the messages of stored and sent alerts translatable (pure)."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ class HasMessage(Protocol):
 
 
 def message_of(alert: HasMessage) -> str:
-    """Returns what an alert says, in the words of this release; the stored English text if they are not known."""
+    """Returns an alert's message in this release's words; the stored English text if its id is unknown."""
     return rendered(MESSAGES, alert.message, alert.message_id, alert.message_parameters)

@@ -1,4 +1,4 @@
-"""Why tasks of a lane have no agent, as messages (pure): the reasons of core.scheduling.placement."""
+"""Explains why tasks of a lane have no agent, as messages (pure): the reasons of core.scheduling.placement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rule finds: a value for each subject, and the message that tells it."""
+"""Defines a rule's result: a value for each subject, with its message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The value of one subject, and one line that says it: an IdentifiedText, unless somebody else wrote it."""
+    """A subject's value with a one-line message: an IdentifiedText, unless it has an external source."""
 
     value: float
     message: str

@@ -1,4 +1,4 @@
-"""What only the kind of a rule can say about the fields that a file sets (pure)."""
+"""Checks the fields of a rules file that depend on the kind of rule (pure)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BY_KIND = ("window_seconds", "least_count", "expected_hours")  # fields that onl
 
 
 def kind_problems(given: Mapping[str, Any]) -> Iterator[str]:
-    """Yields what is wrong with a rule as it stands in the file, as far as its kind decides it."""
+    """Yields the problems of a rule in the file that depend on its kind."""
     name = given.get("kind")
     if not isinstance(name, str):
         return

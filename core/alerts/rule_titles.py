@@ -1,7 +1,6 @@
-"""What shipped rules are called on pages (pure).
+"""Maps shipped rules' names to their titles on pages (pure).
 
-A rule's name stands in stored alerts, silences, notifications and files of users, so that it stays; its title may
-change.
+A rule's name is stored in alerts, silences, notifications and files of users, so it stays; its title may change.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ _NAMES = {title: name for name, title in TITLES.items()}
 
 
 def rule_title(name: str) -> str:
-    """Returns the title of a rule that is called as a shipped one; the name of any other."""
+    """Returns the title of a rule with a shipped rule's name; the name of any other."""
     return TITLES.get(name, name)
 
 
 def rule_name(title: str) -> str:
-    """Returns the name of the shipped rule with this title; any other text as it is."""
+    """Returns the name of the shipped rule with this title; any other text unchanged."""
     return _NAMES.get(title, title)

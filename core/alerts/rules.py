@@ -1,4 +1,4 @@
-"""The file of alert rules: its shape, and every problem in it at once."""
+"""Reads the file of alert rules, and reports every problem in it at once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Strict(BaseModel):
 
 
 class Rule(_Strict):
-    """One rule. `subjects` are patterns as in fnmatch; `channels` None: all."""
+    """An alert rule. `subjects` are patterns as in fnmatch; `channels` None: all."""
 
     name: str = Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")
     kind: str
@@ -48,7 +48,7 @@ class Rule(_Strict):
     @model_validator(mode="before")
     @classmethod
     def _by_kind(cls, given: Any) -> Any:
-        """Fills in what the kind says; what it refuses, `kind_problems` tells."""
+        """Fills in the kind's defaults; `kind_problems` reports what the kind refuses."""
         kind = KINDS.get(given["kind"]) if isinstance(given, dict) and isinstance(given.get("kind"), str) else None
         if kind is None:
             return given
@@ -85,18 +85,18 @@ class Rule(_Strict):
         return self
 
     def covers(self, subject: str) -> bool:
-        """Whether the rule is about this subject."""
+        """Returns True if the rule applies to this subject."""
         return any(fnmatchcase(subject, pattern) for pattern in self.subjects)
 
 
 class LogChannel(_Strict):
-    """Alerts as lines of the worker's log."""
+    """Writes alerts to the worker's log."""
 
     kind: Literal["log"]
 
 
 class WebhookChannel(_Strict):
-    """Alerts as signed JSON to a URL; `secret_env` names the environment variable with the key."""
+    """Posts alerts as signed JSON to a URL; `secret_env` names the environment variable with the key."""
 
     kind: Literal["webhook"]
     url: str
@@ -120,7 +120,7 @@ class WebhookChannel(_Strict):
 
 
 class EmailChannel(_Strict):
-    """Alerts by SMTP; `password_env` names the environment variable with the password."""
+    """Sends alerts by SMTP; `password_env` names the environment variable with the password."""
 
     kind: Literal["email"]
     host: str = Field(pattern=r"^[A-Za-z0-9._:-]+$")
@@ -144,14 +144,14 @@ ChannelConfig = Annotated[LogChannel | WebhookChannel | EmailChannel, Field(disc
 
 
 class RuleFile(_Strict):
-    """Everything in the file."""
+    """The contents of the file."""
 
     evaluate_every_seconds: Number = Field(5.0, ge=0.1, le=300)
     channels: dict[Annotated[str, Field(min_length=1, max_length=100)], ChannelConfig] = Field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
 
     def problems(self, environment: Mapping[str, str] | None) -> Iterable[str]:
-        """What only shows when the parts are looked at together; without `environment` secrets are not looked for."""
+        """Yields problems across parts of the file; secrets are not checked without `environment`."""
         seen: set[str] = set()
         for rule in self.rules:
             if rule.name in seen:
@@ -177,9 +177,10 @@ class RuleFile(_Strict):
 
 
 def load_rules(path: Path | None, environment: Mapping[str, str] | None = os.environ) -> RuleFile:
-    """The rules of a file, the shipped ones if `path` is None; raises ConfigurationError with every problem in it.
+    """Returns the rules of a file, the shipped ones if `path` is None; raises ConfigurationError with every
+    problem.
 
-    Who only shows them needs none of the channels' secrets, and gives None for the environment.
+    Callers that only display the rules need no secrets of channels, and pass None as the environment.
     """
     source = SHIPPED if path is None else str(path)
     data = tomllib.loads(default_rules_file()) if path is None else read_toml(source, path)
@@ -196,10 +197,10 @@ def load_rules(path: Path | None, environment: Mapping[str, str] | None = os.env
 
 
 def checked_rule_pattern(pattern: str, path: Path | None, fired: Collection[str]) -> str:
-    """Returns the pattern; the name, if it is the title of a shipped rule.
+    """Returns the pattern; for the title of a shipped rule, its name.
 
-    Raises SubmissionError if it fits no rule of the file, and none of those that have `fired`; accepts whatever it is
-    while the file can't be read.
+    Raises SubmissionError if it matches no rule of the file, and none of those that have `fired`; accepts any
+    pattern while the file can't be read.
     """
     try:
         names = {rule.name for rule in load_rules(path, environment=None).rules}.union(fired)
@@ -219,7 +220,7 @@ def _problems_by_kind(rules: object) -> Iterable[str]:
 
 
 def _problem(source: str, detail: Any, data: Mapping[str, Any]) -> str:
-    """One line that names the rule or channel, the field, the value and what was expected."""
+    """Returns one line that names the rule or channel, the field, the value and what was expected."""
     first, *rest = detail["loc"]
     where = source
     if first == "rules" and rest and isinstance(rest[0], int):

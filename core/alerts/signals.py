@@ -1,4 +1,7 @@
-"""What alert rules are judged by. A method that cannot know (yet) answers None: nothing fires or resolves then."""
+"""Defines the signals that alert rules evaluate.
+
+A method that does not know (yet) returns None: nothing fires or resolves then.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from taskyard.core.telemetry.live_snapshot import LiveSnapshot, ServerLive
 
 @dataclass(frozen=True, slots=True)
 class AttemptCounts:
-    """Attempts of one type that ended: `failed` ones were retried or not, `retried` of them will run again."""
+    """Ended attempts of one type: `failed` ones were retried or not, `retried` of them will run again."""
 
     succeeded: int = 0
     failed: int = 0
@@ -22,7 +25,7 @@ class AttemptCounts:
 
 @dataclass(frozen=True, slots=True)
 class HostUsage:
-    """How full a host is; fractions from 0 to 1. `disks` by mount point or folder."""
+    """The usage of a host; fractions from 0 to 1. `disks` by mount point or folder."""
 
     disks: Mapping[str, float]
     memory: float
@@ -30,7 +33,7 @@ class HostUsage:
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """A measure ("duration", "failure rate", "arrival rate") of one type that is unlike its own past.
+    """A measure ("duration", "failure rate", "arrival rate") of one type that differs from its own past.
 
     `score` is the robust z-score (see core/telemetry/anomaly.py); `value` and `expected` are in `unit`.
     """
@@ -45,7 +48,7 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True)
 class OwnState:
-    """What this worker knows of itself: its dispatcher, its pool's agents and its duties by name, its dashboard."""
+    """This worker's own state: its dispatcher, its pool's agents and its duties by name, its dashboard."""
 
     stalled_seconds: float
     waits_for: str
@@ -55,59 +58,59 @@ class OwnState:
 
 
 class Signals(Protocol):
-    """Everything that can be asked at one evaluation. Windows end now."""
+    """The signals available at one evaluation. Windows end now."""
 
     @property
     def live(self) -> LiveSnapshot | None:
-        """The live state; None while this worker does not lead."""
+        """Returns the live snapshot; None while this worker does not lead."""
         ...
 
     @property
     def is_led(self) -> bool | None:
-        """Whether any worker leads."""
+        """Returns True if any worker leads."""
         ...
 
     @property
     def own(self) -> OwnState | None:
-        """This worker's own state."""
+        """Returns this worker's own state."""
         ...
 
     def servers(self) -> Sequence[ServerLive] | None:
-        """PostgreSQL and Redis as this worker reaches them, whether it leads or not."""
+        """Returns PostgreSQL and Redis as this worker reaches them, whether it leads or not."""
         ...
 
     def lock_waits(self) -> Sequence[LockWait] | None:
-        """What keeps the leader's tick from tables and rows now."""
+        """Returns the locks that the leader's tick waits for now."""
         ...
 
     def attempts(self, window_seconds: float) -> Mapping[str, AttemptCounts] | None:
-        """By type."""
+        """Returns ended attempts by type."""
         ...
 
     def waits(self, window_seconds: float) -> Mapping[str, Histogram] | None:
-        """How long the attempts that began waited after they were ready, by type."""
+        """Returns the queue latencies of started attempts, by type."""
         ...
 
     def depths(self, window_seconds: float) -> Mapping[str, tuple[int, int]] | None:
-        """(waiting tasks at the window's start, now), by queue."""
+        """Returns (ready tasks at the window's start, now), by queue."""
         ...
 
     def agents_lost(self, window_seconds: float) -> Mapping[str, int] | None:
-        """How many boots of each agent name were lost."""
+        """Returns the number of lost boots of each agent name."""
         ...
 
     def agents_started(self, window_seconds: float) -> Mapping[str, int] | None:
-        """How many boots of each agent name said hello."""
+        """Returns the number of registered boots of each agent name."""
         ...
 
     def hosts(self) -> Mapping[str, HostUsage] | None:
-        """The usage of each host that is sampled."""
+        """Returns the usage of each sampled host."""
         ...
 
     def silent_types(self, expected_hours: int) -> Mapping[str, float] | None:
-        """Seconds since the last submission, of each type that was submitted in each of the last `expected_hours`."""
+        """Returns the seconds since the last submission of each type submitted in each of the last `expected_hours`."""
         ...
 
     def anomalies(self) -> Sequence[Anomaly] | None:
-        """What is unlike its own past now."""
+        """Returns the current anomalies."""
         ...

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis from their wheels, for everybody who has configured no URL.
+"""Runs PostgreSQL and Redis from their wheels where no URL is configured.
 
 May import: config, health.
 """

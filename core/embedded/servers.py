@@ -1,8 +1,8 @@
-"""Starts PostgreSQL and Redis from their wheels, for everybody who has configured no URL.
+"""Starts PostgreSQL and Redis from their wheels where no URL is configured.
 
-Both listen on Unix sockets only and keep their data under the data directory. They run in sessions
-of their own, so that Ctrl-C in a terminal does not reach them. Several processes may use the same
-data directory: each holds a shared lock on `servers.lock`; whoever leaves last stops the servers.
+Both listen on Unix sockets only and keep their data under the data directory. They run in their own sessions, so
+that Ctrl-C in a terminal does not reach them. Several processes may use the same data directory: each holds a
+shared lock on `servers.lock`, and the last to leave stops the servers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where the servers are. Passwords are part of the URLs, so they are not printed."""
+    """The servers' URLs. They contain passwords, so they are not printed."""
 
     database_url: str
     redis_url: str
@@ -38,9 +38,9 @@ class Endpoints:
 
 
 class EmbeddedServers:
-    """The servers of a data directory; `start` and `stop` may be called by several processes at once.
+    """The servers of a data directory; several processes may call `start` and `stop` at once.
 
-    `durable=False` turns fsync off: fit for tests only. A server that is configured by URL is not needed.
+    `durable=False` turns fsync off, for tests only. A server with a configured URL is not started.
     """
 
     def __init__(self, data_dir: Path, *, durable: bool = True, postgres: bool = True, redis: bool = True) -> None:
@@ -52,12 +52,12 @@ class EmbeddedServers:
 
     @classmethod
     def missing_from(cls, settings: Settings) -> Self:
-        """Those servers that the settings name no URL for."""
+        """Returns the servers for which the settings name no URL."""
         return cls(settings.data_dir, postgres=settings.database_url is None, redis=settings.redis_url is None)
 
     @property
     def database_url(self) -> str:
-        """The URL of the database `taskyard`, for SQLAlchemy with psycopg2."""
+        """Returns the URL of the database `taskyard`, for SQLAlchemy with psycopg2."""
         return self._postgres.url
 
     @property
@@ -65,7 +65,7 @@ class EmbeddedServers:
         return self._redis.url
 
     def start(self) -> Self:
-        """Starts or adopts the servers; called again, it starts those which have died. Raises Unavailable."""
+        """Starts or adopts the servers; a later call restarts those that have died. Raises Unavailable."""
         if not self._wanted:
             return self
         try:
@@ -87,7 +87,7 @@ class EmbeddedServers:
         return self
 
     def keep(self) -> list[str]:
-        """Starts those again that have died and returns their names; the others are left alone, whatever happens.
+        """Restarts servers that have died and returns their names; running ones are left alone.
 
         Raises Unavailable if one does not start.
         """
@@ -102,7 +102,9 @@ class EmbeddedServers:
         return restarted
 
     def stop(self) -> None:
-        """Ends this use of the servers, and stops them if it was the last one. Others' servers are left alone."""
+        """Ends this process's use of the servers, and stops them if it was the last user. Others' servers are left
+        alone.
+        """
         if not self._wanted or not self._folder.is_dir():
             return
         with self._one_at_a_time():
@@ -142,20 +144,20 @@ class EmbeddedServers:
 
 
 def running_urls(data_dir: Path) -> tuple[str | None, str | None]:
-    """The URLs of PostgreSQL and Redis under `data_dir`; None for one that does not answer now."""
+    """Returns the URLs of PostgreSQL and Redis under `data_dir`; None for one that does not answer now."""
     folder = data_dir.expanduser().absolute()
     postgres, redis = PostgresServer(folder), RedisServer(folder)
     return postgres.url if postgres.answers() else None, redis.url if redis.answers() else None
 
 
 def endpoints(data_dir: Path) -> tuple[str, str] | None:
-    """The URLs of PostgreSQL and Redis under `data_dir` if both answer now, else None."""
+    """Returns the URLs of PostgreSQL and Redis under `data_dir` if both answer now, else None."""
     database_url, redis_url = running_urls(data_dir)
     return (database_url, redis_url) if database_url and redis_url else None
 
 
 def resolve(settings: Settings) -> Endpoints:
-    """The configured URLs, and those of the running embedded servers for what is not configured.
+    """Returns the configured URLs, and those of running embedded servers where none is configured.
 
     Raises Unavailable if an embedded server is needed and not running.
     """

@@ -1,4 +1,4 @@
-"""What a search asks for, as values: from and to the parameters of a URL and stored JSON (pure).
+"""Represents searches as values that convert to and from URL parameters and stored JSON (pure).
 
 May import: payload, states.
 """

@@ -1,4 +1,4 @@
-"""What a look into the audit log asks for, as a value: from and to the parameters of a URL (pure)."""
+"""Represents a search of the audit log as a value that converts to and from URL parameters (pure)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from taskyard.core.payload.encode import check_text
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events: those that fit every field that says anything.
+    """Selects the events that match every field that is set.
 
-    `events` are kinds; `agent` is a name; `text` is part of the detail's JSON, whatever the case; `since`
-    (inclusive) and `until` (exclusive) are aware times, or ages such as "24h" that count from the time
-    of the look. `only_operators` leaves what people did, to tasks or to anything else. Raises
-    SubmissionError, which names the field.
+    `events` are kinds; `agent` is a name; `text` is part of the detail's JSON, in any case; `since` (inclusive) and
+    `until` (exclusive) are aware times, or ages such as "24h" counted from the time of the search. `only_operators`
+    keeps what users did, to tasks or to anything else. Raises SubmissionError, which names the field.
     """
 
     events: tuple[str, ...] = ()
@@ -39,16 +38,16 @@ class EventFilter:
                 object.__setattr__(self, name, check(name, value))
 
     def span(self, now: datetime) -> tuple[datetime | None, datetime | None]:
-        """`since` and `until` as times; None for one that is not bounded."""
+        """Returns `since` and `until` as times; None for an unbounded one."""
         return instant(self.since, now), instant(self.until, now)
 
     def as_params(self) -> dict[str, str]:
-        """Its fields that say anything, as flat texts: kinds joined by commas, times in ISO 8601."""
+        """Returns the fields that are set, as flat texts: kinds joined by commas, times in ISO 8601."""
         return {field.name: _plain(value) for field in fields(self) if (value := getattr(self, field.name))}
 
     @classmethod
     def from_params(cls, params: Mapping[str, str]) -> Self:
-        """The reverse of `as_params`; an empty text says nothing. `EVENT_PARAMS` are the names that it knows."""
+        """Parses `as_params`; an empty text sets nothing. `EVENT_PARAMS` are the known names."""
         given: dict[str, Any] = {name: value for name, value in params.items() if value != ""}
         check_known(EVENT_PARAMS, given)
         if "events" in given:

@@ -1,4 +1,4 @@
-"""Checks that filters share: texts, names, choices and bounds of time, from a URL or from stored JSON (pure)."""
+"""Checks the fields that filters share: texts, names, choices and time bounds, from a URL or stored JSON (pure)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Choice = TypeVar("Choice")
 
 
 def check_choices(name: str, values: object, known: Mapping[object, Choice]) -> tuple[Choice, ...]:
-    """Each of some known values once, in the order in which they are known, so that equal filters are equal."""
+    """Returns each known value once, in the order of `known`, so that equal filters are equal."""
     unknown = [value for value in listed(name, values) if value not in known]
     if unknown:
         texts = (key for key in known if type(key) is str)
@@ -33,7 +33,7 @@ def check_choices(name: str, values: object, known: Mapping[object, Choice]) -> 
 
 
 def check_names(name: str, values: object) -> tuple[str, ...]:
-    """Names, each once and in order; they have no commas."""
+    """Returns names, each once and sorted; they have no commas."""
     names = sorted({check_text(name, value) for value in listed(name, values)})
     if unfit := [value for value in names if "," in value]:
         raise refused(name, unfit[0], msg("a name without a comma"))
@@ -41,7 +41,7 @@ def check_names(name: str, values: object) -> tuple[str, ...]:
 
 
 def listed(name: str, values: object) -> list[Any]:
-    """A field's values, which are texts or numbers."""
+    """Returns a field's values, which are texts or numbers."""
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         raise refused(name, values, msg("a list"))
     items = list(values)
@@ -53,7 +53,7 @@ def listed(name: str, values: object) -> list[Any]:
 
 
 def check_uuid(name: str, value: object) -> str:
-    """The id of a task."""
+    """Returns a valid task id."""
     text = str(value).lower() if isinstance(value, str | uuid.UUID) else ""
     if not UUID.fullmatch(text):
         raise refused(name, value, msg("a task id (a UUID)"))
@@ -61,7 +61,7 @@ def check_uuid(name: str, value: object) -> str:
 
 
 def check_bound(name: str, value: object) -> datetime | str:
-    """An aware time, as UTC, or an age."""
+    """Returns an aware time in UTC, or an age."""
     if isinstance(value, str) and _RELATIVE.fullmatch(value):
         if _age_seconds(value) > MAX_SECONDS:
             raise refused(name, value, msg("an age of at most 100 years"))
@@ -79,12 +79,12 @@ def check_bound(name: str, value: object) -> datetime | str:
 
 
 def instant(bound: datetime | str | None, now: datetime) -> datetime | None:
-    """A bound as a time."""
+    """Returns a bound as a time."""
     return now - timedelta(seconds=_age_seconds(bound)) if isinstance(bound, str) else bound
 
 
 def like_pattern(text: str) -> str:
-    """What LIKE and ILIKE take for a part of a text."""
+    """Returns the pattern by which LIKE and ILIKE match a part of a text."""
     return "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
 
 

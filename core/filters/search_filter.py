@@ -1,4 +1,4 @@
-"""What a search for tasks asks for, as a value: from and to the parameters of a URL and stored JSON (pure)."""
+"""Represents a search for tasks as a value that converts to and from URL parameters and stored JSON (pure)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ _LISTS = ("states", "types", "queues", "priorities")
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """Which tasks: those that fit every field that says anything.
+    """Selects the tasks that match every field that is set.
 
-    `agent` is the name of the one that has a task, or had it last; `tag` is one that it requires;
-    `since` (inclusive) and `until` (exclusive) bound when it was submitted, each an aware datetime or
-    an age such as "24h" that counts from the time of the search. `text` is part of the title, the
-    type, the id or the error's message, whatever the case; the full id of a task finds that one alone.
-    `input_path` and `output_path` are SQL/JSON paths (`$.rows[*].a > 3`, `$.rows[*] ? (@.a > 3)`): what
-    the path finds first must be something else than false or null; no path that fails on a task
-    fits it. Raises SubmissionError, which names the field.
+    `agent` is the name of the agent that has a task, or had it last; `tag` is one that it requires; `since`
+    (inclusive) and `until` (exclusive) bound its submission, each an aware datetime or an age such as "24h" counted
+    from the time of the search. `text` is part of the title, the type, the id or the error's message, in any case;
+    the full id of a task finds only that task. `input_path` and `output_path` are SQL/JSON paths (`$.rows[*].a >
+    3`, `$.rows[*] ? (@.a > 3)`) whose first result must be something other than false or null; a path that fails on
+    a task does not match it. Raises SubmissionError, which names the field.
     """
 
     states: tuple[TaskState, ...] = ()
@@ -56,26 +55,26 @@ class TaskFilter:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it fits every task."""
+        """Returns True if it matches every task."""
         return self == TaskFilter()
 
     @property
     def task_id(self) -> str | None:
-        """The only task that `text` finds, if that is a full id."""
+        """Returns the full task id in `text`, if there is one."""
         text = (self.text or "").lower()
         return text if UUID.fullmatch(text) else None
 
     def span(self, now: datetime) -> tuple[datetime | None, datetime | None]:
-        """`since` and `until` as times; None for one that is not bounded."""
+        """Returns `since` and `until` as times; None for an unbounded one."""
         return instant(self.since, now), instant(self.until, now)
 
     def as_params(self) -> dict[str, str]:
-        """Its fields that say anything, as flat texts: lists joined by commas, times in ISO 8601."""
+        """Returns the fields that are set, as flat texts: lists joined by commas, times in ISO 8601."""
         return {name: ",".join(v) if isinstance(v, list) else v for name, v in self.as_json().items()}
 
     @classmethod
     def from_params(cls, params: Mapping[str, str]) -> Self:
-        """The reverse of `as_params`; an empty text says nothing. `PARAMS` are the names that it knows."""
+        """Parses `as_params`; an empty text sets nothing. `PARAMS` are the known names."""
         given = {name: value for name, value in params.items() if value != ""}
         for name, value in given.items():
             if not isinstance(value, str):
@@ -83,12 +82,12 @@ class TaskFilter:
         return cls.from_json({k: v.split(",") if k in _LISTS else v for k, v in given.items()})
 
     def as_json(self) -> dict[str, Any]:
-        """Its fields that say anything: texts and lists of texts."""
+        """Returns the fields that are set: texts and lists of texts."""
         return {field.name: _plain(value) for field in fields(self) if (value := getattr(self, field.name))}
 
     @classmethod
     def from_json(cls, document: object) -> Self:
-        """The reverse of `as_json`."""
+        """Parses `as_json`."""
         if not isinstance(document, Mapping):
             raise refused("filter", document, msg("an object with the fields of a filter"))
         check_known(PARAMS, document)
@@ -145,7 +144,7 @@ _CHECKS: dict[str, Any] = {
 
 
 class Sort(StrEnum):
-    """The order of a search. All but the first two leave out tasks that have nothing to be ordered by."""
+    """The order of a search. All but the first two leave out tasks without the value to order by."""
 
     NEWEST = "newest"
     OLDEST = "oldest"

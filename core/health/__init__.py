@@ -1,4 +1,4 @@
-"""Questions to PostgreSQL and Redis, and what their answers mean for Taskyard.
+"""Checks PostgreSQL and Redis, and judges their answers.
 
 May import: config, postgres, redis.
 """

@@ -1,4 +1,4 @@
-"""What facts about the servers and settings mean: is it fine, worth a warning, or can Taskyard not run with it.
+"""Judges facts about the servers and settings: fine, a warning, or a problem that stops Taskyard.
 
 No password appears in a check.
 """
@@ -43,7 +43,7 @@ REDIS_ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Not `ok`: Taskyard can't run. `warning`: it can, but `advice` is worth following.
     """
@@ -56,7 +56,7 @@ class Check:
 
 
 def database_checks(url: str) -> Iterator[Check]:
-    """Asks the PostgreSQL server at `url`; one that does not answer is a finding, not an error."""
+    """Checks the PostgreSQL server at `url`; an absent server is a finding, not an error."""
     try:
         facts = database_facts(url)
         yield fine("PostgreSQL", msg("reachable"))
@@ -82,7 +82,7 @@ def database_checks(url: str) -> Iterator[Check]:
 
 
 def redis_checks(url: str, namespace: str) -> Iterator[Check]:
-    """Asks the Redis server at `url`, trying what the engine needs on a key of its own."""
+    """Checks the Redis server at `url`, including the engine's commands on a key of its own."""
     try:
         facts = redis_facts(url, namespace)
     except ProbeFailed as error:
@@ -97,7 +97,7 @@ def redis_checks(url: str, namespace: str) -> Iterator[Check]:
 
 
 def judge_database(facts: DatabaseFacts) -> Iterator[Check]:
-    """What a PostgreSQL server's facts mean."""
+    """Judges a PostgreSQL server's facts."""
     if facts.version_number < OLDEST_POSTGRES:
         yield problem(msg("PostgreSQL version"), facts.version, msg("use PostgreSQL 12 or newer"))
     elif facts.version_number < POSTGRES_WITH_SESSION_TIMEOUT:
@@ -150,7 +150,7 @@ def judge_database(facts: DatabaseFacts) -> Iterator[Check]:
 
 
 def judge_redis(facts: RedisFacts) -> Iterator[Check]:
-    """What a Redis server's facts mean."""
+    """Judges a Redis server's facts."""
     numbers = tuple(int(part) for part in facts.version.split(".")[:2])
     if numbers < OLDEST_REDIS:
         yield problem(msg("Redis version"), facts.version, msg("use Redis 5.0 or newer"))
@@ -173,7 +173,7 @@ def judge_redis(facts: RedisFacts) -> Iterator[Check]:
 
 
 def code_execution_check(settings: Settings) -> Check:
-    """Whether strangers could run code through the dashboard."""
+    """Checks that others can't run code through the dashboard."""
     if settings.allow_code_execution and not _is_loopback(settings.dashboard_host):
         return warning(
             msg("code execution"),
@@ -184,17 +184,17 @@ def code_execution_check(settings: Settings) -> Check:
 
 
 def fine(name: str, found: str) -> Check:
-    """All is well."""
+    """Returns a passed check."""
     return Check(name, ok=True, warning=False, found=found)
 
 
 def warning(name: str, found: str, advice: str) -> Check:
-    """Taskyard can run with it, but `advice` is worth following."""
+    """Returns a warning: Taskyard can run with it, but `advice` is worth following."""
     return Check(name, ok=True, warning=True, found=found, advice=advice)
 
 
 def problem(name: str, found: str, advice: str) -> Check:
-    """Taskyard can't run with it."""
+    """Returns a problem: Taskyard can't run with it."""
     return Check(name, ok=False, warning=False, found=found, advice=advice)
 
 

@@ -1,7 +1,6 @@
-"""Small questions to PostgreSQL and Redis: who answers, which version, which settings, which rights.
+"""Queries PostgreSQL and Redis for reachability, version, settings and rights.
 
-They connect with short timeouts and without retries, so that an answer comes soon. No password
-appears in an error.
+They connect with short timeouts and without retries, so that an answer comes soon. No password appears in an error.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ LABELS = {
 
 
 class ProbeFailed(Unavailable):
-    """A server gave no answer; `failure` says why, the text is the server's or the driver's own."""
+    """Raised if a server gave no answer; `failure` is the reason, the text is the server's or the driver's own."""
 
     def __init__(self, failure: ProbeFailure, message: str) -> None:
         self.failure = failure
@@ -58,7 +57,7 @@ class ProbeFailed(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
-    """What a PostgreSQL server says about itself."""
+    """Facts about a PostgreSQL server, from its own answers."""
 
     version: str  # "18.1"
     version_number: int  # 180001
@@ -71,7 +70,7 @@ class DatabaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class RedisFacts:
-    """What a Redis server says about itself."""
+    """Facts about a Redis server, from its own answers."""
 
     version: str
     maxmemory_policy: str
@@ -79,7 +78,7 @@ class RedisFacts:
 
 
 def database_facts(url: str) -> DatabaseFacts:
-    """Asks the PostgreSQL server at `url`; raises ProbeFailed."""
+    """Queries the PostgreSQL server at `url`; raises ProbeFailed."""
     with _database(url) as connection:
         row = connection.execute(
             sa.text(
@@ -96,7 +95,7 @@ def database_facts(url: str) -> DatabaseFacts:
 
 
 def database_answers(url: str) -> bool:
-    """Whether the PostgreSQL server at `url` accepts a connection to its database now."""
+    """Returns True if the PostgreSQL server at `url` accepts a connection to its database now."""
     try:
         with _database(url):
             return True
@@ -105,7 +104,7 @@ def database_answers(url: str) -> bool:
 
 
 def redis_facts(url: str, namespace: str) -> RedisFacts:
-    """Asks the Redis server at `url`, trying what the engine needs on a key of its own; raises ProbeFailed."""
+    """Queries the Redis server at `url`, and tries the engine's commands on a key of its own; raises ProbeFailed."""
     with _redis(url) as client:
         info: dict[str, Any] = client.info()
         refused = _refused_commands(client, f"{Keys(namespace).prefix}doctor:{uuid.uuid4().hex}")
@@ -113,7 +112,7 @@ def redis_facts(url: str, namespace: str) -> RedisFacts:
 
 
 def redis_answers(url: str) -> bool:
-    """Whether the Redis server at `url` answers now."""
+    """Returns True if the Redis server at `url` answers now."""
     try:
         with _redis(url) as client:
             return bool(client.ping())
@@ -122,7 +121,7 @@ def redis_answers(url: str) -> bool:
 
 
 def without_password(text: str, url: str) -> str:
-    """`text` with every form of every password in `url` replaced by `***`."""
+    """Returns `text` with every form of every password in `url` replaced by `***`."""
     text = text.replace(url, "the URL")
     for form in passwords(url):
         for written in (form, quote(form, safe="")):

@@ -1,4 +1,4 @@
-"""Values from outside (inputs, outputs, texts): between Python, JSON and what PostgreSQL can hold (pure).
+"""Converts inputs, outputs and texts from outside between Python, JSON and what PostgreSQL can hold (pure).
 
 May import: errors, i18n.
 """

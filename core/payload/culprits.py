@@ -1,4 +1,4 @@
-"""The first part of a value that can't be stored, and the error that shows it on one line (pure)."""
+"""Finds the first part of a value that can't be stored, and makes the error that shows it on one line (pure)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Path: TypeAlias = tuple[Any, ...]
 
 
 def refused(field: str, value: object, expected: str) -> SubmissionError:
-    """A SubmissionError that shows `value` on one short line, whatever it is."""
+    """Returns a SubmissionError that shows `value` on one short line, whatever it is."""
     error = SubmissionError(field, value if isinstance(value, str) else Brief(value), expected)
     error.value = value
     return error
@@ -55,9 +55,9 @@ class Brief:
 def culprit_in(
     field: str, root: object, *, is_plain: bool = False, fits: Callable[[object], str | None] | None = None
 ) -> SubmissionError | None:
-    """The first part of `root`, depth first, that can't be stored; walks without recursion.
+    """Returns the first part of `root`, depth first, that can't be stored; walks without recursion.
 
-    With `is_plain` no model is there that knows more values than JSON. `fits` is asked instead of `unfit_of`.
+    With `is_plain` no model is present that accepts more values than JSON. `fits` is called instead of `unfit_of`.
     """
     unfit = fits or unfit_of
     unvisited: list[tuple[Path, object, int]] = [((field,), root, 1)]
@@ -86,7 +86,7 @@ def culprit_in(
 
 
 def _children(value: object) -> Iterable[tuple[object, object]] | None:
-    """The keys and values inside a container, or None if `value` is not one."""
+    """Returns the keys and values inside a container, or None if `value` is not one."""
     if isinstance(value, dict):
         return dict.items(value)  # whatever a class of the caller's makes of it
     if isinstance(value, BaseModel):
@@ -99,7 +99,7 @@ def _children(value: object) -> Iterable[tuple[object, object]] | None:
 
 
 def unfit_of(value: object) -> str | None:
-    """What a single value should have been to be stored, or None if it can be."""
+    """Returns what a single value should have been to be stored, or None if it can be."""
     if isinstance(value, str):
         if "\x00" in value:
             return _NO_NUL
@@ -115,7 +115,7 @@ def unfit_of(value: object) -> str | None:
 
 
 def writable(value: object) -> str | None:
-    """What should have been there instead of what nothing but a serializer of its own could write."""
+    """Returns what was expected instead of a value that only a custom serializer could write."""
     try:
         to_json(value)
     except Exception:  # pydantic's, or that of a class of the caller's
@@ -124,12 +124,12 @@ def writable(value: object) -> str | None:
 
 
 def once(value: object) -> str | None:
-    """What should have been there instead of what can be read only once, and may have no end."""
+    """Returns what was expected instead of a value that can be read only once and may have no end."""
     return msg("a list, which can be read twice") if isinstance(value, Iterator) else None
 
 
 def parts_of(path: Path) -> list[object]:
-    """("input", "rows", 3) for the linked path ((("input",), "rows"), 3)."""
+    """Returns ("input", "rows", 3) for the linked path ((("input",), "rows"), 3)."""
     parts: list[object] = []
     while len(path) == 2:
         path, key = path
@@ -138,7 +138,7 @@ def parts_of(path: Path) -> list[object]:
 
 
 def field_of(parts: Iterable[object]) -> str:
-    """`input.rows.3.name` for ("input", "rows", 3, "name"), printable and not too long."""
+    """Returns `input.rows.3.name` for ("input", "rows", 3, "name"), printable and not too long."""
     texts = [part if isinstance(part, str) and part.isprintable() else repr(Brief(part)) for part in parts]
     field = ".".join(texts)
     return field if len(field) <= _MAX_FIELD_LENGTH else f"{field[:_MAX_FIELD_LENGTH]}…"

@@ -1,8 +1,8 @@
-"""What users hand in, between their Python values, their model and the stored JSON text (pure).
+"""Converts submitted values between Python, their model and the stored JSON text (pure).
 
-What is stored is what was given, checked by reading it as the handler's model will: defaults are
-applied where it runs. Finding out which part of a value can't be stored is slow and happens only
-once it is known that some part can't.
+The given value itself is stored, after the handler's model has read it as a check: defaults are applied where the
+handler runs. Finding the part of a value that can't be stored is slow, and is done only after storing is known to be
+impossible.
 """
 
 from __future__ import annotations
@@ -31,12 +31,11 @@ MAX_TEXT_LENGTH = 200  # characters of names, keys and what filters look for
 
 
 def encode_input(model: type[BaseModel], given: object, limit_bytes: int) -> str:
-    """The compact JSON of `given` (a dict, an instance, or None for {}), which its model reads.
+    """Returns the compact JSON of `given` (a dict, a model instance, or None for {}), checked against its model.
 
-    A dict of JSON's own values is kept as it is: names or aliases, order, shapes of numbers; tuples
-    become lists. Of anything else the model writes what was given to it. Raises SubmissionError,
-    which names the first part that does not fit the model, that would come back as something else,
-    or that can't be stored within `limit_bytes`.
+    A dict of plain JSON values keeps its names or aliases, order and number formats; tuples become lists. For
+    anything else the model writes what was given to it. Raises SubmissionError, which names the first part that does
+    not fit the model, would read back differently, or can't be stored within `limit_bytes`.
     """
     given = {} if given is None else given
     text = None if isinstance(given, BaseModel) or keeps_back(model) else plain_json(given)
@@ -59,9 +58,9 @@ def encode_input(model: type[BaseModel], given: object, limit_bytes: int) -> str
 
 
 def input_problems(model: type[BaseModel], given: object) -> list[SubmissionError]:
-    """Everything about `given` that does not fit the model, each with its field; empty if it fits.
+    """Returns every mismatch between `given` and the model, each with its field; empty if it fits.
 
-    Whether it can be stored, too, only `encode_input` says.
+    `encode_input` also checks that it can be stored.
     """
     try:
         model.model_validate(given, by_alias=True, by_name=True)
@@ -73,14 +72,14 @@ def input_problems(model: type[BaseModel], given: object) -> list[SubmissionErro
 
 
 def decode_input(model: type[BaseModel], text: str | bytes) -> BaseModel:
-    """The instance that `encode_input` stored as `text`, with defaults; raises pydantic.ValidationError."""
+    """Returns the instance that `encode_input` stored as `text`, with defaults; raises pydantic.ValidationError."""
     return model.model_validate_json(text, by_alias=True, by_name=True)
 
 
 def encode_json(field: str, value: object, limit_bytes: int) -> bytes:
-    """The compact JSON of any value that reads back as the same, but for tuples, which become lists.
+    """Returns the compact JSON of any value that reads back unchanged, except that tuples become lists.
 
-    `field` is what the value is called in an error. Raises SubmissionError, which names the first part that has none.
+    `field` is the value's name in an error. Raises SubmissionError, which names the first part without a JSON form.
     """
     text = plain_json(value)
     if text is None:
@@ -92,7 +91,7 @@ def encode_json(field: str, value: object, limit_bytes: int) -> bytes:
 
 
 def check_text(field: str, value: object, limit: int = MAX_TEXT_LENGTH) -> str:
-    """A text of 1 to `limit` characters that PostgreSQL takes; raises SubmissionError naming the field."""
+    """Returns a text of 1 to `limit` characters that PostgreSQL accepts; raises SubmissionError naming the field."""
     text = exact(value) if isinstance(value, str) else None
     if text is None or not 1 <= len(text) <= limit:
         raise refused(field, value, msg("a text of 1 to {limit} characters", limit=limit))
@@ -103,7 +102,7 @@ def check_text(field: str, value: object, limit: int = MAX_TEXT_LENGTH) -> str:
 
 
 def exact(text: str) -> str:
-    """The text itself of a value of a class derived from `str`, such as an enum, which may format otherwise."""
+    """Returns the plain text of a `str` subclass, such as an enum, which may format differently."""
     return str.__str__(text)
 
 
@@ -137,7 +136,7 @@ def _validated(model: type[BaseModel], given: object) -> BaseModel:
 
 
 def _read(model: type[BaseModel], given: object, text: bytes) -> BaseModel:
-    """What a handler will read; its problems are told as those of the value that was given, if that has any."""
+    """Returns what the handler will read; reports its problems for the given value if that has any."""
     try:
         return decode_input(model, text)
     except ValidationError as error:
@@ -149,7 +148,7 @@ def _read(model: type[BaseModel], given: object, text: bytes) -> BaseModel:
 
 
 def _check_same(instance: BaseModel, read: BaseModel) -> None:
-    """Refuses what JSON has no value for and the model does not know: a set where anything may be comes back a list."""
+    """Refuses values that JSON and the model can't represent: a set in a field of any type reads back as a list."""
     before, after = _parts(instance), _parts(read)
     with suppress(Exception):  # a class of the caller's may raise anything when it is compared
         if before == after:

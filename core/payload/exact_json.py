@@ -1,4 +1,4 @@
-"""What callers hand in, as the JSON text of exactly that: no defaults, order and numbers as they are (pure)."""
+"""Writes callers' values as the JSON of exactly those values: no defaults, order and numbers unchanged (pure)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _INFINITE = re.compile(rb'"\s*[+-]?(?:inf|nan)', re.IGNORECASE)
 
 
 def plain_json(value: object) -> bytes | None:
-    """The compact JSON of what consists of JSON's own values, tuples among them; None for anything else.
+    """Returns the compact JSON of a value made only of JSON types and tuples; None for anything else.
 
     NaN and infinities are written as null.
     """
@@ -31,7 +31,7 @@ def plain_json(value: object) -> bytes | None:
 
 
 def written_json(value: object) -> bytes | None:
-    """The same of values of classes derived from these, too, and of what orjson writes as another (UUID, Enum)."""
+    """Returns the same for subclasses of these types, and for types that orjson writes differently (UUID, Enum)."""
     try:
         return orjson.dumps(value, option=_STRICTLY)
     except (orjson.JSONEncodeError, RecursionError):
@@ -39,9 +39,9 @@ def written_json(value: object) -> bytes | None:
 
 
 def _comes_back(value: object, text: bytes) -> bool:
-    """Whether JSON's text of a value reads back as the same, but for tuples and what is no number.
+    """Returns True if the JSON text of a value reads back unchanged, apart from tuples and NaN.
 
-    Only where it does not at the first look, every part is looked at.
+    Each part is compared only if the quick comparison fails.
     """
     with suppress(Exception):  # the caller's classes may raise anything when they are compared
         if orjson.loads(text) == value:
@@ -59,11 +59,10 @@ def _comes_back(value: object, text: bytes) -> bool:
 
 
 def model_json(instance: BaseModel) -> bytes:
-    """The compact JSON of what was given to a model: field names, and no value that the model added as a default.
+    """Returns the JSON of what was given to a model: field names, and no defaults that the model added.
 
-    Sets are in one order, whatever process writes them.
-    What a default factory made differently each time (an id, a time) was made once for this instance and is kept.
-    Raises whatever a serializer in the model raises.
+    Sets are written in one order, whichever process writes them. Values of default factories that differ each time
+    (an id, a time) were made once for this instance and are kept. Raises whatever a serializer of the model raises.
     """
     _keep_made(instance)
     text = instance.model_dump_json(by_alias=False, round_trip=True, exclude_unset=True, warnings=False).encode()
@@ -71,13 +70,13 @@ def model_json(instance: BaseModel) -> bytes:
 
 
 def may_be_infinite(text: bytes) -> bool:
-    """Whether JSON holds a text that a model may read as a number that is none ("nan", "-Infinity")."""
+    """Returns True if JSON holds a text that a model may read as a non-finite number ("nan", "-Infinity")."""
     return _INFINITE.search(text) is not None
 
 
 @lru_cache(maxsize=1024)
 def keeps_back(model: type[BaseModel]) -> bool:
-    """Whether a model has fields that it excludes from its JSON, or secrets: these must not be stored as given."""
+    """Returns True if a model excludes fields from its JSON, or has secrets: these must not be stored as given."""
     unseen: list[Any] = [model.__pydantic_core_schema__]
     while unseen:
         part = unseen.pop()
@@ -93,7 +92,7 @@ def keeps_back(model: type[BaseModel]) -> bool:
 
 
 def first_difference(given: object, read: object, path: tuple[object, ...] = ()) -> tuple[tuple[object, ...], Any, Any]:
-    """Where two values of which one was read back differ first: the path, and both values there."""
+    """Returns the path and both values where a value and its read-back copy first differ."""
     if isinstance(given, Mapping) and isinstance(read, Mapping) and list(given) == list(read):
         for key, value in given.items():
             if _differs(value, read[key]):
@@ -112,7 +111,7 @@ def _differs(one: object, other: object) -> bool:
 
 
 def _keep_made(instance: BaseModel) -> None:
-    """Counts what a default factory made as given, in an instance and those in it, unless it always makes the same."""
+    """Counts values of varying default factories as given, in an instance and nested ones."""
     unseen: list[object] = [instance]
     seen: set[int] = set()
     while unseen:

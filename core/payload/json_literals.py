@@ -1,4 +1,4 @@
-"""JSON that people write, read as exactly the value that it says, or refused (pure)."""
+"""Reads JSON that users type as exactly the value it says, or refuses it (pure)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _KEY_CHARACTERS = 80  # of a key in an error's field
 
 
 def read_json(field: str, text: str, limit_bytes: int) -> Any:
-    """The value of a JSON text that can be stored; raises SubmissionError, which names `field` or a key in it."""
+    """Returns the value of a JSON text that can be stored; raises SubmissionError, which names `field` or a key in
+    it.
+    """
     problem = refusal(text, limit_bytes)
     if problem is not None:
         raise refused(field, text, msg("JSON: this {problem}", problem=problem))

@@ -1,6 +1,6 @@
-"""What a model expected of a value that it refused, as a text that can be said in other languages (pure).
+"""Turns pydantic's validation errors into translatable texts (pure).
 
-Pydantic says it in English only, so its sentences are here once more, as templates for catalogues.
+Pydantic provides them in English only, so its sentences are repeated here as templates for the catalogues.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ OURS = frozenset({"missing", "extra_forbidden", "string_unicode"})  # better wor
 
 
 def model_expects(detail: ErrorDetails) -> TranslatableText | None:
-    """What the error says, if it is one of those above: in English it is what pydantic says, word by word."""
+    """Returns what a known error expected; in English it equals pydantic's text word for word."""
     values = {name: _shown(value) for name, value in detail.get("ctx", {}).items()}
     values["first"], _, values["last"] = values.get("expected", "").rpartition(" or ")
     for template in TEMPLATES.get(detail["type"], ()):
@@ -106,7 +106,7 @@ def model_expects(detail: ErrorDetails) -> TranslatableText | None:
 
 
 def model_says(detail: ErrorDetails) -> str:
-    """The whole sentence of an error, as pydantic says it; of a validator of ours its own words."""
+    """Returns the whole sentence of an error as pydantic writes it; for our own validators, their text."""
     if detail["type"] == "value_error":
         return _shown(detail["ctx"]["error"])
     known = None if detail["type"] in OURS else model_expects(detail)

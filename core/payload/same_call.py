@@ -1,4 +1,4 @@
-"""Whether two submissions are the same call: by what the caller gave, not by what a type or setting adds (pure)."""
+"""Compares two submissions by what the caller gave, not by what a type or setting adds (pure)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PREFIX = "2:"  # of a hash over what the caller gave; hashes from before it coun
 
 
 class Stored(NamedTuple):
-    """What is known of the task that holds an idempotency key, in the order of its statement."""
+    """Holds the stored columns of the task that has an idempotency key, in the order of its statement."""
 
     id: str
     content_hash: str
@@ -31,9 +31,9 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a caller gave, checked. None is what the caller left to the type or the setting.
+    """Holds what a caller gave, after checks. None stands for what the caller left to the type or the setting.
 
-    Who submits does not count: a retried parent submits its children again from another agent.
+    The submitter does not count: a retried parent submits its children again from another agent.
     """
 
     type: str
@@ -51,7 +51,7 @@ class Call:
 
     @property
     def content_hash(self) -> str:
-        """PREFIX and 32 hex digits, equal for equal calls in every process and version."""
+        """Returns PREFIX and 32 hex digits, equal for equal calls in every process and version."""
         content = [
             self.type,
             self.queue,
@@ -70,13 +70,15 @@ class Call:
         return PREFIX + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def is_of(self, stored: Stored) -> bool:
-        """Whether a stored task came from this call; one from before PREFIX did if the call does not contradict it."""
+        """Returns True if a stored task came from this call. A task older than PREFIX matches unless the call
+        contradicts it.
+        """
         if stored.content_hash.startswith(PREFIX):
             return stored.content_hash == self.content_hash
         return self.difference(stored) is None
 
     def difference(self, stored: Stored) -> str | None:
-        """The first part of the call that a stored task contradicts; None if none is known to."""
+        """Returns the first part of the call that a stored task contradicts; None if there is none."""
         given = _same_numbers(json.loads(self.input_json))
         kept = _same_numbers(json.loads(stored.input_json))
         differs = {
@@ -100,7 +102,7 @@ class Call:
 
 
 def _same_numbers(value: Any) -> Any:
-    """`value` with whole numbers as integers: JSON has one kind of number, and 1 and 1.0 are the same."""
+    """Returns `value` with whole numbers as integers: JSON has one kind of number, so 1 and 1.0 are equal."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
@@ -111,7 +113,7 @@ def _same_numbers(value: Any) -> Any:
 
 
 def _is_part_of(given: Any, kept: Any) -> bool:
-    """Whether everything in `given` is in `kept`, which may have defaults besides."""
+    """Returns True if everything in `given` is also in `kept`, which may have defaults in addition."""
     if isinstance(given, Mapping) and isinstance(kept, Mapping):
         return all(key in kept and _is_part_of(item, kept[key]) for key, item in given.items())
     if isinstance(given, list) and isinstance(kept, list):

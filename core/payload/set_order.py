@@ -1,4 +1,4 @@
-"""One order for the sets in a model's JSON (pure).
+"""Writes the sets in a model's JSON in one fixed order (pure).
 
 Python's order differs from process to process, and equal calls must look equal.
 """
@@ -20,7 +20,7 @@ _MAY_HOLD_SETS = frozenset({"set", "frozenset", "any"})  # kinds of pydantic's s
 
 @lru_cache(maxsize=1024)
 def may_hold_sets(model: type[BaseModel]) -> bool:
-    """Whether a model has fields that may be sets, in itself or in the models in it."""
+    """Returns True if a model, or a model inside it, has fields that may be sets."""
     unseen: list[Any] = [model.__pydantic_core_schema__]
     while unseen:
         part = unseen.pop()
@@ -34,7 +34,7 @@ def may_hold_sets(model: type[BaseModel]) -> bool:
 
 
 def with_ordered_sets(instance: BaseModel, text: bytes) -> bytes:
-    """The JSON `text` of an instance, by field names; arrays that are sets in the order of their items' texts."""
+    """Returns the JSON `text` of an instance, by field names; arrays from sets are sorted by their items' texts."""
     return _text(_ordered(instance, json.loads(text), 0)).encode()
 
 
@@ -43,7 +43,7 @@ def _text(value: Any) -> str:
 
 
 def _ordered(value: object, written: Any, depth: int) -> Any:
-    """What was written of a value; what a serializer made something else of is left as it is."""
+    """Returns the written JSON with sets ordered; values that a serializer converted are left as they are."""
     if depth > MAX_DEPTH or not isinstance(written, dict | list):
         return written
     if isinstance(value, RootModel):

@@ -1,4 +1,4 @@
-"""Texts as PostgreSQL, JSON and UTF-8 can hold them: the one place that makes them so (pure)."""
+"""Makes texts fit PostgreSQL, JSON and UTF-8 in one place (pure)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _CUT_BYTES = len(CUT.encode())
 
 
 def storable(text: str, limit_bytes: int, *, keep_end: bool = False) -> str:
-    """`text` with NUL characters and halves of surrogate pairs written out, cut to `limit_bytes` of UTF-8 (at least 3).
+    """Returns `text` with NUL characters and lone surrogates escaped, cut to `limit_bytes` of UTF-8 (at least 3).
 
-    What is cut off is the end, or the beginning with `keep_end`; an ellipsis stands for it.
+    The end is cut off, or the beginning with `keep_end`; an ellipsis marks the cut.
     """
     if len(text) > limit_bytes:  # what is cut off anyway is not looked at
         text = text[-limit_bytes - 1 :] if keep_end else text[: limit_bytes + 1]

@@ -1,4 +1,4 @@
-"""Values as PostgreSQL array literals: one parameter to quote instead of one per value."""
+"""Writes values as PostgreSQL array literals: one parameter to quote instead of one per value."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 
 def plain(values: Iterable[object]) -> str:
-    """An array of numbers, UUIDs or names that need no quotes; None is NULL."""
+    """Returns an array of numbers, UUIDs or names that need no quotes; None is NULL."""
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
 def quoted(values: Iterable[str | None]) -> str:
-    """An array of any texts (JSON among them); None is NULL."""
+    """Returns an array of any texts (including JSON); None is NULL."""
     return (
         "{"
         + ",".join(

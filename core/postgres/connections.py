@@ -1,4 +1,4 @@
-"""Single connections to PostgreSQL: how every one of them is made, and what a pooler before it allows."""
+"""Opens single connections to PostgreSQL, and adapts them to a pooler in front of it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ PLAIN_VALUES = (
 
 
 class Connection(psycopg2.extensions.connection):
-    """A connection that knows which statements it has prepared, and since when it is as it is.
+    """A connection that tracks its prepared statements and the time of its creation.
 
-    Through a pooler nothing is prepared: the session of the next transaction may be another one.
+    Through a pooler nothing is prepared: the next transaction may get another session.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -43,14 +43,14 @@ class Connection(psycopg2.extensions.connection):
 
 
 def connect_driver(url: str, **parameters: Any) -> Connection:
-    """A psycopg2 connection of its own, outside any pool; `parameters` are libpq's. Raises ConfigurationError."""
+    """Returns a psycopg2 connection outside any pool; `parameters` are libpq's. Raises ConfigurationError."""
     given = {"connect_timeout": str(CONNECT_TIMEOUT_SECONDS), **parameters_of(url), **parameters}
     connection: Connection = psycopg2.connect(connection_factory=Connection, **given)
     return connection
 
 
 def pooling_of(url: str) -> Pooling:
-    """Whether a connection pooler answers at `url`, and how it shares sessions; raises the driver's errors."""
+    """Returns how a connection pooler at `url` shares sessions, if there is one; raises the driver's errors."""
     return pooling(lambda: connect_driver(url))
 
 
@@ -69,7 +69,7 @@ def refuse_shared_session(url: str, connection: psycopg2.extensions.connection) 
 
 
 def parameters_of(url: str) -> dict[str, str]:
-    """libpq's parameters for the configured URL; raises ConfigurationError."""
+    """Returns libpq's parameters for the configured URL; raises ConfigurationError."""
     try:
         return connection_parameters(url)
     except ValueError as error:
@@ -78,10 +78,9 @@ def parameters_of(url: str) -> dict[str, str]:
 
 
 def network_options(timeout_ms: int) -> dict[str, int]:
-    """libpq's parameters for a connection that breaks when the network has been lost for so long.
+    """Returns libpq's parameters for a connection that breaks after a network loss of this length.
 
-    Without them a statement on a cut link hangs for a quarter of an hour, and one that waits for its
-    answer for two hours.
+    Without them a statement on a cut link hangs for 15 minutes, and one that waits for its answer for two hours.
     """
     count = 3  # probes without an answer, one a second, after the silence before the first
     return {
@@ -94,7 +93,7 @@ def network_options(timeout_ms: int) -> dict[str, int]:
 
 
 def set_up(connection: Connection) -> Connection:
-    """Sets a new connection's session up and returns it; one that a pooler may share with others is left as it is.
+    """Sets up a new connection's session and returns it; a session that a pooler may share is left unchanged.
 
     Raises Unavailable if transactions can't be had, and the driver's errors.
     """
@@ -116,5 +115,5 @@ def set_up(connection: Connection) -> Connection:
 
 
 def read_ids_as_text(connection: Connection, record: object) -> None:
-    """Has UUIDs read as text on a connection of SQLAlchemy's, which would make objects of them."""
+    """Makes an SQLAlchemy connection return UUIDs as text instead of objects."""
     psycopg2.extensions.register_type(_UUID_AS_TEXT, connection)

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, transactions, named statements from `sql/queries`."""
+"""Provides connections to PostgreSQL, transactions, and the named statements of `sql/queries`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _NAME = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
 
 
 class Query(str):
-    """A named statement; on our own connections a hot one is prepared when it is first used."""
+    """A named statement; on our own connections a hot one is prepared on first use."""
 
     __slots__ = ("execution", "handle", "preparation")
     execution: str
@@ -56,7 +56,7 @@ class Query(str):
 
     @classmethod
     def named(cls, topic: str, name: str, text: str) -> Query:
-        """A statement of `sql/queries/<topic>.sql`."""
+        """Returns a statement of `sql/queries/<topic>.sql`."""
         query = cls(text)
         names = list(dict.fromkeys(_PARAMETER.findall(text)))
         numbered = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", text)
@@ -69,7 +69,7 @@ class Query(str):
 
 
 class Transaction(Protocol):
-    """Where statements run: ours on the driver, or the caller's SQLAlchemy connection."""
+    """Runs statements on our driver or on the caller's SQLAlchemy connection."""
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         """Runs one statement and returns its rows (empty if it returns none)."""
@@ -96,16 +96,16 @@ class DriverTransaction:
         return self.cursor.fetchall() if self.cursor.description else ()
 
     def copy(self, table: str, columns: Sequence[str], lines: Sequence[str]) -> None:
-        """COPY of lines in its text format into a table."""
+        """Copies lines in COPY's text format into a table."""
         encoding = psycopg2.extensions.encodings[self.cursor.connection.encoding]
         file = io.BytesIO("".join(lines).encode(encoding))  # a StringIO has four bytes for each character
         self.cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", file)
 
 
 class CallerTransaction:
-    """The caller's own SQLAlchemy connection: what we write appears if and only if they commit.
+    """Runs statements on the caller's SQLAlchemy connection: our writes exist if and only if they commit.
 
-    Statements raise Unavailable, Busy for a transaction that must be begun anew, and SQLAlchemy's errors for values.
+    Statements raise Unavailable, Busy for a transaction that must be restarted, and SQLAlchemy's errors for values.
     """
 
     def __init__(self, connection: sqlalchemy.Connection) -> None:
@@ -129,9 +129,9 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[DriverTransaction]:
-        """One transaction: commits at the end, rolls back on an error; raises Unavailable.
+        """Opens a transaction: commits at the end, rolls back on an error; raises Unavailable.
 
-        A statement that waits for a lock for longer than LOCK_TIMEOUT_MS ends it in Busy.
+        Raises Busy if a statement waits for a lock for longer than LOCK_TIMEOUT_MS.
         """
         with self._connection() as connection, connection.cursor() as cursor:
             yield DriverTransaction(cursor)
@@ -139,9 +139,9 @@ class Database:
 
     @contextlib.contextmanager
     def statements(self, lock_timeout_ms: int | None = None) -> Iterator[DriverTransaction]:
-        """Each statement is a transaction of its own, for one round trip instead of three; raises Unavailable.
+        """Runs each statement as its own transaction, in one round trip instead of three; raises Unavailable.
 
-        `lock_timeout_ms`: how long each may wait for a lock before it ends in Busy, if not LOCK_TIMEOUT_MS.
+        `lock_timeout_ms`: how long each may wait for a lock before it raises Busy, if not LOCK_TIMEOUT_MS.
         """
         with self._connection() as connection, connection.cursor() as cursor:
             connection.dbapi_connection.autocommit = True
@@ -153,10 +153,10 @@ class Database:
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[Any]:
-        """A pooled connection; rolls back on an error, and drops one that broke. Raises Unavailable.
+        """Lends a pooled connection; rolls back on an error, and drops a broken one. Raises Unavailable.
 
-        When the server is found to be gone or to be another (restarted, demoted), every connection
-        that was made before is dropped, so that one call fails and not one for each of them.
+        If the server turns out to be gone or replaced (restarted, demoted), every connection made before is dropped,
+        so that one call fails and not one for each of them.
         """
         with unavailable_when_unreachable():
             connection = self.engine.raw_connection()
@@ -178,9 +178,9 @@ class Database:
 
 
 def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> Engine:
-    """An SQLAlchemy engine for a `postgresql://` URL; connects when first used.
+    """Returns an SQLAlchemy engine for a `postgresql://` URL; connects on first use.
 
-    Connections of an `era` that is over are replaced before they are used. Raises ConfigurationError.
+    Connections of a past `era` are replaced before use. Raises ConfigurationError.
     """
     parameters = {
         "connect_timeout": str(CONNECT_TIMEOUT_SECONDS),
@@ -214,11 +214,11 @@ def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> E
 
 
 def connect_leader(url: str) -> psycopg2.extensions.connection:
-    """The connection that holds the leader's lock and commits its ticks.
+    """Returns the connection that holds the leader's lock and commits its ticks.
 
-    Its session, and so the lock, ends LEADER_TIMEOUT_MS after its process is stopped or cut off
-    (PostgreSQL 14 and newer; older ones notice only a lost network). Raises Unavailable if a pooler
-    shares the session with others, and the driver's errors.
+    Its session, and so the lock, ends LEADER_TIMEOUT_MS after its process is stopped or cut off (PostgreSQL 14 and
+    newer; older versions notice only a lost network). Raises Unavailable if a pooler shares the session with others,
+    and the driver's errors.
     """
     options = network_options(LEADER_TIMEOUT_MS)
     name = f"{parameters_of(url).get('application_name', APPLICATION_NAME)} leader"
@@ -251,9 +251,9 @@ def connect_leader(url: str) -> psycopg2.extensions.connection:
 
 @lru_cache
 def queries(topic: str) -> Mapping[str, Query]:
-    """The statements of `sql/queries/<topic>.sql` by their names.
+    """Returns the statements of `sql/queries/<topic>.sql` by name.
 
-    Each statement stands under `-- name: <name>` and at least one line that describes it.
+    Each statement follows `-- name: <name>` and at least one line that describes it.
     """
     content = (SQL_DIR / "queries" / f"{topic}.sql").read_text()
     heads = list(_NAME.finditer(content))

@@ -1,4 +1,4 @@
-"""What the driver's errors mean: a server that is away, one that is busy, values that it refuses."""
+"""Translates the driver's errors: server away, server busy, value refused."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _STALE_PLAN = "cached plan must not change"
 
 @contextlib.contextmanager
 def unavailable_when_unreachable() -> Iterator[None]:
-    """Turns what the driver or the server says of "not now", and an exhausted pool, into Unavailable.
+    """Turns the driver's and server's transient errors, and an exhausted pool, into Unavailable.
 
-    A lock or an answer not had in time, and a deadlock, are Busy.
+    A timed-out lock or answer, and a deadlock, become Busy.
     """
     try:
         yield
@@ -60,7 +60,9 @@ def _meaning_of(cause: BaseException) -> Unavailable | None:
 
 @contextlib.contextmanager
 def values_refused(explained: Callable[[str], Exception]) -> Iterator[None]:
-    """Turns what PostgreSQL refuses of a statement's values into what `explained` makes of its one-line reason."""
+    """Turns PostgreSQL's refusal of a statement's values into the error that `explained` makes of its one-line
+    reason.
+    """
     try:
         yield
     except (*_OF_VALUES, sqlalchemy.exc.DBAPIError) as error:
@@ -71,7 +73,7 @@ def values_refused(explained: Callable[[str], Exception]) -> Iterator[None]:
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Whether the server is away, or says that it can't do this now but may later; not that it refused something.
+    """Returns True if the server is away or temporarily unable to answer, as opposed to having refused something.
 
     A connection that breaks in the middle of an answer is a bare DatabaseError, of no subclass.
     """
@@ -85,19 +87,19 @@ def is_connection_lost(error: BaseException) -> bool:
 
 
 def has_turned(error: BaseException) -> bool:
-    """Whether the connection must be given up, and all that were made before this answer."""
+    """Returns True if the connection, and all made before this answer, must be dropped."""
     if not isinstance(error, psycopg2.Error) or not is_connection_lost(error):
         return False
     return error.pgcode is None or error.pgcode.startswith(_TURNED) or _is_stale(error)
 
 
 def first_line(error: BaseException) -> str:
-    """The driver's text without its details, or the error's name if it has none."""
+    """Returns the driver's text without its details, or the error's name if it has none."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def explained(error: BaseException) -> str:
-    """What the user is told of an error that says that the server is away or can't do it now."""
+    """Returns the user-facing text of an error of a server that is away or temporarily unable to answer."""
     if isinstance(error, psycopg2.Error) and error.pgcode is not None and not error.pgcode.startswith(("08", "57P")):
         return msg("PostgreSQL can't be used: {reason}", reason=first_line(error))
     return msg("PostgreSQL can't be reached: {reason}", reason=first_line(error))

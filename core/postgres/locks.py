@@ -1,4 +1,4 @@
-"""Who holds what somebody else waits for, in words (pure)."""
+"""Describes who holds a lock that others wait for (pure)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WORDS_OF_SECRETS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A session that holds a lock in somebody's way. `seconds` is the age of its transaction."""
+    """A session that holds a lock others wait for. `seconds` is the age of its transaction."""
 
     what: str
     pid: int
@@ -34,7 +34,7 @@ class Blocker:
 
     @property
     def text(self) -> TranslatableText:
-        """It in one line."""
+        """Returns a one-line description."""
         return msg(
             BLOCKED_BY,
             what=self.what,
@@ -48,7 +48,7 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class LockWait:
-    """Somebody's lock that the tick waits for, on a table or on a task's row.
+    """A lock, on a table or a task's row, that the tick waits for.
 
     `subject` is the table, `text` names the session `pid`, `seconds` is how long the wait has lasted.
     """
@@ -60,7 +60,7 @@ class LockWait:
 
 
 def shown_query(text: str | None) -> str:
-    """A query in one short line, without its literals, comments and whatever looks like a secret."""
+    """Returns a query in one short line, without literals, comments and anything that looks like a secret."""
     bare = _COMMENTS.sub(" ", _LITERALS.sub("'…'", text or ""))
     bare = " ".join(
         _WORDS_OF_SECRETS.sub(lambda found: f"{found[1] or found[2]}…{'@' if found[2] else ''}", bare).split()

@@ -1,4 +1,4 @@
-"""The schema's versions: Alembic on `sql/migrations`."""
+"""Migrates the schema, with Alembic on `sql/migrations`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ OTHERS_TIMEOUT_MS = 300_000
 
 
 def migrate(url: str) -> None:
-    """Brings the schema to the newest version; concurrent callers wait for each other, for OTHERS_TIMEOUT_MS at most.
+    """Migrates the schema to the newest version; concurrent callers wait for each other, up to OTHERS_TIMEOUT_MS.
 
-    Everybody waits behind a change of a table that waits: it gives up after LOCK_TIMEOUT_MS, and changes nothing then.
-    Raises Busy or Unavailable.
+    While a change of a table waits for its lock, every other user of the table waits behind it. It therefore gives up
+    after LOCK_TIMEOUT_MS and changes nothing. Raises Busy or Unavailable.
     """
     from alembic import command  # slow to import, and needed by few
 
@@ -35,7 +35,7 @@ def migrate(url: str) -> None:
 
 
 def migration_state(url: str) -> tuple[str | None, str]:
-    """The schema's version in the database (None: not migrated) and the newest one."""
+    """Returns the schema's version in the database (None: not migrated) and the newest version."""
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
@@ -49,7 +49,7 @@ def migration_state(url: str) -> tuple[str | None, str]:
 
 
 def alembic_config() -> Config:
-    """Alembic's configuration for `sql/migrations`."""
+    """Returns Alembic's configuration for `sql/migrations`."""
     from alembic.config import Config
 
     config = Config()

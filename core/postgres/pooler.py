@@ -1,7 +1,7 @@
-"""Connection poolers between us and PostgreSQL: which way they share sessions.
+"""Detects connection poolers in front of PostgreSQL, and how they share sessions.
 
-The leader's lock belongs to a session. Through a pooler that lends a session out for a transaction
-at a time, two workers may both "hold" it.
+The leader's lock belongs to a session. Through a pooler that lends a session out per transaction, two workers may
+both "hold" it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ROUNDS = 3  # a pooler that hands out sessions in turn shows it in the second
 
 
 class Pooling(StrEnum):
-    """How long one client keeps a session."""
+    """For how long one client keeps a session."""
 
     NONE = "none"  # no pooler answers
     SESSION = "session"
@@ -26,15 +26,15 @@ class Pooling(StrEnum):
 
 
 def is_behind_pooler(connection: psycopg2.extensions.connection) -> bool:
-    """Whether a pooler answers on a connection in autocommit: it makes up the process id of its greeting."""
+    """Returns True if a pooler answers on a connection in autocommit: it invents the process id of its greeting."""
     return bool(connection.info.backend_pid != _backend(connection))
 
 
 def knows_transactions(connection: psycopg2.extensions.connection) -> bool:
-    """Whether a transaction can be had on a connection in autocommit; it is unusable if not.
+    """Returns True if a connection in autocommit allows transactions; the connection is unusable if not.
 
-    A pooler that shares sessions for one statement each closes the connection at BEGIN without a word.
-    Raises the driver's errors.
+    A pooler that shares sessions per statement closes the connection at BEGIN without an error. Raises the driver's
+    errors.
     """
     connection.autocommit = False
     try:
@@ -49,9 +49,10 @@ def knows_transactions(connection: psycopg2.extensions.connection) -> bool:
 
 
 def pooling(connect: Callable[[], psycopg2.extensions.connection]) -> Pooling:
-    """Tries it out with connections that `connect` makes; raises the driver's errors.
+    """Tests the pooling with connections that `connect` makes; raises the driver's errors.
 
-    A session whose server process changes between transactions, or is another one's at the same time, is shared.
+    A session is shared if its server process changes between transactions, or serves another connection at the same
+    time.
     """
     with ExitStack() as stack:
         first = stack.enter_context(closing(connect()))
@@ -75,7 +76,7 @@ def pooling(connect: Callable[[], psycopg2.extensions.connection]) -> Pooling:
 
 
 def _backend(connection: psycopg2.extensions.connection) -> int:
-    """The process that serves a connection now."""
+    """Returns the id of the process that serves a connection now."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         return int(cursor.fetchone()[0])  # type: ignore[index]

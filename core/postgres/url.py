@@ -1,4 +1,4 @@
-"""Reading TASKYARD_DATABASE_URL as libpq does, for every connection alike. No error shows a password."""
+"""Parses TASKYARD_DATABASE_URL as libpq does, for every connection alike. No error shows a password."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _UNREADABLE = msg("the host or the port can't be read: are special characters of
 
 
 def connection_parameters(url: str) -> dict[str, str]:
-    """libpq's parameters for a URL, unless they are its defaults; raises ValueError with one line.
+    """Returns libpq's parameters for a URL, unless they are its defaults; raises ValueError with one line.
 
-    Several hosts may be listed (`host1,host2:5433`) or be given as `host=` more than once, each with a
-    port of its own after a colon.
+    Several hosts may be listed (`host1,host2:5433`) or given as repeated `host=` options, each with its own port
+    after a colon.
     """
     if not _SCHEME.match(url):
         raise ValueError(msg("expected a URL that starts with postgresql://"))
@@ -47,7 +47,7 @@ def connection_parameters(url: str) -> dict[str, str]:
 
 
 def _without_repeated_hosts(rest: str) -> tuple[str, list[str]]:
-    """The URL's rest without its `host=` options, and what they said, if they name what libpq would not understand."""
+    """Returns the URL's rest without `host=` options that libpq would not understand, and their values."""
     head, mark, query = rest.partition("?")
     pairs = query.split("&")
     hosts = [unquote(pair.removeprefix(_HOST)) for pair in pairs if pair.startswith(_HOST)]
@@ -62,7 +62,7 @@ def _has_port(host: str) -> bool:
 
 
 def _spread(parameters: dict[str, str], hosts: Sequence[str]) -> None:
-    """Puts hosts with their own ports among the parameters, as libpq wants to have them."""
+    """Adds hosts with their own ports to the parameters in libpq's form."""
     common = parameters.get("port", "").split(",")
     names, ports = [], []
     for position, host in enumerate(hosts):
@@ -94,7 +94,7 @@ def _check(parameters: dict[str, str]) -> None:
 
 
 def _refused_by_libpq(parameters: dict[str, str]) -> str:
-    """What libpq has against these parameters; "" if it would connect by them."""
+    """Returns libpq's objection to these parameters; "" if it accepts them."""
     nowhere = {name: value for name, value in parameters.items() if name not in ("hostaddr", "password")}
     count = max(1, parameters.get("host", parameters.get("hostaddr", "")).count(",") + 1)
     nowhere["host"] = ",".join([_NOWHERE] * count)

@@ -1,4 +1,4 @@
-"""The ready queue, agents' inboxes, results and wake-ups: every Redis key and script of the engine.
+"""Gives access to the engine's Redis keys and scripts: ready queue, agents' inboxes, results and wake-ups.
 
 Everything here can be rebuilt from PostgreSQL, and every write can be repeated.
 """
@@ -31,7 +31,7 @@ INBOX_SECONDS = 3600  # after its last order, should its agent be gone and nobod
 
 @dataclass(slots=True)
 class Publication:
-    """What one tick tells Redis after its commit."""
+    """The writes of one tick to Redis after its commit."""
 
     consumed: list[bytes] = field(default_factory=list)  # ids of results entries
     removed: dict[Lane, list[str]] = field(default_factory=dict)  # claimed and unclaimable ids
@@ -48,10 +48,10 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """What the leader looks at every second, read at one instant.
+    """The state of the agents that the leader reads every second, at one instant.
 
-    `agents` maps the id of each agent with a heartbeat to (heartbeat JSON, the last id that its
-    inbox ever had); `results_tail` is the id of the last result that is there.
+    `agents` maps the id of each agent with a heartbeat to (heartbeat JSON, the last id its inbox ever had);
+    `results_tail` is the id of the newest result.
     """
 
     generation: str | None
@@ -63,15 +63,15 @@ class Roster:
 
 
 class StaleEpoch(Exception):
-    """Redis knows a newer leader, or none: a publication was refused."""
+    """A refused publication: Redis knows a newer leader, or none."""
 
 
 class Refused(Exception):
-    """Redis does not take what it was told, now or later; some of it may have been taken."""
+    """Raised if Redis refuses a write for good; a part of it may have been applied."""
 
 
 class Broker(RedisNamespace):
-    """One namespace of a Redis server, as submitters, agents and the leader use it.
+    """One namespace of a Redis server, for submitters, agents and the leader.
 
     `policy_of(queue)` names a queue's placement policy, which decides the order in its lanes.
     """
@@ -79,7 +79,7 @@ class Broker(RedisNamespace):
     # submitters
 
     def push(self, waiting: Sequence[Waiting]) -> None:
-        """Puts tasks into their lanes, or among the due ones, and wakes the dispatcher."""
+        """Adds tasks to their lanes, or to the due ones, and wakes the dispatcher."""
         for start in range(0, len(waiting), PUSH_BATCH):
             lanes, due = self._sorted_out(waiting[start : start + PUSH_BATCH])
             arguments: list[Any] = [MAX_WAKES, len(lanes)]
@@ -88,7 +88,7 @@ class Broker(RedisNamespace):
             self._run("push", self._names("lanes", "due", "wake", "ready"), [*arguments, *due])
 
     def forget(self, waiting: Iterable[Waiting]) -> None:
-        """Takes tasks out of their lanes and the due ones (a hint: the claim's guard decides)."""
+        """Removes tasks from their lanes and the due ones; optional, since the claim's guard decides."""
         tasks = list(waiting)
 
         def forget() -> None:
@@ -101,11 +101,11 @@ class Broker(RedisNamespace):
         self._mending(forget)
 
     def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None:
-        """Tells an agent to stop an attempt (a hint: the tick finds it too)."""
+        """Asks an agent to stop an attempt; optional, since the tick finds it too."""
         self._send(agent_id, Cancel(task_id, attempt))
 
     def send_restart(self, agent_id: str) -> None:
-        """Tells an agent to drain and to let its pool start it anew (lost if Redis is wiped before it reads)."""
+        """Asks an agent to drain and be restarted by its pool; lost if Redis is wiped before the agent reads it."""
         self._send(agent_id, Restart())
 
     def _send(self, agent_id: str, order: Order) -> None:
@@ -122,7 +122,7 @@ class Broker(RedisNamespace):
     # agents
 
     def report(self, reports: bytes) -> bytes:
-        """Adds reports to the results; they have arrived when this returns."""
+        """Adds reports to the results; they are stored when this returns."""
         return bytes(self._run("report", [self.keys.results, self.keys.nothing], [reports]))
 
     def heartbeat(self, agent_id: str, heartbeat: bytes, ttl_seconds: float) -> tuple[str, bool]:
@@ -135,11 +135,11 @@ class Broker(RedisNamespace):
         return (generation or b"")[:MAX_GENERATION_BYTES].decode(errors="replace"), bool(fenced)
 
     def read_inbox(self, agent_id: str, after: bytes, block_ms: int | None) -> list[tuple[bytes, bytes]]:
-        """(entry id, encoded orders) after a position; waits for the first unless `block_ms` is None."""
+        """Returns (entry id, encoded orders) after a position; waits for the first unless `block_ms` is None."""
         return self._read({self.keys.inbox(agent_id): after}, block_ms, INBOX_READ)[0]
 
     def inbox_tail(self, agent_id: str) -> bytes:
-        """The last id that an inbox ever had; b"0-0" if it does not exist."""
+        """Returns the last id that an inbox ever had; b"0-0" if it does not exist."""
         try:
             return bytes(self.redis.xinfo_stream(self.keys.inbox(agent_id))["last-generated-id"])
         except redis.ResponseError as error:
@@ -154,10 +154,10 @@ class Broker(RedisNamespace):
     # the leader
 
     def lead(self, epoch: int, database: str = "") -> tuple[bool, str, bool]:
-        """Announces a term. Returns (accepted, generation in force, whether it is a new one).
+        """Announces a term; returns (accepted, generation in force, whether it is new).
 
-        A generation belongs to one start of the server: one that came from an old snapshot counts as wiped.
-        `database` identifies the leader's; raises LeadershipLost if another one's leader is here.
+        A generation belongs to one start of the server: one from an old snapshot counts as wiped. `database`
+        identifies the leader's database; raises LeadershipLost if the leader of another database is here.
         """
         self._database = database
         arguments = [epoch, self.run_id(), uuid.uuid4().hex, database]
@@ -175,9 +175,9 @@ class Broker(RedisNamespace):
     def collect(
         self, results_after: bytes, wake_after: bytes, block_ms: int | None, count: int
     ) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, str]]]:
-        """New results and wake-ups as (entry id, payload); waits for the first unless `block_ms` is None.
+        """Returns new results and wake-ups as (entry id, payload); waits for the first unless `block_ms` is None.
 
-        A wake-up names a lane, or nothing for one of the due tasks; what names none is set aside.
+        A wake-up names a lane, or nothing for one of the due tasks; an invalid one is quarantined.
         """
         streams = {self.keys.results: results_after, self.keys.wake: wake_after}
         results, wakes = self._read(streams, block_ms, count)
@@ -193,10 +193,10 @@ class Broker(RedisNamespace):
             return None
 
     def peek(self, now: float, wanted: Mapping[Lane, int]) -> tuple[list[Lane], float | None, dict[Lane, list[Any]]]:
-        """Moves due tasks to their lanes and reads the heads of some lanes.
+        """Moves due tasks to their lanes and reads the first tasks of some lanes.
 
-        Returns the lanes that tasks were moved to, the time of the next due one, and per lane a
-        flat list: id, score, id, score …
+        Returns the lanes that tasks were moved to, the time of the next due one, and per lane a flat list: id,
+        score, id, score …
         """
         arguments: list[Any] = [now, len(wanted)]
         for lane, count in wanted.items():
@@ -210,9 +210,9 @@ class Broker(RedisNamespace):
         )
 
     def publish(self, epoch: int, publication: Publication) -> None:
-        """Tells Redis what a tick committed.
+        """Publishes what a tick committed.
 
-        Raises StaleEpoch if this is not the leader's term, and Refused for what no later try would change.
+        Raises StaleEpoch if this is not the leader's term, and Refused if no retry can help.
         """
         lanes, due = self._sorted_out(publication.waiting)
         arguments: list[Any] = [epoch, len(publication.consumed), *publication.consumed, len(publication.removed)]
@@ -239,7 +239,7 @@ class Broker(RedisNamespace):
             raise StaleEpoch(f"epoch {epoch} is over")
 
     def roster(self, canary_ttl_seconds: float, *, revive_canary: bool) -> Roster:
-        """Reads the roster and keeps the canary alive (starts it anew if `revive_canary`)."""
+        """Reads the roster and renews the canary (recreates it if `revive_canary`)."""
         generation, epoch, canary, tail, lanes, agents = self._run(
             "roster",
             self._names("generation", "epoch", "canary", "results", "lanes", "agents", "heartbeat", "inbox"),
@@ -259,9 +259,9 @@ class Broker(RedisNamespace):
         )
 
     def is_at_its_place(self, member: Member, task: Waiting) -> tuple[bool, bool]:
-        """Whether a member is how this task waits, and whether its score is right, too.
+        """Returns whether a member shows how this task waits, and whether its score is right, too.
 
-        A task whose time came may still be among the due ones, already in its lane, or both.
+        A task whose time has come may still be among the due ones, already in its lane, or both.
         """
         if member.place == DUE:
             is_right = task.is_due_later and member.text == self._due_member(task).encode()
@@ -271,11 +271,11 @@ class Broker(RedisNamespace):
         return is_right and (has_score or not task.is_due_later), has_score
 
     def drop_heartbeat(self, agent_id: str) -> None:
-        """Forgets a heartbeat that is none; an agent that lives writes another one within a second."""
+        """Deletes an invalid heartbeat; a running agent writes another one within a second."""
         self._forget(self.keys.agents, agent_id, self.keys.heartbeat(agent_id))
 
     def drop_members(self, lane: Lane, members: Sequence[bytes]) -> None:
-        """Takes members that are no tasks out of a lane."""
+        """Removes members that are no tasks from a lane."""
         self._mending(lambda: self.redis.zrem(self.keys.ready(str(lane)), *members))
 
     # ours

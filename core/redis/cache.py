@@ -1,4 +1,4 @@
-"""What Redis keeps for the dashboard: snapshots with a time to live, and users' sessions."""
+"""Stores the dashboard's data in Redis: snapshots with a time to live, and users' sessions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ return 1
 
 
 class RedisCache:
-    """Snapshots that many viewers share, as JSON (where NaN becomes None).
+    """Snapshots shared by many viewers, as JSON (where NaN becomes None).
 
     Every method raises Unavailable if Redis is away, and TypeError for a value that JSON can't hold.
     """
@@ -50,13 +50,13 @@ class RedisCache:
         self._unlock = client.register_script(_UNLOCK)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The snapshot called `name`, or `default` if there is none."""
+        """Returns the snapshot called `name`, or `default` if there is none."""
         with reaching_redis():
             text = self._redis.get(self._keys.cache(name))
         return default if text is None else orjson.loads(text)
 
     def set(self, name: str, value: Any, ttl_seconds: float) -> None:
-        """Keeps `value` for `ttl_seconds`."""
+        """Stores `value` for `ttl_seconds`."""
         self._store(name, orjson.dumps(value), ttl_seconds)
 
     def get_or_compute(
@@ -66,12 +66,11 @@ class RedisCache:
         ttl_seconds: float,
         lock_ttl_seconds: float = LOCK_TTL_SECONDS,
     ) -> Any:
-        """The snapshot called `name`, computed by one caller if there is none while the others wait.
+        """Returns the snapshot called `name`; if there is none, one caller computes it while the others wait.
 
-        Everybody gets the value as JSON gives it back. If `compute` raises, nothing is kept: its
-        caller gets the error, and one of those who wait tries next. One who takes longer than
-        `lock_ttl_seconds`, or died, is overtaken by the next. Raises Unavailable after waiting
-        for twice that long.
+        Every caller gets the value as read back from JSON. If `compute` raises, nothing is stored: its caller gets
+        the error, and one of the waiting callers tries next. A caller that takes longer than `lock_ttl_seconds`, or
+        died, is overtaken by the next. Raises Unavailable after waiting for twice that long.
         """
         token = secrets.token_hex(16)
         key, lock = self._keys.cache(name), self._keys.cache_lock(name)
@@ -107,10 +106,9 @@ class RedisCache:
 
 
 class RedisSession:
-    """One user's small dict, kept until `ttl_seconds` after it was last used.
+    """One user's small dict, kept until `ttl_seconds` after its last use.
 
-    Several tabs may change it at once: no change is lost. Every method raises Unavailable if
-    Redis is away.
+    Several tabs may change it at once without losing a change. Every method raises Unavailable if Redis is away.
     """
 
     def __init__(
@@ -130,15 +128,15 @@ class RedisSession:
         self._swap = client.register_script(_SWAP)
 
     def load(self) -> dict[str, Any]:
-        """The session, {} if it is new or expired; using it keeps it alive."""
+        """Returns the session, {} if it is new or expired, and extends its life."""
         text = self._read()
         return orjson.loads(text) if text else {}
 
     def update(self, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        """Lets `change` alter the session in place and stores it; returns what was stored.
+        """Applies `change` to the session in place and stores it; returns what was stored.
 
-        `change` is called again on a newer session if somebody else stored one meanwhile. Raises
-        SubmissionError if JSON can't hold the result within the size limit; nothing is changed then.
+        `change` is called again on a newer session after a concurrent update. Raises SubmissionError if JSON can't
+        hold the result within the size limit; nothing is changed then.
         """
         for _ in range(UPDATE_TRIES):
             before = self._read()
@@ -152,7 +150,7 @@ class RedisSession:
         raise Unavailable(msg("the session was changed by others {tries} times in a row", tries=UPDATE_TRIES))
 
     def clear(self) -> None:
-        """Forgets the session."""
+        """Deletes the session."""
         with reaching_redis():
             self._redis.delete(self._key)
 

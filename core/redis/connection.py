@@ -1,4 +1,4 @@
-"""How every part of Taskyard talks to Redis: one way to connect, one error when it is away or says "not now"."""
+"""Connects every part of Taskyard to Redis, with one error when it is away or temporarily unable to answer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEALTH_CHECK_SECONDS = 15
 
 
 class _Dated:
-    """A connection that knows the era it was made in, and connects anew once that is over."""
+    """A connection that records the era it was made in, and reconnects once that has ended."""
 
     def __init__(self, *arguments: Any, era: Era, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -38,7 +38,7 @@ class _Dated:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether what is behind it has changed since it was made."""
+        """Returns True if the server behind the connection has changed since it was made."""
         return self._made_in != self._era.number
 
     def connect_check_health(self, *arguments: Any, **options: Any) -> None:
@@ -79,13 +79,12 @@ _CLASSES = {
 
 
 def connect_redis(url: str) -> Client:
-    """A client with a pool of at most POOL_SIZE connections; connects when it is first used.
+    """Returns a client with a pool of at most POOL_SIZE connections; connects on first use.
 
-    Replies are bytes in RESP2 shapes, which Redis 5 speaks too. Commands are never repeated
-    behind the caller's back: an XADD whose answer was lost would be there twice. A pooled
-    connection that the server closed is replaced before a command is sent on it; so are all that
-    were made before the server said that it is no longer what it was (a replica, another cluster's
-    node, one that wants another password). Raises ConfigurationError if the URL makes no sense.
+    Replies are bytes in RESP2 shapes, which Redis 5 speaks too. Commands are never repeated implicitly: an XADD
+    whose answer was lost would be stored twice. A pooled connection that the server closed is replaced before a
+    command is sent on it; so are all that were made before the server's role changed (a replica, another cluster's
+    node, a new password). Raises ConfigurationError for an invalid URL.
     """
     try:
         options = connection_options(url)
@@ -112,7 +111,7 @@ def connect_redis(url: str) -> Client:
 
 @contextmanager
 def reaching_redis() -> Iterator[None]:
-    """Turns redis-py's errors for a server that is away, or that says "not now", into Unavailable."""
+    """Turns redis-py's errors for an absent or temporarily unable server into Unavailable."""
     try:
         yield
     except redis.RedisError as error:

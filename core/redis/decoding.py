@@ -1,4 +1,4 @@
-"""What can be read of an entry, message by message: one that can't be read does not take its neighbours with it."""
+"""Decodes an entry message by message, so that an unreadable one does not affect its neighbours."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _FIELDS: dict[Any, dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A message that is none, or holds a value out of range; what could be told of it all the same.
+    """An invalid message, or one with a value out of range, with the parts that could be read.
 
-    `kind` is its tag, "" for none; an id is None where it is missing or is none itself.
+    `kind` is its tag, "" for none; an id is None where it is missing or invalid.
     """
 
     text: bytes
@@ -36,17 +36,17 @@ class Unreadable:
 
 
 def read_reports(payload: bytes) -> Sequence[Report | Unreadable]:
-    """The reports of one entry of the results, each that is none as Unreadable. Raises nothing."""
+    """Returns the reports of one entry of the results, each invalid one as Unreadable. Raises nothing."""
     return _read(payload, decode_reports, Report)
 
 
 def read_orders(payload: bytes) -> Sequence[Order | Unreadable]:
-    """The orders of one entry of an inbox, likewise."""
+    """Returns the orders of one entry of an inbox, likewise."""
     return [_with_checkpoint(order) for order in _read(payload, decode_orders, Order)]
 
 
 def _with_checkpoint(order: Order | Unreadable) -> Order | Unreadable:
-    """The order, unless it brings a checkpoint that is no JSON: it would fail where nobody expects it."""
+    """Returns the order unless its checkpoint is invalid JSON, which would fail later in an unexpected place."""
     if type(order) is Run and order.checkpoint is not None:
         try:
             msgspec.json.decode(order.checkpoint)
@@ -72,7 +72,7 @@ def _read(payload: bytes, decode: Callable[[bytes], list[Any]], union: Any) -> S
 
 
 def elements(text: bytes) -> list[bytes] | None:
-    """The elements of a JSON array as texts, however deep or odd they are; None if it is no whole array.
+    """Returns the elements of a JSON array as texts, however deep or odd; None if it is no complete array.
 
     Reads brackets, commas and strings only, and does not recurse.
     """
@@ -102,7 +102,7 @@ def elements(text: bytes) -> list[bytes] | None:
 
 
 def _unreadable(piece: bytes, reason: str, union: Any) -> Unreadable:
-    """`reason` without where in the entry it is: every message is decoded alone."""
+    """Returns `reason` without its position in the entry: every message is decoded alone."""
     values = [_scalar(text) for text in elements(piece) or ()]
     kind = values[0] if values and isinstance(values[0], str) else ""
     named = dict(zip(_FIELDS[union].get(kind, ()), values[1:], strict=False))
@@ -119,7 +119,7 @@ def _unreadable(piece: bytes, reason: str, union: Any) -> Unreadable:
 
 
 def _scalar(text: bytes) -> object:
-    """A number or a short text; None for everything else."""
+    """Returns a number or a short text; None for everything else."""
     if len(text) > 2_000 or text.lstrip()[:1] in (b"[", b"{"):
         return None
     try:

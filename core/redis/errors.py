@@ -1,7 +1,7 @@
-"""What Redis' error replies mean: not now, this connection leads nowhere any more, or a refusal.
+"""Classifies Redis' error replies: temporary, dead connection, or refusal.
 
-A reply's code may come first in the text, may have been taken off by the driver (which then has a
-class for it), or may stand inside what a script or a pipeline says about its error.
+A reply's code may come first in the text, may have been removed by the driver (which then has a class for it), or
+may be inside a script's or pipeline's error text.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _LATER_TEXTS = ("max number of clients", "Script killed by user", "OOM command n
 
 
 def code_of(error: BaseException) -> str:
-    """The code of an error reply, such as "MISCONF"; "" if it has none that is known here."""
+    """Returns the code of an error reply, such as "MISCONF"; "" if none is known here."""
     for kind, code in _CODE_OF.items():
         if isinstance(error, kind):
             return code
@@ -52,7 +52,7 @@ def code_of(error: BaseException) -> str:
 
 
 def says_later(error: BaseException) -> bool:
-    """Whether the server is away, or answers that it can't do this now but may later."""
+    """Returns True if the server is away, or temporarily unable to answer."""
     if isinstance(error, redis.ConnectionError | redis.TimeoutError):
         return True
     if not isinstance(error, redis.ResponseError):
@@ -61,5 +61,5 @@ def says_later(error: BaseException) -> bool:
 
 
 def has_turned(error: BaseException) -> bool:
-    """Whether a connection that answers so must be given up, and all that were made before this answer."""
+    """Returns True if the connection, and all made before this answer, must be dropped."""
     return code_of(error) in _TURNED

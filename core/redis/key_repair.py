@@ -1,6 +1,6 @@
-"""Keys of the engine that somebody else's value took the place of: set aside, so that the engine's own fits again.
+"""Removes foreign values that occupy keys of the engine, so that the engine can use the keys again.
 
-Redis holds only what can be rebuilt from PostgreSQL, so what does not belong there may go.
+Redis holds only what can be rebuilt from PostgreSQL, so anything else may be removed.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _MENDABLE = ("WRONGTYPE", "exhausted the last possible ID", "smaller than the ta
 
 
 def is_mendable(error: redis.ResponseError) -> bool:
-    """Whether a command was refused for what a key holds."""
+    """Returns True if a command was refused because of a key's content."""
     return any(sign in str(error) for sign in _MENDABLE)
 
 
 class KeyRepair:
-    """Looks through one installation's keys. Raises redis-py's errors."""
+    """Checks one installation's keys. Raises redis-py's errors."""
 
     def __init__(self, client: Client, keys: Keys, raw_commands: RawCommands, renumber: Script) -> None:
         self._redis = client
@@ -33,7 +33,7 @@ class KeyRepair:
         self._renumber = renumber
 
     def mend(self) -> list[Odd]:
-        """Removes every key whose type is not that of its name, and makes streams take entries again."""
+        """Removes every key whose type does not fit its name, and makes streams accept entries again."""
         found = []
         for key in self._redis.scan_iter(f"{self._keys.prefix}*", count=_PAGE):
             wanted = self._wanted(key)
@@ -54,11 +54,11 @@ class KeyRepair:
         return [] if kind == b"none" else [self._removed(key, kind.decode(), wanted)]
 
     def renumber(self, key: str) -> Odd:
-        """Gives entries of a stream whose ids are no times new ids."""
+        """Gives new ids to the entries of a stream whose ids are no times."""
         return self._renumbered(key.encode())
 
     def _wanted(self, key: bytes) -> str | None:
-        """The type that a key of this name has; None if it is none of those that the engine works with."""
+        """Returns the type that a key of this name has; None if it is not one of the engine's."""
         name = key.decode(errors="replace").removeprefix(self._keys.prefix)
         return _TYPES.get(name.partition(":")[0] + (":" if ":" in name else ""))
 

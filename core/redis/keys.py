@@ -1,4 +1,4 @@
-"""Every Redis key, in one place."""
+"""Defines every Redis key."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ class Keys:
         self.quarantine = f"{self.prefix}quarantine"  # what could not be processed, capped
 
     def ready(self, lane: object) -> str:
-        """The ids of a lane's pending tasks, by score."""
+        """Returns the key of a lane's pending tasks, ordered by score."""
         return f"{self.prefix}ready:{lane}"
 
     def inbox(self, agent_id: str) -> str:
-        """The stream of orders to one boot of an agent."""
+        """Returns the stream of orders to one boot of an agent."""
         return f"{self.prefix}inbox:{agent_id}"
 
     def heartbeat(self, agent_id: str) -> str:
-        """The last heartbeat of a boot, with a TTL."""
+        """Returns the key of a boot's last heartbeat, which has a TTL."""
         return f"{self.prefix}agent:{agent_id}"
 
     def fenced(self, agent_id: str) -> str:
-        """There if this boot must stop."""
+        """Returns the key that exists if this boot must stop."""
         return f"{self.prefix}fenced:{agent_id}"
 
     def cache(self, name: str) -> str:
-        """A cached snapshot."""
+        """Returns the key of a cached snapshot."""
         return f"{self.prefix}cache:{name}"
 
     def cache_lock(self, name: str) -> str:
-        """Held by the one who computes a snapshot."""
+        """Returns the lock held while a snapshot is computed."""
         return f"{self.prefix}cache-lock:{name}"
 
     def session(self, session_id: str) -> str:
-        """One user's session."""
+        """Returns the key of one user's session."""
         return f"{self.prefix}session:{session_id}"
 
     def messages(self, agent: str) -> str:
-        """The stream of messages for an agent."""
+        """Returns the stream of messages for an agent."""
         return f"{self.prefix}messages:{agent}"
 
     @property
     def mailboxes(self) -> str:
-        """The names of agents that may have messages or dead letters."""
+        """Returns the key with the names of agents that may have messages or dead letters."""
         return f"{self.prefix}mailboxes"
 
     def dead_letters(self, agent: str) -> str:
-        """The stream of messages that an agent took too often and never acknowledged."""
+        """Returns the stream of an agent's dead letters: delivered too often and never acknowledged."""
         return f"{self.prefix}dead:{agent}"

@@ -1,7 +1,7 @@
-"""The last log lines of all workers and agents, on whatever host: one capped stream in Redis.
+"""Keeps the last log lines of all workers and agents on all hosts in one capped stream.
 
-Each entry is one line as JSON, secrets taken out by who wrote it (worker.logging.setup). It is gone a day after
-the last line. Lines are lost while Redis is away; the complete log is what the processes write.
+Each entry is one line as JSON, from which its writer removed secrets (worker.logging.setup). The stream expires a
+day after the last line. Lines are lost while Redis is away; the processes' own output is the complete log.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LINE = b"l"
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line. `at` is in epoch seconds by the writer's clock; `process` is such as "agent coder-1"."""
+    """A log line. `at` is in epoch seconds by the writer's clock; `process` is for example "agent coder-1"."""
 
     at: float
     level: str
@@ -37,7 +37,9 @@ class LogLine:
     fields: dict[str, Any]
 
     def encoded(self) -> bytes:
-        """As JSON of at most MAX_LINE_BYTES: a longer line has its values cut, or left out if that is not enough."""
+        """Returns JSON of at most MAX_LINE_BYTES: a longer line has its values cut, or left out if that is not
+        enough.
+        """
         try:
             text = orjson.dumps(self, default=str)
             if len(text) <= MAX_LINE_BYTES:
@@ -70,9 +72,9 @@ class LogTail:
             pipeline.execute()
 
     def recent_lines(self, limit: int = 200, level: str = "debug", text: str = "") -> list[LogLine]:
-        """The newest lines of at least this level in which a text occurs, whatever its case; newest first.
+        """Returns the newest lines of at least this level that contain a text, in any case; newest first.
 
-        Raises SubmissionError for a level that is none.
+        Raises SubmissionError for an unknown level.
         """
         if level not in LEVELS:
             raise refused("level", level, msg("one of {names}", names=", ".join(LEVELS)))

@@ -1,8 +1,8 @@
-"""Messages between agents, over Redis Streams: delivered at least once, then deleted.
+"""Passes messages between agents over Redis Streams: delivered at least once, then deleted.
 
-A message that its reader does not acknowledge in time is delivered again, and becomes a dead
-letter when that happened too often. Works with Redis 5.0: no XAUTOCLAIM, no XPENDING IDLE.
-Mailboxes are bounded in messages and bytes, and so are dead letters and the number of mailboxes.
+A message that its reader does not acknowledge in time is delivered again, and becomes a dead letter after too many
+deliveries. Works with Redis 5.0: no XAUTOCLAIM, no XPENDING IDLE. Mailboxes are bounded in messages and bytes, as
+are dead letters and the number of mailboxes.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ return redis.call('XDEL', KEYS[1], ARGV[2])
 
 
 def at_once(command: Callable[[], _Answer]) -> _Answer:
-    """What `command` returns."""
+    """Returns the result of `command`."""
     return command()
 
 
@@ -96,7 +96,7 @@ class Mailbox:
     """Sends messages to any agent and reads those for `agent`.
 
     Several readers may share one mailbox. Every method raises Unavailable if Redis is away. `mending` runs
-    commands, and again once a key that held something else was set aside.
+    commands, and repeats one after quarantining a foreign value in its key.
     """
 
     def __init__(
@@ -128,8 +128,8 @@ class Mailbox:
     def send(self, sender: str, to: str, body: Any) -> str:
         """Puts JSON-able `body` into the mailbox of agent `to`; returns the message's id.
 
-        Raises SubmissionError for a body that JSON can't hold or above BODY_LIMIT_BYTES, and
-        Unavailable if the mailbox is full. If the answer is lost, the message may have been sent.
+        Raises SubmissionError for a body that JSON can't hold or above BODY_LIMIT_BYTES, and Unavailable if the
+        mailbox is full. If the answer is lost, the message may have been sent.
         """
         text = encode_json("body", body, MAX_BODY_BYTES)
         keys = [self._keys.messages(agent_name("to", to)), self._keys.mailboxes]
@@ -142,17 +142,17 @@ class Mailbox:
         return message_id
 
     def is_empty(self) -> bool:
-        """Whether there is no message, neither unread nor in anybody's hands; the quickest question."""
+        """Returns True if there is no message, neither unread nor being processed; the cheapest check."""
         with reaching_redis():
             return bool(self._mending(lambda: self._redis.xlen(self._stream)) == 0)
 
     def receive(
         self, block_seconds: float = 0.0, count: int = 10, held: Collection[str] = frozenset()
     ) -> list[Message]:
-        """Up to `count` messages; waits at most `block_seconds` for the first.
+        """Returns up to `count` messages; waits at most `block_seconds` for the first.
 
-        Those that came back unacknowledged after the idle time go first, without those that are still `held`
-        (by id). Acknowledge each once it is dealt with.
+        Messages unacknowledged after the idle time come first, except those still `held` (by id). Acknowledge each
+        once it is processed.
         """
         deadline = self._clock.monotonic() + block_seconds
         while True:
@@ -164,11 +164,11 @@ class Mailbox:
                 return messages
 
     def ack(self, message: Message) -> bool:
-        """Deletes a message that was dealt with; False if it had been given up or acknowledged before."""
+        """Deletes a processed message; returns False if it became a dead letter or was acknowledged before."""
         return self.ack_all([message.id]) == 1
 
     def ack_all(self, message_ids: Collection[str]) -> int:
-        """Deletes messages by their ids; returns how many were there."""
+        """Deletes messages by id; returns how many existed."""
         with reaching_redis():
             pipeline = self._redis.pipeline(transaction=True)  # XACK alone would leave them in the stream
             pipeline.xack(self._stream, GROUP, *message_ids)
@@ -176,14 +176,14 @@ class Mailbox:
             return int(pipeline.execute()[1])
 
     def give_back(self, messages: Mapping[str, int]) -> None:
-        """Has messages, deliveries by id, delivered again at once, as if their idle time were over."""
+        """Redelivers messages (deliveries by id) at once, as if their idle time were over."""
         with reaching_redis():
             for message_id, deliveries in messages.items():
                 idle = {"idle": self._idle_milliseconds, "retrycount": deliveries, "justid": True}
                 self._redis.xclaim(self._stream, GROUP, self._agent, 0, [message_id], **idle)
 
     def _collected_by_group(self, count: int, block_seconds: float, held: Collection[str]) -> list[Message]:
-        """Reads; makes the group when there is none, because it is new or was wiped with Redis."""
+        """Reads messages; creates the group if it is missing because the stream is new or was wiped."""
         for _ in range(_GROUP_TRIES):
             try:
                 return self._collected(count, block_seconds, held)
@@ -220,7 +220,7 @@ class Mailbox:
         return messages
 
     def _redelivered(self, count: int, held: Collection[str]) -> list[Message]:
-        """Takes over messages that were delivered too long ago; gives up those delivered too often."""
+        """Takes over messages delivered too long ago; turns those delivered too often into dead letters."""
         overdue: dict[bytes, int] = {}
         start = "-"
         while len(overdue) < count:
@@ -259,7 +259,7 @@ class Mailbox:
 
 
 def parsed(fields: Mapping[bytes, bytes]) -> tuple[Any, str]:
-    """Body and sender of an entry; raises KeyError, ValueError or SubmissionError if it is no message."""
+    """Returns body and sender of an entry; raises KeyError, ValueError or SubmissionError if it is no message."""
     text = fields[b"body"]
     if len(text) > MAX_BODY_BYTES:
         raise ValueError("above the limit")
@@ -267,7 +267,7 @@ def parsed(fields: Mapping[bytes, bytes]) -> tuple[Any, str]:
 
 
 def full_text(what: str, agent: str, length_limit: int, bytes_limit: int) -> str:
-    """Why a mailbox takes no more; `what` is one of FULL."""
+    """Returns why a mailbox accepts no more; `what` is one of FULL."""
     if what == "messages":
         return msg("the mailbox of agent {to} is full: {count} messages wait", to=agent, count=length_limit)
     if what == "bytes":
@@ -277,13 +277,13 @@ def full_text(what: str, agent: str, length_limit: int, bytes_limit: int) -> str
 
 
 def next_id(entry_id: bytes) -> str:
-    """The least id of an entry that is greater."""
+    """Returns the smallest greater id."""
     milliseconds, sequence = entry_id.decode().split("-")
     return f"{milliseconds}-{int(sequence) + 1}"
 
 
 def agent_name(field: str, value: object) -> str:
-    """The name of an agent; raises SubmissionError for what can't be one."""
+    """Returns a valid agent name; raises SubmissionError."""
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_NAME_LENGTH or not value.isprintable():
         raise refused(field, value, msg("a name of 1 to {limit} printable characters", limit=MAX_NAME_LENGTH))
     return value

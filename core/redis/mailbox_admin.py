@@ -1,4 +1,4 @@
-"""What operators see of messages between agents and do to them: mailboxes, dead letters, sending again, removing.
+"""Lets operators list mailboxes and dead letters, redrive messages and purge them.
 
 Times and ages are by the Redis server's clock, which also made the ids.
 """
@@ -73,8 +73,11 @@ return #found
 
 @dataclass(frozen=True, slots=True)
 class MailboxSummary:
-    """One agent's mailbox: messages that are not dealt with, how many of them somebody reads just now, seconds since
-    the oldest was sent (None: there is none), about how many bytes they take, and how many were given up."""
+    """One agent's mailbox.
+
+    Counts unprocessed messages, those being processed, and dead letters; the oldest message's age in seconds (None:
+    none) and the approximate size in bytes.
+    """
 
     agent: str
     messages: int
@@ -86,8 +89,10 @@ class MailboxSummary:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message in a mailbox, or one that was given up (with a reason). `body` is the beginning of its JSON text,
-    which may be malformed; `message_id` is the id that it was sent under."""
+    """A message in a mailbox, or a dead letter (with a reason).
+
+    `body` is the beginning of its JSON text, which may be malformed; `message_id` is the id that it was sent under.
+    """
 
     id: str
     agent: str
@@ -101,14 +106,14 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """How many dead letters were sent again, and why others were not, one line each."""
+    """The number of dead letters sent again, and the reasons why others were not, one line each."""
 
     sent: int
     refused: list[str]
 
 
 class MailboxAdmin:
-    """All mailboxes of an installation. Every method raises Unavailable if Redis is away."""
+    """Manages all mailboxes of an installation. Every method raises Unavailable if Redis is away."""
 
     def __init__(self, client: Client, keys: Keys, mending: Callable[[Callable[[], Any]], Any] = at_once) -> None:
         self._redis, self._keys, self._mending = client, keys, mending
@@ -117,7 +122,7 @@ class MailboxAdmin:
         self._remove = client.register_script(_REMOVE)
 
     def boxes(self) -> list[MailboxSummary]:
-        """Mailboxes that are not empty or have dead letters, the one with the oldest message first."""
+        """Returns mailboxes with messages or dead letters, the one with the oldest message first."""
         found: list[MailboxSummary] = []
         with reaching_redis():
             now = self._now_ms()
@@ -130,7 +135,7 @@ class MailboxAdmin:
         return sorted(found, key=lambda box: (-(box.oldest_seconds or 0.0), box.agent))
 
     def letters(self, agent: str, *, dead: bool, count: int, older_than_seconds: float = 0.0) -> list[Letter]:
-        """The oldest messages of a mailbox, or its newest dead letters, at most `count`, at least so old."""
+        """Returns at most `count` of a mailbox's oldest messages, or newest dead letters, of at least this age."""
         stream = self._keys.dead_letters(agent) if dead else self._keys.messages(agent)
         with reaching_redis():
             now = self._now_ms()
@@ -143,9 +148,10 @@ class MailboxAdmin:
         return found
 
     def redrive(self, agent: str, ids: Sequence[str] | None = None) -> Redriven:
-        """Sends dead letters of an agent again, all or those of these ids, the oldest first.
+        """Sends dead letters of an agent again, all or those with these ids, oldest first.
 
-        They count as new; what is malformed or finds its mailbox full stays. Raises SubmissionError for what is no id.
+        They count as new; malformed ones, and those whose mailbox is full, stay. Raises SubmissionError for an
+        invalid id.
         """
         dead = self._keys.dead_letters(agent_name("agent", agent))
         sent = 0
@@ -166,7 +172,7 @@ class MailboxAdmin:
         return Redriven(sent, reasons)
 
     def purge(self, agent: str, *, dead: bool, older_than_seconds: float = 0.0) -> int:
-        """Removes messages of a mailbox, or its dead letters, at least so old, for good; returns how many."""
+        """Deletes messages of a mailbox, or its dead letters, of at least this age; returns how many."""
         stream = self._keys.dead_letters(agent) if dead else self._keys.messages(agent)
         removed = 0
         with reaching_redis():
@@ -178,7 +184,10 @@ class MailboxAdmin:
     # ours
 
     def _send_again(self, agent: str, dead: str, entry_id: bytes, fields: Mapping[bytes, bytes]) -> str | None:
-        """Why a letter can't be sent again; None if it was. If the answer is lost, it may be there twice."""
+        """Returns why a letter can't be sent again; None if it was.
+
+        If the answer is lost, it may be there twice.
+        """
         shown = entry_id.decode()
         try:
             parsed(fields)
@@ -207,7 +216,7 @@ class MailboxAdmin:
     def _entries(
         self, stream: str, last: str, *, newest_first: bool = False
     ) -> Iterator[tuple[bytes, Mapping[bytes, bytes]]]:
-        """The entries up to an id, read in pages."""
+        """Yields the entries up to an id, read in pages."""
         low, high = "-", last
         while True:
             page = self._mending(partial(self._page, stream, low, high, newest_first=newest_first))
@@ -225,7 +234,7 @@ class MailboxAdmin:
         return list(self._redis.xrange(stream, low, high, count=PAGE_LETTERS))
 
     def _last_id(self, stream: str, now_ms: int, older_than_seconds: float) -> str:
-        """The greatest id that is meant: what comes meanwhile is not."""
+        """Returns the greatest id to include, so that later entries are left out."""
         if older_than_seconds > 0:
             return f"{max(0, now_ms - int(older_than_seconds * 1000))}-{(1 << 64) - 1}"
         last = self._mending(lambda: self._redis.xrevrange(stream, count=1))

@@ -1,4 +1,4 @@
-"""A message between agents as its reader gets it. Light to import: handlers' processes do."""
+"""Defines a message between agents as its reader gets it. Light to import: handlers' processes import it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_BODY_BYTES = 256 << 10  # of its JSON text
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it was delivered, `deliveries` times so far."""
+    """A message with the number of its deliveries so far."""
 
     id: str
     sender: str

@@ -1,6 +1,6 @@
-"""One namespace of a Redis server: how every command of the engine reaches it, and what everybody may ask of it.
+"""Runs the engine's commands in one namespace of a Redis server, with common queries.
 
-A key that holds somebody else's value is set aside on the way (core.redis.key_repair), and the command runs again.
+If a key holds a foreign value, it is quarantined (core.redis.key_repair) and the command runs again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Member(NamedTuple):
-    """A member of a sorted set, as it was seen. `place` is the set: "due", or "ready:" and a lane."""
+    """A member of a sorted set as it was read. `place` is the set: "due", or "ready:" and a lane."""
 
     place: str
     text: bytes
@@ -40,12 +40,12 @@ class Member(NamedTuple):
 
     @property
     def task_id(self) -> str:
-        """The id of the task that it stands for; anything, if it stands for none."""
+        """Returns the task id that it stands for; an arbitrary text if it stands for none."""
         return (self.text.partition(b"|")[0] if self.place == DUE else self.text).decode(errors="replace")
 
 
 class RedisNamespace:
-    """See Queue. `policy_of(queue)` names a queue's placement policy, which decides the order in its lanes."""
+    """The base of Broker. `policy_of(queue)` names a queue's placement policy, which decides the order in its lanes."""
 
     def __init__(self, client: Client, namespace: str, policy_of: Callable[[str], str]) -> None:
         self.redis = client
@@ -59,21 +59,21 @@ class RedisNamespace:
         self._database = ""  # which one the leader that this is leads
 
     def mailbox(self, agent: str) -> Mailbox:
-        """The messages for an agent of this name."""
+        """Returns the mailbox of an agent of this name."""
         return Mailbox(self.redis, self.keys, agent, mending=self._mending)
 
     @property
     def mailbox_admin(self) -> MailboxAdmin:
-        """All mailboxes, for operators."""
+        """Returns all mailboxes, for operators."""
         return MailboxAdmin(self.redis, self.keys, self._mending)
 
     def results_length(self) -> int:
-        """How many reports the leader has not consumed; raises Unavailable."""
+        """Returns the number of reports that the leader has not consumed; raises Unavailable."""
         with reaching_redis():
             return int(self._mending(lambda: self.redis.xlen(self.keys.results)))
 
     def epoch(self) -> int | None:
-        """The term that this Redis knows of; None if it knows none."""
+        """Returns the epoch of the term that this Redis knows; None if there is none."""
         known = self._mending(lambda: self.redis.get(self.keys.epoch))
         return int(known) if known is not None and known.isdigit() else None
 
@@ -83,11 +83,11 @@ class RedisNamespace:
             self.redis.ping()
 
     def run_id(self) -> str:
-        """Which start of the server this is; a restart from an old snapshot shows here."""
+        """Returns the id of this start of the server, which reveals a restart from an old snapshot."""
         return str(self.redis.info("server")["run_id"])
 
     def place(self, lane: Lane, task_id: str) -> tuple[int | None, int]:
-        """How many tasks of its lane are before this one (None: it is not in it), and how many are in the lane.
+        """Returns how many tasks of its lane are before this one (None: not in it), and the lane's size.
 
         Raises Unavailable.
         """
@@ -100,12 +100,12 @@ class RedisNamespace:
         return before, int(count)
 
     def server_info(self) -> dict[str, Any]:
-        """What the server says of itself (INFO); raises Unavailable."""
+        """Returns the server's INFO; raises Unavailable."""
         with reaching_redis():
             return dict(self.redis.info())
 
     def depths(self) -> dict[Lane, int]:
-        """How many tasks are ready in each lane."""
+        """Returns the number of ready tasks in each lane."""
         lanes = self._lanes(self._mending(lambda: self.redis.smembers(self.keys.lanes)))
 
         def counted() -> list[int]:
@@ -117,7 +117,7 @@ class RedisNamespace:
         return dict(zip(lanes, self._mending(counted), strict=True))
 
     def leftovers(self) -> dict[str, int]:
-        """What is there that idle engines don't have: entries of results and inboxes, waiting tasks; by name."""
+        """Returns the counts, by name, of what idle engines don't have: result and inbox entries, waiting tasks."""
         inboxes = list(self.redis.scan_iter(f"{self.keys.inbox('')}*", count=1000))
         return {
             "results": int(self.redis.xlen(self.keys.results)),
@@ -129,9 +129,9 @@ class RedisNamespace:
     # sorted sets, member by member
 
     def sorted_sets(self, cursor: int) -> tuple[int, list[str]]:
-        """Some of the sets that order tasks, and where to go on: 0, where it also begins, is the end.
+        """Returns some of the sets that order tasks, and the next cursor; 0 is both its start and its end.
 
-        What is not named after a lane is removed.
+        Sets not named after a lane are removed.
         """
         cursor, names = self.redis.scan(cursor, match=f"{self.keys.ready('')}*", count=1_000)
         found = []
@@ -146,7 +146,7 @@ class RedisNamespace:
         return cursor, found
 
     def members(self, place: str, cursor: bytes, count: int) -> tuple[bytes, list[Member]]:
-        """About so many members of a set, and where to go on: b"0", where it also begins, is the end."""
+        """Returns about `count` members of a set, and the next cursor; b"0" is both its start and its end."""
         arguments = [cursor, count, MAX_MEMBER_BYTES]
         cursor, flat, large = self._run("members", [f"{self.keys.prefix}{place}"], arguments)
         self.set_aside(Odd("member", place, "too large", text) for text in large)
@@ -154,7 +154,7 @@ class RedisNamespace:
         return cursor, [Member(place, text, score) for text, score in zip(values, values, strict=True)]
 
     def drop(self, members: Iterable[Member]) -> int:
-        """Removes members, if they are still as they were seen; returns how many."""
+        """Removes members that have not changed since they were read; returns how many."""
         arguments: dict[str, list[bytes]] = {}
         for member in members:
             arguments.setdefault(member.place, []).extend((member.score, member.text))
@@ -163,14 +163,14 @@ class RedisNamespace:
     # what does not belong there
 
     def set_aside(self, odd: Iterable[Odd]) -> None:
-        """Puts what can't be processed into the quarantine; `take_odd` tells of it."""
+        """Quarantines what can't be processed; `take_odd` reports it."""
         items = list(odd)
         if items:
             self.quarantine.add(items)
             self._odd += items
 
     def take_odd(self) -> list[Odd]:
-        """What was set aside since the last call."""
+        """Returns what was quarantined since the last call."""
         return [self._odd.popleft() for _ in range(len(self._odd))]
 
     # ours
@@ -179,20 +179,20 @@ class RedisNamespace:
         return [f"{self.keys.prefix}{name}" if name != "heartbeat" else f"{self.keys.prefix}agent" for name in names]
 
     def _read(self, streams: Mapping[str, bytes], block_ms: int | None, count: int) -> list[list[Entry]]:
-        """(entry id, payload) of each stream, in the order of the streams."""
+        """Returns (entry id, payload) of each stream, in the order of the streams."""
         found, odd = self._mending(lambda: read_streams(self._raw_commands, streams, block_ms, count))
         if odd:
             self.set_aside(self._mending(lambda: [self._mender.renumber(name) for name in odd]))
         return found
 
     def _run(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        """Runs a script; each can be repeated."""
+        """Runs a script; every script can be repeated."""
         return self._mending(lambda: self._scripts[name](keys, arguments))
 
     def _mending(self, command: Callable[[], _Answer]) -> _Answer:
-        """What `command` returns; if a key holds what it should not, again after that was set aside.
+        """Returns the result of `command`; runs it again after quarantining a foreign value in its key.
 
-        A pipeline is made inside of `command`: it has no commands left once it was executed.
+        `command` must create its pipeline itself: an executed pipeline has no commands left.
         """
         for _ in range(MENDING_TRIES):
             try:
@@ -204,7 +204,7 @@ class RedisNamespace:
         return command()
 
     def _lanes(self, names: Iterable[bytes]) -> list[Lane]:
-        """Lanes by their names; what is none leaves the set of lanes, with its tasks."""
+        """Returns lanes by their names; removes invalid names from the set of lanes, with their tasks."""
         lanes = []
         for name in names:
             try:
@@ -215,7 +215,7 @@ class RedisNamespace:
         return lanes
 
     def _agent(self, agent_id: bytes, beat: bytes) -> str | None:
-        """An agent's id; one that is no text is forgotten with its heartbeat."""
+        """Returns an agent's id; deletes an invalid one with its heartbeat."""
         try:
             return agent_id.decode()
         except ValueError as error:
@@ -224,6 +224,6 @@ class RedisNamespace:
             return None
 
     def _forget(self, members: str, member: str | bytes, key: str | bytes) -> None:
-        """Takes a member out of a set, with the key that it stands for."""
+        """Removes a member from a set, with the key that it stands for."""
         self._mending(lambda: self.redis.srem(members, member))
         self.redis.delete(key)

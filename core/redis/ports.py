@@ -1,6 +1,6 @@
-"""What a submitter, an agent and the leader may do with the broker: a narrow view of it for each.
+"""Narrows the broker to what a submitter, an agent and the leader may do.
 
-`Broker` does all of it; who is handed one of these can't do another's work by mistake.
+`Broker` implements all of it; a holder of one port can't do another's work by mistake.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SubmitterPort(Protocol):
-    """What is told to the engine after a commit; the leader's sweep finds what did not arrive."""
+    """The writes of submitters after a commit; the leader's sweep repairs what did not arrive."""
 
     def push(self, waiting: Sequence[Waiting]) -> None: ...
 
@@ -30,7 +30,7 @@ class SubmitterPort(Protocol):
 
 
 class AgentPort(Protocol):
-    """What an agent reads and reports."""
+    """The reads and reports of an agent."""
 
     def report(self, reports: bytes) -> bytes: ...
 
@@ -48,7 +48,7 @@ class AgentPort(Protocol):
 
 
 class LeaderPort(Protocol):
-    """What the dispatcher collects, publishes and repairs."""
+    """The reads, publications and repairs of the dispatcher."""
 
     quarantine: Quarantine
 

@@ -1,4 +1,4 @@
-"""What could not be processed is set aside here, so that everything else goes on: a capped stream in Redis.
+"""Quarantines what could not be processed, so that everything else goes on: a capped stream in Redis.
 
 An item is kept until an operator drops it, or until ITEMS_LIMIT newer ones came.
 """
@@ -25,10 +25,10 @@ _NUMBERS = ("attempt", "size_bytes")
 
 @dataclass(frozen=True, slots=True)
 class Odd:
-    """Something that could not be processed, and why.
+    """An item that could not be processed, with the reason.
 
-    `source` says what it was (report, order, member, heartbeat, wake-up, key, row), `place` where it was
-    found: a key without its prefix, with the entry or member. `text` is the beginning of what was there.
+    `source` is its kind (report, order, member, heartbeat, wake-up, key, row), `place` where it was found: a key
+    without its prefix, with the entry or member. `text` is the beginning of its content.
     """
 
     source: str
@@ -42,7 +42,7 @@ class Odd:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """An item as it is kept; `at` is epoch seconds of the Redis server's clock, `size_bytes` that of the whole text."""
+    """An item as stored; `at` is epoch seconds of the Redis server's clock, `size_bytes` that of the whole text."""
 
     id: str
     at: float
@@ -57,7 +57,7 @@ class Quarantined:
 
     @classmethod
     def from_entry(cls, entry_id: bytes, given: dict[bytes, bytes]) -> Self:
-        """From an entry of the stream, whatever it holds."""
+        """Reads an entry of the stream, whatever it holds."""
         texts = {
             name.decode(errors="replace"): value.decode(errors="backslashreplace") for name, value in given.items()
         }
@@ -72,7 +72,7 @@ class Quarantined:
 
 
 class Quarantine:
-    """Writes and reads the items of one installation. Every method raises Unavailable if Redis is away."""
+    """Writes and reads an installation's quarantined items. Every method raises Unavailable if Redis is away."""
 
     def __init__(self, client: Client, keys: Keys, script: Script) -> None:
         self._redis = client
@@ -80,7 +80,7 @@ class Quarantine:
         self._add = script
 
     def add(self, items: Iterable[Odd]) -> None:
-        """Sets items aside, each cut to MAX_TEXT_BYTES."""
+        """Quarantines items, each cut to MAX_TEXT_BYTES."""
         with reaching_redis():
             for item in items:
                 given: dict[bytes, str | bytes] = {
@@ -97,7 +97,7 @@ class Quarantine:
                 self._add(keys=[self._keys.quarantine, self._keys.nothing], args=[MAX_ITEMS, *arguments])
 
     def newest(self, count: int = MAX_ITEMS) -> list[Quarantined]:
-        """The newest items, the newest first."""
+        """Returns the newest items, newest first."""
         with reaching_redis():
             if not self._exists():
                 return []
@@ -105,27 +105,27 @@ class Quarantine:
         return [Quarantined.from_entry(entry_id, given) for entry_id, given in entries]
 
     def get(self, item_id: str) -> Quarantined | None:
-        """One item; None if it is not there (any more). Raises SubmissionError for what is no id."""
+        """Returns one item; None if it does not exist (any more). Raises SubmissionError for an invalid id."""
         wanted = _checked(item_id)
         with reaching_redis():
             entries = self._redis.xrange(self._keys.quarantine, wanted, wanted) if self._exists() else []
         return Quarantined.from_entry(*entries[0]) if entries else None
 
     def drop(self, item_ids: Sequence[str]) -> int:
-        """Removes items for good; returns how many there were. Raises SubmissionError for what is no id."""
+        """Deletes items; returns how many existed. Raises SubmissionError for an invalid id."""
         wanted = [_checked(item_id) for item_id in item_ids]
         with reaching_redis():
             return int(self._redis.xdel(self._keys.quarantine, *wanted)) if wanted and self._exists() else 0
 
     def drop_all(self) -> int:
-        """Removes everything; returns how many items there were."""
+        """Deletes all items; returns how many there were."""
         with reaching_redis():
             count = int(self._redis.xlen(self._keys.quarantine)) if self._exists() else 0
             self._redis.delete(self._keys.quarantine)
         return count
 
     def count(self) -> int:
-        """How many items there are."""
+        """Returns the number of items."""
         with reaching_redis():
             return int(self._redis.xlen(self._keys.quarantine)) if self._exists() else 0
 

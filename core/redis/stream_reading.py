@@ -1,4 +1,4 @@
-"""Reads streams a little at a time, so that what comes at once is bounded in bytes as well as in entries."""
+"""Reads streams in portions, so that one read is bounded in bytes as well as in entries."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MAX_READ_BYTES = 2 << 20  # after so much a reader goes on with what it has
 def read_streams(
     raw_commands: RawCommands, streams: Mapping[str, bytes], block_ms: int | None, count: int
 ) -> tuple[list[list[Entry]], list[str]]:
-    """Entries after a position in each stream, in their order, and the streams with ids that are no times.
+    """Returns entries after a position in each stream, in order, and the streams with ids that are no times.
 
-    Waits for the first unless `block_ms` is None. Ends with `count` entries of a stream, with
-    READ_LIMIT_BYTES in all, or before the first entry with such an id. Raises redis-py's errors.
+    Waits for the first unless `block_ms` is None. Ends with `count` entries of a stream, with READ_LIMIT_BYTES in
+    total, or before the first entry with such an id. Raises redis-py's errors.
     """
     found: dict[str, list[Entry]] = {name: [] for name in streams}
     positions = dict(streams)
@@ -48,5 +48,5 @@ def read_streams(
 
 
 def _next_piece(size: int, entries: int) -> int:
-    """How many more entries fit, if they are as large as those before: one at least."""
+    """Returns how many more entries fit, assuming the size of earlier ones: at least one."""
     return max(1, min(PIECE, (MAX_READ_BYTES - size) * entries // max(size, 1)))

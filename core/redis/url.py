@@ -1,4 +1,4 @@
-"""Reading TASKYARD_REDIS_URL: what it may hold, checked before anything connects. No error shows a password."""
+"""Validates TASKYARD_REDIS_URL before anything connects. No error shows a password."""
 
 from __future__ import annotations
 
@@ -43,9 +43,10 @@ _SEVERAL = msg("several hosts are not supported, expected the URL of one server,
 
 
 def connection_options(url: str) -> dict[str, Any]:
-    """redis-py's options of a connection to `url`, with `connection_class`; raises ValueError with one line.
+    """Returns redis-py's options of a connection to `url`, with `connection_class`; raises ValueError with one
+    line.
 
-    Options that say how a program talks to its client library (decode_responses, protocol …) have no effect.
+    Options of the client library's interface (decode_responses, protocol …) have no effect.
     """
     parts = _split(url)
     for name, _ in parse_qsl(parts.query, keep_blank_values=True):
@@ -65,7 +66,7 @@ def connection_options(url: str) -> dict[str, Any]:
 
 
 def passwords(url: str) -> set[str]:
-    """Every password in the URL, as it is written and as it is meant."""
+    """Returns every password in the URL, raw and decoded."""
     try:
         parts = urlsplit(url)
         found = {parts.password or ""}

@@ -1,4 +1,4 @@
-"""What there is of ours in Redis, and how much memory it takes."""
+"""Measures our keys in Redis and their memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LENGTHS = {b"zset": "ZCARD", b"stream": "XLEN", b"set": "SCARD", b"list": "LLEN"
 class KeyKind:
     """All keys whose names begin with the same word: `ready` for all lanes' queues, `agent` for all heartbeats …
 
-    `entries` are those of streams, sets and hashes.
+    `entries` counts those of streams, sets and hashes.
     """
 
     name: str
@@ -31,14 +31,14 @@ class KeyKind:
 
 @dataclass(frozen=True, slots=True)
 class RedisMemory:
-    """An installation's keys by kind. Not `is_complete`: there were too many keys to look at all."""
+    """An installation's keys by kind. Not `is_complete`: there were too many keys to read all."""
 
     kinds: tuple[KeyKind, ...]
     is_complete: bool
 
 
 def usage(client: Client, keys: Keys) -> RedisMemory:
-    """Looks at the keys of one installation, at most ROUNDS × ROUND_KEYS of the server's; raises Unavailable."""
+    """Measures one installation's keys, reading at most ROUNDS × ROUND_KEYS of the server's; raises Unavailable."""
     with reaching_redis():
         found, is_complete = _scan(client, keys)
         sizes = _sizes(client, found)
@@ -63,7 +63,7 @@ def _scan(client: Client, keys: Keys) -> tuple[list[bytes], bool]:
 
 
 def _sizes(client: Client, names: list[bytes]) -> list[tuple[int, int]]:
-    """(entries, bytes) of each key; zeros of one that expired meanwhile."""
+    """Returns (entries, bytes) of each key; zeros for one that expired meanwhile."""
     pipeline = client.pipeline(transaction=False)
     for name in names:
         pipeline.type(name)
@@ -81,7 +81,7 @@ def _number(answer: object) -> int:
 
 
 def check_writable(client: Client, keys: Keys) -> None:
-    """Raises Unavailable if the server takes no writes now, whatever it says the reason is."""
+    """Raises Unavailable if the server accepts no writes now, for whatever reason."""
     try:
         with reaching_redis():
             client.set(f"{keys.prefix}writable", b"1", px=1000)

@@ -1,4 +1,4 @@
-"""Performance reports: read by `gather`, made into a file by `render`."""
+"""Makes performance reports: `gather` reads them, `render` writes them as files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["FORMATS", "Format", "Report", "Wording", "file_name", "gather", "ren
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A kind of file: its label, the ending of its name, its media type, and the module that makes it."""
+    """A file format: its label, file ending, media type, and the module that renders it."""
 
     label: str
     extension: str
@@ -44,10 +44,10 @@ def render(
     zone: tzinfo = UTC,
     language: str = "en",
 ) -> bytes:
-    """The report as a file of one of FORMATS; raises SubmissionError for another.
+    """Returns the report as a file of one of FORMATS; raises SubmissionError for another.
 
-    `translate` gives each text of the report in the reader's `language` (a code such as "zh"), from its
-    English; moments are those of `zone`'s clock.
+    `translate` translates each text of the report into the reader's `language` (a code such as "zh"); times are in
+    `zone`.
     """
     if format not in FORMATS:
         raise refused("format", format, msg("one of {names}", names=", ".join(FORMATS)))
@@ -58,7 +58,7 @@ def render(
 
 
 def file_name(report: Report, format: str) -> str:
-    """A name for the file: taskyard-report-<from>-<to>, in UTC, to the minute where it matters."""
+    """Returns the file name taskyard-report-<from>-<to>, in UTC, to the minute where it matters."""
     times = (report.now.since, report.now.until)
     is_days = all(at.hour == at.minute == 0 for at in times)
     since, until = (f"{at:%Y%m%d}" if is_days else f"{at:%Y%m%dT%H%MZ}" for at in times)

@@ -1,4 +1,4 @@
-"""The folder of reports that the worker writes every day and every week."""
+"""Manages the folder of reports that the worker writes every day and every week."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME = re.compile(r"taskyard-(daily|weekly)-(\d{4}-\d{2}-\d{2})\.(\w{1,8})", re
 
 @dataclass(frozen=True, slots=True)
 class ReportFile:
-    """One report there: of which `period` ("daily" or "weekly"), from when to when, in what format, when written."""
+    """A report file: its `period` ("daily" or "weekly"), range, format, and time of writing."""
 
     name: str
     period: str
@@ -33,12 +33,12 @@ class ReportFile:
 
 
 def name_of(period: str, first_day: date, format: str) -> str:
-    """The name of the file for the day or week (UTC) that begins with `first_day`."""
+    """Returns the file name for the day or week (UTC) that begins with `first_day`."""
     return f"taskyard-{period}-{first_day.isoformat()}.{FORMATS[format].extension}"
 
 
 def list_reports(folder: Path) -> list[ReportFile]:
-    """The reports in a folder, the latest period first; other files are passed over, and so is a missing folder."""
+    """Returns the reports in a folder, latest period first; ignores other files and a missing folder."""
     try:
         entries = list(os.scandir(folder))
     except FileNotFoundError:
@@ -48,7 +48,7 @@ def list_reports(folder: Path) -> list[ReportFile]:
 
 
 def read_report(folder: Path, name: str) -> bytes:
-    """The content of one of the reports that `list_reports` names; raises SubmissionError for any other name."""
+    """Returns the content of a report named by `list_reports`; raises SubmissionError for any other name."""
     if _NAME.fullmatch(name) is not None:
         with suppress(OSError), open(folder / name, "rb", opener=_no_link) as file:
             return file.read()
@@ -56,7 +56,7 @@ def read_report(folder: Path, name: str) -> bytes:
 
 
 def write_report(folder: Path, name: str, content: bytes) -> None:
-    """Writes a file so that it is there as a whole or not at all; makes the folder. Raises OSError."""
+    """Writes a file atomically, and creates the folder. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".unfinished-{uuid.uuid4().hex}"
     try:
@@ -71,7 +71,7 @@ def write_report(folder: Path, name: str, content: bytes) -> None:
 
 
 def remove_older(folder: Path, before: datetime) -> list[str]:
-    """Removes reports of periods that ended before a time; returns their names."""
+    """Deletes reports of periods that ended before a time; returns their names."""
     names = [report.name for report in list_reports(folder) if report.until < before]
     for name in names:
         (folder / name).unlink(missing_ok=True)
@@ -79,7 +79,7 @@ def remove_older(folder: Path, before: datetime) -> list[str]:
 
 
 def missing(folder: Path, periods: Iterable[tuple[str, date]], formats: Iterable[str]) -> list[tuple[str, date, str]]:
-    """(period, first day, format) of the reports that are not there."""
+    """Returns (period, first day, format) of missing reports."""
     wanted = [(period, first, format) for period, first in periods for format in formats]
     return [one for one in wanted if not (folder / name_of(*one)).exists()]
 

@@ -1,4 +1,4 @@
-"""Decisions about ready and failed tasks: placement, retries, circuit breakers, holds (pure).
+"""Decides on ready and failed tasks: placement, retries, circuit breakers, holds (pure).
 
 May import: models, states, task_types.
 """

@@ -1,7 +1,7 @@
-"""Circuit breakers: an agent that keeps failing at a type that others manage gets no more of it (pure).
+"""Implements circuit breakers: an agent that keeps failing at a type that others handle gets no more of it (pure).
 
-The pattern is Nygard's ("Release It!", 2007): closed → open → one probe at a time → closed again.
-What is new is the comparison: failures that all agents have are the tasks' fault, and open nothing.
+The pattern is Nygard's ("Release It!", 2007): closed → open → one probe at a time → closed again. The comparison with
+other agents is an addition: failures that all agents have are the tasks' fault and open no breaker.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Outcomes = deque[tuple[float, str | None, str]]  # (monotonic seconds, error cla
 
 @dataclass(slots=True)
 class Breaker:
-    """An open one. Times are monotonic seconds; a probe may be sent from `retry_at` on."""
+    """An open circuit breaker. Times are monotonic seconds; a probe may be sent from `retry_at` on."""
 
     agent: str
     type: str
@@ -49,15 +49,16 @@ class Breaker:
 
 @dataclass(slots=True)
 class Breakers:
-    """The outcomes of types that failed lately, by agent name, and the breakers that are open."""
+    """Holds the recent outcomes of failing types, by agent name, and the open breakers."""
 
     open: dict[tuple[str, str], Breaker] = field(default_factory=dict)
     _recent: dict[str, dict[str, Outcomes]] = field(default_factory=dict)  # type → agent → outcomes
 
     def note(self, agent: str, task_type: str, error_class: str | None, task_id: str, now: float) -> Breaker | None:
-        """Takes the end of an attempt (`error_class` None: a success); returns a breaker that it opened or closed.
+        """Records the outcome of an attempt (`error_class` None: success); returns a breaker that it opened or
+        closed.
 
-        A type is watched from its first failure on, so that successes of others cost nothing.
+        A type is watched only after its first failure, so that successes of other types cost nothing.
         """
         agents = self._recent.get(task_type)
         if agents is None:
@@ -80,15 +81,15 @@ class Breakers:
         return None
 
     def watches(self, task_type: str) -> bool:
-        """Whether a success of this type has to be noted."""
+        """Returns True if successes of this type must be recorded."""
         return task_type in self._recent
 
     def of_agent(self, agent: str) -> list[Breaker]:
-        """The open breakers of an agent."""
+        """Returns the open breakers of an agent."""
         return [breaker for breaker in self.open.values() if breaker.agent == agent]
 
     def forget_old(self, now: float) -> None:
-        """Drops what is too old to count, and stops watching types without a failure in the window."""
+        """Drops outcomes too old to count, and stops watching types without a failure in the window."""
         for task_type, agents in list(self._recent.items()):
             for outcomes in agents.values():
                 while outcomes and outcomes[0][0] < now - WINDOW_SECONDS:
@@ -109,7 +110,7 @@ class Breakers:
         return None
 
     def _verdict(self, agent: str, agents: dict[str, Outcomes], now: float) -> str | None:
-        """Why the agent's breaker must open; None if it need not."""
+        """Returns why the agent's breaker must open; None if it need not."""
         last = [outcome for outcome in agents[agent] if outcome[0] >= now - WINDOW_SECONDS][-FAILURES:]
         if len(last) < FAILURES or any(error is None for _, error, _ in last):
             return None
@@ -124,12 +125,12 @@ class Breakers:
 
 
 def _errors(agents: dict[str, Outcomes], but: str, now: float) -> Iterable[str | None]:
-    """The error class of every outcome of other agents in the window, None for a success."""
+    """Yields the error class of every outcome of other agents in the window, None for a success."""
     for name, outcomes in agents.items():
         if name != but:
             yield from (error for at, error, _ in outcomes if at >= now - WINDOW_SECONDS)
 
 
 def breaker_reason(text: str, reason_id: str | None, parameters: Mapping[str, Any] | None) -> str:
-    """Returns a reason that was sent or stored so that it can be translated; `text` if it came without a known id."""
+    """Returns a sent or stored reason in translatable form; `text` if it came without a known id."""
     return rendered(_REASONS, text, reason_id, parameters)

@@ -1,4 +1,4 @@
-"""What operators hold back: a queue, a task type or an agent, paused or draining (pure)."""
+"""Defines holds: queues, task types and agents that operators pause or drain (pure)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taskyard.core.models import Lane
 
 
 class HoldKind(StrEnum):
-    """What can be held; an agent by its name, whatever its boot."""
+    """The kinds of subjects that can be held; an agent is held by its name, whatever its boot."""
 
     QUEUE = "queue"
     TYPE = "type"
@@ -21,9 +21,9 @@ class HoldKind(StrEnum):
 
 
 class HoldMode(StrEnum):
-    """Paused: accepted, but not started. Draining: no new ones are accepted, what is there is worked off.
+    """Paused: tasks are accepted but not started. Draining: new tasks are refused and existing ones finish.
 
-    An agent gets nothing new in both; a draining one also hands back what it has not started.
+    An agent gets nothing new in either mode; a draining one also hands back what it has not started.
     """
 
     PAUSED = "paused"
@@ -39,7 +39,7 @@ _NAMED = {
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """One of them, who did it, why and when."""
+    """A hold, with who set it, why and when."""
 
     kind: HoldKind
     name: str
@@ -53,7 +53,7 @@ class Hold:
 
     @property
     def text(self) -> TranslatableText:
-        """It in one line."""
+        """Returns the hold in one line."""
         text = msg(
             "{held} is {mode} by {actor} since {since}",
             held=msg(_NAMED[self.kind], name=self.name),
@@ -76,7 +76,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """All that are in force."""
+    """Holds all holds that are in force."""
 
     by_name: Mapping[tuple[HoldKind, str], Hold] = field(default_factory=dict)
 
@@ -85,7 +85,7 @@ class Holds:
         return cls({(hold.kind, hold.name): hold for hold in holds})
 
     def of_lane(self, lane: Lane) -> Hold | None:
-        """What keeps the tasks of a lane from being started."""
+        """Returns the holds that keep the tasks of a lane from starting."""
         for key in ((HoldKind.QUEUE, lane.queue), (HoldKind.TYPE, lane.type)):
             hold = self.by_name.get(key)
             if hold is not None and hold.mode is HoldMode.PAUSED:
@@ -93,11 +93,11 @@ class Holds:
         return None
 
     def of_agent(self, name: str) -> Hold | None:
-        """What keeps an agent from getting work."""
+        """Returns the hold that keeps an agent from getting work."""
         return self.by_name.get((HoldKind.AGENT, name))
 
     def against(self, queue: str, task_type: str) -> Hold | None:
-        """What keeps new tasks of a queue and type from being accepted."""
+        """Returns the hold that keeps new tasks of a queue and type from being accepted."""
         for key in ((HoldKind.QUEUE, queue), (HoldKind.TYPE, task_type)):
             hold = self.by_name.get(key)
             if hold is not None and hold.mode is HoldMode.DRAINING:

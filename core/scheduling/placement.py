@@ -1,4 +1,4 @@
-"""Which ready task goes to which agent: pure functions of the tasks, the agents and their load."""
+"""Chooses an agent for each ready task, with pure functions of the tasks, the agents and their load."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ UNPLACEABLE = (NO_AGENT, NO_TYPE, NO_KNOWLEDGE, NO_TAGS)
 
 
 def score(ready: float, priority: int, policy: str) -> float:
-    """The place of a task in its lane, lowest first: `ready` (epoch seconds) less its priority's head start."""
+    """Returns a task's place in its lane, lowest first: `ready` (epoch seconds) less its priority's head start."""
     if policy == "priority":
         return ready - STRICT_HEAD_START_SECONDS * (priority - Priority.MEDIUM)
     return ready - _HEAD_STARTS[priority]
 
 
 def ready_of(score_: float, priority: int, policy: str) -> float:
-    """The reverse of `score`: since when a task is ready, in epoch seconds."""
+    """Returns the inverse of `score`: when a task became ready, in epoch seconds."""
     if policy == "priority":
         return score_ + STRICT_HEAD_START_SECONDS * (priority - Priority.MEDIUM)
     return score_ + _HEAD_STARTS[priority]
@@ -43,12 +43,12 @@ def ready_of(score_: float, priority: int, policy: str) -> float:
 
 @dataclass(slots=True, eq=False)
 class AgentSlots:
-    """What placement knows of an agent: what it can do, and how much it already has.
+    """Holds what placement knows of an agent: its abilities and its load.
 
-    `open_tasks` and `open_seconds` are what it was given and has not answered for: their number,
-    and the sum of their expected run times. Of the types in `barred` it gets none (see core.scheduling.breaker),
-    of those in `probes` one, to see. `known_types` are those that it said it knows (None: it did not say, and
-    its patterns decide alone); `refused` are types that it could not run, and why.
+    `open_tasks` and `open_seconds` count the tasks it was given and has not finished: their number, and the sum of
+    their expected run times. It gets no tasks of the types in `barred` (see core.scheduling.breaker), and one probe
+    of those in `probes`. `known_types` are the types it declared (None: not declared, its patterns alone decide);
+    `refused` are the types it could not run, with the reason.
     """
 
     id: str
@@ -65,7 +65,7 @@ class AgentSlots:
     refused: Mapping[str, str] = field(default_factory=dict)
 
     def can_take(self, lane: Lane) -> bool:
-        """Whether types and tags match, whatever the load, and it can run the type."""
+        """Returns True if types and tags match, regardless of load, and it can run the type."""
         return (
             (self.known_types is None or lane.type in self.known_types)
             and lane.type not in self.refused
@@ -74,19 +74,18 @@ class AgentSlots:
         )
 
     def matches(self, task_type: str) -> bool:
-        """Whether one of its patterns fits the type, known to it or not."""
+        """Returns True if one of its patterns matches the type, declared or not."""
         return any(fnmatchcase(task_type, pattern) for pattern in self.types)
 
     def is_let_in(self, lane: Lane) -> bool:
-        """Whether it gets tasks of this lane now, if it has room."""
+        """Returns True if it may get tasks of this lane now, given room."""
         return self.accepts_work and lane.type not in self.barred and self.can_take(lane)
 
     def has_room(self, cover_seconds: float) -> bool:
-        """Whether another task may be given now.
+        """Returns True if it may be given another task now.
 
-        Beyond what runs (`max_concurrency`) it is given only as much as it finishes within
-        `cover_seconds`, so that short tasks never wait for a round trip and long ones never
-        queue behind each other.
+        Beyond its slots (`max_concurrency`) it gets only as much as it can finish within `cover_seconds`, so that
+        short tasks never wait for a round trip and long ones never queue behind each other.
         """
         if self.open_tasks < self.max_concurrency:
             return True
@@ -95,7 +94,7 @@ class AgentSlots:
         return self.open_tasks < MAX_QUEUE_AHEAD and self.open_seconds <= cover_seconds * self.max_concurrency
 
     def free(self, expected_seconds: float, cover_seconds: float) -> int:
-        """How many tasks of this expected run time it may be given now (infinite: never run before)."""
+        """Returns how many tasks of this expected run time it may be given now (infinite: never run before)."""
         slots = max(0, self.max_concurrency - self.open_tasks)
         if self.open_bytes > MAX_AHEAD_BYTES:
             return slots
@@ -113,7 +112,7 @@ class AgentSlots:
 
 
 class AgentFacts(Protocol):
-    """What is said of an agent wherever agents are described."""
+    """Holds the facts about an agent that every description of agents has."""
 
     @property
     def id(self) -> str: ...
@@ -128,14 +127,14 @@ class AgentFacts(Protocol):
 
 
 def slots_of(agent: AgentFacts) -> AgentSlots:
-    """An agent as placement sees it, without load."""
+    """Returns an agent as placement sees it, without load."""
     slots = AgentSlots(agent.id, tuple(agent.types), frozenset(agent.tags), agent.max_concurrency)
     slots.known_types, slots.refused = agent.known_types, getattr(agent, "refused", {})
     return slots
 
 
 class Candidate(NamedTuple):
-    """A ready task: its id, lane, score, and how long it is expected to run."""
+    """A ready task: its id, lane, score, and expected run time."""
 
     id: str
     lane: Lane
@@ -145,7 +144,7 @@ class Candidate(NamedTuple):
 
 @dataclass(slots=True)
 class Rotation:
-    """Where the round robin stands, and which queue goes first."""
+    """Holds the position of the round robin and the queue that goes first."""
 
     next_agent: int = 0
     next_queue: int = 0
@@ -184,9 +183,8 @@ def place(
 ) -> list[tuple[Candidate, AgentSlots]]:
     """Assigns tasks to agents and counts them against the agents' room.
 
-    Within a queue the lowest score goes first; queues take turns, so that a long one does not
-    starve the others. A task without an agent that has room stays where it is. `agents` are
-    charged for what they are given (`AgentSlots.give`).
+    Within a queue the lowest score goes first; queues take turns, so that a long one does not starve the others. A
+    task that finds no agent with room stays where it is. Assigned tasks are charged to `agents` (`AgentSlots.give`).
     """
     placed = []
     eligible_for: dict[Lane, tuple[AgentSlots, ...]] = {}
@@ -226,7 +224,7 @@ def _in_turns(candidates: Iterable[Candidate], rotation: Rotation) -> Iterable[C
 
 
 def unplaceable_reason(lane: Lane, agents: Iterable[AgentSlots]) -> TranslatableText | None:
-    """Why no registered agent could ever take a task of this lane; None if one could."""
+    """Returns why no registered agent could ever take a task of this lane; None if one could."""
     known = list(agents)
     if any(agent.can_take(lane) for agent in known):
         return None

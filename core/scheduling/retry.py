@@ -1,4 +1,4 @@
-"""What happens after a failed attempt: another one, when, and which failures are alike (pure)."""
+"""Decides whether and when a failed attempt is retried, and which failures are alike (pure)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FRAMES = 5  # innermost functions of a traceback that are looked at
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with a task whose attempt failed.
+    """The decision on a task whose attempt failed.
 
     `refund` gives the attempt back, so that it does not count against the task's budget.
     """
@@ -29,11 +29,11 @@ class Decision:
 
 
 def backoff_seconds(policy: RetryPolicy, failures: int, draw: float) -> float:
-    """Seconds to wait after the task's `failures`-th failure (from 1); `draw` is random in [0, 1).
+    """Returns the seconds to wait after the task's `failures`-th failure (from 1); `draw` is random in [0, 1).
 
-    Exponential backoff with full jitter: a uniform draw from 0 to the capped exponential. It
-    spreads tasks that failed together better than a jitter around it (AWS Architecture Blog,
-    "Exponential Backoff And Jitter", 2015).
+    Exponential backoff with full jitter: a uniform draw from 0 to the capped exponential. It spreads tasks that
+    failed together better than a jitter around the exponential (AWS Architecture Blog, "Exponential Backoff And
+    Jitter", 2015).
     """
     doubled = policy.backoff_seconds * 2.0 ** min(max(failures, 1) - 1, 1000)
     return draw * min(policy.max_backoff_seconds, doubled)
@@ -50,12 +50,11 @@ def decide(
     refunds: int = 0,
     may_refund: bool = False,
 ) -> Decision:
-    """Whether a task whose attempt number `attempt` failed gets another one.
+    """Decides whether a task whose attempt number `attempt` failed gets another one.
 
-    `refunded` of its attempts were given back, so `attempt - refunded` of `max_attempts` are
-    used. With `may_refund` an attempt that was lost with its agent is given back at once, but only
-    MAX_REFUNDS times since an operator's last retry (`refunds` so far): a task that keeps losing
-    agents is charged like any other.
+    `refunded` of its attempts were given back, so `attempt - refunded` of `max_attempts` are used. With `may_refund`,
+    an attempt that was lost with its agent is given back at once, but only MAX_REFUNDS times since an operator's last
+    retry (`refunds` so far): a task that keeps losing agents is charged like any other.
     """
     if error_class is ErrorClass.AGENT_LOST and may_refund and refunds < MAX_REFUNDS:
         return Decision(True, 0.0, True, "the attempt does not count")
@@ -89,11 +88,10 @@ _FRAME = re.compile(r'^\s*File "[^"\n]*", line \d+, in (.+)$', re.MULTILINE)
 
 
 def fingerprint(task_type: str, error_class: str, message: str, traceback: str) -> str:
-    """16 hex digits, equal for failures that are probably the same one.
+    """Returns 16 hex digits, equal for failures that probably have the same cause.
 
-    Numbers, times, ids, addresses, quoted texts and temporary paths in the message do not count.
-    Of the traceback only the innermost functions' names count, a recursion as one: lines move
-    with every release.
+    Numbers, times, ids, addresses, quoted texts and temporary paths in the message are ignored. Only the names of the
+    traceback's innermost functions count, a recursion once: line numbers change with every release.
     """
     words = _VARIABLE.sub(lambda match: f"<{match.lastgroup}>", message[:_MAX_MESSAGE_LENGTH])
     functions = [name for name, _repeats in groupby(_FRAME.findall(traceback))][-_FRAMES:]

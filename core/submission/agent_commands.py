@@ -1,4 +1,4 @@
-"""What operators do to agents beside holding them (core.postgres.store.holds)."""
+"""Implements operators' commands to agents other than holds (core.postgres.store.holds)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from taskyard.core.redis.ports import SubmitterPort
 def restart_agent(database: Database, broker: SubmitterPort, name: str, actor: str, reason: str) -> list[str]:
     """Asks every present boot of an agent to restart, with an audit row; returns their ids.
 
-    It drains as on SIGTERM: what runs finishes within the grace period, the rest goes back without
-    burning an attempt. Then its pool replaces the process. Raises SubmissionError if no boot of that
-    name is present, and Unavailable if one of the servers is away: nothing is recorded then.
+    The agent drains as on SIGTERM: running tasks finish within the grace period, the rest goes back without using up
+    an attempt. Then its pool replaces the process. Raises SubmissionError if no boot of that name is present, and
+    Unavailable if a server is away; nothing is recorded then.
     """
     with database.transaction() as tx:
         rows = tx.rows(queries("agents")["restart_agent"], {"name": name, "actor": actor, "reason": reason})

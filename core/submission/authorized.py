@@ -1,7 +1,7 @@
-"""Operations as somebody who may not do all of them: each is checked against who acts, and notes them.
+"""Checks and records each operation against the permissions of the user who performs it.
 
-What leads to the execution of code that a task brings is submitting it and having it run once more, of one task or
-of many. The check is made for each task at the moment it is changed: no filter, list or file leads around it.
+Code that a task brings runs when the task is submitted or retried, alone or in bulk. The check is made for each task
+at the moment it is changed, so no filter, list or file bypasses it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from taskyard.core.task_types.registry import Registry
 
 
 class Authorized:
-    """A submitter's operations as one actor does them; all raise NotPermitted beside what the submitter raises."""
+    """A submitter's operations on behalf of one actor. All raise NotPermitted in addition to the submitter's errors."""
 
     def __init__(self, submitter: Submitter, registry: Registry, database: Database, actor: Actor) -> None:
         self._submitter = submitter
@@ -33,7 +33,7 @@ class Authorized:
         return self._submitter.submit(type, input, **{**options, "created_by": self.actor.name})
 
     def submit_many(self, submissions: Sequence[Mapping[str, Any]]) -> list[str]:
-        """See `Submitter.submit_many`; nothing is stored if one of them may not be."""
+        """See `Submitter.submit_many`; nothing is stored if one of them is not permitted."""
         self._check_submitted(one.get("type") for one in submissions)
         return self._submitter.submit_many([{**one, "created_by": self.actor.name} for one in submissions])
 
@@ -55,16 +55,16 @@ class Authorized:
         self._submitter.reprioritise(task_id, priority, actor=self.actor.name, reason=reason)
 
     def bulk(self) -> Bulk:
-        """Operations on many tasks under the same check, which is made of each batch before it is changed."""
+        """Returns operations on many tasks with the same check, made for each batch before it is changed."""
         return Bulk(self._database, _AuthorizedCommands(self._submitter.commands, self))
 
     def runs_code(self, type_: object) -> bool:
-        """Whether tasks of a type may run code of their own; one that is not known here may."""
+        """Returns True if tasks of a type may run code of their own; an unknown type may."""
         known = self._registry.types.get(type_) if isinstance(type_, str) else None
         return known is None or known.runs_code
 
     def check_retried(self, task_ids: Sequence[str]) -> None:
-        """Raises NotPermitted if one of these tasks may not be run once more by this actor."""
+        """Raises NotPermitted if this actor may not retry one of these tasks."""
         if self.actor.may(Permission.CODE_SUBMIT):
             return
         with self._database.transaction() as tx:
@@ -72,18 +72,18 @@ class Authorized:
         self.check_types(types)
 
     def check_types(self, types: Iterable[object]) -> None:
-        """Raises NotPermitted if tasks of one of these types may not be run by this actor."""
+        """Raises NotPermitted if this actor may not run tasks of one of these types."""
         for type_ in types:
             if self.runs_code(type_):
                 self.actor.require_code(str(type_))
 
     def _check_submitted(self, types: Iterable[object]) -> None:
-        """The same of what is submitted: a type that is not known is refused by name anyway."""
+        """Checks submitted types alike; an unknown type is refused by name elsewhere."""
         self.check_types(type_ for type_ in types if isinstance(type_, str) and type_ in self._registry.types)
 
 
 class _AuthorizedCommands(TaskCommands):
-    """TaskCommands that check before they have tasks run once more."""
+    """TaskCommands that check permissions before a retry."""
 
     def __init__(self, commands: TaskCommands, permitted: Authorized) -> None:
         # the connections are the other's

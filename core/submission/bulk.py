@@ -1,8 +1,7 @@
-"""One operation on many tasks: a list of them, or everything that matches a filter.
+"""Applies one operation to many tasks: a list of them, or everything that matches a filter.
 
-It goes in batches, each a transaction of its own, so that a tick never waits long for a row and a
-stop loses nothing. Each task is changed like a single one, under the same guard; doing the same
-again is harmless.
+It runs in batches, each in its own transaction, so that a tick never waits long for a row and a stop loses nothing.
+Each task is changed like a single one, under the same guard; repeating an operation is harmless.
 """
 
 from __future__ import annotations
@@ -50,7 +49,9 @@ ProgressCallback = Callable[[int, int, int], object]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is done, by whom and why; `priority` is the new one. Raises SubmissionError, which names the field."""
+    """An operation with its actor and reason; `priority` is the new one. Raises SubmissionError, which names the
+    field.
+    """
 
     action: Action
     actor: str
@@ -65,7 +66,7 @@ class Operation:
             raise refused("priority", self.priority, msg("none: {action} does not change it", action=self.action))
 
     def narrowed(self, only: TaskFilter) -> TaskFilter:
-        """The filter with the states that allow this; raises SubmissionError if it asks for none of them."""
+        """Returns the filter limited to states that allow this; raises SubmissionError if none of its states does."""
         allowed = _ALLOWED[self.action]
         states = tuple(state for state in TaskState if state in allowed and state in (only.states or allowed))
         if not states:
@@ -86,8 +87,11 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """What became of it: tasks `done`, `skipped` since their states or parents did not allow it, and `dependants`,
-    which were cancelled because they waited for one of them; `is_stopped` if it was ended before all were done."""
+    """The result of a bulk operation.
+
+    Counts tasks `done`, `skipped` because of their states or parents, and `dependants` cancelled because they waited
+    for one of them; `is_stopped` if it ended before all were done.
+    """
 
     id: str
     done: int
@@ -97,14 +101,14 @@ class BulkResult:
 
 
 def check_reason(reason: object) -> str:
-    """The reason of an operation on many tasks; raises SubmissionError if it is none."""
+    """Returns the reason of an operation on many tasks; raises SubmissionError if it is missing."""
     if not isinstance(reason, str) or not reason.strip() or len(reason) > MAX_REASON_LENGTH or "\x00" in reason:
         raise refused("reason", reason, msg("why, as a text of 1 to {limit} characters", limit=MAX_REASON_LENGTH))
     return reason
 
 
 def preview(tx: DriverTransaction, operation: Operation, only: TaskFilter, *, budget_seconds: float = 2.0) -> Matching:
-    """How many tasks `run_matching` would change; raises SubmissionError, Busy or Unavailable."""
+    """Counts the tasks that `run_matching` would change; raises SubmissionError, Busy or Unavailable."""
     narrowed, can_start = operation.narrowed(only), operation.action is Action.RETRY
     return search.count_matching(tx, narrowed, can_start=can_start, budget_seconds=budget_seconds)
 
@@ -125,10 +129,10 @@ class Bulk:
         progress: ProgressCallback | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> BulkResult:
-        """Does it to everything that matches, but to nothing that was submitted after the preview `matching`.
+        """Applies the operation to everything that matches, except tasks submitted after the preview `matching`.
 
-        `progress(done, skipped, total)` and `should_stop()` are called between batches; total is what
-        was counted before. Raises SubmissionError, Busy or Unavailable.
+        `progress(done, skipped, total)` and `should_stop()` are called between batches; total is the count from the
+        preview. Raises SubmissionError, Busy or Unavailable.
         """
         narrowed = operation.narrowed(only)
         if matching is None:
@@ -146,7 +150,10 @@ class Bulk:
         progress: ProgressCallback | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> BulkResult:
-        """Does it to these tasks; those that don't exist are skipped. Raises SubmissionError, Busy or Unavailable."""
+        """Applies the operation to these tasks and skips those that don't exist.
+
+        Raises SubmissionError, Busy or Unavailable.
+        """
         if len(task_ids) > MAX_IDS:
             raise refused("tasks", len(task_ids), msg("at most {limit} ids: a filter is for more", limit=MAX_IDS))
         ids = sorted(set(check_task_ids(task_ids)))
@@ -156,7 +163,7 @@ class Bulk:
     # ours
 
     def _matching(self, only: TaskFilter, operation: Operation) -> Iterator[list[str]]:
-        """Ids in batches, the oldest first; an empty one while none is found for a while."""
+        """Yields ids in batches, oldest first; an empty batch while none is found for a while."""
         can_start = operation.action is Action.RETRY
         position = None
         while True:
@@ -200,7 +207,10 @@ class Bulk:
         return BulkResult(str(detail["bulk"]), **counts, is_stopped=ended == "stopped")
 
     def _change(self, operation: Operation, ids: list[str]) -> tuple[int, int]:
-        """One batch; (how many were changed, how many dependants besides). A deadlock is worth another try."""
+        """Changes one batch; returns how many tasks were changed, and how many dependants in addition.
+
+        Retries after a deadlock.
+        """
         for _ in range(TRIES - 1):
             try:
                 return self._change_once(operation, ids)
@@ -224,6 +234,6 @@ class Bulk:
 
 
 def _fixed(only: TaskFilter, as_of: datetime) -> TaskFilter:
-    """The filter with its ages as times, and nothing that was submitted after `as_of`."""
+    """Returns the filter with its ages as times, without anything submitted after `as_of`."""
     since, until = only.span(as_of)
     return replace(only, since=since, until=min(until or as_of, as_of))

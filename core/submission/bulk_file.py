@@ -1,7 +1,7 @@
-"""Files of many tasks, CSV or JSON lines, read into rows (pure).
+"""Reads files of many tasks, CSV or JSON lines, into rows (pure).
 
-A row is a mapping of `submit`'s arguments. In CSV every cell is text: what a cell means is up to its column,
-and for `input.<field>` up to the type's model (`core.submission.bulk_rows`). An empty cell is no value.
+A row is a mapping of `submit`'s arguments. In CSV every cell is text, and its meaning depends on the column, or for
+`input.<field>` on the type's model (`core.submission.bulk_rows`). An empty cell is no value.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ csv.field_size_limit(MAX_CELL_CHARACTERS)  # the module's own limit is less than
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One task as the file has it; `number` is the spreadsheet's row or the line. `is_text` if it is from CSV."""
+    """A task as written in the file; `number` is the spreadsheet row or the line. `is_text` if it is from CSV."""
 
     number: int
     values: dict[str, Any]
@@ -55,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
-    """What is wrong with a row: the field, its value on one line, and what was expected."""
+    """A problem of a row: the field, its value on one line, and what was expected."""
 
     row: int
     field: str
@@ -64,14 +64,14 @@ class RowProblem:
 
     @classmethod
     def of(cls, row: int, error: SubmissionError) -> RowProblem:
-        """The problem that an error tells."""
+        """Returns the problem that an error describes."""
         value = error.value if isinstance(error.value, str) else repr(error.value)
         return cls(row, error.field, value[:200].encode("utf-8", "replace").decode(), error.expected)
 
 
 @dataclass(frozen=True, slots=True)
 class BulkFile:
-    """What a file holds: the rows that can be read, and what can't be; `digest` is of its content."""
+    """Holds a file's readable rows and the problems of the others; `digest` is of its content."""
 
     digest: str
     rows: tuple[Row, ...]
@@ -79,10 +79,10 @@ class BulkFile:
 
 
 def read_file(content: bytes, name: str = "") -> BulkFile:
-    """The rows of a file; its format is told by the name's ending, or else by how it begins.
+    """Reads the rows of a file; its format follows from the name's ending, or else from its beginning.
 
-    Raises SubmissionError if the file as a whole can't be read: not text, no known or doubled columns, nothing
-    in it, or more than MAX_ROWS rows.
+    Raises SubmissionError if the file as a whole can't be read: not text, unknown or repeated columns, no content, or
+    more than MAX_ROWS rows.
     """
     text = decoded(content)
     if not text.strip():
@@ -102,7 +102,7 @@ def read_file(content: bytes, name: str = "") -> BulkFile:
 
 
 def decoded(content: bytes) -> str:
-    """The text of a file in UTF-8, or in UTF-16 or UTF-32 if it says so; raises SubmissionError."""
+    """Returns the text of a file in UTF-8, or in UTF-16 or UTF-32 if marked so; raises SubmissionError."""
     encoding, begin = _encoding(content)
     try:
         text = content[begin:].decode(encoding)
@@ -124,7 +124,7 @@ def decoded(content: bytes) -> str:
 
 
 def _encoding(content: bytes) -> tuple[str, int]:
-    """The encoding by its byte order mark and that mark's length; without one UTF-8, unless every other byte is 0."""
+    """Returns the encoding and its byte order mark's length; without a mark UTF-8, unless every other byte is 0."""
     for mark, encoding in _BOMS:
         if content.startswith(mark):
             return encoding, 0 if encoding == "utf-32" else len(mark)
@@ -212,7 +212,7 @@ def _shown(error: csv.Error) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """What the header is cut by: the candidate that it has most of, outside quotes."""
+    """Returns the header's delimiter: the candidate that occurs most often outside quotes."""
     head = re.sub(r'"[^"]*"', "", text.lstrip("\r\n").partition("\n")[0])
     return max(DELIMITERS, key=head.count)
 

@@ -1,4 +1,4 @@
-"""Rows of a file as submissions: what each cell means, and whether each row would be accepted (pure)."""
+"""Turns rows of a file into submissions, and checks whether each would be accepted (pure)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WHOLE = re.compile(r"[+-]?\d{1,18}")
 
 @dataclass(frozen=True, slots=True)
 class Submittable:
-    """A row that would be accepted: `submit`'s arguments, with an idempotency key always; `size_bytes` of its input."""
+    """An acceptable row: `submit`'s arguments, always with an idempotency key; `size_bytes` of its input."""
 
     row: int
     arguments: dict[str, Any]
@@ -38,7 +38,7 @@ class Submittable:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A file after every row was checked."""
+    """A file whose rows have all been checked."""
 
     digest: str
     submittable: tuple[Submittable, ...]
@@ -46,19 +46,19 @@ class Checked:
 
     @property
     def count(self) -> int:
-        """How many rows there are."""
+        """Returns the number of rows."""
         return len(self.submittable) + self.refused
 
     @property
     def refused(self) -> int:
-        """How many rows have problems."""
+        """Returns the number of rows with problems."""
         return len({problem.row for problem in self.problems})
 
 
 def check_rows(file: BulkFile, registry: Registry, limits: Limits, now: datetime) -> Checked:
-    """What each row of a file would submit, and all that is wrong with the others.
+    """Returns what each row of a file would submit, and all problems of the others.
 
-    A row without an idempotency key gets one of the file's content and the row's number, so that the same file
+    A row without an idempotency key gets one made from the file's content and the row's number, so that the same file
     is never submitted twice by mistake.
     """
     problems = list(file.problems)
@@ -86,12 +86,12 @@ def check_rows(file: BulkFile, registry: Registry, limits: Limits, now: datetime
 
 
 def row_key(digest: str, row: int) -> str:
-    """The idempotency key of a row that has none of its own."""
+    """Returns the idempotency key for a row that has none of its own."""
     return f"file-{digest}-{row}"
 
 
 def rekeyed(rows: Iterable[Submittable], digest: str, again: str) -> list[Submittable]:
-    """The rows under new keys, so that they are new tasks; keys that the file has are kept."""
+    """Returns the rows with new keys, so that they become new tasks; keys from the file are kept."""
     return [
         replace(row, arguments={**row.arguments, "idempotency_key": f"{row_key(digest, row.row)}-{again}"})
         if row.arguments["idempotency_key"] == row_key(digest, row.row)
@@ -101,7 +101,7 @@ def rekeyed(rows: Iterable[Submittable], digest: str, again: str) -> list[Submit
 
 
 def template_csv(registry: Registry, name: str) -> str:
-    """A CSV file with one row for a task type: its fields as columns, and their defaults."""
+    """Returns a CSV file with one row for a task type: its fields as columns, with their defaults."""
     fields = form_fields(registry.get(name).input_model) or ()
     columns = [f"{INPUT_PREFIX}{field.name}" for field in fields]
     values = ["" if field.default in (None, "") else _cell(field.default) for field in fields]
@@ -111,7 +111,7 @@ def template_csv(registry: Registry, name: str) -> str:
 
 
 def template_json_lines(registry: Registry, name: str) -> str:
-    """A file of JSON lines with one task of a type, with its defaults."""
+    """Returns a JSON lines file with one task of a type, with its defaults."""
     fields = form_fields(registry.get(name).input_model) or ()
     defaults = {field.name: _default(field.default) for field in fields if _default(field.default) is not None}
     row = {"type": name, "input": defaults, "title": f"My {name}", "priority": "medium", "queue": "default"}
@@ -147,7 +147,7 @@ def _arguments(row: Row, registry: Registry) -> dict[str, Any]:
 
 
 def _options(row: Row) -> dict[str, Any]:
-    """What a row says besides its type and input."""
+    """Returns the options of a row, without its type and input."""
     given = {
         name: value
         for name, value in row.values.items()
@@ -163,7 +163,9 @@ def _with_tags(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _meant(name: str, cell: str) -> Any:
-    """What a CSV cell means in the column `name`. What is no number stays text: it is refused with its value."""
+    """Returns the value of a CSV cell in the column `name`. A text that is no number stays text, to be refused with
+    its value.
+    """
     if name == "input":
         return parse_json(name, cell)
     if name in ("title", "idempotency_key"):
@@ -185,7 +187,7 @@ def _fields_by_path(model: type[BaseModel]) -> Mapping[str, FormField]:
 
 
 def _input(name: str, value: Any, known: Mapping[str, FormField], is_text: bool) -> Any:
-    """A part of an input. A cell is taken for JSON where the model does not want a text, if it is JSON."""
+    """Returns a part of an input. A cell that is valid JSON is read as JSON unless the model wants text."""
     field = known.get(name.removeprefix(INPUT_PREFIX))
     if not is_text or (field and (field.kind in AS_IT_IS or value in field.choices)):
         return value
@@ -196,7 +198,7 @@ def _input(name: str, value: Any, known: Mapping[str, FormField], is_text: bool)
 
 
 def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """{"a": {"b": 1}} for {"input.a.b": 1}."""
+    """Returns {"a": {"b": 1}} for {"input.a.b": 1}."""
     value: dict[str, Any] = {}
     for name, part in fields.items():
         *outer, last = name.removeprefix(INPUT_PREFIX).split(".")
@@ -212,5 +214,5 @@ def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def in_chunks(rows: Sequence[Submittable], most: int) -> Iterable[Sequence[Submittable]]:
-    """The rows in pieces of at most `most`, each of which `submit_many` commits at once (see core.chunks)."""
+    """Splits the rows into pieces of at most `most`; `submit_many` commits each at once (see core.chunks)."""
     return chunked(rows, lambda row: row.size_bytes, most)

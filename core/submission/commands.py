@@ -1,4 +1,4 @@
-"""What operators do to tasks, one or several at once: a guarded transition, its commit, then a hint to Redis."""
+"""Changes tasks for operators, one or several at once: a guarded transition, its commit, then a notice to Redis."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ log = logging.getLogger(__name__)
 
 
 class TaskCommands:
-    """Every method may be called from any thread; `actor` and `reason` are kept in the tasks' histories.
+    """Commands on tasks. Methods are thread-safe; `actor` and `reason` are kept in the tasks' histories.
 
-    Those for several tasks are one transaction that leaves out tasks whose state does not allow it,
-    and raise SubmissionError, Busy or Unavailable.
+    Commands on several tasks are one transaction that leaves out tasks whose state does not allow it, and raise
+    SubmissionError, Busy or Unavailable.
     """
 
     def __init__(self, database: Database, notifier: QueueNotifier) -> None:
@@ -45,16 +45,16 @@ class TaskCommands:
         self._cancel_below(below, actor)
 
     def open_below(self, task_id: str) -> list[str]:
-        """The unfinished tasks that this one's handler submitted, or theirs; they live on when it is cancelled."""
+        """Returns the unfinished descendants that this task's handler submitted; cancelling it does not end them."""
         with self._database.transaction() as tx:
             return related_tasks.open_below(tx, check_task_id(task_id))
 
     def cancel_tree(self, task_id: str, *, actor: str, reason: str = "") -> int:
-        """Cancels a task, if it is open, and all unfinished ones below it; returns how many below.
+        """Cancels a task, if it is unfinished, and all its unfinished descendants; returns the number of descendants.
 
-        The task goes first, so that it submits no more; then what it submitted, and theirs, in batches, until none is
-        left. Rows that somebody else holds are passed over and tried again for 5 s; Busy then says how many are left.
-        Raises IllegalTransition if nothing of it is open, and as `cancel` does.
+        The task goes first, so that it submits no more; then its descendants in batches until none is left. Rows
+        locked by others are skipped and tried again for 5 s; Busy then says how many are left. Raises
+        IllegalTransition if nothing is unfinished, and the errors of `cancel`.
         """
         below = self.open_below(task_id)
         try:
@@ -91,21 +91,21 @@ class TaskCommands:
         self._tell_reprioritised([changed])
 
     def cancel_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> tuple[int, int]:
-        """Cancels those that are open; returns how many, and how many more that waited for them."""
+        """Cancels the unfinished ones; returns how many, and how many more that waited for them."""
         with self._transaction() as tx:
             cancelled, below = commands.cancel_many(tx, check_task_ids(task_ids), actor, reason)
         self._tell_cancelled(cancelled)
         return len(cancelled), self._cancel_below(below, actor)
 
     def retry_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> int:
-        """Makes those pending again that failed or were cancelled; returns how many."""
+        """Makes failed or cancelled tasks pending again; returns how many."""
         with self._transaction() as tx:
             waiting = commands.retry_many(tx, check_task_ids(task_ids), actor, reason)
         self._notifier.push(waiting)
         return len(waiting)
 
     def reprioritise_many(self, task_ids: Sequence[str], priority: str, *, actor: str, reason: str) -> int:
-        """Changes the priority of those that no agent has yet; returns how many."""
+        """Changes the priority of tasks that have no agent yet; returns how many."""
         level = Priority(check_priority(priority))
         with self._transaction() as tx:
             changed = commands.reprioritise_many(tx, check_task_ids(task_ids), level, actor, reason)
@@ -116,12 +116,12 @@ class TaskCommands:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[DriverTransaction]:
-        """One transaction; a Busy names who may be in the way."""
+        """Opens one transaction; a Busy names the likely lock holder."""
         with locks.naming_holders(self._database), self._database.transaction() as tx:
             yield tx
 
     def _cancel_free(self, task_ids: Sequence[str], actor: str, reason: str) -> int:
-        """`cancel_many` of those whose rows nobody else holds; returns how many."""
+        """Runs `cancel_many` on tasks whose rows are not locked; returns how many."""
         with self._transaction() as tx:
             cancelled, below = commands.cancel_many(tx, commands.lock_open(tx, task_ids), actor, reason)
         self._tell_cancelled(cancelled)
@@ -129,9 +129,9 @@ class TaskCommands:
         return len(cancelled)
 
     def _cancel_below(self, below: Slice, actor: str) -> int:
-        """Cancels slice by slice what waits for tasks that are cancelled; returns how many, the first slice included.
+        """Cancels dependants of cancelled tasks slice by slice; returns how many, including the first slice.
 
-        What somebody else holds, and what an error cuts off, is left to the leader.
+        Dependants that are locked, or left over after an error, are cancelled by the leader.
         """
         count = len(below.cancelled)
         while below.cancelled and below.left:
@@ -162,7 +162,7 @@ def _left(count: int) -> Busy:
 
 
 def check_task_id(value: object) -> str:
-    """The id of a task; raises SubmissionError."""
+    """Returns a valid task id; raises SubmissionError."""
     try:
         return str(uuid.UUID(value))  # type: ignore[arg-type]
     except (ValueError, AttributeError, TypeError):
@@ -170,5 +170,5 @@ def check_task_id(value: object) -> str:
 
 
 def check_task_ids(values: Sequence[object]) -> list[str]:
-    """The ids of tasks; raises SubmissionError for the first that is none."""
+    """Returns valid task ids; raises SubmissionError for the first invalid one."""
     return [check_task_id(value) for value in values]

@@ -1,4 +1,4 @@
-"""All that is wrong with a submission, where checking it tells the first (pure; time is an argument)."""
+"""Lists all problems of a submission, where checking it reports only the first (pure; time is an argument)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NO_TYPE.add(TaskType(NOTHING, lambda: None, _NoInput, _NoInput, 1.0, RetryPolic
 def every_problem(
     arguments: Mapping[str, Any], registry: Registry, limits: Limits, now: datetime
 ) -> list[SubmissionError]:
-    """What `validate_submission` refuses of `submit`'s arguments, one error for each part; empty if it takes them."""
+    """Returns all that `validate_submission` refuses in `submit`'s arguments, one error per part; empty if valid."""
     left = dict(arguments)
     found: list[SubmissionError] = []
     while True:
@@ -47,7 +47,7 @@ def every_problem(
 
 
 def other_problems(arguments: Mapping[str, Any], limits: Limits, now: datetime) -> list[SubmissionError]:
-    """The same, of all but type and input."""
+    """Returns the same for everything but type and input."""
     return every_problem({**arguments, "type": NOTHING, "input": None}, _NO_TYPE, limits, now)
 
 

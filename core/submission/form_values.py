@@ -1,7 +1,7 @@
-"""Between a JSON value and what the widgets of a form hold (pure).
+"""Converts between a JSON value and the state of a form's widgets (pure).
 
-`fill` never loses anything: what a widget can't show exactly is put into the form as JSON, and `collect`
-makes the same value of it again.
+`fill` never loses anything: a value that a widget can't show exactly is put into the form as JSON, and `collect`
+restores the same value from it.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ LEFT_OUT: Final = UNSET
 
 @dataclass(slots=True)
 class FormState:
-    """What a form holds: by path what its widget has, and which paths are given as JSON text instead."""
+    """A form's state: the widget's value by path, and the paths that are given as JSON text instead."""
 
     states: dict[str, Any] = field(default_factory=dict)
     raw: set[str] = field(default_factory=set)
 
 
 class _Unfit(Exception):
-    """The widget can't show this value."""
+    """Raised if a widget can't show a value."""
 
 
 def fill(fields: Sequence[FormField], value: Mapping[str, Any]) -> FormState:
-    """A form that holds `value`; what is missing in it is as the model's defaults are."""
+    """Returns a form that holds `value`, with the model's defaults for what is missing."""
     form = FormState()
     for one in fields:
         _fill(one, value.get(one.name, LEFT_OUT), form)
@@ -50,7 +50,7 @@ def fill(fields: Sequence[FormField], value: Mapping[str, Any]) -> FormState:
 
 
 def collect(fields: Sequence[FormField], form: FormState) -> tuple[dict[str, Any], list[SubmissionError]]:
-    """What the form holds, and what is wrong with JSON texts in it; fields with those are left out."""
+    """Returns the form's value, and problems of JSON texts in it; fields with problems are left out."""
     problems: list[SubmissionError] = []
     value: dict[str, Any] = {}
     for one in fields:
@@ -67,27 +67,27 @@ def collect(fields: Sequence[FormField], form: FormState) -> tuple[dict[str, Any
 
 
 def is_optional_group(one: FormField) -> bool:
-    """Whether a nested model may be left out, so that the form asks whether it is given."""
+    """Returns True if a nested model may be left out, so that the form asks for its presence."""
     return one.kind is FieldKind.GROUP and (one.is_nullable or (not one.is_required and one.default is UNSET))
 
 
 def is_toggle(one: FormField) -> bool:
-    """Whether a boolean is always either."""
+    """Returns True if a boolean has no third, unset state."""
     return one.kind is FieldKind.BOOLEAN and not one.is_nullable and isinstance(one.default, bool)
 
 
 def presence(path: str) -> str:
-    """Where the state of the question is whether a nested model is given."""
+    """Returns the path under which a form stores whether a nested model is given."""
     return f"{path}?"
 
 
 def parse_json(name: str, text: str) -> Any:
-    """The value of a JSON text that can be stored; raises SubmissionError."""
+    """Returns the value of a JSON text that can be stored; raises SubmissionError."""
     return read_json(name, text, LIMIT_BYTES)
 
 
 def written(value: Any) -> str:
-    """A JSON value as text that people read and change."""
+    """Returns a JSON value as text for users to read and edit."""
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
@@ -118,7 +118,7 @@ def _fill_group(one: FormField, value: Any, form: FormState) -> None:
 
 
 def _state(one: FormField, value: Any) -> Any:
-    """What the widget has to hold to mean `value`; raises _Unfit."""
+    """Returns the widget state that stands for `value`; raises _Unfit."""
     if value is LEFT_OUT or (
         value is None and (one.is_nullable or (one.kind is FieldKind.JSON and one.default is None))
     ):
@@ -214,7 +214,7 @@ def _parsed_or_noted(path: str, text: str, problems: list[SubmissionError]) -> A
 
 
 def _value(one: FormField, state: Any) -> Any:
-    """What the widget's state means; raises SubmissionError for a JSON text that is none."""
+    """Returns the value of a widget's state; raises SubmissionError for invalid JSON."""
     is_spaced = one.kind in (FieldKind.JSON, FieldKind.LINES)  # where white space means nothing
     if state is None or (isinstance(state, str) and (state.strip() if is_spaced else state) == ""):
         return _blank(one)
@@ -230,7 +230,7 @@ def _value(one: FormField, state: Any) -> Any:
 
 
 def _blank(one: FormField) -> Any:
-    """What it means that a field is empty."""
+    """Returns the meaning of an empty field."""
     if one.is_nullable:
         return LEFT_OUT if one.default is None or (one.default is UNSET and not one.is_required) else None
     if one.kind in (FieldKind.TEXT, FieldKind.LONG_TEXT) and isinstance(one.default, str):
@@ -239,7 +239,7 @@ def _blank(one: FormField) -> Any:
 
 
 def _item(kind: FieldKind, line: str) -> Any:
-    """A line's value. What is no number is left a text, which the model refuses with its place."""
+    """Returns the value of a line. A text that is no number stays text, which the model refuses with its place."""
     if kind is FieldKind.TEXT:
         return line
     try:

@@ -1,8 +1,8 @@
-"""Group commit: calls that several threads make at the same moment become one batch.
+"""Combines calls that several threads make at the same moment into one batch (group commit).
 
-The first caller to arrive runs the batch; those who arrive while it runs form the next one. With
-one thread this adds a lock; with sixteen it turns sixteen commits into one or two. The idea is
-that of PostgreSQL's own group commit of WAL flushes, one level up.
+The first caller to arrive runs the batch; callers who arrive while it runs form the next one. With one thread this
+adds a lock; with sixteen it turns sixteen commits into one or two. PostgreSQL's group commit of WAL flushes uses the
+same idea one level below.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Call(Generic[Item, Result]):
 class GroupCommitter(Generic[Item, Result]):
     """Runs `commit(items) -> results` (parallel lists) for one or many callers at a time.
 
-    A batch has BATCH_LIMIT items, or PORTION_BYTES by their sizes if that is less.
+    A batch has at most BATCH_LIMIT items and PORTION_BYTES of data.
     """
 
     def __init__(self, commit: Callable[[Sequence[Item]], Sequence[Result]], size_of: Callable[[Item], int]) -> None:

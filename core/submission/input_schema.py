@@ -1,7 +1,7 @@
-"""What a form asks for, read off a pydantic model (pure; knows nothing of how a form is drawn).
+"""Reads from a pydantic model which fields a form needs (pure; independent of how a form is drawn).
 
-Limits and choices come from the model's JSON schema, where they are the same however the model declares
-them; defaults and nested models come from its fields.
+Limits and choices come from the model's JSON schema, where they are the same however the model declares them;
+defaults and nested models come from its fields.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ UNITS = frozenset(
 
 
 class FieldKind(StrEnum):
-    """How a field is asked for."""
+    """The kinds of form fields."""
 
     TEXT = "text"  # one line
     LONG_TEXT = "long_text"
@@ -76,7 +76,7 @@ class FieldKind(StrEnum):
 
 
 class _Unset:
-    """There is no default, or no value."""
+    """Marks the absence of a default or value."""
 
     def __repr__(self) -> str:
         return "UNSET"
@@ -87,10 +87,10 @@ UNSET: Final = _Unset()
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """One field of a model. `path` are the names that lead to it, joined by dots.
+    """A field of a model. `path` holds the names that lead to it, joined by dots.
 
-    `default` is JSON-able, UNSET if there is none. `minimum` and `maximum` may be had themselves, except that a
-    number must be above or below one that `is_minimum_open` or `is_maximum_open`.
+    `default` is JSON-able, UNSET if there is none. `minimum` and `maximum` are inclusive, except for a number with
+    `is_minimum_open` or `is_maximum_open`.
     """
 
     name: str
@@ -112,7 +112,7 @@ class FormField:
     fields: tuple[FormField, ...] = ()
 
     def each(self) -> Iterator[FormField]:
-        """The field and everything in it."""
+        """Yields the field and everything in it."""
         yield self
         for field in self.fields:
             yield from field.each()
@@ -120,12 +120,12 @@ class FormField:
 
 @lru_cache
 def form_fields(model: type[BaseModel]) -> tuple[FormField, ...] | None:
-    """The fields of a model in its order; None if it can only be given as one JSON value."""
+    """Returns the fields of a model in order; None if it can only be given as one JSON value."""
     return None if issubclass(model, RootModel) else _fields_of(model, (), ())
 
 
 def label_of(name: str) -> str:
-    """A field's name as people read it: `timeout_seconds` is Timeout (seconds)."""
+    """Returns a field's label: `timeout_seconds` becomes Timeout (seconds)."""
     words = [word.upper() if word in ACRONYMS else word for word in name.strip("_").split("_")]
     unit = f" ({words.pop()})" if len(words) > 1 and words[-1] in UNITS else ""
     text = " ".join(words)
@@ -133,7 +133,7 @@ def label_of(name: str) -> str:
 
 
 class _Schema(GenerateJsonSchema):
-    """JSON schemas that say nothing about what they can't describe, instead of failing."""
+    """Reads JSON schemas and skips what it can't describe instead of failing."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default", "skipped-discriminator"}  # noqa: RUF012
 
@@ -194,7 +194,7 @@ def _field(
 
 
 def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema with its reference followed; what stands beside the reference counts."""
+    """Returns the schema with its reference followed; keywords beside the reference count."""
     while "$ref" in schema:
         target = definitions.get(str(schema["$ref"]).rpartition("/")[2], {})
         schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
@@ -202,7 +202,7 @@ def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapp
 
 
 def _without_null(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
-    """The schema of a value that is there, and whether null will do too."""
+    """Returns the schema of a non-null value, and whether null is allowed too."""
     options = [_resolved(option, definitions) for option in schema.get("anyOf", ())]
     others = [option for option in options if option.get("type") != "null"]
     if len(others) == len(options):
@@ -258,7 +258,7 @@ def _choices(schema: Mapping[str, Any]) -> tuple[Any, ...]:
 def _limit(
     schema: Mapping[str, Any], closed: str, open_: str, kind: FieldKind, step: int
 ) -> tuple[int | float | None, bool]:
-    """A limit, and whether it is not had itself; an integer's is always had."""
+    """Returns a limit, and whether it is exclusive; an integer's limit is always inclusive."""
     if open_ in schema:
         if kind is FieldKind.INTEGER:
             whole = math.floor(schema[open_]) if step > 0 else math.ceil(schema[open_])
@@ -271,7 +271,7 @@ def _limit(
 
 
 def _default(info: FieldInfo) -> Any:
-    """The default as JSON would hold it; UNSET if there is none, or none without the other fields."""
+    """Returns the default in JSON form; UNSET if there is none, or if it depends on other fields."""
     if info.is_required() or info.default_factory_takes_validated_data:
         return UNSET
     try:
@@ -284,7 +284,7 @@ def _default(info: FieldInfo) -> Any:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that a field holds, alone or as the alternative to None."""
+    """Returns the model that a field holds, directly or as the alternative to None."""
     if get_origin(annotation) in (Union, type(int | str)):
         options = [option for option in get_args(annotation) if option is not type(None)]
         annotation = options[0] if len(options) == 1 else None

@@ -1,6 +1,7 @@
-"""Calls that are made again and would be refused now: what was accepted once is accepted still.
+"""Returns the earlier task for a repeated call that would be refused now.
 
-Between two equal calls a type may have got another model or be gone, a limit may be lower. The key of the call decides.
+Between two equal calls a type may have changed its model or be gone, or a limit may be lower. The idempotency key
+decides.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _NO_LIMITS = Limits(1 << 62, 1 << 62)
 
 
 class _Anything(BaseModel):
-    """Takes every JSON object as it is."""
+    """A model that accepts every JSON object unchanged."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -40,9 +41,9 @@ def _never_run(given: BaseModel, context: object) -> BaseModel:
 
 
 def find_first(database: Database, type: Any, given: Any, options: Mapping[str, Any], now: datetime) -> str | None:
-    """The id of the task that the same call made, `type`, `given` and `options` being those of `Submitter.submit`.
+    """Returns the id of the task that the same call made; the arguments are those of `Submitter.submit`.
 
-    None without a key, or if there is no such task. Raises Unavailable.
+    Returns None without a key, or if there is no such task. Raises Unavailable.
     """
     call = _call_of(type, given, options, now)
     if call is None:
@@ -53,7 +54,10 @@ def find_first(database: Database, type: Any, given: Any, options: Mapping[str, 
 
 
 def _call_of(type: Any, given: Any, options: Mapping[str, Any], now: datetime) -> Call | None:
-    """What a caller gave, whatever type and limits there are; None without a key, or if it could never be accepted."""
+    """Returns what a caller gave, regardless of current types and limits.
+
+    Returns None without a key, or if the call could never be accepted.
+    """
     if not isinstance(options.get("idempotency_key"), str):
         return None
     try:

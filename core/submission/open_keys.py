@@ -1,4 +1,4 @@
-"""Idempotency keys that an open transaction of somebody else has used: who submits one waits by itself."""
+"""Tracks idempotency keys used by an open transaction: a call with such a key waits outside the batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WAITERS = 2  # that may hold a connection of the pool while they wait
 
 
 class Alone:
-    """Instead of a result: the submission has to wait, and nobody else should have to."""
+    """Returned instead of a result if the submission must wait on its own, without delaying others."""
 
 
 class OpenKeys:
@@ -27,7 +27,7 @@ class OpenKeys:
         self._may_wait = threading.BoundedSemaphore(WAITERS)
 
     def open_ones(self) -> frozenset[str]:
-        """Keys that somebody waits for now."""
+        """Returns the keys that callers wait for now."""
         if not self._counts:
             return frozenset()
         with self._mutex:
@@ -35,7 +35,7 @@ class OpenKeys:
 
     @contextlib.contextmanager
     def waiting_for(self, key: str) -> Iterator[None]:
-        """Around the wait for a key; raises Busy if too many wait already, for too long."""
+        """Marks a key as waited for; raises Busy if too many callers have waited too long."""
         with self._mutex:
             self._counts[key] += 1
         try:

@@ -1,4 +1,4 @@
-"""What may be said of a task besides its type and input, by who says it (pure)."""
+"""Lists a task's options besides its type and input, by caller (pure)."""
 
 _OF_EVERY_TASK = (
     "title",

@@ -1,6 +1,6 @@
-"""What Redis is told after a commit, as hints: if it is away, the worker's sweep finds what it missed.
+"""Notifies Redis after a commit. If Redis is away, the worker's sweep repairs what it missed.
 
-Nothing here raises: what is committed must not look as if it had failed.
+Nothing here raises: a committed change must not look as if it had failed.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ log = logging.getLogger(__name__)
 
 
 class QueueNotifier:
-    """Tells a queue; says once what keeps it from that."""
+    """Notifies a queue; logs a failure once, not each time."""
 
     def __init__(self, broker: SubmitterPort) -> None:
         self._broker = broker
         self._trouble = ""
 
     def push(self, waiting: Sequence[Waiting]) -> None:
-        """Tasks that wait from now on."""
+        """Adds tasks that wait from now on."""
         if waiting:
             self._tell(lambda: self._broker.push(waiting))
 
     def forget(self, waiting: Sequence[Waiting]) -> None:
-        """Tasks that don't wait any more, or no longer like this."""
+        """Removes tasks that no longer wait, or wait differently now."""
         if waiting:
             self._tell(lambda: self._broker.forget(waiting))
 
     def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None:
-        """An attempt that an agent is to stop."""
+        """Asks an agent to stop an attempt."""
         self._tell(lambda: self._broker.send_cancel(agent_id, task_id, attempt))
 
     def _tell(self, tell: Callable[[], object]) -> None:

@@ -1,4 +1,4 @@
-"""Submit, cancel, retry: validate → persist → enqueue.
+"""Submits, cancels and retries tasks: validate → persist → enqueue.
 
 Redis is notified after the commit; while it is away tasks are accepted all the same, and the sweep finds them.
 """
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 
 class Submitter:
-    """The way in. One per process is enough; every method may be called from any thread."""
+    """Submits and changes tasks. One per process is enough; every method is thread-safe."""
 
     def __init__(
         self,
@@ -107,10 +107,10 @@ class Submitter:
     ) -> list[str]:
         """Submits many tasks, each a mapping of `submit`'s arguments; returns their ids in order.
 
-        They are stored in chunks of CHUNK_SIZE, or of PORTION_BYTES of inputs if that is less, each
-        committed by itself, with bounded memory besides the ids; `progress` is called with the
-        number stored so far. Raises SubmissionError for the first bad one, naming its position:
-        chunks before it are stored, its own chunk and those behind are not.
+        They are stored in chunks of at most CHUNK_SIZE tasks and PORTION_BYTES of inputs, each committed separately,
+        with bounded memory besides the ids; `progress` is called with the number stored so far. Raises
+        SubmissionError for the first invalid one, naming its position: chunks before it are stored, its own chunk and
+        later ones are not.
         """
         if not isinstance(submissions, Iterable):
             raise refused("submissions", submissions, msg("mappings of submit's arguments"))
@@ -133,14 +133,14 @@ class Submitter:
         return ids
 
     def problems_of(self, submission: Mapping[str, Any]) -> list[SubmissionError]:
-        """All that is wrong with a mapping of `submit`'s arguments, one error for each part; nothing is stored."""
+        """Returns all problems of a mapping of `submit`'s arguments, one error per part; stores nothing."""
         unknown = [name for name in submission if name not in ("type", "input", *OPTIONS)]
         known = {name: value for name, value in submission.items() if name not in unknown}
         found = [refused("options", name, msg("one of {names}", names=", ".join(OPTIONS))) for name in unknown]
         return found + every_problem(known, self._registry, self._limits, self._clock.now())
 
     def wake(self, task_ids: Sequence[str]) -> None:
-        """Queues tasks that were submitted in a caller's transaction, once that is committed."""
+        """Queues tasks that were submitted in a caller's transaction, after its commit."""
         ids = [check_task_id(task_id) for task_id in task_ids]
         with self._database.transaction() as tx:
             dependants.look_again(tx, ids)
@@ -148,9 +148,9 @@ class Submitter:
         self._notifier.push(waiting)
 
     def result(self, task_id: str, timeout_seconds: float) -> TaskResult:
-        """Waits for a task's end and returns its state with its output or error.
+        """Waits until a task has ended and returns its state with its output or error.
 
-        Returns how it stands if it has not ended in time. Raises TaskNotFound or Unavailable.
+        Returns the current state if it has not ended in time. Raises TaskNotFound or Unavailable.
         """
         id_ = check_task_id(task_id)
         deadline = self._clock.monotonic() + timeout_seconds
@@ -166,21 +166,21 @@ class Submitter:
             pause = min(pause * 1.3, MAX_POLL_SECONDS)
 
     def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
-        """Cancels an open task, at once and for good; a running one is told to stop.
+        """Cancels an unfinished task at once and for good; a running one is stopped.
 
         Tasks that wait for it are cancelled too. Raises TaskNotFound, IllegalTransition, Unavailable.
         """
         self.commands.cancel(task_id, actor=actor, reason=reason)
 
     def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
-        """Makes a failed or cancelled task pending again with a new budget of attempts; history stays.
+        """Makes a failed or cancelled task pending again with a new budget of attempts; its history is kept.
 
         Raises TaskNotFound, IllegalTransition, Unavailable.
         """
         self.commands.retry(task_id, actor=actor, reason=reason)
 
     def reprioritise(self, task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
-        """Changes the priority of a task that no agent has yet.
+        """Changes the priority of a task that has no agent yet.
 
         Raises SubmissionError, TaskNotFound, IllegalTransition, Unavailable.
         """
@@ -194,7 +194,7 @@ class Submitter:
         return self._wait_alone(submission) if isinstance(result, Alone) else result
 
     def _validated(self, type: str, input: Any, options: Mapping[str, Any]) -> Submission | str:
-        """The submission, or the id of the task that the same call made before it came to be refused."""
+        """Returns the submission, or the id of an earlier task of the same call that would be refused now."""
         for name in options:
             if name not in OPTIONS:
                 raise refused("options", name, msg("one of {names}", names=", ".join(OPTIONS)))
@@ -223,10 +223,9 @@ class Submitter:
         return submission_store.insert(tx, submissions)
 
     def _insert_together(self, submissions: Sequence[Submission]) -> list[str | SubmissionError | Alone]:
-        """One commit for what several threads submit at the same moment.
+        """Commits what several threads submit at the same moment in one transaction.
 
-        Nobody in it waits for another one's idempotency key: one that an open transaction has used is for its own
-        caller to wait for.
+        Only the caller of an idempotency key waits for an open transaction that has used it; the others don't.
         """
         open_keys = self._keys.open_ones()
         together = [s for s in submissions if s.idempotency_key not in open_keys] if open_keys else submissions
@@ -244,7 +243,7 @@ class Submitter:
     def _insert(
         self, submissions: Sequence[Submission], lock_timeout_ms: int | None
     ) -> dict[str, str | SubmissionError | Alone]:
-        """Stores them in one commit; raises Busy or Unavailable."""
+        """Stores submissions in one commit; raises Busy or Unavailable."""
         if not submissions:
             return {}
         # a task and what it waits for are one transaction; without any, one statement does it all
@@ -267,9 +266,9 @@ class Submitter:
         return {s.id: result for s, result in zip(submissions, inserted.ids, strict=True)}
 
     def _after_commit(self, inserted: Inserted) -> None:
-        """Tells Redis. What waits for others whose end came while it was not yet committed is settled here.
+        """Notifies Redis, and settles tasks whose parents ended before the commit.
 
-        Nothing of it is needed: the leader's sweep finds what this misses.
+        Optional: the leader's sweep finds what this misses.
         """
         waiting = inserted.waiting
         if inserted.blocked:
@@ -281,13 +280,13 @@ class Submitter:
         self._notifier.push(waiting)
 
     def _wait_alone(self, submission: Submission) -> str | SubmissionError:
-        """Stores one whose key another transaction has taken and not yet committed; raises Busy."""
+        """Stores a submission whose key another open transaction has used; raises Busy."""
         with locks.naming_holders(self._database), self._keys.waiting_for(str(submission.idempotency_key)):
             return self._insert([submission], None)[submission.id]  # type: ignore[return-value]
 
 
 def open_submitter(settings: Settings, registry: Registry, database_url: str, redis_url: str) -> Submitter:
-    """A submitter with connections of its own."""
+    """Returns a submitter with its own connections."""
     broker = Broker(connect_redis(redis_url), settings.namespace, settings.placement_of)
     return Submitter(settings, registry, Database(database_url), broker)
 

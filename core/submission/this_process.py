@@ -1,4 +1,4 @@
-"""Submit, cancel, retry in one call: with the submitter of this process, by the settings of its environment."""
+"""Submits, cancels and retries tasks in one call, through this process's submitter and its environment's settings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def submit_many(submissions: Iterable[Mapping[str, Any]], *, progress: ProgressC
 
 
 def result(task_id: str, timeout_seconds: float) -> TaskResult:
-    """Waits until a task has ended, and returns how; see Submitter.result."""
+    """Waits until a task has ended and returns its state with its output or error; see Submitter.result."""
     return default_submitter().result(task_id, timeout_seconds)
 
 

@@ -1,4 +1,4 @@
-"""A submission, checked completely before anything else sees it (pure; time is an argument)."""
+"""Validates submissions completely before any other code sees them (pure; time is an argument)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ NOTHING: tuple[str, ...] = ()
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Largest input and output of a task in bytes of JSON, and how many tasks of a creator may wait (0: any number)."""
+    """The largest input and output of a task in bytes of JSON, and the pending tasks allowed per creator (0:
+    unlimited).
+    """
 
     input_limit_bytes: int
     output_limit_bytes: int
@@ -71,11 +73,11 @@ def validate_submission(
     limits: Limits,
     now: datetime,
 ) -> Submission:
-    """Checks every part of a submission and gives it an id (UUIDv7).
+    """Validates every part of a submission and gives it an id (UUIDv7).
 
-    What is None comes from the task type. `run_at` is an aware datetime or its ISO 8601 text;
-    `after` are the ids of tasks to wait for. Raises SubmissionError (UnknownTaskType for `type`),
-    which names the field, its value and what was expected.
+    Options that are None come from the task type. `run_at` is an aware datetime or its ISO 8601 text; `after` holds
+    the ids of tasks to wait for. Raises SubmissionError (UnknownTaskType for `type`), which names the field, its
+    value and what was expected.
     """
     task_type = _task_type(type, registry)
     own_tags = _tags(requires)
@@ -107,7 +109,7 @@ def validate_submission(
 
 
 def check_output(output_json: bytes | str, limit_bytes: int) -> str | None:
-    """Why a task's output can't be stored (one line), or None if it can be."""
+    """Returns why a task's output can't be stored (one line), or None if it can be."""
     problem = refusal(output_json, limit_bytes)
     return None if problem is None else f"the output {problem}"
 
@@ -142,14 +144,14 @@ def _title(value: object) -> str:
 
 
 def check_label(field: str, value: object) -> str:
-    """A name of a queue or tag; raises SubmissionError naming the field."""
+    """Returns a valid name of a queue or tag; raises SubmissionError naming the field."""
     if not isinstance(value, str) or not _LABEL.fullmatch(value):
         raise refused(field, value, _LABEL_TEXT)
     return exact(value)
 
 
 def check_creator(value: object) -> str:
-    """Who submits: a text that is stored, or an empty one; raises SubmissionError."""
+    """Returns the submitter's name, possibly empty; raises SubmissionError."""
     return "" if isinstance(value, str) and not exact(value) else check_text("created_by", value)
 
 
@@ -182,7 +184,7 @@ def _with_those_of(task_type: TaskType, own: tuple[str, ...]) -> tuple[str, ...]
 
 
 def check_priority(value: object) -> int:
-    """A priority or its name, as a number; raises SubmissionError."""
+    """Returns a priority, or a priority's name, as a number; raises SubmissionError."""
     if isinstance(value, Priority):
         return int(value)
     if isinstance(value, str) and exact(value) in _PRIORITIES:

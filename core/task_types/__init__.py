@@ -1,4 +1,4 @@
-"""Task types: how they are declared, found in modules, and checked.
+"""Declares task types, finds them in modules, and checks them.
 
 May import: declarations, errors, i18n.
 """

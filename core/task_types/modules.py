@@ -1,8 +1,8 @@
-"""Importing a task module of a user, which may do anything meanwhile.
+"""Imports a user's task module, which may do anything in the meantime.
 
-One that raises, exits or asks for another program's arguments is refused by name. One that hangs is named in the
-log every few seconds. What it prints goes to standard error, so that no command's output is garbled; that and
-threads that it starts are named, too.
+A module that raises, exits or reads another program's arguments is refused by name. One that hangs is named in the
+log every few seconds. Its prints go to standard error, so that they do not garble a command's output; prints and
+threads that it starts are reported, too.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ log = logging.getLogger(__name__)
 
 
 class ModuleRefused(Exception):
-    """The module does not import; its text is one line."""
+    """Raised if the module does not import; its text is one line."""
 
 
 def import_task_module(name: str, on_slow: Callable[[str], None] | None = None, setting: str = SETTING) -> list[str]:
     """Imports a module and returns a line for each thing that it should not do; raises ModuleRefused.
 
-    An import that takes long is waited for; `on_slow` gets a line about it, which names the `setting`, from another
-    thread (default: the log).
+    Waits for a slow import; `on_slow` gets a line about it, which names the `setting`, from another thread
+    (default: the log).
     """
     threads = set(threading.enumerate())
     printed = _Printed(sys.stdout)
@@ -73,7 +73,7 @@ def import_task_module(name: str, on_slow: Callable[[str], None] | None = None, 
 
 
 class _Ended(BaseException):
-    """In place of `os._exit`, which says nothing."""
+    """Raised in place of `os._exit`, which gives no reason."""
 
 
 def _reason(error: BaseException) -> str:
@@ -116,7 +116,7 @@ def _told_when_slow(name: str, setting: str, tell: Callable[[str], None]) -> Ite
 
 @contextmanager
 def _no_exit() -> Iterator[None]:
-    """`os._exit` in this process raises meanwhile; a child that the module forked may end itself."""
+    """Makes `os._exit` raise in this process; a child that the module forked may end itself."""
     exit_, process, thread = os._exit, os.getpid(), threading.get_ident()
 
     def refuse(status: int) -> NoReturn:
@@ -133,9 +133,9 @@ def _no_exit() -> Iterator[None]:
 
 
 class _Printed(io.TextIOBase):
-    """Standard output while a module is imported: on to standard error, its start kept.
+    """Sends standard output to standard error while a module is imported, and keeps its beginning.
 
-    The module may keep it for good; it then is the real one.
+    The module may keep it for good; after the import it is the real one.
     """
 
     def __init__(self, real: TextIO) -> None:

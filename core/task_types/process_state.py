@@ -1,4 +1,4 @@
-"""What belongs to a whole process and a module may change when it is imported: noticed, and set back."""
+"""Detects and reverts changes that a module's import makes to its whole process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIGNALS = tuple(
 
 
 class _Part(NamedTuple):
-    """One of these things: what it is called, how it is read and how it is set."""
+    """One part of a process's state: its name, and how it is read and set."""
 
     name: str
     get: Callable[[], Any]
@@ -74,7 +74,7 @@ _PARTS = (
 
 @contextmanager
 def _signals_left_alone() -> Iterator[None]:
-    """Outside the main thread, where handlers can't be set: `signal.signal` does nothing instead of raising."""
+    """Makes `signal.signal` do nothing instead of raising outside the main thread."""
     thread, real = threading.current_thread(), signal.signal
     if thread is threading.main_thread():
         yield
@@ -93,7 +93,7 @@ def _signals_left_alone() -> Iterator[None]:
 
 @contextmanager
 def process_state_kept() -> Iterator[list[str]]:
-    """Sets back what the block changed of the process. Yields a list that has the names of that afterwards."""
+    """Reverts the block's changes to the process. Yields a list that holds their names afterwards."""
     before = [part.get() for part in _PARTS]
     changed: list[str] = []
     try:

@@ -69,8 +69,8 @@ class Isolation(StrEnum):
 class TaskType:
     """A registered task type. `handler(input, context)` returns an `output_model` (or a coroutine of one).
 
-    `declared_version` is what its declaration says of its version. `runs_code`: what it executes comes from its
-    input. `reads_host`: its input says what it reads of the host. `memory_limit_mib`: see worker.isolation.memory.
+    `declared_version` is the version in its declaration. `runs_code`: it executes code from its input.
+    `reads_host`: its input names what it reads of the host. `memory_limit_mib`: see worker.isolation.memory.
     """
 
     name: str
@@ -89,13 +89,13 @@ class TaskType:
 
     @property
     def version(self) -> str:
-        """12 hex digits that change with the input model's JSON schema and the declared version."""
+        """Returns 12 hex digits that change with the input model's JSON schema and the declared version."""
         return _version(self.input_model, self.declared_version)
 
 
 @dataclass(slots=True)
 class Registry:
-    """Task types by name. One per process is filled by the decorator: `registry`.
+    """Task types by name. The decorator fills the one of each process: `registry`.
 
     `remarks` are lines about what loaded modules should not do.
     """
@@ -105,7 +105,9 @@ class Registry:
     _refused: dict[str, tuple[ModuleType, list[str]]] = field(default_factory=dict)
 
     def add(self, task_type: TaskType) -> None:
-        """Adds a type; raises ConfigurationError if its values do not do, or another function already has the name."""
+        """Adds a type; raises ConfigurationError if its values are invalid, or another function already has the
+        name.
+        """
         known = self.types.get(task_type.name)
         if known is not None and _is_another(known.handler, task_type.handler):
             settle([defined_twice(task_type.name, known.handler, task_type.handler)])
@@ -120,7 +122,7 @@ class Registry:
         self.types[task_type.name] = task_type if policy == task_type.retry else replace(task_type, retry=policy)
 
     def get(self, name: str) -> TaskType:
-        """The type of this name; raises UnknownTaskType."""
+        """Returns the type of this name; raises UnknownTaskType."""
         try:
             return self.types[name]
         except (KeyError, TypeError):
@@ -144,7 +146,7 @@ class Registry:
         return self
 
     def _import(self, name: str, on_slow: Callable[[str], None] | None) -> Sequence[str]:
-        """The problems of a module. One that was refused is refused again, as long as it stays imported."""
+        """Returns the problems of a module. A refused one is refused again, as long as it stays imported."""
         refused = self._refused.get(name)
         if refused is not None and sys.modules.get(name) is refused[0]:
             return refused[1]
@@ -184,13 +186,13 @@ def task_type(
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
     """Registers the decorated function as the handler of task type `name`.
 
-    The first parameter's annotation is the input model, the return annotation the output model
-    (both pydantic). `isolation` is "process" for plain functions and "async" for coroutines
-    unless given. `requires` are tags that an agent must have. Agents of different `version` are told apart
-    in a deployment, as those whose input models differ always are. `runs_code` says that code from its input is
-    executed: a page submits such tasks only for who may run code here. `reads_host` says that its input names
-    what is read of the host. `memory_limit_mib` is what an attempt may take, with all processes that it starts,
-    beyond what its process has at the start (isolation "process" only). Raises ConfigurationError with every problem.
+    The first parameter's annotation is the input model, the return annotation the output model (both pydantic).
+    `isolation` is "process" for plain functions and "async" for coroutines unless given. `requires` are tags that
+    an agent must have. Agents of different `version` are told apart in a deployment, as those whose input models
+    differ always are. `runs_code` declares that code from its input is executed: a page submits such tasks only for
+    users who may run code here. `reads_host` declares that its input names what is read of the host.
+    `memory_limit_mib` is what an attempt may use, with all processes that it starts, beyond what its process has at
+    the start (isolation "process" only). Raises ConfigurationError with every problem.
     """
     if callable(name):
         check = Checker(f"@task_type ({caller(__file__)})")
@@ -219,7 +221,7 @@ def _declared(
     may: Mapping[str, bool],
     memory_limit_mib: object,
 ) -> TaskType | None:
-    """The task type of a declaration; None if it has problems, which are collected or raised."""
+    """Returns the declared task type; None if it has problems, which are collected or raised."""
     check = Checker(_where(name, handler))
     models = models_of(handler, check)
     if models is not None and is_complete(models):  # others once their module is imported
@@ -279,7 +281,7 @@ def _version(model: type[BaseModel], declared: str) -> str:
 
 
 def _is_another(known: Any, new: Any) -> bool:
-    """Whether these are different functions, and not one whose module was imported again."""
+    """Returns True if these are different functions, and not one whose module was imported again."""
     if origin(known) != origin(new):
         return True
     module = sys.modules.get(getattr(new, "__module__", ""))

@@ -1,4 +1,4 @@
-"""How often and when a failed task is tried again, as its type declares it (pure)."""
+"""Defines how often and when a failed task is retried, as its type declares it (pure)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MAX_ATTEMPTS = 100
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and when a failed task is tried again.
+    """A type's rule for how often and when a failed task is retried.
 
-    The delay before retry n is drawn from 0 … min(max_backoff_seconds, backoff_seconds · 2ⁿ⁻¹):
-    see `core.scheduling.retry`. Raises ConfigurationError with every problem of its values.
+    The delay before retry n is drawn from 0 … min(max_backoff_seconds, backoff_seconds · 2ⁿ⁻¹): see
+    `core.scheduling.retry`. Raises ConfigurationError with every problem of its values.
     """
 
     max_attempts: int = 3

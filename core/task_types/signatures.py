@@ -1,4 +1,4 @@
-"""What is read off a handler: its models, by its annotations, where it is written, and how it may run (pure)."""
+"""Reads a handler's models, place in the source, and possible isolation (pure)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ Handler = Callable[..., object]
 
 
 def models_of(handler: Handler, check: Checker) -> Models | None:
-    """Its input and output model; None, with the problem noted, if it has none or can't be called as handlers are."""
+    """Returns its input and output model; None, with the problem recorded, if they are missing or it can't be
+    called.
+    """
     shape = msg("(input: a pydantic model, context: TaskContext) -> a pydantic model")
     if not inspect.isfunction(handler):
         check.refuse("handler", handler, msg("a function annotated as {shape}", shape=shape))
@@ -53,7 +55,7 @@ def models_of(handler: Handler, check: Checker) -> Models | None:
 
 
 def check_models(models: Models, check: Checker) -> None:
-    """Whether JSON can be read into the input model and written from the output model, by their JSON schemas."""
+    """Checks by their JSON schemas that the input model can read JSON and the output model can write it."""
     for field, model, mode in (("input", models[0], "validation"), ("output", models[1], "serialization")):
         if model is BaseModel:
             check.refuse(field, model, msg("a model of your own, derived from BaseModel"))
@@ -68,23 +70,23 @@ def check_models(models: Models, check: Checker) -> None:
 
 
 def is_complete(models: Models) -> bool:
-    """Whether all that the models refer to is defined by now."""
+    """Returns True if everything that the models refer to is defined by now."""
     return all(model is BaseModel or model.__pydantic_complete__ for model in models)
 
 
 def origin(handler: Handler) -> str:
-    """Its module and name."""
+    """Returns its module and name."""
     return f"{handler.__module__}.{handler.__qualname__}"
 
 
 def line_of(handler: object) -> str:
-    """`file:line` of it, or of what its decorators wrap; empty if it is not written in Python."""
+    """Returns its `file:line`, or that of the function its decorators wrap; empty if it is not written in Python."""
     code = getattr(inspect.unwrap(handler) if callable(handler) else handler, "__code__", None)
     return place(code.co_filename, code.co_firstlineno) if code is not None else ""
 
 
 def defined_twice(name: str, first: Handler, second: Handler) -> str:
-    """The line about two handlers of one name."""
+    """Returns the line about two handlers of one name."""
     if origin(first) != origin(second):
         return msg(
             "task type {name!r} is defined twice: in {first} and in {second}",
@@ -102,7 +104,7 @@ def defined_twice(name: str, first: Handler, second: Handler) -> str:
 
 
 def wrong_isolation(where: str, isolation: str, is_coroutine: bool) -> str:
-    """The line about a handler that can't run so."""
+    """Returns the line about a handler whose isolation is impossible."""
     if is_coroutine:
         return msg(
             "{where}: isolation {name!r} can't run a coroutine: leave isolation out, or write the handler with `def`"
@@ -117,7 +119,7 @@ def wrong_isolation(where: str, isolation: str, is_coroutine: bool) -> str:
 
 
 def _hint(handler: Handler, name: str) -> Any:
-    """One annotation, resolved without the others: those may be known to type checkers only."""
+    """Returns one annotation, resolved without the others, which may be defined for type checkers only."""
     unwrapped = inspect.unwrap(handler)
     annotation = getattr(unwrapped, "__annotations__", {}).get(name)
     return eval(annotation, unwrapped.__globals__) if isinstance(annotation, str) else annotation

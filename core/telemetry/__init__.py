@@ -1,4 +1,5 @@
-"""Figures: histograms, the live snapshot, queues, anomalies, timelines (pure, but for the snapshot in Redis).
+"""Computes figures: histograms, the live snapshot, queues, anomalies, timelines (pure, but for the snapshot in
+Redis).
 
 May import: redis, scheduling.
 """

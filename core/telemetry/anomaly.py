@@ -1,13 +1,12 @@
-"""Anomalies: the last minutes of a task type against its own past at the same time of day (pure).
+"""Detects anomalies: a task type's last minutes compared with its own past at the same time of day (pure).
 
-The centre of the past is a median and its spread the median absolute deviation, scaled to a standard
-deviation, so that past anomalies do not hide new ones; the score is how many such deviations the present
-is off, the modified z-score of Iglewicz and Hoaglin ("How to Detect and Handle Outliers", ASQC, 1993).
-So that one threshold fits all, counts are made comparable before: arrivals by the transform of
-Anscombe ("The transformation of Poisson, binomial and negative-binomial data", Biometrika 35, 1948),
-failure shares by that of Freeman and Tukey ("Transformations related to the angular and the square
-root", Annals of Mathematical Statistics 21, 1950), and durations by their logarithm, each scaled by
-the number of attempts behind it.
+The centre of the past is a median and its spread the median absolute deviation, scaled to a standard deviation, so
+that past anomalies do not hide new ones; the score is how many such deviations the present is off, the modified
+z-score of Iglewicz and Hoaglin ("How to Detect and Handle Outliers", ASQC, 1993). So that one threshold fits all,
+measures are made comparable first: arrivals by the transform of Anscombe ("The transformation of Poisson, binomial
+and negative-binomial data", Biometrika 35, 1948), failure shares by that of Freeman and Tukey ("Transformations
+related to the angular and the square root", Annals of Mathematical Statistics 21, 1950), and durations by their
+logarithm, each scaled by the number of attempts behind it.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ REPORTED_SCORE = 4.0
 
 
 class Slot(NamedTuple):
-    """What a type did in some minutes: `ran` attempts had run times, of which `mean_log` is the mean logarithm."""
+    """A type's figures of some minutes: `ran` attempts had run times, of which `mean_log` is the mean logarithm."""
 
     submitted: int = 0
     ended: int = 0
@@ -59,10 +58,9 @@ class Comparison:
 
 
 def judge(presents: Mapping[int, Slot], past: Sequence[Slot]) -> list[Comparison]:
-    """What is unlike the past now, the worst of each measure; nothing while too little is known.
+    """Returns the largest deviation of each measure from the past; empty while too little is known.
 
-    `presents` holds what happened in the last minutes, by their number; each slot of the past covers
-    SLOT_MINUTES.
+    `presents` holds the last minutes' figures by their number; each slot of the past covers SLOT_MINUTES.
     """
     if len(past) < MIN_SLOTS:
         return []
@@ -91,7 +89,7 @@ def _arrivals(present: Slot, past: Sequence[Slot], minutes: int) -> Comparison |
 
 
 def _failures(present: Slot, past: Sequence[Slot]) -> Comparison | None:
-    """Only more failures than usual are worth a word."""
+    """Compares failures; only more than usual count as an anomaly."""
     known = [slot for slot in past if slot.ended]
     if present.ended < MIN_ATTEMPTS or sum(slot.ended for slot in known) < MIN_ATTEMPTS:
         return None
@@ -124,7 +122,7 @@ def _anscombe(count: float) -> float:
 
 
 def _failure_score(slot: Slot, centre: float) -> float:
-    """The double arcsine of a share, off the centre, in standard deviations of its number of attempts."""
+    """Returns a share's distance from the centre by double arcsine, in standard deviations of its attempt count."""
     low, high = slot.failed / (slot.ended + 1), (slot.failed + 1) / (slot.ended + 1)
     angle = math.asin(math.sqrt(low)) + math.asin(math.sqrt(high))
     return (angle - centre) * math.sqrt(slot.ended + 0.5)
@@ -135,7 +133,7 @@ def _deviation(values: Sequence[float], centre: float) -> float:
 
 
 def seasonal_starts(now: float) -> list[float]:
-    """When the past slots around this time of day began, over DAYS days; epoch seconds, newest first."""
+    """Returns the starts of past slots around this time of day, over DAYS days; epoch seconds, newest first."""
     slot_seconds = 60 * SLOT_MINUTES
     here = now // slot_seconds * slot_seconds
     offsets = range(-SLOTS_AROUND, SLOTS_AROUND + 1)
@@ -143,7 +141,7 @@ def seasonal_starts(now: float) -> list[float]:
 
 
 def recent_starts(now: float) -> list[float]:
-    """When the slots of the last hours began, without the very last ones; epoch seconds, newest first."""
+    """Returns the starts of the slots of the last hours, except the very last ones; epoch seconds, newest first."""
     slot_seconds = 60 * SLOT_MINUTES
     here = now // slot_seconds * slot_seconds
     first = 1 + RECENT_GAP_SLOTS
@@ -151,10 +149,10 @@ def recent_starts(now: float) -> list[float]:
 
 
 def past_of(found: dict[float, Slot], now: float, known_since: float) -> list[Slot]:
-    """The slots that the present is compared with: those of the same time of day if enough days are known.
+    """Returns the past slots to compare with: those of the same time of day if enough days are known.
 
-    `found` holds the slots in which anything happened, by their start; the others since the type is
-    known (epoch seconds) count as empty.
+    `found` holds the slots with events, by start; other slots since the type is known (epoch seconds) count as
+    empty.
     """
     seasonal = [start for start in seasonal_starts(now) if start >= known_since]
     if len(seasonal) >= MIN_DAYS * (2 * SLOTS_AROUND + 1):

@@ -1,9 +1,9 @@
-"""Histograms of durations whose percentiles have a bounded relative error, and which add up (pure).
+"""Provides histograms of durations whose percentiles have a bounded relative error, and which add up (pure).
 
-The buckets are those of DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile
-sketch with relative-error guarantees", PVLDB 12(12), 2019): bucket i holds the values in
-(GROWTH^(i-1), GROWTH^i], and stands for the value in its middle, which is off by at most
-RELATIVE_ERROR. Values below LEAST_SECONDS are counted as LEAST_SECONDS.
+The buckets are those of DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch with
+relative-error guarantees", PVLDB 12(12), 2019): bucket i holds the values in (GROWTH^(i-1), GROWTH^i], and stands
+for its middle value, which is off by at most RELATIVE_ERROR. Values below LEAST_SECONDS are counted as
+LEAST_SECONDS.
 """
 
 from __future__ import annotations
@@ -20,64 +20,66 @@ _LOG_GROWTH = math.log(GROWTH)
 
 
 def bucket_of(seconds: float) -> int:
-    """The bucket that a duration falls into."""
+    """Returns the bucket of a duration in seconds."""
     return math.ceil(math.log(max(seconds, MIN_SECONDS)) / _LOG_GROWTH)
 
 
 def value_of(bucket: int) -> float:
-    """The duration in seconds that a bucket stands for."""
+    """Returns the duration in seconds that a bucket stands for."""
     return 2 * GROWTH**bucket / (GROWTH + 1)
 
 
 def upper_bound_of(bucket: int) -> float:
-    """The largest duration in seconds that falls into a bucket."""
+    """Returns the largest duration in seconds of a bucket."""
     return GROWTH**bucket
 
 
 @dataclass(slots=True)
 class Histogram:
-    """How many durations fell into each bucket, and their sum in seconds."""
+    """Counts durations by bucket, and holds their sum in seconds."""
 
     counts: dict[int, int] = field(default_factory=dict)
     total_seconds: float = 0.0
 
     @classmethod
     def of(cls, durations: Iterable[float]) -> Self:
-        """A histogram of these durations in seconds."""
+        """Returns a histogram of these durations in seconds."""
         histogram = cls()
         histogram.add_all(list(durations))
         return histogram
 
     @classmethod
     def from_arrays(cls, buckets: Sequence[int], counts: Sequence[int], total_seconds: float) -> Self:
-        """A histogram as it is stored: parallel arrays of buckets and counts."""
+        """Returns a histogram from its stored form: parallel arrays of buckets and counts."""
         return cls(dict(zip(buckets, counts, strict=True)), total_seconds)
 
     @property
     def count(self) -> int:
-        """How many durations it holds."""
+        """Returns the number of durations."""
         return sum(self.counts.values())
 
     @property
     def mean(self) -> float | None:
-        """The exact mean in seconds; None if it is empty."""
+        """Returns the exact mean in seconds; None if it is empty."""
         count = self.count
         return self.total_seconds / count if count else None
 
     @property
     def mean_log(self) -> float:
-        """The mean natural logarithm of the durations in seconds, to the error of the buckets; 0 if it is empty."""
+        """Returns the mean natural logarithm of the durations in seconds, within the buckets' error; 0 if it is
+        empty.
+        """
         count = self.count
         return sum(n * math.log(value_of(bucket)) for bucket, n in self.counts.items()) / count if count else 0.0
 
     def add(self, seconds: float, count: int = 1) -> None:
-        """Counts a duration, `count` times."""
+        """Counts a duration in seconds, `count` times."""
         bucket = bucket_of(seconds)
         self.counts[bucket] = self.counts.get(bucket, 0) + count
         self.total_seconds += seconds * count
 
     def add_all(self, durations: Sequence[float]) -> None:
-        """Counts many durations, for a third of the cost of one by one."""
+        """Counts many durations, at a third of the cost of single calls."""
         counts, log, ceil = self.counts, math.log, math.ceil
         for seconds in durations:
             bucket = ceil(log(seconds if seconds > MIN_SECONDS else MIN_SECONDS) / _LOG_GROWTH)
@@ -85,7 +87,7 @@ class Histogram:
         self.total_seconds += sum(durations)
 
     def merge(self, other: Histogram) -> None:
-        """Adds everything that the other one holds."""
+        """Adds another histogram."""
         self.merge_counts(other.counts)
         self.total_seconds += other.total_seconds
 
@@ -95,7 +97,11 @@ class Histogram:
             self.counts[bucket] = self.counts.get(bucket, 0) + count
 
     def percentile(self, percent: float) -> float | None:
-        """The smallest duration that at least `percent` % are not above, within RELATIVE_ERROR; None if it is empty."""
+        """Returns the smallest duration that at least `percent` % of the durations do not exceed; None if it is
+        empty.
+
+        It is exact to RELATIVE_ERROR.
+        """
         rank = max(1, math.ceil(self.count * percent / 100))
         seen = 0
         for bucket in sorted(self.counts):
@@ -105,11 +111,11 @@ class Histogram:
         return None
 
     def count_within(self, seconds: float) -> int:
-        """How many durations were not above `seconds`, to the error of the bucket that holds it."""
+        """Returns how many durations do not exceed `seconds`, to the error of the bucket that holds it."""
         limit = bucket_of(seconds)
         return sum(n for bucket, n in self.counts.items() if bucket <= limit)
 
     def share_within(self, seconds: float) -> float | None:
-        """The share of durations not above `seconds`, whose whole bucket counts as within; None if it is empty."""
+        """Returns the share of durations up to the end of the bucket of `seconds`; None if it is empty."""
         count = self.count
         return self.count_within(seconds) / count if count else None

@@ -1,7 +1,7 @@
-"""The live state: what the leader sees now, as one snapshot in Redis that all viewers share.
+"""Stores the leader's view of the installation as one snapshot in Redis that all viewers share.
 
-The leader writes it every second under the cache name `live`, with a time to live of a few
-seconds: without a leader there is none. Times are epoch seconds by the database's clock.
+The leader writes it every second under the cache name `live`, with a time to live of a few seconds: without a
+leader there is none. Times are epoch seconds by the database's clock.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TTL_SECONDS = 5.0
 
 
 class OpenCount(msgspec.Struct):
-    """How many unfinished tasks of one queue and type are in one state."""
+    """The number of unfinished tasks of one queue and type in one state."""
 
     queue: str
     type: str
@@ -27,7 +27,7 @@ class OpenCount(msgspec.Struct):
 
 
 class LaneDepth(msgspec.Struct):
-    """What waits in one lane for an agent, and since when the oldest of it is ready."""
+    """The ready tasks of one lane, and the time since which the oldest of them is ready."""
 
     queue: str
     type: str
@@ -38,7 +38,7 @@ class LaneDepth(msgspec.Struct):
 
 
 class FinishedCount(msgspec.Struct):
-    """How many tasks of one type ended in each way in the last 24 hours."""
+    """The tasks of one type that ended in the last 24 hours, by outcome."""
 
     type: str
     completed: int
@@ -47,7 +47,7 @@ class FinishedCount(msgspec.Struct):
 
 
 class RecentType(msgspec.Struct):
-    """What became of the attempts of one type in the last minute; percentiles in seconds, None without any."""
+    """The attempts of one type in the last minute, by outcome; percentiles in seconds, None without any."""
 
     type: str
     succeeded: int
@@ -61,7 +61,7 @@ class RecentType(msgspec.Struct):
 
 
 class RunningTask(msgspec.Struct):
-    """An attempt that an agent has begun."""
+    """An attempt that has started."""
 
     task_id: str
     attempt: int
@@ -70,7 +70,7 @@ class RunningTask(msgspec.Struct):
 
 
 class OpenBreaker(msgspec.Struct):
-    """A type that an agent gets no tasks of, or one at a time to try (`state` "open" or "probing").
+    """An agent's circuit breaker for a type: no tasks, or one probe at a time (`state` "open" or "probing").
 
     `reason` is in English; its id and parameters are those of core.scheduling.breaker (None: an older leader).
     """
@@ -112,7 +112,7 @@ class AgentLive(msgspec.Struct):
 
 
 class DispatcherLive(msgspec.Struct):
-    """The leader's ticks during the last second: how many, how long they and their commits took, tasks in each."""
+    """The leader's ticks in the last second: their number, the durations of ticks and commits, and tasks per tick."""
 
     worker: str
     epoch: int
@@ -137,7 +137,7 @@ class ServerLive(msgspec.Struct):
 
 
 class MailboxLive(msgspec.Struct):
-    """One agent's mailbox: messages that are not dealt with, since when the oldest waits, and what was given up."""
+    """One agent's mailbox: unprocessed messages, the time of the oldest, and dead letters."""
 
     agent: str
     messages: int
@@ -146,7 +146,7 @@ class MailboxLive(msgspec.Struct):
 
 
 class MailLive(msgspec.Struct):
-    """All mailboxes together, and those with the oldest messages or any dead letters."""
+    """Totals of all mailboxes, and the mailboxes with the oldest messages or any dead letters."""
 
     messages: int
     oldest_seconds: float
@@ -155,7 +155,7 @@ class MailLive(msgspec.Struct):
 
 
 class FiringAlert(msgspec.Struct):
-    """An alert that is not resolved."""
+    """An unresolved alert."""
 
     id: str
     rule: str
@@ -169,7 +169,7 @@ class FiringAlert(msgspec.Struct):
 
 
 class LiveSnapshot(msgspec.Struct):
-    """The snapshot. `open_at` and `finished_at` are when those counts were read: large ones are read less often."""
+    """The snapshot. `open_at` and `finished_at` are the read times of those counts: large ones are read less often."""
 
     version: int
     at: float
@@ -193,14 +193,17 @@ def write_live(cache: RedisCache, live: LiveSnapshot) -> None:
 
 
 def _plain(value: object) -> str:
-    """Returns a text that can be translated as the English text that it is."""
+    """Returns a translatable text as plain English."""
     if isinstance(value, str):
         return str(value)
     raise NotImplementedError(type(value).__name__)
 
 
 def read_live(cache: RedisCache) -> LiveSnapshot | None:
-    """The snapshot, in one round trip; None if nobody leads or the leader is of another release. Raises Unavailable."""
+    """Returns the snapshot, in one round trip; None without a leader, or if the leader is of another release.
+
+    Raises Unavailable.
+    """
     found = cache.get(SNAPSHOT)
     if found is None or found.get("version") != VERSION:
         return None

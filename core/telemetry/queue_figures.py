@@ -1,4 +1,4 @@
-"""How each queue does: what waits in it, what comes and goes, and when it will be empty (pure)."""
+"""Computes each queue's figures: backlog, arrivals, departures, and time to drain (pure)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAUSED, NOTHING_RUNS, GROWS, STEADY = "paused", "nothing runs", "grows", "does n
 
 
 class Counted(Protocol):
-    """What is open at a time (epoch seconds): the live state, or what was counted without a leader."""
+    """The unfinished tasks at a time (epoch seconds), from the live snapshot or counted without a leader."""
 
     @property
     def at(self) -> float: ...
@@ -27,7 +27,7 @@ class Counted(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What came to a queue and left it, each a minute; `ended` is completed, failed or cancelled."""
+    """A queue's arrivals and departures per minute; `ended` is completed, failed or cancelled."""
 
     arrived: float = 0.0
     completed: float = 0.0
@@ -36,7 +36,7 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class DrainEstimate:
-    """Seconds until nothing waits if all goes on as it did, or None and the reason why that can't be told."""
+    """Seconds until the backlog is empty at the current rates, or None and the reason why it can't be estimated."""
 
     seconds: float | None
     reason: str | None = None
@@ -44,10 +44,10 @@ class DrainEstimate:
 
 @dataclass(frozen=True, slots=True)
 class QueueFigures:
-    """One queue. `depth` is what is ready for an agent; `rates` are by the window's minutes.
+    """One queue's figures. `depth` counts tasks ready for an agent; `rates` are by the window's minutes.
 
-    `oldest_seconds` is how long the oldest ready task has waited. `open` counts unfinished tasks by
-    state. All that is live is None or empty if it was not counted.
+    `oldest_seconds` is how long the oldest ready task has waited. `open` counts unfinished tasks by state. Live
+    figures are None or empty if they were not counted.
     """
 
     queue: str
@@ -62,9 +62,9 @@ class QueueFigures:
 
 
 def drain_estimate(depth: int, arrived: float, ended: float, hold: HoldMode | None = None) -> DrainEstimate:
-    """When a queue of this depth will be empty; rates are tasks a minute.
+    """Estimates when a queue of this depth will be empty; rates are tasks per minute.
 
-    The depth divided by what it shrinks by. A draining queue gets nothing new, whatever came to it before.
+    The depth divided by its rate of decrease. A draining queue gets nothing new, whatever arrived before.
     """
     if depth == 0:
         return DrainEstimate(0.0)
@@ -93,7 +93,7 @@ def figures(
     policy_of: Callable[[str], str],
     named: Iterable[str] = (),
 ) -> list[QueueFigures]:
-    """Every queue that the live state, the rates, the holds or the settings (`named`) know, by name."""
+    """Returns by name every queue in the live snapshot, the rates, the holds or the settings (`named`)."""
     waiting = _waiting(live) if live is not None else {}
     held = {name: hold for (kind, name), hold in holds.by_name.items() if kind is HoldKind.QUEUE}
     found = []
@@ -123,7 +123,7 @@ def _all_windows(rates: Mapping[int, Rates]) -> dict[int, Rates]:
 
 
 def _waiting(live: Counted) -> dict[str, _Waiting]:
-    """What the live state says of each queue: its lanes added up."""
+    """Returns each queue's backlog in the live snapshot: its lanes added up."""
     found: dict[str, _Waiting] = {}
     for count in live.open:
         own = found.setdefault(count.queue, _Waiting())

@@ -1,4 +1,4 @@
-"""What each agent ran when, as spans on rows of a chart (pure)."""
+"""Lays out agents' attempts as spans on rows of a chart (pure)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RUNNING = "running"
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnd:
-    """An attempt that ended; `agent` is its agent's name, `outcome` the event: completed, failed or attempt_failed.
+    """An ended attempt; `agent` is its agent's name, `outcome` the event: completed, failed or attempt_failed.
 
     `start` and `end` are epoch seconds.
     """
@@ -29,7 +29,7 @@ class AttemptEnd:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """An attempt on a row of its agent, counted from 0; `outcome` is RUNNING for one that goes on."""
+    """An attempt on a row of its agent, counted from 0; `outcome` is RUNNING for a running one."""
 
     agent: str
     row: int
@@ -42,11 +42,12 @@ class Span:
 
 
 def spans(ended: Iterable[AttemptEnd], agents: Sequence[AgentLive], now: float) -> list[Span]:
-    """Everything that ended and, from the live state, what runs until `now` (epoch seconds), by agent and start.
+    """Returns ended attempts, and running ones up to `now` (epoch seconds) from the live snapshot, by agent and
+    start.
 
-    Attempts of one agent that overlap are put on different rows, each on the first that is free
-    (interval partitioning: Kleinberg, Tardos, "Algorithm Design", 2005, 4.1), so there are as many
-    rows as ran at once. An attempt that is in both has ended.
+    Overlapping attempts of one agent are put on different rows, each on the first free one (interval partitioning:
+    Kleinberg, Tardos, "Algorithm Design", 2005, 4.1), so there are as many rows as ran at once. An attempt in both
+    inputs has ended.
     """
     found = list(ended)
     known = {(end.task_id, end.attempt) for end in found}

@@ -1,5 +1,5 @@
-"""Data in, elements out.
+"""Draws data as page elements.
 
-Whatever a task contains is shown by elements that know no Markdown and no HTML (`st.text`,
-`st.code`, `st.dataframe`), so that it can't change the page.
+Contents of tasks are shown by elements that interpret no Markdown and no HTML (`st.text`, `st.code`,
+`st.dataframe`), so that they can't change the page.
 """

@@ -1,7 +1,7 @@
-"""What a viewer chose, kept in the page's address: a link, a reload and the browser's Back lead to the same view.
+"""Keeps a viewer's choices in the page's address: a link, a reload and the browser's Back lead to the same view.
 
-Streamlit's own binding (`bind="query-params"`) writes options into the address as they are labelled,
-which depends on the language of who made the link. These widgets write their values.
+Streamlit's own binding (`bind="query-params"`) writes options into the address by their labels, which depend on the
+language of the link's author. These widgets write their values.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_NOTE_LENGTH = 400  # characters
 
 @contextmanager
 def read_for(page: str) -> Iterator[None]:
-    """Around the run of a page: takes out of its address what no page can use, and says above it what is wrong."""
+    """Removes unusable parameters from the page's address around its run, and reports them above the page."""
     st.session_state[NOTES_KEY] = {}
     dropped = _drop_unusable()
     known_page, known = st.session_state.get(DROPPED_KEY, ("", {}))
@@ -46,7 +46,7 @@ def read_for(page: str) -> Iterator[None]:
 
 
 def _drop_unusable() -> dict[str, SubmissionError]:
-    """Takes parameters out of the address that make no sense on any page; returns what is wrong with them."""
+    """Removes parameters that no page can use from the address; returns the problems."""
     problems = {}
     for name in list(st.query_params):
         try:
@@ -58,32 +58,32 @@ def _drop_unusable() -> dict[str, SubmissionError]:
 
 
 def is_refused(name: str) -> bool:
-    """Whether a widget of this run of the page could not read its value in the address, and has its default."""
+    """Returns True if a widget of this run could not read its value in the address, and has its default."""
     return name in st.session_state.get(NOTES_KEY, {})
 
 
 def here(**changes: str | None) -> dict[str, str]:
-    """The parameters of the page's address with some changed, or left out if None: for a link to the same page."""
+    """Returns the page's address parameters with some changed, or left out if None, for a link to the same page."""
     return {name: value for name, value in {**st.query_params.to_dict(), **changes}.items() if value is not None}
 
 
 def text_field(name: str) -> dict[str, Any]:
-    """Arguments for a widget whose value is a text, `name` in the address; it is left out while empty."""
+    """Returns arguments for a text widget, `name` in the address; the parameter is left out while empty."""
     return _kept(name, "", parse=values.text(), shown=lambda value: value or "")
 
 
 def choice(name: str, options: Sequence[str], default: str | None = None) -> dict[str, Any]:
-    """Arguments for a widget that picks one of `options`; what the address names beside them is the default."""
+    """Returns arguments for a widget that picks one of `options`; an unknown value in the address means the default."""
     return _kept(name, default, parse=values.choice(name, options), shown=lambda value: value)
 
 
 def choices(name: str) -> dict[str, Any]:
-    """Arguments for a widget that picks several values, which are joined by commas in the address."""
+    """Returns arguments for a widget that picks several values, which are joined by commas in the address."""
     return _kept(name, [], parse=values.choices(name), shown=SEPARATOR.join)
 
 
 def moment(name: str) -> dict[str, Any]:
-    """Arguments for an input of a date and time by the viewer's clock; the address has its zone."""
+    """Returns arguments for a date and time input in the viewer's time zone, which the address includes."""
 
     def shown(value: datetime | None) -> str | None:
         return None if value is None else value.replace(tzinfo=viewer_zone()).isoformat(timespec="minutes")
@@ -93,12 +93,12 @@ def moment(name: str) -> dict[str, Any]:
 
 
 def flag(name: str) -> dict[str, Any]:
-    """Arguments for a switch that is off by default."""
+    """Returns arguments for a switch that is off by default."""
     return _kept(name, False, parse=values.flag(name), shown=lambda value: FLAG if value else "")
 
 
 def _kept(name: str, default: Any, *, parse: Parse, shown: Callable[[Any], str | None]) -> dict[str, Any]:
-    """Loads the widget's state from the address when that has changed, and has the widget write its changes there."""
+    """Loads the widget's state from the address after a change of it, and makes the widget write its changes there."""
     key, seen_key = f"address_{name}", f"address_seen_{name}"
     given = st.query_params.get(name)
     value, problem = values.read(parse, given, default)

@@ -1,6 +1,6 @@
-"""What the parameters of a page's address mean: one reading of them for all pages (pure).
+"""Parses the parameters of a page's address, in the same way for all pages (pure).
 
-An address is written by anybody. What makes no sense is told by name and is as if it were not there.
+An address may come from anywhere. An invalid parameter is reported by name and ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Parse = Callable[[str], Any]
 
 
 def usable(name: str, values: Sequence[str]) -> str:
-    """The value of a parameter, of which an address may have several; raises SubmissionError."""
+    """Returns the value of a parameter, of which an address may have several; raises SubmissionError."""
     if len(name) > MAX_NAME_LENGTH or not name.isprintable():
         raise refused(shortened(name), values[-1], msg("a parameter that pages have"))
     if len(values) > 1:
@@ -39,12 +39,12 @@ def usable(name: str, values: Sequence[str]) -> str:
 
 
 def text() -> Parse:
-    """Any text."""
+    """Returns a parser of any text."""
     return lambda value: value
 
 
 def choice(name: str, options: Sequence[str]) -> Parse:
-    """One of the options; whatever, while there are none to choose from."""
+    """Returns a parser of one of the options; it accepts anything while there are none."""
 
     def parse(value: str) -> str | None:
         if value not in options and options:
@@ -57,7 +57,7 @@ def choice(name: str, options: Sequence[str]) -> Parse:
 
 
 def choices(name: str) -> Parse:
-    """Several values, joined by commas."""
+    """Returns a parser of several values, joined by commas."""
 
     def parse(value: str) -> list[str]:
         found = list(dict.fromkeys(one for one in value.split(SEPARATOR) if one))
@@ -69,7 +69,7 @@ def choices(name: str) -> Parse:
 
 
 def moment(name: str, zone: tzinfo) -> Parse:
-    """A date and time as the clock of `zone` shows it, without its zone."""
+    """Returns a parser of a local date and time in `zone`."""
 
     def parse(value: str) -> datetime:
         expected = msg("a date and time such as 2030-01-31T12:00+00:00")
@@ -85,7 +85,7 @@ def moment(name: str, zone: tzinfo) -> Parse:
 
 
 def flag(name: str) -> Parse:
-    """Whether it is on."""
+    """Returns a parser of a switch."""
 
     def parse(value: str) -> bool:
         if value != FLAG:
@@ -96,7 +96,7 @@ def flag(name: str) -> Parse:
 
 
 def read(parse: Parse, value: str | None, default: Any) -> tuple[Any, SubmissionError | None]:
-    """What a value means, the default for one that is not there or makes no sense, and what is wrong with it then."""
+    """Returns the value's meaning, or the default if it is missing or invalid, and the problem in that case."""
     if value is None or value == "":
         return default, None
     try:
@@ -107,6 +107,6 @@ def read(parse: Parse, value: str | None, default: Any) -> tuple[Any, Submission
 
 
 def _is_unfit(character: str) -> bool:
-    """Whether a character is none that somebody wrote: controls (but those in a text), halves of a pair."""
+    """Returns True for a character that users do not type: controls (but those in a text), lone surrogates."""
     code = ord(character)
     return (code < 0x20 and character not in "\t\n\r") or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000

@@ -1,4 +1,4 @@
-"""Values of alerts and thresholds of rules, as people read them."""
+"""Formats values of alerts and thresholds of rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from taskyard.dashboard.i18n import _
 
 
 def shown_value(kind: str | None, value: float | None) -> str:
-    """Returns a value with its unit; a plain number if the kind is not known, "–" for None."""
+    """Returns a value with its unit; a plain number if the kind is unknown, "–" for None."""
     if value is None:
         return "–"
     unit = KINDS[kind].unit if kind is not None and kind in KINDS else Unit.COUNT
@@ -19,17 +19,17 @@ def shown_value(kind: str | None, value: float | None) -> str:
 
 
 def rule_word(name: str) -> str:
-    """Returns a shipped rule's title in the viewer's language; other names are as somebody wrote them."""
+    """Returns a shipped rule's title in the viewer's language; other names unchanged."""
     return _(TITLES[name]) if name in TITLES else name
 
 
 def told_message(alert: HasMessage) -> str:
-    """Returns what an alert says, in the viewer's language."""
+    """Returns an alert's message in the viewer's language."""
     return translate(message_of(alert))
 
 
 def compared(kind: str | None, value: float | None, threshold: float | None) -> str:
-    """Returns how a value stands to its threshold; an empty text for what is yes or no."""
+    """Compares a value with its threshold in words; returns an empty text for a yes-or-no kind."""
     if kind is not None and kind in KINDS:
         return translate(KINDS[kind].compared(value, threshold))
     if value is None or threshold is None:

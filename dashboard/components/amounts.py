@@ -1,4 +1,4 @@
-"""Amounts as people read them."""
+"""Formats amounts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ KIBIBYTE, MEBIBYTE = 1 << 10, 1 << 20
 
 
 def shown_bytes(count: float | None) -> str:
-    """A number of bytes in the unit that fits: 512 B, 1.5 KiB, 20 MiB; "–" for None."""
+    """Returns a number of bytes in the unit that fits: 512 B, 1.5 KiB, 20 MiB; "–" for None."""
     if count is None:
         return "–"
     size, unit = float(count), _UNITS[0]
@@ -19,5 +19,5 @@ def shown_bytes(count: float | None) -> str:
 
 
 def percent(share: float | None, digits: int = 0) -> str:
-    """A share of 1 as a percentage; "–" for None."""
+    """Returns a share of 1 as a percentage; "–" for None."""
     return "–" if share is None else f"{share:.{digits}%}"

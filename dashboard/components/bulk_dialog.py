@@ -1,4 +1,4 @@
-"""Asks before an operation on many tasks: how many it is about, why it is done; and shows those that run."""
+"""Asks for confirmation of a bulk operation, with the number of tasks and a reason, and shows running ones."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DONE: Mapping[Action, str] = {
 
 
 def ask_many(action: Action, target: data.Target, then: Callable[[], None] = lambda: None) -> None:
-    """Opens the dialog; what is confirmed in it runs on without the viewer, and `then` is called."""
+    """Opens the dialog; a confirmed operation runs in the background, and `then` is called."""
 
     @st.dialog(_(TITLES[action]))
     def dialog() -> None:
@@ -71,7 +71,7 @@ def ask_many(action: Action, target: data.Target, then: Callable[[], None] = lam
 
 
 def in_words(action: Action, target: data.Target, seen: data.Preview) -> str:
-    """How many tasks are meant, and how many of them would be changed."""
+    """Describes how many tasks are selected, and how many of them would be changed."""
     meant, changed = _count(seen.meant, seen.is_exact), _count(seen.changed, seen.is_exact)
     if target.only is None:
         whole = ngettext("{count} task is selected", "{count} tasks are selected", seen.meant)
@@ -106,7 +106,7 @@ def _count(count: int, is_exact: bool) -> str:
 
 
 def _starts(action: Action, target: data.Target, seen: data.Preview, reason: str, priority: str | None) -> bool:
-    """Begins it, or says why not."""
+    """Starts the operation, or shows why it can't start."""
     if not reason.strip():
         st.error(_("Enter a reason"))
         return False
@@ -119,12 +119,12 @@ def _starts(action: Action, target: data.Target, seen: data.Preview, reason: str
 
 
 def read_runs() -> Reading[Sequence[data.Run]]:
-    """The operations of this process, for a live section."""
+    """Returns this process's operations, for a live section."""
     return Reading(data.runs().all(), base.now())
 
 
 def show_runs(runs: Sequence[data.Run]) -> None:
-    """A line for each: how far it is and a button that stops it, or what came of it."""
+    """Shows a line for each operation: its progress and a button that stops it, or its result."""
     for run in runs:
         with st.container(border=True, gap="xsmall", key=f"bulk_run_{run.id}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -150,7 +150,7 @@ def show_runs(runs: Sequence[data.Run]) -> None:
 
 
 def _said(run: data.Run) -> str:
-    """How far an operation is, or what came of it, as Markdown."""
+    """Returns an operation's progress or result as Markdown."""
     action = run.operation.action
     if run.ended_at is None:
         done = _("{done} of {total}").format(done=f"{run.done + run.skipped:,}", total=f"{run.total:,}")

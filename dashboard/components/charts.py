@@ -1,8 +1,7 @@
-"""Charts: plotly figures in the theme's colours, each with its text for those who don't see it.
+"""Draws charts: plotly figures in the theme's colours, each with an alternative text.
 
-They are written as plotly's JSON and not by its objects, which check every property each time: drawn
-anew every few seconds for every viewer, that took most of a refresh (15 ms a chart instead of 2). A test
-checks them once.
+They are written as plotly's JSON and not by its objects, which check every property each time: redrawn every few
+seconds for every viewer, that took most of a refresh (15 ms a chart instead of 2). A test checks them once.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ def time_chart(
     unit: str = "",
     height_px: int = HEIGHT_PX,
 ) -> None:
-    """Lines, or stacked areas, over time (epoch seconds). `is_seconds` labels values as durations."""
+    """Draws lines, or stacked areas, over time (epoch seconds). `is_seconds` labels values as durations."""
     spec = time_spec(at, lines, is_stacked=is_stacked, is_seconds=is_seconds, unit=unit)
     _draw_spec(title, spec, alt=in_words(title, lines, is_seconds, unit), key=key, height_px=height_px)
 
@@ -64,21 +63,21 @@ def bar_chart(
     has_legend: bool = True,
     height_px: int = HEIGHT_PX,
 ) -> None:
-    """Horizontal stacked bars, one for each label."""
+    """Draws horizontal stacked bars, one for each label."""
     spec = bar_spec(labels, lines, unit=unit)
     spec["layout"]["showlegend"] = has_legend
     _draw_spec(title, spec, alt=in_words(title, lines, False, unit), key=key, height_px=height_px)
 
 
 def draw(title: str, figure: go.Figure, *, alt: str, key: str, height_px: int = HEIGHT_PX) -> None:
-    """Any figure under its title; `alt` says in words what it shows."""
+    """Draws any figure under its title; `alt` describes it in words."""
     _draw_spec(title, figure.to_dict(), alt=alt, key=key, height_px=height_px)
 
 
 def time_spec(
     at: Sequence[float], lines: Sequence[Line], *, is_stacked: bool = False, is_seconds: bool = False, unit: str = ""
 ) -> Spec:
-    """What `time_chart` draws, as plotly's JSON."""
+    """Returns the content of `time_chart` as plotly's JSON."""
     times = [time.isoformat() for time in local_times(list(at))]
     data = []
     for line in lines:
@@ -104,7 +103,7 @@ def time_spec(
 
 
 def bar_spec(labels: Sequence[str], lines: Sequence[Line], *, unit: str = "") -> Spec:
-    """What `bar_chart` draws, as plotly's JSON."""
+    """Returns the content of `bar_chart` as plotly's JSON."""
     names = [plain(label) for label in labels]
     data = [
         {
@@ -126,7 +125,7 @@ def bar_spec(labels: Sequence[str], lines: Sequence[Line], *, unit: str = "") ->
 
 
 def _let_the_page_appear() -> None:
-    """Waits before a viewer's first chart: loading plotly, a browser shows nothing for a second."""
+    """Waits before a viewer's first chart: while plotly loads, the browser shows nothing for a second."""
     if not st.session_state.get("charts_loaded") and runtime.exists():
         wait(FIRST_CHART_DELAY_SECONDS)
     st.session_state["charts_loaded"] = True
@@ -161,12 +160,12 @@ def _draw_spec(title: str, spec: Spec, *, alt: str, key: str, height_px: int) ->
 
 
 def plain(text: str) -> str:
-    """A text that plotly shows as it is: it would take <…> for markup and %{…} for a template."""
+    """Escapes a text for plotly, which would read <…> as markup and %{…} as a template."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("%{", "% {")
 
 
 def in_words(title: str, lines: Sequence[Line], is_seconds: bool = False, unit: str = "") -> str:
-    """What a chart shows: the latest and the largest value of each series."""
+    """Describes a chart: the latest and the largest value of each series."""
     shown: Callable[[float], str] = duration if is_seconds else (lambda value: f"{value:,.4g} {unit}".strip())
     parts = []
     for line in lines:

@@ -1,4 +1,4 @@
-"""The dialog that asks before something is done: what will happen, and why it is done."""
+"""Provides a confirmation dialog that shows the effect of an action and asks for a reason."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def ask(
 ) -> None:
     """Opens a dialog over the page; `name` tells it apart from others, so that each begins empty.
 
-    `fields` draws what will happen and inputs of its own, and returns what they hold. `act` gets that and
-    the reason (without `has_reason` none is asked for), does it, and returns what the viewer is told
-    afterwards, by `tell`, as Markdown. What it refuses is shown in the dialog, which keeps what was typed.
+    `fields` draws the effect and its own inputs, and returns their values. `act` gets these and the reason (without
+    `has_reason` none is asked for), acts, and returns the message that `tell` then shows, as Markdown. An error of
+    `act` is shown in the dialog, which keeps its inputs.
     """
 
     @st.dialog(title)
@@ -69,7 +69,7 @@ def _ask_why(name: str, is_required: bool) -> str:
 
 
 def tell() -> None:
-    """Says what was done by the dialog that has just closed; pages that ask call it once."""
+    """Shows the result of the dialog that has just closed; pages with dialogs call it once."""
     done = st.session_state.pop(_TOLD_KEY, None)
     if done:
         st.toast(done, icon=":material/check:")

@@ -1,4 +1,4 @@
-"""What is shown where there is nothing yet."""
+"""Draws empty lists and new installations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ print(submit("diagnostic.echo", {"value": "hello"}, title="My first task"))
 
 
 def show_first_steps() -> None:
-    """How to submit a first task: what a new installation shows."""
+    """Shows how to submit a first task, in a new installation."""
     with st.container(border=True, key="empty"):
         st.subheader(_("There are no tasks yet"))
         st.markdown(_("Submit one with the form, or from Python in the repository's folder. It appears here at once."))
@@ -25,6 +25,6 @@ def show_first_steps() -> None:
 
 
 def show_nothing(text: str, icon: str = "inbox") -> None:
-    """That a list is empty, and why that is fine or what to do; `text` is already translated and ours."""
+    """Shows that a list is empty, and why that is fine or what to do; `text` is already translated and ours."""
     with st.container(border=True):
         st.markdown(f":material/{icon}: {text}")

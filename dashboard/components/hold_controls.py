@@ -1,4 +1,4 @@
-"""Pausing, draining, resuming and restarting: the menus, the questions, and what is held by whom and why."""
+"""Draws the menus, dialogs and descriptions for pausing, draining, resuming and restarting."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ Act = Callable[[HoldKind, Action, Sequence[str], str], int]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a viewer chose in a menu, and is asked about next."""
+    """A viewer's choice in a menu, to be confirmed next."""
 
     kind: HoldKind
     action: Action
@@ -83,17 +83,17 @@ class Wanted:
 
 
 def dialog_name(wanted: Wanted) -> str:
-    """What tells the dialog about it apart from others."""
+    """Returns the name of its dialog."""
     return f"{wanted.kind}_{wanted.action}_{wanted.names[0]}_{len(wanted.names)}"
 
 
 def label(action: Action) -> str:
-    """The action with its icon, in the viewer's language."""
+    """Returns the action with its icon, in the viewer's language."""
     return f"{ICONS[action]} {_(LABELS[action])}"
 
 
 def actions_of(kind: HoldKind, hold: Hold | None) -> list[Action]:
-    """What can be done with something that is held like this."""
+    """Returns the actions available for a subject that is held like this."""
     if hold is None:
         actions = [Action.PAUSE, Action.DRAIN]
     else:
@@ -102,12 +102,12 @@ def actions_of(kind: HoldKind, hold: Hold | None) -> list[Action]:
 
 
 def want(kind: HoldKind, action: Action, names: Sequence[str]) -> None:
-    """Has the page ask about it in its next run: a callback's."""
+    """Makes the page's next run ask for confirmation; for use in a callback."""
     st.session_state[PENDING_KEY] = Wanted(kind, action, tuple(names))
 
 
 def show_menu(kind: HoldKind, name: str, hold: Hold | None, *, key: str) -> None:
-    """A menu of what can be done."""
+    """Shows a menu of the available actions."""
 
     def chosen() -> None:
         action = st.session_state[key]
@@ -126,7 +126,7 @@ def show_menu(kind: HoldKind, name: str, hold: Hold | None, *, key: str) -> None
 
 
 def show_bulk_menu(kind: HoldKind, names: Sequence[str], *, key: str) -> None:
-    """A menu of what can be done with all of these."""
+    """Shows a menu of the actions available for all of these."""
 
     def chosen() -> None:
         action = st.session_state[key]
@@ -146,9 +146,9 @@ def show_bulk_menu(kind: HoldKind, names: Sequence[str], *, key: str) -> None:
 def act_column(
     kind: HoldKind, held: Sequence[tuple[str, Hold | None]], open_one: Callable[[str], None], *, key: str
 ) -> tuple[Any, list[list[str]]]:
-    """A column with a menu in each row, and its cells. `held` are the rows in order: names and how they are held.
+    """Returns a column with a menu in each row, and its cells. `held` are the rows in order: names and their holds.
 
-    `open_one` is called back with the name of which details are wanted.
+    `open_one` is called with a name whose details are requested.
     """
     # the rows as the viewer sees them: a click tells only its row
     st.session_state[f"{key}_names"] = [name for name, _hold in held]
@@ -171,13 +171,13 @@ def act_column(
 
 
 def leave_section() -> None:
-    """To be called first in a live section with menus: has the whole page run when something was chosen."""
+    """Runs the whole page after a choice in a menu; must be called first in a live section with menus."""
     if PENDING_KEY in st.session_state or LEAVE_KEY in st.session_state:
         st.rerun(scope="app")
 
 
 def ask_pending(act: Act) -> None:
-    """Asks about what was chosen, if anything was; to be called by the page before its sections."""
+    """Asks for confirmation of a pending choice; the page calls it before its sections."""
     st.session_state.pop(LEAVE_KEY, None)
     wanted: Wanted | None = st.session_state.pop(PENDING_KEY, None)
     if wanted is None:
@@ -205,7 +205,7 @@ def ask_pending(act: Act) -> None:
 
 
 def show_hold(hold: Hold) -> None:
-    """How something is held: by whom, since when, why."""
+    """Shows a hold: who set it, since when, why."""
     word = _("Paused") if hold.mode is HoldMode.PAUSED else _("Draining")
     icon, color = ("pause", "orange") if hold.mode is HoldMode.PAUSED else ("water_drop", "violet")
     who = _("by {actor} since {time}").format(actor=escaped(hold.actor), time=escaped(shown_time(hold.since)))

@@ -1,4 +1,4 @@
-"""JSON as a tree to look around in, and as its exact text to copy and to download."""
+"""Shows JSON as a tree, with its exact text to copy and to download."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TREE, TEXT = N_("Tree"), N_("Text")
 
 
 def show_json(value: Any, *, name: str, file_name: str) -> None:
-    """A JSON value; `name` tells it apart from others on the page, `file_name` is what it is downloaded as."""
+    """Shows a JSON value; `name` tells it apart from others on the page, `file_name` is its download's name."""
     text = as_text(value, indent=2)
     with st.container(horizontal=True, vertical_alignment="center"):
         form = st.segmented_control(
@@ -58,12 +58,12 @@ def show_json(value: Any, *, name: str, file_name: str) -> None:
 
 
 def as_text(value: Any, *, indent: int | None = None) -> str:
-    """A JSON value as text with every digit."""
+    """Returns a JSON value as text with every digit."""
     return json.dumps(value, indent=indent, ensure_ascii=False)
 
 
 def as_shown(value: Any) -> tuple[Any, bool]:
-    """The value for a browser: integers that it would round are texts; and whether there were any."""
+    """Returns the value for a browser, with integers that it would round as texts, and whether there were any."""
     if isinstance(value, bool) or not isinstance(value, int | list | dict):
         return value, False
     if isinstance(value, int):

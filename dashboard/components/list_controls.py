@@ -1,4 +1,4 @@
-"""What is above a list that can be looked at as cards or as a table; all of it is kept in the address."""
+"""Draws the controls above a list that has a card view and a table view; all choices are kept in the address."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIND_WIDTH_PX = 220
 
 
 def pick_view() -> str:
-    """Cards or table, a key of VIEWS."""
+    """Lets the viewer pick cards or table; returns a key of VIEWS."""
     view = st.segmented_control(
         _("View"),
         list(VIEWS),
@@ -31,7 +31,7 @@ def pick_view() -> str:
 
 
 def pick_text(placeholder: str) -> str:
-    """What is looked for; `placeholder` says in the viewer's language what it may be a part of."""
+    """Shows a search field; `placeholder` says in the viewer's language what is searched."""
     text = st.text_input(
         _("Find"),
         placeholder=placeholder,
@@ -43,7 +43,7 @@ def pick_text(placeholder: str) -> str:
 
 
 def pick_sort(sorts: Mapping[str, tuple[str, Any]], default: str) -> str:
-    """An order, a key of `sorts`, whose values begin with their English name."""
+    """Lets the viewer pick an order, a key of `sorts`, whose values begin with their English name."""
     sort = st.selectbox(
         _("Sort by"),
         list(sorts),

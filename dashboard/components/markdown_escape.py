@@ -1,4 +1,4 @@
-"""Texts that somebody else wrote, where Streamlit would take them for Markdown."""
+"""Escapes foreign texts where Streamlit would interpret them as Markdown."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:&@/^=])")
 
 
 def escaped(text: str, limit: int = LIMIT) -> str:
-    """`text` on one line, as Markdown that shows just it; cut after `limit` characters."""
+    """Returns `text` on one line, as Markdown that shows exactly the text; cut after `limit` characters."""
     line = " ".join(text.split())
     cut = line if len(line) <= limit else f"{line[:limit]}…"
     return _SPECIAL.sub(r"\\\1", _ADDRESS.sub(rf"\1{_JOINER}", cut))
 
 
 def one_line(value: object, limit: int = LIMIT) -> str:
-    """Any value as one short printable line, for elements that know no Markdown."""
+    """Returns any value as one short printable line, for elements that interpret no Markdown."""
     return " ".join(value.split())[:limit] if isinstance(value, str) else shortened(value, limit)

@@ -1,4 +1,4 @@
-"""The time range that charts and lists look back over."""
+"""Draws the choice of a time range for charts and lists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RANGES_SECONDS: Mapping[str, int] = {
 
 
 def pick_range(key: str = "range", default: str = "1h") -> int:
-    """Lets the viewer pick how far to look back, kept in the page's address; returns seconds."""
+    """Lets the viewer pick a range up to now, kept in the page's address; returns seconds."""
     chosen = st.segmented_control(
         _("Time range"),
         list(RANGES_SECONDS),
@@ -36,5 +36,5 @@ def pick_range(key: str = "range", default: str = "1h") -> int:
 
 
 def ttl_seconds(range_seconds: int) -> float:
-    """For how long a reading of a range may be shared: the longer it is, the less a moment changes it."""
+    """Returns for how many seconds a reading of a range may be shared: the longer, the less it changes."""
     return min(60.0, max(2.0, range_seconds / 1000))

@@ -1,4 +1,4 @@
-"""What tells a viewer that they are signed in, or what they would have to open for it."""
+"""Shows whether a viewer is signed in, or how to sign in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from taskyard.dashboard.i18n import _
 
 
 def show_needed() -> None:
-    """Says which link to open, if the viewer may not submit tasks that run code."""
+    """Shows which link to open, if the viewer may not submit tasks that run code."""
     if data.may_run_code():
         return
     st.info(
@@ -26,7 +26,7 @@ def show_needed() -> None:
 
 
 def show_signed_in() -> None:
-    """Who is signed in and a way out; nothing for others."""
+    """Shows the signed-in user and a sign-out button; nothing for others."""
     who = data.viewer()
     if who.via != data.LINK:
         return

@@ -1,4 +1,4 @@
-"""States, priorities, severities, classes of errors, events: one word for each, everywhere, and colours."""
+"""Names states, priorities, severities, error classes and events consistently, with their colours."""
 
 from __future__ import annotations
 
@@ -114,17 +114,17 @@ PRIORITIES = tuple(priority.label for priority in Priority)
 
 
 def word(name: str) -> str:
-    """A state, priority, severity or class of errors in the viewer's language; a name that is none of them as it is."""
+    """Returns a state, priority, severity or error class in the viewer's language; other names unchanged."""
     return _(WORDS[name]) if name in WORDS else name
 
 
 def event_word(event: str) -> str:
-    """A kind of event in the viewer's language; one that is not known as people read it."""
+    """Returns a kind of event in the viewer's language; an unknown one in readable form."""
     return _(EVENT_WORDS[event]) if event in EVENT_WORDS else word(event).replace("_", " ")
 
 
 def show_badge(name: str, colors: Mapping[str, str] = STATE_COLORS) -> None:
-    """One state, priority or severity in its colour. Other names may hold anything: they are shown as text."""
+    """Shows one state, priority or severity in its colour. Other names may hold anything: they are shown as text."""
     if name in WORDS:
         color: Any = colors.get(name, "gray")
         st.badge(word(name), color=color)
@@ -133,7 +133,7 @@ def show_badge(name: str, colors: Mapping[str, str] = STATE_COLORS) -> None:
 
 
 def badge_column(label: str, colors: Mapping[str, str], width: int = 110) -> Any:
-    """A column of one-element lists of words (`[word(name)]`), in their colours."""
+    """Returns a column of one-element lists of words (`[word(name)]`), in their colours."""
     return st.column_config.MultiselectColumn(
         label, options=[word(name) for name in colors], color=list(colors.values()), width=width
     )

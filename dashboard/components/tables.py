@@ -1,4 +1,4 @@
-"""Tables. Whatever is in a cell may be copied or exported by the viewer, and means nothing to a spreadsheet."""
+"""Shows tables whose cells are safe to copy or export to a spreadsheet."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SCROLLED_HEIGHT_PX = 560
 def show_table(
     frame: pd.DataFrame, *, alt: str, columns: Mapping[str, Any] | None = None, key: str | None = None, **options: Any
 ) -> Any:
-    """A table of a frame whose cells may hold anything; `columns` configures some by name.
+    """Shows a frame whose cells may hold anything; `columns` configures some by name.
 
-    `options` are those of `st.dataframe`, which has a button of its own that exports CSV: a text that a
-    spreadsheet would take for a formula gets an apostrophe in front. Returns what `st.dataframe` does.
+    `options` are those of `st.dataframe`, which has a button of its own that exports CSV: a text that looks like a
+    formula gets an apostrophe in front. Returns what `st.dataframe` does.
     """
     return st.dataframe(
         neutralised(frame),
@@ -34,12 +34,12 @@ def show_table(
 
 
 def table_height(rows: int) -> Any:
-    """The height of a table that shows all of its rows as long as there are few, and scrolls then."""
+    """Returns the height of a table that shows all of few rows, and scrolls otherwise."""
     return "content" if rows <= ROWS_IN_FULL else SCROLLED_HEIGHT_PX
 
 
 def neutralised(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with every text made harmless to spreadsheets, headings and texts in lists too."""
+    """Returns the frame with every text made harmless to spreadsheets, including headings and texts in lists."""
     safe = frame.rename(columns=_harmless)
     for position, kind in enumerate(safe.dtypes):
         if pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind):

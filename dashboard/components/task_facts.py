@@ -1,4 +1,4 @@
-"""What a task is: its facts, what keeps it waiting, why it failed, and whom it belongs to."""
+"""Shows a task's facts, why it waits, why it failed, and its relations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FACT_WIDTH_PX = 150
 
 
 def show_facts(task: Task) -> None:
-    """Name and value of everything that its row says, in a grid."""
+    """Shows the name and value of every field of its row, in a grid."""
     agent = name_of(task.assigned_agent_id)
     facts = {
         _("Type"): task.type,
@@ -50,14 +50,14 @@ def show_facts(task: Task) -> None:
 
 
 def show_badges(task: Task) -> None:
-    """State and, if it is not the usual one, priority."""
+    """Shows the state and, if it is not the default, the priority."""
     show_badge(task.state)
     if task.priority.label != "medium":
         show_badge(task.priority.label, PRIORITY_COLORS)
 
 
 def show_progress(task: Task) -> None:
-    """How far a running attempt is, as it reported."""
+    """Shows the reported progress of a running attempt."""
     if task.progress is None or task.state in TERMINAL:
         return
     fraction = min(1.0, max(0.0, task.progress))
@@ -67,7 +67,7 @@ def show_progress(task: Task) -> None:
 
 
 def show_why(why: Explanation) -> None:
-    """Why it waits: in one line, then what holds it and what each agent says."""
+    """Shows why it waits: a summary, then its holds and each agent's eligibility."""
     with st.container(border=True, gap="small"):
         st.markdown(f":material/help: **{_('Why is it waiting?')}**")
         st.text(translate(why.summary))
@@ -100,5 +100,5 @@ def show_why(why: Explanation) -> None:
 
 
 def shortened_id(task_id: str) -> str:
-    """Enough of an id to tell a task from those around it: the groups at its beginning are the time."""
+    """Returns enough of an id to tell a task from its neighbours: the first groups are the time."""
     return task_id[-12:]

@@ -1,4 +1,4 @@
-"""The theme's colours for charts, which are drawn by the server and not by the page."""
+"""Provides the theme's colours for charts, which are drawn by the server and not by the page."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _FALLBACK = "#64748b"
 
 
 def is_dark() -> bool:
-    """Whether the viewer sees the dark theme."""
+    """Returns True if the viewer sees the dark theme."""
     return st.context.theme.type == "dark"
 
 
 def color(name: str) -> str:
-    """A colour of the theme in `.streamlit/config.toml` by its name (red, gray, text, border, …), as CSS."""
+    """Returns a colour of the theme in `.streamlit/config.toml` by its name (red, gray, text, border, …), as CSS."""
     return _configured("dark" if is_dark() else "light", name)
 
 

@@ -1,4 +1,4 @@
-"""Times as the viewer reads them: in the browser's time zone and the interface's language."""
+"""Formats times in the browser's time zone and the interface's language."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNITS = ((N_("{n} d"), 86_400), (N_("{n} h"), 3_600), (N_("{n} min"), 60), (N_(
 
 
 def viewer_zone() -> tzinfo:
-    """The browser's time zone, UTC if it names none that is known here."""
+    """Returns the browser's time zone, UTC if it names no known one."""
     try:
         return ZoneInfo(st.context.timezone or "UTC")
     except (ZoneInfoNotFoundError, ValueError):
@@ -24,28 +24,30 @@ def viewer_zone() -> tzinfo:
 
 
 def shown_time(moment: datetime) -> str:
-    """`moment` as the viewer's clock shows it, with its zone."""
+    """Returns `moment` in the viewer's time zone, with the zone."""
     return f"{moment.astimezone(viewer_zone()):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def time_of(epoch_seconds: float) -> datetime:
-    """A moment given in epoch seconds."""
+    """Returns the time for epoch seconds."""
     return datetime.fromtimestamp(epoch_seconds, UTC)
 
 
 def local_times(epoch_seconds: list[float]) -> list[datetime]:
-    """Moments for a chart's axis: naive, by the viewer's clock, because plotly knows no zones."""
+    """Returns naive local times for a chart's axis, because plotly knows no zones."""
     zone = viewer_zone()
     return [datetime.fromtimestamp(at, zone).replace(tzinfo=None) for at in epoch_seconds]
 
 
 def time_column(label: str) -> Any:
-    """A column of moments in the viewer's zone."""
+    """Returns a column of times in the viewer's zone."""
     return st.column_config.DatetimeColumn(label, format="MMM DD, HH:mm:ss", timezone=str(viewer_zone()))
 
 
 def duration(seconds: float | None, *, is_short: bool = False) -> str:
-    """`seconds` in at most two units: 4 ms, 0.25 s, 3 min 20 s, 2 d 4 h; "–" for None. `is_short`: in one, rounded."""
+    """Returns `seconds` in at most two units: 4 ms, 0.25 s, 3 min 20 s, 2 d 4 h; "–" for None. `is_short`: one
+    rounded unit.
+    """
     if seconds is None:
         return "–"
     if seconds < 0.1:
@@ -64,5 +66,5 @@ def duration(seconds: float | None, *, is_short: bool = False) -> str:
 
 
 def age(seconds: float) -> str:
-    """Like `duration`, in whole seconds: for what is looked at again and again."""
+    """Like `duration`, in whole seconds, for values that are refreshed often."""
     return _("{n} s").format(n=int(seconds)) if 0 <= seconds < 60 else duration(seconds)

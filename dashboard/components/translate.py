@@ -1,4 +1,4 @@
-"""What core says, in the viewer's language."""
+"""Translates core's texts into the viewer's language."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from taskyard.dashboard.i18n import translator
 
 
 def translate(text: object) -> str:
-    """An error, or a text that core made, for the viewer; what is no `TranslatableText` is already as it can be."""
+    """Translates an error, or a text of core; other values than a `TranslatableText` stay as they are."""
     return _translated(text.text if isinstance(text, TaskyardError) else text, translator())
 
 
@@ -24,7 +24,7 @@ def _translated(text: object, gettext: Callable[[str], str]) -> str:
 
 
 def _value(value: object, gettext: Callable[[str], str]) -> object:
-    """A value as it fills a translated template: numbers stay numbers, which the template formats."""
+    """Returns a value to fill into a translated template: numbers stay numbers, which the template formats."""
     if isinstance(value, Enum | Word):
         return gettext(WORDS[str(value)]) if str(value) in WORDS else str(value)
     return _translated(value, gettext) if isinstance(value, TranslatableText) else value

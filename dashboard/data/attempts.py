@@ -1,4 +1,4 @@
-"""A task's attempts, as its history tells them: when each waited, ran and backed off (pure)."""
+"""Reconstructs a task's attempts from its history: when each waited, ran and backed off (pure)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Attempt:
     """One attempt: ready → given to `agent` (by name) → started → ended → due again.
 
     `outcome` is the event that ended it, RUNNING, or WAITING for one that has no agent yet. A time is None if it
-    has not come, or is not known. An attempt is ready when the one before has ended and backed off.
+    has not come, or is unknown. An attempt is ready when the one before has ended and backed off.
     """
 
     number: int
@@ -36,21 +36,21 @@ class Attempt:
     peak_memory_bytes: int | None = None
 
     def wait_seconds(self, now: datetime) -> float | None:
-        """From ready to started, or until `now`; None for one that was not ready at any time that is known."""
+        """Returns the seconds from ready to started, or until `now`; None if it was never ready at a known time."""
         return _between(self.ready_at, self.started_at or self.ended_at or now)
 
     def run_seconds(self, now: datetime) -> float | None:
-        """From started to ended, or until `now`; None if it has not started."""
+        """Returns the seconds from started to ended, or until `now`; None if it has not started."""
         return _between(self.started_at, self.ended_at or now)
 
     @property
     def backoff_seconds(self) -> float | None:
-        """From its end until the task was due again; None without."""
+        """Returns the seconds from its end until the task was due again; None without."""
         return _between(self.ended_at, self.due_at)
 
 
 def attempts_of(task: Task, events: Sequence[AuditEvent]) -> list[Attempt]:
-    """Every attempt of a task by its number; last, one without an agent if the task waits for it."""
+    """Returns every attempt of a task by its number; last, one without an agent if the task waits for it."""
     found: dict[int, Attempt] = {}
     for event in events:
         if event.event == "assigned" and event.attempt is not None:
@@ -71,7 +71,9 @@ def attempts_of(task: Task, events: Sequence[AuditEvent]) -> list[Attempt]:
 
 
 def path_of(events: Iterable[AuditEvent]) -> list[tuple[str | None, str]]:
-    """The transitions that a task made, in order; the first is from None. Events that change no state are left out."""
+    """Returns the task's transitions in order; the first is from None. Events without a change of state are left
+    out.
+    """
     return [
         (event.from_state, event.to_state)
         for event in events
@@ -80,12 +82,12 @@ def path_of(events: Iterable[AuditEvent]) -> list[tuple[str | None, str]]:
 
 
 def name_of(agent_id: str | None) -> str:
-    """The name in an agent's id, which is name:boot."""
+    """Returns the name in an agent's id, which is name:boot."""
     return (agent_id or "").rpartition(":")[0]
 
 
 def _with(attempt: Attempt, event: AuditEvent) -> Attempt:
-    """The attempt after one of its events."""
+    """Returns the attempt after one of its events."""
     if event.event == "started":
         return replace(attempt, started_at=event.at)
     if event.event not in _ENDS or event.from_state not in CLAIMED or attempt.outcome != RUNNING:

@@ -1,4 +1,4 @@
-"""Connections of this process, and readings that its viewers share."""
+"""Holds the connections of this process, and readings shared by its viewers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _clock = ServerClock()
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """The process's own: connections to PostgreSQL and Redis, and what writes through them."""
+    """This process's connections to PostgreSQL and Redis, and the objects that write through them."""
 
     settings: Settings
     database: Database
@@ -54,7 +54,7 @@ class Servers:
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[Value]):
-    """What could be read, when (the database's time), and one line for everything that is away.
+    """A value that was read, its time (the database's), and one line for everything that is away.
 
     `value` is None if it could not be read.
     """
@@ -66,7 +66,7 @@ class Reading(Generic[Value]):
 
 @st.cache_resource(show_spinner=False, on_release=Servers.close)
 def connections() -> Servers:
-    """This process's connections; raises ConfigurationError, or Unavailable until everything is there."""
+    """Returns this process's connections; raises ConfigurationError, or Unavailable until all are open."""
     current = settings()
     endpoints = resolve(current)
     version, newest = migration_state(endpoints.database_url)
@@ -89,7 +89,7 @@ def connections() -> Servers:
 
 
 def now() -> datetime:
-    """The database's time (UTC): every window, age and due time on the pages goes by it, not by this host's clock.
+    """Returns the database's time (UTC), which all windows, ages and due times on the pages use.
 
     Until the database was reached once it is this host's own.
     """
@@ -97,7 +97,7 @@ def now() -> datetime:
 
 
 def _keep_time(servers: Servers) -> None:
-    """Asks the database for its time, if that is due; raises Unavailable."""
+    """Reads the database's time, if that is due; raises Unavailable."""
     if _clock.is_due:
         with servers.database.transaction() as tx:
             _clock.set_from(lambda: tasks.now(tx))
@@ -109,11 +109,11 @@ def shared(
     [Callable[Concatenate[Servers, Arguments], Value]],
     Callable[Arguments, Reading[Value]],
 ]:
-    """Makes a reading of the servers one that viewers share for a while.
+    """Makes viewers share a reading of the servers for a while.
 
-    The decorated function gets the connections and hashable arguments; its value must be picklable and
-    is never changed. A server that is away becomes a problem in the answer, kept as briefly as SHARED_SECONDS;
-    other errors are raised.
+    The decorated function gets the connections and hashable arguments; its value must be picklable and is never
+    changed. A server that is away becomes a problem in the answer, kept only for SHARED_SECONDS; other errors are
+    raised.
     """
 
     def decorate(
@@ -153,11 +153,11 @@ def shared(
 
 
 def forget() -> None:
-    """Has everything read anew: called after a viewer changed something, so that they see it at once."""
+    """Clears all cached reads after a viewer's change, so that it is visible at once."""
     for cache in _CACHES:
         cache.clear()
 
 
 def live(servers: Servers) -> LiveSnapshot | None:
-    """The leader's snapshot; None if nobody leads. Raises Unavailable."""
+    """Returns the leader's snapshot; None without a leader. Raises Unavailable."""
     return read_live(servers.cache)

@@ -1,4 +1,4 @@
-"""Operations on many tasks that run in this process, whoever started them and whether or not they still look."""
+"""Runs bulk operations in this process, independent of the viewer who started them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an operation is about: everything that matches `only`, or just the tasks `ids`."""
+    """The tasks of an operation: everything that matches `only`, or just the tasks `ids`."""
 
     only: TaskFilter | None = None
     ids: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """How many tasks are meant, and how many of them the operation would change; at least so many if not exact."""
+    """The number of selected tasks, and of those that the operation would change; lower bounds if not exact."""
 
     meant: int
     changed: int
@@ -55,7 +55,9 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One of them as it is now. It goes on until `ended_at`; then it has a `result`, or a `problem` ended it."""
+    """The current status of an operation. It runs until `ended_at`; then it has a `result`, or the `problem` that
+    ended it.
+    """
 
     id: str
     operation: Operation
@@ -70,7 +72,7 @@ class Run:
 
 
 class Runs:
-    """The operations of this process, the latest first. Every method may be called from any thread."""
+    """The operations of this process, latest first. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -80,7 +82,7 @@ class Runs:
         atexit.register(self.close)
 
     def start(self, operation: Operation, target: Target, seen: Preview, bulk: Bulk) -> str:
-        """Begins one in a thread and returns its id; raises SubmissionError if too many run, or Unavailable."""
+        """Starts one in a thread and returns its id; raises SubmissionError if too many run, or Unavailable."""
         run = Run(str(uuid.uuid4()), operation, seen.changed, base.now())
         stop, begun = threading.Event(), threading.Event()
 
@@ -110,25 +112,25 @@ class Runs:
         return run.id
 
     def all(self) -> tuple[Run, ...]:
-        """All that are known."""
+        """Returns all known operations."""
         with self._lock:
             return tuple(self._runs.values())
 
     def stop(self, run_id: str) -> None:
-        """Ends one after the batch that it is at; what is done stays done."""
+        """Stops one after its current batch; completed batches stay."""
         with self._lock:
             if run_id in self._stops:
                 self._stops[run_id].set()
                 self._runs[run_id] = replace(self._runs[run_id], is_stopping=True)
 
     def dismiss(self, run_id: str) -> None:
-        """Forgets one that is over."""
+        """Forgets one that has ended."""
         with self._lock:
             if run_id not in self._threads:
                 self._runs.pop(run_id, None)
 
     def close(self) -> None:
-        """Ends all of them."""
+        """Stops all of them."""
         for run in self.all():
             self.stop(run.id)
         for thread in list(self._threads.values()):
@@ -171,12 +173,12 @@ class Runs:
 
 @st.cache_resource(show_spinner=False, on_release=Runs.close)
 def runs() -> Runs:
-    """This process's operations."""
+    """Returns this process's operations."""
     return Runs()
 
 
 def look_ahead(action: Action, target: Target, priority: str | None = None) -> Preview:
-    """What an operation would do; raises SubmissionError, NotPermitted, Busy or Unavailable."""
+    """Previews an operation; raises SubmissionError, NotPermitted, Busy or Unavailable."""
     permitted = acting()
     operation = Operation(action, permitted.actor.name, PREVIEW_REASON, priority)
     if action is Action.RETRY:
@@ -196,7 +198,7 @@ def look_ahead(action: Action, target: Target, priority: str | None = None) -> P
 
 
 def start(action: Action, target: Target, seen: Preview, reason: str, priority: str | None = None) -> str:
-    """Begins an operation as the viewer and returns its id; raises SubmissionError, NotPermitted or Unavailable."""
+    """Starts an operation as the viewer and returns its id; raises SubmissionError, NotPermitted or Unavailable."""
     why = checked("reason", reason)
     permitted = acting()
     operation = Operation(action, permitted.actor.name, why, priority)
@@ -208,7 +210,7 @@ def start(action: Action, target: Target, seen: Preview, reason: str, priority: 
 
 
 def _check_retried(permitted: Authorized, operation: Operation, target: Target) -> None:
-    """Raises NotPermitted if the viewer may not have all of these run once more; batches are checked again."""
+    """Raises NotPermitted if the viewer may not retry all of these; batches are checked again."""
     if permitted.actor.may(Permission.CODE_SUBMIT):
         return
     if target.only is None:
@@ -227,7 +229,7 @@ def _check_retried(permitted: Authorized, operation: Operation, target: Target) 
 
 
 def _allows(action: Action, state: str) -> bool:
-    """Whether an operation changes a task in this state; one with that priority already is given it again."""
+    """Returns True if an operation changes a task in this state; setting an unchanged priority counts as a change."""
     allowed = {
         Action.CANCEL: commands.CANCELLABLE,
         Action.RETRY: commands.RETRYABLE_STATES,

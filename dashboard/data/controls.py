@@ -1,4 +1,4 @@
-"""What viewers do to queues, task types and agents."""
+"""Implements viewers' commands to queues, task types and agents."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _MODES = {Action.PAUSE: HoldMode.PAUSED, Action.DRAIN: HoldMode.DRAINING}
 
 
 def act(kind: HoldKind, action: Action, names: Sequence[str], reason: str) -> int:
-    """Does it, with an audit row for each name that it changed something for; returns how many these are.
+    """Executes it, with an audit row for each name that it changed; returns how many these are.
 
-    All of the names are held or let go, or none; agents are asked to restart one after the other. Raises
-    SubmissionError for a reason that can't be stored or a name that is not there, and Unavailable.
+    All of the names are held or released, or none; agents are asked to restart one after the other. Raises
+    SubmissionError for an invalid reason or an unknown name, and Unavailable.
     """
     why = checked("reason", reason, is_required=action is not Action.RESUME)
     try:

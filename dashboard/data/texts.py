@@ -1,4 +1,4 @@
-"""Texts that viewers typed, on their way into the database."""
+"""Validates texts that viewers typed for the database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MAX_REASON_LENGTH = 500  # characters
 
 
 def checked(field: str, text: str, limit: int = MAX_REASON_LENGTH, *, is_required: bool = True) -> str:
-    """`text` without white space around it; raises SubmissionError if it can't be stored, is too long or missing."""
+    """Returns `text` stripped; raises SubmissionError if it can't be stored, is too long or missing."""
     stripped = text.strip()
     if is_required and not stripped:
         raise refused(field, text, msg("a text"))

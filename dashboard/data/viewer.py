@@ -1,6 +1,6 @@
-"""Who looks at the pages and acts on them: by the cookie that their browser sent, looked up again for every action.
+"""Identifies viewers by their browser's cookie, looked up again for every action.
 
-A websocket outlives the session of who opened it, so nothing of this is kept in Streamlit's own session.
+A websocket outlives its opener's session, so nothing of this is kept in Streamlit's own session.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ DEFAULT_PORT = 80
 
 
 def cookie_name(host: str) -> str:
-    """The name of the cookie that holds a session: browsers share cookies between all ports of a host."""
+    """Returns the name of the session cookie: browsers share cookies between all ports of a host."""
     authority = parse_authority(host)
     return f"taskyard_{(authority and authority.port) or DEFAULT_PORT}"
 
 
 def viewer() -> Actor:
-    """Who looks, as known some seconds ago; somebody without rights if that can't be found out now."""
+    """Returns the viewer, as of some seconds ago; an identity without rights if it can't be looked up now."""
     found = _seen(_session()).value
     return _nobody() if found is None else _at_address(found[0])
 
 
 def actor() -> str:
-    """Who acts, for the audit log: who is signed in, or where the browser is."""
+    """Returns the actor for the audit log: the signed-in user, or the browser's address."""
     return viewer().name
 
 
 def acting() -> Authorized:
-    """What the viewer may do, looked up now. Raises Unavailable and ConfigurationError."""
+    """Returns the viewer with permissions, looked up now. Raises Unavailable and ConfigurationError."""
     servers = connections()
     return Authorized(servers.submitter, servers.registry, servers.database, _looked_up(servers))
 
 
 def may_run_code() -> bool:
-    """Whether the viewer may submit tasks that run code, as known some seconds ago."""
+    """Returns True if the viewer may submit tasks that run code, as of some seconds ago."""
     return viewer().may(Permission.CODE_SUBMIT)
 
 
 def sign_in(key: str, session: str, address: str) -> str | None:
-    """The session of a browser that came by a link with `key`: a new one, or the one it has if that is good.
+    """Returns the session for a browser that came by a link with `key`: a new one, or its existing valid one.
 
-    None if it has neither; raises Unavailable and ConfigurationError.
+    Returns None if it has neither; raises Unavailable and ConfigurationError.
     """
     with connections().database.transaction() as tx:
         made = sign_ins.sign_in(tx, key, address)
@@ -82,7 +82,7 @@ def _looked_up(servers: Servers) -> Actor:
 
 
 def _session() -> str:
-    """The secret in the browser's cookie; empty if it sent none."""
+    """Returns the secret in the browser's cookie; empty if it sent none."""
     return st.context.cookies.get(cookie_name(st.context.headers.get("host") or ""), "")
 
 
@@ -93,7 +93,7 @@ def _at_address(found: Actor | None) -> Actor:
 
 
 def _nobody() -> Actor:
-    """Whoever can reach the dashboard: they do everything but what needs a permission."""
+    """Returns the identity of any visitor: it may do everything that needs no permission."""
     if st.user.get("is_logged_in"):
         return Actor(str(st.user.get("email") or st.user.get("name") or "signed-in user"), "login")
     return Actor(f"dashboard@{_address()}", "loopback")

@@ -1,4 +1,4 @@
-"""Forms for pydantic models.
+"""Draws forms for pydantic models.
 
 May import: components.
 """

@@ -1,4 +1,4 @@
-"""One field of a form: its widget, its label and help, and what is wrong with it."""
+"""Draws one field of a form: its widget, its label and help, and its problem."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCRIPT_HEIGHT_PX, JSON_HEIGHT_PX = 260, 110
 
 
 def show_widget(field: FormField, key: str) -> None:
-    """The widget of a field, its state under `key`; groups and JSON are the form's."""
+    """Shows the widget of a field, its state under `key`; groups and JSON are drawn by the form."""
     common: dict[str, Any] = {
         "label": label_of(field),
         "key": key,
@@ -51,12 +51,12 @@ def show_widget(field: FormField, key: str) -> None:
 
 
 def show_problem(problem: SubmissionError) -> None:
-    """What is wrong with a field, in red under it."""
+    """Shows a field's problem, in red under it."""
     st.markdown(f":red[:material/error: {escaped(told_problem(problem), 400)}]")
 
 
 def told_problem(problem: SubmissionError) -> str:
-    """What was expected of a field, and in place of what."""
+    """Describes what was expected of a field, and what was given."""
     if problem.value is None:
         return _("Expected {expected}").format(expected=translate(problem.expected))
     return _("{value} is not accepted, expected {expected}").format(
@@ -65,12 +65,12 @@ def told_problem(problem: SubmissionError) -> str:
 
 
 def label_of(field: FormField) -> str:
-    """The label, as it is: it is the accessible name, too, in which Markdown would be read out."""
+    """Returns the label unescaped: it is also the accessible name, in which Markdown would be read out."""
     return f"{_(field.label)} *" if field.is_required else _(field.label)
 
 
 def help_of(field: FormField) -> str:
-    """Description, limits and the field's exact name."""
+    """Returns the field's description, limits and exact name."""
     low, high = field.minimum, field.maximum
     limits = []
     if low is not None:
@@ -102,7 +102,7 @@ def _show_number(field: FormField, common: Mapping[str, Any]) -> None:
 
 
 def is_side_by_side(field: FormField) -> bool:
-    """Whether the choices are few and short enough to be seen all at once."""
+    """Returns True if the choices are few and short enough to be shown all at once."""
     shown = [str(choice) for choice in field.choices or (True, False)]
     return (
         field.kind in (FieldKind.CHOICE, FieldKind.BOOLEAN)

@@ -1,6 +1,6 @@
-"""A form for a pydantic model: a widget for each field, or the whole value as JSON.
+"""Draws a form for a pydantic model: a widget for each field, or the whole value as JSON.
 
-What is typed is kept in the session under the form's prefix, also while the form is not drawn.
+Inputs are kept in the session under the form's prefix, also while the form is not drawn.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LINE_HEIGHT_PX, EDITOR_HEIGHT_PX = 68, 320
 
 
 class ModelForm:
-    """The form of a model's fields, under a prefix of its own in the session."""
+    """The form of a model's fields, under its own prefix in the session."""
 
     def __init__(self, prefix: str, fields: Sequence[FormField] | None) -> None:
         self._prefix = prefix
@@ -52,16 +52,16 @@ class ModelForm:
 
     @property
     def is_expert(self) -> bool:
-        """Whether the whole value is edited as JSON."""
+        """Returns True if the whole value is edited as JSON."""
         return self._only_json or bool(st.session_state.get(self._key("#expert")))
 
     @property
     def paths(self) -> list[str]:
-        """Where problems can be shown; the paths of all fields."""
+        """Returns the paths of all fields, where problems can be shown."""
         return [] if self.is_expert else [inner.path for field in self._fields for inner in field.each()]
 
     def fill(self, value: Any) -> None:
-        """Has the form hold `value`; one that is no object can only be shown as JSON."""
+        """Sets the form's value; one that is no object can only be shown as JSON."""
         state = st.session_state
         is_object = isinstance(value, Mapping)
         form = fill(self._fields, value if is_object else {})
@@ -72,7 +72,7 @@ class ModelForm:
         state[self._key("#expert")] = bool(state.get(self._key("#expert"))) or not is_object
 
     def value(self) -> tuple[dict[str, Any] | None, list[SubmissionError]]:
-        """What the form holds, and what is wrong with JSON in it; None if nothing can be made of it."""
+        """Returns the form's value, and problems of its JSON; the value is None if it can't be read."""
         if not self.is_expert:
             return collect(self._fields, self._form())
         try:
@@ -81,7 +81,7 @@ class ModelForm:
             return None, [error]
 
     def show(self, problems: Problems) -> None:
-        """The switch between form and JSON, and the one that is on; `problems` are shown at their fields."""
+        """Shows the switch between form and JSON, and the selected view; `problems` are shown at their fields."""
         if not self._only_json and (self._fields or self._key(EXTRA) in st.session_state or self.is_expert):
             st.toggle(
                 _("Expert mode: the whole input as JSON"),
@@ -124,7 +124,7 @@ class ModelForm:
         return value
 
     def _switch(self) -> None:
-        """Takes what was typed along; if it is no JSON the switch goes back."""
+        """Carries inputs over to the other view; if they are invalid JSON the switch goes back."""
         state = st.session_state
         wants_json = state[self._key("#expert")]
         if wants_json:
@@ -142,7 +142,7 @@ class ModelForm:
             state[self._key("#refusal")] = [error]
 
     def _show_fields(self, fields: Sequence[FormField], problems: Problems) -> None:
-        """Fields in order; neighbours that need little room share rows."""
+        """Shows the fields in order; small neighbours share rows."""
         small: list[FormField] = []
         for field in (*fields, None):
             if field is not None and self._is_small(field):

@@ -1,4 +1,4 @@
-"""The HTTP server beside the pages: who may come in, downloads, health.
+"""Runs the HTTP server around the pages: access, downloads, health.
 
 May import: data.
 """

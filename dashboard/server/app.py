@@ -1,4 +1,4 @@
-"""What the server offers beside the pages: health, metrics, exports, headers, and what a broken page says."""
+"""Adds the server's routes beside the pages: health, metrics, exports, headers, and the error page."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ log = logging.getLogger(__name__)
 
 
 async def health(request: Request) -> Response:
-    """200 as long as the process serves; what it depends on is told by its pages."""
+    """Answers 200 as long as the process serves; problems of its servers are shown on the pages."""
     return PlainTextResponse("ok\n")
 
 
 async def metrics(request: Request) -> Response:
-    """Prometheus metrics of the pages."""
+    """Answers with Prometheus metrics of the pages."""
     return Response(generate_latest(timing.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 async def overview(request: Request) -> Response:
-    """The first page has the root's address only; this is where one would look for it."""
+    """Redirects the first page's own name to the root, which is its only address."""
     query = f"?{request.url.query}" if request.url.query else ""
     return RedirectResponse(f"./{query}")
 
 
 def routes() -> Sequence[Route]:
-    """Everything that is no page, below the path of the pages; probes find theirs at the root, too."""
+    """Returns all routes other than pages, below the pages' path; probes find theirs at the root, too."""
     base = base_path()
     probes = [Route("/healthz", health), Route("/metrics", metrics)]
     ours = [Route("/overview", overview), *exports.routes(), *probes]
@@ -58,13 +58,13 @@ def routes() -> Sequence[Route]:
 
 
 def middleware() -> Sequence[Middleware]:
-    """What every response passes."""
+    """Returns the middleware of every response."""
     return [Middleware(Gate, border=dashboard_border(settings()))]
 
 
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any] | None]:
-    """Connects before the first viewer does; if a server is away, the pages say so."""
+    """Connects before the first viewer arrives; if a server is away, the pages show that."""
     from taskyard.dashboard.data.base import connections  # its caches need the runtime
 
     refuse_late_refreshes()
@@ -79,7 +79,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any] | None]:
 
 
 def tell_error(error: Exception) -> bool:
-    """What a page says that has a bug; the log has the rest."""
+    """Shows a page's unexpected error; the log has the details."""
     log.error("a page failed", exc_info=error)
     st.error(
         _("This page could not be shown: {kind}. The dashboard's log has the details.").format(

@@ -1,7 +1,7 @@
-"""The way in: a link that is good for one browser, once, exchanged for a cookie.
+"""Signs browsers in: exchanges a link that is valid for one browser, once, for a cookie.
 
-The key is taken out of the request before anything else sees it, and the answer leads away from its address, so that
-it stays in no log, in no history and in no `Referer`.
+The key is removed from the request before any other code sees it, and the answer redirects away from its address,
+so that it stays in no log, in no history and in no `Referer`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ USED = (
 
 
 def route(base: str) -> Route:
-    """The address of the link, below the pages' path `base`."""
+    """Returns the route of the link, below the pages' path `base`."""
 
     async def enter(request: Request) -> Response:
-        """Signs the browser in and leads to the first page; 403 if the link is no longer good."""
+        """Signs the browser in and redirects to the first page; 403 if the link is no longer valid."""
         if request.method != "GET":
             return PlainTextResponse("open the link in a browser\n", 405, {"allow": "GET", **NO_TRACE})
         try:

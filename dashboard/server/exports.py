@@ -1,7 +1,7 @@
-"""What is downloaded in one piece, however large it is: the audit log as CSV and as JSON lines, a task's log as text.
+"""Streams downloads of any size: the audit log as CSV and as JSON lines, a task's log as text.
 
-Rows are read, written and sent some hundreds at a time. An export that can't go on breaks the
-connection off, so that nobody takes a part for the whole.
+Rows are read, written and sent some hundreds at a time. An export that fails midway breaks the connection off, so
+that a part is not mistaken for the whole.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ Writer = Callable[[Iterable["AuditEntry"]], bytes]
 
 
 def routes() -> list[Route]:
-    """The exports. Those of the audit log have the parameters of its page's address, a task's log its `id`."""
+    """Returns the exports' routes. Those of the audit log take the parameters of its page's address, a task's log
+    its `id`.
+    """
     return [
         Route("/export/audit.csv", audit_csv),
         Route("/export/audit.jsonl", audit_jsonl),
@@ -48,19 +50,19 @@ def routes() -> list[Route]:
 
 
 async def audit_csv(request: Request) -> Response:
-    """Events as CSV; what a spreadsheet would take for a formula is made a text."""
+    """Answers with events as CSV; cells that look like formulas become text."""
     return await _exported(
         request, "csv", "text/csv; charset=utf-8", _csv_lines, BYTE_ORDER_MARK + _csv_lines_of([COLUMNS])
     )
 
 
 async def audit_jsonl(request: Request) -> Response:
-    """Events as JSON, one on each line."""
+    """Answers with events as JSON, one on each line."""
     return await _exported(request, "jsonl", "application/x-ndjson", _json_lines, b"")
 
 
 async def _exported(request: Request, ending: str, media_type: str, write: Writer, head: bytes) -> Response:
-    """400 for parameters that make no sense, 503 if it can't be begun, or else the events that fit."""
+    """Answers 400 for invalid parameters, 503 if it can't be started, or else the matching events."""
     from taskyard.dashboard.data import base  # their caches need the runtime
     from taskyard.dashboard.pages.audit import data as audit
 
@@ -76,7 +78,7 @@ async def _exported(request: Request, ending: str, media_type: str, write: Write
 
 
 async def log_txt(request: Request) -> Response:
-    """A task's log: time, attempt, level and message of each entry. 400 for what is no task's id."""
+    """Answers with a task's log: time, attempt, level and message of each entry. 400 for an invalid task id."""
     from taskyard.dashboard.pages.task import data as task
 
     given = request.query_params.getlist("id")
@@ -90,7 +92,7 @@ async def log_txt(request: Request) -> Response:
 async def _streamed(
     rows: Iterator[Any], write: Callable[[Iterable[Any]], bytes], head: bytes, media_type: str, name: str
 ) -> Response:
-    """503 if it can't be begun, or else all rows."""
+    """Answers 503 if it can't be started, or else all rows."""
     if not _running.acquire(blocking=False):
         return PlainTextResponse(
             "other exports are running: try again when they are done\n", 503, {"retry-after": "10"}
@@ -105,7 +107,9 @@ async def _streamed(
 
 
 def _chunks(entries: Iterator[Any], write: Callable[[Iterable[Any]], bytes], head: bytes) -> Iterator[bytes]:
-    """The head and the entries as bytes, CHUNK_ROWS at a time, at least one piece; its end lets another export run."""
+    """Yields the head and the entries as bytes, CHUNK_ROWS at a time, at least one piece; its end lets another
+    export run.
+    """
     try:
         first = list(itertools.islice(entries, CHUNK_ROWS))
         yield head + write(first)
@@ -117,7 +121,7 @@ def _chunks(entries: Iterator[Any], write: Callable[[Iterable[Any]], bytes], hea
 
 
 async def _sent(first: bytes, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The pieces, made in a thread; who goes away in between leaves nothing open."""
+    """Yields the pieces, made in a thread; a client that disconnects leaves nothing open."""
     try:
         yield first
         async for chunk in iterate_in_threadpool(chunks):

@@ -1,7 +1,7 @@
-"""What every request passes before anything else of this server sees it, websockets among them.
+"""Checks every request before anything else of this server sees it, including websockets.
 
 Streamlit's own check of a websocket's origin comes later, asks the internet for this machine's address when it
-meets a foreign one, and lets in who names a host that leads here.
+meets a foreign one, and accepts any host name that resolves to this machine.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ log = logging.getLogger(__name__)
 
 
 def base_path() -> str:
-    """Where below its host the dashboard is: empty, or "/yard"."""
+    """Returns the dashboard's path below its host: empty, or "/yard"."""
     path = str(st.config.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{path}" if path else ""
 
 
 def dashboard_border(settings: Settings) -> RequestGuard:
-    """The border of this server; raises ConfigurationError if nothing says by which names browsers come."""
+    """Returns the request guard of this server; raises ConfigurationError if the names that browsers use are
+    unknown.
+    """
     host = str(st.config.get_option("server.address") or settings.dashboard_host)
     if is_any_address(host) and not settings.dashboard_hosts:
         raise ConfigurationError(
@@ -48,7 +50,7 @@ def dashboard_border(settings: Settings) -> RequestGuard:
 
 
 class Gate:
-    """Answers only requests of the dashboard's own pages and of who opens them, and adds the headers of each answer."""
+    """Answers only requests of the dashboard's own pages and users, and adds the headers of each answer."""
 
     def __init__(self, app: ASGIApp, border: RequestGuard) -> None:
         self._app = app
@@ -70,7 +72,7 @@ class Gate:
         await self._app(scope, receive, _with_headers(send, answer.origin, is_page))
 
     def _note(self, refusal: Refusal) -> None:
-        """Logs a refusal, each text once: who is refused may ask again and again."""
+        """Logs a refusal, each text once: a refused client may ask again and again."""
         if refusal.text not in self._noted and len(self._noted) < NOTED_AT_MOST:
             self._noted.add(refusal.text)
             log.warning("refused a request: %s", refusal.text)
@@ -91,7 +93,7 @@ def _request_of(scope: Scope) -> Request:
 
 
 def _set_target(scope: MutableMapping[str, Any], answer: Passed) -> None:
-    """Has the request ask for the path, if its target was a whole address."""
+    """Reduces a request's target to its path, if it was a full URL."""
     scope[entrance.ORIGIN_KEY] = answer.origin
     if not scope["path"].startswith("/"):
         path = answer.target.partition("?")[0]

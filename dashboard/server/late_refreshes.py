@@ -1,9 +1,9 @@
-"""Keeps a refresh that comes late from bringing back the page that was left.
+"""Prevents a late refresh from bringing back the page that was left.
 
 A section's timer may fire in the browser between a click that leads to another page and that page's arrival.
-Streamlit 1.67 runs such a refresh after the new page, as a run of the old page: the browser then drops what
-the new page has drawn, and stays white. The version is pinned in requirements.txt; when a later one refuses
-them itself, this module can go (its test asks the server, not this module).
+Streamlit 1.67 runs such a refresh after the new page, as a run of the old page: the browser then drops what the new
+page has drawn, and stays white. The version is pinned in requirements.txt; when a later one refuses them itself,
+this module can go (its test asks the server, not this module).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
 
 def refuse_late_refreshes() -> None:
-    """Has this process pass over refreshes that were asked for by another page than the one that is shown."""
+    """Makes this process ignore refreshes requested by another page than the displayed one."""
     run = ScriptRunner._run_script
     if hasattr(run, "__wrapped__"):
         return  # once is enough, however often the server's module is loaded

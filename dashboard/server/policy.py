@@ -1,7 +1,7 @@
-"""What browsers may do with our pages: the headers of every response.
+"""Restricts what browsers may do with our pages, by the headers of every response.
 
-The pages are made of this server's own files. Their one inline script is Streamlit's; its hash is taken from the
-page that is served, so that another version of Streamlit brings its own.
+The pages consist of this server's own files. Their one inline script is Streamlit's; its hash is computed from the
+served page, so that another version of Streamlit brings its own.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ALONE = b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-an
 
 
 def headers(origin: str, is_page: bool) -> Sequence[Header]:
-    """The headers of a response to a page at `origin`; of a file that is shown by itself with `is_page` False."""
+    """Returns the headers of a page at `origin`; of a file that is shown by itself with `is_page` False."""
     return (*FIXED, (b"content-security-policy", _policy(origin) if is_page else ALONE))
 
 
@@ -64,7 +64,7 @@ def _policy(origin: str) -> bytes:
 
 @lru_cache
 def _inline_scripts() -> tuple[str, ...]:
-    """SHA-256 of each inline script of Streamlit's page, in base64."""
+    """Returns the SHA-256 of each inline script of Streamlit's page, in base64."""
     page = _COMMENT.sub("", INDEX.read_text())
     scripts = _INLINE_SCRIPT.findall(page)
     return tuple(base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)

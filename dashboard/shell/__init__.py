@@ -1,4 +1,4 @@
-"""What surrounds every page: navigation, sidebar, the frame of a page.
+"""Draws what surrounds every page: navigation, sidebar, the frame of a page.
 
 May import: components, data.
 """

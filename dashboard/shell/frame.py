@@ -1,4 +1,4 @@
-"""What all pages have in common: title, live refresh, and what is said while a server is away."""
+"""Draws what all pages share: title, live refresh, and the banner while a server is away."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Value = TypeVar("Value")
 
 
 def header(title: str, caption: str = "") -> None:
-    """The page's title and, under it, what it is for."""
+    """Shows the page's title and, under it, its purpose."""
     st.title(title)
     if caption:
         st.caption(caption)
 
 
 def is_live() -> bool:
-    """Whether the viewer lets pages refresh themselves."""
+    """Returns True if the viewer lets pages refresh themselves."""
     return bool(st.session_state.get(LIVE_KEY, True))
 
 
@@ -41,13 +41,12 @@ def live(
     tells_time: bool = True,
     height_px: int = 200,
 ) -> None:
-    """A section of a page that refreshes itself: reads, and shows what was read.
+    """Draws a section of a page that refreshes itself: reads, and shows what was read.
 
-    `name` is unique within the app; with `every_seconds` None it stands still. While nothing can be read,
-    what was read last is shown, with its time and the reason, unless that was about something else: another task,
-    filter or range than `about` is. With `tells_time` False the section leaves
-    the reason and the time to another one on the same page. Other errors of `read` reach the viewer by
-    `dashboard.server.app.tell_error`.
+    `name` is unique within the app; with `every_seconds` None it does not refresh. While nothing can be read, the
+    last reading is shown with its time and the reason, unless that was about something else: another task, filter
+    or range than `about` is. With `tells_time` False another section on the same page shows the reason and the
+    time. Other errors of `read` reach the viewer by `dashboard.server.app.tell_error`.
     """
 
     @st.fragment(run_every=every_seconds if is_live() else None, key=f"section_{name}")
@@ -69,13 +68,13 @@ def live(
 
 
 def tell_time(reading: Reading[Value]) -> None:
-    """When what is shown was read."""
+    """Shows the time of a reading."""
     paused = "" if is_live() else _(", paused")
     st.caption(_("Updated {time}").format(time=shown_time(reading.at)) + paused)
 
 
 def tell_problems(problems: Sequence[str], last: Reading[Value] | None) -> None:
-    """A calm banner, if there is a problem: what is away, and what happens next."""
+    """Shows a banner, if there is a problem: what is away, and what happens next."""
     if not problems:
         return
     known = _("What is shown was known at {time}. ").format(time=shown_time(last.at)) if last else ""
@@ -90,7 +89,7 @@ def tell_problems(problems: Sequence[str], last: Reading[Value] | None) -> None:
 
 
 def _last(name: str, about: object, reading: Reading[Value]) -> Reading[Value] | None:
-    """The reading, or the last one of this viewer that held something about the same; older ones are not kept."""
+    """Returns the reading, or this viewer's last one about the same that has a value; older ones are not kept."""
     key = f"last_{name}"
     if reading.value is not None:
         st.session_state[key] = about, reading

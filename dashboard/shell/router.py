@@ -1,4 +1,4 @@
-"""The router: draws what surrounds every page, and runs the one that is asked for."""
+"""Draws what surrounds every page, and runs the requested page."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""What stands beside every page: live or paused, the language, and the keyboard's shortcuts."""
+"""Draws the sidebar: live or paused, the language, and the keyboard shortcuts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BUTTON_WIDTH_PX = 160
 
 
 def show_sidebar() -> None:
-    """The controls under the navigation."""
+    """Shows the controls under the navigation."""
     with st.sidebar:
         st.toggle(
             _("Live"),
@@ -38,7 +38,7 @@ def show_sidebar() -> None:
 
 
 def _show_help() -> None:
-    """A dialog that leads to each page by one more key, and lists the pages' own."""
+    """Opens a dialog that leads to each page by one more key, and lists the pages' own shortcuts."""
 
     @st.dialog(_("Jump to"), icon=":material/keyboard:")
     def show() -> None:

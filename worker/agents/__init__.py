@@ -1,1 +1,1 @@
-"""Agents: the processes that run tasks."""
+"""Holds the agents: processes that run tasks."""

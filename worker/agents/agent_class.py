@@ -1,4 +1,4 @@
-"""Agent classes of a user, named as "module:Class": found, checked and made."""
+"""Finds, checks and instantiates users' agent classes, named as "module:Class"."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ log = structlog.get_logger(__name__)
 
 
 class ClassRefused(Exception):
-    """An agent class can't be used; its text is one line that says why."""
+    """Raised if an agent class can't be used; its text is one line with the reason."""
 
 
 def find_agent_class(name: str) -> type[BaseAgent]:
-    """The class that "module:Class" names, which may need an import. Raises ClassRefused."""
+    """Returns the class named by "module:Class", importing it if needed. Raises ClassRefused."""
     module_name, _, attribute = name.partition(":")
     try:
         for remark in import_task_module(module_name, setting="agent_class"):
@@ -51,7 +51,7 @@ def find_agent_class(name: str) -> type[BaseAgent]:
 
 
 def make_agent(name: str, given: tuple[Any, ...], named: dict[str, Any]) -> BaseAgent:
-    """An agent of the class of this name, or a TaskAgent without a name. Raises ConfigurationError."""
+    """Returns an agent of the named class, or a TaskAgent without a name. Raises ConfigurationError."""
     if not name:
         return TaskAgent(*given, **named)
     try:
@@ -70,7 +70,7 @@ def make_agent(name: str, given: tuple[Any, ...], named: dict[str, Any]) -> Base
 
 
 def class_problem(name: str) -> str:
-    """Why the class that "module:Class" names can't be used, in one line; empty if it can."""
+    """Returns why the class named by "module:Class" can't be used, in one line; empty if it can."""
     try:
         find_agent_class(name)
     except ClassRefused as refused:

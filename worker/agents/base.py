@@ -1,4 +1,4 @@
-"""BaseAgent: one boot of one agent. It reads orders, runs them in slots, and reports.
+"""Defines BaseAgent, one boot of one agent: it reads orders, runs them in slots, and reports.
 
 Subclass it and implement `execute` for another kind of agent; `worker.agents.task_agent` runs registered types.
 Threads: the caller of `run` reads the inbox; one per slot executes; one sends heartbeats; one flushes late.
@@ -95,18 +95,18 @@ class BaseAgent(abc.ABC):
 
     @abc.abstractmethod
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:
-        """Runs one attempt to its end, whatever happens; None if its end was reported otherwise."""
+        """Runs one attempt to its end; returns None if its end was reported otherwise."""
 
     def stop_execution(self, run_pair: Pair) -> None:
-        """Called when a running attempt is cancelled; may come from any thread."""
+        """Called when a running attempt is cancelled, from any thread."""
 
     def close_execution(self) -> None:
-        """Called once at the end: nothing that an attempt started may live on."""
+        """Called once at the end: everything that attempts started must stop."""
 
     # lifecycle
 
     def start(self) -> None:
-        """Registers: heartbeat and registration are on their way then. Raises Unavailable; may be called again."""
+        """Starts the heartbeat and registers the agent. Raises Unavailable; may be called again."""
         self.heartbeat.send()
         self.outbox.send(Register(self.info, self.known_types))
         self.heartbeat.start()
@@ -123,7 +123,7 @@ class BaseAgent(abc.ABC):
                 self._stop_reading.wait(RETRY_SECONDS)
 
     def drain(self, grace_seconds: float) -> bool:
-        """Hands back what is unstarted, and what does not finish in time: no attempt is burnt. False if any did not."""
+        """Hands back tasks not started, or not finished in time, at no cost. Returns False if any did not finish."""
         self.is_draining = True
         self.heartbeat.send_if_possible()
         if waiting := self._waiting.close():
@@ -142,7 +142,7 @@ class BaseAgent(abc.ABC):
         return not unfinished
 
     def stop(self) -> None:
-        """Leaves: everything is reported, then the agent is gone."""
+        """Sends all reports, then deregisters the agent."""
         self._stop_reading.set()
         self.heartbeat.stop()  # before the farewell, which a late heartbeat would undo
         self.outbox.add(Deregister(self.info.id, "left", self._proof))
@@ -150,7 +150,7 @@ class BaseAgent(abc.ABC):
             log.warning("agent.unreported", agent=self.info.id)
 
     def health(self) -> Heartbeat:
-        """What the next heartbeat says."""
+        """Returns the contents of the next heartbeat."""
         position = self._inbox.position  # before `held`: what was read up to here is in it
         cpu_percent, memory_bytes = self.heartbeat.usage()
         return Heartbeat(
@@ -166,33 +166,33 @@ class BaseAgent(abc.ABC):
 
     @property
     def is_given_up(self) -> bool:
-        """Whether it reads no more orders."""
+        """Returns True if it reads no more orders."""
         return self._stop_reading.is_set()
 
     @property
     def takes_work(self) -> bool:
-        """Whether it could start a task now, or has too much to do and will."""
+        """Returns True if it could start a task now, or is only waiting for free slots."""
         return self.welcomed.is_set() and not (self.is_draining or self.must_be_replaced)
 
     def is_unable(self) -> bool:
-        """Whether this process can't run anything any more, as far as it has tried: it has to be replaced."""
+        """Returns True if this process can't run anything any more and has to be replaced, as far as is known."""
         is_mute = self.outbox.refused_seconds > SILENT_SECONDS and self.heartbeat.is_heard_lately(SILENT_SECONDS)
         return is_mute or self._slots.failed_in_a_row >= UNABLE_AFTER
 
     def problems(self) -> list[str]:
-        """Why this agent does no work, one line each; none if it reads its inbox, is heard and has a slot."""
+        """Returns why this agent does no work, one line each; empty if it reads its inbox, is heard and has a slot."""
         return problems_of(time.monotonic() - self._read_at, self.heartbeat, self.outbox, self._slots.usable)
 
     # what the heartbeat tells
 
     def forget_orders(self) -> None:
-        """Redis was wiped: the inbox begins anew. Raises redis-py's errors."""
+        """Restarts the inbox after a wipe of Redis. Raises redis-py's errors."""
         self._inbox.resume(self.info.id)
 
     def renew(self) -> None:
-        """No heartbeat arrived for a whole TTL: the dispatcher may have given this boot up.
+        """Takes a new boot id after a whole TTL without a heartbeat, since this boot may have been given up (P12).
 
-        Drops what was not started and goes on under a new boot id (P12).
+        Drops what was not started.
         """
         self.drop(self._waiting.clear())
         boot_id = uuid.uuid4().hex[:12]
@@ -202,7 +202,7 @@ class BaseAgent(abc.ABC):
         self.outbox.add(Register(self.info, self.known_types))
 
     def give_up(self) -> None:
-        """This boot was fenced, or can't read any more: the process must end."""
+        """Ends the process because this boot was fenced, or can't read any more."""
         self.must_be_replaced = True
         self._stop_reading.set()
 
@@ -238,7 +238,7 @@ class BaseAgent(abc.ABC):
             self.hand_back(unstarted)
 
     def _accept(self, orders: Sequence[Run], agent_id: str) -> None:
-        """Holds what it has not seen yet and hands it to the slots: all of it, or nothing if that fails."""
+        """Stores new orders and hands them to the slots: all of them, or none if that fails."""
         found = {(run.task_id, run.attempt): run for run in orders if self._seen.get(run.task_id, 0) < run.attempt}
         pairs, runs = list(found), list(found.values())
         try:
@@ -262,7 +262,7 @@ class BaseAgent(abc.ABC):
             guarded(self.stop_execution, pair)
 
     def report_stuck(self, run: Run, done: Done) -> None:
-        """An attempt can't be stopped: the process must end after the others, and its end is reported by then."""
+        """Reports an attempt that can't be stopped; the process must end after the other attempts."""
         log.warning("agent.stuck", agent=self.info.id, task=run.task_id, attempt=run.attempt, type=run.task_type)
         self._slots.abandon(run, done)
         self.must_be_replaced = True
@@ -270,16 +270,16 @@ class BaseAgent(abc.ABC):
     # held pairs
 
     def boot_of(self, pair: Pair) -> str:
-        """The boot that got the order for an attempt."""
+        """Returns the boot that got the order for an attempt."""
         return self._held.boot_of(pair, self.info.id)
 
     def report_end(self, done: Done, pair: Pair, *, flush_follows: bool) -> None:
-        """Hands the end of an attempt to the outbox, in the name of the boot that got its order."""
+        """Adds the end of an attempt to the outbox, in the name of the boot that got its order."""
         done.agent_id = self.boot_of(pair)
         self.outbox.add(done, pair, flush_follows=flush_follows)
 
     def drop(self, pairs: Sequence[Pair]) -> None:
-        """Forgets what was never started, as if it had not been read."""
+        """Drops tasks that were never started, as if they had not been read."""
         for task_id, _ in pairs:
             self._seen.pop(task_id, None)
         self._held.forget(pairs)
@@ -287,7 +287,7 @@ class BaseAgent(abc.ABC):
     def hand_back(
         self, pairs: Sequence[Pair], task_type: str | None = None, reason: str = "", pause_seconds: float = 0.0
     ) -> None:
-        """Gives attempts back at no cost; `task_type` is one that this agent can't run; see Released."""
+        """Hands attempts back at no cost; `task_type` is one that this agent can't run; see Released."""
         for agent_id, returned in self._held.by_boot(pairs, self.info.id).items():
             try:
                 self.outbox.send(report := Released(agent_id, returned, task_type, reason, pause_seconds))

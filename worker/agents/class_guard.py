@@ -1,4 +1,4 @@
-"""What the code of an agent class may not do to its agent: end a thread, or report what is no end of an attempt."""
+"""Guards an agent against its class's code, which must neither end a thread nor return an invalid outcome."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _decode = msgspec.json.Decoder(tuple[Done]).decode
 
 
 def guarded(call: Callable[..., None], *arguments: Any) -> None:
-    """Calls what a subclass may have written; what escapes is counted and logged, and ends nobody's thread."""
+    """Calls code that a subclass may have written; exceptions are counted and logged, and end no thread."""
     try:
         call(*arguments)
     except Exception:
@@ -30,7 +30,7 @@ def guarded(call: Callable[..., None], *arguments: Any) -> None:
 
 
 def checked_end(run: Run, done: object) -> Done | None:
-    """What `execute` returned, if it is an end of this run that can be reported; otherwise a `crashed` one."""
+    """Returns the result of `execute` if it is a reportable end of this run; otherwise a `crashed` one."""
     if done is None:
         return None
     try:

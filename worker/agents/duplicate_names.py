@@ -1,6 +1,6 @@
-"""Tells a pool that agents elsewhere use the names of its own: a hold or restart by name meets all of them.
+"""Warns a pool if agents elsewhere use its agents' names: a hold or restart by name affects all of them.
 
-What the leader sees decides, so that a predecessor whose last heartbeat still lives is no namesake for long.
+The leader's view decides, so that a predecessor whose last heartbeat is still valid does not count for long.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class DuplicateNames:
-    """What one pool has seen of others."""
+    """Holds what one pool has seen of namesakes."""
 
     def __init__(self, broker: Broker) -> None:
         self._cache = RedisCache(broker.redis, broker.keys)
@@ -30,9 +30,10 @@ class DuplicateNames:
         self._look_at = time.monotonic() + LOOK_SECONDS
 
     def look(self, own: Mapping[str, str], started: Set[str]) -> None:
-        """Logs each agent that has one of the names `own` (with the id of the own boot) for two looks, once.
+        """Logs once each agent that has one of the names `own` (with the id of the own boot) at two checks in a
+        row.
 
-        `started` are the ids of all boots that this pool ever started. Does nothing until the next look is due.
+        `started` are the ids of all boots that this pool ever started. Does nothing until the next check is due.
         """
         if time.monotonic() < self._look_at:
             return

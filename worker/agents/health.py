@@ -1,4 +1,4 @@
-"""How an agent process tells its pool that it works: one line of JSON a second, down a pipe that needs no server."""
+"""Sends an agent's health to its pool: one line of JSON a second, down a pipe that needs no server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _READ_BYTES = 1 << 16
 
 
 class AgentReport(msgspec.Struct, array_like=True):
-    """What an agent says of itself: why it does no work, whether it takes new work, what escaped from its threads."""
+    """An agent's health: why it does no work, whether it takes new work, uncaught exceptions of its threads."""
 
     problems: list[str]
     takes_work: bool
@@ -30,7 +30,7 @@ _decode = msgspec.json.Decoder(AgentReport).decode
 
 
 class HealthSender:
-    """The agent's side: tells what `look` finds until it is closed."""
+    """The agent's side: sends the results of `look` until it is closed."""
 
     def __init__(self, descriptor: int, look: Callable[[], AgentReport]) -> None:
         self._descriptor, self._look = descriptor, look
@@ -39,11 +39,11 @@ class HealthSender:
         os.set_inheritable(descriptor, False)  # what this process starts must not hold the pipe open
 
     def start(self) -> None:
-        """Begins to tell. Raises RuntimeError if the system gives no thread."""
+        """Starts sending. Raises RuntimeError if the system can't start a thread."""
         start_thread("health", self._run, OnEscape.END_PROCESS, is_essential=True, is_over=self._closing.is_set)
 
     def close(self) -> None:
-        """Tells no more."""
+        """Stops sending."""
         self._closing.set()
 
     def _run(self) -> None:
@@ -59,7 +59,7 @@ class HealthSender:
 
 
 class HealthReceiver:
-    """The pool's side for one process: the last report, and when it came (monotonic seconds)."""
+    """The pool's side for one process: the last report, and its arrival (monotonic seconds)."""
 
     def __init__(self) -> None:
         """Raises OSError if no descriptor is left."""
@@ -70,7 +70,7 @@ class HealthReceiver:
         self.heard_at = time.monotonic()
 
     def hear(self) -> None:
-        """Takes in what has come."""
+        """Reads what has arrived."""
         try:
             data = os.read(self._read_end, _READ_BYTES)
         except BlockingIOError:
@@ -82,19 +82,19 @@ class HealthReceiver:
 
     @property
     def silence_seconds(self) -> float:
-        """Since the last report, or the start."""
+        """Returns the seconds since the last report, or the start."""
         return time.monotonic() - self.heard_at
 
     def close_write_end(self) -> None:
-        """The process has its copy."""
+        """Closes this process's copy of the write end."""
         os.close(self.write_end)
 
     def close(self) -> None:
-        """The process has ended."""
+        """Closes the receiver after the process has ended."""
         os.close(self._read_end)
 
 
 def report_of(problems: list[str], takes_work: bool) -> AgentReport:
-    """A report with what this process's threads say as well."""
+    """Returns a report that includes the problems of this process's threads."""
     found = [*problems, *threads.problems()]
     return AgentReport(found, takes_work and not found, threads.escapes())

@@ -1,4 +1,4 @@
-"""An agent's heartbeat: every second, from a thread and a connection of its own."""
+"""Sends an agent's heartbeat every second, from its own thread and connection."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ log = structlog.get_logger(__name__)
 
 
 class HeartbeatOwner(Protocol):
-    """An agent, as its heartbeat sees it."""
+    """The agent, as its heartbeat needs it."""
 
     @property
     def info(self) -> AgentInfo: ...
 
     def health(self) -> Heartbeat:
-        """What the heartbeat tells."""
+        """Returns the contents of the heartbeat."""
 
     def renew(self) -> None:
         """Takes a new boot id: the old one counts as dead."""
 
     def forget_orders(self) -> None:
-        """Redis was emptied: what was ordered is ordered again."""
+        """Restarts the inbox after a wipe of Redis: orders are sent again."""
 
     def give_up(self) -> None:
-        """Its tasks were given to others."""
+        """Ends the agent: its tasks were given to others."""
 
     def problems(self) -> list[str]:
-        """Why it does no work."""
+        """Returns why it does no work."""
 
 
 class HeartbeatSender:
-    """Beats, and tells the agent what the answer means."""
+    """Sends heartbeats, and acts on the answers."""
 
     def __init__(self, agent: HeartbeatOwner, broker: AgentPort, ttl_seconds: float) -> None:
         self._agent = agent
@@ -63,25 +63,25 @@ class HeartbeatSender:
 
     @property
     def is_heard(self) -> bool:
-        """Whether a heartbeat was answered within the last TTL."""
+        """Returns True if a heartbeat was answered within the last TTL."""
         return self.silence_seconds < self._ttl_seconds
 
     @property
     def silence_seconds(self) -> float:
-        """For how long no heartbeat was answered."""
+        """Returns the seconds since the last answered heartbeat."""
         return time.monotonic() - self._last_answer
 
     def is_heard_lately(self, seconds: float) -> bool:
-        """Whether one was answered within that time, or the last TTL if that is shorter."""
+        """Returns True if a heartbeat was answered within that time, or the last TTL if that is shorter."""
         return self.silence_seconds < min(seconds, self._ttl_seconds)
 
     @property
     def reason(self) -> str:
-        """What keeps the agent from its servers, as the end of a sentence; empty if nothing is known."""
+        """Returns what keeps the agent from its servers, as the end of a sentence; empty if nothing is known."""
         return f": {self._last_trouble}" if self._last_trouble else ""
 
     def start(self) -> None:
-        """Begins to beat. Raises RuntimeError if the system gives no thread."""
+        """Starts sending. Raises RuntimeError if the system can't start a thread."""
         if self._thread is None:
             self._thread = start_thread(
                 "heart", self._run, OnEscape.END_PROCESS, is_essential=True, is_over=self._stop.is_set
@@ -93,7 +93,7 @@ class HeartbeatSender:
             self._thread.join(timeout=INTERVAL_SECONDS)
 
     def send(self) -> None:
-        """One heartbeat; raises Unavailable."""
+        """Sends one heartbeat; raises Unavailable."""
         with self._beating:
             agent = self._agent
             sent = time.monotonic()
@@ -120,14 +120,16 @@ class HeartbeatSender:
                 agent.give_up()
 
     def send_if_possible(self) -> None:
-        """The same, or a log line about what keeps it from arriving."""
+        """Sends one heartbeat, or logs why it can't be sent."""
         try:
             self.send()
         except Unavailable as error:
             self.note_trouble(str(error))
 
     def usage(self) -> tuple[float, int]:
-        """CPU percent since the last call and resident bytes of this process; the ones before if it can't see."""
+        """Returns the CPU percent since the last call and this process's resident bytes; the last values if
+        unavailable.
+        """
         try:
             with self._process.oneshot():
                 self._usage = (self._process.cpu_percent(), self._process.memory_info().rss)
@@ -139,7 +141,7 @@ class HeartbeatSender:
         return self._usage
 
     def note_trouble(self, trouble: str) -> None:
-        """Says once what keeps the agent from its servers."""
+        """Logs once what keeps the agent from its servers."""
         if trouble != self._last_trouble:
             log.warning("agent.waiting", agent=self._agent.info.id, reason=trouble)
             self._last_trouble = trouble

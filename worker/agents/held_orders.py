@@ -1,4 +1,4 @@
-"""What an agent holds: from reading an order until the arrival of its result is acknowledged (P9)."""
+"""Tracks what an agent holds: from reading an order until the arrival of its result is acknowledged (P9)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from taskyard.core.protocol import Pair
 
 
 class HeldOrders:
-    """The pairs, each with the boot of this agent that got its order. For all threads: each step is one of a dict."""
+    """The held pairs, each with the boot of this agent that got its order. Thread-safe: each step is one of a dict."""
 
     def __init__(self) -> None:
         self._boots: dict[Pair, str] = {}
@@ -17,7 +17,7 @@ class HeldOrders:
         self._boots[pair] = agent_id
 
     def boot_of(self, pair: Pair, otherwise: str) -> str:
-        """The boot that got the order, whose the claim is; `otherwise` if it is not held."""
+        """Returns the boot that got the order, and so has the claim; `otherwise` if it is not held."""
         return self._boots.get(pair, otherwise)
 
     def forget(self, pairs: Iterable[Pair]) -> None:
@@ -28,7 +28,7 @@ class HeldOrders:
         return list(self._boots)
 
     def by_boot(self, pairs: Iterable[Pair], otherwise: str) -> dict[str, list[Pair]]:
-        """Some pairs by the boots that got their orders."""
+        """Returns some pairs grouped by the boots that got their orders."""
         found: dict[str, list[Pair]] = {}
         for pair in pairs:
             found.setdefault(self.boot_of(pair, otherwise), []).append(pair)

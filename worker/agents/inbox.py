@@ -1,4 +1,4 @@
-"""An agent's reading position in its inbox."""
+"""Tracks an agent's reading position in its inbox."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BEGINNING = b"0-0"
 
 
 class Inbox:
-    """Reads entries from where it stands; `position` is the last one that was obeyed."""
+    """Reads entries from its position; `position` is the last entry that was processed."""
 
     def __init__(self, broker: AgentPort) -> None:
         self.position = BEGINNING
@@ -31,9 +31,9 @@ class Inbox:
         return self._broker.read_inbox(agent_id, self.position, READ_BLOCK_MS)
 
     def orders(self, agent_id: str, entry: bytes, payload: bytes) -> list[Order]:
-        """The orders of an entry. What is none is set aside: it would be none at the next start, too.
+        """Returns the orders of an entry; an invalid one is quarantined, since a restart would not change it.
 
-        The dispatcher misses a run that was lost so, and gives it to somebody again. Raises Unavailable.
+        The dispatcher notices a run lost this way, and assigns it again. Raises Unavailable.
         """
         orders: list[Order] = []
         for order in read_orders(payload):
@@ -47,7 +47,7 @@ class Inbox:
         return orders
 
     def advance(self, agent_id: str, entries: list[Entry]) -> None:
-        """Moves past entries whose orders are obeyed, and deletes old ones."""
+        """Moves past entries whose orders are processed, and deletes old ones."""
         if entries:
             self.position = entries[-1][0]
             self._obeyed += [entry for entry, _ in entries]
@@ -58,16 +58,15 @@ class Inbox:
             del self._obeyed[: len(obeyed)]
 
     def restart(self) -> None:
-        """Another boot's inbox: from its beginning, and nothing is left to delete."""
+        """Starts the inbox of another boot from its beginning, with nothing left to delete."""
         self.position = BEGINNING
         self._obeyed.clear()
 
     def resume(self, agent_id: str) -> None:
-        """The same inbox after a wipe: from its beginning, if what it got since comes before where we stand.
+        """Continues the same inbox after a wipe: from its beginning, if its new entries come before the position.
 
-        Ids are times of the server, so that happens only if its clock went back. What was read since
-        the wipe is deleted already: from the beginning, it would never be passed again.
-        Raises redis-py's errors.
+        Ids are times of the server, so that happens only if its clock went back. What was read since the wipe is
+        deleted already: from the beginning, it would never be passed again. Raises redis-py's errors.
         """
         position = self.position  # before the tail, which only grows
         if _order(self._broker.inbox_tail(agent_id)) < _order(position):

@@ -1,4 +1,4 @@
-"""What an agent tells the leader of the task types that it knows."""
+"""Declares to the leader the task types that an agent knows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from taskyard.core.task_types.retry_policy import RETRYABLE_CLASSES
 
 
 def known_types(registry: Registry, matches: Callable[[str], bool]) -> list[KnownType]:
-    """What an agent says of the types of its process that its patterns fit."""
+    """Returns the declaration of those types of this process that the agent's patterns match."""
     return [
         KnownType(
             name=one.name,

@@ -1,4 +1,4 @@
-"""What an agent has read and not started: urgent first, otherwise in order of arrival."""
+"""Queues an agent's tasks that are read and not started: urgent first, otherwise in order of arrival."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SMOOTHING = 0.1
 
 
 class LocalQueue:
-    """Runs that wait for a slot. Slots take short ones many at a time."""
+    """Runs that wait for a slot. Slots take short ones several at a time."""
 
     def __init__(self, batch_limit: Callable[[Run], int]) -> None:
         self._batch_limit = batch_limit
@@ -31,9 +31,10 @@ class LocalQueue:
             self._condition.notify(len(runs))
 
     def take(self, runs: list[Run]) -> bool:
-        """Waits for work and adds it to `runs`: one, or several of one short type; False once the queue is closed.
+        """Waits for work and adds it to `runs`: one, or several of one short type; returns False once the queue is
+        closed.
 
-        Whatever cuts it short, no run is in neither place.
+        If it is interrupted, no run is lost.
         """
         with self._condition:
             while True:
@@ -53,7 +54,7 @@ class LocalQueue:
             waiting.popleft()
 
     def remove(self, pair: Pair) -> bool:
-        """Takes one run out; False if it is not here."""
+        """Removes one run; returns False if it is not here."""
         with self._condition:
             for waiting in self._waiting.values():
                 for run in waiting:
@@ -63,7 +64,7 @@ class LocalQueue:
         return False
 
     def clear(self) -> list[Pair]:
-        """Takes everything out."""
+        """Removes and returns everything."""
         with self._condition:
             runs = [run for waiting in self._waiting.values() for run in waiting]
             for waiting in self._waiting.values():
@@ -71,7 +72,7 @@ class LocalQueue:
         return [(run.task_id, run.attempt) for run in runs]
 
     def close(self) -> list[Pair]:
-        """Ends every `take`; returns what was still waiting."""
+        """Ends every `take`; returns the runs still waiting."""
         with self._condition:
             self._is_closed = True
             self._condition.notify_all()
@@ -79,7 +80,7 @@ class LocalQueue:
 
 
 class RunTimes:
-    """The mean run time of each type on this agent, exponentially smoothed."""
+    """The mean run time in seconds of each type on this agent, exponentially smoothed."""
 
     def __init__(self) -> None:
         self._means: dict[str, float] = {}
@@ -89,7 +90,7 @@ class RunTimes:
         self._means[task_type] = run_seconds if mean is None else mean + SMOOTHING * (run_seconds - mean)
 
     def batch_limit(self, run: Run) -> int:
-        """How many runs of this one's type a slot may take at a time."""
+        """Returns how many runs of this one's type a slot may take at a time."""
         mean = self._means.get(run.task_type)
         if mean is None or mean > SHORT_SECONDS:
             return 1

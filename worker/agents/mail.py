@@ -1,8 +1,8 @@
-"""The messages of an agent, as its attempts get them: each is one attempt's until that ends.
+"""Gives an agent's messages to its attempts: each belongs to one attempt until that ends.
 
-What an attempt that succeeded had received is acknowledged once its end has arrived at the dispatcher; what any other
-had is delivered again. If this process dies, nothing was acknowledged, and the next boot of the agent gets it once the
-mailbox's idle time is over.
+The messages of a successful attempt are acknowledged once its end has reached the dispatcher; those of any other
+attempt are delivered again. If this process dies, nothing was acknowledged, and the agent's next boot gets the
+messages after the mailbox's idle time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class AgentMail:
-    """Answers what attempts ask of mail, and settles their messages when they end."""
+    """Answers attempts' mailbox requests, and settles their messages when they end."""
 
     def __init__(self, mailbox: Mailbox, agent: str, is_running: Callable[[Pair], bool]) -> None:
         self._mailbox, self._agent, self._is_running = mailbox, agent, is_running
@@ -34,7 +34,7 @@ class AgentMail:
         self._succeeded: dict[Pair, dict[str, int]] = {}  # of those whose end is on its way
 
     def request(self, pair: Pair, message: dict[str, Any]) -> Any:
-        """The answer to a request of an attempt; raises PermanentError if it is refused, TransientError otherwise."""
+        """Answers a request of an attempt; raises PermanentError if it is refused, TransientError otherwise."""
         if message["kind"] == "receive":
             return self._receive(pair)
         try:
@@ -47,7 +47,7 @@ class AgentMail:
             raise TransientError(f"{message['kind']}: {error}") from None
 
     def end(self, pair: Pair, *, is_success: bool) -> None:
-        """An attempt has ended: what it received waits for its end's arrival, or goes back at once."""
+        """Ends an attempt: its messages wait for the arrival of its end, or are given back at once."""
         with self._lock:
             own = self._held.pop(pair, None)
             if own and is_success:
@@ -57,7 +57,7 @@ class AgentMail:
             self._settle(lambda: self._mailbox.give_back(own))
 
     def note_arrival(self, pairs: Sequence[Pair]) -> None:
-        """The ends of these attempts have arrived: what those that succeeded had received is done with."""
+        """Acknowledges the messages of successful attempts, since their ends have arrived."""
         for pair in pairs if self._succeeded else ():
             own = self._succeeded.get(pair)
             if own:
@@ -101,7 +101,7 @@ class AgentMail:
         return True
 
     def _settle(self, command: Callable[[], object]) -> None:
-        """Runs a command that nobody waits for: a message that it does not reach comes back after the idle time."""
+        """Runs a command without waiting: a message that it misses is delivered again after the idle time."""
         try:
             command()
         except Unavailable as error:
@@ -112,5 +112,5 @@ class AgentMail:
 
 
 def _fields(message: Message) -> dict[str, Any]:
-    """Its fields as they are: a body may be large, or nested deeply."""
+    """Returns the message's fields without a deep copy: a body may be large, or deeply nested."""
     return {name: getattr(message, name) for name in ("id", "sender", "body", "deliveries")}

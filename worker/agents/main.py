@@ -1,8 +1,8 @@
-"""The process of one agent: `python -m taskyard.worker.agents.main SPEC`, started by the pool.
+"""Runs the process of one agent: `python -m taskyard.worker.agents.main SPEC`, started by the pool.
 
-Ends with 0 after a drain, EXIT_REPLACE if it must be replaced: it was fenced, a thread is stuck, or an
-operator asked for a restart, which drains like SIGTERM. A second SIGTERM ends at once; SIGINT is left
-to the supervisor, so that Ctrl-C drains in order.
+Ends with 0 after a drain, EXIT_REPLACE if it must be replaced: it was fenced, a thread is stuck, or an operator
+asked for a restart, which drains like SIGTERM. A second SIGTERM ends at once; SIGINT is left to the supervisor, so
+that Ctrl-C drains in order.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 
 
 class Launch(msgspec.Struct):
-    """What the pool tells a new agent process."""
+    """The pool's parameters for a new agent process."""
 
     name: str
     boot_id: str
@@ -63,7 +63,7 @@ class Launch(msgspec.Struct):
 
     @classmethod
     def of(cls, spec: AgentSpec, boot_id: str, health_fd: int) -> Launch:
-        """What an agent of a pool is told by this process, its supervisor."""
+        """Returns the parameters that this process, its supervisor, gives an agent of a pool."""
         return cls(
             spec.name,
             boot_id,
@@ -78,14 +78,14 @@ class Launch(msgspec.Struct):
 
 
 def tell_proof(process: subprocess.Popen[bytes], proof: str) -> None:
-    """Gives a new agent its secret, by the pipe that is its standard input."""
+    """Sends a new agent its secret, by the pipe that is its standard input."""
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # it is dead already, as `poll` will say
             pipe.write(f"{proof}\n".encode())
 
 
 def main(argument: str) -> int:
-    """Runs the agent until it is told to stop; returns the exit code."""
+    """Runs the agent until it is asked to stop; returns the exit code."""
     keep_files_private()
     refuse_inspection()
     launch = msgspec.json.decode(argument, type=Launch)
@@ -110,7 +110,7 @@ def main(argument: str) -> int:
 
 
 def _divide_output(log_level: str) -> tuple[LogShipper, RawOutput | None]:
-    """Keeps the structured log apart from what handlers write; None if the descriptors can't be taken over."""
+    """Separates the structured log from handlers' output; returns None if the descriptors can't be redirected."""
     try:
         raw_output = RawOutput()
     except OSError as error:
@@ -192,7 +192,7 @@ def _serve(agent: BaseAgent, grace_seconds: float, health_fd: int | None) -> int
 
 
 def _started(agent: BaseAgent, told: threading.Event) -> bool:
-    """Starts the agent once Redis takes its first heartbeat; False if it was told to stop before."""
+    """Starts the agent once Redis accepts its first heartbeat; returns False if it was asked to stop before."""
     while not told.is_set():
         try:
             agent.start()

@@ -1,4 +1,4 @@
-"""Reports on their way to the results stream: in order, many to an entry, kept until they arrived."""
+"""Sends reports to the results stream: in order, several per entry, kept until they have arrived."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ log = structlog.get_logger(__name__)
 class Outbox:
     """Collects reports from all threads of an agent.
 
-    `on_arrival` are called, each with the ended pairs, once the results stream has them. A flush that
-    Redis did not answer is sent again: a report that comes twice changes nothing. What waits for
-    Redis is in the spool too.
+    `on_arrival` callbacks get the ended pairs once the results stream has them. A flush without an answer from
+    Redis is sent again: a duplicate report changes nothing. Waiting reports are in the spool too.
     """
 
     def __init__(self, broker: AgentPort, on_arrival: Sequence[Callable[[Sequence[Pair]], None]], spool: Spool) -> None:
@@ -49,7 +48,7 @@ class Outbox:
         )
 
     def add(self, report: Report, ended: Pair | None = None, *, flush_follows: bool = False) -> None:
-        """Sends a report soon, or with the flush that the caller promises; `ended` names the pair that it ends."""
+        """Sends a report soon, or with the caller's next flush; `ended` names the pair that it ends."""
         with self._mutex:
             if not self._reports:
                 self._since = time.monotonic()
@@ -63,17 +62,17 @@ class Outbox:
             self._has_reports.set()
 
     def send(self, *reports: Report) -> None:
-        """Sends reports, and all before them, now; they have arrived when this returns. Raises Unavailable."""
+        """Sends reports, after all earlier ones, now; they have arrived when this returns. Raises Unavailable."""
         self._flush(reports)
 
     @property
     def refused_seconds(self) -> float:
-        """For how long no report could be sent; 0 if the last one arrived."""
+        """Returns for how many seconds no report could be sent; 0 if the last one arrived."""
         since = self._refused_since
         return 0.0 if since is None else time.monotonic() - since
 
     def close(self, timeout_seconds: float) -> bool:
-        """Sends what is left; False if Redis did not take it in time."""
+        """Sends what is left; returns False if Redis did not accept it in time."""
         deadline = time.monotonic() + timeout_seconds
         while not self.flush() and time.monotonic() < deadline:
             time.sleep(RETRY_SECONDS)
@@ -107,7 +106,7 @@ class Outbox:
             tell(ended)
 
     def flush(self) -> bool:
-        """Sends what is there; False if Redis did not take it (it stays)."""
+        """Sends the waiting reports; returns False if Redis did not accept them (they stay)."""
         try:
             self._flush()
         except Unavailable as error:
@@ -121,7 +120,7 @@ class Outbox:
         return True
 
     def _flush_late(self) -> None:
-        """Sends what did not become a full entry in time."""
+        """Sends reports that did not fill an entry in time."""
         while not self._is_closed:
             self._has_reports.wait()
             wait = self._since + FLUSH_SECONDS - time.monotonic()
@@ -132,7 +131,7 @@ class Outbox:
 
 
 def _entries(reports: Sequence[Report]) -> Iterator[bytes]:
-    """Reports encoded as entries of at most ENTRY_BYTES each, or of one report."""
+    """Yields reports encoded as entries of at most ENTRY_BYTES each, or of one report."""
     texts: list[bytes] = []
     size = 0
     for text in map(encode, reports):

@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Member:
-    """One agent of the pool and the process that is it now."""
+    """One agent of the pool and its current process."""
 
     spec: AgentSpec
     process: subprocess.Popen[bytes] | None = None
@@ -56,7 +56,7 @@ class _Member:
     escapes: Counter[str] = field(default_factory=Counter)  # of its ended processes' threads
 
     def problems(self) -> list[str]:
-        """Why it does no work."""
+        """Returns why it does no work."""
         if self.process is None:
             in_seconds = max(0.0, self.start_at - time.monotonic())
             return [f"it does not run: {self.last_end}; it is started again in {in_seconds:.0f} s"]
@@ -69,7 +69,10 @@ class _Member:
 
 @dataclass(slots=True)
 class Pool:
-    """The agents of this host. `run` supervises in the thread that calls it, which must live as long as they do."""
+    """The agents of this host.
+
+    `run` supervises in the thread that calls it, which must live as long as they do.
+    """
 
     specs: Sequence[AgentSpec]
     redis_url: str
@@ -87,10 +90,10 @@ class Pool:
     _well_at: float = field(default_factory=time.monotonic)  # when an agent last worked
 
     def run(self) -> None:
-        """Keeps every agent of the pool running until `stop`, then drains them. May be begun anew after an escape.
+        """Keeps every agent of the pool running until `stop`, then drains them. May be restarted after an
+        exception.
 
-        The kernel ends an agent when the thread that started it ends (PR_SET_PDEATHSIG), so all
-        are started here.
+        The kernel ends an agent when the thread that started it ends (PR_SET_PDEATHSIG), so all are started here.
         """
         if not self._members:
             self._members = [_Member(spec) for spec in self.specs]
@@ -110,7 +113,7 @@ class Pool:
         self._stop.set()
 
     def kill(self) -> None:
-        """Ends all agents at once, whatever `run` waits for; a drain under way ends with them."""
+        """Kills all agents at once, whatever `run` waits for; a drain under way ends with them."""
         self._hurry.set()
         self._stop.set()
         for member in self._members:
@@ -120,17 +123,17 @@ class Pool:
 
     @property
     def alive(self) -> int:
-        """How many agent processes are running."""
+        """Returns the number of running agent processes."""
         return sum(m.process is not None and m.process.poll() is None for m in self._members)
 
     # health
 
     def unwell(self) -> dict[str, list[str]]:
-        """By name, why an agent does no work; those that do are not in it."""
+        """Returns by name why agents do no work; healthy ones are left out."""
         return {member.spec.name: found for member in self._members if (found := member.problems())}
 
     def problems(self) -> list[str]:
-        """Why this host's agents do no work, one line each; none while one of them does."""
+        """Returns why this host's agents do no work, one line each; empty while one of them does."""
         silent = time.monotonic() - self._round_at
         if silent > STALLED_SECONDS and not self._stop.is_set():
             return [f"pool: its agents were last looked after {silent:.0f} s ago"]
@@ -142,12 +145,12 @@ class Pool:
         return [f"agent {name}: {'; '.join(found)}" for name, found in unwell.items()]
 
     def takes_work(self) -> bool:
-        """Whether an agent of this host could start a task now."""
+        """Returns True if an agent of this host could start a task now."""
         reports = [m.health.report for m in self._members if m.health is not None and not m.problems()]
         return any(report is not None and report.takes_work for report in reports)
 
     def escapes(self) -> dict[str, int]:
-        """What escaped from the agents' threads, by name, since the pool began."""
+        """Returns the uncaught exceptions of the agents' threads, by name, since the pool began."""
         total: Counter[str] = Counter()
         for member in self._members:
             total += member.escapes
@@ -208,7 +211,7 @@ class Pool:
             process.kill()
 
     def _start(self, member: _Member) -> None:
-        """Starts its process; one that the system refuses is tried again later."""
+        """Starts its process; if the system refuses it, it is tried again later."""
         try:
             self._spawn(member)
         except (OSError, MemoryError) as error:
@@ -244,9 +247,9 @@ class Pool:
         self._started.add(member.agent_id)
 
     def _report_lost(self) -> None:
-        """Hands in what dead boots left in their spools, then tells the leader that they are gone.
+        """Reports the results left in dead boots' spools, then the boots' deaths.
 
-        The leader hears of the dead from their silence otherwise.
+        Otherwise the leader notices the deaths by missing heartbeats.
         """
         try:
             with reaching_redis():

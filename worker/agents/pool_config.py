@@ -1,4 +1,4 @@
-"""The agent pool as a TOML file; every problem in it is reported at once.
+"""Reads the agent pool from a TOML file; every problem in it is reported at once.
 
 [[agents]]
 kind = "coder"                      # also the name's first part
@@ -78,7 +78,7 @@ class _Pool(BaseModel):
 
 
 def load_pool(path: Path | None = None) -> list[AgentSpec]:
-    """The agents that a pool file asks for (None: the shipped pool); raises ConfigurationError."""
+    """Returns the agents in a pool file (None: the shipped pool); raises ConfigurationError."""
     file = path or DEFAULT_POOL
     where = f"pool file {file}"
     given = read_toml(where, file)
@@ -106,7 +106,7 @@ def load_pool(path: Path | None = None) -> list[AgentSpec]:
 
 
 def _class_problems(where: str, agents: object) -> list[str]:
-    """Why classes that are named as they should be can't be used; each module is imported for that, once."""
+    """Returns why correctly named classes can't be used; each module is imported once for that."""
     refused: dict[str, str] = {}
     problems = []
     for at, one in enumerate(agents if isinstance(agents, list) else []):
@@ -121,7 +121,7 @@ def _class_problems(where: str, agents: object) -> list[str]:
 
 
 def _doubled(agents: object) -> list[str]:
-    """Names of kinds that are there more than once, in a list that may hold anything."""
+    """Returns names of kinds that occur more than once, in a list that may hold anything."""
     listed = agents if isinstance(agents, list) else []
     kinds = [one["kind"] for one in listed if isinstance(one, dict) and isinstance(one.get("kind"), str)]
     return sorted(kind for kind, count in Counter(kinds).items() if count > 1)

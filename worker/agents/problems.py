@@ -1,4 +1,4 @@
-"""Why an agent does no work, in words."""
+"""Describes why an agent does no work."""
 
 from __future__ import annotations
 

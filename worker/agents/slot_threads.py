@@ -1,6 +1,6 @@
-"""The threads of an agent's slots: each takes runs, reports their start, and runs them one after the other.
+"""Runs the threads of an agent's slots: each takes runs, reports their start, and runs them one after the other.
 
-Whatever goes wrong in one settles its own runs: the one that had begun ends as `crashed`, the others go back.
+A failure in one settles its own runs: the one that had begun ends as `crashed`, the others go back.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class SlotOwner(AttemptOwner, Protocol):
-    """An agent, as its slots see it; what each does is said at BaseAgent."""
+    """The agent, as its slots need it; the methods are described at BaseAgent."""
 
     is_draining: bool
     ends_are_sound: bool
@@ -59,7 +59,7 @@ class SlotOwner(AttemptOwner, Protocol):
 
 @dataclass(slots=True)
 class _Slot:
-    """What one thread has taken and not ended: `runs`, the first of which has begun if `began_at` is set."""
+    """A thread's unfinished `runs`, the first of which has begun if `began_at` is set."""
 
     index: int
     runs: list[Run] = field(default_factory=list)
@@ -80,20 +80,22 @@ class SlotThreads:
 
     @property
     def usable(self) -> int:
-        """How many slots could run something."""
+        """Returns how many slots could run something."""
         return len(self._slots) - len(self.stuck)
 
     def start(self) -> None:
-        """Starts the threads. Raises RuntimeError if the system gives too few."""
+        """Starts the threads. Raises RuntimeError if the system can't start all of them."""
         for slot in self._slots[len(self._threads) :]:
             self._threads.append(self._start(slot))
 
     def is_busy(self) -> bool:
-        """Whether a slot works. Asked once the queue is closed: a slot's thread ends then, unless it is stuck."""
+        """Returns True if a slot works. Valid once the queue is closed: a slot's thread ends then, unless it is
+        stuck.
+        """
         return sum(thread.is_alive() for thread in self._threads) > len(self.stuck)
 
     def abandon(self, run: Run, done: Done) -> None:
-        """Goes on without an attempt that can't be stopped; comes from another thread than its slot's."""
+        """Continues without an attempt that can't be stopped; called from another thread than its slot's."""
         pair = (run.task_id, run.attempt)
         self.stuck.add(run, done)
         if (channel := self.running.pop(pair, None)) is not None:
@@ -187,7 +189,7 @@ class SlotThreads:
             self._agent.report_end(done, pair, flush_follows=is_alone)
 
     def _settle(self, slot: _Slot, error: BaseException | None) -> None:
-        """Ends what a round that failed had taken; leaves nothing that the agent would hold for ever."""
+        """Ends the runs of a failed round, so that the agent does not hold them for ever."""
         for pair in _pairs(slot.runs):
             self._waiting.remove(pair)  # it may be there still, if taking it was cut short
             self.running.pop(pair, None)

@@ -1,7 +1,7 @@
-"""Finished results on local disk while Redis is away, so that not even the agent's death loses them.
+"""Keeps finished results on local disk while Redis is away, so that not even the agent's death loses them.
 
-One file an agent's boot, one line of JSON a flush. The agent that wrote it removes it once Redis has
-the results; of an agent that died, its supervisor hands them in before it reports the death.
+Each boot has one file, with one line of JSON per flush. The agent that wrote it removes it once Redis has the
+results; for an agent that died, its supervisor sends them before it reports the death.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ log = structlog.get_logger(__name__)
 
 
 class Spool:
-    """The file of one boot; it exists only while something waits in it."""
+    """The file of one boot; it exists only while results wait in it."""
 
     def __init__(self, data_dir: Path, agent_id: str) -> None:
         self._path = _path_of(data_dir, agent_id)
         self._kept: set[Pair] = set()
 
     def keep(self, reports: Sequence[Report]) -> None:
-        """Writes the results among these reports that it does not have yet; they are on disk when this returns.
+        """Writes those results among these reports that it does not have yet; they are on disk when this returns.
 
-        A disk that refuses is logged: the results still wait in memory.
+        A disk error is logged: the results still wait in memory.
         """
         results = [r for r in reports if isinstance(r, Done) and (r.task_id, r.attempt) not in self._kept]
         if not results:
@@ -45,7 +45,7 @@ class Spool:
         self._kept.update((result.task_id, result.attempt) for result in results)
 
     def clear(self) -> None:
-        """Redis has everything."""
+        """Removes the file, since Redis has everything."""
         if self._kept:
             self._kept.clear()
             self._path.unlink(missing_ok=True)
@@ -66,18 +66,18 @@ class Spool:
 
 
 def spooled_by(data_dir: Path, agent_id: str) -> list[Path]:
-    """The file of a boot, if it left one."""
+    """Returns the file of a boot, if it left one."""
     path = _path_of(data_dir, agent_id)
     return [path] if path.exists() else []
 
 
 def left_behind(data_dir: Path) -> list[Path]:
-    """The files of all boots."""
+    """Returns the files of all boots."""
     return sorted((data_dir / FOLDER).glob(f"*{SUFFIX}"))
 
 
 def read(path: Path) -> Iterator[list[Report]]:
-    """The results in a file, some at a time; a line that a crash cut short is left out, its attempt runs again."""
+    """Yields the results in a file in portions; a line cut short by a crash is left out, its attempt runs again."""
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
             yield decode_reports(line)

@@ -1,6 +1,6 @@
-"""Attempts that can't be stopped. Their ends are told when nothing of them runs any more, or the agent ends.
+"""Tracks attempts that can't be stopped. Their ends are reported when they have stopped running, or the agent ends.
 
-Told at once, such an attempt could be started again elsewhere while its thread still goes on here.
+Reported at once, such an attempt could be started again elsewhere while its thread still runs here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TOLD_AFTER_SECONDS = 12.0
 
 
 class StuckAttempts:
-    """The attempts of an agent whose threads do not come back, for all threads; `report` tells the end of one."""
+    """The attempts of an agent whose threads do not return. Thread-safe; `report` reports the end of one."""
 
     def __init__(self, report: Callable[[Done, Pair], None]) -> None:
         self._report = report
@@ -25,7 +25,7 @@ class StuckAttempts:
         self._untold: dict[Pair, tuple[Done, float]] = {}  # with when it is due (monotonic seconds)
 
     def __len__(self) -> int:
-        """How many of their threads still run."""
+        """Returns how many of their threads still run."""
         return len(self._running)
 
     def add(self, run: Run, done: Done) -> None:
@@ -37,20 +37,20 @@ class StuckAttempts:
             self._untold[pair] = (done, due_at)
 
     def leave(self, pair: Pair) -> None:
-        """Its thread came back after all; nothing happens if it was not stuck."""
+        """Removes an attempt whose thread returned after all; does nothing if it was not stuck."""
         with self._lock:
             self._running.discard(pair)
         self._tell([pair])
 
     def tell_due(self) -> None:
-        """Tells the ends that can't wait any longer."""
+        """Reports the ends that can't wait any longer."""
         now = time.monotonic()
         with self._lock:
             due = [pair for pair, (_, due_at) in self._untold.items() if now >= due_at]
         self._tell(due)
 
     def tell_all(self) -> list[Pair]:
-        """Tells every end that was not told, as the process ends now; returns all that still run."""
+        """Reports every unreported end, since the process ends now; returns all that still run."""
         with self._lock:
             running, untold = list(self._running), list(self._untold)
         self._tell(untold)

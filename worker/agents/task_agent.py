@@ -1,4 +1,4 @@
-"""The agent that runs registered task types."""
+"""Defines the agent that runs registered task types."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class TaskAgent(BaseAgent):
-    """Runs each attempt as isolated as its type asks for."""
+    """Runs each attempt with the isolation that its type asks for."""
 
     ends_are_sound = True
 
@@ -58,7 +58,7 @@ class TaskAgent(BaseAgent):
         return super().is_unable() or self._runners.failed_starts >= UNABLE_AFTER
 
     def _lose_loop(self, reason: str) -> None:
-        """Coroutines can't be run here any more: the process must end after what else it runs."""
+        """Ends the process after its other runs, since it can't run coroutines any more."""
         log.error("agent.loop_lost", agent=self.info.id, reason=reason)
         self.must_be_replaced = True
 

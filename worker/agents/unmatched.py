@@ -1,5 +1,6 @@
-"""Declarations that fit nothing now: each is right by itself, but the other half is missing. Said, not refused:
-the other half may be on another host, or come with the next deployment.
+"""Warns about valid declarations that match nothing now because their counterpart is missing.
+
+They are not refused: the counterpart may be on another host, or come with the next deployment.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ log = structlog.get_logger(__name__)
 
 
 def warn(settings: Settings, registry: Registry, *, is_worker: bool) -> None:
-    """Says at the start what fits nothing; only the worker reads alert rules."""
+    """Logs at the start what matches nothing; only the worker reads alert rules."""
     for line in remarks(settings, registry, is_worker=is_worker):
         log.warning("declaration.unmatched", reason=line)
 
 
 def remarks(settings: Settings, registry: Registry, *, is_worker: bool = True) -> list[str]:
-    """One line for each thing that fits nothing; files that are refused are somebody else's to tell."""
+    """Returns one line for each declaration without a match; invalid files are reported elsewhere."""
     lines = [*unknown_settings(), *registry.remarks]
     try:
         specs = load_pool(settings.pool_file)
@@ -46,7 +47,7 @@ def remarks(settings: Settings, registry: Registry, *, is_worker: bool = True) -
 
 
 def pool_remarks(file: Path | None, specs: Sequence[AgentSpec], types: Iterable[TaskType]) -> Iterator[str]:
-    """Patterns of a pool that fit no known type, and types that none of its agents takes."""
+    """Yields patterns of a pool that match no known type, and types that none of its agents takes."""
     known = sorted(types, key=lambda one: one.name)
     where = f"pool file {file}" if file else "the shipped pool"
     for kind in {spec.kind: spec for spec in specs}.values():
@@ -66,7 +67,7 @@ def pool_remarks(file: Path | None, specs: Sequence[AgentSpec], types: Iterable[
 
 
 def rule_remarks(rules: Iterable[Rule], types: Iterable[str]) -> Iterator[str]:
-    """Alert rules about task types that are not known."""
+    """Yields alert rules about unknown task types."""
     names = list(types)
     for rule in rules:
         for pattern in rule.subjects if KINDS[rule.kind].subject is Subject.TYPE else ():

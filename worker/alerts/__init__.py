@@ -1,1 +1,1 @@
-"""Alerts: rules that are judged every few seconds, what became of them, and who is told."""
+"""Evaluates alert rules every few seconds, stores the alerts, and sends notifications."""

@@ -1,4 +1,4 @@
-"""The readings of a rule, without what is secret in their messages."""
+"""Reads a rule's values, without secrets in their messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taskyard.worker.logging.redaction import redacted_text
 
 
 def read(rule: Rule, signals: Signals) -> Readings | None:
-    """Returns the readings of everything that the rule covers; None if it can't be told."""
+    """Returns the readings of everything that the rule covers; None if they are unknown."""
     found = KINDS[rule.kind].read(rule, signals)
     return None if found is None else {subject: told(r) for subject, r in found.items() if rule.covers(subject)}
 
@@ -30,7 +30,7 @@ def told(reading: Reading) -> Reading:
 
 
 def _without_secrets(message: IdentifiedText) -> IdentifiedText:
-    """Returns the message itself if it holds none: most are read again and again, and told to nobody."""
+    """Returns the message itself if it holds none: most are read often and never sent."""
     told = {name: _told(value) for name, value in message.parameters.items()}
     is_same = all(told[name] is value for name, value in message.parameters.items())
     return message if is_same else message.message(**told)

@@ -1,4 +1,4 @@
-"""Hands notifications to channels: each has a thread and a queue of its own, so that none waits for another."""
+"""Delivers notifications to channels: each has its own thread and queue, so that none waits for another."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ log = structlog.get_logger(__name__)
 
 
 class Channel(Protocol):
-    """Where notifications go."""
+    """A target of notifications."""
 
     def deliver(self, notification: Notification) -> None:
-        """Tells one; raises DeliveryFailed."""
+        """Sends a notification; raises DeliveryFailed."""
         ...
 
 
 class LogLines:
-    """One line of the worker's log each."""
+    """Writes each notification as one line of the worker's log."""
 
     def deliver(self, notification: Notification) -> None:
         write = log.info if notification.event == "resolved" else log.warning
@@ -52,7 +52,7 @@ class Deliveries:
         self._lines = {name: _Line(name, _channel(config), _attempts(config)) for name, config in configs.items()}
 
     def send(self, names: Iterable[str] | None, notification: Notification) -> None:
-        """Queues it for these channels (None: all) and returns at once."""
+        """Queues a notification for these channels (None: all) and returns at once."""
         for name in self._lines if names is None else names:
             self._lines[name].put(notification)
 

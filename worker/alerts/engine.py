@@ -1,7 +1,7 @@
-"""Judges the rules, keeps alerts in PostgreSQL, tells the channels.
+"""Evaluates the rules, keeps alerts in PostgreSQL, notifies the channels.
 
-One worker judges at a time: the leader, or whoever is there when nobody leads. While PostgreSQL is
-away alerts are told all the same, and stored when it is back.
+One worker evaluates at a time: the leader, or the one that is present when none leads. While PostgreSQL is away
+notifications are still sent, and alerts are stored when it is back.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class AlertEngine:
-    """The alerts of one worker."""
+    """Holds the alerts of one worker."""
 
     def __init__(self, rules: RuleFile, database: Database, deliveries: Deliveries, installation: str) -> None:
         self._rules = {rule.name: rule for rule in rules.rules}
@@ -51,7 +51,7 @@ class AlertEngine:
         self._broken: set[str] = set()  # rules whose evaluation failed last time
 
     def evaluate(self, signals: Signals, now: datetime, elapsed: float) -> None:
-        """Judges every rule once; `elapsed` is monotonic seconds, by which conditions last."""
+        """Evaluates every rule once; `elapsed` is monotonic seconds, by which conditions last."""
         self._synchronise(now)
         for rule in self._rules.values():
             for change, key, reading in self._step(rule, signals, elapsed):
@@ -81,7 +81,7 @@ class AlertEngine:
         ]
 
     def forget(self) -> None:
-        """Another worker judges now: everything is read anew when it is this one's turn again."""
+        """Clears the engine's memory because another worker evaluates now."""
         self._is_loaded = False
         self._lifecycle = Lifecycle()
         self._open.clear()
@@ -103,7 +103,7 @@ class AlertEngine:
     # PostgreSQL
 
     def _synchronise(self, now: datetime) -> None:
-        """Reads what others did to alerts and silences, and stores what could not be stored before."""
+        """Reads others' changes to alerts and silences, and stores what could not be stored before."""
         try:
             with self._database.transaction() as tx:
                 stored = {(alert.rule, alert.subject): alert for alert in alerts.open_alerts(tx)}
@@ -126,7 +126,7 @@ class AlertEngine:
         self._adopt(stored, now)
 
     def _adopt(self, stored: dict[Key, Alert], now: datetime) -> None:
-        """Takes over the stored alerts; at first also what they mean for the conditions."""
+        """Adopts the stored alerts, and at first restores their conditions."""
         for key, alert in stored.items():
             mine = self._open.get(key)
             self._open[key] = alert if mine is None else replace(alert, **_says(mine))
@@ -212,7 +212,7 @@ class AlertEngine:
 
 
 def _message(reading: Reading) -> dict[str, Any]:
-    """Returns the fields of an alert that say what a reading says."""
+    """Returns the fields of an alert that hold a reading's message."""
     message_id, parameters = identity(reading.message)
     return {"message": str(reading.message), "message_id": message_id, "message_parameters": parameters}
 

@@ -1,4 +1,4 @@
-"""From readings to alerts: pending for a while, firing, resolved with hysteresis (pure)."""
+"""Turns readings into alerts: pending for a while, firing, resolved with hysteresis (pure)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Key = tuple[str, str]  # rule, subject
 
 
 class Change(StrEnum):
-    """What happened to a condition at one evaluation."""
+    """A change of a condition at one evaluation."""
 
     FIRED = "fired"
     UPDATED = "updated"  # still there: the reading is new
@@ -36,10 +36,10 @@ class Lifecycle:
     conditions: dict[Key, Condition] = field(default_factory=dict)
 
     def step(self, rule: Rule, readings: Readings | None, now: float) -> list[tuple[Change, Key, Reading]]:
-        """Takes a rule's readings at `now` (monotonic seconds) and returns what changed; None changes nothing.
+        """Takes a rule's readings at `now` (monotonic seconds) and returns the changes; None changes nothing.
 
-        A subject without a reading is back to normal. A pending condition whose value falls below the
-        threshold is forgotten; a firing one holds until the value is below `clear`.
+        A subject without a reading is back to normal. A pending condition whose value falls below the threshold is
+        dropped; a firing one holds until the value is below `clear`.
         """
         if readings is None:
             return []
@@ -50,7 +50,7 @@ class Lifecycle:
         return changes + [change for key in gone for change in self._end(key)]
 
     def forget(self, is_kept: Callable[[Key], bool]) -> list[Key]:
-        """Drops conditions of rules that are gone; returns those that were firing."""
+        """Drops conditions of removed rules; returns those that were firing."""
         dropped = [key for key in self.conditions if not is_kept(key)]
         return [key for key in dropped if self.conditions.pop(key).is_firing]
 

@@ -1,4 +1,4 @@
-"""Alerts by e-mail."""
+"""Sends alerts by e-mail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Mail:
         self._password = os.environ[config.password_env] if config.password_env else None
 
     def deliver(self, notification: Notification) -> None:
-        """Sends it; raises DeliveryFailed."""
+        """Sends the notification; raises DeliveryFailed."""
         message = _message(self._config, notification)
         try:
             with self._connect() as server:

@@ -1,4 +1,4 @@
-"""What a channel is given to tell."""
+"""Defines the notification that channels send."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from taskyard.worker.logging.redaction import redacted_text
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """An alert that began or ended. Times are in ISO 8601; `installation` is the namespace."""
+    """An alert that fired or was resolved. Times are in ISO 8601; `installation` is the namespace."""
 
     event: Literal["firing", "resolved"]
     id: str
@@ -30,12 +30,12 @@ class Notification:
 
     @property
     def title(self) -> str:
-        """One line: what, how bad, about what."""
+        """Returns one line: the state, severity and subject."""
         return f"[{self.event}] {self.severity}: {rule_title(self.rule)} ({self.subject})"
 
 
 class DeliveryFailed(Exception):
-    """A channel could not tell; `may_retry` says whether another try makes sense."""
+    """Raised if a channel failed; `may_retry` says whether another try makes sense."""
 
     def __init__(self, reason: str, *, may_retry: bool) -> None:
         super().__init__(redacted_text(reason))

@@ -1,4 +1,4 @@
-"""Alerts by HTTP: signed JSON, to the address that was checked and to no other."""
+"""Sends alerts by HTTP: signed JSON, to the address that was checked and to no other."""
 
 from __future__ import annotations
 
@@ -26,11 +26,10 @@ RETRIED_STATUSES = frozenset({408, 425, 429})
 class Webhook:
     """Sends each notification as one POST.
 
-    The body is the notification's JSON (see Notification). `X-Taskyard-Timestamp` holds the time of
-    sending in epoch seconds, `X-Taskyard-Signature` "sha256=" and the hex HMAC-SHA256, with the channel's
-    secret, of the timestamp, a full stop and the body. Redirects are not followed. A server at a
-    private, loopback, link-local or otherwise special address is refused unless allowed; the
-    connection goes to the very address that was checked.
+    The body is the notification's JSON (see Notification). `X-Taskyard-Timestamp` holds the time of sending in
+    epoch seconds, `X-Taskyard-Signature` "sha256=" and the hex HMAC-SHA256, with the channel's secret, of the
+    timestamp, a full stop and the body. Redirects are not followed. A server at a private, loopback, link-local or
+    otherwise special address is refused unless allowed; the connection goes to the very address that was checked.
     """
 
     def __init__(self, config: WebhookChannel) -> None:
@@ -39,7 +38,7 @@ class Webhook:
         self._secret = os.environ[config.secret_env].encode()
 
     def deliver(self, notification: Notification) -> None:
-        """Sends it; raises DeliveryFailed."""
+        """Sends the notification; raises DeliveryFailed."""
         body = orjson.dumps(notification.as_json())
         timestamp = str(int(time.time()))
         headers = {
@@ -82,15 +81,15 @@ class Webhook:
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:
-    """The hex HMAC-SHA256 of the timestamp, a full stop and the body."""
+    """Returns the hex HMAC-SHA256 of the timestamp, a full stop and the body."""
     return hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
 def checked_address(host: str, port: int, *, allow_private: bool) -> str:
-    """The address to connect to for a host; raises DeliveryFailed.
+    """Returns the address to connect to for a host; raises DeliveryFailed.
 
-    All that the name resolves to are checked, and the connection is to be made to the one that is returned: a name
-    may lead elsewhere a moment later. A number in any form that the system's resolver takes is resolved like a name.
+    All addresses of the name are checked, and the connection must use the returned one: the name may resolve
+    differently a moment later. A number in any form that the system's resolver takes is resolved like a name.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -105,7 +104,7 @@ def checked_address(host: str, port: int, *, allow_private: bool) -> str:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet, also when it is wrapped into an IPv6 one."""
+    """Returns True if an IP address is public, also when it is embedded in an IPv6 one."""
     return special_purpose(address) is None
 
 
@@ -121,7 +120,7 @@ class _Pinned(http.client.HTTPConnection):
 
 
 class _PinnedTLS(_Pinned):
-    """The same with TLS; the certificate must be the name's."""
+    """The same with TLS; the certificate must match the name."""
 
     default_port = 443
 
@@ -132,7 +131,7 @@ class _PinnedTLS(_Pinned):
 
 
 def _cut(connection: http.client.HTTPConnection) -> None:
-    """Ends a conversation that takes too long in all."""
+    """Ends a conversation that exceeds its total time."""
     sock = connection.sock
     if sock is not None:
         try:

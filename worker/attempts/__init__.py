@@ -1,4 +1,4 @@
-"""One attempt at a task, whatever isolates it: what its handler may ask for, its output, its outcome.
+"""Runs one attempt at a task in any isolation: its handler's context, its output, its outcome.
 
 May import: logging.
 """

@@ -1,8 +1,8 @@
-"""What one attempt writes to its standard output and error, on its way into its task's log: bounded, both ends kept.
+"""Captures an attempt's standard output and error for its task's log, bounded, with both ends kept.
 
-The first HEAD_BYTES, and the line that they end in, are passed on while it runs. Of the rest the newest TAIL_BYTES are
-kept until the attempt ends; what is left out between them is counted and said. Lines stay whole, whatever pieces they
-are written in: of what a stream has begun and not ended, nothing is taken until its end comes or it is too long.
+The first HEAD_BYTES, and the line that they end in, are passed on while it runs. Of the rest the newest TAIL_BYTES
+are kept until the attempt ends; the bytes left out between them are counted and reported. Lines stay whole,
+whatever pieces they are written in: an unfinished line is passed on once it ends or gets too long.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Pieces = deque[tuple[str, bytearray]]
 
 
 class Capture:
-    """The output of one attempt. Any thread may write; `emit` gets messages as of a handler's log."""
+    """The output of one attempt. Thread-safe; `emit` gets messages as of a handler's log."""
 
     __slots__ = (
         "_begun",
@@ -60,7 +60,7 @@ class Capture:
         self._is_closed = False
 
     def write(self, stream: str, data: bytes | bytearray | memoryview) -> bool:
-        """Takes what was written to STDOUT or STDERR; False once it is closed."""
+        """Adds what was written to STDOUT or STDERR; returns False once it is closed."""
         with self._lock:
             if self._is_closed:
                 return False
@@ -79,7 +79,7 @@ class Capture:
             return True
 
     def leave_out(self, size_bytes: int) -> None:
-        """Counts output that nobody has read: what comes from here on is not the beginning."""
+        """Counts output that was not read: later output is no longer the beginning."""
         if size_bytes <= 0:
             return
         with self._lock:
@@ -88,7 +88,7 @@ class Capture:
             self._left_out_bytes += size_bytes
 
     def close(self) -> None:
-        """Passes on what is left; what comes later is another's."""
+        """Passes on what is left; later output belongs to another attempt."""
         if self._begun is None and not self._left_out_bytes:
             self._is_closed = True
             return
@@ -101,7 +101,7 @@ class Capture:
         self._pass_on(everything=True)
 
     def _end_lines(self) -> None:
-        """Takes lines that have no end yet."""
+        """Ends unfinished lines."""
         for stream, data in (self._begun or {}).items():
             if data:
                 self._add(stream, data)
@@ -149,7 +149,7 @@ class Capture:
                 self._arm()
 
     def _pass_on(self, everything: bool) -> None:
-        """Passes on the beginning, or all that there is."""
+        """Passes on the beginning, or everything."""
         with self._passing:
             with self._lock:
                 taken, self._head = self._head, deque()
@@ -180,7 +180,7 @@ def _append(pieces: Pieces, stream: str, data: bytearray) -> None:
 
 
 def _line_end(data: bytearray, least: int) -> int:
-    """The end of the line that place `least` is in, or that place if the line is too long."""
+    """Returns the end of the line around position `least`, or that position if the line is too long."""
     if least >= len(data):
         return len(data)
     end = data.find(b"\n", least - 1, least + LINE_BYTES) + 1
@@ -190,7 +190,7 @@ def _line_end(data: bytearray, least: int) -> int:
 
 
 def _joined(pieces: Iterable[tuple[str, bytearray]]) -> Iterator[tuple[str, bytearray]]:
-    """Pieces of one stream that follow each other as one."""
+    """Joins consecutive pieces of one stream."""
     joined: tuple[str, bytearray] | None = None
     for stream, data in pieces:
         if joined is not None and joined[0] == stream:
@@ -204,7 +204,7 @@ def _joined(pieces: Iterable[tuple[str, bytearray]]) -> Iterator[tuple[str, byte
 
 
 def _messages(text: str) -> Iterator[str]:
-    """Entries of the task's log: some lines, or a part of one that is too long, which says where it goes on."""
+    """Yields entries of the task's log: some lines, or a marked part of a line that is too long."""
     start = 0
     while start < len(text):
         end = text.rfind("\n", start, start + MESSAGE_CHARACTERS) + 1 or text.find("\n", start) + 1 or len(text)

@@ -1,4 +1,4 @@
-"""The way from a running handler to its agent, and through it to the dispatcher."""
+"""Connects a running handler to its agent, and through it to the dispatcher."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ KEPT_FROM_RUNNING = "kept_from_running"  # … since another one took the place 
 
 
 def refusal_of(done: Done) -> str | None:
-    """Why the attempt could not be run here at all; None if it was run."""
+    """Returns why the attempt could not be run here at all; None if it was run."""
     return _reason_of(done, CANNOT_RUN)
 
 
 def hindrance_of(done: Done) -> str | None:
-    """By whom the attempt was kept from running here; None if it was not."""
+    """Returns what kept the attempt from running here; None if nothing did."""
     return _reason_of(done, KEPT_FROM_RUNNING)
 
 
@@ -86,7 +86,7 @@ class AgentChannel:
             self._agent.outbox.add(line)
 
     def close(self) -> None:
-        """The attempt is over: passes on the last lines of a log that was too long."""
+        """Ends the channel: passes on the last lines of a log that was too long."""
         with self._lock:
             kept, self._last_lines = self._last_lines, deque(maxlen=0)
         if kept:
@@ -98,7 +98,7 @@ class AgentChannel:
                 self._agent.outbox.add(line)
 
     def _is_among_first(self, line: Log) -> bool:
-        """Whether a line is to be passed on at once; if not, it is kept instead of the oldest that is."""
+        """Returns True if a line is passed on at once; otherwise it replaces the oldest kept line."""
         with self._lock:
             self._logged += 1
             self._characters += len(line.message)
@@ -111,7 +111,7 @@ class AgentChannel:
         return False
 
     def request(self, message: dict[str, Any]) -> Any:
-        """Asks and waits; raises PermanentError if it is refused, TransientError without an answer."""
+        """Sends a request and waits; raises PermanentError if it is refused, TransientError without an answer."""
         run, agent = self._run, self._agent
         if message["kind"] in MAIL_KINDS:
             return agent.mail.request((run.task_id, run.attempt), message)
@@ -147,5 +147,5 @@ class AgentChannel:
 
 
 def _kept(text: str) -> str:
-    """`text` without secrets, as it can be stored."""
+    """Returns `text` without secrets, in storable form."""
     return storable(redacted_text(text), 4 * MAX_TEXT_LENGTH)[:MAX_TEXT_LENGTH]

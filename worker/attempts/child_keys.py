@@ -1,4 +1,4 @@
-"""What tells a task's children apart, so that another attempt finds those that were submitted and makes the others."""
+"""Makes keys for a task's children, so that another attempt finds those already submitted and submits the others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNORDERED = ("requires", "after")  # options whose order means nothing, as in `c
 
 @dataclass(slots=True)
 class _Numbers:
-    """How many of the same children were named, and which of these numbers are free again."""
+    """Counts the children with equal content, and keeps numbers that are free again."""
 
     last: int = 0
     free: list[int] = field(default_factory=list)
@@ -32,12 +32,12 @@ class _Numbers:
 
 
 class ChildKeys:
-    """Names a child by what is submitted, and which one of these it is since the last checkpoint.
+    """Names a child by its content and its number among equal ones since the last checkpoint.
 
-    So it does not matter in which order several threads submit theirs, and an attempt that resumes from a
-    checkpoint makes new children, even if they equal the ones from before it. A checkpoint is told from others by how
-    many children were submitted before it, so that one that is saved again is the same; `children` is that
-    number for the one that this attempt resumes from.
+    The order in which several threads submit their children is therefore irrelevant, and an attempt that resumes
+    from a checkpoint submits new children, even if they equal earlier ones. A checkpoint is identified by the
+    number of children submitted before it, so that a repeated one is the same; `children` is that number for the
+    checkpoint that this attempt resumes from.
     """
 
     def __init__(self, children: int) -> None:
@@ -46,7 +46,7 @@ class ChildKeys:
         self._mutex = threading.Lock()
 
     def key_of(self, *, type: str, input: bytes, options: Mapping[str, Any]) -> str:
-        """The next key for such a child; `input` is JSON."""
+        """Returns the next key for such a child; `input` is JSON."""
         content = [type, orjson.loads(input), {name: _unordered(name, value) for name, value in options.items()}]
         text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
         digest = hashlib.blake2b(text, digest_size=12).hexdigest()
@@ -55,7 +55,7 @@ class ChildKeys:
             return f"{self._before}/{digest}/{self._since.setdefault(digest, _Numbers()).take()}"
 
     def give_back(self, key: str) -> None:
-        """The child of this key was refused, or its answer was lost: the next one like it is the same."""
+        """Frees the key of a refused child, or one whose answer was lost: the next equal child gets it."""
         before, digest, number = key.split("/")
         with self._mutex:
             if int(before) == self._before:
@@ -63,10 +63,10 @@ class ChildKeys:
                 self._named -= 1
 
     def begin_checkpoint(self) -> int:
-        """How many children come before a checkpoint that is about to be saved; from now on they come after it.
+        """Returns how many children precede a checkpoint about to be saved; later ones follow it.
 
-        That holds whatever becomes of it: an attempt that comes by here again must name its children alike, and of
-        those that other threads submit meanwhile none may get the name of another.
+        That holds even if saving fails: a retry must name its children alike, and no child that another thread
+        submits meanwhile may get an earlier child's name.
         """
         with self._mutex:
             if self._named != self._before:
@@ -76,7 +76,7 @@ class ChildKeys:
 
 
 def own_key(key: object) -> str:
-    """A child's key that the handler gave; raises PermanentError."""
+    """Returns the key that the handler gave; raises PermanentError."""
     if not isinstance(key, str) or not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
         shown = key if isinstance(key, str) and key.isprintable() else type(key).__name__
         expected = f"a printable text of 1 to {MAX_KEY_LENGTH} characters"

@@ -1,4 +1,4 @@
-"""What a handler may ask of the engine while it runs."""
+"""Defines the requests that a handler may make while it runs."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.25  # between two looks into th
 
 
 class Channel(Protocol):
-    """The way from a running handler to its agent; one implementation per isolation."""
+    """Connects a running handler to its agent; one implementation per isolation."""
 
     def emit(self, message: dict[str, Any]) -> None:
         """Sends a report that needs no answer."""
 
     def request(self, message: dict[str, Any]) -> Any:
-        """Sends a request and returns its answer; raises the HandlerError that the agent answers with."""
+        """Sends a request and returns its answer; raises the HandlerError in the answer."""
 
     def is_cancelled(self) -> bool:
-        """Whether the task was cancelled."""
+        """Returns True if the task was cancelled."""
 
 
 class TaskContext:
-    """Handed to every handler as its second argument.
+    """The second argument of every handler.
 
-    `task_id` and `attempt` together name this attempt; `attempt` only grows, so it serves as a
-    fencing token towards other systems. `last_checkpoint` is what an earlier attempt saved last.
+    `task_id` and `attempt` together name this attempt; `attempt` only grows, so it serves as a fencing token
+    towards other systems. `last_checkpoint` is what an earlier attempt saved last.
     """
 
     def __init__(
@@ -56,26 +56,26 @@ class TaskContext:
         self._process_id = os.getpid()
 
     def progress(self, fraction: float, message: str = "") -> None:
-        """Reports how far the task is: 0.0 … 1.0 and what it does now."""
+        """Reports the progress: a fraction from 0.0 to 1.0, and the current step."""
         if not (isinstance(fraction, int | float) and math.isfinite(fraction) and 0 <= fraction <= 1):
             raise ValueError(f"progress: fraction {fraction!r} is not accepted, expected a number from 0 to 1")
         self._channel.emit({"kind": "progress", "fraction": float(fraction), "message": str(message)[:500]})
 
     def log(self, message: str, level: str = "info") -> None:
-        """Writes a line into the task's history."""
+        """Writes a line to the task's history."""
         self._channel.emit({"kind": "log", "level": str(level)[:20], "message": str(message)[:4000]})
 
     def checkpoint(self, state: Any) -> None:
         """Saves JSON-able `state` for the next attempt, which finds it in `last_checkpoint`.
 
-        Raises PermanentError for a state that would not come back as it is, with the part that would not.
+        Raises PermanentError for a state that would not read back unchanged, naming the part.
         """
         text = json_of("checkpoint", state)
         self._request({"kind": "checkpoint", "state": text, "children": self._keys.begin_checkpoint()})
 
     @property
     def cancelled(self) -> bool:
-        """Whether the task was cancelled; a handler that sees True may clean up and return."""
+        """Returns True if the task was cancelled; the handler may then clean up and return."""
         return self._channel.is_cancelled()
 
     def raise_if_cancelled(self) -> None:
@@ -84,12 +84,12 @@ class TaskContext:
             raise TaskCancelled(f"task {self.task_id} was cancelled")
 
     def submit(self, task_type: str, input: Any = None, *, key: str | None = None, **options: Any) -> str:
-        """Submits a child task and returns its id once it is committed. Any thread of the handler may call it.
+        """Submits a child task and returns its id once it is committed. Thread-safe.
 
-        `options` are those of `core.submission.submit.submit`. A later attempt gets the same children again, told
-        by what is submitted and how often since the last checkpoint; where that is not the same in each
-        attempt (a time, a random number), `key` tells them. Raises PermanentError with the reason if it is
-        refused, as it is once this attempt is no longer its task's current one.
+        `options` are those of `core.submission.submit.submit`. A later attempt gets the same children again,
+        identified by their content and their number since the last checkpoint; if the content differs in each
+        attempt (a time, a random number), `key` identifies them. Raises PermanentError with the reason if it is
+        refused, for example because this attempt is no longer its task's current one.
         """
         request: dict[str, Any] = {
             "type": str(task_type),
@@ -108,20 +108,20 @@ class TaskContext:
     def send(self, agent: str, message: Any) -> None:
         """Sends a JSON-able message to another agent by name; it is delivered at least once.
 
-        Raises PermanentError for a message that would not arrive as it is and for what is no agent's name, and
+        Raises PermanentError for a message that would not arrive unchanged or an invalid agent name, and
         TransientError for a full mailbox and while Redis is away.
         """
         check_message(message)
         self._request({"kind": "send", "agent": agent, "message": message})
 
     def receive(self, timeout_seconds: float = 0.0) -> Message | None:
-        """The next message that was sent to this agent; None if none comes within so many seconds.
+        """Returns the next message to this agent; None if none arrives within this many seconds.
 
-        It is this attempt's until `ack`, or until the attempt has succeeded; if the attempt ends otherwise, the
-        message is delivered again, to whoever asks on this agent: at least once. Messages belong to the agent by its
-        name, not to the task: an attempt that is retried elsewhere finds that agent's. Raises TaskCancelled once the
-        task was cancelled, TransientError if Redis was away until the end, and PermanentError if the attempt has too
-        many messages that it did not acknowledge.
+        It belongs to this attempt until `ack`, or until the attempt has succeeded; if the attempt ends otherwise,
+        the message is delivered again on this agent: at least once. Messages belong to the agent by its name, not
+        to the task: an attempt that is retried elsewhere gets that agent's. Raises TaskCancelled once the task was
+        cancelled, TransientError if Redis stayed away, and PermanentError if the attempt has too many
+        unacknowledged messages.
         """
         looks = self._looks(timeout_seconds)
         try:
@@ -132,20 +132,20 @@ class TaskContext:
             return found
 
     def ack(self, message: Message) -> bool:
-        """Deletes a received message that was dealt with, now; False if it is not this attempt's (any more)."""
+        """Deletes a received message now; returns False if it does not belong to this attempt (any more)."""
         if not isinstance(message, Message):
             raise ValueError(f"ack: message {shortened(message)} is not accepted, expected what `receive` returned")
         return bool(self._request({"kind": "ack", "id": message.id}))
 
     def _request(self, message: dict[str, Any]) -> Any:
-        """The answer to a request; a process that the handler forked may ask nothing: it would get others' answers."""
+        """Returns the answer to a request; refuses forked processes, which would get others' answers."""
         if os.getpid() != self._process_id:
             expected = "a call in the handler's own process: its threads may, processes that it forked may not"
             raise PermanentError(f"{message['kind']}: process {os.getpid()} is not accepted, expected {expected}")
         return self._channel.request(message)
 
     def _looks(self, timeout_seconds: float) -> Generator[float, None, Message | None]:
-        """Looks again and again; yields how many seconds to wait before the next look."""
+        """Checks repeatedly; yields the seconds to wait before the next check."""
         if not (
             isinstance(timeout_seconds, int | float)
             and not isinstance(timeout_seconds, bool)
@@ -169,7 +169,7 @@ class TaskContext:
 
 
 class AsyncTaskContext(TaskContext):
-    """The context of a coroutine: what waits is awaited."""
+    """The context of a coroutine: its waiting methods are awaited."""
 
     async def receive(self, timeout_seconds: float = 0.0) -> Message | None:  # type: ignore[override]
         """See TaskContext.receive; other coroutines run while it waits."""

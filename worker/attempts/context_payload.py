@@ -1,7 +1,7 @@
-"""What a handler hands to the engine while it runs, as the JSON of exactly that, or refused (pure).
+"""Converts a handler's values to the JSON of exactly those values, or refuses them (pure).
 
-It is checked where the handler calls, before any process or server sees it, so that every isolation keeps and
-refuses the same.
+The check runs in the handler's call, before any process or server sees the value, so that every isolation accepts
+and refuses the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_OPTIONS_BYTES = 1 << 20
 
 
 def json_of(field: str, value: object, limit_bytes: int = LIMIT_BYTES) -> bytes:
-    """The JSON text that reads back as `value`; raises PermanentError, which names the part that has none."""
+    """Returns the JSON text that reads back as `value`; raises PermanentError, which names the part without one."""
     try:
         return encode_json(field, value, limit_bytes)
     except SubmissionError as error:
@@ -35,7 +35,7 @@ def json_of(field: str, value: object, limit_bytes: int = LIMIT_BYTES) -> bytes:
 
 
 def input_json(value: object) -> bytes:
-    """The JSON text of a child's input: a dict, an instance of a model or None; raises PermanentError."""
+    """Returns the JSON text of a child's input: a dict, a model instance or None; raises PermanentError."""
     if not isinstance(value, BaseModel):
         return json_of("input", {} if value is None else value)
     try:
@@ -45,12 +45,12 @@ def input_json(value: object) -> bytes:
 
 
 def check_message(value: object) -> None:
-    """Raises PermanentError for what an agent's mailbox would not give back as it was."""
+    """Raises PermanentError for a value that an agent's mailbox would not return unchanged."""
     json_of("message", value, MAX_BODY_BYTES)
 
 
 def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of `submit` as JSON values; raises PermanentError."""
+    """Returns the options of `submit` as JSON values; raises PermanentError."""
     return {name: orjson.loads(json_of(name, _plain(value), MAX_OPTIONS_BYTES)) for name, value in options.items()}
 
 

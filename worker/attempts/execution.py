@@ -1,7 +1,7 @@
-"""One attempt from input to outcome, the same in every isolation.
+"""Runs one attempt from input to outcome, the same in every isolation.
 
-`execute` never raises for what a handler does, except `HandlerStopped`, which the watchdog sends
-into a thread and which only its runner may answer.
+`execute` never raises for what a handler does, except `HandlerStopped`, which the watchdog sends into a thread and
+which only its runner may handle.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ LOOKED_THROUGH = 65536  # characters of an error's text that are searched for se
 
 
 class HandlerStopped(BaseException):
-    """Raised inside a handler's thread to stop it. No Exception, so that `except Exception` lets it pass."""
+    """Raised in a handler's thread to stop it. Not an Exception, so that `except Exception` lets it pass."""
 
 
 class UnstorableOutput(HandlerError):
-    """The output is valid, but the database could not hold it."""
+    """Raised for a valid output that the database can't store."""
 
     error_class = ErrorClass.UNSTORABLE
 
@@ -54,7 +54,7 @@ def execute(
     output_limit_bytes: int,
     confined: AbstractContextManager[None] | None = None,
 ) -> Done:
-    """Runs a plain handler, `confined`, to its end and says how it ended. Raises HandlerStopped only."""
+    """Runs a plain handler, `confined`, to its end and returns its outcome. Raises HandlerStopped only."""
     started_at, start, process = time(), perf_counter(), os.getpid()
     try:
         given = _parse_input(task_type, run)
@@ -68,7 +68,7 @@ def execute(
 
 
 async def execute_async(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> Done:
-    """`execute` for a coroutine."""
+    """Runs `execute` for a coroutine."""
     started_at, start, process = time(), perf_counter(), os.getpid()
     try:
         bind_attempt(run)  # the coroutine's context is its own
@@ -81,7 +81,7 @@ async def execute_async(task_type: TaskType, run: Run, context: TaskContext, out
 
 
 def context_of(run: Run, channel: Channel, kind: type[TaskContext] = TaskContext) -> TaskContext:
-    """The context that a run's handler gets."""
+    """Returns the context for a run's handler."""
     checkpoint = None if run.checkpoint is None else msgspec.json.decode(run.checkpoint)
     return kind(run.task_id, run.task_type, run.attempt, channel, checkpoint, run.children)
 
@@ -89,7 +89,7 @@ def context_of(run: Run, channel: Channel, kind: type[TaskContext] = TaskContext
 def failed(
     run: Run, error_class: ErrorClass, message: str, started_at: float, run_seconds: float, details: str | None = None
 ) -> Done:
-    """The outcome of an attempt that its runner ended or lost; `details` take the traceback's place."""
+    """Returns the outcome of an attempt that its runner ended or lost; `details` replace the traceback."""
     failure = Failure(
         error_class.value,
         _kept(message, MAX_MESSAGE_BYTES),
@@ -99,12 +99,12 @@ def failed(
 
 
 def cannot_run(run: Run, reason: str) -> Done:
-    """The outcome of an attempt that somebody else must run: this process does not know its type."""
+    """Returns the outcome of an attempt whose type this process does not know; another agent must run it."""
     return _given_back(run, CANNOT_RUN, reason)
 
 
 def kept_from_running(run: Run, reason: str) -> Done:
-    """The outcome of an attempt that could not run, or not go on, since another one was in its way."""
+    """Returns the outcome of an attempt that could not run, or continue, because of another one."""
     return _given_back(run, KEPT_FROM_RUNNING, reason)
 
 
@@ -162,7 +162,7 @@ def _parse_input(task_type: TaskType, run: Run) -> BaseModel:
 
 
 def _output_json(task_type: TaskType, value: object, limit_bytes: int) -> bytes:
-    """The compact JSON of a handler's value; raises InvalidOutputError or UnstorableOutput."""
+    """Returns the compact JSON of a handler's value; raises InvalidOutputError or UnstorableOutput."""
     model = task_type.output_model
     if not isinstance(value, model):
         if not isinstance(value, dict):
@@ -197,7 +197,7 @@ def _is_not_finite(part: object) -> bool:
 
 
 def _place(serializer: SchemaSerializer, value: object, is_wrong: Callable[[object], bool]) -> str:
-    """Where the first wrong part of an output is, as it is written: " at output.rows.3", or nothing."""
+    """Returns the place of an output's first wrong part: " at output.rows.3", or nothing."""
     try:
         root = serializer.to_python(value, warnings=False)
     except Exception:  # that of a serializer in the model
@@ -232,7 +232,7 @@ def _one_line(root: str, error: ValidationError) -> str:
 
 
 def _handler_traceback(error: BaseException) -> str | None:
-    """The traceback from the handler's own frame on, or None if no code of the handler was involved."""
+    """Returns the traceback from the handler's own frame on, or None if no handler code was involved."""
     frames = error.__traceback__
     while frames is not None and frames.tb_frame.f_globals is globals():
         frames = frames.tb_next
@@ -247,12 +247,12 @@ def _text_of(error: BaseException) -> str:
 
 
 def _bounded(text: str, keep_end: bool) -> str:
-    """A text that takes no time to look through."""
+    """Returns a text short enough to search quickly."""
     if len(text) <= LOOKED_THROUGH:
         return text
     return text[-LOOKED_THROUGH:] if keep_end else text[:LOOKED_THROUGH]
 
 
 def _kept(text: str, limit_bytes: int, keep_end: bool = False) -> str:
-    """`text` without secrets, as it can be stored."""
+    """Returns `text` without secrets, in storable form."""
     return storable(redacted_text(_bounded(text, keep_end)), limit_bytes, keep_end=keep_end)

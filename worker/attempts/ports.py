@@ -1,4 +1,4 @@
-"""What an attempt needs of the agent that runs it."""
+"""Defines what an attempt needs of its agent."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ class Outbox(Protocol):
     """Takes reports for the dispatcher."""
 
     def add(self, report: Report) -> None:
-        """Sends it with the next ones."""
+        """Sends a report with the next ones."""
 
 
 class Mail(Protocol):
     """The agent's mailbox."""
 
     def request(self, pair: Pair, message: dict[str, Any]) -> Any:
-        """Does what the attempt asks of the mailbox, and returns the answer."""
+        """Executes an attempt's mailbox request, and returns the answer."""
 
 
 class AttemptOwner(Protocol):
-    """An agent, as its attempts see it."""
+    """The agent, as its attempts need it."""
 
     @property
     def info(self) -> AgentInfo: ...

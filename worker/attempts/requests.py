@@ -1,4 +1,4 @@
-"""Questions of attempts to the dispatcher."""
+"""Tracks attempts' requests to the dispatcher."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from taskyard.core.protocol import Reply
 
 
 class PendingRequests:
-    """Questions to the dispatcher that wait for their answers."""
+    """Requests to the dispatcher that wait for their answers."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, tuple[threading.Event, list[Reply]]] = {}
@@ -26,7 +26,7 @@ class PendingRequests:
             waiting[0].set()
 
     def wait(self, request_id: str, timeout_seconds: float) -> Reply | None:
-        """The answer, or None if it did not come in time."""
+        """Returns the answer, or None if it did not come in time."""
         event, replies = self._waiting[request_id]
         try:
             return replies[0] if event.wait(timeout_seconds) else None

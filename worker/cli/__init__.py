@@ -1,1 +1,1 @@
-"""The command line of `taskyard`: one file for each group of commands."""
+"""Implements the command line of `taskyard`: one file for each group of commands."""

@@ -1,4 +1,4 @@
-"""Commands for the installation: run, agent, types, migrate, doctor, bench, prove, soak."""
+"""Implements commands for the installation: run, agent, types, migrate, doctor, bench, prove, soak."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def run(
 ) -> None:
     """Runs the worker and its agents until Ctrl-C or SIGTERM.
 
-    Starts PostgreSQL and Redis of its own where no URL is configured. The first signal lets running tasks
-    finish within the grace period, a second one ends at once.
+    Starts its own PostgreSQL and Redis where no URL is configured. The first signal lets running tasks finish
+    within the grace period, a second one ends at once.
     """
     from taskyard.core.config import load_settings
     from taskyard.worker.app import run_worker
@@ -42,7 +42,7 @@ def run(
 def agent(
     pool: Annotated[Path | None, typer.Option(metavar="FILE", help="The pool's TOML file.")] = None,
 ) -> None:
-    """Runs agents alone on this host; they need only TASKYARD_REDIS_URL, a worker runs elsewhere."""
+    """Runs agents alone on this host; they need only TASKYARD_REDIS_URL and a worker on another host."""
     from taskyard.core.config import load_settings
     from taskyard.worker.agent_host import run_agents
 
@@ -117,7 +117,7 @@ def _schemas(task_type: Any) -> dict[str, Any]:
 
 
 def migrate() -> None:
-    """Brings the database to this version of Taskyard; without a configured URL, the embedded one."""
+    """Migrates the database to this version of Taskyard; without a configured URL, the embedded one."""
     from contextlib import ExitStack
 
     from taskyard.core.config import load_settings
@@ -138,7 +138,7 @@ def migrate() -> None:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Looks at everything Taskyard depends on, and says what to do about what is wrong."""
+    """Checks everything Taskyard depends on, and says how to fix what is wrong."""
     from taskyard.worker.doctor.report import checks
 
     found = checks()
@@ -181,14 +181,15 @@ def prove(
         Path | None, typer.Option("--json", metavar="FILE", help="Also write what was found here.")
     ] = None,
 ) -> None:
-    """Kills agents, handlers, workers, Redis and PostgreSQL under real work, and counts what became of it.
+    """Kills agents, handlers, workers, Redis and PostgreSQL under real work, and counts the results.
 
-    On servers of its own. Exits with 1 if a task was lost, stuck, accepted twice or run twice under one
+    Runs on servers of its own. Exits with 1 if a task was lost, stuck, accepted twice or run twice under one
     attempt, or if something was left behind. Ctrl-C ends the killing and counts what was done.
 
-    With --people nothing is killed: locks are held, servers say "not now", clocks are set, descriptors taken,
-    task modules broken, half a fleet deployed, junk left in Redis. It also fails if work does not go on after
-    such an act, or if /healthz is not red within 30 s of an outage that lasts, and green within 10 s after it.
+    With --people nothing is killed: locks are held, servers answer with temporary errors, clocks are set,
+    descriptors taken, task modules broken, half a fleet deployed, junk left in Redis. It also fails if work does
+    not go on after such an act, or if /healthz is not red within 30 s of a lasting outage, and green within 10 s
+    after it.
     """
     from taskyard.core.config import load_settings
     from taskyard.core.errors import ConfigurationError
@@ -212,9 +213,9 @@ def soak(
     minutes: Annotated[float, typer.Option(min=0.1, help="For how long.")] = 15.0,
     rate: Annotated[float, typer.Option(min=1, help="Submissions per second.")] = 500.0,
 ) -> None:
-    """Works for some minutes and says whether memory, files, threads, connections or streams grow.
+    """Works for some minutes and reports whether memory, files, threads, connections or streams grow.
 
-    On servers of its own. The first quarter is a warm-up. Exits with 1 if something grew or was left.
+    Runs on servers of its own. The first quarter is a warm-up. Exits with 1 if something grew or was left.
     """
     from taskyard.core.config import load_settings
     from taskyard.worker.devtools.soak import run_soak

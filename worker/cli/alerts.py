@@ -1,4 +1,4 @@
-"""Commands around alerts: alerts, ack, silence, unsilence, silences, rules."""
+"""Implements commands for alerts: alerts, ack, silence, unsilence, silences, rules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def alerts(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Lists the alerts that are not resolved, newest first."""
+    """Lists the unresolved alerts, newest first."""
     from taskyard.core.alerts.messages import message_of
     from taskyard.core.postgres.store import alerts as alerts_store
     from taskyard.worker.cli.connections import opened_reading
@@ -55,7 +55,7 @@ def alerts(
 
 
 def ack(alert: AlertId, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Acknowledges a firing alert: somebody looks after it. It still resolves by itself."""
+    """Acknowledges a firing alert: you look after it. It still resolves by itself."""
     from taskyard.core.postgres.store import alerts as alerts_store
     from taskyard.worker.cli.connections import opened_servers
     from taskyard.worker.process.user import user_name
@@ -76,9 +76,9 @@ def silence(
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Tells nobody of a rule's alerts for a while; they are recorded all the same.
+    """Stops notifications of a rule's alerts for a while; the alerts are still recorded.
 
-    What still fires when the silence ends is told then.
+    Alerts still firing when the silence ends are sent then.
     """
     from taskyard.core.alerts.rules import checked_rule_pattern
     from taskyard.core.config import load_settings
@@ -113,7 +113,7 @@ def unsilence(
 
 
 def silences(as_json: AsJson = False) -> None:
-    """Lists what is silenced now."""
+    """Lists the silences in force."""
     from taskyard.core.postgres.store import alerts as alerts_store
     from taskyard.worker.cli.connections import opened_reading
 

@@ -1,4 +1,4 @@
-"""Puts the command line together."""
+"""Assembles the command line."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ app.add_typer(
 
 
 def main() -> None:
-    """Runs the command that the arguments name, and exits."""
+    """Runs the command in the arguments, and exits."""
     keep_files_private()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

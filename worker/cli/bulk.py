@@ -1,4 +1,4 @@
-"""The command that does one thing to many tasks."""
+"""Implements the command that applies one operation to many tasks."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def bulk(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many it would be.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Retries, cancels or reprioritises every task that fits all the options given.
+    """Retries, cancels or reprioritises every task that matches all the options given.
 
-    Only tasks whose state allows it, and none that is submitted meanwhile. It works in small
-    transactions; Ctrl-C is safe at any time, and doing it again does the rest.
+    It leaves out tasks whose state does not allow it, and those submitted meanwhile. It works in small
+    transactions; Ctrl-C is safe at any time, and repeating the command does the rest.
     """
     from taskyard.core.filters.search_filter import TaskFilter
 
@@ -86,7 +86,7 @@ def bulk(
 def _checked(
     action: str, reason: str, to: str | None, wanted: Callable[[], TaskFilter], everything: bool
 ) -> tuple[Operation, TaskFilter]:
-    """What is to be done, and to which tasks; tells all that is wrong with it at once and ends the command."""
+    """Returns the operation and the filter; prints all their problems at once and ends the command."""
     from taskyard.core.submission.bulk import Operation, check_reason
     from taskyard.worker.process.user import user_name
 

@@ -1,4 +1,4 @@
-"""Connections of one command: opened for it, closed after it."""
+"""Opens and closes the connections of one command."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from taskyard.core.task_types.registry import registry
 
 @contextmanager
 def opened_submitter(*, load_types: bool = False) -> Iterator[tuple[Submitter, Database]]:
-    """A submitter and the database it writes to, by the settings of the environment.
+    """Opens a submitter and its database, by the settings of the environment.
 
-    Only what submits needs the task types. Raises ConfigurationError or Unavailable.
+    Only submissions need the task types. Raises ConfigurationError or Unavailable.
     """
     settings = load_settings()
     if load_types:
@@ -34,7 +34,7 @@ def opened_submitter(*, load_types: bool = False) -> Iterator[tuple[Submitter, D
 
 @contextmanager
 def opened_servers() -> Iterator[tuple[Database, Broker]]:
-    """Both servers, by the settings of the environment; raises ConfigurationError or Unavailable."""
+    """Opens both servers, by the settings of the environment; raises ConfigurationError or Unavailable."""
     settings = load_settings()
     endpoints = resolve(settings)
     with _opened_database(endpoints.database_url) as database, connect_redis(endpoints.redis_url) as client:
@@ -43,7 +43,7 @@ def opened_servers() -> Iterator[tuple[Database, Broker]]:
 
 @contextmanager
 def opened_broker() -> Iterator[Broker]:
-    """Redis alone, by the settings of the environment; raises ConfigurationError or Unavailable."""
+    """Opens Redis alone, by the settings of the environment; raises ConfigurationError or Unavailable."""
     settings = load_settings()
     with connect_redis(resolve(settings).redis_url) as client:
         yield Broker(client, settings.namespace, settings.placement_of)
@@ -51,14 +51,14 @@ def opened_broker() -> Iterator[Broker]:
 
 @contextmanager
 def opened_reading() -> Iterator[DriverTransaction]:
-    """A transaction to read in, by the settings of the environment; raises ConfigurationError or Unavailable."""
+    """Opens a read transaction, by the settings of the environment; raises ConfigurationError or Unavailable."""
     with _opened_database(resolve(load_settings()).database_url) as database, database.transaction() as tx:
         yield tx
 
 
 @contextmanager
 def refusals_told() -> Iterator[None]:
-    """Turns what PostgreSQL refuses for its schema or its rights into an error with advice."""
+    """Turns PostgreSQL's refusals because of its schema or permissions into an error with advice."""
     try:
         yield
     except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn):

@@ -1,4 +1,4 @@
-"""The command that signs a browser in."""
+"""Implements the command that signs a browser in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def enter(
 ) -> None:
     """Prints a link that signs one browser in to the dashboard as the local admin, once.
 
-    Whoever has it may submit tasks that run code. It is good for 24 hours, and so is the session that it begins.
+    Its holder may submit tasks that run code. The link is valid for 24 hours, and so is the session that it begins.
     """
     from taskyard.core.config import load_settings
     from taskyard.worker.cli.connections import opened_servers

@@ -1,4 +1,4 @@
-"""Exit codes, and how errors are told: one line on stderr each, never a stack trace."""
+"""Defines exit codes, and prints errors: one line on stderr each, never a stack trace."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _CODES_BY_ERROR: tuple[tuple[type[TaskyardError], int], ...] = (
 
 
 def exit_code(error: TaskyardError) -> int:
-    """The exit code that stands for an error."""
+    """Returns the exit code of an error."""
     return next((code for kind, code in _CODES_BY_ERROR if isinstance(error, kind)), FAILED)
 
 
@@ -66,7 +66,7 @@ def say(message: str) -> None:
 
 
 class Commands(TyperGroup):
-    """The commands; what they raise on purpose becomes a line on stderr and an exit code."""
+    """The group of commands; their expected errors become a line on stderr and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         try:

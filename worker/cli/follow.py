@@ -24,7 +24,7 @@ Teller = Callable[[Task, str | None], None]
 
 
 def follow(database: Database, task_id: str, timeout_seconds: float | None) -> Task:
-    """Waits until the task ends or the time is over, tells its progress on stderr, returns how it stands then.
+    """Waits until the task ends or the time is over, prints its progress on stderr, returns its state.
 
     Raises TaskNotFound or Unavailable.
     """
@@ -49,7 +49,7 @@ def follow(database: Database, task_id: str, timeout_seconds: float | None) -> T
 
 @contextmanager
 def _lines() -> Iterator[Teller]:
-    """One line for each change of state."""
+    """Prints one line for each change of state."""
     last: TaskState | None = None
 
     def tell(task: Task, why: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Commands that hold back queues, task types and agents: pause, drain, resume, holds."""
+"""Implements commands that hold queues, task types and agents: pause, drain, resume, holds."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name; an agent's 
 
 
 def pause(kind: Kind, name: Name, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Stops starting tasks of a queue or type, or giving work to an agent; what runs goes on.
+    """Stops starting tasks of a queue or type, or giving work to an agent; running tasks go on.
 
-    New tasks are still accepted. It lasts until `resume`, through restarts of everything.
+    New tasks are still accepted. The pause lasts until `resume`, through restarts of everything.
     """
     _hold(kind, name, HoldMode.PAUSED, reason, as_json)
 
 
 def drain(kind: Kind, name: Name, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Refuses new tasks of a queue or type and works off what is there; empties an agent.
+    """Refuses new tasks of a queue or type and finishes the existing ones; empties an agent.
 
-    An agent finishes what it runs and hands back, unharmed, what it has not started. It lasts
-    until `resume`, through restarts of everything.
+    An agent finishes what it runs and hands back, at no cost, what it has not started. The drain lasts until
+    `resume`, through restarts of everything.
     """
     _hold(kind, name, HoldMode.DRAINING, reason, as_json)
 

@@ -1,4 +1,4 @@
-"""Messages between agents: mail list, redrive, purge."""
+"""Implements commands for messages between agents: mail list, redrive, purge."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 def list_mail(
     agent: OfAgent = None, dead: Dead = False, older_than: OlderThan = None, limit: Limit = 50, as_json: AsJson = False
 ) -> None:
-    """Lists mailboxes; with AGENT the messages in one, the oldest first; with --dead what was given up, newest first.
+    """Lists mailboxes; with AGENT the messages in one, oldest first; with --dead its dead letters, newest first.
 
-    A message is there until the attempt that received it has succeeded. Looking changes nothing.
+    A message stays until the attempt that received it has succeeded. Listing changes nothing.
     """
     from taskyard.worker.cli.connections import opened_broker
 
@@ -64,7 +64,7 @@ def list_mail(
 def redrive(agent: OfAgent = None, ids: Ids = None, everything: All = False, as_json: AsJson = False) -> None:
     """Sends dead letters again: those of one agent, or with --all those of every agent.
 
-    They count as new messages. What is malformed, or finds its mailbox full, stays a dead letter and is told.
+    They count as new messages. Malformed ones, and those whose mailbox is full, stay dead letters and are reported.
     """
     from taskyard.core.payload.culprits import refused
     from taskyard.worker.cli.connections import opened_broker
@@ -98,7 +98,7 @@ def purge(
 ) -> None:
     """Removes messages for good: those of one agent or all; with --dead dead letters instead. Asks first.
 
-    Also what an attempt has received and not finished: it goes on, and the message does not come back.
+    Messages received by a running attempt are removed as well: the attempt goes on, and they do not come back.
     """
     from taskyard.worker.cli.connections import opened_broker
 

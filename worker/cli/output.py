@@ -1,4 +1,4 @@
-"""Tables, fields and JSON on stdout."""
+"""Prints tables, fields and JSON on stdout."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Cell = str | Text | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: its heading, and whether its cells keep to one line whatever the width."""
+    """A column of a table: its heading, and whether its cells stay on one line at any width."""
 
     heading: str
     fixed: bool = False
@@ -47,7 +47,10 @@ class Column:
 
 
 def console() -> Console:
-    """stdout: as wide as the terminal; plain, and as wide as its text, when it is none (COLUMNS overrules both)."""
+    """Returns the console for stdout: as wide as the terminal; without one plain, and as wide as its text.
+
+    COLUMNS overrules both.
+    """
     is_terminal = sys.stdout.isatty()
     has_width = is_terminal or os.environ.get("COLUMNS", "").isdigit()
     return Console(
@@ -62,30 +65,30 @@ def console() -> Console:
 
 
 def is_wide() -> bool:
-    """Whether a table has room for all its columns."""
+    """Returns True if a table has room for all its columns."""
     return console().width >= WIDE_COLUMNS
 
 
 def print_json(document: object) -> None:
-    """Writes one JSON document; in ASCII, so that no byte of it means anything to a terminal."""
+    """Prints one JSON document, in ASCII, so that a terminal interprets none of it."""
     print(json.dumps(document, indent=2, default=str))
 
 
 def print_line(text: str, style: str = "", *, stderr: bool = False) -> None:
-    """Writes a line to stdout, or stderr, without wrapping it."""
+    """Prints a line to stdout, or stderr, without wrapping it."""
     shown = Console(stderr=True) if stderr else console()
     shown.print(Text(text, style=style), soft_wrap=True)
 
 
 def print_plain(text: str) -> None:
-    """Writes a text as it is, for where there are very many; nothing in it may mean anything to a terminal."""
+    """Prints a large text unchanged; it must not contain terminal controls."""
     print(text)
 
 
 def print_table(
     columns: Sequence[Column], rows: Iterable[Sequence[Cell]], *, title: str = "", headings: bool = True
 ) -> None:
-    """Writes a table. Strings are shown as they are, with what is not printable made visible; None is empty."""
+    """Prints a table. Strings are shown literally, with what is not printable escaped; None is empty."""
     out = console()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=headings)
     for column in columns:
@@ -106,22 +109,22 @@ def print_table(
 
 
 def print_fields(fields: Iterable[tuple[str, Cell]]) -> None:
-    """Writes names and values, one pair a line; those without a value are left out."""
+    """Prints names and values, one pair a line; those without a value are left out."""
     rows = [(name, value) for name, value in fields if value]
     print_table([Column("", fixed=True), Column("")], rows, headings=False)
 
 
 def print_document(name: str, value: object) -> None:
-    """Writes a JSON value under its name."""
+    """Prints a JSON value under its name."""
     print_line(name, "bold")
     print_line(pretty_json(value))
 
 
 def state_text(state: str) -> Text:
-    """A state in its colour."""
+    """Returns a state in its colour."""
     return Text(visible(state), style=STATE_STYLES.get(state, ""))
 
 
 def stacked(*lines: tuple[str | None, str]) -> Text:
-    """(text, style) pairs under each other in one cell; empty ones are left out."""
+    """Stacks (text, style) pairs in one cell; empty ones are left out."""
     return Text("\n").join(Text(visible(line), style=style) for line, style in lines if line)

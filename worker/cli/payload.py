@@ -1,4 +1,4 @@
-"""What is submitted, from arguments, files and standard input."""
+"""Reads submissions from arguments, files and standard input."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _POSITION = re.compile(r"^submissions\.(\d+)\.?")
 
 
 def read_input(text: str | None, file: Path | None, limit_bytes: int) -> Any:
-    """A task's input from JSON text or from a file of it (`-` is standard input); raises SubmissionError.
+    """Reads a task's input from JSON text or from a file of it (`-` is standard input); raises SubmissionError.
 
-    `limit_bytes` is of inputs, as JSON; see `most_written`.
+    `limit_bytes` limits inputs, as JSON; see `most_written`.
     """
     if file is None:
         return None if text is None else _parsed("input", text.encode("utf-8", "surrogateescape"), limit_bytes)
@@ -32,15 +32,15 @@ def read_input(text: str | None, file: Path | None, limit_bytes: int) -> Any:
 
 
 def most_written(limit_bytes: int) -> int:
-    """How many bytes a text of JSON may have whose compact form has at most `limit_bytes`, within reason."""
+    """Returns the most bytes that a JSON text may have whose compact form has at most `limit_bytes`, within reason."""
     return ESCAPES * limit_bytes + OTHER_BYTES
 
 
 class JsonLines:
-    """The tasks of a JSON Lines file, one at a time; `defaults` hold for lines without them.
+    """The tasks of a JSON Lines file, read one at a time; `defaults` apply to lines without them.
 
-    Line n is task n - 1, so blank lines may only be at the end. Iterating raises SubmissionError, also
-    for a line that is too long for an input of `limit_bytes`.
+    Line n is task n - 1, so blank lines may only be at the end. Iterating raises SubmissionError, also for a line
+    that is too long for an input of `limit_bytes`.
     """
 
     def __init__(self, file: Path, defaults: Mapping[str, Any], limit_bytes: int) -> None:
@@ -50,7 +50,7 @@ class JsonLines:
         self.last: dict[str, Any] | None = None  # that was read
 
     def count(self) -> int | None:
-        """How many tasks there are; None if that can't be known before they are read. Raises SubmissionError."""
+        """Returns the number of tasks; None if it is unknown before they are read. Raises SubmissionError."""
         if not self._file.is_file():
             return None
         return sum(1 for _, line in self._lines() if line.strip())
@@ -80,9 +80,9 @@ class JsonLines:
 def by_line(
     error: SubmissionError, task: Mapping[str, Any] | None, problems_of: Callable[[Mapping[str, Any]], Problems]
 ) -> Problems:
-    """An error of `submit_many` with the number of its line in place of its position, and what else is wrong there.
+    """Returns an error of `submit_many` with its line number instead of its position, and further problems there.
 
-    `task` is the last that was read, and so the one that was refused, unless it is for what is stored.
+    `task` is the last one read, and so the one that was refused, unless the error is about what is stored.
     """
     found = _POSITION.match(error.field)
     if found is None:

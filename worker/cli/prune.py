@@ -1,4 +1,4 @@
-"""The command that removes what is older than its retention."""
+"""Implements the command that deletes data older than its retention."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Removes finished tasks, audit events and agents that are older than their retention.
+    """Deletes ended tasks, audit events and agents that are older than their retention.
 
     The worker does the same once an hour. It works in small transactions; Ctrl-C is safe at any time.
     """

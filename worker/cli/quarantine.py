@@ -1,4 +1,4 @@
-"""What could not be processed: quarantine list, show, drop."""
+"""Implements commands for quarantined items: quarantine list, show, drop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="How
 
 @quarantine.command("list", epilog=f"Example: taskyard quarantine list --json\n\n{EXIT_CODE_HELP}")
 def list_items(limit: Limit = 50, as_json: AsJson = False) -> None:
-    """Lists what was set aside: reports, orders, queue entries, heartbeats, keys and rows."""
+    """Lists quarantined items: reports, orders, queue entries, heartbeats, keys and rows."""
     from taskyard.worker.cli.connections import opened_broker
 
     with opened_broker() as broker:
@@ -76,7 +76,7 @@ def show_item(item: Item, as_json: AsJson = False) -> None:
 
 @quarantine.command("drop", epilog=f"Example: taskyard quarantine drop --all\n\n{EXIT_CODE_HELP}")
 def drop_items(items: Items = None, everything: Everything = False, as_json: AsJson = False) -> None:
-    """Removes items for good, by their ids or all; the alert about them resolves with the last."""
+    """Deletes items by their ids, or all; the alert about them resolves with the last."""
     from taskyard.core.errors import SubmissionError
     from taskyard.worker.cli.connections import opened_broker
 

@@ -1,4 +1,4 @@
-"""Why a pending task waits: held back by an operator, or no registered agent could ever take it."""
+"""Explains why a pending task waits: a hold, or no registered agent that could ever take it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from taskyard.core.states import TaskState
 
 
 class Reasons:
-    """Reasons by the agents that are registered now and what is held; each lane is looked at once."""
+    """Reasons from the registered agents and the holds; each lane is checked once."""
 
     def __init__(self, agents: list[AgentRecord], holds: Holds) -> None:
         self._names = {agent.id: agent.name for agent in agents}
@@ -22,24 +22,24 @@ class Reasons:
 
     @classmethod
     def read(cls, tx: Transaction) -> Reasons:
-        """By the agents and holds that PostgreSQL knows now."""
+        """Reads the agents and holds from PostgreSQL."""
         return cls(tasks.agents(tx), holds_store.holds(tx))
 
     def of_lane(self, lane: Lane) -> str | None:
-        """Why nobody takes a task of this lane; None if somebody can."""
+        """Returns why no agent takes a task of this lane; None if one can."""
         if lane not in self._known:
             hold = self._holds.of_lane(lane)
             self._known[lane] = str(hold) if hold else unplaceable_reason(lane, self._agents) or self._all_held(lane)
         return self._known[lane]
 
     def _all_held(self, lane: Lane) -> str | None:
-        """Why none of the agents that could take it does: all of them are held back."""
+        """Returns the holds of all agents that could take a lane; None if one of them is not held."""
         held = [self._holds.of_agent(self._names[agent.id]) for agent in self._agents if agent.can_take(lane)]
         reasons = [str(hold) for hold in held if hold is not None]
         return "; ".join(reasons) if held and len(reasons) == len(held) else None
 
     def of_task(self, task: Task) -> str | None:
-        """Why nobody can take this task; None if somebody can, or if it is not waiting for an agent."""
+        """Returns why no agent can take this task; None if one can, or if it is not waiting for an agent."""
         if task.state is not TaskState.PENDING:
             return None
         return self.of_lane(Lane(task.queue, task.type, task.requires))

@@ -1,4 +1,4 @@
-"""The command that makes a performance report."""
+"""Implements the command that makes a performance report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXPECTED = "an ISO 8601 time or date (UTC without an offset), or how long ago, s
 
 
 class FormatName(StrEnum):
-    """The keys of core.reports.FORMATS, which takes a while to load."""
+    """The keys of core.reports.FORMATS, which is slow to import."""
 
     PDF = "pdf"
     HTML = "html"
@@ -41,7 +41,7 @@ def report(
     output: Annotated[str | None, typer.Option(help="The file, or the folder for it.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
 ) -> None:
-    """Makes a performance report of a time, compared with the one directly before, and says where it is.
+    """Makes a performance report of a period, compared with the one directly before, and prints its path.
 
     Times without an offset are UTC. A date alone is its midnight: --from 2026-01-05 --to 2026-01-06 is one day.
     """
@@ -64,7 +64,7 @@ def report(
 
 
 def moment(field: str, text: str, now: datetime) -> datetime:
-    """A time as the options take it; raises SubmissionError."""
+    """Parses a time as the options take it; raises SubmissionError."""
     ago = _AGO.fullmatch(text.strip())
     try:
         if ago is not None:
@@ -76,7 +76,7 @@ def moment(field: str, text: str, now: datetime) -> datetime:
 
 
 def target(output: str | None, name: str) -> Path:
-    """The file to write: `output`, or one with this name in it if it is a folder or ends like one."""
+    """Returns the file to write: `output`, or one with this name in it if it is a folder or ends like one."""
     if output is None:
         return Path(name)
     path = Path(output)
@@ -84,7 +84,7 @@ def target(output: str | None, name: str) -> Path:
 
 
 def save(path: Path, content: bytes) -> None:
-    """Writes the file and its folders; raises SubmissionError if that can't be done."""
+    """Writes the file and creates its folders; raises SubmissionError if that fails."""
     from taskyard.core.reports.folder import write_report
 
     try:

@@ -1,4 +1,4 @@
-"""The command that restarts an agent."""
+"""Implements the command that restarts an agent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from taskyard.worker.cli.tasks import Reason
 
 
 class RestartKind(StrEnum):
-    """What can be restarted."""
+    """The kinds of what can be restarted."""
 
     AGENT = "agent"
 
@@ -25,9 +25,9 @@ def restart(
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Asks an agent to finish what it runs within the grace period, and to start anew.
+    """Asks an agent to finish what it runs within the grace period, and to restart.
 
-    What it has not finished or not started goes back without burning an attempt.
+    Tasks that it has not finished or not started go back without using up an attempt.
     """
     from taskyard.core.submission.agent_commands import restart_agent
     from taskyard.worker.cli.connections import opened_servers

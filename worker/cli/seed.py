@@ -1,4 +1,4 @@
-"""The command that fills an installation with a made-up history."""
+"""Implements the command that fills an installation with a synthetic history."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def seed(
     days: Annotated[int, typer.Option(min=1, max=3650, help="Over how many days before now.")] = 30,
     force: Annotated[bool, typer.Option("--force", help="Also beside tasks of your own.")] = False,
 ) -> None:
-    """Adds a made-up history of ended tasks, to try the dashboard or measure with.
+    """Adds a synthetic history of ended tasks, to try the dashboard or to measure.
 
-    They bear the submitter `seed`. Refused beside tasks of your own unless forced: charts would mix the two.
+    Their creator is `seed`. Refused if there are other tasks, unless forced: charts would mix the two.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

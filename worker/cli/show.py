@@ -1,4 +1,4 @@
-"""Commands that show tasks: list, show, history."""
+"""Implements commands that show tasks: list, show, history."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def show(task: TaskId, as_json: AsJson = False) -> None:
 
 
 def history(task: TaskId, as_json: AsJson = False) -> None:
-    """Shows a task's life: every event, when it was, and who caused it. What was logged is shown by `logs`."""
+    """Shows a task's history: every event, its time and its actor. Its log output is shown by `logs`."""
     from taskyard.core.postgres.store import tasks as tasks_store
     from taskyard.worker.cli.connections import opened_reading
 

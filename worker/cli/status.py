@@ -1,4 +1,4 @@
-"""Commands that show the whole: status, agents."""
+"""Implements commands that show the whole installation: status, agents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from taskyard.worker.cli.text import age, duration, instant, seconds_since
 
 
 def status(as_json: AsJson = False) -> None:
-    """Shows how many tasks are in each state, what waits and why, the agents, and who leads."""
+    """Shows how many tasks are in each state, the backlog and its reasons, the agents, and the leader."""
     from taskyard.core.postgres.store import holds as holds_store
     from taskyard.core.postgres.store import tasks as tasks_store
     from taskyard.worker.cli.connections import opened_reading
@@ -95,7 +95,7 @@ def agents(
     every: Annotated[bool, typer.Option("--all", help="Also those that left or were lost.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Lists the registered agents: what they take, where they run, how they did in the last 24 hours."""
+    """Lists the registered agents: their types, hosts, and results of the last 24 hours."""
     from taskyard.core.postgres.store import history
     from taskyard.core.postgres.store import tasks as tasks_store
     from taskyard.core.postgres.store.rollups import DAY
@@ -135,7 +135,7 @@ def agents(
 
 
 def _print_differing(found: list[Any]) -> None:
-    """Which types present agents know in different versions, as while a deployment is half done."""
+    """Prints the types that present agents know in different versions, as during a deployment."""
     versions: dict[str, dict[str, list[str]]] = {}
     for agent in found:
         for name, version in (agent.known_types or {}).items() if agent.left_at is None else ():
@@ -149,7 +149,7 @@ def _print_differing(found: list[Any]) -> None:
 
 
 def _open_breakers(broker: Any) -> dict[str, list[dict[str, Any]]]:
-    """What the leader keeps from agents, by agent name; nothing without a leader or without Redis."""
+    """Returns the open circuit breakers by agent name; empty without a leader or without Redis."""
     import msgspec
 
     from taskyard.core.errors import Unavailable

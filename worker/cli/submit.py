@@ -1,4 +1,4 @@
-"""The command submit: one task or a file of them."""
+"""Implements the command submit: one task or a file of them."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def submit(
     With --wait the output is printed instead, and the exit code is 1 if the task failed.
 
     Each line of --file is an object with type, input and any of title, queue, priority, timeout_seconds,
-    max_attempts, delay_seconds, run_at, requires, idempotency_key, after and created_by; options of the
-    command line hold for lines without them.
+    max_attempts, delay_seconds, run_at, requires, idempotency_key, after and created_by; options of the command
+    line apply to lines without them.
     """
     from taskyard.core.config import load_settings
     from taskyard.worker.process.user import user_name
@@ -85,7 +85,7 @@ def submit(
 
 
 def _check_usage(alone: dict[str, Any], *, has_file: bool) -> None:
-    """Raises BadParameter for options that do not go together."""
+    """Raises BadParameter for options that exclude each other."""
     given = [name for name, value in alone.items() if value is not None]
     if has_file and given:
         raise typer.BadParameter(f"--file has many tasks and does not go together with {', '.join(given)}")
@@ -118,7 +118,7 @@ def _submit_one(
 
 
 def _tell_end(task: Task, timeout_seconds: float | None, as_json: bool) -> None:
-    """Prints what became of a task that was followed; raises Exit unless it completed."""
+    """Prints the outcome of a task that was followed; raises Exit unless it completed."""
     from taskyard.core.states import TERMINAL, TaskState
 
     if as_json:

@@ -1,4 +1,4 @@
-"""The command that shows what a task's attempts logged and printed."""
+"""Implements the command that shows the log output of a task's attempts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Whole = Annotated[bool, typer.Option("--all", help="The whole log, however long 
 
 
 def logs(task: TaskId, whole: Whole = False, as_json: AsLines = False) -> None:
-    """Shows what a task's attempts logged and printed: the newest 500 entries or 128 KiB, or the whole log."""
+    """Shows the log output of a task's attempts: the newest 500 entries or 128 KiB, or the whole log."""
     from taskyard.core.postgres.store import task_logs
     from taskyard.core.postgres.store import tasks as tasks_store
     from taskyard.worker.cli.connections import opened_reading

@@ -1,4 +1,4 @@
-"""Commands that change tasks: cancel, retry, priority."""
+"""Implements commands that change tasks: cancel, retry, priority."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def cancel(
     tree: Annotated[bool, typer.Option("--tree", help="Also all unfinished tasks that they submitted.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Cancels open tasks and what waits for them, at once and for good; running ones are told to stop.
+    """Cancels unfinished tasks and their dependants, at once and for good; running ones are stopped.
 
-    Tasks that they submitted live on, which is said; with --tree they are cancelled as well.
+    Tasks that they submitted are not cancelled, and are listed; with --tree they are cancelled as well.
     """
     from taskyard.worker.cli.connections import opened_submitter
     from taskyard.worker.process.user import user_name
@@ -63,7 +63,7 @@ def priority(
     level: Annotated[str, typer.Argument(metavar="LEVEL", help="low, medium, high or urgent.")],
     as_json: AsJson = False,
 ) -> None:
-    """Changes the priority of a task that no agent has yet."""
+    """Changes the priority of a task that has no agent yet."""
     from taskyard.worker.cli.connections import opened_submitter
     from taskyard.worker.process.user import user_name
 
@@ -82,9 +82,9 @@ def _each(
     operation: Callable[[str], None],
     besides: Mapping[str, object] | None = None,
 ) -> None:
-    """Does the operation to each task, whatever becomes of the others; exits as the first that failed says.
+    """Applies the operation to each task, even if others fail; exits with the first failure's code.
 
-    A server that can't be reached ends it: the rest would fail alike. `besides` goes into the JSON.
+    An unreachable server ends it: the rest would fail alike. `besides` goes into the JSON.
     """
     from taskyard.core.errors import TaskyardError, Unavailable
 

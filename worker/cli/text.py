@@ -1,4 +1,4 @@
-"""Values as text for people. What comes from tasks can't reach the terminal's controls or rich's markup."""
+"""Formats values as text for users. Text from tasks can't reach the terminal's controls or rich's markup."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from taskyard.core.errors import SubmissionError
 
 
 def pretty_json(value: object) -> str:
-    """`value` as indented JSON for people, in which what is not printable is written as JSON writes it."""
+    """Returns `value` as indented JSON for users, with everything not printable escaped as in JSON."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def instant(at: datetime | None) -> str:
-    """A time in the local time zone, to the second; nothing for None."""
+    """Returns a time in the local time zone, to the second; empty for None."""
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
 
 def duration(seconds: float) -> str:
-    """A length of time in two units at most: 0.012s, 4.2s, 3m, 3m 20s, 5h 10m, 2d 4h."""
+    """Returns a duration in at most two units: 0.012s, 4.2s, 3m, 3m 20s, 5h 10m, 2d 4h."""
     if seconds < 1:
         return f"{max(seconds, 0.0):.3f}s"
     if seconds < 60:
@@ -35,17 +35,17 @@ def duration(seconds: float) -> str:
 
 
 def age(at: datetime) -> str:
-    """How long ago a time was."""
+    """Returns the age of a time."""
     return duration(seconds_since(at))
 
 
 def seconds_since(at: datetime) -> float:
-    """Seconds since a time, at least 0 (clocks of two hosts may differ)."""
+    """Returns the seconds since a time, at least 0 (clocks of two hosts may differ)."""
     return max(0.0, (datetime.now(UTC) - at).total_seconds())
 
 
 def task_id(value: str) -> str:
-    """`value` as the id of a task; raises SubmissionError."""
+    """Returns `value` if it is a task id; raises SubmissionError."""
     try:
         return str(uuid.UUID(value))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The command that explains why a task waits."""
+"""Implements the command that explains why a task waits."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from taskyard.worker.cli.text import duration, task_id
 
 
 def why(task: TaskId, as_json: AsJson = False) -> None:
-    """Explains why a task waits: what holds it, its place, what each agent says, when it may start.
+    """Explains why a task waits: its holds, its position, each agent's eligibility, its estimated start.
 
-    The estimate rests on how many attempts of its type ended in the last minute.
+    The estimate rests on the attempts of its type that ended in the last minute.
     """
     from taskyard.core.explain import why as explained
     from taskyard.core.redis.cache import RedisCache

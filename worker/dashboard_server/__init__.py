@@ -1,4 +1,4 @@
-"""The dashboard as the worker's child: its process, its supervisor, the link that signs in.
+"""Runs the dashboard as the worker's child: its process, its supervisor, the sign-in link.
 
 May import: process.
 """

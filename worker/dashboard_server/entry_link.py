@@ -1,4 +1,4 @@
-"""The link by which a browser signs in as the local admin, and where the dashboard of this machine was last."""
+"""Makes links that sign a browser in as the local admin, and remembers this machine's last dashboard address."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ FILE = "dashboard-url"  # in the data folder: the port may be another one than t
 
 
 def make(database: Database, url: str, made_by: str) -> tuple[str, datetime]:
-    """A new link to the dashboard at `url`, and until when it is good; raises Unavailable."""
+    """Makes a link to the dashboard at `url`; returns it with its expiry. Raises Unavailable."""
     with database.transaction() as tx:
         key, until = sign_ins.make_link(tx, made_by)
     return f"{url}/enter?key={key}", until
 
 
 def invitation(settings: Settings, database: Database, url: str) -> list[str]:
-    """Where the dashboard is and a link that signs a browser in: lines for the terminal, not for any log."""
+    """Returns lines for the terminal, not for any log: the dashboard's address and a sign-in link."""
     lines = [f"Taskyard is up: {url}   (Ctrl-C stops it)"]
     try:
         note_url(settings, url)
@@ -39,7 +39,7 @@ def invitation(settings: Settings, database: Database, url: str) -> list[str]:
 
 
 def note_url(settings: Settings, url: str) -> None:
-    """Remembers where the dashboard is, for commands."""
+    """Stores the dashboard's address, for commands."""
     path = _file(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(f".{os.getpid()}")
@@ -48,7 +48,7 @@ def note_url(settings: Settings, url: str) -> None:
 
 
 def noted_url(settings: Settings) -> str | None:
-    """Where it was last; None if that was never noted."""
+    """Returns the last stored address; None if there is none."""
     try:
         return _file(settings).read_text().strip() or None
     except OSError:

@@ -1,4 +1,4 @@
-"""The dashboard as a child of the worker: started on a free port, stopped with it."""
+"""Runs the dashboard as a child of the worker: started on a free port, stopped with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DashboardProcess:
     """A Streamlit server for `dashboard/app.py`; `worker.dashboard_server.supervisor` keeps it running."""
 
     def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
-        """`environment` has variables of its own; without it the server's settings are this process's.
+        """Adds `environment` to the server's variables; without it the server has this process's settings.
 
         Raises ConfigurationError if there is no port for it.
         """
@@ -46,7 +46,7 @@ class DashboardProcess:
 
     @property
     def url(self) -> str:
-        """Where browsers find it, without a final slash."""
+        """Returns the page's address, without a final slash."""
         return page_url(self._settings, self._port, self._path)
 
     @property
@@ -56,17 +56,17 @@ class DashboardProcess:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Returns the port it listens on."""
         return self._port
 
     @property
     def pid(self) -> int:
-        """Of the started process."""
+        """Returns the process id."""
         assert self._process is not None, "not started"
         return self._process.pid
 
     def start(self) -> None:
-        """Starts the server; the thread that calls this must live as long as it."""
+        """Starts the server; the thread that calls this must live as long as the server."""
         command = [
             sys.executable,
             "-m",
@@ -89,7 +89,7 @@ class DashboardProcess:
         )
 
     def wait_until_ready(self) -> bool:
-        """Whether the page can be opened; waits for that."""
+        """Waits until the page can be opened; returns False if that fails."""
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         while time.monotonic() < deadline and self.exit_code is None:
             if self.answers(timeout_seconds=1):
@@ -99,11 +99,11 @@ class DashboardProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """Of the process, None while it runs; -1 if it was never started."""
+        """Returns the process's exit code, None while it runs; -1 if it was never started."""
         return -1 if self._process is None else self._process.poll()
 
     def answers(self, timeout_seconds: float) -> bool:
-        """Whether the page can be opened now."""
+        """Returns True if the page can be opened now."""
         try:
             with urllib.request.urlopen(self._health_url, timeout=timeout_seconds) as answer:
                 return bool(answer.status == 200)
@@ -111,7 +111,7 @@ class DashboardProcess:
             return False
 
     def stop(self) -> None:
-        """Ends the server."""
+        """Stops the server."""
         if self._process is None:
             return
         self._process.terminate()
@@ -123,7 +123,7 @@ class DashboardProcess:
 
 
 def page_url(settings: Settings, port: int, path: str = "") -> str:
-    """Where browsers find a dashboard of these settings that listens on `port`, below `path`; no final slash."""
+    """Returns the address of a dashboard that listens on `port`, below `path`; no final slash."""
     named = [parse_site(name) for name in settings.dashboard_hosts]
     if named:
         site = named[0]

@@ -1,4 +1,4 @@
-"""Keeps the dashboard's process running: watches it, starts it again with a growing pause, and says so."""
+"""Keeps the dashboard's process running: watches it, restarts it with a growing pause, and logs that."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class DashboardSupervisor:
-    """One dashboard and the thread that looks after it."""
+    """One dashboard and the thread that supervises it."""
 
     def __init__(self, page: DashboardProcess) -> None:
         self.page = page
@@ -37,25 +37,25 @@ class DashboardSupervisor:
         self._is_down = False
 
     def start(self) -> None:
-        """Starts the dashboard. The kernel ends it with the thread that started it: one thread does both."""
+        """Starts the dashboard. The kernel ends it with the thread that started it, so one thread does both."""
         self._thread = start_thread(
             "dashboard", self._run, OnEscape.GO_ON, is_essential=True, is_over=self._stopping.is_set
         )
 
     def wait_until_ready(self) -> bool:
-        """Whether the page can be opened; waits for that."""
+        """Waits until the page can be opened; returns False if that fails."""
         return self._ready.wait(READY_TIMEOUT_SECONDS)
 
     @property
     def problem(self) -> str | None:
-        """Why nobody can open the page, if so; a restart may take DOWN_SECONDS."""
+        """Returns why the page can't be opened, if so; a restart may take DOWN_SECONDS."""
         silent = time.monotonic() - self._answered_at
         if silent < DOWN_SECONDS or self._stopping.is_set():
             return None
         return f"{self.page.url} has not answered for {silent:.0f} s: {self._reason}"
 
     def stop(self) -> None:
-        """Ends it."""
+        """Stops the dashboard."""
         self._stopping.set()
         self.page.stop()
 

@@ -1,4 +1,4 @@
-"""Tools for developers: benchmarks, proofs, soaks, seeds and samples.
+"""Holds tools for developers: benchmarks, proofs, soaks, seeds and samples.
 
 May import everything but the command line.
 """

@@ -1,4 +1,4 @@
-"""What `make run` does beside the main job: sample work, and what that work needs."""
+"""Adds the sample work of `make run`, and what that work needs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ log = structlog.get_logger(__name__)
 
 
 def with_code_execution(settings: Settings) -> Settings:
-    """A demo may run code if only this machine can reach the page, and nobody decided otherwise.
+    """Allows code execution in a demo if only this machine can reach the page, and the setting is not set.
 
-    Who may submit such code is another matter: the command line, and a browser that came by the link.
+    Who may submit such code is another matter: the command line, and a browser that signed in by the link.
     """
     variable = "TASKYARD_ALLOW_CODE_EXECUTION"
     if "allow_code_execution" in settings.model_fields_set or settings.dashboard_host not in LOOPBACK:
@@ -34,7 +34,7 @@ def with_code_execution(settings: Settings) -> Settings:
 
 
 def with_samples(settings: Settings) -> Settings:
-    """A demo's tasks may read the samples, unless somebody decided what tasks may read."""
+    """Lets a demo's tasks read the samples, unless the setting for readable folders is set."""
     if "data_folders" in settings.model_fields_set:
         return settings
     folder = make_samples(settings.data_dir)

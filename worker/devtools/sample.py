@@ -1,4 +1,4 @@
-"""A sample workload on input that every machine has, to see an installation at work."""
+"""Provides a sample workload on input that every machine has, to see an installation at work."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ print(f"mean {statistics.fmean(numbers):.3f}, standard deviation {statistics.std
 
 
 def sample_workload(samples: Path) -> list[dict[str, Any]]:
-    """About forty submissions as keyword arguments of `core.submission.submit.submit`.
+    """Returns about forty submissions as keyword arguments of `core.submission.submit.submit`.
 
     They measure the standard library's sources as they are in the folder `samples` (see `sample_files`), profile
-    tables of this machine, run scripts and small test suites if code execution is allowed, and some
-    fail on purpose: their titles say so.
+    tables of this machine, run scripts and small test suites if code execution is allowed, and some fail on
+    purpose: their titles say so.
     """
     tasks = [*_metrics(samples), *_profiles(), *_tests(samples), *_scripts(), *_waiting(), *_failing()]
     return [{**task, "created_by": "sample"} for task in tasks]

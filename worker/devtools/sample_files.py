@@ -1,4 +1,6 @@
-"""The folder of files that the sample workload reads: copies, so that nothing else of the host need be allowed."""
+"""Makes the folder of files that the sample workload reads: copies, so that no other file of the host must be
+allowed.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,14 @@ _SUFFIXES = frozenset({".py", ".sql", ".lua", ".toml", ".json", ".mako", ".ini"}
 
 
 def samples_folder(data_dir: Path) -> Path:
-    """Where the copies are: `python` (packages of the standard library), `taskyard` (parts of it), `suite` (tests)."""
+    """Returns the folder of the copies: `python` (packages of the standard library), `taskyard` (parts of it),
+    `suite` (tests).
+    """
     return data_dir.expanduser().absolute() / FOLDER_NAME
 
 
 def make_samples(data_dir: Path) -> Path:
-    """Makes the folder anew and returns it. Everybody may read it, also the user that a test run gets."""
+    """Recreates the folder and returns it. Every user may read it, including the user of a test run."""
     folder = samples_folder(data_dir)
     new = folder.with_name(f"{FOLDER_NAME}.new")
     shutil.rmtree(new, ignore_errors=True)
@@ -43,7 +47,7 @@ def make_samples(data_dir: Path) -> Path:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copies a file, or of a folder the sources; nothing if it is not there."""
+    """Copies a file, or the sources in a folder; does nothing if it does not exist."""
     if source.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)

@@ -46,5 +46,5 @@ def seed(database: Database, tasks: int, days: int, progress: Callable[[str, int
 
 
 def _traffic(at: float) -> float:
-    """How much goes on at this time of day (UTC), from NIGHT_SHARE to 1."""
+    """Returns the traffic at this time of day (UTC), from NIGHT_SHARE to 1."""
     return NIGHT_SHARE + (1 - NIGHT_SHARE) * (1 - math.cos(2 * math.pi * at / DAY)) / 2

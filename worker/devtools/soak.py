@@ -1,4 +1,4 @@
-"""A long run without deaths: does anything grow that should not?"""
+"""Runs for a long time without deaths, and checks that nothing grows that should not."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ T_95 = 1.96
 
 
 class Slope(NamedTuple):
-    """Growth per hour by least squares, and half the width of its 95 % confidence interval."""
+    """A growth per hour by least squares, and half the width of its 95 % confidence interval."""
 
     per_hour: float
     margin: float
 
 
 class Sample(NamedTuple):
-    """Of one kind of process, together: resident memory less what is shared (MiB), files, threads."""
+    """The totals of one kind of process: resident memory less what is shared (MiB), files, threads."""
 
     at: float
     memory_mib: float
@@ -45,7 +45,7 @@ class Sample(NamedTuple):
 
 @dataclass(slots=True)
 class Watched:
-    """What was seen of one kind of process after the warm-up."""
+    """The samples of one kind of process after the warm-up."""
 
     kind: str
     samples: list[Sample]
@@ -56,16 +56,16 @@ class Watched:
 
     @property
     def is_flat(self) -> bool:
-        """Whether the samples prove no growth worth the name."""
+        """Returns True if the samples prove no significant growth."""
         found = self.memory
         return found.per_hour - found.margin <= MAX_GROWTH_MIB_PER_HOUR
 
     @property
     def grew(self) -> list[str]:
-        """Files or threads that there are more of at the end than at any time of the first half.
+        """Returns files or threads that are more at the end than at any time of the first half.
 
-        PostgreSQL's files don't count: each of its processes keeps every file open that it ever touched,
-        up to max_files_per_process, and an I/O worker may see a database's files first after minutes.
+        PostgreSQL's files don't count: each of its processes keeps every file open that it ever touched, up to
+        max_files_per_process, and an I/O worker may see a database's files first after minutes.
         """
         half = len(self.samples) // 2
         if not half:
@@ -76,7 +76,7 @@ class Watched:
 
 
 def slope(times: Sequence[float], values: Sequence[float]) -> Slope:
-    """Least squares over seconds, per hour. Fewer than three samples prove nothing: an infinite margin."""
+    """Fits a slope over seconds, per hour. Fewer than three samples prove nothing: an infinite margin."""
     count = len(times)
     if count < 3:
         return Slope(0.0, math.inf)
@@ -106,7 +106,7 @@ def run_soak(settings: Settings, *, minutes: float, rate: float) -> int:
 
 
 def _soak(world: World, seconds: float, rate: float) -> tuple[int, list[Watched], tuple[int, int]]:
-    """(tasks submitted, what was seen by kind, most connections to PostgreSQL in the first and the second half)."""
+    """Returns (tasks submitted, samples by kind, most connections to PostgreSQL in the first and the second half)."""
     over, counts = threading.Event(), [0] * SUBMITTERS
     threads = [
         threading.Thread(target=_submit, args=(world, rate / SUBMITTERS, over, counts, number))

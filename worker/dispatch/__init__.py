@@ -1,4 +1,4 @@
-"""The leader's work: the tick, what arrives, what is committed and published, recovery.
+"""Does the leader's work: the tick, its inputs, what is committed and published, recovery.
 
 May import: core; nothing of agents.
 """

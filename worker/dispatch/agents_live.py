@@ -1,4 +1,4 @@
-"""The agents as the leader's leader's state has them, for the live state."""
+"""Lists the agents of the leader's state for the live snapshot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TASKS_LISTED = 50  # of each agent
 
 
 def agents_live(leader_state: LeaderState, now: float, database_now: float) -> list[AgentLive]:
-    """Every agent. `now` is monotonic, `database_now` epoch seconds. Called by the dispatcher's thread."""
+    """Returns every agent. `now` is monotonic, `database_now` epoch seconds. Called by the dispatcher's thread."""
     claims: dict[str, list[Claim]] = {}
     for claim in leader_state.claims.values():
         claims.setdefault(claim.agent_id, []).append(claim)

@@ -1,4 +1,4 @@
-"""What a running task asks of the dispatcher: to keep a checkpoint, to submit a child. Each is answered."""
+"""Handles a running task's requests: to save a checkpoint, or to submit a child. Each is answered."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AttemptRequests:
         self._clock = clock
 
     def checkpoint(self, report: Checkpoint, batch: Batch) -> None:
-        """Keeps a state for the next attempt."""
+        """Stores a checkpoint for the next attempt."""
         holder = report.holder or report.agent_id
         problem = check_output(bytes(report.state), self._limits.output_limit_bytes)
         if self._holders.find("checkpoint", report.task_id, report.attempt, holder, batch) is None:
@@ -33,7 +33,7 @@ class AttemptRequests:
             batch.checkpoints.append(report)
 
     def submit_child(self, report: SubmitChild, batch: Batch) -> None:
-        """Submits a child of a running task."""
+        """Adds a child of a running task."""
         holder = report.holder or report.agent_id
         if self._holders.find("submit", report.task_id, report.attempt, holder, batch) is None:
             batch.order(report.agent_id, Reply(report.request_id, None, f"submit: {NOT_CURRENT}"))

@@ -1,4 +1,4 @@
-"""One tick's transaction: what is to be committed, and what came of it."""
+"""Defines one tick's transaction: what is to be committed, and its results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LISTS = (
 
 @dataclass(slots=True)
 class Child:
-    """A task that a running task submits, and who waits for the answer."""
+    """A task that a running task submits, with the requester that waits for the answer."""
 
     agent_id: str
     request_id: str
@@ -44,7 +44,7 @@ class Child:
 
 @dataclass(slots=True)
 class Sweep:
-    """A slice of the open rows to be compared with Redis."""
+    """A slice of the unfinished rows to be compared with Redis."""
 
     after: str
     limit: int
@@ -52,7 +52,7 @@ class Sweep:
 
 @dataclass(slots=True)
 class Batch:
-    """Everything that one tick decided."""
+    """Holds everything that one tick decided."""
 
     consumed: list[bytes] = field(default_factory=list)
     completions: list[Completion] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Batch:
         self.orders.setdefault(agent_id, []).append(order)
 
     def has_statements(self) -> bool:
-        """Whether there is anything for PostgreSQL."""
+        """Returns True if there is anything for PostgreSQL."""
         return bool(
             self.completions
             or self.settlements
@@ -109,11 +109,11 @@ class Batch:
         )
 
     def size(self) -> int:
-        """How many tasks it changes, roughly."""
+        """Returns the approximate number of tasks it changes."""
         return len(self.completions) + len(self.claims) + len(self.settlements)
 
     def add(self, other: Batch) -> None:
-        """Takes over the lists of another batch."""
+        """Adds the lists of another batch."""
         for name in LISTS:
             getattr(self, name).extend(getattr(other, name))
 
@@ -123,9 +123,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Unpublished:
-    """A claim that was committed and can't be told its agent; it is settled by the next tick.
+    """A committed claim that can't be sent to its agent; the next tick settles it.
 
-    `goes_back`: nothing is wrong with the task, only with the place in the queue that it came from.
+    `goes_back`: the task is fine, only its place in the queue was wrong.
     """
 
     claim: Claim
@@ -135,7 +135,7 @@ class Unpublished:
 
 @dataclass(slots=True)
 class Committed:
-    """What the transaction returned."""
+    """Holds what the transaction returned."""
 
     claimed: Sequence[Claimed] = ()
     unclaimable: list[str] = field(default_factory=list)  # tasks whose claim was refused, or took too long
@@ -165,7 +165,7 @@ class Committed:
         return agents
 
     def add(self, other: Committed) -> None:
-        """Takes over what another part of the transaction returned."""
+        """Adds the results of another part of the transaction."""
         for name in ("unclaimable", "waiting", "replies", "orphans", "joined", "lost"):
             getattr(self, name).extend(getattr(other, name))
         for name in ("claimed", "sweep_next", "database_time", "holds", "parents_next", "compared"):
@@ -179,7 +179,7 @@ class Committed:
 
 
 def lanes_of(batch: Batch) -> dict[Lane, list[str]]:
-    """The ids that a batch tried to claim, by lane: claimed or not, they leave the ready queue."""
+    """Returns by lane the ids that a batch tried to claim: claimed or not, they leave the ready queue."""
     lanes: dict[Lane, list[str]] = {}
     for candidate, _ in batch.claims:
         lanes.setdefault(candidate.lane, []).append(candidate.id)

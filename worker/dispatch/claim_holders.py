@@ -1,4 +1,4 @@
-"""Whose word counts for an attempt: that of the agent and boot that hold its claim, and nobody else's."""
+"""Accepts reports on an attempt only from the agent and boot that hold its claim."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ log = structlog.get_logger(__name__)
 
 
 class ClaimHolders:
-    """Finds the claim that a report is about, and notes what counts for nothing."""
+    """Finds the claim of a report, and records ignored reports."""
 
     def __init__(self, leader_state: LeaderState) -> None:
         self._leader_state = leader_state
         self._noted: dict[tuple[str, int, str, str], None] = {}
 
     def holds(self, claim: Claim, agent_id: str) -> bool:
-        """Whether a report of this boot counts for a claim.
+        """Returns True if a report of this boot counts for a claim.
 
-        One that bears no name, as those of agents of version 0, counts unless its agent is known to sign.
+        A report without a boot, as from agents of version 0, counts unless its agent is known to sign.
         """
         if agent_id:
             return agent_id == claim.agent_id
@@ -34,10 +34,10 @@ class ClaimHolders:
         return agent is None or agent.info.version == 0
 
     def find(self, reported: str, task_id: str, attempt: int, agent_id: str, batch: Batch) -> Claim | None:
-        """The open claim that a report is about, if it comes from the holder.
+        """Returns the open claim of a report, if it comes from the holder.
 
-        Of what somebody else says about it a stale event is written, once; what comes late, for an
-        attempt that is over, is no news.
+        A report from another boot is recorded as a stale event, once; a late report on an ended attempt is not
+        recorded.
         """
         claim = self._leader_state.find(task_id, attempt)
         may_count = bool(agent_id) or reported in UNNAMED
@@ -49,7 +49,7 @@ class ClaimHolders:
     def note_stale(
         self, reported: str, task_id: str, attempt: int, agent_id: str, batch: Batch, *, always: bool = False
     ) -> None:
-        """Has a report that counts for nothing recorded: once, or `always`."""
+        """Records an ignored report: once, or `always`."""
         if not is_task_id(task_id):
             raise ValueError("no task's id")
         key = (task_id, attempt, agent_id, reported)

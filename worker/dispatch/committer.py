@@ -1,8 +1,8 @@
-"""The commit of a tick: one transaction on the leader's connection, in a thread of its own.
+"""Commits ticks: one transaction each on the leader's connection, in a thread of its own.
 
-While PostgreSQL works on one tick, the dispatcher collects and decides the next one. Rows that somebody else holds are
-passed over. A table that somebody else holds can't be: the part of the transaction that needs it is left out, tried
-again after a growing pause, and everything else goes on.
+While PostgreSQL works on one tick, the dispatcher collects and decides the next one. Locked rows are skipped. If a
+table is locked, the part of the transaction that needs it is left out and tried again after a growing pause, and
+everything else goes on.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class Committer:
-    """Commits batches one after the other. Any doubt about a commit's outcome is LeadershipLost (P14)."""
+    """Commits batches one after the other. Any doubt about a commit's outcome raises LeadershipLost (P14)."""
 
     def __init__(self, connection: psycopg2.extensions.connection, postponed: Postponed) -> None:
         self._connection = connection
@@ -48,12 +48,12 @@ class Committer:
         )
 
     def start(self, batch: Batch) -> None:
-        """Hands a batch over; exactly one `wait` must follow."""
+        """Starts to commit a batch; exactly one `wait` must follow."""
         self._started += 1
         self._batches.put(batch)
 
     def wait(self) -> Committed:
-        """The outcome of the oldest batch that was started; raises LeadershipLost."""
+        """Returns the outcome of the oldest batch that was started; raises LeadershipLost."""
         outcome = self._outcomes.get()
         if isinstance(outcome, Exception):
             raise outcome
@@ -66,13 +66,13 @@ class Committer:
         return committed
 
     def close(self) -> None:
-        """Ends the thread once it has committed what it was given."""
+        """Ends the thread once it has committed the batches it was given."""
         self._is_closed = True
         self._batches.put(None)
         self._thread.join()
 
     def _look_for_holders(self) -> None:
-        """Names who is in the way, now and then, while somebody is."""
+        """Logs lock holders from time to time while the tick is blocked."""
         if not self.lock_waits.is_time(time.monotonic()):
             return
         try:
@@ -95,7 +95,7 @@ class Committer:
             self._ended += 1
 
     def _give_up(self, error: BaseException) -> None:
-        """Tells whoever waits that the thread failed: whether the batch was committed is not known."""
+        """Reports to the waiting caller that the thread failed: the outcome of the commit is unknown."""
         if self._started > self._ended:
             self._outcomes.put(LeadershipLost(f"the thread that commits failed: {type(error).__name__}: {error}"))
             self._ended += 1
@@ -104,9 +104,9 @@ class Committer:
 def commit(connection: psycopg2.extensions.connection, batch: Batch, pauses: Pauses | None = None) -> Committed:
     """Runs a batch as one transaction.
 
-    A deadlock or serialization failure runs it again; a row that PostgreSQL or its driver refuses is found
-    by halving under savepoints and set aside (`Committed.odd`), an end of an attempt is settled `unstorable`;
-    what needs a table that somebody else holds is left. Raises LeadershipLost.
+    After a deadlock or serialization failure it runs again; a row that PostgreSQL or its driver refuses is found by
+    halving under savepoints and quarantined (`Committed.odd`), an end of an attempt is settled `unstorable`; parts
+    whose table is locked are left. Raises LeadershipLost.
     """
     began = time.perf_counter()
     if not batch.has_statements():
@@ -141,7 +141,7 @@ def commit(connection: psycopg2.extensions.connection, batch: Batch, pauses: Pau
 
 
 class _Attempt:
-    """What is known of a batch's transaction from one run of it to the next."""
+    """Keeps what is known of a batch's transaction from one run of it to the next."""
 
     def __init__(self, batch: Batch, pauses: Pauses) -> None:
         self.finds_refused = False
@@ -155,7 +155,7 @@ class _Attempt:
         self._done: set[str] = set()
 
     def run(self, cursor: psycopg2.extensions.cursor) -> Committed:
-        """The statements in the order of P6."""
+        """Runs the statements in the order of P6."""
         committed = Committed()
         self._failed, self._done = set(), set()
         is_careful = self.finds_refused or self._is_locked or bool(self._pauses)
@@ -174,13 +174,13 @@ class _Attempt:
         return committed
 
     def note_locked(self, error: psycopg2.Error) -> None:
-        """Something had to wait too long."""
+        """Records that something waited too long for a lock."""
         if self._is_locked:
             log.info("tick.rerun", reason=_first_line(error))
         self._is_locked = True
 
     def conclude(self) -> None:
-        """After the commit: parts that could not be done pause, those that could go on."""
+        """Updates the pauses after the commit: parts that were blocked pause, the others go on."""
         now = time.monotonic()
         for name in self._failed:
             self._pauses.note(name, now)

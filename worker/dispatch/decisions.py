@@ -1,4 +1,4 @@
-"""What a report means for a task: pure functions of the report, the claim and a random draw."""
+"""Decides the effect of a report on a task, with pure functions of the report, the claim and a random draw."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_POLICY = RetryPolicy()
 
 
 def policy_of(registry: Registry, task_type: str) -> RetryPolicy:
-    """The type's retry policy; the default one for a type that nobody knows."""
+    """Returns the type's retry policy; the default one for an unknown type."""
     try:
         return registry.get(task_type).retry
     except UnknownTaskType:
@@ -32,10 +32,9 @@ def judge(
     done: Done | None = None,
     may_refund: bool = False,
 ) -> Settlement:
-    """What becomes of a failed attempt: another one after a delay, or the end.
+    """Decides on a failed attempt: another one after a delay, or the end.
 
-    `draw` in [0, 1) is the jitter's randomness. With `may_refund` a lost agent does not cost the
-    task an attempt.
+    `draw` in [0, 1) is the jitter's randomness. With `may_refund` a lost agent does not cost the task an attempt.
     """
     error_class = known_class(failure.error_class)
     decision = decide(
@@ -76,7 +75,7 @@ def judge(
 
 
 def hand_back(claim: Claim, policy: RetryPolicy, reason: str, draw: float) -> Settlement:
-    """A claim that its agent does not have any more and did not lose by dying: back without burning an attempt.
+    """Returns a claim that its agent no longer has and did not lose by dying, at no cost.
 
     A task that came back too often this way is charged as if its agent had been lost.
     """
@@ -89,9 +88,9 @@ def hand_back(claim: Claim, policy: RetryPolicy, reason: str, draw: float) -> Se
 
 
 def send_elsewhere(claim: Claim, reason: str, draw: float, *, has_takers: bool) -> Settlement:
-    """A claim whose agent can't run this version of its type: back at no cost, at once if others can take it.
+    """Returns a claim whose agent can't run this version of its type, at no cost, at once if others can take it.
 
-    Otherwise after a while, longer each time, so that a deployment has time to bring somebody who can.
+    Otherwise it waits, longer each time, so that a deployment has time to bring an agent that can.
     """
     settlement = hand_back(claim, DEFAULT_POLICY, reason, draw)
     if settlement.refund and not has_takers:
@@ -100,7 +99,7 @@ def send_elsewhere(claim: Claim, reason: str, draw: float, *, has_takers: bool) 
 
 
 def error_json(error_class: str, message: str, traceback: str | None, mark: str) -> str:
-    """A task's `error` column as JSON text."""
+    """Returns a task's `error` column as JSON text."""
     error = {"class": str(error_class), "message": message, "fingerprint": mark}
     if traceback:
         error["traceback"] = traceback
@@ -108,7 +107,7 @@ def error_json(error_class: str, message: str, traceback: str | None, mark: str)
 
 
 def known_class(name: str) -> ErrorClass:
-    """The error class of this name; transient for a name that is none."""
+    """Returns the error class of this name; transient for an unknown name."""
     try:
         return ErrorClass(name)
     except ValueError:

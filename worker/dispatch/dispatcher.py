@@ -1,7 +1,7 @@
-"""The tick: collect → decide → commit once → publish. The only place where the state of tasks changes.
+"""Runs the tick: collect → decide → commit once → publish. Only here does the state of tasks change.
 
-Two ticks overlap: while PostgreSQL commits one (`worker.dispatch.committer`), this thread collects and
-decides the next; it publishes each tick after its commit and before the next one's.
+Two ticks overlap: while PostgreSQL commits one (`worker.dispatch.committer`), this thread collects and decides the
+next; it publishes each tick after its commit and before the next one's.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Dispatcher:
         self.committed_seconds = 0.0
 
     def run(self) -> None:
-        """Leads or stands by until `stop`. Runs in a thread of its own."""
+        """Leads or stands by until `stop`. Runs in its own thread."""
         pause = RETRY_SECONDS
         while not self._stop.is_set():
             try:
@@ -96,15 +96,15 @@ class Dispatcher:
         self._terms.abandon()
 
     def stop(self) -> None:
-        """Ends `run` after the current tick; the lock is given up then."""
+        """Ends `run` after the current tick, which releases the lock."""
         self._stop.set()
 
     def ask(self, duty: str) -> None:
-        """Asks the tick for a periodic duty: ROSTER or SWEEP (P15)."""
+        """Requests a periodic duty from the tick: ROSTER or SWEEP (P15)."""
         self._asked.add(duty)
 
     def blocked(self, least_seconds: float) -> list[str]:
-        """What the tick could not do for so long since a table is locked, one line each. Any thread may ask."""
+        """Returns what locked tables have blocked for at least this long, one line each. Thread-safe."""
         term = self.term
         return [] if term is None else term.committer.lock_waits.problems(self._clock.monotonic(), least_seconds)
 
@@ -125,14 +125,14 @@ class Dispatcher:
             self._terms.abandon()
 
     def _stand_by(self) -> None:
-        """Another worker leads; this one could take over if both servers answer. Raises Unavailable."""
+        """Stands by while another worker leads; ready if both servers answer. Raises Unavailable."""
         with reaching_redis():
             self._broker.ping()
         self.progress.complete()
         self._note_trouble("another worker leads: standing by")
 
     def _note_trouble(self, trouble: str) -> None:
-        """Says once what keeps this worker from leading."""
+        """Logs once what keeps this worker from leading."""
         if trouble != self._last_trouble:
             log.warning("leader.waiting", reason=trouble)
         self._last_trouble = trouble
@@ -140,10 +140,10 @@ class Dispatcher:
     # the tick
 
     def tick(self, term: Term, in_flight: Batch | None) -> Batch | None:
-        """One round; returns the batch that is being committed when it ends.
+        """Runs one round; returns the batch that is being committed when it ends.
 
-        A small batch is committed and published at once. Only while a large one is committed, which
-        takes long, is the next one gathered beside it.
+        A small batch is committed and published at once. Only while a large one is committed, which takes long, is
+        the next one collected in parallel.
         """
         self.progress.begin(COLLECTING)
         batch = self._gather(term, may_block=in_flight is None)
@@ -192,7 +192,7 @@ class Dispatcher:
                 term.next_due = 0.0
 
     def _block_ms(self, term: Term) -> int | None:
-        """How long the collection may wait for something to arrive; None: not at all."""
+        """Returns how long the collection may wait for input, in milliseconds; None: not at all."""
         if self._asked or term.recovery.is_rebuilding:
             return None
         now = self._clock.monotonic()
@@ -286,7 +286,7 @@ class Dispatcher:
         )
 
     def _note_left(self, term: Term, batch: Batch, committed: Committed) -> list[bytes]:
-        """Keeps what could not be done for later; returns the entries of the results that may be deleted now."""
+        """Keeps blocked parts for later; returns the entries of the results that may be deleted now."""
         now = self._clock.monotonic()
         postponed = term.postponed
         if RECORD in committed.left_parts:

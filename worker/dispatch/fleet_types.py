@@ -1,7 +1,7 @@
-"""What agents say of the task types that they know: the leader's memory of it.
+"""Remembers for the leader which task types agents have declared.
 
-While a new version is deployed, agents know types, or versions of types, that the leader's own process does not, and
-the other way round. Placement asks what an agent knows; a type that only agents know is taken from what they say.
+During a deployment, agents know types, or versions of types, that the leader's own process does not, and the other
+way round. Placement uses what an agent declared; a type that only agents know is taken from their declarations.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ class AnyObject(RootModel[dict[str, Any]]):
 
 
 class FleetTypes(Registry):
-    """The types of this process, and behind them those that agents say they know."""
+    """The types of this process, and in addition those that agents declared."""
 
     def __init__(self, own: Registry) -> None:
         super().__init__(own.types)
         self._by_agent: dict[str, dict[str, KnownType]] = {}
 
     def learn(self, agent_id: str, known: Iterable[KnownType]) -> None:
-        """Remembers what an agent knows."""
+        """Stores what an agent declared."""
         readable = {one.name: one for one in list(known)[:MAX_KNOWN_TYPES] if is_readable(one)}
         self._by_agent.pop(agent_id, None)
         self._by_agent[agent_id] = readable  # the last one that came speaks for a type
 
     def forget(self, agent_id: str) -> None:
-        """The agent is gone."""
+        """Removes an agent that ended."""
         self._by_agent.pop(agent_id, None)
 
     def known_by(self, agent_id: str) -> Mapping[str, KnownType] | None:
-        """What an agent said it knows; None if it did not say."""
+        """Returns what an agent declared; None if it did not."""
         return self._by_agent.get(agent_id)
 
     def get(self, name: str) -> TaskType:
-        """The type of this name, the newest agent's if only agents know it; raises UnknownTaskType."""
+        """Returns the type of this name, the newest agent's if only agents know it; raises UnknownTaskType."""
         own = self.types.get(name) if isinstance(name, str) else None
         if own is not None:
             return own
@@ -66,17 +66,17 @@ class FleetTypes(Registry):
         raise UnknownTaskType(name, {*self.types, *(one for known in self._by_agent.values() for one in known)})
 
     def versions_of(self, agent_id: str) -> dict[str, str] | None:
-        """The versions of what an agent said it knows, by type; None if it did not say."""
+        """Returns the declared versions of an agent's types, by type; None if it did not declare any."""
         known = self._by_agent.get(agent_id)
         return None if known is None else {one.name: one.version for one in known.values()}
 
     def version_at(self, agent_id: str, name: str) -> str | None:
-        """The version of a type that an agent has, if it said so."""
+        """Returns an agent's version of a type, if it declared one."""
         known = self._by_agent.get(agent_id, {}).get(name)
         return None if known is None else known.version
 
     def differs(self, agent_id: str, name: str) -> bool:
-        """Whether somebody else, an agent or this process, has another version of the type than this agent."""
+        """Returns True if another agent or this process has another version of the type than this agent."""
         version = self.version_at(agent_id, name)
         if version is None:
             return False
@@ -87,7 +87,7 @@ class FleetTypes(Registry):
 
 
 def is_readable(known: KnownType) -> bool:
-    """Whether what an agent says of a type can be stored and calculated with; said if not."""
+    """Returns True if an agent's declaration of a type is storable and usable; logs it if not."""
     is_named = (
         len(known.name) <= MAX_NAME_LENGTH and NAME_PATTERN.fullmatch(known.name) and LABEL.fullmatch(known.version)
     )

@@ -1,4 +1,4 @@
-"""Starts that are held back for a moment, and the entries of the results stream that they keep there meanwhile."""
+"""Holds starts back for a moment, and tracks the entries of the results stream that they keep there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ START_DELAY_SECONDS = 0.05
 
 
 class HeldStart(NamedTuple):
-    """`since` is in monotonic seconds, `at` in epoch seconds."""
+    """A start held back; `since` is in monotonic seconds, `at` in epoch seconds."""
 
     attempt: int
     since: float
@@ -18,7 +18,7 @@ class HeldStart(NamedTuple):
 
 
 class HeldStarts:
-    """By task. An entry may hold several of them, and is needed as long as one of them is held."""
+    """Held starts by task. An entry may hold several of them, and is needed as long as one of them is held."""
 
     def __init__(self) -> None:
         self._starts: dict[str, HeldStart] = {}  # in the order of arrival
@@ -28,11 +28,11 @@ class HeldStarts:
         return bool(self._starts)
 
     def keeps(self, entry: bytes) -> bool:
-        """Whether a start of this entry is held."""
+        """Returns True if a start of this entry is held."""
         return entry in self._entries
 
     def attempt_of(self, task_id: str) -> int | None:
-        """The attempt of this task whose start is held."""
+        """Returns the attempt of this task whose start is held."""
         held = self._starts.get(task_id)
         return None if held is None else held.attempt
 
@@ -42,7 +42,7 @@ class HeldStarts:
         self._entries[start.entry] = self._entries.get(start.entry, 0) + 1
 
     def release(self, task_id: str) -> tuple[HeldStart, bool]:
-        """The start of this task, which is held no longer, and whether its entry is free with it."""
+        """Releases the start of this task; returns it, and whether its entry is free now."""
         start = self._starts.pop(task_id)
         self._entries[start.entry] -= 1
         is_free = not self._entries[start.entry]
@@ -51,7 +51,7 @@ class HeldStarts:
         return start, is_free
 
     def due(self, now: float) -> list[str]:
-        """The tasks whose starts were held for long enough."""
+        """Returns the tasks whose starts were held for long enough."""
         found = []
         for task_id, start in self._starts.items():
             if now - start.since < START_DELAY_SECONDS:

@@ -1,4 +1,4 @@
-"""What arrives from agents, turned into the tick's decisions: one method per kind of report."""
+"""Turns agents' reports into the tick's decisions: one method per kind of report."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ log = structlog.get_logger(__name__)
 
 
 class Intake:
-    """Reads reports into a batch. Starts that are held back keep their entries in the results stream.
+    """Reads reports into a batch. Held starts keep their entries in the results stream.
 
-    A report that can't be read or processed is set aside, whatever it is, and nothing else suffers: its
-    attempt ends `unprocessable` if it was to end by it, and whoever waits for an answer gets one.
+    A report that can't be read or processed is quarantined, whatever it is, and nothing else suffers: if it was the
+    end of an attempt, that ends `unprocessable`, and a waiting requester gets an answer.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Intake:
         }
 
     def read(self, entries: Iterable[tuple[bytes, bytes]], batch: Batch) -> None:
-        """Takes everything from some entries of the results stream."""
+        """Reads some entries of the results stream."""
         now = self._clock.monotonic()
         for entry, payload in entries:
             self._entry = entry
@@ -124,11 +124,11 @@ class Intake:
 
     @property
     def holds_starts(self) -> bool:
-        """Whether a start waits to be recorded."""
+        """Returns True if a start waits to be recorded."""
         return bool(self._held_starts)
 
     def _set_aside(self, report: Unreadable, batch: Batch) -> None:
-        """A report that nothing can be done with; `report.kind` says who must not wait for it."""
+        """Quarantines a report; `report.kind` decides who must not wait for it."""
         entry = self._entry.decode()
         log.error("report.set_aside", entry=entry, kind=report.kind, reason=report.reason)
         ids = (report.task_id, report.attempt, report.agent_id)
@@ -212,7 +212,7 @@ class Intake:
             self._held_starts.hold(task_id, HeldStart(attempt, now, claim.started_at, self._entry))
 
     def _forget_start_of(self, claim: Claim, batch: Batch) -> None:
-        """Its end was reported: the start that was held back for it is part of that."""
+        """Drops the held start of an attempt whose end was reported, which includes it."""
         if self._held_starts.attempt_of(claim.id) == claim.attempt:
             self._forget_start(claim.id, batch)
 
@@ -282,18 +282,18 @@ class Intake:
 
 
 def _storable_time(at: float) -> float:
-    """An agent's time within what PostgreSQL can store: its clock may say anything."""
+    """Returns an agent's time within PostgreSQL's range: its clock may be wrong."""
     return at if 0.0 <= at <= LATEST_SECONDS else min(max(at, 0.0), LATEST_SECONDS)
 
 
 def _storable_failure(failure: Failure) -> Failure:
-    """A failure whose texts PostgreSQL can hold, and pages can show many of."""
+    """Returns a failure whose texts PostgreSQL can store, and pages can show in numbers."""
     traceback = failure.traceback and storable(failure.traceback, MAX_TRACEBACK_BYTES, keep_end=True)
     return Failure(failure.error_class, storable(failure.message, MAX_MESSAGE_BYTES), traceback)
 
 
 def _escaped(report: Report | Unreadable, error: BaseException) -> Unreadable:
-    """A report at which something was raised, as one that can't be processed."""
+    """Returns a report whose processing raised an exception, as one that can't be processed."""
     if isinstance(report, Unreadable):
         return report
     ids = [getattr(report, name, None) for name in ("task_id", "attempt", "agent_id", "request_id")]

@@ -1,4 +1,4 @@
-"""Leadership: a session advisory lock on one connection, and an epoch that everybody can compare (P1)."""
+"""Implements leadership: a session advisory lock on one connection, and an epoch that everyone can compare (P1)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LeaderConnection:
         self.epoch = 0  # of the term in force, at the last try
 
     def try_lead(self) -> int | None:
-        """The epoch of a new term, or None if somebody else leads; raises Unavailable."""
+        """Returns the epoch of a new term, or None if another worker leads; raises Unavailable."""
         try:
             if self.connection is None or self.connection.closed:
                 self.connection = connect_leader(self._url)
@@ -46,7 +46,7 @@ class LeaderConnection:
             raise Unavailable(explained(error)) from error
 
     def who_is_in_the_way(self) -> str:
-        """One line about the oldest session with a lock of ours, after a wait for a lock was given up."""
+        """Returns one line about the oldest session with one of our locks, after a lock timeout."""
         connection = self.required()
         try:
             connection.rollback()
@@ -58,13 +58,13 @@ class LeaderConnection:
         return str(found[0].text) if found else "somebody has locked what it begins with"
 
     def close(self) -> None:
-        """Gives the lock up with its session."""
+        """Ends the session, which releases the lock."""
         if self.connection is not None:
             self.connection.close()
             self.connection = None
 
     def required(self) -> psycopg2.extensions.connection:
-        """The open connection; raises LeadershipLost."""
+        """Returns the open connection; raises LeadershipLost."""
         if self.connection is None:
             raise LeadershipLost("the leader's connection is closed")
         return self.connection

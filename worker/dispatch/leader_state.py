@@ -1,4 +1,4 @@
-"""What the leader remembers between ticks: open claims, agents, lanes. All of it is rebuilt from PostgreSQL."""
+"""Holds the leader's memory between ticks: open claims, agents, lanes. All of it is rebuilt from PostgreSQL."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Claim:
 
 @dataclass(slots=True, eq=False)
 class KnownAgent:
-    """An agent that said hello or sent a heartbeat.
+    """An agent that registered or sent a heartbeat.
 
     `beat_at` is when its last heartbeat was first seen, 0 before the first; `unheard_seconds` is how long rosters
     were read since without another one; `unread_since` is when its
@@ -90,18 +90,18 @@ class KnownAgent:
 
 @dataclass(slots=True)
 class Durations:
-    """The mean run time of each type, exponentially smoothed; unknown ones count as long."""
+    """The mean run time in seconds of each type, exponentially smoothed; unknown types count as long."""
 
     means: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, float] = field(default_factory=dict)  # bytes of the largest inputs of late
 
     def at_once(self, task_type: str, limit_bytes: int) -> int:
-        """How many tasks of a type may be claimed in one tick, so that their inputs stay below a limit (at least 1)."""
+        """Returns how many tasks of a type one tick may claim so that their inputs stay below a limit (at least 1)."""
         size = self.sizes.get(task_type)
         return FIRST_CLAIMS if size is None else max(1, int(limit_bytes / max(size, 1.0)))
 
     def note_inputs(self, claimed: Iterable[Claimed]) -> None:
-        """Remembers how large inputs are; a large one counts for a while."""
+        """Records the size of inputs; a large one counts for a while."""
         largest: dict[str, int] = {}
         for row in claimed:
             largest[row.type] = max(largest.get(row.type, 0), len(row.input))
@@ -118,12 +118,12 @@ class Durations:
 
 
 def name_of(agent_id: str) -> str:
-    """The agent's name in the id of one of its boots."""
+    """Returns the agent's name in the id of one of its boots."""
     return agent_id.rpartition(":")[0]
 
 
 class LeaderState:
-    """Open claims and agents, and the room that placement has."""
+    """Open claims and agents, and their free room for placement."""
 
     def __init__(self, durations: Durations, breakers: Breakers | None = None, fleet: FleetTypes | None = None) -> None:
         self.durations = durations
@@ -138,7 +138,7 @@ class LeaderState:
         self.inherited: set[str] = set()  # boots whose end no earlier leader recorded
 
     def load(self, claims: Iterable[OpenClaim], now: float, database_now: float) -> None:
-        """Takes over what an earlier leader had claimed."""
+        """Adds the claims of an earlier leader."""
         for found in claims:
             claim = self.open(found.row, self.durations.expected(found.row.type), found.ready)
             claim.is_published = True
@@ -147,7 +147,7 @@ class LeaderState:
                 claim.started = now - max(0.0, database_now - found.started_at)
 
     def add_agent(self, info: AgentInfo) -> KnownAgent:
-        """A new boot; it is charged for the claims that it already has."""
+        """Adds a new boot, charged for the claims that it already has."""
         slots = AgentSlots(info.id, tuple(info.types), frozenset(info.tags), info.max_concurrency)
         for claim in self.claims.values():
             if claim.agent_id == info.id:
@@ -160,7 +160,7 @@ class LeaderState:
         return agent
 
     def note_outcome(self, claim: Claim, error_class: str | None, now: float) -> Breaker | None:
-        """The end of an attempt for the agent's breaker; returns the breaker if that opened or closed it."""
+        """Records the end of an attempt for the agent's breaker; returns the breaker if that opened or closed it."""
         name = name_of(claim.agent_id)
         breaker = self.breakers.note(name, claim.row.type, error_class, claim.id, now)
         if breaker is not None:
@@ -168,9 +168,9 @@ class LeaderState:
         return breaker
 
     def send_probes(self, now: float) -> None:
-        """Lets one task through to each agent whose breaker has been open long enough and that has none of the type.
+        """Sends one probe to each agent whose breaker has been open long enough, unless it has a task of the type.
 
-        A probe that came to nothing, since it was handed back or its claim failed, is so sent again.
+        A probe that was handed back, or whose claim failed, is thereby repeated.
         """
         self.breakers.forget_old(now)
         for breaker in self.breakers.open.values():
@@ -185,19 +185,19 @@ class LeaderState:
                     agent.slots.probes.add(breaker.type)
 
     def learn_types(self, agent_id: str, known: Iterable[KnownType]) -> None:
-        """An agent said which types it knows: it gets no others."""
+        """Stores the types that an agent declared: it gets no others."""
         self.fleet.learn(agent_id, known)
         if agent_id in self.agents:
             self.agents[agent_id].slots.known_types = self.fleet.known_by(agent_id)
 
     def bar_type(self, agent_id: str, task_type: str, reason: str) -> None:
-        """The boot said that it can't run the type: it gets none of it again (P16)."""
+        """Bars a type that the boot can't run: it gets none of it again (P16)."""
         if agent_id in self.agents:
             self.agents[agent_id].refusals[task_type] = (reason, math.inf)
             self._note_refusals(self.agents[agent_id])
 
     def pause_type(self, agent_id: str, task_type: str, reason: str, until: float) -> bool:
-        """A boot gets none of a type until then (monotonic seconds); whether there are others that can have it."""
+        """Pauses a type for a boot until then (monotonic seconds); returns whether other agents can take it."""
         agent = self.agents.get(agent_id)
         if agent is not None and agent.refusals.get(task_type, ("", 0.0))[1] < until:
             agent.refusals[task_type] = (reason, until)
@@ -206,9 +206,9 @@ class LeaderState:
         return any(agent.slots.is_let_in(lane) for agent in self.agents.values())
 
     def shun_version(self, agent_id: str, task_type: str, reason: str, now: float) -> bool:
-        """An agent's version of a type refused an input: others of this version get none of the type for a while.
+        """Bars a version of a type that refused an input from agents of that version for a while.
 
-        False, and nothing changes, without agents of another version: one bad input must not stop its type.
+        Returns False, and changes nothing, without agents of another version: one bad input must not stop its type.
         """
         version = self.fleet.version_at(agent_id, task_type)
         same, others = list[KnownAgent](), list[KnownAgent]()
@@ -222,7 +222,7 @@ class LeaderState:
         return bool(others)
 
     def forget_refusals(self, now: float) -> None:
-        """Lets agents have types again whose time is over."""
+        """Lifts expired bars and pauses of types."""
         for agent in self.agents.values():
             over = [name for name, (_, until) in agent.refusals.items() if until <= now]
             for name in over:
@@ -241,20 +241,20 @@ class LeaderState:
                 agent.slots.probes.clear()
 
     def hold(self, holds: Holds) -> None:
-        """What operators hold back from now on."""
+        """Sets the holds in force."""
         self.holds = holds
         for agent in self.agents.values():
             is_draining = agent.heartbeat is not None and agent.heartbeat.draining
             agent.slots.accepts_work = not is_draining and holds.of_agent(agent.info.name) is None
 
     def remove_agent(self, agent_id: str) -> None:
-        """The boot ended; whatever still comes from it does not bring it back."""
+        """Removes a boot that ended; late messages from it do not bring it back."""
         self.agents.pop(agent_id, None)
         self.fleet.forget(agent_id)
         self.ended.add(agent_id)
 
     def open(self, row: Claimed, expected_seconds: float, ready: float = 0.0) -> Claim:
-        """A claim that was committed; its agent was charged when it was placed."""
+        """Opens a committed claim; its agent was charged when it was placed."""
         claim = self.claims[row.id] = Claim(row, expected_seconds, ready)
         agent = self.agents.get(row.agent_id)
         if agent is not None:
@@ -262,7 +262,7 @@ class LeaderState:
         return claim
 
     def close(self, claim: Claim) -> None:
-        """The claim is over: its agent has room again."""
+        """Closes the claim: its agent has room again."""
         if self.claims.get(claim.id) is claim:
             del self.claims[claim.id]
             agent = self.agents.get(claim.agent_id)
@@ -271,7 +271,7 @@ class LeaderState:
                 agent.slots.open_bytes -= claim.input_bytes
 
     def find(self, task_id: str, attempt: int) -> Claim | None:
-        """The open claim of this pair, if it is the current one."""
+        """Returns the open claim of this pair, if it is the current one."""
         claim = self.claims.get(task_id)
         return claim if claim is not None and claim.attempt == attempt else None
 
@@ -279,7 +279,7 @@ class LeaderState:
         return [claim for claim in self.claims.values() if claim.agent_id == agent_id]
 
     def wanted(self, cover_seconds: float, limit: int) -> dict[Lane, int]:
-        """How many tasks of each hot lane could be placed now."""
+        """Returns how many tasks of each hot lane could be placed now."""
         wanted = {}
         for lane in self.hot_lanes:
             if self.holds.of_lane(lane) is not None:

@@ -1,4 +1,4 @@
-"""What the tick waits for, and who is in its way: said once in the log, told to alerts."""
+"""Logs once what the tick waits for and who holds the lock, and reports it to alerts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class LockWaits:
-    """What the leader waits for. `is_time` and `look` are called by whichever thread commits; `waits` may be read."""
+    """The leader's lock waits. The committing thread calls `is_time` and `look`; any thread may read `waits`."""
 
     def __init__(self, postponed: Postponed, pauses: Pauses) -> None:
         self._postponed = postponed
@@ -29,11 +29,11 @@ class LockWaits:
         self.waits: tuple[LockWait, ...] = ()  # replaced, never changed
 
     def is_time(self, now: float) -> bool:
-        """Whether something waits, or did a moment ago, and nobody was looked for lately."""
+        """Returns True if something waits, or did a moment ago, and no check was made lately."""
         return bool(self._pauses or len(self._postponed) or self.waits) and now - self._looked >= LOOK_EVERY_SECONDS
 
     def problems(self, now: float, least_seconds: float) -> list[str]:
-        """What the tick could not do for so long since a table is locked, and by whom. Any thread may ask."""
+        """Returns what the tick could not do for so long because of a locked table, and who holds it. Thread-safe."""
         late = {part: now - since for part, since in self._pauses.since().items() if now - since > least_seconds}
         who = "; ".join(dict.fromkeys(wait.text for wait in self.waits)) or "somebody holds a table that it needs"
         return [
@@ -41,7 +41,7 @@ class LockWaits:
         ]
 
     def look(self, tx: Transaction, now: float) -> None:
-        """Asks PostgreSQL who is in the way of what has waited for a while, and says what is new or over."""
+        """Queries who holds the locks that were waited for, and logs new and ended waits."""
         self._looked = now
         found: list[tuple[str, float, Blocker]] = []
         parts = self._pauses.since()

@@ -1,4 +1,4 @@
-"""Every end of an attempt, told to whoever watches: the monitor, and the agent's circuit breaker."""
+"""Records attempt outcomes for the monitor and the circuit breakers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def note_failure(
     started_at: float | None,
     run_seconds: float | None = None,
 ) -> None:
-    """Notes that a claim's attempt failed. `now` is monotonic, `started_at` epoch seconds."""
+    """Records that a claim's attempt failed. `now` is monotonic, `started_at` epoch seconds."""
     wait_seconds = None if started_at is None else max(0.0, started_at - claim.ready)
     batch.failed.append(Failed(claim.row.type, claim.agent_id, error_class, will_retry, wait_seconds, run_seconds))
     note_for_breaker(leader_state, batch, claim, error_class, now)
@@ -34,7 +34,7 @@ def note_failure(
 def note_for_breaker(
     leader_state: LeaderState, batch: Batch, claim: Claim, error_class: str | None, now: float
 ) -> None:
-    """Tells the agent's breaker how a claim's attempt ended (None: well), and the world if that opened or closed it."""
+    """Records an outcome (None: success) for the agent's breaker, with an event if that opened or closed it."""
     breaker = leader_state.note_outcome(claim, error_class, now)
     if breaker is not None:
         _tell(leader_state, batch, claim, breaker)

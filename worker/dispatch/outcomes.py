@@ -1,4 +1,4 @@
-"""How attempts ended, as the tick hands it to the monitor once it is committed."""
+"""Defines attempt outcomes as a committed tick hands them to the monitor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of the tick's transaction that could not have their tables, and when each is tried again."""
+"""Tracks parts of the tick's transaction whose tables were locked, and when each is tried again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Pause:
 
 
 class Pauses:
-    """Times are monotonic seconds. Used by whichever thread commits; others only read."""
+    """Times are monotonic seconds. The committing thread writes; others only read."""
 
     def __init__(self) -> None:
         self._parts: dict[str, _Pause] = {}
@@ -25,16 +25,16 @@ class Pauses:
         return bool(self._parts)
 
     def is_known(self, part: str) -> bool:
-        """Whether the part could not be done the last time, and so is tried with little patience."""
+        """Returns True if the part was blocked the last time, and so is tried with a short timeout."""
         return part in self._parts
 
     def is_paused(self, part: str, now: float) -> bool:
-        """Whether it is too early to try it again."""
+        """Returns True if it is too early to try it again."""
         pause = self._parts.get(part)
         return pause is not None and now < pause.due
 
     def note(self, part: str, now: float) -> None:
-        """The part could not be done."""
+        """Records that the part was blocked."""
         pause = self._parts.get(part)
         if pause is None:
             self._parts[part] = _Pause(now, now + FIRST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS)
@@ -43,9 +43,9 @@ class Pauses:
         pause.due = now + pause.seconds
 
     def clear(self, part: str) -> None:
-        """The part was done."""
+        """Records that the part was done."""
         self._parts.pop(part, None)
 
     def since(self) -> dict[str, float]:
-        """Which parts wait, and since when."""
+        """Returns the blocked parts, and since when."""
         return {part: pause.since for part, pause in list(self._parts.items())}

@@ -1,4 +1,4 @@
-"""What waits, given to agents: reads the heads of the lanes, and lets `core.scheduling.placement` decide."""
+"""Places ready tasks: reads the heads of the lanes, and lets `core.scheduling.placement` decide."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Placed = list[tuple[Candidate, AgentSlots]]
 
 
 class Placing:
-    """Places what waits. `policy_of(queue)` names a queue's placement policy."""
+    """Places ready tasks. `policy_of(queue)` names a queue's placement policy."""
 
     def __init__(self, broker: LeaderPort, clock: Clock, policy_of: Callable[[str], str]) -> None:
         self._broker = broker
@@ -72,7 +72,7 @@ class Placing:
             leader_state.claiming[candidate.id] = candidate.lane
 
     def _candidates(self, term: Term, lane: Lane, flat: Sequence[bytes]) -> list[Candidate]:
-        """The tasks at the head of a lane; a member that is none leaves it."""
+        """Returns the tasks at the head of a lane; removes invalid members."""
         expected = term.leader_state.durations.expected(lane.type)
         scores = iter(flat)
         found, odd = [], []
@@ -89,7 +89,7 @@ class Placing:
         return found
 
     def _placed(self, term: Term, candidates: list[Candidate], agents: list[AgentSlots], batch: Batch) -> Placed:
-        """What agents get; if that can't be decided, in halves: a task that it can't be decided for is set aside."""
+        """Returns the placements. If that fails it is repeated in halves, and a task that causes it is quarantined."""
         before = [(agent, agent.open_tasks, agent.open_seconds) for agent in agents]
         try:
             return place(candidates, agents, self._policy_of, self._rotation, term.cover_seconds)

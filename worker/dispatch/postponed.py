@@ -1,7 +1,7 @@
-"""What a tick could not do, since somebody else held its rows or tables: kept, and tried again after a growing pause.
+"""Keeps what a tick could not do because of locked rows or tables, and retries it after a growing pause.
 
-Nothing here is lost with this process: the entries of the results stream that it came from are deleted only once it is
-done, and what came from nowhere else is found again by the next leader's recovery.
+Nothing is lost with this process: the entries of the results stream behind it are deleted only once it is done, and
+the rest is found again by the next leader's recovery.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Thing:
 
 
 class Postponed:
-    """The leader's memory of what is still to be committed. Times are monotonic seconds."""
+    """Holds what is still to be committed. Times are monotonic seconds."""
 
     def __init__(self) -> None:
         self._things: dict[Key, _Thing] = {}
@@ -61,28 +61,28 @@ class Postponed:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much is left undone that nothing more should be read."""
+        """Returns True if so much is left that nothing more should be read."""
         return len(self._things) >= MAX_BACKLOG or self._bytes >= MAX_BACKLOG_BYTES
 
     def holds_end(self, task_id: str, attempt: int) -> bool:
-        """Whether the end of this attempt is known and only not yet recorded."""
+        """Returns True if the end of this attempt is known and only not yet recorded."""
         return any(
             (thing := self._things.get((kind, task_id))) is not None and thing.payload.attempt == attempt
             for kind in ("completions", "settlements")
         )
 
     def next_due(self) -> float | None:
-        """When something is to be tried again."""
+        """Returns when something is to be tried again."""
         return self._due[0][0] if self._due else None
 
     def waiting_since(self) -> Iterator[tuple[str, float]]:
-        """The tasks whose ends or starts could not be recorded, and since when. Any thread may ask."""
+        """Yields the tasks whose ends or starts could not be recorded, and since when. Thread-safe."""
         for (kind, name), thing in list(self._things.items()):
             if kind in ("completions", "settlements", "started"):
                 yield name, thing.since
 
     def add_due(self, batch: Batch, now: float) -> None:
-        """Puts what is due into a batch; what is then more than one tick may do waits for the next one."""
+        """Adds what is due to a batch; what exceeds one tick's limit waits for the next one."""
         room = self.cap
         while self._due and self._due[0][0] <= now and room > 0:
             key = heapq.heappop(self._due)[2]
@@ -98,7 +98,7 @@ class Postponed:
             del items[kept:]
 
     def settle(self, batch: Batch, left: Batch, now: float) -> list[bytes]:
-        """Learns what a committed batch left undone; returns the entries of the stream that may be deleted."""
+        """Stores what a committed batch left undone; returns the entries of the stream that may be deleted."""
         everything = tuple(batch.consumed)
         undone = set()
         for kind, name_of in _NAMES.items():
@@ -154,7 +154,7 @@ def _size_of(payload: Any) -> int:
 
 
 def _entries_of(batch: Batch, kind: str, item: Any, everything: Sequence[bytes]) -> Sequence[bytes]:
-    """The entries of the results stream that an item came from; of what has no name of its own, all that were read."""
+    """Returns the entries of the results stream behind an item; for an item without an id, all that were read."""
     if kind in ("stale", "logs", "arrivals", "endings"):
         return everything
     name = f"start {item[0]}" if kind == "started" else str(_NAMES[kind](item))

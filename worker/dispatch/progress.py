@@ -1,4 +1,4 @@
-"""Whether a loop gets on: when it last completed a round, and what it waits for now. By elapsed time only."""
+"""Tracks a loop's progress: its last completed round, and its current step. By elapsed time only."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class LoopProgress:
         self._failed_at: float | None = None
 
     def begin(self, step: str) -> None:
-        """The loop turns to a step, named by what it may have to wait for."""
+        """Records the loop's next step, named by what it may have to wait for."""
         self._step = step
 
     def fail(self, trouble: str) -> None:
-        """A round ended with this trouble."""
+        """Records that a round failed with this trouble."""
         self._trouble, self._failed_at = trouble, self._monotonic()
 
     def complete(self) -> None:
-        """A round was completed."""
+        """Records a completed round."""
         now = self._monotonic()
         if self._failed_at is not None:
             if now - self._failed_at < STEADY_SECONDS:
@@ -37,10 +37,10 @@ class LoopProgress:
 
     @property
     def stalled_seconds(self) -> float:
-        """Since the last completed round."""
+        """Returns the seconds since the last completed round."""
         return self._monotonic() - self._done_at
 
     @property
     def waits_for(self) -> str:
-        """What the loop waits for, with what went wrong last if it did."""
+        """Returns the loop's current step, with the last trouble if there was one."""
         return f"{self._step}: {self._trouble}" if self._trouble else self._step

@@ -1,4 +1,4 @@
-"""What a committed tick tells Redis: pure bookkeeping on the leader's state."""
+"""Builds what a committed tick publishes to Redis: pure bookkeeping on the leader's state."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle
 def publication_of(
     leader_state: LeaderState, batch: Batch, committed: Committed, policy_of: Callable[[str], str]
 ) -> tuple[Publication, list[Claim]]:
-    """The publication of a tick, and the claims that it opened (published once it is sent).
+    """Returns the publication of a tick, and the claims that it opened (published once it is sent).
 
-    What an agent can't be told is left in `committed.unpublished`. `policy_of(queue)` names a queue's placement policy.
+    Claims that can't be sent to their agents are left in `committed.unpublished`. `policy_of(queue)` names a
+    queue's placement policy.
     """
     orders: dict[str, list[Order]] = batch.orders
     claims = _open_claims(leader_state, batch, committed, orders, policy_of)
@@ -86,7 +87,7 @@ def _run_of(row: Claimed) -> Run:
 
 
 def settle_unpublished(leader_state: LeaderState, unpublished: Unpublished, batch: Batch) -> None:
-    """Ends a claim that its agent was never told of: back into the queue, or for good."""
+    """Ends a claim that was never sent to its agent: back into the queue, or for good."""
     claim = unpublished.claim
     if leader_state.find(*claim.pair) is not claim:
         return
@@ -100,9 +101,9 @@ def settle_unpublished(leader_state: LeaderState, unpublished: Unpublished, batc
 
 
 def publish_apart(publish: Callable[[Publication], None], publication: Publication) -> list[tuple[Publication, str]]:
-    """Publishes; if Redis refuses it, in halves: returns the smallest parts that it refuses, each with why.
+    """Publishes; if Redis refuses it, in halves: returns the smallest refused parts, each with the reason.
 
-    What was told already is told again then, which changes nothing.
+    Parts that were published already are published again, which changes nothing.
     """
     try:
         publish(publication)
@@ -115,7 +116,7 @@ def publish_apart(publish: Callable[[Publication], None], publication: Publicati
 
 
 def _halved(publication: Publication) -> tuple[Publication, Publication] | None:
-    """Two publications that are this one together; None if it is one thing."""
+    """Returns two publications that together are this one; None if it can't be split."""
     units = [(f.name, unit) for f in fields(publication) for unit in _units(getattr(publication, f.name))]
     if len(units) < 2:
         return None
@@ -146,7 +147,7 @@ def _composed(units: list[tuple[str, Any]]) -> Publication:
 
 
 def odd_of(part: Publication, reason: str) -> Odd:
-    """A part of a publication that Redis refuses, for the quarantine."""
+    """Returns a refused part of a publication, for the quarantine."""
     for agent_id, orders in part.orders.items():
         return Odd("order", f"inbox:{agent_id}", reason, orders, agent_id=agent_id)
     [(name, unit)] = [(f.name, unit) for f in fields(part) for unit in _units(getattr(part, f.name))]
@@ -154,7 +155,7 @@ def odd_of(part: Publication, reason: str) -> Odd:
 
 
 def _cancel_orphan(leader_state: LeaderState, task_id: str, attempt: int, orders: dict[str, list[Order]]) -> None:
-    """P11: an agent holds a pair that the row does not match; an operator cancelled it, or it came late."""
+    """Cancels an orphan (P11): a pair that an agent holds and no row matches, after a cancellation or a late report."""
     claim = leader_state.find(task_id, attempt)
     if claim is not None:
         leader_state.close(claim)

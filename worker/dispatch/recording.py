@@ -1,4 +1,4 @@
-"""The part of a tick's transaction that records what agents reported: ends, starts, progress, checkpoints (P4)."""
+"""Records agents' reports in a tick's transaction: ends, starts, progress, checkpoints (P4)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ MAX_REASON_LENGTH = 300  # bytes of what PostgreSQL says
 
 
 def record(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
-    """Records what can be. What somebody else's lock keeps back is left, which is not the same as out of date: an
-    attempt that is still its task's current one was passed over.
+    """Records what it can. Items behind a lock are left for later, unlike outdated ones.
+
+    A skipped attempt that is still its task's current one was locked.
     """
     stale: list[Stale] = []
     completed, unstorable = _complete(tx, batch, committed, stale)
@@ -94,7 +95,7 @@ def _unstorable(item: Completion, why: str) -> Settlement:
 
 
 def _unstorable_texts(message: str, why: str) -> tuple[str, str]:
-    """The error and the event's detail; the same fingerprint for all types, since the type is not known here."""
+    """Returns the error and the event's detail; the fingerprint ignores the type, which is unknown here."""
     mark = fingerprint("", ErrorClass.UNSTORABLE, message, "")
     text = error_json(ErrorClass.UNSTORABLE, f"{message}: {storable(why, MAX_REASON_LENGTH)}", None, mark)
     return text, text

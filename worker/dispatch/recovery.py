@@ -1,8 +1,8 @@
-"""Recovery inside the tick: reconcile, reap, orphans, overdue attempts, sweep (P8 to P11, P15).
+"""Recovers inside the tick: reconcile, reap, orphans, overdue attempts, sweep (P8 to P11, P15).
 
-Every second the leader reads the roster (all heartbeats, the inboxes' and results' tails, at one
-instant). What looks lost then is only a suspect: it is acted upon after every result that was in
-the stream at that instant has been read.
+Every second the leader reads the roster (all heartbeats, the inboxes' and results' tails, at one instant). What
+looks lost then is only a suspect: it is acted upon after every result that was in the stream at that instant has
+been read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Suspects:
-    """What looked lost at one reading of the roster; judged once results are read up to `tail`."""
+    """Claims that looked lost at one reading of the roster; judged once results are read up to `tail`."""
 
     tail: tuple[int, int]
     unheld: list[Pair] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Suspects:
 
 
 class Recovery:
-    """The leader's second look at everything that is open."""
+    """Checks everything that is open a second time."""
 
     def __init__(self, leader_state: LeaderState, policy_for: Callable[[str], RetryPolicy], ttl_seconds: float) -> None:
         self._leader_state = leader_state
@@ -60,15 +60,15 @@ class Recovery:
 
     @property
     def canary_is_dead(self) -> bool:
-        """Whether the canary must be started anew with the next reading of the roster."""
+        """Returns True if the canary must be recreated with the next reading of the roster."""
         return self._canary_since is None
 
     # the roster
 
     def inspect(self, roster: Roster, generation: str, now: float, batch: Batch) -> list[str]:
-        """Learns from a roster: agents that came, suspects, orphans. `now` is monotonic seconds.
+        """Reads a roster: new agents, suspects, orphans. `now` is monotonic seconds.
 
-        Returns the ids whose heartbeat has been none for a whole TTL, and is to be forgotten.
+        Returns the ids whose heartbeats were invalid for a whole TTL, and are to be deleted.
         """
         if not roster.canary_lives or self._canary_since is None:
             self._canary_since = now if roster.canary_lives else None
@@ -95,7 +95,7 @@ class Recovery:
         return self._forgettable(roster, now)
 
     def _decoded(self, agent_id: str, encoded: bytes) -> Heartbeat:
-        """A heartbeat; raises ValueError if it is of another version or from nobody of ours."""
+        """Returns a heartbeat; raises ValueError for another version or foreign data."""
         heartbeat = decode_heartbeat(encoded)
         if heartbeat.agent.id != agent_id or not heartbeat.agent.is_storable():
             raise ValueError("its agent is another one, or can't be stored")
@@ -104,7 +104,7 @@ class Recovery:
         return heartbeat
 
     def _note_unreadable(self, agent_id: str, encoded: bytes, error: BaseException, now: float, batch: Batch) -> None:
-        """Says once of a heartbeat that it is none. Its agent is heard for a TTL all the same: it may write another."""
+        """Logs an invalid heartbeat once. Its agent counts as alive for a TTL: it may write a valid one."""
         if agent_id not in self._unreadable:
             self._unreadable[agent_id] = now
             log.error("agent.unreadable", agent=agent_id, reason=reason_of(error))
@@ -163,7 +163,7 @@ class Recovery:
             suspects.lost_agents.append(agent.info.id)
 
     def _call_back(self, agent_id: str, batch: Batch) -> None:
-        """Has a draining agent hand back what it has not started."""
+        """Makes a draining agent hand back what it has not started."""
         if any(claim.started is None and claim.is_published for claim in self._leader_state.claims_of(agent_id)):
             batch.order(agent_id, Drain())
 
@@ -211,7 +211,7 @@ class Recovery:
             self.reap(agent_id, "lost", batch, may_live=True)
 
     def reap(self, agent_id: str, state: str, batch: Batch, *, may_live: bool = False) -> None:
-        """Takes back everything from a boot that is gone; one that may live after all is fenced."""
+        """Takes back everything from a boot that is gone; fences it if it may still live."""
         claims = self._leader_state.claims_of(agent_id)
         if state == "lost":
             log.warning("agent.lost", agent=agent_id, open_tasks=len(claims))
@@ -264,17 +264,17 @@ class Recovery:
         return self._is_rebuilding
 
     def next_sweep(self) -> Sweep:
-        """The next slice of open rows."""
+        """Returns the next slice of unfinished rows."""
         return Sweep(self._sweep_after or NIL, REBUILD_SLICE if self._is_rebuilding else SWEEP_SLICE)
 
     def note_sweep(self, next_after: str | None) -> None:
-        """Where the following slice begins; None: all were seen."""
+        """Stores where the following slice begins; None: all were seen."""
         self._sweep_after = next_after
         if next_after is None:
             self._is_rebuilding = False
 
 
 def position(entry_id: bytes) -> tuple[int, int]:
-    """A stream id such as b"1690000000000-3" as numbers that compare."""
+    """Returns a stream id such as b"1690000000000-3" as numbers that compare."""
     milliseconds, _, sequence = entry_id.partition(b"-")
     return int(milliseconds), int(sequence or 0)

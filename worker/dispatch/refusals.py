@@ -1,4 +1,4 @@
-"""Attempts that an agent can't run, because its version does not know the type or its model refuses the input (P16)."""
+"""Handles attempts that an agent can't run, because it does not know the type or its model refuses the input (P16)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 def take_back(leader_state: LeaderState, report: Released, task_type: str, batch: Batch) -> None:
-    """The boot can't run the type: it gets none of it again, and others can have what it had."""
+    """Bars a type that the boot can't run: it gets none of it again, and others can take its tasks."""
     why = _reason_of(report)
     log.warning("agent.cannot_run", agent=report.agent_id, type=task_type, reason=why)
     leader_state.bar_type(report.agent_id, task_type, why)
@@ -30,7 +30,7 @@ def take_back(leader_state: LeaderState, report: Released, task_type: str, batch
 
 
 def take_hindered(leader_state: LeaderState, report: Released, claim: Claim, now: float, batch: Batch) -> None:
-    """Something on the agent is in the way of tasks like this: others can have it, and this one none for a while.
+    """Pauses a type for a boot that can't run its tasks now; others can take them.
 
     `now` is monotonic seconds. The caller closes the claim then.
     """
@@ -45,10 +45,10 @@ def _reason_of(report: Released) -> str:
 
 
 def is_sent_elsewhere(leader_state: LeaderState, claim: Claim, failure: Failure, now: float, batch: Batch) -> bool:
-    """Whether the failure was that another version of the model refused the input: then the task goes back.
+    """Returns whether the task goes back because another version of the model refused the input.
 
-    Where everybody has the same version, or after the last refund, an input that is refused is a failure. `now` is
-    monotonic seconds. The caller closes the claim then.
+    If all agents have the same version, or after the last refund, a refused input is a failure. `now` is monotonic
+    seconds. The caller closes the claim then.
     """
     if failure.error_class != ErrorClass.INVALID_INPUT or claim.row.refunds >= MAX_REFUNDS:
         return False

@@ -1,4 +1,4 @@
-"""Statements over many items, halved under savepoints until what can't be done stands alone."""
+"""Runs statements over many items, halved under savepoints until the failing items are isolated."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ Item = TypeVar("Item")
 class Careful(DriverTransaction):
     """A transaction in which lists of items are run under savepoints.
 
-    `finds_refused`: PostgreSQL or its driver refused one of them; `finds_locked`: somebody else holds what one of them
-    needs. `odd` is what was refused.
+    `finds_refused`: PostgreSQL or its driver refused an item; `finds_locked`: an item is locked by another session.
+    `odd` holds the refused items.
     """
 
     def __init__(self, cursor: psycopg2.extensions.cursor, *, finds_refused: bool) -> None:
@@ -51,17 +51,17 @@ class Careful(DriverTransaction):
         self.odd: list[Odd] = []
 
     def set_aside(self, item: object, reason: str) -> None:
-        """Notes an item that can't be done, and why."""
+        """Records a refused item with the reason."""
         self.odd.append(Odd("row", "commit", reason, repr(item).encode("utf-8", "backslashreplace")))
 
     def may_be_slow(self, error: BaseException) -> bool:
-        """Whether what ended a statement may be one of its items that takes too long."""
+        """Returns True if a statement may have ended because one of its items took too long."""
         return self.is_bounded and isinstance(error, psycopg2.errors.QueryCanceled) and self.slow < MAX_SLOW
 
 
 @contextmanager
 def bounded(tx: DriverTransaction, milliseconds: int) -> Iterator[None]:
-    """Within it each statement of a careful transaction that looks for locks takes at most so long."""
+    """Limits the time of each statement in the block that a transaction checking for locks runs."""
     if not isinstance(tx, Careful) or not tx.finds_locked:
         yield
         return
@@ -80,9 +80,9 @@ def each(
     run: Callable[[Sequence[Item]], object],
     locked: list[Item] | None = None,
 ) -> list[Item]:
-    """Runs a statement over many items, halved under savepoints if that is asked for.
+    """Runs a statement over many items, halved under savepoints if requested.
 
-    Returns the items that are refused; those that wait for somebody's lock go into `locked`.
+    Returns the refused items; locked ones are added to `locked`.
     """
     careful = tx if isinstance(tx, Careful) else None
     if careful is None or not (careful.finds_refused or careful.finds_locked):
@@ -122,7 +122,7 @@ def each(
 
 
 def reasons(tx: DriverTransaction, count: int) -> list[str]:
-    """Why the items that `each` refused last, so many, were: one line each."""
+    """Returns the reasons for the last `count` items that `each` refused, one line each."""
     return [odd.reason for odd in tx.odd[-count:]] if isinstance(tx, Careful) and count else []
 
 

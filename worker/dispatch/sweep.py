@@ -1,6 +1,6 @@
-"""The sweep (P8): a slice of the open rows into Redis again, and some of what is in Redis compared with its rows.
+"""Sweeps (P8): restores a slice of the unfinished rows to Redis, and compares some of Redis with its rows.
 
-What a sorted set holds at a time that never comes would otherwise be there for ever: nobody looks at it.
+Without it, members of a sorted set that are never due would stay there for ever.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class Sweeper:
-    """Goes through the rows and through the members of Redis' sets, round and round. Raises redis-py's errors."""
+    """Goes round through the rows and the members of Redis' sets. Raises redis-py's errors."""
 
     def __init__(self, broker: LeaderPort) -> None:
         self._broker = broker
@@ -35,7 +35,7 @@ class Sweeper:
         self._next_members = b"0"
 
     def begin(self, term: Term, batch: Batch) -> None:
-        """Has a batch sweep the next slice."""
+        """Makes a batch sweep the next slice."""
         batch.sweep = term.recovery.next_sweep()
         batch.parents_after = term.unsettled_parents.next_sweep()
         if not term.recovery.is_rebuilding:
@@ -43,7 +43,7 @@ class Sweeper:
             batch.members = [m for m in self._taken(self._read()) if m.task_id not in in_flight]
 
     def conclude(self, term: Term, batch: Batch, committed: Committed) -> None:
-        """After the commit, and before it is published: notes where the next slice begins, and tidies Redis."""
+        """Stores, after the commit and before its publication, where the next slice begins, and tidies Redis."""
         if batch.sweep is None or SWEEP in committed.left_parts:
             return
         term.recovery.note_sweep(committed.sweep_next)
@@ -68,7 +68,7 @@ class Sweeper:
             )
 
     def _set_aside_unknown(self, members: list[Member]) -> None:
-        """Says of each set that there were members for tasks that do not exist: a restored database has many."""
+        """Reports for each set that it had members without tasks: a restored database has many."""
         counts = Counter(member.place for member in members)
         firsts = {member.place: member.text for member in reversed(members)}
         self._broker.set_aside(
@@ -77,7 +77,7 @@ class Sweeper:
         )
 
     def _read(self) -> list[Member]:
-        """The next members; at the end of a round no more."""
+        """Returns the next members; at the end of a round none."""
         found: list[Member] = []
         for _ in range(STEPS):
             if not self._sets:
@@ -94,7 +94,7 @@ class Sweeper:
         return found
 
     def _taken(self, members: list[Member]) -> list[Member]:
-        """Those that may stand for a task; what can't is removed."""
+        """Returns those that may stand for a task; invalid ones are removed."""
         good: list[Member] = []
         odd: list[Member] = []
         for member in members:

@@ -1,4 +1,4 @@
-"""One term of leadership: how it begins, and everything that belongs to it and goes with it."""
+"""Defines one term of leadership: its beginning, and everything that belongs to it."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ class Term:
     unsettled_parents: UnsettledParents = field(default_factory=UnsettledParents)
 
     def database_now(self, clock: Clock) -> float:
-        """The time that decides, epoch seconds."""
+        """Returns the database's time in epoch seconds."""
         return clock.monotonic() + self.database_offset
 
 
 class TermFactory:
-    """Begins terms when the lock can be had."""
+    """Begins terms when the lock is free."""
 
     def __init__(
         self, settings: Settings, registry: Registry, database_url: str, broker: LeaderPort, worker: str, clock: Clock
@@ -84,7 +84,7 @@ class TermFactory:
         self._apart_since: float | None = None
 
     def begin(self) -> Term | None:
-        """A new term, or None if another worker leads; raises Unavailable or LeadershipLost."""
+        """Returns a new term, or None if another worker leads; raises Unavailable or LeadershipLost."""
         epoch = self._leader.try_lead()
         if epoch is None:
             self._check_redis()
@@ -114,11 +114,11 @@ class TermFactory:
         )
 
     def abandon(self) -> None:
-        """Gives up the lock and its connection."""
+        """Closes the connection, which releases the lock."""
         self._leader.close()
 
     def _check_redis(self) -> None:
-        """Raises LeadershipLost if this Redis has not heard of the term that is in force for APART_SECONDS."""
+        """Raises LeadershipLost if this Redis has not seen the current term for APART_SECONDS."""
         with reaching_redis():
             is_known = self.broker.epoch() == self._leader.epoch
         now = self._clock.monotonic()
@@ -149,7 +149,7 @@ class TermFactory:
 
 
 def _learn(leader_state: LeaderState, agent_id: str, known: object) -> None:
-    """What an agent told an earlier leader; nothing, and it is said, if that was of another version of Taskyard."""
+    """Restores an agent's declaration to an earlier leader; logs and ignores one of another version of Taskyard."""
     try:
         leader_state.learn_types(agent_id, msgspec.convert(known, list[KnownType]))
     except msgspec.ValidationError as error:

@@ -1,4 +1,4 @@
-"""What the dispatcher tells of its ticks: cheap for it, to be worked on elsewhere."""
+"""Records the dispatcher's ticks, cheaply, for later processing elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_UNREAD = 20_000  # ticks; the oldest are forgotten if nobody reads them
 
 
 class Tick(NamedTuple):
-    """One tick that changed something: from what it collected to its publication, and the commit in it."""
+    """One tick that changed something: from its collection to its publication, and its commit."""
 
     size: int  # tasks
     seconds: float
@@ -33,7 +33,7 @@ class TickLog:
         self._ticks.append(tick)
 
     def take(self) -> list[Tick]:
-        """Everything since the last call."""
+        """Returns everything since the last call."""
         taken = []
         while self._ticks:
             taken.append(self._ticks.popleft())

@@ -1,6 +1,7 @@
-"""The parts of a tick's transaction, in the order of P6: settle → dependants → children → claim, then the rest.
+"""Defines the parts of a tick's transaction, in the order of P6: settle → dependants → children → claim, then the
+rest.
 
-Each names the tables that it needs, so that one that cannot have them is left out, and the others go on.
+Each names the tables that it needs, so that one whose tables are locked is left out, and the others go on.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ RECORD, SWEEP = "ends of attempts", "the sweep"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One of them. `takes` names the lists of the batch that it does, `tables` what it writes or reads."""
+    """A part of the transaction. `takes` names the batch's lists that it processes, `tables` those it uses."""
 
     name: str
     takes: tuple[str, ...]
@@ -176,7 +177,7 @@ PARTS = (
 
 
 def apart(tx: Careful, part: Part, batch: Batch, committed: Committed) -> bool:
-    """Runs a part by itself, with hardly any patience; False if it could not have what it needs, and is left."""
+    """Runs a part by itself with a short timeout; returns False if it was blocked, and is left."""
     found, refused_before = Committed(ended=committed.ended), len(tx.odd)
     tx.cursor.execute("SAVEPOINT apart")
     try:

@@ -1,4 +1,4 @@
-"""Tasks whose claim PostgreSQL refuses, or takes too long for: tried again after growing pauses (pure)."""
+"""Retries tasks whose claim PostgreSQL refuses or is too slow for, after growing pauses (pure)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_TASKS = 10_000  # the oldest are forgotten beyond it, and tried again
 
 
 class Unclaimable:
-    """What the leader remembers of them. Times are monotonic seconds."""
+    """The leader's memory of these tasks. Times are monotonic seconds."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, tuple[float, float]] = {}  # the last pause, and its end
@@ -21,7 +21,7 @@ class Unclaimable:
         return task_id in self._tasks
 
     def note(self, refused: Iterable[str], claimed: Iterable[str], now: float) -> None:
-        """Learns what a commit refused and what it claimed."""
+        """Records what a commit refused and what it claimed."""
         for task_id in refused:
             last, _ = self._tasks.pop(task_id, (FIRST_PAUSE_SECONDS / 2, 0.0))
             seconds = min(2 * last, MAX_PAUSE_SECONDS)
@@ -33,7 +33,7 @@ class Unclaimable:
                 del self._tasks[next(iter(self._tasks))]
 
     def without_paused(self, waiting: list[Waiting], now: float) -> list[Waiting]:
-        """What may go into the queue now; the sweep brings the others again."""
+        """Returns what may go into the queue now; the sweep brings the others again."""
         if not self._tasks:
             return waiting
         return [task for task in waiting if self._tasks.get(task.id, (0.0, 0.0))[1] <= now]

@@ -1,4 +1,4 @@
-"""What the tick can't process: set aside with its text, and its attempt settled, so that the tick goes on."""
+"""Quarantines what the tick can't process, and settles its attempt, so that the tick goes on."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ MAX_TEXT_BYTES = 1_000  # of a reason
 
 
 def reason_of(error: BaseException) -> str:
-    """One line that says what went wrong."""
+    """Returns one line that describes the error."""
     lines = str(error).strip().splitlines()
     name = type(error).__name__
     return f"{name}: {lines[0]}"[:MAX_TEXT_BYTES] if lines else name
 
 
 def settle(leader_state: LeaderState, claim: Claim, reason: str, batch: Batch) -> None:
-    """Ends a claim for good, without its type's retry policy, which may be what went wrong.
+    """Ends a claim for good, without its type's retry policy, which may be the cause.
 
-    Whatever the batch has for this attempt already is taken back.
+    Removes what the batch already has for this attempt.
     """
     leader_state.close(claim)
     batch.completions = [c for c in batch.completions if c.id != claim.id]
@@ -53,14 +53,14 @@ def settle(leader_state: LeaderState, claim: Claim, reason: str, batch: Batch) -
 
 
 def settle_escaped(leader_state: LeaderState, claim: Claim, error: BaseException, batch: Batch) -> None:
-    """The same for a claim that a decision of our own about it could not be made for."""
+    """Ends a claim alike if our own decision about it raised an exception."""
     reason = reason_of(error)
     batch.odd.append(Odd("row", "tasks", reason, b"", claim.id, claim.attempt, claim.agent_id))
     settle(leader_state, claim, reason, batch)
 
 
 def audit(odd: list[Odd], batch: Batch) -> None:
-    """Records what was set aside; of very much in one tick the first, and how many more."""
+    """Records quarantined items: the first of many in one tick, and the number of the others."""
     for item in odd[:MAX_AUDIT_EVENTS]:
         detail = {"source": item.source, "place": item.place, "reason": item.reason, "size_bytes": len(item.text)}
         batch.logs.append(_event(item.task_id, item.attempt, item.agent_id, detail))

@@ -1,4 +1,4 @@
-"""Parents that ended while their children are not all settled: the leader's short list of what the sweep would find."""
+"""Lists ended parents whose children are not all settled, before the sweep would find them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_PAUSE_SECONDS = 1.0
 
 
 class UnsettledParents:
-    """Times are monotonic seconds. What is forgotten here, or with this process, the sweep finds by the rows."""
+    """Times are monotonic seconds. Entries lost with this process are found again by the sweep."""
 
     def __init__(self) -> None:
         self._completed: dict[str, None] = {}
@@ -24,11 +24,11 @@ class UnsettledParents:
         return bool(self._completed or self._failed)
 
     def next_due(self) -> float | None:
-        """When the next slice is due; None if nothing is left."""
+        """Returns when the next slice is due; None if nothing is left."""
         return self._due if self else None
 
     def take(self, now: float) -> Ended:
-        """What the next slice is about, if it is due."""
+        """Returns the next slice, if it is due."""
         if not self or now < self._due:
             return NONE
         taken = Ended(list(self._completed), list(self._failed))
@@ -36,7 +36,7 @@ class UnsettledParents:
         return taken
 
     def note(self, left: Ended, now: float, *, has_moved: bool) -> None:
-        """What a slice left; without any progress the next one waits longer."""
+        """Stores what a slice left; without any progress the next one waits longer."""
         if not left:
             return
         is_new = not self
@@ -46,7 +46,7 @@ class UnsettledParents:
         self._due = due if is_new else min(self._due, due)
 
     def note_found(self, ended: Ended, next_after: str | None, now: float) -> None:
-        """What the sweep found, and where it goes on; None: it came to the end, and begins again."""
+        """Stores what the sweep found, and where it continues; None: it came to the end, and begins again."""
         if ended and not self:
             self._due = now
         self._remember(ended)
@@ -58,5 +58,5 @@ class UnsettledParents:
                 mine[parent] = None
 
     def next_sweep(self) -> str:
-        """Where the sweep goes on."""
+        """Returns where the sweep continues."""
         return self._cursor

@@ -1,4 +1,4 @@
-"""What Taskyard needs of this machine and its servers, and what to do about what is missing.
+"""Checks Taskyard's requirements on this machine and its servers, and advises on what is missing.
 
 May import: agents.
 """

@@ -1,6 +1,6 @@
-"""Looks at everything Taskyard depends on, and says what to do about what is wrong.
+"""Checks everything Taskyard depends on, and advises on what is wrong.
 
-`checks` is for people, `require` for programs. No password appears in either.
+`checks` is for users, `require` for programs. No password appears in either.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from taskyard.worker.doctor.room import room_checks
 
 
 def checks(settings: Settings | None = None) -> list[Check]:
-    """Looks at everything; reads the settings itself unless they are given."""
+    """Returns all checks; reads the settings itself unless they are given."""
     if settings is None:
         try:
             settings = load_settings()
@@ -38,7 +38,7 @@ def checks(settings: Settings | None = None) -> list[Check]:
 def require(settings: Settings, endpoints: Endpoints | None = None) -> None:
     """Raises ConfigurationError with one line for each problem; warnings pass.
 
-    `endpoints` are looked up unless given; raises Unavailable if an embedded server is needed and not running.
+    `endpoints` are determined unless given; raises Unavailable if an embedded server is needed and not running.
     """
     endpoints = endpoints or resolve(settings)
     found = [*server_checks(settings, endpoints), *local_checks(settings)]
@@ -48,7 +48,7 @@ def require(settings: Settings, endpoints: Endpoints | None = None) -> None:
 
 
 def server_checks(settings: Settings, endpoints: Endpoints | None = None) -> list[Check]:
-    """Asks PostgreSQL and Redis. An embedded server that is not running is a warning: `make run` starts it."""
+    """Checks PostgreSQL and Redis. An embedded server that is not running is a warning: `make run` starts it."""
     running_database, running_redis = (None, None) if endpoints else running_urls(settings.data_dir)
     database_url = endpoints.database_url if endpoints else settings.database_url or running_database
     redis_url = endpoints.redis_url if endpoints else settings.redis_url or running_redis
@@ -59,7 +59,7 @@ def server_checks(settings: Settings, endpoints: Endpoints | None = None) -> lis
 
 
 def local_checks(settings: Settings) -> list[Check]:
-    """Looks at this machine and at the files and modules that the settings name."""
+    """Checks this machine, and the files and modules in the settings."""
     return [
         *_module_checks(settings),
         _pool_check(settings),
@@ -96,7 +96,7 @@ def _unmatched_checks(settings: Settings) -> Iterator[Check]:
 
 
 def local_data_checks(data_dir: Path) -> Iterator[Check]:
-    """Whether the data folder, or the folder it will be made in, is writable."""
+    """Checks that the data folder, or the folder it will be made in, is writable."""
     folder = data_dir.expanduser().absolute()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     try:

@@ -1,4 +1,4 @@
-"""How much room this machine gives Taskyard: descriptors, processes, disks, inodes, shared memory."""
+"""Checks this machine's resources: descriptors, processes, disks, inodes, shared memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHARED_MEMORY = Path("/dev/shm")
 
 
 def room_checks(data_dir: Path) -> Iterator[Check]:
-    """Whether the data folder, the temporary folder and shared memory have room."""
+    """Checks that the data folder, the temporary folder and shared memory have room."""
     folder = data_dir.expanduser().absolute()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     yield from _folder_checks("disk", existing, f"the disk of {folder}", MIN_FREE_DISK_BYTES)
@@ -43,7 +43,7 @@ def room_checks(data_dir: Path) -> Iterator[Check]:
 
 
 def limits_check() -> Check:
-    """Whether the system lets this user have enough files and processes; a slot runs a process of its own."""
+    """Checks that this user may have enough files and processes; each slot runs a process of its own."""
     limits = {
         "open files (ulimit -n)": (resource.RLIMIT_NOFILE, MIN_OPEN_FILES),
         "processes (ulimit -u)": (resource.RLIMIT_NPROC, MIN_PROCESSES),
@@ -75,7 +75,7 @@ def _folder_checks(name: str, folder: Path, where: str, least_bytes: int) -> Ite
 
 
 def _pids_limit() -> int | None:
-    """The most processes that this control group may have; None if there is no limit."""
+    """Returns the process limit of this control group; None if there is none."""
     for path in ("/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids/pids.max"):
         try:
             text = Path(path).read_text().strip()

@@ -1,4 +1,4 @@
-"""Periodic duties: a scheduler that goes by elapsed time, and what became of each duty.
+"""Runs periodic duties by elapsed time, and records each duty's outcome.
 
 May import: core.
 """

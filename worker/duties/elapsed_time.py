@@ -1,8 +1,8 @@
-"""APScheduler by elapsed time: what a wall clock does, set back, set forward or stepped, moves no duty.
+"""Runs APScheduler by elapsed time: changes of the wall clock affect no duty.
 
-APScheduler plans in wall time: set back by an hour it runs nothing for that hour, set forward by years
-it lists every beat that it missed. Here its times come from the monotonic clock, as dates since an
-arbitrary beginning, and a duty that missed any number of beats runs once.
+APScheduler plans in wall time: set back by an hour it runs nothing for that hour, set forward by years it lists
+every run that it missed. Here its times come from the monotonic clock, as dates since an arbitrary beginning, and a
+duty that missed any number of runs runs once.
 """
 
 from __future__ import annotations
@@ -20,24 +20,26 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no annotations
-    """A beat every so many seconds, on the scheduler's elapsed time; beats that were missed are left out."""
+    """A trigger with a fixed interval in seconds, on the scheduler's elapsed time; missed runs are skipped."""
 
     def __init__(self, seconds: float, clock: Clock) -> None:
         self._interval = timedelta(seconds=seconds)
         self._clock = clock
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        """The beat after `previous_fire_time` if it is yet to come, else one interval from now. `now` is not used."""
+        """Returns the run after `previous_fire_time` if it is in the future, else one interval from now. `now` is
+        not used.
+        """
         current = elapsed(self._clock)
         due = (previous_fire_time or current) + self._interval
         return due if due > current else current + self._interval
 
 
 class ElapsedScheduler(SupervisedScheduler):
-    """Runs its jobs, all with an `Every` for a trigger, by a clock's monotonic time."""
+    """Runs its jobs, all with an `Every` trigger, by a clock's monotonic time."""
 
     def __init__(self, clock: Clock, duties: int = 10, **options: Any) -> None:
-        """`duties` is how many may run at the same time."""
+        """`duties` is the number of duties that may run at the same time."""
         self._clock = clock
         super().__init__(duties, **options)
 
@@ -47,7 +49,7 @@ class ElapsedScheduler(SupervisedScheduler):
         self.add_job(run, Every(every_seconds, self._clock), id=name, misfire_grace_time=None, max_instances=1)
 
     def _process_jobs(self) -> float | None:
-        """Starts what is due; returns the seconds until the next beat."""
+        """Starts what is due; returns the seconds until the next run."""
         now = elapsed(self._clock)
         with self._jobstores_lock:
             for alias, store in self._jobstores.items():
@@ -67,5 +69,5 @@ class ElapsedScheduler(SupervisedScheduler):
 
 
 def elapsed(clock: Clock) -> datetime:
-    """The monotonic clock as a date, of which only differences mean anything."""
+    """Returns the monotonic clock as a date, of which only differences mean anything."""
     return BEGINNING + timedelta(seconds=clock.monotonic())

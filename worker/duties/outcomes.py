@@ -1,4 +1,4 @@
-"""What became of periodic duties: how often each failed, and which are late or hang. By elapsed time only."""
+"""Records periodic duties' outcomes: how often each failed, and which are late or hang. By elapsed time only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Duty:
 
 
 class Duties:
-    """Wraps each duty so that no exception escapes from it and none can hang unseen. Safe from any thread."""
+    """Wraps each duty so that no exception escapes and no hanging goes unnoticed. Thread-safe."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -29,7 +29,9 @@ class Duties:
         self.failures: Counter[str] = Counter()
 
     def watched(self, name: str, run: Callable[[], object], late_after_seconds: float) -> Callable[[], None]:
-        """`run`, watched from now on: it is late if it has not ended for so long, hanging or not begun."""
+        """Returns `run` wrapped: it is late if it has not ended after this many seconds, whether hanging or not
+        begun.
+        """
         duty = self._duties[name] = _Duty(late_after_seconds, self._monotonic())
 
         def watched_run() -> None:
@@ -47,19 +49,19 @@ class Duties:
         return watched_run
 
     def restart(self) -> None:
-        """The duties begin now: what was before does not count."""
+        """Resets all duties; earlier runs do not count."""
         for duty in self._duties.values():
             duty.ended_at = self._monotonic()
 
     def running_seconds(self) -> dict[str, float]:
-        """How long each has been running; 0 for those that do not run now."""
+        """Returns how many seconds each has been running; 0 for those that do not run now."""
         now = self._monotonic()
         return {
             name: now - began if (began := duty.began_at) is not None else 0.0 for name, duty in self._duties.items()
         }
 
     def late(self) -> dict[str, str]:
-        """By name, what is to be said of a duty that is late."""
+        """Returns by name the description of each late duty."""
         now = self._monotonic()
         found = {}
         for name, duty in self._duties.items():
@@ -71,5 +73,5 @@ class Duties:
         return found
 
     def failing(self) -> dict[str, str]:
-        """By name, the error of each duty whose last run failed."""
+        """Returns by name the error of each duty whose last run failed."""
         return {name: duty.last_error for name, duty in self._duties.items() if duty.last_error}

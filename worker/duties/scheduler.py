@@ -1,4 +1,4 @@
-"""APScheduler's scheduler in a thread of ours, with a thread for each duty, so that none waits for another."""
+"""Runs APScheduler in a supervised thread, with a thread for each duty, so that none waits for another."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from taskyard.core.threads import OnEscape, start_thread
 
 
 class SupervisedScheduler(BlockingScheduler):  # type: ignore[misc]  # APScheduler has no annotations
-    """As APScheduler's BackgroundScheduler, but its loop goes on whatever escapes from it."""
+    """Like APScheduler's BackgroundScheduler, but its loop survives exceptions."""
 
     def __init__(self, duties: int, **options: Any) -> None:
         super().__init__(timezone="UTC", executors={"default": ThreadPoolExecutor(duties)}, **options)
 
     def start(self, paused: bool = False) -> None:
-        """Starts it and returns."""
+        """Starts the scheduler and returns."""
         self._event = threading.Event()
         BaseScheduler.start(self, paused)
         start_thread(
@@ -31,6 +31,6 @@ class SupervisedScheduler(BlockingScheduler):  # type: ignore[misc]  # APSchedul
         )
 
     def _begin(self) -> None:
-        """Runs the loop, which would wait for a first wake-up: begun anew, nobody would give it one."""
+        """Runs the loop; a restarted loop would wait for its first wake-up for ever."""
         self._event.set()
         self._main_loop()

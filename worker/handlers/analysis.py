@@ -1,4 +1,4 @@
-"""`analysis.profile`: what is in a table. `profiling` does the arithmetic; here are the models and the reading."""
+"""Implements `analysis.profile`: the models and the reading; `profiling` does the arithmetic."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def profile(table: Table, context: TaskContext) -> Profile:
 
 
 def _read(table: Table) -> pandas.DataFrame:
-    """At most `max_rows` + 1 rows, so that the caller sees whether there are more."""
+    """Returns at most `max_rows` + 1 rows, so that the caller sees whether there are more."""
     import pandas as pd
     import pyarrow
 

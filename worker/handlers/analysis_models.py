@@ -1,4 +1,4 @@
-"""What `analysis.profile` takes and gives."""
+"""Defines the input and output of `analysis.profile`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Outliers(BaseModel):
 
 
 class Column(BaseModel):
-    """A column. What does not apply to its kind, or is not a finite number, is null."""
+    """A column. Values that do not apply to its kind, or are not finite numbers, are null."""
 
     name: str
     kind: Literal["number", "boolean", "time", "text", "empty"]

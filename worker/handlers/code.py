@@ -1,4 +1,4 @@
-"""`code.run`: a Python script in a child interpreter under limits."""
+"""Implements `code.run`: a Python script in a child interpreter under limits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Script(BaseModel):
     output_bytes: int = Field(65_536, ge=100, le=131_072, description="Bytes kept of stdout and of stderr, each")
 
     def limits(self) -> Limits:
-        """The limits for the sandbox."""
+        """Returns the limits for the sandbox."""
         return Limits(
             wall_seconds=self.timeout_seconds,
             cpu_seconds=self.cpu_seconds,

@@ -1,4 +1,6 @@
-"""`diagnostic.*`: task types that behave well or badly on purpose, to try an installation and to measure it."""
+"""Implements `diagnostic.*`: task types that behave well or badly on purpose, to try an installation and to measure
+it.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Files of the agent's host that an input may name: those under TASKYARD_DATA_FOLDERS and no others.
+"""Opens files of the agent's host named in an input: those under TASKYARD_DATA_FOLDERS and no others.
 
-A path is resolved first, every link in it; what it then is must lie in one of the folders. From the folder on it
-is opened one name after the other, following no link, so nobody can put a link in its place between the check and
-the opening. What was opened must be a regular file with one name: a device, a pipe or a socket never is read, nor
-a second name (a hard link) of a file that may belong elsewhere, nor what the kernel makes up (/proc, /sys).
+A path is resolved first, every link in it; the result must lie in one of the folders. From the folder on it is
+opened one name after the other, following no link, so that no link can be put in its place between the check and
+the opening. The opened file must be a regular file with one name: devices, pipes and sockets are never read, nor a
+second name (a hard link) of a file that may belong elsewhere, nor the kernel's virtual files (/proc, /sys).
 Taskyard's own data and files called `.env` are left out even if a folder above them is allowed.
 """
 
@@ -33,7 +33,7 @@ _PEEK = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_CLOEXEC | os.O
 
 @contextmanager
 def opened(path: str | Path, field: str, limit_bytes: int) -> Iterator[BinaryIO]:
-    """The file, open for reading. Raises PermanentError that names `field` if it may not or can't be read."""
+    """Opens the file for reading. Raises PermanentError that names `field` if that is not permitted or fails."""
     refusal = _Refusal(field, path)
     root, real = _allowed(path, refusal)
     descriptor = _walk(root, real, refusal)
@@ -57,7 +57,7 @@ def require_allowed(path: str | Path, field: str) -> None:
 
 
 def allowed_folder(path: str | Path, field: str) -> Path:
-    """The real path of a folder that may be looked into; raises PermanentError that names `field`."""
+    """Returns the real path of a folder that may be read; raises PermanentError that names `field`."""
     refusal = _Refusal(field, path)
     root, real = _allowed(path, refusal)
     descriptor = _walk(root, real, refusal, is_folder=True)
@@ -66,17 +66,17 @@ def allowed_folder(path: str | Path, field: str) -> Path:
 
 
 def folder_of(real: Path) -> Path:
-    """The data folder that a real path lies in."""
+    """Returns the data folder that a real path lies in."""
     return _root_of(real, settings()) or real
 
 
 def is_allowed(path: Path) -> bool:
-    """Whether a path leads into the data folders, all links in it followed."""
+    """Returns True if a path leads into the data folders, after following all links."""
     return _root_of(Path(os.path.realpath(path)), settings()) is not None
 
 
 class _Refusal:
-    """Says why a path is refused, in one line."""
+    """Makes the error for a refused path, in one line."""
 
     def __init__(self, field: str, path: str | Path) -> None:
         self._start = f"{field}: {shortened(str(path))}"
@@ -86,7 +86,7 @@ class _Refusal:
 
 
 def _allowed(path: str | Path, refusal: _Refusal) -> tuple[Path, Path]:
-    """The data folder that the path lies in, and the path without links."""
+    """Returns the data folder that the path lies in, and the path without links."""
     configured = settings()
     if not configured.data_folders:
         raise refusal.because(
@@ -106,7 +106,7 @@ def _allowed(path: str | Path, refusal: _Refusal) -> tuple[Path, Path]:
 
 
 def _root_of(real: Path, configured: Settings) -> Path | None:
-    """The innermost data folder around a real path, if tasks may read there."""
+    """Returns the innermost data folder around a real path, if tasks may read there."""
     roots = [Path(os.path.realpath(folder)) for folder in configured.data_folders]
     around = [root for root in roots if real.is_relative_to(root)]
     if not around or not NEVER_READ_NAMES.isdisjoint(part.casefold() for part in real.parts):
@@ -120,7 +120,7 @@ def _root_of(real: Path, configured: Settings) -> Path | None:
 
 
 def _walk(root: Path, real: Path, refusal: _Refusal, *, is_folder: bool = False) -> int:
-    """A descriptor of `real`, reached from `root` without following any link."""
+    """Returns a descriptor of `real`, reached from `root` without following any link."""
     names: Sequence[str] = real.relative_to(root).parts
     try:
         descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -146,7 +146,7 @@ def _walk(root: Path, real: Path, refusal: _Refusal, *, is_folder: bool = False)
 
 
 def _step(folder: int, name: str, refusal: _Refusal, *, is_folder: bool) -> int:
-    """Opens one name in a folder. What it is is looked at before it is opened: opening a device or pipe may act."""
+    """Opens one name in a folder. Its kind is checked before: opening a device or pipe may have effects."""
     if is_folder:
         try:
             return os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=folder)
@@ -168,7 +168,7 @@ def _step(folder: int, name: str, refusal: _Refusal, *, is_folder: bool) -> int:
 
 
 def _is_kernel_made(descriptor: int) -> bool:
-    """Whether an open file lies on one of the kernel's own file systems (Linux; elsewhere there are none)."""
+    """Returns True if an open file is on one of the kernel's own file systems (Linux; elsewhere there are none)."""
     device = os.fstat(descriptor).st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
     try:

@@ -1,4 +1,4 @@
-"""`code.metrics`: size, complexity and maintainability of Python source, measured by radon."""
+"""Implements `code.metrics`: size, complexity and maintainability of Python source, measured by radon."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class MetricsReport(BaseModel):
 
 
 class Progress(BaseModel):
-    """What a checkpoint holds."""
+    """The contents of a checkpoint."""
 
     files: list[FileMetrics] = Field(default_factory=list)
     worst_functions: list[FunctionMetrics] = Field(default_factory=list)
@@ -149,7 +149,7 @@ def measure(wanted: Sources, context: TaskContext) -> MetricsReport:
 
 
 def measure_source(name: str, read: Callable[[], str]) -> tuple[FileMetrics, list[FunctionMetrics]]:
-    """Measures one file; what is wrong with it becomes the `error` of its result.
+    """Measures one file; its problem becomes the `error` of its result.
 
     The maintainability index is radon's: SEI's formula with Halstead volume, complexity and lines,
     scaled to 0 … 100, docstrings counted as comments (Oman & Hagemeister 1992; Coleman et al. 1994).
@@ -197,7 +197,7 @@ def measure_source(name: str, read: Callable[[], str]) -> tuple[FileMetrics, lis
 
 
 def _functions(visitor: Any) -> Iterator[Any]:
-    """Every function, method and nested function once."""
+    """Yields every function, method and nested function once."""
     unvisited = [*visitor.functions, *(method for cls in _classes(visitor.classes) for method in cls.methods)]
     while unvisited:
         function = unvisited.pop()
@@ -212,7 +212,7 @@ def _classes(classes: list[Any]) -> Iterator[Any]:
 
 
 def _readers(wanted: Sources) -> tuple[dict[str, Callable[[], str]], bool]:
-    """By name, functions that return the source; and whether some were left out."""
+    """Returns functions that read the source, by name, and whether some were left out."""
     if wanted.sources is not None:
         return {name: partial(str, text) for name, text in wanted.sources.items()}, False
     if wanted.files is not None:

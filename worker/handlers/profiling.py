@@ -1,4 +1,4 @@
-"""The arithmetic of `analysis.profile`. Imports pandas, so it is imported when a task needs it."""
+"""Computes `analysis.profile`. It imports pandas, so it is imported only when a task needs it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODIFIED_Z, MAX_MODIFIED_Z = 0.6745, 3.5
 
 
 def normalized(frame: pd.DataFrame) -> pd.DataFrame:
-    """Column names as unique printable text; lists and objects in cells as JSON text, so that they compare."""
+    """Returns the table with unique printable column names, and lists and objects in cells as comparable JSON text."""
     names: list[str] = []
     for given in frame.columns:
         name = printable(str(given))[:MAX_TEXT]
@@ -32,7 +32,7 @@ def normalized(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def column(name: str, values: pd.Series, table: Table) -> Column:
-    """The profile of one column."""
+    """Returns the profile of one column."""
     present = values.dropna()
     kind = _kind(present)
     result = Column(
@@ -55,7 +55,7 @@ def column(name: str, values: pd.Series, table: Table) -> Column:
 
 
 def _most_frequent(present: pd.Series, top: int) -> list[tuple[Any, int]]:
-    """Ties in the order of first appearance."""
+    """Returns the most frequent values; ties in the order of first appearance."""
     counts = present.value_counts(sort=False).sort_values(ascending=False, kind="stable")
     return list(counts.head(top).items())
 
@@ -108,7 +108,7 @@ def _outliers(finite: np.ndarray, method: str) -> Outliers:
 
 
 def correlations(frame: pd.DataFrame) -> list[Correlation]:
-    """Pearson's coefficients of all pairs of numeric columns, strongest first; constant columns have none."""
+    """Returns Pearson's coefficients of all pairs of numeric columns, strongest first; constant columns have none."""
     names = [name for name in frame.columns if _kind(frame[name].dropna()) == "number"][:MAX_CORRELATED_COLUMNS]
     if len(names) < 2:
         return []
@@ -139,7 +139,7 @@ def _kind(present: pd.Series) -> str:
 
 
 def _comparable(value: object) -> object:
-    """A cell that can be hashed: lists and objects as JSON text."""
+    """Returns a hashable cell: lists and objects as JSON text."""
     if isinstance(value, list | dict | tuple | set | np.ndarray):
         plain = value.tolist() if isinstance(value, np.ndarray) else value
         return json.dumps(plain, ensure_ascii=False, sort_keys=True, default=str)

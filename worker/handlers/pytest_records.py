@@ -1,4 +1,4 @@
-"""What the runner of `testing.pytest` writes about its tests, line by line, and how it is read."""
+"""Defines and reads the records that the runner of `testing.pytest` writes about its tests, line by line."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Record = CollectionError | Collected | TestStarted | TestEnded | Finished
 
 
 class Records:
-    """What the runner has written so far. The tests could write to the file as well, so it is read with care."""
+    """The runner's records so far. The tests could write to the file as well, so it is read with care."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._offset = path, 0
@@ -53,7 +53,7 @@ class Records:
         self.exit_code: int | None = None
 
     def read(self) -> None:
-        """Takes in the complete lines that are new; raises PermanentError if they are not a runner's."""
+        """Reads new complete lines; raises PermanentError if they are not a runner's."""
         with self._path.open("rb") as file:
             if os.fstat(file.fileno()).st_size > MAX_RECORDS_BYTES:
                 raise PermanentError(f"the run's records are longer than {MAX_RECORDS_BYTES:,} bytes")

@@ -1,4 +1,4 @@
-"""Runs pytest in this process and writes what happens as JSON lines to a file. Started as a script by `testing`.
+"""Runs pytest in this process and writes its results as JSON lines to a file. Started as a script by `testing`.
 
 Usage: pytest_runner.py RECORDS [pytest arguments …]
 """
@@ -16,7 +16,7 @@ MAX_TEXT = 20_000
 
 
 class Recorder:
-    """A pytest plugin: one line for each test that ends, so that a crash does not lose what was known before."""
+    """A pytest plugin: one line for each test that ends, so that a crash does not lose earlier results."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""`testing.pytest`: runs a test suite in a sandbox."""
+"""Implements `testing.pytest`: runs a test suite in a sandbox."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Suite(BaseModel):
         return self
 
     def limits(self) -> Limits:
-        """The limits for the sandbox."""
+        """Returns the limits for the sandbox."""
         return Limits(
             wall_seconds=self.timeout_seconds,
             cpu_seconds=self.cpu_seconds,
@@ -95,7 +95,7 @@ class SlowTest(BaseModel):
 
 
 class FailedTest(BaseModel):
-    """A test, or the collection of a file, that went wrong."""
+    """A test, or the collection of a file, that failed."""
 
     name: str
     kind: str = Field(description="failed, error (outside the test itself) or collection")
@@ -104,7 +104,7 @@ class FailedTest(BaseModel):
 
 
 class SuiteResult(BaseModel):
-    """Counts, the slowest tests and what failed."""
+    """Counts, the slowest tests and the failures."""
 
     total: int = Field(description="Tests that ran")
     passed: int
@@ -178,7 +178,7 @@ def run_tests(suite: Suite, context: TaskContext) -> SuiteResult:
 
 
 def _prepared_folder(suite: Suite, directory: Path) -> tuple[Path, list[Path]]:
-    """The folder to run in, and the one around it that the run may read."""
+    """Returns the folder to run in, and the one around it that the run may read."""
     shown: list[Path] = []
     if suite.folder is not None:
         folder = allowed_folder(suite.folder, "folder")
@@ -210,7 +210,7 @@ def _command(suite: Suite, directory: Path) -> list[str]:
 
 
 def _raise_if_unfinished(ended: CommandResult, records: Records, limits: Limits) -> None:
-    """Raises the error that says why there is no result, unless there is one."""
+    """Raises the error that explains a missing result."""
     where = f" in {records.running}" if records.running else ""
     if ended.limit is not None:
         ended.raise_for_limit(limits, f"the test run{where}, after {len(records.tests)} tests,")

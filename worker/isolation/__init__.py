@@ -1,4 +1,4 @@
-"""How an attempt is kept apart from its agent and from others: processes, threads, loops, limits.
+"""Isolates an attempt from its agent and other attempts: processes, threads, loops, limits.
 
 May import: attempts, logging.
 """

@@ -1,4 +1,4 @@
-"""Answers what a handler in a child process asks its agent for."""
+"""Answers requests from a handler in a child process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def start_answering(stream: FrameStream, watch: Watch, request: Request) -> None:
-    """Answers in a thread of its own: it may take long (a commit), and the deadline must be kept meanwhile."""
+    """Answers in a separate thread: an answer may take long (a commit), and the deadline must be kept meanwhile."""
 
     def answer() -> None:
         _answer(stream, watch, request)

@@ -1,4 +1,4 @@
-"""One coroutine on the event loop, and the slot's thread that waits for it."""
+"""Tracks one coroutine on the event loop, and the slot's thread that waits for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_STACK_CHARACTERS = 3_000  # of a blocker's stack in its task's log
 
 
 class Entry:
-    """A run on the loop. Whether it begins or is withdrawn is decided once, by whichever thread comes first."""
+    """A run on the loop. The first thread to act decides, once, whether it begins or is withdrawn."""
 
     def __init__(self, task_type: TaskType, watch: Watch) -> None:
         self.task_type = task_type
@@ -32,7 +32,7 @@ class Entry:
         self._taken: dict[str, str] = {}
 
     def begin(self) -> bool:
-        """Its first step on the loop: from here its time counts. False if it was withdrawn."""
+        """Marks its first step on the loop, at which its time starts. Returns False if it was withdrawn."""
         if self._taken.setdefault("by", _LOOP) is not _LOOP:
             return False
         self.watch.begin()
@@ -40,7 +40,7 @@ class Entry:
         return True
 
     def withdraw(self) -> bool:
-        """Sees to it that it never begins; False if it has."""
+        """Prevents it from beginning; returns False if it has begun."""
         return self._taken.setdefault("by", _SLOT) is _SLOT
 
     @property
@@ -52,7 +52,7 @@ class Entry:
         return self._taken.get("by") is _SLOT
 
     def note_lost(self, seconds: float, blockage: Blockage | None) -> None:
-        """The loop was blocked for so long: by this run, or by another one, whose time is not this one's."""
+        """Records seconds of a blocked loop: blocked by this run, or by another, whose time does not count."""
         if blockage is None or not blockage.blames(self.watch.run):
             self.hindrance = blockage or self.hindrance
             self.watch.lost_seconds += min(seconds, monotonic() - self.watch.started_monotonic)
@@ -60,7 +60,7 @@ class Entry:
             self.blocked = blockage
 
     def tell(self, blockage: Blockage, is_over: bool) -> None:
-        """Says in the task's own log that it blocks the loop."""
+        """Reports in the task's own log that it blocks the loop."""
         place = blockage.place
         blockage.is_end_told = blockage.is_end_told or is_over
         so_far = "" if is_over else " so far"
@@ -71,18 +71,18 @@ class Entry:
         self.watch.emit({"kind": "log", "level": "warning", "message": message})
 
     def tell_end(self) -> None:
-        """The run is over: says what was not said yet."""
+        """Reports at the end of the run what was not reported yet."""
         if self.blocked is not None and self.blocked.is_told and not self.blocked.is_end_told:
             self.tell(self.blocked, True)
 
     def blame(self) -> str:
-        """What the text of the run's own failure adds, if it blocked the loop."""
+        """Returns the addition to the run's own failure text, if it blocked the loop."""
         if self.blocked is None:
             return ""
         return f"; it blocked its event loop for {self.blocked.seconds:.1f} s, at {self.blocked.place.where}"
 
     def verdict(self) -> Done:
-        """The outcome of a run that is over."""
+        """Returns the outcome of a run that is over."""
         if self.done is None and self.watch.stop_class is None:
             seconds = monotonic() - self.watch.started_monotonic
             return failed(self.watch.run, ErrorClass.TRANSIENT, CANCELLED_BY_OTHERS, self.watch.started_at, seconds)

@@ -1,4 +1,4 @@
-"""Coroutine handlers of all slots on one event loop in a thread of its own."""
+"""Runs the coroutine handlers of all slots on one event loop in its own thread."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class AsyncRunner:
             raise
 
     def run(self, slot_index: int, task_type: TaskType, run: Run, channel: Channel) -> Done | None:
-        """Runs a coroutine to its end; None if it was given up and reported."""
+        """Runs a coroutine to its end; returns None if it was given up and reported."""
         # A coroutine hears of its cancellation by CancelledError, so it needs no grace before.
         watch = Watch(run, channel, self._thread.ident or 0, cancel_grace_seconds=0.0)
         entry = self._entries[slot_index] = Entry(task_type, watch)
@@ -93,7 +93,7 @@ class AsyncRunner:
                 self._watch.rest()
 
     def cancel(self, task_id: str, attempt: int) -> bool:
-        """Cancels a run; False if it is not here."""
+        """Cancels a run; returns False if it is not here."""
         for entry in self._entries:
             if entry is not None and entry.watch.matches(task_id, attempt):
                 entry.watch.cancel()
@@ -102,7 +102,7 @@ class AsyncRunner:
         return False
 
     def close(self) -> None:
-        """Cancels what runs and ends the loop; a loop that is blocked is left behind."""
+        """Cancels all runs and ends the loop; a blocked loop is left behind."""
         self._closed = True
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CLOSE_SECONDS)
@@ -130,14 +130,14 @@ class AsyncRunner:
         return entry.verdict()
 
     def _await_answer(self) -> None:
-        """Gives the loop, if it is blocked, the time in which that is noticed: it may be another one's doing."""
+        """Waits until a blocked loop has been noticed, since another run may be the cause."""
         answered = threading.Event()
         self._loop.call_soon_threadsafe(answered.set)
         answered.wait(NOTICED_SECONDS + 2 * POLL_SECONDS)
         self._watch.catch_up()
 
     def _withdrawn(self, entry: Entry) -> Done | None:
-        """The outcome of a run that need not, or can't, begin; None if it may, or has begun."""
+        """Returns the outcome of a run that need not, or can't, begin; None if it may, or has begun."""
         blocked_seconds = self._watch.blocked_seconds()
         is_cancelled = entry.watch.is_cancelled()
         if not (is_cancelled or blocked_seconds >= HAND_BACK_SECONDS) or not entry.withdraw():
@@ -149,7 +149,7 @@ class AsyncRunner:
         return kept_from_running(entry.watch.run, f"{self._reason(entry)}, so it had not begun")
 
     def _ended(self, entry: Entry) -> Done | None:
-        """The outcome of a run whose time is up."""
+        """Returns the outcome of a run whose time is up."""
         watch = entry.watch
         if self._is_in_the_way_of(entry):
             if not self._leave(entry):
@@ -161,7 +161,7 @@ class AsyncRunner:
         return entry.verdict() if self._stop(entry) else None
 
     def _is_in_the_way_of(self, entry: Entry) -> bool:
-        """Whether it is another one's doing that a run is not over."""
+        """Returns True if another run keeps this one from ending."""
         blockage = self._watch.blockage
         is_blocked_now = blockage is not None and not blockage.blames(entry.watch.run)
         return is_blocked_now or entry.watch.lost_seconds > MAX_EXTENSION_SECONDS
@@ -170,7 +170,7 @@ class AsyncRunner:
         return (self._watch.blockage or entry.hindrance or Blockage(0.0, {})).told()
 
     def _stop(self, entry: Entry) -> bool:
-        """Stops a run by all means; False if it did not stop and was reported."""
+        """Stops a run by all means; returns False if it did not stop and was reported."""
         watch = entry.watch
         watch.demand_stop()
         self._loop.call_soon_threadsafe(self._cancel, entry)
@@ -194,7 +194,7 @@ class AsyncRunner:
         return False
 
     def _leave(self, entry: Entry) -> bool:
-        """Gives a run up that another one keeps from ending; False if it has ended after all."""
+        """Abandons a run that another one keeps from ending; returns False if it has ended in the meantime."""
         if not entry.watch.give_up():
             return False
         self._loop.call_soon_threadsafe(self._end_left, entry)
@@ -266,7 +266,7 @@ class AsyncRunner:
         return next((one for one in self._entries if one is not None and run is one.watch.run), None)
 
     def _note_lost(self, seconds: float, blockage: Blockage | None) -> None:
-        """Time passed in which nobody, or only the blocker, could run."""
+        """Excludes time in which no run, or only the blocking one, could run."""
         entries = [entry for entry in self._entries if entry is not None and not entry.is_over]
         for entry in entries:
             if entry.has_begun:
@@ -276,7 +276,7 @@ class AsyncRunner:
             blockage.others = max(blockage.others, others)
 
     def _tell(self, blockage: Blockage, is_over: bool) -> None:
-        """A loop has been blocked for a while, or was until now."""
+        """Reports a loop that has been blocked for a while, or was until now."""
         run = blockage.place.run
         entry = self._entry_of(run)
         if entry is not None:

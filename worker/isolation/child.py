@@ -1,4 +1,4 @@
-"""A handler's child process as its slot sees it: what it says, what it prints, how it ended."""
+"""Manages a handler's child process for its slot: frames, output and its end."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ CRASH_TEXT_BYTES = 16384
 
 
 class ChildFailed(Exception):
-    """The child could not be started."""
+    """Raised if the child could not be started."""
 
 
 class ModulesRefused(ChildFailed):
-    """The child could not load its task modules; another agent process could not either."""
+    """Raised if the child could not load its task modules; another agent process could not either."""
 
 
 class Child:
@@ -67,7 +67,9 @@ class Child:
             os.write(self._wake_write, b"!")
 
     def wait(self, seconds: float) -> bool:
-        """Waits for a frame's bytes, output, a wake-up or the time; False if the child is dead and all was read."""
+        """Waits for a frame's bytes, output, a wake-up or the time; returns False if the child is dead and all was
+        read.
+        """
         ready = {descriptor for descriptor, _ in self._poll.poll(max(0.0, seconds) * 1000)}
         if self._wake_read in ready:
             os.read(self._wake_read, 4096)
@@ -77,11 +79,11 @@ class Child:
         return self._pidfd not in ready
 
     def is_alive(self) -> bool:
-        """Whether it still is there, waiting for a task."""
+        """Returns True if it waits for a task."""
         return self.wait(0)
 
     def stop(self) -> tuple[str, bool, str]:
-        """Kills it with all that it started. Returns how it ended, whether for lack of memory, and its last stacks."""
+        """Kills it with all its descendants. Returns its status, whether it ran out of memory, and its last stacks."""
         try:
             status = self._fork_server.stop(self.pid)
         except ForkServerLost:
@@ -112,7 +114,7 @@ def _ending(status: int) -> str:
 
 
 def _oom_kills() -> int:
-    """How often this kernel killed a process for lack of memory (Linux 4.13 and newer, else 0)."""
+    """Returns how often this kernel killed a process for lack of memory (Linux 4.13 and newer, else 0)."""
     try:
         lines = Path("/proc/vmstat").read_text().splitlines()
     except OSError:  # there is none, or no descriptor is left to read it

@@ -1,8 +1,8 @@
-"""Ends whole trees of processes, whatever they do to get away.
+"""Ends whole trees of processes, even those that try to escape.
 
-The caller is a "child subreaper" (prctl(2)): a process below it whose parent dies becomes its
-direct child, also after setsid and a double fork. So nothing can leave the tree, and once this
-process has no children but those it wants to keep, nothing of the rest is left.
+The caller is a "child subreaper" (prctl(2)): a process below it whose parent dies becomes its direct child, also
+after setsid and a double fork. So nothing can leave the tree, and once this process has no children but those it
+wants to keep, nothing of the rest is left.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _WAIT_SECONDS = 0.0005
 
 
 def become_subreaper() -> None:
-    """Makes orphans below this process its children (Linux; elsewhere they are lost to init)."""
+    """Makes orphans below this process its children (Linux; elsewhere init adopts them)."""
     set_subreaper(True)
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Has the kernel kill this process when the thread that started it ends (Linux only).
+    """Makes the kernel kill this process when the thread that started it ends (Linux only).
 
     Raises ProcessLookupError if `parent_pid` is no longer the parent: it died before this call.
     """
@@ -42,7 +42,7 @@ def die_with_parent(parent_pid: int) -> None:
 
 
 def has_children() -> bool:
-    """Whether this process has any child. Reaps those that have ended; about a microsecond if there is none."""
+    """Returns True if this process has any child. Reaps ended ones; takes about a microsecond if there is none."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -52,11 +52,11 @@ def has_children() -> bool:
 
 
 def kill_children(spare: Collection[int] = ()) -> dict[int, int]:
-    """Kills and reaps every child of this process but `spare`, and all that is below them.
+    """Kills and reaps every child of this process but `spare`, with all descendants.
 
-    Each tree is stopped first, until two looks find the same processes: what is stopped can't fork
-    away between looking and killing. Orphans that come up meanwhile are killed as well. Returns the
-    wait status of each reaped child. Gives up after KILL_SECONDS on one that hangs in the kernel.
+    Each tree is stopped first, until two scans find the same processes: a stopped process can't fork between scan
+    and kill. Orphans that come up meanwhile are killed as well. Returns the wait status of each reaped child. Gives
+    up after KILL_SECONDS on one that hangs in the kernel.
     """
     statuses: dict[int, int] = {}
     give_up_at = monotonic() + KILL_SECONDS
@@ -73,10 +73,11 @@ def kill_children(spare: Collection[int] = ()) -> dict[int, int]:
 
 
 def kill_marked(entry: str) -> None:
-    """Kills every process whose environment at its start held `entry`, a "NAME=value" (Linux only), and reaps its own.
+    """Kills every process started with the environment entry `entry`, a "NAME=value" (Linux only), and reaps its
+    own.
 
-    For what was orphaned because its subreaper was killed. A process that was started with an
-    environment of its own is not found.
+    For processes orphaned because their subreaper was killed. A process that was started with a different
+    environment is not found.
     """
     marked = f"\0{entry}\0".encode()
     give_up_at = monotonic() + KILL_SECONDS

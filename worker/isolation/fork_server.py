@@ -1,10 +1,10 @@
-"""The process between an agent and the children of its slots.
+"""Runs the process between an agent and the children of its slots.
 
-An agent has many threads, so it must not fork, and a new interpreter with everything imported
-takes a few hundred milliseconds. The fork server has one thread and imports what is light once; a child
-forked from it is ready in a few milliseconds. It is also the parent and subreaper of all of them:
-it alone reaps, so a process id stays valid until it is killed, and what a dead child leaves behind
-comes to it. When its agent ends, in whatever way, it reads the end of its socket and kills all.
+An agent has many threads, so it must not fork, and a new interpreter with everything imported takes a few hundred
+milliseconds. The fork server has one thread and imports the light modules once; a child forked from it is ready in
+a few milliseconds. It is also the parent and subreaper of all of them: it alone reaps, so a process id stays valid
+until it is killed, and it adopts what a dead child leaves behind. When its agent ends, in whatever way, it reads
+the end of its socket and kills all.
 
 Protocol: one request at a time on a socket pair; a letter and a process id, answered by a number.
 """
@@ -43,14 +43,14 @@ _ANSWER = struct.Struct("=q")
 
 
 class ForkServerLost(Exception):
-    """The fork server has ended; everything below it is dead or dying."""
+    """Raised if the fork server has ended; everything below it is dead or dying."""
 
 
 class ForkServer:
-    """An agent's handle on its fork server. Methods may be called from any thread."""
+    """An agent's handle on its fork server. Methods are thread-safe."""
 
     def __init__(self, modules: Sequence[str], output_limit_bytes: int) -> None:
-        """Starts it. Raises OSError if a descriptor or a process is lacking."""
+        """Starts it. Raises OSError without a free descriptor or process."""
         self._lock = threading.Lock()
         self._closed = False
         self._socket, other_end = socket.socketpair()
@@ -73,7 +73,7 @@ class ForkServer:
             opened.pop_all()  # closed by `close`
 
     def is_alive(self) -> bool:
-        """Whether its process runs."""
+        """Returns True if its process runs."""
         return self._process.poll() is None
 
     def fork(self, connection: socket.socket, crash_file: int, output: int, errors: int) -> int:
@@ -88,9 +88,9 @@ class ForkServer:
         return pid
 
     def stop(self, pid: int) -> int:
-        """Kills and reaps a child and all that it started; returns its wait status. Raises ForkServerLost.
+        """Kills and reaps a child and all its descendants; returns its wait status. Raises ForkServerLost.
 
-        The status is the child's own if it was dead already, and UNKNOWN_STATUS if it can't be had.
+        The status is the child's own if it was dead already, and UNKNOWN_STATUS if it can't be read.
         """
         return self._ask(STOP, pid)
 
@@ -124,7 +124,7 @@ class ForkServer:
 
 
 def main() -> None:
-    """The fork server's own program; its only argument is JSON: agent, descriptor, modules, output limit."""
+    """Runs the fork server's own program; its only argument is JSON: agent, descriptor, modules, output limit."""
     keep_files_private()
     agent_pid, descriptor, modules, output_limit_bytes = json.loads(sys.argv[1])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -168,7 +168,7 @@ def _serve(connection: socket.socket, agent_pid: int, modules: list[str], output
 
 
 def _fork(connection: socket.socket, descriptors: list[int], modules: list[str], output_limit_bytes: int) -> int:
-    """The process id of a new child, or the system's error number, negative, if it gives none."""
+    """Returns the process id of a new child, or the system's error number, negative, if it can't be started."""
     from taskyard.worker.isolation import slot_child
 
     if len(descriptors) < DESCRIPTORS:  # the kernel drops what there is no number for

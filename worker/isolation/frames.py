@@ -1,4 +1,4 @@
-"""What an agent and a slot's child say to each other: length-prefixed MessagePack over a socket pair."""
+"""Defines the protocol of an agent and a slot's child: length-prefixed MessagePack over a socket pair."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ _READ_BYTES = 1 << 16
 
 
 class Frame(msgspec.Struct, array_like=True, tag=True, gc=False):
-    """The root of what is sent."""
+    """The base of all frames."""
 
 
 class Start(Frame):
-    """To the child: run this. JSON in MessagePack, because the input is JSON text that nobody decodes."""
+    """Tells the child to run this. JSON in MessagePack, because the input is JSON text that is not decoded."""
 
     run_json: bytes
 
     @classmethod
     def of(cls, run: Run) -> Start:
-        """The frame of a run."""
+        """Returns the frame of a run."""
         return cls(encode(run))
 
     @property
     def run(self) -> Run:
-        """What is to be run. Raises ProtocolError."""
+        """Returns the run. Raises ProtocolError."""
         return _decoded(_decode_run, self.run_json)
 
 
 class Cancel(Frame):
-    """To the child: this task was cancelled."""
+    """Tells the child that its task was cancelled."""
 
     task_id: str
     attempt: int
 
 
 class Reply(Frame):
-    """To the child: the answer to its request, or the error."""
+    """Answers the child's request, with a value or an error."""
 
     result: Any = None
     error_class: str | None = None
@@ -53,31 +53,31 @@ class Reply(Frame):
 
 
 class Ready(Frame):
-    """From the child: its task types are loaded; `problem` says why not."""
+    """Reports that the child's task types are loaded; `problem` says why not."""
 
     problem: str | None = None
 
 
 class Loading(Frame):
-    """From the child: what it still waits for before it is ready."""
+    """Reports what the child still loads."""
 
     remark: str
 
 
 class Emit(Frame):
-    """From the child: a report of the handler."""
+    """Passes on a report of the handler."""
 
     message: dict[str, Any]
 
 
 class Request(Frame):
-    """From the child: the handler waits for a reply."""
+    """Asks the agent; the handler waits for a reply."""
 
     message: dict[str, Any]
 
 
 class End(Frame):
-    """From the child: the task is over; if `retiring`, the child ends now. `cpu_seconds` is what it used in all."""
+    """Ends the task; if `retiring`, the child ends now. `cpu_seconds` is its total usage."""
 
     done_json: bytes
     retiring: bool
@@ -85,17 +85,17 @@ class End(Frame):
 
     @classmethod
     def of(cls, done: Done, retiring: bool, cpu_seconds: float) -> End:
-        """The frame of an outcome."""
+        """Returns the frame of an outcome."""
         return cls(encode(done), retiring, cpu_seconds)
 
     @property
     def done(self) -> Done:
-        """The outcome. Raises ProtocolError."""
+        """Returns the outcome. Raises ProtocolError."""
         return _decoded(_decode_done, self.done_json)
 
 
 class ProtocolError(Exception):
-    """The other side sent what is no frame."""
+    """Raised if the other side sent an invalid frame."""
 
 
 _decode_run = msgspec.json.Decoder(Run).decode
@@ -110,7 +110,7 @@ def _decoded(decode: Callable[[bytes | memoryview], T], data: bytes | memoryview
 
 
 class FrameStream:
-    """One end of the socket pair. Sending is safe from several threads, reading is not."""
+    """One end of the socket pair. Sending is thread-safe, reading is not."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
@@ -132,7 +132,9 @@ class FrameStream:
             self.connection.sendall(len(data).to_bytes(_PREFIX_BYTES, "big") + data)
 
     def fill(self, wait: bool = True) -> bool:
-        """Reads what has arrived. False at the end of the stream, or if nothing is there and `wait` is false."""
+        """Reads what has arrived. Returns False at the end of the stream, or if nothing is there and `wait` is
+        false.
+        """
         try:
             data = self.connection.recv(_READ_BYTES, 0 if wait else socket.MSG_DONTWAIT)
         except (BlockingIOError, ConnectionResetError):
@@ -141,7 +143,7 @@ class FrameStream:
         return bool(data)
 
     def next(self) -> Frame | None:
-        """The next frame that has arrived whole, or None. Raises ProtocolError."""
+        """Returns the next complete frame that has arrived, or None. Raises ProtocolError."""
         buffer = self._buffer
         if len(buffer) < _PREFIX_BYTES:
             return None
@@ -155,7 +157,7 @@ class FrameStream:
         return frame
 
     def receive(self) -> Frame | None:
-        """Waits for the next frame; None at the end of the stream."""
+        """Waits for the next frame; returns None at the end of the stream."""
         while (frame := self.next()) is None:
             if not self.fill():
                 return None

@@ -1,4 +1,4 @@
-"""The few system calls that Python has no functions for (Linux). Only the standard library is imported."""
+"""Wraps the system calls that Python has no functions for (Linux). Only the standard library is imported."""
 
 from __future__ import annotations
 
@@ -27,20 +27,23 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def prctl(option: int, *values: object) -> None:
-    """Raises OSError."""
+    """Calls prctl(2). Raises OSError."""
     given = [*values, *([0] * (4 - len(values)))]
     as_longs = [ctypes.c_ulong(value) if isinstance(value, int) else value for value in given]
     _checked(_libc.prctl(option, *as_longs), f"prctl {option}")
 
 
 def die_with_parent_thread() -> None:
-    """The kernel kills this process when the thread that made it ends."""
+    """Makes the kernel kill this process when the thread that made it ends."""
     prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 def become(uid: int, *, reads_all: bool) -> None:
-    """Makes this process, which is root's, one of another user. With `reads_all` it keeps one right, also in the
-    programs that it becomes: to read whatever it can see. Raises OSError."""
+    """Changes this process, which is root's, to another user.
+
+    With `reads_all` it keeps one right, also in the programs that it becomes: to read whatever it can see. Raises
+    OSError.
+    """
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     prctl(PR_SET_KEEPCAPS, int(reads_all))
@@ -54,7 +57,7 @@ def become(uid: int, *, reads_all: bool) -> None:
 
 
 def clone(flags: int) -> int:
-    """Like os.fork, into new namespaces; the caller must have one thread. Raises OSError."""
+    """Forks like os.fork, into new namespaces; the caller must have one thread. Raises OSError."""
     if MACHINE not in _CLONE:
         raise OSError(38, f"no clone on {MACHINE}")
     zero = ctypes.c_ulong(0)
@@ -66,14 +69,14 @@ def clone(flags: int) -> int:
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
-    """mount(2). Raises OSError."""
+    """Calls mount(2). Raises OSError."""
     encoded = [None if text is None else os.fsencode(text) for text in (source, target, kind, options)]
     result = _libc.mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3])
     _checked(result, f"mount {target}")
 
 
 def enter_root(folder: str) -> None:
-    """Makes `folder`, a mount of its own, the root directory, and lets go of what was there. Raises OSError."""
+    """Makes `folder`, a mount of its own, the root directory, and releases the old one. Raises OSError."""
     os.chdir(folder)
     _checked(_libc.syscall(ctypes.c_long(_PIVOT_ROOT[MACHINE]), b".", b"."), "pivot_root")
     _checked(_libc.umount2(b".", MNT_DETACH), "umount of the former root")
@@ -81,7 +84,7 @@ def enter_root(folder: str) -> None:
 
 
 def syscall(number: int, *values: object) -> int:
-    """A system call by its number; raises OSError."""
+    """Runs a system call by its number; raises OSError."""
     as_longs = [ctypes.c_long(value) if isinstance(value, int) else value for value in values]
     return _checked(_libc.syscall(ctypes.c_long(number), *as_longs), f"system call {number}")
 

@@ -1,7 +1,7 @@
-"""Notices who blocks the event loop of coroutine handlers, and where, so that nobody else has to answer for it.
+"""Detects which run blocks the event loop of coroutine handlers, and where, so that no other run is blamed.
 
-A thread of its own asks the loop for a sign of life every POLL_SECONDS. While none comes, the callback that the loop
-is in tells by its context (contextvars) whose it is: also one of a task or timer that the handler started.
+A separate thread pings the loop every POLL_SECONDS. While no answer comes, the context (contextvars) of the
+callback that the loop is in identifies its run: also for a task or timer that the handler started.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class Place(NamedTuple):
-    """What the loop's thread is in: whose code (None: nobody's that is known), its place in one line, the stack.
+    """The code that the loop's thread runs: whose it is (None: unknown), its place in one line, the stack.
 
     `is_idle`: it runs nothing at all.
     """
@@ -54,7 +54,7 @@ NOWHERE = Place(None, "a place that is not known", "")
 
 @dataclass(slots=True)
 class Blockage:
-    """One time that the loop gave no sign of life."""
+    """One period in which the loop did not answer."""
 
     since: float  # monotonic seconds
     seen: dict[Pair | None, int]  # how often who was seen in it
@@ -65,35 +65,35 @@ class Blockage:
     is_end_told: bool = False  # in the blocker's own log
 
     def note(self, place: Place) -> None:
-        """Adds one look at it."""
+        """Adds one observation."""
         pair = pair_of(place.run)
         self.seen[pair] = self.seen.get(pair, 0) + 1
         if pair == max(self.seen, key=self.seen.__getitem__):
             self.place = place
 
     def blames(self, run: Run) -> bool:
-        """Whether it is this attempt that blocks."""
+        """Returns True if this attempt is the cause."""
         return pair_of(self.place.run) == pair_of(run)
 
     def told(self) -> str:
-        """What is said to those who suffer: who, for how long, where."""
+        """Returns what affected runs are told: which run, for how long, where."""
         run = self.place.run
         by = "code of no running task" if run is None else f"task {run.task_id} of type {run.task_type}"
         return f"its event loop was blocked for {self.seconds:.1f} s by {by}, at {self.place.where}"
 
 
 def pair_of(run: Run | None) -> Pair | None:
-    """The pair that names an attempt."""
+    """Returns the pair that names an attempt."""
     return None if run is None else (run.task_id, run.attempt)
 
 
 class LoopWatch:
-    """Watches one loop while somebody uses it.
+    """Watches one loop while it is in use.
 
-    `on_lost(seconds, blockage)` is called for each look at a blocked loop with the time that passed since the look
-    before; the blockage is None if the whole process stood still. `on_told(blockage)` is called once it has lasted
-    TOLD_SECONDS and again at its end. `is_owned(run)` says whether a timeout will end that run; if not, `on_hopeless`
-    is called after UNOWNED_SECONDS.
+    `on_lost(seconds, blockage)` is called for each check of a blocked loop with the time since the check before;
+    the blockage is None if the whole process stood still. `on_told(blockage)` is called once it has lasted
+    TOLD_SECONDS and again at its end. `is_owned(run)` says whether a timeout will end that run; if not,
+    `on_hopeless` is called after UNOWNED_SECONDS.
     """
 
     def __init__(
@@ -120,27 +120,27 @@ class LoopWatch:
         )
 
     def begin(self) -> None:
-        """Somebody uses the loop from now on."""
+        """Starts watching, since the loop is in use."""
         if not self._has_work.is_set():
             self._has_work.set()
 
     def rest(self) -> None:
-        """Nobody uses the loop any more."""
+        """Stops watching, since the loop is unused."""
         self._has_work.clear()
 
     @property
     def blockage(self) -> Blockage | None:
-        """The blockage that lasts now."""
+        """Returns the current blockage."""
         noted = self._noted
         return noted if noted is not None and noted.since == self._asked_at else None
 
     def blocked_seconds(self) -> float:
-        """For how long the loop has been blocked now; 0 if it is not."""
+        """Returns for how many seconds the loop has been blocked; 0 if it is not."""
         blockage = self.blockage
         return 0.0 if blockage is None else blockage.seconds
 
     def catch_up(self) -> None:
-        """Waits for the next look if it is late: whatever kept it from looking kept others from running."""
+        """Waits for the next check if it is late: the cause of the delay also kept others from running."""
         if monotonic() - self._looked_at > POLL_SECONDS + NOTICED_SECONDS:
             self._has_looked.clear()
             self._has_looked.wait(POLL_SECONDS + NOTICED_SECONDS)
@@ -208,7 +208,7 @@ class LoopWatch:
 
 
 def place_of(thread_id: int | None) -> Place:
-    """Where the loop's thread is now, and in whose code."""
+    """Returns what the loop's thread executes now, and whose code it is."""
     frame = sys._current_frames().get(thread_id or 0)
     if frame is None:
         return NOWHERE

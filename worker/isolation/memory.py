@@ -1,9 +1,10 @@
-"""The memory limit of an attempt in a process of its own: what it may take beyond what the process has at the start.
+"""Enforces the memory limit of an attempt in its own process, beyond what the process has at the start.
 
-Two things enforce it. The kernel refuses the process, and each that it starts, private memory of more than the limit
-and STACKS_BYTES (RLIMIT_DATA), so that one allocation can't take the host: a MemoryError that a handler may catch.
-And the agent looks every SAMPLE_SECONDS at what all of them hold together, shared memory included, and has the whole
-tree killed that holds more. Files that are mapped or cached, also those on file systems in memory, do not count.
+Two mechanisms enforce it. The kernel refuses the process, and each that it starts, private memory of more than the
+limit and STACKS_BYTES (RLIMIT_DATA), so that one allocation can't exhaust the host: a MemoryError that a handler
+may catch. And the agent checks every SAMPLE_SECONDS what all of them hold together, shared memory included, and has
+the whole tree killed if that exceeds the limit. Files that are mapped or cached, also those on file systems in
+memory, do not count.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _ALONE = ("Private_Dirty", "Swap")
 
 
 class MemoryGuard:
-    """Looks from outside at what an attempt's process, and all below it, have taken since the guard was made."""
+    """Measures from outside what an attempt's process tree has allocated since the guard was made."""
 
     def __init__(self, pid: int, limit_mib: int) -> None:
         self._pid = pid
@@ -41,7 +42,7 @@ class MemoryGuard:
         self._look_at = monotonic()
 
     def look(self) -> bool:
-        """Whether it is, or ever was, more than the limit; measures again once SAMPLE_SECONDS are over."""
+        """Returns True if the limit is, or ever was, exceeded; measures again every SAMPLE_SECONDS."""
         now = monotonic()
         if now >= self._look_at:
             self._look_at = now + SAMPLE_SECONDS
@@ -50,12 +51,12 @@ class MemoryGuard:
 
     @property
     def is_exceeded(self) -> bool:
-        """Whether a look found more than the limit."""
+        """Returns True if a check found more than the limit."""
         return self._highest_bytes > self._limit_bytes
 
     @property
     def verdict(self) -> str:
-        """One line about an attempt that took too much."""
+        """Returns one line about an attempt that exceeded the limit."""
         taken_mib = math.ceil(self._highest_bytes / MEBIBYTE * 10) / 10  # rounded up: more than the limit, also as text
         return (
             f"the memory limit of {self._limit_bytes // MEBIBYTE} MiB was exceeded: the handler's process and what it "
@@ -63,7 +64,7 @@ class MemoryGuard:
         )
 
     def _taken_bytes(self) -> int:
-        """What they have taken, never too much: pages that several of them share count once."""
+        """Returns their allocated bytes, never too much: pages shared by several of them count once."""
         own = _held_bytes(self._pid)
         self._most_bytes = max(self._most_bytes, own)
         taken = own - self._base_bytes
@@ -83,7 +84,7 @@ class MemoryGuard:
 
 @contextlib.contextmanager
 def memory_limit(limit_mib: int) -> Iterator[None]:
-    """Within it this process, and what it starts, is refused private memory beyond the limit (Linux only)."""
+    """Refuses this process, and those it starts, private memory beyond the limit within the block (Linux only)."""
     if not LINUX:
         yield
         return
@@ -102,7 +103,7 @@ def memory_limit(limit_mib: int) -> Iterator[None]:
 
 
 def _held_bytes(pid: int) -> int:
-    """Memory that a process holds and that is no file's; 0 if it has ended."""
+    """Returns the bytes of memory that a process holds apart from files; 0 if it has ended."""
     if LINUX:
         return _sum_of(Path(f"/proc/{pid}/status"), _HELD) or 0
     try:
@@ -116,7 +117,7 @@ def _rollup_bytes(pid: int, names: tuple[str, ...]) -> int | None:
 
 
 def _sum_of(path: Path, names: tuple[str, ...]) -> int | None:
-    """The sum of some lines `name: 123 kB`; None if the file can't be read, or has none of them."""
+    """Returns the sum of some lines `name: 123 kB`; None if the file can't be read, or has none of them."""
     try:
         lines = path.read_text(errors="replace").splitlines()
     except OSError:

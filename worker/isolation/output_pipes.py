@@ -1,4 +1,4 @@
-"""What a handler's process, and all that it starts, writes to standard output and error: two pipes to its slot."""
+"""Reads standard output and error of a handler's process tree through two pipes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LAST_READS = 16  # of what is still in a pipe at an attempt's end; others may wr
 
 
 class OutputPipes:
-    """Both pipes. What is read goes to `sink`; without one it is left out."""
+    """Both pipes. Output goes to `sink`; without one it is dropped."""
 
     def __init__(self) -> None:
-        """Opens them. Raises OSError if a descriptor is lacking."""
+        """Opens them. Raises OSError without free descriptors."""
         self.sink: Callable[[str, bytes], object] | None = None
         self._streams: dict[int, str] = {}
         self._write_ends: list[int] = []
@@ -33,27 +33,27 @@ class OutputPipes:
 
     @property
     def write_ends(self) -> list[int]:
-        """The descriptors for the process: standard output, standard error."""
+        """Returns the descriptors for the process: standard output, standard error."""
         return list(self._write_ends)
 
     def close_write_ends(self) -> None:
-        """The process has them, nobody else needs them."""
+        """Closes this process's copies of the write ends."""
         while self._write_ends:
             os.close(self._write_ends.pop())
 
     def register(self, poll: select.poll) -> None:
-        """Has a poll wait for what is written."""
+        """Registers both pipes with a poll."""
         for read_end in self._streams:
             poll.register(read_end, select.POLLIN)
 
     def read(self, ready: set[int], poll: select.poll) -> None:
-        """Takes a part of what a poll found ready. A pipe that nobody can write to any more leaves the poll."""
+        """Reads a portion of what a poll found ready. A pipe without writers leaves the poll."""
         for read_end in self._streams.keys() & ready:
             if not self._read(read_end):
                 poll.unregister(read_end)
 
     def drain(self) -> None:
-        """Takes what is there."""
+        """Reads what is there."""
         for read_end in self._streams:
             for _ in range(LAST_READS):
                 if not self._read(read_end):

@@ -1,7 +1,7 @@
-"""The agent's side of a slot whose handlers run in a child process.
+"""Runs a slot's handlers in a child process, from the agent's side.
 
-The slot's own thread does everything here: it waits for the child's frames, the deadline and a
-wake-up by `cancel` at once, and it alone has the child killed, so no two threads race for a pid.
+The slot's own thread does everything here: it waits for the child's frames, the deadline and a wake-up by `cancel`
+at once, and it alone has the child killed, so no two threads race for a pid.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ProcessSlot:
         self.busy = threading.Lock()
 
     def run(self, run: Run, channel: Channel, memory_limit_mib: int | None = None) -> Done:
-        """Runs a task to its end, however it ends, and with a limit on memory if it has one."""
+        """Runs a task to its end, however it ends, with a memory limit if it has one."""
         with self.busy:
             watch = self._watch = Watch(run, channel, 0, CANCEL_GRACE_SECONDS)
             try:
@@ -79,7 +79,7 @@ class ProcessSlot:
             return done
 
     def cancel(self, task_id: str, attempt: int) -> bool:
-        """Asks the handler to stop, and stops it after a grace; False if that run is not here."""
+        """Asks the handler to stop, and stops it after a grace period; returns False if that run is not here."""
         watch = self._watch
         if watch is None or not watch.matches(task_id, attempt):
             return False
@@ -135,9 +135,9 @@ class ProcessSlot:
             raise ModulesRefused(frame.problem)
 
     def _converse(self, child: Child, watch: Watch, memory: MemoryGuard | None) -> tuple[Done, bool] | None:
-        """Answers the child until its task is over; returns how it ended and whether the child ends now.
+        """Answers the child until its task is over; returns the outcome and whether the child ends now.
 
-        None if the child has to be killed, or is dead.
+        Returns None if the child has to be killed, or is dead.
         """
         told = False
         try:

@@ -1,4 +1,4 @@
-"""What the system tells about a tree of processes: who is in it, and what it uses.
+"""Reads the members and the resource usage of a process tree from the system.
 
 Only the standard library is imported: `supervisor` needs a quick start.
 """
@@ -27,9 +27,9 @@ MIN_FILE_BYTES = 4096  # that an entry counts, so that empty files are bounded t
 
 
 def descendants(root: int | None = None, enough: float = float("inf")) -> set[int]:
-    """Process ids of everything below `root` (this process by default), zombies included.
+    """Returns the ids of all processes below `root` (this process by default), zombies included.
 
-    Stops looking once there are more than `enough`: a full count of a fork bomb takes too long.
+    Stops once there are more than `enough`: a full count of a fork bomb takes too long.
     """
     if not LINUX:
         return _portable_descendants(root)
@@ -43,7 +43,7 @@ def descendants(root: int | None = None, enough: float = float("inf")) -> set[in
 
 
 def children_of(pid: int) -> set[int]:
-    """Process ids of the direct children; empty if the process is gone."""
+    """Returns the ids of the direct children; empty if the process is gone."""
     children: set[int] = set()
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -64,7 +64,7 @@ def _portable_descendants(root: int | None) -> set[int]:
 
 
 def send_kill(pid: int) -> None:
-    """Kills a process that may be gone; one that is not ours stays, and the caller finds it again."""
+    """Kills a process that may be gone; one of another user stays, and the caller finds it again."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal.SIGKILL)
 
@@ -85,7 +85,7 @@ def kill_groups(pids: set[int]) -> None:
 
 
 def run_ahead() -> None:
-    """Lets this process run before ordinary ones where that is allowed (Linux, CAP_SYS_NICE); children are ordinary."""
+    """Gives this process a higher priority than its children where allowed (Linux, CAP_SYS_NICE)."""
     if LINUX:
         policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK
         with contextlib.suppress(PermissionError):
@@ -93,7 +93,7 @@ def run_ahead() -> None:
 
 
 def processes_of_user() -> int:
-    """How many threads of this user's processes there are: what RLIMIT_NPROC counts (Linux only)."""
+    """Returns how many threads this user's processes have: what RLIMIT_NPROC counts (Linux only)."""
     total = 0
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
@@ -104,7 +104,7 @@ def processes_of_user() -> int:
 
 
 def cpu_seconds_of(pid: int) -> float:
-    """CPU time of a process and of the children that it waited for (proc(5), stat, fields 14 to 17)."""
+    """Returns the CPU seconds of a process and its reaped children (proc(5), stat, fields 14 to 17)."""
     fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     return sum(map(int, fields[11:15])) / CLOCK_TICKS
 
@@ -115,7 +115,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def proportional_bytes(pid: int) -> int:
-    """Memory of a process, shared pages divided among those that share them (proc(5), smaps_rollup)."""
+    """Returns the memory of a process in bytes, with shared pages divided among its users (proc(5), smaps_rollup)."""
     for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
         if line.startswith(b"Pss:"):
             return int(line.split()[1]) * 1024
@@ -131,7 +131,7 @@ def _read(path: str) -> bytes:
 
 
 def disk_bytes(directory: str, enough: float) -> int:
-    """What the files below a directory take on disk; stops counting once it is more than `enough`."""
+    """Returns the bytes that the files below a directory take on disk; stops once it is more than `enough`."""
     total, unvisited = 0, [directory]
     while unvisited and total <= enough:
         try:
@@ -146,7 +146,7 @@ def disk_bytes(directory: str, enough: float) -> int:
 
 
 def unlinked_bytes(pids: set[int], directory: str) -> int:
-    """What files take on disk that were removed, or never had a name, and are still open or mapped.
+    """Returns the disk bytes of files that were removed, or never had a name, and are still open or mapped.
 
     Those on the directory's file system count, each once.
     """
@@ -167,7 +167,7 @@ def unlinked_bytes(pids: set[int], directory: str) -> int:
 
 
 def in_memory_bytes(root_of: int, folders: Sequence[str]) -> int:
-    """What is in file systems in memory that a process sees at these places."""
+    """Returns the bytes of in-memory file systems that a process sees at these places."""
     total = 0
     for folder in folders:
         with contextlib.suppress(OSError):
@@ -177,7 +177,7 @@ def in_memory_bytes(root_of: int, folders: Sequence[str]) -> int:
 
 
 def set_subreaper(wanted: bool) -> bool:
-    """Makes this process the one that orphans below it go to (Linux only), or not; returns what it was before."""
+    """Makes this process adopt orphans below it (Linux only), or not; returns the setting before."""
     if not LINUX:
         return False
     before = ctypes.c_int()
@@ -187,6 +187,6 @@ def set_subreaper(wanted: bool) -> bool:
 
 
 def refuse_new_privileges() -> None:
-    """Set-uid bits are ignored from now on, here and in what is started (Linux only)."""
+    """Ignores set-uid bits from now on, here and in started programs (Linux only)."""
     if LINUX:
         prctl(PR_SET_NO_NEW_PRIVS, 1)

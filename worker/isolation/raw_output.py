@@ -1,10 +1,10 @@
-"""What reaches the descriptors 1 and 2 of an agent's process past Python's streams, kept out of the structured log.
+"""Reads an agent process's descriptors 1 and 2 beside Python's streams, to keep them out of the structured log.
 
-Programs that handlers start in threads, code in C, threads of nobody. They lead to a file without a name, not to a
-pipe: whoever writes never waits for a reader, who may need the interpreter that the writer keeps. What is there is
-read soon, both ends of what is more than CHUNK_BYTES at a time, and the file made empty. It is the output of the
-attempt that runs, if one alone runs in this process, and otherwise a line of the agent's own log, where floods are cut
-short.
+Programs that handlers start in threads, C code and threads without a run write there. The descriptors lead to a
+file without a name, not to a pipe: a writer never waits for a reader, who may need the interpreter lock that the
+writer holds. The file is read soon, both ends of what is more than CHUNK_BYTES at a time, and emptied. The output
+belongs to the attempt that runs, if only one runs in this process; otherwise it becomes a line of the agent's own
+log, which limits floods.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ log = structlog.get_logger(__name__)
 
 
 class RawOutput:
-    """Takes over descriptors 1 and 2; `log_stream` is where they led before, for the structured log alone."""
+    """Takes over descriptors 1 and 2; `log_stream` is their old target, for the structured log alone."""
 
     def __init__(self) -> None:
-        """Opens the file. Raises OSError if there is no room, or no descriptor, for it."""
+        """Opens the file. Raises OSError without room, or a free descriptor, for it."""
         self._reading, path = tempfile.mkstemp(prefix="taskyard-output-")
         try:
             # appending, so that what is written after the file was emptied is at its beginning
@@ -47,7 +47,7 @@ class RawOutput:
         self._is_over = threading.Event()
 
     def take_over(self) -> None:
-        """From here on what is written to the descriptors is read here."""
+        """Redirects the descriptors, so that what is written to them is read here."""
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         for number in (1, 2):
@@ -55,19 +55,19 @@ class RawOutput:
         start_thread("raw-output", self._read_on, OnEscape.GO_ON, is_over=self._is_over.is_set)
 
     def begin(self, capture: Capture) -> None:
-        """An attempt runs in this process from here on."""
+        """Starts an attempt in this process."""
         self.read()
         with self._lock:
             self._users.append(capture)
 
     def end(self, capture: Capture) -> None:
-        """It runs no more; what it wrote has been read when this returns."""
+        """Ends an attempt; all its output has been read when this returns."""
         self.read()
         with self._lock:
             self._users.remove(capture)
 
     def read(self) -> None:
-        """Passes on what is new."""
+        """Passes on new output."""
         with self._lock:
             size = os.fstat(self._reading).st_size
             new_bytes = size - self._read_bytes

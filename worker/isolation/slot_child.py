@@ -1,4 +1,4 @@
-"""A slot's child process: takes one task after another and runs its handler in its main thread."""
+"""Runs a slot's child process: takes one task after another and runs its handler in its main thread."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def main(
 
 
 class PipeChannel:
-    """The channel of a handler in a child: over the socket to its agent."""
+    """Connects a handler in a child to its agent, over the socket."""
 
     def __init__(self, stream: FrameStream, run: Run) -> None:
         self._stream = stream
@@ -87,7 +87,7 @@ class PipeChannel:
         self._closed = False
 
     def emit(self, message: dict[str, Any]) -> None:
-        """Sends a report, its texts as they can be stored."""
+        """Sends a report with its texts in storable form."""
         texts = {key: storable(value, 4 * MAX_TEXT_LENGTH) for key, value in message.items() if type(value) is str}
         self._send(Emit(message | texts))
 
@@ -104,7 +104,7 @@ class PipeChannel:
         raise _ERRORS.get(frame.error_class, TransientError)(frame.error_message)
 
     def is_cancelled(self) -> bool:
-        """Whether a cancel has arrived."""
+        """Returns True if a cancel has arrived."""
         # A thread that waits for a reply reads the cancel too.
         if not self._is_cancelled and self._reading.acquire(blocking=False):
             try:
@@ -117,7 +117,7 @@ class PipeChannel:
         return self._is_cancelled
 
     def close(self) -> None:
-        """Ends it: a thread that outlives its task must not write into the next one's history."""
+        """Closes the channel: a thread that outlives its task must not write into the next one's history."""
         self._closed = True
 
     def _send(self, frame: Emit | Request) -> None:

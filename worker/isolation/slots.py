@@ -1,4 +1,4 @@
-"""Runs tasks isolated as their types ask for: in a child process, in the slot's thread, or on a loop."""
+"""Runs tasks with the isolation that their types ask for: in a child process, in the slot's thread, or on a loop."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ MEASURED_SECONDS = 0.001  # what is shorter costs more to measure than to run
 class Runners:
     """Everything an agent runs handlers with.
 
-    `modules` are the task modules that a child process imports besides the shipped ones.
-    `on_stuck(run, done)` is called once for a run whose thread can't be
-    stopped; the agent should report `done` and replace itself. It comes from another thread.
-    `on_hopeless(reason)` likewise if there is nothing to report, but coroutines can't be run any more.
-    `raw_output` is what reads this process's descriptors 1 and 2, if anything does.
+    `modules` are the task modules that a child process imports besides the shipped ones. `on_stuck(run, done)` is
+    called once, from another thread, for a run whose thread can't be stopped; the agent should report `done` and
+    replace itself. `on_hopeless(reason)` likewise if there is nothing to report, but coroutines can't be run any
+    more. `raw_output` reads this process's descriptors 1 and 2, if anything does.
     """
 
     def __init__(
@@ -58,10 +57,10 @@ class Runners:
             self._living_keeper()  # it imports while the agent goes on starting
 
     def run(self, slot_index: int, run: Run, channel: Channel) -> Done | None:
-        """Runs a task until it is over. A slot runs one task at a time, always in the same thread or another.
+        """Runs a task until it is over. A slot runs one task at a time, in any thread.
 
-        None means that the outcome does not count: the run was given up and reported by `on_stuck`,
-        or it was killed by `close`.
+        Returns None if the outcome does not count: the run was given up and reported by `on_stuck`, or it was
+        killed by `close`.
         """
         try:
             task_type = self._registry.get(run.task_type)
@@ -78,14 +77,14 @@ class Runners:
 
     @property
     def failed_starts(self) -> int:
-        """How many processes for handlers could not be started, in a row."""
+        """Returns how many consecutive starts of handlers' processes have failed."""
         return sum(slot.failed_starts for slot in self._process_slots)
 
     def cancel(self, task_id: str, attempt: int) -> bool:
-        """Stops a run, from any thread; returns at once. False if it is not running here.
+        """Stops a run, from any thread; returns at once. Returns False if it is not running here.
 
-        A handler in a thread or process has CANCEL_GRACE_SECONDS to see `context.cancelled`; a
-        coroutine gets a CancelledError at once.
+        A handler in a thread or process has CANCEL_GRACE_SECONDS to see `context.cancelled`; a coroutine gets a
+        CancelledError at once.
         """
         for watch in self._watchdog.watches:
             if watch is not None and watch.matches(task_id, attempt):

@@ -1,4 +1,4 @@
-"""The standard streams of a handler's process: each attempt finds them whole, whatever the one before did to them."""
+"""Restores the standard streams of a handler's process before each attempt, whatever the one before did to them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import suppress
 
 
 class StandardStreams:
-    """Keeps where standard output and error lead: descriptors that no handler knows of."""
+    """Keeps the targets of standard output and error in descriptors unknown to handlers."""
 
     def __init__(self, output: int, errors: int) -> None:
         self._kept = {1: output, 2: errors}
@@ -19,7 +19,7 @@ class StandardStreams:
         self._flush_c = ctypes.CDLL(None).fflush
 
     def renew(self) -> None:
-        """Leads descriptors 1 and 2 there again, and replaces Python's streams if they are others or closed."""
+        """Restores descriptors 1 and 2, and replaces Python's streams if they were changed or closed."""
         for number, kept in self._kept.items():
             os.dup2(kept, number, inheritable=True)
         for number, name in ((1, "stdout"), (2, "stderr")):
@@ -30,7 +30,7 @@ class StandardStreams:
                 setattr(sys, f"__{name}__", own)
 
     def flush(self) -> None:
-        """Writes out what is in buffers of Python and C; streams that a handler broke keep theirs."""
+        """Flushes the buffers of Python and C; streams that a handler broke keep theirs."""
         for stream in {sys.stdout, sys.stderr, *self._own.values()}:
             with suppress(Exception):
                 stream.flush()

@@ -1,8 +1,8 @@
-"""Standard output and error of a process that runs several attempts at once: each attempt's go to its own capture.
+"""Separates standard output and error of a process that runs several attempts: each attempt has its own capture.
 
-Whose a write is says the context (contextvars) of its thread or coroutine, which threads that a handler starts
-inherit. What nobody's code writes goes where it went before. A handler that closes or replaces `sys.stdout` does so
-for itself alone.
+The context (contextvars) of a thread or coroutine, which threads started by a handler inherit, identifies the
+writer. Output without an attempt goes to the original stream. A handler that closes or replaces `sys.stdout` does
+so for itself alone.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Write = Callable[[str, bytes], bool]
 
 
 class Outlet:
-    """Where the output of one attempt goes, and what it put in place of its streams.
+    """The target of one attempt's output, and what it put in place of its streams.
 
-    `write` returns False once the attempt is over: what still writes is nobody's then.
+    `write` returns False once the attempt is over: later output belongs to no attempt.
     """
 
     __slots__ = ("replaced", "write")
@@ -40,23 +40,23 @@ _bound: contextvars.ContextVar[Outlet | None] = contextvars.ContextVar("output",
 
 
 def bound_output() -> Outlet | None:
-    """Where what this thread or coroutine writes goes; None: it is no attempt's."""
+    """Returns the target of this thread's or coroutine's output; None: it belongs to no attempt."""
     return _bound.get()
 
 
 def take_line(line: bytes) -> bool:
-    """Writes a line to the standard error of the attempt that this thread works for; whether there is one."""
+    """Writes a line to the standard error of this thread's attempt; returns False without one."""
     outlet = bound_output()
     return outlet is not None and outlet.write(STDERR, line)
 
 
 def bind_output(outlet: Outlet | None) -> None:
-    """What this thread or coroutine, and what it starts, writes goes there from here on; None: where it went before."""
+    """Sets the output target of this thread or coroutine and those it starts; None: the original stream."""
     _bound.set(outlet)
 
 
 class ContextExecutor(ThreadPoolExecutor):
-    """Threads that work for several attempts: what they run is in the context of who asked for it."""
+    """Threads that work for several attempts: each call runs in its caller's context."""
 
     def submit(self, call: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
         return super().submit(contextvars.copy_context().run, call, *arguments, **named)
@@ -81,11 +81,11 @@ class _Bytes(io.RawIOBase):
         return self._text.fileno()
 
     def close(self) -> None:
-        """Others write here, too."""
+        """Does nothing: others write here, too."""
 
 
 class RoutedStream(io.TextIOBase):
-    """`sys.stdout` or `sys.stderr`: for all attempts, and for who is none."""
+    """Replaces `sys.stdout` or `sys.stderr`, for all attempts and for other code."""
 
     def __init__(self, name: str, otherwise: TextIO) -> None:
         self._name, self._otherwise = name, otherwise
@@ -116,7 +116,7 @@ class RoutedStream(io.TextIOBase):
         return len(text)
 
     def write_bytes(self, data: bytes) -> None:
-        """Writes what is no text."""
+        """Writes bytes."""
         outlet = _bound.get()
         if outlet is None or not outlet.write(self._name, data):
             self._otherwise.write(data.decode("utf-8", "backslashreplace"))
@@ -133,10 +133,10 @@ class RoutedStream(io.TextIOBase):
         return False
 
     def reconfigure(self, **_: object) -> None:
-        """It stays as it is."""
+        """Does nothing."""
 
     def close(self) -> None:
-        """Others write here, too."""
+        """Does nothing: others write here, too."""
 
 
 class _Sys(ModuleType):
@@ -166,7 +166,7 @@ for _name in (STDOUT, STDERR):
 
 
 def route_streams() -> Callable[[], None]:
-    """Routes this process's standard streams from here on; returns what ends that."""
+    """Routes this process's standard streams from here on; returns a function that ends it."""
     before = {name: sys.__dict__[name] for name in (STDOUT, STDERR)}
     start, class_ = threading.Thread.start, sys.__class__
 

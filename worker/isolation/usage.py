@@ -1,4 +1,4 @@
-"""What an attempt used: CPU seconds and peak memory."""
+"""Measures an attempt's usage: CPU seconds and peak memory."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ _NEW_PEAK_BYTES = 1 << 20
 
 
 def highest_resident_bytes() -> int:
-    """The most memory that this process had since its start, or since its peak was last forgotten."""
+    """Returns this process's peak memory in bytes since its start, or since its last reset."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT_BYTES
 
 
 class Meter:
     """Measures one attempt after the other in a process that runs them alone.
 
-    CPU counts what the process and its children that have ended used. The peak is that of the
-    process, or of its largest child: an attempt that stays below an earlier one's peak by less than
-    a mebibyte shows that peak.
+    CPU counts the process and its ended children. The peak is that of the process, or of its largest child: an
+    attempt that stays below an earlier one's peak by less than a mebibyte shows that peak.
     """
 
     def __init__(self) -> None:
         self.cpu_seconds, self._peak_bytes, self._child_peak_bytes = _used()
 
     def charge(self, done: Done) -> None:
-        """Writes into an outcome what was used since the one before."""
+        """Adds to an outcome the usage since the one before."""
         cpu_seconds, peak_bytes, child_peak_bytes = _used()
         done.cpu_seconds = cpu_seconds - self.cpu_seconds
         new_child_peak_bytes = child_peak_bytes if child_peak_bytes > self._child_peak_bytes else 0
@@ -45,9 +44,9 @@ class Meter:
 
 
 def usage_of_ended(pid: int, cpu_seconds_before: float) -> tuple[float | None, int | None]:
-    """CPU seconds since it had used `cpu_seconds_before`, and peak memory in bytes, of a process that has to be killed.
+    """Returns CPU seconds since `cpu_seconds_before`, and peak memory in bytes, of a process that has to be killed.
 
-    Also of one that died and is not reaped yet, whose memory is gone already. None for what can't be told.
+    Also of one that died and is not reaped yet, whose memory is gone already. None for unknown values.
     """
     try:
         cpu_seconds = max(0.0, sum(psutil.Process(pid).cpu_times()[:4]) - cpu_seconds_before)
@@ -57,7 +56,7 @@ def usage_of_ended(pid: int, cpu_seconds_before: float) -> tuple[float | None, i
 
 
 def _used() -> tuple[float, int, int]:
-    """CPU seconds of this process and its ended children, its peak memory and that of the largest child in bytes."""
+    """Returns CPU seconds of this process and its ended children, its peak memory and the largest child's in bytes."""
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
     return cpu_seconds, own.ru_maxrss * _RSS_UNIT_BYTES, children.ru_maxrss * _RSS_UNIT_BYTES
@@ -70,7 +69,7 @@ def _forget_peak() -> None:
 
 
 def _peak_of(pid: int) -> int | None:
-    """The most memory that a live process had, in bytes; None if the system does not tell."""
+    """Returns the peak memory of a live process in bytes; None if unknown."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

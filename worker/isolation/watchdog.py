@@ -101,43 +101,43 @@ class Watch:
         self.lost_seconds = 0.0  # of its time, in which others kept it from running
 
     def emit(self, message: dict[str, Any]) -> None:
-        """The handler's report, passed on to the agent."""
+        """Passes the handler's report on to the agent."""
         self._unless_interrupted(self._channel.emit, message)
 
     def request(self, message: dict[str, Any]) -> Any:
-        """The handler's request, passed on to the agent."""
+        """Passes the handler's request on to the agent."""
         return self._unless_interrupted(self._channel.request, message)
 
     def write(self, stream: str, data: bytes) -> bool:
-        """Takes the handler's output; False once the run is over."""
+        """Takes the handler's output; returns False once the run is over."""
         return bool(self._unless_interrupted(self.output.write, stream, data))
 
     def is_cancelled(self) -> bool:
-        """Whether the task was cancelled."""
+        """Returns True if the task was cancelled."""
         return self.cancelled_at is not None
 
     def matches(self, task_id: str, attempt: int) -> bool:
-        """Whether this run is of that pair and has not ended."""
+        """Returns True if this run is of that pair and has not ended."""
         return self.run.task_id == task_id and self.run.attempt == attempt and not self._by
 
     def cancel(self) -> None:
-        """Asks the handler to stop; it is stopped when its grace is over."""
+        """Asks the handler to stop; it is stopped after its grace period."""
         if self.cancelled_at is None:
             self.cancelled_at = monotonic()
 
     def stop_at(self) -> float:
-        """When the run has to be stopped, as it looks now (monotonic time)."""
+        """Returns when the run has to be stopped, as of now (monotonic time)."""
         deadline = self.deadline()
         if self.cancelled_at is None:
             return deadline
         return min(deadline, self.cancelled_at + self.cancel_grace_seconds)
 
     def deadline(self) -> float:
-        """When its time is up (monotonic time). What others took of it does not count, up to a limit."""
+        """Returns when its time is up (monotonic time). Time lost to others does not count, up to a limit."""
         return self.started_monotonic + self.run.timeout_seconds + min(self.lost_seconds, MAX_EXTENSION_SECONDS)
 
     def demand_stop(self) -> None:
-        """Notes, once, that the run has to stop, and why."""
+        """Records, once, that the run has to stop, and why."""
         if self.stop_class is None:
             is_late = monotonic() >= self.deadline()
             self.stop_class = ErrorClass.TIMEOUT if is_late or self.cancelled_at is None else ErrorClass.CANCELLED
@@ -156,16 +156,16 @@ class Watch:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the exception was sent."""
+        """Returns True if the exception was sent."""
         return self._sent
 
     @property
     def ended(self) -> bool:
-        """Whether the run is over, or given up."""
+        """Returns True if the run is over, or given up."""
         return bool(self._by)
 
     def end(self) -> bool:
-        """Ends the run, in its own thread: no exception arrives later. False if it had been given up."""
+        """Ends the run, in its own thread: no exception arrives later. Returns False if it had been given up."""
         ended = self._by.setdefault("by", _RUNNER) is _RUNNER
         while self._sending:
             sleep(0)
@@ -187,15 +187,15 @@ class Watch:
             return
 
     def give_up(self) -> bool:
-        """Ends the run in its runner's place; False if it has ended by itself."""
+        """Ends the run in its runner's place; returns False if it has ended by itself."""
         return self._by.setdefault("by", _WATCHDOG) is _WATCHDOG
 
     def verdict(self, done: Done | None) -> Done:
-        """The outcome of a run that is over. A late success counts; the last error of a stopped handler does not."""
+        """Returns the outcome of a run. A late success counts; the last error of a stopped handler does not."""
         return done if done is not None and (done.failure is None or self.stop_class is None) else self.stopped()
 
     def stopped(self) -> Done:
-        """The outcome of a run that was stopped."""
+        """Returns the outcome of a run that was stopped."""
         seconds = monotonic() - self.started_monotonic
         message = "cancelled while it ran"
         if self.stop_class is not ErrorClass.CANCELLED:
@@ -232,7 +232,7 @@ class Watchdog:
         )
 
     def wake(self) -> None:
-        """Makes it look now: a run was cancelled."""
+        """Wakes the watchdog after a cancellation."""
         self._wake.set()
 
     def close(self) -> None:
@@ -254,7 +254,7 @@ class Watchdog:
             pause_seconds = max(0.0, min([POLL_SECONDS, *(at - now for at in due)]))
 
     def _excuse(self, late_seconds: float, now: float) -> None:
-        """The whole process stood still (one handler's call into C kept the interpreter): nobody's time ran then."""
+        """Excludes the time in which the whole process stood still (a handler's call into C kept the interpreter)."""
         running = [watch for watch in self.watches if watch is not None and not watch.ended]
         for watch in running:
             watch.lost_seconds += min(late_seconds, now - watch.started_monotonic)
@@ -263,7 +263,7 @@ class Watchdog:
             logger.warning("the agent's process stood still for %.1f s while it ran %s", late_seconds, tasks)
 
     def _look(self, watch: Watch, now: float) -> float:
-        """Does what is due for a run; returns when to look again (monotonic time)."""
+        """Does what is due for a run; returns when to check again (monotonic time)."""
         stop_at = watch.stop_at()
         if now < stop_at:
             return stop_at
@@ -278,7 +278,7 @@ class Watchdog:
 
 
 def report_stuck(on_stuck: Callable[[Run, Done], None], watch: Watch, blame: str = "") -> None:
-    """Calls `on_stuck`; its failure is logged, as other runs still need their watchdog. `blame` goes into the text."""
+    """Calls `on_stuck` and logs its failure, since other runs need their watchdog. `blame` goes into the text."""
     done = watch.stopped()
     assert done.failure is not None
     done.failure.message += f"{blame}, and its thread did not stop within {GRACE_SECONDS:g} s"
@@ -291,6 +291,6 @@ def report_stuck(on_stuck: Callable[[Run, Done], None], watch: Watch, blame: str
 
 
 def stack_of(thread_id: int) -> str | None:
-    """Where a thread is now, as a traceback is written; None if it has ended."""
+    """Returns a thread's current stack in the form of a traceback; None if it has ended."""
     frame = sys._current_frames().get(thread_id)
     return None if frame is None else "".join(traceback.format_stack(frame, MAX_STACK_FRAMES))

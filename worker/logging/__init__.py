@@ -1,4 +1,4 @@
-"""Log lines: rendered, bounded, without secrets, shipped to Redis.
+"""Processes log lines: rendered, bounded, without secrets, sent to Redis.
 
 May import: core.
 """

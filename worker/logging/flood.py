@@ -1,4 +1,4 @@
-"""Bounds the volume of logs: an event that repeats too often is counted instead of written."""
+"""Limits the volume of logs: an event that repeats too often is counted instead of written."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class _Count:
 
 
 class FloodLimit:
-    """A structlog processor. Lines are the same event if level, name and kind of exception agree.
+    """A structlog processor. Lines are the same event if level, name and type of exception agree.
 
-    The lines that were left out are told by one line, `log.suppressed`, when the period is over.
+    One line, `log.suppressed`, counts the lines left out when the period is over.
     """
 
     def __init__(self, tell: Callable[[Key, int], None], monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -64,7 +64,7 @@ class FloodLimit:
         return event
 
     def _watch(self, key: Key, count: _Count) -> None:
-        """Sees to it that the summary comes even if the event does not come again."""
+        """Schedules the summary, even if the event does not occur again."""
         # without a thread for it, the summary comes with the event's next line
         with contextlib.suppress(RuntimeError):
             call_later(PERIOD_SECONDS, lambda: self._report(key, count))
@@ -77,7 +77,7 @@ class FloodLimit:
 
 
 def _kind(event: MutableMapping[str, Any]) -> str:
-    """What tells exceptions apart under one event's name."""
+    """Returns what distinguishes exceptions with one event name."""
     info = event.get("exc_info")
     if info is True:
         info = sys.exc_info()

@@ -1,8 +1,8 @@
-"""Keeps secrets out of logs, stored errors, tracebacks and alerts: one mechanism for all (pure).
+"""Removes secrets from logs, stored errors, tracebacks and alerts by one mechanism (pure).
 
-By the names of fields, by what is assigned to such a name in a text, and by what secrets look like by themselves.
-Every expression takes time in proportion to the text, whatever the text: repetitions are possessive or bounded, and
-a name is looked at once, from its beginning.
+Secrets are found by the names of fields, by assignments to such names in a text, and by their form. Every
+expression takes time proportional to the text, whatever the text: repetitions are possessive or bounded, and a name
+is checked once, from its beginning.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _KNOWN_KEYS = re.compile(
 
 
 def redacted(name: str, value: Any, depth: int = 0) -> Any:
-    """A field's value as it may be told; containers are looked into, other objects by their text."""
+    """Returns a field's value without secrets; containers are searched, other objects by their text."""
     if value is None or isinstance(value, bool):
         return value
     if name and value != "" and is_secret_name(name):
@@ -91,9 +91,9 @@ def redacted(name: str, value: Any, depth: int = 0) -> Any:
 
 
 def redacted_text(text: str) -> str:
-    """A text without passwords, tokens, keys, cookies and the like; what is hidden is `***`.
+    """Returns a text without passwords, tokens, keys, cookies and the like, which become `***`.
 
-    A text that holds none is returned itself.
+    A text without secrets is returned itself.
     """
     told = _told(text)
     return text if told == text else told
@@ -114,7 +114,7 @@ def _told(text: str) -> str:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a field, variable, header or parameter of this name holds a secret."""
+    """Returns True if a field, variable, header or parameter of this name holds a secret."""
     words = [word.lower() for word in _WORD.findall(name[-200:])]
     if any(word in _SECRET_WORDS or word.endswith(_SECRET_ENDS) for word in words):
         return True
@@ -122,7 +122,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def _without_url_passwords(text: str) -> str:
-    """Hides what stands before the @ of each URL; a slash or @ in a password is no end of it."""
+    """Hides the user part of each URL; a slash or @ in a password does not end it."""
     first, *rest = text.split("://")
     parts = [first]
     for part in rest:
@@ -138,7 +138,7 @@ def _without_url_passwords(text: str) -> str:
 
 
 def _without_assigned(text: str) -> str:
-    """Hides what is assigned to names of secrets: `pwd=x`, `"password": "x"`, `Cookie: a=b; c=d`."""
+    """Hides values assigned to names of secrets: `pwd=x`, `"password": "x"`, `Cookie: a=b; c=d`."""
     parts, told = [], 0
     position = 0
     while found := _ASSIGNED.search(text, position):
@@ -151,7 +151,7 @@ def _without_assigned(text: str) -> str:
 
 
 def _hidden(text: str, name: str, value: re.Match[str]) -> tuple[int, int, str]:
-    """Which part of a text to hide, and what to write there."""
+    """Returns the part of a text to hide, and its replacement."""
     kind = value.lastgroup or "bare"
     start, end = value.span(kind)
     secret = value[kind]

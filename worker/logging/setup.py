@@ -1,7 +1,7 @@
-"""Logs: one event, one line; for people on a terminal, JSON otherwise.
+"""Configures logging: one event, one line; readable on a terminal, JSON otherwise.
 
-What structlog and the standard library log goes the same way: the attempt it belongs to is added,
-secrets are taken out, floods are cut short.
+Lines of structlog and the standard library are processed alike: the attempt is added, secrets are removed, floods
+are limited.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ _streams: list[LogStream] = []  # the one that this process writes to, once it d
 def configure_logs(level: str, takes_line: Callable[[bytes], bool] = lambda line: False) -> LogShipper:
     """Sets up structlog and the standard library's logging for this process, to stderr.
 
-    `takes_line` is offered what other code than ours logs, and returns whether it took it.
-
-    Returns what can also send the lines to Redis, once it is started.
+    `takes_line` is offered other code's log lines, and returns whether it took the line. Returns the shipper that,
+    once started, also sends the lines to Redis.
     """
     shipper = LogShipper()
     is_terminal = sys.stderr.isatty()
@@ -66,7 +65,7 @@ def configure_logs(level: str, takes_line: Callable[[bytes], bool] = lambda line
 
 
 def log_stream() -> LogStream | IO[str]:
-    """Where log lines go: to standard error, whatever becomes of it. One for each process."""
+    """Returns the stream of log lines: the original standard error. One for each process."""
     try:
         sys.stderr.fileno()
     except (OSError, ValueError, AttributeError):
@@ -78,12 +77,12 @@ def log_stream() -> LogStream | IO[str]:
 
 
 def lost_lines() -> int:
-    """How many log lines of this process nobody took."""
+    """Returns how many log lines of this process were lost."""
     return sum(stream.lost_lines for stream in _streams)
 
 
 class _Forward(logging.Handler):
-    """Hands what the standard library's loggers are told to structlog; what a handler's code logs is its output."""
+    """Passes the standard library's log records to structlog; a handler's own records go to its task's log."""
 
     def __init__(self, takes_line: Callable[[bytes], bool]) -> None:
         super().__init__()
@@ -122,7 +121,7 @@ def _without_secrets(logger: Any, name: str, event: Event) -> Event:
 
 
 def _printable(logger: Any, name: str, event: Event) -> Event:
-    """Nothing that a task says reaches the terminal's controls; only tracebacks take several lines."""
+    """Escapes texts of tasks, so that they can't reach the terminal's controls; only tracebacks take several lines."""
     for key, value in event.items():
         if key == "exception":
             event[key] = visible_lines(str(value))

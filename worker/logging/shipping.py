@@ -1,4 +1,4 @@
-"""Hands log lines to Redis for the dashboard, without holding up who logs (core.redis.log_tail)."""
+"""Sends log lines to Redis for the dashboard, without delaying the code that logs (core.redis.log_tail)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _NOT_FIELDS = frozenset({"event", "level", "timestamp"})
 
 
 class LogShipper:
-    """A structlog processor that keeps a copy of each line, and the thread that sends the copies away.
+    """A structlog processor that keeps a copy of each line, and the thread that sends the copies.
 
-    What does not fit, or comes while Redis is away, is dropped and counted; the number is told by a
-    line of its own once lines arrive again. Nothing here logs.
+    Lines that do not fit, or come while Redis is away, are dropped and counted; a line of its own reports the
+    number once lines arrive again. Nothing here logs.
     """
 
     def __init__(self, pause_seconds: float = AWAY_SECONDS) -> None:
@@ -47,7 +47,7 @@ class LogShipper:
         return event
 
     def start(self, recent: LogTail, process: str) -> None:
-        """Begins to send, what was logged before included; `process` is what these lines are from."""
+        """Starts sending, including earlier lines; `process` names the source of these lines."""
         self._process = process
         self._thread = start_thread(
             "log", lambda: self._run(recent), OnEscape.GO_ON, is_essential=True, is_over=self._closing.is_set
@@ -71,7 +71,7 @@ class LogShipper:
                 return
 
     def _send(self, recent: LogTail) -> bool:
-        """Sends a batch or drops it; whether it arrived."""
+        """Sends a batch or drops it; returns whether it arrived."""
         batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
         dropped = self.dropped
         try:

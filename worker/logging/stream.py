@@ -1,4 +1,4 @@
-"""Writes log lines so that nobody who logs is hurt: a closed or blocked stream loses lines, which are counted."""
+"""Writes log lines without affecting the code that logs: a closed or blocked stream loses lines, which are counted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHUNK_BYTES = select.PIPE_BUF  # a pipe that is ready takes so much without bloc
 
 
 class LogStream:
-    """A text stream for structlog. It never raises, and holds a caller up for at most PATIENCE_SECONDS."""
+    """A text stream for structlog. It never raises, and delays a caller by at most PATIENCE_SECONDS."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
@@ -21,7 +21,7 @@ class LogStream:
         self.lost_lines = 0  # by this process so far
 
     def is_for(self, stream: IO[str]) -> bool:
-        """Whether it writes to that one."""
+        """Returns True if it writes to this stream."""
         return self._stream is stream
 
     def write(self, text: str) -> int:
@@ -34,7 +34,7 @@ class LogStream:
         return len(text)
 
     def flush(self) -> None:
-        """Every line is written at once."""
+        """Does nothing: every line is written at once."""
 
     def _write(self, data: bytes) -> None:
         descriptor = self._stream.fileno()

@@ -1,4 +1,4 @@
-"""What is done from time to time: removing what is old, writing reports.
+"""Does periodic maintenance: deleting old data, writing reports.
 
 May import: core.
 """

@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class Reporting:
-    """The duty: `write_due` whenever it suits; what is there already is not written again."""
+    """The duty: `write_due` may run at any time; existing reports are not written again."""
 
     def __init__(
         self, settings: Settings, database: Database, clock: Clock | None = None, steady: SteadyTime | None = None
@@ -38,10 +38,10 @@ class Reporting:
         self._trouble = ""
 
     def write_due(self, may_go_on: Callable[[], bool]) -> list[str]:
-        """Writes yesterday's report and last week's in each format, if they are missing; returns the names.
+        """Writes yesterday's and last week's missing reports in each format; returns the names.
 
-        So it catches up after a time without a worker, with the latest of each. What can't be written
-        is said once and tried again the next time.
+        After a time without a worker it thus adds the latest of each. A failure is logged once and retried the next
+        time.
         """
         written = []
         try:
@@ -61,13 +61,13 @@ class Reporting:
         return written
 
     def _due(self) -> list[tuple[str, date]]:
-        """(period, its first day) of the last ones that are over."""
+        """Returns (period, its first day) of the last ones that are over."""
         today = (self._clock.now().astimezone(UTC) - AFTER_MIDNIGHT).date()
         firsts = {"daily": today - timedelta(days=1), "weekly": today - timedelta(days=today.weekday() + 7)}
         return [(period, firsts[period]) for period in PERIODS if period in self._periods]
 
     def _is_counted(self, period: str, first: date) -> bool:
-        """Whether the roll-ups have reached its end; they may be behind after a time without a worker."""
+        """Returns True if the roll-ups have reached its end; they may be behind after a time without a worker."""
         with self._database.transaction() as tx:
             reached = rollups.levels(tx).get(MINUTE, 0.0)
         return reached >= (_midnight(first) + PERIODS[period]).timestamp()

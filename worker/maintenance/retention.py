@@ -1,4 +1,4 @@
-"""Keeps the database from growing for ever: removes what is older than its retention, without slowing the tick."""
+"""Limits the database's growth: deletes data older than its retention, without slowing the tick."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Removed:
-    """How many of each were removed, or would be."""
+    """The numbers of deleted items by kind, or of those that would be deleted."""
 
     tasks: int = 0
     event_days: int = 0
@@ -37,7 +37,7 @@ class Removed:
 
 
 class Retention:
-    """Prunes by the settings; a retention of 0 days keeps for ever."""
+    """Deletes by the settings; a retention of 0 days keeps for ever."""
 
     def __init__(self, settings: Settings, database: Database, steady: SteadyTime | None = None) -> None:
         """`steady` keeps everything longer while the database's clock is ahead; without it, that clock decides."""
@@ -48,7 +48,7 @@ class Retention:
         self._steady = steady
 
     def due(self) -> Removed:
-        """What a `prune` would remove now; raises Unavailable."""
+        """Returns what a `prune` would delete now; raises Unavailable."""
         found, extra = Removed(), self._extra_days()
         with self._database.transaction() as tx:
             now = _now(tx)
@@ -62,7 +62,7 @@ class Retention:
         return found
 
     def prune(self, actor: str, *, may_go_on: Callable[[], bool], progress: ProgressCallback) -> Removed:
-        """Removes it in small transactions while `may_go_on()`; what is left is found the next time.
+        """Deletes old data in small transactions while `may_go_on()`; the rest is found the next time.
 
         `progress(what, count)` is called after each. Raises Unavailable.
         """
@@ -122,5 +122,5 @@ class Retention:
 
 
 def _now(tx: Transaction) -> datetime:
-    """The database's time, which decides."""
+    """Returns the database's time, which decides."""
     return datetime.fromtimestamp(recovery.database_time(tx), UTC)

@@ -1,7 +1,7 @@
-"""How far time has come for what is removed for good because of its age.
+"""Guards deletions by age against wrong clocks.
 
-A clock that was set forward by years must not delete the history: what is removed is as old by
-elapsed time, too. PostgreSQL's time decides otherwise.
+A clock that was set forward by years must not delete the history: data is deleted only if it is as old by elapsed
+time, too. Otherwise PostgreSQL's time decides.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class SteadyTime:
-    """Compares the database's clock with the time that passes here. One per worker; any thread may ask."""
+    """Compares the database's clock with the time that passes here. One per worker; thread-safe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -36,12 +36,14 @@ class SteadyTime:
         self._mutex = threading.Lock()
 
     def begin(self, tx: Transaction) -> None:
-        """Looks at the history before this worker adds to it; `extra_days` does so if nobody did."""
+        """Reads the history before this worker adds to it; `extra_days` does so if it was not called."""
         with self._mutex:
             self._begin(tx)
 
     def extra_days(self, database: Database) -> int:
-        """How many days longer everything must be kept, because the database's clock is ahead. Raises Unavailable."""
+        """Returns by how many days to extend all retention, because the database's clock is ahead. Raises
+        Unavailable.
+        """
         with database.transaction() as tx, self._mutex:
             self._begin(tx)
             now = recovery.database_time(tx)

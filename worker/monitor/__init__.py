@@ -1,1 +1,1 @@
-"""What the worker sees of itself and of everything around it."""
+"""Monitors the worker and everything around it."""

@@ -1,4 +1,4 @@
-"""Looks for types that are unlike their own past, in the roll-ups; see core.telemetry.anomaly."""
+"""Finds types that differ from their own past, in the roll-ups; see core.telemetry.anomaly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ assert SLOT_MINUTES * MINUTE == TEN_MINUTES  # the past is read from that level
 
 
 def anomalies(database: Database, now: float) -> list[Anomaly]:
-    """What is unlike its own past in the minutes before `now` (epoch seconds); raises Unavailable."""
+    """Returns the anomalies in the minutes before `now` (epoch seconds); raises Unavailable."""
     end = math.floor(now / MINUTE) * MINUTE
     with database.transaction() as tx:
         past = history.slots(tx, TEN_MINUTES, [*seasonal_starts(end), *recent_starts(end)])

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus and health over HTTP: /metrics, /healthz, /readyz."""
+"""Serves metrics for Prometheus and health over HTTP: /metrics, /healthz, /readyz."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ Problems = Callable[[], Sequence[str]]
 
 
 class Exporter:
-    """The server, in a thread of its own.
+    """The server, in its own thread.
 
-    `/healthz` answers 200 while `health()` names no problem: this process does its work.
-    `/readyz` answers 200 while `readiness()` names none. Else both answer 503 with one line each.
-    A descriptor is kept in reserve, so that these can be asked when all others are used up.
+    `/healthz` answers 200 while `health()` names no problem: this process does its work. `/readyz` answers 200
+    while `readiness()` names none. Else both answer 503 with one line each. A descriptor is kept in reserve, so
+    that these requests work when all others are used up.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class Exporter:
 
     @property
     def url(self) -> str | None:
-        """Where it listens; None if it does not."""
+        """Returns its address; None if it does not listen."""
         return url_of(self._host, self._listeners[-1].getsockname()[1]) if self._listeners else None
 
     def start(self) -> None:
-        """Listens on the port, or the next free one if nobody chose it; says where. Raises ConfigurationError.
+        """Listens on the port, or the next free one if none is configured; logs which. Raises ConfigurationError.
 
-        Where it had to move, it listens on the wanted port as well as soon as that is free: a scrape
-        target answers as long as any worker of the host lives.
+        If it had to use another port, it also listens on the wanted one as soon as that is free: a scrape target
+        answers as long as any worker of the host lives.
         """
         port = find_port(self._settings, "metrics")
         self._listeners = [listening_socket(self._host, port)]
@@ -98,7 +98,7 @@ class Exporter:
         )
 
     def stop(self) -> None:
-        """Ends it."""
+        """Stops the server."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(2 * POLL_SECONDS)
@@ -110,7 +110,7 @@ class Exporter:
             self._reserve = None
 
     def answer(self, path: str, accept: str) -> tuple[int, str, bytes]:
-        """(status, content type, body) of a page."""
+        """Returns (status, content type, body) of a page."""
         if path == "/metrics":
             encode, content_type = choose_encoder(accept)
             return 200, content_type, encode(self._registry)
@@ -135,7 +135,7 @@ class Exporter:
                 self._accept(by_descriptor[descriptor])
 
     def _go_home(self) -> None:
-        """Listens on the wanted port as well, if it has become free."""
+        """Also listens on the wanted port, if it has become free."""
         now = time.monotonic()
         is_home = any(listener.getsockname()[1] == self._wanted_port for listener in self._listeners)
         if is_home or now - self._home_at < HOME_SECONDS:
@@ -201,7 +201,7 @@ class Exporter:
             handle()
 
     def _slot_of_the_slowest(self) -> bool:
-        """Takes the slot of the request that has lasted longest, unless all are quick: some only dribble."""
+        """Takes the slot of the longest request, unless all are quick: some clients send very slowly."""
         connection, began = min(list(self._began.items()), key=lambda one: one[1], default=(None, 0.0))
         if connection is None or time.monotonic() - began < SLOW_SECONDS:
             return False
@@ -245,7 +245,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What is no request that is answered here, such as another method: a line, and the connection ends."""
+        """Answers an unsupported request, such as another method, with one line and closes the connection."""
         self.close_connection = True
         self._send(code, PLAIN, f"{HTTPStatus(code).phrase}: there are only GET and HEAD\n".encode())
 
@@ -265,4 +265,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Scrapes are no news."""
+        """Does nothing: scrapes are not logged."""

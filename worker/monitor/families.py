@@ -1,4 +1,5 @@
-"""The monitor's numbers as Prometheus metrics, by its naming conventions: base units, `_total` for counters.
+"""Exports the monitor's figures as Prometheus metrics, by its naming conventions: base units, `_total` for
+counters.
 
 All sets of labels are bounded: types, queues and agents beyond a limit are counted as "other".
 """
@@ -40,7 +41,7 @@ PREFIX = "taskyard_"
 
 
 class Families(Collector):
-    """What `/metrics` shows of the engine. `is_leading` and `live` are asked at each scrape."""
+    """The engine's metrics of `/metrics`. `is_leading` and `live` are called at each scrape."""
 
     def __init__(self, recent: Recent, live: Callable[[], LiveSnapshot | None], is_leading: Callable[[], bool]) -> None:
         self._recent = recent
@@ -48,7 +49,7 @@ class Families(Collector):
         self._is_leading = is_leading
 
     def collect(self) -> Iterable[Metric]:
-        """All families; those that only the leader knows are empty on another worker."""
+        """Yields all families; those that only the leader knows are empty on another worker."""
         yield GaugeMetricFamily(f"{PREFIX}leader", "Whether this worker leads.", value=float(self._is_leading()))
         yield from self._attempts()
         yield from self._ticks()
@@ -166,7 +167,7 @@ def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
 
 
 def _bounded(values: Mapping[tuple[str, ...], float], keep: tuple[int, ...] = ()) -> dict[tuple[str, ...], float]:
-    """The values of at most MAX_LABELS sets of labels; the smallest are summed up as "other" (but for `keep`)."""
+    """Returns the values of at most MAX_LABELS label sets; the smallest are summed up as "other" (except `keep`)."""
     ordered = sorted(values.items(), key=lambda item: -item[1])
     found = dict(ordered[:MAX_LABELS])
     for labels, value in ordered[MAX_LABELS:]:

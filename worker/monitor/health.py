@@ -1,4 +1,4 @@
-"""Health means work: why this process does not do its own, one line each. By elapsed time only."""
+"""Determines why this process does not do its work, one line each. By elapsed time only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class WorkerHealth:
-    """Of a process that leads or stands by, with its agents and its dashboard if it has them."""
+    """The health of a process that leads or stands by, with its agents and its dashboard if it has them."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class WorkerHealth:
         self.dashboard: DashboardSupervisor | None = None
 
     def problems(self) -> list[str]:
-        """Why this worker does not work; none while it is stopping."""
+        """Returns why this worker does not work; empty while it is stopping."""
         if self._is_stopping():
             return []
         found = self._servers.problems()
@@ -56,7 +56,7 @@ class WorkerHealth:
         return found
 
     def own_state(self) -> OwnState:
-        """The same for the alert rules."""
+        """Returns the same for the alert rules."""
         supervisor = self.dashboard
         return OwnState(
             stalled_seconds=self._progress.stalled_seconds,
@@ -67,7 +67,7 @@ class WorkerHealth:
         )
 
     def unready(self) -> list[str]:
-        """Why it could not take work now."""
+        """Returns why it could not take work now."""
         found = self.problems() + [text for text in self._servers.unready() if text not in self._servers.problems()]
         if self._is_stopping():
             found.append("the worker is stopping")
@@ -80,17 +80,17 @@ class WorkerHealth:
 
 
 class AgentHostHealth:
-    """Of a process that only keeps agents running."""
+    """The health of a process that only keeps agents running."""
 
     def __init__(self, pool: Pool, is_stopping: Callable[[], bool]) -> None:
         self._pool, self._is_stopping = pool, is_stopping
 
     def problems(self) -> list[str]:
-        """Why no agent here works; none while it is stopping."""
+        """Returns why no agent here works; empty while it is stopping."""
         return [] if self._is_stopping() else [*threads.problems(), *self._pool.problems()]
 
     def unready(self) -> list[str]:
-        """Why no agent here could take work now."""
+        """Returns why no agent here could take work now."""
         found = self.problems()
         if self._is_stopping():
             found.append("the agents are stopping")
@@ -100,9 +100,9 @@ class AgentHostHealth:
 
 
 class HealthLog:
-    """Says when a process stops working and when it works again, from a thread that waits for nothing else.
+    """Logs when a process stops working and when it works again, from an independent thread.
 
-    `on_look` is called with the problems at each look.
+    `on_look` is called with the problems at each check.
     """
 
     def __init__(
@@ -113,11 +113,11 @@ class HealthLog:
         self._kinds: set[str] = set()
 
     def start(self) -> None:
-        """Begins to look."""
+        """Starts checking."""
         start_thread("health", self._run, OnEscape.GO_ON, is_essential=True, is_over=self._stopping.is_set)
 
     def stop(self) -> None:
-        """Looks no more."""
+        """Stops checking."""
         self._stopping.set()
 
     def _run(self) -> None:

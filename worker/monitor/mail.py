@@ -1,4 +1,4 @@
-"""Mailboxes as the live state and /metrics show them (pure)."""
+"""Converts mailboxes for the live snapshot and /metrics (pure)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BOXES_SHOWN = 100  # each is a series of its own
 
 
 def mail_live(boxes: Sequence[MailboxSummary]) -> MailLive:
-    """Mailboxes, the one with the oldest message first, as the live state has them."""
+    """Returns mailboxes for the live snapshot, the one with the oldest message first."""
     shown = [*boxes[:BOXES_SHOWN], *sorted(boxes[BOXES_SHOWN:], key=lambda box: -box.dead_letters)[:BOXES_SHOWN]]
     return MailLive(
         messages=sum(box.messages for box in boxes),
@@ -25,7 +25,7 @@ def mail_live(boxes: Sequence[MailboxSummary]) -> MailLive:
 
 
 def mail_families(prefix: str, mail: MailLive) -> Iterable[Metric]:
-    """What /metrics shows: all together, and for each mailbox that is listed."""
+    """Yields the metrics: totals, and figures for each listed mailbox."""
     for name, help_, value in (
         ("mail_messages", "Messages between agents that are not dealt with.", mail.messages),
         (

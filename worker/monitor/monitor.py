@@ -1,4 +1,4 @@
-"""The monitor's duties: each is a method that APScheduler calls, and none can harm the tick."""
+"""Holds the monitor's duties: each is a method that APScheduler calls, and none can harm the tick."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 
 class Monitor:
-    """Live state, samples, roll-ups and alerts of one worker."""
+    """The live snapshot, samples, roll-ups and alerts of one worker."""
 
     def __init__(
         self,
@@ -90,27 +90,27 @@ class Monitor:
         self._told_directly: Notification | None = None
 
     def observe(self) -> None:
-        """Makes the live state anew."""
+        """Updates the live snapshot."""
         self._unless_away("observe", lambda: self.observer.observe(self._engine.firing))
 
     def sample(self) -> None:
-        """Measures the host, the processes and the servers; stores the minutes that are over."""
+        """Measures the host, the processes and the servers; stores completed minutes."""
         now = self._clock.now().timestamp()
         self._sampler.sample(self.observer.live, now)
         self._unless_away("sample", lambda: self._sampler.flush(now))
 
     def watch(self, health: WorkerHealth, duties: Duties) -> None:
-        """Lets the rules see this worker's own state."""
+        """Gives the rules this worker's own state."""
         self._own = health.own_state
         self._judge = duties.watched(JUDGING, self.evaluate, JUDGING_LATE_SECONDS)
         self._is_judging_late = lambda: JUDGING in duties.late()
 
     def start_judging(self) -> None:
-        """Judges the rules from a thread of its own, which no other duty can hold up, until `close`."""
+        """Evaluates the rules in a separate thread, independent of other duties, until `close`."""
         start_thread("alerts", self._judge_on, OnEscape.GO_ON, is_essential=True, is_over=self._is_stopping.is_set)
 
     def evaluate(self) -> None:
-        """Judges the alert rules, if this worker leads or nobody does."""
+        """Evaluates the alert rules, if this worker leads or none does."""
         own = self._own() if self._own is not None else None
         signals = Observed(self.observer, self._sampler, self._database, self._clock, self._host, self._anomalies, own)
         if signals.live is None and signals.is_led:
@@ -119,7 +119,9 @@ class Monitor:
             self._engine.evaluate(signals, self._clock.now(), self._clock.monotonic())
 
     def tell_directly(self, problems: list[str]) -> None:
-        """While the rules can't be judged, because PostgreSQL hangs: tells the channels that, and what is wrong."""
+        """Notifies the channels of the worker's problems while the rules can't be evaluated because PostgreSQL
+        hangs.
+        """
         now = self._clock.now().isoformat()
         told = self._told_directly
         if told is None and self._is_judging_late():
@@ -137,24 +139,24 @@ class Monitor:
             self._judge()
 
     def roll_up(self) -> None:
-        """Brings the roll-ups up to now, if this worker leads."""
+        """Updates the roll-ups, if this worker leads."""
         if self._dispatcher.is_leading.is_set():
             self._unless_away("roll_up", lambda: self._rollup.run(self._may_roll))
 
     def detect(self) -> None:
-        """Looks for anomalies, if this worker leads."""
+        """Detects anomalies, if this worker leads."""
         live = self.observer.live
         self._anomalies = (
             self._unless_away("detect", lambda: anomalies(self._database, live.at)) if live is not None else None
         )
 
     def prune(self) -> None:
-        """Forgets what is older than the retention of its level, if this worker leads."""
+        """Deletes data older than the retention of its level, if this worker leads."""
         if self._dispatcher.is_leading.is_set():
             self._unless_away("prune", self._prune)
 
     def close(self) -> None:
-        """Stores what was sampled; the duties that run end soon."""
+        """Stores the samples; running duties end soon."""
         self._is_stopping.set()
         self._deliveries.close(DELIVERY_SECONDS)
         self._unless_away("sample", lambda: self._sampler.flush(math.inf))
@@ -170,7 +172,7 @@ class Monitor:
         return self._dispatcher.is_leading.is_set() and not self._is_stopping.is_set()
 
     def _unless_away(self, duty: str, run: Callable[[], Result]) -> Result | None:
-        """Runs a duty; a server that is away is said once, and the duty tried again the next time."""
+        """Runs a duty; an absent server is logged once, and the duty retried the next time."""
         try:
             result = run()
         except Unavailable as error:

@@ -1,4 +1,4 @@
-"""The signals of one evaluation, read from the observer's memory and from PostgreSQL."""
+"""Provides the signals of one evaluation, from the observer's memory and from PostgreSQL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from taskyard.worker.monitor.sampler import Sampler
 
 
 class Observed:
-    """See worker.alerts.signals.Signals. What PostgreSQL would tell is None while it is away."""
+    """See worker.alerts.signals.Signals. Values from PostgreSQL are None while it is away."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Observed:
         return self._recent.depths(window_seconds, self._now) if self._live is not None else None
 
     def agents_lost(self, window_seconds: float) -> Mapping[str, int] | None:
-        """What this leader saw: of the time before it led nothing is known, and nothing is held against anybody."""
+        """Returns what this leader saw; the time before it led is unknown, and no agent counts as lost then."""
         return None if self._live is None else self._recent.agent_changes(window_seconds, self._now, lost=True)
 
     def agents_started(self, window_seconds: float) -> Mapping[str, int] | None:
@@ -86,7 +86,7 @@ class Observed:
         return None if self._sampler.usage is None else {self._host: self._sampler.usage}
 
     def silent_types(self, expected_hours: int) -> Mapping[str, float] | None:
-        """Whole hours before the current one count; the current one alone says nothing yet."""
+        """Counts whole hours before the current one; the current hour alone is not conclusive."""
         if self._live is None:
             return None
         now = self._live.at

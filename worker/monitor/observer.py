@@ -1,4 +1,4 @@
-"""Makes the live state: every second, on the leader, from the leader's state, the ticks, PostgreSQL and the servers."""
+"""Makes the live snapshot every second, on the leader, from its state, the ticks, PostgreSQL and the servers."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Observer:
         self._mail: MailLive | None = None
 
     def observe(self, alerts: Sequence[FiringAlert] = ()) -> LiveSnapshot | None:
-        """Takes what the ticks left, makes the live state and stores it; None on a worker that does not lead.
+        """Reads the ticks, makes and stores the live snapshot; returns None on a worker that does not lead.
 
         Raises Unavailable if PostgreSQL or Redis is away.
         """
@@ -106,7 +106,7 @@ class Observer:
 
     @property
     def servers(self) -> Sequence[ServerLive] | None:
-        """PostgreSQL and Redis at the last look; None before the first."""
+        """Returns PostgreSQL and Redis at the last check; None before the first."""
         return self.server_watch.servers
 
     def _count(self, now: float, database_now: float) -> None:

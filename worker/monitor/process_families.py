@@ -1,4 +1,4 @@
-"""What a process knows of itself, as Prometheus metrics: threads, agents, duties, the dashboard, health."""
+"""Exports a process's own state as Prometheus metrics: threads, agents, duties, the dashboard, health."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from taskyard.worker.monitor.families import PREFIX
 
 
 class ProcessFamilies(Collector):
-    """Of a worker or of a host of agents, which has no duties."""
+    """The metrics of a worker or of a host of agents, which has no duties."""
 
     def __init__(self, pool: Pool, problems: Callable[[], list[str]], duties: Duties | None = None) -> None:
         self._pool, self._problems, self._duties = pool, problems, duties
 
     def collect(self) -> Iterable[Metric]:
-        """All families."""
+        """Yields all families."""
         escapes = CounterMetricFamily(
             f"{PREFIX}thread_escapes", "Exceptions that escaped from a thread's work.", labels=["process", "thread"]
         )

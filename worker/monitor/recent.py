@@ -1,4 +1,4 @@
-"""The last quarter of an hour, in memory: what the leader's ticks did, second by second added up."""
+"""Keeps the last quarter of an hour in memory: the leader's ticks, added up by second."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OTHER = "other"
 
 @dataclass(slots=True)
 class TypeCounts:
-    """The ends of attempts of one type."""
+    """Counts the ends of attempts of one type."""
 
     succeeded: int = 0
     failed: int = 0
@@ -89,7 +89,7 @@ class Recent:
         self.tick_totals = TickStats()
 
     def add(self, ticks: Iterable[Tick], now: float) -> None:
-        """Takes the ticks since the last call."""
+        """Adds the ticks since the last call."""
         counts: dict[str, TypeCounts] = {}
         self.last_ticks = TickStats()
         for tick in ticks:
@@ -133,23 +133,23 @@ class Recent:
         self.totals = totals
 
     def note_depths(self, depths: Mapping[str, int], now: float) -> None:
-        """How many tasks wait in each queue now."""
+        """Records the current number of tasks waiting in each queue."""
         self._depths.append((now, depths))
         while self._depths[0][0] < now - KEPT_SECONDS:
             self._depths.popleft()
 
     def forget_agents(self, present: Iterable[str]) -> None:
-        """Drops what is remembered of agents that are gone, once it is much."""
+        """Drops the data of agents that are gone, once there is much of it."""
         if len(self.mean_seconds) > AGENTS_REMEMBERED:
             kept = set(present)
             self.mean_seconds = {agent_id: mean for agent_id, mean in self.mean_seconds.items() if agent_id in kept}
 
     def covers(self, window_seconds: float, now: float) -> bool:
-        """Whether the whole window was seen."""
+        """Returns True if the whole window was recorded."""
         return now - window_seconds >= self._began
 
     def by_type(self, window_seconds: float, now: float) -> dict[str, TypeCounts]:
-        """What ended in the window, by type."""
+        """Returns what ended in the window, by type."""
         found: dict[str, TypeCounts] = {}
         for at, counts in reversed(self._slices.copy()):
             if at <= now - window_seconds:
@@ -159,12 +159,12 @@ class Recent:
         return found
 
     def agent_changes(self, window_seconds: float, now: float, *, lost: bool) -> dict[str, int]:
-        """How many boots of each agent name were lost, or came, in the window."""
+        """Returns how many boots of each agent name were lost, or registered, in the window."""
         changes = self._agents.copy()
         return dict(Counter(name for at, name, is_lost in changes if is_lost is lost and at > now - window_seconds))
 
     def depths(self, window_seconds: float, now: float) -> dict[str, tuple[int, int]] | None:
-        """(waiting then, waiting now) by queue; None if it is not known how many waited then."""
+        """Returns (waiting then, waiting now) by queue; None if the former is unknown."""
         known = self._depths.copy()
         if not known or known[0][0] > now - window_seconds:
             return None

@@ -1,7 +1,7 @@
-"""Rolls the audit log up into minutes and what they add up to, beside the tick and as fast as it can be done unnoticed.
+"""Rolls the audit log up into minutes and coarser levels, at a speed that does not disturb the tick.
 
-Minutes are counted for good once no transaction can add to them, and provisionally until then, so
-that charts reach up to now. What was interrupted begins again where the last commit left it.
+Minutes are counted for good once no transaction can add to them, and provisionally until then, so that charts reach
+up to now. After an interruption it continues from the last commit.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class RollUp:
         self._provisional_after = 0.0  # monotonic seconds
 
     def run(self, may_go_on: Callable[[], bool]) -> None:
-        """Rolls up everything that is complete, then the minutes that are not. Raises Unavailable."""
+        """Rolls up everything that is complete, then the incomplete minutes. Raises Unavailable."""
         with contextlib.suppress(Busy), self._database.transaction() as tx:
             rollups.summarise_times(tx)
         while may_go_on() and self._roll_some():
@@ -58,7 +58,7 @@ class RollUp:
             self._provisional_after = now + (now - began) / SHARE
 
     def _roll_some(self) -> bool:
-        """One transaction for each level that has something complete; whether the minutes have more."""
+        """Runs one transaction for each level with complete units; returns whether the minutes have more."""
         began = time.perf_counter()
         with self._database.transaction() as tx:
             since = rollups.progress(tx, MINUTE)
@@ -83,7 +83,7 @@ class RollUp:
         return True
 
     def _go_back(self, tx: Transaction, settled: float) -> None:
-        """Has every level that has come further count on from here; what was counted before stays."""
+        """Makes every level that is ahead count from here again; earlier counts stay."""
         for level in LEVELS:
             here = math.floor(settled / level) * level
             if rollups.progress(tx, level) > here:
@@ -105,9 +105,9 @@ class RollUp:
             rollups.roll_minutes(tx, since, math.inf)
 
     def prune(self, days_by_level: dict[int, int]) -> None:
-        """Forgets what is older than each level's retention in days (0: nothing). Raises Unavailable.
+        """Deletes data older than each level's retention in days (0: nothing). Raises Unavailable.
 
-        A group of failures goes with the last of its counts.
+        An error group is deleted with the last of its counts.
         """
         extra = self._steady.extra_days(self._database)
         for level in LEVELS:

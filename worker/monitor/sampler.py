@@ -1,4 +1,4 @@
-"""Measures the host, this process and everything that the live state tells, and keeps minutes of it in PostgreSQL."""
+"""Measures the host, this process and the live snapshot, and stores minutes of it in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COUNTERS = frozenset({"commits", "rollbacks", "deadlocks", "temp_bytes", "comman
 
 
 class Sampler:
-    """`sample` every few seconds; whole minutes are stored by `flush`."""
+    """`sample` runs every few seconds; `flush` stores whole minutes."""
 
     def __init__(self, database: Database, data_dir: Path) -> None:
         self._database = database
@@ -34,14 +34,14 @@ class Sampler:
         self._process.cpu_percent()
 
     def sample(self, live: LiveSnapshot | None, now: float) -> None:
-        """Measures everything once; `now` is in epoch seconds. What only the leader sees comes from the live state."""
+        """Measures everything once; `now` is in epoch seconds. The leader's figures come from the live snapshot."""
         self._sample_host(now)
         self._sample_process(now)
         if live is not None:
             self._sample_live(live, now)
 
     def flush(self, now: float) -> None:
-        """Stores the minutes that are over, all if `now` is infinite; raises Unavailable, and keeps them then."""
+        """Stores completed minutes, all if `now` is infinite; raises Unavailable, and keeps them then."""
         current = math.inf if math.isinf(now) else _minute(now)
         over = [sample for sample in self._samples.values() if sample.at < current]
         if not over:
@@ -123,7 +123,7 @@ class Sampler:
             self._note(now, "queue", queue, "oldest_waiting_seconds", max(0.0, seconds))
 
     def _note_counter(self, now: float, source: str, name: str, metric: str, value: float) -> None:
-        """Samples how fast a counter grows, per second; one that was reset is skipped once."""
+        """Samples how fast a counter grows, per second; a reset skips one sample."""
         key = (source, name, metric)
         before = self._counters.get(key)
         self._counters[key] = (now, value)
@@ -147,7 +147,7 @@ def _minute(now: float) -> float:
 
 
 def _existing(path: Path) -> Path:
-    """The path, or the nearest folder above it that is there."""
+    """Returns the path, or its nearest existing parent folder."""
     while not path.exists():
         path = path.absolute().parent
     return path

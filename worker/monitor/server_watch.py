@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis as the last looks found them, for the health of a worker."""
+"""Remembers the last checks of PostgreSQL and Redis, for the health of a worker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNSEEN_SECONDS = 25.0  # without a look
 
 
 class ServerWatch:
-    """PostgreSQL and Redis as the last looks found them."""
+    """PostgreSQL and Redis at the last checks."""
 
     def __init__(self) -> None:
         self._seen_at = time.monotonic()
@@ -19,19 +19,19 @@ class ServerWatch:
         self.servers: Sequence[ServerLive] | None = None
 
     def note(self, servers: Sequence[ServerLive]) -> None:
-        """Takes a new look in."""
+        """Records a new check."""
         self.servers, self._seen_at = servers, time.monotonic()
         self._down_looks = {s.name: self._down_looks.get(s.name, 0) + 1 for s in servers if not s.is_up}
 
     def problems(self) -> list[str]:
-        """What was away in the last two looks, or that nobody looks."""
+        """Returns what was away in the last two checks, or that there are no checks."""
         unseen = time.monotonic() - self._seen_at
         if unseen > UNSEEN_SECONDS:
             return [f"servers: not looked at for {unseen:.0f} s"]
         return [self._say(s) for s in self.servers or () if self._down_looks.get(s.name, 0) >= 2]
 
     def unready(self) -> list[str]:
-        """What was away in the last look."""
+        """Returns what was away in the last check."""
         if self.servers is None:
             return ["the servers have not been looked at yet"]
         return [self._say(server) for server in self.servers if not server.is_up]

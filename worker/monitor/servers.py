@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis as the monitor reaches them."""
+"""Checks PostgreSQL and Redis as the monitor reaches them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE_EVERY_SECONDS = 60.0  # it looks at every file of the database
 
 
 class Servers:
-    """Looks at both; one that is away is a finding, not an error."""
+    """Checks both; an absent server is a finding, not an error."""
 
     def __init__(self, database: Database, broker: Broker, monotonic: Callable[[], float]) -> None:
         self._database = database
@@ -29,7 +29,7 @@ class Servers:
         self._size_at: float | None = None
 
     def look(self) -> list[ServerLive]:
-        """Both servers now."""
+        """Returns both servers now."""
         return [
             _timed("postgresql", self._postgresql),
             _timed("redis", self._redis),

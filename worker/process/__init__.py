@@ -1,4 +1,4 @@
-"""What any process of ours needs: signals, ports, its children, its end.
+"""Provides what any of our processes needs: signals, ports, child processes, an orderly end.
 
 May import: core.
 """

@@ -1,6 +1,6 @@
-"""Process 1 of a container: passes signals on and buries every process that is orphaned to it.
+"""Runs as process 1 of a container: passes signals on and reaps orphaned processes.
 
-The worker itself is its child, so that a wait for all processes can't take away an exit code that somebody waits for.
+The worker itself is its child, so that a wait for all processes can't take an exit code that other code waits for.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def stand_apart_as_first() -> None:
 
 
 def _attend(child: int, signals: set[signal.Signals]) -> int:
-    """Buries and passes on until `child` has ended; returns its exit code, as shells give it."""
+    """Reaps and passes signals on until `child` has ended; returns its exit code, as shells give it."""
     while True:
         number = signal.sigwait(signals)
         if number != signal.SIGCHLD:

@@ -1,4 +1,4 @@
-"""The end of the program while threads that a task module started keep running."""
+"""Ends the program while threads of a task module keep running."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ THREADS_SECONDS = 5.0  # for threads that are no daemons to end by themselves
 
 @contextmanager
 def ending_despite_threads() -> Iterator[None]:
-    """Ends the process with the block's exit code, at the latest THREADS_SECONDS after it, and says what still runs.
+    """Ends the process with the block's exit code, at most THREADS_SECONDS after it, and names what still runs.
 
     The interpreter would wait for ever for a thread that is no daemon.
     """

@@ -1,4 +1,4 @@
-"""Which port a server of ours listens on: the wanted one, another one that is told, or none at all."""
+"""Chooses a server's port: the wanted one, another one that is logged, or none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PORTS_TRIED = 50
 
 
 def check_ports(settings: Settings, *, dashboard: bool) -> None:
-    """Raises ConfigurationError with one line for each port that was asked for by name and can't be had."""
+    """Raises ConfigurationError with one line for each configured port that is not available."""
     names = ["metrics"] if settings.metrics_port else []
     names += ["dashboard"] if dashboard else []
     problems = []
@@ -26,7 +26,7 @@ def check_ports(settings: Settings, *, dashboard: bool) -> None:
 
 
 def find_port(settings: Settings, name: str) -> int:
-    """The port of the "metrics" or "dashboard": as configured, or the next free one if nobody configured it.
+    """Returns the port of the "metrics" or "dashboard": as configured, or the next free one if none is configured.
 
     Raises ConfigurationError.
     """
@@ -49,7 +49,7 @@ def find_port(settings: Settings, name: str) -> int:
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises OSError."""
+    """Returns a socket that listens there. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -63,10 +63,10 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def is_taken(error: OSError) -> bool:
-    """Whether somebody else has the port, or it is not for everybody; another one may do."""
+    """Returns True if the port is in use or needs privileges; another one may work."""
     return error.errno in (errno.EADDRINUSE, errno.EACCES)
 
 
 def url_of(host: str, port: int) -> str:
-    """The address for people and programs."""
+    """Returns the address for users and programs."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,7 +1,7 @@
-"""What signals do: the first asks for a stop, the second for one without grace, the third ends the process.
+"""Handles signals: the first asks for a stop, the second for one without grace, the third ends the process.
 
-They are heard by a thread of its own, because Python runs a handler only once its main thread comes back from C,
-and that may wait for a lock in PostgreSQL or a server that hangs.
+A separate thread receives them, because Python runs a handler only once its main thread returns from C, and that
+may wait for a lock in PostgreSQL or a server that hangs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class StopSignals:
     """SIGINT and SIGTERM of this process. `told` is set by the first."""
 
     def __init__(self) -> None:
-        """Begins to listen; from the main thread only."""
+        """Starts listening; from the main thread only."""
         self.told = threading.Event()
         self._hurried = threading.Event()
         self._stopped, self._closed = threading.Event(), threading.Event()
@@ -42,18 +42,19 @@ class StopSignals:
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
 
     def on_hurry(self, hurry: Callable[[], object], close: Callable[[], object]) -> None:
-        """What a second signal does: `hurry` makes the stop under way end; `close`, what must not be left running.
+        """Sets the effect of a second signal: `hurry` ends the stop under way; `close` ends what must not be left
+        running.
 
         Both are called from another thread, `close` only if the stop did not end in time.
         """
         self._hurry, self._close = hurry, close
 
     def note_stopped(self) -> None:
-        """Everything but the servers has ended in order."""
+        """Records that everything but the servers has ended in order."""
         self._stopped.set()
 
     def note_closed(self) -> None:
-        """The process is about to end by itself."""
+        """Records that the process is about to end by itself."""
         self._closed.set()
 
     def _listen(self) -> None:
@@ -85,4 +86,4 @@ class StopSignals:
 
 
 def _heard_elsewhere(number: int, frame: FrameType | None) -> None:
-    """Keeps the signal from ending the process; the byte that the interpreter writes for it tells the thread."""
+    """Keeps the signal from ending the process; the interpreter writes a byte for it that wakes the thread."""

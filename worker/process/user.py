@@ -1,4 +1,4 @@
-"""Who runs this process."""
+"""Determines who runs this process."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 
 def user_name() -> str:
-    """Who runs this command: the name the system knows, or the number if it knows none."""
+    """Returns the user who runs this command: the name, or the number if the system knows no name."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

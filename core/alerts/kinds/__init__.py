@@ -1,4 +1,4 @@
-"""The kinds of alert rules, a module each: its reader, its messages, its shipped rules, and how its values are shown.
+"""Registers the kinds of alert rules, a module each: its reader, its messages, its shipped rules, and its unit.
 
 A new kind is a new module here, a line in `_MODULES`, its case in tests/unit/test_alert_kinds.py and its page
 docs/operations/alerts/<kind>.md. May import: the modules of core.alerts beside this folder, which know no kind.

@@ -1,4 +1,4 @@
-"""Tells that no task of a type is submitted, though there was one every hour."""
+"""Alerts if no task of a type is submitted although there was one every hour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ABSENT = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each type that is expected how long ago it was last submitted."""
+    """Returns the seconds since the last submission of each expected type."""
     silent = signals.silent_types(rule.expected_hours)
     if silent is None:
         return None

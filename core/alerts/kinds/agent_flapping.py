@@ -1,4 +1,4 @@
-"""Tells that an agent starts again and again."""
+"""Alerts if an agent restarts repeatedly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STARTED = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each agent how often it started."""
+    """Returns how often each agent started."""
     started = signals.agents_started(rule.window_seconds)
     if started is None:
         return None

@@ -1,4 +1,4 @@
-"""Tells that an agent's process was lost."""
+"""Alerts if an agent's process was lost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOST = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each agent how often it was lost."""
+    """Returns how often each agent was lost."""
     lost = signals.agents_lost(rule.window_seconds)
     if lost is None:
         return None

@@ -1,4 +1,4 @@
-"""Tells that an agent of this worker's pool does no work."""
+"""Alerts if an agent of this worker's pool is unhealthy."""
 
 from __future__ import annotations
 

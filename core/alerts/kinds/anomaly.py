@@ -1,4 +1,4 @@
-"""Tells that a type differs from its own past."""
+"""Alerts if a type differs from its own past."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BY_MEASURE = {"duration": DURATION, "failure rate": FAILURES, "arrival rate": AR
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns by how many standard deviations each measure of a type is off."""
+    """Returns the deviation of each measure of a type, in standard deviations."""
     anomalies = signals.anomalies()
     if anomalies is None:
         return None

@@ -1,4 +1,4 @@
-"""Tells that the dashboard that this worker serves does not answer."""
+"""Alerts if the dashboard that this worker serves does not answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DOWN = MessageTemplate("dashboard_down.down", N_("the dashboard can't be opened:
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns what is wrong with the dashboard."""
+    """Returns the dashboard's problem, if there is one."""
     own = signals.own
     if own is None:
         return None

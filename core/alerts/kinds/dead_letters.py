@@ -1,4 +1,4 @@
-"""Tells that messages to an agent were given up."""
+"""Alerts if messages to an agent became dead letters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GIVEN_UP = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each mailbox how many dead letters it has; `taskyard mail redrive` or `purge` takes them out."""
+    """Returns the dead letters of each mailbox; `taskyard mail redrive` or `purge` removes them."""
     live = signals.live
     if live is None or live.mail is None:
         return None

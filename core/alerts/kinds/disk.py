@@ -1,4 +1,4 @@
-"""Tells that a host's disk is nearly full."""
+"""Alerts if a host's disk is nearly full."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FULL = MessageTemplate("disk.full", N_("the disk of {path} on {host} is {share:.
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each disk that matters which share of it is used."""
+    """Returns the used share of each relevant disk."""
     hosts = signals.hosts()
     if hosts is None:
         return None

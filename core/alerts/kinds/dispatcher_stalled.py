@@ -1,4 +1,4 @@
-"""Tells that the dispatcher has not ended a tick for long."""
+"""Alerts if the dispatcher has not finished a tick for too long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STALLED = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns how long this worker's dispatcher has not ended a tick."""
+    """Returns the seconds since this worker's dispatcher last finished a tick."""
     own = signals.own
     if own is None:
         return None

@@ -1,4 +1,4 @@
-"""Tells that a periodic duty of this worker is late or hangs."""
+"""Alerts if a periodic duty of this worker is late or hangs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells that many attempts of a type fail."""
+"""Alerts if many attempts of a type fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FAILED = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each type with enough attempts which share of them failed."""
+    """Returns the share of failed attempts of each type with enough attempts."""
     attempts = signals.attempts(rule.window_seconds)
     if attempts is None:
         return None

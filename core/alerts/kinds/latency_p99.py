@@ -1,4 +1,4 @@
-"""Tells that tasks of a type start late."""
+"""Alerts if tasks of a type start late."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SLOW = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each type with enough attempts the 99th percentile of their queue latency."""
+    """Returns the 99th percentile of queue latency of each type with enough attempts."""
     waits = signals.waits(rule.window_seconds)
     if waits is None:
         return None

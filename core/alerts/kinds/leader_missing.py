@@ -1,4 +1,4 @@
-"""Tells that no worker leads."""
+"""Alerts if no worker leads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_LEADER = MessageTemplate("leader_missing.no_leader", N_("no worker leads; not
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns whether nobody leads."""
+    """Returns a reading of 1 if no worker leads, else of 0."""
     if signals.is_led is None:
         return None
     return {LEADER: Reading(float(not signals.is_led), NO_LEADER())}

@@ -1,4 +1,4 @@
-"""Tells that an agent does not read its messages."""
+"""Alerts if an agent does not read its messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNREAD = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each mailbox how long its oldest message has waited."""
+    """Returns the age of each mailbox's oldest message."""
     live = signals.live
     if live is None or live.mail is None:
         return None

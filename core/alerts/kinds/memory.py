@@ -1,4 +1,4 @@
-"""Tells that a host's memory is nearly used up."""
+"""Alerts if a host's memory is nearly used up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ USED = MessageTemplate("memory.used", N_("{share:.0%} of the memory of {host} is
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each host which share of its memory is used."""
+    """Returns the used share of each host's memory."""
     hosts = signals.hosts()
     if hosts is None:
         return None

@@ -1,4 +1,4 @@
-"""Tells that several agents use one name at once."""
+"""Alerts if several agents use one name at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHARED = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each name that is shared how many agents use it beside the first."""
+    """Returns for each shared name how many agents use it in addition to the first."""
     live = signals.live
     if live is None:
         return None

@@ -1,4 +1,4 @@
-"""Tells that tasks of a type wait that no agent can take."""
+"""Alerts if tasks of a type wait and no agent can take them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PENDING = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns the types with a lane that no agent can serve."""
+    """Returns the types with a lane that no agent can take."""
     live = signals.live
     if live is None:
         return None

@@ -1,4 +1,4 @@
-"""Tells that an agent with a free slot does not start what it was given."""
+"""Alerts if an agent with a free slot does not start its tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOT_STARTED = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each agent how long it has not started a task."""
+    """Returns for each agent how long it has left a task unstarted."""
     live = signals.live
     if live is None:
         return None

@@ -1,4 +1,4 @@
-"""Tells that the oldest ready task of a queue has waited for long."""
+"""Alerts if the oldest ready task of a queue has waited too long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WAITED = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each queue how long its oldest ready task has waited."""
+    """Returns the age of each queue's oldest ready task."""
     live = signals.live
     if live is None:
         return None

@@ -1,4 +1,4 @@
-"""Tells that something could not be processed and was set aside."""
+"""Alerts if something could not be processed and was quarantined."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUARANTINED = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns how many items are in quarantine; `taskyard quarantine drop` takes them out."""
+    """Returns the number of quarantined items; `taskyard quarantine drop` removes them."""
     live = signals.live
     if live is None:
         return None

@@ -1,4 +1,4 @@
-"""Tells that a queue gets longer."""
+"""Alerts if a queue grows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GREW = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each queue by how many tasks it grew."""
+    """Returns by how many tasks each queue grew."""
     depths = signals.depths(rule.window_seconds)
     if depths is None:
         return None

@@ -1,4 +1,4 @@
-"""Tells that many attempts of a type will be retried."""
+"""Alerts if many attempts of a type will be retried."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RETRIED = MessageTemplate(
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each type how many of its attempts per minute will be retried."""
+    """Returns the attempts per minute of each type that will be retried."""
     attempts = signals.attempts(rule.window_seconds)
     if attempts is None:
         return None

@@ -1,4 +1,4 @@
-"""Tells that PostgreSQL or Redis does not answer."""
+"""Alerts if PostgreSQL or Redis does not answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROBLEMS = (
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns for each server whether it is down, as this worker reaches it."""
+    """Returns a reading of 1 for each server that is down, as this worker reaches it, and of 0 for others."""
     servers = signals.servers()
     if servers is None:
         return None

@@ -1,4 +1,4 @@
-"""Tells that somebody's lock keeps the tick from a table, or from a task's row."""
+"""Alerts if another session's lock keeps the tick from a table or a task's row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MESSAGES = (BLOCKED, TABLE, ROW)
 
 
 def read(rule: Limits, signals: Signals) -> Readings | None:
-    """Returns the longest wait for each table."""
+    """Returns the longest wait for each table, in seconds."""
     waits = signals.lock_waits()
     if waits is None:
         return None

@@ -1,4 +1,4 @@
-"""The tables. `sql/migrations` creates them; a test compares the two."""
+"""Defines the tables. `sql/migrations` creates them; a test compares the two."""
 
 from taskyard.core.postgres.schema import engine, monitor, sign_ins
 from taskyard.core.postgres.schema.base import metadata

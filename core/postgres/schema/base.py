@@ -1,4 +1,4 @@
-"""What the modules of the schema share."""
+"""Holds what the modules of the schema share."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ instant = DateTime(timezone=True)
 
 
 def listed(values: Iterable[str]) -> str:
-    """The values as a list of SQL literals, in order."""
+    """Returns the values as a list of SQL literals, in order."""
     return ", ".join(f"'{value}'" for value in sorted(values))

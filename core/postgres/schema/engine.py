@@ -1,4 +1,4 @@
-"""Tasks, their audit log, agents, holds and leadership.
+"""Defines the tables of tasks, their audit log, agents, holds and leadership.
 
 No index of `tasks` names `state`, `attempt` or the agent: a claim can then be a heap-only (HOT)
 update that touches no index, and the planner has no small partial index to mistake for a short

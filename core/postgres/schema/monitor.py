@@ -1,4 +1,4 @@
-"""What the monitor keeps: counts, samples, failures, alerts and their silences."""
+"""Defines the monitor's tables: counts, samples, failures, alerts and silences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from taskyard.core.postgres.schema.base import instant, metadata
 
 
 def _histogram(name: str) -> list[Column[object]]:
-    """The columns of one histogram (core.telemetry.histogram): the sum, and parallel arrays of buckets and counts."""
+    """Returns the columns of one histogram (core.telemetry.histogram): the sum, and parallel arrays of buckets and
+    counts.
+    """
     return [
         Column(f"{name}_seconds", Double, nullable=False, server_default=text("0")),
         Column(f"{name}_buckets", ARRAY(Integer), nullable=False, server_default=text("'{}'")),

@@ -1,4 +1,4 @@
-"""The tables of who is signed in; of every secret only its SHA-256 is kept."""
+"""Defines the tables of sign-ins; only the SHA-256 of each secret is kept."""
 
 from __future__ import annotations
 

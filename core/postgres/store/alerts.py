@@ -1,4 +1,4 @@
-"""Alerts and silences as rows."""
+"""Stores alerts and silences."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from taskyard.core.postgres.database import Transaction, queries
 class Alert:
     """A condition that was met: firing → acknowledged → resolved.
 
-    `message` is in English; its id and parameters are those of core.alerts.kinds, None if they are not known.
+    `message` is in English; its id and parameters are those of core.alerts.kinds, None if unknown.
     """
 
     id: str
@@ -43,13 +43,13 @@ class Alert:
         return cls(*row)
 
     def as_json(self) -> dict[str, Any]:
-        """Times in ISO 8601."""
+        """Returns the alert as JSON, with times in ISO 8601."""
         return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Nobody is told of alerts whose rule and subject match these patterns, until a time."""
+    """Suppresses notifications of alerts whose rule and subject match these patterns, until a time."""
 
     id: str
     rule: str
@@ -64,25 +64,25 @@ class Silence:
         return cls(*row)
 
     def as_json(self) -> dict[str, Any]:
-        """Times in ISO 8601."""
+        """Returns the silence as JSON, with times in ISO 8601."""
         return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(self).items()}
 
 
 def open_alerts(tx: Transaction) -> list[Alert]:
-    """Everything that is not resolved, oldest first."""
+    """Returns all unresolved alerts, oldest first."""
     return [Alert.from_row(row) for row in tx.rows(queries("alerts")["open_alerts"], {})]
 
 
 def list_alerts(
     tx: Transaction, *, is_open: bool = False, state: str | None = None, rule: str | None = None, limit: int = 100
 ) -> list[Alert]:
-    """The newest alerts that match."""
+    """Returns the newest alerts that match."""
     parameters = {"is_open": is_open, "state": state, "rule": rule, "limit": limit}
     return [Alert.from_row(row) for row in tx.rows(queries("alerts")["list_alerts"], parameters)]
 
 
 def find_alert(tx: Transaction, alert_id: str) -> Alert:
-    """The alert with this id; raises SubmissionError if there is none."""
+    """Returns the alert with this id; raises SubmissionError if there is none."""
     rows = tx.rows(queries("alerts")["alert"], {"id": _known_id("alert", alert_id)})
     if not rows:
         raise refused("alert", alert_id, msg("the id of an alert"))
@@ -90,7 +90,7 @@ def find_alert(tx: Transaction, alert_id: str) -> Alert:
 
 
 def fire(tx: Transaction, alert: Alert) -> bool:
-    """Stores a new alert; False if the same condition has an open one already."""
+    """Stores a new alert; returns False if the same condition has an open one already."""
     parameters = {
         "id": alert.id,
         "rule": alert.rule,
@@ -107,7 +107,7 @@ def fire(tx: Transaction, alert: Alert) -> bool:
 
 
 def update(tx: Transaction, alert: Alert) -> None:
-    """Stores what an open alert says now."""
+    """Updates an open alert."""
     parameters = {
         "id": alert.id,
         "message": alert.message,
@@ -119,18 +119,18 @@ def update(tx: Transaction, alert: Alert) -> None:
 
 
 def resolve(tx: Transaction, alert_id: str, at: datetime) -> bool:
-    """Ends an alert; False if it was not open."""
+    """Resolves an alert; returns False if it was not open."""
     return bool(tx.rows(queries("alerts")["resolve"], {"id": alert_id, "at": at.timestamp()}))
 
 
 def acknowledge(tx: Transaction, alert_id: str, actor: str, reason: str) -> bool:
-    """Takes note of a firing alert, with an audit row; False if it was not firing. Raises SubmissionError."""
+    """Acknowledges a firing alert, with an audit row; returns False if it was not firing. Raises SubmissionError."""
     parameters = {"id": _known_id("alert", alert_id), "actor": actor, "reason": reason}
     return bool(tx.rows(queries("alerts")["acknowledge"], parameters))
 
 
 def silence(tx: Transaction, rule: str, subject: str, seconds: float, actor: str, reason: str) -> Silence:
-    """Silences what matches the patterns, with an audit row. Raises SubmissionError."""
+    """Silences alerts that match the patterns, with an audit row. Raises SubmissionError."""
     parameters = {
         "id": str(uuid.uuid4()),
         "rule": check_text("rule", rule),
@@ -143,18 +143,18 @@ def silence(tx: Transaction, rule: str, subject: str, seconds: float, actor: str
 
 
 def end_silence(tx: Transaction, silence_id: str, actor: str) -> bool:
-    """Ends a silence now, with an audit row; False if it had ended. Raises SubmissionError."""
+    """Ends a silence now, with an audit row; returns False if it had ended. Raises SubmissionError."""
     parameters = {"id": _known_id("silence", silence_id), "actor": actor}
     return bool(tx.rows(queries("alerts")["end_silence"], parameters))
 
 
 def silences(tx: Transaction) -> list[Silence]:
-    """What is silenced now."""
+    """Returns the silences in force."""
     return [Silence.from_row(row) for row in tx.rows(queries("alerts")["silences"], {})]
 
 
 def prune(tx: Transaction, days: int) -> None:
-    """Forgets what was over more than `days` ago."""
+    """Deletes alerts and silences that ended more than `days` ago."""
     tx.rows(queries("alerts")["prune_alerts"], {"days": days})
 
 

@@ -1,8 +1,7 @@
-"""Reading the audit log: what happened and who did it, the newest first, however many events there are.
+"""Reads the audit log, newest events first, however many there are.
 
-What no index finds is looked for in one span of time after another, each as far back as what the
-ones before cost allows. Pages go on behind the place of the last event; the log is append-only, so
-a place stays where it is.
+Without a fitting index, one span of time after another is searched, each as long as the cost of the earlier ones
+allows. Pages continue behind the place of the last event; the log is append-only, so a place never moves.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _PLACE = re.compile(r"\((\d{1,10}),(\d{1,5})\)")
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One event; without a task it is something that happened to something else."""
+    """An event of the audit log; without a task it concerns something else."""
 
     task_id: str | None
     at: datetime
@@ -57,7 +56,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class EventCursor:
-    """What lies before a time; with a `place` also what has that time and is stored before it."""
+    """The position before a time; with a `place`, events of that time stored before the place also follow."""
 
     at: datetime
     place: str | None = None
@@ -67,7 +66,7 @@ class EventCursor:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The reverse of `str`; raises SubmissionError."""
+        """Parses the text form of a cursor; raises SubmissionError."""
         at, _, place = text.partition("~")
         stored = f"({place.replace('.', ',')})" if place else None
         checked = check_bound("before", at)
@@ -78,8 +77,11 @@ class EventCursor:
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Some events, the newest first. `next` is None at the end of the log; `searched_to` is set if time was spent
-    before the page was full, and `next` searches further."""
+    """A page of events, newest first.
+
+    `next` is None at the end of the log; `searched_to` is set if the time budget ran out before the page was full,
+    and `next` continues the search.
+    """
 
     events: tuple[AuditEntry, ...]
     next: EventCursor | None
@@ -99,7 +101,7 @@ def find_events(
     limit: int = 100,
     budget_seconds: float = BUDGET_SECONDS,
 ) -> EventPage:
-    """The newest events that fit, of all or before a cursor; raises SubmissionError, Busy or Unavailable."""
+    """Returns the newest events that match, of all or before a cursor; raises SubmissionError, Busy or Unavailable."""
     if not 1 <= limit <= MAX_PAGE_SIZE:
         raise refused("limit", limit, msg("a number from 1 to {limit}", limit=MAX_PAGE_SIZE))
     with limited_time(tx):
@@ -118,9 +120,9 @@ def find_events(
 
 
 def export_events(tx: Transaction, only: EventFilter) -> Iterator[AuditEntry]:
-    """Every event that fits, the newest first; raises Busy or Unavailable.
+    """Yields every event that matches, newest first; raises Busy or Unavailable.
 
-    A statement reads at most EXPORT_EVENTS, fewer after large ones, however many a moment holds.
+    A statement reads at most EXPORT_EVENTS, fewer after large ones, even if one moment holds more.
     """
     asked, low, edge = asked_of(tx, only, None)
     size_seconds, limit = _first_span_seconds(only), EXPORT_EVENTS
@@ -138,7 +140,7 @@ def export_events(tx: Transaction, only: EventFilter) -> Iterator[AuditEntry]:
 
 
 def _next_limit(rows: Sequence[Sequence[Any]], limit: int) -> int:
-    """How many events may be read next, so that they are about PORTION_BYTES if they are as large as these."""
+    """Returns how many events to read next, so that they take about PORTION_BYTES at the size of these."""
     if not rows:
         return limit
     mean_bytes = sum(len(orjson.dumps(row[8])) for row in rows) / len(rows)
@@ -148,7 +150,7 @@ def _next_limit(rows: Sequence[Sequence[Any]], limit: int) -> int:
 def asked_of(
     tx: Transaction, only: EventFilter, before: EventCursor | None
 ) -> tuple[dict[str, Any], datetime, datetime]:
-    """The parameters of a filter, the time that nothing is before, and the time that nothing asked for is after."""
+    """Returns a filter's parameters, the time of its earliest possible event, and the time after its latest."""
     now = tasks.now(tx)
     since, until = only.span(now)
     first = _first_time(tx)
@@ -170,7 +172,7 @@ def asked_of(
 
 
 def _first_time(tx: Transaction) -> datetime:
-    """A time that no event is before."""
+    """Returns a time before that of every event."""
     in_default = tx.rows(queries("audit")["first_in_default"], {})[0][0]
     days = [day for (name,) in tx.rows(queries("recovery")["partitions"], {}) if (day := day_of(name)) is not None]
     midnights = [datetime(day.year, day.month, day.day, tzinfo=UTC) for day in days]

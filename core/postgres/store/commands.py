@@ -1,4 +1,4 @@
-"""What people do to tasks, one or many: guarded transitions on their own connection."""
+"""Implements operators' commands on tasks, one or many: guarded transitions on their own connection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPRIORITISABLE = frozenset({TaskState.BLOCKED, TaskState.SCHEDULED, TaskState.P
 
 
 class Cancelled(NamedTuple):
-    """How a task stood in the queue, and its attempt with the agent that runs it (None: nobody does)."""
+    """A cancelled task's place in its queue, and its attempt with the agent that runs it (None: not running)."""
 
     was: Waiting
     agent_id: str | None
@@ -30,7 +30,7 @@ class Cancelled(NamedTuple):
 
 
 class Reprioritised(NamedTuple):
-    """How a task waits now, whether it is in the queue at all, and its earlier priority."""
+    """A task's queue data after a priority change, whether it is queued, and its earlier priority."""
 
     waiting: Waiting
     is_queued: bool
@@ -38,9 +38,9 @@ class Reprioritised(NamedTuple):
 
 
 def cancel_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) -> tuple[list[Cancelled], Slice]:
-    """Cancels those that are open, and a slice of what waits for them; returns them, and the slice.
+    """Cancels the unfinished ones and a slice of their dependants; returns both.
 
-    What is left of it then is for `dependants.cancel_below` in further transactions; the leader finds it, too.
+    Remaining dependants are left to `dependants.cancel_below` in later transactions; the leader finds them, too.
     """
     parameters = {"ids": plain(ids), "actor": actor, "reason": reason}
     rows = tx.rows(queries("commands")["cancel"], parameters)
@@ -49,28 +49,29 @@ def cancel_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) ->
 
 
 def lock_open(tx: Transaction, ids: Sequence[str]) -> list[str]:
-    """Of these tasks, the open ones whose rows nobody else holds; nobody changes them until the transaction's end."""
+    """Returns the unfinished tasks whose rows are not locked, and locks them until the end of the transaction."""
     return [row[0] for row in tx.rows(queries("commands")["lock_open"], {"ids": plain(ids)})]
 
 
 def retry_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) -> list[Waiting]:
-    """Makes those pending that failed or were cancelled, each with a new budget; returns them.
+    """Makes failed or cancelled tasks pending, each with a new budget; returns them.
 
-    One with a time to come of its submitter's becomes scheduled. Those whose parents have not completed are left out.
+    A task whose requested start time is still ahead becomes scheduled. Tasks whose parents have not completed are
+    left out.
     """
     parameters = {"ids": plain(ids), "actor": actor, "reason": reason}
     return [Waiting.from_row(row) for row in tx.rows(queries("commands")["retry"], parameters)]
 
 
 def held_back(tx: Transaction, ids: Sequence[str]) -> set[str]:
-    """Of these tasks, those that a retry leaves out: they waited for some that have not completed."""
+    """Returns the tasks that a retry leaves out because they waited for tasks that have not completed."""
     return {row[0] for row in tx.rows(queries("commands")["held_back"], {"ids": plain(ids)})}
 
 
 def reprioritise_many(
     tx: Transaction, ids: Sequence[str], priority: Priority, actor: str, reason: str
 ) -> list[Reprioritised]:
-    """Changes the priority of those that wait; returns them."""
+    """Changes the priority of waiting tasks; returns them."""
     parameters = {"ids": plain(ids), "priority": int(priority), "actor": actor, "reason": reason}
     return [
         Reprioritised(Waiting.from_row(row), row[1] != TaskState.BLOCKED, Priority(row[7]))
@@ -79,7 +80,7 @@ def reprioritise_many(
 
 
 def cancel(tx: Transaction, task_id: str, actor: str, reason: str) -> tuple[Cancelled, Slice]:
-    """`cancel_many` for one task; raises TaskNotFound or IllegalTransition."""
+    """Runs `cancel_many` for one task; raises TaskNotFound or IllegalTransition."""
     done, below = cancel_many(tx, [task_id], actor, reason)
     if not done:
         raise _refusal(tx, task_id, msg("only unfinished tasks can be cancelled"))
@@ -87,7 +88,7 @@ def cancel(tx: Transaction, task_id: str, actor: str, reason: str) -> tuple[Canc
 
 
 def retry(tx: Transaction, task_id: str, actor: str, reason: str) -> Waiting:
-    """`retry_many` for one task; raises TaskNotFound or IllegalTransition, which names the parent in the way."""
+    """Runs `retry_many` for one task; raises TaskNotFound or IllegalTransition, which names an incomplete parent."""
     done = retry_many(tx, [task_id], actor, reason)
     if not done:
         for parent, state in tx.rows(queries("commands")["unmet_parents"], {"id": task_id}):
@@ -106,7 +107,7 @@ def reprioritise(tx: Transaction, task_id: str, priority: Priority, actor: str, 
 
 
 def note_bulk(tx: Transaction, event: str, actor: str, detail: dict[str, object]) -> None:
-    """Writes the audit row of an operation on many tasks: that it began, or what became of it."""
+    """Writes the audit row of a bulk operation: its start or its result."""
     tx.rows(queries("commands")["note_bulk"], {"event": event, "actor": actor, "detail": orjson.dumps(detail).decode()})
 
 

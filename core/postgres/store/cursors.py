@@ -1,4 +1,4 @@
-"""Places in a search, as one short text that fits a URL (pure)."""
+"""Encodes positions in a search as one short text that fits a URL (pure)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _EXPECTED = msg("what an earlier page of this search gave")
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page of core.postgres.store.search begins: behind the task `id` (before it if `is_back`).
+    """The start of a page of core.postgres.store.search: behind the task `id` (before it if `is_back`).
 
-    An order by something else than age has the task's `key` too, and the range of ids, `low` up to but
-    without `high`, in which it holds; without an id it begins a range below `high`. `as_of` is the time
-    (epoch seconds) to which running tasks are measured.
+    Orders other than age also have the task's `key` and the range of ids for which it holds, from `low` up to but
+    excluding `high`; without an id the page begins a range below `high`. `as_of` is the time (epoch seconds) at which
+    the run times of running tasks are measured.
     """
 
     is_back: bool = False
@@ -36,7 +36,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The reverse of `str`; raises SubmissionError."""
+        """Parses the text form of a cursor; raises SubmissionError."""
         parts = text.split("~")
         if len(parts) != 6 or parts[0] not in ("b", "f"):
             raise refused("after", text, _EXPECTED)

@@ -1,7 +1,7 @@
-"""What becomes of tasks that wait for others once those have ended, in slices of a bounded size.
+"""Settles tasks that wait for others once those have ended, in slices of a bounded size.
 
-A row of `task_dependencies` whose parent has ended is work that is left to do. Nobody has to remember it: whoever looks
-for such rows finds it again after a crash, a lock in the way, or a child that was inserted while its parent ended.
+A row of `task_dependencies` whose parent has ended is work left to do. No memory is needed: whoever looks for such
+rows finds it again after a crash, a lock, or a child that was inserted while its parent ended.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PARENTS_SLICE = 1_000
 
 
 class Ended(NamedTuple):
-    """Tasks that ended and that others may wait for: `completed` ones, and `failed` ones, which will never be."""
+    """Ended tasks that others may wait for: `completed` ones, and `failed` ones, which will never complete."""
 
     completed: Sequence[str]
     failed: Sequence[str]
@@ -35,7 +35,7 @@ NONE = Ended((), ())
 
 
 class Slice(NamedTuple):
-    """What one slice did: tasks that wait for an agent now, tasks that were cancelled, and what is left to do."""
+    """The result of one slice: tasks now waiting for an agent, cancelled tasks, and what is left to do."""
 
     waiting: list[Waiting]
     cancelled: list[str]
@@ -43,9 +43,9 @@ class Slice(NamedTuple):
 
 
 def settle(tx: Transaction, ended: Ended, actor: str, limit: int = SLICE) -> Slice:
-    """Releases children of completed tasks and cancels what waits for failed ones, `limit` of each at most.
+    """Releases children of completed tasks and cancels those of failed ones, at most `limit` of each.
 
-    Rows that somebody else holds are passed over; `left` names the parents that still have children then.
+    Locked rows are skipped; `left` then names the parents that still have children.
     """
     if not ended or not tx.rows(queries("dependants")["has_any"], {})[0][0]:
         return Slice([], [], NONE)  # a child that is inserted beside this is its inserter's: see look_again
@@ -55,18 +55,18 @@ def settle(tx: Transaction, ended: Ended, actor: str, limit: int = SLICE) -> Sli
 
 
 def cancel_below(tx: Transaction, parents: Sequence[str], actor: str, limit: int = SLICE) -> Slice:
-    """`settle` for tasks that were not completed."""
+    """Runs `settle` for tasks that did not complete."""
     return settle(tx, Ended([], list(parents)), actor, limit)
 
 
 def look_again(tx: Transaction, children: Iterable[str]) -> list[Waiting]:
-    """For children just inserted: settles those whose parents ended meanwhile; returns what waits for an agent now."""
+    """Settles newly inserted children whose parents have ended meanwhile; returns those now waiting for an agent."""
     rows = tx.rows(queries("dependants")["parents_of"], {"ids": plain(children)})
     return settle(tx, _ended(rows), "dispatcher").waiting  # what is left is the sweep's
 
 
 def ended_parents(tx: Transaction, after: str, limit: int = PARENTS_SLICE) -> tuple[Ended, str | None]:
-    """A slice of all parents: those that have ended, and where the next slice begins (None: it was the last)."""
+    """Returns the ended ones of a slice of all parents, and the start of the next slice (None: no more)."""
     rows = tx.rows(queries("dependants")["parents_after"], {"after": after, "limit": limit})
     return _ended(rows), rows[-1][0] if len(rows) == limit else None
 

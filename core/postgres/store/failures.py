@@ -1,6 +1,6 @@
-"""Failures that are probably the same one, as groups: how often, since when, where; and which are muted.
+"""Groups failures that probably have the same cause: how often, since when, where, and whether muted.
 
-A group is counted by the roll-up (core.postgres.store.rollups), some seconds after its failures.
+The roll-up (core.postgres.store.rollups) counts a group some seconds after its failures.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ MAX_MUTE_SECONDS = 366 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """One of them in a range of time: failed `attempts`, the `tasks` that ended so (each once), and attempts by agent.
+    """A group's failures in a time range: failed `attempts`, distinct `tasks` that failed for good, and attempts by
+    agent.
 
-    `first_seen`, `last_seen`, the message and the example are those of all time; an agent without a
-    name is that of attempts that no agent had. The last three are None unless it is muted now.
+    `first_seen`, `last_seen`, the message and the example cover all time; an agent without a name stands for attempts
+    that no agent had. The last three fields are None unless the group is muted now.
     """
 
     fingerprint: str
@@ -47,7 +48,7 @@ class FailureGroup:
         return cls(*row)
 
     def as_json(self) -> dict[str, Any]:
-        """Times in ISO 8601."""
+        """Returns the group as JSON, with times in ISO 8601."""
         return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(self).items()}
 
 
@@ -61,9 +62,9 @@ def groups(
     include_muted: bool = False,
     limit: int = 100,
 ) -> list[FailureGroup]:
-    """What failed in a range (epoch seconds), the most frequent first; of a `type`, or one group alone.
+    """Returns the failures in a range (epoch seconds), most frequent first; of a `type`, or of one group.
 
-    The range begins with a whole step of `core.postgres.store.history.step_for`, as charts of it do.
+    The range begins with a whole step of `core.postgres.store.history.step_for`, as its charts do.
     """
     range_ = history.range_parameters(tx, since, until, history.step_for(until - since))
     wanted = {"type": type, "fingerprint": fingerprint, "include_muted": include_muted, "limit": limit}
@@ -74,7 +75,7 @@ def groups(
 def trend(
     tx: Transaction, fingerprints: Sequence[str], since: float, until: float, step_seconds: int
 ) -> dict[str, list[tuple[float, int]]]:
-    """By fingerprint: (start in epoch seconds, failed attempts) of the steps of a range in which there were any."""
+    """Returns by fingerprint the steps of a range that have failures: (start in epoch seconds, failed attempts)."""
     parameters = {
         **history.range_parameters(tx, since, until, step_seconds),
         "fingerprints": list(fingerprints),
@@ -86,16 +87,16 @@ def trend(
 
 
 def failed_now(tx: Transaction, fingerprints: Sequence[str]) -> dict[str, int]:
-    """By fingerprint: how many tasks are failed with it now; MAX_FAILED means that many or more."""
+    """Returns how many tasks are failed now, by fingerprint; MAX_FAILED means that many or more."""
     parameters = {"fingerprints": list(fingerprints), "limit": MAX_FAILED}
     return dict(tx.rows(queries("failures")["failed_now"], parameters))
 
 
 def mute(tx: Transaction, fingerprint: str, seconds: float, actor: str, reason: str) -> datetime:
-    """Hides a group from lists for a while, with an audit row; returns until when.
+    """Hides a group from lists for a while, with an audit row; returns the end of that time.
 
-    It does nothing else: its failures are counted, retried and alerted on as before. Raises
-    SubmissionError for a group that is not known, or a time that makes no sense.
+    Its failures are counted, retried and alerted on as before. Raises SubmissionError for an unknown group, or an
+    invalid time.
     """
     if not 0 < seconds <= MAX_MUTE_SECONDS:
         raise refused(
@@ -110,5 +111,5 @@ def mute(tx: Transaction, fingerprint: str, seconds: float, actor: str, reason: 
 
 
 def unmute(tx: Transaction, fingerprint: str, actor: str) -> bool:
-    """Shows a group again, with an audit row; False if it was not muted."""
+    """Shows a group again, with an audit row; returns False if it was not muted."""
     return bool(tx.rows(queries("failures")["unmute"], {"fingerprint": fingerprint, "actor": actor}))

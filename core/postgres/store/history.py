@@ -1,7 +1,7 @@
-"""History as numbers: counts and percentiles over any range, from the roll-ups of the audit log.
+"""Reads counts and percentiles over any time range from the roll-ups of the audit log.
 
-A range is read from the coarsest level that fits its step as far as that is rolled up, and from
-finer levels behind. The last minute is there as of its last roll-up, some seconds ago.
+A range is read from the coarsest level that fits its step as far as that is rolled up, and from finer levels after
+that. The last minute is as of its last roll-up, some seconds ago.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ STEPS_WANTED = 150
 
 @dataclass(slots=True)
 class Point:
-    """What happened in one step that began at `at` (epoch seconds).
+    """The figures of one step that began at `at` (epoch seconds).
 
-    `failed` tasks ended so; `retried` counts attempts that failed and were followed by another, and
-    `failures` both by error class. Waiting is from ready to started, `total` from submission to end.
+    `failed` counts tasks that failed for good; `retried` counts attempts that failed and were followed by another,
+    and `failures` both by error class. Waiting is from ready to started, `total` from submission to end.
     """
 
     at: float
@@ -43,7 +43,7 @@ class Point:
     total: Histogram = field(default_factory=Histogram)
 
     def add(self, other: Point) -> None:
-        """Adds another step's numbers."""
+        """Adds another step's figures."""
         for name in ("submitted", "completed", "failed", "retried", "timed_out", "cancelled", "cpu_seconds"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for error_class, count in other.failures.items():
@@ -54,7 +54,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a question is about; None: all."""
+    """Narrows the figures; None means all."""
 
     queue: str | None = None
     type: str | None = None
@@ -63,7 +63,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """How one agent did with one type. `mean_seconds` is its mean run time, None if nothing ran."""
+    """The results of one agent with one type. `mean_seconds` is its mean run time, None if nothing ran."""
 
     agent: str
     type: str
@@ -73,7 +73,7 @@ class Reliability:
 
     @property
     def success_rate(self) -> float:
-        """The share of attempts that succeeded."""
+        """Returns the share of attempts that succeeded."""
         ended = self.completed + self.failed
         return self.completed / ended if ended else 1.0
 
@@ -82,15 +82,15 @@ class Reliability:
 
 
 def step_for(seconds: float) -> int:
-    """The step in seconds for a range of this length: about STEPS_WANTED points."""
+    """Returns the step in seconds for a range of this length: about STEPS_WANTED points."""
     return next((step for step in STEPS_SECONDS if seconds / step <= STEPS_WANTED), DAY)
 
 
 def spans(since: float, until: float, step_seconds: int, rolled: Mapping[int, float]) -> list[tuple[int, float, float]]:
-    """(level, since, until) that cover a range (epoch seconds) once, coarse levels first (pure).
+    """Returns (level, since, until) spans that cover a range (epoch seconds) once, coarse levels first (pure).
 
-    The range begins with a whole step. A coarse level serves only whole units of its own, and nothing
-    behind what it was `rolled` up to.
+    The range begins with a whole step. A coarse level covers only its own whole units, and nothing after the time up
+    to which it is `rolled` up.
     """
     return covering(math.floor(since / step_seconds) * step_seconds, until, step_seconds, rolled)
 
@@ -98,7 +98,7 @@ def spans(since: float, until: float, step_seconds: int, rolled: Mapping[int, fl
 def covering(
     since: float, until: float, step_seconds: int, rolled: Mapping[int, float]
 ) -> list[tuple[int, float, float]]:
-    """The same for a range that begins at `since`, a whole minute, be it within a step (pure)."""
+    """Returns the same for a range that begins at `since`, a whole minute, possibly within a step (pure)."""
     for level in sorted(LEVELS, reverse=True):
         if level == MINUTE:
             break
@@ -121,10 +121,10 @@ def series(
     percentiles: bool = True,
     whole_steps: bool = True,
 ) -> list[Point]:
-    """The steps of a range (epoch seconds) in which anything happened, in order.
+    """Returns the steps of a range (epoch seconds) that have events, in order.
 
-    Without `percentiles` the histograms hold only the sums of their durations. Without `whole_steps`
-    the first one holds only what came from `since` on, a whole minute.
+    Without `percentiles` the histograms hold only the sums of their durations. Without `whole_steps` the first one
+    covers only the time from `since` on, a whole minute.
     """
     parameters = range_parameters(tx, since, until, step_seconds, whole_steps=whole_steps) | asdict(only)
     points = {}
@@ -141,7 +141,7 @@ def series(
 
 
 def total(points: Sequence[Point]) -> Point:
-    """Everything of a range together."""
+    """Returns the sum of a range."""
     whole = Point(points[0].at if points else 0.0)
     for point in points:
         whole.add(point)
@@ -149,7 +149,7 @@ def total(points: Sequence[Point]) -> Point:
 
 
 def reliability(tx: Transaction, since: float, until: float) -> list[Reliability]:
-    """How each agent did with each type in a range (epoch seconds)."""
+    """Returns each agent's reliability with each type in a range (epoch seconds)."""
     parameters = range_parameters(tx, since, until, step_for(until - since))
     return [
         Reliability(agent, type_, completed, failed, seconds / ran if ran else None)
@@ -160,13 +160,13 @@ def reliability(tx: Transaction, since: float, until: float) -> list[Reliability
 def samples(
     tx: Transaction, source: str, since: float, until: float, step_seconds: int, metric: str | None = None
 ) -> list[tuple[float, str, str, float, float, float]]:
-    """(start, name, metric, mean, least, most) of what was measured of a source, by step, name and metric."""
+    """Returns a source's samples by step, name and metric: (start, name, metric, mean, least, most)."""
     parameters = {**range_parameters(tx, since, until, step_seconds), "source": source, "metric": metric}
     return [tuple(row) for row in tx.rows(queries("rollups")["samples"], parameters)]
 
 
 def slots(tx: Transaction, level_seconds: int, starts: Sequence[float]) -> dict[str, dict[float, Slot]]:
-    """By type and start: what it did in the units of a level that began at these times (epoch seconds)."""
+    """Returns figures by type and start, for the units of a level that began at these times (epoch seconds)."""
     found: dict[str, dict[float, Slot]] = {}
     rows = tx.rows(queries("rollups")["slots"], {"level": level_seconds, "starts": list(starts)})
     for start, type_, submitted, ended, failed, runs in rows:
@@ -178,14 +178,14 @@ def slots(tx: Transaction, level_seconds: int, starts: Sequence[float]) -> dict[
 
 
 def first_seen(tx: Transaction, since: float) -> dict[str, float]:
-    """When each type was first seen since a time, to the hour; epoch seconds."""
+    """Returns when each type was first seen since a time, to the hour; epoch seconds."""
     return dict(tx.rows(queries("rollups")["first_seen"], {"since": since}))
 
 
 def range_parameters(
     tx: Transaction, since: float, until: float, step_seconds: int, *, whole_steps: bool = True
 ) -> dict[str, Any]:
-    """The parameters of a statement that reads a range (epoch seconds) by steps: the step, and the spans' arrays."""
+    """Returns a statement's parameters for a range (epoch seconds) read by steps: the step, and the spans' arrays."""
     chosen = (spans if whole_steps else covering)(since, until, step_seconds, rollups.levels(tx))
     names = ("levels", "sinces", "untils")
     return {"step": step_seconds, **{name: [span[i] for span in chosen] for i, name in enumerate(names)}}

@@ -1,4 +1,4 @@
-"""Holds on queues, task types and agents, each change with its audit row."""
+"""Stores holds on queues, task types and agents, each change with its audit row."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
 
 
 def holds(tx: Transaction) -> Holds:
-    """All that are in force."""
+    """Returns all holds in force."""
     return Holds.of(_hold(row) for row in tx.rows(queries("holds")["all_holds"], {}))
 
 
 def hold(tx: Transaction, kind: HoldKind, name: str, mode: HoldMode, actor: str, reason: str) -> bool:
-    """Holds something, or changes how it is held; False if it was held like this already.
+    """Holds a subject, or changes its mode; returns False if it was held like this already.
 
     Raises SubmissionError for an agent that was never registered.
     """
@@ -25,12 +25,12 @@ def hold(tx: Transaction, kind: HoldKind, name: str, mode: HoldMode, actor: str,
 
 
 def is_queue_known(tx: Transaction, name: str) -> bool:
-    """Whether any task is in a queue of this name, ended ones too as long as they are kept."""
+    """Returns True if any task, including retained ended ones, is in a queue of this name."""
     return bool(tx.rows(queries("holds")["queue_is_known"], {"name": name})[0][0])
 
 
 def release(tx: Transaction, kind: HoldKind, name: str, actor: str, reason: str) -> bool:
-    """Lets go; False if it was not held."""
+    """Releases a hold; returns False if there was none."""
     parameters = {"kind": kind.value, "name": name, "actor": actor, "reason": reason}
     return bool(tx.rows(queries("holds")["release"], parameters))
 

@@ -1,4 +1,4 @@
-"""What the monitor asks every few seconds; see sql/queries/live_counts.sql."""
+"""Reads the counts that the monitor refreshes every few seconds; see sql/queries/live_counts.sql."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from taskyard.core.telemetry.live_snapshot import LaneDepth, OpenCount
 
 
 class OpenGroup(NamedTuple):
-    """Unfinished tasks of one lane, state and priority; `oldest_ready_at` is in epoch seconds."""
+    """The unfinished tasks of one lane, state and priority; `oldest_ready_at` is in epoch seconds."""
 
     lane: Lane
     state: str
@@ -25,7 +25,7 @@ class OpenGroup(NamedTuple):
 
 
 class ServerFigures(NamedTuple):
-    """PostgreSQL's figures; counters since its statistics were last reset."""
+    """PostgreSQL's figures; counters run since its statistics were last reset."""
 
     version: str
     connections: int
@@ -40,7 +40,7 @@ class ServerFigures(NamedTuple):
 
 
 def open_groups(tx: Transaction) -> list[OpenGroup]:
-    """All unfinished tasks, counted."""
+    """Returns the counts of all unfinished tasks."""
     return [
         OpenGroup(Lane(queue, type_, tuple(requires)), state, priority, count, oldest)
         for queue, type_, requires, state, priority, count, oldest in tx.rows(queries("live_counts")["open_counts"], {})
@@ -48,7 +48,7 @@ def open_groups(tx: Transaction) -> list[OpenGroup]:
 
 
 def open_counts(groups: Iterable[OpenGroup]) -> list[OpenCount]:
-    """The same by queue, type and state (pure)."""
+    """Returns these counts by queue, type and state (pure)."""
     counts: dict[tuple[str, str, str], int] = {}
     for group in groups:
         key = (group.lane.queue, group.lane.type, group.state)
@@ -57,7 +57,7 @@ def open_counts(groups: Iterable[OpenGroup]) -> list[OpenCount]:
 
 
 def lane_depths(groups: Iterable[OpenGroup]) -> list[LaneDepth]:
-    """What is ready lane by lane, the deepest first (pure)."""
+    """Returns the ready tasks by lane, deepest lane first (pure)."""
     lanes: dict[object, LaneDepth] = {}
     for group in groups:
         if group.state != TaskState.PENDING:
@@ -74,7 +74,9 @@ def lane_depths(groups: Iterable[OpenGroup]) -> list[LaneDepth]:
 
 
 def finished_counts(tx: Transaction, since: float, until: float) -> list[tuple[str, int, int, int]]:
-    """(type, completed, failed, cancelled) tasks that ended in a range (epoch seconds), as far as it is rolled up."""
+    """Returns (type, completed, failed, cancelled) of tasks that ended in a range (epoch seconds), as far as rolled
+    up.
+    """
     chosen = spans(since, until, HOUR, rollups.levels(tx))
     names = ("levels", "sinces", "untils")
     parameters = {name: [span[position] for span in chosen] for position, name in enumerate(names)}
@@ -82,20 +84,19 @@ def finished_counts(tx: Transaction, since: float, until: float) -> list[tuple[s
 
 
 def last_submissions(tx: Transaction, since: float, hour: float) -> dict[str, tuple[float | None, int]]:
-    """What was submitted since a time, by type (times in epoch seconds).
+    """Returns the submissions since a time, by type (times in epoch seconds).
 
-    Returns the end of the minute of the last submission, and in how many of the hours before `hour`
-    there was any.
+    Each has the end of the minute of the last submission, and the number of hours before `hour` with any.
     """
     rows = tx.rows(queries("live_counts")["last_submissions"], {"since": since, "hour": hour})
     return {type_: (last, hours) for type_, last, hours in rows}
 
 
 def server(tx: Transaction) -> ServerFigures:
-    """What PostgreSQL says of itself."""
+    """Returns PostgreSQL's figures about itself."""
     return ServerFigures(*tx.rows(queries("live_counts")["server"], {})[0])
 
 
 def database_size_bytes(tx: Transaction) -> int:
-    """How much disk our database takes."""
+    """Returns the disk space of our database in bytes."""
     return int(tx.rows(queries("live_counts")["database_size"], {})[0][0])

@@ -1,4 +1,4 @@
-"""Who holds what somebody else waits for, and how long a transaction may wait for it."""
+"""Finds the sessions that hold locks others wait for, and limits how long a transaction waits."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SURE_SECONDS = 1.0  # a table lock younger than this is everyday business
 
 
 def of_tables(tx: Transaction, tables: Iterable[str]) -> list[Blocker]:
-    """Sessions whose locks keep us from writing to these tables, the oldest transaction first."""
+    """Returns sessions whose locks keep us from writing to these tables, oldest transaction first."""
     rows = tx.rows(queries("locks")["of_tables"], {"tables": plain(tables)})
     return [_blocker(msg(TABLE, name=row[0]), row[1:]) for row in rows]
 
 
 def of_rows(tx: Transaction, task_ids: Sequence[str]) -> dict[str, Blocker]:
-    """The sessions that hold the rows of these tasks, the oldest one for each; ids whose rows are free are left out."""
+    """Returns the oldest session that holds each of these tasks' rows; ids of free rows are left out."""
     found: dict[str, Blocker] = {}
     for row in tx.rows(queries("locks")["of_rows"], {"ids": plain(task_ids[:MAX_ROWS])}):
         found.setdefault(row[0], _blocker(msg(ROW, id=row[0]), row[1:]))
@@ -33,25 +33,25 @@ def of_rows(tx: Transaction, task_ids: Sequence[str]) -> dict[str, Blocker]:
 
 
 def in_the_way_of(tx: Transaction, task_id: str) -> list[Blocker]:
-    """Sessions that keep the tick from changing this task now, for more than SURE_SECONDS."""
+    """Returns sessions that have kept the tick from changing this task for more than SURE_SECONDS."""
     found = [*of_rows(tx, [task_id]).values(), *of_tables(tx, NEEDED_BY_TASKS)]
     return [blocker for blocker in found if blocker.seconds >= SURE_SECONDS]
 
 
 def holders(tx: Transaction, least_seconds: float) -> list[Blocker]:
-    """Sessions with a transaction of at least this age that changed or locked something of ours, the oldest first."""
+    """Returns sessions with a transaction of at least this age that changed or locked our data, oldest first."""
     rows = tx.rows(queries("locks")["oldest_holders"], {"seconds": least_seconds})
     return [_blocker(msg(TABLE, name=row[0]), row[1:]) for row in rows]
 
 
 def wait_at_most(tx: Transaction, milliseconds: int) -> None:
-    """How long each later statement of this transaction may wait for a lock; it ends in Busy then."""
+    """Limits how long each later statement of this transaction may wait for a lock before it raises Busy."""
     tx.rows(queries("retention")["lock_timeout"], {"milliseconds": str(milliseconds)})
 
 
 @contextlib.contextmanager
 def naming_holders(database: Database) -> Iterator[None]:
-    """Adds to a Busy that is due to a lock who may be in the way: the oldest transaction that holds any of ours."""
+    """Adds the likely lock holder to a Busy: the oldest transaction that holds any of our locks."""
     try:
         yield
     except Busy as error:

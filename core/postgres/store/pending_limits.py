@@ -1,4 +1,4 @@
-"""How many tasks of one creator may wait: what is over the limit is refused before it is stored."""
+"""Limits the pending tasks of one creator; tasks over the limit are refused before they are stored."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from taskyard.core.postgres.database import Transaction, queries
 
 
 def over_limit(tx: Transaction, submissions: Sequence[Submission]) -> dict[str, SubmissionError]:
-    """By id, the submissions that would bring their creator over its limit, and why.
+    """Returns the submissions over their creator's limit, with the reason, by id.
 
-    Without a limit nothing is asked. Waiting are tasks that were not given to an agent yet. Transactions that commit
-    at the same moment do not see each other's tasks, so a creator may pass its limit by what they bring together.
+    Without a limit nothing is read. Pending are tasks that no agent has been given. Transactions that commit at the
+    same moment do not see each other's tasks, so together they may exceed a creator's limit.
     """
     if not submissions or not submissions[0].pending_limit:
         return {}

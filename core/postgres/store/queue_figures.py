@@ -1,4 +1,4 @@
-"""How each queue does; see core.telemetry.queue_figures."""
+"""Reads each queue's figures; see core.telemetry.queue_figures."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def queue_figures(
     placement_by_queue: Mapping[str, str],
     now: float,
 ) -> list[QueueFigures]:
-    """Every queue that is known, by name; `now` in epoch seconds, `live` None if nothing was counted."""
+    """Returns every known queue by name; `now` in epoch seconds, `live` None if nothing was counted."""
     held, rates = holds.holds(tx), queue_rates(tx, now)
     return figures(live, rates, held, placement_of, placement_by_queue)
 
 
 def queue_rates(tx: Transaction, now: float) -> dict[str, dict[int, Rates]]:
-    """By queue and by minutes of the window: rates over the last whole minutes before `now` (epoch seconds).
+    """Returns rates over the last whole minutes before `now` (epoch seconds), by queue and window in minutes.
 
     Queues without any in the longest window are left out.
     """

@@ -1,4 +1,4 @@
-"""What a leader needs to take over, to sweep, and to keep the audit log's partitions."""
+"""Reads what a leader needs to take over and to sweep, and maintains the audit log's partitions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NIL = "00000000-0000-0000-0000-000000000000"
 
 
 class OpenClaim(NamedTuple):
-    """A task that an agent has, as a new leader finds it; `started_at` is None if it was not begun."""
+    """A claimed task as a new leader finds it; `started_at` is None if it has not started."""
 
     row: Claimed
     ready: float
@@ -27,54 +27,57 @@ class OpenClaim(NamedTuple):
 
 
 def try_lead(tx: Transaction) -> bool:
-    """Takes the leader's lock on this connection, if nobody has it."""
+    """Takes the leader's lock on this connection, if it is free."""
     return bool(tx.rows(queries("recovery")["try_lead"], {})[0][0])
 
 
 def take_term(tx: Transaction, worker: str) -> int:
-    """Begins the next term, if what it reads first can be read; returns its epoch."""
+    """Begins the next term and returns its epoch, provided that what it reads first can be read."""
     tx.rows(queries("recovery")["term_tables"], {})
     return int(tx.rows(queries("recovery")["take_term"], {"worker": worker})[0][0])
 
 
 def term_in_force(tx: Transaction) -> int:
-    """The epoch of the term that began last."""
+    """Returns the epoch of the latest term."""
     return int(tx.rows(queries("recovery")["term_in_force"], {})[0][0])
 
 
 def database_identity(tx: Transaction) -> str:
-    """Which database of which server this is, as "number/number"; the first is 0 on a server that does not tell."""
+    """Returns the identity of the server and database as "number/number".
+
+    The first is 0 if the server does not report it.
+    """
     (oid, is_told), *_ = tx.rows(queries("recovery")["database_number"], {})
     server = tx.rows(queries("recovery")["server_identity"], {})[0][0] if is_told else "0"
     return f"{server}/{oid}"
 
 
 def database_time(tx: Transaction) -> float:
-    """The database's clock, epoch seconds."""
+    """Returns the database's time in epoch seconds."""
     return float(tx.rows(queries("recovery")["database_time"], {})[0][0])
 
 
 def claimed_tasks(tx: Transaction) -> list[OpenClaim]:
-    """Every task that an agent has."""
+    """Returns every claimed task."""
     rows = tx.rows(queries("recovery")["claimed_tasks"], {})
     return [OpenClaim(Claimed._make(row[:-2]), row[-2], row[-1]) for row in rows]
 
 
 def open_slice(tx: Transaction, after: str, limit: int) -> tuple[list[Waiting], str | None]:
-    """The waiting tasks of one slice of open rows, and where the next slice begins (None: it was the last)."""
+    """Returns the waiting tasks of one slice of unfinished rows, and the start of the next slice (None: no more)."""
     rows = tx.rows(queries("recovery")["open_slice"], {"after": after, "limit": limit})
     waiting = [Waiting.from_row(row) for row in rows if row[1] in ("pending", "scheduled")]
     return waiting, rows[-1][0] if len(rows) == limit else None
 
 
 def how_they_wait(tx: Transaction, ids: Sequence[str]) -> dict[str, Waiting | None]:
-    """Of these tasks, those that exist: id → how it waits; None if it does not."""
+    """Returns the queue data of those tasks that exist, by id; None for a task that does not wait."""
     rows = tx.rows(queries("recovery")["how_they_wait"], {"ids": plain(ids)})
     return {row[0]: Waiting.from_row(row) if row[1] in ("pending", "scheduled") else None for row in rows}
 
 
 def not_held(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Of these pairs, those that are no longer their task's current claim."""
+    """Returns the pairs that are no longer their task's current claim."""
     ids, attempts = zip(*pairs, strict=True)
     return [
         (row[0], row[1])
@@ -83,41 +86,41 @@ def not_held(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> list[tuple[st
 
 
 def register_agents(tx: Transaction, agents: Sequence[dict[str, Any]]) -> list[str]:
-    """Records agents that came, or said more; returns the new ids.
+    """Records agents that registered or declared more; returns the new ids.
 
-    They are dictionaries of `core.protocol.AgentInfo`'s fields, a state, and `known_types` (None: not said).
+    They are dictionaries of `core.protocol.AgentInfo`'s fields, a state, and `known_types` (None: not declared).
     """
     rows = tx.rows(queries("recovery")["register_agents"], {"agents": orjson.dumps(list(agents)).decode()})
     return [row[0] for row in rows]
 
 
 def end_agents(tx: Transaction, ended: Sequence[tuple[str, str]]) -> list[str]:
-    """Records (agent id, "left" or "lost") of agents that had not ended; returns the ids of those that were lost."""
+    """Records agents as "left" or "lost" unless they had ended; returns the ids of lost ones."""
     ids, states = zip(*ended, strict=True)
     rows = tx.rows(queries("recovery")["end_agents"], {"ids": quoted(ids), "states": plain(states)})
     return [agent_id for agent_id, is_lost in rows if is_lost]
 
 
 def forget_boots(tx: Transaction, newest: Sequence[str]) -> None:
-    """Forgets every ended boot of the names of these agents, except these."""
+    """Deletes every ended boot of these agents' names, except these agents."""
     tx.rows(queries("recovery")["forget_boots"], {"ids": quoted(newest)})
 
 
 def online_agents(tx: Transaction) -> list[str]:
-    """Ids of agents whose end is not recorded."""
+    """Returns the ids of agents whose end is not recorded."""
     return [row[0] for row in tx.rows(queries("recovery")["online_agents"], {})]
 
 
 def known_types(tx: Transaction) -> list[tuple[str, list[dict[str, Any]]]]:
-    """What the agents whose end is not recorded said of their types: (id, fields of `core.protocol.KnownType`)."""
+    """Returns the declared types of agents whose end is not recorded: (id, fields of `core.protocol.KnownType`)."""
     return [(row[0], row[1]) for row in tx.rows(queries("recovery")["known_types"], {})]
 
 
 def ensure_partitions(tx: Transaction, today: date, days_ahead: int = 7) -> list[str]:
-    """Makes the audit log's partitions for today and the days ahead; returns those that are new.
+    """Creates the audit log's partitions for today and the days ahead; returns the new ones.
 
-    A day whose rows already went to the default partition stays there: PostgreSQL would refuse
-    the partition, and the rows are found all the same.
+    A day whose rows already went to the default partition stays there: PostgreSQL would refuse the partition, and the
+    rows are found all the same.
     """
     locks.wait_at_most(tx, PARTITIONS_TIMEOUT_MS)
     tx.rows(queries("recovery")["lock_partitions"], {})

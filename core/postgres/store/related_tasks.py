@@ -1,4 +1,4 @@
-"""What has to do with a task: what it submitted, what waits for it, who failed like it."""
+"""Finds tasks related to a task: those it submitted, those that wait for it, and similar failures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SLICE = 10_000  # tasks of a workflow read at a time
 
 
 class Related(NamedTuple):
-    """Another task, shortly."""
+    """A short summary of another task."""
 
     id: str
     type: str
@@ -21,7 +21,7 @@ class Related(NamedTuple):
 
 
 class SimilarFailure(NamedTuple):
-    """A task that failed by the same failure."""
+    """A task that failed with the same error."""
 
     id: str
     type: str
@@ -32,13 +32,13 @@ class SimilarFailure(NamedTuple):
 
 
 def submitted_by(tx: Transaction, task_id: str, limit: int = 100) -> list[Related]:
-    """The first tasks that a task's handler submitted."""
+    """Returns the first tasks that a task's handler submitted."""
     rows = tx.rows(queries("related_tasks")["submitted_by"], {"id": task_id, "limit": limit})
     return [Related(*row) for row in rows]
 
 
 def open_below(tx: Transaction, task_id: str) -> list[str]:
-    """The ids of all unfinished tasks that a task's handler submitted, or theirs, and so on; the nearest first."""
+    """Returns the ids of all unfinished descendants that a task's handler submitted, nearest first."""
     children: dict[str, list[str]] = {}
     is_open: dict[str, bool] = {}
     after = NIL
@@ -57,7 +57,7 @@ def open_below(tx: Transaction, task_id: str) -> list[str]:
 
 
 def waiting_for(tx: Transaction, task_id: str, limit: int = 100) -> list[Related]:
-    """The first tasks that wait for a task; nothing waits for one that has ended."""
+    """Returns the first tasks that wait for a task; an ended one has none."""
     rows = tx.rows(queries("related_tasks")["waiting_for"], {"id": task_id, "limit": limit})
     return [Related(*row) for row in rows]
 
@@ -65,6 +65,9 @@ def waiting_for(tx: Transaction, task_id: str, limit: int = 100) -> list[Related
 def similar_failures(
     tx: Transaction, fingerprint: str, *, besides: str | None = None, limit: int = 20
 ) -> list[SimilarFailure]:
-    """The newest failed tasks with this fingerprint (core.scheduling.retry.fingerprint), without the task `besides`."""
+    """Returns the newest failed tasks with this fingerprint, without the task `besides`.
+
+    See core.scheduling.retry.fingerprint.
+    """
     parameters = {"fingerprint": fingerprint, "besides": besides, "limit": limit}
     return [SimilarFailure(*row) for row in tx.rows(queries("related_tasks")["similar_failures"], parameters)]

@@ -1,4 +1,4 @@
-"""What operators asked of agents, as far as it is still to be done."""
+"""Reads operators' restart requests that agents have not yet carried out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from taskyard.core.postgres.database import Transaction, queries
 
 
 class RestartAsked(NamedTuple):
-    """Who asked a boot of an agent to restart, why and when."""
+    """A request to restart an agent's boot: who, why and when."""
 
     at: datetime
     actor: str
@@ -17,6 +17,6 @@ class RestartAsked(NamedTuple):
 
 
 def restarts_asked(tx: Transaction) -> dict[str, RestartAsked]:
-    """By id: the boots that were asked to restart in the last hour and are still there."""
+    """Returns by id the boots that were asked to restart in the last hour and are still present."""
     rows = tx.rows(queries("restarts")["restarts_asked"], {})
     return {id_: RestartAsked(at, actor, reason) for id_, at, actor, reason in rows}

@@ -1,4 +1,4 @@
-"""Removing what is older than its retention, a little at a time."""
+"""Removes data older than its retention, in small portions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLOCK_MARGIN = timedelta(days=1)
 
 
 def old_tasks(tx: Transaction, days: int, now: datetime) -> int:
-    """How many tasks ended more than `days` ago."""
+    """Returns how many tasks ended more than `days` ago."""
     parameters = {"bound": _bound(days, now), "days": days}
     return int(tx.rows(queries("retention")["old_tasks"], parameters)[0][0])
 
@@ -24,7 +24,7 @@ def old_tasks(tx: Transaction, days: int, now: datetime) -> int:
 def prune_tasks(tx: Transaction, days: int, now: datetime, after: str | None, limit: int) -> tuple[int, str | None]:
     """Removes at most `limit` of them behind the id `after`.
 
-    Returns (how many, the id to go on behind; None: that was all). Rows that somebody holds are left.
+    Returns how many, and the id to continue behind (None: no more). Locked rows are left.
     """
     parameters = {"bound": _bound(days, now), "days": days, "after": after or NIL, "limit": limit}
     count, last = tx.rows(queries("retention")["prune_tasks"], parameters)[0]
@@ -32,19 +32,19 @@ def prune_tasks(tx: Transaction, days: int, now: datetime, after: str | None, li
 
 
 def old_partitions(tx: Transaction, days: int, today: date) -> list[str]:
-    """The audit log's partitions, each a day, that are older than `days` as a whole."""
+    """Returns the audit log's daily partitions that are entirely older than `days`."""
     names = sorted(row[0] for row in tx.rows(queries("recovery")["partitions"], {}))
     return [name for name in names if (day := day_of(name)) is not None and day < today - timedelta(days=days)]
 
 
 def drop_partition(tx: Transaction, name: str, lock_timeout_ms: int) -> None:
-    """Drops one of `old_partitions`; the transaction ends in Busy if the log is in use for so long."""
+    """Drops one of `old_partitions`; raises Busy if the log stays in use for that long."""
     tx.rows(queries("retention")["lock_timeout"], {"milliseconds": str(lock_timeout_ms)})
     tx.rows(queries("retention")["drop_partition"].format(name=name), {})
 
 
 def old_default_events(tx: Transaction, days: int) -> int:
-    """How many events of no day's partition are older than `days`."""
+    """Returns how many events in the default partition are older than `days`."""
     return int(tx.rows(queries("retention")["old_default_events"], {"days": days})[0][0])
 
 
@@ -54,7 +54,7 @@ def prune_default_events(tx: Transaction, days: int, limit: int) -> int:
 
 
 def old_agents(tx: Transaction, days: int) -> int:
-    """How many boots of agents ended more than `days` ago."""
+    """Returns how many boots of agents ended more than `days` ago."""
     return int(tx.rows(queries("retention")["old_agents"], {"days": days})[0][0])
 
 
@@ -69,12 +69,12 @@ def note(tx: Transaction, actor: str, removed: dict[str, int]) -> None:
 
 
 def _bound(days: int, now: datetime) -> str:
-    """An id that is later than that of every task which can have ended so long ago."""
+    """Returns an id later than that of every task that can have ended so long ago."""
     return first_id_at(now - timedelta(days=days) + CLOCK_MARGIN)
 
 
 def day_of(partition: str) -> date | None:
-    """The day of a partition of the audit log by its name; None for the default one."""
+    """Returns the day of a partition of the audit log by its name; None for the default one."""
     try:
         return datetime.strptime(partition.removeprefix(PARTITION_PREFIX), "%Y%m%d").replace(tzinfo=UTC).date()
     except ValueError:

@@ -1,4 +1,4 @@
-"""The roll-up of the audit log, and of samples, into minutes and what they add up to; see sql/queries/rollups.sql."""
+"""Rolls up the audit log and samples into minutes and coarser levels; see sql/queries/rollups.sql."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_MESSAGE_LENGTH = 2_000  # characters of a failure's message that its group k
 
 @dataclass(slots=True)
 class Sample:
-    """What was measured of one thing in the minute that began at `at` (epoch seconds), as sum, least and most."""
+    """A measurement of one thing in the minute from `at` (epoch seconds), as sum, least and most."""
 
     at: float
     source: str
@@ -33,17 +33,16 @@ class Sample:
 
 
 def summarise_times(tx: Transaction) -> None:
-    """Has a question about a range of time not read what was written outside of it lately.
+    """Summarises the audit log's newest blocks, so that queries of a time range skip blocks outside of it.
 
-    The transaction ends in Busy if a VACUUM is under way, which does the same. PostgreSQL would have
-    it cancelled if this waited longer.
+    Raises Busy if a VACUUM, which does the same, is under way; PostgreSQL would cancel it if this waited longer.
     """
     tx.rows(queries("retention")["lock_timeout"], {"milliseconds": str(SUMMARISE_TIMEOUT_MS)})
     tx.rows(queries("rollups")["summarise_times"], {})
 
 
 def progress(tx: Transaction, level_seconds: int) -> float:
-    """How far a level has come in epoch seconds; nobody else rolls it up until this transaction ends."""
+    """Returns how far a level is rolled up (epoch seconds), and locks it until this transaction ends."""
     tx.rows(queries("rollups")["one_process"], {})
     rows = tx.rows(queries("rollups")["progress"], {"level": level_seconds})
     if not rows:
@@ -53,17 +52,17 @@ def progress(tx: Transaction, level_seconds: int) -> float:
 
 
 def levels(tx: Transaction) -> dict[int, float]:
-    """How far each level has come, in epoch seconds; those that were never rolled up are missing."""
+    """Returns how far each level is rolled up in epoch seconds; levels never rolled up are missing."""
     return {int(level): float(until) for level, until in tx.rows(queries("rollups")["levels"], {})}
 
 
 def settled_until(tx: Transaction, patience_seconds: float = PATIENCE_SECONDS) -> float:
-    """The time, in epoch seconds, before which every event is committed."""
+    """Returns the time in epoch seconds before which every event is committed."""
     return float(tx.rows(queries("rollups")["settled_until"], {"patience_seconds": patience_seconds})[0][0])
 
 
 def roll_minutes(tx: Transaction, since: float, until: float) -> None:
-    """Counts the events of whole minutes, and failures by fingerprint, in place of what was counted of them before."""
+    """Counts the events of whole minutes, and failures by fingerprint, replacing earlier counts of them."""
     span = {"level": MINUTE, "since": since, "until": until}
     tx.rows(queries("rollups")["delete_counts"], span)
     buckets = {"least": MIN_SECONDS, "log_growth": math.log(GROWTH)}
@@ -73,7 +72,7 @@ def roll_minutes(tx: Transaction, since: float, until: float) -> None:
 
 
 def roll_up(tx: Transaction, level_seconds: int, below_seconds: int, since: float, until: float) -> None:
-    """Sums up whole hours or days of the level below, in place of what was summed up of them before."""
+    """Sums up whole hours or days of the level below, replacing earlier sums of them."""
     span = {"level": level_seconds, "below": below_seconds, "since": since, "until": until}
     tx.rows(queries("rollups")["delete_counts"], span)
     tx.rows(queries("rollups")["sum_counts"], span)
@@ -83,18 +82,18 @@ def roll_up(tx: Transaction, level_seconds: int, below_seconds: int, since: floa
 
 
 def note_progress(tx: Transaction, level_seconds: int, until: float) -> None:
-    """All before `until` (epoch seconds) is counted at this level."""
+    """Records that a level is complete up to `until` (epoch seconds)."""
     tx.rows(queries("rollups")["set_progress"], {"level": level_seconds, "until": until})
 
 
 def add_samples(tx: Transaction, samples: Iterable[Sample]) -> None:
-    """Adds samples to what their minutes already hold."""
+    """Adds samples to those of their minutes."""
     listed = orjson.dumps([asdict(sample) for sample in samples]).decode()
     tx.rows(queries("rollups")["add_samples"], {"samples": listed})
 
 
 def prune(tx: Transaction, level_seconds: int, until: float) -> None:
-    """Forgets what a level holds from before `until` (epoch seconds)."""
+    """Deletes what a level holds from before `until` (epoch seconds)."""
     span = {"level": level_seconds, "until": until}
     tx.rows(queries("rollups")["prune_counts"], span)
     tx.rows(queries("rollups")["prune_samples"], span)
@@ -102,5 +101,5 @@ def prune(tx: Transaction, level_seconds: int, until: float) -> None:
 
 
 def prune_failure_groups(tx: Transaction, until: float) -> None:
-    """Forgets groups of failures that were last seen before `until` (epoch seconds) and are not muted."""
+    """Deletes unmuted error groups that were last seen before `until` (epoch seconds)."""
     tx.rows(queries("failures")["prune_groups"], {"until": until})

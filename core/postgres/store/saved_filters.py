@@ -1,4 +1,4 @@
-"""Filters that operators saved under a name, each change with its audit row."""
+"""Stores operators' named filters, each change with its audit row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_NAME_LENGTH = 100  # characters
 
 @dataclass(frozen=True, slots=True)
 class SavedFilter:
-    """One of them; without a `filter`, `problem` says why this version can't read it."""
+    """A saved filter; without a `filter`, `problem` says why this version can't read it."""
 
     name: str
     filter: TaskFilter | None
@@ -29,12 +29,12 @@ class SavedFilter:
 
 
 def saved_filters(tx: Transaction) -> list[SavedFilter]:
-    """All of them by name."""
+    """Returns all saved filters by name."""
     return [_read(*row) for row in tx.rows(queries("saved_filters")["saved_filters"], {})]
 
 
 def save_filter(tx: Transaction, name: str, only: TaskFilter, actor: str, *, overwrite: bool = False) -> None:
-    """Saves a filter; raises SubmissionError for a name that makes no sense, or is taken and not to be overwritten."""
+    """Saves a filter; raises SubmissionError for an invalid name, or one that is taken and not to be overwritten."""
     parameters = {
         "name": _checked(name),
         "filter": orjson.dumps(only.as_json()).decode(),
@@ -46,7 +46,7 @@ def save_filter(tx: Transaction, name: str, only: TaskFilter, actor: str, *, ove
 
 
 def delete_filter(tx: Transaction, name: str, actor: str) -> bool:
-    """Removes one; False if there is none of this name."""
+    """Deletes a saved filter; returns False if none has this name."""
     return bool(tx.rows(queries("saved_filters")["delete_filter"], {"name": _checked(name), "actor": actor}))
 
 

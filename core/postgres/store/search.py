@@ -1,9 +1,9 @@
-"""Searching tasks: any filter, a page at a time, within a budget of time however many tasks there are.
+"""Searches tasks by any filter, a page at a time, within a time budget however many tasks there are.
 
-Pages are found by keyset (the place of the last row, not an offset), so that what is submitted
-meanwhile shifts nothing: https://use-the-index-luke.com/no-offset. What no index finds is looked
-for in one window of ids after another; windows grow with what the ones before have cost. A search
-whose time is spent says how far it got, and its `next` goes on from there.
+Pages are found by keyset (the position of the last row, not an offset), so that new submissions shift nothing:
+https://use-the-index-luke.com/no-offset. Without a fitting index, one window of ids after another is searched;
+windows grow as the cost of earlier ones allows. A search that uses up its time reports how far it got, and its `next`
+continues from there.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ BY_AGE = (Sort.NEWEST, Sort.OLDEST)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page of a search: tasks without inputs, outputs and checkpoints, and where to go on.
+    """A page of a search: tasks without inputs, outputs and checkpoints, and the cursors of its neighbours.
 
-    `next` is None at the end of the search, `previous` at its start. `searched_to` is set if time was
-    spent before the page was full: tasks up to there (by when they were submitted) were looked at, and
-    `next` searches further. For an order by something else than age it bounds what was ordered.
+    `next` is None at the end of the search, `previous` at its start. `searched_to` is set if the time ran out before
+    the page was full: tasks up to there (by submission time) were searched, and `next` continues. For an order other
+    than by age it bounds what was ordered.
     """
 
     tasks: tuple[Task, ...]
@@ -48,13 +48,13 @@ class Found:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it is what unlimited time would have found."""
+        """Returns True if unlimited time would have found the same."""
         return self.searched_to is None
 
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """How many tasks match, `as_of` the database's time; at least so many if it is not exact."""
+    """A number of matching tasks, `as_of` the database's time; a lower bound if it is not exact."""
 
     count: int
     is_exact: bool
@@ -63,7 +63,7 @@ class Matching:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """What tasks can be searched by; creators are those of the newest tasks."""
+    """Values that tasks can be searched by; creators are those of the newest tasks."""
 
     types: tuple[str, ...]
     queues: tuple[str, ...]
@@ -81,10 +81,10 @@ def find(
     limit: int = 50,
     budget_seconds: float = BUDGET_SECONDS,
 ) -> Found:
-    """The tasks that match, from the start or from a cursor that an earlier page of this search gave.
+    """Returns the tasks that match, from the start or from a cursor of an earlier page of this search.
 
-    An order that is not by age holds within what was searched; `next` then begins a new, older
-    range once that is shown. Raises SubmissionError, Busy or Unavailable.
+    An order other than by age holds within the range that was searched; `next` then begins a new, older range after
+    it. Raises SubmissionError, Busy or Unavailable.
     """
     if not 1 <= limit <= MAX_PAGE_SIZE:
         raise refused("limit", limit, msg("a number from 1 to {limit}", limit=MAX_PAGE_SIZE))
@@ -110,7 +110,7 @@ def count_matching(
     at_most: int = 1_000_000,
     budget_seconds: float = COUNT_SECONDS,
 ) -> Matching:
-    """How many tasks match, as far as that can be counted in time; raises SubmissionError, Busy or Unavailable.
+    """Counts matching tasks, as far as time allows; raises SubmissionError, Busy or Unavailable.
 
     `can_start` leaves out those that waited for tasks which have not completed.
     """
@@ -137,10 +137,10 @@ def next_ids(
     can_start: bool = False,
     budget_seconds: float = COUNT_SECONDS,
 ) -> tuple[list[str], str | None]:
-    """At most `limit` ids that match behind an id, the oldest first, and the id to go on behind (None: that was all).
+    """Returns at most `limit` matching ids behind an id, oldest first, and the id to continue behind (None: no more).
 
-    `can_start` leaves out those that waited for tasks which have not completed when they are looked at.
-    Fewer than `limit` are no sign of the end. Raises SubmissionError, Busy or Unavailable.
+    `can_start` leaves out those that waited for tasks which have not completed at that time. Fewer than `limit` do
+    not mean the end. Raises SubmissionError, Busy or Unavailable.
     """
     with bounded(tx, only, OPERATION_PATIENCE_SECONDS):
         asked = parameters_of(only, tasks_store.now(tx), Sort.OLDEST, can_start=can_start)
@@ -158,7 +158,7 @@ def next_ids(
 
 
 def facets(tx: Transaction) -> Facets:
-    """The known types, queues, agents, creators and tags, each in order."""
+    """Returns the known types, queues, agents, creators and tags, each in order."""
     found: dict[str, list[str]] = {}
     for kind, name in tx.rows(queries("search")["facets"], {"newest": NEWEST_LOOKED_AT}):
         found.setdefault(kind, []).append(name)
@@ -228,7 +228,7 @@ def _find_by_key(tx: Transaction, asked: dict[str, Any], place: Cursor, limit: i
 def _found(
     tasks: list[Task], onwards: Cursor | None, backwards: Cursor | None, place: Cursor, edge: str | None
 ) -> Found:
-    """A page as it is shown: one that was searched backwards is turned round."""
+    """Returns a page in display order; one that was searched backwards is reversed."""
     searched_to = None if edge is None else time_of(edge)
     if place.is_back:
         return Found(tuple(reversed(tasks)), backwards, onwards, searched_to)
@@ -247,12 +247,12 @@ def _page(direction: str) -> str:
 
 
 def _following(task_id: str) -> str:
-    """The least id that is greater."""
+    """Returns the smallest id that is greater."""
     return str(uuid.UUID(int=min(uuid.UUID(task_id).int + 1, (1 << 128) - 1)))
 
 
 def _before(task_id: str) -> str:
-    """The greatest id that is less."""
+    """Returns the greatest id that is smaller."""
     return str(uuid.UUID(int=max(uuid.UUID(task_id).int - 1, 0)))
 
 

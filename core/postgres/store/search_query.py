@@ -1,4 +1,4 @@
-"""How a search is asked: a filter as the parameters of statements, in bounds of time, window after window of ids."""
+"""Turns a filter into statements' parameters, with time limits, window after window of ids."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ OPEN = frozenset(TaskState) - TERMINAL
 
 
 def parameters_of(only: TaskFilter, now: datetime, sort: Sort, *, can_start: bool = False) -> dict[str, Any]:
-    """What the statements ask, without a place.
+    """Returns the statements' parameters, without a position.
 
-    `can_start` leaves out what waited for tasks that have not completed.
+    `can_start` leaves out tasks that waited for tasks that have not completed.
     """
     since, until = only.span(now)
     states = frozenset(only.states)
@@ -70,9 +70,9 @@ def parameters_of(only: TaskFilter, now: datetime, sort: Sort, *, can_start: boo
 
 @contextmanager
 def bounded(tx: Transaction, only: TaskFilter, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
-    """Bounds the time of each statement, and says which field PostgreSQL refuses.
+    """Limits the time of each statement, and names the field that PostgreSQL refuses.
 
-    Raises Busy if this process makes as many searches by JSON path as it may, and goes on to for `patience_seconds`.
+    Raises Busy if this process still runs its maximum of JSON path searches after `patience_seconds`.
     """
     paths = {name: path for name in ("input_path", "output_path") if (path := getattr(only, name))}
     if not paths:
@@ -106,7 +106,7 @@ def _one_of_few(paths: dict[str, str], patience_seconds: float) -> Iterator[None
 
 @contextmanager
 def limited_time(tx: Transaction) -> Iterator[None]:
-    """Ends statements that take much longer than they should; the transaction ends in Busy then."""
+    """Cancels statements that take much longer than they should; the transaction then raises Busy."""
     limit = f"{STATEMENT_SECONDS * 1000:.0f}"
     before = tx.rows(queries("search")["limit_time"], {"limit": limit})[0][0]
     yield
@@ -114,7 +114,7 @@ def limited_time(tx: Transaction) -> Iterator[None]:
 
 
 def _path_refused(paths: dict[str, str]) -> AbstractContextManager[None]:
-    """Some of what is wrong with a path shows only when it meets a task, such as a variable that nobody gave."""
+    """Returns the error of a JSON path that fails only on a task, such as one with an unset variable."""
 
     def explained(reason: str) -> SubmissionError:
         return refused(
@@ -125,7 +125,7 @@ def _path_refused(paths: dict[str, str]) -> AbstractContextManager[None]:
 
 
 class Window(NamedTuple):
-    """Ids from `low` up to but without `high`; None is no bound. The last one reaches the end of the search."""
+    """Ids from `low` up to but excluding `high`; None is no bound. The last window reaches the end of the search."""
 
     low: str | None
     high: str | None
@@ -133,7 +133,7 @@ class Window(NamedTuple):
 
 
 def windows(tx: Transaction, asked: dict[str, Any], *, goes_down: bool, budget_seconds: float) -> Iterator[Window]:
-    """Adjoining windows until the budget is spent, at least one; they grow as fast as looking at them allows."""
+    """Yields adjoining windows until the budget is spent, at least one; they grow as fast as their cost allows."""
     pace = Pace(budget_seconds, FIRST_WINDOW)
     low, high = asked["low"], asked["high"]
     statement = assembled(queries("search")["edge"]).replace("<direction>", "DESC" if goes_down else "ASC")
@@ -153,7 +153,7 @@ def windows(tx: Transaction, asked: dict[str, Any], *, goes_down: bool, budget_s
 
 
 class Pace:
-    """How far a search looks at once: more each time, as long as the budget is likely to last for it."""
+    """Sets the size of the next window: larger each time, as long as the budget will probably last."""
 
     def __init__(self, budget_seconds: float, first_size: float) -> None:
         self._deadline = time.monotonic() + budget_seconds
@@ -161,7 +161,7 @@ class Pace:
         self._began: float | None = None
 
     def next_size(self) -> float:
-        """Called before each look; 0 if there is no time for one that is worth it. There always is for the first."""
+        """Returns the next window's size; 0 if too little time is left, except for the first window."""
         now = time.monotonic()
         if self._began is not None:
             affordable = (self._deadline - now) / (now - self._began)  # in looks like the last one
@@ -171,7 +171,7 @@ class Pace:
 
 
 def assembled(statement: str) -> str:
-    """A statement with its conditions in their places."""
+    """Returns a statement with its conditions in place."""
     parts = {"<narrowed>": queries("search")["narrowed"], "<fitting>": queries("search")["fitting"]}
     for word, part in {**parts, "<key>": queries("search")["key"]}.items():
         statement = statement.replace(word, f"({part})")

@@ -1,4 +1,4 @@
-"""A made-up history, for tests and benchmarks of what reads it."""
+"""Writes a synthetic history for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from taskyard.core.postgres.database import Transaction, queries
 
 
 def has_real_tasks(tx: Transaction) -> bool:
-    """Whether there is any task that was not seeded."""
+    """Returns True if any task was not seeded."""
     return bool(tx.rows(queries("seed")["any_unseeded"], {})[0][0])
 
 
 def seed(tx: Transaction, count: int, since: float, seconds: float, draw: float) -> None:
-    """Adds `count` ended tasks, submitted within `seconds` from `since` (epoch seconds) on, with their events.
+    """Adds `count` ended tasks with their events, submitted within `seconds` from `since` (epoch seconds) on.
 
     `draw` in [-1, 1] makes the random numbers repeatable.
     """
@@ -20,5 +20,5 @@ def seed(tx: Transaction, count: int, since: float, seconds: float, draw: float)
 
 
 def step_back(tx: Transaction, since: float) -> None:
-    """Has the roll-ups count again from this time (epoch seconds) on."""
+    """Makes the roll-ups count again from this time (epoch seconds) on."""
     tx.rows(queries("seed")["step_back"], {"since": since})

@@ -1,4 +1,4 @@
-"""Links that sign a browser in, and browsers' sessions; secrets come and go as texts of core.access.identity."""
+"""Stores sign-in links and browsers' sessions; secrets are passed as texts of core.access.identity."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from taskyard.core.postgres.database import Transaction, queries
 
 
 def make_link(tx: Transaction, made_by: str, *, seconds: float = LINK_SECONDS) -> tuple[str, datetime]:
-    """The key of a link that signs one browser in as the local admin, once, and until when."""
+    """Creates a single-use link that signs a browser in as the local admin; returns its key and expiry."""
     key = new_secret()
     parameters = {"key": hashed(key), "made_by": made_by, "seconds": seconds}
     return key, tx.rows(queries("sign_ins")["make_link"], parameters)[0][0]
 
 
 def sign_in(tx: Transaction, key: object, address: str) -> str | None:
-    """Uses up a link and returns the new session's secret; None if no link has this key any more.
+    """Uses up a link and returns the new session's secret; None if the link is unknown or used.
 
-    `address` is where the browser is, for the audit log.
+    `address` is the browser's address, for the audit log.
     """
     if not is_secret(key):
         return None
@@ -46,7 +46,7 @@ def sign_in(tx: Transaction, key: object, address: str) -> str | None:
 
 
 def find_session(tx: Transaction, session: object) -> Actor | None:
-    """Who has a session; None if there is none (any more) with this secret."""
+    """Returns the identity of a session; None if no current session has this secret."""
     if not is_secret(session):
         return None
     parameters = {"session": hashed(str(session)), "idle_seconds": SESSION_IDLE_SECONDS}
@@ -59,7 +59,7 @@ def find_session(tx: Transaction, session: object) -> Actor | None:
 
 
 def sign_out(tx: Transaction, session: object) -> bool:
-    """Ends a session; False if there was none."""
+    """Ends a session; returns False if there was none."""
     if not is_secret(session):
         return False
     return bool(tx.rows(queries("sign_ins")["sign_out"], {"session": hashed(str(session))}))

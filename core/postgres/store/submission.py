@@ -1,4 +1,4 @@
-"""New tasks: by one INSERT for few, by COPY for many."""
+"""Stores new tasks: by one INSERT for few, by COPY for many."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ EVENT_COLUMNS = ("task_id", "at", "event", "to_state", "attempt", "actor", "agen
 
 
 class Inserted(NamedTuple):
-    """`ids` parallels the submissions: the task's id, or why there is none. `waiting` are the new ones to queue.
+    """The result of an insert. `ids` parallels the submissions: the task's id, or why there is none.
 
-    `blocked` wait for others, which may end before this is committed: `dependants.look_again` is for after that.
+    `waiting` are the new tasks to queue. `blocked` ones wait for parents that may end before the commit; call
+    `dependants.look_again` after it.
     """
 
     ids: list[str | SubmissionError]
@@ -47,7 +48,7 @@ class Inserted(NamedTuple):
 
 
 def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
-    """Stores new tasks. A known idempotency key gives the first task's id, or a conflict if content differs."""
+    """Stores new tasks. A known idempotency key returns the first task's id, or a conflict if the content differs."""
     refused, unfinished = _read_parents(tx, submissions)
     refused |= over_limit(tx, [s for s in submissions if s.id not in refused])
     accepted = [s for s in submissions if s.id not in refused]
@@ -70,7 +71,7 @@ def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
 
 
 def is_copyable(submission: Submission) -> bool:
-    """Whether COPY will do: nothing to look up, nothing to wait for."""
+    """Returns True if COPY suffices: no key to look up and no parents to wait for."""
     return (
         submission.idempotency_key is None
         and not submission.after
@@ -81,7 +82,7 @@ def is_copyable(submission: Submission) -> bool:
 
 
 def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
-    """Stores many new tasks that are all `is_copyable`; those whose queue or type drains are refused."""
+    """Stores many new tasks that are all `is_copyable`; refuses those whose queue or type drains."""
     holds = holds_store.holds(tx)
     refused = {s.id: refusal for s in submissions if (refusal := _refusal(s, holds))} if holds.by_name else {}
     refused |= over_limit(tx, [s for s in submissions if s.id not in refused])
@@ -111,10 +112,10 @@ def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
 def _read_parents(
     tx: Transaction, submissions: Sequence[Submission]
 ) -> tuple[dict[str, SubmissionError], dict[str, list[str]]]:
-    """(Why a submission is refused, the parents that it waits for), by id.
+    """Returns by id why a submission is refused, and the parents that it waits for.
 
-    Parents are read, not locked: nobody waits for a submission that stays open. One that ends before it is committed is
-    found afterwards, by the row that says who waits for whom.
+    Parents are read, not locked, so an open submission makes nothing wait. A parent that ends before the commit is
+    found afterwards by its row in `task_dependencies`.
     """
     asked = list(dict.fromkeys(parent for s in submissions for parent in s.after))
     if not asked:
@@ -165,7 +166,7 @@ def _columns(submissions: Sequence[Submission], unfinished: dict[str, list[str]]
 
 
 def find_by_key(tx: Transaction, key: str) -> Stored | None:
-    """The task that holds an idempotency key."""
+    """Returns the task that holds an idempotency key."""
     return _find_by_keys(tx, [key]).get(key)
 
 
@@ -190,7 +191,7 @@ def _first(
 
 
 def _unseen(submission: Submission) -> SubmissionError:
-    """What kept the task out can't be seen: it ended between two statements, or this transaction sees nothing newer."""
+    """Returns the error for a conflicting task that is not visible: it ended in between, or this snapshot is older."""
     key = submission.idempotency_key
     if key is None:
         return SubmissionError("queue", submission.queue, msg("one that takes new tasks: it drained until just now"))
@@ -206,5 +207,5 @@ def _refusal(submission: Submission, holds: Holds) -> SubmissionError | None:
 
 
 def _escaped(text: str) -> str:
-    """`text` for COPY's text format."""
+    """Returns `text` escaped for COPY's text format."""
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

@@ -1,4 +1,4 @@
-"""How submitted tasks stand, for those who submitted them."""
+"""Reads the status of submitted tasks for their submitters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from taskyard.core.postgres.database import Transaction, queries
 
 @dataclass(frozen=True, slots=True)
 class SubmissionStatus:
-    """How one task stands. `output` is None if there is none, or if it is longer than was asked for."""
+    """The status of one task. `output` is None if there is none, or if it is longer than requested."""
 
     id: str
     type: str
@@ -48,7 +48,10 @@ class Unsuccessful:
 
 
 def standings(tx: Transaction, ids: Sequence[str], output_bytes: int) -> dict[str, SubmissionStatus]:
-    """How these tasks stand, by id, with outputs of at most `output_bytes` of JSON; unknown ones are left out."""
+    """Returns these tasks' status by id, with outputs of at most `output_bytes` of JSON.
+
+    Unknown tasks are left out.
+    """
     rows = tx.rows(queries("submission_status")["standings"], {"ids": plain(ids), "output_bytes": output_bytes})
     return {
         id_: SubmissionStatus(  # type: ignore[call-arg]  # as many as it has
@@ -59,16 +62,16 @@ def standings(tx: Transaction, ids: Sequence[str], output_bytes: int) -> dict[st
 
 
 def states_of(tx: Transaction, ids: Sequence[str]) -> dict[str, int]:
-    """How many of these tasks are in each state."""
+    """Returns how many of these tasks are in each state."""
     return dict(tx.rows(queries("submission_status")["states_of"], {"ids": plain(ids)}))
 
 
 def unsuccessful(tx: Transaction, ids: Sequence[str], limit: int) -> list[Unsuccessful]:
-    """The first `limit` of these tasks that failed or were cancelled."""
+    """Returns the first `limit` of these tasks that failed or were cancelled."""
     rows = tx.rows(queries("submission_status")["failed_of"], {"ids": plain(ids), "limit": limit})
     return [Unsuccessful(*row) for row in rows]
 
 
 def known_keys(tx: Transaction, keys: Sequence[str]) -> int:
-    """How many of these idempotency keys tasks have."""
+    """Returns how many of these idempotency keys belong to tasks."""
     return int(tx.rows(queries("submission_status")["known_keys"], {"keys": quoted(keys)})[0][0])

@@ -1,4 +1,4 @@
-"""How much disk our tables and indexes take, and how far back they reach; see sql/queries/system.sql."""
+"""Reads the disk space of our tables and indexes, and the age of their data; see sql/queries/system.sql."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Relation(NamedTuple):
 
 
 class Index(NamedTuple):
-    """An index, all partitions' parts of it together. `scans` since the server's statistics were last reset."""
+    """An index with all its partitions. `scans` counts since the server's statistics were last reset."""
 
     name: str
     table: str
@@ -35,7 +35,7 @@ class Index(NamedTuple):
 
 
 class Oldest(NamedTuple):
-    """Since when there is something of each; None if there is nothing."""
+    """The times of the oldest data of each kind; None if there is none."""
 
     tasks: datetime | None
     agents: datetime | None
@@ -43,30 +43,30 @@ class Oldest(NamedTuple):
 
 
 def relations(tx: Transaction) -> list[Relation]:
-    """Our tables and their partitions."""
+    """Returns our tables and their partitions."""
     return [Relation(*row) for row in tx.rows(queries("system")["relations"], {})]
 
 
 def indexes(tx: Transaction) -> list[Index]:
-    """Our indexes, the largest first."""
+    """Returns our indexes, largest first."""
     return [Index(*row) for row in tx.rows(queries("system")["indexes"], {})]
 
 
 def oldest(tx: Transaction) -> Oldest:
-    """The oldest ended task, agent that left, and resolved alert."""
+    """Returns the times of the oldest ended task, ended agent and resolved alert."""
     return Oldest(*tx.rows(queries("system")["oldest"], {})[0])
 
 
 def oldest_metrics(tx: Transaction, levels: Sequence[int]) -> dict[int, datetime | None]:
-    """The oldest counts and samples of each level (seconds)."""
+    """Returns the times of the oldest counts and samples of each level (seconds)."""
     return dict(tx.rows(queries("system")["oldest_metrics"], {"levels": list(levels)}))
 
 
 def schema_version(tx: Transaction) -> str:
-    """The revision of the schema."""
+    """Returns the revision of the schema."""
     return str(tx.rows(queries("system")["schema_version"], {})[0][0])
 
 
 def started(tx: Transaction) -> datetime:
-    """Since when the server runs."""
+    """Returns the server's start time."""
     return tx.rows(queries("system")["started"], {})[0][0]  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""A task's log in pages that are bounded in lines and in bytes, however long it is; the log is append-only."""
+"""Reads a task's append-only log in pages bounded in lines and in bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ SLICE_LINES, SLICE_BYTES = 5_000, 4 << 20  # of what is read to its end
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """What an attempt logged or printed: `level` is a level of its log, or the stream; several lines if printed."""
+    """A log entry of an attempt: `level` is its log level, or the output stream; printed entries may have several
+    lines.
+    """
 
     at: datetime
     attempt: int | None
@@ -31,7 +33,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Some entries, the newest last; `older` is where the page before them ends, None at the log's beginning."""
+    """A page of entries, newest last; `older` is the end of the page before, None at the log's beginning."""
 
     entries: tuple[LogEntry, ...]
     older: EventCursor | None
@@ -45,7 +47,7 @@ def newest(
     limit: int = PAGE_LINES,
     limit_bytes: int = PAGE_BYTES,
 ) -> LogPage:
-    """The newest entries, of all or before a place; one at least if there is one, whatever its size."""
+    """Returns the newest entries, of all or before a position; at least one if there is one, whatever its size."""
     asked = _asked(task_id, before, limit + 1, limit_bytes)
     rows = tx.rows(queries("task_logs")["log_before"], asked)
     has_more = bool(rows) and (len(rows) > limit or rows[0][-1])
@@ -55,7 +57,7 @@ def newest(
 
 
 def whole(tx: Transaction, task_id: str) -> Iterator[LogEntry]:
-    """Every entry in order, some in memory at a time."""
+    """Yields every entry in order, with few in memory at a time."""
     after: EventCursor | None = None
     while rows := tx.rows(queries("task_logs")["log_after"], _asked(task_id, after, SLICE_LINES, SLICE_BYTES)):
         yield from (LogEntry(*row[:5]) for row in rows)

@@ -1,4 +1,4 @@
-"""What is shown: tasks, their histories, counts, agents."""
+"""Reads what is displayed: tasks, their histories, counts, agents."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Parent(NamedTuple):
 
 
 class TaskResult(NamedTuple):
-    """How a task stands: its state, and its output or error once it has one."""
+    """A task's state, with its output or error once it has one."""
 
     state: str
     output: Any
@@ -39,13 +39,13 @@ class TaskResult(NamedTuple):
 
 
 def find_task(tx: Transaction, task_id: str) -> Task | None:
-    """The task with this id, or None."""
+    """Returns the task with this id, or None."""
     rows = tx.rows(queries("tasks")["task"], {"id": task_id})
     return Task.from_row(rows[0]) if rows else None
 
 
 def get_task(tx: Transaction, task_id: str) -> Task:
-    """The task with this id; raises TaskNotFound."""
+    """Returns the task with this id; raises TaskNotFound."""
     task = find_task(tx, task_id)
     if task is None:
         raise TaskNotFound(task_id)
@@ -55,32 +55,38 @@ def get_task(tx: Transaction, task_id: str) -> Task:
 def list_tasks(
     tx: Transaction, *, state: str | None = None, type: str | None = None, queue: str | None = None, limit: int = 20
 ) -> list[Task]:
-    """The newest tasks that match, without their inputs and outputs."""
+    """Returns the newest tasks that match, without their inputs and outputs."""
     parameters = {"state": state, "type": type, "queue": queue, "limit": limit}
     return [Task.from_row(row) for row in tx.rows(queries("tasks")["list_tasks"], parameters)]
 
 
 def tasks_of(tx: Transaction, ids: Sequence[str]) -> list[Task]:
-    """These tasks in this order, without their inputs, outputs and checkpoints; those that don't exist are left out."""
+    """Returns these tasks in this order, without their inputs, outputs and checkpoints.
+
+    Tasks that don't exist are left out.
+    """
     rows = tx.rows(queries("tasks")["tasks"], {"ids": plain(ids)})
     found = {row[0]: Task.from_row(row) for row in rows}
     return [found[id_] for id_ in ids if id_ in found]
 
 
 def history(tx: Transaction, task_id: str, *, with_log: bool = True, limit: int = HISTORY_EVENTS) -> list[AuditEvent]:
-    """A task's last events in order, with or without what its attempts logged (see core.postgres.store.task_logs)."""
+    """Returns a task's last events in order, with or without its attempts' logs.
+
+    See core.postgres.store.task_logs.
+    """
     asked = {"id": task_id, "with_log": with_log, "limit": limit}
     return [AuditEvent.from_row(row) for row in tx.rows(queries("tasks")["history"], asked)]
 
 
 def last_return(tx: Transaction, task_id: str, attempt: int) -> str:
-    """Why an attempt was handed back; empty if it was not."""
+    """Returns why an attempt was handed back; empty if it was not."""
     rows = tx.rows(queries("tasks")["last_return"], {"id": task_id, "attempt": attempt})
     return str(rows[0][0] or "") if rows else ""
 
 
 def endings(tx: Transaction, ids: Sequence[str]) -> dict[str, TaskResult]:
-    """How these tasks stand."""
+    """Returns the states and results of these tasks."""
     rows = tx.rows(queries("tasks")["outputs"], {"ids": plain(ids)})
     return {
         id_: TaskResult(state, orjson.loads(output) if output else None, orjson.loads(error) if error else None)
@@ -89,22 +95,22 @@ def endings(tx: Transaction, ids: Sequence[str]) -> dict[str, TaskResult]:
 
 
 def waiting(tx: Transaction, ids: Sequence[str]) -> list[Waiting]:
-    """How these tasks wait; those that don't are left out."""
+    """Returns the queue data of these tasks; those that don't wait are left out."""
     return [Waiting.from_row(row) for row in tx.rows(queries("tasks")["waiting"], {"ids": plain(ids)})]
 
 
 def unfinished_parents(tx: Transaction, task_id: str) -> list[Parent]:
-    """What a blocked task still waits for."""
+    """Returns the unfinished parents of a blocked task."""
     return [Parent(*row) for row in tx.rows(queries("tasks")["unfinished_parents"], {"id": task_id})]
 
 
 def state_counts(tx: Transaction) -> dict[str, int]:
-    """How many tasks are in each state."""
+    """Returns how many tasks are in each state."""
     return dict(tx.rows(queries("tasks")["states"], {}))
 
 
 def waiting_lanes(tx: Transaction) -> list[LaneCount]:
-    """What waits to be taken, lane by lane."""
+    """Returns the tasks waiting for an agent, lane by lane."""
     return [
         LaneCount(Lane(queue, type_, tuple(requires)), count, oldest)
         for queue, type_, requires, count, oldest in tx.rows(queries("tasks")["waiting_lanes"], {})
@@ -112,25 +118,25 @@ def waiting_lanes(tx: Transaction) -> list[LaneCount]:
 
 
 def agents(tx: Transaction) -> list[AgentRecord]:
-    """Every agent that is known, present ones first."""
+    """Returns every known agent, present ones first."""
     return [AgentRecord.from_row(row) for row in tx.rows(queries("tasks")["agents"], {})]
 
 
 def now(tx: Transaction) -> datetime:
-    """The database's time at the start of this transaction."""
+    """Returns the database's time at the start of this transaction."""
     return tx.rows(queries("tasks")["now"], {})[0][0]  # type: ignore[no-any-return]
 
 
 def leader(tx: Transaction) -> tuple[int, str, datetime]:
-    """(epoch, worker, since) of the current term; epoch 0 before the first."""
+    """Returns (epoch, worker, since) of the current term; epoch 0 before the first."""
     return tx.rows(queries("tasks")["leader"], {})[0]
 
 
 def is_led(tx: Transaction) -> bool:
-    """Whether a worker leads now; the term of `leader` may be over."""
+    """Returns True if a worker leads now; the term of `leader` may be over."""
     return bool(tx.rows(queries("tasks")["is_led"], {})[0][0])
 
 
 def has_tasks(tx: Transaction) -> bool:
-    """Whether there is any task."""
+    """Returns True if there is any task."""
     return bool(tx.rows(queries("tasks")["any_task"], {})[0][0])

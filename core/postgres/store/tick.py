@@ -1,4 +1,4 @@
-"""The transitions that the dispatcher's tick makes, many tasks at a time."""
+"""Makes the transitions of the dispatcher's tick, many tasks at a time."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Completion(NamedTuple):
 
 @dataclass(slots=True)
 class Settlement:
-    """Another end of an attempt: it failed for good, will be tried again, or goes back.
+    """A failed attempt to be recorded: final, to be retried, or handed back.
 
-    `agent_id` also guards: set, the row must still be with that boot. `error` and `detail` are
-    JSON texts. `to_state` is failed, scheduled (after `delay_seconds`) or pending.
+    If `agent_id` is set, the row must still belong to that boot. `error` and `detail` are JSON texts. `to_state` is
+    failed, scheduled (after `delay_seconds`) or pending.
     """
 
     id: str
@@ -47,7 +47,7 @@ class Settlement:
 
 
 class Claimed(NamedTuple):
-    """A row that a claim returned: what the agent needs, and what the dispatcher must remember."""
+    """A claimed row: what the agent needs, and what the dispatcher must remember."""
 
     id: str
     attempt: int
@@ -64,7 +64,7 @@ class Claimed(NamedTuple):
 
 
 class Stale(NamedTuple):
-    """A report that matched no current attempt."""
+    """A report that matches no current attempt."""
 
     id: str
     attempt: int
@@ -73,7 +73,10 @@ class Stale(NamedTuple):
 
 
 def complete(tx: Transaction, completions: Sequence[Completion]) -> set[str]:
-    """Records successes; returns the ids of those that were: the attempt is current, and nobody else has the row."""
+    """Records successes; returns the ids recorded.
+
+    The others' attempts are not current, or their rows are locked.
+    """
     ids, attempts, outputs, started, run_seconds, cpu_seconds, peaks = zip(*completions, strict=True)
     rows = tx.rows(
         queries("tick")["settle_completed"],
@@ -91,7 +94,7 @@ def complete(tx: Transaction, completions: Sequence[Completion]) -> set[str]:
 
 
 def settle(tx: Transaction, settlements: Sequence[Settlement]) -> tuple[set[str], list[Waiting], list[str]]:
-    """Records the other ends. Returns (ids that were settled, tasks that wait again, ids that failed)."""
+    """Records the other outcomes; returns the settled ids, the tasks that wait again, and the failed ids."""
     rows = tx.rows(
         queries("tick")["settle"],
         {
@@ -115,16 +118,16 @@ def settle(tx: Transaction, settlements: Sequence[Settlement]) -> tuple[set[str]
 
 
 def start(tx: Transaction, started: Sequence[tuple[str, int, float]]) -> set[str]:
-    """Records (id, attempt, epoch seconds) of attempts that an agent began; returns the ids that were recorded."""
+    """Records (id, attempt, epoch seconds) of attempts that started; returns the ids that were recorded."""
     ids, attempts, times = zip(*started, strict=True)
     parameters = {"ids": plain(ids), "attempts": plain(attempts), "started": plain(times)}
     return {row[0] for row in tx.rows(queries("tick")["start"], parameters)}
 
 
 def lock_current(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> set[tuple[str, int]]:
-    """Of these (id, attempt) pairs, those that are a task's current claim, and stay it until the transaction's end.
+    """Returns the (id, attempt) pairs that are a current claim, and locks them until the end of the transaction.
 
-    A cancellation waits for that end. Tasks whose rows somebody else holds are not among them: see `still_current`.
+    A cancellation waits for that. Tasks whose rows are locked already are left out: see `still_current`.
     """
     ids, attempts = zip(*pairs, strict=True)
     rows = tx.rows(queries("tick")["lock_current"], {"ids": plain(ids), "attempts": plain(attempts)})
@@ -132,16 +135,16 @@ def lock_current(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> set[tuple
 
 
 def still_current(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> dict[str, str]:
-    """Of these (id, attempt) pairs, those that are a task's current claim: id → state.
+    """Returns the states, by id, of the (id, attempt) pairs that are a task's current claim.
 
-    What a statement passed over and is found here, somebody else holds; what is not, is over for ever.
+    A task that a statement skipped and that is found here is locked; one that is not found is settled for good.
     """
     ids, attempts = zip(*pairs, strict=True)
     return dict(tx.rows(queries("tick")["still_current"], {"ids": plain(ids), "attempts": plain(attempts)}))
 
 
 def note_stale(tx: Transaction, stale: Sequence[Stale]) -> None:
-    """Records reports that came too late, twice, or from a fenced agent."""
+    """Records reports that were late, duplicate, or from a fenced agent."""
     ids, attempts, agents, reported = zip(*stale, strict=True)
     tx.rows(
         queries("tick")["note_stale"],
@@ -152,7 +155,7 @@ def note_stale(tx: Transaction, stale: Sequence[Stale]) -> None:
 def update_progress(tx: Transaction, progress: Sequence[tuple[str, int, float, str]]) -> None:
     """Stores the last (id, attempt, fraction, message) of running attempts, one per task.
 
-    A row that somebody else holds keeps what it has: there will be newer progress.
+    A locked row keeps its old value: newer progress will follow.
     """
     ids, attempts, fractions, messages = zip(*progress, strict=True)
     tx.rows(
@@ -180,9 +183,9 @@ def save_checkpoints(tx: Transaction, checkpoints: Sequence[tuple[str, int, str,
 
 
 def add_logs(tx: Transaction, logs: Sequence[tuple[str | None, str, int | None, str, str, str]]) -> None:
-    """Appends (id, event, attempt, actor, agent id, detail JSON) lines that are no transitions.
+    """Appends log lines that are no transitions: (id, event, attempt, actor, agent id, detail JSON).
 
-    Id and attempt are None for what happened to no task.
+    Id and attempt are None for events without a task.
     """
     ids, events, attempts, actors, agents, details = zip(*logs, strict=True)
     tx.rows(

@@ -1,4 +1,4 @@
-"""What agents ran in the last minutes, from the audit log."""
+"""Reads which attempts agents ran in the last minutes, from the audit log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST_WINDOW_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The longest of the attempts that ended from `since` (epoch seconds) on, and how many ended in all."""
+    """The longest attempts that ended from `since` (epoch seconds) on, and how many ended in total."""
 
     attempts: list[AttemptEnd]
     total: int
@@ -23,10 +23,10 @@ class Ends:
 
 
 def ends(tx: Transaction, since: float, until: float, limit: int = MAX_ENDS) -> Ends:
-    """The `limit` longest attempts that ended in a range (epoch seconds).
+    """Returns the `limit` longest attempts that ended in a range (epoch seconds).
 
-    A busy range is cut short at its beginning, where about ENDS_LOOKED_AT ends have been seen: it is
-    read backwards in windows, each twice as long as the one behind it.
+    A busy range is cut short at its beginning, once about ENDS_LOOKED_AT ends have been read: it is read backwards in
+    windows, each twice as long as the previous one.
     """
     found: list[tuple[float, AttemptEnd]] = []
     total, end, window = 0, until, FIRST_WINDOW_SECONDS

@@ -1,4 +1,4 @@
-"""What is in a report: read, counted, and laid out as data.
+"""Reads and computes the contents of a report as data.
 
 May import: postgres, telemetry.
 """

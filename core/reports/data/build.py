@@ -1,4 +1,4 @@
-"""The arithmetic of a report: from what was read to what is shown (pure)."""
+"""Computes a report's figures from what was read (pure)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOTHING = Point(0.0)
 
 @dataclass(frozen=True, slots=True)
 class AgentRuns:
-    """What one agent did in a range with tasks of a scope, and how long it ran for anything."""
+    """One agent's results in a range with tasks of a scope, and its run time for all tasks."""
 
     agent: str
     completed: int
@@ -44,7 +44,7 @@ class AgentRuns:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Samples of one agent in one step: how many, and the sums of its busy slots and of their share of its slots."""
+    """Samples of one agent in one step: their number, and the sums of busy slots and of their share of its slots."""
 
     at: float
     agent: str
@@ -55,7 +55,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """What is known of an agent's boots in a range: its slots now, and slots × the seconds it was there."""
+    """An agent's boots in a range: its slots now, and slots × the seconds of its presence."""
 
     slots: int
     slot_seconds: float
@@ -63,7 +63,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The unit of a level in which most tasks completed."""
+    """The unit of a level with the most completed tasks."""
 
     level_seconds: int
     at: float
@@ -72,7 +72,7 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What was read of one of the two periods, in epoch seconds."""
+    """The data of one of the two periods, in epoch seconds."""
 
     since: float
     until: float
@@ -84,7 +84,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that was read for a report. `first_led` is when a leader was first seen at work, ever."""
+    """All data read for a report. `first_led` is when a leader was first seen working, ever."""
 
     scope: Scope
     made_at: float
@@ -101,7 +101,7 @@ class Facts:
 
 
 def build(facts: Facts) -> Report:
-    """The report."""
+    """Returns the report."""
     now, before = _period(facts, facts.now), _period(facts, facts.before)
     return Report(
         scope=facts.scope,
@@ -121,9 +121,9 @@ def build(facts: Facts) -> Report:
 
 
 def unit_for(start: float, oldest: Mapping[int, float | None]) -> int:
-    """The finest level whose units are still kept since `start` (epoch seconds).
+    """Returns the finest level whose units are still kept since `start` (epoch seconds).
 
-    `oldest` has the oldest unit of each level. What no coarser level remembers either was never there.
+    `oldest` has the oldest unit of each level. Data that even coarser levels lack never existed.
     """
     for level in LEVELS:
         first = oldest.get(level)
@@ -136,7 +136,7 @@ def unit_for(start: float, oldest: Mapping[int, float | None]) -> int:
 
 
 def aligned(since: float, until: float, unit_seconds: int) -> tuple[float, float]:
-    """The range in whole units, one at least."""
+    """Returns the range in whole units, at least one."""
     first = float(math.floor(since / unit_seconds) * unit_seconds)
     return first, max(first + unit_seconds, float(math.floor(until / unit_seconds) * unit_seconds))
 
@@ -146,7 +146,7 @@ def moment(epoch_seconds: float) -> datetime:
 
 
 def counts_of(point: Point) -> Counts:
-    """A point's numbers with what follows from them."""
+    """Returns a point's figures and those derived from them."""
     return Counts(
         submitted=point.submitted,
         completed=point.completed,
@@ -198,7 +198,7 @@ def _steps(facts: Facts) -> tuple[Step, ...]:
 
 
 def _utilisation(loads: Iterable[Load], presence: Mapping[str, Presence]) -> float | None:
-    """Busy slots by slots, over all samples. What the slots were follows from their load, if there was any."""
+    """Returns busy slots by slots, over all samples. The number of slots follows from the samples, if there are any."""
     busy = slots = 0.0
     for load in loads:
         busy += load.running
@@ -241,9 +241,9 @@ def _agents(facts: Facts) -> tuple[AgentLine, ...]:
 
 
 def _agent_utilisation(runs: AgentRuns, loads: Sequence[Load], presence: Presence | None) -> float | None:
-    """The sampled load, as far as it was the scope's; else run time by the time of the slots that are known.
+    """Returns the sampled load within the scope; without samples, run time by the known slots' time.
 
-    Run times count where their attempts end, so that they may fill more than a short range has.
+    Run times count where their attempts end, so they may exceed the length of a short range.
     """
     sampled = sum(load.count for load in loads)
     if sampled:

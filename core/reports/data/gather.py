@@ -33,11 +33,11 @@ LONGEST_SECONDS = 3 * 366 * 86_400.0
 
 
 def gather(tx: Transaction, since: float, until: float, queue: str | None = None, type: str | None = None) -> Report:
-    """The report of a range (epoch seconds), of one queue or type or of all.
+    """Returns the report of a range (epoch seconds), of one queue or type or of all.
 
-    Must be the first thing in its transaction, which it makes read-only. The range is brought to
-    whole minutes, or to whole units of what is still kept of it, and ends with the last whole one that is
-    over. Raises SubmissionError for a range that makes no sense.
+    Must be the first call in its transaction, which it makes read-only. The range is aligned to whole minutes, or
+    to the whole units that are still kept, and ends with the last whole unit in the past. Raises SubmissionError
+    for an invalid range.
     """
     tx.rows(queries("reports")["snapshot"], {})
     oldest, now = _held(tx)
@@ -113,9 +113,9 @@ def _presence(tx: Transaction, since: float, until: float) -> dict[str, Presence
 
 
 def _first_led(tx: Transaction) -> float | None:
-    """When a leader was first seen at work, as exactly as is still known.
+    """Returns when a leader was first seen working, as exactly as is still known.
 
-    What a coarse unit has fewer of than minutes is taken to be missing at its beginning.
+    Minutes that a coarse unit lacks are assumed to be missing at its beginning.
     """
     found: float | None = None
     coarser = 0
@@ -140,7 +140,7 @@ def _peaks(tx: Transaction, since: float, until: float, only: Filter) -> list[Pe
 def _failures(
     tx: Transaction, parameters: Mapping[str, Any], types: Sequence[str] | None
 ) -> tuple[list[FailureLine], int]:
-    """The groups with most failed attempts, and how many more there are."""
+    """Returns the error groups with most failed attempts, and how many more there are."""
     rows = tx.rows(queries("reports")["failures"], {**parameters, "types": types, "limit": MAX_FAILURES})
     lines = [
         FailureLine(fingerprint, type_, error_class, message, attempts, 0, tasks, first, last, is_muted)

@@ -1,7 +1,7 @@
-"""A performance report as data: what happened in a period, beside the period directly before it.
+"""Defines a performance report as data: a period beside the period directly before it.
 
-Shares are from 0 to 1, durations in seconds, moments aware and in UTC. None stands for what nobody
-can know: the success rate of no tasks, the utilisation of an agent that nobody watched.
+Shares are from 0 to 1, durations in seconds, times aware and in UTC. None stands for unknown values: the success
+rate of no tasks, the utilisation of an agent without samples.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TARGET_SECONDS = 0.1  # a task that waited no longer was scheduled in time
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a report is about; None: all."""
+    """The scope of a report; None: all."""
 
     queue: str | None = None
     type: str | None = None
@@ -30,7 +30,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Durations in seconds: how many there were, their mean, and percentiles to 5 % (core.telemetry.histogram)."""
+    """Durations in seconds: their number, mean, and percentiles to 5 % (core.telemetry.histogram)."""
 
     count: int
     mean: float | None
@@ -46,11 +46,11 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What happened to tasks, and how long it took.
+    """Counts of tasks, and their durations.
 
-    `failed` tasks ended so; `retried` counts attempts that failed and were followed by another.
-    `success_rate` is the share of completed tasks among those that completed or failed. `in_time` is
-    the share of starts that waited at most TARGET_SECONDS, from ready to started.
+    `failed` counts tasks that failed for good; `retried` counts attempts that failed and were followed by another.
+    `success_rate` is the share of completed tasks among those that completed or failed. `in_time` is the share of
+    starts with a queue latency of at most TARGET_SECONDS.
     """
 
     submitted: int
@@ -77,11 +77,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A stretch of time as a whole.
+    """The totals of a period.
 
-    `availability` is the share of its minutes in which a leading worker was seen at work, of those
-    that are over and came after the first such minute ever. `utilisation` is the mean share of all
-    agents' slots that were busy, whatever the scope.
+    `availability` is the share of its past minutes in which a leading worker was seen working, counted from the
+    first such minute ever. `utilisation` is the mean share of all agents' slots that were busy, whatever the scope.
     """
 
     since: datetime
@@ -98,7 +97,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a period that began at `at` and lasted `seconds`."""
+    """A step of a period that began at `at` and lasted `seconds`."""
 
     at: datetime
     seconds: float
@@ -108,7 +107,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class TypeLine:
-    """One task type, in the period and in the one before."""
+    """The figures of one task type, in the period and in the one before."""
 
     type: str
     counts: Counts
@@ -117,10 +116,10 @@ class TypeLine:
 
 @dataclass(frozen=True, slots=True)
 class AgentLine:
-    """How one agent, by its name, did with tasks of the scope.
+    """The figures of one agent, by its name, with tasks of the scope.
 
     `success_rate` is of attempts. `utilisation` is the mean share of its slots that tasks of the scope kept busy
-    while it was there.
+    while it was present.
     """
 
     agent: str
@@ -136,7 +135,7 @@ class AgentLine:
 
 @dataclass(frozen=True, slots=True)
 class FailureLine:
-    """Failures that are probably the same one; `first_seen` and `last_seen` are of all time."""
+    """An error group; `first_seen` and `last_seen` cover all time."""
 
     fingerprint: str
     type: str
@@ -152,12 +151,12 @@ class FailureLine:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How much was done, and how much more could be.
+    """The work done, and how much more would be possible.
 
-    The peak is the busiest unit of `peak_unit_seconds` that is on record: a minute of the last 8 days,
-    as long as minutes are kept, or a longer unit before. `full_per_minute` is an estimate: what would be
-    completed at full utilisation with the same mix of tasks, from the minutes in which a leader was seen at
-    work; None when only a part of all tasks is looked at.
+    The peak is the busiest unit of `peak_unit_seconds` that is on record: a minute of the last 8 days, as long as
+    minutes are kept, or a longer unit before. `full_per_minute` is an estimate: the tasks completed at full
+    utilisation with the same mix of tasks, from the minutes in which a leader was seen working; None for a report
+    on a part of all tasks.
     """
 
     peak_per_minute: float | None
@@ -170,7 +169,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything. `steps` cover the period without gaps; types, agents and failures have the busiest first."""
+    """The report. `steps` cover the period without gaps; types, agents and failures have the busiest first."""
 
     scope: Scope
     made_at: datetime
@@ -188,26 +187,26 @@ class Report:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing happened in the period."""
+        """Returns True if nothing happened in the period."""
         return self.now.counts.is_empty
 
     def as_json(self) -> bytes:
-        """The report as a JSON document, moments in ISO 8601."""
+        """Returns the report as a JSON document, times in ISO 8601."""
         return orjson.dumps(self, option=orjson.OPT_INDENT_2)
 
 
 def change(now: float | None, before: float | None) -> float | None:
-    """The growth from before to now as a share of before; None if there was nothing to grow from."""
+    """Returns the growth from before to now as a share of before; None if before is 0."""
     return (now - before) / before if now is not None and before else None
 
 
 def slowest(lines: tuple[TypeLine, ...]) -> list[TypeLine]:
-    """The types that ran, the one with the longest p95 first."""
+    """Returns the types that ran, longest p95 first."""
     ran = [line for line in lines if line.counts.run.p95 is not None]
     return sorted(ran, key=lambda line: (-(line.counts.run.p95 or 0.0), line.type))
 
 
 def most_failing(lines: tuple[TypeLine, ...]) -> list[TypeLine]:
-    """The types with failed attempts, the one with most first."""
+    """Returns the types with failed attempts, most first."""
     failing = [line for line in lines if line.counts.failed_attempts]
     return sorted(failing, key=lambda line: (-line.counts.failed_attempts, line.type))

@@ -1,4 +1,4 @@
-"""Reports as files: every format from the same tables.
+"""Renders reports as files: every format from the same tables.
 
 May import: reports.data.
 """

@@ -1,4 +1,4 @@
-"""Which charts a report has: each shows columns of one of its tables, so that every format draws the same."""
+"""Defines a report's charts: each shows columns of one of its tables, so that every format draws the same."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Lines, columns or bars over the first column of a table; `rows` picks some of its rows, in order."""
+    """Lines, columns or bars over the first column of a table; `rows` selects some of its rows, in order."""
 
     name: str
     title: str
@@ -41,7 +41,7 @@ class Chart:
 
 
 def charts(report: Report, by_name: Mapping[str, Table], words: Wording) -> list[Chart]:
-    """The charts that have something to show."""
+    """Returns the charts that have data."""
     if report.is_empty:
         return []
     types = {line.type: number for number, line in enumerate(report.types)}

@@ -1,4 +1,4 @@
-"""A report as CSV: a zip archive with one file for each table."""
+"""Renders a report as CSV: a zip archive with one file for each table."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from taskyard.core.reports.render.wording import Wording
 
 
 def render(report: Report, words: Wording) -> bytes:
-    """The archive. Files are UTF-8 with a byte order mark, which Excel needs to read them so.
+    """Returns the archive. Files are UTF-8 with a byte order mark, which Excel needs to recognise UTF-8.
 
-    Shares are numbers from 0 to 1, durations seconds, moments ISO 8601 with their offset from UTC.
+    Shares are numbers from 0 to 1, durations seconds, times ISO 8601 with their offset from UTC.
     """
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:

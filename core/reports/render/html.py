@@ -1,4 +1,4 @@
-"""A report as one HTML file: interactive charts, no network, nothing in it that others could run.
+"""Renders a report as one HTML file: interactive charts, no network access, no executable foreign content.
 
 The page's policy forbids everything but its own two scripts, by their hashes, and its own styles.
 """
@@ -28,7 +28,7 @@ BAR_PX = 26
 
 
 def render(report: Report, words: Wording) -> bytes:
-    """The page."""
+    """Returns the page."""
     shown = page(report, words)
     drawings = [drawing for section in shown.sections for drawing in section.drawings]
     scripts = (get_plotlyjs(), (FOLDER / "report.js").read_text())
@@ -73,7 +73,7 @@ def _environment() -> Environment:
 
 
 def _policy(scripts: Sequence[str]) -> str:
-    """The page's Content-Security-Policy. Plotly writes styles of its own, which can load nothing."""
+    """Returns the page's Content-Security-Policy. Plotly writes inline styles, which can load nothing."""
     hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; font-src data:;"
@@ -82,7 +82,7 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _inert(document: Any) -> str:
-    """JSON that can stand in a script element whatever its texts hold."""
+    """Returns JSON that is safe inside a script element whatever its texts contain."""
     return orjson.dumps(document).decode().replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
@@ -91,7 +91,7 @@ def _height(drawing: Drawing) -> int:
 
 
 def _figure(drawing: Drawing, words: Wording) -> dict[str, Any]:
-    """A plotly figure without its colours of text and grid, which the page sets by its theme."""
+    """Returns a plotly figure without text and grid colours, which the page sets by its theme."""
     is_bars = drawing.kind == "bars"
     axis = {"rangemode": "tozero", "automargin": True, **_NUMBERS.get(drawing.value_kind, {})}
     if drawing.floor:
@@ -141,7 +141,7 @@ def _trace(drawing: Drawing, number: int, words: Wording) -> dict[str, Any]:
 
 
 def _plain(text: str) -> str:
-    """A text that plotly shows as it is: it would take <…> for markup, $…$ for TeX and %{…} for a template."""
+    """Escapes a text for plotly, which would read <…> as markup, $…$ as TeX and %{…} as a template."""
     return (
         text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;").replace("%{", "% {")
     )

@@ -1,4 +1,4 @@
-"""A report as JSON: the data itself, in English names, whatever the language."""
+"""Renders a report as JSON: the data itself, with English names in every language."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from taskyard.core.reports.render.wording import Wording
 
 
 def render(report: Report, words: Wording) -> bytes:
-    """The document."""
+    """Returns the document."""
     return report.as_json()

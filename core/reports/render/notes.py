@@ -1,4 +1,4 @@
-"""What a report says of itself: what it is about, and how its figures were measured."""
+"""Writes a report's notes: its scope, and how its figures were measured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def title(report: Report, words: Wording) -> str:
 
 
 def range_line(report: Report, words: Wording) -> str:
-    """The period in one line."""
+    """Returns the period in one line."""
     return words(
         N_("{since} to {until} ({zone}), {length}"),
         since=words.moment(report.now.since),
@@ -24,7 +24,7 @@ def range_line(report: Report, words: Wording) -> str:
 
 
 def scope_line(report: Report, words: Wording) -> str:
-    """What tasks it is about, in one line."""
+    """Returns the scope in one line."""
     scope = report.scope
     if scope.queue is not None and scope.type is not None:
         return words(N_("Tasks of type {type} in queue {queue}"), type=scope.type, queue=scope.queue)
@@ -40,7 +40,7 @@ def empty_line(words: Wording) -> str:
 
 
 def notes(report: Report, words: Wording) -> list[tuple[str, str]]:
-    """(heading, text) of everything that is worth knowing about the figures."""
+    """Returns (heading, text) of all notes about the figures."""
     before = words(
         N_("{since} to {until}, directly before and as long"),
         since=words.moment(report.before.since),

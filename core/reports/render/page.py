@@ -1,4 +1,4 @@
-"""A report as people read it on a page or a sheet of paper: cards, charts, and tables of texts."""
+"""Lays out a report for a page or a sheet of paper: cards, charts, and tables of texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Tone = Literal["good", "bad", "flat"]
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A headline figure, and how it changed."""
+    """A headline figure, and its change."""
 
     label: str
     value: str
@@ -35,7 +35,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
-    """A table of texts; `is_text` says which columns are not numbers. Nothing in it means anything to a format."""
+    """A table of texts; `is_text` says which columns are not numbers. No text has a meaning to a format."""
 
     name: str
     title: str
@@ -55,7 +55,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A chart with its values: over moments (lines, stacks), or over texts (bars).
+    """A chart with its values: over times (lines, stacks), or over texts (bars).
 
     `floor` is where the axis of the values begins, `lengths` are the steps' seconds.
     """
@@ -72,7 +72,7 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading with what belongs to it."""
+    """A heading with its content."""
 
     title: str
     drawings: tuple[Drawing, ...]
@@ -81,7 +81,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The whole report; `empty` says so if nothing happened. `over_time` is the table of all steps."""
+    """The whole report; `empty` has a text if nothing happened. `over_time` is the table of all steps."""
 
     title: str
     lines: tuple[str, ...]
@@ -108,7 +108,7 @@ _LEFT_OUT = {
 
 
 def page(report: Report, words: Wording) -> Page:
-    """The report as a page."""
+    """Returns the report as a page."""
     by_name = {table.name: table for table in tables(report, words)}
     drawn = {chart.name: _drawing(chart, by_name[chart.table]) for chart in charts(report, by_name, words)}
     shown = {name: _text_table(table.without(*_LEFT_OUT.get(name, ())), words) for name, table in by_name.items()}
@@ -199,7 +199,7 @@ def _cards(report: Report, words: Wording) -> tuple[Card, ...]:
 
 
 def _changed(new: float | None, old: float | None, kind: ValueKind, better: int, words: Wording) -> tuple[str, Tone]:
-    """How a figure changed, in words, and whether that is good; `better` is 1 if more is, -1 if less is."""
+    """Returns a figure's change in words, and whether it is good; `better` is 1 if more is good, -1 if less is."""
     if new is None or old is None:
         return words(N_("no earlier data")), "flat"
     difference = new - old if kind is ValueKind.SHARE else change(new, old)

@@ -1,6 +1,6 @@
-"""A report as PDF, set by Typst from `report.typ`: no browser, fonts embedded, charts as vectors.
+"""Renders a report as PDF, set by Typst from `report.typ`: no browser, embedded fonts, vector charts.
 
-What others wrote reaches Typst as data only, never as markup.
+Foreign texts reach Typst as data only, never as markup.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ GAP = 0.15  # of a column's width
 
 
 def render(report: Report, words: Wording) -> bytes:
-    """The document, A4."""
+    """Returns the document, A4."""
     document = _document(page(report, words), report, words)
     made: bytes = typst.compile(
         TEMPLATE.read_bytes(),
@@ -95,13 +95,13 @@ def _table(table: TextTable, *, titled: bool) -> dict[str, Any]:
 
 
 def _weight(table: TextTable, column: int) -> float:
-    """A column's share of the width: by its longest cell, or the longest word of its heading."""
+    """Returns a column's share of the width: by its longest cell, or the longest word of its heading."""
     longest = max([0, *(len(row[column]) for row in table.rows)])
     return float(min(30, max(6.5, longest + 1, *(len(word) + 2 for word in table.headings[column].split()))))
 
 
 def _breakable(text: str) -> str:
-    """The text with places where long words may be broken."""
+    """Returns the text with places where long words may be broken."""
     return " ".join(
         BREAK.join(word[start : start + LONGEST_WORD] for start in range(0, len(word), LONGEST_WORD))
         for word in text.split(" ")
@@ -109,7 +109,7 @@ def _breakable(text: str) -> str:
 
 
 def _chart(drawing: Drawing, report: Report, words: Wording) -> dict[str, Any]:
-    """A chart in fractions of its plot's width and height, from the lower left."""
+    """Returns a chart in fractions of its plot's width and height, from the lower left."""
     found = _bars(drawing, words) if drawing.kind == "bars" else _over_time(drawing, report, words)
     legend = [{"name": line.name, "color": line.color} for line in drawing.lines]
     return {"title": drawing.title, "kind": drawing.kind, "legend": legend if len(legend) > 1 else [], **found}
@@ -160,7 +160,7 @@ def _stacked(drawing: Drawing, starts: Sequence[tuple[float, float]], most: floa
 
 
 def _parts(points: Sequence[tuple[float, float | None]]) -> list[list[tuple[float, float]]]:
-    """The pieces of a line between its gaps."""
+    """Returns the pieces of a line between its gaps."""
     parts: list[list[tuple[float, float]]] = [[]]
     for x, y in points:
         if y is None:

@@ -1,4 +1,4 @@
-"""Axes of charts: ticks at round numbers and at round times (pure)."""
+"""Computes axes of charts: ticks at round numbers and at round times (pure)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _TIME_STEPS = (
 
 
 def ticks(most: float, wanted: int = TICKS_WANTED, *, whole: bool = False) -> list[float]:
-    """Round numbers from 0 to `most` or a little more; steps are 1, 2 or 5 times a power of ten, whole on demand.
+    """Returns round numbers from 0 to `most` or slightly more.
 
-    After Heckbert, "Nice numbers for graph labels", Graphics Gems, 1990.
+    Steps are 1, 2 or 5 times a power of ten, on request whole. After Heckbert, "Nice numbers for graph labels",
+    Graphics Gems, 1990.
     """
     if not most > 0 or not math.isfinite(most):
         return [0.0, 1.0]
@@ -35,13 +36,13 @@ def ticks(most: float, wanted: int = TICKS_WANTED, *, whole: bool = False) -> li
 
 
 def floor_of(shares: Iterable[float | None]) -> float:
-    """Where the axis of shares that are near to all begins: at a round share below the least."""
+    """Returns the start of an axis of shares close to 100 %: a round share below the least."""
     least = min((share for share in shares if share is not None), default=0.0)
     return max((floor for floor in FLOORS if floor < least), default=0.0)
 
 
 def time_ticks(since: datetime, until: datetime, zone: tzinfo) -> list[tuple[datetime, str]]:
-    """Round moments of the zone's clock within a range, with their labels."""
+    """Returns round times of the zone within a range, with their labels."""
     seconds = (until - since).total_seconds()
     step = next((step for step in _TIME_STEPS if seconds / step <= TIME_TICKS_MOST), _TIME_STEPS[-1])
     local = since.astimezone(zone)
@@ -59,7 +60,7 @@ def time_ticks(since: datetime, until: datetime, zone: tzinfo) -> list[tuple[dat
 
 
 def tick_label(value: float, kind: ValueKind, words: Wording) -> str:
-    """A number on an axis."""
+    """Returns the label of a number on an axis."""
     if kind is ValueKind.SHARE:
         return f"{100 * value:.6g}%"
     if kind is ValueKind.SECONDS:

@@ -1,4 +1,4 @@
-"""One table of a report, for any format."""
+"""Defines a report's tables, for any format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from taskyard.core.reports.render.wording import ValueKind
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name in files, its heading in the report's language, what its values are."""
+    """A column: its name in files, its heading in the report's language, and the kind of its values."""
 
     name: str
     title: str
@@ -18,7 +18,7 @@ class Column:
 
     @property
     def heading(self) -> str:
-        """The heading where values are raw numbers: it names their unit."""
+        """Returns the heading with the unit, for raw numbers."""
         return f"{self.title} (s)" if self.kind is ValueKind.SECONDS else self.title
 
 
@@ -32,7 +32,7 @@ class Table:
     rows: tuple[tuple[Any, ...], ...]
 
     def column(self, name: str) -> tuple[Any, ...]:
-        """The values of one column."""
+        """Returns the values of one column."""
         position = self.position(name)
         return tuple(row[position] for row in self.rows)
 
@@ -40,7 +40,7 @@ class Table:
         return [column.name for column in self.columns].index(name)
 
     def without(self, *names: str) -> Table:
-        """The table without some of its columns."""
+        """Returns the table without some of its columns."""
         kept = [i for i, column in enumerate(self.columns) if column.name not in names]
         rows = tuple(tuple(row[i] for i in kept) for row in self.rows)
         return Table(self.name, self.title, tuple(self.columns[i] for i in kept), rows)

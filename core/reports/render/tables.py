@@ -1,4 +1,4 @@
-"""A report as tables, the same for every format: names, headings and raw values."""
+"""Converts a report to tables, the same for every format: names, headings and raw values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from taskyard.core.reports.render.wording import ValueKind, Wording
 
 
 def tables(report: Report, words: Wording) -> list[Table]:
-    """All tables of a report."""
+    """Returns all tables of a report."""
     return [
         _totals(report, words),
         _service(report, words),
@@ -129,7 +129,7 @@ _TIME_COLUMNS = (
 
 
 def _measured(counts: Counts) -> Iterator[Any]:
-    """The values of _COUNT_COLUMNS and _TIME_COLUMNS."""
+    """Yields the values of _COUNT_COLUMNS and _TIME_COLUMNS."""
     yield from (counts.submitted, counts.completed, counts.failed, counts.retried, counts.timed_out, counts.cancelled)
     yield from (counts.success_rate, counts.in_time)
     for times in (counts.wait, counts.run, counts.total):

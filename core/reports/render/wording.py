@@ -1,4 +1,4 @@
-"""The words of a report: numbers, durations and moments as people read them, and texts in their language."""
+"""Formats a report's numbers, durations and times, and translates its texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNITS = ((N_("{n} d"), 86_400), (N_("{n} h"), 3_600), (N_("{n} min"), 60), (N_(
 
 
 class ValueKind(StrEnum):
-    """What the values of a column are."""
+    """The kinds of a column's values."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -28,25 +28,25 @@ class ValueKind(StrEnum):
 
 
 def identity(text: str) -> str:
-    """No translation."""
+    """Returns the text unchanged."""
     return text
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The language and the time zone that a report is written for."""
+    """The language and the time zone of a report."""
 
     translate: Callable[[str], str] = identity
     zone: tzinfo = UTC
     language: str = "en"  # the code that pages and PDF files name
 
     def __call__(self, text: str, **values: object) -> str:
-        """A text in the language, with its values filled in."""
+        """Returns a text in the language, with its values filled in."""
         translated = self.translate(text)
         return translated.format(**values) if values else translated
 
     def shown(self, value: Any, kind: ValueKind) -> str:
-        """A value for people; UNKNOWN for None."""
+        """Returns a value in display form; UNKNOWN for None."""
         if value is None:
             return UNKNOWN
         if kind is ValueKind.TEXT:
@@ -64,14 +64,14 @@ class Wording:
         return self(N_("{n} points"), n=f"{100 * value:+.2f}")
 
     def moment(self, at: datetime) -> str:
-        """A moment in the report's time zone, to the minute."""
+        """Returns a time in the report's time zone, to the minute."""
         return f"{at.astimezone(self.zone):%Y-%m-%d %H:%M}"
 
     def zone_name(self, at: datetime) -> str:
         return at.astimezone(self.zone).tzname() or "UTC"
 
     def duration(self, seconds: float) -> str:
-        """`seconds` in at most two units: 4 ms, 0.25 s, 3 min 20 s, 2 d 4 h."""
+        """Returns `seconds` in at most two units: 4 ms, 0.25 s, 3 min 20 s, 2 d 4 h."""
         if seconds < 0.1:
             return self("{n} ms", n=f"{seconds * 1000:.0f}" if seconds >= 0.01 else f"{seconds * 1000:.1f}")
         if seconds < 60:
@@ -85,21 +85,21 @@ class Wording:
 
 
 def one_line(text: str, limit: int) -> str:
-    """A text of others on one line: what is not printable as an escape, and no longer than `limit` characters."""
+    """Returns a foreign text on one line of at most `limit` characters, with what is not printable escaped."""
     text = " ".join(text.split())
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def number(value: float) -> str:
-    """A count or a rate: whole from 100 on, else with up to two decimals."""
+    """Returns a count or a rate: whole from 100 on, else with up to two decimals."""
     if isinstance(value, int) or float(value).is_integer() or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
 def percent(share: float) -> str:
-    """A share as a percentage; what is not all is never shown as 100 %, nor what is something as 0 %."""
+    """Returns a share as a percentage; only 1 is shown as 100 %, and only 0 as 0 %."""
     if not 0 < share < 1:
         return f"{share:.0%}"
     decimals = 2 if share > 0.99 or share < 0.01 else 1

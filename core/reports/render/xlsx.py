@@ -1,4 +1,4 @@
-"""A report as an Excel workbook: a sheet for each table, and native charts of their cells."""
+"""Renders a report as an Excel workbook: a sheet for each table, and native charts of their cells."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CHART_SIZE = {"width": 560, "height": 320}
 
 
 def render(report: Report, words: Wording) -> bytes:
-    """The workbook. Texts are written as texts, and what looks like a formula gets an apostrophe all the same."""
+    """Returns the workbook. Texts are written as texts; those that look like a formula also get an apostrophe."""
     file = io.BytesIO()
     book = xlsxwriter.Workbook(
         file,
@@ -96,7 +96,7 @@ class _Writer:
         self._set_print(sheet)
 
     def _sheet(self, title: str) -> Worksheet:
-        """A sheet with a name that Excel accepts."""
+        """Adds a sheet with a name that Excel accepts."""
         plain = re.sub(r"[\[\]:*?/\\]", " ", title).strip("' ")[:MAX_SHEET_NAME_LENGTH] or "Sheet"
         name, number = plain, 1
         while name.lower() in self._taken:
@@ -212,7 +212,7 @@ class _Writer:
         return drawn
 
     def _cells(self, chart: Chart, table: Table, column: int) -> Any:
-        """The cells of a column that a chart shows: a range, or a formula of single cells."""
+        """Returns the cells of a column that a chart shows: a range, or a formula of single cells."""
         sheet, top = self._sheets[table.name]
         if chart.rows is None:
             return [sheet, top + 1, column, top + len(table.rows), column]
@@ -223,12 +223,12 @@ class _Writer:
 
 
 def _interval(table: Table) -> int:
-    """How many steps apart the labels of the time axis are."""
+    """Returns the number of steps between the labels of the time axis."""
     return max(1, len(table.rows) // 8)
 
 
 def _unique(columns: tuple[Column, ...]) -> list[str]:
-    """The headings, numbered where a translation gave two columns the same: Excel takes no table with such."""
+    """Returns the headings, numbered where a translation has duplicates, which Excel refuses."""
     found: list[str] = []
     for column in columns:
         heading, number = column.heading, 1

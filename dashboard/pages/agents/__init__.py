@@ -1,1 +1,1 @@
-"""The Agents page."""
+"""Draws the Agents page."""

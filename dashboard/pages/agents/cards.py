@@ -1,4 +1,4 @@
-"""Agents as cards: how each does, what it runs, and what is wrong with it."""
+"""Draws agents as cards: health, running tasks and problems."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOTHING = "–"
 
 
 def show_cards(agents: Sequence[Agent], records: Mapping[str, Record], at: float) -> None:
-    """One card for each; `records` by name, durations count to `at` (epoch seconds)."""
+    """Shows a card for each; `records` by name, durations count to `at` (epoch seconds)."""
     with st.grid(min_column_width=CARD_WIDTH_PX):
         for agent in agents:
             with st.container(border=True, height="stretch", gap="small", key=f"agent_{agent.name}"):
@@ -43,7 +43,7 @@ def show_cards(agents: Sequence[Agent], records: Mapping[str, Record], at: float
 
 
 def heartbeat(agent: Agent) -> str:
-    """How long ago it was heard of; it should be every second."""
+    """Returns the age of its last heartbeat, which should be below a second or two."""
     if agent.heartbeat_seconds is None:
         return NOTHING
     if agent.heartbeat_seconds < FRESH_SECONDS:
@@ -89,7 +89,7 @@ def _show_figures(agent: Agent, record: Record) -> None:
 
 
 def show_notes(agent: Agent, at: float) -> None:
-    """Whatever is not as usual."""
+    """Shows everything unusual."""
     if agent.namesakes > 1:
         st.markdown(
             ":orange[:material/group: "
@@ -138,7 +138,7 @@ def _show_breaker(breaker: OpenBreaker, at: float) -> None:
 
 
 def _show_tasks(agent: Agent, at: float) -> None:
-    """What it runs, the longest first."""
+    """Shows its running tasks, longest first."""
     if agent.running is None:
         return
     if not agent.tasks and (agent.running or agent.state != "draining"):

@@ -1,4 +1,4 @@
-"""What the page of agents shows."""
+"""Reads the data of the Agents page."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ HOUR_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """An agent that is there, all boots of its name together.
+    """A present agent, all boots of its name together.
 
-    What only the leader sees is None, or empty, without one: `cpu_percent`, `memory_bytes`, `heartbeat_seconds`
-    (the oldest boot's silence), `tasks`, `breakers`, `running`. `state` is online, paused, draining or silent, and
-    says what was asked for at once; `is_settled` tells whether the leader acts by it already.
+    The leader's figures are None, or empty, without one: `cpu_percent`, `memory_bytes`, `heartbeat_seconds` (the
+    oldest boot's silence), `tasks`, `breakers`, `running`. `state` is online, paused, draining or silent, and shows
+    a request at once; `is_settled` tells whether the leader already acts on it.
     """
 
     name: str
@@ -57,11 +57,11 @@ class Agent:
 
     @property
     def load(self) -> float:
-        """The share of its slots that is in use."""
+        """Returns the share of its slots that is in use."""
         return min(1.0, (self.running or 0) / self.slots) if self.slots else 0.0
 
     def takes(self, task_type: str) -> bool:
-        """Whether it is meant for this type, whatever the tags."""
+        """Returns True if it takes this type, whatever the tags."""
         slots = AgentSlots(self.name, tuple(self.types), frozenset(self.tags), self.slots)
         slots.known_types = self.known_types
         return slots.can_take(Lane("", task_type))
@@ -69,7 +69,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class AgentsNow:
-    """The agents that are there, by name, and those that left or were lost within GONE_WITHIN, the last one first.
+    """The present agents, by name, and those that left or were lost within GONE_WITHIN, latest first.
 
     `at` is the time (epoch seconds) that durations count to; `agents` is by PostgreSQL only unless `is_led`.
     """
@@ -82,7 +82,7 @@ class AgentsNow:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """How an agent did over a range, with one type or all: attempts, and the mean run time of one in seconds."""
+    """An agent's results over a range, with one type or all: attempts, and the mean run time in seconds."""
 
     completed: int = 0
     failed: int = 0
@@ -90,7 +90,7 @@ class Record:
 
     @property
     def success_rate(self) -> float | None:
-        """The share of attempts that succeeded; None without any."""
+        """Returns the share of attempts that succeeded; None without any."""
         ended = self.completed + self.failed
         return self.completed / ended if ended else None
 
@@ -100,7 +100,7 @@ Records = Mapping[str, Mapping[str, Record]]  # by agent and type
 
 @dataclass(frozen=True, slots=True)
 class AgentUsage:
-    """What one agent took over a range; every series has one value for each of `at` (epoch seconds)."""
+    """An agent's resource usage over a range; every series has one value for each of `at` (epoch seconds)."""
 
     at: Sequence[float]
     cpu_percent: Sequence[float | None]
@@ -110,7 +110,7 @@ class AgentUsage:
 
 @shared()
 def now(servers: Servers) -> AgentsNow:
-    """The agents as they are now."""
+    """Returns the agents as of now."""
     snapshot = live(servers)
     with servers.database.transaction() as tx:
         records = tasks_store.agents(tx)
@@ -135,7 +135,7 @@ def now(servers: Servers) -> AgentsNow:
 
 
 def now_and_records(range_seconds: int) -> Reading[tuple[AgentsNow, Records]]:
-    """The agents as they are now, and how they did over a range until now."""
+    """Returns the agents as of now, and their results over a range until now."""
     current, past = now(), records(range_seconds)
     if current.value is None or past.value is None:
         return Reading(None, current.at, current.problems or past.problems)
@@ -143,12 +143,12 @@ def now_and_records(range_seconds: int) -> Reading[tuple[AgentsNow, Records]]:
 
 
 def records(range_seconds: int) -> Reading[Records]:
-    """By agent and type: how they did over a range until now. Longer ranges are shared for longer."""
+    """Returns results by agent and type over a range until now. Longer ranges are shared for longer."""
     return _records_fast(range_seconds) if range_seconds <= HOUR_SECONDS else _records_slow(range_seconds)
 
 
 def overall(records: Iterable[Record]) -> Record:
-    """How it did with all of these types together; the mean is by attempts."""
+    """Returns the results of all these types together; the mean is by attempts."""
     found = list(records)
     timed = [(r.mean_seconds, r.completed + r.failed) for r in found if r.mean_seconds is not None]
     attempts = sum(count for _mean, count in timed)
@@ -160,19 +160,19 @@ def overall(records: Iterable[Record]) -> Record:
 
 
 def usage(name: str, range_seconds: int) -> Reading[AgentUsage]:
-    """What an agent took over a range until now."""
+    """Returns an agent's resource usage over a range until now."""
     return _usage_fast(name, range_seconds) if range_seconds <= HOUR_SECONDS else _usage_slow(name, range_seconds)
 
 
 @shared(ttl_seconds=60.0)
 def task_types(servers: Servers) -> tuple[str, ...]:
-    """The names of the registered task types."""
+    """Returns the names of the registered task types."""
     return tuple(sorted(servers.registry.types))
 
 
 @dataclass(frozen=True, slots=True)
 class _Boot:
-    """What is known of one: by the leader, by PostgreSQL, or both."""
+    """A boot, as known by the leader, by PostgreSQL, or both."""
 
     info: AgentLive | AgentRecord
     live: AgentLive | None
@@ -181,7 +181,7 @@ class _Boot:
 
 
 def _boots(snapshot: LiveSnapshot | None, records: Sequence[AgentRecord]) -> dict[str, _Boot]:
-    """By id: the boots that are there. Who left by PostgreSQL is gone, whatever the snapshot says."""
+    """Returns the present boots by id. A boot that left by PostgreSQL is gone, whatever the snapshot says."""
     known = {record.id: record for record in records}
     boots = {record.id: _Boot(record, None, None, record.registered_at) for record in records if not record.left_at}
     for agent in snapshot.agents if snapshot else ():
@@ -228,7 +228,7 @@ def _agent(boots: Sequence[_Boot], hold: Hold | None, restarts: Mapping[str, Res
 
 
 def _wanted(infos: Sequence[AgentLive | AgentRecord], hold: Hold | None, *, is_restarting: bool) -> str:
-    """The state that operators asked for; an agent that stops by itself is draining too."""
+    """Returns the state that operators requested; an agent that stops by itself is draining too."""
     if is_restarting or (hold and hold.mode is HoldMode.DRAINING):
         return "draining"
     if hold:

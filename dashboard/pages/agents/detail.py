@@ -1,4 +1,4 @@
-"""One agent: what it is and runs, and what it took over time."""
+"""Draws one agent: its facts, running tasks, and resource usage over time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TABLE_HEIGHT_PX = 215
 
 
 def show_agent(agent: Agent, record: Record, at: float) -> None:
-    """How it is now; durations count to `at` (epoch seconds)."""
+    """Shows its current state; durations count to `at` (epoch seconds)."""
     with st.container(horizontal=True, vertical_alignment="center"):
         states.show_badge(agent.state, states.AGENT_COLORS)
         show_menu(HoldKind.AGENT, agent.name, agent.hold, key="act_details")
@@ -45,7 +45,7 @@ def show_agent(agent: Agent, record: Record, at: float) -> None:
 
 
 def show_usage(usage: AgentUsage) -> None:
-    """What it took over the range."""
+    """Shows its resource usage over the range."""
     with st.grid(3, min_column_width=CARD_WIDTH_PX):
         time_chart(_("CPU, %"), usage.at, [Line(_("CPU"), "blue", usage.cpu_percent)], key="agent_cpu", unit="%")
         memory = [None if value is None else value / MEBIBYTE for value in usage.memory_bytes]

@@ -1,4 +1,4 @@
-"""What each agent ran when, as bars on rows of agents and their slots."""
+"""Draws agents' attempts over time, as bars on rows of agents and their slots."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OUTCOMES: Mapping[str, tuple[str, str]] = {
 
 
 def show_gantt(timeline: Timeline, agents: Sequence[str], *, key: str) -> None:
-    """The timeline of these agents, and the same as a table."""
+    """Shows the timeline of these agents, and the same as a table."""
     spans = [span for span in timeline.spans if span.agent in set(agents) and span.end >= timeline.since]
     title = ngettext("{count} attempt", "{count} attempts", len(spans)).format(count=f"{len(spans):,}")
     rows = _rows(spans, agents)
@@ -67,12 +67,12 @@ def show_gantt(timeline: Timeline, agents: Sequence[str], *, key: str) -> None:
 
 
 def outcome_word(name: str) -> str:
-    """A state's word, or our own, in the viewer's language."""
+    """Returns the word for an outcome, in the viewer's language."""
     return _(name) if name == RETRIED else word(name)
 
 
 def _rows(spans: Sequence[Span], agents: Sequence[str]) -> list[str]:
-    """One label for each row, also of agents that ran nothing."""
+    """Returns one label for each row, also of agents that ran nothing."""
     last: dict[str, int] = dict.fromkeys(agents, 0)
     for span in spans:
         last[span.agent] = max(last[span.agent], span.row)
@@ -84,7 +84,7 @@ def _label(agent: str, row: int) -> str:
 
 
 def _bars(spans: Sequence[Span], outcome: str, timeline: Timeline) -> dict[str, Any]:
-    """The bars of one outcome, as plotly's JSON."""
+    """Returns the bars of one outcome, as plotly's JSON."""
     name, colour = OUTCOMES[outcome]
     starts = [max(span.start, timeline.since) for span in spans]
     # What took a millisecond is to be seen too, and what followed at once is to be seen apart.

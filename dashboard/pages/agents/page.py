@@ -1,4 +1,4 @@
-"""Who runs what, how well; pause, drain or restart one."""
+"""Draws the Agents page: what each agent runs, how reliably, and its controls."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ START_ONE = "taskyard run"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which agents the viewer wants to see, and how."""
+    """The viewer's choice of agents and view."""
 
     view: str
     text: str
@@ -52,7 +52,7 @@ class Choice:
     sort: str
 
     def fits(self, agent: Agent) -> bool:
-        """Whether the agent is one of them."""
+        """Returns True if the agent matches."""
         known = " ".join((agent.name, agent.kind, agent.host, *agent.tags)).lower()
         return (
             self.text.lower() in known
@@ -62,7 +62,7 @@ class Choice:
 
 
 def pick() -> Choice:
-    """The controls over the list."""
+    """Shows the controls over the list."""
     types = data.task_types().value or ()
     with st.container(horizontal=True, vertical_alignment="center"):
         view = pick_view()
@@ -84,7 +84,7 @@ def pick() -> Choice:
 
 
 def show_now(now: data.AgentsNow, records: data.Records, choice: Choice) -> None:
-    """The agents that are there."""
+    """Shows the present agents."""
     hold_controls.leave_section()
     warn_if_not_led(now)
     if not now.agents:
@@ -103,7 +103,7 @@ def show_now(now: data.AgentsNow, records: data.Records, choice: Choice) -> None
 
 
 def warn_if_not_led(now: data.AgentsNow) -> None:
-    """Says what can't be known without a leader."""
+    """Shows what is unknown without a leader."""
     if not now.is_led:
         st.warning(
             _("The agents are shown as PostgreSQL knows them: what they run, their load and heartbeats are not known."),
@@ -113,12 +113,12 @@ def warn_if_not_led(now: data.AgentsNow) -> None:
 
 
 def overalls(records: data.Records) -> dict[str, data.Record]:
-    """By agent: how it did with all types together."""
+    """Returns each agent's results of all types together."""
     return {name: data.overall(by_type.values()) for name, by_type in records.items()}
 
 
 def show_summary(agents: Sequence[Agent], found: Sequence[Agent]) -> None:
-    """How many there are, and a menu for all of those that fit."""
+    """Shows their number, and a menu for all that match."""
     running, slots = sum(agent.running or 0 for agent in found), sum(agent.slots for agent in found)
     count = ngettext("{count} agent", "{count} agents", len(found)).format(count=len(found))
     of_all = _(" of {count}").format(count=len(agents)) if len(found) < len(agents) else ""
@@ -130,7 +130,7 @@ def show_summary(agents: Sequence[Agent], found: Sequence[Agent]) -> None:
 
 
 def page_of(agents: Sequence[Agent]) -> Sequence[Agent]:
-    """One page of the cards; the viewer turns them."""
+    """Returns one page of the cards, with paging controls."""
     pages = -(-len(agents) // PAGE_SIZE)
     if pages <= 1:
         return agents
@@ -141,7 +141,7 @@ def page_of(agents: Sequence[Agent]) -> Sequence[Agent]:
 
 
 def show_no_agents() -> None:
-    """How to start one."""
+    """Shows how to start an agent."""
     with st.container(border=True, key="no_agents"):
         st.subheader(_("No agent is registered"))
         st.markdown(_("A worker starts the agents of its pool. Tasks are accepted meanwhile and wait."))
@@ -150,17 +150,17 @@ def show_no_agents() -> None:
 
 
 def close_agent() -> None:
-    """Has the page show all of them again."""
+    """Goes back to the list."""
     del st.query_params["agent"]
 
 
 def open_agent(name: str) -> None:
-    """Has the page show one agent."""
+    """Opens one agent on the page."""
     st.query_params["agent"] = name
 
 
 def show_one(now: data.AgentsNow, records: data.Records, name: str) -> None:
-    """One agent as it is now."""
+    """Shows one agent as of now."""
     hold_controls.leave_section()
     warn_if_not_led(now)
     agent = next((agent for agent in now.agents if agent.name == name), None)
@@ -171,7 +171,7 @@ def show_one(now: data.AgentsNow, records: data.Records, name: str) -> None:
 
 
 def show_timeline(timeline: Timeline, name: str | None) -> None:
-    """What the agents ran, or one of them; without a name those that ran anything or are there."""
+    """Shows the attempts of the agents, or of one; without a name those that ran something or are present."""
     now = data.now().value
     there = {agent.name for agent in now.agents} if now else set()
     names = [name] if name else sorted({span.agent for span in timeline.spans} | there)
@@ -181,7 +181,7 @@ def show_timeline(timeline: Timeline, name: str | None) -> None:
 
 
 def pick_minutes() -> int:
-    """How far the timeline goes back, in minutes."""
+    """Lets the viewer pick the timeline's length in minutes."""
     chosen = st.segmented_control(
         _("Timeline of the last"),
         list(MINUTES),
@@ -193,7 +193,7 @@ def pick_minutes() -> int:
 
 
 def list_page() -> None:
-    """All agents."""
+    """Draws the list of all agents."""
     frame.header(_("Agents"))
     choice = pick()
     frame.live(
@@ -223,7 +223,7 @@ def list_page() -> None:
 
 
 def show_by_type() -> None:
-    """How each agent did with each type over a range."""
+    """Shows each agent's results by type over a range."""
     range_seconds = pick_range(default="24h")
     frame.live(
         "agents_records",
@@ -235,7 +235,7 @@ def show_by_type() -> None:
 
 
 def agent_page(name: str) -> None:
-    """One agent."""
+    """Draws the page of one agent."""
     st.query_params["agent"] = name  # a link to the same page leaves the browser's address as it was
     st.button(_("All agents"), icon=":material/arrow_back:", type="tertiary", key="agents_back", on_click=close_agent)
     frame.header(escaped(name))

@@ -1,4 +1,4 @@
-"""Agents as tables: those that are there with a menu each, those that are gone, and how each did with each type."""
+"""Draws agents as tables: present ones with a menu each, those that are gone, and their reliability by type."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from taskyard.dashboard.pages.agents.data import Agent, Record
 def show_rows(
     agents: Sequence[Agent], records: Mapping[str, Record], open_agent: Callable[[str], None], *, key: str
 ) -> None:
-    """A row for each, with what can be done; `open_agent` is called back when its details are wanted."""
+    """Shows a row for each, with its actions; `open_agent` is called back when its details are requested."""
     column, acts = act_column(
         HoldKind.AGENT, [(agent.name, agent.hold) for agent in agents], open_agent, key=f"{key}_click"
     )
@@ -53,7 +53,7 @@ def show_rows(
 
 
 def show_gone(gone: Sequence[AgentRecord]) -> None:
-    """Those that left or were lost."""
+    """Shows agents that left or were lost."""
     if not gone:
         st.caption(_("No agent left or was lost in the last day without coming back."))
         return
@@ -90,7 +90,7 @@ def show_gone(gone: Sequence[AgentRecord]) -> None:
 
 
 def show_reliability(records: Mapping[str, Mapping[str, Record]], *, key: str) -> None:
-    """How each agent did with each type; `records` by agent and type."""
+    """Shows each agent's reliability by type; `records` by agent and type."""
     if not records:
         st.caption(_("Nothing was attempted in this time."))
         return

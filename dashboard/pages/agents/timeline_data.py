@@ -1,4 +1,4 @@
-"""What each agent ran in the last minutes."""
+"""Reads agents' attempts of the last minutes."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Timeline:
 
     @property
     def is_cut(self) -> bool:
-        """Whether something that ended is not shown."""
+        """Returns True if some ended attempts are not shown."""
         return self.known_since > self.since or self.ended > len(self.spans)
 
 
 @shared(ttl_seconds=SHARED_SECONDS)
 def timeline(servers: Servers, seconds: int) -> Timeline:
-    """What was run in the last seconds, and what runs now if somebody leads."""
+    """Returns the attempts of the last seconds, and running ones if there is a leader."""
     snapshot = live(servers)
     until = snapshot.at if snapshot else base.now().timestamp()
     with servers.database.transaction() as tx:

@@ -1,1 +1,1 @@
-"""The Alerts page."""
+"""Draws the Alerts page."""

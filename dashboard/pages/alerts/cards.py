@@ -1,4 +1,4 @@
-"""Alerts and silences, a card each."""
+"""Draws alerts and silences, a card each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_CARDS = 50
 def show_alerts(
     alerts: Sequence[ShownAlert], acknowledge: Callable[[ShownAlert], None], silence: Callable[[ShownAlert], None]
 ) -> None:
-    """A card for each alert, with buttons that hand it to these functions."""
+    """Shows a card for each alert, with buttons that call these functions."""
     for shown in alerts[:MAX_CARDS]:
         with st.container(border=True, gap="xsmall", key=f"alert_{shown.alert.id}"):
             _show_alert(shown)
@@ -67,7 +67,7 @@ def _show_alert(shown: ShownAlert) -> None:
 
 
 def show_silences(silences: Sequence[Silence], end: Callable[[Silence], None]) -> None:
-    """A card for each silence, with a button that hands it to `end`."""
+    """Shows a card for each silence, with a button that calls `end`."""
     for silence in silences[:MAX_CARDS]:
         with st.container(border=True, gap="xsmall", key=f"silenced_{silence.id}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -1,4 +1,4 @@
-"""What the Alerts page shows and does: alerts, silences, and the rules that the worker judges by."""
+"""Reads and changes alerts and silences, and reads the worker's rules."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SEVERITIES = ("critical", "warning", "info")
 
 @dataclass(frozen=True, slots=True)
 class ShownAlert:
-    """An alert, the kind of its rule (None: no rule of the file has its name), and until when nobody is told of it."""
+    """An alert, its rule's kind (None: unknown rule), and the end of its silence."""
 
     alert: Alert
     kind: str | None
@@ -44,20 +44,20 @@ class ShownAlert:
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """What is not resolved, the worst first, what is silenced, and whether a worker judges now."""
+    """Unresolved alerts, worst first, silences, and whether a worker evaluates the rules now."""
 
     open: Sequence[ShownAlert]
     silences: Sequence[Silence]
     is_judged: bool
 
     def in_state(self, state: str) -> list[ShownAlert]:
-        """The open alerts that are firing, or acknowledged."""
+        """Returns the open alerts that are firing, or acknowledged."""
         return [shown for shown in self.open if shown.alert.state == state]
 
 
 @dataclass(frozen=True, slots=True)
 class ShownRule:
-    """A rule as the worker reads it. `threshold` and `clear` are None for a kind that is yes or no."""
+    """A rule as the worker reads it. `threshold` and `clear` are None for a yes-or-no kind."""
 
     name: str
     kind: str
@@ -73,7 +73,7 @@ class ShownRule:
 
 @dataclass(frozen=True, slots=True)
 class ShownChannel:
-    """Where alerts are sent, without what is secret in it: of a URL only the host."""
+    """A notification channel without its secrets: of a URL only the host."""
 
     name: str
     kind: str
@@ -94,7 +94,7 @@ class Rules:
 
 @shared()
 def now(servers: Servers) -> Alerts:
-    """What fires, what somebody looks after, and what is silenced."""
+    """Returns firing and acknowledged alerts, and the silences."""
     with servers.database.transaction() as tx:
         found = alerts.open_alerts(tx)
         silences = alerts.silences(tx)
@@ -107,7 +107,7 @@ def now(servers: Servers) -> Alerts:
 
 @shared(ttl_seconds=5.0)
 def history(servers: Servers, rule: str | None) -> Sequence[ShownAlert]:
-    """The newest MAX_HISTORY alerts that are resolved, of one rule or of all."""
+    """Returns the newest MAX_HISTORY resolved alerts, of one rule or of all."""
     with servers.database.transaction() as tx:
         found = alerts.list_alerts(tx, state="resolved", rule=rule, limit=MAX_HISTORY)
     kinds = _kinds(servers.settings)
@@ -116,7 +116,7 @@ def history(servers: Servers, rule: str | None) -> Sequence[ShownAlert]:
 
 @shared(ttl_seconds=5.0)
 def rules(servers: Servers) -> Rules:
-    """The rules as a worker with the same settings reads them when it starts."""
+    """Returns the rules as a worker with the same settings reads them when it starts."""
     path = servers.settings.alerts_file
     source, is_shipped = SHIPPED if path is None else str(path), path is None
     try:
@@ -133,7 +133,9 @@ def rules(servers: Servers) -> Rules:
 
 
 def acknowledge(alert_id: str, reason: str) -> bool:
-    """Takes note of a firing alert; False if it was not firing any more. Raises SubmissionError or Unavailable."""
+    """Acknowledges a firing alert; returns False if it was not firing any more. Raises SubmissionError or
+    Unavailable.
+    """
     with connections().database.transaction() as tx:
         is_changed = alerts.acknowledge(tx, alert_id, actor(), checked("reason", reason))
     forget()
@@ -141,7 +143,7 @@ def acknowledge(alert_id: str, reason: str) -> bool:
 
 
 def silence(rule: str, subject: str, seconds: float, reason: str) -> Silence:
-    """Has nobody told of what matches the patterns; raises SubmissionError or Unavailable."""
+    """Silences alerts that match the patterns; raises SubmissionError or Unavailable."""
     if not 0 < seconds <= MAX_SILENCE_SECONDS:
         raise refused(
             "seconds", seconds, msg("more than 0 and at most {most:.0f}, which is a year", most=MAX_SILENCE_SECONDS)
@@ -156,7 +158,7 @@ def silence(rule: str, subject: str, seconds: float, reason: str) -> Silence:
 
 
 def end_silence(silence_id: str) -> bool:
-    """Ends a silence now; False if it had ended. Raises SubmissionError or Unavailable."""
+    """Ends a silence now; returns False if it had ended. Raises SubmissionError or Unavailable."""
     with connections().database.transaction() as tx:
         is_changed = alerts.end_silence(tx, silence_id, actor())
     forget()
@@ -168,7 +170,7 @@ def _load(settings: Settings) -> RuleFile:
 
 
 def _kinds(settings: Settings) -> dict[str, str]:
-    """The kind of each rule by its name; none if the file can't be read, which `rules` tells."""
+    """Returns each rule's kind by name; empty if the file can't be read, which `rules` reports."""
     try:
         return {rule.name: rule.kind for rule in _load(settings).rules}
     except ConfigurationError:
@@ -176,7 +178,7 @@ def _kinds(settings: Settings) -> dict[str, str]:
 
 
 def _silence_of(alert: Alert, silences: Sequence[Silence]) -> Silence | None:
-    """The silence of this alert that lasts longest; patterns match as they do for the worker."""
+    """Returns the longest silence of this alert; patterns match as they do for the worker."""
     matching = [s for s in silences if fnmatchcase(alert.rule, s.rule) and fnmatchcase(alert.subject, s.subject)]
     return max(matching, key=lambda s: s.until, default=None)
 

@@ -1,4 +1,4 @@
-"""What fires, what fired, silences and rules."""
+"""Draws firing and past alerts, silences and rules."""
 
 import glob
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ ASKED_KEY = "alerts_asked"
 
 
 def show_firing(alerts: data.Alerts) -> None:
-    """What needs somebody."""
+    """Shows the firing alerts."""
     show_summary(alerts)
     firing = alerts.in_state("firing")
     if not firing:
@@ -45,7 +45,7 @@ def show_firing(alerts: data.Alerts) -> None:
 
 
 def show_acknowledged(alerts: data.Alerts) -> None:
-    """What somebody looks after; it still resolves by itself."""
+    """Shows the acknowledged alerts, which still resolve by themselves."""
     show_summary(alerts)
     acknowledged = alerts.in_state("acknowledged")
     if not acknowledged:
@@ -54,7 +54,7 @@ def show_acknowledged(alerts: data.Alerts) -> None:
 
 
 def show_silences(alerts: data.Alerts) -> None:
-    """What nobody is told of."""
+    """Shows the silences."""
     show_summary(alerts)
     if not alerts.silences:
         show_nothing(_("Nothing is silenced: each alert is told to its rule's channels."), "notifications_active")
@@ -62,7 +62,7 @@ def show_silences(alerts: data.Alerts) -> None:
 
 
 def show_summary(alerts: data.Alerts) -> None:
-    """How many there are of each, and whether anybody looks."""
+    """Shows how many there are of each, and whether a worker evaluates the rules."""
     if not alerts.is_judged:
         st.warning(
             _("Alerts stay as they are until a worker leads; none can fire or resolve."),
@@ -79,7 +79,7 @@ def show_summary(alerts: data.Alerts) -> None:
 
 
 def show_history(history: Sequence[data.ShownAlert]) -> None:
-    """What is over."""
+    """Shows the resolved alerts."""
     if not history:
         show_nothing(_("No alert has resolved yet."), "history")
         return
@@ -120,7 +120,7 @@ def show_history(history: Sequence[data.ShownAlert]) -> None:
 
 
 def show_rules(rules: data.Rules) -> None:
-    """The rules, or what is wrong with their file."""
+    """Shows the rules, or the problems in their file."""
     st.text(
         _("The shipped rules; TASKYARD_ALERTS_FILE names a file of your own.")
         if rules.is_shipped
@@ -152,7 +152,7 @@ def show_rules(rules: data.Rules) -> None:
 
 
 def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
-    """A row for each rule."""
+    """Shows a row for each rule."""
     if not rules:
         show_nothing(_("The file has no rules, so nothing can fire."), "rule")
         return
@@ -190,7 +190,7 @@ def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
 
 
 def ask_later(what: str) -> Callable[[Any], None]:
-    """What a button of a card does: has the whole page open a dialog."""
+    """Makes the whole page open a dialog; for a card's button."""
 
     def asked(about: Any) -> None:
         st.session_state[ASKED_KEY] = (what, about)
@@ -200,7 +200,7 @@ def ask_later(what: str) -> Callable[[Any], None]:
 
 
 def open_dialog() -> None:
-    """The dialog that a button asked for, if one did."""
+    """Opens the dialog that a button requested, if one did."""
     what, about = st.session_state.pop(ASKED_KEY, (None, None))
     if what == "acknowledge":
         ask_to_acknowledge(about)

@@ -1,1 +1,1 @@
-"""The Audit page."""
+"""Draws the Audit page."""

@@ -1,4 +1,4 @@
-"""What the Audit page shows and hands out: events of the audit log."""
+"""Reads and exports events of the audit log."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ EVENTS = (
 
 
 def filter_of(params: Mapping[str, str]) -> EventFilter:
-    """The filter that parameters of the page's address stand for; raises SubmissionError, which names one of them."""
+    """Returns the filter in the parameters of the page's address; raises SubmissionError, which names one of them."""
     check_known(PARAMS, params)
     values = {name: params.get(name, "").strip() for name in PARAMS}
     show, time = values.pop("show") or SHOWS[0], values.pop("time") or TIMES[0]
@@ -69,13 +69,14 @@ def filter_of(params: Mapping[str, str]) -> EventFilter:
 
 @shared(ttl_seconds=2.0)
 def page(servers: Servers, only: EventFilter, before: EventCursor | None) -> EventPage:
-    """The newest events that fit, or those before a place that an earlier page gave."""
+    """Returns the newest matching events, or those before the position of an earlier page."""
     with servers.database.transaction() as tx:
         return audit.find_events(tx, only, before=before, limit=PAGE_EVENTS)
 
 
 def export(only: EventFilter) -> Iterator[AuditEntry]:
-    """Every event that fits, the newest first, some thousand in memory; raises Unavailable, Busy or ConfigurationError.
+    """Yields every matching event, newest first, with some thousand in memory; raises Unavailable, Busy or
+    ConfigurationError.
 
     It holds a connection until it is closed.
     """

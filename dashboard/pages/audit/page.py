@@ -1,4 +1,4 @@
-"""Who did what, and when."""
+"""Draws the audit log: who did what, and when."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -42,7 +42,7 @@ MAX_ERROR_LENGTH = 500  # characters
 
 
 def pick_filters() -> None:
-    """The filters, all in the address."""
+    """Shows the filters, all kept in the address."""
     st.segmented_control(
         _("Which events"),
         list(SHOWS),
@@ -76,13 +76,13 @@ def pick_filters() -> None:
 
 
 def wanted() -> dict[str, str]:
-    """What the address asks for, as far as the widgets could read it: they have told the rest."""
+    """Returns the filter in the address; the widgets have reported unreadable parts."""
     given = {name: st.query_params.get(name) for name in data.PARAMS}
     return {name: value for name, value in given.items() if value and not address.is_refused(name)}
 
 
 def show_exports(params: dict[str, str]) -> None:
-    """Links that download what is filtered."""
+    """Shows links that download the filtered events."""
     query = f"?{urlencode(params)}" if params else ""
     with st.container(horizontal=True):
         st.link_button(_("Export CSV"), f"export/audit.csv{query}", icon=":material/download:", shortcut="Shift+E")
@@ -90,7 +90,7 @@ def show_exports(params: dict[str, str]) -> None:
 
 
 def show_page(found: EventPage, before: str | None, is_narrowed: bool) -> None:
-    """The events of a page, or that there are none, and the ways to others."""
+    """Shows a page of events, or that there are none, and links to other pages."""
     if st.query_params.get(BEFORE) != before:
         st.rerun()  # one of the buttons below was pressed
     if found.events:
@@ -117,7 +117,7 @@ def show_page(found: EventPage, before: str | None, is_narrowed: bool) -> None:
 
 
 def show_events(events: tuple[AuditEntry, ...]) -> None:
-    """A row for each event."""
+    """Shows a row for each event."""
     rows = [
         {
             "time": event.at,
@@ -154,7 +154,7 @@ def show_events(events: tuple[AuditEntry, ...]) -> None:
 
 
 def show_paging(found: EventPage) -> None:
-    """Buttons to older and newer events; they know the page that is shown, which a refresh may change."""
+    """Shows buttons to older and newer events; they keep the displayed page, which a refresh may change."""
     with st.container(horizontal=True):
         st.button(
             _("Newest"),
@@ -183,7 +183,7 @@ def show_paging(found: EventPage) -> None:
 
 
 def go_to(before: str | None) -> None:
-    """Has the page show what lies before a place; the newest events for None."""
+    """Goes to the events before a position; the newest ones for None."""
     if before is None:
         st.session_state.pop(EARLIER_KEY, None)
         st.query_params.pop(BEFORE, None)
@@ -193,7 +193,7 @@ def go_to(before: str | None) -> None:
 
 
 def go_back() -> None:
-    """Has the page show what was shown before this, the newest events if that is not known."""
+    """Goes to the page shown before, or the newest events if that is unknown."""
     earlier = st.session_state.get(EARLIER_KEY) or [None]
     before = earlier.pop()
     if before is None:
@@ -203,26 +203,26 @@ def go_back() -> None:
 
 
 def in_states(from_state: str | None, to_state: str | None) -> str:
-    """From which state to which."""
+    """Describes a change of state."""
     if from_state == to_state or to_state is None:
         return word(from_state) if from_state else ""
     return f"{word(from_state) if from_state else ''} → {word(to_state)}".strip()
 
 
 def reason(detail: dict[str, Any]) -> str:
-    """What somebody gave as the reason, or why an agent's breaker opened or closed."""
+    """Returns the reason that an operator gave, or why an agent's breaker opened or closed."""
     return breaker_reason(str(detail.get("reason") or ""), detail.get("reason_id"), detail.get("reason_parameters"))
 
 
 def about(detail: Mapping[str, Any] | None) -> str:
-    """What an operator's action was about, if not a task: an alert, a queue, an agent, a group of failures …"""
+    """Returns the subject of an operator's action other than a task: an alert, a queue, an agent, an error group …"""
     known = detail or {}
     found = [str(known[name]) for name in ("kind", "name", "action", "rule", "subject", "type") if known.get(name)]
     return one_line(" ".join(found))
 
 
 def show_log(params: dict[str, str]) -> None:
-    """The events that are asked for, or what is wrong with what is asked for."""
+    """Shows the matching events, or the filter's problem."""
     before = st.query_params.get(BEFORE)
     try:
         only = data.filter_of(params)

@@ -1,1 +1,1 @@
-"""The Failures page."""
+"""Draws the Failures page."""

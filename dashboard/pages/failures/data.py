@@ -1,4 +1,4 @@
-"""What the Failures page shows and does: groups of failures over a range, and one of them."""
+"""Reads and mutes error groups over a range."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAX_FAILED = store.MAX_FAILED
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which groups: None and empty stand for all."""
+    """The viewer's choice of groups: None and empty stand for all."""
 
     type: str | None = None
     error_class: str | None = None
@@ -40,7 +40,7 @@ class Choice:
     sort: str = "count"
 
     def fits(self, group: FailureGroup) -> bool:
-        """Whether a group is one of them, muted or not."""
+        """Returns True if a group matches, muted or not."""
         text = self.text.casefold()
         return (
             self.type in (None, group.type)
@@ -51,7 +51,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class ShownGroup:
-    """A group, how many tasks are failed with it now, its failed attempts over the range, whether it began in it."""
+    """A group, its tasks still failed, its failed attempts over the range, and whether it began in the range."""
 
     group: FailureGroup
     failed_now: int
@@ -61,8 +61,10 @@ class ShownGroup:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """The groups that are shown, of `matching` ones; `muted` more would match, and `is_cut` says that there are more
-    than were looked at."""
+    """The displayed groups, out of `matching` ones.
+
+    `muted` more would match, and `is_cut` says that there are more than were read.
+    """
 
     groups: Sequence[ShownGroup]
     matching: int
@@ -74,7 +76,7 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class OneGroup:
-    """A group in a range: None if it did not occur in it. `counts` has a value for each of `at` (epoch seconds)."""
+    """A group in a range: None if it did not occur. `counts` has a value for each of `at` (epoch seconds)."""
 
     group: FailureGroup | None
     failed_now: int
@@ -85,7 +87,7 @@ class OneGroup:
 
 
 def find(range_seconds: int, choice: Choice) -> Reading[Failures]:
-    """The groups of a range that fit, in the order that is asked for."""
+    """Returns the matching groups of a range, in the requested order."""
     every = groups(range_seconds)
     if every.value is None:
         return Reading(None, every.at, every.problems)
@@ -113,17 +115,17 @@ def find(range_seconds: int, choice: Choice) -> Reading[Failures]:
 
 
 def groups(range_seconds: int) -> Reading[Sequence[FailureGroup]]:
-    """The most frequent groups of a range, muted ones too; longer ranges are shared for longer."""
+    """Returns the most frequent groups of a range, including muted ones; longer ranges are shared for longer."""
     return _groups_fast(range_seconds) if range_seconds <= HOUR else _groups_slow(range_seconds)
 
 
 def one_group(fingerprint: str, range_seconds: int) -> Reading[OneGroup]:
-    """One group with everything that is known of it."""
+    """Returns one group with all its details."""
     return _one_fast(fingerprint, range_seconds) if range_seconds <= HOUR else _one_slow(fingerprint, range_seconds)
 
 
 def mute(fingerprint: str, seconds: float, reason: str) -> datetime:
-    """Hides a group from lists for a while; returns until when. Raises SubmissionError or Unavailable."""
+    """Hides a group from lists for a while; returns the end of that time. Raises SubmissionError or Unavailable."""
     with connections().database.transaction() as tx:
         until = store.mute(tx, fingerprint, seconds, actor(), checked("reason", reason))
     forget()
@@ -131,7 +133,7 @@ def mute(fingerprint: str, seconds: float, reason: str) -> datetime:
 
 
 def unmute(fingerprint: str) -> bool:
-    """Shows a group again; False if it was not muted. Raises Unavailable."""
+    """Shows a group again; returns False if it was not muted. Raises Unavailable."""
     with connections().database.transaction() as tx:
         is_changed = store.unmute(tx, fingerprint, actor())
     forget()
@@ -139,7 +141,7 @@ def unmute(fingerprint: str) -> bool:
 
 
 def failed_with(fingerprint: str) -> TaskFilter:
-    """The filter for what is failed with a fingerprint."""
+    """Returns the filter for tasks still failed with a fingerprint."""
     return TaskFilter.from_json({"states": ["failed"], "fingerprint": fingerprint})
 
 
@@ -157,7 +159,7 @@ _groups_slow = shared(ttl_seconds=15.0)(_read_groups)
 def _details(
     servers: Servers, range_seconds: int, fingerprints: tuple[str, ...]
 ) -> tuple[Mapping[str, Sequence[int]], Mapping[str, int], datetime]:
-    """By fingerprint the trend and how many tasks are failed now; when the range began."""
+    """Returns by fingerprint the trend and the number of tasks still failed, and the start of the range."""
     with servers.database.transaction() as tx:
         until = tasks_store.now(tx)
         since, _step, counts = _trend(tx, fingerprints, until.timestamp(), range_seconds)
@@ -190,7 +192,7 @@ _one_slow = shared(ttl_seconds=15.0)(_read_one)
 def _trend(
     tx: Transaction, fingerprints: Sequence[str], until: float, range_seconds: int
 ) -> tuple[float, int, dict[str, list[int]]]:
-    """(where the range's first step begins, the step in seconds, failed attempts of each step by fingerprint)."""
+    """Returns (start of the range's first step, step in seconds, failed attempts of each step by fingerprint)."""
     step = history.step_for(range_seconds)
     since = (until - range_seconds) // step * step
     counts = {fingerprint: [0] * (int((until - since) // step) + 1) for fingerprint in fingerprints}

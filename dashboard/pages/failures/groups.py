@@ -1,4 +1,4 @@
-"""Groups of failures: the table of all, and what one looks like."""
+"""Draws error groups: the table of all, and the details of one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CARD_WIDTH_PX = 150
 
 
 def show_groups(groups: Sequence[ShownGroup], open_group: Callable[[str], None]) -> None:
-    """A row for each group, with a button that hands its fingerprint to `open_group`."""
+    """Shows a row for each group, with a button that passes its fingerprint to `open_group`."""
     fingerprints = [shown.group.fingerprint for shown in groups]
 
     def clicked() -> None:
@@ -102,18 +102,18 @@ def _row(shown: ShownGroup) -> dict[str, Any]:
 
 
 def agents_in_words(agents: Mapping[str, int]) -> str:
-    """The agents by how often it happened to them; an attempt that no agent had has none."""
+    """Lists the agents by number of failures; an attempt that no agent had has none."""
     named = {name: count for name, count in agents.items() if name}
     return ", ".join(f"{name} ({count:,})" for name, count in sorted(named.items(), key=lambda item: -item[1]))
 
 
 def failed_in_words(count: int) -> str:
-    """How many tasks are failed now, as far as that was counted."""
+    """Describes how many tasks are still failed, as far as that was counted."""
     return f"{MAX_FAILED:,}+" if count >= MAX_FAILED else f"{count:,}"
 
 
 def show_figures(one: OneGroup) -> None:
-    """The figures of one group in the range."""
+    """Shows the figures of one group in the range."""
     group = one.group
     cards = [
         (_("Failed attempts"), f"{group.attempts:,}" if group else "0", _("In this time range")),
@@ -127,7 +127,7 @@ def show_figures(one: OneGroup) -> None:
 
 
 def show_charts(one: OneGroup) -> None:
-    """When it happened, and to which agents."""
+    """Shows the failures over time, and by agent."""
     with st.grid(2, min_column_width=CHART_WIDTH_PX):
         line = Line(_("failed attempts"), "red", [float(count) for count in one.counts])
         time_chart(_("Failed attempts"), one.at, [line], key="failure_trend", height_px=220)
@@ -142,7 +142,7 @@ def show_charts(one: OneGroup) -> None:
 
 
 def show_example(one: OneGroup) -> None:
-    """The message in full, and the example's traceback."""
+    """Shows the full message, and the example's traceback."""
     group, example = one.group, one.example
     if group is None:
         return
@@ -171,7 +171,7 @@ def show_example(one: OneGroup) -> None:
 
 
 def show_latest(tasks: Sequence[Task]) -> None:
-    """The newest tasks that hold this failure."""
+    """Shows the newest tasks with this failure."""
     st.subheader(_("Latest tasks"))
     if not tasks:
         show_nothing(_("No task holds this failure any more: each was retried, or removed."), "task_alt")
@@ -210,7 +210,7 @@ def show_latest(tasks: Sequence[Task]) -> None:
 
 
 def show_mute(one: OneGroup) -> None:
-    """That it is muted, until when, by whom and why."""
+    """Shows that it is muted, until when, by whom and why."""
     if one.group is None or one.group.muted_until is None:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center"):

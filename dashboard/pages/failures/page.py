@@ -1,4 +1,4 @@
-"""Failures that are probably the same one, together."""
+"""Draws failures grouped by cause."""
 
 import streamlit as st
 
@@ -28,7 +28,7 @@ FILTER_WIDTH_PX = 150
 
 
 def show_list(range_seconds: int) -> None:
-    """Every group that fits what was chosen."""
+    """Shows every group that matches the filters."""
     choice = pick_groups(range_seconds)
     frame.live(
         "failures",
@@ -41,7 +41,7 @@ def show_list(range_seconds: int) -> None:
 
 
 def pick_groups(range_seconds: int) -> data.Choice:
-    """The filters above the list, all in the address."""
+    """Shows the filters above the list, all kept in the address."""
     known = data.groups(range_seconds).value or ()
     types = sorted({group.type for group in known} | {st.query_params.get("type", "")} - {""})
     with st.grid(3, min_column_width=FILTER_WIDTH_PX):
@@ -71,7 +71,7 @@ def pick_groups(range_seconds: int) -> data.Choice:
 
 
 def show_found(found: data.Failures, choice: data.Choice) -> None:
-    """What was found, or that nothing was and why that may be."""
+    """Shows the groups found, or that there are none and a possible reason."""
     if GROUP in st.query_params:
         st.rerun()  # a button of the table has opened one
     if not found.groups:
@@ -101,17 +101,17 @@ def show_found(found: data.Failures, choice: data.Choice) -> None:
 
 
 def open_group(fingerprint: str) -> None:
-    """Has the page show one group."""
+    """Opens one group on the page."""
     st.query_params[GROUP] = fingerprint
 
 
 def close_group() -> None:
-    """Has the page show all of them again."""
+    """Goes back to the list."""
     del st.query_params[GROUP]
 
 
 def show_one(fingerprint: str, range_seconds: int) -> None:
-    """One group: what it is, and what can be done."""
+    """Shows one group and its actions."""
     is_known = data.FINGERPRINT.fullmatch(fingerprint) is not None
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(_("All failures"), icon=":material/arrow_back:", key="failures_back", on_click=close_group)
@@ -133,7 +133,7 @@ def show_one(fingerprint: str, range_seconds: int) -> None:
 
 
 def show_group(fingerprint: str, one: data.OneGroup) -> None:
-    """Everything that is known of a group."""
+    """Shows all details of a group."""
     if one.group is None:
         show_nothing(_("It did not happen in this time range."), "check_circle")
     else:
@@ -155,7 +155,7 @@ def show_group(fingerprint: str, one: data.OneGroup) -> None:
 
 
 def show_actions(fingerprint: str, one: data.OneGroup) -> None:
-    """What can be done with a group, outside of what refreshes itself."""
+    """Shows a group's actions, outside of the section that refreshes itself."""
     if st.button(
         _("Retry all still failed ({count})").format(count=groups.failed_in_words(one.failed_now)),
         icon=":material/replay:",

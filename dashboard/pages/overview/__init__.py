@@ -1,1 +1,1 @@
-"""The Overview page."""
+"""Draws the Overview page."""

@@ -1,4 +1,4 @@
-"""What the Overview shows: the live state, and charts of a range."""
+"""Reads the Overview's live snapshot and charts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPARK_MINUTES = 15
 
 @dataclass(frozen=True, slots=True)
 class OverviewNow:
-    """The installation at this moment; `live` is None if no worker leads.
+    """The installation at this moment; `live` is None without a leader.
 
     `minutes` are the last SPARK_MINUTES, oldest first: (submitted, ended, failed attempts).
     """
@@ -53,7 +53,7 @@ class Charts:
 
 @shared()
 def now(servers: Servers) -> OverviewNow:
-    """The live state and the last minutes."""
+    """Returns the live snapshot and the last minutes."""
     snapshot = live(servers)
     until = base.now().timestamp()
     since = (until // MINUTE - SPARK_MINUTES) * MINUTE
@@ -77,7 +77,7 @@ def now(servers: Servers) -> OverviewNow:
 
 
 def charts(range_seconds: int) -> Reading[Charts]:
-    """The charts of a range; longer ranges are shared for longer."""
+    """Returns the charts of a range; longer ranges are shared for longer."""
     return _charts_fast(range_seconds) if range_seconds <= HOUR else _charts_slow(range_seconds)
 
 
@@ -127,7 +127,7 @@ def _sampled(
     *,
     most: bool = False,
 ) -> dict[str, list[float | None]]:
-    """By name: the mean (or the most) of each step, None where nothing was sampled."""
+    """Returns by name the mean (or the maximum) of each step, None where nothing was sampled."""
     values: dict[str, dict[float, float]] = {}
     for start, name, _metric, mean, _least, largest in history.samples(tx, source, since, until, step_seconds, metric):
         values.setdefault(name, {})[start] = largest if most else mean
@@ -135,7 +135,7 @@ def _sampled(
 
 
 def _none_waits(led: Sequence[float | None]) -> list[float | None]:
-    """0 where a leader looked: what it sampled no waiting task of did not wait. None where nobody did."""
+    """Returns 0 for steps with a leader, which samples only waiting tasks, and None for steps without."""
     return [None if ticks is None else 0.0 for ticks in led]
 
 
@@ -154,6 +154,6 @@ def _percentiles(
 
 
 def _oldest(snapshot: LiveSnapshot | None) -> float | None:
-    """How long the oldest ready task has waited; None if none waits, or nobody knows."""
+    """Returns how long the oldest ready task has waited; None without one, or if unknown."""
     ready = [lane.oldest_ready_at for lane in snapshot.lanes if lane.oldest_ready_at is not None] if snapshot else []
     return max(0.0, snapshot.at - min(ready)) if snapshot and ready else None

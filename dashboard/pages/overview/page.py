@@ -1,4 +1,4 @@
-"""How the installation does now, and how it did."""
+"""Draws the installation's current figures and charts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,7 +23,7 @@ CLASS_COLORS = ("red", "orange", "violet", "yellow", "blue", "gray", "green")
 
 
 def show_now(now: data.OverviewNow) -> None:
-    """The figures of this moment."""
+    """Shows the current figures."""
     if now.live is None:
         st.warning(
             _("Nothing is scheduled until a worker leads. Tasks are accepted and wait."),
@@ -40,7 +40,7 @@ def show_now(now: data.OverviewNow) -> None:
 
 
 def show_figures(now: data.OverviewNow) -> None:
-    """One card for each figure, the last minutes in it."""
+    """Shows one card for each figure, with the last minutes in it."""
     submitted, ended, failed = (list(series) for series in zip(*now.minutes, strict=True))
     recent = now.recent
     attempts = recent.completed + recent.failed + recent.retried
@@ -69,7 +69,7 @@ def show_figures(now: data.OverviewNow) -> None:
 
 
 def show_alerts(now: data.OverviewNow) -> None:
-    """What fires, one line each."""
+    """Shows firing alerts, one line each."""
     for alert in now.live.alerts[:5] if now.live else []:
         with st.container(horizontal=True, vertical_alignment="center"):
             states.show_badge(alert.severity, states.SEVERITY_COLORS)
@@ -79,7 +79,7 @@ def show_alerts(now: data.OverviewNow) -> None:
 
 
 def show_depth(now: data.OverviewNow) -> None:
-    """What is ready and waits, by priority."""
+    """Shows the ready tasks by priority."""
     names = states.PRIORITIES[::-1]
     lines = [
         Line(word(name), states.PRIORITY_COLORS[name], [now.waiting.get(n, 0) if n == name else 0 for n in names])
@@ -92,7 +92,7 @@ def show_depth(now: data.OverviewNow) -> None:
 
 
 def show_agents(now: data.OverviewNow) -> None:
-    """What each agent runs, of what it could."""
+    """Shows each agent's used slots."""
     agents = now.live.agents if now.live else []
     free = [max(0, agent.max_concurrency - agent.running) for agent in agents]
     lines = [
@@ -105,7 +105,7 @@ def show_agents(now: data.OverviewNow) -> None:
 
 
 def show_charts(charts: data.Charts) -> None:
-    """How it went over the range."""
+    """Shows the charts of the range."""
     per_minute = _("per min")
     with st.grid(2, min_column_width=CHART_WIDTH_PX):
         time_chart(

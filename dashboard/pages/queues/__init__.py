@@ -1,1 +1,1 @@
-"""The Queues page."""
+"""Draws the Queues page."""

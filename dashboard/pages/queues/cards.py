@@ -1,4 +1,4 @@
-"""Queues as cards and as a table: how deep, how fast, until when, and who holds them."""
+"""Draws queues as cards and as a table: backlog, rates, time to drain, and holds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REASONS: Mapping[str, str] = {
 
 
 def show_queue_cards(queues: Sequence[Queue]) -> None:
-    """One card for each."""
+    """Shows a card for each."""
     with st.grid(min_column_width=CARD_WIDTH_PX):
         for queue in queues:
             with st.container(border=True, height="stretch", gap="small", key=f"queue_{queue.name}"):
@@ -49,7 +49,7 @@ def show_queue_cards(queues: Sequence[Queue]) -> None:
 
 
 def _show_figures(queue: Queue) -> None:
-    """Its depth and pace, small."""
+    """Shows its depth and rates, small."""
     figures = [
         (_("ready"), f"{queue.ready:,}"),
         (_("running"), f"{queue.running:,}"),
@@ -66,7 +66,7 @@ def _show_figures(queue: Queue) -> None:
 
 
 def show_queue_notes(queue: Queue) -> None:
-    """Whatever is not as usual."""
+    """Shows everything unusual."""
     if queue.hold is not None:
         show_hold(queue.hold)
     stuck = sum(lane.ready for lane in queue.lanes if lane.is_stuck)
@@ -76,7 +76,7 @@ def show_queue_notes(queue: Queue) -> None:
 
 
 def show_queue_rows(queues: Sequence[Queue], open_queue: Callable[[str], None], *, key: str) -> None:
-    """A row for each, with what can be done; `open_queue` is called back when its details are wanted."""
+    """Shows a row for each, with its actions; `open_queue` is called back when its details are requested."""
     column, acts = act_column(HoldKind.QUEUE, [(q.name, q.hold) for q in queues], open_queue, key=f"{key}_click")
     rows = [_row(queue, act) for queue, act in zip(queues, acts, strict=True)]
     show_table(
@@ -103,17 +103,17 @@ def show_queue_rows(queues: Sequence[Queue], open_queue: Callable[[str], None], 
 
 
 def oldest(queue: Queue) -> str:
-    """How long its oldest ready task has waited."""
+    """Returns how long its oldest ready task has waited."""
     return "–" if queue.figures.oldest_seconds is None else age(queue.figures.oldest_seconds)
 
 
 def per_minute(rate: float) -> str:
-    """A rate as a short text."""
+    """Returns a rate as a short text."""
     return _("{n}/min").format(n=f"{rate:,.0f}" if rate >= 10 or rate == 0 else f"{rate:.1f}")
 
 
 def drain_text(queue: Queue) -> str:
-    """When it will be empty, or why that can't be told."""
+    """Returns the time to drain, or why it is unknown."""
     seconds, reason = queue.drain.seconds, queue.drain.reason
     if seconds is not None:
         return age(seconds) if seconds else _("Empty")
@@ -137,7 +137,7 @@ def _show_head(queue: Queue) -> None:
 
 
 def _show_priorities(queue: Queue) -> None:
-    """How many are ready of each priority, and the way to them."""
+    """Shows how many tasks are ready by priority, with links to them."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for name, count in reversed(list(queue.by_priority.items())):
             if count:

@@ -1,4 +1,4 @@
-"""What the page of queues shows: what waits where, since when, and why."""
+"""Reads the data of the Queues page: the backlog, its age, and its reasons."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ NO_LEADER, NOBODY_TAKES = "no leader", "nobody takes it"
 
 @dataclass(frozen=True, slots=True)
 class LaneNow:
-    """What is ready in one lane. `reason` says why no agent takes it, "" if one does; `is_stuck` if none ever could."""
+    """The ready tasks of one lane. `reason` says why no agent takes them, "" if one does; `is_stuck` if none ever
+    could.
+    """
 
     lane: Lane
     ready: int
@@ -47,7 +49,7 @@ class LaneNow:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One queue: its figures, and its lanes with anything ready."""
+    """A queue: its figures, and its lanes with ready tasks."""
 
     figures: QueueFigures
     lanes: Sequence[LaneNow]
@@ -63,7 +65,7 @@ class Queue:
 
     @property
     def state(self) -> str:
-        """open, paused or draining."""
+        """Returns open, paused or draining."""
         return "open" if self.hold is None else self.hold.mode.value
 
     @property
@@ -72,7 +74,7 @@ class Queue:
 
     @property
     def running(self) -> int:
-        """Tasks that an agent has."""
+        """Returns the number of tasks that an agent has."""
         return sum(self.figures.open.get(state, 0) for state in CLAIMED)
 
     @property
@@ -85,20 +87,20 @@ class Queue:
 
     @property
     def by_priority(self) -> Mapping[str, int]:
-        """How many are ready, for every priority."""
+        """Returns the number of ready tasks, for every priority."""
         return {priority.label: self.figures.by_priority.get(priority.label, 0) for priority in Priority}
 
     @property
     def recent(self) -> Rates:
-        """What came and ended per minute in the last DRAIN_WINDOW_MINUTES."""
+        """Returns the rates per minute in the last DRAIN_WINDOW_MINUTES."""
         return self.figures.rates[DRAIN_WINDOW_MINUTES]
 
 
 @dataclass(frozen=True, slots=True)
 class QueuesNow:
-    """All queues with anything open, held, configured or done in the last hour, by name.
+    """All queues with unfinished tasks, a hold, a setting or activity in the last hour, by name.
 
-    `type_holds` are those on task types, `types` the names of all types that are known.
+    `type_holds` are those on task types, `types` the names of all known types.
     """
 
     is_led: bool
@@ -120,7 +122,7 @@ class Charts:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What is open, counted here because nobody leads."""
+    """Unfinished tasks, counted here because there is no leader."""
 
     at: float
     open: Sequence[OpenCount]
@@ -129,7 +131,7 @@ class Counts:
 
 @shared()
 def now(servers: Servers) -> QueuesNow:
-    """The queues as they are now: by the leader's counts, or counted here if nobody leads."""
+    """Returns the queues as of now: by the leader's counts, or counted here without a leader."""
     snapshot = live(servers)
     with servers.database.transaction() as tx:
         holds = holds_store.holds(tx)
@@ -154,14 +156,14 @@ def now(servers: Servers) -> QueuesNow:
 
 
 class Reasons:
-    """Why no agent takes what is in a lane."""
+    """Explains why no agent takes the tasks of a lane."""
 
     def __init__(self, agents: Iterable[AgentRecord], holds: Holds) -> None:
         self._holds = holds
         self._agents = [(agent.name, slots_of(agent)) for agent in agents if agent.left_at is None]
 
     def of(self, lane: Lane) -> tuple[str, bool]:
-        """(the reason or "", whether no registered agent could ever take it)."""
+        """Returns (the reason or "", whether no registered agent could ever take it)."""
         stuck = unplaceable_reason(lane, (slots for _name, slots in self._agents))
         hold = self._holds.of_lane(lane)
         if stuck is not None:
@@ -178,13 +180,13 @@ def _counts(tx: Transaction) -> Counts:
 
 
 def _nothing(name: str, servers: Servers) -> QueueFigures:
-    """The figures of a queue that nothing is known of."""
+    """Returns the figures of a queue without data."""
     rates = {minutes: Rates() for minutes in WINDOWS_MINUTES}
     return QueueFigures(name, servers.settings.placement_of(name), None, 0, {}, None, {}, rates, DrainEstimate(0.0))
 
 
 def _drain(figures: QueueFigures, lanes: Sequence[LaneNow], *, is_led: bool) -> DrainEstimate:
-    """When it will be empty; never if nobody takes anything of it."""
+    """Estimates the time to drain; never if no agent takes any of its tasks."""
     estimate = figures.drain or DrainEstimate(None, NO_LEADER)
     if not figures.depth or estimate.reason == PAUSED:
         return estimate
@@ -194,7 +196,7 @@ def _drain(figures: QueueFigures, lanes: Sequence[LaneNow], *, is_led: bool) -> 
 
 
 def _lanes(depths: Iterable[LaneDepth], at: float, reasons: Reasons) -> dict[str, list[LaneNow]]:
-    """By queue; ages count to `at` (epoch seconds)."""
+    """Returns lanes by queue; ages count to `at` (epoch seconds)."""
     lanes: dict[str, list[LaneNow]] = {}
     for depth in depths:
         lane = Lane(depth.queue, depth.type, tuple(depth.requires))
@@ -205,7 +207,7 @@ def _lanes(depths: Iterable[LaneDepth], at: float, reasons: Reasons) -> dict[str
 
 
 def charts(name: str, range_seconds: int) -> Reading[Charts]:
-    """A queue over a range until now. Longer ranges are shared for longer."""
+    """Returns a queue's charts over a range until now. Longer ranges are shared for longer."""
     return _charts_fast(name, range_seconds) if range_seconds <= HOUR else _charts_slow(name, range_seconds)
 
 

@@ -1,4 +1,4 @@
-"""One queue: its depth, pace and lanes now, and over time."""
+"""Draws one queue: its depth, rates and lanes now, and over time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALL_CHART_WIDTH_PX = 330
 
 
 def show_queue(queue: Queue) -> None:
-    """How it is now."""
+    """Shows its current state."""
     with st.container(horizontal=True, vertical_alignment="center"):
         states.show_badge(queue.state, states.QUEUE_COLORS)
         st.caption(_("Placement: {policy}").format(policy=_(POLICIES[queue.figures.policy])))
@@ -53,7 +53,7 @@ def show_queue(queue: Queue) -> None:
 
 
 def show_charts(charts: Charts) -> None:
-    """How it went over the range."""
+    """Shows the charts of the range."""
     with st.grid(3, min_column_width=SMALL_CHART_WIDTH_PX):
         time_chart(
             _("In and out"),
@@ -79,7 +79,7 @@ def show_charts(charts: Charts) -> None:
 
 
 def _show_pace(queue: Queue) -> None:
-    """How many came and ended per minute, by window."""
+    """Shows arrivals and departures per minute, by window."""
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{_('Tasks per minute')}**")
         rates = queue.figures.rates

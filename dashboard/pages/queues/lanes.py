@@ -1,4 +1,4 @@
-"""What waits for an agent, lane by lane: as bars by priority, and as a table that says why nobody takes it."""
+"""Draws unassigned tasks by lane: as bars by priority, and as a table with reasons."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MIN_HEIGHT_PX = 150
 
 
 def show_depths(title: str, depths: Sequence[tuple[str, Mapping[str, int]]], *, key: str) -> None:
-    """Bars of ready tasks by priority, the longest first; `depths` are labels with the counts of each priority."""
+    """Shows bars of ready tasks by priority, longest first; `depths` are labels with the counts of each priority."""
     deepest = sorted(depths, key=lambda depth: -sum(depth[1].values()))[:BARS_SHOWN]
     lines = [
         Line(word(name), states.PRIORITY_COLORS[name], [counts.get(name, 0) for _label, counts in deepest])
@@ -38,12 +38,12 @@ def show_depths(title: str, depths: Sequence[tuple[str, Mapping[str, int]]], *, 
 
 
 def lane_label(lane: LaneNow) -> str:
-    """The type, and the tags that it requires."""
+    """Returns the type, and the tags that it requires."""
     return " ".join([lane.lane.type, *(f"+{tag}" for tag in lane.lane.requires)])
 
 
 def show_lanes(lanes: Sequence[LaneNow], *, key: str) -> None:
-    """A row for each lane, those that nobody can take first."""
+    """Shows a row for each lane, those that no agent can take first."""
     ordered = sorted(lanes, key=lambda lane: (not lane.is_stuck, not lane.reason, -lane.ready))
     rows = [
         {

@@ -1,4 +1,4 @@
-"""What waits, and when it will be done; pause a queue."""
+"""Draws the Queues page: backlogs, time to drain, and controls."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ SORTS: dict[str, tuple[str, Callable[[Queue], Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which queues the viewer wants to see, and how."""
+    """The viewer's choice of queues and view."""
 
     view: str
     text: str
@@ -43,12 +43,12 @@ class Choice:
     sort: str
 
     def fits(self, queue: Queue) -> bool:
-        """Whether the queue is one of them."""
+        """Returns True if the queue matches."""
         return self.text.lower() in queue.name.lower() and self.state in (None, queue.state)
 
 
 def pick() -> Choice:
-    """The controls over the list."""
+    """Shows the controls over the list."""
     with st.container(horizontal=True, vertical_alignment="center"):
         view = pick_view()
         text = pick_text(_("Name of a queue"))
@@ -62,7 +62,7 @@ def pick() -> Choice:
 
 
 def show_now(now: data.QueuesNow, choice: Choice) -> None:
-    """All queues."""
+    """Shows all queues."""
     hold_controls.leave_section()
     warn_if_not_led(now)
     show_figures(now.queues)
@@ -85,7 +85,7 @@ def show_now(now: data.QueuesNow, choice: Choice) -> None:
 
 
 def warn_if_not_led(now: data.QueuesNow) -> None:
-    """Says what that means for the queues."""
+    """Shows what is unknown about queues without a leader."""
     if not now.is_led:
         st.warning(
             _("Nothing is scheduled until one does. Tasks are accepted and wait; PostgreSQL counts them."),
@@ -95,7 +95,7 @@ def warn_if_not_led(now: data.QueuesNow) -> None:
 
 
 def show_figures(queues: Sequence[Queue]) -> None:
-    """All queues together."""
+    """Shows the totals of all queues."""
     held = sum(queue.hold is not None for queue in queues)
     figures = [
         (_("Queues"), len(queues), _("Those with tasks, holds or settings")),
@@ -111,7 +111,7 @@ def show_figures(queues: Sequence[Queue]) -> None:
 
 
 def page_of(queues: Sequence[Queue]) -> Sequence[Queue]:
-    """One page of the cards; the viewer turns them."""
+    """Returns one page of the cards, with paging controls."""
     pages = -(-len(queues) // PAGE_SIZE)
     if pages <= 1:
         return queues
@@ -122,17 +122,17 @@ def page_of(queues: Sequence[Queue]) -> Sequence[Queue]:
 
 
 def close_queue() -> None:
-    """Has the page show all of them again."""
+    """Goes back to the list."""
     del st.query_params["queue"]
 
 
 def open_queue(name: str) -> None:
-    """Has the page show one queue."""
+    """Opens one queue on the page."""
     st.query_params["queue"] = name
 
 
 def show_types(now: data.QueuesNow) -> None:
-    """The task types that are held, each with its menu."""
+    """Shows the task types that are held, each with its menu."""
     hold_controls.leave_section()
     if not now.type_holds:
         st.caption(_("No task type is held."))
@@ -160,7 +160,7 @@ def hold_type() -> None:
 
 
 def list_page() -> None:
-    """All queues."""
+    """Draws the list of all queues."""
     frame.header(_("Queues"))
     choice = pick()
     frame.live("queues_now", data.now, lambda now: show_now(now, choice), height_px=500)
@@ -171,7 +171,7 @@ def list_page() -> None:
 
 
 def show_one(now: data.QueuesNow, name: str) -> None:
-    """One queue as it is now."""
+    """Shows one queue as of now."""
     hold_controls.leave_section()
     warn_if_not_led(now)
     queue = next((queue for queue in now.queues if queue.name == name), None)
@@ -182,7 +182,7 @@ def show_one(now: data.QueuesNow, name: str) -> None:
 
 
 def queue_page(name: str) -> None:
-    """One queue."""
+    """Draws the page of one queue."""
     st.query_params["queue"] = name  # a link to the same page leaves the browser's address as it was
     st.button(_("All queues"), icon=":material/arrow_back:", type="tertiary", key="queues_back", on_click=close_queue)
     frame.header(escaped(name))

@@ -1,1 +1,1 @@
-"""The Reports page."""
+"""Draws the Reports page."""

@@ -1,4 +1,4 @@
-"""Performance reports: of a range, read here, and of days and weeks, written by the worker."""
+"""Reads performance reports: of a range, and the worker's reports of days and weeks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPORT_SECONDS = 60.0  # what is counted is some seconds old anyway
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Reports in the worker's folder, the latest first, and when the periods that run now end, by their names."""
+    """Reports in the worker's folder, latest first, and the ends of the current periods, by their names."""
 
     files: Sequence[ReportFile]
     due: Mapping[str, datetime]
@@ -30,13 +30,16 @@ class Written:
 
 @shared(ttl_seconds=REPORT_SECONDS, max_entries=50)
 def report(servers: Servers, since: float, until: float, queue: str | None, type: str | None) -> Report:
-    """The report of a range (epoch seconds), of one queue or type or of all; raises SubmissionError for a bad range."""
+    """Returns the report of a range (epoch seconds), of one queue or type or of all.
+
+    Raises SubmissionError for an invalid range.
+    """
     with servers.database.transaction() as tx:
         return gather(tx, since, until, queue, type)
 
 
 def written() -> Reading[Written]:
-    """What the worker wrote, as far as its folder can be read from here."""
+    """Returns the worker's reports, as far as its folder can be read from here."""
     now = base.now()
     try:
         current = settings()
@@ -47,12 +50,12 @@ def written() -> Reading[Written]:
 
 
 def file_content(name: str) -> bytes:
-    """One of the files; raises SubmissionError if it is gone."""
+    """Returns the content of a file; raises SubmissionError if it is gone."""
     return read_report(settings().reports_folder, name)
 
 
 def next_end(period: str, now: datetime) -> datetime:
-    """When the day or week (UTC) that runs now ends: its report is written soon after."""
+    """Returns when the current day or week (UTC) ends; its report is written soon after."""
     midnight = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
     first = midnight if period == "daily" else midnight - timedelta(days=midnight.weekday())
     return first + PERIODS[period]

@@ -1,4 +1,4 @@
-"""Reports as files: made of what is shown when they are asked for, and those that the worker wrote."""
+"""Draws downloads: files of the displayed report, made on request, and those that the worker wrote."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHOWN = 20  # periods; older ones on demand
 
 
 def show_downloads(report: Report, words: Wording) -> None:
-    """A button for each format; the file is made when it is pressed, beside the page."""
+    """Shows a button for each format; a separate thread makes the file when it is pressed."""
     with st.container(horizontal=True, vertical_alignment="center"):
         for format, kind in FORMATS.items():
             st.download_button(
@@ -43,7 +43,7 @@ def show_downloads(report: Report, words: Wording) -> None:
 
 
 def show_written(written: Written, content: Callable[[str], bytes]) -> None:
-    """The worker's reports, one line for each day or week with its files; `content` reads one by its name."""
+    """Shows the worker's reports, one line for each day or week with its files; `content` reads one by its name."""
     if not written.due:
         st.caption(_("The worker writes no reports: TASKYARD_REPORTS names none."))
     else:

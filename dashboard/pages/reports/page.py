@@ -1,4 +1,4 @@
-"""Performance reports: one of any range to look at and to download, and those that the worker wrote."""
+"""Draws the Reports page: a report of any range to view and to download, and those that the worker wrote."""
 
 import streamlit as st
 
@@ -19,7 +19,7 @@ REFRESH_SECONDS = 60.0
 
 
 def show_range() -> None:
-    """A report of what the viewer picks."""
+    """Shows a report of the chosen range."""
     preset, since, until = periods.pick_period()
     queue, type_ = pick_scope()
     zone = viewer_zone()
@@ -46,7 +46,7 @@ def show_range() -> None:
 
 
 def pick_scope() -> tuple[str, str]:
-    """Lets the viewer narrow it down to a queue and a type; empty: all."""
+    """Lets the viewer choose a queue and a type; empty: all."""
     known = data.facets().value
     queues, types = (["", *known.queues], ["", *known.types]) if known else ([""], [""])
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -68,13 +68,13 @@ def pick_scope() -> tuple[str, str]:
 
 
 def show_report(report: Report, words: Wording, revision: str) -> None:
-    """Its files, and what is in them."""
+    """Shows the downloads and the content."""
     files.show_downloads(report, words)
     preview.show_report(report, words, revision)
 
 
 def show_written() -> None:
-    """Days and weeks."""
+    """Shows the reports of days and weeks."""
     reading = data.written()
     if reading.value is None:
         st.warning(_("The folder of reports can't be read from here."), icon=":material/folder_off:")

@@ -1,4 +1,4 @@
-"""The time that a report is about: presets and ranges of the viewer's own, by the viewer's clock."""
+"""Draws the choice of a report's period: presets and custom ranges, in the viewer's time zone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIRST, LAST = datetime(2000, 1, 1), datetime(2099, 12, 31, 23, 59)  # that can b
 
 
 def pick_period() -> tuple[str, datetime | None, datetime | None]:
-    """Lets the viewer pick a preset, or a range of their own: (preset, since, until), both None for a preset."""
+    """Lets the viewer pick a preset or a custom range: (preset, since, until), both None for a preset."""
     preset = (
         st.segmented_control(
             _("Time range"),
@@ -52,7 +52,7 @@ def pick_period() -> tuple[str, datetime | None, datetime | None]:
 
 
 def span(preset: str, now: datetime) -> tuple[datetime, datetime]:
-    """The beginning and the end of a preset (pure); `now` is aware, and days are those of its zone."""
+    """Returns the beginning and the end of a preset (pure); `now` is aware, and days are those of its zone."""
     today = datetime.combine(now.date(), time(), now.tzinfo)
     monday = today - timedelta(days=today.weekday())
     minute = now.replace(second=0, microsecond=0)
@@ -67,7 +67,7 @@ def span(preset: str, now: datetime) -> tuple[datetime, datetime]:
 
 
 def problem_of(since: datetime, until: datetime, now: datetime) -> str:
-    """What is wrong with a range, in the viewer's language; nothing if it is fine."""
+    """Returns the problem of a range, in the viewer's language; empty if it is valid."""
     if since >= until:
         return _("The range ends before it begins: pick an end that is later than its beginning.")
     if since >= now:
@@ -78,7 +78,7 @@ def problem_of(since: datetime, until: datetime, now: datetime) -> str:
 
 
 def _pick_moment(name: str, label: str, default: datetime, zone: tzinfo) -> datetime:
-    """Lets the viewer pick a moment by the clock of `zone`; the default, which is naive, goes into the address too."""
+    """Lets the viewer pick a time in `zone`; the naive default goes into the address too."""
     if name not in st.query_params:
         st.query_params[name] = default.replace(tzinfo=zone).isoformat(timespec="minutes")
     arguments = moment(name)

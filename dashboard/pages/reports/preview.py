@@ -1,4 +1,4 @@
-"""A report on the page: figures against the period before, charts, tables, and how it was measured."""
+"""Draws a report: figures against the period before, charts, tables, and notes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SECONDS_FORMAT = "%,.3f s"
 
 
 def show_report(report: Report, words: Wording, revision: str) -> None:
-    """The whole report; `revision` tells ranges apart, so that no chart keeps another one's zoom."""
+    """Shows the whole report; `revision` tells ranges apart, so that no chart keeps another one's zoom."""
     shown = page(report, words)
     st.text(" · ".join(shown.lines))
     if report.is_empty:
@@ -117,7 +117,7 @@ def _draw(drawing: Drawing, key: str) -> None:
 
 
 def _show_table(table: Table, *, has_title: bool = True) -> None:
-    """A table with its raw values, so that the viewer can sort by them."""
+    """Shows a table with its raw values, so that the viewer can sort by them."""
     if has_title:
         st.markdown(f"**{escaped(table.title)}**")
     names = [column.name for column in table.columns]

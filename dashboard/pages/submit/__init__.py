@@ -1,1 +1,1 @@
-"""The Submit page."""
+"""Draws the Submit page."""

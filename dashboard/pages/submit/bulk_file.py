@@ -1,4 +1,4 @@
-"""A file of tasks that was read: what is in it, what is wrong with it, and submitting it, also in several goes."""
+"""Draws a file of tasks with its problems, and submits it, resuming after interruptions."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ ONLY_VALID = "submit_only_valid"
 
 @dataclass(slots=True)
 class Loaded:
-    """A file that was read, and how much of it is submitted.
+    """A file that was read, and its submitted part.
 
-    `known` is how many of its rows were tasks already when it was read, None if nobody could say.
+    `known` is how many of its rows were tasks already when it was read, None if unknown.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Loaded:
 
     @property
     def left(self) -> list[Submittable]:
-        """The rows that are still to be submitted, in order."""
+        """Returns the rows still to be submitted, in order."""
         return self.rows[len(self.ids) :]
 
 
 def show_loaded(loaded: Loaded, discard: Callable[[], None] | None) -> None:
-    """What was read, and the buttons to submit it; `discard` is called to have it put away."""
+    """Shows the file, and the buttons to submit it; `discard` discards the file."""
     checked = loaded.checked
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -132,7 +132,7 @@ def _show_preview(rows: Sequence[Submittable]) -> None:
 
 
 def _show_submit(loaded: Loaded) -> None:
-    """The buttons that are due: submit, go on, or once more."""
+    """Shows the available buttons: submit, continue, or submit again."""
     if not loaded.checked.submittable:
         return
     only_valid = True
@@ -169,7 +169,7 @@ def _show_submit(loaded: Loaded) -> None:
 
 
 def store(loaded: Loaded) -> None:
-    """Submits what is left, piece by piece; each piece is committed by itself, and kept account of."""
+    """Submits what is left, piece by piece; each piece is committed separately and recorded."""
     loaded.stopped, loaded.stopped_at = "", None
     total = len(loaded.rows)
     bar = st.progress(len(loaded.ids) / total, text=_progress(loaded))
@@ -188,7 +188,7 @@ def store(loaded: Loaded) -> None:
 
 
 def _positioned(error: SubmissionError, chunk: Sequence[Submittable]) -> RowProblem | None:
-    """The row that an error of `submit_many` is about."""
+    """Returns the row of an error of `submit_many`."""
     start, _dot, rest = error.field.partition(".")
     position, _dot, name = rest.partition(".")
     if start != "submissions" or not position.isdecimal():
@@ -240,7 +240,7 @@ def _renew(loaded: Loaded) -> None:
 
 
 def _leave_out(loaded: Loaded) -> None:
-    """Goes without the row that stopped it."""
+    """Leaves out the row that stopped the submission."""
     at = loaded.stopped_at
     if at is not None:
         loaded.left_out.append(at)

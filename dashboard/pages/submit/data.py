@@ -1,4 +1,4 @@
-"""What the Submit page asks and does: task types, submitting by form and from files, how that stands."""
+"""Reads the Submit page's data: task types, submissions by form and from files, and their status."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LARGE_TASKS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What may be typed where a queue or a tag is asked for: those in use now."""
+    """Suggestions for queues and tags: those in use now."""
 
     queues: tuple[str, ...]
     tags: tuple[str, ...]
@@ -43,7 +43,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """A task as a form is filled with it. What is as the type has it anyway is None."""
+    """A task to fill the form with. Values equal to the type's defaults are None."""
 
     id: str
     type: str
@@ -59,7 +59,7 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class BatchStatus:
-    """How many of a batch's tasks are in each state, and the first that did not succeed."""
+    """The number of a batch's tasks in each state, and the first that did not succeed."""
 
     by_state: Mapping[str, int]
     unsuccessful: Sequence[Unsuccessful]
@@ -71,20 +71,20 @@ class BatchStatus:
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """How everything stands that is followed: single tasks by id, batches by their joined ids."""
+    """The status of followed tasks by id, and of batches by their joined ids."""
 
     standings: Mapping[str, SubmissionStatus]
     batches: Mapping[str, BatchStatus]
 
 
 def types() -> Registry:
-    """The task types; needs no server. Raises ConfigurationError."""
+    """Returns the task types; needs no server. Raises ConfigurationError."""
     return registry.load(settings().task_modules)
 
 
 @shared(ttl_seconds=5.0)
 def names(servers: Servers) -> Names:
-    """Queues and tags that are in use now."""
+    """Returns the queues and tags in use now."""
     snapshot = live(servers)
     queues = {"default", *servers.settings.placement_by_queue}
     tags: set[str] = set()
@@ -95,7 +95,7 @@ def names(servers: Servers) -> Names:
 
 
 def form_key(fill: str, type: str, given: Mapping[str, Any], options: Mapping[str, Any]) -> str:
-    """The idempotency key of what a form holds: the same content, submitted twice, is the same task.
+    """Returns the idempotency key of a form's content: the same content, submitted twice, is the same task.
 
     `fill` is new for each filling of the form, so that the same content can be submitted again on purpose.
     """
@@ -105,7 +105,7 @@ def form_key(fill: str, type: str, given: Mapping[str, Any], options: Mapping[st
 
 
 def submit(type: str, given: Mapping[str, Any], options: Mapping[str, Any], key: str) -> str:
-    """Submits a task as the viewer and returns its id; `key` holds if `options` have no key.
+    """Submits a task as the viewer and returns its id; `key` is used if `options` have no key.
 
     Raises SubmissionError, NotPermitted, ConfigurationError, Unavailable.
     """
@@ -117,7 +117,7 @@ def submit(type: str, given: Mapping[str, Any], options: Mapping[str, Any], key:
 
 
 def copied(task_id: str) -> Copied:
-    """A task to be submitted again; raises SubmissionError for no id, TaskNotFound, Unavailable."""
+    """Returns a task to be submitted again; raises SubmissionError for an invalid id, TaskNotFound, Unavailable."""
     try:
         id_ = str(uuid.UUID(task_id))
     except ValueError:
@@ -141,14 +141,14 @@ def copied(task_id: str) -> Copied:
 
 
 def check_file(content: bytes, name: str) -> Checked:
-    """A file's rows, each checked; needs no server. Raises SubmissionError if it can't be read as a whole."""
+    """Reads a file and checks each row; needs no server. Raises SubmissionError if it can't be read as a whole."""
     current = settings()
     limits = Limits(current.input_limit_bytes, current.output_limit_bytes, current.pending_limit_per_creator)
     return check_rows(read_file(content, name), types(), limits, base.now())
 
 
 def count_known(rows: Sequence[Submittable]) -> int:
-    """How many of these rows are tasks already; raises Unavailable."""
+    """Counts how many of these rows are tasks already; raises Unavailable."""
     keys = [row.arguments["idempotency_key"] for row in rows]
     with _reaching() as servers, servers.database.transaction() as tx:
         return submission_status.known_keys(tx, keys)
@@ -166,9 +166,9 @@ def submit_rows(rows: Sequence[Submittable]) -> list[str]:
 
 
 def follow(ones: Sequence[str], batches: Sequence[tuple[str, bool]]) -> Reading[Following]:
-    """How single tasks and batches stand.
+    """Returns the status of single tasks and batches.
 
-    A batch is its ids joined by commas, and whether it had ended when it was last seen: those are asked rarely.
+    A batch is its ids joined by commas, and whether it had ended at the last read: ended ones are read rarely.
     """
     parts: list[Reading[Any]] = [_standings(tuple(ones))] if ones else []
     parts += [_batch(ids, is_settled) for ids, is_settled in batches]
@@ -208,7 +208,7 @@ def _batch(ids: str, is_settled: bool) -> Reading[BatchStatus]:
 
 @contextmanager
 def _reaching() -> Iterator[Servers]:
-    """The connections, for what is not shared; a pool that leads to a server that is gone is closed."""
+    """Lends the connections for unshared use; closes a pool that leads to a server that is gone."""
     servers = connections()
     try:
         yield servers

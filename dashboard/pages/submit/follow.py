@@ -1,4 +1,4 @@
-"""How the tasks stand that this viewer has submitted."""
+"""Draws the status of the tasks that this viewer has submitted."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class Submitted:
 
 
 def note(ids: Sequence[str], name: str = "") -> None:
-    """Has these tasks followed from now on, in place of an earlier part of the same file."""
+    """Follows these tasks from now on, replacing an earlier part of the same file."""
     new = Submitted(name, ",".join(ids), len(ids), base.now())
     others = [old for old in _submitted() if old.ids != new.ids and not (name and new.ids.startswith(old.ids))]
     st.session_state[KEY] = [new, *others][:MOST]
 
 
 def show_following() -> None:
-    """A live section with everything that was submitted in this session, the newest first."""
+    """Shows a live section with all submissions of this session, newest first."""
     st.subheader(_("Submitted by you"))
     if not _submitted():
         st.caption(_("What you submit in this session is followed here."))
@@ -110,7 +110,7 @@ def _show_one(one: Submitted, task: SubmissionStatus | None, position: int) -> N
 
 
 def _facts(task: SubmissionStatus) -> str:
-    """What is known of its times, in one line."""
+    """Returns its known times in one line."""
     now = base.now()
     parts = [escaped(task.type), _("submitted {time}").format(time=shown_time(task.created_at))]
     if task.state == TaskState.SCHEDULED and task.run_at is not None and task.attempt == 0:

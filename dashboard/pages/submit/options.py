@@ -1,4 +1,4 @@
-"""Everything about a task that is not its input: title, queue, priority, when, how often, after what."""
+"""Draws the options of a task: title, queue, priority, start time, limits, dependencies."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FIELDS = (*BASIC, *ADVANCED)
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What the widgets hold in an untouched form."""
+    """The values of the widgets in an empty form."""
 
     title: str = ""
     queue: str = "default"
@@ -53,7 +53,7 @@ def ensure() -> None:
 
 
 def clear() -> None:
-    """The options of an untouched form."""
+    """Resets the options."""
     for name in Defaults.__dataclass_fields__:
         st.session_state.pop(_key(name), None)
     start_time.clear()
@@ -61,7 +61,7 @@ def clear() -> None:
 
 
 def fill(task: Copied) -> None:
-    """The options of another task."""
+    """Copies the options of another task."""
     clear()
     start_time.fill(task.run_at)
     values = {
@@ -77,7 +77,7 @@ def fill(task: Copied) -> None:
 
 
 def options() -> tuple[dict[str, Any], list[SubmissionError]]:
-    """`submit`'s options as they are chosen, without those that are as the type has them; and what is wrong."""
+    """Returns `submit`'s options as chosen, without those equal to the type's defaults, and their problems."""
     state = {name: st.session_state[_key(name)] for name in Defaults.__dataclass_fields__}
     chosen: dict[str, Any] = {name: state[name] for name in (*BASIC, "timeout_seconds", "max_attempts") if state[name]}
     for name in ("timeout_seconds", "max_attempts"):
@@ -99,7 +99,7 @@ def options() -> tuple[dict[str, Any], list[SubmissionError]]:
 
 
 def show(known: TaskType, names: Names, problems: Problems) -> None:
-    """The widgets: what is often changed in sight, the rest folded."""
+    """Shows the widgets: frequent ones at once, the rest folded."""
     with _field("title", problems):
         st.text_input(
             _("Title"),
@@ -165,7 +165,7 @@ def _show_advanced(known: TaskType, names: Names, problems: Problems) -> None:
 
 
 def _show_relations(known: TaskType, names: Names, problems: Problems) -> None:
-    """What the task needs, waits for, and is told apart by."""
+    """Shows the fields for required tags, dependencies and the idempotency key."""
     with _field("requires", problems):
         st.multiselect(
             _("Tags that the agent must have"),
@@ -203,7 +203,7 @@ def _show_relations(known: TaskType, names: Names, problems: Problems) -> None:
 
 
 def _summary() -> str:
-    """The heading of what is folded: what in it is not as in an untouched form."""
+    """Returns the heading of the folded part: the options in it that were changed."""
     chosen = options()[0]
     parts = []
     if "delay_seconds" in chosen:
@@ -230,7 +230,7 @@ def _needs(tags: frozenset[str]) -> str:
 
 
 class _field:
-    """A cell: what is drawn inside, and under it what is wrong with it."""
+    """A cell: its content, and the problem under it."""
 
     def __init__(self, name: str, problems: Problems) -> None:
         self._problems: Sequence[SubmissionError] = problems.get(name, ())

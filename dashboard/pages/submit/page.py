@@ -1,4 +1,4 @@
-"""Submit a task by form, or many from a file, and watch what becomes of them."""
+"""Draws the Submit page: a task by form, or many from a file, and their progress."""
 
 import uuid
 from typing import Any
@@ -34,7 +34,7 @@ WIDE, NARROW = 5, 3
 
 
 def arrive(types: Registry) -> None:
-    """Does once what the address asks for: a type to begin with, or a task to begin from."""
+    """Applies the address once: a type to start with, or a task to copy."""
     wanted, source = st.query_params.get("type"), st.query_params.get("copy")
     for name in ("type", "copy"):
         st.query_params.pop(name, None)
@@ -64,19 +64,19 @@ def copy(types: Registry, task_id: str) -> None:
 
 
 def begin_anew() -> None:
-    """What is submitted from now on is new, and nothing is said about what was before."""
+    """Starts a new submission and clears earlier messages."""
     st.session_state[FILL] = uuid.uuid4().hex
     for name in SAID:
         st.session_state.pop(name, None)
 
 
 def form_of(known: TaskType) -> ModelForm:
-    """The form of a type, with what was typed into it."""
+    """Returns the form of a type, with its inputs."""
     return ModelForm(f"submit_input_{known.name}", form_fields(known.input_model))
 
 
 def show_arrival() -> None:
-    """Where the form's content is from, or why it could not be had."""
+    """Shows the source of the form's content, or why it could not be read."""
     note, source = st.session_state.get(NOTE), st.session_state.get(SOURCE)
     if note:
         st.warning(escaped(translate(note), 500), icon=":material/link_off:")
@@ -88,7 +88,7 @@ def show_arrival() -> None:
 
 @st.fragment
 def show_form(types: Registry) -> None:
-    """The form of one task. What is typed here touches nothing else on the page."""
+    """Shows the form of one task. Its inputs rerun nothing else on the page."""
     known = pick_type(types, TYPE)
     if known is None:
         return
@@ -113,7 +113,7 @@ def show_form(types: Registry) -> None:
 
 
 def collect(known: TaskType, form: ModelForm) -> tuple[dict[str, Any] | None, dict[str, Any], list[SubmissionError]]:
-    """What the form holds now: input, options, and, once it was tried, what is wrong with them."""
+    """Returns the form's input, its options, and, after a first attempt to submit, their problems."""
     given, problems = form.value()
     options, more = task_options.options()
     tried = st.session_state.get(TRIED) == known.name
@@ -126,14 +126,14 @@ def collect(known: TaskType, form: ModelForm) -> tuple[dict[str, Any] | None, di
 
 
 def content_of(known: TaskType, given: dict[str, Any] | None, options: dict[str, Any]) -> str:
-    """The same text for the same content."""
+    """Returns the same text for the same content."""
     return data.form_key("", known.name, given or {}, options)
 
 
 def place(
     problems: list[SubmissionError], paths: list[str], name: str
 ) -> tuple[dict[str, list[SubmissionError]], list[SubmissionError]]:
-    """Problems by the field that they are shown at, and those that belong to none."""
+    """Groups problems by the field that shows them, and those without one."""
     placed: dict[str, list[SubmissionError]] = {}
     others = []
     for problem in problems:
@@ -148,12 +148,12 @@ def place(
 
 
 def told_whole(problem: SubmissionError) -> str:
-    """A problem with its field, for where no field is beside it."""
+    """Returns a problem with its field, for display away from the field."""
     return labelled(problem.field, told_problem(problem))
 
 
 def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
-    """Submit and clear, and what came of the last press; `key` is that of the content, if it can be submitted."""
+    """Shows the buttons and the result of the last press; `key` is that of the content, if it can be submitted."""
     with st.container(horizontal=True, vertical_alignment="center"):
         is_pressed = st.button(
             _("Submit"), type="primary", icon=":material/send:", key="submit_one", shortcut="Mod+Enter"
@@ -187,7 +187,7 @@ def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
 
 
 def send(known: TaskType, form: ModelForm) -> None:
-    """Submits what the form holds, unless something is wrong with it; then the page is drawn anew."""
+    """Submits the form's content, unless it has problems; then redraws the page."""
     state = st.session_state
     state[TRIED] = known.name
     for name in (FAILED, AWAY, BARRED):
@@ -214,13 +214,13 @@ def send(known: TaskType, form: ModelForm) -> None:
 
 
 def once_more() -> None:
-    """The same content as another task: under another key of the form."""
+    """Submits the same content as another task, under a new key."""
     begin_anew()
     st.session_state[PRESSED] = True
 
 
 def clear(form: ModelForm) -> None:
-    """An untouched form."""
+    """Resets the form."""
     begin_anew()
     form.fill({})
     task_options.clear()

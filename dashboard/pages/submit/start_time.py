@@ -1,4 +1,4 @@
-"""When a task starts: at once, after a while, or at a time on the viewer's clock."""
+"""Draws the start time of a task: at once, after a delay, or at a local time."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def ensure() -> None:
 
 
 def clear() -> None:
-    """At once."""
+    """Resets to an immediate start."""
     for name, value in DEFAULTS.items():
         st.session_state[_key(name)] = value
 
 
 def fill(due: datetime | None) -> None:
-    """At this time, or at once."""
+    """Sets this time, or an immediate start."""
     clear()
     if due is not None:
         st.session_state[_key("when")] = AT
@@ -50,7 +50,7 @@ def fill(due: datetime | None) -> None:
 
 
 def options() -> dict[str, Any]:
-    """`delay_seconds`, `run_at` or neither, as chosen; raises SubmissionError."""
+    """Returns `delay_seconds`, `run_at` or neither, as chosen; raises SubmissionError."""
     when = st.session_state[_key("when")]
     if when == IN:
         return {"delay_seconds": float(st.session_state[_key("delay")] or 0) * UNITS[st.session_state[_key("unit")]][1]}
@@ -58,7 +58,7 @@ def options() -> dict[str, Any]:
 
 
 def due_at(local: datetime | None) -> datetime:
-    """The moment of a time on the viewer's clock, in UTC; raises SubmissionError for none, or one that is skipped."""
+    """Returns a local time in UTC; raises SubmissionError for a missing one, or one that the zone skips."""
     if local is None:
         raise SubmissionError("run_at", None, msg("a date and a time"))
     due = local.replace(tzinfo=viewer_zone()).astimezone(UTC)
@@ -68,7 +68,7 @@ def due_at(local: datetime | None) -> datetime:
 
 
 def show(problems: Problems) -> None:
-    """The choice, and the delay or time if it takes one."""
+    """Shows the choice, and the delay or time if it needs one."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         when = st.segmented_control(
             _("Start"),

@@ -1,4 +1,4 @@
-"""Picking a task type, and what is known of the one that was picked."""
+"""Draws the choice of a task type, and its details."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ISOLATIONS = {
 
 
 def pick_type(types: Registry, key: str) -> TaskType | None:
-    """Lets the viewer pick a type; without one, shows what there is."""
+    """Lets the viewer pick a type; without one, lists the types."""
     names = sorted(types.types)
     if st.session_state.get(key) not in names:
         st.session_state[key] = None
@@ -63,7 +63,7 @@ def pick_type(types: Registry, key: str) -> TaskType | None:
 
 
 def show_facts(known: TaskType) -> None:
-    """What a type does, and how it is run unless the submission says otherwise."""
+    """Shows what a type does, and its defaults."""
     attempts = known.retry.max_attempts
     facts = [
         _("at most {time}").format(time=duration(known.timeout_seconds)),

@@ -1,4 +1,4 @@
-"""Many tasks from a file or a pasted text: getting it, and a template to begin with."""
+"""Draws the upload of many tasks from a file or a pasted text, with templates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENDINGS = ("csv", "tsv", "jsonl", "ndjson", "json", "txt")
 
 
 def show_upload(types: Registry) -> None:
-    """A file or a pasted text, and what came of it."""
+    """Shows the upload, or the file that was read."""
     show_templates(types)
     uploaded = st.file_uploader(
         _("CSV or JSON lines, at most {count} tasks").format(count=f"{MAX_ROWS:,}"),
@@ -53,7 +53,7 @@ def show_upload(types: Registry) -> None:
 
 
 def show_templates(types: Registry) -> None:
-    """A file to begin with, for a type of the viewer's choice: at first the one of the form."""
+    """Shows a template file for a chosen type: at first the one of the form."""
     st.session_state.setdefault("submit_template", st.session_state.get("submit_type") or min(types.types))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(
@@ -89,7 +89,7 @@ def _take_paste() -> None:
 
 
 def discard() -> None:
-    """Forgets the file; what was submitted of it stays."""
+    """Discards the file; tasks already submitted from it stay."""
     for name in (KEY, f"{KEY}_refused", ONLY_VALID):
         st.session_state.pop(name, None)
 

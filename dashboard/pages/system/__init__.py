@@ -1,1 +1,1 @@
-"""The System page."""
+"""Draws the System page."""

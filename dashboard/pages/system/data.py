@@ -1,4 +1,4 @@
-"""What the System page shows of servers, leadership and hosts: now, and over a range."""
+"""Reads the System page's data on servers, leadership and hosts: now, and over a range."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LATEST_SECONDS = 5 * MINUTE  # a host that was not sampled for so long is not th
 class ServerNow:
     """One server as the dashboard reaches it; without a `problem` it is up.
 
-    `latency_seconds` is one question and its answer. `figures` are named with their units.
+    `latency_seconds` is that of one request. `figures` are named with their units.
     """
 
     version: str = ""
@@ -45,7 +45,7 @@ class ServersNow:
 
 @dataclass(frozen=True, slots=True)
 class Leadership:
-    """Who leads, and the last second's ticks; `dispatcher` is None if nobody published any.
+    """The leader, and the ticks of the last second; `dispatcher` is None if none were published.
 
     `epoch`, `worker` and `since` are of the last term; it lasts if `is_led`. Epoch 0: there was none yet.
     """
@@ -60,33 +60,33 @@ class Leadership:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Means of what was measured, in steps.
+    """Means of samples, in steps.
 
-    `values` has, by (source, metric) and then by name, one for each of `at` (epoch seconds): None where
-    nothing was measured.
+    `values` has, by (source, metric) and then by name, one for each of `at` (epoch seconds): None where nothing was
+    measured.
     """
 
     at: Sequence[float]
     values: Mapping[tuple[str, str], Mapping[str, Sequence[float | None]]]
 
     def of(self, source: str, metric: str) -> Mapping[str, Sequence[float | None]]:
-        """One metric's values by name."""
+        """Returns one metric's values by name."""
         return self.values.get((source, metric), {})
 
     def one(self, source: str, metric: str) -> Sequence[float | None]:
-        """The values of a metric that has one name."""
+        """Returns the values of a metric that has one name."""
         return next(iter(self.of(source, metric).values()), [None] * len(self.at))
 
 
 @shared(ttl_seconds=2.0)
 def servers_now(servers: Servers) -> ServersNow:
-    """Both servers; one that is away is a finding."""
+    """Returns both servers; an absent one is a finding."""
     return ServersNow(_found(lambda: _postgresql(servers), servers.database.close), _found(lambda: _redis(servers)))
 
 
 @shared(ttl_seconds=CHECKS_SECONDS)
 def server_versions(servers: Servers) -> dict[str, str]:
-    """What the servers are, and the revision of our schema, by name."""
+    """Returns the servers' versions, and the revision of our schema, by name."""
     with servers.database.statements() as tx:
         found = {"PostgreSQL": live_counts.server(tx).version, "Schema": system.schema_version(tx)}
     return {**found, "Redis": str(servers.broker.server_info()["redis_version"])}
@@ -94,7 +94,7 @@ def server_versions(servers: Servers) -> dict[str, str]:
 
 @shared(ttl_seconds=CHECKS_SECONDS)
 def checks(servers: Servers) -> list[Check]:
-    """What the doctor would say about the servers, and about who could run code here."""
+    """Returns the doctor's checks of the servers, and of who could run code here."""
     endpoints = resolve(servers.settings)
     return [
         *database_checks(endpoints.database_url),
@@ -105,7 +105,7 @@ def checks(servers: Servers) -> list[Check]:
 
 @shared()
 def leadership(servers: Servers) -> Leadership:
-    """Who leads now, or led last."""
+    """Returns the current or last leader."""
     snapshot = live(servers)
     with servers.database.transaction() as tx:
         epoch, worker, since = tasks.leader(tx)
@@ -116,12 +116,12 @@ def leadership(servers: Servers) -> Leadership:
 
 @shared(ttl_seconds=5.0)
 def hosts_now(servers: Servers) -> Samples:
-    """The last minutes of hosts and of our processes on them."""
+    """Returns the last minutes of hosts and of our processes on them."""
     return _read_samples(servers, LATEST_SECONDS, ("host", "process"))
 
 
 def samples(range_seconds: int, *sources: str) -> Reading[Samples]:
-    """What was sampled of some sources in a range; longer ranges are shared for longer."""
+    """Returns samples of some sources in a range; longer ranges are shared for longer."""
     return (_samples_fast if range_seconds <= HOUR else _samples_slow)(range_seconds, sources)
 
 

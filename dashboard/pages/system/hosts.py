@@ -1,4 +1,4 @@
-"""The machines that workers run on, and our processes on them."""
+"""Draws the hosts of workers, and our processes on them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DISK_IS_FULL, MEMORY_IS_FULL = 0.9, 0.95
 
 
 def show_hosts(latest: Samples) -> None:
-    """A card for each host, and a table of processes, as of the last minute that was measured."""
+    """Shows a card for each host, and a table of processes, as of the last measured minute."""
     names = sorted(latest.of("host", "cpu_percent"))
     if not names:
         show_nothing(_("No host was measured in the last minutes: a worker does that, every few seconds."), "dns")
@@ -51,7 +51,7 @@ METRICS = ("cpu_percent", "load_1min", "memory_used_bytes", "memory_used_ratio",
 
 
 def show_charts(samples: Samples) -> None:
-    """Hosts and processes over the range."""
+    """Shows hosts and processes over the range."""
     with st.grid(2, min_column_width=CHART_WIDTH_PX):
         for title, metric, unit, scale in (
             (_("CPU"), "cpu_percent", "%", 1.0),
@@ -102,7 +102,7 @@ def _show_host(name: str, figures: Mapping[str, float | None]) -> None:
 
 
 def _traffic(samples: Samples) -> list[Line]:
-    """Bytes of all hosts together."""
+    """Returns the bytes of all hosts together."""
     kinds: tuple[tuple[str, str, Callable[[], str]], ...] = (
         ("disk_read_bytes_per_second", "blue", lambda: _("read from disk")),
         ("disk_written_bytes_per_second", "violet", lambda: _("written to disk")),
@@ -129,5 +129,5 @@ def _lines(by_name: Mapping[str, Sequence[float | None]], scale: float) -> list[
 
 
 def _last(values: Sequence[float | None]) -> float | None:
-    """The newest that is known."""
+    """Returns the newest known value."""
     return next((value for value in reversed(values) if value is not None), None)

@@ -1,4 +1,4 @@
-"""Which worker leads, and how its ticks go."""
+"""Draws the leading worker and its ticks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHART_WIDTH_PX = 420
 
 
 def show_leadership(found: Leadership) -> None:
-    """Who leads, since when, and the last second's ticks."""
+    """Shows who leads, since when, and the ticks of the last second."""
     if not found.is_led:
         st.warning(
             _("Nothing is scheduled until a worker leads. Tasks are accepted and wait."),
@@ -60,7 +60,7 @@ def show_leadership(found: Leadership) -> None:
 
 
 def show_charts(samples: Samples) -> None:
-    """The leader's ticks over the range; gaps are times without a leader."""
+    """Shows the leader's ticks over the range; gaps are times without a leader."""
     with st.grid(2, min_column_width=CHART_WIDTH_PX):
         time_chart(
             _("Time of a tick"),

@@ -1,4 +1,4 @@
-"""What the installation stands on: servers, leadership, hosts, sizes, settings, the dashboard itself, the log."""
+"""Draws the System page: servers, leadership, hosts, storage, settings, the dashboard itself, the log."""
 
 import streamlit as st
 
@@ -38,7 +38,7 @@ STORAGE_SECONDS = 30.0
 
 
 def show_servers() -> None:
-    """PostgreSQL and Redis."""
+    """Shows PostgreSQL and Redis."""
     frame.live("system_servers", data.servers_now, servers.show_servers, every_seconds=5.0, height_px=180)
     frame.live(
         "system_checks",
@@ -52,26 +52,26 @@ def show_servers() -> None:
 
 
 def show_leader() -> None:
-    """The worker that leads."""
+    """Shows the leading worker."""
     frame.live("system_leader", data.leadership, leadership.show_leadership, height_px=200)
     _charts("system_leader_charts", ("dispatcher",), leadership.show_charts)
 
 
 def show_hosts() -> None:
-    """Machines and processes."""
+    """Shows hosts and processes."""
     frame.live("system_hosts", data.hosts_now, hosts.show_hosts, every_seconds=CHARTS_SECONDS, height_px=300)
     _charts("system_host_charts", ("host", "process"), hosts.show_charts)
 
 
 def show_storage() -> None:
-    """Sizes and retention."""
+    """Shows sizes and retention."""
     frame.live(
         "system_storage", storage_data.storage, storage.show_storage, every_seconds=STORAGE_SECONDS, height_px=600
     )
 
 
 def show_settings() -> None:
-    """Settings and versions: they are there without any server."""
+    """Shows settings and versions, which need no server."""
     try:
         settings.show_settings(settings_data.settings_in_force())
     except ConfigurationError as error:
@@ -85,12 +85,12 @@ def show_settings() -> None:
 
 
 def show_dashboard() -> None:
-    """The dashboard's own refresh times."""
+    """Shows the dashboard's own refresh times."""
     refreshes.show_refreshes(timing.refreshes())
 
 
 def show_log() -> None:
-    """What workers and agents logged."""
+    """Shows the log lines of workers and agents."""
     level, text = worker_log.pick_lines()
     frame.live(
         "system_log",

@@ -1,4 +1,4 @@
-"""How long the dashboard itself takes to refresh its sections."""
+"""Draws the dashboard's own refresh times."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SLOWEST_SHOWN_MS = 1000
 
 
 def show_refreshes(refreshes: Sequence[Refreshes]) -> None:
-    """Refresh times of every section that somebody has looked at."""
+    """Shows refresh times of every section that was viewed."""
     st.subheader(_("Refresh times of the dashboard"))
     st.caption(
         _(

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis: whether they are up, how quickly they answer, what the doctor would say."""
+"""Draws PostgreSQL and Redis: availability, latency, the doctor's checks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ CHART_WIDTH_PX = 420
 
 
 def show_servers(now: ServersNow) -> None:
-    """A card for each server."""
+    """Shows a card for each server."""
     with st.grid(2, min_column_width=CARD_WIDTH_PX):
         _show_server("PostgreSQL", now.postgresql, _postgresql(now.postgresql))
         _show_server("Redis", now.redis, _redis(now.redis))
 
 
 def show_checks(checks: Sequence[Check]) -> None:
-    """What is wrong and what to do about it; what is fine can be unfolded."""
+    """Shows problems and advice; passed checks can be unfolded."""
     troubles = [check for check in checks if not check.ok or check.warning]
     for check in troubles:
         with st.container(border=True, gap="small"):
@@ -47,7 +47,7 @@ def show_checks(checks: Sequence[Check]) -> None:
 
 
 def show_charts(samples: Samples) -> None:
-    """Latency and key figures over the range, as the leader measured them."""
+    """Shows latency and key figures over the range, as the leader measured them."""
 
     def scaled(source: str, metric: str, factor: float) -> list[float | None]:
         return [None if value is None else value * factor for value in samples.one(source, metric)]

@@ -1,4 +1,4 @@
-"""The settings in force, and what versions of everything run."""
+"""Draws the settings in force, and all versions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def show_settings(settings: Sequence[Setting]) -> None:
 
 
 def show_versions(versions: Mapping[str, str]) -> None:
-    """What runs, by name."""
+    """Shows versions by name."""
     st.subheader(_("Versions"))
     show_table(
         pd.DataFrame(list(versions.items()), columns=["name", "version"]),

@@ -1,4 +1,4 @@
-"""The settings in force, and the versions of what runs. Neither needs a server."""
+"""Reads the settings in force, and all versions. Neither needs a server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAMES_SECRET = re.compile(r"passw(or)?d|secret|token|api_?key|credential", re.I
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting as it would be written in the environment; values of secrets are None, even as a default."""
+    """A setting in the form of the environment; values of secrets are None, even as a default."""
 
     variable: str
     value: str | None
@@ -36,7 +36,7 @@ class Setting:
 
 
 def settings_in_force(current: Settings | None = None) -> list[Setting]:
-    """Every setting of this process; raises ConfigurationError if they can't be read."""
+    """Returns every setting of this process; raises ConfigurationError if they can't be read."""
     current = current or settings()
     found = []
     for name, field in Settings.model_fields.items():
@@ -55,14 +55,14 @@ def settings_in_force(current: Settings | None = None) -> list[Setting]:
 
 
 def is_secret(name: str, value: object) -> bool:
-    """Whether a setting's value may not be shown: by its name, or because it is a URL with credentials."""
+    """Returns True if a setting's value must be hidden: by its name, or because it is a URL with credentials."""
     if value is None:
         return False
     return name in SECRET_FIELDS or bool(_NAMES_SECRET.search(name)) or bool(_HAS_CREDENTIALS.search(shown(value)))
 
 
 def shown(value: object) -> str:
-    """A value as it would be written in the environment; empty for none."""
+    """Returns a value in the form of the environment; empty for none."""
     if value is None:
         return ""
     if isinstance(value, tuple):
@@ -73,7 +73,7 @@ def shown(value: object) -> str:
 
 
 def versions() -> Mapping[str, str]:
-    """What this process runs on, by name."""
+    """Returns the versions of what this process runs on, by name."""
     return {
         "Taskyard": taskyard.__version__,
         "Python": platform.python_version(),

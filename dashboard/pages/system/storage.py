@@ -1,4 +1,4 @@
-"""How much there is on disk and in Redis, and how long it is kept."""
+"""Draws the storage in PostgreSQL, on disk and in Redis, and its retention."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ KINDS = {
 
 
 def show_storage(found: Storage) -> None:
-    """Figures, tables, indexes, the audit log's days, keys in Redis."""
+    """Shows figures, tables, indexes, the audit log's days, keys in Redis."""
     with st.grid(4, min_column_width=FIGURE_WIDTH_PX):
         for label, value in (
             (_("Database on disk"), shown_bytes(found.database_bytes)),

@@ -1,4 +1,4 @@
-"""How much there is, on disk and in Redis, and how far back it reaches."""
+"""Reads the storage on disk and in Redis, and the age of its data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How long something is kept by which setting (0 days: for ever), and since when there is some.
+    """The retention of some data (0 days: for ever), its setting, and the age of its oldest part.
 
     `name` is in English.
     """
@@ -56,7 +56,7 @@ class Storage:
 
 @shared(ttl_seconds=STORAGE_SECONDS)
 def storage(servers: Servers) -> Storage:
-    """What there is now."""
+    """Returns the current storage."""
     with servers.database.transaction() as tx:
         database_bytes = live_counts.database_size_bytes(tx)
         relations = system.relations(tx)
@@ -77,7 +77,7 @@ def storage(servers: Servers) -> Storage:
 
 
 def _whole(parent: str, partitions: Sequence[Relation]) -> Relation:
-    """A partitioned table as the sum of its partitions."""
+    """Returns a partitioned table as the sum of its partitions."""
     parts = [r for r in partitions if r.parent == parent]
     vacuumed = [r.vacuumed_at for r in parts if r.vacuumed_at]
     return Relation(
@@ -92,7 +92,7 @@ def _whole(parent: str, partitions: Sequence[Relation]) -> Relation:
 
 
 def _oldest_day(partitions: Sequence[Relation]) -> datetime | None:
-    """The day of the oldest partition that has any rows by the server's estimate."""
+    """Returns the day of the oldest partition that has rows by the server's estimate."""
     days = [retention.day_of(r.name) for r in partitions if r.rows]
     day = min((day for day in days if day is not None), default=None)
     return datetime(day.year, day.month, day.day, tzinfo=UTC) if day else None

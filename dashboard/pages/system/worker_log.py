@@ -1,4 +1,4 @@
-"""The last log lines of workers and agents, as a table."""
+"""Draws the last log lines of workers and agents, as a table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TABLE_HEIGHT_PX = 620
 
 
 def pick_lines() -> tuple[str, str]:
-    """Lets the viewer say which lines: the least level, and a text that occurs in them."""
+    """Lets the viewer filter lines: the minimum level, and a text in them."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         level = st.selectbox(
             _("Minimum level"),
@@ -45,7 +45,7 @@ def pick_lines() -> tuple[str, str]:
 
 
 def show_lines(lines: Sequence[LogLine], level: str, text: str) -> None:
-    """The lines, newest first."""
+    """Shows the lines, newest first."""
     if not lines:
         if text:
             show_nothing(_("No line matches."), "search_off")

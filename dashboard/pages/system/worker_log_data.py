@@ -1,4 +1,4 @@
-"""The last log lines of workers and agents."""
+"""Reads the last log lines of workers and agents."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ LINES_SHOWN = 200
 
 @shared()
 def lines(servers: Servers, level: str, text: str) -> list[LogLine]:
-    """At most LINES_SHOWN lines of at least a level in which a text occurs, newest first."""
+    """Returns at most LINES_SHOWN lines of at least a level that contain a text, newest first."""
     log = LogTail(servers.broker.redis, servers.broker.keys)
     return log.recent_lines(LINES_SHOWN, level, text)

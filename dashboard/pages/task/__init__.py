@@ -1,1 +1,1 @@
-"""The Task page."""
+"""Draws the Task page."""

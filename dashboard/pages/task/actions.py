@@ -1,4 +1,4 @@
-"""What a viewer may do to one task, each asked for in a dialog."""
+"""Draws a viewer's actions on one task, each with a dialog."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RETRYABLE_STATES = (TaskState.FAILED, TaskState.CANCELLED)
 
 
 def show_actions(task: Task) -> None:
-    """A button for each action; those that the task's state does not allow can't be pressed."""
+    """Shows a button for each action; those that the task's state does not allow are disabled."""
     with st.container(horizontal=True, gap="small"):
         if st.button(
             _("Retry"),
@@ -56,7 +56,7 @@ def show_actions(task: Task) -> None:
 
 
 def show_asked() -> None:
-    """Opens the dialog that a button asked for: outside of the section that refreshes itself."""
+    """Opens the dialog that a button requested, outside of the section that refreshes itself."""
     asked, task = st.session_state.pop(ASKED_KEY, ("", None))
     if task is not None:
         {"retry": _ask_retry, "cancel": _ask_cancel, "priority": _ask_priority}[asked](task)

@@ -1,4 +1,4 @@
-"""A task's attempts: as bars over time, and as a table."""
+"""Draws a task's attempts: as bars over time, and as a table."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ FAILED = ("failed", "attempt_failed")
 
 
 def outcome_word(outcome: str) -> str:
-    """What became of an attempt, in the viewer's language."""
+    """Returns an attempt's outcome in the viewer's language."""
     return _(OUTCOMES[outcome]) if outcome in OUTCOMES else outcome
 
 
 def show_timeline(attempts: Sequence[Attempt], now: datetime) -> None:
-    """One row for each attempt: a bar for each phase, and a mark where it failed."""
+    """Shows one row for each attempt: a bar for each phase, and a mark where it failed."""
     shown = list(attempts[-ATTEMPTS_SHOWN:])
     bars = [bar for attempt in shown for bar in bars_of(attempt, now)]
     if not shown:
@@ -86,7 +86,7 @@ def show_timeline(attempts: Sequence[Attempt], now: datetime) -> None:
 
 
 def bars_of(attempt: Attempt, now: datetime) -> list[tuple[str, str, datetime, float]]:
-    """(row, phase, start, seconds) of an attempt's phases."""
+    """Returns (row, phase, start, seconds) of an attempt's phases."""
     row = row_of(attempt)
     found = []
     wait = attempt.wait_seconds(now)
@@ -101,12 +101,12 @@ def bars_of(attempt: Attempt, now: datetime) -> list[tuple[str, str, datetime, f
 
 
 def row_of(attempt: Attempt) -> str:
-    """What an attempt's row is called."""
+    """Returns the label of an attempt's row."""
     return f"#{attempt.number}"
 
 
 def show_attempts(attempts: Sequence[Attempt], now: datetime) -> None:
-    """The attempts as a table, the latest first."""
+    """Shows the attempts as a table, latest first."""
     if not attempts:
         return
     seconds = st.column_config.NumberColumn(format="%.3f s", width=95)
@@ -127,7 +127,7 @@ def show_attempts(attempts: Sequence[Attempt], now: datetime) -> None:
 
 
 def frame_of(attempts: Sequence[Attempt], now: datetime) -> pd.DataFrame:
-    """One row for each attempt."""
+    """Returns a frame with one row for each attempt."""
     rows = [
         {
             _("Attempt"): attempt.number,

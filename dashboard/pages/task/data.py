@@ -1,4 +1,4 @@
-"""What the Task page shows of one task, and what a viewer may do to it."""
+"""Reads one task's data, and implements a viewer's commands to it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SIMILAR_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """A task without its input and output, and its life; `now` is the database's time.
+    """A task without its input and output, and its history; `now` is the database's time.
 
-    `why` says what it waits for, None if it does not wait; `why_problem` is set where nobody can say now.
+    `why` says what it waits for, None if it does not wait; `why_problem` is set if that is unknown now.
     """
 
     task: Task
@@ -43,7 +43,7 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What went in and came out of a task, and what its last attempt saved."""
+    """A task's input and output, and its last checkpoint."""
 
     input: Any
     output: Any
@@ -52,7 +52,7 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Similar:
-    """How many tasks are failed by a failure (that many or more if not exact), and the newest others."""
+    """The number of tasks failed with the same error (a lower bound if not exact), and the newest others."""
 
     count: int
     is_exact: bool
@@ -61,7 +61,7 @@ class Similar:
 
 @dataclass(frozen=True, slots=True)
 class Relatives:
-    """Who submitted a task, what it submitted, what it waits for and what waits for it; `workflow_id` is the root's."""
+    """A task's submitter, its children, its parents and its dependants; `workflow_id` is the root's."""
 
     parents: Sequence[Related]
     children: Sequence[Related]
@@ -71,12 +71,12 @@ class Relatives:
 
     @property
     def is_alone(self) -> bool:
-        """Whether there are none."""
+        """Returns True if there are none."""
         return not (self.parents or self.children or self.awaited or self.dependants or self.workflow_id)
 
 
 def parsed_id(text: str) -> str | None:
-    """The task id in what a viewer typed or followed, None if it is none."""
+    """Returns the task id in a typed text or a link, None if it is invalid."""
     try:
         return str(uuid.UUID(text.strip()))
     except ValueError:
@@ -85,7 +85,7 @@ def parsed_id(text: str) -> str | None:
 
 @shared()
 def details(servers: Servers, task_id: str) -> Details | None:
-    """A task with its history; None if there is none with this id."""
+    """Returns a task with its history; None if none has this id."""
     with servers.database.transaction() as tx:
         found = tasks.tasks_of(tx, [task_id])
         if not found:
@@ -104,13 +104,16 @@ def details(servers: Servers, task_id: str) -> Details | None:
 
 @shared(ttl_seconds=2.0, max_entries=50)
 def log_page(servers: Servers, task_id: str, before: str) -> LogPage:
-    """The newest entries of a task's log, or those before a place that an earlier page gave (as text, "" for none)."""
+    """Returns the newest entries of a task's log, or those before the position of an earlier page (as text, "" for
+    none).
+    """
     with servers.database.transaction() as tx:
         return task_logs.newest(tx, task_id, before=EventCursor.parse(before) if before else None)
 
 
 def whole_log(task_id: str) -> Iterator[LogEntry]:
-    """Every entry of a task's log in order, some in memory at a time; raises Unavailable, Busy or ConfigurationError.
+    """Yields every entry of a task's log in order, some in memory at a time; raises Unavailable, Busy or
+    ConfigurationError.
 
     It holds a connection until it is closed.
     """
@@ -120,7 +123,10 @@ def whole_log(task_id: str) -> Iterator[LogEntry]:
 
 @shared(ttl_seconds=60.0, max_entries=8)  # each may have some megabytes
 def payload(servers: Servers, task_id: str, attempt: int, state: str) -> Payload | None:
-    """What went in and came out, as of an attempt and a state: it changes with them only, but for checkpoints."""
+    """Returns input and output as of an attempt and a state.
+
+    They change with these only, except checkpoints.
+    """
     with servers.database.transaction() as tx:
         task = tasks.find_task(tx, task_id)
     return None if task is None else Payload(task.input, task.output, task.checkpoint)
@@ -128,7 +134,7 @@ def payload(servers: Servers, task_id: str, attempt: int, state: str) -> Payload
 
 @shared(ttl_seconds=SIMILAR_SECONDS)
 def similar(servers: Servers, fingerprint: str, besides: str) -> Similar:
-    """Who is failed by the same failure now, besides one task."""
+    """Returns the tasks still failed with the same error, besides one task."""
     with servers.database.transaction() as tx:
         count = failures.failed_now(tx, [fingerprint]).get(fingerprint, 0)
         newest = related_tasks.similar_failures(tx, fingerprint, besides=besides, limit=SIMILAR_SHOWN)
@@ -137,7 +143,7 @@ def similar(servers: Servers, fingerprint: str, besides: str) -> Similar:
 
 @shared(ttl_seconds=2.0)
 def relatives(servers: Servers, task_id: str) -> Relatives | None:
-    """The tasks that belong to it; None if it is gone."""
+    """Returns its related tasks; None if it is gone."""
     with servers.database.transaction() as tx:
         found = tasks.tasks_of(tx, [task_id])
         if not found:
@@ -160,20 +166,20 @@ def retry(task_id: str, reason: str) -> None:
 
 
 def count_open_below(task_id: str) -> int:
-    """How many unfinished tasks live on if this one is cancelled alone; raises Unavailable."""
+    """Returns how many unfinished descendants live on if this one is cancelled alone; raises Unavailable."""
     with connections().database.transaction() as tx:
         return len(related_tasks.open_below(tx, task_id))
 
 
 def cancel_tree(task_id: str, reason: str) -> int:
-    """Cancels a task and all unfinished ones below it; returns how many below. Raises as `cancel` does."""
+    """Cancels a task and all unfinished descendants; returns the number of descendants. Raises as `cancel` does."""
     count = acting().cancel_tree(task_id, checked("reason", reason, is_required=False))
     forget()
     return count
 
 
 def cancel(task_id: str, reason: str) -> None:
-    """Cancels an open task; raises IllegalTransition and others of TaskyardError."""
+    """Cancels an unfinished task; raises IllegalTransition and others of TaskyardError."""
     acting().cancel(task_id, checked("reason", reason, is_required=False))
     forget()
 
@@ -186,7 +192,7 @@ def reprioritise(task_id: str, priority: str, reason: str) -> None:
 
 
 def _parent_ids(task: Task) -> list[str]:
-    """The task that submitted it, as its key says: whoever it names as its submitter."""
+    """Returns the ids of the task that submitted it, by its key, whatever creator it names."""
     known = parsed_id((task.idempotency_key or "").partition("/")[0])
     return [known] if known and task.workflow_id else []
 

@@ -1,4 +1,4 @@
-"""What handlers logged and printed, and what happened to a task, line by line."""
+"""Draws a task's log output, and its events, line by line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LEVEL_COLORS: Mapping[str, str] = {
 
 
 def show_logs(task_id: str) -> None:
-    """What attempts logged and printed, a page at a time, the newest last."""
+    """Shows the log output of attempts, a page at a time, newest last."""
     if st.session_state.get(PAGES_KEY, ("",))[0] != task_id:
         st.session_state[PAGES_KEY] = (task_id, [])
     places: list[str] = st.session_state[PAGES_KEY][1]
@@ -85,7 +85,7 @@ def _newer(places: list[str]) -> None:
 
 
 def _rows_of(entry: LogEntry) -> list[dict[str, Any]]:
-    """An entry as rows of the table: one for each line of what was printed."""
+    """Returns an entry as table rows: one for each printed line."""
     lines = entry.message.split("\n") if entry.level in STREAMS else [entry.message]
     return [
         {
@@ -99,7 +99,7 @@ def _rows_of(entry: LogEntry) -> list[dict[str, Any]]:
 
 
 def show_events(events: Sequence[AuditEvent]) -> None:
-    """What happened to it, the latest first."""
+    """Shows its events, latest first."""
     _tell_cut(len(events))
     rows = [
         {

@@ -1,4 +1,4 @@
-"""One task with its whole history."""
+"""Draws one task with its whole history."""
 
 import streamlit as st
 
@@ -23,7 +23,7 @@ CHART_WIDTH_PX = 420
 
 
 def show_head(details: data.Details | None) -> None:
-    """What matters now: state, progress, what it waits for or failed by, and what can be done."""
+    """Shows the essentials: state, progress, what it waits for or failed with, and its actions."""
     if details is None:
         st.caption(_("The task has been removed: it was older than tasks are kept."))
         return
@@ -43,7 +43,7 @@ def show_head(details: data.Details | None) -> None:
 
 
 def show_error(error: dict[str, object], task_id: str) -> None:
-    """How it failed last, and how many others did by the same failure."""
+    """Shows its last error, and how many other tasks failed with it."""
     mark = str(error.get("fingerprint") or "")
     with st.container(border=True, gap="small", key="error"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -59,7 +59,7 @@ def show_error(error: dict[str, object], task_id: str) -> None:
 
 
 def show_similar(mark: str, task_id: str) -> None:
-    """Who failed the same way: how many, links to all of them, and the newest others."""
+    """Shows similar failures: their number, a link to all of them, and the newest others."""
     found = data.similar(mark, task_id).value
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if found is not None:
@@ -84,7 +84,7 @@ def show_similar(mark: str, task_id: str) -> None:
 
 
 def show_body(details: data.Details | None) -> None:
-    """What it is and how it went."""
+    """Shows its facts and its history."""
     if details is None:
         return
     task = details.task
@@ -99,7 +99,7 @@ def show_body(details: data.Details | None) -> None:
 
 
 def show_parts(details: data.Details) -> None:
-    """What went in, what came out, what was logged, what happened."""
+    """Shows input, output, log and events."""
     task = details.task
     names = [_("Input"), _("Output"), _("Logs"), _("Events"), _("Related tasks")]
     given, result, logs, events, related = st.tabs(names, key="parts")
@@ -126,7 +126,7 @@ def show_parts(details: data.Details) -> None:
 
 
 def show_door(text: str, problem: str) -> None:
-    """What is shown without a task: why, and a field to open one."""
+    """Shows the reason for a missing task, and a field to open one."""
     frame.header(_("Task"))
     if problem:
         st.info(problem, icon=":material/search_off:")
@@ -147,7 +147,7 @@ def show_door(text: str, problem: str) -> None:
 
 
 def show_page() -> None:
-    """The task that the address names."""
+    """Shows the task named in the address."""
     given = one_line(str(st.query_params.get("id") or ""))
     task_id = data.parsed_id(given)
     if task_id is None:

@@ -1,4 +1,4 @@
-"""The tasks that belong to one, as links."""
+"""Draws a task's related tasks, as links."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN = 20
 
 
 def show_relatives(found: Relatives) -> None:
-    """Who submitted it, what it submitted, what it waits for, what waits for it, and its workflow."""
+    """Shows its submitter, its children, its parents, its dependants, and its workflow."""
     if found.is_alone:
         st.caption(_("No related tasks"))
         return
@@ -38,7 +38,7 @@ def show_relatives(found: Relatives) -> None:
 
 
 def show_failures(tasks: Sequence[SimilarFailure]) -> None:
-    """Tasks that failed, where and when."""
+    """Shows failed tasks: where and when."""
     for task in tasks:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _link(task.id, task.title or task.type)

@@ -1,4 +1,4 @@
-"""The states of a task as a graph, with the way that one took through them."""
+"""Draws the states of a task as a graph, with its path through them."""
 
 from __future__ import annotations
 
@@ -56,18 +56,18 @@ BENDS: Mapping[Step, Point] = {
 
 
 def show_diagram(path: Sequence[Step], current: str) -> None:
-    """All states and legal transitions; those of `path` stand out and bear their places in it."""
+    """Shows all states and legal transitions; those of `path` stand out and bear their positions in it."""
     draw(_("State history"), figure_of(path, current), alt=in_words(path), key="states", height_px=HEIGHT_PX)
 
 
 def in_words(path: Sequence[Step]) -> str:
-    """The way as a line of text."""
+    """Returns the path as a line of text."""
     first = _("submitted") if len(path) <= STEPS_IN_WORDS else "…"
     return " → ".join([first, *(word(to_state) for _from, to_state in path[-STEPS_IN_WORDS:])])
 
 
 def figure_of(path: Sequence[Step], current: str) -> go.Figure:
-    """The graph."""
+    """Returns the graph."""
     steps = numbers_of(path)
     visited = {state for step in path for state in step if state is not None}
     legal: list[Step] = [(None, state) for state in TaskState if state in WAITING]
@@ -89,7 +89,7 @@ def figure_of(path: Sequence[Step], current: str) -> go.Figure:
 
 
 def numbers_of(path: Iterable[Step]) -> Mapping[Step, list[int]]:
-    """By transition: its places in the path, from 1."""
+    """Returns by transition its positions in the path, from 1."""
     steps: dict[Step, list[int]] = {}
     for number, step in enumerate(path, 1):
         steps.setdefault(step, []).append(number)
@@ -98,7 +98,7 @@ def numbers_of(path: Iterable[Step]) -> Mapping[Step, list[int]]:
 
 @cache
 def curve_of(step: Step) -> tuple[Point, ...]:
-    """The points of a transition's curve between the boxes of its states."""
+    """Returns the points of a transition's curve between the boxes of its states."""
     start = START if step[0] is None else PLACES[step[0]]
     end = PLACES[step[1]]
     bend = BENDS.get(step, (0.0, 0.0))
@@ -126,7 +126,7 @@ def _box(state: TaskState, is_current: bool, is_visited: bool) -> dict[str, Any]
 
 
 def _add_transitions(figure: go.Figure, steps: Sequence[Step], paint: str, width_px: float, head_px: float) -> None:
-    """Curves from state to state, with heads where they meet the boxes: two traces, since each one takes time."""
+    """Adds the curves of transitions, with arrow heads at the boxes: as two traces, since each one takes time."""
     if not steps:
         return
     xs: list[float | None] = []
@@ -154,7 +154,7 @@ def _add_transitions(figure: go.Figure, steps: Sequence[Step], paint: str, width
 
 
 def _numbers(step: Step, numbers: Sequence[int]) -> dict[str, Any]:
-    """A transition's places in the path, beside its curve."""
+    """Returns a transition's positions in the path, as a label beside its curve."""
     points = curve_of(step)
     x, y = points[len(points) // 2]
     return {
@@ -170,7 +170,7 @@ def _numbers(step: Step, numbers: Sequence[int]) -> dict[str, Any]:
 
 
 def _on_curve(start: Point, middle: Point, end: Point, share: float) -> Point:
-    """A point of the quadratic Bézier curve."""
+    """Returns a point of the quadratic Bézier curve."""
     rest = 1 - share
     x, y = (
         rest * rest * a + 2 * rest * share * b + share * share * c for a, b, c in zip(start, middle, end, strict=True)

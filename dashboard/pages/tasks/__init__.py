@@ -1,1 +1,1 @@
-"""The Tasks page."""
+"""Draws the Tasks page."""

@@ -1,4 +1,4 @@
-"""What the Tasks page shows: pages of a search, how many match, what can be searched by, and saved filters."""
+"""Reads the Tasks page's data: search pages, counts, facets, and saved filters."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ Params = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some tasks in order, without inputs and outputs, and the places of the pages beside it.
+    """Some tasks in order, without inputs and outputs, and the positions of the neighbouring pages.
 
-    `searched_to` is set if the search ran out of time before the page was full. `problem` says what
-    of the filter is refused; there are no tasks then.
+    `searched_to` is set if the search ran out of time before the page was full. `problem` is the filter's; there
+    are no tasks then.
     """
 
     tasks: Sequence[Task]
@@ -47,13 +47,13 @@ class Page:
 
 
 def params_of(only: TaskFilter) -> Params:
-    """A filter as a hashable value."""
+    """Returns a filter as a hashable value."""
     return tuple(sorted(only.as_params().items()))
 
 
 @shared()
 def page(servers: Servers, params: Params, sort: str, after: str) -> Page:
-    """One page of a search. `after` is a place that another page gave, or empty for the first page."""
+    """Returns one page of a search. `after` is a position from another page, or empty for the first page."""
     with servers.database.transaction() as tx:
         now = tasks_store.now(tx)
         try:
@@ -73,14 +73,14 @@ def page(servers: Servers, params: Params, sort: str, after: str) -> Page:
 
 @shared()
 def listed(servers: Servers, ids: tuple[str, ...]) -> Page:
-    """These tasks as they are now, in this order."""
+    """Returns these tasks as they are now, in this order."""
     with servers.database.transaction() as tx:
         return Page(tasks_store.tasks_of(tx, ids), tasks_store.now(tx))
 
 
 @shared(ttl_seconds=COUNT_TTL_SECONDS)
 def matching(servers: Servers, params: Params) -> Matching | None:
-    """How many tasks match, as far as that is counted quickly; None if the filter is refused."""
+    """Counts matching tasks, as far as that is quick; returns None if the filter is refused."""
     with servers.database.transaction() as tx:
         try:
             only = TaskFilter.from_params(dict(params))
@@ -91,34 +91,36 @@ def matching(servers: Servers, params: Params) -> Matching | None:
 
 @shared(ttl_seconds=FACETS_TTL_SECONDS)
 def facets(servers: Servers) -> Facets:
-    """What tasks can be searched by."""
+    """Returns the values that tasks can be searched by."""
     with servers.database.transaction() as tx:
         return search.facets(tx)
 
 
 @shared()
 def has_tasks(servers: Servers) -> bool:
-    """Whether there is any task."""
+    """Returns True if there is any task."""
     with servers.database.transaction() as tx:
         return tasks_store.has_tasks(tx)
 
 
 @shared()
 def saved_filters(servers: Servers) -> Sequence[SavedFilter]:
-    """Filters that were saved, by name."""
+    """Returns the saved filters by name."""
     with servers.database.transaction() as tx:
         return saved_filters_store.saved_filters(tx)
 
 
 def save_filter(name: str, only: TaskFilter, *, overwrite: bool) -> None:
-    """Saves a filter for everybody; raises SubmissionError for a bad name, or one that is taken unless `overwrite`."""
+    """Saves a filter for everyone; raises SubmissionError for an invalid name, or one that is taken unless
+    `overwrite`.
+    """
     with connections().database.transaction() as tx:
         saved_filters_store.save_filter(tx, name, only, actor(), overwrite=overwrite)
     forget()
 
 
 def delete_filter(name: str) -> None:
-    """Removes a saved filter, if it is still there."""
+    """Deletes a saved filter, if it still exists."""
     with connections().database.transaction() as tx:
         saved_filters_store.delete_filter(tx, name, actor())
     forget()

@@ -1,7 +1,7 @@
-"""What a search for tasks asks for: widgets for every field of a TaskFilter, each kept in the page's address.
+"""Draws a search's filters: widgets for every field of a TaskFilter, each kept in the page's address.
 
-The address is what counts: the filter is read from it, the widgets only show and change it. So a
-link that makes no sense is told, and not silently taken for another one.
+The filter is read from the address; the widgets only show and change it. So an invalid link is reported, not
+silently read as a different filter.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ BEHIND = tuple(name for name in PARAMS if name not in IN_BAR)
 
 
 def asked() -> tuple[TaskFilter, str]:
-    """The filter that the address names, and what of it is refused (then the filter asks for nothing)."""
+    """Returns the filter in the address, and its problem (then the filter is empty)."""
     given = {name: st.query_params[name] for name in PARAMS if name in st.query_params}
     try:
         return TaskFilter.from_params(given), ""
@@ -71,13 +71,13 @@ def asked() -> tuple[TaskFilter, str]:
 
 
 def asked_sort() -> Sort:
-    """The order that the address names, the newest first if it names none that there is."""
+    """Returns the order in the address, newest first if it names none or an unknown one."""
     given = st.query_params.get(SORT, "")
     return Sort(given) if given in list(Sort) else Sort.NEWEST  # the field that shows it says that there is none
 
 
 def show_bar(facets: Facets) -> None:
-    """The fields that are asked for most, in a row."""
+    """Shows the most used fields, in a row."""
     with st.grid(5, min_column_width=FIELD_WIDTH_PX, gap="small"):
         st.text_input(
             _(LABELS["text"]),
@@ -102,7 +102,7 @@ def show_bar(facets: Facets) -> None:
 
 
 def show_more(facets: Facets) -> None:
-    """The other fields, behind a button that says how many of them are set."""
+    """Shows the other fields, behind a button that says how many of them are set."""
     count = sum(name in st.query_params for name in BEHIND)
     label = _("More filters ({count})").format(count=count) if count else _("More filters")
     with st.popover(label, icon=":material/tune:", key="more_filters"), st.grid(2, min_column_width=FIELD_WIDTH_PX):
@@ -125,7 +125,7 @@ def show_more(facets: Facets) -> None:
 
 
 def show_sort() -> None:
-    """The order."""
+    """Shows the order."""
     options = list(Sort)
     st.selectbox(
         _("Order"),
@@ -138,7 +138,7 @@ def show_sort() -> None:
 
 
 def show_chips() -> None:
-    """A chip for each set field that is behind a button; a click takes it away."""
+    """Shows a chip for each set field that is behind a button; a click removes it."""
     for name in BEHIND:
         if name in st.query_params:
             value = word(st.query_params[name]) if name == "error_class" else st.query_params[name]
@@ -147,28 +147,28 @@ def show_chips() -> None:
 
 
 def show_clear() -> None:
-    """Takes every filter away."""
+    """Shows a button that removes every filter."""
     if any(name in st.query_params for name in PARAMS):
         icon = ":material/filter_alt_off:"
         st.button(_("Clear all"), icon=icon, key="clear", type="tertiary", on_click=drop, args=(PARAMS,))
 
 
 def drop(names: Sequence[str]) -> None:
-    """Takes fields out of the address, and goes to the first page."""
+    """Removes fields from the address, and goes to the first page."""
     for name in (*names, AFTER):
         if name in st.query_params:
             del st.query_params[name]
 
 
 def put(only: TaskFilter) -> None:
-    """Has the address name this filter and no other."""
+    """Replaces the filter in the address."""
     drop(PARAMS)
     for name, value in only.as_params().items():
         st.query_params[name] = value
 
 
 def _pick_some(name: str, known: Sequence[str], format_func: Callable[[str], str] = str) -> None:
-    """A field with several values: those that are known, and whatever else the address names."""
+    """Shows a field with several values: the known ones, and others in the address."""
     options = _with_asked(name, known)
     st.multiselect(
         _(LABELS[name]), options, format_func=format_func, placeholder=_("Any"), **_first_page(choices(name))
@@ -176,7 +176,7 @@ def _pick_some(name: str, known: Sequence[str], format_func: Callable[[str], str
 
 
 def _pick(name: str, known: Sequence[str], *, is_open: bool = True, format_func: Callable[[str], str] = str) -> None:
-    """A field with one value: one of those that are known, or if it `is_open` any other."""
+    """Shows a field with one value: one of the known ones, or any other if it `is_open`."""
     options = _with_asked(name, known) if is_open else list(known)
     st.selectbox(
         _(LABELS[name]),
@@ -190,13 +190,13 @@ def _pick(name: str, known: Sequence[str], *, is_open: bool = True, format_func:
 
 
 def _with_asked(name: str, known: Sequence[str]) -> list[str]:
-    """The known values, and those that the address names."""
+    """Returns the known values, and those in the address."""
     given = st.query_params.get(name, "")
     return list(dict.fromkeys([*known, *(value for value in given.split(SEPARATOR) if value)]))
 
 
 def _first_page(arguments: dict[str, Any]) -> dict[str, Any]:
-    """A widget's arguments, with a change of it leading to the first page."""
+    """Returns a widget's arguments so that a change of it leads to the first page."""
     write: Callable[[], None] = arguments["on_change"]
 
     def change() -> None:

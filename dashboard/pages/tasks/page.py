@@ -1,4 +1,4 @@
-"""Search tasks, and act on those that are selected or on everything that matches."""
+"""Draws the task search, and actions on selected or all matching tasks."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ ACTIONS = (
 
 
 def show_filters(only: TaskFilter) -> None:
-    """The bar, and what is behind it."""
+    """Shows the filters."""
     facets = data.facets().value or NOTHING_KNOWN
     filters.show_bar(facets)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -42,7 +42,7 @@ def show_filters(only: TaskFilter) -> None:
 
 
 def show_page(page: data.Page, key: str, only: TaskFilter, after: str) -> None:
-    """The tasks of a page, what can be done with them, and the way to other pages."""
+    """Shows a page of tasks, their actions, and links to other pages."""
     if page.problem:
         show_refused(translate(page.problem))
         return
@@ -56,7 +56,7 @@ def show_page(page: data.Page, key: str, only: TaskFilter, after: str) -> None:
 
 
 def show_actions(key: str, only: TaskFilter) -> None:
-    """What can be done with the selected tasks, or with all that match if none is selected."""
+    """Shows the actions for the selected tasks, or for all that match if none is selected."""
     selected = selected_ids(key)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if selected:
@@ -86,7 +86,7 @@ def _matching_text(only: TaskFilter) -> str:
 
 
 def show_none(only: TaskFilter, after: str) -> None:
-    """That there is no task, or that none matches."""
+    """Shows that there is no task, or that none matches."""
     if only.is_empty and not after:
         show_first_steps()
         return
@@ -98,7 +98,7 @@ def show_none(only: TaskFilter, after: str) -> None:
 
 
 def show_pager(page: data.Page, after: str) -> None:
-    """How far was searched, and buttons to the pages beside this one."""
+    """Shows how far was searched, and buttons to the neighbouring pages."""
     if page.searched_to is not None:
         text = _("Searched back to {time}.") if page.tasks else _("No match so far. Searched back to {time}.")
         st.caption(text.format(time=escaped(shown_time(page.searched_to))))
@@ -119,12 +119,12 @@ def show_pager(page: data.Page, after: str) -> None:
 
 
 def show_refused(problem: str) -> None:
-    """That the filter makes no sense."""
+    """Shows that the filter is invalid."""
     st.error(escaped(problem, 500), title=_("These filters are not accepted"), icon=":material/filter_alt_off:")
 
 
 def read_page(key: str, only: TaskFilter, after: str) -> Reading[data.Page]:
-    """The page as it is now; while rows are selected, the same tasks in the same order."""
+    """Returns the current page; while rows are selected, the same tasks in the same order."""
     last = st.session_state.get(PAGE_KEY)
     if last is None or not selected_ids(key):
         return data.page(data.params_of(only), filters.asked_sort().value, after)
@@ -135,7 +135,7 @@ def read_page(key: str, only: TaskFilter, after: str) -> Reading[data.Page]:
 
 
 def show_search() -> None:
-    """The filters, and what they find."""
+    """Shows the filters and their results."""
     only, problem = filters.asked()
     show_filters(only)
     if problem:

@@ -1,4 +1,4 @@
-"""Filters under a name, for everybody: pick one, save one, delete one."""
+"""Draws filters saved under a name for everyone: pick, save and delete."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ NAME_KEY, PICKED_KEY, ASKED_KEY = "filter_name", "filter_picked", "filter_asked"
 
 
 def show_saved(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
-    """A button behind which saved filters are, and the present one can be saved."""
+    """Shows a button with the saved filters, and a way to save the current one."""
     with st.popover(_("Saved"), icon=":material/bookmark:", key="saved_filters"):
         _show_pick(saved, only)
         _show_save(saved, only)
 
 
 def show_asked() -> None:
-    """Opens the dialog that a button asked for."""
+    """Opens the dialog that a button requested."""
     asked, name, only = st.session_state.pop(ASKED_KEY, ("", "", None))
     if asked == "delete":
         _ask_delete(name)
@@ -96,7 +96,7 @@ def _ask_delete(name: str) -> None:
 
 
 def _use() -> None:
-    """Has the address name the filter that was picked."""
+    """Puts the picked filter into the address."""
     reading = data.saved_filters()
     picked = {one.name: one for one in reading.value or ()}.get(st.session_state[PICKED_KEY] or "")
     if picked is not None and picked.filter is not None:

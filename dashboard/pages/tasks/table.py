@@ -1,4 +1,4 @@
-"""Tasks as a table: a click on an id opens one, rows can be selected."""
+"""Draws tasks as a table: a click on an id opens one, rows can be selected."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ MAX_TITLE_LENGTH = 200
 
 
 def table_key(asked: str) -> str:
-    """The key of the table for what is `asked`: another one, without a selection, for another search."""
+    """Returns the table's key for a search: another search gets another key, and so no selection."""
     text = f"{asked} {st.session_state.get(ROUND_KEY, 0)}"
     return f"tasks_{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 
 def unselect() -> None:
-    """Has no row selected from the next run of the page on."""
+    """Clears the selection from the next run of the page on."""
     st.session_state[ROUND_KEY] = st.session_state.get(ROUND_KEY, 0) + 1
 
 
 def selected_ids(key: str) -> list[str]:
-    """The ids of the rows that are selected in the table with this key, by what it showed when it was drawn last."""
+    """Returns the ids of the selected rows of the table with this key, in its last drawn content."""
     shown = st.session_state.get(SHOWN_KEY, {}).get(key, ())
     state = st.session_state.get(key)
     rows = state["selection"]["rows"] if state else []
@@ -45,12 +45,12 @@ def selected_ids(key: str) -> list[str]:
 
 
 def shown_ids(key: str) -> tuple[str, ...]:
-    """The ids in the order in which the table with this key showed them last."""
+    """Returns the ids in the last drawn order of the table with this key."""
     return tuple(st.session_state.get(SHOWN_KEY, {}).get(key, ()))
 
 
 def show_tasks(tasks: Sequence[Task], now: datetime, key: str) -> None:
-    """A table of tasks whose rows can be selected."""
+    """Shows a table of tasks whose rows can be selected."""
     st.session_state[SHOWN_KEY] = {key: tuple(task.id for task in tasks)}
     ids = {shortened_id(task.id): task.id for task in tasks}
     seconds = st.column_config.NumberColumn(_("Run"), format="%.2f s", width=85, help=_("Of the last attempt"))
@@ -94,7 +94,7 @@ def open_clicked(ids: Mapping[str, str]) -> None:
 
 
 def frame_of(tasks: Sequence[Task], now: datetime) -> pd.DataFrame:
-    """One row for each task."""
+    """Returns a frame with one row for each task."""
     rows = [
         {
             _("Task"): shortened_id(task.id),
@@ -117,7 +117,7 @@ def frame_of(tasks: Sequence[Task], now: datetime) -> pd.DataFrame:
 
 
 def run_seconds(task: Task, now: datetime) -> float | None:
-    """How long the last attempt ran or has run; None if it has not started."""
+    """Returns how long the last attempt ran or has run, in seconds; None if it has not started."""
     if task.started_at is None:
         return None
     return max(0.0, ((task.finished_at or now) - task.started_at).total_seconds())

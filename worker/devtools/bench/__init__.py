@@ -1,4 +1,4 @@
-"""`make bench`: what this machine does with Taskyard, on servers, worker and agents of its own."""
+"""Runs `make bench`: measures Taskyard on this machine, with its own servers, worker and agents."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
 
 
 def run_bench(settings: Settings, names: tuple[str, ...], json_file: Path | None) -> int:
-    """Runs the named measures (all if none is named), prints a table, writes the results as JSON.
+    """Runs the named benchmarks (all if none is named), prints a table, writes the results as JSON.
 
-    Starts embedded servers with fsync on in a folder of its own under the data folder, and
-    removes it. Raises ConfigurationError for an unknown name.
+    Starts embedded servers with fsync on in a folder of its own under the data folder, and removes it. Raises
+    ConfigurationError for an unknown name.
     """
     unknown = sorted(set(names) - set(MEASURES))
     if unknown:

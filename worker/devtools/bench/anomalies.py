@@ -1,7 +1,7 @@
-"""How often anomalies are seen where there are none, and how soon where there are some: on simulated traffic.
+"""Measures on simulated traffic how often anomalies are reported falsely, and how soon real ones are detected.
 
-Submissions are Poisson with a daily rhythm, run times lognormal, failures binomial. What is measured is what
-the shipped rule would tell: an episode begins at FIRES and ends below CLEARS.
+Submissions are Poisson with a daily rhythm, run times lognormal, failures binomial. The measure is the shipped
+rule's result: an episode begins at FIRES and ends below CLEARS.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MEASURES = ("arrival rate", "failure rate", "duration")
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """How a simulated type behaves: tasks a minute at noon, failing share, median seconds and their log spread."""
+    """A simulated type: tasks a minute at noon, failing share, median seconds and their log spread."""
 
     per_minute: float
     failing: float = 0.03
@@ -49,7 +49,7 @@ CHANGES: dict[str, tuple[str, Callable[[Traffic], Traffic]]] = {
 
 
 def measure_anomalies(environment: Environment) -> list[Result]:
-    """False alarms on steady traffic, then the delay until a change is found."""
+    """Measures false alarms on steady traffic, then the delay until a change is detected."""
     results = []
     for name, traffic in (("low", LOW), ("middle", MIDDLE), ("high", HIGH)):
         alarms, days = _false_alarms(traffic)
@@ -66,7 +66,7 @@ def measure_anomalies(environment: Environment) -> list[Result]:
 
 
 def simulated(draw: np.random.Generator, traffic: Traffic, first: int, minutes: int) -> list[Slot]:
-    """Minutes of a type's life, the first of them `first` minutes after midnight."""
+    """Returns simulated minutes of a type, the first of them `first` minutes after midnight."""
     clock = np.arange(first, first + minutes)
     rhythm = 0.65 - 0.35 * np.cos(2 * np.pi * clock / DAY_MINUTES)
     counts = draw.poisson(traffic.per_minute * rhythm)
@@ -76,7 +76,7 @@ def simulated(draw: np.random.Generator, traffic: Traffic, first: int, minutes: 
 
 
 def joined(minutes: list[Slot]) -> Slot:
-    """Some minutes as one slot."""
+    """Returns some minutes as one slot."""
     ran = sum(slot.ran for slot in minutes)
     mean = sum(slot.mean_log * slot.ran for slot in minutes) / ran if ran else 0.0
     return Slot(
@@ -85,7 +85,7 @@ def joined(minutes: list[Slot]) -> Slot:
 
 
 def _scores(minutes: list[Slot], slots: dict[float, Slot], at: int) -> dict[str, float]:
-    """What is off in the windows that end with minute `at`, by measure."""
+    """Returns the scores of the windows that end with minute `at`, by measure."""
     presents = {window: joined(minutes[at + 1 - window : at + 1]) for window in WINDOWS_MINUTES}
     return {verdict.measure: abs(verdict.score) for verdict in judge(presents, past_of(slots, at * 60.0, 0.0))}
 
@@ -109,7 +109,7 @@ def _false_alarms(traffic: Traffic) -> tuple[int, int]:
 
 
 def _delay(before: Traffic, after: Traffic, measure: str, seed: int) -> int | None:
-    """Minutes from a change at some time of day until it is found."""
+    """Returns the minutes from a change at some time of day until its detection."""
     draw = np.random.default_rng(1000 + seed)
     change = PAST_DAYS * DAY_MINUTES + int(draw.integers(DAY_MINUTES))
     minutes = simulated(draw, before, 0, change)

@@ -1,4 +1,4 @@
-"""When a page can be used in a real browser, from the first byte that it asks for: Debian's chromium, cold caches."""
+"""Measures page loads in a real browser, from the first byte requested: Debian's chromium, cold caches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ new MutationObserver(look).observe(document, {subtree: true, childList: true});
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Milliseconds from asking for the page: until it has loaded, shows figures, shows the first chart."""
+    """Milliseconds from requesting the page until it has loaded, shows figures, shows the first chart."""
 
     loaded_ms: float
     figures_ms: float
@@ -29,7 +29,7 @@ class Shown:
 
 
 def open_cold(url: str) -> list[Shown]:
-    """Opens a page with figures and charts in browsers that have nothing cached; empty without a chromium."""
+    """Opens a page with figures and charts in browsers with empty caches; returns nothing without a chromium."""
     program = next((path for name in PROGRAMS if (path := shutil.which(name))), None)
     if program is None:
         return []

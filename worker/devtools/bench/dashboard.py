@@ -1,4 +1,4 @@
-"""What the dashboard's pages cost with a million tasks of history and ten viewers."""
+"""Measures the dashboard's pages with a million tasks of history and ten viewers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MIB = 1 << 20
 
 
 def measure_dashboard(environment: Environment) -> list[Result]:
-    """Pages one by one, then ten viewers at once, then a thousand refreshes of one page."""
+    """Measures pages one by one, then ten viewers at once, then a thousand refreshes of one page."""
     seed(environment.database, HISTORY, HISTORY_DAYS, lambda what, count: None)
     with environment.agents(), environment.worker():
         environment.wait(lambda: environment.broker.redis.exists(environment.broker.keys.cache("live")) > 0, "a leader")
@@ -49,7 +49,7 @@ def measure_dashboard(environment: Environment) -> list[Result]:
 
 
 def _each_page(url: str) -> list[Result]:
-    """How long a page takes that nobody has open, from asking for it to its last element, without the browser."""
+    """Measures pages without other viewers, from the request to the last element, without the browser."""
     firsts = {page or "overview": asyncio.run(view(url, page, 0.0, 0)).first_seconds for page in PAGES}
     slowest = max(firsts, key=firsts.__getitem__)
     listed = ", ".join(f"{name} {1000 * seconds:.0f}" for name, seconds in firsts.items())
@@ -58,7 +58,7 @@ def _each_page(url: str) -> list[Result]:
 
 
 def _in_a_browser(url: str) -> list[Result]:
-    """The Overview in a real browser, if there is one: the median of some tries."""
+    """Measures the Overview in a real browser, if there is one: the median of some tries."""
     shown = open_cold(url)
     if not shown:
         return []
@@ -99,7 +99,7 @@ def _many_viewers(url: str) -> list[Result]:
 
 
 def _memory(process: DashboardProcess) -> list[Result]:
-    """Memory before and after many refreshes of the Overview."""
+    """Measures memory before and after many refreshes of the Overview."""
     asyncio.run(view(process.url, "", time.monotonic() + 600, WARM_REFRESHES, is_patient=False))
     before = _resident_bytes(process)
     asyncio.run(view(process.url, "", time.monotonic() + 600, REFRESHES, is_patient=False))
@@ -116,7 +116,7 @@ def _resident_bytes(process: DashboardProcess) -> int:
 
 
 def _within(url: str) -> tuple[float, float]:
-    """How many refreshes of sections took the server at most GOAL_SECONDS, and how many there were."""
+    """Returns how many refreshes of sections took the server at most GOAL_SECONDS, and how many there were."""
     with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
         families = list(text_string_to_metric_families(answer.read().decode()))
     samples: Sequence[object] = [sample for family in families if family.name == METRIC for sample in family.samples]

@@ -1,4 +1,4 @@
-"""How fast waiting tasks are run and recorded, and what the same rows cost without an engine."""
+"""Measures how fast waiting tasks are run and recorded, and the cost of the same rows without an engine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAMPLE_SECONDS = 0.1
 
 
 def measure_drain(environment: Environment) -> list[Result]:
-    """Tasks submitted before, from the first claim to the last committed result, and the limit beside it."""
+    """Measures a drain from the first claim to the last committed result, and its limit by the database."""
     runs, limits, batches = [], [], []
     usage = CpuUsage()
     for _ in range(REPEATS):
@@ -47,13 +47,13 @@ def measure_drain(environment: Environment) -> list[Result]:
 
 
 def measure_drain_process(environment: Environment) -> list[Result]:
-    """The same with a child process around each handler."""
+    """Measures the same with a child process around each handler."""
     rate, _ = drain(environment, "diagnostic.noop_process", PROCESS_TASKS, CpuUsage())
     return [Result("drain_process", rate, "tasks/s", f"{PROCESS_TASKS:,} no-op tasks in child processes")]
 
 
 class CpuUsage:
-    """Peak memory and CPU time of every process that takes part, by kind."""
+    """Measures peak memory and CPU time of every process involved, by kind."""
 
     def __init__(self) -> None:
         self._peaks: dict[str, float] = {}
@@ -102,9 +102,9 @@ def _cpu(processes: Iterable[psutil.Process]) -> float:
 def drain(
     environment: Environment, task_type: str, count: int, usage: CpuUsage, *, keep: bool = False
 ) -> tuple[float, float]:
-    """(tasks per second, tasks per tick), with what is there before removed unless it is to `keep`.
+    """Returns (tasks per second, tasks per tick); removes existing tasks first unless it is to `keep` them.
 
-    The agents are there before the worker, so that nobody waits for them.
+    The agents start before the worker, so that nothing waits for them.
     """
     if not keep:
         environment.empty()
@@ -136,7 +136,7 @@ def _has_claims(environment: Environment, since: float) -> bool:
 
 
 def _limit(environment: Environment, batch: int) -> float:
-    """Tasks per second of the bare statements on one connection, `batch` tasks to a commit."""
+    """Returns tasks per second of the bare statements on one connection, `batch` tasks to a commit."""
     environment.empty()
     limits = Limits(1 << 20, 1 << 20)
     now = Clock().now()

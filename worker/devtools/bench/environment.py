@@ -1,4 +1,4 @@
-"""Servers, worker and agents that belong to one measurement, as separate processes like in real use."""
+"""Runs servers, worker and agents for one measurement, as separate processes like in real use."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ class Environment:
 
     @contextmanager
     def worker(self) -> Iterator[psutil.Process]:
-        """A worker without agents of its own, until the block ends."""
+        """Runs a worker without agents of its own, until the block ends."""
         with self._process("run", 0) as process:
             yield process
 
     @contextmanager
     def agents(self, count: int = AGENTS) -> Iterator[psutil.Process]:
-        """Agents, once all of them send heartbeats, until the block ends."""
+        """Runs agents, once all of them send heartbeats, until the block ends."""
         with self._process("agent", count) as process:
             self.wait(lambda: len(self.agent_processes(process)) == count and self._beating() >= count, "agents")
             yield process
@@ -84,7 +84,7 @@ class Environment:
         return [p for p in supervisor.children() if "taskyard.worker.agents.main" in " ".join(p.cmdline())]
 
     def server_processes(self) -> dict[str, list[psutil.Process]]:
-        """The processes of PostgreSQL and of Redis."""
+        """Returns the processes of PostgreSQL and of Redis."""
         found: dict[str, list[psutil.Process]] = {"postgres": [], "redis": []}
         pid = int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
         postmaster = psutil.Process(pid)
@@ -93,7 +93,7 @@ class Environment:
         return found
 
     def wait(self, condition: Callable[[], bool], what: str, timeout_seconds: float = START_TIMEOUT_SECONDS) -> None:
-        """Waits for a condition; raises Unavailable if it does not come."""
+        """Waits for a condition; raises Unavailable after the timeout."""
         deadline = time.monotonic() + timeout_seconds
         while not condition():
             if time.monotonic() > deadline:
@@ -101,19 +101,19 @@ class Environment:
             time.sleep(0.01)
 
     def open_tasks(self) -> bool:
-        """Whether any task has not ended."""
+        """Returns True if any task has not ended."""
         with self.database.transaction() as tx:
             return bool(tx.rows(queries("bench")["has_open_tasks"], {})[0][0])
 
     def is_drained(self) -> bool:
-        """Whether all tasks have ended; asks PostgreSQL only once Redis has none, not to disturb."""
+        """Returns True if all tasks have ended; queries PostgreSQL only once Redis has none, to disturb less."""
         if any(self.broker.depths().values()) or self.broker.results_length():
             time.sleep(0.1)
             return False
         return not self.open_tasks()
 
     def settle(self) -> None:
-        """Leaves nothing to autovacuum."""
+        """Runs VACUUM and ANALYZE, so that autovacuum has no work left."""
         with self.database.statements() as tx:
             tx.rows(queries("bench")["vacuum"], {})
 
@@ -129,7 +129,7 @@ class Environment:
         self.broker.lead(0)
 
     def variables(self) -> dict[str, str]:
-        """The settings of this environment's processes, as environment variables."""
+        """Returns the settings of this environment's processes as environment variables."""
         return {
             "TASKYARD_DATABASE_URL": self.servers.database_url,
             "TASKYARD_REDIS_URL": self.servers.redis_url,

@@ -1,4 +1,4 @@
-"""What a million tasks of history cost: the live state, charts, and the drain beside an empty database."""
+"""Measures the cost of a million tasks of history: the live snapshot, charts, and a drain."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REPEATS = 9
 
 
 def measure_history(environment: Environment) -> list[Result]:
-    """Drains alternate between two sets of servers, so that both meet the same noise."""
+    """Measures drains on two sets of servers in turn, so that both meet the same noise."""
     began = time.perf_counter()
     seed(environment.database, HISTORY, HISTORY_DAYS, lambda what, count: None)
     seeding_seconds = time.perf_counter() - began
@@ -74,7 +74,7 @@ def _charts(environment: Environment) -> list[Result]:
 
 
 def _milliseconds(run: Callable[[], object]) -> float:
-    """The median of some runs."""
+    """Returns the median milliseconds of some runs."""
     taken = []
     for _ in range(REPEATS):
         began = time.perf_counter()
@@ -84,7 +84,7 @@ def _milliseconds(run: Callable[[], object]) -> float:
 
 
 def _roll_up_seconds(environment: Environment) -> float:
-    """How long it takes to count what a drain just did."""
+    """Returns the seconds it takes to roll up a drain."""
     began = time.perf_counter()
     RollUp(environment.database, catch_up_share=1.0).run(lambda: True)
     return time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""How long things take: from submission to start, there and back, agents coming and going."""
+"""Measures latencies: from submission to start, round trips, agents coming and going."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AGENT_CYCLES = 100
 
 
 def measure_latency(environment: Environment) -> list[Result]:
-    """From the call of `submit` to the handler's start, at a fixed rate whatever the answer (open loop)."""
+    """Measures from the call of `submit` to the handler's start, at a fixed rate whatever the answer (open loop)."""
     results = []
     with environment.worker(), environment.agents():
         _warm_up(environment)
@@ -43,7 +43,7 @@ def measure_latency(environment: Environment) -> list[Result]:
 
 
 def measure_roundtrip(environment: Environment) -> list[Result]:
-    """From `submit` to the result read back, one at a time."""
+    """Measures from `submit` to the result read back, one at a time."""
     with environment.worker(), environment.agents():
         _warm_up(environment)
         times = []
@@ -61,7 +61,7 @@ def measure_roundtrip(environment: Environment) -> list[Result]:
 
 
 def measure_agents(environment: Environment) -> list[Result]:
-    """From an agent's start to its welcome, and from its leaving to the record of it."""
+    """Measures from an agent's start to its welcome, and from its leaving to the record of it."""
     coming, leaving = [], []
     with environment.worker():
         environment.wait(lambda: _leads(environment), "the leader")
@@ -87,7 +87,7 @@ def measure_agents(environment: Environment) -> list[Result]:
 
 
 class _IdleAgent(BaseAgent):
-    """An agent that is never given anything."""
+    """An agent that never gets a task."""
 
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:
         return Done(run.task_id, run.attempt, NULL, None, time.time(), 0.0)

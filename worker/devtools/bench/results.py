@@ -1,4 +1,4 @@
-"""One figure of a benchmark, and the arithmetic on many."""
+"""Defines one figure of a benchmark, and percentiles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Result:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` (0 … 1) of them do not exceed (nearest rank)."""
+    """Returns the smallest value that at least `share` (0 … 1) of the values do not exceed (nearest rank)."""
     ordered = sorted(values)
     rank = max(1, -(-len(ordered) * share // 1))
     return ordered[int(rank) - 1]

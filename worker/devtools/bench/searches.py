@@ -1,4 +1,4 @@
-"""How long pages of searches and of the audit log take at a million tasks, and how fast operations on many go."""
+"""Measures pages of searches and of the audit log with a million tasks, and bulk operations."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LOOKS = (
 
 
 def measure_search(environment: Environment) -> list[Result]:
-    """Pages of every search in every order, of every look into the log, then a retry of many tasks."""
+    """Measures pages of every search in every order, of every filter of the audit log, then a bulk retry."""
     seed(environment.database, HISTORY, HISTORY_DAYS, lambda what, count: None)
     environment.settle()
     database = environment.database

@@ -1,4 +1,4 @@
-"""How fast tasks are accepted; no worker runs."""
+"""Measures how fast tasks are accepted; no worker runs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ THREADS = 16
 
 
 def measure_bulk(environment: Environment) -> list[Result]:
-    """`submit_many`, everything committed and queued."""
+    """Measures `submit_many`, everything committed and queued."""
     began = time.perf_counter()
     environment.submitter.submit_many({"type": "diagnostic.noop"} for _ in range(BULK))
     return [Result("bulk_submit", BULK / (time.perf_counter() - began), "tasks/s", f"submit_many of {BULK:,}")]
 
 
 def measure_single(environment: Environment) -> list[Result]:
-    """`submit`, one commit a call from one thread, and from sixteen."""
+    """Measures `submit`, one commit a call from one thread, and from sixteen."""
     return [
         Result("submit_1", _rate(environment, 1), "tasks/s", "submit, one thread"),
         Result("submit_16", _rate(environment, THREADS), "tasks/s", "submit, 16 threads"),

@@ -1,4 +1,4 @@
-"""Viewers of the dashboard without a browser: they speak its WebSocket protocol and refresh as a page does."""
+"""Simulates viewers of the dashboard without a browser: they speak its WebSocket protocol and refresh like a page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ANSWER_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Seen:
-    """What one viewer saw: seconds until the page was drawn, and of each refresh from asking to its last element."""
+    """One viewer's seconds until the page was drawn, and of each refresh from the request to its last element."""
 
     first_seconds: float = 0.0
     refresh_seconds: list[float] = field(default_factory=list)

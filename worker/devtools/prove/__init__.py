@@ -1,1 +1,1 @@
-"""`taskyard prove`: real work under real kills, and an independent count of what came of it."""
+"""Implements `taskyard prove`: real work under real kills, and an independent count of the results."""

@@ -1,4 +1,4 @@
-"""The command `prove`: one run with its progress, its tables and its exit code."""
+"""Runs the command `prove` with its progress, its tables and its exit code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Note = Callable[[str], None]
 def run_prove(
     settings: Settings, *, cycles: int, minutes: float, seed: int | None, json_file: Path | None, keep: bool
 ) -> int:
-    """Kills, and prints what was found; returns 0 if the promise was kept, else 1."""
+    """Kills, and prints the findings; returns 0 if the promise was kept, else 1."""
     world = World(settings)
 
     def proved(chosen: int, note: Note) -> tuple[bool, Any, dict[str, Any]]:
@@ -49,7 +49,7 @@ def run_prove_people(
     json_file: Path | None,
     keep: bool,
 ) -> int:
-    """Does what people do, and prints what was found; returns 0 if the promise was kept, else 1."""
+    """Simulates users' acts, and prints the findings; returns 0 if the promise was kept, else 1."""
     unknown = sorted(set(kinds) - set(people_plan.KINDS))
     if unknown:
         raise ConfigurationError(

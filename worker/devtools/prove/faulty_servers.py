@@ -1,7 +1,7 @@
-"""Servers that answer what they are told to: proxies before a real Redis and a real PostgreSQL.
+"""Proxies a real Redis and a real PostgreSQL, and answers with errors on request.
 
-Each listens on a port of loopback and passes everything on until it is told to refuse. Then what it
-picks is answered by the error that was named, as the server itself would do, and never reaches it.
+Each listens on a port of loopback and passes everything on until it is told to refuse. Then the selected commands
+are answered with the given error, as the server itself would do, and never reach it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CLOSED = (ConnectionError, OSError)
 
 
 class FaultyServer:
-    """A proxy; `refused` counts what was refused since the last `refuse`."""
+    """A proxy; `refused` counts the refused commands since the last `refuse`."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -45,7 +45,7 @@ class FaultyServer:
         self.close()
 
     def close(self) -> None:
-        """Listens no more, and cuts every connection."""
+        """Stops listening, and cuts every connection."""
         self._is_closed = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -54,7 +54,7 @@ class FaultyServer:
         self._thread.join()
 
     def cut(self) -> None:
-        """Cuts every connection that there is now."""
+        """Cuts every current connection."""
         with self._mutex:
             for connection in self._open:
                 with contextlib.suppress(OSError):
@@ -92,7 +92,7 @@ class FaultyServer:
 
 
 class FaultyRedis(FaultyServer):
-    """Before the Redis at a URL. Speaks RESP2, a command at a time."""
+    """Proxies the Redis at a URL. Speaks RESP2, a command at a time."""
 
     def __init__(self, url: str) -> None:
         self._upstream = connection_options(url)
@@ -102,7 +102,7 @@ class FaultyRedis(FaultyServer):
         self.url = f"redis://127.0.0.1:{self.port}/{self._upstream.get('db', 0)}"
 
     def refuse(self, error: str, only: Callable[[list[bytes]], bool] = lambda words: True) -> None:
-        """Answers every command that `only` picks by its words with an error such as "MISCONF Redis is …"."""
+        """Answers every command that `only` selects by its words with an error such as "MISCONF Redis is …"."""
         self.refused, self._picks, self._error = 0, only, f"-{error}\r\n".encode()
 
     def allow(self) -> None:
@@ -132,7 +132,7 @@ class FaultyRedis(FaultyServer):
 
 
 class FaultyPostgres(FaultyServer):
-    """Before the PostgreSQL at a URL. Knows the simple query protocol, which psycopg2 speaks."""
+    """Proxies the PostgreSQL at a URL. Knows the simple query protocol, which psycopg2 speaks."""
 
     def __init__(self, url: str) -> None:
         self._upstream = connection_parameters(url)
@@ -152,7 +152,7 @@ class FaultyPostgres(FaultyServer):
         at_login: bool = False,
         only: Callable[[str], bool] = lambda statement: True,
     ) -> None:
-        """Answers every statement that `only` picks with an error; a `fatal` one ends its connection.
+        """Answers every statement that `only` selects with an error; a `fatal` one ends its connection.
 
         `at_login`: new connections are refused so, too. ROLLBACK is always passed on.
         """
@@ -211,7 +211,7 @@ class FaultyPostgres(FaultyServer):
 
 
 def _command(file: BinaryIO) -> tuple[bytes, list[bytes]]:
-    """One command as it was sent, and its words; raises ConnectionError at the end."""
+    """Returns one command as it was sent, and its words; raises ConnectionError at the end."""
     head = _line(file)
     raw, words = [head], []
     for _ in range(int(head[1:])):
@@ -225,7 +225,7 @@ def _command(file: BinaryIO) -> tuple[bytes, list[bytes]]:
 
 
 def _answer(file: BinaryIO) -> bytes:
-    """One answer of any depth, as it came."""
+    """Returns one answer of any depth, unchanged."""
     head = _line(file)
     kind, size = head[:1], head[1:-2]
     if kind == b"$" and int(size) >= 0:
@@ -243,7 +243,7 @@ def _line(file: BinaryIO) -> bytes:
 
 
 def _startup(client: socket.socket) -> bytes:
-    """The message by which a client begins; encryption is declined."""
+    """Returns the message by which a client begins; encryption is declined."""
     while True:
         (size,) = struct.unpack("!I", _exactly(client, 4))
         body = _exactly(client, size - 4)
@@ -263,7 +263,7 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 
 
 def _messages(buffer: bytearray) -> Iterator[tuple[bytes, bytes]]:
-    """Takes the complete messages, as (kind, body), out of a buffer."""
+    """Removes the complete messages, as (kind, body), from a buffer."""
     while len(buffer) >= 5:
         (size,) = struct.unpack("!I", buffer[1:5])
         if len(buffer) < size + 1:

@@ -1,4 +1,4 @@
-"""What goes on while things die: a stream of submissions, and a probe that asks once a second."""
+"""Generates load while processes die: a stream of submissions, and a probe once a second."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def accept(world: World, task: dict[str, Any]) -> str:
 
 
 class Load:
-    """Submits at a fixed rate in a thread of its own, until `stop`."""
+    """Submits at a fixed rate in its own thread, until `stop`."""
 
     def __init__(self, world: World, tasks: Iterator[dict[str, Any]]) -> None:
         self.refused = 0
@@ -54,7 +54,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Probing:
-    """One probe: when (monotonic seconds), how long it took, whether the first try and any try succeeded."""
+    """A probe: its time (monotonic seconds), its duration, whether the first try and any try succeeded."""
 
     at: float
     seconds: float

@@ -1,4 +1,4 @@
-"""Whether the promise was kept: pure arithmetic on what was accepted, executed and recorded."""
+"""Decides whether the promise was kept: pure arithmetic on what was accepted, executed and recorded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from taskyard.core.states import TERMINAL
 
 
 class Outcome(NamedTuple):
-    """A task as PostgreSQL has it at the end: its state, its attempt, and how often its log says that it ended."""
+    """A task in PostgreSQL at the end: its state, its attempt, and how often its log says that it ended."""
 
     state: str
     attempt: int
@@ -20,7 +20,7 @@ class Outcome(NamedTuple):
 
 @dataclass(slots=True)
 class Verdict:
-    """What became of everything that was accepted. The lists hold task ids; all of them must be empty."""
+    """The result for everything that was accepted. The lists hold task ids; all of them must be empty."""
 
     accepted: int
     completed: int

@@ -1,4 +1,4 @@
-"""What is killed, how and when: decided by a seed alone."""
+"""Plans what is killed, how and when, from a seed alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.3, 1.5
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """One death: of what, how, how long to wait before, and a draw in [0, 1) for which one of several."""
+    """A kill: its target and method, the wait before, and a draw in [0, 1) that chooses among several."""
 
     kind: str
     way: str
@@ -32,7 +32,7 @@ class Kill:
 
 
 def kills(seed: int) -> Iterator[Kill]:
-    """Kills without end, every kind once in each round, in an order that the seed decides."""
+    """Yields kills without end, every kind once in each round, in an order that the seed decides."""
     random_ = random.Random(seed)
     turns = dict.fromkeys(KINDS, 0)
     while True:
@@ -44,7 +44,7 @@ def kills(seed: int) -> Iterator[Kill]:
 
 
 def tasks(seed: int) -> Iterator[dict[str, Any]]:
-    """Submissions without end: short and longer, in processes and threads, some delayed, retried or hopeless."""
+    """Yields submissions without end: short and longer, in processes and threads, some delayed, retried or hopeless."""
     random_ = random.Random(seed ^ 0x7A5C)
     while True:
         work: dict[str, Any] = {"seconds": round(random_.choice((0.0, 0.0, 0.01, 0.1, 1.0)) * random_.random(), 3)}

@@ -1,4 +1,4 @@
-"""Lines that survive whatever dies: appended in one write, synced before the writer goes on."""
+"""Stores lines that survive any death: appended in one write, synced before the writer goes on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def append(path: Path, record: Any) -> None:
 
 
 def read(path: Path) -> list[Any]:
-    """Every whole line; a last one that was cut off by a death is left out."""
+    """Returns every whole line; a last one that was cut off by a death is left out."""
     if not path.exists():
         return []
     lines = path.read_bytes().split(b"\n")

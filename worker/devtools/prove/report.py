@@ -1,4 +1,4 @@
-"""The tables at the end of a run, and the same as JSON."""
+"""Prints the tables at the end of a run, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ SHOWN = 10
 
 
 def tables(findings: Findings) -> Group:
-    """What was found, for people."""
+    """Returns the findings for users."""
     parts: list[Any] = [_counts(findings), _recoveries(findings), *_problems(findings), headline(findings.is_kept)]
     return Group(*parts)
 
 
 def headline(is_kept: bool) -> Text:
-    """The last line."""
+    """Returns the last line."""
     return Text(
         "The promise was kept." if is_kept else "THE PROMISE WAS BROKEN.", "bold green" if is_kept else "bold red"
     )
 
 
 def as_json(findings: Findings) -> dict[str, Any]:
-    """What was found, for programs."""
+    """Returns the findings for programs."""
     verdict = findings.verdict
     return {
         "seed": findings.seed,
@@ -55,7 +55,7 @@ def _counts(findings: Findings) -> Table:
 
 
 def counted(findings: Count, title: str) -> Table:
-    """The table of what was counted."""
+    """Returns the table of the counts."""
     table = Table(title=title, title_justify="left")
     table.add_column("what")
     table.add_column("count", justify="right")
@@ -67,7 +67,7 @@ def counted(findings: Count, title: str) -> Table:
 
 
 def count_rows(findings: Count) -> list[tuple[str, int, str]]:
-    """What was counted: name, count, what it must be."""
+    """Returns the counts: name, count, required count."""
     rows = [("submissions refused", findings.refused, "")]
     verdict = findings.verdict
     if verdict is not None:
@@ -100,7 +100,7 @@ def _problems(findings: Findings) -> list[Text]:
 
 
 def problems(findings: Count, more: Sequence[str] = ()) -> list[Text]:
-    """What went wrong, a line each."""
+    """Returns the problems, a line each."""
     lines = [findings.trouble] if findings.trouble else []
     lines += [f"{name}: {', '.join(ids[:SHOWN])}" for name, ids in broken(findings).items() if ids]
     lines += [f"still running: {orphan}" for orphan in findings.orphans]
@@ -108,7 +108,7 @@ def problems(findings: Count, more: Sequence[str] = ()) -> list[Text]:
 
 
 def broken(findings: Count) -> dict[str, list[str]]:
-    """The tasks that break the promise, by how they do."""
+    """Returns the tasks that break the promise, by the way they do."""
     names = ("lost", "stuck", "double_accepted", "wrongly_ended", "run_twice", "never_run")
     return {name: getattr(findings.verdict, name) for name in names} if findings.verdict else {}
 
@@ -125,7 +125,7 @@ def _percentiles(findings: Findings, kind: str) -> dict[str, float]:
 
 
 def availability(findings: Count) -> dict[str, float | None]:
-    """Shares of the probes, None if there was none."""
+    """Returns the shares of successful probes, None if there was none."""
     total = len(findings.probings)
     return {
         "patient": sum(p.succeeded for p in findings.probings) / total if total else None,

@@ -1,4 +1,4 @@
-"""One run of `prove`: work, kills, quiet, and the count."""
+"""Runs `prove`: work, kills, quiet, and the count."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A kill as it happened: from `at` (monotonic seconds) until `ready`, and how long recovery took then.
+    """A kill as it happened: from `at` (monotonic seconds) until `ready`, and the recovery time after that.
 
-    `recovery_seconds` is None if it did not come in time. See ARCHITECTURE.md for what is measured.
+    `recovery_seconds` is None if it did not recover in time. See ARCHITECTURE.md for what is measured.
     """
 
     kill: plan.Kill
@@ -39,7 +39,7 @@ class Death:
 
 @dataclass(slots=True)
 class Count:
-    """What was counted at the end of a run, whatever had been done to the installation."""
+    """Holds the counts at the end of a run, whatever had been done to the installation."""
 
     seed: int
     seconds: float = 0.0
@@ -53,13 +53,13 @@ class Count:
 
 @dataclass(slots=True)
 class Findings(Count):
-    """Everything that a run of kills found out."""
+    """Holds the findings of a run of kills."""
 
     deaths: list[Death] = field(default_factory=list)
 
     @property
     def unexplained(self) -> list[Probing]:
-        """Probes that failed although no server was down."""
+        """Returns probes that failed although no server was down."""
         downtimes = [d for d in self.deaths if d.kill.kind in (plan.REDIS, plan.POSTGRES, plan.WORKER)]
         return [
             probing
@@ -70,7 +70,7 @@ class Findings(Count):
 
     @property
     def is_kept(self) -> bool:
-        """Whether the promise was kept, everything recovered, and nothing was left behind."""
+        """Returns True if the promise was kept, everything recovered, and nothing was left behind."""
         if self.verdict is None or self.trouble or self.orphans or self.unexplained or any(self.leftovers.values()):
             return False
         return self.verdict.is_kept and all(death.recovery_seconds is not None for death in self.deaths)
@@ -79,7 +79,7 @@ class Findings(Count):
 def prove(world: World, seed: int, cycles: int, seconds: float, on_kill: Callable[[Death], object]) -> Findings:
     """Works and kills for a number of cycles or seconds, whichever comes first (0: no limit by that one).
 
-    Ctrl-C ends the killing; what was done until then is judged.
+    Ctrl-C ends the killing; the completed kills are judged.
     """
     findings = Findings(seed)
     began = time.monotonic()
@@ -97,7 +97,7 @@ def prove(world: World, seed: int, cycles: int, seconds: float, on_kill: Callabl
 def under_load(
     world: World, findings: Count, tasks: Iterator[dict[str, Any]], *, interruptions: Callable[[], int]
 ) -> Iterator[None]:
-    """Submits and probes meanwhile; at the end everything is waited for, counted and stopped.
+    """Submits and probes during the block; then waits for everything, counts and stops it.
 
     Each interruption may have cost an execution in every slot.
     """
@@ -120,7 +120,7 @@ def under_load(
 
 
 def pause(world: World, seconds: float) -> None:
-    """Waits, and starts workers anew meanwhile."""
+    """Waits, and restarts workers meanwhile."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         world.tend()

@@ -1,4 +1,4 @@
-"""The task types of `prove`: each execution leaves a line in a ledger outside both servers."""
+"""Defines the task types of `prove`: each execution leaves a line in a ledger outside both servers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MANY = RetryPolicy(max_attempts=50, backoff_seconds=0.2, max_backoff_seconds=1.0
 
 
 class Work(BaseModel):
-    """How long to work, how many attempts fail first, whether it fails for good, and how much it carries and says."""
+    """How long to work, how many attempts fail first, whether it fails for good, and the sizes of data and output."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -34,14 +34,14 @@ class Work(BaseModel):
 
 
 class Worked(BaseModel):
-    """Which attempt did it."""
+    """The attempt that succeeded."""
 
     attempt: int
     padding: str = ""
 
 
 def work(given: Work, context: TaskContext) -> Worked:
-    """Writes a line into the ledger and does as the input says."""
+    """Writes a line into the ledger and behaves as the input says."""
     records.append(Path(os.environ[LEDGER_VARIABLE]), [context.task_id, context.attempt, os.getpid()])
     time.sleep(given.seconds)
     if given.hopeless:

@@ -1,4 +1,4 @@
-"""Servers, two workers and a host of agents as real processes, and every way to kill them."""
+"""Runs servers, two workers and a host of agents as real processes, with every way to kill them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ max_concurrency = {slots}
 
 
 class World:
-    """Everything that may die, in a folder of its own. `ledger` and `journal` lie outside both servers."""
+    """Everything that may die, in a folder of its own. `ledger` and `journal` are outside both servers."""
 
     def __init__(self, settings: Settings) -> None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -90,15 +90,15 @@ class World:
         self._postgres.stop()
 
     def doors(self) -> Endpoints:
-        """The URLs by which everybody but the one who counts reaches the servers, once these run."""
+        """Returns the URLs by which all processes but the counting one reach the servers, once these run."""
         return Endpoints(self._postgres.url, self._redis.url)
 
     def variables(self, command: str) -> dict[str, str]:
-        """What else a process of `command` (run or agent) finds in its environment."""
+        """Returns additional variables for a process of `command` (run or agent)."""
         return {}
 
     def stop(self) -> list[str]:
-        """Ends workers and agents as an operator would; returns what still runs of them afterwards."""
+        """Stops workers and agents as an operator would; returns what still runs of them afterwards."""
         processes = [process for process in (self._supervisor, *self._workers) if process is not None]
         for process in processes:
             process.terminate()
@@ -112,13 +112,15 @@ class World:
         return self._orphans()
 
     def remove(self) -> None:
-        """Removes the folder with everything that was recorded."""
+        """Removes the folder with all records."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # what is there
 
     def wait(self, condition: Callable[[], bool], what: str, timeout_seconds: float = PATIENCE_SECONDS) -> float:
-        """Seconds until a condition holds, tending the workers meanwhile; raises Unavailable after the timeout."""
+        """Returns the seconds until a condition holds; restarts workers meanwhile. Raises Unavailable after the
+        timeout.
+        """
         began = time.monotonic()
         while True:
             with suppress(Unavailable):
@@ -130,25 +132,25 @@ class World:
             time.sleep(POLL_SECONDS)
 
     def tend(self) -> None:
-        """Starts workers anew that have died."""
+        """Restarts workers that have died."""
         self._workers = [worker for worker in self._workers if worker.poll() is None]
         while len(self._workers) < WORKERS:
             self._workers.append(self.start_process("run", 0))
 
     def leftovers(self) -> dict[str, int]:
-        """What is left in Redis once everything had time to go, by name; raises Unavailable."""
+        """Returns what is left in Redis once everything had time to go, by name; raises Unavailable."""
         with suppress(Unavailable):
             self.wait(lambda: not any(self.broker.leftovers().values()), "an empty Redis", CLEARING_SECONDS)
         return self.broker.leftovers()
 
     def open_tasks(self, agent_id: str | None = None) -> int:
-        """How many tasks have not ended, or how many of them an agent's boot has; raises Unavailable."""
+        """Returns how many tasks have not ended, or how many of them an agent's boot has; raises Unavailable."""
         statement = queries("prove")["open_tasks"] if agent_id is None else queries("prove")["open_of_agent"]
         with self.database.transaction() as tx:
             return int(tx.rows(statement, {"agent": agent_id})[0][0])
 
     def processes(self) -> dict[str, list[psutil.Process]]:
-        """What runs, by kind."""
+        """Returns the running processes, by kind."""
         assert self._supervisor is not None
         postmaster = psutil.Process(int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0]))
         return {
@@ -162,7 +164,7 @@ class World:
     # what may die
 
     def kill(self, kill: plan.Kill) -> str:
-        """Kills as planned; what does not come back by itself is started again. Returns who died."""
+        """Kills as planned; restarts what does not come back by itself. Returns who died."""
         actions = {
             plan.AGENT: self._kill_agent,
             plan.HANDLER: self._kill_handler,
@@ -246,7 +248,7 @@ class World:
         return None
 
     def start_process(self, command: str, agents: int, kind: str = "prove") -> subprocess.Popen[bytes]:
-        """Starts a worker (run), or a host of agents (agent) that are called after their kind."""
+        """Starts a worker (run), or a host of agents (agent) that are named after their kind."""
         pool = self.folder / f"pool-{kind}-{agents}.toml"
         if not pool.exists():
             pool.write_text(POOL.format(kind=kind, count=agents, slots=SLOTS))
@@ -273,7 +275,7 @@ class World:
             )
 
     def _orphans(self) -> list[str]:
-        """Processes that our workers and agents started and that still run: the servers are not among them."""
+        """Returns running processes that our workers and agents started, apart from the servers."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):

@@ -1,4 +1,4 @@
-"""Tests of the standard library's `json`, for the sample workload."""
+"""Tests the standard library's `json`, for the sample workload."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Tests of the standard library's `statistics`, for the sample workload."""
+"""Tests the standard library's `statistics`, for the sample workload."""
 
 import statistics
 

@@ -1,4 +1,4 @@
-"""Commands that were submitted, under limits and out of reach of everything else.
+"""Runs submitted commands under limits and isolated from everything else.
 
 May import: isolation.
 """

@@ -1,4 +1,4 @@
-"""Reads what a command prints, and keeps the first and the last of it."""
+"""Reads a command's output, and keeps its beginning and its end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CommandOutput(threading.Thread):
 
     @property
     def text(self) -> str:
-        """What was kept; bytes that are no UTF-8 and control characters appear as U+FFFD."""
+        """Returns the kept output; invalid UTF-8 and control characters appear as U+FFFD."""
         if not self.truncated:
             return printable(bytes(self._head + self._tail))
         left_out = self._total_bytes - 2 * self._half

@@ -1,15 +1,16 @@
-"""Where a command is locked in: its user, its file system, its processes. Applied by `supervisor`.
+"""Confines a command: its user, its file system, its processes. Applied by `supervisor`.
 
-Two ways, the first that this system offers:
+There are two ways; the first one that this system offers is used:
 
 - **namespaces** (root with CAP_SYS_ADMIN, or a user who may make user namespaces): the command has a root directory
-  of its own, and sees and signals only its own processes. Its first process, the warden, is the first of a process
-  namespace: when it ends, the kernel kills everything in it.
-- **landlock** (Linux 5.13 and newer): the kernel refuses all paths but a few, and to look into other processes.
+of its own, and sees and signals only its own processes. Its first process, the warden, is the first of a process
+namespace: when it ends, the kernel kills everything in it.
 
-As root the command also gets a user id that nobody else has. Elsewhere the command is refused: it would run with
-everything that the worker may do. In both a filter of system calls takes away what no limit would count.
-Only the standard library is imported.
+- **landlock** (Linux 5.13 and newer): the kernel refuses all paths but a few, and access to other processes.
+
+As root the command also gets a user id that nothing else has. Elsewhere the command is refused: it would run with
+all of the worker's rights. In both ways a filter of system calls blocks resources that no limit counts. Only the
+standard library is imported.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ LANDLOCK_WRITABLE = tuple(f"/dev/{name}" for name in private_root.DEVICES)
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What a command may reach. `uid` is the user that it gets, None for the one that it has."""
+    """The resources that a command may access. `uid` is the user that it gets, None for the current one."""
 
     uid: int | None
     readable: tuple[str, ...]
@@ -59,7 +60,7 @@ class Confinement:
     reads_all: bool  # whether a user of its own may read what only root may, of the paths above
 
     def clone(self, way: str) -> int:
-        """Forks the warden into what it needs; returns its pid, in the warden 0. Raises OSError."""
+        """Forks the warden into its namespaces; returns its pid, in the warden 0. Raises OSError."""
         if way == LANDLOCK:
             return os.fork()
         own_user = 0 if os.geteuid() == 0 else CLONE_NEWUSER
@@ -70,12 +71,12 @@ class Confinement:
         return pid
 
     def enter(self, way: str) -> None:
-        """Called in the warden: builds the root. Raises OSError."""
+        """Builds the root, in the warden. Raises OSError."""
         if way == NAMESPACES:
             private_root.build(self.root, self.readable, self.writable, self.hidden, self.in_memory_bytes)
 
     def drop(self, way: str) -> None:
-        """Called in the command's process, last: gives up its user, its files and its calls. Raises OSError."""
+        """Drops user, files and system calls, as the last step in the command's process. Raises OSError."""
         is_root = os.geteuid() == 0
         if self.uid is not None:
             become(self.uid, reads_all=self.reads_all)
@@ -88,21 +89,21 @@ class Confinement:
 
 
 def _map_user(uid: int, gid: int) -> None:
-    """The user has the same number inside a user namespace as outside."""
+    """Maps the user to the same number inside a user namespace."""
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
 
 
 def ways() -> Sequence[str]:
-    """The ways to try on this machine, the better one first."""
+    """Returns the possible ways on this machine, best first."""
     if not seccomp.is_available():
         return ()
     return WAYS if landlock.version() else (NAMESPACES,)
 
 
 def programs() -> tuple[str, ...]:
-    """Folders and files that a Python program with this interpreter and its packages needs."""
+    """Returns the folders and files that a Python program with this interpreter and its packages needs."""
     prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, *site.getsitepackages()}
     found = {*SYSTEM_FOLDERS, *SYSTEM_FILES, *prefixes, *(os.path.realpath(prefix) for prefix in prefixes)}
     program = Path(sys.executable)

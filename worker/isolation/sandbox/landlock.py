@@ -1,4 +1,4 @@
-"""Takes files away from this process by Landlock(7) (Linux 5.13 and newer). Only the standard library is imported."""
+"""Restricts this process's file access by Landlock(7) (Linux 5.13 and newer). Only the standard library is imported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCOPED_SIGNALS_VERSION = 6
 
 
 def version() -> int:
-    """What this kernel offers; 0 for nothing."""
+    """Returns the kernel's Landlock version; 0 for none."""
     if not LINUX:
         return 0
     try:
@@ -32,8 +32,10 @@ def version() -> int:
 
 
 def restrict(readable: Sequence[str], writable: Sequence[str]) -> None:
-    """From now on this process and all that come from it reach only these paths and what is below; needs
-    no_new_privs. Other processes can't be traced, and not be signalled either from version 6 on. Raises OSError."""
+    """Restricts this process and its descendants to these paths and what is below; needs no_new_privs.
+
+    Other processes can't be traced, and from version 6 on not be signalled either. Raises OSError.
+    """
     found = version()
     rights = RIGHTS_BY_VERSION.get(found, RIGHTS_BY_VERSION[5])
     attributes = struct.pack("QQQ", rights, 0, SCOPES if found >= SCOPED_SIGNALS_VERSION else 0)

@@ -1,7 +1,7 @@
-"""A root directory of a command's own, in its own mount namespace. Only the standard library is imported.
+"""Builds a command's own root directory, in its own mount namespace. Only the standard library is imported.
 
-It holds what programs need to run (read-only), what the command was given, a /proc of its own processes, small
-/tmp and /dev/shm in memory, and nothing else: no home directories, no sockets of servers, no data of Taskyard.
+It holds what programs need to run (read-only), the command's files, a /proc of its own processes, small /tmp and
+/dev/shm in memory, and nothing else: no home directories, no sockets of servers, no data of Taskyard.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _RENAMED_FLAGS = {1024: 1024, 2048: 2048, 4096: 1 << 21}  # ST_NOATIME, ST_NODIR
 def build(root: str, readable: Sequence[str], writable: Sequence[str], hidden: Sequence[str], size_bytes: int) -> None:
     """Builds the root at the empty directory `root` and enters it. Raises OSError.
 
-    Every path is at the place where it was. `hidden` ones are empty, even if they are below a readable one.
-    `size_bytes` is for each of IN_MEMORY.
+    Every path keeps its place. `hidden` ones are empty, even if they are below a readable one. `size_bytes` is for
+    each of IN_MEMORY.
     """
     os.umask(0o022)  # the folders in it are for the command, which may be another user
     mount(None, "/", None, MS_REC | MS_PRIVATE)
@@ -59,7 +59,7 @@ def build(root: str, readable: Sequence[str], writable: Sequence[str], hidden: S
 
 
 def _outermost(paths: Sequence[str]) -> list[str]:
-    """Without those that are below another one."""
+    """Returns the paths that are not below another one."""
     kept: list[str] = []
     for path in sorted(set(paths)):
         if not any(path == outer or path.startswith(f"{outer.rstrip('/')}/") for outer in kept):
@@ -68,7 +68,7 @@ def _outermost(paths: Sequence[str]) -> list[str]:
 
 
 def _show(root: str, path: str, *, read_only: bool) -> None:
-    """Shows a file or folder; a link is made anew, and what is not there is left out."""
+    """Mounts a file or folder; a link is recreated, and a missing path is left out."""
     target = root + path
     if os.path.islink(path) and os.path.dirname(path) == "/":
         os.symlink(os.readlink(path), target)  # such as /bin → usr/bin

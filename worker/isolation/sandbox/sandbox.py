@@ -1,4 +1,4 @@
-"""Runs a command under limits (`supervisor`), locked in (`confinement`), and leaves nothing of it behind."""
+"""Runs a command under limits (`supervisor`), confined (`confinement`), and removes everything it leaves."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a command ended. `limit` names the field of Limits that stopped it, if one did."""
+    """The end of a command. `limit` names the field of Limits that stopped it, if one did."""
 
     exit_code: int | None
     signal: str | None
@@ -93,7 +93,7 @@ class CommandResult:
             raise ResourceLimitError(f"{what} hit its {text}{last_words}")
 
     def last_words(self, lines: int = 3) -> str:
-        """The last lines of stderr as the end of a one-line message; empty if there are none."""
+        """Returns the last lines of stderr as the end of a one-line message; empty if there are none."""
         last = [line.strip() for line in self.stderr.splitlines() if line.strip()][-lines:]
         return f": {' | '.join(last)[-500:]}" if last else ""
 
@@ -174,7 +174,7 @@ def _ended(end: dict[str, Any], stdout: CommandOutput, stderr: CommandOutput) ->
 
 
 def _hand_over(directory: Path, uid: int | None, readable: Sequence[Path], writable: Sequence[Path]) -> None:
-    """Lets the user of the run pass through the work directory, write where it may, and read the rest."""
+    """Lets the run's user traverse the work directory, write where permitted, and read the rest."""
     if uid is None:
         return
     directory.chmod(0o711)
@@ -188,7 +188,7 @@ def _hand_over(directory: Path, uid: int | None, readable: Sequence[Path], writa
 
 
 def _hidden(writable: Sequence[Path], readable: Sequence[Path]) -> tuple[str, ...]:
-    """What no command sees, even if it lies in a folder with programs; what it was given is seen all the same."""
+    """Returns paths hidden from every command, even in a folder with programs, except those given to it."""
     own = settings().data_dir.expanduser().absolute()
     is_around = any(path.is_relative_to(own) for path in (*writable, *readable))
     return (*(() if is_around else (str(own),)), str(Path(".env").absolute()))
@@ -201,7 +201,7 @@ def _supervise(
     stdin: IO[bytes],
     on_sample: Callable[[dict[str, Any]], None],
 ) -> tuple[dict[str, Any] | None, CommandOutput, CommandOutput]:
-    """Runs the supervisor to its end; its last report is None if it was killed or stopped from outside."""
+    """Runs the supervisor to its end; returns its last report, None if it was killed or stopped from outside."""
     adopted_before = set_subreaper(True)  # if the supervisor is killed, its processes come to this one
     children_before = children_of(os.getpid())
     control_reader, control_writer = os.pipe()
@@ -255,7 +255,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _follow(report: int, seconds: float, on_sample: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None:
-    """Hands samples on until the last report, which is returned; None if it does not come in time."""
+    """Passes samples on and returns the last report; None if it does not come in time."""
     text = b""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
@@ -273,7 +273,7 @@ def _follow(report: int, seconds: float, on_sample: Callable[[dict[str, Any]], N
 
 
 def _kill_strays(children_before: set[int]) -> None:
-    """Kills what came to this process from a supervisor that was killed; they are this one's children now."""
+    """Kills the processes left by a killed supervisor; they are this process's children now."""
     deadline = time.monotonic() + SUPERVISOR_GRACE_SECONDS
     while strays := children_of(os.getpid()) - children_before:
         for stray in strays:
@@ -289,7 +289,7 @@ def _kill_strays(children_before: set[int]) -> None:
 
 
 def minimal_environment(directory: Path) -> dict[str, str]:
-    """The environment of a command: nothing is inherited, so no secret is."""
+    """Returns the environment of a command: nothing is inherited, and so no secret."""
     return {
         "PATH": os.defpath + ":/usr/local/bin",
         "HOME": str(directory),

@@ -1,8 +1,8 @@
-"""A filter of system calls for submitted code (Linux, seccomp(2)). Only the standard library is imported.
+"""Filters system calls of submitted code (Linux, seccomp(2)). Only the standard library is imported.
 
-What a script has no use for, but could get away with: memory that no limit counts (memfd, System V and POSIX
-message queues and shared memory, keys), namespaces and mounts of its own, looking into other processes, and
-interfaces of the kernel that had many holes.
+It blocks calls that a script has no use for but could misuse: memory that no limit counts (memfd, System V and
+POSIX message queues and shared memory, keys), namespaces and mounts, access to other processes, and kernel
+interfaces with many known vulnerabilities.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ Instruction = tuple[int, int, int, int]
 
 
 def is_available() -> bool:
-    """Whether there is a filter for this machine."""
+    """Returns True if there is a filter for this machine."""
     return LINUX and MACHINE in AUDIT_ARCH
 
 
 def restrict(*, unix_sockets: bool, foreign_signals: bool) -> None:
-    """Sets the filter, for this process and all that come from it; needs no_new_privs. Raises OSError.
+    """Sets the filter for this process and its descendants; needs no_new_privs. Raises OSError.
 
-    Without `unix_sockets` none can be made (but pairs), without `foreign_signals` only this very process and
-    its own group can be signalled.
+    Without `unix_sockets` none can be made (but pairs), without `foreign_signals` only this very process and its
+    own group can be signalled.
     """
     program = _program(list(AUDIT_ARCH).index(MACHINE), unix_sockets, foreign_signals)
     packed = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
@@ -90,7 +90,7 @@ def _program(column: int, unix_sockets: bool, foreign_signals: bool) -> list[Ins
 
 
 def _if_call(number: int | None, then: list[Instruction]) -> list[Instruction]:
-    """Instructions for one call; the number is in the accumulator before and after."""
+    """Returns instructions for one call; the number is in the accumulator before and after."""
     return [] if number is None else [(JUMP_EQUAL, 0, len(then), number), *then]
 
 

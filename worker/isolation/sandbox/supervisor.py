@@ -1,24 +1,24 @@
 """Runs one command under limits and leaves nothing of it behind. Started by `sandbox`.
 
-It is a small process of its own, because on Linux the orphans of a process tree go to the nearest
-ancestor that is a "child subreaper", or the first process of their namespace (see `warden`). So whatever the
-command starts, with setsid and double forks too, ends up below this process, and when waiting for any child
-answers "no children", nothing of the tree is left: that is a proof, not a guess.
+It is a small process of its own, because on Linux the orphans of a process tree go to the nearest ancestor that is
+a "child subreaper", or the first process of their namespace (see `warden`). So whatever the command starts, with
+setsid and double forks too, ends up below this process, and when waiting for any child answers "no children",
+nothing of the tree is left: that is a proof, not a guess.
 
-What the kernel enforces on each process: CPU seconds, address space, size of a file, open files,
-no core dumps, and what the command may reach (see `confinement`). What is sampled here, on the tree as a whole: the
-number of processes (every 10 ms), CPU seconds, memory (shared pages counted once, files in memory with it) and the
-size of the work directory with files that were removed but are still open (every 100 ms).
-A tree may overshoot a sampled limit by what it manages until this process gets its turn. So that it gets
-it on a busy machine, it runs with real-time priority where that is allowed (root with CAP_SYS_NICE) and
-the command at a low one, the count stops at the limit, and whole process groups are killed at once.
+The kernel enforces on each process: CPU seconds, address space, size of a file, open files, no core dumps, and what
+the command may access (see `confinement`). Sampled here, on the tree as a whole: the number of processes (every 10
+ms), CPU seconds, memory (shared pages counted once, files in memory included) and the size of the work directory
+with files that were removed but are still open (every 100 ms). A tree may overshoot a sampled limit by what it
+manages until this process is scheduled. To be scheduled on a busy machine, it runs with real-time priority where
+that is allowed (root with CAP_SYS_NICE) and the command at a low one, the count stops at the limit, and whole
+process groups are killed at once.
 
-RLIMIT_NPROC counts all processes and threads of a user. Where the command has a user of its own (root), it is a
-second line for the number of processes; elsewhere it leaves room for what else the user runs.
+RLIMIT_NPROC counts all processes and threads of a user. Where the command has a user of its own (root), it
+additionally limits the number of processes; elsewhere it leaves room for what else the user runs.
 
-Protocol: a line of JSON, the order, arrives on the control descriptor; its end of file means stop.
-Lines of JSON go out on the report descriptor: samples, then the end. Only the standard library is
-imported, so that the start is quick.
+Protocol: a line of JSON, the order, arrives on the control descriptor; its end of file means stop. Lines of JSON go
+out on the report descriptor: samples, then the end. Only the standard library is imported, so that the start is
+quick.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ WATCH_SECONDS, MEASURE_SECONDS, REPORT_SECONDS = 0.01, 0.1, 1.0
 
 @dataclass(slots=True)
 class Tree:
-    """What is known of the command and of everything that it started."""
+    """Tracks the command and everything that it started."""
 
     started_command: Started
     limits: dict[str, float]
@@ -72,7 +72,7 @@ class Tree:
     limit: str | None = None  # the first limit that was hit
 
     def reap(self) -> bool:
-        """Collects the dead; False when there is no child at all, alive or dead."""
+        """Reaps dead children; returns False when there is no child at all, alive or dead."""
         if self.status is None:
             self.status = self.started_command.status()
         while True:
@@ -85,7 +85,7 @@ class Tree:
             self.peak_bytes = max(self.peak_bytes, usage.ru_maxrss * MAXRSS_UNIT_BYTES)
 
     def check_quick(self) -> None:
-        """The limits that a tree can break fastest: processes, and wall time."""
+        """Checks the limits that a tree can break fastest: processes, and wall time."""
         self.processes = len(self.members(enough=self.limits["processes"]))
         if self.processes > self.limits["processes"]:
             self.limit = "processes"
@@ -93,7 +93,7 @@ class Tree:
             self.limit = "wall_seconds"
 
     def check_thorough(self) -> None:
-        """CPU and memory of the whole tree, and what it wrote."""
+        """Checks CPU and memory of the whole tree, and what it wrote."""
         pids = self.members()
         reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.cpu_seconds = (
@@ -114,11 +114,11 @@ class Tree:
             self.limit = "disk_bytes"
 
     def members(self, enough: float = float("inf")) -> set[int]:
-        """The processes of the command: all below this one but the warden."""
+        """Returns the processes of the command: all below this one but the warden."""
         return descendants(enough=enough + 1) - {self.started_command.warden}
 
     def disk_bytes(self, pids: set[int]) -> int:
-        """What is in the directory, and what was removed from it but is still open."""
+        """Returns the bytes in the directory, and of removed files that are still open."""
         named = disk_bytes(self.directory, self.limits["disk_bytes"])
         return named if named > self.limits["disk_bytes"] else named + unlinked_bytes(pids, self.directory)
 
@@ -185,8 +185,8 @@ def watch(tree: Tree, control: int, report: int, wake: int) -> None:
 def kill_all(tree: Tree) -> int:
     """Kills until there is no child left and returns how many processes outlived the command.
 
-    It does not give up: what can't be killed yet (uninterruptible input/output) is waited for, because
-    nobody else would watch it. The caller has a deadline of its own.
+    It does not give up: it waits for what can't be killed yet (uninterruptible input/output), because nothing else
+    would watch it. The caller has a deadline of its own.
     """
     found: set[int] = set()
     warden = tree.started_command.warden

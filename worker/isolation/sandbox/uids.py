@@ -1,4 +1,4 @@
-"""A user id of its own for each run of submitted code, where this process may change its user (root)."""
+"""Reserves a user id for each run of submitted code, where this process may change its user (root)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ TRIES = 200
 
 @contextlib.contextmanager
 def reserved_uid() -> Iterator[int | None]:
-    """A user id that nobody else uses until the end; None if this process is not root and can't change its user.
+    """Reserves an unused user id within the block; yields None if this process is not root and can't change its
+    user.
 
-    The id is reserved by a lock on a file, on which all Taskyards of a host agree, and no process has it.
-    Raises TransientError if there is none.
+    The id is reserved by a lock on a file shared by all Taskyards of a host, and no process has it. Raises
+    TransientError if there is none.
     """
     if os.geteuid() != 0:
         yield None

@@ -1,6 +1,6 @@
-"""The first process of a locked-in command: starts the command and buries what ends. Used by `supervisor`.
+"""Runs the first process of a confined command: starts the command and reaps processes. Used by `supervisor`.
 
-In a process namespace it is process 1: nothing in there can signal it, and when it ends, for whatever reason, the
+In a process namespace it is process 1: nothing inside can signal it, and when it ends, for whatever reason, the
 kernel kills all the others. It ends with its supervisor, too. Only the standard library is imported.
 """
 
@@ -27,19 +27,19 @@ RESET_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, s
 
 
 class NotStarted(Exception):
-    """The command could not be started; the text says why."""
+    """Raised if the command could not be started; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A running command: its warden's pid, the way it is locked in, and the pipe that its wait status comes from."""
+    """A running command: its warden's pid, its way of confinement, and the pipe for its wait status."""
 
     warden: int
     way: str
     ended: int
 
     def status(self) -> int | None:
-        """The command's wait status if it has ended."""
+        """Returns the command's wait status if it has ended."""
         if not select.select([self.ended], [], [], 0)[0]:
             return None
         text = os.read(self.ended, 100)
@@ -81,7 +81,7 @@ def _frozen(value: object) -> object:
 
 
 def _read_all(descriptor: int) -> str:
-    """What comes until the other end closes, which it does when the command's program begins."""
+    """Reads until the other end closes, which it does when the command's program begins."""
     text = b""
     try:
         while select.select([descriptor], [], [], START_SECONDS)[0] and (part := os.read(descriptor, 4096)):
@@ -92,7 +92,7 @@ def _read_all(descriptor: int) -> str:
 
 
 def _guard(order: dict[str, Any], confinement: Confinement, way: str, ended: int, problem: int) -> NoReturn:
-    """The warden's life."""
+    """Runs the warden."""
     try:
         die_with_parent_thread()
         refuse_inspection()
@@ -149,7 +149,9 @@ def _become_command(
 
 
 def set_limits(limits: dict[str, float], others: int | None) -> None:
-    """Sets what the kernel enforces; `others` are processes and threads that the user has, None if it has none."""
+    """Sets the limits that the kernel enforces; `others` are the user's other processes and threads, None if it has
+    none.
+    """
     cpu_seconds = max(1, int(limits["cpu_seconds"]))
     room = THREADS if others is None else others + OTHER_PROCESSES
     wanted = {
@@ -169,7 +171,7 @@ def set_limits(limits: dict[str, float], others: int | None) -> None:
 
 
 def _prefer_for_memory_kill() -> None:
-    """If the machine runs out of memory, the command is to die rather than what watches it."""
+    """Makes the kernel prefer the command to its watcher if the machine runs out of memory."""
     if not LINUX:
         return
     try:
@@ -180,7 +182,7 @@ def _prefer_for_memory_kill() -> None:
 
 
 def _close_others(kept: set[int]) -> None:
-    """Closes what came from the supervisor: no pipe to it may be left open in here."""
+    """Closes what came from the supervisor: no pipe to it may stay open here."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     low = 0
     for descriptor in sorted(kept):

@@ -1,4 +1,4 @@
-"""Temporary directories that do not stay behind, even when their process is killed."""
+"""Makes temporary directories that are removed even if their process is killed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ DIRECTORY_PREFIX, NEW_PREFIX = "taskyard-work-", "taskyard-new-"
 
 @contextlib.contextmanager
 def work_directory() -> Iterator[Path]:
-    """A temporary directory, removed at the end. It is locked while in use: whoever makes the next
-    one removes those of processes that were killed before they could do so."""
+    """Makes a temporary directory that is removed at the end of the block.
+
+    It is locked while in use: the next call removes those of killed processes.
+    """
     parent = Path(tempfile.gettempdir())
     _remove_abandoned(parent)
     path = Path(tempfile.mkdtemp(prefix=NEW_PREFIX, dir=parent))
@@ -33,7 +35,7 @@ def work_directory() -> Iterator[Path]:
 
 
 def remove_tree(path: Path) -> None:
-    """Removes a directory whatever a command left in it: closed or very deep directories too."""
+    """Removes a directory whatever a command left in it, including unreadable or very deep directories."""
     try:
         shutil.rmtree(path)
     except (OSError, RecursionError):

@@ -1,1 +1,1 @@
-"""`prove --people`: what people do to an installation, at random, under the same oracle as the kills."""
+"""Implements `prove --people`: random acts of users on an installation, under the same oracle as the kills."""

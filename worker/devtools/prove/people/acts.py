@@ -1,4 +1,4 @@
-"""Each thing that people do, as a context: done when it is entered, undone when it is left."""
+"""Runs each act as a context: done on entry, undone on exit."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ ACTS: dict[str, Callable[[Yard, plan.Act], AbstractContextManager[None]]] = {
 
 @contextmanager
 def acting(yard: Yard, act: plan.Act) -> Iterator[None]:
-    """Does it, and undoes it at the end whatever happens."""
+    """Runs an act, and undoes it at the end whatever happens."""
     with ACTS[act.kind](yard, act):
         yield

@@ -1,4 +1,4 @@
-"""Task modules that are broken and mended, and half a fleet of a newer version."""
+"""Breaks and mends task modules, and deploys a newer version to half of a fleet."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUBMIT_SECONDS = 60
 
 @contextmanager
 def break_the_module(yard: Yard, act: plan.Act) -> Iterator[None]:
-    """The module is broken while an agent starts anew, and then mended."""
+    """Breaks the module while an agent restarts, and then mends it."""
     modules.write(yard.modules, modules.BROKEN[act.way])
     yard.restart_agent(act.which)
     try:
@@ -34,7 +34,7 @@ def break_the_module(yard: Yard, act: plan.Act) -> Iterator[None]:
 
 @contextmanager
 def deploy_half_a_fleet(yard: Yard, act: plan.Act) -> Iterator[None]:
-    """Agents of a newer version join; tasks of a type that only they know, and of one that changed, all complete."""
+    """Adds agents of a newer version; tasks of a new type, and of one that changed, all complete."""
     yard.deploy_newer()
     try:
         ids = _submit_newer(yard)

@@ -1,4 +1,4 @@
-"""Clocks that are set, descriptors that are taken away, processes that are stopped for a while."""
+"""Sets clocks, takes descriptors, and stops processes for a while."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OFFSETS_SECONDS = {
 
 @contextmanager
 def set_the_clock(yard: Yard, act: plan.Act) -> Iterator[None]:
-    """The clock of workers and agents is set, and later set right again."""
+    """Sets the clock of workers and agents, and later sets it right again."""
     yard.clock.set(OFFSETS_SECONDS[act.way])
     try:
         yield
@@ -35,7 +35,7 @@ def set_the_clock(yard: Yard, act: plan.Act) -> Iterator[None]:
 
 @contextmanager
 def take_descriptors(yard: Yard, act: plan.Act) -> Iterator[None]:
-    """A process may open no more files than it has, and later may again."""
+    """Lowers a process's limit of open files to what it has, and later raises it again."""
     processes = yard.agents() if act.way == "descriptors of an agent" else yard.worker_processes()
     victim = _one_of(processes, act.which)
     before = None
@@ -53,7 +53,7 @@ def take_descriptors(yard: Yard, act: plan.Act) -> Iterator[None]:
 
 @contextmanager
 def freeze(yard: Yard, act: plan.Act) -> Iterator[None]:
-    """Stops a process, or all agents, as a debugger or a full host does, and lets it go on."""
+    """Stops a process, or all agents, as a debugger or a full host does, and lets it continue."""
     if act.way == "all agents":
         victims = yard.agents()
     else:

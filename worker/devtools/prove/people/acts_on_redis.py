@@ -1,4 +1,4 @@
-"""What somebody leaves in Redis: entries, members and keys that no part of ours wrote."""
+"""Leaves foreign data in Redis: entries, members and keys that no part of ours wrote."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MEMBERS = (b"", b"not an id", b"\xff\xff", b"x" * 10_000, b"|||", b"00000000-000
 
 @contextmanager
 def leave_junk(yard: Yard, act: plan.Act) -> Iterator[None]:
-    """Writes some of it at random places; nobody takes it away."""
+    """Writes foreign data at random places; nothing removes it."""
     random_ = random.Random(act.which)
     for _ in range(5):
         _PLACES[act.way](yard, random_)

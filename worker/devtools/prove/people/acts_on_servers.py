@@ -1,4 +1,4 @@
-"""Locks held by somebody, and servers that say "not now"."""
+"""Holds locks, and makes servers answer with temporary errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SPARE_CONNECTIONS = 200
 
 @contextmanager
 def hold_a_lock(yard: Yard, act: plan.Act) -> Iterator[None]:
-    """Somebody leaves a transaction open: with rows, a parent of a new task, or a whole table in it."""
+    """Leaves a transaction open: with rows, a parent of a new task, or a whole table in it."""
     if act.way == "a parent":
         with _submitted_but_not_committed(yard):
             yield
@@ -62,7 +62,7 @@ def _submitted_but_not_committed(yard: Yard) -> Iterator[None]:
 
 @contextmanager
 def disturb_redis(yard: Yard, act: plan.Act) -> Iterator[None]:
-    """Redis says "not now", is really full, or its connections break."""
+    """Makes Redis answer with temporary errors, fills it, or breaks its connections."""
     if act.way == "cut":
         yard.redis_proxy.cut()
         yield
@@ -83,7 +83,7 @@ def disturb_redis(yard: Yard, act: plan.Act) -> Iterator[None]:
 
 @contextmanager
 def disturb_postgres(yard: Yard, act: plan.Act) -> Iterator[None]:
-    """PostgreSQL says "not now", became read-only, ends sessions, hurries statements, or is full of clients."""
+    """Makes PostgreSQL answer with temporary errors, be read-only, end sessions, time statements out, or be full."""
     if act.way in faults.POSTGRES:
         yard.postgres_proxy.refuse(act.way, faults.POSTGRES[act.way], fatal=True, at_login=True)
         try:
@@ -104,7 +104,7 @@ def disturb_postgres(yard: Yard, act: plan.Act) -> Iterator[None]:
 
 @contextmanager
 def _database_setting(yard: Yard, name: str, value: str) -> Iterator[None]:
-    """As an operator changes it: for new sessions, and the old ones are ended."""
+    """Changes a setting as an operator does: for new sessions, and the old ones are ended."""
     _run(yard, f"ALTER DATABASE taskyard SET {name} = '{value}'")
     _terminate_all(yard)
     try:

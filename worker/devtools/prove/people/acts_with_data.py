@@ -1,4 +1,4 @@
-"""Work that is large: inputs, outputs, and handlers that print without end."""
+"""Submits large work: inputs, outputs, and handlers that print without end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Error replies of Redis and PostgreSQL that mean "not now", as the proxies in front of them give them."""
+"""Lists temporary error replies of Redis and PostgreSQL, as the proxies in front of them give them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RedisFault:
     writes_only: bool
 
     def strikes(self, words: list[bytes]) -> bool:
-        """Whether a command of these words gets it."""
+        """Returns True if a command of these words gets it."""
         return not (self.writes_only and words[0].upper() in READS)
 
 

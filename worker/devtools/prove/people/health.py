@@ -1,4 +1,4 @@
-"""What every process says of its health, asked all the time."""
+"""Polls every process's health."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one process said: when it was asked and had answered (monotonic seconds), healthy or not, in its words."""
+    """One answer of a process: request and answer times (monotonic seconds), healthy or not, its text."""
 
     at: float
     name: str
@@ -24,7 +24,7 @@ class Answer:
 
 
 class HealthWatch:
-    """Asks every URL twice a second, from a thread of its own until `stop`."""
+    """Polls every URL twice a second, from its own thread until `stop`."""
 
     def __init__(self, urls: Mapping[str, str]) -> None:
         self.answers: list[Answer] = []
@@ -42,13 +42,13 @@ class HealthWatch:
             thread.join()
 
     def first_red(self, name: str, since: float) -> float | None:
-        """Seconds from `since` until this process called itself unhealthy, or did not answer; None: never."""
+        """Returns the seconds from `since` until this process was unhealthy, or did not answer; None: never."""
         return next(
             (a.at - since for a in list(self.answers) if a.name == name and a.at > since and not a.is_green), None
         )
 
     def green_since(self, since: float) -> float | None:
-        """Seconds from `since` until all processes were healthy; None: some is not yet."""
+        """Returns the seconds from `since` until all processes were healthy; None: not yet."""
         last: dict[str, Answer] = {}
         for answer in list(self.answers):
             if answer.at <= since:
@@ -59,7 +59,7 @@ class HealthWatch:
         return None
 
     def words(self, since: float) -> list[str]:
-        """What was said of problems since then, each once."""
+        """Returns the problems reported since then, each once."""
         return sorted({f"{a.name}: {a.text}" for a in list(self.answers) if a.at > since and not a.is_green})
 
     def _run(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The task module of an installation's own: its two versions, and the ways in which people break it."""
+"""Provides the installation's own task module: its two versions, and the ways in which it breaks."""
 
 from __future__ import annotations
 

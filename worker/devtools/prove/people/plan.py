@@ -1,4 +1,4 @@
-"""What people do, how and for how long: decided by a seed alone."""
+"""Plans the acts, their variants and durations from a seed alone."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.3, 1.5
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing that somebody does: what, how long it lasts and the pause before it.
+    """One act: its kind, its duration and the pause before it.
 
-    `which` in [0, 1) chooses among several victims; `red` names who has to call itself unhealthy meanwhile.
+    `which` in [0, 1) chooses among several victims; `red` names the processes that must become unhealthy meanwhile.
     """
 
     kind: str
@@ -57,7 +57,7 @@ class Act:
 
 
 def acts(seed: int, *, lasting: bool = True) -> Iterator[Act]:
-    """Acts without end: every kind once in each round, every way of it in turn; one in EVERY lasts."""
+    """Yields acts without end: every kind once in each round, every variant of it in turn; one in EVERY lasts."""
     random_ = random.Random(seed)
     turns = {kind: random_.randrange(len(ways)) for kind, ways in WAYS.items()}
     outages = list(LASTING.items())

@@ -1,4 +1,4 @@
-"""The tables at the end of a run of `prove --people`, and the same as JSON."""
+"""Prints the tables at the end of a run of `prove --people`, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from taskyard.worker.devtools.prove.report import availability, broken, count_ro
 
 
 def tables(findings: PeopleFindings) -> Group:
-    """What was found, for people."""
+    """Returns the findings for users."""
     title = f"{len(findings.done)} acts in {findings.seconds:.0f} s, seed {findings.seed}"
     parts: list[Any] = [counted(findings, title), _acts(findings), _outages(findings)]
     return Group(*parts, *problems(findings, findings.problems), headline(findings.is_kept))
 
 
 def as_json(findings: PeopleFindings) -> dict[str, Any]:
-    """What was found, for programs."""
+    """Returns the findings for programs."""
     return {
         "seed": findings.seed,
         "kept": findings.is_kept,

@@ -1,4 +1,4 @@
-"""One run of `prove --people`: work, what people do to it, quiet, and the count."""
+"""Runs `prove --people`: work, acts of users, quiet, and the count."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ActDone:
-    """An act as it went: seconds until work went on after it, and, of one that lasted, what health said.
+    """A finished act: seconds until work continued after it, and, for a lasting one, the health reports.
 
     `recovery_seconds` and `green_seconds` count from its end, `red_seconds` from its beginning; None is never.
     """
@@ -39,7 +39,7 @@ class ActDone:
 
     @property
     def problems(self) -> list[str]:
-        """What should have been otherwise."""
+        """Returns what should have been otherwise."""
         what = f"{self.act.kind} ({self.act.way})"
         found = [] if self.recovery_seconds is not None else [f"{what}: work did not go on"]
         if not self.act.red:
@@ -58,7 +58,7 @@ class ActDone:
 
 @dataclass(slots=True)
 class PeopleFindings(Count):
-    """Everything that a run of acts found out."""
+    """Holds the findings of a run of acts."""
 
     done: list[ActDone] = field(default_factory=list)
 
@@ -68,7 +68,7 @@ class PeopleFindings(Count):
 
     @property
     def is_kept(self) -> bool:
-        """Whether the promise was kept, work went on after each act, and health told of what lasted."""
+        """Returns True if the promise was kept, work continued after each act, and health reported lasting ones."""
         if self.verdict is None or self.trouble or self.orphans or any(self.leftovers.values()):
             return False
         return self.verdict.is_kept and not self.problems
@@ -82,9 +82,9 @@ def prove_people(
     on_act: Callable[[plan.Act], object],
     kinds: frozenset[str] = frozenset(),
 ) -> PeopleFindings:
-    """Works while people act, for a number of acts or seconds, whichever comes first (0: no limit by that one).
+    """Works while acts happen, for a number of acts or seconds, whichever comes first (0: no limit by that one).
 
-    With `kinds` only those. Ctrl-C ends the acts; what was done until then is judged.
+    With `kinds` only those. Ctrl-C ends the acts; the completed ones are judged.
     """
     findings = PeopleFindings(seed)
     began = time.monotonic()

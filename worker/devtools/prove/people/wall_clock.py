@@ -1,4 +1,4 @@
-"""A wall clock that can be set for some processes, by a small library that they are started with."""
+"""Provides a wall clock that can be set for some processes, by a small library that they are started with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VARIABLE = "TASKYARD_PROVE_CLOCK"
 
 
 class WallClock:
-    """The clock of all processes that are started with `variables`; it goes right until it is set."""
+    """The clock of all processes that are started with `variables`; it is right until it is set."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "clock"
@@ -22,7 +22,7 @@ class WallClock:
 
     @property
     def can_be_set(self) -> bool:
-        """Whether there is a C compiler, which it needs."""
+        """Returns True if there is a C compiler, which it needs."""
         return self._compiler is not None
 
     def make(self) -> None:
@@ -33,13 +33,13 @@ class WallClock:
             subprocess.run([self._compiler, *options], check=True)
 
     def variables(self) -> dict[str, str]:
-        """What a process needs in its environment to have this clock."""
+        """Returns the environment variables that give a process this clock."""
         if self._compiler is None:
             return {}
         return {"LD_PRELOAD": str(self._library), VARIABLE: str(self._file)}
 
     def set(self, offset_seconds: float) -> None:
-        """Sets it this far from the right time."""
+        """Sets it this many seconds off the right time."""
         file = os.open(self._file, os.O_WRONLY)  # in place: processes look at this very file
         try:
             os.pwrite(file, struct.pack("d", offset_seconds), 0)

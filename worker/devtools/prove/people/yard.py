@@ -1,4 +1,4 @@
-"""The world that people act upon: servers behind proxies, clocks that can be set, a task module that changes."""
+"""Extends the world for acts: servers behind proxies, clocks that can be set, a task module that changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HALF_AGENTS = 2  # of the newer version, on a host of their own
 
 
 class Yard(World):
-    """A World whose surroundings people can change."""
+    """A World whose surroundings can change."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -39,7 +39,7 @@ class Yard(World):
         self._newer: subprocess.Popen[bytes] | None = None
 
     def doors(self) -> Endpoints:
-        """Proxies: everybody but the one who counts goes through them."""
+        """Returns the proxies, which all processes but the counting one use."""
         self.clock.make()
         modules.write(self.modules, modules.OLDER)
         modules.write(self.newer_modules, modules.NEWER)
@@ -48,7 +48,7 @@ class Yard(World):
         return Endpoints(self.postgres_proxy.url, self.redis_proxy.url)
 
     def variables(self, command: str) -> dict[str, str]:
-        """A module of the installation's own, a port for health, and a clock that can be set."""
+        """Returns variables for its own task module, a health port, and a clock that can be set."""
         return {
             "TASKYARD_TASK_MODULES": f"taskyard.worker.devtools.prove.tasks,{modules.NAME}",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(self.modules), os.environ.get("PYTHONPATH")))),
@@ -58,20 +58,20 @@ class Yard(World):
 
     @property
     def health_urls(self) -> dict[str, str]:
-        """Where each process says how it is, by its name."""
+        """Returns each process's health URL, by its name."""
         names = [*(f"worker {number + 1}" for number in range(WORKERS)), "agents"]
         return {name: f"http://{HOST}:{port}/healthz" for name, port in zip(names, self._ports, strict=True)}
 
     def agents(self) -> list[psutil.Process]:
-        """The agents' processes."""
+        """Returns the agents' processes."""
         return self._agents()
 
     def worker_processes(self) -> list[psutil.Process]:
-        """The workers' processes."""
+        """Returns the workers' processes."""
         return [psutil.Process(worker.pid) for worker in self._workers]
 
     def connect(self) -> psycopg2.extensions.connection:
-        """A connection as a person with psql has it, past the proxies."""
+        """Returns a connection like that of a user with psql, past the proxies."""
         ours = make_url(self._postgres.admin_url).set(database=make_url(self._postgres.url).database)
         return connect_driver(ours.render_as_string(hide_password=False), application_name="somebody's psql")
 
@@ -100,7 +100,7 @@ class Yard(World):
             self._newer = None
 
     def newer_environment(self) -> dict[str, str]:
-        """The environment of a submitter that has the newer module."""
+        """Returns the environment of a submitter that has the newer module."""
         return {
             **os.environ,
             "TASKYARD_DATABASE_URL": self._postgres.url,
@@ -111,19 +111,19 @@ class Yard(World):
         }
 
     def unfinished(self, task_ids: Sequence[str]) -> int:
-        """How many of these tasks have not ended; raises Unavailable."""
+        """Returns how many of these tasks have not ended; raises Unavailable."""
         with self.database.transaction() as tx:
             return int(tx.rows(queries("prove")["unfinished"], {"ids": list(task_ids)})[0][0])
 
     def restart_agent(self, which: float) -> None:
-        """Kills one agent, which its supervisor starts again with the modules as they are now."""
+        """Kills one agent, which its supervisor restarts with the current modules."""
         agents = self._agents()
         if agents:
             with suppress(psutil.NoSuchProcess):
                 agents[int(which * len(agents))].kill()
 
     def agent_ids(self) -> list[str]:
-        """Name and boot of each agent that runs."""
+        """Returns name and boot of each running agent."""
         found = []
         for agent in self._agents():
             with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
@@ -137,7 +137,7 @@ class Yard(World):
         return super().stop()
 
     def _free_worker_port(self) -> int:
-        """The port of the worker that is being started: one that no living worker has."""
+        """Returns the port of the worker that is being started: one that no living worker has."""
         taken = set()
         for worker in self._workers:
             with suppress(psutil.Error):

@@ -123,11 +123,6 @@ class Kind:
         """Whether its values are never above 1."""
         return self.unit is Unit.SHARE
 
-    @property
-    def runbook(self) -> str:
-        """The page that says what to do, below docs/ and without its ending."""
-        return f"operations/alerts/{self.name}"
-
     def compared(self, value: float | None, threshold: float | None) -> str:
         """Returns how a value stands to its threshold; an empty text for what is yes or no."""
         if value is None or not self.has_threshold:

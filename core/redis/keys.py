@@ -42,14 +42,6 @@ class Keys:
         """A cached snapshot."""
         return f"{self.prefix}cache:{name}"
 
-    def cache_lock(self, name: str) -> str:
-        """Held by the one who computes a snapshot."""
-        return f"{self.prefix}cache-lock:{name}"
-
-    def session(self, session_id: str) -> str:
-        """One user's session."""
-        return f"{self.prefix}session:{session_id}"
-
     def messages(self, agent: str) -> str:
         """The stream of messages for an agent."""
         return f"{self.prefix}messages:{agent}"

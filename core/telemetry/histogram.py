@@ -3,7 +3,7 @@
 The buckets are those of DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile
 sketch with relative-error guarantees", PVLDB 12(12), 2019): bucket i holds the values in
 (GROWTH^(i-1), GROWTH^i], and stands for the value in its middle, which is off by at most
-RELATIVE_ERROR. Values below LEAST_SECONDS are counted as LEAST_SECONDS.
+RELATIVE_ERROR. Values below MIN_SECONDS are counted as MIN_SECONDS.
 """
 
 from __future__ import annotations
@@ -29,11 +29,6 @@ def value_of(bucket: int) -> float:
     return 2 * GROWTH**bucket / (GROWTH + 1)
 
 
-def upper_bound_of(bucket: int) -> float:
-    """The largest duration in seconds that falls into a bucket."""
-    return GROWTH**bucket
-
-
 @dataclass(slots=True)
 class Histogram:
     """How many durations fell into each bucket, and their sum in seconds."""
@@ -47,11 +42,6 @@ class Histogram:
         histogram = cls()
         histogram.add_all(list(durations))
         return histogram
-
-    @classmethod
-    def from_arrays(cls, buckets: Sequence[int], counts: Sequence[int], total_seconds: float) -> Self:
-        """A histogram as it is stored: parallel arrays of buckets and counts."""
-        return cls(dict(zip(buckets, counts, strict=True)), total_seconds)
 
     @property
     def count(self) -> int:

@@ -33,8 +33,3 @@ def pick_range(key: str = "range", default: str = "1h") -> int:
         label_visibility="collapsed",
     )
     return RANGES_SECONDS[chosen or default]
-
-
-def ttl_seconds(range_seconds: int) -> float:
-    """For how long a reading of a range may be shared: the longer it is, the less a moment changes it."""
-    return min(60.0, max(2.0, range_seconds / 1000))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import structlog
-
 from taskyard.core.postgres.store.tick import Stale
 from taskyard.core.protocol import is_storable, is_task_id
 from taskyard.worker.dispatch.batch import Batch
@@ -12,8 +10,6 @@ from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 UNNAMED = ("done", "progress")  # what bears no name from agents of version 0
 NOT_CURRENT = "this attempt is no longer the current one"
 MAX_NOTED = 10_000  # what was said in vain, remembered so that it is recorded once
-
-log = structlog.get_logger(__name__)
 
 
 class ClaimHolders:

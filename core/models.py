@@ -166,6 +166,14 @@ class Waiting(NamedTuple):
         return cls(id_, lane, priority, ready, state == TaskState.SCHEDULED)
 
 
+class Given(NamedTuple):
+    """What the caller of a submission gave, where the type has something of its own, too."""
+
+    requires: tuple[str, ...]
+    has_timeout: bool
+    has_max_attempts: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A task that was checked and has an id, but is not stored yet.
@@ -192,7 +200,27 @@ class Submission:
     parent_id: str | None
     after: tuple[str, ...]
     pending_limit: int = 0  # of its creator
-    call: Call | None = None  # what the caller gave, where there is an idempotency key
+    given: Given | None = None  # where there is an idempotency key
+
+    @property
+    def call(self) -> Call | None:
+        """Returns what the caller gave; None without an idempotency key."""
+        if self.given is None:
+            return None
+        return Call(
+            self.type,
+            self.input_json,
+            self.queue,
+            self.title,
+            self.priority,
+            self.given.requires,
+            self.timeout_seconds if self.given.has_timeout else None,
+            self.max_attempts if self.given.has_max_attempts else None,
+            self.delay_seconds,
+            self.run_at,
+            self.parent_id,
+            self.after,
+        )
 
     def size(self) -> int:
         """About how much memory its input takes, in bytes."""

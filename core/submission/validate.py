@@ -14,10 +14,9 @@ import uuid_utils
 from pydantic import BaseModel
 
 from taskyard.core.i18n import msg
-from taskyard.core.models import Submission
+from taskyard.core.models import Given, Submission
 from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.encode import check_text, encode_input, exact
-from taskyard.core.payload.same_call import Call
 from taskyard.core.payload.storable_json import refusal
 from taskyard.core.states import Priority
 from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, Registry, TaskType
@@ -79,7 +78,7 @@ def validate_submission(
     """
     task_type = _task_type(type, registry)
     own_tags = _tags(requires)
-    submission = Submission(
+    return Submission(
         id=str(uuid_utils.uuid7()),
         type=task_type.name,
         queue="default" if queue is DEFAULT_QUEUE else check_label("queue", queue),
@@ -97,36 +96,16 @@ def validate_submission(
         parent_id=None if parent_id is None else _uuid("parent_id", parent_id),
         after=() if after is NOTHING else _after(after),
         pending_limit=limits.pending_limit_per_creator,
+        given=None
+        if idempotency_key is None
+        else Given(own_tags, has_timeout=timeout_seconds is not None, has_max_attempts=max_attempts is not None),
     )
-    if idempotency_key is not None:
-        call = _call(
-            submission, own_tags, has_timeout=timeout_seconds is not None, has_attempts=max_attempts is not None
-        )
-        object.__setattr__(submission, "call", call)
-    return submission
 
 
 def check_output(output_json: bytes | str, limit_bytes: int) -> str | None:
     """Why a task's output can't be stored (one line), or None if it can be."""
     problem = refusal(output_json, limit_bytes)
     return None if problem is None else f"the output {problem}"
-
-
-def _call(submission: Submission, own_tags: tuple[str, ...], *, has_timeout: bool, has_attempts: bool) -> Call:
-    return Call(
-        submission.type,
-        submission.input_json,
-        submission.queue,
-        submission.title,
-        submission.priority,
-        own_tags,
-        submission.timeout_seconds if has_timeout else None,
-        submission.max_attempts if has_attempts else None,
-        submission.delay_seconds,
-        submission.run_at,
-        submission.parent_id,
-        submission.after,
-    )
 
 
 def _task_type(name: object, registry: Registry) -> TaskType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
@@ -47,16 +47,22 @@ class Task:
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
+        """Makes a task of the values of TASK_COLUMNS."""
         values = list(row)
-        values[4] = TaskState(values[4])
-        values[5] = Priority(values[5])
-        values[9] = tuple(values[9] or ())
+        values[_STATE] = TaskState(values[_STATE])
+        values[_PRIORITY] = Priority(values[_PRIORITY])
+        values[_REQUIRES] = tuple(values[_REQUIRES] or ())
         return cls(*values)
 
     def as_json(self) -> dict[str, Any]:
         """The task as JSON-able values: times in ISO 8601, the priority by its name."""
         values = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(self).items()}
         return {**values, "priority": self.priority.label, "requires": list(self.requires)}
+
+
+# What statements select (core.postgres.store.task_columns) and `from_row` reads: the fields themselves.
+TASK_COLUMNS = tuple(field.name for field in fields(Task))
+_STATE, _PRIORITY, _REQUIRES = map(TASK_COLUMNS.index, ("state", "priority", "requires"))
 
 
 @dataclass(frozen=True, slots=True)

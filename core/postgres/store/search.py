@@ -23,6 +23,7 @@ from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.cursors import Cursor
 from taskyard.core.postgres.store.search_query import Window, assembled, bounded, parameters_of, windows
+from taskyard.core.postgres.store.task_columns import with_columns
 
 MAX_PAGE_SIZE = 1000
 BUDGET_SECONDS = 0.15
@@ -260,7 +261,8 @@ def _is_place_of(place: Cursor, sort: Sort) -> bool:
 
 def _page(direction: str) -> str:
     behind = "<" if direction == "DESC" else ">"
-    return assembled(queries("search")["page"]).replace("<direction>", direction).replace("<behind>", behind)
+    statement = with_columns(assembled(queries("search")["page"]))
+    return statement.replace("<direction>", direction).replace("<behind>", behind)
 
 
 def _following(task_id: str) -> str:

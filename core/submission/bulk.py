@@ -23,7 +23,7 @@ from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, search
 from taskyard.core.postgres.store.search import Matching
-from taskyard.core.states import Priority, TaskState
+from taskyard.core.states import CANCELLABLE, REPRIORITISABLE, RETRYABLE_STATES, Priority, TaskState
 from taskyard.core.submission.commands import TaskCommands, check_task_ids
 from taskyard.core.submission.validate import check_priority
 
@@ -40,10 +40,10 @@ class Action(StrEnum):
     PRIORITY = "priority"
 
 
-_ALLOWED: dict[Action, frozenset[TaskState]] = {
-    Action.CANCEL: commands.CANCELLABLE,
-    Action.RETRY: commands.RETRYABLE_STATES,
-    Action.PRIORITY: commands.REPRIORITISABLE,
+ALLOWED_STATES: dict[Action, frozenset[TaskState]] = {
+    Action.CANCEL: CANCELLABLE,
+    Action.RETRY: RETRYABLE_STATES,
+    Action.PRIORITY: REPRIORITISABLE,
 }
 ProgressCallback = Callable[[int, int, int], object]
 
@@ -66,7 +66,7 @@ class Operation:
 
     def narrowed(self, only: TaskFilter) -> TaskFilter:
         """The filter with the states that allow this; raises SubmissionError if it asks for none of them."""
-        allowed = _ALLOWED[self.action]
+        allowed = ALLOWED_STATES[self.action]
         states = tuple(state for state in TaskState if state in allowed and state in (only.states or allowed))
         if not states:
             names = either(state for state in TaskState if state in allowed)

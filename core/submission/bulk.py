@@ -24,7 +24,7 @@ from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, search
 from taskyard.core.postgres.store.search import Matching
 from taskyard.core.states import CANCELLABLE, REPRIORITISABLE, RETRYABLE_STATES, Priority, TaskState
-from taskyard.core.submission.commands import TaskCommands, check_task_ids
+from taskyard.core.submission.commands import ManyTaskCommands, check_task_ids
 from taskyard.core.submission.validate import check_priority
 
 BATCH_SIZE = 500
@@ -112,7 +112,7 @@ def preview(tx: DriverTransaction, operation: Operation, only: TaskFilter, *, bu
 class Bulk:
     """Runs operations on many tasks."""
 
-    def __init__(self, database: Database, commands: TaskCommands) -> None:
+    def __init__(self, database: Database, commands: ManyTaskCommands) -> None:
         self._database = database
         self._commands = commands
 

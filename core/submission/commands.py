@@ -27,22 +27,104 @@ log = logging.getLogger(__name__)
 
 
 class TaskCommands:
-    """Every method may be called from any thread; `actor` and `reason` are kept in the tasks' histories.
-
-    Those for several tasks are one transaction that leaves out tasks whose state does not allow it,
-    and raise SubmissionError, Busy or Unavailable.
-    """
+    """What is done to one task, from any thread; `actor` and `reason` are kept in the task's history."""
 
     def __init__(self, database: Database, notifier: QueueNotifier) -> None:
         self._database = database
         self._notifier = notifier
 
     def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
-        """See `Submitter.cancel`."""
+        """Cancels an open task, at once and for good; a running one is told to stop.
+
+        Tasks that wait for it are cancelled too. Raises TaskNotFound, IllegalTransition, Unavailable.
+        """
         with self._transaction() as tx:
             cancelled, below = commands.cancel(tx, check_task_id(task_id), actor, reason)
         self._tell_cancelled([cancelled])
         self._cancel_below(below, actor)
+
+    def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
+        """Makes a failed or cancelled task pending again with a new budget of attempts; history stays.
+
+        Raises TaskNotFound, IllegalTransition, Unavailable.
+        """
+        with self._transaction() as tx:
+            waiting = commands.retry(tx, check_task_id(task_id), actor, reason)
+        self._notifier.push([waiting])
+
+    def reprioritise(self, task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
+        """Changes the priority of a task that no agent has yet.
+
+        Raises SubmissionError, TaskNotFound, IllegalTransition, Unavailable.
+        """
+        level = Priority(check_priority(priority))
+        with self._transaction() as tx:
+            changed = commands.reprioritise(tx, check_task_id(task_id), level, actor, reason)
+        self._tell_reprioritised([changed])
+
+    # ours
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[DriverTransaction]:
+        """One transaction; a Busy names who may be in the way."""
+        with locks.naming_holders(self._database), self._database.transaction() as tx:
+            yield tx
+
+    def _cancel_below(self, below: Slice, actor: str) -> int:
+        """Cancels slice by slice what waits for tasks that are cancelled; returns how many, the first slice included.
+
+        What somebody else holds, and what an error cuts off, is left to the leader.
+        """
+        count = len(below.cancelled)
+        while below.cancelled and below.left:
+            try:
+                with self._database.transaction() as tx:
+                    below = dependants.cancel_below(tx, below.left.failed, actor)
+            except Unavailable as error:
+                log.warning("what waits for cancelled tasks is left to the leader: %s", error)
+                break
+            count += len(below.cancelled)
+        return count
+
+    def _tell_cancelled(self, cancelled: Sequence[Cancelled]) -> None:
+        self._notifier.forget([task.was for task in cancelled])
+        for task in cancelled:
+            if task.agent_id is not None:
+                self._notifier.send_cancel(task.agent_id, task.was.id, task.attempt)
+
+    def _tell_reprioritised(self, changed: Sequence[Reprioritised]) -> None:
+        queued = [task for task in changed if task.is_queued]
+        self._notifier.forget([task.waiting._replace(priority=int(task.earlier)) for task in queued])
+        self._notifier.push([task.waiting for task in queued])
+
+
+class ManyTaskCommands(TaskCommands):
+    """The same for several tasks at once; those whose state does not allow it are left out.
+
+    Each is one transaction, but for `cancel_tree`. They raise SubmissionError, Busy or Unavailable.
+    """
+
+    def cancel_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> tuple[int, int]:
+        """Cancels those that are open; returns how many, and how many more that waited for them."""
+        with self._transaction() as tx:
+            cancelled, below = commands.cancel_many(tx, check_task_ids(task_ids), actor, reason)
+        self._tell_cancelled(cancelled)
+        return len(cancelled), self._cancel_below(below, actor)
+
+    def retry_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> int:
+        """Makes those pending again that failed or were cancelled; returns how many."""
+        with self._transaction() as tx:
+            waiting = commands.retry_many(tx, check_task_ids(task_ids), actor, reason)
+        self._notifier.push(waiting)
+        return len(waiting)
+
+    def reprioritise_many(self, task_ids: Sequence[str], priority: str, *, actor: str, reason: str) -> int:
+        """Changes the priority of those that no agent has yet; returns how many."""
+        level = Priority(check_priority(priority))
+        with self._transaction() as tx:
+            changed = commands.reprioritise_many(tx, check_task_ids(task_ids), level, actor, reason)
+        self._tell_reprioritised(changed)
+        return len(changed)
 
     def open_below(self, task_id: str) -> list[str]:
         """The unfinished tasks that this one's handler submitted, or theirs; they live on when it is cancelled."""
@@ -77,48 +159,7 @@ class TaskCommands:
                 time.sleep(TREE_PAUSE_SECONDS)
         return count
 
-    def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
-        """See `Submitter.retry`."""
-        with self._transaction() as tx:
-            waiting = commands.retry(tx, check_task_id(task_id), actor, reason)
-        self._notifier.push([waiting])
-
-    def reprioritise(self, task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
-        """See `Submitter.reprioritise`."""
-        level = Priority(check_priority(priority))
-        with self._transaction() as tx:
-            changed = commands.reprioritise(tx, check_task_id(task_id), level, actor, reason)
-        self._tell_reprioritised([changed])
-
-    def cancel_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> tuple[int, int]:
-        """Cancels those that are open; returns how many, and how many more that waited for them."""
-        with self._transaction() as tx:
-            cancelled, below = commands.cancel_many(tx, check_task_ids(task_ids), actor, reason)
-        self._tell_cancelled(cancelled)
-        return len(cancelled), self._cancel_below(below, actor)
-
-    def retry_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> int:
-        """Makes those pending again that failed or were cancelled; returns how many."""
-        with self._transaction() as tx:
-            waiting = commands.retry_many(tx, check_task_ids(task_ids), actor, reason)
-        self._notifier.push(waiting)
-        return len(waiting)
-
-    def reprioritise_many(self, task_ids: Sequence[str], priority: str, *, actor: str, reason: str) -> int:
-        """Changes the priority of those that no agent has yet; returns how many."""
-        level = Priority(check_priority(priority))
-        with self._transaction() as tx:
-            changed = commands.reprioritise_many(tx, check_task_ids(task_ids), level, actor, reason)
-        self._tell_reprioritised(changed)
-        return len(changed)
-
     # ours
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[DriverTransaction]:
-        """One transaction; a Busy names who may be in the way."""
-        with locks.naming_holders(self._database), self._database.transaction() as tx:
-            yield tx
 
     def _cancel_free(self, task_ids: Sequence[str], actor: str, reason: str) -> int:
         """`cancel_many` of those whose rows nobody else holds; returns how many."""
@@ -127,33 +168,6 @@ class TaskCommands:
         self._tell_cancelled(cancelled)
         self._cancel_below(below, actor)
         return len(cancelled)
-
-    def _cancel_below(self, below: Slice, actor: str) -> int:
-        """Cancels slice by slice what waits for tasks that are cancelled; returns how many, the first slice included.
-
-        What somebody else holds, and what an error cuts off, is left to the leader.
-        """
-        count = len(below.cancelled)
-        while below.cancelled and below.left:
-            try:
-                with self._database.transaction() as tx:
-                    below = dependants.cancel_below(tx, below.left.failed, actor)
-            except Unavailable as error:
-                log.warning("what waits for cancelled tasks is left to the leader: %s", error)
-                break
-            count += len(below.cancelled)
-        return count
-
-    def _tell_cancelled(self, cancelled: Sequence[Cancelled]) -> None:
-        self._notifier.forget([task.was for task in cancelled])
-        for task in cancelled:
-            if task.agent_id is not None:
-                self._notifier.send_cancel(task.agent_id, task.was.id, task.attempt)
-
-    def _tell_reprioritised(self, changed: Sequence[Reprioritised]) -> None:
-        queued = [task for task in changed if task.is_queued]
-        self._notifier.forget([task.waiting._replace(priority=int(task.earlier)) for task in queued])
-        self._notifier.push([task.waiting for task in queued])
 
 
 def _left(count: int) -> Busy:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 
 from taskyard.core.errors import Busy, IllegalTransition, Unavailable
 from taskyard.core.i18n import msg
+from taskyard.core.ids import parsed_id
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, dependants, locks, related_tasks
@@ -177,10 +177,10 @@ def _left(count: int) -> Busy:
 
 def check_task_id(value: object) -> str:
     """The id of a task; raises SubmissionError."""
-    try:
-        return str(uuid.UUID(value))  # type: ignore[arg-type]
-    except (ValueError, AttributeError, TypeError):
-        raise refused("task", value, msg("a task id (a UUID)")) from None
+    task_id = parsed_id(value)
+    if task_id is None:
+        raise refused("task", value, msg("a task id (a UUID)"))
+    return task_id
 
 
 def check_task_ids(values: Sequence[object]) -> list[str]:

@@ -14,6 +14,7 @@ import uuid_utils
 from pydantic import BaseModel
 
 from taskyard.core.i18n import msg
+from taskyard.core.ids import ID_PATTERN, is_id
 from taskyard.core.models import Given, Submission
 from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.encode import check_text, encode_input, exact
@@ -31,8 +32,7 @@ FIRST_YEAR = 2000
 _LABEL = re.compile(r"[a-z0-9._-]{1,64}")
 _LABEL_TEXT = msg("1 to 64 lower-case letters, digits or ._-")
 _TAGS, _IDS = msg("tags"), msg("task ids")
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_OF_A_CHILD = re.compile(rf"{_UUID.pattern}/", re.IGNORECASE)
+_OF_A_CHILD = re.compile(f"{ID_PATTERN}/", re.IGNORECASE)
 _PRIORITIES = {priority.label: int(priority) for priority in Priority}
 _DEFAULT_PRIORITY = Priority.MEDIUM.label
 # Defaults, told by what they are: to compare what a caller gave would run code of the caller's.
@@ -225,7 +225,7 @@ def _key(value: object, parent_id: str | None) -> str:
 
 def _uuid(field: str, value: object) -> str:
     text = str(value) if isinstance(value, uuid.UUID | uuid_utils.UUID) else value
-    if not isinstance(text, str) or not _UUID.fullmatch(exact(text).lower()):
+    if not isinstance(text, str) or not is_id(exact(text).lower()):
         raise refused(field, value, msg("the id of a task (a UUID)"))
     return exact(text).lower()
 

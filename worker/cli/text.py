@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import uuid
 from datetime import UTC, datetime
 
 from taskyard.core.errors import SubmissionError
+from taskyard.core.ids import parsed_id
 
 
 def pretty_json(value: object) -> str:
@@ -46,7 +46,7 @@ def seconds_since(at: datetime) -> float:
 
 def task_id(value: str) -> str:
     """`value` as the id of a task; raises SubmissionError."""
-    try:
-        return str(uuid.UUID(value))
-    except ValueError:
-        raise SubmissionError("task", value, "a task id (a UUID)") from None
+    known = parsed_id(value)
+    if known is None:
+        raise SubmissionError("task", value, "a task id (a UUID)")
+    return known

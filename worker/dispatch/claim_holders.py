@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from taskyard.core.ids import is_id
 from taskyard.core.postgres.store.tick import Stale
-from taskyard.core.protocol import is_storable, is_task_id
+from taskyard.core.protocol import is_storable
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 
@@ -46,7 +47,7 @@ class ClaimHolders:
         self, reported: str, task_id: str, attempt: int, agent_id: str, batch: Batch, *, always: bool = False
     ) -> None:
         """Has a report that counts for nothing recorded: once, or `always`."""
-        if not is_task_id(task_id):
+        if not is_id(task_id):
             raise ValueError("no task's id")
         key = (task_id, attempt, agent_id, reported)
         if key in self._noted and not always:

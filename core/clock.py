@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 
 class Clock:
@@ -34,22 +34,3 @@ class DatabaseClock(Clock):
             return super().now()
         then, at = self._read
         return datetime.fromtimestamp(then + (self.monotonic() - at), UTC)
-
-
-class FakeClock(Clock):
-    """A clock that moves only by `advance`."""
-
-    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
-        self._now = start
-        self._monotonic = 1_000.0
-
-    def now(self) -> datetime:
-        return self._now
-
-    def monotonic(self) -> float:
-        return self._monotonic
-
-    def advance(self, seconds: float) -> None:
-        """Moves both clocks ahead by `seconds`."""
-        self._now += timedelta(seconds=seconds)
-        self._monotonic += seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
@@ -47,16 +47,22 @@ class Task:
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
+        """Makes a task of the values of TASK_COLUMNS."""
         values = list(row)
-        values[4] = TaskState(values[4])
-        values[5] = Priority(values[5])
-        values[9] = tuple(values[9] or ())
+        values[_STATE] = TaskState(values[_STATE])
+        values[_PRIORITY] = Priority(values[_PRIORITY])
+        values[_REQUIRES] = tuple(values[_REQUIRES] or ())
         return cls(*values)
 
     def as_json(self) -> dict[str, Any]:
         """Returns the task as JSON-able values: times in ISO 8601, the priority by its name."""
         values = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(self).items()}
         return {**values, "priority": self.priority.label, "requires": list(self.requires)}
+
+
+# What statements select (core.postgres.store.task_columns) and `from_row` reads: the fields themselves.
+TASK_COLUMNS = tuple(field.name for field in fields(Task))
+_STATE, _PRIORITY, _REQUIRES = map(TASK_COLUMNS.index, ("state", "priority", "requires"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +172,14 @@ class Waiting(NamedTuple):
         return cls(id_, lane, priority, ready, state == TaskState.SCHEDULED)
 
 
+class Given(NamedTuple):
+    """What the caller of a submission gave, where the type has something of its own, too."""
+
+    requires: tuple[str, ...]
+    has_timeout: bool
+    has_max_attempts: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A validated task with an id that is not stored yet.
@@ -191,7 +205,27 @@ class Submission:
     parent_id: str | None
     after: tuple[str, ...]
     pending_limit: int = 0  # of its creator
-    call: Call | None = None  # what the caller gave, where there is an idempotency key
+    given: Given | None = None  # where there is an idempotency key
+
+    @property
+    def call(self) -> Call | None:
+        """Returns what the caller gave; None without an idempotency key."""
+        if self.given is None:
+            return None
+        return Call(
+            self.type,
+            self.input_json,
+            self.queue,
+            self.title,
+            self.priority,
+            self.given.requires,
+            self.timeout_seconds if self.given.has_timeout else None,
+            self.max_attempts if self.given.has_max_attempts else None,
+            self.delay_seconds,
+            self.run_at,
+            self.parent_id,
+            self.after,
+        )
 
     def size(self) -> int:
         """Returns the approximate memory of its input in bytes."""

@@ -11,7 +11,6 @@ upgrade, and the other way round.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -30,19 +29,12 @@ MAX_LISTED = 10_000  # patterns of types, tags
 Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH, pattern=r"\A[^\x00]*\Z")]
 LongText = Annotated[str, Meta(max_length=MAX_FAILURE_LENGTH)]
-TaskId = Annotated[str, Meta(min_length=36, max_length=36)]  # see is_task_id
+TaskId = Annotated[str, Meta(min_length=36, max_length=36)]  # decoders look at its length only; see core.ids.is_id
 Attempt = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
 Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
 Count = Annotated[int, Meta(ge=0, le=MAX_BYTES)]
 Position = Annotated[str, Meta(pattern=r"\A[0-9]{1,20}-[0-9]{1,20}\Z")]
 Pair = tuple[TaskId, Attempt]
-
-_TASK_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def is_task_id(text: str) -> bool:
-    """Returns True if an external text has the form of a task id; decoders check its length only."""
-    return _TASK_ID.fullmatch(text) is not None
 
 
 def is_storable(name: str) -> bool:

@@ -45,6 +45,11 @@ TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
     TaskState.CANCELLED: frozenset({TaskState.PENDING, TaskState.SCHEDULED}),  # scheduled: for the time it was set for
 }
 
+# What users may do to a task, by its state. One that has ended goes on only if somebody retries it.
+CANCELLABLE = frozenset(state for state in TaskState if TaskState.CANCELLED in TRANSITIONS[state])
+RETRYABLE_STATES = frozenset(state for state in TERMINAL if TRANSITIONS[state])
+REPRIORITISABLE = WAITING
+
 
 def is_legal(from_state: TaskState | None, to_state: TaskState) -> bool:
     """Returns True if a task may go from one state to another; `None` stands for a task being created."""

@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from taskyard.core.embedded.postgres import ROLE, PostgresServer
-from taskyard.core.embedded.servers import EmbeddedServers, Endpoints
+from taskyard.core.embedded.servers import EmbeddedServers, Endpoints, running_urls
 from taskyard.core.postgres.database import connect_engine
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -50,6 +50,12 @@ def wait_until(condition: Callable[[], Result], timeout_seconds: float = 10, mes
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout_seconds} s: {message or condition}")
         time.sleep(POLL_SECONDS)
+
+
+def running_endpoints(data_dir: Path) -> tuple[str, str] | None:
+    """Returns the URLs of PostgreSQL and Redis under `data_dir` if both answer now, else None."""
+    database_url, redis_url = running_urls(data_dir)
+    return (database_url, redis_url) if database_url and redis_url else None
 
 
 def kill_all(processes: Iterable[psutil.Process]) -> None:

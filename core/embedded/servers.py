@@ -8,7 +8,6 @@ shared lock on `servers.lock`, and the last to leave stops the servers.
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,8 +21,6 @@ from taskyard.core.embedded.postgres import PostgresServer
 from taskyard.core.embedded.redis import RedisServer
 from taskyard.core.errors import Unavailable
 from taskyard.core.i18n import msg
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +145,6 @@ def running_urls(data_dir: Path) -> tuple[str | None, str | None]:
     folder = data_dir.expanduser().absolute()
     postgres, redis = PostgresServer(folder), RedisServer(folder)
     return postgres.url if postgres.answers() else None, redis.url if redis.answers() else None
-
-
-def endpoints(data_dir: Path) -> tuple[str, str] | None:
-    """Returns the URLs of PostgreSQL and Redis under `data_dir` if both answer now, else None."""
-    database_url, redis_url = running_urls(data_dir)
-    return (database_url, redis_url) if database_url and redis_url else None
 
 
 def resolve(settings: Settings) -> Endpoints:

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from taskyard.core.i18n import msg
+from taskyard.core.ids import is_id
 from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.encode import check_text
 
 MAX_CHOICES = 100  # values of one field
 MAX_SECONDS = 100 * 366 * 86_400
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _RELATIVE = re.compile(r"(\d{1,10})([smhdw])")
 _TIME_TEXT = msg('a time with a time zone such as 2030-01-31T12:00:00+00:00, or an age such as "30m", "24h" or "7d"')
@@ -55,7 +55,7 @@ def listed(name: str, values: object) -> list[Any]:
 def check_uuid(name: str, value: object) -> str:
     """Returns a valid task id."""
     text = str(value).lower() if isinstance(value, str | uuid.UUID) else ""
-    if not UUID.fullmatch(text):
+    if not is_id(text):
         raise refused(name, value, msg("a task id (a UUID)"))
     return text
 

@@ -9,8 +9,9 @@ from enum import StrEnum
 from typing import Any, Self
 
 from taskyard.core.errors import ErrorClass
-from taskyard.core.filters.fields import UUID, check_bound, check_choices, check_known, check_names, check_uuid, instant
+from taskyard.core.filters.fields import check_bound, check_choices, check_known, check_names, check_uuid, instant
 from taskyard.core.i18n import msg
+from taskyard.core.ids import is_id
 from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.encode import check_text
 from taskyard.core.states import Priority, TaskState
@@ -62,7 +63,7 @@ class TaskFilter:
     def task_id(self) -> str | None:
         """Returns the full task id in `text`, if there is one."""
         text = (self.text or "").lower()
-        return text if UUID.fullmatch(text) else None
+        return text if is_id(text) else None
 
     def span(self, now: datetime) -> tuple[datetime | None, datetime | None]:
         """Returns `since` and `until` as times; None for an unbounded one."""

@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from taskyard.core.protocol import MAX_INTEGER, Order, Report, Run, decode_orders, decode_reports, encode, is_task_id
+from taskyard.core.ids import is_id
+from taskyard.core.protocol import MAX_INTEGER, Order, Report, Run, decode_orders, decode_reports, encode
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{},]', re.DOTALL)
 # What each kind of message has, in its order.
@@ -111,7 +112,7 @@ def _unreadable(piece: bytes, reason: str, union: Any) -> Unreadable:
         piece,
         reason,
         kind if kind in _FIELDS[union] else "",
-        task_id if isinstance(task_id, str) and is_task_id(task_id) else None,
+        task_id if isinstance(task_id, str) and is_id(task_id) else None,
         attempt if type(attempt) is int and 1 <= attempt <= MAX_INTEGER else None,
         _name(named.get("agent_id")),
         _name(named.get("request_id")),

@@ -42,10 +42,6 @@ class Keys:
         """Returns the key of a cached snapshot."""
         return f"{self.prefix}cache:{name}"
 
-    def cache_lock(self, name: str) -> str:
-        """Returns the lock held while a snapshot is computed."""
-        return f"{self.prefix}cache-lock:{name}"
-
     def session(self, session_id: str) -> str:
         """Returns the key of one user's session."""
         return f"{self.prefix}session:{session_id}"

@@ -24,7 +24,6 @@ NO_AGENT = N_("no agent is registered")
 NO_TYPE = N_("no registered agent takes type {type}")
 NO_KNOWLEDGE = N_("no registered agent can run type {type}: {agents} do not know it, or not in this version")
 NO_TAGS = N_("no registered agent that takes type {type} has the tags {tags} (the nearest lacks {missing})")
-UNPLACEABLE = (NO_AGENT, NO_TYPE, NO_KNOWLEDGE, NO_TAGS)
 
 
 def score(ready: float, priority: int, policy: str) -> float:

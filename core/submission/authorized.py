@@ -13,7 +13,7 @@ from taskyard.core.access.identity import Actor, Permission
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
 from taskyard.core.submission.bulk import Bulk
-from taskyard.core.submission.commands import TaskCommands, check_task_ids
+from taskyard.core.submission.commands import ManyTaskCommands, check_task_ids
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry
 
@@ -47,7 +47,7 @@ class Authorized:
         self._submitter.cancel(task_id, actor=self.actor.name, reason=reason)
 
     def cancel_tree(self, task_id: str, reason: str) -> int:
-        """See `TaskCommands.cancel_tree`."""
+        """See `ManyTaskCommands.cancel_tree`."""
         return self._submitter.commands.cancel_tree(task_id, actor=self.actor.name, reason=reason)
 
     def reprioritise(self, task_id: str, priority: str, reason: str) -> None:
@@ -82,20 +82,20 @@ class Authorized:
         self.check_types(type_ for type_ in types if isinstance(type_, str) and type_ in self._registry.types)
 
 
-class _AuthorizedCommands(TaskCommands):
-    """TaskCommands that check permissions before a retry."""
+class _AuthorizedCommands(ManyTaskCommands):
+    """ManyTaskCommands that check permissions before a retry."""
 
-    def __init__(self, commands: TaskCommands, permitted: Authorized) -> None:
+    def __init__(self, commands: ManyTaskCommands, permitted: Authorized) -> None:
         # the connections are the other's
         self.__dict__.update(commands.__dict__)
         self._permitted = permitted
 
     def retry_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> int:
-        """See `TaskCommands.retry_many`; raises NotPermitted."""
+        """See `ManyTaskCommands.retry_many`; raises NotPermitted."""
         self._permitted.check_retried(task_ids)
         return super().retry_many(task_ids, actor=actor, reason=reason)
 
     def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
-        """See `TaskCommands.retry`; raises NotPermitted."""
+        """See `ManyTaskCommands.retry`; raises NotPermitted."""
         self._permitted.check_retried([task_id])
         super().retry(task_id, actor=actor, reason=reason)

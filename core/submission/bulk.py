@@ -22,8 +22,8 @@ from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, search
 from taskyard.core.postgres.store.search import Matching
-from taskyard.core.states import Priority, TaskState
-from taskyard.core.submission.commands import TaskCommands, check_task_ids
+from taskyard.core.states import CANCELLABLE, REPRIORITISABLE, RETRYABLE_STATES, Priority, TaskState
+from taskyard.core.submission.commands import ManyTaskCommands, check_task_ids
 from taskyard.core.submission.validate import check_priority
 
 BATCH_SIZE = 500
@@ -39,10 +39,10 @@ class Action(StrEnum):
     PRIORITY = "priority"
 
 
-_ALLOWED: dict[Action, frozenset[TaskState]] = {
-    Action.CANCEL: commands.CANCELLABLE,
-    Action.RETRY: commands.RETRYABLE_STATES,
-    Action.PRIORITY: commands.REPRIORITISABLE,
+ALLOWED_STATES: dict[Action, frozenset[TaskState]] = {
+    Action.CANCEL: CANCELLABLE,
+    Action.RETRY: RETRYABLE_STATES,
+    Action.PRIORITY: REPRIORITISABLE,
 }
 ProgressCallback = Callable[[int, int, int], object]
 
@@ -67,7 +67,7 @@ class Operation:
 
     def narrowed(self, only: TaskFilter) -> TaskFilter:
         """Returns the filter limited to states that allow this; raises SubmissionError if none of its states does."""
-        allowed = _ALLOWED[self.action]
+        allowed = ALLOWED_STATES[self.action]
         states = tuple(state for state in TaskState if state in allowed and state in (only.states or allowed))
         if not states:
             names = either(state for state in TaskState if state in allowed)
@@ -116,7 +116,7 @@ def preview(tx: DriverTransaction, operation: Operation, only: TaskFilter, *, bu
 class Bulk:
     """Runs operations on many tasks."""
 
-    def __init__(self, database: Database, commands: TaskCommands) -> None:
+    def __init__(self, database: Database, commands: ManyTaskCommands) -> None:
         self._database = database
         self._commands = commands
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 
 from taskyard.core.errors import Busy, IllegalTransition, Unavailable
 from taskyard.core.i18n import msg
+from taskyard.core.ids import parsed_id
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, dependants, locks, related_tasks
@@ -27,22 +27,104 @@ log = logging.getLogger(__name__)
 
 
 class TaskCommands:
-    """Commands on tasks. Methods are thread-safe; `actor` and `reason` are kept in the tasks' histories.
-
-    Commands on several tasks are one transaction that leaves out tasks whose state does not allow it, and raise
-    SubmissionError, Busy or Unavailable.
-    """
+    """Commands on one task, thread-safe; `actor` and `reason` are kept in the task's history."""
 
     def __init__(self, database: Database, notifier: QueueNotifier) -> None:
         self._database = database
         self._notifier = notifier
 
     def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
-        """See `Submitter.cancel`."""
+        """Cancels an unfinished task at once and for good; a running one is stopped.
+
+        Tasks that wait for it are cancelled too. Raises TaskNotFound, IllegalTransition, Unavailable.
+        """
         with self._transaction() as tx:
             cancelled, below = commands.cancel(tx, check_task_id(task_id), actor, reason)
         self._tell_cancelled([cancelled])
         self._cancel_below(below, actor)
+
+    def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
+        """Makes a failed or cancelled task pending again with a new budget of attempts; its history is kept.
+
+        Raises TaskNotFound, IllegalTransition, Unavailable.
+        """
+        with self._transaction() as tx:
+            waiting = commands.retry(tx, check_task_id(task_id), actor, reason)
+        self._notifier.push([waiting])
+
+    def reprioritise(self, task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
+        """Changes the priority of a task that has no agent yet.
+
+        Raises SubmissionError, TaskNotFound, IllegalTransition, Unavailable.
+        """
+        level = Priority(check_priority(priority))
+        with self._transaction() as tx:
+            changed = commands.reprioritise(tx, check_task_id(task_id), level, actor, reason)
+        self._tell_reprioritised([changed])
+
+    # ours
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[DriverTransaction]:
+        """Opens one transaction; a Busy names the likely lock holder."""
+        with locks.naming_holders(self._database), self._database.transaction() as tx:
+            yield tx
+
+    def _cancel_below(self, below: Slice, actor: str) -> int:
+        """Cancels dependants of cancelled tasks slice by slice; returns how many, including the first slice.
+
+        Dependants that are locked, or left over after an error, are cancelled by the leader.
+        """
+        count = len(below.cancelled)
+        while below.cancelled and below.left:
+            try:
+                with self._database.transaction() as tx:
+                    below = dependants.cancel_below(tx, below.left.failed, actor)
+            except Unavailable as error:
+                log.warning("what waits for cancelled tasks is left to the leader: %s", error)
+                break
+            count += len(below.cancelled)
+        return count
+
+    def _tell_cancelled(self, cancelled: Sequence[Cancelled]) -> None:
+        self._notifier.forget([task.was for task in cancelled])
+        for task in cancelled:
+            if task.agent_id is not None:
+                self._notifier.send_cancel(task.agent_id, task.was.id, task.attempt)
+
+    def _tell_reprioritised(self, changed: Sequence[Reprioritised]) -> None:
+        queued = [task for task in changed if task.is_queued]
+        self._notifier.forget([task.waiting._replace(priority=int(task.earlier)) for task in queued])
+        self._notifier.push([task.waiting for task in queued])
+
+
+class ManyTaskCommands(TaskCommands):
+    """Commands on several tasks at once; tasks whose state does not allow a command are left out.
+
+    Each is one transaction, except `cancel_tree`. They raise SubmissionError, Busy or Unavailable.
+    """
+
+    def cancel_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> tuple[int, int]:
+        """Cancels the unfinished ones; returns how many, and how many more that waited for them."""
+        with self._transaction() as tx:
+            cancelled, below = commands.cancel_many(tx, check_task_ids(task_ids), actor, reason)
+        self._tell_cancelled(cancelled)
+        return len(cancelled), self._cancel_below(below, actor)
+
+    def retry_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> int:
+        """Makes failed or cancelled tasks pending again; returns how many."""
+        with self._transaction() as tx:
+            waiting = commands.retry_many(tx, check_task_ids(task_ids), actor, reason)
+        self._notifier.push(waiting)
+        return len(waiting)
+
+    def reprioritise_many(self, task_ids: Sequence[str], priority: str, *, actor: str, reason: str) -> int:
+        """Changes the priority of tasks that have no agent yet; returns how many."""
+        level = Priority(check_priority(priority))
+        with self._transaction() as tx:
+            changed = commands.reprioritise_many(tx, check_task_ids(task_ids), level, actor, reason)
+        self._tell_reprioritised(changed)
+        return len(changed)
 
     def open_below(self, task_id: str) -> list[str]:
         """Returns the unfinished descendants that this task's handler submitted; cancelling it does not end them."""
@@ -77,48 +159,7 @@ class TaskCommands:
                 time.sleep(TREE_PAUSE_SECONDS)
         return count
 
-    def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
-        """See `Submitter.retry`."""
-        with self._transaction() as tx:
-            waiting = commands.retry(tx, check_task_id(task_id), actor, reason)
-        self._notifier.push([waiting])
-
-    def reprioritise(self, task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
-        """See `Submitter.reprioritise`."""
-        level = Priority(check_priority(priority))
-        with self._transaction() as tx:
-            changed = commands.reprioritise(tx, check_task_id(task_id), level, actor, reason)
-        self._tell_reprioritised([changed])
-
-    def cancel_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> tuple[int, int]:
-        """Cancels the unfinished ones; returns how many, and how many more that waited for them."""
-        with self._transaction() as tx:
-            cancelled, below = commands.cancel_many(tx, check_task_ids(task_ids), actor, reason)
-        self._tell_cancelled(cancelled)
-        return len(cancelled), self._cancel_below(below, actor)
-
-    def retry_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> int:
-        """Makes failed or cancelled tasks pending again; returns how many."""
-        with self._transaction() as tx:
-            waiting = commands.retry_many(tx, check_task_ids(task_ids), actor, reason)
-        self._notifier.push(waiting)
-        return len(waiting)
-
-    def reprioritise_many(self, task_ids: Sequence[str], priority: str, *, actor: str, reason: str) -> int:
-        """Changes the priority of tasks that have no agent yet; returns how many."""
-        level = Priority(check_priority(priority))
-        with self._transaction() as tx:
-            changed = commands.reprioritise_many(tx, check_task_ids(task_ids), level, actor, reason)
-        self._tell_reprioritised(changed)
-        return len(changed)
-
     # ours
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[DriverTransaction]:
-        """Opens one transaction; a Busy names the likely lock holder."""
-        with locks.naming_holders(self._database), self._database.transaction() as tx:
-            yield tx
 
     def _cancel_free(self, task_ids: Sequence[str], actor: str, reason: str) -> int:
         """Runs `cancel_many` on tasks whose rows are not locked; returns how many."""
@@ -128,33 +169,6 @@ class TaskCommands:
         self._cancel_below(below, actor)
         return len(cancelled)
 
-    def _cancel_below(self, below: Slice, actor: str) -> int:
-        """Cancels dependants of cancelled tasks slice by slice; returns how many, including the first slice.
-
-        Dependants that are locked, or left over after an error, are cancelled by the leader.
-        """
-        count = len(below.cancelled)
-        while below.cancelled and below.left:
-            try:
-                with self._database.transaction() as tx:
-                    below = dependants.cancel_below(tx, below.left.failed, actor)
-            except Unavailable as error:
-                log.warning("what waits for cancelled tasks is left to the leader: %s", error)
-                break
-            count += len(below.cancelled)
-        return count
-
-    def _tell_cancelled(self, cancelled: Sequence[Cancelled]) -> None:
-        self._notifier.forget([task.was for task in cancelled])
-        for task in cancelled:
-            if task.agent_id is not None:
-                self._notifier.send_cancel(task.agent_id, task.was.id, task.attempt)
-
-    def _tell_reprioritised(self, changed: Sequence[Reprioritised]) -> None:
-        queued = [task for task in changed if task.is_queued]
-        self._notifier.forget([task.waiting._replace(priority=int(task.earlier)) for task in queued])
-        self._notifier.push([task.waiting for task in queued])
-
 
 def _left(count: int) -> Busy:
     text = msg("somebody else has locked unfinished tasks below: {left} left, try again", left=count)
@@ -163,10 +177,10 @@ def _left(count: int) -> Busy:
 
 def check_task_id(value: object) -> str:
     """Returns a valid task id; raises SubmissionError."""
-    try:
-        return str(uuid.UUID(value))  # type: ignore[arg-type]
-    except (ValueError, AttributeError, TypeError):
-        raise refused("task", value, msg("a task id (a UUID)")) from None
+    task_id = parsed_id(value)
+    if task_id is None:
+        raise refused("task", value, msg("a task id (a UUID)"))
+    return task_id
 
 
 def check_task_ids(values: Sequence[object]) -> list[str]:

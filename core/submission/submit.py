@@ -30,7 +30,7 @@ from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.ports import SubmitterPort
 from taskyard.core.states import TERMINAL
 from taskyard.core.submission import known_calls
-from taskyard.core.submission.commands import TaskCommands, check_task_id
+from taskyard.core.submission.commands import ManyTaskCommands, TaskCommands, check_task_id
 from taskyard.core.submission.every_problem import every_problem
 from taskyard.core.submission.group_commit import GroupCommitter
 from taskyard.core.submission.open_keys import Alone, OpenKeys
@@ -48,7 +48,7 @@ ProgressCallback = Callable[[int], None]
 log = logging.getLogger(__name__)
 
 
-class Submitter:
+class Submitter(TaskCommands):
     """Submits and changes tasks. One per process is enough; every method is thread-safe."""
 
     def __init__(
@@ -63,9 +63,8 @@ class Submitter:
         self._limits = Limits(
             settings.input_limit_bytes, settings.output_limit_bytes, settings.pending_limit_per_creator
         )
-        self._database = database
-        self._notifier = QueueNotifier(broker)
-        self.commands = TaskCommands(database, self._notifier)
+        super().__init__(database, QueueNotifier(broker))
+        self.commands = ManyTaskCommands(database, self._notifier)
         self._clock = clock or Clock()
         self._keys = OpenKeys()
         self._group: GroupCommitter[Submission, str | SubmissionError | Alone] = GroupCommitter(
@@ -164,27 +163,6 @@ class Submitter:
                 return ending
             time.sleep(pause)
             pause = min(pause * 1.3, MAX_POLL_SECONDS)
-
-    def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
-        """Cancels an unfinished task at once and for good; a running one is stopped.
-
-        Tasks that wait for it are cancelled too. Raises TaskNotFound, IllegalTransition, Unavailable.
-        """
-        self.commands.cancel(task_id, actor=actor, reason=reason)
-
-    def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
-        """Makes a failed or cancelled task pending again with a new budget of attempts; its history is kept.
-
-        Raises TaskNotFound, IllegalTransition, Unavailable.
-        """
-        self.commands.retry(task_id, actor=actor, reason=reason)
-
-    def reprioritise(self, task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
-        """Changes the priority of a task that has no agent yet.
-
-        Raises SubmissionError, TaskNotFound, IllegalTransition, Unavailable.
-        """
-        self.commands.reprioritise(task_id, priority, actor=actor, reason=reason)
 
     # ours
 

@@ -14,10 +14,10 @@ import uuid_utils
 from pydantic import BaseModel
 
 from taskyard.core.i18n import msg
-from taskyard.core.models import Submission
+from taskyard.core.ids import ID_PATTERN, is_id
+from taskyard.core.models import Given, Submission
 from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.encode import check_text, encode_input, exact
-from taskyard.core.payload.same_call import Call
 from taskyard.core.payload.storable_json import refusal
 from taskyard.core.states import Priority
 from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, Registry, TaskType
@@ -32,8 +32,7 @@ FIRST_YEAR = 2000
 _LABEL = re.compile(r"[a-z0-9._-]{1,64}")
 _LABEL_TEXT = msg("1 to 64 lower-case letters, digits or ._-")
 _TAGS, _IDS = msg("tags"), msg("task ids")
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_OF_A_CHILD = re.compile(rf"{_UUID.pattern}/", re.IGNORECASE)
+_OF_A_CHILD = re.compile(f"{ID_PATTERN}/", re.IGNORECASE)
 _PRIORITIES = {priority.label: int(priority) for priority in Priority}
 _DEFAULT_PRIORITY = Priority.MEDIUM.label
 # Defaults, told by what they are: to compare what a caller gave would run code of the caller's.
@@ -81,7 +80,7 @@ def validate_submission(
     """
     task_type = _task_type(type, registry)
     own_tags = _tags(requires)
-    submission = Submission(
+    return Submission(
         id=str(uuid_utils.uuid7()),
         type=task_type.name,
         queue="default" if queue is DEFAULT_QUEUE else check_label("queue", queue),
@@ -99,36 +98,16 @@ def validate_submission(
         parent_id=None if parent_id is None else _uuid("parent_id", parent_id),
         after=() if after is NOTHING else _after(after),
         pending_limit=limits.pending_limit_per_creator,
+        given=None
+        if idempotency_key is None
+        else Given(own_tags, has_timeout=timeout_seconds is not None, has_max_attempts=max_attempts is not None),
     )
-    if idempotency_key is not None:
-        call = _call(
-            submission, own_tags, has_timeout=timeout_seconds is not None, has_attempts=max_attempts is not None
-        )
-        object.__setattr__(submission, "call", call)
-    return submission
 
 
 def check_output(output_json: bytes | str, limit_bytes: int) -> str | None:
     """Returns why a task's output can't be stored (one line), or None if it can be."""
     problem = refusal(output_json, limit_bytes)
     return None if problem is None else f"the output {problem}"
-
-
-def _call(submission: Submission, own_tags: tuple[str, ...], *, has_timeout: bool, has_attempts: bool) -> Call:
-    return Call(
-        submission.type,
-        submission.input_json,
-        submission.queue,
-        submission.title,
-        submission.priority,
-        own_tags,
-        submission.timeout_seconds if has_timeout else None,
-        submission.max_attempts if has_attempts else None,
-        submission.delay_seconds,
-        submission.run_at,
-        submission.parent_id,
-        submission.after,
-    )
 
 
 def _task_type(name: object, registry: Registry) -> TaskType:
@@ -248,7 +227,7 @@ def _key(value: object, parent_id: str | None) -> str:
 
 def _uuid(field: str, value: object) -> str:
     text = str(value) if isinstance(value, uuid.UUID | uuid_utils.UUID) else value
-    if not isinstance(text, str) or not _UUID.fullmatch(exact(text).lower()):
+    if not isinstance(text, str) or not is_id(exact(text).lower()):
         raise refused(field, value, msg("the id of a task (a UUID)"))
     return exact(text).lower()
 

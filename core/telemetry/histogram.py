@@ -2,8 +2,7 @@
 
 The buckets are those of DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch with
 relative-error guarantees", PVLDB 12(12), 2019): bucket i holds the values in (GROWTH^(i-1), GROWTH^i], and stands
-for its middle value, which is off by at most RELATIVE_ERROR. Values below LEAST_SECONDS are counted as
-LEAST_SECONDS.
+for its middle value, which is off by at most RELATIVE_ERROR. Values below MIN_SECONDS are counted as MIN_SECONDS.
 """
 
 from __future__ import annotations
@@ -29,11 +28,6 @@ def value_of(bucket: int) -> float:
     return 2 * GROWTH**bucket / (GROWTH + 1)
 
 
-def upper_bound_of(bucket: int) -> float:
-    """Returns the largest duration in seconds of a bucket."""
-    return GROWTH**bucket
-
-
 @dataclass(slots=True)
 class Histogram:
     """Counts durations by bucket, and holds their sum in seconds."""
@@ -47,11 +41,6 @@ class Histogram:
         histogram = cls()
         histogram.add_all(list(durations))
         return histogram
-
-    @classmethod
-    def from_arrays(cls, buckets: Sequence[int], counts: Sequence[int], total_seconds: float) -> Self:
-        """Returns a histogram from its stored form: parallel arrays of buckets and counts."""
-        return cls(dict(zip(buckets, counts, strict=True)), total_seconds)
 
     @property
     def count(self) -> int:

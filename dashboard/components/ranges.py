@@ -33,8 +33,3 @@ def pick_range(key: str = "range", default: str = "1h") -> int:
         label_visibility="collapsed",
     )
     return RANGES_SECONDS[chosen or default]
-
-
-def ttl_seconds(range_seconds: int) -> float:
-    """Returns for how many seconds a reading of a range may be shared: the longer, the less it changes."""
-    return min(60.0, max(2.0, range_seconds / 1000))

@@ -99,16 +99,6 @@ EVENT_WORDS: Mapping[str, str] = {
     "signed_in": N_("signed in"),
     "signed_out": N_("signed out"),
 }
-HELP: Mapping[str, str] = {
-    TaskState.BLOCKED: N_("Wait for other tasks"),
-    TaskState.SCHEDULED: N_("Due later: delayed, or waiting for another attempt"),
-    TaskState.PENDING: N_("Ready, wait for a free agent"),
-    TaskState.ASSIGNED: N_("Given to an agent that has not begun yet"),
-    TaskState.IN_PROGRESS: N_("Run now"),
-    TaskState.COMPLETED: N_("Done"),
-    TaskState.FAILED: N_("Out of attempts, or not worth another one"),
-    TaskState.CANCELLED: N_("Stopped by an operator, or their parent did not complete"),
-}
 STATES = tuple(TaskState)
 PRIORITIES = tuple(priority.label for priority in Priority)
 

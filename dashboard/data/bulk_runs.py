@@ -20,7 +20,7 @@ from taskyard.core.postgres.store import commands, search
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.search import Matching
 from taskyard.core.submission.authorized import Authorized
-from taskyard.core.submission.bulk import Action, Bulk, BulkResult, Operation, preview
+from taskyard.core.submission.bulk import ALLOWED_STATES, Action, Bulk, BulkResult, Operation, preview
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import connections, forget
@@ -187,7 +187,8 @@ def look_ahead(action: Action, target: Target, priority: str | None = None) -> P
         if target.only is None:
             tasks = tasks_store.tasks_of(tx, target.ids)
             held_back = commands.held_back(tx, target.ids) if action is Action.RETRY else set()
-            changed = sum(_allows(action, task.state) and task.id not in held_back for task in tasks)
+            # one with that priority already is given it again
+            changed = sum(task.state in ALLOWED_STATES[action] and task.id not in held_back for task in tasks)
             return Preview(len(target.ids), changed, True)
         meant = search.count_matching(tx, target.only)
         try:
@@ -226,13 +227,3 @@ def _check_retried(permitted: Authorized, operation: Operation, target: Target) 
         for type_ in guarded:
             if search.count_matching(tx, replace(meant, types=(type_,)), at_most=1).count:
                 permitted.check_types([type_])
-
-
-def _allows(action: Action, state: str) -> bool:
-    """Returns True if an operation changes a task in this state; setting an unchanged priority counts as a change."""
-    allowed = {
-        Action.CANCEL: commands.CANCELLABLE,
-        Action.RETRY: commands.RETRYABLE_STATES,
-        Action.PRIORITY: commands.REPRIORITISABLE,
-    }
-    return state in allowed[action]

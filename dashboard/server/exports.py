@@ -23,6 +23,7 @@ from starlette.routing import Route
 from taskyard.core.csv_injection import neutral
 from taskyard.core.errors import SubmissionError, TaskyardError
 from taskyard.core.i18n import msg
+from taskyard.core.ids import parsed_id
 from taskyard.core.payload.culprits import refused
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ async def log_txt(request: Request) -> Response:
     from taskyard.dashboard.pages.task import data as task
 
     given = request.query_params.getlist("id")
-    task_id = task.parsed_id(given[0]) if len(given) == 1 and len(request.query_params.multi_items()) == 1 else None
+    task_id = parsed_id(given[0].strip()) if len(given) == 1 and len(request.query_params.multi_items()) == 1 else None
     if task_id is None:
         return PlainTextResponse(f"{refused('id', ', '.join(given), msg('the id of one task'))}\n", 400)
     media_type = "text/plain; charset=utf-8"

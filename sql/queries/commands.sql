@@ -35,7 +35,7 @@ SELECT id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND finished_at IS NULL ORD
 -- for others stays as it is until all of them have completed.
 WITH current AS MATERIALIZED (
     SELECT id, state, CASE WHEN attempt = refunded AND run_at > now() THEN run_at END AS due
-    FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state IN ('failed', 'cancelled')
+    FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state = ANY(%(states)s)
         AND NOT EXISTS (
             SELECT FROM unnest(unmet_parents) AS u(id)
             WHERE (SELECT p.state FROM tasks p WHERE p.id = u.id) IS DISTINCT FROM 'completed'
@@ -74,7 +74,7 @@ WHERE t.id = ANY(%(ids)s::uuid[]) AND EXISTS (
 -- name: reprioritise
 -- Another priority for tasks that no agent has yet.
 WITH current AS MATERIALIZED (
-    SELECT id, priority FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state IN ('blocked', 'scheduled', 'pending')
+    SELECT id, priority FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state = ANY(%(states)s)
     ORDER BY id FOR NO KEY UPDATE
 ), changed AS (
     UPDATE tasks t SET priority = %(priority)s FROM current c WHERE t.id = c.id

@@ -51,10 +51,7 @@ SELECT id FROM tasks WHERE <narrowed> ORDER BY id <direction> OFFSET %(size)s LI
 
 -- name: page
 -- The first tasks of a window, behind a place, without inputs, outputs, checkpoints and tracebacks.
-SELECT id, queue, type, title, state, priority, NULL, NULL, error - 'traceback', requires, attempt, refunded, max_attempts,
-    timeout_seconds, run_at, ready_at, idempotency_key, workflow_id, waiting_on, creator_agent_id, created_by,
-    assigned_agent_id, progress, progress_message, NULL, created_at, assigned_at, started_at, finished_at,
-    <key> AS key
+SELECT <task: NULL AS input, NULL AS output, NULL AS checkpoint, error - 'traceback' AS error>, <key> AS key
 FROM tasks
 WHERE <narrowed> AND <fitting> AND <key> IS NOT NULL
     AND (%(place_key)s::float8 IS NULL OR (<key>, id) <behind> (%(place_key)s::float8, %(place_id)s::uuid))

@@ -1,15 +1,11 @@
 -- name: task
 -- One task, whole.
-SELECT id, queue, type, title, state, priority, input, output, error, requires, attempt, refunded, max_attempts,
-    timeout_seconds, run_at, ready_at, idempotency_key, workflow_id, waiting_on, creator_agent_id, created_by,
-    assigned_agent_id, progress, progress_message, checkpoint, created_at, assigned_at, started_at, finished_at
+SELECT <task>
 FROM tasks WHERE id = %(id)s::uuid
 
 -- name: list_tasks
 -- The newest tasks that match the filters (a NULL filter matches all), without what may be large.
-SELECT id, queue, type, title, state, priority, NULL, NULL, error - 'traceback', requires, attempt, refunded, max_attempts,
-    timeout_seconds, run_at, ready_at, idempotency_key, workflow_id, waiting_on, creator_agent_id, created_by,
-    assigned_agent_id, progress, progress_message, NULL, created_at, assigned_at, started_at, finished_at
+SELECT <task: NULL AS input, NULL AS output, NULL AS checkpoint, error - 'traceback' AS error>
 FROM tasks
 WHERE (%(state)s::text IS NULL OR state = %(state)s) AND (%(type)s::text IS NULL OR type = %(type)s)
     AND (%(queue)s::text IS NULL OR queue = %(queue)s)
@@ -17,9 +13,7 @@ ORDER BY id DESC LIMIT %(limit)s
 
 -- name: tasks
 -- Some tasks, without their inputs, outputs and checkpoints.
-SELECT id, queue, type, title, state, priority, NULL, NULL, error, requires, attempt, refunded, max_attempts,
-    timeout_seconds, run_at, ready_at, idempotency_key, workflow_id, waiting_on, creator_agent_id, created_by,
-    assigned_agent_id, progress, progress_message, NULL, created_at, assigned_at, started_at, finished_at
+SELECT <task: NULL AS input, NULL AS output, NULL AS checkpoint>
 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: history

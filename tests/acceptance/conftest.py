@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from taskyard.core.embedded.servers import endpoints
 from tests.acceptance.main import Main
-from tests.servers import wait_until
+from tests.servers import running_endpoints, wait_until
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def main() -> Iterator[Main]:
         if process.poll() is None:
             process.terminate()
             process.wait(timeout=30)
-    if endpoints(running.data_dir) is not None:  # everything was killed: one more run stops the servers
+    if running_endpoints(running.data_dir) is not None:  # everything was killed: one more run stops the servers
         last = running.start()
         wait_until(lambda: b"leader.elected" in running.log.read_bytes(), 20, "the last run is up")
         last.terminate()

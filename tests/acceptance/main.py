@@ -10,11 +10,10 @@ from pathlib import Path
 
 import psutil
 
-from taskyard.core.embedded.servers import endpoints
 from taskyard.core.models import Task
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store.tasks import get_task
-from tests.servers import wait_until
+from tests.servers import running_endpoints, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 POOL = """
@@ -68,7 +67,7 @@ class Main:
         return str(json.loads(answer.stdout)["id"])
 
     def task(self, task_id: str) -> Task:
-        urls = endpoints(self.data_dir)
+        urls = running_endpoints(self.data_dir)
         assert urls is not None, self.log.read_text()
         database = Database(urls[0])
         try:
@@ -81,7 +80,7 @@ class Main:
         wait_until(lambda: self.task(task_id).state == state, 30, f"{task_id} {state}: {self.log.read_text()}")
 
     def wait_until_up(self) -> None:
-        wait_until(lambda: endpoints(self.data_dir) is not None, 30, "the embedded servers answer")
+        wait_until(lambda: running_endpoints(self.data_dir) is not None, 30, "the embedded servers answer")
         wait_until(lambda: self.command("status").returncode == 0, 30, "status answers")
 
     def leftovers(self) -> list[str]:

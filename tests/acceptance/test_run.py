@@ -6,9 +6,8 @@ import json
 import os
 import signal
 
-from taskyard.core.embedded.servers import endpoints
 from tests.acceptance.main import Main
-from tests.servers import wait_until
+from tests.servers import running_endpoints, wait_until
 
 
 def test_a_run_from_nothing_ends_cleanly_on_ctrl_c_and_the_next_goes_on(main: Main) -> None:
@@ -23,7 +22,7 @@ def test_a_run_from_nothing_ends_cleanly_on_ctrl_c_and_the_next_goes_on(main: Ma
 
     os.killpg(first.pid, signal.SIGINT)  # what a terminal does
     assert first.wait(timeout=30) == 0, main.log.read_text()
-    assert endpoints(main.data_dir) is None
+    assert running_endpoints(main.data_dir) is None
     wait_until(lambda: not main.leftovers(), 10, "nothing is left running")
 
     main.start()

@@ -106,7 +106,7 @@ def rolled(database: Database, level: int) -> dict[Any, dict[str, Any]]:
         row |= {"failures": failures, "peak": peak, "cpu": cpu}
         sums, arrays = rest[6:9], rest[9:]
         for measure, seconds, buckets, counts in zip(MEASURES, sums, arrays[::2], arrays[1::2], strict=True):
-            row[measure] = Histogram.from_arrays(buckets, counts, seconds)
+            row[measure] = Histogram(dict(zip(buckets, counts, strict=True)), seconds)
         found[at, queue, type_, agent] = row
     return found
 

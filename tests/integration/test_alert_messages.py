@@ -16,7 +16,6 @@ from taskyard.core.alerts.kinds import disk, oldest_waiting
 from taskyard.core.alerts.messages import message_of
 from taskyard.core.alerts.reading import Reading
 from taskyard.core.alerts.rules import RuleFile
-from taskyard.core.clock import FakeClock
 from taskyard.core.config import Settings
 from taskyard.core.message_templates import IdentifiedText
 from taskyard.core.postgres.database import Database, connect_engine
@@ -27,6 +26,7 @@ from taskyard.core.telemetry.live_snapshot import FiringAlert
 from taskyard.worker.alerts import engine as engines
 from taskyard.worker.alerts.engine import AlertEngine
 from taskyard.worker.cli.app import app
+from tests.clock import FakeClock
 
 RULES = RuleFile.model_validate({"rules": [{"name": "full", "kind": "disk", "threshold": 0.9, "clear": 0.8}]})
 FORMER_TEXT = "the disk of /data on here is 95% full"

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from taskyard.core.alerts.reading import Reading
 from taskyard.core.alerts.rules import RuleFile, load_rules
-from taskyard.core.clock import Clock, FakeClock
+from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import alerts
@@ -23,6 +23,7 @@ from taskyard.worker.alerts import engine as engines
 from taskyard.worker.alerts.engine import AlertEngine
 from taskyard.worker.alerts.notification import Notification
 from taskyard.worker.cli.app import app
+from tests.clock import FakeClock
 from tests.engine import Engine, running_engine
 
 RULES = RuleFile.model_validate(

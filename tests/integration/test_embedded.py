@@ -20,12 +20,12 @@ import sqlalchemy as sa
 from taskyard.core.config import load_settings
 from taskyard.core.embedded.host import processes_in, socket_folder
 from taskyard.core.embedded.redis import RedisServer
-from taskyard.core.embedded.servers import EmbeddedServers, Endpoints, endpoints, resolve
+from taskyard.core.embedded.servers import EmbeddedServers, Endpoints, resolve
 from taskyard.core.errors import Unavailable
 from taskyard.core.health.probes import database_answers, redis_answers
 from taskyard.core.postgres.database import connect_engine
 from taskyard.core.redis.connection import connect_redis
-from tests.servers import REPOSITORY, kill_all, wait_until
+from tests.servers import REPOSITORY, kill_all, running_endpoints, wait_until
 
 USER = """
 import sys
@@ -83,16 +83,16 @@ def other_user(data_dir: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_start_and_stop(data_dir: Path) -> None:
     servers = EmbeddedServers(data_dir, durable=False)
-    assert endpoints(data_dir) is None
+    assert running_endpoints(data_dir) is None
 
     assert servers.start() is servers
-    assert endpoints(data_dir) == (servers.database_url, servers.redis_url)
+    assert running_endpoints(data_dir) == (servers.database_url, servers.redis_url)
     first = {process.pid for process in server_processes(data_dir)}
     servers.start()
     assert {process.pid for process in server_processes(data_dir)} & first
 
     servers.stop()
-    assert endpoints(data_dir) is None
+    assert running_endpoints(data_dir) is None
     assert server_processes(data_dir) == []
     servers.stop()
 
@@ -187,7 +187,7 @@ def test_one_dead_server_is_started_again_and_the_other_left_alone(data_dir: Pat
 
     servers.start()
 
-    assert endpoints(data_dir) is not None
+    assert running_endpoints(data_dir) is not None
     assert main_process(data_dir, "postgres") == postgres
     servers.stop()
 
@@ -219,12 +219,12 @@ def test_servers_of_a_killed_user_are_adopted(data_dir: Path, other_user: subpro
 def test_the_last_user_stops_the_servers(data_dir: Path, other_user: subprocess.Popen[str]) -> None:
     servers = EmbeddedServers(data_dir, durable=False).start()
     servers.stop()
-    assert endpoints(data_dir) is not None
+    assert running_endpoints(data_dir) is not None
 
     other_user.communicate()  # closes its standard input
 
     assert other_user.returncode == 0
-    assert endpoints(data_dir) is None
+    assert running_endpoints(data_dir) is None
     assert server_processes(data_dir) == []
 
 
@@ -240,7 +240,7 @@ def test_many_start_at_once(data_dir: Path) -> None:
         for _ in range(4)
     ]
     assert [user.stdout.readline() for user in users] == ["started\n"] * 4
-    assert endpoints(data_dir) is not None
+    assert running_endpoints(data_dir) is not None
     for user in users:
         user.communicate()
 
@@ -276,7 +276,7 @@ def test_odd_paths(data_dir: Path, name: str) -> None:
     assert sockets != folder / "redis"
 
     with EmbeddedServers(folder, durable=False) as servers:
-        assert endpoints(folder) == (servers.database_url, servers.redis_url)
+        assert running_endpoints(folder) == (servers.database_url, servers.redis_url)
         assert execute(servers.database_url, "SELECT 1") == [(1,)]
 
     assert server_processes(folder) == []

@@ -15,7 +15,7 @@ import openpyxl
 import pytest
 from structlog.testing import capture_logs
 
-from taskyard.core.clock import Clock, FakeClock
+from taskyard.core.clock import Clock
 from taskyard.core.config import Settings, load_settings
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.postgres.database import Database
@@ -26,6 +26,7 @@ from taskyard.worker.app import Worker
 from taskyard.worker.devtools.seed import seed
 from taskyard.worker.maintenance.reporting import Reporting
 from taskyard.worker.schedule import jobs
+from tests.clock import FakeClock
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 MONDAY = TODAY - timedelta(days=TODAY.weekday())

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from taskyard.core.clock import FakeClock
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import recovery, rollups
 from taskyard.core.postgres.store.rollups import DAY, HOUR, MINUTE
 from taskyard.worker.maintenance.steady_time import GAP_SECONDS, SteadyTime
 from taskyard.worker.monitor.rollup import RollUp
+from tests.clock import FakeClock
 
 YEARS = 3 * 365 * DAY
 

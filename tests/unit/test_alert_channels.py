@@ -12,12 +12,13 @@ from dataclasses import replace
 import pytest
 import structlog
 
+from taskyard.core.access.ip_addresses import special_purpose
 from taskyard.core.alerts.rules import EmailChannel, LogChannel, WebhookChannel
 from taskyard.worker.alerts import delivery
 from taskyard.worker.alerts.delivery import Deliveries
 from taskyard.worker.alerts.mail import Mail
 from taskyard.worker.alerts.notification import DeliveryFailed, Notification
-from taskyard.worker.alerts.webhook import Webhook, is_public
+from taskyard.worker.alerts.webhook import Webhook
 from tests.servers import wait_until
 from tests.webhooks import Hook, webhook_server
 
@@ -96,7 +97,7 @@ def test_the_address_that_was_checked_is_used(hook: Hook, monkeypatch: pytest.Mo
     ],
 )  # fmt: skip
 def test_public_addresses(address: str, expected: bool) -> None:
-    assert is_public(address) is expected
+    assert (special_purpose(address) is None) is expected
 
 
 def test_nobody_answers() -> None:

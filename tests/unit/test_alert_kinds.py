@@ -378,7 +378,7 @@ def test_its_shipped_rule_fits_it(kind: str) -> None:
 
 @every_kind
 def test_its_runbook_is_there(kind: str) -> None:
-    page = REPOSITORY / "docs" / f"{KINDS[kind].runbook}.md"
+    page = REPOSITORY / "docs" / "operations" / "alerts" / f"{kind}.md"
     assert page.read_text().splitlines()[0] == f"# {KINDS[kind].title}"
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from taskyard.core.clock import FakeClock
 from taskyard.worker.dispatch.progress import STEADY_SECONDS, LoopProgress
 from taskyard.worker.duties.outcomes import Duties
+from tests.clock import FakeClock
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), MemoryError(), SystemExit(2)])

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from apscheduler.schedulers.base import STATE_STOPPED
 
-from taskyard.core.clock import DatabaseClock, FakeClock
+from taskyard.core.clock import DatabaseClock
 from taskyard.worker.duties.elapsed_time import BEGINNING, ElapsedScheduler, Every, elapsed
+from tests.clock import FakeClock
 from tests.servers import wait_until
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)

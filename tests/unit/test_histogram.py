@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskyard.core.telemetry.histogram import (
+    GROWTH,
     MIN_SECONDS,
     RELATIVE_ERROR,
     Histogram,
     bucket_of,
-    upper_bound_of,
     value_of,
 )
 
@@ -44,6 +44,11 @@ def test_merged_is_as_good_as_together(parts: list[list[float]], percent: float)
     assert merged.counts == together.counts
     assert merged.total_seconds == pytest.approx(together.total_seconds)
     assert merged.percentile(percent) == together.percentile(percent)
+
+
+def upper_bound_of(bucket: int) -> float:
+    """Returns the largest duration in seconds that falls into a bucket."""
+    return GROWTH**bucket
 
 
 @given(st.floats(1e-6, 1e9))

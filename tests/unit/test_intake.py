@@ -8,7 +8,6 @@ import orjson
 import pytest
 from msgspec import Raw
 
-from taskyard.core.clock import FakeClock
 from taskyard.core.postgres.store.tick import Completion, Stale
 from taskyard.core.protocol import (
     NULL,
@@ -36,6 +35,7 @@ from taskyard.worker.dispatch.intake import LATEST_SECONDS, Intake
 from taskyard.worker.dispatch.leader_state import Durations, LeaderState
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
+from tests.clock import FakeClock
 from tests.unit.leader_state_support import TTL_SECONDS, claimed, give, info, task_id
 
 AGENT = "coder-1:a"

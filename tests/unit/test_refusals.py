@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from taskyard.core.clock import FakeClock
 from taskyard.core.models import Lane
 from taskyard.core.protocol import (
     NULL,
@@ -29,6 +28,7 @@ from taskyard.worker.dispatch.intake import Intake
 from taskyard.worker.dispatch.leader_state import SHUNNED_SECONDS, Durations, LeaderState
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
+from tests.clock import FakeClock
 from tests.unit.leader_state_support import TTL_SECONDS, claimed, give, info, task_id
 
 WORK = "demo.work"

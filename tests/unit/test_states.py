@@ -7,8 +7,11 @@ from itertools import pairwise
 import pytest
 
 from taskyard.core.states import (
+    CANCELLABLE,
     CLAIMED,
     HEAD_START_SECONDS,
+    REPRIORITISABLE,
+    RETRYABLE_STATES,
     TERMINAL,
     TRANSITIONS,
     WAITING,
@@ -50,6 +53,12 @@ def test_every_state_is_in_one_group() -> None:
 @pytest.mark.parametrize("state", sorted(set(TaskState) - TERMINAL))
 def test_an_open_task_can_be_cancelled(state: TaskState) -> None:
     assert TaskState.CANCELLED in TRANSITIONS[state]
+
+
+def test_what_users_may_do_follows_from_the_table() -> None:
+    assert {"blocked", "scheduled", "pending", "assigned", "in_progress"} == CANCELLABLE
+    assert {"failed", "cancelled"} == RETRYABLE_STATES
+    assert {"blocked", "scheduled", "pending"} == REPRIORITISABLE
 
 
 def test_priorities_are_ordered_and_labelled() -> None:

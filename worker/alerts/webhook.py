@@ -103,11 +103,6 @@ def checked_address(host: str, port: int, *, allow_private: bool) -> str:
     return addresses[0]
 
 
-def is_public(address: str) -> bool:
-    """Returns True if an IP address is public, also when it is embedded in an IPv6 one."""
-    return special_purpose(address) is None
-
-
 class _Pinned(http.client.HTTPConnection):
     """A connection to a fixed address, whatever the name resolves to by now."""
 

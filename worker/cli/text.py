@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import uuid
 from datetime import UTC, datetime
 
 from taskyard.core.errors import SubmissionError
+from taskyard.core.ids import parsed_id
 
 
 def pretty_json(value: object) -> str:
@@ -45,8 +45,8 @@ def seconds_since(at: datetime) -> float:
 
 
 def task_id(value: str) -> str:
-    """Returns `value` if it is a task id; raises SubmissionError."""
-    try:
-        return str(uuid.UUID(value))
-    except ValueError:
-        raise SubmissionError("task", value, "a task id (a UUID)") from None
+    """Returns `value` as a task id; raises SubmissionError."""
+    known = parsed_id(value)
+    if known is None:
+        raise SubmissionError("task", value, "a task id (a UUID)")
+    return known

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import structlog
-
+from taskyard.core.ids import is_id
 from taskyard.core.postgres.store.tick import Stale
-from taskyard.core.protocol import is_storable, is_task_id
+from taskyard.core.protocol import is_storable
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 
 UNNAMED = ("done", "progress")  # what bears no name from agents of version 0
 NOT_CURRENT = "this attempt is no longer the current one"
 MAX_NOTED = 10_000  # what was said in vain, remembered so that it is recorded once
-
-log = structlog.get_logger(__name__)
 
 
 class ClaimHolders:
@@ -50,7 +47,7 @@ class ClaimHolders:
         self, reported: str, task_id: str, attempt: int, agent_id: str, batch: Batch, *, always: bool = False
     ) -> None:
         """Records an ignored report: once, or `always`."""
-        if not is_task_id(task_id):
+        if not is_id(task_id):
             raise ValueError("no task's id")
         key = (task_id, attempt, agent_id, reported)
         if key in self._noted and not always:

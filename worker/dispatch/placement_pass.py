@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from taskyard.core.clock import Clock
+from taskyard.core.ids import is_id
 from taskyard.core.models import Lane
-from taskyard.core.protocol import is_task_id
 from taskyard.core.redis.ports import LeaderPort
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.placement import MAX_SCORE, AgentSlots, Candidate, Rotation, place
@@ -78,7 +78,7 @@ class Placing:
         found, odd = [], []
         for member, place_in_lane in zip(scores, scores, strict=True):
             task_id, score = member.decode(errors="replace"), float(place_in_lane)
-            if not is_task_id(task_id) or not -MAX_SCORE < score < MAX_SCORE:
+            if not is_id(task_id) or not -MAX_SCORE < score < MAX_SCORE:
                 odd.append(member)
             elif task_id not in term.leader_state.claiming:
                 found.append(Candidate(task_id, lane, score, expected))

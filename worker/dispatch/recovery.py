@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import structlog
 
 from taskyard.core.errors import ErrorClass
+from taskyard.core.ids import is_id
 from taskyard.core.postgres.store.recovery import NIL
-from taskyard.core.protocol import Cancel, Drain, Failure, Heartbeat, Pair, decode_heartbeat, is_task_id
+from taskyard.core.protocol import Cancel, Drain, Failure, Heartbeat, Pair, decode_heartbeat
 from taskyard.core.redis.broker import Roster
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.holds import HoldMode
@@ -99,7 +100,7 @@ class Recovery:
         heartbeat = decode_heartbeat(encoded)
         if heartbeat.agent.id != agent_id or not heartbeat.agent.is_storable():
             raise ValueError("its agent is another one, or can't be stored")
-        if not all(is_task_id(task_id) for task_id, _ in heartbeat.held):
+        if not all(is_id(task_id) for task_id, _ in heartbeat.held):
             raise ValueError("it holds what is no task")
         return heartbeat
 

@@ -9,8 +9,8 @@ from collections import Counter
 
 import structlog
 
+from taskyard.core.ids import is_id
 from taskyard.core.models import Waiting
-from taskyard.core.protocol import is_task_id
 from taskyard.core.redis.namespace import DUE, Member
 from taskyard.core.redis.ports import LeaderPort
 from taskyard.core.redis.quarantine import Odd
@@ -98,7 +98,7 @@ class Sweeper:
         good: list[Member] = []
         odd: list[Member] = []
         for member in members:
-            is_one = is_task_id(member.task_id) and -MAX_SCORE < float(member.score) < MAX_SCORE
+            is_one = is_id(member.task_id) and -MAX_SCORE < float(member.score) < MAX_SCORE
             (good if is_one else odd).append(member)
         self._broker.set_aside(
             Odd("member", member.place, f"no task's id, or no time: {member.score.decode()}", member.text)

@@ -7,8 +7,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from pydantic import StrictBool
-
 from taskyard.core.errors import PermanentError, shortened
 from taskyard.core.payload.printable_text import printable
 from taskyard.core.task_types.registry import task_type
@@ -30,7 +28,6 @@ SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-Cell = StrictBool | int | float | str | None
 
 
 @task_type("analysis.profile", timeout_seconds=900, reads_host=True)

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
-if TYPE_CHECKING:
-    pass
-
-MAX_COLUMNS = 200
-MAX_FILE_BYTES = 1 << 30
-MAX_UNPACKED_BYTES = 4 << 30  # of a Parquet file, as it says itself
-SUFFIXES = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
 Cell = StrictBool | int | float | str | None
 
 

@@ -7,7 +7,6 @@ callback that the loop is in identifies its run: also for a task or timer that t
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 import threading
 import traceback
@@ -33,8 +32,6 @@ OURS = (
     "taskyard.worker.attempts.execution",
 )  # what calls handlers is not where they block
 _HANDLE_CODE = asyncio.Handle._run.__code__
-
-log = logging.getLogger(__name__)
 
 
 class Place(NamedTuple):

@@ -63,7 +63,7 @@ class Monitor:
         self._dispatcher = dispatcher
         self._clock = clock
         self._host = socket.gethostname()
-        cache = RedisCache(broker.redis, broker.keys, clock)
+        cache = RedisCache(broker.redis, broker.keys)
         self.observer = Observer(database, broker, cache, dispatcher, worker, clock)
         self._sampler = Sampler(database, settings.data_dir)
         self._rollup = RollUp(database, clock, steady=steady)

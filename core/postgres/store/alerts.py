@@ -11,6 +11,7 @@ from typing import Any, Self
 import orjson
 
 from taskyard.core.i18n import msg
+from taskyard.core.ids import parsed_id
 from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.encode import check_text
 from taskyard.core.postgres.database import Transaction, queries
@@ -163,7 +164,7 @@ def _json(parameters: dict[str, Any] | None) -> str | None:
 
 
 def _known_id(field: str, value: str) -> str:
-    try:
-        return str(uuid.UUID(value))
-    except ValueError:
-        raise refused(field, value, msg("an id (a UUID)")) from None
+    known = parsed_id(value)
+    if known is None:
+        raise refused(field, value, msg("an id (a UUID)"))
+    return known

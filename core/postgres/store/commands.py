@@ -14,11 +14,7 @@ from taskyard.core.postgres.arrays import plain
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import dependants, tasks
 from taskyard.core.postgres.store.dependants import Slice
-from taskyard.core.states import CLAIMED, TERMINAL, Priority, TaskState
-
-CANCELLABLE = frozenset(TaskState) - TERMINAL
-RETRYABLE_STATES = frozenset({TaskState.FAILED, TaskState.CANCELLED})
-REPRIORITISABLE = frozenset({TaskState.BLOCKED, TaskState.SCHEDULED, TaskState.PENDING})
+from taskyard.core.states import CLAIMED, REPRIORITISABLE, RETRYABLE_STATES, Priority, TaskState
 
 
 class Cancelled(NamedTuple):
@@ -59,7 +55,7 @@ def retry_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) -> 
     A task whose requested start time is still ahead becomes scheduled. Tasks whose parents have not completed are
     left out.
     """
-    parameters = {"ids": plain(ids), "actor": actor, "reason": reason}
+    parameters = {"ids": plain(ids), "states": sorted(RETRYABLE_STATES), "actor": actor, "reason": reason}
     return [Waiting.from_row(row) for row in tx.rows(queries("commands")["retry"], parameters)]
 
 
@@ -72,7 +68,8 @@ def reprioritise_many(
     tx: Transaction, ids: Sequence[str], priority: Priority, actor: str, reason: str
 ) -> list[Reprioritised]:
     """Changes the priority of waiting tasks; returns them."""
-    parameters = {"ids": plain(ids), "priority": int(priority), "actor": actor, "reason": reason}
+    states = sorted(REPRIORITISABLE)
+    parameters = {"ids": plain(ids), "states": states, "priority": int(priority), "actor": actor, "reason": reason}
     return [
         Reprioritised(Waiting.from_row(row), row[1] != TaskState.BLOCKED, Priority(row[7]))
         for row in tx.rows(queries("commands")["reprioritise"], parameters)

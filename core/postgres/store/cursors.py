@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Self
 
 from taskyard.core.i18n import msg
+from taskyard.core.ids import is_id
 from taskyard.core.payload.culprits import refused
 
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EXPECTED = msg("what an earlier page of this search gave")
 
 
@@ -46,7 +45,7 @@ class Cursor:
 
 
 def _id(text: str, part: str) -> str | None:
-    if part and not _ID.fullmatch(part):
+    if part and not is_id(part):
         raise refused("after", text, _EXPECTED)
     return part or None
 

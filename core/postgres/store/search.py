@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from taskyard.core.filters.search_filter import Sort, TaskFilter
 from taskyard.core.i18n import msg
@@ -22,7 +22,8 @@ from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.cursors import Cursor
-from taskyard.core.postgres.store.search_query import assembled, bounded, parameters_of, windows
+from taskyard.core.postgres.store.search_query import Window, assembled, bounded, parameters_of, windows
+from taskyard.core.postgres.store.task_columns import with_columns
 
 MAX_PAGE_SIZE = 1000
 BUDGET_SECONDS = 0.15
@@ -165,34 +166,51 @@ def facets(tx: Transaction) -> Facets:
     return Facets(*(tuple(found.get(kind, ())) for kind in ("type", "queue", "agent", "creator", "tag")))
 
 
+class _Way(NamedTuple):
+    """In which direction a search by age goes through the ids: down to older tasks, or up to newer ones."""
+
+    is_down: bool
+
+    def go_on_behind(self, asked: dict[str, Any], task_id: str) -> None:
+        """Leaves out everything up to this task."""
+        if self.is_down:
+            asked["high"] = _least(asked["high"], task_id)
+        else:
+            asked["low"] = _greatest(asked["low"], _following(task_id))
+
+    def last_id_of(self, window: Window) -> str:
+        """Returns the id behind which the next window begins."""
+        return str(window.low) if self.is_down else _before(str(window.high))
+
+    def just_before(self, task_id: str) -> str:
+        """Returns the id behind which the way back meets this task first."""
+        return _before(task_id) if self.is_down else _following(task_id)
+
+
 def _find_by_age(
     tx: Transaction, asked: dict[str, Any], sort: Sort, place: Cursor, limit: int, budget_seconds: float
 ) -> Found:
-    goes_down = (sort is Sort.NEWEST) != place.is_back
+    way = _Way(is_down=(sort is Sort.NEWEST) != place.is_back)
     if place.id is not None:
-        if goes_down:
-            asked["high"] = _least(asked["high"], place.id)
-        else:
-            asked["low"] = _greatest(asked["low"], _following(place.id))
-    statement = _page("DESC" if goes_down else "ASC")
+        way.go_on_behind(asked, place.id)
+    statement = _page("DESC" if way.is_down else "ASC")
     rows: list[Sequence[Any]] = []
-    edge: str | None = None  # as far as was searched; None: to the end
-    for window in windows(tx, asked, goes_down=goes_down, budget_seconds=budget_seconds):
+    searched_to: str | None = None  # None: to the end
+    for window in windows(tx, asked, goes_down=way.is_down, budget_seconds=budget_seconds):
         parameters = {**asked, "low": window.low, "high": window.high, "limit": limit + 1 - len(rows)}
         rows += tx.rows(statement, parameters)
-        edge = None if window.is_last else window.low if goes_down else _before(str(window.high))
+        searched_to = None if window.is_last else way.last_id_of(window)
         if len(rows) > limit:
             break
     tasks = [Task.from_row(row[:-1]) for row in rows[:limit]]
-    is_full = len(rows) > limit
-    if is_full:
-        edge = tasks[-1].id
-    onwards = None if edge is None else Cursor(is_back=place.is_back, id=edge)
+    go_on_behind = searched_to
+    if len(rows) > limit:
+        searched_to, go_on_behind = None, tasks[-1].id
+    onwards = None if go_on_behind is None else Cursor(is_back=place.is_back, id=go_on_behind)
     backwards = None
     if place.id is not None:
-        near = tasks[0].id if tasks else _before(place.id) if goes_down else _following(place.id)
-        backwards = Cursor(is_back=not place.is_back, id=near)
-    return _found(tasks, onwards, backwards, place, None if is_full else edge)
+        backwards = Cursor(is_back=not place.is_back, id=tasks[0].id if tasks else way.just_before(place.id))
+    return _found(tasks, onwards, backwards, place, searched_to)
 
 
 def _find_by_key(tx: Transaction, asked: dict[str, Any], place: Cursor, limit: int, budget_seconds: float) -> Found:
@@ -243,7 +261,8 @@ def _is_place_of(place: Cursor, sort: Sort) -> bool:
 
 def _page(direction: str) -> str:
     behind = "<" if direction == "DESC" else ">"
-    return assembled(queries("search")["page"]).replace("<direction>", direction).replace("<behind>", behind)
+    statement = with_columns(assembled(queries("search")["page"]))
+    return statement.replace("<direction>", direction).replace("<behind>", behind)
 
 
 def _following(task_id: str) -> str:

@@ -157,7 +157,7 @@ def _columns(submissions: Sequence[Submission], unfinished: dict[str, list[str]]
         "run_ats": quoted(s.run_at.isoformat() if s.run_at else None for s in submissions),
         "delays": plain(s.delay_seconds for s in submissions),
         "keys": quoted(s.idempotency_key for s in submissions),
-        "hashes": quoted(None if s.call is None else s.call.content_hash for s in submissions),
+        "hashes": quoted(call.content_hash if (call := s.call) else None for s in submissions),
         "parents": plain(s.parent_id for s in submissions),
         "waiting_on": plain(len(unfinished.get(s.id, ())) for s in submissions),
         "creators": quoted(s.creator_agent_id for s in submissions),

@@ -12,6 +12,7 @@ from taskyard.core.errors import TaskNotFound
 from taskyard.core.models import AgentRecord, AuditEvent, Lane, Task, Waiting
 from taskyard.core.postgres.arrays import plain
 from taskyard.core.postgres.database import Transaction, queries
+from taskyard.core.postgres.store.task_columns import with_columns
 
 HISTORY_EVENTS = 10_000
 
@@ -40,7 +41,7 @@ class TaskResult(NamedTuple):
 
 def find_task(tx: Transaction, task_id: str) -> Task | None:
     """Returns the task with this id, or None."""
-    rows = tx.rows(queries("tasks")["task"], {"id": task_id})
+    rows = tx.rows(with_columns(queries("tasks")["task"]), {"id": task_id})
     return Task.from_row(rows[0]) if rows else None
 
 
@@ -57,7 +58,8 @@ def list_tasks(
 ) -> list[Task]:
     """Returns the newest tasks that match, without their inputs and outputs."""
     parameters = {"state": state, "type": type, "queue": queue, "limit": limit}
-    return [Task.from_row(row) for row in tx.rows(queries("tasks")["list_tasks"], parameters)]
+    rows = tx.rows(with_columns(queries("tasks")["list_tasks"]), parameters)
+    return [Task.from_row(row) for row in rows]
 
 
 def tasks_of(tx: Transaction, ids: Sequence[str]) -> list[Task]:
@@ -65,8 +67,8 @@ def tasks_of(tx: Transaction, ids: Sequence[str]) -> list[Task]:
 
     Tasks that don't exist are left out.
     """
-    rows = tx.rows(queries("tasks")["tasks"], {"ids": plain(ids)})
-    found = {row[0]: Task.from_row(row) for row in rows}
+    rows = tx.rows(with_columns(queries("tasks")["tasks"]), {"ids": plain(ids)})
+    found = {task.id: task for task in map(Task.from_row, rows)}
     return [found[id_] for id_ in ids if id_ in found]
 
 

@@ -25,7 +25,6 @@ MAX_SHOWN = 100  # that are shown
 TREND_STEPS = 30
 MAX_LATEST = 20
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
-SORTS = ("count", "last", "new")
 MAX_FAILED = store.MAX_FAILED
 
 

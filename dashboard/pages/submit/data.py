@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import orjson
 from taskyard.core.config import settings
 from taskyard.core.errors import SubmissionError, Unavailable
 from taskyard.core.i18n import msg
+from taskyard.core.ids import parsed_id
 from taskyard.core.postgres.store import submission_status, tasks
 from taskyard.core.postgres.store.submission_status import SubmissionStatus, Unsuccessful
 from taskyard.core.states import TERMINAL
@@ -118,10 +118,9 @@ def submit(type: str, given: Mapping[str, Any], options: Mapping[str, Any], key:
 
 def copied(task_id: str) -> Copied:
     """Returns a task to be submitted again; raises SubmissionError for an invalid id, TaskNotFound, Unavailable."""
-    try:
-        id_ = str(uuid.UUID(task_id))
-    except ValueError:
-        raise SubmissionError("copy", task_id, msg("the id of a task (a UUID)")) from None
+    id_ = parsed_id(task_id)
+    if id_ is None:
+        raise SubmissionError("copy", task_id, msg("the id of a task (a UUID)"))
     with _reaching() as servers, servers.database.transaction() as tx:
         task = tasks.get_task(tx, id_)
     known = types().types.get(task.type)

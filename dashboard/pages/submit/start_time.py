@@ -26,7 +26,6 @@ UNITS: Mapping[str, tuple[str, int]] = {
     "d": (N_("days"), 86_400),
 }
 DEFAULTS: Mapping[str, Any] = {"when": NOW, "delay": 5.0, "unit": "min", "run_at": None}
-MIN_STEP_SECONDS = 60
 
 
 def ensure() -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from taskyard.core.errors import TaskyardError
 from taskyard.core.models import Task
-from taskyard.core.states import TERMINAL, WAITING, TaskState
+from taskyard.core.states import CANCELLABLE, REPRIORITISABLE, RETRYABLE_STATES
 from taskyard.dashboard import navigation
 from taskyard.dashboard.components.dialogs import MAX_ERROR_LENGTH, ask
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -16,7 +16,6 @@ from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.task import data
 
 ASKED_KEY = "task_asked"
-RETRYABLE_STATES = (TaskState.FAILED, TaskState.CANCELLED)
 
 
 def show_actions(task: Task) -> None:
@@ -34,7 +33,7 @@ def show_actions(task: Task) -> None:
             _("Cancel"),
             icon=":material/block:",
             key="cancel",
-            disabled=task.state in TERMINAL,
+            disabled=task.state not in CANCELLABLE,
             help=_("Open tasks can be cancelled, at once and for good."),
         ):
             _ask("cancel", task)
@@ -42,7 +41,7 @@ def show_actions(task: Task) -> None:
             _("Priority"),
             icon=":material/priority_high:",
             key="priority",
-            disabled=task.state not in WAITING,
+            disabled=task.state not in REPRIORITISABLE,
             help=_("Tasks that no agent has yet can get another priority."),
         ):
             _ask("priority", task)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Any
 from taskyard.core import explain
 from taskyard.core.errors import Unavailable
 from taskyard.core.explain import Explanation
+from taskyard.core.ids import parsed_id
 from taskyard.core.models import AuditEvent, Task
 from taskyard.core.postgres.store import failures, related_tasks, task_logs, tasks
 from taskyard.core.postgres.store.audit import EventCursor
@@ -73,14 +73,6 @@ class Relatives:
     def is_alone(self) -> bool:
         """Returns True if there are none."""
         return not (self.parents or self.children or self.awaited or self.dependants or self.workflow_id)
-
-
-def parsed_id(text: str) -> str | None:
-    """Returns the task id in a typed text or a link, None if it is invalid."""
-    try:
-        return str(uuid.UUID(text.strip()))
-    except ValueError:
-        return None
 
 
 @shared()

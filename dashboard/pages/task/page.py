@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from taskyard.core.ids import parsed_id
 from taskyard.core.states import TERMINAL
 from taskyard.dashboard.components import task_facts
 from taskyard.dashboard.components.dialogs import tell
@@ -149,7 +150,7 @@ def show_door(text: str, problem: str) -> None:
 def show_page() -> None:
     """Shows the task named in the address."""
     given = one_line(str(st.query_params.get("id") or ""))
-    task_id = data.parsed_id(given)
+    task_id = parsed_id(given.strip())
     if task_id is None:
         show_door(given, _("“{text}” is not a valid task ID").format(text=escaped(given)) if given else "")
         return

@@ -9,7 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from taskyard.core.states import TRANSITIONS, WAITING, TaskState
+from taskyard.core.states import TaskState, is_legal
 from taskyard.dashboard.components.charts import draw
 from taskyard.dashboard.components.states import STATE_COLORS, word
 from taskyard.dashboard.components.theme import color
@@ -70,8 +70,8 @@ def figure_of(path: Sequence[Step], current: str) -> go.Figure:
     """Returns the graph."""
     steps = numbers_of(path)
     visited = {state for step in path for state in step if state is not None}
-    legal: list[Step] = [(None, state) for state in TaskState if state in WAITING]
-    legal += [(state, to_state) for state in TaskState for to_state in sorted(TRANSITIONS[state])]
+    starts = (None, *TaskState)
+    legal: list[Step] = [(start, end) for start in starts for end in TaskState if is_legal(start, end)]
     figure = go.Figure()
     # those that were taken lie above the others
     _add_transitions(figure, [step for step in legal if step not in steps], color("border"), 1, 7)

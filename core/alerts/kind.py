@@ -125,11 +125,6 @@ class Kind:
         """Returns True if its values are never above 1."""
         return self.unit is Unit.SHARE
 
-    @property
-    def runbook(self) -> str:
-        """Returns the path of its runbook below docs/, without the file ending."""
-        return f"operations/alerts/{self.name}"
-
     def compared(self, value: float | None, threshold: float | None) -> str:
         """Compares a value with its threshold in words; returns an empty text for a yes-or-no kind."""
         if value is None or not self.has_threshold:

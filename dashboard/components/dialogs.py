@@ -1,4 +1,4 @@
-"""Provides a confirmation dialog that shows the effect of an action and asks for a reason."""
+"""Provides dialogs: one that shows the effect of an action and asks for a reason, one that shows a page."""
 
 from __future__ import annotations
 
@@ -53,6 +53,16 @@ def ask(
             st.error(escaped(translate(error), MAX_ERROR_LENGTH))
             return
         st.rerun()
+
+    dialog()
+
+
+def show_page(title: str, text: str) -> None:
+    """Opens a dialog that shows a page of our own; `text` is Markdown."""
+
+    @st.dialog(title, width="large")
+    def dialog() -> None:
+        st.markdown(text)
 
     dialog()
 

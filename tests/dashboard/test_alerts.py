@@ -171,6 +171,18 @@ def test_an_alert_is_acknowledged(open_page: OpenPage, database: Database) -> No
     assert len(audited(database, "alert_acknowledged")) == 1
 
 
+def test_an_alert_leads_to_its_runbook(open_page: OpenPage, database: Database) -> None:
+    alert, of_no_rule = fired(database), fired(database, rule="of another release")
+    page = open_page("alerts")
+    page.button(key=f"runbook_{alert.id}").click().run()
+
+    assert not page.exception
+    assert "# Queue latency high\n" in rendered(page)
+    assert "## What to do" in rendered(page)
+    with pytest.raises(KeyError):
+        page.button(key=f"runbook_{of_no_rule.id}")
+
+
 def test_an_alert_is_silenced_by_its_own_name(open_page: OpenPage, database: Database) -> None:
     alert = fired(database, subject="a[1]*")
     page = open_page("alerts")

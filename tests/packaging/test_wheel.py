@@ -152,5 +152,6 @@ def test_the_source_distribution_holds_all_that_the_wheel_does(built: Path) -> N
     with tarfile.open(source) as archive:
         beside = {name.partition("/")[2] for name in archive.getnames()}
     assert files <= beside
-    assert {"taskyard/py.typed", "taskyard/worker/pool.toml", "taskyard/dashboard/.streamlit/config.toml"} <= files
+    data = {"core/alerts/runbooks/disk.md", "py.typed", "worker/pool.toml", "dashboard/.streamlit/config.toml"}
+    assert {f"taskyard/{name}" for name in data} <= files
     assert not {name for name in files if "screenshots" in name or name.startswith(("core/", "worker/", "tests/"))}

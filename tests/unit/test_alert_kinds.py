@@ -19,6 +19,7 @@ from taskyard.core.alerts.kinds import KINDS, MESSAGES
 from taskyard.core.alerts.messages import message_of
 from taskyard.core.alerts.rule_titles import TITLES, rule_name, rule_title
 from taskyard.core.alerts.rules import Rule, RuleFile, load_rules
+from taskyard.core.alerts.runbook import runbook
 from taskyard.core.alerts.signals import Anomaly, AttemptCounts, HostUsage, OwnState
 from taskyard.core.i18n import TranslatableText, msg
 from taskyard.core.message_templates import IdentifiedText, identity, rendered
@@ -380,6 +381,16 @@ def test_its_shipped_rule_fits_it(kind: str) -> None:
 def test_its_runbook_is_there(kind: str) -> None:
     page = REPOSITORY / "docs" / "operations" / "alerts" / f"{kind}.md"
     assert page.read_text().splitlines()[0] == f"# {KINDS[kind].title}"
+    shown = runbook(kind) or ""
+    assert shown.startswith(f"# {KINDS[kind].title}\n\n| Rule |")
+    assert "## What to do" in shown
+    assert "<!--" not in shown
+    assert "](" not in shown.replace("](http", "")
+
+
+@pytest.mark.parametrize("kind", ["README", "", "..", "disk.md", "*", "../alerts/disk"])
+def test_what_is_no_kind_has_no_runbook(kind: str) -> None:
+    assert runbook(kind) is None
 
 
 @every_kind

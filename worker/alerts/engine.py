@@ -17,6 +17,7 @@ import structlog
 
 from taskyard.core.alerts.reading import Reading
 from taskyard.core.alerts.rules import Rule, RuleFile
+from taskyard.core.alerts.runbook import runbook_command
 from taskyard.core.alerts.signals import Signals
 from taskyard.core.errors import Unavailable
 from taskyard.core.message_templates import identity
@@ -190,6 +191,7 @@ class AlertEngine:
         return None if rule is None else rule.channels
 
     def _notification(self, alert: Alert, event: str, resolved_at: datetime | None) -> Notification:
+        rule = self._rules.get(alert.rule)
         return Notification(
             event=event,  # type: ignore[arg-type]
             id=alert.id,
@@ -202,6 +204,7 @@ class AlertEngine:
             fired_at=alert.fired_at.astimezone(UTC).isoformat(),
             resolved_at=resolved_at.isoformat() if resolved_at else None,
             installation=self._installation,
+            runbook=runbook_command(rule.kind if rule else None),
         )
 
     def _is_silenced(self, key: Key, now: datetime) -> bool:

@@ -11,7 +11,10 @@ from taskyard.worker.logging.redaction import redacted_text
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """An alert that fired or was resolved. Times are in ISO 8601; `installation` is the namespace."""
+    """An alert that fired or was resolved. Times are in ISO 8601; `installation` is the namespace.
+
+    `runbook` is the command that prints what to do about it.
+    """
 
     event: Literal["firing", "resolved"]
     id: str
@@ -24,6 +27,7 @@ class Notification:
     fired_at: str
     resolved_at: str | None
     installation: str
+    runbook: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,4 +1,4 @@
-"""Implements commands for alerts: alerts, ack, silence, unsilence, silences, rules."""
+"""Implements commands for alerts: alerts, ack, silence, unsilence, silences, runbook, rules."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from taskyard.core.errors import SubmissionError
+from taskyard.core.i18n import msg
 from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table, stacked
 from taskyard.worker.cli.show import AsJson
@@ -135,6 +137,32 @@ def silences(as_json: AsJson = False) -> None:
                 for s in found
             ],
         )
+
+
+def runbook(
+    name: Annotated[str, typer.Argument(metavar="RULE", help="The rule's name, as in `rules`, or the kind of alert.")],
+) -> None:
+    """Prints what an alert means, where to look first, and what to do."""
+    import sys
+
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from taskyard.core.alerts.kinds import KINDS
+    from taskyard.core.alerts.rules import load_rules
+    from taskyard.core.alerts.runbook import runbook as runbook_of
+    from taskyard.core.config import load_settings
+
+    kind = name
+    if name not in KINDS:
+        kind = next((rule.kind for rule in load_rules(load_settings().alerts_file).rules if rule.name == name), "")
+    text = runbook_of(kind)
+    if text is None:
+        raise SubmissionError("rule", name, msg("a rule or kind of alert, as `taskyard rules` lists them"))
+    if sys.stdout.isatty():
+        Console().print(Markdown(text))
+    else:
+        typer.echo(text, nl=False)
 
 
 def rules(

@@ -77,6 +77,7 @@ COMMANDS = (
     ("silence", alerts.silence, WATCH, 'silence "queue grows" --subject reports --minutes 120'),
     ("unsilence", alerts.unsilence, WATCH, f"unsilence {ID}"),
     ("silences", alerts.silences, WATCH, "silences --json"),
+    ("runbook", alerts.runbook, WATCH, "runbook oldest_waiting"),
     ("rules", alerts.rules, WATCH, "rules --file alerts.toml"),
     ("migrate", admin.migrate, CARE, "migrate"),
     ("prune", prune.prune, CARE, "prune --dry-run"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from taskyard.core.alerts.rules import load_rules
+from taskyard.core.alerts.runbook import runbook_command
 from taskyard.core.alerts.signals import Anomaly, OwnState
 from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
@@ -127,7 +128,18 @@ class Monitor:
         if told is None and self._is_judging_late():
             text = "; ".join(problems)
             self._told_directly = Notification(
-                "firing", str(uuid.uuid4()), NOT_JUDGED, self._host, "critical", text, None, None, now, None, self._name
+                event="firing",
+                id=str(uuid.uuid4()),
+                rule=NOT_JUDGED,
+                subject=self._host,
+                severity="critical",
+                message=text,
+                value=None,
+                threshold=None,
+                fired_at=now,
+                resolved_at=None,
+                installation=self._name,
+                runbook=runbook_command("server_down"),
             )
             self._deliveries.send(None, self._told_directly)
         elif told is not None and not self._is_judging_late():

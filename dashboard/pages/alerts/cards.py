@@ -19,10 +19,8 @@ from taskyard.dashboard.pages.alerts.data import ShownAlert
 MAX_CARDS = 50
 
 
-def show_alerts(
-    alerts: Sequence[ShownAlert], acknowledge: Callable[[ShownAlert], None], silence: Callable[[ShownAlert], None]
-) -> None:
-    """Shows a card for each alert, with buttons that call these functions."""
+def show_alerts(alerts: Sequence[ShownAlert], ask: Callable[[str, ShownAlert], None]) -> None:
+    """Shows a card for each alert, with buttons that call `ask` with what to do: acknowledge, silence or runbook."""
     for shown in alerts[:MAX_CARDS]:
         with st.container(border=True, gap="xsmall", key=f"alert_{shown.alert.id}"):
             _show_alert(shown)
@@ -30,9 +28,11 @@ def show_alerts(
                 if shown.alert.state == "firing" and st.button(
                     _("Acknowledge"), icon=":material/visibility:", key=f"ack_{shown.alert.id}"
                 ):
-                    acknowledge(shown)
+                    ask("acknowledge", shown)
                 if st.button(_("Silence"), icon=":material/notifications_off:", key=f"silence_{shown.alert.id}"):
-                    silence(shown)
+                    ask("silence", shown)
+                if shown.kind and st.button(_("Runbook"), icon=":material/menu_book:", key=f"runbook_{shown.alert.id}"):
+                    ask("runbook", shown)
     hidden = len(alerts) - MAX_CARDS
     if hidden > 0:
         st.caption(ngettext("{count} more is not shown.", "{count} more are not shown.", hidden).format(count=hidden))

@@ -1,18 +1,19 @@
 """Draws firing and past alerts, silences and rules."""
 
 import glob
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.alerts.runbook import runbook
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.alerts import Silence
 from taskyard.dashboard.components import address, states
 from taskyard.dashboard.components.alert_values import compared, rule_word, shown_value, told_message
-from taskyard.dashboard.components.dialogs import ask, tell
+from taskyard.dashboard.components.dialogs import ask, show_page, tell
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import word
@@ -41,7 +42,7 @@ def show_firing(alerts: data.Alerts) -> None:
     firing = alerts.in_state("firing")
     if not firing:
         show_nothing(_("Nothing fires."), "check_circle")
-    cards.show_alerts(firing, ask_later("acknowledge"), ask_later("silence"))
+    cards.show_alerts(firing, ask_later)
 
 
 def show_acknowledged(alerts: data.Alerts) -> None:
@@ -50,7 +51,7 @@ def show_acknowledged(alerts: data.Alerts) -> None:
     acknowledged = alerts.in_state("acknowledged")
     if not acknowledged:
         show_nothing(_("No alert is acknowledged. One that is stays here until it resolves."), "visibility")
-    cards.show_alerts(acknowledged, ask_later("acknowledge"), ask_later("silence"))
+    cards.show_alerts(acknowledged, ask_later)
 
 
 def show_silences(alerts: data.Alerts) -> None:
@@ -58,7 +59,7 @@ def show_silences(alerts: data.Alerts) -> None:
     show_summary(alerts)
     if not alerts.silences:
         show_nothing(_("Nothing is silenced: each alert is told to its rule's channels."), "notifications_active")
-    cards.show_silences(alerts.silences, ask_later("end"))
+    cards.show_silences(alerts.silences, partial(ask_later, "end"))
 
 
 def show_summary(alerts: data.Alerts) -> None:
@@ -189,14 +190,10 @@ def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
     )
 
 
-def ask_later(what: str) -> Callable[[Any], None]:
+def ask_later(what: str, about: Any = None) -> None:
     """Makes the whole page open a dialog; for a card's button."""
-
-    def asked(about: Any) -> None:
-        st.session_state[ASKED_KEY] = (what, about)
-        st.rerun()
-
-    return asked
+    st.session_state[ASKED_KEY] = (what, about)
+    st.rerun()
 
 
 def open_dialog() -> None:
@@ -210,6 +207,8 @@ def open_dialog() -> None:
         ask_to_silence("*", "*")
     elif what == "end":
         ask_to_end(about)
+    elif what == "runbook":
+        show_page(_("Runbook"), runbook(about.kind) or "")
 
 
 def ask_to_acknowledge(shown: data.ShownAlert) -> None:
@@ -278,7 +277,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         **address.choice("show", list(SECTIONS), "firing"),
     )
     if st.button(_("New silence"), icon=":material/notifications_off:", key="new_silence", shortcut="Shift+N"):
-        ask_later("new")(None)
+        ask_later("new")
 open_dialog()
 if section == "history":
     found = data.rules().value

@@ -147,7 +147,7 @@ def model_problem(where: str, detail: ErrorDetails, path: Iterable[object], secr
     if detail["type"] == "missing":
         return msg("{where}: {field}: missing", where=where, field=field)
     if detail["type"] == "extra_forbidden":
-        return msg("{where}: {field}: is not a field that it has", where=where, field=field)
+        return msg("{where}: {field}: unknown field", where=where, field=field)
     is_secret = parts[-1] in secrets
     return msg(
         "{where}: {field}: {value} is not accepted: {reason} (given: {type})",

@@ -288,7 +288,7 @@ def _reader(shape: Any) -> Callable[[bytes], Any]:
         try:
             return decode(payload)
         except RecursionError:
-            raise ValueError("it is nested too deep to be read") from None
+            raise ValueError("nested too deep to be read") from None
 
     return read
 

@@ -29,7 +29,7 @@ class OnEscape(StrEnum):
     """The effect of an uncaught exception on its thread."""
 
     GO_ON = "goes on"  # its work begins anew after a pause, which grows to MAX_PAUSE_SECONDS
-    END_PROCESS = "goes on for a while"  # the same, but after PATIENCE_SECONDS of it the process has to be replaced
+    END_PROCESS = "continues for a while"  # the same, but after PATIENCE_SECONDS of it the process has to be replaced
     END_THREAD = "ends"  # it was to be short; whoever waits for it is told by other means
 
 
@@ -114,7 +114,7 @@ class Supervised(threading.Thread):
         self._last_escape = f"{type(error).__name__}: {error}".removesuffix(": ")
         if self.on_escape is OnEscape.END_PROCESS and now - self._streak_began > PATIENCE_SECONDS:
             self.is_exhausted = True
-        log.error("thread %s: an exception escaped from its work; it %s", self.name, self.on_escape, exc_info=error)
+        log.error("thread %s: uncaught exception; it %s", self.name, self.on_escape, exc_info=error)
 
     def _pause(self) -> None:
         self._is_pausing = True

@@ -62,7 +62,7 @@ def make_socket_folder(folder: Path) -> None:
     found = parent.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise Unavailable(
-            msg("{parent} is needed for the servers' sockets, but belongs to somebody else: remove it", parent=parent)
+            msg("{parent} is needed for the servers' sockets, but belongs to another user: remove it", parent=parent)
         )
     folder.mkdir(mode=0o700, exist_ok=True)
 

@@ -133,7 +133,7 @@ class PostgresServer:
         try:
             self._run("pg_ctl", "stop", "-m", "fast", "-w", "-s", "-t", STOP_TIMEOUT_SECONDS, as_=owner)
         except Unavailable as error:
-            log.warning("%s; it is stopped at once and will recover when it starts", error)
+            log.warning("%s; it is stopped at once and recovers when it starts", error)
             self._run("pg_ctl", "stop", "-m", "immediate", "-w", "-s", "-t", STOP_TIMEOUT_SECONDS, as_=owner)
 
     def _adopt(self) -> bool:
@@ -148,7 +148,7 @@ class PostgresServer:
             if time.monotonic() > deadline:
                 raise Unavailable(
                     msg(
-                        "the PostgreSQL server under {folder} does not answer: end it, and start again",
+                        "the PostgreSQL server under {folder} does not answer: stop it, and start again",
                         folder=self._folder,
                     )
                 )
@@ -283,7 +283,7 @@ def _let_through(path: Path) -> None:
         mode = stat.S_IMODE(parent.stat().st_mode)
         if not mode & stat.S_IXOTH:
             parent.chmod(mode | stat.S_IXOTH)
-            log.info("%s: others may now pass through it (o+x), because PostgreSQL does not run as root", parent)
+            log.info("%s: other users may now traverse it (o+x), because PostgreSQL does not run as root", parent)
 
 
 def _let_run(programs: Path) -> None:

@@ -157,7 +157,7 @@ def _check_same(instance: BaseModel, read: BaseModel) -> None:
     raise refused(
         field_of(["input", *path]),
         given,
-        msg("a value that JSON keeps: this comes back as {other}", other=repr(Brief(got))),
+        msg("a value that JSON preserves: this reads back as {other}", other=repr(Brief(got))),
     )
 
 

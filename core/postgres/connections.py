@@ -62,7 +62,7 @@ def refuse_shared_session(url: str, connection: psycopg2.extensions.connection) 
         raise Unavailable(
             msg(
                 "a connection pooler in {mode} mode stands before PostgreSQL: a worker can't lead through it, "
-                "since its lock belongs to a session: connect past it or in session mode",
+                "since its lock belongs to a session: connect directly or in session mode",
                 mode=mode,
             )
         )
@@ -108,7 +108,7 @@ def set_up(connection: Connection) -> Connection:
     else:
         connection.close()
         raise Unavailable(
-            msg("a connection pooler in statement mode answers, which knows no transactions: connect past it")
+            msg("a connection pooler in statement mode answers, which supports no transactions: connect directly")
         )
     connection.autocommit = False
     return connection

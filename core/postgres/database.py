@@ -198,7 +198,7 @@ def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> E
 
     def check(connection: Connection, record: object, proxy: object) -> None:
         if connection.made_in != current.number:
-            raise sqlalchemy.exc.DisconnectionError("what is behind this connection has changed since it was made")
+            raise sqlalchemy.exc.DisconnectionError("the server behind this connection has changed since it was opened")
 
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg2://",

@@ -46,13 +46,13 @@ def unavailable_when_unreachable() -> Iterator[None]:
 
 def _meaning_of(cause: BaseException) -> Unavailable | None:
     if isinstance(cause, psycopg2.errors.LockNotAvailable):
-        text = msg("somebody else has locked what this needs, for longer than it may wait: try again")
+        text = msg("another session holds a lock that this needs: try again")
         return Busy(text, is_locked=True)
     if isinstance(cause, psycopg2.extensions.TransactionRollbackError):
         reason = first_line(cause)
-        return Busy(msg("somebody changed the same rows at the same moment ({reason}): try again", reason=reason))
+        return Busy(msg("another session changed the same rows ({reason}): try again", reason=reason))
     if isinstance(cause, psycopg2.errors.QueryCanceled):
-        return Busy(msg("PostgreSQL had no answer in the time that it was given: ask for less, or try again"))
+        return Busy(msg("PostgreSQL did not answer in time: narrow the request, or try again"))
     if is_connection_lost(cause):
         return Unavailable(explained(cause))
     return None

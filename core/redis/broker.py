@@ -169,7 +169,7 @@ class Broker(RedisNamespace):
                 "work: give each installation a namespace (TASKYARD_NAMESPACE) or a Redis of its own"
             )
         if odd:
-            self.set_aside([Odd("key", "epoch", "it held no term's number: it was replaced", odd)])
+            self.set_aside([Odd("key", "epoch", "it held no epoch: it was replaced", odd)])
         return bool(accepted), current.decode(), bool(is_new)
 
     def collect(

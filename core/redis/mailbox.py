@@ -269,11 +269,11 @@ def parsed(fields: Mapping[bytes, bytes]) -> tuple[Any, str]:
 def full_text(what: str, agent: str, length_limit: int, bytes_limit: int) -> str:
     """Returns why a mailbox accepts no more; `what` is one of FULL."""
     if what == "messages":
-        return msg("the mailbox of agent {to} is full: {count} messages wait", to=agent, count=length_limit)
+        return msg("the mailbox of agent {to} is full: it holds {count} messages", to=agent, count=length_limit)
     if what == "bytes":
         size = bytes_limit >> 20
         return msg("the mailbox of agent {to} is full: its messages take more than {size} MiB", to=agent, size=size)
-    return msg("agent {to} gets no mailbox: there are {count}, as many as may be", to=agent, count=MAX_MAILBOXES)
+    return msg("agent {to} gets no mailbox: the limit of {count} is reached", to=agent, count=MAX_MAILBOXES)
 
 
 def next_id(entry_id: bytes) -> str:

@@ -192,7 +192,7 @@ class MailboxAdmin:
         try:
             parsed(fields)
         except (KeyError, ValueError, SubmissionError):
-            return msg("dead letter {id} of agent {agent}: it is malformed", id=shown, agent=agent)
+            return msg("dead letter {id} of agent {agent} is malformed", id=shown, agent=agent)
         keys = [self._keys.messages(agent), self._keys.mailboxes]
         limits = [MAX_LENGTH, MAX_BOX_BYTES, MAX_MAILBOXES]
         arguments = [*limits, agent, fields[b"from"], fields[b"body"]]
@@ -211,7 +211,7 @@ class MailboxAdmin:
             if found:
                 yield found[0]
             else:
-                reasons.append(msg("dead letter {id}: there is none", id=one))
+                reasons.append(msg("dead letter {id} does not exist", id=one))
 
     def _entries(
         self, stream: str, last: str, *, newest_first: bool = False

@@ -23,7 +23,7 @@ MAX_AHEAD_BYTES = 16 << 20  # of inputs that an agent has, if it is to get more 
 NO_AGENT = N_("no agent is registered")
 NO_TYPE = N_("no registered agent takes type {type}")
 NO_KNOWLEDGE = N_("no registered agent can run type {type}: {agents} do not know it, or not in this version")
-NO_TAGS = N_("no registered agent that takes type {type} has the tags {tags} (the nearest lacks {missing})")
+NO_TAGS = N_("no agent for type {type} has the tags {tags} (closest one is missing {missing})")
 UNPLACEABLE = (NO_AGENT, NO_TYPE, NO_KNOWLEDGE, NO_TAGS)
 
 

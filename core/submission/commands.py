@@ -139,7 +139,7 @@ class TaskCommands:
                 with self._database.transaction() as tx:
                     below = dependants.cancel_below(tx, below.left.failed, actor)
             except Unavailable as error:
-                log.warning("what waits for cancelled tasks is left to the leader: %s", error)
+                log.warning("dependants of cancelled tasks are left to the leader: %s", error)
                 break
             count += len(below.cancelled)
         return count
@@ -157,7 +157,7 @@ class TaskCommands:
 
 
 def _left(count: int) -> Busy:
-    text = msg("somebody else has locked unfinished tasks below: {left} left, try again", left=count)
+    text = msg("{left} unfinished tasks that it submitted are locked by another session: try again", left=count)
     return Busy(text, is_locked=True)
 
 

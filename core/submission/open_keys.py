@@ -40,7 +40,7 @@ class OpenKeys:
             self._counts[key] += 1
         try:
             if not self._may_wait.acquire(timeout=LOCK_TIMEOUT_MS / 1000):
-                text = msg("others wait for idempotency keys that are not committed yet: try again")
+                text = msg("too many submissions wait for idempotency keys that are not committed yet: try again")
                 raise Busy(text, is_locked=True)
             try:
                 yield

@@ -276,7 +276,7 @@ class Submitter:
                 with self._database.transaction() as tx:
                     waiting = [*waiting, *dependants.look_again(tx, inserted.blocked)]
             except Unavailable as error:
-                log.warning("what new tasks wait for is looked at by the leader: %s", error)
+                log.warning("parents of new tasks are left to the leader: %s", error)
         self._notifier.push(waiting)
 
     def _wait_alone(self, submission: Submission) -> str | SubmissionError:

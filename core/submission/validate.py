@@ -241,7 +241,7 @@ def _run_at(run_at: object, delay_seconds: object, now: datetime) -> datetime:
 def _key(value: object, parent_id: str | None) -> str:
     key = check_text("idempotency_key", value)
     if _OF_A_CHILD.match(key) and (parent_id is None or not key.startswith(f"{parent_id}/")):
-        expected = msg("another key: those that begin with a task's id and a slash are its children's")
+        expected = msg("another key: keys that begin with a task id and a slash are reserved for its children")
         raise refused("idempotency_key", key, expected)
     return key
 

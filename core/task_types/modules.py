@@ -56,7 +56,7 @@ def import_task_module(name: str, on_slow: Callable[[str], None] | None = None, 
     if changed:
         remarks.append(
             msg(
-                "task module {name!r} changes what is its whole process's when imported, which was undone: {parts}",
+                "task module {name!r} changes process-wide state when imported, which was reverted: {parts}",
                 name=name,
                 parts=", ".join(changed),
             )
@@ -78,10 +78,10 @@ class _Ended(BaseException):
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, _Ended):
-        return msg("it ends its process by os._exit({code})", code=error.args[0])
+        return msg("it calls os._exit({code})", code=error.args[0])
     if isinstance(error, SystemExit):
         code = one_line(str(error.code))
-        return msg("it ends the program, as sys.exit and argparse do (SystemExit: {code})", code=code)
+        return msg("it ends the program, like sys.exit or argparse (SystemExit: {code})", code=code)
     text = f"{type(error).__name__}: {one_line(error)}".removesuffix(": ")
     ours = (__file__, importlib.__file__)
     frames = [

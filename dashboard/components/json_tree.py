@@ -47,10 +47,10 @@ def show_json(value: Any, *, name: str, file_name: str) -> None:
             st.caption(_("Integers beyond 2^53 are shown as text: a browser would round them."))
         return
     if form == TREE:
-        st.caption(_("It is too large for a tree."))
+        st.caption(_("Too large to show as a tree."))
     if len(text) > MAX_TEXT_LENGTH:
         st.caption(
-            _("The first {shown} of {total} characters; the download has them all.").format(
+            _("The first {shown} of {total} characters; download the file to see all.").format(
                 shown=f"{MAX_TEXT_LENGTH:,}", total=f"{len(text):,}"
             )
         )

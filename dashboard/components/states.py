@@ -100,14 +100,14 @@ EVENT_WORDS: Mapping[str, str] = {
     "signed_out": N_("signed out"),
 }
 HELP: Mapping[str, str] = {
-    TaskState.BLOCKED: N_("Wait for other tasks"),
-    TaskState.SCHEDULED: N_("Due later: delayed, or waiting for another attempt"),
-    TaskState.PENDING: N_("Ready, wait for a free agent"),
-    TaskState.ASSIGNED: N_("Given to an agent that has not begun yet"),
+    TaskState.BLOCKED: N_("Waiting for other tasks"),
+    TaskState.SCHEDULED: N_("Due later: delayed, or waiting for a retry"),
+    TaskState.PENDING: N_("Ready, waiting for a free agent"),
+    TaskState.ASSIGNED: N_("Assigned to an agent, not started yet"),
     TaskState.IN_PROGRESS: N_("Run now"),
     TaskState.COMPLETED: N_("Done"),
-    TaskState.FAILED: N_("Out of attempts, or not worth another one"),
-    TaskState.CANCELLED: N_("Stopped by an operator, or their parent did not complete"),
+    TaskState.FAILED: N_("No attempts left, or not retryable"),
+    TaskState.CANCELLED: N_("Stopped by an operator, or a parent did not complete"),
 }
 STATES = tuple(TaskState)
 PRIORITIES = tuple(priority.label for priority in Priority)

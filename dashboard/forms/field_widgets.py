@@ -34,7 +34,7 @@ def show_widget(field: FormField, key: str) -> None:
         height = SCRIPT_HEIGHT_PX if field.is_required else JSON_HEIGHT_PX
         st.text_area(**common, max_chars=field.most_length, height=height)
     elif field.kind is FieldKind.LINES:
-        st.text_area(**common, height=JSON_HEIGHT_PX, placeholder=_("One a line"))
+        st.text_area(**common, height=JSON_HEIGHT_PX, placeholder=_("One per line"))
     elif field.kind in (FieldKind.INTEGER, FieldKind.NUMBER):
         _show_number(field, common)
     elif field.kind is FieldKind.CHOICES:

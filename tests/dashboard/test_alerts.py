@@ -73,9 +73,7 @@ def test_nothing_fires(open_page: OpenPage, database: Database) -> None:
     assert not page.exception
     assert "Nothing fires." in texts(page)
     assert "0 firing" in texts(page)
-    assert [warning.value for warning in page.warning] == [
-        "Alerts stay as they are until a worker leads; none can fire or resolve."
-    ]
+    assert [warning.value for warning in page.warning] == ["Alerts can't fire or resolve until a worker leads."]
 
 
 def test_what_fires_is_shown_worst_first(open_page: OpenPage, database: Database) -> None:
@@ -167,7 +165,7 @@ def test_an_alert_is_acknowledged(open_page: OpenPage, database: Database) -> No
     assert "Nothing fires." in texts(page)
 
     answered(page, name, ask, "once more")
-    assert [toast.value for toast in page.toast] == ["It was not firing any more: nothing was changed"]
+    assert [toast.value for toast in page.toast] == ["No change: the alert was no longer firing"]
     assert len(audited(database, "alert_acknowledged")) == 1
 
 
@@ -226,7 +224,7 @@ def test_a_silence_is_ended(open_page: OpenPage, database: Database) -> None:
     with database.transaction() as tx:
         assert alerts.silences(tx) == []
     assert len(audited(database, "alerts_unsilenced")) == 1
-    assert "Nothing is silenced" in rendered(page)
+    assert "No silences" in rendered(page)
 
 
 def test_history_is_filtered_by_rule(open_page: OpenPage, database: Database) -> None:
@@ -306,7 +304,7 @@ def test_without_its_database_what_was_known_stays(
     page = open_page("alerts")
     with database_away(settings, server_endpoints):
         refreshed(page)
-        assert "was known at" in page.warning[0].value
+        assert "Data as of" in page.warning[0].value
         assert alert.message in plain_texts(page)
 
         answered(page, f"ack_{alert.id}", asks(page, "acknowledge", data.ShownAlert(alert, None)), "try")

@@ -92,7 +92,7 @@ def test_with_servers_away_the_form_is_there_and_nothing_typed_is_lost(open_page
     press(page)
 
     assert not page.exception
-    assert "Nothing was lost" in page.warning[0].value
+    assert "Your input is kept" in page.warning[0].value
     assert page.text_area(key=field("value", "diagnostic.echo")).value == "[1]"
     assert "can't be reached" in said(page)
 
@@ -108,7 +108,7 @@ def test_it_works_again_once_the_server_is_back(
         connection.execute(sa.text(end_sessions(name)))
         press(page)
         assert not page.exception
-        assert "Nothing was lost" in page.warning[0].value
+        assert "Your input is kept" in page.warning[0].value
         connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
     admin.dispose()
     database.close()

@@ -53,6 +53,6 @@ class DuplicateNames:
                 agent=own[other.name],
                 other=id_,
                 host=other.host,
-                hint="a hold or restart by name meets both: give one pool other names",
+                hint="a hold or restart by name affects both: give one pool other names",
             )
         self._seen = frozenset(others)

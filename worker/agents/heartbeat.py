@@ -115,7 +115,7 @@ class HeartbeatSender:
                 self.generation = generation
             if is_fenced and not self.is_fenced:
                 self.is_fenced = True
-                reason = "; ".join(agent.problems()) or "the leader had not heard of it in time"
+                reason = "; ".join(agent.problems()) or "the leader received no heartbeat in time"
                 log.warning("agent.fenced", agent=agent.info.id, reason=f"its tasks were given to others: {reason}")
                 agent.give_up()
 

@@ -71,8 +71,8 @@ class AgentMail:
                 raise TransientError("receive: the attempt is over")
             if len(self._held.setdefault(pair, {})) >= MAX_HELD:
                 raise PermanentError(
-                    f"receive: this attempt has {MAX_HELD} messages that it did not acknowledge: "
-                    "call context.ack(message) for what was dealt with"
+                    f"receive: this attempt has {MAX_HELD} unacknowledged messages: "
+                    "call context.ack(message) for processed ones"
                 )
             held = {one for own in (*self._held.values(), *self._succeeded.values()) for one in own}
         try:

@@ -43,7 +43,7 @@ from taskyard.worker.logging.shipping import LogShipper
 MAX_PROOF_LENGTH = 1_000  # characters
 EXIT_REPLACE = 75  # EX_TEMPFAIL: start another one
 START_RETRY_SECONDS = 0.5
-UNABLE = "attempts could not be begun, or reports not be sent, for lack of descriptors, processes, memory or disk"
+UNABLE = "attempts could not start, or reports could not be sent: descriptors, processes, memory or disk used up"
 
 log = structlog.get_logger(__name__)
 

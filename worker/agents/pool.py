@@ -52,18 +52,18 @@ class _Member:
     started: float = 0.0
     start_at: float = 0.0
     failures: int = 0
-    last_end: str = "it was not started yet"
+    last_end: str = "not started yet"
     escapes: Counter[str] = field(default_factory=Counter)  # of its ended processes' threads
 
     def problems(self) -> list[str]:
         """Returns why it does no work."""
         if self.process is None:
             in_seconds = max(0.0, self.start_at - time.monotonic())
-            return [f"it does not run: {self.last_end}; it is started again in {in_seconds:.0f} s"]
+            return [f"not running: {self.last_end}; restarts in {in_seconds:.0f} s"]
         if self.health is None or self.health.report is None:
             return ["it is starting"]
         if self.health.silence_seconds > SILENT_SECONDS:
-            return [f"its process has said nothing for {self.health.silence_seconds:.0f} s"]
+            return [f"no report from its process for {self.health.silence_seconds:.0f} s"]
         return self.health.report.problems
 
 
@@ -136,7 +136,7 @@ class Pool:
         """Returns why this host's agents do no work, one line each; empty while one of them does."""
         silent = time.monotonic() - self._round_at
         if silent > STALLED_SECONDS and not self._stop.is_set():
-            return [f"pool: its agents were last looked after {silent:.0f} s ago"]
+            return [f"pool: no check of its agents for {silent:.0f} s"]
         unwell = self.unwell()
         if len(unwell) < len(self._members) or not self._members:
             self._well_at = time.monotonic()
@@ -179,7 +179,7 @@ class Pool:
         backoff = min(MAX_BACKOFF_SECONDS, MIN_BACKOFF_SECONDS * 2 ** min(10, max(0, member.failures - 1)))
         if code == EXIT_REPLACE or member.failures <= 1:
             backoff = 0.0
-        self._bury(member, f"it ended with code {code} after {lived:.1f} s")
+        self._bury(member, f"its process ended with code {code} after {lived:.1f} s")
         member.start_at = now + backoff
         self._lost.append(Deregister(member.agent_id, "lost", member.proof))
         log.warning(

@@ -213,4 +213,4 @@ def _pairs(runs: list[Run]) -> list[Pair]:
 
 def _crashed(run: Run, error: BaseException | None, began_at: float, seconds: float) -> Done:
     reason = f"{type(error).__name__}: {error}".removesuffix(": ") if error is not None else "its slot failed"
-    return failed(run, ErrorClass.CRASHED, f"the agent could not run it: {reason}", began_at, seconds)
+    return failed(run, ErrorClass.CRASHED, f"the agent failed to run it: {reason}", began_at, seconds)

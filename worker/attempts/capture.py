@@ -162,7 +162,7 @@ class Capture:
                 last = deque()
             self._emit_all(taken)
             if everything and size:
-                text = f"{lines:,} lines ({size:,} bytes) of output were left out here"
+                text = f"{lines:,} lines ({size:,} bytes) of output left out"
                 self._emit({"kind": "output", "level": "warning", "message": text})
             self._emit_all(last)
 

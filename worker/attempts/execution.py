@@ -33,7 +33,7 @@ from taskyard.worker.logging.context import bind_attempt
 from taskyard.worker.logging.redaction import redacted_text
 
 MAX_PROBLEMS = 5
-CANCELLED_BY_OTHERS = "its coroutine was cancelled, but not by the agent: by another one on its event loop or by itself"
+CANCELLED_BY_OTHERS = "its coroutine was cancelled by itself or by another one on its event loop, not by the agent"
 LOOKED_THROUGH = 65536  # characters of an error's text that are searched for secrets; fewer are kept
 
 
@@ -243,7 +243,7 @@ def _text_of(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as broken:  # a handler's own exception class may do anything in __str__
-        return f"<its text can't be had: {type(broken).__name__}>"
+        return f"<text not available: {type(broken).__name__}>"
 
 
 def _bounded(text: str, keep_end: bool) -> str:

@@ -35,7 +35,7 @@ def invitation(settings: Settings, database: Database, url: str) -> list[str]:
     except (Unavailable, OSError) as error:
         log.warning("entry_link.failed", reason=str(error), hint="taskyard enter")
         return lines
-    return [*lines, f"To submit code from a browser, open this once: {link}"]
+    return [*lines, f"To submit code from a browser, open this link once: {link}"]
 
 
 def note_url(settings: Settings, url: str) -> None:

@@ -96,7 +96,7 @@ class DashboardSupervisor:
             if self._is_down:
                 log.warning("dashboard.is_back", url=self.page.url)
             self._answered_at, self._is_down = time.monotonic(), False
-            self._reason = "its process runs and does not answer"
+            self._reason = "its process runs but does not answer"
             self._ready.set()
             return
         silent = time.monotonic() - max(self._answered_at, self._started_at or 0.0)

@@ -83,7 +83,7 @@ class Committer:
             if is_connection_lost(error) and not isinstance(error, LOCKED):
                 raise _lost(error) from error
             self._connection.rollback()
-            log.warning("tick.blocked", reason=f"who blocks it can't be told: {_first_line(error)}")
+            log.warning("tick.blocked", reason=f"the lock holder can't be identified: {_first_line(error)}")
 
     def _run(self) -> None:
         while (batch := self._batches.get()) is not None:

@@ -35,10 +35,8 @@ class LockWaits:
     def problems(self, now: float, least_seconds: float) -> list[str]:
         """Returns what the tick could not do for so long because of a locked table, and who holds it. Thread-safe."""
         late = {part: now - since for part, since in self._pauses.since().items() if now - since > least_seconds}
-        who = "; ".join(dict.fromkeys(wait.text for wait in self.waits)) or "somebody holds a table that it needs"
-        return [
-            f"dispatcher: it waits for a lock: {part} not done for {age:.0f} s: {who}" for part, age in late.items()
-        ]
+        who = "; ".join(dict.fromkeys(wait.text for wait in self.waits)) or "another session has locked its table"
+        return [f"dispatcher: waiting for a lock: {part} blocked for {age:.0f} s: {who}" for part, age in late.items()]
 
     def look(self, tx: Transaction, now: float) -> None:
         """Queries who holds the locks that were waited for, and logs new and ended waits."""

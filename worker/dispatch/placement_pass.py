@@ -83,7 +83,7 @@ class Placing:
             elif task_id not in term.leader_state.claiming:
                 found.append(Candidate(task_id, lane, score, expected))
         if odd:
-            self._broker.set_aside(Odd("member", f"ready:{lane}", "no task's id, or no time", member) for member in odd)
+            self._broker.set_aside(Odd("member", f"ready:{lane}", "invalid task id or time", member) for member in odd)
             self._broker.drop_members(lane, odd)
             term.leader_state.hot_lanes.add(lane)  # what is behind them was not looked at
         return found

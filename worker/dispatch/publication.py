@@ -58,7 +58,7 @@ def _open_claims(
         candidate, _ = placed.pop(row.id)
         claim = leader_state.open(row, candidate.expected_seconds)
         if row.type != candidate.lane.type:
-            reason = f"it was in the queue as a task of type {candidate.lane.type}"
+            reason = f"it was queued as a task of type {candidate.lane.type}"
             committed.unpublished.append(Unpublished(claim, reason, goes_back=True))
             continue
         try:

@@ -98,9 +98,9 @@ class Recovery:
         """Returns a heartbeat; raises ValueError for another version or foreign data."""
         heartbeat = decode_heartbeat(encoded)
         if heartbeat.agent.id != agent_id or not heartbeat.agent.is_storable():
-            raise ValueError("its agent is another one, or can't be stored")
+            raise ValueError("its agent id does not match, or can't be stored")
         if not all(is_task_id(task_id) for task_id, _ in heartbeat.held):
-            raise ValueError("it holds what is no task")
+            raise ValueError("it holds an invalid task")
         return heartbeat
 
     def _note_unreadable(self, agent_id: str, encoded: bytes, error: BaseException, now: float, batch: Batch) -> None:

@@ -101,7 +101,7 @@ def each(
                 raise
             if len(items) == 1:
                 careful.slow += 1
-                careful.set_aside(items[0], "its row takes too long to change")
+                careful.set_aside(items[0], "changing its row takes too long")
                 return list(items)
         careful.waits += 1
         if len(items) == 1:

@@ -72,7 +72,7 @@ class Sweeper:
         counts = Counter(member.place for member in members)
         firsts = {member.place: member.text for member in reversed(members)}
         self._broker.set_aside(
-            Odd("member", place, f"no such task ({count} members; this is the first)", firsts[place])
+            Odd("member", place, f"no such task ({count} members, this is the first)", firsts[place])
             for place, count in counts.items()
         )
 
@@ -101,7 +101,7 @@ class Sweeper:
             is_one = is_task_id(member.task_id) and -MAX_SCORE < float(member.score) < MAX_SCORE
             (good if is_one else odd).append(member)
         self._broker.set_aside(
-            Odd("member", member.place, f"no task's id, or no time: {member.score.decode()}", member.text)
+            Odd("member", member.place, f"invalid task id or time: {member.score.decode()}", member.text)
             for member in odd
         )
         self._broker.drop(odd)

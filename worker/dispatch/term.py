@@ -93,7 +93,7 @@ class TermFactory:
         with reaching_redis():
             accepted, generation, is_new = self.broker.lead(epoch, self._leader.database)
         if not accepted:
-            raise LeadershipLost(f"Redis knows a term after {epoch}: do two databases share its namespace?")
+            raise LeadershipLost(f"Redis knows a term after {epoch}: two databases may share its namespace")
         fleet = FleetTypes(self._registry)
         leader_state = LeaderState(self._durations, self._breakers, fleet)
         database_now = self._load(leader_state)
@@ -126,7 +126,7 @@ class TermFactory:
         if self._apart_since is not None and now - self._apart_since > APART_SECONDS:
             raise LeadershipLost(
                 "another worker leads this database through another Redis or namespace, so that agents and submissions "
-                "here wait for nobody: give both the same TASKYARD_REDIS_URL and TASKYARD_NAMESPACE"
+                "here get no answers: give both the same TASKYARD_REDIS_URL and TASKYARD_NAMESPACE"
             )
 
     def _load(self, leader_state: LeaderState) -> float:
@@ -142,7 +142,7 @@ class TermFactory:
                 leader_state.load(recovery_store.claimed_tasks(tx), self._clock.monotonic(), database_now)
             connection.commit()
         except psycopg2.errors.LockNotAvailable as error:
-            raise LeadershipLost(f"no term can begin: {self._leader.who_is_in_the_way()}") from error
+            raise LeadershipLost(f"a term can't begin: {self._leader.who_is_in_the_way()}") from error
         except psycopg2.Error as error:
             raise LeadershipLost(f"the leader's connection broke: {str(error).strip()}") from error
         return database_now

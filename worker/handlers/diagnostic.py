@@ -69,7 +69,7 @@ class Echo(BaseModel):
     """Anything that JSON can hold."""
 
     model_config = ConfigDict(extra="forbid")
-    value: JsonValue = Field(None, description="Returned as it is")
+    value: JsonValue = Field(None, description="Returned unchanged")
 
 
 @task_type("diagnostic.echo", isolation="thread", timeout_seconds=60)
@@ -89,7 +89,7 @@ class Sleep(BaseModel):
         "interpreter locked; ignore_sigterm: with progress, SIGTERM ignored; grandchildren: leaves processes behind "
         "that have left their parent and session",
     )
-    grandchildren: int = Field(2, ge=1, le=20, description="How many processes the mode grandchildren leaves")
+    grandchildren: int = Field(2, ge=1, le=20, description="Processes that the mode grandchildren leaves behind")
 
 
 class Slept(BaseModel):
@@ -167,7 +167,7 @@ class Fail(BaseModel):
         "transient", "permanent", "resource_limit", "exception", "invalid_output", "unstorable", "too_large"
     ] = Field(
         "permanent",
-        description="The first three raise the error of that class, exception an error that Taskyard does not know; "
+        description="The first three raise the error of that class, exception an unknown error; "
         "the others return something that does not fit the model, that PostgreSQL can't store, or that is too large",
     )
     message: str = Field("failed on purpose", min_length=1, max_length=1000, description="Text of the error")
@@ -229,13 +229,13 @@ class Spin(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     seconds: float = Field(1.0, ge=0, le=3600, description="How long to compute without a pause")
-    allocate_mebibytes: int = Field(0, ge=0, le=1 << 20, description="Memory to fill first and to hold, in MiB")
+    allocate_mebibytes: int = Field(0, ge=0, le=1 << 20, description="Memory to allocate and hold, in MiB")
 
 
 class Spun(BaseModel):
     """What was used up."""
 
-    rounds: int = Field(description="How often a fixed piece of arithmetic was done")
+    rounds: int = Field(description="Number of rounds of a fixed computation")
     cpu_seconds: float
 
 

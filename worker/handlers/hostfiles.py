@@ -44,7 +44,7 @@ def opened(path: str | Path, field: str, limit_bytes: int) -> Iterator[BinaryIO]
         if found.st_nlink > 1:
             raise refusal.because(f"has {found.st_nlink} names (hard links), so it may be a file of another folder")
         if found.st_size > limit_bytes:
-            raise refusal.because(f"has {found.st_size:,} bytes, which are too many: expected at most {limit_bytes:,}")
+            raise refusal.because(f"has {found.st_size:,} bytes, expected at most {limit_bytes:,}")
         with open(descriptor, "rb", closefd=False) as file:
             yield file
     finally:
@@ -90,7 +90,7 @@ def _allowed(path: str | Path, refusal: _Refusal) -> tuple[Path, Path]:
     configured = settings()
     if not configured.data_folders:
         raise refusal.because(
-            f"is not accepted: tasks may name no files here; set {SETTING} to the folders that they may read"
+            f"is not accepted: tasks may not read files here; set {SETTING} to the folders that they may read"
         )
     if "\0" in str(path) or not Path(path).is_absolute():
         raise refusal.because("is not accepted, expected an absolute path")

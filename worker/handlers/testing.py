@@ -129,7 +129,7 @@ def run_tests(suite: Suite, context: TaskContext) -> SuiteResult:
     """
     if not settings().allow_code_execution:
         raise PermanentError(
-            "testing.pytest is switched off, since tests are code: "
+            "testing.pytest is disabled, since tests are code: "
             "set TASKYARD_ALLOW_CODE_EXECUTION=true for the agents to allow it"
         )
     limits = suite.limits()

@@ -146,7 +146,7 @@ class AsyncRunner:
         if is_cancelled:
             entry.watch.demand_stop()
             return entry.watch.stopped()
-        return kept_from_running(entry.watch.run, f"{self._reason(entry)}, so it had not begun")
+        return kept_from_running(entry.watch.run, f"{self._reason(entry)}, so it did not start")
 
     def _ended(self, entry: Entry) -> Done | None:
         """Returns the outcome of a run whose time is up."""
@@ -157,7 +157,7 @@ class AsyncRunner:
             if watch.is_cancelled():
                 watch.demand_stop()
                 return watch.stopped()
-            return kept_from_running(watch.run, f"{self._reason(entry)}, so it could not go on")
+            return kept_from_running(watch.run, f"{self._reason(entry)}, so it could not continue")
         return entry.verdict() if self._stop(entry) else None
 
     def _is_in_the_way_of(self, entry: Entry) -> bool:
@@ -218,7 +218,7 @@ class AsyncRunner:
     def _check_left(self, entry: Entry) -> None:
         if not entry.is_over:
             run = entry.watch.run
-            self._on_hopeless(f"task {run.task_id} of type {run.task_type} goes on after it was handed back")
+            self._on_hopeless(f"task {run.task_id} of type {run.task_type} still runs after it was handed back")
 
     def _finish(self, entry: Entry) -> None:
         entry.is_over = True

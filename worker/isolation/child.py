@@ -108,7 +108,7 @@ class Child:
 
 def _ending(status: int) -> str:
     if status == UNKNOWN_STATUS:
-        return "was lost together with its keeper"
+        return "was lost together with its fork server"
     code = os.waitstatus_to_exitcode(status)
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 

@@ -107,19 +107,19 @@ class ForkServer:
             try:
                 kill_marked(f"{MARK}={self._mark}")  # it could not clear up itself
             except OSError as error:  # no descriptor is left to look; what it left dies with its parents
-                logger.warning("processes of handlers can't be looked for: %s", error)
+                logger.warning("handlers' processes can't be found: %s", error)
 
     def _ask(self, request: bytes, pid: int, descriptors: Sequence[int] = ()) -> int:
         with self._lock:
             if self._closed:
-                raise ForkServerLost("the keeper was closed")
+                raise ForkServerLost("the fork server was closed")
             try:
                 socket.send_fds(self._socket, [_REQUEST.pack(request, pid)], descriptors)
                 answer = self._socket.recv(_ANSWER.size, socket.MSG_WAITALL)
             except OSError as error:
-                raise ForkServerLost(f"the keeper of the slots' processes has ended: {error}") from error
+                raise ForkServerLost(f"the fork server has ended: {error}") from error
         if len(answer) < _ANSWER.size:
-            raise ForkServerLost("the keeper of the slots' processes has ended")
+            raise ForkServerLost("the fork server has ended")
         return int(_ANSWER.unpack(answer)[0])
 
 

@@ -49,7 +49,7 @@ class Place(NamedTuple):
     is_idle: bool = False
 
 
-NOWHERE = Place(None, "a place that is not known", "")
+NOWHERE = Place(None, "unknown place", "")
 
 
 @dataclass(slots=True)

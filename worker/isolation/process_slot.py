@@ -163,7 +163,7 @@ class ProcessSlot:
                 if not child.wait(seconds if memory is None else min(seconds, SAMPLE_SECONDS)):
                     return None
         except (OSError, ProtocolError) as error:
-            logger.warning("the process of task %s is given up: %s", watch.run.task_id, error)
+            logger.warning("the process of task %s is abandoned: %s", watch.run.task_id, error)
             return None
 
     def _discard(self) -> tuple[str, bool, str]:

@@ -122,7 +122,7 @@ class PipeChannel:
 
     def _send(self, frame: Emit | Request) -> None:
         if self._closed:
-            raise TransientError(f"task {self._run.task_id} is over: its context can't be used any more")
+            raise TransientError(f"task {self._run.task_id} is over: its context can no longer be used")
         try:
             self._stream.send(frame)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -158,7 +158,7 @@ def _run(stream: FrameStream, run: Run, output_limit_bytes: int) -> Done:
     try:
         task_type = registry.get(run.task_type)
     except UnknownTaskType:  # its module is another one than when the agent started
-        return cannot_run(run, f"its handlers' processes no longer know type {run.task_type}")
+        return cannot_run(run, f"its handler processes no longer know type {run.task_type}")
     channel = PipeChannel(stream, run)
     bind_attempt(run)
     limit_mib = task_type.memory_limit_mib

@@ -43,7 +43,7 @@ class LogStream:
         for start in range(0, len(data), CHUNK_BYTES):
             if not poll.poll(0 if self._is_blocked else PATIENCE_SECONDS * 1000):
                 self._is_blocked = True
-                raise BlockingIOError("nobody reads the log")
+                raise BlockingIOError("the log's reader is blocked")
             self._is_blocked = False
             chunk = data[start : start + CHUNK_BYTES]
             while chunk:

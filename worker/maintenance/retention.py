@@ -107,7 +107,7 @@ class Retention:
                 with self._database.transaction() as tx:
                     retention.drop_partition(tx, name, LOCK_TIMEOUT_MS)
             except Busy:
-                log.info("retention.busy", partition=name, hint="the audit log is in use: tried again the next time")
+                log.info("retention.busy", partition=name, hint="the audit log is in use: retried next time")
                 continue
             removed.event_days += 1
             progress("event_days", removed.event_days)

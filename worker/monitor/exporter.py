@@ -89,7 +89,7 @@ class Exporter:
                 "exporter.moved",
                 wanted=url_of(self._host, self._wanted_port),
                 url=f"{self.url}/metrics",
-                hint="another process has that port; it is taken as well once it is free",
+                hint="another process uses that port; it is also used once it is free",
                 fix_by="TASKYARD_METRICS_PORT, a port of its own for each worker and agent host",
             )
         log.info("exporter.started", url=f"{self.url}/metrics")

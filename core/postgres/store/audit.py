@@ -71,7 +71,7 @@ class EventCursor:
         stored = f"({place.replace('.', ',')})" if place else None
         checked = check_bound("before", at)
         if not isinstance(checked, datetime) or (stored is not None and not _PLACE.fullmatch(stored)):
-            raise refused("before", text, msg("what an earlier page gave"))
+            raise refused("before", text, msg("a cursor from an earlier page"))
         return cls(checked, stored)
 
 

@@ -11,7 +11,7 @@ from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_EXPECTED = msg("what an earlier page of this search gave")
+_EXPECTED = msg("a cursor from an earlier page of this search")
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def mute(tx: Transaction, fingerprint: str, seconds: float, actor: str, reason: 
     parameters = {"fingerprint": fingerprint, "seconds": seconds, "actor": actor, "reason": reason}
     rows = tx.rows(queries("failures")["mute"], parameters)
     if not rows:
-        raise refused("fingerprint", fingerprint, msg("that of a group of failures"))
+        raise refused("fingerprint", fingerprint, msg("that of an error group"))
     until: datetime = rows[0][0]
     return until
 

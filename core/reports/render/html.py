@@ -53,7 +53,7 @@ def render(report: Report, words: Wording) -> bytes:
 
 
 _TEXTS = {
-    "before": N_("Changes are against the period before."),
+    "before": N_("Changes are relative to the previous period."),
     "made": N_("Generated {at}"),
     "about": N_("About this report"),
     "steps": N_("All steps as a table"),

@@ -78,7 +78,7 @@ def _show_running(agent: Agent, at: float) -> None:
     with st.container(border=True, height="stretch"):
         st.markdown(f"**{_('What it runs')}**")
         if not agent.tasks:
-            st.caption(_("Nothing is known to run."))
+            st.caption(_("No running tasks known."))
             return
         rows = [
             {

@@ -117,7 +117,7 @@ def _in_words(title: str, spans: Sequence[Span]) -> str:
     for span in spans:
         busy[span.agent] = busy.get(span.agent, 0.0) + span.end - span.start
     parts += [f"{agent} {duration(seconds)}" for agent, seconds in busy.items()]
-    text = enumerated(parts) if parts else _("Nothing ran in this time.")
+    text = enumerated(parts) if parts else _("No attempts in this period.")
     return _("{title}. {text}").format(title=title, text=text)
 
 

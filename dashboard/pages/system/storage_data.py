@@ -20,9 +20,9 @@ NAMES = {
     "retention_agents_days": N_("Agents that left"),
     "retention_alerts_days": N_("Resolved alerts"),
     "retention_minutes_days": N_("Counts and samples of each minute"),
-    "retention_ten_minutes_days": N_("Those of each ten minutes"),
-    "retention_hours_days": N_("Those of each hour"),
-    "retention_days_days": N_("Those of each day"),
+    "retention_ten_minutes_days": N_("Counts and samples of each ten minutes"),
+    "retention_hours_days": N_("Counts and samples of each hour"),
+    "retention_days_days": N_("Counts and samples of each day"),
 }
 
 

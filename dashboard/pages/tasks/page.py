@@ -77,7 +77,7 @@ def show_actions(key: str, only: TaskFilter) -> None:
 def _matching_text(only: TaskFilter) -> str:
     found = data.matching(data.params_of(only)).value
     if found is None:
-        return _("All that match:")
+        return _("All matching tasks:")
     if only.is_empty:
         text = ngettext("{count} task:", "{count} tasks:", found.count)
     else:

@@ -30,7 +30,7 @@ from taskyard.worker.isolation.sandbox import landlock, private_root, seccomp
 NAMESPACES, LANDLOCK = "namespaces", "landlock"
 WAYS = (NAMESPACES, LANDLOCK)
 NONE_AVAILABLE = (
-    "this system offers no way to lock submitted code in: run as root or where user namespaces are allowed, "
+    "this system can't confine submitted code: run as root or where user namespaces are allowed, "
     "or on Linux 5.13 or newer with Landlock"
 )
 MAX_IN_MEMORY_BYTES = 64 << 20

@@ -263,7 +263,7 @@ def load_settings(**overrides: object) -> Settings:
         raise ConfigurationError(problems)
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
-    except (SettingsError, RecursionError) as error:  # such as a table that is no JSON
+    except (SettingsError, RecursionError) as error:  # for example invalid JSON for a table
         reason = " ".join(str(error.__cause__ or error).split())
         field = str(error).partition('"')[2].partition('"')[0]
         name = f"{ENV_PREFIX}{field.upper()}" if field in Settings.model_fields else msg("a setting")

@@ -22,7 +22,7 @@ from taskyard.core.scheduling.placement import slots_of
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot, OpenBreaker, read_live
 
-RATE_WINDOW_SECONDS = 60.0  # what `LiveSnapshot.recent` covers
+RATE_WINDOW_SECONDS = 60.0  # the period that `LiveSnapshot.recent` covers
 SILENT_AFTER_SECONDS = 5.0
 _DUE = N_("it is due in {seconds:.1f} s, at {time}")
 _DUE_AGAIN = N_("attempt {attempt} failed and the next one is due in {seconds:.1f} s, at {time}")

@@ -108,7 +108,7 @@ class AgentRecord:
     registered_at: datetime
     left_at: datetime | None
     known_types: Mapping[str, str] | None = None  # versions by name, None: it did not say
-    agent_class: str = ""  # "module:Class" of a user's; empty: the shipped one
+    agent_class: str = ""  # "module:Class" of a user's class; empty: the shipped one
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
@@ -191,7 +191,7 @@ class Submission:
     parent_id: str | None
     after: tuple[str, ...]
     pending_limit: int = 0  # of its creator
-    call: Call | None = None  # what the caller gave, where there is an idempotency key
+    call: Call | None = None  # what the caller gave, if there is an idempotency key
 
     def size(self) -> int:
         """Returns the approximate memory of its input in bytes."""

@@ -62,7 +62,7 @@ def jobs(chores: Chores, dispatcher: Dispatcher, monitor: Monitor) -> list[Job]:
 
 def schedule(table: Sequence[Job], duties: Duties, clock: Clock) -> ElapsedScheduler:
     """Returns a scheduler with every duty of the table, not started; outcomes are recorded in `duties`."""
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a late duty is no news: the next one is due soon
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a late duty is not logged: the next one is due soon
     scheduler = ElapsedScheduler(clock, len(table))
     for job in table:
         scheduler.add_duty(job.name, job.every_seconds, duties.watched(job.name, job.run, job.late_after_seconds))

@@ -115,7 +115,7 @@ class WebhookChannel(_Strict):
             raise ValueError(msg("expected a URL such as https://host/path"))
         if parts.username or parts.password:
             raise ValueError(msg("expected no user or password in it: the signature proves the sender"))
-        _ = parts.port  # raises ValueError for one that is none
+        _ = parts.port  # raises ValueError for an invalid one
         return url
 
 

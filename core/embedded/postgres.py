@@ -41,7 +41,7 @@ SYSTEM_USER = "pgserver"
 SUPERUSER = "postgres"  # only to prepare the other one
 ROLE = "taskyard"
 DATABASE = "taskyard"
-PORT = 5432  # only part of the socket's name
+PORT = 5432  # a part of the socket's name
 SOCKET_NAME = f".s.PGSQL.{PORT}"
 START_TIMEOUT_SECONDS = 600  # the recovery after a crash replays up to max_wal_size
 ADOPT_TIMEOUT_SECONDS = 120
@@ -169,7 +169,7 @@ class PostgresServer:
         return next((process for process in processes_in(self._folder, "postgres") if process.pid == pid), None)
 
     def _initialise(self, owner: pwd.struct_passwd | None) -> None:
-        # In a folder of another name, so that an initdb cut off half-way is not taken for a database.
+        # In a folder with another name, so that an interrupted initdb is not mistaken for a database.
         new = self.data_dir / "postgres.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)

@@ -88,7 +88,7 @@ def culprit_in(
 def _children(value: object) -> Iterable[tuple[object, object]] | None:
     """Returns the keys and values inside a container, or None if `value` is not one."""
     if isinstance(value, dict):
-        return dict.items(value)  # whatever a class of the caller's makes of it
+        return dict.items(value)  # a caller's class may raise anything
     if isinstance(value, BaseModel):
         return [*value.__dict__.items(), *(value.__pydantic_extra__ or {}).items()]
     if isinstance(value, _SEQUENCES):
@@ -118,7 +118,7 @@ def writable(value: object) -> str | None:
     """Returns what was expected instead of a value that only a custom serializer could write."""
     try:
         to_json(value)
-    except Exception:  # pydantic's, or that of a class of the caller's
+    except Exception:  # pydantic's error, or that of a caller's class
         return NOT_JSON
     return None
 

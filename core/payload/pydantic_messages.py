@@ -88,7 +88,7 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "union_tag_not_found": (N_("Unable to extract tag using discriminator {discriminator}"),),
     "value_error": (N_("Value error, {error}"),),
 }
-OURS = frozenset({"missing", "extra_forbidden", "string_unicode"})  # better words than pydantic's
+OURS = frozenset({"missing", "extra_forbidden", "string_unicode"})  # clearer words than pydantic's
 
 
 def model_expects(detail: ErrorDetails) -> TranslatableText | None:

@@ -26,7 +26,7 @@ UPDATE_TRIES = 50
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
-# KEYS lock; ARGV token. Only the holder's token opens it: the lock may have expired and be another's.
+# KEYS lock; ARGV token. Only the holder's token releases it: the lock may have expired and be another's.
 _UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 # KEYS session; ARGV the text that was read ('' for none), the new text, TTL in ms.
@@ -92,7 +92,7 @@ class RedisCache:
                 self._unlock(keys=[lock], args=[token])
 
     def _computed(self, name: str, compute: Callable[[], Any], ttl_seconds: float) -> Any:
-        # Another caller may have stored it between this one's look and its lock.
+        # Another caller may have stored it between this one's check and its lock.
         with reaching_redis():
             text = self._redis.get(self._keys.cache(name))
         if text is None:

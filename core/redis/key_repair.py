@@ -42,7 +42,7 @@ class KeyRepair:
             try:
                 found += self._mended(key, wanted)
             except redis.ResponseError as error:
-                # it changed between two commands: whoever still meets it looks again
+                # it changed between two commands: whoever still meets it checks again
                 if not is_mendable(error) and "no such key" not in str(error):
                     raise
         return found

@@ -29,7 +29,7 @@ from taskyard.core.submission.validate import check_priority
 BATCH_SIZE = 500
 MAX_REASON_LENGTH = 500  # characters
 MAX_IDS = 100_000
-TRIES = 5  # of a batch that met a deadlock
+TRIES = 5  # retries of a batch after a deadlock
 PAUSE_SECONDS = 0.05
 
 
@@ -200,7 +200,7 @@ class Bulk:
                     ended = "stopped"
                     break
         except BaseException:
-            with suppress(Unavailable):  # what ended it is what the caller has to learn
+            with suppress(Unavailable):  # the caller must see the error that ended it
                 self._note("bulk_finished", operation.actor, {**detail, **counts, "ended": "interrupted"})
             raise
         self._note("bulk_finished", operation.actor, {**detail, **counts, "ended": ended})
@@ -215,7 +215,7 @@ class Bulk:
             try:
                 return self._change_once(operation, ids)
             except Busy as error:
-                if error.is_locked:  # that was waited for already
+                if error.is_locked:  # a lock that was waited for already
                     raise
             time.sleep(PAUSE_SECONDS)
         return self._change_once(operation, ids)

@@ -186,7 +186,7 @@ def _csv_rows(text: str) -> Iterator[Row | RowProblem]:
         except StopIteration:
             return
         except csv.Error as error:
-            # What follows can't be told from the inside of a cell, so nothing of the file is used.
+            # The rest can't be told from the inside of a cell, so nothing of the file is used.
             raise refused(
                 "file",
                 f"row {number}",

@@ -20,7 +20,7 @@ from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.validate import check_priority
 
 TREE_BATCH = 500  # tasks cancelled in one transaction
-TREE_PATIENCE_SECONDS = 5.0  # with rows that somebody else holds, as all else that operators do
+TREE_PATIENCE_SECONDS = 5.0  # with locked rows, as for all other commands of operators
 TREE_PAUSE_SECONDS = 0.1
 
 log = logging.getLogger(__name__)

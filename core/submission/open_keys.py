@@ -11,7 +11,7 @@ from taskyard.core.errors import Busy
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.connections import LOCK_TIMEOUT_MS
 
-WAITERS = 2  # that may hold a connection of the pool while they wait
+WAITERS = 2  # callers that may hold a connection of the pool while they wait
 
 
 class Alone:

@@ -36,7 +36,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OF_A_CHILD = re.compile(rf"{_UUID.pattern}/", re.IGNORECASE)
 _PRIORITIES = {priority.label: int(priority) for priority in Priority}
 _DEFAULT_PRIORITY = Priority.MEDIUM.label
-# Defaults, told by what they are: to compare what a caller gave would run code of the caller's.
+# Defaults, compared by identity: comparing what a caller gave would run the caller's code.
 DEFAULT_QUEUE, _NOBODY = "default", ""
 NOTHING: tuple[str, ...] = ()
 

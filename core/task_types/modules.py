@@ -26,7 +26,7 @@ from taskyard.core.threads import OnEscape, start_thread
 
 SETTING = "TASKYARD_TASK_MODULES"
 SLOW_SECONDS = 5.0  # an import that takes longer is named …
-AGAIN_SECONDS = 30.0  # … and then so often
+AGAIN_SECONDS = 30.0  # … and then at this interval
 MAX_PRINTED_LENGTH = 200  # characters of what is printed that are shown
 _EXITS = threading.Lock()
 
@@ -50,7 +50,7 @@ def import_task_module(name: str, on_slow: Callable[[str], None] | None = None, 
             importlib.import_module(name)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # also SystemExit: it would end whoever needs the module
+        except BaseException as error:  # including SystemExit, which would end the process that needs the module
             raise ModuleRefused(_reason(error)) from error
     remarks: list[str] = []
     if changed:

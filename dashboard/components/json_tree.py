@@ -11,7 +11,7 @@ from taskyard.core.i18n import N_
 from taskyard.dashboard.i18n import _
 
 MAX_EXACT_INTEGER = 2**53 - 1  # larger integers lose digits in a browser
-MAX_TREE_LENGTH = 200_000  # characters of JSON; a larger one is slow to look around in
+MAX_TREE_LENGTH = 200_000  # characters of JSON; a larger one is slow to explore
 MAX_TEXT_LENGTH = 50_000
 EXPANDED_LEVELS = 2
 TREE, TEXT = N_("Tree"), N_("Text")

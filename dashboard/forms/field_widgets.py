@@ -16,7 +16,7 @@ from taskyard.dashboard.i18n import _
 
 Problems = Mapping[str, Sequence[SubmissionError]]  # by the path of a field
 
-FEW_CHOICES, SHORT_CHOICES = 5, 44  # so many choices, of so many characters in all, stand side by side
+FEW_CHOICES, SHORT_CHOICES = 5, 44  # up to this many choices, of this many characters in total, stand side by side
 SCRIPT_HEIGHT_PX, JSON_HEIGHT_PX = 260, 110
 
 

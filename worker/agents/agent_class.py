@@ -41,7 +41,7 @@ def find_agent_class(name: str) -> type[BaseAgent]:
         found = getattr(sys.modules[module_name], attribute)
     except AttributeError:
         raise ClassRefused(f"module {module_name!r} has no {attribute!r}") from None
-    except Exception as error:  # a module's own __getattr__, or it took itself out of sys.modules
+    except Exception as error:  # a module's own __getattr__ failed, or it removed itself from sys.modules
         raise ClassRefused(f"module {module_name!r} raised an error for {attribute!r}: {_told(error)}") from None
     if not isinstance(found, type) or not issubclass(found, BaseAgent):
         kind = "is another class" if isinstance(found, type) else f"is of type {type(found).__name__}"

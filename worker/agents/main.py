@@ -58,7 +58,7 @@ class Launch(msgspec.Struct):
     tags: list[str]
     max_concurrency: int
     parent_pid: int
-    health_fd: int | None = None  # the pipe on which it tells its health
+    health_fd: int | None = None  # the pipe for its health reports
     agent_class: str = ""  # "module:Class"; empty: the shipped one
 
     @classmethod
@@ -89,7 +89,7 @@ def main(argument: str) -> int:
     keep_files_private()
     refuse_inspection()
     launch = msgspec.json.decode(argument, type=Launch)
-    proof = sys.stdin.readline(MAX_PROOF_LENGTH).strip()  # neither arguments nor the environment hide a secret
+    proof = sys.stdin.readline(MAX_PROOF_LENGTH).strip()  # neither arguments nor the environment keep a secret
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(launch.parent_pid)
     become_subreaper()
@@ -101,7 +101,7 @@ def main(argument: str) -> int:
         return _run(launch, proof, settings, shipper, raw_output)
     except TaskyardError:
         raise
-    except BaseException:  # what the interpreter would write is read by nobody any more
+    except BaseException:  # the interpreter's own output is no longer read by anyone
         log.exception("agent.failed")
         return 1
     finally:
@@ -118,7 +118,7 @@ def _divide_output(log_level: str) -> tuple[LogShipper, RawOutput | None]:
         log.warning("agent.output_unbounded", reason=f"descriptors 1 and 2 are left as they are: {error}")
         route_streams()
         return shipper, None
-    sys.stderr = raw_output.log_stream  # for what is logged, and that alone
+    sys.stderr = raw_output.log_stream  # for log lines only
     shipper = configure_logs(log_level, take_line)
     sys.stderr = sys.__stderr__
     raw_output.take_over()

@@ -138,7 +138,7 @@ class Capture:
     def _arm(self) -> None:
         try:
             self._cancel_timer = call_later(LIVE_SECONDS, self._pass_on_live)
-        except RuntimeError:  # the system gives no thread: it is passed on when the attempt ends
+        except RuntimeError:  # the system can't start a thread: it is passed on when the attempt ends
             self._cancel_timer = None
 
     def _pass_on_live(self) -> None:

@@ -21,8 +21,8 @@ FIRST_CHARACTERS = 1 << 20  # of these first lines
 REPLY_TIMEOUT_SECONDS = 30.0
 MAIL_KINDS = frozenset({"send", "receive", "ack"})  # of requests that the agent answers itself
 # In place of an ErrorClass, for an attempt that goes back at no cost: …
-CANNOT_RUN = "cannot_run"  # … to whoever can run it
-KEPT_FROM_RUNNING = "kept_from_running"  # … since another one took the place that it needs
+CANNOT_RUN = "cannot_run"  # … to an agent that can run it
+KEPT_FROM_RUNNING = "kept_from_running"  # … because another one took its place
 
 
 def refusal_of(done: Done) -> str | None:

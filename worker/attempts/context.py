@@ -15,7 +15,7 @@ from taskyard.worker.attempts.child_keys import ChildKeys, own_key
 from taskyard.worker.attempts.context_payload import check_message, input_json, json_of, plain_options
 
 MAX_RECEIVE_SECONDS = 7 * 24 * 3600.0
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.25  # between two looks into the mailbox
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.25  # between two checks of the mailbox
 
 
 class Channel(Protocol):

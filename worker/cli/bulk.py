@@ -30,7 +30,7 @@ def bulk(
     action: Annotated[str, typer.Argument(metavar="ACTION", help="retry, cancel or priority.")],
     reason: Annotated[
         str, typer.Option(help="Required: the reason; kept in every task's history.", show_default=False)
-    ] = "",  # with its own message, beside what else is wrong
+    ] = "",  # with its own message, together with other problems
     to: Annotated[str | None, typer.Option("--to", metavar="LEVEL", help="priority: the new one; required.")] = None,
     state: Annotated[
         list[TaskState] | None, typer.Option(metavar="STATE", help=f"In one of these: {', '.join(TaskState)}.")

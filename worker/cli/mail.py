@@ -19,7 +19,7 @@ from taskyard.worker.cli.text import duration
 UNITS_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _AGE = re.compile(r"([0-9]{1,6})([smhd])", re.A)
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}", re.A)
-OLD_SECONDS = 3_600.0  # what the shipped alert takes for long
+OLD_SECONDS = 3_600.0  # the shipped alert's limit
 
 mail = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 

@@ -16,7 +16,7 @@ from taskyard.worker.process.user import user_name
 
 log = structlog.get_logger(__name__)
 
-FILE = "dashboard-url"  # in the data folder: the port may be another one than the settings say
+FILE = "dashboard-url"  # in the data folder: the port may differ from the settings
 
 
 def make(database: Database, url: str, made_by: str) -> tuple[str, datetime]:

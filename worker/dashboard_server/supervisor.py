@@ -11,10 +11,10 @@ from taskyard.core.threads import OnEscape, Supervised, start_thread
 from taskyard.worker.dashboard_server.process import READY_TIMEOUT_SECONDS, DashboardProcess
 
 WATCH_SECONDS = 0.2
-ASK_SECONDS = 2.0  # between questions whether it answers
+ASK_SECONDS = 2.0  # between checks for an answer
 ANSWER_SECONDS = 3.0
 DOWN_SECONDS = 10.0  # without an answer: it is down
-HANGS_SECONDS = 60.0  # without an answer: it is killed and started again
+HANGS_SECONDS = 60.0  # without an answer: it is killed and restarted
 STEADY_SECONDS = 30.0
 MAX_BACKOFF_SECONDS = 5.0
 

@@ -89,7 +89,7 @@ class Committer:
         while (batch := self._batches.get()) is not None:
             try:
                 outcome: Committed | Exception = self.commit(batch)
-            except Exception as error:  # handed to whoever waits
+            except Exception as error:  # passed to the waiting caller
                 outcome = error
             self._outcomes.put(outcome)
             self._ended += 1
@@ -147,7 +147,7 @@ class _Attempt:
         self.finds_refused = False
         self._batch = batch
         self._pauses = pauses
-        # a lock was in the way, or a row takes too long: from here on each part is tried by itself
+        # a lock was in the way, or a row takes too long: from here on each part is tried separately
         self._is_locked = batch.has_unclaimable
         now = time.monotonic()
         self._paused = {part.name for part in PARTS if pauses.is_paused(part.name, now)}

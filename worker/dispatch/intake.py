@@ -74,7 +74,7 @@ class Intake:
         self._limits = limits
         self._clock = clock
         self._postponed = postponed
-        self._entry = b""  # that is being read
+        self._entry = b""  # the entry being read
         self._held_starts = HeldStarts()
         self._holders = ClaimHolders(leader_state)
         requests = AttemptRequests(self._holders, registry, limits, clock)
@@ -207,7 +207,7 @@ class Intake:
             if claim is None or claim.started is not None:
                 continue
             if self._held_starts.attempt_of(task_id) is not None:
-                self._forget_start(task_id, batch)  # an earlier attempt's, which is over
+                self._forget_start(task_id, batch)  # the start of an earlier attempt, which is over
             claim.started, claim.started_at = now, _storable_time(report.at)
             self._held_starts.hold(task_id, HeldStart(attempt, now, claim.started_at, self._entry))
 
@@ -229,7 +229,7 @@ class Intake:
             return
         agent = self._leader_state.agents.get(report.agent_id)
         if agent is not None and not report.pause_seconds:
-            agent.slots.accepts_work = False  # it drains, as its next heartbeat will say
+            agent.slots.accepts_work = False  # it drains, as its next heartbeat will confirm
         for task_id, attempt in report.pairs:
             claim = self._holders.find("returned", task_id, attempt, report.agent_id, batch)
             if claim is not None:

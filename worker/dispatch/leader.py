@@ -19,7 +19,7 @@ class LeaderConnection:
         self._url = database_url
         self._worker = worker
         self.connection: psycopg2.extensions.connection | None = None
-        self.database = ""  # the identity of the one that it leads
+        self.database = ""  # the identity of the database that it leads
         self.epoch = 0  # of the term in force, at the last try
 
     def try_lead(self) -> int | None:

@@ -12,7 +12,7 @@ from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.transaction_parts import PARTS
 
 LOOK_EVERY_SECONDS = 1.0
-SURE_SECONDS = 1.0  # a wait shorter than this is everyday business
+SURE_SECONDS = 1.0  # a shorter wait is normal
 _TABLES = {part.name: part.tables for part in PARTS}
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ class LockWaits:
         rows = {task_id: at for task_id, at in self._postponed.waiting_since() if now - at >= SURE_SECONDS}
         held = locks.of_rows(tx, sorted(rows, key=rows.__getitem__)) if rows else {}
         found += [("tasks", now - rows[task_id], blocker) for task_id, blocker in held.items()]
-        found.sort(key=lambda one: one[1])  # of several waits for one session the longest is told
+        found.sort(key=lambda one: one[1])  # of several waits for one session the longest is reported
         waits = {
             (subject, blocker.pid): LockWait(subject, blocker.text, blocker.pid, seconds)
             for subject, seconds, blocker in found

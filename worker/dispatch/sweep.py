@@ -30,7 +30,7 @@ class Sweeper:
 
     def __init__(self, broker: LeaderPort) -> None:
         self._broker = broker
-        self._sets: list[str] = []  # that were found and not yet gone through
+        self._sets: list[str] = []  # found and not yet processed
         self._next_sets = 0
         self._next_members = b"0"
 
@@ -53,7 +53,7 @@ class Sweeper:
         again: dict[str, Waiting] = {}
         for member in batch.members:
             if member.task_id in term.leader_state.claiming:
-                continue  # this batch's own: its publication takes it out
+                continue  # this batch's own: its publication removes it
             task = committed.compared.get(member.task_id)
             is_right, is_in_order = self._broker.is_at_its_place(member, task) if task is not None else (False, False)
             if not is_right:

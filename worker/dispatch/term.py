@@ -33,7 +33,7 @@ from taskyard.worker.dispatch.recovery import Recovery
 from taskyard.worker.dispatch.unclaimable import Unclaimable
 from taskyard.worker.dispatch.unsettled_parents import UnsettledParents
 
-APART_SECONDS = 10.0  # a new term is in the database a moment before Redis hears of it
+APART_SECONDS = 10.0  # a new term is in the database a moment before it is in Redis
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,7 @@ class Term:
     wake_after: bytes = b"0-0"
     next_due: float | None = None
     cover_seconds: float = 0.01
-    has_roster: bool = False  # whether it has looked who is there
+    has_roster: bool = False  # whether it has read who is present
     unpublished: list[Unpublished] = field(default_factory=list)  # claims to be settled by the next tick
     unclaimable: Unclaimable = field(default_factory=Unclaimable)
     unsettled_parents: UnsettledParents = field(default_factory=UnsettledParents)

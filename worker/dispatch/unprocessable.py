@@ -14,7 +14,7 @@ from taskyard.worker.dispatch.decisions import error_json
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 from taskyard.worker.dispatch.outcomes import Failed
 
-# What code that is not ours may raise, an exit among it: it fails what it was called for, and nothing else.
+# Exceptions that foreign code may raise, including an exit: it fails only the call.
 ESCAPES = (Exception, SystemExit, KeyboardInterrupt)
 MAX_AUDIT_EVENTS = 100  # events of one tick
 MAX_TEXT_BYTES = 1_000  # of a reason

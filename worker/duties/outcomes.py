@@ -38,7 +38,7 @@ class Duties:
             duty.began_at = self._monotonic()
             try:
                 run()
-            except BaseException as error:  # also SystemExit: the duty is due again soon
+            except BaseException as error:  # including SystemExit: the duty is due again soon
                 self.failures[name] += 1
                 duty.last_error = f"{type(error).__name__}: {error}".removesuffix(": ")
                 log.exception("duty.failed", duty=name)

@@ -29,7 +29,7 @@ HARMLESS_SIGNALS = frozenset(
     getattr(signal, name)
     for name in ("SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH", "SIGIO")
 )
-# Each leaves its parent and its session, and says its pid before the one that started it ends.
+# Each leaves its parent and its session, and prints its pid before the one that started it ends.
 GRANDCHILDREN = """
 import os, sys, time
 for _ in range(int(sys.argv[1])):
@@ -193,7 +193,7 @@ def fail(wanted: Fail, context: TaskContext) -> FailResult:
     if wanted.kind == "invalid_output":
         return {"unexpected": wanted.message}  # type: ignore[return-value]
     if wanted.kind == "unstorable":
-        return FailResult(text=f"{wanted.message}\x00")  # NUL: JSON can say it, PostgreSQL can't store it
+        return FailResult(text=f"{wanted.message}\x00")  # NUL: JSON can express it, PostgreSQL can't store it
     return FailResult(text="x" * (settings().output_limit_bytes + 1))
 
 

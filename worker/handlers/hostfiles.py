@@ -21,7 +21,7 @@ from taskyard.core.errors import PermanentError, shortened
 
 SETTING = "TASKYARD_DATA_FOLDERS"
 NEVER_READ_NAMES = frozenset({".env"})
-# File systems that hold no files of anybody, but what the kernel tells and takes.
+# File systems that hold no stored files, but the kernel's interfaces.
 KERNEL_FILE_SYSTEMS = frozenset({
     "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
     "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs", "sysfs",
@@ -113,7 +113,7 @@ def _root_of(real: Path, configured: Settings) -> Path | None:
         return None
     root = max(around, key=lambda folder: len(folder.parts))
     own = Path(os.path.realpath(configured.data_dir.expanduser()))
-    # A folder inside Taskyard's own, as that of the samples, is meant; a folder around it does not mean it.
+    # A configured folder inside Taskyard's own, such as that of the samples, is intended; one around it is not.
     if real.is_relative_to(own) and not (root != own and root.is_relative_to(own)):
         return None
     return root

@@ -82,7 +82,7 @@ class AsyncRunner:
             self._watch.begin()
             self._loop.call_soon_threadsafe(self._begin, entry)
             done = self._outcome(entry)
-            entry.tell_end()  # which its loop's watch may notice too late for its log
+            entry.tell_end()  # which the loop's watch may notice too late for its log
             return done
         finally:
             if self._raw_output is not None:
@@ -182,13 +182,13 @@ class AsyncRunner:
             entry.poked.wait(min(seconds, GRACE_SECONDS / 8))
         if entry.is_over:
             return True
-        if self._is_in_the_way_of(entry):  # it was told too late for this one, but its thread is not to blame
+        if self._is_in_the_way_of(entry):  # reported too late for this one, but its thread is not the cause
             self._leave(entry)
             return True
         if not watch.give_up():
             return True
         report_stuck(self._on_stuck, watch, entry.blame())
-        while not (entry.is_over or self._closed):  # its slot is free when nothing of it runs any more
+        while not (entry.is_over or self._closed):  # its slot is free once it has stopped running
             entry.poked.wait()
             entry.poked.clear()
         return False
@@ -200,7 +200,7 @@ class AsyncRunner:
         self._loop.call_soon_threadsafe(self._end_left, entry)
         return True
 
-    # what the loop is told; all but `_work` in its thread
+    # calls to the loop; all but `_work` run in its thread
 
     def _begin(self, entry: Entry) -> None:
         if not entry.is_withdrawn:
@@ -246,7 +246,7 @@ class AsyncRunner:
             try:
                 self._loop.run_forever()
             except HandlerStopped:
-                continue  # it came after the handler had returned to the loop, which goes on
+                continue  # it arrived after the handler had returned to the loop, which goes on
             except BaseException as error:  # asyncio lets SystemExit and KeyboardInterrupt of any task through
                 count_escape("async-handlers")
                 log.error("a coroutine's own task tried to end the process: %s: %s", type(error).__name__, error)
@@ -260,7 +260,7 @@ class AsyncRunner:
         if running:
             await asyncio.wait(running, timeout=CLOSE_SECONDS / 2)
 
-    # what the loop's watch tells
+    # calls from the loop's watch
 
     def _entry_of(self, run: Run | None) -> Entry | None:
         return next((one for one in self._entries if one is not None and run is one.watch.run), None)

@@ -21,7 +21,7 @@ from taskyard.worker.isolation.kernel import LINUX
 from taskyard.worker.isolation.process_tree import children_of, set_subreaper
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-KILL_SECONDS = 5.0  # a killed process that is still there then hangs in the kernel
+KILL_SECONDS = 5.0  # a killed process that still exists after this hangs in the kernel
 _WAIT_SECONDS = 0.0005
 
 

@@ -105,8 +105,8 @@ class ForkServer:
             self._process.kill()
         if self._process.wait() != 0:
             try:
-                kill_marked(f"{MARK}={self._mark}")  # it could not clear up itself
-            except OSError as error:  # no descriptor is left to look; what it left dies with its parents
+                kill_marked(f"{MARK}={self._mark}")  # it could not clean up by itself
+            except OSError as error:  # no descriptor is left for the search; the rest dies with its parents
                 logger.warning("handlers' processes can't be found: %s", error)
 
     def _ask(self, request: bytes, pid: int, descriptors: Sequence[int] = ()) -> int:
@@ -145,8 +145,8 @@ def _serve(connection: socket.socket, agent_pid: int, modules: list[str], output
     children: set[int] = set()
     poll = select.poll()
     poll.register(connection, select.POLLIN)
-    # A process that a handler forked in the agent holds the socket open, so its end alone does not tell.
-    with contextlib.suppress(AttributeError, OSError):  # macOS, Linux before 5.3: that end has to do
+    # A process that a handler forked in the agent keeps the socket open, so the socket's end is no sign.
+    with contextlib.suppress(AttributeError, OSError):  # macOS, Linux before 5.3: the socket's end has to do
         poll.register(os.pidfd_open(agent_pid), select.POLLIN)
     while os.getppid() == agent_pid and connection.fileno() in dict(poll.poll()):
         data, descriptors, _, _ = socket.recv_fds(connection, _REQUEST.size, DESCRIPTORS, socket.MSG_WAITALL)
@@ -171,7 +171,7 @@ def _fork(connection: socket.socket, descriptors: list[int], modules: list[str],
     """Returns the process id of a new child, or the system's error number, negative, if it can't be started."""
     from taskyard.worker.isolation import slot_child
 
-    if len(descriptors) < DESCRIPTORS:  # the kernel drops what there is no number for
+    if len(descriptors) < DESCRIPTORS:  # the kernel drops descriptors beyond the limit
         return -errno.EMFILE
     fork_server_pid = os.getpid()
     try:

@@ -55,7 +55,7 @@ class ProcessSlot:
                 self.failed_starts += 1
                 message = f"the handler's process could not be started: {error or type(error).__name__}"
                 return failed(run, ErrorClass.CRASHED, message, watch.started_at, 0.0)
-            watch.begin()  # starting the child is not the task's time
+            watch.begin()  # starting the child does not count as the task's time
             memory = None if memory_limit_mib is None else MemoryGuard(child.pid, memory_limit_mib)
             finished = False
             child.output.sink = watch.output.write

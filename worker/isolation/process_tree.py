@@ -157,7 +157,7 @@ def unlinked_bytes(pids: set[int], directory: str) -> int:
     found: dict[int, int] = {}
     for pid in pids:
         for kind in ("fd", "map_files"):
-            with contextlib.suppress(OSError):  # it has ended, or may not be looked into
+            with contextlib.suppress(OSError):  # it has ended, or may not be inspected
                 for entry in os.listdir(f"/proc/{pid}/{kind}"):
                     with contextlib.suppress(OSError):
                         seen = os.stat(f"/proc/{pid}/{kind}/{entry}")

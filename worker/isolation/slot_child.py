@@ -36,7 +36,7 @@ from taskyard.worker.logging.context import bind_attempt
 
 MAX_TASKS = 1000
 MAX_GROWTH_BYTES = 256 << 20
-OOM_SCORE = 500  # of 1000: when memory runs out, handlers go before agents and databases
+OOM_SCORE = 500  # of 1000: when memory runs out, handlers are killed before agents and databases
 _KINDS: list[type[HandlerError]] = [HandlerError, *HandlerError.__subclasses__()]
 _ERRORS = {kind.error_class.value: kind for kind in _KINDS}
 
@@ -66,7 +66,7 @@ def main(
             _serve(stream, streams, output_limit_bytes)
         status = 0
     except (BrokenPipeError, ConnectionResetError):
-        status = 0  # the agent is gone, which is an ordinary end
+        status = 0  # the agent is gone, which is a normal end
     except BaseException:
         traceback.print_exc()
     finally:
@@ -157,7 +157,7 @@ def _serve(stream: FrameStream, streams: StandardStreams, output_limit_bytes: in
 def _run(stream: FrameStream, run: Run, output_limit_bytes: int) -> Done:
     try:
         task_type = registry.get(run.task_type)
-    except UnknownTaskType:  # its module is another one than when the agent started
+    except UnknownTaskType:  # its module differs from the one the agent started with
         return cannot_run(run, f"its handler processes no longer know type {run.task_type}")
     channel = PipeChannel(stream, run)
     bind_attempt(run)
@@ -171,7 +171,7 @@ def _run(stream: FrameStream, run: Run, output_limit_bytes: int) -> Done:
 
 
 def _is_bigger(limit_bytes: int) -> bool:
-    # The highest size so far is at hand; the size now costs a look into /proc.
+    # The peak size is available at once; the current size costs a read of /proc.
     return highest_resident_bytes() > limit_bytes and resident_bytes(os.getpid()) > limit_bytes
 
 

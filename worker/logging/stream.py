@@ -7,7 +7,7 @@ import select
 import threading
 from typing import IO
 
-PATIENCE_SECONDS = 1.0  # for a reader that does not read, before its lines are dropped
+PATIENCE_SECONDS = 1.0  # for a stalled reader, before its lines are dropped
 CHUNK_BYTES = select.PIPE_BUF  # a pipe that is ready takes so much without blocking
 
 
@@ -29,7 +29,7 @@ class LogStream:
         with self._lock:
             try:
                 self._write(text.encode("utf-8", "backslashreplace"))
-            except (OSError, ValueError):  # closed, or the disk behind it is full: there is nobody to tell
+            except (OSError, ValueError):  # closed, or the disk behind it is full: it can't be reported
                 self.lost_lines += 1
         return len(text)
 

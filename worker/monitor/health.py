@@ -123,7 +123,7 @@ class HealthLog:
     def _run(self) -> None:
         while not self._stopping.wait(WATCH_SECONDS):
             problems = self._problems()
-            kinds = {problem.partition(":")[0] for problem in problems}  # the numbers change with every look
+            kinds = {problem.partition(":")[0] for problem in problems}  # the numbers change with every check
             if kinds - self._kinds:
                 log.error("health.failed", problems=problems)
             elif self._kinds and not kinds:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from taskyard.core.telemetry.live_snapshot import ServerLive
 
-UNSEEN_SECONDS = 25.0  # without a look
+UNSEEN_SECONDS = 25.0  # without a check
 
 
 class ServerWatch:

@@ -34,7 +34,7 @@ class Chart:
     table: str
     series: tuple[Series, ...]
     rows: tuple[int, ...] | None = None
-    is_near_all: bool = False  # shares that are mostly near to 1: the axis need not begin at 0
+    is_near_all: bool = False  # shares that are mostly close to 1: the axis need not begin at 0
 
     def row_numbers(self, table: Table) -> tuple[int, ...]:
         return tuple(range(len(table.rows))) if self.rows is None else self.rows

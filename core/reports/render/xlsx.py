@@ -131,7 +131,7 @@ class _Writer:
         if value is None:
             return
         if column.kind is ValueKind.MOMENT:
-            # Excel knows no time zones: the cell has the report's own clock
+            # Excel knows no time zones: the cell has the report's local time
             local = value.astimezone(self._words.zone).replace(tzinfo=None)
             sheet.write_datetime(row, number, local, self._format(NUMBER_FORMATS[column.kind]))
         elif column.kind is ValueKind.TEXT:

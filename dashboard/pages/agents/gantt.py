@@ -22,7 +22,7 @@ from taskyard.dashboard.pages.agents.timeline_data import Timeline
 
 ROW_PX = 22
 MIN_PX, MAX_PX = 120, 900
-SHORT_SHARE = 0.005  # of the time that is shown
+SHORT_SHARE = 0.005  # of the displayed time
 TABLE_ROWS = 500
 TABLE_HEIGHT_PX = 320
 RETRIED = N_("failed, retried")
@@ -87,7 +87,7 @@ def _bars(spans: Sequence[Span], outcome: str, timeline: Timeline) -> dict[str, 
     """Returns the bars of one outcome, as plotly's JSON."""
     name, colour = OUTCOMES[outcome]
     starts = [max(span.start, timeline.since) for span in spans]
-    # What took a millisecond is to be seen too, and what followed at once is to be seen apart.
+    # Attempts of a millisecond must be visible, and consecutive ones distinguishable.
     short_seconds = SHORT_SHARE * (timeline.until - timeline.since)
     outlines = [color(colour if span.end - span.start < short_seconds else "background") for span in spans]
     return {

@@ -31,7 +31,7 @@ SECTIONS = {
     "rules": N_("Rules"),
 }
 DURATIONS_SECONDS = (1800, 3600, 4 * 3600, 86_400, 3 * 86_400, 7 * 86_400, 30 * 86_400)
-# What a button in a live section asks for: the dialog belongs to the whole page, which outlives a refresh.
+# What a button in a live section requests: the dialog belongs to the whole page, which outlives a refresh.
 ASKED_KEY = "alerts_asked"
 
 

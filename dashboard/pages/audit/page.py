@@ -236,7 +236,7 @@ def show_log(params: dict[str, str]) -> None:
         lambda: data.page(only, place),
         lambda page: show_page(page, before, bool(params)),
         about=(params, before),
-        every_seconds=5.0 if place is None else None,  # older events stay as they are
+        every_seconds=5.0 if place is None else None,  # older events do not change
         height_px=500,
     )
 
@@ -245,6 +245,6 @@ frame.header(_("Audit"), _("Who did what, and when. The log can't be changed."))
 pick_filters()
 wanted_params = wanted()
 if st.session_state.get(FILTERS_KEY, wanted_params) != wanted_params:
-    go_to(None)  # other filters begin at the newest event
+    go_to(None)  # other filters start at the newest event
 st.session_state[FILTERS_KEY] = wanted_params
 show_log(wanted_params)

@@ -25,7 +25,7 @@ from taskyard.dashboard.pages.submit import data
 from taskyard.dashboard.shell import frame
 
 KEY = "submitted"
-MOST = 20  # older submissions are found on the page Tasks
+MOST = 20  # older submissions are on the page Tasks
 WITH_DETAILS = 3
 
 

@@ -26,7 +26,7 @@ from taskyard.dashboard.shell import frame
 ONE, MANY = "one", "many"
 MODES = {ONE: N_("One task"), MANY: N_("Many from a file")}
 TYPE, MODE, FILL, PRESSED = "submit_type", "submit_mode", "submit_fill", "submit_pressed"
-# What is said of the present filling of the form.
+# What is reported about the current form content.
 TRIED, FAILED, AWAY, BARRED, DONE, NOTE, SOURCE = SAID = tuple(
     f"submit_{name}" for name in ("tried", "failed", "away", "barred", "done", "note", "source")
 )

@@ -49,7 +49,7 @@ def show_upload(types: Registry) -> None:
         st.error(escaped(translate(refused), 600), title=_("Can't be read"), icon=":material/error:")
     loaded: Loaded | None = st.session_state.get(KEY)
     if loaded is not None:
-        show_loaded(loaded, None if uploaded is not None else discard)  # the uploader has an X of its own
+        show_loaded(loaded, None if uploaded is not None else discard)  # the uploader has its own X
 
 
 def show_templates(types: Registry) -> None:
@@ -105,7 +105,7 @@ def load(content: bytes, name: str) -> None:
     try:
         known = data.count_known(checked.submittable)
     except TaskyardError:
-        known = None  # what can't be asked now is told by the first attempt to submit
+        known = None  # what can't be checked now is reported by the first attempt to submit
     st.session_state[KEY] = Loaded(
         _("Pasted text") if name == PASTED else name, checked, known, list(checked.submittable)
     )

@@ -13,7 +13,7 @@ from taskyard.core.postgres.store.system import Index, Relation
 from taskyard.core.redis.usage import RedisMemory, usage
 from taskyard.dashboard.data.base import Servers, shared
 
-STORAGE_SECONDS = 30.0  # it looks at every file of the database
+STORAGE_SECONDS = 30.0  # it reads every file of the database
 NAMES = {
     "retention_tasks_days": N_("Finished tasks"),
     "retention_events_days": N_("Audit log"),

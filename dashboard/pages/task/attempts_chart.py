@@ -19,7 +19,7 @@ from taskyard.dashboard.data.attempts import RUNNING, WAITING, Attempt
 from taskyard.dashboard.i18n import _, enumerated
 
 ATTEMPTS_SHOWN = 30
-MIN_ROWS = 5  # room for so many, so that a single bar is not a block
+MIN_ROWS = 5  # room for this many, so that a single bar is not a block
 ROW_PX, REST_PX, MIN_PX = 26, 90, 250
 MIN_SHARE = 0.004  # of the chart's width, so that the shortest bar can be seen
 PHASES = (("wait", N_("waiting"), "gray"), ("run", N_("running"), "blue"), ("backoff", N_("backing off"), "violet"))

@@ -19,7 +19,7 @@ from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.task import data
 
 LINES_SHOWN = 500
-PAGES_KEY = "log_pages"  # the task, and where the pages end that were gone back to
+PAGES_KEY = "log_pages"  # the task, and the ends of the pages before, for going back
 STREAMS = ("stdout", "stderr")
 LEVEL_COLORS: Mapping[str, str] = {
     "debug": "gray",

@@ -73,7 +73,7 @@ def asked() -> tuple[TaskFilter, str]:
 def asked_sort() -> Sort:
     """Returns the order in the address, newest first if it names none or an unknown one."""
     given = st.query_params.get(SORT, "")
-    return Sort(given) if given in list(Sort) else Sort.NEWEST  # the field that shows it says that there is none
+    return Sort(given) if given in list(Sort) else Sort.NEWEST  # the field that shows it reports that it is unknown
 
 
 def show_bar(facets: Facets) -> None:

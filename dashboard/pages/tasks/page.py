@@ -145,7 +145,7 @@ def show_search() -> None:
     key = table_key(f"{data.params_of(only)} {filters.asked_sort()} {after}")
     if st.session_state.get("key_of_tasks") != key:
         st.session_state["key_of_tasks"] = key
-        st.session_state.pop(PAGE_KEY, None)  # what was read last is another search's
+        st.session_state.pop(PAGE_KEY, None)  # the last reading is of another search
     frame.live(
         "tasks",
         lambda: read_page(key, only, after),

@@ -57,7 +57,7 @@ class Confinement:
     hidden: tuple[str, ...]
     root: str  # an empty folder
     in_memory_bytes: int  # for /tmp and /dev/shm each
-    reads_all: bool  # whether a user of its own may read what only root may, of the paths above
+    reads_all: bool  # whether the user may read what only root may, of the paths above
 
     def clone(self, way: str) -> int:
         """Forks the warden into its namespaces; returns its pid, in the warden 0. Raises OSError."""

@@ -31,7 +31,7 @@ START = (
     "from taskyard.worker.isolation.sandbox.supervisor import main; main()"
 )
 SUPERVISOR_GRACE_SECONDS = 20.0  # it may need this long beyond the wall limit to kill a tree
-# How programs tell that the kernel refused them: the last lines of stderr → the limit.
+# Words by which programs report the kernel's refusal: the last lines of stderr → the limit.
 REFUSALS = (
     ("memory_bytes", re.compile(r"MemoryError|Cannot allocate memory|bad_alloc|out of memory", re.I)),
     ("file_bytes", re.compile(r"\[Errno 27\]|File too large|File size limit")),

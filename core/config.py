@@ -95,13 +95,13 @@ class Settings(BaseSettings):
         7, ge=0, le=36500, description="Days for which counts and samples of each minute are kept; 0: for ever"
     )
     retention_ten_minutes_days: int = Field(
-        30, ge=0, le=36500, description="Days for which those of each ten minutes are kept; 0: for ever"
+        30, ge=0, le=36500, description="Days for which counts and samples of each ten minutes are kept; 0: for ever"
     )
     retention_hours_days: int = Field(
-        90, ge=0, le=36500, description="Days for which those of each hour are kept; 0: for ever"
+        90, ge=0, le=36500, description="Days for which counts and samples of each hour are kept; 0: for ever"
     )
     retention_days_days: int = Field(
-        1095, ge=0, le=36500, description="Days for which those of each day are kept; 0: for ever"
+        1095, ge=0, le=36500, description="Days for which counts and samples of each day are kept; 0: for ever"
     )
     reports: Annotated[tuple[ReportPeriod, ...], NoDecode] = Field(
         ("daily", "weekly"), description="Reports that the worker writes, of `daily` and `weekly`; empty: none"

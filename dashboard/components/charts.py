@@ -176,5 +176,5 @@ def in_words(title: str, lines: Sequence[Line], is_seconds: bool = False, unit: 
                     name=line.name, last=shown(known[-1]), most=shown(max(known))
                 )
             )
-    text = enumerated(parts) if parts else _("Nothing happened in this time.")
+    text = enumerated(parts) if parts else _("No activity in this period.")
     return _("{title}. {text}").format(title=title, text=text)

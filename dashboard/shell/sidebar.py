@@ -21,7 +21,7 @@ def show_sidebar() -> None:
             value=True,
             key=LIVE_KEY,
             persist_state="session",
-            help=_("Pages refresh themselves every {seconds:g} s").format(seconds=REFRESH_SECONDS),
+            help=_("Pages refresh every {seconds:g} s").format(seconds=REFRESH_SECONDS),
         )
         codes = list(LANGUAGES)
         st.selectbox(

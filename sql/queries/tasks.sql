@@ -1,12 +1,12 @@
 -- name: task
--- One task, whole.
+-- One task with all columns.
 SELECT id, queue, type, title, state, priority, input, output, error, requires, attempt, refunded, max_attempts,
     timeout_seconds, run_at, ready_at, idempotency_key, workflow_id, waiting_on, creator_agent_id, created_by,
     assigned_agent_id, progress, progress_message, checkpoint, created_at, assigned_at, started_at, finished_at
 FROM tasks WHERE id = %(id)s::uuid
 
 -- name: list_tasks
--- The newest tasks that match the filters (a NULL filter matches all), without what may be large.
+-- The newest tasks that match the filters (a NULL filter matches all), without large columns.
 SELECT id, queue, type, title, state, priority, NULL, NULL, error - 'traceback', requires, attempt, refunded, max_attempts,
     timeout_seconds, run_at, ready_at, idempotency_key, workflow_id, waiting_on, creator_agent_id, created_by,
     assigned_agent_id, progress, progress_message, NULL, created_at, assigned_at, started_at, finished_at
@@ -23,7 +23,7 @@ SELECT id, queue, type, title, state, priority, NULL, NULL, error, requires, att
 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: history
--- A task's last events, in order, with or without what its attempts logged.
+-- A task's last events, in order, with or without its attempts' logs.
 SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail,
     wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
 FROM (
@@ -41,7 +41,7 @@ WHERE task_id = %(id)s::uuid AND event = 'handed_back' AND attempt = %(attempt)s
 SELECT state, count(*) FROM tasks GROUP BY state
 
 -- name: waiting_lanes
--- What waits, by what an agent must offer to take it.
+-- The ready tasks, by what an agent needs to take them.
 SELECT queue, type, requires, count(*), min(ready_at) FROM tasks
 WHERE finished_at IS NULL AND state = 'pending' GROUP BY queue, type, requires ORDER BY count(*) DESC, 1, 2
 
@@ -50,13 +50,13 @@ WHERE finished_at IS NULL AND state = 'pending' GROUP BY queue, type, requires O
 SELECT id, state, output::text, error::text FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: agents
--- Every agent that is known, present ones first.
+-- Every known agent, present ones first.
 SELECT id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state, registered_at, left_at,
     known_types, agent_class
 FROM agents ORDER BY left_at IS NOT NULL, name, registered_at DESC
 
 -- name: leader
--- Who leads.
+-- The current term.
 SELECT epoch, worker, since FROM leadership
 
 -- name: is_led
@@ -72,15 +72,15 @@ SELECT EXISTS (
 SELECT EXISTS (SELECT FROM tasks)
 
 -- name: waiting
--- How these tasks wait, for the queue.
+-- The queue data of these tasks.
 SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8
 FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state IN ('pending', 'scheduled')
 
 -- name: unfinished_parents
--- What a blocked task still waits for.
+-- The unfinished parents of a blocked task.
 SELECT p.id, p.type, p.state FROM task_dependencies d JOIN tasks p ON p.id = d.parent_id
 WHERE d.child_id = %(id)s::uuid ORDER BY p.id
 
 -- name: now
--- The time that decides.
+-- The database's time, which decides.
 SELECT now()

@@ -146,7 +146,7 @@ def test_a_time_without_tasks_is_said_to_be_empty(open_page: OpenPage) -> None:
     page = open_page("reports")
 
     assert not page.exception
-    assert "Nothing happened in this time" in texts(page)
+    assert "No activity in this period" in texts(page)
     assert not page.metric
 
 

@@ -101,7 +101,7 @@ class Slept(BaseModel):
 
 @task_type("diagnostic.sleep", timeout_seconds=300)
 def sleep(wanted: Sleep, context: TaskContext) -> Slept:
-    """Sleeps, if asked in ways that are hard to stop."""
+    """Sleeps, optionally in ways that are hard to stop."""
     started = time.monotonic()
     left: list[int] = []
     if wanted.mode == "c":
@@ -181,7 +181,7 @@ class FailResult(BaseModel):
 
 @task_type("diagnostic.fail", timeout_seconds=60, retry=RetryPolicy(backoff_seconds=0.5, max_backoff_seconds=5))
 def fail(wanted: Fail, context: TaskContext) -> FailResult:
-    """Fails in the way that it is told."""
+    """Fails in the requested way."""
     errors = {
         "transient": TransientError,
         "permanent": PermanentError,
@@ -241,7 +241,7 @@ class Spun(BaseModel):
 
 @task_type("diagnostic.spin", timeout_seconds=300)
 def spin(wanted: Spin, context: TaskContext) -> Spun:
-    """Uses CPU, and memory if asked."""
+    """Uses CPU, and optionally memory."""
     held = []
     for number in range(wanted.allocate_mebibytes):
         held.append(b"\x01" * MEBIBYTE)

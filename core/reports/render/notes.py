@@ -36,7 +36,7 @@ def scope_line(report: Report, words: Wording) -> str:
 
 
 def empty_line(words: Wording) -> str:
-    return words(N_("Nothing happened in this time: no task was submitted, run or cancelled."))
+    return words(N_("No activity in this period: no task was submitted, run or cancelled."))
 
 
 def notes(report: Report, words: Wording) -> list[tuple[str, str]]:

@@ -109,7 +109,7 @@ class _Writer:
         self._sheets[table.name] = (sheet.get_name(), top)
         if not table.rows:
             sheet.write_row(top, 0, [column.heading for column in table.columns], self._format(bold=True))
-            sheet.write_string(top + 1, 0, self._words(N_("Nothing in this time")))
+            sheet.write_string(top + 1, 0, self._words(N_("No data in this period")))
             return
         for number, column in enumerate(table.columns):
             for row, values in enumerate(table.rows, top + 1):

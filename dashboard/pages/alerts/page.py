@@ -40,7 +40,7 @@ def show_firing(alerts: data.Alerts) -> None:
     show_summary(alerts)
     firing = alerts.in_state("firing")
     if not firing:
-        show_nothing(_("Nothing fires."), "check_circle")
+        show_nothing(_("No alerts firing."), "check_circle")
     cards.show_alerts(firing, ask_later("acknowledge"), ask_later("silence"))
 
 
@@ -130,7 +130,7 @@ def show_rules(rules: data.Rules) -> None:
     if rules.problems:
         st.warning(
             _("A worker can't start with this file. Running workers keep the rules they read when they started."),
-            title=_("The file of rules can't be used"),
+            title=_("The rules file can't be used"),
             icon=":material/rule:",
         )
         for problem in rules.problems:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 Item = TypeVar("Item")
-# Of what is taken or sent at once. Code that quotes, encodes and sends it has several copies for a moment.
+# Of data read or sent at once. Code that quotes, encodes and sends it holds several copies for a moment.
 PORTION_BYTES = 8 << 20
 
 

@@ -73,45 +73,45 @@ class Settings(BaseSettings):
     input_limit_bytes: int = Field(1 << 20, ge=1024, le=64 << 20, description="Largest input of a task, as JSON")
     output_limit_bytes: int = Field(1 << 20, ge=1024, le=64 << 20, description="Largest output of a task, as JSON")
     pending_limit_per_creator: int = Field(
-        0, ge=0, le=1_000_000_000, description="Tasks of one creator that may wait at the same time; 0: any number"
+        0, ge=0, le=1_000_000_000, description="Tasks of one creator that may wait at the same time; 0: unlimited"
     )
     agent_ttl_seconds: Seconds = Field(
         10.0, ge=3, le=300, description="An agent without a heartbeat for this long is lost, its tasks go back"
     )
-    grace_seconds: Seconds = Field(30.0, ge=0, le=3600, description="How long a stopping agent may finish what it runs")
+    grace_seconds: Seconds = Field(30.0, ge=0, le=3600, description="How long a stopping agent may finish its tasks")
     retention_tasks_days: int = Field(
-        90, ge=0, le=36500, description="Finished tasks are removed after so many days; 0: never"
+        90, ge=0, le=36500, description="Days after which ended tasks are deleted; 0: never"
     )
     retention_events_days: int = Field(
-        180, ge=0, le=36500, description="Days of the audit log that are kept, not less than those of tasks; 0: all"
+        180, ge=0, le=36500, description="Days for which the audit log is kept, not less than for tasks; 0: for ever"
     )
     retention_agents_days: int = Field(
-        7, ge=0, le=36500, description="Agents that left are forgotten after so many days; 0: never"
+        7, ge=0, le=36500, description="Days after which agents that left are deleted; 0: never"
     )
     retention_alerts_days: int = Field(
-        90, ge=0, le=36500, description="Alerts are forgotten so many days after they were resolved; 0: never"
+        90, ge=0, le=36500, description="Days after which resolved alerts are deleted; 0: never"
     )
     retention_minutes_days: int = Field(
         7, ge=0, le=36500, description="Days for which counts and samples of each minute are kept; 0: for ever"
     )
     retention_ten_minutes_days: int = Field(
-        30, ge=0, le=36500, description="Days for which those of each ten minutes are kept; 0: for ever"
+        30, ge=0, le=36500, description="Days for which counts and samples of each ten minutes are kept; 0: for ever"
     )
     retention_hours_days: int = Field(
-        90, ge=0, le=36500, description="Days for which those of each hour are kept; 0: for ever"
+        90, ge=0, le=36500, description="Days for which counts and samples of each hour are kept; 0: for ever"
     )
     retention_days_days: int = Field(
-        1095, ge=0, le=36500, description="Days for which those of each day are kept; 0: for ever"
+        1095, ge=0, le=36500, description="Days for which counts and samples of each day are kept; 0: for ever"
     )
     reports: Annotated[tuple[ReportPeriod, ...], NoDecode] = Field(
         ("daily", "weekly"), description="Reports that the worker writes, of `daily` and `weekly`; empty: none"
     )
     report_formats: Annotated[tuple[ReportFormat, ...], NoDecode] = Field(
-        ("pdf", "xlsx"), description="In which formats, of `pdf`, `html`, `xlsx`, `csv` and `json`"
+        ("pdf", "xlsx"), description="Formats of these reports, of `pdf`, `html`, `xlsx`, `csv` and `json`"
     )
     reports_dir: Path | None = Field(None, description="Folder of these reports; empty: `reports` in the data folder")
     retention_reports_days: int = Field(
-        365, ge=0, le=36500, description="They are removed so many days after their period; 0: never"
+        365, ge=0, le=36500, description="Days after their period when these reports are deleted; 0: never"
     )
     dashboard_host: str = Field("127.0.0.1", description="Address the dashboard listens on")
     dashboard_port: int = Field(
@@ -121,19 +121,19 @@ class Settings(BaseSettings):
         description="Port of the dashboard; if it is taken: refused if set, else the next free one",
     )
     dashboard_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Names by which browsers reach it otherwise, e.g. `https://yard.example.com`, comma-separated"
+        (), description="Other names by which browsers reach it, e.g. `https://yard.example.com`, comma-separated"
     )
     dashboard_path: str = Field(
-        "", pattern=r"^(/?[A-Za-z0-9._~-]+)*/?$", description="Path below which a proxy shows it, e.g. `/yard`"
+        "", pattern=r"^(/?[A-Za-z0-9._~-]+)*/?$", description="Path below which a proxy serves it, e.g. `/yard`"
     )
     metrics_host: str = Field("127.0.0.1", description="Address of Prometheus metrics and health checks")
     metrics_port: int = Field(
         9464, ge=0, le=65535, description="Their port, as above, also of `agent`; 0: neither metrics nor checks"
     )
     metrics_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Names by which Prometheus and probes reach them otherwise, comma-separated"
+        (), description="Other names by which Prometheus and probes reach them, comma-separated"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Minimum level that is logged")
 
     @field_validator("task_modules", "reports", "report_formats", "dashboard_hosts", "metrics_hosts", mode="before")
     @classmethod
@@ -171,7 +171,7 @@ class Settings(BaseSettings):
     def _are_queues(cls, by_queue: dict[str, PlacementName]) -> dict[str, PlacementName]:
         wrong = sorted(shown(name) for name in by_queue if not LABEL.fullmatch(name))
         if wrong:
-            raise ValueError(msg("expected names of queues, which these can never be: {names}", names=", ".join(wrong)))
+            raise ValueError(msg("expected names of queues, these are none: {names}", names=", ".join(wrong)))
         return by_queue
 
     @field_validator("dashboard_host", "metrics_host")
@@ -239,9 +239,7 @@ class Settings(BaseSettings):
         tasks = info.data.get("retention_tasks_days", 1)
         if events and (not tasks or events < tasks):
             kept = msg("for {days} days", days=tasks) if tasks else msg("for ever")
-            raise ValueError(
-                msg("expected 0 (for ever) or not less than the tasks' own, which are kept {kept}", kept=kept)
-            )
+            raise ValueError(msg("expected 0 (for ever) or not less than the tasks' own retention ({kept})", kept=kept))
         return events
 
     @property
@@ -265,7 +263,7 @@ def load_settings(**overrides: object) -> Settings:
         raise ConfigurationError(problems)
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
-    except (SettingsError, RecursionError) as error:  # such as a table that is no JSON
+    except (SettingsError, RecursionError) as error:  # for example invalid JSON for a table
         reason = " ".join(str(error.__cause__ or error).split())
         field = str(error).partition('"')[2].partition('"')[0]
         name = f"{ENV_PREFIX}{field.upper()}" if field in Settings.model_fields else msg("a setting")

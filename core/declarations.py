@@ -147,7 +147,7 @@ def model_problem(where: str, detail: ErrorDetails, path: Iterable[object], secr
     if detail["type"] == "missing":
         return msg("{where}: {field}: missing", where=where, field=field)
     if detail["type"] == "extra_forbidden":
-        return msg("{where}: {field}: is not a field that it has", where=where, field=field)
+        return msg("{where}: {field}: unknown field", where=where, field=field)
     is_secret = parts[-1] in secrets
     return msg(
         "{where}: {field}: {value} is not accepted: {reason} (given: {type})",
@@ -175,7 +175,7 @@ def shown(value: object) -> str:
     """Returns `value` as a short printable text, also if it is huge, deep, cyclic or misbehaving."""
     try:
         text = ascii(value) if isinstance(value, str) else _brief.repr(value)
-    except Exception:  # e.g. an integer of more digits than Python prints, or a `__repr__` of the user
+    except Exception:  # e.g. an integer with more digits than Python prints, or a user's `__repr__`
         text = f"<a {type(value).__name__} that can't be shown>"
     text = _PASSWORD.sub(r"\1***@", " ".join(text.encode("ascii", "backslashreplace").decode().split()))
     return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}… ({len(text)} characters)"
@@ -188,10 +188,10 @@ def one_line(message: object, limit: int = 300) -> str:
     else:
         try:
             text = str(message)
-        except Exception:  # an exception of the user may do anything in `__str__`
+        except Exception:  # a user's exception may do anything in `__str__`
             text = type(message).__name__
     if isinstance(text, str) and "\n" not in text and len(text) <= limit and text.isprintable():
-        return text  # as it is: it may be one that can be said in other languages
+        return text  # unchanged: it may be translatable
     text = " ".join(str(text).encode("utf-8", "backslashreplace").decode().split())
     text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text[: limit + 1])
     return text if len(text) <= limit else f"{text[:limit]}…"

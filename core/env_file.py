@@ -15,7 +15,7 @@ from dotenv.parser import parse_stream
 from taskyard.core.i18n import msg
 
 LIMIT_BYTES = 1 << 20
-ENCODING = "utf-8-sig"  # UTF-8, with or without the mark that some editors put in front
+ENCODING = "utf-8-sig"  # UTF-8, with or without a byte order mark
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 

@@ -104,7 +104,7 @@ class UnknownTaskType(SubmissionError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         names = ", ".join(sorted(known))
-        expected = msg("one of {names}", names=names) if names else msg("one of no types: none is registered")
+        expected = msg("one of {names}", names=names) if names else msg("a registered type, but there are none")
         super().__init__("type", name, expected)
 
 
@@ -135,7 +135,7 @@ class ItemNotFound(TaskyardError):
     """Raised if no item in quarantine has this id."""
 
     def __init__(self, item_id: object) -> None:
-        super().__init__(msg("nothing with the id {id} is in quarantine", id=item_id))
+        super().__init__(msg("no item with the id {id} is in quarantine", id=item_id))
 
 
 class IllegalTransition(TaskyardError):
@@ -202,6 +202,6 @@ def shortened(value: object, limit: int = 80) -> str:
     """Returns `value` as a short printable text for an error message."""
     try:
         text = ascii(value) if isinstance(value, str) else repr(value)
-    except Exception:  # whatever a class of the caller's raises, or too many levels or digits
+    except Exception:  # raised by a caller's class, or by too many levels or digits
         text = f"<{type(value).__name__} that can't be shown>"
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

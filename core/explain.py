@@ -22,7 +22,7 @@ from taskyard.core.scheduling.placement import slots_of
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot, OpenBreaker, read_live
 
-RATE_WINDOW_SECONDS = 60.0  # what `LiveSnapshot.recent` covers
+RATE_WINDOW_SECONDS = 60.0  # the period that `LiveSnapshot.recent` covers
 SILENT_AFTER_SECONDS = 5.0
 _DUE = N_("it is due in {seconds:.1f} s, at {time}")
 _DUE_AGAIN = N_("attempt {attempt} failed and the next one is due in {seconds:.1f} s, at {time}")
@@ -91,7 +91,7 @@ def why(database: Database, broker: Broker, cache: RedisCache, task_id: str) -> 
 def explain(task: Task, situation: Situation) -> Explanation:
     """Returns the explanation (pure)."""
     if task.state in TERMINAL:
-        return Explanation(task.id, task.state, msg("it does not wait: it is {state}", state=task.state))
+        return Explanation(task.id, task.state, msg("not waiting: the task is {state}", state=task.state))
     if task.state in (TaskState.ASSIGNED, TaskState.IN_PROGRESS):
         return _with_its_agent(task, situation)
     held = _held(task, situation)
@@ -108,10 +108,10 @@ def _with_its_agent(task: Task, situation: Situation) -> Explanation:
     if locks:
         return Explanation(task.id, task.state, _first_of(locks), locks)
     if task.state is TaskState.IN_PROGRESS:
-        return Explanation(task.id, task.state, msg("it does not wait: agent {agent} runs it", agent=agent))
+        return Explanation(task.id, task.state, msg("not waiting: agent {agent} runs it", agent=agent))
     since = (situation.now - task.assigned_at).total_seconds() if task.assigned_at else 0.0
     summary = msg(
-        "agent {agent} has had it for {seconds:.1f} s and begins it as soon as a slot is free",
+        "assigned to agent {agent} {seconds:.1f} s ago; starts as soon as a slot is free",
         agent=agent,
         seconds=max(0.0, since),
     )
@@ -170,15 +170,15 @@ def _verdict(task: Task, agent: AgentLive, live: LiveSnapshot) -> Eligibility:
         if breaker.type == task.type:
             return Eligibility(agent.name, False, False, _broken(breaker, live))
     if agent.held >= agent.max_concurrency:
-        full = msg("is full: has {held} tasks for {slots} slots", held=agent.held, slots=agent.max_concurrency)
+        full = msg("full: {held} tasks for {slots} slots", held=agent.held, slots=agent.max_concurrency)
         return Eligibility(agent.name, False, True, full)
     return Eligibility(agent.name, True, True, msg("has {count} free slots", count=agent.max_concurrency - agent.held))
 
 
 def _broken(breaker: OpenBreaker, live: LiveSnapshot) -> str:
-    template = N_("its breaker for this type is open, one is tried in {seconds:.0f} s: {reason}")
+    template = N_("circuit breaker open for this type, probe in {seconds:.0f} s: {reason}")
     if breaker.state == "probing":
-        template = N_("its breaker for this type is open, one task is being tried: {reason}")
+        template = N_("circuit breaker open for this type, a probe is running: {reason}")
     seconds = max(0.0, (breaker.retry_at or live.at) - live.at)
     reason = breaker_reason(breaker.reason, breaker.reason_id, breaker.reason_parameters)
     return TranslatableText(template, {"seconds": seconds, "reason": reason})
@@ -221,13 +221,13 @@ def _summary(
             "no agent can take it now: {reasons}", reasons=listed(reasons[:3] + (["…"] if len(reasons) > 3 else []))
         )
     if situation.before == 0 and any(verdict.takes for verdict in verdicts):
-        return msg("it is the next of its lane, and an agent has room: the next tick places it")
+        return msg("next in its lane, and an agent has room: the next tick assigns it")
     if situation.before is None:
-        place = msg("it is on its way into its lane, where the next sweep puts it")
+        place = msg("not in its lane yet: the next sweep adds it")
     elif situation.before:
         place = msg("{count} tasks of its lane go first", count=situation.before)
     else:
-        place = msg("it is the next of its lane, and all agents that can take it are full")
+        place = msg("next in its lane, and all agents that can take it are full")
     if starts_in is None:
         return place
     return msg("{place}; it may start in about {seconds:.0f} s", place=place, seconds=starts_in)

@@ -114,7 +114,7 @@ class AgentRecord:
     registered_at: datetime
     left_at: datetime | None
     known_types: Mapping[str, str] | None = None  # versions by name, None: it did not say
-    agent_class: str = ""  # "module:Class" of a user's; empty: the shipped one
+    agent_class: str = ""  # "module:Class" of a user's class; empty: the shipped one
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-VERSION = 1  # what an agent of this version says in its AgentInfo; 0: one that does not sign its results
+VERSION = 1  # what an agent of this version puts into its AgentInfo; 0: it does not sign its results
 MAX_INTEGER = (1 << 31) - 1  # PostgreSQL's
 MAX_BYTES = (1 << 63) - 1
 MAX_SECONDS = 1e9  # some 30 years
@@ -205,7 +205,7 @@ class SubmitChild(msgspec.Struct, array_like=True, tag="submit", gc=False):
     input: Any
     options: dict[str, Any]
     holder: Name = ""
-    key: Name = ""  # what tells it from the parent's other children; agents of version 0 have only the ordinal
+    key: Name = ""  # tells it apart from the parent's other children; agents of version 0 have only the ordinal
 
 
 class Deregister(msgspec.Struct, array_like=True, tag="gone", gc=False):
@@ -240,7 +240,7 @@ class AgentInfo(msgspec.Struct):
     max_concurrency: Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
     version: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
     farewell: Name = ""
-    agent_class: Name = ""  # "module:Class" of a user's; empty: the shipped one
+    agent_class: Name = ""  # "module:Class" of a user's class; empty: the shipped one
 
     def is_storable(self) -> bool:
         """Returns True if PostgreSQL can hold it: it may come from another version, or from another program."""
@@ -269,7 +269,7 @@ class Heartbeat(msgspec.Struct):
     draining: bool
     cpu_percent: Annotated[float, Meta(ge=0, le=1e9)]
     memory_bytes: Count
-    number: Count = 0  # of this heartbeat since the boot's start: two that say the same are told apart
+    number: Count = 0  # of this heartbeat since the boot's start: tells equal heartbeats apart
 
 
 def _reader(shape: Any) -> Callable[[bytes], Any]:
@@ -280,7 +280,7 @@ def _reader(shape: Any) -> Callable[[bytes], Any]:
         try:
             return decode(payload)
         except RecursionError:
-            raise ValueError("it is nested too deep to be read") from None
+            raise ValueError("nested too deep to be read") from None
 
     return read
 

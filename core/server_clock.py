@@ -19,7 +19,7 @@ class ServerClock(Clock):
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._elapsed = monotonic
-        self._known: tuple[datetime, float] | None = None  # the database's time, and when that was (elapsed seconds)
+        self._known: tuple[datetime, float] | None = None  # the database's time, and when it was read (elapsed seconds)
 
     @property
     def is_due(self) -> bool:

@@ -11,8 +11,8 @@ class TaskState(StrEnum):
     BLOCKED = "blocked"  # waits for other tasks
     SCHEDULED = "scheduled"  # due later: delayed, or backing off before another attempt
     PENDING = "pending"  # in the ready queue
-    ASSIGNED = "assigned"  # given to an agent
-    IN_PROGRESS = "in_progress"  # an agent reported that it runs
+    ASSIGNED = "assigned"  # assigned to an agent
+    IN_PROGRESS = "in_progress"  # reported as running by an agent
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"

@@ -18,7 +18,7 @@ from enum import StrEnum
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 3.0
 STEADY_SECONDS = 10.0  # a loop that ran this long has recovered
-FAILING_ROUNDS = 3  # escapes in a row from which on a thread counts as dead
+FAILING_ROUNDS = 3  # consecutive exceptions from which on a thread counts as dead
 PATIENCE_SECONDS = 60.0  # of END_PROCESS
 POLL_SECONDS = 0.1
 
@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 class OnEscape(StrEnum):
     """The effect of an uncaught exception on its thread."""
 
-    GO_ON = "goes on"  # its work begins anew after a pause, which grows to MAX_PAUSE_SECONDS
-    END_PROCESS = "goes on for a while"  # the same, but after PATIENCE_SECONDS of it the process has to be replaced
-    END_THREAD = "ends"  # it was to be short; whoever waits for it is told by other means
+    GO_ON = "goes on"  # its work restarts after a pause, which grows to MAX_PAUSE_SECONDS
+    END_PROCESS = "continues for a while"  # the same, but after PATIENCE_SECONDS of it the process has to be replaced
+    END_THREAD = "ends"  # it was meant to be short; its waiting callers are told by other means
 
 
 class Supervised(threading.Thread):
@@ -54,7 +54,7 @@ class Supervised(threading.Thread):
         self.is_exhausted = False
         self._work, self._mend, self._is_over = work, mend, is_over
         self._is_done = False
-        self._streak = 0  # escapes since it last ran for STEADY_SECONDS
+        self._streak = 0  # exceptions since it last ran for STEADY_SECONDS
         self._streak_began = self._round_began = time.monotonic()
         self._last_escape = ""
         self._is_pausing = False
@@ -64,7 +64,7 @@ class Supervised(threading.Thread):
         while not self._is_done:
             try:
                 self._round()
-            except BaseException:  # not even telling worked (no memory, a second exception): counted already
+            except BaseException:  # not even logging worked (no memory, a second exception): counted already
                 time.sleep(POLL_SECONDS)
         _forget(self)
 
@@ -89,7 +89,7 @@ class Supervised(threading.Thread):
         self._round_began = time.monotonic()
         try:
             self._work()
-        except BaseException as error:  # SystemExit and what was sent into the thread as well
+        except BaseException as error:  # including SystemExit and exceptions sent into the thread
             self._note(error)
             if self._mend is not None:
                 try:
@@ -114,7 +114,7 @@ class Supervised(threading.Thread):
         self._last_escape = f"{type(error).__name__}: {error}".removesuffix(": ")
         if self.on_escape is OnEscape.END_PROCESS and now - self._streak_began > PATIENCE_SECONDS:
             self.is_exhausted = True
-        log.error("thread %s: an exception escaped from its work; it %s", self.name, self.on_escape, exc_info=error)
+        log.error("thread %s: uncaught exception; it %s", self.name, self.on_escape, exc_info=error)
 
     def _pause(self) -> None:
         self._is_pausing = True

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.core.env_file import unknown_name
 
-# Variables of this prefix that are no settings: what processes tell each other.
+# Variables with this prefix that are no settings: processes pass them to each other.
 OTHER_VARIABLES = frozenset({"TASKYARD_KEEPER", "TASKYARD_FAILPOINTS"})
 
 

@@ -61,7 +61,7 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     health_log = HealthLog(health.problems)
     health_log.start()
     signals.told.wait()
-    log.info("agents.draining", grace_seconds=settings.grace_seconds, hint="again ends at once")
+    log.info("agents.draining", grace_seconds=settings.grace_seconds, hint="a second signal ends at once")
     health_log.stop()
     pool.stop()
     supervising.join()

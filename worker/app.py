@@ -52,7 +52,7 @@ from taskyard.worker.schedule import jobs, schedule
 
 # The dispatcher's two threads take turns; Python's default of 5 ms would be most of a tick.
 SWITCH_INTERVAL_SECONDS = 0.0005
-# A busy tick makes thousands of objects that are gone by the next one, and hardly any in circles.
+# A busy tick makes thousands of objects that are gone by the next one, and hardly any cycles.
 GC_THRESHOLD = 20_000
 
 log = structlog.get_logger(__name__)
@@ -101,7 +101,7 @@ class Worker:
         """Starts everything; returns at once."""
         sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
         gc.collect()
-        gc.freeze()  # modules and settings: they stay, and need not be looked at again and again
+        gc.freeze()  # modules and settings: they stay, and need not be scanned repeatedly
         gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
         self.read_time()
         self.ensure_partitions()
@@ -110,7 +110,7 @@ class Worker:
         self._dispatching = start_thread(
             "dispatcher", self.dispatcher.run, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._is_stopping
         )
-        # begun anew it goes on with its agents, also with draining them
+        # after a restart of its loop it keeps its agents, also when draining them
         self._supervising = start_thread("pool", self.pool.run, OnEscape.GO_ON, is_essential=True)
         self.duties.restart()
         self._scheduler.start()
@@ -147,7 +147,7 @@ class Worker:
             with self.database.transaction() as tx:
                 self._steady.begin(tx)
                 self._clock.note(recovery.database_time(tx))
-        except (Unavailable, Busy) as error:  # what waits for PostgreSQL says so
+        except (Unavailable, Busy) as error:  # the users of PostgreSQL report it
             log.debug("time.waiting", reason=str(error))
 
     def ensure_partitions(self) -> None:
@@ -232,7 +232,7 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
             if page is not None and page.wait_until_ready():
                 _invite(page.page, settings, worker.database)
             signals.told.wait()
-            log.info("worker.draining", grace_seconds=settings.grace_seconds, hint="again ends at once")
+            log.info("worker.draining", grace_seconds=settings.grace_seconds, hint="a second signal ends at once")
         finally:
             worker.stop()
             if page is not None:

@@ -10,9 +10,9 @@ import os
 import signal
 from pathlib import Path
 
-COLLECTED = "collected"  # results were read, nothing is committed
-COMMITTED = "committed"  # the tick is committed, Redis knows nothing of it
-PUBLISHED = "published"  # Redis knows, the leader's memory is about to follow
+COLLECTED = "collected"  # results are read, nothing is committed
+COMMITTED = "committed"  # the tick is committed, nothing is published
+PUBLISHED = "published"  # it is published, the leader's memory is not updated yet
 PLACES = (COLLECTED, COMMITTED, PUBLISHED)
 VARIABLE = "TASKYARD_FAILPOINTS"
 

@@ -48,21 +48,21 @@ def jobs(chores: Chores, dispatcher: Dispatcher, monitor: Monitor) -> list[Job]:
         Job("read the roster: reconcile, reap, find orphans", 1, 20, lambda: dispatcher.ask(ROSTER)),
         Job("sweep a slice of open tasks", 1, 20, lambda: dispatcher.ask(SWEEP)),
         Job("read the database's time", 10, 120, chores.read_time),
-        Job("make the audit log's partitions", 3600, 7500, chores.ensure_partitions),
-        Job("remove what is older than its retention", 3600, 14400, chores.prune),
+        Job("create the audit log's partitions", 3600, 7500, chores.ensure_partitions),
+        Job("delete data older than its retention", 3600, 14400, chores.prune),
         Job("keep the embedded servers running", 2, 60, chores.keep_servers),
-        Job("make the live state", 1, 20, monitor.observe),
+        Job("make the live snapshot", 1, 20, monitor.observe),
         Job("sample host, processes and servers", 10, 40, monitor.sample),
-        Job("look for anomalies", 60, 600, monitor.detect),
+        Job("detect anomalies", 60, 600, monitor.detect),
         Job("roll up the audit log", 5, 600, monitor.roll_up),
         Job("write the reports that are due", 300, 3600, chores.write_reports),
-        Job("forget roll-ups that are older than their retention", 3600, 14400, monitor.prune),
+        Job("delete roll-ups older than their retention", 3600, 14400, monitor.prune),
     ]
 
 
 def schedule(table: Sequence[Job], duties: Duties, clock: Clock) -> ElapsedScheduler:
     """Returns a scheduler with every duty of the table, not started; outcomes are recorded in `duties`."""
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a late duty is no news: the next one is due soon
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a late duty is not logged: the next one is due soon
     scheduler = ElapsedScheduler(clock, len(table))
     for job in table:
         scheduler.add_duty(job.name, job.every_seconds, duties.watched(job.name, job.run, job.late_after_seconds))

@@ -13,7 +13,7 @@ from taskyard.core.i18n import msg
 
 SECRET_BYTES = 32
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
-# A session ends so long after it was used last, and so long after it began.
+# A session ends this long after its last use, and this long after its beginning.
 SESSION_IDLE_SECONDS = 8 * 3600.0
 SESSION_SECONDS = 24 * 3600.0
 LINK_SECONDS = 24 * 3600.0
@@ -22,7 +22,7 @@ LINK_SECONDS = 24 * 3600.0
 class Permission(StrEnum):
     """Permissions that not every user of the dashboard has."""
 
-    CODE_SUBMIT = "code.submit"  # have code run that comes with a task
+    CODE_SUBMIT = "code.submit"  # run tasks that bring their own code
 
 
 ALL_PERMISSIONS = frozenset(Permission)

@@ -34,7 +34,7 @@ SPECIAL_V4 = {
     "224.0.0.0/4": "multicast",
     "240.0.0.0/4": "reserved, and the limited broadcast",
 }
-# Of IPv6, what is not in 2000::/3 is special as a whole; these are the special ones inside it.
+# IPv6 addresses outside 2000::/3 are all special; these are the special ones inside it.
 GLOBAL_V6 = "2000::/3"
 SPECIAL_V6 = {
     "2001::/23": "IETF protocol assignments, with Teredo, benchmarking and ORCHID",
@@ -42,7 +42,7 @@ SPECIAL_V6 = {
     "2002::/16": "6to4",
     "3fff::/20": "documentation",
 }
-# Where the IPv4 address inside decides alone: that of the well-known translator, and how systems write IPv4 itself.
+# The embedded IPv4 address decides alone for the well-known translator, and for IPv4 addresses that systems write so.
 TRANSLATED, MAPPED = "64:ff9b::/96", "::ffff:0:0/96"
 
 _SPECIAL_V4 = [(ipaddress.IPv4Network(network), name) for network, name in SPECIAL_V4.items()]

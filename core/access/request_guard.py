@@ -118,13 +118,13 @@ class RequestGuard:
             return Refusal(BAD_REQUEST, f"{found}: expected one name or address with or without a port")
         target = _own_target(request.target, authority)
         if target is None:
-            shown = shortened(request.target.partition("?")[0])  # what is asked for may be a secret
-            return Refusal(BAD_REQUEST, f"target {shown}: expected a path of {authority.host}")
+            shown = shortened(request.target.partition("?")[0])  # the path may contain a secret
+            return Refusal(BAD_REQUEST, f"target {shown}: expected a path on {authority.host}")
         scheme = self._scheme_for(authority, request)
         if scheme is None:
             return Refusal(
                 FORBIDDEN,
-                f"Host {shortened(hosts[0])} is no name of this server: it goes by localhost and by what "
+                f"Host {shortened(hosts[0])} is not a name of this server, which accepts localhost and the names in "
                 f"{self._setting} names",
             )
         problem = _foreign(request, scheme, authority)
@@ -137,7 +137,7 @@ class RequestGuard:
         for site in self._sites:
             if site.is_of(authority):
                 return site.scheme or request.scheme
-        # an address that is written out needs no name server, so no stranger's page can have led it here
+        # a literal address needs no name server, so no other site's page can have led it here
         arrived = authority.address is not None and authority.address == _address(request.arrived_at)
         return request.scheme if authority.is_loopback or arrived else None
 
@@ -155,7 +155,7 @@ def parse_authority(text: str) -> Authority | None:
     if bracketed is not None and not isinstance(address, ipaddress.IPv6Address):
         return None
     if address is None and (_NUMBER.fullmatch(host.rpartition(".")[2]) or ".." in host):
-        return None  # an address in a form that browsers never send, such as 127.1 or 0x7f000001
+        return None  # a form that browsers never send, such as 127.1 or 0x7f000001
     return Authority(str(address or host), None if port is None else int(port))
 
 
@@ -202,14 +202,14 @@ def _foreign(request: Request, scheme: str, authority: Authority) -> str:
     if len(origins) > 1 or (not origins and changes):
         return f"Origin {shortened(', '.join(origins))}: expected {own}" if origins else f"no Origin: expected {own}"
     if origins and _normal_origin(origins[0]) != own:
-        return f"Origin {shortened(origins[0])} is not this page's: expected {own}"
+        return f"Origin {shortened(origins[0])} is another site's: expected {own}"
     sites = [site.strip().lower() for site in request.values("sec-fetch-site")]
     if all(site == "same-origin" or (site == "none" and not changes) for site in sites):
         return ""
     is_visit = request.values("sec-fetch-mode") == ["navigate"] and request.values("sec-fetch-dest") == ["document"]
     if is_visit and not changes:
-        return ""  # a link that somebody followed shows the page to them, and nothing to where they came from
-    return f"Sec-Fetch-Site {shortened(', '.join(sites))}: only this server's own pages may ask for this"
+        return ""  # a followed link shows the page to its reader, and nothing to the page it was on
+    return f"Sec-Fetch-Site {shortened(', '.join(sites))}: only this server's own pages may send this request"
 
 
 def _normal_origin(text: str) -> str | None:

@@ -17,7 +17,7 @@ _HEAD = """\
 # `taskyard rules --file FILE` checks it.
 #
 # A rule fires for a subject (a type, a queue, an agent, a host …) whose value has been at `threshold` or above for
-# `for_seconds`, and resolves when the value is below `clear`. Without `channels` all channels are told.
+# `for_seconds`, and resolves when the value is below `clear`. Without `channels` all channels are notified.
 
 evaluate_every_seconds = 5
 

@@ -78,7 +78,7 @@ class Limits(Protocol):
     def expected_hours(self) -> int: ...
 
 
-# None means that nothing can be said now; a subject that is not in the answer is as good as zero.
+# None means that nothing is known now; a subject missing in the answer counts as zero.
 Reader = Callable[[Limits, Signals], Readings | None]
 
 

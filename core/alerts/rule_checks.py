@@ -40,7 +40,7 @@ def _threshold_problems(kind: Kind, given: Mapping[str, Any]) -> Iterator[str]:
     if not kind.has_threshold:
         if {"threshold", "clear"} & given.keys():
             yield msg(
-                "threshold: a rule of kind {kind} has none: it asks {asks}", kind=kind.name, asks=msg(kind.measures)
+                "threshold: not allowed for kind {kind}, which checks {asks}", kind=kind.name, asks=msg(kind.measures)
             )
     elif "threshold" not in given:
         yield msg("threshold: missing: expected a number: {measures}", measures=msg(kind.measures))

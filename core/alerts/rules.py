@@ -114,8 +114,8 @@ class WebhookChannel(_Strict):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(msg("expected a URL such as https://host/path"))
         if parts.username or parts.password:
-            raise ValueError(msg("expected no user or password in it: the signature proves who sends"))
-        _ = parts.port  # raises ValueError for one that is none
+            raise ValueError(msg("expected no user or password in it: the signature proves the sender"))
+        _ = parts.port  # raises ValueError for an invalid one
         return url
 
 
@@ -155,7 +155,7 @@ class RuleFile(_Strict):
         seen: set[str] = set()
         for rule in self.rules:
             if rule.name in seen:
-                yield msg("rules: the name {name!r} is there twice: expected names that differ", name=rule.name)
+                yield msg("rules: the name {name!r} is used twice: give each rule its own name", name=rule.name)
             seen.add(rule.name)
             for missing in sorted(set(rule.channels or ()) - self.channels.keys()):
                 yield msg(
@@ -209,7 +209,7 @@ def checked_rule_pattern(pattern: str, path: Path | None, fired: Collection[str]
     for wanted in (pattern, rule_name(pattern)):
         if any(fnmatchcase(name, wanted) for name in names):
             return wanted
-    expected = msg("the name of a rule, or a pattern that fits one: {names}", names=", ".join(sorted(names)))
+    expected = msg("the name of a rule, or a pattern that matches one: {names}", names=", ".join(sorted(names)))
     raise refused("rule", pattern, expected)
 
 

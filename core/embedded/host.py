@@ -18,7 +18,7 @@ from taskyard.core.i18n import msg
 
 MAX_SOCKET_PATH_BYTES = 100  # the system's limit is 107 on Linux, 103 on macOS
 STOP_TIMEOUT_SECONDS = 5
-SHORT_FOLDER = Path("/tmp")  # not tempfile's choice: it differs between terminals
+SHORT_FOLDER = Path("/tmp")  # not tempfile's choice, which differs between terminals
 SHORT_PREFIX = "taskyard-servers-"
 # Commas separate hosts in a PostgreSQL URL; quotes and blanks have meanings in configuration files.
 PLAIN_PATH = re.compile(r"[\w./+-]+", re.ASCII)
@@ -58,11 +58,11 @@ def make_socket_folder(folder: Path) -> None:
     parent = folder.parent
     with suppress(FileExistsError):
         parent.mkdir(mode=0o700)
-        parent.chmod(0o711)  # whatever the umask says, PostgreSQL's own user must pass through it
+        parent.chmod(0o711)  # whatever the umask, PostgreSQL's own user must be able to traverse it
     found = parent.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise Unavailable(
-            msg("{parent} is needed for the servers' sockets, but belongs to somebody else: remove it", parent=parent)
+            msg("{parent} is needed for the servers' sockets, but belongs to another user: remove it", parent=parent)
         )
     folder.mkdir(mode=0o700, exist_ok=True)
 
@@ -79,7 +79,7 @@ def processes_in(folder: Path, name: str) -> list[psutil.Process]:
     """Returns running processes called `name` whose working directory is `folder`, even if it was deleted."""
     found = []
     for process in psutil.process_iter():
-        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):  # it has ended, or it is somebody else's
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):  # it has ended, or belongs to another user
             if process.name() == name and process.cwd().removesuffix(" (deleted)") == str(folder):
                 found.append(process)
     return [process for process in found if _is_alive(process)]
@@ -92,7 +92,7 @@ def end_processes(folder: Path, name: str) -> None:
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 end(process)
-                process.resume()  # a frozen one hears nothing
+                process.resume()  # a stopped process ignores SIGTERM
         deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
         while (processes := [process for process in processes if _is_alive(process)]) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -103,7 +103,7 @@ def _is_short(folder: Path) -> bool:
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    # A dead process is no danger, even if the first process of a container is slow to bury it.
+    # A dead process is harmless, even if the first process of a container is slow to reap it.
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -41,7 +41,7 @@ SYSTEM_USER = "pgserver"
 SUPERUSER = "postgres"  # only to prepare the other one
 ROLE = "taskyard"
 DATABASE = "taskyard"
-PORT = 5432  # only part of the socket's name
+PORT = 5432  # a part of the socket's name
 SOCKET_NAME = f".s.PGSQL.{PORT}"
 START_TIMEOUT_SECONDS = 600  # the recovery after a crash replays up to max_wal_size
 ADOPT_TIMEOUT_SECONDS = 120
@@ -133,7 +133,7 @@ class PostgresServer:
         try:
             self._run("pg_ctl", "stop", "-m", "fast", "-w", "-s", "-t", STOP_TIMEOUT_SECONDS, as_=owner)
         except Unavailable as error:
-            log.warning("%s; it is stopped at once and will recover when it starts", error)
+            log.warning("%s; it is stopped at once and recovers when it starts", error)
             self._run("pg_ctl", "stop", "-m", "immediate", "-w", "-s", "-t", STOP_TIMEOUT_SECONDS, as_=owner)
 
     def _adopt(self) -> bool:
@@ -148,7 +148,7 @@ class PostgresServer:
             if time.monotonic() > deadline:
                 raise Unavailable(
                     msg(
-                        "the PostgreSQL server under {folder} does not answer: end it, and start again",
+                        "the PostgreSQL server under {folder} does not answer: stop it, and start again",
                         folder=self._folder,
                     )
                 )
@@ -169,7 +169,7 @@ class PostgresServer:
         return next((process for process in processes_in(self._folder, "postgres") if process.pid == pid), None)
 
     def _initialise(self, owner: pwd.struct_passwd | None) -> None:
-        # In a folder of another name, so that an initdb cut off half-way is not taken for a database.
+        # In a folder with another name, so that an interrupted initdb is not mistaken for a database.
         new = self.data_dir / "postgres.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
@@ -283,7 +283,7 @@ def _let_through(path: Path) -> None:
         mode = stat.S_IMODE(parent.stat().st_mode)
         if not mode & stat.S_IXOTH:
             parent.chmod(mode | stat.S_IXOTH)
-            log.info("%s: others may now pass through it (o+x), because PostgreSQL does not run as root", parent)
+            log.info("%s: other users may now traverse it (o+x), because PostgreSQL does not run as root", parent)
 
 
 def _let_run(programs: Path) -> None:

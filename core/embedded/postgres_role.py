@@ -13,7 +13,7 @@ from taskyard.core.errors import Unavailable
 from taskyard.core.i18n import msg
 
 _CONNECT_TIMEOUT_SECONDS = 5
-# Everything in the schema that is somebody else's: what was made before there was this role.
+# Everything in the schema that another role owns: objects from before this role existed.
 _HAND_OVER = """
 DO $$
 DECLARE

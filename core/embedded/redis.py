@@ -32,7 +32,7 @@ OPTIONS = {
     "unixsocketperm": "700",
     "loglevel": "notice",
 }
-# A reader that no longer reads must not eat the memory: hard limit, soft limit, seconds over the soft one.
+# A reader that stops reading must not use up the memory: hard limit, soft limit, seconds over the soft one.
 OUTPUT_LIMITS = ("normal", "1gb", "256mb", "60")
 
 

@@ -90,7 +90,7 @@ class EmbeddedServers:
         """
         dead = [server for server in reversed(self._wanted) if not server.answers()]  # Redis is quicker to start
         if not dead:
-            return []  # there may be no folder at all: both servers may be somebody else's
+            return []  # the folder may not exist: both servers may be external
         restarted = []
         with self._one_at_a_time():
             for server in dead:

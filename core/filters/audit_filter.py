@@ -53,7 +53,7 @@ class EventFilter:
         if "events" in given:
             given["events"] = tuple(check_text("events", given["events"], 4000).split(","))
         if given.get("only_operators", "yes") != "yes":
-            raise refused("only_operators", given["only_operators"], msg("yes, or nothing"))
+            raise refused("only_operators", given["only_operators"], msg("yes, or no value"))
         return cls(**{**given, "only_operators": "only_operators" in given})
 
 

@@ -93,7 +93,7 @@ def check_known(names: Iterable[str], given: Mapping[Any, object]) -> None:
     known = tuple(names)
     for name, value in given.items():
         if name not in known:
-            raise refused(str(name), value, msg("no such field, but one of {names}", names=", ".join(known)))
+            raise refused(str(name), value, msg("a known field: one of {names}", names=", ".join(known)))
 
 
 def _age_seconds(text: str) -> int:

@@ -136,14 +136,14 @@ def judge_database(facts: DatabaseFacts) -> Iterator[Check]:
         yield warning(
             msg("PostgreSQL pooler"),
             msg("a connection pooler answers, in {mode} mode", mode=facts.pooling),
-            msg("let the worker connect past it if you can: the leader's lock belongs to a session"),
+            msg("connect the worker directly if possible: the leader's lock belongs to a session"),
         )
     elif facts.pooling is not Pooling.NONE:
         yield problem(
             msg("PostgreSQL pooler"),
             msg("a connection pooler answers, in {mode} mode", mode=facts.pooling),
             msg(
-                "let the worker connect past it, or in session mode: the leader's lock belongs to a session "
+                "connect the worker directly, or in session mode: the leader's lock belongs to a session "
                 "(what only submits or reads works in transaction mode, too)"
             ),
         )
@@ -178,7 +178,7 @@ def code_execution_check(settings: Settings) -> Check:
         return warning(
             msg("code execution"),
             msg("allowed, and the dashboard listens on {host}", host=settings.dashboard_host),
-            msg("whoever reaches the dashboard can run programs here: set TASKYARD_DASHBOARD_HOST to 127.0.0.1"),
+            msg("everyone who reaches the dashboard can run programs here: set TASKYARD_DASHBOARD_HOST to 127.0.0.1"),
         )
     return fine(msg("code execution"), msg("allowed") if settings.allow_code_execution else msg("not allowed"))
 

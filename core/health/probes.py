@@ -65,7 +65,7 @@ class DatabaseFacts:
     fsync: str
     read_only: bool
     may_create_tables: bool
-    pooling: Pooling  # how a connection pooler that stands between shares sessions
+    pooling: Pooling  # how a connection pooler in front of it shares sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _database(url: str) -> Iterator[sa.Connection]:
             yield connection
     except ProbeFailed:
         raise
-    except (ConfigurationError, Unavailable) as error:  # the URL makes no sense, or a pooler is no server
+    except (ConfigurationError, Unavailable) as error:  # the URL is invalid, or a pooler answers
         raise ProbeFailed(ProbeFailure.OTHER, _one_line(error, url)) from None
     except (sa.exc.DBAPIError, psycopg2.Error) as error:
         text = _one_line(getattr(error, "orig", None) or error, url)
@@ -150,7 +150,7 @@ def _database(url: str) -> Iterator[sa.Connection]:
 
 
 def _database_failure(text: str) -> ProbeFailure:
-    # The driver hands out no code for a refused connection, only the text.
+    # The driver provides no code for a refused connection, only the text.
     if "authentication failed" in text or "no password supplied" in text or "pg_hba.conf" in text:
         return ProbeFailure.REFUSED
     if "role" in text and "does not exist" in text:

@@ -21,9 +21,9 @@ _MAX_FIELD_LENGTH = 200
 _SEQUENCES = (list, tuple, set, frozenset, deque)
 _FINITE = msg("a finite number")
 _NO_NUL = msg("text without NUL characters, which PostgreSQL can't store")
-_NO_HALVES = msg("text without halves of surrogate pairs")
+_NO_HALVES = msg("text without lone surrogates")
 _TEXT = msg("text")
-NOT_JSON = msg("a value that JSON has: text, number, true, false, null, a list or an object with texts as keys")
+NOT_JSON = msg("a JSON value: text, number, true, false, null, a list or an object with texts as keys")
 _PLAIN = (str, int, float, type(None))
 
 
@@ -88,7 +88,7 @@ def culprit_in(
 def _children(value: object) -> Iterable[tuple[object, object]] | None:
     """Returns the keys and values inside a container, or None if `value` is not one."""
     if isinstance(value, dict):
-        return dict.items(value)  # whatever a class of the caller's makes of it
+        return dict.items(value)  # a caller's class may raise anything
     if isinstance(value, BaseModel):
         return [*value.__dict__.items(), *(value.__pydantic_extra__ or {}).items()]
     if isinstance(value, _SEQUENCES):
@@ -118,14 +118,14 @@ def writable(value: object) -> str | None:
     """Returns what was expected instead of a value that only a custom serializer could write."""
     try:
         to_json(value)
-    except Exception:  # pydantic's, or that of a class of the caller's
+    except Exception:  # pydantic's error, or that of a caller's class
         return NOT_JSON
     return None
 
 
 def once(value: object) -> str | None:
     """Returns what was expected instead of a value that can be read only once and may have no end."""
-    return msg("a list, which can be read twice") if isinstance(value, Iterator) else None
+    return msg("a list, since this can be read only once") if isinstance(value, Iterator) else None
 
 
 def parts_of(path: Path) -> list[object]:

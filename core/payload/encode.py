@@ -116,7 +116,7 @@ def _unwritable(field: str, value: object, error: Exception) -> SubmissionError:
 
 def _check_text(field: str, value: object, text: bytes, limit_bytes: int) -> None:
     problem = refusal(text, limit_bytes)
-    # A NaN or an infinity was written as null; a text without null holds none.
+    # A NaN or an infinity was written as null; a text without null has none.
     if problem is None and b"null" not in text:
         return
     culprit = culprit_in(field, value)
@@ -150,14 +150,14 @@ def _read(model: type[BaseModel], given: object, text: bytes) -> BaseModel:
 def _check_same(instance: BaseModel, read: BaseModel) -> None:
     """Refuses values that JSON and the model can't represent: a set in a field of any type reads back as a list."""
     before, after = _parts(instance), _parts(read)
-    with suppress(Exception):  # a class of the caller's may raise anything when it is compared
+    with suppress(Exception):  # a caller's class may raise anything when it is compared
         if before == after:
             return
     path, given, got = first_difference(before, after)
     raise refused(
         field_of(["input", *path]),
         given,
-        msg("a value that JSON keeps: this comes back as {other}", other=repr(Brief(got))),
+        msg("a value that JSON preserves: this reads back as {other}", other=repr(Brief(got))),
     )
 
 

@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from taskyard.core.payload.set_order import may_hold_sets, with_ordered_sets
 
-# What orjson would write as a text of its own choice is left to the model, or refused.
+# Values that orjson would write as a text of its own choice are left to the model, or refused.
 _STRICTLY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _LEAVES = (str, int, float, type(None))
 _SECRETS = (Secret, SecretBytes, SecretStr)
@@ -105,7 +105,7 @@ def first_difference(given: object, read: object, path: tuple[object, ...] = ())
 
 
 def _differs(one: object, other: object) -> bool:
-    with suppress(Exception):  # a class of the caller's may raise anything when it is compared
+    with suppress(Exception):  # a caller's class may raise anything when it is compared
         return type(one) is not type(other) or bool(one != other)
     return True
 
@@ -117,7 +117,7 @@ def _keep_made(instance: BaseModel) -> None:
     while unseen:
         part = unseen.pop()
         if id(part) in seen:
-            continue  # it holds itself
+            continue  # it contains itself
         seen.add(id(part))
         if isinstance(part, BaseModel):
             for name, field in type(part).model_fields.items():

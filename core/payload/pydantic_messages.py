@@ -15,7 +15,7 @@ PREFIX = "Input should be "  # of most of its sentences; what follows continues 
 TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "missing": (N_("a value: the field is required"),),
     "extra_forbidden": (N_("no field of this name"),),
-    "string_unicode": (N_("text without halves of surrogate pairs"),),
+    "string_unicode": (N_("text without lone surrogates"),),
     "none_required": (N_("None"),),
     "greater_than": (N_("greater than {gt}"),),
     "greater_than_equal": (N_("greater than or equal to {ge}"),),
@@ -88,7 +88,7 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "union_tag_not_found": (N_("Unable to extract tag using discriminator {discriminator}"),),
     "value_error": (N_("Value error, {error}"),),
 }
-OURS = frozenset({"missing", "extra_forbidden", "string_unicode"})  # better words than pydantic's
+OURS = frozenset({"missing", "extra_forbidden", "string_unicode"})  # clearer words than pydantic's
 
 
 def model_expects(detail: ErrorDetails) -> TranslatableText | None:

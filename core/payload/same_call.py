@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-PREFIX = "2:"  # of a hash over what the caller gave; hashes from before it counted what types added, and have none
+PREFIX = "2:"  # of a hash over what the caller gave; older hashes included the type's values, and have no prefix
 
 
 class Stored(NamedTuple):
@@ -94,7 +94,7 @@ class Call:
             differs["input"] = not _is_part_of(given, kept)
         else:
             differs["input"] = given != kept
-            due = stored.run_at  # a pause before another attempt is no time of the caller's, but then it is a later one
+            due = stored.run_at  # a pause before a retry is not a time of the caller's, but it is later then
             differs["run_at"] = self.run_at is not None and (due is None or due < self.run_at)
             delay = None if self.delay_seconds is None else timedelta(seconds=self.delay_seconds)
             differs["delay_seconds"] = delay is not None and (due is None or due < stored.created_at + delay)

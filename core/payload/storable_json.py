@@ -37,7 +37,7 @@ def refusal(text: bytes | str, limit_bytes: int) -> TranslatableText | None:
         try:
             text = text.encode()
         except UnicodeEncodeError:
-            return msg("holds half of a surrogate pair, which is no character")
+            return msg("holds a lone surrogate, which is no character")
     if len(text) > limit_bytes:
         return msg("is {size} bytes of JSON, more than the limit of {limit}", size=len(text), limit=limit_bytes)
     try:
@@ -92,9 +92,9 @@ def _why_not_json(text: bytes, error: orjson.JSONDecodeError) -> TranslatableTex
     if "infinity" in reason:
         return msg("holds a number that is too large for a double (1.8e308)")
     if "surrogate in string" in reason:
-        return msg("holds half of a surrogate pair, which is no character")
+        return msg("holds a lone surrogate, which is no character")
     outside_strings = _STRING.sub(b"", text).partition(b'"')[0]
     for literal in _LITERALS:
         if literal in outside_strings:
-            return msg("holds {literal}, which JSON does not know", literal=literal.decode())
+            return msg("holds {literal}, which is not valid JSON", literal=literal.decode())
     return msg("is not valid JSON: {reason}", reason=reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MAX_MESSAGE_BYTES = 4096  # of what went wrong with an attempt
+MAX_MESSAGE_BYTES = 4096  # limits for an attempt's error texts
 MAX_TRACEBACK_BYTES = 16384
 CUT = "…"
 _CUT_BYTES = len(CUT.encode())
@@ -13,7 +13,7 @@ def storable(text: str, limit_bytes: int, *, keep_end: bool = False) -> str:
 
     The end is cut off, or the beginning with `keep_end`; an ellipsis marks the cut.
     """
-    if len(text) > limit_bytes:  # what is cut off anyway is not looked at
+    if len(text) > limit_bytes:  # text to be cut off is not searched
         text = text[-limit_bytes - 1 :] if keep_end else text[: limit_bytes + 1]
     encoded = text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace")
     if len(encoded) <= limit_bytes:

@@ -14,15 +14,15 @@ from taskyard.core.postgres.url import connection_parameters
 
 APPLICATION_NAME = "taskyard"
 CONNECT_TIMEOUT_SECONDS = 5
-NETWORK_TIMEOUT_MS = 5_000  # without a sign of life from the server's host; a slow server gives some
+NETWORK_TIMEOUT_MS = 5_000  # without an answer from the server's host; a slow server still answers
 LEADER_TIMEOUT_MS = 3_000
-LOCK_TIMEOUT_MS = 5_000  # everybody's but the leader's, unless a transaction says otherwise
+LOCK_TIMEOUT_MS = 5_000  # of every session but the leader's, unless a transaction says otherwise
 IDLE_SESSION_TIMEOUT_SINCE = 140_000  # as libpq gives server versions
 _UUID_AS_TEXT = psycopg2.extensions.new_type((2950,), "UUID_AS_TEXT", lambda value, cursor: value)
 # Parsing and planning the hot path's statements costs more than running them on a few rows.
 # No plan depends on the values, which are arrays of any length.
 GENERIC_PLANS = "SET plan_cache_mode = force_generic_plan"
-# What values look like, whatever the role or the database has: with others, times and arrays are read wrongly.
+# The output formats, whatever the role or the database has set: others would be read incorrectly.
 PLAIN_VALUES = (
     "SET array_nulls = on; SET bytea_output = hex; SET datestyle = 'ISO, MDY'; SET extra_float_digits = 1; "
     "SET intervalstyle = postgres; SET transform_null_equals = off"
@@ -62,7 +62,7 @@ def refuse_shared_session(url: str, connection: psycopg2.extensions.connection) 
         raise Unavailable(
             msg(
                 "a connection pooler in {mode} mode stands before PostgreSQL: a worker can't lead through it, "
-                "since its lock belongs to a session: connect past it or in session mode",
+                "since its lock belongs to a session: connect directly or in session mode",
                 mode=mode,
             )
         )
@@ -108,7 +108,7 @@ def set_up(connection: Connection) -> Connection:
     else:
         connection.close()
         raise Unavailable(
-            msg("a connection pooler in statement mode answers, which knows no transactions: connect past it")
+            msg("a connection pooler in statement mode answers, which supports no transactions: connect directly")
         )
     connection.autocommit = False
     return connection

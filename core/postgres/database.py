@@ -39,7 +39,7 @@ from taskyard.core.postgres.pooler import is_behind_pooler
 SQL_DIR = FILES / "sql"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 PREPARED_TOPICS = frozenset({"tick", "submission", "dependants", "recovery"})
-# No statement of the leader waits longer for a table, or takes longer at all; what was cut short is tried in parts.
+# No statement of the leader waits longer for a table, or runs longer at all; an interrupted one is retried in parts.
 LEADER_LOCK_TIMEOUT_MS = 400
 LEADER_STATEMENT_TIMEOUT_MS = 5_000
 TRANSACTION_TIMEOUT_SINCE = 170_000  # as libpq gives server versions
@@ -60,7 +60,7 @@ class Query(str):
         query = cls(text)
         names = list(dict.fromkeys(_PARAMETER.findall(text)))
         numbered = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", text)
-        is_whole = "{" not in text  # nothing has to be filled in first
+        is_whole = "{" not in text  # it has no parameters
         query.handle = f"{topic}_{name}" if topic in PREPARED_TOPICS and is_whole else None
         query.preparation = f"PREPARE {query.handle} AS {numbered}"
         arguments = ", ".join(f"%({parameter})s" for parameter in names)
@@ -198,7 +198,7 @@ def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> E
 
     def check(connection: Connection, record: object, proxy: object) -> None:
         if connection.made_in != current.number:
-            raise sqlalchemy.exc.DisconnectionError("what is behind this connection has changed since it was made")
+            raise sqlalchemy.exc.DisconnectionError("the server behind this connection has changed since it was opened")
 
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg2://",
@@ -230,19 +230,19 @@ def connect_leader(url: str) -> psycopg2.extensions.connection:
         cursor.execute(GENERIC_PLANS)
         cursor.execute(PLAIN_VALUES)
         cursor.execute(f"SET idle_in_transaction_session_timeout = {LEADER_TIMEOUT_MS}")
-        # whatever the role or the database has instead: a role's statement_timeout once ended every term
+        # whatever the role or the database has set: a role's statement_timeout once ended every term
         cursor.execute(f"SET lock_timeout = {LEADER_LOCK_TIMEOUT_MS}")
         cursor.execute(f"SET statement_timeout = {LEADER_STATEMENT_TIMEOUT_MS}")
         cursor.execute("SET default_transaction_isolation = 'read committed'")
         if connection.server_version >= TRANSACTION_TIMEOUT_SINCE:
             cursor.execute("SET transaction_timeout = 0")
-        # The server's end has to notice a lost network as soon as ours: it holds the lock.
+        # The server has to notice a lost network as soon as this end: it holds the lock.
         for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"):
             cursor.execute(f"SET {name} = {options[name.replace('tcp_keepalives', 'keepalives')]}")
         if connection.server_version >= IDLE_SESSION_TIMEOUT_SINCE:
             cursor.execute(f"SET idle_session_timeout = {LEADER_TIMEOUT_MS}")
         # Every statement of a tick finds its rows by their ids. Statistics that are out of date,
-        # as they always are for a queue, must not talk the planner into anything else.
+        # as they always are for a queue, must not lead the planner to anything else.
         for plan in ("seqscan", "hashjoin", "mergejoin", "bitmapscan"):
             cursor.execute(f"SET enable_{plan} = off")
     connection.autocommit = False
@@ -272,5 +272,5 @@ def _rolled_back(connection: sqlalchemy.PoolProxiedConnection, error: BaseExcept
         return
     try:
         connection.rollback()
-    except psycopg2.Error:  # it broke just now; `error` is what the caller has to learn
+    except psycopg2.Error:  # it broke just now; `error` is what the caller must see
         connection.invalidate(cause)

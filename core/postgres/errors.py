@@ -15,12 +15,12 @@ from taskyard.core.i18n import msg
 
 POOL_TIMEOUT_SECONDS = 10  # until a connection of the pool is free
 _OF_VALUES = (psycopg2.DataError, psycopg2.ProgrammingError, psycopg2.NotSupportedError)
-# SQLSTATEs (or their first characters) by which the server says that it can't do it now, and may later: it is
-# away or starts or stops, has no room, reads only (a standby, or recovery), or the user's rights were changed.
+# SQLSTATEs (or their first characters) by which the server says that it can't do it now, but may later: it is
+# away or starts or stops, has no room, is read-only (a standby, or recovery), or the user's rights were changed.
 _LATER = ("08", "53", "55", "57", "58", "25006", "25P03", "25P04", "42501")
-# What is behind a connection that answers so is not what it was when the connection was made.
+# After such an answer the server behind the connection is no longer what it was when the connection was made.
 _TURNED = ("08", "57P", "25006", "25P03", "25P04")
-# A statement that was prepared on this connection is gone, or does not fit the tables any more.
+# A statement that was prepared on this connection is gone, or no longer fits the tables.
 _STALE_STATEMENT = ("26000", "42P05")
 _STALE_PLAN = "cached plan must not change"
 
@@ -46,13 +46,13 @@ def unavailable_when_unreachable() -> Iterator[None]:
 
 def _meaning_of(cause: BaseException) -> Unavailable | None:
     if isinstance(cause, psycopg2.errors.LockNotAvailable):
-        text = msg("somebody else has locked what this needs, for longer than it may wait: try again")
+        text = msg("another session holds a lock that this needs: try again")
         return Busy(text, is_locked=True)
     if isinstance(cause, psycopg2.extensions.TransactionRollbackError):
         reason = first_line(cause)
-        return Busy(msg("somebody changed the same rows at the same moment ({reason}): try again", reason=reason))
+        return Busy(msg("another session changed the same rows ({reason}): try again", reason=reason))
     if isinstance(cause, psycopg2.errors.QueryCanceled):
-        return Busy(msg("PostgreSQL had no answer in the time that it was given: ask for less, or try again"))
+        return Busy(msg("PostgreSQL did not answer in time: narrow the request, or try again"))
     if is_connection_lost(cause):
         return Unavailable(explained(cause))
     return None

@@ -11,7 +11,7 @@ MAX_QUERY_LENGTH = 160  # characters
 BLOCKED_BY = N_("{what} is locked by process {pid} ({who}, {state}, its transaction is {age:.0f} s old): {query}")
 TABLE = N_("table {name}")
 ROW = N_("the row of task {id}")
-# What a statement names by value stays with whoever wrote it: a value may be a secret.
+# Values in a statement are not shown: a value may be a secret.
 _LITERALS = re.compile(r"""\$(\w*)\$.*?(?:\$\1\$|\Z)|(?:\b[eEbBxXnN])?'(?:[^']|'')*(?:'|\Z)""", re.DOTALL)
 _COMMENTS = re.compile(r"--[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _WORDS_OF_SECRETS = re.compile(

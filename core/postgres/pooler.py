@@ -13,7 +13,7 @@ from enum import StrEnum
 import psycopg2
 import psycopg2.extensions
 
-_ROUNDS = 3  # a pooler that hands out sessions in turn shows it in the second
+_ROUNDS = 3  # a pooler that hands out sessions in turn shows it at the second
 
 
 class Pooling(StrEnum):

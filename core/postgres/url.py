@@ -15,7 +15,7 @@ _SCHEME = re.compile(r"(?:postgres|postgresql|postgresql\+psycopg2)://")
 _WHOLE_NUMBERS = (
     "connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
 )  # fmt: skip
-# How a program talks to its client library: ours decides that itself.
+# Options of a program's interface to its client library: our driver decides these.
 _LIBRARY = ("client_encoding", "fallback_application_name")
 _UNKNOWN_OPTION = re.compile(r'invalid URI query parameter: "([^"]*)"')
 # libpq judges the options of a connection before it looks for the server.

@@ -24,9 +24,9 @@ MAX_WAKES = 1_000
 PUSH_BATCH = 1_000
 PAYLOAD = b"m"
 MAX_HEARTBEAT_BYTES = 4 << 20
-MAX_GENERATION_BYTES = 200  # of what may be one, as in lead.lua
+MAX_GENERATION_BYTES = 200  # limits for a valid one, as in lead.lua
 INBOX_READ = 100  # entries at a time
-INBOX_SECONDS = 3600  # after its last order, should its agent be gone and nobody live to delete it; also in publish.lua
+INBOX_SECONDS = 3600  # after its last order, in case its agent is gone and no leader deletes it; also in publish.lua
 
 
 @dataclass(slots=True)
@@ -169,7 +169,7 @@ class Broker(RedisNamespace):
                 "work: give each installation a namespace (TASKYARD_NAMESPACE) or a Redis of its own"
             )
         if odd:
-            self.set_aside([Odd("key", "epoch", "it held no term's number: it was replaced", odd)])
+            self.set_aside([Odd("key", "epoch", "it held no epoch: it was replaced", odd)])
         return bool(accepted), current.decode(), bool(is_new)
 
     def collect(

@@ -11,15 +11,15 @@ import re
 import redis
 from redis import exceptions
 
-# The server can't do it now, and may later: it does not save, has no memory or replicas, is busy with a
-# script, loads, is or was demoted, is part of a cluster that is not whole, or its users were changed.
+# The server can't do it now, but may later: it does not save, has no memory or replicas, is busy with a
+# script, loads, is or was demoted, is part of an incomplete cluster, or its users were changed.
 _LATER = frozenset(
     {
         "MISCONF", "BUSY", "UNKILLABLE", "NOREPLICAS", "READONLY", "OOM", "LOADING", "MASTERDOWN", "CLUSTERDOWN",
         "TRYAGAIN", "MOVED", "ASK", "NOAUTH", "NOPERM", "WRONGPASS", "DENIED", "UNBLOCKED", "INPROG",
     }
 )  # fmt: skip
-# What is behind these connections is no longer what it was when they were made.
+# The server behind these connections is no longer what it was when they were made.
 _TURNED = frozenset({"READONLY", "MASTERDOWN", "MOVED", "ASK", "NOAUTH", "DENIED", "UNBLOCKED"})
 _CODE_OF: dict[type[Exception], str] = {
     exceptions.ReadOnlyError: "READONLY",

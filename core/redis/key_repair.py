@@ -42,7 +42,7 @@ class KeyRepair:
             try:
                 found += self._mended(key, wanted)
             except redis.ResponseError as error:
-                # it changed between two commands: whoever still meets it looks again
+                # it changed between two commands: whoever still meets it checks again
                 if not is_mendable(error) and "no such key" not in str(error):
                     raise
         return found
@@ -69,7 +69,7 @@ class KeyRepair:
 
     def _renumbered(self, key: bytes) -> Odd:
         self._renumber(keys=[key, self._keys.nothing], args=[f"{FIRST_ODD_MS}-0"])  # type: ignore[list-item]
-        return Odd("key", self._name(key), "its last entry's id was no time of a server: it got new ids")
+        return Odd("key", self._name(key), "the last entry's id was no server time: entries got new ids")
 
     def _removed(self, key: bytes, kind: str, wanted: str) -> Odd:
         text = b""

@@ -10,9 +10,9 @@ class Keys:
         self.namespace = namespace
         self.prefix = f"taskyard:{namespace}:"
         self.lanes = f"{self.prefix}lanes"  # every lane that has tasks
-        self.due = f"{self.prefix}due"  # tasks with a time of their own, by that time
+        self.due = f"{self.prefix}due"  # tasks with a start time, ordered by that time
         self.results = f"{self.prefix}results"  # reports to the leader, its only reader; deleted after the commit
-        self.wake = f"{self.prefix}wake"  # nudges from submitters, capped
+        self.wake = f"{self.prefix}wake"  # wake-ups from submitters, capped
         self.agents = f"{self.prefix}agents"  # boots that send heartbeats
         self.canary = f"{self.prefix}canary"  # kept by the leader like a heartbeat: which database it leads, with a TTL
         self.nothing = f"{self.prefix}nothing"  # never exists: scripts delete it first

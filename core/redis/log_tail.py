@@ -21,7 +21,7 @@ LINES_KEPT = 2_000  # about so many
 MAX_LINE_BYTES = 4_096
 TTL_SECONDS = 86_400
 LEVELS = ("debug", "info", "warning", "error", "critical")
-_VALUE_LIMITS = (2_500, 800, 200)  # characters of a value in a line that is too long: what is tried in turn
+_VALUE_LIMITS = (2_500, 800, 200)  # characters of a value in a line that is too long: tried in this order
 _LINE = b"l"
 
 
@@ -99,5 +99,5 @@ def _contains(line: LogLine, wanted: str) -> bool:
 
 def _cut(value: Any, limit: int) -> str:
     text = str(value).encode("utf-8", "backslashreplace").decode()
-    # a traceback ends with what matters
+    # the end of a traceback matters most
     return text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}"

@@ -25,7 +25,7 @@ from taskyard.core.redis.message import MAX_BODY_BYTES, Message
 
 GROUP = "agent"
 MAX_LENGTH = 10_000  # messages that may wait for one agent …
-MAX_BOX_BYTES = 64 << 20  # … and what they may take of Redis's memory
+MAX_BOX_BYTES = 64 << 20  # … and their limit of Redis memory
 MAX_MAILBOXES = 10_000
 MAX_DEAD_LETTERS = 1_000  # the oldest dead letters go first …
 MAX_DEAD_BYTES = 16 << 20  # … also of those of one agent that take more
@@ -35,11 +35,11 @@ MAX_NAME_LENGTH = 200
 _PAGE = 100
 _GROUP_IS_GONE = ("NOGROUP", "UNBLOCKED")  # the second: while a read was waiting
 _GROUP_TRIES = 3
-FULL = ("messages", "bytes", "mailboxes")  # what a mailbox may have too many of
+FULL = ("messages", "bytes", "mailboxes")  # what a mailbox may exceed
 
 _Answer = TypeVar("_Answer")
 
-# Whether a stream takes more memory than it may; measured only where its length allows that.
+# Whether a stream exceeds its memory limit; measured only where its length makes that possible.
 OVER = f"""
 local function over(stream, length, limit)
     return length * {MAX_BODY_BYTES} > limit and redis.call('MEMORY', 'USAGE', stream, 'SAMPLES', 0) > limit
@@ -61,7 +61,7 @@ return redis.call('XADD', KEYS[1], '*', 'from', ARGV[5], 'body', ARGV[6])
 """
 
 # KEYS stream, dead letters, mailboxes; ARGV group, id, reason, deliveries, limit, limit of bytes, agent.
-# Moves a message unless it was acknowledged meanwhile; of one that is none, what is kept is bounded.
+# Moves a message unless it was acknowledged meanwhile; an invalid one is kept only up to a limit.
 _BURY = f"""
 {OVER}
 local found = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1]
@@ -204,7 +204,7 @@ class Mailbox:
             # From the start, so that what was sent before the group existed is read too.
             self._redis.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
         except redis.ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):  # another reader was quicker
+            if not str(error).startswith("BUSYGROUP"):  # another reader was faster
                 raise
 
     def _collected(self, count: int, block_seconds: float, held: Collection[str]) -> list[Message]:
@@ -269,11 +269,11 @@ def parsed(fields: Mapping[bytes, bytes]) -> tuple[Any, str]:
 def full_text(what: str, agent: str, length_limit: int, bytes_limit: int) -> str:
     """Returns why a mailbox accepts no more; `what` is one of FULL."""
     if what == "messages":
-        return msg("the mailbox of agent {to} is full: {count} messages wait", to=agent, count=length_limit)
+        return msg("the mailbox of agent {to} is full: it holds {count} messages", to=agent, count=length_limit)
     if what == "bytes":
         size = bytes_limit >> 20
         return msg("the mailbox of agent {to} is full: its messages take more than {size} MiB", to=agent, size=size)
-    return msg("agent {to} gets no mailbox: there are {count}, as many as may be", to=agent, count=MAX_MAILBOXES)
+    return msg("agent {to} gets no mailbox: the limit of {count} is reached", to=agent, count=MAX_MAILBOXES)
 
 
 def next_id(entry_id: bytes) -> str:

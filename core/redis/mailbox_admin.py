@@ -37,7 +37,7 @@ SHOWN_BODY_BYTES = 4_096  # of a message in a list
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 # KEYS mailboxes, then stream and dead letters of each; ARGV group, then the agents.
-# Leaves out, and forgets, mailboxes that have neither.
+# Leaves out, and removes, mailboxes that have neither.
 _FIGURES = """
 local found = {}
 for at = 2, #ARGV do
@@ -192,7 +192,7 @@ class MailboxAdmin:
         try:
             parsed(fields)
         except (KeyError, ValueError, SubmissionError):
-            return msg("dead letter {id} of agent {agent}: it is malformed", id=shown, agent=agent)
+            return msg("dead letter {id} of agent {agent} is malformed", id=shown, agent=agent)
         keys = [self._keys.messages(agent), self._keys.mailboxes]
         limits = [MAX_LENGTH, MAX_BOX_BYTES, MAX_MAILBOXES]
         arguments = [*limits, agent, fields[b"from"], fields[b"body"]]
@@ -211,7 +211,7 @@ class MailboxAdmin:
             if found:
                 yield found[0]
             else:
-                reasons.append(msg("dead letter {id}: there is none", id=one))
+                reasons.append(msg("dead letter {id} does not exist", id=one))
 
     def _entries(
         self, stream: str, last: str, *, newest_first: bool = False
@@ -248,7 +248,7 @@ class MailboxAdmin:
         return self._named(self._keys.dead_letters, name)
 
     def _named(self, key: Callable[[str], str], name: bytes) -> bytes:
-        return key("").encode() + name  # a name may be any bytes, if somebody else put it there
+        return key("").encode() + name  # a name may be any bytes, if it was written by another program
 
 
 def _box(row: Sequence[Any], now_ms: int) -> MailboxSummary:

@@ -23,7 +23,7 @@ from taskyard.core.redis.raw_commands import RawCommands, Script
 from taskyard.core.redis.stream_reading import Entry, read_streams
 
 SCRIPTS_DIR = Path(__file__).resolve().parent / "lua"
-MENDING_TRIES = 5  # somebody may spoil a key again meanwhile
+MENDING_TRIES = 5  # a key may be overwritten again meanwhile
 MAX_ODD = 1_000  # kept for `take_odd`
 MAX_MEMBER_BYTES = 4_000  # of a member of a sorted set; also in peek.lua
 DUE = "due"
@@ -56,7 +56,7 @@ class RedisNamespace:
         self.quarantine = Quarantine(client, self.keys, self._scripts["quarantine"])
         self._mender = KeyRepair(client, self.keys, self._raw_commands, self._scripts["renumber"])
         self._odd: deque[Odd] = deque(maxlen=MAX_ODD)
-        self._database = ""  # which one the leader that this is leads
+        self._database = ""  # which database this leader leads
 
     def mailbox(self, agent: str) -> Mailbox:
         """Returns the mailbox of an agent of this name."""

@@ -17,7 +17,7 @@ from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.raw_commands import Script
 
 MAX_ITEMS = 1_000
-MAX_TEXT_BYTES = 16 << 10  # of the text that is kept; the whole is at most 16 MiB
+MAX_TEXT_BYTES = 16 << 10  # of the text that is kept; the whole may have up to 16 MiB
 MAX_REASON_LENGTH = 500  # characters
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 _NUMBERS = ("attempt", "size_bytes")

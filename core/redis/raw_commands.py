@@ -20,7 +20,7 @@ class RawCommands:
 
     def __init__(self, pool: redis.ConnectionPool) -> None:
         self._pool = pool
-        self._idle: list[Any] = []  # the last one back goes first; append and pop are atomic
+        self._idle: list[Any] = []  # the last one returned is used first; append and pop are atomic
         self._process = os.getpid()
 
     def command(self, *words: Any) -> Any:
@@ -29,11 +29,11 @@ class RawCommands:
         try:
             connection.send_command(*words)
             answer = connection.read_response()
-        except ResponseError:  # the connection is as it was, or was given up (core.redis.connection)
+        except ResponseError:  # the connection is unchanged, or was dropped (core.redis.connection)
             self._idle.append(connection)
             raise
         except BaseException:
-            connection.disconnect()  # an answer that was not read must not meet the next command
+            connection.disconnect()  # an unread answer must not be taken for that of the next command
             self._idle.append(connection)
             raise
         self._idle.append(connection)
@@ -50,7 +50,7 @@ class RawCommands:
             is_unusable = connection.is_connected and (connection.is_outdated or connection.can_read(timeout=0))
         except (redis.ConnectionError, redis.TimeoutError, OSError):
             is_unusable = True
-        if is_unusable:  # the server closed it while it was idle, or is not what it was
+        if is_unusable:  # the server closed it while it was idle, or its role changed
             connection.disconnect()
         return connection
 

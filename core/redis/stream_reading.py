@@ -10,7 +10,7 @@ from taskyard.core.redis.raw_commands import RawCommands
 Entry = tuple[bytes, bytes]  # id, the value of its first field
 FIRST_PIECE = 3  # entries of each stream in the first round trip; a writer keeps one below some megabytes
 PIECE = 64  # in a later one, fewer where those before were large
-MAX_READ_BYTES = 2 << 20  # after so much a reader goes on with what it has
+MAX_READ_BYTES = 2 << 20  # a reader continues with what it has after this many bytes
 
 
 def read_streams(

@@ -22,7 +22,7 @@ _TLS = frozenset(
     {"ssl_keyfile", "ssl_certfile", "ssl_password", "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_ca_data",
      "ssl_check_hostname", "ssl_min_version", "ssl_ciphers"}
 )  # fmt: skip
-# How a program talks to its client library: ours decides that itself.
+# Options of a program's interface to its client library: our client decides these.
 _LIBRARY = frozenset(
     {"decode_responses", "protocol", "encoding", "encoding_errors", "retry_on_timeout", "retry_on_error",
      "legacy_responses", "socket_read_size"}

@@ -11,7 +11,7 @@ from taskyard.core.i18n import msg
 from taskyard.core.redis.connection import Client, reaching_redis
 from taskyard.core.redis.keys import Keys
 
-ROUNDS = 20  # of SCAN, so that a server full of other people's keys is not walked to its end
+ROUNDS = 20  # of SCAN, so that a server full of other keys is not scanned to its end
 ROUND_KEYS = 1_000
 LENGTHS = {b"zset": "ZCARD", b"stream": "XLEN", b"set": "SCARD", b"list": "LLEN", b"hash": "HLEN", b"string": None}
 

@@ -18,11 +18,11 @@ from taskyard.core.message_templates import MessageTemplate, rendered
 FAILURES = 5  # in a row
 FAILED_TASKS = 3  # different ones among them: one bad task is not the agent's fault
 WINDOW_SECONDS = 600.0
-OTHERS_SUCCESSES = 3  # that other agents must have had, and more than they had failures
+OTHERS_SUCCESSES = 3  # successes that other agents must have had, and more than their failures
 REMEMBERED = 50  # outcomes of an agent and type
 OPEN_SECONDS = 30.0
 MAX_OPEN_SECONDS = 600.0
-# What says nothing about the agent.
+# Error classes that say nothing about the agent.
 BLAMELESS = frozenset({ErrorClass.CANCELLED, ErrorClass.INVALID_INPUT})
 FAILING = MessageTemplate(
     "breaker.failing",

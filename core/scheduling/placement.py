@@ -14,16 +14,16 @@ from taskyard.core.states import HEAD_START_SECONDS, Priority
 
 # A strict queue keeps priorities apart by more than any age: about 32 years each.
 STRICT_HEAD_START_SECONDS = 1e9
-MAX_SCORE = 3e11  # no time's score is beyond it: the year 9999, more or less all head starts; also in peek.lua
+MAX_SCORE = 3e11  # limit of every score: the year 9999 with all head starts; also in peek.lua
 _HEAD_STARTS = [HEAD_START_SECONDS[priority] for priority in sorted(Priority)]
 MAX_QUEUE_AHEAD = 1_000
 NAMES_SHOWN = 5
-MAX_AHEAD_BYTES = 16 << 20  # of inputs that an agent has, if it is to get more than it can run
-# Why no agent could ever take a task.
+MAX_AHEAD_BYTES = 16 << 20  # of inputs that an agent holds, if it is to get more than it can run
+# The reasons why no agent could ever take a task.
 NO_AGENT = N_("no agent is registered")
 NO_TYPE = N_("no registered agent takes type {type}")
 NO_KNOWLEDGE = N_("no registered agent can run type {type}: {agents} do not know it, or not in this version")
-NO_TAGS = N_("no registered agent that takes type {type} has the tags {tags} (the nearest lacks {missing})")
+NO_TAGS = N_("no agent for type {type} has the tags {tags} (closest one is missing {missing})")
 
 
 def score(ready: float, priority: int, policy: str) -> float:

@@ -11,8 +11,8 @@ from taskyard.core.errors import ErrorClass
 from taskyard.core.task_types.retry_policy import RetryPolicy
 
 MAX_REFUNDS = 10
-_MAX_MESSAGE_LENGTH = 20_000  # characters of a message that are looked at
-_FRAMES = 5  # innermost functions of a traceback that are looked at
+_MAX_MESSAGE_LENGTH = 20_000  # characters of a message that are examined
+_FRAMES = 5  # innermost functions of a traceback that are examined
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def decide(
     )
 
 
-# What differs between two occurrences of one failure. Quoted text comes first, it may hold the others.
+# Parts that differ between two occurrences of one failure. Quoted text comes first, since it may contain the others.
 _VARIABLE = re.compile(
     r"""
       (?P<text>  (?<!\w) (?: '[^'\n]*' | "[^"\n]*" ) (?!\w) )

@@ -19,7 +19,7 @@ def restart_agent(database: Database, broker: SubmitterPort, name: str, actor: s
     with database.transaction() as tx:
         rows = tx.rows(queries("agents")["restart_agent"], {"name": name, "actor": actor, "reason": reason})
         if not rows:
-            raise refused("agent", name, msg("the name of an agent that is present"))
+            raise refused("agent", name, msg("the name of an agent that is running"))
         ids = [row[0] for row in rows]
         with reaching_redis():
             for agent_id in ids:

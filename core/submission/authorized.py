@@ -86,7 +86,7 @@ class _AuthorizedCommands(ManyTaskCommands):
     """ManyTaskCommands that check permissions before a retry."""
 
     def __init__(self, commands: ManyTaskCommands, permitted: Authorized) -> None:
-        # the connections are the other's
+        # the wrapped object owns the connections
         self.__dict__.update(commands.__dict__)
         self._permitted = permitted
 

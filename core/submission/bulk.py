@@ -29,7 +29,7 @@ from taskyard.core.submission.validate import check_priority
 BATCH_SIZE = 500
 MAX_REASON_LENGTH = 500  # characters
 MAX_IDS = 100_000
-TRIES = 5  # of a batch that met a deadlock
+TRIES = 5  # retries of a batch after a deadlock
 PAUSE_SECONDS = 0.05
 
 
@@ -63,7 +63,7 @@ class Operation:
         if self.action is Action.PRIORITY:
             check_priority(self.priority)
         elif self.priority is not None:
-            raise refused("priority", self.priority, msg("none: {action} does not change it", action=self.action))
+            raise refused("priority", self.priority, msg("no value: {action} keeps the priority", action=self.action))
 
     def narrowed(self, only: TaskFilter) -> TaskFilter:
         """Returns the filter limited to states that allow this; raises SubmissionError if none of its states does."""
@@ -74,14 +74,14 @@ class Operation:
             raise refused(
                 "states",
                 ", ".join(only.states),
-                msg("{states}, the only ones that {action} is for", states=names, action=self.action),
+                msg("{states}, the only states that allow {action}", states=names, action=self.action),
             )
         if self.action is not Action.PRIORITY:
             return replace(only, states=states)
         level = Priority(check_priority(self.priority))
         others = tuple(other for other in Priority if other is not level and other in (only.priorities or Priority))
         if not others:
-            raise refused("priorities", level.label, msg("another one than the tasks are to get"))
+            raise refused("priorities", level.label, msg("a different priority from the new one"))
         return replace(only, states=states, priorities=others)
 
 
@@ -103,7 +103,7 @@ class BulkResult:
 def check_reason(reason: object) -> str:
     """Returns the reason of an operation on many tasks; raises SubmissionError if it is missing."""
     if not isinstance(reason, str) or not reason.strip() or len(reason) > MAX_REASON_LENGTH or "\x00" in reason:
-        raise refused("reason", reason, msg("why, as a text of 1 to {limit} characters", limit=MAX_REASON_LENGTH))
+        raise refused("reason", reason, msg("a reason of 1 to {limit} characters", limit=MAX_REASON_LENGTH))
     return reason
 
 
@@ -155,7 +155,7 @@ class Bulk:
         Raises SubmissionError, Busy or Unavailable.
         """
         if len(task_ids) > MAX_IDS:
-            raise refused("tasks", len(task_ids), msg("at most {limit} ids: a filter is for more", limit=MAX_IDS))
+            raise refused("tasks", len(task_ids), msg("at most {limit} ids: use a filter for more", limit=MAX_IDS))
         ids = sorted(set(check_task_ids(task_ids)))
         batches = (ids[start : start + BATCH_SIZE] for start in range(0, len(ids), BATCH_SIZE))
         return self._run(operation, batches, {"tasks": len(ids)}, len(ids), progress, should_stop)
@@ -200,7 +200,7 @@ class Bulk:
                     ended = "stopped"
                     break
         except BaseException:
-            with suppress(Unavailable):  # what ended it is what the caller has to learn
+            with suppress(Unavailable):  # the caller must see the error that ended it
                 self._note("bulk_finished", operation.actor, {**detail, **counts, "ended": "interrupted"})
             raise
         self._note("bulk_finished", operation.actor, {**detail, **counts, "ended": ended})
@@ -215,7 +215,7 @@ class Bulk:
             try:
                 return self._change_once(operation, ids)
             except Busy as error:
-                if error.is_locked:  # that was waited for already
+                if error.is_locked:  # a lock that was waited for already
                     raise
             time.sleep(PAUSE_SECONDS)
         return self._change_once(operation, ids)

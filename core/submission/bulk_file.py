@@ -86,7 +86,7 @@ def read_file(content: bytes, name: str = "") -> BulkFile:
     """
     text = decoded(content)
     if not text.strip():
-        raise refused("file", name, msg("rows: it is empty"))
+        raise refused("file", name, msg("rows: the file is empty"))
     rows: list[Row] = []
     problems: list[RowProblem] = []
     for found in _json_lines(text) if _is_json(text, name) else _csv_rows(text):
@@ -186,7 +186,7 @@ def _csv_rows(text: str) -> Iterator[Row | RowProblem]:
         except StopIteration:
             return
         except csv.Error as error:
-            # What follows can't be told from the inside of a cell, so nothing of the file is used.
+            # The rest can't be told from the inside of a cell, so nothing of the file is used.
             raise refused(
                 "file",
                 f"row {number}",

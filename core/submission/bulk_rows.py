@@ -206,9 +206,9 @@ def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
         for key in outer:
             inner = inner.setdefault(key, {})
             if not isinstance(inner, dict):
-                raise refused(name, part, msg("a field of its own: the row gives what it is in, too"))
+                raise refused(name, part, msg("each value only once: the row also gives the field that contains it"))
         if last in inner:
-            raise refused(name, part, msg("a field of its own: the row gives what is in it, too"))
+            raise refused(name, part, msg("each value only once: the row also gives fields inside it"))
         inner[last] = part
     return value
 

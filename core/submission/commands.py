@@ -20,7 +20,7 @@ from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.validate import check_priority
 
 TREE_BATCH = 500  # tasks cancelled in one transaction
-TREE_PATIENCE_SECONDS = 5.0  # with rows that somebody else holds, as all else that operators do
+TREE_PATIENCE_SECONDS = 5.0  # with locked rows, as for all other commands of operators
 TREE_PAUSE_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class TaskCommands:
                 with self._database.transaction() as tx:
                     below = dependants.cancel_below(tx, below.left.failed, actor)
             except Unavailable as error:
-                log.warning("what waits for cancelled tasks is left to the leader: %s", error)
+                log.warning("dependants of cancelled tasks are left to the leader: %s", error)
                 break
             count += len(below.cancelled)
         return count
@@ -171,7 +171,7 @@ class ManyTaskCommands(TaskCommands):
 
 
 def _left(count: int) -> Busy:
-    text = msg("somebody else has locked unfinished tasks below: {left} left, try again", left=count)
+    text = msg("{left} unfinished tasks that it submitted are locked by another session: try again", left=count)
     return Busy(text, is_locked=True)
 
 

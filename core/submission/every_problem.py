@@ -14,7 +14,7 @@ from taskyard.core.submission.validate import Limits, validate_submission
 from taskyard.core.task_types.registry import Isolation, Registry, TaskType
 from taskyard.core.task_types.retry_policy import RetryPolicy
 
-NOTHING = "nothing"  # a type that any other part of a submission can be checked with
+NOTHING = "nothing"  # a type with which the other parts of a submission can be checked
 
 
 class _NoInput(BaseModel):
@@ -41,7 +41,7 @@ def every_problem(
                 left |= {"type": NOTHING, "input": None}
                 registry = _NO_TYPE
             elif left.pop(part, None) is None:
-                return found  # none of what was given: it would be said again
+                return found  # the invalid values are replaced, so that they are not reported twice
         else:
             return found
 

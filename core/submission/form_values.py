@@ -19,9 +19,9 @@ from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.json_literals import read_json
 from taskyard.core.submission.input_schema import UNSET, FieldKind, FormField
 
-EXTRA = "*"  # the path of what the model has no field for
+EXTRA = "*"  # the path of values that the model has no field for
 MAX_BROWSER_INTEGER = (1 << 53) - 1
-LIMIT_BYTES = 64 << 20  # the largest that any installation accepts: its own limit is checked when all is together
+LIMIT_BYTES = 64 << 20  # the largest that any installation accepts: its own limit is checked at the end
 LEFT_OUT: Final = UNSET
 
 
@@ -163,7 +163,7 @@ def _shown(one: FormField, value: Any) -> Any:
 def _text(one: FormField, value: Any) -> str:
     if not isinstance(value, str) or (one.most_length is not None and len(value) > one.most_length):
         raise _Unfit
-    # A browser makes one kind of line end of all, and none in a text on one line.
+    # A browser uses one kind of line end for all, and none in a one-line text.
     if "\r" in value or (one.kind is FieldKind.TEXT and "\n" in value):
         raise _Unfit
     return value
@@ -215,7 +215,7 @@ def _parsed_or_noted(path: str, text: str, problems: list[SubmissionError]) -> A
 
 def _value(one: FormField, state: Any) -> Any:
     """Returns the value of a widget's state; raises SubmissionError for invalid JSON."""
-    is_spaced = one.kind in (FieldKind.JSON, FieldKind.LINES)  # where white space means nothing
+    is_spaced = one.kind in (FieldKind.JSON, FieldKind.LINES)  # where white space is ignored
     if state is None or (isinstance(state, str) and (state.strip() if is_spaced else state) == ""):
         return _blank(one)
     if one.kind is FieldKind.JSON:

@@ -76,7 +76,7 @@ class GroupCommitter(Generic[Item, Result]):
         for call in batch:
             call.is_over = True
         with self._mutex:
-            # whoever waits longest leads next, so that this caller can return
+            # the longest waiting caller leads next, so that this one can return
             successor = self._queue[0] if self._queue else None
             self._is_running = successor is not None
         for call in batch:

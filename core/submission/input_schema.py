@@ -21,7 +21,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 MAX_GROUP_DEPTH = 3
-LONG_TEXT_CHARACTERS = 2_000  # a text that may be this long is not asked for on one line …
+LONG_TEXT_CHARACTERS = 2_000  # a text that may be this long gets more than one line …
 ONE_LINE_NAMES = frozenset({"path", "folder", "file", "url", "uri", "pattern", "host", "directory", "command"})
 LONG_TEXT_NAMES = frozenset(
     {

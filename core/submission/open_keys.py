@@ -11,7 +11,7 @@ from taskyard.core.errors import Busy
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.connections import LOCK_TIMEOUT_MS
 
-WAITERS = 2  # that may hold a connection of the pool while they wait
+WAITERS = 2  # callers that may hold a connection of the pool while they wait
 
 
 class Alone:
@@ -40,7 +40,7 @@ class OpenKeys:
             self._counts[key] += 1
         try:
             if not self._may_wait.acquire(timeout=LOCK_TIMEOUT_MS / 1000):
-                text = msg("others wait for idempotency keys that are not committed yet: try again")
+                text = msg("too many submissions wait for idempotency keys that are not committed yet: try again")
                 raise Busy(text, is_locked=True)
             try:
                 yield

@@ -44,7 +44,7 @@ class QueueNotifier:
         except Unavailable as error:
             self._note(type(error).__name__, "%s: tasks are stored and start once it is back", error)
         except Exception as error:
-            self._note(type(error).__name__, "Redis was not told (%r): the worker's sweep finds the tasks", error)
+            self._note(type(error).__name__, "Redis was not notified (%r): the worker's sweep finds the tasks", error)
         else:
             self._trouble = ""
 

@@ -42,7 +42,7 @@ from taskyard.core.task_types.registry import Registry
 CHUNK_SIZE = 2_000
 MIN_POLL_SECONDS = 0.001
 MAX_POLL_SECONDS = 0.2
-GROUP_TIMEOUT_MS = 50  # that a group of submissions waits for a lock before those without a key go first
+GROUP_TIMEOUT_MS = 50  # that a group of submissions waits for a lock before those without a key go ahead
 ProgressCallback = Callable[[int], None]
 
 log = logging.getLogger(__name__)
@@ -188,7 +188,7 @@ class Submitter(TaskCommands):
     def _validated_item(self, position: int, item: Mapping[str, Any]) -> Submission | str:
         try:
             given = dict(item)
-        except Exception as error:  # of a mapping of the caller's, or since it is none
+        except Exception as error:  # raised by the caller's mapping, or because it is none
             raise refused(f"submissions.{position}", item, msg("a mapping of submit's arguments")) from error
         try:
             return self._validated(given.pop("type", None), given.pop("input", None), given)
@@ -224,7 +224,7 @@ class Submitter(TaskCommands):
         """Stores submissions in one commit; raises Busy or Unavailable."""
         if not submissions:
             return {}
-        # a task and what it waits for are one transaction; without any, one statement does it all
+        # a task and its parents are one transaction; without parents, one statement does it all
         try:
             if any(submission.after for submission in submissions):
                 with self._database.transaction() as tx:
@@ -238,7 +238,7 @@ class Submitter(TaskCommands):
             if len(submissions) == 1:
                 text = msg("what PostgreSQL can store ({reason})", reason=str(error))
                 return {submissions[0].id: SubmissionError("input", submissions[0].input_json, text)}
-            # validation should have refused it: store the others without the culprit
+            # validation should have refused it: store the others without it
             return {id_: one for s in submissions for id_, one in self._insert([s], lock_timeout_ms).items()}
         self._after_commit(inserted)
         return {s.id: result for s, result in zip(submissions, inserted.ids, strict=True)}
@@ -254,7 +254,7 @@ class Submitter(TaskCommands):
                 with self._database.transaction() as tx:
                     waiting = [*waiting, *dependants.look_again(tx, inserted.blocked)]
             except Unavailable as error:
-                log.warning("what new tasks wait for is looked at by the leader: %s", error)
+                log.warning("parents of new tasks are left to the leader: %s", error)
         self._notifier.push(waiting)
 
     def _wait_alone(self, submission: Submission) -> str | SubmissionError:

@@ -35,7 +35,7 @@ _TAGS, _IDS = msg("tags"), msg("task ids")
 _OF_A_CHILD = re.compile(f"{ID_PATTERN}/", re.IGNORECASE)
 _PRIORITIES = {priority.label: int(priority) for priority in Priority}
 _DEFAULT_PRIORITY = Priority.MEDIUM.label
-# Defaults, told by what they are: to compare what a caller gave would run code of the caller's.
+# Defaults, compared by identity: comparing what a caller gave would run the caller's code.
 DEFAULT_QUEUE, _NOBODY = "default", ""
 NOTHING: tuple[str, ...] = ()
 
@@ -220,7 +220,7 @@ def _run_at(run_at: object, delay_seconds: object, now: datetime) -> datetime:
 def _key(value: object, parent_id: str | None) -> str:
     key = check_text("idempotency_key", value)
     if _OF_A_CHILD.match(key) and (parent_id is None or not key.startswith(f"{parent_id}/")):
-        expected = msg("another key: those that begin with a task's id and a slash are its children's")
+        expected = msg("another key: keys that begin with a task id and a slash are reserved for its children")
         raise refused("idempotency_key", key, expected)
     return key
 

@@ -26,7 +26,7 @@ from taskyard.core.threads import OnEscape, start_thread
 
 SETTING = "TASKYARD_TASK_MODULES"
 SLOW_SECONDS = 5.0  # an import that takes longer is named …
-AGAIN_SECONDS = 30.0  # … and then so often
+AGAIN_SECONDS = 30.0  # … and then at this interval
 MAX_PRINTED_LENGTH = 200  # characters of what is printed that are shown
 _EXITS = threading.Lock()
 
@@ -50,13 +50,13 @@ def import_task_module(name: str, on_slow: Callable[[str], None] | None = None, 
             importlib.import_module(name)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # also SystemExit: it would end whoever needs the module
+        except BaseException as error:  # including SystemExit, which would end the process that needs the module
             raise ModuleRefused(_reason(error)) from error
     remarks: list[str] = []
     if changed:
         remarks.append(
             msg(
-                "task module {name!r} changes what is its whole process's when imported, which was undone: {parts}",
+                "task module {name!r} changes process-wide state when imported, which was reverted: {parts}",
                 name=name,
                 parts=", ".join(changed),
             )
@@ -78,10 +78,10 @@ class _Ended(BaseException):
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, _Ended):
-        return msg("it ends its process by os._exit({code})", code=error.args[0])
+        return msg("it calls os._exit({code})", code=error.args[0])
     if isinstance(error, SystemExit):
         code = one_line(str(error.code))
-        return msg("it ends the program, as sys.exit and argparse do (SystemExit: {code})", code=code)
+        return msg("it ends the program, like sys.exit or argparse (SystemExit: {code})", code=code)
     text = f"{type(error).__name__}: {one_line(error)}".removesuffix(": ")
     ours = (__file__, importlib.__file__)
     frames = [

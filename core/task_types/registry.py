@@ -60,8 +60,8 @@ MIN_MEMORY_MIB, MAX_MEMORY_MIB = 16, 1 << 20
 
 
 class Isolation(StrEnum):
-    PROCESS = "process"  # a child process, killed with everything it started when it must stop
-    THREAD = "thread"  # trusted and light
+    PROCESS = "process"  # a child process, killed with all its descendants when it must stop
+    THREAD = "thread"  # for trusted and light handlers
     ASYNC = "async"  # a coroutine on the agent's loop
 
 
@@ -117,7 +117,7 @@ class Registry:
             check.refuse("retry", task_type.retry, msg("a RetryPolicy"))
             check.is_fine()
             return
-        # once more: whoever went around the constructor must not bring what no tick can calculate with
+        # checked again: bypassing the constructor must not bring values that no tick can calculate with
         policy = RetryPolicy(*(getattr(task_type.retry, each.name) for each in fields(RetryPolicy)))
         self.types[task_type.name] = task_type if policy == task_type.retry else replace(task_type, retry=policy)
 
@@ -224,7 +224,7 @@ def _declared(
     """Returns the declared task type; None if it has problems, which are collected or raised."""
     check = Checker(_where(name, handler))
     models = models_of(handler, check)
-    if models is not None and is_complete(models):  # others once their module is imported
+    if models is not None and is_complete(models):  # other types are known once their module is imported
         check_models(models, check)
     if not isinstance(name, str) or len(name) > MAX_NAME_LENGTH or not NAME_PATTERN.fullmatch(name):
         check.refuse(

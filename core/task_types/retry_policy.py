@@ -39,7 +39,7 @@ class RetryPolicy:
         if check.problems:
             check.problems = [f"{problem} ({caller(__file__)})" for problem in check.problems]
             check.is_fine()
-            values = {each.name: each.default for each in fields(self)}  # the problems are told by who collects them
+            values = {each.name: each.default for each in fields(self)}  # the collector reports the problems
         for name, value in values.items():
             object.__setattr__(self, name, value)
 

@@ -21,15 +21,15 @@ SLOT_MINUTES = 10  # of the past
 WINDOWS_MINUTES = (5, 20)  # of the present: a short one for large changes, a longer one for small ones
 DAYS = 14
 SLOTS_AROUND = 2  # before and after the same time of day
-MIN_DAYS = 3  # fewer: the last hours stand in for the same time of day
+MIN_DAYS = 3  # fewer: the last hours replace the same time of day
 RECENT_SLOTS = 18
-RECENT_GAP_SLOTS = 2  # the very last ones may be part of what is to be found
+RECENT_GAP_SLOTS = 2  # the very last ones may be part of the anomaly
 MIN_SLOTS = 12
 MIN_ATTEMPTS = 10
-MIN_ARRIVALS = 5.0  # usual or present in a window; rarer work has no rate to speak of
+MIN_ARRIVALS = 5.0  # usual or present in a window; rarer work has no meaningful rate
 MAD_SCALE = 1.4826  # of a normal distribution's median absolute deviation
 MIN_LOG_SPREAD = 0.1
-# Changes that are smaller than these are of no use to anybody, however certain.
+# Smaller changes than these are irrelevant, however certain.
 MIN_RATIO = 1.2  # of durations
 MIN_ARRIVAL_RATIO = 1.5
 MIN_SHARE = 0.05  # of attempts that fail, more than usual

@@ -105,10 +105,10 @@ class AgentLive(msgspec.Struct):
     read_at: float | None
     tasks: list[RunningTask]
     breakers: list[OpenBreaker]
-    known_types: dict[str, str] | None = None  # versions by name, None: it did not say
+    known_types: dict[str, str] | None = None  # versions by name, None: not declared
     refused: dict[str, str] = {}  # types that it could not run, and why
-    unstarted_seconds: float = 0.0  # since when it has a task and a free slot and does not start it
-    agent_class: str = ""  # of a user
+    unstarted_seconds: float = 0.0  # since when it has had a task and a free slot without starting the task
+    agent_class: str = ""  # a user's class
 
 
 class DispatcherLive(msgspec.Struct):
@@ -164,7 +164,7 @@ class FiringAlert(msgspec.Struct):
     state: str
     message: str
     fired_at: float
-    message_id: str | None = None  # None: of an older leader, or no message of ours
+    message_id: str | None = None  # None: of an older leader, or an external message
     message_parameters: dict[str, Any] | None = None
 
 

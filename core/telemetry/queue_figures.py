@@ -11,7 +11,7 @@ from taskyard.core.telemetry.live_snapshot import LaneDepth, OpenCount
 
 WINDOWS_MINUTES = (5, 15, 60)
 DRAIN_WINDOW_MINUTES = 5
-PAUSED, NOTHING_RUNS, GROWS, STEADY = "paused", "nothing runs", "grows", "does not shrink"
+PAUSED, NOTHING_RUNS, GROWS, STEADY = "paused", "nothing runs", "grows", "not shrinking"
 
 
 class Counted(Protocol):

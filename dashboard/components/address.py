@@ -23,7 +23,7 @@ from taskyard.dashboard.components.translate import translate
 __all__ = ["FLAG", "SEPARATOR", "choice", "choices", "flag", "here", "is_refused", "moment", "read_for", "text_field"]
 
 NOTES_KEY = "address_notes"  # what is wrong with the address: by this run of the page, by name
-DROPPED_KEY = "address_dropped"  # the page, and what was taken out of its address
+DROPPED_KEY = "address_dropped"  # the page, and what was removed from its address
 MAX_NOTE_LENGTH = 400  # characters
 
 
@@ -88,7 +88,7 @@ def moment(name: str) -> dict[str, Any]:
     def shown(value: datetime | None) -> str | None:
         return None if value is None else value.replace(tzinfo=viewer_zone()).isoformat(timespec="minutes")
 
-    # Without a value an input that is emptied would mean now.
+    # Without a value an emptied input would mean now.
     return {**_kept(name, None, parse=values.moment(name, viewer_zone()), shown=shown), "value": None}
 
 

@@ -27,9 +27,9 @@ Parse = Callable[[str], Any]
 def usable(name: str, values: Sequence[str]) -> str:
     """Returns the value of a parameter, of which an address may have several; raises SubmissionError."""
     if len(name) > MAX_NAME_LENGTH or not name.isprintable():
-        raise refused(shortened(name), values[-1], msg("a parameter that pages have"))
+        raise refused(shortened(name), values[-1], msg("a known parameter"))
     if len(values) > 1:
-        raise refused(name, values[-1], msg("one value: it is given {count} times", count=len(values)))
+        raise refused(name, values[-1], msg("one value, but it is given {count} times", count=len(values)))
     [value] = values
     if len(value) > MAX_VALUE_LENGTH:
         raise refused(name, value, msg("at most {limit} characters", limit=MAX_VALUE_LENGTH))

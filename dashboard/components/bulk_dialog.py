@@ -28,7 +28,7 @@ TITLES: Mapping[Action, str] = {
 EFFECTS: Mapping[Action, str] = {
     Action.RETRY: N_("Tasks return to pending and their attempts are reset."),
     Action.CANCEL: N_("Unfinished tasks and their dependants are cancelled; running ones are stopped."),
-    Action.PRIORITY: N_("Tasks that no agent has yet get another priority."),
+    Action.PRIORITY: N_("Changes the priority of tasks that no agent has yet."),
 }
 DOING: Mapping[Action, str] = {
     Action.RETRY: N_("Retrying"),
@@ -60,7 +60,7 @@ def ask_many(action: Action, target: data.Target, then: Callable[[], None] = lam
             return
         with st.form("bulk", border=False):
             reason = st.text_input(
-                _("Reason"), max_chars=MAX_REASON_LENGTH, key="bulk_reason", help=_("It is kept in the audit log.")
+                _("Reason"), max_chars=MAX_REASON_LENGTH, key="bulk_reason", help=_("Kept in the audit log.")
             )
             is_sent = st.form_submit_button(_label(action, seen), type="primary", key="bulk_send")
         if is_sent and _starts(action, target, seen, reason, priority):
@@ -162,10 +162,10 @@ def _said(run: data.Run) -> str:
     parts = [_(DONE[action]).format(count=f"{run.done:,}"), _skipped(run.skipped)]
     if run.result is not None and run.result.dependants:
         count = run.result.dependants
-        text = ngettext("{count} that waited for one too", "{count} that waited for them too", count)
+        text = ngettext("{count} dependant too", "{count} dependants too", count)
         parts.append(text.format(count=f"{count:,}"))
     if run.result is not None and run.result.is_stopped:
-        parts.append(_("stopped before the rest"))
+        parts.append(_("stopped early"))
     parts.append(_("in {duration}").format(duration=duration((run.ended_at - run.started_at).total_seconds())))
     return f"{icon} " + _(", ").join(filter(None, parts))
 

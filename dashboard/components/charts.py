@@ -21,8 +21,8 @@ from taskyard.dashboard.timing import wait
 
 HEIGHT_PX = 240
 CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
-FEW_POINTS = 40  # are marked, because some may stand alone
-# What a browser needs to show what came before the first chart; measured, see `make bench ARGS=dashboard`.
+FEW_POINTS = 40  # points are marked, because some may stand alone
+# The time a browser needs to show what precedes the first chart; measured, see `make bench ARGS=dashboard`.
 FIRST_CHART_DELAY_SECONDS = 0.6
 
 Spec = dict[str, Any]
@@ -176,5 +176,5 @@ def in_words(title: str, lines: Sequence[Line], is_seconds: bool = False, unit: 
                     name=line.name, last=shown(known[-1]), most=shown(max(known))
                 )
             )
-    text = enumerated(parts) if parts else _("Nothing happened in this time.")
+    text = enumerated(parts) if parts else _("No activity in this period.")
     return _("{title}. {text}").format(title=title, text=text)

@@ -72,7 +72,7 @@ def _ask_why(name: str, is_required: bool) -> str:
         _("Reason"),
         max_chars=MAX_REASON_LENGTH,
         key=f"ask_reason_{name}",
-        help=_("It is kept in the audit log."),
+        help=_("Kept in the audit log."),
         placeholder=None if is_required else _("not needed"),
     )
     return (reason or "").strip()

@@ -21,7 +21,7 @@ def show_first_steps() -> None:
         st.markdown(_("Submit one with the form, or from Python in the repository's folder. It appears here at once."))
         st.page_link(SUBMIT.path, label=_("Submit a task"), icon=":material/add_task:")
         st.code(FIRST_TASK, wrap_lines=True)
-        st.caption(_("`make run` starts everything that it takes, with sample work."))
+        st.caption(_("`make run` starts everything needed, with sample tasks."))
 
 
 def show_nothing(text: str, icon: str = "inbox") -> None:

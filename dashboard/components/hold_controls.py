@@ -46,16 +46,16 @@ TITLES: Mapping[tuple[HoldKind, Action], tuple[str, str]] = {  # for one, for ma
     (HoldKind.TYPE, Action.RESUME): (N_("Resume task type"), N_("Resume task types")),
 }
 _WORK_RESUMES = N_("Tasks are accepted and started again.")
-_WORK_WAITS = N_("Tasks are accepted and wait. None is started until you resume; what runs goes on.")
-_WORK_DRAINS = N_("New tasks are refused until you resume. What is there already is worked off.")
+_WORK_WAITS = N_("Tasks are accepted but not started until you resume; running tasks continue.")
+_WORK_DRAINS = N_("New tasks are refused until you resume. Existing tasks still run.")
 CONSEQUENCES: Mapping[tuple[HoldKind, Action], str] = {
-    (HoldKind.AGENT, Action.PAUSE): N_("Gets no new tasks until you resume. What it has already is worked off."),
+    (HoldKind.AGENT, Action.PAUSE): N_("Gets no new tasks until you resume. Tasks it already has still run."),
     (HoldKind.AGENT, Action.DRAIN): N_(
-        "Gets no new tasks until you resume, and hands back what it has not started. What runs goes on."
+        "Gets no new tasks until you resume, and returns those it has not started. Running tasks continue."
     ),
     (HoldKind.AGENT, Action.RESUME): N_("Gets tasks again."),
     (HoldKind.AGENT, Action.RESTART): N_(
-        "Drains, then starts anew. What does not finish within the grace period goes back without burning an attempt."
+        "Drains, then restarts. Tasks not finished within the grace period return without using up an attempt."
     ),
     (HoldKind.QUEUE, Action.PAUSE): _WORK_WAITS,
     (HoldKind.QUEUE, Action.DRAIN): _WORK_DRAINS,

@@ -11,7 +11,7 @@ from taskyard.core.i18n import N_
 from taskyard.dashboard.i18n import _
 
 MAX_EXACT_INTEGER = 2**53 - 1  # larger integers lose digits in a browser
-MAX_TREE_LENGTH = 200_000  # characters of JSON; a larger one is slow to look around in
+MAX_TREE_LENGTH = 200_000  # characters of JSON; a larger one is slow to explore
 MAX_TEXT_LENGTH = 50_000
 EXPANDED_LEVELS = 2
 TREE, TEXT = N_("Tree"), N_("Text")
@@ -47,10 +47,10 @@ def show_json(value: Any, *, name: str, file_name: str) -> None:
             st.caption(_("Integers beyond 2^53 are shown as text: a browser would round them."))
         return
     if form == TREE:
-        st.caption(_("It is too large for a tree."))
+        st.caption(_("Too large to show as a tree."))
     if len(text) > MAX_TEXT_LENGTH:
         st.caption(
-            _("The first {shown} of {total} characters; the download has them all.").format(
+            _("The first {shown} of {total} characters; download the file to see all.").format(
                 shown=f"{MAX_TEXT_LENGTH:,}", total=f"{len(text):,}"
             )
         )

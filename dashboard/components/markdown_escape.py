@@ -10,7 +10,7 @@ LIMIT = 200  # characters
 # Addresses become links even where every character is escaped; a word joiner, which has no width, parts them.
 _ADDRESS = re.compile(r"(https?://|www|@)(?=\S)", re.IGNORECASE)
 _JOINER = "\u2060"
-# What begins any Markdown, a directive (:red[…], :material/…:), LaTeX or HTML; each may be escaped by a backslash.
+# Characters that begin any Markdown, a directive (:red[…], :material/…:), LaTeX or HTML; a backslash escapes each.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:&@/^=])")
 
 

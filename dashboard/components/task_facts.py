@@ -93,7 +93,7 @@ def show_why(why: Explanation) -> None:
             ]
             show_table(
                 pd.DataFrame(rows),
-                alt=_("What each agent says to this task"),
+                alt=_("Eligibility of each agent for this task"),
                 key="verdicts",
                 columns={_("Reason"): st.column_config.TextColumn(width="large")},
             )

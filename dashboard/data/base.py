@@ -25,7 +25,7 @@ from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry, registry
 from taskyard.core.telemetry.live_snapshot import LiveSnapshot, read_live
 
-# Viewers who look at the same second share one reading.
+# Viewers within the same second share one reading.
 SHARED_SECONDS = 1.0
 POOL_SIZE = 10
 
@@ -127,7 +127,7 @@ def shared(
             except Busy:
                 raise
             except Unavailable:
-                servers.database.close()  # what is left in the pool leads to a server that is gone
+                servers.database.close()  # the pool's other connections lead to a server that is gone
                 raise
             return Reading(value, now())
 

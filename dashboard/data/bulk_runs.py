@@ -30,7 +30,7 @@ from taskyard.dashboard.data.viewer import acting
 MAX_AT_ONCE = 4
 MAX_KEPT = 20
 STOP_SECONDS = 5.0
-PREVIEW_REASON = "preview"  # nothing is written with it
+PREVIEW_REASON = "preview"  # it writes nothing
 
 log = logging.getLogger(__name__)
 

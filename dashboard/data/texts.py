@@ -16,5 +16,5 @@ def checked(field: str, text: str, limit: int = MAX_REASON_LENGTH, *, is_require
     if len(stripped) > limit:
         raise refused(field, stripped, msg("at most {limit} characters", limit=limit))
     if "\x00" in stripped or any("\ud800" <= character <= "\udfff" for character in stripped):
-        raise refused(field, stripped, msg("text without NUL characters and halves of surrogate pairs"))
+        raise refused(field, stripped, msg("text without NUL characters and lone surrogates"))
     return stripped

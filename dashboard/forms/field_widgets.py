@@ -16,7 +16,7 @@ from taskyard.dashboard.i18n import _
 
 Problems = Mapping[str, Sequence[SubmissionError]]  # by the path of a field
 
-FEW_CHOICES, SHORT_CHOICES = 5, 44  # so many choices, of so many characters in all, stand side by side
+FEW_CHOICES, SHORT_CHOICES = 5, 44  # up to this many choices, of this many characters in total, stand side by side
 SCRIPT_HEIGHT_PX, JSON_HEIGHT_PX = 260, 110
 
 
@@ -34,7 +34,7 @@ def show_widget(field: FormField, key: str) -> None:
         height = SCRIPT_HEIGHT_PX if field.is_required else JSON_HEIGHT_PX
         st.text_area(**common, max_chars=field.most_length, height=height)
     elif field.kind is FieldKind.LINES:
-        st.text_area(**common, height=JSON_HEIGHT_PX, placeholder=_("One a line"))
+        st.text_area(**common, height=JSON_HEIGHT_PX, placeholder=_("One per line"))
     elif field.kind in (FieldKind.INTEGER, FieldKind.NUMBER):
         _show_number(field, common)
     elif field.kind is FieldKind.CHOICES:

@@ -25,8 +25,8 @@ from taskyard.dashboard.server import entrance, exports
 from taskyard.dashboard.server.gate import Gate, base_path, dashboard_border
 from taskyard.dashboard.server.late_refreshes import refuse_late_refreshes
 
-# Loaded before there is a viewer: of two who come at once, one would find them half loaded by the other, and
-# plotly takes a pandas that is only half there for a whole one.
+# Loaded before the first viewer: of two who come at once, one would find them half loaded by the other, and
+# plotly takes a half-loaded pandas for a whole one.
 SLOW_MODULES = ("pandas", "plotly.graph_objects")
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any] | None]:
         await anyio.to_thread.run_sync(connections)
     except TaskyardError as error:
         log.warning("the dashboard starts without its servers: %s", error)
-    gc.freeze()  # what is loaded by now stays: collections that looked through it would hold viewers up
+    gc.freeze()  # everything loaded by now stays: garbage collections that scan it would delay viewers
     yield None
 
 

@@ -24,7 +24,7 @@ ORIGIN_KEY = "taskyard.origin"  # in a request's scope: the origin of our pages,
 KEY_KEY = "taskyard.key"  # in a request's scope: the key that was in its address
 NO_TRACE = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
 USED = (
-    "This link signs nobody in: it was used before, is too old or is not whole.\n"
+    "This link is not valid: it was used before, has expired or is incomplete.\n"
     "A new one comes from this command, on the worker's machine: taskyard enter\n"
 )
 

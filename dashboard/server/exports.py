@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from taskyard.core.postgres.store.audit import AuditEntry
     from taskyard.core.postgres.store.task_logs import LogEntry
 
-BYTE_ORDER_MARK = "\ufeff".encode()  # without it spreadsheets take UTF-8 for the machine's old encoding
+BYTE_ORDER_MARK = "\ufeff".encode()  # without it spreadsheets read UTF-8 as the machine's legacy encoding
 CHUNK_ROWS = 500
 MAX_AT_ONCE = 2  # each holds a connection to PostgreSQL
 COLUMNS = ("at", "actor", "event", "task_id", "agent_id", "from_state", "to_state", "attempt", "reason", "detail")

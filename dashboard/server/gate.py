@@ -23,7 +23,7 @@ PLAIN = b"text/plain; charset=utf-8"
 CLOSED_BY_POLICY = 1008
 SCHEMES = {"ws": "http", "wss": "https"}
 NOTED_AT_MOST = 100
-FILES = "/media/"  # what a page offers for download, and may be opened by itself
+FILES = "/media/"  # paths offered for download, which may be opened directly
 
 log = logging.getLogger(__name__)
 

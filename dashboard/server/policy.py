@@ -33,7 +33,7 @@ FIXED = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", ", ".join(f"{name}=()" for name in DENIED_FEATURES).encode()),
 )
-# What is looked at by itself is no page of ours: a report in HTML or a file of a viewer's runs nothing.
+# Files opened directly are no pages of ours: a report in HTML or a viewer's file runs nothing.
 ALONE = b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 
 
@@ -44,7 +44,7 @@ def headers(origin: str, is_page: bool) -> Sequence[Header]:
 
 @lru_cache(maxsize=64)
 def _policy(origin: str) -> bytes:
-    # browsers that don't take 'self' for the websocket, too, need it written out
+    # browsers that don't accept 'self' for the websocket need it written out
     websocket = origin.replace("http", "ws", 1)
     return "; ".join(
         [

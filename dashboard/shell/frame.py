@@ -62,7 +62,7 @@ def live(
             if last is not None and last.value is not None:
                 show(last.value)
             elif not tells_time:
-                st.caption(_("Nothing could be read yet."))
+                st.caption(_("No data could be read yet."))
 
     section()
 
@@ -77,13 +77,13 @@ def tell_problems(problems: Sequence[str], last: Reading[Value] | None) -> None:
     """Shows a banner, if there is a problem: what is away, and what happens next."""
     if not problems:
         return
-    known = _("What is shown was known at {time}. ").format(time=shown_time(last.at)) if last else ""
+    known = _("Data as of {time}. ").format(time=shown_time(last.at)) if last else ""
     ahead = (
-        _("The page goes on by itself once everything is back.")
+        _("The page refreshes by itself once everything is back.")
         if is_live()
-        else _("Turn Live on to see when it is back.")
+        else _("Turn Live on to refresh automatically.")
     )
-    st.warning(f"{known}{ahead}", title=_("Not everything can be reached"), icon=":material/cloud_off:")
+    st.warning(f"{known}{ahead}", title=_("Some servers can't be reached"), icon=":material/cloud_off:")
     for problem in problems:
         st.text(translate(problem))
 

@@ -21,7 +21,7 @@ def show_sidebar() -> None:
             value=True,
             key=LIVE_KEY,
             persist_state="session",
-            help=_("Pages refresh themselves every {seconds:g} s").format(seconds=REFRESH_SECONDS),
+            help=_("Pages refresh every {seconds:g} s").format(seconds=REFRESH_SECONDS),
         )
         codes = list(LANGUAGES)
         st.selectbox(
@@ -42,7 +42,7 @@ def _show_help() -> None:
 
     @st.dialog(_("Jump to"), icon=":material/keyboard:")
     def show() -> None:
-        st.caption(_("{keys} opens this; then a page's key leads to it.").format(keys=HELP_KEYS.replace("+", " + ")))
+        st.caption(_("{keys} opens this; then press a page's key.").format(keys=HELP_KEYS.replace("+", " + ")))
         with st.grid(2, min_column_width=BUTTON_WIDTH_PX):
             for view in VIEWS_BY_NAME.values():
                 if view.key and st.button(

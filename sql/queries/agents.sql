@@ -1,7 +1,7 @@
--- What operators do to agents, and what agents did.
+-- Operators' commands to agents, and the history of agents.
 
 -- name: restart_agent
--- The present boots of an agent that is asked to restart.
+-- The present boots of an agent that an operator asks to restart.
 WITH present AS (
     SELECT id, name FROM agents WHERE name = %(name)s AND left_at IS NULL
 ), audit AS (
@@ -13,8 +13,8 @@ WITH present AS (
 SELECT id FROM present ORDER BY id
 
 -- name: ends
--- The longest attempts that ended in a span, and how many ended in all. When one started is known to the row of its
--- task, if that is still there and at that attempt; else it is taken from when its end was recorded.
+-- The longest attempts that ended in a span, and how many ended in total. An attempt's start is taken from its task's
+-- row, if that still exists and is at that attempt; otherwise the time its end was recorded is used.
 SELECT left(e.agent_id, -strpos(reverse(e.agent_id), ':')), e.task_id, e.attempt, e.type, s.start,
     s.start + e.run_seconds, e.event, e.run_seconds, e.total
 FROM (

@@ -1,7 +1,7 @@
 -- Alerts and their silences. One open row for each condition: its unique index decides between workers.
 
 -- name: open_alerts
--- Everything that is not resolved.
+-- All unresolved alerts.
 SELECT id, rule, subject, severity, state, message, value, threshold, fired_at, acknowledged_at, acknowledged_by,
     resolved_at, message_id, message_parameters
 FROM alerts WHERE resolved_at IS NULL ORDER BY fired_at
@@ -16,7 +16,7 @@ WHERE (%(state)s::text IS NULL OR state = %(state)s) AND (%(rule)s::text IS NULL
 ORDER BY fired_at DESC, id LIMIT %(limit)s
 
 -- name: fire
--- A new alert, unless the same is open already.
+-- Adds an alert, unless the same is open already.
 INSERT INTO alerts (id, rule, subject, severity, state, message, value, threshold, fired_at, message_id,
     message_parameters)
 VALUES (%(id)s::uuid, %(rule)s, %(subject)s, %(severity)s, 'firing', %(message)s, %(value)s, %(threshold)s,
@@ -24,13 +24,13 @@ VALUES (%(id)s::uuid, %(rule)s, %(subject)s, %(severity)s, 'firing', %(message)s
 ON CONFLICT DO NOTHING RETURNING id
 
 -- name: update_alert
--- What an open alert says now.
+-- Updates an open alert.
 UPDATE alerts SET message = %(message)s, value = %(value)s, message_id = %(message_id)s,
     message_parameters = %(message_parameters)s::jsonb
 WHERE id = %(id)s::uuid AND resolved_at IS NULL
 
 -- name: resolve
--- The condition is over.
+-- Resolves an alert.
 UPDATE alerts SET state = 'resolved', resolved_at = to_timestamp(%(at)s)
 WHERE id = %(id)s::uuid AND resolved_at IS NULL RETURNING id
 
@@ -54,7 +54,7 @@ SELECT id, rule, subject, severity, state, message, value, threshold, fired_at, 
 FROM alerts WHERE id = %(id)s::uuid
 
 -- name: silence
--- Nobody is told of these alerts for a while.
+-- Suppresses notifications of these alerts for a while.
 WITH new AS (
     INSERT INTO alert_silences (id, rule, subject, until, actor, reason)
     VALUES (%(id)s::uuid, %(rule)s, %(subject)s, now() + make_interval(secs => %(seconds)s), %(actor)s, %(reason)s)
@@ -79,11 +79,11 @@ WITH ended AS (
 SELECT id FROM ended
 
 -- name: silences
--- What is silenced now.
+-- The silences in force.
 SELECT id, rule, subject, until, actor, reason, since FROM alert_silences WHERE until > now() ORDER BY until
 
 -- name: prune_alerts
--- Forgets alerts that were resolved, and silences that ended, longer ago than the limit.
+-- Deletes alerts that were resolved, and silences that ended, longer ago than the limit.
 WITH silences AS (
     DELETE FROM alert_silences WHERE until < now() - make_interval(days => %(days)s)
 )

@@ -1,5 +1,5 @@
--- Reading the audit log, the newest events first. It has no index by time but BRIN, so a look goes through one span of time
--- after another (taskyard.core.postgres.store.audit). Events of one transaction bear the same time; where they are stored tells them apart.
+-- Reads the audit log, newest events first. Its only index by time is BRIN, so a search goes through one span of time
+-- after another (taskyard.core.postgres.store.audit). Events of one transaction have the same time and are ordered by their storage place.
 
 -- name: entries
 -- The newest events of a span, before a place (a NULL bounds nothing).

@@ -7,8 +7,8 @@ SELECT EXISTS (SELECT FROM tasks WHERE finished_at IS NULL)
 SELECT EXISTS (SELECT FROM task_events WHERE event = 'assigned' AND at >= to_timestamp(%(since)s))
 
 -- name: drain
--- How many tasks that were submitted since a time completed, from the first claim to the last commit (seconds), in how
--- many ticks.
+-- How many tasks submitted since a time completed, the seconds from the first claim to the last commit, and the number
+-- of ticks.
 SELECT count(*), extract(epoch FROM max(finished_at) - min(assigned_at))::float8, count(DISTINCT assigned_at)
 FROM tasks WHERE state = 'completed' AND created_at >= to_timestamp(%(since)s)
 
@@ -22,11 +22,11 @@ TRUNCATE tasks, task_events, task_dependencies, agents, metric_counts, metric_pr
     failure_counts, failure_groups
 
 -- name: vacuum
--- What autovacuum would do sooner or later, so that it does not do it in the middle of a measurement.
+-- Does autovacuum's work now, so that it does not run in the middle of a measurement.
 VACUUM (ANALYZE) tasks, task_events
 
 -- name: fail_some
--- Has so many completed tasks failed instead.
+-- Marks this many completed tasks as failed.
 UPDATE tasks SET state = 'failed', output = NULL,
     error = '{"class": "transient", "message": "the disk was full", "fingerprint": "benchmark"}'
 WHERE id IN (SELECT id FROM tasks WHERE state = 'completed' ORDER BY id DESC LIMIT %(count)s)

@@ -1,8 +1,8 @@
--- What operators do to tasks, one or many. Each statement locks its rows in id order, leaves out those whose state does
--- not allow it, and writes its audit rows itself.
+-- Operators' commands to tasks, one or many. Each statement locks its rows in id order, leaves out those whose state
+-- does not allow it, and writes its audit rows itself.
 
 -- name: cancel
--- Any open state → cancelled. What a blocked one still waited for is kept for a retry.
+-- Any unfinished state → cancelled. The unmet parents of a blocked task are kept for a retry.
 WITH current AS MATERIALIZED (
     SELECT id, state, assigned_agent_id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND finished_at IS NULL
     ORDER BY id FOR NO KEY UPDATE
@@ -26,13 +26,13 @@ WITH current AS MATERIALIZED (
 SELECT id, state, queue, type, requires, priority, ready, attempt, assigned_agent_id FROM cancelled
 
 -- name: lock_open
--- Of these tasks, the open ones whose rows nobody else holds.
+-- The unfinished ones of these tasks whose rows are not locked.
 SELECT id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND finished_at IS NULL ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 
 -- name: retry
--- failed | cancelled → pending, with a whole new budget of attempts; or → scheduled, where its submitter set a time that
--- is still to come (a time to come after an attempt is a pause before the next one, which a retry ends). One that waited
--- for others stays as it is until all of them have completed.
+-- failed | cancelled → pending, with a new budget of attempts; or → scheduled, if its submitter set a time that is
+-- still ahead (a time ahead after an attempt is a pause before the next one, which a retry ends). A task that waited
+-- for others is left unchanged until all of them have completed.
 WITH current AS MATERIALIZED (
     SELECT id, state, CASE WHEN attempt = refunded AND run_at > now() THEN run_at END AS due
     FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state = ANY(%(states)s)
@@ -57,14 +57,14 @@ WITH current AS MATERIALIZED (
 SELECT id, state, queue, type, requires, priority, ready FROM retried
 
 -- name: unmet_parents
--- What keeps a task from being retried: tasks that it waited for and that have not completed (NULL: gone).
+-- The parents that keep a task from being retried: they have not completed (NULL: deleted).
 SELECT u.id, p.state
 FROM tasks t CROSS JOIN LATERAL unnest(t.unmet_parents) AS u(id) LEFT JOIN tasks p ON p.id = u.id
 WHERE t.id = %(id)s::uuid AND p.state IS DISTINCT FROM 'completed'
 ORDER BY u.id
 
 -- name: held_back
--- Of these tasks, those that waited for some that have not completed.
+-- The ones of these tasks that waited for tasks which have not completed.
 SELECT t.id FROM tasks t
 WHERE t.id = ANY(%(ids)s::uuid[]) AND EXISTS (
     SELECT FROM unnest(t.unmet_parents) AS u(id)
@@ -72,7 +72,7 @@ WHERE t.id = ANY(%(ids)s::uuid[]) AND EXISTS (
 )
 
 -- name: reprioritise
--- Another priority for tasks that no agent has yet.
+-- Changes the priority of tasks that no agent has yet.
 WITH current AS MATERIALIZED (
     SELECT id, priority FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state = ANY(%(states)s)
     ORDER BY id FOR NO KEY UPDATE
@@ -89,5 +89,5 @@ WITH current AS MATERIALIZED (
 SELECT id, state, queue, type, requires, priority, ready, was FROM changed
 
 -- name: note_bulk
--- The audit row of an operation on many tasks.
+-- The audit row of a bulk operation.
 INSERT INTO task_events (event, actor, detail) VALUES (%(event)s, %(actor)s, %(detail)s::jsonb)

@@ -1,15 +1,15 @@
--- What becomes of tasks that wait for others, in slices. A row of task_dependencies whose parent has ended is work that
--- is still to be done: whatever a slice leaves, or whoever was to do it, it is found again by these rows alone.
--- Nothing here waits for a row that somebody else holds. Every look-up goes by an index from one row to the next: by
--- LATERAL and by scalar subqueries, since the planner may turn a join or an EXISTS into a reading of the whole table.
+-- Settles tasks that wait for others, in slices. A row of task_dependencies whose parent has ended is work that is
+-- left to do: whatever a slice leaves, or an interrupted process, is found again by these rows alone.
+-- Nothing here waits for a locked row. Every look-up goes by an index from one row to the next: by LATERAL and by
+-- scalar subqueries, since the planner may turn a join or an EXISTS into a scan of the whole table.
 
 -- name: has_any
 -- Whether any unfinished task waits for another one.
 SELECT EXISTS (SELECT FROM task_dependencies)
 
 -- name: unblock
--- Takes completed parents off some of their children; a child with none left becomes pending, or scheduled if not yet
--- due. Returns every child that was changed, and how many parents were taken off it.
+-- Removes completed parents from some of their children; a child with none left becomes pending, or scheduled if not
+-- yet due. Returns every changed child, and how many parents were removed from it.
 WITH edge AS MATERIALIZED (
     SELECT e.child_id, e.place
     FROM unnest(%(ids)s::uuid[]) AS f(id)
@@ -42,8 +42,8 @@ WITH edge AS MATERIALIZED (
 SELECT id, state, queue, type, requires, priority, ready, n FROM changed
 
 -- name: cancel_below
--- Cancels some of the blocked tasks that wait, directly or not, for one of these, which ended without being completed
--- or do not exist any more. The nearest come first. What they still waited for is kept for a retry.
+-- Cancels some of the blocked tasks that wait, directly or not, for one of these, which ended without completing or
+-- no longer exist. The nearest come first. Their unmet parents are kept for a retry.
 WITH RECURSIVE below AS (
     SELECT d.child_id AS id
     FROM unnest(%(ids)s::uuid[]) AS f(id)
@@ -87,7 +87,7 @@ WITH RECURSIVE below AS (
 SELECT id FROM cancelled
 
 -- name: cut_useless
--- Removes some rows of these parents whose child does not wait any more.
+-- Deletes some rows of these parents whose child no longer waits.
 WITH useless AS MATERIALIZED (
     SELECT d.place
     FROM unnest(%(ids)s::uuid[]) AS f(id)
@@ -102,12 +102,12 @@ WITH useless AS MATERIALIZED (
 DELETE FROM task_dependencies WHERE ctid = ANY(ARRAY(SELECT place FROM useless))
 
 -- name: with_children
--- Of these tasks, those that others still wait for.
+-- The ones of these tasks that others still wait for.
 SELECT f.id FROM unnest(%(ids)s::uuid[]) AS f(id)
 CROSS JOIN LATERAL (SELECT FROM task_dependencies d WHERE d.parent_id = f.id LIMIT 1) d
 
 -- name: parents_after
--- A slice of the tasks that others wait for, in id order, each with its state (NULL: it does not exist any more).
+-- A slice of the tasks that others wait for, in id order, each with its state (NULL: it no longer exists).
 WITH RECURSIVE parent AS (
     (SELECT parent_id AS id FROM task_dependencies WHERE parent_id > %(after)s::uuid ORDER BY parent_id LIMIT 1)
     UNION ALL
@@ -119,7 +119,7 @@ WITH RECURSIVE parent AS (
 SELECT s.id, (SELECT t.state FROM tasks t WHERE t.id = s.id) FROM slice s
 
 -- name: parents_of
--- What these tasks still wait for, each with its state (NULL: it does not exist any more).
+-- The parents that these tasks still wait for, each with its state (NULL: it no longer exists).
 SELECT d.parent_id, (SELECT t.state FROM tasks t WHERE t.id = d.parent_id)
 FROM (
     SELECT DISTINCT d.parent_id

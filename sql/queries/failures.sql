@@ -1,13 +1,13 @@
 -- Failures by fingerprint (taskyard.core.scheduling.retry.fingerprint): how often each occurred, by the same levels as the counts of
--- metrics.sql, and what is known of each. Failures without a fingerprint belong to no group.
+-- metrics.sql, and the details of each. Failures without a fingerprint belong to no group.
 
 -- name: delete_failures
--- Makes room for a span's counts.
+-- Deletes a span's counts before they are written again.
 DELETE FROM failure_counts
 WHERE level_seconds = %(level)s AND at >= to_timestamp(%(since)s) AND at < to_timestamp(%(until)s)
 
 -- name: count_failures
--- The failures of a span of minutes, from the events, and what their groups look like after it.
+-- The failures of a span of minutes, from the events, and the resulting state of their groups.
 WITH failed AS MATERIALIZED (
     SELECT at, event, task_id, type, detail->>'fingerprint' AS fingerprint, detail->>'class' AS class,
         left(detail->>'message', %(message_limit)s) AS message,
@@ -52,13 +52,13 @@ GROUP BY start, fingerprint, agent
 DELETE FROM failure_counts WHERE level_seconds = %(level)s AND at < to_timestamp(%(until)s)
 
 -- name: prune_groups
--- Forgets groups that were last seen before a time, but none that is still muted.
+-- Deletes groups that were last seen before a time, unless they are muted.
 DELETE FROM failure_groups
 WHERE last_seen < to_timestamp(%(until)s) AND (muted_until IS NULL OR muted_until < now())
 
 -- name: groups
--- What failed most often in a range (a NULL type or fingerprint matches all). Levels and spans as in metrics.sql.
--- A task that somebody retried and that failed so again is one task: what it failed more than once is taken off.
+-- The most frequent failures in a range (a NULL type or fingerprint matches all). Levels and spans as in metrics.sql.
+-- A retried task that failed again in the same way counts as one task: its repeated failures are subtracted.
 WITH retried AS MATERIALIZED (
     SELECT DISTINCT task_id FROM (
         SELECT task_id FROM task_events
@@ -111,7 +111,7 @@ WHERE c.fingerprint = ANY(%(fingerprints)s::text[])
 GROUP BY c.fingerprint, start ORDER BY c.fingerprint, start
 
 -- name: failed_now
--- How many tasks of some groups are failed, as far as they are looked at.
+-- How many tasks of some groups are failed, as far as they are counted.
 SELECT wanted.fingerprint, found.count
 FROM unnest(%(fingerprints)s::text[]) AS wanted(fingerprint)
 CROSS JOIN LATERAL (
@@ -122,7 +122,7 @@ CROSS JOIN LATERAL (
 ) found
 
 -- name: mute
--- Leaves a group out of lists for a while.
+-- Hides a group from lists for a while.
 WITH muted AS (
     UPDATE failure_groups SET muted_until = now() + make_interval(secs => %(seconds)s), muted_by = %(actor)s,
         mute_reason = %(reason)s
@@ -136,7 +136,7 @@ WITH muted AS (
 SELECT muted_until FROM muted
 
 -- name: unmute
--- Ends that before its time.
+-- Shows a hidden group again.
 WITH shown AS (
     UPDATE failure_groups SET muted_until = NULL, muted_by = NULL, mute_reason = NULL
     WHERE fingerprint = %(fingerprint)s AND muted_until > now() RETURNING fingerprint, type

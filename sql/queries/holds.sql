@@ -1,7 +1,7 @@
--- What operators hold back. Every change writes its audit row, which belongs to no task.
+-- Operators' holds. Every change writes its audit row, which belongs to no task.
 
 -- name: all_holds
--- All that are in force.
+-- All holds in force.
 SELECT kind, name, mode, actor, reason, since FROM holds ORDER BY kind, name
 
 -- name: agent_is_known
@@ -13,7 +13,7 @@ SELECT EXISTS (SELECT FROM agents WHERE name = %(name)s)
 SELECT EXISTS (SELECT FROM tasks WHERE queue = %(name)s)
 
 -- name: hold
--- Pauses or drains; nothing happens if it is held like this already.
+-- Pauses or drains; does nothing if it is held like this already.
 WITH held AS (
     INSERT INTO holds AS h (kind, name, mode, actor, reason)
     VALUES (%(kind)s, %(name)s, %(mode)s, %(actor)s, %(reason)s)
@@ -28,7 +28,7 @@ WITH held AS (
 SELECT name FROM held
 
 -- name: release
--- Lets go.
+-- Releases a hold.
 WITH released AS (
     DELETE FROM holds WHERE kind = %(kind)s AND name = %(name)s RETURNING kind, name, mode
 ), audit AS (

@@ -1,12 +1,12 @@
--- What the live state is made of; each statement's cost depends on what is open, not on the history.
+-- Counts for the live snapshot; each statement's cost depends on the unfinished tasks, not on the history.
 
 -- name: open_counts
--- The unfinished tasks by queue, type, tags, state and priority, and since when the oldest of each is ready.
+-- The unfinished tasks by queue, type, tags, state and priority, and the ready time of each group's oldest.
 SELECT queue, type, requires, state, priority, count(*), date_part('epoch', min(ready_at))
 FROM tasks WHERE finished_at IS NULL GROUP BY queue, type, requires, state, priority
 
 -- name: finished_counts
--- How many tasks of each type ended in each way, by the roll-ups.
+-- How many tasks of each type ended, by outcome, from the roll-ups.
 SELECT type, sum(completed)::bigint, sum(failed)::bigint, sum(cancelled)::bigint
 FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
 CROSS JOIN LATERAL (SELECT * FROM metric_counts c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
@@ -22,12 +22,12 @@ FROM metric_counts
 WHERE level_seconds = 60 AND at >= to_timestamp(%(since)s) GROUP BY type
 
 -- name: server
--- What PostgreSQL says of itself and of our database.
+-- PostgreSQL's figures about itself and our database.
 SELECT current_setting('server_version'), d.numbackends, current_setting('max_connections')::int,
     d.xact_commit, d.xact_rollback, d.blks_hit, d.blks_read, d.deadlocks, d.temp_bytes,
     current_setting('transaction_read_only') = 'on'
 FROM pg_stat_database d WHERE d.datname = current_database()
 
 -- name: database_size
--- Bytes that our database takes on disk.
+-- Disk space of our database in bytes.
 SELECT pg_database_size(current_database())

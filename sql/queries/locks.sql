@@ -1,4 +1,4 @@
--- Who holds what somebody else waits for: read from the server's own tables, which nobody locks.
+-- Finds lock holders: read from the server's own tables, which are never locked.
 
 -- name: of_tables
 -- Sessions with a lock on one of our tables that would keep us from writing there (and the wait in front of one that
@@ -22,8 +22,8 @@ ORDER BY a.xact_start, a.pid
 
 -- name: of_rows
 -- Sessions that hold the rows of these tasks. A row's xmax is the transaction that holds it, or a group of them (a
--- multixact): there is no telling which, so both are looked for among the transactions in progress. One that was
--- prepared for a commit in two phases has no session.
+-- multixact): the two can't be told apart, so both are searched among the transactions in progress. A transaction
+-- prepared for a two-phase commit has no session.
 WITH held AS MATERIALIZED (
     SELECT t.id, t.xmax AS holder FROM tasks t WHERE t.id = ANY(%(ids)s::uuid[]) AND t.xmax::text <> '0'
 ), member AS (
@@ -49,7 +49,7 @@ WHERE a.xact_start IS NOT NULL OR p.gid IS NOT NULL
 ORDER BY 7 DESC
 
 -- name: oldest_holders
--- Sessions whose transaction is at least so old and that changed or locked something in our tables.
+-- Sessions whose transaction is at least this old and that changed or locked something in our tables.
 SELECT DISTINCT ON (a.xact_start, a.pid) c.relname, a.pid, a.application_name, a.usename,
     coalesce(host(a.client_addr), ''), a.state, extract(epoch FROM clock_timestamp() - a.xact_start)::float8, a.query
 FROM pg_locks l

@@ -3,55 +3,55 @@
 UPDATE leadership SET epoch = epoch + 1, worker = %(worker)s, since = now() RETURNING epoch
 
 -- name: term_in_force
--- The term that began last, whoever leads.
+-- The latest term, whoever leads.
 SELECT epoch FROM leadership
 
 -- name: term_tables
--- Fails if a term could not begin, since somebody has locked what it reads first.
+-- Fails if a term can't begin because what it reads first is locked.
 SELECT FROM holds, agents, tasks LIMIT 0
 
 -- name: try_lead
--- Takes the leader's lock if nobody has it.
+-- Takes the leader's lock if it is free.
 SELECT pg_try_advisory_lock(hashtext('taskyard leader'))
 
 -- name: database_number
--- This database's number on its server, and whether the server may be asked who it is.
+-- This database's number on its server, and whether we may read the server's identity.
 SELECT oid::bigint, has_function_privilege('pg_control_system()', 'EXECUTE')
 FROM pg_database WHERE datname = current_database()
 
 -- name: server_identity
--- The number that initdb gave the server; copies and standbys of it have the same.
+-- The number that initdb gave the server; its copies and standbys have the same.
 SELECT system_identifier::text FROM pg_control_system()
 
 -- name: database_time
--- Proves that the connection, and so the lock, is alive; returns the time that decides.
+-- Proves that the connection, and so the lock, is alive; returns the database's time, which decides.
 SELECT extract(epoch FROM clock_timestamp())::float8
 
 -- name: open_slice
--- One slice of the open tasks in id order, for the sweep.
+-- One slice of the unfinished tasks in id order, for the sweep.
 SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8
 FROM tasks WHERE finished_at IS NULL AND id > %(after)s::uuid ORDER BY id LIMIT %(limit)s
 
 -- name: how_they_wait
--- These tasks, in the shape of the sweep's.
+-- These tasks, in the columns of the sweep.
 SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8
 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: claimed_tasks
--- Every task that an agent has, in the shape of a claim (what only the agent needs is left out), and since when.
+-- Every task that an agent has, in the columns of a claim (without those that only the agent needs), and since when.
 SELECT id, attempt, type, '', timeout_seconds, NULL, priority, assigned_agent_id, max_attempts, refunded, refunds, 0,
     date_part('epoch', ready_at), CASE WHEN state = 'in_progress' THEN date_part('epoch', started_at) END
 FROM tasks WHERE finished_at IS NULL AND state IN ('assigned', 'in_progress') ORDER BY id
 
 -- name: not_held
--- Of these (task, attempt) pairs, those that are no longer the task's current claim.
+-- The ones of these (task, attempt) pairs that are no longer the task's current claim.
 SELECT h.id, h.attempt FROM unnest(%(ids)s::uuid[], %(attempts)s::int[]) AS h(id, attempt)
 WHERE NOT coalesce((
     SELECT t.attempt = h.attempt AND t.state IN ('assigned', 'in_progress') FROM tasks t WHERE t.id = h.id
 ), false)
 
 -- name: register_agents
--- Agents that came; those that are new get an audit row.
+-- Agents that registered; new ones get an audit row.
 WITH came AS (
     INSERT INTO agents (id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state, known_types,
         agent_class)
@@ -80,7 +80,7 @@ INSERT INTO task_events (event, actor, agent_id) SELECT 'agent_' || state, 'disp
 RETURNING agent_id, event = 'agent_lost'
 
 -- name: forget_boots
--- Forgets the ended boots of names whose newest boots are these; one that somebody holds is left for the next time.
+-- Deletes the ended boots of names whose newest boots are these; a locked one is left for the next time.
 DELETE FROM agents WHERE ctid = ANY(ARRAY(
     SELECT g.place
     FROM unnest(%(ids)s::text[]) AS w(id)
@@ -93,19 +93,19 @@ DELETE FROM agents WHERE ctid = ANY(ARRAY(
 ))
 
 -- name: online_agents
--- The agents whose end no leader has recorded.
+-- The agents whose end is not recorded.
 SELECT id FROM agents WHERE left_at IS NULL
 
 -- name: known_types
--- What agents whose end is not recorded said of the types that they know, in the order in which they came.
+-- The declared types of agents whose end is not recorded, in the order of their registration.
 SELECT id, known_types FROM agents WHERE left_at IS NULL AND known_types IS NOT NULL ORDER BY registered_at
 
 -- name: create_partition
--- One day of the audit log.
+-- Creates the audit log's partition of one day.
 CREATE TABLE IF NOT EXISTS {name} PARTITION OF task_events FOR VALUES FROM ('{start}') TO ('{end}')
 
 -- name: lock_partitions
--- One worker at a time makes partitions.
+-- Locks the creation of partitions against other workers.
 SELECT pg_advisory_xact_lock(hashtext('taskyard partitions'))
 
 -- name: partitions

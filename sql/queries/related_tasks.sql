@@ -1,13 +1,13 @@
--- What has to do with a task.
+-- Finds related tasks.
 
 -- name: submitted_by
--- Tasks that a task's handler submitted: their keys begin with its id, and they are of its workflow.
+-- Tasks that a task's handler submitted: their keys begin with its id, and they belong to its workflow.
 SELECT c.id, c.type, c.title, c.state FROM tasks p
 JOIN tasks c ON c.workflow_id = coalesce(p.workflow_id, p.id) AND c.idempotency_key LIKE p.id || '/%%'
 WHERE p.id = %(id)s::uuid ORDER BY c.id LIMIT %(limit)s
 
 -- name: whole_tree
--- A slice of all that was submitted by handlers in the workflow of a task, in id order: who submitted it, and whether it has
+-- A slice of all tasks that handlers in a task's workflow submitted, in id order: the submitting task, and whether it has
 -- not ended.
 SELECT c.id, left(c.idempotency_key, 36), c.finished_at IS NULL
 FROM tasks p CROSS JOIN LATERAL (
@@ -24,7 +24,7 @@ SELECT c.id, c.type, c.title, c.state FROM task_dependencies d JOIN tasks c ON c
 WHERE d.parent_id = %(id)s::uuid ORDER BY c.id LIMIT %(limit)s
 
 -- name: similar_failures
--- The newest tasks that failed by the same failure as others do, without one of them.
+-- The newest tasks that failed with the same error, without one of them.
 SELECT id, type, title, state, assigned_agent_id, finished_at FROM tasks
 WHERE error IS NOT NULL AND error->>'fingerprint' = %(fingerprint)s AND state = 'failed'
     AND (%(besides)s::uuid IS NULL OR id <> %(besides)s::uuid)

@@ -1,18 +1,18 @@
--- What a performance report reads besides the statements of metrics.sql, all in one transaction. Levels and spans as
+-- Reads a performance report, together with the statements of metrics.sql, all in one transaction. Levels and spans as
 -- there; a NULL queue or type matches all.
 
 -- name: snapshot
--- One view of everything for the whole transaction, which can't write.
+-- Makes the transaction read-only with one snapshot for all statements.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
 
 -- name: held
--- Since when each level holds counts or samples, and the time; epoch seconds.
+-- The oldest counts and samples of each level, and the time; epoch seconds.
 SELECT l.level, date_part('epoch', least((SELECT min(at) FROM metric_counts c WHERE c.level_seconds = l.level),
     (SELECT min(at) FROM metric_samples s WHERE s.level_seconds = l.level))), date_part('epoch', now())
 FROM unnest(%(levels)s::int[]) AS l(level)
 
 -- name: types
--- What each type did in a range.
+-- The figures of each type in a range.
 SELECT type, sum(submitted)::bigint, sum(completed)::bigint, sum(failed)::bigint, sum(retried)::bigint,
     sum(timed_out)::bigint, sum(cancelled)::bigint, sum(cpu_seconds), sum(wait_seconds), sum(run_seconds),
     sum(total_seconds)
@@ -39,7 +39,7 @@ GROUP BY type, h.measure, h.bucket
 ) counted GROUP BY type, measure
 
 -- name: agents
--- What each agent did of it, and how long it ran for anything.
+-- The figures of each agent, and its run time for all tasks.
 SELECT agent, sum(completed) FILTER (WHERE is_meant)::bigint, sum(failed + retried) FILTER (WHERE is_meant)::bigint,
     sum(timed_out) FILTER (WHERE is_meant)::bigint, sum(runs) FILTER (WHERE is_meant)::bigint,
     sum(run_seconds) FILTER (WHERE is_meant), sum(run_seconds)
@@ -55,7 +55,7 @@ FROM (
 GROUP BY agent HAVING bool_or(is_meant)
 
 -- name: presence
--- What is still known of the agents that were there in a range: slots of the latest boot, slots times seconds of all.
+-- The known boots of agents in a range: slots of the latest boot, slots times seconds of all.
 SELECT name, (array_agg(max_concurrency ORDER BY registered_at DESC))[1],
     sum(max_concurrency * (least(date_part('epoch', coalesce(left_at, now())), %(until)s)
         - greatest(date_part('epoch', registered_at), %(since)s)))
@@ -64,7 +64,7 @@ WHERE registered_at < to_timestamp(%(until)s) AND coalesce(left_at, now()) > to_
 GROUP BY name
 
 -- name: loads
--- How busy each agent was by time step: samples, the sum of its busy slots, and that of their shares of its slots.
+-- The utilisation of each agent by time step: samples, the sum of busy slots, and that of their shares of its slots.
 SELECT floor(date_part('epoch', at) / %(step)s) * %(step)s AS start, name,
     coalesce(sum(count) FILTER (WHERE metric = 'load_ratio'), 0)::bigint,
     coalesce(sum(total) FILTER (WHERE metric = 'running'), 0), coalesce(sum(total) FILTER (WHERE metric = 'load_ratio'), 0)
@@ -75,7 +75,7 @@ WHERE source = 'agent' AND metric IN ('running', 'load_ratio')
 GROUP BY start, name ORDER BY start, name
 
 -- name: led_minutes
--- The minutes of a range in which a leader was seen at work. One that handed over within a unit may count twice there.
+-- The minutes of a range in which a leader was seen working. A handover within a unit may count twice there.
 SELECT coalesce(sum(least(count, l.level / 60)), 0)::bigint
 FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
 CROSS JOIN LATERAL (SELECT * FROM metric_samples c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
@@ -92,7 +92,7 @@ CROSS JOIN LATERAL (
 ) first
 
 -- name: peaks
--- The unit of each level within a range in which most tasks completed; looks at so many of the last ones at most.
+-- The unit of each level within a range in which most tasks completed; reads at most this many of the last ones.
 SELECT l.level, date_part('epoch', p.at), p.completed
 FROM unnest(%(every_level)s::int[]) AS l(level)
 CROSS JOIN LATERAL (
@@ -106,7 +106,7 @@ CROSS JOIN LATERAL (
 WHERE p.completed > 0
 
 -- name: failures
--- Groups of failures in a range by the attempts that failed so, of some types (NULL: all), and how many groups there are.
+-- Error groups in a range by failed attempts, of some types (NULL: all), and the number of groups.
 SELECT g.fingerprint, g.type, g.class, g.message, s.attempts, s.tasks, g.first_seen, g.last_seen,
     coalesce(g.muted_until > now(), false), count(*) OVER ()
 FROM (
@@ -121,7 +121,7 @@ WHERE %(types)s::text[] IS NULL OR g.type = ANY(%(types)s)
 ORDER BY s.attempts DESC, g.last_seen DESC, fingerprint LIMIT %(limit)s
 
 -- name: failures_of
--- How often some of them failed in a range.
+-- How often some groups failed in a range.
 SELECT c.fingerprint, sum(c.attempts)::bigint
 FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
 CROSS JOIN LATERAL (SELECT * FROM failure_counts f WHERE f.level_seconds = l.level

@@ -1,8 +1,8 @@
--- What operators asked of agents that is still to be done.
+-- Restart requests that are not yet carried out.
 
 -- name: restarts_asked
 -- The present boots that were asked to restart in the last hour: when, by whom, why. Operators' rows belong to no
--- task: that is what they are found by.
+-- task, by which they are found.
 SELECT DISTINCT ON (a.id) a.id, e.at, e.actor, e.detail->>'reason'
 FROM task_events e CROSS JOIN LATERAL jsonb_array_elements_text(e.detail->'boots') AS b(id)
 JOIN agents a ON a.id = b.id AND a.left_at IS NULL

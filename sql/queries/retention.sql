@@ -1,5 +1,5 @@
--- What is removed because of its age. Ids begin with the time of submission, so that a range of ids bounds
--- what has to be looked at: a task that was submitted after the limit has not ended before it.
+-- Deletes data by age. Ids begin with the time of submission, so that a range of ids bounds the search:
+-- a task submitted after the limit can't have ended before it.
 
 -- name: old_tasks
 -- How many tasks ended longer ago than the limit.
@@ -7,7 +7,7 @@ SELECT count(*) FROM tasks
 WHERE id < %(bound)s::uuid AND finished_at < now() - make_interval(days => %(days)s)
 
 -- name: prune_tasks
--- Removes some of them, in id order, but none whose end others have still to be told of; returns how many, and the last id that was looked at.
+-- Deletes some of them, in id order, except those with unsettled dependants; returns how many, and the last id that was read.
 WITH old AS MATERIALIZED (
     SELECT id FROM tasks t
     WHERE id > %(after)s::uuid AND id < %(bound)s::uuid AND finished_at < now() - make_interval(days => %(days)s)
@@ -23,7 +23,7 @@ SELECT count(*), (SELECT id FROM old ORDER BY id DESC LIMIT 1) FROM old
 SELECT count(*) FROM task_events_default WHERE at < now() - make_interval(days => %(days)s)
 
 -- name: prune_default_events
--- Removes some of them; returns how many.
+-- Deletes some of them; returns how many.
 WITH gone AS (
     DELETE FROM task_events_default WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM task_events_default WHERE at < now() - make_interval(days => %(days)s) LIMIT %(limit)s
@@ -32,11 +32,11 @@ WITH gone AS (
 SELECT count(*) FROM gone
 
 -- name: lock_timeout
--- How long the next statement may wait for a lock, in this transaction: the tick waits behind it.
+-- Limits how long the next statement of this transaction may wait for a lock: the tick waits behind it.
 SELECT set_config('lock_timeout', %(milliseconds)s, true)
 
 -- name: drop_partition
--- One day of the audit log.
+-- Drops the audit log's partition of one day.
 DROP TABLE {name}
 
 -- name: old_agents
@@ -44,12 +44,12 @@ DROP TABLE {name}
 SELECT count(*) FROM agents WHERE left_at < now() - make_interval(days => %(days)s)
 
 -- name: prune_agents
--- Removes them; returns how many.
+-- Deletes them; returns how many.
 WITH gone AS (
     DELETE FROM agents WHERE left_at < now() - make_interval(days => %(days)s) RETURNING 1
 )
 SELECT count(*) FROM gone
 
 -- name: note_pruning
--- The audit row of a pruning that removed something.
+-- The audit row of a pruning that deleted something.
 INSERT INTO task_events (event, actor, detail) VALUES ('pruned', %(actor)s, %(detail)s::jsonb)

@@ -1,16 +1,16 @@
--- Roll-ups of the audit log: minutes from events, hours from minutes, days from hours. Each replaces what it made
--- before for the same span, so that it can be repeated; how far it came is committed with it.
+-- Roll-ups of the audit log: minutes from events, hours from minutes, days from hours. Each replaces its own earlier
+-- result for the same span, so that it can be repeated; its progress is committed with it.
 -- Buckets are those of taskyard.core.telemetry.histogram; a span always begins at a whole multiple of its level since 1970 (UTC).
 
 -- name: one_process
--- No parallel workers for this transaction: the roll-up has time, the tick has not. And no nested loops where there
--- is a choice: of a span that was just filled the planner knows nothing.
+-- Turns off parallel workers for this transaction, since the tick must not be slowed down. And nested loops where there
+-- is a choice: the planner has no statistics of a span that was just filled.
 SELECT set_config('max_parallel_workers_per_gather', '0', true), set_config('enable_nestloop', 'off', true),
     set_config('jit', 'off', true)
 
 -- name: summarise_times
--- Tells the audit log's index of times what was written since. Pages that it does not know of may hold any time, so
--- that every question about a range reads them: without this, all since the last VACUUM, up to a fifth of a day.
+-- Updates the audit log's index of times with newly written pages. Pages unknown to the index may hold any time, so
+-- that every query of a range reads them: without this, all since the last VACUUM, up to a fifth of a day.
 SELECT brin_summarize_new_values(i.inhrelid)
 FROM pg_inherits i JOIN pg_index x ON x.indexrelid = i.inhrelid JOIN pg_class t ON t.oid = x.indrelid
 WHERE i.inhparent = 'task_events_at'::regclass AND t.relname IN ('task_events_default',
@@ -18,34 +18,34 @@ WHERE i.inhparent = 'task_events_at'::regclass AND t.relname IN ('task_events_de
     'task_events_' || to_char(now() AT TIME ZONE 'UTC' - interval '1 hour', 'YYYYMMDD'))
 
 -- name: progress
--- How far a level has come, in epoch seconds, locked against others who roll it up.
+-- The progress of a level, in epoch seconds, locked against others who roll it up.
 SELECT date_part('epoch', rolled_to) FROM metric_progress WHERE level_seconds = %(level)s FOR UPDATE
 
 -- name: begin_progress
--- The first time: from the oldest event on.
+-- Starts a level at the oldest event.
 INSERT INTO metric_progress (level_seconds, rolled_to)
 SELECT %(level)s, to_timestamp(floor(date_part('epoch', coalesce(min(at), now())) / %(level)s) * %(level)s)
 FROM task_events
 ON CONFLICT DO NOTHING
 
 -- name: set_progress
--- All that began before has been counted.
+-- Records that everything before a time has been counted.
 UPDATE metric_progress SET rolled_to = to_timestamp(%(until)s) WHERE level_seconds = %(level)s
 
 -- name: levels
--- How far each level has come, in epoch seconds.
+-- The progress of each level, in epoch seconds.
 SELECT level_seconds, date_part('epoch', rolled_to) FROM metric_progress
 
 -- name: settled_until
--- Before this (epoch seconds) no event can appear any more: each bears the time at which its transaction began.
--- A transaction that stays open longer than the patience is not waited for.
+-- The time (epoch seconds) before which no new event can appear: each has the time at which its transaction began.
+-- A transaction that stays open longer than the patience is ignored.
 SELECT date_part('epoch', greatest(
     least(now() - interval '1 second', min(xact_start)), now() - make_interval(secs => %(patience_seconds)s)))
 FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 
 -- name: delete_counts
--- Makes room for a span's counts.
+-- Deletes a span's counts before they are written again.
 DELETE FROM metric_counts
 WHERE level_seconds = %(level)s AND at >= to_timestamp(%(since)s) AND at < to_timestamp(%(until)s)
 
@@ -163,7 +163,7 @@ ON CONFLICT (level_seconds, at, source, name, metric) DO UPDATE
     SET count = EXCLUDED.count, total = EXCLUDED.total, least = EXCLUDED.least, most = EXCLUDED.most
 
 -- name: add_samples
--- Samples of one minute, added to what is there of it.
+-- Samples of one minute, added to existing ones.
 INSERT INTO metric_samples (level_seconds, at, source, name, metric, count, total, least, most)
 SELECT 60, to_timestamp(s.at), s.source, s.name, s.metric, s.count, s.total, s.least, s.most
 FROM jsonb_to_recordset(%(samples)s::jsonb)
@@ -172,11 +172,11 @@ ON CONFLICT (level_seconds, at, source, name, metric) DO UPDATE SET
     count = metric_samples.count + EXCLUDED.count, total = metric_samples.total + EXCLUDED.total,
     least = least(metric_samples.least, EXCLUDED.least), most = greatest(metric_samples.most, EXCLUDED.most)
 
--- The spans of a reading are looked up one by one (OFFSET 0 keeps the planner from turning that round).
+-- The spans of a reading are looked up one by one (OFFSET 0 keeps the planner from reversing that).
 
 -- name: series
--- Counts by time step, of what matches (a NULL filter matches all), from the coarsest level that fits the step
--- as far as it is rolled up, and from finer ones behind.
+-- Counts by time step that match (a NULL filter matches all), from the coarsest level that fits the step
+-- as far as it is rolled up, and from finer levels after that.
 SELECT floor(date_part('epoch', at) / %(step)s) * %(step)s AS start, sum(submitted)::bigint, sum(completed)::bigint,
     sum(failed)::bigint, sum(retried)::bigint, sum(timed_out)::bigint, sum(cancelled)::bigint, sum(cpu_seconds),
     sum(wait_seconds), sum(run_seconds), sum(total_seconds)
@@ -216,7 +216,7 @@ WHERE failed + retried > 0 AND (%(queue)s::text IS NULL OR queue = %(queue)s) AN
 GROUP BY start, f.key
 
 -- name: reliability
--- How each agent did with each type over a time: ends, failed attempts, and its run times.
+-- The results of each agent with each type over a time: ends, failed attempts, and run times.
 SELECT agent, type, sum(completed)::bigint, sum(failed + retried)::bigint, sum(run_seconds), sum(n)::bigint
 FROM (
     SELECT agent, type, completed, failed, retried, run_seconds,
@@ -229,7 +229,7 @@ FROM (
 GROUP BY agent, type ORDER BY agent, type
 
 -- name: queue_counts
--- What came to each queue, what completed and what ended in windows of whole minutes before a time (epoch seconds).
+-- Arrivals, completions and ends of each queue in windows of whole minutes before a time (epoch seconds).
 SELECT m.queue, w.minutes, sum(m.submitted)::bigint, sum(m.completed)::bigint,
     sum(m.completed + m.failed + m.cancelled)::bigint
 FROM unnest(%(windows)s::int[]) AS w(minutes)
@@ -238,13 +238,13 @@ CROSS JOIN LATERAL (SELECT * FROM metric_counts c WHERE c.level_seconds = 60
 GROUP BY m.queue, w.minutes
 
 -- name: first_seen
--- When each type that did anything since a time was first seen in that time, by the hours; epoch seconds.
+-- When each type active since a time was first seen in that time, by the hours; epoch seconds.
 SELECT type, date_part('epoch', min(at)) FROM metric_counts
 WHERE level_seconds = 3600 AND at >= to_timestamp(%(since)s) GROUP BY type
 
 -- name: slots
--- What each type did in units of one level that began at these times (epoch seconds), with its run times as pairs of
--- arrays: what anomalies are looked for in.
+-- The figures of each type in units of one level that began at these times (epoch seconds), with its run times as pairs
+-- of arrays: the input of anomaly detection.
 SELECT s.start, m.type, sum(m.submitted)::bigint, sum(m.completed + m.failed + m.retried)::bigint,
     sum(m.failed + m.retried)::bigint, jsonb_agg(jsonb_build_array(m.run_buckets, m.run_counts))
 FROM unnest(%(starts)s::float8[]) AS s(start)
@@ -253,7 +253,7 @@ CROSS JOIN LATERAL (SELECT * FROM metric_counts c
 GROUP BY s.start, m.type
 
 -- name: samples
--- What was measured of one source over time, by the coarsest level that fits as above.
+-- The samples of one source over time, by the coarsest level that fits as above.
 SELECT floor(date_part('epoch', at) / %(step)s) * %(step)s AS start, name, metric, sum(total) / sum(count), min(least),
     max(most)
 FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)

@@ -1,11 +1,11 @@
--- Filters that operators saved. Every change writes its audit row, which belongs to no task.
+-- Operators' saved filters. Every change writes its audit row, which belongs to no task.
 
 -- name: saved_filters
--- All of them.
+-- All saved filters.
 SELECT name, filter, actor, saved_at FROM saved_filters ORDER BY lower(name), name
 
 -- name: save_filter
--- A new one; one of this name is only overwritten if asked to.
+-- Saves a filter; an existing one of this name is overwritten only on request.
 WITH saved AS (
     INSERT INTO saved_filters AS s (name, filter, actor) VALUES (%(name)s, %(filter)s::jsonb, %(actor)s)
     ON CONFLICT (name) DO UPDATE SET filter = EXCLUDED.filter, actor = EXCLUDED.actor, saved_at = now()
@@ -18,7 +18,7 @@ WITH saved AS (
 SELECT name FROM saved
 
 -- name: delete_filter
--- Removes one.
+-- Deletes a filter.
 WITH gone AS (
     DELETE FROM saved_filters WHERE name = %(name)s RETURNING name, filter
 ), audit AS (

@@ -1,9 +1,9 @@
--- Searching tasks. Their ids are the only order that an index has, so a search looks at one window of ids after another
--- until its page is full or its time is spent (taskyard.core.postgres.store.search). Words in angle brackets are put together there.
--- NULL asks nothing; the values are there when a statement is planned, so what asks nothing costs nothing.
+-- Searches tasks. Their ids are the only order that an index has, so a search reads one window of ids after another
+-- until its page is full or its time is spent (taskyard.core.postgres.store.search). Words in angle brackets are filled in there.
+-- NULL sets no condition; the values are known when a statement is planned, so unset conditions cost nothing.
 
 -- name: narrowed
--- A condition: what an index finds at once. Windows are cut out of these tasks.
+-- A condition: those parts of a filter that an index can answer. Windows are cut out of these tasks.
 (%(low)s::uuid IS NULL OR id >= %(low)s::uuid) AND (%(high)s::uuid IS NULL OR id < %(high)s::uuid)
     AND (%(id)s::uuid IS NULL OR id = %(id)s::uuid)
     AND (NOT %(is_open)s OR finished_at IS NULL)
@@ -12,7 +12,7 @@
     AND (%(workflow_id)s::uuid IS NULL OR workflow_id = %(workflow_id)s::uuid)
 
 -- name: fitting
--- A condition: what a filter asks besides. A path that fails on a task finds nothing there.
+-- A condition: the other parts of a filter. A path that fails on a task does not match it.
 (%(states)s::text[] IS NULL OR state = ANY(%(states)s::text[]))
     AND (%(types)s::text[] IS NULL OR type = ANY(%(types)s::text[]))
     AND (%(queues)s::text[] IS NULL OR queue = ANY(%(queues)s::text[]))
@@ -35,7 +35,7 @@
     ))
 
 -- name: key
--- A value: what tasks are ordered by before their ids; one without is left out.
+-- A value: the sort key of tasks before their ids; tasks without one are left out.
 CASE %(sort)s
     WHEN 'priority' THEN priority::float8
     WHEN 'waiting' THEN CASE WHEN state IN ('blocked', 'scheduled', 'pending') THEN -date_part('epoch', ready_at) END
@@ -46,11 +46,11 @@ CASE %(sort)s
 END
 
 -- name: edge
--- Where the next window of so many tasks ends: it begins with this id, or ends before it if the search goes up.
+-- The end of the next window of this many tasks: it begins with this id, or ends before it if the search goes up.
 SELECT id FROM tasks WHERE <narrowed> ORDER BY id <direction> OFFSET %(size)s LIMIT 1
 
 -- name: page
--- The first tasks of a window, behind a place, without inputs, outputs, checkpoints and tracebacks.
+-- The first tasks of a window, behind a position, without inputs, outputs, checkpoints and tracebacks.
 SELECT <task: NULL AS input, NULL AS output, NULL AS checkpoint, error - 'traceback' AS error>, <key> AS key
 FROM tasks
 WHERE <narrowed> AND <fitting> AND <key> IS NOT NULL
@@ -58,23 +58,23 @@ WHERE <narrowed> AND <fitting> AND <key> IS NOT NULL
 ORDER BY key <direction>, id <direction> LIMIT %(limit)s
 
 -- name: ids
--- The same, only the ids, the oldest first.
+-- The same, only the ids, oldest first.
 SELECT id FROM tasks WHERE <narrowed> AND <fitting> ORDER BY id LIMIT %(limit)s
 
 -- name: count
--- How many tasks of a window fit, as far as they are counted.
+-- How many tasks of a window match, as far as they are counted.
 SELECT count(*) FROM (SELECT FROM tasks WHERE <narrowed> AND <fitting> LIMIT %(limit)s) AS counted
 
 -- name: check_path
--- Refused by PostgreSQL if a path makes no sense.
+-- Fails in PostgreSQL if a path is invalid.
 SELECT jsonb_path_query_first('null', %(path)s::jsonpath, '{}', true)
 
 -- name: limit_time
--- Ends every statement of this transaction that takes longer; returns the limit before.
+-- Limits the time of every statement of this transaction; returns the limit before.
 SELECT current_setting('statement_timeout'), set_config('statement_timeout', %(limit)s, true)
 
 -- name: facets
--- What tasks can be searched by, as kinds and names: what was counted lately, and the newest tasks.
+-- The values that tasks can be searched by, as kinds and names: what was counted lately, and the newest tasks.
 WITH newest AS MATERIALIZED (
     SELECT type, queue, created_by FROM tasks ORDER BY id DESC LIMIT %(newest)s
 ), counted AS MATERIALIZED (

@@ -1,4 +1,4 @@
--- A history that looks like a real one, for tests and benchmarks of what reads it.
+-- Writes a realistic synthetic history, for tests and benchmarks.
 
 -- name: any_unseeded
 -- Whether there is any task that was not seeded.
@@ -9,7 +9,7 @@ SELECT EXISTS (SELECT FROM tasks WHERE created_by <> 'seed')
 SELECT setseed(%(seed)s)
 
 -- name: step_back
--- Has the roll-ups begin anew at this time (epoch seconds) at the latest.
+-- Makes the roll-ups restart at this time (epoch seconds) at the latest.
 UPDATE metric_progress
 SET rolled_to = least(rolled_to, to_timestamp(floor(%(since)s / level_seconds) * level_seconds))
 

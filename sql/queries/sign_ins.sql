@@ -1,7 +1,7 @@
--- Who is signed in. Times are the database's; secrets come as the hexadecimal text of their SHA-256.
+-- Sign-ins. Times are the database's; secrets come as the hexadecimal text of their SHA-256.
 
 -- name: make_link
--- A link that signs one browser in, once, until it expires. Links that expired are removed.
+-- A single-use link that signs one browser in until it expires. Expired links are deleted.
 WITH gone AS (
     DELETE FROM sign_in_links WHERE expires_at <= now()
 )
@@ -10,7 +10,7 @@ VALUES (decode(%(key)s, 'hex'), %(made_by)s, now() + make_interval(secs => %(sec
 RETURNING expires_at
 
 -- name: sign_in
--- A session for whoever has the key of a link, which is used up by that. No row: there is no such link any more.
+-- A session in exchange for the key of a link, which is used up by that. No row: the link is unknown or used.
 WITH used AS (
     DELETE FROM sign_in_links WHERE key_hash = decode(%(key)s, 'hex') AND expires_at > now() RETURNING made_by
 ), gone AS (
@@ -28,7 +28,7 @@ WITH used AS (
 SELECT who FROM made
 
 -- name: session
--- Who has a session; that they were here is noted once a minute.
+-- The identity of a session; its use is recorded once a minute.
 WITH found AS (
     SELECT id_hash, who, via, permissions, seen_at FROM sessions
     WHERE id_hash = decode(%(session)s, 'hex') AND expires_at > now()

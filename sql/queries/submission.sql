@@ -1,5 +1,5 @@
 -- name: insert_tasks
--- New tasks, with their first event; an idempotency key that is taken, or a queue or type that drains, inserts nothing.
+-- Adds tasks, with their first event; an idempotency key that is taken, or a queue or type that drains, inserts nothing.
 WITH new AS (
     INSERT INTO tasks (id, queue, type, title, state, priority, input, requires, max_attempts, timeout_seconds,
         run_at, ready_at, idempotency_key, content_hash, workflow_id, waiting_on, creator_agent_id, created_by,
@@ -33,17 +33,17 @@ WITH new AS (
 SELECT id, state, ready FROM new
 
 -- name: find_by_keys
--- The tasks that hold these idempotency keys, with what a call is compared with.
+-- The tasks that hold these idempotency keys, with the columns that a call is compared with.
 SELECT idempotency_key, id, content_hash, type, queue, title, priority, input::text, requires, timeout_seconds, max_attempts,
     run_at, created_at
 FROM tasks WHERE idempotency_key = ANY(%(keys)s)
 
 -- name: parents
--- How the tasks stand that new ones are to wait for.
+-- The states of new tasks' parents.
 SELECT id, state FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: add_dependencies
--- What new tasks wait for.
+-- Adds the parents of new tasks.
 INSERT INTO task_dependencies (parent_id, child_id) SELECT * FROM unnest(%(parents)s::uuid[], %(children)s::uuid[])
 
 -- name: transaction_time
@@ -51,7 +51,7 @@ INSERT INTO task_dependencies (parent_id, child_id) SELECT * FROM unnest(%(paren
 SELECT now()::text, extract(epoch FROM now())::float8
 
 -- name: waiting_of_creators
--- How many tasks of each of these creators no agent has yet. Reads the open tasks, which the limit keeps few.
+-- How many tasks of each of these creators no agent has yet. Reads the unfinished tasks, which the limit keeps few.
 SELECT created_by, count(*)
 FROM tasks
 WHERE finished_at IS NULL AND state IN ('blocked', 'scheduled', 'pending') AND created_by = ANY(%(creators)s)

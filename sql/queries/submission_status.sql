@@ -1,5 +1,5 @@
 -- name: standings
--- How these tasks stand, with their output if it is short enough to be shown.
+-- The status of these tasks, with their output if it is short enough to be shown.
 SELECT id, type, title, state, progress, progress_message, attempt, max_attempts, assigned_agent_id, created_at, run_at,
     started_at, finished_at, error::text,
     CASE WHEN octet_length(output::text) <= %(output_bytes)s THEN output::text END, output IS NOT NULL
@@ -15,5 +15,5 @@ SELECT id, type, title, state, error->>'class', left(error->>'message', 300) FRO
 WHERE id = ANY(%(ids)s::uuid[]) AND state IN ('failed', 'cancelled') ORDER BY id LIMIT %(limit)s
 
 -- name: known_keys
--- How many of these idempotency keys tasks have.
+-- How many of these idempotency keys belong to tasks.
 SELECT count(*) FROM tasks WHERE idempotency_key = ANY(%(keys)s::text[])

@@ -1,8 +1,8 @@
--- What the System page asks about the database itself: each statement reads the catalogue and the server's
+-- Reads the System page's data on the database itself: each statement reads the catalogue and the server's
 -- statistics, or the end of an index, never a whole table.
 
 -- name: relations
--- Our tables, partitions among them: size on disk, estimated rows, when they were last vacuumed.
+-- Our tables, including partitions: size on disk, estimated rows, when they were last vacuumed.
 SELECT c.relname, p.relname, pg_table_size(c.oid), pg_indexes_size(c.oid),
     CASE WHEN s.n_live_tup > 0 THEN s.n_live_tup ELSE greatest(c.reltuples, 0)::bigint END, s.n_dead_tup,
     greatest(s.last_vacuum, s.last_autovacuum)
@@ -14,7 +14,7 @@ WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
 ORDER BY c.relname
 
 -- name: indexes
--- Our indexes, those of partitions summed up: table, size on disk, how often one was used.
+-- Our indexes, those of partitions summed up: table, size on disk, number of scans.
 SELECT coalesce(pi.relname, i.relname), coalesce(pt.relname, t.relname), sum(pg_relation_size(i.oid))::bigint,
     sum(s.idx_scan)::bigint
 FROM pg_class i
@@ -29,8 +29,8 @@ WHERE i.relkind = 'i' AND i.relnamespace = current_schema()::regnamespace
 GROUP BY 1, 2 ORDER BY 3 DESC, 1
 
 -- name: oldest
--- The oldest of what is removed by age: when the task that was submitted first of those that ended did so, when
--- the first agent left, when the first alert was resolved.
+-- The oldest data with a retention: the end of the ended task that was submitted first, the first end of an agent, and
+-- the first resolution of an alert.
 SELECT (SELECT finished_at FROM tasks WHERE finished_at IS NOT NULL ORDER BY id LIMIT 1),
     (SELECT min(left_at) FROM agents), (SELECT min(resolved_at) FROM alerts)
 
@@ -45,5 +45,5 @@ FROM unnest(%(levels)s::int[]) AS l(level) ORDER BY l.level
 SELECT version_num FROM alembic_version
 
 -- name: started
--- Since when the server runs.
+-- The server's start time.
 SELECT pg_postmaster_start_time()

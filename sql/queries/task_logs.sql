@@ -1,5 +1,5 @@
--- A task's log, one page after the other. Sizes are looked at before anything is sent. Entries of one transaction bear
--- the same time; where they are stored tells them apart.
+-- Reads a task's log, one page after the other. Sizes are checked before anything is sent. Entries of one transaction
+-- have the same time and are ordered by their storage place.
 
 -- name: log_before
 -- The newest entries, of all or before a place, as many as fit (one at least), in order; whether older ones did not fit.

@@ -1,10 +1,10 @@
 -- name: task
--- One task, whole.
+-- One task with all columns.
 SELECT <task>
 FROM tasks WHERE id = %(id)s::uuid
 
 -- name: list_tasks
--- The newest tasks that match the filters (a NULL filter matches all), without what may be large.
+-- The newest tasks that match the filters (a NULL filter matches all), without large columns.
 SELECT <task: NULL AS input, NULL AS output, NULL AS checkpoint, error - 'traceback' AS error>
 FROM tasks
 WHERE (%(state)s::text IS NULL OR state = %(state)s) AND (%(type)s::text IS NULL OR type = %(type)s)
@@ -17,7 +17,7 @@ SELECT <task: NULL AS input, NULL AS output, NULL AS checkpoint>
 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: history
--- A task's last events, in order, with or without what its attempts logged.
+-- A task's last events, in order, with or without its attempts' logs.
 SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail,
     wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
 FROM (
@@ -35,7 +35,7 @@ WHERE task_id = %(id)s::uuid AND event = 'handed_back' AND attempt = %(attempt)s
 SELECT state, count(*) FROM tasks GROUP BY state
 
 -- name: waiting_lanes
--- What waits, by what an agent must offer to take it.
+-- The ready tasks, by what an agent needs to take them.
 SELECT queue, type, requires, count(*), min(ready_at) FROM tasks
 WHERE finished_at IS NULL AND state = 'pending' GROUP BY queue, type, requires ORDER BY count(*) DESC, 1, 2
 
@@ -44,13 +44,13 @@ WHERE finished_at IS NULL AND state = 'pending' GROUP BY queue, type, requires O
 SELECT id, state, output::text, error::text FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: agents
--- Every agent that is known, present ones first.
+-- Every known agent, present ones first.
 SELECT id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state, registered_at, left_at,
     known_types, agent_class
 FROM agents ORDER BY left_at IS NOT NULL, name, registered_at DESC
 
 -- name: leader
--- Who leads.
+-- The current term.
 SELECT epoch, worker, since FROM leadership
 
 -- name: is_led
@@ -66,15 +66,15 @@ SELECT EXISTS (
 SELECT EXISTS (SELECT FROM tasks)
 
 -- name: waiting
--- How these tasks wait, for the queue.
+-- The queue data of these tasks.
 SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8
 FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state IN ('pending', 'scheduled')
 
 -- name: unfinished_parents
--- What a blocked task still waits for.
+-- The unfinished parents of a blocked task.
 SELECT p.id, p.type, p.state FROM task_dependencies d JOIN tasks p ON p.id = d.parent_id
 WHERE d.child_id = %(id)s::uuid ORDER BY p.id
 
 -- name: now
--- The time that decides.
+-- The database's time, which decides.
 SELECT now()

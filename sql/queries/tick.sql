@@ -1,5 +1,5 @@
 -- The dispatcher's tick. Each statement writes its audit rows itself, so that no transition is without one. It locks
--- its rows in id order before it changes any, and passes over those that somebody else holds: it waits for no row.
+-- its rows in id order before it changes any, and skips locked ones: it waits for no row.
 
 -- name: settle_completed
 -- assigned | in_progress → completed, if the attempt is still the current one.
@@ -32,7 +32,7 @@ SELECT id FROM settled
 
 -- name: settle
 -- assigned | in_progress → failed | scheduled (another attempt later) | pending, if the attempt is still current
--- and, where an agent is named, still with that agent.
+-- and, if an agent is named, still with that agent.
 WITH reported AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(agents)s::text[], %(to_states)s::text[],
         %(errors)s::jsonb[], %(delays)s::float8[], %(refunds)s::int[], %(started)s::float8[], %(events)s::text[],
@@ -74,7 +74,7 @@ WITH reported AS (
 SELECT id, state, queue, type, requires, priority, ready FROM settled
 
 -- name: start
--- assigned → in_progress, on the agent's word.
+-- assigned → in_progress, as the agent reports.
 WITH reported AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(started)s::float8[]) AS r(id, attempt, started)
 ), current AS MATERIALIZED (
@@ -92,15 +92,15 @@ WITH reported AS (
 SELECT id FROM started
 
 -- name: lock_current
--- Of these (task, attempt) pairs, those that are a task's current claim, which they stay until the end of the transaction.
+-- The ones of these (task, attempt) pairs that are a task's current claim; locks them until the end of the transaction.
 SELECT t.id, t.attempt FROM unnest(%(ids)s::uuid[], %(attempts)s::int[]) AS h(id, attempt)
 JOIN tasks t ON t.id = h.id
 WHERE t.attempt = h.attempt AND t.state IN ('assigned', 'in_progress')
 ORDER BY t.id FOR SHARE OF t SKIP LOCKED
 
 -- name: still_current
--- Of these (task, attempt) pairs, those that are a task's current claim, with its state: where a statement above returned
--- nothing for one of them, somebody else holds its row. An attempt that is no longer current never is again.
+-- The ones of these (task, attempt) pairs that are a task's current claim, with its state: if a statement above returned
+-- nothing for one of them, its row is locked. An attempt that is no longer current never becomes current again.
 SELECT t.id, t.state FROM unnest(%(ids)s::uuid[], %(attempts)s::int[]) AS h(id, attempt)
 JOIN tasks t ON t.id = h.id
 WHERE t.attempt = h.attempt AND t.state IN ('assigned', 'in_progress')
@@ -115,7 +115,7 @@ FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(agents)s::text[], %(reported
 JOIN tasks t ON t.id = s.id
 
 -- name: update_progress
--- The last progress that running attempts reported.
+-- The last reported progress of running attempts.
 WITH reported AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(fractions)s::real[], %(messages)s::text[])
         AS r(id, attempt, fraction, message)
@@ -139,13 +139,13 @@ WITH reported AS (
 UPDATE tasks t SET checkpoint = c.checkpoint, checkpoint_children = c.children FROM current c WHERE t.id = c.id RETURNING t.id
 
 -- name: add_logs
--- Lines that handlers logged.
+-- Log lines of handlers.
 INSERT INTO task_events (task_id, event, attempt, actor, agent_id, detail)
 SELECT * FROM unnest(%(ids)s::uuid[], %(events)s::text[], %(attempts)s::int[], %(actors)s::text[],
     %(agents)s::text[], %(details)s::jsonb[])
 
 -- name: claim
--- pending | due scheduled → assigned, under a new attempt number. Rows that somebody else holds are skipped.
+-- pending | due scheduled → assigned, under a new attempt number. Locked rows are skipped.
 WITH wanted AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(agents)s::text[]) AS w(id, agent_id)
 ), candidate AS MATERIALIZED (

@@ -43,7 +43,7 @@ def test_a_thread_that_a_module_started_does_not_keep_the_process(main: Main, tm
     first.send_signal(signal.SIGTERM)
     assert first.wait(timeout=STOPPED_SECONDS) == 0
     wait_until(lambda: not main.leftovers(), 10, "nothing is left running")
-    assert "do not end, and are left: for-ever" in main.log.read_text()
+    assert "still run and are abandoned: for-ever" in main.log.read_text()
 
 
 @pytest.mark.parametrize("server", ["redis", "postgres"])

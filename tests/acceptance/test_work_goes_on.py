@@ -418,13 +418,13 @@ def test_a_host_of_agents_says_whether_they_work(own_yard: Yard) -> None:
     own_yard.launch(sys.executable, "-m", "worker", "agent")
     wait_until(own_yard.is_well, 20)
     status, text = own_yard.get("/readyz")
-    assert (status, text) == (503, "no agent takes work yet\n")  # no worker has welcomed them
+    assert (status, text) == (503, "no agent accepts tasks yet\n")  # no worker has welcomed them
     wait_until(lambda: 'taskyard_pool_agents{state="working"} 2.0' in own_yard.get("/metrics")[1], 10)
     for agent in own_yard.agents():
         agent.suspend()
     try:
         wait_until(lambda: own_yard.get("/healthz")[0] == 503, 30)
-        assert "agent tiny-1: its process has said nothing for" in own_yard.get("/healthz")[1]
+        assert "agent tiny-1: no report from its process for" in own_yard.get("/healthz")[1]
     finally:
         for agent in own_yard.agents():
             agent.resume()

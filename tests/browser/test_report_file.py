@@ -56,5 +56,5 @@ def test_nothing_of_the_page_can_reach_the_network(browser: Browser, tmp_path: P
 
 def test_a_page_of_nothing(browser: Browser, watched: list[Watched], tmp_path: Path) -> None:
     page = opened(browser, watched, tmp_path, render(empty_report(), "html"))
-    expect(page.get_by_text("Nothing happened in this time").first).to_be_visible()
+    expect(page.get_by_text("No activity in this period").first).to_be_visible()
     assert page.locator(".chart").count() == 0

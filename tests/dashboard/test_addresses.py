@@ -65,7 +65,7 @@ def test_no_odd_address_breaks_a_page(open_page: OpenPage, view: str, loaded: di
     ("view", "query", "note"),
     [
         ("queues", {"queue": "\x00"}, "queue: 'x00' is not accepted, expected a text without control characters"),
-        ("agents", {"agent": ["a", "b"]}, "expected one value: it is given 2 times"),
+        ("agents", {"agent": ["a", "b"]}, "expected one value, but it is given 2 times"),
         ("tasks", {"sort": "sideways"}, "expected one of newest, oldest"),
         ("audit", {"since": "yesterday", "time": "between"}, "expected a date and time such as"),
         ("reports", {"period": "never"}, "expected one of yesterday"),

@@ -97,7 +97,7 @@ def test_what_is_not_as_usual_is_said(open_page: OpenPage, loaded: dict[str, str
     assert "silent" in shown
     assert "Heartbeat 30 s ago" in shown
     assert "Circuit breaker open for code.run (20 s); probe in 40 s:] 5 of 5 attempts failed" in shown
-    assert "Tries one task of code.lint" in shown
+    assert "Probing code.lint with one task" in shown
 
 
 def test_why_a_breaker_is_open_is_said_in_the_viewer_s_language(
@@ -174,7 +174,7 @@ def test_many_are_found_sorted_and_paged(open_page: OpenPage, submitter: Submitt
     assert names(open_page("agents", query={"state": "draining"})) == ["gpu"]
     assert names(open_page("agents", query={"type": "analysis.profile"})) == ["gpu"]
     assert names(open_page("agents", query={"sort": "load"}))[0] == "a002"
-    assert "No agent fits the filter." in rendered(open_page("agents", query={"find": "nobody"}))
+    assert "No agent matches the filter." in rendered(open_page("agents", query={"find": "nobody"}))
 
 
 def test_one_agent_is_shown_over_time(
@@ -215,7 +215,7 @@ def test_an_agent_that_nobody_knows(open_page: OpenPage, loaded: dict[str, str],
     page = open_page("agents", query={"agent": HOSTILE})
 
     assert not page.exception
-    assert "No agent of this name is there now." in rendered(page)
+    assert "No agent with this name is running now." in rendered(page)
     assert "<script>" not in rendered(page)
     assert "<script>" not in page.title[0].value.replace("\\<", "")
 
@@ -278,7 +278,7 @@ def test_a_server_lost_later_leaves_what_was_known(
         refreshed(page)
 
         assert not page.exception
-        assert "was known at" in page.warning[0].value
+        assert "Data as of" in page.warning[0].value
         assert bars(page) == ["2 of 3 slots in use"]
 
 
@@ -291,7 +291,7 @@ def test_without_a_history_it_says_so(open_page: OpenPage, submitter: Submitter,
     assert not page.exception
     assert not page.dataframe
     assert "No agent left or was lost" in rendered(page)
-    assert "Nothing was attempted in this time." in rendered(page)
+    assert "No attempts in this period." in rendered(page)
     assert "**0 attempts**" in rendered(page)
 
 
@@ -318,7 +318,7 @@ def test_a_name_that_two_pools_use_is_said_on_its_card(open_page: OpenPage, cach
     page = open_page("agents")
 
     assert not page.exception
-    assert "2 processes use this name: a hold or restart meets all of them." in rendered(page)
+    assert "2 processes use this name: a hold or restart affects all of them." in rendered(page)
 
     write_live(cache, snapshot(agents=[agent()]))
     assert "use this name" not in rendered(refreshed(page))

@@ -71,11 +71,9 @@ def test_nothing_fires(open_page: OpenPage, database: Database) -> None:
     page = open_page("alerts")
 
     assert not page.exception
-    assert "Nothing fires." in texts(page)
+    assert "No alerts firing." in texts(page)
     assert "0 firing" in texts(page)
-    assert [warning.value for warning in page.warning] == [
-        "Alerts stay as they are until a worker leads; none can fire or resolve."
-    ]
+    assert [warning.value for warning in page.warning] == ["Alerts can't fire or resolve until a worker leads."]
 
 
 def test_what_fires_is_shown_worst_first(open_page: OpenPage, database: Database) -> None:
@@ -117,7 +115,7 @@ def test_messages_are_in_the_viewer_s_language(open_page: OpenPage, database: Da
     assert {waited, "typical duration of type demo.x 0.32 s, normally 1.98 s"} | others <= set(plain_texts(english))
     assert {"**Queue latency high**", "**Anomaly**"} <= set(rendered(english).split("\n"))
     assert "deviation 27.8 σ (threshold 6)" in rendered(english).replace("\\", "")
-    waited = "队列 mail 中最早的待处理任务（类型 demo.x）已等待 6 分 40 秒"
+    waited = "队列 mail 中最早的待分配任务（类型 demo.x）已等待 6 分 40 秒"
     assert {waited, "类型 demo.x 的典型时长为 0.32 秒，正常为 1.98 秒"} | others <= set(plain_texts(chinese))
     assert "偏差 27.8 σ（阈值 6）" in rendered(chinese).replace("\\", "")
     assert "in former words" not in plain_texts(english) + plain_texts(chinese)
@@ -164,10 +162,10 @@ def test_an_alert_is_acknowledged(open_page: OpenPage, database: Database) -> No
     assert event.detail["reason"] == "I look after it"
     assert event.actor.startswith("dashboard@")
     assert [toast.value for toast in page.toast] == ["Acknowledged"]
-    assert "Nothing fires." in texts(page)
+    assert "No alerts firing." in texts(page)
 
     answered(page, name, ask, "once more")
-    assert [toast.value for toast in page.toast] == ["It was not firing any more: nothing was changed"]
+    assert [toast.value for toast in page.toast] == ["No change: the alert was no longer firing"]
     assert len(audited(database, "alert_acknowledged")) == 1
 
 
@@ -238,7 +236,7 @@ def test_a_silence_is_ended(open_page: OpenPage, database: Database) -> None:
     with database.transaction() as tx:
         assert alerts.silences(tx) == []
     assert len(audited(database, "alerts_unsilenced")) == 1
-    assert "Nothing is silenced" in rendered(page)
+    assert "No silences" in rendered(page)
 
 
 def test_history_is_filtered_by_rule(open_page: OpenPage, database: Database) -> None:
@@ -300,7 +298,7 @@ def test_a_file_of_rules_that_can_not_be_used(
     page = open_page("alerts", query={"show": "rules"}, alerts_file=str(file))
 
     assert not page.exception
-    assert [warning.proto.title for warning in page.warning] == ["The file of rules can't be used"]
+    assert [warning.proto.title for warning in page.warning] == ["The rules file can't be used"]
     assert any(expected in text for text in plain_texts(page))
 
 
@@ -311,7 +309,7 @@ def test_without_its_database_what_was_known_stays(
     page = open_page("alerts")
     with database_away(settings.database_url, server_endpoints.database_url):
         refreshed(page)
-        assert "was known at" in page.warning[0].value
+        assert "Data as of" in page.warning[0].value
         assert alert.message in plain_texts(page)
 
         answered(page, f"ack_{alert.id}", asks(page, "acknowledge", data.ShownAlert(alert, None)), "try")

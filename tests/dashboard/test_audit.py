@@ -77,7 +77,7 @@ def test_why_a_breaker_opened_is_said_in_the_viewer_s_language(open_page: OpenPa
     page = open_page("audit", query={"show": "everything"}, locale="zh-CN")
 
     assert not page.exception
-    assert set(reasons(page)) >= {"its probe succeeded", "探测成功"}
+    assert set(reasons(page)) >= {"its probe succeeded", "试探成功"}
 
 
 def test_everything_and_filters_in_the_address(open_page: OpenPage, loaded: dict[str, str]) -> None:
@@ -99,7 +99,7 @@ def test_everything_and_filters_in_the_address(open_page: OpenPage, loaded: dict
 
 def test_what_is_picked_goes_into_the_address(open_page: OpenPage, loaded: dict[str, str]) -> None:
     page = open_page("audit", query={"actor": "nobody"})
-    assert "No event fits the filters." in rendered(page)
+    assert "No event matches the filters." in rendered(page)
 
     page.text_input(key="address_actor").set_value("").run()
     page.multiselect(key="address_events").set_value(["cancelled", "retried"]).run()
@@ -143,7 +143,7 @@ def test_pages_show_each_event_once(open_page: OpenPage, database: Database) -> 
     [
         ({"task_id": "1"}, "expected a task id"),
         ({"before": "yesterday"}, "before: 'yesterday' is not accepted"),
-        ({"before": "2030-01-01T00:00:00+00:00~x"}, "expected what an earlier page gave"),
+        ({"before": "2030-01-01T00:00:00+00:00~x"}, "expected a cursor from an earlier page"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -202,6 +202,6 @@ def test_without_its_database_what_was_known_stays(
         refreshed(page)
 
         assert not page.exception
-        assert "was known at" in page.warning[0].value
+        assert "Data as of" in page.warning[0].value
         assert table(page, "event")["event"].tolist() == ["cancelled"]
         assert any("can't be reached" in text for text in plain_texts(page))

@@ -110,7 +110,7 @@ def test_filters_and_order(
 def test_what_fits_nothing_is_said(open_page: OpenPage, counted: dict[str, str]) -> None:
     page = open_page("failures", query={"text": "nowhere"})
 
-    assert "No failure in this time range fits the filters." in rendered(page)
+    assert "No failure in this time range matches the filters." in rendered(page)
 
 
 def test_one_group(open_page: OpenPage, counted: dict[str, str]) -> None:
@@ -162,14 +162,14 @@ def test_an_address_that_names_no_group(open_page: OpenPage, database: Database,
     page = open_page("failures", query={"group": group})
 
     assert not page.exception
-    assert "The address names no group" in rendered(page)
+    assert "The address contains no valid fingerprint" in rendered(page)
 
 
 def test_a_group_that_did_not_happen(open_page: OpenPage, counted: dict[str, str]) -> None:
     page = open_page("failures", query={"group": "f" * 16})
 
     assert not page.exception
-    assert "It did not happen in this time range." in rendered(page)
+    assert "It did not occur in this time range." in rendered(page)
     assert page.button(key="retry_group").disabled
 
 
@@ -226,7 +226,7 @@ def test_what_is_failed_now_is_retried(open_page: OpenPage, counted: dict[str, s
     refreshed(page)
     assert "Retried 1" in rendered(page)
     assert page.button(key="retry_group").disabled
-    assert "No task holds this failure any more" in rendered(page)
+    assert "No task has this error any more" in rendered(page)
     assert "That task has been retried since" in rendered(page)
 
 
@@ -238,5 +238,5 @@ def test_without_its_database_what_was_known_stays(
         refreshed(page)
 
         assert not page.exception
-        assert "was known at" in page.warning[0].value
+        assert "Data as of" in page.warning[0].value
         assert len(table(page, "attempts")) == 1

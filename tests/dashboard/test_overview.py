@@ -102,7 +102,7 @@ def test_it_recovers_by_itself(
         refreshed(page)
 
         assert not page.exception
-        assert "was known at" in page.warning[0].value
+        assert "Data as of" in page.warning[0].value
         assert figures(page)["Slots in use"] == "2 / 3"
 
     def is_back() -> bool:

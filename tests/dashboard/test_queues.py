@@ -75,7 +75,7 @@ def test_every_queue_has_a_card(open_page: OpenPage, loaded: dict[str, str], cac
     rows = table(page, "Why")
     assert list(rows["Type"]) == ["diagnostic.sleep", "diagnostic.echo"]  # the stuck one first
     assert list(rows["Why"]) == [
-        "no registered agent that takes type diagnostic.sleep has the tags gpu (the nearest lacks gpu)",
+        "no agent for type diagnostic.sleep has the tags gpu (closest one is missing gpu)",
         "",
     ]
     assert (rows["urgent"][1], rows["medium"][1]) == (2, 5)
@@ -154,7 +154,7 @@ def test_a_queue_that_nobody_knows(open_page: OpenPage, loaded: dict[str, str], 
     page = open_page("queues", query={"queue": HOSTILE})
 
     assert not page.exception
-    assert "Nothing is in a queue of this name" in rendered(page)
+    assert "This queue is empty and was empty" in rendered(page)
     assert "<script>" not in rendered(page)
 
 
@@ -168,13 +168,13 @@ def test_many_are_found_sorted_and_paged(open_page: OpenPage, submitter: Submitt
     assert figures(page)["Queues"] == "101"
     assert names(page)[:2] == ["default", "q001"]
     assert len(names(page)) == 12
-    assert "86 shorter ones are left out." in rendered(page)
+    assert "86 shorter ones not shown." in rendered(page)
     page.pagination(key="queues_page").select(9).run()
     assert names(page) == [f"q{n:03}" for n in range(96, 101)]
 
     assert names(open_page("queues", query={"sort": "ready"}))[0] == "q100"
     assert names(open_page("queues", query={"find": "Q07"})) == [f"q{n:03}" for n in range(70, 80)]
-    assert "No queue fits the filter." in rendered(open_page("queues", query={"state": "paused"}))
+    assert "No queue matches the filter." in rendered(open_page("queues", query={"state": "paused"}))
 
 
 def test_an_empty_installation_has_its_default_queue(
@@ -186,7 +186,7 @@ def test_an_empty_installation_has_its_default_queue(
 
     assert not page.exception
     assert names(page) == ["default"]
-    assert "Nothing waits for an agent." in rendered(page)
+    assert "No tasks waiting for an agent." in rendered(page)
     assert "**Empty**" in rendered(page)
 
 
@@ -210,5 +210,5 @@ def test_a_server_lost_later_leaves_what_was_known(
         refreshed(page)
 
         assert not page.exception
-        assert "was known at" in page.warning[0].value
+        assert "Data as of" in page.warning[0].value
         assert figures(page)["Ready"] == "10"

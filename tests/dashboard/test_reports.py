@@ -146,7 +146,7 @@ def test_a_time_without_tasks_is_said_to_be_empty(open_page: OpenPage) -> None:
     page = open_page("reports")
 
     assert not page.exception
-    assert "Nothing happened in this time" in texts(page)
+    assert "No activity in this period" in texts(page)
     assert not page.metric
 
 
@@ -154,7 +154,7 @@ def test_a_time_without_tasks_is_said_to_be_empty(open_page: OpenPage) -> None:
     ("since", "until", "message"),
     [
         ("2026-03-02T00:00+00:00", "2026-03-01T00:00+00:00", "The range ends before it begins"),
-        ("2095-03-02T00:00+00:00", "2095-04-01T00:00+00:00", "The range has not begun yet"),
+        ("2095-03-02T00:00+00:00", "2095-04-01T00:00+00:00", "The range is in the future"),
         ("2010-03-02T00:00+00:00", "2026-03-01T00:00+00:00", "The range is too long"),
     ],
 )
@@ -210,7 +210,7 @@ def test_without_any_it_says_when_the_next_is_due(open_page: OpenPage) -> None:
     page = open_page("reports", query={"part": "written"}, **NOBODY_URLS)
 
     assert not page.exception
-    assert "No report has been written yet." in texts(page)
+    assert "No reports yet." in texts(page)
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     assert f"the next day's on {tomorrow} 00:00:00 UTC" in texts(page)
 
@@ -218,7 +218,7 @@ def test_without_any_it_says_when_the_next_is_due(open_page: OpenPage) -> None:
 def test_without_a_schedule_it_says_so(open_page: OpenPage) -> None:
     page = open_page("reports", query={"part": "written"}, reports="")
 
-    assert "The worker writes no reports: TASKYARD_REPORTS names none." in texts(page)
+    assert "The worker writes no reports: TASKYARD_REPORTS is empty." in texts(page)
 
 
 def test_each_file_can_be_downloaded(open_page: OpenPage, folder: Path, downloads: Downloads) -> None:
@@ -256,7 +256,7 @@ def test_a_folder_that_cannot_be_read_is_no_error(open_page: OpenPage, folder: P
     page = refreshed(open_page("reports", query={"part": "written"}))
 
     assert not page.exception
-    assert page.warning[0].value == "The folder of reports can't be read from here."
+    assert page.warning[0].value == "The reports folder can't be read from here."
 
 
 def test_days_and_weeks_end_by_utc() -> None:

@@ -49,7 +49,7 @@ def test_without_a_type_it_says_what_there_is(open_page: OpenPage, database: Dat
 
     assert not page.exception
     assert list(page.dataframe[0].value["type"]) == sorted(registry.types)
-    assert "followed here" in said(page)
+    assert "in this session appear here" in said(page)
     with pytest.raises(KeyError):
         page.button(key="submit_one")
 
@@ -156,7 +156,7 @@ def test_what_the_core_refuses_is_told_at_the_option(
     press(page)
 
     assert not page.exception
-    assert [error.value for error in page.error] == ["1 field is not right yet."]
+    assert [error.value for error in page.error] == ["1 field needs correction."]
     [problem] = problems(page)
     assert expected in problem
     assert tasks(database) == []

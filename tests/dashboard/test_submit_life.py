@@ -90,7 +90,7 @@ def test_with_servers_away_the_form_is_there_and_nothing_typed_is_lost(open_page
     press(page)
 
     assert not page.exception
-    assert "Nothing was lost" in page.warning[0].value
+    assert "Your input is kept" in page.warning[0].value
     assert page.text_area(key=field("value", "diagnostic.echo")).value == "[1]"
     assert "can't be reached" in said(page)
 
@@ -102,7 +102,7 @@ def test_it_works_again_once_the_server_is_back(
     with database_away(database.url, server_endpoints.database_url):
         press(page)
         assert not page.exception
-        assert "Nothing was lost" in page.warning[0].value
+        assert "Your input is kept" in page.warning[0].value
     database.close()
 
     press(page)

@@ -76,7 +76,7 @@ def test_json_lines_and_pasted_texts_are_read(many: AppTest, database: Database)
     upload(many, b'{"type": "diagnostic.echo", "input": {"value": [1]}}\n', "tasks.jsonl")
     press(many)
     many.text_area(key="submit_paste").set_value("type\tinput.value\ndiagnostic.echo\ttext")
-    button(many, "Read what is pasted")
+    button(many, "Read pasted text")
     press(many)
 
     assert [task.input for task in tasks(database)] == [{"value": [1]}, {"value": "text"}]
@@ -92,19 +92,19 @@ def test_nothing_is_submitted_before_every_row_is_valid_or_the_others_are_left_o
     assert list(table["field"]) == ["priority", "type"]
     assert list(table["value"]) == ["'=1+1", "diagnostic.nope"]
     assert many.button(key="submit_many").disabled
-    assert "Nothing is submitted while" in said(many)
+    assert "Submit is disabled while" in said(many)
 
     many.toggle(key="submit_only_valid").set_value(True).run()
     press(many)
 
     assert [task.title for task in tasks(database)] == ["One", "Two"]
-    assert "2 rows were left out" in many.success[0].value
+    assert "2 rows skipped" in many.success[0].value
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "it is empty"),
+        (b"", "the file is empty"),
         (b"type,title\nx,a\x00b", "NUL"),
         ("type,title\nx,Größe".encode("cp1252"), "UTF\\-8"),
         (f"type,{HOSTILE}\nx,y".encode(), "a first row with the columns' names"),
@@ -140,12 +140,12 @@ def test_the_same_file_again_adds_nothing_unless_that_is_wanted(
 ) -> None:
     press(upload(many, GOOD))
     page = upload(to_files(open_page("submit")), GOOD, "renamed.csv")
-    assert "was submitted before" in page.info[0].value
+    assert "were submitted before" in page.info[0].value
 
     press(page)
     assert len(tasks(database)) == 2
 
-    button(page, "Submit all rows once more")
+    button(page, "Submit all rows again")
     press(page)
     assert len(tasks(database)) == 4
 
@@ -161,13 +161,13 @@ def test_keys_of_the_file_are_kept_and_a_taken_one_stops_at_its_row(
     assert "Row 3: idempotency_key: taken" in said(many)
     assert len(tasks(database)) == 1
 
-    button(many, "Leave out row 3")
+    button(many, "Skip row 3")
     press(many)
 
     _taken, first, second = tasks(database)
     digest = data.check_file(content, "a.csv").digest
     assert [first.idempotency_key, second.idempotency_key] == ["mine", row_key(digest, 4)]
-    assert "2 tasks are accepted. 1 row was left out." in many.success[0].value
+    assert "2 tasks accepted. 1 row skipped." in many.success[0].value
 
 
 def test_a_server_that_goes_away_on_the_way_is_counted_and_gone_on_from(
@@ -231,7 +231,7 @@ def test_a_queue_that_drains_is_told(many: AppTest, database: Database) -> None:
     press(upload(many, GOOD))
 
     assert "0 of 2 tasks are accepted" in many.warning[0].value
-    assert "one that takes new tasks" in said(many)
+    assert "one that accepts new tasks" in said(many)
 
 
 def test_with_servers_away_a_file_is_checked_and_kept(open_page: OpenPage) -> None:

@@ -146,7 +146,7 @@ def test_hosts_and_processes(open_page: OpenPage, database: Database) -> None:
 def test_without_a_host_it_says_why(open_page: OpenPage) -> None:
     page = open_page("system", query={"part": "hosts"})
 
-    assert "No host was measured in the last minutes" in texts(page)
+    assert "No host figures in the last minutes" in texts(page)
 
 
 def test_sizes_and_retention(open_page: OpenPage, loaded: dict[str, str], database: Database) -> None:
@@ -284,7 +284,7 @@ def test_the_workers_log(open_page: OpenPage, settings: Settings) -> None:
 def test_a_log_that_is_empty_says_so(open_page: OpenPage) -> None:
     page = open_page("system", query={"part": "log", "level": "debug"})
 
-    assert "Nothing was logged during the last day." in texts(page)
+    assert "No log lines in the last day." in texts(page)
 
 
 def test_the_newest_lines_are_shown_when_there_are_many(open_page: OpenPage, settings: Settings) -> None:
@@ -295,4 +295,4 @@ def test_the_newest_lines_are_shown_when_there_are_many(open_page: OpenPage, set
 
     assert len(table(page, "event")) == 200
     assert table(page, "event")["event"].iloc[0] == "line 299"
-    assert "The newest 200 lines that match" in texts(page)
+    assert "The newest 200 matching lines" in texts(page)

@@ -243,7 +243,7 @@ def test_related_tasks_are_linked(
     open_page: OpenPage, loaded: dict[str, str], submitter: Submitter, database: Database
 ) -> None:
     page = open_page("task", query={"id": loaded["pending"]})
-    assert any("**Wait for it** (1)" in element.value for element in page.markdown)
+    assert any("**Waiting for it** (1)" in element.value for element in page.markdown)
 
     page = open_page("task", query={"id": loaded["blocked"]})
     assert any("**Waits for** (1)" in element.value for element in page.markdown)

@@ -243,7 +243,7 @@ def test_a_filter_is_saved_used_replaced_and_deleted(
     page.multiselect(key="address_states").set_value(["cancelled"]).run()
     page.text_input(key="filter_name").set_value("broken **ones**")
     page.button(key="save_filter_send").click().run()
-    assert "is saved already" in rendered(page)
+    assert "already exists" in rendered(page)
     only = TaskFilter(states=("cancelled",))
     answered(page, "overwrite_filter", asks_about(page, "overwrite", "broken **ones**", only))
     with database.transaction() as tx:
@@ -253,7 +253,7 @@ def test_a_filter_is_saved_used_replaced_and_deleted(
     page = open_page("tasks")
     page.selectbox(key="filter_picked").set_value("broken **ones**").run()
     page.button(key="delete_filter").click().run()
-    assert "is removed for everybody" in rendered(page)
+    assert "is deleted for all users" in rendered(page)
     answered(page, "delete_filter", asks_about(page, "delete", "broken **ones**", only))
     with database.transaction() as tx:
         assert saved_filters_store.saved_filters(tx) == []
@@ -267,7 +267,7 @@ def test_it_outlives_the_database(
     with database_away(settings.database_url, server_endpoints.database_url):
         refreshed(page)
         assert not page.exception
-        assert "was known at" in page.warning[0].value
+        assert "Data as of" in page.warning[0].value
         assert set(found(page)) == short(loaded, "failed")
 
     wait_until(lambda: not refreshed(page).warning, message="the banner is gone")

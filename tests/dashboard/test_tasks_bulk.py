@@ -176,7 +176,7 @@ def test_one_that_runs_shows_how_far_it_is_and_can_be_stopped(open_page: OpenPag
     bulk.may_go_on.set()
     ended()
 
-    assert "stopped before the rest" in rendered(refreshed(page))
+    assert "stopped early" in rendered(refreshed(page))
 
 
 def test_one_that_fails_says_why(open_page: OpenPage, loaded: dict[str, str]) -> None:

@@ -206,7 +206,7 @@ def test_a_saved_filter_is_there_until_it_is_deleted(database: Database) -> None
 def test_a_saved_filter_is_overwritten_only_if_asked_to(database: Database) -> None:
     with database.transaction() as tx:
         saved_filters.save_filter(tx, "mine", FAILED, "ann")
-        with pytest.raises(SubmissionError, match=r"^name: 'mine' .*a filter of this one is saved already"):
+        with pytest.raises(SubmissionError, match=r"^name: 'mine' .*a filter with this name exists already"):
             saved_filters.save_filter(tx, "mine", TaskFilter(), "bob")
         saved_filters.save_filter(tx, "mine", TaskFilter(), "bob", overwrite=True)
         [saved] = saved_filters.saved_filters(tx)

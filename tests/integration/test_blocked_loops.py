@@ -52,7 +52,7 @@ def test_what_has_not_begun_goes_back_and_the_blocker_is_named(
     assert time.monotonic() - began < 1.2
     assert error_class == KEPT_FROM_RUNNING
     assert f"by task {blocker.run.task_id} of type async.blocks_elsewhere, at " in reason
-    assert reason.endswith("so it had not begun")
+    assert reason.endswith("so it did not start")
     done = blocker.end()
     assert done is not None
     assert done.failure is None
@@ -83,7 +83,7 @@ def test_what_has_begun_goes_back_if_it_is_blocked_for_long(bench: Bench, monkey
     error_class, reason = victim.failure()
     assert error_class == KEPT_FROM_RUNNING
     assert blocker.run.task_id in reason
-    assert reason.endswith("so it could not go on")
+    assert reason.endswith("so it could not continue")
     assert bench.runners.cancel(*blocker.pair)
     assert blocker.failure()[0] == "cancelled"
     assert bench.value("async.noop", {"number": 7}, slot=1) == {"number": 7}

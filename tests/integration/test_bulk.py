@@ -222,12 +222,14 @@ def test_beside_a_running_engine_every_task_ends_once(engine: Engine, operations
 
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "a\x00", None])
 def test_a_reason_is_asked_for(reason: Any) -> None:
-    with pytest.raises(SubmissionError, match=r"^reason: .*expected why, as a text of 1 to 500 characters"):
+    with pytest.raises(SubmissionError, match=r"^reason: .*expected a reason of 1 to 500 characters"):
         Operation(Action.RETRY, "ann", reason)
 
 
 def test_operations_say_what_they_can_not_do() -> None:
-    with pytest.raises(SubmissionError, match=r"^states: 'completed' .*failed or cancelled, the only ones that retry"):
+    with pytest.raises(
+        SubmissionError, match=r"^states: 'completed' .*failed or cancelled, the only states that allow retry"
+    ):
         RETRY.narrowed(TaskFilter(states=(TaskState.COMPLETED,)))
     with pytest.raises(SubmissionError, match=r"^priorities: 'urgent' is not accepted, expected another one"):
         URGENT.narrowed(TaskFilter(priorities=("urgent",)))  # type: ignore[arg-type]

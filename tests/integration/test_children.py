@@ -245,7 +245,7 @@ def test_a_row_that_somebody_holds_keeps_only_its_own_task_from_being_cancelled(
     task_id, below = tree(engine, gate)
     with engine.database.transaction() as tx:
         tx.rows("SELECT id FROM tasks WHERE id = %(id)s FOR UPDATE", {"id": below[1]})
-        with pytest.raises(Busy, match="below: 1 left, try again"):
+        with pytest.raises(Busy, match="1 unfinished tasks that it submitted are locked"):
             engine.submitter.commands.cancel_tree(task_id, actor="me")
         states = {id_: engine.task(id_).state for id_ in (task_id, *below)}
         assert {id_ for id_, state in states.items() if state != "cancelled"} == {below[1]}
@@ -268,7 +268,7 @@ def test_the_command_says_it_too(engine: Engine, gate: Gate, monkeypatch: pytest
     monkeypatch.setenv("TASKYARD_NAMESPACE", engine.settings.namespace)
     said = CliRunner().invoke(app, ["cancel", task_id])
     assert said.exit_code == 0, said.output
-    assert "4 unfinished tasks that it or its children submitted: left as they are (--tree cancels them)" in said.output
+    assert "4 unfinished tasks that it or its children submitted: not cancelled (--tree cancels them)" in said.output
     done = CliRunner().invoke(app, ["cancel", task_id, "--tree", "--json"])
     assert json.loads(done.stdout)["cancelled_below"] == {task_id: 4}
     assert {engine.task(id_).state for id_ in below} == {"cancelled"}

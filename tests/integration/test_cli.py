@@ -286,7 +286,7 @@ def test_status(cli: Callable[..., Result], database: Database, submitter: Submi
     lanes = {(lane["queue"], tuple(lane["requires"])): lane for lane in document["lanes"]}
     stuck = lanes["default", ("gpu",)]
     assert (stuck["count"], lanes["own", ()]["count"], lanes["own", ()]["why"]) == (3, 1, None)
-    assert "has the tags gpu (the nearest lacks gpu)" in stuck["why"]
+    assert "has the tags gpu (closest one is missing gpu)" in stuck["why"]
     assert 0 <= stuck["oldest_seconds"] < 60
     assert [agent["id"] for agent in document["agents"]] == [AGENT]
     assert (document["leader"]["epoch"], document["leader"]["worker"]) == (1, "[b]worker[/b]:7")
@@ -400,12 +400,12 @@ def test_history(cli: Callable[..., Result], database: Database, submitter: Subm
 
 def test_logs(cli: Callable[..., Result], database: Database, submitter: Submitter) -> None:
     task_id = submitter.submit("diagnostic.noop")
-    assert cli("logs", task_id).stdout == "no attempt has logged anything\n"
+    assert cli("logs", task_id).stdout == "no log output yet\n"
     details = [json.dumps({"level": "stdout", "message": f"{n}\nline [b]\x1b"}) for n in range(600)]
     with database.transaction() as tx:
         tick.add_logs(tx, [(task_id, "log", 1, "agent:a", AGENT, detail) for detail in details])
     shown = cli("logs", task_id).stdout.splitlines()
-    assert shown[0] == "older entries are left out: --all shows them"
+    assert shown[0] == "older entries are not shown: --all shows them"
     assert shown[1].endswith(" #1 stdout: 100")
     assert shown[-2].endswith(" #1 stdout: 599")
     assert shown[-1] == "line [b]\\x1b"

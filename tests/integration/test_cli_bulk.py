@@ -68,10 +68,10 @@ def test_a_dry_run_changes_nothing(cli: Cli, database: Database) -> None:
     ("arguments", "message"),
     [
         (("restart", "--all", "--reason", "why"), "action: 'restart' is not accepted, expected one of cancel, retry"),
-        (("cancel", "--reason", "why"), "all: False is not accepted, expected either --all or something"),
+        (("cancel", "--reason", "why"), "all: False is not accepted, expected either --all or a filter"),
         (("cancel", "--all", "--type", "a.b", "--reason", "why"), "all: True is not accepted"),
-        (("cancel", "--all"), "reason: '' is not accepted, expected why, as a text of 1 to 500 characters"),
-        (("cancel", "--all", "--reason", "why"), "yes: '' is not accepted, expected --yes, where nobody can be asked"),
+        (("cancel", "--all"), "reason: '' is not accepted, expected a reason of 1 to 500 characters"),
+        (("cancel", "--all", "--reason", "why"), "yes: '' is not accepted, expected --yes without a terminal"),
         (("cancel", "--since", "soon", "--reason", "why"), "since: 'soon' is not accepted"),
         (("cancel", "--input-path", "$.", "--reason", "why"), "input_path: '$.' is not accepted"),
         (("retry", "--state", "pending", "--reason", "why"), "states: 'pending' is not accepted, expected failed or"),
@@ -95,5 +95,5 @@ def test_all_that_makes_no_sense_is_said_at_once(cli: Cli, database: Database) -
     told = cli("bulk", "priority", "--to", "huge", "--since", "soon")
     found = [line.split(": ")[1] for line in told.stderr.splitlines()]
     assert found == ["reason", "since", "priority"]
-    assert "Required: why" in cli("bulk", "--help").stdout
+    assert "Required: the reason" in cli("bulk", "--help").stdout
     assert states(database) == {"pending": 5}

@@ -47,7 +47,7 @@ def test_a_queue_is_paused_listed_and_resumed(cli: Cli) -> None:
 def test_a_queue_that_nobody_uses_is_asked_about(cli: Cli) -> None:
     paused = cli("pause", "queue", "reprots")
     assert (paused.exit_code, paused.stdout) == (exits.OK, "queue reprots is paused\n")
-    assert "no task is, or was lately, in a queue reprots: is that its name?" in paused.stderr
+    assert "no current or recent task is in a queue reprots: check the name" in paused.stderr
     assert json.loads(cli("drain", "queue", "reprots", "--json").stdout)["mode"] == "draining"
     assert cli("submit", "diagnostic.noop", "--queue", "reports").exit_code == exits.OK
     assert cli("pause", "queue", "reports").stderr == ""

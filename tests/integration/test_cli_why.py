@@ -58,16 +58,14 @@ def test_a_task_behind_others(engine: Engine, why: Callable[..., Result]) -> Non
 
     found = wait_until(answer, 10)
     assert (found["before"], found["lane_depth"], found["state"]) == (2, 3, "pending")
-    assert found["agents"] == [
-        {"agent": "only", "takes": False, "can": True, "reason": "is full: has 1 tasks for 1 slots"}
-    ]
+    assert found["agents"] == [{"agent": "only", "takes": False, "can": True, "reason": "full: 1 tasks for 1 slots"}]
     shown = why(waiting[-1]).stdout
     assert "2 tasks of its lane go first" in shown
     assert "3 of 3 in its lane" in shown
     assert "agent only runs it" in why(running).stdout
     gate.set()
     engine.wait_for_all(waiting)
-    assert "it does not wait: it is completed" in why(waiting[0]).stdout
+    assert "not waiting: the task is completed" in why(waiting[0]).stdout
 
 
 def test_without_a_leader_and_without_a_task(engine: Engine, why: Callable[..., Result]) -> None:

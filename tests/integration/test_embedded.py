@@ -289,7 +289,7 @@ def test_a_foreign_socket_folder_is_refused(data_dir: Path) -> None:
     shared.mkdir()
     shared.chmod(0o777)
     try:
-        with pytest.raises(Unavailable, match="belongs to somebody else"):
+        with pytest.raises(Unavailable, match="belongs to another user"):
             EmbeddedServers(folder, durable=False).start()
     finally:
         shared.rmdir()

@@ -190,5 +190,5 @@ def test_a_process_that_a_handler_forks_is_told_to_leave_submitting_to_it(shared
     task_id = shared.submit("process.bear", {"case": "forked"}, max_attempts=1)
     task = shared.wait_for(task_id)
     assert task.output is not None
-    assert "expected a call in the handler's own process" in task.output["value"]
+    assert "expected a call from the handler's own process" in task.output["value"]
     assert children_of(shared, task_id) == 0

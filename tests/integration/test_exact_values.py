@@ -149,7 +149,7 @@ def test_what_can_not_be_kept_is_refused_where_it_enters(ways: Ways, bad: Any) -
         ('{"a": NaN}', "NaN, which JSON does not know"),
         ('{"a": -Infinity}', "Infinity, which JSON does not know"),
         ('{"a": "\\u0000"}', "holds a NUL character"),
-        ('{"a": "\\ud800"}', "half of a surrogate pair"),
+        ('{"a": "\\ud800"}', "a lone surrogate"),
         ("[" * 65 + "]" * 65, "nested deeper than 64 levels"),
         ('{"a": 1,}', "is not valid JSON"),
         ("", "is not valid JSON"),

@@ -1,4 +1,4 @@
-"""Groups of failures: what is counted of them, what is failed now, and muting."""
+"""Error groups: what is counted of them, what is failed now, and muting."""
 
 from __future__ import annotations
 

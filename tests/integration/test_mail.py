@@ -66,4 +66,4 @@ def test_only_what_was_received_is_acknowledged(engine: Engine) -> None:
     engine.agent()
     error = engine.wait_for(engine.submit("demo.answer", max_attempts=1), "failed").error
     assert error is not None
-    assert error["message"] == "ValueError: ack: message '1-1' is not accepted, expected what `receive` returned"
+    assert error["message"] == "ValueError: ack: message '1-1' is not accepted, expected a message from `receive`"

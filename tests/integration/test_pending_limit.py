@@ -1,4 +1,4 @@
-"""A creator that has too many waiting tasks is told so; others, and who is already known, are not concerned."""
+"""A creator with too many waiting tasks is told so; others, and known tasks, are not concerned."""
 
 from contextlib import closing
 

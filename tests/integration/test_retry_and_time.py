@@ -89,7 +89,7 @@ def test_a_parent_that_is_gone_is_said(engine: Engine, is_broken: dict[str, bool
     parent, child, _ = family(engine)
     with engine.database.transaction() as tx:
         tx.rows("DELETE FROM tasks WHERE id = %(id)s", {"id": parent})
-    with pytest.raises(IllegalTransition, match=f"{parent}, which does not exist any more: submit it anew"):
+    with pytest.raises(IllegalTransition, match=f"{parent}, which no longer exists: submit it again"):
         engine.submitter.retry(child, **ME)
 
 

@@ -213,7 +213,7 @@ def test_what_fails_only_on_a_task_names_the_field(database: Database) -> None:
 def test_a_statement_that_takes_too_long_is_said_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(database, tasks(3000))
     monkeypatch.setattr(search_query, "STATEMENT_SECONDS", 0.001)
-    with pytest.raises(Busy, match="no answer in the time"):
+    with pytest.raises(Busy, match="did not answer in time"):
         find(database, TaskFilter(text="x"), Sort.PRIORITY, budget_seconds=60.0)
 
 

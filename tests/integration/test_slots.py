@@ -117,7 +117,7 @@ def test_process_says_what_utf8_or_json_cannot_hold(bench: Bench) -> None:
     error_class, message = bench.failure("process.checkpoint_object")
     assert error_class == "permanent"
     assert message.startswith("checkpoint: <object")
-    assert "a value that JSON has" in message
+    assert "a JSON value" in message
 
 
 @pytest.mark.what_can_fail(16)
@@ -313,14 +313,14 @@ def test_lost_keeper_is_replaced_and_nothing_of_it_is_left(own: Bench, tmp_path:
     fork_server = keeper_of(own.value("process.pid", slot=1)["number"])
     assert parent_of(fork_server) == os.getpid()
     os.kill(fork_server, signal.SIGKILL)
-    assert started.failure() == ("crashed", "the handler's process was lost together with its keeper")
+    assert started.failure() == ("crashed", "the handler's process was lost together with its fork server")
     assert own.value("process.noop", {"number": 2}) == {"number": 2}
     eventually(lambda: is_dead(grandchild))
 
 
 def test_handler_that_breaks_the_protocol_is_ended(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     assert bench.failure("process.write_garbage")[0] == "crashed"
-    assert "is given up" in caplog.text
+    assert "is abandoned" in caplog.text
 
 
 def test_module_that_does_not_import_is_named() -> None:
@@ -379,8 +379,8 @@ def test_close_without_kill_waits() -> None:
 AGENT = """
 import sys, threading
 from tests.integration.slot_bench import Bench
-from taskyard.worker.isolation.descendants import become_subreaper
-become_subreaper()
+from taskyard.worker.isolation.process_tree import set_subreaper
+set_subreaper(True)
 bench = Bench()
 bench.begin("process.leave_grandchild", {"path": sys.argv[1]})
 print(bench.value("process.pid", slot=1)["number"], flush=True)

@@ -89,7 +89,7 @@ def test_of_a_flood_both_ends_are_kept_and_the_rest_counted(bench: Bench, isolat
     left_out = sum(int(text.partition("(")[2].partition(" ")[0].replace(",", "")) for text in told)
     assert size - LIMIT < left_out < size
     [(place, _)] = [(place, level) for place, (level, _) in enumerate(found) if level == "warning"]
-    assert told[-1].endswith(" bytes) of output were left out here")
+    assert told[-1].endswith(" bytes) of output left out")
     assert HEAD_BYTES - 100 < sum(len(text) + 1 for _, text in found[:place]) < HEAD_BYTES + 100
     if case == "flood":
         lines = "\n".join(text for level, text in found if level != "warning").split("\n")
@@ -111,7 +111,7 @@ def test_the_beginning_of_what_is_written_past_python_is_kept_too(
     told = [text for level, text in kept if level == "warning"]
     found = "\n".join(text for level, text in kept if level == "stdout").split("\n")
     assert (found[0], found[-1], {len(line) for line in found}) == ("000000", "099999", {6})
-    assert told == [f"0 lines ({len(lines) - 7 * len(found):,} bytes) of output were left out here"]
+    assert told == [f"0 lines ({len(lines) - 7 * len(found):,} bytes) of output left out"]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_what_is_written_past_python_in_an_agents_process_is_bounded() -> None:
     [of_first, of_second] = last["kept"]
     assert of_first[-1]["message"].endswith("y\nits end")
     told = [message["message"] for message in of_first if message["level"] == "warning"]
-    assert any(" bytes) of output were left out here" in text for text in told)
+    assert any(" bytes) of output left out" in text for text in told)
     assert of_second == []
     texts = [line["text"] for line in lines if line["event"] == "agent.output"]
     assert any(text.endswith("of nobody, too\n") for text in texts)

@@ -84,7 +84,7 @@ def test_what_makes_no_sense_is_named_and_the_default_holds(parse: values.Parse,
         (["\x00"], "without control characters"),
         (["a\x7f"], "without control characters"),
         (["\ud800"], "without control characters"),
-        (["a", "b"], "one value: it is given 2 times"),
+        (["a", "b"], "one value, but it is given 2 times"),
         (["x" * 9000], "at most 8000 characters"),
     ],
 )

@@ -64,7 +64,7 @@ def test_redirects_are_not_followed(hook: Hook) -> None:
 
 
 def test_private_addresses_are_refused_unless_allowed(hook: Hook) -> None:
-    with pytest.raises(DeliveryFailed, match=r"127.0.0.1, which is no public address") as failed:
+    with pytest.raises(DeliveryFailed, match=r"127.0.0.1, not a public address") as failed:
         Webhook(config(hook.url, allow_private_addresses=False)).deliver(NOTE)
     assert not failed.value.may_retry
     assert hook.requests == []

@@ -56,7 +56,7 @@ class Now:
 
     is_led = False
     own = OwnState(
-        25.0, "PostgreSQL, to commit a tick", {"coder-1": "all its slots are stuck"}, "it ended", {"hang": "it hangs"}
+        25.0, "PostgreSQL, to commit a tick", {"coder-1": "all slots are stuck"}, "it ended", {"hang": "it hangs"}
     )
     live = SimpleNamespace(
         open_at=142.0,
@@ -113,17 +113,17 @@ ENGLISH = {
         "table holds is locked by process 42 (no application name, ann, active, its transaction is 9 s old):"
         " LOCK TABLE holds",
     ],
-    "dispatcher_stalled": ["no tick has ended for 25 s; the dispatcher waits for PostgreSQL, to commit a tick"],
+    "dispatcher_stalled": ["no tick has finished for 25 s; the dispatcher waits for PostgreSQL, to commit a tick"],
     "not_started": [
         "agent a has a free slot but has not started a task assigned 21 s ago",
         "agent one has a free slot but has not started a task assigned 21 s ago",
     ],
-    "agent_unhealthy": ["agent coder-1 does no work: all its slots are stuck"],
+    "agent_unhealthy": ["agent coder-1 does no work: all slots are stuck"],
     "dashboard_down": ["the dashboard can't be opened: it ended"],
     "duty_late": ["duty hang: it hangs"],
     "no_agent": [
-        "1 task of type demo.lonely is pending: no registered agent that takes type demo.lonely has the tags gpu"
-        " (the nearest lacks gpu)"
+        "1 task of type demo.lonely is pending: no agent for type demo.lonely has the tags gpu"
+        " (closest one is missing gpu)"
     ],
     "oldest_waiting": ["the oldest pending task of queue mail, of type demo.lonely, has waited for 42 s"],
     "queue_growth": ["queue mail grew from 3 to 1,090 pending tasks in 10 min"],
@@ -145,7 +145,7 @@ ENGLISH = {
     ],
     "quarantined": ["1 item could not be processed and is in quarantine: taskyard quarantine list"],
     "mail_unread": ["the oldest message to agent coder-1 has waited for 1 min: taskyard mail list"],
-    "dead_letters": ["1 message to agent coder-1 was given up: taskyard mail list --dead"],
+    "dead_letters": ["1 message to agent coder-1 became a dead letter: taskyard mail list --dead"],
 }
 # What former releases stored, and what is shown for it now.
 FORMER = {
@@ -163,7 +163,7 @@ FORMER = {
     "dispatcher_stalled": [
         (
             "no tick has ended for 90 s: the dispatcher waits for Redis",
-            "no tick has ended for 1 min 30 s; the dispatcher waits for Redis",
+            "no tick has finished for 1 min 30 s; the dispatcher waits for Redis",
         )
     ],
     "not_started": [
@@ -268,7 +268,7 @@ FORMER = {
     "dead_letters": [
         (
             "3 messages to agent coder-1 were given up: python -m worker mail list --dead",
-            "3 messages to agent coder-1 were given up: taskyard mail list --dead",
+            "3 messages to agent coder-1 became dead letters: taskyard mail list --dead",
         )
     ],
 }

@@ -92,7 +92,7 @@ colour = "red"
     found = "\n".join(problems(tmp_path, text))
     for expected in (
         "evaluate_every_seconds",
-        "frequency: is not a field that it has",
+        "frequency: unknown field",
         "channel 'bad': url: the given value (not shown) is not accepted: expected a URL such as https://host/path",
         "channel 'mail': sender: 'nobody' is not accepted",
         "channel 'mail': recipients: [] is not accepted",
@@ -100,12 +100,12 @@ colour = "red"
         "rule number 1: name: missing",
         "rule 'a': kind: 'no such kind' is not accepted: expected one of leader_missing",
         "rule 'b': threshold: missing: expected a number: share of a host's disk that is used",
-        "rule 'c': threshold: a rule of kind leader_missing has none",
+        "rule 'c': threshold: not allowed for kind leader_missing",
         "rule 'd': clear: 0.9 is not accepted: expected at most the threshold, 0.5",
         "rule 'e': window_seconds: does not apply to a rule of kind disk",
         "rule 'f': threshold: 'high' is not accepted",
         "rule 'f': severity: 'urgent' is not accepted",
-        "rule 'f': colour: is not a field that it has",
+        "rule 'f': colour: unknown field",
     ):
         assert expected in found
 
@@ -115,7 +115,7 @@ def test_parts_that_do_not_fit_together(tmp_path: Path) -> None:
     text = CHANNELS.replace('"KEY"', '"NOT_SET"') + rule + rule
     assert problems(tmp_path, text) == [
         "rule 'a': channels: 'pager' is not configured: expected one of ops",
-        "rules: the name 'a' is there twice: expected names that differ",
+        "rules: the name 'a' is used twice: give each rule its own name",
         "rule 'a': channels: 'pager' is not configured: expected one of ops",
         "channel 'ops': secret_env: the environment variable NOT_SET is not set",
     ]
@@ -185,7 +185,7 @@ def test_all_problems_of_one_rule_are_told(tmp_path: Path) -> None:
     text = '[[rules]]\nname = "r"\nkind = "disk"\nwindow_seconds = 10\nseverity = "loud"\nthreshold = 90\ncolour = 1\n'
     found = problems(tmp_path, text)
     assert len(found) == 4
-    for part in ("threshold: 90", "window_seconds: does not apply", "severity: 'loud'", "colour: is not a field"):
+    for part in ("threshold: 90", "window_seconds: does not apply", "severity: 'loud'", "colour: unknown field"):
         assert any(part in line for line in found)
 
 

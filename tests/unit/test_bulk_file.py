@@ -212,8 +212,8 @@ def test_bad_lines_do_not_hide_the_good_ones() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "it is empty"),
-        (b"  \n ", "it is empty"),
+        (b"", "the file is empty"),
+        (b"  \n ", "the file is empty"),
         (b"type,title\n", "rows below the header"),
         (b"typ,title\na,b\n", "columns' names"),
         (b"type,title,title\na,b,c\n", "each column only once"),

@@ -38,4 +38,4 @@ def test_a_chart_says_what_it_shows() -> None:
     assert in_words("Throughput", [Line("ended", "blue", [2, 1200.5])], unit="per min") == (
         "Throughput. ended: last 1,200 per min, most 1,200 per min"
     )
-    assert in_words("Load", [Line("a", "blue", [None])]) == "Load. Nothing happened in this time."
+    assert in_words("Load", [Line("a", "blue", [None])]) == "Load. No activity in this period."

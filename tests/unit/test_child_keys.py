@@ -117,7 +117,7 @@ def test_a_process_that_a_handler_forks_may_not_submit() -> None:
     channel = Answers(None)
     context = TaskContext("t", "a.b", 1, channel)
     context._process_id += 1  # as in a fork, which has the number of its parent here
-    with pytest.raises(PermanentError, match="expected a call in the handler's own process"):
+    with pytest.raises(PermanentError, match="expected a call from the handler's own process"):
         context.submit("a.c", {})
     assert channel.keys == []
 

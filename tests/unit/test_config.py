@@ -112,7 +112,7 @@ def test_events_may_be_kept_for_ever() -> None:
         ("PLACEMENT_BY_QUEUE", "[]", "valid dictionary"),
         ("PLACEMENT_BY_QUEUE", '{"a": "random"}', "'round_robin', 'least_loaded' or 'priority'"),
         ("PLACEMENT_BY_QUEUE", '{"a": "priority", "a": "priority"}', "expected each only once: a"),
-        ("PLACEMENT_BY_QUEUE", '{"Reports": "priority"}', "expected names of queues, which these can never be"),
+        ("PLACEMENT_BY_QUEUE", '{"Reports": "priority"}', "expected names of queues, these are none"),
         ("TASK_MODULES", "acme/tasks.py", "expected names of modules such as acme.tasks: acme/tasks.py"),
         ("TASK_MODULES", ".tasks", "expected names of modules such as acme.tasks"),
         ("TASK_MODULES", "acme,acme", "expected each only once: acme"),

@@ -76,13 +76,13 @@ def refusal_of(type_name: str, given: Any) -> SubmissionError:
         ("demo.any", {"value": (1, {"k\x00": 1})}, "input.value.1", "a key that is text without NUL"),
         ("demo.any", {"value": ["ok", "\udfff"]}, "input.value.1", "surrogate"),
         ("demo.any", {"value": b"a\x00"}, "input.value", "without NUL"),
-        ("demo.any", {"value": b"\xff"}, "input.value", "a value that JSON has"),
+        ("demo.any", {"value": b"\xff"}, "input.value", "a JSON value"),
         ("demo.any", {"value": [2**64]}, "input.value.0", "64 bits"),
         ("demo.any", {"value": [-(2**63) - 1]}, "input.value.0", "64 bits"),
         ("demo.any", {"value": nested(64)}, "input.value" + ".0" * 63, "64 levels"),
         ("demo.any", {"value": nested(100_000)}, "input.value" + ".0" * 63, "64 levels"),
         ("demo.any", {"value": cyclic}, "input.value" + ".0" * 63, "64 levels"),
-        ("demo.any", {"value": object()}, "input.value", "a value that JSON has"),
+        ("demo.any", {"value": object()}, "input.value", "a JSON value"),
         ("demo.any", {"value": "x" * 5000}, "input", "5012 bytes of JSON, more than the limit of 4096"),
         ("demo.any", {"value": "ä" * 2100}, "input", "4212 bytes of JSON, more than the limit of 4096"),
     ],
@@ -212,7 +212,7 @@ def test_sets_are_written_in_one_order_by_every_process() -> None:
 
 def test_what_a_model_keeps_back_is_not_stored() -> None:
     assert encode_input(Holder, {"one": {"made": "x"}, "aside": "me"}, LIMIT) == '{"one":{"made":"x"}}'
-    with pytest.raises(SubmissionError, match=r"input\.secret: .* expected a value that JSON keeps") as caught:
+    with pytest.raises(SubmissionError, match=r"input\.secret: .* expected a value that JSON preserves") as caught:
         encode_input(Holder, {"one": {}, "secret": "hunter2"}, LIMIT)
     assert "hunter2" not in str(caught.value)
 
@@ -247,7 +247,7 @@ def test_keys_keep_their_order_and_their_names() -> None:
 def test_what_would_come_back_as_something_else_is_refused(value: Any, field: str, back: str) -> None:
     error = refusal_of("demo.any", {"value": value})
     assert error.field == field
-    assert "a value that JSON keeps" in error.expected
+    assert "a value that JSON preserves" in error.expected
 
 
 def test_a_value_and_its_null_are_told_apart() -> None:

@@ -201,7 +201,7 @@ def test_validation_problem_has_no_traceback_but_broken_model_code_has() -> None
 def test_exception_without_a_text() -> None:
     error_class, message = failure_of("thread.mute_error")
     assert error_class == "transient"
-    assert message == "MuteError: <its text can't be had: RuntimeError>"
+    assert message == "MuteError: <text not available: RuntimeError>"
 
 
 def test_stop_by_the_watchdog_passes_through() -> None:

@@ -65,7 +65,7 @@ FULL = agent(held=2)
     ("seen", "verdict"),
     [
         (agent(), (True, True, "has 2 free slots")),
-        (FULL, (False, True, "is full: has 2 tasks for 2 slots")),
+        (FULL, (False, True, "full: 2 tasks for 2 slots")),
         (agent(types=["analysis.*"]), (False, False, "does not take type code.run, only analysis.*")),
         (agent(known_types={"code.other": "1"}), (False, False, "does not know type code.run")),
         (agent(known_types={"code.run": "1"}), (True, True, "has 2 free slots")),
@@ -75,11 +75,11 @@ FULL = agent(held=2)
         (agent(heartbeat_at=AT - 60), (False, False, "has sent no heartbeat for 60 s")),
         (
             agent(breakers=[OpenBreaker("code.run", "open", "it failed", AT, AT + 20)]),
-            (False, False, "its breaker for this type is open, one is tried in 20 s: it failed"),
+            (False, False, "circuit breaker open for this type, probe in 20 s: it failed"),
         ),
         (
             agent(breakers=[OpenBreaker("code.run", "probing", "it failed", AT, AT)]),
-            (False, False, "its breaker for this type is open, one task is being tried: it failed"),
+            (False, False, "circuit breaker open for this type, a probe is running: it failed"),
         ),
         (agent(breakers=[OpenBreaker("code.other", "open", "x", AT, AT)]), (True, True, "has 2 free slots")),
     ],
@@ -104,9 +104,9 @@ def test_place_and_estimate() -> None:
 
 def test_next_of_its_lane() -> None:
     assert explain(task(), situation(live(agent()))).starts_in_seconds == 0.0
-    assert "the next tick places it" in explain(task(), situation(live(agent(), FULL))).summary
+    assert "the next tick assigns it" in explain(task(), situation(live(agent(), FULL))).summary
     assert "all agents that can take it are full" in explain(task(), situation(live(FULL))).summary
-    assert "on its way into its lane" in explain(task(), situation(live(agent()), before=None, lane_depth=0)).summary
+    assert "not in its lane yet" in explain(task(), situation(live(agent()), before=None, lane_depth=0)).summary
 
 
 def test_agents_that_take_it_come_first() -> None:
@@ -137,12 +137,12 @@ def test_nobody_leads_and_nobody_is_there() -> None:
 
 @pytest.mark.parametrize("state", ["completed", "failed", "cancelled"])
 def test_it_does_not_wait_any_more(state: str) -> None:
-    assert explain(task(state=TaskState(state)), situation(None)).summary == f"it does not wait: it is {state}"
+    assert explain(task(state=TaskState(state)), situation(None)).summary == f"not waiting: the task is {state}"
 
 
 def test_with_its_agent() -> None:
     given = {"assigned_agent_id": "coder-1:a", "assigned_at": NOW - timedelta(seconds=2)}
     running = explain(task(state=TaskState.IN_PROGRESS, **given), situation(live(agent())))
-    assert running.summary == "it does not wait: agent coder-1 runs it"
+    assert running.summary == "not waiting: agent coder-1 runs it"
     assigned = explain(task(state=TaskState.ASSIGNED, **given), situation(live(agent())))
-    assert assigned.summary == "agent coder-1 has had it for 2.0 s and begins it as soon as a slot is free"
+    assert assigned.summary == "assigned to agent coder-1 2.0 s ago; starts as soon as a slot is free"

@@ -88,7 +88,7 @@ def test_no_spelling_of_a_host_is_let_through(host):
 def test_a_name_with_one_internal_address_is_refused(monkeypatch, order):
     found = [(2, 1, 6, "", (address, 80)) for address in (PUBLIC_V4, PRIVATE_V4)][::order]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found)
-    with pytest.raises(DeliveryFailed, match=r"is at 10\.1\.2\.3, which is no public address \(private use\)"):
+    with pytest.raises(DeliveryFailed, match=r"is at 10\.1\.2\.3, not a public address \(private use\)"):
         webhook.checked_address("hook.test", 80, allow_private=False)
     assert webhook.checked_address("hook.test", 80, allow_private=True) == found[0][4][0]
 

@@ -58,8 +58,8 @@ def test_a_kind_is_as_many_agents_as_it_counts(pool_file: Path) -> None:
         ('[[agents]]\nkind = "a"\ntypes = ["*"]\ncount = 1e400', ["agents.0.count: inf is not"]),
         ('[[agents]]\nkind = "a"\ntypes = ["*"]\nmax_concurrency = 0', ["agents.0.max_concurrency: 0 is not"]),
         ('[[agents]]\nkind = "a"\ntypes = ["*"]\nmax_concurrency = nan', ["agents.0.max_concurrency: nan is not"]),
-        ('[[agents]]\nkind = "a"\ntypes = ["*"]\ncolour = "red"', ["agents.0.colour: is not a field that it has"]),
-        ('[[agents]]\nkind = "a"\ntypes = ["*"]\n[other]', ["other: is not a field that it has"]),
+        ('[[agents]]\nkind = "a"\ntypes = ["*"]\ncolour = "red"', ["agents.0.colour: unknown field"]),
+        ('[[agents]]\nkind = "a"\ntypes = ["*"]\n[other]', ["other: unknown field"]),
         ('[[agents]]\nkind = "a"\ntypes = ["code.*", "Code.*"]', ["agents.0.types.1: 'Code.*'", "can ever match"]),
         ('[[agents]]\nkind = "a"\ntypes = [""]', ["agents.0.types.0: ''", "no task type can ever match"]),
         ('[[agents]]\nkind = "a"\ntypes = ["code."]', ["agents.0.types.0: 'code.'", "no task type can ever match"]),
@@ -101,7 +101,7 @@ def test_all_problems_are_told_at_once(pool_file: Path) -> None:
 def test_a_kind_is_there_once(pool_file: Path) -> None:
     entry = '[[agents]]\nkind = "coder"\ntypes = ["*"]\n'
     pool_file.write_text(entry * 3)
-    with pytest.raises(ConfigurationError, match="kind 'coder' is there twice"):
+    with pytest.raises(ConfigurationError, match="kind 'coder' is used twice"):
         load_pool(pool_file)
 
 
@@ -138,12 +138,12 @@ def test_every_class_that_does_not_do_is_told_in_a_line(
         (tmp_path / f"{module}_x.py").write_text(text)
     expected = {
         "acme_unknown:Mine": "module 'acme_unknown' does not import: ModuleNotFoundError: No module named",
-        "leaves_x:Mine": "module 'leaves_x' does not import: it ends the program, as sys.exit and argparse do",
-        "ends_x:Mine": "module 'ends_x' does not import: it ends its process by os._exit(4)",
+        "leaves_x:Mine": "module 'leaves_x' does not import: it ends the program, like sys.exit or argparse",
+        "ends_x:Mine": "module 'ends_x' does not import: it calls os._exit(4)",
         "parses_x:Mine": "module 'parses_x' does not import: it ends the program",
         "breaks_x:Mine": "module 'breaks_x' does not import: ZeroDivisionError: division by zero (",
         "is_no_python_x:Mine": "module 'is_no_python_x' does not import: SyntaxError",
-        "hides_x:Mine": "module 'hides_x' does not give its 'Mine': KeyError: 'Mine' (",
+        "hides_x:Mine": "module 'hides_x' raised an error for 'Mine': KeyError: 'Mine' (",
         f"{CLASSES}:Nobody": f"module '{CLASSES}' has no 'Nobody'",
         f"{CLASSES}:Another": "'Another' is another class: "
         "expected a subclass of taskyard.worker.agents.base.BaseAgent",
@@ -185,7 +185,7 @@ def test_a_class_whose_module_hangs_is_named(pool_file: Path, tmp_path: Path, mo
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("CannotBeMade", "it can't be made: RuntimeError: no ledger is there (tests/agent_classes.py:"),
+        ("CannotBeMade", "can't be instantiated: RuntimeError: no ledger is there (tests/agent_classes.py:"),
         ("ForgetsOurs", "its __init__ does not call super().__init__"),
         ("Nobody", f"module '{CLASSES}' has no 'Nobody'"),
     ],

@@ -220,7 +220,7 @@ def test_without_others_it_comes_back_later_and_later(desk: Desk) -> None:
     give(desk.leader_state, claimed(1, agent_id=OLD)._replace(refunds=2))
     (settlement,) = desk.read(Released(OLD, [(task_id(1), 1)], reason="\x00", pause_seconds=5.0)).settlements
     assert (settlement.to_state, settlement.delay_seconds, settlement.refund) == ("scheduled", 4.0, 1)
-    assert settlement.detail == '{"reason":"it gave no reason that can be stored"}'
+    assert settlement.detail == '{"reason":"no storable reason was given"}'
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one(desk: Desk) -> None:

@@ -379,12 +379,12 @@ def test_reports_every_module_that_does_not_import(modules: Callable[..., list[s
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("import sys; sys.exit(3)", "it ends the program, as sys.exit and argparse do (SystemExit: 3)"),
+        ("import sys; sys.exit(3)", "it ends the program, like sys.exit or argparse (SystemExit: 3)"),
         (
             "import argparse; argparse.ArgumentParser().parse_args(['--what'])",
-            "it ends the program, as sys.exit and argparse do (SystemExit: 2)",
+            "it ends the program, like sys.exit or argparse (SystemExit: 2)",
         ),
-        ("import os; os._exit(4)", "it ends its process by os._exit(4)"),
+        ("import os; os._exit(4)", "it calls os._exit(4)"),
         ("raise GeneratorExit('x')", "GeneratorExit: x"),
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         ("def (", "SyntaxError: invalid syntax"),
@@ -480,7 +480,7 @@ signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     folder, handlers = os.getcwd(), [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGCHLD)]
     registry.load(modules(source))
     assert registry.remarks == [
-        "task module 'user_tasks_0' changes what is its whole process's when imported, which was undone: the "
+        "task module 'user_tasks_0' changes process-wide state when imported, which was reverted: the "
         "default timeout of sockets, the working folder, the umask, variables TASKYARD_…, logging.disable, "
         "threading.excepthook, the handler of SIGTERM, the handler of SIGCHLD"
     ]

@@ -22,7 +22,7 @@ from taskyard.core.reports.render.wording import Wording
 from tests.unit.report_support import HOSTILE, empty_report, hostile_report
 
 TOKYO = ZoneInfo("Asia/Tokyo")
-EMPTY = "Nothing happened in this time"
+EMPTY = "No activity in this period"
 
 
 def csv_tables(packed: bytes) -> dict[str, list[list[str]]]:
@@ -149,7 +149,7 @@ def test_nothing_happened(format: str) -> None:
     elif format == "xlsx":
         book = openpyxl.load_workbook(io.BytesIO(content))
         assert any(EMPTY in str(cell) for row in book["Summary"].iter_rows(values_only=True) for cell in row)
-        assert book["Task types"]["A2"].value == "Nothing in this time"
+        assert book["Task types"]["A2"].value == "No data in this period"
         assert not book["Charts"]._charts
     elif format == "html":
         assert EMPTY in content.decode()

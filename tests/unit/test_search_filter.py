@@ -109,7 +109,7 @@ def test_whatever_a_url_holds_is_a_filter_of_events_or_a_named_field(params: dic
         ({"workflow_id": "7"}, "workflow_id: '7' is not accepted, expected a task id"),
         ({"text": "a\x00"}, "text: 'a\\x00' is not accepted, expected text without NUL characters"),
         ({"text": "a" * 201}, "expected a text of 1 to 200 characters"),
-        ({"state": "failed"}, "state: 'failed' is not accepted, expected no such field, but one of states, types"),
+        ({"state": "failed"}, "state: 'failed' is not accepted, expected a known field: one of states, types"),
     ],
 )
 def test_what_makes_no_filter_names_the_field(params: dict[str, str], message: str) -> None:

@@ -47,7 +47,7 @@ def test_what_fits_nothing_is_told() -> None:
     ]
     types = [type_of("code.run", "python"), type_of("code.gpu", "gpu", "python"), type_of("acme.book")]
     assert list(pool_remarks(Path("p.toml"), specs, types)) == [
-        "pool file p.toml: agents of kind 'coder': types: 'cod.*' fits no task type that is known here",
+        "pool file p.toml: agents of kind 'coder': types: 'cod.*' matches no task type known here",
         "task type 'acme.book': no agent of pool file p.toml takes it: its tasks wait for agents elsewhere",
         "task type 'code.gpu': requires: no agent of pool file p.toml that takes it has the tags gpu, python: "
         "its tasks wait for agents elsewhere",
@@ -57,7 +57,7 @@ def test_what_fits_nothing_is_told() -> None:
         Rule(name="d", kind="disk", threshold=0.5, subjects=("anything",)),
     ]
     assert list(rule_remarks(rules, [one.name for one in types])) == [
-        "alert rule 'r': subjects: 'acne.*' fits no task type that is known here"
+        "alert rule 'r': subjects: 'acne.*' matches no task type known here"
     ]
 
 
@@ -69,6 +69,6 @@ def test_the_doctor_tells_of_slips(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     found = [check for check in report.local_checks(load_settings()) if check.name == "declarations"]
     assert [check.found for check in found] == [
         "TASKYARD_NAMESPCE is not a setting: did you mean TASKYARD_NAMESPACE?",
-        f"pool file {pool}: agents of kind 'all': types: 'cod.*' fits no task type that is known here",
+        f"pool file {pool}: agents of kind 'all': types: 'cod.*' matches no task type known here",
     ]
     assert all(check.ok and check.warning for check in found)

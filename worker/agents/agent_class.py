@@ -41,8 +41,8 @@ def find_agent_class(name: str) -> type[BaseAgent]:
         found = getattr(sys.modules[module_name], attribute)
     except AttributeError:
         raise ClassRefused(f"module {module_name!r} has no {attribute!r}") from None
-    except Exception as error:  # a module's own __getattr__, or it took itself out of sys.modules
-        raise ClassRefused(f"module {module_name!r} does not give its {attribute!r}: {_told(error)}") from None
+    except Exception as error:  # a module's own __getattr__ failed, or it removed itself from sys.modules
+        raise ClassRefused(f"module {module_name!r} raised an error for {attribute!r}: {_told(error)}") from None
     if not isinstance(found, type) or not issubclass(found, BaseAgent):
         kind = "is another class" if isinstance(found, type) else f"is of type {type(found).__name__}"
         raise ClassRefused(f"{attribute!r} {kind}: expected a subclass of taskyard.worker.agents.base.BaseAgent")
@@ -62,7 +62,7 @@ def make_agent(name: str, given: tuple[Any, ...], named: dict[str, Any]) -> Base
     try:
         agent = agent_class(*given, **{key: named[key] for key in wanted})
     except Exception as error:
-        raise ConfigurationError([f"agent_class {name!r}: it can't be made: {_told(error)}"]) from error
+        raise ConfigurationError([f"agent_class {name!r}: can't be instantiated: {_told(error)}"]) from error
     if not hasattr(agent, "heartbeat"):
         raise ConfigurationError([f"agent_class {name!r}: its __init__ does not call super().__init__"])
     agent.ends_are_sound = False

@@ -53,7 +53,7 @@ from taskyard.worker.attempts.channel import AgentChannel
 from taskyard.worker.attempts.requests import PendingRequests
 
 RETRY_SECONDS = 0.2
-UNABLE_AFTER = 3  # attempts in a row that it could not begin for lack of descriptors, threads, memory, disk
+UNABLE_AFTER = 3  # consecutive attempts that it could not start for lack of descriptors, threads, memory, disk
 MAX_SEEN = DELETE_COUNT * MAX_QUEUE_AHEAD  # as many runs as the inbox may still hold when it is read again
 
 log = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ log = structlog.get_logger(__name__)
 class BaseAgent(abc.ABC):
     """Lifecycle: start → (execute …) → drain → stop; `health` at any time."""
 
-    known_types: list[KnownType] | None = None  # what it says it can run; None: its patterns decide alone
+    known_types: list[KnownType] | None = None  # types that it declares; None: its patterns decide alone
     ends_are_sound = False  # whether what `execute` returns need not be checked
 
     def __init__(
@@ -91,7 +91,7 @@ class BaseAgent(abc.ABC):
         self._stop_reading = threading.Event()
         self._slots = SlotThreads(self, self._waiting, self._run_times, info.max_concurrency)
         self._read_at = time.monotonic()
-        self.must_be_replaced = False  # told to drain; it still reads then, unless it was given up
+        self.must_be_replaced = False  # asked to drain; it still reads then, unless it was fenced
 
     @abc.abstractmethod
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:
@@ -132,7 +132,7 @@ class BaseAgent(abc.ABC):
         while (is_busy := self._slots.is_busy()) and time.monotonic() < deadline and not self.heartbeat.is_fenced:
             self._slots.stuck.tell_due()
             time.sleep(0.02)
-        # what ended and is still to be reported goes first, and its return counts for nothing then
+        # ended attempts are reported first; returning them has no effect then
         unfinished = self._held.pairs() if is_busy else []
         guarded(self.close_execution)
         stuck = self._slots.stuck.tell_all()
@@ -151,7 +151,7 @@ class BaseAgent(abc.ABC):
 
     def health(self) -> Heartbeat:
         """Returns the contents of the next heartbeat."""
-        position = self._inbox.position  # before `held`: what was read up to here is in it
+        position = self._inbox.position  # before `held`, which includes everything read up to here
         cpu_percent, memory_bytes = self.heartbeat.usage()
         return Heartbeat(
             agent=self.info,
@@ -183,7 +183,7 @@ class BaseAgent(abc.ABC):
         """Returns why this agent does no work, one line each; empty if it reads its inbox, is heard and has a slot."""
         return problems_of(time.monotonic() - self._read_at, self.heartbeat, self.outbox, self._slots.usable)
 
-    # what the heartbeat tells
+    # the contents of the heartbeat
 
     def forget_orders(self) -> None:
         """Restarts the inbox after a wipe of Redis. Raises redis-py's errors."""
@@ -213,7 +213,7 @@ class BaseAgent(abc.ABC):
         with reaching_redis():
             entries = self._inbox.read(agent_id)
             if agent_id != self.info.id:
-                return  # renewed meanwhile: what came was for the boot before
+                return  # renewed meanwhile: the orders were for the boot before
             for entry, payload in entries:
                 self._obey(self._inbox.orders(agent_id, entry, payload), agent_id)
             self._inbox.advance(agent_id, entries)
@@ -246,7 +246,7 @@ class BaseAgent(abc.ABC):
             for pair in pairs:
                 self._held.add(pair, agent_id)
             self._waiting.put(runs)
-        except BaseException:  # read again, it must not look as if it were here
+        except BaseException:  # if it is read again, it must not count as held here
             for pair in pairs:
                 self._waiting.remove(pair)
             self.drop(pairs)

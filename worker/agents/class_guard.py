@@ -37,11 +37,11 @@ def checked_end(run: Run, done: object) -> Done | None:
         if not isinstance(done, Done):
             raise TypeError(f"expected a Done or None, not {type(done).__name__}")
         if (done.task_id, done.attempt) != (run.task_id, run.attempt):
-            raise ValueError(f"it is the end of attempt {done.attempt} of task {done.task_id}")
+            raise ValueError(f"this is the end of attempt {done.attempt} of task {done.task_id}")
         if done.failure is not None and refusal_of(done) is None and hindrance_of(done) is None:
             ErrorClass(done.failure.error_class)
         _decode(encode([done]))
     except Exception as error:
-        reason = f"the agent's class returned what is no end of this attempt: {one_line(error)}"
+        reason = f"the agent class returned an invalid outcome for this attempt: {one_line(error)}"
         return failed(run, ErrorClass.CRASHED, reason, time(), 0.0)
     return done

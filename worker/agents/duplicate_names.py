@@ -41,7 +41,7 @@ class DuplicateNames:
         try:
             live = read_live(self._cache)
         except Unavailable:
-            return  # it is looked for again
+            return  # it is checked again
         others = (
             {agent.id: agent for agent in live.agents if agent.name in own and agent.id not in started} if live else {}
         )
@@ -53,6 +53,6 @@ class DuplicateNames:
                 agent=own[other.name],
                 other=id_,
                 host=other.host,
-                hint="a hold or restart by name meets both: give one pool other names",
+                hint="a hold or restart by name affects both: give one pool other names",
             )
         self._seen = frozenset(others)

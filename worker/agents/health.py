@@ -36,7 +36,7 @@ class HealthSender:
         self._descriptor, self._look = descriptor, look
         self._closing = threading.Event()
         os.set_blocking(descriptor, False)
-        os.set_inheritable(descriptor, False)  # what this process starts must not hold the pipe open
+        os.set_inheritable(descriptor, False)  # processes started by this one must not keep the pipe open
 
     def start(self) -> None:
         """Starts sending. Raises RuntimeError if the system can't start a thread."""
@@ -53,7 +53,7 @@ class HealthSender:
             except BlockingIOError:
                 pass  # the pool has not read for minutes; the next line says the same
             except BrokenPipeError:
-                return  # the pool is gone, and so is this process soon
+                return  # the pool is gone, and this process ends soon
             if self._closing.wait(INTERVAL_SECONDS):
                 return
 

@@ -59,7 +59,7 @@ class HeartbeatSender:
         self._is_blind = False  # /proc could not be read
         self._number = 0
         self.generation = ""
-        self.is_fenced = False  # the leader has given this boot up: nothing that it does counts any more
+        self.is_fenced = False  # the leader has given this boot up: its reports no longer count
 
     @property
     def is_heard(self) -> bool:
@@ -115,7 +115,7 @@ class HeartbeatSender:
                 self.generation = generation
             if is_fenced and not self.is_fenced:
                 self.is_fenced = True
-                reason = "; ".join(agent.problems()) or "the leader had not heard of it in time"
+                reason = "; ".join(agent.problems()) or "the leader received no heartbeat in time"
                 log.warning("agent.fenced", agent=agent.info.id, reason=f"its tasks were given to others: {reason}")
                 agent.give_up()
 
@@ -134,7 +134,7 @@ class HeartbeatSender:
             with self._process.oneshot():
                 self._usage = (self._process.cpu_percent(), self._process.memory_info().rss)
             self._is_blind = False
-        except (OSError, psutil.Error) as error:  # no descriptor is left: that must not silence the heartbeat
+        except (OSError, psutil.Error) as error:  # no descriptor is left: that must not stop the heartbeat
             if not self._is_blind:
                 log.warning("agent.blind", agent=self._agent.info.id, reason=str(error))
             self._is_blind = True

@@ -51,8 +51,8 @@ class Inbox:
         if entries:
             self.position = entries[-1][0]
             self._obeyed += [entry for entry, _ in entries]
-        # a round trip for many, when there are many or nothing else is to do
-        obeyed = list(self._obeyed)  # the heartbeat's thread may begin anew meanwhile
+        # one round trip for many, when there are many or nothing else to do
+        obeyed = list(self._obeyed)  # the heartbeat's thread may restart the inbox meanwhile
         if obeyed and (not entries or len(obeyed) >= DELETE_COUNT):
             self._broker.delete_orders(agent_id, obeyed)
             del self._obeyed[: len(obeyed)]

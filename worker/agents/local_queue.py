@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from taskyard.core.protocol import Pair, Run
 from taskyard.core.states import Priority
 
-SHORT_SECONDS = 0.001  # runs shorter than this are taken many at a time …
+SHORT_SECONDS = 0.001  # runs shorter than this are taken several at a time …
 BATCH_SECONDS = 0.005  # … as many as fit in this
 MAX_BATCH = 256
 SMOOTHING = 0.1

@@ -31,7 +31,7 @@ class AgentMail:
         self._mailbox, self._agent, self._is_running = mailbox, agent, is_running
         self._lock = threading.Lock()
         self._held: dict[Pair, dict[str, int]] = {}  # of running attempts: deliveries by id
-        self._succeeded: dict[Pair, dict[str, int]] = {}  # of those whose end is on its way
+        self._succeeded: dict[Pair, dict[str, int]] = {}  # of attempts whose end is being sent
 
     def request(self, pair: Pair, message: dict[str, Any]) -> Any:
         """Answers a request of an attempt; raises PermanentError if it is refused, TransientError otherwise."""
@@ -71,8 +71,8 @@ class AgentMail:
                 raise TransientError("receive: the attempt is over")
             if len(self._held.setdefault(pair, {})) >= MAX_HELD:
                 raise PermanentError(
-                    f"receive: this attempt has {MAX_HELD} messages that it did not acknowledge: "
-                    "call context.ack(message) for what was dealt with"
+                    f"receive: this attempt has {MAX_HELD} unacknowledged messages: "
+                    "call context.ack(message) for processed ones"
                 )
             held = {one for own in (*self._held.values(), *self._succeeded.values()) for one in own}
         try:

@@ -34,7 +34,7 @@ from taskyard.worker.agents.agent_class import make_agent
 from taskyard.worker.agents.base import BaseAgent
 from taskyard.worker.agents.health import HealthSender, report_of
 from taskyard.worker.agents.pool_config import AgentSpec
-from taskyard.worker.isolation.descendants import become_subreaper, die_with_parent
+from taskyard.worker.isolation.process_tree import die_with_parent, set_subreaper
 from taskyard.worker.isolation.raw_output import RawOutput
 from taskyard.worker.isolation.streams import route_streams, take_line
 from taskyard.worker.logging.setup import configure_logs
@@ -43,7 +43,7 @@ from taskyard.worker.logging.shipping import LogShipper
 MAX_PROOF_LENGTH = 1_000  # characters
 EXIT_REPLACE = 75  # EX_TEMPFAIL: start another one
 START_RETRY_SECONDS = 0.5
-UNABLE = "attempts could not be begun, or reports not be sent, for lack of descriptors, processes, memory or disk"
+UNABLE = "attempts could not start, or reports could not be sent: descriptors, processes, memory or disk used up"
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ class Launch(msgspec.Struct):
     tags: list[str]
     max_concurrency: int
     parent_pid: int
-    health_fd: int | None = None  # the pipe on which it tells its health
+    health_fd: int | None = None  # the pipe for its health reports
     agent_class: str = ""  # "module:Class"; empty: the shipped one
 
     @classmethod
@@ -89,10 +89,10 @@ def main(argument: str) -> int:
     keep_files_private()
     refuse_inspection()
     launch = msgspec.json.decode(argument, type=Launch)
-    proof = sys.stdin.readline(MAX_PROOF_LENGTH).strip()  # neither arguments nor the environment hide a secret
+    proof = sys.stdin.readline(MAX_PROOF_LENGTH).strip()  # neither arguments nor the environment keep a secret
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(launch.parent_pid)
-    become_subreaper()
+    set_subreaper(True)
     settings = load_settings()
     if settings.redis_url is None:
         raise ConfigurationError(["TASKYARD_REDIS_URL: not set: an agent process needs it"])
@@ -101,7 +101,7 @@ def main(argument: str) -> int:
         return _run(launch, proof, settings, shipper, raw_output)
     except TaskyardError:
         raise
-    except BaseException:  # what the interpreter would write is read by nobody any more
+    except BaseException:  # the interpreter's own output is no longer read by anyone
         log.exception("agent.failed")
         return 1
     finally:
@@ -118,7 +118,7 @@ def _divide_output(log_level: str) -> tuple[LogShipper, RawOutput | None]:
         log.warning("agent.output_unbounded", reason=f"descriptors 1 and 2 are left as they are: {error}")
         route_streams()
         return shipper, None
-    sys.stderr = raw_output.log_stream  # for what is logged, and that alone
+    sys.stderr = raw_output.log_stream  # for log lines only
     shipper = configure_logs(log_level, take_line)
     sys.stderr = sys.__stderr__
     raw_output.take_over()

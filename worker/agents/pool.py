@@ -29,11 +29,11 @@ from taskyard.worker.agents.main import EXIT_REPLACE, Launch, tell_proof
 from taskyard.worker.agents.pool_config import AgentSpec
 
 MIN_BACKOFF_SECONDS = 0.1
-MAX_BACKOFF_SECONDS = 5.0  # so that agents are back soon after what kept them from starting is over
+MAX_BACKOFF_SECONDS = 5.0  # so that agents return soon after the cause of failed starts is gone
 STEADY_SECONDS = 30.0  # an agent that lived this long starts again without backoff
-CRASH_LOOP = 5  # ends in a row that are said to be one
-SILENT_KILL_SECONDS = 60.0  # an agent process that says nothing for so long hangs, and is replaced
-STALLED_SECONDS = 20.0  # without a round of the pool's own
+CRASH_LOOP = 5  # consecutive ends that are logged as a crash loop
+SILENT_KILL_SECONDS = 60.0  # an agent process that sends nothing for this long hangs, and is replaced
+STALLED_SECONDS = 20.0  # without a round of the pool's own supervision
 ALL_UNWELL_SECONDS = 10.0  # that a restart of every agent may take
 WATCH_SECONDS = 0.1
 
@@ -48,22 +48,22 @@ class _Member:
     process: subprocess.Popen[bytes] | None = None
     health: HealthReceiver | None = None
     agent_id: str = ""
-    proof: str = ""  # lets us say that it is gone; see AgentInfo.farewell
+    proof: str = ""  # proves our right to report its end; see AgentInfo.farewell
     started: float = 0.0
     start_at: float = 0.0
     failures: int = 0
-    last_end: str = "it was not started yet"
+    last_end: str = "not started yet"
     escapes: Counter[str] = field(default_factory=Counter)  # of its ended processes' threads
 
     def problems(self) -> list[str]:
         """Returns why it does no work."""
         if self.process is None:
             in_seconds = max(0.0, self.start_at - time.monotonic())
-            return [f"it does not run: {self.last_end}; it is started again in {in_seconds:.0f} s"]
+            return [f"not running: {self.last_end}; restarts in {in_seconds:.0f} s"]
         if self.health is None or self.health.report is None:
             return ["it is starting"]
         if self.health.silence_seconds > SILENT_SECONDS:
-            return [f"its process has said nothing for {self.health.silence_seconds:.0f} s"]
+            return [f"no report from its process for {self.health.silence_seconds:.0f} s"]
         return self.health.report.problems
 
 
@@ -136,7 +136,7 @@ class Pool:
         """Returns why this host's agents do no work, one line each; empty while one of them does."""
         silent = time.monotonic() - self._round_at
         if silent > STALLED_SECONDS and not self._stop.is_set():
-            return [f"pool: its agents were last looked after {silent:.0f} s ago"]
+            return [f"pool: no check of its agents for {silent:.0f} s"]
         unwell = self.unwell()
         if len(unwell) < len(self._members) or not self._members:
             self._well_at = time.monotonic()
@@ -179,7 +179,7 @@ class Pool:
         backoff = min(MAX_BACKOFF_SECONDS, MIN_BACKOFF_SECONDS * 2 ** min(10, max(0, member.failures - 1)))
         if code == EXIT_REPLACE or member.failures <= 1:
             backoff = 0.0
-        self._bury(member, f"it ended with code {code} after {lived:.1f} s")
+        self._bury(member, f"its process ended with code {code} after {lived:.1f} s")
         member.start_at = now + backoff
         self._lost.append(Deregister(member.agent_id, "lost", member.proof))
         log.warning(
@@ -205,7 +205,7 @@ class Pool:
     def _kill_if_silent(self, member: _Member, process: subprocess.Popen[bytes]) -> None:
         health = member.health
         if health is None or health.report is None:
-            return  # it may still be importing
+            return  # it may still be importing modules
         if health.silence_seconds > SILENT_KILL_SECONDS:
             log.error("agent.hangs", agent=member.agent_id, silent_seconds=round(health.silence_seconds))
             process.kill()
@@ -262,7 +262,7 @@ class Pool:
                     self.broker.report(encode([self._lost[0]]))
                     del self._lost[0]
         except Unavailable:
-            return  # asked again in WATCH_SECONDS
+            return  # repeated in WATCH_SECONDS
 
     def _hand_in(self, path: Path) -> None:
         results = 0
@@ -271,7 +271,7 @@ class Pool:
                 self.broker.report(encode(reports))
                 results += len(reports)
             path.unlink()
-        except OSError as error:  # its agent lives after all and was quicker, or the disk refuses
+        except OSError as error:  # its agent is alive after all and was faster, or the disk refuses
             log.warning("spool.refused", path=str(path), reason=str(error))
         else:
             log.info("spool.handed_in", path=str(path), results=results)

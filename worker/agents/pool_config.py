@@ -87,7 +87,7 @@ def load_pool(path: Path | None = None) -> list[AgentSpec]:
         pool = _Pool.model_validate(given)
     except ValidationError as error:
         problems += [model_problem(where, detail, detail["loc"]) for detail in error.errors(include_url=False)]
-    problems += [f"{where}: agents: kind {kind!r} is there twice" for kind in _doubled(given.get("agents"))]
+    problems += [f"{where}: agents: kind {kind!r} is used twice" for kind in _doubled(given.get("agents"))]
     problems += _class_problems(where, given.get("agents"))
     if problems:
         raise ConfigurationError(problems)

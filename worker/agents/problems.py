@@ -14,11 +14,11 @@ def problems_of(unread_seconds: float, heartbeat: HeartbeatSender, outbox: Outbo
     """
     found = []
     if unread_seconds > SILENT_SECONDS:
-        found.append(f"its inbox was last read {unread_seconds:.0f} s ago{heartbeat.reason}")
+        found.append(f"inbox not read for {unread_seconds:.0f} s{heartbeat.reason}")
     if not heartbeat.is_heard_lately(SILENT_SECONDS):
-        found.append(f"no heartbeat of it was answered for {heartbeat.silence_seconds:.0f} s{heartbeat.reason}")
+        found.append(f"no heartbeat answered for {heartbeat.silence_seconds:.0f} s{heartbeat.reason}")
     if outbox.refused_seconds > SILENT_SECONDS:
-        found.append(f"no report of it could be sent for {outbox.refused_seconds:.0f} s{heartbeat.reason}")
+        found.append(f"no report sent for {outbox.refused_seconds:.0f} s{heartbeat.reason}")
     if not usable_slots:
-        found.append("all its slots are stuck")
+        found.append("all slots are stuck")
     return found

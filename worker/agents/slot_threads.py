@@ -27,8 +27,8 @@ from taskyard.worker.attempts.ports import AttemptOwner
 from taskyard.worker.logging.context import bind_attempt
 
 RETRY_SECONDS = 0.2
-HINDERED_SECONDS = 5.0  # how long an agent should get no more tasks of a type that something is in the way of
-DESCRIPTORS_GONE = (errno.EBADF, errno.ENOTSOCK)  # a task has closed what is the agent's: it can't go on
+HINDERED_SECONDS = 5.0  # for how long an agent gets no more tasks of a type that something hinders
+DESCRIPTORS_GONE = (errno.EBADF, errno.ENOTSOCK)  # a task has closed the agent's descriptors: it can't continue
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class SlotThreads:
         self.stuck.add(run, done)
         if (channel := self.running.pop(pair, None)) is not None:
             channel.close()
-        else:  # it has come back meanwhile
+        else:  # it has returned meanwhile
             self.stuck.leave(pair)
         self._agent.mail.end(pair, is_success=False)
 
@@ -115,7 +115,7 @@ class SlotThreads:
         )
 
     def _work(self, slot: _Slot) -> None:
-        self._settle(slot, None)  # what an earlier round could not
+        self._settle(slot, None)  # left over from an earlier round
         while self._waiting.take(slot.runs):
             if self._announce(slot.runs):
                 self._run_all(slot)
@@ -136,7 +136,7 @@ class SlotThreads:
                 self._last_trouble = ""
                 return True
             except Unavailable as error:
-                if str(error) != self._last_trouble:  # said once; the heartbeat's own answers are another matter
+                if str(error) != self._last_trouble:  # logged once; the heartbeat reports its own errors
                     self._last_trouble = str(error)
                     log.warning("starts can't be reported: %s", error)
                 time.sleep(RETRY_SECONDS)
@@ -166,7 +166,7 @@ class SlotThreads:
             if not self._agent.ends_are_sound:
                 done = checked_end(run, done)
             self.failed_in_a_row = 0
-        except BaseException as error:  # no descriptor, no thread, no memory, or a defect: this attempt's end only
+        except BaseException as error:  # no descriptor, no thread, no memory, or a defect: only this attempt ends
             if self._agent.ends_are_sound or isinstance(error, OSError | MemoryError):  # not a class's own failure
                 self.failed_in_a_row += 1
             if isinstance(error, OSError) and error.errno in DESCRIPTORS_GONE:
@@ -191,7 +191,7 @@ class SlotThreads:
     def _settle(self, slot: _Slot, error: BaseException | None) -> None:
         """Ends the runs of a failed round, so that the agent does not hold them for ever."""
         for pair in _pairs(slot.runs):
-            self._waiting.remove(pair)  # it may be there still, if taking it was cut short
+            self._waiting.remove(pair)  # it may still be there, if taking it was interrupted
             self.running.pop(pair, None)
             self._agent.mail.end(pair, is_success=False)
         bind_attempt(None)
@@ -213,4 +213,4 @@ def _pairs(runs: list[Run]) -> list[Pair]:
 
 def _crashed(run: Run, error: BaseException | None, began_at: float, seconds: float) -> Done:
     reason = f"{type(error).__name__}: {error}".removesuffix(": ") if error is not None else "its slot failed"
-    return failed(run, ErrorClass.CRASHED, f"the agent could not run it: {reason}", began_at, seconds)
+    return failed(run, ErrorClass.CRASHED, f"the agent failed to run it: {reason}", began_at, seconds)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from taskyard.core.protocol import Done, Pair, Run
 
-# How long after its timeout the end of one is told at the latest: before the leader settles it by itself.
+# How long after its timeout the end of one is reported at the latest: before the leader settles it by itself.
 TOLD_AFTER_SECONDS = 12.0
 
 
@@ -22,7 +22,7 @@ class StuckAttempts:
         self._report = report
         self._lock = threading.Lock()
         self._running: set[Pair] = set()
-        self._untold: dict[Pair, tuple[Done, float]] = {}  # with when it is due (monotonic seconds)
+        self._untold: dict[Pair, tuple[Done, float]] = {}  # with its due time (monotonic seconds)
 
     def __len__(self) -> int:
         """Returns how many of their threads still run."""

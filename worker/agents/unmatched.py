@@ -53,7 +53,7 @@ def pool_remarks(file: Path | None, specs: Sequence[AgentSpec], types: Iterable[
     for kind in {spec.kind: spec for spec in specs}.values():
         for pattern in kind.types:
             if not any(fnmatchcase(one.name, pattern) for one in known):
-                yield f"{where}: agents of kind {kind.kind!r}: types: {pattern!r} fits no task type that is known here"
+                yield f"{where}: agents of kind {kind.kind!r}: types: {pattern!r} matches no task type known here"
     for one in known if specs else ():
         takers = [spec for spec in specs if any(fnmatchcase(one.name, pattern) for pattern in spec.types)]
         if not takers:
@@ -72,4 +72,4 @@ def rule_remarks(rules: Iterable[Rule], types: Iterable[str]) -> Iterator[str]:
     for rule in rules:
         for pattern in rule.subjects if KINDS[rule.kind].subject is Subject.TYPE else ():
             if not any(fnmatchcase(name, pattern) for name in names):
-                yield f"alert rule {rule.name!r}: subjects: {pattern!r} fits no task type that is known here"
+                yield f"alert rule {rule.name!r}: subjects: {pattern!r} matches no task type known here"

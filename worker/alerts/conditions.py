@@ -26,7 +26,7 @@ def told(reading: Reading) -> Reading:
     text = redacted_text(message)
     if text == message:
         return reading if message is reading.message else replace(reading, message=message)
-    return replace(reading, message=text)  # what only shows in the whole has no id
+    return replace(reading, message=text)  # a secret found only in the whole text has no id
 
 
 def _without_secrets(message: IdentifiedText) -> IdentifiedText:

@@ -88,7 +88,7 @@ class _Line:
                     lost = self._waiting.get_nowait()
                 except queue.Empty:
                     continue
-                log.error("alert.undelivered", channel=self._name, reason="too many wait", alert=lost and lost.title)
+                log.error("alert.undelivered", channel=self._name, reason="queue full", alert=lost and lost.title)
 
     def end(self) -> None:
         self._is_ending.set()
@@ -97,7 +97,7 @@ class _Line:
     def join(self, timeout_seconds: float) -> None:
         self._thread.join(timeout_seconds)
         if self._thread.is_alive():
-            log.warning("alert.undelivered", channel=self._name, reason="the worker ends", count=self._waiting.qsize())
+            log.warning("alert.undelivered", channel=self._name, reason="the worker stops", count=self._waiting.qsize())
 
     def _run(self) -> None:
         while (notification := self._waiting.get()) is not None:
@@ -114,7 +114,7 @@ class _Line:
                 return
             except DeliveryFailed as error:
                 is_last = attempt == self._attempts or not error.may_retry or self._is_ending.is_set()
-                reason = f"{error}" + ("" if is_last else f"; tried again in {seconds:g} s")
+                reason = f"{error}" + ("" if is_last else f"; retry in {seconds:g} s")
             write = log.error if is_last else log.warning
             event = "alert.undelivered" if is_last else "alert.delayed"
             write(event, channel=self._name, alert=notification.title, attempt=attempt, reason=reason)

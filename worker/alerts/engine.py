@@ -120,7 +120,7 @@ class AlertEngine:
                     if mine is not None and _says(mine) != _says(alert):
                         alerts.update(tx, mine)
         except Unavailable as error:
-            log.debug("alerts.waiting", reason=str(error))  # the monitor's duties say it
+            log.debug("alerts.waiting", reason=str(error))  # the monitor's duties log it
             return
         self._unsaved.clear()
         self._to_resolve.clear()
@@ -138,7 +138,7 @@ class AlertEngine:
                     self._untold.add(key)
         self._is_loaded = True
         for key in self._lifecycle.forget(lambda key: key[0] in self._rules):
-            self._resolve(key, now)  # its rule was taken out of the file
+            self._resolve(key, now)  # its rule was removed from the file
 
     def _fire(self, rule: Rule, key: Key, reading: Reading, now: datetime) -> None:
         alert = Alert(
@@ -160,7 +160,7 @@ class AlertEngine:
             self._unsaved.add(key)
             is_first = True
         if not is_first:
-            return  # another worker was faster, and tells
+            return  # another worker was faster, and notifies
         if self._is_silenced(key, now):
             self._untold.add(key)
         else:

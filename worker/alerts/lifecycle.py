@@ -16,7 +16,7 @@ class Change(StrEnum):
     """A change of a condition at one evaluation."""
 
     FIRED = "fired"
-    UPDATED = "updated"  # still there: the reading is new
+    UPDATED = "updated"  # still firing: the reading is new
     RESOLVED = "resolved"
 
 

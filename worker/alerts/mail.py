@@ -28,7 +28,7 @@ class Mail:
                     server.login(self._config.username, self._password)
                 server.send_message(message)
         except smtplib.SMTPResponseException as error:
-            # 4xx is for now, 5xx for good (RFC 5321, section 4.2.1)
+            # 4xx is temporary, 5xx permanent (RFC 5321, section 4.2.1)
             reason = f"the server answered {error.smtp_code} {_text(error.smtp_error)}"
             raise DeliveryFailed(reason, may_retry=error.smtp_code < 500) from None
         except smtplib.SMTPRecipientsRefused as error:

@@ -98,7 +98,7 @@ def checked_address(host: str, port: int, *, allow_private: bool) -> str:
     addresses = [str(entry[4][0]) for entry in found]
     for address in addresses:
         if not allow_private and (purpose := special_purpose(address)) is not None:
-            reason = f"{host} is at {address}, which is no public address ({purpose}): allow_private_addresses is off"
+            reason = f"{host} is at {address}, not a public address ({purpose}): allow_private_addresses is off"
             raise DeliveryFailed(reason, may_retry=False)
     return addresses[0]
 

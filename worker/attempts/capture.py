@@ -138,7 +138,7 @@ class Capture:
     def _arm(self) -> None:
         try:
             self._cancel_timer = call_later(LIVE_SECONDS, self._pass_on_live)
-        except RuntimeError:  # the system gives no thread: it is passed on when the attempt ends
+        except RuntimeError:  # the system can't start a thread: it is passed on when the attempt ends
             self._cancel_timer = None
 
     def _pass_on_live(self) -> None:
@@ -162,7 +162,7 @@ class Capture:
                 last = deque()
             self._emit_all(taken)
             if everything and size:
-                text = f"{lines:,} lines ({size:,} bytes) of output were left out here"
+                text = f"{lines:,} lines ({size:,} bytes) of output left out"
                 self._emit({"kind": "output", "level": "warning", "message": text})
             self._emit_all(last)
 

@@ -21,8 +21,8 @@ FIRST_CHARACTERS = 1 << 20  # of these first lines
 REPLY_TIMEOUT_SECONDS = 30.0
 MAIL_KINDS = frozenset({"send", "receive", "ack"})  # of requests that the agent answers itself
 # In place of an ErrorClass, for an attempt that goes back at no cost: …
-CANNOT_RUN = "cannot_run"  # … to whoever can run it
-KEPT_FROM_RUNNING = "kept_from_running"  # … since another one took the place that it needs
+CANNOT_RUN = "cannot_run"  # … to an agent that can run it
+KEPT_FROM_RUNNING = "kept_from_running"  # … because another one took its place
 
 
 def refusal_of(done: Done) -> str | None:
@@ -92,7 +92,7 @@ class AgentChannel:
         if kept:
             left_out = self._logged - len(kept) - self._passed_on
             if left_out > 0:
-                text = f"{left_out:,} lines of its log were left out here"
+                text = f"{left_out:,} log lines left out"
                 self._agent.outbox.add(Log(self.agent_id, self._run.task_id, self._run.attempt, "warning", text))
             for line in kept:
                 self._agent.outbox.add(line)
@@ -120,7 +120,7 @@ class AgentChannel:
         reply = agent.requests.wait(request_id, REPLY_TIMEOUT_SECONDS)
         if reply is None:
             raise TransientError(
-                f"{message['kind']} of task {run.task_id}: the dispatcher did not answer in {REPLY_TIMEOUT_SECONDS:g} s"
+                f"{message['kind']} of task {run.task_id}: no answer from the dispatcher in {REPLY_TIMEOUT_SECONDS:g} s"
             )
         if reply.refused is not None:
             raise PermanentError(reply.refused)

@@ -15,7 +15,7 @@ from taskyard.worker.attempts.child_keys import ChildKeys, own_key
 from taskyard.worker.attempts.context_payload import check_message, input_json, json_of, plain_options
 
 MAX_RECEIVE_SECONDS = 7 * 24 * 3600.0
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.25  # between two looks into the mailbox
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.25  # between two checks of the mailbox
 
 
 class Channel(Protocol):
@@ -134,13 +134,13 @@ class TaskContext:
     def ack(self, message: Message) -> bool:
         """Deletes a received message now; returns False if it does not belong to this attempt (any more)."""
         if not isinstance(message, Message):
-            raise ValueError(f"ack: message {shortened(message)} is not accepted, expected what `receive` returned")
+            raise ValueError(f"ack: message {shortened(message)} is not accepted, expected a message from `receive`")
         return bool(self._request({"kind": "ack", "id": message.id}))
 
     def _request(self, message: dict[str, Any]) -> Any:
         """Returns the answer to a request; refuses forked processes, which would get others' answers."""
         if os.getpid() != self._process_id:
-            expected = "a call in the handler's own process: its threads may, processes that it forked may not"
+            expected = "a call from the handler's own process: threads may call it, forked processes may not"
             raise PermanentError(f"{message['kind']}: process {os.getpid()} is not accepted, expected {expected}")
         return self._channel.request(message)
 

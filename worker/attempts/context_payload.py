@@ -63,5 +63,5 @@ def _plain(value: object) -> object:
         return str(value)
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
         items = [_plain(item) for item in islice(value, MAX_PARENTS + 1)]
-        return sorted(items, key=repr) if isinstance(value, Set) else items  # a set's order is another in each process
+        return sorted(items, key=repr) if isinstance(value, Set) else items  # a set's order differs in each process
     return value

@@ -33,7 +33,7 @@ from taskyard.worker.logging.context import bind_attempt
 from taskyard.worker.logging.redaction import redacted_text
 
 MAX_PROBLEMS = 5
-CANCELLED_BY_OTHERS = "its coroutine was cancelled, but not by the agent: by another one on its event loop or by itself"
+CANCELLED_BY_OTHERS = "its coroutine was cancelled by itself or by another one on its event loop, not by the agent"
 LOOKED_THROUGH = 65536  # characters of an error's text that are searched for secrets; fewer are kept
 
 
@@ -143,9 +143,9 @@ def _classified(error: BaseException, memory_limit_mib: int | None) -> tuple[Err
     if isinstance(error, HandlerError):
         return ErrorClass(error.error_class), _text_of(error)
     text = f"{type(error).__name__}: {_text_of(error)}".removesuffix(": ")
-    if isinstance(error, asyncio.CancelledError):  # nobody looks at it if the agent cancelled
+    if isinstance(error, asyncio.CancelledError):  # it is ignored if the agent cancelled
         return ErrorClass.TRANSIENT, f"{CANCELLED_BY_OTHERS}: {text}"
-    is_refused = isinstance(error, OSError) and error.errno == errno.ENOMEM  # as mmap says it
+    is_refused = isinstance(error, OSError) and error.errno == errno.ENOMEM  # the words of mmap
     if isinstance(error, MemoryError) or (is_refused and memory_limit_mib is not None):
         limit = "" if memory_limit_mib is None else f" (its memory limit is {memory_limit_mib} MiB)"
         return ErrorClass.RESOURCE_LIMIT, f"out of memory: {text}{limit}"
@@ -178,10 +178,10 @@ def _output_json(task_type: TaskType, value: object, limit_bytes: int) -> bytes:
         reason = " ".join(str(error).split())
         if reason.startswith("Pydantic serializer warnings"):
             raise InvalidOutputError(f"output: {reason}") from None
-        is_circle = "Circular reference" in reason  # which no part of it alone is
+        is_circle = "Circular reference" in reason  # the whole is too large, but no part is
         place = "" if is_circle else _place(serializer, value, lambda part: writable(part) is not None)
         raise UnstorableOutput(f"the output can't be written as JSON{place}: {reason}") from None
-    except (ValueError, RecursionError) as error:  # pydantic's, for what contains itself or is too deep
+    except (ValueError, RecursionError) as error:  # pydantic's error for a value that contains itself or is too deep
         raise UnstorableOutput(f"the output can't be written as JSON: {error}") from None
     problem = check_output(output, limit_bytes)
     if problem is not None:
@@ -200,10 +200,10 @@ def _place(serializer: SchemaSerializer, value: object, is_wrong: Callable[[obje
     """Returns the place of an output's first wrong part: " at output.rows.3", or nothing."""
     try:
         root = serializer.to_python(value, warnings=False)
-    except Exception:  # that of a serializer in the model
+    except Exception:  # raised by a serializer in the model
         return ""
     unvisited: list[tuple[tuple[Any, ...], Any]] = [(("output",), root)]
-    seen: set[int] = set()  # containers, one of which may be part of itself
+    seen: set[int] = set()  # containers, which may contain themselves
     while unvisited:
         path, part = unvisited.pop()
         if isinstance(part, dict | list | tuple | set | frozenset):
@@ -243,7 +243,7 @@ def _text_of(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as broken:  # a handler's own exception class may do anything in __str__
-        return f"<its text can't be had: {type(broken).__name__}>"
+        return f"<text not available: {type(broken).__name__}>"
 
 
 def _bounded(text: str, keep_end: bool) -> str:

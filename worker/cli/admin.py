@@ -172,13 +172,13 @@ def bench(
 
 def prove(
     cycles: Annotated[int, typer.Option(min=0, help="How many kills; 0: until the time is over.")] = 20,
-    minutes: Annotated[float, typer.Option(min=0, help="For how long at most; 0: no limit.")] = 0.0,
+    minutes: Annotated[float, typer.Option(min=0, help="Maximum duration; 0: no limit.")] = 0.0,
     seed: Annotated[int | None, typer.Option(help="Repeats the decisions of an earlier run.")] = None,
-    people: Annotated[bool, typer.Option("--people", help="Do what people do instead of killing.")] = False,
-    act: Annotated[list[str] | None, typer.Option(help="Of what people do only this; may repeat.")] = None,
+    people: Annotated[bool, typer.Option("--people", help="Simulate users' acts instead of killing.")] = False,
+    act: Annotated[list[str] | None, typer.Option(help="Only this act; may repeat.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder with servers, logs and records.")] = False,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write what was found here.")
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the findings here.")
     ] = None,
 ) -> None:
     """Kills agents, handlers, workers, Redis and PostgreSQL under real work, and counts the results.
@@ -199,7 +199,7 @@ def prove(
         raise ConfigurationError(["prove: neither --cycles nor --minutes sets an end"])
     settings = load_settings()
     if act and not people:
-        raise ConfigurationError(["prove: --act is of no use without --people"])
+        raise ConfigurationError(["prove: --act requires --people"])
     if people:
         code = run_prove_people(
             settings, cycles=cycles, minutes=minutes, seed=seed, kinds=act or [], json_file=json_file, keep=keep

@@ -21,7 +21,7 @@ AlertId = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id.")
 
 
 def alerts(
-    every: Annotated[bool, typer.Option("--all", help="Also those that are resolved.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include resolved ones.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many.")] = 100,
     as_json: AsJson = False,
 ) -> None:
@@ -72,8 +72,8 @@ def ack(alert: AlertId, reason: Reason = "", as_json: AsJson = False) -> None:
 
 
 def silence(
-    rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule's name, as in `rules`; * stands for anything.")],
-    subject: Annotated[str, typer.Option(help="Only this subject; * stands for anything.")] = "*",
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule's name, as in `rules`; * matches anything.")],
+    subject: Annotated[str, typer.Option(help="Only this subject; * matches anything.")] = "*",
     minutes: Annotated[float, typer.Option(min=1, max=60 * 24 * 365, help="For how long.")] = 60,
     reason: Reason = "",
     as_json: AsJson = False,
@@ -124,7 +124,7 @@ def silences(as_json: AsJson = False) -> None:
     if as_json:
         print_json([silence.as_json() for silence in found])
     elif not found:
-        print_line("nothing is silenced")
+        print_line("no silence is in force")
     else:
         print_table(
             [Column("silence"), Column("until", fixed=True), Column("by")],
@@ -179,7 +179,7 @@ def rules(
 
     if as_file:
         if file is not None or as_json:
-            raise typer.BadParameter("it prints the shipped rules alone", param_hint="--toml")
+            raise typer.BadParameter("it prints only the shipped rules", param_hint="--toml")
         typer.echo(default_rules_file(), nl=False)
         return
     loaded = load_rules(file or load_settings().alerts_file)
@@ -200,4 +200,4 @@ def rules(
         rows.append([name, severity, *levels, f"{rule.for_seconds:g} s"])
     print_table(columns, rows)
     channels = ", ".join(f"{visible(name)} ({channel.kind})" for name, channel in loaded.channels.items())
-    print_line(f"channels  {channels or 'none'}; judged every {loaded.evaluate_every_seconds:g} s")
+    print_line(f"channels  {channels or 'none'}; evaluated every {loaded.evaluate_every_seconds:g} s")

@@ -114,11 +114,11 @@ for name, function, panel, example in COMMANDS:
 app.add_typer(
     mail.mail,
     name="mail",
-    help="Messages between agents: list what waits, send dead letters again, empty a mailbox.",
+    help="Messages between agents: list, send dead letters again, empty a mailbox.",
     rich_help_panel=CARE,
     epilog=f"Example: {PROGRAM} mail list\n\n{EXIT_CODE_HELP}",
 )
-quarantine_help = "What could not be processed and was set aside: list, show and drop it."
+quarantine_help = "Quarantined items, which could not be processed: list, show and drop them."
 app.add_typer(
     quarantine.quarantine,
     name="quarantine",

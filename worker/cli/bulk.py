@@ -29,8 +29,8 @@ Path = "An SQL/JSON path that is to find something in the"
 def bulk(
     action: Annotated[str, typer.Argument(metavar="ACTION", help="retry, cancel or priority.")],
     reason: Annotated[
-        str, typer.Option(help="Required: why; kept in every task's history.", show_default=False)
-    ] = "",  # with its own message, beside what else is wrong
+        str, typer.Option(help="Required: the reason; kept in every task's history.", show_default=False)
+    ] = "",  # with its own message, together with other problems
     to: Annotated[str | None, typer.Option("--to", metavar="LEVEL", help="priority: the new one; required.")] = None,
     state: Annotated[
         list[TaskState] | None, typer.Option(metavar="STATE", help=f"In one of these: {', '.join(TaskState)}.")
@@ -42,16 +42,16 @@ def bulk(
     error_class: Annotated[str | None, typer.Option(help="Whose error is of this class.")] = None,
     fingerprint: Annotated[str | None, typer.Option(help="Whose error has this fingerprint.")] = None,
     tag: Annotated[str | None, typer.Option(help="That require this tag.")] = None,
-    created_by: Annotated[str | None, typer.Option(help="Submitted by them.")] = None,
+    created_by: Annotated[str | None, typer.Option(help="Submitted by this creator.")] = None,
     since: Annotated[str | None, typer.Option(help="Submitted since: an age such as 24h, or a time.")] = None,
     until: Annotated[str | None, typer.Option(help="Submitted before: an age such as 1h, or a time.")] = None,
     text: Annotated[str | None, typer.Option(help="Part of title, type, id or error message.")] = None,
     input_path: Annotated[str | None, typer.Option(help=f"{Path} input.")] = None,
     output_path: Annotated[str | None, typer.Option(help=f"{Path} output.")] = None,
     workflow: Annotated[str | None, typer.Option(help="Of this workflow.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Instead of any filter.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every task, without a filter.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many it would be.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print how many tasks would change.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Retries, cancels or reprioritises every task that matches all the options given.
@@ -100,7 +100,7 @@ def _checked(
         only = _chosen(wanted(), everything)
     if kind is not None:
         with _noted(problems):
-            sound = Operation(kind, user_name(), "stands for one that is sound", to)
+            sound = Operation(kind, user_name(), "stands for a valid one", to)
             if only is not None:
                 sound.narrowed(only)
     if problems or kind is None or only is None:
@@ -131,7 +131,7 @@ def _chosen(only: TaskFilter, everything: bool) -> TaskFilter:
     from taskyard.core.payload.culprits import refused
 
     if only.is_empty != everything:
-        raise refused("all", everything, "either --all or something that the tasks have in common, such as --type")
+        raise refused("all", everything, "either --all or a filter such as --type")
     return only
 
 
@@ -154,7 +154,7 @@ def _is_confirmed(operation: Operation, matching: Matching) -> bool:
     from taskyard.core.payload.culprits import refused
 
     if not sys.stdin.isatty():
-        raise refused("yes", "", "--yes, where nobody can be asked")
+        raise refused("yes", "", "--yes without a terminal")
     return typer.confirm(f"{_count(matching)} will be {DONE[operation.action]}. Go on?", err=True)
 
 
@@ -181,8 +181,8 @@ def _tell(operation: Operation, matching: Matching, result: BulkResult | None, a
     if result is None:
         print_line(f"{_count(matching)} would be {DONE[operation.action]}")
         return
-    besides = [f"{result.dependants:,} that waited for them"] if result.dependants else []
-    besides += [f"{result.skipped:,} skipped, whose states or parents did not allow it"] if result.skipped else []
+    besides = [f"{result.dependants:,} dependants"] if result.dependants else []
+    besides += [f"{result.skipped:,} skipped because of their states or parents"] if result.skipped else []
     print_line("; ".join([f"{result.done:,} tasks {DONE[operation.action]}", *besides]))
 
 

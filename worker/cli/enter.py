@@ -12,7 +12,7 @@ from taskyard.worker.cli.show import AsJson
 
 def enter(
     url: Annotated[
-        str, typer.Option(metavar="URL", help="Where the dashboard is; default: where it was started last.")
+        str, typer.Option(metavar="URL", help="The dashboard's address; default: where it was started last.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:

@@ -73,7 +73,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except TaskyardError as error:
             raise typer.Exit(tell_error(error)) from None
-        except UnicodeEncodeError as error:  # an argument's bytes, which the shell handed over as they were
+        except UnicodeEncodeError as error:  # an argument's bytes, as the shell passed them
             say(f"error: {shortened(error.object)} is not accepted, expected UTF-8")
             raise typer.Exit(BAD_INPUT) from None
         except KeyboardInterrupt:

@@ -96,4 +96,4 @@ def _hold(kind: HoldKind, name: str, mode: HoldMode, reason: str, as_json: bool)
     else:
         print_line(f"{kind.value} {visible(name)} is {mode.value}" + ("" if is_changed else " already"))
     if not is_known:
-        print_line(f"no task is, or was lately, in a queue {visible(name)}: is that its name?", "yellow", stderr=True)
+        print_line(f"no current or recent task is in a queue {visible(name)}: check the name", "yellow", stderr=True)

@@ -19,16 +19,14 @@ from taskyard.worker.cli.text import duration
 UNITS_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _AGE = re.compile(r"([0-9]{1,6})([smhd])", re.A)
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}", re.A)
-OLD_SECONDS = 3_600.0  # what the shipped alert takes for long
+OLD_SECONDS = 3_600.0  # the shipped alert's limit
 
 mail = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
 OfAgent = Annotated[str | None, typer.Argument(metavar="[AGENT]", help="The agent's name, such as analyst-1.")]
-Dead = Annotated[bool, typer.Option("--dead", help="Dead letters: messages that were given up.")]
-OlderThan = Annotated[
-    str | None, typer.Option("--older-than", metavar="AGE", help="At least so old: 90s, 30m, 24h, 7d.")
-]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="How many at most.")]
+Dead = Annotated[bool, typer.Option("--dead", help="Dead letters instead of messages.")]
+OlderThan = Annotated[str | None, typer.Option("--older-than", metavar="AGE", help="Minimum age: 90s, 30m, 24h, 7d.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="At most this many.")]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which; `mail list --dead` shows them.")]
 All = Annotated[bool, typer.Option("--all", help="Those of every agent.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
@@ -131,7 +129,7 @@ def _ask(names: list[str], agent: str | None, dead: bool) -> None:
     from taskyard.core.payload.culprits import refused
 
     if not sys.stdin.isatty():
-        raise refused("yes", "", "--yes, where nobody can be asked")
+        raise refused("yes", "", "--yes without a terminal")
     what = "Dead letters" if dead else "Messages"
     whose = visible(agent) if agent is not None else f"all agents ({len(names)})"
     if not typer.confirm(f"{what} of {whose} will be removed for good. Go on?", err=True):

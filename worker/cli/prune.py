@@ -13,13 +13,13 @@ from taskyard.worker.cli.show import AsJson
 NAMES = {
     "tasks": "finished tasks",
     "event_days": "days of the audit log",
-    "default_events": "events of no day's partition",
+    "default_events": "events in the default partition",
     "agents": "agents that left",
 }
 
 
 def prune(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Deletes ended tasks, audit events and agents that are older than their retention.

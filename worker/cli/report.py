@@ -17,7 +17,7 @@ from taskyard.worker.cli.output import print_line
 
 _AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-EXPECTED = "an ISO 8601 time or date (UTC without an offset), or how long ago, such as 24h or 7d"
+EXPECTED = "an ISO 8601 time or date (UTC without an offset), or an age such as 24h or 7d"
 
 
 class FormatName(StrEnum):
@@ -31,14 +31,14 @@ class FormatName(StrEnum):
 
 
 def report(
-    since: Annotated[str, typer.Option("--from", help="Its beginning: an ISO time or date, or ago: 24h, 7d.")] = "24h",
+    since: Annotated[str, typer.Option("--from", help="Its beginning: an ISO time or date, or an age.")] = "24h",
     until: Annotated[str, typer.Option("--to", help="Its end, likewise; empty: now.")] = "",
     format: Annotated[
-        FormatName, typer.Option("--format", help="What kind of file; csv is a zip of tables.")
+        FormatName, typer.Option("--format", help="The file format; csv is a zip of tables.")
     ] = FormatName.PDF,
     queue: Annotated[str | None, typer.Option(help="Only tasks of this queue.")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Only tasks of this type.")] = None,
-    output: Annotated[str | None, typer.Option(help="The file, or the folder for it.")] = None,
+    output: Annotated[str | None, typer.Option(help="The file, or its folder.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
 ) -> None:
     """Makes a performance report of a period, compared with the one directly before, and prints its path.

@@ -12,7 +12,7 @@ from taskyard.worker.cli.output import print_line
 def seed(
     tasks: Annotated[int, typer.Option(min=1, max=100_000_000, help="How many tasks.")] = 100_000,
     days: Annotated[int, typer.Option(min=1, max=3650, help="Over how many days before now.")] = 30,
-    force: Annotated[bool, typer.Option("--force", help="Also beside tasks of your own.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Even if there are other tasks.")] = False,
 ) -> None:
     """Adds a synthetic history of ended tasks, to try the dashboard or to measure.
 
@@ -29,7 +29,7 @@ def seed(
     with opened_servers() as (database, _):
         with database.transaction() as tx:
             if not force and seed_store.has_real_tasks(tx):
-                raise ConfigurationError(["seed: there are tasks of your own here: --force adds to them all the same"])
+                raise ConfigurationError(["seed: there are other tasks: --force adds the history anyway"])
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True)) as bar:
             shown = bar.add_task("seeding", total=tasks)

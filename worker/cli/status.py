@@ -92,7 +92,7 @@ def _print_lanes(lanes: list[Any], reasons: Any) -> None:
 
 
 def agents(
-    every: Annotated[bool, typer.Option("--all", help="Also those that left or were lost.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include those that left or were lost.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Lists the registered agents: their types, hosts, and results of the last 24 hours."""
@@ -145,7 +145,7 @@ def _print_differing(found: list[Any]) -> None:
             listed = "; ".join(
                 f"{version}: {', '.join(sorted(names))}" for version, names in sorted(by_version.items())
             )
-            print_line(visible(f"type {name} is there in {len(by_version)} versions: {listed}"), "yellow")
+            print_line(visible(f"type {name} exists in {len(by_version)} versions: {listed}"), "yellow")
 
 
 def _open_breakers(broker: Any) -> dict[str, list[dict[str, Any]]]:

@@ -31,11 +31,11 @@ def submit(
     dash: Annotated[str | None, typer.Argument(metavar="-", help="Read the input from standard input.")] = None,
     input: Annotated[str | None, typer.Option(metavar="JSON", help="The input as JSON.")] = None,
     input_file: Annotated[Path | None, typer.Option(metavar="FILE", help="A file with the input as JSON.")] = None,
-    title: Annotated[str | None, typer.Option(help="What people call the task.")] = None,
+    title: Annotated[str | None, typer.Option(help="A display name for the task.")] = None,
     queue: Annotated[str | None, typer.Option(help="The queue.  default: default")] = None,
     priority: Annotated[str | None, typer.Option(help="low, medium, high or urgent.  default: medium")] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds that an attempt may run.")] = None,
-    max_attempts: Annotated[int | None, typer.Option(help="How often it is tried.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Timeout of one attempt in seconds.")] = None,
+    max_attempts: Annotated[int | None, typer.Option(help="Maximum number of attempts.")] = None,
     delay: Annotated[float | None, typer.Option(help="Seconds to wait before it starts.")] = None,
     run_at: Annotated[str | None, typer.Option(metavar="TIME", help="When it starts, in ISO 8601 with a zone.")] = None,
     require: Annotated[
@@ -44,8 +44,8 @@ def submit(
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key again is the same task.")] = None,
     after: Annotated[list[str] | None, typer.Option(metavar="TASK", help="A task to wait for; may repeat.")] = None,
     created_by: Annotated[str | None, typer.Option(help="Who submits.  default: your user name")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Follow it to its end, print its output.")] = False,
-    wait_seconds: Annotated[float | None, typer.Option(min=0, help="The same, but no longer than this.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended, and print its output.")] = False,
+    wait_seconds: Annotated[float | None, typer.Option(min=0, help="Wait at most this many seconds.")] = None,
     file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Many tasks, a JSON object a line; - is stdin.")
     ] = None,
@@ -88,14 +88,14 @@ def _check_usage(alone: dict[str, Any], *, has_file: bool) -> None:
     """Raises BadParameter for options that exclude each other."""
     given = [name for name, value in alone.items() if value is not None]
     if has_file and given:
-        raise typer.BadParameter(f"--file has many tasks and does not go together with {', '.join(given)}")
+        raise typer.BadParameter(f"--file has many tasks and can't be combined with {', '.join(given)}")
     if not has_file and alone["TYPE"] is None:
         raise typer.BadParameter("name a task type, or a file of tasks with --file")
     if alone["-"] not in (None, "-"):
-        raise typer.BadParameter(f"{alone['-']!r} is one argument too many: give the input with --input")
+        raise typer.BadParameter(f"{alone['-']!r} is one argument too many: pass the input with --input")
     sources = [name for name in given if name in ("-", "--input", "--input-file")]
     if len(sources) > 1:
-        raise typer.BadParameter(f"{' and '.join(sources)} are two inputs: give one")
+        raise typer.BadParameter(f"{' and '.join(sources)} are two inputs: give only one")
 
 
 def _submit_one(

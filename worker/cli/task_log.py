@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from taskyard.core.postgres.store.task_logs import LogEntry
 
 AsLines = Annotated[bool, typer.Option("--json", help="Print JSON, one entry on each line.")]
-Whole = Annotated[bool, typer.Option("--all", help="The whole log, however long it is.")]
+Whole = Annotated[bool, typer.Option("--all", help="The whole log, whatever its length.")]
 
 
 def logs(task: TaskId, whole: Whole = False, as_json: AsLines = False) -> None:
@@ -34,11 +34,11 @@ def logs(task: TaskId, whole: Whole = False, as_json: AsLines = False) -> None:
             return
         page = task_logs.newest(tx, wanted)
     if page.older is not None and not as_json:
-        print_line("older entries are left out: --all shows them", "dim")
+        print_line("older entries are not shown: --all shows them", "dim")
     for entry in page.entries:
         _show(entry, as_json)
     if not page.entries and not as_json:
-        print_line("no attempt has logged anything")
+        print_line("no log output yet")
 
 
 def _show(entry: LogEntry, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.show import AsJson, TaskId
 
 TaskIds = Annotated[list[str], typer.Argument(metavar="TASK...", help="Full ids of tasks.")]
-Reason = Annotated[str, typer.Option(help="Why; kept in the task's history.")]
+Reason = Annotated[str, typer.Option(help="The reason; kept in the task's history.")]
 
 
 def cancel(
@@ -44,7 +44,7 @@ def cancel(
     for task, count in below.items():
         if count and not as_json:
             which = f"{count:,} unfinished {'task' if count == 1 else 'tasks'} that it or its children submitted"
-            fate = "cancelled too" if tree else "left as they are (--tree cancels them)"
+            fate = "cancelled too" if tree else "not cancelled (--tree cancels them)"
             print_line(f"{visible(task)}: {which}: {fate}")
 
 

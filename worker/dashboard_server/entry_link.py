@@ -16,7 +16,7 @@ from taskyard.worker.process.user import user_name
 
 log = structlog.get_logger(__name__)
 
-FILE = "dashboard-url"  # in the data folder: the port may be another one than the settings say
+FILE = "dashboard-url"  # in the data folder: the port may differ from the settings
 
 
 def make(database: Database, url: str, made_by: str) -> tuple[str, datetime]:
@@ -35,7 +35,7 @@ def invitation(settings: Settings, database: Database, url: str) -> list[str]:
     except (Unavailable, OSError) as error:
         log.warning("entry_link.failed", reason=str(error), hint="taskyard enter")
         return lines
-    return [*lines, f"To submit code from a browser, open this once: {link}"]
+    return [*lines, f"To submit code from a browser, open this link once: {link}"]
 
 
 def note_url(settings: Settings, url: str) -> None:

@@ -39,7 +39,7 @@ class DashboardProcess:
                     "by which browsers reach the dashboard, e.g. yard.example.com"
                 ]
             )
-        # Streamlit's own setting counts, too: it would otherwise be lost by the option below
+        # Streamlit's own setting counts, too: the option below would otherwise override it
         self._path = (settings.dashboard_path or self._environment.get(STREAMLIT_PATH, "")).strip("/")
         self._port = find_port(settings, "dashboard")
         self._process: subprocess.Popen[bytes] | None = None

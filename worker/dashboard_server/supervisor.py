@@ -11,10 +11,10 @@ from taskyard.core.threads import OnEscape, Supervised, start_thread
 from taskyard.worker.dashboard_server.process import READY_TIMEOUT_SECONDS, DashboardProcess
 
 WATCH_SECONDS = 0.2
-ASK_SECONDS = 2.0  # between questions whether it answers
+ASK_SECONDS = 2.0  # between checks for an answer
 ANSWER_SECONDS = 3.0
 DOWN_SECONDS = 10.0  # without an answer: it is down
-HANGS_SECONDS = 60.0  # without an answer: it is killed and started again
+HANGS_SECONDS = 60.0  # without an answer: it is killed and restarted
 STEADY_SECONDS = 30.0
 MAX_BACKOFF_SECONDS = 5.0
 
@@ -96,7 +96,7 @@ class DashboardSupervisor:
             if self._is_down:
                 log.warning("dashboard.is_back", url=self.page.url)
             self._answered_at, self._is_down = time.monotonic(), False
-            self._reason = "its process runs and does not answer"
+            self._reason = "its process runs but does not answer"
             self._ready.set()
             return
         silent = time.monotonic() - max(self._answered_at, self._started_at or 0.0)

@@ -17,7 +17,7 @@ from taskyard.core.scheduling.placement import AgentSlots, Candidate
 from taskyard.worker.dispatch.leader_state import Claim
 from taskyard.worker.dispatch.outcomes import Failed, Successes
 
-# What of a batch can be left for later (see worker.dispatch.postponed). Not progress: only the newest counts.
+# Parts of a batch that can be left for later (see worker.dispatch.postponed). Not progress: only the newest counts.
 LISTS = (
     "completions",
     "settlements",
@@ -65,7 +65,7 @@ class Batch:
     checkpoints: list[Checkpoint] = field(default_factory=list)
     children: list[Child] = field(default_factory=list)
     arrivals: list[AgentInfo] = field(default_factory=list)
-    known_types: dict[str, Any] = field(default_factory=dict)  # what those that say so know, to be stored
+    known_types: dict[str, Any] = field(default_factory=dict)  # declared types, to be stored
     endings: list[tuple[str, str]] = field(default_factory=list)
     fenced: list[str] = field(default_factory=list)
     orders: dict[str, list[Order]] = field(default_factory=dict)
@@ -73,14 +73,14 @@ class Batch:
     has_unclaimable: bool = False  # whether a claim among them was refused before
     failed: list[Failed] = field(default_factory=list)
     successes: Successes = field(default_factory=dict)
-    began: float = 0.0  # monotonic seconds: when what it is made from had been collected
+    began: float = 0.0  # monotonic seconds: when its inputs had been collected
     sweep: Sweep | None = None
     members: list[Member] = field(default_factory=list)  # of Redis, to be compared with their rows (with a sweep)
     held: list[Pair] = field(default_factory=list)  # pairs to be compared with their rows
     ping: bool = False
-    odd: list[Odd] = field(default_factory=list)  # what could not be processed
+    odd: list[Odd] = field(default_factory=list)  # quarantined items
     ended: Ended = NONE  # parents whose children earlier ticks left
-    parents_after: str | None = None  # where a look for such parents goes on
+    parents_after: str | None = None  # where the search for such parents continues
     sources: dict[str, bytes] = field(default_factory=dict)  # whose end, start or request → its entry of the results
     retried: list[tuple[str, str]] = field(default_factory=list)  # what is here again (see worker.dispatch.postponed)
 
@@ -155,8 +155,8 @@ class Committed:
     cancelled: int = 0  # tasks that waited for one that will never be completed
     found_ended: Ended = NONE  # parents that the sweep found
     parents_next: str | None = None
-    left: Batch = field(default_factory=Batch)  # what could not be done, since somebody else holds its rows or tables
-    left_parts: set[str] = field(default_factory=set)  # parts of the transaction of which nothing was done
+    left: Batch = field(default_factory=Batch)  # items that were not done because their rows or tables are locked
+    left_parts: set[str] = field(default_factory=set)  # parts of the transaction that were not done at all
 
     def by_agent(self) -> Mapping[str, list[Claimed]]:
         agents: dict[str, list[Claimed]] = {}

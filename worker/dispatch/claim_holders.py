@@ -8,9 +8,9 @@ from taskyard.core.protocol import is_storable
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 
-UNNAMED = ("done", "progress")  # what bears no name from agents of version 0
+UNNAMED = ("done", "progress")  # of reports without a name, from agents of version 0
 NOT_CURRENT = "this attempt is no longer the current one"
-MAX_NOTED = 10_000  # what was said in vain, remembered so that it is recorded once
+MAX_NOTED = 10_000  # ignored reports, remembered so that each is recorded once
 
 
 class ClaimHolders:

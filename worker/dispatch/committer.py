@@ -83,13 +83,13 @@ class Committer:
             if is_connection_lost(error) and not isinstance(error, LOCKED):
                 raise _lost(error) from error
             self._connection.rollback()
-            log.warning("tick.blocked", reason=f"who blocks it can't be told: {_first_line(error)}")
+            log.warning("tick.blocked", reason=f"the lock holder can't be identified: {_first_line(error)}")
 
     def _run(self) -> None:
         while (batch := self._batches.get()) is not None:
             try:
                 outcome: Committed | Exception = self.commit(batch)
-            except Exception as error:  # handed to whoever waits
+            except Exception as error:  # passed to the waiting caller
                 outcome = error
             self._outcomes.put(outcome)
             self._ended += 1
@@ -147,7 +147,7 @@ class _Attempt:
         self.finds_refused = False
         self._batch = batch
         self._pauses = pauses
-        # a lock was in the way, or a row takes too long: from here on each part is tried by itself
+        # a lock was in the way, or a row takes too long: from here on each part is tried separately
         self._is_locked = batch.has_unclaimable
         now = time.monotonic()
         self._paused = {part.name for part in PARTS if pauses.is_paused(part.name, now)}

@@ -40,7 +40,7 @@ MIN_COVER_SECONDS = 0.01
 MAX_COVER_SECONDS = 0.1
 ROSTER = "roster"
 SWEEP = "sweep"
-# What it may have to wait for, as its progress says it.
+# The steps that may have to wait, as its progress names them.
 BEGINNING = "PostgreSQL and Redis, to lead or to stand by"
 COLLECTING = "Redis, for reports and wake-ups"
 COMMITTING = "PostgreSQL, to commit a tick"
@@ -87,7 +87,7 @@ class Dispatcher:
                 self.progress.fail(str(error))
                 self._terms.abandon()
                 pause = min(2 * pause, MAX_RETRY_SECONDS)
-            except Exception as error:  # a defect: said with its traceback, and a new term begins
+            except Exception as error:  # a defect: logged with its traceback, and a new term begins
                 log.exception("dispatcher.failed")
                 count_escape("dispatcher")
                 self.progress.fail(f"{type(error).__name__}: {error}")
@@ -169,7 +169,7 @@ class Dispatcher:
             if term.postponed.is_full:
                 if may_block:
                     self._stop.wait(HELD_BLOCK_SECONDS)
-            elif term.has_roster:  # the first tick looks who is there before it reads what they say: Holders.holds
+            elif term.has_roster:  # the first tick reads who is present before it reads their reports: Holders.holds
                 self._collect(term, batch, may_block=may_block)
             batch.began = self._clock.monotonic()
             self._decide(term, batch)

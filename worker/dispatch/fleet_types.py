@@ -45,7 +45,7 @@ class FleetTypes(Registry):
         """Stores what an agent declared."""
         readable = {one.name: one for one in list(known)[:MAX_KNOWN_TYPES] if is_readable(one)}
         self._by_agent.pop(agent_id, None)
-        self._by_agent[agent_id] = readable  # the last one that came speaks for a type
+        self._by_agent[agent_id] = readable  # the last one that registered decides for a type
 
     def forget(self, agent_id: str) -> None:
         """Removes an agent that ended."""

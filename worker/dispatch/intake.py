@@ -74,7 +74,7 @@ class Intake:
         self._limits = limits
         self._clock = clock
         self._postponed = postponed
-        self._entry = b""  # that is being read
+        self._entry = b""  # the entry being read
         self._held_starts = HeldStarts()
         self._holders = ClaimHolders(leader_state)
         requests = AttemptRequests(self._holders, registry, limits, clock)
@@ -141,7 +141,7 @@ class Intake:
                 batch.sources[claim.id] = self._entry
                 settle(self._leader_state, claim, report.reason, batch)
         elif report.kind in ("checkpoint", "submit") and report.agent_id and report.request_id:
-            refusal = f"{report.kind}: it could not be processed: {report.reason}"
+            refusal = f"{report.kind}: could not be processed: {report.reason}"
             batch.order(report.agent_id, Reply(report.request_id, None, refusal))
 
     def _done(self, done: Done, batch: Batch) -> None:
@@ -207,7 +207,7 @@ class Intake:
             if claim is None or claim.started is not None:
                 continue
             if self._held_starts.attempt_of(task_id) is not None:
-                self._forget_start(task_id, batch)  # an earlier attempt's, which is over
+                self._forget_start(task_id, batch)  # the start of an earlier attempt, which is over
             claim.started, claim.started_at = now, _storable_time(report.at)
             self._held_starts.hold(task_id, HeldStart(attempt, now, claim.started_at, self._entry))
 
@@ -229,7 +229,7 @@ class Intake:
             return
         agent = self._leader_state.agents.get(report.agent_id)
         if agent is not None and not report.pause_seconds:
-            agent.slots.accepts_work = False  # it drains, as its next heartbeat will say
+            agent.slots.accepts_work = False  # it drains, as its next heartbeat will confirm
         for task_id, attempt in report.pairs:
             claim = self._holders.find("returned", task_id, attempt, report.agent_id, batch)
             if claim is not None:
@@ -257,7 +257,7 @@ class Intake:
     def _register(self, report: Register, batch: Batch) -> None:
         agent_id = report.agent.id
         if not report.agent.is_storable():
-            raise ValueError("no agent: a name can't be stored, or the id is not name:boot")
+            raise ValueError("invalid agent: its name can't be stored, or its id is not name:boot")
         if agent_id in self._leader_state.ended:
             return
         is_new = agent_id not in self._leader_state.agents
@@ -273,10 +273,10 @@ class Intake:
 
     def _deregister(self, report: Deregister, batch: Batch) -> None:
         if report.state not in ("left", "lost") or not is_storable(report.agent_id):
-            raise ValueError("no end of an agent")
+            raise ValueError("not a valid end of an agent")
         agent = self._leader_state.agents.get(report.agent_id)
         if agent is not None and not agent.info.accepts_farewell(report.proof):
-            raise ValueError("neither this boot nor its supervisor says that it is gone")
+            raise ValueError("the sender is neither this boot nor its supervisor")
         if report.agent_id not in self._leader_state.ended:
             self._recovery.reap(report.agent_id, report.state, batch)
 

@@ -19,7 +19,7 @@ class LeaderConnection:
         self._url = database_url
         self._worker = worker
         self.connection: psycopg2.extensions.connection | None = None
-        self.database = ""  # the identity of the one that it leads
+        self.database = ""  # the identity of the database that it leads
         self.epoch = 0  # of the term in force, at the last try
 
     def try_lead(self) -> int | None:
@@ -40,7 +40,7 @@ class LeaderConnection:
         except psycopg2.errors.LockNotAvailable as error:
             reason = self.who_is_in_the_way()
             self.close()
-            raise Unavailable(f"no term can begin: {reason}") from error
+            raise Unavailable(f"a term can't begin: {reason}") from error
         except psycopg2.Error as error:
             self.close()
             raise Unavailable(explained(error)) from error
@@ -54,8 +54,8 @@ class LeaderConnection:
                 found = locks.holders(DriverTransaction(cursor), LEADER_LOCK_TIMEOUT_MS / 1000)
             connection.rollback()
         except psycopg2.Error as error:
-            return f"somebody holds a lock, and who can't be told: {str(error).strip()}"
-        return str(found[0].text) if found else "somebody has locked what it begins with"
+            return f"another session holds a lock; it can't be identified: {str(error).strip()}"
+        return str(found[0].text) if found else "another session has locked the tables it starts with"
 
     def close(self) -> None:
         """Ends the session, which releases the lock."""

@@ -16,14 +16,14 @@ from taskyard.core.scheduling.placement import AgentSlots
 from taskyard.core.task_types.registry import Registry
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 
-# What a task costs at least on its way through an agent, whatever its handler takes.
+# The minimum cost of a task on its way through an agent, whatever its handler takes.
 MIN_SECONDS = 25e-6
 SMOOTHING = 0.05
 MAX_KEPT_INPUT_LENGTH = 1_000  # characters
-FIRST_CLAIMS = 16  # of a type whose inputs nobody has seen
+FIRST_CLAIMS = 16  # of a type whose inputs are unknown
 SIZE_FADING = 0.9  # of the largest input, with each tick that claims the type
 UNKNOWN_SECONDS = 3600.0
-SHUNNED_SECONDS = 60.0  # a version of a type that refused an input gets no more of the type for so long
+SHUNNED_SECONDS = 60.0  # a version of a type that refused an input gets no more of the type for this long
 
 
 class Claim:
@@ -49,7 +49,7 @@ class Claim:
     def __init__(self, row: Claimed, expected_seconds: float, ready: float) -> None:
         self.ready = ready
         self.input_bytes = len(row.input)
-        # what only the agent needs is not kept for as long as it runs
+        # what only the agent needs is not kept while it runs
         self.row = row if self.input_bytes <= MAX_KEPT_INPUT_LENGTH else row._replace(input="")
         self.id = row.id
         self.attempt = row.attempt
@@ -132,7 +132,7 @@ class LeaderState:
         self.claims: dict[str, Claim] = {}
         self.agents: dict[str, KnownAgent] = {}
         self.hot_lanes: set[Lane] = set()  # lanes that may have something to claim
-        self.claiming: dict[str, Lane] = {}  # given to the committer, not yet answered
+        self.claiming: dict[str, Lane] = {}  # passed to the committer, not yet answered
         self.holds = Holds()
         self.ended: set[str] = set()  # boots that left or were lost in this term
         self.inherited: set[str] = set()  # boots whose end no earlier leader recorded
@@ -293,7 +293,7 @@ class LeaderState:
             if room > 0:
                 wanted[lane] = min(room, limit)
         if wanted and self.claiming:
-            # their ids are still at the head of the lane until the publication removes them
+            # their ids stay at the head of the lane until the publication removes them
             for lane in self.claiming.values():
                 if lane in wanted:
                     wanted[lane] += 1

@@ -12,7 +12,7 @@ from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.transaction_parts import PARTS
 
 LOOK_EVERY_SECONDS = 1.0
-SURE_SECONDS = 1.0  # a wait shorter than this is everyday business
+SURE_SECONDS = 1.0  # a shorter wait is normal
 _TABLES = {part.name: part.tables for part in PARTS}
 
 log = structlog.get_logger(__name__)
@@ -35,10 +35,8 @@ class LockWaits:
     def problems(self, now: float, least_seconds: float) -> list[str]:
         """Returns what the tick could not do for so long because of a locked table, and who holds it. Thread-safe."""
         late = {part: now - since for part, since in self._pauses.since().items() if now - since > least_seconds}
-        who = "; ".join(dict.fromkeys(wait.text for wait in self.waits)) or "somebody holds a table that it needs"
-        return [
-            f"dispatcher: it waits for a lock: {part} not done for {age:.0f} s: {who}" for part, age in late.items()
-        ]
+        who = "; ".join(dict.fromkeys(wait.text for wait in self.waits)) or "another session has locked its table"
+        return [f"dispatcher: waiting for a lock: {part} blocked for {age:.0f} s: {who}" for part, age in late.items()]
 
     def look(self, tx: Transaction, now: float) -> None:
         """Queries who holds the locks that were waited for, and logs new and ended waits."""
@@ -53,7 +51,7 @@ class LockWaits:
         rows = {task_id: at for task_id, at in self._postponed.waiting_since() if now - at >= SURE_SECONDS}
         held = locks.of_rows(tx, sorted(rows, key=rows.__getitem__)) if rows else {}
         found += [("tasks", now - rows[task_id], blocker) for task_id, blocker in held.items()]
-        found.sort(key=lambda one: one[1])  # of several waits for one session the longest is told
+        found.sort(key=lambda one: one[1])  # of several waits for one session the longest is reported
         waits = {
             (subject, blocker.pid): LockWait(subject, blocker.text, blocker.pid, seconds)
             for subject, seconds, blocker in found

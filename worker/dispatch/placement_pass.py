@@ -55,7 +55,7 @@ class Placing:
             if len(flat) < 2 * wanted[lane]:
                 leader_state.hot_lanes.discard(lane)
             if size > MAX_INPUTS_BYTES:
-                leader_state.hot_lanes.add(lane)  # the next tick's
+                leader_state.hot_lanes.add(lane)  # for the next tick
                 continue
             found = self._candidates(term, lane, flat)
             candidates += found
@@ -83,9 +83,9 @@ class Placing:
             elif task_id not in term.leader_state.claiming:
                 found.append(Candidate(task_id, lane, score, expected))
         if odd:
-            self._broker.set_aside(Odd("member", f"ready:{lane}", "no task's id, or no time", member) for member in odd)
+            self._broker.set_aside(Odd("member", f"ready:{lane}", "invalid task id or time", member) for member in odd)
             self._broker.drop_members(lane, odd)
-            term.leader_state.hot_lanes.add(lane)  # what is behind them was not looked at
+            term.leader_state.hot_lanes.add(lane)  # the tasks behind them were not read
         return found
 
     def _placed(self, term: Term, candidates: list[Candidate], agents: list[AgentSlots], batch: Batch) -> Placed:

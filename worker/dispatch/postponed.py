@@ -16,7 +16,7 @@ from taskyard.worker.dispatch.batch import Batch, Child
 
 FIRST_PAUSE_SECONDS = 0.02
 MAX_PAUSE_SECONDS = 1.0
-MAX_BACKLOG = 20_000  # things: from then on nothing more is read from the results stream
+MAX_BACKLOG = 20_000  # items: from then on nothing more is read from the results stream
 MAX_BACKLOG_BYTES = 64 << 20  # of their outputs, states and inputs
 SLICE = 2_000  # ends of attempts that one transaction settles: some 100 ms
 Key = tuple[str, str]  # kind, and a name that is unique in it
@@ -52,7 +52,7 @@ class Postponed:
         self._due: list[tuple[float, int, Key]] = []
         self._order = itertools.count()
         self._needed: dict[bytes, int] = {}  # entry → how many things still need it
-        self._read: set[bytes] = set()  # needed ones that nobody else needs any more
+        self._read: set[bytes] = set()  # entries that are no longer needed by anything else
         self._bytes = 0
         self.cap = SLICE  # of ends in one tick
 

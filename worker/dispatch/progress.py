@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-STEADY_SECONDS = 5.0  # rounds that complete between failures are no progress until there was none for so long
+STEADY_SECONDS = 5.0  # rounds that complete between failures count as progress only after this long without a failure
 
 
 class LoopProgress:

@@ -35,9 +35,9 @@ def publication_of(
         _cancel_orphan(leader_state, task_id, attempt, orders)
     publication = Publication(
         consumed=batch.consumed,
-        removed={} if committed.left.claims else lanes_of(batch),  # not even tried: they stay where they are
+        removed={} if committed.left.claims else lanes_of(batch),  # not even tried: they stay in place
         waiting=committed.waiting,
-        # one that ended meanwhile, or that nobody knows, has no inbox
+        # an agent that ended meanwhile, or is unknown, has no inbox
         orders={agent_id: encode(listed) for agent_id, listed in orders.items() if agent_id in leader_state.agents},
         ended_agents=sorted({agent_id for agent_id, _ in batch.endings}),
         fenced_agents=batch.fenced,
@@ -58,7 +58,7 @@ def _open_claims(
         candidate, _ = placed.pop(row.id)
         claim = leader_state.open(row, candidate.expected_seconds)
         if row.type != candidate.lane.type:
-            reason = f"it was in the queue as a task of type {candidate.lane.type}"
+            reason = f"it was queued as a task of type {candidate.lane.type}"
             committed.unpublished.append(Unpublished(claim, reason, goes_back=True))
             continue
         try:
@@ -67,7 +67,7 @@ def _open_claims(
             claims.append(claim)
         except ESCAPES as error:
             committed.unpublished.append(Unpublished(claim, reason_of(error)))
-    # a row that somebody else holds, or that is not waiting any more: its agent has room after all
+    # a locked row, or one that is no longer waiting: its agent has room after all
     for candidate, agent in placed.values():
         agent.take_back(candidate.expected_seconds)
     return claims

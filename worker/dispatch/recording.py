@@ -17,7 +17,7 @@ from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
 from taskyard.worker.dispatch.decisions import error_json
 from taskyard.worker.dispatch.savepoints import each, reasons
 
-MAX_REASON_LENGTH = 300  # bytes of what PostgreSQL says
+MAX_REASON_LENGTH = 300  # bytes of PostgreSQL's error text
 
 
 def record(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:

@@ -29,7 +29,7 @@ from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle_es
 
 DEAF_AFTER_SECONDS = 10.0
 OVERDUE_GRACE_SECONDS = 15.0
-MAX_WATCHED_SECONDS = 2.0  # between two rosters; what this leader did not see for longer is held against nobody
+MAX_WATCHED_SECONDS = 2.0  # between two rosters; time that this leader did not observe is not held against agents
 SWEEP_SLICE = 2_000
 REBUILD_SLICE = 10_000
 
@@ -56,7 +56,7 @@ class Recovery:
         self._canary_since: float | None = None
         self._sweep_after: str | None = None
         self._is_rebuilding = False
-        self._unreadable: dict[str, float] = {}  # agent id → since when its heartbeat is none
+        self._unreadable: dict[str, float] = {}  # agent id → since when its heartbeat is invalid
         self._now = 0.0  # monotonic seconds of the last roster
 
     @property
@@ -99,9 +99,9 @@ class Recovery:
         """Returns a heartbeat; raises ValueError for another version or foreign data."""
         heartbeat = decode_heartbeat(encoded)
         if heartbeat.agent.id != agent_id or not heartbeat.agent.is_storable():
-            raise ValueError("its agent is another one, or can't be stored")
+            raise ValueError("its agent id does not match, or can't be stored")
         if not all(is_id(task_id) for task_id, _ in heartbeat.held):
-            raise ValueError("it holds what is no task")
+            raise ValueError("it holds an invalid task")
         return heartbeat
 
     def _note_unreadable(self, agent_id: str, encoded: bytes, error: BaseException, now: float, batch: Batch) -> None:
@@ -144,7 +144,7 @@ class Recovery:
             return
         read, tail = position(heartbeat.read_position.encode()), position(inbox_tail)
         published = frozenset(claim.pair for claim in self._leader_state.claims_of(agent_id) if claim.is_published)
-        # a busy agent never catches up with this reading's tail, but with that of the one before
+        # a busy agent never reaches this reading's tail, but that of the one before
         if read >= tail:
             suspects.unheld += sorted(published - held)
         elif agent.tail_before is not None and read >= agent.tail_before:
@@ -153,7 +153,7 @@ class Recovery:
         if read >= tail:
             agent.unread_since = None
         elif agent.unread_since is None or read >= agent.unread_tail:
-            # a busy agent's heartbeat is always a little behind: it has to pass what was there before
+            # a busy agent's heartbeat is always slightly behind: it has to pass the earlier tail
             agent.unread_since, agent.unread_tail = now, tail
         else:
             self._suspect_deaf(agent, agent.unread_since, now, suspects)
@@ -176,8 +176,8 @@ class Recovery:
             return  # silence proves nothing yet: heartbeats may have been lost with time, not with agents
         known = (self._leader_state.agents.keys() | self._leader_state.inherited | holders) - self._leader_state.ended
         unheard = {agent_id for agent_id, since in self._unreadable.items() if now - since >= self._ttl_seconds}
-        # Redis ends a heartbeat by its own clock, and late if that was set back: one that is no longer renewed counts
-        # for nothing either.
+        # Redis expires a heartbeat by its own clock, and late if that was set back: one that is not renewed is
+        # no proof of life either.
         unheard |= {
             id_ for id_, agent in self._leader_state.agents.items() if agent.unheard_seconds > self._ttl_seconds + 1
         }

@@ -41,7 +41,7 @@ def take_hindered(leader_state: LeaderState, report: Released, claim: Claim, now
 
 
 def _reason_of(report: Released) -> str:
-    return report.reason if is_storable(report.reason) else "it gave no reason that can be stored"
+    return report.reason if is_storable(report.reason) else "no storable reason was given"
 
 
 def is_sent_elsewhere(leader_state: LeaderState, claim: Claim, failure: Failure, now: float, batch: Batch) -> bool:

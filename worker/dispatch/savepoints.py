@@ -14,10 +14,10 @@ from taskyard.core.postgres.database import LEADER_STATEMENT_TIMEOUT_MS, DriverT
 from taskyard.core.postgres.errors import is_connection_lost
 from taskyard.core.redis.quarantine import Odd
 
-MAX_SLOW = 3  # of items that take too long by themselves, in one transaction: beyond it is the server that is slow
-TRIES = 40  # of things that somebody's lock keeps back, in one transaction
+MAX_SLOW = 3  # items that take too long by themselves, in one transaction: beyond this the server itself is slow
+TRIES = 40  # items that are locked by others, in one transaction
 LOCKED = (psycopg2.errors.LockNotAvailable, psycopg2.errors.QueryCanceled)
-# What one row may be refused with, by PostgreSQL or by the driver that is to send it.
+# Errors by which one row may be refused, by PostgreSQL or by the driver that sends it.
 REFUSED = (
     psycopg2.DataError,
     psycopg2.IntegrityError,
@@ -47,7 +47,7 @@ class Careful(DriverTransaction):
         self.finds_locked = False
         self.waits = 0
         self.slow = 0
-        self.is_bounded = False  # in time, so that an item that takes long can be looked for
+        self.is_bounded = False  # early enough to find the item that takes long
         self.odd: list[Odd] = []
 
     def set_aside(self, item: object, reason: str) -> None:
@@ -68,7 +68,7 @@ def bounded(tx: DriverTransaction, milliseconds: int) -> Iterator[None]:
     tx.cursor.execute(f"SET LOCAL statement_timeout = {milliseconds}")
     tx.is_bounded = True
     try:
-        yield  # what is raised ends in a rollback to before it
+        yield  # an error ends in a rollback to before it
     finally:
         tx.is_bounded = False
     tx.cursor.execute(f"SET LOCAL statement_timeout = {LEADER_STATEMENT_TIMEOUT_MS}")
@@ -101,7 +101,7 @@ def each(
                 raise
             if len(items) == 1:
                 careful.slow += 1
-                careful.set_aside(items[0], "its row takes too long to change")
+                careful.set_aside(items[0], "changing its row takes too long")
                 return list(items)
         careful.waits += 1
         if len(items) == 1:
@@ -109,7 +109,7 @@ def each(
             return []
     except REFUSED as error:
         if is_connection_lost(error):
-            raise  # it is the server that can't, and no row's fault
+            raise  # the server is unable, no row is at fault
         _back_to_savepoint(tx)
         if len(items) == 1:
             careful.set_aside(items[0], f"{type(error).__name__}: {error}".strip().splitlines()[0])

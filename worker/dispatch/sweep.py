@@ -30,7 +30,7 @@ class Sweeper:
 
     def __init__(self, broker: LeaderPort) -> None:
         self._broker = broker
-        self._sets: list[str] = []  # that were found and not yet gone through
+        self._sets: list[str] = []  # found and not yet processed
         self._next_sets = 0
         self._next_members = b"0"
 
@@ -53,7 +53,7 @@ class Sweeper:
         again: dict[str, Waiting] = {}
         for member in batch.members:
             if member.task_id in term.leader_state.claiming:
-                continue  # this batch's own: its publication takes it out
+                continue  # this batch's own: its publication removes it
             task = committed.compared.get(member.task_id)
             is_right, is_in_order = self._broker.is_at_its_place(member, task) if task is not None else (False, False)
             if not is_right:
@@ -72,7 +72,7 @@ class Sweeper:
         counts = Counter(member.place for member in members)
         firsts = {member.place: member.text for member in reversed(members)}
         self._broker.set_aside(
-            Odd("member", place, f"no such task ({count} members; this is the first)", firsts[place])
+            Odd("member", place, f"no such task ({count} members, this is the first)", firsts[place])
             for place, count in counts.items()
         )
 
@@ -101,7 +101,7 @@ class Sweeper:
             is_one = is_id(member.task_id) and -MAX_SCORE < float(member.score) < MAX_SCORE
             (good if is_one else odd).append(member)
         self._broker.set_aside(
-            Odd("member", member.place, f"no task's id, or no time: {member.score.decode()}", member.text)
+            Odd("member", member.place, f"invalid task id or time: {member.score.decode()}", member.text)
             for member in odd
         )
         self._broker.drop(odd)

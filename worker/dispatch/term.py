@@ -33,7 +33,7 @@ from taskyard.worker.dispatch.recovery import Recovery
 from taskyard.worker.dispatch.unclaimable import Unclaimable
 from taskyard.worker.dispatch.unsettled_parents import UnsettledParents
 
-APART_SECONDS = 10.0  # a new term is in the database a moment before Redis hears of it
+APART_SECONDS = 10.0  # a new term is in the database a moment before it is in Redis
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,7 @@ class Term:
     wake_after: bytes = b"0-0"
     next_due: float | None = None
     cover_seconds: float = 0.01
-    has_roster: bool = False  # whether it has looked who is there
+    has_roster: bool = False  # whether it has read who is present
     unpublished: list[Unpublished] = field(default_factory=list)  # claims to be settled by the next tick
     unclaimable: Unclaimable = field(default_factory=Unclaimable)
     unsettled_parents: UnsettledParents = field(default_factory=UnsettledParents)
@@ -93,7 +93,7 @@ class TermFactory:
         with reaching_redis():
             accepted, generation, is_new = self.broker.lead(epoch, self._leader.database)
         if not accepted:
-            raise LeadershipLost(f"Redis knows a term after {epoch}: do two databases share its namespace?")
+            raise LeadershipLost(f"Redis knows a term after {epoch}: two databases may share its namespace")
         fleet = FleetTypes(self._registry)
         leader_state = LeaderState(self._durations, self._breakers, fleet)
         database_now = self._load(leader_state)
@@ -126,7 +126,7 @@ class TermFactory:
         if self._apart_since is not None and now - self._apart_since > APART_SECONDS:
             raise LeadershipLost(
                 "another worker leads this database through another Redis or namespace, so that agents and submissions "
-                "here wait for nobody: give both the same TASKYARD_REDIS_URL and TASKYARD_NAMESPACE"
+                "here get no answers: give both the same TASKYARD_REDIS_URL and TASKYARD_NAMESPACE"
             )
 
     def _load(self, leader_state: LeaderState) -> float:
@@ -142,7 +142,7 @@ class TermFactory:
                 leader_state.load(recovery_store.claimed_tasks(tx), self._clock.monotonic(), database_now)
             connection.commit()
         except psycopg2.errors.LockNotAvailable as error:
-            raise LeadershipLost(f"no term can begin: {self._leader.who_is_in_the_way()}") from error
+            raise LeadershipLost(f"a term can't begin: {self._leader.who_is_in_the_way()}") from error
         except psycopg2.Error as error:
             raise LeadershipLost(f"the leader's connection broke: {str(error).strip()}") from error
         return database_now

@@ -19,7 +19,7 @@ from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
 from taskyard.worker.dispatch.recording import record
 from taskyard.worker.dispatch.savepoints import LOCKED, Careful, bounded, each
 
-APART_TIMEOUT_MS = 20  # that one thing may wait for a lock when it is tried by itself
+APART_TIMEOUT_MS = 20  # that one item may wait for a lock when it is tried separately
 CLAIM_TIMEOUT_MS = 250  # that claims may take once one took too long
 CLAIMS, DEPENDANTS, PARENTS = "claims", "tasks that wait for others", "ended parents"
 RECORD, SWEEP = "ends of attempts", "the sweep"
@@ -44,7 +44,7 @@ class Part:
             committed.ended += batch.ended
 
 
-# what follows from ends
+# effects of ended tasks
 
 
 def _has_ended(batch: Batch, committed: Committed) -> object:
@@ -97,7 +97,7 @@ def _claim(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     committed.unclaimable += [task_id for task_id, _ in refused]
 
 
-# what changes no task
+# changes of no task
 
 
 def _note(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
@@ -186,7 +186,7 @@ def apart(tx: Careful, part: Part, batch: Batch, committed: Committed) -> bool:
     except LOCKED:
         tx.cursor.execute("ROLLBACK TO SAVEPOINT apart")
         tx.cursor.execute("RELEASE SAVEPOINT apart")
-        del tx.odd[refused_before:]  # found again when the part is
+        del tx.odd[refused_before:]  # found again when the part is run
         part.leave(batch, committed)
         return False
     tx.cursor.execute("RELEASE SAVEPOINT apart")

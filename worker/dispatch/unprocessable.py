@@ -14,7 +14,7 @@ from taskyard.worker.dispatch.decisions import error_json
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 from taskyard.worker.dispatch.outcomes import Failed
 
-# What code that is not ours may raise, an exit among it: it fails what it was called for, and nothing else.
+# Exceptions that foreign code may raise, including an exit: it fails only the call.
 ESCAPES = (Exception, SystemExit, KeyboardInterrupt)
 MAX_AUDIT_EVENTS = 100  # events of one tick
 MAX_TEXT_BYTES = 1_000  # of a reason
@@ -35,7 +35,7 @@ def settle(leader_state: LeaderState, claim: Claim, reason: str, batch: Batch) -
     leader_state.close(claim)
     batch.completions = [c for c in batch.completions if c.id != claim.id]
     batch.settlements = [s for s in batch.settlements if s.id != claim.id]
-    message = f"what its agent reported could not be processed: {reason}"
+    message = f"its agent's report could not be processed: {reason}"
     mark = fingerprint(claim.row.type, ErrorClass.UNPROCESSABLE, message, "")
     detail = {"class": ErrorClass.UNPROCESSABLE, "message": message, "fingerprint": mark, "reason": "it is set aside"}
     batch.settlements.append(

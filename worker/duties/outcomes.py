@@ -38,7 +38,7 @@ class Duties:
             duty.began_at = self._monotonic()
             try:
                 run()
-            except BaseException as error:  # also SystemExit: the duty is due again soon
+            except BaseException as error:  # including SystemExit: the duty is due again soon
                 self.failures[name] += 1
                 duty.last_error = f"{type(error).__name__}: {error}".removesuffix(": ")
                 log.exception("duty.failed", duty=name)
@@ -67,9 +67,9 @@ class Duties:
         for name, duty in self._duties.items():
             began, since_end = duty.began_at, now - duty.ended_at
             if began is not None and now - began > duty.late_after_seconds:
-                found[name] = f"it has been running for {now - began:.0f} s"
+                found[name] = f"running for {now - began:.0f} s"
             elif began is None and since_end > duty.late_after_seconds:
-                found[name] = f"it has not run for {since_end:.0f} s"
+                found[name] = f"no run for {since_end:.0f} s"
         return found
 
     def failing(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ class Table(BaseModel):
     rows: list[dict[str, Cell]] | None = Field(
         None, min_length=1, max_length=100_000, description="Rows as objects, instead of a file"
     )
-    format: Literal["auto", "csv", "jsonl", "parquet"] = Field("auto", description="auto: by the name's ending")
+    format: Literal["auto", "csv", "jsonl", "parquet"] = Field("auto", description="auto: by the file name's ending")
     delimiter: str = Field(",", min_length=1, max_length=1, description="Between the fields of a CSV file")
     max_rows: int = Field(100_000, ge=1, le=5_000_000, description="Only the first rows are profiled if there are more")
     bins: int = Field(20, ge=1, le=50, description="Bars of a histogram")

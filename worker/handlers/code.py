@@ -27,15 +27,15 @@ class Script(BaseModel):
     args: list[Annotated[str, Field(max_length=4096)]] = Field(
         default_factory=list, max_length=100, description="Command line arguments, `sys.argv[1:]`"
     )
-    expect_exit_code: int = Field(0, ge=0, le=255, description="The task fails if the script exits with another code")
-    timeout_seconds: float = Field(60.0, gt=0, le=3600, description="Wall time that the script may take, in seconds")
-    cpu_seconds: float = Field(30.0, ge=1, le=3600, description="CPU time that it and all it starts may use together")
+    expect_exit_code: int = Field(0, ge=0, le=255, description="The task fails if the script's exit code differs")
+    timeout_seconds: float = Field(60.0, gt=0, le=3600, description="Wall time limit of the script, in seconds")
+    cpu_seconds: float = Field(30.0, ge=1, le=3600, description="CPU time of the script and its children, in seconds")
     memory_mebibytes: int = Field(512, ge=32, le=65_536, description="Memory, per process and together, in MiB")
     file_mebibytes: int = Field(64, ge=1, le=65_536, description="Largest file that it may write, in MiB")
     disk_mebibytes: int = Field(256, ge=1, le=65_536, description="Total size of its work directory, in MiB")
     processes: int = Field(32, ge=1, le=1024, description="Processes alive at the same time")
     open_files: int = Field(256, ge=16, le=4096, description="Open files per process")
-    output_bytes: int = Field(65_536, ge=100, le=131_072, description="Bytes kept of stdout and of stderr, each")
+    output_bytes: int = Field(65_536, ge=100, le=131_072, description="Bytes kept of each of stdout and stderr")
 
     def limits(self) -> Limits:
         """Returns the limits for the sandbox."""
@@ -74,7 +74,7 @@ def run_script(script: Script, context: TaskContext) -> ScriptResult:
     """
     if not settings().allow_code_execution:
         raise PermanentError(
-            "code.run is switched off: set TASKYARD_ALLOW_CODE_EXECUTION=true for the agents to allow submitted scripts"
+            "code.run is disabled: set TASKYARD_ALLOW_CODE_EXECUTION=true for the agents to allow submitted scripts"
         )
     limits = script.limits()
 

@@ -29,7 +29,7 @@ HARMLESS_SIGNALS = frozenset(
     getattr(signal, name)
     for name in ("SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH", "SIGIO")
 )
-# Each leaves its parent and its session, and says its pid before the one that started it ends.
+# Each leaves its parent and its session, and prints its pid before the one that started it ends.
 GRANDCHILDREN = """
 import os, sys, time
 for _ in range(int(sys.argv[1])):
@@ -69,7 +69,7 @@ class Echo(BaseModel):
     """Anything that JSON can hold."""
 
     model_config = ConfigDict(extra="forbid")
-    value: JsonValue = Field(None, description="Returned as it is")
+    value: JsonValue = Field(None, description="Returned unchanged")
 
 
 @task_type("diagnostic.echo", isolation="thread", timeout_seconds=60)
@@ -89,7 +89,7 @@ class Sleep(BaseModel):
         "interpreter locked; ignore_sigterm: with progress, SIGTERM ignored; grandchildren: leaves processes behind "
         "that have left their parent and session",
     )
-    grandchildren: int = Field(2, ge=1, le=20, description="How many processes the mode grandchildren leaves")
+    grandchildren: int = Field(2, ge=1, le=20, description="Processes that the mode grandchildren leaves behind")
 
 
 class Slept(BaseModel):
@@ -101,7 +101,7 @@ class Slept(BaseModel):
 
 @task_type("diagnostic.sleep", timeout_seconds=300)
 def sleep(wanted: Sleep, context: TaskContext) -> Slept:
-    """Sleeps, if asked in ways that are hard to stop."""
+    """Sleeps, optionally in ways that are hard to stop."""
     started = time.monotonic()
     left: list[int] = []
     if wanted.mode == "c":
@@ -167,7 +167,7 @@ class Fail(BaseModel):
         "transient", "permanent", "resource_limit", "exception", "invalid_output", "unstorable", "too_large"
     ] = Field(
         "permanent",
-        description="The first three raise the error of that class, exception an error that Taskyard does not know; "
+        description="The first three raise the error of that class, exception an unknown error; "
         "the others return something that does not fit the model, that PostgreSQL can't store, or that is too large",
     )
     message: str = Field("failed on purpose", min_length=1, max_length=1000, description="Text of the error")
@@ -181,7 +181,7 @@ class FailResult(BaseModel):
 
 @task_type("diagnostic.fail", timeout_seconds=60, retry=RetryPolicy(backoff_seconds=0.5, max_backoff_seconds=5))
 def fail(wanted: Fail, context: TaskContext) -> FailResult:
-    """Fails in the way that it is told."""
+    """Fails in the requested way."""
     errors = {
         "transient": TransientError,
         "permanent": PermanentError,
@@ -193,7 +193,7 @@ def fail(wanted: Fail, context: TaskContext) -> FailResult:
     if wanted.kind == "invalid_output":
         return {"unexpected": wanted.message}  # type: ignore[return-value]
     if wanted.kind == "unstorable":
-        return FailResult(text=f"{wanted.message}\x00")  # NUL: JSON can say it, PostgreSQL can't store it
+        return FailResult(text=f"{wanted.message}\x00")  # NUL: JSON can express it, PostgreSQL can't store it
     return FailResult(text="x" * (settings().output_limit_bytes + 1))
 
 
@@ -229,19 +229,19 @@ class Spin(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     seconds: float = Field(1.0, ge=0, le=3600, description="How long to compute without a pause")
-    allocate_mebibytes: int = Field(0, ge=0, le=1 << 20, description="Memory to fill first and to hold, in MiB")
+    allocate_mebibytes: int = Field(0, ge=0, le=1 << 20, description="Memory to allocate and hold, in MiB")
 
 
 class Spun(BaseModel):
     """What was used up."""
 
-    rounds: int = Field(description="How often a fixed piece of arithmetic was done")
+    rounds: int = Field(description="Number of rounds of a fixed computation")
     cpu_seconds: float
 
 
 @task_type("diagnostic.spin", timeout_seconds=300)
 def spin(wanted: Spin, context: TaskContext) -> Spun:
-    """Uses CPU, and memory if asked."""
+    """Uses CPU, and optionally memory."""
     held = []
     for number in range(wanted.allocate_mebibytes):
         held.append(b"\x01" * MEBIBYTE)

@@ -21,7 +21,7 @@ from taskyard.core.errors import PermanentError, shortened
 
 SETTING = "TASKYARD_DATA_FOLDERS"
 NEVER_READ_NAMES = frozenset({".env"})
-# File systems that hold no files of anybody, but what the kernel tells and takes.
+# File systems that hold no stored files, but the kernel's interfaces.
 KERNEL_FILE_SYSTEMS = frozenset({
     "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
     "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "rpc_pipefs", "securityfs", "selinuxfs", "sysfs",
@@ -44,7 +44,7 @@ def opened(path: str | Path, field: str, limit_bytes: int) -> Iterator[BinaryIO]
         if found.st_nlink > 1:
             raise refusal.because(f"has {found.st_nlink} names (hard links), so it may be a file of another folder")
         if found.st_size > limit_bytes:
-            raise refusal.because(f"has {found.st_size:,} bytes, which are too many: expected at most {limit_bytes:,}")
+            raise refusal.because(f"has {found.st_size:,} bytes, expected at most {limit_bytes:,}")
         with open(descriptor, "rb", closefd=False) as file:
             yield file
     finally:
@@ -90,7 +90,7 @@ def _allowed(path: str | Path, refusal: _Refusal) -> tuple[Path, Path]:
     configured = settings()
     if not configured.data_folders:
         raise refusal.because(
-            f"is not accepted: tasks may name no files here; set {SETTING} to the folders that they may read"
+            f"is not accepted: tasks may not read files here; set {SETTING} to the folders that they may read"
         )
     if "\0" in str(path) or not Path(path).is_absolute():
         raise refusal.because("is not accepted, expected an absolute path")
@@ -113,7 +113,7 @@ def _root_of(real: Path, configured: Settings) -> Path | None:
         return None
     root = max(around, key=lambda folder: len(folder.parts))
     own = Path(os.path.realpath(configured.data_dir.expanduser()))
-    # A folder inside Taskyard's own, as that of the samples, is meant; a folder around it does not mean it.
+    # A configured folder inside Taskyard's own, such as that of the samples, is intended; one around it is not.
     if real.is_relative_to(own) and not (root != own and root.is_relative_to(own)):
         return None
     return root

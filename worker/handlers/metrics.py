@@ -238,7 +238,7 @@ def _skipped(path: Path, folder: Path) -> bool:
 
 def _read(path: Path) -> str:
     with opened(path, "files", MAX_FILE_BYTES) as file:
-        encoding, _ = tokenize.detect_encoding(file.readline)  # the one that the file declares
+        encoding, _ = tokenize.detect_encoding(file.readline)  # the encoding that the file declares
         file.seek(0)
         with io.TextIOWrapper(file, encoding) as text:
             return text.read()

@@ -129,14 +129,14 @@ def run_tests(suite: Suite, context: TaskContext) -> SuiteResult:
     """
     if not settings().allow_code_execution:
         raise PermanentError(
-            "testing.pytest is switched off, since tests are code: "
+            "testing.pytest is disabled, since tests are code: "
             "set TASKYARD_ALLOW_CODE_EXECUTION=true for the agents to allow it"
         )
     limits = suite.limits()
     with work_directory() as directory:
         home, records_path = directory / "home", directory / "records.jsonl"
         home.mkdir()
-        records_path.touch()  # the run may write to this file, but put no other in its place
+        records_path.touch()  # the run may write to this file, but not replace it
         folder, shown = _prepared_folder(suite, directory)
         records = Records(records_path)
 
@@ -161,7 +161,7 @@ def run_tests(suite: Suite, context: TaskContext) -> SuiteResult:
             environment=environment,
             readable=[RUNNER, *shown],
             writable=[home, records_path, *([folder] if suite.folder is None else [])],
-            reads_all=bool(shown),  # folders that tasks may read need not be everybody's
+            reads_all=bool(shown),  # folders that tasks may read need not be readable by all users
             on_sample=on_sample,
         )
         records.read()

@@ -21,7 +21,7 @@ def start_answering(stream: FrameStream, watch: Watch, request: Request) -> None
     try:
         start_thread("answer", answer, OnEscape.END_THREAD)
     except RuntimeError as error:
-        text = f"the agent has no thread to pass this on: {error}"
+        text = f"the agent can't start a thread for this request: {error}"
         stream.send(Reply(error_class=ErrorClass.TRANSIENT.value, error_message=text))
 
 

@@ -82,7 +82,7 @@ class AsyncRunner:
             self._watch.begin()
             self._loop.call_soon_threadsafe(self._begin, entry)
             done = self._outcome(entry)
-            entry.tell_end()  # which its loop's watch may notice too late for its log
+            entry.tell_end()  # which the loop's watch may notice too late for its log
             return done
         finally:
             if self._raw_output is not None:
@@ -146,7 +146,7 @@ class AsyncRunner:
         if is_cancelled:
             entry.watch.demand_stop()
             return entry.watch.stopped()
-        return kept_from_running(entry.watch.run, f"{self._reason(entry)}, so it had not begun")
+        return kept_from_running(entry.watch.run, f"{self._reason(entry)}, so it did not start")
 
     def _ended(self, entry: Entry) -> Done | None:
         """Returns the outcome of a run whose time is up."""
@@ -157,7 +157,7 @@ class AsyncRunner:
             if watch.is_cancelled():
                 watch.demand_stop()
                 return watch.stopped()
-            return kept_from_running(watch.run, f"{self._reason(entry)}, so it could not go on")
+            return kept_from_running(watch.run, f"{self._reason(entry)}, so it could not continue")
         return entry.verdict() if self._stop(entry) else None
 
     def _is_in_the_way_of(self, entry: Entry) -> bool:
@@ -182,13 +182,13 @@ class AsyncRunner:
             entry.poked.wait(min(seconds, GRACE_SECONDS / 8))
         if entry.is_over:
             return True
-        if self._is_in_the_way_of(entry):  # it was told too late for this one, but its thread is not to blame
+        if self._is_in_the_way_of(entry):  # reported too late for this one, but its thread is not the cause
             self._leave(entry)
             return True
         if not watch.give_up():
             return True
         report_stuck(self._on_stuck, watch, entry.blame())
-        while not (entry.is_over or self._closed):  # its slot is free when nothing of it runs any more
+        while not (entry.is_over or self._closed):  # its slot is free once it has stopped running
             entry.poked.wait()
             entry.poked.clear()
         return False
@@ -200,7 +200,7 @@ class AsyncRunner:
         self._loop.call_soon_threadsafe(self._end_left, entry)
         return True
 
-    # what the loop is told; all but `_work` in its thread
+    # calls to the loop; all but `_work` run in its thread
 
     def _begin(self, entry: Entry) -> None:
         if not entry.is_withdrawn:
@@ -218,7 +218,7 @@ class AsyncRunner:
     def _check_left(self, entry: Entry) -> None:
         if not entry.is_over:
             run = entry.watch.run
-            self._on_hopeless(f"task {run.task_id} of type {run.task_type} goes on after it was handed back")
+            self._on_hopeless(f"task {run.task_id} of type {run.task_type} still runs after it was handed back")
 
     def _finish(self, entry: Entry) -> None:
         entry.is_over = True
@@ -246,7 +246,7 @@ class AsyncRunner:
             try:
                 self._loop.run_forever()
             except HandlerStopped:
-                continue  # it came after the handler had returned to the loop, which goes on
+                continue  # it arrived after the handler had returned to the loop, which goes on
             except BaseException as error:  # asyncio lets SystemExit and KeyboardInterrupt of any task through
                 count_escape("async-handlers")
                 log.error("a coroutine's own task tried to end the process: %s: %s", type(error).__name__, error)
@@ -260,7 +260,7 @@ class AsyncRunner:
         if running:
             await asyncio.wait(running, timeout=CLOSE_SECONDS / 2)
 
-    # what the loop's watch tells
+    # calls from the loop's watch
 
     def _entry_of(self, run: Run | None) -> Entry | None:
         return next((one for one in self._entries if one is not None and run is one.watch.run), None)

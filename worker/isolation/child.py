@@ -53,8 +53,8 @@ class Child:
                 self.pid = fork_server.fork(other_end, self._crash_file.fileno(), *self.output.write_ends)
             self.output.close_write_ends()
             self.output.register(self._poll)
-            # A process that the handler forked may hold the socket open, so its end alone does not tell of a death.
-            with contextlib.suppress(AttributeError, OSError):  # macOS, Linux before 5.3: that end has to do
+            # A process that the handler forked may keep the socket open, so the socket's end is no sign of a death.
+            with contextlib.suppress(AttributeError, OSError):  # macOS, Linux before 5.3: the socket's end has to do
                 self._pidfd = os.pidfd_open(self.pid)
                 self._poll.register(self._pidfd, select.POLLIN)
             self._poll.register(own_end, select.POLLIN)
@@ -108,7 +108,7 @@ class Child:
 
 def _ending(status: int) -> str:
     if status == UNKNOWN_STATUS:
-        return "was lost together with its keeper"
+        return "was lost together with its fork server"
     code = os.waitstatus_to_exitcode(status)
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 

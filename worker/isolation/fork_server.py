@@ -30,7 +30,7 @@ from collections.abc import Sequence
 
 from taskyard.core.private_files import keep_files_private
 from taskyard.core.task_types.registry import BUILTIN_MODULES
-from taskyard.worker.isolation.descendants import become_subreaper, kill_children, kill_marked
+from taskyard.worker.isolation.process_tree import kill_children, kill_marked, set_subreaper
 
 CLOSE_SECONDS = 10.0
 logger = logging.getLogger(__name__)
@@ -105,21 +105,21 @@ class ForkServer:
             self._process.kill()
         if self._process.wait() != 0:
             try:
-                kill_marked(f"{MARK}={self._mark}")  # it could not clear up itself
-            except OSError as error:  # no descriptor is left to look; what it left dies with its parents
-                logger.warning("processes of handlers can't be looked for: %s", error)
+                kill_marked(f"{MARK}={self._mark}")  # it could not clean up by itself
+            except OSError as error:  # no descriptor is left for the search; the rest dies with its parents
+                logger.warning("handlers' processes can't be found: %s", error)
 
     def _ask(self, request: bytes, pid: int, descriptors: Sequence[int] = ()) -> int:
         with self._lock:
             if self._closed:
-                raise ForkServerLost("the keeper was closed")
+                raise ForkServerLost("the fork server was closed")
             try:
                 socket.send_fds(self._socket, [_REQUEST.pack(request, pid)], descriptors)
                 answer = self._socket.recv(_ANSWER.size, socket.MSG_WAITALL)
             except OSError as error:
-                raise ForkServerLost(f"the keeper of the slots' processes has ended: {error}") from error
+                raise ForkServerLost(f"the fork server has ended: {error}") from error
         if len(answer) < _ANSWER.size:
-            raise ForkServerLost("the keeper of the slots' processes has ended")
+            raise ForkServerLost("the fork server has ended")
         return int(_ANSWER.unpack(answer)[0])
 
 
@@ -129,7 +129,7 @@ def main() -> None:
     agent_pid, descriptor, modules, output_limit_bytes = json.loads(sys.argv[1])
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ignore)  # the agent decides when tasks end; SIG_IGN would be inherited by exec
-    become_subreaper()
+    set_subreaper(True)
     # Modules of the user may start threads or open connections, which no fork survives: a child imports them.
     for module in BUILTIN_MODULES:
         importlib.import_module(module)
@@ -145,8 +145,8 @@ def _serve(connection: socket.socket, agent_pid: int, modules: list[str], output
     children: set[int] = set()
     poll = select.poll()
     poll.register(connection, select.POLLIN)
-    # A process that a handler forked in the agent holds the socket open, so its end alone does not tell.
-    with contextlib.suppress(AttributeError, OSError):  # macOS, Linux before 5.3: that end has to do
+    # A process that a handler forked in the agent keeps the socket open, so the socket's end is no sign.
+    with contextlib.suppress(AttributeError, OSError):  # macOS, Linux before 5.3: the socket's end has to do
         poll.register(os.pidfd_open(agent_pid), select.POLLIN)
     while os.getppid() == agent_pid and connection.fileno() in dict(poll.poll()):
         data, descriptors, _, _ = socket.recv_fds(connection, _REQUEST.size, DESCRIPTORS, socket.MSG_WAITALL)
@@ -171,7 +171,7 @@ def _fork(connection: socket.socket, descriptors: list[int], modules: list[str],
     """Returns the process id of a new child, or the system's error number, negative, if it can't be started."""
     from taskyard.worker.isolation import slot_child
 
-    if len(descriptors) < DESCRIPTORS:  # the kernel drops what there is no number for
+    if len(descriptors) < DESCRIPTORS:  # the kernel drops descriptors beyond the limit
         return -errno.EMFILE
     fork_server_pid = os.getpid()
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from taskyard.worker.isolation.descendants import die_with_parent
+from taskyard.worker.isolation.process_tree import die_with_parent
 
 if __name__ == "__main__":
     die_with_parent(int(sys.argv[1]))

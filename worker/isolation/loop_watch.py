@@ -24,13 +24,13 @@ from taskyard.worker.logging.context import attempt_in
 
 POLL_SECONDS = 0.1
 NOTICED_SECONDS = 0.25  # a loop that is silent for less is only busy
-TOLD_SECONDS = 1.0  # from here on it is said
-UNOWNED_SECONDS = 10.0  # of a loop that no running attempt blocks: nobody's timeout ends that
+TOLD_SECONDS = 1.0  # from here on it is reported
+UNOWNED_SECONDS = 10.0  # for a loop that no running attempt blocks: no timeout ends that
 MAX_STACK_FRAMES = 20  # innermost frames that are shown
 OURS = (
     "taskyard.worker.isolation.async_slot",
     "taskyard.worker.attempts.execution",
-)  # what calls handlers is not where they block
+)  # the code that calls handlers does not block itself
 _HANDLE_CODE = asyncio.Handle._run.__code__
 
 
@@ -46,7 +46,7 @@ class Place(NamedTuple):
     is_idle: bool = False
 
 
-NOWHERE = Place(None, "a place that is not known", "")
+NOWHERE = Place(None, "unknown place", "")
 
 
 @dataclass(slots=True)
@@ -54,12 +54,12 @@ class Blockage:
     """One period in which the loop did not answer."""
 
     since: float  # monotonic seconds
-    seen: dict[Pair | None, int]  # how often who was seen in it
+    seen: dict[Pair | None, int]  # how often each place was seen
     place: Place = NOWHERE  # of who was seen most
     seconds: float = 0.0
     others: int = 0  # how many runs could not run at most
     is_told: bool = False
-    is_end_told: bool = False  # in the blocker's own log
+    is_end_told: bool = False  # reported in the blocker's own log
 
     def note(self, place: Place) -> None:
         """Adds one observation."""
@@ -163,7 +163,7 @@ class LoopWatch:
     def _ask(self) -> None:
         if self._asked_at is None:
             self._asked_at = monotonic()
-            with suppress(RuntimeError):  # the loop is closed, and this thread will be told
+            with suppress(RuntimeError):  # the loop is closed, and this thread will be ended
                 self._loop.call_soon_threadsafe(self._answer)
 
     def _answer(self) -> None:
@@ -178,7 +178,7 @@ class LoopWatch:
         if asked_at is not None and is_silent and not place.is_idle:
             self._note(place, now, asked_at, passed_seconds)
         elif passed_seconds > POLL_SECONDS + NOTICED_SECONDS:
-            self._on_lost(passed_seconds - POLL_SECONDS, None)  # nobody ran, this thread neither
+            self._on_lost(passed_seconds - POLL_SECONDS, None)  # nothing ran, not even this thread
 
     def _note(self, place: Place, now: float, asked_at: float, passed_seconds: float) -> None:
         blockage = self._noted

@@ -74,7 +74,7 @@ class MemoryGuard:
         alone, shared_out = 0, _rollup_bytes(self._pid, _SHARED_OUT) or 0
         for pid in below:
             divided = _rollup_bytes(pid, _SHARED_OUT)
-            if divided is None:  # not ours to look into: what it has more than it can have inherited
+            if divided is None:  # another user's: it counts more than it can have inherited
                 alone += max(0, _held_bytes(pid) - self._most_bytes)
             else:
                 shared_out += divided

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from taskyard.worker.attempts.capture import STDERR, STDOUT
 
 READ_BYTES = 64 << 10
-LAST_READS = 16  # of what is still in a pipe at an attempt's end; others may write on, so not for ever
+LAST_READS = 16  # for output still in a pipe at an attempt's end; others may write on, so not for ever
 
 
 class OutputPipes:

@@ -17,11 +17,11 @@ from taskyard.worker.attempts.capture import Capture
 from taskyard.worker.attempts.context import Channel
 from taskyard.worker.attempts.execution import failed
 from taskyard.worker.isolation.answering import start_answering
+from taskyard.worker.isolation.attempt_usage import usage_of_ended
 from taskyard.worker.isolation.child import Child, ChildFailed, ModulesRefused
 from taskyard.worker.isolation.fork_server import ForkServer, ForkServerLost
 from taskyard.worker.isolation.frames import Cancel, Emit, End, Loading, ProtocolError, Ready, Request, Start
 from taskyard.worker.isolation.memory import SAMPLE_SECONDS, MemoryGuard
-from taskyard.worker.isolation.usage import usage_of_ended
 from taskyard.worker.isolation.watchdog import CANCEL_GRACE_SECONDS, Watch
 
 START_SECONDS = 60.0  # for importing the task modules
@@ -55,7 +55,7 @@ class ProcessSlot:
                 self.failed_starts += 1
                 message = f"the handler's process could not be started: {error or type(error).__name__}"
                 return failed(run, ErrorClass.CRASHED, message, watch.started_at, 0.0)
-            watch.begin()  # starting the child is not the task's time
+            watch.begin()  # starting the child does not count as the task's time
             memory = None if memory_limit_mib is None else MemoryGuard(child.pid, memory_limit_mib)
             finished = False
             child.output.sink = watch.output.write
@@ -163,7 +163,7 @@ class ProcessSlot:
                 if not child.wait(seconds if memory is None else min(seconds, SAMPLE_SECONDS)):
                     return None
         except (OSError, ProtocolError) as error:
-            logger.warning("the process of task %s is given up: %s", watch.run.task_id, error)
+            logger.warning("the process of task %s is abandoned: %s", watch.run.task_id, error)
             return None
 
     def _discard(self) -> tuple[str, bool, str]:

@@ -1,4 +1,8 @@
-"""Reads the members and the resource usage of a process tree from the system.
+"""Finds and ends whole trees of processes, whatever they do to get away.
+
+The caller is a "child subreaper" (prctl(2)): a process below it whose parent dies becomes its direct child, also
+after setsid and a double fork. So nothing can leave the tree, and once this process has no children but those it
+wants to keep, nothing of the rest is left.
 
 Only the standard library is imported: `supervisor` needs a quick start.
 """
@@ -8,22 +12,24 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import resource
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from time import monotonic, sleep
 
 from taskyard.worker.isolation.kernel import (
     LINUX,
     PR_GET_CHILD_SUBREAPER,
     PR_SET_CHILD_SUBREAPER,
-    PR_SET_NO_NEW_PRIVS,
+    die_with_parent_thread,
     prctl,
 )
 
-PAGE_BYTES = resource.getpagesize()
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-MIN_FILE_BYTES = 4096  # that an entry counts, so that empty files are bounded too
+KILL_SECONDS = 5.0  # a killed process that is still there then hangs in the kernel
+_WAIT_SECONDS = 0.0005
+
+# who is there
 
 
 def descendants(root: int | None = None, enough: float = float("inf")) -> set[int]:
@@ -32,7 +38,7 @@ def descendants(root: int | None = None, enough: float = float("inf")) -> set[in
     Stops once there are more than `enough`: a full count of a fork bomb takes too long.
     """
     if not LINUX:
-        return _portable_descendants(root)
+        return _portable_descendants(root or os.getpid())
     found: set[int] = set()
     unvisited = [root or os.getpid()]
     while unvisited and len(found) <= enough:
@@ -44,6 +50,8 @@ def descendants(root: int | None = None, enough: float = float("inf")) -> set[in
 
 def children_of(pid: int) -> set[int]:
     """Returns the ids of the direct children; empty if the process is gone."""
+    if not LINUX:
+        return {child for child, parent in _portable_parents().items() if parent == pid}
     children: set[int] = set()
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -54,19 +62,97 @@ def children_of(pid: int) -> set[int]:
     return children
 
 
-def _portable_descendants(root: int | None) -> set[int]:
+def has_children() -> bool:
+    """Returns True if this process has any child. Reaps ended ones; takes about a microsecond if there is none."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _portable_parents() -> dict[int, int]:
+    """Returns the parent of each process, where there is no /proc."""
     table = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = {int(pid): int(parent) for pid, parent in (line.split() for line in table.splitlines())}
-    found = {root or os.getpid()}
+    return {int(pid): int(parent) for pid, parent in (line.split() for line in table.splitlines())}
+
+
+def _portable_descendants(root: int) -> set[int]:
+    parents = _portable_parents()
+    found = {root}
     while more := {pid for pid, parent in parents.items() if parent in found and pid not in found}:
         found |= more
-    return found - {root or os.getpid()}
+    return found - {root}
 
 
-def send_kill(pid: int) -> None:
-    """Kills a process that may be gone; one of another user stays, and the caller finds it again."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)
+# who they belong to
+
+
+def set_subreaper(wanted: bool) -> bool:
+    """Makes this process adopt orphans below it (Linux only), or not; returns the setting before."""
+    if not LINUX:
+        return False
+    before = ctypes.c_int()
+    prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(before))
+    prctl(PR_SET_CHILD_SUBREAPER, int(wanted))
+    return bool(before.value)
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Makes the kernel kill this process when the thread that started it ends (Linux only).
+
+    Raises ProcessLookupError if `parent_pid` is no longer the parent: it died before this call.
+    """
+    if LINUX:
+        die_with_parent_thread()
+    if os.getppid() != parent_pid:
+        raise ProcessLookupError(f"the parent process {parent_pid} has ended")
+
+
+# ending them
+
+
+def kill_children(spare: Collection[int] = ()) -> dict[int, int]:
+    """Kills and reaps every child of this process but `spare`, with all descendants.
+
+    Each tree is stopped first, until two scans find the same processes: a stopped process can't fork between scan
+    and kill. Orphans that come up meanwhile are killed as well. Returns the wait status of each reaped child. Gives
+    up after KILL_SECONDS on one that hangs in the kernel.
+    """
+    statuses: dict[int, int] = {}
+    give_up_at = monotonic() + KILL_SECONDS
+    while doomed := [pid for pid in children_of(os.getpid()) if pid not in spare]:
+        for pid in _freeze(doomed):
+            _signal(pid, signal.SIGKILL)
+        reaped = _reap(doomed)
+        statuses |= reaped
+        if monotonic() > give_up_at:
+            break
+        if not reaped:
+            sleep(_WAIT_SECONDS)
+    return statuses
+
+
+def kill_marked(entry: str) -> None:
+    """Kills every process started with the environment entry `entry`, a "NAME=value" (Linux only), and reaps its
+    own.
+
+    For processes orphaned because their subreaper was killed. A process that was started with a different
+    environment is not found.
+    """
+    marked = f"\0{entry}\0".encode()
+    give_up_at = monotonic() + KILL_SECONDS
+    unreaped: set[int] = set()
+    while monotonic() < give_up_at:
+        found = [pid for pid in _processes() if marked in b"\0" + _environment(pid)]
+        for pid in found:
+            _signal(pid, signal.SIGKILL)
+        unreaped.update(found)
+        unreaped -= _reap(unreaped).keys()
+        if not found and unreaped.isdisjoint(children_of(os.getpid())):
+            break
+        sleep(_WAIT_SECONDS)
 
 
 def kill_groups(pids: set[int]) -> None:
@@ -84,109 +170,48 @@ def kill_groups(pids: set[int]) -> None:
             os.killpg(group, signal.SIGKILL)
 
 
-def run_ahead() -> None:
-    """Gives this process a higher priority than its children where allowed (Linux, CAP_SYS_NICE)."""
-    if LINUX:
-        policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK
-        with contextlib.suppress(PermissionError):
-            os.sched_setscheduler(0, policy, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
+def send_kill(pid: int) -> None:
+    """Kills a process that may be gone; one of another user stays, and the caller finds it again."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
 
 
-def processes_of_user() -> int:
-    """Returns how many threads this user's processes have: what RLIMIT_NPROC counts (Linux only)."""
-    total = 0
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                if entry.stat().st_uid == os.getuid():
-                    total += len(os.listdir(f"/proc/{entry.name}/task"))
-    return total
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()] if LINUX else []
 
 
-def cpu_seconds_of(pid: int) -> float:
-    """Returns the CPU seconds of a process and its reaped children (proc(5), stat, fields 14 to 17)."""
-    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    return sum(map(int, fields[11:15])) / CLOCK_TICKS
-
-
-def resident_bytes(pid: int) -> int:
-    fields = _read(f"/proc/{pid}/statm").split()
-    return int(fields[1]) * PAGE_BYTES if fields else 0
-
-
-def proportional_bytes(pid: int) -> int:
-    """Returns the memory of a process in bytes, with shared pages divided among its users (proc(5), smaps_rollup)."""
-    for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
-        if line.startswith(b"Pss:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def _read(path: str) -> bytes:
+def _environment(pid: int) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
-        return b""  # the process has ended, or the system has no /proc
+        return b""  # it has ended, or is another user's
 
 
-def disk_bytes(directory: str, enough: float) -> int:
-    """Returns the bytes that the files below a directory take on disk; stops once it is more than `enough`."""
-    total, unvisited = 0, [directory]
-    while unvisited and total <= enough:
-        try:
-            with os.scandir(unvisited.pop()) as entries:
-                for entry in entries:
-                    total += max(entry.stat(follow_symlinks=False).st_blocks * 512, MIN_FILE_BYTES)
-                    if entry.is_dir(follow_symlinks=False):
-                        unvisited.append(entry.path)
-        except OSError:
-            continue  # removed or made unreadable by the command meanwhile
-    return total
+def _freeze(roots: Iterable[int]) -> list[int]:
+    """Stops the trees below `roots`; returns their processes, the deepest first."""
+    frozen: dict[int, None] = {}
+    unseen = list(roots)
+    while unseen:
+        for pid in unseen:
+            frozen[pid] = None
+            _signal(pid, signal.SIGSTOP)
+        unseen = [child for pid in frozen for child in children_of(pid) if child not in frozen]
+    return list(reversed(frozen))
 
 
-def unlinked_bytes(pids: set[int], directory: str) -> int:
-    """Returns the disk bytes of files that were removed, or never had a name, and are still open or mapped.
-
-    Those on the directory's file system count, each once.
-    """
-    try:
-        device = os.stat(directory).st_dev
-    except OSError:
-        return 0
-    found: dict[int, int] = {}
+def _reap(pids: Iterable[int]) -> dict[int, int]:
+    statuses = {}
     for pid in pids:
-        for kind in ("fd", "map_files"):
-            with contextlib.suppress(OSError):  # it has ended, or may not be looked into
-                for entry in os.listdir(f"/proc/{pid}/{kind}"):
-                    with contextlib.suppress(OSError):
-                        seen = os.stat(f"/proc/{pid}/{kind}/{entry}")
-                        if seen.st_nlink == 0 and seen.st_dev == device:
-                            found[seen.st_ino] = max(seen.st_blocks * 512, MIN_FILE_BYTES)
-    return sum(found.values())
+        with contextlib.suppress(ChildProcessError):  # a thread of a handler has waited for it
+            reaped, status = os.waitpid(pid, os.WNOHANG)
+            if reaped:
+                statuses[pid] = status
+    return statuses
 
 
-def in_memory_bytes(root_of: int, folders: Sequence[str]) -> int:
-    """Returns the bytes of in-memory file systems that a process sees at these places."""
-    total = 0
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            found = os.statvfs(f"/proc/{root_of}/root{folder}")
-            total += (found.f_blocks - found.f_bfree) * found.f_frsize
-    return total
-
-
-def set_subreaper(wanted: bool) -> bool:
-    """Makes this process adopt orphans below it (Linux only), or not; returns the setting before."""
-    if not LINUX:
-        return False
-    before = ctypes.c_int()
-    prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(before))
-    prctl(PR_SET_CHILD_SUBREAPER, int(wanted))
-    return bool(before.value)
-
-
-def refuse_new_privileges() -> None:
-    """Ignores set-uid bits from now on, here and in started programs (Linux only)."""
-    if LINUX:
-        prctl(PR_SET_NO_NEW_PRIVS, 1)
+def _signal(pid: int, number: signal.Signals) -> None:
+    if pid <= 1:  # kill(2) takes 0 and -1 for whole groups of processes
+        raise ValueError(f"process {pid} may not be signalled")
+    # What is not ours to signal (a set-uid program) stays, and ends with the loop's deadline.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)

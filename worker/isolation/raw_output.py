@@ -22,7 +22,7 @@ from taskyard.worker.attempts.capture import HEAD_BYTES, LINE_BYTES, STDOUT, Cap
 
 POLL_SECONDS = 0.2
 CHUNK_BYTES = 64 << 10
-EMPTIED_BYTES = 1 << 20  # what has been read is given back to the disk from here on …
+EMPTIED_BYTES = 1 << 20  # disk space of read output is freed from here on …
 MAX_BYTES = 64 << 20  # … and from here on even while somebody writes
 LINE_CHARACTERS = 2_000  # of one line of the agent's log
 
@@ -81,7 +81,7 @@ class RawOutput:
                 data = data[data.find(b"\n", 0, LINE_BYTES) + 1 :]
                 left_out_bytes = new_bytes - len(first) - len(data)
             self._read_bytes = size
-            is_quiet = os.fstat(self._reading).st_size == size  # what comes in between would be lost
+            is_quiet = os.fstat(self._reading).st_size == size  # output in between would be lost
             if size >= (EMPTIED_BYTES if is_quiet else MAX_BYTES):
                 os.ftruncate(self._reading, 0)
                 self._read_bytes = 0

@@ -25,18 +25,18 @@ from taskyard.core.private_files import refuse_inspection
 from taskyard.core.protocol import MAX_TEXT_LENGTH, Done, Run
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.attempts.execution import cannot_run, context_of, execute
-from taskyard.worker.isolation.descendants import become_subreaper, die_with_parent, has_children, kill_children
+from taskyard.worker.isolation.attempt_usage import Meter, highest_resident_bytes
 from taskyard.worker.isolation.frames import Cancel, Emit, End, FrameStream, Loading, Ready, Reply, Request, Start
 from taskyard.worker.isolation.kernel import LINUX
 from taskyard.worker.isolation.memory import memory_limit
-from taskyard.worker.isolation.process_tree import resident_bytes
+from taskyard.worker.isolation.process_tree import die_with_parent, has_children, kill_children, set_subreaper
+from taskyard.worker.isolation.process_usage import resident_bytes
 from taskyard.worker.isolation.standard_streams import StandardStreams
-from taskyard.worker.isolation.usage import Meter, highest_resident_bytes
 from taskyard.worker.logging.context import bind_attempt
 
 MAX_TASKS = 1000
 MAX_GROWTH_BYTES = 256 << 20
-OOM_SCORE = 500  # of 1000: when memory runs out, handlers go before agents and databases
+OOM_SCORE = 500  # of 1000: when memory runs out, handlers are killed before agents and databases
 _KINDS: list[type[HandlerError]] = [HandlerError, *HandlerError.__subclasses__()]
 _ERRORS = {kind.error_class.value: kind for kind in _KINDS}
 
@@ -66,7 +66,7 @@ def main(
             _serve(stream, streams, output_limit_bytes)
         status = 0
     except (BrokenPipeError, ConnectionResetError):
-        status = 0  # the agent is gone, which is an ordinary end
+        status = 0  # the agent is gone, which is a normal end
     except BaseException:
         traceback.print_exc()
     finally:
@@ -122,7 +122,7 @@ class PipeChannel:
 
     def _send(self, frame: Emit | Request) -> None:
         if self._closed:
-            raise TransientError(f"task {self._run.task_id} is over: its context can't be used any more")
+            raise TransientError(f"task {self._run.task_id} is over: its context can no longer be used")
         try:
             self._stream.send(frame)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -157,8 +157,8 @@ def _serve(stream: FrameStream, streams: StandardStreams, output_limit_bytes: in
 def _run(stream: FrameStream, run: Run, output_limit_bytes: int) -> Done:
     try:
         task_type = registry.get(run.task_type)
-    except UnknownTaskType:  # its module is another one than when the agent started
-        return cannot_run(run, f"its handlers' processes no longer know type {run.task_type}")
+    except UnknownTaskType:  # its module differs from the one the agent started with
+        return cannot_run(run, f"its handler processes no longer know type {run.task_type}")
     channel = PipeChannel(stream, run)
     bind_attempt(run)
     limit_mib = task_type.memory_limit_mib
@@ -171,13 +171,13 @@ def _run(stream: FrameStream, run: Run, output_limit_bytes: int) -> Done:
 
 
 def _is_bigger(limit_bytes: int) -> bool:
-    # The highest size so far is at hand; the size now costs a look into /proc.
+    # The peak size is available at once; the current size costs a read of /proc.
     return highest_resident_bytes() > limit_bytes and resident_bytes(os.getpid()) > limit_bytes
 
 
 def _prepare(fork_server_pid: int, crash_file: int) -> None:
     die_with_parent(fork_server_pid)
-    become_subreaper()
+    set_subreaper(True)
     faulthandler.enable(crash_file)
     # A handler that forks without exec gets the usual meaning of signals back.
     os.register_at_fork(after_in_child=_default_signals)

@@ -54,7 +54,7 @@ class Runners:
         self._watchdog = Watchdog(slots, on_stuck)
         self._process_slots = [ProcessSlot(self._living_keeper) for _ in range(slots)]
         if any(task_type.isolation is Isolation.PROCESS for task_type in registry.types.values()):
-            self._living_keeper()  # it imports while the agent goes on starting
+            self._living_keeper()  # it imports while the agent starts
 
     def run(self, slot_index: int, run: Run, channel: Channel) -> Done | None:
         """Runs a task until it is over. A slot runs one task at a time, in any thread.

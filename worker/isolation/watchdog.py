@@ -34,12 +34,12 @@ from taskyard.worker.attempts.context import Channel
 from taskyard.worker.attempts.execution import HandlerStopped, failed
 
 GRACE_SECONDS = 2.0  # between the demand to stop and giving up
-CANCEL_GRACE_SECONDS = 2.0  # for a handler that looks at `context.cancelled`
+CANCEL_GRACE_SECONDS = 2.0  # for a handler that checks `context.cancelled`
 POLL_SECONDS = 0.1  # how late the watchdog may notice a new run; only timeouts below it suffer
 RETRY_SECONDS = 0.01
 MAX_STACK_FRAMES = 20  # frames of what can't be stopped that are shown
-STOOD_STILL_SECONDS = 0.5  # a watchdog that is so late was kept from running, and so were all
-MAX_EXTENSION_SECONDS = 10.0  # of a deadline; below what the leader waits before it settles an attempt by itself
+STOOD_STILL_SECONDS = 0.5  # a watchdog that is this late was kept from running, and so was everything else
+MAX_EXTENSION_SECONDS = 10.0  # of a deadline; below the time after which the leader settles an attempt by itself
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Watch:
         """Starts the run's time."""
         self.started_at = time()
         self.started_monotonic = monotonic()
-        self.lost_seconds = 0.0  # of its time, in which others kept it from running
+        self.lost_seconds = 0.0  # the part of its time in which others kept it from running
 
     def emit(self, message: dict[str, Any]) -> None:
         """Passes the handler's report on to the agent."""

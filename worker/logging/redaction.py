@@ -15,7 +15,7 @@ from typing import Any
 
 HIDDEN = "***"
 _MAX_DEPTH = 6
-# The words of a name that make it a secret's: whole words of it, or its end where words are run together.
+# The words of a name that mark a secret: whole words of it, or its end where words are run together.
 _SECRET_WORDS = frozenset(
     {"pass", "pwd", "secret", "secrets", "authorization", "cookie", "cookies", "credential", "credentials", "passwords"}
 )
@@ -51,8 +51,8 @@ _KEY_BLOCK = re.compile(
 )
 _URL_REST = re.compile(r"[^\s\"'<>]*+")
 _PORT = re.compile(r"\d{1,5}(?:[/?#]|\Z)")
-_LONG_USER = 20  # a name of so many characters before the @ of a URL is taken for a token
-# What issuers begin their keys with, so that they can be found.
+_LONG_USER = 20  # a name of this many characters before the @ of a URL counts as a token
+# The prefixes of issuers' keys.
 _KNOWN_KEYS = re.compile(
     r"""(?<![\w-])(?:
         (?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AROA|ANPA|ANVA)[A-Z0-9]{16}(?![A-Z0-9])

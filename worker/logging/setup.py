@@ -20,12 +20,12 @@ from taskyard.worker.logging.redaction import redacted
 from taskyard.worker.logging.shipping import LogShipper
 from taskyard.worker.logging.stream import LogStream
 
-LIBRARY_LEVEL = logging.WARNING  # of what is not ours
+LIBRARY_LEVEL = logging.WARNING  # of other code
 OURS = "taskyard"
 _LEVELS = {"critical": logging.CRITICAL, "error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
 
 Event = MutableMapping[str, Any]
-_streams: list[LogStream] = []  # the one that this process writes to, once it does
+_streams: list[LogStream] = []  # the shipper of this process, once there is one
 
 
 def configure_logs(level: str, takes_line: Callable[[bytes], bool] = lambda line: False) -> LogShipper:

@@ -81,7 +81,7 @@ class LogShipper:
                     self._line(time.time(), {"level": "warning", "event": "log.dropped", "lines": dropped}).encoded()
                 )
             recent.add(lines)
-        except Exception:  # whatever it is, it can't be logged here, and the thread must live on: it is counted
+        except Exception:  # the error can't be logged here, and the thread must live on: it is counted
             self._count_dropped(len(batch))
             return False
         self._count_dropped(-dropped)

@@ -7,7 +7,7 @@ import select
 import threading
 from typing import IO
 
-PATIENCE_SECONDS = 1.0  # for a reader that does not read, before its lines are dropped
+PATIENCE_SECONDS = 1.0  # for a stalled reader, before its lines are dropped
 CHUNK_BYTES = select.PIPE_BUF  # a pipe that is ready takes so much without blocking
 
 
@@ -29,7 +29,7 @@ class LogStream:
         with self._lock:
             try:
                 self._write(text.encode("utf-8", "backslashreplace"))
-            except (OSError, ValueError):  # closed, or the disk behind it is full: there is nobody to tell
+            except (OSError, ValueError):  # closed, or the disk behind it is full: it can't be reported
                 self.lost_lines += 1
         return len(text)
 
@@ -43,7 +43,7 @@ class LogStream:
         for start in range(0, len(data), CHUNK_BYTES):
             if not poll.poll(0 if self._is_blocked else PATIENCE_SECONDS * 1000):
                 self._is_blocked = True
-                raise BlockingIOError("nobody reads the log")
+                raise BlockingIOError("the log's reader is blocked")
             self._is_blocked = False
             chunk = data[start : start + CHUNK_BYTES]
             while chunk:

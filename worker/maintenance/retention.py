@@ -16,7 +16,7 @@ from taskyard.core.postgres.store import recovery, retention
 from taskyard.worker.maintenance.steady_time import SteadyTime
 
 BATCH = 1_000  # rows in a transaction
-PAUSE_SECONDS = 0.02  # between transactions, for everybody else
+PAUSE_SECONDS = 0.02  # between transactions, to leave time for others
 LOCK_TIMEOUT_MS = 200  # a tick may wait this long behind the dropping of a partition
 ProgressCallback = Callable[[str, int], object]
 
@@ -107,7 +107,7 @@ class Retention:
                 with self._database.transaction() as tx:
                     retention.drop_partition(tx, name, LOCK_TIMEOUT_MS)
             except Busy:
-                log.info("retention.busy", partition=name, hint="the audit log is in use: tried again the next time")
+                log.info("retention.busy", partition=name, hint="the audit log is in use: retried next time")
                 continue
             removed.event_days += 1
             progress("event_days", removed.event_days)

@@ -16,10 +16,10 @@ from taskyard.core.postgres.database import Database, Transaction
 from taskyard.core.postgres.store import recovery, rollups
 from taskyard.core.postgres.store.rollups import DAY, MINUTE
 
-JUMP_SECONDS = 7200.0  # that the database's clock may gain on ours between two looks
+JUMP_SECONDS = 7200.0  # that the database's clock may gain on ours between two checks
 GAP_SECONDS = float(
     DAY
-)  # without any counted minute, after which a time is looked at for so long before it is believed
+)  # without any counted minute, after which a time is observed for this long before it is accepted
 
 log = structlog.get_logger(__name__)
 

@@ -23,14 +23,14 @@ from taskyard.core.threads import OnEscape, Supervised, start_thread
 from taskyard.worker.process.ports import find_port, is_taken, listening_socket, url_of
 
 CLIENT_TIMEOUT_SECONDS = 10
-MAX_AT_ONCE = 64  # requests; who comes beyond takes the place of one that is slow, or is turned away
+MAX_AT_ONCE = 64  # requests; one more takes the place of a slow one, or is turned away
 SLOW_SECONDS = 1.0
 HOME_SECONDS = 2.0  # between attempts to get the wanted port
 POLL_SECONDS = 0.5
-LACKING_SECONDS = 0.1  # a pause where descriptors are lacking: the connection that waits would be seen at once again
+LACKING_SECONDS = 0.1  # a pause without free descriptors: the waiting connection would be seen at once again
 REQUEST_BYTES = 1 << 16
 BUSY = b"HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
-# No page is shown here, none of another site may read or frame this, and nothing of it is kept.
+# No page is shown here; no other site may read or frame this, and nothing of it is cached.
 SAFE_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
@@ -66,7 +66,7 @@ class Exporter:
         self._reserve: int | None = None
         self._stopping = threading.Event()
         self._slots = threading.BoundedSemaphore(MAX_AT_ONCE)
-        self._began: dict[socket.socket, float] = {}  # when each request that is being answered did
+        self._began: dict[socket.socket, float] = {}  # start of each request being answered
         self._home_at = 0.0  # monotonic seconds of the last attempt to get the wanted port
         self._thread: Supervised | None = None
 
@@ -89,7 +89,7 @@ class Exporter:
                 "exporter.moved",
                 wanted=url_of(self._host, self._wanted_port),
                 url=f"{self.url}/metrics",
-                hint="another process has that port; it is taken as well once it is free",
+                hint="another process uses that port; it is also used once it is free",
                 fix_by="TASKYARD_METRICS_PORT, a port of its own for each worker and agent host",
             )
         log.info("exporter.started", url=f"{self.url}/metrics")
@@ -196,7 +196,7 @@ class Exporter:
 
         try:
             start_thread("request", handle, OnEscape.END_THREAD)
-        except RuntimeError as error:  # the system gives no thread
+        except RuntimeError as error:  # the system can't start a thread
             log.warning("exporter.lacking", reason=str(error))
             handle()
 
@@ -219,7 +219,7 @@ def _open_reserve() -> int | None:
 
 def _turn_away(connection: socket.socket, reason: str) -> None:
     connection.settimeout(1)
-    connection.recv(REQUEST_BYTES)  # what is not read resets the connection, and the answer would be lost
+    connection.recv(REQUEST_BYTES)  # unread input resets the connection, and the answer would be lost
     connection.sendall(BUSY + reason.encode())
 
 

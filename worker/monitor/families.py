@@ -58,7 +58,7 @@ class Families(Collector):
             yield from _tasks(live)
             yield from _agents(live.agents)
             yield from _servers(live)
-            help_ = "What could not be processed and is in quarantine."
+            help_ = "Items in quarantine, which could not be processed."
             yield GaugeMetricFamily(f"{PREFIX}quarantined_items", help_, value=live.quarantined)
             if live.mail is not None:
                 yield from mail_families(PREFIX, live.mail)
@@ -128,10 +128,10 @@ def _agents(agents: Iterable[AgentLive]) -> Iterable[Metric]:
     yield states
     gauges: dict[str, tuple[str, Callable[[AgentLive], float]]] = {
         "agent_running_tasks": ("Tasks that an agent runs.", lambda agent: agent.running),
-        "agent_slots": ("Tasks that an agent runs at most at once.", lambda agent: agent.max_concurrency),
+        "agent_slots": ("Slots of an agent.", lambda agent: agent.max_concurrency),
         "agent_memory_bytes": ("Resident memory of an agent.", lambda agent: agent.memory_bytes),
         "agent_cpu_ratio": ("Cores that an agent keeps busy.", lambda agent: agent.cpu_percent / 100),
-        "agent_open_breakers": ("Types that an agent gets no tasks of.", lambda agent: len(agent.breakers)),
+        "agent_open_breakers": ("Types whose circuit breaker is open for an agent.", lambda agent: len(agent.breakers)),
     }
     for name, (text, value) in gauges.items():
         family = GaugeMetricFamily(f"{PREFIX}{name}", text, labels=["agent"])
@@ -148,7 +148,7 @@ def _servers(live: LiveSnapshot) -> Iterable[Metric]:
     text = "Age of the oldest last heartbeat."
     yield GaugeMetricFamily(f"{PREFIX}agent_heartbeat_age_seconds_max", text, value=max([0.0, *ages]))
     up = GaugeMetricFamily(f"{PREFIX}server_up", "Whether a server answers.", labels=["server"])
-    latency = GaugeMetricFamily(f"{PREFIX}server_latency_seconds", "How long a look took.", labels=["server"])
+    latency = GaugeMetricFamily(f"{PREFIX}server_latency_seconds", "Duration of a check.", labels=["server"])
     for server in live.servers:
         up.add_metric([server.name], float(server.is_up))
         if server.latency_seconds is not None:

@@ -46,7 +46,7 @@ class WorkerHealth:
         found = self._servers.problems()
         stalled = self._progress.stalled_seconds
         if stalled > STALLED_SECONDS:
-            found.append(f"dispatcher: no tick ended for {stalled:.0f} s: it waits for {self._progress.waits_for}")
+            found.append(f"dispatcher: no tick finished for {stalled:.0f} s: waiting for {self._progress.waits_for}")
         found += self._dispatcher.blocked(STALLED_SECONDS)
         found += threads.problems()
         found += [f"duty {name!r}: {text}" for name, text in self._duties.late().items()]
@@ -75,7 +75,7 @@ class WorkerHealth:
             found.append(f"dispatcher: it waits for {self._progress.waits_for}")
         found += [text for text in self._dispatcher.blocked(READY_SECONDS) if text not in found]
         if self._pool.specs and not self._pool.takes_work():
-            found.append("no agent of this worker takes work yet")
+            found.append("no agent of this worker accepts tasks yet")
         return found
 
 
@@ -95,7 +95,7 @@ class AgentHostHealth:
         if self._is_stopping():
             found.append("the agents are stopping")
         if not found and not self._pool.takes_work():
-            found.append("no agent takes work yet")
+            found.append("no agent accepts tasks yet")
         return found
 
 
@@ -123,7 +123,7 @@ class HealthLog:
     def _run(self) -> None:
         while not self._stopping.wait(WATCH_SECONDS):
             problems = self._problems()
-            kinds = {problem.partition(":")[0] for problem in problems}  # the numbers change with every look
+            kinds = {problem.partition(":")[0] for problem in problems}  # the numbers change with every check
             if kinds - self._kinds:
                 log.error("health.failed", problems=problems)
             elif self._kinds and not kinds:

@@ -27,13 +27,13 @@ def mail_live(boxes: Sequence[MailboxSummary]) -> MailLive:
 def mail_families(prefix: str, mail: MailLive) -> Iterable[Metric]:
     """Yields the metrics: totals, and figures for each listed mailbox."""
     for name, help_, value in (
-        ("mail_messages", "Messages between agents that are not dealt with.", mail.messages),
+        ("mail_messages", "Messages between agents that are not acknowledged.", mail.messages),
         (
             "mail_oldest_seconds",
-            "Age of the oldest message that is not dealt with, 0 without any.",
+            "Age of the oldest unacknowledged message, 0 without any.",
             mail.oldest_seconds,
         ),
-        ("mail_dead_letters", "Messages that were given up.", mail.dead_letters),
+        ("mail_dead_letters", "Dead letters.", mail.dead_letters),
     ):
         yield GaugeMetricFamily(f"{prefix}{name}", help_, value=value)
     messages = GaugeMetricFamily(f"{prefix}mailbox_messages", "The same of one agent.", labels=["agent"])

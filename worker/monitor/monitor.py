@@ -39,9 +39,9 @@ from taskyard.worker.monitor.sampler import Sampler
 if TYPE_CHECKING:
     from taskyard.worker.monitor.health import WorkerHealth
 
-JUDGING = "judge the alert rules"
+JUDGING = "evaluate the alert rules"
 JUDGING_LATE_SECONDS = 20.0
-NOT_JUDGED = "alert rules not judged"  # as a rule's name in notifications that don't come from a rule
+NOT_JUDGED = "alert rules not evaluated"  # as a rule's name in notifications that don't come from a rule
 DELIVERY_SECONDS = 5.0  # that a stop waits for notifications on their way
 Result = TypeVar("Result")
 

@@ -35,11 +35,11 @@ from taskyard.worker.monitor.recent import Recent, TypeCounts
 from taskyard.worker.monitor.server_watch import ServerWatch
 from taskyard.worker.monitor.servers import Servers
 
-# Share of the time that PostgreSQL may spend on counting what is open.
+# Share of the time that PostgreSQL may spend on counting unfinished tasks.
 COUNT_SHARE = 0.02
 RECENT_SECONDS = 60.0
 COUNT_LOCK_TIMEOUT_MS = 500
-COUNT_AGAIN_SECONDS = 2.0  # after somebody's lock was in the way
+COUNT_AGAIN_SECONDS = 2.0  # after a lock was in the way
 SERVERS_EVERY_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
@@ -95,7 +95,7 @@ class Observer:
         if now >= self._count_after:
             try:
                 self._count(now, database_now)
-            except Busy as error:  # the counts of before stand: what else the leader sees is not to wait for them
+            except Busy as error:  # the earlier counts stay: the rest of the leader's view must not wait for them
                 log.info("monitor.counts_old", reason=str(error))
                 self._count_after = now + COUNT_AGAIN_SECONDS
         agents = self._dispatcher.agents_seen  # before the time of the snapshot

@@ -24,15 +24,15 @@ class ProcessFamilies(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yields all families."""
         escapes = CounterMetricFamily(
-            f"{PREFIX}thread_escapes", "Exceptions that escaped from a thread's work.", labels=["process", "thread"]
+            f"{PREFIX}thread_escapes", "Uncaught exceptions of a thread.", labels=["process", "thread"]
         )
         for process, counts in (("self", threads.escapes()), ("agents", self._pool.escapes())):
             for thread, count in counts.items():
                 escapes.add_metric([process, thread], count)
         yield escapes
-        text = "Reasons why this process does not work."
+        text = "Problems of this process."
         yield GaugeMetricFamily(f"{PREFIX}health_problems", text, value=len(self._problems()))
-        yield CounterMetricFamily(f"{PREFIX}log_lines_lost", "Log lines that nobody took.", value=lost_lines())
+        yield CounterMetricFamily(f"{PREFIX}log_lines_lost", "Log lines that were lost.", value=lost_lines())
         unwell = len(self._pool.unwell())
         agents = GaugeMetricFamily(f"{PREFIX}pool_agents", "Agents of this host's pool.", labels=["state"])
         agents.add_metric(["working"], len(self._pool.specs) - unwell)

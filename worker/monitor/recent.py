@@ -13,7 +13,7 @@ from taskyard.worker.dispatch.tick_reports import Tick
 KEPT_SECONDS = 900.0
 SMOOTHING = 0.05
 AGENTS_REMEMBERED = 1_000
-TYPES_COUNTED = 100  # the others count as one, so that nobody can make labels without end
+TYPES_COUNTED = 100  # others are counted as one, so that labels stay bounded
 OTHER = "other"
 
 

@@ -57,7 +57,7 @@ class Sampler:
     def _sample_host(self, now: float) -> None:
         memory = psutil.virtual_memory()
         disk = psutil.disk_usage(str(_existing(self._data_dir)))
-        # as df counts: what only root may use is not there for us
+        # as df counts: space reserved for root is not available
         disk_fraction = disk.used / (disk.used + disk.free) if disk.used + disk.free else 1.0
         memory_fraction = 1 - memory.available / memory.total
         self.usage = HostUsage({str(self._data_dir): disk_fraction}, memory_fraction)
@@ -73,7 +73,7 @@ class Sampler:
             self._note(now, "host", self._host, metric, value)
         net, blocks = psutil.net_io_counters(), psutil.disk_io_counters()
         counters = {"network_sent_bytes": net.bytes_sent, "network_received_bytes": net.bytes_recv}
-        if blocks is not None:  # a container may not see any
+        if blocks is not None:  # a container may not show any
             counters |= {"disk_read_bytes": blocks.read_bytes, "disk_written_bytes": blocks.write_bytes}
         for metric, value in counters.items():
             self._note_counter(now, "host", self._host, metric, value)

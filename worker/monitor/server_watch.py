@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from taskyard.core.telemetry.live_snapshot import ServerLive
 
-UNSEEN_SECONDS = 25.0  # without a look
+UNSEEN_SECONDS = 25.0  # without a check
 
 
 class ServerWatch:
@@ -27,13 +27,13 @@ class ServerWatch:
         """Returns what was away in the last two checks, or that there are no checks."""
         unseen = time.monotonic() - self._seen_at
         if unseen > UNSEEN_SECONDS:
-            return [f"servers: not looked at for {unseen:.0f} s"]
+            return [f"servers: not checked for {unseen:.0f} s"]
         return [self._say(s) for s in self.servers or () if self._down_looks.get(s.name, 0) >= 2]
 
     def unready(self) -> list[str]:
         """Returns what was away in the last check."""
         if self.servers is None:
-            return ["the servers have not been looked at yet"]
+            return ["the servers have not been checked yet"]
         return [self._say(server) for server in self.servers if not server.is_up]
 
     def _say(self, server: ServerLive) -> str:

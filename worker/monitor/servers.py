@@ -15,7 +15,7 @@ from taskyard.core.redis.usage import check_writable
 from taskyard.core.telemetry.live_snapshot import ServerLive
 
 READ_ONLY = msg("PostgreSQL can't be reached: {reason}", reason="it is read-only")
-SIZE_EVERY_SECONDS = 60.0  # it looks at every file of the database
+SIZE_EVERY_SECONDS = 60.0  # it reads every file of the database
 
 
 class Servers:

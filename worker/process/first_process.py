@@ -17,7 +17,7 @@ def stand_apart_as_first() -> None:
     if os.getpid() != 1 or sys.platform != "linux":
         return
     signals = {*PASSED_ON, signal.SIGCHLD}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # blocked, they wait to be taken one by one
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # blocked, so that they can be taken one by one
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)  # a terminal's Ctrl-C reaches process 1, which passes it on: once, and not twice
@@ -31,7 +31,7 @@ def _attend(child: int, signals: set[signal.Signals]) -> int:
     while True:
         number = signal.sigwait(signals)
         if number != signal.SIGCHLD:
-            os.kill(child, number)  # it is not buried yet, so it is still this child
+            os.kill(child, number)  # it is not reaped yet, so it is still this child
             continue
         while True:
             try:

@@ -40,6 +40,6 @@ def _end(code: int) -> None:
     names = ", ".join(sorted(thread.name for thread in _left()))
     with suppress(OSError, ValueError):
         sys.stdout.flush()
-        sys.stderr.write(f"threads that are no daemons do not end, and are left: {names}\n")
+        sys.stderr.write(f"non-daemon threads still run and are abandoned: {names}\n")
         sys.stderr.flush()
     os._exit(code)

@@ -43,7 +43,7 @@ def find_port(settings: Settings, name: str) -> int:
             if not is_taken(error):
                 raise ConfigurationError([f"{variable}_HOST: {host!r} can't be listened on: {reason}"]) from None
     if is_chosen:
-        expected = "expected a free one: end what listens there, or set another"
+        expected = "expected a free port: stop the process that listens there, or set another port"
         raise ConfigurationError([f"{variable}_PORT: {wanted} is taken at {host}: {expected}"])
     raise ConfigurationError([f"{variable}_PORT: no free port from {wanted} on at {host}: {reason}"])
 

@@ -34,7 +34,7 @@ class StopSignals:
         self._reader, self._writer = socket.socketpair()
         self._reader.settimeout(None)
         self._writer.setblocking(False)
-        # both threads are there before they are needed: later there may be none to be had
+        # both threads start before they are needed: later there may be none available
         start_thread("signals", self._listen, OnEscape.GO_ON, is_essential=True)
         start_thread("hurry", self._end_at_once, OnEscape.GO_ON, is_essential=True, is_over=self._closed.is_set)
         for number in SIGNALS:

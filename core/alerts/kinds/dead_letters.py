@@ -10,8 +10,8 @@ from taskyard.core.message_templates import MessageTemplate
 
 GIVEN_UP = MessageTemplate(
     "dead_letters.given_up",
-    N_("{count} messages to agent {agent} were given up: taskyard mail list --dead"),
-    one=N_("{count} message to agent {agent} was given up: taskyard mail list --dead"),
+    N_("{count} messages to agent {agent} became dead letters: taskyard mail list --dead"),
+    one=N_("{count} message to agent {agent} became a dead letter: taskyard mail list --dead"),
 )
 
 
@@ -29,7 +29,7 @@ def read(rule: Limits, signals: Signals) -> Readings | None:
 KIND = Kind(
     name="dead_letters",
     title=N_("Dead letters"),
-    measures=N_("messages to an agent that were given up"),
+    measures=N_("dead letters of an agent"),
     unit=Unit.COUNT,
     is_whole=True,
     read=read,

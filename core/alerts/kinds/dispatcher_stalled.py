@@ -10,7 +10,7 @@ from taskyard.core.message_templates import MessageTemplate
 
 STALLED = MessageTemplate(
     "dispatcher_stalled.stalled",
-    N_("no tick has ended for {seconds}; the dispatcher waits for {what}"),
+    N_("no tick has finished for {seconds}; the dispatcher waits for {what}"),
     durations=("seconds",),
 )
 
@@ -26,7 +26,7 @@ def read(rule: Limits, signals: Signals) -> Readings | None:
 KIND = Kind(
     name="dispatcher_stalled",
     title=N_("Dispatcher stalled"),
-    measures=N_("seconds since the dispatcher last ended a tick"),
+    measures=N_("seconds since the dispatcher last finished a tick"),
     unit=Unit.SECONDS,
     read=read,
     messages=(STALLED,),

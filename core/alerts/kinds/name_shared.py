@@ -34,7 +34,7 @@ def read(rule: Limits, signals: Signals) -> Readings | None:
 KIND = Kind(
     name="name_shared",
     title=N_("Agent name used twice"),
-    measures=N_("agents that use the same name at once, beside the first"),
+    measures=N_("agents that use the same name at once, in addition to the first"),
     unit=Unit.COUNT,
     is_whole=True,
     read=read,

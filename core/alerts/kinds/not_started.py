@@ -29,7 +29,7 @@ def read(rule: Limits, signals: Signals) -> Readings | None:
 KIND = Kind(
     name="not_started",
     title=N_("Tasks assigned but not started"),
-    measures=N_("seconds that an agent with a free slot has not started a task that it has"),
+    measures=N_("seconds that an agent with a free slot has left an assigned task unstarted"),
     unit=Unit.SECONDS,
     read=read,
     messages=(NOT_STARTED,),

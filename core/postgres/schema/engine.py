@@ -23,7 +23,7 @@ tasks = Table(
     Column("title", Text),
     Column("state", Text, nullable=False),
     Column("priority", SmallInteger, nullable=False),
-    Column("input", JSON, nullable=False),  # json and not jsonb: it keeps the text as it was handed in
+    Column("input", JSON, nullable=False),  # json and not jsonb: it keeps the submitted text
     Column("output", JSON),
     Column("error", JSONB),
     Column("requires", ARRAY(Text), nullable=False, server_default=text("'{}'")),
@@ -108,7 +108,7 @@ task_events = Table(
     Column("actor", Text, nullable=False),
     Column("agent_id", Text),
     Column("detail", JSONB),
-    # Only of what is counted (see core.postgres.store.history): submissions, and the ends of attempts and tasks.
+    # Only of counted events (see core.postgres.store.history): submissions, and the ends of attempts and tasks.
     Column("queue", Text),
     Column("type", Text),
     Column("wait_seconds", REAL),  # from ready to started
@@ -120,7 +120,7 @@ task_events = Table(
 )
 Index("task_events_task", task_events.c.task_id)
 Index("task_events_at", task_events.c.at, postgresql_using="brin", postgresql_with={"pages_per_range": "32"})
-# what people do, among much more that the engine does
+# users' actions, among many more events of the engine
 Index(
     "task_events_operators",
     task_events.c.at,
@@ -141,14 +141,14 @@ agents = Table(
     Column("state", Text, nullable=False),
     Column("registered_at", instant, nullable=False, server_default=text("now()")),
     Column("left_at", instant),
-    Column("known_types", JSONB),  # a list of core.protocol.KnownType; NULL: it did not say
+    Column("known_types", JSONB),  # a list of core.protocol.KnownType; NULL: not declared
     Column("agent_class", Text, nullable=False, server_default=text("''")),  # a user's; empty: the shipped one
     CheckConstraint("state IN ('online', 'draining', 'left', 'lost')", name="agents_state_known"),
     CheckConstraint("(state IN ('left', 'lost')) = (left_at IS NOT NULL)", name="agents_left_has_time"),
 )
 Index("agents_name", agents.c.name)
 
-# What operators hold back.
+# Holds of operators.
 holds = Table(
     "holds",
     metadata,
@@ -173,7 +173,7 @@ leadership = Table(
     CheckConstraint("singleton = 1", name="leadership_one_row"),
 )
 
-# What operators look for again and again: a filter of core.filters.search_filter under a name.
+# Filters of core.filters.search_filter that operators saved under a name.
 saved_filters = Table(
     "saved_filters",
     metadata,

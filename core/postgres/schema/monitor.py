@@ -27,7 +27,7 @@ metric_counts = Table(
     Column("at", instant, primary_key=True),
     Column("queue", Text, primary_key=True),
     Column("type", Text, primary_key=True),
-    Column("agent", Text, primary_key=True),  # by name; empty: no agent had to do with it
+    Column("agent", Text, primary_key=True),  # by name; empty: no agent was involved
     *(
         Column(name, BigInteger, nullable=False, server_default=text("0"))
         for name in ("submitted", "completed", "failed", "retried", "timed_out", "cancelled")
@@ -48,7 +48,7 @@ metric_progress = Table(
     Column("rolled_to", instant, nullable=False),
 )
 
-# What was measured of hosts, processes and servers in each minute, hour and day.
+# Samples of hosts, processes and servers in each minute, hour and day.
 metric_samples = Table(
     "metric_samples",
     metadata,
@@ -63,7 +63,7 @@ metric_samples = Table(
     Column("most", Double, nullable=False),
 )
 
-# Failures that are probably the same one (core.scheduling.retry.fingerprint); `message` is that of the latest.
+# Failures with probably the same cause (core.scheduling.retry.fingerprint); `message` is that of the latest.
 failure_groups = Table(
     "failure_groups",
     metadata,
@@ -108,7 +108,7 @@ alerts = Table(
     Column("acknowledged_at", instant),
     Column("acknowledged_by", Text),
     Column("resolved_at", instant),
-    Column("message_id", Text),  # of core.alerts.kinds; NULL: of an older release, or no message of ours
+    Column("message_id", Text),  # of core.alerts.kinds; NULL: of an older release, or an external message
     Column("message_parameters", JSONB),
     CheckConstraint("severity IN ('critical', 'info', 'warning')", name="alerts_severity_known"),
     CheckConstraint("state IN ('acknowledged', 'firing', 'resolved')", name="alerts_state_known"),

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from taskyard.core.postgres.schema.base import instant, metadata
 
-# Links that sign a browser in: gone once used.
+# Links that sign a browser in: deleted once used.
 sign_in_links = Table(
     "sign_in_links",
     metadata,

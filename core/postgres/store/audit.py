@@ -27,7 +27,7 @@ from taskyard.core.postgres.store.search_query import Pace, limited_time
 MAX_PAGE_SIZE = 1000
 BUDGET_SECONDS = 0.15
 FIRST_SPAN_SECONDS = 4.0
-FIRST_OPERATORS_SPAN_SECONDS = 86_400.0  # there is an index, and they are few
+FIRST_OPERATORS_SPAN_SECONDS = 86_400.0  # these have an index, and are few
 EXPORT_EVENTS = 2_000  # that a statement of an export reads at most
 MIN_EXPORT_EVENTS = 100
 MIN_SPAN_SECONDS = 0.001
@@ -71,7 +71,7 @@ class EventCursor:
         stored = f"({place.replace('.', ',')})" if place else None
         checked = check_bound("before", at)
         if not isinstance(checked, datetime) or (stored is not None and not _PLACE.fullmatch(stored)):
-            raise refused("before", text, msg("what an earlier page gave"))
+            raise refused("before", text, msg("a cursor from an earlier page"))
         return cls(checked, stored)
 
 

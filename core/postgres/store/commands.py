@@ -110,7 +110,7 @@ def note_bulk(tx: Transaction, event: str, actor: str, detail: dict[str, object]
 
 def _needs_parent(parent: str, state: str | None) -> str:
     if state is None:
-        return msg("it waited for task {parent}, which does not exist any more: submit it anew", parent=parent)
+        return msg("it waited for task {parent}, which no longer exists: submit it again", parent=parent)
     return msg(
         "it depends on task {parent}, which is {state}; only after that has completed can it be retried",
         parent=parent,

@@ -10,7 +10,7 @@ from taskyard.core.i18n import msg
 from taskyard.core.ids import is_id
 from taskyard.core.payload.culprits import refused
 
-_EXPECTED = msg("what an earlier page of this search gave")
+_EXPECTED = msg("a cursor from an earlier page of this search")
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def settle(tx: Transaction, ended: Ended, actor: str, limit: int = SLICE) -> Sli
     Locked rows are skipped; `left` then names the parents that still have children.
     """
     if not ended or not tx.rows(queries("dependants")["has_any"], {})[0][0]:
-        return Slice([], [], NONE)  # a child that is inserted beside this is its inserter's: see look_again
+        return Slice([], [], NONE)  # a child inserted at the same time is settled by its inserter: see look_again
     waiting, completed = _unblock(tx, ended.completed, limit)
     cancelled, failed = _cancel(tx, ended.failed, actor, limit)
     return Slice(waiting, cancelled, Ended(completed, failed))
@@ -62,7 +62,7 @@ def cancel_below(tx: Transaction, parents: Sequence[str], actor: str, limit: int
 def look_again(tx: Transaction, children: Iterable[str]) -> list[Waiting]:
     """Settles newly inserted children whose parents have ended meanwhile; returns those now waiting for an agent."""
     rows = tx.rows(queries("dependants")["parents_of"], {"ids": plain(children)})
-    return settle(tx, _ended(rows), "dispatcher").waiting  # what is left is the sweep's
+    return settle(tx, _ended(rows), "dispatcher").waiting  # the rest is found by the sweep
 
 
 def ended_parents(tx: Transaction, after: str, limit: int = PARENTS_SLICE) -> tuple[Ended, str | None]:

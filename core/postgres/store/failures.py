@@ -15,8 +15,8 @@ from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import history
 
-MAX_FAILED = 500  # tasks of one group that `failed_now` looks at
-MAX_RETRIED = 10_000  # tasks that people retried in a range, the newest, that `groups` counts once each
+MAX_FAILED = 500  # tasks of one group that `failed_now` reads
+MAX_RETRIED = 10_000  # the newest retried tasks of a range that `groups` counts once each
 MAX_MUTE_SECONDS = 366 * 86_400.0
 
 
@@ -105,7 +105,7 @@ def mute(tx: Transaction, fingerprint: str, seconds: float, actor: str, reason: 
     parameters = {"fingerprint": fingerprint, "seconds": seconds, "actor": actor, "reason": reason}
     rows = tx.rows(queries("failures")["mute"], parameters)
     if not rows:
-        raise refused("fingerprint", fingerprint, msg("that of a group of failures"))
+        raise refused("fingerprint", fingerprint, msg("that of an error group"))
     until: datetime = rows[0][0]
     return until
 

@@ -19,7 +19,7 @@ def hold(tx: Transaction, kind: HoldKind, name: str, mode: HoldMode, actor: str,
     Raises SubmissionError for an agent that was never registered.
     """
     if kind is HoldKind.AGENT and not tx.rows(queries("holds")["agent_is_known"], {"name": name})[0][0]:
-        raise SubmissionError("agent", name, msg("the name of an agent that was registered once"))
+        raise SubmissionError("agent", name, msg("the name of an agent that has been registered"))
     parameters = {"kind": kind.value, "name": name, "mode": mode.value, "actor": actor, "reason": reason}
     return bool(tx.rows(queries("holds")["hold"], parameters))
 

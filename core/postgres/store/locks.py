@@ -15,7 +15,7 @@ from taskyard.core.postgres.locks import ROW, TABLE, Blocker, shown_query
 
 MAX_ROWS = 20  # rows whose holders are asked for at a time
 NEEDED_BY_TASKS = ("tasks", "task_events")  # by each of their transitions
-SURE_SECONDS = 1.0  # a table lock younger than this is everyday business
+SURE_SECONDS = 1.0  # a table lock younger than this is normal
 
 
 def of_tables(tx: Transaction, tables: Iterable[str]) -> list[Blocker]:

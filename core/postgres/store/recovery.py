@@ -14,7 +14,7 @@ from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import locks
 from taskyard.core.postgres.store.tick import Claimed
 
-PARTITIONS_TIMEOUT_MS = 1_000  # readers of the log wait behind who waits for it; partitions are made days ahead
+PARTITIONS_TIMEOUT_MS = 1_000  # readers of the log queue behind a waiting lock request; partitions are made days ahead
 NIL = "00000000-0000-0000-0000-000000000000"
 
 

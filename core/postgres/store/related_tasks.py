@@ -51,7 +51,7 @@ def open_below(tx: Transaction, task_id: str) -> list[str]:
             break
         after = rows[-1][0]
     below = list(children.pop(task_id, ()))
-    for id_ in below:  # grows while it is walked
+    for id_ in below:  # grows during the iteration
         below += children.pop(id_, ())
     return [id_ for id_ in below if is_open[id_]]
 

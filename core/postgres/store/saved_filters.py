@@ -42,7 +42,7 @@ def save_filter(tx: Transaction, name: str, only: TaskFilter, actor: str, *, ove
         "overwrite": overwrite,
     }
     if not tx.rows(queries("saved_filters")["save_filter"], parameters):
-        raise refused("name", name, msg("a new name: a filter of this one is saved already"))
+        raise refused("name", name, msg("a new name: a filter with this name exists already"))
 
 
 def delete_filter(tx: Transaction, name: str, actor: str) -> bool:

@@ -92,7 +92,7 @@ def find(
     place = after or Cursor()
     if place != Cursor() and not _is_place_of(place, sort):
         raise refused(
-            "after", str(place), msg("what an earlier page of this search gave in this order ({sort})", sort=sort)
+            "after", str(place), msg("a cursor from an earlier page of this search in this order ({sort})", sort=sort)
         )
     with bounded(tx, only):
         now = tasks_store.now(tx)

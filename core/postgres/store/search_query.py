@@ -21,10 +21,10 @@ from taskyard.core.states import TERMINAL, TaskState
 
 FIRST_WINDOW = 2_000  # tasks
 GROWTH = 8
-MIN_SHARE = 0.2  # of the last look
+MIN_SHARE = 0.2  # of the last window
 # A single statement that takes longer was planned wrongly, or the machine is overloaded.
 STATEMENT_SECONDS = 5.0
-# Submitters make the ids by their own clocks. One that is off by more may be missed by a filter's times.
+# Submitters make the ids by their own clocks. One whose clock is off by more may be missed by a filter's times.
 CLOCK_MARGIN = timedelta(hours=1)
 PATH_SEARCHES = 2  # at once in a process: each keeps a core of PostgreSQL busy
 PATIENCE_SECONDS = 2.0

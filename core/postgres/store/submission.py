@@ -194,8 +194,8 @@ def _unseen(submission: Submission) -> SubmissionError:
     """Returns the error for a conflicting task that is not visible: it ended in between, or this snapshot is older."""
     key = submission.idempotency_key
     if key is None:
-        return SubmissionError("queue", submission.queue, msg("one that takes new tasks: it drained until just now"))
-    expected = msg("a new key, or a READ COMMITTED transaction: another transaction has just taken this one")
+        return SubmissionError("queue", submission.queue, msg("one that accepts new tasks: it was draining until now"))
+    expected = msg("a new key, or a READ COMMITTED transaction: another transaction has just used this one")
     return SubmissionError("idempotency_key", key, expected)
 
 
@@ -203,7 +203,7 @@ def _refusal(submission: Submission, holds: Holds) -> SubmissionError | None:
     hold = holds.against(submission.queue, submission.type)
     if hold is None:
         return None
-    return SubmissionError(hold.kind.value, hold.name, msg("one that takes new tasks: {hold}", hold=hold.text))
+    return SubmissionError(hold.kind.value, hold.name, msg("one that accepts new tasks: {hold}", hold=hold.text))
 
 
 def _escaped(text: str) -> str:

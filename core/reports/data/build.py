@@ -25,7 +25,7 @@ from taskyard.core.reports.data.report import (
     TypeLine,
 )
 
-SETTLING_SECONDS = 60.0  # until the samples of a minute are stored for certain
+SETTLING_SECONDS = 60.0  # until the samples of a minute are certainly stored
 NOTHING = Point(0.0)
 
 

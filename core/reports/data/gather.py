@@ -28,7 +28,7 @@ from taskyard.core.reports.data.report import FailureLine, Report, Scope
 from taskyard.core.telemetry.histogram import Histogram
 
 MAX_FAILURES = 50  # groups in a report
-MAX_UNITS = 12_000  # of a level that the peak is looked for in: eight days of minutes
+MAX_UNITS = 12_000  # units of a level in which the peak is searched: eight days of minutes
 LONGEST_SECONDS = 3 * 366 * 86_400.0
 
 

@@ -13,7 +13,7 @@ import orjson
 
 from taskyard.core.telemetry.histogram import Histogram
 
-TARGET_SECONDS = 0.1  # a task that waited no longer was scheduled in time
+TARGET_SECONDS = 0.1  # a task that waited no longer started in time
 
 
 @dataclass(frozen=True, slots=True)

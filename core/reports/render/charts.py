@@ -34,7 +34,7 @@ class Chart:
     table: str
     series: tuple[Series, ...]
     rows: tuple[int, ...] | None = None
-    is_near_all: bool = False  # shares that are mostly near to 1: the axis need not begin at 0
+    is_near_all: bool = False  # shares that are mostly close to 1: the axis need not begin at 0
 
     def row_numbers(self, table: Table) -> tuple[int, ...]:
         return tuple(range(len(table.rows))) if self.rows is None else self.rows
@@ -56,7 +56,7 @@ def charts(report: Report, by_name: Mapping[str, Table], words: Wording) -> list
     ends = (Series("completed", GREEN), Series("failed", RED), Series("cancelled", GRAY))
     found = [
         Chart("ends", words(N_("Ended tasks")), "stacks", "over_time", ends),
-        Chart("throughput", words(N_("Tasks a minute")), "lines", "over_time", rates),
+        Chart("throughput", words(N_("Tasks per minute")), "lines", "over_time", rates),
         Chart("wait", words(N_("Waiting time")), "lines", "over_time", wait),
         Chart("run", words(N_("Run time")), "lines", "over_time", run),
         Chart(
@@ -78,9 +78,7 @@ def charts(report: Report, by_name: Mapping[str, Table], words: Wording) -> list
             failing,
         ),
         Chart("classes", words(N_("Error classes")), "bars", "error_classes", (Series("attempts", RED),), classes),
-        Chart(
-            "agents", words(N_("Utilisation of agents")), "bars", "agents", (Series("utilisation", VIOLET),), busiest
-        ),
+        Chart("agents", words(N_("Agent utilisation")), "bars", "agents", (Series("utilisation", VIOLET),), busiest),
     ]
     return [chart for chart in found if _shows_something(chart, by_name[chart.table])]
 

@@ -53,7 +53,7 @@ def render(report: Report, words: Wording) -> bytes:
 
 
 _TEXTS = {
-    "before": N_("Changes are against the period before."),
+    "before": N_("Changes are relative to the previous period."),
     "made": N_("Generated {at}"),
     "about": N_("About this report"),
     "steps": N_("All steps as a table"),
@@ -124,7 +124,7 @@ def _trace(drawing: Drawing, number: int, words: Wording) -> dict[str, Any]:
         labels = [_plain(label) + "\u200b" * position for position, label in enumerate(drawing.labels)]
         bar = {"type": "bar", "orientation": "h", "x": values, "y": labels, "marker": {"color": line.color}}
         return {**trace, **bar}
-    # plotly knows no time zones: it gets the clock of the report's
+    # plotly knows no time zones: it gets local times of the report's zone
     times = [f"{at.astimezone(words.zone):%Y-%m-%dT%H:%M:%S}" for at in drawing.labels]
     if drawing.kind == "stacks":
         middles = {"width": [length * 1000 * 0.85 for length in drawing.lengths], "offset": 0}

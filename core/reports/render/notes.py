@@ -36,7 +36,7 @@ def scope_line(report: Report, words: Wording) -> str:
 
 
 def empty_line(words: Wording) -> str:
-    return words(N_("Nothing happened in this time: no task was submitted, run or cancelled."))
+    return words(N_("No activity in this period: no task was submitted, run or cancelled."))
 
 
 def notes(report: Report, words: Wording) -> list[tuple[str, str]]:
@@ -56,21 +56,21 @@ def notes(report: Report, words: Wording) -> list[tuple[str, str]]:
         found.append((words(N_("Nothing to report")), empty_line(words)))
     if report.unit_seconds > MINUTE:
         text = words(
-            N_("Of times so long ago only units of {unit} are kept, so the period was brought to whole ones."),
+            N_("For times this long ago only units of {unit} are kept, so the period was extended to whole units."),
             unit=words.duration(report.unit_seconds),
         )
         found.append((words(N_("Whole units")), text))
     found += [(words(heading), words(text)) for heading, text in _METHODS]
     if report.scope.queue is not None:
-        found.append((words(N_("Groups of failures")), words(_BY_TYPE)))
+        found.append((words(N_("Error groups")), words(_BY_TYPE)))
     if report.failures_left_out:
-        text = words(N_("{count} rarer groups are left out."), count=report.failures_left_out)
-        found.append((words(N_("Groups of failures")), text))
+        text = words(N_("{count} less frequent groups are left out."), count=report.failures_left_out)
+        found.append((words(N_("Error groups")), text))
     return found
 
 
 _BY_TYPE = N_(
-    "They are not counted by queue: those of the types that this queue had are listed, with their failures in all"
+    "They are not counted by queue: the groups of this queue's task types are listed, with their failures in all"
     " queues."
 )
 _METHODS = (

@@ -19,7 +19,7 @@ MAX_TEXT_LENGTH, MAX_NAME_LENGTH = (
     300,
     80,
 )  # characters of a message and of any other cell; spreadsheets have all of them
-NOTABLE, NOTABLE_POINTS = 0.02, 0.001  # changes that are not just noise
+NOTABLE, NOTABLE_POINTS = 0.02, 0.001  # smaller changes are noise
 Tone = Literal["good", "bad", "flat"]
 
 
@@ -92,7 +92,7 @@ class Page:
     notes: tuple[tuple[str, str], ...]
 
 
-# Columns that a page has no room for.
+# Columns that do not fit on a page.
 _LEFT_OUT = {
     "types": (
         *("timed_out", "cancelled", "wait_p50", "wait_p99", "total_p50", "total_p95", "total_p99"),

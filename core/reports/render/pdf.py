@@ -62,7 +62,7 @@ def _document(shown: Page, report: Report, words: Wording) -> dict[str, Any]:
         "cards": [
             {"label": card.label, "value": card.value, "change": card.change, "tone": card.tone} for card in shown.cards
         ],
-        "before": words(N_("Changes are against the period before.")),
+        "before": words(N_("Changes are relative to the previous period.")),
         "sections": [
             {
                 "title": section.title,

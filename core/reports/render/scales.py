@@ -51,7 +51,7 @@ def time_ticks(since: datetime, until: datetime, zone: tzinfo) -> list[tuple[dat
         midnight -= timedelta(days=midnight.toordinal() % (step // _DAY))
     shape = "%m-%d" if step >= _DAY else "%H:%M" if seconds <= 1.5 * _DAY else "%m-%d %H:%M"
     found = []
-    # by the clock on the wall, so that midnight stays midnight when it is put forward
+    # by local time, so that midnight stays midnight when the clocks go forward
     for number in range(math.ceil(((until - midnight).total_seconds() + _HOUR) / step) + 1):
         at = midnight + timedelta(seconds=number * step)
         if since <= at <= until:

@@ -45,7 +45,7 @@ def _totals(report: Report, words: Wording) -> Table:
             (N_("Cancelled tasks"), counts.cancelled),
             (N_("Retried attempts"), counts.retried),
             (N_("Timed-out attempts"), counts.timed_out),
-            (N_("Completed tasks a minute"), period.completed_per_minute),
+            (N_("Completed tasks per minute"), period.completed_per_minute),
             (N_("CPU seconds"), counts.cpu_seconds),
         ]
 
@@ -69,7 +69,7 @@ def _service(report: Report, words: Wording) -> Table:
         (N_("Success rate of tasks"), now.counts.success_rate, before.counts.success_rate),
         (N_("Started within 100 ms"), now.counts.in_time, before.counts.in_time),
         (N_("Availability"), now.availability, before.availability),
-        (N_("Utilisation of agents"), now.utilisation, before.utilisation),
+        (N_("Agent utilisation"), now.utilisation, before.utilisation),
     )
     columns = _columns(
         words,
@@ -85,8 +85,8 @@ def _service(report: Report, words: Wording) -> Table:
 def _durations(report: Report, words: Wording) -> Table:
     now, before = report.now.counts, report.before.counts
     lines = (
-        (N_("Waiting, from ready to started"), now.wait, before.wait),
-        (N_("Running, from started to ended"), now.run, before.run),
+        (N_("Queue latency, from ready to started"), now.wait, before.wait),
+        (N_("Run time, from started to ended"), now.run, before.run),
         (N_("Total, from submitted to ended"), now.total, before.total),
     )
     columns = _columns(
@@ -145,7 +145,7 @@ def _over_time(report: Report, words: Wording) -> Table:
         words,
         ("at", N_("From"), ValueKind.MOMENT),
         ("seconds", N_("Length"), ValueKind.SECONDS),
-        ("submitted_per_minute", N_("Submitted a minute")),
+        ("submitted_per_minute", N_("Submitted per minute")),
         ("completed_per_minute", N_("Throughput (tasks/min)")),
         *_COUNT_COLUMNS,
         *_TIME_COLUMNS,
@@ -246,11 +246,11 @@ def _capacity(report: Report, words: Wording) -> Table:
     found = report.capacity
     columns = _columns(
         words,
-        ("peak_per_minute", N_("Peak, completed a minute")),
+        ("peak_per_minute", N_("Peak, completed per minute")),
         ("peak_at", N_("Peak at"), ValueKind.MOMENT),
         ("peak_unit_seconds", N_("Measured over"), ValueKind.SECONDS),
-        ("mean_per_minute", N_("Mean, completed a minute")),
-        ("headroom", N_("Head-room of slots"), ValueKind.SHARE),
+        ("mean_per_minute", N_("Mean, completed per minute")),
+        ("headroom", N_("Free slot capacity"), ValueKind.SHARE),
         ("full_per_minute", N_("Throughput at full load (tasks/min), estimated")),
     )
     return Table(

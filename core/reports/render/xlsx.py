@@ -109,7 +109,7 @@ class _Writer:
         self._sheets[table.name] = (sheet.get_name(), top)
         if not table.rows:
             sheet.write_row(top, 0, [column.heading for column in table.columns], self._format(bold=True))
-            sheet.write_string(top + 1, 0, self._words(N_("Nothing in this time")))
+            sheet.write_string(top + 1, 0, self._words(N_("No data in this period")))
             return
         for number, column in enumerate(table.columns):
             for row, values in enumerate(table.rows, top + 1):
@@ -131,7 +131,7 @@ class _Writer:
         if value is None:
             return
         if column.kind is ValueKind.MOMENT:
-            # Excel knows no time zones: the cell has the report's own clock
+            # Excel knows no time zones: the cell has the report's local time
             local = value.astimezone(self._words.zone).replace(tzinfo=None)
             sheet.write_datetime(row, number, local, self._format(NUMBER_FORMATS[column.kind]))
         elif column.kind is ValueKind.TEXT:

@@ -59,7 +59,7 @@ def _show_head(agent: Agent) -> None:
                 label=f"**{escaped(agent.name, 60)}**",
                 icon=":material/smart_toy:",
                 query_params=here(agent=agent.name),
-                help=_("Its figures over time"),
+                help=_("Figures over time"),
             )
         states.show_badge(agent.state, states.AGENT_COLORS)
         show_menu(HoldKind.AGENT, agent.name, agent.hold, key=f"act_{agent.name}")
@@ -93,7 +93,7 @@ def show_notes(agent: Agent, at: float) -> None:
     if agent.namesakes > 1:
         st.markdown(
             ":orange[:material/group: "
-            + _("{count} processes use this name: a hold or restart meets all of them.").format(count=agent.namesakes)
+            + _("{count} processes use this name: a hold or restart affects all of them.").format(count=agent.namesakes)
             + "]"
         )
     if agent.hold is not None:
@@ -107,8 +107,8 @@ def show_notes(agent: Agent, at: float) -> None:
     if not agent.is_settled and agent.restart is None:
         st.caption(_("Takes effect within a second."))
     elif agent.state == "draining" and agent.restart is None and agent.running is not None:
-        left = ngettext("{count} task still runs.", "{count} tasks still run.", agent.running)
-        st.caption(left.format(count=agent.running) if agent.running else _("Drained: nothing runs any more."))
+        left = ngettext("{count} task still running.", "{count} tasks still running.", agent.running)
+        st.caption(left.format(count=agent.running) if agent.running else _("Drained: no task is running."))
     for breaker in agent.breakers[:BREAKERS_SHOWN]:
         _show_breaker(breaker, at)
     more = len(agent.breakers) - BREAKERS_SHOWN
@@ -128,7 +128,7 @@ def _show_heartbeat(agent: Agent) -> None:
 def _show_breaker(breaker: OpenBreaker, at: float) -> None:
     kind = escaped(breaker.type, 60)
     if breaker.state == "probing":
-        text = _("Tries one task of {type}").format(type=kind)
+        text = _("Probing {type} with one task").format(type=kind)
     else:
         text = _("Circuit breaker open for {type} ({time})").format(type=kind, time=shown_age(at - breaker.since))
         if breaker.retry_at is not None and breaker.retry_at > at:

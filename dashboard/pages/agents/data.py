@@ -52,8 +52,8 @@ class Agent:
     hold: Hold | None = None
     restart: RestartAsked | None = None
     known_types: Mapping[str, str] | None = None  # versions by name, None: it did not say
-    namesakes: int = 1  # boots of the name that are all heard of now
-    agent_class: str = ""  # of a user; empty: the shipped one
+    namesakes: int = 1  # boots of the name with a current heartbeat
+    agent_class: str = ""  # a user's class; empty: the shipped one
 
     @property
     def load(self) -> float:
@@ -218,7 +218,7 @@ def _agent(boots: Sequence[_Boot], hold: Hold | None, restarts: Mapping[str, Res
         cpu_percent=sum(live.cpu_percent for live in seen) if seen else None,
         memory_bytes=sum(live.memory_bytes for live in seen) if seen else None,
         heartbeat_seconds=max(silences, default=None),
-        breakers=tuple(breaker for live in seen[:1] for breaker in live.breakers),  # they are the name's
+        breakers=tuple(breaker for live in seen[:1] for breaker in live.breakers),  # types and tags belong to the name
         hold=hold,
         restart=asked[0] if asked else None,
         known_types=first.known_types,

@@ -58,7 +58,7 @@ def show_usage(usage: AgentUsage) -> None:
 
 def _show_what_it_is(agent: Agent) -> None:
     with st.container(border=True, height="stretch"):
-        st.markdown(f"**{_('What it is')}**")
+        st.markdown(f"**{_('Details')}**")
         known = [f"{name} ({version})" for name, version in sorted((agent.known_types or {}).items())]
         lines = [
             (_("Kind"), agent.kind),
@@ -76,9 +76,9 @@ def _show_what_it_is(agent: Agent) -> None:
 
 def _show_running(agent: Agent, at: float) -> None:
     with st.container(border=True, height="stretch"):
-        st.markdown(f"**{_('What it runs')}**")
+        st.markdown(f"**{_('Running now')}**")
         if not agent.tasks:
-            st.caption(_("Nothing is known to run."))
+            st.caption(_("No running tasks known."))
             return
         rows = [
             {

@@ -22,7 +22,7 @@ from taskyard.dashboard.pages.agents.timeline_data import Timeline
 
 ROW_PX = 22
 MIN_PX, MAX_PX = 120, 900
-SHORT_SHARE = 0.005  # of the time that is shown
+SHORT_SHARE = 0.005  # of the displayed time
 TABLE_ROWS = 500
 TABLE_HEIGHT_PX = 320
 RETRIED = N_("failed, retried")
@@ -87,7 +87,7 @@ def _bars(spans: Sequence[Span], outcome: str, timeline: Timeline) -> dict[str, 
     """Returns the bars of one outcome, as plotly's JSON."""
     name, colour = OUTCOMES[outcome]
     starts = [max(span.start, timeline.since) for span in spans]
-    # What took a millisecond is to be seen too, and what followed at once is to be seen apart.
+    # Attempts of a millisecond must be visible, and consecutive ones distinguishable.
     short_seconds = SHORT_SHARE * (timeline.until - timeline.since)
     outlines = [color(colour if span.end - span.start < short_seconds else "background") for span in spans]
     return {
@@ -117,7 +117,7 @@ def _in_words(title: str, spans: Sequence[Span]) -> str:
     for span in spans:
         busy[span.agent] = busy.get(span.agent, 0.0) + span.end - span.start
     parts += [f"{agent} {duration(seconds)}" for agent, seconds in busy.items()]
-    text = enumerated(parts) if parts else _("Nothing ran in this time.")
+    text = enumerated(parts) if parts else _("No attempts in this period.")
     return _("{title}. {text}").format(title=title, text=text)
 
 

@@ -93,7 +93,7 @@ def show_now(now: data.AgentsNow, records: data.Records, choice: Choice) -> None
     found = sorted((agent for agent in now.agents if choice.fits(agent)), key=SORTS[choice.sort][1])
     show_summary(now.agents, found)
     if not found:
-        show_nothing(_("No agent fits the filter."), "filter_alt_off")
+        show_nothing(_("No agent matches the filter."), "filter_alt_off")
     elif choice.view == "table":
         show_rows(found, overalls(records), open_agent, key="agents_table")
     else:
@@ -106,7 +106,7 @@ def warn_if_not_led(now: data.AgentsNow) -> None:
     """Shows what is unknown without a leader."""
     if not now.is_led:
         st.warning(
-            _("The agents are shown as PostgreSQL knows them: what they run, their load and heartbeats are not known."),
+            _("The agents are shown as recorded in PostgreSQL: their running tasks, load and heartbeats are unknown."),
             title=_("No worker leads"),
             icon=":material/person_off:",
         )
@@ -144,9 +144,9 @@ def show_no_agents() -> None:
     """Shows how to start an agent."""
     with st.container(border=True, key="no_agents"):
         st.subheader(_("No agent is registered"))
-        st.markdown(_("A worker starts the agents of its pool. Tasks are accepted meanwhile and wait."))
+        st.markdown(_("A worker starts the agents of its pool. Until then tasks are accepted and wait."))
         st.code(START_ONE, language="shell")
-        st.caption(_("Agents on other hosts need only Redis: `taskyard agent --help` says how."))
+        st.caption(_("Agents on other hosts need only Redis: see `taskyard agent --help`."))
 
 
 def close_agent() -> None:
@@ -165,7 +165,7 @@ def show_one(now: data.AgentsNow, records: data.Records, name: str) -> None:
     warn_if_not_led(now)
     agent = next((agent for agent in now.agents if agent.name == name), None)
     if agent is None:
-        show_nothing(_("No agent of this name is there now. What it ran before is below."), "smart_toy")
+        show_nothing(_("No agent with this name is running now. Its earlier attempts are below."), "smart_toy")
         return
     show_agent(agent, overalls(records).get(name, data.Record()), now.at)
 
@@ -177,7 +177,7 @@ def show_timeline(timeline: Timeline, name: str | None) -> None:
     names = [name] if name else sorted({span.agent for span in timeline.spans} | there)
     show_gantt(timeline, names[:TIMELINE_AGENTS], key="agents_timeline")
     if len(names) > TIMELINE_AGENTS:
-        st.caption(_("The first {count} agents by name are shown.").format(count=TIMELINE_AGENTS))
+        st.caption(_("Showing the first {count} agents by name.").format(count=TIMELINE_AGENTS))
 
 
 def pick_minutes() -> int:

@@ -36,13 +36,13 @@ def show_rows(
             "Act": column,
             "State": badge_column(_("State"), states.AGENT_COLORS),
             "Load": st.column_config.ProgressColumn(_("Load"), min_value=0, max_value=100, format="%d%%", width=110),
-            "Slots": st.column_config.TextColumn(_("Slots"), help=_("Running tasks out of its slots"), width=70),
+            "Slots": st.column_config.TextColumn(_("Slots"), help=_("Running tasks / slots"), width=70),
             "Success": st.column_config.TextColumn(_("Success"), width=80),
             "Mean": st.column_config.TextColumn(_("Mean run"), width=90),
             "CPU": st.column_config.NumberColumn(_("CPU"), format="%.0f%%", width=70),
             "Memory": st.column_config.TextColumn(_("Memory"), width=90),
             "Heartbeat": st.column_config.TextColumn(_("Heartbeat"), help=_("Time since the last one"), width=90),
-            "Breakers": st.column_config.TextColumn(_("Breakers"), help=_("Types that it gets no tasks of")),
+            "Breakers": st.column_config.TextColumn(_("Breakers"), help=_("Types with an open circuit breaker")),
             "Held": st.column_config.TextColumn(_("On hold")),
             "Kind": st.column_config.TextColumn(_("Kind"), width=90),
             "Host": st.column_config.TextColumn(_("Host"), width=90),
@@ -55,7 +55,7 @@ def show_rows(
 def show_gone(gone: Sequence[AgentRecord]) -> None:
     """Shows agents that left or were lost."""
     if not gone:
-        st.caption(_("No agent left or was lost in the last day without coming back."))
+        st.caption(_("No agent left or was lost in the last day."))
         return
     frame = pd.DataFrame(
         [
@@ -92,7 +92,7 @@ def show_gone(gone: Sequence[AgentRecord]) -> None:
 def show_reliability(records: Mapping[str, Mapping[str, Record]], *, key: str) -> None:
     """Shows each agent's reliability by type; `records` by agent and type."""
     if not records:
-        st.caption(_("Nothing was attempted in this time."))
+        st.caption(_("No attempts in this period."))
         return
     frame = pd.DataFrame(
         [
@@ -110,7 +110,7 @@ def show_reliability(records: Mapping[str, Mapping[str, Record]], *, key: str) -
     )
     show_table(
         frame,
-        alt=_("How each agent did with each type"),
+        alt=_("Reliability of each agent by type"),
         columns={
             "Agent": st.column_config.TextColumn(_("Agent"), pinned=True),
             "Type": st.column_config.TextColumn(_("Type"), pinned=True),

@@ -32,7 +32,7 @@ SECTIONS = {
     "rules": N_("Rules"),
 }
 DURATIONS_SECONDS = (1800, 3600, 4 * 3600, 86_400, 3 * 86_400, 7 * 86_400, 30 * 86_400)
-# What a button in a live section asks for: the dialog belongs to the whole page, which outlives a refresh.
+# What a button in a live section requests: the dialog belongs to the whole page, which outlives a refresh.
 ASKED_KEY = "alerts_asked"
 
 
@@ -41,7 +41,7 @@ def show_firing(alerts: data.Alerts) -> None:
     show_summary(alerts)
     firing = alerts.in_state("firing")
     if not firing:
-        show_nothing(_("Nothing fires."), "check_circle")
+        show_nothing(_("No alerts firing."), "check_circle")
     cards.show_alerts(firing, ask_later)
 
 
@@ -50,7 +50,7 @@ def show_acknowledged(alerts: data.Alerts) -> None:
     show_summary(alerts)
     acknowledged = alerts.in_state("acknowledged")
     if not acknowledged:
-        show_nothing(_("No alert is acknowledged. One that is stays here until it resolves."), "visibility")
+        show_nothing(_("No acknowledged alerts. Acknowledged alerts stay here until they resolve."), "visibility")
     cards.show_alerts(acknowledged, ask_later)
 
 
@@ -58,7 +58,7 @@ def show_silences(alerts: data.Alerts) -> None:
     """Shows the silences."""
     show_summary(alerts)
     if not alerts.silences:
-        show_nothing(_("Nothing is silenced: each alert is told to its rule's channels."), "notifications_active")
+        show_nothing(_("No silences: every alert is sent to its rule's channels."), "notifications_active")
     cards.show_silences(alerts.silences, partial(ask_later, "end"))
 
 
@@ -66,7 +66,7 @@ def show_summary(alerts: data.Alerts) -> None:
     """Shows how many there are of each, and whether a worker evaluates the rules."""
     if not alerts.is_judged:
         st.warning(
-            _("Alerts stay as they are until a worker leads; none can fire or resolve."),
+            _("Alerts can't fire or resolve until a worker leads."),
             title=_("No worker leads"),
             icon=":material/person_off:",
         )
@@ -101,7 +101,7 @@ def show_history(history: Sequence[data.ShownAlert]) -> None:
     ]
     show_table(
         pd.DataFrame(rows),
-        alt=_("Alerts that are resolved, the newest first"),
+        alt=_("Resolved alerts, newest first"),
         columns={
             "severity": states.badge_column(_("Severity"), states.SEVERITY_COLORS, width=90),
             "rule": _("Rule"),
@@ -117,21 +117,21 @@ def show_history(history: Sequence[data.ShownAlert]) -> None:
         height=table_height(len(rows)),
     )
     if len(history) == data.MAX_HISTORY:
-        st.caption(_("The newest {count} are shown.").format(count=len(history)))
+        st.caption(_("Showing the newest {count}.").format(count=len(history)))
 
 
 def show_rules(rules: data.Rules) -> None:
     """Shows the rules, or the problems in their file."""
     st.text(
-        _("The shipped rules; TASKYARD_ALERTS_FILE names a file of your own.")
+        _("The shipped rules; set TASKYARD_ALERTS_FILE to use your own file.")
         if rules.is_shipped
         else _("Read from {file}").format(file=rules.source)
     )
     st.caption(_("A worker reads the file when it starts."))
     if rules.problems:
         st.warning(
-            _("A worker that starts with this file says the same and ends. One that runs goes by what it read then."),
-            title=_("The file of rules can't be used"),
+            _("A worker can't start with this file. Running workers keep the rules they read when they started."),
+            title=_("The rules file can't be used"),
             icon=":material/rule:",
         )
         for problem in rules.problems:
@@ -149,7 +149,7 @@ def show_rules(rules: data.Rules) -> None:
         )
     else:
         show_nothing(_("No channel is configured: alerts are only shown here."), "notifications_off")
-    st.caption(_("Rules are judged every {duration}.").format(duration=duration(rules.every_seconds)))
+    st.caption(_("Rules are evaluated every {duration}.").format(duration=duration(rules.every_seconds)))
 
 
 def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
@@ -214,11 +214,11 @@ def open_dialog() -> None:
 def ask_to_acknowledge(shown: data.ShownAlert) -> None:
     def fields() -> None:
         st.text(labelled(rule_word(shown.alert.rule), shown.alert.subject))
-        st.caption(_("The others see that you look after it. It resolves by itself when its condition is over."))
+        st.caption(_("Shows other operators that you are handling it. It resolves by itself when its condition ends."))
 
     def act(_answer: None, reason: str) -> str:
         is_changed = data.acknowledge(shown.alert.id, reason)
-        return _("Acknowledged") if is_changed else _("It was not firing any more: nothing was changed")
+        return _("Acknowledged") if is_changed else _("No change: the alert was no longer firing")
 
     ask(f"ack_{shown.alert.id}", _("Acknowledge an alert"), fields, act, label=_("Acknowledge"))
 
@@ -234,14 +234,14 @@ def ask_to_silence(rule: str, subject: str) -> None:
             )
         )
         chosen_rule = st.text_input(
-            _("Rule"), rule, max_chars=data.MAX_PATTERN_LENGTH, key=f"{name}_rule", help=_("`*` stands for anything.")
+            _("Rule"), rule, max_chars=data.MAX_PATTERN_LENGTH, key=f"{name}_rule", help=_("`*` matches anything.")
         )
         chosen_subject = st.text_input(
             _("Subject"),
             subject,
             max_chars=data.MAX_PATTERN_LENGTH,
             key=f"{name}_subject",
-            help=_("`*` stands for anything, `?` for one character."),
+            help=_("`*` matches anything, `?` one character."),
         )
         seconds = st.selectbox(_("For"), DURATIONS_SECONDS, index=1, format_func=duration, key=f"{name}_seconds")
         return chosen_rule or "", chosen_subject or "", seconds or DURATIONS_SECONDS[1]
@@ -256,11 +256,11 @@ def ask_to_silence(rule: str, subject: str) -> None:
 def ask_to_end(silence: Silence) -> None:
     def fields() -> None:
         st.text(labelled(silence.rule, silence.subject))
-        st.caption(_("What matches and still fires is told at once."))
+        st.caption(_("Matching alerts that still fire are sent at once."))
 
     def act(_answer: None, _reason: str) -> str:
         is_changed = data.end_silence(silence.id)
-        return _("The silence is over") if is_changed else _("The silence had ended already")
+        return _("Silence ended") if is_changed else _("The silence had already ended")
 
     ask(f"end_{silence.id}", _("End a silence"), fields, act, label=_("End silence"), has_reason=False)
 

@@ -13,11 +13,11 @@ from taskyard.core.postgres.store.audit import AuditEntry, EventCursor, EventPag
 from taskyard.dashboard.data.base import Servers, connections, shared
 
 PAGE_EVENTS = 100
-# What the page's address has, and what the exports take.
+# Parameters of the page's address and of the exports.
 PARAMS = ("show", "time", "since", "until", "events", "actor", "agent", "task_id", "text")
 SHOWS = ("operators", "everything")
 TIMES = ("all", "1h", "24h", "7d", "30d", "90d", "between")
-# Kinds of events to choose from: what people did, then what became of tasks and agents.
+# Kinds of events to choose from: users' actions, then what happened to tasks and agents.
 EVENTS = (
     "retried",
     "cancelled",

@@ -105,9 +105,9 @@ def show_page(found: EventPage, before: str | None, is_narrowed: bool) -> None:
         )
     elif found.searched_to is None:
         if before is not None:
-            show_nothing(_("No older event fits."), "history")
+            show_nothing(_("No older event matches."), "history")
         elif is_narrowed:
-            show_nothing(_("No event fits the filters."), "filter_alt")
+            show_nothing(_("No event matches the filters."), "filter_alt")
         else:
             show_nothing(_("No user actions yet"), "history")
     if found.searched_to is not None:
@@ -135,7 +135,7 @@ def show_events(events: tuple[AuditEntry, ...]) -> None:
     ]
     show_table(
         pd.DataFrame(rows),
-        alt=_("Events, the newest first"),
+        alt=_("Events, newest first"),
         columns={
             "time": time_column(_("Time")),
             "actor": st.column_config.TextColumn(_("By"), width=150),
@@ -236,15 +236,15 @@ def show_log(params: dict[str, str]) -> None:
         lambda: data.page(only, place),
         lambda page: show_page(page, before, bool(params)),
         about=(params, before),
-        every_seconds=5.0 if place is None else None,  # older events stay as they are
+        every_seconds=5.0 if place is None else None,  # older events do not change
         height_px=500,
     )
 
 
-frame.header(_("Audit"), _("Who did what, and when. The log is kept and can't be changed."))
+frame.header(_("Audit"), _("Who did what, and when. The log can't be changed."))
 pick_filters()
 wanted_params = wanted()
 if st.session_state.get(FILTERS_KEY, wanted_params) != wanted_params:
-    go_to(None)  # other filters begin at the newest event
+    go_to(None)  # other filters start at the newest event
 st.session_state[FILTERS_KEY] = wanted_params
 show_log(wanted_params)

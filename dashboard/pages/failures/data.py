@@ -20,8 +20,8 @@ from taskyard.dashboard.data.base import Reading, Servers, connections, forget, 
 from taskyard.dashboard.data.texts import checked
 from taskyard.dashboard.data.viewer import actor
 
-MAX_GROUPS = 1_000  # that are looked at
-MAX_SHOWN = 100  # that are shown
+MAX_GROUPS = 1_000  # groups that are read
+MAX_SHOWN = 100  # groups that are shown
 TREND_STEPS = 30
 MAX_LATEST = 20
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")

@@ -51,7 +51,7 @@ def show_groups(groups: Sequence[ShownGroup], open_group: Callable[[str], None])
 
     show_table(
         pd.DataFrame([_row(shown) for shown in groups]),
-        alt=_("Groups of failures"),
+        alt=_("Error groups"),
         columns={
             "open": st.column_config.ButtonColumn(" ", key=OPEN_KEY, on_click=clicked, type="tertiary", pinned=True),
             "message": st.column_config.TextColumn(_("Message"), width=240),
@@ -66,10 +66,10 @@ def show_groups(groups: Sequence[ShownGroup], open_group: Callable[[str], None])
                 _("Attempts"), format="localized", help=_("Failed attempts in this time range")
             ),
             "tasks": st.column_config.NumberColumn(
-                _("Tasks"), format="localized", help=_("Tasks that ended failed in this time range")
+                _("Tasks"), format="localized", help=_("Tasks that failed for good in this time range")
             ),
             "failed_now": st.column_config.NumberColumn(
-                _("Still failed"), format="localized", help=_("Tasks that are failed with it at this moment")
+                _("Still failed"), format="localized", help=_("Tasks still failed with this error")
             ),
             "trend": st.column_config.BarChartColumn(_("Trend"), y_min=0, width=100, color="red"),
             "last_seen": time_column(_("Last seen")),
@@ -117,9 +117,9 @@ def show_figures(one: OneGroup) -> None:
     group = one.group
     cards = [
         (_("Failed attempts"), f"{group.attempts:,}" if group else "0", _("In this time range")),
-        (_("Failed tasks"), f"{group.tasks:,}" if group else "0", _("Tasks that ended so in this time range")),
-        (_("Still failed"), failed_in_words(one.failed_now), _("Tasks that a retry would begin anew")),
-        (_("Agents"), f"{len([name for name in group.agents if name]):,}" if group else "0", _("That it happened to")),
+        (_("Failed tasks"), f"{group.tasks:,}" if group else "0", _("Tasks that failed for good in this time range")),
+        (_("Still failed"), failed_in_words(one.failed_now), _("Tasks that a retry would restart")),
+        (_("Agents"), f"{len([name for name in group.agents if name]):,}" if group else "0", _("Affected agents")),
     ]
     with st.grid(4, min_column_width=CARD_WIDTH_PX):
         for label, value, help_ in cards:
@@ -163,7 +163,7 @@ def show_example(one: OneGroup) -> None:
     if traceback:
         st.code(traceback, language=None, wrap_lines=True, height=260 if traceback.count("\n") > 12 else "content")
     elif example is None:
-        st.caption(_("That task was removed since: finished tasks are kept for a while only."))
+        st.caption(_("That task has been deleted: ended tasks are kept for a limited time."))
     elif not is_same:
         st.caption(_("That task has been retried since; its page has its history."))
     else:
@@ -174,7 +174,7 @@ def show_latest(tasks: Sequence[Task]) -> None:
     """Shows the newest tasks with this failure."""
     st.subheader(_("Latest tasks"))
     if not tasks:
-        show_nothing(_("No task holds this failure any more: each was retried, or removed."), "task_alt")
+        show_nothing(_("No task has this error any more: all were retried or deleted."), "task_alt")
         return
     rows = [
         {
@@ -206,7 +206,7 @@ def show_latest(tasks: Sequence[Task]) -> None:
         height="content",
     )
     text = ngettext("{count} task", "{count} tasks", len(tasks)).format(count=len(tasks))
-    st.caption(_("{tasks}, the newest first").format(tasks=text))
+    st.caption(_("{tasks}, newest first").format(tasks=text))
 
 
 def show_mute(one: OneGroup) -> None:

@@ -77,7 +77,7 @@ def show_found(found: data.Failures, choice: data.Choice) -> None:
     if not found.groups:
         is_narrowed = choice != data.Choice(has_muted=choice.has_muted, sort=choice.sort)
         if is_narrowed:
-            show_nothing(_("No failure in this time range fits the filters."), "filter_alt")
+            show_nothing(_("No failure in this time range matches the filters."), "filter_alt")
         else:
             show_nothing(_("No failures in this time range."), "check_circle")
     else:
@@ -94,9 +94,9 @@ def show_found(found: data.Failures, choice: data.Choice) -> None:
         text = ngettext("{count} more is muted.", "{count} more are muted.", found.muted).format(count=found.muted)
         st.caption(f":material/volume_off: {text}")
     if found.matching > len(found.groups):
-        st.caption(_("The first {count} are shown: narrow the filters.").format(count=len(found.groups)))
+        st.caption(_("Showing the first {count}: narrow the filters to see others.").format(count=len(found.groups)))
     if found.is_cut:
-        text = _("There are more groups than are looked at: only the {count} most frequent are.")
+        text = _("Only the {count} most frequent groups are searched.")
         st.caption(text.format(count=f"{data.MAX_GROUPS:,}"))
 
 
@@ -119,7 +119,7 @@ def show_one(fingerprint: str, range_seconds: int) -> None:
         if one is not None:
             show_actions(fingerprint, one)
     if not is_known:
-        show_nothing(_("The address names no group: a fingerprint has 16 hexadecimal digits."), "link_off")
+        show_nothing(_("The address contains no valid fingerprint: expected 16 hexadecimal digits."), "link_off")
         return
     frame.live("failures_runs", read_runs, show_runs, every_seconds=1.0, tells_time=False, height_px=1)
     frame.live(
@@ -135,7 +135,7 @@ def show_one(fingerprint: str, range_seconds: int) -> None:
 def show_group(fingerprint: str, one: data.OneGroup) -> None:
     """Shows all details of a group."""
     if one.group is None:
-        show_nothing(_("It did not happen in this time range."), "check_circle")
+        show_nothing(_("It did not occur in this time range."), "check_circle")
     else:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             color = groups.CLASS_COLORS.get(one.group.error_class, "gray")
@@ -180,7 +180,7 @@ def show_actions(fingerprint: str, one: data.OneGroup) -> None:
 def ask_to_mute(group: FailureGroup) -> None:
     def fields() -> int:
         st.text(group.message[:200])
-        st.caption(_("It is left out of this list for a while. It is counted, retried and alerted on as before."))
+        st.caption(_("Hidden from this list for a while. It is still counted, retried and alerted on."))
         chosen = st.selectbox(_("For"), MUTE_SECONDS, index=2, format_func=duration, key="mute_seconds")
         return chosen or MUTE_SECONDS[2]
 
@@ -188,7 +188,7 @@ def ask_to_mute(group: FailureGroup) -> None:
         until = data.mute(group.fingerprint, seconds, reason)
         return _("Muted until {time}").format(time=escaped(shown_time(until)))
 
-    ask(f"mute_{group.fingerprint}", _("Mute a group of failures"), fields, act, label=_("Mute"))
+    ask(f"mute_{group.fingerprint}", _("Mute an error group"), fields, act, label=_("Mute"))
 
 
 def ask_to_unmute(group: FailureGroup) -> None:
@@ -196,12 +196,12 @@ def ask_to_unmute(group: FailureGroup) -> None:
         st.text(group.message[:200])
 
     def act(_answer: None, _reason: str) -> str:
-        return _("Shown again") if data.unmute(group.fingerprint) else _("It was not muted any more")
+        return _("Shown again") if data.unmute(group.fingerprint) else _("It was no longer muted")
 
     ask(f"unmute_{group.fingerprint}", _("Show it in the list again"), fields, act, label=_("Unmute"), has_reason=False)
 
 
-frame.header(_("Failures"), _("Failures grouped by cause: type, class, message and place"))
+frame.header(_("Failures"), _("Failures grouped by cause: type, class, message and traceback"))
 tell()
 chosen_range = pick_range()
 opened = st.query_params.get(GROUP)

@@ -50,17 +50,17 @@ def show_figures(now: data.OverviewNow) -> None:
     alerts = len([alert for alert in now.live.alerts if alert.state == "firing"]) if now.live else 0
     cards = [
         (_("Finished / min"), f"{ended[-2]:,}", ended[:-1], _("Tasks that completed, failed or were cancelled")),
-        (_("Enqueued / min"), f"{submitted[-2]:,}", submitted[:-1], _("Tasks that were accepted")),
+        (_("Enqueued / min"), f"{submitted[-2]:,}", submitted[:-1], _("Accepted tasks")),
         (_("Queue latency p50 / p99"), _pair(recent.wait), None, _("From ready to started, last 5 minutes")),
         (_("Run time p50 / p99"), _pair(recent.run), None, _("Run time of attempts, last 5 minutes")),
         (
             _("Oldest pending task"),
             duration(now.oldest_seconds or 0.0),
             None,
-            _("Age of the oldest task that is ready"),
+            _("Age of the oldest ready task"),
         ),
-        (_("Slots in use"), f"{running:,} / {slots:,}", None, _("What the agents run, of what they could")),
-        (_("Failed attempts"), "–" if share is None else f"{share:.1%}", failed[:-1], _("Share of the last 5 minutes")),
+        (_("Slots in use"), f"{running:,} / {slots:,}", None, _("Running tasks out of all slots")),
+        (_("Failed attempts"), "–" if share is None else f"{share:.1%}", failed[:-1], _("Share in the last 5 minutes")),
         (_("Alerts firing"), f"{alerts:,}", None, _("Conditions that need attention")),
     ]
     with st.grid(4, min_column_width=CARD_WIDTH_PX):

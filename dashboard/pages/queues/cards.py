@@ -31,7 +31,7 @@ REASONS: Mapping[str, str] = {
     PAUSED: N_("paused"),
     NOTHING_RUNS: N_("nothing ends"),
     GROWS: N_("grows by {rate}/min"),
-    STEADY: N_("does not shrink"),
+    STEADY: N_("not shrinking"),
     NO_LEADER: N_("no leader"),
     NOBODY_TAKES: N_("No eligible agent"),
 }

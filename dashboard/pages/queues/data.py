@@ -29,7 +29,7 @@ from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading, Servers, live, shared
 
 DEFAULT_QUEUE = "default"
-# Why it can't be told when a queue will be empty, beside the reasons of core.telemetry.queue_figures.
+# Why the time to drain is unknown, in addition to the reasons of core.telemetry.queue_figures.
 NO_LEADER, NOBODY_TAKES = "no leader", "nobody takes it"
 
 
@@ -226,7 +226,7 @@ def _read_charts(servers: Servers, name: str, range_seconds: int) -> Charts:
         led = {start for start, *_rest in history.samples(tx, "dispatcher", first, until, step, "ticks_per_second")}
     per_minute = MINUTE / step
     found = [points.get(t, Point(t)) for t in at]
-    # what a leader sampled nothing of was empty
+    # a queue without samples of a leader was empty
     waiting, oldest = (
         [sampled.get((metric, t), 0.0 if t in led else None) for t in at]
         for metric in ("waiting", "oldest_waiting_seconds")

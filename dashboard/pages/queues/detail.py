@@ -41,14 +41,14 @@ def show_queue(queue: Queue) -> None:
         for label, value in figures:
             st.metric(label, value, border=True)
     if queue.drain.seconds is None:
-        st.caption(_("When it will be done can't be told: {reason}").format(reason=drain_text(queue)))
+        st.caption(_("Time to drain unknown: {reason}").format(reason=drain_text(queue)))
     show_queue_notes(queue)
     with st.grid(2, min_column_width=CHART_WIDTH_PX):
         depths = [(lane_label(lane), lane.by_priority) for lane in queue.lanes]
         show_depths(_("Ready tasks by type and tags"), depths, key="queue_depth")
         _show_pace(queue)
     if queue.lanes:
-        st.markdown(f"**{_('What waits for an agent')}**")
+        st.markdown(f"**{_('Unassigned tasks')}**")
         show_lanes(queue.lanes, key="queue_lanes")
 
 
@@ -94,7 +94,7 @@ def _show_pace(queue: Queue) -> None:
         ]
         show_table(
             pd.DataFrame(rows),
-            alt=_("Tasks that came and ended per minute"),
+            alt=_("Enqueued and finished tasks per minute"),
             columns={
                 "Over": _("Over"),
                 "In": st.column_config.NumberColumn(_("In"), format="%.2f", help=_("Submitted")),

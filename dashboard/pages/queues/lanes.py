@@ -33,7 +33,7 @@ def show_depths(title: str, depths: Sequence[tuple[str, Mapping[str, int]]], *, 
     left = len(depths) - len(deepest)
     if left:
         st.caption(
-            ngettext("{count} shorter one is left out.", "{count} shorter ones are left out.", left).format(count=left)
+            ngettext("{count} shorter one not shown.", "{count} shorter ones not shown.", left).format(count=left)
         )
 
 
@@ -63,7 +63,7 @@ def show_lanes(lanes: Sequence[LaneNow], *, key: str) -> None:
         columns={
             "Type": st.column_config.TextColumn(_("Type"), pinned=True, width=170),
             "Ready": st.column_config.NumberColumn(_("Ready"), format="localized", width=80),
-            "Oldest": st.column_config.TextColumn(_("Oldest"), help=_("How long the oldest has waited"), width=100),
+            "Oldest": st.column_config.TextColumn(_("Oldest"), help=_("Age of the oldest task"), width=100),
             "Why": st.column_config.TextColumn(_("Reason"), help=_("Empty: waiting for a free slot"), width=320),
             "Queue": st.column_config.TextColumn(_("Queue"), width=120),
             "Tags": st.column_config.TextColumn(_("Requires tags"), width=120),

@@ -70,14 +70,14 @@ def show_now(now: data.QueuesNow, choice: Choice) -> None:
     if len(found) > 1:
         hold_controls.show_bulk_menu(HoldKind.QUEUE, [queue.name for queue in found], key="queues_bulk")
     if not found:
-        show_nothing(_("No queue fits the filter."), "filter_alt_off")
+        show_nothing(_("No queue matches the filter."), "filter_alt_off")
     elif choice.view == "table":
         show_queue_rows(found, open_queue, key="queues_table")
     else:
         show_queue_cards(page_of(found))
     lanes = [lane for queue in found for lane in queue.lanes]
     if not lanes:
-        show_nothing(_("Nothing waits for an agent."), "task_alt")
+        show_nothing(_("No tasks waiting for an agent."), "task_alt")
         return
     show_depths(_("Ready tasks by queue"), [(queue.name, queue.by_priority) for queue in found], key="queues_depth")
     st.subheader(_("Unassigned tasks"))
@@ -88,7 +88,7 @@ def warn_if_not_led(now: data.QueuesNow) -> None:
     """Shows what is unknown about queues without a leader."""
     if not now.is_led:
         st.warning(
-            _("Nothing is scheduled until one does. Tasks are accepted and wait; PostgreSQL counts them."),
+            _("Nothing is scheduled until a worker leads. Tasks are accepted and wait; counts come from PostgreSQL."),
             title=_("No worker leads"),
             icon=":material/person_off:",
         )
@@ -98,11 +98,11 @@ def show_figures(queues: Sequence[Queue]) -> None:
     """Shows the totals of all queues."""
     held = sum(queue.hold is not None for queue in queues)
     figures = [
-        (_("Queues"), len(queues), _("Those with tasks, holds or settings")),
-        (_("Ready"), sum(queue.ready for queue in queues), _("Wait for a free agent")),
-        (_("Running"), sum(queue.running for queue in queues), _("Given to an agent")),
+        (_("Queues"), len(queues), _("Queues with tasks, holds or settings")),
+        (_("Ready"), sum(queue.ready for queue in queues), _("Waiting for a free agent")),
+        (_("Running"), sum(queue.running for queue in queues), _("Assigned to an agent")),
         (_("Scheduled"), sum(queue.scheduled for queue in queues), _("Due later")),
-        (_("Blocked"), sum(queue.blocked for queue in queues), _("Wait for other tasks")),
+        (_("Blocked"), sum(queue.blocked for queue in queues), _("Waiting for other tasks")),
         (_("On hold"), held, _("Paused or draining queues")),
     ]
     with st.grid(6, min_column_width=FIGURE_WIDTH_PX):
@@ -135,7 +135,7 @@ def show_types(now: data.QueuesNow) -> None:
     """Shows the task types that are held, each with its menu."""
     hold_controls.leave_section()
     if not now.type_holds:
-        st.caption(_("No task type is held."))
+        st.caption(_("No task type is on hold."))
     for hold in now.type_holds:
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -165,7 +165,7 @@ def list_page() -> None:
     choice = pick()
     frame.live("queues_now", data.now, lambda now: show_now(now, choice), height_px=500)
     st.subheader(_("Task types on hold"))
-    st.caption(_("A task type is held in all queues."))
+    st.caption(_("The hold applies in all queues."))
     frame.live("queues_types", data.now, show_types, tells_time=False, height_px=60)
     hold_type()
 
@@ -176,7 +176,7 @@ def show_one(now: data.QueuesNow, name: str) -> None:
     warn_if_not_led(now)
     queue = next((queue for queue in now.queues if queue.name == name), None)
     if queue is None:
-        show_nothing(_("Nothing is in a queue of this name, and nothing was in the last hour."), "low_priority")
+        show_nothing(_("This queue is empty and was empty in the last hour."), "low_priority")
     else:
         show_queue(queue)
 

@@ -17,7 +17,7 @@ from taskyard.dashboard.pages.tasks.data import facets
 
 __all__ = ["LONGEST_SECONDS", "Written", "facets", "file_content", "next_end", "report", "written"]
 
-REPORT_SECONDS = 60.0  # what is counted is some seconds old anyway
+REPORT_SECONDS = 60.0  # the counts are some seconds old anyway
 
 
 @dataclass(frozen=True, slots=True)

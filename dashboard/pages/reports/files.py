@@ -45,19 +45,19 @@ def show_downloads(report: Report, words: Wording) -> None:
 def show_written(written: Written, content: Callable[[str], bytes]) -> None:
     """Shows the worker's reports, one line for each day or week with its files; `content` reads one by its name."""
     if not written.due:
-        st.caption(_("The worker writes no reports: TASKYARD_REPORTS names none."))
+        st.caption(_("The worker writes no reports: TASKYARD_REPORTS is empty."))
     else:
         dues = [
             _(DUE_LABELS[period]).format(time=shown_time(end))
             for period, end in sorted(written.due.items(), key=lambda item: item[1])
         ]
         st.caption(
-            _("The worker writes each some minutes after its end: {dues}. Days and weeks are those of UTC.").format(
+            _("The worker writes each report minutes after its period: {dues}. Days and weeks are in UTC.").format(
                 dues=_(", ").join(dues)
             )
         )
     if not written.files:
-        show_nothing(_("No report has been written yet."), "summarize")
+        show_nothing(_("No reports yet."), "summarize")
         return
     groups = [list(files) for _key, files in itertools.groupby(written.files, lambda file: (file.period, file.since))]
     for files in groups[: None if st.session_state.get("reports_all") else SHOWN]:

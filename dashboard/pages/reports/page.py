@@ -77,7 +77,7 @@ def show_written() -> None:
     """Shows the reports of days and weeks."""
     reading = data.written()
     if reading.value is None:
-        st.warning(_("The folder of reports can't be read from here."), icon=":material/folder_off:")
+        st.warning(_("The reports folder can't be read from here."), icon=":material/folder_off:")
         for problem in reading.problems:
             st.text(translate(problem))
         return

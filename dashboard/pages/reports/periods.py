@@ -69,9 +69,9 @@ def span(preset: str, now: datetime) -> tuple[datetime, datetime]:
 def problem_of(since: datetime, until: datetime, now: datetime) -> str:
     """Returns the problem of a range, in the viewer's language; empty if it is valid."""
     if since >= until:
-        return _("The range ends before it begins: pick an end that is later than its beginning.")
+        return _("The range ends before it begins: pick a later end.")
     if since >= now:
-        return _("The range has not begun yet: pick one that begins in the past.")
+        return _("The range is in the future: pick one that begins in the past.")
     if (until - since).total_seconds() > LONGEST_SECONDS:
         return _("The range is too long: a report covers at most three years.")
     return ""

@@ -57,7 +57,7 @@ def _show_cards(shown: Page) -> None:
     with st.grid(4, min_column_width=CARD_WIDTH_PX):
         for card in shown.cards:
             _show_card(card)
-    st.caption(_("Changes are against the period directly before, which was as long."))
+    st.caption(_("Changes are relative to the previous period of the same length."))
 
 
 def _show_card(card: Card) -> None:

@@ -59,7 +59,7 @@ def show_loaded(loaded: Loaded, discard: Callable[[], None] | None) -> None:
             st.badge(_rows(checked.count), color="gray")
             st.badge(_("{count} valid").format(count=f"{len(checked.submittable):,}"), color="green")
             if checked.problems:
-                st.badge(_("{count} not valid").format(count=f"{checked.refused:,}"), color="red")
+                st.badge(_("{count} invalid").format(count=f"{checked.refused:,}"), color="red")
         if checked.problems:
             _show_problems(checked.problems)
         if checked.submittable:
@@ -73,7 +73,7 @@ def _show_problems(problems: Sequence[RowProblem]) -> None:
     table = _table(problems)
     show_table(
         table.head(PROBLEM_ROWS),
-        alt=_("Rows that are not accepted"),
+        alt=_("Invalid rows"),
         columns={
             "row": st.column_config.NumberColumn(_("Row"), width=60, pinned=True),
             "field": st.column_config.TextColumn(_("Field")),
@@ -84,9 +84,9 @@ def _show_problems(problems: Sequence[RowProblem]) -> None:
         height="auto" if len(problems) < 8 else 280,
     )
     if len(problems) > PROBLEM_ROWS:
-        st.caption(_("The first {count} are shown; the download has them all.").format(count=PROBLEM_ROWS))
+        st.caption(_("Showing the first {count}; the download has all of them.").format(count=PROBLEM_ROWS))
     st.download_button(
-        _("Download what is wrong (CSV)"),
+        _("Download problems (CSV)"),
         table.map(neutral).to_csv(index=False).encode("utf-8-sig"),
         file_name="problems.csv",
         mime="text/csv",
@@ -137,7 +137,7 @@ def _show_submit(loaded: Loaded) -> None:
         return
     only_valid = True
     if loaded.checked.problems and not loaded.ids:
-        only_valid = st.toggle(_("Leave out the rows that are not valid, and submit the others"), key=ONLY_VALID)
+        only_valid = st.toggle(_("Skip invalid rows and submit the others"), key=ONLY_VALID)
     if loaded.stopped:
         _tell_stop(loaded)
     elif not loaded.left:
@@ -147,7 +147,7 @@ def _show_submit(loaded: Loaded) -> None:
         st.info(_told_known(loaded), icon=":material/history:")
         st.button(_("Submit all rows as new tasks"), on_click=_renew, args=(loaded,), icon=":material/add:")
     label = (
-        ngettext("Go on with the other {count} task", "Go on with the other {count} tasks", len(loaded.left))
+        ngettext("Continue with the other {count} task", "Continue with the other {count} tasks", len(loaded.left))
         if loaded.stopped
         else ngettext("Submit {count} task", "Submit {count} tasks", len(loaded.left))
     )
@@ -163,9 +163,9 @@ def _show_submit(loaded: Loaded) -> None:
             store(loaded)
             st.rerun()
         if loaded.stopped_at is not None:
-            st.button(_("Leave out row {row}").format(row=loaded.stopped_at.row), on_click=_leave_out, args=(loaded,))
+            st.button(_("Skip row {row}").format(row=loaded.stopped_at.row), on_click=_leave_out, args=(loaded,))
     if not only_valid:
-        st.caption(_("Nothing is submitted while there are rows that are not valid."))
+        st.caption(_("Submit is disabled while there are invalid rows."))
 
 
 def store(loaded: Loaded) -> None:
@@ -199,10 +199,10 @@ def _positioned(error: SubmissionError, chunk: Sequence[Submittable]) -> RowProb
 def _tell_stop(loaded: Loaded) -> None:
     done, total = f"{len(loaded.ids):,}", f"{len(loaded.rows):,}"
     st.warning(
-        _("{done} of {total} tasks are accepted, the others are not. Going on submits nothing twice.").format(
+        _("{done} of {total} tasks were accepted, the others were not. Continuing submits nothing twice.").format(
             done=done, total=total
         ),
-        title=_("It stopped on the way"),
+        title=_("The submission stopped early"),
         icon=":material/cloud_off:",
     )
     at = loaded.stopped_at
@@ -214,20 +214,20 @@ def _tell_stop(loaded: Loaded) -> None:
 
 
 def _tell_done(loaded: Loaded) -> None:
-    done = ngettext("{count} task is accepted.", "{count} tasks are accepted.", len(loaded.ids))
+    done = ngettext("{count} task accepted.", "{count} tasks accepted.", len(loaded.ids))
     left_out = loaded.checked.refused + len(loaded.left_out)
-    more = ngettext(" {count} row was left out.", " {count} rows were left out.", left_out) if left_out else ""
+    more = ngettext(" {count} row skipped.", " {count} rows skipped.", left_out) if left_out else ""
     st.success(
         done.format(count=f"{len(loaded.ids):,}") + more.format(count=f"{left_out:,}"), icon=":material/check_circle:"
     )
-    st.button(_("Submit all rows once more"), on_click=_renew, args=(loaded,), icon=":material/replay:")
+    st.button(_("Submit all rows again"), on_click=_renew, args=(loaded,), icon=":material/replay:")
 
 
 def _told_known(loaded: Loaded) -> str:
     known, total = loaded.known or 0, len(loaded.rows)
     if known >= total:
-        return _("Every row of this was submitted before and is a task already: submitting it again adds nothing.")
-    return _("{known} of {total} rows are tasks already: submitting adds the others.").format(
+        return _("All rows were submitted before: submitting them again adds nothing.")
+    return _("{known} of {total} rows were submitted before: submitting adds the others.").format(
         known=f"{known:,}", total=f"{total:,}"
     )
 

@@ -26,9 +26,9 @@ from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading, Servers, connections, forget, live, shared
 from taskyard.dashboard.data.viewer import acting
 
-OUTPUT_BYTES = 20_000  # longer outputs are left to the task's own page
+OUTPUT_BYTES = 20_000  # longer outputs are shown only on the task's own page
 FAILURES_SHOWN = 50
-# For how long what is known of a batch is used: of a small one, of a large one (0.2 s for 50,000), of one that ended.
+# How long a batch's status is used: of a small one, of a large one (0.2 s for 50,000), of one that ended.
 SMALL_SECONDS, LARGE_SECONDS, SETTLED_SECONDS = 2.0, 10.0, 30.0
 LARGE_TASKS = 5_000
 

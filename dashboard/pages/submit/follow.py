@@ -25,7 +25,7 @@ from taskyard.dashboard.pages.submit import data
 from taskyard.dashboard.shell import frame
 
 KEY = "submitted"
-MOST = 20  # older submissions are found on the page Tasks
+MOST = 20  # older submissions are on the page Tasks
 WITH_DETAILS = 3
 
 
@@ -55,7 +55,7 @@ def show_following() -> None:
     """Shows a live section with all submissions of this session, newest first."""
     st.subheader(_("Submitted by you"))
     if not _submitted():
-        st.caption(_("What you submit in this session is followed here."))
+        st.caption(_("Tasks that you submit in this session appear here."))
         return
     frame.live("submit_following", _read, _show, height_px=120)
 
@@ -97,7 +97,7 @@ def _show_one(one: Submitted, task: SubmissionStatus | None, position: int) -> N
                 icon=":material/open_in_new:",
             )
         if task is None:
-            st.caption(_("It is not known any more: it was removed, or is not stored yet."))
+            st.caption(_("Unknown task: it was deleted, or is not stored yet."))
             return
         st.caption(_facts(task))
         if task.state == TaskState.IN_PROGRESS:
@@ -125,7 +125,7 @@ def _facts(task: SubmissionStatus) -> str:
 
 def _show_output(task: SubmissionStatus, is_newest: bool) -> None:
     if task.output is None:
-        st.caption(_("The output is long: the task's page has it."))
+        st.caption(_("The output is long: see the task's page."))
         return
     with st.expander(_("Output"), expanded=is_newest, key=f"output_{task.id}", icon=":material/output:"):
         st.json(as_shown(task.output)[0], expanded=2)
@@ -146,7 +146,7 @@ def _show_batch(one: Submitted, standing: data.BatchStatus, position: int) -> No
                 if count:
                     st.badge(f"{count:,} {word(state)}", color=STATE_COLORS[state])  # type: ignore[arg-type]
         if known < one.count:
-            st.caption(_("{count} are not known any more.").format(count=f"{one.count - known:,}"))
+            st.caption(_("{count} no longer exist.").format(count=f"{one.count - known:,}"))
         if standing.unsuccessful:
             _show_unsuccessful(standing, position)
 

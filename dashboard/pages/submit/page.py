@@ -26,7 +26,7 @@ from taskyard.dashboard.shell import frame
 ONE, MANY = "one", "many"
 MODES = {ONE: N_("One task"), MANY: N_("Many from a file")}
 TYPE, MODE, FILL, PRESSED = "submit_type", "submit_mode", "submit_fill", "submit_pressed"
-# What is said of the present filling of the form.
+# What is reported about the current form content.
 TRIED, FAILED, AWAY, BARRED, DONE, NOTE, SOURCE = SAID = tuple(
     f"submit_{name}" for name in ("tried", "failed", "away", "barred", "done", "note", "source")
 )
@@ -82,7 +82,7 @@ def show_arrival() -> None:
         st.warning(escaped(translate(note), 500), icon=":material/link_off:")
     if source:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption(_("Copied from a task, all but its idempotency key and what it waited for:"))
+            st.caption(_("Copied from a task, except its idempotency key and dependencies:"))
             st.page_link(TASK.path, label=source, query_params={"id": source}, icon=":material/content_copy:")
 
 
@@ -106,7 +106,7 @@ def show_form(types: Registry) -> None:
         st.error(escaped(told_whole(problem), 600), icon=":material/error:")
     if placed:
         count = len(placed)
-        text = ngettext("{count} field is not right yet.", "{count} fields are not right yet.", count)
+        text = ngettext("{count} field needs correction.", "{count} fields need correction.", count)
         st.error(text.format(count=count), icon=":material/error:")
     key = data.form_key(st.session_state[FILL], known.name, given or {}, options)
     show_buttons(known, form, "" if problems else key)
@@ -167,8 +167,8 @@ def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
     away = st.session_state.get(AWAY)
     if away:
         st.warning(
-            _("Nothing was lost: everything is still in the form. Press Submit again in a moment."),
-            title=_("It could not be submitted"),
+            _("Your input is kept in the form. Press Submit again in a moment."),
+            title=_("Submission failed"),
             icon=":material/cloud_off:",
         )
         st.text(translate(away))
@@ -178,7 +178,7 @@ def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
             st.badge(_("Accepted"), icon=":material/check:", color="green")
             st.page_link(TASK.path, label=done[0], query_params={"id": done[0]}, icon=":material/open_in_new:")
             st.button(
-                _("Submit the same once more"),
+                _("Submit again"),
                 icon=":material/replay:",
                 key="submit_once_more",
                 type="tertiary",

@@ -62,7 +62,7 @@ def due_at(local: datetime | None) -> datetime:
         raise SubmissionError("run_at", None, msg("a date and a time"))
     due = local.replace(tzinfo=viewer_zone()).astimezone(UTC)
     if due.astimezone(viewer_zone()).replace(tzinfo=None) != local:
-        raise SubmissionError("run_at", f"{local:%Y-%m-%d %H:%M}", msg("a time that there is: clocks skip this one"))
+        raise SubmissionError("run_at", f"{local:%Y-%m-%d %H:%M}", msg("an existing time: clocks skip this one"))
     return due
 
 

@@ -52,7 +52,7 @@ def pick_type(types: Registry, key: str) -> TaskType | None:
         alt=_("The task types"),
         columns={
             "type": st.column_config.TextColumn(_("Type"), pinned=True),
-            "does": st.column_config.TextColumn(_("What it does"), width="large"),
+            "does": st.column_config.TextColumn(_("Description"), width="large"),
             "timeout": st.column_config.TextColumn(_("Timeout")),
         },
         key=f"{key}_table",

@@ -30,7 +30,7 @@ def show_upload(types: Registry) -> None:
         key="submit_upload",
         on_change=_take_upload,
         help=_(
-            "A row or line is a task. Columns or keys: type, input (JSON) or input.<field>, title, priority, queue, "
+            "Each row or line is a task. Columns or keys: type, input (JSON) or input.<field>, title, priority, queue, "
             "timeout_seconds, delay_seconds, run_at, requires, idempotency_key, max_attempts"
         ).replace("<", "\\<"),
     )
@@ -43,13 +43,13 @@ def show_upload(types: Registry) -> None:
             placeholder=EXAMPLE,
             persist_state="session",
         )
-        st.button(_("Read what is pasted"), on_click=_take_paste, icon=":material/check:")
+        st.button(_("Read pasted text"), on_click=_take_paste, icon=":material/check:")
     refused = st.session_state.get(f"{KEY}_refused")
     if refused:
-        st.error(escaped(translate(refused), 600), title=_("This can't be read"), icon=":material/error:")
+        st.error(escaped(translate(refused), 600), title=_("Can't be read"), icon=":material/error:")
     loaded: Loaded | None = st.session_state.get(KEY)
     if loaded is not None:
-        show_loaded(loaded, None if uploaded is not None else discard)  # the uploader has an X of its own
+        show_loaded(loaded, None if uploaded is not None else discard)  # the uploader has its own X
 
 
 def show_templates(types: Registry) -> None:
@@ -105,7 +105,7 @@ def load(content: bytes, name: str) -> None:
     try:
         known = data.count_known(checked.submittable)
     except TaskyardError:
-        known = None  # what can't be asked now is told by the first attempt to submit
+        known = None  # what can't be checked now is reported by the first attempt to submit
     st.session_state[KEY] = Loaded(
-        _("What is pasted") if name == PASTED else name, checked, known, list(checked.submittable)
+        _("Pasted text") if name == PASTED else name, checked, known, list(checked.submittable)
     )

@@ -18,7 +18,7 @@ from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading, Servers, live, shared
 
 CHECKS_SECONDS = 30.0  # each opens a connection of its own
-LATEST_SECONDS = 5 * MINUTE  # a host that was not sampled for so long is not there
+LATEST_SECONDS = 5 * MINUTE  # a host without samples for this long counts as gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def _found(look: Callable[[], ServerNow], forget_connections: Callable[[], objec
         return look()
     except Unavailable as error:
         if forget_connections is not None:
-            forget_connections()  # what is left in the pool leads to a server that is gone
+            forget_connections()  # the pool's other connections lead to a server that is gone
         return ServerNow(problem=error.text)
 
 

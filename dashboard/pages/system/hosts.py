@@ -25,7 +25,7 @@ def show_hosts(latest: Samples) -> None:
     """Shows a card for each host, and a table of processes, as of the last measured minute."""
     names = sorted(latest.of("host", "cpu_percent"))
     if not names:
-        show_nothing(_("No host was measured in the last minutes: a worker does that, every few seconds."), "dns")
+        show_nothing(_("No host figures in the last minutes: a worker measures them every few seconds."), "dns")
         return
     with st.grid(2, min_column_width=CARD_WIDTH_PX):
         for name in names:
@@ -84,16 +84,16 @@ def _show_host(name: str, figures: Mapping[str, float | None]) -> None:
             cpu = figures["cpu_percent"]
             st.metric(_("CPU"), percent(None if cpu is None else cpu / 100), help=_("Of all cores, last minute"))
             load = figures["load_1min"]
-            st.metric(_("Load"), "–" if load is None else f"{load:.2f}", help=_("Processes that want a core"))
+            st.metric(_("Load"), "–" if load is None else f"{load:.2f}", help=_("Processes waiting for a core"))
             st.metric(
                 _("Memory"),
                 percent(figures["memory_used_ratio"]),
-                help=_("{size} are in use").format(size=shown_bytes(figures["memory_used_bytes"])),
+                help=_("{size} in use").format(size=shown_bytes(figures["memory_used_bytes"])),
             )
             st.metric(
                 _("Disk"),
                 percent(figures["disk_used_ratio"]),
-                help=_("{size} are free where the data is").format(size=shown_bytes(figures["disk_free_bytes"])),
+                help=_("{size} free on the data disk").format(size=shown_bytes(figures["disk_free_bytes"])),
             )
         if (figures["disk_used_ratio"] or 0.0) >= DISK_IS_FULL:
             st.badge(_("The disk is nearly full"), color="red", icon=":material/warning:")

@@ -41,19 +41,19 @@ def show_leadership(found: Leadership) -> None:
             st.caption(enumerated([text, agents]) if found.is_led else text)
     if found.dispatcher is None:
         if found.is_led:
-            st.caption(_("It has not told anything about its ticks yet."))
+            st.caption(_("No tick figures yet."))
         return
     ticks = found.dispatcher
     with st.grid(5, min_column_width=FIGURE_WIDTH_PX):
         for label, value, help_ in (
             (_("Ticks"), _("{n} / s").format(n=f"{ticks.ticks_per_second:,.1f}"), _("That changed something")),
-            (_("Time of a tick"), duration(ticks.tick_seconds_mean), _("From collecting to publishing, mean")),
+            (_("Tick duration"), duration(ticks.tick_seconds_mean), _("From collecting to publishing, mean")),
             (_("Longest tick"), duration(ticks.tick_seconds_max), _("Of the last second")),
-            (_("Commit"), duration(ticks.commit_seconds_mean), _("PostgreSQL's part of a tick, mean")),
+            (_("Commit"), duration(ticks.commit_seconds_mean), _("Commit time per tick, mean")),
             (
                 _("Batch"),
                 f"{ticks.batch_size_mean:,.1f} / {ticks.batch_size_max:,}",
-                _("Tasks in a tick: mean, and most"),
+                _("Tasks per tick: mean and maximum"),
             ),
         ):
             st.metric(label, value, border=True, height="stretch", help=help_)
@@ -63,7 +63,7 @@ def show_charts(samples: Samples) -> None:
     """Shows the leader's ticks over the range; gaps are times without a leader."""
     with st.grid(2, min_column_width=CHART_WIDTH_PX):
         time_chart(
-            _("Time of a tick"),
+            _("Tick duration"),
             samples.at,
             [
                 Line(_("tick"), "blue", samples.one("dispatcher", "tick_seconds_mean")),
@@ -80,7 +80,7 @@ def show_charts(samples: Samples) -> None:
             unit=_("per s"),
         )
         time_chart(
-            _("Tasks in a tick"),
+            _("Tasks per tick"),
             samples.at,
             [Line(_("mean"), "green", samples.one("dispatcher", "batch_size_mean"))],
             key="tick_batch",

@@ -81,7 +81,7 @@ def show_settings() -> None:
     of_servers = data.server_versions().value or {}
     settings.show_versions({**settings_data.versions(), **of_servers})
     if not of_servers:
-        st.caption(_("The servers can't be asked for theirs now."))
+        st.caption(_("The servers' versions are not available now."))
 
 
 def show_dashboard() -> None:

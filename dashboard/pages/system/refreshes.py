@@ -20,12 +20,12 @@ def show_refreshes(refreshes: Sequence[Refreshes]) -> None:
     st.subheader(_("Refresh times of the dashboard"))
     st.caption(
         _(
-            "Time that the server takes for one refresh of a section, from its reading to its last element, "
-            "since this dashboard began. `/metrics` has them for Prometheus."
+            "Server time of one refresh of a section, from its reading to its last element, since this dashboard "
+            "started. Also in `/metrics` for Prometheus."
         )
     )
     if not refreshes:
-        show_nothing(_("Nothing was refreshed yet."), "timer")
+        show_nothing(_("No refreshes yet."), "timer")
         return
     rows = [
         {

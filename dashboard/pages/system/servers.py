@@ -43,7 +43,7 @@ def show_checks(checks: Sequence[Check]) -> None:
     with st.expander(title, icon=":material/check_circle:", expanded=False):
         for check in fine:
             st.text(_shown(check))
-        st.caption(_("`taskyard doctor` looks at the worker's machine too."))
+        st.caption(_("`taskyard doctor` also checks the worker's machine."))
 
 
 def show_charts(samples: Samples) -> None:
@@ -123,9 +123,9 @@ def _postgresql(server: ServerNow) -> list[tuple[str, str, str]]:
     found = server.figures or {}
     connections = f"{found.get('connections', 0):,.0f} / {found.get('max_connections', 0):,.0f}"
     return [
-        (_("Latency"), duration(server.latency_seconds), _("One question and its answer, from this dashboard")),
-        (_("Connections"), connections, _("To our database, of what the server allows in all")),
-        (_("Cache hits"), percent(found.get("cache_hit_ratio"), 1), _("Blocks that were found in memory")),
+        (_("Latency"), duration(server.latency_seconds), _("One request and its answer, from this dashboard")),
+        (_("Connections"), connections, _("To our database, out of the server's maximum")),
+        (_("Cache hits"), percent(found.get("cache_hit_ratio"), 1), _("Blocks found in memory")),
         (_("Size on disk"), shown_bytes(found.get("size_bytes")), ""),
     ]
 
@@ -133,16 +133,16 @@ def _postgresql(server: ServerNow) -> list[tuple[str, str, str]]:
 def _redis(server: ServerNow) -> list[tuple[str, str, str]]:
     found = server.figures or {}
     limit = found.get("memory_limit_bytes")
-    most = _("At most {size} so far. ").format(size=shown_bytes(found.get("memory_peak_bytes")))
-    allowed = _("It may take {size}.").format(size=shown_bytes(limit)) if limit else _("It has no limit of its own.")
+    most = _("Peak so far: {size}.  ").format(size=shown_bytes(found.get("memory_peak_bytes")))
+    allowed = _("Limit: {size}.").format(size=shown_bytes(limit)) if limit else _("No limit configured.")
     evicted = found.get("evicted_keys", 0)
     return [
-        (_("Latency"), duration(server.latency_seconds), _("One question and its answer, from this dashboard")),
+        (_("Latency"), duration(server.latency_seconds), _("One request and its answer, from this dashboard")),
         (_("Clients"), f"{found.get('clients', 0):,.0f}", _("Connections to the server")),
         (_("Commands"), _("{n} / s").format(n=f"{found.get('commands_per_second', 0):,.0f}"), _("In the last second")),
         (
             _("Memory"),
             shown_bytes(found.get("memory_bytes")),
-            most + allowed + (" " + _("It has dropped {n} keys!").format(n=f"{evicted:,.0f}") if evicted else ""),
+            most + allowed + (" " + _("{n} keys were evicted!").format(n=f"{evicted:,.0f}") if evicted else ""),
         ),
     ]

@@ -18,11 +18,11 @@ HIDDEN = "••••••"
 def show_settings(settings: Sequence[Setting]) -> None:
     """Every setting of this process with its default; secrets are hidden."""
     st.subheader(_("Settings in force"))
-    st.caption(_("Those of the dashboard's own process, from its environment and `.env`. Workers have theirs."))
-    only_changed = st.toggle(_("Only what differs from the default"), **flag("changed"))
+    st.caption(_("Settings of the dashboard's process, from its environment and `.env`. Workers have their own."))
+    only_changed = st.toggle(_("Only changed settings"), **flag("changed"))
     shown = [setting for setting in settings if not (only_changed and setting.is_default)]
     if not shown:
-        st.caption(_("Every setting has its default."))
+        st.caption(_("All settings have their defaults."))
         return
     rows = [
         {
@@ -54,7 +54,7 @@ def show_versions(versions: Mapping[str, str]) -> None:
     st.subheader(_("Versions"))
     show_table(
         pd.DataFrame(list(versions.items()), columns=["name", "version"]),
-        alt=_("Versions of what runs"),
+        alt=_("Versions"),
         columns={
             "name": st.column_config.TextColumn(_("What")),
             "version": st.column_config.TextColumn(_("Version")),

@@ -22,21 +22,21 @@ TABLE_WIDTH_PX = 480
 SIZE_FORMAT = "%,.2f MiB"  # numbers, so that the viewer can sort by them
 KINDS = {
     "agent": N_("Heartbeats of agents"),
-    "agents": N_("Which agents send heartbeats"),
+    "agents": N_("Agents that send heartbeats"),
     "canary": N_("Whether heartbeats can be trusted"),
     "cache": N_("Snapshots that viewers share"),
-    "dead": N_("Messages that nobody took"),
-    "due": N_("Tasks with a time of their own"),
+    "dead": N_("Dead letters"),
+    "due": N_("Scheduled tasks"),
     "epoch": N_("The leader's term"),
-    "generation": N_("Gone after Redis was wiped"),
+    "generation": N_("Generation mark (lost when Redis is wiped)"),
     "inbox": N_("Orders to agents"),
-    "lanes": N_("Which lanes have tasks"),
+    "lanes": N_("Lanes with tasks"),
     "log": N_("The worker's recent log"),
     "messages": N_("Messages between agents"),
     "ready": N_("Tasks that are ready, by lane"),
     "results": N_("Reports to the leader"),
     "session": N_("Sessions of viewers"),
-    "wake": N_("Nudges to the leader"),
+    "wake": N_("Wake-ups of the leader"),
 }
 
 
@@ -63,7 +63,7 @@ def show_storage(found: Storage) -> None:
         with st.container():
             st.subheader(_("Redis"))
             _show_redis(found.redis)
-    st.subheader(_("How long it is kept"))
+    st.subheader(_("Retention"))
     _show_kept(found.kept)
 
 
@@ -87,7 +87,7 @@ def _show_relations(relations: Sequence[Relation], key: str, label: str) -> None
             "size": st.column_config.NumberColumn(_("Size"), format=SIZE_FORMAT, help=_("With its indexes")),
             "rows": st.column_config.NumberColumn(_("Rows"), format="localized", help=_("The server's estimate")),
             "dead": st.column_config.NumberColumn(
-                _("Dead rows"), format="localized", help=_("Old versions that the next vacuum removes")
+                _("Dead rows"), format="localized", help=_("Dead rows that the next vacuum removes")
             ),
             "indexes": st.column_config.NumberColumn(_("Indexes"), format=SIZE_FORMAT),
             "vacuumed": st.column_config.DatetimeColumn(
@@ -142,7 +142,7 @@ def _show_redis(usage: RedisMemory) -> None:
         key="redis_keys",
     )
     if not usage.is_complete:
-        st.caption(_("The server holds too many keys to look at all of them: these are some."))
+        st.caption(_("The server holds too many keys to scan all of them: these are a sample."))
 
 
 def _show_kept(kept: Sequence[Kept]) -> None:
@@ -159,7 +159,7 @@ def _show_kept(kept: Sequence[Kept]) -> None:
     ]
     show_table(
         pd.DataFrame(rows, columns=["name", "days", "oldest", "setting"]),
-        alt=_("What is kept for how long"),
+        alt=_("Retention periods"),
         columns={
             "name": st.column_config.TextColumn(_("What"), pinned=True),
             "days": st.column_config.TextColumn(_("Kept for")),

@@ -13,16 +13,16 @@ from taskyard.core.postgres.store.system import Index, Relation
 from taskyard.core.redis.usage import RedisMemory, usage
 from taskyard.dashboard.data.base import Servers, shared
 
-STORAGE_SECONDS = 30.0  # it looks at every file of the database
+STORAGE_SECONDS = 30.0  # it reads every file of the database
 NAMES = {
     "retention_tasks_days": N_("Finished tasks"),
     "retention_events_days": N_("Audit log"),
     "retention_agents_days": N_("Agents that left"),
     "retention_alerts_days": N_("Resolved alerts"),
     "retention_minutes_days": N_("Counts and samples of each minute"),
-    "retention_ten_minutes_days": N_("Those of each ten minutes"),
-    "retention_hours_days": N_("Those of each hour"),
-    "retention_days_days": N_("Those of each day"),
+    "retention_ten_minutes_days": N_("Counts and samples of each ten minutes"),
+    "retention_hours_days": N_("Counts and samples of each hour"),
+    "retention_days_days": N_("Counts and samples of each day"),
 }
 
 

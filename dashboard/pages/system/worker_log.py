@@ -50,9 +50,9 @@ def show_lines(lines: Sequence[LogLine], level: str, text: str) -> None:
         if text:
             show_nothing(_("No line matches."), "search_off")
         elif level == LEVELS[0]:
-            show_nothing(_("Nothing was logged during the last day."), "article")
+            show_nothing(_("No log lines in the last day."), "article")
         else:
-            show_nothing(_("Nothing of this level or worse was logged during the last day."), "article")
+            show_nothing(_("No log lines of this level or higher in the last day."), "article")
         return
     rows = [
         {
@@ -77,7 +77,7 @@ def show_lines(lines: Sequence[LogLine], level: str, text: str) -> None:
                 width=90,
             ),
             "event": st.column_config.TextColumn(_("Event"), width=220),
-            "fields": st.column_config.TextColumn(_("What it says"), width=520),
+            "fields": st.column_config.TextColumn(_("Message"), width=520),
             "process": st.column_config.TextColumn(_("Process"), width=130),
             "host": st.column_config.TextColumn(_("Host"), width=100),
         },
@@ -86,7 +86,7 @@ def show_lines(lines: Sequence[LogLine], level: str, text: str) -> None:
     )
     if len(lines) == LINES_SHOWN:
         st.caption(
-            _("The newest {count} lines that match; narrow them down to see older ones.").format(count=len(lines))
+            _("The newest {count} matching lines; narrow the filter to see older ones.").format(count=len(lines))
         )
     st.caption(
         _(

@@ -34,7 +34,7 @@ def show_actions(task: Task) -> None:
             icon=":material/block:",
             key="cancel",
             disabled=task.state not in CANCELLABLE,
-            help=_("Open tasks can be cancelled, at once and for good."),
+            help=_("Unfinished tasks can be cancelled, at once and for good."),
         ):
             _ask("cancel", task)
         if st.button(
@@ -42,14 +42,14 @@ def show_actions(task: Task) -> None:
             icon=":material/priority_high:",
             key="priority",
             disabled=task.state not in REPRIORITISABLE,
-            help=_("Tasks that no agent has yet can get another priority."),
+            help=_("The priority can be changed until an agent has the task."),
         ):
             _ask("priority", task)
         if st.button(
             _("Duplicate and edit"),
             icon=":material/content_copy:",
             key="duplicate",
-            help=_("Opens the form with what this task was submitted with."),
+            help=_("Opens the form with this task's input and options."),
         ):
             st.switch_page(navigation.SUBMIT.path, query_params={"copy": task.id})
 
@@ -69,7 +69,7 @@ def _ask(action: str, task: Task) -> None:
 def _ask_retry(task: Task) -> None:
     def fields() -> None:
         _tell_which(task)
-        st.markdown(_("The task returns to pending and its attempts are reset. Its history stays."))
+        st.markdown(_("The task returns to pending and its attempts are reset. Its history is kept."))
 
     def act(answer: None, reason: str) -> str:
         data.retry(task.id, reason)

@@ -19,7 +19,7 @@ from taskyard.dashboard.data.attempts import RUNNING, WAITING, Attempt
 from taskyard.dashboard.i18n import _, enumerated
 
 ATTEMPTS_SHOWN = 30
-MIN_ROWS = 5  # room for so many, so that a single bar is not a block
+MIN_ROWS = 5  # room for this many, so that a single bar is not a block
 ROW_PX, REST_PX, MIN_PX = 26, 90, 250
 MIN_SHARE = 0.004  # of the chart's width, so that the shortest bar can be seen
 PHASES = (("wait", N_("waiting"), "gray"), ("run", N_("running"), "blue"), ("backoff", N_("backing off"), "violet"))
@@ -29,8 +29,8 @@ OUTCOMES = {
     "attempt_failed": N_("failed, retried"),
     "handed_back": N_("handed back"),
     "cancelled": N_("cancelled"),
-    RUNNING: N_("with its agent"),
-    WAITING: N_("waits for an agent"),
+    RUNNING: N_("assigned or running"),
+    WAITING: N_("waiting for an agent"),
 }
 FAILED = ("failed", "attempt_failed")
 
@@ -45,7 +45,7 @@ def show_timeline(attempts: Sequence[Attempt], now: datetime) -> None:
     shown = list(attempts[-ATTEMPTS_SHOWN:])
     bars = [bar for attempt in shown for bar in bars_of(attempt, now)]
     if not shown:
-        st.caption(_("It has not been ready for an agent yet."))
+        st.caption(_("The task has not been ready for an agent yet."))
         return
     first = min((start for _row, _phase, start, _seconds in bars), default=now)
     whole = max(((start - first).total_seconds() + seconds for _row, _phase, start, seconds in bars), default=0.0)
@@ -112,7 +112,7 @@ def show_attempts(attempts: Sequence[Attempt], now: datetime) -> None:
     seconds = st.column_config.NumberColumn(format="%.3f s", width=95)
     show_table(
         frame_of(attempts[::-1], now),
-        alt=_("The task's attempts, the latest first"),
+        alt=_("The task's attempts, latest first"),
         key="attempts",
         columns={
             _("Attempt"): st.column_config.NumberColumn(format="%d", width=70, pinned=True),

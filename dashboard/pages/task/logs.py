@@ -19,7 +19,7 @@ from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.task import data
 
 LINES_SHOWN = 500
-PAGES_KEY = "log_pages"  # the task, and where the pages end that were gone back to
+PAGES_KEY = "log_pages"  # the task, and the ends of the pages before, for going back
 STREAMS = ("stdout", "stderr")
 LEVEL_COLORS: Mapping[str, str] = {
     "debug": "gray",
@@ -41,7 +41,7 @@ def show_logs(task_id: str) -> None:
     if page is None:
         return
     if not page.entries and not places:
-        st.caption(_("No attempt has logged anything."))
+        st.caption(_("No log output yet."))
         return
     rows = [row for entry in page.entries for row in _rows_of(entry)]
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -63,10 +63,10 @@ def show_logs(task_id: str) -> None:
         )
         st.link_button(_("Download the whole log"), f"export/log.txt?id={task_id}", icon=":material/download:")
     if page.older is not None:
-        st.caption(_("A part of the log: there is more before it."))
+        st.caption(_("Part of the log: earlier entries exist."))
     show_table(
         pd.DataFrame(rows),
-        alt=_("What the task's attempts logged, the newest last"),
+        alt=_("Log of the task's attempts, newest last"),
         key="logs",
         columns={
             _("Time"): time_column(_("Time")),
@@ -117,7 +117,7 @@ def show_events(events: Sequence[AuditEvent]) -> None:
     ]
     show_table(
         pd.DataFrame(rows),
-        alt=_("The task's events, the latest first"),
+        alt=_("The task's events, latest first"),
         key="events",
         columns={
             _("Time"): time_column(_("Time")),

@@ -26,7 +26,7 @@ CHART_WIDTH_PX = 420
 def show_head(details: data.Details | None) -> None:
     """Shows the essentials: state, progress, what it waits for or failed with, and its actions."""
     if details is None:
-        st.caption(_("The task has been removed: it was older than tasks are kept."))
+        st.caption(_("The task has been deleted: it was older than the retention."))
         return
     task = details.task
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -140,7 +140,7 @@ def show_door(text: str, problem: str) -> None:
     if text:
         st.page_link(
             TASKS.path,
-            label=_("Search the tasks for it"),
+            label=_("Search for it in all tasks"),
             icon=":material/search:",
             query_params={"text": text},
         )

@@ -27,7 +27,7 @@ def show_relatives(found: Relatives) -> None:
     _show(_("Submitted by the task"), found.parents)
     _show(_("Waits for"), found.awaited)
     _show(_("Submitted by it"), found.children)
-    _show(_("Wait for it"), found.dependants)
+    _show(_("Waiting for it"), found.dependants)
     if found.workflow_id:
         st.page_link(
             TASKS.path,

@@ -37,7 +37,7 @@ PLACES: Mapping[str, Point] = {
     TaskState.FAILED: (4.3, 2.0),
     TaskState.CANCELLED: (4.3, 0.9),
 }
-# How far a transition's middle is pulled off its straight line, so that none runs through a state or over its reverse.
+# How far a transition's middle is pulled off its straight line, so that none crosses a state or its reverse.
 BENDS: Mapping[Step, Point] = {
     (TaskState.BLOCKED, TaskState.SCHEDULED): (-1.1, 0.0),
     (TaskState.BLOCKED, TaskState.CANCELLED): (0.5, 1.8),
@@ -73,7 +73,7 @@ def figure_of(path: Sequence[Step], current: str) -> go.Figure:
     starts = (None, *TaskState)
     legal: list[Step] = [(start, end) for start in starts for end in TaskState if is_legal(start, end)]
     figure = go.Figure()
-    # those that were taken lie above the others
+    # transitions of the path lie above the others
     _add_transitions(figure, [step for step in legal if step not in steps], color("border"), 1, 7)
     _add_transitions(figure, [step for step in legal if step in steps], color("primary"), 2.5, 10)
     figure.add_scatter(

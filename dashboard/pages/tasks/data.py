@@ -21,7 +21,7 @@ from taskyard.dashboard.data.viewer import actor
 __all__ = ["MAX_NAME_LENGTH", "Facets", "Matching", "SavedFilter"]  # what pages show of the store
 
 PAGE_SIZE = 25
-# The first page is read again and again by everybody who looks; later ones when somebody asks.
+# The first page is read repeatedly by every viewer; later ones on request.
 FIRST_BUDGET_SECONDS, LATER_BUDGET_SECONDS = 0.06, 1.0
 COUNT_BUDGET_SECONDS = 0.05
 COUNT_TTL_SECONDS = 10.0

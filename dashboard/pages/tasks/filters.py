@@ -53,9 +53,9 @@ SORTS: Mapping[str, str] = {
     Sort.NEWEST: N_("Newest first"),
     Sort.OLDEST: N_("Oldest first"),
     Sort.PRIORITY: N_("Most urgent first"),
-    Sort.WAITING: N_("Waiting longest first"),
-    Sort.LONGEST: N_("Longest run first"),
-    Sort.FINISHED: N_("Ended last first"),
+    Sort.WAITING: N_("Longest waiting first"),
+    Sort.LONGEST: N_("Longest run time first"),
+    Sort.FINISHED: N_("Recently ended first"),
 }
 IN_BAR = ("text", "states", "types", "queues", "since")
 BEHIND = tuple(name for name in PARAMS if name not in IN_BAR)
@@ -73,7 +73,7 @@ def asked() -> tuple[TaskFilter, str]:
 def asked_sort() -> Sort:
     """Returns the order in the address, newest first if it names none or an unknown one."""
     given = st.query_params.get(SORT, "")
-    return Sort(given) if given in list(Sort) else Sort.NEWEST  # the field that shows it says that there is none
+    return Sort(given) if given in list(Sort) else Sort.NEWEST  # the field that shows it reports that it is unknown
 
 
 def show_bar(facets: Facets) -> None:
@@ -112,7 +112,7 @@ def show_more(facets: Facets) -> None:
         _pick("tag", facets.tags)
         _pick("created_by", facets.creators)
         st.datetime_input(_(LABELS["until"]), **_first_page(moment("until")))
-        path_help = _("An SQL/JSON path that finds something, such as `{example}`")
+        path_help = _("An SQL/JSON path that matches, such as `{example}`")
         for name, example in (("input_path", "$.rows[*].a > 3"), ("output_path", '$.status == "ok"')):
             st.text_input(
                 _(LABELS[name]),

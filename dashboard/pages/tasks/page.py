@@ -77,7 +77,7 @@ def show_actions(key: str, only: TaskFilter) -> None:
 def _matching_text(only: TaskFilter) -> str:
     found = data.matching(data.params_of(only)).value
     if found is None:
-        return _("All that match:")
+        return _("All matching tasks:")
     if only.is_empty:
         text = ngettext("{count} task:", "{count} tasks:", found.count)
     else:
@@ -145,7 +145,7 @@ def show_search() -> None:
     key = table_key(f"{data.params_of(only)} {filters.asked_sort()} {after}")
     if st.session_state.get("key_of_tasks") != key:
         st.session_state["key_of_tasks"] = key
-        st.session_state.pop(PAGE_KEY, None)  # what was read last is another search's
+        st.session_state.pop(PAGE_KEY, None)  # the last reading is of another search
     frame.live(
         "tasks",
         lambda: read_page(key, only, after),

@@ -57,7 +57,7 @@ def _show_save(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
         st.caption(_("Set some filters, then save them here."))
         return
     with st.form("save_filter", border=False):
-        name = st.text_input(_("Save the present filters as"), max_chars=MAX_NAME_LENGTH, key=NAME_KEY)
+        name = st.text_input(_("Save current filters as"), max_chars=MAX_NAME_LENGTH, key=NAME_KEY)
         is_sent = st.form_submit_button(_("Save"), icon=":material/bookmark_add:", key="save_filter_send")
     if not is_sent:
         return
@@ -75,7 +75,7 @@ def _show_save(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
 
 def _ask_overwrite(name: str, only: TaskFilter) -> None:
     def fields() -> None:
-        st.markdown(_("A filter of the name **{name}** is saved already.").format(name=escaped(name)))
+        st.markdown(_("A filter named **{name}** already exists.").format(name=escaped(name)))
 
     def act(answer: None, reason: str) -> str:
         data.save_filter(name, only, overwrite=True)
@@ -86,7 +86,7 @@ def _ask_overwrite(name: str, only: TaskFilter) -> None:
 
 def _ask_delete(name: str) -> None:
     def fields() -> None:
-        st.markdown(_("**{name}** is removed for everybody.").format(name=escaped(name)))
+        st.markdown(_("**{name}** is deleted for all users.").format(name=escaped(name)))
 
     def act(answer: None, reason: str) -> str:
         data.delete_filter(name)

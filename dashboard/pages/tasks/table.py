@@ -68,7 +68,7 @@ def show_tasks(tasks: Sequence[Task], now: datetime, key: str) -> None:
                 pinned=True,
                 width=125,
                 type="tertiary",
-                help=_("The end of its id; opens it"),
+                help=_("End of the task id; opens the task"),
                 on_click=open_clicked,
                 args=(ids,),
                 key=CLICK_KEY,

@@ -97,7 +97,7 @@ class Environment:
         deadline = time.monotonic() + timeout_seconds
         while not condition():
             if time.monotonic() > deadline:
-                raise Unavailable(f"bench: {what} did not come within {timeout_seconds:g} s")
+                raise Unavailable(f"bench: timeout of {timeout_seconds:g} s while waiting for {what}")
             time.sleep(0.01)
 
     def open_tasks(self) -> bool:

@@ -23,14 +23,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskyard.worker.isolation.kernel import CLONE_NEWIPC, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, become, clone
-from taskyard.worker.isolation.process_tree import refuse_new_privileges
+from taskyard.worker.isolation.kernel import (
+    CLONE_NEWIPC,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+    become,
+    clone,
+    refuse_new_privileges,
+)
 from taskyard.worker.isolation.sandbox import landlock, private_root, seccomp
 
 NAMESPACES, LANDLOCK = "namespaces", "landlock"
 WAYS = (NAMESPACES, LANDLOCK)
 NONE_AVAILABLE = (
-    "this system offers no way to lock submitted code in: run as root or where user namespaces are allowed, "
+    "this system can't confine submitted code: run as root or where user namespaces are allowed, "
     "or on Linux 5.13 or newer with Landlock"
 )
 MAX_IN_MEMORY_BYTES = 64 << 20
@@ -57,7 +64,7 @@ class Confinement:
     hidden: tuple[str, ...]
     root: str  # an empty folder
     in_memory_bytes: int  # for /tmp and /dev/shm each
-    reads_all: bool  # whether a user of its own may read what only root may, of the paths above
+    reads_all: bool  # whether the user may read what only root may, of the paths above
 
     def clone(self, way: str) -> int:
         """Forks the warden into its namespaces; returns its pid, in the warden 0. Raises OSError."""

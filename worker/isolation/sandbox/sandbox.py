@@ -31,7 +31,7 @@ START = (
     "from taskyard.worker.isolation.sandbox.supervisor import main; main()"
 )
 SUPERVISOR_GRACE_SECONDS = 20.0  # it may need this long beyond the wall limit to kill a tree
-# How programs tell that the kernel refused them: the last lines of stderr → the limit.
+# Words by which programs report the kernel's refusal: the last lines of stderr → the limit.
 REFUSALS = (
     ("memory_bytes", re.compile(r"MemoryError|Cannot allocate memory|bad_alloc|out of memory", re.I)),
     ("file_bytes", re.compile(r"\[Errno 27\]|File too large|File size limit")),
@@ -149,7 +149,7 @@ def run(
         )
         end, stdout, stderr = _supervise(order, limits, directory, stdin_file, on_sample)
     if end is None:
-        raise HandlerCrashed("the process that watched the command was killed or stopped; the command was killed")
+        raise HandlerCrashed("the supervisor of the command was killed or stopped; the command was killed")
     if "problem" in end:
         raise PermanentError(end["problem"])
     return _ended(end, stdout, stderr)
@@ -245,7 +245,7 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(SUPERVISOR_GRACE_SECONDS)
     except subprocess.TimeoutExpired:
-        raise TransientError("processes of the command are still alive, they are being killed") from None
+        raise TransientError("processes of the command are still alive and are being killed") from None
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

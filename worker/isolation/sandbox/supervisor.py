@@ -35,18 +35,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from taskyard.core.private_files import refuse_inspection
-from taskyard.worker.isolation.kernel import LINUX
-from taskyard.worker.isolation.process_tree import (
+from taskyard.worker.isolation.kernel import LINUX, run_ahead
+from taskyard.worker.isolation.process_tree import descendants, kill_groups, send_kill, set_subreaper
+from taskyard.worker.isolation.process_usage import (
     cpu_seconds_of,
-    descendants,
     disk_bytes,
     in_memory_bytes,
-    kill_groups,
     proportional_bytes,
     resident_bytes,
-    run_ahead,
-    send_kill,
-    set_subreaper,
     unlinked_bytes,
 )
 from taskyard.worker.isolation.sandbox.confinement import NAMESPACES
@@ -103,7 +99,7 @@ class Tree:
         if self.started_command.way == NAMESPACES:
             in_memory = in_memory_bytes(self.started_command.warden, IN_MEMORY)
         memory_bytes = in_memory + sum(resident_bytes(pid) for pid in pids)
-        if memory_bytes > self.limits["memory_bytes"]:  # look closer: slow, but shared pages are counted once
+        if memory_bytes > self.limits["memory_bytes"]:  # a closer check: slow, but shared pages are counted once
             memory_bytes = in_memory + sum(proportional_bytes(pid) for pid in pids)
         self.peak_bytes = max(self.peak_bytes, memory_bytes)
         if self.cpu_seconds > self.limits["cpu_seconds"]:
@@ -197,7 +193,7 @@ def kill_all(tree: Tree) -> int:
         kill_groups(alive)
         for pid in alive:  # those that could not be reached through a group, or came while the list was read
             send_kill(pid)
-        if alive <= found:  # nothing new: they only need time to die
+        if alive <= found:  # nothing new: they only need time to end
             time.sleep(0.001)
         found |= alive
     found.discard(warden)
@@ -216,5 +212,5 @@ def read_order(control: int) -> dict[str, Any]:
 
 
 def say(report: int, message: dict[str, Any]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # the caller is gone; the control pipe tells the same
+    with contextlib.suppress(BrokenPipeError):  # the caller is gone, which the control pipe shows, too
         os.write(report, json.dumps(message).encode() + b"\n")

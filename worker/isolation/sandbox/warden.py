@@ -16,10 +16,11 @@ from typing import Any, NoReturn
 
 from taskyard.core.private_files import refuse_inspection
 from taskyard.worker.isolation.kernel import LINUX, die_with_parent_thread
-from taskyard.worker.isolation.process_tree import processes_of_user, set_subreaper
+from taskyard.worker.isolation.process_tree import set_subreaper
+from taskyard.worker.isolation.process_usage import processes_of_user
 from taskyard.worker.isolation.sandbox.confinement import NONE_AVAILABLE, Confinement
 
-COMMAND_NICENESS = 10  # so that the supervisor gets its turn on a busy machine
+COMMAND_NICENESS = 10  # so that the supervisor is scheduled on a busy machine
 OTHER_PROCESSES = 500  # room under RLIMIT_NPROC for what else the user starts meanwhile
 THREADS = 256  # room under it where no one else has the user: threads count, too
 START_SECONDS = 20.0

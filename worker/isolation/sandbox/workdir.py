@@ -26,7 +26,7 @@ def work_directory() -> Iterator[Path]:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # It gets the name that others look for only now, so that they never find it without a lock.
+        # It gets its searchable name only now, so that it is never found without a lock.
         path = path.rename(parent / path.name.replace(NEW_PREFIX, DIRECTORY_PREFIX, 1))
         yield path
     finally:

@@ -1,6 +1,6 @@
 """Submits, cancels and retries tasks: validate → persist → enqueue.
 
-Redis is notified after the commit; while it is away tasks are accepted all the same, and the sweep finds them.
+Redis is notified after the commit; while it is away tasks are still accepted, and the sweep finds them.
 """
 
 from __future__ import annotations

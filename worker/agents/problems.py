@@ -8,7 +8,8 @@ from taskyard.worker.agents.outbox import Outbox
 
 
 def problems_of(unread_seconds: float, heartbeat: HeartbeatSender, outbox: Outbox, usable_slots: int) -> list[str]:
-    """Returns one line for each reason; none if the agent reads its inbox, is heard and has a slot.
+    """Returns one line for each reason; none if the agent reads its inbox, gets answers to heartbeats and has a
+    slot.
 
     `unread_seconds` is how long ago it last read its inbox.
     """

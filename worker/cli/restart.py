@@ -14,7 +14,7 @@ from taskyard.worker.cli.tasks import Reason
 
 
 class RestartKind(StrEnum):
-    """The kinds of what can be restarted."""
+    """The kinds of subjects that can be restarted."""
 
     AGENT = "agent"
 

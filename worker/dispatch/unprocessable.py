@@ -37,7 +37,7 @@ def settle(leader_state: LeaderState, claim: Claim, reason: str, batch: Batch) -
     batch.settlements = [s for s in batch.settlements if s.id != claim.id]
     message = f"its agent's report could not be processed: {reason}"
     mark = fingerprint(claim.row.type, ErrorClass.UNPROCESSABLE, message, "")
-    detail = {"class": ErrorClass.UNPROCESSABLE, "message": message, "fingerprint": mark, "reason": "it is set aside"}
+    detail = {"class": ErrorClass.UNPROCESSABLE, "message": message, "fingerprint": mark, "reason": "it is quarantined"}
     batch.settlements.append(
         Settlement(
             claim.id,

@@ -93,7 +93,7 @@ class Sleep(BaseModel):
 
 
 class Slept(BaseModel):
-    """How long it took."""
+    """The time that it took."""
 
     seconds: float = Field(description="Measured time")
     left_pids: list[int] = Field(default_factory=list, description="Processes that were left running")
@@ -174,7 +174,7 @@ class Fail(BaseModel):
 
 
 class FailResult(BaseModel):
-    """What the kinds that return something return."""
+    """The result of the kinds that return something."""
 
     text: str
 
@@ -233,7 +233,7 @@ class Spin(BaseModel):
 
 
 class Spun(BaseModel):
-    """What was used up."""
+    """The resources that were used up."""
 
     rounds: int = Field(description="Number of rounds of a fixed computation")
     cpu_seconds: float

@@ -26,14 +26,14 @@ log = logging.getLogger(__name__)
 
 
 class AsyncRunner:
-    """Runs coroutines; each calling slot thread waits for its own and keeps its deadline.
+    """Runs coroutines; each calling slot thread waits for its own and enforces its deadline.
 
-    A run that has to stop is cancelled. If it blocks the loop, the loop's thread is interrupted
-    after half of the grace. What does not stop at all is given up and reported by `on_stuck`.
+    A run that has to stop is cancelled. If it blocks the loop, the loop's thread is interrupted after half of the
+    grace period. A run that does not stop at all is given up and reported by `on_stuck`.
 
-    A run's time begins with its first step on the loop, and does not pass while another one blocks the loop. What
-    has not begun by then, or would be over its time, goes back at no cost (`kept_from_running`). `on_hopeless` is
-    called once if the loop can't be used any more.
+    A run's time begins with its first step on the loop, and does not pass while another run blocks the loop. Runs
+    that have not begun by then, or would exceed their time, go back at no cost (`kept_from_running`). `on_hopeless`
+    is called once if the loop can no longer be used.
     """
 
     def __init__(

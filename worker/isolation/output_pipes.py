@@ -53,7 +53,7 @@ class OutputPipes:
                 poll.unregister(read_end)
 
     def drain(self) -> None:
-        """Reads what is there."""
+        """Reads everything that is available."""
         for read_end in self._streams:
             for _ in range(LAST_READS):
                 if not self._read(read_end):

@@ -1,4 +1,4 @@
--- Removes members of a sorted set that still have the score with which they were seen.
+-- Removes members of a sorted set whose score has not changed since they were read.
 -- KEYS the sorted set
 -- ARGV score, member …
 local removed = 0

@@ -1,9 +1,9 @@
--- Announces a leader's term; one that is older than the known one is refused. A generation that is
+-- Announces a leader's term; a term older than the known one is refused. A generation that is
 -- missing, or belongs to an earlier start of the server, is replaced; the inboxes of the old one are void.
--- So is one of another database, as long as the canary says that its leader lives.
+-- A term of another database is also refused, as long as the canary shows that its leader lives.
 -- KEYS epoch, generation, agents, canary, then the prefix: inbox
 -- ARGV epoch, run id of the server, a fresh mark, which database
--- What is no epoch or generation of ours is replaced; returned last: the epoch that was none.
+-- An invalid epoch or generation is replaced; the last value returned is the invalid epoch.
 local owner = redis.pcall('GET', KEYS[4])
 if type(owner) == 'string' and string.match(owner, '^%d+/%d+$') and owner ~= ARGV[4] then return {-1, '', 0, ''} end
 local known = redis.call('GET', KEYS[1]) or '0'

@@ -1,6 +1,6 @@
--- Reads some members of a set that orders tasks by time; what is too large to be one is removed, and its beginning returned.
+-- Reads some members of a set that orders tasks by time; a member that is too large is removed, and its beginning returned.
 -- KEYS the sorted set
--- ARGV where to go on (as ZSCAN says it), about how many, most bytes of a member
+-- ARGV cursor of ZSCAN, approximate count, most bytes of a member
 local answer = redis.call('ZSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
 local flat, found, large = answer[2], {}, {}
 for at = 1, #flat, 2 do

@@ -1,8 +1,8 @@
--- Tells Redis what a tick committed, if the tick's leader still leads.
+-- Publishes what a tick committed, if the tick's leader still leads.
 -- KEYS epoch, results, lanes, due, agents, then prefixes: ready, inbox, agent, fenced
 -- ARGV epoch, then counted lists: consumed results; lanes with ids to remove; lanes with score, id …;
 --      score, member … of due ones; agents with orders; ended agents; fenced agents
--- Deletions come first, so that a full Redis takes them, and after them the rest.
+-- Deletions come first, since a full Redis accepts them, and after them the rest.
 local ready, inbox, beat, fenced = KEYS[6] .. ':', KEYS[7] .. ':', KEYS[8] .. ':', KEYS[9] .. ':'
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', ready)
@@ -15,7 +15,7 @@ local function text()
     argument = argument + 1
     return ARGV[argument - 1]
 end
--- in pieces: Lua's stack takes some 8,000 values
+-- in pieces: Lua's stack holds about 8,000 values
 local function in_pieces(count, command, key)
     local last = argument + count - 1
     while argument <= last do

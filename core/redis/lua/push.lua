@@ -1,4 +1,4 @@
--- Puts tasks into lanes and among the due ones, and wakes the dispatcher.
+-- Adds tasks to lanes and to the due ones, and wakes the dispatcher.
 -- KEYS lanes, due, wake, ready (prefix)
 -- ARGV wake limit, number of lanes, per lane: name, number of values, score, id …; then score, member … of due ones
 local argument = 3

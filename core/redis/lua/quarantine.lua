@@ -1,4 +1,4 @@
--- Sets something aside; the oldest goes when there are too many. A key of another type makes room.
+-- Quarantines an item; the oldest is dropped when there are too many. A key of another type is removed first.
 -- KEYS quarantine, a key that never exists
 -- ARGV limit, then name, value … of the fields
 redis.call('DEL', KEYS[2]) -- a deletion first: a full Redis takes the rest then

@@ -1,4 +1,4 @@
--- Gives entries of a stream whose ids are no times of a server new ids, at its end, so that more can be added.
+-- Gives new ids to entries of a stream whose ids are no server times, at its end, so that more can be added.
 -- KEYS stream, a key that never exists
 -- ARGV first id that is no time
 local moved = redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', 1000)
@@ -10,7 +10,7 @@ while #moved > 0 do
     end
     moved = redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', 1000)
 end
--- the stream anew, since its last id can't be taken back
+-- recreates the stream, since its last id can't be lowered
 local rest = redis.call('XRANGE', KEYS[1], '-', '+')
 local ttl = redis.call('PTTL', KEYS[1])
 redis.call('DEL', KEYS[1])

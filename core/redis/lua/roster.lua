@@ -1,6 +1,6 @@
--- What the leader looks at every second, at one instant; keeps the canary alive.
+-- Reads at one instant what the leader checks every second; renews the canary.
 -- KEYS generation, epoch, canary, results, lanes, agents, then prefixes: agent, inbox
--- ARGV canary TTL in ms, 1 to start the canary anew, most bytes of a heartbeat, whose canary: which database
+-- ARGV canary TTL in ms, 1 to recreate the canary, most bytes of a heartbeat, the canary's database
 local function tail(stream)
     local info = redis.pcall('XINFO', 'STREAM', stream)
     if info.err then return '0-0' end
@@ -27,7 +27,7 @@ for _, agent in ipairs(redis.call('SMEMBERS', KEYS[6])) do
         redis.call('SREM', KEYS[6], agent)
     end
 end
--- not the stream's last id: a leader that begins finds what was deleted neither there nor unread
+-- not the stream's last id: a new leader finds deleted entries neither there nor unread
 local unread = redis.call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)[1]
 return {
     redis.call('GETRANGE', KEYS[1], 0, 1000), redis.call('GETRANGE', KEYS[2], 0, 1000), canary, unread and unread[1] or '0-0',

@@ -22,12 +22,13 @@ from taskyard.core.errors import (
     Unavailable,
     UnknownTaskType,
 )
+from taskyard.core.humanize import compact_duration
 from taskyard.core.payload.printable_text import visible, visible_lines
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.app import COMMANDS, app
 from taskyard.worker.cli.output import Column, print_fields, print_table
 from taskyard.worker.cli.payload import LINE_FIELDS, JsonLines, by_line
-from taskyard.worker.cli.text import duration, instant, pretty_json, task_id
+from taskyard.worker.cli.text import instant, pretty_json, task_id
 
 NAMES = [command[0] for command in COMMANDS]
 ID = "0199c0de-0000-7000-8000-000000000001"
@@ -285,7 +286,7 @@ def test_start_is_light() -> None:
     ],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert compact_duration(seconds) == text
 
 
 def test_what_is_not_printable_is_made_visible() -> None:

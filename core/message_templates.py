@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from taskyard.core.durations import duration
+from taskyard.core.humanize import duration
 from taskyard.core.i18n import TranslatableText
 
 

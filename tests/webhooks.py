@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,8 +32,8 @@ class Hook:
 
 
 @contextmanager
-def webhook_server() -> Iterator[Hook]:
-    """The server, until the block ends."""
+def webhook_server(context: ssl.SSLContext | None = None) -> Iterator[Hook]:
+    """The server, until the block ends; it speaks TLS if it is given a context."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -50,6 +51,8 @@ def webhook_server() -> Iterator[Hook]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     hook = Hook(f"http://127.0.0.1:{server.server_address[1]}/hook?x=1")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from taskyard.core.alerts.reading import Readings
 from taskyard.core.alerts.signals import Signals
-from taskyard.core.durations import duration
+from taskyard.core.humanize import duration
 from taskyard.core.i18n import N_, TranslatableText, msg
 from taskyard.core.message_templates import MessageTemplate
 from taskyard.core.patterns import can_match_label, can_match_type

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from taskyard.core.humanize import parsed_span
 from taskyard.core.i18n import msg
 from taskyard.core.ids import is_id
 from taskyard.core.payload.culprits import refused
@@ -15,9 +16,7 @@ from taskyard.core.payload.encode import check_text
 
 MAX_CHOICES = 100  # values of one field
 MAX_SECONDS = 100 * 366 * 86_400
-UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
-_RELATIVE = re.compile(r"(\d{1,10})([smhdw])")
 _TIME_TEXT = msg('a time with a time zone such as 2030-01-31T12:00:00+00:00, or an age such as "30m", "24h" or "7d"')
 Choice = TypeVar("Choice")
 
@@ -62,8 +61,8 @@ def check_uuid(name: str, value: object) -> str:
 
 def check_bound(name: str, value: object) -> datetime | str:
     """Returns an aware time in UTC, or an age."""
-    if isinstance(value, str) and _RELATIVE.fullmatch(value):
-        if _age_seconds(value) > MAX_SECONDS:
+    if isinstance(value, str) and (seconds := parsed_span(value)) is not None:
+        if seconds > MAX_SECONDS:
             raise refused(name, value, msg("an age of at most 100 years"))
         return value
     at = value
@@ -80,7 +79,7 @@ def check_bound(name: str, value: object) -> datetime | str:
 
 def instant(bound: datetime | str | None, now: datetime) -> datetime | None:
     """Returns a bound as a time."""
-    return now - timedelta(seconds=_age_seconds(bound)) if isinstance(bound, str) else bound
+    return now - timedelta(seconds=parsed_span(bound) or 0) if isinstance(bound, str) else bound
 
 
 def like_pattern(text: str) -> str:
@@ -94,8 +93,3 @@ def check_known(names: Iterable[str], given: Mapping[Any, object]) -> None:
     for name, value in given.items():
         if name not in known:
             raise refused(str(name), value, msg("a known field: one of {names}", names=", ".join(known)))
-
-
-def _age_seconds(text: str) -> int:
-    found = _RELATIVE.fullmatch(text)
-    return int(found[1]) * UNIT_SECONDS[found[2]] if found else MAX_SECONDS + 1

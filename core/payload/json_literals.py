@@ -10,7 +10,14 @@ from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.storable_json import refusal
 
+_ESCAPE_BYTES = 6  # of one byte that is written as \u0061
+_OTHER_BYTES = 1 << 20  # white space, titles, names
 _KEY_CHARACTERS = 80  # of a key in an error's field
+
+
+def max_written_bytes(limit_bytes: int) -> int:
+    """Returns how long a text of JSON may be whose compact form has at most `limit_bytes`, within reason; in bytes."""
+    return _ESCAPE_BYTES * limit_bytes + _OTHER_BYTES
 
 
 def read_json(field: str, text: str, limit_bytes: int) -> Any:

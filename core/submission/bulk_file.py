@@ -2,6 +2,8 @@
 
 A row is a mapping of `submit`'s arguments. In CSV every cell is text, and its meaning depends on the column, or for
 `input.<field>` on the type's model (`core.submission.bulk_rows`). An empty cell is no value.
+
+The command line reads its files, of any length, by `read_json_line` too.
 """
 
 from __future__ import annotations
@@ -11,14 +13,15 @@ import hashlib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
-from taskyard.core.payload.json_literals import read_json
+from taskyard.core.payload.json_literals import max_written_bytes, read_json
+from taskyard.core.submission.options import LINE_FIELDS
 
 MAX_ROWS = 50_000
 MAX_CELL_CHARACTERS = 1 << 20
@@ -38,6 +41,8 @@ FIELDS = (
 INPUT_PREFIX = "input."
 DELIMITERS = (",", ";", "\t", "|")
 KNOWN = msg("one of {names} or input.<field>", names=", ".join(FIELDS))
+# Who submits is whoever uploads the file.
+UPLOADED_FIELDS = tuple(name for name in LINE_FIELDS if name != "created_by")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"))
 _BOMS_16 = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
@@ -78,7 +83,7 @@ class BulkFile:
     problems: tuple[RowProblem, ...]
 
 
-def read_file(content: bytes, name: str = "") -> BulkFile:
+def read_file(content: bytes, name: str = "", input_limit_bytes: int = MAX_CELL_CHARACTERS) -> BulkFile:
     """Reads the rows of a file; its format follows from the name's ending, or else from its beginning.
 
     Raises SubmissionError if the file as a whole can't be read: not text, unknown or repeated columns, no content, or
@@ -89,7 +94,7 @@ def read_file(content: bytes, name: str = "") -> BulkFile:
         raise refused("file", name, msg("rows: the file is empty"))
     rows: list[Row] = []
     problems: list[RowProblem] = []
-    for found in _json_lines(text) if _is_json(text, name) else _csv_rows(text):
+    for found in _json_lines(text, input_limit_bytes) if _is_json(text, name) else _csv_rows(text):
         if isinstance(found, Row):
             rows.append(found)
         else:
@@ -147,32 +152,35 @@ def _is_json(text: str, name: str) -> bool:
     return ending not in ("csv", "tsv") and text.lstrip()[:1] in ("{", "[")
 
 
-def _json_lines(text: str) -> Iterator[Row | RowProblem]:
+def read_json_line(line: str, input_limit_bytes: int, fields: Collection[str]) -> dict[str, Any]:
+    """Returns what one line of JSON lines says: its `fields`, and input.<field>.
+
+    Raises SubmissionError, whose field is `line` or the key that is wrong.
+    """
+    most = max_written_bytes(input_limit_bytes)
+    if len(line) > most or len(line.encode("utf-8", "surrogatepass")) > most:
+        raise refused("line", line[:80], msg("a line of at most {limit:,} bytes", limit=most))
+    values = read_json("line", line, most)
+    if not isinstance(values, dict) or "type" not in values:
+        example = '{"type": "diagnostic.noop", "input": {}}'
+        raise refused("line", line[:80], msg("an object such as {example}", example=example))
+    for key in values:
+        if not _is_one_of(fields, key):
+            expected = msg("one of the fields {names}, or input.<field>", names=", ".join(fields))
+            raise refused(key[:80], values[key], expected)
+    return values
+
+
+def _json_lines(text: str, input_limit_bytes: int) -> Iterator[Row | RowProblem]:
     if text.lstrip().startswith("["):
         raise refused("file", text.lstrip()[:20], msg("JSON lines: an object on each line, not one list"))
     for number, line in enumerate(text.split("\n"), 1):  # not splitlines: JSON strings may hold its other separators
         if not line.strip():
             continue
         try:
-            yield Row(number, _json_row(line.strip()), is_text=False)
+            yield Row(number, read_json_line(line.strip(), input_limit_bytes, UPLOADED_FIELDS), is_text=False)
         except SubmissionError as error:
             yield RowProblem.of(number, error)
-
-
-def _json_row(line: str) -> dict[str, Any]:
-    values = read_json("line", line, MAX_CELL_CHARACTERS * 4)
-    if not isinstance(values, dict):
-        raise refused(
-            "line",
-            line[:80],
-            msg("a JSON object such as {example}", example='{"type": "diagnostic.noop", "input": {}}'),
-        )
-    for key in values:
-        if not _is_known(key):
-            raise refused(key[:80], values[key], msg("a key that is {known}", known=KNOWN))
-    if "type" not in values:
-        raise refused("type", None, msg("the name of a task type"))
-    return values
 
 
 def _csv_rows(text: str) -> Iterator[Row | RowProblem]:
@@ -222,7 +230,7 @@ def _header(cells: Sequence[str]) -> list[str]:
     while names and not names[-1]:
         names.pop()
     for name, count in Counter(names).items():
-        if not _is_known(name):
+        if not _is_one_of(FIELDS, name):
             raise refused("header", name, msg("a first row with the columns' names, each {known}", known=KNOWN))
         if count > 1:
             raise refused("header", name, msg("each column only once"))
@@ -233,5 +241,5 @@ def _header(cells: Sequence[str]) -> list[str]:
     return names
 
 
-def _is_known(name: str) -> bool:
-    return name in FIELDS or (name.startswith(INPUT_PREFIX) and all(name.split(".")))
+def _is_one_of(fields: Collection[str], name: str) -> bool:
+    return name in fields or (name.startswith(INPUT_PREFIX) and all(name.split(".")))

@@ -131,19 +131,29 @@ def _quoted(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"' if re.search(r'[",;\r\n]', cell) else cell
 
 
-def _arguments(row: Row, registry: Registry) -> dict[str, Any]:
-    given = {name: value for name, value in row.values.items() if value is not None}
-    fields = {name: given.pop(name) for name in list(given) if name.startswith(INPUT_PREFIX)}
-    if not isinstance(given.get("type"), str):
-        raise refused("type", given.get("type"), msg("the name of a task type"))
+def line_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a line of JSON lines submits, as `submit`'s arguments: null is no value, and tags may be one text."""
+    return _joined({name: value for name, value in values.items() if value is not None})
+
+
+def _joined(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments with the fields of the input in one, and tags as a list."""
+    fields = {name: value for name, value in given.items() if name.startswith(INPUT_PREFIX)}
     if fields and "input" in given:
         raise refused("input", given["input"], msg("either input or input.<field>, not both"))
-    if row.is_text:
-        given = {name: _meant(name, value) for name, value in given.items()}
-    if fields:
-        known = _fields_by_path(registry.get(given["type"]).input_model)
-        given["input"] = _nested({name: _input(name, value, known, row.is_text) for name, value in fields.items()})
-    return _with_tags(given)
+    others = {name: value for name, value in given.items() if name not in fields}
+    return _with_tags({**others, "input": _nested(fields)} if fields else others)
+
+
+def _arguments(row: Row, registry: Registry) -> dict[str, Any]:
+    if not isinstance(row.values.get("type"), str):
+        raise refused("type", row.values.get("type"), msg("the name of a task type"))
+    if not row.is_text:
+        return line_arguments(row.values)
+    known: Mapping[str, FormField] = {}
+    if any(name.startswith(INPUT_PREFIX) for name in row.values):
+        known = _fields_by_path(registry.get(row.values["type"].strip()).input_model)
+    return _joined({name: _meant(name, cell, known) for name, cell in row.values.items()})
 
 
 def _options(row: Row) -> dict[str, Any]:
@@ -153,7 +163,7 @@ def _options(row: Row) -> dict[str, Any]:
         for name, value in row.values.items()
         if value is not None and name not in ("type", "input") and not name.startswith(INPUT_PREFIX)
     }
-    return _with_tags({name: _meant(name, value) for name, value in given.items()} if row.is_text else given)
+    return _with_tags({name: _meant(name, value, {}) for name, value in given.items()} if row.is_text else given)
 
 
 def _with_tags(given: dict[str, Any]) -> dict[str, Any]:
@@ -162,10 +172,12 @@ def _with_tags(given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _meant(name: str, cell: str) -> Any:
+def _meant(name: str, cell: str, known: Mapping[str, FormField]) -> Any:
     """Returns the value of a CSV cell in the column `name`. A text that is no number stays text, to be refused with
     its value.
     """
+    if name.startswith(INPUT_PREFIX):
+        return _input(name, cell, known)
     if name == "input":
         return parse_json(name, cell)
     if name in ("title", "idempotency_key"):
@@ -186,15 +198,15 @@ def _fields_by_path(model: type[BaseModel]) -> Mapping[str, FormField]:
     return {inner.path: inner for field in form_fields(model) or () for inner in field.each()}
 
 
-def _input(name: str, value: Any, known: Mapping[str, FormField], is_text: bool) -> Any:
+def _input(name: str, cell: str, known: Mapping[str, FormField]) -> Any:
     """Returns a part of an input. A cell that is valid JSON is read as JSON unless the model wants text."""
     field = known.get(name.removeprefix(INPUT_PREFIX))
-    if not is_text or (field and (field.kind in AS_IT_IS or value in field.choices)):
-        return value
+    if field and (field.kind in AS_IT_IS or cell in field.choices):
+        return cell
     try:
-        return parse_json(name, value)
+        return parse_json(name, cell)
     except SubmissionError:
-        return value
+        return cell
 
 
 def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from taskyard.core.i18n import N_
+from taskyard.core import humanize
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
-
-_UNITS = ((N_("{n} d"), 86_400), (N_("{n} h"), 3_600), (N_("{n} min"), 60), (N_("{n} s"), 1))
 
 
 def viewer_zone() -> tzinfo:
@@ -49,20 +47,8 @@ def duration(seconds: float | None, *, is_short: bool = False) -> str:
     rounded unit.
     """
     if seconds is None:
-        return "–"
-    if seconds < 0.1:
-        return _("{n} ms").format(n=f"{seconds * 1000:.0f}" if seconds >= 0.01 else f"{seconds * 1000:.1f}")
-    if seconds < 60:
-        return _("{n} s").format(n=f"{seconds:.2f}" if seconds < 10 else f"{seconds:.0f}")
-    whole = int(seconds)
-    for (unit, size), (smaller, smaller_size) in itertools.pairwise(_UNITS):
-        if whole >= size:
-            if is_short:
-                return _(unit).format(n=round(seconds / size))
-            rest = whole % size // smaller_size
-            text = _(unit).format(n=whole // size)
-            return f"{text} {_(smaller).format(n=rest)}" if rest else text
-    raise AssertionError("a minute or more is at least one of the units")
+        return humanize.UNKNOWN
+    return translate(humanize.rounded_duration(seconds) if is_short else humanize.duration(seconds, is_figure=True))
 
 
 def age(seconds: float) -> str:

@@ -7,7 +7,6 @@ to begin.
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import threading
 import time
@@ -20,11 +19,10 @@ from taskyard.core.errors import IllegalTransition
 from taskyard.core.protocol import AgentInfo, Heartbeat, encode
 from taskyard.core.redis.key_repair import is_mendable
 from taskyard.worker.attempts.context import TaskContext
+from tests.effort import INTAKE_CASES, INTAKE_SEED
 from tests.engine import Engine, Payload, RunningAgent
 from tests.servers import wait_until
 
-CASES = int(os.environ.get("TASKYARD_TEST_FUZZ_CASES", "1500"))
-SEED = int(os.environ.get("TASKYARD_TEST_FUZZ_SEED", "20"))
 ROUND = 250  # things between two looks at whether work goes on
 UUID = "0190a000-0000-7000-8000-000000000000"
 DEEP = b"[" * 2_000 + b"]" * 2_000
@@ -195,8 +193,8 @@ def test_whatever_is_put_into_redis_scheduling_goes_on(engine: Engine) -> None:
     engine.define("demo.hold", _hold)
     worker = engine.worker()
     agent = engine.agent(max_concurrency=4)
-    vandal = Vandal(engine, agent, SEED)
-    for number in range(0, CASES, ROUND):
+    vandal = Vandal(engine, agent, INTAKE_SEED)
+    for number in range(0, INTAKE_CASES, ROUND):
         agent = _living(engine, agent)
         vandal._agent = agent
         open_ids = [engine.submit("demo.hold") for _ in range(2)]
@@ -240,7 +238,7 @@ def _assert_work_goes_on(engine: Engine, worker: Any, number: int) -> None:
     try:
         assert engine.wait_for(task_id, timeout_seconds=60).state in ("completed", "failed")
         last = engine.submit("demo.echo")
-        assert engine.wait_for(last, timeout_seconds=60).state == "completed", f"seed {SEED}, case {number}"
+        assert engine.wait_for(last, timeout_seconds=60).state == "completed", f"seed {INTAKE_SEED}, case {number}"
     finally:
         helper.stop()
     assert not [entry for entry in engine.logs if entry["event"] == "dispatcher.failed"], f"case {number}"

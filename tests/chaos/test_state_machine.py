@@ -6,7 +6,6 @@ first the next time.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,8 +21,8 @@ from taskyard.core.errors import ErrorClass, IllegalTransition, SubmissionError
 from taskyard.core.postgres.database import Database
 from taskyard.core.states import TERMINAL
 from tests.chaos.stage import TYPE, Stage, StepAgent
+from tests.effort import SEQUENCES
 
-SEQUENCES = int(os.environ.get("TASKYARD_TEST_SEQUENCES", "40"))
 STEPS = 40
 SETTLING_ROUNDS = 60
 EITHER = st.integers(0, 1)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 
 import pytest
 
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from tests.dashboard.conftest import OpenPage
+from tests.effort import ADDRESS_PAGES, ADDRESS_SEED
 
-CASES = int(os.environ.get("TASKYARD_TEST_ADDRESS_PAGES", "12"))
-SEED = int(os.environ.get("TASKYARD_TEST_ADDRESS_SEED", "11"))
 # What each page reads of its address.
 PARAMS = {
     "overview": ("range",),
@@ -51,8 +49,8 @@ def address(rng: random.Random, view: str) -> dict[str, str | list[str]]:
 
 @pytest.mark.parametrize("view", sorted(VIEWS_BY_NAME))
 def test_no_odd_address_breaks_a_page(open_page: OpenPage, view: str, loaded: dict[str, str]) -> None:
-    rng = random.Random(f"{SEED} {view}")
-    for _case in range(max(1, CASES)):
+    rng = random.Random(f"{ADDRESS_SEED} {view}")
+    for _case in range(max(1, ADDRESS_PAGES)):
         query = address(rng, view)
         page = open_page(view, query=query)  # type: ignore[arg-type]
 

@@ -12,6 +12,7 @@ import streamlit as st
 
 from taskyard.core.config import Settings, load_settings
 from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.humanize import byte_size
 from taskyard.core.postgres.database import Database, connect_engine
 from taskyard.core.postgres.migrations import migration_state
 from taskyard.core.postgres.store import live_counts, rollups
@@ -22,7 +23,6 @@ from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.log_tail import LogLine, LogTail
 from taskyard.core.telemetry.live_snapshot import write_live
 from taskyard.dashboard import timing
-from taskyard.dashboard.components.amounts import shown_bytes
 from taskyard.dashboard.pages.system.settings_data import settings_in_force
 from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
 from tests.dashboard.snapshots import snapshot
@@ -246,7 +246,7 @@ def test_percentiles_of_refreshes_are_interpolated() -> None:
     [(None, "–"), (0, "0 B"), (1023, "1,023 B"), (1536, "1.5 KiB"), (20 << 20, "20 MiB"), (3000 << 40, "3,000 TiB")],
 )
 def test_bytes_are_shown_in_the_unit_that_fits(count: int | None, shown: str) -> None:
-    assert shown_bytes(count) == shown
+    assert byte_size(count) == shown
 
 
 def log(settings: Settings, *lines: LogLine) -> None:

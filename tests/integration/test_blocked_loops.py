@@ -116,11 +116,11 @@ def test_the_blocker_is_stopped_at_its_timeout_and_its_error_says_where(bench: B
         error = bench.done("async.blocks_elsewhere", {"where": where, "seconds": 20}, timeout_seconds=0.5)
         assert error is not None
         assert error.failure is not None
-        if "task_types.py" in error.failure.message:
+        if "loops.py" in error.failure.message:
             break
     assert error.failure.error_class == "timeout"
     assert error.failure.message.startswith("ran longer than its timeout of 0.5 s; it blocked its event loop for ")
-    assert "task_types.py" in error.failure.message
+    assert "loops.py" in error.failure.message
     assert "in block" in (error.failure.traceback or "")
     assert bench.stuck == []
     assert bench.value("async.noop", {"number": 7}) == {"number": 7}

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
+from tests.effort import FUZZ_CASES
 from tests.unit.fuzz_arguments import STARTING, arguments, invoke, parameters_of
-from tests.unit.fuzzing import CASES
 from tests.unit.test_cli_fuzz import assert_told_well
 
 WRITING_FILES = frozenset({"report"})  # to wherever it is told
@@ -23,7 +23,7 @@ def test_odd_command_lines_against_servers(served):
         name: found for name, found in parameters_of().items() if name not in STARTING and name not in WRITING_FILES
     }
     chance = random.Random(11)
-    for _ in range(CASES // 2):
+    for _ in range(FUZZ_CASES // 2):
         name = chance.choice(sorted(parameters))
         words = [word for word in arguments(chance, name, parameters[name]) if word not in ("--wait", "--follow")]
         assert_told_well(words, invoke(words))

@@ -10,7 +10,6 @@ import contextlib
 import functools
 import json
 import math
-import os
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -38,12 +37,12 @@ from taskyard.worker.attempts.channel import AgentChannel
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.attempts.execution import context_of, execute, execute_async
 from taskyard.worker.dispatch.fleet_types import FleetTypes
+from tests.effort import DECLARATIONS
 from tests.engine import Engine, InlineAgent
 from tests.servers import wait_until
 
-CASES = int(os.environ.get("TASKYARD_TEST_DECLARATIONS", "25"))
 cases = settings(
-    max_examples=CASES,
+    max_examples=DECLARATIONS,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -6,7 +6,6 @@ TASKYARD_TEST_EXACT_VALUES says how many values are tried.
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 import pytest
@@ -18,9 +17,9 @@ from taskyard.core.payload.json_literals import read_json
 from taskyard.core.redis.mailbox import Mailbox
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.cli.text import pretty_json
+from tests.effort import EXACT_VALUES
 from tests.engine import Engine, Payload
 
-EXAMPLES = int(os.environ.get("TASKYARD_TEST_EXACT_VALUES", "60"))
 NUMBERS = st.one_of(
     st.integers(-(1 << 63), (1 << 64) - 1),
     st.floats(allow_nan=False, allow_infinity=False),
@@ -41,7 +40,7 @@ BAD = st.one_of(
     st.sampled_from([b"x", {1, 2}, object(), 1j]),
 )
 FEW = settings(
-    max_examples=EXAMPLES,
+    max_examples=EXACT_VALUES,
     deadline=None,
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

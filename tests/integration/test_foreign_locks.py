@@ -5,7 +5,6 @@ TASKYARD_TEST_LOCK_SECONDS says how long each table stays locked.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -20,11 +19,11 @@ from taskyard.core.postgres.database import connect_driver
 from taskyard.core.postgres.migrations import migrate
 from taskyard.core.redis.cache import RedisCache
 from taskyard.worker.attempts.context import TaskContext
+from tests.effort import LOCK_SECONDS
 from tests.engine import Engine, Payload, RunningWorker
 from tests.gates import Gate
 from tests.servers import wait_until
 
-LOCK_SECONDS = float(os.environ.get("TASKYARD_TEST_LOCK_SECONDS", "1.5"))
 MODES = (
     "ACCESS SHARE",
     "ROW SHARE",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 import re
 import socket
@@ -18,9 +17,8 @@ from taskyard.core.config import load_settings
 from taskyard.worker.monitor.exporter import Exporter
 from tests.browser.dashboards import Dashboard, free_port
 from tests.dashboard.conftest import NOBODY_URLS
+from tests.effort import HTTP_CASES, HTTP_SEED
 
-CASES = int(os.environ.get("TASKYARD_TEST_HTTP_CASES", "80"))
-SEED = int(os.environ.get("TASKYARD_TEST_HTTP_SEED", "11"))
 TIMEOUT_SECONDS = 10
 PATIENCE_SECONDS = 0.3  # with a request that may wait for more of itself
 WEBSOCKET = (
@@ -231,9 +229,9 @@ def odd_request(rng: random.Random, port: int) -> bytes:
 
 
 def test_no_odd_request_breaks_the_dashboard(dashboard: Dashboard) -> None:
-    port, rng = port_of(dashboard.url), random.Random(SEED)
+    port, rng = port_of(dashboard.url), random.Random(HTTP_SEED)
 
-    for number in range(CASES):
+    for number in range(HTTP_CASES):
         raw = odd_request(rng, port)
         status = status_of(sent(port, raw, PATIENCE_SECONDS))
         assert status < 500 or status in (501, 503, 505), (number, raw[:300])
@@ -243,10 +241,10 @@ def test_no_odd_request_breaks_the_dashboard(dashboard: Dashboard) -> None:
 
 
 def test_no_odd_request_breaks_the_exporter(exporter: Exporter, caplog: pytest.LogCaptureFixture) -> None:
-    port, rng = port_of(exporter.url), random.Random(SEED)
+    port, rng = port_of(exporter.url), random.Random(HTTP_SEED)
 
     with caplog.at_level(logging.ERROR):
-        for number in range(CASES):
+        for number in range(HTTP_CASES):
             raw = odd_request(rng, port)
             assert status_of(sent(port, raw, PATIENCE_SECONDS)) not in (500, 502, 504), (number, raw[:300])
     assert ask(port, "/healthz", f"Host: localhost:{port}") == 200

@@ -5,7 +5,6 @@ TASKYARD_TEST_FAMILY says how many tasks; 20,000 take two seconds at most.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 
 import psutil
@@ -20,9 +19,9 @@ from taskyard.core.postgres.store.tick import Settlement
 from taskyard.core.scheduling.placement import AgentSlots, Candidate
 from taskyard.worker.dispatch.batch import Batch, Committed
 from taskyard.worker.dispatch.committer import commit
+from tests.effort import FAMILY
 from tests.engine import Engine
 
-FAMILY = int(os.environ.get("TASKYARD_TEST_FAMILY", "4000"))
 WHOLE_SECONDS = 2.0
 SLICE_SECONDS = 0.4  # most take some 50 ms
 PARENT = "00000000-0000-7000-8000-000000000000"

@@ -7,7 +7,6 @@ to begin.
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,13 +22,12 @@ from taskyard.core.submission.bulk_rows import check_rows
 from taskyard.core.submission.options import OPTIONS
 from taskyard.core.submission.validate import Limits
 from taskyard.core.task_types.registry import registry
+from tests.effort import SUBMISSION_CASES, SUBMISSION_SEED
 from tests.engine import Engine
 from tests.odd_values import odd, plain
 from tests.servers import wait_until
 from tests.unit.fuzz_arguments import ODD, invoke
 
-CASES = int(os.environ.get("TASKYARD_TEST_FUZZ_CASES", "700"))
-SEED = int(os.environ.get("TASKYARD_TEST_FUZZ_SEED", "11"))
 ROUND = 350
 COMMAND_OPTIONS = (
     *("--input", "--title", "--queue", "--priority", "--timeout", "--delay", "--run-at", "--max-attempts"),
@@ -192,15 +190,15 @@ def border(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> B
         engine.registry.types.setdefault(known.name, known)
     engine.worker()
     engine.agent(tags=["a", "tag", "z0", "input0", "n0"], types=["demo.echo", "diagnostic.noop"], max_concurrency=8)
-    return Border(engine, random.Random(SEED), tmp_path)
+    return Border(engine, random.Random(SUBMISSION_SEED), tmp_path)
 
 
 def test_whatever_is_submitted_is_stored_whole_and_runs_or_is_refused(engine: Engine, border: Border) -> None:
-    for number in range(0, CASES, ROUND):
-        for _ in range(min(ROUND, CASES - number)):
+    for number in range(0, SUBMISSION_CASES, ROUND):
+        for _ in range(min(ROUND, SUBMISSION_CASES - number)):
             border.act()
         _assert_all_is_whole(engine, border, number)
-    assert border.refused > CASES / 10
+    assert border.refused > SUBMISSION_CASES / 10
 
 
 def _assert_all_is_whole(engine: Engine, border: Border, number: int) -> None:

@@ -14,7 +14,7 @@ from taskyard.core.config import Settings, load_settings
 from taskyard.core.env_file import LIMIT_BYTES, env_file_problems
 from taskyard.core.errors import ConfigurationError
 from taskyard.worker.cli.app import COMMANDS
-from tests.unit.fuzzing import CASES
+from tests.effort import FUZZ_CASES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SECRET = "hunter2"
@@ -151,7 +151,7 @@ def test_files_of_any_content_are_taken_or_refused_in_one_line(tmp_path, monkeyp
     path = tmp_path / ".env"
     monkeypatch.setitem(Settings.model_config, "env_file", str(path))
     chance = random.Random(20)
-    for _ in range(min(CASES, 5000)):
+    for _ in range(min(FUZZ_CASES, 5000)):
         content = "".join(chance.choices(PIECES, k=chance.randrange(30))).encode()
         if chance.random() < 0.2:
             at = chance.randrange(len(content) + 1)
@@ -161,7 +161,7 @@ def test_files_of_any_content_are_taken_or_refused_in_one_line(tmp_path, monkeyp
         assert all(problem.isprintable() for problem in problems), (content, problems)
 
 
-@settings(max_examples=min(CASES, 3000), deadline=None)
+@settings(max_examples=min(FUZZ_CASES, 3000), deadline=None)
 @given(
     st.sampled_from(sorted(Settings.model_fields)),
     st.one_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -12,8 +11,8 @@ from hypothesis import strategies as st
 
 from taskyard.core.errors import SubmissionError
 from taskyard.dashboard.components import address_values as values
+from tests.effort import ADDRESS_CASES
 
-CASES = int(os.environ.get("TASKYARD_TEST_ADDRESS_CASES", "300"))
 OPTIONS = ("a", "b")
 ZONES = (UTC, ZoneInfo("Asia/Shanghai"), timezone(timedelta(hours=-14)), timezone(timedelta(hours=14)))
 ODD = st.sampled_from(
@@ -30,7 +29,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=ADDRESS_CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(name=TEXTS, given_=st.lists(TEXTS, min_size=1, max_size=3), zone=st.sampled_from(ZONES))
 @example("queue", ["\x00"], UTC)
 @example("since", ["9999-12-31T23:59:59-14:00"], ZONES[3])

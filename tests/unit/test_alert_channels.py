@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import shutil
 import socket
 import socketserver
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import structlog
@@ -47,6 +54,22 @@ def test_signed_json(hook: Hook) -> None:
     assert abs(int(headers["X-Taskyard-Timestamp"]) - time.time()) < 5
 
 
+@pytest.mark.parametrize("secret", [SECRET, "whsec_a2V5", "whsec_no base64"])
+def test_signed_by_standard_webhooks(hook: Hook, monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
+    monkeypatch.setenv("KEY", secret)
+    key = b"key" if secret == "whsec_a2V5" else secret.encode()
+    hook.answers = lambda number: (500 if number == 0 else 204, {})
+    with pytest.raises(DeliveryFailed):
+        Webhook(config(hook.url)).deliver(NOTE)
+    Webhook(config(hook.url)).deliver(NOTE)
+    Webhook(config(hook.url)).deliver(replace(NOTE, event="resolved"))
+    for headers, body in hook.requests:
+        text = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        digest = hmac.new(key, text, hashlib.sha256).digest()
+        assert headers["webhook-signature"] == f"v1,{base64.b64encode(digest).decode()}"
+    assert [headers["webhook-id"] for headers, _ in hook.requests] == ["1-firing", "1-firing", "1-resolved"]
+
+
 @pytest.mark.parametrize(("status", "may_retry"), [(500, True), (503, True), (429, True), (400, False), (404, False)])
 def test_refusals(hook: Hook, status: int, may_retry: bool) -> None:
     hook.answers = lambda number: (status, {})
@@ -84,6 +107,34 @@ def test_the_address_that_was_checked_is_used(hook: Hook, monkeypatch: pytest.Mo
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     Webhook(config(f"http://hook.test:{port}/x")).deliver(NOTE)
     assert hook.requests[0][0]["Host"] == f"hook.test:{port}"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
+@pytest.mark.parametrize(("name", "is_delivered"), [("hook.test", True), ("other.test", False)])
+def test_the_certificate_must_be_the_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, is_delivered: bool
+) -> None:
+    """Though the connection is made to an address."""
+    monkeypatch.setenv("KEY", SECRET)
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=hook"]
+    names = ["-addext", "subjectAltName=DNS:hook.test", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*making, *names], check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: real("127.0.0.1", *rest, **more))
+    with webhook_server(context) as hook:
+        url = f"https://{name}:{hook.url.split(':')[2]}"
+        if is_delivered:
+            Webhook(config(url)).deliver(NOTE)
+            assert hook.events(SECRET) == [NOTE.as_json()]
+        else:
+            with pytest.raises(DeliveryFailed, match="CERTIFICATE_VERIFY_FAILED") as failed:
+                Webhook(config(url)).deliver(NOTE)
+            assert failed.value.may_retry
+            assert hook.requests == []
 
 
 @pytest.mark.parametrize(

@@ -230,6 +230,19 @@ def test_a_file_that_can_not_be_used_is_refused_as_a_whole(content: bytes, said:
     assert said in refusal(content)
 
 
+def test_who_submits_is_not_up_to_an_uploaded_file() -> None:
+    found = checked('{"type": "diagnostic.noop", "created_by": "ann"}\n{"type": "diagnostic.noop", "after": []}')
+    assert told(found) == [(1, "created_by")]
+    assert found.problems[0].expected.startswith("one of the fields type, input, title")
+
+
+def test_a_cell_with_null_is_a_value_and_null_on_a_line_is_none() -> None:
+    [cell] = checked("type,input.value\ndiagnostic.echo,null\n").submittable
+    [line] = checked('{"type": "diagnostic.noop", "input.value": null, "queue": null}').submittable
+    assert cell.arguments["input"] == {"value": None}
+    assert set(line.arguments) == {"type", "idempotency_key"}
+
+
 def test_too_many_rows_are_refused() -> None:
     assert "at most 50,000 rows" in refusal("type\n" + "diagnostic.noop\n" * (MAX_ROWS + 1), "a.csv")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,8 +15,8 @@ from taskyard.core.submission.bulk_file import FIELDS, read_file
 from taskyard.core.submission.bulk_rows import Checked, check_rows
 from taskyard.core.submission.validate import Limits
 from taskyard.core.task_types.registry import registry
+from tests.effort import BULK_CASES
 
-CASES = int(os.environ.get("TASKYARD_TEST_BULK_CASES", "300"))
 LIMITS = Limits(1 << 20, 1 << 20)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WRONG: tuple[Any, ...] = (
@@ -90,7 +89,7 @@ CELLS = st.one_of(st.text(max_size=10), st.sampled_from(["１", "1e999", "[", "{
 TYPES = st.one_of(st.sampled_from(sorted(registry.load().types)), JSON)
 
 
-@settings(max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=BULK_CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(type_=TYPES, row=st.dictionaries(NAMES, JSON, max_size=4))
 @example("diagnostic.echo", {"input.a": 1, "input.a.b": 2})
 @example({}, {"input.a": 1})
@@ -101,7 +100,7 @@ def test_every_row_is_accepted_or_has_its_line(type_: Any, row: dict[str, Any]) 
     assert all("\n" not in str(problem.expected) for problem in found.problems)
 
 
-@settings(max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=BULK_CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     cells=st.lists(
         st.one_of(st.text(max_size=10), st.sampled_from(["１", "1e999", "[", "{}", "nan", "\x7f"])),

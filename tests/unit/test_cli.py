@@ -22,12 +22,17 @@ from taskyard.core.errors import (
     Unavailable,
     UnknownTaskType,
 )
+from taskyard.core.humanize import compact_duration
 from taskyard.core.payload.printable_text import visible, visible_lines
+from taskyard.core.submission.bulk_file import read_file
+from taskyard.core.submission.bulk_rows import check_rows
+from taskyard.core.submission.validate import Limits
+from taskyard.core.task_types.registry import registry
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.app import COMMANDS, app
 from taskyard.worker.cli.output import Column, print_fields, print_table
 from taskyard.worker.cli.payload import LINE_FIELDS, JsonLines, by_line
-from taskyard.worker.cli.text import duration, instant, pretty_json, task_id
+from taskyard.worker.cli.text import instant, pretty_json, task_id
 
 NAMES = [command[0] for command in COMMANDS]
 ID = "0199c0de-0000-7000-8000-000000000001"
@@ -285,7 +290,7 @@ def test_start_is_light() -> None:
     ],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert compact_duration(seconds) == text
 
 
 def test_what_is_not_printable_is_made_visible() -> None:
@@ -338,10 +343,33 @@ def test_lines_of_a_file(tmp_path: Path) -> None:
     assert lines.count() == 2
 
 
+def test_lines_are_read_as_the_dashboard_reads_them(tmp_path: Path) -> None:
+    content = (
+        b'\xef\xbb\xbf{"type": "diagnostic.echo", "input.value": 1, "title": null}\n'
+        b'\n  \n{"type": "diagnostic.noop", "requires": "gpu, linux", "after": []}\r\n'
+    )
+    file = tmp_path / "tasks.jsonl"
+    file.write_bytes(content)
+
+    lines = JsonLines(file, {}, 1 << 20)
+    given = list(lines)
+
+    assert given == [
+        {"type": "diagnostic.echo", "input": {"value": 1}},
+        {"type": "diagnostic.noop", "requires": ["gpu", "linux"], "after": []},
+    ]
+    assert [lines.line_of(position) for position in (0, 1, 2)] == [1, 4, 5]
+    uploaded = check_rows(read_file(content, file.name), registry.load(), Limits(1 << 20, 1 << 20), datetime.now(UTC))
+    assert [row.row for row in uploaded.submittable] == [1, 4]
+    assert [{**row.arguments, "idempotency_key": ""} for row in uploaded.submittable] == [
+        {**one, "idempotency_key": ""} for one in given
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "field", "expected"),
     [
-        (b'{"type": "a"}\n\n{"type": "b"}', "line 2", "blank lines"),
+        (b'{"type": "a"}\n\n{"type": "b", "priorty": "low"}', "line 3: priorty", "one of the fields"),
         (b'{"type": "a"}\n{"type"', "line 2", "JSON"),
         (b"[1]", "line 1", "an object"),
         (b'{"input": 1}', "line 1", "an object"),

@@ -7,8 +7,8 @@ import pytest
 
 from taskyard.core.errors import Unavailable
 from taskyard.worker.cli.exits import BAD_INPUT, EXIT_CODES, UNAVAILABLE
+from tests.effort import FUZZ_CASES
 from tests.unit.fuzz_arguments import STARTING, arguments, invoke, parameters_of
-from tests.unit.fuzzing import CASES
 
 
 def away(*arguments, **options):
@@ -50,7 +50,7 @@ def test_odd_command_lines(nothing_starts):
     parameters = parameters_of()
     chance = random.Random(7)
     codes = set()
-    for _ in range(CASES):
+    for _ in range(FUZZ_CASES):
         name = chance.choice(sorted(parameters))
         words = arguments(chance, name, parameters[name])
         result = invoke(words)

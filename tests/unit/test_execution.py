@@ -20,7 +20,7 @@ from taskyard.worker.attempts.execution import (
     execute_async,
 )
 from taskyard.worker.isolation import descendants
-from tests import task_types
+from tests.task_types import ends
 
 MAX_OUTPUT_BYTES = 2_000
 
@@ -174,7 +174,7 @@ def test_traceback_begins_in_the_handler() -> None:
     assert failure is not None
     lines = (failure.traceback or "").splitlines()
     assert lines[0] == "Traceback (most recent call last):"
-    assert f'File "{task_types.__file__}"' in lines[1]
+    assert f'File "{ends.__file__}"' in lines[1]
     assert "execution.py" not in (failure.traceback or "")
     assert lines[-1] == "ValueError: bad luck"
 

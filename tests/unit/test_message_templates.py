@@ -11,7 +11,7 @@ import orjson
 import pytest
 from msgspec.structs import replace
 
-from taskyard.core.durations import duration
+from taskyard.core.humanize import duration
 from taskyard.core.i18n import TranslatableText, msg
 from taskyard.core.message_templates import IdentifiedText, MessageTemplate, identified, identity, rendered
 from taskyard.core.telemetry.live_snapshot import ServerLive, write_live

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskyard.core.humanize import strict_percent
 from taskyard.core.reports.render.scales import TIME_TICKS_MOST, floor_of, ticks, time_ticks
-from taskyard.core.reports.render.wording import ValueKind, Wording, number, one_line, percent
+from taskyard.core.reports.render.wording import ValueKind, Wording, number, one_line
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -65,7 +66,7 @@ def test_the_floor_is_below_everything(shares: list[float | None]) -> None:
     [(1.0, "100%"), (0.0, "0%"), (0.99999, "99.99%"), (0.000001, "0.01%"), (0.5, "50.0%"), (0.9795, "98.0%")],
 )
 def test_percent(share: float, wanted: str) -> None:
-    assert percent(share) == wanted
+    assert strict_percent(share) == wanted
 
 
 @pytest.mark.parametrize(

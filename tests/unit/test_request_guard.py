@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -20,8 +18,8 @@ from taskyard.core.access.request_guard import (
     parse_authority,
     parse_site,
 )
+from tests.effort import BORDER_CASES
 
-CASES = int(os.environ.get("TASKYARD_TEST_BORDER_CASES", "300"))
 OWN = border_of("127.0.0.1", (), "TASKYARD_DASHBOARD_HOSTS")
 CROSS_VISIT = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]
 
@@ -257,7 +255,7 @@ BITS = st.sampled_from(
 TEXTS = st.lists(st.one_of(BITS, st.text(max_size=3)), max_size=5).map("".join)
 
 
-@settings(max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=BORDER_CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(text=TEXTS)
 @example("localhost")
 def test_whatever_is_read_as_a_host_is_written_in_one_way_and_read_back(text: str) -> None:
@@ -282,7 +280,7 @@ HEADERS = st.lists(
 )
 
 
-@settings(max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=BORDER_CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(headers=HEADERS, method=st.sampled_from(["GET", "POST", "ODD", ""]), target=TEXTS, is_websocket=st.booleans())
 def test_every_request_gets_an_answer_and_no_stranger_passes(
     headers: list[tuple[str, str]], method: str, target: str, is_websocket: bool

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
-import http.client
 import os
 import socket
 import ssl
 import time
+from http.client import HTTPException
 from urllib.parse import urlsplit
 
 import orjson
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
 
 from taskyard.core.access.ip_addresses import special_purpose
 from taskyard.core.alerts.rules import WebhookChannel
@@ -21,42 +25,44 @@ from taskyard.worker.alerts.notification import DeliveryFailed, Notification
 MAX_ANSWER_BYTES = 4096
 TIMEOUTS_IN_ALL = 3  # of the channel's own: a server that answers byte by byte is cut off
 RETRIED_STATUSES = frozenset({408, 425, 429})
+KEY_PREFIX = "whsec_"  # of a key in base64, by Standard Webhooks
+PORTS = {"http": 80, "https": 443}
 
 
 class Webhook:
-    """Sends each notification as one POST.
+    """Sends each notification as one POST of its JSON (see Notification), signed by Standard Webhooks.
 
-    The body is the notification's JSON (see Notification). `X-Taskyard-Timestamp` holds the time of sending in
-    epoch seconds, `X-Taskyard-Signature` "sha256=" and the hex HMAC-SHA256, with the channel's secret, of the
-    timestamp, a full stop and the body. Redirects are not followed. A server at a private, loopback, link-local or
-    otherwise special address is refused unless allowed; the connection goes to the very address that was checked.
+    Redirects are not followed. A server at a private, loopback, link-local or otherwise special address is refused
+    unless allowed; the connection goes to the very address that was checked.
     """
 
     def __init__(self, config: WebhookChannel) -> None:
         self._config = config
         self._url = urlsplit(config.url)
-        self._secret = os.environ[config.secret_env].encode()
+        self._host = self._url.hostname or ""
+        self._port = self._url.port or PORTS[self._url.scheme]
+        self._secret = os.environ[config.secret_env]
 
     def deliver(self, notification: Notification) -> None:
         """Sends the notification; raises DeliveryFailed."""
+        connection = self._connection()
         body = orjson.dumps(notification.as_json())
-        timestamp = str(int(time.time()))
         headers = {
+            "Host": self._host_header(),
             "Content-Type": "application/json",
             "User-Agent": "taskyard",
-            "X-Taskyard-Timestamp": timestamp,
-            "X-Taskyard-Signature": f"sha256={signature(self._secret, timestamp, body)}",
+            **signed(self._secret, notification, str(int(time.time())), body),
         }
         path = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
-        connection = self._connection()
         no_longer_wait = call_later(TIMEOUTS_IN_ALL * self._config.timeout_seconds, lambda: _cut(connection))
         try:
-            connection.request("POST", path, body, headers)
+            connection.request("POST", path, body, headers, preload_content=False)
             answer = connection.getresponse()
-            answer.read(MAX_ANSWER_BYTES)
+            answer.read(MAX_ANSWER_BYTES, decode_content=False)
             status = answer.status
-        except (OSError, http.client.HTTPException) as error:
-            raise DeliveryFailed(f"{type(error).__name__}: {error}", may_retry=True) from None
+        except (OSError, HTTPException, HTTPError) as error:
+            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+            raise DeliveryFailed(f"{type(cause).__name__}: {cause}", may_retry=True) from None
         finally:
             no_longer_wait()
             connection.close()
@@ -67,22 +73,49 @@ class Webhook:
         if status >= 400:
             raise DeliveryFailed(f"the server answered {status}", may_retry=False)
 
-    def _connection(self) -> http.client.HTTPConnection:
-        host, is_tls = self._url.hostname or "", self._url.scheme == "https"
-        port = self._url.port or (443 if is_tls else 80)
-        address = self._checked_address(host, port)
-        timeout = self._config.timeout_seconds
-        if is_tls:
-            return _PinnedTLS(host, port, address, timeout)
-        return _Pinned(host, port, address, timeout)
+    def _connection(self) -> HTTPConnection:
+        """To the address that was checked, as the name: its certificate must be the name's."""
+        allow_private, timeout = self._config.allow_private_addresses, self._config.timeout_seconds
+        address = checked_address(self._host, self._port, allow_private=allow_private)
+        if self._url.scheme == "http":
+            return HTTPConnection(address, self._port, timeout=timeout)
+        context = ssl.create_default_context()
+        return HTTPSConnection(address, self._port, timeout=timeout, ssl_context=context, server_hostname=self._host)
 
-    def _checked_address(self, host: str, port: int) -> str:
-        return checked_address(host, port, allow_private=self._config.allow_private_addresses)
+    def _host_header(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host.encode("idna").decode()
+        return host if self._port == PORTS[self._url.scheme] else f"{host}:{self._port}"
+
+
+def signed(secret: str, notification: Notification, timestamp: str, body: bytes) -> dict[str, str]:
+    """Returns the headers that prove who sends: those of Standard Webhooks, and those from before.
+
+    The id is the same whenever the same notification is sent again.
+    """
+    message_id = f"{notification.id}-{notification.event}"
+    digest = hmac.new(_key(secret), f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+        "X-Taskyard-Timestamp": timestamp,
+        "X-Taskyard-Signature": f"sha256={signature(secret.encode(), timestamp, body)}",
+    }
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:
     """Returns the hex HMAC-SHA256 of the timestamp, a full stop and the body."""
     return hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def _key(secret: str) -> bytes:
+    """Returns the key in a secret: base64 after whsec_, or else the text itself."""
+    if secret.startswith(KEY_PREFIX):
+        try:
+            return base64.b64decode(secret.removeprefix(KEY_PREFIX), validate=True)
+        except binascii.Error:
+            pass  # a text that begins like one
+    return secret.encode()
 
 
 def checked_address(host: str, port: int, *, allow_private: bool) -> str:
@@ -103,29 +136,7 @@ def checked_address(host: str, port: int, *, allow_private: bool) -> str:
     return addresses[0]
 
 
-class _Pinned(http.client.HTTPConnection):
-    """A connection to a fixed address, whatever the name resolves to by now."""
-
-    def __init__(self, host: str, port: int, address: str, timeout: float) -> None:
-        super().__init__(host, port, timeout=timeout)
-        self._address = address
-
-    def connect(self) -> None:
-        self.sock = socket.create_connection((self._address, self.port), self.timeout)
-
-
-class _PinnedTLS(_Pinned):
-    """The same with TLS; the certificate must match the name."""
-
-    default_port = 443
-
-    def connect(self) -> None:
-        super().connect()
-        context = ssl.create_default_context()
-        self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
-
-
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(connection: HTTPConnection) -> None:
     """Ends a conversation that exceeds its total time."""
     sock = connection.sock
     if sock is not None:

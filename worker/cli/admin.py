@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from taskyard.core.humanize import compact_duration
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.output import (
     Column,
@@ -20,7 +21,6 @@ from taskyard.worker.cli.output import (
     state_text,
 )
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.text import duration
 
 
 def run(
@@ -79,7 +79,7 @@ def types(
 
 
 def _type_head(task_type: Any) -> list[str]:
-    timeout = duration(task_type.timeout_seconds)
+    timeout = compact_duration(task_type.timeout_seconds)
     return [task_type.name, task_type.isolation.value, timeout, str(task_type.retry.max_attempts)]
 
 

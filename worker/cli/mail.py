@@ -10,15 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from taskyard.core.humanize import compact_duration, parsed_span
 from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
 from taskyard.worker.cli.quarantine import EXIT_CODE_HELP
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.text import duration
 
-UNITS_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_AGE = re.compile(r"([0-9]{1,6})([smhd])", re.A)
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}", re.A)
+MAX_AGE_SECONDS = 1_000_000 * 86_400
 OLD_SECONDS = 3_600.0  # the shipped alert's limit
 
 mail = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -147,10 +146,10 @@ def _age_seconds(text: str | None) -> float:
 
     if text is None:
         return 0.0
-    found = _AGE.fullmatch(text)
-    if found is None or int(found[1]) == 0:
+    seconds = parsed_span(text)
+    if not seconds or seconds > MAX_AGE_SECONDS:
         raise refused("older_than", text, "an age such as 90s, 30m, 24h or 7d")
-    return float(int(found[1]) * UNITS_SECONDS[found[2]])
+    return float(seconds)
 
 
 def _tell_boxes(boxes: list[Any], count: int, as_json: bool) -> None:
@@ -175,7 +174,7 @@ def _number(name: str) -> Column:
 
 def _box_row(box: Any) -> list[str | Text | None]:
     oldest = box.oldest_seconds
-    age = "" if oldest is None else Text(duration(oldest), "yellow" if oldest >= OLD_SECONDS else "")
+    age = "" if oldest is None else Text(compact_duration(oldest), "yellow" if oldest >= OLD_SECONDS else "")
     counts = (f"{box.messages:,}", f"{box.being_read:,}", age, f"{box.bytes / 1024:,.0f}", f"{box.dead_letters:,}")
     return [visible(box.agent), *counts]
 
@@ -193,5 +192,5 @@ def _tell_letters(letters: list[Any], dead: bool, as_json: bool) -> None:
 
 
 def _letter_row(letter: Any, dead: bool) -> list[str | Text | None]:
-    who = [letter.id, visible(letter.agent), visible(letter.sender), duration(letter.age_seconds)]
+    who = [letter.id, visible(letter.agent), visible(letter.sender), compact_duration(letter.age_seconds)]
     return [*who, *([visible(letter.reason or "")] if dead else []), visible(letter.body[:200])]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.payload.json_literals import read_json
+from taskyard.core.payload.json_literals import max_written_bytes, read_json
+from taskyard.core.submission.bulk_file import read_json_line
 from taskyard.core.submission.options import LINE_FIELDS
 
 STDIN = Path("-")
-ESCAPES = 6  # bytes of one that is written as \\u0061
-OTHER_BYTES = 1 << 20  # white space, titles, names
 Problems = list[SubmissionError]
 _POSITION = re.compile(r"^submissions\.(\d+)\.?")
 
@@ -23,23 +23,18 @@ _POSITION = re.compile(r"^submissions\.(\d+)\.?")
 def read_input(text: str | None, file: Path | None, limit_bytes: int) -> Any:
     """Reads a task's input from JSON text or from a file of it (`-` is standard input); raises SubmissionError.
 
-    `limit_bytes` limits inputs, as JSON; see `most_written`.
+    `limit_bytes` limits inputs, as JSON; see `max_written_bytes`.
     """
     if file is None:
         return None if text is None else _parsed("input", text.encode("utf-8", "surrogateescape"), limit_bytes)
     with _opened("input", file) as stream:
-        return _parsed("input", stream.read(most_written(limit_bytes) + 1), limit_bytes)
-
-
-def most_written(limit_bytes: int) -> int:
-    """Returns the most bytes that a JSON text may have whose compact form has at most `limit_bytes`, within reason."""
-    return ESCAPES * limit_bytes + OTHER_BYTES
+        return _parsed("input", stream.read(max_written_bytes(limit_bytes) + 1), limit_bytes)
 
 
 class JsonLines:
     """The tasks of a JSON Lines file, read one at a time; `defaults` apply to lines without them.
 
-    Line n is task n - 1, so blank lines may only be at the end. Iterating raises SubmissionError, also for a line
+    Lines are read as the dashboard reads those of an uploaded file. Iterating raises SubmissionError, also for a line
     that is too long for an input of `limit_bytes`.
     """
 
@@ -47,6 +42,7 @@ class JsonLines:
         self._file = file
         self._defaults = defaults
         self._limit_bytes = limit_bytes
+        self._blank: list[int] = []  # numbers of lines, before the last that was read
         self.last: dict[str, Any] | None = None  # that was read
 
     def count(self) -> int | None:
@@ -56,29 +52,46 @@ class JsonLines:
         return sum(1 for _, line in self._lines() if line.strip())
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        blank = 0
+        from taskyard.core.submission.bulk_rows import line_arguments
+
+        self._blank = []
         for number, line in self._lines():
             if not line.strip():
-                blank = blank or number
-            elif blank:
-                raise SubmissionError(f"line {blank}", "", "a task: blank lines may only be at the end")
-            else:
-                self.last = {**self._defaults, **_task(f"line {number}", line.strip(), self._limit_bytes)}
-                yield self.last
+                self._blank.append(number)
+                continue
+            text = _decoded(f"line {number}", line).strip()
+            try:
+                values = line_arguments(read_json_line(text, self._limit_bytes, LINE_FIELDS))
+            except SubmissionError as error:
+                raise _of_line(number, error) from None
+            self.last = {**self._defaults, **values}
+            yield self.last
+
+    def line_of(self, position: int) -> int:
+        """Returns the line of a task that was read, by how many came before it."""
+        number = position + 1
+        for blank in self._blank:
+            number += blank <= number
+        return number
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
-        most = most_written(self._limit_bytes)
+        most = max_written_bytes(self._limit_bytes)
         with _opened("file", self._file) as file:
             number = 0
             while line := file.readline(most + 1):
                 number += 1
+                if number == 1:
+                    line = line.removeprefix(BOM_UTF8)
                 if len(line) > most:
                     raise SubmissionError(f"line {number}", line[:80], f"a line of at most {most:,} bytes")
                 yield number, line
 
 
 def by_line(
-    error: SubmissionError, task: Mapping[str, Any] | None, problems_of: Callable[[Mapping[str, Any]], Problems]
+    error: SubmissionError,
+    task: Mapping[str, Any] | None,
+    problems_of: Callable[[Mapping[str, Any]], Problems],
+    line_of: Callable[[int], int] = lambda position: position + 1,
 ) -> Problems:
     """Returns an error of `submit_many` with its line number instead of its position, and further problems there.
 
@@ -91,26 +104,27 @@ def by_line(
     problems = [] if task is None else problems_of(task)
     if refused.field.partition(".")[0] not in [problem.field.partition(".")[0] for problem in problems]:
         problems = [refused]
-    line = f"line {int(found[1]) + 1}"
+    line = f"line {line_of(int(found[1]))}"
     return [SubmissionError(f"{line}: {one.field}" if one.field else line, one.value, one.expected) for one in problems]
 
 
-def _task(field: str, line: bytes, limit_bytes: int) -> dict[str, Any]:
-    task = _parsed(field, line, limit_bytes)
-    if not isinstance(task, dict) or "type" not in task:
-        raise SubmissionError(field, task, 'an object such as {"type": "diagnostic.noop", "input": {}}')
-    for name in task:
-        if name not in LINE_FIELDS:
-            raise SubmissionError(f"{field}: {name}", task[name], f"one of the fields {', '.join(LINE_FIELDS)}")
-    return task
+def _of_line(number: int, error: SubmissionError) -> SubmissionError:
+    """An error of `read_json_line` with the number of its line."""
+    is_whole = error.field.partition(".")[0] == "line"
+    field = f"line {number}{error.field.removeprefix('line')}" if is_whole else f"line {number}: {error.field}"
+    return SubmissionError(field, error.value, error.expected)
 
 
 def _parsed(field: str, text: bytes, limit_bytes: int) -> Any:
-    most = most_written(limit_bytes)
+    most = max_written_bytes(limit_bytes)
     if len(text) > most:
         raise SubmissionError(field, text[:80], f"JSON of at most {most:,} bytes")
+    return read_json(field, _decoded(field, text), most)
+
+
+def _decoded(field: str, text: bytes) -> str:
     try:
-        return read_json(field, text.decode(), most)
+        return text.decode()
     except UnicodeDecodeError as error:
         raise SubmissionError(field, text, f"text in UTF-8 ({error.reason} at byte {error.start})") from None
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from taskyard.core.humanize import byte_size, compact_duration, percent
 from taskyard.core.payload.printable_text import visible_lines
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.worker.cli.output import (
@@ -21,7 +22,7 @@ from taskyard.worker.cli.output import (
     stacked,
     state_text,
 )
-from taskyard.worker.cli.text import age, duration, instant, task_id
+from taskyard.worker.cli.text import age, instant, task_id
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 TaskId = Annotated[str, typer.Argument(metavar="TASK", help="The task's full id.")]
@@ -87,7 +88,7 @@ def show(task: TaskId, as_json: AsJson = False) -> None:
     if as_json:
         print_json({**found.as_json(), "why": why})
         return
-    progress = f"{found.progress:.0%}" if found.progress is not None else ""
+    progress = percent(found.progress) if found.progress is not None else ""
     ran_until = found.finished_at if found.state in TERMINAL else None
     print_fields(
         [
@@ -100,7 +101,7 @@ def show(task: TaskId, as_json: AsJson = False) -> None:
             ("priority", found.priority.label),
             ("requires", ", ".join(found.requires)),
             ("attempts", f"{found.attempt - found.refunded} of {found.max_attempts}"),
-            ("timeout", duration(found.timeout_seconds)),
+            ("timeout", compact_duration(found.timeout_seconds)),
             ("progress", " ".join(filter(None, [progress, found.progress_message]))),
             ("agent", found.assigned_agent_id),
             ("created", instant(found.created_at)),
@@ -157,7 +158,7 @@ def history(task: TaskId, as_json: AsJson = False) -> None:
 def _wide_event(event: Any, start: datetime) -> list[str | Text | None]:
     return [
         event.at.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
-        f"+{duration((event.at - start).total_seconds())}",
+        f"+{compact_duration((event.at - start).total_seconds())}",
         event.event,
         _change(event),
         "" if event.attempt is None else str(event.attempt),
@@ -170,7 +171,7 @@ def _wide_event(event: Any, start: datetime) -> list[str | Text | None]:
 def _narrow_event(event: Any, start: datetime) -> list[str | Text | None]:
     return [
         event.at.astimezone().strftime("%H:%M:%S"),
-        f"+{duration((event.at - start).total_seconds())}",
+        f"+{compact_duration((event.at - start).total_seconds())}",
         stacked((event.event, ""), (_change(event), "dim")),
         "" if event.attempt is None else str(event.attempt),
         stacked((event.actor, ""), (event.agent_id, "dim"), (_detail(event), "")),
@@ -187,9 +188,9 @@ def _detail(event: Any) -> str:
     given = {name: value for name, value in (event.detail or {}).items() if value not in (None, "")}
     given |= {name: value for name, value in event.usage.items() if name != "peak_memory_bytes"}
     if event.peak_memory_bytes is not None:
-        given["peak_memory"] = f"{event.peak_memory_bytes / (1 << 20):.1f} MiB"
+        given["peak_memory"] = byte_size(event.peak_memory_bytes)
     return ", ".join(f"{name}: {f'{v:.3g}' if isinstance(v, float) else v}" for name, v in given.items())
 
 
 def _between(start: datetime | None, end: datetime | None) -> str:
-    return duration((end - start).total_seconds()) if start and end else ""
+    return compact_duration((end - start).total_seconds()) if start and end else ""

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from taskyard.core.humanize import compact_duration, percent
 from taskyard.core.payload.printable_text import visible
 from taskyard.core.states import TaskState
 from taskyard.worker.cli.output import Column, is_wide, print_json, print_line, print_table, stacked, state_text
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.text import age, duration, instant, seconds_since
+from taskyard.worker.cli.text import age, instant, seconds_since
 
 
 def status(as_json: AsJson = False) -> None:
@@ -175,8 +176,8 @@ def _print_reliability(did: list[Any]) -> None:
                 row.agent,
                 row.type,
                 f"{row.completed + row.failed:,}",
-                Text(f"{row.success_rate:.1%}", "red" if row.success_rate < 0.9 else ""),
-                "" if row.mean_seconds is None else duration(row.mean_seconds),
+                Text(percent(row.success_rate, 1), "red" if row.success_rate < 0.9 else ""),
+                "" if row.mean_seconds is None else compact_duration(row.mean_seconds),
             ]
             for row in did
         ],

@@ -161,7 +161,7 @@ def _submit_file(file: Path, defaults: dict[str, Any], as_json: bool) -> None:
 
                 ids = submitter.submit_many(lines, progress=advance)
         except SubmissionError as error:
-            problems = by_line(error, lines.last, submitter.problems_of)
+            problems = by_line(error, lines.last, submitter.problems_of, lines.line_of)
         finally:
             if stored and (total is None or stored < total):
                 exits.say(f"{stored} tasks are stored")

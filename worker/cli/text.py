@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 
 from taskyard.core.errors import SubmissionError
+from taskyard.core.humanize import compact_duration
 from taskyard.core.ids import parsed_id
 
 
@@ -20,23 +21,9 @@ def instant(at: datetime | None) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
 
-def duration(seconds: float) -> str:
-    """Returns a duration in at most two units: 0.012s, 4.2s, 3m, 3m 20s, 5h 10m, 2d 4h."""
-    if seconds < 1:
-        return f"{max(seconds, 0.0):.3f}s"
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    whole = int(seconds)
-    for name, size, lesser, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "m", 60), ("m", 60, "s", 1)):
-        if whole >= size:
-            rest = whole % size // part
-            return f"{whole // size}{name}" + (f" {rest}{lesser}" if rest else "")
-    raise AssertionError(f"{seconds} is a minute or more")
-
-
 def age(at: datetime) -> str:
     """Returns the age of a time."""
-    return duration(seconds_since(at))
+    return compact_duration(seconds_since(at))
 
 
 def seconds_since(at: datetime) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from taskyard.core.humanize import compact_duration
 from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.output import Column, print_fields, print_json, print_line, print_table, state_text
 from taskyard.worker.cli.show import AsJson, TaskId
-from taskyard.worker.cli.text import duration, task_id
+from taskyard.worker.cli.text import task_id
 
 
 def why(task: TaskId, as_json: AsJson = False) -> None:
@@ -25,7 +26,7 @@ def why(task: TaskId, as_json: AsJson = False) -> None:
         print_json(found.as_json())
         return
     place = "" if found.before is None else f"{found.before + 1} of {found.lane_depth} in its lane"
-    starts = "" if found.starts_in_seconds is None else f"in about {duration(found.starts_in_seconds)}"
+    starts = "" if found.starts_in_seconds is None else f"in about {compact_duration(found.starts_in_seconds)}"
     print_fields(
         [
             ("id", found.task_id),

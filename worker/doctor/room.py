@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from taskyard.core.health.checks import Check, fine, problem, warning
+from taskyard.core.humanize import byte_size
 
 MIN_FREE_DISK_BYTES = 1 << 30
 MIN_FREE_TEMPORARY_BYTES = 64 << 20
@@ -64,9 +65,9 @@ def limits_check() -> Check:
 def _folder_checks(name: str, folder: Path, where: str, least_bytes: int) -> Iterator[Check]:
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize
-    text = f"{free / (1 << 30):.1f} GiB free"
+    text = f"{byte_size(free)} free"
     if free < least_bytes:
-        yield warning(name, text, f"free space on {where}: at least {least_bytes / (1 << 30):.2g} GiB")
+        yield warning(name, text, f"free space on {where}: at least {byte_size(least_bytes)}")
     else:
         yield fine(name, text)
     if found.f_files and found.f_favail < MIN_FREE_INODES:  # a file system without a fixed number says 0

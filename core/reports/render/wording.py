@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Any
 
-from taskyard.core.i18n import N_
-
-UNKNOWN = "–"
-_UNITS = ((N_("{n} d"), 86_400), (N_("{n} h"), 3_600), (N_("{n} min"), 60), (N_("{n} s"), 1))
+from taskyard.core import humanize
+from taskyard.core.i18n import N_, TranslatableText
 
 
 class ValueKind(StrEnum):
@@ -46,9 +43,9 @@ class Wording:
         return translated.format(**values) if values else translated
 
     def shown(self, value: Any, kind: ValueKind) -> str:
-        """Returns a value in display form; UNKNOWN for None."""
+        """Returns a value in display form; an en dash for None."""
         if value is None:
-            return UNKNOWN
+            return humanize.UNKNOWN
         if kind is ValueKind.TEXT:
             return str(value)
         if kind is ValueKind.MOMENT:
@@ -58,7 +55,7 @@ class Wording:
         if kind is ValueKind.NUMBER:
             return number(value)
         if kind is ValueKind.SHARE:
-            return percent(value)
+            return humanize.strict_percent(value)
         if kind is ValueKind.CHANGE:
             return f"{value:+,.1%}" if abs(value) < 10 else f"{value:+,.0%}"
         return self(N_("{n} points"), n=f"{100 * value:+.2f}")
@@ -72,16 +69,12 @@ class Wording:
 
     def duration(self, seconds: float) -> str:
         """Returns `seconds` in at most two units: 4 ms, 0.25 s, 3 min 20 s, 2 d 4 h."""
-        if seconds < 0.1:
-            return self("{n} ms", n=f"{seconds * 1000:.0f}" if seconds >= 0.01 else f"{seconds * 1000:.1f}")
-        if seconds < 60:
-            return self("{n} s", n=f"{seconds:.2f}" if seconds < 10 else f"{seconds:.0f}")
-        whole = int(seconds)
-        for (unit, size), (smaller, smaller_size) in itertools.pairwise(_UNITS):
-            if whole >= size:
-                text, rest = self(unit, n=whole // size), whole % size // smaller_size
-                return f"{text} {self(smaller, n=rest)}" if rest else text
-        raise AssertionError("a minute or more is at least one of the units")
+        return self._translated(humanize.duration(seconds, is_figure=True))
+
+    def _translated(self, text: TranslatableText) -> str:
+        parts = text.values.items()
+        values = {name: self._translated(v) if isinstance(v, TranslatableText) else v for name, v in parts}
+        return self(text.template, **values)
 
 
 def one_line(text: str, limit: int) -> str:
@@ -96,12 +89,3 @@ def number(value: float) -> str:
     if isinstance(value, int) or float(value).is_integer() or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}"
-
-
-def percent(share: float) -> str:
-    """Returns a share as a percentage; only 1 is shown as 100 %, and only 0 as 0 %."""
-    if not 0 < share < 1:
-        return f"{share:.0%}"
-    decimals = 2 if share > 0.99 or share < 0.01 else 1
-    least = 10.0 ** -(decimals + 2)
-    return f"{min(max(share, least), 1 - least):.{decimals}%}"

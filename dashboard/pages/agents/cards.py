@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from taskyard.core.explain import SILENT_AFTER_SECONDS
+from taskyard.core.humanize import byte_size, percent
 from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.core.scheduling.holds import HoldKind
 from taskyard.core.telemetry.live_snapshot import OpenBreaker
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.address import here
-from taskyard.dashboard.components.amounts import percent, shown_bytes
 from taskyard.dashboard.components.hold_controls import show_hold, show_menu
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.times import age as shown_age
@@ -81,7 +81,7 @@ def _show_figures(agent: Agent, record: Record) -> None:
         (_("success"), percent(record.success_rate, 1)),
         (_("mean"), duration(record.mean_seconds)),
         (_("CPU"), NOTHING if agent.cpu_percent is None else f"{agent.cpu_percent:.0f}%"),
-        (_("memory"), shown_bytes(agent.memory_bytes)),
+        (_("memory"), byte_size(agent.memory_bytes)),
     ]
     with st.grid(4, min_column_width=60, gap="xsmall"):
         for label, value in figures:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.humanize import MEBIBYTE, byte_size, percent
 from taskyard.core.scheduling.holds import HoldKind
 from taskyard.dashboard.components import states
-from taskyard.dashboard.components.amounts import MEBIBYTE, percent, shown_bytes
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.hold_controls import show_menu
 from taskyard.dashboard.components.tables import show_table
@@ -32,7 +32,7 @@ def show_agent(agent: Agent, record: Record, at: float) -> None:
         (_("Success"), percent(record.success_rate, 1)),
         (_("Mean run"), duration(record.mean_seconds)),
         (_("CPU"), "–" if agent.cpu_percent is None else f"{agent.cpu_percent:.0f}%"),
-        (_("Memory"), shown_bytes(agent.memory_bytes)),
+        (_("Memory"), byte_size(agent.memory_bytes)),
         (_("Last heartbeat"), heartbeat(agent)),
     ]
     with st.grid(6, min_column_width=FIGURE_WIDTH_PX):

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.humanize import byte_size, percent
 from taskyard.core.models import AgentRecord
 from taskyard.core.scheduling.holds import HoldKind
 from taskyard.dashboard.components import states
-from taskyard.dashboard.components.amounts import percent, shown_bytes
 from taskyard.dashboard.components.hold_controls import act_column
 from taskyard.dashboard.components.states import badge_column, word
 from taskyard.dashboard.components.tables import show_table, table_height
@@ -134,7 +134,7 @@ def _row(agent: Agent, record: Record, act: list[str]) -> dict[str, object]:
         "Success": percent(record.success_rate, 1),
         "Mean": duration(record.mean_seconds),
         "CPU": agent.cpu_percent,
-        "Memory": shown_bytes(agent.memory_bytes),
+        "Memory": byte_size(agent.memory_bytes),
         "Heartbeat": heartbeat(agent),
         "Breakers": ", ".join(breaker.type for breaker in agent.breakers),
         "Held": str(agent.hold) if agent.hold else "",

@@ -9,10 +9,10 @@ from datetime import timedelta
 
 import streamlit as st
 
+from taskyard.core.humanize import byte_size
 from taskyard.core.i18n import N_
 from taskyard.core.reports import FORMATS, Report, Wording, file_name, render
 from taskyard.core.reports.folder import ReportFile
-from taskyard.dashboard.components.amounts import shown_bytes
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.i18n import _
@@ -76,7 +76,7 @@ def _show_period(files: Sequence[ReportFile], content: Callable[[str], bytes]) -
         st.text(days, width="stretch")
         for file in sorted(files, key=lambda file: list(FORMATS).index(file.format)):
             st.download_button(
-                f"{SHORT_LABELS[file.format]}, {shown_bytes(file.size_bytes)}",
+                f"{SHORT_LABELS[file.format]}, {byte_size(file.size_bytes)}",
                 functools.partial(content, file.name),
                 file_name=file.name,
                 mime=FORMATS[file.format].media_type,

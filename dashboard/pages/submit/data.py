@@ -143,7 +143,7 @@ def check_file(content: bytes, name: str) -> Checked:
     """Reads a file and checks each row; needs no server. Raises SubmissionError if it can't be read as a whole."""
     current = settings()
     limits = Limits(current.input_limit_bytes, current.output_limit_bytes, current.pending_limit_per_creator)
-    return check_rows(read_file(content, name), types(), limits, base.now())
+    return check_rows(read_file(content, name, current.input_limit_bytes), types(), limits, base.now())
 
 
 def count_known(rows: Sequence[Submittable]) -> int:

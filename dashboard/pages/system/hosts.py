@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from taskyard.dashboard.components.amounts import MEBIBYTE, percent, shown_bytes
+from taskyard.core.humanize import MEBIBYTE, byte_size, percent
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.tables import show_table
@@ -88,12 +88,12 @@ def _show_host(name: str, figures: Mapping[str, float | None]) -> None:
             st.metric(
                 _("Memory"),
                 percent(figures["memory_used_ratio"]),
-                help=_("{size} in use").format(size=shown_bytes(figures["memory_used_bytes"])),
+                help=_("{size} in use").format(size=byte_size(figures["memory_used_bytes"])),
             )
             st.metric(
                 _("Disk"),
                 percent(figures["disk_used_ratio"]),
-                help=_("{size} free on the data disk").format(size=shown_bytes(figures["disk_free_bytes"])),
+                help=_("{size} free on the data disk").format(size=byte_size(figures["disk_free_bytes"])),
             )
         if (figures["disk_used_ratio"] or 0.0) >= DISK_IS_FULL:
             st.badge(_("The disk is nearly full"), color="red", icon=":material/warning:")

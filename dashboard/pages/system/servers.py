@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from taskyard.core.health.checks import Check
-from taskyard.dashboard.components.amounts import MEBIBYTE, percent, shown_bytes
+from taskyard.core.humanize import MEBIBYTE, byte_size, percent
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.times import duration, shown_time
 from taskyard.dashboard.components.translate import translate
@@ -126,15 +126,15 @@ def _postgresql(server: ServerNow) -> list[tuple[str, str, str]]:
         (_("Latency"), duration(server.latency_seconds), _("One request and its answer, from this dashboard")),
         (_("Connections"), connections, _("To our database, out of the server's maximum")),
         (_("Cache hits"), percent(found.get("cache_hit_ratio"), 1), _("Blocks found in memory")),
-        (_("Size on disk"), shown_bytes(found.get("size_bytes")), ""),
+        (_("Size on disk"), byte_size(found.get("size_bytes")), ""),
     ]
 
 
 def _redis(server: ServerNow) -> list[tuple[str, str, str]]:
     found = server.figures or {}
     limit = found.get("memory_limit_bytes")
-    most = _("Peak so far: {size}.  ").format(size=shown_bytes(found.get("memory_peak_bytes")))
-    allowed = _("Limit: {size}.").format(size=shown_bytes(limit)) if limit else _("No limit configured.")
+    most = _("Peak so far: {size}. ").format(size=byte_size(found.get("memory_peak_bytes")))
+    allowed = _("Limit: {size}.").format(size=byte_size(limit)) if limit else _("No limit configured.")
     evicted = found.get("evicted_keys", 0)
     return [
         (_("Latency"), duration(server.latency_seconds), _("One request and its answer, from this dashboard")),
@@ -142,7 +142,7 @@ def _redis(server: ServerNow) -> list[tuple[str, str, str]]:
         (_("Commands"), _("{n} / s").format(n=f"{found.get('commands_per_second', 0):,.0f}"), _("In the last second")),
         (
             _("Memory"),
-            shown_bytes(found.get("memory_bytes")),
+            byte_size(found.get("memory_bytes")),
             most + allowed + (" " + _("{n} keys were evicted!").format(n=f"{evicted:,.0f}") if evicted else ""),
         ),
     ]

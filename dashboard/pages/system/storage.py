@@ -8,10 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from taskyard.core.config import ENV_PREFIX
+from taskyard.core.humanize import KIBIBYTE, MEBIBYTE, byte_size
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.system import Index, Relation
 from taskyard.core.redis.usage import RedisMemory
-from taskyard.dashboard.components.amounts import KIBIBYTE, MEBIBYTE, shown_bytes
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.times import viewer_zone
 from taskyard.dashboard.i18n import _, ngettext
@@ -44,8 +44,8 @@ def show_storage(found: Storage) -> None:
     """Shows figures, tables, indexes, the audit log's days, keys in Redis."""
     with st.grid(4, min_column_width=FIGURE_WIDTH_PX):
         for label, value in (
-            (_("Database on disk"), shown_bytes(found.database_bytes)),
-            (_("Of that, indexes"), shown_bytes(sum(table.index_bytes for table in found.tables))),
+            (_("Database on disk"), byte_size(found.database_bytes)),
+            (_("Of that, indexes"), byte_size(sum(table.index_bytes for table in found.tables))),
             (_("Rows, estimated"), f"{sum(table.rows for table in found.tables):,}"),
             (_("Redis keys"), f"{sum(kind.keys for kind in found.redis.kinds):,}"),
         ):

@@ -13,8 +13,9 @@ import pytest
 from tests.acceptance.main import Main
 from tests.servers import kill_all, wait_until
 
-GRACE_SECONDS = 4
-STOPPED_SECONDS = 40  # the grace period, time-outs of connections, and a busy machine
+GRACE_SECONDS = 16
+SHORT_SECONDS = 8  # long enough to be seen running when the command that submitted it has ended
+STOPPED_SECONDS = 60  # the grace period, time-outs of connections, and a busy machine
 
 
 @pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
@@ -51,7 +52,7 @@ def test_a_stop_while_a_server_is_away_ends(main: Main, server: str) -> None:
     main.environment["TASKYARD_GRACE_SECONDS"] = str(GRACE_SECONDS)
     first = main.start()
     main.wait_until_up()
-    short = main.submit("diagnostic.sleep", seconds=2)
+    short = main.submit("diagnostic.sleep", seconds=SHORT_SECONDS)
     main.wait_for_state(short, "in_progress")
     killed = _server_processes(main, server)
     assert killed

@@ -130,7 +130,7 @@ def test_it_runs_in_an_empty_folder(
         states = json.loads(answer.stdout)["states"]
         return sum(states.get(name, 0) for name in ("blocked", "scheduled", "pending", "assigned", "in_progress"))
 
-    wait_until(lambda: unfinished() == 0, 120, "the sample is done")
+    wait_until(lambda: unfinished() == 0, 300, "the sample is done")
     assert run(program, "doctor", cwd=folder, env=environment).returncode == 0
     os.killpg(running.pid, signal.SIGINT)
     assert running.wait(timeout=60) == 0, log.read_text()

@@ -320,7 +320,7 @@ def test_lost_keeper_is_replaced_and_nothing_of_it_is_left(own: Bench, tmp_path:
 
 def test_handler_that_breaks_the_protocol_is_ended(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     assert bench.failure("process.write_garbage")[0] == "crashed"
-    assert "is given up" in caplog.text
+    assert "is abandoned" in caplog.text
 
 
 def test_module_that_does_not_import_is_named() -> None:

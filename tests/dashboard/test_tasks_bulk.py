@@ -96,7 +96,7 @@ def test_another_browser_finds_it_and_dismisses_it(
     page = open_page("tasks")
     assert "Cancelled 1" in rendered(page)
     assert "1 skipped" in rendered(page)
-    assert "1 that waited for one too" in rendered(page)
+    assert "1 dependant too" in rendered(page)
     assert HOSTILE not in rendered(page)
     page.button(key=f"bulk_act_{run.id}").click().run()
 

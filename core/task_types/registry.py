@@ -35,6 +35,7 @@ from taskyard.core.errors import ConfigurationError, UnknownTaskType
 from taskyard.core.i18n import msg
 from taskyard.core.task_types.modules import SETTING, ModuleRefused, import_task_module
 from taskyard.core.task_types.retry_policy import RetryPolicy
+from taskyard.core.task_types.schema_words import without_words
 from taskyard.core.task_types.signatures import (
     check_models,
     defined_twice,
@@ -89,7 +90,7 @@ class TaskType:
 
     @property
     def version(self) -> str:
-        """Returns 12 hex digits that change with the input model's JSON schema and the declared version."""
+        """Returns 12 hex digits that change with what the input model accepts and with the declared version."""
         return _version(self.input_model, self.declared_version)
 
 
@@ -276,7 +277,7 @@ def _memory_limit(value: object, isolation: str | None, check: Checker) -> int |
 
 @lru_cache(maxsize=1024)
 def _version(model: type[BaseModel], declared: str) -> str:
-    schema = json.dumps(model.model_json_schema(), sort_keys=True, default=str)
+    schema = json.dumps(without_words(model.model_json_schema()), sort_keys=True, default=str)
     return hashlib.blake2b(f"{declared}\n{schema}".encode("utf-8", "backslashreplace"), digest_size=6).hexdigest()
 
 

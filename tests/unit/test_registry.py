@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from taskyard.core.errors import ConfigurationError, ErrorClass, UnknownTaskType
 from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, Isolation, RetryPolicy, registry, task_type
+from taskyard.core.task_types.schema_words import without_words
 from taskyard.worker.attempts.context import TaskContext
 
 
@@ -304,6 +305,26 @@ def test_a_version_changes_with_the_input_model_and_with_what_is_declared() -> N
     assert all(re.fullmatch("[0-9a-f]{12}", version) for version in versions)
 
 
+def test_a_version_stays_when_only_words_change() -> None:
+    class Plain(BaseModel):
+        title: str = "title"
+        description: dict[str, int] = {}
+
+    class Described(BaseModel):
+        """What it is for."""
+
+        title: str = Field("title", title="A name", description="Shown in lists", examples=["x"])
+        description: dict[str, int] = Field({}, description="Sizes")
+
+    class Renamed(BaseModel):
+        title: str = "another default"
+        description: dict[str, int] = {}
+
+    schemas = [without_words(model.model_json_schema()) for model in (Plain, Described, Renamed)]
+    assert schemas[0] == schemas[1] != schemas[2]
+    assert schemas[0]["properties"].keys() == {"title", "description"}
+
+
 def test_reports_every_problem_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         task_type("Demo", timeout_seconds=-1, isolation="async")(greet)
@@ -344,7 +365,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 
 USER_MODULE = """
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from taskyard.core.task_types.registry import task_type
 
 class Nothing(BaseModel):
@@ -445,7 +466,7 @@ def test_a_model_that_is_never_completed_is_refused_once_its_module_is_imported(
 ) -> None:
     later = """
 from __future__ import annotations
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from taskyard.core.task_types.registry import task_type
 
 class Nothing(BaseModel):

@@ -24,7 +24,7 @@ from taskyard.core.declarations import LABEL, one_line, shown
 from taskyard.core.env_file import ENCODING, env_file_problems, variable_problems
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.i18n import msg
-from taskyard.core.payload.pydantic_messages import model_says
+from taskyard.core.payload.pydantic_messages import model_problems
 from taskyard.core.redis.url import connection_options
 
 PlacementName = Literal["round_robin", "least_loaded", "priority"]
@@ -292,5 +292,5 @@ def _problem(detail: ErrorDetails) -> str:
         "{name}: {value} is not accepted: {reason}",
         name=".".join(parts),
         value=msg("the given value (not shown)") if name in SECRET_FIELDS else shown(detail["input"]),
-        reason=one_line(model_says(detail)),
+        reason=one_line(model_problems(detail)),
     )

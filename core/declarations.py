@@ -25,7 +25,7 @@ from pydantic_core import ErrorDetails
 
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.i18n import msg
-from taskyard.core.payload.pydantic_messages import model_says
+from taskyard.core.payload.pydantic_messages import model_problems
 
 LABEL = re.compile(r"[a-z0-9._-]{1,64}")  # names of queues and tags
 MAX_TAGS = 32
@@ -140,7 +140,7 @@ def refusal(where: str, field: str, value: object, expected: str) -> str:
 def model_problem(where: str, detail: ErrorDetails, path: Iterable[object], secrets: Collection[str] = ()) -> str:
     """Returns the line about a value that a model refused, at `path`; fields in `secrets` are not shown."""
     parts = [part if isinstance(part, str) else str(part) for part in path]
-    reason = one_line(model_says(detail))
+    reason = one_line(model_problems(detail))
     if not parts:
         return msg("{label}: {text}", label=where, text=reason)
     field = ".".join(shown(part) if not part.isprintable() else part for part in parts)

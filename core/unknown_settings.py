@@ -9,7 +9,7 @@ from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.core.env_file import unknown_name
 
 # Variables with this prefix that are no settings: processes pass them to each other.
-OTHER_VARIABLES = frozenset({"TASKYARD_KEEPER", "TASKYARD_FAILPOINTS"})
+OTHER_VARIABLES = frozenset({"TASKYARD_FORK_SERVER", "TASKYARD_FAILPOINTS"})
 
 
 def unknown_settings(environment: Mapping[str, str] = os.environ) -> list[str]:

@@ -14,7 +14,7 @@ if getattr(importlib.util.find_spec("taskyard"), "origin", None) is None:  # a c
 
 from taskyard.core.errors import ConfigurationError  # noqa: E402
 from taskyard.core.private_files import keep_files_private, refuse_inspection  # noqa: E402
-from taskyard.dashboard.server.app import lifespan, middleware, routes, tell_error  # noqa: E402
+from taskyard.dashboard.server.app import lifespan, middleware, print_error, routes  # noqa: E402
 
 keep_files_private()
 refuse_inspection()
@@ -28,5 +28,5 @@ app = st.App(
     routes=routes(),
     middleware=passed_first,
     lifespan=lifespan,
-    on_script_error=tell_error,
+    on_script_error=print_error,
 )

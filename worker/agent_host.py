@@ -46,7 +46,7 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     broker.ping()
     signals = StopSignals()
     pool = Pool(specs, redis_url, broker, settings.grace_seconds, settings.data_dir)
-    health = AgentHostHealth(pool, signals.told.is_set)
+    health = AgentHostHealth(pool, signals.received.is_set)
     exporter = Exporter(
         settings,
         [ProcessFamilies(pool, health.problems)],
@@ -60,7 +60,7 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     supervising = start_thread("pool", pool.run, OnEscape.GO_ON, is_essential=True)
     health_log = HealthLog(health.problems)
     health_log.start()
-    signals.told.wait()
+    signals.received.wait()
     log.info("agents.draining", grace_seconds=settings.grace_seconds, hint="a second signal ends at once")
     health_log.stop()
     pool.stop()

@@ -92,7 +92,7 @@ class Worker:
             health=self.health.problems,
             readiness=self.health.unready,
         )
-        self._health_log = HealthLog(self.health.problems, self.monitor.tell_directly)
+        self._health_log = HealthLog(self.health.problems, self.monitor.send_directly)
         self._scheduler = schedule(jobs(self, self.dispatcher, self.monitor), self.duties, self._clock)
         self._dispatching: Supervised | None = None
         self._supervising: Supervised | None = None
@@ -231,7 +231,7 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
                 submit_sample(worker.settings, worker.database, worker.broker)
             if page is not None and page.wait_until_ready():
                 _invite(page.page, settings, worker.database)
-            signals.told.wait()
+            signals.received.wait()
             log.info("worker.draining", grace_seconds=settings.grace_seconds, hint="a second signal ends at once")
         finally:
             worker.stop()

@@ -105,7 +105,7 @@ def model_expects(detail: ErrorDetails) -> TranslatableText | None:
     return None
 
 
-def model_says(detail: ErrorDetails) -> str:
+def model_problems(detail: ErrorDetails) -> str:
     """Returns the whole sentence of an error as pydantic writes it; for our own validators, their text."""
     if detail["type"] == "value_error":
         return _shown(detail["ctx"]["error"])

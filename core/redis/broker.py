@@ -15,7 +15,7 @@ import redis
 from taskyard.core.errors import LeadershipLost
 from taskyard.core.models import Lane, Waiting
 from taskyard.core.protocol import Cancel, Order, Restart, encode
-from taskyard.core.redis.errors import says_later
+from taskyard.core.redis.errors import is_transient
 from taskyard.core.redis.namespace import DUE, Member, RedisNamespace
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.placement import score
@@ -232,7 +232,7 @@ class Broker(RedisNamespace):
         except (redis.DataError, ValueError, TypeError) as error:
             raise Refused(f"{type(error).__name__}: {error}") from error
         except redis.ResponseError as error:
-            if says_later(error):
+            if is_transient(error):
                 raise
             raise Refused(str(error)) from error
         if not accepted:
@@ -252,9 +252,9 @@ class Broker(RedisNamespace):
             results_tail=tail,
             lanes=self._lanes(lanes),
             agents={
-                name: (beat, inbox_tail)
-                for agent_id, beat, inbox_tail in agents
-                if (name := self._agent(agent_id, beat)) is not None
+                name: (heartbeat, inbox_tail)
+                for agent_id, heartbeat, inbox_tail in agents
+                if (name := self._agent(agent_id, heartbeat)) is not None
             },
         )
 

@@ -14,7 +14,7 @@ from redis.retry import Retry
 from taskyard.core.connection_era import Era
 from taskyard.core.errors import ConfigurationError, Unavailable
 from taskyard.core.i18n import msg
-from taskyard.core.redis.errors import has_turned, says_later
+from taskyard.core.redis.errors import has_turned, is_transient
 from taskyard.core.redis.url import connection_options
 
 # redis-py annotates every answer for each setting of a client at once, bytes or texts; ours always gives bytes.
@@ -115,6 +115,6 @@ def reaching_redis() -> Iterator[None]:
     try:
         yield
     except redis.RedisError as error:
-        if not says_later(error):
+        if not is_transient(error):
             raise
         raise Unavailable(msg("Redis can't be used: {reason}", reason=str(error))) from error

@@ -51,7 +51,7 @@ def code_of(error: BaseException) -> str:
     return ""
 
 
-def says_later(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Returns True if the server is away, or temporarily unable to answer."""
     if isinstance(error, redis.ConnectionError | redis.TimeoutError):
         return True

@@ -214,12 +214,12 @@ class RedisNamespace:
                 self._forget(self.keys.lanes, name, self.keys.ready("").encode() + name)
         return lanes
 
-    def _agent(self, agent_id: bytes, beat: bytes) -> str | None:
+    def _agent(self, agent_id: bytes, heartbeat: bytes) -> str | None:
         """Returns an agent's id; deletes an invalid one with its heartbeat."""
         try:
             return agent_id.decode()
         except ValueError as error:
-            self.set_aside([Odd("heartbeat", "agents", str(error), agent_id + b" " + beat)])
+            self.set_aside([Odd("heartbeat", "agents", str(error), agent_id + b" " + heartbeat)])
             self._forget(self.keys.agents, agent_id, self.keys.heartbeat("").encode() + agent_id)
             return None
 

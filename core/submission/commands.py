@@ -40,7 +40,7 @@ class TaskCommands:
         """
         with self._transaction() as tx:
             cancelled, below = commands.cancel(tx, check_task_id(task_id), actor, reason)
-        self._tell_cancelled([cancelled])
+        self._publish_cancelled([cancelled])
         self._cancel_below(below, actor)
 
     def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
@@ -60,7 +60,7 @@ class TaskCommands:
         level = Priority(check_priority(priority))
         with self._transaction() as tx:
             changed = commands.reprioritise(tx, check_task_id(task_id), level, actor, reason)
-        self._tell_reprioritised([changed])
+        self._publish_reprioritised([changed])
 
     # ours
 
@@ -86,13 +86,13 @@ class TaskCommands:
             count += len(below.cancelled)
         return count
 
-    def _tell_cancelled(self, cancelled: Sequence[Cancelled]) -> None:
+    def _publish_cancelled(self, cancelled: Sequence[Cancelled]) -> None:
         self._notifier.forget([task.was for task in cancelled])
         for task in cancelled:
             if task.agent_id is not None:
                 self._notifier.send_cancel(task.agent_id, task.was.id, task.attempt)
 
-    def _tell_reprioritised(self, changed: Sequence[Reprioritised]) -> None:
+    def _publish_reprioritised(self, changed: Sequence[Reprioritised]) -> None:
         queued = [task for task in changed if task.is_queued]
         self._notifier.forget([task.waiting._replace(priority=int(task.earlier)) for task in queued])
         self._notifier.push([task.waiting for task in queued])
@@ -108,7 +108,7 @@ class ManyTaskCommands(TaskCommands):
         """Cancels the unfinished ones; returns how many, and how many more that waited for them."""
         with self._transaction() as tx:
             cancelled, below = commands.cancel_many(tx, check_task_ids(task_ids), actor, reason)
-        self._tell_cancelled(cancelled)
+        self._publish_cancelled(cancelled)
         return len(cancelled), self._cancel_below(below, actor)
 
     def retry_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> int:
@@ -123,7 +123,7 @@ class ManyTaskCommands(TaskCommands):
         level = Priority(check_priority(priority))
         with self._transaction() as tx:
             changed = commands.reprioritise_many(tx, check_task_ids(task_ids), level, actor, reason)
-        self._tell_reprioritised(changed)
+        self._publish_reprioritised(changed)
         return len(changed)
 
     def open_below(self, task_id: str) -> list[str]:
@@ -165,7 +165,7 @@ class ManyTaskCommands(TaskCommands):
         """Runs `cancel_many` on tasks whose rows are not locked; returns how many."""
         with self._transaction() as tx:
             cancelled, below = commands.cancel_many(tx, commands.lock_open(tx, task_ids), actor, reason)
-        self._tell_cancelled(cancelled)
+        self._publish_cancelled(cancelled)
         self._cancel_below(below, actor)
         return len(cancelled)
 

@@ -26,21 +26,21 @@ class QueueNotifier:
     def push(self, waiting: Sequence[Waiting]) -> None:
         """Adds tasks that wait from now on."""
         if waiting:
-            self._tell(lambda: self._broker.push(waiting))
+            self._notify(lambda: self._broker.push(waiting))
 
     def forget(self, waiting: Sequence[Waiting]) -> None:
         """Removes tasks that no longer wait, or wait differently now."""
         if waiting:
-            self._tell(lambda: self._broker.forget(waiting))
+            self._notify(lambda: self._broker.forget(waiting))
 
     def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None:
         """Asks an agent to stop an attempt."""
-        self._tell(lambda: self._broker.send_cancel(agent_id, task_id, attempt))
+        self._notify(lambda: self._broker.send_cancel(agent_id, task_id, attempt))
 
-    def _tell(self, tell: Callable[[], object]) -> None:
+    def _notify(self, notify: Callable[[], object]) -> None:
         try:
             with reaching_redis():
-                tell()
+                notify()
         except Unavailable as error:
             self._note(type(error).__name__, "%s: tasks are stored and start once it is back", error)
         except Exception as error:

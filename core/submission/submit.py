@@ -142,7 +142,7 @@ class Submitter(TaskCommands):
         """Queues tasks that were submitted in a caller's transaction, after its commit."""
         ids = [check_task_id(task_id) for task_id in task_ids]
         with self._database.transaction() as tx:
-            dependants.look_again(tx, ids)
+            dependants.check_again(tx, ids)
             waiting = tasks.waiting(tx, ids)
         self._notifier.push(waiting)
 
@@ -252,7 +252,7 @@ class Submitter(TaskCommands):
         if inserted.blocked:
             try:
                 with self._database.transaction() as tx:
-                    waiting = [*waiting, *dependants.look_again(tx, inserted.blocked)]
+                    waiting = [*waiting, *dependants.check_again(tx, inserted.blocked)]
             except Unavailable as error:
                 log.warning("parents of new tasks are left to the leader: %s", error)
         self._notifier.push(waiting)

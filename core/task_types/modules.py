@@ -45,7 +45,12 @@ def import_task_module(name: str, on_slow: Callable[[str], None] | None = None, 
     """
     threads = set(threading.enumerate())
     printed = _Printed(sys.stdout)
-    with _told_when_slow(name, setting, on_slow or log.warning), _no_exit(), process_state_kept() as changed, printed:
+    with (
+        _reporting(name, setting, on_slow or log.warning),
+        _no_exit(),
+        process_state_kept() as changed,
+        printed,
+    ):
         try:
             importlib.import_module(name)
         except KeyboardInterrupt:
@@ -95,7 +100,7 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def _told_when_slow(name: str, setting: str, tell: Callable[[str], None]) -> Iterator[None]:
+def _reporting(name: str, setting: str, tell: Callable[[str], None]) -> Iterator[None]:
     is_over = threading.Event()
     began = time.monotonic()
 

@@ -23,7 +23,7 @@ def rule_word(name: str) -> str:
     return _(TITLES[name]) if name in TITLES else name
 
 
-def told_message(alert: HasMessage) -> str:
+def alert_message(alert: HasMessage) -> str:
     """Returns an alert's message in the viewer's language."""
     return translate(message_of(alert))
 

@@ -51,7 +51,7 @@ def ask_many(action: Action, target: data.Target, then: Callable[[], None] = lam
         priority = _pick_priority() if action is Action.PRIORITY else None
         try:
             with st.spinner(_("Counting…")):
-                seen = data.look_ahead(action, target, priority)
+                seen = data.load_preview(action, target, priority)
         except TaskyardError as error:
             st.error(escaped(translate(error), MAX_ERROR_LENGTH))
             return
@@ -129,7 +129,7 @@ def show_runs(runs: Sequence[data.Run]) -> None:
         with st.container(border=True, gap="xsmall", key=f"bulk_run_{run.id}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 why = escaped(labelled(run.operation.actor, run.operation.reason))
-                st.markdown(f"{_said(run)} :gray[{why}]", width="stretch")
+                st.markdown(f"{_progress_text(run)} :gray[{why}]", width="stretch")
                 if run.ended_at is not None:
                     label, icon, act = _("Dismiss"), ":material/close:", data.runs().dismiss
                 else:
@@ -149,7 +149,7 @@ def show_runs(runs: Sequence[data.Run]) -> None:
                 st.error(escaped(translate(run.problem), MAX_ERROR_LENGTH))
 
 
-def _said(run: data.Run) -> str:
+def _progress_text(run: data.Run) -> str:
     """Returns an operation's progress or result as Markdown."""
     action = run.operation.action
     if run.ended_at is None:

@@ -14,7 +14,7 @@ from taskyard.dashboard.data.texts import MAX_REASON_LENGTH
 from taskyard.dashboard.i18n import _
 
 MAX_ERROR_LENGTH = 500
-_TOLD_KEY = "asking_told"
+_RESULT_KEY = "asking_told"
 
 Answer = TypeVar("Answer")
 
@@ -40,7 +40,7 @@ def ask(
     def dialog() -> None:
         with st.form(f"ask_{name}", border=False):
             answer = fields()
-            reason = _ask_why(name, is_reason_required) if has_reason else ""
+            reason = _ask_reason(name, is_reason_required) if has_reason else ""
             is_sent = st.form_submit_button(label, type="primary", key=f"ask_send_{name}")
         if not is_sent:
             return
@@ -48,7 +48,7 @@ def ask(
             st.error(_("Enter a reason"))
             return
         try:
-            st.session_state[_TOLD_KEY] = act(answer, reason)
+            st.session_state[_RESULT_KEY] = act(answer, reason)
         except TaskyardError as error:
             st.error(escaped(translate(error), MAX_ERROR_LENGTH))
             return
@@ -67,7 +67,7 @@ def show_page(title: str, text: str) -> None:
     dialog()
 
 
-def _ask_why(name: str, is_required: bool) -> str:
+def _ask_reason(name: str, is_required: bool) -> str:
     reason = st.text_input(
         _("Reason"),
         max_chars=MAX_REASON_LENGTH,
@@ -80,6 +80,6 @@ def _ask_why(name: str, is_required: bool) -> str:
 
 def tell() -> None:
     """Shows the result of the dialog that has just closed; pages with dialogs call it once."""
-    done = st.session_state.pop(_TOLD_KEY, None)
+    done = st.session_state.pop(_RESULT_KEY, None)
     if done:
         st.toast(done, icon=":material/check:")

@@ -64,7 +64,7 @@ CONSEQUENCES: Mapping[tuple[HoldKind, Action], str] = {
     (HoldKind.TYPE, Action.DRAIN): _WORK_DRAINS,
     (HoldKind.TYPE, Action.RESUME): _WORK_RESUMES,
 }
-TOLD: Mapping[Action, str] = {
+DONE_TEXTS: Mapping[Action, str] = {
     Action.PAUSE: N_("Paused: {names}"),
     Action.DRAIN: N_("Draining: {names}"),
     Action.RESUME: N_("Resumed: {names}"),
@@ -176,7 +176,7 @@ def leave_section() -> None:
         st.rerun(scope="app")
 
 
-def ask_pending(act: Act) -> None:
+def open_pending(act: Act) -> None:
     """Asks for confirmation of a pending choice; the page calls it before its sections."""
     st.session_state.pop(LEAVE_KEY, None)
     wanted: Wanted | None = st.session_state.pop(PENDING_KEY, None)
@@ -192,7 +192,7 @@ def ask_pending(act: Act) -> None:
     def do(_fields: None, reason: str) -> str:
         if not act(wanted.kind, wanted.action, wanted.names, reason):
             return _("No change: already in that state")
-        return _(TOLD[wanted.action]).format(names=escaped(", ".join(wanted.names)))
+        return _(DONE_TEXTS[wanted.action]).format(names=escaped(", ".join(wanted.names)))
 
     ask(
         dialog_name(wanted),

@@ -177,7 +177,7 @@ def runs() -> Runs:
     return Runs()
 
 
-def look_ahead(action: Action, target: Target, priority: str | None = None) -> Preview:
+def load_preview(action: Action, target: Target, priority: str | None = None) -> Preview:
     """Previews an operation; raises SubmissionError, NotPermitted, Busy or Unavailable."""
     permitted = acting()
     operation = Operation(action, permitted.actor.name, PREVIEW_REASON, priority)

@@ -52,10 +52,10 @@ def show_widget(field: FormField, key: str) -> None:
 
 def show_problem(problem: SubmissionError) -> None:
     """Shows a field's problem, in red under it."""
-    st.markdown(f":red[:material/error: {escaped(told_problem(problem), 400)}]")
+    st.markdown(f":red[:material/error: {escaped(translated_problem(problem), 400)}]")
 
 
-def told_problem(problem: SubmissionError) -> str:
+def translated_problem(problem: SubmissionError) -> str:
     """Describes what was expected of a field, and what was given."""
     if problem.value is None:
         return _("Expected {expected}").format(expected=translate(problem.expected))

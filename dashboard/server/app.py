@@ -78,7 +78,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any] | None]:
     yield None
 
 
-def tell_error(error: Exception) -> bool:
+def print_error(error: Exception) -> bool:
     """Shows a page's unexpected error; the log has the details."""
     log.error("a page failed", exc_info=error)
     st.error(

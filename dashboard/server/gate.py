@@ -22,7 +22,7 @@ from taskyard.dashboard.server import entrance, policy
 PLAIN = b"text/plain; charset=utf-8"
 CLOSED_BY_POLICY = 1008
 SCHEMES = {"ws": "http", "wss": "https"}
-NOTED_AT_MOST = 100
+MAX_NOTED = 100
 FILES = "/media/"  # paths offered for download, which may be opened directly
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Gate:
 
     def _note(self, refusal: Refusal) -> None:
         """Logs a refusal, each text once: a refused client may ask again and again."""
-        if refusal.text not in self._noted and len(self._noted) < NOTED_AT_MOST:
+        if refusal.text not in self._noted and len(self._noted) < MAX_NOTED:
             self._noted.add(refusal.text)
             log.warning("refused a request: %s", refusal.text)
 

@@ -38,7 +38,7 @@ def live(
     *,
     about: object = None,
     every_seconds: float | None = REFRESH_SECONDS,
-    tells_time: bool = True,
+    shows_update_time: bool = True,
     height_px: int = 200,
 ) -> None:
     """Draws a section of a page that refreshes itself: reads, and shows what was read.
@@ -55,25 +55,25 @@ def live(
             with st.skeleton(height=height_px):
                 reading = read()
             last = _last(name, about, reading)
-            if tells_time:
-                tell_problems(reading.problems, None if reading.problems == () else last)
+            if shows_update_time:
+                show_problems(reading.problems, None if reading.problems == () else last)
                 if last is not None:
-                    tell_time(last)
+                    show_update_time(last)
             if last is not None and last.value is not None:
                 show(last.value)
-            elif not tells_time:
+            elif not shows_update_time:
                 st.caption(_("No data could be read yet."))
 
     section()
 
 
-def tell_time(reading: Reading[Value]) -> None:
+def show_update_time(reading: Reading[Value]) -> None:
     """Shows the time of a reading."""
     paused = "" if is_live() else _(", paused")
     st.caption(_("Updated {time}").format(time=shown_time(reading.at)) + paused)
 
 
-def tell_problems(problems: Sequence[str], last: Reading[Value] | None) -> None:
+def show_problems(problems: Sequence[str], last: Reading[Value] | None) -> None:
     """Shows a banner, if there is a problem: what is away, and what happens next."""
     if not problems:
         return

@@ -41,7 +41,7 @@ from tests.thread_breaker import FOLDER
 
 KINDS = ("broken.thread", "broken.process", "broken.async")
 OF_THE_WORKER = ("dispatcher", "committer", "pool", "scheduler", "alerts", "exporter", "health", "log", "dashboard")
-OF_AGENTS = ("inbox", "heart", "outbox", "slot-0", "slot-1", "watchdog", "async-handlers")
+OF_AGENTS = ("inbox", "heartbeat", "outbox", "slot-0", "slot-1", "watchdog", "async-handlers")
 
 
 class Yard(Main):

@@ -4,7 +4,7 @@
 PostgreSQL and Redis over links that tests cut and slow; the test itself uses the servers' Unix sockets, which no
 link can cut.
 
-`python -m tests.chaos.hosts PREFIX FOLDER` is the keeper: when its standard input ends, because the tests have ended
+`python -m tests.chaos.hosts PREFIX FOLDER` is the remover: when its standard input ends, because the tests have ended
 in whatever way, it removes what is left of a topology.
 """
 
@@ -233,7 +233,7 @@ def running_hosts() -> Iterator[Hosts]:
     folder = Path(tempfile.mkdtemp(prefix="taskyard-hosts-"))
     registry.load((MODULE,))
     with ExitStack() as stack:
-        stack.enter_context(_keeper(unique, folder))
+        stack.enter_context(_remover(unique, folder))
         carrier = Carrier()
         stack.callback(carrier.stop)
         servers, hosts = f"{unique}-servers", {}
@@ -254,12 +254,12 @@ def running_hosts() -> Iterator[Hosts]:
 
 
 @contextmanager
-def _keeper(prefix: str, folder: Path) -> Iterator[None]:
+def _remover(prefix: str, folder: Path) -> Iterator[None]:
     command = [sys.executable, "-m", "tests.chaos.hosts", prefix, str(folder)]
-    keeper = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=REPOSITORY, start_new_session=True)
-    with keeper:  # closes its standard input at the end and waits for it
+    remover = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=REPOSITORY, start_new_session=True)
+    with remover:  # closes its standard input at the end and waits for it
         yield
-    assert keeper.returncode == 0, "the keeper could not remove everything; it says why above"
+    assert remover.returncode == 0, "the remover could not remove everything; it says why above"
 
 
 def _keep(prefix: str, folder: Path) -> None:

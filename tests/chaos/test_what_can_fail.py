@@ -227,11 +227,11 @@ def test_children_are_not_forked_from_a_process_with_threads(
             task_id = engine.submit("process.sleep", {"seconds": 5})
             engine.wait_for(task_id, "in_progress", timeout_seconds=20)
             agent = psutil.Process(engine.online()[0].pid)
-            [keeper] = agent.children()
+            [fork_server] = agent.children()
             assert agent.num_threads() > 1
-            assert keeper.num_threads() == 1, "it alone forks"
-            assert keeper.cmdline() != agent.cmdline(), "and began as a program of its own"
-            wait_until(keeper.children)
+            assert fork_server.num_threads() == 1, "it alone forks"
+            assert fork_server.cmdline() != agent.cmdline(), "and began as a program of its own"
+            wait_until(fork_server.children)
             engine.submitter.cancel(task_id, actor="me")
 
 

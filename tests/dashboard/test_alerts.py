@@ -22,7 +22,7 @@ from tests.dashboard.dialogs import answered
 from tests.dashboard.seen import audited, plain_texts, rendered, table, texts
 from tests.outages import database_away
 
-ASKED_KEY = "alerts_asked"
+REQUESTED_KEY = "alerts_asked"
 RULES = """
 evaluate_every_seconds = 3
 [channels.ops]
@@ -64,7 +64,7 @@ def stored(database: Database, alert: Alert) -> Alert:
 
 def asks(page: AppTest, what: str, about: object) -> Any:
     """What a button of a card does."""
-    return lambda: page.session_state.__setitem__(ASKED_KEY, (what, about))
+    return lambda: page.session_state.__setitem__(REQUESTED_KEY, (what, about))
 
 
 def test_nothing_fires(open_page: OpenPage, database: Database) -> None:

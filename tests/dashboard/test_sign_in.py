@@ -136,11 +136,11 @@ def test_code_is_not_retried(open_page: OpenPage, database: Database, code_task:
         viewer.acting().retry(code_task, "")
     for target in (Target(ids=(code_task,)), Target(TaskFilter()), Target(TaskFilter(types=("code.run",)))):
         with pytest.raises(NotPermitted, match=BARRED):
-            bulk_runs.look_ahead(Action.RETRY, target)
+            bulk_runs.load_preview(Action.RETRY, target)
         with pytest.raises(NotPermitted, match=BARRED):
             bulk_runs.start(Action.RETRY, target, bulk_runs.Preview(1, 1, True), "again")
     assert state(database, code_task) == "cancelled"
-    bulk_runs.look_ahead(Action.CANCEL, Target(ids=(code_task,)))  # what runs nothing is nobody's secret
+    bulk_runs.load_preview(Action.CANCEL, Target(ids=(code_task,)))  # what runs nothing is nobody's secret
 
 
 def test_a_batch_is_checked_again_when_it_is_changed(
@@ -160,7 +160,7 @@ def test_a_batch_is_checked_again_when_it_is_changed(
 
 def test_code_is_retried_by_who_may(open_page: OpenPage, database: Database, code_task: str, signed_in: str) -> None:
     open_page("tasks")
-    seen = bulk_runs.look_ahead(Action.RETRY, Target(TaskFilter()))
+    seen = bulk_runs.load_preview(Action.RETRY, Target(TaskFilter()))
 
     bulk_runs.start(Action.RETRY, Target(TaskFilter()), seen, "again")
     wait_until(lambda: all(run.ended_at for run in bulk_runs.runs().all()), message="it is over")

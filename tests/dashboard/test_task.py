@@ -20,7 +20,7 @@ from taskyard.core.submission.submit import Submitter
 from taskyard.core.telemetry.live_snapshot import write_live
 from taskyard.dashboard import timing
 from taskyard.dashboard.navigation import SUBMIT
-from taskyard.dashboard.pages.task.actions import ASKED_KEY
+from taskyard.dashboard.pages.task.actions import REQUESTED_KEY
 from tests.dashboard.conftest import AGENT_ID, HOSTILE, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
 from tests.dashboard.snapshots import agent, snapshot
@@ -155,7 +155,7 @@ def ask(page: AppTest, database: Database, action: str, task_id: str) -> Callabl
     """What opens the dialog of an action."""
 
     def open_() -> None:
-        page.session_state[ASKED_KEY] = (action, the_task(database, task_id))
+        page.session_state[REQUESTED_KEY] = (action, the_task(database, task_id))
 
     return open_
 

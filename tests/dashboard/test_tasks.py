@@ -40,7 +40,7 @@ def asked(page: AppTest, name: str) -> str:
 
 def asks_about(page: AppTest, *asked: object) -> Callable[[], None]:
     """What opens a dialog about a saved filter."""
-    return lambda: page.session_state.__setitem__(saved_filters.ASKED_KEY, asked)
+    return lambda: page.session_state.__setitem__(saved_filters.REQUESTED_KEY, asked)
 
 
 def short(loaded: dict[str, str], *names: str) -> set[str]:

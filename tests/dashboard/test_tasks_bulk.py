@@ -20,7 +20,7 @@ from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
 from tests.dashboard.seen import audited, rendered
 from tests.servers import wait_until
 
-ASKED_KEY = "bulk_asked"
+REQUESTED_KEY = "bulk_asked"
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +37,10 @@ def ended() -> list[Run]:
 
 def confirm(page: AppTest, action: Action, target: Target, reason: str) -> None:
     """Answers the dialog that a button opens; a click in it reruns the whole script here."""
-    page.session_state[ASKED_KEY] = (action, target)
+    page.session_state[REQUESTED_KEY] = (action, target)
     page.run()
     page.text_input(key="bulk_reason").set_value(reason)
-    page.session_state[ASKED_KEY] = (action, target)
+    page.session_state[REQUESTED_KEY] = (action, target)
     page.button(key="bulk_send").click().run()
 
 
@@ -107,13 +107,13 @@ def test_another_browser_finds_it_and_dismisses_it(
 def test_selected_tasks_are_reprioritised(open_page: OpenPage, loaded: dict[str, str], database: Database) -> None:
     page = open_page("tasks")
     target = Target(None, (loaded["pending"], loaded["stuck"], loaded["completed"]))
-    page.session_state[ASKED_KEY] = (Action.PRIORITY, target)
+    page.session_state[REQUESTED_KEY] = (Action.PRIORITY, target)
     page.run()
     assert "3 tasks are selected; 2 can be changed." in rendered(page)
-    page.session_state[ASKED_KEY] = (Action.PRIORITY, target)
+    page.session_state[REQUESTED_KEY] = (Action.PRIORITY, target)
     page.segmented_control(key="bulk_new_priority").set_value("urgent").run()
     assert "3 tasks are selected; 2 can be changed." in rendered(page)
-    page.session_state[ASKED_KEY] = (Action.PRIORITY, target)
+    page.session_state[REQUESTED_KEY] = (Action.PRIORITY, target)
     page.text_input(key="bulk_reason").set_value("a customer waits")
     page.button(key="bulk_send").click().run()
 

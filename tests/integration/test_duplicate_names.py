@@ -34,7 +34,7 @@ def told(broker: Broker, *ids: str, looks: int = 3, started: frozenset[str] = fr
     looking = DuplicateNames(broker)
     with capture_logs() as lines:
         for _ in range(looks):
-            looking.look(OWN, started)
+            looking.check(OWN, started)
     return [line["other"] for line in lines if line["event"] == "agent.name_used_twice"]
 
 
@@ -50,6 +50,6 @@ def test_own_boots_and_those_that_are_gone_at_the_next_look_are_none(broker: Bro
 def test_without_a_leader_nothing_is_told(broker: Broker) -> None:
     looking = DuplicateNames(broker)
     with capture_logs() as lines:
-        looking.look(OWN, frozenset())
-        looking.look(OWN, frozenset())
+        looking.check(OWN, frozenset())
+        looking.check(OWN, frozenset())
     assert lines == []

@@ -119,7 +119,7 @@ def test_a_server_that_is_away_is_a_finding(engine: Engine, monitor: Monitor) ->
     with engine.postgresql_away():
         monitor.roll_up()
         monitor.observer._count_after = math.inf
-        [postgresql, redis] = monitor.observer._look_at.look()
+        [postgresql, redis] = monitor.observer._servers.check()
     assert not postgresql.is_up
     assert postgresql.problem is not None
     assert postgresql.problem.startswith("PostgreSQL can't be reached")

@@ -20,7 +20,7 @@ from taskyard.core.postgres.store import tasks
 from taskyard.core.protocol import Deregister, Progress, Restart
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis, reaching_redis
-from taskyard.core.redis.errors import says_later
+from taskyard.core.redis.errors import is_transient
 from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.submit import Submitter
 from taskyard.worker.agents.pool import Pool
@@ -134,7 +134,7 @@ def test_what_is_refused_for_good_is_not_waited_for(text: str, redis_url: str) -
         proxy.refuse(text)
         with pytest.raises(redis.ResponseError) as raised:
             client.get("x")
-        assert not says_later(raised.value)
+        assert not is_transient(raised.value)
 
 
 def test_every_thread_outlives_every_answer(yard: Yard) -> None:

@@ -126,7 +126,7 @@ def test_a_parent_whose_children_were_not_told_is_kept(database: Database, keepe
         tx.rows("INSERT INTO task_dependencies (parent_id, child_id) VALUES (%(parent)s, %(child)s)", edge)
     assert prune(keeper)[0] == Removed()
     with database.transaction() as tx:
-        assert dependants.look_again(tx, [child])[0].id == child
+        assert dependants.check_again(tx, [child])[0].id == child
     assert prune(keeper)[0] == Removed(tasks=1)
     assert ids(database) == {child}
 

@@ -77,5 +77,5 @@ def test_its_end_is_told_as_soon_as_it_stops_after_all(engine: Engine, stuck_typ
 
 def test_the_agent_tells_its_end_before_the_leader_does() -> None:
     limit = recovery.OVERDUE_GRACE_SECONDS
-    assert limit > stuck_attempts.TOLD_AFTER_SECONDS
-    assert GRACE_SECONDS + MAX_EXTENSION_SECONDS <= stuck_attempts.TOLD_AFTER_SECONDS
+    assert limit > stuck_attempts.REPORT_AFTER_SECONDS
+    assert GRACE_SECONDS + MAX_EXTENSION_SECONDS <= stuck_attempts.REPORT_AFTER_SECONDS

@@ -140,7 +140,13 @@ def test_a_setting_is_refused_in_one_line(name: str, value: str, reason: str, mo
 
 
 def test_what_looks_like_a_setting_and_is_none_is_named() -> None:
-    given = {"TASKYARD_NAMESPCE": "x", "TASKYARD_ZZZ": "", "TASKYARD_KEEPER": "", "TASKYARD_TEST_X": "", "HOME": "/"}
+    given = {
+        "TASKYARD_NAMESPCE": "x",
+        "TASKYARD_ZZZ": "",
+        "TASKYARD_FORK_SERVER": "",
+        "TASKYARD_TEST_X": "",
+        "HOME": "/",
+    }
     assert unknown_settings({**given, "TASKYARD_NAMESPACE": "main"}) == [
         "TASKYARD_NAMESPCE is not a setting: did you mean TASKYARD_NAMESPACE?",
         "TASKYARD_ZZZ is not a setting",

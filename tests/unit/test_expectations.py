@@ -28,7 +28,7 @@ from pydantic import (
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import TranslatableText, msg
 from taskyard.core.payload.encode import encode_input, input_problems
-from taskyard.core.payload.pydantic_messages import OURS, PREFIX, TEMPLATES, model_expects, model_says
+from taskyard.core.payload.pydantic_messages import OURS, PREFIX, TEMPLATES, model_expects, model_problems
 
 
 class Colour(enum.Enum):
@@ -190,7 +190,7 @@ def test_a_whole_sentence_is_pydantics_too(kind: str, type_: Any, value: object)
     with pytest.raises(ValidationError) as raised:
         TypeAdapter(type_).validate_python(value)
     for detail in raised.value.errors():
-        assert model_says(detail) == detail["msg"]
+        assert model_problems(detail) == detail["msg"]
 
 
 def test_a_validator_of_ours_is_said_in_its_own_words() -> None:
@@ -205,6 +205,6 @@ def test_a_validator_of_ours_is_said_in_its_own_words() -> None:
     with pytest.raises(ValidationError) as raised:
         Model(day=3)
 
-    text = model_says(raised.value.errors()[0])
+    text = model_problems(raised.value.errors()[0])
     assert text == "not on day 3"
     assert isinstance(text, TranslatableText)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskyard.core.humanize import strict_percent
-from taskyard.core.reports.render.scales import TIME_TICKS_MOST, floor_of, ticks, time_ticks
+from taskyard.core.reports.render.scales import MAX_TIME_TICKS, floor_of, ticks, time_ticks
 from taskyard.core.reports.render.wording import ValueKind, Wording, number, one_line
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -42,7 +42,7 @@ def test_ticks_of_nothing(most: float) -> None:
 def test_time_ticks_are_few_and_within(since: datetime, seconds: float, zone: ZoneInfo) -> None:
     until = since + timedelta(seconds=seconds)
     found = time_ticks(since, until, zone)
-    assert len(found) <= TIME_TICKS_MOST + 2
+    assert len(found) <= MAX_TIME_TICKS + 2
     assert all(since <= at <= until for at, _ in found)
     assert [at for at, _ in found] == sorted(at for at, _ in found)
     assert len(found) >= 1 or seconds < 120 or seconds > 86_400

@@ -42,7 +42,7 @@ def find_agent_class(name: str) -> type[BaseAgent]:
     except AttributeError:
         raise ClassRefused(f"module {module_name!r} has no {attribute!r}") from None
     except Exception as error:  # a module's own __getattr__ failed, or it removed itself from sys.modules
-        raise ClassRefused(f"module {module_name!r} raised an error for {attribute!r}: {_told(error)}") from None
+        raise ClassRefused(f"module {module_name!r} raised an error for {attribute!r}: {_error_text(error)}") from None
     if not isinstance(found, type) or not issubclass(found, BaseAgent):
         kind = "is another class" if isinstance(found, type) else f"is of type {type(found).__name__}"
         raise ClassRefused(f"{attribute!r} {kind}: expected a subclass of taskyard.worker.agents.base.BaseAgent")
@@ -62,7 +62,7 @@ def make_agent(name: str, given: tuple[Any, ...], named: dict[str, Any]) -> Base
     try:
         agent = agent_class(*given, **{key: named[key] for key in wanted})
     except Exception as error:
-        raise ConfigurationError([f"agent_class {name!r}: can't be instantiated: {_told(error)}"]) from error
+        raise ConfigurationError([f"agent_class {name!r}: can't be instantiated: {_error_text(error)}"]) from error
     if not hasattr(agent, "heartbeat"):
         raise ConfigurationError([f"agent_class {name!r}: its __init__ does not call super().__init__"])
     agent.ends_are_sound = False
@@ -100,7 +100,7 @@ def _check(agent_class: type[BaseAgent]) -> None:
             raise ClassRefused(f"{name!r}: {method} can't be called with ({takes}): {one_line(error)}") from None
 
 
-def _told(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     text = f"{type(error).__name__}: {one_line(error)}".removesuffix(": ")
     return f"{text} ({place(frames[-1].filename, frames[-1].lineno or 0)})" if frames else text

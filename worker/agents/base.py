@@ -130,12 +130,12 @@ class BaseAgent(abc.ABC):
             self.hand_back(waiting)
         deadline = time.monotonic() + grace_seconds
         while (is_busy := self._slots.is_busy()) and time.monotonic() < deadline and not self.heartbeat.is_fenced:
-            self._slots.stuck.tell_due()
+            self._slots.stuck.report_due()
             time.sleep(0.02)
         # ended attempts are reported first; returning them has no effect then
         unfinished = self._held.pairs() if is_busy else []
         guarded(self.close_execution)
-        stuck = self._slots.stuck.tell_all()
+        stuck = self._slots.stuck.report_all()
         if unfinished := [pair for pair in unfinished if pair not in stuck]:
             log.info("agent.handing_back", agent=self.info.id, tasks=len(unfinished))
             self.hand_back(unfinished)

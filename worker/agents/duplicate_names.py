@@ -15,7 +15,7 @@ from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.telemetry.live_snapshot import read_live
 
-LOOK_SECONDS = 15.0
+CHECK_SECONDS = 15.0
 
 log = structlog.get_logger(__name__)
 
@@ -26,18 +26,18 @@ class DuplicateNames:
     def __init__(self, broker: Broker) -> None:
         self._cache = RedisCache(broker.redis, broker.keys)
         self._seen: frozenset[str] = frozenset()
-        self._told: set[str] = set()
-        self._look_at = time.monotonic() + LOOK_SECONDS
+        self._reported: set[str] = set()
+        self._check_at = time.monotonic() + CHECK_SECONDS
 
-    def look(self, own: Mapping[str, str], started: Set[str]) -> None:
+    def check(self, own: Mapping[str, str], started: Set[str]) -> None:
         """Logs once each agent that has one of the names `own` (with the id of the own boot) at two checks in a
         row.
 
         `started` are the ids of all boots that this pool ever started. Does nothing until the next check is due.
         """
-        if time.monotonic() < self._look_at:
+        if time.monotonic() < self._check_at:
             return
-        self._look_at = time.monotonic() + LOOK_SECONDS
+        self._check_at = time.monotonic() + CHECK_SECONDS
         try:
             live = read_live(self._cache)
         except Unavailable:
@@ -45,9 +45,9 @@ class DuplicateNames:
         others = (
             {agent.id: agent for agent in live.agents if agent.name in own and agent.id not in started} if live else {}
         )
-        for id_ in sorted((self._seen & others.keys()) - self._told):
+        for id_ in sorted((self._seen & others.keys()) - self._reported):
             other = others[id_]
-            self._told.add(id_)
+            self._reported.add(id_)
             log.warning(
                 "agent.name_used_twice",
                 agent=own[other.name],

@@ -32,8 +32,8 @@ _decode = msgspec.json.Decoder(AgentReport).decode
 class HealthSender:
     """The agent's side: sends the results of `look` until it is closed."""
 
-    def __init__(self, descriptor: int, look: Callable[[], AgentReport]) -> None:
-        self._descriptor, self._look = descriptor, look
+    def __init__(self, descriptor: int, report: Callable[[], AgentReport]) -> None:
+        self._descriptor, self._report = descriptor, report
         self._closing = threading.Event()
         os.set_blocking(descriptor, False)
         os.set_inheritable(descriptor, False)  # processes started by this one must not keep the pipe open
@@ -49,7 +49,7 @@ class HealthSender:
     def _run(self) -> None:
         while True:
             try:
-                os.write(self._descriptor, _encode(self._look()) + b"\n")
+                os.write(self._descriptor, _encode(self._report()) + b"\n")
             except BlockingIOError:
                 pass  # the pool has not read for minutes; the next line says the same
             except BrokenPipeError:

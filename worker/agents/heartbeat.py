@@ -84,7 +84,7 @@ class HeartbeatSender:
         """Starts sending. Raises RuntimeError if the system can't start a thread."""
         if self._thread is None:
             self._thread = start_thread(
-                "heart", self._run, OnEscape.END_PROCESS, is_essential=True, is_over=self._stop.is_set
+                "heartbeat", self._run, OnEscape.END_PROCESS, is_essential=True, is_over=self._stop.is_set
             )
 
     def stop(self) -> None:

@@ -77,7 +77,7 @@ class Launch(msgspec.Struct):
         )
 
 
-def tell_proof(process: subprocess.Popen[bytes], proof: str) -> None:
+def send_proof(process: subprocess.Popen[bytes], proof: str) -> None:
     """Sends a new agent its secret, by the pipe that is its standard input."""
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # it is dead already, as `poll` will say
@@ -164,26 +164,26 @@ def _run(launch: Launch, proof: str, settings: Settings, shipper: LogShipper, ra
 
 
 def _serve(agent: BaseAgent, grace_seconds: float, health_fd: int | None) -> int:
-    told = threading.Event()
+    stopping = threading.Event()
 
     def on_term(number: int, frame: FrameType | None) -> None:
-        if told.is_set():
+        if stopping.is_set():
             os._exit(128 + number)
-        told.set()
+        stopping.set()
 
     signal.signal(signal.SIGTERM, on_term)
     if health_fd is not None:
         teller = HealthSender(health_fd, lambda: report_of(agent.problems(), agent.takes_work))
         teller.start()
-    if not _started(agent, told):
+    if not _started(agent, stopping):
         return 0
     log.info("agent.started", agent=agent.info.id, types=",".join(agent.info.types), by=type(agent).__qualname__)
     start_thread("inbox", agent.run, OnEscape.END_PROCESS, is_essential=True, is_over=lambda: agent.is_given_up)
-    while not (told.is_set() or agent.must_be_replaced):
+    while not (stopping.is_set() or agent.must_be_replaced):
         if threads.must_end_process() or agent.is_unable():
             log.error("agent.unable", agent=agent.info.id, reason="; ".join(threads.problems()) or UNABLE)
             agent.must_be_replaced = True
-        told.wait(0.2)
+        stopping.wait(0.2)
     log.info("agent.draining", agent=agent.info.id, grace_seconds=grace_seconds, will_restart=agent.must_be_replaced)
     agent.drain(grace_seconds)
     agent.stop()
@@ -191,15 +191,15 @@ def _serve(agent: BaseAgent, grace_seconds: float, health_fd: int | None) -> int
     return EXIT_REPLACE if agent.must_be_replaced else 0
 
 
-def _started(agent: BaseAgent, told: threading.Event) -> bool:
+def _started(agent: BaseAgent, stopping: threading.Event) -> bool:
     """Starts the agent once Redis accepts its first heartbeat; returns False if it was asked to stop before."""
-    while not told.is_set():
+    while not stopping.is_set():
         try:
             agent.start()
             return True
         except Unavailable as error:
             agent.heartbeat.note_trouble(str(error))
-            told.wait(START_RETRY_SECONDS)
+            stopping.wait(START_RETRY_SECONDS)
     return False
 
 

@@ -25,7 +25,7 @@ from taskyard.core.redis.connection import reaching_redis
 from taskyard.worker.agents import spool
 from taskyard.worker.agents.duplicate_names import DuplicateNames
 from taskyard.worker.agents.health import SILENT_SECONDS, HealthReceiver
-from taskyard.worker.agents.main import EXIT_REPLACE, Launch, tell_proof
+from taskyard.worker.agents.main import EXIT_REPLACE, Launch, send_proof
 from taskyard.worker.agents.pool_config import AgentSpec
 
 MIN_BACKOFF_SECONDS = 0.1
@@ -103,7 +103,7 @@ class Pool:
             for member in self._members:
                 self._watch(member)
             self._report_lost()
-            namesakes.look({member.spec.name: member.agent_id for member in self._members}, self._started)
+            namesakes.check({member.spec.name: member.agent_id for member in self._members}, self._started)
             self._round_at = time.monotonic()
             self._stop.wait(WATCH_SECONDS)
         self._drain()
@@ -243,7 +243,7 @@ class Pool:
         member.health = health
         member.agent_id, member.started = f"{spec.name}:{boot_id}", time.monotonic()
         member.proof = secrets.token_hex(16)
-        tell_proof(member.process, member.proof)
+        send_proof(member.process, member.proof)
         self._started.add(member.agent_id)
 
     def _report_lost(self) -> None:
@@ -281,10 +281,10 @@ class Pool:
         for process in running:
             process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + self.grace_seconds + 10
-        told_twice = False
+        is_hurried = False
         while any(process.poll() is None for process in running):
-            if (self._hurry.is_set() or time.monotonic() > deadline) and not told_twice:
-                told_twice = True
+            if (self._hurry.is_set() or time.monotonic() > deadline) and not is_hurried:
+                is_hurried = True
                 for process in running:
                     if process.poll() is None:
                         process.kill()

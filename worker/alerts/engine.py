@@ -43,7 +43,7 @@ class AlertEngine:
         self._installation = installation
         self._lifecycle = Lifecycle()
         self._open: dict[Key, Alert] = {}
-        self._untold: set[Key] = set()  # silenced when they fired
+        self._unreported: set[Key] = set()  # silenced when they fired
         self._unsaved: set[Key] = set()
         self._to_resolve: dict[str, datetime] = {}  # alerts that ended while PostgreSQL was away
         self._silences: Sequence[Silence] = ()
@@ -62,9 +62,9 @@ class AlertEngine:
                     self._resolve(key, now)
                 else:
                     self._open[key] = replace(self._open[key], value=reading.value, **_message(reading))
-        for key in sorted(self._untold):
+        for key in sorted(self._unreported):
             if not self._is_silenced(key, now):
-                self._untold.discard(key)
+                self._unreported.discard(key)
                 self._tell(key, "firing")
         self.firing = [
             FiringAlert(
@@ -86,7 +86,7 @@ class AlertEngine:
         self._is_loaded = False
         self._lifecycle = Lifecycle()
         self._open.clear()
-        self._untold.clear()
+        self._unreported.clear()
         self._unsaved.clear()
         self.firing = []
 
@@ -117,7 +117,7 @@ class AlertEngine:
                     stored = {key: alert for key, alert in stored.items() if alert.id != alert_id}
                 for key, alert in stored.items():
                     mine = self._open.get(key)
-                    if mine is not None and _says(mine) != _says(alert):
+                    if mine is not None and _message_fields(mine) != _message_fields(alert):
                         alerts.update(tx, mine)
         except Unavailable as error:
             log.debug("alerts.waiting", reason=str(error))  # the monitor's duties log it
@@ -130,12 +130,12 @@ class AlertEngine:
         """Adopts the stored alerts, and at first restores their conditions."""
         for key, alert in stored.items():
             mine = self._open.get(key)
-            self._open[key] = alert if mine is None else replace(alert, **_says(mine))
+            self._open[key] = alert if mine is None else replace(alert, **_message_fields(mine))
             if key not in self._lifecycle.conditions:
                 reading = Reading(alert.value or 0.0, alert.message)
                 self._lifecycle.conditions[key] = Condition(0.0, reading, is_firing=True)
                 if not self._is_loaded and self._is_silenced(key, now):
-                    self._untold.add(key)
+                    self._unreported.add(key)
         self._is_loaded = True
         for key in self._lifecycle.forget(lambda key: key[0] in self._rules):
             self._resolve(key, now)  # its rule was removed from the file
@@ -162,14 +162,14 @@ class AlertEngine:
         if not is_first:
             return  # another worker was faster, and notifies
         if self._is_silenced(key, now):
-            self._untold.add(key)
+            self._unreported.add(key)
         else:
             self._tell(key, "firing")
 
     def _resolve(self, key: Key, now: datetime) -> None:
         alert = self._open.pop(key)
-        was_told = key not in self._untold
-        self._untold.discard(key)
+        was_sent = key not in self._unreported
+        self._unreported.discard(key)
         if key in self._unsaved:
             self._unsaved.discard(key)
         else:
@@ -178,7 +178,7 @@ class AlertEngine:
                     alerts.resolve(tx, alert.id, now)
             except Unavailable:
                 self._to_resolve[alert.id] = now
-        if was_told and not self._is_silenced(key, now):
+        if was_sent and not self._is_silenced(key, now):
             self._deliveries.send(self._channels_of(key), self._notification(alert, "resolved", now))
 
     # telling
@@ -220,6 +220,6 @@ def _message(reading: Reading) -> dict[str, Any]:
     return {"message": str(reading.message), "message_id": message_id, "message_parameters": parameters}
 
 
-def _says(alert: Alert) -> dict[str, Any]:
+def _message_fields(alert: Alert) -> dict[str, Any]:
     """Returns the fields of an alert that change while it is open."""
     return {name: getattr(alert, name) for name in ("message", "message_id", "message_parameters", "value")}

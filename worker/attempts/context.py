@@ -123,10 +123,10 @@ class TaskContext:
         cancelled, TransientError if Redis stayed away, and PermanentError if the attempt has too many
         unacknowledged messages.
         """
-        looks = self._looks(timeout_seconds)
+        polls = self._polls(timeout_seconds)
         try:
             while True:
-                time.sleep(next(looks))
+                time.sleep(next(polls))
         except StopIteration as end:
             found: Message | None = end.value
             return found
@@ -144,7 +144,7 @@ class TaskContext:
             raise PermanentError(f"{message['kind']}: process {os.getpid()} is not accepted, expected {expected}")
         return self._channel.request(message)
 
-    def _looks(self, timeout_seconds: float) -> Generator[float, None, Message | None]:
+    def _polls(self, timeout_seconds: float) -> Generator[float, None, Message | None]:
         """Checks repeatedly; yields the seconds to wait before the next check."""
         if not (
             isinstance(timeout_seconds, int | float)
@@ -173,10 +173,10 @@ class AsyncTaskContext(TaskContext):
 
     async def receive(self, timeout_seconds: float = 0.0) -> Message | None:  # type: ignore[override]
         """See TaskContext.receive; other coroutines run while it waits."""
-        looks = self._looks(timeout_seconds)
+        polls = self._polls(timeout_seconds)
         try:
             while True:
-                await asyncio.sleep(next(looks))
+                await asyncio.sleep(next(polls))
         except StopIteration as end:
             found: Message | None = end.value
             return found

@@ -123,11 +123,11 @@ def migrate() -> None:
     from taskyard.core.config import load_settings
     from taskyard.core.embedded.servers import EmbeddedServers
     from taskyard.core.postgres import migrations
-    from taskyard.worker.cli.connections import refusals_told
+    from taskyard.worker.cli.connections import printing_refusals
 
     settings = load_settings()
     with ExitStack() as stack:
-        stack.enter_context(refusals_told())
+        stack.enter_context(printing_refusals())
         url = settings.database_url
         if url is None:
             url = stack.enter_context(EmbeddedServers(settings.data_dir, redis=False)).database_url

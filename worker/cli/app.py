@@ -47,7 +47,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RUN, CHANGE, LOOK, WATCH, CARE = "Run", "Work with tasks", "Look", "Alerts", "Take care"
+RUN, CHANGE, INSPECT, WATCH, CARE = "Run", "Work with tasks", "Look", "Alerts", "Take care"
 ID = "0199c0de-0000-7000-8000-000000000001"
 COMMANDS = (
     ("run", admin.run, RUN, "run --dashboard --demo"),
@@ -62,16 +62,16 @@ COMMANDS = (
     ("drain", holds.drain, CHANGE, "drain agent coder-1"),
     ("resume", holds.resume, CHANGE, "resume queue reports"),
     ("restart", restart.restart, CHANGE, 'restart agent coder-1 --reason "new libraries"'),
-    ("holds", holds.holds, LOOK, "holds --json"),
-    ("status", status.status, LOOK, "status --json"),
-    ("list", show.list_tasks, LOOK, "list --state failed --limit 50"),
-    ("show", show.show, LOOK, f"show {ID}"),
-    ("why", why.why, LOOK, f"why {ID}"),
-    ("history", show.history, LOOK, f"history {ID}"),
-    ("logs", task_log.logs, LOOK, f"logs {ID} --all"),
-    ("agents", status.agents, LOOK, "agents --all"),
-    ("types", admin.types, LOOK, "types diagnostic.sleep"),
-    ("report", report.report, LOOK, "report --from 7d --format pdf --output reports/"),
+    ("holds", holds.holds, INSPECT, "holds --json"),
+    ("status", status.status, INSPECT, "status --json"),
+    ("list", show.list_tasks, INSPECT, "list --state failed --limit 50"),
+    ("show", show.show, INSPECT, f"show {ID}"),
+    ("why", why.why, INSPECT, f"why {ID}"),
+    ("history", show.history, INSPECT, f"history {ID}"),
+    ("logs", task_log.logs, INSPECT, f"logs {ID} --all"),
+    ("agents", status.agents, INSPECT, "agents --all"),
+    ("types", admin.types, INSPECT, "types diagnostic.sleep"),
+    ("report", report.report, INSPECT, "report --from 7d --format pdf --output reports/"),
     ("alerts", alerts.alerts, WATCH, "alerts --all"),
     ("ack", alerts.ack, WATCH, f'ack {ID} --reason "looking into it"'),
     ("silence", alerts.silence, WATCH, 'silence "queue grows" --subject reports --minutes 120'),

@@ -12,7 +12,7 @@ import typer
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.states import TaskState
-from taskyard.worker.cli.exits import BAD_INPUT, tell_error
+from taskyard.worker.cli.exits import BAD_INPUT, print_error
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.show import AsJson
 
@@ -105,7 +105,7 @@ def _checked(
                 sound.narrowed(only)
     if problems or kind is None or only is None:
         for problem in problems:
-            tell_error(problem)
+            print_error(problem)
         raise typer.Exit(BAD_INPUT)
     return Operation(kind, user_name(), reason, to), only
 

@@ -57,7 +57,7 @@ def opened_reading() -> Iterator[DriverTransaction]:
 
 
 @contextmanager
-def refusals_told() -> Iterator[None]:
+def printing_refusals() -> Iterator[None]:
     """Turns PostgreSQL's refusals because of its schema or permissions into an error with advice."""
     try:
         yield
@@ -74,7 +74,7 @@ def refusals_told() -> Iterator[None]:
 def _opened_database(url: str) -> Iterator[Database]:
     database = Database(url)
     try:
-        with refusals_told():
+        with printing_refusals():
             yield database
     finally:
         database.close()

@@ -53,7 +53,7 @@ def exit_code(error: TaskyardError) -> int:
     return next((code for kind, code in _CODES_BY_ERROR if isinstance(error, kind)), FAILED)
 
 
-def tell_error(error: TaskyardError) -> int:
+def print_error(error: TaskyardError) -> int:
     """Writes an error to stderr, one line for each problem, and returns its exit code."""
     for problem in error.problems if isinstance(error, ConfigurationError) else [str(error)]:
         say(f"error: {problem}")
@@ -72,7 +72,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except TaskyardError as error:
-            raise typer.Exit(tell_error(error)) from None
+            raise typer.Exit(print_error(error)) from None
         except UnicodeEncodeError as error:  # an argument's bytes, as the shell passed them
             say(f"error: {shortened(error.object)} is not accepted, expected UTF-8")
             raise typer.Exit(BAD_INPUT) from None

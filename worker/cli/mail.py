@@ -46,7 +46,7 @@ def list_mail(
         office = broker.mailbox_admin
         if agent is None and not dead:
             boxes = [box for box in office.boxes() if not least_seconds or (box.oldest_seconds or 0.0) >= least_seconds]
-            _tell_boxes(boxes[:limit], len(boxes), as_json)
+            _print_mailboxes(boxes[:limit], len(boxes), as_json)
             return
         letters: list[Any] = []
         for name in _agents(office, agent):
@@ -54,7 +54,7 @@ def list_mail(
             letters += found
             if len(letters) >= limit:
                 break
-    _tell_letters(letters, dead, as_json)
+    _print_messages(letters, dead, as_json)
 
 
 @mail.command("redrive", epilog=f"Example: taskyard mail redrive analyst-1\n\n{EXIT_CODE_HELP}")
@@ -152,7 +152,7 @@ def _age_seconds(text: str | None) -> float:
     return float(seconds)
 
 
-def _tell_boxes(boxes: list[Any], count: int, as_json: bool) -> None:
+def _print_mailboxes(boxes: list[Any], count: int, as_json: bool) -> None:
     if as_json:
         print_json([asdict(box) for box in boxes])
         return
@@ -179,7 +179,7 @@ def _box_row(box: Any) -> list[str | Text | None]:
     return [visible(box.agent), *counts]
 
 
-def _tell_letters(letters: list[Any], dead: bool, as_json: bool) -> None:
+def _print_messages(letters: list[Any], dead: bool, as_json: bool) -> None:
     if as_json:
         print_json([asdict(letter) for letter in letters])
         return

@@ -114,10 +114,10 @@ def _submit_one(
         from taskyard.worker.cli.follow import follow
 
         task = follow(database, task_id, timeout_seconds)
-    _tell_end(task, timeout_seconds, as_json)
+    _print_end(task, timeout_seconds, as_json)
 
 
-def _tell_end(task: Task, timeout_seconds: float | None, as_json: bool) -> None:
+def _print_end(task: Task, timeout_seconds: float | None, as_json: bool) -> None:
     """Prints the outcome of a task that was followed; raises Exit unless it completed."""
     from taskyard.core.states import TERMINAL, TaskState
 
@@ -167,7 +167,7 @@ def _submit_file(file: Path, defaults: dict[str, Any], as_json: bool) -> None:
                 exits.say(f"{stored} tasks are stored")
     if problems:
         for problem in problems:
-            exits.tell_error(problem)
+            exits.print_error(problem)
         raise typer.Exit(exits.BAD_INPUT)
     if as_json:
         print_json({"ids": ids})

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from taskyard.core.payload.printable_text import visible
-from taskyard.worker.cli.exits import tell_error
+from taskyard.worker.cli.exits import print_error
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.show import AsJson, TaskId
 
@@ -94,7 +94,7 @@ def _each(
         try:
             operation(task)
         except TaskyardError as error:
-            failed.append({"id": task, "error": str(error), "exit_code": tell_error(error)})
+            failed.append({"id": task, "error": str(error), "exit_code": print_error(error)})
             if isinstance(error, Unavailable):
                 break
         else:

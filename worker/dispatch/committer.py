@@ -62,7 +62,7 @@ class Committer:
     def commit(self, batch: Batch) -> Committed:
         """Commits a batch in the caller's thread, while none is in flight; raises LeadershipLost."""
         committed = commit(self._connection, batch, self.pauses)
-        self._look_for_holders()
+        self._find_holders()
         return committed
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class Committer:
         self._batches.put(None)
         self._thread.join()
 
-    def _look_for_holders(self) -> None:
+    def _find_holders(self) -> None:
         """Logs lock holders from time to time while the tick is blocked."""
         if not self.lock_waits.is_time(time.monotonic()):
             return

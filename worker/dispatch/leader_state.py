@@ -76,7 +76,7 @@ class KnownAgent:
     info: AgentInfo
     slots: AgentSlots
     heartbeat: Heartbeat | None = None
-    beat_at: float = 0.0
+    heartbeat_at: float = 0.0
     unheard_seconds: float = 0.0
     held_before: frozenset[Pair] = frozenset()
     published_before: frozenset[Pair] = frozenset()

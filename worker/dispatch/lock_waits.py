@@ -11,7 +11,7 @@ from taskyard.worker.dispatch.pauses import Pauses
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.transaction_parts import PARTS
 
-LOOK_EVERY_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 SURE_SECONDS = 1.0  # a shorter wait is normal
 _TABLES = {part.name: part.tables for part in PARTS}
 
@@ -25,12 +25,12 @@ class LockWaits:
         self._postponed = postponed
         self._pauses = pauses
         self._looked = 0.0
-        self._said: set[tuple[str, int]] = set()
+        self._logged: set[tuple[str, int]] = set()
         self.waits: tuple[LockWait, ...] = ()  # replaced, never changed
 
     def is_time(self, now: float) -> bool:
         """Returns True if something waits, or did a moment ago, and no check was made lately."""
-        return bool(self._pauses or len(self._postponed) or self.waits) and now - self._looked >= LOOK_EVERY_SECONDS
+        return bool(self._pauses or len(self._postponed) or self.waits) and now - self._looked >= CHECK_SECONDS
 
     def problems(self, now: float, least_seconds: float) -> list[str]:
         """Returns what the tick could not do for so long because of a locked table, and who holds it. Thread-safe."""
@@ -57,11 +57,11 @@ class LockWaits:
             for subject, seconds, blocker in found
         }
         for key, wait in waits.items():
-            if key not in self._said:
+            if key not in self._logged:
                 log.warning("tick.blocked", reason=str(wait.text), waited_seconds=round(wait.seconds, 1), pid=wait.pid)
-        for key in sorted(self._said - waits.keys()):
+        for key in sorted(self._logged - waits.keys()):
             log.info("tick.unblocked", table=key[0], pid=key[1])
-        self._said = set(waits)
+        self._logged = set(waits)
         self.waits = tuple(waits.values())
 
 

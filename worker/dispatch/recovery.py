@@ -131,7 +131,7 @@ class Recovery:
             agent = self._leader_state.add_agent(heartbeat.agent)
             batch.arrivals.append(heartbeat.agent)
         if agent.heartbeat is None or agent.heartbeat.number != heartbeat.number:
-            agent.beat_at, agent.unheard_seconds = now, 0.0
+            agent.heartbeat_at, agent.unheard_seconds = now, 0.0
         agent.heartbeat = heartbeat
         hold = self._leader_state.holds.of_agent(heartbeat.agent.name)
         agent.slots.accepts_work = not heartbeat.draining and hold is None

@@ -51,7 +51,7 @@ def _has_ended(batch: Batch, committed: Committed) -> object:
     return batch.ended or committed.ended
 
 
-def _tell_dependants(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+def _publish_dependants(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     done = dependants.settle(tx, batch.ended + committed.ended, "dispatcher")
     committed.waiting += done.waiting
     committed.cancelled += len(done.cancelled)
@@ -161,7 +161,7 @@ PARTS = (
         lambda b, c: b.completions or b.settlements or b.started or b.progress or b.checkpoints,
         record,
     ),
-    Part(DEPENDANTS, (), (*_TASKS, "task_dependencies"), _has_ended, _tell_dependants),
+    Part(DEPENDANTS, (), (*_TASKS, "task_dependencies"), _has_ended, _publish_dependants),
     Part("children", ("children",), (*_TASKS, "task_dependencies", "holds"), lambda b, c: b.children, _submit_children),
     Part(CLAIMS, ("claims",), _TASKS, lambda b, c: b.claims, _claim),
     Part("log lines", ("stale", "logs"), ("tasks", "task_events"), lambda b, c: b.stale or b.logs, _note),

@@ -62,12 +62,12 @@ def limits_check() -> Check:
     return fine("process limits", f"enough for {os.cpu_count()} CPUs")
 
 
-def _folder_checks(name: str, folder: Path, where: str, least_bytes: int) -> Iterator[Check]:
+def _folder_checks(name: str, folder: Path, where: str, min_bytes: int) -> Iterator[Check]:
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize
     text = f"{byte_size(free)} free"
-    if free < least_bytes:
-        yield warning(name, text, f"free space on {where}: at least {byte_size(least_bytes)}")
+    if free < min_bytes:
+        yield warning(name, text, f"free space on {where}: at least {byte_size(min_bytes)}")
     else:
         yield fine(name, text)
     if found.f_files and found.f_favail < MIN_FREE_INODES:  # a file system without a fixed number says 0

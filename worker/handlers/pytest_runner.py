@@ -41,14 +41,14 @@ class Recorder:
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         phases = self._phases.pop(nodeid, [])
-        told = next((phase for phase in phases if phase.failed), None)
+        failed = next((phase for phase in phases if phase.failed), None)
         self.say(
             "test",
             name=nodeid,
             outcome=_outcome(phases),
             seconds=sum(phase.duration for phase in phases),
-            message=_message(told),
-            text=told.longreprtext[-MAX_TEXT:] if told else "",
+            message=_message(failed),
+            text=failed.longreprtext[-MAX_TEXT:] if failed else "",
         )
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:

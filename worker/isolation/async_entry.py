@@ -62,7 +62,7 @@ class Entry:
     def tell(self, blockage: Blockage, is_over: bool) -> None:
         """Reports in the task's own log that it blocks the loop."""
         place = blockage.place
-        blockage.is_end_told = blockage.is_end_told or is_over
+        blockage.is_end_reported = blockage.is_end_reported or is_over
         so_far = "" if is_over else " so far"
         message = (
             f"this task blocked its agent's event loop for {blockage.seconds:.1f} s{so_far}, so that "
@@ -70,9 +70,9 @@ class Entry:
         )
         self.watch.emit({"kind": "log", "level": "warning", "message": message})
 
-    def tell_end(self) -> None:
+    def report_end_of_block(self) -> None:
         """Reports at the end of the run what was not reported yet."""
-        if self.blocked is not None and self.blocked.is_told and not self.blocked.is_end_told:
+        if self.blocked is not None and self.blocked.is_told and not self.blocked.is_end_reported:
             self.tell(self.blocked, True)
 
     def blame(self) -> str:

@@ -60,7 +60,7 @@ class AsyncRunner:
                 self._loop,
                 self._thread,
                 on_lost=self._note_lost,
-                on_told=self._tell,
+                on_report=self._report,
                 is_owned=lambda run: self._entry_of(run) is not None,
                 on_hopeless=on_hopeless,
             )
@@ -82,7 +82,7 @@ class AsyncRunner:
             self._watch.begin()
             self._loop.call_soon_threadsafe(self._begin, entry)
             done = self._outcome(entry)
-            entry.tell_end()  # which the loop's watch may notice too late for its log
+            entry.report_end_of_block()  # which the loop's watch may notice too late for its log
             return done
         finally:
             if self._raw_output is not None:
@@ -275,7 +275,7 @@ class AsyncRunner:
             others = sum(not blockage.blames(entry.watch.run) for entry in entries)
             blockage.others = max(blockage.others, others)
 
-    def _tell(self, blockage: Blockage, is_over: bool) -> None:
+    def _report(self, blockage: Blockage, is_over: bool) -> None:
         """Reports a loop that has been blocked for a while, or was until now."""
         run = blockage.place.run
         entry = self._entry_of(run)

@@ -34,7 +34,7 @@ from taskyard.worker.isolation.process_tree import kill_children, kill_marked, s
 
 CLOSE_SECONDS = 10.0
 logger = logging.getLogger(__name__)
-MARK = "TASKYARD_KEEPER"  # in the environment of all that a fork server starts
+MARK = "TASKYARD_FORK_SERVER"  # in the environment of all that a fork server starts
 FORK, STOP = b"F", b"S"
 DESCRIPTORS = 4  # of a fork: the connection, the crash file, standard output and error
 UNKNOWN_STATUS = -1

@@ -24,7 +24,7 @@ from taskyard.worker.logging.context import attempt_in
 
 POLL_SECONDS = 0.1
 NOTICED_SECONDS = 0.25  # a loop that is silent for less is only busy
-TOLD_SECONDS = 1.0  # from here on it is reported
+REPORT_SECONDS = 1.0  # from here on it is reported
 UNOWNED_SECONDS = 10.0  # for a loop that no running attempt blocks: no timeout ends that
 MAX_STACK_FRAMES = 20  # innermost frames that are shown
 OURS = (
@@ -59,7 +59,7 @@ class Blockage:
     seconds: float = 0.0
     others: int = 0  # how many runs could not run at most
     is_told: bool = False
-    is_end_told: bool = False  # reported in the blocker's own log
+    is_end_reported: bool = False  # reported in the blocker's own log
 
     def note(self, place: Place) -> None:
         """Adds one observation."""
@@ -99,13 +99,13 @@ class LoopWatch:
         loop_thread: threading.Thread,
         *,
         on_lost: Callable[[float, Blockage | None], None],
-        on_told: Callable[[Blockage, bool], None],
+        on_report: Callable[[Blockage, bool], None],
         is_owned: Callable[[Run], bool],
         on_hopeless: Callable[[str], None],
     ) -> None:
         self._loop, self._loop_thread = loop, loop_thread
-        self._on_lost, self._on_told, self._is_owned, self._on_hopeless = on_lost, on_told, is_owned, on_hopeless
-        self._asked_at: float | None = None
+        self._on_lost, self._on_report, self._is_owned, self._on_hopeless = on_lost, on_report, is_owned, on_hopeless
+        self._pinged_at: float | None = None
         self._is_hopeless = False
         self._closed = False
         self._has_work = threading.Event()
@@ -129,7 +129,7 @@ class LoopWatch:
     def blockage(self) -> Blockage | None:
         """Returns the current blockage."""
         noted = self._noted
-        return noted if noted is not None and noted.since == self._asked_at else None
+        return noted if noted is not None and noted.since == self._pinged_at else None
 
     def blocked_seconds(self) -> float:
         """Returns for how many seconds the loop has been blocked; 0 if it is not."""
@@ -150,47 +150,47 @@ class LoopWatch:
 
     def _work(self) -> None:
         while not self._closed:
-            if self._noted is None and self._asked_at is None and not self._has_work.is_set():
+            if self._noted is None and self._pinged_at is None and not self._has_work.is_set():
                 self._has_work.wait()
                 self._looked_at = monotonic()
             self._ask()
             sleep(POLL_SECONDS)
             now = monotonic()
-            self._look(now, now - self._looked_at)
+            self._check(now, now - self._looked_at)
             self._looked_at = now
             self._has_looked.set()
 
     def _ask(self) -> None:
-        if self._asked_at is None:
-            self._asked_at = monotonic()
+        if self._pinged_at is None:
+            self._pinged_at = monotonic()
             with suppress(RuntimeError):  # the loop is closed, and this thread will be ended
                 self._loop.call_soon_threadsafe(self._answer)
 
     def _answer(self) -> None:
-        self._asked_at = None
+        self._pinged_at = None
 
-    def _look(self, now: float, passed_seconds: float) -> None:
-        asked_at = self._asked_at
-        is_silent = asked_at is not None and now - asked_at >= NOTICED_SECONDS
+    def _check(self, now: float, passed_seconds: float) -> None:
+        pinged_at = self._pinged_at
+        is_silent = pinged_at is not None and now - pinged_at >= NOTICED_SECONDS
         place = place_of(self._loop_thread.ident) if is_silent else NOWHERE
-        if self._noted is not None and self._noted.since != asked_at:
+        if self._noted is not None and self._noted.since != pinged_at:
             self._end(self._noted)
-        if asked_at is not None and is_silent and not place.is_idle:
-            self._note(place, now, asked_at, passed_seconds)
+        if pinged_at is not None and is_silent and not place.is_idle:
+            self._note(place, now, pinged_at, passed_seconds)
         elif passed_seconds > POLL_SECONDS + NOTICED_SECONDS:
             self._on_lost(passed_seconds - POLL_SECONDS, None)  # nothing ran, not even this thread
 
-    def _note(self, place: Place, now: float, asked_at: float, passed_seconds: float) -> None:
+    def _note(self, place: Place, now: float, pinged_at: float, passed_seconds: float) -> None:
         blockage = self._noted
         if blockage is None:
-            blockage, passed_seconds = Blockage(asked_at, {}), now - asked_at
+            blockage, passed_seconds = Blockage(pinged_at, {}), now - pinged_at
         blockage.note(place)
-        blockage.seconds = now - asked_at
+        blockage.seconds = now - pinged_at
         self._noted = blockage
         self._on_lost(passed_seconds, blockage)
-        if blockage.seconds >= TOLD_SECONDS and not blockage.is_told:
+        if blockage.seconds >= REPORT_SECONDS and not blockage.is_told:
             blockage.is_told = True
-            self._on_told(blockage, False)
+            self._on_report(blockage, False)
         run = blockage.place.run
         if blockage.seconds >= UNOWNED_SECONDS and (run is None or not self._is_owned(run)) and not self._is_hopeless:
             self._is_hopeless = True
@@ -201,7 +201,7 @@ class LoopWatch:
     def _end(self, blockage: Blockage) -> None:
         self._noted = None
         if blockage.is_told:
-            self._on_told(blockage, True)
+            self._on_report(blockage, True)
 
 
 def place_of(thread_id: int | None) -> Place:

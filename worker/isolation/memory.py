@@ -37,15 +37,15 @@ class MemoryGuard:
         self._pid = pid
         self._limit_bytes = limit_mib * MEBIBYTE
         self._base_bytes = _held_bytes(pid)
-        self._most_bytes = self._base_bytes  # that the attempt's own process held
+        self._max_bytes = self._base_bytes  # that the attempt's own process held
         self._highest_bytes = 0
-        self._look_at = monotonic()
+        self._check_at = monotonic()
 
-    def look(self) -> bool:
+    def check(self) -> bool:
         """Returns True if the limit is, or ever was, exceeded; measures again every SAMPLE_SECONDS."""
         now = monotonic()
-        if now >= self._look_at:
-            self._look_at = now + SAMPLE_SECONDS
+        if now >= self._check_at:
+            self._check_at = now + SAMPLE_SECONDS
             self._highest_bytes = max(self._highest_bytes, self._taken_bytes())
         return self.is_exceeded
 
@@ -66,7 +66,7 @@ class MemoryGuard:
     def _taken_bytes(self) -> int:
         """Returns their allocated bytes, never too much: pages shared by several of them count once."""
         own = _held_bytes(self._pid)
-        self._most_bytes = max(self._most_bytes, own)
+        self._max_bytes = max(self._max_bytes, own)
         taken = own - self._base_bytes
         below = descendants(self._pid) if own else set()
         if not below:
@@ -75,7 +75,7 @@ class MemoryGuard:
         for pid in below:
             divided = _rollup_bytes(pid, _SHARED_OUT)
             if divided is None:  # another user's: it counts more than it can have inherited
-                alone += max(0, _held_bytes(pid) - self._most_bytes)
+                alone += max(0, _held_bytes(pid) - self._max_bytes)
             else:
                 shared_out += divided
                 alone += _rollup_bytes(pid, _ALONE) or 0

@@ -139,7 +139,7 @@ class ProcessSlot:
 
         Returns None if the child has to be killed, or is dead.
         """
-        told = False
+        is_cancel_sent = False
         try:
             child.stream.send(Start.of(watch.run))
             while True:
@@ -151,14 +151,14 @@ class ProcessSlot:
                         watch.emit(frame.message)
                     elif isinstance(frame, Request):
                         start_answering(child.stream, watch, frame)
-                if watch.is_cancelled() and not told:
-                    told = True
+                if watch.is_cancelled() and not is_cancel_sent:
+                    is_cancel_sent = True
                     child.stream.send(Cancel(watch.run.task_id, watch.run.attempt))
                 seconds = watch.stop_at() - monotonic()
                 if seconds <= 0:
                     watch.demand_stop()
                     return None
-                if memory is not None and memory.look():
+                if memory is not None and memory.check():
                     return None
                 if not child.wait(seconds if memory is None else min(seconds, SAMPLE_SECONDS)):
                     return None

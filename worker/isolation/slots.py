@@ -52,9 +52,9 @@ class Runners:
         self._fork_server: ForkServer | None = None
         self._async: AsyncRunner | None = None
         self._watchdog = Watchdog(slots, on_stuck)
-        self._process_slots = [ProcessSlot(self._living_keeper) for _ in range(slots)]
+        self._process_slots = [ProcessSlot(self._live_fork_server) for _ in range(slots)]
         if any(task_type.isolation is Isolation.PROCESS for task_type in registry.types.values()):
-            self._living_keeper()  # it imports while the agent starts
+            self._live_fork_server()  # it imports while the agent starts
 
     def run(self, slot_index: int, run: Run, channel: Channel) -> Done | None:
         """Runs a task until it is over. A slot runs one task at a time, in any thread.
@@ -153,7 +153,7 @@ class Runners:
                     )
         return self._async
 
-    def _living_keeper(self) -> ForkServer:
+    def _live_fork_server(self) -> ForkServer:
         with self._lock:
             if self._closed:
                 raise ForkServerLost("the agent is stopping")

@@ -250,7 +250,7 @@ class Watchdog:
             now = monotonic()
             if (late_seconds := now - slept_at - pause_seconds) > STOOD_STILL_SECONDS:
                 self._excuse(late_seconds, now)
-            due = [self._look(watch, now) for watch in self.watches if watch is not None and not watch.ended]
+            due = [self._check(watch, now) for watch in self.watches if watch is not None and not watch.ended]
             pause_seconds = max(0.0, min([POLL_SECONDS, *(at - now for at in due)]))
 
     def _excuse(self, late_seconds: float, now: float) -> None:
@@ -262,7 +262,7 @@ class Watchdog:
             tasks = ", ".join(f"{watch.run.task_id} ({watch.run.task_type})" for watch in running)
             logger.warning("the agent's process stood still for %.1f s while it ran %s", late_seconds, tasks)
 
-    def _look(self, watch: Watch, now: float) -> float:
+    def _check(self, watch: Watch, now: float) -> float:
         """Does what is due for a run; returns when to check again (monotonic time)."""
         stop_at = watch.stop_at()
         if now < stop_at:

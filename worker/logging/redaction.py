@@ -86,8 +86,8 @@ def redacted(name: str, value: Any, depth: int = 0) -> Any:
             return {key: redacted(str(key), item, depth + 1) for key, item in value.items()}
         return [redacted("", item, depth + 1) for item in value]
     text = str(value)
-    told = redacted_text(text)
-    return value if told == text else told
+    shown = redacted_text(text)
+    return value if shown == text else shown
 
 
 def redacted_text(text: str) -> str:
@@ -95,11 +95,11 @@ def redacted_text(text: str) -> str:
 
     A text without secrets is returned itself.
     """
-    told = _told(text)
-    return text if told == text else told
+    shown = _shown(text)
+    return text if shown == text else shown
 
 
-def _told(text: str) -> str:
+def _shown(text: str) -> str:
     if "-----BEGIN " in text:
         text = _KEY_BLOCK.sub(HIDDEN, text)
     if "://" in text:
@@ -139,15 +139,15 @@ def _without_url_passwords(text: str) -> str:
 
 def _without_assigned(text: str) -> str:
     """Hides values assigned to names of secrets: `pwd=x`, `"password": "x"`, `Cookie: a=b; c=d`."""
-    parts, told = [], 0
+    parts, shown = [], 0
     position = 0
     while found := _ASSIGNED.search(text, position):
         position = found.end()
         if is_secret_name(found["name"]) and (value := _VALUE.match(text, position)):
             start, end, hidden = _hidden(text, found["name"], value)
-            parts += [text[told:start], hidden]
-            told = position = end
-    return "".join([*parts, text[told:]])
+            parts += [text[shown:start], hidden]
+            shown = position = end
+    return "".join([*parts, text[shown:]])
 
 
 def _hidden(text: str, name: str, value: re.Match[str]) -> tuple[int, int, str]:

@@ -44,7 +44,7 @@ def configure_logs(level: str, takes_line: Callable[[bytes], bool] = lambda line
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            FloodLimit(_tell_suppressed),
+            FloodLimit(_log_suppressed),
             _with_attempt,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if is_terminal else "iso", utc=not is_terminal),
             structlog.processors.format_exc_info,
@@ -103,7 +103,7 @@ class _Forward(logging.Handler):
             self.handleError(record)
 
 
-def _tell_suppressed(key: Key, count: int) -> None:
+def _log_suppressed(key: Key, count: int) -> None:
     level, event, _ = key
     structlog.get_logger().log(_LEVELS.get(level, logging.INFO), "log.suppressed", of=event, lines=count)
 

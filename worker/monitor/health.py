@@ -106,9 +106,9 @@ class HealthLog:
     """
 
     def __init__(
-        self, problems: Callable[[], list[str]], on_look: Callable[[list[str]], object] = lambda _: None
+        self, problems: Callable[[], list[str]], on_check: Callable[[list[str]], object] = lambda _: None
     ) -> None:
-        self._problems, self._on_look = problems, on_look
+        self._problems, self._on_check = problems, on_check
         self._stopping = threading.Event()
         self._kinds: set[str] = set()
 
@@ -129,4 +129,4 @@ class HealthLog:
             elif self._kinds and not kinds:
                 log.warning("health.recovered")
             self._kinds = kinds
-            self._on_look(problems)
+            self._on_check(problems)

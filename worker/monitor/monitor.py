@@ -88,7 +88,7 @@ class Monitor:
         self._own: Callable[[], OwnState] | None = None
         self._judge: Callable[[], None] = self.evaluate
         self._is_judging_late: Callable[[], bool] = lambda: False
-        self._told_directly: Notification | None = None
+        self._sent_directly: Notification | None = None
 
     def observe(self) -> None:
         """Updates the live snapshot."""
@@ -119,15 +119,15 @@ class Monitor:
         else:
             self._engine.evaluate(signals, self._clock.now(), self._clock.monotonic())
 
-    def tell_directly(self, problems: list[str]) -> None:
+    def send_directly(self, problems: list[str]) -> None:
         """Notifies the channels of the worker's problems while the rules can't be evaluated because PostgreSQL
         hangs.
         """
         now = self._clock.now().isoformat()
-        told = self._told_directly
-        if told is None and self._is_judging_late():
+        sent = self._sent_directly
+        if sent is None and self._is_judging_late():
             text = "; ".join(problems)
-            self._told_directly = Notification(
+            self._sent_directly = Notification(
                 event="firing",
                 id=str(uuid.uuid4()),
                 rule=NOT_JUDGED,
@@ -141,10 +141,10 @@ class Monitor:
                 installation=self._name,
                 runbook=runbook_command("server_down"),
             )
-            self._deliveries.send(None, self._told_directly)
-        elif told is not None and not self._is_judging_late():
-            self._deliveries.send(None, replace(told, event="resolved", resolved_at=now))
-            self._told_directly = None
+            self._deliveries.send(None, self._sent_directly)
+        elif sent is not None and not self._is_judging_late():
+            self._deliveries.send(None, replace(sent, event="resolved", resolved_at=now))
+            self._sent_directly = None
 
     def _judge_on(self) -> None:
         while not self._is_stopping.wait(self.evaluate_every_seconds):

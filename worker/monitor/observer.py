@@ -56,7 +56,7 @@ class Observer:
         self._dispatcher = dispatcher
         self._worker = worker
         self._clock = clock
-        self._look_at = Servers(database, broker, clock.monotonic)
+        self._servers = Servers(database, broker, clock.monotonic)
         self.recent = Recent(clock.monotonic())
         self.live: LiveSnapshot | None = None
         self._epoch: int | None = None
@@ -80,7 +80,7 @@ class Observer:
         now = self._clock.monotonic()
         self.recent.add(self._dispatcher.log.take(), now)
         if now >= self._servers_after:
-            self.server_watch.note(self._look_at.look())
+            self.server_watch.note(self._servers.check())
             self._quarantined = self._broker.quarantine.count()
             self._mail = mail_live(self._broker.mailbox_admin.boxes())
             self._servers_after = now + SERVERS_EVERY_SECONDS

@@ -15,20 +15,20 @@ class ServerWatch:
 
     def __init__(self) -> None:
         self._seen_at = time.monotonic()
-        self._down_looks: dict[str, int] = {}
+        self._down_checks: dict[str, int] = {}
         self.servers: Sequence[ServerLive] | None = None
 
     def note(self, servers: Sequence[ServerLive]) -> None:
         """Records a new check."""
         self.servers, self._seen_at = servers, time.monotonic()
-        self._down_looks = {s.name: self._down_looks.get(s.name, 0) + 1 for s in servers if not s.is_up}
+        self._down_checks = {s.name: self._down_checks.get(s.name, 0) + 1 for s in servers if not s.is_up}
 
     def problems(self) -> list[str]:
         """Returns what was away in the last two checks, or that there are no checks."""
         unseen = time.monotonic() - self._seen_at
         if unseen > UNSEEN_SECONDS:
             return [f"servers: not checked for {unseen:.0f} s"]
-        return [self._say(s) for s in self.servers or () if self._down_looks.get(s.name, 0) >= 2]
+        return [self._say(s) for s in self.servers or () if self._down_checks.get(s.name, 0) >= 2]
 
     def unready(self) -> list[str]:
         """Returns what was away in the last check."""

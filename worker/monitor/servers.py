@@ -28,7 +28,7 @@ class Servers:
         self._size_bytes = 0.0
         self._size_at: float | None = None
 
-    def look(self) -> list[ServerLive]:
+    def check(self) -> list[ServerLive]:
         """Returns both servers now."""
         return [
             _timed("postgresql", self._postgresql),
@@ -68,10 +68,10 @@ class Servers:
         }
 
 
-def _timed(name: str, look: Callable[[], tuple[str, dict[str, float]]]) -> ServerLive:
+def _timed(name: str, check: Callable[[], tuple[str, dict[str, float]]]) -> ServerLive:
     began = time.perf_counter()
     try:
-        version, figures = look()
+        version, figures = check()
     except Unavailable as error:
         return ServerLive(name, False, "", None, {}, error.text)
     return ServerLive(name, True, version, time.perf_counter() - began, figures)

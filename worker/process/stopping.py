@@ -25,7 +25,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         """Starts listening; from the main thread only."""
-        self.told = threading.Event()
+        self.received = threading.Event()
         self._hurried = threading.Event()
         self._stopped, self._closed = threading.Event(), threading.Event()
         self._hurry: Callable[[], object] = lambda: None
@@ -64,8 +64,8 @@ class StopSignals:
                     self._hear(number)
 
     def _hear(self, number: int) -> None:
-        if not self.told.is_set():
-            self.told.set()
+        if not self.received.is_set():
+            self.received.set()
         elif not self._hurried.is_set():
             self._code = 128 + number
             self._hurried.set()

@@ -59,7 +59,7 @@ def cancel_below(tx: Transaction, parents: Sequence[str], actor: str, limit: int
     return settle(tx, Ended([], list(parents)), actor, limit)
 
 
-def look_again(tx: Transaction, children: Iterable[str]) -> list[Waiting]:
+def check_again(tx: Transaction, children: Iterable[str]) -> list[Waiting]:
     """Settles newly inserted children whose parents have ended meanwhile; returns those now waiting for an agent."""
     rows = tx.rows(queries("dependants")["parents_of"], {"ids": plain(children)})
     return settle(tx, _ended(rows), "dispatcher").waiting  # the rest is found by the sweep

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, tzinfo
 from taskyard.core.reports.render.wording import ValueKind, Wording
 
 TICKS_WANTED = 5
-TIME_TICKS_MOST = 8
+MAX_TIME_TICKS = 8
 FLOORS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.995, 0.999)
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TIME_STEPS = (
@@ -44,7 +44,7 @@ def floor_of(shares: Iterable[float | None]) -> float:
 def time_ticks(since: datetime, until: datetime, zone: tzinfo) -> list[tuple[datetime, str]]:
     """Returns round times of the zone within a range, with their labels."""
     seconds = (until - since).total_seconds()
-    step = next((step for step in _TIME_STEPS if seconds / step <= TIME_TICKS_MOST), _TIME_STEPS[-1])
+    step = next((step for step in _TIME_STEPS if seconds / step <= MAX_TIME_TICKS), _TIME_STEPS[-1])
     local = since.astimezone(zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     if step > _DAY:  # the same ticks wherever the range begins

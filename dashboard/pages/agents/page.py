@@ -207,7 +207,7 @@ def list_page() -> None:
         "agents_timeline",
         lambda: timeline(60 * minutes),
         lambda found: show_timeline(found, None),
-        tells_time=False,
+        shows_update_time=False,
         height_px=300,
     )
     by_type = st.expander(_("By type"), icon=":material/fact_check:", key="agents_by_type_open", on_change="rerun")
@@ -219,7 +219,9 @@ def list_page() -> None:
     )
     if gone.open:
         with gone:
-            frame.live("agents_gone", data.now, lambda now: show_gone(now.gone), every_seconds=5.0, tells_time=False)
+            frame.live(
+                "agents_gone", data.now, lambda now: show_gone(now.gone), every_seconds=5.0, shows_update_time=False
+            )
 
 
 def show_by_type() -> None:
@@ -230,7 +232,7 @@ def show_by_type() -> None:
         lambda: data.records(range_seconds),
         lambda records: show_reliability(records, key="agents_by_type"),
         every_seconds=5.0,
-        tells_time=False,
+        shows_update_time=False,
     )
 
 
@@ -252,7 +254,7 @@ def agent_page(name: str) -> None:
         show_usage,
         about=name,
         every_seconds=5.0,
-        tells_time=False,
+        shows_update_time=False,
         height_px=300,
     )
     minutes = pick_minutes()
@@ -260,7 +262,7 @@ def agent_page(name: str) -> None:
         "agent_timeline",
         lambda: timeline(60 * minutes),
         lambda found: show_timeline(found, name),
-        tells_time=False,
+        shows_update_time=False,
     )
     st.subheader(_("By type"))
     frame.live(
@@ -268,12 +270,12 @@ def agent_page(name: str) -> None:
         lambda: data.records(range_seconds),
         lambda records: show_reliability({n: r for n, r in records.items() if n == name}, key="agent_by_type"),
         every_seconds=5.0,
-        tells_time=False,
+        shows_update_time=False,
     )
 
 
 tell()
-hold_controls.ask_pending(controls.act)
+hold_controls.open_pending(controls.act)
 if st.query_params.get("agent"):
     agent_page(st.query_params["agent"])
 else:

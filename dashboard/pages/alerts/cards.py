@@ -9,7 +9,7 @@ import streamlit as st
 
 from taskyard.core.postgres.store.alerts import Silence
 from taskyard.dashboard.components import states
-from taskyard.dashboard.components.alert_values import compared, rule_word, told_message
+from taskyard.dashboard.components.alert_values import alert_message, compared, rule_word
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.times import duration, shown_time
 from taskyard.dashboard.data import base
@@ -44,7 +44,7 @@ def _show_alert(shown: ShownAlert) -> None:
         states.show_badge(alert.severity, states.SEVERITY_COLORS)
         st.markdown(f"**{escaped(rule_word(alert.rule))}**", width="content")
         st.text(alert.subject, width="content")
-    st.text(told_message(alert))
+    st.text(alert_message(alert))
     facts = [
         _("since {duration} ({time})").format(
             duration=duration(_seconds_since(alert.fired_at)), time=escaped(shown_time(alert.fired_at))

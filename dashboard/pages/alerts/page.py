@@ -12,7 +12,7 @@ from taskyard.core.alerts.runbook import runbook
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.alerts import Silence
 from taskyard.dashboard.components import address, states
-from taskyard.dashboard.components.alert_values import compared, rule_word, shown_value, told_message
+from taskyard.dashboard.components.alert_values import alert_message, compared, rule_word, shown_value
 from taskyard.dashboard.components.dialogs import ask, show_page, tell
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -33,7 +33,7 @@ SECTIONS = {
 }
 DURATIONS_SECONDS = (1800, 3600, 4 * 3600, 86_400, 3 * 86_400, 7 * 86_400, 30 * 86_400)
 # What a button in a live section requests: the dialog belongs to the whole page, which outlives a refresh.
-ASKED_KEY = "alerts_asked"
+REQUESTED_KEY = "alerts_asked"
 
 
 def show_firing(alerts: data.Alerts) -> None:
@@ -91,7 +91,7 @@ def show_history(history: Sequence[data.ShownAlert]) -> None:
             "subject": shown.alert.subject,
             "fired": shown.alert.fired_at,
             "lasted": duration((shown.alert.resolved_at - shown.alert.fired_at).total_seconds()),
-            "message": told_message(shown.alert),
+            "message": alert_message(shown.alert),
             "value": compared(shown.kind, shown.alert.value, shown.alert.threshold),
             "by": shown.alert.acknowledged_by or "",
             "resolved": shown.alert.resolved_at,
@@ -192,13 +192,13 @@ def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
 
 def ask_later(what: str, about: Any = None) -> None:
     """Makes the whole page open a dialog; for a card's button."""
-    st.session_state[ASKED_KEY] = (what, about)
+    st.session_state[REQUESTED_KEY] = (what, about)
     st.rerun()
 
 
 def open_dialog() -> None:
     """Opens the dialog that a button requested, if one did."""
-    what, about = st.session_state.pop(ASKED_KEY, (None, None))
+    what, about = st.session_state.pop(REQUESTED_KEY, (None, None))
     if what == "acknowledge":
         ask_to_acknowledge(about)
     elif what == "silence":

@@ -121,7 +121,7 @@ def show_one(fingerprint: str, range_seconds: int) -> None:
     if not is_known:
         show_nothing(_("The address contains no valid fingerprint: expected 16 hexadecimal digits."), "link_off")
         return
-    frame.live("failures_runs", read_runs, show_runs, every_seconds=1.0, tells_time=False, height_px=1)
+    frame.live("failures_runs", read_runs, show_runs, every_seconds=1.0, shows_update_time=False, height_px=1)
     frame.live(
         "failure_group",
         lambda: data.one_group(fingerprint, range_seconds),

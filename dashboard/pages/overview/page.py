@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from taskyard.dashboard.components import states
-from taskyard.dashboard.components.alert_values import rule_word, told_message
+from taskyard.dashboard.components.alert_values import alert_message, rule_word
 from taskyard.dashboard.components.charts import Line, bar_chart, time_chart
 from taskyard.dashboard.components.empty import show_first_steps
 from taskyard.dashboard.components.ranges import pick_range
@@ -73,7 +73,7 @@ def show_alerts(now: data.OverviewNow) -> None:
     for alert in now.live.alerts[:5] if now.live else []:
         with st.container(horizontal=True, vertical_alignment="center"):
             states.show_badge(alert.severity, states.SEVERITY_COLORS)
-            text = labelled(rule_word(alert.rule), told_message(alert))
+            text = labelled(rule_word(alert.rule), alert_message(alert))
             st.text(text, width="stretch")
             st.page_link(ALERTS.path, label=_("View alerts"), icon=":material/arrow_forward:")
 
@@ -176,6 +176,6 @@ frame.live(
     show_charts,
     about=range_seconds,
     every_seconds=5.0,
-    tells_time=False,
+    shows_update_time=False,
     height_px=500,
 )

@@ -166,7 +166,7 @@ def list_page() -> None:
     frame.live("queues_now", data.now, lambda now: show_now(now, choice), height_px=500)
     st.subheader(_("Task types on hold"))
     st.caption(_("The hold applies in all queues."))
-    frame.live("queues_types", data.now, show_types, tells_time=False, height_px=60)
+    frame.live("queues_types", data.now, show_types, shows_update_time=False, height_px=60)
     hold_type()
 
 
@@ -194,13 +194,13 @@ def queue_page(name: str) -> None:
         show_charts,
         about=name,
         every_seconds=5.0,
-        tells_time=False,
+        shows_update_time=False,
         height_px=300,
     )
 
 
 tell()
-hold_controls.ask_pending(controls.act)
+hold_controls.open_pending(controls.act)
 if st.query_params.get("queue"):
     queue_page(st.query_params["queue"])
 else:

@@ -139,12 +139,12 @@ def _show_submit(loaded: Loaded) -> None:
     if loaded.checked.problems and not loaded.ids:
         only_valid = st.toggle(_("Skip invalid rows and submit the others"), key=ONLY_VALID)
     if loaded.stopped:
-        _tell_stop(loaded)
+        _show_stopped(loaded)
     elif not loaded.left:
-        _tell_done(loaded)
+        _show_done(loaded)
         return
     elif loaded.known:
-        st.info(_told_known(loaded), icon=":material/history:")
+        st.info(_known_note(loaded), icon=":material/history:")
         st.button(_("Submit all rows as new tasks"), on_click=_renew, args=(loaded,), icon=":material/add:")
     label = (
         ngettext("Continue with the other {count} task", "Continue with the other {count} tasks", len(loaded.left))
@@ -196,7 +196,7 @@ def _positioned(error: SubmissionError, chunk: Sequence[Submittable]) -> RowProb
     return RowProblem.of(chunk[int(position)].row, SubmissionError(name, error.value, error.expected))
 
 
-def _tell_stop(loaded: Loaded) -> None:
+def _show_stopped(loaded: Loaded) -> None:
     done, total = f"{len(loaded.ids):,}", f"{len(loaded.rows):,}"
     st.warning(
         _("{done} of {total} tasks were accepted, the others were not. Continuing submits nothing twice.").format(
@@ -213,7 +213,7 @@ def _tell_stop(loaded: Loaded) -> None:
         st.text(text.format(row=at.row, field=at.field, value=one_line(at.value), expected=translate(at.expected)))
 
 
-def _tell_done(loaded: Loaded) -> None:
+def _show_done(loaded: Loaded) -> None:
     done = ngettext("{count} task accepted.", "{count} tasks accepted.", len(loaded.ids))
     left_out = loaded.checked.refused + len(loaded.left_out)
     more = ngettext(" {count} row skipped.", " {count} rows skipped.", left_out) if left_out else ""
@@ -223,7 +223,7 @@ def _tell_done(loaded: Loaded) -> None:
     st.button(_("Submit all rows again"), on_click=_renew, args=(loaded,), icon=":material/replay:")
 
 
-def _told_known(loaded: Loaded) -> str:
+def _known_note(loaded: Loaded) -> str:
     known, total = loaded.known or 0, len(loaded.rows)
     if known >= total:
         return _("All rows were submitted before: submitting them again adds nothing.")

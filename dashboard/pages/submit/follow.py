@@ -25,7 +25,7 @@ from taskyard.dashboard.pages.submit import data
 from taskyard.dashboard.shell import frame
 
 KEY = "submitted"
-MOST = 20  # older submissions are on the page Tasks
+MAX_FOLLOWED = 20  # older submissions are on the page Tasks
 WITH_DETAILS = 3
 
 
@@ -48,7 +48,7 @@ def note(ids: Sequence[str], name: str = "") -> None:
     """Follows these tasks from now on, replacing an earlier part of the same file."""
     new = Submitted(name, ",".join(ids), len(ids), base.now())
     others = [old for old in _submitted() if old.ids != new.ids and not (name and new.ids.startswith(old.ids))]
-    st.session_state[KEY] = [new, *others][:MOST]
+    st.session_state[KEY] = [new, *others][:MAX_FOLLOWED]
 
 
 def show_following() -> None:

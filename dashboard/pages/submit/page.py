@@ -13,7 +13,7 @@ from taskyard.core.task_types.registry import Registry, TaskType
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.sign_in import show_needed
 from taskyard.dashboard.components.translate import translate
-from taskyard.dashboard.forms.field_widgets import told_problem
+from taskyard.dashboard.forms.field_widgets import translated_problem
 from taskyard.dashboard.forms.model_form import ModelForm
 from taskyard.dashboard.i18n import _, labelled, ngettext
 from taskyard.dashboard.navigation import TASK
@@ -27,7 +27,7 @@ ONE, MANY = "one", "many"
 MODES = {ONE: N_("One task"), MANY: N_("Many from a file")}
 TYPE, MODE, FILL, PRESSED = "submit_type", "submit_mode", "submit_fill", "submit_pressed"
 # What is reported about the current form content.
-TRIED, FAILED, AWAY, BARRED, DONE, NOTE, SOURCE = SAID = tuple(
+TRIED, FAILED, AWAY, BARRED, DONE, NOTE, SOURCE = NOTES = tuple(
     f"submit_{name}" for name in ("tried", "failed", "away", "barred", "done", "note", "source")
 )
 WIDE, NARROW = 5, 3
@@ -42,7 +42,7 @@ def arrive(types: Registry) -> None:
     task_options.ensure()
     if wanted is None and source is None:
         return
-    begin_anew()
+    start_over()
     st.session_state[MODE] = ONE
     try:
         if source is not None:
@@ -63,10 +63,10 @@ def copy(types: Registry, task_id: str) -> None:
     st.session_state[SOURCE] = task.id
 
 
-def begin_anew() -> None:
+def start_over() -> None:
     """Starts a new submission and clears earlier messages."""
     st.session_state[FILL] = uuid.uuid4().hex
-    for name in SAID:
+    for name in NOTES:
         st.session_state.pop(name, None)
 
 
@@ -103,7 +103,7 @@ def show_form(types: Registry) -> None:
     with st.container(border=True, key="submit_options"):
         task_options.show(known, data.names().value or data.Names(("default",), ()), placed)
     for problem in others:
-        st.error(escaped(told_whole(problem), 600), icon=":material/error:")
+        st.error(escaped(whole_problem(problem), 600), icon=":material/error:")
     if placed:
         count = len(placed)
         text = ngettext("{count} field needs correction.", "{count} fields need correction.", count)
@@ -147,9 +147,9 @@ def place(
     return placed, others
 
 
-def told_whole(problem: SubmissionError) -> str:
+def whole_problem(problem: SubmissionError) -> str:
     """Returns a problem with its field, for display away from the field."""
-    return labelled(problem.field, told_problem(problem))
+    return labelled(problem.field, translated_problem(problem))
 
 
 def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
@@ -215,13 +215,13 @@ def send(known: TaskType, form: ModelForm) -> None:
 
 def once_more() -> None:
     """Submits the same content as another task, under a new key."""
-    begin_anew()
+    start_over()
     st.session_state[PRESSED] = True
 
 
 def clear(form: ModelForm) -> None:
     """Resets the form."""
-    begin_anew()
+    start_over()
     form.fill({})
     task_options.clear()
 

@@ -45,7 +45,7 @@ def show_servers() -> None:
         data.checks,
         servers.show_checks,
         every_seconds=data.CHECKS_SECONDS,
-        tells_time=False,
+        shows_update_time=False,
         height_px=60,
     )
     _charts("system_server_charts", ("postgresql", "redis"), servers.show_charts)
@@ -107,7 +107,7 @@ def _charts(name: str, sources: tuple[str, ...], show: object) -> None:
         lambda: data.samples(range_seconds, *sources),
         show,  # type: ignore[arg-type]
         every_seconds=CHARTS_SECONDS,
-        tells_time=False,
+        shows_update_time=False,
         height_px=520,
     )
 

@@ -15,7 +15,7 @@ from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.task import data
 
-ASKED_KEY = "task_asked"
+REQUESTED_KEY = "task_asked"
 
 
 def show_actions(task: Task) -> None:
@@ -54,21 +54,21 @@ def show_actions(task: Task) -> None:
             st.switch_page(navigation.SUBMIT.path, query_params={"copy": task.id})
 
 
-def show_asked() -> None:
+def open_requested() -> None:
     """Opens the dialog that a button requested, outside of the section that refreshes itself."""
-    asked, task = st.session_state.pop(ASKED_KEY, ("", None))
+    asked, task = st.session_state.pop(REQUESTED_KEY, ("", None))
     if task is not None:
         {"retry": _ask_retry, "cancel": _ask_cancel, "priority": _ask_priority}[asked](task)
 
 
 def _ask(action: str, task: Task) -> None:
-    st.session_state[ASKED_KEY] = (action, task)
+    st.session_state[REQUESTED_KEY] = (action, task)
     st.rerun()
 
 
 def _ask_retry(task: Task) -> None:
     def fields() -> None:
-        _tell_which(task)
+        _show_which(task)
         st.markdown(_("The task returns to pending and its attempts are reset. Its history is kept."))
 
     def act(answer: None, reason: str) -> str:
@@ -80,7 +80,7 @@ def _ask_retry(task: Task) -> None:
 
 def _ask_cancel(task: Task) -> None:
     def fields() -> bool:
-        _tell_which(task)
+        _show_which(task)
         st.markdown(_("The task ends at once and is stopped if it runs. Tasks that depend on it are cancelled, too."))
         try:
             count = data.count_open_below(task.id)
@@ -113,7 +113,7 @@ def _ask_cancel(task: Task) -> None:
 
 def _ask_priority(task: Task) -> None:
     def fields() -> str:
-        _tell_which(task)
+        _show_which(task)
         chosen = st.segmented_control(
             _("Priority"),
             PRIORITIES,
@@ -131,6 +131,6 @@ def _ask_priority(task: Task) -> None:
     ask(f"priority_{task.id}", _("Change the priority?"), fields, act, label=_("Change"), is_reason_required=False)
 
 
-def _tell_which(task: Task) -> None:
+def _show_which(task: Task) -> None:
     st.markdown(f"**{escaped(task.title or task.type)}**")
     st.code(task.id, language=None)

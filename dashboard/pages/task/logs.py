@@ -100,7 +100,7 @@ def _rows_of(entry: LogEntry) -> list[dict[str, Any]]:
 
 def show_events(events: Sequence[AuditEvent]) -> None:
     """Shows its events, latest first."""
-    _tell_cut(len(events))
+    _show_cut(len(events))
     rows = [
         {
             _("Time"): event.at,
@@ -132,6 +132,6 @@ def _rounded(usage: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, 6) for name, value in usage.items()}
 
 
-def _tell_cut(count: int) -> None:
+def _show_cut(count: int) -> None:
     if count > LINES_SHOWN:
         st.caption(_("The last {shown} of {total}.").format(shown=LINES_SHOWN, total=f"{count:,}"))

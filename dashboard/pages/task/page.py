@@ -169,10 +169,10 @@ def show_page() -> None:
         show_body,
         about=task_id,
         every_seconds=2 * seconds,
-        tells_time=False,
+        shows_update_time=False,
         height_px=500,
     )
-    actions.show_asked()
+    actions.open_requested()
 
 
 show_page()

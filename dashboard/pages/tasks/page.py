@@ -21,7 +21,7 @@ from taskyard.dashboard.pages.tasks.table import selected_ids, show_tasks, shown
 from taskyard.dashboard.shell import frame
 
 NOTHING_KNOWN = data.Facets((), (), (), (), ())
-ASKED_KEY, PAGE_KEY = "bulk_asked", "page_of_tasks"
+REQUESTED_KEY, PAGE_KEY = "bulk_asked", "page_of_tasks"
 ACTIONS = (
     (Action.RETRY, N_("Retry"), "replay"),
     (Action.CANCEL, N_("Cancel"), "block"),
@@ -67,7 +67,7 @@ def show_actions(key: str, only: TaskFilter) -> None:
         st.text(text, width="content")
         for action, label, icon in ACTIONS:
             if st.button(_(label), icon=f":material/{icon}:", key=f"bulk_{action}", type="tertiary"):
-                st.session_state[ASKED_KEY] = (action, Target(None, tuple(selected)) if selected else Target(only))
+                st.session_state[REQUESTED_KEY] = (action, Target(None, tuple(selected)) if selected else Target(only))
                 st.rerun()
         if selected and st.button(_("Unselect"), icon=":material/deselect:", key="unselect", type="tertiary"):
             unselect()
@@ -158,9 +158,9 @@ def show_search() -> None:
 
 frame.header(_("Tasks"))
 tell()
-frame.live("bulk_runs", read_runs, show_runs, every_seconds=1.0, tells_time=False, height_px=1)
+frame.live("bulk_runs", read_runs, show_runs, every_seconds=1.0, shows_update_time=False, height_px=1)
 show_search()
-saved_filters.show_asked()
-if ASKED_KEY in st.session_state:
-    action, target = st.session_state.pop(ASKED_KEY)
+saved_filters.open_requested()
+if REQUESTED_KEY in st.session_state:
+    action, target = st.session_state.pop(REQUESTED_KEY)
     ask_many(action, target, then=unselect)

@@ -15,7 +15,7 @@ from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.tasks import data, filters
 from taskyard.dashboard.pages.tasks.data import MAX_NAME_LENGTH, SavedFilter
 
-NAME_KEY, PICKED_KEY, ASKED_KEY = "filter_name", "filter_picked", "filter_asked"
+NAME_KEY, PICKED_KEY, REQUESTED_KEY = "filter_name", "filter_picked", "filter_asked"
 
 
 def show_saved(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
@@ -25,9 +25,9 @@ def show_saved(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
         _show_save(saved, only)
 
 
-def show_asked() -> None:
+def open_requested() -> None:
     """Opens the dialog that a button requested."""
-    asked, name, only = st.session_state.pop(ASKED_KEY, ("", "", None))
+    asked, name, only = st.session_state.pop(REQUESTED_KEY, ("", "", None))
     if asked == "delete":
         _ask_delete(name)
     elif asked == "overwrite":
@@ -49,7 +49,7 @@ def _show_pick(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
         st.error(escaped(translate(picked.problem), 500))
     st.caption(_("Saved by {actor}").format(actor=escaped(picked.actor)))
     if st.button(_("Delete"), icon=":material/delete:", key="delete_filter"):
-        st.session_state[ASKED_KEY] = ("delete", picked.name, only)
+        st.session_state[REQUESTED_KEY] = ("delete", picked.name, only)
 
 
 def _show_save(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
@@ -62,7 +62,7 @@ def _show_save(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
     if not is_sent:
         return
     if name.strip() in {one.name for one in saved}:
-        st.session_state[ASKED_KEY] = ("overwrite", name.strip(), only)
+        st.session_state[REQUESTED_KEY] = ("overwrite", name.strip(), only)
         return
     try:
         data.save_filter(name, only, overwrite=False)

@@ -34,7 +34,7 @@ SEARCHES = (
     TaskFilter(text="none such"),
     TaskFilter(output_path='$.value == "none such"'),
 )
-LOOKS = (
+AUDIT_SEARCHES = (
     EventFilter(),
     EventFilter(only_operators=True),
     EventFilter(events=("failed",)),
@@ -56,7 +56,7 @@ def measure_search(environment: Environment) -> list[Result]:
 
         return read
 
-    def look(only: EventFilter) -> Callable[[], object]:
+    def events(only: EventFilter) -> Callable[[], object]:
         def read() -> None:
             with database.transaction() as tx:
                 audit.find_events(tx, only)
@@ -65,7 +65,7 @@ def measure_search(environment: Environment) -> list[Result]:
 
     by_age = _milliseconds([page(only, Sort.NEWEST) for only in SEARCHES])
     ordered = _milliseconds([page(only, sort) for only in SEARCHES for sort in Sort])
-    log = _milliseconds([look(only) for only in LOOKS])
+    log = _milliseconds([events(only) for only in AUDIT_SEARCHES])
     return [
         Result("search_newest_p50", percentile(by_age, 0.5), "ms", f"a page of {HISTORY:,} tasks, the newest first"),
         Result("search_newest_p95", percentile(by_age, 0.95), "ms", "the same; budget 150"),

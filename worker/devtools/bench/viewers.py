@@ -21,7 +21,7 @@ class Seen:
     refresh_seconds: list[float] = field(default_factory=list)
 
 
-async def view(url: str, page: str, until: float, most_refreshes: int, *, is_patient: bool = True) -> Seen:
+async def view(url: str, page: str, until: float, max_refreshes: int, *, is_patient: bool = True) -> Seen:
     """Opens a page and refreshes its live sections when they are due, until a time or a number of refreshes.
 
     `until` is in monotonic seconds. An impatient viewer does not wait until a refresh is due.
@@ -40,7 +40,7 @@ async def view(url: str, page: str, until: float, most_refreshes: int, *, is_pat
         page_hash, intervals = await _finish(socket)
         seen.first_seconds = time.monotonic() - began
         due = {section: time.monotonic() + seconds for section, seconds in intervals.items()}
-        while due and time.monotonic() < until and len(seen.refresh_seconds) < most_refreshes:
+        while due and time.monotonic() < until and len(seen.refresh_seconds) < max_refreshes:
             section = min(due, key=due.__getitem__)
             if is_patient:
                 await asyncio.sleep(max(0.0, due[section] - time.monotonic()))

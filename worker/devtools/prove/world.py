@@ -189,7 +189,7 @@ class World:
         children = []
         for agent in self._agents():
             with suppress(psutil.NoSuchProcess):
-                children += [child for keeper in agent.children() for child in keeper.children()]
+                children += [child for fork_server in agent.children() for child in fork_server.children()]
         if not children:
             return ""
         victim = children[int(kill.which * len(children))]

@@ -19,7 +19,7 @@ from taskyard.worker.attempts.execution import (
     execute,
     execute_async,
 )
-from taskyard.worker.isolation import descendants
+from taskyard.worker.isolation import process_tree
 from tests.task_types import ends
 
 MAX_OUTPUT_BYTES = 2_000
@@ -219,4 +219,4 @@ def test_checkpoint_reaches_the_context() -> None:
 @pytest.mark.parametrize("pid", [1, 0, -1, -5])
 def test_groups_and_init_are_never_signalled(pid: int) -> None:
     with pytest.raises(ValueError, match="may not be signalled"):
-        descendants._signal(pid, 0)  # type: ignore[arg-type]
+        process_tree._signal(pid, 0)  # type: ignore[arg-type]

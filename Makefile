@@ -5,6 +5,7 @@ RUN := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 INSTALLED := $(VENV)/installed
 UNIT_TESTS := tests/unit
+COVERAGE := --cov --cov-report=term --cov-fail-under=85
 # More arguments for the program that a target runs, e.g. make test ARGS=tests/unit
 ARGS ?=
 
@@ -18,7 +19,7 @@ run: $(INSTALLED) ## start PostgreSQL, Redis, the worker and the dashboard, with
 	@exec $(RUN) -m taskyard run --dashboard --demo --migrate $(ARGS)
 
 test: $(INSTALLED) ## run every test that is not slow, and print the coverage (at least 85 %)
-	@exec $(RUN) -m pytest -n 4 --dist worksteal -m "not slow" --cov --cov-report=term --cov-fail-under=85 $(ARGS)
+	@exec $(RUN) -m pytest -n 4 --dist worksteal -m "not slow" $(if $(ARGS),$(ARGS),$(COVERAGE))
 
 test-slow: $(INSTALLED) ## run the slow tests: long searches of the model, proofs and a soak
 	@exec $(RUN) -m pytest -n 4 --dist worksteal -m slow $(ARGS)
@@ -45,7 +46,7 @@ lint: $(INSTALLED)
 	@$(RUN) -m mypy
 
 unit: $(INSTALLED)
-	@exec $(RUN) -m pytest -n 2 -q -m "not slow" $(UNIT_TESTS) $(ARGS)
+	@exec $(RUN) -m pytest -n 2 -q -m "not slow" $(or $(ARGS),$(UNIT_TESTS))
 
 docs: $(INSTALLED) ## build the documentation into site/; a broken link or a missing page fails
 	@$(RUN) -m tests.reference --check

@@ -1,7 +1,7 @@
 """The texts of the interface, found in the source: `python -m tests.catalogue` brings the catalogues up to date.
 
-New texts come in without a translation, changed ones as fuzzy, and those that are gone are removed; a test asks
-that nothing is left untranslated.
+New and changed texts come in without a translation and are listed; those that are gone are removed, and their
+translations printed, to be copied to what replaced them. A test asks that nothing is left untranslated.
 """
 
 from __future__ import annotations
@@ -91,13 +91,17 @@ def update() -> None:
             continue
         catalog = catalogue(code)
         catalog.update(found, no_fuzzy_matching=True)
+        for gone in catalog.obsolete.values():
+            print(f"gone: {gone.id!r}\n      {gone.string!r}")
         catalog.obsolete.clear()
         catalog.creation_date = catalog.revision_date = WHENEVER
         path_of(code).parent.mkdir(parents=True, exist_ok=True)
         with path_of(code).open("wb") as target:
             write_po(target, catalog, width=WIDTH, no_location=True, omit_header=False, sort_output=True)
-        missing = sum(not message.string or message.fuzzy for message in messages(catalog))
-        print(f"{code}: {len(catalog)} texts, {missing} without a translation")
+        missing = [message.id for message in messages(catalog) if not message.string or message.fuzzy]
+        for text in missing:
+            print(f"to translate: {text!r}")
+        print(f"{code}: {len(catalog)} texts, {len(missing)} without a translation, in {path_of(code)}")
 
 
 if __name__ == "__main__":

@@ -64,6 +64,13 @@ def test_an_empty_installation_says_how_to_begin(open_page: OpenPage, submitter:
     assert page.container(key="empty")
 
 
+def test_the_table_has_these_columns(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    assert list(table(open_page("tasks"), "Task").columns) == [
+        "Task", "State", "Type", "Title", "Queue", "Priority", "Attempts", "Agent", "Submitted at", "Run", "Progress",
+        "Error", "Submitted by",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("query", "names"),
     [

@@ -150,6 +150,6 @@ def renewed(page: str) -> tuple[str, str]:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"docs/{page}.md has no place for what is made: expected {BEGIN} and {END}")
+        raise SystemExit(f"docs/{page}.md has no place for what is made: expected {BEGIN} and {END}")
     made = "\n".join(PARTS[page]()).strip()
     return text, f"{before}{BEGIN}\n\n{made}\n\n{END}{after}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import sys
 import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -310,7 +311,8 @@ def is_chinese(text: str) -> bool:
 
 def test_each_module_is_one_kind() -> None:
     assert sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__") == sorted(KINDS)
-    assert sorted(ENGLISH) == sorted(FORMER) == sorted(KINDS)
+    assert sorted(ENGLISH) == sorted(KINDS)
+    assert FORMER.keys() <= KINDS.keys()
     assert all(name == kind.name for name, kind in KINDS.items())
 
 
@@ -322,8 +324,10 @@ def test_it_needs_nothing_but_the_parts_of_kinds(kind: str) -> None:
         "taskyard.core.payload*", "taskyard.core.declarations", "taskyard.core.postgres",
     )  # fmt: skip
     tree = ast.parse((FOLDER / f"{kind}.py").read_text())
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
+    plain = [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
+    assert set(plain) <= sys.stdlib_module_names
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imports = [node for node in imports if (node.module or "").partition(".")[0] not in sys.stdlib_module_names]
     assert [i.module for i in imports if not any(fnmatchcase(i.module or "", one) for one in allowed)] == []
     of_postgres = [name.name for i in imports if i.module == "taskyard.core.postgres" for name in i.names]
     assert set(of_postgres) <= {"locks"}
@@ -405,7 +409,7 @@ def test_its_value_is_compared_with_the_threshold(kind: str) -> None:
 
 @every_kind
 def test_what_former_releases_stored_is_read(kind: str, migration: ModuleType) -> None:
-    for text, expected in FORMER[kind]:
+    for text, expected in FORMER.get(kind, ()):
         message_id, parameters = migration.named(text)
         assert message_id is not None
         assert message_id.split(".")[0] == kind
@@ -416,7 +420,7 @@ def test_what_former_releases_stored_is_read(kind: str, migration: ModuleType) -
 
 @every_kind
 def test_what_former_releases_stored_and_nobody_named_is_shown_as_it_is(kind: str) -> None:
-    for text, _ in FORMER[kind]:
+    for text, _ in FORMER.get(kind, ()):
         assert message_of(FiringAlert("0", "x", "y", "info", "firing", text, 0.0)) == text
 
 
@@ -437,7 +441,6 @@ def test_what_somebody_else_wrote_gets_no_id(text: str, migration: ModuleType) -
 def test_all_ids_of_the_migration_are_known(migration: ModuleType) -> None:
     known = {message_id for message_id, _ in (*migration._TEXTS, *migration._REASONS)}
     assert known <= MESSAGES.keys()
-    assert MESSAGES.keys() <= known  # until a message is added
 
 
 @pytest.mark.usefixtures("in_chinese")
@@ -455,8 +458,11 @@ def test_a_message_of_a_newer_release_is_shown_in_english() -> None:
 def test_the_printed_rules_are_the_same_as_when_they_were_a_file() -> None:
     former = tomllib.loads((Path(__file__).parent / "default_rules.toml").read_text())
     printed = tomllib.loads(default_rules_file())
+    assert RuleFile.model_validate(printed) == load_rules(None, {})
 
-    assert RuleFile.model_validate(printed) == RuleFile.model_validate(former) == load_rules(None, {})
+    kinds = {rule["kind"] for rule in former["rules"]}
+    printed["rules"] = [rule for rule in printed["rules"] if rule["kind"] in kinds]
+    assert RuleFile.model_validate(printed) == RuleFile.model_validate(former)
 
 
 def test_names_of_rules_and_their_titles() -> None:

@@ -43,6 +43,13 @@ def test_every_kind_of_alert_has_a_runbook_with_the_same_parts() -> None:
         assert parts == expected, name_of(page)
 
 
+def test_the_index_of_runbooks_has_them_all() -> None:
+    index = re.findall(
+        r"^\| \[(.+?)\]\((\w+)\.md\) \| `(\w+)` \|$", text_of(DOCS / "operations/alerts/README.md"), re.MULTILINE
+    )
+    assert sorted(index) == sorted((kind.title, name, name) for name, kind in KINDS.items())
+
+
 def test_the_units_are_those_of_the_repository() -> None:
     shown = blocks(DOCS / "operations" / "deployment.md", "ini")
     units = [(REPOSITORY / "deploy" / "systemd" / f"taskyard-{name}.service") for name in ("worker", "agent")]

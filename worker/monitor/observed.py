@@ -18,7 +18,7 @@ from taskyard.worker.monitor.sampler import Sampler
 
 
 class Observed:
-    """See worker.alerts.signals.Signals. Values from PostgreSQL are None while it is away."""
+    """See core.alerts.signals.Signals. Values from PostgreSQL are None while it is away."""
 
     def __init__(
         self,

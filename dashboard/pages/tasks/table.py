@@ -109,7 +109,7 @@ def frame_of(tasks: Sequence[Task], now: datetime) -> pd.DataFrame:
             _("Run"): run_seconds(task, now),
             _("Progress"): task.progress if task.finished_at is None else None,
             _("Error"): word(str((task.error or {}).get("class") or "")),
-            _("By"): one_line(task.created_by),
+            _("Submitted by"): one_line(task.created_by),
         }
         for task in tasks
     ]

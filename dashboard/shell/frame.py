@@ -45,8 +45,8 @@ def live(
 
     `name` is unique within the app; with `every_seconds` None it does not refresh. While nothing can be read, the
     last reading is shown with its time and the reason, unless that was about something else: another task, filter
-    or range than `about` is. With `tells_time` False another section on the same page shows the reason and the
-    time. Other errors of `read` reach the viewer by `dashboard.server.app.tell_error`.
+    or range than `about` is. With `shows_update_time` False another section on the same page shows the reason and the
+    time. Other errors of `read` reach the viewer by `dashboard.server.app.print_error`.
     """
 
     @st.fragment(run_every=every_seconds if is_live() else None, key=f"section_{name}")

@@ -137,7 +137,7 @@ def test_a_hold_is_shown_with_who_and_why_before_the_leader_acts(
     refreshed(page)
 
     assert "Takes effect within a second." not in rendered(page)
-    assert ("2 tasks still run." in rendered(page)) == (mode is HoldMode.DRAINING)
+    assert ("2 tasks still running." in rendered(page)) == (mode is HoldMode.DRAINING)
 
 
 def test_the_table_has_a_row_and_a_menu_for_each(

@@ -69,7 +69,7 @@ def test_a_good_file_is_shown_and_submitted_as_the_viewer(many: AppTest, databas
     assert first.created_by.startswith("dashboard@")
     with database.transaction() as tx:
         assert [event.actor for event in tasks_store.history(tx, first.id)] == [first.created_by]
-    assert "2 tasks are accepted" in many.success[0].value
+    assert "2 tasks accepted" in many.success[0].value
 
 
 def test_json_lines_and_pasted_texts_are_read(many: AppTest, database: Database) -> None:
@@ -157,7 +157,7 @@ def test_keys_of_the_file_are_kept_and_a_taken_one_stops_at_its_row(
     content = b"type,title,idempotency_key\ndiagnostic.noop,A,mine\ndiagnostic.noop,B,taken\ndiagnostic.noop,C,\n"
     press(upload(many, content))
 
-    assert "0 of 3 tasks are accepted" in many.warning[0].value
+    assert "0 of 3 tasks were accepted" in many.warning[0].value
     assert "Row 3: idempotency_key: taken" in said(many)
     assert len(tasks(database)) == 1
 
@@ -189,17 +189,17 @@ def test_a_server_that_goes_away_on_the_way_is_counted_and_gone_on_from(
 
         monkeypatch.setattr(data, "submit_rows", then_away)
         press(many)
-        assert "20 of 35 tasks are accepted" in many.warning[0].value
+        assert "20 of 35 tasks were accepted" in many.warning[0].value
         assert "can't be reached" in said(many)
         press(many)
-        assert "20 of 35 tasks are accepted" in many.warning[0].value
+        assert "20 of 35 tasks were accepted" in many.warning[0].value
     monkeypatch.setattr(data, "submit_rows", submit_rows)
     database.close()
     assert len(tasks(database)) == 20
 
     press(many)
 
-    assert "35 tasks are accepted" in many.success[0].value
+    assert "35 tasks accepted" in many.success[0].value
     assert len(tasks(database)) == 35
     assert len({task.idempotency_key for task in tasks(database)}) == 35
 
@@ -216,13 +216,13 @@ def test_an_answer_that_was_lost_on_the_way_submits_nothing_twice(
     upload(many, GOOD)
     monkeypatch.setattr(data, "submit_rows", stored_but_not_told)
     press(many)
-    assert "0 of 2 tasks are accepted" in many.warning[0].value
+    assert "0 of 2 tasks were accepted" in many.warning[0].value
     monkeypatch.setattr(data, "submit_rows", submit_rows)
 
     press(many)
 
     assert len(tasks(database)) == 2
-    assert "2 tasks are accepted" in many.success[0].value
+    assert "2 tasks accepted" in many.success[0].value
 
 
 def test_a_queue_that_drains_is_told(many: AppTest, database: Database) -> None:
@@ -230,7 +230,7 @@ def test_a_queue_that_drains_is_told(many: AppTest, database: Database) -> None:
         holds.hold(tx, HoldKind.QUEUE, "default", HoldMode.DRAINING, "test", "moving")
     press(upload(many, GOOD))
 
-    assert "0 of 2 tasks are accepted" in many.warning[0].value
+    assert "0 of 2 tasks were accepted" in many.warning[0].value
     assert "one that accepts new tasks" in said(many)
 
 
@@ -240,7 +240,7 @@ def test_with_servers_away_a_file_is_checked_and_kept(open_page: OpenPage) -> No
 
     press(page)
 
-    assert "0 of 2 tasks are accepted" in page.warning[0].value
+    assert "0 of 2 tasks were accepted" in page.warning[0].value
 
 
 def test_a_file_outlives_leaving_the_page_until_it_is_put_away(many: AppTest, database: Database) -> None:

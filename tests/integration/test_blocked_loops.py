@@ -27,7 +27,7 @@ def _untraced() -> Iterator[None]:
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     monkeypatch.setattr(async_slot, "HAND_BACK_SECONDS", 0.5)
     monkeypatch.setattr(async_slot, "GRACE_SECONDS", 1.0)
-    monkeypatch.setattr(loop_watch, "TOLD_SECONDS", 0.5)
+    monkeypatch.setattr(loop_watch, "REPORT_SECONDS", 0.5)
     bench = Bench()
     assert bench.value("async.noop", {"number": 1}) == {"number": 1}
     yield bench

@@ -231,7 +231,9 @@ def test_operations_say_what_they_can_not_do() -> None:
         SubmissionError, match=r"^states: 'completed' .*failed or cancelled, the only states that allow retry"
     ):
         RETRY.narrowed(TaskFilter(states=(TaskState.COMPLETED,)))
-    with pytest.raises(SubmissionError, match=r"^priorities: 'urgent' is not accepted, expected another one"):
+    with pytest.raises(
+        SubmissionError, match=r"^priorities: 'urgent' is not accepted, expected a different priority from the new one"
+    ):
         URGENT.narrowed(TaskFilter(priorities=("urgent",)))  # type: ignore[arg-type]
     with pytest.raises(SubmissionError, match=r"^priority: "):
         Operation(Action.PRIORITY, "ann", "why", "highest")

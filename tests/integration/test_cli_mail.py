@@ -105,7 +105,7 @@ def test_a_full_mailbox_keeps_its_dead_letters(
     result = cli("redrive", "bob", "--json")
     assert result.exit_code == 1
     (reason,) = json.loads(result.stdout)["refused"]
-    assert reason.endswith("of agent bob: the mailbox of agent bob is full: 1 messages wait")
+    assert reason.endswith("of agent bob: the mailbox of agent bob is full: it holds 1 messages")
     assert [(box.messages, box.dead_letters) for box in office.boxes()] == [(1, 1)]
 
 

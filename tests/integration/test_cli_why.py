@@ -54,7 +54,7 @@ def test_a_task_behind_others(engine: Engine, why: Callable[..., Result]) -> Non
     def answer() -> dict[str, object] | None:
         monitor.observe()
         found = json.loads(why(waiting[-1], "--json").stdout)
-        return found if found["agents"] and found["agents"][0]["reason"].startswith("is full") else None
+        return found if found["agents"] and found["agents"][0]["reason"].startswith("full:") else None
 
     found = wait_until(answer, 10)
     assert (found["before"], found["lane_depth"], found["state"]) == (2, 3, "pending")

@@ -22,7 +22,7 @@ OWN = {"builder": "builder:b1"}
 
 @pytest.fixture
 def broker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
-    monkeypatch.setattr(namesakes, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(namesakes, "CHECK_SECONDS", 0.0)
     with connect_redis(settings.redis_url or "") as client:
         yield Broker(client, settings.namespace, settings.placement_of)
 

@@ -123,7 +123,7 @@ def test_what_can_not_be_muted(database: Database, events: list[dict[str, Any]])
         for seconds in (0, -1, float("nan"), float("inf"), 1e12):
             with pytest.raises(SubmissionError, match=r"seconds: .* expected more than 0"):
                 failures.mute(tx, "f1", seconds, "ann", "")
-        with pytest.raises(SubmissionError, match="fingerprint: 'f9' is not accepted, expected that of a group"):
+        with pytest.raises(SubmissionError, match="fingerprint: 'f9' is not accepted, expected that of an error group"):
             failures.mute(tx, "f9", 60, "ann", "")
     assert audit(database) == []
 

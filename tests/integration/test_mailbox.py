@@ -230,7 +230,7 @@ def test_a_full_mailbox_refuses_and_loses_nothing(client: redis.Redis, keys: Key
     box = Mailbox(client, keys, "bob", length_limit=2)
     box.send("ann", "bob", 1)
     box.send("ann", "bob", 2)
-    with pytest.raises(Unavailable, match="the mailbox of agent bob is full: 2 messages wait"):
+    with pytest.raises(Unavailable, match="the mailbox of agent bob is full: it holds 2 messages"):
         box.send("ann", "bob", 3)
     for message in box.receive():
         box.ack(message)

@@ -73,7 +73,10 @@ def test_live_state(engine: Engine, monitor: Monitor) -> None:
     engine.wait_for(running, "in_progress")
     monitor.roll_up()
 
-    live = live_when(engine, monitor, lambda live: live.recent and live.agents and live.agents[0].tasks)
+    def shows_it(live: LiveSnapshot) -> bool:
+        return bool(live.recent) and [task.task_id for agent in live.agents for task in agent.tasks] == [running]
+
+    live = live_when(engine, monitor, shows_it)
     assert {(c.queue, c.type, c.state): c.count for c in live.open} == {
         ("default", "demo.nobody", "pending"): 1,
         ("default", "demo.nobody", "scheduled"): 1,

@@ -125,7 +125,7 @@ def test_what_a_failed_attempt_had_is_delivered_again_at_once(engine: Engine, is
     [
         ("send to nobody", "permanent", "send: to: '' is not accepted, expected a name"),
         ("send nan", "permanent", "message: nan is not accepted, expected a finite number"),
-        ("send to a full mailbox", "transient", "the mailbox of agent full-1 is full: 10000 messages wait"),
+        ("send to a full mailbox", "transient", "the mailbox of agent full-1 is full: it holds 10000 messages"),
     ],
 )
 def test_a_message_that_cannot_be_sent(engine: Engine, isolation: str, how: str, error_class: str, words: str) -> None:

@@ -68,7 +68,7 @@ class Claim:
 class KnownAgent:
     """An agent that registered or sent a heartbeat.
 
-    `beat_at` is when its last heartbeat was first seen, 0 before the first; `unheard_seconds` is how long rosters
+    `heartbeat_at` is when its last heartbeat was first seen, 0 before the first; `unheard_seconds` is how long rosters
     were read since without another one; `unread_since` is when its
     inbox ended at `unread_tail`, which it has not read yet (monotonic seconds; None: it has read everything).
     """

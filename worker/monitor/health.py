@@ -102,7 +102,7 @@ class AgentHostHealth:
 class HealthLog:
     """Logs when a process stops working and when it works again, from an independent thread.
 
-    `on_look` is called with the problems at each check.
+    `on_check` is called with the problems at each check.
     """
 
     def __init__(

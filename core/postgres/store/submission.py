@@ -39,7 +39,7 @@ class Inserted(NamedTuple):
     """The result of an insert. `ids` parallels the submissions: the task's id, or why there is none.
 
     `waiting` are the new tasks to queue. `blocked` ones wait for parents that may end before the commit; call
-    `dependants.look_again` after it.
+    `dependants.check_again` after it.
     """
 
     ids: list[str | SubmissionError]

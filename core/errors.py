@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Any
 
 from taskyard.core.i18n import listed, msg
 
@@ -48,12 +49,25 @@ class ErrorClass(StrEnum):
 
 
 class TaskyardError(Exception):
-    """The base of all our errors. Its text is one line that can be shown to a user."""
+    """The base of all our errors. Its text is one line that can be shown to a user.
+
+    They can be pickled, since pools of processes send them to their parents: `__init__` is not called again.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), self.args, self.__dict__)
 
     @property
     def text(self) -> str:
         """Returns the original text: a `TranslatableText` can be shown in the reader's language."""
         return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
+
+
+def _unpickled(kind: type[TaskyardError], args: tuple[Any, ...], fields: dict[str, Any]) -> TaskyardError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
 
 
 class ConfigurationError(TaskyardError):

@@ -20,9 +20,12 @@ def main() -> None:
 
 
 def find_modules_here() -> None:
-    """Makes imports search the current folder first, as `python -m` does: users' task modules may be there."""
+    """Makes imports search the current folder too, where users' task modules may be.
+
+    It comes last, so that a file there that is named like a library stands in nobody's way.
+    """
     if not sys.flags.safe_path and not {"", os.getcwd()} & set(sys.path):
-        sys.path.insert(0, os.getcwd())
+        sys.path.append(os.getcwd())
 
 
 if __name__ == "__main__":

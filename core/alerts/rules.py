@@ -16,6 +16,7 @@ from taskyard.core.alerts.default_rules import default_rules_file
 from taskyard.core.alerts.kinds import KINDS
 from taskyard.core.alerts.rule_checks import BY_KIND, kind_problems
 from taskyard.core.alerts.rule_titles import rule_name
+from taskyard.core.alerts.webhook_key import webhook_key
 from taskyard.core.declarations import Number, Whole, YesOrNo, is_number, model_problem, read_toml
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.i18n import msg
@@ -174,6 +175,21 @@ class RuleFile(_Strict):
                         field=field,
                         variable=variable,
                     )
+                elif environment is not None and variable is not None and field == "secret_env":
+                    yield from _secret_problems(name, variable, environment[variable])
+
+
+def _secret_problems(channel: str, variable: str, secret: str) -> Iterable[str]:
+    """Returns what is wrong with a channel's key, without its content."""
+    try:
+        webhook_key(secret)
+    except ValueError as error:
+        yield msg(
+            "channel {name!r}: secret_env: the key in {variable} is not accepted: {problem}",
+            name=channel,
+            variable=variable,
+            problem=error.args[0],
+        )
 
 
 def load_rules(path: Path | None, environment: Mapping[str, str] | None = os.environ) -> RuleFile:

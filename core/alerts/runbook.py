@@ -7,7 +7,9 @@ import re
 from taskyard.core.paths import FILES
 
 RUNBOOKS = FILES / "core" / "alerts" / "runbooks"
-_COMMENT = re.compile(r"<!--.*?-->\n*", re.DOTALL)
+_MADE = re.compile(
+    r"<!-- made by .*?<!-- end of what is made -->\n*", re.DOTALL
+)  # the shipped rule; the one in force may differ
 _LINK_TO_A_PAGE = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]+\)")  # other pages are only in the documentation
 
 
@@ -16,7 +18,7 @@ def runbook(kind: str) -> str | None:
     page = next((page for page in RUNBOOKS.glob("*.md") if page.stem == kind and page.stem != "README"), None)
     if page is None:
         return None
-    return _LINK_TO_A_PAGE.sub(r"\1", _COMMENT.sub("", page.read_text("utf-8")))
+    return _LINK_TO_A_PAGE.sub(r"\1", _MADE.sub("", page.read_text("utf-8")))
 
 
 def runbook_command(kind: str | None) -> str | None:

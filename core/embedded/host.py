@@ -30,7 +30,7 @@ def package_folder(package: str) -> Path:
     if found is None or found.origin is None:
         raise Unavailable(
             msg(
-                "the package {package} is not installed: run `make run`, "
+                "the package {package} is not installed: run `make run` in a checkout, "
                 "or set TASKYARD_DATABASE_URL and TASKYARD_REDIS_URL",
                 package=package,
             )
@@ -113,7 +113,7 @@ def _is_alive(process: psutil.Process) -> bool:
 def last_words(path: Path, count: int = 3) -> str:
     """Returns the last lines of a log file on one line, for an error message."""
     try:
-        lines = path.read_text(errors="replace").strip().splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     except OSError:
         return f"nothing was logged to {path}"
     return " | ".join(line.strip() for line in lines[-count:]) + f" (see {path})"

@@ -114,7 +114,7 @@ class PostgresServer:
         self._make_reachable(owner)
         if not (self._folder / "PG_VERSION").exists():
             self._initialise(owner)
-        (self._folder / CONFIG_NAME).write_text(self._config())
+        (self._folder / CONFIG_NAME).write_text(self._config(), encoding="utf-8")
         self._hand_over(owner)
         self._run(
             "pg_ctl", "start", "-w", "-s", "-t", START_TIMEOUT_SECONDS, "-l", self._folder / "start.log", as_=owner
@@ -163,7 +163,7 @@ class PostgresServer:
 
     def _server_process(self) -> psutil.Process | None:
         try:
-            pid = int(self._pid_file.read_text().splitlines()[0])
+            pid = int(self._pid_file.read_text(encoding="utf-8").splitlines()[0])
         except (OSError, ValueError, IndexError):
             return None
         return next((process for process in processes_in(self._folder, "postgres") if process.pid == pid), None)
@@ -178,7 +178,7 @@ class PostgresServer:
         locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         sync = () if self._durable else ("--no-sync",)
         self._run("initdb", "--auth=trust", "-U", SUPERUSER, *locale, *sync, folder=new, as_=owner)
-        with (new / "postgresql.conf").open("a") as file:
+        with (new / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(f"\ninclude '{CONFIG_NAME}'  # written at every start; lines below it win\n")
         new.rename(self._folder)
 

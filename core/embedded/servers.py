@@ -159,7 +159,7 @@ def resolve(settings: Settings) -> Endpoints:
     if not (database_url and redis_url):
         raise Unavailable(
             msg(
-                "no server is running under {data_dir}: start one with `make run`, "
+                "no server is running under {data_dir}: start one with `taskyard run`, "
                 "or set TASKYARD_DATABASE_URL and TASKYARD_REDIS_URL",
                 data_dir=settings.data_dir,
             )

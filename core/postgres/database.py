@@ -255,7 +255,7 @@ def queries(topic: str) -> Mapping[str, Query]:
 
     Each statement follows `-- name: <name>` and at least one line that describes it.
     """
-    content = (SQL_DIR / "queries" / f"{topic}.sql").read_text()
+    content = (SQL_DIR / "queries" / f"{topic}.sql").read_text(encoding="utf-8")
     heads = list(_NAME.finditer(content))
     ends = [head.start() for head in heads[1:]] + [len(content)]
     return {

@@ -53,6 +53,6 @@ def alembic_config() -> Config:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(SQL_DIR / "migrations"))
+    config.set_main_option("script_location", str(SQL_DIR / "migrations").replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config

@@ -52,7 +52,10 @@ class RedisNamespace:
         self.keys = Keys(namespace)
         self._policy_of = policy_of
         self._raw_commands = RawCommands(client.connection_pool)
-        self._scripts = {path.stem: Script(self._raw_commands, path.read_text()) for path in SCRIPTS_DIR.glob("*.lua")}
+        self._scripts = {
+            path.stem: Script(self._raw_commands, path.read_text(encoding="utf-8"))
+            for path in SCRIPTS_DIR.glob("*.lua")
+        }
         self.quarantine = Quarantine(client, self.keys, self._scripts["quarantine"])
         self._mender = KeyRepair(client, self.keys, self._raw_commands, self._scripts["renumber"])
         self._odd: deque[Odd] = deque(maxlen=MAX_ODD)

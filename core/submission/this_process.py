@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -20,6 +21,10 @@ def default_submitter() -> Submitter:
     endpoints = resolve(current)
     types = registry.load(current.task_modules)
     return open_submitter(current, types, endpoints.database_url, endpoints.redis_url)
+
+
+# A child that was forked must not speak on its parent's connections; it makes its own at its first call.
+os.register_at_fork(after_in_child=default_submitter.cache_clear)
 
 
 def submit(type: str, input: Any = None, **options: Any) -> str:

@@ -65,6 +65,6 @@ def _policy(origin: str) -> bytes:
 @lru_cache
 def _inline_scripts() -> tuple[str, ...]:
     """Returns the SHA-256 of each inline script of Streamlit's page, in base64."""
-    page = _COMMENT.sub("", INDEX.read_text())
+    page = _COMMENT.sub("", INDEX.read_text(encoding="utf-8"))
     scripts = _INLINE_SCRIPT.findall(page)
     return tuple(base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)

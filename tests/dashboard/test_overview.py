@@ -80,7 +80,7 @@ def test_without_any_server_it_says_how_to_start_one(open_page: OpenPage) -> Non
 
     assert not page.exception
     assert len(page.warning) == 1
-    assert "make run" in page.get("text")[0].value
+    assert "taskyard run" in page.get("text")[0].value
 
 
 def test_a_database_that_is_not_migrated_is_explained(open_page: OpenPage, server_endpoints: Endpoints) -> None:

@@ -4,7 +4,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import psycopg2
 import psycopg2.errors
 import pytest
 import sqlalchemy as sa

@@ -258,7 +258,7 @@ def test_embedded_servers(tmp_path: Path, own_servers: EmbeddedServers, namespac
     found = server_checks(stopped)
     assert problems(found) == []
     assert warnings(found) == ["PostgreSQL", "Redis"]
-    with pytest.raises(Unavailable, match="make run"):
+    with pytest.raises(Unavailable, match="taskyard run"):
         require(stopped)
 
     running = Endpoints(own_servers.database_url, own_servers.redis_url)

@@ -349,7 +349,7 @@ def test_resolve_takes_configured_urls_first(data_dir: Path) -> None:
 
 def test_resolve_finds_what_is_not_configured(data_dir: Path) -> None:
     settings = load_settings(data_dir=data_dir, database_url="postgresql://host/db")
-    with pytest.raises(Unavailable, match=f"no server is running under {data_dir}: start one with `make run`"):
+    with pytest.raises(Unavailable, match=f"no server is running under {data_dir}: start one with `taskyard run`"):
         resolve(settings)
 
     with EmbeddedServers.missing_from(settings) as servers:

@@ -20,7 +20,8 @@ import pytest
 import structlog
 
 from taskyard.core.access.ip_addresses import special_purpose
-from taskyard.core.alerts.rules import EmailChannel, LogChannel, WebhookChannel
+from taskyard.core.alerts.rules import EmailChannel, LogChannel, RuleFile, WebhookChannel
+from taskyard.core.alerts.webhook_key import webhook_key
 from taskyard.worker.alerts import delivery
 from taskyard.worker.alerts.delivery import Deliveries
 from taskyard.worker.alerts.mail import Mail
@@ -30,6 +31,7 @@ from tests.servers import wait_until
 from tests.webhooks import Hook, webhook_server
 
 SECRET = "key"
+IN_BASE64 = "whsec_" + base64.b64encode(b"k" * 24).decode()
 NOTE = Notification("firing", "1", "queue grows", "default", "warning", "it grew", 5.0, 3.0, "then", None, "main")
 
 
@@ -54,10 +56,10 @@ def test_signed_json(hook: Hook) -> None:
     assert abs(int(headers["X-Taskyard-Timestamp"]) - time.time()) < 5
 
 
-@pytest.mark.parametrize("secret", [SECRET, "whsec_a2V5", "whsec_no base64"])
+@pytest.mark.parametrize("secret", [SECRET, f" {SECRET}\n", IN_BASE64, f"{IN_BASE64}\n"])
 def test_signed_by_standard_webhooks(hook: Hook, monkeypatch: pytest.MonkeyPatch, secret: str) -> None:
     monkeypatch.setenv("KEY", secret)
-    key = b"key" if secret == "whsec_a2V5" else secret.encode()
+    key = b"k" * 24 if "whsec_" in secret else SECRET.encode()
     hook.answers = lambda number: (500 if number == 0 else 204, {})
     with pytest.raises(DeliveryFailed):
         Webhook(config(hook.url)).deliver(NOTE)
@@ -68,6 +70,20 @@ def test_signed_by_standard_webhooks(hook: Hook, monkeypatch: pytest.MonkeyPatch
         digest = hmac.new(key, text, hashlib.sha256).digest()
         assert headers["webhook-signature"] == f"v1,{base64.b64encode(digest).decode()}"
     assert [headers["webhook-id"] for headers, _ in hook.requests] == ["1-firing", "1-firing", "1-resolved"]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["", " ", "\n", "whsec_", "whsec_a2V5", "whsec_!!!!", f"v1,{IN_BASE64}", "whsec_" + "-_" * 16, "whsec_" + "a" * 88],
+)
+def test_a_secret_that_signs_nothing_reliably_is_refused(secret: str) -> None:
+    with pytest.raises(ValueError, match="expected") as refused:
+        webhook_key(secret)
+    assert not secret.strip("whsec_ \n") or secret not in str(refused.value)
+    hook = config("https://ops.example.com/x").model_dump(mode="json")
+    problems = list(RuleFile.model_validate({"channels": {"ops": hook}, "rules": []}).problems({"KEY": secret}))
+    assert len(problems) == 1
+    assert "KEY" in problems[0]
 
 
 @pytest.mark.parametrize(("status", "may_retry"), [(500, True), (503, True), (429, True), (400, False), (404, False)])

@@ -386,7 +386,7 @@ def test_its_runbook_is_there(kind: str) -> None:
     page = REPOSITORY / "docs" / "operations" / "alerts" / f"{kind}.md"
     assert page.read_text().splitlines()[0] == f"# {KINDS[kind].title}"
     shown = runbook(kind) or ""
-    assert shown.startswith(f"# {KINDS[kind].title}\n\n| Rule |")
+    assert shown.startswith(f"# {KINDS[kind].title}\n\n## What it means\n")
     assert "## What to do" in shown
     assert "<!--" not in shown
     assert "](" not in shown.replace("](http", "")

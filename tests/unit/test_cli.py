@@ -175,7 +175,7 @@ def test_no_server_configured_and_none_running(monkeypatch: pytest.MonkeyPatch, 
     result = invoke("status")
 
     assert result.exit_code == exits.UNAVAILABLE
-    assert "make run" in result.stderr
+    assert "taskyard run" in result.stderr
 
 
 @pytest.mark.parametrize("command", [["status"], ["run"], ["agent"], ["bench"], ["migrate"], ["types"]])

@@ -135,6 +135,20 @@ def test_only_the_command_line_prints(module: Module) -> None:
 
 
 @every_module
+def test_files_of_text_are_utf_8_in_every_locale(module: Module) -> None:
+    reading = [
+        node
+        for node in nodes_of(module.path)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("read_text", "write_text")
+    ]  # fmt: skip
+    without = [
+        n.lineno for n in reading if "encoding" not in {k.arg for k in n.keywords} and "utf-8" not in ast.unparse(n)
+    ]
+    assert without == []
+
+
+@every_module
 def test_nothing_is_pickled(module: Module) -> None:
     picklers = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
     assert not {top(name) for name in module.imports()} & picklers

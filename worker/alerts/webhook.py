@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import os
@@ -19,13 +18,13 @@ from urllib3.exceptions import HTTPError
 
 from taskyard.core.access.ip_addresses import special_purpose
 from taskyard.core.alerts.rules import WebhookChannel
+from taskyard.core.alerts.webhook_key import webhook_key
 from taskyard.core.threads import call_later
 from taskyard.worker.alerts.notification import DeliveryFailed, Notification
 
 MAX_ANSWER_BYTES = 4096
 TIMEOUTS_IN_ALL = 3  # of the channel's own: a server that answers byte by byte is cut off
 RETRIED_STATUSES = frozenset({408, 425, 429})
-KEY_PREFIX = "whsec_"  # of a key in base64, by Standard Webhooks
 PORTS = {"http": 80, "https": 443}
 
 
@@ -41,7 +40,7 @@ class Webhook:
         self._url = urlsplit(config.url)
         self._host = self._url.hostname or ""
         self._port = self._url.port or PORTS[self._url.scheme]
-        self._secret = os.environ[config.secret_env]
+        self._secret = os.environ[config.secret_env].strip()
 
     def deliver(self, notification: Notification) -> None:
         """Sends the notification; raises DeliveryFailed."""
@@ -93,7 +92,7 @@ def signed(secret: str, notification: Notification, timestamp: str, body: bytes)
     The id is the same whenever the same notification is sent again.
     """
     message_id = f"{notification.id}-{notification.event}"
-    digest = hmac.new(_key(secret), f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    digest = hmac.new(webhook_key(secret), f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return {
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,
@@ -106,16 +105,6 @@ def signed(secret: str, notification: Notification, timestamp: str, body: bytes)
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:
     """Returns the hex HMAC-SHA256 of the timestamp, a full stop and the body."""
     return hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-
-
-def _key(secret: str) -> bytes:
-    """Returns the key in a secret: base64 after whsec_, or else the text itself."""
-    if secret.startswith(KEY_PREFIX):
-        try:
-            return base64.b64decode(secret.removeprefix(KEY_PREFIX), validate=True)
-        except binascii.Error:
-            pass  # a text that begins like one
-    return secret.encode()
 
 
 def checked_address(host: str, port: int, *, allow_private: bool) -> str:

@@ -155,7 +155,9 @@ def runbook(
 
     kind = name
     if name not in KINDS:
-        kind = next((rule.kind for rule in load_rules(load_settings().alerts_file).rules if rule.name == name), "")
+        kind = next(
+            (rule.kind for rule in load_rules(load_settings().alerts_file, None).rules if rule.name == name), ""
+        )
     text = runbook_of(kind)
     if text is None:
         raise SubmissionError("rule", name, msg("a rule or kind of alert, as `taskyard rules` lists them"))

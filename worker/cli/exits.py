@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from typing import Any
 
@@ -26,7 +28,9 @@ BAD_INPUT = 2
 NOT_FOUND = 3
 ILLEGAL_STATE = 4
 UNAVAILABLE = 5
+OUTPUT_LOST = 74  # EX_IOERR of sysexits.h
 INTERRUPTED = 130
+NO_READER = 141  # as of a program that SIGPIPE ends
 
 EXIT_CODES = {
     OK: "done",
@@ -35,7 +39,9 @@ EXIT_CODES = {
     NOT_FOUND: "no such task or item",
     ILLEGAL_STATE: "the task's state does not allow it",
     UNAVAILABLE: "PostgreSQL or Redis can't be reached",
+    OUTPUT_LOST: "done, but the output could not be written",
     INTERRUPTED: "interrupted",
+    NO_READER: "the reader of the output has gone",
 }
 
 _CODES_BY_ERROR: tuple[tuple[type[TaskyardError], int], ...] = (
@@ -70,12 +76,33 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            done = super().invoke(ctx)
+            sys.stdout.flush()
+            return done
+        except BrokenPipeError:
+            _drop_output()
+            raise typer.Exit(NO_READER) from None
         except TaskyardError as error:
             raise typer.Exit(print_error(error)) from None
         except UnicodeEncodeError as error:  # an argument's bytes, as the shell passed them
             say(f"error: {shortened(error.object)} is not accepted, expected UTF-8")
             raise typer.Exit(BAD_INPUT) from None
+        except OSError as error:
+            if not _is_of_output(error):
+                raise
+            _drop_output()
+            say(f"error: the output can't be written: {error.strerror}")
+            raise typer.Exit(OUTPUT_LOST) from None
         except KeyboardInterrupt:
             say("interrupted")
             raise typer.Exit(INTERRUPTED) from None
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Returns True if standard output could not be written: what was opened by name would be named."""
+    return error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+def _drop_output() -> None:
+    """Sends what is still buffered nowhere: the interpreter would fail on it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

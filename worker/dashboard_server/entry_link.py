@@ -43,14 +43,14 @@ def note_url(settings: Settings, url: str) -> None:
     path = _file(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(f".{os.getpid()}")
-    fresh.write_text(f"{url}\n")
+    fresh.write_text(f"{url}\n", encoding="utf-8")
     fresh.replace(path)
 
 
 def noted_url(settings: Settings) -> str | None:
     """Returns the last stored address; None if there is none."""
     try:
-        return _file(settings).read_text().strip() or None
+        return _file(settings).read_text(encoding="utf-8").strip() or None
     except OSError:
         return None
 

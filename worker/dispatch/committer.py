@@ -11,7 +11,6 @@ import time
 from queue import SimpleQueue
 
 import psycopg2
-import psycopg2.errors
 import psycopg2.extensions
 import structlog
 

@@ -48,7 +48,7 @@ def require(settings: Settings, endpoints: Endpoints | None = None) -> None:
 
 
 def server_checks(settings: Settings, endpoints: Endpoints | None = None) -> list[Check]:
-    """Checks PostgreSQL and Redis. An embedded server that is not running is a warning: `make run` starts it."""
+    """Checks PostgreSQL and Redis. An embedded server that is not running is a warning: `taskyard run` starts it."""
     running_database, running_redis = (None, None) if endpoints else running_urls(settings.data_dir)
     database_url = endpoints.database_url if endpoints else settings.database_url or running_database
     redis_url = endpoints.redis_url if endpoints else settings.redis_url or running_redis
@@ -108,4 +108,4 @@ def local_data_checks(data_dir: Path) -> Iterator[Check]:
 
 
 def _not_running(name: str) -> Check:
-    return warning(name, "embedded, not running now", "start it with `make run`")
+    return warning(name, "embedded, not running now", "start it with `taskyard run`")

@@ -79,7 +79,7 @@ def _pids_limit() -> int | None:
     """Returns the process limit of this control group; None if there is none."""
     for path in ("/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids/pids.max"):
         try:
-            text = Path(path).read_text().strip()
+            text = Path(path).read_text(encoding="utf-8").strip()
         except OSError:
             continue
         return int(text) if text.isdigit() else None

@@ -64,14 +64,14 @@ def _used() -> tuple[float, int, int]:
 
 def _forget_peak() -> None:
     if LINUX:
-        with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+        with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
             file.write(_FORGET_PEAK)
 
 
 def _peak_of(pid: int) -> int | None:
     """Returns the peak memory of a live process in bytes; None if unknown."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)

@@ -116,7 +116,7 @@ def _ending(status: int) -> str:
 def _oom_kills() -> int:
     """Returns how often this kernel killed a process for lack of memory (Linux 4.13 and newer, else 0)."""
     try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
+        lines = Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
     except OSError:  # there is none, or no descriptor is left to read it
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

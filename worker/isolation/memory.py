@@ -119,7 +119,7 @@ def _rollup_bytes(pid: int, names: tuple[str, ...]) -> int | None:
 def _sum_of(path: Path, names: tuple[str, ...]) -> int | None:
     """Returns the sum of some lines `name: 123 kB`; None if the file can't be read, or has none of them."""
     try:
-        lines = path.read_text(errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return None
     found = [int(line.split()[1]) * 1024 for line in lines if line.partition(":")[0] in names]

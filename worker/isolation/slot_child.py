@@ -182,7 +182,7 @@ def _prepare(fork_server_pid: int, crash_file: int) -> None:
     # A handler that forks without exec gets the usual meaning of signals back.
     os.register_at_fork(after_in_child=_default_signals)
     if LINUX:
-        with open("/proc/self/oom_score_adj", "w") as file:
+        with open("/proc/self/oom_score_adj", "w", encoding="utf-8") as file:
             file.write(str(OOM_SCORE))
     if os.geteuid() == 0:  # other users would lose files of their own in /proc that the meter needs
         refuse_inspection()

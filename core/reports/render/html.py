@@ -31,7 +31,7 @@ def render(report: Report, words: Wording) -> bytes:
     """Returns the page."""
     shown = page(report, words)
     drawings = [drawing for section in shown.sections for drawing in section.drawings]
-    scripts = (get_plotlyjs(), (FOLDER / "report.js").read_text())
+    scripts = (get_plotlyjs(), (FOLDER / "report.js").read_text(encoding="utf-8"))
     text = (
         _environment()
         .get_template("report.html.j2")
@@ -42,7 +42,7 @@ def render(report: Report, words: Wording) -> bytes:
             words=words,
             texts={name: words(text) for name, text in _TEXTS.items()},
             policy=_policy(scripts),
-            style=Markup((FOLDER / "report.css").read_text()),
+            style=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
             plotly=Markup(scripts[0]),
             script=Markup(scripts[1]),
             figures=Markup(_inert({drawing.name: _figure(drawing, words) for drawing in drawings})),

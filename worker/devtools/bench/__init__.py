@@ -57,5 +57,5 @@ def run_bench(settings: Settings, names: tuple[str, ...], json_file: Path | None
         table.add_row(result.name, f"{result.value:,.2f}", result.unit, result.what)
     Console().print(table)
     if json_file is not None:
-        json_file.write_text(json.dumps([result.as_json() for result in results], indent=1) + "\n")
+        json_file.write_text(json.dumps([result.as_json() for result in results], indent=1) + "\n", encoding="utf-8")
     return 0

@@ -86,7 +86,7 @@ class Environment:
     def server_processes(self) -> dict[str, list[psutil.Process]]:
         """Returns the processes of PostgreSQL and of Redis."""
         found: dict[str, list[psutil.Process]] = {"postgres": [], "redis": []}
-        pid = int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
+        pid = int((self.folder / "postgres" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
         postmaster = psutil.Process(pid)
         found["postgres"] = [postmaster, *postmaster.children()]
         found["redis"] = [psutil.Process(int(self.broker.redis.info("server")["process_id"]))]
@@ -143,7 +143,7 @@ class Environment:
     @contextmanager
     def _process(self, command: str, count: int) -> Iterator[psutil.Process]:
         pool = self.folder / f"pool-{count}.toml"
-        pool.write_text(POOL.format(count=count))
+        pool.write_text(POOL.format(count=count), encoding="utf-8")
         environment = {**os.environ, **self.variables(), "TASKYARD_POOL_FILE": str(pool)}
         process = subprocess.Popen([sys.executable, "-m", "taskyard", command], env=environment)
         try:

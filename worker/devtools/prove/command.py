@@ -86,7 +86,7 @@ def _run(
         is_kept, tables, found = proved(chosen, lambda text: progress.update(bar, advance=1, description=text))
     Console().print(tables)
     if json_file is not None:
-        json_file.write_text(json.dumps(found, indent=1) + "\n")
+        json_file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     if keep or not is_kept:
         console.print(f"What the processes said and what was recorded is in {world.folder}", highlight=False)
     else:

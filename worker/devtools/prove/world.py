@@ -152,7 +152,9 @@ class World:
     def processes(self) -> dict[str, list[psutil.Process]]:
         """Returns the running processes, by kind."""
         assert self._supervisor is not None
-        postmaster = psutil.Process(int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0]))
+        postmaster = psutil.Process(
+            int((self.folder / "postgres" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+        )
         return {
             "workers": [psutil.Process(worker.pid) for worker in self._workers],
             "supervisor": [psutil.Process(self._supervisor.pid)],
@@ -222,7 +224,7 @@ class World:
         return f"process {process.pid}"
 
     def _kill_postgres(self, kill: plan.Kill) -> str:
-        pid = int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
+        pid = int((self.folder / "postgres" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
         server = psutil.Process(pid)
         server.send_signal(signal.SIGINT if kill.way == "fast" else signal.SIGQUIT)
         with suppress(psutil.TimeoutExpired):
@@ -251,7 +253,7 @@ class World:
         """Starts a worker (run), or a host of agents (agent) that are named after their kind."""
         pool = self.folder / f"pool-{kind}-{agents}.toml"
         if not pool.exists():
-            pool.write_text(POOL.format(kind=kind, count=agents, slots=SLOTS))
+            pool.write_text(POOL.format(kind=kind, count=agents, slots=SLOTS), encoding="utf-8")
         environment = {
             **os.environ,
             "TASKYARD_DATABASE_URL": self.endpoints.database_url,

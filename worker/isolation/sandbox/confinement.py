@@ -98,7 +98,7 @@ class Confinement:
 def _map_user(uid: int, gid: int) -> None:
     """Maps the user to the same number inside a user namespace."""
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-        with open(f"/proc/self/{name}", "w") as file:
+        with open(f"/proc/self/{name}", "w", encoding="utf-8") as file:
             file.write(text)
 
 

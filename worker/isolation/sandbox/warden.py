@@ -176,7 +176,7 @@ def _prefer_for_memory_kill() -> None:
     if not LINUX:
         return
     try:
-        with open("/proc/self/oom_score_adj", "w") as file:
+        with open("/proc/self/oom_score_adj", "w", encoding="utf-8") as file:
             file.write("1000")
     except OSError:
         return  # no /proc in there, or not this user's: the supervisor tries it from outside

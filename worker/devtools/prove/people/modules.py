@@ -59,5 +59,5 @@ def write(folder: Path, text: str) -> None:
     """Puts the module into `folder` in one step, as a deployment does."""
     folder.mkdir(exist_ok=True)
     part = folder / f"{NAME}.part"
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8")
     os.replace(part, folder / f"{NAME}.py")

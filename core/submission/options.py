@@ -1,5 +1,32 @@
 """Lists a task's options besides its type and input, by caller (pure)."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TypedDict
+
+from taskyard.core.states import Priority
+
+
+class SubmitOptions(TypedDict, total=False):
+    """What `submit` takes besides type and input, for type checkers; `validate` checks what is really given."""
+
+    title: str | None
+    queue: str
+    priority: str | Priority
+    timeout_seconds: float | None
+    max_attempts: int | None
+    delay_seconds: float | None
+    run_at: datetime | str | None
+    requires: Iterable[str]
+    idempotency_key: str | None
+    created_by: str
+    creator_agent_id: str | None
+    parent_id: str | None
+    after: Iterable[str]
+
+
 _OF_EVERY_TASK = (
     "title",
     "queue",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import psycopg2
 import sqlalchemy
@@ -34,7 +34,7 @@ from taskyard.core.submission.commands import ManyTaskCommands, TaskCommands, ch
 from taskyard.core.submission.every_problem import every_problem
 from taskyard.core.submission.group_commit import GroupCommitter
 from taskyard.core.submission.open_keys import Alone, OpenKeys
-from taskyard.core.submission.options import OPTIONS
+from taskyard.core.submission.options import OPTIONS, SubmitOptions
 from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.validate import Limits, validate_submission
 from taskyard.core.task_types.registry import Registry
@@ -77,7 +77,7 @@ class Submitter(TaskCommands):
         input: Any = None,
         *,
         connection: sqlalchemy.Connection | None = None,
-        **options: Any,
+        **options: Unpack[SubmitOptions],
     ) -> str:
         """Submits one task and returns its id; it is committed then.
 

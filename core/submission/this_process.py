@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Unpack
 
 from taskyard.core.config import settings
 from taskyard.core.embedded.servers import resolve
 from taskyard.core.postgres.store.tasks import TaskResult
+from taskyard.core.submission.options import SubmitOptions
 from taskyard.core.submission.submit import ProgressCallback, Submitter, open_submitter
 from taskyard.core.task_types.registry import registry
 
@@ -27,7 +28,7 @@ def default_submitter() -> Submitter:
 os.register_at_fork(after_in_child=default_submitter.cache_clear)
 
 
-def submit(type: str, input: Any = None, **options: Any) -> str:
+def submit(type: str, input: Any = None, **options: Unpack[SubmitOptions]) -> str:
     """Submits one task and returns its id; see Submitter.submit for the options and errors."""
     return default_submitter().submit(type, input, **options)
 

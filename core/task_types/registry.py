@@ -26,7 +26,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from functools import lru_cache
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -58,6 +58,8 @@ MAX_NAME_LENGTH = 200  # characters
 MIN_TIMEOUT_SECONDS = 0.001
 MAX_TIMEOUT_SECONDS = 7 * 24 * 3600.0
 MIN_MEMORY_MIB, MAX_MEMORY_MIB = 16, 1 << 20
+
+Handler = TypeVar("Handler", bound=Callable[..., object])
 
 
 class Isolation(StrEnum):
@@ -184,7 +186,7 @@ def task_type(
     runs_code: bool = False,
     reads_host: bool = False,
     memory_limit_mib: int | None = None,
-) -> Callable[[Callable[..., object]], Callable[..., object]]:
+) -> Callable[[Handler], Handler]:
     """Registers the decorated function as the handler of task type `name`.
 
     The first parameter's annotation is the input model, the return annotation the output model (both pydantic).
@@ -201,7 +203,7 @@ def task_type(
         check.is_fine()
         return name
 
-    def register(handler: Callable[..., object]) -> Callable[..., object]:
+    def register(handler: Handler) -> Handler:
         may = {"runs_code": runs_code, "reads_host": reads_host}
         declared = _declared(name, handler, timeout_seconds, retry, isolation, requires, version, may, memory_limit_mib)
         if declared is not None:

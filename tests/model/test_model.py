@@ -71,7 +71,7 @@ def test_an_unknown_rule_can_not_be_switched_off() -> None:
         POISON,
         UNKNOWN,
         CANCELLED_RETRIED,
-        *(replace(SHORT.without(rule), fault_limit=1) for rule in RULES),
+        *(pytest.param(replace(SHORT.without(rule), fault_limit=1), marks=pytest.mark.slow) for rule in RULES),
     ],
     ids=lambda setting: " ".join([setting.task, setting.operator, *setting.off]),
 )

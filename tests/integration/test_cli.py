@@ -230,7 +230,7 @@ def test_many_tasks_from_a_file(cli: Callable[..., Result], database: Database, 
     seventh, last = stored(database, ids[7]), stored(database, ids[-1])
     assert (seventh.queue, seventh.priority.label, seventh.created_by) == ("other", "low", "file")
     assert (last.queue, last.input["value"], last.created_by) == ("nightly", 2_499, user_name())
-    assert cli("submit", "--file", "-", stdin='{"type": "diagnostic.noop"}\n').stdout == "1 tasks submitted\n"
+    assert cli("submit", "--file", "-", stdin='{"type": "diagnostic.noop"}\n').stdout == "1 task submitted\n"
 
 
 def test_a_bad_line_is_named_and_what_was_stored_is_told(
@@ -243,7 +243,7 @@ def test_a_bad_line_is_named_and_what_was_stored_is_told(
 
     assert result.exit_code == exits.BAD_INPUT
     told, error = result.stderr.splitlines()
-    assert told == "2000 tasks are stored"
+    assert told.startswith("2000 tasks are stored, up to line 2000: submit only the lines after it")
     assert error.startswith("error: line 2101: max_attempts: 0 is not accepted")
     with database.transaction() as tx:
         assert tasks.state_counts(tx) == {"pending": 2_000}

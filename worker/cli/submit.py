@@ -164,7 +164,10 @@ def _submit_file(file: Path, defaults: dict[str, Any], as_json: bool) -> None:
             problems = by_line(error, lines.last, submitter.problems_of, lines.line_of)
         finally:
             if stored and (total is None or stored < total):
-                exits.say(f"{stored} tasks are stored")
+                exits.say(
+                    f"{stored} tasks are stored, up to line {lines.line_of(stored - 1)}: "
+                    "submit only the lines after it, or give each line an idempotency_key before you repeat the file"
+                )
     if problems:
         for problem in problems:
             exits.print_error(problem)
@@ -172,4 +175,4 @@ def _submit_file(file: Path, defaults: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json({"ids": ids})
     else:
-        print_line(f"{len(ids)} tasks submitted")
+        print_line(f"{len(ids)} task{'' if len(ids) == 1 else 's'} submitted")

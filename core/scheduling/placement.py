@@ -23,7 +23,7 @@ MAX_AHEAD_BYTES = 16 << 20  # of inputs that an agent holds, if it is to get mor
 NO_AGENT = N_("no agent is registered")
 NO_TYPE = N_("no registered agent takes type {type}")
 NO_KNOWLEDGE = N_("no registered agent can run type {type}: {agents} do not know it, or not in this version")
-NO_TAGS = N_("no agent for type {type} has the tags {tags} (closest one is missing {missing})")
+NO_TAGS = N_("no agent for type {type} has tag {tags} (closest one is missing {missing})")
 
 
 def score(ready: float, priority: int, policy: str) -> float:

@@ -75,7 +75,7 @@ def test_every_queue_has_a_card(open_page: OpenPage, loaded: dict[str, str], cac
     rows = table(page, "Why")
     assert list(rows["Type"]) == ["diagnostic.sleep", "diagnostic.echo"]  # the stuck one first
     assert list(rows["Why"]) == [
-        "no agent for type diagnostic.sleep has the tags gpu (closest one is missing gpu)",
+        "no agent for type diagnostic.sleep has tag gpu (closest one is missing gpu)",
         "",
     ]
     assert (rows["urgent"][1], rows["medium"][1]) == (2, 5)

@@ -286,7 +286,7 @@ def test_status(cli: Callable[..., Result], database: Database, submitter: Submi
     lanes = {(lane["queue"], tuple(lane["requires"])): lane for lane in document["lanes"]}
     stuck = lanes["default", ("gpu",)]
     assert (stuck["count"], lanes["own", ()]["count"], lanes["own", ()]["why"]) == (3, 1, None)
-    assert "has the tags gpu (closest one is missing gpu)" in stuck["why"]
+    assert "has tag gpu (closest one is missing gpu)" in stuck["why"]
     assert 0 <= stuck["oldest_seconds"] < 60
     assert [agent["id"] for agent in document["agents"]] == [AGENT]
     assert (document["leader"]["epoch"], document["leader"]["worker"]) == (1, "[b]worker[/b]:7")

@@ -28,7 +28,7 @@ def alert_facts(kind: str) -> Iterator[str]:
     for rule in load_rules(None, None).rules:
         if rule.kind != kind:
             continue
-        fires, clears = "as soon as it is so", "it is no longer so"
+        fires, clears = "while it is true", "when it is no longer true"
         if known.has_threshold:
             fires, clears = f"{rule.threshold:g} or more", f"below {rule.clear:g}"
         if rule.for_seconds:

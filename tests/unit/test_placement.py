@@ -237,7 +237,7 @@ def test_why_a_lane_is_stuck() -> None:
     assert unplaceable_reason(lane, []) == "no agent is registered"
     assert unplaceable_reason(Lane("default", "image.scale"), [coder]) == "no registered agent takes type image.scale"
     assert unplaceable_reason(lane, [analyst, coder]) == (
-        "no agent for type code.run has the tags gpu, python (closest one is missing gpu)"
+        "no agent for type code.run has tag gpu, python (closest one is missing gpu)"
     )
     assert unplaceable_reason(Lane("default", "code.run", ("python",)), [analyst, coder]) is None
 

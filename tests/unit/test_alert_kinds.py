@@ -123,8 +123,7 @@ ENGLISH = {
     "dashboard_down": ["the dashboard can't be opened: it ended"],
     "duty_late": ["duty hang: it hangs"],
     "no_agent": [
-        "1 task of type demo.lonely is pending: no agent for type demo.lonely has tag gpu"
-        " (closest one is missing gpu)"
+        "1 task of type demo.lonely is pending: no agent for type demo.lonely has tag gpu (closest one is missing gpu)"
     ],
     "oldest_waiting": ["the oldest pending task of queue mail, of type demo.lonely, has waited for 42 s"],
     "queue_growth": ["queue mail grew from 3 to 1,090 pending tasks in 10 min"],

@@ -21,7 +21,7 @@ SUBMISSION_SEED = number("FUZZ_SEED", 11)
 INTAKE_SEED = number("FUZZ_SEED", 20)
 
 ADDRESS_CASES = number("ADDRESS_CASES", 300)  # addresses of pages that are parsed
-ADDRESS_PAGES = number("ADDRESS_PAGES", 12)  # pages that are opened by such addresses
+ADDRESS_PAGES = number("ADDRESS_PAGES", 6)  # pages that are opened by such addresses
 ADDRESS_SEED = number("ADDRESS_SEED", 11)
 BORDER_CASES = number("BORDER_CASES", 300)  # hosts and origins of requests
 BULK_CASES = number("BULK_CASES", 300)  # rows of bulk files

@@ -72,14 +72,12 @@ def press_until(page: Page, key: str, there: Locator) -> None:
 def test_keys_lead_from_page_to_page(page: Page) -> None:
     expect(page.get_by_text("Agents' load")).to_be_visible()  # the last of the page: all keys are listened to
     settled(page)
-    page.keyboard.press("Shift+H")
-    expect(page.get_by_role("dialog").get_by_text("Shift + H opens this")).to_be_visible()
+    press_until(page, "Shift+H", page.get_by_role("dialog").get_by_text("Shift + H opens this"))
     press_until(page, "6", page.get_by_role("heading", name="Failures"))
     expect(page.get_by_role("dialog")).to_be_hidden()
     settled(page)
 
-    page.keyboard.press("Shift+H")
-    expect(page.get_by_role("dialog")).to_be_visible()
+    press_until(page, "Shift+H", page.get_by_role("dialog"))
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect(page.get_by_role("heading", name="Failures")).to_be_visible()

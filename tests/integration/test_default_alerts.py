@@ -290,7 +290,7 @@ def test_retry_storm(watch: Watch) -> None:
 def test_slow_start(watch: Watch) -> None:
     gate = threading.Event()
     watch.engine.define("demo.slow", waiting_for(gate))
-    watch.start("slow start", threshold=1.0, clear=0.5, window_seconds=2)
+    watch.start("slow start", threshold=1.0, clear=0.5, window_seconds=6)
     watch.engine.agent(max_concurrency=1)
     ids = [watch.engine.submit("demo.slow") for _ in range(25)]
     began = Clock().monotonic()

@@ -68,7 +68,7 @@ class Submitter(TaskCommands):
         self._clock = clock or Clock()
         self._keys = OpenKeys()
         self._group: GroupCommitter[Submission, str | SubmissionError | Alone] = GroupCommitter(
-            self._insert_together, Submission.size
+            self.store_together, Submission.size
         )
 
     def submit(
@@ -88,7 +88,7 @@ class Submitter(TaskCommands):
         at once if the caller then calls `wake`. An idempotency key used before returns the first
         task's id. Raises SubmissionError, IdempotencyConflict or Unavailable.
         """
-        checked = self._validated(type, input, options)
+        checked = self.check(type, input, options)
         if connection is not None and not isinstance(connection, sqlalchemy.Connection):
             raise refused("connection", connection, msg("a connection of SQLAlchemy"))
         if isinstance(checked, str):
@@ -138,6 +138,50 @@ class Submitter(TaskCommands):
         found = [refused("options", name, msg("one of {names}", names=", ".join(OPTIONS))) for name in unknown]
         return found + every_problem(known, self._registry, self._limits, self._clock.now())
 
+    def check(
+        self, type: str, input: Any, options: Mapping[str, Any], *, asks_database: bool = True
+    ) -> Submission | str:
+        """Returns the submission, or the id of an earlier task of the same call that would be refused now.
+
+        Stores nothing. With `asks_database=False` it does not look for such a task. Raises SubmissionError or
+        Unavailable.
+        """
+        for name in options:
+            if name not in OPTIONS:
+                raise refused("options", name, msg("one of {names}", names=", ".join(OPTIONS)))
+        now = self._clock.now()
+        try:
+            return validate_submission(type, input, **options, registry=self._registry, limits=self._limits, now=now)
+        except SubmissionError:
+            first_id = known_calls.find_first(self._database, type, input, options, now) if asks_database else None
+            if first_id is None:
+                raise
+            return first_id
+
+    def store_together(self, submissions: Sequence[Submission]) -> list[str | SubmissionError | Alone]:
+        """Commits checked submissions of several callers in one transaction; returns a result for each.
+
+        `Alone` is the result of one whose idempotency key an open transaction has used: only its caller waits, by
+        `store_alone`. Raises Busy or Unavailable.
+        """
+        open_keys = self._keys.open_ones()
+        together = [s for s in submissions if s.idempotency_key not in open_keys] if open_keys else submissions
+        results: dict[str, str | SubmissionError | Alone] = {s.id: Alone() for s in submissions}
+        has_keys = any(s.idempotency_key is not None for s in together)
+        try:
+            results.update(self._insert(together, GROUP_TIMEOUT_MS if has_keys else None))
+        except Busy as error:
+            if not (has_keys and error.is_locked):
+                raise
+            keyless = [s for s in together if s.idempotency_key is None]
+            results.update(self._insert(keyless, None))
+        return [results[s.id] for s in submissions]
+
+    def store_alone(self, submission: Submission) -> str | SubmissionError:
+        """Stores a submission whose key another open transaction has used; raises Busy."""
+        with locks.naming_holders(self._database), self._keys.waiting_for(str(submission.idempotency_key)):
+            return self._insert([submission], None)[submission.id]  # type: ignore[return-value]
+
     def wake(self, task_ids: Sequence[str]) -> None:
         """Queues tasks that were submitted in a caller's transaction, after its commit."""
         ids = [check_task_id(task_id) for task_id in task_ids]
@@ -169,21 +213,7 @@ class Submitter(TaskCommands):
     def _submit_together(self, submission: Submission) -> str | SubmissionError:
         with locks.naming_holders(self._database):
             result = self._group.run(submission)
-        return self._wait_alone(submission) if isinstance(result, Alone) else result
-
-    def _validated(self, type: str, input: Any, options: Mapping[str, Any]) -> Submission | str:
-        """Returns the submission, or the id of an earlier task of the same call that would be refused now."""
-        for name in options:
-            if name not in OPTIONS:
-                raise refused("options", name, msg("one of {names}", names=", ".join(OPTIONS)))
-        now = self._clock.now()
-        try:
-            return validate_submission(type, input, **options, registry=self._registry, limits=self._limits, now=now)
-        except SubmissionError:
-            first_id = known_calls.find_first(self._database, type, input, options, now)
-            if first_id is None:
-                raise
-            return first_id
+        return self.store_alone(submission) if isinstance(result, Alone) else result
 
     def _validated_item(self, position: int, item: Mapping[str, Any]) -> Submission | str:
         try:
@@ -191,7 +221,7 @@ class Submitter(TaskCommands):
         except Exception as error:  # raised by the caller's mapping, or because it is none
             raise refused(f"submissions.{position}", item, msg("a mapping of submit's arguments")) from error
         try:
-            return self._validated(given.pop("type", None), given.pop("input", None), given)
+            return self.check(given.pop("type", None), given.pop("input", None), given)
         except SubmissionError as error:
             raise _positioned(error, position) from None
 
@@ -199,24 +229,6 @@ class Submitter(TaskCommands):
         if all(map(submission_store.is_copyable, submissions)):
             return submission_store.copy(tx, submissions)
         return submission_store.insert(tx, submissions)
-
-    def _insert_together(self, submissions: Sequence[Submission]) -> list[str | SubmissionError | Alone]:
-        """Commits what several threads submit at the same moment in one transaction.
-
-        Only the caller of an idempotency key waits for an open transaction that has used it; the others don't.
-        """
-        open_keys = self._keys.open_ones()
-        together = [s for s in submissions if s.idempotency_key not in open_keys] if open_keys else submissions
-        results: dict[str, str | SubmissionError | Alone] = {s.id: Alone() for s in submissions}
-        has_keys = any(s.idempotency_key is not None for s in together)
-        try:
-            results.update(self._insert(together, GROUP_TIMEOUT_MS if has_keys else None))
-        except Busy as error:
-            if not (has_keys and error.is_locked):
-                raise
-            keyless = [s for s in together if s.idempotency_key is None]
-            results.update(self._insert(keyless, None))
-        return [results[s.id] for s in submissions]
 
     def _insert(
         self, submissions: Sequence[Submission], lock_timeout_ms: int | None
@@ -256,11 +268,6 @@ class Submitter(TaskCommands):
             except Unavailable as error:
                 log.warning("parents of new tasks are left to the leader: %s", error)
         self._notifier.push(waiting)
-
-    def _wait_alone(self, submission: Submission) -> str | SubmissionError:
-        """Stores a submission whose key another open transaction has used; raises Busy."""
-        with locks.naming_holders(self._database), self._keys.waiting_for(str(submission.idempotency_key)):
-            return self._insert([submission], None)[submission.id]  # type: ignore[return-value]
 
 
 def open_submitter(settings: Settings, registry: Registry, database_url: str, redis_url: str) -> Submitter:

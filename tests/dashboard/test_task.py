@@ -253,7 +253,7 @@ def test_children_of_a_task_are_linked(
     open_page: OpenPage, loaded: dict[str, str], submitter: Submitter, database: Database
 ) -> None:
     parent = loaded["running"]
-    child = submitter._validated("diagnostic.noop", None, {"idempotency_key": f"{parent}/1", "parent_id": parent})
+    child = submitter.check("diagnostic.noop", None, {"idempotency_key": f"{parent}/1", "parent_id": parent})
     with database.transaction() as tx:
         [child_id] = submission.insert(tx, [child]).ids
 

@@ -1,4 +1,4 @@
-"""Provides the interface's languages: English in the source, others from gettext catalogues in `dashboard/locale`.
+"""Provides the interface's languages: English in the source, others from the catalogues of core.
 
 The viewer's language is that of the switch, or else the browser's. A text with values is translated first and
 filled in then: `_("{count} tasks").format(count=3)`.
@@ -6,20 +6,13 @@ filled in then: `_("{count} tasks").format(count=3)`.
 
 from __future__ import annotations
 
-import gettext
-import io
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from pathlib import Path
 
 import streamlit as st
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 
-LOCALE = Path(__file__).resolve().parent / "locale"
-LANGUAGES = {"en": "English", "zh": "中文"}  # each by its own name
+from taskyard.core.translation import DEFAULT, LANGUAGES, catalogue
+
 LANGUAGE_KEY = "lang"
-DEFAULT = "en"
 
 
 def language() -> str:
@@ -58,16 +51,3 @@ def labelled(label: str, text: object) -> str:
 def enumerated(texts: Iterable[str]) -> str:
     """Returns `a; b; c`, with the semicolons of the viewer's language."""
     return _("; ").join(texts)
-
-
-@lru_cache
-def catalogue(code: str) -> gettext.NullTranslations:
-    """Returns the texts of one language."""
-    path = LOCALE / code / "LC_MESSAGES" / "taskyard.po"
-    if not path.exists():
-        return gettext.NullTranslations()
-    compiled = io.BytesIO()
-    with path.open("rb") as source:
-        write_mo(compiled, read_po(source))
-    compiled.seek(0)
-    return gettext.GNUTranslations(compiled)

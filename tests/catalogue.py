@@ -18,7 +18,7 @@ from babel.messages.pofile import read_po, write_po
 from taskyard.core.config import Settings
 from taskyard.core.submission.input_schema import form_fields
 from taskyard.core.task_types.registry import BUILTIN_MODULES, registry
-from taskyard.dashboard.i18n import DEFAULT, LANGUAGES, LOCALE
+from taskyard.core.translation import DEFAULT, LANGUAGES, LOCALE
 from tests.servers import REPOSITORY
 
 KEYWORDS = {"_": 1, "N_": 1, "msg": 1, "ngettext": 2}  # the functions, and how many texts each takes

@@ -7,9 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from taskyard.core.errors import ErrorClass
 from taskyard.core.i18n import N_
 from taskyard.core.states import Priority, TaskState
+from taskyard.core.translation import WORDS
 from taskyard.dashboard.i18n import _
 
 # Names of the theme's colours.
@@ -34,43 +34,6 @@ AGENT_COLORS: Mapping[str, str] = {
     "lost": "red",
 }
 QUEUE_COLORS: Mapping[str, str] = {"open": "green", "paused": "orange", "draining": "violet"}
-WORDS: Mapping[str, str] = {
-    TaskState.BLOCKED: N_("blocked"),
-    TaskState.SCHEDULED: N_("scheduled"),
-    TaskState.PENDING: N_("pending"),
-    TaskState.ASSIGNED: N_("assigned"),
-    TaskState.IN_PROGRESS: N_("in progress"),
-    TaskState.COMPLETED: N_("completed"),
-    TaskState.FAILED: N_("failed"),
-    TaskState.CANCELLED: N_("cancelled"),
-    "low": N_("low"),
-    "medium": N_("medium"),
-    "high": N_("high"),
-    "urgent": N_("urgent"),
-    "info": N_("info"),
-    "warning": N_("warning"),
-    "critical": N_("critical"),
-    "open": N_("open"),
-    "online": N_("online"),
-    "paused": N_("paused"),
-    "draining": N_("draining"),
-    "silent": N_("silent"),
-    "left": N_("left"),
-    "lost": N_("lost"),
-    "firing": N_("firing"),
-    "acknowledged": N_("acknowledged"),
-    "resolved": N_("resolved"),
-    ErrorClass.TIMEOUT: N_("timeout"),
-    ErrorClass.CRASHED: N_("crashed"),
-    ErrorClass.INVALID_INPUT: N_("invalid input"),
-    ErrorClass.INVALID_OUTPUT: N_("invalid output"),
-    ErrorClass.RESOURCE_LIMIT: N_("resource limit"),
-    ErrorClass.TRANSIENT: N_("transient"),
-    ErrorClass.PERMANENT: N_("permanent"),
-    ErrorClass.AGENT_LOST: N_("agent lost"),
-    ErrorClass.UNSTORABLE: N_("unstorable"),
-    ErrorClass.UNPROCESSABLE: N_("unprocessable"),
-}
 # Kinds of events in the audit log; those that are states have the states' words.
 EVENT_WORDS: Mapping[str, str] = {
     "retried": N_("retried"),

@@ -27,10 +27,10 @@ from taskyard.core.message_templates import IdentifiedText, identity, rendered
 from taskyard.core.postgres.locks import ROW, TABLE, Blocker, LockWait
 from taskyard.core.telemetry.histogram import Histogram
 from taskyard.core.telemetry.live_snapshot import FiringAlert, MailboxLive, MailLive, ServerLive
+from taskyard.core.translation import catalogue
 from taskyard.dashboard.components import translate as told_module
 from taskyard.dashboard.components.alert_values import compared, rule_word, shown_value
 from taskyard.dashboard.components.translate import translate
-from taskyard.dashboard.i18n import catalogue
 from taskyard.worker.alerts.conditions import read
 from tests.servers import REPOSITORY
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from taskyard.dashboard.i18n import DEFAULT, LANGUAGES
+from taskyard.core.translation import DEFAULT, LANGUAGES
 from tests.catalogue import FOLDERS, KEYWORDS, catalogue, messages, placeholders, texts
 from tests.each import for_each
 from tests.sources import name_of, nodes_of, sources_of

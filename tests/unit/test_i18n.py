@@ -19,9 +19,9 @@ from taskyard.core.errors import (
 from taskyard.core.i18n import TranslatableText, Word, either, listed, msg
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
 from taskyard.core.states import TaskState
+from taskyard.core.translation import catalogue
 from taskyard.dashboard.components import translate as told_module
 from taskyard.dashboard.components.translate import translate
-from taskyard.dashboard.i18n import catalogue
 
 SINCE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOLD = Hold(HoldKind.QUEUE, "mail", HoldMode.PAUSED, "ann", "", SINCE)

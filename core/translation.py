@@ -1,0 +1,91 @@
+"""Translates texts into the languages of their readers: English in the source, others from gettext catalogues.
+
+Catalogues are in `core/locale`, for all doors: pages, the HTTP API, exports. A text with values is translated first
+and filled in then.
+"""
+
+from __future__ import annotations
+
+import gettext
+import io
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import lru_cache
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+from taskyard.core.errors import ErrorClass, TaskyardError
+from taskyard.core.i18n import N_, TranslatableText, Word
+from taskyard.core.paths import FILES
+from taskyard.core.states import TaskState
+
+LOCALE = FILES / "core" / "locale"
+LANGUAGES = {"en": "English", "zh": "中文"}  # each by its own name
+DEFAULT = "en"
+WORDS: Mapping[str, str] = {
+    TaskState.BLOCKED: N_("blocked"),
+    TaskState.SCHEDULED: N_("scheduled"),
+    TaskState.PENDING: N_("pending"),
+    TaskState.ASSIGNED: N_("assigned"),
+    TaskState.IN_PROGRESS: N_("in progress"),
+    TaskState.COMPLETED: N_("completed"),
+    TaskState.FAILED: N_("failed"),
+    TaskState.CANCELLED: N_("cancelled"),
+    "low": N_("low"),
+    "medium": N_("medium"),
+    "high": N_("high"),
+    "urgent": N_("urgent"),
+    "info": N_("info"),
+    "warning": N_("warning"),
+    "critical": N_("critical"),
+    "open": N_("open"),
+    "online": N_("online"),
+    "paused": N_("paused"),
+    "draining": N_("draining"),
+    "silent": N_("silent"),
+    "left": N_("left"),
+    "lost": N_("lost"),
+    "firing": N_("firing"),
+    "acknowledged": N_("acknowledged"),
+    "resolved": N_("resolved"),
+    ErrorClass.TIMEOUT: N_("timeout"),
+    ErrorClass.CRASHED: N_("crashed"),
+    ErrorClass.INVALID_INPUT: N_("invalid input"),
+    ErrorClass.INVALID_OUTPUT: N_("invalid output"),
+    ErrorClass.RESOURCE_LIMIT: N_("resource limit"),
+    ErrorClass.TRANSIENT: N_("transient"),
+    ErrorClass.PERMANENT: N_("permanent"),
+    ErrorClass.AGENT_LOST: N_("agent lost"),
+    ErrorClass.UNSTORABLE: N_("unstorable"),
+    ErrorClass.UNPROCESSABLE: N_("unprocessable"),
+}
+
+
+@lru_cache
+def catalogue(code: str) -> gettext.NullTranslations:
+    """Returns the texts of one language."""
+    path = LOCALE / code / "LC_MESSAGES" / "taskyard.po"
+    if not path.exists():
+        return gettext.NullTranslations()
+    compiled = io.BytesIO()
+    with path.open("rb") as source:
+        write_mo(compiled, read_po(source))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
+
+
+def translated(text: object, translate: Callable[[str], str]) -> str:
+    """Returns an error or a text of core in the language of `translate`; other values stay as they are."""
+    text = text.text if isinstance(text, TaskyardError) else text
+    if not isinstance(text, TranslatableText):
+        return str(text)
+    values = {name: _value(value, translate) for name, value in text.values.items()}
+    return translate(text.template).format(**values)
+
+
+def _value(value: object, translate: Callable[[str], str]) -> object:
+    """Returns a value to fill into a translated template: numbers stay numbers, which the template formats."""
+    if isinstance(value, Enum | Word):
+        return translate(WORDS[str(value)]) if str(value) in WORDS else str(value)
+    return translated(value, translate) if isinstance(value, TranslatableText) else value

@@ -91,6 +91,11 @@ class TaskType:
     memory_limit_mib: int | None = None
 
     @property
+    def is_guarded(self) -> bool:
+        """Returns True if its tasks need the permission code.submit: they run code of their input, or read the host."""
+        return self.runs_code or self.reads_host
+
+    @property
     def version(self) -> str:
         """Returns 12 hex digits that change with what the input model accepts and with the declared version."""
         return _version(self.input_model, self.declared_version)

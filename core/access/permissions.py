@@ -1,0 +1,65 @@
+"""Defines permissions, and the roles that bundle them (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from taskyard.core.i18n import msg
+
+
+class Permission(StrEnum):
+    """What an operation may need."""
+
+    TASK_READ = "task.read"  # see tasks, queues, agents, failures, alerts, figures and reports
+    PAYLOAD_READ = "payload.read"  # see inputs, outputs, logs, checkpoints and the values in errors
+    TASK_SUBMIT = "task.submit"
+    CODE_SUBMIT = "code.submit"  # submit or retry tasks that run code of their own or read the host
+    TASK_OPERATE = "task.operate"  # cancel, retry, reprioritise
+    QUEUE_HOLD = "queue.hold"
+    AGENT_CONTROL = "agent.control"
+    ALERT_HANDLE = "alert.handle"
+    AUDIT_EXPORT = "audit.export"
+    ACCESS_MANAGE = "access.manage"  # people, services, agents, their roles, tokens and sessions
+
+
+class Role(StrEnum):
+    """What a principal may do: each role may do everything that those before it may."""
+
+    VIEWER = "viewer"
+    SUBMITTER = "submitter"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+ALL_PERMISSIONS = frozenset(Permission)
+# Visitors from this machine who have not opened the link: they see and operate, but run no code and manage no access.
+LOCAL_PERMISSIONS = ALL_PERMISSIONS - {Permission.CODE_SUBMIT, Permission.ACCESS_MANAGE}
+
+_VIEWER = frozenset({Permission.TASK_READ})
+_SUBMITTER = _VIEWER | {Permission.PAYLOAD_READ, Permission.TASK_SUBMIT}
+ROLES: Mapping[Role, frozenset[Permission]] = {
+    Role.VIEWER: _VIEWER,
+    Role.SUBMITTER: _SUBMITTER,
+    Role.OPERATOR: LOCAL_PERMISSIONS,
+    Role.ADMIN: ALL_PERMISSIONS,
+}
+
+# What each allows, as the end of "ann may not …".
+MEANINGS: Mapping[Permission, str] = {
+    Permission.TASK_READ: msg("see tasks, queues, agents, failures, alerts and figures"),
+    Permission.PAYLOAD_READ: msg("see inputs, outputs, logs and values in errors"),
+    Permission.TASK_SUBMIT: msg("submit tasks"),
+    Permission.CODE_SUBMIT: msg("submit and retry tasks that run code or read files"),
+    Permission.TASK_OPERATE: msg("cancel, retry and reprioritise tasks"),
+    Permission.QUEUE_HOLD: msg("pause, drain and resume queues and task types"),
+    Permission.AGENT_CONTROL: msg("pause, drain and restart agents"),
+    Permission.ALERT_HANDLE: msg("acknowledge and silence alerts, and mute failures"),
+    Permission.AUDIT_EXPORT: msg("read and export the audit log"),
+    Permission.ACCESS_MANAGE: msg("manage people, tokens and roles"),
+}
+
+
+def permissions_of(role: str | None) -> frozenset[Permission]:
+    """Returns what a stored role allows; nothing for one that this release does not know."""
+    return ROLES[Role(role)] if role in set(Role) else frozenset()

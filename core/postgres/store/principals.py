@@ -111,12 +111,10 @@ def set_password(tx: Transaction, name: str, password_hash: str, actor: str) -> 
 
     Raises SubmissionError for services and agents.
     """
-    known = get(tx, name)
-    if not tx.rows(
-        queries("principals")["set_password"], {"name": name, "password_hash": password_hash, "actor": actor}
-    ):
-        expected = msg("the name of a person: a {kind} has tokens and no password", kind=known.kind)
-        raise refused("name", name, expected)
+    get(tx, name)
+    parameters = {"name": name, "password_hash": password_hash, "actor": actor}
+    if not tx.rows(queries("principals")["set_password"], parameters):
+        raise refused("name", name, msg("the name of a person: services and agents have tokens and no password"))
 
 
 def password_of(tx: Transaction, name: str) -> str | None:

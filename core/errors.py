@@ -135,7 +135,11 @@ class IdempotencyConflict(SubmissionError):
 
 
 class NotPermitted(TaskyardError):
-    """Raised if the actor lacks a permission; nothing was done."""
+    """Raised if the actor lacks `permission`; nothing was done. The text says what would help."""
+
+    def __init__(self, permission: str, text: str) -> None:
+        self.permission = permission
+        super().__init__(text)
 
 
 class TaskNotFound(TaskyardError):

@@ -1,4 +1,4 @@
-"""Decides who may do what, and who may reach our servers: identities, requests, addresses (pure).
+"""Decides who may do what, and who may reach our servers: identities, roles, tokens, requests, addresses.
 
-May import: errors, i18n.
+Nothing here knows a server. May import: errors, i18n, patterns, payload.
 """

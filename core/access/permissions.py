@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
-from taskyard.core.i18n import N_
+from taskyard.core.i18n import msg
 
 
 class Permission(StrEnum):
@@ -19,11 +20,11 @@ class Permission(StrEnum):
     AGENT_CONTROL = "agent.control"
     ALERT_HANDLE = "alert.handle"
     AUDIT_EXPORT = "audit.export"
-    ACCESS_MANAGE = "access.manage"  # people, tokens, agents, roles, sessions
+    ACCESS_MANAGE = "access.manage"  # people, services, agents, their roles, tokens and sessions
 
 
 class Role(StrEnum):
-    """What a principal is; each role may do everything that those before it may."""
+    """What a principal may do: each role may do everything that those before it may."""
 
     VIEWER = "viewer"
     SUBMITTER = "submitter"
@@ -37,22 +38,28 @@ LOCAL_PERMISSIONS = ALL_PERMISSIONS - {Permission.CODE_SUBMIT, Permission.ACCESS
 
 _VIEWER = frozenset({Permission.TASK_READ})
 _SUBMITTER = _VIEWER | {Permission.PAYLOAD_READ, Permission.TASK_SUBMIT}
-ROLES: dict[Role, frozenset[Permission]] = {
+ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,
     Role.SUBMITTER: _SUBMITTER,
     Role.OPERATOR: LOCAL_PERMISSIONS,
     Role.ADMIN: ALL_PERMISSIONS,
 }
 
-MEANINGS = {
-    Permission.TASK_READ: N_("see tasks, queues, agents, failures, alerts and figures"),
-    Permission.PAYLOAD_READ: N_("see inputs, outputs, logs and values in errors"),
-    Permission.TASK_SUBMIT: N_("submit tasks"),
-    Permission.CODE_SUBMIT: N_("submit and retry tasks that run code or read files"),
-    Permission.TASK_OPERATE: N_("cancel, retry and reprioritise tasks"),
-    Permission.QUEUE_HOLD: N_("pause and resume queues and task types"),
-    Permission.AGENT_CONTROL: N_("pause, drain and restart agents"),
-    Permission.ALERT_HANDLE: N_("acknowledge and silence alerts"),
-    Permission.AUDIT_EXPORT: N_("read and export the audit log"),
-    Permission.ACCESS_MANAGE: N_("manage people, tokens and roles"),
+# What each allows, as the end of "ann may not …".
+MEANINGS: Mapping[Permission, str] = {
+    Permission.TASK_READ: msg("see tasks, queues, agents, failures, alerts and figures"),
+    Permission.PAYLOAD_READ: msg("see inputs, outputs, logs and values in errors"),
+    Permission.TASK_SUBMIT: msg("submit tasks"),
+    Permission.CODE_SUBMIT: msg("submit and retry tasks that run code or read files"),
+    Permission.TASK_OPERATE: msg("cancel, retry and reprioritise tasks"),
+    Permission.QUEUE_HOLD: msg("pause, drain and resume queues and task types"),
+    Permission.AGENT_CONTROL: msg("pause, drain and restart agents"),
+    Permission.ALERT_HANDLE: msg("acknowledge and silence alerts, and mute failures"),
+    Permission.AUDIT_EXPORT: msg("read and export the audit log"),
+    Permission.ACCESS_MANAGE: msg("manage people, tokens and roles"),
 }
+
+
+def permissions_of(role: str | None) -> frozenset[Permission]:
+    """Returns what a stored role allows; nothing for one that this release does not know."""
+    return ROLES[Role(role)] if role in set(Role) else frozenset()

@@ -1,7 +1,8 @@
-"""Checks and records each operation against the permissions of the user who performs it.
+"""Checks and records each operation on tasks against the permissions of the user who performs it.
 
-Code that a task brings runs when the task is submitted or retried, alone or in bulk. The check is made for each task
-at the moment it is changed, so no filter, list or file bypasses it.
+Doors (pages, the command line) act through here and through the modules beside it, `authorized_…`. The check is made
+for each task at the moment it is changed, so no filter, list or file bypasses it: code that a task brings also runs
+when the task is retried, alone or in bulk.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from taskyard.core.access.identity import Actor, Permission
+from taskyard.core.access.identity import EVERY, PROCESS, Actor
+from taskyard.core.access.permissions import Permission
+from taskyard.core.errors import SubmissionError
+from taskyard.core.i18n import msg
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
 from taskyard.core.submission.bulk import Bulk
 from taskyard.core.submission.commands import ManyTaskCommands, check_task_ids
-from taskyard.core.submission.submit import Submitter
+from taskyard.core.submission.submit import ProgressCallback, Submitter
+from taskyard.core.submission.validate import DEFAULT_QUEUE
 from taskyard.core.task_types.registry import Registry
 
 
@@ -28,14 +33,24 @@ class Authorized:
         self.actor = actor
 
     def submit(self, type: str, input: Any, **options: Any) -> str:
-        """See `Submitter.submit`."""
-        self._check_submitted([type])
-        return self._submitter.submit(type, input, **{**options, "created_by": self.actor.name})
+        """See `Submitter.submit`; only this process's own user may name another creator."""
+        self._check_submitted({"type": type, **options})
+        return self._submitter.submit(type, input, **self._signed(options))
 
-    def submit_many(self, submissions: Sequence[Mapping[str, Any]]) -> list[str]:
+    def submit_many(
+        self, submissions: Iterable[Mapping[str, Any]], *, progress: ProgressCallback | None = None
+    ) -> list[str]:
         """See `Submitter.submit_many`; nothing is stored if one of them is not permitted."""
-        self._check_submitted(one.get("type") for one in submissions)
-        return self._submitter.submit_many([{**one, "created_by": self.actor.name} for one in submissions])
+        if self.actor.via == PROCESS and self._may_submit_anything():
+            return self._submitter.submit_many(submissions, progress=progress)  # read as they are stored
+        given = list(submissions)
+        for one in given:
+            self._check_submitted(one)
+        return self._submitter.submit_many([self._signed(one) for one in given], progress=progress)
+
+    def problems_of(self, submission: Mapping[str, Any]) -> list[SubmissionError]:
+        """See `Submitter.problems_of`."""
+        return self._submitter.problems_of(submission)
 
     def retry(self, task_id: str, reason: str) -> None:
         """See `Submitter.retry`."""
@@ -43,59 +58,111 @@ class Authorized:
         self._submitter.retry(task_id, actor=self.actor.name, reason=reason)
 
     def cancel(self, task_id: str, reason: str) -> None:
-        """See `Submitter.cancel`."""
+        """See `Submitter.cancel`; tasks that wait for it are cancelled whatever their queues and types."""
+        self.check_operated([task_id])
         self._submitter.cancel(task_id, actor=self.actor.name, reason=reason)
 
     def cancel_tree(self, task_id: str, reason: str) -> int:
         """See `ManyTaskCommands.cancel_tree`."""
+        self.check_operated([task_id])
+        if self.actor.is_narrowed:
+            self.check_operated(self.open_below(task_id))
         return self._submitter.commands.cancel_tree(task_id, actor=self.actor.name, reason=reason)
+
+    def open_below(self, task_id: str) -> list[str]:
+        """See `ManyTaskCommands.open_below`."""
+        return self._submitter.commands.open_below(task_id)
 
     def reprioritise(self, task_id: str, priority: str, reason: str) -> None:
         """See `Submitter.reprioritise`."""
+        self.check_operated([task_id])
         self._submitter.reprioritise(task_id, priority, actor=self.actor.name, reason=reason)
 
     def bulk(self) -> Bulk:
-        """Returns operations on many tasks with the same check, made for each batch before it is changed."""
+        """Returns operations on many tasks with the same checks, made for each batch before it is changed."""
+        self.actor.require(Permission.TASK_OPERATE)
         return Bulk(self._database, _AuthorizedCommands(self._submitter.commands, self))
 
-    def runs_code(self, type_: object) -> bool:
-        """Returns True if tasks of a type may run code of their own; an unknown type may."""
+    def is_guarded(self, type_: object) -> bool:
+        """Returns True if tasks of a type need the permission code.submit, as those of an unknown type do."""
         known = self._registry.types.get(type_) if isinstance(type_, str) else None
-        return known is None or known.runs_code
+        return known is None or known.is_guarded
+
+    def check_operated(self, task_ids: Sequence[str]) -> None:
+        """Raises NotPermitted if this actor may not change one of these tasks."""
+        self.actor.require(Permission.TASK_OPERATE)
+        if self.actor.is_narrowed:
+            self._check_each(task_ids)
 
     def check_retried(self, task_ids: Sequence[str]) -> None:
         """Raises NotPermitted if this actor may not retry one of these tasks."""
-        if self.actor.may(Permission.CODE_SUBMIT):
-            return
-        with self._database.transaction() as tx:
-            types = {task.type for task in tasks.tasks_of(tx, check_task_ids(task_ids))}
-        self.check_types(types)
+        self.actor.require(Permission.TASK_OPERATE)
+        if self.actor.is_narrowed or not self.actor.may(Permission.CODE_SUBMIT):
+            self.check_types(self._check_each(task_ids))
 
     def check_types(self, types: Iterable[object]) -> None:
         """Raises NotPermitted if this actor may not run tasks of one of these types."""
         for type_ in types:
-            if self.runs_code(type_):
-                self.actor.require_code(str(type_))
+            if self.is_guarded(type_):
+                self.actor.require(Permission.CODE_SUBMIT, because=self._danger(str(type_)))
 
-    def _check_submitted(self, types: Iterable[object]) -> None:
-        """Checks submitted types alike; an unknown type is refused by name elsewhere."""
-        self.check_types(type_ for type_ in types if isinstance(type_, str) and type_ in self._registry.types)
+    # ours
+
+    def _check_each(self, task_ids: Sequence[str]) -> set[str]:
+        """Checks tasks against the patterns that narrow the actor; returns their types."""
+        with self._database.transaction() as tx:
+            found = {(task.queue, task.type) for task in tasks.tasks_of(tx, check_task_ids(task_ids))}
+        for queue, type_ in sorted(found):
+            self.actor.require(Permission.TASK_OPERATE, queue=queue, type_=type_)
+        return {type_ for _queue, type_ in found}
+
+    def _check_submitted(self, given: Mapping[str, Any]) -> None:
+        """Checks one submission; what is no text is refused by name elsewhere."""
+        type_, queue = given.get("type"), given.get("queue", DEFAULT_QUEUE)
+        queue = DEFAULT_QUEUE if queue is None else queue
+        if not isinstance(type_, str) or not isinstance(queue, str):
+            self.actor.require(Permission.TASK_SUBMIT)
+            return
+        self.actor.require(Permission.TASK_SUBMIT, queue=queue, type_=type_)
+        self.check_types([type_])
+
+    def _may_submit_anything(self) -> bool:
+        self.actor.require(Permission.TASK_SUBMIT)
+        return self.actor.may(Permission.CODE_SUBMIT) and self.actor.sees(EVERY, EVERY)
+
+    def _signed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        if self.actor.via == PROCESS and "created_by" in given:
+            return dict(given)
+        return {**given, "created_by": self.actor.name}
+
+    def _danger(self, type_: str) -> str:
+        known = self._registry.types.get(type_)
+        if known is None:
+            return msg("tasks of type {type}, which is not known here, may run code", type=type_)
+        if known.runs_code:
+            return msg("tasks of type {type} run code", type=type_)
+        return msg("tasks of type {type} read files of the agent's host", type=type_)
 
 
 class _AuthorizedCommands(ManyTaskCommands):
-    """ManyTaskCommands that check permissions before a retry."""
+    """ManyTaskCommands that check permissions first."""
 
     def __init__(self, commands: ManyTaskCommands, permitted: Authorized) -> None:
         # the wrapped object owns the connections
         self.__dict__.update(commands.__dict__)
         self._permitted = permitted
 
+    def cancel_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> tuple[int, int]:
+        """See `ManyTaskCommands.cancel_many`; raises NotPermitted."""
+        self._permitted.check_operated(task_ids)
+        return super().cancel_many(task_ids, actor=actor, reason=reason)
+
     def retry_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> int:
         """See `ManyTaskCommands.retry_many`; raises NotPermitted."""
         self._permitted.check_retried(task_ids)
         return super().retry_many(task_ids, actor=actor, reason=reason)
 
-    def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
-        """See `ManyTaskCommands.retry`; raises NotPermitted."""
-        self._permitted.check_retried([task_id])
-        super().retry(task_id, actor=actor, reason=reason)
+    def reprioritise_many(self, task_ids: Sequence[str], priority: str, *, actor: str, reason: str) -> int:
+        """See `ManyTaskCommands.reprioritise_many`; raises NotPermitted."""
+        self._permitted.check_operated(task_ids)
+        return super().reprioritise_many(task_ids, priority, actor=actor, reason=reason)

@@ -91,6 +91,11 @@ class TaskType:
     memory_limit_mib: int | None = None
 
     @property
+    def is_guarded(self) -> bool:
+        """Returns True if its tasks need the permission code.submit."""
+        return self.runs_code or self.reads_host
+
+    @property
     def version(self) -> str:
         """Returns 12 hex digits that change with what the input model accepts and with the declared version."""
         return _version(self.input_model, self.declared_version)
@@ -190,12 +195,11 @@ def task_type(
     """Registers the decorated function as the handler of task type `name`.
 
     The first parameter's annotation is the input model, the return annotation the output model (both pydantic).
-    `isolation` is "process" for plain functions and "async" for coroutines unless given. `requires` are tags that
-    an agent must have. Agents of different `version` are told apart in a deployment, as those whose input models
-    differ always are. `runs_code` declares that code from its input is executed: a page submits such tasks only for
-    users who may run code here. `reads_host` declares that its input names what is read of the host.
-    `memory_limit_mib` is what an attempt may use, with all processes that it starts, beyond what its process has at
-    the start (isolation "process" only). Raises ConfigurationError with every problem.
+    `isolation` is "process" for plain functions and "async" for coroutines unless given. `requires` are tags that an
+    agent must have. Agents of different `version` are told apart, as those whose input models differ always are.
+    `runs_code`: code from its input is executed. `reads_host`: its input names what is read of the host.
+    `memory_limit_mib` is what an attempt and its processes may use beyond what its process has at the start (isolation
+    "process" only). Raises ConfigurationError with every problem.
     """
     if callable(name):
         check = Checker(f"@task_type ({caller(__file__)})")

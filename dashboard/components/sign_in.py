@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from taskyard.core.access.identity import LINK
 from taskyard.core.errors import TaskyardError
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.translate import translate
@@ -12,13 +13,14 @@ from taskyard.dashboard.i18n import _
 
 
 def show_needed() -> None:
-    """Shows which link to open, if the viewer may not submit tasks that run code."""
+    """Shows which link to open, if the viewer may not submit tasks that run code or read files."""
     if data.may_run_code():
         return
     st.info(
         _(
-            "Tasks of this type run code that comes with them. To submit one from this browser, open the link that "
-            "the worker printed when it started (…/enter?key=…), or a new one from `taskyard enter`."
+            "Tasks of this type run code that comes with them, or read files of the agent's host. To submit one from "
+            "this browser, open the link that the worker printed when it started (…/enter?key=…), or a new one from "
+            "`taskyard enter`."
         ),
         title=_("This browser is not signed in"),
         icon=":material/key:",
@@ -28,7 +30,7 @@ def show_needed() -> None:
 def show_signed_in() -> None:
     """Shows the signed-in user and a sign-out button; nothing for others."""
     who = data.viewer()
-    if who.via != data.LINK:
+    if who.via != LINK:
         return
     st.caption(_("Signed in as {name}").format(name=escaped(who.name, 60)))
     if st.button(_("Sign out"), icon=":material/logout:", key="sign_out", width="stretch"):

@@ -61,6 +61,14 @@ EVENT_WORDS: Mapping[str, str] = {
     "agent_lost": N_("agent lost"),
     "signed_in": N_("signed in"),
     "signed_out": N_("signed out"),
+    "session_ended": N_("session ended"),
+    "principal_created": N_("identity created"),
+    "principal_disabled": N_("identity disabled"),
+    "principal_enabled": N_("identity enabled"),
+    "role_changed": N_("role changed"),
+    "password_set": N_("password set"),
+    "token_made": N_("token made"),
+    "token_revoked": N_("token revoked"),
 }
 STATES = tuple(TaskState)
 PRIORITIES = tuple(priority.label for priority in Priority)

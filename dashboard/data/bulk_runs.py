@@ -11,7 +11,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from taskyard.core.access.identity import Permission
+from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import SubmissionError, TaskyardError, Unavailable
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import msg
@@ -181,6 +181,7 @@ def load_preview(action: Action, target: Target, priority: str | None = None) ->
     """Previews an operation; raises SubmissionError, NotPermitted, Busy or Unavailable."""
     permitted = acting()
     operation = Operation(action, permitted.actor.name, PREVIEW_REASON, priority)
+    permitted.check_operated(target.ids)
     if action is Action.RETRY:
         _check_retried(permitted, operation, target)
     with connections().database.transaction() as tx:
@@ -223,7 +224,7 @@ def _check_retried(permitted: Authorized, operation: Operation, target: Target) 
         return
     with connections().database.transaction() as tx:
         types = meant.types or search.facets(tx).types
-        guarded = tuple(type_ for type_ in types if permitted.runs_code(type_))
+        guarded = tuple(type_ for type_ in types if permitted.is_guarded(type_))
         for type_ in guarded:
             if search.count_matching(tx, replace(meant, types=(type_,)), at_most=1).count:
                 permitted.check_types([type_])

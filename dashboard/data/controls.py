@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from taskyard.core.postgres.store import holds
+from taskyard.core.access.identity import Actor
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
-from taskyard.core.submission.agent_commands import restart_agent
+from taskyard.core.submission.authorized_controls import hold, release, restart_agent
 from taskyard.dashboard.data.base import connections, forget
 from taskyard.dashboard.data.texts import checked
 from taskyard.dashboard.data.viewer import actor
@@ -29,22 +29,23 @@ def act(kind: HoldKind, action: Action, names: Sequence[str], reason: str) -> in
     """Executes it, with an audit row for each name that it changed; returns how many these are.
 
     All of the names are held or released, or none; agents are asked to restart one after the other. Raises
-    SubmissionError for an invalid reason or an unknown name, and Unavailable.
+    SubmissionError for an invalid reason or an unknown name, NotPermitted, and Unavailable.
     """
     why = checked("reason", reason, is_required=action is not Action.RESUME)
+    who = actor()
     try:
         if action is Action.RESTART:
-            return _restart(sorted(set(names)), why)
+            return _restart(who, sorted(set(names)), why)
         with connections().database.transaction() as tx:
             if action is Action.RESUME:
-                return sum(holds.release(tx, kind, name, actor(), why) for name in sorted(set(names)))
-            return sum(holds.hold(tx, kind, name, _MODES[action], actor(), why) for name in sorted(set(names)))
+                return sum(release(tx, who, kind, name, why) for name in sorted(set(names)))
+            return sum(hold(tx, who, kind, name, _MODES[action], why) for name in sorted(set(names)))
     finally:
         forget()
 
 
-def _restart(names: Sequence[str], reason: str) -> int:
+def _restart(who: Actor, names: Sequence[str], reason: str) -> int:
     servers = connections()
     for name in names:
-        restart_agent(servers.database, servers.broker, name, actor(), reason)
+        restart_agent(servers.database, servers.broker, who, name, reason)
     return len(names)

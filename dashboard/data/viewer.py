@@ -5,15 +5,17 @@ A websocket outlives its opener's session, so nothing of this is kept in Streaml
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
-from taskyard.core.access.identity import Actor, Permission
+from taskyard.core.access.identity import LOGIN, LOOPBACK, Actor
+from taskyard.core.access.permissions import LOCAL_PERMISSIONS, Permission
 from taskyard.core.access.request_guard import parse_authority
 from taskyard.core.postgres.store import sign_ins
 from taskyard.core.submission.authorized import Authorized
 from taskyard.dashboard.data.base import Servers, connections, forget, shared
 
-LINK = "link"
 SEEN_SECONDS = 2.0
 DEFAULT_PORT = 80
 
@@ -25,24 +27,24 @@ def cookie_name(host: str) -> str:
 
 
 def viewer() -> Actor:
-    """Returns the viewer, as of some seconds ago; an identity without rights if it can't be looked up now."""
+    """Returns the viewer, as of some seconds ago; any visitor's identity if it can't be looked up now."""
     found = _seen(_session()).value
     return _nobody() if found is None else _at_address(found[0])
 
 
-def actor() -> str:
-    """Returns the actor for the audit log: the signed-in user, or the browser's address."""
-    return viewer().name
+def actor() -> Actor:
+    """Returns the viewer with permissions, looked up now. Raises Unavailable and ConfigurationError."""
+    return _looked_up(connections())
 
 
 def acting() -> Authorized:
-    """Returns the viewer with permissions, looked up now. Raises Unavailable and ConfigurationError."""
+    """Returns what the viewer may do with tasks, looked up now. Raises Unavailable and ConfigurationError."""
     servers = connections()
     return Authorized(servers.submitter, servers.registry, servers.database, _looked_up(servers))
 
 
 def may_run_code() -> bool:
-    """Returns True if the viewer may submit tasks that run code, as of some seconds ago."""
+    """Returns True if the viewer may submit tasks that run code or read files, as of some seconds ago."""
     return viewer().may(Permission.CODE_SUBMIT)
 
 
@@ -89,14 +91,15 @@ def _session() -> str:
 def _at_address(found: Actor | None) -> Actor:
     if found is None:
         return _nobody()
-    return Actor(f"{found.name}@{_address()}", found.via, found.permissions)
+    return replace(found, name=f"{found.name}@{_address()}")
 
 
 def _nobody() -> Actor:
-    """Returns the identity of any visitor: it may do everything that needs no permission."""
+    """Returns the identity of any visitor: the local operator."""
     if st.user.get("is_logged_in"):
-        return Actor(str(st.user.get("email") or st.user.get("name") or "signed-in user"), "login")
-    return Actor(f"dashboard@{_address()}", "loopback")
+        name = str(st.user.get("email") or st.user.get("name") or "signed-in user")
+        return Actor(name, LOGIN, LOCAL_PERMISSIONS)
+    return Actor(f"dashboard@{_address()}", LOOPBACK, LOCAL_PERMISSIONS)
 
 
 def _address() -> str:

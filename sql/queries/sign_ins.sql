@@ -16,8 +16,8 @@ WITH used AS (
 ), gone AS (
     DELETE FROM sessions WHERE expires_at <= now() OR seen_at <= now() - make_interval(secs => %(idle_seconds)s)
 ), made AS (
-    INSERT INTO sessions (id_hash, who, via, permissions, expires_at)
-    SELECT decode(%(session)s, 'hex'), made_by, 'link', %(permissions)s::text[],
+    INSERT INTO sessions (id_hash, who, via, permissions, role, expires_at)
+    SELECT decode(%(session)s, 'hex'), made_by, 'link', %(permissions)s::text[], %(role)s,
         now() + make_interval(secs => %(seconds)s)
     FROM used
     RETURNING who
@@ -27,17 +27,55 @@ WITH used AS (
 )
 SELECT who FROM made
 
+-- name: begin_session
+-- A session of a principal, who is not disabled. To processes of an older release it gives no permission.
+WITH gone AS (
+    DELETE FROM sessions WHERE expires_at <= now() OR seen_at <= now() - make_interval(secs => %(idle_seconds)s)
+), made AS (
+    INSERT INTO sessions (id_hash, principal_id, who, via, permissions, expires_at)
+    SELECT decode(%(session)s, 'hex'), id, %(who)s, %(via)s, '{}', now() + make_interval(secs => %(seconds)s)
+    FROM principals WHERE id = %(principal)s AND disabled_at IS NULL
+    RETURNING who
+), audit AS (
+    INSERT INTO task_events (event, actor, detail)
+    SELECT 'signed_in', who, jsonb_build_object('via', %(via)s::text, 'from', %(address)s::text) FROM made
+)
+SELECT who FROM made
+
 -- name: session
--- The identity of a session; its use is recorded once a minute.
+-- The identity of a session, with its principal's role of now; its use is recorded once a minute. A session without
+-- principal and role was written by a process of an older release.
 WITH found AS (
-    SELECT id_hash, who, via, permissions, seen_at FROM sessions
-    WHERE id_hash = decode(%(session)s, 'hex') AND expires_at > now()
-        AND seen_at > now() - make_interval(secs => %(idle_seconds)s)
+    SELECT s.id_hash, s.who, s.via, s.seen_at, p.kind, p.name, p.queues, p.types,
+        coalesce(p.role, s.role, CASE WHEN 'code.submit' = ANY (s.permissions) THEN 'admin' END) AS role
+    FROM sessions AS s LEFT JOIN principals AS p ON p.id = s.principal_id
+    WHERE s.id_hash = decode(%(session)s, 'hex') AND s.expires_at > now()
+        AND s.seen_at > now() - make_interval(secs => %(idle_seconds)s) AND p.disabled_at IS NULL
 ), seen AS (
     UPDATE sessions AS s SET seen_at = now() FROM found
     WHERE s.id_hash = found.id_hash AND found.seen_at < now() - interval '1 minute'
 )
-SELECT who, via, permissions FROM found
+SELECT who, via, role, kind, name, queues, types FROM found
+
+-- name: sessions
+-- The current sessions, newest first. The beginning of a hash names one and tells nothing of its secret.
+SELECT left(encode(s.id_hash, 'hex'), 16), s.who, s.via, coalesce(p.role, s.role), s.signed_in_at, s.seen_at,
+    s.expires_at
+FROM sessions AS s LEFT JOIN principals AS p ON p.id = s.principal_id
+WHERE s.expires_at > now() AND s.seen_at > now() - make_interval(secs => %(idle_seconds)s)
+    AND p.disabled_at IS NULL
+ORDER BY s.signed_in_at DESC, 1
+
+-- name: end_session
+-- Ends the session of this id.
+WITH ended AS (
+    DELETE FROM sessions WHERE left(encode(id_hash, 'hex'), 16) = %(id)s RETURNING who, via
+), audit AS (
+    INSERT INTO task_events (event, actor, detail)
+    SELECT 'session_ended', %(actor)s::text, jsonb_build_object('session', %(id)s::text, 'who', who, 'via', via)
+    FROM ended
+)
+SELECT who FROM ended
 
 -- name: sign_out
 -- Ends a session.

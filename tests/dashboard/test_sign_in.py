@@ -7,7 +7,8 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from taskyard.core.access.identity import Actor, Permission, hashed, new_secret
+from taskyard.core.access.identity import Actor, hashed, new_secret
+from taskyard.core.access.permissions import ALL_PERMISSIONS, LOCAL_PERMISSIONS
 from taskyard.core.errors import NotPermitted
 from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.filters.search_filter import TaskFilter
@@ -86,7 +87,9 @@ def test_who_came_by_the_link_submits_code_and_is_named(
     assert task.created_by.startswith("ann@")
 
 
-@pytest.mark.parametrize("change", ["expires_at = now()", "seen_at = now() - interval '9 hours'", "permissions = '{}'"])
+@pytest.mark.parametrize(
+    "change", ["expires_at = now()", "seen_at = now() - interval '9 hours'", "role = NULL, permissions = '{}'"]
+)
 def test_a_session_is_looked_up_for_every_action(
     open_page: OpenPage, database: Database, signed_in: str, change: str
 ) -> None:
@@ -148,7 +151,7 @@ def test_a_batch_is_checked_again_when_it_is_changed(
 ) -> None:
     from taskyard.core.submission.bulk import Operation
 
-    nobody = Authorized(submitter, types, database, Actor("dashboard@here", "loopback"))
+    nobody = Authorized(submitter, types, database, Actor("dashboard@here", "loopback", LOCAL_PERMISSIONS))
     other = submitter.submit("diagnostic.noop")
     submitter.cancel(other, actor="test")
 
@@ -171,11 +174,11 @@ def test_code_is_retried_by_who_may(open_page: OpenPage, database: Database, cod
 def test_a_type_that_is_not_known_here_may_run_code(
     submitter: Submitter, database: Database, types: Registry, code_task: str
 ) -> None:
-    nobody = Authorized(submitter, Registry(), database, Actor("dashboard@here", "loopback"))
+    nobody = Authorized(submitter, Registry(), database, Actor("dashboard@here", "loopback", LOCAL_PERMISSIONS))
     other = submitter.submit("diagnostic.noop")
     submitter.cancel(other, actor="test")
 
-    with pytest.raises(NotPermitted, match=r"type diagnostic\.noop run code"):
+    with pytest.raises(NotPermitted, match=r"type diagnostic\.noop, which is not known here, may run code"):
         nobody.retry(other, "")
 
 
@@ -231,7 +234,7 @@ def test_an_old_link_signs_nobody_in(database: Database) -> None:
 def test_who_signs_in_may_run_code(database: Database, signed_in: str) -> None:
     with database.transaction() as tx:
         found = sign_ins.find_session(tx, signed_in)
-    assert found == Actor("ann", "link", frozenset({Permission.CODE_SUBMIT}))
+    assert found == Actor("ann", "link", ALL_PERMISSIONS)
 
 
 @pytest.mark.parametrize(

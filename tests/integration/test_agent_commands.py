@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from typer.testing import CliRunner
 
+from taskyard.core.access.identity import local_actor
 from taskyard.core.config import Settings
 from taskyard.core.errors import SubmissionError, Unavailable
 from taskyard.core.postgres.database import Database
@@ -19,7 +20,6 @@ from taskyard.core.submission.agent_commands import restart_agent
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.cli.app import app
-from taskyard.worker.process.user import user_name
 from tests.engine import Engine, running_engine, set_agent_environment
 from tests.servers import wait_until
 from tests.unit.leader_state_support import info
@@ -118,8 +118,8 @@ def test_command(engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyP
     told = json.loads(run("agent", "agent-1", "--reason", "x", "--json").stdout)
     assert told == {"kind": "agent", "name": "agent-1", "boots": [agent.id]}
     assert [(actor, detail["reason"]) for _, actor, detail in audit(engine.database)] == [
-        (user_name(), ""),
-        (user_name(), "x"),
+        (local_actor().name, ""),
+        (local_actor().name, "x"),
     ]
     wait_until(lambda: agent.agent.must_be_replaced)
     refused = run("agent", "nobody")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from taskyard.core.access.identity import local_actor, os_user
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database, DriverTransaction, connect_engine, connect_leader
 from taskyard.core.postgres.store import recovery, tasks, tick
@@ -25,7 +26,6 @@ from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.app import app
-from taskyard.worker.process.user import user_name
 from tests.integration.waiting import eventually
 from tests.servers import REPOSITORY
 
@@ -119,7 +119,7 @@ def test_submit_stores_every_option(cli: Callable[..., Result], database: Databa
     assert (task.type, task.title, task.queue, task.priority.label) == ("diagnostic.echo", "A title", "own", "urgent")
     assert (task.timeout_seconds, task.max_attempts, task.requires) == (7.5, 5, ("big", "gpu"))
     assert (task.idempotency_key, task.state, task.waiting_on) == ("k1", TaskState.BLOCKED, 1)
-    assert task.created_by == user_name()
+    assert task.created_by == os_user()
 
 
 def test_submit_for_later_reads_files_and_stdin(cli: Callable[..., Result], database: Database, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_key_used_for_something_else(cli: Callable[..., Result]) -> None:
 
 
 def test_submit_waits_for_the_output(cli: Callable[..., Result], database: Database, submitter: Submitter) -> None:
-    task_id = submitter.submit("diagnostic.echo", {"value": 1}, idempotency_key="w", created_by=user_name())
+    task_id = submitter.submit("diagnostic.echo", {"value": 1}, idempotency_key="w", created_by=os_user())
     complete(database, task_id, {"value": "\x1b[2J"})
     arguments = ["submit", "diagnostic.echo", "--input", '{"value": 1}', "--key", "w"]
 
@@ -229,7 +229,7 @@ def test_many_tasks_from_a_file(cli: Callable[..., Result], database: Database, 
     assert len(ids) == 2_500
     seventh, last = stored(database, ids[7]), stored(database, ids[-1])
     assert (seventh.queue, seventh.priority.label, seventh.created_by) == ("other", "low", "file")
-    assert (last.queue, last.input["value"], last.created_by) == ("nightly", 2_499, user_name())
+    assert (last.queue, last.input["value"], last.created_by) == ("nightly", 2_499, os_user())
     assert cli("submit", "--file", "-", stdin='{"type": "diagnostic.noop"}\n').stdout == "1 task submitted\n"
 
 
@@ -449,7 +449,8 @@ def test_cancel_and_retry(cli: Callable[..., Result], database: Database, submit
     assert json.loads(running.stdout)["failed"][0]["exit_code"] == exits.ILLEGAL_STATE
     history = json.loads(cli("history", first, "--json").stdout)
     told = [(event["event"], event["actor"], event["detail"]["reason"]) for event in history if event["detail"]]
-    assert told == [("cancelled", user_name(), "wrong [data]"), ("retried", user_name(), "try again")]
+    who = local_actor().name
+    assert told == [("cancelled", who, "wrong [data]"), ("retried", who, "try again")]
 
 
 def test_priority(cli: Callable[..., Result], database: Database, submitter: Submitter) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 from typer.testing import CliRunner, Result
 
+from taskyard.core.access.identity import local_actor
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import recovery
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.app import app
-from taskyard.worker.process.user import user_name
 from tests.unit.leader_state_support import info
 
 Cli = Callable[..., Result]
@@ -33,13 +33,14 @@ def test_a_queue_is_paused_listed_and_resumed(cli: Cli) -> None:
     assert cli("pause", "queue", "reports").stdout == "queue reports is paused already\n"
     assert "[red]disk[/red] full" in cli("holds").stdout
     [found] = json.loads(cli("holds", "--json").stdout)
-    assert (found["kind"], found["name"], found["mode"], found["actor"]) == ("queue", "reports", "paused", user_name())
+    who = local_actor().name
+    assert (found["kind"], found["name"], found["mode"], found["actor"]) == ("queue", "reports", "paused", who)
     submitted = cli("submit", "diagnostic.noop", "--queue", "reports")
     assert submitted.exit_code == exits.OK, submitted.output
     status = json.loads(cli("status", "--json").stdout)
     assert "queue reports is paused by" in status["lanes"][0]["why"]
     assert status["holds"] == [found]
-    assert f"queue reports is paused by {user_name()}" in cli("status").stdout
+    assert f"queue reports is paused by {who}" in cli("status").stdout
     assert cli("resume", "queue", "reports").stdout == "queue reports resumed\n"
     assert cli("resume", "queue", "reports").stdout == "queue reports was not held\n"
 

@@ -58,13 +58,14 @@ def alerts(
 
 def ack(alert: AlertId, reason: Reason = "", as_json: AsJson = False) -> None:
     """Acknowledges a firing alert: you look after it. It still resolves by itself."""
-    from taskyard.core.postgres.store import alerts as alerts_store
+    from taskyard.core.access.identity import local_actor
+    from taskyard.core.postgres.store.alerts import find_alert
+    from taskyard.core.submission.authorized_alerts import acknowledge
     from taskyard.worker.cli.connections import opened_servers
-    from taskyard.worker.process.user import user_name
 
     with opened_servers() as (database, _), database.transaction() as tx:
-        found = alerts_store.find_alert(tx, alert)
-        is_changed = alerts_store.acknowledge(tx, alert, user_name(), reason)
+        found = find_alert(tx, alert)
+        is_changed = acknowledge(tx, local_actor(), alert, reason)
     if as_json:
         print_json({"alert": found.id, "changed": is_changed})
     else:
@@ -82,16 +83,17 @@ def silence(
 
     Alerts still firing when the silence ends are sent then.
     """
+    from taskyard.core.access.identity import local_actor
     from taskyard.core.alerts.rules import checked_rule_pattern
     from taskyard.core.config import load_settings
-    from taskyard.core.postgres.store import alerts as alerts_store
+    from taskyard.core.postgres.store.alerts import open_alerts
+    from taskyard.core.submission import authorized_alerts
     from taskyard.worker.cli.connections import opened_servers
-    from taskyard.worker.process.user import user_name
 
     with opened_servers() as (database, _), database.transaction() as tx:
-        fired = {alert.rule for alert in alerts_store.open_alerts(tx)}  # by rules of a worker with another file, too
+        fired = {alert.rule for alert in open_alerts(tx)}  # by rules of a worker with another file, too
         pattern = checked_rule_pattern(rule, load_settings().alerts_file, fired)
-        made = alerts_store.silence(tx, pattern, subject, minutes * 60, user_name(), reason)
+        made = authorized_alerts.silence(tx, local_actor(), pattern, subject, minutes * 60, reason)
     if as_json:
         print_json(made.as_json())
     else:
@@ -102,12 +104,12 @@ def unsilence(
     silence: Annotated[str, typer.Argument(metavar="SILENCE", help="The silence's id.")], as_json: AsJson = False
 ) -> None:
     """Ends a silence now."""
-    from taskyard.core.postgres.store import alerts as alerts_store
+    from taskyard.core.access.identity import local_actor
+    from taskyard.core.submission.authorized_alerts import end_silence
     from taskyard.worker.cli.connections import opened_servers
-    from taskyard.worker.process.user import user_name
 
     with opened_servers() as (database, _), database.transaction() as tx:
-        is_changed = alerts_store.end_silence(tx, silence, user_name())
+        is_changed = end_silence(tx, local_actor(), silence)
     if as_json:
         print_json({"silence": silence, "changed": is_changed})
     else:

@@ -12,6 +12,7 @@ import typer
 import taskyard
 from taskyard.core.private_files import keep_files_private
 from taskyard.worker.cli import (
+    access,
     admin,
     alerts,
     bulk,
@@ -112,6 +113,13 @@ for name, function, panel, example in COMMANDS:
     app.command(name, help=text, rich_help_panel=panel, epilog=f"{shown}\n\n{EXIT_CODE_HELP}")(function)
 
 
+app.add_typer(
+    access.access,
+    name="access",
+    help="Who may do what: people, services, agents, their roles, passwords, tokens and sessions.",
+    rich_help_panel=CARE,
+    epilog=f"Example: {PROGRAM} access create-admin ann\n\n{EXIT_CODE_HELP}",
+)
 app.add_typer(
     mail.mail,
     name="mail",

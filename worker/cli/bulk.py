@@ -87,10 +87,11 @@ def _checked(
     action: str, reason: str, to: str | None, wanted: Callable[[], TaskFilter], everything: bool
 ) -> tuple[Operation, TaskFilter]:
     """Returns the operation and the filter; prints all their problems at once and ends the command."""
+    from taskyard.core.access.identity import local_actor
     from taskyard.core.submission.bulk import Operation, check_reason
-    from taskyard.worker.process.user import user_name
 
     problems: list[SubmissionError] = []
+    who = local_actor().name
     kind = only = None
     with _noted(problems):
         kind = _action(action)
@@ -100,14 +101,14 @@ def _checked(
         only = _chosen(wanted(), everything)
     if kind is not None:
         with _noted(problems):
-            sound = Operation(kind, user_name(), "stands for a valid one", to)
+            sound = Operation(kind, who, "stands for a valid one", to)
             if only is not None:
                 sound.narrowed(only)
     if problems or kind is None or only is None:
         for problem in problems:
             print_error(problem)
         raise typer.Exit(BAD_INPUT)
-    return Operation(kind, user_name(), reason, to), only
+    return Operation(kind, who, reason, to), only
 
 
 @contextmanager
@@ -136,17 +137,17 @@ def _chosen(only: TaskFilter, everything: bool) -> TaskFilter:
 
 
 def _do(operation: Operation, only: TaskFilter, *, yes: bool, dry_run: bool, as_json: bool) -> None:
-    from taskyard.core.submission.bulk import Bulk, preview
-    from taskyard.worker.cli.connections import opened_submitter
+    from taskyard.core.submission.bulk import preview
+    from taskyard.worker.cli.connections import acting
 
-    with opened_submitter() as (submitter, database):
+    with acting() as (permitted, database):
         with database.transaction() as tx:
             matching = preview(tx, operation, only)
         result = None
         if not dry_run and (matching.count or not matching.is_exact):
             if not yes and not _is_confirmed(operation, matching):
                 raise typer.Abort
-            result = _run(Bulk(database, submitter.commands), operation, only, matching)
+            result = _run(permitted.bulk(), operation, only, matching)
     _tell(operation, matching, result, as_json)
 
 

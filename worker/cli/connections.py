@@ -8,19 +8,21 @@ from contextlib import contextmanager
 import psycopg2.errors
 import sqlalchemy.exc
 
+from taskyard.core.access.identity import local_actor
 from taskyard.core.config import load_settings
 from taskyard.core.embedded.servers import resolve
 from taskyard.core.errors import ConfigurationError, Unavailable
 from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
+from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
 
 
 @contextmanager
-def opened_submitter(*, load_types: bool = False) -> Iterator[tuple[Submitter, Database]]:
-    """Opens a submitter and its database, by the settings of the environment.
+def acting(*, load_types: bool = False) -> Iterator[tuple[Authorized, Database]]:
+    """Opens what this process's user may do with tasks, and the database, by the settings of the environment.
 
     Only submissions need the task types. Raises ConfigurationError or Unavailable.
     """
@@ -28,7 +30,7 @@ def opened_submitter(*, load_types: bool = False) -> Iterator[tuple[Submitter, D
     if load_types:
         registry.load(settings.task_modules)
     with opened_servers() as (database, broker):
-        yield Submitter(settings, registry, database, broker), database
+        yield Authorized(Submitter(settings, registry, database, broker), registry, database, local_actor()), database
 
 
 @contextmanager

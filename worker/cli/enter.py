@@ -20,17 +20,17 @@ def enter(
 
     Its holder may submit tasks that run code. The link is valid for 24 hours, and so is the session that it begins.
     """
+    from taskyard.core.access.identity import os_user
     from taskyard.core.config import load_settings
     from taskyard.worker.cli.connections import opened_servers
     from taskyard.worker.dashboard_server import entry_link
     from taskyard.worker.dashboard_server.process import page_url
-    from taskyard.worker.process.user import user_name
 
     settings = load_settings()
     known = url or entry_link.noted_url(settings)
     found = known or page_url(settings, settings.dashboard_port, settings.dashboard_path)
     with opened_servers() as (database, _queue):
-        link, until = entry_link.make(database, found.rstrip("/"), user_name())
+        link, until = entry_link.make(database, found.rstrip("/"), os_user())
     if as_json:
         print_json({"link": link, "expires_at": until.isoformat()})
     else:

@@ -36,12 +36,12 @@ def drain(kind: Kind, name: Name, reason: Reason = "", as_json: AsJson = False) 
 
 def resume(kind: Kind, name: Name, reason: Reason = "", as_json: AsJson = False) -> None:
     """Ends a pause or drain."""
-    from taskyard.core.postgres.store import holds as holds_store
-    from taskyard.worker.cli.connections import opened_submitter
-    from taskyard.worker.process.user import user_name
+    from taskyard.core.access.identity import local_actor
+    from taskyard.core.submission.authorized_controls import release
+    from taskyard.worker.cli.connections import opened_servers
 
-    with opened_submitter() as (_, database), database.transaction() as tx:
-        is_changed = holds_store.release(tx, kind, name, user_name(), reason)
+    with opened_servers() as (database, _), database.transaction() as tx:
+        is_changed = release(tx, local_actor(), kind, name, reason)
     if as_json:
         print_json({"kind": kind.value, "name": name, "mode": None, "changed": is_changed})
     else:
@@ -77,20 +77,20 @@ def holds(as_json: AsJson = False) -> None:
 
 
 def _hold(kind: HoldKind, name: str, mode: HoldMode, reason: str, as_json: bool) -> None:
-    from taskyard.core.postgres.store import holds as holds_store
+    from taskyard.core.postgres.store.holds import is_queue_known
+    from taskyard.core.submission.authorized_controls import hold
     from taskyard.core.submission.validate import check_label
     from taskyard.core.task_types.registry import registry
-    from taskyard.worker.cli.connections import opened_submitter
-    from taskyard.worker.process.user import user_name
+    from taskyard.worker.cli.connections import acting
 
-    with opened_submitter(load_types=kind is HoldKind.TYPE) as (_, database):
+    with acting(load_types=kind is HoldKind.TYPE) as (permitted, database):
         if kind is HoldKind.TYPE:
             registry.get(name)
         elif kind is HoldKind.QUEUE:
             check_label("queue", name)
         with database.transaction() as tx:
-            is_changed = holds_store.hold(tx, kind, name, mode, user_name(), reason)
-            is_known = kind is not HoldKind.QUEUE or holds_store.is_queue_known(tx, name)
+            is_changed = hold(tx, permitted.actor, kind, name, mode, reason)
+            is_known = kind is not HoldKind.QUEUE or is_queue_known(tx, name)
     if as_json:
         print_json({"kind": kind.value, "name": name, "mode": mode.value, "changed": is_changed})
     else:

@@ -26,14 +26,14 @@ def prune(
 
     The worker does the same once an hour. It works in small transactions; Ctrl-C is safe at any time.
     """
+    from taskyard.core.access.identity import local_actor
     from taskyard.core.config import load_settings
-    from taskyard.worker.cli.connections import opened_submitter
+    from taskyard.worker.cli.connections import opened_servers
     from taskyard.worker.maintenance.retention import Retention
-    from taskyard.worker.process.user import user_name
 
-    with opened_submitter() as (_, database):
+    with opened_servers() as (database, _):
         retention = Retention(load_settings(), database)
-        found = asdict(retention.due() if dry_run else _pruned(retention, user_name()))
+        found = asdict(retention.due() if dry_run else _pruned(retention, local_actor().name))
     if as_json:
         print_json({"dry_run": dry_run, **found})
     elif any(found.values()):

@@ -29,12 +29,12 @@ def restart(
 
     Tasks that it has not finished or not started go back without using up an attempt.
     """
-    from taskyard.core.submission.agent_commands import restart_agent
+    from taskyard.core.access.identity import local_actor
+    from taskyard.core.submission.authorized_controls import restart_agent
     from taskyard.worker.cli.connections import opened_servers
-    from taskyard.worker.process.user import user_name
 
     with opened_servers() as (database, broker):
-        boots = restart_agent(database, broker, name, user_name(), reason)
+        boots = restart_agent(database, broker, local_actor(), name, reason)
     if as_json:
         print_json({"kind": kind.value, "name": name, "boots": boots})
     else:

@@ -59,8 +59,8 @@ def submit(
     max_attempts, delay_seconds, run_at, requires, idempotency_key, after and created_by; options of the command
     line apply to lines without them.
     """
+    from taskyard.core.access.identity import os_user
     from taskyard.core.config import load_settings
-    from taskyard.worker.process.user import user_name
 
     waits = wait or wait_seconds is not None
     alone = {
@@ -75,7 +75,7 @@ def submit(
     options: dict[str, Any] = {"title": title, "queue": queue, "priority": priority, "timeout_seconds": timeout}
     options |= {"max_attempts": max_attempts, "delay_seconds": delay, "run_at": run_at, "idempotency_key": key}
     options |= {"requires": require or None, "after": after or None}
-    options["created_by"] = user_name() if created_by is None else created_by
+    options["created_by"] = os_user() if created_by is None else created_by
     given = {name: value for name, value in options.items() if value is not None}
     if file is not None:
         _submit_file(file, given, as_json)
@@ -101,10 +101,10 @@ def _check_usage(alone: dict[str, Any], *, has_file: bool) -> None:
 def _submit_one(
     type: str, content: Any, options: dict[str, Any], *, follows: bool, timeout_seconds: float | None, as_json: bool
 ) -> None:
-    from taskyard.worker.cli.connections import opened_submitter
+    from taskyard.worker.cli.connections import acting
 
-    with opened_submitter(load_types=True) as (submitter, database):
-        task_id = submitter.submit(type, content, **options)
+    with acting(load_types=True) as (permitted, database):
+        task_id = permitted.submit(type, content, **options)
         if not follows:
             if as_json:
                 print_json({"id": task_id})
@@ -141,14 +141,14 @@ def _submit_file(file: Path, defaults: dict[str, Any], as_json: bool) -> None:
 
     from taskyard.core.config import load_settings
     from taskyard.core.errors import SubmissionError
-    from taskyard.worker.cli.connections import opened_submitter
+    from taskyard.worker.cli.connections import acting
 
     lines = JsonLines(file, defaults, load_settings().input_limit_bytes)
     total = lines.count()
     stored, ids = 0, []
     problems: list[SubmissionError] = []
     columns = [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with opened_submitter(load_types=True) as (submitter, _):
+    with acting(load_types=True) as (permitted, _):
         bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
         try:
             with bar:
@@ -159,9 +159,9 @@ def _submit_file(file: Path, defaults: dict[str, Any], as_json: bool) -> None:
                     stored = count
                     bar.update(shown, completed=count)
 
-                ids = submitter.submit_many(lines, progress=advance)
+                ids = permitted.submit_many(lines, progress=advance)
         except SubmissionError as error:
-            problems = by_line(error, lines.last, submitter.problems_of, lines.line_of)
+            problems = by_line(error, lines.last, permitted.problems_of, lines.line_of)
         finally:
             if stored and (total is None or stored < total):
                 exits.say(

@@ -26,19 +26,17 @@ def cancel(
 
     Tasks that they submitted are not cancelled, and are listed; with --tree they are cancelled as well.
     """
-    from taskyard.worker.cli.connections import opened_submitter
-    from taskyard.worker.process.user import user_name
+    from taskyard.worker.cli.connections import acting
 
-    with opened_submitter() as (submitter, _):
-        actor, commands = user_name(), submitter.commands
+    with acting() as (permitted, _):
         below: dict[str, int] = {}
 
         def run(task: str) -> None:
             if tree:
-                below[task] = commands.cancel_tree(task, actor=actor, reason=reason)
+                below[task] = permitted.cancel_tree(task, reason)
                 return
-            commands.cancel(task, actor=actor, reason=reason)
-            below[task] = len(commands.open_below(task))
+            permitted.cancel(task, reason)
+            below[task] = len(permitted.open_below(task))
 
         _each(tasks, "cancelled", as_json, run, {"cancelled_below" if tree else "open_below": below})
     for task, count in below.items():
@@ -50,12 +48,10 @@ def cancel(
 
 def retry(tasks: TaskIds, reason: Reason = "", as_json: AsJson = False) -> None:
     """Makes failed or cancelled tasks pending again, with a new budget of attempts."""
-    from taskyard.worker.cli.connections import opened_submitter
-    from taskyard.worker.process.user import user_name
+    from taskyard.worker.cli.connections import acting
 
-    with opened_submitter() as (submitter, _):
-        actor = user_name()
-        _each(tasks, "retried", as_json, lambda task: submitter.retry(task, actor=actor, reason=reason))
+    with acting() as (permitted, _):
+        _each(tasks, "retried", as_json, lambda task: permitted.retry(task, reason))
 
 
 def priority(
@@ -64,11 +60,10 @@ def priority(
     as_json: AsJson = False,
 ) -> None:
     """Changes the priority of a task that has no agent yet."""
-    from taskyard.worker.cli.connections import opened_submitter
-    from taskyard.worker.process.user import user_name
+    from taskyard.worker.cli.connections import acting
 
-    with opened_submitter() as (submitter, _):
-        submitter.reprioritise(task, level, actor=user_name())
+    with acting() as (permitted, _):
+        permitted.reprioritise(task, level, "")
     if as_json:
         print_json({"id": task, "priority": level})
     else:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import structlog
 
+from taskyard.core.access.identity import os_user
 from taskyard.core.config import Settings
 from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import sign_ins
-from taskyard.worker.process.user import user_name
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ def invitation(settings: Settings, database: Database, url: str) -> list[str]:
     lines = [f"Taskyard is up: {url}   (Ctrl-C stops it)"]
     try:
         note_url(settings, url)
-        link, _until = make(database, url, user_name())
+        link, _until = make(database, url, os_user())
     except (Unavailable, OSError) as error:
         log.warning("entry_link.failed", reason=str(error), hint="taskyard enter")
         return lines

@@ -62,7 +62,7 @@ _KNOWN_KEYS = re.compile(
         |[prs]k_(?:live|test)_\w{8,}+ |whsec_\w{16,}+
         |AIza[\w-]{30,}+ |ya29\.[\w.-]{16,}+ |GOCSPX-[\w-]{16,}+
         |npm_[A-Za-z0-9]{30,}+ |pypi-[\w-]{30,}+ |hf_[A-Za-z0-9]{20,}+ |do[opr]_v1_[0-9a-f]{32,}+
-        |SG\.[\w-]{16,}+\.[\w-]{16,}+ |AGE-SECRET-KEY-1[A-Z0-9]{20,}+ |ty_[a-z]+_\w{20,}+
+        |SG\.[\w-]{16,}+\.[\w-]{16,}+ |AGE-SECRET-KEY-1[A-Z0-9]{20,}+ |ty_[a-z]+_[\w-]{20,}+
         |eyJ[\w-]{8,}+\.[\w-]{4,}+\.[\w-]*+
     )""",
     re.VERBOSE,

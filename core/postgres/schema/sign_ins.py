@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, LargeBinary, Table, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, LargeBinary, Table, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from taskyard.core.postgres.schema.base import instant, metadata
 
@@ -18,7 +18,8 @@ sign_in_links = Table(
     CheckConstraint("octet_length(key_hash) = 32", name="sign_in_links_hash_whole"),
 )
 
-# Browsers that are signed in; `permissions` are those of core.access.identity.
+# Browsers that are signed in. Whoever came by a link has the session's role, others that of their principal.
+# Releases before 0016 write no role and read `permissions` alone.
 sessions = Table(
     "sessions",
     metadata,
@@ -29,5 +30,8 @@ sessions = Table(
     Column("signed_in_at", instant, nullable=False, server_default=text("now()")),
     Column("seen_at", instant, nullable=False, server_default=text("now()")),
     Column("expires_at", instant, nullable=False),
+    Column("principal_id", UUID(as_uuid=False), ForeignKey("principals.id", ondelete="CASCADE")),
+    Column("role", Text),
     CheckConstraint("octet_length(id_hash) = 32", name="sessions_hash_whole"),
+    Index("sessions_of_principal", "principal_id"),
 )

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from taskyard.core.access.identity import (
-    ALL_PERMISSIONS,
     LINK_SECONDS,
     SESSION_IDLE_SECONDS,
     SESSION_SECONDS,
     Actor,
-    Permission,
     hashed,
     is_secret,
     new_secret,
 )
+from taskyard.core.access.permissions import ALL_PERMISSIONS, Role, permissions_of
+from taskyard.core.access.principals import Principal, acting
 from taskyard.core.postgres.arrays import plain
 from taskyard.core.postgres.database import Transaction, queries
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser that is signed in; `id` names it in lists, and lets nobody in."""
+
+    id: str
+    who: str
+    via: str
+    role: str | None
+    signed_in_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns it as a document."""
+        return {
+            "id": self.id,
+            "who": self.who,
+            "via": self.via,
+            "role": self.role,
+            "signed_in_at": self.signed_in_at.isoformat(),
+            "seen_at": self.seen_at.isoformat(),
+            "expires_at": self.expires_at.isoformat(),
+        }
 
 
 def make_link(tx: Transaction, made_by: str, *, seconds: float = LINK_SECONDS) -> tuple[str, datetime]:
@@ -37,7 +64,8 @@ def sign_in(tx: Transaction, key: object, address: str) -> str | None:
     parameters = {
         "key": hashed(str(key)),
         "session": hashed(session),
-        "permissions": plain(sorted(ALL_PERMISSIONS)),
+        "permissions": plain(sorted(ALL_PERMISSIONS)),  # for processes of an older release
+        "role": Role.ADMIN.value,
         "seconds": SESSION_SECONDS,
         "idle_seconds": SESSION_IDLE_SECONDS,
         "address": address,
@@ -45,17 +73,43 @@ def sign_in(tx: Transaction, key: object, address: str) -> str | None:
     return session if tx.rows(queries("sign_ins")["sign_in"], parameters) else None
 
 
+def begin_session(tx: Transaction, principal: Principal, via: str, address: str) -> str | None:
+    """Signs a principal in whom the caller has recognised by `via`; returns the session's secret, None if disabled."""
+    session = new_secret()
+    parameters = {
+        "principal": principal.id,
+        "session": hashed(session),
+        "who": principal.acting(via).name,
+        "via": via,
+        "seconds": SESSION_SECONDS,
+        "idle_seconds": SESSION_IDLE_SECONDS,
+        "address": address,
+    }
+    return session if tx.rows(queries("sign_ins")["begin_session"], parameters) else None
+
+
 def find_session(tx: Transaction, session: object) -> Actor | None:
-    """Returns the identity of a session; None if no current session has this secret."""
+    """Returns the identity of a session, with the role of now; None if no current session has this secret."""
     if not is_secret(session):
         return None
     parameters = {"session": hashed(str(session)), "idle_seconds": SESSION_IDLE_SECONDS}
     rows = tx.rows(queries("sign_ins")["session"], parameters)
     if not rows:
         return None
-    [(who, via, permissions)] = rows
-    known = {permission.value: permission for permission in Permission}
-    return Actor(who, via, frozenset(known[name] for name in permissions if name in known))
+    [(who, via, role, kind, name, queues, types)] = rows
+    if name is None:
+        return Actor(who, via, permissions_of(role))
+    return acting(kind, name, via, role, queues, types)
+
+
+def sessions(tx: Transaction) -> list[Session]:
+    """Returns the current sessions, newest first."""
+    return [Session(*row) for row in tx.rows(queries("sign_ins")["sessions"], {"idle_seconds": SESSION_IDLE_SECONDS})]
+
+
+def end_session(tx: Transaction, session_id: str, actor: str) -> bool:
+    """Signs a browser out by its session's id; returns False if no session has it."""
+    return bool(tx.rows(queries("sign_ins")["end_session"], {"id": session_id, "actor": actor}))
 
 
 def sign_out(tx: Transaction, session: object) -> bool:

@@ -23,6 +23,7 @@ from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.store import alerts, tasks
 from taskyard.core.postgres.store.alerts import Alert, Silence
+from taskyard.core.submission import authorized_alerts
 from taskyard.dashboard.data.base import Servers, connections, forget, shared
 from taskyard.dashboard.data.texts import checked
 from taskyard.dashboard.data.viewer import actor
@@ -133,34 +134,37 @@ def rules(servers: Servers) -> Rules:
 
 
 def acknowledge(alert_id: str, reason: str) -> bool:
-    """Acknowledges a firing alert; returns False if it was not firing any more. Raises SubmissionError or
-    Unavailable.
+    """Acknowledges a firing alert; returns False if it was not firing any more. Raises SubmissionError,
+    NotPermitted or Unavailable.
     """
+    why, who = checked("reason", reason), actor()
     with connections().database.transaction() as tx:
-        is_changed = alerts.acknowledge(tx, alert_id, actor(), checked("reason", reason))
+        is_changed = authorized_alerts.acknowledge(tx, who, alert_id, why)
     forget()
     return is_changed
 
 
 def silence(rule: str, subject: str, seconds: float, reason: str) -> Silence:
-    """Silences alerts that match the patterns; raises SubmissionError or Unavailable."""
+    """Silences alerts that match the patterns; raises SubmissionError, NotPermitted or Unavailable."""
     if not 0 < seconds <= MAX_SILENCE_SECONDS:
         raise refused(
             "seconds", seconds, msg("more than 0 and at most {most:.0f}, which is a year", most=MAX_SILENCE_SECONDS)
         )
     rule, subject = checked("rule", rule, MAX_PATTERN_LENGTH), checked("subject", subject, MAX_PATTERN_LENGTH)
+    why, who = checked("reason", reason), actor()
     with connections().database.transaction() as tx:
         fired = {alert.rule for alert in alerts.open_alerts(tx)}
         pattern = checked_rule_pattern(rule, connections().settings.alerts_file, fired)
-        made = alerts.silence(tx, pattern, subject, seconds, actor(), checked("reason", reason))
+        made = authorized_alerts.silence(tx, who, pattern, subject, seconds, why)
     forget()
     return made
 
 
 def end_silence(silence_id: str) -> bool:
-    """Ends a silence now; returns False if it had ended. Raises SubmissionError or Unavailable."""
+    """Ends a silence now; returns False if it had ended. Raises SubmissionError, NotPermitted or Unavailable."""
+    who = actor()
     with connections().database.transaction() as tx:
-        is_changed = alerts.end_silence(tx, silence_id, actor())
+        is_changed = authorized_alerts.end_silence(tx, who, silence_id)
     forget()
     return is_changed
 

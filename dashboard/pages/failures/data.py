@@ -15,6 +15,7 @@ from taskyard.core.postgres.store import history, search
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.failures import FailureGroup
 from taskyard.core.postgres.store.rollups import HOUR
+from taskyard.core.submission import authorized_alerts
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading, Servers, connections, forget, shared
 from taskyard.dashboard.data.texts import checked
@@ -124,17 +125,22 @@ def one_group(fingerprint: str, range_seconds: int) -> Reading[OneGroup]:
 
 
 def mute(fingerprint: str, seconds: float, reason: str) -> datetime:
-    """Hides a group from lists for a while; returns the end of that time. Raises SubmissionError or Unavailable."""
+    """Hides a group from lists for a while; returns the end of that time.
+
+    Raises SubmissionError, NotPermitted or Unavailable.
+    """
+    why, who = checked("reason", reason), actor()
     with connections().database.transaction() as tx:
-        until = store.mute(tx, fingerprint, seconds, actor(), checked("reason", reason))
+        until = authorized_alerts.mute(tx, who, fingerprint, seconds, why)
     forget()
     return until
 
 
 def unmute(fingerprint: str) -> bool:
-    """Shows a group again; returns False if it was not muted. Raises Unavailable."""
+    """Shows a group again; returns False if it was not muted. Raises NotPermitted or Unavailable."""
+    who = actor()
     with connections().database.transaction() as tx:
-        is_changed = store.unmute(tx, fingerprint, actor())
+        is_changed = authorized_alerts.unmute(tx, who, fingerprint)
     forget()
     return is_changed
 

@@ -64,7 +64,7 @@ def show_loaded(loaded: Loaded, discard: Callable[[], None] | None) -> None:
             _show_problems(checked.problems)
         if checked.submittable:
             _show_preview(checked.submittable)
-        if any(data.types().get(one.arguments["type"]).runs_code for one in loaded.left):
+        if any(data.types().get(one.arguments["type"]).is_guarded for one in loaded.left):
             show_needed()
         _show_submit(loaded)
 

@@ -93,7 +93,7 @@ def show_form(types: Registry) -> None:
     if known is None:
         return
     show_facts(known)
-    if known.runs_code:
+    if known.is_guarded:
         show_needed()
     form = form_of(known)
     given, options, problems = collect(known, form)
@@ -162,8 +162,8 @@ def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
     if st.session_state.pop(PRESSED, False) or is_pressed:
         send(known, form)
     barred = st.session_state.get(BARRED)
-    if barred and known.runs_code:
-        st.error(escaped(translate(barred), 600), icon=":material/key_off:")
+    if barred and barred[0] == known.name:
+        st.error(escaped(translate(barred[1]), 600), icon=":material/key_off:")
     away = st.session_state.get(AWAY)
     if away:
         st.warning(
@@ -202,7 +202,7 @@ def send(known: TaskType, form: ModelForm) -> None:
         state[FAILED] = (content_of(known, given, options), error)
         st.rerun()
     except NotPermitted as error:
-        state[BARRED] = error.text
+        state[BARRED] = (known.name, error.text)
         st.rerun()
     except TaskyardError as error:
         state[AWAY] = error.text

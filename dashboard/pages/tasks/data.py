@@ -15,6 +15,7 @@ from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.cursors import Cursor
 from taskyard.core.postgres.store.saved_filters import MAX_NAME_LENGTH, SavedFilter
 from taskyard.core.postgres.store.search import Facets, Matching
+from taskyard.core.submission import authorized_controls
 from taskyard.dashboard.data.base import Servers, connections, forget, shared
 from taskyard.dashboard.data.viewer import actor
 
@@ -112,15 +113,17 @@ def saved_filters(servers: Servers) -> Sequence[SavedFilter]:
 
 def save_filter(name: str, only: TaskFilter, *, overwrite: bool) -> None:
     """Saves a filter for everyone; raises SubmissionError for an invalid name, or one that is taken unless
-    `overwrite`.
+    `overwrite`, and NotPermitted.
     """
+    who = actor()
     with connections().database.transaction() as tx:
-        saved_filters_store.save_filter(tx, name, only, actor(), overwrite=overwrite)
+        authorized_controls.save_filter(tx, who, name, only, overwrite=overwrite)
     forget()
 
 
 def delete_filter(name: str) -> None:
-    """Deletes a saved filter, if it still exists."""
+    """Deletes a saved filter, if it still exists; raises NotPermitted."""
+    who = actor()
     with connections().database.transaction() as tx:
-        saved_filters_store.delete_filter(tx, name, actor())
+        authorized_controls.delete_filter(tx, who, name)
     forget()

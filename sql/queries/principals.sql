@@ -1,0 +1,82 @@
+-- Principals: people, services and agents that are known by name. Every change writes its audit row.
+
+-- name: create_principal
+-- Adds a principal; no row if the name is taken.
+WITH made AS (
+    INSERT INTO principals (id, kind, name, role, queues, types, created_by)
+    VALUES (%(id)s, %(kind)s, %(name)s, %(role)s, %(queues)s::text[], %(types)s::text[], %(actor)s)
+    ON CONFLICT (name) DO NOTHING
+    RETURNING *
+), audit AS (
+    INSERT INTO task_events (event, actor, detail)
+    SELECT 'principal_created', %(actor)s::text, jsonb_build_object('kind', kind, 'name', name, 'role', role,
+        'queues', queues, 'types', types)
+    FROM made
+)
+SELECT id, kind, name, role, queues, types, password_hash IS NOT NULL, disabled_at, created_at, created_by FROM made
+
+-- name: all_principals
+-- All principals by name.
+SELECT id, kind, name, role, queues, types, password_hash IS NOT NULL, disabled_at, created_at, created_by
+FROM principals ORDER BY lower(name), name
+
+-- name: principal
+-- One principal.
+SELECT id, kind, name, role, queues, types, password_hash IS NOT NULL, disabled_at, created_at, created_by
+FROM principals WHERE name = %(name)s
+
+-- name: change_role
+-- Gives a principal another role, or narrows it; no row if nothing changes.
+WITH old AS (
+    SELECT id, role, queues, types FROM principals WHERE name = %(name)s FOR UPDATE
+), changed AS (
+    UPDATE principals AS p SET role = %(role)s, queues = %(queues)s::text[], types = %(types)s::text[] FROM old
+    WHERE p.id = old.id AND (p.role, p.queues, p.types) <> (%(role)s, %(queues)s::text[], %(types)s::text[])
+    RETURNING p.id, p.kind, p.name, p.role, p.queues, p.types, old.role AS was
+), audit AS (
+    INSERT INTO task_events (event, actor, detail)
+    SELECT 'role_changed', %(actor)s::text, jsonb_build_object('kind', kind, 'name', name, 'from', was, 'to', role,
+        'queues', queues, 'types', types)
+    FROM changed
+)
+SELECT id FROM changed
+
+-- name: disable
+-- Lets a principal in no more, and ends their sessions; no row if they were disabled.
+WITH changed AS (
+    UPDATE principals SET disabled_at = now() WHERE name = %(name)s AND disabled_at IS NULL RETURNING id, kind, name
+), ended AS (
+    DELETE FROM sessions USING changed WHERE sessions.principal_id = changed.id
+), audit AS (
+    INSERT INTO task_events (event, actor, detail)
+    SELECT 'principal_disabled', %(actor)s::text, jsonb_build_object('kind', kind, 'name', name) FROM changed
+)
+SELECT id FROM changed
+
+-- name: enable
+-- Lets a principal in again; no row if they were not disabled.
+WITH changed AS (
+    UPDATE principals SET disabled_at = NULL WHERE name = %(name)s AND disabled_at IS NOT NULL
+    RETURNING id, kind, name
+), audit AS (
+    INSERT INTO task_events (event, actor, detail)
+    SELECT 'principal_enabled', %(actor)s::text, jsonb_build_object('kind', kind, 'name', name) FROM changed
+)
+SELECT id FROM changed
+
+-- name: set_password
+-- Stores a person's password, and ends the sessions that began with another one; no row for anybody else.
+WITH changed AS (
+    UPDATE principals SET password_hash = %(password_hash)s WHERE name = %(name)s AND kind = 'person'
+    RETURNING id, kind, name
+), ended AS (
+    DELETE FROM sessions USING changed WHERE sessions.principal_id = changed.id AND sessions.via = 'password'
+), audit AS (
+    INSERT INTO task_events (event, actor, detail)
+    SELECT 'password_set', %(actor)s::text, jsonb_build_object('kind', kind, 'name', name) FROM changed
+)
+SELECT id FROM changed
+
+-- name: password
+-- The stored password of a person who may sign in.
+SELECT password_hash FROM principals WHERE name = %(name)s AND disabled_at IS NULL

@@ -73,6 +73,8 @@ _TITLES = {
     413: msg("The request is too large"),
     415: msg("This kind of content is not accepted"),
     429: msg("Too many requests"),
+    503: msg("Busy: try again"),
+    504: msg("The request took too long"),
 }
 
 
@@ -109,6 +111,11 @@ def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONRe
     return JSONResponse(problem.model_dump(), problem.status, headers, media_type=MEDIA_TYPE)
 
 
+def plain_answer(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Returns the response with a problem document that only has a status and a detail."""
+    return answer(_plain(request, status, detail), headers)
+
+
 async def _of_ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TaskyardError)
     problem = problem_of(error, request)
@@ -117,13 +124,13 @@ async def _of_ours(request: Request, error: Exception) -> JSONResponse:
 
 async def _of_refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refused)
-    return answer(_plain(request, error.status, error.detail), error.headers)
+    return plain_answer(request, error.status, error.detail, error.headers)
 
 
 async def _of_http(request: Request, error: Exception) -> JSONResponse:
     """Answers for an unknown path, a wrong method or an unreadable body."""
     assert isinstance(error, HTTPException)
-    return answer(_plain(request, error.status_code, str(error.detail)), error.headers)
+    return plain_answer(request, error.status_code, str(error.detail), error.headers)
 
 
 async def _of_validation(request: Request, error: Exception) -> JSONResponse:

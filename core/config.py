@@ -16,10 +16,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AllowInfNan, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
-from taskyard.core.access.request_guard import parse_site
+from taskyard.core.access.request_guard import is_host, parse_site
+from taskyard.core.api_settings import ApiSettings
 from taskyard.core.declarations import LABEL, one_line, shown
 from taskyard.core.env_file import ENCODING, env_file_problems, variable_problems
 from taskyard.core.errors import ConfigurationError
@@ -33,10 +34,9 @@ ReportFormat = Literal["pdf", "html", "xlsx", "csv", "json"]
 ENV_PREFIX = "TASKYARD_"
 Seconds = Annotated[float, AllowInfNan(False)]
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
-_HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
 
-class Settings(BaseSettings):
+class Settings(ApiSettings):
     """Holds every setting."""
 
     model_config = SettingsConfigDict(
@@ -177,7 +177,7 @@ class Settings(BaseSettings):
     @field_validator("dashboard_host", "metrics_host")
     @classmethod
     def _is_host(cls, host: str) -> str:
-        if not _HOST.fullmatch(host):
+        if not is_host(host):
             raise ValueError(msg("expected an address or a host name"))
         return host
 

@@ -22,6 +22,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_AUTHORITY_LENGTH = 300  # characters; a name in the DNS has at most 253
 BAD_REQUEST, FORBIDDEN = 400, 403
 _AUTHORITY = re.compile(r"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?)\.?)(?::([0-9]{1,5}))?", re.A)
+_HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.A)
 _ORIGIN = re.compile(r"(https?)://([^/]+)", re.A)
 _ABSOLUTE = re.compile(r"(https?)://([^/?#]*)(.*)", re.A | re.I | re.S)
@@ -104,10 +105,14 @@ class Passed:
 class RequestGuard:
     """Checks each request to a server before anything else."""
 
-    def __init__(self, sites: Iterable[Site], setting: str) -> None:
-        """Allows `sites` in addition to loopback; `setting` names the setting that allows more, for refusals."""
+    def __init__(self, sites: Iterable[Site], setting: str, *, serves_programs: bool = False) -> None:
+        """Allows `sites` in addition to loopback; `setting` names the setting that allows more, for refusals.
+
+        `serves_programs` accepts changes by requests without `Origin`, which no browser sends.
+        """
         self._sites = tuple(sites)
         self._setting = setting
+        self._serves_programs = serves_programs
 
     def check(self, request: Request) -> Passed | Refusal:
         """Returns the accepted request, or its refusal."""
@@ -127,7 +132,7 @@ class RequestGuard:
                 f"Host {shortened(hosts[0])} is not a name of this server, which accepts localhost and the names in "
                 f"{self._setting} names",
             )
-        problem = _foreign(request, scheme, authority)
+        problem = _foreign(request, scheme, authority, may_lack_origin=self._serves_programs)
         if problem:
             return Refusal(FORBIDDEN, problem)
         return Passed(target, origin_of(scheme, authority))
@@ -176,15 +181,27 @@ def is_any_address(host: str) -> bool:
     return host == "" or (address is not None and address.is_unspecified)
 
 
-def border_of(host: str, names: Iterable[str], setting: str) -> RequestGuard:
+def is_host(text: str) -> bool:
+    """Returns True if a server can be asked to listen on this address or name."""
+    return _HOST.fullmatch(text) is not None
+
+
+def is_loopback_host(host: str) -> bool:
+    """Returns True if a host's name or address is that of the machine itself."""
+    authority = parse_authority(f"[{host}]" if ":" in host and not host.startswith("[") else host)
+    return authority is not None and authority.is_loopback
+
+
+def border_of(host: str, names: Iterable[str], setting: str, *, serves_programs: bool = False) -> RequestGuard:
     """Returns the guard of a server that listens on `host` and is also known by `names`, from the setting
     `setting`.
 
-    Raises ValueError for an invalid name.
+    For `serves_programs` see RequestGuard. Raises ValueError for an invalid name.
     """
     sites = [parse_site(name) for name in names]
     own = None if is_any_address(host) else parse_authority(f"[{host}]" if ":" in host else host)
-    return RequestGuard([*sites, *([] if own is None else [Site(own.host)])], setting)
+    own_sites = [] if own is None else [Site(own.host)]
+    return RequestGuard([*sites, *own_sites], setting, serves_programs=serves_programs)
 
 
 def origin_of(scheme: str, authority: Authority) -> str:
@@ -194,11 +211,13 @@ def origin_of(scheme: str, authority: Authority) -> str:
     return f"{scheme}://{host}" + ("" if port is None or port == DEFAULT_PORTS[scheme] else f":{port}")
 
 
-def _foreign(request: Request, scheme: str, authority: Authority) -> str:
+def _foreign(request: Request, scheme: str, authority: Authority, *, may_lack_origin: bool) -> str:
     """Returns why a request must come from another site's page; empty if nothing indicates that."""
     own = origin_of(scheme, authority)
     changes = request.is_websocket or request.method not in SAFE_METHODS
     origins = request.values("origin")
+    if may_lack_origin and not origins and not request.values("sec-fetch-site"):
+        return ""
     if len(origins) > 1 or (not origins and changes):
         return f"Origin {shortened(', '.join(origins))}: expected {own}" if origins else f"no Origin: expected {own}"
     if origins and _normal_origin(origins[0]) != own:

@@ -48,6 +48,11 @@ class Authorized:
             self._check_submitted(one)
         return self._submitter.submit_many([self._signed(one) for one in given], progress=progress)
 
+    def signed(self, type: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the options of a permitted submission with its creator, for those who store it themselves."""
+        self._check_submitted({"type": type, **options})
+        return self._signed(options)
+
     def problems_of(self, submission: Mapping[str, Any]) -> list[SubmissionError]:
         """See `Submitter.problems_of`."""
         return self._submitter.problems_of(submission)

@@ -1,0 +1,90 @@
+"""Finds out who sends a request: the owner of its token, or a program on this machine."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import anyio
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from taskyard.api.problems import Refused
+from taskyard.api.services import Services
+from taskyard.core.access.identity import Actor
+from taskyard.core.access.permissions import LOCAL_PERMISSIONS, Permission
+from taskyard.core.access.request_guard import is_loopback_host, parse_authority
+from taskyard.core.i18n import msg
+from taskyard.core.postgres.store import tokens
+
+KNOWN_SECONDS = 2.0  # for which a token's permissions are used without asking again
+MAX_KNOWN = 10_000
+CHALLENGE = {"www-authenticate": "Bearer"}
+
+bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="token",
+    description="A token of `taskyard access token`: `Authorization: Bearer ty_service_…`. Programs on the API's own "
+    "machine need none as long as it listens on loopback only; they may do everything but run code and manage access.",
+)
+
+
+class Authenticator:
+    """Looks tokens up, each at most once in KNOWN_SECONDS."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._known: dict[str, tuple[float, Actor]] = {}
+
+    async def actor_of(self, request: Request) -> Actor:
+        """Returns who sends this request; raises Refused (401) and Unavailable."""
+        header = request.headers.get("authorization")
+        if header is None:
+            return self._local_program(request)
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Refused(401, msg("expected Authorization: Bearer with a token"), CHALLENGE)
+        known = self._known.get(token)
+        if known is not None and time.monotonic() < known[0]:
+            return known[1]
+        actor = await anyio.to_thread.run_sync(self._looked_up, token.strip())
+        if actor is None:
+            self._known.pop(token, None)
+            raise Refused(401, msg("this token is unknown, expired or revoked"), CHALLENGE)
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        self._known[token] = (time.monotonic() + KNOWN_SECONDS, actor)
+        return actor
+
+    def _looked_up(self, token: str) -> Actor | None:
+        with self._services.database.transaction() as tx:
+            return tokens.find_by_token(tx, token)
+
+    def _local_program(self, request: Request) -> Actor:
+        """Returns the local operator for a program on this machine that reached us by a loopback name."""
+        authority = parse_authority(request.headers.get("host", ""))
+        client = request.client.host if request.client else ""
+        is_local = is_loopback_host(self._services.settings.api_host) and is_loopback_host(client)
+        if not is_local or authority is None or not authority.is_loopback:
+            raise Refused(
+                401, msg("a token is needed: Authorization: Bearer with one of `taskyard access token`"), CHALLENGE
+            )
+        return Actor(f"api@{client}", "loopback", LOCAL_PERMISSIONS)
+
+
+async def current_actor(request: Request, _token: Annotated[object, Depends(bearer)] = None) -> Actor:
+    """Returns who sends the request."""
+    return await request.app.state.authenticator.actor_of(request)
+
+
+ActorDep = Annotated[Actor, Depends(current_actor)]
+
+
+def needs(permission: Permission) -> object:
+    """Returns a dependency that refuses those without a permission."""
+
+    async def check(actor: ActorDep) -> Actor:
+        actor.require(permission)
+        return actor
+
+    return Depends(check)

@@ -1,0 +1,4 @@
+"""Defines the routes, one module for each resource.
+
+May import: models, and the API's own authentication, problems and services.
+"""

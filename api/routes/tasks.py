@@ -1,0 +1,175 @@
+"""Submits, shows, searches and changes tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from taskyard.api.authentication import ActorDep, needs
+from taskyard.api.models.tasks import (
+    HistoryEvent,
+    LogLine,
+    LogPage,
+    NewTask,
+    Submitted,
+    TaskDetails,
+    TaskPage,
+    TaskResult,
+    TaskSummary,
+)
+from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
+from taskyard.core.access.permissions import Permission
+from taskyard.core.errors import TaskNotFound
+from taskyard.core.explain import why as explained
+from taskyard.core.filters.search_filter import Sort, TaskFilter
+from taskyard.core.i18n import msg
+from taskyard.core.payload.culprits import refused
+from taskyard.core.postgres.store import search, task_logs, tasks
+from taskyard.core.postgres.store.audit import EventCursor
+from taskyard.core.postgres.store.cursors import Cursor
+from taskyard.core.states import TERMINAL
+from taskyard.core.submission.commands import check_task_id
+
+MAX_WAIT_SECONDS = 60.0
+FIRST_POLL_SECONDS, MAX_POLL_SECONDS = 0.005, 0.25
+
+router = APIRouter(prefix="/tasks", tags=["tasks"])
+TaskId = Annotated[str, Path(alias="id", description="The task's id")]
+
+
+class Reason(BaseModel):
+    """Why an operation is done, for the audit log."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field("", max_length=500, description="Why, for the audit log", examples=["wrong data"])
+
+
+class NewPriority(Reason):
+    """A new priority."""
+
+    priority: str = Field(description="low, medium, high or urgent", examples=["urgent"])
+
+
+@router.post("", status_code=201, summary="Submit a task")
+async def submit(
+    task: NewTask,
+    request: Request,
+    services: ServicesDep,
+    actor: ActorDep,
+    response: Response,
+    idempotency_key: Annotated[
+        str | None, Header(description="The same key again is the same task: a repeated request doubles nothing")
+    ] = None,
+) -> Submitted:
+    """Stores a task, which is committed when the answer comes, and returns its id."""
+    options = task.options()
+    if idempotency_key is not None:
+        if options.setdefault("idempotency_key", idempotency_key) != idempotency_key:
+            raise refused("idempotency_key", task.idempotency_key, msg("the key of the header Idempotency-Key"))
+    options = acting_for(services, actor).signed(task.type, options)
+    size_bytes = int(request.headers.get("content-length") or 0)
+    task_id = await services.submissions.submit(task.type, task.input, options, size_bytes=size_bytes)
+    response.headers["location"] = f"/api/v1/tasks/{task_id}"
+    return Submitted(id=task_id)
+
+
+@router.get("", summary="Search tasks", dependencies=[needs(Permission.TASK_READ)])
+async def find(
+    services: ServicesDep,
+    request: Request,
+    sort: Annotated[Sort, Query(description="The order of the tasks")] = Sort.NEWEST,
+    after: Annotated[str | None, Query(description="`next` or `previous` of an earlier page")] = None,
+    limit: Annotated[int, Query(ge=1, le=search.MAX_PAGE_SIZE)] = 50,
+) -> TaskPage:
+    """Returns tasks that match, a page at a time. Pages stay in place while new tasks arrive."""
+    own = {"sort", "after", "limit"}
+    only = TaskFilter.from_params({name: value for name, value in request.query_params.items() if name not in own})
+    place = None if after is None else Cursor.parse(after)
+    found = await read(services, search.find, only, sort=sort, after=place, limit=limit)
+    return TaskPage(
+        tasks=[TaskSummary.of(task) for task in found.tasks],
+        next=None if found.next is None else str(found.next),
+        previous=None if found.previous is None else str(found.previous),
+        searched_to=found.searched_to,
+    )
+
+
+@router.get("/{id}", summary="Get a task", dependencies=[needs(Permission.TASK_READ)])
+async def get(task_id: TaskId, services: ServicesDep) -> TaskDetails:
+    """Returns a task with its input, output and last checkpoint."""
+    return TaskDetails.of(await read(services, tasks.get_task, check_task_id(task_id)))
+
+
+@router.get("/{id}/result", summary="Wait for a task's result", dependencies=[needs(Permission.TASK_READ)])
+async def result(
+    task_id: TaskId,
+    services: ServicesDep,
+    wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait until it has ended")] = 0,
+) -> TaskResult:
+    """Returns a task's state with its output or error; `wait` keeps the request open until it has ended."""
+    wanted = check_task_id(task_id)
+    deadline = time.monotonic() + wait
+    pause = FIRST_POLL_SECONDS
+    while True:
+        found = (await read(services, tasks.endings, [wanted])).get(wanted)
+        if found is None:
+            raise TaskNotFound(wanted)
+        remaining = deadline - time.monotonic()
+        if found.state in TERMINAL or remaining <= 0:
+            is_over = found.state in TERMINAL
+            return TaskResult(id=wanted, state=found.state, is_over=is_over, output=found.output, error=found.error)
+        await asyncio.sleep(min(pause, remaining))
+        pause = min(pause * 1.5, MAX_POLL_SECONDS)
+
+
+@router.get("/{id}/history", summary="Get a task's history", dependencies=[needs(Permission.TASK_READ)])
+async def history(task_id: TaskId, services: ServicesDep) -> list[HistoryEvent]:
+    """Returns a task's last 1,000 events, oldest first, without its log."""
+    wanted = check_task_id(task_id)
+    await read(services, tasks.tasks_of, [wanted])
+    events = await read(services, tasks.history, wanted, with_log=False)
+    return [HistoryEvent.model_validate(event) for event in events]
+
+
+@router.get("/{id}/log", summary="Get a task's log", dependencies=[needs(Permission.PAYLOAD_READ)])
+async def log(
+    task_id: TaskId,
+    services: ServicesDep,
+    before: Annotated[str | None, Query(description="`older` of a later page")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+) -> LogPage:
+    """Returns the newest entries of its attempts' log output, oldest first, or those before a page."""
+    place = None if before is None else EventCursor.parse(before)
+    page = await read(services, task_logs.newest, check_task_id(task_id), before=place, limit=limit)
+    entries = [LogLine.model_validate(entry) for entry in page.entries]
+    return LogPage(entries=entries, older=None if page.older is None else str(page.older))
+
+
+@router.get("/{id}/why", summary="Explain why a task waits", dependencies=[needs(Permission.TASK_READ)])
+async def why(task_id: TaskId, services: ServicesDep) -> dict[str, Any]:
+    """Returns its holds, its place in its lane, each agent's eligibility and its estimated start."""
+    found = await in_thread(explained, services.database, services.broker, services.cache, check_task_id(task_id))
+    return found.as_json()
+
+
+@router.post("/{id}/cancel", status_code=204, summary="Cancel a task")
+async def cancel(task_id: TaskId, services: ServicesDep, actor: ActorDep, given: Reason | None = None) -> None:
+    """Cancels an unfinished task for good, and those that wait for it; a running one is stopped."""
+    await in_thread(acting_for(services, actor).cancel, task_id, given.reason if given else "")
+
+
+@router.post("/{id}/retry", status_code=204, summary="Retry a task")
+async def retry(task_id: TaskId, services: ServicesDep, actor: ActorDep, given: Reason | None = None) -> None:
+    """Makes a failed or cancelled task pending again, with a new budget of attempts."""
+    await in_thread(acting_for(services, actor).retry, task_id, given.reason if given else "")
+
+
+@router.post("/{id}/priority", status_code=204, summary="Change a task's priority")
+async def reprioritise(task_id: TaskId, given: NewPriority, services: ServicesDep, actor: ActorDep) -> None:
+    """Changes the priority of a task that has no agent yet."""
+    await in_thread(acting_for(services, actor).reprioritise, task_id, given.priority, given.reason)

@@ -33,7 +33,7 @@ class ApiSettings(BaseSettings):
         0.0,
         ge=0,
         le=1_000_000,
-        description="Requests of one token per second, after a burst of ten times as many; 0: any",
+        description="Requests per second of each token, on average of 10 s; 0: any number",
     )
 
     @field_validator("api_hosts", mode="before")

@@ -39,8 +39,7 @@ class NewTask(BaseModel):
 
     def options(self) -> dict[str, Any]:
         """Returns the options that are set, as `submit` takes them."""
-        given = self.model_dump(exclude={"type", "input"}, exclude_none=True)
-        return given
+        return self.model_dump(exclude={"type", "input"}, exclude_none=True)
 
 
 class Submitted(BaseModel):

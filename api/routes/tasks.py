@@ -68,9 +68,8 @@ async def submit(
 ) -> Submitted:
     """Stores a task, which is committed when the answer comes, and returns its id."""
     options = task.options()
-    if idempotency_key is not None:
-        if options.setdefault("idempotency_key", idempotency_key) != idempotency_key:
-            raise refused("idempotency_key", task.idempotency_key, msg("the key of the header Idempotency-Key"))
+    if idempotency_key is not None and options.setdefault("idempotency_key", idempotency_key) != idempotency_key:
+        raise refused("idempotency_key", task.idempotency_key, msg("the key of the header Idempotency-Key"))
     options = acting_for(services, actor).signed(task.type, options)
     size_bytes = int(request.headers.get("content-length") or 0)
     task_id = await services.submissions.submit(task.type, task.input, options, size_bytes=size_bytes)

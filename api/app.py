@@ -12,9 +12,10 @@ from fastapi import FastAPI
 import taskyard
 from taskyard.api import problems
 from taskyard.api.authentication import Authenticator
+from taskyard.api.events import EventHub
 from taskyard.api.gate import Gate, Metrics
 from taskyard.api.problems import Problem
-from taskyard.api.routes import tasks
+from taskyard.api.routes import events, tasks
 from taskyard.api.services import open_services
 from taskyard.core.config import settings
 
@@ -29,6 +30,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     app.state.services = services
     app.state.authenticator = Authenticator(services)
+    app.state.event_hub = EventHub(services)
     gc.freeze()  # everything loaded by now stays
     yield
     services.close()
@@ -50,6 +52,6 @@ def create() -> FastAPI:
     metrics = Metrics()
     app.state.metrics = metrics
     app.add_middleware(Gate, settings=settings(), metrics=metrics)
-    for routes in (tasks,):
+    for routes in (tasks, events):
         app.include_router(routes.router, prefix=PREFIX)
     return app

@@ -1,0 +1,81 @@
+"""Streams events as server-sent events: what a client missed while it was away comes when it is back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from taskyard.api.authentication import needs
+from taskyard.api.events import EventHub
+from taskyard.api.models.events import Event
+from taskyard.api.reading import ServicesDep, read
+from taskyard.api.routes.tasks import TaskId
+from taskyard.core.access.permissions import Permission
+from taskyard.core.postgres.store import tasks
+from taskyard.core.postgres.store.event_stream import MAX_OPEN, Horizon, Position, StreamedEvent
+from taskyard.core.states import TERMINAL
+from taskyard.core.submission.commands import check_task_id
+
+router = APIRouter(tags=["events"], dependencies=[needs(Permission.TASK_READ)])
+LastEventId = Annotated[
+    str | None, Header(alias="Last-Event-ID", description="The id of the last event received: goes on behind it")
+]
+Wanted = Annotated[list[str] | None, Query(description="Only these; may repeat")]
+
+
+def hub_of(request: Request) -> EventHub:
+    """Returns the hub of this process."""
+    return request.app.state.event_hub  # type: ignore[no-any-return]
+
+
+async def start_of(last_event_id: LastEventId = None) -> Position | None:
+    """Returns where to go on; raises SubmissionError, which a stream that has begun could not answer with."""
+    return None if last_event_id is None else Position.parse(last_event_id)
+
+
+async def start_of_task(task_id: TaskId, services: ServicesDep, last_event_id: LastEventId = None) -> Position:
+    """Returns where to go on with a task's events; raises SubmissionError and TaskNotFound."""
+    task = await read(services, tasks.get_task, check_task_id(task_id))
+    if last_event_id is not None:
+        return Position.parse(last_event_id)
+    return Position(Horizon(0, task.created_at - MAX_OPEN), 0, 0)
+
+
+HubDep = Annotated[EventHub, Depends(hub_of)]
+
+
+@router.get("/events", response_class=EventSourceResponse, summary="Follow all events")
+async def follow(
+    hub: HubDep,
+    start: Annotated[Position | None, Depends(start_of)],
+    event: Wanted = None,
+    queue: Wanted = None,
+    type: Wanted = None,
+    actor: Wanted = None,
+) -> AsyncIterable[ServerSentEvent]:
+    """Sends new events of the audit log as they are committed, in about 0.3 s."""
+    wanted = {"event": event, "queue": queue, "type": type, "actor": actor}
+    fields = {name: frozenset(values) for name, values in wanted.items() if values}
+    async for position, found in hub.follow(start):
+        if all(getattr(found, name) in values for name, values in fields.items()):
+            yield _sent(position, found)
+
+
+@router.get("/tasks/{id}/events", response_class=EventSourceResponse, summary="Follow a task's events")
+async def follow_task(
+    task_id: TaskId, hub: HubDep, services: ServicesDep, start: Annotated[Position, Depends(start_of_task)]
+) -> AsyncIterable[ServerSentEvent]:
+    """Sends a task's events, from its submission on, and ends when the task has ended."""
+    wanted = check_task_id(task_id)
+    async for position, found in hub.follow(start, wanted):
+        yield _sent(position, found)
+        if found.to_state in TERMINAL and (await read(services, tasks.get_task, wanted)).state in TERMINAL:
+            return
+
+
+def _sent(position: Position, found: StreamedEvent) -> ServerSentEvent:
+    data = Event.model_validate(found).model_dump_json()
+    return ServerSentEvent(raw_data=data, event=found.event, id=str(position))

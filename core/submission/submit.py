@@ -182,6 +182,16 @@ class Submitter(TaskCommands):
         with locks.naming_holders(self._database), self._keys.waiting_for(str(submission.idempotency_key)):
             return self._insert([submission], None)[submission.id]  # type: ignore[return-value]
 
+    def store_many(self, submissions: Sequence[Submission]) -> list[str | SubmissionError]:
+        """Commits checked submissions, at most CHUNK_SIZE, in one transaction; returns a result for each.
+
+        One that is refused keeps none of the others away. Raises Busy or Unavailable.
+        """
+        with locks.naming_holders(self._database), self._database.transaction() as tx:
+            inserted = self._store(tx, submissions)
+        self._after_commit(inserted)
+        return inserted.ids
+
     def wake(self, task_ids: Sequence[str]) -> None:
         """Queues tasks that were submitted in a caller's transaction, after its commit."""
         ids = [check_task_id(task_id) for task_id in task_ids]

@@ -1,0 +1,132 @@
+"""Stores a stream of tasks, a JSON object a line, and reports what became of each line.
+
+Lines are stored some thousands at a time while later ones arrive. Results wait in memory until the client reads them:
+one that sends everything before it reads anything would otherwise wait for us, and we for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+import anyio
+import orjson
+
+from taskyard.core.access.identity import Actor
+from taskyard.core.errors import TaskyardError
+from taskyard.core.i18n import msg
+from taskyard.core.models import Submission
+from taskyard.core.payload.culprits import refused
+from taskyard.core.submission.authorized import Authorized
+from taskyard.core.submission.options import LINE_FIELDS
+from taskyard.core.submission.submit import CHUNK_SIZE, Submitter
+
+PORTION_BYTES = 1 << 20
+Problem = Callable[[TaskyardError], dict[str, Any]]
+
+
+async def lines_of(body: AsyncIterator[bytes], limit_bytes: int) -> AsyncIterator[list[bytes]]:
+    """Yields the lines of a body in portions; raises SubmissionError for a line longer than `limit_bytes`."""
+    rest, lines, size = b"", list[bytes](), 0
+    async for chunk in body:
+        *whole, rest = (rest + chunk).split(b"\n")
+        lines += whole
+        size += len(chunk)
+        if len(rest) > limit_bytes:
+            raise refused("body", f"{len(rest)} bytes", msg("lines of at most {limit} bytes", limit=limit_bytes))
+        if size >= PORTION_BYTES or len(lines) >= CHUNK_SIZE:
+            for first in range(0, len(lines), CHUNK_SIZE):
+                yield lines[first : first + CHUNK_SIZE]
+            lines, size = [], 0
+    if rest.strip():
+        lines.append(rest)
+    for first in range(0, len(lines), CHUNK_SIZE):
+        yield lines[first : first + CHUNK_SIZE]
+
+
+class Ingest:
+    """One stream of tasks on behalf of an actor."""
+
+    def __init__(self, submitter: Submitter, acting: Authorized, actor: Actor, problem: Problem) -> None:
+        """Describes the errors of lines by `problem`."""
+        self._submitter = submitter
+        self._acting = acting
+        self._actor = actor
+        self._problem = problem
+        self._permitted: set[tuple[object, object]] = set()
+        self._results: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._seen = 0
+
+    async def results(self, portions: AsyncIterator[list[bytes]]) -> AsyncIterator[bytes]:
+        """Yields a JSON line for each line: its number with the task's id, or with the problem."""
+        task = asyncio.create_task(self._store_all(portions))
+        try:
+            while (result := await self._results.get()) is not None:
+                yield result
+            await task
+        finally:
+            task.cancel()
+
+    async def _store_all(self, portions: AsyncIterator[list[bytes]]) -> None:
+        try:
+            async for lines in portions:
+                self._results.put_nowait(await anyio.to_thread.run_sync(self._store, lines))
+        except TaskyardError as error:
+            last = {"line": self._seen + 1, "is_stopped": True, "problem": self._problem(error)}
+            self._results.put_nowait(orjson.dumps(last) + b"\n")
+        finally:
+            self._results.put_nowait(None)
+
+    def _store(self, lines: Sequence[bytes]) -> bytes:
+        """Stores a portion in one commit and returns its results."""
+        checked = [self._checked(line) for line in lines]
+        stored = iter(self._submitter.store_many([one for one in checked if isinstance(one, Submission)]))
+        written = []
+        for number, one in enumerate(checked, self._seen + 1):
+            if one is None:
+                continue
+            result = next(stored) if isinstance(one, Submission) else one
+            written.append(self._written(number, result))
+        self._seen += len(lines)
+        return b"".join(written)
+
+    def _checked(self, line: bytes) -> Submission | str | TaskyardError | None:
+        """Returns what a line submits, the id of an earlier task, its error, or None for a blank line."""
+        if not line.strip():
+            return None
+        try:
+            given = _parsed(line)
+            options = {name: value for name, value in given.items() if name not in ("type", "input", "created_by")}
+            self._check_permission(given)
+            options["created_by"] = self._actor.name
+            return self._submitter.check(given.get("type"), given.get("input"), options)  # type: ignore[arg-type]
+        except TaskyardError as error:
+            return error
+
+    def _check_permission(self, given: Mapping[str, Any]) -> None:
+        """Checks each pair of type and queue once; raises NotPermitted."""
+        pair = (given.get("type"), given.get("queue"))
+        if not all(part is None or isinstance(part, str) for part in pair) or pair not in self._permitted:
+            self._acting.signed(given.get("type"), {"queue": given.get("queue")})  # type: ignore[arg-type]
+            self._permitted.add(pair)
+
+    def _written(self, number: int, result: str | TaskyardError) -> bytes:
+        if isinstance(result, str):
+            return b'{"line":%d,"id":"%s"}\n' % (number, result.encode())
+        return orjson.dumps({"line": number, "problem": self._problem(result)}) + b"\n"
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        given = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise refused(
+            "line", line.decode("utf-8", "backslashreplace"), msg("JSON ({reason})", reason=str(error))
+        ) from None
+    if not isinstance(given, dict):
+        raise refused("line", given, msg("an object"))
+    for name in given:
+        if name not in LINE_FIELDS:
+            raise refused("options", name, msg("one of {names}", names=", ".join(LINE_FIELDS)))
+    return given

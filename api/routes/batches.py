@@ -1,0 +1,92 @@
+"""Submits many tasks at once: a list, or a stream of lines with a result for each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from starlette.responses import Response
+
+from taskyard.api.authentication import ActorDep
+from taskyard.api.ingest import Ingest, lines_of
+from taskyard.api.models.tasks import EXAMPLE_ID, NewTask
+from taskyard.api.problems import Refused, problem_of
+from taskyard.api.reading import ServicesDep, acting_for, in_thread
+from taskyard.core.errors import TaskyardError
+from taskyard.core.i18n import msg
+from taskyard.core.submission.submit import CHUNK_SIZE
+
+JSON, LINES = "application/json", "application/x-ndjson"
+LINE_MARGIN_BYTES = 64 << 10  # of a line, besides its task's input
+
+router = APIRouter(prefix="/tasks", tags=["tasks"])
+_tasks = TypeAdapter(Annotated[list[NewTask], Field(min_length=1, max_length=CHUNK_SIZE)])
+
+
+class SubmittedMany(BaseModel):
+    """The tasks of a submission, in its order."""
+
+    ids: list[str] = Field(description="The tasks' ids", examples=[[EXAMPLE_ID]])
+
+
+class LineResult(BaseModel):
+    """What became of a line: `id`, or `problem`."""
+
+    line: int = Field(description="Its number, from 1", examples=[1])
+    id: str | None = Field(None, description="The task's id", examples=[EXAMPLE_ID])
+    problem: dict[str, Any] | None = Field(None, description="Why there is none: a problem document (RFC 9457)")
+    is_stopped: bool = Field(False, description="True if this line and all later ones were not stored")
+
+
+_ONE_TASK = {"$ref": "#/components/schemas/NewTask"}
+_DOCUMENT = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {"schema": {"type": "array", "items": _ONE_TASK, "minItems": 1, "maxItems": CHUNK_SIZE}},
+            LINES: {"schema": {"type": "string", "description": "A task as JSON on each line, as in the list"}},
+        },
+    }
+}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "A result for each line", "content": {LINES: {"schema": {"type": "string"}}}}
+}
+
+
+@router.post(
+    "/batch",
+    status_code=201,
+    response_model=SubmittedMany,
+    responses=_ANSWERS,
+    openapi_extra=_DOCUMENT,
+    summary="Submit many tasks",
+)
+async def submit_many(request: Request, services: ServicesDep, actor: ActorDep) -> Response:
+    """Stores a list of up to 2,000 tasks, all or none; or any number as lines, with a result for each line.
+
+    Send lines (`application/x-ndjson`) for many tasks: they are stored while they arrive, some thousands at a time,
+    and an invalid one keeps no other away. The answer has a line for each: `{"line": 1, "id": …}`, or
+    `{"line": 1, "problem": …}`. If a server goes away the last line says from which line on nothing was stored.
+    """
+    media_type = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    acting = acting_for(services, actor)
+    if media_type == LINES:
+
+        def problem(error: TaskyardError) -> dict[str, Any]:
+            return problem_of(error, request).model_dump()
+
+        ingest = Ingest(services.submitter, acting, actor, problem)
+        limit_bytes = services.settings.input_limit_bytes + LINE_MARGIN_BYTES
+        return StreamingResponse(ingest.results(lines_of(request.stream(), limit_bytes)), media_type=LINES)
+    if media_type != JSON:
+        raise Refused(415, msg("expected {json} or {lines}", json=JSON, lines=LINES))
+    try:
+        given = _tasks.validate_json(await request.body())
+    except ValidationError as error:
+        raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from None
+    submissions = [{"type": task.type, "input": task.input, **task.options()} for task in given]
+    ids = await in_thread(acting.submit_many, submissions)
+    return JSONResponse({"ids": ids}, 201)

@@ -10,7 +10,7 @@ import anyio
 from fastapi import FastAPI
 
 import taskyard
-from taskyard.api import problems
+from taskyard.api import docs, problems
 from taskyard.api.authentication import Authenticator
 from taskyard.api.events import EventHub
 from taskyard.api.gate import Gate, Metrics
@@ -54,4 +54,5 @@ def create() -> FastAPI:
     app.add_middleware(Gate, settings=settings(), metrics=metrics)
     for routes in (tasks, batches, events):
         app.include_router(routes.router, prefix=PREFIX)
+    docs.install(app)
     return app

@@ -15,6 +15,7 @@ from taskyard.worker.cli import (
     access,
     admin,
     alerts,
+    api,
     bulk,
     enter,
     holds,
@@ -54,6 +55,7 @@ ID = "0199c0de-0000-7000-8000-000000000001"
 COMMANDS = (
     ("run", admin.run, RUN, "run --dashboard --demo"),
     ("agent", admin.agent, RUN, "agent --pool gpu.toml"),
+    ("api", api.api, RUN, "api"),
     ("enter", enter.enter, RUN, "enter"),
     ("submit", submit.submit, CHANGE, submit.EXAMPLES),
     ("cancel", tasks.cancel, CHANGE, f'cancel {ID} --reason "wrong data"'),

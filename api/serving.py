@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import uvicorn
+from uvicorn.supervisors import Multiprocess
 
 from taskyard.core.config import Settings
 
@@ -29,10 +30,7 @@ def serve(settings: Settings, listening: socket.socket) -> None:
         log_level="warning",
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = uvicorn.Server(config)
-    if settings.api_workers == 1:
-        server.run(sockets=[listening])
-        return
-    from uvicorn.supervisors import Multiprocess
-
-    Multiprocess(config, target=server.run, sockets=[listening]).run()
+    if settings.api_workers > 1:
+        Multiprocess(config, sockets=[listening]).run()
+    else:
+        uvicorn.Server(config).run(sockets=[listening])

@@ -192,14 +192,13 @@ def task_type(
     reads_host: bool = False,
     memory_limit_mib: int | None = None,
 ) -> Callable[[Handler], Handler]:
-    """Registers the decorated function as the handler of task type `name`.
+    """Registers the decorated function as the handler of task type `name`; raises ConfigurationError.
 
     The first parameter's annotation is the input model, the return annotation the output model (both pydantic).
     `isolation` is "process" for plain functions and "async" for coroutines unless given. `requires` are tags that an
     agent must have. Agents of different `version` are told apart, as those whose input models differ always are.
     `runs_code`: code from its input is executed. `reads_host`: its input names what is read of the host.
-    `memory_limit_mib` is what an attempt and its processes may use beyond what its process has at the start (isolation
-    "process" only). Raises ConfigurationError with every problem.
+    `memory_limit_mib` is what an attempt may use beyond what its process has at the start (isolation "process" only).
     """
     if callable(name):
         check = Checker(f"@task_type ({caller(__file__)})")

@@ -287,9 +287,13 @@ def _password(from_stdin: bool) -> str:
 
     if from_stdin:
         return sys.stdin.readline(MAX_PASSWORD_LINE).removesuffix("\n").removesuffix("\r")
-    if not sys.stdin.isatty():
+    if not _has_terminal():
         raise SubmissionError("password", "***", "a terminal to type it, or --password-stdin")
     given = getpass.getpass("Password: ")
     if getpass.getpass("Again: ") != given:
         raise SubmissionError("password", "***", "the same text twice")
     return given
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty()

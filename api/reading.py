@@ -17,7 +17,7 @@ Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     """Returns the connections of this process."""
     return request.app.state.services  # type: ignore[no-any-return]
 

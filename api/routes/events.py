@@ -26,7 +26,7 @@ LastEventId = Annotated[
 Wanted = Annotated[list[str] | None, Query(description="Only these; may repeat")]
 
 
-def hub_of(request: Request) -> EventHub:
+async def hub_of(request: Request) -> EventHub:
     """Returns the hub of this process."""
     return request.app.state.event_hub  # type: ignore[no-any-return]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from taskyard.api.submissions import Submissions
 from taskyard.core.config import Settings
@@ -11,10 +12,12 @@ from taskyard.core.errors import Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.migrations import migration_state
+from taskyard.core.postgres.store import recovery
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.published import PublishedTypes
 from taskyard.core.task_types.registry import Registry, registry
 
 POOL_SIZE = 20  # connections to PostgreSQL; requests beyond that wait
@@ -29,6 +32,7 @@ class Services:
     broker: Broker
     cache: RedisCache
     registry: Registry
+    published: PublishedTypes
     submitter: Submitter
     submissions: Submissions
 
@@ -54,6 +58,13 @@ def open_services(settings: Settings) -> Services:
     types = registry.load(settings.task_modules)
     database = Database(endpoints.database_url, pool_size=POOL_SIZE)
     broker = Broker(connect_redis(endpoints.redis_url), settings.namespace, settings.placement_of)
-    submitter = Submitter(settings, types, database, broker)
+    published = PublishedTypes(types, lambda: _published(database))
+    submitter = Submitter(settings, types, database, broker, published=published)
     cache = RedisCache(broker.redis, broker.keys)
-    return Services(settings, database, broker, cache, types, submitter, Submissions(submitter))
+    return Services(settings, database, broker, cache, types, published, submitter, Submissions(submitter))
+
+
+def _published(database: Database) -> list[dict[str, Any]]:
+    """Returns what registered agents publish of their types, those of the newest boots last."""
+    with database.transaction() as tx:
+        return [known for _agent, types in recovery.known_types(tx) for known in types]

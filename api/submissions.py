@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 from taskyard.core.chunks import chunked
-from taskyard.core.errors import SubmissionError
+from taskyard.core.errors import SubmissionError, UnknownTaskType
 from taskyard.core.models import Submission
 from taskyard.core.submission.open_keys import Alone
 from taskyard.core.submission.submit import Submitter
@@ -39,8 +39,8 @@ class Submissions:
         else:
             try:
                 checked = self._submitter.check(type, input, options, asks_database=False)
-            except SubmissionError:
-                if options.get("idempotency_key") is None:
+            except SubmissionError as error:
+                if options.get("idempotency_key") is None and not isinstance(error, UnknownTaskType):
                     raise
                 checked = await anyio.to_thread.run_sync(self._submitter.check, type, input, options)
         if isinstance(checked, str):

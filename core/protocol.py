@@ -110,6 +110,11 @@ class KnownType(msgspec.Struct, omit_defaults=True):
     max_backoff_seconds: float = 300.0
     retry_on: list[str] | None = None  # classes of errors; None: the default ones
     timeout_seconds: float = 300.0
+    # for submitters that do not have the type themselves; None: from an older agent
+    input_schema: dict[str, Any] | None = None
+    output_schema: dict[str, Any] | None = None
+    description: str = ""
+    is_guarded: bool = False
 
 
 class Register(msgspec.Struct, array_like=True, tag="hello", gc=False):

@@ -20,7 +20,7 @@ from taskyard.core.submission.bulk import Bulk
 from taskyard.core.submission.commands import ManyTaskCommands, check_task_ids
 from taskyard.core.submission.submit import ProgressCallback, Submitter
 from taskyard.core.submission.validate import DEFAULT_QUEUE
-from taskyard.core.task_types.registry import Registry
+from taskyard.core.task_types.registry import Registry, TaskType
 
 
 class Authorized:
@@ -90,7 +90,7 @@ class Authorized:
 
     def is_guarded(self, type_: object) -> bool:
         """Returns True if tasks of a type need the permission code.submit, as those of an unknown type do."""
-        known = self._registry.types.get(type_) if isinstance(type_, str) else None
+        known = self._find(type_) if isinstance(type_, str) else None
         return known is None or known.is_guarded
 
     def check_operated(self, task_ids: Sequence[str]) -> None:
@@ -129,7 +129,11 @@ class Authorized:
             self.actor.require(Permission.TASK_SUBMIT)
             return
         self.actor.require(Permission.TASK_SUBMIT, queue=queue, type_=type_)
-        self.check_types([type_])
+        if self._find(type_) is not None:  # an unknown one is refused by name elsewhere
+            self.check_types([type_])
+
+    def _find(self, type_: str) -> TaskType | None:
+        return self._registry.types.get(type_) or self._submitter.find_published(type_)
 
     def _may_submit_anything(self) -> bool:
         self.actor.require(Permission.TASK_SUBMIT)
@@ -141,7 +145,7 @@ class Authorized:
         return {**given, "created_by": self.actor.name}
 
     def _danger(self, type_: str) -> str:
-        known = self._registry.types.get(type_)
+        known = self._find(type_)
         if known is None:
             return msg("tasks of type {type}, which is not known here, may run code", type=type_)
         if known.runs_code:

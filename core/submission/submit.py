@@ -37,7 +37,8 @@ from taskyard.core.submission.open_keys import Alone, OpenKeys
 from taskyard.core.submission.options import OPTIONS, SubmitOptions
 from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.validate import Limits, validate_submission
-from taskyard.core.task_types.registry import Registry
+from taskyard.core.task_types.published import PublishedTypes
+from taskyard.core.task_types.registry import Registry, TaskType
 
 CHUNK_SIZE = 2_000
 MIN_POLL_SECONDS = 0.001
@@ -58,8 +59,11 @@ class Submitter(TaskCommands):
         database: Database,
         broker: SubmitterPort,
         clock: Clock | None = None,
+        published: PublishedTypes | None = None,
     ) -> None:
+        """Accepts the types of `registry`, and those that agents published if `published` is given."""
         self._registry = registry
+        self._published = published
         self._limits = Limits(
             settings.input_limit_bytes, settings.output_limit_bytes, settings.pending_limit_per_creator
         )
@@ -138,6 +142,11 @@ class Submitter(TaskCommands):
         found = [refused("options", name, msg("one of {names}", names=", ".join(OPTIONS))) for name in unknown]
         return found + every_problem(known, self._registry, self._limits, self._clock.now())
 
+    def find_published(self, type: str) -> TaskType | None:
+        """Returns a type that only agents have; None if there is none, or none is wanted. Raises Unavailable."""
+        published = None if self._published is None else self._published.all().get(type)
+        return None if published is None else published.task_type
+
     def check(
         self, type: str, input: Any, options: Mapping[str, Any], *, asks_database: bool = True
     ) -> Submission | str:
@@ -151,7 +160,10 @@ class Submitter(TaskCommands):
                 raise refused("options", name, msg("one of {names}", names=", ".join(OPTIONS)))
         now = self._clock.now()
         try:
-            return validate_submission(type, input, **options, registry=self._registry, limits=self._limits, now=now)
+            registry = self._registry
+            if asks_database and self._published is not None and not (isinstance(type, str) and type in registry.types):
+                registry = self._published.checked(type, input)
+            return validate_submission(type, input, **options, registry=registry, limits=self._limits, now=now)
         except SubmissionError:
             first_id = known_calls.find_first(self._database, type, input, options, now) if asks_database else None
             if first_id is None:
@@ -183,10 +195,7 @@ class Submitter(TaskCommands):
             return self._insert([submission], None)[submission.id]  # type: ignore[return-value]
 
     def store_many(self, submissions: Sequence[Submission]) -> list[str | SubmissionError]:
-        """Commits checked submissions, at most CHUNK_SIZE, in one transaction; returns a result for each.
-
-        One that is refused keeps none of the others away. Raises Busy or Unavailable.
-        """
+        """Commits at most CHUNK_SIZE checked submissions in one transaction; returns a result for each of them."""
         with locks.naming_holders(self._database), self._database.transaction() as tx:
             inserted = self._store(tx, submissions)
         self._after_commit(inserted)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from taskyard.core.protocol import KnownType
 from taskyard.core.task_types.registry import Registry
 from taskyard.core.task_types.retry_policy import RETRYABLE_CLASSES
+from taskyard.core.task_types.schemas import input_schema, output_schema
 
 
 def known_types(registry: Registry, matches: Callable[[str], bool]) -> list[KnownType]:
@@ -21,6 +22,10 @@ def known_types(registry: Registry, matches: Callable[[str], bool]) -> list[Know
             retry_on=None if one.retry.retry_on == RETRYABLE_CLASSES else sorted(one.retry.retry_on),
             timeout_seconds=one.timeout_seconds,
             requires=sorted(one.requires),
+            input_schema=input_schema(one.input_model),
+            output_schema=output_schema(one.output_model),
+            description=one.description,
+            is_guarded=one.is_guarded,
         )
         for one in registry.types.values()
         if matches(one.name)

@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from taskyard.core.humanize import compact_duration
+from taskyard.core.task_types.schemas import input_schema, output_schema
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.output import (
     Column,
@@ -111,8 +112,8 @@ def _summary(task_type: Any) -> dict[str, Any]:
 def _schemas(task_type: Any) -> dict[str, Any]:
     return {
         **_summary(task_type),
-        "input": task_type.input_model.model_json_schema(),
-        "output": task_type.output_model.model_json_schema(mode="serialization"),
+        "input": input_schema(task_type.input_model),
+        "output": output_schema(task_type.output_model),
     }
 
 

@@ -1,0 +1,144 @@
+"""Finds task types that only agents have, by what these publish when they register.
+
+A submitter needs no handler: the published JSON Schema says what a type's input must be.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+from pydantic import BaseModel, ConfigDict
+
+from taskyard.core.errors import SubmissionError, UnknownTaskType
+from taskyard.core.i18n import msg
+from taskyard.core.payload.culprits import field_of, refused
+from taskyard.core.protocol import KnownType
+from taskyard.core.task_types.registry import Isolation, Registry, TaskType
+from taskyard.core.task_types.retry_policy import RetryPolicy
+
+FRESH_SECONDS = 2.0  # for which what was read is used
+MAX_PROBLEMS = 20
+
+log = logging.getLogger(__name__)
+
+
+class AnyObject(BaseModel):
+    """A model that accepts every JSON object unchanged."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedType:
+    """A type as its agents publish it, and the check of its inputs; None: an older agent published no schema."""
+
+    known: KnownType
+    task_type: TaskType
+    validator: Any | None
+
+    def check(self, given: object) -> list[SubmissionError]:
+        """Returns every mismatch between an input and the schema, each with its field, MAX_PROBLEMS at most."""
+        if self.validator is None:
+            return []
+        problems = []
+        for error in self.validator.iter_errors({} if given is None else given):
+            field = field_of(["input", *error.instance_path])
+            problems.append(
+                refused(field, error.instance, msg("what its JSON Schema says: {reason}", reason=error.message))
+            )
+            if len(problems) == MAX_PROBLEMS:
+                break
+        return problems
+
+
+class PublishedTypes:
+    """The types of all registered agents, read anew after some seconds."""
+
+    def __init__(self, local: Registry, read: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
+        """Prefers the types of `local`; `read` returns what agents published (fields of KnownType)."""
+        self._local = local
+        self._read = read
+        self._mutex = threading.Lock()
+        self._types: dict[str, PublishedType] = {}
+        self._read_at = -FRESH_SECONDS
+
+    def all(self) -> Mapping[str, PublishedType]:
+        """Returns the types that only agents have, by name; raises Unavailable."""
+        with self._mutex:
+            if time.monotonic() - self._read_at >= FRESH_SECONDS:
+                self._types = self._renewed()
+                self._read_at = time.monotonic()
+            return self._types
+
+    def get(self, name: str) -> PublishedType:
+        """Returns a type that only agents have; raises UnknownTaskType and Unavailable."""
+        types = self.all()
+        if name not in types:
+            raise UnknownTaskType(name, [*self._local.types, *types])
+        return types[name]
+
+    def checked(self, name: object, given: object) -> Registry:
+        """Returns a registry of this type alone, once an input fits its schema.
+
+        Raises SubmissionError, UnknownTaskType and Unavailable.
+        """
+        if not isinstance(name, str):
+            return self._local  # which refuses it
+        published = self.get(name)
+        problems = published.check(given)
+        if problems:
+            raise problems[0]
+        return Registry({name: published.task_type})
+
+    def _renewed(self) -> dict[str, PublishedType]:
+        found: dict[str, PublishedType] = {}
+        for values in self._read():
+            known = msgspec.convert(values, KnownType)
+            if known.name in self._local.types:
+                continue
+            earlier = self._types.get(known.name)
+            found[known.name] = earlier if earlier is not None and earlier.known == known else _published(known)
+        return found
+
+
+def _published(known: KnownType) -> PublishedType:
+    retry = RetryPolicy(max_attempts=known.max_attempts)  # its delays are its agents' to decide
+    task_type = TaskType(
+        known.name,
+        _never_run,
+        AnyObject,
+        AnyObject,
+        known.timeout_seconds,
+        retry,
+        Isolation.THREAD,
+        frozenset(known.requires),
+        known.description,
+        runs_code=known.is_guarded,
+    )
+    return PublishedType(known, task_type, _validator(known))
+
+
+def _validator(known: KnownType) -> Any | None:
+    """Returns the check of a type's inputs; None if its agents published no schema, or one that can't be used."""
+    if known.input_schema is None:
+        return None
+    try:
+        return jsonschema_rs.validator_for(known.input_schema, retriever=_refuse)
+    except (ValueError, jsonschema_rs.ReferencingError) as error:
+        log.warning("the schema that agents published for type %s can't be used: %s", known.name, error)
+        return None
+
+
+def _refuse(uri: str) -> Any:
+    raise ValueError(f"{uri} is outside of the schema")
+
+
+def _never_run(given: BaseModel, context: object) -> BaseModel:
+    raise NotImplementedError("this type only describes what agents have")

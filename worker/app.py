@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC
 
@@ -29,9 +30,6 @@ from taskyard.core.threads import OnEscape, Supervised, start_thread
 from taskyard.worker.agents import unmatched
 from taskyard.worker.agents.pool import Pool
 from taskyard.worker.agents.pool_config import load_pool
-from taskyard.worker.dashboard_server import entry_link
-from taskyard.worker.dashboard_server.process import DashboardProcess
-from taskyard.worker.dashboard_server.supervisor import DashboardSupervisor
 from taskyard.worker.devtools.demo import submit_sample, with_code_execution, with_samples
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.dispatch.term import TermFactory
@@ -49,6 +47,11 @@ from taskyard.worker.monitor.process_families import ProcessFamilies
 from taskyard.worker.process.ports import check_ports
 from taskyard.worker.process.stopping import StopSignals
 from taskyard.worker.schedule import jobs, schedule
+from taskyard.worker.web_servers import entry_link
+from taskyard.worker.web_servers.api import ApiProcess
+from taskyard.worker.web_servers.dashboard import DashboardProcess
+from taskyard.worker.web_servers.supervisor import WebSupervisor
+from taskyard.worker.web_servers.web_process import WebProcess
 
 # The dispatcher's two threads take turns; Python's default of 5 ms would be most of a tick.
 SWITCH_INTERVAL_SECONDS = 0.0005
@@ -220,22 +223,22 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
         recent_log = LogTail(connect_redis(endpoints.redis_url), Keys(settings.namespace))
         shipper.start(recent_log, f"worker {socket.gethostname()}")
         worker = Worker(settings, endpoints, servers)
-        page = DashboardSupervisor(DashboardProcess(settings)) if dashboard else None
-        worker.health.dashboard = page
+        pages = [WebSupervisor(DashboardProcess(settings)), WebSupervisor(ApiProcess(settings))] if dashboard else []
+        worker.health.web_servers = pages
         signals.on_hurry(worker.hurry, servers.stop)
         try:
             worker.start()
-            if page is not None:
+            for page in pages:
                 page.start()
             if demo:
                 submit_sample(worker.settings, worker.database, worker.broker)
-            if page is not None and page.wait_until_ready():
-                _invite(page.page, settings, worker.database)
+            if pages and all(page.wait_until_ready() for page in pages):
+                _invite([page.page for page in pages], settings, worker.database)
             signals.received.wait()
             log.info("worker.draining", grace_seconds=settings.grace_seconds, hint="a second signal ends at once")
         finally:
             worker.stop()
-            if page is not None:
+            for page in pages:
                 page.stop()
             log.info("worker.stopped")
             signals.note_stopped()
@@ -244,11 +247,15 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
     return 0
 
 
-def _invite(page: DashboardProcess, settings: Settings, database: Database) -> None:
-    """Prints the page's address and a sign-in link, if standard output is read by a user."""
-    if page.port != settings.dashboard_port:
-        log.warning("dashboard.moved", wanted=settings.dashboard_port, url=page.url, fix_by="TASKYARD_DASHBOARD_PORT")
+def _invite(pages: Sequence[WebProcess], settings: Settings, database: Database) -> None:
+    """Prints the servers' addresses and a sign-in link, if standard output is read by a user."""
+    page, api = pages
+    for server, wanted in ((page, settings.dashboard_port), (api, settings.api_port)):
+        if server.port != wanted:
+            fix_by = f"TASKYARD_{server.name.upper()}_PORT"
+            log.warning(f"{server.name}.moved", wanted=wanted, url=server.url, fix_by=fix_by)
     lines = entry_link.invitation(settings, database, page.url)
+    lines.append(f"HTTP API: {api.url}/api/v1, documentation: {api.url}/docs")
     try:
         print("".join(f"\n  {line}" for line in lines), "\n", flush=True)
     except OSError as error:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from taskyard.core.config import Settings, load_settings
 from taskyard.core.errors import ConfigurationError
-from taskyard.worker.dashboard_server.process import DashboardProcess, page_url
+from taskyard.worker.web_servers.dashboard import DashboardProcess, page_url
 from tests.browser.conftest import Watched, open_page
 from tests.browser.dashboards import Dashboard, free_port
 from tests.dashboard.conftest import NOBODY_URLS

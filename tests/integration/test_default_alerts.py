@@ -33,9 +33,6 @@ from taskyard.core.task_types.registry import RetryPolicy
 from taskyard.worker.agents.pool import Pool
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.attempts.context import TaskContext
-from taskyard.worker.dashboard_server import supervisor
-from taskyard.worker.dashboard_server.process import DashboardProcess
-from taskyard.worker.dashboard_server.supervisor import DashboardSupervisor
 from taskyard.worker.devtools.prove.faulty_servers import FaultyRedis
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.duties.outcomes import Duties
@@ -43,6 +40,9 @@ from taskyard.worker.monitor import observer
 from taskyard.worker.monitor.health import WorkerHealth
 from taskyard.worker.monitor.monitor import Monitor
 from taskyard.worker.monitor.observed import Observed
+from taskyard.worker.web_servers import supervisor
+from taskyard.worker.web_servers.dashboard import DashboardProcess
+from taskyard.worker.web_servers.supervisor import WebSupervisor
 from tests.browser.dashboards import free_port
 from tests.engine import Engine, Payload, RunningWorker, running_engine, set_agent_environment
 from tests.servers import wait_until
@@ -498,13 +498,13 @@ def test_dashboard_down(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("database_url", "redis_url", "namespace")
     environment = {f"{ENV_PREFIX}{name.upper()}": str(getattr(settings, name)) for name in names}
     page = DashboardProcess(settings.model_copy(update={"dashboard_port": free_port()}), environment)
-    keeper = DashboardSupervisor(page)
+    keeper = WebSupervisor(page)
     keeper.start()
     try:
         assert keeper.wait_until_ready()
         worker = watch.engine.worker()
         watch.start("dashboard down", worker.dispatcher)
-        watch.look_at_itself(worker.dispatcher).dashboard = keeper
+        watch.look_at_itself(worker.dispatcher).web_servers = [keeper]
         watch.look()
         assert watch.hook.requests == []
         os.kill(page.pid, signal.SIGSTOP)

@@ -15,8 +15,8 @@ def api() -> None:
     from taskyard.api.services import open_services
     from taskyard.api.serving import serve
     from taskyard.core.config import load_settings
-    from taskyard.worker.process.api_server import api_url, check_api_hosts
     from taskyard.worker.process.ports import find_port, listening_socket
+    from taskyard.worker.web_servers.api import api_url, check_api_hosts
 
     settings = load_settings()
     check_api_hosts(settings)

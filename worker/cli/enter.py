@@ -23,8 +23,8 @@ def enter(
     from taskyard.core.access.identity import os_user
     from taskyard.core.config import load_settings
     from taskyard.worker.cli.connections import opened_servers
-    from taskyard.worker.dashboard_server import entry_link
-    from taskyard.worker.dashboard_server.process import page_url
+    from taskyard.worker.web_servers import entry_link
+    from taskyard.worker.web_servers.dashboard import page_url
 
     settings = load_settings()
     known = url or entry_link.noted_url(settings)

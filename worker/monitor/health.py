@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -11,10 +11,10 @@ from taskyard.core import threads
 from taskyard.core.alerts.signals import OwnState
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.agents.pool import Pool
-from taskyard.worker.dashboard_server.supervisor import DashboardSupervisor
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.duties.outcomes import Duties
 from taskyard.worker.monitor.server_watch import ServerWatch
+from taskyard.worker.web_servers.supervisor import WebSupervisor
 
 STALLED_SECONDS = 20.0  # without a tick or a check on standby: an outage shows within 30 s
 READY_SECONDS = 8.0  # without a tick or check: it could not take work now
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class WorkerHealth:
-    """The health of a process that leads or stands by, with its agents and its dashboard if it has them."""
+    """The health of a process that leads or stands by, with its agents and its web servers if it has them."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class WorkerHealth:
         self._dispatcher, self._progress = dispatcher, dispatcher.progress
         self._duties, self._pool, self._servers = duties, pool, servers
         self._is_stopping = is_stopping
-        self.dashboard: DashboardSupervisor | None = None
+        self.web_servers: Sequence[WebSupervisor] = ()
 
     def problems(self) -> list[str]:
         """Returns why this worker does not work; empty while it is stopping."""
@@ -51,18 +51,17 @@ class WorkerHealth:
         found += threads.problems()
         found += [f"duty {name!r}: {text}" for name, text in self._duties.late().items()]
         found += self._pool.problems()
-        if self.dashboard is not None and self.dashboard.problem:
-            found.append(f"dashboard: {self.dashboard.problem}")
+        found += [f"{server.page.name}: {server.problem}" for server in self.web_servers if server.problem]
         return found
 
     def own_state(self) -> OwnState:
         """Returns the same for the alert rules."""
-        supervisor = self.dashboard
+        down = {server.page.name: server.problem for server in self.web_servers}
         return OwnState(
             stalled_seconds=self._progress.stalled_seconds,
             waits_for=self._progress.waits_for,
             unwell_agents={name: "; ".join(found) for name, found in self._pool.unwell().items()},
-            dashboard_problem=supervisor.problem if supervisor is not None else None,
+            dashboard_problem=down.get("dashboard"),
             late_duties=self._duties.late(),
         )
 

@@ -14,7 +14,7 @@ PORTS_TRIED = 50
 def check_ports(settings: Settings, *, dashboard: bool) -> None:
     """Raises ConfigurationError with one line for each configured port that is not available."""
     names = ["metrics"] if settings.metrics_port else []
-    names += ["dashboard"] if dashboard else []
+    names += ["dashboard", "api"] if dashboard else []
     problems = []
     for name in names:
         try:
@@ -26,7 +26,7 @@ def check_ports(settings: Settings, *, dashboard: bool) -> None:
 
 
 def find_port(settings: Settings, name: str) -> int:
-    """Returns the port of the "metrics" or "dashboard": as configured, or the next free one if none is configured.
+    """Returns the port of the "metrics", "dashboard" or "api": as configured, or else the next free one.
 
     Raises ConfigurationError.
     """

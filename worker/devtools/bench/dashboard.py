@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from taskyard.worker.dashboard_server.process import DashboardProcess
 from taskyard.worker.devtools.bench.browser import open_cold
 from taskyard.worker.devtools.bench.environment import Environment
 from taskyard.worker.devtools.bench.history import HISTORY, HISTORY_DAYS
 from taskyard.worker.devtools.bench.results import Result, percentile
 from taskyard.worker.devtools.bench.viewers import Seen, view
 from taskyard.worker.devtools.seed import seed
+from taskyard.worker.web_servers.dashboard import DashboardProcess
 
 VIEWERS = 10
 WATCH_SECONDS = 30.0

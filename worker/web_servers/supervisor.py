@@ -1,4 +1,4 @@
-"""Keeps the dashboard's process running: watches it, restarts it with a growing pause, and logs that."""
+"""Keeps a web server's process running: watches it, restarts it with a growing pause, and logs that."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 import structlog
 
 from taskyard.core.threads import OnEscape, Supervised, start_thread
-from taskyard.worker.dashboard_server.process import READY_TIMEOUT_SECONDS, DashboardProcess
+from taskyard.worker.web_servers.web_process import READY_TIMEOUT_SECONDS, WebProcess
 
 WATCH_SECONDS = 0.2
 ASK_SECONDS = 2.0  # between checks for an answer
@@ -21,10 +21,10 @@ MAX_BACKOFF_SECONDS = 5.0
 log = structlog.get_logger(__name__)
 
 
-class DashboardSupervisor:
-    """One dashboard and the thread that supervises it."""
+class WebSupervisor:
+    """One web server and the thread that supervises it."""
 
-    def __init__(self, page: DashboardProcess) -> None:
+    def __init__(self, page: WebProcess) -> None:
         self.page = page
         self.restarts = 0
         self._stopping = threading.Event()
@@ -37,25 +37,25 @@ class DashboardSupervisor:
         self._is_down = False
 
     def start(self) -> None:
-        """Starts the dashboard. The kernel ends it with the thread that started it, so one thread does both."""
+        """Starts the server. The kernel ends it with the thread that started it, so one thread does both."""
         self._thread = start_thread(
-            "dashboard", self._run, OnEscape.GO_ON, is_essential=True, is_over=self._stopping.is_set
+            self.page.name, self._run, OnEscape.GO_ON, is_essential=True, is_over=self._stopping.is_set
         )
 
     def wait_until_ready(self) -> bool:
-        """Waits until the page can be opened; returns False if that fails."""
+        """Waits until it answers; returns False if that fails."""
         return self._ready.wait(READY_TIMEOUT_SECONDS)
 
     @property
     def problem(self) -> str | None:
-        """Returns why the page can't be opened, if so; a restart may take DOWN_SECONDS."""
+        """Returns why it can't be reached, if so; a restart may take DOWN_SECONDS."""
         silent = time.monotonic() - self._answered_at
         if silent < DOWN_SECONDS or self._stopping.is_set():
             return None
         return f"{self.page.url} has not answered for {silent:.0f} s: {self._reason}"
 
     def stop(self) -> None:
-        """Stops the dashboard."""
+        """Stops the server."""
         self._stopping.set()
         self.page.stop()
 
@@ -78,7 +78,7 @@ class DashboardSupervisor:
             backoff = 0.0 if self._failures == 1 else min(MAX_BACKOFF_SECONDS, 0.25 * 2 ** min(10, self._failures))
             self._reason = f"its process ended with code {code}"
             self._is_down = True
-            log.error("dashboard.exited", code=code, lived_seconds=round(lived, 1), restart_seconds=backoff)
+            log.error(f"{self.page.name}.exited", code=code, lived_seconds=round(lived, 1), restart_seconds=backoff)
             if self._stopping.wait(backoff):
                 return
             self.restarts += 1
@@ -88,13 +88,13 @@ class DashboardSupervisor:
         except (OSError, MemoryError) as error:
             self._failures += 1
             self._reason = f"its process could not be started: {error or type(error).__name__}"
-            log.error("dashboard.not_started", reason=self._reason)
+            log.error(f"{self.page.name}.not_started", reason=self._reason)
             self._stopping.wait(MAX_BACKOFF_SECONDS)
 
     def _ask(self) -> None:
         if self.page.answers(ANSWER_SECONDS):
             if self._is_down:
-                log.warning("dashboard.is_back", url=self.page.url)
+                log.warning(f"{self.page.name}.is_back", url=self.page.url)
             self._answered_at, self._is_down = time.monotonic(), False
             self._reason = "its process runs but does not answer"
             self._ready.set()
@@ -102,7 +102,7 @@ class DashboardSupervisor:
         silent = time.monotonic() - max(self._answered_at, self._started_at or 0.0)
         if silent > DOWN_SECONDS and not self._is_down:
             self._is_down = True
-            log.error("dashboard.silent", url=self.page.url, seconds=round(silent))
+            log.error(f"{self.page.name}.silent", url=self.page.url, seconds=round(silent))
         if silent > HANGS_SECONDS:
-            log.error("dashboard.hangs", url=self.page.url, seconds=round(silent))
+            log.error(f"{self.page.name}.hangs", url=self.page.url, seconds=round(silent))
             self.page.stop()

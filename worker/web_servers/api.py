@@ -1,10 +1,26 @@
-"""Says where the HTTP API is reached."""
+"""Runs the HTTP API as a child of the worker, and says where it is reached."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from taskyard.core.access.request_guard import Authority, is_any_address, is_loopback_host, origin_of, parse_site
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
+from taskyard.worker.process.ports import find_port
+from taskyard.worker.web_servers.web_process import WebProcess
+
+
+class ApiProcess(WebProcess):
+    """`taskyard api`, with this process's settings."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
+        """Adds `environment` to the server's variables. Raises ConfigurationError if there is no port for it."""
+        check_api_hosts(settings)
+        port = find_port(settings, "api")
+        chosen = {**(environment or {}), "TASKYARD_API_PORT": str(port)}
+        url = api_url(settings, port)
+        super().__init__("api", url, settings.api_host, port, ["-m", "taskyard", "api"], chosen)
 
 
 def check_api_hosts(settings: Settings) -> None:

@@ -1,0 +1,55 @@
+"""Runs the dashboard as a child of the worker."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from taskyard.core.access.request_guard import Authority, is_any_address, origin_of, parse_site
+from taskyard.core.config import Settings
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.paths import FILES
+from taskyard.worker.process.ports import find_port
+from taskyard.worker.web_servers.web_process import WebProcess
+
+APP = FILES / "dashboard" / "app.py"
+STREAMLIT_PATH = "STREAMLIT_SERVER_BASE_URL_PATH"
+
+
+class DashboardProcess(WebProcess):
+    """A Streamlit server for `dashboard/app.py`."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
+        """Adds `environment` to the server's variables; without it the server has this process's settings.
+
+        Raises ConfigurationError if there is no port for it.
+        """
+        given = environment or {}
+        host = settings.dashboard_host
+        if is_any_address(host) and not settings.dashboard_hosts:
+            raise ConfigurationError(
+                [
+                    f"TASKYARD_DASHBOARD_HOSTS: not set: with TASKYARD_DASHBOARD_HOST={host} it needs the names "
+                    "by which browsers reach the dashboard, e.g. yard.example.com"
+                ]
+            )
+        # Streamlit's own setting counts, too: the option below would otherwise override it
+        path = (settings.dashboard_path or {**os.environ, **given}.get(STREAMLIT_PATH, "")).strip("/")
+        port = find_port(settings, "dashboard")
+        options = [f"--server.address={host}", f"--server.port={port}", "--server.headless=true"]
+        options.append(f"--server.baseUrlPath={path}")
+        arguments = ["-m", "streamlit", "run", str(APP), *options]
+        super().__init__("dashboard", page_url(settings, port, path), host, port, arguments, given)
+
+
+def page_url(settings: Settings, port: int, path: str = "") -> str:
+    """Returns the address of a dashboard that listens on `port`, below `path`; no final slash."""
+    named = [parse_site(name) for name in settings.dashboard_hosts]
+    if named:
+        site = named[0]
+        authority = Authority(site.host, site.port or (None if site.scheme else port))
+        origin = origin_of(site.scheme or "http", authority)
+    else:
+        is_local = settings.dashboard_host in ("127.0.0.1", "::1", "localhost")
+        origin = origin_of("http", Authority("localhost" if is_local else settings.dashboard_host, port))
+    return f"{origin}/{path.strip('/')}".rstrip("/")

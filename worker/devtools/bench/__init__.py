@@ -16,6 +16,7 @@ from taskyard.worker.devtools.bench.dashboard import measure_dashboard
 from taskyard.worker.devtools.bench.drains import measure_drain, measure_drain_process
 from taskyard.worker.devtools.bench.environment import Environment
 from taskyard.worker.devtools.bench.history import measure_history
+from taskyard.worker.devtools.bench.http import measure_http
 from taskyard.worker.devtools.bench.latencies import measure_agents, measure_latency, measure_roundtrip
 from taskyard.worker.devtools.bench.results import Result
 from taskyard.worker.devtools.bench.searches import measure_search
@@ -33,6 +34,7 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "search": measure_search,
     "anomalies": measure_anomalies,
     "dashboard": measure_dashboard,
+    "http": measure_http,
 }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from taskyard.core.translation import LANGUAGES
 from taskyard.dashboard.components.sign_in import show_signed_in
-from taskyard.dashboard.i18n import LANGUAGE_KEY, LANGUAGES, _, browser_language, labelled
+from taskyard.dashboard.i18n import LANGUAGE_KEY, _, browser_language, labelled
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from taskyard.dashboard.shell.frame import LIVE_KEY, REFRESH_SECONDS
 

@@ -12,6 +12,7 @@ from taskyard.core.errors import Unavailable
 from taskyard.core.explain import Explanation
 from taskyard.core.ids import parsed_id
 from taskyard.core.models import AuditEvent, Task
+from taskyard.core.payload.typed_text import checked
 from taskyard.core.postgres.store import failures, related_tasks, task_logs, tasks
 from taskyard.core.postgres.store.audit import EventCursor
 from taskyard.core.postgres.store.related_tasks import Related, SimilarFailure
@@ -19,7 +20,6 @@ from taskyard.core.postgres.store.task_logs import LogEntry, LogPage
 from taskyard.core.states import WAITING
 from taskyard.dashboard.data.attempts import Attempt, attempts_of
 from taskyard.dashboard.data.base import Servers, connections, forget, shared
-from taskyard.dashboard.data.texts import checked
 from taskyard.dashboard.data.viewer import acting
 
 SIMILAR_SECONDS = 10.0

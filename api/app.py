@@ -10,10 +10,9 @@ import anyio
 from fastapi import FastAPI
 
 import taskyard
-from taskyard.api import problems
+from taskyard.api import document, problems
 from taskyard.api.authentication import Authenticator
 from taskyard.api.gate import Gate, Metrics
-from taskyard.api.problems import Problem
 from taskyard.api.routes import tasks
 from taskyard.api.services import open_services
 from taskyard.core.config import settings
@@ -44,7 +43,6 @@ def create() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
-        responses={"4XX": {"model": Problem, "content": {problems.MEDIA_TYPE: {}}}},
     )
     problems.install(app)
     metrics = Metrics()
@@ -52,4 +50,5 @@ def create() -> FastAPI:
     app.add_middleware(Gate, settings=settings(), metrics=metrics)
     for routes in (tasks,):
         app.include_router(routes.router, prefix=PREFIX)
+    document.install(app)
     return app

@@ -135,8 +135,8 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             there = dict(message.get("headers", ()))
-            if self.limit is not None and there.get(b"content-type", b"").startswith(b"text/event-stream"):
-                self.limit.reschedule(None)  # a stream of events has no end
+            if self.limit is not None and b"content-length" not in there:
+                self.limit.reschedule(None)  # a stream of events has no end, an export is as long as the log
             ours = [header for header in (*HEADERS, POLICY) if header[0] not in there]
             message["headers"] = [*message.get("headers", ()), *ours]
         await self._send(message)

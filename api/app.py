@@ -13,7 +13,21 @@ import taskyard
 from taskyard.api import document, problems
 from taskyard.api.authentication import Authenticator
 from taskyard.api.gate import Gate, Metrics
-from taskyard.api.routes import tasks
+from taskyard.api.routes import (
+    access,
+    agents,
+    alerts,
+    audit,
+    bulk,
+    failures,
+    health,
+    metrics,
+    queues,
+    reports,
+    task_filters,
+    tasks,
+    types,
+)
 from taskyard.api.services import open_services
 from taskyard.core.config import settings
 
@@ -45,10 +59,13 @@ def create() -> FastAPI:
         openapi_url=f"{PREFIX}/openapi.json",
     )
     problems.install(app)
-    metrics = Metrics()
-    app.state.metrics = metrics
-    app.add_middleware(Gate, settings=settings(), metrics=metrics)
-    for routes in (tasks,):
+    app.state.metrics = Metrics()
+    app.add_middleware(Gate, settings=settings(), metrics=app.state.metrics)
+    for routes in (
+        tasks, bulk, task_filters, types, queues, agents, failures, alerts, reports, metrics, audit, access
+    ):  # fmt: skip
         app.include_router(routes.router, prefix=PREFIX)
+    for router in (health.router, metrics.own):
+        app.include_router(router)
     document.install(app)
     return app

@@ -108,6 +108,15 @@ def alert_history(tx: Transaction, settings: Settings, rule: str | None, limit: 
     return [ShownAlert(alert, kinds.get(alert.rule)) for alert in found]
 
 
+def shown_alert(tx: Transaction, settings: Settings, alert_id: str) -> ShownAlert | None:
+    """Returns one alert; None if there is none with this id. Raises Unavailable."""
+    found = alerts.alert_of(tx, alert_id)
+    if found is None:
+        return None
+    silence = None if found.resolved_at else _silence_of(found, alerts.silences(tx))
+    return ShownAlert(found, _kinds(settings).get(found.rule), silence)
+
+
 def alert_rules(settings: Settings) -> Rules:
     """Returns the rules as a worker with the same settings reads them when it starts."""
     path = settings.alerts_file

@@ -22,7 +22,6 @@ from taskyard.core.telemetry.queue_figures import (
     DRAIN_WINDOW_MINUTES,
     PAUSED,
     WINDOWS_MINUTES,
-    Counted,
     DrainEstimate,
     QueueFigures,
     Rates,
@@ -144,7 +143,7 @@ def queues_now(
     """
     holds = holds_store.holds(tx)
     agents = tasks.agents(tx)
-    counted = _seen(snapshot or _counts(tx), sees)
+    counted = counts_of(tx, snapshot, sees)
     figures = queue_figures(tx, counted, settings.placement_of, settings.placement_by_queue, counted.at)
     if all(of_queue.queue != DEFAULT_QUEUE for of_queue in figures):
         figures.append(_nothing(DEFAULT_QUEUE, settings))
@@ -180,17 +179,19 @@ class Reasons:
         return listed(hold.text for hold in verdicts if hold) if all(verdicts) else "", False
 
 
-def _seen(counted: Counted, sees: Sees) -> Counts:
+def counts_of(tx: Transaction, snapshot: LiveSnapshot | None, sees: Sees = everything) -> Counts:
+    """Returns the unfinished tasks that a viewer sees, by the leader's snapshot or counted here; raises Unavailable."""
+    if snapshot is not None:
+        at, open_, lanes = snapshot.at, snapshot.open, snapshot.lanes
+    else:
+        groups = live_counts.open_groups(tx)
+        at, open_ = tasks.now(tx).timestamp(), live_counts.open_counts(groups)
+        lanes = live_counts.lane_depths(groups)
     return Counts(
-        counted.at,
-        [count for count in counted.open if sees(count.queue, count.type)],
-        [lane for lane in counted.lanes if sees(lane.queue, lane.type)],
+        at,
+        [count for count in open_ if sees(count.queue, count.type)],
+        [lane for lane in lanes if sees(lane.queue, lane.type)],
     )
-
-
-def _counts(tx: Transaction) -> Counts:
-    groups = live_counts.open_groups(tx)
-    return Counts(tasks.now(tx).timestamp(), live_counts.open_counts(groups), live_counts.lane_depths(groups))
 
 
 def _nothing(name: str, settings: Settings) -> QueueFigures:

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 import taskyard
 from taskyard.api import document, problems
 from taskyard.api.authentication import Authenticator
-from taskyard.api.gate import Gate, Metrics
+from taskyard.api.gate import PREFIX, Gate, Metrics
 from taskyard.api.routes import (
     access,
     agents,
@@ -31,7 +31,6 @@ from taskyard.api.routes import (
 from taskyard.api.services import open_services
 from taskyard.core.config import settings
 
-PREFIX = "/api/v1"
 THREADS = 40  # requests that read or write at the same time
 
 

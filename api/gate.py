@@ -21,6 +21,7 @@ from taskyard.core.access.request_guard import Refusal, Request, RequestGuard, b
 from taskyard.core.config import Settings
 from taskyard.core.i18n import msg
 
+PREFIX = "/api/v1"
 MAX_NOTED = 100
 BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 OTHER = "other"  # the route of requests that no route answers
@@ -84,8 +85,7 @@ class Gate:
             finally:
                 self._active -= 1
                 self._metrics.active.set(self._active)
-        route = scope.get("route")
-        path = getattr(route, "path", OTHER)
+        path = _template_of(scope)
         self._metrics.requests.labels(scope["method"], path, answer.status).inc()
         self._metrics.seconds.labels(scope["method"], path).observe(time.perf_counter() - began)
 
@@ -145,6 +145,15 @@ class _Answer:
 def api_border(settings: Settings) -> RequestGuard:
     """Returns the request guard of the API; raises ValueError for an invalid name."""
     return border_of(settings.api_host, settings.api_hosts, "TASKYARD_API_HOSTS", serves_programs=True)
+
+
+def _template_of(scope: Scope) -> str:
+    """Returns the path of the route that answered, such as `/api/v1/tasks/{id}`."""
+    path: str | None = getattr(scope.get("route"), "path", None)
+    if path is None:
+        return OTHER
+    # a route of an included router does not know the prefix it was included with
+    return PREFIX + path if scope["path"].startswith(f"{PREFIX}/") and not path.startswith(PREFIX) else path
 
 
 def _request_of(scope: Scope) -> Request:

@@ -17,7 +17,7 @@ from taskyard.api.reading import ServicesDep, read
 from taskyard.api.seeing import limited, missing, sees_all_queues, sees_type
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
-from taskyard.core.errors import ErrorClass
+from taskyard.core.errors import ErrorClass, SubmissionError
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import msg
 from taskyard.core.models import Task
@@ -100,7 +100,12 @@ async def failed(
 @router.put("/{fingerprint}/mute", summary="Mute an error group", dependencies=[needs(Permission.ALERT_HANDLE)])
 async def mute(fingerprint: Fingerprint, given: NewMute, services: ServicesDep, actor: ActorDep) -> Muted:
     """Hides a group from lists for a while; its failures are counted, retried and alerted on as before."""
-    until = await read(services, authorized_alerts.mute, actor, fingerprint, given.seconds, given.reason)
+    try:
+        until = await read(services, authorized_alerts.mute, actor, fingerprint, given.seconds, given.reason)
+    except SubmissionError as error:
+        if error.field == "fingerprint":
+            raise missing(msg("no error group has the fingerprint {name}", name=fingerprint)) from None
+        raise
     return Muted(until=until)
 
 

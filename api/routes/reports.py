@@ -15,6 +15,7 @@ from taskyard.api.language import preferred
 from taskyard.api.masking import masked_report
 from taskyard.api.models.reports import ReportFileInfo
 from taskyard.api.reading import ServicesDep, in_thread, read
+from taskyard.api.seeing import missing
 from taskyard.api.services import Services
 from taskyard.api.streams import attachment
 from taskyard.core.access.identity import EVERY, Actor
@@ -87,6 +88,8 @@ async def get(
 ) -> Response:
     """Returns a report that the worker wrote."""
     _check_written(actor)
+    if name not in {file.name for file in await in_thread(_files, services)}:
+        raise missing(msg("no report is called {name}", name=name))
     content = await in_thread(read_report, services.settings.reports_folder, name)
     kind = BY_EXTENSION[name.rpartition(".")[2]]
     return Response(content, media_type=kind.media_type, headers=attachment(name))

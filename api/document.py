@@ -22,6 +22,7 @@ REFUSALS: Mapping[str, str] = {
 }
 OTHERS: Mapping[str, str] = {"4XX": "The request is refused", "5XX": "The request could not be answered"}
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
+_TEXTS = ("text/plain", "text/markdown", "text/csv", "text/html", "application/x-ndjson")
 _METHODS = ("get", "put", "post", "delete", "patch")
 
 Responses = dict[int | str, dict[str, Any]]
@@ -35,7 +36,7 @@ def refusing(*statuses: int) -> Responses:
 def answering(media_types: Mapping[str, str], description: str) -> Responses:
     """Returns an operation's `responses` for an answer that is a file or a stream: media types with an example each."""
     content = {
-        name: {"schema": {"type": "string"}, **({"example": example} if example else {})}
+        name: {"schema": {"type": "string"} if name in _TEXTS else {}, **({"example": example} if example else {})}
         for name, example in media_types.items()
     }
     return {200: {"description": description, "content": content}}

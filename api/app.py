@@ -24,6 +24,7 @@ from taskyard.api.routes import (
     metrics,
     queues,
     reports,
+    task_details,
     task_filters,
     tasks,
     types,
@@ -31,6 +32,9 @@ from taskyard.api.routes import (
 from taskyard.api.services import open_services
 from taskyard.core.config import settings
 
+RESOURCES = (
+    tasks, bulk, task_details, task_filters, types, queues, agents, failures, alerts, reports, metrics, audit, access,
+)  # fmt: skip
 THREADS = 40  # requests that read or write at the same time
 
 
@@ -60,9 +64,7 @@ def create() -> FastAPI:
     problems.install(app)
     app.state.metrics = Metrics()
     app.add_middleware(Gate, settings=settings(), metrics=app.state.metrics)
-    for routes in (
-        tasks, bulk, task_filters, types, queues, agents, failures, alerts, reports, metrics, audit, access
-    ):  # fmt: skip
+    for routes in RESOURCES:
         app.include_router(routes.router, prefix=PREFIX)
     for router in (health.router, metrics.own):
         app.include_router(router)

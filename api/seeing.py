@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -16,6 +17,8 @@ from taskyard.core.models import Task
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import search, tasks
 from taskyard.core.submission.commands import check_task_id
+
+_WILD = re.compile(r"[*?\[]")  # what makes a name a pattern
 
 
 def sees_queue(actor: Actor, queue: str) -> bool:
@@ -82,14 +85,25 @@ def limited(tx: Transaction, only: TaskFilter, actor: Actor) -> TaskFilter | Non
     """
     if not actor.is_narrowed:
         return only
-    known = search.facets(tx)
+    known = known_names(tx, actor)
     queues, types = only.queues, only.types
     if not sees_all_queues(actor):
-        queues = tuple(name for name in queues or known.queues if sees_queue(actor, name))
+        queues = tuple(name for name in queues or known[0] if sees_queue(actor, name))
         if not queues:
             return None
     if not sees_all_types(actor):
-        types = tuple(name for name in types or known.types if sees_type(actor, name))
+        types = tuple(name for name in types or known[1] if sees_type(actor, name))
         if not types:
             return None
     return replace(only, queues=queues, types=types)
+
+
+def known_names(tx: Transaction, actor: Actor) -> tuple[list[str], list[str]]:
+    """Returns the names of queues and of task types that an actor sees: known lately, or named by its role."""
+    known = search.facets(tx)
+    queues = {*known.queues, *(name for name in actor.queues if not _WILD.search(name))}
+    types = {*known.types, *(name for name in actor.types if not _WILD.search(name))}
+    return (
+        sorted(name for name in queues if sees_queue(actor, name)),
+        sorted(name for name in types if sees_type(actor, name)),
+    )

@@ -37,7 +37,11 @@ async def streamed(
     if not _running.acquire(blocking=False):
         raise Busy(msg("{count} exports and bulk operations are running: try again", count=MAX_AT_ONCE))
     made = _released(pieces)
-    first = await anyio.to_thread.run_sync(lambda: next(made, b""))
+    try:
+        first = await anyio.to_thread.run_sync(lambda: next(made, b""))
+    except BaseException:
+        await _closed(made)
+        raise
     return StreamingResponse(
         _sent(first, made), media_type=media_type, headers=attachment(name) if name is not None else None
     )
@@ -65,5 +69,10 @@ async def _sent(first: bytes, pieces: Generator[bytes, None, None]) -> AsyncIter
         async for piece in iterate_in_threadpool(pieces):
             yield piece
     finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(pieces.close)
+        await _closed(pieces)
+
+
+async def _closed(pieces: Generator[bytes, None, None]) -> None:
+    """Ends the making of pieces, also of a request that is cancelled."""
+    with anyio.CancelScope(shield=True):
+        await anyio.to_thread.run_sync(pieces.close)

@@ -74,7 +74,7 @@ class Summary(BaseModel):
     oldest_seconds: float | None = Field(description="How long the oldest ready task has waited")
     agents: int | None = Field(description="Present agents, all boots of a name together; null without a leader")
     slots: int | None = Field(description="Tasks that they run at a time")
-    running: int | None = Field(description="Tasks that they run now")
+    running: int | None = Field(description="Tasks that they run now; null for a narrowed role")
     range_seconds: int
     totals: Totals
     series: Series

@@ -163,11 +163,12 @@ def _failed(tx: Transaction, actor: Actor, only: TaskFilter, place: Cursor | Non
 
 def _seen(tx: Transaction, actor: Actor, groups: Sequence[FailureGroup], *, is_masked: bool) -> Iterator[FailureGroup]:
     """Yields the groups of which an actor sees a task, with what it may read of them."""
+    own = None if sees_all_queues(actor) else limited(tx, TaskFilter(), actor)
     for group in groups:
         if not sees_type(actor, group.type):
             continue
         if not sees_all_queues(actor):
-            only = limited(tx, TaskFilter(fingerprint=group.fingerprint), actor)
+            only = own and replace(own, fingerprint=group.fingerprint)
             if only is None or not search.count_matching(tx, only, at_most=1).count:
                 continue
         yield replace(group, message=MASK) if is_masked else group

@@ -13,12 +13,12 @@ from taskyard.api.document import answering
 from taskyard.api.models.common import RANGE_TEXT, range_seconds
 from taskyard.api.models.metrics import Latency, Series, Summary, Totals
 from taskyard.api.reading import ServicesDep, in_thread
-from taskyard.api.seeing import check_queue, check_type, sees_all_queues, sees_all_types, sees_queue, sees_type
+from taskyard.api.seeing import check_queue, check_type, known_names, sees_all_queues, sees_all_types
 from taskyard.api.services import Services
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.postgres.database import Transaction
-from taskyard.core.postgres.store import search, tasks
+from taskyard.core.postgres.store import tasks
 from taskyard.core.postgres.store.history import Filter, Point
 from taskyard.core.telemetry.live_snapshot import read_live
 from taskyard.core.views.overview import oldest_seconds, overview_charts, waiting_by_priority
@@ -77,7 +77,7 @@ def _summary(services: Services, actor: Actor, seconds: int, only: Filter) -> Su
         oldest_seconds=oldest_seconds(counted),
         agents=None if live is None else len({agent.name for agent in live.agents}),
         slots=None if live is None else sum(agent.max_concurrency for agent in live.agents),
-        running=None if live is None else sum(agent.running for agent in live.agents),
+        running=None if live is None or actor.is_narrowed else sum(agent.running for agent in live.agents),
         range_seconds=seconds,
         totals=_totals(charts.total, seconds),
         series=Series.model_validate(charts),
@@ -90,11 +90,12 @@ def _filters(tx: Transaction, actor: Actor, only: Filter) -> Sequence[Filter] | 
         return None
     queues: Sequence[str | None] = [only.queue]
     types: Sequence[str | None] = [only.type]
-    known = search.facets(tx) if actor.is_narrowed else None
-    if known is not None and only.queue is None and not sees_all_queues(actor):
-        queues = [name for name in known.queues if sees_queue(actor, name)]
-    if known is not None and only.type is None and not sees_all_types(actor):
-        types = [name for name in known.types if sees_type(actor, name)]
+    if actor.is_narrowed:
+        known_queues, known_types = known_names(tx, actor)
+        if only.queue is None and not sees_all_queues(actor):
+            queues = known_queues
+        if only.type is None and not sees_all_types(actor):
+            types = known_types
     return [Filter(queue, type_) for queue in queues for type_ in types]
 
 

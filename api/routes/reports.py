@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import tzinfo
 from functools import partial
 from typing import Annotated, Literal
@@ -20,7 +21,7 @@ from taskyard.api.services import Services
 from taskyard.api.streams import attachment
 from taskyard.core.access.identity import EVERY, Actor
 from taskyard.core.access.permissions import Permission
-from taskyard.core.errors import Unavailable
+from taskyard.core.errors import Busy, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.store import tasks
@@ -29,6 +30,9 @@ from taskyard.core.reports.folder import ReportFile, list_reports, read_report
 from taskyard.core.reports.period import moment
 from taskyard.core.translation import catalogue
 
+MAX_AT_ONCE = 2  # of a process: each keeps a core busy for seconds
+PATIENCE_SECONDS = 5.0
+_making = threading.BoundedSemaphore(MAX_AT_ONCE)
 router = APIRouter(prefix="/reports", tags=["reports"])
 FormatName = Literal["pdf", "html", "xlsx", "csv", "json"]
 _FILES = {kind.media_type: "" for kind in FORMATS.values()}
@@ -110,7 +114,12 @@ def _files(services: Services) -> list[ReportFile]:
 def _rendered(request: Request, report: Report, format: str, zone: tzinfo) -> bytes:
     language = preferred(request.headers.get("accept-language", ""))
     translate = catalogue(language).gettext
-    return render(report, format, lambda text: translate(text) if text else text, zone, language)
+    if not _making.acquire(timeout=PATIENCE_SECONDS):
+        raise Busy(msg("{count} reports are being made: try again", count=MAX_AT_ONCE))
+    try:
+        return render(report, format, lambda text: translate(text) if text else text, zone, language)
+    finally:
+        _making.release()
 
 
 def _zone(name: str) -> tzinfo:

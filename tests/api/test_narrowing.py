@@ -13,6 +13,8 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import alerts
 from taskyard.core.postgres.store.alerts import Alert
 from tests.api.conftest import FINGERPRINT, Sender, TestClient, problem_of
+from tests.engine import Engine
+from tests.servers import wait_until
 
 V1 = "/api/v1"
 OF_REPORTS = {"failed", "other"}
@@ -56,14 +58,14 @@ def test_searches_find_only_their_tasks(
 def test_tasks_of_others_do_not_exist(of_queue: TestClient, of_type: TestClient, loaded: dict[str, str]) -> None:
     for client, own in ((of_queue, OF_REPORTS), (of_type, OF_ECHO)):
         for name, task_id in loaded.items():
-            for path in ("", "/result", "/history", "/log", "/why"):
+            for path in ("", "/result", "/history", "/log", "/why", "/attempts", "/relatives", "/log/export"):
                 answer = client.get(f"{V1}/tasks/{task_id}{path}")
                 if name in own:
                     assert answer.status_code == 200, answer.text
                 else:
                     problem_of(answer, 404)
             if name not in own:
-                for act in ("cancel", "retry"):
+                for act in ("cancel", "retry", "cancel-tree"):
                     problem_of(client.post(f"{V1}/tasks/{task_id}/{act}"), 404)
                 problem_of(client.post(f"{V1}/tasks/{task_id}/priority", json={"priority": "low"}), 404)
 
@@ -142,6 +144,17 @@ def test_what_tells_of_everything_is_refused(path: str, of_queue: TestClient) ->
 def test_reports_are_of_their_queues(of_queue: TestClient, loaded: dict[str, str]) -> None:
     assert of_queue.get(f"{V1}/reports", params={"queue": "reports", "format": "json"}).status_code == 200
     problem_of(of_queue.get(f"{V1}/reports", params={"queue": "default", "format": "json"}), 403)
+
+
+def test_what_an_agent_runs_of_others_is_not_shown(of_queue: TestClient, client: TestClient, engine: Engine) -> None:
+    engine.worker()
+    engine.agent("agent-1", max_concurrency=4)
+    ids = [engine.submit("demo.gate", queue=queue) for queue in ("default", "reports")]
+    for task_id in ids:
+        engine.wait_for(task_id, "in_progress")
+    wait_until(lambda: len(client.get(f"{V1}/agents/agent-1").json()["agent"]["tasks"]) == 2)
+    [task] = of_queue.get(f"{V1}/agents/agent-1").json()["agent"]["tasks"]
+    assert task["task_id"] == ids[1]
 
 
 def test_agents_are_shown_without_the_tasks_of_others(

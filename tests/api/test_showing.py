@@ -14,6 +14,7 @@ from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.reports import FORMATS
 from taskyard.core.reports.folder import write_report
+from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.devtools.seed import seed
 from tests.api.conftest import FINGERPRINT, SECRET, TestClient, problem_of
@@ -191,3 +192,29 @@ def test_metrics_are_by_route(client: TestClient) -> None:
     answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     assert 'route="/api/v1/queues/{name}",status="404"' in answer.text
+
+
+def test_attempts_tell_how_a_task_went(client: TestClient, loaded: dict[str, str]) -> None:
+    [attempt] = get(client, f"/tasks/{loaded['failed']}/attempts")
+    assert (attempt["number"], attempt["outcome"], attempt["agent"]) == (1, "failed", "builder")
+    assert (attempt["error_class"], attempt["message"]) == ("permanent", f"no file {SECRET}")
+    [waiting] = get(client, f"/tasks/{loaded['pending']}/attempts")
+    assert (waiting["outcome"], waiting["agent"], waiting["started_at"]) == ("waiting", "", None)
+
+
+def test_relatives_are_found_and_cancelled_together(client: TestClient, submitter: Submitter) -> None:
+    first = submitter.submit("diagnostic.noop")
+    second = submitter.submit("diagnostic.noop", after=[first])
+    assert [one["id"] for one in get(client, f"/tasks/{first}/relatives")["dependants"]] == [second]
+    assert [one["id"] for one in get(client, f"/tasks/{second}/relatives")["awaited"]] == [first]
+    answer = client.post(f"{V1}/tasks/{first}/cancel-tree", json={"reason": "test"})
+    assert answer.json() == {"descendants": 0}
+    assert get(client, f"/tasks/{second}")["state"] == "cancelled"
+    problem_of(client.post(f"{V1}/tasks/{first}/cancel-tree"), 409)
+
+
+def test_a_log_is_exported_as_text(client: TestClient, loaded: dict[str, str]) -> None:
+    answer = client.get(f"{V1}/tasks/{loaded['running']}/log/export")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["content-disposition"] == f'attachment; filename="taskyard-log-{loaded["running"]}.txt"'

@@ -1,0 +1,118 @@
+"""Reconstructs a task's attempts from its history: when each waited, ran and backed off (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from taskyard.core.models import AuditEvent, Task
+from taskyard.core.states import CLAIMED, TaskState
+
+RUNNING = "running"
+WAITING = "waiting"
+_ENDS = frozenset({"completed", "failed", "attempt_failed", "handed_back", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt: ready → given to `agent` (by name) → started → ended → due again.
+
+    `outcome` is the event that ended it, RUNNING, or WAITING for one that has no agent yet. A time is None if it
+    has not come, or is unknown. An attempt is ready when the one before has ended and backed off.
+    """
+
+    number: int
+    outcome: str
+    agent: str = ""
+    ready_at: datetime | None = None
+    assigned_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    due_at: datetime | None = None
+    error_class: str = ""
+    message: str = ""
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+
+    def wait_seconds(self, now: datetime) -> float | None:
+        """Returns the seconds from ready to started, or until `now`; None if it was never ready at a known time."""
+        return _between(self.ready_at, self.started_at or self.ended_at or now)
+
+    def run_seconds(self, now: datetime) -> float | None:
+        """Returns the seconds from started to ended, or until `now`; None if it has not started."""
+        return _between(self.started_at, self.ended_at or now)
+
+    @property
+    def backoff_seconds(self) -> float | None:
+        """Returns the seconds from its end until the task was due again; None without."""
+        return _between(self.ended_at, self.due_at)
+
+
+def attempts_of(task: Task, events: Sequence[AuditEvent]) -> list[Attempt]:
+    """Returns every attempt of a task by its number; last, one without an agent if the task waits for it."""
+    found: dict[int, Attempt] = {}
+    for event in events:
+        if event.event == "assigned" and event.attempt is not None:
+            found[event.attempt] = Attempt(
+                event.attempt, RUNNING, name_of(event.agent_id), ready_at=event.at, assigned_at=event.at
+            )
+        elif event.attempt in found:
+            found[event.attempt] = _with(found[event.attempt], event)
+    current = found.get(task.attempt)
+    if current is not None and task.state in CLAIMED:
+        started_at = task.started_at if task.state is TaskState.IN_PROGRESS else None
+        found[task.attempt] = replace(
+            current, ready_at=min(task.ready_at, current.ready_at or task.ready_at), started_at=started_at
+        )
+    if task.state in (TaskState.PENDING, TaskState.SCHEDULED):
+        found[task.attempt + 1] = Attempt(task.attempt + 1, WAITING, ready_at=task.ready_at)
+    return [found[number] for number in sorted(found)]
+
+
+def path_of(events: Iterable[AuditEvent]) -> list[tuple[str | None, str]]:
+    """Returns the task's transitions in order; the first is from None. Events without a change of state are left
+    out.
+    """
+    return [
+        (event.from_state, event.to_state)
+        for event in events
+        if event.to_state is not None and event.from_state != event.to_state
+    ]
+
+
+def name_of(agent_id: str | None) -> str:
+    """Returns the name in an agent's id, which is name:boot."""
+    return (agent_id or "").rpartition(":")[0]
+
+
+def _with(attempt: Attempt, event: AuditEvent) -> Attempt:
+    """Returns the attempt after one of its events."""
+    if event.event == "started":
+        return replace(attempt, started_at=event.at)
+    if event.event not in _ENDS or event.from_state not in CLAIMED or attempt.outcome != RUNNING:
+        return attempt
+    detail = event.detail or {}
+    started_at = attempt.started_at
+    if event.run_seconds is not None:
+        started_at = event.at - timedelta(seconds=event.run_seconds)
+    ready_at = attempt.ready_at
+    if event.wait_seconds is not None and started_at is not None:
+        ready_at = started_at - timedelta(seconds=event.wait_seconds)
+    delay_seconds = detail.get("delay_seconds")
+    return replace(
+        attempt,
+        outcome=event.event,
+        ready_at=ready_at,
+        started_at=started_at,
+        ended_at=event.at,
+        due_at=event.at + timedelta(seconds=delay_seconds) if isinstance(delay_seconds, int | float) else None,
+        error_class=str(detail.get("class") or ""),
+        message=str(detail.get("message") or detail.get("reason") or ""),
+        cpu_seconds=event.cpu_seconds,
+        peak_memory_bytes=event.peak_memory_bytes,
+    )
+
+
+def _between(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else max(0.0, (end - start).total_seconds())

@@ -12,9 +12,9 @@ from taskyard.core.alerts.kinds import KINDS
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import alerts
 from taskyard.core.postgres.store.alerts import Alert
+from taskyard.core.telemetry.live_snapshot import RunningTask, write_live
 from tests.api.conftest import FINGERPRINT, Sender, TestClient, problem_of
-from tests.engine import Engine
-from tests.servers import wait_until
+from tests.dashboard.snapshots import agent, snapshot
 
 V1 = "/api/v1"
 OF_REPORTS = {"failed", "other"}
@@ -146,15 +146,14 @@ def test_reports_are_of_their_queues(of_queue: TestClient, loaded: dict[str, str
     problem_of(of_queue.get(f"{V1}/reports", params={"queue": "default", "format": "json"}), 403)
 
 
-def test_what_an_agent_runs_of_others_is_not_shown(of_queue: TestClient, client: TestClient, engine: Engine) -> None:
-    engine.worker()
-    engine.agent("agent-1", max_concurrency=4)
-    ids = [engine.submit("demo.gate", queue=queue) for queue in ("default", "reports")]
-    for task_id in ids:
-        engine.wait_for(task_id, "in_progress")
-    wait_until(lambda: len(client.get(f"{V1}/agents/agent-1").json()["agent"]["tasks"]) == 2)
-    [task] = of_queue.get(f"{V1}/agents/agent-1").json()["agent"]["tasks"]
-    assert task["task_id"] == ids[1]
+def test_what_an_agent_runs_of_others_is_not_shown(
+    of_queue: TestClient, client: TestClient, loaded: dict[str, str]
+) -> None:
+    running = [RunningTask(loaded[name], 1, "diagnostic.echo", 0.0) for name in ("running", "failed")]
+    write_live(client.app.state.services.cache, snapshot(agents=[agent(tasks=running)]))  # type: ignore[attr-defined]
+    assert len(client.get(f"{V1}/agents/builder").json()["agent"]["tasks"]) == 2
+    [task] = of_queue.get(f"{V1}/agents/builder").json()["agent"]["tasks"]
+    assert task["task_id"] == loaded["failed"]
 
 
 def test_agents_are_shown_without_the_tasks_of_others(

@@ -16,10 +16,10 @@ from taskyard.core.reports import FORMATS
 from taskyard.core.reports.folder import write_report
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
+from taskyard.core.telemetry.live_snapshot import OpenBreaker, RunningTask, write_live
 from taskyard.worker.devtools.seed import seed
 from tests.api.conftest import FINGERPRINT, SECRET, TestClient, problem_of
-from tests.engine import Engine
-from tests.servers import wait_until
+from tests.dashboard.snapshots import agent, snapshot
 
 V1 = "/api/v1"
 
@@ -91,14 +91,22 @@ def test_agents_have_what_they_run(client: TestClient, loaded: dict[str, str]) -
     problem_of(client.get(f"{V1}/agents/nobody"), 404)
 
 
-def test_a_leader_s_figures_are_shown(client: TestClient, engine: Engine) -> None:
-    engine.worker()
-    engine.agent("agent-1", max_concurrency=2)
-    task_id = engine.submit("demo.gate")
-    engine.wait_for(task_id, "in_progress")
-    wait_until(lambda: get(client, "/agents")["agents"][0]["slots"] == 2)
-    assert get(client, "/queues")["queues"][0]["running"] == 1
-    assert get(client, "/metrics/summary")["open"] == {"in_progress": 1}
+def test_a_leader_s_figures_are_shown(client: TestClient, loaded: dict[str, str]) -> None:
+    running = RunningTask(loaded["running"], 1, "diagnostic.echo", 1.0)
+    broken = OpenBreaker("diagnostic.noop", "open", "it fails here", 1.0, 2.0)
+    builder = agent(tasks=[running])
+    builder.breakers.append(broken)
+    live = snapshot(agents=[builder], urgent=4)
+    write_live(client.app.state.services.cache, live)  # type: ignore[attr-defined]
+
+    [found] = get(client, "/agents")["agents"]
+
+    assert (found["running"], found["cpu_percent"], found["tasks"][0]["task_id"]) == (1, 12.5, loaded["running"])
+    assert (found["breakers"][0]["type"], found["breakers"][0]["reason"]) == ("diagnostic.noop", "it fails here")
+    assert get(client, "/queues/default")["ready"] == 4
+    summary = get(client, "/metrics/summary")
+    assert (summary["is_led"], summary["waiting"], summary["slots"], summary["running"]) == (True, {"urgent": 4}, 3, 1)
+    assert summary["oldest_seconds"] >= 5
 
 
 def test_failures_are_grouped(client: TestClient, loaded: dict[str, str]) -> None:

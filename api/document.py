@@ -83,9 +83,7 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     if operation.get("security"):
         named |= {"401", "403", "503"}
     if operation.get("parameters") or "requestBody" in operation:
-        named |= {"422"}
-    if "requestBody" in operation:
-        named |= {"400"}
+        named |= {"400", "422"}
     if "{" in path:
         named |= {"404"}
     named |= {"429"}

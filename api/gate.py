@@ -95,6 +95,8 @@ class Gate:
         if isinstance(checked, Refusal):
             self._note(checked)
             return checked.status, checked.text, {"connection": "close"}
+        if "\x00" in scope["path"] or b"%00" in (scope.get("query_string") or b""):
+            return 400, msg("expected an address without NUL characters"), {}  # PostgreSQL has no text with one
         if self._active >= self._settings.api_connections:
             text = msg("{count} requests are being answered: try again", count=self._active)
             return 503, text, {"retry-after": "1"}

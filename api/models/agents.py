@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from taskyard.api.models.common import HoldInfo
 from taskyard.core.scheduling.breaker import breaker_reason
-from taskyard.core.telemetry.live_snapshot import OpenBreaker, RunningTask
+from taskyard.core.telemetry.live_snapshot import OpenBreaker
 from taskyard.core.views.agents import Agent
 
 
@@ -34,13 +34,13 @@ class AgentBreaker(BaseModel):
     retry_at: float | None = Field(description="When a probe may be sent, in epoch seconds")
 
     @classmethod
-    def of(cls, breaker: OpenBreaker) -> AgentBreaker:
-        """Returns a breaker as answers have it."""
+    def of(cls, breaker: OpenBreaker, say: Callable[[str], str]) -> AgentBreaker:
+        """Returns a breaker as answers have it, with its reason as `say` translates it."""
         reason = breaker_reason(breaker.reason, breaker.reason_id, breaker.reason_parameters)
         return cls(
             type=breaker.type,
             state=breaker.state,
-            reason=str(reason),
+            reason=say(reason),
             since=breaker.since,
             retry_at=breaker.retry_at,
         )
@@ -81,15 +81,15 @@ class AgentInfo(BaseModel):
     restart: RestartInfo | None
 
     @classmethod
-    def of(cls, agent: Agent, tasks: Iterable[RunningTask], breakers: Iterable[OpenBreaker]) -> AgentInfo:
-        """Returns an agent as answers have it, with the tasks and breakers that may be seen."""
+    def of(cls, agent: Agent, say: Callable[[str], str]) -> AgentInfo:
+        """Returns an agent as answers have it, with reasons as `say` translates them."""
         same = ("name", "kind", "host", "slots", "agent_class", "state", "is_settled", "since", "running")
         figures = ("cpu_percent", "memory_bytes", "heartbeat_seconds")
         return cls(
             **{name: getattr(agent, name) for name in (*same, *figures)},
             **{name: list(getattr(agent, name)) for name in ("boots", "pids", "types", "tags")},
-            tasks=[AgentTask.model_validate(task) for task in tasks],
-            breakers=[AgentBreaker.of(breaker) for breaker in breakers],
+            tasks=[AgentTask.model_validate(task) for task in agent.tasks],
+            breakers=[AgentBreaker.of(breaker, say) for breaker in agent.breakers],
             hold=None if agent.hold is None else HoldInfo.model_validate(agent.hold),
             restart=None if agent.restart is None else RestartInfo.model_validate(agent.restart),
         )

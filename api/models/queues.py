@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,19 +41,19 @@ class LaneInfo(BaseModel):
     ready: int
     oldest_seconds: float | None = Field(description="How long the oldest has been ready")
     by_priority: dict[str, int]
-    reason: str = Field(description="Why no agent takes them; empty if one does")
+    reason: str = Field(description="Why no agent takes them, in the language of the request; empty if one does")
     is_stuck: bool = Field(description="Whether no registered agent could ever take them")
 
     @classmethod
-    def of(cls, lane: LaneNow) -> LaneInfo:
-        """Returns a lane as answers have it."""
+    def of(cls, lane: LaneNow, say: Callable[[str], str]) -> LaneInfo:
+        """Returns a lane as answers have it, with its reason as `say` translates it."""
         return cls(
             type=lane.lane.type,
             requires=list(lane.lane.requires),
             ready=lane.ready,
             oldest_seconds=lane.oldest_seconds,
             by_priority=dict(lane.by_priority),
-            reason=str(lane.reason),
+            reason=say(lane.reason),
             is_stuck=lane.is_stuck,
         )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 
 from taskyard.api.authentication import ActorDep, needs
+from taskyard.api.language import in_language_of
 from taskyard.api.models.agents import (
     AgentDetails,
     AgentInfo,
@@ -40,11 +41,13 @@ State = Literal["online", "paused", "draining", "silent"]
 async def find(
     services: ServicesDep,
     actor: ActorDep,
+    request: Request,
     text: Annotated[str, Query(max_length=200, description="A part of the name or the host, in any case")] = "",
     state: Annotated[State | None, Query(description="Only agents in this state")] = None,
     type: Annotated[str | None, Query(description="Only agents that take this type, whatever the tags")] = None,
 ) -> Agents:
     """Returns the present agents by name, and those that left or were lost in the last day."""
+    say = in_language_of(request)
     now = await in_thread(_now, services, actor)
     found = [
         agent
@@ -56,7 +59,7 @@ async def find(
     return Agents(
         is_led=now.is_led,
         at=now.at,
-        agents=[AgentInfo.of(agent, agent.tasks, agent.breakers) for agent in found],
+        agents=[AgentInfo.of(agent, say) for agent in found],
         gone=[GoneAgent.model_validate(record) for record in now.gone],
     )
 
@@ -66,10 +69,12 @@ async def get(
     name: AgentName,
     services: ServicesDep,
     actor: ActorDep,
+    request: Request,
     range: Annotated[str, Query(description=f"{RANGE_TEXT}, for results and usage")] = "1h",
 ) -> AgentDetails:
     """Returns a present agent with its results by type and its resource usage over a range until now."""
     seconds = range_seconds(range)
+    say = in_language_of(request)
     now = await in_thread(_now, services, actor)
     agent = next((agent for agent in now.agents if agent.name == name), None)
     if agent is None:
@@ -89,7 +94,7 @@ async def get(
             for type_, record in sorted(records.items())
             if sees_type(actor, type_)
         ]
-    shown = AgentInfo.of(agent, agent.tasks, agent.breakers)
+    shown = AgentInfo.of(agent, say)
     return AgentDetails(agent=shown, results=results, usage=AgentUsageSeries.model_validate(usage))
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 
 from taskyard.api.authentication import ActorDep, needs
+from taskyard.api.language import in_language_of
 from taskyard.api.models.common import RANGE_TEXT, Changed, HoldInfo, ReasonText, range_seconds
 from taskyard.api.models.queues import LaneInfo, NewHold, QueueDetails, QueueInfo, Queues, QueueSeries
 from taskyard.api.reading import ServicesDep, in_thread, read
@@ -49,7 +50,7 @@ async def find(
 
 
 @router.get("/queues/{name}", summary="Get a queue", dependencies=[needs(Permission.TASK_READ)])
-async def get(name: QueueName, services: ServicesDep, actor: ActorDep) -> QueueDetails:
+async def get(name: QueueName, services: ServicesDep, actor: ActorDep, request: Request) -> QueueDetails:
     """Returns a queue with its lanes: its ready tasks by what their agent needs, and why no agent takes them."""
     check_queue(actor, name)
     now = await in_thread(_now, services, actor)
@@ -57,7 +58,7 @@ async def get(name: QueueName, services: ServicesDep, actor: ActorDep) -> QueueD
     if queue is None:
         raise missing(msg("queue {name} does not exist", name=name))
     shown = QueueInfo.of(queue, has_rates=sees_all_types(actor))
-    return QueueDetails(**dict(shown), lanes=[LaneInfo.of(lane) for lane in queue.lanes])
+    return QueueDetails(**dict(shown), lanes=[LaneInfo.of(lane, in_language_of(request)) for lane in queue.lanes])
 
 
 @router.get(

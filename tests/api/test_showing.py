@@ -66,6 +66,16 @@ def test_queues_have_their_figures_and_lanes(client: TestClient, loaded: dict[st
     problem_of(client.get(f"{V1}/queues/none"), 404)
 
 
+def test_reasons_are_in_the_language_of_the_request(client: TestClient, submitter: Submitter) -> None:
+    submitter.submit("diagnostic.noop", requires=["gpu"])
+    asked = [client.get(f"{V1}/queues/default", headers={"accept-language": code}) for code in ("en", "zh")]
+    english, chinese = (answer.json()["lanes"][0]["reason"] for answer in asked)
+    assert english
+    assert chinese
+    assert english != chinese
+    assert asked[0].json()["lanes"][0]["is_stuck"]
+
+
 def test_a_queue_has_series_over_a_range(client: TestClient, loaded: dict[str, str]) -> None:
     found = get(client, "/queues/default/series", range="1h")
     assert sum(found["arrived"]) > 0

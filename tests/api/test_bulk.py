@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
+from taskyard.api.app import create
+from taskyard.api.routes import bulk
+from taskyard.core.config import settings
 from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
 from taskyard.core.submission import bulk as operations
 from taskyard.core.submission.submit import Submitter
-from tests.api.conftest import Sender, TestClient, problem_of
+from tests.api.conftest import HERE, URL, Sender, TestClient, problem_of
 
 V1 = "/api/v1/tasks/bulk"
 NOOP = {"types": ["diagnostic.noop"], "states": ["pending"]}
@@ -124,3 +130,47 @@ def test_a_server_that_goes_away_meanwhile_ends_the_answer_with_a_problem(
     calls.clear()
     calls.append([])
     problem_of(client.post(V1, json={"action": "cancel", "filter": NOOP, "reason": "test"}), 503)
+
+
+def test_an_operation_may_take_longer_than_a_request(
+    app: FastAPI, many: list[str], small_batches: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TASKYARD_API_REQUEST_SECONDS", "1")
+    settings.cache_clear()
+    original = operations.Bulk._change
+
+    def change(self: operations.Bulk, operation: operations.Operation, ids: list[str]) -> tuple[int, int]:
+        time.sleep(0.6)
+        return original(self, operation, ids)
+
+    monkeypatch.setattr(operations.Bulk, "_change", change)
+    with TestClient(create(), base_url=URL, client=HERE) as client:
+        assert run(client, action="cancel", filter=NOOP)[-1]["done"] == 5
+
+
+def test_a_client_that_goes_away_stops_it_after_its_batch() -> None:
+    batches = []
+
+    def work(progress: Callable[[int, int, int], object], should_stop: Callable[[], bool]) -> operations.BulkResult:
+        while not should_stop():
+            batches.append(progress(len(batches), 0, 100))
+            time.sleep(0.01)
+        return operations.BulkResult("id", len(batches), 0, 0, is_stopped=True)
+
+    lines = bulk._lines(work, str)
+    assert json.loads(next(lines))["done"] == 0
+    lines.close()
+    seen = len(batches)
+    time.sleep(0.05)
+    assert len(batches) == seen  # its thread has ended
+
+
+def test_a_defect_is_no_answer() -> None:
+    def work(progress: Callable[[int, int, int], object], should_stop: Callable[[], bool]) -> operations.BulkResult:
+        progress(1, 0, 2)
+        raise ZeroDivisionError
+
+    lines = bulk._lines(work, str)
+    assert json.loads(next(lines))["done"] == 1
+    with pytest.raises(ZeroDivisionError):  # the connection breaks off
+        next(lines)

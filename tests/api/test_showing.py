@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import zipfile
 from typing import Any
 
 import jsonschema_rs
 import pytest
 
+from taskyard.api.routes import reports
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.reports import FORMATS
@@ -236,3 +238,14 @@ def test_a_log_is_exported_as_text(client: TestClient, loaded: dict[str, str]) -
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.headers["content-disposition"] == f'attachment; filename="taskyard-log-{loaded["running"]}.txt"'
+
+
+def test_only_so_many_reports_are_made_at_once(
+    client: TestClient, loaded: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(reports, "_making", threading.BoundedSemaphore(1))
+    with reports._making:
+        problem_of(client.get(f"{V1}/reports", params={"format": "json"}), 503)
+    for _ in range(2):  # each gives its place back
+        get(client, "/reports", format="json")

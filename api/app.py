@@ -10,16 +10,35 @@ import anyio
 from fastapi import FastAPI
 
 import taskyard
-from taskyard.api import docs, problems
+from taskyard.api import docs, document, problems
 from taskyard.api.authentication import Authenticator
 from taskyard.api.events import EventHub
-from taskyard.api.gate import Gate, Metrics
-from taskyard.api.problems import Problem
-from taskyard.api.routes import batches, events, tasks
+from taskyard.api.gate import PREFIX, Gate, Metrics
+from taskyard.api.routes import (
+    access,
+    agents,
+    alerts,
+    audit,
+    batches,
+    bulk,
+    events,
+    failures,
+    health,
+    metrics,
+    queues,
+    reports,
+    task_details,
+    task_filters,
+    tasks,
+    types,
+)
 from taskyard.api.services import open_services
 from taskyard.core.config import settings
 
-PREFIX = "/api/v1"
+RESOURCES = (
+    tasks, batches, events, bulk, task_details, task_filters, types, queues, agents, failures, alerts, reports, metrics,
+    audit, access,
+)  # fmt: skip
 THREADS = 40  # requests that read or write at the same time
 
 
@@ -46,13 +65,14 @@ def create() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
-        responses={"4XX": {"model": Problem, "content": {problems.MEDIA_TYPE: {}}}},
     )
     problems.install(app)
-    metrics = Metrics()
-    app.state.metrics = metrics
-    app.add_middleware(Gate, settings=settings(), metrics=metrics)
-    for routes in (tasks, batches, events):
+    app.state.metrics = Metrics()
+    app.add_middleware(Gate, settings=settings(), metrics=app.state.metrics)
+    for routes in RESOURCES:
         app.include_router(routes.router, prefix=PREFIX)
+    for router in (health.router, metrics.own):
+        app.include_router(router)
+    document.install(app)
     docs.install(app)
     return app

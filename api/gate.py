@@ -21,6 +21,7 @@ from taskyard.core.access.request_guard import Refusal, Request, RequestGuard, b
 from taskyard.core.config import Settings
 from taskyard.core.i18n import msg
 
+PREFIX = "/api/v1"
 MAX_NOTED = 100
 BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 OTHER = "other"  # the route of requests that no route answers
@@ -84,8 +85,7 @@ class Gate:
             finally:
                 self._active -= 1
                 self._metrics.active.set(self._active)
-        route = scope.get("route")
-        path = getattr(route, "path", OTHER)
+        path = _template_of(scope)
         self._metrics.requests.labels(scope["method"], path, answer.status).inc()
         self._metrics.seconds.labels(scope["method"], path).observe(time.perf_counter() - began)
 
@@ -95,6 +95,8 @@ class Gate:
         if isinstance(checked, Refusal):
             self._note(checked)
             return checked.status, checked.text, {"connection": "close"}
+        if "\x00" in scope["path"] or b"%00" in (scope.get("query_string") or b""):
+            return 400, msg("expected an address without NUL characters"), {}  # PostgreSQL has no text with one
         if self._active >= self._settings.api_connections:
             text = msg("{count} requests are being answered: try again", count=self._active)
             return 503, text, {"retry-after": "1"}
@@ -135,8 +137,8 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             there = dict(message.get("headers", ()))
-            if self.limit is not None and there.get(b"content-type", b"").startswith(b"text/event-stream"):
-                self.limit.reschedule(None)  # a stream of events has no end
+            if self.limit is not None and b"content-length" not in there:
+                self.limit.reschedule(None)  # a stream of events has no end, an export is as long as the log
             ours = [header for header in (*HEADERS, POLICY) if header[0] not in there]
             message["headers"] = [*message.get("headers", ()), *ours]
         await self._send(message)
@@ -145,6 +147,15 @@ class _Answer:
 def api_border(settings: Settings) -> RequestGuard:
     """Returns the request guard of the API; raises ValueError for an invalid name."""
     return border_of(settings.api_host, settings.api_hosts, "TASKYARD_API_HOSTS", serves_programs=True)
+
+
+def _template_of(scope: Scope) -> str:
+    """Returns the path of the route that answered, such as `/api/v1/tasks/{id}`."""
+    path: str | None = getattr(scope.get("route"), "path", None)
+    if path is None:
+        return OTHER
+    # a route of an included router does not know the prefix it was included with
+    return PREFIX + path if scope["path"].startswith(f"{PREFIX}/") and not path.startswith(PREFIX) else path
 
 
 def _request_of(scope: Scope) -> Request:

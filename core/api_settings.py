@@ -26,7 +26,7 @@ class ApiSettings(BaseSettings):
         64 << 20, ge=1024, le=4 << 30, description="Largest body of a request to the API; that of one task is smaller"
     )
     api_request_seconds: float = Field(
-        120.0, ge=1, le=3600, description="Longest time for a request to the API, streams of events excepted"
+        120.0, ge=1, le=3600, description="Longest time for a request to the API, streams excepted"
     )
     api_connections: int = Field(1000, ge=1, le=100_000, description="Requests that one API process serves at once")
     api_rate_per_second: float = Field(

@@ -24,3 +24,4 @@ class Event(BaseModel):
     detail: dict[str, Any] | None
     queue: str | None
     type: str | None
+    is_masked: bool = Field(False, description="True if values are hidden, for want of the permission payload.read")

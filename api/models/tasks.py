@@ -78,6 +78,7 @@ class TaskSummary(BaseModel):
     assigned_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    is_masked: bool = Field(False, description="Whether something is hidden for want of the permission payload.read")
 
     @classmethod
     def of(cls, task: Task) -> TaskSummary:
@@ -106,6 +107,7 @@ class TaskResult(BaseModel):
     is_over: bool = Field(description="Whether it has ended; if not, ask again")
     output: Any = None
     error: dict[str, Any] | None = None
+    is_masked: bool = Field(False, description="Whether something is hidden for want of the permission payload.read")
 
 
 class TaskPage(BaseModel):
@@ -137,6 +139,7 @@ class HistoryEvent(BaseModel):
     total_seconds: float | None
     cpu_seconds: float | None
     peak_memory_bytes: int | None
+    is_masked: bool = Field(False, description="Whether something is hidden for want of the permission payload.read")
 
 
 class LogLine(BaseModel):
@@ -168,4 +171,5 @@ def fields_of(task: Task) -> dict[str, Any]:
     }
 
 
-_SAME = tuple(name for name in TaskSummary.model_fields if name not in ("priority", "requires", "agent_id"))
+_OWN = ("priority", "requires", "agent_id", "is_masked")
+_SAME = tuple(name for name in TaskSummary.model_fields if name not in _OWN)

@@ -8,11 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from taskyard.api.authentication import needs
+from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.events import EventHub
+from taskyard.api.masking import masked_detail, reads_payloads
 from taskyard.api.models.events import Event
 from taskyard.api.reading import ServicesDep, read
 from taskyard.api.routes.tasks import TaskId
+from taskyard.api.seeing import seen_task
+from taskyard.core.access.identity import EVERY, Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.postgres.store import tasks
 from taskyard.core.postgres.store.event_stream import MAX_OPEN, Horizon, Position, StreamedEvent
@@ -36,9 +39,11 @@ async def start_of(last_event_id: LastEventId = None) -> Position | None:
     return None if last_event_id is None else Position.parse(last_event_id)
 
 
-async def start_of_task(task_id: TaskId, services: ServicesDep, last_event_id: LastEventId = None) -> Position:
+async def start_of_task(
+    task_id: TaskId, services: ServicesDep, actor: ActorDep, last_event_id: LastEventId = None
+) -> Position:
     """Returns where to go on with a task's events; raises SubmissionError and TaskNotFound."""
-    task = await read(services, tasks.get_task, check_task_id(task_id))
+    task = await read(services, tasks.get_task, await seen_task(services, actor, task_id))
     if last_event_id is not None:
         return Position.parse(last_event_id)
     return Position(Horizon(0, task.created_at - MAX_OPEN), 0, 0)
@@ -50,6 +55,7 @@ HubDep = Annotated[EventHub, Depends(hub_of)]
 @router.get("/events", response_class=EventSourceResponse, summary="Follow all events")
 async def follow(
     hub: HubDep,
+    actor: ActorDep,
     start: Annotated[Position | None, Depends(start_of)],
     event: Wanted = None,
     queue: Wanted = None,
@@ -60,22 +66,29 @@ async def follow(
     wanted = {"event": event, "queue": queue, "type": type, "actor": actor}
     fields = {name: frozenset(values) for name, values in wanted.items() if values}
     async for position, found in hub.follow(start):
-        if all(getattr(found, name) in values for name, values in fields.items()):
-            yield _sent(position, found)
+        is_seen = not actor.is_narrowed or actor.sees(found.queue or EVERY, found.type or EVERY)
+        if is_seen and all(getattr(found, name) in values for name, values in fields.items()):
+            yield _sent(position, found, actor)
 
 
 @router.get("/tasks/{id}/events", response_class=EventSourceResponse, summary="Follow a task's events")
 async def follow_task(
-    task_id: TaskId, hub: HubDep, services: ServicesDep, start: Annotated[Position, Depends(start_of_task)]
+    task_id: TaskId,
+    hub: HubDep,
+    services: ServicesDep,
+    actor: ActorDep,
+    start: Annotated[Position, Depends(start_of_task)],
 ) -> AsyncIterable[ServerSentEvent]:
     """Sends a task's events, from its submission on, and ends when the task has ended."""
     wanted = check_task_id(task_id)
     async for position, found in hub.follow(start, wanted):
-        yield _sent(position, found)
+        yield _sent(position, found, actor)
         if found.to_state in TERMINAL and (await read(services, tasks.get_task, wanted)).state in TERMINAL:
             return
 
 
-def _sent(position: Position, found: StreamedEvent) -> ServerSentEvent:
-    data = Event.model_validate(found).model_dump_json()
-    return ServerSentEvent(raw_data=data, event=found.event, id=str(position))
+def _sent(position: Position, found: StreamedEvent, actor: Actor) -> ServerSentEvent:
+    shown = Event.model_validate(found)
+    if not reads_payloads(actor):
+        shown = shown.model_copy(update={"detail": masked_detail(found.detail), "is_masked": True})
+    return ServerSentEvent(raw_data=shown.model_dump_json(), event=found.event, id=str(position))

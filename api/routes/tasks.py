@@ -7,9 +7,12 @@ import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from taskyard.api.authentication import ActorDep, needs
+from taskyard.api.document import refusing
+from taskyard.api.masking import check_search, masked_event, masked_result, masked_task, reads_payloads
+from taskyard.api.models.common import Reason
 from taskyard.api.models.tasks import (
     HistoryEvent,
     LogLine,
@@ -22,6 +25,7 @@ from taskyard.api.models.tasks import (
     TaskSummary,
 )
 from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
+from taskyard.api.seeing import check_seen, seen_filter, seen_task
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskNotFound
 from taskyard.core.explain import why as explained
@@ -41,21 +45,13 @@ router = APIRouter(prefix="/tasks", tags=["tasks"])
 TaskId = Annotated[str, Path(alias="id", description="The task's id")]
 
 
-class Reason(BaseModel):
-    """Why an operation is done, for the audit log."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: str = Field("", max_length=500, description="Why, for the audit log", examples=["wrong data"])
-
-
 class NewPriority(Reason):
     """A new priority."""
 
     priority: str = Field(description="low, medium, high or urgent", examples=["urgent"])
 
 
-@router.post("", status_code=201, summary="Submit a task")
+@router.post("", status_code=201, summary="Submit a task", responses=refusing(409))
 async def submit(
     task: NewTask,
     request: Request,
@@ -84,6 +80,7 @@ async def submit(
 @router.get("", summary="Search tasks", dependencies=[needs(Permission.TASK_READ)])
 async def find(
     services: ServicesDep,
+    actor: ActorDep,
     request: Request,
     sort: Annotated[Sort, Query(description="The order of the tasks")] = Sort.NEWEST,
     after: Annotated[str | None, Query(description="`next` or `previous` of an earlier page")] = None,
@@ -92,10 +89,16 @@ async def find(
     """Returns tasks that match, a page at a time. Pages stay in place while new tasks arrive."""
     own = {"sort", "after", "limit"}
     only = TaskFilter.from_params({name: value for name, value in request.query_params.items() if name not in own})
+    check_search(only, actor)
     place = None if after is None else Cursor.parse(after)
-    found = await read(services, search.find, only, sort=sort, after=place, limit=limit)
+    seen = await seen_filter(services, actor, only)
+    if seen is None:
+        return TaskPage(tasks=[], next=None, previous=None, searched_to=None)
+    found = await read(
+        services, search.find, seen, sort=sort, after=place, limit=limit, reads_errors=reads_payloads(actor)
+    )
     return TaskPage(
-        tasks=[TaskSummary.of(task) for task in found.tasks],
+        tasks=[masked_task(TaskSummary.of(task), actor) for task in found.tasks],
         next=None if found.next is None else str(found.next),
         previous=None if found.previous is None else str(found.previous),
         searched_to=found.searched_to,
@@ -103,19 +106,22 @@ async def find(
 
 
 @router.get("/{id}", summary="Get a task", dependencies=[needs(Permission.TASK_READ)])
-async def get(task_id: TaskId, services: ServicesDep) -> TaskDetails:
+async def get(task_id: TaskId, services: ServicesDep, actor: ActorDep) -> TaskDetails:
     """Returns a task with its input, output and last checkpoint."""
-    return TaskDetails.of(await read(services, tasks.get_task, check_task_id(task_id)))
+    task = await read(services, tasks.get_task, check_task_id(task_id))
+    check_seen(actor, [task], task.id)
+    return masked_task(TaskDetails.of(task), actor)
 
 
 @router.get("/{id}/result", summary="Wait for a task's result", dependencies=[needs(Permission.TASK_READ)])
 async def result(
     task_id: TaskId,
     services: ServicesDep,
+    actor: ActorDep,
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait until it has ended")] = 0,
 ) -> TaskResult:
     """Returns a task's state with its output or error; `wait` keeps the request open until it has ended."""
-    wanted = check_task_id(task_id)
+    wanted = await seen_task(services, actor, task_id) if actor.is_narrowed else check_task_id(task_id)
     deadline = time.monotonic() + wait
     pause = FIRST_POLL_SECONDS
     while True:
@@ -125,54 +131,63 @@ async def result(
         remaining = deadline - time.monotonic()
         if found.state in TERMINAL or remaining <= 0:
             is_over = found.state in TERMINAL
-            return TaskResult(id=wanted, state=found.state, is_over=is_over, output=found.output, error=found.error)
+            ended = TaskResult(id=wanted, state=found.state, is_over=is_over, output=found.output, error=found.error)
+            return masked_result(ended, actor)
         await asyncio.sleep(min(pause, remaining))
         pause = min(pause * 1.5, MAX_POLL_SECONDS)
 
 
 @router.get("/{id}/history", summary="Get a task's history", dependencies=[needs(Permission.TASK_READ)])
-async def history(task_id: TaskId, services: ServicesDep) -> list[HistoryEvent]:
+async def history(task_id: TaskId, services: ServicesDep, actor: ActorDep) -> list[HistoryEvent]:
     """Returns a task's last 1,000 events, oldest first, without its log."""
-    wanted = check_task_id(task_id)
-    await read(services, tasks.tasks_of, [wanted])
+    wanted = await seen_task(services, actor, task_id)
     events = await read(services, tasks.history, wanted, with_log=False)
-    return [HistoryEvent.model_validate(event) for event in events]
+    return [masked_event(HistoryEvent.model_validate(event), actor) for event in events]
 
 
 @router.get("/{id}/log", summary="Get a task's log", dependencies=[needs(Permission.PAYLOAD_READ)])
 async def log(
     task_id: TaskId,
     services: ServicesDep,
+    actor: ActorDep,
     before: Annotated[str | None, Query(description="`older` of a later page")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 500,
 ) -> LogPage:
     """Returns the newest entries of its attempts' log output, oldest first, or those before a page."""
     place = None if before is None else EventCursor.parse(before)
-    page = await read(services, task_logs.newest, check_task_id(task_id), before=place, limit=limit)
+    wanted = await seen_task(services, actor, task_id)
+    page = await read(services, task_logs.newest, wanted, before=place, limit=limit)
     entries = [LogLine.model_validate(entry) for entry in page.entries]
     return LogPage(entries=entries, older=None if page.older is None else str(page.older))
 
 
 @router.get("/{id}/why", summary="Explain why a task waits", dependencies=[needs(Permission.TASK_READ)])
-async def why(task_id: TaskId, services: ServicesDep) -> dict[str, Any]:
+async def why(task_id: TaskId, services: ServicesDep, actor: ActorDep) -> dict[str, Any]:
     """Returns its holds, its place in its lane, each agent's eligibility and its estimated start."""
-    found = await in_thread(explained, services.database, services.broker, services.cache, check_task_id(task_id))
+    wanted = await seen_task(services, actor, task_id)
+    found = await in_thread(explained, services.database, services.broker, services.cache, wanted)
     return found.as_json()
 
 
-@router.post("/{id}/cancel", status_code=204, summary="Cancel a task")
+@router.post("/{id}/cancel", status_code=204, summary="Cancel a task", responses=refusing(409))
 async def cancel(task_id: TaskId, services: ServicesDep, actor: ActorDep, given: Reason | None = None) -> None:
     """Cancels an unfinished task for good, and those that wait for it; a running one is stopped."""
+    if actor.is_narrowed:
+        await seen_task(services, actor, task_id)
     await in_thread(acting_for(services, actor).cancel, task_id, given.reason if given else "")
 
 
-@router.post("/{id}/retry", status_code=204, summary="Retry a task")
+@router.post("/{id}/retry", status_code=204, summary="Retry a task", responses=refusing(409))
 async def retry(task_id: TaskId, services: ServicesDep, actor: ActorDep, given: Reason | None = None) -> None:
     """Makes a failed or cancelled task pending again, with a new budget of attempts."""
+    if actor.is_narrowed:
+        await seen_task(services, actor, task_id)
     await in_thread(acting_for(services, actor).retry, task_id, given.reason if given else "")
 
 
-@router.post("/{id}/priority", status_code=204, summary="Change a task's priority")
+@router.post("/{id}/priority", status_code=204, summary="Change a task's priority", responses=refusing(409))
 async def reprioritise(task_id: TaskId, given: NewPriority, services: ServicesDep, actor: ActorDep) -> None:
     """Changes the priority of a task that has no agent yet."""
+    if actor.is_narrowed:
+        await seen_task(services, actor, task_id)
     await in_thread(acting_for(services, actor).reprioritise, task_id, given.priority, given.reason)

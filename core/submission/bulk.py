@@ -34,6 +34,8 @@ PAUSE_SECONDS = 0.05
 
 
 class Action(StrEnum):
+    """What is done to many tasks."""
+
     CANCEL = "cancel"
     RETRY = "retry"
     PRIORITY = "priority"

@@ -113,9 +113,7 @@ class Registry:
     _refused: dict[str, tuple[ModuleType, list[str]]] = field(default_factory=dict)
 
     def add(self, task_type: TaskType) -> None:
-        """Adds a type; raises ConfigurationError if its values are invalid, or another function already has the
-        name.
-        """
+        """Adds a type; raises ConfigurationError if its values are invalid or another function has the name."""
         known = self.types.get(task_type.name)
         if known is not None and _is_another(known.handler, task_type.handler):
             settle([defined_twice(task_type.name, known.handler, task_type.handler)])

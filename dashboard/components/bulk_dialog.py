@@ -8,6 +8,7 @@ import streamlit as st
 
 from taskyard.core.errors import TaskyardError
 from taskyard.core.i18n import N_
+from taskyard.core.payload.typed_text import MAX_REASON_LENGTH
 from taskyard.core.submission.bulk import Action
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import PRIORITIES, word
@@ -16,7 +17,6 @@ from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data import bulk_runs as data
 from taskyard.dashboard.data.base import Reading
-from taskyard.dashboard.data.texts import MAX_REASON_LENGTH
 from taskyard.dashboard.i18n import _, labelled, ngettext
 
 MAX_ERROR_LENGTH = 500

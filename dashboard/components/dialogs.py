@@ -8,9 +8,9 @@ from typing import TypeVar
 import streamlit as st
 
 from taskyard.core.errors import TaskyardError
+from taskyard.core.payload.typed_text import MAX_REASON_LENGTH
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.translate import translate
-from taskyard.dashboard.data.texts import MAX_REASON_LENGTH
 from taskyard.dashboard.i18n import _
 
 MAX_ERROR_LENGTH = 500

@@ -11,46 +11,26 @@ from datetime import datetime
 
 import streamlit as st
 
-from taskyard.core.access.permissions import Permission
-from taskyard.core.errors import SubmissionError, TaskyardError, Unavailable
-from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.errors import TaskyardError, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
-from taskyard.core.postgres.store import commands, search
-from taskyard.core.postgres.store import tasks as tasks_store
+from taskyard.core.payload.typed_text import checked
 from taskyard.core.postgres.store.search import Matching
-from taskyard.core.submission.authorized import Authorized
-from taskyard.core.submission.bulk import ALLOWED_STATES, Action, Bulk, BulkResult, Operation, preview
+from taskyard.core.submission import bulk_preview
+from taskyard.core.submission.bulk import Action, Bulk, BulkResult, Operation
+from taskyard.core.submission.bulk_preview import Preview, Target
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import connections, forget
-from taskyard.dashboard.data.texts import checked
 from taskyard.dashboard.data.viewer import acting
+
+__all__ = ["Preview", "Target"]
 
 MAX_AT_ONCE = 4
 MAX_KEPT = 20
 STOP_SECONDS = 5.0
-PREVIEW_REASON = "preview"  # it writes nothing
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The tasks of an operation: everything that matches `only`, or just the tasks `ids`."""
-
-    only: TaskFilter | None = None
-    ids: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """The number of selected tasks, and of those that the operation would change; lower bounds if not exact."""
-
-    meant: int
-    changed: int
-    is_exact: bool
-    matching: Matching | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,25 +158,8 @@ def runs() -> Runs:
 
 
 def load_preview(action: Action, target: Target, priority: str | None = None) -> Preview:
-    """Previews an operation; raises SubmissionError, NotPermitted, Busy or Unavailable."""
-    permitted = acting()
-    operation = Operation(action, permitted.actor.name, PREVIEW_REASON, priority)
-    permitted.check_operated(target.ids)
-    if action is Action.RETRY:
-        _check_retried(permitted, operation, target)
-    with connections().database.transaction() as tx:
-        if target.only is None:
-            tasks = tasks_store.tasks_of(tx, target.ids)
-            held_back = commands.held_back(tx, target.ids) if action is Action.RETRY else set()
-            # one with that priority already is given it again
-            changed = sum(task.state in ALLOWED_STATES[action] and task.id not in held_back for task in tasks)
-            return Preview(len(target.ids), changed, True)
-        meant = search.count_matching(tx, target.only)
-        try:
-            matching = preview(tx, operation, target.only)
-        except SubmissionError:  # the filter asks for none of the states that allow it
-            return Preview(meant.count, 0, meant.is_exact)
-    return Preview(meant.count, matching.count, meant.is_exact and matching.is_exact, matching)
+    """Previews an operation as the viewer; raises SubmissionError, NotPermitted, Busy or Unavailable."""
+    return bulk_preview.load_preview(connections().database, acting(), action, target, priority)
 
 
 def start(action: Action, target: Target, seen: Preview, reason: str, priority: str | None = None) -> str:
@@ -205,26 +168,7 @@ def start(action: Action, target: Target, seen: Preview, reason: str, priority: 
     permitted = acting()
     operation = Operation(action, permitted.actor.name, why, priority)
     if action is Action.RETRY:
-        _check_retried(permitted, operation, target)
+        bulk_preview.check_bulk_retry(connections().database, permitted, operation, target)
     run_id = runs().start(operation, target, seen, permitted.bulk())
     forget()
     return run_id
-
-
-def _check_retried(permitted: Authorized, operation: Operation, target: Target) -> None:
-    """Raises NotPermitted if the viewer may not retry all of these; batches are checked again."""
-    if permitted.actor.may(Permission.CODE_SUBMIT):
-        return
-    if target.only is None:
-        permitted.check_retried(target.ids)
-        return
-    try:
-        meant = operation.narrowed(target.only)
-    except SubmissionError:  # it asks for none of the states that allow it
-        return
-    with connections().database.transaction() as tx:
-        types = meant.types or search.facets(tx).types
-        guarded = tuple(type_ for type_ in types if permitted.is_guarded(type_))
-        for type_ in guarded:
-            if search.count_matching(tx, replace(meant, types=(type_,)), at_most=1).count:
-                permitted.check_types([type_])

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from taskyard.core.access.identity import Actor
+from taskyard.core.payload.typed_text import checked
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.submission.authorized_controls import hold, release, restart_agent
 from taskyard.dashboard.data.base import connections, forget
-from taskyard.dashboard.data.texts import checked
 from taskyard.dashboard.data.viewer import actor
 
 

@@ -6,34 +6,28 @@ that a part is not mistaken for the whole.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import orjson
 from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from taskyard.core.csv_injection import neutral
 from taskyard.core.errors import SubmissionError, TaskyardError
+from taskyard.core.exported_rows import csv_head, csv_lines, json_lines, log_lines
 from taskyard.core.i18n import msg
 from taskyard.core.ids import parsed_id
 from taskyard.core.payload.culprits import refused
 
 if TYPE_CHECKING:
     from taskyard.core.postgres.store.audit import AuditEntry
-    from taskyard.core.postgres.store.task_logs import LogEntry
 
-BYTE_ORDER_MARK = "\ufeff".encode()  # without it spreadsheets read UTF-8 as the machine's legacy encoding
 CHUNK_ROWS = 500
 MAX_AT_ONCE = 2  # each holds a connection to PostgreSQL
-COLUMNS = ("at", "actor", "event", "task_id", "agent_id", "from_state", "to_state", "attempt", "reason", "detail")
 
 _running = threading.BoundedSemaphore(MAX_AT_ONCE)
 Writer = Callable[[Iterable["AuditEntry"]], bytes]
@@ -52,14 +46,12 @@ def routes() -> list[Route]:
 
 async def audit_csv(request: Request) -> Response:
     """Answers with events as CSV; cells that look like formulas become text."""
-    return await _exported(
-        request, "csv", "text/csv; charset=utf-8", _csv_lines, BYTE_ORDER_MARK + _csv_lines_of([COLUMNS])
-    )
+    return await _exported(request, "csv", "text/csv; charset=utf-8", csv_lines, csv_head())
 
 
 async def audit_jsonl(request: Request) -> Response:
     """Answers with events as JSON, one on each line."""
-    return await _exported(request, "jsonl", "application/x-ndjson", _json_lines, b"")
+    return await _exported(request, "jsonl", "application/x-ndjson", json_lines, b"")
 
 
 async def _exported(request: Request, ending: str, media_type: str, write: Writer, head: bytes) -> Response:
@@ -87,7 +79,7 @@ async def log_txt(request: Request) -> Response:
     if task_id is None:
         return PlainTextResponse(f"{refused('id', ', '.join(given), msg('the id of one task'))}\n", 400)
     media_type = "text/plain; charset=utf-8"
-    return await _streamed(task.whole_log(task_id), _log_lines, b"", media_type, f"taskyard-log-{task_id}.txt")
+    return await _streamed(task.whole_log(task_id), log_lines, b"", media_type, f"taskyard-log-{task_id}.txt")
 
 
 async def _streamed(
@@ -130,38 +122,3 @@ async def _sent(first: bytes, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(chunks.close)  # type: ignore[attr-defined]
-
-
-def _csv_lines(entries: Iterable[AuditEntry]) -> bytes:
-    return _csv_lines_of(
-        [
-            entry.at.isoformat(),
-            entry.actor,
-            entry.event,
-            entry.task_id,
-            entry.agent_id,
-            entry.from_state,
-            entry.to_state,
-            entry.attempt,
-            (entry.detail or {}).get("reason"),
-            None if entry.detail is None else orjson.dumps(entry.detail).decode(),
-        ]
-        for entry in entries
-    )
-
-
-def _csv_lines_of(rows: Iterable[Iterable[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows([neutral(cell) for cell in row] for row in rows)
-    return text.getvalue().encode()
-
-
-def _json_lines(entries: Iterable[AuditEntry]) -> bytes:
-    return b"".join(orjson.dumps(entry.as_json(), option=orjson.OPT_APPEND_NEWLINE) for entry in entries)
-
-
-def _log_lines(entries: Iterable[LogEntry]) -> bytes:
-    return b"".join(
-        f"{entry.at.isoformat()} #{entry.attempt} {entry.level}: {entry.message}\n".encode("utf-8", "backslashreplace")
-        for entry in entries
-    )

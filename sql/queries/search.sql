@@ -24,7 +24,7 @@
     AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s::timestamptz)
     AND (%(until)s::timestamptz IS NULL OR created_at < %(until)s::timestamptz)
     AND (%(pattern)s::text IS NULL OR title ILIKE %(pattern)s OR type ILIKE %(pattern)s
-        OR error->>'message' ILIKE %(pattern)s OR id::text ILIKE %(pattern)s)
+        OR (%(reads_errors)s AND error->>'message' ILIKE %(pattern)s) OR id::text ILIKE %(pattern)s)
     AND (%(input_path)s::text IS NULL
         OR jsonb_path_query_first(input::jsonb, %(input_path)s::jsonpath, '{}', true) NOT IN ('false', 'null'))
     AND (%(output_path)s::text IS NULL

@@ -19,6 +19,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from taskyard.core import exported_rows
 from taskyard.core.errors import Unavailable
 from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.postgres.database import Database
@@ -84,7 +85,7 @@ def test_csv_has_every_event_once_and_no_formula(get: Get, events: None) -> None
     assert headers["content-disposition"].startswith('attachment; filename="taskyard-audit-')
     assert text.startswith("\ufeff")  # a spreadsheet knows by it that it is UTF-8
     rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
-    assert list(pd.read_csv(io.BytesIO(text.encode())).columns) == list(exports.COLUMNS)
+    assert list(pd.read_csv(io.BytesIO(text.encode())).columns) == list(exported_rows.COLUMNS)
     assert sorted(int(json.loads(row["detail"])["name"]) for row in rows) == list(range(1, COUNT + 1))
     assert {row["actor"] for row in rows} == {f"'{FORMULA}"}
     assert all(row["reason"] == f"'@{json.loads(row['detail'])['name']}" for row in rows)
@@ -113,7 +114,7 @@ def test_filters_are_those_of_the_page(get: Get, loaded: dict[str, str]) -> None
 
 
 def test_nothing_fits(get: Get, database: Database) -> None:
-    assert get("/export/audit.csv")[2].splitlines() == ["\ufeff" + ",".join(exports.COLUMNS)]
+    assert get("/export/audit.csv")[2].splitlines() == ["\ufeff" + ",".join(exported_rows.COLUMNS)]
     assert get("/export/audit.jsonl")[2] == ""
 
 

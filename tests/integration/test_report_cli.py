@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.reports import FORMATS
+from taskyard.core.reports.period import moment
 from taskyard.worker.cli import exits, report
 from taskyard.worker.cli.app import app
 from taskyard.worker.devtools.seed import seed
@@ -116,7 +117,7 @@ def test_what_is_refused(cli: Callable[..., Result], arguments: list[str], told:
     ],
 )
 def test_times(text: str, wanted: datetime) -> None:
-    assert report.moment("from", text, NOW) == wanted
+    assert moment("from", text, NOW) == wanted
 
 
 def test_the_command_knows_every_format() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from taskyard.core.models import AuditEvent, Task
 from taskyard.core.states import Priority, TaskState
-from taskyard.dashboard.data.attempts import RUNNING, WAITING, attempts_of, path_of
+from taskyard.core.views.attempts import RUNNING, WAITING, attempts_of, path_of
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -23,7 +23,7 @@ STARTERS = {"Thread", "Timer", "ThreadPoolExecutor", "start_new_thread"}
 BUILT_IN = {
     "worker/duties/scheduler.py": {"ThreadPoolExecutor"}
 }  # APScheduler's own, whose jobs are all `Duties.watched`
-SOURCES = sources_of("core", "worker", "dashboard")
+SOURCES = sources_of("core", "worker", "dashboard", "api")
 
 
 def starts() -> Iterator[tuple[str, str, str, str]]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +13,6 @@ import typer
 from taskyard.core.errors import SubmissionError
 from taskyard.core.payload.culprits import refused
 from taskyard.worker.cli.output import print_line
-
-_AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-EXPECTED = "an ISO 8601 time or date (UTC without an offset), or an age such as 24h or 7d"
 
 
 class FormatName(StrEnum):
@@ -46,6 +41,7 @@ def report(
     Times without an offset are UTC. A date alone is its midnight: --from 2026-01-05 --to 2026-01-06 is one day.
     """
     from taskyard.core.reports import file_name, gather, render
+    from taskyard.core.reports.period import moment
     from taskyard.worker.cli.connections import opened_reading
 
     now = datetime.now(UTC)
@@ -61,18 +57,6 @@ def report(
     print_line(str(path))
     if found.is_empty:
         print_line("nothing happened in this time", stderr=True)
-
-
-def moment(field: str, text: str, now: datetime) -> datetime:
-    """Parses a time as the options take it; raises SubmissionError."""
-    ago = _AGO.fullmatch(text.strip())
-    try:
-        if ago is not None:
-            return now - int(ago[1]) * _UNITS[ago[2]]
-        at = datetime.fromisoformat(text.strip())
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise refused(field, text, EXPECTED) from None
 
 
 def target(output: str | None, name: str) -> Path:

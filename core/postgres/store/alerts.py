@@ -84,10 +84,16 @@ def list_alerts(
 
 def find_alert(tx: Transaction, alert_id: str) -> Alert:
     """Returns the alert with this id; raises SubmissionError if there is none."""
-    rows = tx.rows(queries("alerts")["alert"], {"id": _known_id("alert", alert_id)})
-    if not rows:
+    found = alert_of(tx, _known_id("alert", alert_id))
+    if found is None:
         raise refused("alert", alert_id, msg("the id of an alert"))
-    return Alert.from_row(rows[0])
+    return found
+
+
+def alert_of(tx: Transaction, alert_id: str) -> Alert | None:
+    """Returns the alert with this valid id; None if there is none."""
+    rows = tx.rows(queries("alerts")["alert"], {"id": alert_id})
+    return Alert.from_row(rows[0]) if rows else None
 
 
 def fire(tx: Transaction, alert: Alert) -> bool:

@@ -81,11 +81,13 @@ def find(
     after: Cursor | None = None,
     limit: int = 50,
     budget_seconds: float = BUDGET_SECONDS,
+    reads_errors: bool = True,
 ) -> Found:
     """Returns the tasks that match, from the start or from a cursor of an earlier page of this search.
 
     An order other than by age holds within the range that was searched; `next` then begins a new, older range after
-    it. Raises SubmissionError, Busy or Unavailable.
+    it. Without `reads_errors` a text is not looked for in errors' messages, for those who may not read them. Raises
+    SubmissionError, Busy or Unavailable.
     """
     if not 1 <= limit <= MAX_PAGE_SIZE:
         raise refused("limit", limit, msg("a number from 1 to {limit}", limit=MAX_PAGE_SIZE))
@@ -96,7 +98,7 @@ def find(
         )
     with bounded(tx, only):
         now = tasks_store.now(tx)
-        asked = parameters_of(only, now, sort)
+        asked = parameters_of(only, now, sort, reads_errors=reads_errors)
         if sort in BY_AGE:
             return _find_by_age(tx, asked, sort, place, limit, budget_seconds)
         asked["as_of"] = now.timestamp() if place.as_of is None else place.as_of

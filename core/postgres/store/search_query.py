@@ -32,10 +32,13 @@ _by_path = threading.BoundedSemaphore(PATH_SEARCHES)
 OPEN = frozenset(TaskState) - TERMINAL
 
 
-def parameters_of(only: TaskFilter, now: datetime, sort: Sort, *, can_start: bool = False) -> dict[str, Any]:
+def parameters_of(
+    only: TaskFilter, now: datetime, sort: Sort, *, can_start: bool = False, reads_errors: bool = True
+) -> dict[str, Any]:
     """Returns the statements' parameters, without a position.
 
-    `can_start` leaves out tasks that waited for tasks that have not completed.
+    `can_start` leaves out tasks that waited for tasks that have not completed; without `reads_errors` the text is not
+    looked for in errors.
     """
     since, until = only.span(now)
     states = frozenset(only.states)
@@ -60,6 +63,7 @@ def parameters_of(only: TaskFilter, now: datetime, sort: Sort, *, can_start: boo
         "pattern": like_pattern(only.text) if only.text and not only.task_id else None,
         "input_path": only.input_path,
         "output_path": only.output_path,
+        "reads_errors": reads_errors,
         "can_start": can_start,
         "sort": sort.value,
         "as_of": None,

@@ -2,131 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-
-from taskyard.core.i18n import listed
-from taskyard.core.models import AgentRecord, Lane
-from taskyard.core.postgres.database import Transaction
-from taskyard.core.postgres.store import history, live_counts, tasks
-from taskyard.core.postgres.store import holds as holds_store
-from taskyard.core.postgres.store.history import Filter, Point
-from taskyard.core.postgres.store.queue_figures import queue_figures
-from taskyard.core.postgres.store.rollups import HOUR, MINUTE
-from taskyard.core.scheduling.holds import Hold, HoldKind, Holds
-from taskyard.core.scheduling.placement import slots_of, unplaceable_reason
-from taskyard.core.states import CLAIMED, Priority, TaskState
-from taskyard.core.telemetry.live_snapshot import LaneDepth, OpenCount
-from taskyard.core.telemetry.queue_figures import (
-    DRAIN_WINDOW_MINUTES,
-    PAUSED,
-    WINDOWS_MINUTES,
-    DrainEstimate,
-    QueueFigures,
-    Rates,
+from taskyard.core.postgres.store.rollups import HOUR
+from taskyard.core.views.queues import (
+    NO_LEADER,
+    NOBODY_TAKES,
+    Charts,
+    LaneNow,
+    Queue,
+    QueuesNow,
+    queue_charts,
+    queues_now,
 )
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading, Servers, live, shared
 
-DEFAULT_QUEUE = "default"
-# Why the time to drain is unknown, in addition to the reasons of core.telemetry.queue_figures.
-NO_LEADER, NOBODY_TAKES = "no leader", "nobody takes it"
-
-
-@dataclass(frozen=True, slots=True)
-class LaneNow:
-    """The ready tasks of one lane. `reason` says why no agent takes them, "" if one does; `is_stuck` if none ever
-    could.
-    """
-
-    lane: Lane
-    ready: int
-    oldest_seconds: float | None
-    by_priority: Mapping[str, int]
-    reason: str = ""
-    is_stuck: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """A queue: its figures, and its lanes with ready tasks."""
-
-    figures: QueueFigures
-    lanes: Sequence[LaneNow]
-    drain: DrainEstimate
-
-    @property
-    def name(self) -> str:
-        return self.figures.queue
-
-    @property
-    def hold(self) -> Hold | None:
-        return self.figures.hold
-
-    @property
-    def state(self) -> str:
-        """Returns open, paused or draining."""
-        return "open" if self.hold is None else self.hold.mode.value
-
-    @property
-    def ready(self) -> int:
-        return self.figures.depth or 0
-
-    @property
-    def running(self) -> int:
-        """Returns the number of tasks that an agent has."""
-        return sum(self.figures.open.get(state, 0) for state in CLAIMED)
-
-    @property
-    def scheduled(self) -> int:
-        return self.figures.open.get(TaskState.SCHEDULED, 0)
-
-    @property
-    def blocked(self) -> int:
-        return self.figures.open.get(TaskState.BLOCKED, 0)
-
-    @property
-    def by_priority(self) -> Mapping[str, int]:
-        """Returns the number of ready tasks, for every priority."""
-        return {priority.label: self.figures.by_priority.get(priority.label, 0) for priority in Priority}
-
-    @property
-    def recent(self) -> Rates:
-        """Returns the rates per minute in the last DRAIN_WINDOW_MINUTES."""
-        return self.figures.rates[DRAIN_WINDOW_MINUTES]
-
-
-@dataclass(frozen=True, slots=True)
-class QueuesNow:
-    """All queues with unfinished tasks, a hold, a setting or activity in the last hour, by name.
-
-    `type_holds` are those on task types, `types` the names of all known types.
-    """
-
-    is_led: bool
-    queues: Sequence[Queue]
-    type_holds: Sequence[Hold]
-    types: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Charts:
-    """A queue over a range; every series has one value for each of `at` (epoch seconds), rates per minute."""
-
-    at: Sequence[float]
-    arrived: Sequence[float]
-    ended: Sequence[float]
-    waiting: Sequence[float | None]
-    oldest_seconds: Sequence[float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Unfinished tasks, counted here because there is no leader."""
-
-    at: float
-    open: Sequence[OpenCount]
-    lanes: Sequence[LaneDepth]
+__all__ = ["NOBODY_TAKES", "NO_LEADER", "Charts", "LaneNow", "Queue", "QueuesNow", "charts", "now"]
 
 
 @shared()
@@ -134,76 +24,7 @@ def now(servers: Servers) -> QueuesNow:
     """Returns the queues as of now: by the leader's counts, or counted here without a leader."""
     snapshot = live(servers)
     with servers.database.transaction() as tx:
-        holds = holds_store.holds(tx)
-        agents = tasks.agents(tx)
-        counted = snapshot or _counts(tx)
-        figures = queue_figures(
-            tx, counted, servers.settings.placement_of, servers.settings.placement_by_queue, counted.at
-        )
-    if all(of_queue.queue != DEFAULT_QUEUE for of_queue in figures):
-        figures.append(_nothing(DEFAULT_QUEUE, servers))
-    lanes = _lanes(counted.lanes, counted.at, Reasons(agents, holds))
-    queues = [
-        Queue(each, lanes.get(each.queue, ()), _drain(each, lanes.get(each.queue, ()), is_led=snapshot is not None))
-        for each in sorted(figures, key=lambda each: each.queue)
-    ]
-    return QueuesNow(
-        is_led=snapshot is not None,
-        queues=queues,
-        type_holds=[hold for hold in holds.by_name.values() if hold.kind is HoldKind.TYPE],
-        types=sorted({*servers.registry.types, *(lane.type for lane in counted.lanes)}),
-    )
-
-
-class Reasons:
-    """Explains why no agent takes the tasks of a lane."""
-
-    def __init__(self, agents: Iterable[AgentRecord], holds: Holds) -> None:
-        self._holds = holds
-        self._agents = [(agent.name, slots_of(agent)) for agent in agents if agent.left_at is None]
-
-    def of(self, lane: Lane) -> tuple[str, bool]:
-        """Returns (the reason or "", whether no registered agent could ever take it)."""
-        stuck = unplaceable_reason(lane, (slots for _name, slots in self._agents))
-        hold = self._holds.of_lane(lane)
-        if stuck is not None:
-            return stuck, True
-        if hold is not None:
-            return hold.text, False
-        verdicts = [self._holds.of_agent(name) for name, slots in self._agents if slots.can_take(lane)]
-        return listed(hold.text for hold in verdicts if hold) if all(verdicts) else "", False
-
-
-def _counts(tx: Transaction) -> Counts:
-    groups = live_counts.open_groups(tx)
-    return Counts(tasks.now(tx).timestamp(), live_counts.open_counts(groups), live_counts.lane_depths(groups))
-
-
-def _nothing(name: str, servers: Servers) -> QueueFigures:
-    """Returns the figures of a queue without data."""
-    rates = {minutes: Rates() for minutes in WINDOWS_MINUTES}
-    return QueueFigures(name, servers.settings.placement_of(name), None, 0, {}, None, {}, rates, DrainEstimate(0.0))
-
-
-def _drain(figures: QueueFigures, lanes: Sequence[LaneNow], *, is_led: bool) -> DrainEstimate:
-    """Estimates the time to drain; never if no agent takes any of its tasks."""
-    estimate = figures.drain or DrainEstimate(None, NO_LEADER)
-    if not figures.depth or estimate.reason == PAUSED:
-        return estimate
-    if not is_led:
-        return DrainEstimate(None, NO_LEADER)
-    return DrainEstimate(None, NOBODY_TAKES) if all(lane.reason for lane in lanes) else estimate
-
-
-def _lanes(depths: Iterable[LaneDepth], at: float, reasons: Reasons) -> dict[str, list[LaneNow]]:
-    """Returns lanes by queue; ages count to `at` (epoch seconds)."""
-    lanes: dict[str, list[LaneNow]] = {}
-    for depth in depths:
-        lane = Lane(depth.queue, depth.type, tuple(depth.requires))
-        oldest = None if depth.oldest_ready_at is None else max(0.0, at - depth.oldest_ready_at)
-        found = LaneNow(lane, depth.ready, oldest, depth.by_priority, *reasons.of(lane))
-        lanes.setdefault(depth.queue, []).append(found)
-    return lanes
+        return queues_now(tx, snapshot, servers.settings, servers.registry.types)
 
 
 def charts(name: str, range_seconds: int) -> Reading[Charts]:
@@ -212,32 +33,8 @@ def charts(name: str, range_seconds: int) -> Reading[Charts]:
 
 
 def _read_charts(servers: Servers, name: str, range_seconds: int) -> Charts:
-    until = base.now().timestamp()
-    step = history.step_for(range_seconds)
-    first = (until - range_seconds) // step * step
-    at = [first + step * n for n in range(int((until - first) // step) + 1)]
     with servers.database.transaction() as tx:
-        points = {p.at: p for p in history.series(tx, first, until, step, Filter(queue=name), percentiles=False)}
-        sampled = {
-            (metric, start): most
-            for start, queue, metric, _mean, _least, most in history.samples(tx, "queue", first, until, step)
-            if queue == name
-        }
-        led = {start for start, *_rest in history.samples(tx, "dispatcher", first, until, step, "ticks_per_second")}
-    per_minute = MINUTE / step
-    found = [points.get(t, Point(t)) for t in at]
-    # a queue without samples of a leader was empty
-    waiting, oldest = (
-        [sampled.get((metric, t), 0.0 if t in led else None) for t in at]
-        for metric in ("waiting", "oldest_waiting_seconds")
-    )
-    return Charts(
-        at=at,
-        arrived=[per_minute * point.submitted for point in found],
-        ended=[per_minute * (point.completed + point.failed + point.cancelled) for point in found],
-        waiting=waiting,
-        oldest_seconds=oldest,
-    )
+        return queue_charts(tx, name, base.now().timestamp(), range_seconds)
 
 
 _charts_fast = shared(ttl_seconds=5.0)(_read_charts)

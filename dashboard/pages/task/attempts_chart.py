@@ -10,12 +10,12 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from taskyard.core.i18n import N_
+from taskyard.core.views.attempts import RUNNING, WAITING, Attempt
 from taskyard.dashboard.components.charts import draw, plain
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.theme import color
 from taskyard.dashboard.components.times import duration, shown_time, time_column, viewer_zone
-from taskyard.dashboard.data.attempts import RUNNING, WAITING, Attempt
 from taskyard.dashboard.i18n import _, enumerated
 
 ATTEMPTS_SHOWN = 30

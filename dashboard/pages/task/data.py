@@ -10,17 +10,19 @@ from typing import Any
 from taskyard.core import explain
 from taskyard.core.errors import Unavailable
 from taskyard.core.explain import Explanation
-from taskyard.core.ids import parsed_id
 from taskyard.core.models import AuditEvent, Task
+from taskyard.core.payload.typed_text import checked
 from taskyard.core.postgres.store import failures, related_tasks, task_logs, tasks
 from taskyard.core.postgres.store.audit import EventCursor
-from taskyard.core.postgres.store.related_tasks import Related, SimilarFailure
+from taskyard.core.postgres.store.related_tasks import SimilarFailure
 from taskyard.core.postgres.store.task_logs import LogEntry, LogPage
 from taskyard.core.states import WAITING
-from taskyard.dashboard.data.attempts import Attempt, attempts_of
+from taskyard.core.views.attempts import Attempt, attempts_of
+from taskyard.core.views.relatives import Relatives, relatives_of
 from taskyard.dashboard.data.base import Servers, connections, forget, shared
-from taskyard.dashboard.data.texts import checked
 from taskyard.dashboard.data.viewer import acting
+
+__all__ = ["Relatives"]
 
 SIMILAR_SECONDS = 10.0
 SIMILAR_SHOWN = 5
@@ -57,22 +59,6 @@ class Similar:
     count: int
     is_exact: bool
     newest: Sequence[SimilarFailure]
-
-
-@dataclass(frozen=True, slots=True)
-class Relatives:
-    """A task's submitter, its children, its parents and its dependants; `workflow_id` is the root's."""
-
-    parents: Sequence[Related]
-    children: Sequence[Related]
-    awaited: Sequence[Related]
-    dependants: Sequence[Related]
-    workflow_id: str | None
-
-    @property
-    def is_alone(self) -> bool:
-        """Returns True if there are none."""
-        return not (self.parents or self.children or self.awaited or self.dependants or self.workflow_id)
 
 
 @shared()
@@ -137,18 +123,7 @@ def similar(servers: Servers, fingerprint: str, besides: str) -> Similar:
 def relatives(servers: Servers, task_id: str) -> Relatives | None:
     """Returns its related tasks; None if it is gone."""
     with servers.database.transaction() as tx:
-        found = tasks.tasks_of(tx, [task_id])
-        if not found:
-            return None
-        task = found[0]
-        children = related_tasks.submitted_by(tx, task_id)
-        return Relatives(
-            parents=tuple(map(_shortly, tasks.tasks_of(tx, _parent_ids(task)))),
-            children=tuple(children),
-            awaited=tuple(Related(one.id, one.type, None, one.state) for one in tasks.unfinished_parents(tx, task_id)),
-            dependants=tuple(related_tasks.waiting_for(tx, task_id)),
-            workflow_id=task.workflow_id or (task.id if children else None),
-        )
+        return relatives_of(tx, task_id)
 
 
 def retry(task_id: str, reason: str) -> None:
@@ -181,13 +156,3 @@ def reprioritise(task_id: str, priority: str, reason: str) -> None:
     why = checked("reason", reason, is_required=False)
     acting().reprioritise(task_id, priority, why)
     forget()
-
-
-def _parent_ids(task: Task) -> list[str]:
-    """Returns the ids of the task that submitted it, by its key, whatever creator it names."""
-    known = parsed_id((task.idempotency_key or "").partition("/")[0])
-    return [known] if known and task.workflow_id else []
-
-
-def _shortly(task: Task) -> Related:
-    return Related(task.id, task.type, task.title, task.state.value)

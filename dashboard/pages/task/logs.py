@@ -10,11 +10,11 @@ import streamlit as st
 
 from taskyard.core.models import AuditEvent
 from taskyard.core.postgres.store.task_logs import LogEntry
+from taskyard.core.views.attempts import name_of
 from taskyard.dashboard.components.json_tree import as_text
 from taskyard.dashboard.components.states import STATE_COLORS, badge_column, event_word, word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.times import time_column
-from taskyard.dashboard.data.attempts import name_of
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.task import data
 

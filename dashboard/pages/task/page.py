@@ -4,12 +4,12 @@ import streamlit as st
 
 from taskyard.core.ids import parsed_id
 from taskyard.core.states import TERMINAL
+from taskyard.core.views.attempts import path_of
 from taskyard.dashboard.components import task_facts
 from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.json_tree import show_json
 from taskyard.dashboard.components.markdown_escape import escaped, one_line
 from taskyard.dashboard.components.translate import translate
-from taskyard.dashboard.data.attempts import path_of
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.navigation import FAILURES, TASKS
 from taskyard.dashboard.pages.task import actions, data

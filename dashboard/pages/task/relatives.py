@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from taskyard.core.postgres.store.related_tasks import Related, SimilarFailure
+from taskyard.core.views.attempts import name_of
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import show_badge
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.components.times import shown_time
-from taskyard.dashboard.data.attempts import name_of
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.navigation import TASK, TASKS
 from taskyard.dashboard.pages.task.data import Relatives

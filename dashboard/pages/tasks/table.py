@@ -10,13 +10,13 @@ import pandas as pd
 import streamlit as st
 
 from taskyard.core.models import Task
+from taskyard.core.views.attempts import name_of
 from taskyard.dashboard import navigation
 from taskyard.dashboard.components.markdown_escape import one_line
 from taskyard.dashboard.components.states import PRIORITY_COLORS, STATE_COLORS, badge_column, word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.components.times import time_column
-from taskyard.dashboard.data.attempts import name_of
 from taskyard.dashboard.i18n import _
 
 CLICK_KEY = "clicked_task"

@@ -1,4 +1,4 @@
-"""Validates texts that viewers typed for the database."""
+"""Validates texts that people typed for the database (pure)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,96 @@
+"""Completes the API's document (OpenAPI): every operation says how it may be refused, as a problem document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from taskyard.api.problems import MEDIA_TYPE, Problem
+
+REFUSALS: Mapping[str, str] = {
+    "400": "The request can't be read",
+    "401": "A token is needed, or this one is unknown, expired or revoked",
+    "403": "Not permitted: the detail names the permission and what would give it",
+    "404": "There is none, or it is not among the queues and types of the sender's role",
+    "409": "Its state, or an earlier request, does not allow this",
+    "422": "The request is not accepted: `errors` names each field, its value and what was expected",
+    "429": "Too many requests: try again after `Retry-After` seconds",
+    "503": "A server is away or busy: try again after `Retry-After` seconds",
+}
+OTHERS: Mapping[str, str] = {"4XX": "The request is refused", "5XX": "The request could not be answered"}
+_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+_TEXTS = ("text/plain", "text/markdown", "text/csv", "text/html", "application/x-ndjson")
+_METHODS = ("get", "put", "post", "delete", "patch")
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def refusing(*statuses: int) -> Responses:
+    """Returns an operation's `responses` for refusals that its path and parameters do not tell, such as 409."""
+    return {status: _refusal(REFUSALS[str(status)]) for status in statuses}
+
+
+def answering(media_types: Mapping[str, str], description: str) -> Responses:
+    """Returns an operation's `responses` for an answer that is a file or a stream: media types with an example each."""
+    content = {
+        name: {"schema": {"type": "string"} if name in _TEXTS else {}, **({"example": example} if example else {})}
+        for name, example in media_types.items()
+    }
+    return {200: {"description": description, "content": content}}
+
+
+def install(app: FastAPI) -> None:
+    """Makes the application's document complete; it is made once."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                routes=app.routes,
+                tags=app.openapi_tags,
+            )
+            app.openapi_schema = completed(made)
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]
+
+
+def completed(made: dict[str, Any]) -> dict[str, Any]:
+    """Returns a document in which each operation names the refusals that its path and parameters tell."""
+    schemas = made.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, which nothing answers with
+        schemas.pop(name, None)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs", {}))
+    schemas["Problem"] = problem
+    for path, operations in made["paths"].items():
+        for method in _METHODS:
+            if method in operations:
+                _complete(path, operations[method])
+    return made
+
+
+def _complete(path: str, operation: dict[str, Any]) -> None:
+    answers = operation["responses"]
+    given = {status: answer for status, answer in answers.items() if status[0] not in "45"}
+    named = {status for status in answers if status in REFUSALS and MEDIA_TYPE in answers[status].get("content", {})}
+    if operation.get("security"):
+        named |= {"401", "403", "503"}
+    if operation.get("parameters") or "requestBody" in operation:
+        named |= {"400", "422"}
+    if "{" in path:
+        named |= {"404"}
+    named |= {"429"}
+    refusals = {status: _refusal(REFUSALS[status]) for status in sorted(named)}
+    others = {status: _refusal(text) for status, text in OTHERS.items()}
+    operation["responses"] = {**given, **refusals, **others}
+
+
+def _refusal(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}

@@ -1,0 +1,153 @@
+"""Defines agents as answers have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from taskyard.api.models.common import HoldInfo
+from taskyard.core.scheduling.breaker import breaker_reason
+from taskyard.core.telemetry.live_snapshot import OpenBreaker
+from taskyard.core.views.agents import Agent
+
+
+class AgentTask(BaseModel):
+    """An attempt that an agent runs."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    task_id: str
+    attempt: int
+    type: str = Field(examples=["diagnostic.echo"])
+    started_at: float = Field(description="Epoch seconds")
+
+
+class AgentBreaker(BaseModel):
+    """A circuit breaker: the agent gets no tasks of a type, or one probe at a time."""
+
+    type: str = Field(examples=["diagnostic.echo"])
+    state: str = Field(description="open or probing", examples=["open"])
+    reason: str
+    since: float = Field(description="Epoch seconds")
+    retry_at: float | None = Field(description="When a probe may be sent, in epoch seconds")
+
+    @classmethod
+    def of(cls, breaker: OpenBreaker, say: Callable[[str], str]) -> AgentBreaker:
+        """Returns a breaker as answers have it, with its reason as `say` translates it."""
+        reason = breaker_reason(breaker.reason, breaker.reason_id, breaker.reason_parameters)
+        return cls(
+            type=breaker.type,
+            state=breaker.state,
+            reason=say(reason),
+            since=breaker.since,
+            retry_at=breaker.retry_at,
+        )
+
+
+class RestartInfo(BaseModel):
+    """A request to restart an agent that it has not yet carried out."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    at: datetime
+    actor: str
+    reason: str
+
+
+class AgentInfo(BaseModel):
+    """A present agent, all boots of its name together. The leader's figures are null without a leader."""
+
+    name: str = Field(examples=["worker-1"])
+    kind: str
+    host: str
+    boots: list[str] = Field(description="The ids of its processes")
+    pids: list[int]
+    types: list[str] = Field(description="Patterns of the types that it takes", examples=[["analysis.*"]])
+    tags: list[str]
+    slots: int = Field(description="How many tasks it runs at a time")
+    agent_class: str = Field(description="A user's class; empty for the shipped one")
+    state: str = Field(description="online, paused, draining or silent", examples=["online"])
+    is_settled: bool = Field(description="Whether the leader already acts on that state")
+    since: datetime | None
+    running: int | None = Field(description="Tasks that it runs")
+    tasks: list[AgentTask] = Field(description="The attempts that have started, oldest first")
+    cpu_percent: float | None
+    memory_bytes: int | None
+    heartbeat_seconds: float | None = Field(description="Since its last heartbeat")
+    breakers: list[AgentBreaker]
+    hold: HoldInfo | None
+    restart: RestartInfo | None
+
+    @classmethod
+    def of(cls, agent: Agent, say: Callable[[str], str]) -> AgentInfo:
+        """Returns an agent as answers have it, with reasons as `say` translates them."""
+        same = ("name", "kind", "host", "slots", "agent_class", "state", "is_settled", "since", "running")
+        figures = ("cpu_percent", "memory_bytes", "heartbeat_seconds")
+        return cls(
+            **{name: getattr(agent, name) for name in (*same, *figures)},
+            **{name: list(getattr(agent, name)) for name in ("boots", "pids", "types", "tags")},
+            tasks=[AgentTask.model_validate(task) for task in agent.tasks],
+            breakers=[AgentBreaker.of(breaker, say) for breaker in agent.breakers],
+            hold=None if agent.hold is None else HoldInfo.model_validate(agent.hold),
+            restart=None if agent.restart is None else RestartInfo.model_validate(agent.restart),
+        )
+
+
+class GoneAgent(BaseModel):
+    """A boot of an agent that left or was lost in the last day."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    name: str = Field(examples=["worker-1"])
+    host: str
+    pid: int
+    state: str = Field(description="left or lost", examples=["left"])
+    registered_at: datetime
+    left_at: datetime | None
+
+
+class Agents(BaseModel):
+    """The present agents by name, and those that left or were lost in the last day, latest first."""
+
+    is_led: bool = Field(description="Whether a worker leads; without one nothing is known but registrations")
+    at: float = Field(description="The time that durations count to, in epoch seconds")
+    agents: list[AgentInfo]
+    gone: list[GoneAgent]
+
+
+class AgentResults(BaseModel):
+    """An agent's attempts of one type over the range."""
+
+    type: str = Field(examples=["diagnostic.echo"])
+    completed: int
+    failed: int
+    mean_seconds: float | None = Field(description="The mean run time")
+    success_rate: float | None = Field(description="From 0 to 1; null without attempts")
+
+
+class AgentUsageSeries(BaseModel):
+    """An agent's resource usage: every series has one value for each of `at`, null where nothing was measured."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    at: list[float] = Field(description="The beginning of each step, in epoch seconds")
+    cpu_percent: list[float | None]
+    memory_bytes: list[float | None]
+    load_ratio: list[float | None] = Field(description="The share of its slots in use, from 0 to 1")
+
+
+class AgentDetails(BaseModel):
+    """An agent with its results by type and its resource usage over a range until now."""
+
+    agent: AgentInfo
+    results: list[AgentResults] | None = Field(description="Null for a role that is narrowed to queues")
+    usage: AgentUsageSeries
+
+
+class Restarted(BaseModel):
+    """The boots that were asked to restart."""
+
+    boots: list[str]

@@ -1,0 +1,100 @@
+"""Shows a task's attempts, relatives and whole log, and cancels it with its descendants."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from fastapi.responses import StreamingResponse
+
+from taskyard.api.authentication import ActorDep, needs
+from taskyard.api.document import answering, refusing
+from taskyard.api.masking import MASK, reads_payloads
+from taskyard.api.models.common import Reason
+from taskyard.api.models.task_details import AttemptInfo, CancelledTree, RelatedTask, RelativesInfo
+from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
+from taskyard.api.seeing import seen_task
+from taskyard.api.streams import streamed, written
+from taskyard.core.access.identity import Actor
+from taskyard.core.access.permissions import Permission
+from taskyard.core.errors import TaskNotFound
+from taskyard.core.exported_rows import log_lines
+from taskyard.core.postgres.database import Transaction
+from taskyard.core.postgres.store import task_logs, tasks
+from taskyard.core.postgres.store.related_tasks import Related
+from taskyard.core.views.attempts import attempts_of
+from taskyard.core.views.relatives import relatives_of
+
+TEXT = "text/plain; charset=utf-8"
+router = APIRouter(prefix="/tasks/{id}", tags=["tasks"])
+TaskId = Annotated[str, Path(alias="id", description="The task's id")]
+
+
+@router.get("/attempts", summary="Get a task's attempts", dependencies=[needs(Permission.TASK_READ)])
+async def attempts(task_id: TaskId, services: ServicesDep, actor: ActorDep) -> list[AttemptInfo]:
+    """Returns every attempt by its number: when it waited, ran and backed off, where, and how it ended."""
+    wanted = await seen_task(services, actor, task_id)
+    return await read(services, _attempts, wanted, None if reads_payloads(actor) else MASK)
+
+
+@router.get("/relatives", summary="Get a task's relatives", dependencies=[needs(Permission.TASK_READ)])
+async def relatives(task_id: TaskId, services: ServicesDep, actor: ActorDep) -> RelativesInfo:
+    """Returns the tasks that submitted it, that it submitted, that it waits for and that wait for it."""
+    wanted = await seen_task(services, actor, task_id)
+    return await read(services, _relatives, actor, wanted)
+
+
+@router.get(
+    "/log/export",
+    summary="Export a task's log",
+    dependencies=[needs(Permission.PAYLOAD_READ)],
+    response_class=StreamingResponse,
+    responses=answering({"text/plain": "2026-01-05T12:00:00+00:00 #1 info: begun\n"}, "The log as text"),
+)
+async def export_log(task_id: TaskId, services: ServicesDep, actor: ActorDep) -> StreamingResponse:
+    """Streams every entry of its attempts' logs in order: time, attempt, level and message."""
+    wanted = await seen_task(services, actor, task_id)
+
+    def pieces() -> Generator[bytes, None, None]:
+        with services.database.transaction() as tx:
+            yield from written(iter(task_logs.whole(tx, wanted)), log_lines, b"")
+
+    return await streamed(pieces, TEXT, f"taskyard-log-{wanted}.txt")
+
+
+@router.post("/cancel-tree", summary="Cancel a task with its descendants", responses=refusing(409))
+async def cancel_tree(
+    task_id: TaskId, services: ServicesDep, actor: ActorDep, given: Reason | None = None
+) -> CancelledTree:
+    """Cancels a task and all unfinished tasks that it and its descendants submitted."""
+    if actor.is_narrowed:
+        await seen_task(services, actor, task_id)
+    count = await in_thread(acting_for(services, actor).cancel_tree, task_id, given.reason if given else "")
+    return CancelledTree(descendants=count)
+
+
+def _attempts(tx: Transaction, task_id: str, hidden: str | None) -> list[AttemptInfo]:
+    known = tasks.tasks_of(tx, [task_id])
+    if not known:
+        raise TaskNotFound(task_id)
+    now = tasks.now(tx)
+    found = attempts_of(known[0], tasks.history(tx, task_id, with_log=False))
+    return [AttemptInfo.of(attempt, now, hidden) for attempt in found]
+
+
+def _relatives(tx: Transaction, actor: Actor, task_id: str) -> RelativesInfo:
+    found = relatives_of(tx, task_id)
+    if found is None:
+        raise TaskNotFound(task_id)
+    kinds = {name: getattr(found, name) for name in ("parents", "children", "awaited", "dependants")}
+    seen = {one.id for related in kinds.values() for one in related}
+    if actor.is_narrowed:
+        seen = {task.id for task in tasks.tasks_of(tx, sorted(seen)) if actor.sees(task.queue, task.type)}
+    return RelativesInfo(
+        **{name: _shown(related, seen) for name, related in kinds.items()}, workflow_id=found.workflow_id
+    )
+
+
+def _shown(related: Iterable[Related], seen: set[str]) -> list[RelatedTask]:
+    return [RelatedTask.model_validate(one) for one in related if one.id in seen]

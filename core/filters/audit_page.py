@@ -1,0 +1,71 @@
+"""Reads the parameters of an address of the Audit page, which the exports and the HTTP API take too (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from taskyard.core.filters.audit_filter import EventFilter
+from taskyard.core.filters.fields import check_known
+from taskyard.core.i18n import msg
+from taskyard.core.payload.culprits import refused
+
+# Parameters of the page's address and of the exports.
+PARAMS = ("show", "time", "since", "until", "events", "actor", "agent", "task_id", "text")
+SHOWS = ("operators", "everything")
+TIMES = ("all", "1h", "24h", "7d", "30d", "90d", "between")
+# Kinds of events to choose from: users' actions, then what happened to tasks and agents.
+EVENTS = (
+    "retried",
+    "cancelled",
+    "reprioritised",
+    "bulk_started",
+    "bulk_finished",
+    "paused",
+    "draining",
+    "resumed",
+    "agent_restarted",
+    "alert_acknowledged",
+    "alerts_silenced",
+    "alerts_unsilenced",
+    "failures_muted",
+    "failures_unmuted",
+    "pruned",
+    "signed_in",
+    "signed_out",
+    "session_ended",
+    "principal_created",
+    "principal_disabled",
+    "principal_enabled",
+    "role_changed",
+    "password_set",
+    "token_made",
+    "token_revoked",
+    "submitted",
+    "assigned",
+    "started",
+    "completed",
+    "failed",
+    "attempt_failed",
+    "handed_back",
+    "unblocked",
+    "stale_result",
+    "quarantined",
+    "log",
+    "agent_joined",
+    "agent_left",
+    "agent_lost",
+)
+
+
+def filter_of(params: Mapping[str, str]) -> EventFilter:
+    """Returns the filter in the parameters of the page's address; raises SubmissionError, which names one of them."""
+    check_known(PARAMS, params)
+    values = {name: params.get(name, "").strip() for name in PARAMS}
+    show, time = values.pop("show") or SHOWS[0], values.pop("time") or TIMES[0]
+    if show not in SHOWS:
+        raise refused("show", show, msg("one of {names}", names=", ".join(SHOWS)))
+    if time not in TIMES:
+        raise refused("time", time, msg("one of {names}", names=", ".join(TIMES)))
+    if time != "between":
+        values |= {"since": "" if time == "all" else time, "until": ""}
+    return EventFilter.from_params({**values, "only_operators": "yes" if show == "operators" else ""})

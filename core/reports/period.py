@@ -1,0 +1,25 @@
+"""Parses the ends of a report's period: times, dates and ages (pure)."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from taskyard.core.i18n import msg
+from taskyard.core.payload.culprits import refused
+
+_AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_EXPECTED = msg("an ISO 8601 time or date (UTC without an offset), or an age such as 24h or 7d")
+
+
+def moment(field: str, text: str, now: datetime) -> datetime:
+    """Parses a time; raises SubmissionError."""
+    ago = _AGO.fullmatch(text.strip())
+    try:
+        if ago is not None:
+            return now - int(ago[1]) * _UNITS[ago[2]]
+        at = datetime.fromisoformat(text.strip())
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise refused(field, text, _EXPECTED) from None

@@ -1,0 +1,232 @@
+"""Reads the agents: which are there, what they do, their results and their resource usage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from taskyard.core.explain import SILENT_AFTER_SECONDS
+from taskyard.core.models import AgentRecord, Lane
+from taskyard.core.postgres.database import Transaction
+from taskyard.core.postgres.store import history
+from taskyard.core.postgres.store import holds as holds_store
+from taskyard.core.postgres.store import tasks as tasks_store
+from taskyard.core.postgres.store.history import Reliability
+from taskyard.core.postgres.store.restarts import RestartAsked, restarts_asked
+from taskyard.core.scheduling.holds import Hold, HoldMode
+from taskyard.core.scheduling.placement import AgentSlots
+from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot, OpenBreaker, RunningTask
+
+GONE_WITHIN = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A present agent, all boots of its name together.
+
+    The leader's figures are None, or empty, without one: `cpu_percent`, `memory_bytes`, `heartbeat_seconds` (the
+    oldest boot's silence), `tasks`, `breakers`, `running`. `state` is online, paused, draining or silent, and shows
+    a request at once; `is_settled` tells whether the leader already acts on it.
+    """
+
+    name: str
+    kind: str
+    host: str
+    boots: Sequence[str]
+    pids: Sequence[int]
+    types: Sequence[str]
+    tags: Sequence[str]
+    slots: int
+    state: str
+    is_settled: bool
+    since: datetime | None = None
+    running: int | None = None
+    tasks: Sequence[RunningTask] = ()
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+    heartbeat_seconds: float | None = None
+    breakers: Sequence[OpenBreaker] = ()
+    hold: Hold | None = None
+    restart: RestartAsked | None = None
+    known_types: Mapping[str, str] | None = None  # versions by name, None: it did not say
+    namesakes: int = 1  # boots of the name with a current heartbeat
+    agent_class: str = ""  # a user's class; empty: the shipped one
+
+    @property
+    def load(self) -> float:
+        """Returns the share of its slots that is in use."""
+        return min(1.0, (self.running or 0) / self.slots) if self.slots else 0.0
+
+    def takes(self, task_type: str) -> bool:
+        """Returns True if it takes this type, whatever the tags."""
+        slots = AgentSlots(self.name, tuple(self.types), frozenset(self.tags), self.slots)
+        slots.known_types = self.known_types
+        return slots.can_take(Lane("", task_type))
+
+
+@dataclass(frozen=True, slots=True)
+class AgentsNow:
+    """The present agents, by name, and those that left or were lost within GONE_WITHIN, latest first.
+
+    `at` is the time (epoch seconds) that durations count to; `agents` is by PostgreSQL only unless `is_led`.
+    """
+
+    at: float
+    is_led: bool
+    agents: Sequence[Agent]
+    gone: Sequence[AgentRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An agent's results over a range, with one type or all: attempts, and the mean run time in seconds."""
+
+    completed: int = 0
+    failed: int = 0
+    mean_seconds: float | None = None
+
+    @property
+    def success_rate(self) -> float | None:
+        """Returns the share of attempts that succeeded; None without any."""
+        ended = self.completed + self.failed
+        return self.completed / ended if ended else None
+
+
+Records = Mapping[str, Mapping[str, Record]]  # by agent and type
+
+
+@dataclass(frozen=True, slots=True)
+class AgentUsage:
+    """An agent's resource usage over a range; every series has one value for each of `at` (epoch seconds)."""
+
+    at: Sequence[float]
+    cpu_percent: Sequence[float | None]
+    memory_bytes: Sequence[float | None]
+    load_ratio: Sequence[float | None]
+
+
+def agents_now(tx: Transaction, snapshot: LiveSnapshot | None) -> AgentsNow:
+    """Returns the agents as of now; raises Unavailable."""
+    records = tasks_store.agents(tx)
+    holds = holds_store.holds(tx)
+    restarts = restarts_asked(tx)
+    database_now = tasks_store.now(tx)
+    gone = [record for record in records if record.left_at]
+    boots = _boots(snapshot, records)
+    by_name: dict[str, list[_Boot]] = {}
+    for id_ in sorted(boots):
+        by_name.setdefault(boots[id_].info.name, []).append(boots[id_])
+    return AgentsNow(
+        at=snapshot.at if snapshot else database_now.timestamp(),
+        is_led=snapshot is not None,
+        agents=[_agent(by_name[name], holds.of_agent(name), restarts) for name in sorted(by_name)],
+        gone=sorted(
+            (record for record in gone if record.left_at and record.left_at > database_now - GONE_WITHIN),
+            key=lambda record: record.left_at or database_now,
+            reverse=True,
+        ),
+    )
+
+
+def agent_records(tx: Transaction, until: float, range_seconds: int) -> Records:
+    """Returns results by agent and type over a range that ends at `until` (epoch seconds); raises Unavailable."""
+    found: Sequence[Reliability] = history.reliability(tx, until - range_seconds, until)
+    by_agent: dict[str, dict[str, Record]] = {}
+    for each in found:
+        by_agent.setdefault(each.agent, {})[each.type] = Record(each.completed, each.failed, each.mean_seconds)
+    return by_agent
+
+
+def overall(records: Iterable[Record]) -> Record:
+    """Returns the results of all these types together; the mean is by attempts."""
+    found = list(records)
+    timed = [(r.mean_seconds, r.completed + r.failed) for r in found if r.mean_seconds is not None]
+    attempts = sum(count for _mean, count in timed)
+    return Record(
+        sum(r.completed for r in found),
+        sum(r.failed for r in found),
+        sum(mean * count for mean, count in timed) / attempts if attempts else None,
+    )
+
+
+def agent_usage(tx: Transaction, name: str, until: float, range_seconds: int) -> AgentUsage:
+    """Returns an agent's resource usage over a range that ends at `until` (epoch seconds); raises Unavailable."""
+    step = history.step_for(range_seconds)
+    first = (until - range_seconds) // step * step
+    at = [first + step * n for n in range(int((until - first) // step) + 1)]
+    found = {
+        (metric, start): mean
+        for source, sampled in (("process", f"agent {name}"), ("agent", name))
+        for start, of, metric, mean, _least, _most in history.samples(tx, source, first, until, step)
+        if of == sampled
+    }
+    return AgentUsage(
+        at, *([found.get((metric, t)) for t in at] for metric in ("cpu_percent", "memory_bytes", "load_ratio"))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Boot:
+    """A boot, as known by the leader, by PostgreSQL, or both."""
+
+    info: AgentLive | AgentRecord
+    live: AgentLive | None
+    heartbeat_seconds: float | None
+    since: datetime | None
+
+
+def _boots(snapshot: LiveSnapshot | None, records: Sequence[AgentRecord]) -> dict[str, _Boot]:
+    """Returns the present boots by id. A boot that left by PostgreSQL is gone, whatever the snapshot says."""
+    known = {record.id: record for record in records}
+    boots = {record.id: _Boot(record, None, None, record.registered_at) for record in records if not record.left_at}
+    for agent in snapshot.agents if snapshot else ():
+        record = known.get(agent.id)
+        if record is None or not record.left_at:
+            silence = max(0.0, snapshot.at - agent.heartbeat_at) if snapshot else None
+            boots[agent.id] = _Boot(agent, agent, silence, record.registered_at if record else None)
+    return boots
+
+
+def _agent(boots: Sequence[_Boot], hold: Hold | None, restarts: Mapping[str, RestartAsked]) -> Agent:
+    infos = [boot.info for boot in boots]
+    seen = [boot.live for boot in boots if boot.live is not None]
+    silences = [boot.heartbeat_seconds for boot in boots if boot.heartbeat_seconds is not None]
+    asked = [restarts[info.id] for info in infos if info.id in restarts]
+    since = [boot.since for boot in boots if boot.since is not None]
+    wanted = _wanted(infos, hold, is_restarting=bool(asked))
+    is_silent = bool(silences) and max(silences) > SILENT_AFTER_SECONDS
+    first = infos[0]
+    return Agent(
+        name=first.name,
+        kind=first.kind,
+        host=", ".join(dict.fromkeys(info.host for info in infos)),
+        boots=tuple(info.id for info in infos),
+        pids=tuple(info.pid for info in infos),
+        types=tuple(dict.fromkeys(pattern for info in infos for pattern in info.types)),
+        tags=tuple(dict.fromkeys(tag for info in infos for tag in info.tags)),
+        slots=sum(info.max_concurrency for info in infos),
+        state="silent" if is_silent else wanted,
+        is_settled=not seen or any(live.state == wanted for live in seen),
+        since=min(since, default=None),
+        running=sum(live.running for live in seen) if seen else None,
+        tasks=tuple(sorted((task for live in seen for task in live.tasks), key=lambda task: task.started_at)),
+        cpu_percent=sum(live.cpu_percent for live in seen) if seen else None,
+        memory_bytes=sum(live.memory_bytes for live in seen) if seen else None,
+        heartbeat_seconds=max(silences, default=None),
+        breakers=tuple(breaker for live in seen[:1] for breaker in live.breakers),  # types and tags belong to the name
+        hold=hold,
+        restart=asked[0] if asked else None,
+        known_types=first.known_types,
+        namesakes=sum(seconds <= SILENT_AFTER_SECONDS for seconds in silences),
+        agent_class=first.agent_class,
+    )
+
+
+def _wanted(infos: Sequence[AgentLive | AgentRecord], hold: Hold | None, *, is_restarting: bool) -> str:
+    """Returns the state that operators requested; an agent that stops by itself is draining too."""
+    if is_restarting or (hold and hold.mode is HoldMode.DRAINING):
+        return "draining"
+    if hold:
+        return "paused"
+    return "draining" if all(info.state == "draining" for info in infos) else "online"

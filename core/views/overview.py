@@ -1,0 +1,165 @@
+"""Reads the installation as a whole: the last minutes, and charts of a range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from taskyard.core.postgres.database import Transaction
+from taskyard.core.postgres.store import history, tasks
+from taskyard.core.postgres.store.history import Filter, Point
+from taskyard.core.postgres.store.rollups import MINUTE
+from taskyard.core.telemetry.live_snapshot import LaneDepth, LiveSnapshot
+from taskyard.core.telemetry.queue_figures import Counted
+
+SPARK_MINUTES = 15
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewNow:
+    """The installation at this moment; `live` is None without a leader.
+
+    `minutes` are the last SPARK_MINUTES, oldest first: (submitted, ended, failed attempts).
+    """
+
+    live: LiveSnapshot | None
+    has_tasks: bool
+    waiting: Mapping[str, int]
+    oldest_seconds: float | None
+    minutes: Sequence[tuple[int, int, int]]
+    recent: Point
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """A range in steps of `step_seconds`; every series has one value for each of `at` (epoch seconds)."""
+
+    at: Sequence[float]
+    step_seconds: int
+    arrived: Sequence[float]
+    completed: Sequence[float]
+    failed: Sequence[float]
+    retried: Sequence[float]
+    wait_p50: Sequence[float | None]
+    wait_p99: Sequence[float | None]
+    run_p50: Sequence[float | None]
+    run_p99: Sequence[float | None]
+    oldest: Sequence[float | None]
+    failures: Mapping[str, Sequence[float]]
+    load: Mapping[str, Sequence[float | None]]  # by agent
+    depth: Mapping[str, Sequence[float | None]]  # tasks that wait, by queue
+    total: Point
+
+
+def overview_now(tx: Transaction, snapshot: LiveSnapshot | None, until: float) -> OverviewNow:
+    """Returns the live snapshot and the last minutes before `until` (epoch seconds); raises Unavailable."""
+    since = (until // MINUTE - SPARK_MINUTES) * MINUTE
+    points = history.series(tx, since, until, MINUTE)
+    has_tasks = bool(points) or tasks.has_tasks(tx)
+    by_start = {point.at: point for point in points}
+    steps = [by_start.get(since + MINUTE * n, Point(0.0)) for n in range(SPARK_MINUTES + 1)]
+    return OverviewNow(
+        live=snapshot,
+        has_tasks=has_tasks,
+        waiting=waiting_by_priority(snapshot.lanes if snapshot else ()),
+        oldest_seconds=oldest_seconds(snapshot) if snapshot else None,
+        minutes=[(p.submitted, p.completed + p.failed + p.cancelled, p.failed + p.retried) for p in steps],
+        recent=history.total(points[-5:]),
+    )
+
+
+def waiting_by_priority(lanes: Iterable[LaneDepth]) -> dict[str, int]:
+    """Returns the number of ready tasks by priority."""
+    waiting: dict[str, int] = {}
+    for lane in lanes:
+        for priority, count in lane.by_priority.items():
+            waiting[priority] = waiting.get(priority, 0) + count
+    return waiting
+
+
+def oldest_seconds(counted: Counted) -> float | None:
+    """Returns how long the oldest ready task has waited; None without one, or if unknown."""
+    ready = [lane.oldest_ready_at for lane in counted.lanes if lane.oldest_ready_at is not None]
+    return max(0.0, counted.at - min(ready)) if ready else None
+
+
+def overview_charts(
+    tx: Transaction, until: float, range_seconds: int, filters: Sequence[Filter] | None = None
+) -> Charts:
+    """Returns the charts of a range that ends at `until` (epoch seconds); raises Unavailable.
+
+    With `filters` the figures are the sums of these parts of all tasks, and what is not counted by task, from `oldest`
+    to `depth`, is empty.
+    """
+    step = history.step_for(range_seconds)
+    first = (until - range_seconds) // step * step
+    at = [first + step * n for n in range(int((until - first) // step) + 1)]
+    points: dict[float, Point] = {}
+    for only in (Filter(),) if filters is None else filters:
+        for point in history.series(tx, first, until, step, only):
+            points.setdefault(point.at, Point(point.at)).add(point)
+    load: Mapping[str, Sequence[float | None]] = {}
+    depth: Mapping[str, Sequence[float | None]] = {}
+    oldest: Sequence[float | None] = [None] * len(at)
+    if filters is None:
+        load = _sampled(tx, "agent", "load_ratio", first, until, step, at)
+        depth = _sampled(tx, "queue", "waiting", first, until, step, at)
+        waits = _sampled(tx, "queue", "oldest_waiting_seconds", first, until, step, at, most=True)
+        led = _sampled(tx, "dispatcher", "ticks_per_second", first, until, step, at).get("leader", [None] * len(at))
+        oldest = [_worst(values) for values in zip(*waits.values(), _none_waits(led), strict=True)]
+    classes = sorted({error_class for point in points.values() for error_class in point.failures})
+    minutes = step / MINUTE
+    return Charts(
+        at=at,
+        step_seconds=step,
+        arrived=[_point(points, t).submitted / minutes for t in at],
+        completed=[_point(points, t).completed / minutes for t in at],
+        failed=[_point(points, t).failed / minutes for t in at],
+        retried=[_point(points, t).retried / minutes for t in at],
+        wait_p50=_percentiles(points, at, "wait", 50),
+        wait_p99=_percentiles(points, at, "wait", 99),
+        run_p50=_percentiles(points, at, "run", 50),
+        run_p99=_percentiles(points, at, "run", 99),
+        oldest=oldest,
+        failures={name: [float(_point(points, t).failures.get(name, 0)) for t in at] for name in classes},
+        load=load,
+        depth=depth,
+        total=history.total([points[t] for t in sorted(points)]),
+    )
+
+
+def _sampled(
+    tx: Transaction,
+    source: str,
+    metric: str,
+    since: float,
+    until: float,
+    step_seconds: int,
+    at: Sequence[float],
+    *,
+    most: bool = False,
+) -> dict[str, list[float | None]]:
+    """Returns by name the mean (or the maximum) of each step, None where nothing was sampled."""
+    values: dict[str, dict[float, float]] = {}
+    for start, name, _metric, mean, _least, largest in history.samples(tx, source, since, until, step_seconds, metric):
+        values.setdefault(name, {})[start] = largest if most else mean
+    return {name: [steps.get(t) for t in at] for name, steps in sorted(values.items())}
+
+
+def _none_waits(led: Sequence[float | None]) -> list[float | None]:
+    """Returns 0 for steps with a leader, which samples only waiting tasks, and None for steps without."""
+    return [None if ticks is None else 0.0 for ticks in led]
+
+
+def _worst(values: Sequence[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _point(points: Mapping[float, Point], at: float) -> Point:
+    return points.get(at) or Point(at)
+
+
+def _percentiles(
+    points: Mapping[float, Point], at: Sequence[float], measure: str, percent: float
+) -> list[float | None]:
+    return [getattr(_point(points, t), measure).percentile(percent) for t in at]

@@ -1,0 +1,142 @@
+"""Who may do what: every operation of the document, as each role."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from taskyard.core.access.permissions import ROLES, Permission, Role
+from tests.api.conftest import FINGERPRINT, URL, Sender, TestClient, problem_of
+from tests.each import for_each
+
+V1 = "/api/v1"
+READ, SUBMIT, OPERATE = Permission.TASK_READ, Permission.TASK_SUBMIT, Permission.TASK_OPERATE
+HOLD, CONTROL, HANDLE = Permission.QUEUE_HOLD, Permission.AGENT_CONTROL, Permission.ALERT_HANDLE
+PAYLOAD, EXPORT, MANAGE = Permission.PAYLOAD_READ, Permission.AUDIT_EXPORT, Permission.ACCESS_MANAGE
+SILENCE = {"rule": "*", "seconds": 60}
+BULK = {"action": "cancel", "ids": ["0199c0de-0000-7000-8000-000000000001"]}
+
+# Every operation that needs a permission, with a body that is accepted.
+OPERATIONS: dict[tuple[str, str], tuple[Permission, Any]] = {
+    ("POST", "/tasks"): (SUBMIT, {"type": "diagnostic.noop"}),
+    ("GET", "/tasks"): (READ, None),
+    ("GET", "/tasks/{id}"): (READ, None),
+    ("GET", "/tasks/{id}/result"): (READ, None),
+    ("GET", "/tasks/{id}/history"): (READ, None),
+    ("GET", "/tasks/{id}/log"): (PAYLOAD, None),
+    ("GET", "/tasks/{id}/why"): (READ, None),
+    ("POST", "/tasks/{id}/cancel"): (OPERATE, {}),
+    ("POST", "/tasks/{id}/retry"): (OPERATE, {}),
+    ("POST", "/tasks/{id}/priority"): (OPERATE, {"priority": "high"}),
+    ("GET", "/tasks/{id}/attempts"): (READ, None),
+    ("GET", "/tasks/{id}/relatives"): (READ, None),
+    ("GET", "/tasks/{id}/log/export"): (PAYLOAD, None),
+    ("POST", "/tasks/{id}/cancel-tree"): (OPERATE, {}),
+    ("POST", "/tasks/bulk/preview"): (OPERATE, BULK),
+    ("POST", "/tasks/bulk"): (OPERATE, {**BULK, "reason": "test"}),
+    ("GET", "/task-filters"): (READ, None),
+    ("POST", "/task-filters"): (OPERATE, {"name": "a", "filter": {"states": ["failed"]}}),
+    ("DELETE", "/task-filters/{name}"): (OPERATE, None),
+    ("GET", "/types"): (READ, None),
+    ("GET", "/types/{name}"): (READ, None),
+    ("GET", "/queues"): (READ, None),
+    ("GET", "/queues/{name}"): (READ, None),
+    ("GET", "/queues/{name}/series"): (READ, None),
+    ("GET", "/holds"): (READ, None),
+    ("PUT", "/queues/{name}/hold"): (HOLD, {"mode": "paused"}),
+    ("DELETE", "/queues/{name}/hold"): (HOLD, None),
+    ("PUT", "/types/{name}/hold"): (HOLD, {"mode": "paused"}),
+    ("DELETE", "/types/{name}/hold"): (HOLD, None),
+    ("GET", "/agents"): (READ, None),
+    ("GET", "/agents/{name}"): (READ, None),
+    ("POST", "/agents/{name}/pause"): (CONTROL, {}),
+    ("POST", "/agents/{name}/drain"): (CONTROL, {}),
+    ("POST", "/agents/{name}/resume"): (CONTROL, {}),
+    ("POST", "/agents/{name}/restart"): (CONTROL, {}),
+    ("GET", "/failures"): (READ, None),
+    ("GET", "/failures/{fingerprint}"): (READ, None),
+    ("GET", "/failures/{fingerprint}/tasks"): (READ, None),
+    ("PUT", "/failures/{fingerprint}/mute"): (HANDLE, {"seconds": 60}),
+    ("DELETE", "/failures/{fingerprint}/mute"): (HANDLE, None),
+    ("GET", "/alerts"): (READ, None),
+    ("GET", "/alerts/silences"): (READ, None),
+    ("POST", "/alerts/silences"): (HANDLE, SILENCE),
+    ("DELETE", "/alerts/silences/{id}"): (HANDLE, None),
+    ("GET", "/alerts/rules"): (READ, None),
+    ("GET", "/alerts/runbooks/{name}"): (READ, None),
+    ("GET", "/alerts/{id}"): (READ, None),
+    ("POST", "/alerts/{id}/ack"): (HANDLE, {}),
+    ("GET", "/reports"): (READ, None),
+    ("GET", "/reports/files"): (PAYLOAD, None),
+    ("GET", "/reports/files/{name}"): (PAYLOAD, None),
+    ("GET", "/metrics/summary"): (READ, None),
+    ("GET", "/audit"): (EXPORT, None),
+    ("GET", "/audit/export"): (EXPORT, None),
+    ("GET", "/access/principals"): (MANAGE, None),
+    ("POST", "/access/principals"): (MANAGE, {"name": "new"}),
+    ("GET", "/access/principals/{name}"): (MANAGE, None),
+    ("PATCH", "/access/principals/{name}"): (MANAGE, {"role": "viewer"}),
+    ("PUT", "/access/principals/{name}/password"): (MANAGE, {"password": "long enough for this"}),
+    ("POST", "/access/principals/{name}/tokens"): (MANAGE, {}),
+    ("GET", "/access/tokens"): (MANAGE, None),
+    ("DELETE", "/access/tokens/{id}"): (MANAGE, None),
+    ("GET", "/access/sessions"): (MANAGE, None),
+    ("DELETE", "/access/sessions/{id}"): (MANAGE, None),
+}
+# An admin has all permissions, but came by a token, which makes no credential.
+MAKES_CREDENTIAL = {("PUT", "/access/principals/{name}/password"), ("POST", "/access/principals/{name}/tokens")}
+
+
+def path_of(template: str) -> str:
+    """A path for something that does not exist."""
+    made = template.replace("{fingerprint}", FINGERPRINT).replace("{id}", BULK["ids"][0])  # type: ignore[index]
+    return V1 + re.sub(r"\{\w+\}", "unknown", made)
+
+
+def test_every_operation_of_the_document_is_known_here(client: TestClient) -> None:
+    document = client.get(f"{V1}/openapi.json").json()
+    secured = {
+        (method.upper(), path.removeprefix(V1))
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if operation.get("security") and path.startswith(V1)
+    }
+    assert set(OPERATIONS) <= secured
+
+
+@for_each("role", list(Role), lambda role: role.value)
+def test_a_role_may_do_what_its_permissions_say(role: Role, sent_by: Sender) -> None:
+    client = sent_by(role)
+    for (method, template), (permission, body) in OPERATIONS.items():
+        if permission in ROLES[role] and (method, template) not in MAKES_CREDENTIAL:
+            answer = client.request(method, path_of(template), json=body)
+            assert answer.status_code not in (401, 403), (method, template, answer.text)
+            assert answer.status_code < 500, (method, template, answer.text)
+        else:
+            answer = client.request(method, path_of(template), json=body)
+            status = 404 if permission in ROLES[role] else 403  # the name is looked for first
+            found = problem_of(answer, status)
+            assert status == 404 or permission.value in found["detail"], (method, template)
+
+
+@for_each("operation", list(OPERATIONS), " ".join)
+def test_without_a_token_nothing_is_answered_from_elsewhere(
+    operation: tuple[str, str], sent_by: Sender, app: Any
+) -> None:
+    method, template = operation
+    stranger = TestClient(app, base_url=URL, client=("192.0.2.7", 1))
+    answer = stranger.request(method, path_of(template), json=OPERATIONS[operation][1])
+    problem_of(answer, 401)
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("token", ["Bearer nonsense", "Basic YTpi", "Bearer ty_service_000000000000_" + 43 * "a"])
+def test_an_unknown_token_is_refused(token: str, client: TestClient) -> None:
+    problem_of(client.get(f"{V1}/queues", headers={"authorization": token}), 401)
+
+
+def test_a_local_program_manages_no_access(client: TestClient) -> None:
+    assert client.get(f"{V1}/queues").status_code == 200
+    problem_of(client.get(f"{V1}/access/principals"), 403)

@@ -55,7 +55,7 @@ HubDep = Annotated[EventHub, Depends(hub_of)]
 @router.get("/events", response_class=EventSourceResponse, summary="Follow all events")
 async def follow(
     hub: HubDep,
-    actor: ActorDep,
+    viewer: ActorDep,
     start: Annotated[Position | None, Depends(start_of)],
     event: Wanted = None,
     queue: Wanted = None,
@@ -66,9 +66,9 @@ async def follow(
     wanted = {"event": event, "queue": queue, "type": type, "actor": actor}
     fields = {name: frozenset(values) for name, values in wanted.items() if values}
     async for position, found in hub.follow(start):
-        is_seen = not actor.is_narrowed or actor.sees(found.queue or EVERY, found.type or EVERY)
+        is_seen = not viewer.is_narrowed or viewer.sees(found.queue or EVERY, found.type or EVERY)
         if is_seen and all(getattr(found, name) in values for name, values in fields.items()):
-            yield _sent(position, found, actor)
+            yield _sent(position, found, viewer)
 
 
 @router.get("/tasks/{id}/events", response_class=EventSourceResponse, summary="Follow a task's events")

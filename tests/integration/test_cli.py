@@ -521,5 +521,5 @@ def test_the_program_itself(cli: Callable[..., Result], submitter: Submitter) ->
     ) as process:
         assert process.stdout.read(2) == b"id"
         process.stdout.close()
-        wait_until(lambda: process.poll() is not None, seconds=30)
+        wait_until(lambda: process.poll() is not None, 30)
         assert b"Traceback" not in process.stderr.read()

@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 INSTALLED := $(VENV)/installed
 UNIT_TESTS := tests/unit
-COVERAGE := --cov --cov-report=term --cov-fail-under=85
+COVERAGE := .coverage.json
 # More arguments for the program that a target runs, e.g. make test ARGS=tests/unit
 ARGS ?=
 
@@ -19,10 +19,15 @@ run: $(INSTALLED) ## start PostgreSQL, Redis, the worker and the dashboard, with
 	@exec $(RUN) -m taskyard run --dashboard --demo --migrate $(ARGS)
 
 test: $(INSTALLED) ## run every test that is not slow, and print the coverage (at least 85 %)
-	@exec $(RUN) -m pytest -n 4 --dist worksteal -m "not slow" $(if $(ARGS),$(ARGS),$(COVERAGE))
+ifdef ARGS
+	@exec $(RUN) -m pytest -n 4 --dist worksteal -m "not slow" $(ARGS)
+else
+	@$(RUN) -m slipcover --json --out $(COVERAGE) -m pytest -n 4 --dist worksteal -m "not slow"
+	@exec $(RUN) -m slipcover --merge $(COVERAGE) --out $(COVERAGE) --fail-under 85
+endif
 
-test-slow: $(INSTALLED) ## run the slow tests: long searches of the model, proofs and a soak
-	@exec $(RUN) -m pytest -n 4 --dist worksteal -m slow $(ARGS)
+test-slow: $(INSTALLED) ## run the slow tests: long searches of the model, proofs, networks, a soak
+	@exec $(RUN) -m pytest -n 3 --dist worksteal -m slow $(ARGS)
 
 bench: $(INSTALLED) ## measure throughput and latency on this machine
 	@exec $(RUN) -m taskyard bench $(ARGS)
@@ -59,7 +64,7 @@ lock: $(INSTALLED) ## write requirements.txt anew from pyproject.toml
 	@sed -i '1i # What `make` installs: exact versions with their hashes, made from pyproject.toml by `make lock`. Not edited by hand.' requirements.txt
 
 clean: ## remove the virtual environment and caches; the data in .data stays
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis $(COVERAGE)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements.txt pyproject.toml

@@ -27,7 +27,6 @@ from tests.gates import Gate
 
 TEST_PREFIX = f"{ENV_PREFIX}TEST_"
 LONG = ("packaging", "acceptance", "chaos", "browser")
-UNTRACED = (*LONG, "model")
 
 # A shell's background jobs ignore it, and so would every process that a test starts and then interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -35,15 +34,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sorts and marks the tests.
-
-    What takes long starts first: at the end, all processes but one would wait for it. What runs in other processes or
-    beside servers is not traced: it took a third longer, and the other tests run the same lines.
-    """
+    """Sorts the tests: what takes long starts first, since at the end all processes but one would wait for it."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None and folder_of(item) not in LONG)
-    for item in items:
-        if folder_of(item) in UNTRACED:
-            item.add_marker(pytest.mark.no_cover)
 
 
 def folder_of(item: pytest.Item) -> str:

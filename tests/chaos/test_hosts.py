@@ -26,6 +26,7 @@ REFUSAL_SECONDS = 15.0
 WORK_SECONDS = 60.0
 SLOW_SECONDS = 0.1
 WAYS = {"both ways": {}, "to the servers": {"to_host": False}, "to the host": {"to_servers": False}}
+pytestmark = pytest.mark.slow
 each_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 

@@ -88,7 +88,7 @@ def test_what_an_attempt_says_meanwhile_does_not_end_it(engine: Engine, report: 
     good = encode(Done(task_id, 1, Raw(b"{}"), None, 1.0, 0.1))
     engine.broker.report(b"[" + report % task_id.encode() + b"," + good + b"]")
     assert engine.wait_for(task_id).state == "completed"
-    assert engine.broker.quarantine.count() == 1
+    wait_until(lambda: engine.broker.quarantine.count() == 1, message="the other report is in quarantine")
     assert_work_goes_on(engine)
 
 

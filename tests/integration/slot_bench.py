@@ -16,7 +16,7 @@ from taskyard.core.protocol import Done, Run
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.isolation.slots import Runners
 from tests import task_types
-from tests.integration.waiting import eventually
+from tests.servers import wait_until
 
 MAX_OUTPUT_BYTES = 5_000
 MODULES = (task_types.__name__,)
@@ -141,7 +141,7 @@ def is_dead(pid: int) -> bool:
 
 
 def pid_in(path: Path) -> int:
-    eventually(lambda: path.exists() and path.read_text().endswith("\n"))
+    wait_until(lambda: path.exists() and path.read_text().endswith("\n"))
     return int(path.read_text())
 
 

@@ -10,17 +10,9 @@ import pytest
 from taskyard.worker.attempts.channel import KEPT_FROM_RUNNING
 from taskyard.worker.isolation import async_slot, loop_watch, watchdog
 from tests.integration.slot_bench import Bench, Recorder, Started
-from tests.integration.waiting import eventually
 from tests.servers import wait_until
-from tests.untraced import untraced
 
 SAID = "blocked the event loop"
-
-
-@pytest.fixture
-def _untraced() -> Iterator[None]:
-    with untraced():
-        yield
 
 
 @pytest.fixture
@@ -56,7 +48,7 @@ def test_what_has_not_begun_goes_back_and_the_blocker_is_named(
     done = blocker.end()
     assert done is not None
     assert done.failure is None
-    eventually(lambda: len([r for r in caplog.records if SAID in r.getMessage()]) == 2)
+    wait_until(lambda: len([r for r in caplog.records if SAID in r.getMessage()]) == 2)
     assert f"task {blocker.run.task_id} of type async.blocks_elsewhere {SAID}" in caplog.text
     assert "in async_blocks_elsewhere" in caplog.text or "in block" in caplog.text
     lines = [message["message"] for message in blocker.channel.emitted if message["kind"] == "log"]
@@ -126,7 +118,6 @@ def test_the_blocker_is_stopped_at_its_timeout_and_its_error_says_where(bench: B
     assert bench.value("async.noop", {"number": 7}) == {"number": 7}
 
 
-@pytest.mark.usefixtures("_untraced")
 def test_a_blocker_that_can_not_be_stopped_says_where(bench: Bench) -> None:
     assert bench.done("async.blocking_sleep", {"seconds": 6}, timeout_seconds=0.3) is None
     [(_, done)] = bench.stuck
@@ -143,7 +134,7 @@ def test_a_loop_that_no_running_task_blocks_is_given_up(bench: Bench, monkeypatc
     error_class, reason = bench.failure("async.noop", {"number": 1}, slot=1)
     assert error_class == KEPT_FROM_RUNNING
     assert "async.blocks_elsewhere" in reason
-    eventually(lambda: bench.hopeless != [])
+    wait_until(lambda: bench.hopeless != [])
 
 
 @pytest.mark.parametrize("isolation", ["thread", "async"])

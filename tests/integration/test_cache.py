@@ -13,7 +13,7 @@ from taskyard.core.errors import ConfigurationError, Unavailable
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.connection import connect_redis, reaching_redis
 from taskyard.core.redis.keys import Keys
-from tests.integration.waiting import eventually
+from tests.servers import wait_until
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_snapshot_comes_back_until_it_expires(cache: RedisCache, client: redis
     cache.set("counts", {"done": 3, "none": None}, ttl_seconds=0.2)
     assert cache.get("counts") == {"done": 3, "none": None}
     assert 0 < client.pttl(keys.cache("counts")) <= 200
-    eventually(lambda: cache.get("counts") is None)
+    wait_until(lambda: cache.get("counts") is None)
 
 
 def test_a_value_without_json_is_refused(cache: RedisCache) -> None:

@@ -26,8 +26,7 @@ from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.app import app
-from tests.integration.waiting import eventually
-from tests.servers import REPOSITORY
+from tests.servers import REPOSITORY, wait_until
 
 AGENT = "coder-1:b00t"
 NOBODY = "0199c0de-0000-7000-8000-000000000001"
@@ -299,7 +298,7 @@ def test_a_term_without_its_leader_is_the_last_one(cli: Callable[..., Result], d
     assert cli("status").stdout.endswith("leader  none now\n")
     with leading(database.url, "here:7"):
         pass
-    eventually(lambda: json.loads(cli("status", "--json").stdout)["leader"] is None)
+    wait_until(lambda: json.loads(cli("status", "--json").stdout)["leader"] is None)
     assert "leader  none now; the last was here:7, term 1" in cli("status").stdout
 
 
@@ -523,5 +522,5 @@ def test_the_program_itself(cli: Callable[..., Result], submitter: Submitter) ->
     ) as process:
         assert process.stdout.read(2) == b"id"
         process.stdout.close()
-        eventually(lambda: process.poll() is not None, seconds=30)
+        wait_until(lambda: process.poll() is not None, 30)
         assert b"Traceback" not in process.stderr.read()

@@ -16,7 +16,7 @@ from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.mailbox import GROUP, MAX_BODY_BYTES, MAX_DEAD_LETTERS, Mailbox
 from taskyard.core.redis.mailbox_admin import Letter, MailboxAdmin
 from taskyard.core.redis.message import Message
-from tests.integration.waiting import eventually
+from tests.servers import wait_until
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_an_entry_that_was_deleted_from_outside_is_forgotten(
     message_id = box.send("ann", "bob", 1)
     box.receive()
     client.xdel(keys.messages("bob"), message_id)
-    eventually(lambda: box.receive() == [] and waiting(client, keys) == (0, 0))
+    wait_until(lambda: box.receive() == [] and waiting(client, keys) == (0, 0))
     assert dead_letters(post) == []
 
 
@@ -220,7 +220,7 @@ def test_a_wipe_makes_a_new_group(box: Mailbox, client: redis.Redis, keys: Keys)
 def test_a_wipe_during_a_blocked_read_makes_a_new_group(box: Mailbox, client: redis.Redis, keys: Keys) -> None:
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(box.receive, 10.0)
-        eventually(lambda: any("b" in entry["flags"] for entry in client.client_list()))
+        wait_until(lambda: any("b" in entry["flags"] for entry in client.client_list()))
         client.delete(keys.messages("bob"))
         box.send("ann", "bob", "sent after")
         assert [message.body for message in reading.result(5)] == ["sent after"]

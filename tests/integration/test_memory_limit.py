@@ -11,8 +11,8 @@ import pytest
 from taskyard.core.errors import ErrorClass
 from tests import memory_types
 from tests.integration.slot_bench import Bench
-from tests.integration.waiting import eventually
 from tests.memory_types import LIMIT_MIB
+from tests.servers import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_an_attempt_that_takes_too_much_ends_by_its_limit(bench: Bench, how: str
     assert f"{LIMIT_MIB} MiB" in done.failure.message
     assert "\n" not in done.failure.message
     assert done.run_seconds < 15
-    eventually(lambda: not lasting())
+    wait_until(lambda: not lasting())
     assert bench.value("memory.limited", {"how": "below"}) == {"seen": str(LIMIT_MIB // 2 << 20)}, "the slot works on"
 
 

@@ -19,8 +19,7 @@ from taskyard.core.errors import PermanentError
 from taskyard.worker.attempts.channel import CANNOT_RUN
 from taskyard.worker.isolation import process_slot, watchdog
 from tests.integration.slot_bench import Bench, Recorder, is_dead, keeper_of, lasting, parent_of, pid_in
-from tests.integration.waiting import eventually
-from tests.untraced import untraced
+from tests.servers import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -40,12 +39,6 @@ def bench(shared: Bench) -> Iterator[Bench]:
     assert shared.stuck == []
     for isolation in ("thread", "process", "async"):
         assert shared.value(f"{isolation}.noop", {"number": 7}) == {"number": 7}
-
-
-@pytest.fixture
-def _untraced() -> Iterator[None]:
-    with untraced():
-        yield
 
 
 @pytest.fixture
@@ -153,7 +146,6 @@ def test_masked_signals_do_not_help(bench: Bench) -> None:
     assert bench.failure("process.masked", timeout_seconds=0.3)[0] == "timeout"
 
 
-@pytest.mark.usefixtures("_untraced")
 @pytest.mark.parametrize("handler", ["thread.c_sleep", "thread.swallow_all", "async.blocking_sleep"])
 def test_thread_that_does_not_stop_is_reported_once_and_its_late_end_does_not_count(own: Bench, handler: str) -> None:
     assert own.done(handler, {"seconds": 2.8}, timeout_seconds=0.2) is None
@@ -164,7 +156,7 @@ def test_thread_that_does_not_stop_is_reported_once_and_its_late_end_does_not_co
     assert done.failure.message.endswith("and its thread did not stop within 2 s")
     isolation = handler.partition(".")[0]
     # a loop that is still blocked hands back what it can't begin
-    eventually(lambda: (found := own.done(f"{isolation}.noop", {"number": 1})) is not None and found.failure is None)
+    wait_until(lambda: (found := own.done(f"{isolation}.noop", {"number": 1})) is not None and found.failure is None)
     assert len(own.stuck) == 1
 
 
@@ -180,7 +172,7 @@ def _busy_watchdog(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 # one that arrives in a callback of a weak reference is swallowed there, and sent no second time
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.usefixtures("_untraced", "_busy_watchdog")
+@pytest.mark.usefixtures("_busy_watchdog")
 def test_interruption_never_arrives_after_its_run(own: Bench) -> None:
     """Thousands of tasks end at about their deadline; the slot's thread goes on after each."""
     ends: dict[str, int] = {"success": 0, "timeout": 0}
@@ -204,7 +196,7 @@ def test_interruption_never_arrives_after_its_run(own: Bench) -> None:
 def test_cancelled_handler_may_clean_up(bench: Bench, tmp_path: Path, isolation: str) -> None:
     path = tmp_path / "state"
     started = bench.begin(f"{isolation}.wait_for_cancel", {"path": str(path)})
-    eventually(lambda: path.exists() and path.read_text() == "started")
+    wait_until(lambda: path.exists() and path.read_text() == "started")
     assert bench.runners.cancel(*started.pair)
     assert started.failure() == ("cancelled", f"task {started.run.task_id} was cancelled")
     assert path.read_text() == "cleaned up"
@@ -213,14 +205,14 @@ def test_cancelled_handler_may_clean_up(bench: Bench, tmp_path: Path, isolation:
 @pytest.mark.parametrize("handler", ["thread.spin", "process.sleep"])
 def test_handler_that_does_not_look_is_stopped_after_the_grace(bench: Bench, handler: str) -> None:
     started = bench.begin(handler, {"seconds": 30})
-    eventually(lambda: bench.runners.cancel(*started.pair))
+    wait_until(lambda: bench.runners.cancel(*started.pair))
     with lasting(1.5, 4):
         assert started.failure() == ("cancelled", "cancelled while it ran")
 
 
 def test_coroutine_is_cancelled_at_once(bench: Bench) -> None:
     started = bench.begin("async.sleep", {"seconds": 30})
-    eventually(lambda: bench.runners.cancel(*started.pair))
+    wait_until(lambda: bench.runners.cancel(*started.pair))
     with lasting(0, 1.5):
         assert started.failure()[0] == "cancelled"
 
@@ -302,7 +294,7 @@ def test_child_that_died_between_two_tasks_is_replaced(bench: Bench) -> None:
     pid = bench.value("process.pid")["number"]
     assert pid > 1
     os.kill(pid, signal.SIGKILL)
-    eventually(lambda: is_dead(pid))
+    wait_until(lambda: is_dead(pid))
     assert bench.value("process.pid")["number"] != pid
 
 
@@ -315,7 +307,7 @@ def test_lost_keeper_is_replaced_and_nothing_of_it_is_left(own: Bench, tmp_path:
     os.kill(fork_server, signal.SIGKILL)
     assert started.failure() == ("crashed", "the handler's process was lost together with its fork server")
     assert own.value("process.noop", {"number": 2}) == {"number": 2}
-    eventually(lambda: is_dead(grandchild))
+    wait_until(lambda: is_dead(grandchild))
 
 
 def test_handler_that_breaks_the_protocol_is_ended(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -369,7 +361,7 @@ def test_close_kills_what_runs(tmp_path: Path) -> None:
 def test_close_without_kill_waits() -> None:
     bench = Bench()
     started = bench.begin("process.sleep", {"seconds": 0.6})
-    eventually(lambda: any(slot.busy.locked() for slot in bench.runners._process_slots))
+    wait_until(lambda: any(slot.busy.locked() for slot in bench.runners._process_slots))
     bench.runners.close(kill=False)
     done = started.end()
     assert done is not None
@@ -404,4 +396,4 @@ def test_nothing_outlives_a_killed_agent(tmp_path: Path) -> None:
         finally:
             agent.kill()
     for pid in (child, grandchild, fork_server):
-        eventually(lambda pid=pid: is_dead(pid))
+        wait_until(lambda pid=pid: is_dead(pid))

@@ -19,9 +19,7 @@ from taskyard.worker.attempts.capture import HEAD_BYTES, TAIL_BYTES, Capture
 from taskyard.worker.isolation.raw_output import RawOutput
 from taskyard.worker.isolation.streams import route_streams
 from tests.integration.slot_bench import Bench, Recorder
-from tests.integration.waiting import eventually
-from tests.servers import REPOSITORY
-from tests.untraced import untraced
+from tests.servers import REPOSITORY, wait_until
 
 ISOLATIONS = ("thread", "process", "async")
 every_isolation = pytest.mark.parametrize("isolation", ISOLATIONS)
@@ -135,7 +133,7 @@ def test_output_is_passed_on_while_it_runs(bench: Bench, isolation: str) -> None
     channel = Recorder()
     with routed():
         started = bench.begin(f"{isolation}.prints_and_waits", {"seconds": 1.5}, channel)
-        eventually(lambda: [message["message"] for message in channel.emitted] == ["begun"])
+        wait_until(lambda: [message["message"] for message in channel.emitted] == ["begun"])
         assert not started.results
         assert started.end() is not None
 
@@ -149,7 +147,7 @@ def test_a_process_that_is_killed_leaves_its_last_words(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("isolation", "times"), [("thread", 10), ("process", 2), ("async", 1)])
 def test_a_handler_that_prints_without_end_is_stopped_at_its_timeout(bench: Bench, isolation: str, times: int) -> None:
-    with untraced(), routed():
+    with routed():
         for _ in range(times):
             channel = Recorder()
             failure = bench.failure(f"{isolation}.prints_forever", channel=channel, timeout_seconds=0.1)

@@ -16,17 +16,15 @@ from tests.model.search import explore
 from tests.model.settings import CANCELLED_RETRIED, POISON, SETTINGS, SHORT, UNKNOWN, all_rules, without
 from tests.model.state import State
 from tests.servers import REPOSITORY
-from tests.untraced import untraced
 
 COMPARISONS = 1_000
 
 
 @pytest.fixture(autouse=True)
 def _at_full_speed() -> Iterator[None]:
-    """Without tracing, which would double the time of a search; and what it keeps has no cycles to be looked for."""
+    """What a search keeps has no cycles to be looked for."""
     gc.disable()
-    with untraced():
-        yield
+    yield
     gc.enable()
 
 

@@ -125,12 +125,13 @@ def test_it_runs_in_an_empty_folder(
     assert done.returncode == 0, done.stderr + log.read_text()
     assert json.loads(done.stdout)["output"] == {"number": 42}
 
-    def unfinished() -> int:
-        answer = run(program, "status", "--json", cwd=folder, env=environment)
-        states = json.loads(answer.stdout)["states"]
-        return sum(states.get(name, 0) for name in ("blocked", "scheduled", "pending", "assigned", "in_progress"))
+    def is_tried() -> bool:
+        answer = run(program, "list", "--limit", "10000", "--json", cwd=folder, env=environment)
+        tasks = json.loads(answer.stdout)
+        ended = {task["type"] for task in tasks if task["state"] in ("completed", "failed")}
+        return ended == {task["type"] for task in tasks}
 
-    wait_until(lambda: unfinished() == 0, 300, "the sample is done")
+    wait_until(is_tried, 300, "a task of every type of the sample has ended")
     assert run(program, "doctor", cwd=folder, env=environment).returncode == 0
     os.killpg(running.pid, signal.SIGINT)
     assert running.wait(timeout=60) == 0, log.read_text()

@@ -12,7 +12,6 @@ import pytest
 from taskyard.core.protocol import Run
 from taskyard.worker.attempts.execution import HandlerStopped
 from taskyard.worker.isolation.watchdog import CANCEL_GRACE_SECONDS, Watch
-from tests.untraced import untraced
 
 
 class Silence:
@@ -81,10 +80,9 @@ def nothing() -> None:
 
 @pytest.fixture
 def slot() -> Iterator[Slot]:
-    with untraced():
-        slot = Slot()
-        yield slot
-        slot.let_go()
+    slot = Slot()
+    yield slot
+    slot.let_go()
 
 
 def test_interruption_of_a_run_arrives(slot: Slot) -> None:

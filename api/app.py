@@ -13,6 +13,7 @@ import taskyard
 from taskyard.api import docs, document, problems
 from taskyard.api.authentication import Authenticator
 from taskyard.api.events import EventHub
+from taskyard.api.fast_submit import FastSubmit
 from taskyard.api.gate import PREFIX, Gate, Metrics
 from taskyard.api.routes import (
     access,
@@ -68,6 +69,7 @@ def create() -> FastAPI:
     )
     problems.install(app)
     app.state.metrics = Metrics()
+    app.add_middleware(FastSubmit, path=f"{PREFIX}/tasks")
     app.add_middleware(Gate, settings=settings(), metrics=app.state.metrics)
     for routes in RESOURCES:
         app.include_router(routes.router, prefix=PREFIX)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import Annotated
 
 import anyio
@@ -12,7 +13,7 @@ from fastapi.security import HTTPBearer
 
 from taskyard.api.problems import Refused
 from taskyard.api.services import Services
-from taskyard.core.access.identity import Actor
+from taskyard.core.access.identity import LOOPBACK, Actor
 from taskyard.core.access.permissions import LOCAL_PERMISSIONS, Permission
 from taskyard.core.access.request_guard import is_loopback_host, parse_authority
 from taskyard.core.i18n import msg
@@ -63,14 +64,18 @@ class Authenticator:
 
     def _local_program(self, request: Request) -> Actor:
         """Returns the local operator for a program on this machine that reached us by a loopback name."""
-        authority = parse_authority(request.headers.get("host", ""))
         client = request.client.host if request.client else ""
-        is_local = is_loopback_host(self._services.settings.api_host) and is_loopback_host(client)
-        if not is_local or authority is None or not authority.is_loopback:
-            raise Refused(
-                401, msg("a token is needed: Authorization: Bearer with one of `taskyard access token`"), CHALLENGE
-            )
-        return Actor(f"api@{client}", "loopback", LOCAL_PERMISSIONS)
+        if not _is_local(self._services.settings.api_host, client, request.headers.get("host", "")):
+            text = msg("a token is needed: Authorization: Bearer with one of `taskyard access token`")
+            raise Refused(401, text, CHALLENGE)
+        return Actor(f"api@{client}", LOOPBACK, LOCAL_PERMISSIONS)
+
+
+@lru_cache(maxsize=1000)
+def _is_local(listens_on: str, client: str, host: str) -> bool:
+    """Returns True if a program on this machine asks a server on loopback, by a name of loopback."""
+    authority = parse_authority(host)
+    return is_loopback_host(listens_on) and is_loopback_host(client) and authority is not None and authority.is_loopback
 
 
 async def current_actor(request: Request, _token: Annotated[object, Depends(bearer)] = None) -> Actor:

@@ -91,7 +91,7 @@ class Refused(Exception):
 def install(app: FastAPI) -> None:
     """Makes every error of the application a problem document."""
     app.add_exception_handler(TaskyardError, _of_ours)
-    app.add_exception_handler(Refused, _of_refused)
+    app.add_exception_handler(Refused, _of_ours)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
 
@@ -116,15 +116,17 @@ def plain_answer(request: Request, status: int, detail: str, headers: Mapping[st
     return answer(_plain(request, status, detail), headers)
 
 
-async def _of_ours(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, TaskyardError)
+def answer_to(error: TaskyardError | Refused, request: Request) -> JSONResponse:
+    """Returns the response to an error of ours."""
+    if isinstance(error, Refused):
+        return plain_answer(request, error.status, error.detail, error.headers)
     problem = problem_of(error, request)
     return answer(problem, {"retry-after": str(RETRY_SECONDS)} if problem.status == 503 else None)
 
 
-async def _of_refused(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Refused)
-    return plain_answer(request, error.status, error.detail, error.headers)
+async def _of_ours(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TaskyardError | Refused)
+    return answer_to(error, request)
 
 
 async def _of_http(request: Request, error: Exception) -> JSONResponse:

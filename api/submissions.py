@@ -1,6 +1,6 @@
 """Stores what several requests submit at the same moment in one commit.
 
-Each request waits for its own task only. While one batch is being committed, in a thread, the next one gathers.
+Each request waits for its own task only. While batches are being committed, in threads, the next one gathers.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from taskyard.core.submission.open_keys import Alone
 from taskyard.core.submission.submit import Submitter
 
 MAX_BATCH = 500
+MAX_RUNNERS = 2  # commits under way: with one, a submission would wait for another's and then for its own
 LARGE_BYTES = 32 << 10  # validating a longer input would delay other requests: it is done in a thread
 
 _Entry = tuple[Submission, "asyncio.Future[str]"]
@@ -29,7 +30,7 @@ class Submissions:
     def __init__(self, submitter: Submitter) -> None:
         self._submitter = submitter
         self._waiting: list[_Entry] = []
-        self._runner: asyncio.Task[None] | None = None
+        self._runners: set[asyncio.Task[None]] = set()
         self._alone: set[asyncio.Task[None]] = set()
 
     async def submit(self, type: str, input: Any, options: Mapping[str, Any], *, size_bytes: int = 0) -> str:
@@ -47,12 +48,14 @@ class Submissions:
             return checked
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append((checked, future))
-        if self._runner is None or self._runner.done():
-            self._runner = asyncio.create_task(self._commit_all())
+        if len(self._runners) < MAX_RUNNERS:
+            self._runners.add(runner := asyncio.create_task(self._commit_all()))
+            runner.add_done_callback(self._runners.discard)
         return await future
 
     async def _commit_all(self) -> None:
         """Commits batch after batch until nobody waits."""
+        await asyncio.sleep(0)  # for what came at the same moment
         while self._waiting:
             batch = next(chunked(self._waiting, lambda entry: entry[0].size(), MAX_BATCH))
             del self._waiting[: len(batch)]

@@ -26,6 +26,8 @@ from taskyard.api.models.tasks import (
 )
 from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
 from taskyard.api.seeing import check_seen, seen_filter, seen_task
+from taskyard.api.services import Services
+from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskNotFound
 from taskyard.core.explain import why as explained
@@ -63,6 +65,19 @@ async def submit(
     ] = None,
 ) -> Submitted:
     """Stores a task, which is committed when the answer comes, and returns its id."""
+    size_bytes = int(request.headers.get("content-length") or 0)
+    task_id = await submitted(services, actor, task, idempotency_key, size_bytes)
+    response.headers["location"] = f"/api/v1/tasks/{task_id}"
+    return Submitted(id=task_id)
+
+
+async def submitted(
+    services: Services, actor: Actor, task: NewTask, idempotency_key: str | None, size_bytes: int
+) -> str:
+    """Submits a task on behalf of an actor and returns its id; raises the errors of `Authorized.submit`.
+
+    `idempotency_key` is that of the header, `size_bytes` the length of the whole request's body.
+    """
     options = task.options()
     if idempotency_key is not None and options.setdefault("idempotency_key", idempotency_key) != idempotency_key:
         raise refused("idempotency_key", task.idempotency_key, msg("the key of the header Idempotency-Key"))
@@ -71,10 +86,7 @@ async def submit(
         options = acting.signed(task.type, options)
     else:
         options = await in_thread(acting.signed, task.type, options)  # agents may have published the type
-    size_bytes = int(request.headers.get("content-length") or 0)
-    task_id = await services.submissions.submit(task.type, task.input, options, size_bytes=size_bytes)
-    response.headers["location"] = f"/api/v1/tasks/{task_id}"
-    return Submitted(id=task_id)
+    return await services.submissions.submit(task.type, task.input, options, size_bytes=size_bytes)
 
 
 @router.get("", summary="Search tasks", dependencies=[needs(Permission.TASK_READ)])

@@ -24,6 +24,7 @@ from taskyard.core.submission.submit import CHUNK_SIZE, Submitter
 
 PORTION_BYTES = 1 << 20
 Problem = Callable[[TaskyardError], dict[str, Any]]
+Checked = Submission | str | TaskyardError | None
 
 
 async def lines_of(body: AsyncIterator[bytes], limit_bytes: int) -> AsyncIterator[list[bytes]]:
@@ -69,29 +70,36 @@ class Ingest:
             task.cancel()
 
     async def _store_all(self, portions: AsyncIterator[list[bytes]]) -> None:
+        """Stores each portion while the next one is read and checked."""
+        storing: asyncio.Task[bytes] | None = None
         try:
             async for lines in portions:
-                self._results.put_nowait(await anyio.to_thread.run_sync(self._store, lines))
+                checked = await anyio.to_thread.run_sync(self._check, lines)
+                if storing is not None:
+                    self._results.put_nowait(await storing)
+                storing = asyncio.create_task(anyio.to_thread.run_sync(self._store, checked))
+            if storing is not None:
+                self._results.put_nowait(await storing)
         except TaskyardError as error:
             last = {"line": self._seen + 1, "is_stopped": True, "problem": self._problem(error)}
             self._results.put_nowait(orjson.dumps(last) + b"\n")
         finally:
             self._results.put_nowait(None)
 
-    def _store(self, lines: Sequence[bytes]) -> bytes:
+    def _store(self, checked: Sequence[Checked]) -> bytes:
         """Stores a portion in one commit and returns its results."""
-        checked = [self._checked(line) for line in lines]
         stored = iter(self._submitter.store_many([one for one in checked if isinstance(one, Submission)]))
         written = []
         for number, one in enumerate(checked, self._seen + 1):
-            if one is None:
-                continue
-            result = next(stored) if isinstance(one, Submission) else one
-            written.append(self._written(number, result))
-        self._seen += len(lines)
+            if one is not None:
+                written.append(self._written(number, next(stored) if isinstance(one, Submission) else one))
+        self._seen += len(checked)
         return b"".join(written)
 
-    def _checked(self, line: bytes) -> Submission | str | TaskyardError | None:
+    def _check(self, lines: Sequence[bytes]) -> list[Checked]:
+        return [self._checked(line) for line in lines]
+
+    def _checked(self, line: bytes) -> Checked:
         """Returns what a line submits, the id of an earlier task, its error, or None for a blank line."""
         if not line.strip():
             return None

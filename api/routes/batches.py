@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from taskyard.api.authentication import ActorDep
 from taskyard.api.ingest import Ingest, lines_of
@@ -39,6 +40,16 @@ class LineResult(BaseModel):
     id: str | None = Field(None, description="The task's id", examples=[EXAMPLE_ID])
     problem: dict[str, Any] | None = Field(None, description="Why there is none: a problem document (RFC 9457)")
     is_stopped: bool = Field(False, description="True if this line and all later ones were not stored")
+
+
+class LineResults(StreamingResponse):
+    """Answers while the request's body still arrives."""
+
+    media_type = LINES
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # the class above would also read messages of the request, to see whether its sender is gone
+        await self.stream_response(send)
 
 
 _ONE_TASK = {"$ref": "#/components/schemas/NewTask"}
@@ -80,7 +91,7 @@ async def submit_many(request: Request, services: ServicesDep, actor: ActorDep) 
 
         ingest = Ingest(services.submitter, acting, actor, problem)
         limit_bytes = services.settings.input_limit_bytes + LINE_MARGIN_BYTES
-        return StreamingResponse(ingest.results(lines_of(request.stream(), limit_bytes)), media_type=LINES)
+        return LineResults(ingest.results(lines_of(request.stream(), limit_bytes)))
     if media_type != JSON:
         raise Refused(415, msg("expected {json} or {lines}", json=JSON, lines=LINES))
     try:

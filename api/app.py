@@ -15,7 +15,7 @@ from taskyard.api.authentication import Authenticator
 from taskyard.api.events import EventHub
 from taskyard.api.gate import Gate, Metrics
 from taskyard.api.problems import Problem
-from taskyard.api.routes import batches, events, tasks
+from taskyard.api.routes import batches, events, families, tasks
 from taskyard.api.services import open_services
 from taskyard.core.config import settings
 
@@ -52,7 +52,7 @@ def create() -> FastAPI:
     metrics = Metrics()
     app.state.metrics = metrics
     app.add_middleware(Gate, settings=settings(), metrics=metrics)
-    for routes in (tasks, batches, events):
+    for routes in (tasks, batches, families, events):
         app.include_router(routes.router, prefix=PREFIX)
     docs.install(app)
     return app

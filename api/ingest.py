@@ -14,7 +14,7 @@ import anyio
 import orjson
 
 from taskyard.core.access.identity import Actor
-from taskyard.core.errors import TaskyardError
+from taskyard.core.errors import SubmissionError, TaskyardError
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
 from taskyard.core.payload.culprits import refused
@@ -45,15 +45,26 @@ async def lines_of(body: AsyncIterator[bytes], limit_bytes: int) -> AsyncIterato
         yield lines[first : first + CHUNK_SIZE]
 
 
+class _Stopped(Exception):
+    """A line is refused, and nothing of its portion was stored; `result` is what says so."""
+
+    def __init__(self, result: bytes) -> None:
+        super().__init__()
+        self.result = result
+
+
 class Ingest:
     """One stream of tasks on behalf of an actor."""
 
-    def __init__(self, submitter: Submitter, acting: Authorized, actor: Actor, problem: Problem) -> None:
-        """Describes the errors of lines by `problem`."""
+    def __init__(
+        self, submitter: Submitter, acting: Authorized, actor: Actor, problem: Problem, *, stops: bool = False
+    ) -> None:
+        """Describes the errors of lines by `problem`; `stops` at the first, without its portion and what follows."""
         self._submitter = submitter
         self._acting = acting
         self._actor = actor
         self._problem = problem
+        self._stops = stops
         self._permitted: set[tuple[object, object]] = set()
         self._results: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._seen = 0
@@ -70,8 +81,11 @@ class Ingest:
 
     async def _store_all(self, portions: AsyncIterator[list[bytes]]) -> None:
         try:
+            store = self._store_whole if self._stops else self._store
             async for lines in portions:
-                self._results.put_nowait(await anyio.to_thread.run_sync(self._store, lines))
+                self._results.put_nowait(await anyio.to_thread.run_sync(store, lines))
+        except _Stopped as stopped:
+            self._results.put_nowait(stopped.result)
         except TaskyardError as error:
             last = {"line": self._seen + 1, "is_stopped": True, "problem": self._problem(error)}
             self._results.put_nowait(orjson.dumps(last) + b"\n")
@@ -90,6 +104,37 @@ class Ingest:
             written.append(self._written(number, result))
         self._seen += len(lines)
         return b"".join(written)
+
+    def _store_whole(self, lines: Sequence[bytes]) -> bytes:
+        """Stores a portion in one commit and returns its results; raises _Stopped if one of its lines is refused."""
+        given: list[dict[str, Any]] = []
+        numbers: list[int] = []
+        for number, line in enumerate(lines, self._seen + 1):
+            if not line.strip():
+                continue
+            numbers.append(number)
+            try:
+                given.append(_parsed(line))
+                self._check_permission(given[-1])
+            except TaskyardError as error:
+                raise self._stopped(number, error) from None
+            given[-1]["created_by"] = self._actor.name
+        try:
+            ids = self._submitter.submit_many(given)
+        except SubmissionError as error:
+            place, _, field = error.field.removeprefix("submissions.").partition(".")
+            task = given[int(place)]
+            of_line = refused(field, error.value, error.expected)
+            raise self._stopped(numbers[int(place)], of_line, self._submitter.problems_of(task)) from None
+        self._seen += len(lines)
+        return b"".join(self._written(number, task_id) for number, task_id in zip(numbers, ids, strict=True))
+
+    def _stopped(self, number: int, error: TaskyardError, every: Sequence[TaskyardError] = ()) -> _Stopped:
+        problem = self._problem(error)
+        problem["errors"] += [
+            one for found in every for one in self._problem(found)["errors"] if one not in problem["errors"]
+        ]
+        return _Stopped(orjson.dumps({"line": number, "is_stopped": True, "problem": problem}) + b"\n")
 
     def _checked(self, line: bytes) -> Submission | str | TaskyardError | None:
         """Returns what a line submits, the id of an earlier task, its error, or None for a blank line."""

@@ -71,6 +71,7 @@ class TaskSummary(BaseModel):
     workflow_id: str | None = Field(description="The task at the root of its workflow")
     waiting_on: int = Field(description="Unfinished tasks that it waits for")
     created_by: str
+    creator_agent_id: str | None = Field(description="The agent whose task submitted it")
     agent_id: str | None = Field(description="The agent that has it, or had it last")
     progress: float | None = Field(description="From 0 to 1")
     progress_message: str | None
@@ -78,11 +79,12 @@ class TaskSummary(BaseModel):
     assigned_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    why: str | None = Field(None, description="With `explain`: why no agent can take it, if it waits for one")
 
     @classmethod
-    def of(cls, task: Task) -> TaskSummary:
+    def of(cls, task: Task, why: str | None = None) -> TaskSummary:
         """Returns a task as answers have it."""
-        return cls(**fields_of(task))
+        return cls(**fields_of(task), why=why)
 
 
 class TaskDetails(TaskSummary):
@@ -93,9 +95,9 @@ class TaskDetails(TaskSummary):
     checkpoint: Any
 
     @classmethod
-    def of(cls, task: Task) -> TaskDetails:
+    def of(cls, task: Task, why: str | None = None) -> TaskDetails:
         """Returns a task as answers have it."""
-        return cls(**fields_of(task), input=task.input, output=task.output, checkpoint=task.checkpoint)
+        return cls(**fields_of(task), why=why, input=task.input, output=task.output, checkpoint=task.checkpoint)
 
 
 class TaskResult(BaseModel):
@@ -145,7 +147,8 @@ class LogLine(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     at: datetime
-    attempt: int
+    attempt: int | None
+    agent_id: str | None
     level: str = Field(description="A log level, or the stream it was printed to", examples=["info"])
     message: str
 
@@ -155,6 +158,18 @@ class LogPage(BaseModel):
 
     entries: list[LogLine]
     older: str | None = Field(description="Pass it as `before` for the page before; null at the beginning")
+
+
+class OpenBelow(BaseModel):
+    """The unfinished tasks that a task and its children submitted."""
+
+    ids: list[str] = Field(examples=[[EXAMPLE_ID]])
+
+
+class CancelledTree(BaseModel):
+    """What was cancelled with a task."""
+
+    cancelled_below: int = Field(description="How many of the tasks that it and its children submitted", examples=[3])
 
 
 def fields_of(task: Task) -> dict[str, Any]:
@@ -168,4 +183,4 @@ def fields_of(task: Task) -> dict[str, Any]:
     }
 
 
-_SAME = tuple(name for name in TaskSummary.model_fields if name not in ("priority", "requires", "agent_id"))
+_SAME = tuple(name for name in TaskSummary.model_fields if name not in ("priority", "requires", "agent_id", "why"))

@@ -60,7 +60,7 @@ async def follow(
     wanted = {"event": event, "queue": queue, "type": type, "actor": actor}
     fields = {name: frozenset(values) for name, values in wanted.items() if values}
     async for position, found in hub.follow(start):
-        if all(getattr(found, name) in values for name, values in fields.items()):
+        if found is None or all(getattr(found, name) in values for name, values in fields.items()):
             yield _sent(position, found)
 
 
@@ -72,10 +72,13 @@ async def follow_task(
     wanted = check_task_id(task_id)
     async for position, found in hub.follow(start, wanted):
         yield _sent(position, found)
-        if found.to_state in TERMINAL and (await read(services, tasks.get_task, wanted)).state in TERMINAL:
+        if found and found.to_state in TERMINAL and (await read(services, tasks.get_task, wanted)).state in TERMINAL:
             return
 
 
-def _sent(position: Position, found: StreamedEvent) -> ServerSentEvent:
+def _sent(position: Position, found: StreamedEvent | None) -> ServerSentEvent:
+    """Returns an event as it is sent; None becomes an id alone, from which a client goes on."""
+    if found is None:
+        return ServerSentEvent(id=str(position))
     data = Event.model_validate(found).model_dump_json()
     return ServerSentEvent(raw_data=data, event=found.event, id=str(position))

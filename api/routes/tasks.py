@@ -27,11 +27,13 @@ from taskyard.core.errors import TaskNotFound
 from taskyard.core.explain import why as explained
 from taskyard.core.filters.search_filter import Sort, TaskFilter
 from taskyard.core.i18n import msg
+from taskyard.core.models import Task
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.store import search, task_logs, tasks
 from taskyard.core.postgres.store.audit import EventCursor
 from taskyard.core.postgres.store.cursors import Cursor
-from taskyard.core.states import TERMINAL
+from taskyard.core.reasons import Reasons
+from taskyard.core.states import TERMINAL, TaskState
 from taskyard.core.submission.commands import check_task_id
 
 MAX_WAIT_SECONDS = 60.0
@@ -39,6 +41,7 @@ FIRST_POLL_SECONDS, MAX_POLL_SECONDS = 0.005, 0.25
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 TaskId = Annotated[str, Path(alias="id", description="The task's id")]
+Explain = Annotated[bool, Query(description="Also say why no agent can take a task that waits for one")]
 
 
 class Reason(BaseModel):
@@ -84,14 +87,16 @@ async def find(
     sort: Annotated[Sort, Query(description="The order of the tasks")] = Sort.NEWEST,
     after: Annotated[str | None, Query(description="`next` or `previous` of an earlier page")] = None,
     limit: Annotated[int, Query(ge=1, le=search.MAX_PAGE_SIZE)] = 50,
+    explain: Explain = False,
 ) -> TaskPage:
     """Returns tasks that match, a page at a time. Pages stay in place while new tasks arrive."""
-    own = {"sort", "after", "limit"}
+    own = {"sort", "after", "limit", "explain"}
     only = TaskFilter.from_params({name: value for name, value in request.query_params.items() if name not in own})
     place = None if after is None else Cursor.parse(after)
     found = await read(services, search.find, only, sort=sort, after=place, limit=limit)
+    why = (await read(services, Reasons.read)).of_task if explain else _unexplained
     return TaskPage(
-        tasks=[TaskSummary.of(task) for task in found.tasks],
+        tasks=[TaskSummary.of(task, why(task)) for task in found.tasks],
         next=None if found.next is None else str(found.next),
         previous=None if found.previous is None else str(found.previous),
         searched_to=found.searched_to,
@@ -99,9 +104,11 @@ async def find(
 
 
 @router.get("/{id}", summary="Get a task", dependencies=[needs(Permission.TASK_READ)])
-async def get(task_id: TaskId, services: ServicesDep) -> TaskDetails:
+async def get(task_id: TaskId, services: ServicesDep, explain: Explain = False) -> TaskDetails:
     """Returns a task with its input, output and last checkpoint."""
-    return TaskDetails.of(await read(services, tasks.get_task, check_task_id(task_id)))
+    task = await read(services, tasks.get_task, check_task_id(task_id))
+    is_waiting = explain and task.state is TaskState.PENDING
+    return TaskDetails.of(task, (await read(services, Reasons.read)).of_task(task) if is_waiting else None)
 
 
 @router.get("/{id}/result", summary="Wait for a task's result", dependencies=[needs(Permission.TASK_READ)])
@@ -130,8 +137,9 @@ async def result(
 async def history(task_id: TaskId, services: ServicesDep) -> list[HistoryEvent]:
     """Returns a task's last 1,000 events, oldest first, without its log."""
     wanted = check_task_id(task_id)
-    await read(services, tasks.tasks_of, [wanted])
     events = await read(services, tasks.history, wanted, with_log=False)
+    if not events:
+        await read(services, tasks.get_task, wanted)  # or there is no such task
     return [HistoryEvent.model_validate(event) for event in events]
 
 
@@ -144,7 +152,10 @@ async def log(
 ) -> LogPage:
     """Returns the newest entries of its attempts' log output, oldest first, or those before a page."""
     place = None if before is None else EventCursor.parse(before)
-    page = await read(services, task_logs.newest, check_task_id(task_id), before=place, limit=limit)
+    wanted = check_task_id(task_id)
+    page = await read(services, task_logs.newest, wanted, before=place, limit=limit)
+    if not page.entries:
+        await read(services, tasks.get_task, wanted)  # or there is no such task
     entries = [LogLine.model_validate(entry) for entry in page.entries]
     return LogPage(entries=entries, older=None if page.older is None else str(page.older))
 
@@ -172,3 +183,7 @@ async def retry(task_id: TaskId, services: ServicesDep, actor: ActorDep, given: 
 async def reprioritise(task_id: TaskId, given: NewPriority, services: ServicesDep, actor: ActorDep) -> None:
     """Changes the priority of a task that has no agent yet."""
     await in_thread(acting_for(services, actor).reprioritise, task_id, given.priority, given.reason)
+
+
+def _unexplained(_task: Task) -> str | None:
+    return None

@@ -14,9 +14,9 @@ from taskyard.core.models import Task
 from taskyard.core.payload.printable_text import visible
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
+from taskyard.core.reasons import Reasons
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.worker.cli.exits import say
-from taskyard.worker.cli.reasons import Reasons
 
 FIRST_PAUSE_SECONDS = 0.02
 LAST_PAUSE_SECONDS = 0.5

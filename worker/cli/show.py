@@ -39,8 +39,8 @@ def list_tasks(
 ) -> None:
     """Lists the newest tasks, and why some of them wait for an agent that does not exist."""
     from taskyard.core.postgres.store import tasks as tasks_store
+    from taskyard.core.reasons import Reasons
     from taskyard.worker.cli.connections import opened_reading
-    from taskyard.worker.cli.reasons import Reasons
 
     with opened_reading() as tx:
         tasks = tasks_store.list_tasks(tx, state=state, type=type, queue=queue, limit=limit)
@@ -79,8 +79,8 @@ def _narrow_row(task: Any, why: str | None) -> list[str | Text | None]:
 def show(task: TaskId, as_json: AsJson = False) -> None:
     """Shows one task: its fields, input, output and error."""
     from taskyard.core.postgres.store import tasks as tasks_store
+    from taskyard.core.reasons import Reasons
     from taskyard.worker.cli.connections import opened_reading
-    from taskyard.worker.cli.reasons import Reasons
 
     with opened_reading() as tx:
         found = tasks_store.get_task(tx, task_id(task))

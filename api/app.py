@@ -14,7 +14,7 @@ from taskyard.api import docs, problems
 from taskyard.api.authentication import Authenticator
 from taskyard.api.events import EventHub
 from taskyard.api.gate import Gate, Metrics
-from taskyard.api.problems import Problem
+from taskyard.api.models.problems import Problem
 from taskyard.api.routes import batches, events, families, tasks
 from taskyard.api.services import open_services
 from taskyard.core.config import settings

@@ -29,7 +29,7 @@ class Portion:
     events: list[StreamedEvent] | None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Follower:
     portions: asyncio.Queue[Portion] = field(default_factory=lambda: asyncio.Queue(MAX_BEHIND))
 

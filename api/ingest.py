@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import orjson
+from starlette.requests import ClientDisconnect
 
 from taskyard.core.access.identity import Actor
 from taskyard.core.errors import SubmissionError, TaskyardError
@@ -27,9 +28,14 @@ Problem = Callable[[TaskyardError], dict[str, Any]]
 
 
 async def lines_of(body: AsyncIterator[bytes], limit_bytes: int) -> AsyncIterator[list[bytes]]:
-    """Yields the lines of a body in portions; raises SubmissionError for a line longer than `limit_bytes`."""
+    """Yields the lines of a body in portions; raises SubmissionError for a line longer than `limit_bytes`.
+
+    A body that is broken off ends without the lines that made no portion yet.
+    """
     rest, lines, size = b"", list[bytes](), 0
-    async for chunk in body:
+    async for chunk in _until_cut(body):
+        if chunk is None:
+            return
         *whole, rest = (rest + chunk).split(b"\n")
         lines += whole
         size += len(chunk)
@@ -43,6 +49,15 @@ async def lines_of(body: AsyncIterator[bytes], limit_bytes: int) -> AsyncIterato
         lines.append(rest)
     for first in range(0, len(lines), CHUNK_SIZE):
         yield lines[first : first + CHUNK_SIZE]
+
+
+async def _until_cut(body: AsyncIterator[bytes]) -> AsyncIterator[bytes | None]:
+    """Yields the parts of a body, and None at last if the client went away before its end."""
+    try:
+        async for chunk in body:
+            yield chunk
+    except ClientDisconnect:
+        yield None
 
 
 class _Stopped(Exception):
@@ -129,11 +144,12 @@ class Ingest:
         self._seen += len(lines)
         return b"".join(self._written(number, task_id) for number, task_id in zip(numbers, ids, strict=True))
 
-    def _stopped(self, number: int, error: TaskyardError, every: Sequence[TaskyardError] = ()) -> _Stopped:
+    def _stopped(self, number: int, error: TaskyardError, every: Sequence[SubmissionError] = ()) -> _Stopped:
+        """Describes the first error of a line, and all others of it that are known."""
         problem = self._problem(error)
-        problem["errors"] += [
-            one for found in every for one in self._problem(found)["errors"] if one not in problem["errors"]
-        ]
+        fields = {one.field.partition(".")[0] for one in every}
+        if isinstance(error, SubmissionError) and error.field.partition(".")[0] in fields:
+            problem["errors"] = [one for found in every for one in self._problem(found)["errors"]]
         return _Stopped(orjson.dumps({"line": number, "is_stopped": True, "problem": problem}) + b"\n")
 
     def _checked(self, line: bytes) -> Submission | str | TaskyardError | None:

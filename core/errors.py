@@ -2,7 +2,7 @@
 
 TaskyardError
 ├── ConfigurationError      settings, pool file or task modules; lists every problem
-├── Unavailable             PostgreSQL or Redis can't be reached (try again later)
+├── Unavailable             PostgreSQL, Redis or the API can't be reached (try again later)
 │   └── Busy                what is needed is in use (try again later)
 ├── LeadershipLost          another worker leads, or this one can't know whether it still does
 ├── SubmissionError         bad input to an operation; names field, value and what was expected

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import anyio
 from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field, TypeAdapter, ValidationError
 from starlette.responses import Response
+from starlette.types import Receive
 
 from taskyard.api.authentication import ActorDep
 from taskyard.api.ingest import Ingest, lines_of
@@ -25,6 +27,13 @@ LINE_MARGIN_BYTES = 64 << 10  # of a line, besides its task's input
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 _tasks = TypeAdapter(Annotated[list[NewTask], Field(min_length=1, max_length=CHUNK_SIZE)])
+
+
+class _Results(StreamingResponse):
+    """Sends results while the body still arrives, of which a watch for the client's leaving would take parts."""
+
+    async def listen_for_disconnect(self, receive: Receive) -> None:
+        await anyio.sleep_forever()
 
 
 _ONE_TASK = {"$ref": "#/components/schemas/NewTask"}
@@ -75,7 +84,7 @@ async def submit_many(
 
         ingest = Ingest(services.submitter, acting, actor, problem, stops=stop)
         limit_bytes = services.settings.input_limit_bytes + LINE_MARGIN_BYTES
-        return StreamingResponse(ingest.results(lines_of(request.stream(), limit_bytes)), media_type=LINES)
+        return _Results(ingest.results(lines_of(request.stream(), limit_bytes)), media_type=LINES)
     if media_type != JSON:
         raise Refused(415, msg("expected {json} or {lines}", json=JSON, lines=LINES))
     try:

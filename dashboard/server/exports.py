@@ -27,8 +27,8 @@ from taskyard.core.ids import parsed_id
 from taskyard.core.payload.culprits import refused
 
 if TYPE_CHECKING:
+    from taskyard.core.models import LogEntry
     from taskyard.core.postgres.store.audit import AuditEntry
-    from taskyard.core.postgres.store.task_logs import LogEntry
 
 BYTE_ORDER_MARK = "\ufeff".encode()  # without it spreadsheets read UTF-8 as the machine's legacy encoding
 CHUNK_ROWS = 500

@@ -76,7 +76,7 @@ class Link:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
-        self.answer_bytes: int | None = None  # after which the next connections are cut; None: never
+        self._cuts: list[int] = []
         self.accepted = 0
         self._is_closed = False
         threading.Thread(target=self._accept, daemon=True).start()
@@ -84,6 +84,11 @@ class Link:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def cut_answers(self, *sizes: int) -> None:
+        """Cuts the next connections, each after so many bytes of the answer; later ones are whole."""
+        self.cut()
+        self._cuts = list(sizes)
 
     def cut(self) -> None:
         """Breaks off every connection there is."""
@@ -112,7 +117,7 @@ class Link:
             threading.Thread(target=self._carry, args=(near, far), daemon=True).start()
 
     def _carry(self, near: socket.socket, far: socket.socket) -> None:
-        left = self.answer_bytes
+        left = self._cuts.pop(0) if self._cuts else None
         with suppress(OSError, ValueError), selectors.DefaultSelector() as selector:
             selector.register(near, selectors.EVENT_READ, far)
             selector.register(far, selectors.EVENT_READ, near)

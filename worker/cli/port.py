@@ -1,13 +1,9 @@
-"""Says what the commands on tasks need of an installation, and opens it: on this host's servers, or over HTTP.
-
-`TASKYARD_URL` decides. Over HTTP no command loads a driver of a server or reads the settings.
-"""
+"""Says what the commands on tasks need of an installation, wherever it is; `TASKYARD_URL` says where."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple, Protocol
 
 from taskyard.core.errors import SubmissionError
@@ -15,7 +11,6 @@ from taskyard.core.explanation import Explanation
 from taskyard.core.models import AuditEvent, LogEntry, Task
 
 URL_VARIABLE = "TASKYARD_URL"
-RETRY_SECONDS = 5.0  # somebody looks at a screen
 
 
 class ShownTask(NamedTuple):
@@ -85,22 +80,3 @@ class TaskPort(Protocol):
 def is_remote() -> bool:
     """Returns True if commands go over HTTP."""
     return bool(os.environ.get(URL_VARIABLE))
-
-
-@contextmanager
-def opened_tasks() -> Iterator[TaskPort]:
-    """Opens the installation that this process's environment names; connects when something is asked.
-
-    Raises ConfigurationError or Unavailable.
-    """
-    if is_remote():
-        from taskyard.client import Client
-        from taskyard.worker.cli.remote_tasks import RemoteTasks
-
-        with Client(retry_seconds=RETRY_SECONDS) as client:
-            yield RemoteTasks(client)
-    else:
-        from taskyard.worker.cli.local_tasks import LocalTasks
-
-        with ExitStack() as opened:
-            yield LocalTasks(opened)

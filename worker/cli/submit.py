@@ -10,9 +10,10 @@ import typer
 
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.follow import follow
+from taskyard.worker.cli.opened_tasks import opened_tasks
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.payload import STDIN, JsonLines, by_line, read_input
-from taskyard.worker.cli.port import TaskPort, opened_tasks
+from taskyard.worker.cli.port import TaskPort
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import pretty_json
 
@@ -83,12 +84,10 @@ def submit(
         content = read_input(input, STDIN if dash else input_file, port.input_limit_bytes)
         task_id = port.submit(str(type), content, given)
         task = follow(port, task_id, wait_seconds) if waits else None
-    if task is not None:
-        _print_end(task, wait_seconds, as_json)
-    elif as_json:
-        print_json({"id": task_id})
+    if task is None:
+        _print_id(task_id, as_json)
     else:
-        print_line(task_id)
+        _print_end(task, wait_seconds, as_json)
 
 
 def _check_usage(alone: dict[str, Any], *, has_file: bool) -> None:
@@ -103,6 +102,13 @@ def _check_usage(alone: dict[str, Any], *, has_file: bool) -> None:
     sources = [name for name in given if name in ("-", "--input", "--input-file")]
     if len(sources) > 1:
         raise typer.BadParameter(f"{' and '.join(sources)} are two inputs: give only one")
+
+
+def _print_id(task_id: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": task_id})
+    else:
+        print_line(task_id)
 
 
 def _print_end(task: Task, timeout_seconds: float | None, as_json: bool) -> None:

@@ -17,12 +17,11 @@ from pydantic import ValidationError
 from taskyard.client.address import API_PATH, Address
 from taskyard.client.calls import Call
 from taskyard.client.problems import error_of_answer
-from taskyard.core.errors import TaskyardError, Unavailable
+from taskyard.core.errors import Busy, TaskyardError, Unavailable
 from taskyard.core.i18n import msg
 
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.1, 5.0
-PUT_OFF = frozenset({429, 503})  # it was not looked at, or not done
-UNCERTAIN = frozenset({408, 502, 504})  # it may have been done
+PASSING = frozenset({408, 429, 502, 503, 504})  # a later try may succeed
 Value = TypeVar("Value")
 
 
@@ -141,7 +140,8 @@ def failure(reply: Reply | Lost, call: Call[Value], rules: Rules) -> tuple[Tasky
     if 300 <= reply.status < 400:
         raise _stranger(rules, reply)
     error = error_of_answer(reply.status, reply.body, rules.address.url, call.given)
-    if reply.status in PUT_OFF or (reply.status in UNCERTAIN and call.may_repeat):
+    is_undone = isinstance(error, Busy)  # any other 503 may be of a commit whose answer was lost
+    if reply.status in PASSING and (call.may_repeat or is_undone):
         return error, asked_pause(reply)
     raise error
 

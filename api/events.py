@@ -49,23 +49,22 @@ class EventHub:
     ) -> AsyncIterator[tuple[Position, StreamedEvent | None]]:
         """Yields events as they come, of all tasks or one, each with the position behind it.
 
-        Without `start` only new ones, and first None with the position before them, so that a follower whose
-        connection breaks before the first event misses none. Positions of one task's stream are no positions of
-        the other.
+        Without `start` only new ones. What was there already is followed by None, once, with the position reached: so
+        a follower whose connection breaks before the next event misses none. Positions of one task's stream are no
+        positions of the other.
 
         Raises Unavailable if PostgreSQL is away at the beginning; later it waits until it is back.
         """
         follower = _Follower()
         try:
             reached = await self._join(follower)
-            if start is None:
-                yield Position(reached, reached.transaction, 0), None
-            else:
+            if start is not None:
                 begin = Horizon(start.high, start.low.since)
                 async for item in self._read(start.low, start.high, start.count, task_id):
                     yield item
                 async for item in self._read(begin, reached.transaction, 0, task_id):
                     yield item
+            yield Position(reached, reached.transaction, 0), None
             while True:
                 portion = await follower.portions.get()
                 if portion.events is None:

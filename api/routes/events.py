@@ -13,11 +13,14 @@ from taskyard.api.events import EventHub
 from taskyard.api.models.events import Event
 from taskyard.api.reading import ServicesDep, read
 from taskyard.api.routes.tasks import TaskId
+from taskyard.api.services import Services
 from taskyard.core.access.permissions import Permission
-from taskyard.core.postgres.store import tasks
+from taskyard.core.postgres.store import event_stream, tasks
 from taskyard.core.postgres.store.event_stream import MAX_OPEN, Horizon, Position, StreamedEvent
 from taskyard.core.states import TERMINAL
 from taskyard.core.submission.commands import check_task_id
+
+LAST_TRANSACTION = 2**63 - 1
 
 router = APIRouter(tags=["events"], dependencies=[needs(Permission.TASK_READ)])
 LastEventId = Annotated[
@@ -72,8 +75,19 @@ async def follow_task(
     wanted = check_task_id(task_id)
     async for position, found in hub.follow(start, wanted):
         yield _sent(position, found)
-        if found and found.to_state in TERMINAL and (await read(services, tasks.get_task, wanted)).state in TERMINAL:
+        if found is None:
+            if not await _comes_more(services, wanted, position.low):
+                return
+        elif found.to_state in TERMINAL and (await read(services, tasks.get_task, wanted)).state in TERMINAL:
             return
+
+
+async def _comes_more(services: Services, task_id: str, reached: Horizon) -> bool:
+    """Returns True unless a task has ended and all its events were sent, as to one who comes back after its end."""
+    task = await read(services, tasks.get_task, task_id)
+    if task.state not in TERMINAL:
+        return True
+    return bool(await read(services, event_stream.between, reached, LAST_TRANSACTION, limit=1, task_id=task_id))
 
 
 def _sent(position: Position, found: StreamedEvent | None) -> ServerSentEvent:

@@ -210,7 +210,7 @@ class AsyncClient:
                         reply = reply_of(response)
             except ERRORS as error:
                 reply = lost_of(error)
-            if feed.may_be_over and await self._run(self._core.is_over(task_id)):
+            if feed.may_be_over(reply) and await self._run(self._core.is_over(task_id)):
                 return
             await anyio.sleep(feed.pause_seconds(reply))
 

@@ -35,11 +35,13 @@ class Feed:
         self._is_of_task = is_of_task
         self._patience = Patience(rules)
         self._last: FollowedEvent | None = None
+        self._has_received = False  # an event, by this connection
 
     def request(self) -> Request:
         """Returns the request of the next connection, from behind the last event on."""
         asked = self._rules.request(self._call)
         self._reader = EventStreamReader(self._reader.last_id)
+        self._has_received = False
         headers = {"accept": "text/event-stream"}
         if self._reader.last_id:
             headers["last-event-id"] = self._reader.last_id
@@ -57,6 +59,7 @@ class Feed:
             raise error_of_answer(200, b"", self._rules.address.url, {}) from None
         if found:
             self._last = found[-1]
+            self._has_received = True
         return found
 
     def pause_seconds(self, reply: Reply | Lost | None) -> float:
@@ -68,7 +71,7 @@ class Feed:
         error, at_least = failure(lost, self._call, self._rules)
         return self._patience.pause_seconds(at_least, error)
 
-    @property
-    def may_be_over(self) -> bool:
-        """Returns True if the last event ended the task, so that no other may come."""
-        return self._is_of_task and self._last is not None and self._last.to_state in TERMINAL
+    def may_be_over(self, reply: Reply | Lost | None) -> bool:
+        """Returns True if the task may have ended: by its last event, or because the API has nothing more to say."""
+        has_ended = self._last is not None and self._last.to_state in TERMINAL
+        return self._is_of_task and (has_ended or (reply is None and not self._has_received))

@@ -235,7 +235,7 @@ class Client:
                         reply = reply_of(response)
             except ERRORS as error:
                 reply = lost_of(error)
-            if feed.may_be_over and self._run(self._core.is_over(task_id)):
+            if feed.may_be_over(reply) and self._run(self._core.is_over(task_id)):
                 return
             time.sleep(feed.pause_seconds(reply))
 

@@ -128,7 +128,7 @@ class Link:
                         chunk, left = chunk[:left], left - len(chunk)
                     if chunk:
                         key.data.sendall(chunk)
-                    if not chunk or (left is not None and left <= 0):
+                    if not chunk or (key.fileobj is far and left is not None and left <= 0):
                         _close(near, far)
                         return
 

@@ -312,12 +312,15 @@ def test_a_feed_goes_on_behind_the_last_event() -> None:
     assert "last-event-id" not in feed.request().headers
     [first] = feed.feed(b"id: 1\n\n" + event("pending") + b"id: 2\n\n" + event("completed"))
     assert first.id == "2"
-    assert not feed.may_be_over
+    assert not feed.may_be_over(None)
     assert feed.request().headers["last-event-id"] == "2"
     assert feed.feed(b"id: 3\n\n") == []  # the half before belongs to the connection before
     [last] = feed.feed(event("completed") + b"id: 4\n\n")
-    assert (last.id, last.to_state, feed.may_be_over) == ("4", "completed", True)
+    assert (last.id, last.to_state, feed.may_be_over(CUT)) == ("4", "completed", True)
     assert feed.pause_seconds(None) <= 0.1
+    later = Feed(world.rules, "/events", {}, "4", is_of_task=True)
+    later.request()
+    assert (later.may_be_over(None), later.may_be_over(CUT)) == (True, False)
     world.now += 5
     with pytest.raises(Unavailable):
         feed.pause_seconds(CUT)

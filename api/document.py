@@ -8,7 +8,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from taskyard.api.problems import MEDIA_TYPE, Problem
+from taskyard.api.models.problems import Problem
+from taskyard.api.problems import MEDIA_TYPE
 
 REFUSALS: Mapping[str, str] = {
     "400": "The request can't be read",

@@ -46,10 +46,12 @@ class EventHub:
 
     async def follow(
         self, start: Position | None = None, task_id: str | None = None
-    ) -> AsyncIterator[tuple[Position, StreamedEvent]]:
+    ) -> AsyncIterator[tuple[Position, StreamedEvent | None]]:
         """Yields events as they come, of all tasks or one, each with the position behind it.
 
-        Without `start` only new ones. Positions of one task's stream are no positions of the other.
+        Without `start` only new ones. What was there already is followed by None, once, with the position reached: so
+        a follower whose connection breaks before the next event misses none. Positions of one task's stream are no
+        positions of the other.
 
         Raises Unavailable if PostgreSQL is away at the beginning; later it waits until it is back.
         """
@@ -62,6 +64,7 @@ class EventHub:
                     yield item
                 async for item in self._read(begin, reached.transaction, 0, task_id):
                     yield item
+            yield Position(reached, reached.transaction, 0), None
             while True:
                 portion = await follower.portions.get()
                 if portion.events is None:

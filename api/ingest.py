@@ -12,9 +12,10 @@ from typing import Any
 
 import anyio
 import orjson
+from starlette.requests import ClientDisconnect
 
 from taskyard.core.access.identity import Actor
-from taskyard.core.errors import TaskyardError
+from taskyard.core.errors import SubmissionError, TaskyardError
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
 from taskyard.core.payload.culprits import refused
@@ -28,9 +29,14 @@ Checked = Submission | str | TaskyardError | None
 
 
 async def lines_of(body: AsyncIterator[bytes], limit_bytes: int) -> AsyncIterator[list[bytes]]:
-    """Yields the lines of a body in portions; raises SubmissionError for a line longer than `limit_bytes`."""
+    """Yields the lines of a body in portions; raises SubmissionError for a line longer than `limit_bytes`.
+
+    A body that is broken off ends without the lines that made no portion yet.
+    """
     rest, lines, size = b"", list[bytes](), 0
-    async for chunk in body:
+    async for chunk in _until_cut(body):
+        if chunk is None:
+            return
         *whole, rest = (rest + chunk).split(b"\n")
         lines += whole
         size += len(chunk)
@@ -46,15 +52,35 @@ async def lines_of(body: AsyncIterator[bytes], limit_bytes: int) -> AsyncIterato
         yield lines[first : first + CHUNK_SIZE]
 
 
+async def _until_cut(body: AsyncIterator[bytes]) -> AsyncIterator[bytes | None]:
+    """Yields the parts of a body, and None at last if the client went away before its end."""
+    try:
+        async for chunk in body:
+            yield chunk
+    except ClientDisconnect:
+        yield None
+
+
+class _Stopped(Exception):
+    """A line is refused, and nothing of its portion was stored; `result` is what says so."""
+
+    def __init__(self, result: bytes) -> None:
+        super().__init__()
+        self.result = result
+
+
 class Ingest:
     """One stream of tasks on behalf of an actor."""
 
-    def __init__(self, submitter: Submitter, acting: Authorized, actor: Actor, problem: Problem) -> None:
-        """Describes the errors of lines by `problem`."""
+    def __init__(
+        self, submitter: Submitter, acting: Authorized, actor: Actor, problem: Problem, *, stops: bool = False
+    ) -> None:
+        """Describes the errors of lines by `problem`; `stops` at the first, without its portion and what follows."""
         self._submitter = submitter
         self._acting = acting
         self._actor = actor
         self._problem = problem
+        self._stops = stops
         self._permitted: set[tuple[object, object]] = set()
         self._results: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._seen = 0
@@ -70,21 +96,34 @@ class Ingest:
             task.cancel()
 
     async def _store_all(self, portions: AsyncIterator[list[bytes]]) -> None:
-        """Stores each portion while the next one is read and checked."""
-        storing: asyncio.Task[bytes] | None = None
         try:
-            async for lines in portions:
-                checked = await anyio.to_thread.run_sync(self._check, lines)
-                if storing is not None:
-                    self._results.put_nowait(await storing)
-                storing = asyncio.create_task(anyio.to_thread.run_sync(self._store, checked))
-            if storing is not None:
-                self._results.put_nowait(await storing)
+            await (self._store_until_refused(portions) if self._stops else self._store_what_can_be(portions))
+        except _Stopped as stopped:
+            self._results.put_nowait(stopped.result)
         except TaskyardError as error:
             last = {"line": self._seen + 1, "is_stopped": True, "problem": self._problem(error)}
             self._results.put_nowait(orjson.dumps(last) + b"\n")
         finally:
             self._results.put_nowait(None)
+
+    async def _store_until_refused(self, portions: AsyncIterator[list[bytes]]) -> None:
+        """Stores portions without an invalid line; raises _Stopped for the first other one."""
+        async for lines in portions:
+            self._results.put_nowait(await anyio.to_thread.run_sync(self._store_whole, lines))
+
+    async def _store_what_can_be(self, portions: AsyncIterator[list[bytes]]) -> None:
+        """Stores each portion while the next one is read and checked; what was read before an error is stored."""
+        storing: asyncio.Task[bytes] | None = None
+        try:
+            async for lines in portions:
+                checked = await anyio.to_thread.run_sync(self._check, lines)
+                if storing is not None:
+                    before, storing = storing, None
+                    self._results.put_nowait(await before)
+                storing = asyncio.create_task(anyio.to_thread.run_sync(self._store, checked))
+        finally:
+            if storing is not None:
+                self._results.put_nowait(await storing)
 
     def _store(self, checked: Sequence[Checked]) -> bytes:
         """Stores a portion in one commit and returns its results."""
@@ -98,6 +137,38 @@ class Ingest:
 
     def _check(self, lines: Sequence[bytes]) -> list[Checked]:
         return [self._checked(line) for line in lines]
+
+    def _store_whole(self, lines: Sequence[bytes]) -> bytes:
+        """Stores a portion in one commit and returns its results; raises _Stopped if one of its lines is refused."""
+        given: list[dict[str, Any]] = []
+        numbers: list[int] = []
+        for number, line in enumerate(lines, self._seen + 1):
+            if not line.strip():
+                continue
+            numbers.append(number)
+            try:
+                given.append(_parsed(line))
+                self._check_permission(given[-1])
+            except TaskyardError as error:
+                raise self._stopped(number, error) from None
+            given[-1]["created_by"] = self._actor.name
+        try:
+            ids = self._submitter.submit_many(given)
+        except SubmissionError as error:
+            place, _, field = error.field.removeprefix("submissions.").partition(".")
+            task = given[int(place)]
+            of_line = refused(field, error.value, error.expected)
+            raise self._stopped(numbers[int(place)], of_line, self._submitter.problems_of(task)) from None
+        self._seen += len(lines)
+        return b"".join(self._written(number, task_id) for number, task_id in zip(numbers, ids, strict=True))
+
+    def _stopped(self, number: int, error: TaskyardError, every: Sequence[SubmissionError] = ()) -> _Stopped:
+        """Describes the first error of a line, and all others of it that are known."""
+        problem = self._problem(error)
+        fields = {one.field.partition(".")[0] for one in every}
+        if isinstance(error, SubmissionError) and error.field.partition(".")[0] in fields:
+            problem["errors"] = [one for found in every for one in self._problem(found)["errors"]]
+        return _Stopped(orjson.dumps({"line": number, "is_stopped": True, "problem": problem}) + b"\n")
 
     def _checked(self, line: bytes) -> Checked:
         """Returns what a line submits, the id of an earlier task, its error, or None for a blank line."""

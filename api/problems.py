@@ -8,10 +8,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from taskyard.api.language import in_language_of
+from taskyard.api.models.problems import FieldError, Problem
 from taskyard.core.errors import (
     Busy,
     ConfigurationError,
@@ -31,24 +31,6 @@ from taskyard.core.i18n import msg
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
 MAX_ERRORS = 50  # of one request that are listed
-
-
-class FieldError(BaseModel):
-    """One part of a request that is not accepted."""
-
-    field: str = Field(description="Where it is: `input.rows.3.name`, `priority`, `query.limit`", examples=["priority"])
-    value: str = Field(description="What was given, shortened", examples=["'hihg'"])
-    expected: str = Field(description="What would be accepted", examples=["one of low, medium, high, urgent"])
-
-
-class Problem(BaseModel):
-    """A problem document (RFC 9457)."""
-
-    type: str = Field(description="A name for this kind of problem", examples=["taskyard:invalid"])
-    title: str = Field(description="What this kind of problem is", examples=["The request is not accepted"])
-    status: int = Field(description="The HTTP status", examples=[422])
-    detail: str = Field(description="What happened, in the language of `Accept-Language`")
-    errors: list[FieldError] = Field([], description="The parts that are not accepted")
 
 
 # status, name and title of each error; the first class that fits counts
@@ -103,7 +85,16 @@ def problem_of(error: TaskyardError, request: Request) -> Problem:
     errors = []
     if isinstance(error, SubmissionError):
         errors = [FieldError(field=error.field, value=shortened(error.value), expected=say(error.expected))]
-    return Problem(type=f"taskyard:{name}", title=say(title), status=status, detail=say(error.text), errors=errors)
+    return Problem(
+        type=f"taskyard:{name}",
+        title=say(title),
+        status=status,
+        detail=say(error.text),
+        errors=errors,
+        task_id=error.task_id if isinstance(error, IdempotencyConflict) else None,
+        state=error.state if isinstance(error, IllegalTransition) else None,
+        permission=str(error.permission) if isinstance(error, NotPermitted) else None,
+    )
 
 
 def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -2,7 +2,7 @@
 
 TaskyardError
 ├── ConfigurationError      settings, pool file or task modules; lists every problem
-├── Unavailable             PostgreSQL or Redis can't be reached (try again later)
+├── Unavailable             PostgreSQL, Redis or the API can't be reached (try again later)
 │   └── Busy                what is needed is in use (try again later)
 ├── LeadershipLost          another worker leads, or this one can't know whether it still does
 ├── SubmissionError         bad input to an operation; names field, value and what was expected
@@ -55,7 +55,7 @@ class TaskyardError(Exception):
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickled, (type(self), self.args, self.__dict__)
+        return restored, (type(self), self.args, self.__dict__)
 
     @property
     def text(self) -> str:
@@ -63,7 +63,8 @@ class TaskyardError(Exception):
         return self.args[0] if self.args and isinstance(self.args[0], str) else str(self)
 
 
-def _unpickled(kind: type[TaskyardError], args: tuple[Any, ...], fields: dict[str, Any]) -> TaskyardError:
+def restored(kind: type[TaskyardError], args: tuple[Any, ...], fields: dict[str, Any]) -> TaskyardError:
+    """Returns an error as another process raised it: its class, its `args` and its attributes."""
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(fields)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+from taskyard.core.explanation import Eligibility, Explanation
 from taskyard.core.i18n import N_, TranslatableText, Word, listed, msg
 from taskyard.core.models import Lane, Task
 from taskyard.core.postgres.database import Database
@@ -29,36 +29,6 @@ _DUE_AGAIN = N_("attempt {attempt} failed and the next one is due in {seconds:.1
 _DUE_RETURNED = N_(
     "attempt {attempt} was handed back at no cost, and the next one is due in {seconds:.1f} s, at {time}: {reason}"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Eligibility:
-    """One agent's eligibility: whether it would take the task now (`takes`) or could later (`can`), and why not."""
-
-    agent: str
-    takes: bool
-    can: bool
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """The explanation. `summary` is one line; times are in seconds, None if unknown.
-
-    `before` counts the tasks of the same lane that go first, `lane_depth` all tasks in it.
-    """
-
-    task_id: str
-    state: TaskState
-    summary: str
-    holds: list[str] = field(default_factory=list)
-    before: int | None = None
-    lane_depth: int | None = None
-    agents: list[Eligibility] = field(default_factory=list)
-    starts_in_seconds: float | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ import orjson
 from taskyard.core.csv_injection import neutral
 
 if TYPE_CHECKING:
+    from taskyard.core.models import LogEntry
     from taskyard.core.postgres.store.audit import AuditEntry
-    from taskyard.core.postgres.store.task_logs import LogEntry
 
 BYTE_ORDER_MARK = "\ufeff".encode()  # without it spreadsheets read UTF-8 as the machine's legacy encoding
 COLUMNS = ("at", "actor", "event", "task_id", "agent_id", "from_state", "to_state", "attempt", "reason", "detail")

@@ -98,6 +98,22 @@ class AuditEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A log entry of an attempt: `level` is its log level, or the output stream; printed entries may have several
+    lines.
+    """
+
+    at: datetime
+    attempt: int | None
+    level: str
+    message: str
+    agent_id: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "at": self.at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
 class AgentRecord:
     """An agent in PostgreSQL: one boot of one name."""
 

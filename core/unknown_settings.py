@@ -9,7 +9,8 @@ from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.core.env_file import unknown_name
 
 # Variables with this prefix that are no settings: processes pass them to each other.
-OTHER_VARIABLES = frozenset({"TASKYARD_FORK_SERVER", "TASKYARD_FAILPOINTS"})
+# Or they are of the client, which reads no other settings.
+OTHER_VARIABLES = frozenset({"TASKYARD_FORK_SERVER", "TASKYARD_FAILPOINTS", "TASKYARD_URL", "TASKYARD_TOKEN"})
 
 
 def unknown_settings(environment: Mapping[str, str] = os.environ) -> list[str]:

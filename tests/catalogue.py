@@ -22,7 +22,7 @@ from taskyard.core.translation import DEFAULT, LANGUAGES, LOCALE
 from tests.servers import REPOSITORY
 
 KEYWORDS = {"_": 1, "N_": 1, "msg": 1, "ngettext": 2}  # the functions, and how many texts each takes
-FOLDERS = ("dashboard", "core", "api")
+FOLDERS = ("dashboard", "core", "api", "taskyard/client")
 WIDTH = 110
 WHENEVER = datetime(2026, 1, 1, tzinfo=UTC)  # so that a catalogue changes only if its texts do
 

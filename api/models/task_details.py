@@ -65,9 +65,3 @@ class RelativesInfo(BaseModel):
     awaited: list[RelatedTask] = Field(description="Unfinished tasks that it waits for")
     dependants: list[RelatedTask] = Field(description="Tasks that wait for it")
     workflow_id: str | None = Field(description="The task at the root of its workflow")
-
-
-class CancelledTree(BaseModel):
-    """What was cancelled with a task."""
-
-    descendants: int = Field(description="Unfinished descendants that were cancelled besides the task itself")

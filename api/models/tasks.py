@@ -71,6 +71,7 @@ class TaskSummary(BaseModel):
     workflow_id: str | None = Field(description="The task at the root of its workflow")
     waiting_on: int = Field(description="Unfinished tasks that it waits for")
     created_by: str
+    creator_agent_id: str | None = Field(description="The agent whose task submitted it")
     agent_id: str | None = Field(description="The agent that has it, or had it last")
     progress: float | None = Field(description="From 0 to 1")
     progress_message: str | None
@@ -79,11 +80,12 @@ class TaskSummary(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     is_masked: bool = Field(False, description="Whether something is hidden for want of the permission payload.read")
+    why: str | None = Field(None, description="With `explain`: why no agent can take it, if it waits for one")
 
     @classmethod
-    def of(cls, task: Task) -> TaskSummary:
+    def of(cls, task: Task, why: str | None = None) -> TaskSummary:
         """Returns a task as answers have it."""
-        return cls(**fields_of(task))
+        return cls(**fields_of(task), why=why)
 
 
 class TaskDetails(TaskSummary):
@@ -94,9 +96,9 @@ class TaskDetails(TaskSummary):
     checkpoint: Any
 
     @classmethod
-    def of(cls, task: Task) -> TaskDetails:
+    def of(cls, task: Task, why: str | None = None) -> TaskDetails:
         """Returns a task as answers have it."""
-        return cls(**fields_of(task), input=task.input, output=task.output, checkpoint=task.checkpoint)
+        return cls(**fields_of(task), why=why, input=task.input, output=task.output, checkpoint=task.checkpoint)
 
 
 class TaskResult(BaseModel):
@@ -148,7 +150,8 @@ class LogLine(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     at: datetime
-    attempt: int
+    attempt: int | None
+    agent_id: str | None
     level: str = Field(description="A log level, or the stream it was printed to", examples=["info"])
     message: str
 
@@ -158,6 +161,20 @@ class LogPage(BaseModel):
 
     entries: list[LogLine]
     older: str | None = Field(description="Pass it as `before` for the page before; null at the beginning")
+
+
+class OpenBelow(BaseModel):
+    """The unfinished descendants of a task."""
+
+    ids: list[str] = Field(examples=[[EXAMPLE_ID]])
+
+
+class CancelledTree(BaseModel):
+    """What was cancelled with a task."""
+
+    cancelled_below: int = Field(
+        description="Unfinished descendants that were cancelled besides the task itself", examples=[3]
+    )
 
 
 def fields_of(task: Task) -> dict[str, Any]:
@@ -171,5 +188,5 @@ def fields_of(task: Task) -> dict[str, Any]:
     }
 
 
-_OWN = ("priority", "requires", "agent_id", "is_masked")
+_OWN = ("priority", "requires", "agent_id", "is_masked", "why")
 _SAME = tuple(name for name in TaskSummary.model_fields if name not in _OWN)

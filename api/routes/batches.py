@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+import anyio
+from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from taskyard.api.authentication import ActorDep
 from taskyard.api.ingest import Ingest, lines_of
-from taskyard.api.models.tasks import EXAMPLE_ID, NewTask
+from taskyard.api.models.batches import SubmittedMany
+from taskyard.api.models.tasks import NewTask
 from taskyard.api.problems import Refused, problem_of
 from taskyard.api.reading import ServicesDep, acting_for, in_thread
 from taskyard.core.errors import TaskyardError
@@ -27,19 +29,11 @@ router = APIRouter(prefix="/tasks", tags=["tasks"])
 _tasks = TypeAdapter(Annotated[list[NewTask], Field(min_length=1, max_length=CHUNK_SIZE)])
 
 
-class SubmittedMany(BaseModel):
-    """The tasks of a submission, in its order."""
+class _Results(StreamingResponse):
+    """Sends results while the body still arrives, of which a watch for the client's leaving would take parts."""
 
-    ids: list[str] = Field(description="The tasks' ids", examples=[[EXAMPLE_ID]])
-
-
-class LineResult(BaseModel):
-    """What became of a line: `id`, or `problem`."""
-
-    line: int = Field(description="Its number, from 1", examples=[1])
-    id: str | None = Field(None, description="The task's id", examples=[EXAMPLE_ID])
-    problem: dict[str, Any] | None = Field(None, description="Why there is none: a problem document (RFC 9457)")
-    is_stopped: bool = Field(False, description="True if this line and all later ones were not stored")
+    async def listen_for_disconnect(self, receive: Receive) -> None:
+        await anyio.sleep_forever()
 
 
 class LineResults(StreamingResponse):
@@ -75,12 +69,21 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     openapi_extra=_DOCUMENT,
     summary="Submit many tasks",
 )
-async def submit_many(request: Request, services: ServicesDep, actor: ActorDep) -> Response:
+async def submit_many(
+    request: Request,
+    services: ServicesDep,
+    actor: ActorDep,
+    stop: Annotated[
+        bool,
+        Query(description="Of lines: stop at the first that is refused; nothing of its portion or after it is stored"),
+    ] = False,
+) -> Response:
     """Stores a list of up to 2,000 tasks, all or none; or any number as lines, with a result for each line.
 
     Send lines (`application/x-ndjson`) for many tasks: they are stored while they arrive, some thousands at a time,
     and an invalid one keeps no other away. The answer has a line for each: `{"line": 1, "id": …}`, or
-    `{"line": 1, "problem": …}`. If a server goes away the last line says from which line on nothing was stored.
+    `{"line": 1, "problem": …}`. If a server goes away the last line says from which line on nothing was stored, and so
+    does the first one that is refused with `stop`, where a portion is 2,000 lines or 1 MiB, whichever comes first.
     """
     media_type = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     acting = acting_for(services, actor)
@@ -89,7 +92,7 @@ async def submit_many(request: Request, services: ServicesDep, actor: ActorDep) 
         def problem(error: TaskyardError) -> dict[str, Any]:
             return problem_of(error, request).model_dump()
 
-        ingest = Ingest(services.submitter, acting, actor, problem)
+        ingest = Ingest(services.submitter, acting, actor, problem, stops=stop)
         limit_bytes = services.settings.input_limit_bytes + LINE_MARGIN_BYTES
         return LineResults(ingest.results(lines_of(request.stream(), limit_bytes)))
     if media_type != JSON:

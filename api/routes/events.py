@@ -15,12 +15,15 @@ from taskyard.api.models.events import Event
 from taskyard.api.reading import ServicesDep, read
 from taskyard.api.routes.tasks import TaskId
 from taskyard.api.seeing import seen_task
+from taskyard.api.services import Services
 from taskyard.core.access.identity import EVERY, Actor
 from taskyard.core.access.permissions import Permission
-from taskyard.core.postgres.store import tasks
+from taskyard.core.postgres.store import event_stream, tasks
 from taskyard.core.postgres.store.event_stream import MAX_OPEN, Horizon, Position, StreamedEvent
 from taskyard.core.states import TERMINAL
 from taskyard.core.submission.commands import check_task_id
+
+LAST_TRANSACTION = 2**63 - 1
 
 router = APIRouter(tags=["events"], dependencies=[needs(Permission.TASK_READ)])
 LastEventId = Annotated[
@@ -66,8 +69,7 @@ async def follow(
     wanted = {"event": event, "queue": queue, "type": type, "actor": actor}
     fields = {name: frozenset(values) for name, values in wanted.items() if values}
     async for position, found in hub.follow(start):
-        is_seen = not viewer.is_narrowed or viewer.sees(found.queue or EVERY, found.type or EVERY)
-        if is_seen and all(getattr(found, name) in values for name, values in fields.items()):
+        if found is None or (_is_seen(viewer, found) and all(getattr(found, name) in fields[name] for name in fields)):
             yield _sent(position, found, viewer)
 
 
@@ -83,11 +85,29 @@ async def follow_task(
     wanted = check_task_id(task_id)
     async for position, found in hub.follow(start, wanted):
         yield _sent(position, found, actor)
-        if found.to_state in TERMINAL and (await read(services, tasks.get_task, wanted)).state in TERMINAL:
+        if found is None:
+            if not await _comes_more(services, wanted, position.low):
+                return
+        elif found.to_state in TERMINAL and (await read(services, tasks.get_task, wanted)).state in TERMINAL:
             return
 
 
-def _sent(position: Position, found: StreamedEvent, actor: Actor) -> ServerSentEvent:
+async def _comes_more(services: Services, task_id: str, reached: Horizon) -> bool:
+    """Returns True unless a task has ended and all its events were sent, as to one who comes back after its end."""
+    task = await read(services, tasks.get_task, task_id)
+    if task.state not in TERMINAL:
+        return True
+    return bool(await read(services, event_stream.between, reached, LAST_TRANSACTION, limit=1, task_id=task_id))
+
+
+def _is_seen(viewer: Actor, found: StreamedEvent) -> bool:
+    return not viewer.is_narrowed or viewer.sees(found.queue or EVERY, found.type or EVERY)
+
+
+def _sent(position: Position, found: StreamedEvent | None, actor: Actor) -> ServerSentEvent:
+    """Returns an event as it is sent; None becomes an id alone, from which a client goes on."""
+    if found is None:
+        return ServerSentEvent(id=str(position))
     shown = Event.model_validate(found)
     if not reads_payloads(actor):
         shown = shown.model_copy(update={"detail": masked_detail(found.detail), "is_masked": True})

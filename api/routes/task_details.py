@@ -1,4 +1,4 @@
-"""Shows a task's attempts, relatives and whole log, and cancels it with its descendants."""
+"""Shows a task's attempts, relatives, open descendants and whole log, and cancels it with its descendants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.document import answering, refusing
 from taskyard.api.masking import MASK, reads_payloads
 from taskyard.api.models.common import Reason
-from taskyard.api.models.task_details import AttemptInfo, CancelledTree, RelatedTask, RelativesInfo
+from taskyard.api.models.task_details import AttemptInfo, RelatedTask, RelativesInfo
+from taskyard.api.models.tasks import CancelledTree, OpenBelow
 from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
 from taskyard.api.seeing import seen_task
 from taskyard.api.streams import streamed, written
@@ -21,7 +22,7 @@ from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskNotFound
 from taskyard.core.exported_rows import log_lines
 from taskyard.core.postgres.database import Transaction
-from taskyard.core.postgres.store import task_logs, tasks
+from taskyard.core.postgres.store import related_tasks, task_logs, tasks
 from taskyard.core.postgres.store.related_tasks import Related
 from taskyard.core.views.attempts import attempts_of
 from taskyard.core.views.relatives import relatives_of
@@ -63,6 +64,13 @@ async def export_log(task_id: TaskId, services: ServicesDep, actor: ActorDep) ->
     return await streamed(pieces, TEXT, f"taskyard-log-{wanted}.txt")
 
 
+@router.get("/open-below", summary="Get unfinished descendants", dependencies=[needs(Permission.TASK_READ)])
+async def open_below(task_id: TaskId, services: ServicesDep, actor: ActorDep) -> OpenBelow:
+    """Returns the unfinished tasks that it and its descendants submitted; cancelling it alone does not end them."""
+    wanted = await seen_task(services, actor, task_id)
+    return OpenBelow(ids=await read(services, _open_below, actor, wanted))
+
+
 @router.post("/cancel-tree", summary="Cancel a task with its descendants", responses=refusing(409))
 async def cancel_tree(
     task_id: TaskId, services: ServicesDep, actor: ActorDep, given: Reason | None = None
@@ -71,7 +79,7 @@ async def cancel_tree(
     if actor.is_narrowed:
         await seen_task(services, actor, task_id)
     count = await in_thread(acting_for(services, actor).cancel_tree, task_id, given.reason if given else "")
-    return CancelledTree(descendants=count)
+    return CancelledTree(cancelled_below=count)
 
 
 def _attempts(tx: Transaction, task_id: str, hidden: str | None) -> list[AttemptInfo]:
@@ -81,6 +89,14 @@ def _attempts(tx: Transaction, task_id: str, hidden: str | None) -> list[Attempt
     now = tasks.now(tx)
     found = attempts_of(known[0], tasks.history(tx, task_id, with_log=False))
     return [AttemptInfo.of(attempt, now, hidden) for attempt in found]
+
+
+def _open_below(tx: Transaction, actor: Actor, task_id: str) -> list[str]:
+    found = related_tasks.open_below(tx, task_id)
+    if not actor.is_narrowed:
+        return found
+    seen = {task.id for task in tasks.tasks_of(tx, found) if actor.sees(task.queue, task.type)}
+    return [one for one in found if one in seen]
 
 
 def _relatives(tx: Transaction, actor: Actor, task_id: str) -> RelativesInfo:

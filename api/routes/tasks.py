@@ -33,11 +33,13 @@ from taskyard.core.errors import TaskNotFound
 from taskyard.core.explain import why as explained
 from taskyard.core.filters.search_filter import Sort, TaskFilter
 from taskyard.core.i18n import msg
+from taskyard.core.models import Task
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.store import search, task_logs, tasks
 from taskyard.core.postgres.store.audit import EventCursor
 from taskyard.core.postgres.store.cursors import Cursor
-from taskyard.core.states import TERMINAL
+from taskyard.core.reasons import Reasons
+from taskyard.core.states import TERMINAL, TaskState
 from taskyard.core.submission.commands import check_task_id
 
 MAX_WAIT_SECONDS = 60.0
@@ -45,6 +47,7 @@ FIRST_POLL_SECONDS, MAX_POLL_SECONDS = 0.005, 0.25
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 TaskId = Annotated[str, Path(alias="id", description="The task's id")]
+Explain = Annotated[bool, Query(description="Also say why no agent can take a task that waits for one")]
 
 
 class NewPriority(Reason):
@@ -97,9 +100,10 @@ async def find(
     sort: Annotated[Sort, Query(description="The order of the tasks")] = Sort.NEWEST,
     after: Annotated[str | None, Query(description="`next` or `previous` of an earlier page")] = None,
     limit: Annotated[int, Query(ge=1, le=search.MAX_PAGE_SIZE)] = 50,
+    explain: Explain = False,
 ) -> TaskPage:
     """Returns tasks that match, a page at a time. Pages stay in place while new tasks arrive."""
-    own = {"sort", "after", "limit"}
+    own = {"sort", "after", "limit", "explain"}
     only = TaskFilter.from_params({name: value for name, value in request.query_params.items() if name not in own})
     check_search(only, actor)
     place = None if after is None else Cursor.parse(after)
@@ -109,8 +113,9 @@ async def find(
     found = await read(
         services, search.find, seen, sort=sort, after=place, limit=limit, reads_errors=reads_payloads(actor)
     )
+    why = (await read(services, Reasons.read)).of_task if explain else _unexplained
     return TaskPage(
-        tasks=[masked_task(TaskSummary.of(task), actor) for task in found.tasks],
+        tasks=[masked_task(TaskSummary.of(task, why(task)), actor) for task in found.tasks],
         next=None if found.next is None else str(found.next),
         previous=None if found.previous is None else str(found.previous),
         searched_to=found.searched_to,
@@ -118,11 +123,13 @@ async def find(
 
 
 @router.get("/{id}", summary="Get a task", dependencies=[needs(Permission.TASK_READ)])
-async def get(task_id: TaskId, services: ServicesDep, actor: ActorDep) -> TaskDetails:
+async def get(task_id: TaskId, services: ServicesDep, actor: ActorDep, explain: Explain = False) -> TaskDetails:
     """Returns a task with its input, output and last checkpoint."""
     task = await read(services, tasks.get_task, check_task_id(task_id))
     check_seen(actor, [task], task.id)
-    return masked_task(TaskDetails.of(task), actor)
+    is_waiting = explain and task.state is TaskState.PENDING
+    why = (await read(services, Reasons.read)).of_task(task) if is_waiting else None
+    return masked_task(TaskDetails.of(task, why), actor)
 
 
 @router.get("/{id}/result", summary="Wait for a task's result", dependencies=[needs(Permission.TASK_READ)])
@@ -203,3 +210,7 @@ async def reprioritise(task_id: TaskId, given: NewPriority, services: ServicesDe
     if actor.is_narrowed:
         await seen_task(services, actor, task_id)
     await in_thread(acting_for(services, actor).reprioritise, task_id, given.priority, given.reason)
+
+
+def _unexplained(_task: Task) -> str | None:
+    return None

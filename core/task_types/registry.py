@@ -4,7 +4,6 @@ A handler is a function of its validated input and a context; its annotations ar
 
     class Greeting(BaseModel):
         name: str
-
     class Greeted(BaseModel):
         text: str
 

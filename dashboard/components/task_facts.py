@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from taskyard.core.explain import Explanation
+from taskyard.core.explanation import Explanation
 from taskyard.core.models import Task
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.core.views.attempts import name_of

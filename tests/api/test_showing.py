@@ -228,7 +228,7 @@ def test_relatives_are_found_and_cancelled_together(client: TestClient, submitte
     assert [one["id"] for one in get(client, f"/tasks/{first}/relatives")["dependants"]] == [second]
     assert [one["id"] for one in get(client, f"/tasks/{second}/relatives")["awaited"]] == [first]
     answer = client.post(f"{V1}/tasks/{first}/cancel-tree", json={"reason": "test"})
-    assert answer.json() == {"descendants": 0}
+    assert answer.json() == {"cancelled_below": 0}
     assert get(client, f"/tasks/{second}")["state"] == "cancelled"
     problem_of(client.post(f"{V1}/tasks/{first}/cancel-tree"), 409)
 

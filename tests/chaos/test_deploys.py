@@ -11,10 +11,10 @@ import pytest
 
 from taskyard.core.config import Settings
 from taskyard.core.postgres.store import tasks as tasks_store
+from taskyard.core.reasons import Reasons
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry, registry
 from taskyard.worker.agents.pool_config import AgentSpec
-from taskyard.worker.cli.reasons import Reasons
 from tests.engine import Engine, RunningWorker, running_engine, set_agent_environment
 from tests.servers import wait_until
 

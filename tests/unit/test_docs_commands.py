@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import typer
 
+from taskyard.client.address import TOKEN_VARIABLE, URL_VARIABLE
 from taskyard.core.alerts.rules import load_rules
 from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.worker.agents.pool_config import load_pool
@@ -27,7 +28,7 @@ COMMAND = re.compile(r"^(?:(?:[A-Z_]+=\S+|runuser|env|-u|--|taskyard(?= --)) )*(
 
 @for_each("page", ALL, name_of)
 def test_no_unknown_setting_is_named(page: Path) -> None:
-    known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields} | {URL_VARIABLE, TOKEN_VARIABLE}
     named = set(re.findall(rf"\b{ENV_PREFIX}(?!TEST_)[A-Z_]*[A-Z]\b", text_of(page)))
     assert named <= known
 

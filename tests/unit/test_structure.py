@@ -19,7 +19,7 @@ from tests.each import for_each
 from tests.sources import nodes_of, text_of, tree_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PACKAGES = ("core", "worker", "dashboard", "api")
+PACKAGES = ("core", "worker", "dashboard", "api", "taskyard/client")
 MODULE_LINES = 300
 FUNCTION_LINES = 60
 

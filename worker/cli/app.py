@@ -32,6 +32,7 @@ from taskyard.worker.cli import (
     tasks,
     why,
 )
+from taskyard.worker.cli.doors import LocalGroup, command_class
 from taskyard.worker.cli.exits import EXIT_CODES, Commands
 from taskyard.worker.cli.output import print_line
 from taskyard.worker.process.last_threads import ending_despite_threads
@@ -112,11 +113,13 @@ for name, function, panel, example in COMMANDS:
     shown = example if "\n" in example else f"Example: {PROGRAM} {example}"
     # a terminal wraps better than the source does
     text = "\n\n".join(" ".join(paragraph.split()) for paragraph in str(function.__doc__).split("\n\n"))
-    app.command(name, help=text, rich_help_panel=panel, epilog=f"{shown}\n\n{EXIT_CODE_HELP}")(function)
+    epilog = f"{shown}\n\n{EXIT_CODE_HELP}"
+    app.command(name, cls=command_class(name), help=text, rich_help_panel=panel, epilog=epilog)(function)
 
 
 app.add_typer(
     access.access,
+    cls=LocalGroup,
     name="access",
     help="Who may do what: people, services, agents, their roles, passwords, tokens and sessions.",
     rich_help_panel=CARE,
@@ -124,6 +127,7 @@ app.add_typer(
 )
 app.add_typer(
     mail.mail,
+    cls=LocalGroup,
     name="mail",
     help="Messages between agents: list, send dead letters again, empty a mailbox.",
     rich_help_panel=CARE,
@@ -132,6 +136,7 @@ app.add_typer(
 quarantine_help = "Quarantined items, which could not be processed: list, show and drop them."
 app.add_typer(
     quarantine.quarantine,
+    cls=LocalGroup,
     name="quarantine",
     help=quarantine_help,
     rich_help_panel=CARE,

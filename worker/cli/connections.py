@@ -53,8 +53,15 @@ def opened_broker() -> Iterator[Broker]:
 @contextmanager
 def opened_reading() -> Iterator[DriverTransaction]:
     """Opens a read transaction, by the settings of the environment; raises ConfigurationError or Unavailable."""
-    with _opened_database(resolve(load_settings()).database_url) as database, database.transaction() as tx:
+    with opened_database() as database, database.transaction() as tx:
         yield tx
+
+
+@contextmanager
+def opened_database() -> Iterator[Database]:
+    """Opens PostgreSQL alone, by the settings of the environment; raises ConfigurationError or Unavailable."""
+    with _opened_database(resolve(load_settings()).database_url) as database:
+        yield database
 
 
 @contextmanager

@@ -38,7 +38,7 @@ EXIT_CODES = {
     BAD_INPUT: "bad usage, input or configuration",
     NOT_FOUND: "no such task or item",
     ILLEGAL_STATE: "the task's state does not allow it",
-    UNAVAILABLE: "PostgreSQL or Redis can't be reached",
+    UNAVAILABLE: "PostgreSQL, Redis or the API can't be reached",
     OUTPUT_LOST: "done, but the output could not be written",
     INTERRUPTED: "interrupted",
     NO_READER: "the reader of the output has gone",

@@ -12,34 +12,26 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 
 from taskyard.core.models import Task
 from taskyard.core.payload.printable_text import visible
-from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.store import tasks
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.worker.cli.exits import say
-from taskyard.worker.cli.reasons import Reasons
+from taskyard.worker.cli.port import TaskPort
 
 FIRST_PAUSE_SECONDS = 0.02
 LAST_PAUSE_SECONDS = 0.5
 Teller = Callable[[Task, str | None], None]
 
 
-def follow(database: Database, task_id: str, timeout_seconds: float | None) -> Task:
+def follow(tasks: TaskPort, task_id: str, timeout_seconds: float | None) -> Task:
     """Waits until the task ends or the time is over, prints its progress on stderr, returns its state.
 
     Raises TaskNotFound or Unavailable.
     """
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     pause = FIRST_PAUSE_SECONDS
-    state = None
-    why = None
     with _progress_bar() if sys.stderr.isatty() else _lines() as tell:
         while True:
-            with database.transaction() as tx:
-                task = tasks.get_task(tx, task_id)
-                if task.state != state:
-                    why = Reasons.read(tx).of_task(task)
+            task, why = tasks.get(task_id)
             tell(task, why)
-            state = task.state
             left = LAST_PAUSE_SECONDS if deadline is None else deadline - time.monotonic()
             if task.state in TERMINAL or left <= 0:
                 return task

@@ -11,6 +11,7 @@ from rich.text import Text
 from taskyard.core.humanize import byte_size, compact_duration, percent
 from taskyard.core.payload.printable_text import visible_lines
 from taskyard.core.states import TERMINAL, TaskState
+from taskyard.worker.cli.opened_tasks import opened_tasks
 from taskyard.worker.cli.output import (
     Column,
     is_wide,
@@ -22,7 +23,7 @@ from taskyard.worker.cli.output import (
     stacked,
     state_text,
 )
-from taskyard.worker.cli.text import age, instant, task_id
+from taskyard.worker.cli.text import age, instant
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 TaskId = Annotated[str, typer.Argument(metavar="TASK", help="The task's full id.")]
@@ -38,20 +39,12 @@ def list_tasks(
     as_json: AsJson = False,
 ) -> None:
     """Lists the newest tasks, and why some of them wait for an agent that does not exist."""
-    from taskyard.core.postgres.store import tasks as tasks_store
-    from taskyard.worker.cli.connections import opened_reading
-    from taskyard.worker.cli.reasons import Reasons
-
-    with opened_reading() as tx:
-        tasks = tasks_store.list_tasks(tx, state=state, type=type, queue=queue, limit=limit)
-        reasons = Reasons.read(tx)
+    with opened_tasks() as port:
+        tasks = port.list_tasks(state, type, queue, limit)
     if as_json:
         unread = ("input", "output", "checkpoint")
         print_json(
-            [
-                {**{k: v for k, v in task.as_json().items() if k not in unread}, "why": reasons.of_task(task)}
-                for task in tasks
-            ]
+            [{**{k: v for k, v in task.as_json().items() if k not in unread}, "why": why} for task, why in tasks]
         )
     elif not tasks:
         print_line("no tasks")
@@ -59,10 +52,10 @@ def list_tasks(
         headings = [Column("id", fixed=True), Column("state", fixed=True), Column("priority", fixed=True)]
         headings += [Column("type"), Column("queue"), Column("title"), Column("attempt", fixed=True)]
         headings += [Column("created", fixed=True), Column("why")]
-        print_table(headings, [_wide_row(task, reasons.of_task(task)) for task in tasks])
+        print_table(headings, [_wide_row(task, why) for task, why in tasks])
     else:
         headings = [Column("id", fixed=True), Column("state", fixed=True), Column("task"), Column("age", fixed=True)]
-        print_table(headings, [_narrow_row(task, reasons.of_task(task)) for task in tasks])
+        print_table(headings, [_narrow_row(task, why) for task, why in tasks])
 
 
 def _wide_row(task: Any, why: str | None) -> list[str | Text | None]:
@@ -78,13 +71,8 @@ def _narrow_row(task: Any, why: str | None) -> list[str | Text | None]:
 
 def show(task: TaskId, as_json: AsJson = False) -> None:
     """Shows one task: its fields, input, output and error."""
-    from taskyard.core.postgres.store import tasks as tasks_store
-    from taskyard.worker.cli.connections import opened_reading
-    from taskyard.worker.cli.reasons import Reasons
-
-    with opened_reading() as tx:
-        found = tasks_store.get_task(tx, task_id(task))
-        why = Reasons.read(tx).of_task(found)
+    with opened_tasks() as port:
+        found, why = port.get(task)
     if as_json:
         print_json({**found.as_json(), "why": why})
         return
@@ -129,14 +117,8 @@ def show(task: TaskId, as_json: AsJson = False) -> None:
 
 def history(task: TaskId, as_json: AsJson = False) -> None:
     """Shows a task's history: every event, its time and its actor. Its log output is shown by `logs`."""
-    from taskyard.core.postgres.store import tasks as tasks_store
-    from taskyard.worker.cli.connections import opened_reading
-
-    with opened_reading() as tx:
-        wanted = task_id(task)
-        events = tasks_store.history(tx, wanted, with_log=False)
-        if not events:
-            tasks_store.get_task(tx, wanted)
+    with opened_tasks() as port:
+        events = port.history(task)
     if as_json:
         print_json([event.as_json() for event in events])
         return

@@ -19,8 +19,8 @@ def status(as_json: AsJson = False) -> None:
     """Shows how many tasks are in each state, the backlog and its reasons, the agents, and the leader."""
     from taskyard.core.postgres.store import holds as holds_store
     from taskyard.core.postgres.store import tasks as tasks_store
+    from taskyard.core.reasons import Reasons
     from taskyard.worker.cli.connections import opened_reading
-    from taskyard.worker.cli.reasons import Reasons
 
     with opened_reading() as tx:
         counted = tasks_store.state_counts(tx)

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from taskyard.worker.cli import exits
+from taskyard.worker.cli.follow import follow
+from taskyard.worker.cli.opened_tasks import opened_tasks
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.payload import STDIN, JsonLines, by_line, read_input
+from taskyard.worker.cli.port import TaskPort
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import pretty_json
 
@@ -59,9 +62,6 @@ def submit(
     max_attempts, delay_seconds, run_at, requires, idempotency_key, after and created_by; options of the command
     line apply to lines without them.
     """
-    from taskyard.core.access.identity import os_user
-    from taskyard.core.config import load_settings
-
     waits = wait or wait_seconds is not None
     alone = {
         "TYPE": type,
@@ -75,13 +75,19 @@ def submit(
     options: dict[str, Any] = {"title": title, "queue": queue, "priority": priority, "timeout_seconds": timeout}
     options |= {"max_attempts": max_attempts, "delay_seconds": delay, "run_at": run_at, "idempotency_key": key}
     options |= {"requires": require or None, "after": after or None}
-    options["created_by"] = os_user() if created_by is None else created_by
     given = {name: value for name, value in options.items() if value is not None}
-    if file is not None:
-        _submit_file(file, given, as_json)
-        return
-    content = read_input(input, STDIN if dash else input_file, load_settings().input_limit_bytes)
-    _submit_one(str(type), content, given, follows=waits, timeout_seconds=wait_seconds, as_json=as_json)
+    with opened_tasks() as port:
+        given |= port.creator(created_by)
+        if file is not None:
+            _submit_file(port, file, given, as_json)
+            return
+        content = read_input(input, STDIN if dash else input_file, port.input_limit_bytes)
+        task_id = port.submit(str(type), content, given)
+        task = follow(port, task_id, wait_seconds) if waits else None
+    if task is None:
+        _print_id(task_id, as_json)
+    else:
+        _print_end(task, wait_seconds, as_json)
 
 
 def _check_usage(alone: dict[str, Any], *, has_file: bool) -> None:
@@ -98,23 +104,11 @@ def _check_usage(alone: dict[str, Any], *, has_file: bool) -> None:
         raise typer.BadParameter(f"{' and '.join(sources)} are two inputs: give only one")
 
 
-def _submit_one(
-    type: str, content: Any, options: dict[str, Any], *, follows: bool, timeout_seconds: float | None, as_json: bool
-) -> None:
-    from taskyard.worker.cli.connections import acting
-
-    with acting(load_types=True) as (permitted, database):
-        task_id = permitted.submit(type, content, **options)
-        if not follows:
-            if as_json:
-                print_json({"id": task_id})
-            else:
-                print_line(task_id)
-            return
-        from taskyard.worker.cli.follow import follow
-
-        task = follow(database, task_id, timeout_seconds)
-    _print_end(task, timeout_seconds, as_json)
+def _print_id(task_id: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": task_id})
+    else:
+        print_line(task_id)
 
 
 def _print_end(task: Task, timeout_seconds: float | None, as_json: bool) -> None:
@@ -135,39 +129,36 @@ def _print_end(task: Task, timeout_seconds: float | None, as_json: bool) -> None
     raise typer.Exit(exits.FAILED)
 
 
-def _submit_file(file: Path, defaults: dict[str, Any], as_json: bool) -> None:
+def _submit_file(port: TaskPort, file: Path, defaults: dict[str, Any], as_json: bool) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from taskyard.core.config import load_settings
     from taskyard.core.errors import SubmissionError
-    from taskyard.worker.cli.connections import acting
 
-    lines = JsonLines(file, defaults, load_settings().input_limit_bytes)
+    lines = JsonLines(file, defaults, port.input_limit_bytes)
     total = lines.count()
     stored, ids = 0, []
     problems: list[SubmissionError] = []
     columns = [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with acting(load_types=True) as (permitted, _):
-        bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-        try:
-            with bar:
-                shown = bar.add_task("", total=total)
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    try:
+        with bar:
+            shown = bar.add_task("", total=total)
 
-                def advance(count: int) -> None:
-                    nonlocal stored
-                    stored = count
-                    bar.update(shown, completed=count)
+            def advance(count: int) -> None:
+                nonlocal stored
+                stored = count
+                bar.update(shown, completed=count)
 
-                ids = permitted.submit_many(lines, progress=advance)
-        except SubmissionError as error:
-            problems = by_line(error, lines.last, permitted.problems_of, lines.line_of)
-        finally:
-            if stored and (total is None or stored < total):
-                exits.say(
-                    f"{stored} tasks are stored, up to line {lines.line_of(stored - 1)}: "
-                    "submit only the lines after it, or give each line an idempotency_key before you repeat the file"
-                )
+            ids = port.submit_many(lines, advance)
+    except SubmissionError as error:
+        problems = by_line(error, lines.last, port.problems_of, lines.line_of)
+    finally:
+        if stored and (total is None or stored < total):
+            exits.say(
+                f"{stored} tasks are stored, up to line {lines.line_of(stored - 1)}: "
+                "submit only the lines after it, or give each line an idempotency_key before you repeat the file"
+            )
     if problems:
         for problem in problems:
             exits.print_error(problem)

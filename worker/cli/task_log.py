@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from taskyard.core.models import LogEntry
 from taskyard.core.payload.printable_text import visible, visible_lines
+from taskyard.worker.cli.opened_tasks import opened_tasks
 from taskyard.worker.cli.output import print_line, print_plain
 from taskyard.worker.cli.show import TaskId
-from taskyard.worker.cli.text import task_id
-
-if TYPE_CHECKING:
-    from taskyard.core.postgres.store.task_logs import LogEntry
 
 AsLines = Annotated[bool, typer.Option("--json", help="Print JSON, one entry on each line.")]
 Whole = Annotated[bool, typer.Option("--all", help="The whole log, whatever its length.")]
@@ -21,19 +19,13 @@ Whole = Annotated[bool, typer.Option("--all", help="The whole log, whatever its 
 
 def logs(task: TaskId, whole: Whole = False, as_json: AsLines = False) -> None:
     """Shows the log output of a task's attempts: the newest 500 entries or 128 KiB, or the whole log."""
-    from taskyard.core.postgres.store import task_logs
-    from taskyard.core.postgres.store import tasks as tasks_store
-    from taskyard.worker.cli.connections import opened_reading
-
-    wanted = task_id(task)
-    with opened_reading() as tx:
-        tasks_store.get_task(tx, wanted)
+    with opened_tasks() as port:
         if whole:
-            for entry in task_logs.whole(tx, wanted):
+            for entry in port.whole_log(task):
                 _show(entry, as_json)
             return
-        page = task_logs.newest(tx, wanted)
-    if page.older is not None and not as_json:
+        page = port.newest_log(task)
+    if page.has_older and not as_json:
         print_line("older entries are not shown: --all shows them", "dim")
     for entry in page.entries:
         _show(entry, as_json)

@@ -9,6 +9,7 @@ import typer
 
 from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.exits import print_error
+from taskyard.worker.cli.opened_tasks import opened_tasks
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.show import AsJson, TaskId
 
@@ -26,17 +27,11 @@ def cancel(
 
     Tasks that they submitted are not cancelled, and are listed; with --tree they are cancelled as well.
     """
-    from taskyard.worker.cli.connections import acting
-
-    with acting() as (permitted, _):
+    with opened_tasks() as port:
         below: dict[str, int] = {}
 
         def run(task: str) -> None:
-            if tree:
-                below[task] = permitted.cancel_tree(task, reason)
-                return
-            permitted.cancel(task, reason)
-            below[task] = len(permitted.open_below(task))
+            below[task] = port.cancel_tree(task, reason) if tree else port.cancel(task, reason)
 
         _each(tasks, "cancelled", as_json, run, {"cancelled_below" if tree else "open_below": below})
     for task, count in below.items():
@@ -48,10 +43,8 @@ def cancel(
 
 def retry(tasks: TaskIds, reason: Reason = "", as_json: AsJson = False) -> None:
     """Makes failed or cancelled tasks pending again, with a new budget of attempts."""
-    from taskyard.worker.cli.connections import acting
-
-    with acting() as (permitted, _):
-        _each(tasks, "retried", as_json, lambda task: permitted.retry(task, reason))
+    with opened_tasks() as port:
+        _each(tasks, "retried", as_json, lambda task: port.retry(task, reason))
 
 
 def priority(
@@ -60,10 +53,8 @@ def priority(
     as_json: AsJson = False,
 ) -> None:
     """Changes the priority of a task that has no agent yet."""
-    from taskyard.worker.cli.connections import acting
-
-    with acting() as (permitted, _):
-        permitted.reprioritise(task, level, "")
+    with opened_tasks() as port:
+        port.reprioritise(task, level)
     if as_json:
         print_json({"id": task, "priority": level})
     else:

@@ -6,9 +6,9 @@ from rich.text import Text
 
 from taskyard.core.humanize import compact_duration
 from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.opened_tasks import opened_tasks
 from taskyard.worker.cli.output import Column, print_fields, print_json, print_line, print_table, state_text
 from taskyard.worker.cli.show import AsJson, TaskId
-from taskyard.worker.cli.text import task_id
 
 
 def why(task: TaskId, as_json: AsJson = False) -> None:
@@ -16,12 +16,8 @@ def why(task: TaskId, as_json: AsJson = False) -> None:
 
     The estimate rests on the attempts of its type that ended in the last minute.
     """
-    from taskyard.core.explain import why as explained
-    from taskyard.core.redis.cache import RedisCache
-    from taskyard.worker.cli.connections import opened_servers
-
-    with opened_servers() as (database, broker):
-        found = explained(database, broker, RedisCache(broker.redis, broker.keys), task_id(task))
+    with opened_tasks() as port:
+        found = port.why(task)
     if as_json:
         print_json(found.as_json())
         return

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any
 
+from taskyard.core.models import LogEntry
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store.audit import EventCursor
 
 PAGE_LINES = 500
 PAGE_BYTES = 128 << 10
 SLICE_LINES, SLICE_BYTES = 5_000, 4 << 20  # of what is read to its end
-
-
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """A log entry of an attempt: `level` is its log level, or the output stream; printed entries may have several
-    lines.
-    """
-
-    at: datetime
-    attempt: int | None
-    level: str
-    message: str
-    agent_id: str | None
-
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "at": self.at.isoformat()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from typing import Any
 
 from taskyard.core import explain
 from taskyard.core.errors import Unavailable
-from taskyard.core.explain import Explanation
-from taskyard.core.models import AuditEvent, Task
+from taskyard.core.explanation import Explanation
+from taskyard.core.models import AuditEvent, LogEntry, Task
 from taskyard.core.payload.typed_text import checked
 from taskyard.core.postgres.store import failures, related_tasks, task_logs, tasks
 from taskyard.core.postgres.store.audit import EventCursor
 from taskyard.core.postgres.store.related_tasks import SimilarFailure
-from taskyard.core.postgres.store.task_logs import LogEntry, LogPage
+from taskyard.core.postgres.store.task_logs import LogPage
 from taskyard.core.states import WAITING
 from taskyard.core.views.attempts import Attempt, attempts_of
 from taskyard.core.views.relatives import Relatives, relatives_of

@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from taskyard.core.models import AuditEvent
-from taskyard.core.postgres.store.task_logs import LogEntry
+from taskyard.core.models import AuditEvent, LogEntry
 from taskyard.core.views.attempts import name_of
 from taskyard.dashboard.components.json_tree import as_text
 from taskyard.dashboard.components.states import STATE_COLORS, badge_column, event_word, word

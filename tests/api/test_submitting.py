@@ -107,7 +107,7 @@ def test_more_lines_than_one_portion_are_stored_in_order(client: TestClient, dat
 
 
 def test_lines_of_code_need_the_permission(client: TestClient, sent_by: Sender) -> None:
-    code = json.dumps({"type": "code.run", "input": {"language": "python", "script": "print(1)"}})
+    code = json.dumps({"type": "code.run", "input": {"script": "print(1)"}})
     [refused] = client.post(f"{TASKS}/batch", content=code, headers=LINES).text.splitlines()
     assert json.loads(refused)["problem"]["status"] == 403
     [accepted] = sent_by("admin").post(f"{TASKS}/batch", content=code, headers=LINES).text.splitlines()

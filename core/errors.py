@@ -26,7 +26,7 @@ TaskyardError
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any
 
 from taskyard.core.i18n import listed, msg
@@ -97,19 +97,36 @@ class LeadershipLost(TaskyardError):
     """Raised if this worker no longer leads, or can't prove that it does."""
 
 
+class Missing(Enum):
+    """Stands for a value that was not given."""
+
+    VALUE = "nothing"
+
+
+MISSING = Missing.VALUE
+
+
 class SubmissionError(TaskyardError):
-    """Raised for invalid input to an operation, with the field and what was expected."""
+    """Raised for invalid input to an operation, with the field and what was expected.
+
+    `value` is `MISSING` if none was given; `expected` may be empty then.
+    """
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         self.field = field
         self.value = value
         self.expected = expected
-        text = msg(
-            "{field}: {value} is not accepted, expected {expected}",
-            field=field,
-            value=shortened(value),
-            expected=expected,
-        )
+        if value is not MISSING:
+            text = msg(
+                "{field}: {value} is not accepted, expected {expected}",
+                field=field,
+                value=shortened(value),
+                expected=expected,
+            )
+        elif expected:
+            text = msg("{field} is required: {expected}", field=field, expected=expected)
+        else:
+            text = msg("{field} is required", field=field)
         super().__init__(text)
 
 

@@ -51,6 +51,11 @@ def duration(seconds: float | None, *, is_short: bool = False) -> str:
     return translate(humanize.rounded_duration(seconds) if is_short else humanize.duration(seconds, is_figure=True))
 
 
+def span(seconds: float) -> str:
+    """Returns a span that somebody set, without the digits of a measured one: 5 s."""
+    return translate(humanize.duration(seconds))
+
+
 def age(seconds: float) -> str:
     """Like `duration`, in whole seconds, for values that are refreshed often."""
     return _("{n} s").format(n=int(seconds)) if 0 <= seconds < 60 else duration(seconds)

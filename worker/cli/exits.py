@@ -82,6 +82,10 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             _drop_output()
             raise typer.Exit(NO_READER) from None
+        except typer.BadParameter as error:
+            if isinstance(error.__cause__ or error.__context__, ValueError):
+                error.message = _expected(error)
+            raise
         except TaskyardError as error:
             raise typer.Exit(print_error(error)) from None
         except UnicodeEncodeError as error:  # an argument's bytes, as the shell passed them
@@ -96,6 +100,16 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             say("interrupted")
             raise typer.Exit(INTERRUPTED) from None
+
+
+def _expected(error: typer.BadParameter) -> str:
+    """Returns the message of an argument that a model of typer's refused, in the words of our own models."""
+    from pydantic import ValidationError
+
+    from taskyard.core.payload.pydantic_messages import model_problems
+
+    cause = error.__cause__ or error.__context__
+    return model_problems(cause.errors()[0]) if isinstance(cause, ValidationError) else error.message
 
 
 def _is_of_output(error: OSError) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from taskyard.core.humanize import compact_duration, parsed_span
 from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.confirm import confirm
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
 from taskyard.worker.cli.quarantine import EXIT_CODE_HELP
 from taskyard.worker.cli.show import AsJson
@@ -118,21 +118,18 @@ def _whose(agent: str | None) -> str:
 
 
 def _check_one_or_all(agent: str | None, everything: bool) -> None:
-    from taskyard.core.payload.culprits import refused
+    from taskyard.core.payload.culprits import refused, required
 
-    if (agent is None) != everything:
-        raise refused("agent", agent or "", "either an agent's name or --all")
+    if agent is None and not everything:
+        raise required("agent", "either an agent's name or --all")
+    if agent is not None and everything:
+        raise refused("agent", agent, "either an agent's name or --all")
 
 
 def _ask(names: list[str], agent: str | None, dead: bool) -> None:
-    from taskyard.core.payload.culprits import refused
-
-    if not sys.stdin.isatty():
-        raise refused("yes", "", "--yes without a terminal")
     what = "Dead letters" if dead else "Messages"
     whose = visible(agent) if agent is not None else f"all agents ({len(names)})"
-    if not typer.confirm(f"{what} of {whose} will be removed for good. Go on?", err=True):
-        raise typer.Abort
+    confirm(f"{what} of {whose} will be removed for good.")
 
 
 def _agents(office: Any, agent: str | None) -> list[str]:

@@ -77,11 +77,12 @@ def show_item(item: Item, as_json: AsJson = False) -> None:
 @quarantine.command("drop", epilog=f"Example: taskyard quarantine drop --all\n\n{EXIT_CODE_HELP}")
 def drop_items(items: Items = None, everything: Everything = False, as_json: AsJson = False) -> None:
     """Deletes items by their ids, or all; the alert about them resolves with the last."""
-    from taskyard.core.errors import SubmissionError
+    from taskyard.core.payload.culprits import refused, required
     from taskyard.worker.cli.connections import opened_broker
 
     if everything == bool(items):
-        raise SubmissionError("id", " ".join(items or ()), "ids of items, or --all")
+        expected = "ids of items, or --all"
+        raise refused("id", " ".join(items), expected) if items else required("id", expected)
     with opened_broker() as broker:
         dropped = broker.quarantine.drop_all() if everything else broker.quarantine.drop(items or [])
     if not everything and not dropped:

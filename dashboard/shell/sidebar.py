@@ -11,6 +11,7 @@ from taskyard.dashboard.shell.frame import LIVE_KEY, REFRESH_SECONDS
 
 HELP_KEYS = "Shift+H"
 BUTTON_WIDTH_PX = 160
+KEEPING = {code: f"![](language?to={code})" for code in LANGUAGES}  # an empty picture, whose answer sets the cookie
 
 
 def show_sidebar() -> None:
@@ -31,7 +32,7 @@ def show_sidebar() -> None:
             on_change=choose_language,
         )
         if chosen := saved_language():
-            st.markdown(f"![](language?to={chosen})")  # an empty picture, whose answer sets the cookie
+            st.markdown(KEEPING[chosen])
         if st.button(_("Jump to"), icon=":material/keyboard:", shortcut=HELP_KEYS, key="help", width="stretch"):
             _show_help()
         show_signed_in()

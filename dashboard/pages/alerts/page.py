@@ -18,7 +18,7 @@ from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height
-from taskyard.dashboard.components.times import duration, shown_time, time_column
+from taskyard.dashboard.components.times import duration, shown_time, span, time_column
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, labelled, ngettext
 from taskyard.dashboard.pages.alerts import cards, data
@@ -149,7 +149,7 @@ def show_rules(rules: data.Rules) -> None:
         )
     else:
         show_nothing(_("No channel is configured: alerts are only shown here."), "notifications_off")
-    st.caption(_("Rules are evaluated every {duration}.").format(duration=duration(rules.every_seconds)))
+    st.caption(_("Rules are evaluated every {duration}.").format(duration=span(rules.every_seconds)))
 
 
 def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
@@ -163,8 +163,8 @@ def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
             "severity": [word(rule.severity)],
             "fires_at": _("yes") if rule.threshold is None else shown_value(rule.kind, rule.threshold),
             "clears_below": _("no") if rule.clear is None else shown_value(rule.kind, rule.clear),
-            "for": duration(rule.for_seconds) if rule.for_seconds else _("at once"),
-            "window": "" if rule.window_seconds is None else duration(rule.window_seconds),
+            "for": span(rule.for_seconds) if rule.for_seconds else _("at once"),
+            "window": "" if rule.window_seconds is None else span(rule.window_seconds),
             "measures": _(rule.measures),
             "subjects": ", ".join(rule.subjects),
             "channels": _("all") if rule.channels is None else ", ".join(rule.channels) or _("none"),

@@ -55,7 +55,7 @@ def show_figures(now: data.OverviewNow) -> None:
         (_("Run time p50 / p99"), _pair(recent.run), None, _("Run time of attempts, last 5 minutes")),
         (
             _("Oldest pending task"),
-            duration(now.oldest_seconds or 0.0),
+            duration(now.oldest_seconds or None),
             None,
             _("Age of the oldest ready task"),
         ),
@@ -145,6 +145,7 @@ def show_charts(charts: data.Charts) -> None:
             or [Line(_("none"), "gray", [0.0] * len(charts.at))],
             key="failures",
             is_stacked=True,
+            unit=_("attempts"),
         )
         depth = {name: [value or 0.0 for value in values] for name, values in charts.depth.items()}
         time_chart(
@@ -153,6 +154,7 @@ def show_charts(charts: data.Charts) -> None:
             _many(depth) or [Line(_("none"), "gray", [0.0] * len(charts.at))],
             key="depth_over_time",
             is_stacked=True,
+            unit=_("tasks"),
         )
         load = {name: [None if v is None else 100 * v for v in values] for name, values in charts.load.items()}
         time_chart(_("Agents' load"), charts.at, _many(load), key="agent_load", unit="%")

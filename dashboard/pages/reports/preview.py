@@ -111,7 +111,7 @@ def _draw(drawing: Drawing, key: str) -> None:
         at = [moment.timestamp() for moment in drawing.labels]
         spec = time_spec(at, lines, is_stacked=drawing.kind == "stacks", is_seconds=is_seconds, unit=unit)
         if drawing.floor:
-            spec["layout"]["yaxis"] = {"range": [100 * drawing.floor, 100.5]}
+            spec["layout"]["yaxis"] |= {"rangemode": "normal", "range": [100 * drawing.floor, 100.5]}
     alt = in_words(drawing.title, lines, is_seconds, unit)
     draw(drawing.title, go.Figure(spec, _validate=False), alt=alt, key=key, height_px=height_px)
 

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from taskyard.core.humanize import byte_size
 from taskyard.core.i18n import N_
 from taskyard.dashboard.components.charts import draw, plain
 from taskyard.dashboard.components.states import word
@@ -120,7 +121,7 @@ def show_attempts(attempts: Sequence[Attempt], now: datetime) -> None:
             _("Wait"): seconds,
             _("Run"): seconds,
             _("CPU"): seconds,
-            _("Peak memory"): st.column_config.NumberColumn(format="bytes", width=110),
+            _("Peak memory"): st.column_config.TextColumn(width=110, alignment="right"),
             _("Message"): st.column_config.TextColumn(width="large"),
         },
     )
@@ -138,12 +139,12 @@ def frame_of(attempts: Sequence[Attempt], now: datetime) -> pd.DataFrame:
             _("Wait"): attempt.wait_seconds(now),
             _("Run"): attempt.run_seconds(now),
             _("CPU"): attempt.cpu_seconds,
-            _("Peak memory"): attempt.peak_memory_bytes,
+            _("Peak memory"): None if attempt.peak_memory_bytes is None else byte_size(attempt.peak_memory_bytes),
             _("Message"): attempt.message,
         }
         for attempt in attempts
     ]
-    numbers = (_("Wait"), _("Run"), _("CPU"), _("Peak memory"))
+    numbers = (_("Wait"), _("Run"), _("CPU"))
     frame = pd.DataFrame(rows).astype(dict.fromkeys(numbers, "float64"))
     return frame.assign(**{_("Started"): pd.to_datetime(frame[_("Started")], utc=True)})
 

@@ -73,7 +73,7 @@ def _ask_reason(name: str, is_required: bool) -> str:
         max_chars=MAX_REASON_LENGTH,
         key=f"ask_reason_{name}",
         help=_("Kept in the audit log."),
-        placeholder=None if is_required else _("not needed"),
+        placeholder=None if is_required else _("optional"),
     )
     return (reason or "").strip()
 

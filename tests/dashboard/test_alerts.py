@@ -87,7 +87,7 @@ def test_what_fires_is_shown_worst_first(open_page: OpenPage, database: Database
     assert messages == ["no answer", "the oldest task has waited for 400 s"]
     assert "2 firing" in rendered(page)
     assert "6 min 40 s (threshold 5 min)" in rendered(page).replace("\\", "")
-    assert "since 5 min" in rendered(page)
+    assert "for 5 min" in rendered(page)
 
 
 def test_messages_are_in_the_viewer_s_language(open_page: OpenPage, database: Database) -> None:

@@ -13,10 +13,10 @@ from taskyard.core.i18n import msg
 from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table, stacked
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.tasks import Reason
 from taskyard.worker.cli.text import instant
 
 SEVERITY_STYLES = {"critical": "red", "warning": "yellow", "info": "cyan"}
+Reason = Annotated[str, typer.Option(help="Why; kept in the audit log.")]
 AlertId = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id.")]
 
 
@@ -78,7 +78,7 @@ def silence(
     ],
     subject: Annotated[str, typer.Option(help="Only this subject; * matches anything.")] = "*",
     minutes: Annotated[float, typer.Option(min=1, max=60 * 24 * 365, help="For how long.")] = 60,
-    reason: Reason = "",
+    reason: Annotated[str, typer.Option(help="Why; shown with the silence, and kept in the audit log.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Stops notifications of a rule's alerts for a while; the alerts are still recorded.

@@ -30,17 +30,17 @@ from taskyard.worker.cli import (
     tasks,
     why,
 )
-from taskyard.worker.cli.exits import EXIT_CODES, Commands
+from taskyard.worker.cli.exits import ALL_EXIT_CODES, EXIT_CODE_HELP, Commands
+from taskyard.worker.cli.help_text import Command
 from taskyard.worker.cli.output import print_line
 from taskyard.worker.process.last_threads import ending_despite_threads
 
 PROGRAM = "taskyard"
-EXIT_CODE_HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
 app = typer.Typer(
     cls=Commands,
     help="Taskyard: runs tasks on a pool of agents.",
-    epilog=EXIT_CODE_HELP,
+    epilog=ALL_EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -109,7 +109,7 @@ for name, function, panel, example in COMMANDS:
     shown = example if "\n" in example else f"Example: {PROGRAM} {example}"
     # a terminal wraps better than the source does
     text = "\n\n".join(" ".join(paragraph.split()) for paragraph in str(function.__doc__).split("\n\n"))
-    app.command(name, help=text, rich_help_panel=panel, epilog=f"{shown}\n\n{EXIT_CODE_HELP}")(function)
+    app.command(name, cls=Command, help=text, rich_help_panel=panel, epilog=f"{shown}\n\n{EXIT_CODE_HELP}")(function)
 
 
 app.add_typer(

@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from taskyard.core.errors import (
     ConfigurationError,
@@ -21,6 +20,7 @@ from taskyard.core.errors import (
     shortened,
 )
 from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.help_text import Group
 
 OK = 0
 FAILED = 1
@@ -43,6 +43,10 @@ EXIT_CODES = {
     INTERRUPTED: "interrupted",
     NO_READER: "the reader of the output has gone",
 }
+
+ALL_EXIT_CODES = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+# On one line of a terminal; the whole is in the help of `taskyard` itself.
+EXIT_CODE_HELP = "Exit codes: 0 done, 1 failed, 2 bad input, 3 not found, 4 state, 5 no server"
 
 _CODES_BY_ERROR: tuple[tuple[type[TaskyardError], int], ...] = (
     (ConfigurationError, BAD_INPUT),
@@ -71,7 +75,7 @@ def say(message: str) -> None:
     print(visible(message), file=sys.stderr, flush=True)
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """The group of commands; their expected errors become a line on stderr and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:

@@ -11,7 +11,6 @@ from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.worker.cli.confirm import confirm
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.tasks import Reason
 from taskyard.worker.cli.text import instant
 
 if TYPE_CHECKING:
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 Kind = Annotated[HoldKind, typer.Argument(help="What: queue, type or agent.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name; an agent's is without the boot.")]
+Reason = Annotated[str, typer.Option(help="Why; shown while it is held, and kept in the audit log.")]
+ReasonToResume = Annotated[str, typer.Option("--reason", help="Why; kept in the audit log.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask about a queue in which no task is.")]
 
 
@@ -39,7 +40,7 @@ def drain(kind: Kind, name: Name, reason: Reason = "", yes: Yes = False, as_json
     _hold(kind, name, HoldMode.DRAINING, reason, yes, as_json)
 
 
-def resume(kind: Kind, name: Name, reason: Reason = "", as_json: AsJson = False) -> None:
+def resume(kind: Kind, name: Name, reason: ReasonToResume = "", as_json: AsJson = False) -> None:
     """Ends a pause or drain."""
     from taskyard.core.postgres.store import holds as holds_store
     from taskyard.worker.cli.connections import opened_submitter

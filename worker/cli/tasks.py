@@ -12,8 +12,8 @@ from taskyard.worker.cli.exits import print_error
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.show import AsJson, TaskId
 
-TaskIds = Annotated[list[str], typer.Argument(metavar="TASK...", help="Full ids of tasks.")]
-Reason = Annotated[str, typer.Option(help="The reason; kept in the task's history.")]
+TaskIds = Annotated[list[str], typer.Argument(metavar="TASK", help="Full ids of tasks.")]
+Reason = Annotated[str, typer.Option(help="Why; kept in each task's history.")]
 
 
 def cancel(
@@ -22,7 +22,7 @@ def cancel(
     tree: Annotated[bool, typer.Option("--tree", help="Also all unfinished tasks that they submitted.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Cancels unfinished tasks and their dependants, at once and for good; running ones are stopped.
+    """Cancels unfinished tasks and their dependants, at once; running ones are stopped. `retry` makes them pending again.
 
     Tasks that they submitted are not cancelled, and are listed; with --tree they are cancelled as well.
     """

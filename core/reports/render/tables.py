@@ -39,7 +39,7 @@ def _totals(report: Report, words: Wording) -> Table:
     def values(period: Period) -> list[tuple[str, float]]:
         counts = period.counts
         return [
-            (N_("Submitted tasks"), counts.submitted),
+            (N_("Enqueued tasks"), counts.submitted),
             (N_("Completed tasks"), counts.completed),
             (N_("Failed tasks"), counts.failed),
             (N_("Cancelled tasks"), counts.cancelled),
@@ -86,8 +86,8 @@ def _durations(report: Report, words: Wording) -> Table:
     now, before = report.now.counts, report.before.counts
     lines = (
         (N_("Queue latency, from ready to started"), now.wait, before.wait),
-        (N_("Run time, from started to ended"), now.run, before.run),
-        (N_("Total, from submitted to ended"), now.total, before.total),
+        (N_("Run time, from started to finished"), now.run, before.run),
+        (N_("Total, from enqueued to finished"), now.total, before.total),
     )
     columns = _columns(
         words,
@@ -106,7 +106,7 @@ def _durations(report: Report, words: Wording) -> Table:
 
 
 _COUNT_COLUMNS = (
-    ("submitted", N_("Submitted")),
+    ("submitted", N_("Enqueued")),
     ("completed", N_("Completed")),
     ("failed", N_("Failed")),
     ("retried", N_("Retried")),
@@ -116,12 +116,12 @@ _COUNT_COLUMNS = (
 )
 _TIME_COLUMNS = (
     ("in_time", N_("Within 100 ms"), ValueKind.SHARE),
-    ("wait_p50", N_("Wait p50"), ValueKind.SECONDS),
-    ("wait_p95", N_("Wait p95"), ValueKind.SECONDS),
-    ("wait_p99", N_("Wait p99"), ValueKind.SECONDS),
-    ("run_p50", N_("Run p50"), ValueKind.SECONDS),
-    ("run_p95", N_("Run p95"), ValueKind.SECONDS),
-    ("run_p99", N_("Run p99"), ValueKind.SECONDS),
+    ("wait_p50", N_("Queue latency p50"), ValueKind.SECONDS),
+    ("wait_p95", N_("Queue latency p95"), ValueKind.SECONDS),
+    ("wait_p99", N_("Queue latency p99"), ValueKind.SECONDS),
+    ("run_p50", N_("Run time p50"), ValueKind.SECONDS),
+    ("run_p95", N_("Run time p95"), ValueKind.SECONDS),
+    ("run_p99", N_("Run time p99"), ValueKind.SECONDS),
     ("total_p50", N_("Total p50"), ValueKind.SECONDS),
     ("total_p95", N_("Total p95"), ValueKind.SECONDS),
     ("total_p99", N_("Total p99"), ValueKind.SECONDS),
@@ -145,7 +145,7 @@ def _over_time(report: Report, words: Wording) -> Table:
         words,
         ("at", N_("From"), ValueKind.MOMENT),
         ("seconds", N_("Length"), ValueKind.SECONDS),
-        ("submitted_per_minute", N_("Submitted per minute")),
+        ("submitted_per_minute", N_("Enqueued per minute")),
         ("completed_per_minute", N_("Throughput (tasks/min)")),
         *_COUNT_COLUMNS,
         *_TIME_COLUMNS,
@@ -173,7 +173,7 @@ def _types(report: Report, words: Wording) -> Table:
         *_TIME_COLUMNS,
         ("completed_before", N_("Completed before")),
         ("success_rate_before", N_("Success rate before"), ValueKind.SHARE),
-        ("run_p95_before", N_("Run p95 before"), ValueKind.SECONDS),
+        ("run_p95_before", N_("Run time p95 before"), ValueKind.SECONDS),
     )
     rows = tuple(
         (

@@ -46,7 +46,7 @@ def _show_alert(shown: ShownAlert) -> None:
         st.text(alert.subject, width="content")
     st.text(alert_message(alert))
     facts = [
-        _("since {duration} ({time})").format(
+        _("for {duration}, since {time}").format(
             duration=duration(_seconds_since(alert.fired_at)), time=escaped(shown_time(alert.fired_at))
         ),
         escaped(compared(shown.kind, alert.value, alert.threshold)),

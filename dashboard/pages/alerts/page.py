@@ -230,7 +230,7 @@ def ask_to_silence(rule: str, subject: str) -> None:
         st.caption(
             _(
                 "Matching alerts send no notifications. They are still recorded, "
-                "and alerts still firing at the end are sent."
+                "and those still firing when the silence ends are sent then."
             )
         )
         chosen_rule = st.text_input(

@@ -34,7 +34,7 @@ def show_actions(task: Task) -> None:
             icon=":material/block:",
             key="cancel",
             disabled=task.state not in CANCELLABLE,
-            help=_("Unfinished tasks can be cancelled, at once and for good."),
+            help=_("Unfinished tasks can be cancelled, at once. Cancelled ones can be retried."),
         ):
             _ask("cancel", task)
         if st.button(

@@ -29,7 +29,7 @@ from collections.abc import Iterable
 from enum import Enum, StrEnum
 from typing import Any
 
-from taskyard.core.i18n import listed, msg
+from taskyard.core.i18n import N_, listed, msg
 
 
 class ErrorClass(StrEnum):
@@ -46,6 +46,21 @@ class ErrorClass(StrEnum):
     AGENT_LOST = "agent_lost"
     UNSTORABLE = "unstorable"
     UNPROCESSABLE = "unprocessable"
+
+
+ERROR_CLASS_WORDS = {
+    ErrorClass.TIMEOUT: N_("timeout"),
+    ErrorClass.CRASHED: N_("crashed"),
+    ErrorClass.INVALID_INPUT: N_("invalid input"),
+    ErrorClass.INVALID_OUTPUT: N_("invalid output"),
+    ErrorClass.RESOURCE_LIMIT: N_("resource limit"),
+    ErrorClass.TRANSIENT: N_("transient"),
+    ErrorClass.PERMANENT: N_("permanent"),
+    ErrorClass.CANCELLED: N_("cancelled"),
+    ErrorClass.AGENT_LOST: N_("agent lost"),
+    ErrorClass.UNSTORABLE: N_("unstorable"),
+    ErrorClass.UNPROCESSABLE: N_("unprocessable"),
+}
 
 
 class TaskyardError(Exception):
@@ -133,9 +148,11 @@ class SubmissionError(TaskyardError):
 class UnknownTaskType(SubmissionError):
     """Raised if no registered task type has this name."""
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
+    def __init__(self, name: str, known: Iterable[str], *, has_task_modules: bool = True) -> None:
         names = ", ".join(sorted(known))
         expected = msg("one of {names}", names=names) if names else msg("a registered type, but there are none")
+        if not has_task_modules:
+            expected = msg("{expected}, or TASKYARD_TASK_MODULES does not name its module", expected=expected)
         super().__init__("type", name, expected)
 
 

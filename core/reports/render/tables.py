@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from taskyard.core.errors import ERROR_CLASS_WORDS, ErrorClass
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.rollups import MINUTE
-from taskyard.core.reports.data.report import Counts, Period, Report, Times, change
+from taskyard.core.reports.data.report import Counts, Period, Report, Step, Times, change
 from taskyard.core.reports.render.notes import notes
 from taskyard.core.reports.render.table import Column, Table
 from taskyard.core.reports.render.wording import ValueKind, Wording
@@ -160,7 +162,7 @@ def _over_time(report: Report, words: Wording) -> Table:
             *_measured(step.counts),
             step.utilisation,
         )
-        for step in report.steps
+        for step in (list(itertools.dropwhile(_is_before_all, report.steps)) or report.steps)
     )
     return Table("over_time", words(N_("Over time")), columns, rows)
 
@@ -238,7 +240,9 @@ def _error_classes(report: Report, words: Wording) -> Table:
         ("attempts_before", N_("Attempts before")),
         ("change", N_("Change"), ValueKind.CHANGE),
     )
-    rows = tuple((name, now, before, change(now, before)) for name, now, before in report.error_classes)
+    rows = tuple(
+        (_class_word(name, words), now, before, change(now, before)) for name, now, before in report.error_classes
+    )
     return Table("error_classes", words(N_("Error classes")), columns, rows)
 
 
@@ -262,3 +266,14 @@ def _about(report: Report, words: Wording) -> Table:
     columns = _columns(words, ("what", N_("What"), ValueKind.TEXT), ("value", N_("Value"), ValueKind.TEXT))
     rows: Sequence[tuple[str, str]] = notes(report, words)
     return Table("about", words(N_("About this report")), columns, tuple(rows))
+
+
+def _class_word(name: str, words: Wording) -> str:
+    """Returns an error class as pages show it; another name unchanged."""
+    return words(ERROR_CLASS_WORDS[ErrorClass(name)]) if name in set(ErrorClass) else name
+
+
+def _is_before_all(step: Step) -> bool:
+    """Returns True for a step in which nothing happened: those before the first task say nothing."""
+    counts = step.counts
+    return not (counts.submitted or counts.completed or counts.failed or counts.retried or counts.cancelled)

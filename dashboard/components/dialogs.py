@@ -57,11 +57,13 @@ def ask(
     dialog()
 
 
-def show_page(title: str, text: str) -> None:
-    """Opens a dialog that shows a page of our own; `text` is Markdown."""
+def show_page(title: str, text: str, note: str = "") -> None:
+    """Opens a dialog that shows a page of our own, under a note; `text` is Markdown."""
 
     @st.dialog(title, width="large")
     def dialog() -> None:
+        if note:
+            st.caption(note)
         st.markdown(text)
 
     dialog()

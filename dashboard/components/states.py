@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from taskyard.core.errors import ErrorClass
+from taskyard.core.errors import ERROR_CLASS_WORDS
 from taskyard.core.i18n import N_
 from taskyard.core.states import Priority, TaskState
 from taskyard.dashboard.i18n import _
@@ -60,16 +60,7 @@ WORDS: Mapping[str, str] = {
     "firing": N_("firing"),
     "acknowledged": N_("acknowledged"),
     "resolved": N_("resolved"),
-    ErrorClass.TIMEOUT: N_("timeout"),
-    ErrorClass.CRASHED: N_("crashed"),
-    ErrorClass.INVALID_INPUT: N_("invalid input"),
-    ErrorClass.INVALID_OUTPUT: N_("invalid output"),
-    ErrorClass.RESOURCE_LIMIT: N_("resource limit"),
-    ErrorClass.TRANSIENT: N_("transient"),
-    ErrorClass.PERMANENT: N_("permanent"),
-    ErrorClass.AGENT_LOST: N_("agent lost"),
-    ErrorClass.UNSTORABLE: N_("unstorable"),
-    ErrorClass.UNPROCESSABLE: N_("unprocessable"),
+    **{str(one): text for one, text in ERROR_CLASS_WORDS.items()},
 }
 # Kinds of events in the audit log; those that are states have the states' words.
 EVENT_WORDS: Mapping[str, str] = {

@@ -39,7 +39,7 @@ def local_times(epoch_seconds: list[float]) -> list[datetime]:
 
 def time_column(label: str) -> Any:
     """Returns a column of times in the viewer's zone."""
-    return st.column_config.DatetimeColumn(label, format="MMM DD, HH:mm:ss", timezone=str(viewer_zone()))
+    return st.column_config.DatetimeColumn(label, format=_("MMM DD, HH:mm:ss"), timezone=str(viewer_zone()))
 
 
 def duration(seconds: float | None, *, is_short: bool = False) -> str:

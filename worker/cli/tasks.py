@@ -22,9 +22,10 @@ def cancel(
     tree: Annotated[bool, typer.Option("--tree", help="Also all unfinished tasks that they submitted.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Cancels unfinished tasks and their dependants, at once; running ones are stopped. `retry` makes them pending again.
+    """Cancels unfinished tasks and their dependants, at once; running ones are stopped.
 
-    Tasks that they submitted are not cancelled, and are listed; with --tree they are cancelled as well.
+    `retry` makes them pending again. Tasks that they submitted are not cancelled, and are listed; with --tree they
+    are cancelled as well.
     """
     from taskyard.worker.cli.connections import opened_submitter
     from taskyard.worker.process.user import user_name

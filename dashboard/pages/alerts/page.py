@@ -20,7 +20,7 @@ from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.times import duration, shown_time, span, time_column
 from taskyard.dashboard.components.translate import translate
-from taskyard.dashboard.i18n import _, labelled, ngettext
+from taskyard.dashboard.i18n import DEFAULT, _, labelled, language, ngettext
 from taskyard.dashboard.pages.alerts import cards, data
 from taskyard.dashboard.shell import frame
 
@@ -208,7 +208,8 @@ def open_dialog() -> None:
     elif what == "end":
         ask_to_end(about)
     elif what == "runbook":
-        show_page(_("Runbook"), runbook(about.kind) or "")
+        note = "" if language() == DEFAULT else _("Runbooks are in English only.")
+        show_page(_("Runbook"), runbook(about.kind, about.alert.subject) or "", note)
 
 
 def ask_to_acknowledge(shown: data.ShownAlert) -> None:

@@ -128,7 +128,14 @@ def _ask_priority(task: Task) -> None:
         data.reprioritise(task.id, priority, reason)
         return _("The priority is {priority} now.").format(priority=word(priority))
 
-    ask(f"priority_{task.id}", _("Change the priority?"), fields, act, label=_("Change"), is_reason_required=False)
+    ask(
+        f"priority_{task.id}",
+        _("Change the priority?"),
+        fields,
+        act,
+        label=_("Change the priority"),
+        is_reason_required=False,
+    )
 
 
 def _show_which(task: Task) -> None:

@@ -110,7 +110,7 @@ def show_attempts(attempts: Sequence[Attempt], now: datetime) -> None:
     """Shows the attempts as a table, latest first."""
     if not attempts:
         return
-    seconds = st.column_config.NumberColumn(format="%.3f s", width=115)
+    seconds = st.column_config.NumberColumn(format=_("%.3f s"), width=115)
     show_table(
         frame_of(attempts[::-1], now),
         alt=_("The task's attempts, latest first"),

@@ -53,7 +53,7 @@ def show_tasks(tasks: Sequence[Task], now: datetime, key: str) -> None:
     """Shows a table of tasks whose rows can be selected."""
     st.session_state[SHOWN_KEY] = {key: tuple(task.id for task in tasks)}
     ids = {shortened_id(task.id): task.id for task in tasks}
-    seconds = st.column_config.NumberColumn(_("Run time"), format="%.2f s", width=95, help=_("Of the last attempt"))
+    seconds = st.column_config.NumberColumn(_("Run time"), format=_("%.2f s"), width=95, help=_("Of the last attempt"))
     show_table(
         frame_of(tasks, now),
         alt=_("Tasks"),

@@ -26,10 +26,10 @@ TaskyardError
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any
 
-from taskyard.core.i18n import listed, msg
+from taskyard.core.i18n import N_, listed, msg
 
 
 class ErrorClass(StrEnum):
@@ -46,6 +46,21 @@ class ErrorClass(StrEnum):
     AGENT_LOST = "agent_lost"
     UNSTORABLE = "unstorable"
     UNPROCESSABLE = "unprocessable"
+
+
+ERROR_CLASS_WORDS = {
+    ErrorClass.TIMEOUT: N_("timeout"),
+    ErrorClass.CRASHED: N_("crashed"),
+    ErrorClass.INVALID_INPUT: N_("invalid input"),
+    ErrorClass.INVALID_OUTPUT: N_("invalid output"),
+    ErrorClass.RESOURCE_LIMIT: N_("resource limit"),
+    ErrorClass.TRANSIENT: N_("transient"),
+    ErrorClass.PERMANENT: N_("permanent"),
+    ErrorClass.CANCELLED: N_("cancelled"),
+    ErrorClass.AGENT_LOST: N_("agent lost"),
+    ErrorClass.UNSTORABLE: N_("unstorable"),
+    ErrorClass.UNPROCESSABLE: N_("unprocessable"),
+}
 
 
 class TaskyardError(Exception):
@@ -98,28 +113,47 @@ class LeadershipLost(TaskyardError):
     """Raised if this worker no longer leads, or can't prove that it does."""
 
 
+class Missing(Enum):
+    """Stands for a value that was not given."""
+
+    VALUE = "nothing"
+
+
+MISSING = Missing.VALUE
+
+
 class SubmissionError(TaskyardError):
-    """Raised for invalid input to an operation, with the field and what was expected."""
+    """Raised for invalid input to an operation, with the field and what was expected.
+
+    `value` is `MISSING` if none was given; `expected` may be empty then.
+    """
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         self.field = field
         self.value = value
         self.expected = expected
-        text = msg(
-            "{field}: {value} is not accepted, expected {expected}",
-            field=field,
-            value=shortened(value),
-            expected=expected,
-        )
+        if value is not MISSING:
+            text = msg(
+                "{field}: {value} is not accepted, expected {expected}",
+                field=field,
+                value=shortened(value),
+                expected=expected,
+            )
+        elif expected:
+            text = msg("{field} is required: {expected}", field=field, expected=expected)
+        else:
+            text = msg("{field} is required", field=field)
         super().__init__(text)
 
 
 class UnknownTaskType(SubmissionError):
     """Raised if no registered task type has this name."""
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
+    def __init__(self, name: str, known: Iterable[str], *, has_task_modules: bool = True) -> None:
         names = ", ".join(sorted(known))
         expected = msg("one of {names}", names=names) if names else msg("a registered type, but there are none")
+        if not has_task_modules:
+            expected = msg("{expected}, or TASKYARD_TASK_MODULES does not name its module", expected=expected)
         super().__init__("type", name, expected)
 
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from taskyard.core.errors import ErrorClass, TaskyardError
+from taskyard.core.errors import ERROR_CLASS_WORDS, TaskyardError
 from taskyard.core.i18n import N_, TranslatableText, Word
 from taskyard.core.paths import FILES
 from taskyard.core.states import TaskState
@@ -49,16 +49,7 @@ WORDS: Mapping[str, str] = {
     "firing": N_("firing"),
     "acknowledged": N_("acknowledged"),
     "resolved": N_("resolved"),
-    ErrorClass.TIMEOUT: N_("timeout"),
-    ErrorClass.CRASHED: N_("crashed"),
-    ErrorClass.INVALID_INPUT: N_("invalid input"),
-    ErrorClass.INVALID_OUTPUT: N_("invalid output"),
-    ErrorClass.RESOURCE_LIMIT: N_("resource limit"),
-    ErrorClass.TRANSIENT: N_("transient"),
-    ErrorClass.PERMANENT: N_("permanent"),
-    ErrorClass.AGENT_LOST: N_("agent lost"),
-    ErrorClass.UNSTORABLE: N_("unstorable"),
-    ErrorClass.UNPROCESSABLE: N_("unprocessable"),
+    **{str(one): text for one, text in ERROR_CLASS_WORDS.items()},
 }
 
 

@@ -1,6 +1,7 @@
 """Provides the interface's languages: English in the source, others from the catalogues of core.
 
-The viewer's language is that of the switch, or else the browser's. A text with values is translated first and
+The viewer's language is that of the switch or of the page's address, or else the one last chosen in this browser,
+which a cookie keeps, or else the browser's. A text with values is translated first and
 filled in then: `_("{count} tasks").format(count=3)`.
 """
 
@@ -10,15 +11,48 @@ from collections.abc import Callable, Iterable
 
 import streamlit as st
 
+from taskyard.core.access.request_guard import parse_authority
 from taskyard.core.translation import DEFAULT, LANGUAGES, catalogue
 
-LANGUAGE_KEY = "lang"
+LANGUAGE_KEY = "lang"  # of the switch, and in the address
+SEEN_KEY, SAVED_KEY = "language_seen", "language_saved"
+DEFAULT_PORT = 80
+_CODES = {**{code: code for code in LANGUAGES}, **{name: code for code, name in LANGUAGES.items()}}
+
+
+def settle_language() -> None:
+    """Chooses the language before anything is shown: what a newly opened address says, or else what the viewer has."""
+    given = st.query_params.get(LANGUAGE_KEY)
+    if given != st.session_state.get(SEEN_KEY):
+        st.session_state[SEEN_KEY] = given
+        if given in _CODES:
+            st.session_state[LANGUAGE_KEY] = _CODES[given]
+    st.session_state[LANGUAGE_KEY] = language()
+
+
+def choose_language() -> None:
+    """Makes the switch's language that of this page's address and, by `saved_language`, of this browser."""
+    chosen = st.session_state[LANGUAGE_KEY]
+    st.query_params[LANGUAGE_KEY] = st.session_state[SEEN_KEY] = st.session_state[SAVED_KEY] = chosen
+
+
+def saved_language() -> str | None:
+    """Returns the language that the switch was set to in this session, which the browser is to keep."""
+    return st.session_state.get(SAVED_KEY)
 
 
 def language() -> str:
     """Returns the viewer's language, a key of LANGUAGES."""
     chosen = st.session_state.get(LANGUAGE_KEY)
+    if chosen not in LANGUAGES:
+        chosen = st.context.cookies.get(cookie_name(st.context.headers.get("host") or ""))
     return chosen if chosen in LANGUAGES else browser_language()
+
+
+def cookie_name(host: str) -> str:
+    """Returns the name of the cookie with the language: browsers share cookies between all ports of a host."""
+    authority = parse_authority(host)
+    return f"taskyard_language_{(authority and authority.port) or DEFAULT_PORT}"
 
 
 def browser_language() -> str:

@@ -81,7 +81,7 @@ AUDIT = View(
     shortcuts=(("Shift+E", N_("Export CSV")),),
 )
 REPORTS = View("reports", N_("Reports"), "summarize", N_("Performance reports to view and download"), "9")
-SYSTEM = View("system", N_("System"), "dns", N_("Servers, leadership, sizes, settings and the worker's log."), "0")
+SYSTEM = View("system", N_("System"), "dns", N_("Servers, leadership, sizes, settings and the worker's log"), "0")
 
 SECTIONS: Mapping[str, tuple[View, ...]] = {
     N_("Operate"): (OVERVIEW, TASKS, TASK, SUBMIT, QUEUES),

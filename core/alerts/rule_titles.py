@@ -8,7 +8,7 @@ from __future__ import annotations
 from taskyard.core.alerts.kinds import KINDS
 
 TITLES = {rule.name: kind.title for kind in KINDS.values() for rule in kind.default_rules}
-_NAMES = {title: name for name, title in TITLES.items()}
+_NAMES = {title.casefold(): name for name, title in TITLES.items()}
 
 
 def rule_title(name: str) -> str:
@@ -17,5 +17,5 @@ def rule_title(name: str) -> str:
 
 
 def rule_name(title: str) -> str:
-    """Returns the name of the shipped rule with this title; any other text unchanged."""
-    return _NAMES.get(title, title)
+    """Returns the name of the shipped rule with this title, in any case of letters; any other text unchanged."""
+    return _NAMES.get(title.casefold(), title)

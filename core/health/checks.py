@@ -180,7 +180,8 @@ def code_execution_check(settings: Settings) -> Check:
             msg("allowed, and the dashboard listens on {host}", host=settings.dashboard_host),
             msg("everyone who reaches the dashboard can run programs here: set TASKYARD_DASHBOARD_HOST to 127.0.0.1"),
         )
-    return fine(msg("code execution"), msg("allowed") if settings.allow_code_execution else msg("not allowed"))
+    found = msg("allowed by these settings") if settings.allow_code_execution else msg("not allowed by these settings")
+    return fine(msg("code execution"), msg("{found}; a worker goes by those it started with", found=found))
 
 
 def fine(name: str, found: str) -> Check:

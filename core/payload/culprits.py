@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel, RootModel
 from pydantic_core import to_json
 
-from taskyard.core.errors import SubmissionError
+from taskyard.core.errors import MISSING, SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.exact_json import written_json
 from taskyard.core.payload.storable_json import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER
@@ -33,9 +33,15 @@ Path: TypeAlias = tuple[Any, ...]
 
 def refused(field: str, value: object, expected: str) -> SubmissionError:
     """Returns a SubmissionError that shows `value` on one short line, whatever it is."""
-    error = SubmissionError(field, value if isinstance(value, str) else Brief(value), expected)
+    is_shown = isinstance(value, str) or value is MISSING
+    error = SubmissionError(field, value if is_shown else Brief(value), expected)
     error.value = value
     return error
+
+
+def required(field: str, expected: str = "") -> SubmissionError:
+    """Returns the error of a field that was not given; `expected` says what belongs there."""
+    return SubmissionError(field, MISSING, expected)
 
 
 class Brief:

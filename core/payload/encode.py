@@ -14,7 +14,17 @@ from pydantic_core import ErrorDetails
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
-from taskyard.core.payload.culprits import NOT_JSON, Brief, culprit_in, field_of, once, refused, unfit_of, writable
+from taskyard.core.payload.culprits import (
+    NOT_JSON,
+    Brief,
+    culprit_in,
+    field_of,
+    once,
+    refused,
+    required,
+    unfit_of,
+    writable,
+)
 from taskyard.core.payload.exact_json import (
     first_difference,
     keeps_back,
@@ -23,7 +33,7 @@ from taskyard.core.payload.exact_json import (
     plain_json,
     written_json,
 )
-from taskyard.core.payload.pydantic_messages import PREFIX, model_expects
+from taskyard.core.payload.pydantic_messages import model_expects
 from taskyard.core.payload.storable_json import refusal
 
 _MAX_MESSAGE_LENGTH = 300
@@ -182,13 +192,18 @@ def _first_problem(error: ValidationError) -> SubmissionError:
 
 
 def _problem(detail: ErrorDetails, others: int = 0) -> SubmissionError:
-    value = None if detail["type"] == "missing" else detail["input"]
-    text = model_expects(detail) or detail["msg"].removeprefix(PREFIX)
+    field = field_of(["input", *detail["loc"]])
+    is_missing = detail["type"] == "missing"
+    if is_missing and not others:
+        return required(field)
+    text = model_expects(detail)
     line = _one_line(text)
-    expected = text if text == line else line
-    if others:
+    expected: str = text if text == line else line
+    if others == 1:
+        expected = msg("{problem} (and 1 more problem)", problem=expected)
+    elif others:
         expected = msg("{problem} (and {count} more problems)", problem=expected, count=others)
-    return refused(field_of(["input", *detail["loc"]]), value, expected)
+    return required(field, expected) if is_missing else refused(field, detail["input"], expected)
 
 
 def _one_line(message: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskyard.core.i18n import msg
-from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.culprits import refused, required
 
 MAX_REASON_LENGTH = 500  # characters
 
@@ -12,7 +12,7 @@ def checked(field: str, text: str, limit: int = MAX_REASON_LENGTH, *, is_require
     """Returns `text` stripped; raises SubmissionError if it can't be stored, is too long or missing."""
     stripped = text.strip()
     if is_required and not stripped:
-        raise refused(field, text, msg("a text"))
+        raise required(field)
     if len(stripped) > limit:
         raise refused(field, stripped, msg("at most {limit} characters", limit=limit))
     if "\x00" in stripped or any("\ud800" <= character <= "\udfff" for character in stripped):

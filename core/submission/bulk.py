@@ -18,7 +18,7 @@ from typing import Any
 from taskyard.core.errors import Busy, Unavailable
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import either, msg
-from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.culprits import refused, required
 from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, search
 from taskyard.core.postgres.store.search import Matching
@@ -104,6 +104,8 @@ class BulkResult:
 
 def check_reason(reason: object) -> str:
     """Returns the reason of an operation on many tasks; raises SubmissionError if it is missing."""
+    if reason in (None, ""):
+        raise required("reason", msg("1 to {limit} characters", limit=MAX_REASON_LENGTH))
     if not isinstance(reason, str) or not reason.strip() or len(reason) > MAX_REASON_LENGTH or "\x00" in reason:
         raise refused("reason", reason, msg("a reason of 1 to {limit} characters", limit=MAX_REASON_LENGTH))
     return reason

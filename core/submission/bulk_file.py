@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from taskyard.core.errors import SubmissionError
+from taskyard.core.errors import MISSING, SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.json_literals import max_written_bytes, read_json
@@ -70,6 +70,8 @@ class RowProblem:
     @classmethod
     def of(cls, row: int, error: SubmissionError) -> RowProblem:
         """Returns the problem that an error describes."""
+        if error.value is MISSING:
+            return cls(row, error.field, "", error.expected or msg("a value"))
         value = error.value if isinstance(error.value, str) else repr(error.value)
         return cls(row, error.field, value[:200].encode("utf-8", "replace").decode(), error.expected)
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from taskyard.core.chunks import chunked
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
-from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.culprits import refused, required
 from taskyard.core.submission.bulk_file import INPUT_PREFIX, BulkFile, Row, RowProblem
 from taskyard.core.submission.every_problem import every_problem, other_problems
 from taskyard.core.submission.form_values import parse_json
@@ -147,7 +147,9 @@ def _joined(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _arguments(row: Row, registry: Registry) -> dict[str, Any]:
     if not isinstance(row.values.get("type"), str):
-        raise refused("type", row.values.get("type"), msg("the name of a task type"))
+        given = row.values.get("type")
+        expected = msg("the name of a task type")
+        raise required("type", expected) if given is None else refused("type", given, expected)
     if not row.is_text:
         return line_arguments(row.values)
     known: Mapping[str, FormField] = {}

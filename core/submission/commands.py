@@ -34,7 +34,7 @@ class TaskCommands:
         self._notifier = notifier
 
     def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
-        """Cancels an unfinished task at once and for good; a running one is stopped.
+        """Cancels an unfinished task at once; a running one is stopped, and a retry makes it pending again.
 
         Tasks that wait for it are cancelled too. Raises TaskNotFound, IllegalTransition, Unavailable.
         """

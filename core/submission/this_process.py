@@ -29,7 +29,12 @@ os.register_at_fork(after_in_child=default_submitter.cache_clear)
 
 
 def submit(type: str, input: Any = None, **options: Unpack[SubmitOptions]) -> str:
-    """Submits one task and returns its id; see Submitter.submit for the options and errors."""
+    """Submits one task and returns its id; see Submitter.submit for the errors.
+
+    Options, all by name: `title`, `queue`, `priority` (low, medium, high, urgent), `timeout_seconds`, `max_attempts`,
+    `delay_seconds` or `run_at`, `requires` (tags), `idempotency_key`, `created_by`, `after` (ids of tasks to wait
+    for), `parent_id` and `creator_agent_id`.
+    """
     return default_submitter().submit(type, input, **options)
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from taskyard.core.i18n import msg
 from taskyard.core.ids import ID_PATTERN, is_id
 from taskyard.core.models import Given, Submission
-from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.culprits import refused, required
 from taskyard.core.payload.encode import check_text, encode_input, exact
 from taskyard.core.payload.storable_json import refusal
 from taskyard.core.states import Priority
@@ -111,6 +111,8 @@ def check_output(output_json: bytes | str, limit_bytes: int) -> str | None:
 
 
 def _task_type(name: object, registry: Registry) -> TaskType:
+    if name is None:
+        raise required("type", msg("the name of a task type"))
     if not isinstance(name, str):
         raise refused("type", name, msg("the name of a task type"))
     return registry.get(exact(name))
@@ -168,6 +170,8 @@ def check_priority(value: object) -> int:
         return int(value)
     if isinstance(value, str) and exact(value) in _PRIORITIES:
         return _PRIORITIES[exact(value)]
+    if value is None:
+        raise required("priority", msg("one of {names}", names=", ".join(_PRIORITIES)))
     raise refused("priority", value, msg("one of {names}", names=", ".join(_PRIORITIES)))
 
 

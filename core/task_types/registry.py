@@ -131,7 +131,8 @@ class Registry:
         try:
             return self.types[name]
         except (KeyError, TypeError):
-            raise UnknownTaskType(name, self.types) from None
+            own = any(getattr(one.handler, "__module__", "") not in BUILTIN_MODULES for one in self.types.values())
+            raise UnknownTaskType(name, self.types, has_task_modules=own) from None
 
     def load(self, modules: Iterable[str] = (), on_slow: Callable[[str], None] | None = None) -> Registry:
         """Imports the shipped modules and `modules`; raises ConfigurationError with every problem of all of them.

@@ -129,7 +129,7 @@ def show_runs(runs: Sequence[data.Run]) -> None:
         with st.container(border=True, gap="xsmall", key=f"bulk_run_{run.id}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 why = escaped(labelled(run.operation.actor, run.operation.reason))
-                st.markdown(f"{_progress_text(run)} :gray[{why}]", width="stretch")
+                st.markdown(f"{_progress_text(run)} :gray[· {why}]", width="stretch")
                 if run.ended_at is not None:
                     label, icon, act = _("Dismiss"), ":material/close:", data.runs().dismiss
                 else:
@@ -159,14 +159,17 @@ def _progress_text(run: data.Run) -> str:
             filter(None, [labelled(f"**{_(DOING[action])}**", done), tail])
         )
     icon = ":material/error:" if run.problem else ":material/check_circle:"
-    parts = [_(DONE[action]).format(count=f"{run.done:,}"), _skipped(run.skipped)]
+    time = duration((run.ended_at - run.started_at).total_seconds())
+    done = _(DONE[action]).format(
+        count=ngettext("{count} task", "{count} tasks", run.done).format(count=f"{run.done:,}")
+    )
+    parts = [_("{done} in {duration}").format(done=done, duration=time), _skipped(run.skipped)]
     if run.result is not None and run.result.dependants:
         count = run.result.dependants
         text = ngettext("{count} dependant too", "{count} dependants too", count)
         parts.append(text.format(count=f"{count:,}"))
     if run.result is not None and run.result.is_stopped:
         parts.append(_("stopped early"))
-    parts.append(_("in {duration}").format(duration=duration((run.ended_at - run.started_at).total_seconds())))
     return f"{icon} " + _(", ").join(filter(None, parts))
 
 

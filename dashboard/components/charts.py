@@ -98,7 +98,7 @@ def time_spec(
             trace["customdata"] = [duration(value) for value in line.values]
         data.append(trace)
     xaxis = {"range": [times[0], times[-1]]} if len(times) > 1 else {}
-    yaxis = {"rangemode": "tozero", "ticksuffix": " s" if is_seconds else ""}
+    yaxis = {"rangemode": "tozero", "ticksuffix": f" {_('s')}" if is_seconds else "", **_named(unit)}
     return {"data": data, "layout": {"xaxis": xaxis, "yaxis": yaxis, "hovermode": "x unified"}}
 
 
@@ -119,9 +119,14 @@ def bar_spec(labels: Sequence[str], lines: Sequence[Line], *, unit: str = "") ->
     ]
     columns = zip(*(line.values for line in lines), strict=True)
     most = max((sum(value or 0 for value in column) for column in columns), default=0)
-    xaxis = {"range": [0, max(1, most * 1.05)], "tickformat": ",~r"}
+    xaxis = {"range": [0, max(1, most * 1.05)], "tickformat": ",~r", **_named(unit)}
     layout = {"barmode": "stack", "yaxis": {"autorange": "reversed", "type": "category"}, "xaxis": xaxis}
     return {"data": data, "layout": layout}
+
+
+def _named(unit: str) -> Spec:
+    """Returns an axis' title with the unit of its values, which ticks alone do not say."""
+    return {"title": {"text": plain(unit), "font": {"size": 12}}} if unit else {}
 
 
 def _let_the_page_appear() -> None:

@@ -57,11 +57,13 @@ def ask(
     dialog()
 
 
-def show_page(title: str, text: str) -> None:
-    """Opens a dialog that shows a page of our own; `text` is Markdown."""
+def show_page(title: str, text: str, note: str = "") -> None:
+    """Opens a dialog that shows a page of our own, under a note; `text` is Markdown."""
 
     @st.dialog(title, width="large")
     def dialog() -> None:
+        if note:
+            st.caption(note)
         st.markdown(text)
 
     dialog()
@@ -73,7 +75,7 @@ def _ask_reason(name: str, is_required: bool) -> str:
         max_chars=MAX_REASON_LENGTH,
         key=f"ask_reason_{name}",
         help=_("Kept in the audit log."),
-        placeholder=None if is_required else _("not needed"),
+        placeholder=None if is_required else _("optional"),
     )
     return (reason or "").strip()
 

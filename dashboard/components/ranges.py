@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from taskyard.core.i18n import N_
+from taskyard.dashboard.components.address import choice
 from taskyard.dashboard.i18n import _
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-# By names that are the same in every language: Streamlit's binding writes them into the address.
+# By their names in the address, which are the same in every language.
 RANGES_SECONDS: Mapping[str, int] = {
     "15m": 15 * MINUTE,
     "1h": HOUR,
@@ -21,15 +23,25 @@ RANGES_SECONDS: Mapping[str, int] = {
 }
 
 
+LABELS = {
+    "15m": N_("15m"),
+    "1h": N_("1h"),
+    "6h": N_("6h"),
+    "24h": N_("24h"),
+    "7d": N_("7d"),
+    "30d": N_("30d"),
+    "90d": N_("90d"),
+}
+
+
 def pick_range(key: str = "range", default: str = "1h") -> int:
     """Lets the viewer pick a range up to now, kept in the page's address; returns seconds."""
     chosen = st.segmented_control(
         _("Time range"),
         list(RANGES_SECONDS),
-        default=default,
         required=True,
-        key=key,
-        bind="query-params",
+        format_func=lambda name: _(LABELS[name]),
         label_visibility="collapsed",
+        **choice(key, list(RANGES_SECONDS), default),
     )
     return RANGES_SECONDS[chosen or default]

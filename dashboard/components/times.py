@@ -39,7 +39,7 @@ def local_times(epoch_seconds: list[float]) -> list[datetime]:
 
 def time_column(label: str) -> Any:
     """Returns a column of times in the viewer's zone."""
-    return st.column_config.DatetimeColumn(label, format="MMM DD, HH:mm:ss", timezone=str(viewer_zone()))
+    return st.column_config.DatetimeColumn(label, format=_("MMM DD, HH:mm:ss"), timezone=str(viewer_zone()))
 
 
 def duration(seconds: float | None, *, is_short: bool = False) -> str:
@@ -49,6 +49,11 @@ def duration(seconds: float | None, *, is_short: bool = False) -> str:
     if seconds is None:
         return humanize.UNKNOWN
     return translate(humanize.rounded_duration(seconds) if is_short else humanize.duration(seconds, is_figure=True))
+
+
+def span(seconds: float) -> str:
+    """Returns a span that somebody set, without the digits of a measured one: 5 s."""
+    return translate(humanize.duration(seconds))
 
 
 def age(seconds: float) -> str:

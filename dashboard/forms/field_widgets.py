@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from taskyard.core.errors import SubmissionError, shortened
+from taskyard.core.errors import MISSING, SubmissionError, shortened
 from taskyard.core.submission.form_values import MAX_BROWSER_INTEGER, is_toggle
 from taskyard.core.submission.input_schema import FieldKind, FormField
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -57,7 +57,9 @@ def show_problem(problem: SubmissionError) -> None:
 
 def translated_problem(problem: SubmissionError) -> str:
     """Describes what was expected of a field, and what was given."""
-    if problem.value is None:
+    if problem.value is MISSING and not problem.expected:
+        return _("Required")
+    if problem.value is None or problem.value is MISSING:
         return _("Expected {expected}").format(expected=translate(problem.expected))
     return _("{value} is not accepted, expected {expected}").format(
         value=shortened(problem.value), expected=translate(problem.expected)

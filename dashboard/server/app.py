@@ -19,8 +19,9 @@ from starlette.routing import Route
 
 from taskyard.core.config import settings
 from taskyard.core.errors import TaskyardError
+from taskyard.core.translation import LANGUAGES
 from taskyard.dashboard import timing
-from taskyard.dashboard.i18n import _
+from taskyard.dashboard.i18n import _, cookie_name
 from taskyard.dashboard.server import entrance, exports
 from taskyard.dashboard.server.gate import Gate, base_path, dashboard_border
 from taskyard.dashboard.server.late_refreshes import refuse_late_refreshes
@@ -28,6 +29,8 @@ from taskyard.dashboard.server.late_refreshes import refuse_late_refreshes
 # Loaded before the first viewer: of two who come at once, one would find them half loaded by the other, and
 # plotly takes a half-loaded pandas for a whole one.
 SLOW_MODULES = ("pandas", "plotly.graph_objects")
+EMPTY_PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
+LANGUAGE_SECONDS = 365 * 86400
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +51,29 @@ async def overview(request: Request) -> Response:
     return RedirectResponse(f"./{query}")
 
 
+async def save_language(request: Request) -> Response:
+    """Answers with an empty picture, and a cookie by which this browser keeps the language that was chosen."""
+    chosen = request.query_params.get("to")
+    if chosen not in LANGUAGES:
+        return PlainTextResponse(f"to: expected one of {', '.join(LANGUAGES)}\n", 400)
+    answer = Response(EMPTY_PICTURE, media_type="image/svg+xml", headers={"cache-control": "no-store"})
+    answer.set_cookie(
+        cookie_name(request.headers["host"]),
+        chosen,
+        max_age=LANGUAGE_SECONDS,
+        path=f"{base_path()}/",
+        secure=request.scope[entrance.ORIGIN_KEY].startswith("https:"),
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
+
+
 def routes() -> Sequence[Route]:
     """Returns all routes other than pages, below the pages' path; probes find theirs at the root, too."""
     base = base_path()
     probes = [Route("/healthz", health), Route("/metrics", metrics)]
-    ours = [Route("/overview", overview), *exports.routes(), *probes]
+    ours = [Route("/overview", overview), Route("/language", save_language), *exports.routes(), *probes]
     below = [Route(f"{base}{route.path}", route.endpoint) for route in ours]
     return [entrance.route(base), *below, *(probes if base else ())]
 

@@ -6,12 +6,13 @@ import streamlit as st
 
 from taskyard.core.translation import LANGUAGES
 from taskyard.dashboard.components.sign_in import show_signed_in
-from taskyard.dashboard.i18n import LANGUAGE_KEY, _, browser_language, labelled
+from taskyard.dashboard.i18n import LANGUAGE_KEY, _, choose_language, labelled, saved_language
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from taskyard.dashboard.shell.frame import LIVE_KEY, REFRESH_SECONDS
 
 HELP_KEYS = "Shift+H"
 BUTTON_WIDTH_PX = 160
+KEEPING = {code: f"![](language?to={code})" for code in LANGUAGES}  # an empty picture, whose answer sets the cookie
 
 
 def show_sidebar() -> None:
@@ -24,15 +25,15 @@ def show_sidebar() -> None:
             persist_state="session",
             help=_("Pages refresh every {seconds:g} s").format(seconds=REFRESH_SECONDS),
         )
-        codes = list(LANGUAGES)
         st.selectbox(
             _("Language"),
-            codes,
-            index=codes.index(browser_language()),
+            list(LANGUAGES),
             format_func=LANGUAGES.__getitem__,
             key=LANGUAGE_KEY,
-            bind="query-params",
+            on_change=choose_language,
         )
+        if chosen := saved_language():
+            st.markdown(KEEPING[chosen])
         if st.button(_("Jump to"), icon=":material/keyboard:", shortcut=HELP_KEYS, key="help", width="stretch"):
             _show_help()
         show_signed_in()

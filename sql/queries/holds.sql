@@ -9,8 +9,17 @@ SELECT kind, name, mode, actor, reason, since FROM holds ORDER BY kind, name
 SELECT EXISTS (SELECT FROM agents WHERE name = %(name)s)
 
 -- name: queue_is_known
--- Whether a task is in a queue of this name.
+-- Whether a task is in a queue of this name, or the queue is held.
 SELECT EXISTS (SELECT FROM tasks WHERE queue = %(name)s)
+    OR EXISTS (SELECT FROM holds WHERE kind = 'queue' AND name = %(name)s)
+
+-- name: type_is_known
+-- Whether a task is of this type, an agent declared it, or it is held.
+SELECT EXISTS (SELECT FROM tasks WHERE type = %(name)s)
+    OR EXISTS (
+        SELECT FROM agents WHERE known_types @> jsonb_build_array(jsonb_build_object('name', %(name)s::text))
+    )
+    OR EXISTS (SELECT FROM holds WHERE kind = 'type' AND name = %(name)s)
 
 -- name: hold
 -- Pauses or drains; does nothing if it is held like this already.

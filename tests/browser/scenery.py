@@ -38,7 +38,7 @@ class Scenery(_Server):
     def fill(self) -> None:
         """A week of history, and work of every kind: held back, failing, due later. Waits until it is there."""
         self.command("seed", *HISTORY)
-        self.command("pause", "queue", "reports", "--reason", "the disk of the archive is full")
+        self.command("pause", "queue", "reports", "--yes", "--reason", "the disk of the archive is full")
         self.command("silence", RULE, "--subject", "reports", "--minutes", "120", "--reason", "the queue is paused")
         self._submit(_steps())
         self._submit(_later())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
 
@@ -93,9 +95,18 @@ def test_it_speaks_the_browsers_language_and_the_switchs(
     page.get_by_role("option", name="English").click()
 
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-    assert "lang=English" in page.url
+    expect(page).to_have_url(re.compile("lang=en$"))
     page.reload()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    page.goto(f"{dashboard.url}/alerts")
+    expect(page.get_by_role("heading", name="Alerts")).to_be_visible()
+    expect(page.get_by_test_id("stSidebarNav").get_by_role("link", name="Queues")).to_be_visible()
+
+    page.goto(f"{dashboard.url}/queues?lang=中文")
+    expect(page.get_by_role("heading", name="队列", exact=True)).to_be_visible()
+    expect(page.get_by_test_id("stSidebarNav").get_by_role("link", name="告警")).to_be_visible()
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="告警").click()
+    expect(page.get_by_role("heading", name="告警", exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

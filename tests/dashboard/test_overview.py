@@ -130,3 +130,14 @@ def test_it_speaks_the_browsers_language_and_the_switchs(open_page: OpenPage, lo
     page.selectbox(key="lang").set_value("en").run()
 
     assert page.title[0].value == "Overview"
+    assert page.query_params["lang"] == "en"
+
+
+def test_an_address_with_a_language_is_in_it_as_a_whole(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    for given in ("zh", "中文"):
+        page = open_page("overview", query={"lang": given})
+
+        assert not page.exception
+        assert page.title[0].value == "概览"
+        assert page.sidebar.selectbox(key="lang").value == "zh"
+        assert page.sidebar.selectbox(key="lang").label == "语言"

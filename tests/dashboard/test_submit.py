@@ -129,7 +129,7 @@ def test_a_problem_is_told_at_its_field_and_goes_when_it_is_solved(open_page: Op
 
     press(page)
 
-    assert [problem for problem in problems(page) if "the field is required" in problem]
+    assert [problem for problem in problems(page) if "Required" in problem]
     assert tasks(database) == []
 
     page.text_area(key=field("script", "code.run")).set_value("print(1)").run()

@@ -66,8 +66,8 @@ def test_an_empty_installation_says_how_to_begin(open_page: OpenPage, submitter:
 
 def test_the_table_has_these_columns(open_page: OpenPage, loaded: dict[str, str]) -> None:
     assert list(table(open_page("tasks"), "Task").columns) == [
-        "Task", "State", "Type", "Title", "Queue", "Priority", "Attempts", "Agent", "Submitted at", "Run", "Progress",
-        "Error", "Submitted by",
+        "Task", "State", "Type", "Title", "Queue", "Priority", "Attempts", "Agent", "Submitted at", "Run time",
+        "Progress", "Error", "Submitted by",
     ]  # fmt: skip
 
 

@@ -29,7 +29,10 @@ def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 def test_a_queue_is_paused_listed_and_resumed(cli: Cli) -> None:
     assert cli("holds").stdout == "nothing is paused or draining\n"
-    assert cli("pause", "queue", "reports", "--reason", "[red]disk[/red] full").stdout == "queue reports is paused\n"
+    assert (
+        cli("pause", "queue", "reports", "--yes", "--reason", "[red]disk[/red] full").stdout
+        == "queue reports is paused\n"
+    )
     assert cli("pause", "queue", "reports").stdout == "queue reports is paused already\n"
     assert "[red]disk[/red] full" in cli("holds").stdout
     [found] = json.loads(cli("holds", "--json").stdout)
@@ -45,13 +48,29 @@ def test_a_queue_is_paused_listed_and_resumed(cli: Cli) -> None:
     assert cli("resume", "queue", "reports").stdout == "queue reports was not held\n"
 
 
-def test_a_queue_that_nobody_uses_is_asked_about(cli: Cli) -> None:
-    paused = cli("pause", "queue", "reprots")
-    assert (paused.exit_code, paused.stdout) == (exits.OK, "queue reprots is paused\n")
-    assert "no current or recent task is in a queue reprots: check the name" in paused.stderr
+def test_a_queue_that_nobody_uses_is_asked_about_before(cli: Cli) -> None:
+    refused = cli("pause", "queue", "reprots")
+    assert (refused.exit_code, refused.stdout) == (exits.BAD_INPUT, "")
+    assert (
+        "queue: 'reprots' is not accepted, expected the queue of a current or recent task, or --yes" in refused.stderr
+    )
+    assert cli("holds").stdout == "nothing is paused or draining\n"
+    assert cli("pause", "queue", "reprots", "--yes").stdout == "queue reprots is paused\n"
     assert json.loads(cli("drain", "queue", "reprots", "--json").stdout)["mode"] == "draining"
     assert cli("submit", "diagnostic.noop", "--queue", "reports").exit_code == exits.OK
-    assert cli("pause", "queue", "reports").stderr == ""
+    assert cli("pause", "queue", "reports").stdout == "queue reports is paused\n"
+
+
+def test_a_type_that_only_agents_or_tasks_know_is_held(cli: Cli, settings: Settings) -> None:
+    database = Database(str(settings.database_url))
+    agent = info("coder-1:a", types=["acme.*"])
+    known = [{"name": "acme.book", "version": "1", "requires": []}]
+    fields = {f: getattr(agent, f) for f in agent.__struct_fields__} | {"state": "online", "known_types": known}
+    with database.transaction() as tx:
+        recovery.register_agents(tx, [fields])
+    database.close()
+    assert cli("pause", "type", "acme.book").stdout == "type acme.book is paused\n"
+    assert cli("pause", "type", "acme.bock").exit_code == exits.BAD_INPUT
 
 
 def test_a_draining_type_refuses_submissions_with_the_reason(cli: Cli) -> None:

@@ -485,6 +485,9 @@ def test_agents_unhealthy(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None
             watch.wait_for("firing", "victim")
             wait_until(lambda: "ended with code" in health.own_state().unwell_agents.get("victim", ""), 20)
             assert [e["event"] for e in watch.hook.events(SECRET)] == ["firing"], "it is tried again meanwhile"
+            with monkeypatch.context() as stopping:
+                stopping.setattr(health, "_is_stopping", lambda: True)
+                assert health.own_state().unwell_agents == {}, "agents that end on purpose are not unhealthy"
         watch.wait_for("resolved", "victim")
     assert_told(watch, "agents unhealthy", "victim")
 

@@ -115,7 +115,7 @@ def test_the_report_is_of_that_day(settings: Settings, database: Database, folde
     names = duty(settings, database, TODAY + timedelta(hours=1), **only).write_due(always)
     assert names == [daily(TODAY - DAY, "pdf"), daily(TODAY - DAY, "xlsx")]
     cells = list(openpyxl.load_workbook(folder / names[1])["Summary"].iter_rows(values_only=True))
-    assert next(row[1] for row in cells if row[0] == "Submitted tasks") == submitted > 0
+    assert next(row[1] for row in cells if row[0] == "Enqueued tasks") == submitted > 0
     assert (folder / names[0]).read_bytes().startswith(b"%PDF")
 
 
@@ -170,7 +170,7 @@ def test_it_is_one_of_the_duties() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("reports", "hourly"), ("report_formats", "pdf,docx")])
 def test_settings_that_make_no_sense(name: str, value: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"TASKYARD_{name.upper()}: .* is not accepted: Input should be"):
+    with pytest.raises(ConfigurationError, match=f"TASKYARD_{name.upper()}: .* is not accepted: expected"):
         load_settings(**{name: value})
     assert load_settings(reports="").reports == ()
     assert load_settings(reports=" weekly ,daily").reports == ("weekly", "daily")

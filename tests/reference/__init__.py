@@ -25,6 +25,7 @@ from taskyard.worker.monitor.process_families import ProcessFamilies
 from taskyard.worker.monitor.recent import Recent
 from tests.reference.alerts import alert_facts, alert_rules
 from tests.reference.cli import cli
+from tests.reference.python import python
 from tests.reference.text import cell, prose
 from tests.servers import REPOSITORY
 
@@ -139,6 +140,7 @@ PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "reference/metrics": metrics,
     "reference/task-types": task_types,
     "reference/alert-rules": alert_rules,
+    "reference/python": python,
     "reference/bulk-files": bulk_fields,
     **{f"operations/alerts/{kind}": partial(alert_facts, kind) for kind in KINDS},
 }

@@ -9,6 +9,7 @@ import typer
 
 from taskyard.worker.cli.app import PROGRAM, app
 from taskyard.worker.cli.exits import EXIT_CODES
+from taskyard.worker.cli.help_text import argument_usage
 from tests.reference.text import cell, prose
 
 COMMAND = "taskyard"
@@ -62,34 +63,22 @@ def _command(command: Any, path: str, heading: str) -> Iterator[str]:
 
 def _usage(parameter: Any) -> Iterator[str]:
     if parameter.param_type_name == "argument":
-        name = _argument(parameter)
-        yield name if parameter.required else f"[{name}]"
+        yield argument_usage(parameter)
     elif parameter.required:
-        yield f"{parameter.opts[0]} {parameter.metavar or parameter.name.upper()}"
+        yield f"{parameter.opts[0]} {parameter.metavar}"
     else:
-        yield f"[{parameter.opts[0]}]" if _is_flag(parameter) else f"[{parameter.opts[0]} {_value(parameter)}]"
+        yield f"[{parameter.opts[0]}]" if _is_flag(parameter) else f"[{parameter.opts[0]} {parameter.metavar}]"
 
 
 def _parameter(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
-        return f"`{_argument(parameter)}`"
+        return f"`{parameter.metavar}`"
     names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
-    return names if _is_flag(parameter) else f"{names} `{_value(parameter)}`"
-
-
-def _argument(parameter: Any) -> str:
-    return (parameter.metavar or parameter.name.upper()).replace("[", "").replace("]", "")
+    return names if _is_flag(parameter) else f"{names} `{parameter.metavar}`"
 
 
 def _is_flag(parameter: Any) -> bool:
-    return bool(getattr(parameter, "is_flag", False)) or parameter.type_descriptor.annotation is bool
-
-
-def _value(parameter: Any) -> str:
-    if parameter.metavar:
-        return str(parameter.metavar)
-    annotation = parameter.type_descriptor.annotation
-    return {int: "NUMBER", float: "NUMBER"}.get(annotation, parameter.name.upper())
+    return not parameter.metavar
 
 
 def _default(parameter: Any) -> str:

@@ -481,3 +481,12 @@ def test_how_values_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (compared(None, None, 3.0), compared(None, 3.0, None)) == ("", "3")
     assert (shown_value("disk", None), shown_value(None, 3.0)) == ("–", "3")
     assert (rule_word("unlike itself"), rule_word("mine")) == ("Anomaly", "mine")
+
+
+def test_a_runbook_names_the_subject_and_the_places_of_other_pages() -> None:
+    shown = runbook("no_agent", "acme.book") or ""
+
+    assert "TYPE" not in shown
+    assert "acme.book" in shown
+    assert "Pool file (`docs/reference/pool-file.md`)" in shown
+    assert "TYPE" in (runbook("no_agent", "<b>[x](y)") or ""), "what could be markup is not filled in"

@@ -143,7 +143,7 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ('kind = "disk"\nthreshold = 90', "rule 'r': threshold: 90 is not accepted: expected at most 1"),
-        ('kind = "disk"\nthreshold = nan', "rule 'r': threshold: nan is not accepted: Input should be a finite number"),
+        ('kind = "disk"\nthreshold = nan', "rule 'r': threshold: nan is not accepted: expected a finite number"),
         ('kind = "queue_growth"\nthreshold = inf', "rule 'r': threshold: inf is not accepted"),
         ('kind = "disk"\nthreshold = true', "rule 'r': threshold: True is not accepted"),
         ('kind = "disk"\nthreshold = "0.5"', "rule 'r': threshold: '0.5' is not accepted"),

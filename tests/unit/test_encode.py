@@ -54,11 +54,11 @@ def refusal_of(type_name: str, given: Any) -> SubmissionError:
 @pytest.mark.parametrize(
     ("type_name", "given", "field", "expected"),
     [
-        ("demo.rows", {"rows": [{"name": "a"}] * 3 + [{"name": 5}]}, "input.rows.3.name", "a valid string"),
-        ("demo.rows", {}, "input.rows", "the field is required"),
-        ("demo.rows", {"rows": [{}, {}]}, "input.rows.0.name", "required (and 1 more problems)"),
-        ("demo.rows", [], "input", "a valid dictionary or instance of Rows"),
-        ("demo.small", Row(name="x"), "input", "a valid dictionary or instance of Small"),
+        ("demo.rows", {"rows": [{"name": "a"}] * 3 + [{"name": 5}]}, "input.rows.3.name", "text"),
+        ("demo.rows", {}, "input.rows", ""),
+        ("demo.rows", {"rows": [{}, {}]}, "input.rows.0.name", "a value (and 1 more problem)"),
+        ("demo.rows", [], "input", "an object"),
+        ("demo.small", Row(name="x"), "input", "an object"),
         ("demo.small", {"text": "x" * 101}, "input.text", "at most 100 characters"),
         ("demo.small", {"text": "\ud800"}, "input.text", "surrogate"),
         ("demo.small", {"text": "a\x00b"}, "input.text", "without NUL"),
@@ -91,7 +91,7 @@ def test_error_names_the_part(type_name: str, given: Any, field: str, expected: 
     error = refusal_of(type_name, given)
     assert error.field == field
     assert expected in error.expected
-    assert f"{field}: " in str(error)
+    assert str(error).startswith((f"{field}: ", f"{field} is required"))
 
 
 def test_error_shows_the_value_shortened() -> None:

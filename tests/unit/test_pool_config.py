@@ -45,7 +45,7 @@ def test_a_kind_is_as_many_agents_as_it_counts(pool_file: Path) -> None:
     [
         ("", ["agents: missing"]),
         ("agents = []", ["agents: [] is not accepted"]),
-        ("agents = 3", ["agents: 3 is not accepted: Input should be a valid list (given: int)"]),
+        ("agents = 3", ["agents: 3 is not accepted: expected a list (given: int)"]),
         ('[[agents]]\nkind = "coder"', ["agents.0.types: missing"]),
         ('[[agents]]\nkind = "coder"\ntypes = []', ["agents.0.types: [] is not accepted"]),
         ('[[agents]]\nkind = "coder"\ntypes = "code.*"', ["agents.0.types: 'code.*' is not accepted"]),

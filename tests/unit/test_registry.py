@@ -24,7 +24,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from taskyard.core.errors import ConfigurationError, ErrorClass, UnknownTaskType
-from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, Isolation, RetryPolicy, registry, task_type
+from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, Isolation, Registry, RetryPolicy, registry, task_type
 from taskyard.core.task_types.schema_words import without_words
 from taskyard.worker.attempts.context import TaskContext
 
@@ -564,3 +564,8 @@ def test_an_import_that_takes_long_is_named(modules: Callable[..., list[str]], m
     line = r"task module 'user_tasks_0' \(TASKYARD_TASK_MODULES\) is still being imported after \d+ s: is it hanging\?"
     assert all(re.fullmatch(line, one) for one in told)
     assert len(told) >= 2
+
+
+def test_an_unknown_type_hints_at_missing_task_modules() -> None:
+    with pytest.raises(UnknownTaskType, match="or TASKYARD_TASK_MODULES does not name its module"):
+        Registry({}).get("acme.book")

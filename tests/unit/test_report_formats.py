@@ -60,7 +60,7 @@ def test_csv_has_every_table_with_raw_values() -> None:
                     assert float(cell) == value
                 else:
                     assert cell == ("" if value is None else neutral(value))
-    assert found["types"][0][:2] == ["Type", "Submitted"]
+    assert found["types"][0][:2] == ["Type", "Enqueued"]
     assert f"'{HOSTILE[0]}" in {row[0] for row in found["types"]}
 
 

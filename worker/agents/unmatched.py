@@ -20,6 +20,10 @@ from taskyard.core.task_types.registry import Registry, TaskType
 from taskyard.core.unknown_settings import unknown_settings
 from taskyard.worker.agents.pool_config import AgentSpec, load_pool
 
+POOL_ADVICE = "correct `types` or `tags` in TASKYARD_POOL_FILE, or leave it if agents of another host take the type"
+
+RULE_ADVICE = "correct `subjects` in TASKYARD_ALERTS_FILE, or leave it if the type is only known on another host"
+
 log = structlog.get_logger(__name__)
 
 
@@ -31,19 +35,24 @@ def warn(settings: Settings, registry: Registry, *, is_worker: bool) -> None:
 
 def remarks(settings: Settings, registry: Registry, *, is_worker: bool = True) -> list[str]:
     """Returns one line for each declaration without a match; invalid files are reported elsewhere."""
-    lines = [*unknown_settings(), *registry.remarks]
+    return [line for line, _advice in advised(settings, registry, is_worker=is_worker)]
+
+
+def advised(settings: Settings, registry: Registry, *, is_worker: bool = True) -> list[tuple[str, str]]:
+    """Returns the same lines, each with what to do about it."""
+    found = [(line, "correct or remove it") for line in (*unknown_settings(), *registry.remarks)]
     try:
         specs = load_pool(settings.pool_file)
     except ConfigurationError:
         specs = []
-    lines += pool_remarks(settings.pool_file, specs, registry.types.values())
+    found += [(line, POOL_ADVICE) for line in pool_remarks(settings.pool_file, specs, registry.types.values())]
     if is_worker:
         try:
             rules: Sequence[Rule] = load_rules(settings.alerts_file, environment=None).rules
         except ConfigurationError:
             rules = ()
-        lines += rule_remarks(rules, registry.types)
-    return lines
+        found += [(line, RULE_ADVICE) for line in rule_remarks(rules, registry.types)]
+    return found
 
 
 def pool_remarks(file: Path | None, specs: Sequence[AgentSpec], types: Iterable[TaskType]) -> Iterator[str]:

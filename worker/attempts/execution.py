@@ -23,6 +23,7 @@ from pydantic_core import PydanticSerializationError, SchemaSerializer
 from taskyard.core.errors import ErrorClass, HandlerError, InvalidInputError, InvalidOutputError, shortened
 from taskyard.core.payload.culprits import field_of, parts_of, writable
 from taskyard.core.payload.encode import decode_input
+from taskyard.core.payload.pydantic_messages import model_expects
 from taskyard.core.payload.storable_text import MAX_MESSAGE_BYTES, MAX_TRACEBACK_BYTES, storable
 from taskyard.core.protocol import NULL, Done, Failure, Run
 from taskyard.core.submission.validate import check_output
@@ -220,14 +221,18 @@ def _place(serializer: SchemaSerializer, value: object, is_wrong: Callable[[obje
 
 
 def _one_line(root: str, error: ValidationError) -> str:
-    details = error.errors(include_url=False, include_context=False)
+    details = error.errors(include_url=False)
     problems = []
     for detail in details[:MAX_PROBLEMS]:
         field = ".".join([root, *map(str, detail["loc"])])
-        given = "missing" if detail["type"] == "missing" else f"{shortened(detail['input'])} is not accepted"
-        problems.append(f"{field}: {given}: {' '.join(detail['msg'].split())}")
+        if detail["type"] == "missing":
+            problems.append(f"{field} is required")
+        else:
+            expected = " ".join(model_expects(detail).split())
+            problems.append(f"{field}: {shortened(detail['input'])} is not accepted, expected {expected}")
     if len(details) > MAX_PROBLEMS:
-        problems.append(f"and {len(details) - MAX_PROBLEMS} more problems")
+        more = len(details) - MAX_PROBLEMS
+        problems.append(f"and {more} more problem{'' if more == 1 else 's'}")
     return "; ".join(problems)
 
 

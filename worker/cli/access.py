@@ -11,14 +11,15 @@ import typer
 from taskyard.core.access.permissions import Role
 from taskyard.core.access.principals import Kind
 from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.exits import EXIT_CODE_HELP
+from taskyard.worker.cli.help_text import Command, Group
 from taskyard.worker.cli.output import Column, print_json, print_line, print_plain, print_table
-from taskyard.worker.cli.quarantine import EXIT_CODE_HELP
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import instant
 
 MAX_PASSWORD_LINE = 5_000  # characters
 
-access = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+access = typer.Typer(cls=Group, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the person, service or agent.")]
 SomeName = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only those of this one.")]
@@ -35,7 +36,7 @@ def _help(example: str) -> str:
     return f"Example: taskyard access {example}\n\n{EXIT_CODE_HELP}"
 
 
-@access.command("create-admin", epilog=_help("create-admin ann"))
+@access.command("create-admin", cls=Command, epilog=_help("create-admin ann"))
 def create_admin(name: Name, password_stdin: FromStdin = False, as_json: AsJson = False) -> None:
     """Creates a person with the role admin, who signs in with a password. It is asked for on the terminal."""
     from taskyard.core.access.identity import local_actor
@@ -56,7 +57,7 @@ def create_admin(name: Name, password_stdin: FromStdin = False, as_json: AsJson 
         print_line(f"admin {made.name} created")
 
 
-@access.command("create", epilog=_help("create ci --kind service --role submitter --queue nightly"))
+@access.command("create", cls=Command, epilog=_help("create ci --kind service --role submitter --queue nightly"))
 def create(
     name: Name,
     role: Annotated[Role, typer.Option(help="What it may do; each role may do what those before it may.")] = (
@@ -82,7 +83,7 @@ def create(
         print_line(f"{made.kind} {made.name} created with the role {made.role}")
 
 
-@access.command("list", epilog=_help("list --json"))
+@access.command("list", cls=Command, epilog=_help("list --json"))
 def list_principals(as_json: AsJson = False) -> None:
     """Lists people, services and agents with their roles, including disabled ones."""
     from taskyard.core.access.identity import local_actor
@@ -114,7 +115,7 @@ def list_principals(as_json: AsJson = False) -> None:
     print_table(columns, rows)
 
 
-@access.command("role", epilog=_help("role ann operator --queue 'reports-*'"))
+@access.command("role", cls=Command, epilog=_help("role ann operator --queue 'reports-*'"))
 def role(
     name: Name,
     role: Annotated[Role | None, typer.Argument(metavar="[ROLE]", help="The new role; default: as it is.")] = None,
@@ -142,19 +143,19 @@ def role(
     print_line(f"{now.name} is {now.role}{narrowed}" + ("" if is_changed else " already"))
 
 
-@access.command("disable", epilog=_help("disable ann"))
+@access.command("disable", cls=Command, epilog=_help("disable ann"))
 def disable(name: Name, as_json: AsJson = False) -> None:
     """Lets somebody in no more: ends their sessions, and refuses their tokens until `enable`."""
     _switch(name, "disabled", as_json)
 
 
-@access.command("enable", epilog=_help("enable ann"))
+@access.command("enable", cls=Command, epilog=_help("enable ann"))
 def enable(name: Name, as_json: AsJson = False) -> None:
     """Lets somebody in again, also by tokens from before."""
     _switch(name, "enabled", as_json)
 
 
-@access.command("password", epilog=_help("password ann"))
+@access.command("password", cls=Command, epilog=_help("password ann"))
 def password(name: Name, password_stdin: FromStdin = False, as_json: AsJson = False) -> None:
     """Sets a person's password, asked for on the terminal, and ends their sessions by the former one."""
     from taskyard.core.access.identity import local_actor
@@ -171,7 +172,7 @@ def password(name: Name, password_stdin: FromStdin = False, as_json: AsJson = Fa
         print_line(f"{name} has a new password")
 
 
-@access.command("token", epilog=_help('token ci --days 30 --note "nightly build"'))
+@access.command("token", cls=Command, epilog=_help('token ci --days 30 --note "nightly build"'))
 def token(
     name: Name,
     days: Annotated[float, typer.Option(help="For how many days it is valid, at most 3650.")] = 90,
@@ -192,7 +193,7 @@ def token(
         print_line(f"valid until {instant(made.expires_at)}; `access revoke {made.id}` revokes it", stderr=True)
 
 
-@access.command("tokens", epilog=_help("tokens ci"))
+@access.command("tokens", cls=Command, epilog=_help("tokens ci"))
 def tokens(name: SomeName = None, as_json: AsJson = False) -> None:
     """Lists tokens without their secrets, newest first."""
     from taskyard.core.access.identity import local_actor
@@ -223,7 +224,7 @@ def tokens(name: SomeName = None, as_json: AsJson = False) -> None:
     print_table([*columns, Column("revoked", fixed=True), Column("by"), Column("note")], rows)
 
 
-@access.command("revoke", epilog=_help("revoke 5f1c09a4d2e8"))
+@access.command("revoke", cls=Command, epilog=_help("revoke 5f1c09a4d2e8"))
 def revoke(
     id: Annotated[str, typer.Argument(metavar="ID", help="Of a token or session; `tokens` and `sessions` list them.")],
     as_json: AsJson = False,
@@ -244,7 +245,7 @@ def revoke(
         print_line(f"{id} revoked")
 
 
-@access.command("sessions", epilog=_help("sessions"))
+@access.command("sessions", cls=Command, epilog=_help("sessions"))
 def sessions(as_json: AsJson = False) -> None:
     """Lists browsers that are signed in, newest first; `revoke` signs one out."""
     from taskyard.core.access.identity import local_actor

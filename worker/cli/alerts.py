@@ -13,10 +13,10 @@ from taskyard.core.i18n import msg
 from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table, stacked
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.tasks import Reason
 from taskyard.worker.cli.text import instant
 
 SEVERITY_STYLES = {"critical": "red", "warning": "yellow", "info": "cyan"}
+Reason = Annotated[str, typer.Option(help="Why; kept in the audit log.")]
 AlertId = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id.")]
 
 
@@ -27,6 +27,7 @@ def alerts(
 ) -> None:
     """Lists the unresolved alerts, newest first."""
     from taskyard.core.alerts.messages import message_of
+    from taskyard.core.alerts.rule_titles import rule_title
     from taskyard.core.postgres.store import alerts as alerts_store
     from taskyard.worker.cli.connections import opened_reading
 
@@ -45,7 +46,7 @@ def alerts(
                     Text(alert.severity, SEVERITY_STYLES[alert.severity]),
                     alert.state,
                     stacked(
-                        (visible(f"{alert.rule}: {alert.subject}"), ""),
+                        (visible(f"{rule_title(alert.rule)}: {alert.subject}"), ""),
                         (visible(message_of(alert)), ""),
                         (alert.id, "dim"),
                     ),
@@ -73,10 +74,12 @@ def ack(alert: AlertId, reason: Reason = "", as_json: AsJson = False) -> None:
 
 
 def silence(
-    rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule's name, as in `rules`; * matches anything.")],
+    rule: Annotated[
+        str, typer.Argument(metavar="RULE", help="The rule's name or title, as in `rules`; * matches anything.")
+    ],
     subject: Annotated[str, typer.Option(help="Only this subject; * matches anything.")] = "*",
     minutes: Annotated[float, typer.Option(min=1, max=60 * 24 * 365, help="For how long.")] = 60,
-    reason: Reason = "",
+    reason: Annotated[str, typer.Option(help="Why; shown with the silence, and kept in the audit log.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Stops notifications of a rule's alerts for a while; the alerts are still recorded.
@@ -118,6 +121,7 @@ def unsilence(
 
 def silences(as_json: AsJson = False) -> None:
     """Lists the silences in force."""
+    from taskyard.core.alerts.rule_titles import rule_title
     from taskyard.core.postgres.store import alerts as alerts_store
     from taskyard.worker.cli.connections import opened_reading
 
@@ -132,7 +136,9 @@ def silences(as_json: AsJson = False) -> None:
             [Column("silence"), Column("until", fixed=True), Column("by")],
             [
                 [
-                    stacked((visible(f"{s.rule}: {s.subject}"), ""), (visible(s.reason), ""), (s.id, "dim")),
+                    stacked(
+                        (visible(f"{rule_title(s.rule)}: {s.subject}"), ""), (visible(s.reason), ""), (s.id, "dim")
+                    ),
                     instant(s.until),
                     visible(s.actor),
                 ]
@@ -142,7 +148,9 @@ def silences(as_json: AsJson = False) -> None:
 
 
 def runbook(
-    name: Annotated[str, typer.Argument(metavar="RULE", help="The rule's name, as in `rules`, or the kind of alert.")],
+    name: Annotated[
+        str, typer.Argument(metavar="RULE", help="The rule's name or title, as in `rules`, or the kind of alert.")
+    ],
 ) -> None:
     """Prints what an alert means, where to look first, and what to do."""
     import sys
@@ -151,15 +159,16 @@ def runbook(
     from rich.markdown import Markdown
 
     from taskyard.core.alerts.kinds import KINDS
+    from taskyard.core.alerts.rule_titles import rule_name
     from taskyard.core.alerts.rules import load_rules
     from taskyard.core.alerts.runbook import runbook as runbook_of
     from taskyard.core.config import load_settings
 
     kind = name
     if name not in KINDS:
-        kind = next(
-            (rule.kind for rule in load_rules(load_settings().alerts_file, None).rules if rule.name == name), ""
-        )
+        rules = load_rules(load_settings().alerts_file, None).rules
+        kind = next((rule.kind for rule in rules if rule.name in (name, rule_name(name))), "")
+        kind = kind or next((one.name for one in KINDS.values() if one.title.casefold() == name.casefold()), "")
     text = runbook_of(kind)
     if text is None:
         raise SubmissionError("rule", name, msg("a rule or kind of alert, as `taskyard rules` lists them"))

@@ -33,17 +33,16 @@ from taskyard.worker.cli import (
     why,
 )
 from taskyard.worker.cli.doors import LocalGroup, command_class
-from taskyard.worker.cli.exits import EXIT_CODES, Commands
+from taskyard.worker.cli.exits import ALL_EXIT_CODES, EXIT_CODE_HELP, Commands
 from taskyard.worker.cli.output import print_line
 from taskyard.worker.process.last_threads import ending_despite_threads
 
 PROGRAM = "taskyard"
-EXIT_CODE_HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 
 app = typer.Typer(
     cls=Commands,
     help="Taskyard: runs tasks on a pool of agents.",
-    epilog=EXIT_CODE_HELP,
+    epilog=ALL_EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",

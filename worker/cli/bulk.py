@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,9 +11,11 @@ import typer
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.states import TaskState
+from taskyard.worker.cli.confirm import confirm
 from taskyard.worker.cli.exits import BAD_INPUT, print_error
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.show import AsJson
+from taskyard.worker.cli.text import counted
 
 if TYPE_CHECKING:
     from taskyard.core.filters.search_filter import TaskFilter
@@ -129,10 +130,12 @@ def _action(name: str) -> Action:
 
 
 def _chosen(only: TaskFilter, everything: bool) -> TaskFilter:
-    from taskyard.core.payload.culprits import refused
+    from taskyard.core.payload.culprits import refused, required
 
-    if only.is_empty != everything:
-        raise refused("all", everything, "either --all or a filter such as --type")
+    if only.is_empty and not everything:
+        raise required("a filter", "either --all or an option such as --type")
+    if everything and not only.is_empty:
+        raise refused("--all", "--all", "either --all or a filter such as --type, not both")
     return only
 
 
@@ -145,18 +148,10 @@ def _do(operation: Operation, only: TaskFilter, *, yes: bool, dry_run: bool, as_
             matching = preview(tx, operation, only)
         result = None
         if not dry_run and (matching.count or not matching.is_exact):
-            if not yes and not _is_confirmed(operation, matching):
-                raise typer.Abort
+            if not yes:
+                confirm(f"{_count(matching)} will be {DONE[operation.action]}.")
             result = _run(permitted.bulk(), operation, only, matching)
-    _tell(operation, matching, result, as_json)
-
-
-def _is_confirmed(operation: Operation, matching: Matching) -> bool:
-    from taskyard.core.payload.culprits import refused
-
-    if not sys.stdin.isatty():
-        raise refused("yes", "", "--yes without a terminal")
-    return typer.confirm(f"{_count(matching)} will be {DONE[operation.action]}. Go on?", err=True)
+    _tell(operation, matching, result, is_dry_run=dry_run, as_json=as_json)
 
 
 def _run(bulk: Bulk, operation: Operation, only: TaskFilter, matching: Matching) -> BulkResult:
@@ -173,19 +168,22 @@ def _run(bulk: Bulk, operation: Operation, only: TaskFilter, matching: Matching)
         return bulk.run_matching(operation, only, matching=matching, progress=show)
 
 
-def _tell(operation: Operation, matching: Matching, result: BulkResult | None, as_json: bool) -> None:
+def _tell(
+    operation: Operation, matching: Matching, result: BulkResult | None, *, is_dry_run: bool, as_json: bool
+) -> None:
     if as_json:
         found = {"action": operation.action.value, "matching": matching.count, "exact": matching.is_exact}
         done = {"bulk": result.id, "done": result.done, "skipped": result.skipped} if result else {}
         print_json({**found, **done, **({"dependants": result.dependants} if result else {})})
         return
     if result is None:
-        print_line(f"{_count(matching)} would be {DONE[operation.action]}")
+        verb = "would be " if is_dry_run else ""
+        print_line(f"{_count(matching)} {verb}{DONE[operation.action]}")
         return
-    besides = [f"{result.dependants:,} dependants"] if result.dependants else []
+    besides = [counted(result.dependants, "dependant")] if result.dependants else []
     besides += [f"{result.skipped:,} skipped because of their states or parents"] if result.skipped else []
-    print_line("; ".join([f"{result.done:,} tasks {DONE[operation.action]}", *besides]))
+    print_line("; ".join([f"{counted(result.done, 'task')} {DONE[operation.action]}", *besides]))
 
 
 def _count(matching: Matching) -> str:
-    return ("" if matching.is_exact else "at least ") + f"{matching.count:,} tasks"
+    return ("" if matching.is_exact else "at least ") + counted(matching.count, "task")

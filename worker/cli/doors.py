@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from typer.core import TyperCommand, TyperGroup
-
 from taskyard.core.errors import ConfigurationError
+from taskyard.worker.cli.help_text import Command, Group
 from taskyard.worker.cli.port import URL_VARIABLE, is_remote
 
 # What goes over HTTP.
@@ -15,7 +14,7 @@ REMOTE = frozenset({"submit", "list", "show", "why", "history", "logs", "cancel"
 OF_THIS_HOST = frozenset({"run", "agent", "api", "runbook", "rules", "migrate", "doctor", "prove", "soak", "bench"})
 
 
-class LocalCommand(TyperCommand):
+class LocalCommand(Command):
     """A command that needs this installation's servers."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -23,7 +22,7 @@ class LocalCommand(TyperCommand):
         return super().invoke(ctx)
 
 
-class LocalGroup(TyperGroup):
+class LocalGroup(Group):
     """A group of such commands."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -32,9 +31,9 @@ class LocalGroup(TyperGroup):
         return super().invoke(ctx)
 
 
-def command_class(name: str) -> type[TyperCommand]:
+def command_class(name: str) -> type[Command]:
     """Returns the class of a command, by where it works."""
-    return TyperCommand if name in REMOTE | OF_THIS_HOST else LocalCommand
+    return Command if name in REMOTE | OF_THIS_HOST else LocalCommand
 
 
 def _refuse_remote(name: str) -> None:

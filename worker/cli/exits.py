@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from taskyard.core.errors import (
     ConfigurationError,
@@ -21,6 +20,7 @@ from taskyard.core.errors import (
     shortened,
 )
 from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.help_text import Group
 
 OK = 0
 FAILED = 1
@@ -43,6 +43,10 @@ EXIT_CODES = {
     INTERRUPTED: "interrupted",
     NO_READER: "the reader of the output has gone",
 }
+
+ALL_EXIT_CODES = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+# On one line of a terminal; the whole is in the help of `taskyard` itself.
+EXIT_CODE_HELP = "Exit codes: 0 done, 1 failed, 2 bad input, 3 not found, 4 state, 5 no server"
 
 _CODES_BY_ERROR: tuple[tuple[type[TaskyardError], int], ...] = (
     (ConfigurationError, BAD_INPUT),
@@ -71,7 +75,7 @@ def say(message: str) -> None:
     print(visible(message), file=sys.stderr, flush=True)
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """The group of commands; their expected errors become a line on stderr and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -82,6 +86,10 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             _drop_output()
             raise typer.Exit(NO_READER) from None
+        except typer.BadParameter as error:
+            if isinstance(error.__cause__ or error.__context__, ValueError):
+                error.message = _expected(error)
+            raise
         except TaskyardError as error:
             raise typer.Exit(print_error(error)) from None
         except UnicodeEncodeError as error:  # an argument's bytes, as the shell passed them
@@ -96,6 +104,16 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             say("interrupted")
             raise typer.Exit(INTERRUPTED) from None
+
+
+def _expected(error: typer.BadParameter) -> str:
+    """Returns the message of an argument that a model of typer's refused, in the words of our own models."""
+    from pydantic import ValidationError
+
+    from taskyard.core.payload.pydantic_messages import model_problems
+
+    cause = error.__cause__ or error.__context__
+    return model_problems(cause.errors()[0]) if isinstance(cause, ValidationError) else error.message
 
 
 def _is_of_output(error: OSError) -> bool:

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from taskyard.core.payload.printable_text import visible
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
+from taskyard.worker.cli.confirm import confirm
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.tasks import Reason
 from taskyard.worker.cli.text import instant
+
+if TYPE_CHECKING:
+    from taskyard.core.postgres.database import Database
 
 Kind = Annotated[HoldKind, typer.Argument(help="What: queue, type or agent.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name; an agent's is without the boot.")]
+Reason = Annotated[str, typer.Option(help="Why; shown while it is held, and kept in the audit log.")]
+ReasonToResume = Annotated[str, typer.Option("--reason", help="Why; kept in the audit log.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Don't ask about a queue in which no task is.")]
 
 
-def pause(kind: Kind, name: Name, reason: Reason = "", as_json: AsJson = False) -> None:
+def pause(kind: Kind, name: Name, reason: Reason = "", yes: Yes = False, as_json: AsJson = False) -> None:
     """Stops starting tasks of a queue or type, or giving work to an agent; running tasks go on.
 
     New tasks are still accepted. The pause lasts until `resume`, through restarts of everything.
     """
-    _hold(kind, name, HoldMode.PAUSED, reason, as_json)
+    _hold(kind, name, HoldMode.PAUSED, reason, yes, as_json)
 
 
-def drain(kind: Kind, name: Name, reason: Reason = "", as_json: AsJson = False) -> None:
+def drain(kind: Kind, name: Name, reason: Reason = "", yes: Yes = False, as_json: AsJson = False) -> None:
     """Refuses new tasks of a queue or type and finishes the existing ones; empties an agent.
 
     An agent finishes what it runs and hands back, at no cost, what it has not started. The drain lasts until
     `resume`, through restarts of everything.
     """
-    _hold(kind, name, HoldMode.DRAINING, reason, as_json)
+    _hold(kind, name, HoldMode.DRAINING, reason, yes, as_json)
 
 
-def resume(kind: Kind, name: Name, reason: Reason = "", as_json: AsJson = False) -> None:
+def resume(kind: Kind, name: Name, reason: ReasonToResume = "", as_json: AsJson = False) -> None:
     """Ends a pause or drain."""
     from taskyard.core.access.identity import local_actor
     from taskyard.core.submission.authorized_controls import release
@@ -76,24 +82,36 @@ def holds(as_json: AsJson = False) -> None:
     print_table([*columns, Column("reason")], rows)
 
 
-def _hold(kind: HoldKind, name: str, mode: HoldMode, reason: str, as_json: bool) -> None:
-    from taskyard.core.postgres.store.holds import is_queue_known
+def _hold(kind: HoldKind, name: str, mode: HoldMode, reason: str, yes: bool, as_json: bool) -> None:
     from taskyard.core.submission.authorized_controls import hold
-    from taskyard.core.submission.validate import check_label
-    from taskyard.core.task_types.registry import registry
     from taskyard.worker.cli.connections import acting
 
     with acting(load_types=kind is HoldKind.TYPE) as (permitted, database):
-        if kind is HoldKind.TYPE:
-            registry.get(name)
-        elif kind is HoldKind.QUEUE:
-            check_label("queue", name)
+        _check_known(database, kind, name, yes)
         with database.transaction() as tx:
             is_changed = hold(tx, permitted.actor, kind, name, mode, reason)
-            is_known = kind is not HoldKind.QUEUE or is_queue_known(tx, name)
     if as_json:
         print_json({"kind": kind.value, "name": name, "mode": mode.value, "changed": is_changed})
     else:
         print_line(f"{kind.value} {visible(name)} is {mode.value}" + ("" if is_changed else " already"))
-    if not is_known:
-        print_line(f"no current or recent task is in a queue {visible(name)}: check the name", "yellow", stderr=True)
+
+
+def _check_known(database: Database, kind: HoldKind, name: str, yes: bool) -> None:
+    """Refuses a type that nobody knows; asks about such a queue, which may be about to come."""
+    from taskyard.core.payload.culprits import refused
+    from taskyard.core.postgres.store import holds as holds_store
+    from taskyard.core.submission.validate import check_label
+    from taskyard.core.task_types.registry import registry
+
+    if kind is HoldKind.TYPE and name not in registry.types:
+        with database.transaction() as tx:
+            is_known = holds_store.is_type_known(tx, name)
+        if not is_known:
+            registry.get(name)  # which raises the error that names the known ones
+    elif kind is HoldKind.QUEUE:
+        check_label("queue", name)
+        with database.transaction() as tx:
+            is_known = holds_store.is_queue_known(tx, name)
+        if not is_known and not yes:
+            expected = "the queue of a current or recent task, or --yes"
+            confirm(f"No current or recent task is in a queue {visible(name)}.", refused("queue", name, expected))

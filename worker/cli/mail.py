@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -12,26 +11,28 @@ from rich.text import Text
 
 from taskyard.core.humanize import compact_duration, parsed_span
 from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.confirm import confirm
+from taskyard.worker.cli.exits import EXIT_CODE_HELP
+from taskyard.worker.cli.help_text import Command, Group
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
-from taskyard.worker.cli.quarantine import EXIT_CODE_HELP
 from taskyard.worker.cli.show import AsJson
 
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}", re.A)
 MAX_AGE_SECONDS = 1_000_000 * 86_400
 OLD_SECONDS = 3_600.0  # the shipped alert's limit
 
-mail = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+mail = typer.Typer(cls=Group, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
-OfAgent = Annotated[str | None, typer.Argument(metavar="[AGENT]", help="The agent's name, such as analyst-1.")]
+OfAgent = Annotated[str | None, typer.Argument(metavar="AGENT", help="The agent's name, such as analyst-1.")]
 Dead = Annotated[bool, typer.Option("--dead", help="Dead letters instead of messages.")]
 OlderThan = Annotated[str | None, typer.Option("--older-than", metavar="AGE", help="Minimum age: 90s, 30m, 24h, 7d.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="At most this many.")]
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which; `mail list --dead` shows them.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Which; `mail list --dead` shows them.")]
 All = Annotated[bool, typer.Option("--all", help="Those of every agent.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 
 
-@mail.command("list", epilog=f"Example: taskyard mail list analyst-1\n\n{EXIT_CODE_HELP}")
+@mail.command("list", cls=Command, epilog=f"Example: taskyard mail list analyst-1\n\n{EXIT_CODE_HELP}")
 def list_mail(
     agent: OfAgent = None, dead: Dead = False, older_than: OlderThan = None, limit: Limit = 50, as_json: AsJson = False
 ) -> None:
@@ -57,7 +58,7 @@ def list_mail(
     _print_messages(letters, dead, as_json)
 
 
-@mail.command("redrive", epilog=f"Example: taskyard mail redrive analyst-1\n\n{EXIT_CODE_HELP}")
+@mail.command("redrive", cls=Command, epilog=f"Example: taskyard mail redrive analyst-1\n\n{EXIT_CODE_HELP}")
 def redrive(agent: OfAgent = None, ids: Ids = None, everything: All = False, as_json: AsJson = False) -> None:
     """Sends dead letters again: those of one agent, or with --all those of every agent.
 
@@ -84,7 +85,7 @@ def redrive(agent: OfAgent = None, ids: Ids = None, everything: All = False, as_
         raise typer.Exit(1 if sent or not ids else 3)
 
 
-@mail.command("purge", epilog=f"Example: taskyard mail purge gone-1 --yes\n\n{EXIT_CODE_HELP}")
+@mail.command("purge", cls=Command, epilog=f"Example: taskyard mail purge gone-1 --yes\n\n{EXIT_CODE_HELP}")
 def purge(
     agent: OfAgent = None,
     dead: Dead = False,
@@ -118,21 +119,18 @@ def _whose(agent: str | None) -> str:
 
 
 def _check_one_or_all(agent: str | None, everything: bool) -> None:
-    from taskyard.core.payload.culprits import refused
+    from taskyard.core.payload.culprits import refused, required
 
-    if (agent is None) != everything:
-        raise refused("agent", agent or "", "either an agent's name or --all")
+    if agent is None and not everything:
+        raise required("agent", "either an agent's name or --all")
+    if agent is not None and everything:
+        raise refused("agent", agent, "either an agent's name or --all")
 
 
 def _ask(names: list[str], agent: str | None, dead: bool) -> None:
-    from taskyard.core.payload.culprits import refused
-
-    if not sys.stdin.isatty():
-        raise refused("yes", "", "--yes without a terminal")
     what = "Dead letters" if dead else "Messages"
     whose = visible(agent) if agent is not None else f"all agents ({len(names)})"
-    if not typer.confirm(f"{what} of {whose} will be removed for good. Go on?", err=True):
-        raise typer.Abort
+    confirm(f"{what} of {whose} will be removed for good.")
 
 
 def _agents(office: Any, agent: str | None) -> list[str]:

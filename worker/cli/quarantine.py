@@ -9,22 +9,22 @@ from typing import Annotated
 import typer
 
 from taskyard.core.payload.printable_text import visible
-from taskyard.worker.cli.exits import EXIT_CODES
+from taskyard.worker.cli.exits import EXIT_CODE_HELP
+from taskyard.worker.cli.help_text import Command, Group
 from taskyard.worker.cli.output import Column, print_document, print_fields, print_json, print_line, print_table
 from taskyard.worker.cli.show import AsJson
 
-EXIT_CODE_HELP = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 LATEST_SECONDS = 253_402_300_799.0  # the end of the year 9999
 
-quarantine = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+quarantine = typer.Typer(cls=Group, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
 Item = Annotated[str, typer.Argument(metavar="ID", help="Which item; `quarantine list` shows the ids.")]
-Items = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which items.")]
+Items = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Which items.")]
 Everything = Annotated[bool, typer.Option("--all", help="All items.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="How many, the newest first.")]
 
 
-@quarantine.command("list", epilog=f"Example: taskyard quarantine list --json\n\n{EXIT_CODE_HELP}")
+@quarantine.command("list", cls=Command, epilog=f"Example: taskyard quarantine list --json\n\n{EXIT_CODE_HELP}")
 def list_items(limit: Limit = 50, as_json: AsJson = False) -> None:
     """Lists quarantined items: reports, orders, queue entries, heartbeats, keys and rows."""
     from taskyard.worker.cli.connections import opened_broker
@@ -47,7 +47,9 @@ def list_items(limit: Limit = 50, as_json: AsJson = False) -> None:
         print_line(f"{count - len(found)} older ones are not shown")
 
 
-@quarantine.command("show", epilog=f"Example: taskyard quarantine show 1764150000000-0\n\n{EXIT_CODE_HELP}")
+@quarantine.command(
+    "show", cls=Command, epilog=f"Example: taskyard quarantine show 1764150000000-0\n\n{EXIT_CODE_HELP}"
+)
 def show_item(item: Item, as_json: AsJson = False) -> None:
     """Shows one item with the beginning of its text."""
     from taskyard.worker.cli.connections import opened_broker
@@ -74,14 +76,15 @@ def show_item(item: Item, as_json: AsJson = False) -> None:
     print_document("text", found.text)
 
 
-@quarantine.command("drop", epilog=f"Example: taskyard quarantine drop --all\n\n{EXIT_CODE_HELP}")
+@quarantine.command("drop", cls=Command, epilog=f"Example: taskyard quarantine drop --all\n\n{EXIT_CODE_HELP}")
 def drop_items(items: Items = None, everything: Everything = False, as_json: AsJson = False) -> None:
     """Deletes items by their ids, or all; the alert about them resolves with the last."""
-    from taskyard.core.errors import SubmissionError
+    from taskyard.core.payload.culprits import refused, required
     from taskyard.worker.cli.connections import opened_broker
 
     if everything == bool(items):
-        raise SubmissionError("id", " ".join(items or ()), "ids of items, or --all")
+        expected = "ids of items, or --all"
+        raise refused("id", " ".join(items), expected) if items else required("id", expected)
     with opened_broker() as broker:
         dropped = broker.quarantine.drop_all() if everything else broker.quarantine.drop(items or [])
     if not everything and not dropped:

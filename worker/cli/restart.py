@@ -10,7 +10,6 @@ import typer
 from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.tasks import Reason
 
 
 class RestartKind(StrEnum):
@@ -22,7 +21,7 @@ class RestartKind(StrEnum):
 def restart(
     kind: Annotated[RestartKind, typer.Argument(help="What: agent.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name, without the boot.")],
-    reason: Reason = "",
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit log.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Asks an agent to finish what it runs within the grace period, and to restart.

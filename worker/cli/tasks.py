@@ -13,8 +13,8 @@ from taskyard.worker.cli.opened_tasks import opened_tasks
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.show import AsJson, TaskId
 
-TaskIds = Annotated[list[str], typer.Argument(metavar="TASK...", help="Full ids of tasks.")]
-Reason = Annotated[str, typer.Option(help="The reason; kept in the task's history.")]
+TaskIds = Annotated[list[str], typer.Argument(metavar="TASK", help="Full ids of tasks.")]
+Reason = Annotated[str, typer.Option(help="Why; kept in each task's history.")]
 
 
 def cancel(
@@ -23,9 +23,10 @@ def cancel(
     tree: Annotated[bool, typer.Option("--tree", help="Also all unfinished tasks that they submitted.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Cancels unfinished tasks and their dependants, at once and for good; running ones are stopped.
+    """Cancels unfinished tasks and their dependants, at once; running ones are stopped.
 
-    Tasks that they submitted are not cancelled, and are listed; with --tree they are cancelled as well.
+    `retry` makes them pending again. Tasks that they submitted are not cancelled, and are listed; with --tree they
+    are cancelled as well.
     """
     with opened_tasks() as port:
         below: dict[str, int] = {}

@@ -21,6 +21,11 @@ def instant(at: datetime | None) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
 
+def counted(number: int, word: str) -> str:
+    """Returns a number with a word in English that only takes an s: 1 task, 2,000 tasks."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
 def age(at: datetime) -> str:
     """Returns the age of a time."""
     return compact_duration(seconds_since(at))

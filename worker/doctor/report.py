@@ -89,10 +89,10 @@ def _pool_check(settings: Settings) -> Check:
 
 
 def _unmatched_checks(settings: Settings) -> Iterator[Check]:
-    from taskyard.worker.agents.unmatched import remarks  # which reads task modules and files that were checked before
+    from taskyard.worker.agents.unmatched import advised  # which reads task modules and files that were checked before
 
-    for line in remarks(settings, registry):
-        yield warning("declarations", line, "correct it, unless its counterpart is on another host")
+    for line, advice in advised(settings, registry):
+        yield warning("declarations", line, advice)
 
 
 def local_data_checks(data_dir: Path) -> Iterator[Check]:

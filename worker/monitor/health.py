@@ -60,7 +60,10 @@ class WorkerHealth:
         return OwnState(
             stalled_seconds=self._progress.stalled_seconds,
             waits_for=self._progress.waits_for,
-            unwell_agents={name: "; ".join(found) for name, found in self._pool.unwell().items()},
+            # agents that drain and end on purpose are silent, and not unhealthy
+            unwell_agents={}
+            if self._is_stopping()
+            else {name: "; ".join(found) for name, found in self._pool.unwell().items()},
             dashboard_problem=down.get("dashboard"),
             late_duties=self._duties.late(),
         )

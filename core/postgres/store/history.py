@@ -25,7 +25,8 @@ STEPS_WANTED = 150
 class Point:
     """The figures of one step that began at `at` (epoch seconds).
 
-    `failed` counts tasks that failed for good; `retried` counts attempts that failed and were followed by another,
+    `failed` counts ends of tasks in failure, again after a user's retry;
+    `retried` counts attempts that failed and were followed by another,
     and `failures` both by error class. Waiting is from ready to started, `total` from submission to end.
     """
 

@@ -25,8 +25,13 @@ def hold(tx: Transaction, kind: HoldKind, name: str, mode: HoldMode, actor: str,
 
 
 def is_queue_known(tx: Transaction, name: str) -> bool:
-    """Returns True if any task, including retained ended ones, is in a queue of this name."""
+    """Returns True if any task, including retained ended ones, is in a queue of this name, or it is held."""
     return bool(tx.rows(queries("holds")["queue_is_known"], {"name": name})[0][0])
+
+
+def is_type_known(tx: Transaction, name: str) -> bool:
+    """Returns True if any retained task is of this type, a registered agent declared it, or it is held."""
+    return bool(tx.rows(queries("holds")["type_is_known"], {"name": name})[0][0])
 
 
 def release(tx: Transaction, kind: HoldKind, name: str, actor: str, reason: str) -> bool:

@@ -48,7 +48,8 @@ class Times:
 class Counts:
     """Counts of tasks, and their durations.
 
-    `failed` counts tasks that failed for good; `retried` counts attempts that failed and were followed by another.
+    `failed` counts ends of tasks in failure, again after a user's retry;
+    `retried` counts attempts that failed and were followed by another.
     `success_rate` is the share of completed tasks among those that completed or failed. `in_time` is the share of
     starts with a queue latency of at most TARGET_SECONDS.
     """

@@ -55,9 +55,9 @@ def charts(report: Report, by_name: Mapping[str, Table], words: Wording) -> list
     rates = (Series("submitted_per_minute", BLUE), Series("completed_per_minute", GREEN))
     ends = (Series("completed", GREEN), Series("failed", RED), Series("cancelled", GRAY))
     found = [
-        Chart("ends", words(N_("Ended tasks")), "stacks", "over_time", ends),
+        Chart("ends", words(N_("Finished tasks")), "stacks", "over_time", ends),
         Chart("throughput", words(N_("Tasks per minute")), "lines", "over_time", rates),
-        Chart("wait", words(N_("Waiting time")), "lines", "over_time", wait),
+        Chart("wait", words(N_("Queue latency")), "lines", "over_time", wait),
         Chart("run", words(N_("Run time")), "lines", "over_time", run),
         Chart(
             "rates",

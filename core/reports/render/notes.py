@@ -79,6 +79,13 @@ _METHODS = (
         N_("Completed tasks among those that completed or failed. Retries and cancelled tasks do not count."),
     ),
     (
+        N_("Failed"),
+        N_(
+            "Each time that a task ended in failure: one that a user retries and that fails again counts twice, in"
+            " the rates as well. The page Failures counts such a task once."
+        ),
+    ),
+    (
         N_("Percentiles"),
         N_("From histograms with a relative error of at most 5 %. Means, counts and sums are exact."),
     ),

@@ -187,7 +187,7 @@ def _cards(report: Report, words: Wording) -> tuple[Card, ...]:
         N_("Throughput (tasks/min)"): (now.completed_per_minute, before.completed_per_minute, ValueKind.NUMBER, 1),
         N_("Success rate"): (now.counts.success_rate, before.counts.success_rate, ValueKind.SHARE, 1),
         N_("Started within 100 ms"): (now.counts.in_time, before.counts.in_time, ValueKind.SHARE, 1),
-        N_("Waiting, p95"): (now.counts.wait.p95, before.counts.wait.p95, ValueKind.SECONDS, -1),
+        N_("Queue latency, p95"): (now.counts.wait.p95, before.counts.wait.p95, ValueKind.SECONDS, -1),
         N_("Running, p95"): (now.counts.run.p95, before.counts.run.p95, ValueKind.SECONDS, -1),
         N_("Availability"): (now.availability, before.availability, ValueKind.SHARE, 1),
         N_("Utilisation"): (now.utilisation, before.utilisation, ValueKind.SHARE, 0),

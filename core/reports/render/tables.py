@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from taskyard.core.errors import ERROR_CLASS_WORDS, ErrorClass
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.rollups import MINUTE
-from taskyard.core.reports.data.report import Counts, Period, Report, Times, change
+from taskyard.core.reports.data.report import Counts, Period, Report, Step, Times, change
 from taskyard.core.reports.render.notes import notes
 from taskyard.core.reports.render.table import Column, Table
 from taskyard.core.reports.render.wording import ValueKind, Wording
@@ -39,7 +41,7 @@ def _totals(report: Report, words: Wording) -> Table:
     def values(period: Period) -> list[tuple[str, float]]:
         counts = period.counts
         return [
-            (N_("Submitted tasks"), counts.submitted),
+            (N_("Enqueued tasks"), counts.submitted),
             (N_("Completed tasks"), counts.completed),
             (N_("Failed tasks"), counts.failed),
             (N_("Cancelled tasks"), counts.cancelled),
@@ -86,8 +88,8 @@ def _durations(report: Report, words: Wording) -> Table:
     now, before = report.now.counts, report.before.counts
     lines = (
         (N_("Queue latency, from ready to started"), now.wait, before.wait),
-        (N_("Run time, from started to ended"), now.run, before.run),
-        (N_("Total, from submitted to ended"), now.total, before.total),
+        (N_("Run time, from started to finished"), now.run, before.run),
+        (N_("Total, from enqueued to finished"), now.total, before.total),
     )
     columns = _columns(
         words,
@@ -106,7 +108,7 @@ def _durations(report: Report, words: Wording) -> Table:
 
 
 _COUNT_COLUMNS = (
-    ("submitted", N_("Submitted")),
+    ("submitted", N_("Enqueued")),
     ("completed", N_("Completed")),
     ("failed", N_("Failed")),
     ("retried", N_("Retried")),
@@ -116,12 +118,12 @@ _COUNT_COLUMNS = (
 )
 _TIME_COLUMNS = (
     ("in_time", N_("Within 100 ms"), ValueKind.SHARE),
-    ("wait_p50", N_("Wait p50"), ValueKind.SECONDS),
-    ("wait_p95", N_("Wait p95"), ValueKind.SECONDS),
-    ("wait_p99", N_("Wait p99"), ValueKind.SECONDS),
-    ("run_p50", N_("Run p50"), ValueKind.SECONDS),
-    ("run_p95", N_("Run p95"), ValueKind.SECONDS),
-    ("run_p99", N_("Run p99"), ValueKind.SECONDS),
+    ("wait_p50", N_("Queue latency p50"), ValueKind.SECONDS),
+    ("wait_p95", N_("Queue latency p95"), ValueKind.SECONDS),
+    ("wait_p99", N_("Queue latency p99"), ValueKind.SECONDS),
+    ("run_p50", N_("Run time p50"), ValueKind.SECONDS),
+    ("run_p95", N_("Run time p95"), ValueKind.SECONDS),
+    ("run_p99", N_("Run time p99"), ValueKind.SECONDS),
     ("total_p50", N_("Total p50"), ValueKind.SECONDS),
     ("total_p95", N_("Total p95"), ValueKind.SECONDS),
     ("total_p99", N_("Total p99"), ValueKind.SECONDS),
@@ -145,7 +147,7 @@ def _over_time(report: Report, words: Wording) -> Table:
         words,
         ("at", N_("From"), ValueKind.MOMENT),
         ("seconds", N_("Length"), ValueKind.SECONDS),
-        ("submitted_per_minute", N_("Submitted per minute")),
+        ("submitted_per_minute", N_("Enqueued per minute")),
         ("completed_per_minute", N_("Throughput (tasks/min)")),
         *_COUNT_COLUMNS,
         *_TIME_COLUMNS,
@@ -160,7 +162,7 @@ def _over_time(report: Report, words: Wording) -> Table:
             *_measured(step.counts),
             step.utilisation,
         )
-        for step in report.steps
+        for step in (list(itertools.dropwhile(_is_before_all, report.steps)) or report.steps)
     )
     return Table("over_time", words(N_("Over time")), columns, rows)
 
@@ -173,7 +175,7 @@ def _types(report: Report, words: Wording) -> Table:
         *_TIME_COLUMNS,
         ("completed_before", N_("Completed before")),
         ("success_rate_before", N_("Success rate before"), ValueKind.SHARE),
-        ("run_p95_before", N_("Run p95 before"), ValueKind.SECONDS),
+        ("run_p95_before", N_("Run time p95 before"), ValueKind.SECONDS),
     )
     rows = tuple(
         (
@@ -238,7 +240,9 @@ def _error_classes(report: Report, words: Wording) -> Table:
         ("attempts_before", N_("Attempts before")),
         ("change", N_("Change"), ValueKind.CHANGE),
     )
-    rows = tuple((name, now, before, change(now, before)) for name, now, before in report.error_classes)
+    rows = tuple(
+        (_class_word(name, words), now, before, change(now, before)) for name, now, before in report.error_classes
+    )
     return Table("error_classes", words(N_("Error classes")), columns, rows)
 
 
@@ -262,3 +266,14 @@ def _about(report: Report, words: Wording) -> Table:
     columns = _columns(words, ("what", N_("What"), ValueKind.TEXT), ("value", N_("Value"), ValueKind.TEXT))
     rows: Sequence[tuple[str, str]] = notes(report, words)
     return Table("about", words(N_("About this report")), columns, tuple(rows))
+
+
+def _class_word(name: str, words: Wording) -> str:
+    """Returns an error class as pages show it; another name unchanged."""
+    return words(ERROR_CLASS_WORDS[ErrorClass(name)]) if name in set(ErrorClass) else name
+
+
+def _is_before_all(step: Step) -> bool:
+    """Returns True for a step in which nothing happened: those before the first task say nothing."""
+    counts = step.counts
+    return not (counts.submitted or counts.completed or counts.failed or counts.retried or counts.cancelled)

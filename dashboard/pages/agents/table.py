@@ -117,7 +117,7 @@ def show_reliability(records: Mapping[str, Mapping[str, Record]], *, key: str) -
             "Success": st.column_config.ProgressColumn(_("Success"), min_value=0, max_value=100, format="%.1f%%"),
             "Attempts": st.column_config.NumberColumn(_("Attempts"), format="localized"),
             "Failed": st.column_config.NumberColumn(_("Failed"), format="localized"),
-            "Mean": st.column_config.NumberColumn(_("Mean run"), format="%.3f s"),
+            "Mean": st.column_config.NumberColumn(_("Mean run"), format=_("%.3f s")),
         },
         key=key,
         height=table_height(len(frame)),

@@ -46,7 +46,7 @@ def _show_alert(shown: ShownAlert) -> None:
         st.text(alert.subject, width="content")
     st.text(alert_message(alert))
     facts = [
-        _("since {duration} ({time})").format(
+        _("for {duration}, since {time}").format(
             duration=duration(_seconds_since(alert.fired_at)), time=escaped(shown_time(alert.fired_at))
         ),
         escaped(compared(shown.kind, alert.value, alert.threshold)),
@@ -72,7 +72,7 @@ def show_silences(silences: Sequence[Silence], end: Callable[[Silence], None]) -
         with st.container(border=True, gap="xsmall", key=f"silenced_{silence.id}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.badge(_("silenced"), icon=":material/notifications_off:", color="gray")
-                st.code(silence.rule, language=None, width="content")
+                st.text(rule_word(silence.rule), width="content")
                 st.text(_("about"), width="content")
                 st.code(silence.subject, language=None, width="content")
             st.text(silence.reason or _("no reason given"))

@@ -11,6 +11,7 @@ import streamlit as st
 from taskyard.core.alerts.runbook import runbook
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.alerts import Silence
+from taskyard.core.translation import DEFAULT
 from taskyard.dashboard.components import address, states
 from taskyard.dashboard.components.alert_values import alert_message, compared, rule_word, shown_value
 from taskyard.dashboard.components.dialogs import ask, show_page, tell
@@ -18,9 +19,9 @@ from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height
-from taskyard.dashboard.components.times import duration, shown_time, time_column
+from taskyard.dashboard.components.times import duration, shown_time, span, time_column
 from taskyard.dashboard.components.translate import translate
-from taskyard.dashboard.i18n import _, labelled, ngettext
+from taskyard.dashboard.i18n import _, labelled, language, ngettext
 from taskyard.dashboard.pages.alerts import cards, data
 from taskyard.dashboard.shell import frame
 
@@ -149,7 +150,7 @@ def show_rules(rules: data.Rules) -> None:
         )
     else:
         show_nothing(_("No channel is configured: alerts are only shown here."), "notifications_off")
-    st.caption(_("Rules are evaluated every {duration}.").format(duration=duration(rules.every_seconds)))
+    st.caption(_("Rules are evaluated every {duration}.").format(duration=span(rules.every_seconds)))
 
 
 def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
@@ -163,8 +164,8 @@ def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
             "severity": [word(rule.severity)],
             "fires_at": _("yes") if rule.threshold is None else shown_value(rule.kind, rule.threshold),
             "clears_below": _("no") if rule.clear is None else shown_value(rule.kind, rule.clear),
-            "for": duration(rule.for_seconds) if rule.for_seconds else _("at once"),
-            "window": "" if rule.window_seconds is None else duration(rule.window_seconds),
+            "for": span(rule.for_seconds) if rule.for_seconds else _("at once"),
+            "window": "" if rule.window_seconds is None else span(rule.window_seconds),
             "measures": _(rule.measures),
             "subjects": ", ".join(rule.subjects),
             "channels": _("all") if rule.channels is None else ", ".join(rule.channels) or _("none"),
@@ -208,7 +209,8 @@ def open_dialog() -> None:
     elif what == "end":
         ask_to_end(about)
     elif what == "runbook":
-        show_page(_("Runbook"), runbook(about.kind) or "")
+        note = "" if language() == DEFAULT else _("Runbooks are in English only.")
+        show_page(_("Runbook"), runbook(about.kind, about.alert.subject) or "", note)
 
 
 def ask_to_acknowledge(shown: data.ShownAlert) -> None:
@@ -230,7 +232,7 @@ def ask_to_silence(rule: str, subject: str) -> None:
         st.caption(
             _(
                 "Matching alerts send no notifications. They are still recorded, "
-                "and alerts still firing at the end are sent."
+                "and those still firing when the silence ends are sent then."
             )
         )
         chosen_rule = st.text_input(

@@ -13,6 +13,7 @@ from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.audit import AuditEntry, EventCursor, EventPage
 from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.dashboard.components import address
+from taskyard.dashboard.components.alert_values import rule_word
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped, one_line
 from taskyard.dashboard.components.states import event_word, word
@@ -39,6 +40,9 @@ BEFORE = "before"  # in the address
 EARLIER_KEY = "audit_earlier"
 FILTERS_KEY = "audit_filters"
 MAX_ERROR_LENGTH = 500  # characters
+
+
+SUBJECTS: Mapping[str, str] = {"queue": N_("queue"), "type": N_("type"), "agent": N_("agent")}
 
 
 def pick_filters() -> None:
@@ -217,8 +221,13 @@ def reason(detail: dict[str, Any]) -> str:
 def about(detail: Mapping[str, Any] | None) -> str:
     """Returns the subject of an operator's action other than a task: an alert, a queue, an agent, an error group …"""
     known = detail or {}
-    found = [str(known[name]) for name in ("kind", "name", "action", "rule", "subject", "type") if known.get(name)]
-    return one_line(" ".join(found))
+    names = ("kind", "name", "action", "rule", "subject", "type")
+    found = {name: str(known[name]) for name in names if known.get(name)}
+    if found.get("kind") in SUBJECTS:
+        found["kind"] = _(SUBJECTS[found["kind"]])
+    if "rule" in found:
+        found["rule"] = rule_word(found["rule"])
+    return one_line(" ".join(found.values()))
 
 
 def show_log(params: dict[str, str]) -> None:

@@ -130,13 +130,14 @@ def show_charts(one: OneGroup) -> None:
     """Shows the failures over time, and by agent."""
     with st.grid(2, min_column_width=CHART_WIDTH_PX):
         line = Line(_("failed attempts"), "red", [float(count) for count in one.counts])
-        time_chart(_("Failed attempts"), one.at, [line], key="failure_trend", height_px=220)
+        time_chart(_("Failed attempts"), one.at, [line], key="failure_trend", unit=_("attempts"), height_px=220)
         agents = sorted(one.group.agents.items(), key=lambda item: -item[1]) if one.group else []
         bar_chart(
             _("Agents"),
             [name or _("no agent") for name, _count in agents],
             [Line(_("failed attempts"), "red", [count for _name, count in agents])],
             key="failure_agents",
+            unit=_("attempts"),
             height_px=220,
         )
 

@@ -49,13 +49,13 @@ def show_figures(now: data.OverviewNow) -> None:
     running, slots = sum(a.running for a in agents), sum(a.max_concurrency for a in agents)
     alerts = len([alert for alert in now.live.alerts if alert.state == "firing"]) if now.live else 0
     cards = [
-        (_("Finished / min"), f"{ended[-2]:,}", ended[:-1], _("Tasks that completed, failed or were cancelled")),
-        (_("Enqueued / min"), f"{submitted[-2]:,}", submitted[:-1], _("Accepted tasks")),
+        (_("Finished/min"), f"{ended[-2]:,}", ended[:-1], _("Tasks that completed, failed or were cancelled")),
+        (_("Enqueued/min"), f"{submitted[-2]:,}", submitted[:-1], _("Accepted tasks")),
         (_("Queue latency p50 / p99"), _pair(recent.wait), None, _("From ready to started, last 5 minutes")),
         (_("Run time p50 / p99"), _pair(recent.run), None, _("Run time of attempts, last 5 minutes")),
         (
-            _("Oldest pending task"),
-            duration(now.oldest_seconds or 0.0),
+            _("Oldest ready task"),
+            duration(now.oldest_seconds or None),
             None,
             _("Age of the oldest ready task"),
         ),
@@ -112,7 +112,7 @@ def show_charts(charts: data.Charts) -> None:
             _("Throughput"),
             charts.at,
             [
-                Line(_("submitted"), "gray", charts.arrived),
+                Line(_("enqueued"), "gray", charts.arrived),
                 Line(word("completed"), states.STATE_COLORS["completed"], charts.completed),
                 Line(word("failed"), states.STATE_COLORS["failed"], charts.failed),
                 Line(_("retried"), "orange", charts.retried),
@@ -121,12 +121,12 @@ def show_charts(charts: data.Charts) -> None:
             unit=per_minute,
         )
         time_chart(
-            _("Waiting"),
+            _("Queue latency"),
             charts.at,
             [
                 Line("p50", "blue", charts.wait_p50),
                 Line("p99", "violet", charts.wait_p99),
-                Line(_("oldest waiting"), "red", charts.oldest),
+                Line(_("oldest ready"), "red", charts.oldest),
             ],
             key="waiting",
             is_seconds=True,
@@ -145,14 +145,16 @@ def show_charts(charts: data.Charts) -> None:
             or [Line(_("none"), "gray", [0.0] * len(charts.at))],
             key="failures",
             is_stacked=True,
+            unit=_("attempts"),
         )
         depth = {name: [value or 0.0 for value in values] for name, values in charts.depth.items()}
         time_chart(
-            _("Waiting tasks by queue"),
+            _("Ready tasks by queue"),
             charts.at,
             _many(depth) or [Line(_("none"), "gray", [0.0] * len(charts.at))],
             key="depth_over_time",
             is_stacked=True,
+            unit=_("tasks"),
         )
         load = {name: [None if v is None else 100 * v for v in values] for name, values in charts.load.items()}
         time_chart(_("Agents' load"), charts.at, _many(load), key="agent_load", unit="%")

@@ -57,7 +57,7 @@ def _show_figures(queue: Queue) -> None:
         (_("blocked"), f"{queue.blocked:,}"),
         (_("oldest"), oldest(queue)),
         (_("Enqueued/min"), per_minute(queue.recent.arrived)),
-        (_("Completed/min"), per_minute(queue.recent.ended)),
+        (_("Finished/min"), per_minute(queue.recent.ended)),
         (_("Time to drain"), drain_text(queue)),
     ]
     with st.grid(4, min_column_width=66, gap="xsmall"):

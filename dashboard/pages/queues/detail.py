@@ -58,7 +58,7 @@ def show_charts(charts: Charts) -> None:
         time_chart(
             _("In and out"),
             charts.at,
-            [Line(_("Enqueued/min"), "gray", charts.arrived), Line(_("Completed/min"), "green", charts.ended)],
+            [Line(_("Enqueued/min"), "gray", charts.arrived), Line(_("Finished/min"), "green", charts.ended)],
             key="queue_pace",
             unit=_("per min"),
         )

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from taskyard.core.i18n import N_
 from taskyard.core.reports import Report, Wording
 from taskyard.core.reports.render import charts as core_charts
 from taskyard.core.reports.render.page import Card, Drawing, Page, page
@@ -36,7 +37,7 @@ COLORS = {
     core_charts.GRAY: "gray",
 }
 NARROW_COLUMNS = 4  # of a table that has room beside a chart
-SECONDS_FORMAT = "%,.3f s"
+SECONDS_FORMAT = N_("%,.3f s")
 
 
 def show_report(report: Report, words: Wording, revision: str) -> None:
@@ -111,7 +112,7 @@ def _draw(drawing: Drawing, key: str) -> None:
         at = [moment.timestamp() for moment in drawing.labels]
         spec = time_spec(at, lines, is_stacked=drawing.kind == "stacks", is_seconds=is_seconds, unit=unit)
         if drawing.floor:
-            spec["layout"]["yaxis"] = {"range": [100 * drawing.floor, 100.5]}
+            spec["layout"]["yaxis"] |= {"rangemode": "normal", "range": [100 * drawing.floor, 100.5]}
     alt = in_words(drawing.title, lines, is_seconds, unit)
     draw(drawing.title, go.Figure(spec, _validate=False), alt=alt, key=key, height_px=height_px)
 
@@ -141,10 +142,10 @@ def _configured(column: Column, *, is_first: bool) -> Any:
         return st.column_config.TextColumn(column.title, pinned=is_first)
     if column.kind is ValueKind.MOMENT:
         return st.column_config.DatetimeColumn(
-            column.title, format="MMM DD YYYY, HH:mm", timezone=str(viewer_zone()), pinned=is_first
+            column.title, format=_("MMM DD YYYY, HH:mm"), timezone=str(viewer_zone()), pinned=is_first
         )
     if column.kind is ValueKind.SECONDS:
-        return st.column_config.NumberColumn(column.title, format=SECONDS_FORMAT)
+        return st.column_config.NumberColumn(column.title, format=_(SECONDS_FORMAT))
     if column.kind in (ValueKind.SHARE, ValueKind.CHANGE, ValueKind.POINTS):
         return st.column_config.NumberColumn(column.title, format="percent")
     return st.column_config.NumberColumn(column.title, format="localized")

@@ -10,6 +10,7 @@ import streamlit as st
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import N_, msg
+from taskyard.core.payload.culprits import required
 from taskyard.core.submission.validate import MAX_AHEAD_SECONDS
 from taskyard.dashboard.components.times import viewer_zone
 from taskyard.dashboard.data import base
@@ -59,7 +60,7 @@ def options() -> dict[str, Any]:
 def due_at(local: datetime | None) -> datetime:
     """Returns a local time in UTC; raises SubmissionError for a missing one, or one that the zone skips."""
     if local is None:
-        raise SubmissionError("run_at", None, msg("a date and a time"))
+        raise required("run_at", msg("a date and a time"))
     due = local.replace(tzinfo=viewer_zone()).astimezone(UTC)
     if due.astimezone(viewer_zone()).replace(tzinfo=None) != local:
         raise SubmissionError("run_at", f"{local:%Y-%m-%d %H:%M}", msg("an existing time: clocks skip this one"))

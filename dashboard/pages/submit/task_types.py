@@ -9,7 +9,7 @@ from taskyard.core.i18n import N_
 from taskyard.core.task_types.registry import Isolation, Registry, TaskType
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.tables import show_table
-from taskyard.dashboard.components.times import duration
+from taskyard.dashboard.components.times import span
 from taskyard.dashboard.i18n import _, ngettext
 
 ISOLATIONS = {
@@ -38,7 +38,7 @@ def pick_type(types: Registry, key: str) -> TaskType | None:
         {
             "type": names,
             "does": [_(types.get(known).description).replace("\n", " ") for known in names],
-            "timeout": [duration(types.get(known).timeout_seconds) for known in names],
+            "timeout": [span(types.get(known).timeout_seconds) for known in names],
         }
     )
 
@@ -66,7 +66,7 @@ def show_facts(known: TaskType) -> None:
     """Shows what a type does, and its defaults."""
     attempts = known.retry.max_attempts
     facts = [
-        _("at most {time}").format(time=duration(known.timeout_seconds)),
+        _("at most {time}").format(time=span(known.timeout_seconds)),
         ngettext("{count} attempt", "{count} attempts", attempts).format(count=attempts),
         _("in {place}").format(place=_(ISOLATIONS[known.isolation])),
     ]

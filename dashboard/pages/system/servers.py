@@ -71,6 +71,7 @@ def show_charts(samples: Samples) -> None:
                 Line("Redis", "red", samples.one("redis", "clients")),
             ],
             key="server_connections",
+            unit=_("connections"),
         )
         time_chart(
             _("Transactions and commands"),

@@ -30,7 +30,7 @@ def show_settings(settings: Sequence[Setting]) -> None:
             "value": HIDDEN if setting.value is None else setting.value,
             "changed": [] if setting.is_default else [_("changed")],
             "default": HIDDEN if setting.default is None else setting.default,
-            "description": _(setting.description),
+            "description": _(setting.description).replace("`", ""),
         }
         for setting in shown
     ]

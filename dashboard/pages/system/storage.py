@@ -91,7 +91,7 @@ def _show_relations(relations: Sequence[Relation], key: str, label: str) -> None
             ),
             "indexes": st.column_config.NumberColumn(_("Indexes"), format=SIZE_FORMAT),
             "vacuumed": st.column_config.DatetimeColumn(
-                _("Last vacuum"), format="MMM DD, HH:mm", timezone=str(viewer_zone())
+                _("Last vacuum"), format=_("MMM DD, HH:mm"), timezone=str(viewer_zone())
             ),
         },
         key=key,
@@ -164,7 +164,7 @@ def _show_kept(kept: Sequence[Kept]) -> None:
             "name": st.column_config.TextColumn(_("What"), pinned=True),
             "days": st.column_config.TextColumn(_("Kept for")),
             "oldest": st.column_config.DatetimeColumn(
-                _("Oldest entry"), format="MMM DD YYYY, HH:mm", timezone=str(viewer_zone())
+                _("Oldest entry"), format=_("MMM DD YYYY, HH:mm"), timezone=str(viewer_zone())
             ),
             "setting": st.column_config.TextColumn(_("Setting")),
         },

@@ -97,5 +97,5 @@ def show_lines(lines: Sequence[LogLine], level: str, text: str) -> None:
 
 def _time_column() -> Any:
     return st.column_config.DatetimeColumn(
-        _("Time"), format="MMM DD, HH:mm:ss.SSS", timezone=str(viewer_zone()), width=150
+        _("Time"), format=_("MMM DD, HH:mm:ss.SSS"), timezone=str(viewer_zone()), width=150
     )

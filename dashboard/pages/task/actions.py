@@ -34,7 +34,7 @@ def show_actions(task: Task) -> None:
             icon=":material/block:",
             key="cancel",
             disabled=task.state not in CANCELLABLE,
-            help=_("Unfinished tasks can be cancelled, at once and for good."),
+            help=_("Unfinished tasks can be cancelled, at once. Cancelled ones can be retried."),
         ):
             _ask("cancel", task)
         if st.button(
@@ -128,7 +128,14 @@ def _ask_priority(task: Task) -> None:
         data.reprioritise(task.id, priority, reason)
         return _("The priority is {priority} now.").format(priority=word(priority))
 
-    ask(f"priority_{task.id}", _("Change the priority?"), fields, act, label=_("Change"), is_reason_required=False)
+    ask(
+        f"priority_{task.id}",
+        _("Change the priority?"),
+        fields,
+        act,
+        label=_("Change the priority"),
+        is_reason_required=False,
+    )
 
 
 def _show_which(task: Task) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from taskyard.core.humanize import byte_size
 from taskyard.core.i18n import N_
 from taskyard.core.views.attempts import RUNNING, WAITING, Attempt
 from taskyard.dashboard.components.charts import draw, plain
@@ -109,7 +110,7 @@ def show_attempts(attempts: Sequence[Attempt], now: datetime) -> None:
     """Shows the attempts as a table, latest first."""
     if not attempts:
         return
-    seconds = st.column_config.NumberColumn(format="%.3f s", width=95)
+    seconds = st.column_config.NumberColumn(format=_("%.3f s"), width=115)
     show_table(
         frame_of(attempts[::-1], now),
         alt=_("The task's attempts, latest first"),
@@ -117,10 +118,10 @@ def show_attempts(attempts: Sequence[Attempt], now: datetime) -> None:
         columns={
             _("Attempt"): st.column_config.NumberColumn(format="%d", width=70, pinned=True),
             _("Started"): time_column(_("Started")),
-            _("Wait"): seconds,
-            _("Run"): seconds,
+            _("Queue latency"): seconds,
+            _("Run time"): seconds,
             _("CPU"): seconds,
-            _("Peak memory"): st.column_config.NumberColumn(format="bytes", width=110),
+            _("Peak memory"): st.column_config.TextColumn(width=110, alignment="right"),
             _("Message"): st.column_config.TextColumn(width="large"),
         },
     )
@@ -135,15 +136,15 @@ def frame_of(attempts: Sequence[Attempt], now: datetime) -> pd.DataFrame:
             _("Class"): word(attempt.error_class),
             _("Agent"): attempt.agent,
             _("Started"): attempt.started_at,
-            _("Wait"): attempt.wait_seconds(now),
-            _("Run"): attempt.run_seconds(now),
+            _("Queue latency"): attempt.wait_seconds(now),
+            _("Run time"): attempt.run_seconds(now),
             _("CPU"): attempt.cpu_seconds,
-            _("Peak memory"): attempt.peak_memory_bytes,
+            _("Peak memory"): None if attempt.peak_memory_bytes is None else byte_size(attempt.peak_memory_bytes),
             _("Message"): attempt.message,
         }
         for attempt in attempts
     ]
-    numbers = (_("Wait"), _("Run"), _("CPU"), _("Peak memory"))
+    numbers = (_("Queue latency"), _("Run time"), _("CPU"))
     frame = pd.DataFrame(rows).astype(dict.fromkeys(numbers, "float64"))
     return frame.assign(**{_("Started"): pd.to_datetime(frame[_("Started")], utc=True)})
 

@@ -53,7 +53,7 @@ def show_tasks(tasks: Sequence[Task], now: datetime, key: str) -> None:
     """Shows a table of tasks whose rows can be selected."""
     st.session_state[SHOWN_KEY] = {key: tuple(task.id for task in tasks)}
     ids = {shortened_id(task.id): task.id for task in tasks}
-    seconds = st.column_config.NumberColumn(_("Run"), format="%.2f s", width=85, help=_("Of the last attempt"))
+    seconds = st.column_config.NumberColumn(_("Run time"), format=_("%.2f s"), width=95, help=_("Of the last attempt"))
     show_table(
         frame_of(tasks, now),
         alt=_("Tasks"),
@@ -78,7 +78,7 @@ def show_tasks(tasks: Sequence[Task], now: datetime, key: str) -> None:
             _("Priority"): badge_column(_("Priority"), PRIORITY_COLORS, width=75),
             _("Agent"): st.column_config.TextColumn(_("Agent"), width=90),
             _("Submitted at"): time_column(_("Submitted at")),
-            _("Run"): seconds,
+            _("Run time"): seconds,
             _("Progress"): st.column_config.ProgressColumn(
                 _("Progress"), format="percent", min_value=0, max_value=1, width=90
             ),
@@ -106,14 +106,14 @@ def frame_of(tasks: Sequence[Task], now: datetime) -> pd.DataFrame:
             _("Attempts"): _("{used} of {most}").format(used=task.attempt - task.refunded, most=task.max_attempts),
             _("Agent"): name_of(task.assigned_agent_id),
             _("Submitted at"): task.created_at,
-            _("Run"): run_seconds(task, now),
+            _("Run time"): run_seconds(task, now),
             _("Progress"): task.progress if task.finished_at is None else None,
             _("Error"): word(str((task.error or {}).get("class") or "")),
             _("Submitted by"): one_line(task.created_by),
         }
         for task in tasks
     ]
-    return pd.DataFrame(rows).astype({_("Run"): "float64", _("Progress"): "float64"})
+    return pd.DataFrame(rows).astype({_("Run time"): "float64", _("Progress"): "float64"})
 
 
 def run_seconds(task: Task, now: datetime) -> float | None:

@@ -49,6 +49,11 @@ def language() -> str:
     return chosen if chosen in LANGUAGES else browser_language()
 
 
+def is_english() -> bool:
+    """Returns True if the viewer reads the source's own language."""
+    return language() == DEFAULT
+
+
 def cookie_name(host: str) -> str:
     """Returns the name of the cookie with the language: browsers share cookies between all ports of a host."""
     authority = parse_authority(host)

@@ -11,7 +11,6 @@ import streamlit as st
 from taskyard.core.alerts.runbook import runbook
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.alerts import Silence
-from taskyard.core.translation import DEFAULT
 from taskyard.dashboard.components import address, states
 from taskyard.dashboard.components.alert_values import alert_message, compared, rule_word, shown_value
 from taskyard.dashboard.components.dialogs import ask, show_page, tell
@@ -21,7 +20,7 @@ from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.times import duration, shown_time, span, time_column
 from taskyard.dashboard.components.translate import translate
-from taskyard.dashboard.i18n import _, labelled, language, ngettext
+from taskyard.dashboard.i18n import _, is_english, labelled, ngettext
 from taskyard.dashboard.pages.alerts import cards, data
 from taskyard.dashboard.shell import frame
 
@@ -209,7 +208,7 @@ def open_dialog() -> None:
     elif what == "end":
         ask_to_end(about)
     elif what == "runbook":
-        note = "" if language() == DEFAULT else _("Runbooks are in English only.")
+        note = "" if is_english() else _("Runbooks are in English only.")
         show_page(_("Runbook"), runbook(about.kind, about.alert.subject) or "", note)
 
 

@@ -165,4 +165,5 @@ def test_an_agent_that_never_was_is_refused(engine: Engine) -> None:
 
 
 def test_the_statements_are_described() -> None:
-    assert set(queries("holds")) == {"all_holds", "agent_is_known", "queue_is_known", "hold", "release"}
+    known = {"agent_is_known", "queue_is_known", "type_is_known"}
+    assert set(queries("holds")) == {"all_holds", "hold", "release", *known}

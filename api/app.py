@@ -66,6 +66,7 @@ def create() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
+        generate_unique_id_function=document.operation_id,
     )
     problems.install(app)
     app.state.metrics = Metrics()

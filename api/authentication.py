@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Annotated
 
 import anyio
@@ -87,6 +87,7 @@ async def current_actor(request: Request, _token: Annotated[object, Depends(bear
 ActorDep = Annotated[Actor, Depends(current_actor)]
 
 
+@cache
 def needs(permission: Permission) -> DependsMark:
     """Returns a dependency that refuses those without a permission."""
 
@@ -94,5 +95,14 @@ def needs(permission: Permission) -> DependsMark:
         actor.require(permission)
         return actor
 
+    _checks[check] = permission
     mark: DependsMark = Depends(check)
     return mark
+
+
+def permission_of(dependency: object) -> Permission | None:
+    """Returns what a function that `needs` made checks; None for any other."""
+    return _checks.get(dependency)
+
+
+_checks: dict[object, Permission] = {}

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute, iter_route_contexts
 
+from taskyard.api.authentication import permission_of
 from taskyard.api.models.problems import Problem
 from taskyard.api.problems import MEDIA_TYPE
+from taskyard.core.access.permissions import Permission
 
 REFUSALS: Mapping[str, str] = {
     "400": "The request can't be read",
     "401": "A token is needed, or this one is unknown, expired or revoked",
-    "403": "Not permitted: the detail names the permission and what would give it",
+    "403": "Not permitted: the detail names what is lacking and what would give it",
     "404": "There is none, or it is not among the queues and types of the sender's role",
     "409": "Its state, or an earlier request, does not allow this",
     "422": "The request is not accepted: `errors` names each field, its value and what was expected",
@@ -25,6 +29,8 @@ OTHERS: Mapping[str, str] = {"4XX": "The request is refused", "5XX": "The reques
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _TEXTS = ("text/plain", "text/markdown", "text/csv", "text/html", "application/x-ndjson")
 _METHODS = ("get", "put", "post", "delete", "patch")
+
+PERMISSION = "x-permission"  # of an operation: what its sender needs at least
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -43,6 +49,12 @@ def answering(media_types: Mapping[str, str], description: str) -> Responses:
     return {200: {"description": description, "content": content}}
 
 
+def operation_id(route: APIRoute) -> str:
+    """Returns an operation's name in generated clients: its resource and its function, such as `tasks_submit`."""
+    resource = route.tags[0] if route.tags else "page"
+    return f"{resource}_{route.name}"
+
+
 def install(app: FastAPI) -> None:
     """Makes the application's document complete; it is made once."""
 
@@ -56,14 +68,14 @@ def install(app: FastAPI) -> None:
                 routes=app.routes,
                 tags=app.openapi_tags,
             )
-            app.openapi_schema = completed(made)
+            app.openapi_schema = completed(made, _permissions(app))
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
 
 
-def completed(made: dict[str, Any]) -> dict[str, Any]:
-    """Returns a document in which each operation names the refusals that its path and parameters tell."""
+def completed(made: dict[str, Any], permissions: Mapping[tuple[str, str], Permission]) -> dict[str, Any]:
+    """Returns a document in which each operation names its permission, and the refusals that its path tells."""
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, which nothing answers with
         schemas.pop(name, None)
@@ -73,11 +85,28 @@ def completed(made: dict[str, Any]) -> dict[str, Any]:
     for path, operations in made["paths"].items():
         for method in _METHODS:
             if method in operations:
-                _complete(path, operations[method])
+                _complete(path, operations[method], permissions.get((path, method)))
     return made
 
 
-def _complete(path: str, operation: dict[str, Any]) -> None:
+def _permissions(app: FastAPI) -> dict[tuple[str, str], Permission]:
+    """Returns what each operation needs, by path and method."""
+    found: dict[tuple[str, str], Permission] = {}
+    for route in iter_route_contexts(app.routes):
+        if isinstance(route.original_route, APIRoute):
+            needed = [one for call in _calls(route.dependant) if (one := permission_of(call)) is not None]
+            if needed:
+                found |= {(str(route.path_format), method.lower()): needed[-1] for method in route.methods or ()}
+    return found
+
+
+def _calls(dependant: Dependant) -> Iterator[object]:
+    for inner in dependant.dependencies:
+        yield inner.call
+        yield from _calls(inner)
+
+
+def _complete(path: str, operation: dict[str, Any], permission: Permission | None) -> None:
     answers = operation["responses"]
     given = {status: answer for status, answer in answers.items() if status[0] not in "45"}
     named = {status for status in answers if status in REFUSALS and MEDIA_TYPE in answers[status].get("content", {})}
@@ -88,7 +117,11 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     if "{" in path:
         named |= {"404"}
     named |= {"429"}
+    if permission is not None:
+        operation[PERMISSION] = permission.value
     refusals = {status: _refusal(REFUSALS[status]) for status in sorted(named)}
+    if permission is not None:
+        refusals["403"] = _refusal(f"{REFUSALS['403']}. It needs `{permission.value}`")
     others = {status: _refusal(text) for status, text in OTHERS.items()}
     operation["responses"] = {**given, **refusals, **others}
 

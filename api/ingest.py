@@ -15,7 +15,7 @@ import orjson
 from starlette.requests import ClientDisconnect
 
 from taskyard.core.access.identity import Actor
-from taskyard.core.errors import SubmissionError, TaskyardError
+from taskyard.core.errors import SubmissionError, TaskyardError, UnknownTaskType
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
 from taskyard.core.payload.culprits import refused
@@ -158,6 +158,8 @@ class Ingest:
             place, _, field = error.field.removeprefix("submissions.").partition(".")
             task = given[int(place)]
             of_line = refused(field, error.value, error.expected)
+            if isinstance(error, UnknownTaskType):
+                of_line = error.in_field(field)
             raise self._stopped(numbers[int(place)], of_line, self._submitter.problems_of(task)) from None
         self._seen += len(lines)
         return b"".join(self._written(number, task_id) for number, task_id in zip(numbers, ids, strict=True))

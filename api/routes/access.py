@@ -36,14 +36,14 @@ CredentialId = Annotated[str, Path(alias="id", description="The id, as it is lis
 
 
 @router.get("/principals", summary="List principals")
-async def find(services: ServicesDep, actor: ActorDep) -> list[PrincipalInfo]:
+async def find_principals(services: ServicesDep, actor: ActorDep) -> list[PrincipalInfo]:
     """Returns people, services and agents with their roles by name, including disabled ones."""
     found = await read(services, authorized_access.list_principals, actor)
     return [PrincipalInfo.model_validate(one) for one in found]
 
 
 @router.post("/principals", status_code=201, summary="Create a principal")
-async def create(given: NewPrincipal, services: ServicesDep, actor: ActorDep) -> PrincipalInfo:
+async def create_principal(given: NewPrincipal, services: ServicesDep, actor: ActorDep) -> PrincipalInfo:
     """Creates a person, service or agent; a password or a token then lets it in."""
     made = await read(
         services,
@@ -59,13 +59,13 @@ async def create(given: NewPrincipal, services: ServicesDep, actor: ActorDep) ->
 
 
 @router.get("/principals/{name}", summary="Get a principal")
-async def get(name: Name, services: ServicesDep, actor: ActorDep) -> PrincipalInfo:
+async def get_principal(name: Name, services: ServicesDep, actor: ActorDep) -> PrincipalInfo:
     """Returns a person, service or agent."""
     return PrincipalInfo.model_validate(await read(services, _known, actor, name))
 
 
 @router.patch("/principals/{name}", summary="Change a principal")
-async def change(name: Name, given: PrincipalChange, services: ServicesDep, actor: ActorDep) -> PrincipalInfo:
+async def change_principal(name: Name, given: PrincipalChange, services: ServicesDep, actor: ActorDep) -> PrincipalInfo:
     """Gives another role, narrows it, or lets it in no more; it counts from the next action, also in open sessions."""
     return PrincipalInfo.model_validate(await read(services, _change, actor, name, given))
 
@@ -86,7 +86,7 @@ async def make_token(name: Name, given: NewToken, services: ServicesDep, actor: 
 
 
 @router.get("/tokens", summary="List tokens")
-async def tokens(
+async def find_tokens(
     services: ServicesDep,
     actor: ActorDep,
     name: Annotated[str | None, Query(description="Only those of this person, service or agent")] = None,
@@ -97,14 +97,14 @@ async def tokens(
 
 
 @router.delete("/tokens/{id}", status_code=204, summary="Revoke a token")
-async def revoke(token_id: CredentialId, services: ServicesDep, actor: ActorDep) -> None:
+async def revoke_token(token_id: CredentialId, services: ServicesDep, actor: ActorDep) -> None:
     """Revokes a token for good."""
     if not is_token_id(token_id) or not await read(services, authorized_access.revoke, actor, token_id):
         raise missing(msg("no valid token has the id {id}", id=token_id))
 
 
 @router.get("/sessions", summary="List sessions")
-async def sessions(services: ServicesDep, actor: ActorDep) -> list[SessionInfo]:
+async def find_sessions(services: ServicesDep, actor: ActorDep) -> list[SessionInfo]:
     """Returns browsers that are signed in, newest first."""
     found = await read(services, authorized_access.list_sessions, actor)
     return [SessionInfo.model_validate(one) for one in found]

@@ -58,7 +58,7 @@ async def find(
 
 
 @router.get("/silences", summary="List silences", dependencies=[needs(Permission.TASK_READ)])
-async def silences(services: ServicesDep) -> list[SilenceInfo]:
+async def find_silences(services: ServicesDep) -> list[SilenceInfo]:
     """Returns the silences in force."""
     return [SilenceInfo.model_validate(one) for one in await read(services, store.silences)]
 
@@ -76,7 +76,7 @@ async def end_silence(silence_id: SilenceId, services: ServicesDep, actor: Actor
 
 
 @router.get("/rules", summary="List alert rules", dependencies=[needs(Permission.TASK_READ)])
-async def rules(services: ServicesDep, request: Request) -> RulesInfo:
+async def find_rules(services: ServicesDep, request: Request) -> RulesInfo:
     """Returns the rules as a worker with the same settings reads them, or every problem in their file."""
     say = in_language_of(request)
     found = await in_thread(view.alert_rules, services.settings)

@@ -12,12 +12,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from taskyard.api.authentication import ActorDep
+from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.ingest import Ingest, lines_of
 from taskyard.api.models.batches import SubmittedMany
 from taskyard.api.models.tasks import NewTask
 from taskyard.api.problems import Refused, problem_of
 from taskyard.api.reading import ServicesDep, acting_for, in_thread
+from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskyardError
 from taskyard.core.i18n import msg
 from taskyard.core.submission.submit import CHUNK_SIZE
@@ -68,6 +69,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     responses=_ANSWERS,
     openapi_extra=_DOCUMENT,
     summary="Submit many tasks",
+    dependencies=[needs(Permission.TASK_SUBMIT)],
 )
 async def submit_many(
     request: Request,

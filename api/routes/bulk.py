@@ -38,7 +38,7 @@ router = APIRouter(prefix="/tasks/bulk", tags=["tasks"], dependencies=[needs(Per
 
 
 @router.post("/preview", summary="Preview an operation on many tasks")
-async def preview(given: BulkTarget, services: ServicesDep, actor: ActorDep) -> BulkPreview:
+async def preview_bulk(given: BulkTarget, services: ServicesDep, actor: ActorDep) -> BulkPreview:
     """Counts the tasks that are meant and those that the operation would change; it changes nothing."""
     target = await in_thread(_target, services, actor, given)
     permitted = acting_for(services, actor)
@@ -55,7 +55,7 @@ async def preview(given: BulkTarget, services: ServicesDep, actor: ActorDep) -> 
         **refusing(503),
     },
 )
-async def run(given: BulkOrder, services: ServicesDep, actor: ActorDep, request: Request) -> StreamingResponse:
+async def run_bulk(given: BulkOrder, services: ServicesDep, actor: ActorDep, request: Request) -> StreamingResponse:
     """Cancels, retries or reprioritises everything that is meant, in batches, and streams how far it is.
 
     It stops after its current batch if the client goes away; the same request again does the rest.

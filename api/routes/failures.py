@@ -77,7 +77,7 @@ async def get(
 @router.get(
     "/{fingerprint}/tasks", summary="List tasks that are failed still", dependencies=[needs(Permission.TASK_READ)]
 )
-async def failed(
+async def find_tasks(
     fingerprint: Fingerprint,
     services: ServicesDep,
     actor: ActorDep,

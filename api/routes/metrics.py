@@ -51,7 +51,7 @@ async def summary(
     response_class=Response,
     responses=answering({"text/plain": "taskyard_api_requests_active 1.0\n"}, "Prometheus' text format"),
 )
-async def exposed(request: Request) -> Response:
+async def prometheus(request: Request) -> Response:
     """Returns the metrics of the API process that answers, in Prometheus' text format."""
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -79,7 +79,7 @@ async def series(
 
 
 @router.get("/holds", summary="List holds", dependencies=[needs(Permission.TASK_READ)])
-async def held(services: ServicesDep, actor: ActorDep) -> list[HoldInfo]:
+async def find_holds(services: ServicesDep, actor: ActorDep) -> list[HoldInfo]:
     """Returns what is paused or draining, by whom and why: queues, task types and agents."""
     found = (await read(services, holds.holds)).by_name.values()
     return [HoldInfo.model_validate(hold) for hold in found if _is_seen(actor, hold)]

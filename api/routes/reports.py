@@ -71,8 +71,8 @@ async def make(
     return Response(content, media_type=FORMATS[format].media_type, headers=headers)
 
 
-@router.get("/files", summary="List the worker's reports", dependencies=[needs(Permission.TASK_READ)])
-async def find(services: ServicesDep, actor: ActorDep) -> list[ReportFileInfo]:
+@router.get("/files", summary="List the worker's reports", dependencies=[needs(Permission.PAYLOAD_READ)])
+async def find_files(services: ServicesDep, actor: ActorDep) -> list[ReportFileInfo]:
     """Returns the reports of days and weeks in the worker's folder, latest first, if this API can read it."""
     _check_written(actor)
     return [ReportFileInfo.model_validate(file) for file in await in_thread(_files, services)]
@@ -81,11 +81,11 @@ async def find(services: ServicesDep, actor: ActorDep) -> list[ReportFileInfo]:
 @router.get(
     "/files/{name}",
     summary="Get a report of the worker",
-    dependencies=[needs(Permission.TASK_READ)],
+    dependencies=[needs(Permission.PAYLOAD_READ)],
     response_class=Response,
     responses=answering(_FILES, "The report as it was written"),
 )
-async def get(
+async def get_file(
     name: Annotated[str, Path(description="Its name, as it is listed", examples=["taskyard-daily-2026-01-05.pdf"])],
     services: ServicesDep,
     actor: ActorDep,

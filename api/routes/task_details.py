@@ -71,7 +71,12 @@ async def open_below(task_id: TaskId, services: ServicesDep, actor: ActorDep) ->
     return OpenBelow(ids=await read(services, _open_below, actor, wanted))
 
 
-@router.post("/cancel-tree", summary="Cancel a task with its descendants", responses=refusing(409))
+@router.post(
+    "/cancel-tree",
+    summary="Cancel a task with its descendants",
+    dependencies=[needs(Permission.TASK_OPERATE)],
+    responses=refusing(409),
+)
 async def cancel_tree(
     task_id: TaskId, services: ServicesDep, actor: ActorDep, given: Reason | None = None
 ) -> CancelledTree:

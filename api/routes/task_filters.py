@@ -20,7 +20,7 @@ router = APIRouter(prefix="/task-filters", tags=["tasks"])
 
 
 @router.get("", summary="List saved filters", dependencies=[needs(Permission.TASK_READ)])
-async def find(services: ServicesDep) -> list[SavedFilterInfo]:
+async def find_filters(services: ServicesDep) -> list[SavedFilterInfo]:
     """Returns the saved searches for tasks by name."""
     return [
         SavedFilterInfo(
@@ -35,7 +35,7 @@ async def find(services: ServicesDep) -> list[SavedFilterInfo]:
 
 
 @router.post("", status_code=204, summary="Save a filter", dependencies=[needs(Permission.TASK_OPERATE)])
-async def save(given: NewFilter, services: ServicesDep, actor: ActorDep) -> None:
+async def save_filter(given: NewFilter, services: ServicesDep, actor: ActorDep) -> None:
     """Saves a search for everybody; a name that is taken is refused, unless it is to be overwritten."""
     only = TaskFilter.from_json(given.filter)
     await read(services, authorized_controls.save_filter, actor, given.name, only, overwrite=given.overwrite)
@@ -44,7 +44,7 @@ async def save(given: NewFilter, services: ServicesDep, actor: ActorDep) -> None
 @router.delete(
     "/{name:path}", status_code=204, summary="Delete a filter", dependencies=[needs(Permission.TASK_OPERATE)]
 )
-async def delete(
+async def delete_filter(
     name: Annotated[str, Path(description="The filter's name")], services: ServicesDep, actor: ActorDep
 ) -> None:
     """Deletes a saved search."""

@@ -47,6 +47,11 @@ FIRST_POLL_SECONDS, MAX_POLL_SECONDS = 0.005, 0.25
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 TaskId = Annotated[str, Path(alias="id", description="The task's id")]
+_CHANGES: dict[str, Any] = {
+    "status_code": 204,
+    "dependencies": [needs(Permission.TASK_OPERATE)],
+    "responses": refusing(409),
+}
 Explain = Annotated[bool, Query(description="Also say why no agent can take a task that waits for one")]
 
 
@@ -56,7 +61,13 @@ class NewPriority(Reason):
     priority: str = Field(description="low, medium, high or urgent", examples=["urgent"])
 
 
-@router.post("", status_code=201, summary="Submit a task", responses=refusing(409))
+@router.post(
+    "",
+    status_code=201,
+    summary="Submit a task",
+    dependencies=[needs(Permission.TASK_SUBMIT)],
+    responses=refusing(409),
+)
 async def submit(
     task: NewTask,
     request: Request,
@@ -81,6 +92,7 @@ async def submitted(
 
     `idempotency_key` is that of the header, `size_bytes` the length of the whole request's body.
     """
+    actor.require(Permission.TASK_SUBMIT)
     options = task.options()
     if idempotency_key is not None and options.setdefault("idempotency_key", idempotency_key) != idempotency_key:
         raise refused("idempotency_key", task.idempotency_key, msg("the key of the header Idempotency-Key"))
@@ -188,7 +200,7 @@ async def why(task_id: TaskId, services: ServicesDep, actor: ActorDep) -> dict[s
     return found.as_json()
 
 
-@router.post("/{id}/cancel", status_code=204, summary="Cancel a task", responses=refusing(409))
+@router.post("/{id}/cancel", summary="Cancel a task", **_CHANGES)
 async def cancel(task_id: TaskId, services: ServicesDep, actor: ActorDep, given: Reason | None = None) -> None:
     """Cancels an unfinished task for good, and those that wait for it; a running one is stopped."""
     if actor.is_narrowed:
@@ -196,7 +208,7 @@ async def cancel(task_id: TaskId, services: ServicesDep, actor: ActorDep, given:
     await in_thread(acting_for(services, actor).cancel, task_id, given.reason if given else "")
 
 
-@router.post("/{id}/retry", status_code=204, summary="Retry a task", responses=refusing(409))
+@router.post("/{id}/retry", summary="Retry a task", **_CHANGES)
 async def retry(task_id: TaskId, services: ServicesDep, actor: ActorDep, given: Reason | None = None) -> None:
     """Makes a failed or cancelled task pending again, with a new budget of attempts."""
     if actor.is_narrowed:
@@ -204,7 +216,7 @@ async def retry(task_id: TaskId, services: ServicesDep, actor: ActorDep, given: 
     await in_thread(acting_for(services, actor).retry, task_id, given.reason if given else "")
 
 
-@router.post("/{id}/priority", status_code=204, summary="Change a task's priority", responses=refusing(409))
+@router.post("/{id}/priority", summary="Change a task's priority", **_CHANGES)
 async def reprioritise(task_id: TaskId, given: NewPriority, services: ServicesDep, actor: ActorDep) -> None:
     """Changes the priority of a task that has no agent yet."""
     if actor.is_narrowed:

@@ -16,7 +16,7 @@ import sqlalchemy
 from taskyard.core.chunks import chunked
 from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
-from taskyard.core.errors import Busy, SubmissionError, TaskNotFound, Unavailable
+from taskyard.core.errors import Busy, SubmissionError, TaskNotFound, Unavailable, UnknownTaskType
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
 from taskyard.core.payload.culprits import refused
@@ -296,4 +296,5 @@ def open_submitter(settings: Settings, registry: Registry, database_url: str, re
 
 
 def _positioned(error: SubmissionError, position: int) -> SubmissionError:
-    return refused(f"submissions.{position}.{error.field}", error.value, error.expected)
+    field = f"submissions.{position}.{error.field}"
+    return error.in_field(field) if isinstance(error, UnknownTaskType) else refused(field, error.value, error.expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ import jsonschema_rs
 import pytest
 
 from taskyard.api.app import create
+from taskyard.api.document import PERMISSION
+from taskyard.core.access.permissions import Permission
 from taskyard.core.config import Settings
 from tests.api.conftest import TestClient, problem_of
 
@@ -117,3 +120,24 @@ def test_answers_fit_their_schemas(client: TestClient, document: dict[str, Any],
 
 def test_settings_are_the_test_s(settings: Settings, client: TestClient) -> None:
     assert client.app.state.services.settings.namespace == settings.namespace  # type: ignore[attr-defined]
+
+
+def test_every_operation_but_probes_names_its_permission(document: dict[str, Any]) -> None:
+    known = {permission.value for permission in Permission}
+    for method, path, operation in operations(document):
+        if path in FREE:
+            assert PERMISSION not in operation
+        else:
+            assert operation[PERMISSION] in known, (method, path)
+            assert f"`{operation[PERMISSION]}`" in operation["responses"]["403"]["description"]
+
+
+def test_operation_ids_are_short_and_unique(document: dict[str, Any]) -> None:
+    """They are the names of functions in generated clients."""
+    ids = [operation["operationId"] for _method, _path, operation in operations(document)]
+    assert len(set(ids)) == len(ids)
+    assert {"tasks_submit", "tasks_submit_many", "queues_find", "agents_pause", "access_make_token"} <= set(ids)
+    for (_method, _path, operation), name in zip(operations(document), ids, strict=True):
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)+", name)
+        assert name.startswith(f"{operation['tags'][0]}_")
+        assert len(name) <= 30

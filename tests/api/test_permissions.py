@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from taskyard.api.document import PERMISSION
 from taskyard.core.access.permissions import ROLES, Permission, Role
 from tests.api.conftest import FINGERPRINT, URL, Sender, TestClient, problem_of
 from tests.each import for_each
@@ -33,7 +34,9 @@ OPERATIONS: dict[tuple[str, str], tuple[Permission, Any]] = {
     ("GET", "/tasks/{id}/attempts"): (READ, None),
     ("GET", "/tasks/{id}/relatives"): (READ, None),
     ("GET", "/tasks/{id}/log/export"): (PAYLOAD, None),
+    ("GET", "/tasks/{id}/open-below"): (READ, None),
     ("POST", "/tasks/{id}/cancel-tree"): (OPERATE, {}),
+    ("POST", "/tasks/batch"): (SUBMIT, [{"type": "diagnostic.noop"}]),
     ("POST", "/tasks/bulk/preview"): (OPERATE, BULK),
     ("POST", "/tasks/bulk"): (OPERATE, {**BULK, "reason": "test"}),
     ("GET", "/task-filters"): (READ, None),
@@ -97,13 +100,14 @@ def path_of(template: str) -> str:
 
 def test_every_operation_of_the_document_is_known_here(client: TestClient) -> None:
     document = client.get(f"{V1}/openapi.json").json()
-    secured = {
-        (method.upper(), path.removeprefix(V1))
+    needed = {
+        (method.upper(), path.removeprefix(V1)): operation[PERMISSION]
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
         if operation.get("security") and path.startswith(V1)
     }
-    assert set(OPERATIONS) <= secured
+    streams = {("GET", "/events"): READ, ("GET", "/tasks/{id}/events"): READ}
+    assert needed == {name: permission for name, (permission, _body) in OPERATIONS.items()} | streams
 
 
 @for_each("role", list(Role), lambda role: role.value)

@@ -96,15 +96,22 @@ def test_a_submitter_submits_and_is_named(as_: As, submitter: Submitter, databas
     refuses(Permission.TASK_OPERATE, lambda: ann.cancel(task_id, ""))
 
 
-@pytest.mark.parametrize("type_", ["code.run", "analysis.profile", "code.metrics", "testing.pytest", "no.such"])
+@pytest.mark.parametrize("type_", ["code.run", "analysis.profile", "code.metrics", "testing.pytest"])
 def test_code_and_files_need_a_permission_of_their_own(as_: As, type_: str) -> None:
     refuses(Permission.CODE_SUBMIT, lambda: as_(Role.OPERATOR).submit(type_, PROFILE))
     refuses(Permission.CODE_SUBMIT, lambda: as_(Role.OPERATOR).submit_many([{"type": type_, "input": PROFILE}]))
 
 
-def test_who_may_submit_code_learns_of_an_unknown_type(as_: As) -> None:
-    with pytest.raises(UnknownTaskType):
-        as_(Role.ADMIN).submit("no.such", None)
+@pytest.mark.parametrize("role", [Role.SUBMITTER, Role.OPERATOR, Role.ADMIN])
+def test_whoever_submits_learns_of_an_unknown_type(as_: As, role: Role) -> None:
+    ann = as_(role)
+    with pytest.raises(UnknownTaskType, match=r"^type: 'no.such' is not accepted, expected one of analysis\.profile, "):
+        ann.submit("no.such", None)
+    with pytest.raises(UnknownTaskType, match=r"^submissions\.1\.type: 'no.such' is not accepted, expected one of "):
+        ann.submit_many([{"type": "diagnostic.noop"}, {"type": "no.such"}])
+
+
+def test_a_type_of_another_kind_is_refused_by_name(as_: As) -> None:
     with pytest.raises(SubmissionError, match=r"^type: "):
         as_(Role.OPERATOR).submit(7, None)  # type: ignore[arg-type]
 

@@ -1,7 +1,7 @@
 """Reference pages that are made from the code: `python -m tests.reference` writes them anew.
 
-A page has text written by hand around one part between `BEGIN` and `END`; only that part is made. A test asks
-that no part is out of date, and `python -m tests.reference --check` says which are.
+A page has text written by hand around one part between `BEGIN` and `END`; only that part is made. Some files are made
+as a whole. Tests ask that nothing is out of date, and `python -m tests.reference --check` says what is.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from taskyard.worker.monitor.process_families import ProcessFamilies
 from taskyard.worker.monitor.recent import Recent
 from tests.reference.alerts import alert_facts, alert_rules
 from tests.reference.cli import cli
+from tests.reference.http import http, openapi
 from tests.reference.python import python
 from tests.reference.text import cell, prose
 from tests.servers import REPOSITORY
@@ -137,6 +138,7 @@ def bulk_fields() -> Iterator[str]:
 PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "reference/settings": settings,
     "reference/cli": cli,
+    "reference/http": http,
     "reference/metrics": metrics,
     "reference/task-types": task_types,
     "reference/alert-rules": alert_rules,
@@ -144,6 +146,13 @@ PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "reference/bulk-files": bulk_fields,
     **{f"operations/alerts/{kind}": partial(alert_facts, kind) for kind in KINDS},
 }
+# Files that are made as a whole.
+FILES: dict[str, Callable[[], str]] = {"reference/openapi.json": openapi}
+
+
+def is_current(file: str) -> bool:
+    """Whether a file that is made as a whole is as it would be made now."""
+    return (DOCS / file).exists() and (DOCS / file).read_text() == FILES[file]()
 
 
 def renewed(page: str) -> tuple[str, str]:

@@ -34,6 +34,14 @@ def test_what_is_made_from_the_code_is_current(page: str) -> None:
     assert now == made, "make it anew with: python -m tests.reference"
 
 
+def test_the_api_is_the_one_that_is_documented() -> None:
+    """Programs and generated clients rely on it."""
+    assert reference.is_current("reference/openapi.json"), (
+        "the HTTP API has changed: `python -m tests.reference` writes docs/reference/openapi.json anew; "
+        "look at what changed in it, and say it in CHANGELOG.md"
+    )
+
+
 def test_every_kind_of_alert_has_a_runbook_with_the_same_parts() -> None:
     pages = {page.stem: page for page in (DOCS / "operations" / "alerts").glob("*.md") if page.stem != "README"}
     assert pages.keys() == KINDS.keys()

@@ -12,10 +12,6 @@ sys.path[:] = [entry for entry in sys.path if Path(entry or ".").absolute() != F
 if getattr(importlib.util.find_spec("taskyard"), "origin", None) is None:  # a checkout that is not installed
     sys.path.insert(0, str(FOLDER.resolve().parent))
 
-# uvicorn must read requests by h11: the faster httptools, which the API uses, drops the host of a full URL, and the
-# gate would not see that a request is meant for another one.
-sys.modules["httptools"] = None  # type: ignore[assignment]
-
 from taskyard.core.errors import ConfigurationError  # noqa: E402
 from taskyard.core.private_files import keep_files_private, refuse_inspection  # noqa: E402
 from taskyard.dashboard.server.app import lifespan, middleware, print_error, routes  # noqa: E402

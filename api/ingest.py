@@ -29,7 +29,7 @@ Checked = Submission | str | TaskyardError | None
 
 
 async def lines_of(body: AsyncIterator[bytes], limit_bytes: int) -> AsyncIterator[list[bytes]]:
-    """Yields the lines of a body in portions; raises SubmissionError for a line longer than `limit_bytes`.
+    """Yields the lines of a body in portions; raises SubmissionError for one longer than `limit_bytes`, at its place.
 
     A body that is broken off ends without the lines that made no portion yet.
     """
@@ -40,12 +40,13 @@ async def lines_of(body: AsyncIterator[bytes], limit_bytes: int) -> AsyncIterato
         *whole, rest = (rest + chunk).split(b"\n")
         lines += whole
         size += len(chunk)
-        if len(rest) > limit_bytes:
-            raise refused("body", f"{len(rest)} bytes", msg("lines of at most {limit} bytes", limit=limit_bytes))
-        if size >= PORTION_BYTES or len(lines) >= CHUNK_SIZE:
+        is_too_long = len(rest) > limit_bytes
+        if is_too_long or size >= PORTION_BYTES or len(lines) >= CHUNK_SIZE:
             for first in range(0, len(lines), CHUNK_SIZE):
                 yield lines[first : first + CHUNK_SIZE]
             lines, size = [], 0
+        if is_too_long:
+            raise refused("body", f"{len(rest)} bytes", msg("lines of at most {limit} bytes", limit=limit_bytes))
     if rest.strip():
         lines.append(rest)
     for first in range(0, len(lines), CHUNK_SIZE):

@@ -1,0 +1,90 @@
+"""Lines of tasks that end badly: what was stored before is said, and nothing is stored unsaid."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from taskyard.core.errors import Unavailable
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import tasks
+from taskyard.core.submission.submit import CHUNK_SIZE, Submitter
+from tests.api.conftest import Sender, TestClient, problem_of
+
+BATCH = "/api/v1/tasks/batch"
+LINES = {"content-type": "application/x-ndjson"}
+GOOD = json.dumps({"type": "diagnostic.noop"})
+BAD = json.dumps({"type": "diagnostic.noop", "priority": "hihg"})
+CODE = json.dumps({"type": "code.run", "input": {"script": "print(1)"}})
+
+
+def results_of(client: TestClient, lines: list[str], query: str = "") -> list[dict[str, Any]]:
+    answer = client.post(BATCH + query, content="\n".join(lines), headers=LINES)
+    assert answer.status_code == 200, answer.text
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def stored(database: Database) -> int:
+    with database.transaction() as tx:
+        return sum(tasks.state_counts(tx).values())
+
+
+def test_a_line_that_is_too_long_loses_no_result_of_lines_before(client: TestClient, database: Database) -> None:
+    limit_bytes = client.app.state.services.settings.input_limit_bytes  # type: ignore[attr-defined]
+    results = results_of(client, [*[GOOD] * CHUNK_SIZE, "x" * (limit_bytes + (1 << 20))])
+    assert [one["line"] for one in results] == list(range(1, CHUNK_SIZE + 2))
+    assert all("id" in one for one in results[:-1])
+    assert results[-1]["is_stopped"]
+    assert results[-1]["problem"]["errors"][0]["field"] == "body"
+    assert stored(database) == CHUNK_SIZE
+
+
+def test_a_server_that_goes_away_ends_it_where_it_was(
+    client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, calls = Submitter.store_many, []
+
+    def away(self: Submitter, submissions: Any) -> Any:
+        calls.append(len(submissions))
+        if len(calls) == 2:
+            raise Unavailable("PostgreSQL is away")
+        return store(self, submissions)
+
+    monkeypatch.setattr(Submitter, "store_many", away)
+    results = results_of(client, [GOOD] * (CHUNK_SIZE * 3))
+    assert calls == [CHUNK_SIZE] * 2
+    assert results[-1]["line"] == CHUNK_SIZE + 1
+    assert results[-1]["is_stopped"]
+    assert results[-1]["problem"]["status"] == 503
+    assert [one["line"] for one in results[:-1]] == list(range(1, CHUNK_SIZE + 1))
+    assert stored(database) == CHUNK_SIZE
+
+
+@pytest.mark.parametrize(
+    ("bad", "status"), [(BAD, 422), (CODE, 403), ("{", 422)], ids=["a wrong option", "what is not permitted", "no JSON"]
+)
+def test_stop_stores_no_part_of_a_portion(client: TestClient, database: Database, bad: str, status: int) -> None:
+    results = results_of(client, [*[GOOD] * (CHUNK_SIZE + 1), "", bad, GOOD], "?stop=true")
+    assert [one["line"] for one in results] == [*range(1, CHUNK_SIZE + 1), CHUNK_SIZE + 3]
+    assert results[-1]["is_stopped"]
+    assert results[-1]["problem"]["status"] == status
+    assert stored(database) == CHUNK_SIZE
+    going_on = results_of(client, [GOOD, bad, GOOD])
+    assert ["id" in one for one in going_on] == [True, False, True]
+
+
+def test_a_viewer_stores_nothing(sent_by: Sender, database: Database) -> None:
+    viewer = sent_by("viewer")
+    for query in ("", "?stop=true"):
+        problem_of(viewer.post(BATCH + query, content=GOOD, headers=LINES), 403)
+    assert stored(database) == 0
+
+
+def test_who_may_not_submit_learns_nothing_else(sent_by: Sender) -> None:
+    """The fast way and the route, which a wrong body takes."""
+    viewer, headers = sent_by("viewer"), {"idempotency-key": "a"}
+    for body in ({"type": "diagnostic.noop", "idempotency_key": "b"}, {"type": 5}):
+        refused = problem_of(viewer.post("/api/v1/tasks", json=body, headers=headers), 403)
+        assert refused["permission"] == "task.submit"

@@ -150,6 +150,7 @@ class UnknownTaskType(SubmissionError):
     """Raised if no registered task type has this name."""
 
     def __init__(self, name: str, known: Iterable[str], *, has_task_modules: bool = True) -> None:
+        self.has_task_modules = has_task_modules
         names = ", ".join(sorted(known))
         expected = msg("one of {names}", names=names) if names else msg("a registered type, but there are none")
         if not has_task_modules:

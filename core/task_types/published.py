@@ -81,8 +81,16 @@ class PublishedTypes:
         """Returns a type that only agents have; raises UnknownTaskType and Unavailable."""
         types = self.all()
         if name not in types:
-            raise UnknownTaskType(name, [*self._local.types, *types])
+            raise self._unknown(name, types)
         return types[name]
+
+    def _unknown(self, name: str, types: Mapping[str, PublishedType]) -> UnknownTaskType:
+        try:
+            self._local.get(name)
+        except UnknownTaskType as error:
+            known = [*self._local.types, *types]
+            return UnknownTaskType(name, known, has_task_modules=error.has_task_modules)
+        raise AssertionError(f"{name} is a type of this process")
 
     def checked(self, name: object, given: object) -> Registry:
         """Returns a registry of this type alone, once an input fits its schema.

@@ -37,6 +37,7 @@ def database(settings: Settings) -> Iterator[Database]:
 @pytest.fixture
 def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs a command of `access` on this test's servers."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     for name in ("database_url", "redis_url", "namespace", "data_dir"):
         monkeypatch.setenv(f"TASKYARD_{name.upper()}", str(getattr(settings, name)))
 

@@ -173,23 +173,29 @@ def test_signals(engine: Engine, monitor: Monitor) -> None:
     engine.define("demo.nobody", flaky)
     engine.agent("first", types=["demo.flaky"])
     live_when(engine, monitor, lambda live: True)
-    engine.wait_for(engine.submit("demo.flaky"))
-    engine.submit("demo.nobody")
-    live_when(engine, monitor, lambda live: live.recent and live.recent[0].succeeded and live.lanes)
-    monitor.sample()
 
     def signals() -> Observed:
         return Observed(monitor.observer, monitor._sampler, engine.database, Clock(), "here", ())
 
+    window_seconds = 5.0
+    wait_until(lambda: signals().attempts(window_seconds) is not None)  # watched for so long
+    engine.wait_for(engine.submit("demo.flaky"))
+    engine.submit("demo.nobody")
+    live_when(engine, monitor, lambda live: live.recent and live.recent[0].succeeded and live.lanes)
+    monitor.sample()
     assert signals().attempts(3600) is None  # not seen for so long
-    counts = wait_until(lambda: signals().attempts(0.5) is not None and signals().attempts(3000 / 1000))
+    counts = wait_until(lambda: signals().attempts(window_seconds))
     assert counts["demo.flaky"].retried == 1
     assert (counts["demo.flaky"].succeeded, counts["demo.flaky"].failed) == (1, 1)
-    waits = signals().waits(3.0)
+    waits = signals().waits(window_seconds)
     assert waits is not None
     assert waits["demo.flaky"].count == 2
-    depths = wait_until(lambda: live_when(engine, monitor, lambda live: True) and signals().depths(0.1))
-    assert depths["default"] == (1, 1)
+
+    def depths() -> object:
+        live_when(engine, monitor, lambda live: True)
+        return (signals().depths(0.1) or {}).get("default")
+
+    wait_until(lambda: depths() == (1, 1))
     started, lost = signals().agents_started(3600), signals().agents_lost(3600)
     assert (started, lost) == ({"first": 1}, {})
     assert signals().is_led

@@ -25,7 +25,7 @@ from taskyard.core.threads import OnEscape, start_thread
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import connections, forget
 from taskyard.dashboard.data.texts import checked
-from taskyard.dashboard.data.viewer import acting
+from taskyard.dashboard.data.viewer import acting, actor
 
 MAX_AT_ONCE = 4
 MAX_KEPT = 20
@@ -209,6 +209,18 @@ def start(action: Action, target: Target, seen: Preview, reason: str, priority: 
     run_id = runs().start(operation, target, seen, permitted.bulk())
     forget()
     return run_id
+
+
+def stop(run_id: str) -> None:
+    """Stops an operation after its current batch; raises NotPermitted or Unavailable."""
+    actor().require(Permission.TASK_OPERATE)
+    runs().stop(run_id)
+
+
+def dismiss(run_id: str) -> None:
+    """Forgets an operation that has ended; raises NotPermitted or Unavailable."""
+    actor().require(Permission.TASK_OPERATE)
+    runs().dismiss(run_id)
 
 
 def _check_retried(permitted: Authorized, operation: Operation, target: Target) -> None:

@@ -123,6 +123,13 @@ def read_runs() -> Reading[Sequence[data.Run]]:
     return Reading(data.runs().all(), base.now())
 
 
+def _act(act: Callable[[str], None], run_id: str) -> None:
+    try:
+        act(run_id)
+    except TaskyardError as error:
+        st.toast(escaped(translate(error), MAX_ERROR_LENGTH), icon=":material/error:")
+
+
 def show_runs(runs: Sequence[data.Run]) -> None:
     """Shows a line for each operation: its progress and a button that stops it, or its result."""
     for run in runs:
@@ -131,16 +138,16 @@ def show_runs(runs: Sequence[data.Run]) -> None:
                 why = escaped(labelled(run.operation.actor, run.operation.reason))
                 st.markdown(f"{_progress_text(run)} :gray[· {why}]", width="stretch")
                 if run.ended_at is not None:
-                    label, icon, act = _("Dismiss"), ":material/close:", data.runs().dismiss
+                    label, icon, act = _("Dismiss"), ":material/close:", data.dismiss
                 else:
-                    label, icon, act = _("Stop"), ":material/stop_circle:", data.runs().stop
+                    label, icon, act = _("Stop"), ":material/stop_circle:", data.stop
                 st.button(
                     label,
                     icon=icon,
                     key=f"bulk_act_{run.id}",
                     type="tertiary",
-                    on_click=act,
-                    args=(run.id,),
+                    on_click=_act,
+                    args=(act, run.id),
                     disabled=run.is_stopping and run.ended_at is None,
                 )
             if run.ended_at is None:

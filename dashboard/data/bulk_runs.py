@@ -11,6 +11,7 @@ from datetime import datetime
 
 import streamlit as st
 
+from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskyardError, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
@@ -22,7 +23,7 @@ from taskyard.core.submission.bulk_preview import Preview, Target
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import connections, forget
-from taskyard.dashboard.data.viewer import acting
+from taskyard.dashboard.data.viewer import acting, actor
 
 __all__ = ["Preview", "Target"]
 
@@ -172,3 +173,15 @@ def start(action: Action, target: Target, seen: Preview, reason: str, priority: 
     run_id = runs().start(operation, target, seen, permitted.bulk())
     forget()
     return run_id
+
+
+def stop(run_id: str) -> None:
+    """Stops an operation after its current batch; raises NotPermitted or Unavailable."""
+    actor().require(Permission.TASK_OPERATE)
+    runs().stop(run_id)
+
+
+def dismiss(run_id: str) -> None:
+    """Forgets an operation that has ended; raises NotPermitted or Unavailable."""
+    actor().require(Permission.TASK_OPERATE)
+    runs().dismiss(run_id)

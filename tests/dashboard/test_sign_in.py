@@ -241,3 +241,56 @@ def test_who_signs_in_may_run_code(database: Database, signed_in: str) -> None:
 )
 def test_cookies_of_two_dashboards_on_a_host_have_two_names(host: str, name: str) -> None:
     assert viewer.cookie_name(host) == name
+
+
+def test_every_action_of_a_page_asks_for_its_permission(
+    open_page: OpenPage, database: Database, loaded: dict[str, str], signed_in: str
+) -> None:
+    from taskyard.core.scheduling.holds import HoldKind
+    from taskyard.dashboard.data import controls
+    from taskyard.dashboard.pages.alerts import data as alerts
+    from taskyard.dashboard.pages.failures import data as failures
+    from taskyard.dashboard.pages.submit import data as submit
+    from taskyard.dashboard.pages.task import data as task
+    from taskyard.dashboard.pages.tasks import data as tasks_page
+
+    open_page("overview")
+    with database.transaction() as tx:
+        tx.rows(FORGET_SESSION.format(change="role = 'viewer'"), {})
+    attempts = {
+        "task.submit": [
+            lambda: submit.submit("diagnostic.noop", {}, {}, "key"),
+        ],
+        "task.operate": [
+            lambda: task.cancel(loaded["pending"], ""),
+            lambda: task.cancel_tree(loaded["pending"], ""),
+            lambda: task.retry(loaded["cancelled"], ""),
+            lambda: task.reprioritise(loaded["pending"], "low", ""),
+            lambda: bulk_runs.load_preview(Action.CANCEL, Target(TaskFilter())),
+            lambda: bulk_runs.start(Action.CANCEL, Target(TaskFilter()), bulk_runs.Preview(1, 1, True), "why"),
+            lambda: bulk_runs.stop("id"),
+            lambda: bulk_runs.dismiss("id"),
+            lambda: tasks_page.save_filter("mine", TaskFilter(), overwrite=False),
+            lambda: tasks_page.delete_filter("mine"),
+        ],
+        "queue.hold": [
+            lambda: controls.act(HoldKind.QUEUE, controls.Action.PAUSE, ["default"], "why"),
+            lambda: controls.act(HoldKind.TYPE, controls.Action.RESUME, ["diagnostic.noop"], "why"),
+        ],
+        "agent.control": [
+            lambda: controls.act(HoldKind.AGENT, controls.Action.DRAIN, ["builder"], "why"),
+            lambda: controls.act(HoldKind.AGENT, controls.Action.RESTART, ["builder"], "why"),
+        ],
+        "alert.handle": [
+            lambda: alerts.acknowledge("id", "why"),
+            lambda: alerts.silence("queue grows", "*", 60, "why"),
+            lambda: alerts.end_silence("id"),
+            lambda: failures.mute("0" * 16, 60, "why"),
+            lambda: failures.unmute("0" * 16),
+        ],
+    }
+    for permission, actions in attempts.items():
+        for act in actions:
+            with pytest.raises(NotPermitted, match="ann@") as caught:
+                act()
+            assert caught.value.permission == permission

@@ -60,9 +60,7 @@ def create_admin(name: Name, password_stdin: FromStdin = False, as_json: AsJson 
 @access.command("create", cls=Command, epilog=_help("create ci --kind service --role submitter --queue nightly"))
 def create(
     name: Name,
-    role: Annotated[Role, typer.Option(help="What it may do; each role may do what those before it may.")] = (
-        Role.VIEWER
-    ),
+    role: Annotated[Role, typer.Option(help="What it may do: viewer, submitter, operator or admin.")] = (Role.VIEWER),
     kind: Annotated[Kind, typer.Option(help="A person, a service such as CI, or an agent.")] = Kind.PERSON,
     queue: Queues = None,
     type: Types = None,
@@ -118,7 +116,9 @@ def list_principals(as_json: AsJson = False) -> None:
 @access.command("role", cls=Command, epilog=_help("role ann operator --queue 'reports-*'"))
 def role(
     name: Name,
-    role: Annotated[Role | None, typer.Argument(metavar="[ROLE]", help="The new role; default: as it is.")] = None,
+    role: Annotated[
+        Role | None, typer.Argument(metavar="[ROLE]", help="viewer, submitter, operator or admin; default: as it is.")
+    ] = None,
     queue: Queues = None,
     type: Types = None,
     as_json: AsJson = False,

@@ -17,12 +17,14 @@ from typer.testing import CliRunner, Result
 from taskyard.core.access.identity import os_user
 from taskyard.core.config import Settings
 from taskyard.core.states import TERMINAL
+from taskyard.core.task_types.registry import registry
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.app import COMMANDS, app
 from taskyard.worker.cli.doors import OF_THIS_HOST, REMOTE
 from tests.client.apis import ApiProcess
 from tests.engine import Engine
 from tests.servers import REPOSITORY
+from tests.shipped import SHIPPED_NAMES
 
 NOBODY = "0199c0de-0000-7000-8000-000000000001"
 LATER = ("--delay", "3600")
@@ -70,6 +72,8 @@ def doors(shared_settings: Settings, api: ApiProcess, token: str, monkeypatch: p
     names = ("database_url", "redis_url", "namespace", "data_dir")
     local = {f"TASKYARD_{name.upper()}": str(getattr(shared_settings, name)) for name in names}
     monkeypatch.delenv("COLUMNS", raising=False)
+    for name in set(registry.types) - set(SHIPPED_NAMES):  # other tests' own, which the API's process does not have
+        monkeypatch.delitem(registry.types, name)
     return Doors(local, {"TASKYARD_URL": api.url, "TASKYARD_TOKEN": token}, monkeypatch)
 
 

@@ -15,6 +15,7 @@ import orjson
 from starlette.requests import ClientDisconnect
 
 from taskyard.core.access.identity import Actor
+from taskyard.core.chunks import chunked
 from taskyard.core.errors import SubmissionError, TaskyardError, UnknownTaskType
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
@@ -42,15 +43,15 @@ async def lines_of(body: AsyncIterator[bytes], limit_bytes: int) -> AsyncIterato
         size += len(chunk)
         is_too_long = len(rest) > limit_bytes
         if is_too_long or size >= PORTION_BYTES or len(lines) >= CHUNK_SIZE:
-            for first in range(0, len(lines), CHUNK_SIZE):
-                yield lines[first : first + CHUNK_SIZE]
+            for portion in chunked(lines, len, CHUNK_SIZE):
+                yield portion
             lines, size = [], 0
         if is_too_long:
             raise refused("body", f"{len(rest)} bytes", msg("lines of at most {limit} bytes", limit=limit_bytes))
     if rest.strip():
         lines.append(rest)
-    for first in range(0, len(lines), CHUNK_SIZE):
-        yield lines[first : first + CHUNK_SIZE]
+    for portion in chunked(lines, len, CHUNK_SIZE):
+        yield portion
 
 
 async def _until_cut(body: AsyncIterator[bytes]) -> AsyncIterator[bytes | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import psycopg2
 import sqlalchemy
@@ -37,8 +37,10 @@ from taskyard.core.submission.open_keys import Alone, OpenKeys
 from taskyard.core.submission.options import OPTIONS, SubmitOptions
 from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.validate import Limits, validate_submission
-from taskyard.core.task_types.published import PublishedTypes
 from taskyard.core.task_types.registry import Registry, TaskType
+
+if TYPE_CHECKING:
+    from taskyard.core.task_types.published import PublishedTypes
 
 CHUNK_SIZE = 2_000
 MIN_POLL_SECONDS = 0.001
@@ -144,8 +146,7 @@ class Submitter(TaskCommands):
 
     def find_published(self, type: str) -> TaskType | None:
         """Returns a type that only agents have; None if there is none, or none is wanted. Raises Unavailable."""
-        published = None if self._published is None else self._published.all().get(type)
-        return None if published is None else published.task_type
+        return None if self._published is None else self._published.find(type)
 
     def check(
         self, type: str, input: Any, options: Mapping[str, Any], *, asks_database: bool = True
@@ -160,9 +161,7 @@ class Submitter(TaskCommands):
                 raise refused("options", name, msg("one of {names}", names=", ".join(OPTIONS)))
         now = self._clock.now()
         try:
-            registry = self._registry
-            if asks_database and self._published is not None and not (isinstance(type, str) and type in registry.types):
-                registry = self._published.checked(type, input)
+            registry = self._published.checked(type, input) if asks_database and self._published else self._registry
             return validate_submission(type, input, **options, registry=registry, limits=self._limits, now=now)
         except SubmissionError:
             first_id = known_calls.find_first(self._database, type, input, options, now) if asks_database else None

@@ -77,6 +77,11 @@ class PublishedTypes:
                 self._read_at = time.monotonic()
             return self._types
 
+    def find(self, name: str) -> TaskType | None:
+        """Returns a type that only agents have, None if there is none; raises Unavailable."""
+        found = self.all().get(name)
+        return None if found is None else found.task_type
+
     def get(self, name: str) -> PublishedType:
         """Returns a type that only agents have; raises UnknownTaskType and Unavailable."""
         types = self.all()
@@ -93,12 +98,12 @@ class PublishedTypes:
         raise AssertionError(f"{name} is a type of this process")
 
     def checked(self, name: object, given: object) -> Registry:
-        """Returns a registry of this type alone, once an input fits its schema.
+        """Returns the registry to check an input by: the local one, or that of a published type whose schema it fits.
 
         Raises SubmissionError, UnknownTaskType and Unavailable.
         """
-        if not isinstance(name, str):
-            return self._local  # which refuses it
+        if not isinstance(name, str) or name in self._local.types:
+            return self._local  # which refuses what is no name
         published = self.get(name)
         problems = published.check(given)
         if problems:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from taskyard.core.access.request_guard import Authority, is_any_address, is_loopback_host, origin_of, parse_site
 from taskyard.core.config import Settings
-from taskyard.core.errors import ConfigurationError
 from taskyard.worker.process.ports import find_port
-from taskyard.worker.web_servers.web_process import WebProcess
+from taskyard.worker.web_servers.web_process import WebProcess, check_names, reached_by
 
 
 class ApiProcess(WebProcess):
@@ -25,20 +23,9 @@ class ApiProcess(WebProcess):
 
 def check_api_hosts(settings: Settings) -> None:
     """Raises ConfigurationError if the API listens on all addresses, and no name says how clients reach it."""
-    if is_any_address(settings.api_host) and not settings.api_hosts:
-        raise ConfigurationError(
-            [
-                f"TASKYARD_API_HOSTS: not set: with TASKYARD_API_HOST={settings.api_host} it needs the names by which "
-                "clients reach the API, e.g. api.example.com"
-            ]
-        )
+    check_names("API", settings.api_host, settings.api_hosts, "clients reach the API")
 
 
 def api_url(settings: Settings, port: int) -> str:
     """Returns the address of an API that listens on `port`, without a final slash."""
-    if settings.api_hosts:
-        site = parse_site(settings.api_hosts[0])
-        authority = Authority(site.host, site.port or (None if site.scheme else port))
-        return origin_of(site.scheme or "http", authority)
-    host = "localhost" if is_loopback_host(settings.api_host) else settings.api_host
-    return origin_of("http", Authority(host, port))
+    return reached_by(settings.api_host, settings.api_hosts, port)

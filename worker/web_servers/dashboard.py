@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from taskyard.core.access.request_guard import Authority, is_any_address, origin_of, parse_site
 from taskyard.core.config import Settings
-from taskyard.core.errors import ConfigurationError
 from taskyard.core.paths import FILES
 from taskyard.worker.process.ports import find_port
-from taskyard.worker.web_servers.web_process import WebProcess
+from taskyard.worker.web_servers.web_process import WebProcess, check_names, reached_by
 
 APP = FILES / "dashboard" / "app.py"
 STREAMLIT_PATH = "STREAMLIT_SERVER_BASE_URL_PATH"
@@ -26,13 +24,7 @@ class DashboardProcess(WebProcess):
         """
         given = environment or {}
         host = settings.dashboard_host
-        if is_any_address(host) and not settings.dashboard_hosts:
-            raise ConfigurationError(
-                [
-                    f"TASKYARD_DASHBOARD_HOSTS: not set: with TASKYARD_DASHBOARD_HOST={host} it needs the names "
-                    "by which browsers reach the dashboard, e.g. yard.example.com"
-                ]
-            )
+        check_names("DASHBOARD", host, settings.dashboard_hosts, "browsers reach the dashboard")
         # Streamlit's own setting counts, too: the option below would otherwise override it
         path = (settings.dashboard_path or {**os.environ, **given}.get(STREAMLIT_PATH, "")).strip("/")
         port = find_port(settings, "dashboard")
@@ -44,12 +36,5 @@ class DashboardProcess(WebProcess):
 
 def page_url(settings: Settings, port: int, path: str = "") -> str:
     """Returns the address of a dashboard that listens on `port`, below `path`; no final slash."""
-    named = [parse_site(name) for name in settings.dashboard_hosts]
-    if named:
-        site = named[0]
-        authority = Authority(site.host, site.port or (None if site.scheme else port))
-        origin = origin_of(site.scheme or "http", authority)
-    else:
-        is_local = settings.dashboard_host in ("127.0.0.1", "::1", "localhost")
-        origin = origin_of("http", Authority("localhost" if is_local else settings.dashboard_host, port))
+    origin = reached_by(settings.dashboard_host, settings.dashboard_hosts, port)
     return f"{origin}/{path.strip('/')}".rstrip("/")

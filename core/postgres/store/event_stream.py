@@ -9,13 +9,14 @@ in the same order, so an event's place in it names the event. A transaction that
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Transaction, queries
+from taskyard.core.postgres.store.audit import AuditEntry
 
 PAGE_EVENTS = 2_000
 # An event has the time of its transaction's beginning; one that runs longer than this would be missed.
@@ -57,24 +58,11 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamedEvent:
+class StreamedEvent(AuditEntry):
     """An event of the audit log, with the queue and the type of its task if it has one."""
 
-    task_id: str | None
-    at: datetime
-    event: str
-    from_state: str | None
-    to_state: str | None
-    attempt: int | None
-    actor: str
-    agent_id: str | None
-    detail: dict[str, Any] | None
     queue: str | None
     type: str | None
-
-    def as_json(self) -> dict[str, Any]:
-        """Returns the event as JSON-able values."""
-        return {**asdict(self), "at": self.at.isoformat()}
 
 
 def horizon(tx: Transaction) -> Horizon:

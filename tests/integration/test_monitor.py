@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from taskyard.core.clock import Clock
@@ -127,6 +128,21 @@ def test_a_server_that_is_away_is_a_finding(engine: Engine, monitor: Monitor) ->
     assert postgresql.problem is not None
     assert postgresql.problem.startswith("PostgreSQL can't be reached")
     assert redis.is_up
+
+
+def test_a_server_that_went_away_within_a_minute_is_stored(engine: Engine, monitor: Monitor) -> None:
+    live_when(engine, monitor, lambda live: live.servers)
+    live = monitor.observer.live
+    assert live is not None
+    down = tuple(msgspec.structs.replace(server, is_up=False) for server in live.servers)
+    away = msgspec.structs.replace(live, servers=down)
+    at = Clock().now().timestamp() // 60 * 60
+    for snapshot in (live, away, live):
+        monitor._sampler.sample(snapshot, at)
+    monitor._sampler.flush(math.inf)
+    with engine.database.transaction() as tx:
+        found = tx.rows("SELECT source, least, most, total FROM metric_samples WHERE metric = 'up'", {})
+    assert sorted(found) == [("postgresql", 0.0, 1.0, 2.0), ("redis", 0.0, 1.0, 2.0)]
 
 
 def test_samples_reach_the_database(engine: Engine, monitor: Monitor) -> None:

@@ -132,9 +132,10 @@ class Sampler:
 
     def _note(self, now: float, source: str, name: str, metric: str, value: float) -> None:
         key = (_minute(now), source, name, metric)
+        value = float(value)  # min() and max() would keep a bool, which PostgreSQL takes for no number
         sample = self._samples.get(key)
         if sample is None:
-            self._samples[key] = Sample(*key, 1, float(value), float(value), float(value))
+            self._samples[key] = Sample(*key, 1, value, value, value)
             return
         sample.count += 1
         sample.total += value

@@ -59,7 +59,7 @@ docs: $(INSTALLED) ## build the documentation into site/; a broken link or a mis
 	@$(RUN) -m zensical build --strict --clean
 
 lock: $(INSTALLED) ## write requirements.txt anew from pyproject.toml
-	@$(UV) pip compile --system-certs pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+	@$(UV) pip compile --system-certs pyproject.toml --extra server --extra dev --extra docs --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 	  --output-file requirements.txt
 	@sed -i '1i # What `make` installs: exact versions with their hashes, made from pyproject.toml by `make lock`. Not edited by hand.' requirements.txt
 

@@ -73,7 +73,15 @@ def __getattr__(name: str) -> object:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'taskyard' has no attribute {name!r}")
-    value = getattr(import_module(f"taskyard.{home}"), name)
+    try:
+        value = getattr(import_module(f"taskyard.{home}"), name)
+    except ModuleNotFoundError as error:
+        from taskyard.extras import hint
+
+        lacking = hint(error)
+        if lacking is None:
+            raise
+        raise ModuleNotFoundError(lacking, name=error.name) from error
     globals()[name] = value
     return value
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
+from taskyard.extras import hint
+
+NOT_INSTALLED = 2  # as for bad usage
+
 
 def main() -> None:
     """Runs the command line, and ends the process with its exit code."""
@@ -14,9 +18,16 @@ def main() -> None:
 
     stand_apart_as_first()  # before anything has threads
 
-    from taskyard.worker.cli.app import main as run
+    try:
+        from taskyard.worker.cli.app import main as run
 
-    run()
+        run()
+    except ModuleNotFoundError as error:
+        lacking = hint(error)
+        if lacking is None:
+            raise
+        print(lacking, file=sys.stderr)
+        sys.exit(NOT_INSTALLED)
 
 
 def find_modules_here() -> None:

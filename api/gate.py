@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any
 
 from fastapi import Request as FastapiRequest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -17,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from taskyard.api.problems import plain_answer
 from taskyard.api.rates import Rates
-from taskyard.core.access.request_guard import Refusal, Request, RequestGuard, border_of
+from taskyard.core.access.request_guard import Refusal, RequestGuard, border_of, request_of
 from taskyard.core.config import Settings
 from taskyard.core.i18n import msg
 
@@ -91,7 +90,7 @@ class Gate:
 
     def _refusal(self, scope: Scope) -> tuple[int, str, dict[str, str]] | None:
         """Returns status, text and headers of the answer to a request that is not let in."""
-        checked = self._border.check(_request_of(scope))
+        checked = self._border.check(request_of(scope))
         if isinstance(checked, Refusal):
             self._note(checked)
             return checked.status, checked.text, {"connection": "close"}
@@ -156,19 +155,6 @@ def _template_of(scope: Scope) -> str:
         return OTHER
     # a route of an included router does not know the prefix it was included with
     return PREFIX + path if scope["path"].startswith(f"{PREFIX}/") and not path.startswith(PREFIX) else path
-
-
-def _request_of(scope: Scope) -> Request:
-    raw_path = scope.get("raw_path") or scope["path"].encode()
-    query = scope.get("query_string") or b""
-    server: Any = scope.get("server") or ("", None)
-    return Request(
-        method=scope["method"],
-        target=(raw_path + (b"?" + query if query else b"")).decode("latin-1"),
-        scheme=scope["scheme"],
-        headers=[(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]],
-        arrived_at=str(server[0]),
-    )
 
 
 def _sender_of(scope: Scope) -> bytes:

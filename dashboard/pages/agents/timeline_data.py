@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taskyard.core.postgres.store import timeline as store
+from taskyard.core.submission.open_servers import Servers
 from taskyard.core.telemetry.timeline import Span, spans
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Servers, live, shared
+from taskyard.dashboard.data.base import live, shared
 
 SHARED_SECONDS = 2.0
 

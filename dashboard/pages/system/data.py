@@ -13,9 +13,10 @@ from taskyard.core.errors import Unavailable
 from taskyard.core.health.checks import Check, code_execution_check, database_checks, redis_checks
 from taskyard.core.postgres.store import history, live_counts, system, tasks
 from taskyard.core.postgres.store.rollups import HOUR, MINUTE
+from taskyard.core.submission.open_servers import Servers
 from taskyard.core.telemetry.live_snapshot import DispatcherLive
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, Servers, live, shared
+from taskyard.dashboard.data.base import Reading, live, shared
 
 CHECKS_SECONDS = 30.0  # each opens a connection of its own
 LATEST_SECONDS = 5 * MINUTE  # a host without samples for this long counts as gone

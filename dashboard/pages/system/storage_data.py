@@ -11,7 +11,8 @@ from taskyard.core.postgres.store import live_counts, retention, system
 from taskyard.core.postgres.store.rollups import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES
 from taskyard.core.postgres.store.system import Index, Relation
 from taskyard.core.redis.usage import RedisMemory, usage
-from taskyard.dashboard.data.base import Servers, shared
+from taskyard.core.submission.open_servers import Servers
+from taskyard.dashboard.data.base import shared
 
 STORAGE_SECONDS = 30.0  # it reads every file of the database
 NAMES = {

@@ -517,7 +517,7 @@ def test_web_server_down(
     try:
         assert keeper.wait_until_ready()
         worker = watch.engine.worker()
-        watch.start(f"{kind} down", worker.dispatcher)
+        watch.start(f"{kind.lower()} down", worker.dispatcher)
         watch.look_at_itself(worker.dispatcher).web_servers = [keeper]
         watch.look()
         assert watch.hook.requests == []
@@ -529,7 +529,7 @@ def test_web_server_down(
     finally:
         keeper.stop()
     assert keeper.restarts == 0
-    assert_told(watch, "dashboard down", "dashboard")
+    assert_told(watch, f"{kind.lower()} down", kind)
 
 
 def test_duties_late(watch: Watch) -> None:

@@ -28,5 +28,5 @@ KIND = Kind(
     unit=Unit.YES_OR_NO,
     read=read,
     messages=(DOWN,),
-    default_rules=(DefaultRule("API down", "critical"),),
+    default_rules=(DefaultRule("api down", "critical"),),
 )

@@ -158,10 +158,8 @@ class Ingest:
             ids = self._submitter.submit_many(given)
         except SubmissionError as error:
             place, _, field = error.field.removeprefix("submissions.").partition(".")
-            task = given[int(place)]
-            raise self._stopped(
-                numbers[int(place)], in_field(error, field), self._submitter.problems_of(task)
-            ) from None
+            every = self._submitter.problems_of(given[int(place)])
+            raise self._stopped(numbers[int(place)], in_field(error, field), every) from None
         self._seen += len(lines)
         return b"".join(self._written(number, task_id) for number, task_id in zip(numbers, ids, strict=True))
 

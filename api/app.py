@@ -21,13 +21,18 @@ from taskyard.api.routes import (
     alerts,
     audit,
     batches,
+    boots,
     bulk,
     events,
     failures,
+    files,
     health,
+    mail,
     metrics,
+    quarantine,
     queues,
     reports,
+    system,
     task_details,
     task_filters,
     tasks,
@@ -37,8 +42,8 @@ from taskyard.api.services import Services, open_services
 from taskyard.core.config import settings
 
 RESOURCES = (
-    tasks, batches, events, bulk, task_details, task_filters, types, queues, agents, failures, alerts, reports, metrics,
-    audit, access,
+    tasks, batches, files, events, bulk, task_details, task_filters, types, queues, agents, boots, mail, failures,
+    alerts, reports, metrics, audit, quarantine, system, access,
 )  # fmt: skip
 THREADS = 40  # requests that read or write at the same time
 

@@ -14,6 +14,7 @@ from fastapi import Request as FastapiRequest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from taskyard.api.body_limit import announced_bytes, is_limited, limited, too_long
 from taskyard.api.problems import plain_answer
 from taskyard.api.rates import Rates
 from taskyard.core.access.request_guard import Refusal, RequestGuard, border_of, request_of
@@ -96,6 +97,9 @@ class Gate:
             return checked.status, checked.text, {"connection": "close"}
         if "\x00" in scope["path"] or b"%00" in (scope.get("query_string") or b""):
             return 400, msg("expected an address without NUL characters"), {}  # PostgreSQL has no text with one
+        limit_bytes = self._settings.api_body_limit_bytes
+        if announced_bytes(scope) > limit_bytes and is_limited(scope):
+            return 413, too_long(limit_bytes), {"connection": "close"}
         if self._active >= self._settings.api_connections:
             text = msg("{count} requests are being answered: try again", count=self._active)
             return 503, text, {"retry-after": "1"}
@@ -110,6 +114,8 @@ class Gate:
         try:
             async with asyncio.timeout(self._settings.api_request_seconds) as limit:
                 answer.limit = limit
+                if is_limited(scope):
+                    receive = limited(receive, self._settings.api_body_limit_bytes)
                 await self._app(scope, receive, answer.send)
         except TimeoutError:
             if answer.status:

@@ -61,7 +61,7 @@ def test_the_log_is_for_those_who_read_payloads(client: TestClient, broker: Brok
         LogLine(time.time(), "info", "agent.ready", "agent one", "here", {}),
         LogLine(time.time(), "error", "agent.lost", "worker", "here", {"agent": "one"}),
     ]
-    LogTail(broker.redis, broker.keys).append([line.encoded() for line in lines])
+    LogTail(broker.redis, broker.keys).add([line.encoded() for line in lines])
     assert [line["event"] for line in got(client, "/system/log", level="warning")] == ["agent.lost"]
     problem_of(sent_by("viewer").get(f"{V1}/system/log"), 403)
 

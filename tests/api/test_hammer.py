@@ -8,7 +8,7 @@ from taskyard.core.config import Settings
 from tests.api.hammer.scene import hammer_of
 from tests.client.apis import running_api
 
-EXAMPLES = 2  # for each operation, role and kind of data
+EXAMPLES = 5  # for each operation and kind of data, so that each role has its turn
 SEED = 20
 
 

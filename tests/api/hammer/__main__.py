@@ -14,6 +14,7 @@ from tests.api.hammer.scene import hammer_of
 from tests.client.apis import running_api
 
 CASES, SEED = 50_000, 1
+EXAMPLES = 12  # for each operation and kind of data, in one round
 
 
 def main() -> int:
@@ -29,7 +30,7 @@ def main() -> int:
         with running_api(settings) as api:
             hammer = hammer_of(settings, api.url)
             while hammer.findings.cases < cases:
-                hammer.run(20, number)
+                hammer.run(EXAMPLES, number)
                 number += 1
                 print(f"{hammer.findings.cases:,} cases, {len(hammer.findings.wrong)} findings", flush=True)
     found = hammer.findings

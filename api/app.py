@@ -21,24 +21,29 @@ from taskyard.api.routes import (
     alerts,
     audit,
     batches,
+    boots,
     bulk,
     events,
     failures,
+    files,
     health,
+    mail,
     metrics,
+    quarantine,
     queues,
     reports,
+    system,
     task_details,
     task_filters,
     tasks,
     types,
 )
-from taskyard.api.services import open_services
+from taskyard.api.services import Services, open_services
 from taskyard.core.config import settings
 
 RESOURCES = (
-    tasks, batches, events, bulk, task_details, task_filters, types, queues, agents, failures, alerts, reports, metrics,
-    audit, access,
+    tasks, batches, files, events, bulk, task_details, task_filters, types, queues, agents, boots, mail, failures,
+    alerts, reports, metrics, audit, quarantine, system, access,
 )  # fmt: skip
 THREADS = 40  # requests that read or write at the same time
 
@@ -46,9 +51,10 @@ THREADS = 40  # requests that read or write at the same time
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Opens the connections before the first request; raises ConfigurationError or Unavailable."""
-    services = await anyio.to_thread.run_sync(open_services, settings())
+    services: Services | None = app.state.services
+    if services is None:
+        app.state.services = services = await anyio.to_thread.run_sync(open_services, settings())
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-    app.state.services = services
     app.state.authenticator = Authenticator(services)
     app.state.event_hub = EventHub(services)
     gc.freeze()  # everything loaded by now stays
@@ -56,8 +62,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     services.close()
 
 
-def create() -> FastAPI:
-    """Returns the application."""
+def create(opened: Services | None = None) -> FastAPI:
+    """Returns the application, which closes `opened` at its end; without it, it opens its own at its start."""
     app = FastAPI(
         title="Taskyard",
         version=taskyard.__version__,
@@ -69,6 +75,7 @@ def create() -> FastAPI:
         generate_unique_id_function=document.operation_id,
     )
     problems.install(app)
+    app.state.services = opened
     app.state.metrics = Metrics()
     app.add_middleware(FastSubmit, path=f"{PREFIX}/tasks")
     app.add_middleware(Gate, settings=settings(), metrics=app.state.metrics)

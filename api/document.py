@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from taskyard.api.authentication import permission_of
 from taskyard.api.models.problems import Problem
 from taskyard.api.problems import MEDIA_TYPE
+from taskyard.api.request_defaults import say_defaults
 from taskyard.core.access.permissions import Permission
 
 REFUSALS: Mapping[str, str] = {
@@ -86,6 +87,7 @@ def completed(made: dict[str, Any], permissions: Mapping[tuple[str, str], Permis
         for method in _METHODS:
             if method in operations:
                 _complete(path, operations[method], permissions.get((path, method)))
+    say_defaults(made)
     return made
 
 

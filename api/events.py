@@ -31,7 +31,9 @@ class Portion:
 
 @dataclass(slots=True, eq=False)
 class _Follower:
-    portions: asyncio.Queue[Portion] = field(default_factory=lambda: asyncio.Queue(MAX_BEHIND))
+    """What one follower has still to send; an error is the last it gets."""
+
+    portions: asyncio.Queue[Portion | Exception] = field(default_factory=lambda: asyncio.Queue(MAX_BEHIND))
 
 
 class EventHub:
@@ -53,7 +55,8 @@ class EventHub:
         a follower whose connection breaks before the next event misses none. Positions of one task's stream are no
         positions of the other.
 
-        Raises Unavailable if PostgreSQL is away at the beginning; later it waits until it is back.
+        Raises Unavailable if PostgreSQL is away at the beginning; later it waits until it is back. Raises any other
+        error of reading, which ends it for all who follow.
         """
         follower = _Follower()
         try:
@@ -67,6 +70,8 @@ class EventHub:
             yield Position(reached, reached.transaction, 0), None
             while True:
                 portion = await follower.portions.get()
+                if isinstance(portion, Exception):
+                    raise portion
                 if portion.events is None:
                     async for item in self._read(portion.low, portion.high.transaction, 0, task_id):
                         yield item
@@ -110,6 +115,11 @@ class EventHub:
                 if not is_away:
                     log.warning("followers of events wait for PostgreSQL: %s", error)
                 is_away = True
+            except Exception as error:  # whatever it is, nobody may wait for events that never come
+                log.exception("events can't be read: their followers are ended")
+                for follower in self._followers:
+                    _end(follower, error)
+                self._followers.clear()
 
     async def _read_portion(self) -> None:
         async with self._mutex:
@@ -132,7 +142,17 @@ def _hand_over(follower: _Follower, portion: Portion) -> None:
     if not follower.portions.full():
         follower.portions.put_nowait(portion)
         return
-    oldest = follower.portions.get_nowait()
-    while not follower.portions.empty():
-        follower.portions.get_nowait()
+    oldest = _emptied(follower)[0]
+    assert isinstance(oldest, Portion)  # who got an error follows no longer
     follower.portions.put_nowait(Portion(oldest.low, portion.high, None))
+
+
+def _end(follower: _Follower, error: Exception) -> None:
+    """Ends a follower by an error; what it has not sent yet comes when it follows again."""
+    _emptied(follower)
+    follower.portions.put_nowait(error)
+
+
+def _emptied(follower: _Follower) -> list[Portion | Exception]:
+    """Takes everything that waits for a follower, and returns it."""
+    return [follower.portions.get_nowait() for _ in range(follower.portions.qsize())]

@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any
 
 from fastapi import Request as FastapiRequest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from taskyard.api.body_limit import announced_bytes, is_limited, limited, too_long
 from taskyard.api.problems import plain_answer
 from taskyard.api.rates import Rates
-from taskyard.core.access.request_guard import Refusal, Request, RequestGuard, border_of
+from taskyard.core.access.request_guard import Refusal, RequestGuard, border_of, request_of
 from taskyard.core.config import Settings
 from taskyard.core.i18n import msg
 
@@ -91,12 +91,15 @@ class Gate:
 
     def _refusal(self, scope: Scope) -> tuple[int, str, dict[str, str]] | None:
         """Returns status, text and headers of the answer to a request that is not let in."""
-        checked = self._border.check(_request_of(scope))
+        checked = self._border.check(request_of(scope))
         if isinstance(checked, Refusal):
             self._note(checked)
             return checked.status, checked.text, {"connection": "close"}
         if "\x00" in scope["path"] or b"%00" in (scope.get("query_string") or b""):
             return 400, msg("expected an address without NUL characters"), {}  # PostgreSQL has no text with one
+        limit_bytes = self._settings.api_body_limit_bytes
+        if announced_bytes(scope) > limit_bytes and is_limited(scope):
+            return 413, too_long(limit_bytes), {"connection": "close"}
         if self._active >= self._settings.api_connections:
             text = msg("{count} requests are being answered: try again", count=self._active)
             return 503, text, {"retry-after": "1"}
@@ -111,6 +114,8 @@ class Gate:
         try:
             async with asyncio.timeout(self._settings.api_request_seconds) as limit:
                 answer.limit = limit
+                if is_limited(scope):
+                    receive = limited(receive, self._settings.api_body_limit_bytes)
                 await self._app(scope, receive, answer.send)
         except TimeoutError:
             if answer.status:
@@ -156,19 +161,6 @@ def _template_of(scope: Scope) -> str:
         return OTHER
     # a route of an included router does not know the prefix it was included with
     return PREFIX + path if scope["path"].startswith(f"{PREFIX}/") and not path.startswith(PREFIX) else path
-
-
-def _request_of(scope: Scope) -> Request:
-    raw_path = scope.get("raw_path") or scope["path"].encode()
-    query = scope.get("query_string") or b""
-    server: Any = scope.get("server") or ("", None)
-    return Request(
-        method=scope["method"],
-        target=(raw_path + (b"?" + query if query else b"")).decode("latin-1"),
-        scheme=scope["scheme"],
-        headers=[(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]],
-        arrived_at=str(server[0]),
-    )
 
 
 def _sender_of(scope: Scope) -> bytes:

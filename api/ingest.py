@@ -16,10 +16,10 @@ from starlette.requests import ClientDisconnect
 
 from taskyard.core.access.identity import Actor
 from taskyard.core.chunks import chunked
-from taskyard.core.errors import SubmissionError, TaskyardError, UnknownTaskType
+from taskyard.core.errors import SubmissionError, TaskyardError
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
-from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.culprits import in_field, refused
 from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.options import LINE_FIELDS
 from taskyard.core.submission.submit import CHUNK_SIZE, Submitter
@@ -158,11 +158,8 @@ class Ingest:
             ids = self._submitter.submit_many(given)
         except SubmissionError as error:
             place, _, field = error.field.removeprefix("submissions.").partition(".")
-            task = given[int(place)]
-            of_line = refused(field, error.value, error.expected)
-            if isinstance(error, UnknownTaskType):
-                of_line = error.in_field(field)
-            raise self._stopped(numbers[int(place)], of_line, self._submitter.problems_of(task)) from None
+            every = self._submitter.problems_of(given[int(place)])
+            raise self._stopped(numbers[int(place)], in_field(error, field), every) from None
         self._seen += len(lines)
         return b"".join(self._written(number, task_id) for number, task_id in zip(numbers, ids, strict=True))
 

@@ -10,6 +10,7 @@ from taskyard.api.problems import Refused
 from taskyard.api.reading import read
 from taskyard.api.services import Services
 from taskyard.core.access.identity import EVERY, Actor
+from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskNotFound
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import msg
@@ -39,6 +40,11 @@ def sees_all_queues(actor: Actor) -> bool:
 def sees_all_types(actor: Actor) -> bool:
     """Returns True if an actor's types are all of them."""
     return EVERY in actor.types
+
+
+def check_unnarrowed(actor: Actor, permission: Permission) -> None:
+    """Raises NotPermitted for an actor who lacks a permission, or has it for some queues or types only."""
+    actor.require(permission, queue=EVERY, type_=EVERY)
 
 
 def check_queue(actor: Actor, queue: str) -> None:

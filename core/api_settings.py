@@ -23,7 +23,10 @@ class ApiSettings(BaseSettings):
     )
     api_workers: int = Field(1, ge=1, le=64, description="Processes of the HTTP API")
     api_body_limit_bytes: int = Field(
-        64 << 20, ge=1024, le=4 << 30, description="Largest body of a request to the API; that of one task is smaller"
+        64 << 20,
+        ge=1024,
+        le=4 << 30,
+        description="Largest body of a request to the API, streams of lines excepted; that of one task is smaller",
     )
     api_request_seconds: float = Field(
         120.0, ge=1, le=3600, description="Longest time for a request to the API, streams excepted"

@@ -157,12 +157,6 @@ class UnknownTaskType(SubmissionError):
             expected = msg("{expected}, or TASKYARD_TASK_MODULES does not name its module", expected=expected)
         super().__init__("type", name, expected)
 
-    def in_field(self, field: str) -> UnknownTaskType:
-        """Returns the same error for a type elsewhere, such as `submissions.3.type`."""
-        found = UnknownTaskType(str(self.value), ())
-        SubmissionError.__init__(found, field, self.value, self.expected)
-        return found
-
 
 class IdempotencyConflict(SubmissionError):
     """Raised if the idempotency key belongs to a task with different content."""

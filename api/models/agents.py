@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -44,6 +45,20 @@ class AgentBreaker(BaseModel):
             since=breaker.since,
             retry_at=breaker.retry_at,
         )
+
+
+class OpenBreakerInfo(BaseModel):
+    """A circuit breaker as the leader publishes it: its reason in English, with its id and parameters."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    type: str = Field(examples=["diagnostic.echo"])
+    state: str = Field(description="open or probing", examples=["open"])
+    reason: str
+    since: float = Field(description="Epoch seconds")
+    retry_at: float | None = Field(description="When a probe may be sent, in epoch seconds")
+    reason_id: str | None
+    reason_parameters: dict[str, Any] | None
 
 
 class RestartInfo(BaseModel):
@@ -107,6 +122,77 @@ class GoneAgent(BaseModel):
     state: str = Field(description="left or lost", examples=["left"])
     registered_at: datetime
     left_at: datetime | None
+
+
+class BootInfo(BaseModel):
+    """One boot of an agent: what a process registered."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    name: str = Field(examples=["worker-1"])
+    boot_id: str
+    kind: str
+    host: str
+    pid: int
+    types: list[str] = Field(description="Patterns of the types that it takes", examples=[["analysis.*"]])
+    tags: list[str]
+    max_concurrency: int = Field(description="How many tasks it runs at a time")
+    state: str
+    registered_at: datetime
+    left_at: datetime | None
+    known_types: dict[str, str] | None = Field(description="The versions of its types by name; null if it said none")
+    agent_class: str = Field(description="A user's class; empty for the shipped one")
+
+
+class BootResults(BaseModel):
+    """The attempts of an agent of one type in the last day."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    agent: str
+    type: str
+    completed: int
+    failed: int
+    mean_seconds: float | None = Field(description="The mean run time")
+    success_rate: float = Field(description="From 0 to 1")
+
+
+class Boots(BaseModel):
+    """Boots of agents, with what their agents did in the last day, and open circuit breakers by agent."""
+
+    boots: list[BootInfo]
+    results: list[BootResults] = Field(description="Empty for a role that is narrowed to queues")
+    breakers: dict[str, list[OpenBreakerInfo]]
+    problem: str | None = Field(description="Why breakers are not known, in the language of the request")
+
+
+class TimelineSpan(BaseModel):
+    """An attempt in time, on a row of its agent."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    agent: str
+    row: int = Field(description="From 0: attempts on one row do not overlap")
+    task_id: str
+    attempt: int
+    type: str = Field(examples=["diagnostic.echo"])
+    start: float = Field(description="Epoch seconds")
+    end: float = Field(description="Epoch seconds")
+    outcome: str = Field(description="completed, failed, attempt_failed or running", examples=["completed"])
+
+
+class TimelineInfo(BaseModel):
+    """What agents ran in the last minutes."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    since: float = Field(description="Epoch seconds")
+    until: float = Field(description="Epoch seconds")
+    known_since: float = Field(description="All that ended from this time on is counted")
+    ended: int = Field(description="How many attempts ended since then")
+    is_cut: bool = Field(description="Whether only the longest, or newest, are among the spans")
+    spans: list[TimelineSpan]
 
 
 class Agents(BaseModel):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from taskyard.api.models.common import Reason
 from taskyard.core.alerts.messages import message_of
+from taskyard.core.alerts.rule_titles import rule_title
+from taskyard.core.postgres.store.alerts import Silence
 from taskyard.core.views.alerts import ShownAlert
 
 
@@ -19,11 +23,17 @@ class SilenceInfo(BaseModel):
 
     id: str
     rule: str = Field(description="A pattern of rules", examples=["backlog-*"])
+    title: str = Field(description="What pages call a shipped rule of this name; else the same")
     subject: str = Field(description="A pattern of subjects", examples=["*"])
     until: datetime
     actor: str
     reason: str
     since: datetime
+
+    @classmethod
+    def of(cls, silence: Silence, say: Callable[[str], str]) -> SilenceInfo:
+        """Returns a silence as answers have it, with its title as `say` translates it."""
+        return cls(**asdict(silence), title=say(rule_title(silence.rule)))
 
 
 class NewSilence(Reason):
@@ -39,11 +49,14 @@ class AlertInfo(BaseModel):
 
     id: str
     rule: str = Field(examples=["queue-backlog"])
+    title: str = Field(description="What pages call a shipped rule of this name; else the same")
     kind: str | None = Field(description="The kind of the rule, for its runbook; null if the rule is not known here")
     subject: str = Field(description="What it is about: a type, queue, agent, host or server", examples=["default"])
     severity: str = Field(description="info, warning or critical", examples=["warning"])
     state: str = Field(description="firing, acknowledged or resolved", examples=["firing"])
     message: str = Field(description="In the language of `Accept-Language`")
+    message_id: str | None = Field(description="Which of the kind's messages it is; null if it is not known")
+    message_parameters: dict[str, Any] | None
     value: float | None
     threshold: float | None
     fired_at: datetime
@@ -55,10 +68,11 @@ class AlertInfo(BaseModel):
     @classmethod
     def of(cls, shown: ShownAlert, say: Callable[[str], str]) -> AlertInfo:
         """Returns an alert as answers have it, with its message as `say` translates it."""
-        own = ("kind", "message", "silence")
+        own = ("title", "kind", "message", "silence")
         same = {name: getattr(shown.alert, name) for name in cls.model_fields if name not in own}
-        silence = None if shown.silence is None else SilenceInfo.model_validate(shown.silence)
-        return cls(**same, kind=shown.kind, message=say(message_of(shown.alert)), silence=silence)
+        silence = None if shown.silence is None else SilenceInfo.of(shown.silence, say)
+        title, message = say(rule_title(shown.alert.rule)), say(message_of(shown.alert))
+        return cls(**same, title=title, kind=shown.kind, message=message, silence=silence)
 
 
 class Alerts(BaseModel):

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from taskyard.api.models.common import HoldInfo
 from taskyard.core.scheduling.holds import Hold
+from taskyard.core.task_types.published import PublishedType
 from taskyard.core.task_types.registry import TaskType
+from taskyard.core.task_types.retry_policy import RETRYABLE_CLASSES
 
 
 class RetryInfo(BaseModel):
@@ -29,19 +31,27 @@ class TaskTypeSummary(BaseModel):
     description: str
     version: str = Field(description="Changes with what the input accepts and with the declared version")
     timeout_seconds: float = Field(description="Of one attempt, unless a task says otherwise")
-    isolation: str = Field(description="process, thread or async", examples=["process"])
+    isolation: str | None = Field(
+        description="process, thread or async; null if only agents know", examples=["process"]
+    )
     requires: list[str] = Field(description="Tags that its agents must have")
     is_guarded: bool = Field(description="Whether its tasks need the permission code.submit")
     runs_code: bool = Field(description="Whether it executes code from its input")
     reads_host: bool = Field(description="Whether its input names what is read of the agent's host")
     memory_limit_mib: int | None
     retry: RetryInfo
+    is_published: bool = Field(False, description="Whether only agents have it: this API checks inputs by its schema")
     hold: HoldInfo | None = Field(description="The pause or drain in force")
 
     @classmethod
     def of(cls, known: TaskType, hold: Hold | None) -> TaskTypeSummary:
         """Returns a type as answers have it."""
         return cls(**_fields_of(known, hold))
+
+    @classmethod
+    def of_agents(cls, published: PublishedType, hold: Hold | None) -> TaskTypeSummary:
+        """Returns a type that only agents have."""
+        return cls(**_published_fields(published, hold))
 
 
 class TaskTypeDetails(TaskTypeSummary):
@@ -57,6 +67,16 @@ class TaskTypeDetails(TaskTypeSummary):
             **_fields_of(known, hold),
             input_schema=known.input_model.model_json_schema(mode="validation"),
             output_schema=known.output_model.model_json_schema(mode="serialization"),
+        )
+
+    @classmethod
+    def of_agents(cls, published: PublishedType, hold: Hold | None) -> TaskTypeDetails:
+        """Returns a type that only agents have; a schema that they did not publish accepts everything."""
+        known = published.known
+        return cls(
+            **_published_fields(published, hold),
+            input_schema=known.input_schema or {},
+            output_schema=known.output_schema or {},
         )
 
 
@@ -81,3 +101,15 @@ def _fields_of(known: TaskType, hold: Hold | None) -> dict[str, Any]:
         ),
         "hold": None if hold is None else HoldInfo.model_validate(hold),
     }
+
+
+def _published_fields(published: PublishedType, hold: Hold | None) -> dict[str, Any]:
+    known = published.known
+    retry = RetryInfo(
+        max_attempts=known.max_attempts,
+        backoff_seconds=known.backoff_seconds,
+        max_backoff_seconds=known.max_backoff_seconds,
+        retry_on=sorted(RETRYABLE_CLASSES if known.retry_on is None else known.retry_on),
+    )
+    own = {"version": known.version, "description": known.description, "isolation": None, "retry": retry}
+    return {**_fields_of(published.task_type, hold), **own, "is_published": True}

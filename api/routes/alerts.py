@@ -34,7 +34,8 @@ MARKDOWN = "text/markdown; charset=utf-8"
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 AlertId = Annotated[str, Path(alias="id", description="The alert's id")]
 SilenceId = Annotated[str, Path(alias="id", description="The silence's id")]
-Show = Literal["open", "firing", "acknowledged", "resolved"]
+MAX_ALERTS = 10_000
+Show = Literal["open", "firing", "acknowledged", "resolved", "all"]
 
 
 @router.get("", summary="List alerts", dependencies=[needs(Permission.TASK_READ)])
@@ -42,31 +43,34 @@ async def find(
     services: ServicesDep,
     actor: ActorDep,
     request: Request,
-    show: Annotated[Show, Query(description="open: firing or acknowledged")] = "open",
+    show: Annotated[Show, Query(description="open: firing or acknowledged; all: of every state")] = "open",
     rule: Annotated[str | None, Query(description="Only of the rule of this name")] = None,
-    limit: Annotated[int, Query(ge=1, le=view.MAX_HISTORY)] = 100,
+    limit: Annotated[int, Query(ge=1, le=MAX_ALERTS)] = 100,
 ) -> Alerts:
-    """Returns unresolved alerts, worst first, or the newest resolved ones."""
+    """Returns unresolved alerts, worst first; or the newest of the resolved ones, or of all."""
     say = in_language_of(request)
     now = await read(services, view.alerts_now, services.settings)
     found = list(now.open)
-    if show == "resolved":
-        found = await read(services, view.alert_history, services.settings, rule, limit)
-    wanted = [one for one in found if rule in (None, one.alert.rule) and show in ("open", one.alert.state)]
+    if show in ("resolved", "all"):
+        state = None if show == "all" else show
+        found = await read(services, view.alert_history, services.settings, rule, limit, state=state)
+    wanted = [one for one in found if rule in (None, one.alert.rule) and show in ("open", "all", one.alert.state)]
     seen = [one for one in wanted if _is_seen(actor, one)][:limit]
     return Alerts(is_judged=now.is_judged, alerts=[AlertInfo.of(one, say) for one in seen])
 
 
 @router.get("/silences", summary="List silences", dependencies=[needs(Permission.TASK_READ)])
-async def find_silences(services: ServicesDep) -> list[SilenceInfo]:
+async def find_silences(services: ServicesDep, request: Request) -> list[SilenceInfo]:
     """Returns the silences in force."""
-    return [SilenceInfo.model_validate(one) for one in await read(services, store.silences)]
+    say = in_language_of(request)
+    return [SilenceInfo.of(one, say) for one in await read(services, store.silences)]
 
 
 @router.post("/silences", status_code=201, summary="Silence alerts", dependencies=[needs(Permission.ALERT_HANDLE)])
-async def silence(given: NewSilence, services: ServicesDep, actor: ActorDep) -> SilenceInfo:
+async def silence(given: NewSilence, services: ServicesDep, actor: ActorDep, request: Request) -> SilenceInfo:
     """Keeps notifications of matching alerts back for a while; those that fire still are sent then."""
-    return SilenceInfo.model_validate(await read(services, _silence, services.settings, actor, given))
+    made = await read(services, _silence, services.settings, actor, given)
+    return SilenceInfo.of(made, in_language_of(request))
 
 
 @router.delete("/silences/{id}", summary="End a silence", dependencies=[needs(Permission.ALERT_HANDLE)])

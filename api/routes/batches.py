@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from taskyard.api.authentication import ActorDep, needs
+from taskyard.api.document import refusing
 from taskyard.api.ingest import Ingest, lines_of
 from taskyard.api.models.batches import SubmittedMany
 from taskyard.api.models.tasks import NewTask
@@ -66,7 +67,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     "/batch",
     status_code=201,
     response_model=SubmittedMany,
-    responses=_ANSWERS,
+    responses={**_ANSWERS, **refusing(409)},
     openapi_extra=_DOCUMENT,
     summary="Submit many tasks",
     dependencies=[needs(Permission.TASK_SUBMIT)],

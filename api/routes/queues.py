@@ -17,7 +17,7 @@ from taskyard.api.services import Services
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import msg
-from taskyard.core.postgres.store import holds, search, tasks
+from taskyard.core.postgres.store import holds, tasks
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
 from taskyard.core.submission import authorized_controls
 from taskyard.core.submission.validate import check_label
@@ -104,7 +104,7 @@ async def release_queue(name: QueueName, services: ServicesDep, actor: ActorDep,
 async def hold_type(name: TypeName, given: NewHold, services: ServicesDep, actor: ActorDep) -> Changed:
     """Pauses or drains a task type in all queues, through restarts of everything, until its hold is ended."""
     check_type(actor, name)
-    if name not in services.registry.types and name not in (await read(services, search.facets)).types:
+    if name not in services.registry.types and not await read(services, holds.is_type_known, name):
         raise missing(msg("task type {name} does not exist", name=name))
     return await _hold(services, actor, HoldKind.TYPE, name, given)
 

@@ -32,6 +32,7 @@ from taskyard.core.translation import catalogue
 
 MAX_AT_ONCE = 2  # of a process: each keeps a core busy for seconds
 PATIENCE_SECONDS = 5.0
+IS_EMPTY = "x-taskyard-empty"  # the header that says whether nothing happened in a report's time
 _making = threading.BoundedSemaphore(MAX_AT_ONCE)
 router = APIRouter(prefix="/reports", tags=["reports"])
 FormatName = Literal["pdf", "html", "xlsx", "csv", "json"]
@@ -65,9 +66,11 @@ async def make(
     known_zone = _zone(zone)
     now = await read(services, tasks.now)
     begin, end = moment("since", since, now), moment("until", until, now) if until else now
+    if begin >= end:
+        raise refused("since", since, msg("a time before the report's end, {end}", end=f"{end:%Y-%m-%dT%H:%M:%SZ}"))
     report = masked_report(await read(services, gather, begin.timestamp(), end.timestamp(), queue, type), actor)
     content = await in_thread(partial(_rendered, request, report, format, known_zone))
-    headers = attachment(file_name(report, format))
+    headers = {**attachment(file_name(report, format)), IS_EMPTY: "true" if report.is_empty else "false"}
     return Response(content, media_type=FORMATS[format].media_type, headers=headers)
 
 

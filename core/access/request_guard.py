@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from taskyard.core.errors import shortened
 from taskyard.core.i18n import msg
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+WEBSOCKET_SCHEMES = {"ws": "http", "wss": "https"}
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_AUTHORITY_LENGTH = 300  # characters; a name in the DNS has at most 253
 BAD_REQUEST, FORBIDDEN = 400, 403
@@ -100,6 +102,21 @@ class Passed:
 
     target: str
     origin: str
+
+
+def request_of(scope: Mapping[str, Any]) -> Request:
+    """Returns the request of an ASGI scope, HTTP's or a websocket's."""
+    raw_path = scope.get("raw_path") or scope["path"].encode()
+    query = scope.get("query_string") or b""
+    server = scope.get("server") or ("", None)
+    return Request(
+        method=scope.get("method", "GET"),
+        target=(raw_path + (b"?" + query if query else b"")).decode("latin-1"),
+        scheme=WEBSOCKET_SCHEMES.get(scope["scheme"], scope["scheme"]),
+        headers=[(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]],
+        arrived_at=str(server[0]),
+        is_websocket=scope["type"] == "websocket",
+    )
 
 
 class RequestGuard:

@@ -48,12 +48,13 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True)
 class OwnState:
-    """This worker's own state: its dispatcher, its pool's agents and its duties by name, its dashboard."""
+    """This worker's own state: its dispatcher, its pool's agents and its duties by name, its dashboard and its API."""
 
     stalled_seconds: float
     waits_for: str
     unwell_agents: Mapping[str, str]
     dashboard_problem: str | None
+    api_problem: str | None
     late_duties: Mapping[str, str]
 
 

@@ -6,6 +6,7 @@ import math
 import reprlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import is_dataclass
 from typing import Any, TypeAlias
 
@@ -37,6 +38,13 @@ def refused(field: str, value: object, expected: str) -> SubmissionError:
     error = SubmissionError(field, value if is_shown else Brief(value), expected)
     error.value = value
     return error
+
+
+def in_field(error: SubmissionError, field: str) -> SubmissionError:
+    """Returns the same error, of its class, about a field elsewhere, such as `submissions.3.type`."""
+    found = copy(error)
+    found.field, found.args = field, refused(field, error.value, error.expected).args
+    return found
 
 
 def required(field: str, expected: str = "") -> SubmissionError:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.payload.exact_json import model_json
@@ -21,23 +21,14 @@ from taskyard.core.postgres.store import submission
 from taskyard.core.submission.validate import Limits, validate_submission
 from taskyard.core.task_types.registry import Isolation, Registry, TaskType
 from taskyard.core.task_types.retry_policy import RetryPolicy
+from taskyard.core.task_types.stand_in import AnyObject, never_run
 
 _NO_LIMITS = Limits(1 << 62, 1 << 62)
 
 
-class _Anything(BaseModel):
-    """A model that accepts every JSON object unchanged."""
-
-    model_config = ConfigDict(extra="allow")
-
-
 class _EveryType(Registry):
     def get(self, name: str) -> TaskType:
-        return TaskType(name, _never_run, _Anything, _Anything, 1.0, RetryPolicy(), Isolation.THREAD, frozenset(), "")
-
-
-def _never_run(given: BaseModel, context: object) -> BaseModel:
-    raise NotImplementedError("this type only reads inputs")
+        return TaskType(name, never_run, AnyObject, AnyObject, 1.0, RetryPolicy(), Isolation.THREAD, frozenset(), "")
 
 
 def find_first(database: Database, type: Any, given: Any, options: Mapping[str, Any], now: datetime) -> str | None:

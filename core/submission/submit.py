@@ -16,10 +16,10 @@ import sqlalchemy
 from taskyard.core.chunks import chunked
 from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
-from taskyard.core.errors import Busy, SubmissionError, TaskNotFound, Unavailable, UnknownTaskType
+from taskyard.core.errors import Busy, SubmissionError, TaskNotFound, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
-from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.culprits import in_field, refused
 from taskyard.core.postgres.database import CallerTransaction, Database, DriverTransaction
 from taskyard.core.postgres.store import dependants, locks, tasks
 from taskyard.core.postgres.store import submission as submission_store
@@ -295,5 +295,4 @@ def open_submitter(settings: Settings, registry: Registry, database_url: str, re
 
 
 def _positioned(error: SubmissionError, position: int) -> SubmissionError:
-    field = f"submissions.{position}.{error.field}"
-    return error.in_field(field) if isinstance(error, UnknownTaskType) else refused(field, error.value, error.expected)
+    return in_field(error, f"submissions.{position}.{error.field}")

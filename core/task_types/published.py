@@ -14,7 +14,6 @@ from typing import Any
 
 import jsonschema_rs
 import msgspec
-from pydantic import BaseModel, ConfigDict
 
 from taskyard.core.errors import SubmissionError, UnknownTaskType
 from taskyard.core.i18n import msg
@@ -22,17 +21,12 @@ from taskyard.core.payload.culprits import field_of, refused
 from taskyard.core.protocol import KnownType
 from taskyard.core.task_types.registry import Isolation, Registry, TaskType
 from taskyard.core.task_types.retry_policy import RetryPolicy
+from taskyard.core.task_types.stand_in import AnyObject, never_run
 
 FRESH_SECONDS = 2.0  # for which what was read is used
 MAX_PROBLEMS = 20
 
 log = logging.getLogger(__name__)
-
-
-class AnyObject(BaseModel):
-    """A model that accepts every JSON object unchanged."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +119,7 @@ def _published(known: KnownType) -> PublishedType:
     retry = RetryPolicy(max_attempts=known.max_attempts)  # its delays are its agents' to decide
     task_type = TaskType(
         known.name,
-        _never_run,
+        never_run,
         AnyObject,
         AnyObject,
         known.timeout_seconds,
@@ -151,7 +145,3 @@ def _validator(known: KnownType) -> Any | None:
 
 def _refuse(uri: str) -> Any:
     raise ValueError(f"{uri} is outside of the schema")
-
-
-def _never_run(given: BaseModel, context: object) -> BaseModel:
-    raise NotImplementedError("this type only describes what agents have")

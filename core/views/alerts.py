@@ -101,11 +101,22 @@ def alerts_now(tx: Transaction, settings: Settings) -> Alerts:
     return Alerts(shown, silences, tasks.is_led(tx))
 
 
-def alert_history(tx: Transaction, settings: Settings, rule: str | None, limit: int = MAX_HISTORY) -> list[ShownAlert]:
-    """Returns the newest resolved alerts, of one rule or of all; raises Unavailable."""
-    found = alerts.list_alerts(tx, state="resolved", rule=rule, limit=limit)
+def alert_history(
+    tx: Transaction,
+    settings: Settings,
+    rule: str | None,
+    limit: int = MAX_HISTORY,
+    *,
+    state: str | None = "resolved",
+) -> list[ShownAlert]:
+    """Returns the newest resolved alerts, or those of every `state`, of one rule or of all; raises Unavailable."""
+    found = alerts.list_alerts(tx, state=state, rule=rule, limit=limit)
     kinds = _kinds(settings)
-    return [ShownAlert(alert, kinds.get(alert.rule)) for alert in found]
+    silences = [] if state == "resolved" else alerts.silences(tx)
+    return [
+        ShownAlert(alert, kinds.get(alert.rule), None if alert.resolved_at else _silence_of(alert, silences))
+        for alert in found
+    ]
 
 
 def shown_alert(tx: Transaction, settings: Settings, alert_id: str) -> ShownAlert | None:

@@ -10,19 +10,12 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import streamlit as st
 
-from taskyard.core.config import Settings, settings
-from taskyard.core.embedded.servers import resolve
+from taskyard.core.config import settings
 from taskyard.core.errors import Busy, ConfigurationError, Unavailable
 from taskyard.core.i18n import msg
-from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.migrations import migration_state
 from taskyard.core.postgres.store import tasks
-from taskyard.core.redis.broker import Broker
-from taskyard.core.redis.cache import RedisCache
-from taskyard.core.redis.connection import connect_redis
 from taskyard.core.server_clock import ServerClock
-from taskyard.core.submission.submit import Submitter
-from taskyard.core.task_types.registry import Registry, registry
+from taskyard.core.submission.open_servers import Servers, open_servers
 from taskyard.core.telemetry.live_snapshot import LiveSnapshot, read_live
 
 # Viewers within the same second share one reading.
@@ -34,22 +27,6 @@ Value = TypeVar("Value")
 
 _CACHES: list[Any] = []
 _clock = ServerClock()
-
-
-@dataclass(frozen=True, slots=True)
-class Servers:
-    """This process's connections to PostgreSQL and Redis, and the objects that write through them."""
-
-    settings: Settings
-    database: Database
-    broker: Broker
-    cache: RedisCache
-    submitter: Submitter
-    registry: Registry
-
-    def close(self) -> None:
-        self.database.close()
-        self.broker.redis.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +44,7 @@ class Reading(Generic[Value]):
 @st.cache_resource(show_spinner=False, on_release=Servers.close)
 def connections() -> Servers:
     """Returns this process's connections; raises ConfigurationError, or Unavailable until all are open."""
-    current = settings()
-    endpoints = resolve(current)
-    version, newest = migration_state(endpoints.database_url)
-    if version != newest:
-        raise Unavailable(
-            msg(
-                "the database's schema is at version {version}, this dashboard needs {newest}: "
-                "a worker of the same release migrates it when it starts",
-                version=version or msg("none"),
-                newest=newest,
-            )
-        )
-    types = registry.load(current.task_modules)
-    database = Database(endpoints.database_url, pool_size=POOL_SIZE)
-    broker = Broker(connect_redis(endpoints.redis_url), current.namespace, current.placement_of)
-    cache = RedisCache(broker.redis, broker.keys)
-    servers = Servers(current, database, broker, cache, Submitter(current, types, database, broker, _clock), types)
+    servers = open_servers(settings(), msg("dashboard"), POOL_SIZE, clock=_clock)
     _keep_time(servers)
     return servers
 

@@ -14,7 +14,8 @@ from taskyard.core.access.permissions import LOCAL_PERMISSIONS, Permission
 from taskyard.core.access.request_guard import parse_authority
 from taskyard.core.postgres.store import sign_ins
 from taskyard.core.submission.authorized import Authorized
-from taskyard.dashboard.data.base import Servers, connections, forget, shared
+from taskyard.core.submission.open_servers import Servers
+from taskyard.dashboard.data.base import connections, forget, shared
 
 SEEN_SECONDS = 2.0
 DEFAULT_PORT = 80

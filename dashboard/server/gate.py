@@ -14,14 +14,13 @@ from urllib.parse import unquote
 import streamlit as st
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from taskyard.core.access.request_guard import Passed, Refusal, Request, RequestGuard, border_of, is_any_address
+from taskyard.core.access.request_guard import Passed, Refusal, RequestGuard, border_of, is_any_address, request_of
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
 from taskyard.dashboard.server import entrance, policy
 
 PLAIN = b"text/plain; charset=utf-8"
 CLOSED_BY_POLICY = 1008
-SCHEMES = {"ws": "http", "wss": "https"}
 MAX_NOTED = 100
 FILES = "/media/"  # paths offered for download, which may be opened directly
 
@@ -61,7 +60,7 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        answer = self._border.check(_request_of(scope))
+        answer = self._border.check(request_of(scope))
         if isinstance(answer, Refusal):
             self._note(answer)
             await _refuse(answer, scope, receive, send)
@@ -76,20 +75,6 @@ class Gate:
         if refusal.text not in self._noted and len(self._noted) < MAX_NOTED:
             self._noted.add(refusal.text)
             log.warning("refused a request: %s", refusal.text)
-
-
-def _request_of(scope: Scope) -> Request:
-    raw_path = scope.get("raw_path") or scope["path"].encode()
-    query = scope.get("query_string") or b""
-    server = scope.get("server") or ("", None)
-    return Request(
-        method=scope.get("method", "GET"),
-        target=(raw_path + (b"?" + query if query else b"")).decode("latin-1"),
-        scheme=SCHEMES.get(scope["scheme"]) or scope["scheme"],
-        headers=[(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]],
-        arrived_at=str(server[0]),
-        is_websocket=scope["type"] == "websocket",
-    )
 
 
 def _set_target(scope: MutableMapping[str, Any], answer: Passed) -> None:

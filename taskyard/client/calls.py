@@ -37,6 +37,7 @@ class Call(Generic[Answer]):
     """A request. `may_repeat`: twice is the same as once, so it is sent again if its answer is lost.
 
     `given` is what the caller passed, by the names that errors use; `wait_seconds` is how long the API may keep it.
+    `read_reply` reads the whole answer instead of its body alone, for what is said in its headers.
     """
 
     method: str
@@ -48,6 +49,7 @@ class Call(Generic[Answer]):
     may_repeat: bool = True
     wait_seconds: float = 0.0
     given: Mapping[str, Any] = field(default_factory=dict)
+    read_reply: Callable[[Any], Answer] | None = None
 
 
 def submit(body: bytes, given: Mapping[str, Any]) -> Call[str]:

@@ -51,6 +51,7 @@ class Reply:
     status: int
     body: bytes
     retry_after: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def exchange(call: Call[Value], rules: Rules) -> Steps[Value]:
         assert reply is not None
         if isinstance(reply, Reply) and 200 <= reply.status < 300:
             try:
-                return call.read(reply.body)
+                return call.read(reply.body) if call.read_reply is None else call.read_reply(reply)
             except Again as again:
                 error, at_least = again.error, 0.0
             except (ValidationError, ValueError):

@@ -39,7 +39,8 @@ def arguments_of(request: Request) -> dict[str, Any]:
 
 def reply_of(response: httpx.Response) -> Reply:
     """Returns an answer that was read to its end."""
-    return Reply(response.status_code, response.content, response.headers.get("retry-after", ""))
+    headers = dict(response.headers)
+    return Reply(response.status_code, response.content, headers.get("retry-after", ""), headers)
 
 
 def lost_of(error: Exception) -> Lost:

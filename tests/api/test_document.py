@@ -141,3 +141,14 @@ def test_operation_ids_are_short_and_unique(document: dict[str, Any]) -> None:
         assert re.fullmatch(r"[a-z]+(_[a-z]+)+", name)
         assert name.startswith(f"{operation['tags'][0]}_")
         assert len(name) <= 30
+
+
+def test_fields_that_a_request_may_leave_out_have_no_default(document: dict[str, Any]) -> None:
+    """A generator of TypeScript makes a field with a default one that must be there."""
+    schemas = document["components"]["schemas"]
+    for name in ("NewTask", "Reason", "NewSilence", "BulkOrder", "NewFilter"):
+        fields = schemas[name]["properties"]
+        optional = [field for key, field in fields.items() if key not in schemas[name].get("required", ())]
+        assert optional
+        assert all("default" not in field for field in optional), name
+    assert "default: 3600.0" in schemas["NewSilence"]["properties"]["seconds"]["description"]

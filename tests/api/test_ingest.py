@@ -88,3 +88,25 @@ def test_who_may_not_submit_learns_nothing_else(sent_by: Sender) -> None:
     for body in ({"type": "diagnostic.noop", "idempotency_key": "b"}, {"type": 5}):
         refused = problem_of(viewer.post("/api/v1/tasks", json=body, headers=headers), 403)
         assert refused["permission"] == "task.submit"
+
+
+def test_a_key_of_another_task_is_a_conflict_in_lists_and_lines(client: TestClient) -> None:
+    """As for a single submission: its status, its name, and the task that has the key."""
+    first = client.post("/api/v1/tasks", json={"type": "diagnostic.noop", "idempotency_key": "one"}).json()["id"]
+    other = {"type": "diagnostic.noop", "title": "another", "idempotency_key": "one"}
+    single = problem_of(client.post("/api/v1/tasks", json=other), 409)
+    listed = problem_of(client.post(BATCH, json=[{"type": "diagnostic.noop"}, other]), 409)
+    lines = [json.dumps(one) for one in ({"type": "diagnostic.noop"}, other)]
+    per_line = results_of(client, lines)[1]
+    stopped = results_of(client, lines, "?stop=true")[0]
+    assert (per_line["line"], stopped["line"], stopped["is_stopped"]) == (2, 2, True)
+    for problem in (listed, per_line["problem"], stopped["problem"]):
+        assert {name: problem[name] for name in ("type", "title", "status", "task_id")} == {
+            "type": "taskyard:idempotency-conflict",
+            "title": single["title"],
+            "status": 409,
+            "task_id": first,
+        }
+    assert single["errors"][0]["field"] == "idempotency_key"
+    assert listed["errors"][0]["field"] == "submissions.1.idempotency_key"
+    assert stopped["problem"]["errors"] == per_line["problem"]["errors"] == single["errors"]

@@ -16,9 +16,11 @@ from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.submission import authorized_access
 from taskyard.core.task_types.registry import registry
 from tests.client.apis import ApiProcess, Link, running_api
+from tests.client.doors import Doors
 from tests.databases import Databases
 from tests.engine import Engine, Payload, running_engine
 from tests.gates import Gate
+from tests.shipped import SHIPPED_NAMES
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +79,16 @@ def running(shared_settings: Settings) -> Iterator[Engine]:
 def client(api: ApiProcess, token: str) -> Iterator[Client]:
     with Client(api.url, token, retry_seconds=10) as client:
         yield client
+
+
+@pytest.fixture
+def doors(shared_settings: Settings, api: ApiProcess, token: str, monkeypatch: pytest.MonkeyPatch) -> Doors:
+    names = ("database_url", "redis_url", "namespace", "data_dir")
+    local = {f"TASKYARD_{name.upper()}": str(getattr(shared_settings, name)) for name in names}
+    monkeypatch.delenv("COLUMNS", raising=False)
+    for name in set(registry.types) - set(SHIPPED_NAMES):  # other tests' own, which the API's process does not have
+        monkeypatch.delitem(registry.types, name)
+    return Doors(local, {"TASKYARD_URL": api.url, "TASKYARD_TOKEN": token}, monkeypatch)
 
 
 @pytest.fixture

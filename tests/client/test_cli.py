@@ -7,74 +7,22 @@ import re
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from taskyard.core.access.identity import os_user
-from taskyard.core.config import Settings
 from taskyard.core.states import TERMINAL
-from taskyard.core.task_types.registry import registry
 from taskyard.worker.cli import exits
-from taskyard.worker.cli.app import COMMANDS, app
+from taskyard.worker.cli.app import COMMANDS
 from taskyard.worker.cli.doors import OF_THIS_HOST, REMOTE
-from tests.client.apis import ApiProcess
+from tests.client.doors import Doors
 from tests.engine import Engine
 from tests.servers import REPOSITORY
-from tests.shipped import SHIPPED_NAMES
 
 NOBODY = "0199c0de-0000-7000-8000-000000000001"
 LATER = ("--delay", "3600")
-Cli = Callable[..., Result]
-
-
-def run(*arguments: str, stdin: str | None = None) -> Result:
-    return CliRunner().invoke(app, list(arguments), input=stdin, prog_name="taskyard")
-
-
-def ageless(result: Result) -> tuple[int, str, str]:
-    """What a command said, without how long ago something was."""
-    return result.exit_code, re.sub(r"\d+(\.\d+)? ?s\b", "AGE", result.stdout), result.stderr
-
-
-@dataclass
-class Doors:
-    """Runs commands either way."""
-
-    local: dict[str, str]
-    remote: dict[str, str]
-    patch: pytest.MonkeyPatch
-
-    def through(self, door: str, *arguments: str, stdin: str | None = None) -> Result:
-        """Runs a command through one door."""
-        for name in (*self.local, *self.remote):
-            self.patch.delenv(name, raising=False)
-        for name, value in getattr(self, door).items():
-            self.patch.setenv(name, value)
-        return run(*arguments, stdin=stdin)
-
-    def both(self, *arguments: str, stdin: str | None = None) -> tuple[Result, Result]:
-        """Runs a command through each."""
-        return self.through("local", *arguments, stdin=stdin), self.through("remote", *arguments, stdin=stdin)
-
-    def same(self, *arguments: str, stdin: str | None = None) -> Result:
-        """Runs a command through each, and compares all that they say."""
-        local, remote = self.both(*arguments, stdin=stdin)
-        assert ageless(remote) == ageless(local)
-        return remote
-
-
-@pytest.fixture
-def doors(shared_settings: Settings, api: ApiProcess, token: str, monkeypatch: pytest.MonkeyPatch) -> Doors:
-    names = ("database_url", "redis_url", "namespace", "data_dir")
-    local = {f"TASKYARD_{name.upper()}": str(getattr(shared_settings, name)) for name in names}
-    monkeypatch.delenv("COLUMNS", raising=False)
-    for name in set(registry.types) - set(SHIPPED_NAMES):  # other tests' own, which the API's process does not have
-        monkeypatch.delitem(registry.types, name)
-    return Doors(local, {"TASKYARD_URL": api.url, "TASKYARD_TOKEN": token}, monkeypatch)
 
 
 @pytest.fixture
@@ -232,7 +180,7 @@ def test_every_command_has_a_place() -> None:
     assert not REMOTE & OF_THIS_HOST
 
 
-@pytest.mark.parametrize("command", [["agents"], ["status"], ["types"], ["mail", "list"], ["access", "list"]])
+@pytest.mark.parametrize("command", [["prune"], ["enter"], ["mail", "list"], ["access", "list"]])
 def test_others_say_that_they_need_the_servers(doors: Doors, command: list[str]) -> None:
     refused = doors.through("remote", *command)
     assert (refused.exit_code, refused.stdout) == (exits.BAD_INPUT, "")

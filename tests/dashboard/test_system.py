@@ -22,8 +22,8 @@ from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.log_tail import LogLine, LogTail
 from taskyard.core.telemetry.live_snapshot import write_live
+from taskyard.core.views.settings import settings_in_force
 from taskyard.dashboard import timing
-from taskyard.dashboard.pages.system.settings_data import settings_in_force
 from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
 from tests.dashboard.snapshots import snapshot
 from tests.outages import database_away

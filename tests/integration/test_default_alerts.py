@@ -41,8 +41,10 @@ from taskyard.worker.monitor.health import WorkerHealth
 from taskyard.worker.monitor.monitor import Monitor
 from taskyard.worker.monitor.observed import Observed
 from taskyard.worker.web_servers import supervisor
+from taskyard.worker.web_servers.api import ApiProcess
 from taskyard.worker.web_servers.dashboard import DashboardProcess
 from taskyard.worker.web_servers.supervisor import WebSupervisor
+from taskyard.worker.web_servers.web_process import WebProcess
 from tests.browser.dashboards import free_port
 from tests.engine import Engine, Payload, RunningWorker, running_engine, set_agent_environment
 from tests.servers import wait_until
@@ -492,7 +494,16 @@ def test_agents_unhealthy(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None
     assert_told(watch, "agents unhealthy", "victim")
 
 
-def test_dashboard_down(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("kind", "process", "message"),
+    [
+        ("dashboard", DashboardProcess, "the dashboard can't be opened"),
+        ("API", ApiProcess, "programs can't reach the API"),
+    ],
+)
+def test_web_server_down(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, kind: str, process: type[WebProcess], message: str
+) -> None:
     """Its process is stopped, as by a debugger, and answers nobody."""
     monkeypatch.setattr(supervisor, "DOWN_SECONDS", 4.0)
     monkeypatch.setattr(supervisor, "ASK_SECONDS", 0.2)
@@ -500,25 +511,25 @@ def test_dashboard_down(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = watch.engine.settings
     names = ("database_url", "redis_url", "namespace")
     environment = {f"{ENV_PREFIX}{name.upper()}": str(getattr(settings, name)) for name in names}
-    page = DashboardProcess(settings.model_copy(update={"dashboard_port": free_port()}), environment)
+    page = process(settings.model_copy(update={f"{kind.lower()}_port": free_port()}), environment)  # type: ignore[call-arg]
     keeper = WebSupervisor(page)
     keeper.start()
     try:
         assert keeper.wait_until_ready()
         worker = watch.engine.worker()
-        watch.start("dashboard down", worker.dispatcher)
+        watch.start(f"{kind.lower()} down", worker.dispatcher)
         watch.look_at_itself(worker.dispatcher).web_servers = [keeper]
         watch.look()
         assert watch.hook.requests == []
         os.kill(page.pid, signal.SIGSTOP)
-        told = watch.wait_for("firing", "dashboard")
-        assert told["message"].startswith(f"the dashboard can't be opened: {page.url} has not answered for ")
+        told = watch.wait_for("firing", kind)
+        assert told["message"].startswith(f"{message}: {page.url} has not answered for ")
         os.kill(page.pid, signal.SIGCONT)
-        watch.wait_for("resolved", "dashboard")
+        watch.wait_for("resolved", kind)
     finally:
         keeper.stop()
     assert keeper.restarts == 0
-    assert_told(watch, "dashboard down", "dashboard")
+    assert_told(watch, f"{kind.lower()} down", kind)
 
 
 def test_duties_late(watch: Watch) -> None:

@@ -57,7 +57,12 @@ class Now:
 
     is_led = False
     own = OwnState(
-        25.0, "PostgreSQL, to commit a tick", {"coder-1": "all slots are stuck"}, "it ended", {"hang": "it hangs"}
+        25.0,
+        "PostgreSQL, to commit a tick",
+        {"coder-1": "all slots are stuck"},
+        "it ended",
+        "it ended",
+        {"hang": "it hangs"},
     )
     live = SimpleNamespace(
         open_at=142.0,
@@ -121,6 +126,7 @@ ENGLISH = {
     ],
     "agent_unhealthy": ["agent coder-1 does no work: all slots are stuck"],
     "dashboard_down": ["the dashboard can't be opened: it ended"],
+    "api_down": ["programs can't reach the API: it ended"],
     "duty_late": ["duty hang: it hangs"],
     "no_agent": [
         "1 task of type demo.lonely is pending: no agent for type demo.lonely has tag gpu (closest one is missing gpu)"

@@ -9,8 +9,8 @@ import typer
 from rich.text import Text
 
 from taskyard.core.humanize import compact_duration
-from taskyard.core.task_types.schemas import input_schema, output_schema
 from taskyard.worker.cli import exits
+from taskyard.worker.cli.opened_tasks import opened_site
 from taskyard.worker.cli.output import (
     Column,
     is_wide,
@@ -55,21 +55,18 @@ def types(
     as_json: AsJson = False,
 ) -> None:
     """Lists the task types, or prints the JSON schemas of one type's input and output."""
-    from taskyard.core.config import load_settings
-    from taskyard.core.task_types.registry import registry
-
-    registry.load(load_settings().task_modules)
-    if name is not None:
-        schemas = _schemas(registry.get(name))
+    with opened_site() as site:
+        schemas = None if name is None else site.type_schemas(name)
+        found = site.types() if name is None else []
+    if schemas is not None:
         if as_json:
             print_json(schemas)
         else:
             for part in ("input", "output"):
                 print_document(part, schemas[part])
         return
-    found = [registry.types[name] for name in sorted(registry.types)]
     if as_json:
-        print_json([_summary(task_type) for task_type in found])
+        print_json(found)
         return
     headings = [Column("type", fixed=True), Column("isolation", fixed=True), Column("timeout", fixed=True)]
     headings += [Column("attempts", fixed=True, justify="right")]
@@ -79,42 +76,18 @@ def types(
         print_table([*headings, Column("description")], [_narrow_type(t) for t in found])
 
 
-def _type_head(task_type: Any) -> list[str]:
-    timeout = compact_duration(task_type.timeout_seconds)
-    return [task_type.name, task_type.isolation.value, timeout, str(task_type.retry.max_attempts)]
+def _type_head(task_type: dict[str, Any]) -> list[str]:
+    timeout = compact_duration(task_type["timeout_seconds"])
+    return [task_type["name"], task_type["isolation"] or "", timeout, str(task_type["max_attempts"])]
 
 
-def _wide_type(task_type: Any) -> list[str]:
-    return [*_type_head(task_type), ", ".join(sorted(task_type.requires)), _one_line(task_type.description)]
+def _wide_type(task_type: dict[str, Any]) -> list[str]:
+    return [*_type_head(task_type), ", ".join(task_type["requires"]), task_type["description"]]
 
 
-def _narrow_type(task_type: Any) -> list[str | Text | None]:
-    tags = ", ".join(sorted(task_type.requires))
-    return [*_type_head(task_type), stacked((_one_line(task_type.description), ""), (tags and f"tags: {tags}", "dim"))]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _summary(task_type: Any) -> dict[str, Any]:
-    return {
-        "name": task_type.name,
-        "isolation": task_type.isolation.value,
-        "timeout_seconds": task_type.timeout_seconds,
-        "max_attempts": task_type.retry.max_attempts,
-        "requires": sorted(task_type.requires),
-        "memory_limit_mib": task_type.memory_limit_mib,
-        "description": _one_line(task_type.description),
-    }
-
-
-def _schemas(task_type: Any) -> dict[str, Any]:
-    return {
-        **_summary(task_type),
-        "input": input_schema(task_type.input_model),
-        "output": output_schema(task_type.output_model),
-    }
+def _narrow_type(task_type: dict[str, Any]) -> list[str | Text | None]:
+    tags = ", ".join(task_type["requires"])
+    return [*_type_head(task_type), stacked((task_type["description"], ""), (tags and f"tags: {tags}", "dim"))]
 
 
 def migrate() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from rich.text import Text
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.opened_tasks import opened_site
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table, stacked
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import instant
@@ -26,15 +28,10 @@ def alerts(
     as_json: AsJson = False,
 ) -> None:
     """Lists the unresolved alerts, newest first."""
-    from taskyard.core.alerts.messages import message_of
-    from taskyard.core.alerts.rule_titles import rule_title
-    from taskyard.core.postgres.store import alerts as alerts_store
-    from taskyard.worker.cli.connections import opened_reading
-
-    with opened_reading() as tx:
-        found = alerts_store.list_alerts(tx, is_open=not every, limit=limit)
+    with opened_site() as site:
+        found = site.alerts(every=every, limit=limit)
     if as_json:
-        print_json([alert.as_json() for alert in found])
+        print_json([alert.record for alert in found])
     elif not found:
         print_line("no alerts" if every else "no alert is firing", "green")
     else:
@@ -43,14 +40,14 @@ def alerts(
             [*columns, Column("alert"), Column("since", fixed=True)],
             [
                 [
-                    Text(alert.severity, SEVERITY_STYLES[alert.severity]),
-                    alert.state,
+                    Text(alert.record["severity"], SEVERITY_STYLES[alert.record["severity"]]),
+                    alert.record["state"],
                     stacked(
-                        (visible(f"{rule_title(alert.rule)}: {alert.subject}"), ""),
-                        (visible(message_of(alert)), ""),
-                        (alert.id, "dim"),
+                        (visible(f"{alert.title}: {alert.record['subject']}"), ""),
+                        (visible(alert.message), ""),
+                        (alert.record["id"], "dim"),
                     ),
-                    instant(alert.fired_at),
+                    instant(datetime.fromisoformat(alert.record["fired_at"])),
                 ]
                 for alert in found
             ],
@@ -59,18 +56,12 @@ def alerts(
 
 def ack(alert: AlertId, reason: Reason = "", as_json: AsJson = False) -> None:
     """Acknowledges a firing alert: you look after it. It still resolves by itself."""
-    from taskyard.core.access.identity import local_actor
-    from taskyard.core.postgres.store.alerts import find_alert
-    from taskyard.core.submission.authorized_alerts import acknowledge
-    from taskyard.worker.cli.connections import opened_servers
-
-    with opened_servers() as (database, _), database.transaction() as tx:
-        found = find_alert(tx, alert)
-        is_changed = acknowledge(tx, local_actor(), alert, reason)
+    with opened_site() as site:
+        alert_id, state, is_changed = site.acknowledge(alert, reason)
     if as_json:
-        print_json({"alert": found.id, "changed": is_changed})
+        print_json({"alert": alert_id, "changed": is_changed})
     else:
-        print_line(f"alert {found.id} " + ("acknowledged" if is_changed else f"is {found.state} already"))
+        print_line(f"alert {alert_id} " + ("acknowledged" if is_changed else f"is {state} already"))
 
 
 def silence(
@@ -86,33 +77,21 @@ def silence(
 
     Alerts still firing when the silence ends are sent then.
     """
-    from taskyard.core.access.identity import local_actor
-    from taskyard.core.alerts.rules import checked_rule_pattern
-    from taskyard.core.config import load_settings
-    from taskyard.core.postgres.store.alerts import open_alerts
-    from taskyard.core.submission import authorized_alerts
-    from taskyard.worker.cli.connections import opened_servers
-
-    with opened_servers() as (database, _), database.transaction() as tx:
-        fired = {alert.rule for alert in open_alerts(tx)}  # by rules of a worker with another file, too
-        pattern = checked_rule_pattern(rule, load_settings().alerts_file, fired)
-        made = authorized_alerts.silence(tx, local_actor(), pattern, subject, minutes * 60, reason)
+    with opened_site() as site:
+        made = site.silence(rule, subject, minutes * 60, reason)
     if as_json:
-        print_json(made.as_json())
+        print_json(made.record)
     else:
-        print_line(f"silence {made.id} until {instant(made.until)}")
+        until = datetime.fromisoformat(made.record["until"])
+        print_line(f"silence {made.record['id']} until {instant(until)}")
 
 
 def unsilence(
     silence: Annotated[str, typer.Argument(metavar="SILENCE", help="The silence's id.")], as_json: AsJson = False
 ) -> None:
     """Ends a silence now."""
-    from taskyard.core.access.identity import local_actor
-    from taskyard.core.submission.authorized_alerts import end_silence
-    from taskyard.worker.cli.connections import opened_servers
-
-    with opened_servers() as (database, _), database.transaction() as tx:
-        is_changed = end_silence(tx, local_actor(), silence)
+    with opened_site() as site:
+        is_changed = site.end_silence(silence)
     if as_json:
         print_json({"silence": silence, "changed": is_changed})
     else:
@@ -121,14 +100,10 @@ def unsilence(
 
 def silences(as_json: AsJson = False) -> None:
     """Lists the silences in force."""
-    from taskyard.core.alerts.rule_titles import rule_title
-    from taskyard.core.postgres.store import alerts as alerts_store
-    from taskyard.worker.cli.connections import opened_reading
-
-    with opened_reading() as tx:
-        found = alerts_store.silences(tx)
+    with opened_site() as site:
+        found = site.silences()
     if as_json:
-        print_json([silence.as_json() for silence in found])
+        print_json([silence.record for silence in found])
     elif not found:
         print_line("no silence is in force")
     else:
@@ -137,12 +112,14 @@ def silences(as_json: AsJson = False) -> None:
             [
                 [
                     stacked(
-                        (visible(f"{rule_title(s.rule)}: {s.subject}"), ""), (visible(s.reason), ""), (s.id, "dim")
+                        (visible(f"{one.title}: {one.record['subject']}"), ""),
+                        (visible(one.record["reason"]), ""),
+                        (one.record["id"], "dim"),
                     ),
-                    instant(s.until),
-                    visible(s.actor),
+                    instant(datetime.fromisoformat(one.record["until"])),
+                    visible(one.record["actor"]),
                 ]
-                for s in found
+                for one in found
             ],
         )
 

@@ -21,8 +21,8 @@ def api() -> None:
     settings = load_settings()
     check_api_hosts(settings)
     port = find_port(settings, "api")
-    open_services(settings).close()  # what is missing is said before anything listens
+    services = open_services(settings)  # what is missing is said before anything listens
     listening = listening_socket(settings.api_host, port)
     url = api_url(settings, port)
     print_line(f"The API is up: {url}/api/v1, documentation: {url}/docs   (Ctrl-C stops it)")
-    serve(settings, listening)
+    serve(settings, listening, services)

@@ -34,6 +34,7 @@ from taskyard.worker.cli import (
 )
 from taskyard.worker.cli.doors import LocalGroup, command_class
 from taskyard.worker.cli.exits import ALL_EXIT_CODES, EXIT_CODE_HELP, Commands
+from taskyard.worker.cli.help_text import Group
 from taskyard.worker.cli.output import print_line
 from taskyard.worker.process.last_threads import ending_despite_threads
 
@@ -135,7 +136,7 @@ app.add_typer(
 quarantine_help = "Quarantined items, which could not be processed: list, show and drop them."
 app.add_typer(
     quarantine.quarantine,
-    cls=LocalGroup,
+    cls=Group,
     name="quarantine",
     help=quarantine_help,
     rich_help_panel=CARE,

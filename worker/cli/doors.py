@@ -9,7 +9,12 @@ from taskyard.worker.cli.help_text import Command, Group
 from taskyard.worker.cli.port import URL_VARIABLE, is_remote
 
 # What goes over HTTP.
-REMOTE = frozenset({"submit", "list", "show", "why", "history", "logs", "cancel", "retry", "priority"})
+REMOTE = frozenset(
+    {
+        "submit", "list", "show", "why", "history", "logs", "cancel", "retry", "priority", "status", "agents", "types",
+        "holds", "pause", "drain", "resume", "restart", "alerts", "ack", "silence", "unsilence", "silences", "report",
+    }
+)  # fmt: skip
 # What is about this host alone, whatever installation others use.
 OF_THIS_HOST = frozenset({"run", "agent", "api", "runbook", "rules", "migrate", "doctor", "prove", "soak", "bench"})
 

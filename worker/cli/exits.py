@@ -13,6 +13,7 @@ from taskyard.core.errors import (
     ConfigurationError,
     IllegalTransition,
     ItemNotFound,
+    NotPermitted,
     SubmissionError,
     TaskNotFound,
     TaskyardError,
@@ -28,6 +29,7 @@ BAD_INPUT = 2
 NOT_FOUND = 3
 ILLEGAL_STATE = 4
 UNAVAILABLE = 5
+NOT_PERMITTED = 6
 OUTPUT_LOST = 74  # EX_IOERR of sysexits.h
 INTERRUPTED = 130
 NO_READER = 141  # as of a program that SIGPIPE ends
@@ -39,6 +41,7 @@ EXIT_CODES = {
     NOT_FOUND: "no such task or item",
     ILLEGAL_STATE: "the task's state does not allow it",
     UNAVAILABLE: "PostgreSQL, Redis or the API can't be reached",
+    NOT_PERMITTED: "not permitted to you",
     OUTPUT_LOST: "done, but the output could not be written",
     INTERRUPTED: "interrupted",
     NO_READER: "the reader of the output has gone",
@@ -46,7 +49,7 @@ EXIT_CODES = {
 
 ALL_EXIT_CODES = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
 # On one line of a terminal; the whole is in the help of `taskyard` itself.
-EXIT_CODE_HELP = "Exit codes: 0 done, 1 failed, 2 bad input, 3 not found, 4 state, 5 no server"
+EXIT_CODE_HELP = "Exit codes: 0 done, 1 failed, 2 bad input, 3 not found, 4 state, 5 no server, 6 not permitted"
 
 _CODES_BY_ERROR: tuple[tuple[type[TaskyardError], int], ...] = (
     (ConfigurationError, BAD_INPUT),
@@ -55,6 +58,7 @@ _CODES_BY_ERROR: tuple[tuple[type[TaskyardError], int], ...] = (
     (ItemNotFound, NOT_FOUND),
     (IllegalTransition, ILLEGAL_STATE),
     (Unavailable, UNAVAILABLE),
+    (NotPermitted, NOT_PERMITTED),
 )
 
 

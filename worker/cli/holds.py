@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from taskyard.core.errors import SubmissionError
 from taskyard.core.payload.printable_text import visible
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.worker.cli.confirm import confirm
+from taskyard.worker.cli.opened_tasks import opened_site
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import instant
-
-if TYPE_CHECKING:
-    from taskyard.core.postgres.database import Database
 
 Kind = Annotated[HoldKind, typer.Argument(help="What: queue, type or agent.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name; an agent's is without the boot.")]
@@ -42,12 +41,8 @@ def drain(kind: Kind, name: Name, reason: Reason = "", yes: Yes = False, as_json
 
 def resume(kind: Kind, name: Name, reason: ReasonToResume = "", as_json: AsJson = False) -> None:
     """Ends a pause or drain."""
-    from taskyard.core.access.identity import local_actor
-    from taskyard.core.submission.authorized_controls import release
-    from taskyard.worker.cli.connections import opened_servers
-
-    with opened_servers() as (database, _), database.transaction() as tx:
-        is_changed = release(tx, local_actor(), kind, name, reason)
+    with opened_site() as site:
+        is_changed = site.release(kind, name, reason)
     if as_json:
         print_json({"kind": kind.value, "name": name, "mode": None, "changed": is_changed})
     else:
@@ -56,11 +51,8 @@ def resume(kind: Kind, name: Name, reason: ReasonToResume = "", as_json: AsJson 
 
 def holds(as_json: AsJson = False) -> None:
     """Lists what is paused or draining, by whom and why."""
-    from taskyard.core.postgres.store import holds as holds_store
-    from taskyard.worker.cli.connections import opened_reading
-
-    with opened_reading() as tx:
-        found = list(holds_store.holds(tx).by_name.values())
+    with opened_site() as site:
+        found = site.holds()
     if as_json:
         print_json([hold.as_json() for hold in found])
         return
@@ -83,35 +75,15 @@ def holds(as_json: AsJson = False) -> None:
 
 
 def _hold(kind: HoldKind, name: str, mode: HoldMode, reason: str, yes: bool, as_json: bool) -> None:
-    from taskyard.core.submission.authorized_controls import hold
-    from taskyard.worker.cli.connections import acting
-
-    with acting(load_types=kind is HoldKind.TYPE) as (permitted, database):
-        _check_known(database, kind, name, yes)
-        with database.transaction() as tx:
-            is_changed = hold(tx, permitted.actor, kind, name, mode, reason)
+    with opened_site() as site:
+        if kind is HoldKind.TYPE:
+            site.check_type(name)
+        elif kind is HoldKind.QUEUE and not site.is_queue_known(name) and not yes:
+            expected = "the queue of a current or recent task, or --yes"
+            problem = SubmissionError("queue", name, expected)
+            confirm(f"No current or recent task is in a queue {visible(name)}.", problem)
+        is_changed = site.hold(kind, name, mode, reason)
     if as_json:
         print_json({"kind": kind.value, "name": name, "mode": mode.value, "changed": is_changed})
     else:
         print_line(f"{kind.value} {visible(name)} is {mode.value}" + ("" if is_changed else " already"))
-
-
-def _check_known(database: Database, kind: HoldKind, name: str, yes: bool) -> None:
-    """Refuses a type that nobody knows; asks about such a queue, which may be about to come."""
-    from taskyard.core.payload.culprits import refused
-    from taskyard.core.postgres.store import holds as holds_store
-    from taskyard.core.submission.validate import check_label
-    from taskyard.core.task_types.registry import registry
-
-    if kind is HoldKind.TYPE and name not in registry.types:
-        with database.transaction() as tx:
-            is_known = holds_store.is_type_known(tx, name)
-        if not is_known:
-            registry.get(name)  # which raises the error that names the known ones
-    elif kind is HoldKind.QUEUE:
-        check_label("queue", name)
-        with database.transaction() as tx:
-            is_known = holds_store.is_queue_known(tx, name)
-        if not is_known and not yes:
-            expected = "the queue of a current or recent task, or --yes"
-            confirm(f"No current or recent task is in a queue {visible(name)}.", refused("queue", name, expected))

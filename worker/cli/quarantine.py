@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.exits import EXIT_CODE_HELP
 from taskyard.worker.cli.help_text import Command, Group
+from taskyard.worker.cli.opened_tasks import opened_site
 from taskyard.worker.cli.output import Column, print_document, print_fields, print_json, print_line, print_table
 from taskyard.worker.cli.show import AsJson
 
@@ -27,21 +27,17 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="How
 @quarantine.command("list", cls=Command, epilog=f"Example: taskyard quarantine list --json\n\n{EXIT_CODE_HELP}")
 def list_items(limit: Limit = 50, as_json: AsJson = False) -> None:
     """Lists quarantined items: reports, orders, queue entries, heartbeats, keys and rows."""
-    from taskyard.worker.cli.connections import opened_broker
-
-    with opened_broker() as broker:
-        found, count = broker.quarantine.newest(limit), broker.quarantine.count()
+    with opened_site() as site:
+        found, count = site.quarantined(limit)
     if as_json:
-        print_json([asdict(item) for item in found])
+        print_json(found)
         return
     if not found:
         print_line("nothing is in quarantine")
         return
     columns = [Column("id", fixed=True), Column("at", fixed=True), Column("what"), Column("where"), Column("task")]
-    rows = [
-        [item.id, _time(item.at), visible(item.source), visible(item.place), item.task_id or "", visible(item.reason)]
-        for item in found
-    ]
+    texts = ("source", "place", "task_id", "reason")
+    rows = [[item["id"], _time(item["at"]), *(visible(item[name] or "") for name in texts)] for item in found]
     print_table([*columns, Column("reason")], rows)
     if count > len(found):
         print_line(f"{count - len(found)} older ones are not shown")
@@ -52,41 +48,36 @@ def list_items(limit: Limit = 50, as_json: AsJson = False) -> None:
 )
 def show_item(item: Item, as_json: AsJson = False) -> None:
     """Shows one item with the beginning of its text."""
-    from taskyard.worker.cli.connections import opened_broker
-
-    with opened_broker() as broker:
-        found = broker.quarantine.get(item)
-    if found is None:
-        raise _missing(item)
+    with opened_site() as site:
+        found = site.quarantined_item(item)
     if as_json:
-        print_json(asdict(found))
+        print_json(found)
         return
     fields = [
-        ("id", found.id),
-        ("at", _time(found.at)),
-        ("what", visible(found.source)),
-        ("where", visible(found.place)),
-        ("reason", visible(found.reason)),
-        ("task", visible(found.task_id or "")),
-        ("attempt", "" if found.attempt is None else str(found.attempt)),
-        ("agent", visible(found.agent_id or "")),
-        ("bytes", str(found.size_bytes)),
+        ("id", found["id"]),
+        ("at", _time(found["at"])),
+        ("what", visible(found["source"])),
+        ("where", visible(found["place"])),
+        ("reason", visible(found["reason"])),
+        ("task", visible(found["task_id"] or "")),
+        ("attempt", "" if found["attempt"] is None else str(found["attempt"])),
+        ("agent", visible(found["agent_id"] or "")),
+        ("bytes", str(found["size_bytes"])),
     ]
     print_fields(fields)
-    print_document("text", found.text)
+    print_document("text", found["text"])
 
 
 @quarantine.command("drop", cls=Command, epilog=f"Example: taskyard quarantine drop --all\n\n{EXIT_CODE_HELP}")
 def drop_items(items: Items = None, everything: Everything = False, as_json: AsJson = False) -> None:
     """Deletes items by their ids, or all; the alert about them resolves with the last."""
     from taskyard.core.payload.culprits import refused, required
-    from taskyard.worker.cli.connections import opened_broker
 
     if everything == bool(items):
         expected = "ids of items, or --all"
         raise refused("id", " ".join(items), expected) if items else required("id", expected)
-    with opened_broker() as broker:
-        dropped = broker.quarantine.drop_all() if everything else broker.quarantine.drop(items or [])
+    with opened_site() as site:
+        dropped = site.drop_quarantined(None if everything else items)
     if not everything and not dropped:
         raise _missing(", ".join(items or ()))
     if as_json:

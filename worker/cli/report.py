@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.payload.culprits import refused
+from taskyard.worker.cli.opened_tasks import opened_site
 from taskyard.worker.cli.output import print_line
 
 
@@ -40,22 +40,14 @@ def report(
 
     Times without an offset are UTC. A date alone is its midnight: --from 2026-01-05 --to 2026-01-06 is one day.
     """
-    from taskyard.core.reports import file_name, gather, render
-    from taskyard.core.reports.period import moment
-    from taskyard.worker.cli.connections import opened_reading
-
-    now = datetime.now(UTC)
-    begin, end = moment("from", since, now), moment("to", until, now) if until else now
-    if begin >= end:
-        raise refused("from", since, f"a time before the report's end, {end:%Y-%m-%dT%H:%M:%SZ}")
-    with opened_reading() as tx:
-        found = gather(tx, begin.timestamp(), end.timestamp(), queue, type_)
-    path = target(output, file_name(found, format))
+    with opened_site() as site:
+        made = site.report(since, until, format.value, queue, type_)
+    path = target(output, made.name)
     if path.exists() and not force:
         raise refused("output", str(path), "a file that does not exist yet, or --force")
-    save(path, render(found, format))
+    save(path, made.content)
     print_line(str(path))
-    if found.is_empty:
+    if made.is_empty:
         print_line("nothing happened in this time", stderr=True)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from taskyard.core.payload.printable_text import visible
+from taskyard.worker.cli.opened_tasks import opened_site
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.show import AsJson
 
@@ -28,12 +29,8 @@ def restart(
 
     Tasks that it has not finished or not started go back without using up an attempt.
     """
-    from taskyard.core.access.identity import local_actor
-    from taskyard.core.submission.authorized_controls import restart_agent
-    from taskyard.worker.cli.connections import opened_servers
-
-    with opened_servers() as (database, broker):
-        boots = restart_agent(database, broker, local_actor(), name, reason)
+    with opened_site() as site:
+        boots = site.restart(name, reason)
     if as_json:
         print_json({"kind": kind.value, "name": name, "boots": boots})
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -9,71 +10,63 @@ from rich.text import Text
 
 from taskyard.core.humanize import compact_duration, percent
 from taskyard.core.payload.printable_text import visible
-from taskyard.core.states import TaskState
+from taskyard.worker.cli.opened_tasks import opened_site
 from taskyard.worker.cli.output import Column, is_wide, print_json, print_line, print_table, stacked, state_text
 from taskyard.worker.cli.show import AsJson
+from taskyard.worker.cli.site_port import ShownLane, Status
 from taskyard.worker.cli.text import age, instant, seconds_since
 
 
 def status(as_json: AsJson = False) -> None:
     """Shows how many tasks are in each state, the backlog and its reasons, the agents, and the leader."""
-    from taskyard.core.postgres.store import holds as holds_store
-    from taskyard.core.postgres.store import tasks as tasks_store
-    from taskyard.core.reasons import Reasons
-    from taskyard.worker.cli.connections import opened_reading
-
-    with opened_reading() as tx:
-        counted = tasks_store.state_counts(tx)
-        lanes = tasks_store.waiting_lanes(tx)
-        present = [agent for agent in tasks_store.agents(tx) if agent.left_at is None]
-        epoch, leader, since = tasks_store.leader(tx)
-        is_led = tasks_store.is_led(tx)
-        holds = holds_store.holds(tx)
-    reasons = Reasons(present, holds)
-    counts = {state.value: counted.get(state, 0) for state in TaskState}
+    with opened_site() as site:
+        found = site.status()
     if as_json:
-        print_json(
-            {
-                "states": counts,
-                "lanes": [
-                    {
-                        **lane.lane._asdict(),
-                        "count": lane.count,
-                        "oldest": lane.oldest.isoformat(),
-                        "oldest_seconds": round(seconds_since(lane.oldest), 3),
-                        "why": reasons.of_lane(lane.lane),
-                    }
-                    for lane in lanes
-                ],
-                "agents": [agent.as_json() for agent in present],
-                "holds": [hold.as_json() for hold in holds.by_name.values()],
-                "leader": {"epoch": epoch, "worker": leader, "since": since.isoformat()} if is_led else None,
-            }
-        )
+        print_json(_as_json(found))
         return
     print_table(
         [Column("state", fixed=True), Column("tasks", fixed=True, justify="right")],
-        [[state_text(state), str(count)] for state, count in counts.items()],
+        [[state_text(state), str(count)] for state, count in found.states.items()],
     )
     print_line("")
-    if lanes:
-        _print_lanes(lanes, reasons)
+    if found.lanes:
+        _print_lanes(found.lanes)
         print_line("")
-    if present:
-        _print_agents(present)
+    if found.agents:
+        _print_agents(found.agents)
     else:
         print_line("no agent is registered", "yellow")
     print_line("")
-    for hold in holds.by_name.values():
+    for hold in found.holds:
         print_line(visible(str(hold)), "yellow")
-    last = f"{leader}, term {epoch}, since {instant(since)}"
-    if is_led:
+    last = f"{found.leader}, term {found.epoch}, since {instant(found.since)}"
+    if found.is_led:
         print_line(f"leader  {visible(last)}")
     else:
-        print_line("leader  none now" + (f"; the last was {visible(last)}" if epoch else ""), "yellow")
+        print_line("leader  none now" + (f"; the last was {visible(last)}" if found.epoch else ""), "yellow")
 
 
-def _print_lanes(lanes: list[Any], reasons: Any) -> None:
+def _as_json(found: Status) -> dict[str, Any]:
+    leader = {"epoch": found.epoch, "worker": found.leader, "since": found.since.isoformat()}
+    return {
+        "states": found.states,
+        "lanes": [
+            {
+                **one.lane._asdict(),
+                "count": one.count,
+                "oldest": one.oldest.isoformat(),
+                "oldest_seconds": round(seconds_since(one.oldest), 3),
+                "why": one.why,
+            }
+            for one in found.lanes
+        ],
+        "agents": [agent.as_json() for agent in found.agents],
+        "holds": [hold.as_json() for hold in found.holds],
+        "leader": leader if found.is_led else None,
+    }
+
+
+def _print_lanes(lanes: list[ShownLane]) -> None:
     headings = [Column("waiting", fixed=True, justify="right"), Column("oldest", fixed=True), Column("type")]
     headings += [Column("queue"), Column("requires"), Column("why")]
     print_table(
@@ -85,7 +78,7 @@ def _print_lanes(lanes: list[Any], reasons: Any) -> None:
                 lane.lane.type,
                 lane.lane.queue,
                 ", ".join(lane.lane.requires),
-                Text(reasons.of_lane(lane.lane) or "", style="yellow"),
+                Text(lane.why or "", style="yellow"),
             ]
             for lane in lanes
         ],
@@ -97,25 +90,17 @@ def agents(
     as_json: AsJson = False,
 ) -> None:
     """Lists the registered agents: their types, hosts, and results of the last 24 hours."""
-    from taskyard.core.postgres.store import history
-    from taskyard.core.postgres.store import tasks as tasks_store
-    from taskyard.core.postgres.store.rollups import DAY
-    from taskyard.worker.cli.connections import opened_servers
-
-    with opened_servers() as (database, broker):
-        with database.transaction() as tx:
-            found = [agent for agent in tasks_store.agents(tx) if every or agent.left_at is None]
-            now = tasks_store.now(tx).timestamp()
-            did = history.reliability(tx, now - DAY, now)
-        breakers = _open_breakers(broker)
-    names = {agent.name for agent in found}
-    did = [row for row in did if row.agent in names]
+    with opened_site() as site:
+        seen = site.agents(every=every)
+    found, did, breakers = seen.boots, seen.results, seen.breakers
+    if seen.problem is not None:
+        print_line(seen.problem, "yellow", stderr=True)
     if as_json:
         print_json(
             [
                 {
                     **agent.as_json(),
-                    "reliability": [row.as_json() for row in did if row.agent == agent.name],
+                    "reliability": [asdict(row) for row in did if row.agent == agent.name],
                     "breakers": breakers.get(agent.name, []),
                 }
                 for agent in found
@@ -147,23 +132,6 @@ def _print_differing(found: list[Any]) -> None:
                 f"{version}: {', '.join(sorted(names))}" for version, names in sorted(by_version.items())
             )
             print_line(visible(f"type {name} exists in {len(by_version)} versions: {listed}"), "yellow")
-
-
-def _open_breakers(broker: Any) -> dict[str, list[dict[str, Any]]]:
-    """Returns the open circuit breakers by agent name; empty without a leader or without Redis."""
-    import msgspec
-
-    from taskyard.core.errors import Unavailable
-    from taskyard.core.redis.cache import RedisCache
-    from taskyard.core.telemetry.live_snapshot import read_live
-
-    try:
-        live = read_live(RedisCache(broker.redis, broker.keys))
-    except Unavailable as error:
-        print_line(str(error), "yellow", stderr=True)
-        return {}
-    agents = live.agents if live is not None else []
-    return {agent.name: msgspec.to_builtins(agent.breakers) for agent in agents if agent.breakers}
 
 
 def _print_reliability(did: list[Any]) -> None:

@@ -7,10 +7,8 @@ way round. Placement uses what an agent declared; a type that only agents know i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NoReturn
 
 import structlog
-from pydantic import RootModel
 
 from taskyard.core.declarations import LABEL, collecting
 from taskyard.core.errors import UnknownTaskType
@@ -24,14 +22,11 @@ from taskyard.core.task_types.registry import (
     TaskType,
 )
 from taskyard.core.task_types.retry_policy import RETRYABLE_CLASSES, RetryPolicy
+from taskyard.core.task_types.stand_in import AnyObject, never_run
 
 MAX_KNOWN_TYPES = 10_000  # types of one agent
 
 log = structlog.get_logger(__name__)
-
-
-class AnyObject(RootModel[dict[str, Any]]):
-    """Any JSON object: the input of a type whose model only agents have."""
 
 
 class FleetTypes(Registry):
@@ -103,7 +98,7 @@ def is_readable(known: KnownType) -> bool:
 def _stand_in(known: KnownType) -> TaskType:
     return TaskType(
         name=known.name,
-        handler=_elsewhere,
+        handler=never_run,
         input_model=AnyObject,
         output_model=AnyObject,
         timeout_seconds=known.timeout_seconds,
@@ -117,7 +112,3 @@ def _stand_in(known: KnownType) -> TaskType:
 def _policy(known: KnownType) -> RetryPolicy:
     retry_on: Sequence[str] | frozenset[str] = RETRYABLE_CLASSES if known.retry_on is None else known.retry_on
     return RetryPolicy(known.max_attempts, known.backoff_seconds, known.max_backoff_seconds, retry_on)  # type: ignore[arg-type]
-
-
-def _elsewhere(*_: object) -> NoReturn:
-    raise NotImplementedError("only agents have this handler")

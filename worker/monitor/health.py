@@ -65,6 +65,7 @@ class WorkerHealth:
             if self._is_stopping()
             else {name: "; ".join(found) for name, found in self._pool.unwell().items()},
             dashboard_problem=down.get("dashboard"),
+            api_problem=down.get("api"),
             late_duties=self._duties.late(),
         )
 

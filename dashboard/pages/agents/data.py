@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views.agents import (
     GONE_WITHIN,
     Agent,
@@ -15,7 +16,7 @@ from taskyard.core.views.agents import (
     overall,
 )
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, Servers, live, shared
+from taskyard.dashboard.data.base import Reading, live, shared
 
 __all__ = ["GONE_WITHIN", "Agent", "AgentUsage", "AgentsNow", "Record", "Records", "overall"]
 

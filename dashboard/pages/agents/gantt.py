@@ -12,13 +12,13 @@ import streamlit as st
 from taskyard.core.i18n import N_
 from taskyard.core.states import TaskState
 from taskyard.core.telemetry.timeline import RUNNING, Span
+from taskyard.core.views.timeline import Timeline
 from taskyard.dashboard.components.charts import draw, plain
 from taskyard.dashboard.components.states import STATE_COLORS, badge_column, word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.theme import color
 from taskyard.dashboard.components.times import duration, local_times, time_column, time_of
 from taskyard.dashboard.i18n import _, enumerated, ngettext
-from taskyard.dashboard.pages.agents.timeline_data import Timeline
 
 ROW_PX = 22
 MIN_PX, MAX_PX = 120, 900

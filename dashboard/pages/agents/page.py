@@ -8,6 +8,7 @@ import streamlit as st
 
 from taskyard.core.i18n import N_
 from taskyard.core.scheduling.holds import HoldKind
+from taskyard.core.views.timeline import Timeline
 from taskyard.dashboard.components import address, hold_controls
 from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_nothing
@@ -23,7 +24,7 @@ from taskyard.dashboard.pages.agents.data import Agent
 from taskyard.dashboard.pages.agents.detail import show_agent, show_usage
 from taskyard.dashboard.pages.agents.gantt import show_gantt
 from taskyard.dashboard.pages.agents.table import show_gone, show_reliability, show_rows
-from taskyard.dashboard.pages.agents.timeline_data import Timeline, timeline
+from taskyard.dashboard.pages.agents.timeline_data import timeline
 from taskyard.dashboard.shell import frame
 
 PAGE_SIZE = 12

@@ -1,43 +1,18 @@
-"""Reads agents' attempts of the last minutes."""
+"""Shares readings of agents' attempts among viewers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from taskyard.core.postgres.store import timeline as store
-from taskyard.core.telemetry.timeline import Span, spans
+from taskyard.core.submission.open_servers import Servers
+from taskyard.core.views.timeline import Timeline, timeline_of
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Servers, live, shared
+from taskyard.dashboard.data.base import live, shared
 
 SHARED_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """The spans of attempts between two times (epoch seconds).
-
-    `ended` counts all that ended from `known_since` on; of very many only the longest are among the spans.
-    """
-
-    since: float
-    until: float
-    known_since: float
-    spans: Sequence[Span]
-    ended: int
-
-    @property
-    def is_cut(self) -> bool:
-        """Returns True if some ended attempts are not shown."""
-        return self.known_since > self.since or self.ended > len(self.spans)
 
 
 @shared(ttl_seconds=SHARED_SECONDS)
 def timeline(servers: Servers, seconds: int) -> Timeline:
     """Returns the attempts of the last seconds, and running ones if there is a leader."""
     snapshot = live(servers)
-    until = snapshot.at if snapshot else base.now().timestamp()
     with servers.database.transaction() as tx:
-        ended = store.ends(tx, until - seconds, until)
-    found = spans(ended.attempts, snapshot.agents if snapshot else (), until)
-    return Timeline(until - seconds, until, ended.since, tuple(found), ended.total)
+        return timeline_of(tx, snapshot, base.now().timestamp(), seconds)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from taskyard.core.payload.typed_text import checked
 from taskyard.core.postgres.store.alerts import Silence
 from taskyard.core.submission import authorized_alerts
+from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views import alerts as view
 from taskyard.core.views.alerts import (
     MAX_HISTORY,
@@ -18,7 +19,7 @@ from taskyard.core.views.alerts import (
     ShownChannel,
     ShownRule,
 )
-from taskyard.dashboard.data.base import Servers, connections, forget, shared
+from taskyard.dashboard.data.base import connections, forget, shared
 from taskyard.dashboard.data.viewer import actor
 
 __all__ = [

@@ -8,7 +8,8 @@ from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.filters.audit_page import EVENTS, PARAMS, SHOWS, TIMES, filter_of
 from taskyard.core.postgres.store import audit
 from taskyard.core.postgres.store.audit import AuditEntry, EventCursor, EventPage
-from taskyard.dashboard.data.base import Servers, connections, shared
+from taskyard.core.submission.open_servers import Servers
+from taskyard.dashboard.data.base import connections, shared
 
 __all__ = ["EVENTS", "PARAMS", "SHOWS", "TIMES", "filter_of"]
 

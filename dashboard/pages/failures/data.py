@@ -10,6 +10,7 @@ from taskyard.core.payload.typed_text import checked
 from taskyard.core.postgres.store.failures import FailureGroup
 from taskyard.core.postgres.store.rollups import HOUR
 from taskyard.core.submission import authorized_alerts
+from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views import failures as view
 from taskyard.core.views.failures import (
     FINGERPRINT,
@@ -25,7 +26,7 @@ from taskyard.core.views.failures import (
     shown_groups,
 )
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, Servers, connections, forget, shared
+from taskyard.dashboard.data.base import Reading, connections, forget, shared
 from taskyard.dashboard.data.viewer import actor
 
 __all__ = [

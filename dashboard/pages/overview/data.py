@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from taskyard.core.postgres.store.rollups import HOUR
+from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views.overview import SPARK_MINUTES, Charts, OverviewNow, overview_charts, overview_now
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, Servers, live, shared
+from taskyard.dashboard.data.base import Reading, live, shared
 
 __all__ = ["SPARK_MINUTES", "Charts", "OverviewNow", "charts", "now"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskyard.core.postgres.store.rollups import HOUR
+from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views.queues import (
     NO_LEADER,
     NOBODY_TAKES,
@@ -14,7 +15,7 @@ from taskyard.core.views.queues import (
     queues_now,
 )
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, Servers, live, shared
+from taskyard.dashboard.data.base import Reading, live, shared
 
 __all__ = ["NOBODY_TAKES", "NO_LEADER", "Charts", "LaneNow", "Queue", "QueuesNow", "charts", "now"]
 

@@ -11,8 +11,9 @@ from taskyard.core.errors import ConfigurationError
 from taskyard.core.reports import Report, gather
 from taskyard.core.reports.data.gather import LONGEST_SECONDS
 from taskyard.core.reports.folder import PERIODS, ReportFile, list_reports, read_report
+from taskyard.core.submission.open_servers import Servers
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, Servers, shared
+from taskyard.dashboard.data.base import Reading, shared
 from taskyard.dashboard.pages.tasks.data import facets
 
 __all__ = ["LONGEST_SECONDS", "Written", "facets", "file_content", "next_end", "report", "written"]

@@ -20,10 +20,11 @@ from taskyard.core.postgres.store.submission_status import SubmissionStatus, Uns
 from taskyard.core.states import TERMINAL
 from taskyard.core.submission.bulk_file import read_file
 from taskyard.core.submission.bulk_rows import Checked, Submittable, check_rows
+from taskyard.core.submission.open_servers import Servers
 from taskyard.core.submission.validate import Limits
 from taskyard.core.task_types.registry import Registry, registry
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, Servers, connections, forget, live, shared
+from taskyard.dashboard.data.base import Reading, connections, forget, live, shared
 from taskyard.dashboard.data.viewer import acting
 
 OUTPUT_BYTES = 20_000  # longer outputs are shown only on the task's own page

@@ -1,106 +1,40 @@
-"""Reads the System page's data on servers, leadership and hosts: now, and over a range."""
+"""Shares readings of the System page among viewers."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Sequence
 
-from taskyard.core.embedded.servers import resolve
-from taskyard.core.errors import Unavailable
-from taskyard.core.health.checks import Check, code_execution_check, database_checks, redis_checks
-from taskyard.core.postgres.store import history, live_counts, system, tasks
+from taskyard.core.health.checks import Check
 from taskyard.core.postgres.store.rollups import HOUR, MINUTE
-from taskyard.core.telemetry.live_snapshot import DispatcherLive
+from taskyard.core.submission.open_servers import Servers
+from taskyard.core.views import storage as storage_view
+from taskyard.core.views import system
+from taskyard.core.views.storage import Storage
+from taskyard.core.views.system import Leadership, Samples, ServersNow
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, Servers, live, shared
+from taskyard.dashboard.data.base import Reading, live, shared
 
 CHECKS_SECONDS = 30.0  # each opens a connection of its own
+STORAGE_SECONDS = 30.0  # it reads every file of the database
 LATEST_SECONDS = 5 * MINUTE  # a host without samples for this long counts as gone
-
-
-@dataclass(frozen=True, slots=True)
-class ServerNow:
-    """One server as the dashboard reaches it; without a `problem` it is up.
-
-    `latency_seconds` is that of one request. `figures` are named with their units.
-    """
-
-    version: str = ""
-    started_at: datetime | None = None
-    latency_seconds: float | None = None
-    figures: Mapping[str, float] | None = None
-    problem: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ServersNow:
-    """Both servers."""
-
-    postgresql: ServerNow
-    redis: ServerNow
-
-
-@dataclass(frozen=True, slots=True)
-class Leadership:
-    """The leader, and the ticks of the last second; `dispatcher` is None if none were published.
-
-    `epoch`, `worker` and `since` are of the last term; it lasts if `is_led`. Epoch 0: there was none yet.
-    """
-
-    is_led: bool
-    epoch: int
-    worker: str
-    since: datetime
-    agents: int
-    dispatcher: DispatcherLive | None
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Means of samples, in steps.
-
-    `values` has, by (source, metric) and then by name, one for each of `at` (epoch seconds): None where nothing was
-    measured.
-    """
-
-    at: Sequence[float]
-    values: Mapping[tuple[str, str], Mapping[str, Sequence[float | None]]]
-
-    def of(self, source: str, metric: str) -> Mapping[str, Sequence[float | None]]:
-        """Returns one metric's values by name."""
-        return self.values.get((source, metric), {})
-
-    def one(self, source: str, metric: str) -> Sequence[float | None]:
-        """Returns the values of a metric that has one name."""
-        return next(iter(self.of(source, metric).values()), [None] * len(self.at))
 
 
 @shared(ttl_seconds=2.0)
 def servers_now(servers: Servers) -> ServersNow:
     """Returns both servers; an absent one is a finding."""
-    return ServersNow(_found(lambda: _postgresql(servers), servers.database.close), _found(lambda: _redis(servers)))
+    return system.servers_now(servers.database, servers.broker, base.now())
 
 
 @shared(ttl_seconds=CHECKS_SECONDS)
 def server_versions(servers: Servers) -> dict[str, str]:
     """Returns the servers' versions, and the revision of our schema, by name."""
-    with servers.database.statements() as tx:
-        found = {"PostgreSQL": live_counts.server(tx).version, "Schema": system.schema_version(tx)}
-    return {**found, "Redis": str(servers.broker.server_info()["redis_version"])}
+    return system.server_versions(servers.database, servers.broker)
 
 
 @shared(ttl_seconds=CHECKS_SECONDS)
 def checks(servers: Servers) -> list[Check]:
     """Returns the doctor's checks of the servers, and of who could run code here."""
-    endpoints = resolve(servers.settings)
-    return [
-        *database_checks(endpoints.database_url),
-        *redis_checks(endpoints.redis_url, servers.settings.namespace),
-        code_execution_check(servers.settings),
-    ]
+    return system.server_checks(servers.settings)
 
 
 @shared()
@@ -108,10 +42,13 @@ def leadership(servers: Servers) -> Leadership:
     """Returns the current or last leader."""
     snapshot = live(servers)
     with servers.database.transaction() as tx:
-        epoch, worker, since = tasks.leader(tx)
-        is_led = tasks.is_led(tx)
-    agents = len(snapshot.agents) if snapshot else 0
-    return Leadership(is_led, epoch, worker, since, agents, snapshot.dispatcher if snapshot else None)
+        return system.leadership_now(tx, snapshot)
+
+
+@shared(ttl_seconds=STORAGE_SECONDS)
+def storage(servers: Servers) -> Storage:
+    """Returns the current storage."""
+    return storage_view.storage_now(servers.database, servers.broker, servers.settings)
 
 
 @shared(ttl_seconds=5.0)
@@ -126,70 +63,9 @@ def samples(range_seconds: int, *sources: str) -> Reading[Samples]:
 
 
 def _read_samples(servers: Servers, range_seconds: int, sources: Sequence[str]) -> Samples:
-    until = base.now().timestamp()
-    step = history.step_for(range_seconds)
-    first = (until - range_seconds) // step * step
-    at = [first + step * n for n in range(int((until - first) // step) + 1)]
-    found: dict[tuple[str, str], dict[str, dict[float, float]]] = {}
     with servers.database.transaction() as tx:
-        for source in sources:
-            for start, name, metric, mean, _least, _most in history.samples(tx, source, first, until, step):
-                found.setdefault((source, metric), {}).setdefault(name, {})[start] = mean
-    return Samples(
-        at,
-        {
-            key: {name: [steps.get(t) for t in at] for name, steps in sorted(names.items())}
-            for key, names in found.items()
-        },
-    )
+        return system.samples_of(tx, base.now().timestamp(), range_seconds, sources)
 
 
 _samples_fast = shared(ttl_seconds=5.0)(_read_samples)
 _samples_slow = shared(ttl_seconds=30.0)(_read_samples)
-
-
-def _found(look: Callable[[], ServerNow], forget_connections: Callable[[], object] | None = None) -> ServerNow:
-    try:
-        return look()
-    except Unavailable as error:
-        if forget_connections is not None:
-            forget_connections()  # the pool's other connections lead to a server that is gone
-        return ServerNow(problem=error.text)
-
-
-def _postgresql(servers: Servers) -> ServerNow:
-    with servers.database.statements() as tx:
-        latency = _timed(lambda: tasks.now(tx))
-        found = live_counts.server(tx)
-        size_bytes = live_counts.database_size_bytes(tx)
-        started_at = system.started(tx)
-    read = found.blocks_hit + found.blocks_read
-    figures = {
-        "connections": float(found.connections),
-        "max_connections": float(found.max_connections),
-        "cache_hit_ratio": found.blocks_hit / read if read else 1.0,
-        "size_bytes": float(size_bytes),
-        "deadlocks": float(found.deadlocks),
-    }
-    return ServerNow(found.version.split()[0], started_at, latency, figures)
-
-
-def _redis(servers: Servers) -> ServerNow:
-    latency = _timed(servers.broker.ping)
-    found: dict[str, Any] = servers.broker.server_info()
-    figures = {
-        "clients": float(found["connected_clients"]),
-        "memory_bytes": float(found["used_memory"]),
-        "memory_peak_bytes": float(found["used_memory_peak"]),
-        "memory_limit_bytes": float(found["maxmemory"]),
-        "commands_per_second": float(found["instantaneous_ops_per_sec"]),
-        "evicted_keys": float(found["evicted_keys"]),
-    }
-    started_at = datetime.fromtimestamp(base.now().timestamp() - float(found["uptime_in_seconds"]), UTC)
-    return ServerNow(str(found["redis_version"]), started_at, latency, figures)
-
-
-def _timed(ask: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    ask()
-    return time.perf_counter() - began

@@ -8,11 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from taskyard.core.humanize import MEBIBYTE, byte_size, percent
+from taskyard.core.views.system import Samples
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.i18n import _
-from taskyard.dashboard.pages.system.data import Samples
 
 CARD_WIDTH_PX = 420
 FIGURE_WIDTH_PX = 110

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from taskyard.core.views.system import Leadership, Samples
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.times import duration, shown_time
 from taskyard.dashboard.data import base
 from taskyard.dashboard.i18n import _, enumerated, ngettext
-from taskyard.dashboard.pages.system.data import Leadership, Samples
 
 FIGURE_WIDTH_PX = 170
 CHART_WIDTH_PX = 420

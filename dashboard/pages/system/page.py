@@ -4,6 +4,7 @@ import streamlit as st
 
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.i18n import N_
+from taskyard.core.views import settings as settings_view
 from taskyard.dashboard import timing
 from taskyard.dashboard.components.address import choice
 from taskyard.dashboard.components.ranges import pick_range
@@ -16,9 +17,7 @@ from taskyard.dashboard.pages.system import (
     refreshes,
     servers,
     settings,
-    settings_data,
     storage,
-    storage_data,
     worker_log,
 )
 from taskyard.dashboard.pages.system import worker_log_data as log_data
@@ -34,7 +33,6 @@ PARTS = {
     "log": N_("Log"),
 }
 CHARTS_SECONDS = 10.0
-STORAGE_SECONDS = 30.0
 
 
 def show_servers() -> None:
@@ -65,21 +63,19 @@ def show_hosts() -> None:
 
 def show_storage() -> None:
     """Shows sizes and retention."""
-    frame.live(
-        "system_storage", storage_data.storage, storage.show_storage, every_seconds=STORAGE_SECONDS, height_px=600
-    )
+    frame.live("system_storage", data.storage, storage.show_storage, every_seconds=data.STORAGE_SECONDS, height_px=600)
 
 
 def show_settings() -> None:
     """Shows settings and versions, which need no server."""
     try:
-        settings.show_settings(settings_data.settings_in_force())
+        settings.show_settings(settings_view.settings_in_force())
     except ConfigurationError as error:
         st.error(_("The settings can't be read."), icon=":material/error:")
         for problem in error.problems:
             st.text(translate(problem))
     of_servers = data.server_versions().value or {}
-    settings.show_versions({**settings_data.versions(), **of_servers})
+    settings.show_versions({**settings_view.versions(), **of_servers})
     if not of_servers:
         st.caption(_("The servers' versions are not available now."))
 

@@ -8,11 +8,11 @@ import streamlit as st
 
 from taskyard.core.health.checks import Check
 from taskyard.core.humanize import MEBIBYTE, byte_size, percent
+from taskyard.core.views.system import Samples, ServerNow, ServersNow
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.times import duration, shown_time
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, labelled, ngettext
-from taskyard.dashboard.pages.system.data import Samples, ServerNow, ServersNow
 
 CARD_WIDTH_PX = 420
 FIGURE_WIDTH_PX = 105

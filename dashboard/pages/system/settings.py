@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.views.settings import Setting
 from taskyard.dashboard.components.address import flag
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.i18n import _
-from taskyard.dashboard.pages.system.settings_data import Setting
 
 HIDDEN = "••••••"
 

@@ -12,10 +12,10 @@ from taskyard.core.humanize import KIBIBYTE, MEBIBYTE, byte_size
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.system import Index, Relation
 from taskyard.core.redis.usage import RedisMemory
+from taskyard.core.views.storage import Kept, Storage
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.times import viewer_zone
 from taskyard.dashboard.i18n import _, ngettext
-from taskyard.dashboard.pages.system.storage_data import Kept, Storage
 
 FIGURE_WIDTH_PX = 170
 TABLE_WIDTH_PX = 480

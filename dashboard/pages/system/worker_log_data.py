@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from taskyard.core.redis.log_tail import LogLine, LogTail
-from taskyard.dashboard.data.base import Servers, shared
+from taskyard.core.submission.open_servers import Servers
+from taskyard.dashboard.data.base import shared
 
 LINES_SHOWN = 200
 

@@ -17,9 +17,10 @@ from taskyard.core.postgres.store.audit import EventCursor
 from taskyard.core.postgres.store.related_tasks import SimilarFailure
 from taskyard.core.postgres.store.task_logs import LogPage
 from taskyard.core.states import WAITING
+from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views.attempts import Attempt, attempts_of
 from taskyard.core.views.relatives import Relatives, relatives_of
-from taskyard.dashboard.data.base import Servers, connections, forget, shared
+from taskyard.dashboard.data.base import connections, forget, shared
 from taskyard.dashboard.data.viewer import acting
 
 __all__ = ["Relatives"]

@@ -16,7 +16,8 @@ from taskyard.core.postgres.store.cursors import Cursor
 from taskyard.core.postgres.store.saved_filters import MAX_NAME_LENGTH, SavedFilter
 from taskyard.core.postgres.store.search import Facets, Matching
 from taskyard.core.submission import authorized_controls
-from taskyard.dashboard.data.base import Servers, connections, forget, shared
+from taskyard.core.submission.open_servers import Servers
+from taskyard.dashboard.data.base import connections, forget, shared
 from taskyard.dashboard.data.viewer import actor
 
 __all__ = ["MAX_NAME_LENGTH", "Facets", "Matching", "SavedFilter"]  # what pages show of the store

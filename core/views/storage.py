@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from taskyard.core.config import Settings
 from taskyard.core.i18n import N_
+from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import live_counts, retention, system
 from taskyard.core.postgres.store.rollups import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES
 from taskyard.core.postgres.store.system import Index, Relation
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.usage import RedisMemory, usage
-from taskyard.dashboard.data.base import Servers, shared
 
-STORAGE_SECONDS = 30.0  # it reads every file of the database
 NAMES = {
     "retention_tasks_days": N_("Finished tasks"),
     "retention_events_days": N_("Audit log"),
@@ -54,10 +55,9 @@ class Storage:
     kept: Sequence[Kept]
 
 
-@shared(ttl_seconds=STORAGE_SECONDS)
-def storage(servers: Servers) -> Storage:
-    """Returns the current storage."""
-    with servers.database.transaction() as tx:
+def storage_now(database: Database, broker: Broker, settings: Settings) -> Storage:
+    """Returns the current storage; takes a while, because it reads every file of the database. Raises Unavailable."""
+    with database.transaction() as tx:
         database_bytes = live_counts.database_size_bytes(tx)
         relations = system.relations(tx)
         indexes = system.indexes(tx)
@@ -71,8 +71,8 @@ def storage(servers: Servers) -> Storage:
         tables=sorted(tables, key=lambda r: r.bytes, reverse=True),
         partitions=partitions,
         indexes=indexes,
-        redis=usage(servers.broker.redis, servers.broker.keys),
-        kept=_kept(servers, oldest, _oldest_day(partitions), metrics),
+        redis=usage(broker.redis, broker.keys),
+        kept=_kept(settings, oldest, _oldest_day(partitions), metrics),
     )
 
 
@@ -99,7 +99,7 @@ def _oldest_day(partitions: Sequence[Relation]) -> datetime | None:
 
 
 def _kept(
-    servers: Servers, oldest: system.Oldest, first_event: datetime | None, metrics: dict[int, datetime | None]
+    settings: Settings, oldest: system.Oldest, first_event: datetime | None, metrics: dict[int, datetime | None]
 ) -> list[Kept]:
     known = {
         "retention_tasks_days": oldest.tasks,
@@ -111,6 +111,4 @@ def _kept(
         "retention_hours_days": metrics[HOUR],
         "retention_days_days": metrics[DAY],
     }
-    return [
-        Kept(NAMES[setting], setting, getattr(servers.settings, setting), moment) for setting, moment in known.items()
-    ]
+    return [Kept(NAMES[setting], setting, getattr(settings, setting), moment) for setting, moment in known.items()]

@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from taskyard.core.access.ip_addresses import special_purpose
 from taskyard.core.alerts.rules import WebhookChannel
-from taskyard.core.alerts.webhook_key import webhook_key
+from taskyard.core.webhooks.key import webhook_key
 from taskyard.core.threads import call_later
 from taskyard.worker.alerts.notification import DeliveryFailed, Notification
 

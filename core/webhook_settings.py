@@ -17,5 +17,8 @@ class WebhookSettings(BaseSettings):
     )
     hook_body_limit_bytes: int = Field(1 << 20, ge=1024, le=64 << 20, description="Largest body that a hook accepts")
     hook_rate_per_second: float = Field(
-        10.0, ge=0, le=100_000, description="Requests to hooks per second of each address, on average of 10 s; 0: any number"
+        10.0,
+        ge=0,
+        le=100_000,
+        description="Requests to hooks per second of each address, on average of 10 s; 0: any number",
     )

@@ -88,6 +88,11 @@ class Authorized:
         self.actor.require(Permission.TASK_OPERATE)
         return Bulk(self._database, _AuthorizedCommands(self._submitter.commands, self))
 
+    def require_known(self, type_: str) -> None:
+        """Raises UnknownTaskType if neither this process nor a registered agent has a task type."""
+        if self._find(type_) is None:
+            self._registry.get(type_)
+
     def is_guarded(self, type_: object) -> bool:
         """Returns True if tasks of a type need the permission code.submit, as those of an unknown type do."""
         known = self._find(type_) if isinstance(type_, str) else None

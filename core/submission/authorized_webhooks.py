@@ -86,7 +86,7 @@ def change(
     has_output: bool | None = None,
 ) -> bool:
     """Changes what is given of a webhook, and leaves the rest; returns False if it was like that."""
-    _check_change(actor, bool(has_output))
+    _check(actor, Permission.ACCESS_MANAGE)
     known = webhooks.get(tx, name)
     fields = check_fields(
         known.url if url is None else url,
@@ -96,6 +96,7 @@ def change(
         has_output=known.has_output if has_output is None else has_output,
         allow_private=settings.webhook_private_addresses,
     )
+    _check_change(actor, fields.has_output)
     return webhooks.change(tx, name, fields, actor.name)
 
 

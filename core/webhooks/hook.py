@@ -14,6 +14,7 @@ from taskyard.core.i18n import msg
 from taskyard.core.patterns import MAX_PATTERN_LENGTH
 from taskyard.core.payload.culprits import refused
 from taskyard.core.states import Priority
+from taskyard.core.webhooks.document import document_of
 from taskyard.core.webhooks.key import webhook_key
 from taskyard.core.webhooks.schemes import Scheme
 from taskyard.core.webhooks.template import check_template
@@ -58,11 +59,7 @@ class Hook:
 
     def as_json(self) -> dict[str, Any]:
         """Returns it as a document."""
-        found: dict[str, Any] = {}
-        for name in self.__dataclass_fields__:
-            part = getattr(self, name)
-            found[name] = part.isoformat() if isinstance(part, datetime) else list(part) if isinstance(part, tuple) else part
-        return found
+        return document_of(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from taskyard.core.access.principals import check_queues, check_types
 from taskyard.core.i18n import N_, msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.states import TERMINAL
+from taskyard.core.webhooks.document import document_of
 
 OUTCOMES = tuple(sorted(state.value for state in TERMINAL))
 PING = "ping"
@@ -63,7 +64,7 @@ class Webhook:
 
     def as_json(self) -> dict[str, Any]:
         """Returns it as a document."""
-        return _document(self)
+        return document_of(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Delivery:
 
     def as_json(self) -> dict[str, Any]:
         """Returns it as a document."""
-        return _document(self)
+        return document_of(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,11 @@ def check_url(value: object, *, allow_private: bool) -> str:
     What a name resolves to is checked at each delivery. Without `allow_private` it must begin with https.
     """
     if not isinstance(value, str) or len(value) > MAX_URL_LENGTH or not value.isascii() or not value.isprintable():
-        raise refused("url", value, msg("a URL such as https://host/path, of at most {limit} ASCII characters", limit=MAX_URL_LENGTH))
+        raise refused(
+            "url",
+            value,
+            msg("a URL such as https://host/path, of at most {limit} ASCII characters", limit=MAX_URL_LENGTH),
+        )
     try:
         parts = urlsplit(value)
         _ = parts.port
@@ -146,7 +151,9 @@ def check_url(value: object, *, allow_private: bool) -> str:
         raise refused("url", value, msg("https: TASKYARD_WEBHOOK_PRIVATE_ADDRESSES is off"))
     purpose = _purpose_of(parts.hostname)
     if purpose is not None:
-        expected = msg("a public address, not one for {purpose}: TASKYARD_WEBHOOK_PRIVATE_ADDRESSES is off", purpose=purpose)
+        expected = msg(
+            "a public address, not one for {purpose}: TASKYARD_WEBHOOK_PRIVATE_ADDRESSES is off", purpose=purpose
+        )
         raise refused("url", value, expected)
     return value
 
@@ -166,11 +173,3 @@ def _purpose_of(host: str) -> str | None:
     except ValueError:
         return None
     return special_purpose(host)
-
-
-def _document(value: Webhook | Delivery) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in value.__dataclass_fields__:
-        part = getattr(value, name)
-        found[name] = part.isoformat() if isinstance(part, datetime) else list(part) if isinstance(part, tuple) else part
-    return found

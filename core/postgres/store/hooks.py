@@ -113,5 +113,13 @@ def _parameters(name: str, fields: HookFields, actor: str, may_run_code: bool) -
 def _hook(row: Sequence[object]) -> Hook:
     id_, name, scheme, type_, queue, priority, template, events, *rest = row
     return Hook(
-        str(id_), str(name), Scheme(str(scheme)), str(type_), str(queue), str(priority), template, tuple(events), *rest  # type: ignore[arg-type]
+        str(id_),
+        str(name),
+        Scheme(str(scheme)),
+        str(type_),
+        str(queue),
+        str(priority),
+        template,
+        tuple(events),
+        *rest,  # type: ignore[arg-type]
     )

@@ -20,5 +20,5 @@ class WebhookSettings(BaseSettings):
         10.0,
         ge=0,
         le=100_000,
-        description="Requests to hooks per second of each address, on average of 10 s; 0: any number",
+        description="Requests per second of each address to hooks, on average of 10 s; 0: any number",
     )

@@ -88,11 +88,8 @@ def _is_standard(secrets: Sequence[str], call: Call, now: float) -> bool:
     message_id, timestamp = call.header("webhook-id"), call.header("webhook-timestamp")
     if not message_id or not _is_recent(timestamp, now):
         return False
-    given = [
-        value
-        for name, _, value in (p.partition(",") for p in call.header("webhook-signature").split(" "))
-        if name == VERSION
-    ]
+    parts = [part.partition(",") for part in call.header("webhook-signature").split(" ")]
+    given = [value for name, _, value in parts if name == VERSION]
     return _fits(given, [standard_signature(secret, message_id, timestamp, call.body) for secret in secrets])
 
 

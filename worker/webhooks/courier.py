@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -63,11 +64,7 @@ class Courier:
         busy = Counter(webhook for webhook, _ in self._lines)
         with self._database.transaction() as tx:
             due = webhook_deliveries.due(tx, LINES_OF_ONE)
-        wanted = [one.webhook_id for one in sorted(due, key=lambda one: busy[one.webhook_id])]
-        wanted = [
-            webhook for round in range(LINES_OF_ONE) for webhook in wanted if round < _lines_of(due, webhook, busy)
-        ]
-        started = wanted[: max(0, self._max_lines - len(self._lines))]
+        started = wanted_lines(due, busy)[: max(0, self._max_lines - len(self._lines))]
         for number, webhook in enumerate(started, len(self._lines)):
             self._lines.append((webhook, self._start(number, webhook)))
         return len(started)
@@ -156,7 +153,11 @@ class Courier:
             log.error("webhook.disabled", webhook=message.webhook, reason=reason)
 
 
-def _lines_of(due: list[Due], webhook: str, busy: Counter[str]) -> int:
-    """Returns how many more lines a webhook may have (pure)."""
-    one = next(one for one in due if one.webhook_id == webhook)
-    return min(one.count, 1 if one.is_failing else LINES_OF_ONE) - busy[webhook]
+def wanted_lines(due: Sequence[Due], busy: Mapping[str, int]) -> list[str]:
+    """Returns the webhooks for which to start a line, those with the fewest lines first (pure)."""
+    wanted = []
+    for one in due:
+        most = min(one.waiting, 1 if one.is_failing else LINES_OF_ONE)
+        now = busy.get(one.webhook_id, 0)
+        wanted += [(line, one.webhook_id) for line in range(now, max(now, most))]
+    return [webhook for _, webhook in sorted(wanted)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 import uuid_utils
@@ -110,16 +111,6 @@ def _parameters(name: str, fields: HookFields, actor: str, may_run_code: bool) -
     }
 
 
-def _hook(row: Sequence[object]) -> Hook:
+def _hook(row: Sequence[Any]) -> Hook:
     id_, name, scheme, type_, queue, priority, template, events, *rest = row
-    return Hook(
-        str(id_),
-        str(name),
-        Scheme(str(scheme)),
-        str(type_),
-        str(queue),
-        str(priority),
-        template,
-        tuple(events),
-        *rest,  # type: ignore[arg-type]
-    )
+    return Hook(id_, name, Scheme(scheme), type_, queue, priority, template, tuple(events), *rest)

@@ -46,11 +46,11 @@ class Claimed:
 
 
 class Due(NamedTuple):
-    """A webhook with messages to send now: `count` of them at most."""
+    """A webhook with messages to send now: `waiting` of them, or more."""
 
     webhook_id: str
     is_failing: bool
-    count: int
+    waiting: int
 
 
 class Refused(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import uuid_utils
 
@@ -188,6 +189,6 @@ def _parameters(name: str, fields: WebhookFields, actor: str) -> dict[str, objec
     }
 
 
-def _webhook(row: Sequence[object]) -> Webhook:
+def _webhook(row: Sequence[Any]) -> Webhook:
     id_, name, url, queues, types, outcomes, *rest = row
-    return Webhook(str(id_), str(name), str(url), tuple(queues), tuple(types), tuple(outcomes), *rest)  # type: ignore[arg-type]
+    return Webhook(id_, name, url, tuple(queues), tuple(types), tuple(outcomes), *rest)

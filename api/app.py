@@ -25,6 +25,8 @@ from taskyard.api.routes import (
     events,
     failures,
     health,
+    hooks,
+    inbound,
     metrics,
     queues,
     reports,
@@ -32,13 +34,14 @@ from taskyard.api.routes import (
     task_filters,
     tasks,
     types,
+    webhooks,
 )
 from taskyard.api.services import open_services
 from taskyard.core.config import settings
 
 RESOURCES = (
     tasks, batches, events, bulk, task_details, task_filters, types, queues, agents, failures, alerts, reports, metrics,
-    audit, access,
+    audit, access, webhooks, hooks,
 )  # fmt: skip
 THREADS = 40  # requests that read or write at the same time
 
@@ -70,11 +73,12 @@ def create() -> FastAPI:
     )
     problems.install(app)
     app.state.metrics = Metrics()
+    app.state.hook_limits = inbound.HookLimits(settings())
     app.add_middleware(FastSubmit, path=f"{PREFIX}/tasks")
     app.add_middleware(Gate, settings=settings(), metrics=app.state.metrics)
     for routes in RESOURCES:
         app.include_router(routes.router, prefix=PREFIX)
-    for router in (health.router, metrics.own):
+    for router in (health.router, metrics.own, inbound.router):
         app.include_router(router)
     document.install(app)
     docs.install(app)

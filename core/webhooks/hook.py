@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from taskyard.core.webhooks.template import check_template
 
 VIA = "hook"
 MAX_EVENTS = 50
+MAX_KEY_LENGTH = 200  # of an idempotency key
 MIN_SECRET_LENGTH, MAX_SECRET_LENGTH = 16, 200
 GITHUB_PING = "ping"  # GitHub's first delivery: it only asks whether anybody answers
 
@@ -56,6 +58,13 @@ class Hook:
             return False
         names = (event, event.partition(".")[0]) if self.scheme is Scheme.GITHUB else (event,)
         return any(pattern == EVERY or fnmatchcase(name, pattern) for pattern in self.events for name in names)
+
+    def key_of(self, delivery_id: str) -> str:
+        """Returns the idempotency key of a delivery's task."""
+        key = f"hook:{self.name}:{delivery_id}"
+        if len(key) <= MAX_KEY_LENGTH:
+            return key
+        return f"hook:{self.name}:sha256:{hashlib.sha256(delivery_id.encode()).hexdigest()}"
 
     def as_json(self) -> dict[str, Any]:
         """Returns it as a document."""

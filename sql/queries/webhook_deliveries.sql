@@ -19,7 +19,7 @@ FROM webhooks w CROSS JOIN LATERAL (
     SELECT count(*) AS count FROM (
         SELECT 1 FROM webhook_deliveries d
         WHERE d.webhook_id = w.id AND d.state = 'pending' AND d.due_at <= now() LIMIT %(limit)s
-    ) AS some
+    ) AS first_ones
 ) AS d
 WHERE w.disabled_at IS NULL AND d.count > 0
 

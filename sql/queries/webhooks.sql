@@ -132,5 +132,5 @@ WITH changed AS (
 SELECT name FROM changed
 
 -- name: disabled_by_worker
--- The webhooks that nobody disabled, with the reason.
-SELECT name, disabled_because FROM webhooks WHERE disabled_by = 'worker' ORDER BY name
+-- The webhooks that the worker has disabled.
+SELECT name FROM webhooks WHERE disabled_by = %(actor)s ORDER BY name

@@ -353,7 +353,7 @@ def test_disabled_after_days_of_nothing_but_failures(yard: Yard, hook: Hook) -> 
     found = yard.webhook("ci")
     assert (found.disabled_by, found.disabled_because) == ("worker", "nothing has arrived for 5 days")
     with yard.database.transaction() as tx:
-        assert webhooks.disabled_by_worker(tx) == {"ci": "nothing has arrived for 5 days"}
+        assert webhooks.disabled_by_worker(tx) == ["ci"]
         events = tx.rows("SELECT actor, detail FROM task_events WHERE event = 'webhook_disabled'", {})
     assert events == [("worker", {"name": "ci", "reason": "nothing has arrived for 5 days"})]
 

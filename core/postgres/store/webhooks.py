@@ -130,9 +130,9 @@ def rotate_secret(tx: Transaction, name: str, actor: str) -> str:
     return secret
 
 
-def disabled_by_worker(tx: Transaction) -> dict[str, str]:
-    """Returns the webhooks that the worker has disabled, by name with the reason."""
-    return {name: reason or "" for name, reason in tx.rows(queries("webhooks")["disabled_by_worker"], {})}
+def disabled_by_worker(tx: Transaction) -> list[str]:
+    """Returns the names of the webhooks that the worker has disabled."""
+    return [name for (name,) in tx.rows(queries("webhooks")["disabled_by_worker"], {"actor": WORKER})]
 
 
 def is_any_enabled(tx: Transaction) -> bool:

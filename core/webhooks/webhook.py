@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from taskyard.core.access.identity import EVERY
 from taskyard.core.access.ip_addresses import special_purpose
 from taskyard.core.access.principals import check_queues, check_types
-from taskyard.core.i18n import N_, msg
+from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.states import TERMINAL
 from taskyard.core.webhooks.document import document_of
@@ -33,13 +33,6 @@ class DeliveryState(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
-
-
-DELIVERY_WORDS = {
-    DeliveryState.PENDING: N_("pending"),
-    DeliveryState.DELIVERED: N_("delivered"),
-    DeliveryState.FAILED: N_("failed"),
-}
 
 
 @dataclass(frozen=True, slots=True)

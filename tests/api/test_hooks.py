@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -50,7 +51,7 @@ class Hooks:
         with self.database.transaction() as tx:
             return authorized_hooks.create(tx, self.acting(actor), name, **given)
 
-    def call(self, body: Any, headers: dict[str, str], name: str = "gh") -> Any:
+    def call(self, body: Any, headers: Mapping[str, str | bytes], name: str = "gh") -> Any:
         return self.outside.post(f"/hooks/{name}", content=written(body), headers=headers)
 
     def task(self, task_id: str) -> Any:
@@ -159,7 +160,7 @@ def test_wrong_missing_and_stale_signatures(hooks: Hooks) -> None:
     hooks.create("pay", scheme="stripe", template={"value": 1})
     hooks.create("std", scheme="standard", template={"value": 1})
     long_ago, ahead = time.time() - 301, time.time() + 310
-    calls = [
+    calls: list[tuple[str, Mapping[str, str | bytes]]] = [
         ("gh", {}),
         ("gh", github("another-secret-here", PUSH)),
         ("gh", {**github(SECRET, PUSH), "x-hub-signature-256": "sha256="}),
@@ -170,7 +171,7 @@ def test_wrong_missing_and_stale_signatures(hooks: Hooks) -> None:
         ("pay", stripe(SECRET, PUSH, ahead)),
         ("pay", {"stripe-signature": stripe(SECRET, PUSH)["stripe-signature"] + f",t={int(long_ago)}"}),
         ("pay", {"stripe-signature": "t=,v1="}),
-        ("pay", {"stripe-signature": "t=\u0661,v1=x".encode().decode("latin-1")}),
+        ("pay", {"stripe-signature": "t=\u0661,v1=x".encode()}),
         ("std", {**github(SECRET, PUSH), "webhook-id": "1"}),
         ("std", {"webhook-id": "1", "webhook-timestamp": str(int(time.time())), "webhook-signature": "v1,"}),
         ("nobody", github(SECRET, PUSH)),

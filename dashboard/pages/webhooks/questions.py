@@ -20,6 +20,7 @@ from taskyard.dashboard.pages.webhooks import data
 
 SECRET_KEY = "webhooks_secret"  # a name and its new secret, shown until it is put away
 EXAMPLE_TEMPLATE = '{\n  "value": "{{ body.repository.full_name }}"\n}'
+EXAMPLE_URL = "https://hooks.example.com/taskyard"
 PRIORITIES = [priority.label for priority in Priority]
 MAX_NAME_LENGTH = 64
 TEMPLATE_HEIGHT_PX = 200
@@ -38,7 +39,7 @@ def ask_webhook(one: Webhook | None) -> None:
             "" if one is None else one.url,
             max_chars=MAX_URL_LENGTH,
             key=f"webhook_url_{name}",
-            placeholder="https://…",
+            placeholder=EXAMPLE_URL,
         )
         outcomes = st.multiselect(
             _("Tell of tasks that are"),

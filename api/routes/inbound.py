@@ -69,7 +69,7 @@ async def limits_of(request: Request) -> HookLimits:
 
 @router.post(
     "/{name}",
-    responses={**_ANSWERS, **refusing(400, 401, 413, 422, 503)},
+    responses={**_ANSWERS, **refusing(400, 401, 403, 413, 422, 503)},
     response_model=Accepted,
     openapi_extra=_BODY,
     summary="Call a hook",

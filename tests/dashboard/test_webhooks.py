@@ -42,6 +42,12 @@ def asks(page: AppTest, what: str, about: object = None) -> Callable[[], None]:
     return lambda: page.session_state.__setitem__("webhooks_asked", (what, about))
 
 
+def sent(page: AppTest, name: str, opens: Callable[[], None]) -> None:
+    """Sends a dialog that was filled in."""
+    opens()
+    page.button(key=f"ask_send_{name}").click().run()
+
+
 def codes(page: AppTest) -> list[str]:
     return [str(one.value) for one in page.code]
 
@@ -90,7 +96,7 @@ def test_a_webhook_is_made_and_its_secret_shown_once(open_page: OpenPage, databa
     page.text_input(key="webhook_url_new").set_value(URL)
     page.multiselect(key="webhook_outcomes_new").set_value(["failed"])
     page.text_input(key="webhook_queues_new").set_value("nightly reports-*")
-    answered(page, "webhook_new", opens)
+    sent(page, "webhook_new", opens)
     assert not page.exception
     with database.transaction() as tx:
         made = webhooks.get(tx, "ci")
@@ -109,7 +115,7 @@ def test_a_wrong_url_is_told_in_the_dialog(open_page: OpenPage, database: Databa
     page.run()
     page.text_input(key="webhook_name").set_value("ci")
     page.text_input(key="webhook_url_new").set_value("https://10.0.0.1/")
-    answered(page, "webhook_new", opens)
+    sent(page, "webhook_new", opens)
     assert "a public address, not one for private use" in " ".join(error.value for error in page.error)
     with database.transaction() as tx:
         assert webhooks.webhooks(tx) == []
@@ -168,7 +174,7 @@ def test_a_hook_is_made_by_the_form(open_page: OpenPage, database: Database, as_
     page.text_input(key="hook_name").set_value("gh")
     page.selectbox(key="hook_type_new").set_value("diagnostic.echo")
     page.text_input(key="hook_events_new").set_value("push release")
-    answered(page, "hook_new", opens)
+    sent(page, "hook_new", opens)
     assert not page.exception
     with database.transaction() as tx:
         made = hooks_store.get(tx, "gh")

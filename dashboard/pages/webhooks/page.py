@@ -90,12 +90,11 @@ def show_section(section: str) -> None:
     """Shows a section, or who may see it."""
     if section == "inbound":
         if not data.may_manage():
-            show_nothing(
-                _(
-                    "Only who may manage people, tokens and roles sees hooks: sign in, or open the link of `taskyard enter`."
-                ),
-                "lock",
+            text = _(
+                "Only who may manage people, tokens and roles sees hooks: "
+                "sign in, or open the link of `taskyard enter`."
             )
+            show_nothing(text, "lock")
             return
         frame.live("hooks", data.hooks, lambda found: cards.show_hooks(found, ask_later), height_px=300)
     elif not data.may_see_webhooks():

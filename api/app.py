@@ -27,6 +27,8 @@ from taskyard.api.routes import (
     failures,
     files,
     health,
+    hooks,
+    inbound,
     mail,
     metrics,
     quarantine,
@@ -37,6 +39,7 @@ from taskyard.api.routes import (
     task_filters,
     tasks,
     types,
+    webhooks,
 )
 from taskyard.api.services import Services, open_services
 from taskyard.core.config import settings
@@ -44,6 +47,7 @@ from taskyard.core.config import settings
 RESOURCES = (
     tasks, batches, files, events, bulk, task_details, task_filters, types, queues, agents, boots, mail, failures,
     alerts, reports, metrics, audit, quarantine, system, access,
+    webhooks, hooks,
 )  # fmt: skip
 THREADS = 40  # requests that read or write at the same time
 
@@ -77,11 +81,12 @@ def create(opened: Services | None = None) -> FastAPI:
     problems.install(app)
     app.state.services = opened
     app.state.metrics = Metrics()
+    app.state.hook_limits = inbound.HookLimits(settings())
     app.add_middleware(FastSubmit, path=f"{PREFIX}/tasks")
     app.add_middleware(Gate, settings=settings(), metrics=app.state.metrics)
     for routes in RESOURCES:
         app.include_router(routes.router, prefix=PREFIX)
-    for router in (health.router, metrics.own):
+    for router in (health.router, metrics.own, inbound.router):
         app.include_router(router)
     document.install(app)
     docs.install(app)

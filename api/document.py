@@ -22,6 +22,7 @@ REFUSALS: Mapping[str, str] = {
     "403": "Not permitted: the detail names what is lacking and what would give it",
     "404": "There is none, or it is not among the queues and types of the sender's role",
     "409": "Its state, or an earlier request, does not allow this",
+    "413": "The body is too large",
     "422": "The request is not accepted: `errors` names each field, its value and what was expected",
     "429": "Too many requests: try again after `Retry-After` seconds",
     "503": "A server is away or busy: try again after `Retry-After` seconds",

@@ -27,6 +27,7 @@ from taskyard.core.errors import ConfigurationError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.pydantic_messages import model_problems
 from taskyard.core.redis.url import connection_options
+from taskyard.core.webhook_settings import WebhookSettings
 
 PlacementName = Literal["round_robin", "least_loaded", "priority"]
 ReportPeriod = Literal["daily", "weekly"]
@@ -36,7 +37,7 @@ Seconds = Annotated[float, AllowInfNan(False)]
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
-class Settings(ApiSettings):
+class Settings(ApiSettings, WebhookSettings):
     """Holds every setting."""
 
     model_config = SettingsConfigDict(

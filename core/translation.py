@@ -49,6 +49,7 @@ WORDS: Mapping[str, str] = {
     "firing": N_("firing"),
     "acknowledged": N_("acknowledged"),
     "resolved": N_("resolved"),
+    "delivered": N_("delivered"),
     **{str(one): text for one, text in ERROR_CLASS_WORDS.items()},
 }
 

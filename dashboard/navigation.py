@@ -72,6 +72,13 @@ ALERTS = View(
     "7",
     shortcuts=(("Shift+N", N_("New silence")),),
 )
+WEBHOOKS = View(
+    "webhooks",
+    N_("Webhooks"),
+    "webhook",
+    N_("Tell others of tasks' ends, and let them submit tasks"),
+    shortcuts=(("Shift+N", N_("New webhook or hook")),),
+)
 AUDIT = View(
     "audit",
     N_("Audit"),
@@ -85,7 +92,7 @@ SYSTEM = View("system", N_("System"), "dns", N_("Servers, leadership, sizes, set
 
 SECTIONS: Mapping[str, tuple[View, ...]] = {
     N_("Operate"): (OVERVIEW, TASKS, TASK, SUBMIT, QUEUES),
-    N_("Monitor"): (AGENTS, FAILURES, ALERTS),
+    N_("Monitor"): (AGENTS, FAILURES, ALERTS, WEBHOOKS),
     N_("History"): (AUDIT, REPORTS, SYSTEM),
 }
 VIEWS_BY_NAME = {view.name: view for views in SECTIONS.values() for view in views}

@@ -44,6 +44,7 @@ from taskyard.worker.monitor.families import Families
 from taskyard.worker.monitor.health import HealthLog, WorkerHealth
 from taskyard.worker.monitor.monitor import Monitor
 from taskyard.worker.monitor.process_families import ProcessFamilies
+from taskyard.worker.monitor.webhook_families import WebhookFamilies
 from taskyard.worker.process.ports import check_ports
 from taskyard.worker.process.stopping import StopSignals
 from taskyard.worker.schedule import jobs, schedule
@@ -52,6 +53,7 @@ from taskyard.worker.web_servers.api import ApiProcess
 from taskyard.worker.web_servers.dashboard import DashboardProcess
 from taskyard.worker.web_servers.supervisor import WebSupervisor
 from taskyard.worker.web_servers.web_process import WebProcess
+from taskyard.worker.webhooks.duties import WebhookDuties
 
 # The dispatcher's two threads take turns; Python's default of 5 ms would be most of a tick.
 SWITCH_INTERVAL_SECONDS = 0.0005
@@ -81,6 +83,7 @@ class Worker:
         self._reporting = Reporting(settings, self.database, self._clock, self._steady)
         self.monitor = Monitor(settings, self.database, self.broker, self.dispatcher, name, self._clock, self._steady)
         self._is_stopping = False
+        self.webhooks = WebhookDuties(settings, self.database, self._steady, self._may_go_on)
         self.duties = Duties(self._clock.monotonic)
         servers_seen = self.monitor.observer.server_watch
         self.health = WorkerHealth(self.dispatcher, self.duties, self.pool, servers_seen, lambda: self._is_stopping)
@@ -91,12 +94,13 @@ class Worker:
             [
                 Families(recent, lambda: self.monitor.observer.live, is_leading),
                 ProcessFamilies(self.pool, self.health.problems, self.duties),
+                WebhookFamilies(self.webhooks.courier.outcomes),
             ],
             health=self.health.problems,
             readiness=self.health.unready,
         )
         self._health_log = HealthLog(self.health.problems, self.monitor.send_directly)
-        self._scheduler = schedule(jobs(self, self.dispatcher, self.monitor), self.duties, self._clock)
+        self._scheduler = schedule(jobs(self, self.dispatcher, self.monitor, self.webhooks), self.duties, self._clock)
         self._dispatching: Supervised | None = None
         self._supervising: Supervised | None = None
 
@@ -131,6 +135,7 @@ class Worker:
         self.monitor.close()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+        self.webhooks.stop()
         self._exporter.stop()
         self.dispatcher.stop()
         if self._dispatching is not None:

@@ -16,6 +16,7 @@ from taskyard.worker.dispatch.dispatcher import ROSTER, SWEEP, Dispatcher
 from taskyard.worker.duties.elapsed_time import ElapsedScheduler
 from taskyard.worker.duties.outcomes import Duties
 from taskyard.worker.monitor.monitor import Monitor
+from taskyard.worker.webhooks.duties import WebhookDuties
 
 
 class Chores(Protocol):
@@ -42,7 +43,7 @@ class Job:
     run: Callable[[], object]
 
 
-def jobs(chores: Chores, dispatcher: Dispatcher, monitor: Monitor) -> list[Job]:
+def jobs(chores: Chores, dispatcher: Dispatcher, monitor: Monitor, webhooks: WebhookDuties) -> list[Job]:
     """Returns the table. The alert rules are not in it: they are evaluated by their own thread, which watches these."""
     return [
         Job("read the roster: reconcile, reap, find orphans", 1, 20, lambda: dispatcher.ask(ROSTER)),
@@ -56,6 +57,8 @@ def jobs(chores: Chores, dispatcher: Dispatcher, monitor: Monitor) -> list[Job]:
         Job("detect anomalies", 60, 600, monitor.detect),
         Job("roll up the audit log", 5, 600, monitor.roll_up),
         Job("write the reports that are due", 300, 3600, chores.write_reports),
+        Job("tell webhooks", 1, 120, webhooks.run),
+        Job("delete old deliveries of webhooks", 3600, 14400, webhooks.prune),
         Job("delete roll-ups older than their retention", 3600, 14400, monitor.prune),
     ]
 

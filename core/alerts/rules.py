@@ -16,11 +16,11 @@ from taskyard.core.alerts.default_rules import default_rules_file
 from taskyard.core.alerts.kinds import KINDS
 from taskyard.core.alerts.rule_checks import BY_KIND, kind_problems
 from taskyard.core.alerts.rule_titles import rule_name
-from taskyard.core.alerts.webhook_key import webhook_key
 from taskyard.core.declarations import Number, Whole, YesOrNo, is_number, model_problem, read_toml
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
+from taskyard.core.webhooks.key import webhook_key
 
 SHIPPED = "the shipped rules"
 CLEAR_SHARE = 0.8  # of the threshold, if a rule names no `clear`

@@ -12,12 +12,13 @@ from typing import Any
 
 from taskyard.core.access.identity import EVERY, PROCESS, Actor
 from taskyard.core.access.permissions import Permission
-from taskyard.core.errors import SubmissionError
+from taskyard.core.errors import IdempotencyConflict, SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
 from taskyard.core.submission.bulk import Bulk
 from taskyard.core.submission.commands import ManyTaskCommands, check_task_ids
+from taskyard.core.submission.open_keys import Alone
 from taskyard.core.submission.submit import ProgressCallback, Submitter
 from taskyard.core.submission.validate import DEFAULT_QUEUE
 from taskyard.core.task_types.registry import Registry, TaskType
@@ -36,6 +37,22 @@ class Authorized:
         """See `Submitter.submit`; only this process's own user may name another creator."""
         self._check_submitted({"type": type, **options})
         return self._submitter.submit(type, input, **self._signed(options))
+
+    def submit_once(self, type: str, input: Any, **options: Any) -> tuple[str, bool]:
+        """Submits a task with an idempotency key; returns its id, and whether this call made it. A key that belongs
+        to a task with other content is taken for the same call.
+        """
+        checked = self._submitter.check(type, input, self.signed(type, options))
+        if isinstance(checked, str):
+            return checked, False
+        [result] = self._submitter.store_together([checked])
+        if isinstance(result, Alone):
+            result = self._submitter.store_alone(checked)
+        if isinstance(result, IdempotencyConflict):
+            return result.task_id, False
+        if isinstance(result, SubmissionError):
+            raise result
+        return result, result == checked.id
 
     def submit_many(
         self, submissions: Iterable[Mapping[str, Any]], *, progress: ProgressCallback | None = None
@@ -87,6 +104,11 @@ class Authorized:
         """Returns operations on many tasks with the same checks, made for each batch before it is changed."""
         self.actor.require(Permission.TASK_OPERATE)
         return Bulk(self._database, _AuthorizedCommands(self._submitter.commands, self))
+
+    def require_known(self, type_: str) -> None:
+        """Raises UnknownTaskType if neither this process nor a registered agent has a task type."""
+        if self._find(type_) is None:
+            self._registry.get(type_)
 
     def is_guarded(self, type_: object) -> bool:
         """Returns True if tasks of a type need the permission code.submit, as those of an unknown type do."""

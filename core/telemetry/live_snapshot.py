@@ -185,6 +185,7 @@ class LiveSnapshot(msgspec.Struct):
     alerts: list[FiringAlert]
     quarantined: int = 0  # items in quarantine
     mail: MailLive | None = None  # None: a leader of an older release
+    disabled_webhooks: list[str] = []  # by the worker, since nobody answers them
 
 
 def write_live(cache: RedisCache, live: LiveSnapshot) -> None:

@@ -69,6 +69,21 @@ EVENT_WORDS: Mapping[str, str] = {
     "password_set": N_("password set"),
     "token_made": N_("token made"),
     "token_revoked": N_("token revoked"),
+    "webhook_created": N_("webhook created"),
+    "webhook_changed": N_("webhook changed"),
+    "webhook_deleted": N_("webhook deleted"),
+    "webhook_enabled": N_("webhook enabled"),
+    "webhook_disabled": N_("webhook disabled"),
+    "webhook_secret_rotated": N_("webhook secret rotated"),
+    "webhook_pinged": N_("webhook tested"),
+    "webhook_redelivered": N_("webhook message sent again"),
+    "hook_created": N_("hook created"),
+    "hook_changed": N_("hook changed"),
+    "hook_deleted": N_("hook deleted"),
+    "hook_enabled": N_("hook enabled"),
+    "hook_disabled": N_("hook disabled"),
+    "hook_secret_rotated": N_("hook secret rotated"),
+    "hook_refused": N_("hook call refused"),
 }
 STATES = tuple(TaskState)
 PRIORITIES = tuple(priority.label for priority in Priority)

@@ -17,6 +17,7 @@ READ, SUBMIT, OPERATE = Permission.TASK_READ, Permission.TASK_SUBMIT, Permission
 HOLD, CONTROL, HANDLE = Permission.QUEUE_HOLD, Permission.AGENT_CONTROL, Permission.ALERT_HANDLE
 PAYLOAD, EXPORT, MANAGE = Permission.PAYLOAD_READ, Permission.AUDIT_EXPORT, Permission.ACCESS_MANAGE
 SILENCE = {"rule": "*", "seconds": 60}
+HOOK = {"name": "new", "scheme": "github", "type": "diagnostic.noop", "template": {}}
 BULK = {"action": "cancel", "ids": ["0199c0de-0000-7000-8000-000000000001"]}
 
 # Every operation that needs a permission, with a body that is accepted.
@@ -87,6 +88,21 @@ OPERATIONS: dict[tuple[str, str], tuple[Permission, Any]] = {
     ("DELETE", "/access/tokens/{id}"): (MANAGE, None),
     ("GET", "/access/sessions"): (MANAGE, None),
     ("DELETE", "/access/sessions/{id}"): (MANAGE, None),
+    ("GET", "/webhooks"): (EXPORT, None),
+    ("POST", "/webhooks"): (MANAGE, {"name": "new", "url": "https://hooks.example.com/"}),
+    ("GET", "/webhooks/{name}"): (EXPORT, None),
+    ("PATCH", "/webhooks/{name}"): (MANAGE, {}),
+    ("DELETE", "/webhooks/{name}"): (MANAGE, None),
+    ("POST", "/webhooks/{name}/secret"): (MANAGE, None),
+    ("POST", "/webhooks/{name}/ping"): (OPERATE, None),
+    ("GET", "/webhooks/{name}/deliveries"): (EXPORT, None),
+    ("POST", "/webhooks/{name}/deliveries/{id}/send"): (OPERATE, None),
+    ("GET", "/hooks"): (MANAGE, None),
+    ("POST", "/hooks"): (MANAGE, HOOK),
+    ("GET", "/hooks/{name}"): (MANAGE, None),
+    ("PATCH", "/hooks/{name}"): (MANAGE, {}),
+    ("DELETE", "/hooks/{name}"): (MANAGE, None),
+    ("POST", "/hooks/{name}/secret"): (MANAGE, {}),
 }
 # An admin has all permissions, but came by a token, which makes no credential.
 MAKES_CREDENTIAL = {("PUT", "/access/principals/{name}/password"), ("POST", "/access/principals/{name}/tokens")}

@@ -40,6 +40,7 @@ class Scenery(_Server):
         self.command("seed", *HISTORY)
         self.command("pause", "queue", "reports", "--yes", "--reason", "the disk of the archive is full")
         self.command("silence", RULE, "--subject", "reports", "--minutes", "120", "--reason", "the queue is paused")
+        self.command("webhooks", "add", "on-call", "https://hooks.example.com/taskyard", "--outcome", "failed")
         self._submit(_steps())
         self._submit(_later())
         parent = self._submit_one("diagnostic.sleep", {"seconds": 20}, "--title", "Collect the figures of the week")

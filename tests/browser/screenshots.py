@@ -104,6 +104,8 @@ def _paths(scenery: Scenery) -> Mapping[str, str]:
         "agent": "agents?agent=coder-1",
         "failures": "failures",
         "alerts": "alerts",
+        "webhooks": "webhooks",
+        "webhooks-deliveries": "webhooks?show=deliveries",
         "audit": "audit",
         "reports": "reports?period=24h",
         "reports-written": "reports?part=written",

@@ -31,6 +31,7 @@ ADDRESSES: dict[str, tuple[Address, ...]] = {
     "agents": ({}, {"agent": "builder"}, {"agent": HOSTILE}),
     "failures": ({}, {"group": FINGERPRINT}),
     "alerts": ({}, {"show": "acknowledged"}, {"show": "silences"}, {"show": "history"}, {"show": "rules"}),
+    "webhooks": ({}, {"show": "deliveries"}),
     "audit": ({}, {"actor": HOSTILE}),
     "reports": ({}, {"part": "written"}),
     "system": tuple({"part": part} for part in PARTS),

@@ -27,9 +27,11 @@ from taskyard.core.clock import Clock
 from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.core.errors import PermanentError
 from taskyard.core.postgres.database import connect_driver
+from taskyard.core.postgres.store import webhooks
 from taskyard.core.postgres.store.rollups import HOUR
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.task_types.registry import RetryPolicy
+from taskyard.core.webhooks.webhook import WebhookFields
 from taskyard.worker.agents.pool import Pool
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.attempts.context import TaskContext
@@ -573,6 +575,19 @@ def test_quarantined_reports(watch: Watch) -> None:
     quarantine.drop_all()
     watch.wait_for("resolved", subject)
     assert_told(watch, "quarantined reports", subject)
+
+
+def test_webhooks_disabled(watch: Watch) -> None:
+    watch.start("webhooks disabled")
+    fields = WebhookFields("https://hooks.example.com/")
+    with watch.engine.database.transaction() as tx:
+        webhooks.create(tx, "ci", fields, "test")
+        webhooks.disable_failing(tx, webhooks.get(tx, "ci").id, "nobody answers")
+    watch.wait_for("firing", "ci")
+    with watch.engine.database.transaction() as tx:
+        webhooks.enable(tx, "ci", "test")
+    watch.wait_for("resolved", "ci")
+    assert_told(watch, "webhooks disabled", "ci")
 
 
 def test_messages_wait_long(watch: Watch) -> None:

@@ -164,7 +164,11 @@ def test_the_worker_does_it_only_while_it_leads() -> None:
 
 def test_it_is_one_of_the_duties() -> None:
     worker = MagicMock()
-    [job] = [job for job in jobs(worker, worker.dispatcher, worker.monitor) if job.run is worker.write_reports]
+    [job] = [
+        job
+        for job in jobs(worker, worker.dispatcher, worker.monitor, worker.webhooks)
+        if job.run is worker.write_reports
+    ]
     assert job.every_seconds <= 3600
 
 

@@ -23,6 +23,7 @@ from taskyard.core.telemetry.live_snapshot import DispatcherLive, LiveSnapshot, 
 from taskyard.worker.monitor.families import Families
 from taskyard.worker.monitor.process_families import ProcessFamilies
 from taskyard.worker.monitor.recent import Recent
+from taskyard.worker.monitor.webhook_families import WebhookFamilies
 from tests.reference.alerts import alert_facts, alert_rules
 from tests.reference.cli import cli
 from tests.reference.http import http, openapi
@@ -77,7 +78,7 @@ def families() -> list[Metric]:
     pool: Any = SimpleNamespace(escapes=dict, unwell=list, specs=[], starts={})
     duties: Any = SimpleNamespace(running_seconds=dict, failures={})
     engine = Families(Recent(0.0), lambda: live, lambda: True)
-    return [*engine.collect(), *ProcessFamilies(pool, list, duties).collect()]
+    return [*engine.collect(), *ProcessFamilies(pool, list, duties).collect(), *WebhookFamilies({}).collect()]
 
 
 def task_types() -> Iterator[str]:

@@ -21,7 +21,7 @@ import structlog
 
 from taskyard.core.access.ip_addresses import special_purpose
 from taskyard.core.alerts.rules import EmailChannel, LogChannel, RuleFile, WebhookChannel
-from taskyard.core.alerts.webhook_key import webhook_key
+from taskyard.core.webhooks.key import webhook_key
 from taskyard.worker.alerts import delivery
 from taskyard.worker.alerts.delivery import Deliveries
 from taskyard.worker.alerts.mail import Mail

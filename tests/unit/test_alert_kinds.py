@@ -70,6 +70,7 @@ class Now:
         agents=[SimpleNamespace(**AGENT | more) for more in ({}, {"name": "one"}, {"name": "one", "host": "there"})],
         quarantined=1,
         mail=MailLive(1, 60.0, 1, [MailboxLive("coder-1", 1, 60.0, 1)]),
+        disabled_webhooks=["ci"],
     )
 
     def servers(self) -> Any:
@@ -152,6 +153,7 @@ ENGLISH = {
     "quarantined": ["1 item could not be processed and is in quarantine: taskyard quarantine list"],
     "mail_unread": ["the oldest message to agent coder-1 has waited for 1 min: taskyard mail list"],
     "dead_letters": ["1 message to agent coder-1 became a dead letter: taskyard mail list --dead"],
+    "webhook_disabled": ["webhook ci is disabled: it answered 410, or nothing arrived for days"],
 }
 # What former releases stored, and what is shown for it now.
 FORMER = {

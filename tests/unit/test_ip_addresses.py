@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskyard.core.access.ip_addresses import GLOBAL_V6, SPECIAL_V4, SPECIAL_V6, special_purpose
-from taskyard.worker.alerts import webhook
-from taskyard.worker.alerts.notification import DeliveryFailed
+from taskyard.worker.outbound import post
 
 PUBLIC_V4, PRIVATE_V4 = "93.184.216.34", "10.1.2.3"
 V4 = st.ip_addresses(v=4)
@@ -79,8 +78,8 @@ def test_what_python_knows_as_special_is_special_here(address):
              "::ffff:7f00:1", "[::1]", "0:0:0:0:0:ffff:127.0.0.1", "127.0.0.1.", "LOCALHOST", "fe80::1%lo"],
 )  # fmt: skip
 def test_no_spelling_of_a_host_is_let_through(host):
-    with pytest.raises(DeliveryFailed) as caught:
-        webhook.checked_address(host.strip("[]"), 80, allow_private=False)
+    with pytest.raises(post.NotSent) as caught:
+        post.checked_address(host.strip("[]"), 80, allow_private=False, setting="here")
     assert "\n" not in str(caught.value)
 
 
@@ -88,13 +87,13 @@ def test_no_spelling_of_a_host_is_let_through(host):
 def test_a_name_with_one_internal_address_is_refused(monkeypatch, order):
     found = [(2, 1, 6, "", (address, 80)) for address in (PUBLIC_V4, PRIVATE_V4)][::order]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found)
-    with pytest.raises(DeliveryFailed, match=r"is at 10\.1\.2\.3, not a public address \(private use\)"):
-        webhook.checked_address("hook.test", 80, allow_private=False)
-    assert webhook.checked_address("hook.test", 80, allow_private=True) == found[0][4][0]
+    with pytest.raises(post.NotSent, match=r"is at 10\.1\.2\.3, not a public address \(private use\)"):
+        post.checked_address("hook.test", 80, allow_private=False, setting="here")
+    assert post.checked_address("hook.test", 80, allow_private=True, setting="here") == found[0][4][0]
 
 
 @pytest.mark.parametrize("host", ["a" * 70 + ".test", "\udcff.test", "xn--\u0301", "a..b"])
 def test_a_name_that_can_not_be_resolved_is_told_in_one_line(host):
-    with pytest.raises(DeliveryFailed) as caught:
-        webhook.checked_address(host, 80, allow_private=False)
+    with pytest.raises(post.NotSent) as caught:
+        post.checked_address(host, 80, allow_private=False, setting="here")
     assert "\n" not in str(caught.value)

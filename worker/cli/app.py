@@ -19,6 +19,7 @@ from taskyard.worker.cli import (
     bulk,
     enter,
     holds,
+    hooks,
     mail,
     prune,
     quarantine,
@@ -30,6 +31,7 @@ from taskyard.worker.cli import (
     submit,
     task_log,
     tasks,
+    webhooks,
     why,
 )
 from taskyard.worker.cli.doors import LocalGroup, command_class
@@ -141,6 +143,22 @@ app.add_typer(
     help=quarantine_help,
     rich_help_panel=CARE,
     epilog=f"Example: {PROGRAM} quarantine list\n\n{EXIT_CODE_HELP}",
+)
+app.add_typer(
+    webhooks.webhooks,
+    cls=LocalGroup,
+    name="webhooks",
+    help="Webhooks, which tell others of tasks' ends: make them, see what was delivered, send it again.",
+    rich_help_panel=CARE,
+    epilog=f"Example: {PROGRAM} webhooks list\n\n{EXIT_CODE_HELP}",
+)
+app.add_typer(
+    hooks.hooks,
+    cls=LocalGroup,
+    name="hooks",
+    help="Hooks, by which GitHub, Stripe and others submit tasks with signed requests.",
+    rich_help_panel=CARE,
+    epilog=f"Example: {PROGRAM} hooks list\n\n{EXIT_CODE_HELP}",
 )
 
 

@@ -35,6 +35,7 @@ from taskyard.core.alerts.kinds import (
     retry_storm,
     server_down,
     tick_blocked,
+    webhook_disabled,
 )
 from taskyard.core.message_templates import MessageTemplate
 
@@ -64,6 +65,7 @@ _MODULES = (  # in the order of the shipped rules
     quarantined,
     mail_unread,
     dead_letters,
+    webhook_disabled,
 )
 KINDS: Mapping[str, Kind] = {module.KIND.name: module.KIND for module in _MODULES}
 MESSAGES: Mapping[str, MessageTemplate] = {one.id: one for kind in KINDS.values() for one in kind.messages}

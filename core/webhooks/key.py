@@ -1,13 +1,15 @@
-"""Reads the key of a webhook channel from its secret."""
+"""Reads the key of a webhook from its secret, and makes new secrets."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import secrets
 
 from taskyard.core.i18n import msg
 
 KEY_PREFIX = "whsec_"
+NEW_KEY_BYTES = 32
 MIN_KEY_BYTES, MAX_KEY_BYTES = 24, 64  # Standard Webhooks, "Symmetric signatures"
 
 
@@ -37,3 +39,8 @@ def webhook_key(secret: str) -> bytes:
             )
         )
     return key
+
+
+def new_secret() -> str:
+    """Returns a new random secret: base64 after whsec_."""
+    return KEY_PREFIX + base64.b64encode(secrets.token_bytes(NEW_KEY_BYTES)).decode()

@@ -11,12 +11,15 @@ from fastapi import FastAPI
 
 import taskyard
 from taskyard.api import docs, document, problems
+from taskyard.api.agent_desk import AgentDesk
 from taskyard.api.authentication import Authenticator
 from taskyard.api.events import EventHub
 from taskyard.api.fast_submit import FastSubmit
 from taskyard.api.gate import PREFIX, Gate, Metrics
 from taskyard.api.routes import (
     access,
+    agent_mail,
+    agent_protocol,
     agents,
     alerts,
     audit,
@@ -38,7 +41,7 @@ from taskyard.core.config import settings
 
 RESOURCES = (
     tasks, batches, events, bulk, task_details, task_filters, types, queues, agents, failures, alerts, reports, metrics,
-    audit, access,
+    audit, access, agent_protocol, agent_mail,
 )  # fmt: skip
 THREADS = 40  # requests that read or write at the same time
 
@@ -51,8 +54,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.services = services
     app.state.authenticator = Authenticator(services)
     app.state.event_hub = EventHub(services)
+    app.state.agent_desk = AgentDesk(services)
     gc.freeze()  # everything loaded by now stays
     yield
+    await app.state.agent_desk.close()
     services.close()
 
 

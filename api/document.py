@@ -31,6 +31,8 @@ _TEXTS = ("text/plain", "text/markdown", "text/csv", "text/html", "application/x
 _METHODS = ("get", "put", "post", "delete", "patch")
 
 PERMISSION = "x-permission"  # of an operation: what its sender needs at least
+AGENT_TOKEN = "x-agent-token"  # of an operation: its sender is an agent, by a token of its own
+ONLY_AGENTS: dict[str, Any] = {AGENT_TOKEN: True}  # an operation's `openapi_extra`
 
 Responses = dict[int | str, dict[str, Any]]
 

@@ -28,6 +28,7 @@ class Services:
     """The connections to PostgreSQL and Redis, and the objects that read and write through them."""
 
     settings: Settings
+    redis_url: str
     database: Database
     broker: Broker
     cache: RedisCache
@@ -61,7 +62,9 @@ def open_services(settings: Settings) -> Services:
     published = PublishedTypes(types, lambda: _published(database))
     submitter = Submitter(settings, types, database, broker, published=published)
     cache = RedisCache(broker.redis, broker.keys)
-    return Services(settings, database, broker, cache, types, published, submitter, Submissions(submitter))
+    return Services(
+        settings, endpoints.redis_url, database, broker, cache, types, published, submitter, Submissions(submitter)
+    )
 
 
 def _published(database: Database) -> list[dict[str, Any]]:

@@ -11,12 +11,13 @@ from typing import TypeVar
 import anyio
 
 from taskyard.api.services import Services
-from taskyard.core.protocol import Reply, Report, SubmitChild, encode
+from taskyard.core.protocol import Checkpoint, Reply, Report, SubmitChild, encode
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.decoding import Unreadable, read_orders
 from taskyard.core.redis.inbox_waiting import InboxWaiting
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.remote_agents.identity import RemoteAgent
+from taskyard.core.submission.validate import check_output
 
 THREADS = 16
 Value = TypeVar("Value")
@@ -43,17 +44,17 @@ class AgentDesk:
     async def pass_on(self, agent: RemoteAgent, reports: Sequence[Report], payload: bytes) -> None:
         """Stores checked reports for the leader; `payload` is what they were read from.
 
-        A child that the agent's role does not permit is answered at once, and not passed on.
+        Requests that are refused are answered at once, and not passed on.
         """
 
         def store() -> None:
-            barred = [one for one in reports if isinstance(one, SubmitChild) and self._is_barred(agent, one)]
-            passed = [one for one in reports if not any(one is other for other in barred)]
-            for child in barred:
-                refusal = f"submit: agent {agent.name} may not submit tasks of type {child.child_type}: they run code"
-                self._broker.send_order(child.agent_id, Reply(child.request_id, None, refusal))
+            refusals = {id(one): why for one in reports if (why := self._refusal(agent, one)) is not None}
+            for request in reports if refusals else ():
+                if isinstance(request, Checkpoint | SubmitChild) and id(request) in refusals:
+                    self._broker.send_order(request.agent_id, Reply(request.request_id, None, refusals[id(request)]))
+            passed = [one for one in reports if id(one) not in refusals]
             if passed:
-                self._store_reports(agent.name, encode(passed) if barred else payload)
+                self._store_reports(agent.name, encode(passed) if refusals else payload)
 
         await self.run(store)
 
@@ -98,9 +99,17 @@ class AgentDesk:
         )
         return encode([order for order in orders if not isinstance(order, Unreadable)])
 
-    def _is_barred(self, agent: RemoteAgent, child: SubmitChild) -> bool:
-        """Returns True if a child would run code, which the agent's role does not permit."""
-        if agent.may_submit_code:
-            return False
-        known = self._services.registry.types.get(child.child_type) or self._services.published.find(child.child_type)
-        return known is not None and known.is_guarded
+    def _refusal(self, agent: RemoteAgent, report: Report) -> str | None:
+        """Returns why a request of a running task is not passed on: a state that can't be stored, or a child that
+        would run code, which the agent's role does not permit. None for everything else.
+        """
+        if isinstance(report, Checkpoint):
+            problem = check_output(bytes(report.state), self._services.settings.output_limit_bytes)
+            return None if problem is None else f"checkpoint: {problem}"
+        if not isinstance(report, SubmitChild) or agent.may_submit_code:
+            return None
+        name = report.child_type
+        known = self._services.registry.types.get(name) or self._services.published.find(name)
+        if known is None or not known.is_guarded:
+            return None
+        return f"submit: agent {agent.name} may not submit tasks of type {name}, which run code or read files"

@@ -108,8 +108,7 @@ def _check_said(agent: RemoteAgent, where: str, report: Progress | Log, limit_by
 
 
 def _check_checkpoint(agent: RemoteAgent, where: str, report: Checkpoint, limit_bytes: int) -> None:
-    _check_request(agent, where, report)
-    _check_json(f"{where}.state", bytes(report.state), limit_bytes)
+    _check_request(agent, where, report)  # a state that can't be stored is answered as the request that it is
 
 
 def _check_child(agent: RemoteAgent, where: str, report: SubmitChild, limit_bytes: int) -> None:

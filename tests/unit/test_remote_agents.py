@@ -110,7 +110,6 @@ def test_all_kinds_of_reports_are_accepted() -> None:
         (changed("progress", 3, 2), "reports.1"),
         (changed("log", 5, "a\0b"), "reports.1"),
         (changed("checkpoint", 2, "a\0b"), "reports.1.request_id"),
-        (changed("checkpoint", 5, "x" * LIMIT), "reports.1.state"),
         (changed("submit", 9, "other:b1"), "reports.1.holder"),
         (changed("gone", 2, "away"), "reports.1.state"),
         (changed("gone", 1, "other:b1"), "reports.1.agent_id"),

@@ -29,6 +29,7 @@ NOT_FOUND = 3
 ILLEGAL_STATE = 4
 UNAVAILABLE = 5
 OUTPUT_LOST = 74  # EX_IOERR of sysexits.h
+REFUSED = 77  # EX_NOPERM
 INTERRUPTED = 130
 NO_READER = 141  # as of a program that SIGPIPE ends
 
@@ -40,6 +41,7 @@ EXIT_CODES = {
     ILLEGAL_STATE: "the task's state does not allow it",
     UNAVAILABLE: "PostgreSQL, Redis or the API can't be reached",
     OUTPUT_LOST: "done, but the output could not be written",
+    REFUSED: "the API does not accept the agent's token",
     INTERRUPTED: "interrupted",
     NO_READER: "the reader of the output has gone",
 }

@@ -84,7 +84,7 @@ _HEARTBEAT = _body(
 )
 
 
-@router.get("", summary="Who the token is", openapi_extra=ONLY_AGENTS)
+@router.get("/self", summary="Get the agent of the token", openapi_extra=ONLY_AGENTS)
 async def identify(agent: AgentDep, services: ServicesDep) -> AgentIdentity:
     """Returns the agent's name, what it may register, and the limits that it keeps to."""
     settings = services.settings

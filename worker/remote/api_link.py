@@ -36,7 +36,7 @@ class TokenRefused(Unavailable):
 
 
 class Identity(msgspec.Struct):
-    """What the API says of a token; see `GET /api/v1/agent`."""
+    """What the API says of a token; see `GET /api/v1/agent/self`."""
 
     name: str
     types: list[str]
@@ -80,7 +80,7 @@ class ApiLink:
 
     def identity(self) -> Identity:
         """Returns who the token is; raises TokenRefused and Unavailable."""
-        found: Identity = self.call("GET", "", read=msgspec.json.Decoder(Identity).decode)
+        found: Identity = self.call("GET", "/self", read=msgspec.json.Decoder(Identity).decode)
         return found
 
     def call(
@@ -164,7 +164,7 @@ def remote_api(url: str | None, token: str | None, token_file: Path | None, ca_f
         return None
     if not given:
         raise ConfigurationError([f"{TOKEN_VARIABLE}: not set: --url needs the token of `taskyard access token NAME`"])
-    remote = RemoteApi(address_of(url, given, os.environ), ca_file)
+    remote = RemoteApi(address_of(url, given, os.environ, token_variable=TOKEN_VARIABLE), ca_file)
     _verification(remote)
     return remote
 
